@@ -1,0 +1,129 @@
+//! Reads and parses several files at once, ahead of the one place that folds.
+//!
+//! The result does not depend on which file comes first (see [`crate::ledger`]), so no order is kept between files;
+//! within a file it is. Memory is bounded by the number of threads and of batches in flight, not by the corpus.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use crate::tail::{Found, Limits, Read, ReadError, Reader};
+use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
+use crate::transcript::{Batch, read};
+
+/// Parsed batches that may wait to be folded. Each is at most about one chunk's records.
+const IN_FLIGHT_MAX: usize = 16;
+
+/// A file to be read from a cursor on, or from its beginning.
+#[derive(Debug)]
+pub struct Job {
+    /// Its number.
+    pub file: FileNumber,
+    /// Where it is and what it was when it was found.
+    pub found: Found,
+    /// Where reading stopped last time.
+    pub cursor: Option<Cursor>,
+}
+
+/// What came of reading a piece of a file.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Records of whole lines.
+    Piece(Piece),
+    /// The file could not be read; the rest goes on.
+    Failed {
+        /// Which file.
+        file: FileNumber,
+        /// Why.
+        error: ReadError,
+    },
+    /// Nothing more is to be read of this file now.
+    Done {
+        /// Which file.
+        file: FileNumber,
+        /// It is not there any more.
+        gone: bool,
+    },
+}
+
+/// Records of whole lines of one file.
+#[derive(Debug)]
+pub struct Piece {
+    /// Which file.
+    pub file: FileNumber,
+    /// What kind of file.
+    pub role: FileRole,
+    /// The file is read from its beginning.
+    pub restarted: bool,
+    /// The records, in order.
+    pub batch: Batch,
+    /// Bytes of the lines.
+    pub bytes: u64,
+    /// Cursor once these records are counted.
+    pub cursor: Cursor,
+}
+
+/// Reads one piece of a file and parses it.
+pub fn next_piece(reader: &mut Reader, job: &Job) -> (Parsed, bool) {
+    match reader.next(&job.found, job.file, job.cursor.as_ref()) {
+        Ok(Read::Chunk { chunk, more }) => {
+            let batch = read(&chunk);
+            let (role, restarted) = (chunk.role, chunk.restarted);
+            let bytes = chunk.bytes.len() as u64;
+            (Parsed::Piece(Piece { file: job.file, role, restarted, batch, bytes, cursor: chunk.cursor }), more)
+        }
+        Ok(Read::Unchanged) => (Parsed::Done { file: job.file, gone: false }, false),
+        Ok(Read::Gone) => (Parsed::Done { file: job.file, gone: true }, false),
+        Err(error) => (Parsed::Failed { file: job.file, error }, false),
+    }
+}
+
+/// Reads all `jobs` to their end on `threads` threads and gives every piece to `take`, on the calling thread.
+/// `take` may end it early.
+pub fn for_each(jobs: Vec<Job>, threads: usize, mut take: impl FnMut(Parsed) -> ControlFlow<()>) {
+    let next = AtomicUsize::new(0);
+    let jobs: Vec<_> = jobs.into_iter().map(std::sync::Mutex::new).collect();
+    let (sender, receiver) = sync_channel(IN_FLIGHT_MAX);
+    thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
+            let (sender, next, jobs) = (sender.clone(), &next, &jobs);
+            scope.spawn(move || {
+                let mut reader = Reader::new(Limits::default());
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let Ok(mut job) = job.lock() else { return };
+                    if read_to_end(&mut reader, &mut job, &sender).is_break() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for parsed in &receiver {
+            if take(parsed).is_break() {
+                // The threads notice when they next send.
+                break;
+            }
+        }
+        drop(receiver);
+    });
+}
+
+fn read_to_end(reader: &mut Reader, job: &mut Job, sender: &SyncSender<Parsed>) -> ControlFlow<()> {
+    loop {
+        let (parsed, more) = next_piece(reader, job);
+        if let Parsed::Piece(piece) = &parsed {
+            job.cursor = Some(piece.cursor.clone());
+        }
+        let done = matches!(parsed, Parsed::Done { .. } | Parsed::Failed { .. });
+        if sender.send(parsed).is_err() {
+            return ControlFlow::Break(());
+        }
+        if !more {
+            if !done && sender.send(Parsed::Done { file: job.file, gone: false }).is_err() {
+                return ControlFlow::Break(());
+            }
+            return ControlFlow::Continue(());
+        }
+    }
+}

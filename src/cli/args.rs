@@ -1,0 +1,101 @@
+//! The arguments of `tailspan`. Values that a file or a variable can give as well are kept as text: `config` checks
+//! them in one place, with one set of messages.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Flags;
+
+/// Session files of Claude Code in; Prometheus metrics, OpenTelemetry traces and answers out.
+#[derive(Debug, Parser)]
+#[command(name = "tailspan", version = version(), about)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Configuration file (TOML); weaker than TAILSPAN_* variables and flags
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Form of the log on stderr [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = ["text", "json"])]
+    log_format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tail session files, keep state, serve metrics and the API, export traces
+    Run(RunArgs),
+    /// Read session files once, without state or server, and print the result
+    Scan(ScanArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// Session root, repeatable [default: where Claude Code keeps its projects]
+    #[arg(long, value_name = "DIR")]
+    projects: Vec<PathBuf>,
+    /// Directory of the state [default: $XDG_STATE_HOME/tailspan, else ~/.local/state/tailspan]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Loopback address to serve HTTP on [default: 127.0.0.1:9719]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// OTLP/HTTP endpoint for traces, like http://127.0.0.1:4318 [default: no export]
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// Export the turns of the past too: all, or those that end after an RFC 3339 time [default: none]
+    #[arg(long, value_name = "all|RFC3339")]
+    traces_history_since: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ScanArgs {
+    /// Projects folder, configuration folder that has one, or session file [default: the session roots]
+    #[arg(value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// Session root, repeatable
+    #[arg(long, value_name = "DIR")]
+    projects: Vec<PathBuf>,
+    /// Form of the result [default: table]
+    #[arg(long, value_name = "FORMAT", value_parser = ["table", "json", "prometheus", "trace"])]
+    format: Option<String>,
+    /// List every session too
+    #[arg(long)]
+    sessions: bool,
+}
+
+impl Args {
+    /// What the arguments say about the configuration.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        let common = Flags { config: self.config.clone(), log_format: self.log_format.clone(), ..Flags::default() };
+        match &self.command {
+            Command::Run(run) => Flags {
+                projects: run.projects.clone(),
+                state: run.state.clone(),
+                listen: run.listen.clone(),
+                otlp_endpoint: run.otlp_endpoint.clone(),
+                traces_history_since: run.traces_history_since.clone(),
+                ..common
+            },
+            Command::Scan(scan) => Flags {
+                projects: scan.projects.clone(),
+                scan_format: scan.format.clone(),
+                scan_sessions: scan.sessions,
+                offline: true,
+                ..common
+            },
+        }
+    }
+}
+
+/// The version, with the git revision if the build was told one (`TAILSPAN_REVISION`).
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("TAILSPAN_REVISION") {
+        Some(revision) if !revision.is_empty() => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
+        _ => env!("CARGO_PKG_VERSION").to_owned(),
+    });
+    &VERSION
+}

@@ -1,0 +1,183 @@
+//! From layers to a [`Config`]: order of the sources, defaults, ranges.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::env::Env;
+use super::error::ConfigError;
+use super::flags::Flags;
+use super::merge::{Layer, Value, quoted};
+use super::text::Listen;
+use super::{
+    Config, LogFormat, Metrics, Outbox, Prices, ProjectLabel, Scan, ScanFormat, Traces, Web, file, keys, otlp, text,
+};
+
+const LISTEN_DEFAULT: &str = "127.0.0.1:9719";
+const HOUR: Duration = Duration::from_secs(3_600);
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SERIES_MAX: usize = 100_000;
+
+pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
+    let mut own = flags.config.as_deref().map(file::layer).transpose()?.unwrap_or_default();
+    own.overlay(env.layer()?);
+    own.overlay(flags.layer());
+    let mut notices = Vec::new();
+    let layer = with_standard_variables(own, flags.offline, env, &mut notices)?;
+    let home = env.home();
+    let otlp = otlp::otlp(&layer)?;
+    Ok(Config {
+        projects: projects(&layer, home.as_deref())?,
+        listen: listen(&layer)?,
+        log: layer.text(&keys::LOG, |text| Some(text.to_owned()))?.unwrap_or_else(|| "info".to_owned()),
+        log_format: layer.text(&keys::LOG_FORMAT, log_format)?.unwrap_or_default(),
+        web: Web { hosts: layer.list(&keys::WEB_HOSTS, text::host_name)?.unwrap_or_default() },
+        otlp: otlp.filter(|_| !flags.offline && !otlp::is_disabled(env)),
+        resource: resource(flags.offline, env, &mut notices)?,
+        traces: traces(&layer)?,
+        metrics: metrics(&layer)?,
+        outbox: Outbox {
+            bytes_max: layer
+                .text(&keys::OUTBOX_BYTES_MAX, |text| text::size(text, 1 << 20..=1 << 40))?
+                .unwrap_or(256 << 20),
+        },
+        scan: scan(&layer)?,
+        prices: Prices {
+            overrides: layer
+                .read(&keys::PRICES_OVERRIDES, |value| match value {
+                    Value::Prices(overrides) => Some(overrides.clone()),
+                    _ => None,
+                })?
+                .unwrap_or_default(),
+        },
+        state: state(&layer, env, home.as_deref())?,
+        notices,
+    })
+}
+
+/// Puts `own` on top of the standard variables, if they matter: they are often set for Claude Code itself, and a
+/// process that exports nothing must not stumble over them.
+fn with_standard_variables(
+    own: Layer,
+    offline: bool,
+    env: &Env,
+    notices: &mut Vec<String>,
+) -> Result<Layer, ConfigError> {
+    let exports = own.get(&keys::OTLP_ENDPOINT).is_some() || otlp::has_endpoint(env);
+    if offline || !exports {
+        return Ok(own);
+    }
+    if otlp::is_disabled(env) {
+        notices.push("OTEL_SDK_DISABLED is true: nothing is exported, although there is an OTLP endpoint".to_owned());
+        return Ok(own);
+    }
+    notices.extend(otlp::without_effect(env));
+    let mut layer = otlp::standard_layer(env)?;
+    layer.overlay(own);
+    Ok(layer)
+}
+
+/// Resource attributes; a command that sends nothing says what is wrong with them and goes on without.
+fn resource(offline: bool, env: &Env, notices: &mut Vec<String>) -> Result<BTreeMap<String, String>, ConfigError> {
+    match otlp::resource(env) {
+        Err(error) if offline => {
+            notices.push(error.to_string());
+            Ok(BTreeMap::new())
+        }
+        result => result,
+    }
+}
+
+fn projects(layer: &Layer, home: Option<&Path>) -> Result<Vec<PathBuf>, ConfigError> {
+    let roots = layer.read(&keys::PROJECTS, |value| match value {
+        Value::Paths(paths) => paths.iter().map(|path| directory(path, home)).collect(),
+        _ => None,
+    })?;
+    Ok(roots.unwrap_or_default())
+}
+
+fn state(layer: &Layer, env: &Env, home: Option<&Path>) -> Result<Option<PathBuf>, ConfigError> {
+    let given = layer.read(&keys::STATE, |value| match value {
+        Value::Text(text) => directory(Path::new(text), home),
+        Value::Paths(paths) => paths.first().and_then(|path| directory(path, home)),
+        _ => None,
+    })?;
+    // The base directory specification: a path that is not absolute is ignored.
+    let xdg = || env.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = || xdg().or_else(|| home.map(|home| home.join(".local/state")));
+    Ok(given.or_else(|| base().map(|base| base.join("tailspan"))))
+}
+
+/// A path with `~` as the home directory, because files and units have no shell to replace it; `None` if it is empty
+/// or there is no home.
+fn directory(path: &Path, home: Option<&Path>) -> Option<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return None;
+    }
+    match path.strip_prefix("~") {
+        Ok(rest) => home.map(|home| home.join(rest)),
+        Err(_) => Some(path.to_owned()),
+    }
+}
+
+fn listen(layer: &Layer) -> Result<std::net::SocketAddr, ConfigError> {
+    let address = layer.text(&keys::LISTEN, text::listen)?.or_else(|| text::listen(LISTEN_DEFAULT));
+    match (address, layer.get(&keys::LISTEN)) {
+        (Some(Listen::Loopback(address)), _) => Ok(address),
+        (_, Some(given)) => {
+            let got = if let Value::Text(text) = &given.value { quoted(text) } else { String::new() };
+            Err(ConfigError::NotLoopback { place: given.place.clone(), key: keys::LISTEN.path, got })
+        }
+        (_, None) => unreachable!("the default address is a loopback address"),
+    }
+}
+
+fn traces(layer: &Layer) -> Result<Traces, ConfigError> {
+    let idle = |text: &str| text::duration(text, MILLISECOND..=24 * 30 * HOUR);
+    let settle = |text: &str| text::duration(text, Duration::ZERO..=HOUR);
+    Ok(Traces {
+        idle: layer.text(&keys::TRACES_IDLE, idle)?.unwrap_or(HOUR / 2),
+        settle: layer.text(&keys::TRACES_SETTLE, settle)?.unwrap_or(Duration::from_secs(1)),
+        history_since: layer.text(&keys::TRACES_HISTORY_SINCE, text::history_since)?.unwrap_or_default(),
+    })
+}
+
+fn metrics(layer: &Layer) -> Result<Metrics, ConfigError> {
+    let label = |text: &str| match text {
+        "name" => Some(ProjectLabel::Name),
+        "hash" => Some(ProjectLabel::Hash),
+        "off" => Some(ProjectLabel::Off),
+        _ => None,
+    };
+    let server = |text: &str| Some(text.trim().to_owned()).filter(|name| !name.is_empty());
+    Ok(Metrics {
+        series_max: layer.text(&keys::METRICS_SERIES_MAX, |text| text::count(text, 1..=SERIES_MAX))?.unwrap_or(500),
+        project_label: layer.text(&keys::METRICS_PROJECT_LABEL, label)?.unwrap_or_default(),
+        projects_max: layer.text(&keys::METRICS_PROJECTS_MAX, |text| text::count(text, 0..=SERIES_MAX))?.unwrap_or(50),
+        mcp_servers: layer.list(&keys::METRICS_MCP_SERVERS, server)?.unwrap_or_default(),
+    })
+}
+
+fn scan(layer: &Layer) -> Result<Scan, ConfigError> {
+    let format = |text: &str| match text {
+        "table" => Some(ScanFormat::Table),
+        "json" => Some(ScanFormat::Json),
+        "prometheus" => Some(ScanFormat::Prometheus),
+        "trace" => Some(ScanFormat::Trace),
+        _ => None,
+    };
+    let rescan = |text: &str| text::duration(text, 10 * MILLISECOND..=HOUR);
+    Ok(Scan {
+        rescan: layer.text(&keys::SCAN_RESCAN, rescan)?.unwrap_or(Duration::from_secs(3)),
+        format: layer.text(&keys::SCAN_FORMAT, format)?.unwrap_or_default(),
+        sessions: layer.text(&keys::SCAN_SESSIONS, text::boolean)?.unwrap_or(false),
+    })
+}
+
+fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}

@@ -1,0 +1,88 @@
+//! The environment as an argument, and its `TAILSPAN_*` layer.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use super::error::{ConfigError, Place};
+use super::keys::{self, Key, Shape};
+use super::merge::{Layer, Value, refused};
+use super::text;
+
+/// The environment variables of a process, or of a test. Not shown in `Debug`: some of them are secrets.
+#[derive(Clone, Default)]
+pub struct Env(BTreeMap<OsString, OsString>);
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Env {
+    /// From `std::env::vars_os()`.
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl Env {
+    /// The value of a variable; an empty one counts as not set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// The home directory.
+    #[must_use]
+    pub fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").map(PathBuf::from)
+    }
+
+    /// A variable that must be text for `key`.
+    pub(super) fn text(&self, name: &str, key: &Key) -> Result<Option<&str>, ConfigError> {
+        let not_text = || refused(key, Place::Variable(name.to_owned()), "not valid UTF-8".to_owned());
+        self.get(name).map(|value| value.to_str().ok_or_else(not_text)).transpose()
+    }
+
+    pub(super) fn layer(&self) -> Result<Layer, ConfigError> {
+        self.refuse_unknown()?;
+        let mut layer = Layer::default();
+        for key in keys::all() {
+            let Some(name) = key.variable() else { continue };
+            let Some(value) = self.text(&name, key)? else { continue };
+            let place = Place::Variable(name);
+            match split(key.shape, value) {
+                Some(value) => layer.insert(key, value, place),
+                // Only a table can fail here, and its values are secret.
+                None => return Err(refused(key, place, "text that is not shown".to_owned())),
+            }
+        }
+        Ok(layer)
+    }
+
+    fn refuse_unknown(&self) -> Result<(), ConfigError> {
+        let known: Vec<String> = keys::all().iter().filter_map(Key::variable).collect();
+        for name in self.0.keys().map(|name| name.to_string_lossy()).filter(|name| name.starts_with("TAILSPAN_")) {
+            if !known.iter().any(|known| *known == name) && !is_of_others(&name) {
+                let nearest = keys::nearest(&name, known.into_iter());
+                return Err(ConfigError::UnknownVariable { name: name.into_owned(), nearest });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Variables with our prefix that are no settings: those of tests and of the build, and those that Kubernetes and
+/// Docker links put into every container when a service is called `tailspan`.
+fn is_of_others(name: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["TAILSPAN_TEST_", "TAILSPAN_SERVICE_HOST", "TAILSPAN_SERVICE_PORT", "TAILSPAN_PORT_"];
+    matches!(name, "TAILSPAN_REVISION" | "TAILSPAN_PORT") || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn split(shape: Shape, value: &str) -> Option<Value> {
+    let items = |separators: &[char]| -> Vec<String> {
+        value.split(separators).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    };
+    match shape {
+        Shape::Text | Shape::Count | Shape::Size | Shape::Boolean => Some(Value::Text(value.to_owned())),
+        Shape::List => Some(Value::List(items(&[',']))),
+        Shape::Paths => Some(Value::Paths(items(&[',', ':']).into_iter().map(PathBuf::from).collect())),
+        Shape::Map => text::pairs(value).map(Value::Map),
+        Shape::Prices => None,
+    }
+}

@@ -1,0 +1,129 @@
+//! What can be wrong with a configuration, and where.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Where a setting was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A line (from 1) of the configuration file.
+    File {
+        /// The file as it was named.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+    },
+    /// An environment variable, by name.
+    Variable(String),
+    /// A command-line flag, with its dashes.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => write!(formatter, "{}, line {line}", path.display()),
+            Self::Variable(name) => write!(formatter, "environment variable {name}"),
+            Self::Flag(name) => write!(formatter, "{name}"),
+        }
+    }
+}
+
+/// Why a configuration is refused. Values that may be secret (headers, user names in URLs) are never part of a message.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that `--config` names cannot be read.
+    #[error("cannot read the configuration file {path}")]
+    Read {
+        /// The file as it was named.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{place}: {message}")]
+    Syntax {
+        /// The line at which reading stopped.
+        place: Place,
+        /// What the parser says, without the text of the line.
+        message: String,
+    },
+    /// No such key.
+    #[error("{place}: unknown key `{key}`; the nearest known key is `{nearest}`")]
+    UnknownKey {
+        /// Where it stands.
+        place: Place,
+        /// Full path of the key.
+        key: String,
+        /// Full path of the known key that looks most like it.
+        nearest: String,
+    },
+    /// No such `TAILSPAN_*` variable.
+    #[error("unknown environment variable {name}; the nearest known one is {nearest}")]
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// The known variable that looks most like it.
+        nearest: String,
+    },
+    /// A value of the wrong type, form or range.
+    #[error("{place}: `{key}` is {got}, expected {expected}")]
+    Value {
+        /// Where it was given.
+        place: Place,
+        /// Full path of the key.
+        key: String,
+        /// The value, or what kind of thing it is.
+        got: String,
+        /// What the key takes.
+        expected: &'static str,
+    },
+    /// A key that must stand in a table does not.
+    #[error("{place}: `{key}` is missing, expected {expected}")]
+    Missing {
+        /// Where the table begins.
+        place: Place,
+        /// Full path of the key.
+        key: String,
+        /// What the key takes.
+        expected: &'static str,
+    },
+    /// An address that others can reach.
+    #[error(
+        "{place}: `{key}` is {got}, which is not a loopback address; listening elsewhere needs authentication, which this \
+         version does not have yet: use 127.0.0.1, [::1] or localhost"
+    )]
+    NotLoopback {
+        /// Where it was given.
+        place: Place,
+        /// Full path of the key.
+        key: &'static str,
+        /// The address.
+        got: String,
+    },
+    /// The standard variables ask for an OTLP transport that this version does not have.
+    #[error(
+        "{place} is {got}, but this version sends OTLP as http/protobuf only; set OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=\
+         http/protobuf and an OTLP/HTTP endpoint (usually port 4318), or OTEL_SDK_DISABLED=true to switch export off"
+    )]
+    Protocol {
+        /// The variable.
+        place: Place,
+        /// Its value.
+        got: String,
+    },
+    /// Nowhere to keep the state.
+    #[error("no place for the state: give `state` (--state, TAILSPAN_STATE), or set XDG_STATE_HOME or HOME")]
+    NoState,
+    /// A part of the log filter is neither a level nor a directive.
+    #[error(
+        "`log` (TAILSPAN_LOG) has {part}, expected a level (error, warn, info, debug, trace, off) or target=level, separated \
+         by commas"
+    )]
+    Filter {
+        /// The part at fault, quoted.
+        part: String,
+    },
+}

@@ -1,0 +1,95 @@
+//! Every key that this version honours: its path, its form, and what it takes in words.
+//!
+//! The variable of a key is its path in capitals: `traces.history_since` is `TAILSPAN_TRACES_HISTORY_SINCE`.
+
+/// Which TOML types a key takes, and how a variable's text is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Text,
+    Count,
+    /// Bytes: an integer, or text with a unit.
+    Size,
+    Boolean,
+    List,
+    Paths,
+    /// Text to text; in a variable `name=value,...`, percent-decoded. Values may be secret.
+    Map,
+    /// Tables; there is no variable for these.
+    Prices,
+}
+
+pub(super) struct Key {
+    pub(super) path: &'static str,
+    pub(super) shape: Shape,
+    pub(super) expected: &'static str,
+}
+
+// A key that is declared is also in `ALL`: the file, the variables and the suggestions cannot miss it.
+macro_rules! keys {
+    ($($name:ident = $path:literal $shape:ident $expected:literal;)*) => {
+        $(pub(super) const $name: Key = Key { path: $path, shape: Shape::$shape, expected: $expected };)*
+        static ALL: &[Key] = &[$($name),*];
+    };
+}
+
+keys! {
+    PROJECTS = "projects" Paths "a list of directories";
+    STATE = "state" Text "a directory";
+    LISTEN = "listen" Text "a loopback address with a port, like \"127.0.0.1:9719\"";
+    LOG = "log" Text "a log filter, like \"info\" or \"info,tailspan::tail=debug\"";
+    LOG_FORMAT = "log_format" Text "\"text\" or \"json\"";
+    WEB_HOSTS = "web.hosts" List "a list of host names without scheme, port or wildcard";
+    OTLP_ENDPOINT = "otlp.endpoint" Text
+        "an http:// URL without user name, like \"http://127.0.0.1:4318\" (this version has no https)";
+    OTLP_HEADERS = "otlp.headers" Map "a table of HTTP header names with text values (in a variable: name=value,...)";
+    OTLP_TIMEOUT = "otlp.timeout" Text "a duration from 1ms to 10m, like \"10s\"";
+    OTLP_COMPRESSION = "otlp.compression" Text "\"gzip\" or \"none\"";
+    TRACES_IDLE = "traces.idle" Text "a duration from 1ms to 30d, like \"30m\"";
+    TRACES_SETTLE = "traces.settle" Text "a duration from 0s to 1h, like \"1s\"";
+    TRACES_HISTORY_SINCE = "traces.history_since" Text "\"all\" or an RFC 3339 time, like \"2026-11-01T00:00:00Z\"";
+    METRICS_SERIES_MAX = "metrics.series_max" Count "an integer from 1 to 100000";
+    METRICS_PROJECT_LABEL = "metrics.project_label" Text "\"name\", \"hash\" or \"off\"";
+    METRICS_PROJECTS_MAX = "metrics.projects_max" Count "an integer from 0 to 100000";
+    METRICS_MCP_SERVERS = "metrics.mcp_servers" List "a list of MCP server names";
+    OUTBOX_BYTES_MAX = "outbox.bytes_max" Size "a size from 1MiB to 1TiB, like \"256MiB\" or a number of bytes";
+    SCAN_RESCAN = "scan.rescan" Text "a duration from 10ms to 1h, like \"3s\"";
+    SCAN_FORMAT = "scan.format" Text "\"table\", \"json\", \"prometheus\" or \"trace\"";
+    SCAN_SESSIONS = "scan.sessions" Boolean "true or false";
+    PRICES_OVERRIDES = "prices.overrides" Prices "an array of tables ([[prices.overrides]])";
+}
+
+impl Key {
+    /// The name of its environment variable; `None` for tables.
+    pub(super) fn variable(&self) -> Option<String> {
+        (self.shape != Shape::Prices).then(|| format!("TAILSPAN_{}", self.path.replace('.', "_").to_ascii_uppercase()))
+    }
+}
+
+pub(super) fn all() -> &'static [Key] {
+    ALL
+}
+
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    ALL.iter().find(|key| key.path == path)
+}
+
+/// Whether `path` is a table that holds keys.
+pub(super) fn is_section(path: &str) -> bool {
+    ALL.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// Full paths of all keys that a configuration file may hold.
+pub fn known_keys() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|key| key.path)
+}
+
+/// The candidate that looks most like `name`; the last component alone counts a little less than the whole, so that a
+/// key in the wrong table finds its place.
+pub(super) fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> String {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let score = |candidate: &str| {
+        let whole = strsim::normalized_damerau_levenshtein(name, candidate);
+        whole.max(strsim::normalized_damerau_levenshtein(&last(name), &last(candidate)) * 0.9)
+    };
+    candidates.max_by(|left, right| score(left).total_cmp(&score(right))).unwrap_or_default()
+}

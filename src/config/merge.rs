@@ -1,0 +1,93 @@
+//! Layers of settings: each source gives text, lists or tables by key; the strongest source of a key wins.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::PriceOverride;
+use super::error::{ConfigError, Place};
+use super::keys::Key;
+
+/// A value before it is checked. It may hold secrets, hence no `Debug`.
+pub(super) enum Value {
+    /// Every scalar, as text: one parser per key serves file, variable and flag.
+    Text(String),
+    List(Vec<String>),
+    Paths(Vec<PathBuf>),
+    Map(BTreeMap<String, String>),
+    Prices(Vec<PriceOverride>),
+}
+
+impl Value {
+    fn describe(&self) -> String {
+        match self {
+            Self::Text(text) => quoted(text),
+            Self::List(items) => quoted(&items.join(", ")),
+            Self::Paths(paths) => format!("{paths:?}"),
+            // Header values are secrets.
+            Self::Map(_) => "a table whose values are not shown".to_owned(),
+            Self::Prices(_) => "an array of tables".to_owned(),
+        }
+    }
+}
+
+pub(super) struct Given {
+    pub(super) value: Value,
+    pub(super) place: Place,
+}
+
+#[derive(Default)]
+pub(super) struct Layer(BTreeMap<&'static str, Given>);
+
+impl Layer {
+    pub(super) fn insert(&mut self, key: &Key, value: Value, place: Place) {
+        self.0.insert(key.path, Given { value, place });
+    }
+
+    /// Puts a stronger layer on top.
+    pub(super) fn overlay(&mut self, stronger: Self) {
+        self.0.extend(stronger.0);
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<&Given> {
+        self.0.get(key.path)
+    }
+
+    /// The value of `key` if it is given, as `parse` understands it.
+    pub(super) fn read<T>(&self, key: &Key, parse: impl FnOnce(&Value) -> Option<T>) -> Result<Option<T>, ConfigError> {
+        let Some(given) = self.get(key) else { return Ok(None) };
+        parse(&given.value).map(Some).ok_or_else(|| refused(key, given.place.clone(), given.value.describe()))
+    }
+
+    /// [`Layer::read`] for scalars.
+    pub(super) fn text<T>(&self, key: &Key, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ConfigError> {
+        self.read(key, |value| match value {
+            Value::Text(text) => parse(text),
+            _ => None,
+        })
+    }
+
+    /// [`Layer::read`] for lists, item by item.
+    pub(super) fn list<T, C: FromIterator<T>>(
+        &self,
+        key: &Key,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<C>, ConfigError> {
+        self.read(key, |value| match value {
+            Value::List(items) => items.iter().map(|item| parse(item)).collect(),
+            _ => None,
+        })
+    }
+}
+
+pub(super) fn refused(key: &Key, place: Place, got: String) -> ConfigError {
+    ConfigError::Value { place, key: key.path.to_owned(), got, expected: key.expected }
+}
+
+/// Characters of a value that a message shows.
+const SHOWN_CHARS_MAX: usize = 80;
+
+/// Text as a message shows it: in quotes, control characters escaped, cut to a line.
+pub(crate) fn quoted(text: &str) -> String {
+    let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    if shown.len() < text.len() { format!("{shown:?}...") } else { format!("{shown:?}") }
+}

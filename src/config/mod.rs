@@ -1,0 +1,255 @@
+//! The configuration, resolved once into valid types.
+//!
+//! ```text
+//! weakest                                                          strongest
+//! default < OTEL_* variables < --config FILE (TOML) < TAILSPAN_* variables < flags
+//! ```
+//!
+//! A key is replaced as a whole: lists and tables of two sources are never joined. An empty variable counts as not set,
+//! as the OpenTelemetry specification has it and as compose files need it. Unknown keys and `TAILSPAN_*` variables are
+//! errors: a misspelt key that is ignored in silence costs more than a start that is refused.
+//!
+//! The environment is an argument ([`Env`]), so that the same arguments always give the same configuration.
+//! `deploy/tailspan.toml` shows every key with its default.
+
+#![warn(missing_docs)]
+
+mod build;
+mod env;
+mod error;
+mod file;
+mod flags;
+mod keys;
+mod merge;
+mod otlp;
+mod prices;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use self::env::Env;
+pub use self::error::{ConfigError, Place};
+pub use self::flags::Flags;
+pub use self::keys::known_keys;
+use crate::transcript::time::Timestamp;
+
+/// Everything that can be set, valid; each edge gets only its own part.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Session roots (`projects`); empty: the caller looks in the places that Claude Code uses.
+    pub projects: Vec<PathBuf>,
+    /// Where HTTP is served (`listen`), always a loopback address; `127.0.0.1:9719` by default. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Log filter (`log`) in the syntax of `tracing_subscriber`; `info` by default. Checked by `cli::log::init`.
+    pub log: String,
+    /// Form of the log lines (`log_format`); text by default.
+    pub log_format: LogFormat,
+    /// The HTTP server.
+    pub web: Web,
+    /// Where spans go; `None`: export is off.
+    pub otlp: Option<Otlp>,
+    /// Resource attributes from `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`; empty by default.
+    pub resource: BTreeMap<String, String>,
+    /// How turns become traces.
+    pub traces: Traces,
+    /// Which series the metrics have.
+    pub metrics: Metrics,
+    /// Spans that wait for the backend.
+    pub outbox: Outbox,
+    /// How session files are looked for, and what `tailspan scan` prints.
+    pub scan: Scan,
+    /// Prices that replace or extend the built-in ones.
+    pub prices: Prices,
+    /// What the user should know about settings that had no effect; for the log, once at the start.
+    pub notices: Vec<String>,
+    state: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the file that `flags` name and resolves all sources.
+    ///
+    /// # Errors
+    /// The first source that cannot be read, key that is not known, or value that is not valid.
+    pub fn resolve(flags: &Flags, env: &Env) -> Result<Self, ConfigError> {
+        build::config(flags, env)
+    }
+
+    /// The directory of the state: `state`, else `$XDG_STATE_HOME/tailspan`, else `~/.local/state/tailspan`.
+    ///
+    /// # Errors
+    /// Nothing is set and there is no home directory. An error only here: `scan` needs no state.
+    pub fn state(&self) -> Result<&Path, ConfigError> {
+        self.state.as_deref().ok_or(ConfigError::NoState)
+    }
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// One readable line per event.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Web {
+    /// Names, in lower case and without port, that a `Host` header may carry besides the listener and loopback
+    /// (`web.hosts`); none by default.
+    pub hosts: BTreeSet<String>,
+}
+
+/// Where spans go, and how.
+#[derive(Debug, Clone)]
+pub struct Otlp {
+    /// Complete URL of the traces endpoint, always `http`. From a base URL, `/v1/traces` is already appended.
+    pub endpoint: http::Uri,
+    /// Sent with every request (`otlp.headers`); the values are marked as sensitive and do not show in `Debug`.
+    pub headers: http::HeaderMap,
+    /// How long one request may take (`otlp.timeout`); 10 s by default, 1 ms to 10 min.
+    pub timeout: Duration,
+    /// How request bodies are packed (`otlp.compression`); gzip by default.
+    pub compression: Compression,
+}
+
+/// How request bodies are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// gzip.
+    #[default]
+    Gzip,
+    /// As they are.
+    None,
+}
+
+/// How turns become traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    /// A turn without news for this long has ended (`traces.idle`); 30 min by default, 1 ms to 30 days.
+    pub idle: Duration,
+    /// How long an ended turn waits for late rows (`traces.settle`); 1 s by default, 0 to 1 h.
+    pub settle: Duration,
+    /// Which turns of the past are exported (`traces.history_since`).
+    pub history_since: HistorySince,
+}
+
+/// Which turns of the past are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HistorySince {
+    /// None: only turns that end after the sidecar's first start.
+    #[default]
+    Epoch,
+    /// Every turn that the files hold.
+    All,
+    /// Turns that end at this moment or later.
+    Time(Timestamp),
+}
+
+/// Which series the metrics have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// Label sets per metric before the rest goes to `other` (`metrics.series_max`); 500 by default, 1 to 100,000.
+    pub series_max: usize,
+    /// What the `project` label holds (`metrics.project_label`).
+    pub project_label: ProjectLabel,
+    /// Projects with a label value of their own (`metrics.projects_max`); 50 by default, 0 to 100,000.
+    pub projects_max: usize,
+    /// MCP servers that are named in the `tool` label (`metrics.mcp_servers`); none by default.
+    pub mcp_servers: BTreeSet<String>,
+}
+
+/// What the `project` label holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProjectLabel {
+    /// The last component of the working directory.
+    #[default]
+    Name,
+    /// A hash of it, for names that must not leave the machine.
+    Hash,
+    /// Nothing: there are no metrics by project.
+    Off,
+}
+
+/// Spans that wait for the backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbox {
+    /// Bytes of waiting spans at which reading pauses (`outbox.bytes_max`); 256 MiB by default, 1 MiB to 1 TiB.
+    pub bytes_max: u64,
+}
+
+/// How session files are looked for, and what `tailspan scan` prints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// Time between two looks at all files (`scan.rescan`); 3 s by default, 10 ms to 1 h. File events only hasten it.
+    pub rescan: Duration,
+    /// What `tailspan scan` prints (`scan.format`); a table by default.
+    pub format: ScanFormat,
+    /// Whether `tailspan scan` lists the sessions (`scan.sessions`); no by default.
+    pub sessions: bool,
+}
+
+/// What `tailspan scan` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ScanFormat {
+    /// Tables for people.
+    #[default]
+    Table,
+    /// One JSON document.
+    Json,
+    /// The Prometheus text format.
+    Prometheus,
+    /// The spans of all turns.
+    Trace,
+}
+
+/// Prices that replace or extend the built-in ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prices {
+    /// In the order of the file (`prices.overrides`); none by default.
+    pub overrides: Vec<PriceOverride>,
+}
+
+/// The price of one model for a period. Every rate is a plain decimal in USD per million tokens, exactly as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceOverride {
+    /// Canonical model id.
+    pub model: String,
+    /// First day (UTC, `YYYY-MM-DD`); `None`: since ever.
+    pub from: Option<String>,
+    /// First day (UTC, `YYYY-MM-DD`) on which it is over; `None`: until further notice.
+    pub until: Option<String>,
+    /// Prompt tokens outside the cache.
+    pub input: String,
+    /// Answer tokens, thinking included.
+    pub output: String,
+    /// Tokens read from the cache. No rate is derived from another, because the ratios differ between models.
+    pub cache_read: String,
+    /// Tokens written to the cache for 5 minutes.
+    pub cache_write_5m: String,
+    /// Tokens written to the cache for 1 hour.
+    pub cache_write_1h: String,
+    /// Other rates for long prompts; `None`: one price for every prompt.
+    pub long_context: Option<LongContext>,
+}
+
+/// The rates of prompts above a threshold, for all of their tokens; same unit and form as in [`PriceOverride`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LongContext {
+    /// Prompt tokens, cached ones included; a prompt with more pays these rates.
+    pub above: u64,
+    /// Prompt tokens outside the cache.
+    pub input: String,
+    /// Answer tokens, thinking included.
+    pub output: String,
+    /// Tokens read from the cache.
+    pub cache_read: String,
+    /// Tokens written to the cache for 5 minutes.
+    pub cache_write_5m: String,
+    /// Tokens written to the cache for 1 hour.
+    pub cache_write_1h: String,
+}

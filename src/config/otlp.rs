@@ -1,0 +1,157 @@
+//! Where spans go: the `otlp.*` keys, and the standard `OTEL_*` variables below them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+use super::env::Env;
+use super::error::{ConfigError, Place};
+use super::keys::{self, Key, Shape};
+use super::merge::{Layer, Value, quoted, refused};
+use super::{Compression, Otlp, text};
+
+const TRACES_PATH: &str = "/v1/traces";
+const PROTOCOL: &str = "http/protobuf";
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
+const MILLISECONDS: Key =
+    Key { path: "otlp.timeout", shape: Shape::Count, expected: "a whole number of milliseconds from 1 to 600000" };
+const ATTRIBUTES: Key = Key {
+    path: "resource attributes",
+    shape: Shape::Map,
+    expected: "name=value pairs, separated by commas, percent-encoded",
+};
+
+/// `None` if there is no endpoint. Keys are checked even then: a wrong value should not wait for the day of use.
+pub(super) fn otlp(layer: &Layer) -> Result<Option<Otlp>, ConfigError> {
+    let timeout =
+        layer.text(&keys::OTLP_TIMEOUT, |text| text::duration(text, Duration::from_millis(1)..=TIMEOUT_MAX))?;
+    let compression = layer.text(&keys::OTLP_COMPRESSION, |text| match text {
+        "gzip" => Some(Compression::Gzip),
+        "none" => Some(Compression::None),
+        _ => None,
+    })?;
+    let headers = layer.read(&keys::OTLP_HEADERS, |value| match value {
+        Value::Map(map) => header_map(map),
+        _ => None,
+    })?;
+    Ok(endpoint(layer)?.map(|endpoint| Otlp {
+        endpoint,
+        headers: headers.unwrap_or_default(),
+        timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
+        compression: compression.unwrap_or_default(),
+    }))
+}
+
+/// Whether the standard switch turns export off.
+pub(super) fn is_disabled(env: &Env) -> bool {
+    env.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// Whether the standard variables name an endpoint.
+pub(super) fn has_endpoint(env: &Env) -> bool {
+    standard(env, "ENDPOINT", &keys::OTLP_ENDPOINT).is_ok_and(|found| found.is_some())
+}
+
+/// The layer of the standard variables; to be asked only if something is exported.
+pub(super) fn standard_layer(env: &Env) -> Result<Layer, ConfigError> {
+    if let Some((name, protocol)) = standard(env, "PROTOCOL", &keys::OTLP_ENDPOINT)?
+        && protocol != PROTOCOL
+    {
+        return Err(ConfigError::Protocol { place: Place::Variable(name), got: quoted(protocol) });
+    }
+    let mut layer = Layer::default();
+    for (suffix, key) in [("ENDPOINT", &keys::OTLP_ENDPOINT), ("COMPRESSION", &keys::OTLP_COMPRESSION)] {
+        if let Some((name, value)) = standard(env, suffix, key)? {
+            layer.insert(key, Value::Text(value.to_owned()), Place::Variable(name));
+        }
+    }
+    if let Some((name, value)) = standard(env, "TIMEOUT", &MILLISECONDS)? {
+        let place = Place::Variable(name);
+        let timeout =
+            text::count(value, 1..=600_000).ok_or_else(|| refused(&MILLISECONDS, place.clone(), quoted(value)))?;
+        layer.insert(&keys::OTLP_TIMEOUT, Value::Text(format!("{timeout}ms")), place);
+    }
+    if let Some((name, value)) = standard(env, "HEADERS", &keys::OTLP_HEADERS)? {
+        let place = Place::Variable(name);
+        let hidden = || refused(&keys::OTLP_HEADERS, place.clone(), "text that is not shown".to_owned());
+        layer.insert(&keys::OTLP_HEADERS, Value::Map(text::pairs(value).ok_or_else(hidden)?), place.clone());
+    }
+    Ok(layer)
+}
+
+/// Standard variables that ask for what this version does not do.
+pub(super) fn without_effect(env: &Env) -> Vec<String> {
+    ["CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"]
+        .iter()
+        .flat_map(|suffix| [format!("OTEL_EXPORTER_OTLP_{suffix}"), format!("OTEL_EXPORTER_OTLP_TRACES_{suffix}")])
+        .filter(|name| env.get(name).is_some())
+        .map(|name| format!("{name} has no effect: this version sends OTLP over plain http"))
+        .collect()
+}
+
+/// Resource attributes; `OTEL_SERVICE_NAME` is stronger than a `service.name` among the others.
+pub(super) fn resource(env: &Env) -> Result<BTreeMap<String, String>, ConfigError> {
+    const VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
+    let given = env.text(VARIABLE, &ATTRIBUTES)?.unwrap_or_default();
+    let refusal = || refused(&ATTRIBUTES, Place::Variable(VARIABLE.to_owned()), quoted(given));
+    let mut resource = text::pairs(given).ok_or_else(refusal)?;
+    if let Some(name) = env.text("OTEL_SERVICE_NAME", &ATTRIBUTES)? {
+        resource.insert("service.name".to_owned(), name.to_owned());
+    }
+    Ok(resource)
+}
+
+/// The name and value of a standard variable: the one for traces, else the one for all signals.
+fn standard<'e>(env: &'e Env, suffix: &str, key: &Key) -> Result<Option<(String, &'e str)>, ConfigError> {
+    for name in [format!("OTEL_EXPORTER_OTLP_TRACES_{suffix}"), format!("OTEL_EXPORTER_OTLP_{suffix}")] {
+        if let Some(value) = env.text(&name, key)? {
+            return Ok(Some((name, value.trim())));
+        }
+    }
+    Ok(None)
+}
+
+/// The complete URL. The specification decides for its variables; ours take a base as well as a complete URL.
+fn endpoint(layer: &Layer) -> Result<Option<Uri>, ConfigError> {
+    let Some(given) = layer.get(&keys::OTLP_ENDPOINT) else { return Ok(None) };
+    let Value::Text(text) = &given.value else { return Ok(None) };
+    let place = || given.place.clone();
+    // What stands before an @ is a password, and would not be sent: the client knows headers only.
+    if text.contains('@') {
+        return Err(refused(&keys::OTLP_ENDPOINT, place(), "a URL with a user name, which is not shown".to_owned()));
+    }
+    let complete = |uri: Uri| match &given.place {
+        Place::Variable(name) if name == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => Some(uri),
+        Place::Variable(name) if name == "OTEL_EXPORTER_OTLP_ENDPOINT" => with_traces_path(uri),
+        _ if uri.path().ends_with(TRACES_PATH) => Some(uri),
+        _ => with_traces_path(uri),
+    };
+    let uri = text.trim().parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && has_host(uri));
+    uri.and_then(complete).map(Some).ok_or_else(|| refused(&keys::OTLP_ENDPOINT, place(), quoted(text)))
+}
+
+fn has_host(uri: &Uri) -> bool {
+    uri.host().is_some_and(|host| !host.is_empty())
+}
+
+fn with_traces_path(uri: Uri) -> Option<Uri> {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let path = format!("{}{TRACES_PATH}{query}", uri.path().trim_end_matches('/'));
+    let mut parts = uri.into_parts();
+    parts.path_and_query = Some(path.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+fn header_map(pairs: &BTreeMap<String, String>) -> Option<HeaderMap> {
+    pairs
+        .iter()
+        .map(|(name, value)| {
+            let mut value = HeaderValue::from_str(value).ok()?;
+            value.set_sensitive(true);
+            Some((name.parse::<HeaderName>().ok()?, value))
+        })
+        .collect()
+}

@@ -1,0 +1,135 @@
+//! Values as people write them: durations, sizes, times, addresses, percent-encoded pairs.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::transcript::time::Timestamp;
+
+use super::HistorySince;
+
+/// Whole numbers with units `ms s m h d`, one or several: `250ms`, `30m`, `1h30m`.
+pub(super) fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut total_ms = None;
+    while !rest.is_empty() {
+        let (number, after) = leading_number(rest)?;
+        let unit_end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, next) = after.split_at_checked(unit_end)?;
+        let unit_ms = match unit.trim() {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        total_ms = Some(number.checked_mul(unit_ms)?.checked_add(total_ms.unwrap_or(0u64))?);
+        rest = next;
+    }
+    total_ms.map(Duration::from_millis).filter(|duration| allowed.contains(duration))
+}
+
+/// Bytes: a whole number, alone or with a decimal (`kB MB GB TB`) or binary (`KiB MiB GiB TiB`) unit of any case.
+pub(super) fn size(text: &str, allowed: RangeInclusive<u64>) -> Option<u64> {
+    let (number, unit) = leading_number(text.trim())?;
+    let unit_bytes: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return None,
+    };
+    number.checked_mul(unit_bytes).filter(|bytes| allowed.contains(bytes))
+}
+
+fn leading_number(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end)?;
+    Some((digits.parse().ok()?, rest))
+}
+
+pub(super) fn count(text: &str, allowed: RangeInclusive<usize>) -> Option<usize> {
+    text.trim().parse().ok().filter(|count| allowed.contains(count))
+}
+
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text.trim() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+pub(super) fn history_since(text: &str) -> Option<HistorySince> {
+    match text.trim() {
+        "all" => Some(HistorySince::All),
+        time => Timestamp::parse(time).map(HistorySince::Time),
+    }
+}
+
+/// An address to listen on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Listen {
+    Loopback(SocketAddr),
+    Elsewhere,
+}
+
+/// `ADDR:PORT`; `localhost` is 127.0.0.1, and no other name is looked up.
+pub(super) fn listen(text: &str) -> Option<Listen> {
+    let text = text.trim();
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        // An IPv4 address in IPv6 clothes (::ffff:127.0.0.1) is judged as what it is.
+        let loopback = address.ip().to_canonical().is_loopback();
+        return Some(if loopback { Listen::Loopback(address) } else { Listen::Elsewhere });
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse::<u16>().ok()?;
+    if host.eq_ignore_ascii_case("localhost") {
+        return Some(Listen::Loopback(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)));
+    }
+    (host.is_empty() || host_name(host).is_some()).then_some(Listen::Elsewhere)
+}
+
+/// A name as a `Host` header carries it, in lower case, without port.
+pub(super) fn host_name(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_name = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    let is_ipv6 = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+    (is_name || is_ipv6).then(|| text.to_ascii_lowercase())
+}
+
+/// `name=value,...` with percent-encoded names and values, as `OTEL_RESOURCE_ATTRIBUTES` and `..._HEADERS` have it.
+pub(super) fn pairs(text: &str) -> Option<BTreeMap<String, String>> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (name, value) = part.split_once('=')?;
+            let name = percent_decoded(name.trim())?;
+            (!name.is_empty()).then_some((name, percent_decoded(value.trim())?))
+        })
+        .collect()
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            decoded.push((hex(bytes.next()?)? << 4) | hex(bytes.next()?)?);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    String::from_utf8(decoded).ok()
+}

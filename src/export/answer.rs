@@ -1,0 +1,157 @@
+//! What an answer, or the lack of one, means for the spans of a request.
+//!
+//! ```text
+//! 2xx                                       taken; partial success says how many were not
+//! 408 425 429 5xx                           later
+//! 3xx 401-405 407 410 415 421 426 431 451   the endpoint or its gate-keeper, not these spans: keep them, say so
+//! 400 413 422 and the rest of 4xx           these spans
+//! no connection                             later
+//! no answer                                 later, and the request may have arrived
+//! ```
+//!
+//! The specification would drop on 401 and 404 too. Such an answer ends when somebody mends the configuration, so the
+//! spans wait for that.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+
+/// Longest part of a collector's message that is logged, in characters.
+const MESSAGE_CHARS_MAX: usize = 200;
+
+/// How one request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Taken whole.
+    Accepted,
+    /// Taken but for some spans, which must not be sent again.
+    Partial {
+        /// Number of spans that were not taken; 0 if the message is only a warning.
+        rejected: u64,
+        /// The collector's reason.
+        message: String,
+    },
+    /// The payload is bad: it will never be taken as it is.
+    Rejected {
+        /// HTTP status; `None` if it was too large to be sent at all.
+        status: Option<u16>,
+        /// The collector's reason.
+        message: String,
+    },
+    /// The endpoint does not want us, whatever we send.
+    Unauthorized {
+        /// HTTP status.
+        status: u16,
+        /// The collector's reason.
+        message: String,
+    },
+    /// Not taken now.
+    Retry {
+        /// HTTP status; `None` if there was no connection.
+        status: Option<u16>,
+        /// `Retry-After`, counted from now.
+        after: Option<Duration>,
+        /// The collector's reason, or the connection's.
+        message: String,
+    },
+    /// No answer, after the request may have been sent.
+    Ambiguous {
+        /// True if time ran out, false if the connection broke.
+        timed_out: bool,
+        /// The connection's reason.
+        message: String,
+    },
+}
+
+impl Outcome {
+    /// Reads an answer.
+    pub(super) fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Self {
+        let code = status.as_u16();
+        if status.is_success() {
+            return of_success(headers, body);
+        }
+        let message = message_of(headers, body);
+        match code {
+            408 | 425 | 429 | 500.. => {
+                let after = headers.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
+                Self::Retry { status: Some(code), after, message }
+            }
+            ..=399 | 401..=405 | 407 | 410 | 415 | 421 | 426 | 431 | 451 => {
+                Self::Unauthorized { status: code, message }
+            }
+            _ => Self::Rejected { status: Some(code), message },
+        }
+    }
+
+    /// Reads the error of a request without an answer.
+    pub(super) fn of_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {
+        let message = with_sources(error);
+        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect()) {
+            return Self::Retry { status: None, after: None, message };
+        }
+        Self::Ambiguous { timed_out: error.is::<tokio::time::error::Elapsed>(), message }
+    }
+}
+
+fn of_success(headers: &HeaderMap, body: &[u8]) -> Outcome {
+    // Some collectors answer "{}" or nothing at all; both mean yes.
+    let response =
+        if content_type(headers).contains("json") { None } else { ExportTraceServiceResponse::decode(body).ok() };
+    match response.and_then(|response| response.partial_success) {
+        Some(partial) if partial.rejected_spans > 0 || !partial.error_message.is_empty() => Outcome::Partial {
+            rejected: u64::try_from(partial.rejected_spans).unwrap_or(0),
+            message: shortened(&partial.error_message),
+        },
+        _ => Outcome::Accepted,
+    }
+}
+
+/// `google.rpc.Status`, the body of an OTLP error; its details are not needed.
+#[derive(Clone, PartialEq, Message)]
+struct RpcStatus {
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+fn message_of(headers: &HeaderMap, body: &[u8]) -> String {
+    let kind = content_type(headers);
+    if kind.contains("protobuf") {
+        return RpcStatus::decode(body).map(|status| shortened(&status.message)).unwrap_or_default();
+    }
+    // A page of HTML says nothing in 200 characters.
+    if kind.contains("html") { String::new() } else { shortened(&String::from_utf8_lossy(body)) }
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Seconds or an HTTP date; `None` if it is neither or lies in the past.
+fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(text.trim()).ok()?;
+    date.signed_duration_since(now).to_std().ok()
+}
+
+fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    shortened(&text)
+}
+
+/// One line of at most [`MESSAGE_CHARS_MAX`] characters: it comes from outside and goes to the log.
+fn shortened(text: &str) -> String {
+    let line: String = text.trim().chars().take(MESSAGE_CHARS_MAX).collect();
+    line.replace(char::is_control, " ")
+}

@@ -1,0 +1,109 @@
+//! The HTTP client below the OTLP crate. It sees what the crate's `Result` does not tell, and settles the bytes.
+
+use std::future::Future;
+use std::io::Write;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use chrono::DateTime;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+
+use super::answer::Outcome;
+
+/// Where the client leaves what became of the last request.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen(Arc<Mutex<Option<Outcome>>>);
+
+impl Seen {
+    /// The outcome since the last call; `None` if no request was sent.
+    pub(super) fn take(&self) -> Option<Outcome> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, outcome: Outcome) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+    }
+}
+
+/// Sends to one endpoint and remembers the outcome.
+#[derive(Debug)]
+pub(super) struct ObservedClient {
+    pub(super) inner: HyperClient,
+    pub(super) endpoint: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) gzip: bool,
+    pub(super) seen: Seen,
+}
+
+impl ObservedClient {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let result = self.inner.send_bytes(self.settled(request)?).await;
+        let now = DateTime::from(SystemTime::now());
+        self.seen.put(match &result {
+            Ok(answer) => Outcome::of_answer(answer.status(), answer.headers(), answer.body(), now),
+            Err(error) => Outcome::of_error(error.as_ref()),
+        });
+        result
+    }
+
+    /// The request as it leaves. It is made anew: the crate lets `OTEL_EXPORTER_OTLP_HEADERS` override what the
+    /// configuration says, and the configuration has read the environment already.
+    fn settled(&self, request: Request<Bytes>) -> Result<Request<Bytes>, HttpError> {
+        let (parts, body) = request.into_parts();
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        let body = if let Some(encoding) = parts.headers.get(CONTENT_ENCODING) {
+            headers.insert(CONTENT_ENCODING, encoding.clone());
+            body
+        } else if self.gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            compressed(&in_stable_order(body))?
+        } else {
+            in_stable_order(body)
+        };
+        let mut request = Request::post(self.endpoint.clone()).body(body)?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+impl HttpClient for ObservedClient {
+    fn send_bytes<'client, 'future>(
+        &'client self,
+        request: Request<Bytes>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'future>>
+    where
+        'client: 'future,
+        Self: 'future,
+    {
+        Box::pin(self.send(request))
+    }
+}
+
+/// Sorts the attributes of the resource: the SDK keeps them in a hash map, whose order changes with every process, and
+/// a span sent again after a restart must have the same bytes.
+fn in_stable_order(body: Bytes) -> Bytes {
+    let Ok(mut request) = ExportTraceServiceRequest::decode(body.as_ref()) else {
+        return body;
+    };
+    for resource in request.resource_spans.iter_mut().filter_map(|spans| spans.resource.as_mut()) {
+        resource.attributes.sort_by(|a, b| a.key.cmp(&b.key));
+    }
+    request.encode_to_vec().into()
+}
+
+fn compressed(body: &[u8]) -> Result<Bytes, std::io::Error> {
+    // Without a file time in the header, equal bodies give equal bytes.
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::default());
+    encoder.write_all(body)?;
+    encoder.finish().map(Bytes::from)
+}

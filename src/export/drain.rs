@@ -1,0 +1,292 @@
+//! The loop from the queue to the endpoint.
+//!
+//! - The next request is made only when the one before is settled; until then it stays as it is, so that a repetition
+//!   has the same bytes even if more spans have been queued meanwhile.
+//! - An entry is acknowledged when all of its spans are settled. A crash before that sends it again.
+//! - On shutdown the queue is emptied as far as [`DrainConfig::flush`] allows. An endpoint that has just failed is not
+//!   asked again: the queue keeps the spans for the next start.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use super::answer::Outcome;
+use super::backoff::{Backoff, BackoffLimits};
+use super::counters::{DropReason, ExportCounters, FailureReason};
+use super::error::ExportError;
+use super::otlp::Otlp;
+use super::pack::{Work, pack};
+use crate::views::span::SpanBatch;
+
+/// The edge to the store: entries wait here, on disk, until they are acknowledged. The exporter is its only reader.
+pub trait SpanQueue: Send {
+    /// What the store fails with; the exporter stops at the first.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The oldest entries with their ids, without removing them: as many as fit into both limits, but at least one
+    /// unless the queue is empty. `bytes_max` may be an estimate; the exporter cuts where it must.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, Self::Error>;
+
+    /// Removes entries for good.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written.
+    fn acknowledge(&mut self, ids: &[u64]) -> Result<(), Self::Error>;
+
+    /// Ends when something was added, at once if that was since the last [`SpanQueue::peek`] (as with the permit of
+    /// `tokio::sync::Notify::notify_one`). Ending too often is harmless.
+    fn wait(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Limits of the loop.
+#[derive(Debug, Clone, Copy)]
+pub struct DrainConfig {
+    /// Most spans in a request.
+    pub spans_max: usize,
+    /// Most bytes in a request before compression.
+    pub bytes_max: usize,
+    /// Longest time for the last requests on shutdown.
+    pub flush: Duration,
+    /// Waits between attempts.
+    pub backoff: BackoffLimits,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+impl Default for DrainConfig {
+    /// 512 spans, 1 MiB, 3 s.
+    fn default() -> Self {
+        Self {
+            spans_max: 512,
+            bytes_max: 1 << 20,
+            flush: Duration::from_secs(3),
+            backoff: BackoffLimits::default(),
+            seed: u64::from(std::process::id()),
+        }
+    }
+}
+
+/// Takes spans from a queue to an endpoint until it is told to stop.
+pub struct Exporter<Q> {
+    queue: Q,
+    otlp: Otlp,
+    config: DrainConfig,
+    backoff: Backoff,
+    counters: Arc<ExportCounters>,
+    /// Last warning, so that the same one is not written once a minute.
+    complaint: Option<String>,
+}
+
+/// What comes after one attempt.
+enum Next {
+    Settled,
+    Halves(SpanBatch, SpanBatch),
+    Again(SpanBatch, Duration),
+}
+
+impl<Q: SpanQueue> Exporter<Q> {
+    /// Ready to [`Exporter::run`].
+    #[must_use]
+    pub fn new(queue: Q, otlp: Otlp, config: DrainConfig) -> Self {
+        let backoff = Backoff::new(config.backoff, config.seed);
+        Self { queue, otlp, config, backoff, counters: Arc::default(), complaint: None }
+    }
+
+    /// The counters, for the metrics endpoint.
+    #[must_use]
+    pub fn counters(&self) -> Arc<ExportCounters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Delivers until `shutdown` is true or its sender is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::Queue`] when the store fails; no other failure ends the loop.
+    pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<(), ExportError> {
+        let flush = self.config.flush;
+        let deadline = async {
+            stopped(shutdown.clone()).await;
+            tokio::time::sleep(flush).await;
+        };
+        tokio::select! {
+            result = self.drain(&shutdown) => result,
+            () = deadline => {
+                debug!("the queue could not be emptied in time; the rest stays in it");
+                Ok(())
+            }
+        }
+    }
+
+    async fn drain(&mut self, shutdown: &watch::Receiver<bool>) -> Result<(), ExportError> {
+        loop {
+            let entries = self
+                .queue
+                .peek(self.config.spans_max, self.config.bytes_max)
+                .map_err(|source| ExportError::Queue { action: "read", source: source.into() })?;
+            if entries.is_empty() {
+                if is_stopped(shutdown) {
+                    return Ok(());
+                }
+                tokio::select! {
+                    () = self.queue.wait() => {}
+                    () = stopped(shutdown.clone()) => {}
+                }
+                continue;
+            }
+            for work in pack(entries, self.config.spans_max, self.config.bytes_max) {
+                if !self.settle(work, shutdown).await? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Sends all parts and acknowledges their entries; false if it had to stop before.
+    async fn settle(&mut self, work: Work, shutdown: &watch::Receiver<bool>) -> Result<bool, ExportError> {
+        let Work { ids, mut parts } = work;
+        while let Some(part) = parts.pop_front() {
+            match self.attempt(part).await {
+                Next::Settled => {}
+                Next::Halves(first, second) => put_back(&mut parts, [second, first]),
+                Next::Again(part, delay) => {
+                    put_back(&mut parts, [part]);
+                    tokio::select! {
+                        biased;
+                        () = stopped(shutdown.clone()) => return Ok(false),
+                        () = tokio::time::sleep(delay) => {}
+                    }
+                }
+            }
+        }
+        self.queue
+            .acknowledge(&ids)
+            .map_err(|source| ExportError::Queue { action: "acknowledge", source: source.into() })?;
+        Ok(true)
+    }
+
+    async fn attempt(&mut self, part: SpanBatch) -> Next {
+        match self.otlp.send(slice::from_ref(&part)).await {
+            Outcome::Accepted => {
+                self.counters.add_exported(count(&part));
+                self.recovered();
+                Next::Settled
+            }
+            Outcome::Partial { rejected, message } => {
+                self.recovered();
+                self.partly_taken(&part, rejected, message);
+                Next::Settled
+            }
+            Outcome::Rejected { status, message } => {
+                self.counters.add_failure(FailureReason::Status4xx);
+                self.backoff.reset();
+                self.split(part, &with_status("the collector rejects spans", status, &message))
+            }
+            Outcome::Unauthorized { status, message } => {
+                let text = with_status("the endpoint refuses us, spans are kept", Some(status), &message);
+                self.failed(FailureReason::Unauthorized, text);
+                Next::Again(part, self.backoff.next(None))
+            }
+            Outcome::Retry { status, after, message } => {
+                let text = with_status("spans cannot be delivered now, they are kept", status, &message);
+                self.failed(reason_of(status), text);
+                Next::Again(part, self.backoff.next(after))
+            }
+            Outcome::Ambiguous { timed_out, message } => {
+                let reason = if timed_out { FailureReason::Timeout } else { FailureReason::Connect };
+                self.failed(reason, with_status("no answer, the same request will be repeated", None, &message));
+                Next::Again(part, self.backoff.next_ambiguous())
+            }
+        }
+    }
+
+    /// The specification forbids to send the spans of a partial success again, and does not say which they were.
+    fn partly_taken(&self, part: &SpanBatch, rejected: u64, message: String) {
+        let rejected = rejected.min(count(part));
+        self.counters.add_exported(count(part) - rejected);
+        self.counters.add_rejected(rejected);
+        warn!(rejected, sent = count(part), message, "the collector took a request only in part");
+        self.counters.set_last_error(Some(message));
+    }
+
+    /// Halves a rejected request until the bad span is alone; that one is given up, the rest is delivered.
+    fn split(&mut self, mut part: SpanBatch, text: &str) -> Next {
+        if part.spans.len() > 1 {
+            let spans = part.spans.split_off(part.spans.len() / 2);
+            let second = SpanBatch { service_version: part.service_version.clone(), spans };
+            return Next::Halves(part, second);
+        }
+        for span in &part.spans {
+            self.counters.add_dropped(DropReason::Rejected);
+            // The name may hold user text; the ids find the span in the API.
+            warn!(trace = format!("{:032x}", span.trace), span = format!("{:016x}", span.id), "{text}; dropped");
+        }
+        self.counters.set_last_error(Some(text.to_owned()));
+        Next::Settled
+    }
+
+    fn failed(&mut self, reason: FailureReason, text: String) {
+        self.counters.add_failure(reason);
+        if self.complaint.as_ref() == Some(&text) {
+            debug!("{text}");
+            return;
+        }
+        warn!("{text}");
+        self.counters.set_last_error(Some(text.clone()));
+        self.complaint = Some(text);
+    }
+
+    fn recovered(&mut self) {
+        self.backoff.reset();
+        self.counters.set_last_error(None);
+        if self.complaint.take().is_some() {
+            info!("spans are delivered again");
+        }
+    }
+}
+
+const fn reason_of(status: Option<u16>) -> FailureReason {
+    match status {
+        None => FailureReason::Connect,
+        Some(429) => FailureReason::Throttled,
+        Some(500..) => FailureReason::Status5xx,
+        Some(_) => FailureReason::Status4xx,
+    }
+}
+
+fn with_status(text: &str, status: Option<u16>, message: &str) -> String {
+    let status = status.map(|status| format!(" (status {status})")).unwrap_or_default();
+    let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+    format!("{text}{status}{message}")
+}
+
+fn put_back<const N: usize>(parts: &mut VecDeque<SpanBatch>, last_first: [SpanBatch; N]) {
+    for part in last_first {
+        parts.push_front(part);
+    }
+}
+
+fn count(part: &SpanBatch) -> u64 {
+    u64::try_from(part.spans.len()).unwrap_or(u64::MAX)
+}
+
+fn is_stopped(shutdown: &watch::Receiver<bool>) -> bool {
+    *shutdown.borrow() || shutdown.has_changed().is_err()
+}
+
+async fn stopped(mut shutdown: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it whoever wanted the spans delivered.
+    if shutdown.wait_for(|stop| *stop).await.is_err() {
+        debug!("the owner of the exporter is gone");
+    }
+}

@@ -1,0 +1,29 @@
+//! Delivers finished spans to an OTLP endpoint: at least once, oldest first, the same span always as the same bytes.
+//!
+//! ```text
+//! SpanQueue::peek -> pack -> Otlp::send -> Outcome -> SpanQueue::acknowledge
+//!                      ^                      |
+//!                      +---- again, later ----+   Backoff says how much later
+//! ```
+//!
+//! - A span leaves the queue once the collector took it, or said that it never will; each way has its own counter.
+//! - One request is in flight at a time. What failed stays in memory as it was packed, so that the same bytes go again.
+//! - Retrying is ours alone (the crate's is off), for it outlives a restart: the queue is on disk.
+//! - There is no TLS: an `https` endpoint is an error at the start and not a surprise later.
+
+mod answer;
+mod backoff;
+mod client;
+mod convert;
+mod counters;
+mod drain;
+mod error;
+mod otlp;
+mod pack;
+
+pub use answer::Outcome;
+pub use backoff::{Backoff, BackoffLimits};
+pub use counters::{DropReason, ExportCounters, FailureReason};
+pub use drain::{DrainConfig, Exporter, SpanQueue};
+pub use error::ExportError;
+pub use otlp::{Otlp, OtlpConfig, normalize_endpoint};

@@ -1,0 +1,226 @@
+//! One OTLP endpoint: configuration in, requests out, an [`Outcome`] for each.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanExporter as _;
+
+use super::answer::Outcome;
+use super::client::{ObservedClient, Seen};
+use super::convert::span_data;
+use super::error::ExportError;
+use crate::views::span::SpanBatch;
+
+/// Path of traces below the base URL of a collector.
+const TRACES_PATH: &str = "/v1/traces";
+
+/// Where spans go and what is said with them.
+#[derive(Clone)]
+pub struct OtlpConfig {
+    /// URL of the endpoint, see [`normalize_endpoint`].
+    pub endpoint: String,
+    /// Sent with every request. Values may be secrets: they are never logged.
+    pub headers: Vec<(String, String)>,
+    /// Limit of one request, from connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// Compress requests.
+    pub gzip: bool,
+    /// Attributes of the resource, from `OTEL_RESOURCE_ATTRIBUTES`.
+    pub resource: Vec<(String, String)>,
+    /// `service.name`; wins over one in [`OtlpConfig::resource`].
+    pub service_name: String,
+}
+
+impl fmt::Debug for OtlpConfig {
+    /// Without the values of headers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OtlpConfig")
+            .field("endpoint", &without_credentials(&self.endpoint))
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field("timeout", &self.timeout)
+            .field("gzip", &self.gzip)
+            .field("resource", &self.resource)
+            .field("service_name", &self.service_name)
+            .finish()
+    }
+}
+
+impl Default for OtlpConfig {
+    /// A collector on this machine, 10 s, gzip, service `claude-code`.
+    fn default() -> Self {
+        Self {
+            endpoint: "http://localhost:4318".to_owned(),
+            headers: Vec::new(),
+            timeout: Duration::from_secs(10),
+            gzip: true,
+            resource: Vec::new(),
+            service_name: "claude-code".to_owned(),
+        }
+    }
+}
+
+/// An endpoint. It sends one request at a time.
+#[derive(Debug)]
+pub struct Otlp {
+    exporter: SpanExporter,
+    seen: Seen,
+    scope: InstrumentationScope,
+    resource: Vec<KeyValue>,
+    /// Version that the exporter's resource has now.
+    service_version: Option<String>,
+}
+
+impl Otlp {
+    /// Checks the configuration; connects to nothing. Sending needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`] for an endpoint or header that cannot be used.
+    pub fn new(config: OtlpConfig) -> Result<Self, ExportError> {
+        let endpoint = normalize_endpoint(&config.endpoint)?;
+        let seen = Seen::default();
+        let client = ObservedClient {
+            inner: HyperClient::with_default_connector(config.timeout, None),
+            endpoint: endpoint.clone(),
+            headers: header_map(&config.headers)?,
+            gzip: config.gzip,
+            seen: seen.clone(),
+        };
+        // The client compresses, after it has sorted; two layers of retries would hide each other.
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(endpoint.to_string())
+            .with_timeout(config.timeout)
+            .with_http_client(client)
+            .with_retry_policy(RetryPolicy::disabled())
+            .build()
+            .map_err(|source| ExportError::Build { source })?;
+        let mut resource: Vec<_> = config.resource.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+        resource.push(KeyValue::new("service.name", config.service_name));
+        let scope = InstrumentationScope::builder("tailspan").with_version(env!("CARGO_PKG_VERSION")).build();
+        Ok(Self { exporter, seen, scope, resource, service_version: None })
+    }
+
+    /// Sends the spans in order and says what became of them.
+    ///
+    /// Batches of different versions have different resources, and an exporter has one: each run of equal versions is
+    /// a request. The first that is not taken ends the call; those before it were taken all the same. Callers that
+    /// care which one it was pass one version at a time.
+    pub async fn send(&mut self, batches: &[SpanBatch]) -> Outcome {
+        let mut refused = None;
+        for run in batches.chunk_by(|a, b| a.service_version == b.service_version) {
+            match self.send_run(run).await {
+                Outcome::Accepted => {}
+                Outcome::Partial { rejected, message } => {
+                    let before = refused.map_or(0, |(before, _): (u64, String)| before);
+                    refused = Some((before.saturating_add(rejected), message));
+                }
+                failed => return failed,
+            }
+        }
+        refused.map_or(Outcome::Accepted, |(rejected, message)| Outcome::Partial { rejected, message })
+    }
+
+    async fn send_run(&mut self, run: &[SpanBatch]) -> Outcome {
+        let spans: Vec<_> =
+            run.iter().flat_map(|batch| &batch.spans).map(|span| span_data(span, &self.scope)).collect();
+        let Some(first) = run.first().filter(|_| !spans.is_empty()) else {
+            return Outcome::Accepted;
+        };
+        self.set_service_version(&first.service_version);
+        let result = self.exporter.export(spans).await;
+        // Nothing seen: the crate itself refused, which it does above 64 MiB.
+        self.seen.take().unwrap_or_else(|| match result {
+            Ok(()) => Outcome::Accepted,
+            Err(error) => Outcome::Rejected { status: None, message: error.to_string() },
+        })
+    }
+
+    fn set_service_version(&mut self, version: &str) {
+        if self.service_version.as_deref() == Some(version) {
+            return;
+        }
+        let mut resource = self.resource.clone();
+        if !version.is_empty() {
+            resource.push(KeyValue::new("service.version", version.to_owned()));
+        }
+        // The last one of equal keys wins.
+        self.exporter.set_resource(&Resource::builder_empty().with_attributes(resource).build());
+        self.service_version = Some(version.to_owned());
+    }
+}
+
+/// The URL of traces: a base such as `http://host:4318` gets `/v1/traces`, a URL with a path stays as it is.
+///
+/// # Errors
+///
+/// [`ExportError`] unless it is `http://` with a host and without credentials.
+pub fn normalize_endpoint(url: &str) -> Result<Uri, ExportError> {
+    let shown = || without_credentials(url);
+    let trimmed = url.trim();
+    let uri: Uri = trimmed.parse().map_err(|source| ExportError::Endpoint { endpoint: shown(), source })?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some("https") => return Err(ExportError::Tls { endpoint: shown() }),
+        _ => return Err(ExportError::Scheme { endpoint: shown() }),
+    }
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(ExportError::Credentials);
+    }
+    if uri.host().is_none_or(str::is_empty) {
+        return Err(ExportError::Scheme { endpoint: shown() });
+    }
+    if uri.path() != "/" {
+        return Ok(uri);
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    format!("http://{authority}{TRACES_PATH}{query}")
+        .parse()
+        .map_err(|source| ExportError::Endpoint { endpoint: shown(), source })
+}
+
+fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, ExportError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let invalid = || ExportError::Header { name: name.clone() };
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
+        value.set_sensitive(true);
+        map.insert(key, value);
+    }
+    Ok(map)
+}
+
+fn without_credentials(url: &str) -> String {
+    url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("...@{host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_base_or_a_full_url() {
+        let normal = |url: &str| normalize_endpoint(url).unwrap().to_string();
+        assert_eq!(normal("http://host:4318"), "http://host:4318/v1/traces");
+        assert_eq!(normal("http://host:4318/"), "http://host:4318/v1/traces");
+        assert_eq!(normal("http://[::1]:4318/?tenant=a"), "http://[::1]:4318/v1/traces?tenant=a");
+        assert_eq!(normal("http://host/otlp/v1/traces"), "http://host/otlp/v1/traces");
+        let error = |url: &str| normalize_endpoint(url).unwrap_err();
+        assert!(matches!(error("https://host:4318"), ExportError::Tls { .. }));
+        assert!(error("https://host:4318").to_string().contains("TLS-terminating collector"));
+        for url in ["unix:///run/otlp.sock", "/run/otlp.sock", "grpc://host:4317", "host:4318", "localhost", "http://"]
+        {
+            assert!(matches!(error(url), ExportError::Scheme { .. } | ExportError::Endpoint { .. }), "{url}");
+        }
+        let secret = error("http://user:hunter2@host").to_string() + &error("http://user:hunter2@ho st").to_string();
+        assert!(!secret.contains("hunter2"), "{secret}");
+    }
+}

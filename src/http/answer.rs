@@ -1,0 +1,135 @@
+//! What a handler returns: a status, a content type and a body held in memory.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::error::{FINE, Problem};
+
+/// Bodies up to this are sent as they are: they fit one packet, and gzip would cost more than it saves.
+const GZIP_BYTES_MIN: usize = 1024;
+
+/// An answer; [`Problem`] is the other outcome of a handler.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Vec<u8>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Self {
+        Self { status, content_type, body, headers: Vec::new() }
+    }
+
+    /// `value` as JSON.
+    ///
+    /// # Errors
+    /// An internal problem if `value` cannot be JSON, for example a map whose keys are not text.
+    pub fn json(value: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| Problem::internal(format!("the answer cannot be written as JSON: {error}")))?;
+        Ok(Self::new(FINE, HeaderValue::from_static("application/json"), body))
+    }
+
+    /// Plain text in UTF-8.
+    #[must_use]
+    pub fn text(body: impl Into<String>) -> Self {
+        Self::new(FINE, HeaderValue::from_static("text/plain; charset=utf-8"), body.into().into_bytes())
+    }
+
+    /// A page in UTF-8; the caller escapes.
+    #[must_use]
+    pub fn html(body: impl Into<String>) -> Self {
+        Self::new(FINE, HeaderValue::from_static("text/html; charset=utf-8"), body.into().into_bytes())
+    }
+
+    /// Any other content type.
+    ///
+    /// # Errors
+    /// An internal problem if `content_type` cannot be a header value.
+    pub fn bytes(content_type: &str, body: Vec<u8>) -> Result<Self, Problem> {
+        let content_type = HeaderValue::from_str(content_type)
+            .map_err(|_| Problem::internal(format!("`{content_type}` is not a content type")))?;
+        Ok(Self::new(FINE, content_type, body))
+    }
+
+    /// Adds a header, for example `Content-Disposition`.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    pub(super) fn status_code(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// Compresses the body if the client `accepts_gzip` and it is worth it.
+    pub(super) fn encoded(mut self, accepts_gzip: bool) -> Self {
+        if accepts_gzip
+            && self.body.len() > GZIP_BYTES_MIN
+            && let Some(smaller) = gzip(&self.body)
+        {
+            self.body = smaller;
+            self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+        }
+        self
+    }
+
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(self.body)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, self.content_type);
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // Every answer is of this moment, and quotes private conversations.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(self.headers);
+        response
+    }
+}
+
+/// Whether `Accept-Encoding` lists gzip, or everything, with a weight above 0.
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let listed = |coding: &str| {
+        headers
+            .get_all(ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(|item| item.split_once(';').unwrap_or((item, "")))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case(coding))
+            .map(|(_, weight)| !is_zero_weight(weight))
+    };
+    listed("gzip").or_else(|| listed("x-gzip")).or_else(|| listed("*")).unwrap_or(false)
+}
+
+/// `q=0`, `q=0.0`, and so on: RFC 9110's "not acceptable".
+fn is_zero_weight(weight: &str) -> bool {
+    let Some((name, value)) = weight.trim().split_once('=') else { return false };
+    name.trim().eq_ignore_ascii_case("q") && value.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    // Fast: on loopback the processor is dearer than the bytes.
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}

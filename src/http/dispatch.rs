@@ -1,0 +1,134 @@
+//! From the head of a request to its answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{Method, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::answer::{Answer, accepts_gzip};
+use super::app::App;
+use super::counters::OTHER_ROUTE;
+use super::error::Problem;
+use super::guard;
+use super::query::Query;
+use super::request::Request;
+use super::routes::{self, Found, Route, Work};
+use super::server::Limits;
+
+/// Answers requests of all connections.
+pub(super) struct Dispatch<C: 'static> {
+    app: Arc<App<C>>,
+    limits: Limits,
+    store_slots: Arc<Semaphore>,
+    body_slots: Arc<Semaphore>,
+}
+
+impl<C: Send + Sync + 'static> Dispatch<C> {
+    pub(super) fn new(app: Arc<App<C>>, limits: Limits) -> Self {
+        let store_slots = Arc::new(Semaphore::new(limits.store_handlers_max));
+        let body_slots = Arc::new(Semaphore::new(limits.bodies_max));
+        Self { app, limits, store_slots, body_slots }
+    }
+
+    /// `local` is the address on which the connection arrived.
+    pub(super) async fn respond(&self, request: http::Request<Incoming>, local: IpAddr) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        let mut label = OTHER_ROUTE;
+        let outcome = match self.admit(&head, local, &mut label) {
+            Ok((found, query)) => self.answer(found, query, head, body).await,
+            Err(problem) => Err(problem),
+        };
+        let answer = outcome.unwrap_or_else(Problem::into_answer);
+        self.app.counters.record(label, answer.status_code());
+        answer.into_response()
+    }
+
+    /// All that can be refused before the body is read.
+    fn admit(&self, head: &Parts, local: IpAddr, label: &mut &'static str) -> Result<(Found<C>, Query), Problem> {
+        guard::check(head, local, &self.app.allowed_hosts)?;
+        let found = routes::find(self.app.routes, &head.method, head.uri.path()).map_err(|missed| {
+            *label = missed.label;
+            missed.problem
+        })?;
+        *label = found.route.pattern;
+        let query = Query::parse(head.uri.query(), found.route.query)?;
+        Ok((found, query))
+    }
+
+    async fn answer(&self, found: Found<C>, query: Query, head: Parts, body: Incoming) -> Result<Answer, Problem> {
+        let (body, body_slot) = match head.method {
+            Method::GET | Method::HEAD => (Bytes::new(), None),
+            _ => {
+                let (body, slot) = self.read_body(&head, body).await?;
+                (body, Some(slot))
+            }
+        };
+        let path = head.uri.path().to_owned();
+        let request = Request { method: head.method, path, query, body, params: found.params, headers: head.headers };
+        self.handle(found.route, request, body_slot).await
+    }
+
+    async fn read_body(&self, head: &Parts, body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+        let bytes_max = self.limits.body_bytes_max;
+        let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|bytes| bytes > bytes_max) {
+            return Err(Problem::body_too_large(bytes_max));
+        }
+        let send_timeout = self.limits.send_timeout;
+        let Ok(Ok(slot)) = timeout(send_timeout, Arc::clone(&self.body_slots).acquire_owned()).await else {
+            return Err(Problem::unavailable("too many requests with a body at once"));
+        };
+        match timeout(send_timeout, Limited::new(body, bytes_max).collect()).await {
+            Ok(Ok(collected)) => Ok((collected.to_bytes(), slot)),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(bytes_max)),
+            Ok(Err(error)) => Err(Problem::bad_request(format!("the body cannot be read: {error}"))),
+            Err(_) => Err(Problem::body_too_slow(send_timeout.as_secs_f64())),
+        }
+    }
+
+    /// Runs the handler on a blocking thread, for the time of an answer at most.
+    ///
+    /// A thread cannot be stopped: a handler that overran keeps its slots until it ends, so that no more than the
+    /// limit ever run.
+    async fn handle(
+        &self,
+        route: &'static Route<C>,
+        request: Request,
+        body_slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<Answer, Problem> {
+        let answer_timeout = self.limits.answer_timeout;
+        let work = async {
+            let store_slot = match route.work {
+                Work::Memory => None,
+                Work::Store => Arc::clone(&self.store_slots).acquire_owned().await.ok(),
+            };
+            let app = Arc::clone(&self.app);
+            spawn_blocking(move || {
+                let _slots = (store_slot, body_slot);
+                let gzip = accepts_gzip(&request.headers);
+                (route.handler)(&app.context, &request).map(|answer| answer.encoded(gzip))
+            })
+            .await
+        };
+        match timeout(answer_timeout, work).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => {
+                tracing::error!(route = route.pattern, %error, "a handler failed");
+                Err(Problem::internal("the handler failed; the log says why"))
+            }
+            Err(_) => {
+                tracing::warn!(route = route.pattern, ?answer_timeout, "a handler took too long");
+                let seconds = answer_timeout.as_secs_f64();
+                Err(Problem::unavailable(format!("there was no answer within {seconds} s")))
+            }
+        }
+    }
+}

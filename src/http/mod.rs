@@ -1,0 +1,40 @@
+//! The HTTP server: everything between a socket and a function that answers, and nothing about what is answered.
+//!
+//! ```text
+//! server    accepts, limits connections, stops gracefully
+//! stall     closes a connection whose client does not read
+//! dispatch  one request: guard → route → body → handler on a blocking thread → answer
+//! guard     refuses DNS rebinding, cross-origin writes, long addresses
+//! routes    the table, and how a path finds its row
+//! request, query   what a handler is given
+//! answer, error    what a handler gives back
+//! landing, health  the pages that need only `Status`
+//! counters  requests by route and status
+//! ```
+//!
+//! Plain hyper, not a framework: header timeout, header size, body size and connection count are limits that we
+//! set, and a table of some twenty rows needs no router. No answer carries a CORS header, by design: what is served
+//! here quotes private conversations.
+
+mod answer;
+mod app;
+mod counters;
+mod dispatch;
+mod error;
+mod guard;
+pub mod health;
+pub mod landing;
+mod query;
+mod request;
+mod routes;
+mod server;
+mod stall;
+
+pub use answer::Answer;
+pub use app::{App, Status, Waiting};
+pub use counters::RequestCounters;
+pub use error::{Problem, ServeError};
+pub use query::Query;
+pub use request::Request;
+pub use routes::{Handler, Parameters, Route, Work};
+pub use server::{Limits, Server};

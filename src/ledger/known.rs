@@ -1,0 +1,364 @@
+//! What the ledger knows: an index of every identity, and the units and sessions that a step touches.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::session::Session;
+use super::tally::Tally;
+use super::unit::{Claim, Context, Identity, Rank, Unit, UnitId, UnitKey};
+use crate::transcript::chunk::FileNumber;
+use crate::transcript::ids::{AgentId, RowId, SessionId};
+use crate::transcript::record::{Body, Kind, Record, Said};
+use crate::transcript::time::Timestamp;
+
+/// Which unit an identity belongs to, for every identity ever counted. About 20 bytes of memory each.
+#[derive(Debug, Default)]
+pub struct Index {
+    units: Vec<UnitId>,
+    numbers: HashMap<UnitId, u32>,
+    homes: HashMap<u64, u32>,
+}
+
+impl Index {
+    /// Notes that `identity` is counted in `unit`.
+    pub fn insert(&mut self, identity: u64, unit: UnitId) {
+        let number = match self.numbers.entry(unit) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let number = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
+                self.units.push(unit);
+                *new.insert(number)
+            }
+        };
+        self.homes.insert(identity, number);
+    }
+
+    /// Notes that `unit` exists, even if it has no identity yet.
+    pub fn insert_unit(&mut self, unit: UnitId) {
+        if let Entry::Vacant(new) = self.numbers.entry(unit) {
+            new.insert(u32::try_from(self.units.len()).unwrap_or(u32::MAX));
+            self.units.push(unit);
+        }
+    }
+
+    /// The unit that holds `identity`.
+    #[must_use]
+    pub fn home(&self, identity: u64) -> Option<UnitId> {
+        self.units.get(usize::try_from(*self.homes.get(&identity)?).ok()?).copied()
+    }
+
+    /// True if the unit exists.
+    #[must_use]
+    pub fn has_unit(&self, unit: UnitId) -> bool {
+        self.numbers.contains_key(&unit)
+    }
+}
+
+/// How far the conversation of one file has come: the context that its next row needs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Thread {
+    /// How often the file was read from its beginning.
+    pub generation: u32,
+    /// `sessionId` of the last row.
+    pub session: Option<SessionId>,
+    /// The unit that rows belong to.
+    pub current: Option<UnitKey>,
+    /// `promptId` of the current turn.
+    pub prompt: Option<RowId>,
+    /// The `promptId` that a fork put on all the prompts it copied.
+    pub copied_prompt: Option<RowId>,
+    /// Time of the last row.
+    pub last: Timestamp,
+    /// Time of the last prompt or tool result: what the next response answers.
+    pub asked: Option<Timestamp>,
+    /// Time of the first `api-request` since then. A retried call has several.
+    pub requested: Option<Timestamp>,
+    /// The response whose rows are coming.
+    pub open_message: Option<Box<str>>,
+    /// The process that wrote the rows so far has ended.
+    pub process_ended: bool,
+    /// Inline sub-agents (clients before 2.0): the last row of each and its unit.
+    pub inline: Vec<(RowId, UnitKey)>,
+}
+
+/// What a step needs to know.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Every identity.
+    pub index: Index,
+    /// Paths by file number.
+    pub paths: Vec<Arc<str>>,
+    units: HashMap<UnitId, Loaded>,
+    sessions: HashMap<SessionId, Session>,
+    threads: HashMap<FileNumber, Thread>,
+    /// Sessions changed since the last commit.
+    pub dirty_sessions: HashSet<SessionId>,
+    /// Units changed since the last commit.
+    pub dirty_units: BTreeSet<UnitId>,
+}
+
+/// A unit in memory, and as it was at the last commit.
+#[derive(Debug)]
+struct Loaded {
+    unit: Unit,
+    before: Option<Box<Unit>>,
+}
+
+/// What has to be loaded before a batch can be folded.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// Units.
+    pub units: BTreeSet<UnitId>,
+    /// Sessions.
+    pub sessions: BTreeSet<SessionId>,
+}
+
+impl Known {
+    /// Everything that folding `records` of a file may touch.
+    #[must_use]
+    pub fn keys_of(&self, file: FileNumber, records: &[Record]) -> Keys {
+        let mut keys = Keys::default();
+        if let Some(thread) = self.threads.get(&file) {
+            keys.units.extend(thread.current.as_ref().map(UnitKey::id));
+            keys.units.extend(thread.inline.iter().map(|(_, unit)| unit.id()));
+            keys.sessions.extend(thread.session.clone());
+        }
+        for record in records {
+            self.keys_of_body(&record.body, &mut keys);
+        }
+        keys.units.retain(|unit| self.index.has_unit(*unit));
+        keys
+    }
+
+    fn keys_of_body(&self, body: &Body, keys: &mut Keys) {
+        let mut home = |identity: Identity<'_>| keys.units.extend(self.index.home(identity.hash()));
+        match body {
+            Body::Row(row) => {
+                match &row.kind {
+                    Kind::User(user) => {
+                        let Said::Results(results) = &user.said else {
+                            keys.units.insert(UnitKey::Turn(row.id).id());
+                            keys.units.insert(UnitKey::Loose(row.id).id());
+                            return self.keys_of_owner(row.session.as_ref(), row.agent.as_ref(), keys);
+                        };
+                        for result in results {
+                            home(Identity::Call(&result.call));
+                        }
+                        for agent in results.iter().filter_map(|result| result.agent.as_ref()) {
+                            self.keys_of_owner(row.session.as_ref(), Some(agent), keys);
+                        }
+                    }
+                    Kind::Assistant(assistant) => {
+                        home(Identity::Message(&assistant.message));
+                        for call in &assistant.calls {
+                            home(Identity::Call(&call.id));
+                            home(Identity::Link(&call.id));
+                        }
+                        keys.sessions.extend(assistant.copied_from.clone());
+                    }
+                    _ => {}
+                }
+                keys.units.extend(self.index.home(Identity::Row(row.id).hash()));
+                keys.units.insert(UnitKey::Loose(row.id).id());
+                self.keys_of_owner(row.session.as_ref(), row.agent.as_ref(), keys);
+            }
+            Body::CostState(state) => keys.sessions.extend([state.session.clone()]),
+            Body::Title { session, .. } => keys.sessions.extend([session.clone()]),
+            Body::AgentMeta(meta) => {
+                if let Some(call) = &meta.call {
+                    home(Identity::Call(call));
+                }
+                self.keys_of_owner(Some(&meta.session), Some(&meta.agent), keys);
+            }
+            _ => {}
+        }
+    }
+
+    fn keys_of_owner(&self, session: Option<&SessionId>, agent: Option<&AgentId>, keys: &mut Keys) {
+        let Some(session) = session else { return };
+        keys.sessions.insert(session.clone());
+        let Some(agent) = agent else { return };
+        keys.units.insert(UnitKey::Agent(session.clone(), agent.clone()).id());
+        // A call that waits for this agent's first row.
+        let waiting = self.sessions.get(session).and_then(|session| session.waiting_agents.get(agent));
+        if let Some(call) = waiting.and_then(|waiting| waiting.call.as_deref()) {
+            keys.units.extend(self.index.home(Identity::Call(call).hash()));
+        }
+    }
+
+    /// True if the unit is in memory.
+    #[must_use]
+    pub fn has_unit(&self, unit: UnitId) -> bool {
+        self.units.contains_key(&unit)
+    }
+
+    /// True if the session is in memory.
+    #[must_use]
+    pub fn has_session(&self, session: &SessionId) -> bool {
+        self.sessions.contains_key(session)
+    }
+
+    /// Takes a stored unit in.
+    pub fn load_unit(&mut self, unit: Unit) {
+        self.units.entry(unit.key.id()).or_insert(Loaded { unit, before: None });
+    }
+
+    /// Takes a stored session in.
+    pub fn load_session(&mut self, session: Session) {
+        self.sessions.entry(session.id.clone()).or_insert(session);
+    }
+
+    /// Takes a stored thread in.
+    pub fn load_thread(&mut self, file: FileNumber, thread: Thread) {
+        self.threads.insert(file, thread);
+    }
+
+    /// A loaded unit.
+    #[must_use]
+    pub fn unit(&self, id: UnitId) -> Option<&Unit> {
+        self.units.get(&id).map(|loaded| &loaded.unit)
+    }
+
+    /// A loaded unit, to be changed: its state before is kept until the commit.
+    pub fn unit_mut(&mut self, id: UnitId) -> Option<&mut Unit> {
+        let loaded = self.units.get_mut(&id)?;
+        if self.dirty_units.insert(id) {
+            loaded.before = Some(Box::new(loaded.unit.clone()));
+        }
+        Some(&mut loaded.unit)
+    }
+
+    /// The unit of `key`, made if it does not exist, with the claim of a row on it.
+    pub(super) fn claim(&mut self, key: &UnitKey, claim: Claim, context: Context) -> UnitId {
+        let id = key.id();
+        assert!(
+            !self.index.has_unit(id) || self.has_unit(id),
+            "a unit that exists is loaded before its rows are folded"
+        );
+        let Some(known) = self.unit(id) else {
+            self.index.insert_unit(id);
+            self.dirty_units.insert(id);
+            self.units.insert(id, Loaded { unit: Unit::new(key.clone(), claim, context), before: None });
+            return id;
+        };
+        let other = known.claim.session != claim.session;
+        if self.claim_is_better(&claim, &known.claim)
+            && let Some(unit) = self.unit_mut(id)
+        {
+            if other {
+                // Times and surroundings were those of a copy.
+                (unit.first, unit.last, unit.context) = (claim.time, claim.time, context);
+            }
+            unit.claim = claim;
+        }
+        id
+    }
+
+    pub(super) fn claim_is_better(&self, new: &Claim, old: &Claim) -> bool {
+        let key = |claim: &Claim| (!claim.explicit, claim.time);
+        key(new).cmp(&key(old)).then_with(|| self.path(new.file).cmp(self.path(old.file))).is_lt()
+    }
+
+    /// True if `new` is a better variant of a row than `old`.
+    pub(super) fn rank_is_better(&self, new: Rank, old: Rank) -> bool {
+        let key = |rank: Rank| (rank.copy, rank.time);
+        key(new).cmp(&key(old)).then_with(|| self.path(new.file).cmp(self.path(old.file))).is_lt()
+    }
+
+    /// Path of a file.
+    #[must_use]
+    pub fn path(&self, file: FileNumber) -> &str {
+        usize::try_from(file.0).ok().and_then(|number| self.paths.get(number)).map_or("", |path| path)
+    }
+
+    /// A session, to be changed; a new one if nothing is known of it.
+    pub fn session_mut(&mut self, id: &SessionId) -> &mut Session {
+        self.dirty_sessions.insert(id.clone());
+        self.sessions.entry(id.clone()).or_insert_with(|| Session::new(id.clone()))
+    }
+
+    /// A loaded session.
+    #[must_use]
+    pub fn session(&self, id: &SessionId) -> Option<&Session> {
+        self.sessions.get(id)
+    }
+
+    /// The thread of a file, to be changed.
+    pub fn thread_mut(&mut self, file: FileNumber) -> &mut Thread {
+        self.threads.entry(file).or_default()
+    }
+
+    /// The thread of a file.
+    #[must_use]
+    pub fn thread(&self, file: FileNumber) -> Option<&Thread> {
+        self.threads.get(&file)
+    }
+
+    /// Every changed unit: as it was at the last commit, and as it is.
+    pub fn changes(&self) -> impl Iterator<Item = (Option<&Unit>, &Unit)> {
+        self.dirty_units
+            .iter()
+            .filter_map(|id| self.units.get(id))
+            .map(|loaded| (loaded.before.as_deref(), &loaded.unit))
+    }
+
+    /// Brings the sessions of all changed units up to date. Once before each commit.
+    pub fn roll_up(&mut self) {
+        let changed: Vec<UnitId> = self.dirty_units.iter().copied().collect();
+        for id in changed {
+            let Some(loaded) = self.units.get(&id) else { continue };
+            let (unit, before) = (loaded.unit.clone(), loaded.before.clone());
+            if let Some(before) = before {
+                let session = self.session_mut(before.session());
+                session.tally.subtract(&Tally::of(&before));
+                if before.session() != unit.session() {
+                    session.units.remove(&id);
+                }
+            }
+            let session = self.session_mut(unit.session());
+            session.tally.add(&Tally::of(&unit));
+            session.put(&unit);
+        }
+    }
+
+    /// Every changed session.
+    pub fn changed_sessions(&self) -> impl Iterator<Item = &Session> {
+        self.dirty_sessions.iter().filter_map(|id| self.sessions.get(id))
+    }
+
+    /// Says that everything changed is stored now.
+    pub fn committed(&mut self) {
+        for id in std::mem::take(&mut self.dirty_units) {
+            if let Some(loaded) = self.units.get_mut(&id) {
+                loaded.before = None;
+            }
+        }
+        self.dirty_sessions.clear();
+    }
+
+    /// Forgets units, sessions and threads, which the store can give back. Only after [`Known::committed`].
+    pub fn forget(&mut self) {
+        self.units.clear();
+        self.sessions.clear();
+        self.threads.clear();
+    }
+
+    /// Number of units in memory.
+    #[must_use]
+    pub fn units_loaded(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Every loaded unit.
+    pub fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.units.values().map(|loaded| &loaded.unit)
+    }
+
+    /// Every loaded session.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values()
+    }
+}

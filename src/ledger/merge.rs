@@ -1,0 +1,286 @@
+//! API responses and tool calls: merged by identity, best variant first.
+
+use super::fold::{Fold, Seen};
+use super::prices::Priced;
+use super::unit::{Call, Identity, Message, Tool, ToolEnd, Unit, UnitId};
+use crate::transcript::ids::RowId;
+use crate::transcript::record::{Assistant, Stop, ToolCall, ToolResult};
+
+impl Unit {
+    /// The message of an id.
+    pub fn message_mut(&mut self, id: &str) -> Option<&mut Message> {
+        self.messages.iter_mut().rfind(|message| *message.id == *id)
+    }
+
+    /// The tool call of an id.
+    pub fn tool_mut(&mut self, id: &str) -> Option<&mut Tool> {
+        self.tools.iter_mut().rfind(|tool| *tool.id == *id)
+    }
+
+    /// The tool call of an id.
+    #[must_use]
+    pub fn tool(&self, id: &str) -> Option<&Tool> {
+        self.tools.iter().rfind(|tool| *tool.id == *id)
+    }
+
+    pub(super) fn holds_row(&self, id: RowId) -> bool {
+        self.failures.iter().any(|failure| failure.id == id) || self.compactions.iter().any(|done| done.id == id)
+    }
+}
+
+impl Fold<'_> {
+    pub(super) fn assistant(&mut self, seen: &Seen<'_>, unit: UnitId, assistant: &Assistant) {
+        if let Some(source) = assistant.copied_from.as_ref().filter(|source| **source != seen.session) {
+            self.copied(seen, unit, source);
+        }
+        if assistant.synthetic {
+            return self.synthetic(seen, unit, assistant);
+        }
+        self.close_message(Some(&assistant.message));
+        self.message(seen, unit, assistant);
+        for call in &assistant.calls {
+            self.call(seen, unit, assistant, call);
+        }
+        if let Some(agent_type) = &assistant.agent_type
+            && let Some(agent) = self.known.unit(unit).and_then(|unit| unit.agent.as_ref())
+            && agent.agent_type.is_none()
+            && let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut())
+        {
+            agent.agent_type = Some(agent_type.clone());
+        }
+    }
+
+    /// A row that the client made itself: the report of a failure, or filler at a resume.
+    fn synthetic(&mut self, seen: &Seen<'_>, unit: UnitId, assistant: &Assistant) {
+        let Some(error) = assistant.failure else {
+            self.known.thread_mut(self.file).process_ended = true;
+            return;
+        };
+        if self.counted_once(seen).is_some()
+            && let Some(unit) = self.known.unit_mut(unit)
+        {
+            unit.failures.push(super::unit::Failure { id: seen.row.id, time: seen.time, error });
+        }
+    }
+
+    fn message(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant) {
+        let identity = Identity::Message(&row.message).hash();
+        let copy = row.copied_from.as_ref().is_some_and(|source| *source != seen.session) || row.request.is_none();
+        let rank = self.rank(seen, copy);
+        let thread = self.known.thread_mut(self.file);
+        let start = thread.requested.or(thread.asked).unwrap_or(seen.time).min(seen.time);
+        let home = self.known.index.home(identity).filter(|home| {
+            self.known.unit(*home).is_some_and(|unit| unit.messages.iter().any(|known| known.id == row.message))
+        });
+        let mut message = Message {
+            id: row.message.clone(),
+            request: row.request.clone(),
+            model: row.model.clone(),
+            requested_model: row.requested_model.clone(),
+            usage: row.usage.clone(),
+            stop: row.stop.clone(),
+            rank,
+            start,
+            end: seen.time,
+            rows: vec![seen.place],
+            says: row.says,
+            shares: Vec::new(),
+            closed: false,
+            sent: false,
+        };
+        let Some(home) = home else {
+            self.price(&mut message);
+            self.known.index.insert(identity, unit);
+            if let Some(unit) = self.known.unit_mut(unit) {
+                unit.messages.push(message);
+            }
+            return;
+        };
+        let Some(known) =
+            self.known.unit(home).and_then(|unit| unit.messages.iter().rfind(|known| known.id == message.id))
+        else {
+            return;
+        };
+        let better = self.known.rank_is_better(message.rank, known.rank);
+        let mut merged = known.clone();
+        self.merge_message(&mut merged, message, better);
+        if merged.usage != known.usage || merged.stop != known.stop || merged.rank != known.rank {
+            self.price(&mut merged);
+        }
+        // A better variant stands in its own surroundings: the original's turn, not the fork's.
+        let target = if better && merged.rank.file != known.rank.file { unit } else { home };
+        if target == home {
+            if merged != *known
+                && let Some(known) = self.known.unit_mut(home).and_then(|unit| unit.message_mut(&merged.id))
+            {
+                *known = merged;
+            }
+            return;
+        }
+        if let Some(unit) = self.known.unit_mut(home) {
+            unit.messages.retain(|message| message.id != merged.id);
+        }
+        self.known.index.insert(identity, target);
+        if let Some(unit) = self.known.unit_mut(target) {
+            unit.messages.push(merged);
+        }
+    }
+
+    /// The maximum of every field; times, rows and surroundings of the best variant only.
+    fn merge_message(&self, known: &mut Message, new: Message, better: bool) {
+        known.usage.merge(&new.usage);
+        // A row that was written before the response ended says nothing about how it ended.
+        known.stop = match (known.stop.take(), new.stop) {
+            (Some(Stop::ToolUse), Some(stop)) | (None, Some(stop)) => Some(stop),
+            (stop, _) => stop,
+        };
+        known.request = known.request.take().or(new.request);
+        let place = new.rows;
+        if better && new.rank.file != known.rank.file {
+            known.rank = new.rank;
+            (known.start, known.end, known.rows, known.says) = (new.start, new.end, place, new.says);
+            (known.model, known.requested_model) = (new.model, new.requested_model);
+        } else if new.rank.file == known.rank.file {
+            if better {
+                known.rank = new.rank;
+            }
+            known.start = known.start.min(new.start);
+            known.end = known.end.max(new.end);
+            known.says.text |= new.says.text;
+            known.says.thinking |= new.says.thinking;
+            known.says.thinking_ms = known.says.thinking_ms.max(new.says.thinking_ms);
+            let generation = place.first().map(|row| row.generation);
+            known.rows.retain(|row| Some(row.generation) == generation);
+            known.rows.extend(place.into_iter().filter(|row| !known.rows.contains(row)).collect::<Vec<_>>());
+        }
+    }
+
+    fn price(&self, message: &mut Message) {
+        message.shares = self.prices.shares(&Priced {
+            model: &message.model,
+            requested_model: message.requested_model.as_deref(),
+            usage: &message.usage,
+            at: message.rank.time,
+            refused: message.stop == Some(Stop::Refusal),
+        });
+    }
+
+    fn call(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, call: &ToolCall) {
+        let copy = row.copied_from.as_ref().is_some_and(|source| *source != seen.session) || row.request.is_none();
+        let new = Call {
+            name: call.name.clone(),
+            rank: self.rank(seen, copy),
+            place: seen.place,
+            message: row.message.clone(),
+            agent_type: call.agent_type.clone(),
+            prompt_hash: call.prompt_hash,
+        };
+        let home = self.tool_home(unit, &call.id);
+        let known = self.known.unit(home).and_then(|unit| unit.tool(&call.id)).and_then(|tool| tool.call.as_ref());
+        let elsewhere = known.is_some_and(|known| known.rank.file != new.rank.file);
+        let better = known.is_none_or(|known| self.known.rank_is_better(new.rank, known.rank));
+        let same_row = known.is_some_and(|known| known.rank == new.rank);
+        let had_call = known.is_some();
+        if (better || same_row)
+            && let Some(tool) = self.known.unit_mut(home).and_then(|unit| unit.tool_mut(&call.id))
+        {
+            tool.call = Some(new);
+        }
+        // A result that came before its call, or a copy's call: the call's own turn is its home.
+        if better && (elsewhere || !had_call) && home != unit {
+            self.move_tool(home, unit, &call.id);
+        }
+        if let Some(agent) = self.known.index.home(Identity::Link(&call.id).hash()) {
+            self.link(&call.id, agent);
+        }
+    }
+
+    fn move_tool(&mut self, from: UnitId, to: UnitId, id: &str) {
+        let Some(source) = self.known.unit_mut(from) else { return };
+        let Some(position) = source.tools.iter().rposition(|tool| *tool.id == *id) else { return };
+        let tool = source.tools.remove(position);
+        self.known.index.insert(Identity::Call(id).hash(), to);
+        if let Some(unit) = self.known.unit_mut(to) {
+            unit.tools.push(tool);
+        }
+    }
+
+    /// The unit that holds a tool call; made in `unit` if nobody has seen it.
+    fn tool_home(&mut self, unit: UnitId, id: &str) -> UnitId {
+        let identity = Identity::Call(id).hash();
+        let home = self.known.index.home(identity);
+        if let Some(home) = home.filter(|home| self.known.unit(*home).is_some_and(|unit| unit.tool(id).is_some())) {
+            return home;
+        }
+        self.known.index.insert(identity, unit);
+        if let Some(unit) = self.known.unit_mut(unit) {
+            let (call, result, agent) = (None, None, None);
+            unit.tools.push(Tool { id: id.into(), call, result, agent, background: false, sent: false });
+        }
+        unit
+    }
+
+    pub(super) fn result(&mut self, seen: &Seen<'_>, unit: UnitId, result: &ToolResult) {
+        if result.filled_in {
+            self.known.thread_mut(self.file).process_ended = true;
+        }
+        let home = self.tool_home(unit, &result.call);
+        let end = ToolEnd {
+            rank: self.rank(seen, false),
+            outcome: result.outcome,
+            filled_in: result.filled_in,
+            bytes: result.bytes,
+            exit_code: result.exit_code,
+            decision: result.decision.clone(),
+            lines_added: result.lines_added,
+            lines_removed: result.lines_removed,
+            place: seen.place,
+        };
+        let known =
+            self.known.unit(home).and_then(|unit| unit.tool(&result.call)).and_then(|tool| tool.result.as_ref());
+        let take = known.is_none_or(|known| match (end.filled_in, known.filled_in) {
+            (true, false) => false,
+            (false, true) => true,
+            _ => known.rank == end.rank || self.known.rank_is_better(end.rank, known.rank),
+        });
+        if take && let Some(tool) = self.known.unit_mut(home).and_then(|unit| unit.tool_mut(&result.call)) {
+            tool.result = Some(end);
+            tool.background |= result.background;
+        }
+        if let Some(agent) = &result.agent {
+            let session = self.known.unit(home).map_or_else(|| seen.session.clone(), |unit| unit.session().clone());
+            self.link_by_result(seen, &result.call, session, agent, result.background);
+        }
+    }
+
+    /// `toolUseResult.agentId`: the call names its agent.
+    fn link_by_result(
+        &mut self,
+        seen: &Seen<'_>,
+        call: &str,
+        owner: crate::transcript::ids::SessionId,
+        agent: &crate::transcript::ids::AgentId,
+        background: bool,
+    ) {
+        use super::unit::UnitKey;
+        let own = UnitKey::Agent(seen.session.clone(), agent.clone()).id();
+        let unit = if self.known.has_unit(own) { own } else { UnitKey::Agent(owner, agent.clone()).id() };
+        if let Some(home) = self.known.index.home(Identity::Call(call).hash())
+            && let Some(tool) = self.known.unit(home).and_then(|unit| unit.tool(call))
+            && tool.agent.as_ref() != Some(agent)
+            && let Some(tool) = self.known.unit_mut(home).and_then(|unit| unit.tool_mut(call))
+        {
+            tool.agent = Some(agent.clone());
+        }
+        if !self.known.has_unit(unit) {
+            let meta = super::session::WaitingAgent { agent_type: None, call: Some(call.into()), background };
+            let waiting = &mut self.known.session_mut(&seen.session).waiting_agents;
+            waiting.entry(agent.clone()).and_modify(|known| known.background |= background).or_insert(meta);
+            return;
+        }
+        if background && let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut()) {
+            agent.background = true;
+        }
+        self.link(call, unit);
+    }
+}

@@ -1,0 +1,191 @@
+//! What a response costs, by model.
+//!
+//! ```text
+//! cost   = Σ tokens × rate × (1.1 US inference) × (1.1 regional endpoint) × (0.5 batch)  +  0.01 USD × web searches
+//! rate   of the UTC day; fast mode has its own; a long prompt raises it for the whole sampling request
+//! model  the requested one if it has a price (the client prices so), else the answering one
+//! ```
+//!
+//! - Compaction, advisor calls and declined attempts are billed beside the response's own counts: shares of their own.
+//! - A model without a price has no cost. It is never free and never priced as a relative.
+//! - Integers from rate to sum; see [`Money`].
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::model_name;
+use super::money::Money;
+pub use super::price_rates::Rate;
+use super::price_table::{self, Model, Models, Terms};
+pub use super::price_table::{LongContext, Override};
+use super::tokens::Tokens;
+use crate::transcript::time::Timestamp;
+use crate::transcript::usage::{Iteration, IterationKind, Usage};
+
+/// 0.01 USD; no multiplier applies to it.
+const WEB_SEARCH_PICOUSD: i128 = 10_000_000_000;
+
+/// Prices of all known models over time.
+#[derive(Debug, Clone)]
+pub struct Prices {
+    models: Models,
+    fingerprint: u64,
+}
+
+/// A response to be priced.
+#[derive(Debug, Clone, Copy)]
+pub struct Priced<'a> {
+    /// `message.model`, as the row says it.
+    pub model: &'a str,
+    /// `requestedModel`, as the row says it.
+    pub requested_model: Option<&'a str>,
+    /// What the response used.
+    pub usage: &'a Usage,
+    /// When the response came; its UTC day decides the price.
+    pub at: Timestamp,
+    /// `stop_reason == "refusal"`.
+    pub refused: bool,
+}
+
+/// What one model did for a response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// Canonical id of the model.
+    pub model: Arc<str>,
+    /// Tokens that it used.
+    pub tokens: Tokens,
+    /// What they cost at list prices; `None` if the model has no known price.
+    pub cost: Option<Money>,
+}
+
+/// A model as a row names it.
+struct Named<'a> {
+    id: Arc<str>,
+    model: Option<&'a Model>,
+    fast: bool,
+    regional: bool,
+}
+
+impl Prices {
+    /// The table that is compiled in.
+    #[must_use]
+    pub fn embedded() -> Self {
+        match Self::with_overrides(&[]) {
+            Ok(prices) => prices,
+            Err(error) => unreachable!("the embedded table is a valid table: {error}"),
+        }
+    }
+
+    /// The embedded table, in which each override takes the place of that model's price on its days.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user, if a name is not a model's, a date is not a date, two prices of one model hold on the
+    /// same day, or a new model has a price in fast mode only.
+    pub fn with_overrides(overrides: &[Override]) -> Result<Self, String> {
+        let models = price_table::load(overrides)?;
+        let canonical_text = serde_json::to_vec(&models).map_err(|error| format!("price table: {error}"))?;
+        Ok(Self { models, fingerprint: xxh3_64(&canonical_text) })
+    }
+
+    /// A hash of all prices: another one means that stored costs are stale.
+    #[must_use]
+    pub const fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// What each model did for a response and what it cost: first the response itself, then what is billed beside it.
+    ///
+    /// Empty if no model wrote the response (`<synthetic>`).
+    #[must_use]
+    pub fn shares(&self, input: &Priced<'_>) -> Vec<Share> {
+        let Some(answering) = self.named(input.model) else { return Vec::new() };
+        let requested = input.requested_model.and_then(|raw| self.named(raw));
+        let usage = input.usage;
+        let regional = answering.regional || requested.as_ref().is_some_and(|name| name.regional);
+        let fallback = usage.iterations.iter().any(|entry| entry.kind == IterationKind::Fallback);
+        let main = requested.filter(|name| !fallback && name.model.is_some()).unwrap_or(answering);
+        let terms = Terms {
+            day: input.at.day(),
+            fast: usage.fast || main.fast,
+            batch: usage.batch,
+            geo_us: usage.geo_us,
+            regional,
+        };
+        let mut shares = vec![self.main_share(input, &main, fallback, terms)];
+        for entry in &usage.iterations {
+            let own = entry.model.as_deref().and_then(|raw| self.named(raw));
+            let billed = match entry.kind {
+                IterationKind::Compaction | IterationKind::Advisor => true,
+                IterationKind::Message => fallback && entry.output > 0 && is_other(own.as_ref(), &main),
+                IterationKind::Fallback | IterationKind::Other => false,
+            };
+            if billed {
+                shares.push(side_share(entry, own.as_ref().unwrap_or(&main), usage, terms));
+            }
+        }
+        shares
+    }
+
+    fn main_share(&self, input: &Priced<'_>, main: &Named<'_>, fallback: bool, terms: Terms) -> Share {
+        let usage = input.usage;
+        let tokens = Tokens::of(usage);
+        let unbilled = input.refused && usage.output == 0;
+        let cost = main.model.and_then(|model| {
+            if unbilled {
+                return Some(Money::ZERO);
+            }
+            let steps = self.sampling_steps(usage, main, fallback);
+            let in_steps = steps.len() > 1 && steps.iter().copied().sum::<Tokens>() == tokens;
+            let requests = if in_steps { steps.as_slice() } else { std::slice::from_ref(&tokens) };
+            let searches = Money::from_picousd(i128::from(usage.web_searches).saturating_mul(WEB_SEARCH_PICOUSD));
+            Some(model.cost(requests, terms)? + searches)
+        });
+        Share { model: Arc::clone(&main.id), tokens, cost }
+    }
+
+    /// The sampling requests inside the top-level counts, as far as the entries tell.
+    ///
+    /// With server tools a response is several requests. Its counts are their sum, which can exceed a long-context
+    /// threshold that no single prompt did.
+    fn sampling_steps(&self, usage: &Usage, main: &Named<'_>, fallback: bool) -> Vec<Tokens> {
+        let serves = |entry: &&Iteration| match entry.kind {
+            IterationKind::Message if fallback => {
+                let own = entry.model.as_deref().and_then(|raw| self.named(raw));
+                !is_other(own.as_ref(), main)
+            }
+            IterationKind::Message | IterationKind::Fallback => true,
+            IterationKind::Compaction | IterationKind::Advisor | IterationKind::Other => false,
+        };
+        usage.iterations.iter().filter(serves).map(Tokens::of_iteration).collect()
+    }
+
+    /// Finds the model of a name; `None` if the name is none of a model.
+    fn named(&self, raw: &str) -> Option<Named<'_>> {
+        // Nearly all rows carry the canonical id itself.
+        if let Some((id, model)) = self.models.get_key_value(raw) {
+            return Some(Named { id: Arc::clone(id), model: Some(model), fast: false, regional: false });
+        }
+        let name = model_name::canonical(raw)?;
+        let (id, model) = match self.models.get_key_value(name.text.as_str()) {
+            Some((id, model)) => (Arc::clone(id), Some(model)),
+            None => (Arc::from(name.text), None),
+        };
+        Some(Named { id, model, fast: name.fast, regional: name.regional })
+    }
+}
+
+/// Whether an entry's own model is another than `main`.
+fn is_other(own: Option<&Named<'_>>, main: &Named<'_>) -> bool {
+    own.is_some_and(|name| name.id != main.id)
+}
+
+/// What is billed beside the top-level counts: one sampling request at `name`, on the terms of the response.
+fn side_share(entry: &Iteration, name: &Named<'_>, usage: &Usage, terms: Terms) -> Share {
+    let tokens = Tokens::of_iteration(entry);
+    let terms = Terms { fast: usage.fast || name.fast, regional: terms.regional || name.regional, ..terms };
+    let cost = name.model.and_then(|model| model.cost(&[tokens], terms));
+    Share { model: Arc::clone(&name.id), tokens, cost }
+}

@@ -1,0 +1,104 @@
+//! Token counts by price: five kinds, each with its own rate.
+
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+
+use serde::{Deserialize, Serialize};
+
+use crate::transcript::usage::{Iteration, Usage};
+
+/// Numbers of tokens; sums saturate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Prompt tokens that were neither read from nor written to the cache.
+    pub input: u64,
+    /// Generated tokens, thinking included.
+    pub output: u64,
+    /// Prompt tokens read from the cache.
+    pub cache_read: u64,
+    /// Prompt tokens written to the cache for 5 minutes.
+    pub cache_write_5m: u64,
+    /// Prompt tokens written to the cache for 1 hour.
+    pub cache_write_1h: u64,
+}
+
+impl Tokens {
+    /// The top-level counts of a response, cache writes split by lifetime.
+    #[must_use]
+    pub fn of(usage: &Usage) -> Self {
+        let (cache_write_5m, cache_write_1h) =
+            split_writes(usage.cache_write, usage.cache_write_5m, usage.cache_write_1h);
+        Self { input: usage.input, output: usage.output, cache_read: usage.cache_read, cache_write_5m, cache_write_1h }
+    }
+
+    /// The counts of one entry of `usage.iterations`, cache writes split by lifetime.
+    #[must_use]
+    pub fn of_iteration(entry: &Iteration) -> Self {
+        let (cache_write_5m, cache_write_1h) =
+            split_writes(entry.cache_write, entry.cache_write_5m, entry.cache_write_1h);
+        Self { input: entry.input, output: entry.output, cache_read: entry.cache_read, cache_write_5m, cache_write_1h }
+    }
+
+    /// What is left of each count after `other` is taken away, 0 at least.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_sub(other.input),
+            output: self.output.saturating_sub(other.output),
+            cache_read: self.cache_read.saturating_sub(other.cache_read),
+            cache_write_5m: self.cache_write_5m.saturating_sub(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_sub(other.cache_write_1h),
+        }
+    }
+
+    /// All prompt tokens: uncached, read and written.
+    #[must_use]
+    pub const fn prompt(self) -> u64 {
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write_5m)
+            .saturating_add(self.cache_write_1h)
+    }
+
+    /// Prompt and output together.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.prompt().saturating_add(self.output)
+    }
+}
+
+impl Add for Tokens {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+        }
+    }
+}
+
+impl AddAssign for Tokens {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Tokens {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), Add::add)
+    }
+}
+
+/// Splits cache writes into 5-minute and 1-hour ones.
+///
+/// The total is authoritative. Where the split is missing or says less, the remainder is 5-minute: rows of old clients
+/// have no split, and the client prices them so.
+fn split_writes(total: Option<u64>, part_5m: u64, part_1h: u64) -> (u64, u64) {
+    let total = total.unwrap_or_else(|| part_5m.saturating_add(part_1h));
+    let write_1h = part_1h.min(total);
+    (total.saturating_sub(write_1h), write_1h)
+}

@@ -1,0 +1,10 @@
+pub mod ahead;
+pub mod cli;
+pub mod config;
+pub mod export;
+pub mod http;
+pub mod ledger;
+pub mod pass;
+pub mod tail;
+pub mod transcript;
+pub mod views;

@@ -1,0 +1,135 @@
+//! Recognises a file that was read before.
+//!
+//! Device and inode are not enough: ext4 gives the inode of a deleted file to the next one. So a cursor also carries
+//! hashes of the first bytes of the file and of the last bytes before its offset. Both are computed from the bytes that
+//! were handed out, not read again afterwards: a rewrite in between must not look as if it had been counted.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::transcript::chunk::Cursor;
+
+use super::discover::Found;
+use super::read::ReadError;
+use super::source::Source;
+
+/// Most bytes from the beginning of a file that a cursor hashes.
+const HEAD_BYTES_MAX: usize = 1024;
+
+/// Most bytes before the offset that a cursor hashes.
+const TAIL_BYTES_MAX: usize = 64;
+
+/// What the system says about a file without opening it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    /// Bytes.
+    pub(super) size: u64,
+    /// Nanoseconds since 1970-01-01 UTC.
+    pub(super) modified_ns: i64,
+}
+
+impl Stat {
+    pub(super) fn of_metadata(metadata: &Metadata) -> Self {
+        let modified_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+        Self { device: metadata.dev(), inode: metadata.ino(), size: metadata.len(), modified_ns }
+    }
+
+    pub(super) const fn of_found(found: &Found) -> Self {
+        Self { device: found.device, inode: found.inode, size: found.size, modified_ns: found.modified_ns }
+    }
+
+    pub(super) const fn of_cursor(cursor: &Cursor) -> Self {
+        Self { device: cursor.device, inode: cursor.inode, size: cursor.size, modified_ns: cursor.modified_ns }
+    }
+
+    pub(super) const fn same_inode(&self, other: &Self) -> bool {
+        self.device == other.device && self.inode == other.inode
+    }
+}
+
+/// The first and the last bytes of what was read of a file, up to an offset.
+#[derive(Debug, Default)]
+pub(super) struct Fingerprint {
+    offset: u64,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl Fingerprint {
+    /// The fingerprint at `cursor` if `source` still is the file that the cursor was made for; else that of a file of
+    /// which nothing was read.
+    pub(super) fn resume(source: &mut Source<'_>, stat: &Stat, cursor: Option<&Cursor>) -> Result<Self, ReadError> {
+        let Some(cursor) = cursor else { return Ok(Self::default()) };
+        if !stat.same_inode(&Stat::of_cursor(cursor)) || stat.size < cursor.offset {
+            return Ok(Self::default());
+        }
+        let mut print = Self::default();
+        print.skip(source, cursor.offset)?;
+        Ok(if print.matches(cursor) { print } else { Self::default() })
+    }
+
+    /// Byte up to which the file was read.
+    pub(super) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Takes in the bytes that follow.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        self.feed_head(bytes);
+        extend_tail(&mut self.tail, bytes);
+        self.offset = self.offset.saturating_add(length_of(bytes));
+    }
+
+    /// Moves to the byte `offset` reading no more than the fingerprint needs.
+    pub(super) fn skip(&mut self, source: &mut Source<'_>, offset: u64) -> Result<(), ReadError> {
+        // A head that is not full reaches up to the old offset, so what comes next continues it.
+        let missing = offset.saturating_sub(self.offset).min(HEAD_BYTES_MAX.saturating_sub(self.head.len()) as u64);
+        let head = source.read(self.offset, missing)?;
+        self.feed_head(&head);
+        let tail_length = offset.min(TAIL_BYTES_MAX as u64);
+        self.tail = source.read(offset.saturating_sub(tail_length), tail_length)?;
+        self.offset = offset;
+        Ok(())
+    }
+
+    /// The cursor for a file that was `stat` before it was read.
+    pub(super) fn cursor(&self, stat: &Stat) -> Cursor {
+        Cursor {
+            device: stat.device,
+            inode: stat.inode,
+            offset: self.offset,
+            size: stat.size,
+            modified_ns: stat.modified_ns,
+            head_bytes: u32::try_from(self.head.len()).unwrap_or(u32::MAX),
+            head_hash: xxh3_64(&self.head),
+            tail_hash: xxh3_64(&self.tail),
+        }
+    }
+
+    fn feed_head(&mut self, bytes: &[u8]) {
+        let missing = HEAD_BYTES_MAX.saturating_sub(self.head.len());
+        self.head.extend(bytes.iter().take(missing));
+    }
+
+    fn matches(&self, cursor: &Cursor) -> bool {
+        usize::try_from(cursor.head_bytes) == Ok(self.head.len())
+            && cursor.head_hash == xxh3_64(&self.head)
+            && cursor.tail_hash == xxh3_64(&self.tail)
+    }
+}
+
+/// Appends `bytes` to `tail` and keeps the last [`TAIL_BYTES_MAX`] of both.
+pub(super) fn extend_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+    let last = bytes.get(bytes.len().saturating_sub(TAIL_BYTES_MAX)..).unwrap_or(bytes);
+    tail.extend_from_slice(last);
+    tail.drain(..tail.len().saturating_sub(TAIL_BYTES_MAX));
+}
+
+/// Length as a file size.
+pub(super) fn length_of(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

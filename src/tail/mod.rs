@@ -1,0 +1,25 @@
+//! Reads session files as they grow: which files there are, what is new in them, when to look again.
+//!
+//! ```text
+//! roots     where projects folders are
+//! discover  a folder → the files in it that matter, each with its role
+//! read      a file and the cursor of last time → the whole lines since then
+//! watch     file system events → hints which paths to look at
+//! ```
+//!
+//! The scan is the truth, events only make it faster: inotify loses files that are written right after their folder
+//! was made, and sees nothing on network file systems. Nothing in this folder keeps state that must survive a restart.
+
+pub mod discover;
+pub mod hints;
+mod identity;
+pub mod read;
+pub mod roots;
+mod source;
+pub mod watch;
+
+pub use discover::{Found, Problem, role_of, scan, scan_session, scan_under};
+pub use hints::Hints;
+pub use read::{Limits, Read, ReadError, Reader};
+pub use roots::{RootEnv, Target, existing, resolve_scan_target, session_roots};
+pub use watch::Watcher;

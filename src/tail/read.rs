@@ -1,0 +1,263 @@
+//! Reads what is new in one file: whole lines only, from where the cursor stopped.
+//!
+//! A line that has no newline yet stays in the file; only how far it was searched is remembered, in memory. So a long
+//! line that grows in small steps is searched once and read once, and a restart merely searches it again.
+//!
+//! Not seen: a rewrite to the same size within one tick of the file system clock, and a change in the middle of what was
+//! read that leaves the first 1024 and the last 64 bytes before the offset alone. The client does neither.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+
+use crate::transcript::chunk::{CHUNK_BYTES, Chunk, Cursor, FileNumber, FileRole, LINE_BYTES_MAX};
+
+use super::discover::Found;
+use super::identity::{Fingerprint, Stat};
+use super::source::{Search, Source};
+
+/// Largest [`FileRole::AgentMeta`] file that is read. Real ones have 300 bytes.
+pub const META_BYTES_MAX: u64 = 1 << 20;
+
+/// Most unfinished lines whose search is remembered; beyond it one is forgotten and later searched from its beginning.
+const UNFINISHED_LINES_MAX: usize = 4096;
+
+/// Sizes in bytes; tests use small ones.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Usual size of one read.
+    pub chunk_bytes: usize,
+    /// Longest line that is read, with its newline. A longer one is skipped and counted.
+    pub line_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { chunk_bytes: CHUNK_BYTES, line_bytes_max: LINE_BYTES_MAX }
+    }
+}
+
+/// What there is to do for a file.
+#[derive(Debug)]
+pub enum Read {
+    /// Nothing new; the cursor stays as it is.
+    Unchanged,
+    /// New lines. [`Chunk::bytes`] is empty if all that was new is a line that is too long.
+    Chunk {
+        /// The lines and the cursor behind them.
+        chunk: Chunk,
+        /// True if the file had more bytes than this: call again.
+        more: bool,
+    },
+    /// There is no such file any more.
+    Gone,
+}
+
+/// Why a file could not be read. Other files are not affected, and the next try may succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file is there but cannot be opened, for example for want of permission.
+    #[error("cannot open {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file was opened but reading failed.
+    #[error("cannot read {path} at byte {offset}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file that is read whole is larger than it can sensibly be.
+    #[error("{path} has {size_bytes} bytes, more than the {META_BYTES_MAX} that such a file may have")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        size_bytes: u64,
+    },
+}
+
+/// A line without its newline, as it was left.
+#[derive(Debug)]
+struct Unfinished {
+    /// Offset of the cursor that the caller had.
+    asked_offset: Option<u64>,
+    stat: Stat,
+    search: Search,
+}
+
+/// What was found behind the offset.
+enum Extent {
+    Lines(Vec<u8>),
+    TooLong {
+        end: u64,
+    },
+    Unfinished(Search),
+    /// The file was rewritten while it was read; the next look sees the new one.
+    Moved,
+}
+
+/// Reads files piece by piece; one reader serves all files.
+#[derive(Debug, Default)]
+pub struct Reader {
+    limits: Limits,
+    unfinished: HashMap<FileNumber, Unfinished>,
+    bytes_read: u64,
+}
+
+impl Reader {
+    /// A reader with other limits than the usual ones.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Bytes read from files so far, with those read twice.
+    #[must_use]
+    pub const fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    /// The next piece of `found`, which has the number `file`, after `cursor` (`None`: from the beginning).
+    ///
+    /// # Errors
+    ///
+    /// If the file is there but cannot be read. Nothing is lost: the same call can be made again.
+    pub fn next(&mut self, found: &Found, file: FileNumber, cursor: Option<&Cursor>) -> Result<Read, ReadError> {
+        if self.is_unchanged(found, file, cursor) {
+            return Ok(Read::Unchanged);
+        }
+        let mut bytes_read = self.bytes_read;
+        let opened = Source::open(&found.path, &mut bytes_read)?;
+        let Some((mut source, stat)) = opened else {
+            self.unfinished.remove(&file);
+            return Ok(Read::Gone);
+        };
+        let read = match found.role {
+            _ if stat.size == 0 => Ok(Read::Unchanged),
+            FileRole::Rows => self.lines(&mut source, stat, found, file, cursor),
+            FileRole::AgentMeta { .. } => whole(&mut source, stat, found, file),
+        };
+        self.bytes_read = bytes_read;
+        read
+    }
+
+    fn is_unchanged(&self, found: &Found, file: FileNumber, cursor: Option<&Cursor>) -> bool {
+        let stat = Stat::of_found(found);
+        stat.size == 0
+            || cursor.is_some_and(|cursor| cursor.offset >= cursor.size && Stat::of_cursor(cursor) == stat)
+            || self.unfinished.get(&file).is_some_and(|unfinished| {
+                unfinished.stat == stat && unfinished.asked_offset == cursor.map(|cursor| cursor.offset)
+            })
+    }
+
+    fn lines(
+        &mut self,
+        source: &mut Source<'_>,
+        stat: Stat,
+        found: &Found,
+        file: FileNumber,
+        cursor: Option<&Cursor>,
+    ) -> Result<Read, ReadError> {
+        let mut print = Fingerprint::resume(source, &stat, cursor)?;
+        let start = print.offset();
+        let earlier = self.unfinished.remove(&file);
+        let search = resume_search(earlier, source, &stat, start)?;
+        let (offset, bytes, too_long_lines) = match self.extent(source, search, stat.size)? {
+            Extent::Lines(bytes) => {
+                print.feed(&bytes);
+                (start, bytes, 0)
+            }
+            Extent::TooLong { end } => {
+                print.skip(source, end)?;
+                (end, Vec::new(), 1)
+            }
+            Extent::Unfinished(search) => {
+                self.remember(file, Unfinished { asked_offset: cursor.map(|cursor| cursor.offset), stat, search });
+                return Ok(Read::Unchanged);
+            }
+            Extent::Moved => return Ok(Read::Unchanged),
+        };
+        let more = print.offset() < stat.size;
+        let (role, cursor) = (found.role.clone(), print.cursor(&stat));
+        let chunk = Chunk { file, role, offset, bytes, restarted: start == 0, too_long_lines, cursor };
+        Ok(Read::Chunk { chunk, more })
+    }
+
+    fn extent(&self, source: &mut Source<'_>, mut search: Search, end: u64) -> Result<Extent, ReadError> {
+        let line_bytes_max = (self.limits.line_bytes_max as u64).max(1);
+        // No line inside one chunk can then be too long.
+        let chunk_bytes = (self.limits.chunk_bytes as u64).clamp(1, line_bytes_max);
+        let start = search.start();
+        if search.is_fresh() {
+            let bytes = source.read(start, chunk_bytes.min(end.saturating_sub(start)))?;
+            match whole_lines(bytes) {
+                Ok(bytes) => return Ok(Extent::Lines(bytes)),
+                Err(bytes) => search.pass(&bytes),
+            }
+        }
+        // One long line: find its end first, so that what is too long never needs memory.
+        let Some(newline) = search.run(source, end, chunk_bytes)? else { return Ok(Extent::Unfinished(search)) };
+        let line_end = newline.saturating_add(1);
+        let line_length = line_end.saturating_sub(start);
+        if line_length > line_bytes_max {
+            return Ok(Extent::TooLong { end: line_end });
+        }
+        let bytes = source.read(start, line_length)?;
+        Ok(whole_lines(bytes).map_or(Extent::Moved, Extent::Lines))
+    }
+
+    fn remember(&mut self, file: FileNumber, unfinished: Unfinished) {
+        if self.unfinished.len() >= UNFINISHED_LINES_MAX
+            && let Some(other) = self.unfinished.keys().next().copied()
+        {
+            self.unfinished.remove(&other);
+        }
+        self.unfinished.insert(file, unfinished);
+    }
+}
+
+/// The search that `earlier` left, if the file only grew since; else a fresh one from `start`.
+fn resume_search(
+    earlier: Option<Unfinished>,
+    source: &mut Source<'_>,
+    stat: &Stat,
+    start: u64,
+) -> Result<Search, ReadError> {
+    if let Some(Unfinished { stat: earlier_stat, search, .. }) = earlier
+        && search.start() == start
+        && stat.same_inode(&earlier_stat)
+        && stat.size > earlier_stat.size
+        && search.can_go_on(source)?
+    {
+        return Ok(search);
+    }
+    Ok(Search::from(start))
+}
+
+/// `bytes` up to the last newline; all of them as the error if there is none.
+fn whole_lines(mut bytes: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
+    let Some(last) = memchr::memrchr(b'\n', &bytes) else { return Err(bytes) };
+    bytes.truncate(last.saturating_add(1));
+    Ok(bytes)
+}
+
+fn whole(source: &mut Source<'_>, stat: Stat, found: &Found, file: FileNumber) -> Result<Read, ReadError> {
+    if stat.size > META_BYTES_MAX {
+        return Err(ReadError::TooLarge { path: found.path.clone(), size_bytes: stat.size });
+    }
+    let bytes = source.read(0, stat.size)?;
+    let mut print = Fingerprint::default();
+    print.feed(&bytes);
+    // The size before reading counts even if fewer bytes came: then the file changed, and its time tells.
+    let cursor = Cursor { offset: stat.size, ..print.cursor(&stat) };
+    let chunk = Chunk { file, role: found.role.clone(), offset: 0, bytes, restarted: true, too_long_lines: 0, cursor };
+    Ok(Read::Chunk { chunk, more: false })
+}

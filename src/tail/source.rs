@@ -1,0 +1,107 @@
+//! An open file that counts the bytes read from it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::identity::{Stat, extend_tail, length_of};
+use super::read::ReadError;
+
+/// A file under its path, read at explicit offsets.
+///
+/// Not mapped into memory: a file that is truncated while it is mapped kills the process.
+pub(super) struct Source<'a> {
+    file: File,
+    path: &'a Path,
+    bytes_read: &'a mut u64,
+}
+
+impl<'a> Source<'a> {
+    /// Opens `path`; `None` if there is no such file (any more).
+    pub(super) fn open(path: &'a Path, bytes_read: &'a mut u64) -> Result<Option<(Self, Stat)>, ReadError> {
+        let opened = File::open(path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+        match opened {
+            Ok((file, metadata)) if metadata.is_file() => {
+                Ok(Some((Self { file, path, bytes_read }, Stat::of_metadata(&metadata))))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(source) => Err(ReadError::Open { path: path.to_path_buf(), source }),
+        }
+    }
+
+    /// The `length` bytes from `offset` on; fewer if the file ends before that.
+    pub(super) fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let position = offset.saturating_add(filled as u64);
+            match self.file.read_at(rest, position) {
+                Ok(0) => break,
+                Ok(count) => filled = filled.saturating_add(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => {
+                    return Err(ReadError::Read { path: self.path.to_path_buf(), offset: position, source });
+                }
+            }
+        }
+        bytes.truncate(filled);
+        *self.bytes_read = self.bytes_read.saturating_add(length_of(&bytes));
+        Ok(bytes)
+    }
+}
+
+/// A search for the next newline that can go on where an earlier one ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Search {
+    /// Byte where the line begins.
+    start: u64,
+    /// Byte up to which there is no newline.
+    scanned_to: u64,
+    /// Last bytes before `scanned_to`, to notice that the line was rewritten since.
+    marker: Vec<u8>,
+}
+
+impl Search {
+    pub(super) const fn from(start: u64) -> Self {
+        Self { start, scanned_to: start, marker: Vec::new() }
+    }
+
+    /// Byte where the line begins.
+    pub(super) const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// True if nothing was searched yet.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.scanned_to == self.start
+    }
+
+    /// Whether the bytes before the place where the search stopped are still in the file.
+    pub(super) fn can_go_on(&self, source: &mut Source<'_>) -> Result<bool, ReadError> {
+        let length = length_of(&self.marker);
+        Ok(source.read(self.scanned_to.saturating_sub(length), length)? == self.marker)
+    }
+
+    /// Takes in bytes that follow and that have no newline.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        extend_tail(&mut self.marker, bytes);
+        self.scanned_to = self.scanned_to.saturating_add(length_of(bytes));
+    }
+
+    /// Offset of the first newline before `end`, read in steps of `step_bytes`.
+    pub(super) fn run(&mut self, source: &mut Source<'_>, end: u64, step_bytes: u64) -> Result<Option<u64>, ReadError> {
+        while self.scanned_to < end {
+            let bytes = source.read(self.scanned_to, step_bytes.min(end.saturating_sub(self.scanned_to)))?;
+            if let Some(position) = memchr::memchr(b'\n', &bytes) {
+                return Ok(Some(self.scanned_to.saturating_add(position as u64)));
+            }
+            if bytes.is_empty() {
+                break;
+            }
+            self.pass(&bytes);
+        }
+        Ok(None)
+    }
+}

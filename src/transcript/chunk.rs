@@ -1,0 +1,69 @@
+//! A piece of one file as it was read, and the place where reading stopped.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest line that is read; a longer one is skipped to its newline and counted as `too_long`.
+pub const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// Usual size of one read. A longer line grows the chunk up to [`LINE_BYTES_MAX`].
+pub const CHUNK_BYTES: usize = 1 << 20;
+
+/// Number of a file in the state, stable over restarts. Given out in order of discovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FileNumber(pub u32);
+
+/// What a path below a session root is, told by its name alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileRole {
+    /// `projects/<slug>/<session>.jsonl`, and `agent-*.jsonl` wherever it lies: rows say whose they are.
+    Rows,
+    /// `.../<session>/subagents/**/agent-<agent>.meta.json`: one JSON object, rewritten whole.
+    AgentMeta {
+        /// Name of the folder above `subagents`.
+        session: Arc<str>,
+        /// The id between `agent-` and `.meta.json`.
+        agent: Arc<str>,
+    },
+}
+
+/// Where reading of a file stopped, and how to recognise that file again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Device number of the file.
+    pub device: u64,
+    /// Inode number of the file.
+    pub inode: u64,
+    /// Byte after the last newline that was read: everything before it is counted.
+    pub offset: u64,
+    /// Size in bytes when last read; equal size and time mean that there is nothing to do.
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970-01-01 UTC.
+    pub modified_ns: i64,
+    /// How many of the first bytes [`Cursor::head_hash`] covers (up to 1024).
+    pub head_bytes: u32,
+    /// xxh3-64 of the first [`Cursor::head_bytes`] bytes.
+    pub head_hash: u64,
+    /// xxh3-64 of the up to 64 bytes before [`Cursor::offset`]: a file rewritten in place has others there.
+    pub tail_hash: u64,
+}
+
+/// Whole lines of one file, in order.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    /// Which file.
+    pub file: FileNumber,
+    /// What kind of file.
+    pub role: FileRole,
+    /// Byte offset of the first byte of [`Chunk::bytes`] in the file.
+    pub offset: u64,
+    /// Whole lines, each ended by `\n` (an [`FileRole::AgentMeta`] file as it is).
+    pub bytes: Vec<u8>,
+    /// True if the file is read from its beginning again (first read, truncated, replaced or rewritten).
+    pub restarted: bool,
+    /// Lines longer than [`LINE_BYTES_MAX`] that were skipped inside this piece.
+    pub too_long_lines: u32,
+    /// The cursor once this chunk is counted.
+    pub cursor: Cursor,
+}

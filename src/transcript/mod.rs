@@ -1,0 +1,21 @@
+//! What Claude Code wrote, read without ever failing: bytes in, [`record::Record`]s out.
+//!
+//! Pure: no files, no clock. Formats and traps: lines are JSON objects of about fifty types, of which six count;
+//! keys come in any order, twice, or with another type than expected; lines are torn, NUL-prefixed, not UTF-8 or
+//! tens of megabytes long. Text is looked at while it passes (beginning, length, hash) and never kept.
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod chunk;
+pub mod ids;
+mod json;
+pub mod parse;
+mod raw;
+pub mod record;
+mod text;
+pub mod time;
+pub mod usage;
+
+pub use chunk::{Chunk, Cursor};
+pub use parse::{Batch, read};
+pub use record::Record;

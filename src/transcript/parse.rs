@@ -1,0 +1,384 @@
+//! Bytes to records. Never fails: a line that cannot be read is a [`Body::Rejected`].
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use memchr::memchr_iter;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::chunk::{Chunk, FileRole};
+use super::ids::{AgentId, RowId, SessionId};
+use super::json::Object;
+use super::raw::{RawAgentMeta, RawBlock, RawRow, RawRowFields};
+use super::record::{
+    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Kind, Origin, Outcome, Place, Reason, Record, Row,
+    Said, Says, Stop, ToolCall, ToolResult, User,
+};
+use super::text::{Lead, TextFacts};
+use super::time::Timestamp;
+
+/// The records of one chunk, in order.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Everything that counts or was rejected; lines of known types without anything to count are left out.
+    pub records: Vec<Record>,
+    /// Lines seen, without blank ones.
+    pub lines: u64,
+}
+
+/// Reads the whole lines of a chunk.
+#[must_use]
+pub fn read(chunk: &Chunk) -> Batch {
+    let mut batch = Batch::default();
+    let mut strings = Strings::default();
+    if let FileRole::AgentMeta { session, agent } = &chunk.role {
+        batch.lines = 1;
+        batch.records.push(agent_meta(&chunk.bytes, session, agent, &mut strings));
+        return batch;
+    }
+    let mut start = 0;
+    for newline in memchr_iter(b'\n', &chunk.bytes) {
+        let line = chunk.bytes.get(start..newline).unwrap_or_default();
+        let place = Place { offset: chunk.offset + start as u64, bytes: u32::try_from(line.len()).unwrap_or(u32::MAX) };
+        start = newline + 1;
+        batch.lines += u64::from(!line.trim_ascii().is_empty());
+        match parse(line, &mut strings) {
+            Body::Noted => {}
+            body => batch.records.push(Record { place, body }),
+        }
+    }
+    for _ in 0..chunk.too_long_lines {
+        batch.lines += 1;
+        batch.records.push(Record { place: Place::default(), body: Body::Rejected(Reason::TooLong) });
+    }
+    batch
+}
+
+/// Strings that repeat in every row (folder, branch, version, model), kept once per chunk.
+#[derive(Debug, Default)]
+pub struct Strings(HashSet<Arc<str>>);
+
+impl Strings {
+    /// Above this number of different strings nothing more is kept: a hostile file must not grow memory.
+    const STRINGS_MAX: usize = 4096;
+
+    fn get(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = text.into();
+        if self.0.len() < Self::STRINGS_MAX {
+            self.0.insert(Arc::clone(&new));
+        }
+        new
+    }
+
+    fn some(&mut self, text: Option<Cow<'_, str>>) -> Option<Arc<str>> {
+        text.filter(|text| !text.is_empty()).map(|text| self.get(&text))
+    }
+}
+
+/// Reads one line without its newline.
+#[must_use]
+pub fn parse(line: &[u8], strings: &mut Strings) -> Body {
+    // After a crash the client's own reader strips NUL bytes from the beginning of a line.
+    let line = line.trim_ascii_start();
+    let line = line.iter().position(|&byte| byte != 0).map_or(&[][..], |at| line.get(at..).unwrap_or_default());
+    match line.trim_ascii_start().first() {
+        None => return Body::Noted,
+        Some(b'{') => {}
+        Some(_) => {
+            let json = serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
+            return Body::Rejected(if json { Reason::NotAnObject } else { Reason::NotJson });
+        }
+    }
+    // The client reads with replacement characters: a broken byte in some tool's output must not lose its tokens.
+    let text = String::from_utf8_lossy(line);
+    if let Ok(Object(row)) = serde_json::from_str::<Object<RawRow<'_>>>(&text) {
+        return body(row, line, strings);
+    }
+    // The client writes cut strings with half a surrogate pair, which JSON allows and Unicode does not.
+    let Some(mended) = mend_surrogates(&text) else { return Body::Rejected(Reason::NotJson) };
+    match serde_json::from_str::<Object<RawRow<'_>>>(&mended) {
+        Ok(Object(row)) => body(row, line, strings),
+        Err(_) => Body::Rejected(Reason::NotJson),
+    }
+}
+
+/// Replaces `\uD800`..`\uDFFF` escapes that have no partner; `None` if there are none.
+fn mend_surrogates(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let unit = |at: usize| -> Option<u16> {
+        let escape = bytes.get(at..at + 6)?;
+        let digits = escape.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut mended = bytes.to_vec();
+    let (mut at, mut found) = (0, false);
+    while at < bytes.len() {
+        if bytes.get(at) != Some(&b'\\') {
+            at += 1;
+            continue;
+        }
+        match unit(at) {
+            Some(0xd800..=0xdbff) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => at += 12,
+            Some(0xd800..=0xdfff) => {
+                mended.splice(at..at + 6, *b"\\ufffd");
+                found = true;
+                at += 6;
+            }
+            _ => at += 2,
+        }
+    }
+    found.then(|| String::from_utf8(mended).ok()).flatten()
+}
+
+fn body(row: RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
+    if row.noted {
+        return Body::Noted;
+    }
+    let mut fields = row.fields;
+    let kind = match row.kind.as_deref() {
+        Some("assistant") => Kind::Assistant(Box::new(assistant(&mut fields, line, strings))),
+        Some("user") => Kind::User(user(&mut fields)),
+        Some("system") => system(&fields),
+        Some("api-request") => {
+            let time = fields.timestamp.as_deref().and_then(Timestamp::parse);
+            return time.map_or(Body::Noted, |time| Body::ApiRequest { time });
+        }
+        Some("cost-state") => return cost_state(&fields, strings),
+        Some("custom-title" | "ai-title") => return title(&fields, strings),
+        Some(kind) => return Body::Unknown(strings.get(label(kind))),
+        None => return Body::Unknown(strings.get("none")),
+    };
+    Body::Row(Box::new(Row {
+        id: fields.uuid.as_deref().map_or_else(|| RowId(xxh3_128(line)), RowId::of),
+        parent: fields.parent.as_deref().map(RowId::of),
+        session: strings.some(fields.session).map(SessionId),
+        agent: strings.some(fields.agent).map(AgentId),
+        sidechain: fields.sidechain.is_true(),
+        time: fields.timestamp.as_deref().and_then(Timestamp::parse),
+        cwd: strings.some(fields.cwd),
+        branch: strings.some(fields.branch),
+        version: strings.some(fields.version),
+        entrypoint: strings.some(fields.entrypoint),
+        kind,
+    }))
+}
+
+/// A type as a label value: only short words, since a damaged row may hold anything.
+fn label(kind: &str) -> &str {
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    if kind.len() <= 40 && kind.bytes().next().is_some_and(|first| first.is_ascii_lowercase()) && kind.bytes().all(word)
+    {
+        kind
+    } else {
+        "other"
+    }
+}
+
+fn system(fields: &RawRowFields<'_>) -> Kind {
+    match fields.subtype.as_deref() {
+        Some("api_error") => Kind::ApiError(ApiError {
+            status: status(fields.error.status.count()),
+            retry_in_ms: fields.retry_in_ms.small().unwrap_or(0),
+            attempt: fields.retry_attempt.small().unwrap_or(0),
+            last: false,
+        }),
+        Some("compact_boundary") => Kind::Compaction(Compaction {
+            manual: fields.compaction.trigger.as_deref() == Some("manual"),
+            tokens_before: fields.compaction.before.count().unwrap_or(0),
+            tokens_after: fields.compaction.after.count().unwrap_or(0),
+            duration_ms: fields.compaction.duration_ms.count().unwrap_or(0),
+        }),
+        _ => Kind::Other,
+    }
+}
+
+fn status(count: Option<u64>) -> Option<u16> {
+    count.and_then(|status| u16::try_from(status).ok()).filter(|status| (100..=999).contains(status))
+}
+
+fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
+    match (fields.session.as_deref(), fields.cost_usd.number()) {
+        (Some(session), Some(usd)) if usd >= 0.0 => {
+            Body::CostState(Box::new(CostState { session: SessionId(strings.get(session)), usd }))
+        }
+        _ => Body::Noted,
+    }
+}
+
+fn title(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
+    let custom = fields.custom_title.as_deref();
+    let text = custom.or(fields.ai_title.as_deref()).filter(|title| !title.is_empty());
+    match (fields.session.as_deref(), text) {
+        (Some(session), Some(title)) => Body::Title {
+            session: SessionId(strings.get(session)),
+            title: title.chars().take(200).collect::<String>().into(),
+            custom: custom.is_some(),
+        },
+        _ => Body::Noted,
+    }
+}
+
+fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) -> Assistant {
+    let message = std::mem::take(&mut fields.message);
+    let request: Option<Box<str>> = fields.request.as_deref().map(Into::into);
+    let model = message.model.as_deref().unwrap_or("");
+    let synthetic = model == "<synthetic>";
+    let failed = synthetic && fields.api_failure.is_true();
+    let id: Box<str> = match (message.id.as_deref().filter(|id| !id.is_empty()), &request, fields.uuid.as_deref()) {
+        (Some(id), _, _) => id.into(),
+        (None, Some(request), _) => request.clone(),
+        (None, None, Some(uuid)) => uuid.into(),
+        (None, None, None) => RowId(xxh3_128(line)).to_string().into(),
+    };
+    let mut says = Says { thinking_ms: fields.thinking_ms.small().unwrap_or(0), ..Says::default() };
+    says.text |= message.content.text.is_some();
+    let mut calls = Vec::new();
+    for block in message.content.blocks {
+        match block.kind.as_deref() {
+            Some("tool_use") => calls.extend(tool_call(&block, strings)),
+            Some("text") => says.text = true,
+            Some("thinking" | "redacted_thinking") => says.thinking = true,
+            _ => {}
+        }
+    }
+    Assistant {
+        message: id,
+        request,
+        model: strings.get(model),
+        requested_model: strings.some(fields.requested_model.take()),
+        stop: message.stop.as_deref().map(|stop| match stop {
+            "end_turn" => Stop::EndTurn,
+            "stop_sequence" => Stop::StopSequence,
+            "max_tokens" => Stop::MaxTokens,
+            "refusal" => Stop::Refusal,
+            "tool_use" => Stop::ToolUse,
+            other => Stop::Other(strings.get(label(other))),
+        }),
+        usage: message.usage,
+        calls,
+        says,
+        copied_from: strings.some(fields.copied_from.take()).map(SessionId),
+        agent_type: strings.some(fields.agent_type.take()),
+        synthetic,
+        failure: failed.then(|| ApiError {
+            status: status(fields.api_status.count()),
+            retry_in_ms: 0,
+            attempt: 0,
+            last: true,
+        }),
+    }
+}
+
+fn tool_call(block: &RawBlock<'_>, strings: &mut Strings) -> Option<ToolCall> {
+    Some(ToolCall {
+        id: block.id.as_deref().filter(|id| !id.is_empty())?.into(),
+        name: strings.get(block.name.as_deref().unwrap_or("unknown")),
+        agent_type: block.input.agent_type.as_deref().map(|name| strings.get(name)),
+        prompt_hash: block.input.prompt.as_deref().map_or(0, |prompt| TextFacts::of(prompt).hash),
+    })
+}
+
+fn user(fields: &mut RawRowFields<'_>) -> User {
+    let content = std::mem::take(&mut fields.message.content);
+    let text = content.text.or_else(|| content.blocks.iter().find_map(|block| block.text)).unwrap_or_default();
+    let mut results: Vec<ToolResult> = content
+        .blocks
+        .iter()
+        .filter(|block| block.kind.as_deref() == Some("tool_result"))
+        .filter_map(|block| tool_result(block, fields))
+        .collect();
+    let aside = fields.meta.is_true() || fields.compact_summary.is_true() || fields.transcript_only.is_true() || {
+        // A custom command reaches the model: its row says which turn it starts.
+        text.lead == Lead::LocalCommand && fields.turn_origin.is_none()
+    };
+    let said = if !results.is_empty() {
+        // Beside several results one `toolUseResult` cannot be told whose it is: the numbers go to the first.
+        for other in results.iter_mut().skip(1) {
+            (other.lines_added, other.lines_removed, other.agent) = (0, 0, None);
+        }
+        Said::Results(results)
+    } else if fields.message.role.is_none() && content.text.is_none() && content.blocks.is_empty() || aside {
+        Said::Aside
+    } else if text.lead == Lead::Interrupted {
+        Said::Interrupt
+    } else {
+        Said::Prompt(origin(fields, text.lead))
+    };
+    User { prompt_id: fields.prompt_id.as_deref().map(RowId::of), said, text_hash: text.hash, text_chars: text.chars }
+}
+
+fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
+    let told = fields.turn_origin.as_deref().or(fields.prompt_source.as_deref());
+    match told.or(fields.origin.kind.as_deref()) {
+        Some("sdk") => Origin::Sdk,
+        Some("task_notification" | "task-notification") => Origin::TaskNotification,
+        _ if lead == Lead::TaskNotification => Origin::TaskNotification,
+        None if fields.entrypoint.as_deref().is_some_and(|entry| entry.starts_with("sdk")) => Origin::Sdk,
+        _ => Origin::Human,
+    }
+}
+
+fn tool_result(block: &RawBlock<'_>, fields: &RawRowFields<'_>) -> Option<ToolResult> {
+    let lead = block.result.first.lead;
+    let result = &fields.result;
+    let (mut lines_added, mut lines_removed) = (0u32, 0u32);
+    for hunk in &result.patch {
+        lines_added = lines_added.saturating_add(hunk.added);
+        lines_removed = lines_removed.saturating_add(hunk.removed);
+    }
+    if result.created && result.patch.is_empty() {
+        lines_added = result.content_lines;
+    }
+    Some(ToolResult {
+        call: block.call.as_deref().filter(|id| !id.is_empty())?.into(),
+        outcome: outcome(block.is_error, lead, fields),
+        filled_in: fields.denial_kind.as_deref() == Some("interrupted") || lead == Lead::SessionEnded,
+        bytes: block.result.bytes,
+        exit_code: match lead {
+            Lead::ExitCode(code) if block.is_error => Some(code),
+            _ => None,
+        },
+        decision: fields.decision.source.as_deref().map(|source| label(source).into()),
+        agent: result.agent.as_deref().map(|agent| AgentId(agent.into())),
+        background: result.background,
+        lines_added,
+        lines_removed,
+    })
+}
+
+/// The table of `claude-code-format.md` section 4, "Tool result outcome".
+fn outcome(is_error: bool, lead: Lead, fields: &RawRowFields<'_>) -> Outcome {
+    let rejected = fields.decision.decision.as_deref() == Some("reject");
+    match fields.denial_kind.as_deref() {
+        Some("interrupted") => Outcome::Interrupted,
+        // The same kind and text stand for "no" and for an interrupt while the tool ran.
+        Some("user-rejected") if !fields.denied_before_run.is_true() && !rejected => Outcome::Interrupted,
+        Some(_) => Outcome::Denied,
+        None => match lead {
+            Lead::Interrupted | Lead::SessionEnded if is_error => Outcome::Interrupted,
+            Lead::Denied if is_error => Outcome::Denied,
+            _ if is_error => Outcome::Failed,
+            _ => Outcome::Ok,
+        },
+    }
+}
+
+fn agent_meta(bytes: &[u8], session: &Arc<str>, agent: &Arc<str>, strings: &mut Strings) -> Record {
+    let place = Place { offset: 0, bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX) };
+    let text = String::from_utf8_lossy(bytes);
+    let body = match serde_json::from_str::<Object<RawAgentMeta<'_>>>(&text) {
+        Ok(Object(meta)) => Body::AgentMeta(Box::new(AgentMeta {
+            session: SessionId(Arc::clone(session)),
+            agent: AgentId(Arc::clone(agent)),
+            agent_type: strings.some(meta.agent_type),
+            call: meta.call.as_deref().map(Into::into),
+            background: meta.shape.as_deref() == Some("background"),
+        })),
+        Err(_) => Body::Rejected(Reason::NotJson),
+    };
+    Record { place, body }
+}

@@ -1,0 +1,391 @@
+//! One line of a file, reduced to what is counted or shown. Text stays in the file and is found again by offset.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{AgentId, RowId, SessionId};
+use super::time::Timestamp;
+use super::usage::Usage;
+
+/// Where a line stands in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Place {
+    /// Byte offset of the line's first byte.
+    pub offset: u64,
+    /// Bytes of the line without its newline.
+    pub bytes: u32,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Where it stands.
+    pub place: Place,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a line says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// A row of the conversation: user, assistant or system.
+    Row(Box<Row>),
+    /// `api-request`: an attempt to call the API begins.
+    ApiRequest {
+        /// When it began.
+        time: Timestamp,
+    },
+    /// `cost-state`: the client's own account of the session so far.
+    CostState(Box<CostState>),
+    /// `custom-title` or `ai-title`.
+    Title {
+        /// The session it names.
+        session: SessionId,
+        /// The title.
+        title: Arc<str>,
+        /// True for `custom-title`, which wins over a generated one.
+        custom: bool,
+    },
+    /// The `.meta.json` beside a sub-agent's file.
+    AgentMeta(Box<AgentMeta>),
+    /// A type that the client is known to write and that holds nothing to count.
+    Noted,
+    /// A type that nobody has described yet.
+    Unknown(Arc<str>),
+    /// A line that could not be read.
+    Rejected(Reason),
+}
+
+/// Why a line was rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// Not JSON: torn by a crash, or damaged.
+    NotJson,
+    /// JSON, but not an object.
+    NotAnObject,
+    /// Longer than the longest line that is read.
+    TooLong,
+}
+
+impl Reason {
+    /// Every reason, in the order of the metric's series.
+    pub const ALL: [Self; 3] = [Self::NotJson, Self::NotAnObject, Self::TooLong];
+
+    /// The value of the label `reason`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::NotAnObject => "not_an_object",
+            Self::TooLong => "too_long",
+        }
+    }
+}
+
+/// What every row of the conversation carries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// `uuid`; of a row without one, a hash of its place and content.
+    pub id: RowId,
+    /// `parentUuid`.
+    pub parent: Option<RowId>,
+    /// `sessionId`.
+    pub session: Option<SessionId>,
+    /// `agentId`.
+    pub agent: Option<AgentId>,
+    /// `isSidechain`.
+    pub sidechain: bool,
+    /// `timestamp`.
+    pub time: Option<Timestamp>,
+    /// `cwd`, which follows the shell's `cd`.
+    pub cwd: Option<Arc<str>>,
+    /// `gitBranch`; empty is none.
+    pub branch: Option<Arc<str>>,
+    /// `version` of the client.
+    pub version: Option<Arc<str>>,
+    /// `entrypoint`: `cli`, `sdk-cli`, ...
+    pub entrypoint: Option<Arc<str>>,
+    /// The kind of row and its own part.
+    pub kind: Kind,
+}
+
+/// The kinds of rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// `user`.
+    User(User),
+    /// `assistant`.
+    Assistant(Box<Assistant>),
+    /// `system/api_error`: an attempt that failed and will be retried.
+    ApiError(ApiError),
+    /// `system/compact_boundary`.
+    Compaction(Compaction),
+    /// Any other row: it marks that the session was alive.
+    Other,
+}
+
+/// A `user` row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct User {
+    /// `promptId`.
+    pub prompt_id: Option<RowId>,
+    /// What kind of user row.
+    pub said: Said,
+    /// xxh3-64 of the text, to find the call that started an inline sub-agent; 0 without text.
+    pub text_hash: u64,
+    /// Characters of the text.
+    pub text_chars: u32,
+}
+
+/// What a user row is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// A prompt that goes to the model.
+    Prompt(Origin),
+    /// Results of tool calls.
+    Results(Vec<ToolResult>),
+    /// `[Request interrupted by user]`.
+    Interrupt,
+    /// Meta rows, compact summaries, local commands and their output: no turn of their own.
+    Aside,
+}
+
+/// Who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub enum Origin {
+    /// A person at the terminal; also old rows that do not say.
+    #[default]
+    Human,
+    /// `claude -p` or the SDK.
+    Sdk,
+    /// The client itself, to report a finished background task.
+    TaskNotification,
+}
+
+impl Origin {
+    /// Every origin, in the order of the metric's series.
+    pub const ALL: [Self; 3] = [Self::Human, Self::Sdk, Self::TaskNotification];
+
+    /// The value of the label `origin`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Sdk => "sdk",
+            Self::TaskNotification => "task_notification",
+        }
+    }
+}
+
+/// How a tool call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Without error.
+    Ok,
+    /// `is_error` is true.
+    Failed,
+    /// Refused by a person, a rule, a mode or a hook.
+    Denied,
+    /// Stopped while it ran, or never ended because its process was killed.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The name used in answers and attributes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Denied => "denied",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// One `tool_result` block and what `toolUseResult` beside it says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolResult {
+    /// `tool_use_id`.
+    pub call: Box<str>,
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// The client wrote this result when the session was resumed, maybe days later: its time says nothing.
+    pub filled_in: bool,
+    /// Bytes of the result's text as it stands in the row.
+    pub bytes: u64,
+    /// `Exit code N` of a failed command.
+    pub exit_code: Option<i32>,
+    /// `permissionDecision.source`: who allowed or refused the call.
+    pub decision: Option<Arc<str>>,
+    /// `toolUseResult.agentId`.
+    pub agent: Option<AgentId>,
+    /// The call returned at once and its agent goes on in the background.
+    pub background: bool,
+    /// Lines added to files, by the patch that the row holds.
+    pub lines_added: u32,
+    /// Lines removed from files.
+    pub lines_removed: u32,
+}
+
+/// An `assistant` row: one content block of one API response.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assistant {
+    /// `message.id`, else `requestId`, else the row's uuid.
+    pub message: Box<str>,
+    /// `requestId`.
+    pub request: Option<Box<str>>,
+    /// `message.model`: what the API answered.
+    pub model: Arc<str>,
+    /// `requestedModel`: what the client asked for.
+    pub requested_model: Option<Arc<str>>,
+    /// `message.stop_reason`.
+    pub stop: Option<Stop>,
+    /// `message.usage`.
+    pub usage: Usage,
+    /// Tool calls in this row.
+    pub calls: Vec<ToolCall>,
+    /// Content that is not a tool call.
+    pub says: Says,
+    /// `requestSessionId`: the session that made the request, if this row is a copy in a fork.
+    pub copied_from: Option<SessionId>,
+    /// `attributionAgent`: the type of the sub-agent.
+    pub agent_type: Option<Arc<str>>,
+    /// A row that the client made itself (`<synthetic>`).
+    pub synthetic: bool,
+    /// The final failure of an API call, on a synthetic row.
+    pub failure: Option<ApiError>,
+}
+
+/// Content of an assistant row besides tool calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Says {
+    /// The row has a text block.
+    pub text: bool,
+    /// The row has a thinking block.
+    pub thinking: bool,
+    /// `thinkingDurationMs`.
+    pub thinking_ms: u32,
+}
+
+/// One `tool_use` block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    /// `id`.
+    pub id: Box<str>,
+    /// `name`.
+    pub name: Arc<str>,
+    /// `input.subagent_type`.
+    pub agent_type: Option<Arc<str>>,
+    /// xxh3-64 of `input.prompt`; 0 without one.
+    pub prompt_hash: u64,
+}
+
+/// `stop_reason`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stop {
+    /// `end_turn`
+    EndTurn,
+    /// `stop_sequence`
+    StopSequence,
+    /// `max_tokens`
+    MaxTokens,
+    /// `refusal`
+    Refusal,
+    /// `tool_use`
+    ToolUse,
+    /// Any other.
+    Other(Arc<str>),
+}
+
+impl Stop {
+    /// The value as the API writes it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::EndTurn => "end_turn",
+            Self::StopSequence => "stop_sequence",
+            Self::MaxTokens => "max_tokens",
+            Self::Refusal => "refusal",
+            Self::ToolUse => "tool_use",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// True if the model has nothing more to say in this turn.
+    #[must_use]
+    pub const fn ends_turn(&self) -> bool {
+        matches!(self, Self::EndTurn | Self::StopSequence | Self::MaxTokens | Self::Refusal)
+    }
+}
+
+/// A failed API attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The wait before the next attempt in milliseconds; 0 after the last.
+    pub retry_in_ms: u32,
+    /// Number of the attempt, from 1; 0 if not said.
+    pub attempt: u32,
+    /// True if no further attempt follows.
+    pub last: bool,
+}
+
+/// Reasons of API errors, the values of the label `reason`.
+pub const API_ERROR_REASONS: [&str; 7] =
+    ["rate_limit", "overloaded", "server_error", "authentication", "invalid_request", "connection", "other"];
+
+impl ApiError {
+    /// The value of the label `reason`.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self.status {
+            Some(429) => "rate_limit",
+            Some(529) => "overloaded",
+            Some(401 | 403) => "authentication",
+            Some(400 | 404 | 413 | 422) => "invalid_request",
+            Some(500..=599) => "server_error",
+            Some(_) => "other",
+            None => "connection",
+        }
+    }
+}
+
+/// `compactMetadata`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compaction {
+    /// True for `/compact`, false for the client's own decision.
+    pub manual: bool,
+    /// Tokens of the conversation before.
+    pub tokens_before: u64,
+    /// Tokens after.
+    pub tokens_after: u64,
+    /// How long the summary took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// `cost-state`: cumulative over the session, forked history included.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostState {
+    /// The session.
+    pub session: SessionId,
+    /// `totalCostUSD` in US dollars, as the client's floating point sum.
+    pub usd: f64,
+}
+
+/// `agent-<id>.meta.json`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentMeta {
+    /// The session whose folder the file is in.
+    pub session: SessionId,
+    /// The agent.
+    pub agent: AgentId,
+    /// `agentType`.
+    pub agent_type: Option<Arc<str>>,
+    /// `toolUseId`: the call that started it.
+    pub call: Option<Box<str>>,
+    /// `requestShape == "background"`.
+    pub background: bool,
+}

@@ -1,0 +1,74 @@
+//! What the beginning of a text gives away: local commands, interrupts, exit codes, refusals.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What a text is, told by its beginning; the text itself is not kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct TextFacts {
+    pub lead: Lead,
+    pub hash: u64,
+    pub chars: u32,
+    pub bytes: u64,
+}
+
+/// How a text begins. Source: `claude-code-format.md` section 4.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) enum Lead {
+    #[default]
+    Plain,
+    /// A command that the client ran itself, or its output: the model was not called.
+    LocalCommand,
+    /// `[Request interrupted by user]`, also `... for tool use]`.
+    Interrupted,
+    /// `<task-notification>`
+    TaskNotification,
+    /// `Exit code N`
+    ExitCode(i32),
+    /// Refused by a person, a rule, a mode or a hook, in the words of clients that have no `toolDenialKind`.
+    Denied,
+    /// `[Tool call interrupted: the session ended before ...`, written at the next resume.
+    SessionEnded,
+}
+
+const LOCAL_COMMANDS: [&str; 7] = [
+    "<command-name>",
+    "<local-command-stdout>",
+    "<local-command-stderr>",
+    "<local-command-caveat>",
+    "<bash-input>",
+    "<bash-stdout>",
+    "<bash-stderr>",
+];
+
+impl TextFacts {
+    pub(super) fn of(text: &str) -> Self {
+        Self {
+            lead: lead_of(text.trim_start()),
+            hash: xxh3_64(text.as_bytes()),
+            chars: u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
+            bytes: text.len() as u64,
+        }
+    }
+}
+
+fn lead_of(text: &str) -> Lead {
+    match text.as_bytes().first() {
+        Some(b'<') if LOCAL_COMMANDS.iter().any(|tag| text.starts_with(tag)) => Lead::LocalCommand,
+        Some(b'<') if text.starts_with("<task-notification>") => Lead::TaskNotification,
+        Some(b'[') if text.starts_with("[Request interrupted by user") => Lead::Interrupted,
+        Some(b'[') if text.starts_with("[Tool call interrupted: the session ended") => Lead::SessionEnded,
+        Some(b'E') => exit_code(text).map_or(Lead::Plain, Lead::ExitCode),
+        Some(b'T') if text.starts_with("The user doesn't want to ") => Lead::Denied,
+        Some(b'C') if text.starts_with("Claude requested permissions to ") => Lead::Denied,
+        Some(b'C') if text.starts_with("Cannot ") && text.contains(" while in plan mode") => Lead::Denied,
+        Some(b'P') if text.starts_with("Permission to use ") && text.contains(" has been denied") => Lead::Denied,
+        Some(b'P') if text.starts_with("PreToolUse:") && text.contains(" hook error: ") => Lead::Denied,
+        _ => Lead::Plain,
+    }
+}
+
+/// The number of `Exit code N`, as the Bash tool writes it before the output.
+fn exit_code(text: &str) -> Option<i32> {
+    let rest = text.strip_prefix("Exit code ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}

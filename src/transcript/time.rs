@@ -1,0 +1,85 @@
+//! Times of rows: milliseconds since 1970-01-01 UTC, as the client writes them.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A moment in milliseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Reads RFC 3339 text of any offset; `None` if it is not a time. Below a millisecond is cut off.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_client_form(text.as_bytes())
+            .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis())))
+    }
+
+    /// Milliseconds from `earlier` to `self`; 0 if the clock went backwards.
+    #[must_use]
+    pub fn since_ms(self, earlier: Self) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+
+    /// RFC 3339 in UTC with milliseconds, for example `2026-11-22T06:02:51.075Z`.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        DateTime::<Utc>::from_timestamp_millis(self.0)
+            .map_or_else(|| self.0.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+
+    /// Days since 1970-01-01 in UTC.
+    #[must_use]
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(86_400_000)
+    }
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.mmmZ`, the one form that the client writes, without the general parser's cost.
+fn parse_client_form(text: &[u8]) -> Option<Timestamp> {
+    let [
+        y0,
+        y1,
+        y2,
+        y3,
+        b'-',
+        mo0,
+        mo1,
+        b'-',
+        d0,
+        d1,
+        b'T',
+        h0,
+        h1,
+        b':',
+        mi0,
+        mi1,
+        b':',
+        s0,
+        s1,
+        b'.',
+        f0,
+        f1,
+        f2,
+        b'Z',
+    ] = text
+    else {
+        return None;
+    };
+    let number = |digits: &[&u8]| {
+        digits.iter().try_fold(0i64, |sum, &&digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
+    };
+    let (year, month, day) = (number(&[y0, y1, y2, y3])?, number(&[mo0, mo1])?, number(&[d0, d1])?);
+    let (hour, minute, second) = (number(&[h0, h1])?, number(&[mi0, mi1])?, number(&[s0, s1])?);
+    let milli = number(&[f0, f1, f2])?;
+    let valid_date = chrono::NaiveDate::from_ymd_opt(
+        i32::try_from(year).ok()?,
+        u32::try_from(month).ok()?,
+        u32::try_from(day).ok()?,
+    )?;
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let days = valid_date.signed_duration_since(chrono::NaiveDate::default()).num_days();
+    Some(Timestamp((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milli))
+}

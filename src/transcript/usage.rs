@@ -1,0 +1,94 @@
+//! `message.usage` of an assistant row, field by field.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// What one API response used, as the row says it. All counts are tokens unless named otherwise.
+///
+/// Rows of one message repeat it and may be partial (older clients): [`Usage::merge`] keeps the maximum of each field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Prompt tokens that were neither read from nor written to the cache.
+    pub input: u64,
+    /// Generated tokens, thinking included.
+    pub output: u64,
+    /// Prompt tokens read from the cache.
+    pub cache_read: u64,
+    /// Prompt tokens written to the cache, 5-minute and 1-hour together (`cache_creation_input_tokens`).
+    pub cache_write: Option<u64>,
+    /// `cache_creation.ephemeral_5m_input_tokens`.
+    pub cache_write_5m: u64,
+    /// `cache_creation.ephemeral_1h_input_tokens`.
+    pub cache_write_1h: u64,
+    /// Thinking tokens; already inside [`Usage::output`].
+    pub thinking: u64,
+    /// `server_tool_use.web_search_requests`: a number of searches.
+    pub web_searches: u64,
+    /// `speed == "fast"`.
+    pub fast: bool,
+    /// `inference_geo == "us"`.
+    pub geo_us: bool,
+    /// `service_tier == "batch"`.
+    pub batch: bool,
+    /// `iterations`: sampling steps, server-side compaction, advisor calls, fallbacks.
+    pub iterations: Vec<Iteration>,
+}
+
+/// One entry of `usage.iterations`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Iteration {
+    /// What the entry is.
+    pub kind: IterationKind,
+    /// The entry's own model, if it names one.
+    pub model: Option<Arc<str>>,
+    /// Uncached prompt tokens.
+    pub input: u64,
+    /// Generated tokens.
+    pub output: u64,
+    /// Prompt tokens read from the cache.
+    pub cache_read: u64,
+    /// Prompt tokens written to the cache, both lifetimes.
+    pub cache_write: Option<u64>,
+    /// Of these, with a 5-minute lifetime.
+    pub cache_write_5m: u64,
+    /// Of these, with a 1-hour lifetime.
+    pub cache_write_1h: u64,
+}
+
+/// `type` of an iteration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum IterationKind {
+    /// `message`: a sampling step, already inside the top-level counts.
+    Message,
+    /// `compaction`: billed, not inside the top-level counts.
+    Compaction,
+    /// `advisor_message`: billed at its own model, not inside the top-level counts.
+    Advisor,
+    /// `fallback_message`: the attempt that served; the top-level counts are its own.
+    Fallback,
+    /// Anything else: ignored.
+    #[default]
+    Other,
+}
+
+impl Usage {
+    /// Raises every field to the maximum of both; commutative, associative and idempotent.
+    pub fn merge(&mut self, other: &Self) {
+        self.input = self.input.max(other.input);
+        self.output = self.output.max(other.output);
+        self.cache_read = self.cache_read.max(other.cache_read);
+        self.cache_write = self.cache_write.max(other.cache_write);
+        self.cache_write_5m = self.cache_write_5m.max(other.cache_write_5m);
+        self.cache_write_1h = self.cache_write_1h.max(other.cache_write_1h);
+        self.thinking = self.thinking.max(other.thinking);
+        self.web_searches = self.web_searches.max(other.web_searches);
+        self.fast |= other.fast;
+        self.geo_us |= other.geo_us;
+        self.batch |= other.batch;
+        // The longer list is the later one; equal lengths are told apart by their numbers.
+        if (other.iterations.len(), &other.iterations) > (self.iterations.len(), &self.iterations) {
+            self.iterations.clone_from(&other.iterations);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! An OTLP collector on loopback that answers as told and keeps every request it read.
+//!
+//! It answers 200 unless [`Sink::script`] says otherwise for the next requests, or a request holds a poisoned span.
+
+#![allow(dead_code, reason = "each test crate uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken sink must fail the test")]
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// What the sink does with one request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    /// 200.
+    Accept,
+    /// 200, with a partial success.
+    Partial { rejected: i64, message: &'static str },
+    /// An error status, with `Retry-After` if given.
+    Refuse { status: u16, retry_after: Option<&'static str> },
+    /// Closes the connection before it has read the body.
+    DropBeforeReading,
+    /// Closes the connection instead of answering.
+    DropAfterReading,
+    /// Reads the request and never answers.
+    Hang,
+}
+
+impl Answer {
+    pub(crate) fn status(status: u16) -> Self {
+        Self::Refuse { status, retry_after: None }
+    }
+}
+
+/// One request whose body was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    /// What the sink answered.
+    pub(crate) answer: Answer,
+    /// Path and query.
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    /// The body as it came, compressed or not.
+    pub(crate) raw: Bytes,
+    /// The body after decompression.
+    pub(crate) plain: Vec<u8>,
+    pub(crate) request: ExportTraceServiceRequest,
+}
+
+impl Received {
+    /// All spans of the request in order.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        let scopes = self.request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans.clone()).collect()
+    }
+
+    /// Attributes of the resource as `key=value`, in order.
+    pub(crate) fn resource(&self) -> Vec<String> {
+        let attributes = self.request.resource_spans.iter().filter_map(|spans| spans.resource.as_ref());
+        attributes
+            .flat_map(|resource| &resource.attributes)
+            .map(|attribute| {
+                use opentelemetry_proto::tonic::common::v1::any_value::Value;
+                match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
+                    Some(Value::StringValue(text)) => format!("{}={text}", attribute.key),
+                    other => panic!("a resource attribute that is no text: {other:?}"),
+                }
+            })
+            .collect()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    script: VecDeque<Answer>,
+    poison: Option<String>,
+    received: Vec<Received>,
+}
+
+/// The collector; it stops with the runtime of the test.
+#[derive(Debug, Clone)]
+pub(crate) struct Sink {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    /// Number of requests so far, those dropped unread included.
+    requests: watch::Sender<usize>,
+}
+
+impl Sink {
+    /// Listens on a free port of loopback.
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let sink = Self { address, state: Arc::default(), requests: watch::Sender::new(0) };
+        let server = sink.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let sink = server.clone();
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| sink.clone().serve(request));
+                    // An error is a connection that the script dropped, or that the client left.
+                    drop(
+                        hyper::server::conn::http1::Builder::new()
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await,
+                    );
+                });
+            }
+        });
+        sink
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Answers of the next requests, in order.
+    pub(crate) fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.state.lock().unwrap().script.extend(answers);
+    }
+
+    /// From now on answers 400 to each request with a span of this name.
+    pub(crate) fn poison(&self, name: &str) {
+        self.state.lock().unwrap().poison = Some(name.to_owned());
+    }
+
+    /// Every request that was read, oldest first.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.state.lock().unwrap().received.clone()
+    }
+
+    /// Spans of the requests that were answered with 200, in order of arrival.
+    pub(crate) fn accepted_spans(&self) -> Vec<Span> {
+        let accepted = |request: &Received| matches!(request.answer, Answer::Accept | Answer::Partial { .. });
+        self.received().iter().filter(|request| accepted(request)).flat_map(Received::spans).collect()
+    }
+
+    /// Ends when this many requests have come, those dropped unread included.
+    pub(crate) async fn requests_reach(&self, requests: usize) {
+        self.requests.subscribe().wait_for(|seen| *seen >= requests).await.unwrap();
+    }
+
+    async fn serve(self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+        let scripted = self.state.lock().unwrap().script.pop_front();
+        if scripted == Some(Answer::DropBeforeReading) {
+            self.requests.send_modify(|seen| *seen += 1);
+            return Err(io::Error::other("dropped before reading"));
+        }
+        let (parts, body) = request.into_parts();
+        let raw = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let plain = match parts.headers.get("content-encoding").map(|value| value.to_str().unwrap()) {
+            Some("gzip") => {
+                let mut plain = Vec::new();
+                GzDecoder::new(raw.as_ref()).read_to_end(&mut plain)?;
+                plain
+            }
+            None => raw.to_vec(),
+            Some(other) => panic!("a content encoding that nobody asked for: {other}"),
+        };
+        let mut received = Received {
+            answer: Answer::Accept,
+            path: parts.uri.to_string(),
+            headers: parts.headers,
+            raw,
+            request: ExportTraceServiceRequest::decode(plain.as_slice()).unwrap(),
+            plain,
+        };
+        received.answer = scripted.unwrap_or_else(|| self.unscripted(&received));
+        let answer = received.answer.clone();
+        self.state.lock().unwrap().received.push(received);
+        self.requests.send_modify(|seen| *seen += 1);
+        respond(answer).await
+    }
+
+    fn unscripted(&self, received: &Received) -> Answer {
+        let state = self.state.lock().unwrap();
+        let poisoned = received.spans().iter().any(|span| Some(&span.name) == state.poison.as_ref());
+        if poisoned { Answer::status(400) } else { Answer::Accept }
+    }
+}
+
+/// `google.rpc.Status` with its message alone.
+#[derive(Clone, PartialEq, Message)]
+struct RpcStatus {
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+async fn respond(answer: Answer) -> io::Result<Response<Full<Bytes>>> {
+    let protobuf = Response::builder().header("content-type", "application/x-protobuf");
+    let (builder, body) = match answer {
+        Answer::Accept => (protobuf, ExportTraceServiceResponse::default().encode_to_vec()),
+        Answer::Partial { rejected, message } => {
+            let partial = ExportTracePartialSuccess { rejected_spans: rejected, error_message: message.to_owned() };
+            (protobuf, ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec())
+        }
+        Answer::Refuse { status, retry_after } => {
+            let builder = protobuf.status(status);
+            let builder = match retry_after {
+                Some(value) => builder.header("retry-after", value),
+                None => builder,
+            };
+            (builder, RpcStatus { message: format!("sink says {status}") }.encode_to_vec())
+        }
+        Answer::DropBeforeReading | Answer::DropAfterReading => return Err(io::Error::other("dropped after reading")),
+        Answer::Hang => {
+            let never: Infallible = std::future::pending().await;
+            match never {}
+        }
+    };
+    Ok(builder.body(Full::from(body)).unwrap())
+}
