@@ -363,6 +363,7 @@ impl<'a> Fold<'a> {
         {
             unit.claim = claim;
         }
+        self.known.session_mut(source).forks.insert(seen.session.clone());
         let fork = Fork { from: source.clone(), unit, time: seen.time };
         let session = self.known.session_mut(&seen.session);
         if session.fork.as_ref().is_none_or(|known| known.time <= fork.time) {

@@ -1,7 +1,7 @@
 //! API responses and tool calls: merged by identity, best variant first.
 
 use super::fold::{Fold, Seen};
-use super::prices::Priced;
+use super::prices::{Priced, Prices, Share};
 use super::unit::{Call, Identity, Message, Tool, ToolEnd, Unit, UnitId};
 use crate::transcript::ids::RowId;
 use crate::transcript::record::{Assistant, Stop, ToolCall, ToolResult};
@@ -23,9 +23,27 @@ impl Unit {
         self.tools.iter().rfind(|tool| *tool.id == *id)
     }
 
+    /// Computes the cost of every message again.
+    pub fn reprice(&mut self, prices: &Prices) {
+        for message in &mut self.messages {
+            message.shares = shares(message, prices);
+        }
+    }
+
     pub(super) fn holds_row(&self, id: RowId) -> bool {
         self.failures.iter().any(|failure| failure.id == id) || self.compactions.iter().any(|done| done.id == id)
     }
+}
+
+/// Tokens and cost of a message by model.
+fn shares(message: &Message, prices: &Prices) -> Vec<Share> {
+    prices.shares(&Priced {
+        model: &message.model,
+        requested_model: message.requested_model.as_deref(),
+        usage: &message.usage,
+        at: message.rank.time,
+        refused: message.stop == Some(Stop::Refusal),
+    })
 }
 
 impl Fold<'_> {
@@ -156,13 +174,7 @@ impl Fold<'_> {
     }
 
     fn price(&self, message: &mut Message) {
-        message.shares = self.prices.shares(&Priced {
-            model: &message.model,
-            requested_model: message.requested_model.as_deref(),
-            usage: &message.usage,
-            at: message.rank.time,
-            refused: message.stop == Some(Stop::Refusal),
-        });
+        message.shares = shares(message, self.prices);
     }
 
     fn call(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, call: &ToolCall) {

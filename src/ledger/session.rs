@@ -1,6 +1,6 @@
 //! A session: the sums of its units and the client's own account of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,12 @@ pub struct Session {
     pub accounts: Vec<Account>,
     /// Where it was forked from, if it was.
     pub fork: Option<Fork>,
+    /// Sessions that were forked from this one: what they inherited depends on it.
+    pub forks: BTreeSet<SessionId>,
+    /// What of the client's account is in the totals.
+    pub counted_report: Reported,
+    /// The session is in the counter of started sessions.
+    pub counted_start: bool,
     /// A process ended and another went on.
     pub resumed: bool,
     /// Sub-agents that a call or a side file named before any row of theirs was read.
@@ -109,6 +115,9 @@ impl Session {
             },
             accounts: Vec::new(),
             fork: None,
+            forks: BTreeSet::new(),
+            counted_report: Reported { cost: Money::ZERO, unattributed: Money::ZERO },
+            counted_start: false,
             resumed: false,
             waiting_agents: BTreeMap::new(),
             title: None,
@@ -199,7 +208,7 @@ pub fn project_of(cwd: &str) -> Option<&str> {
 }
 
 /// What the client reports about one session beyond what it inherited by a fork, and beyond what its rows show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
     /// Its own part of the client's figure.
     pub cost: Money,

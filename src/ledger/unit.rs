@@ -155,8 +155,10 @@ pub struct Unit {
 /// How far a turn's spans have left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Export {
-    /// The root span is in the outbox, or was decided not to leave.
+    /// It was decided whether its spans leave.
     pub done: bool,
+    /// Its root span is in the outbox or has left.
+    pub sent: bool,
     /// The turn's duration and cost are in the histograms.
     pub observed: bool,
 }

@@ -64,7 +64,6 @@ impl Hints {
     }
 
     /// Waits until there is something to take or someone calls [`wake`](Self::wake); false after `timeout` of neither.
-    #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
         let waited = self.shared.changed.wait_timeout_while(self.lock(), timeout, |state| state.is_quiet());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);

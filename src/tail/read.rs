@@ -210,7 +210,7 @@ impl Reader {
         if line_length > line_bytes_max {
             return Ok(Extent::TooLong { end: line_end });
         }
-        let bytes = source.read(start, line_length)?;
+        let bytes = source.read(start, line_length.max(chunk_bytes).min(end.saturating_sub(start)))?;
         Ok(whole_lines(bytes).map_or(Extent::Moved, Extent::Lines))
     }
 

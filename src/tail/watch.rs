@@ -158,7 +158,9 @@ fn pass_on(event: Event, hints: &Hints, health: &Health) {
     }
     if matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From))) {
         let mut intact = health.intact();
-        event.paths.iter().for_each(|path| drop(intact.remove(path)));
+        for path in &event.paths {
+            intact.remove(path);
+        }
     }
     // Every read of ours makes an access event.
     if matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Any) {

@@ -4,3 +4,4 @@
 
 pub mod span;
 pub mod summary;
+pub mod totals;

@@ -1,0 +1,480 @@
+//! The only writer: prefetch, fold, project, commit.
+//!
+//! One step takes the records of one piece of a file into memory; one commit writes what several steps changed, as one
+//! batch. A number is published only after it is durable, or a crash would make a counter run backwards.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::ahead::{Job, Piece};
+use crate::ledger::fold::Fold;
+use crate::ledger::known::{Known, Thread};
+use crate::ledger::money::Money;
+use crate::ledger::prices::Prices;
+use crate::ledger::session::reported;
+use crate::ledger::unit::{Unit, UnitId, UnitKey};
+use crate::store::{Commit, Epoch, FileRow, Recovered, StoreError, Writer};
+use crate::tail::Found;
+use crate::transcript::chunk::{FileNumber, FileRole};
+use crate::transcript::ids::SessionId;
+use crate::transcript::record::Body;
+use crate::transcript::time::Timestamp;
+use crate::turns::{Leaving, Policy, Turns};
+use crate::views::labels::LabelRules;
+use crate::views::span::SpanBatch;
+use crate::views::totals::{Snapshot, Totals};
+
+/// Units changed since the last commit that make another commit due: a batch stays near 300 operations.
+const DIRTY_UNITS_MAX: usize = 150;
+
+/// Units kept in memory between commits; beyond it everything is read from the store again.
+const LOADED_UNITS_MAX: usize = 600;
+
+/// Turns that leave in one commit.
+const LEAVING_MAX: usize = 100;
+
+/// Folds what is read into the state.
+#[derive(Debug)]
+pub struct Engine {
+    known: Known,
+    prices: Prices,
+    writer: Writer,
+    totals: Totals,
+    epoch: Epoch,
+    files: Vec<FileRow>,
+    numbers: HashMap<PathBuf, FileNumber>,
+    dirty_files: BTreeSet<FileNumber>,
+    turns: Turns,
+    new_prices: bool,
+    live: BTreeMap<SessionId, Live>,
+}
+
+/// A session that was active lately, for the gauges of sessions.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Live {
+    /// Entry point of the client, as in the rows.
+    pub entrypoint: Option<Arc<str>>,
+    /// Time of its last row.
+    pub last: Timestamp,
+    /// Open tool calls of its units: tool name and start.
+    pub open: BTreeMap<UnitId, Vec<(Arc<str>, Timestamp)>>,
+}
+
+/// What an engine begins with.
+#[derive(Debug)]
+pub struct Start {
+    /// The only writer.
+    pub writer: Writer,
+    /// What the database held.
+    pub recovered: Recovered,
+    /// First start and export progress.
+    pub epoch: Epoch,
+    /// Prices.
+    pub prices: Prices,
+    /// Label values.
+    pub labels: LabelRules,
+    /// When turns end and which leave.
+    pub policy: Policy,
+}
+
+impl Engine {
+    /// An engine that goes on where the state stopped. `now` is the time of this start.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
+        let Start { writer, recovered, epoch, prices, labels, policy } = start;
+        let mut known = Known { index: recovered.index, ..Known::default() };
+        let mut files = Vec::new();
+        let mut numbers = HashMap::new();
+        for (number, row) in recovered.files {
+            let path = PathBuf::from(OsString::from_vec(row.path.clone()));
+            known.paths.push(crate::pass::display(&path).into());
+            numbers.insert(path, number);
+            files.push(row);
+        }
+        let new_prices = recovered.prices != Some(prices.fingerprint());
+        let reprice = new_prices && recovered.prices.is_some();
+        let mut engine = Self {
+            known,
+            prices,
+            writer,
+            totals: Totals::load(labels, recovered.totals.into_iter()),
+            epoch,
+            files,
+            numbers,
+            dirty_files: BTreeSet::new(),
+            turns: Turns::new(policy, recovered.pending, now),
+            new_prices,
+            live: BTreeMap::new(),
+        };
+        if reprice {
+            engine.reprice(now)?;
+        }
+        Ok(engine)
+    }
+
+    /// The files of `found` as jobs, each from its cursor on.
+    pub fn jobs(&mut self, found: Vec<Found>) -> Vec<Job> {
+        found
+            .into_iter()
+            .map(|found| {
+                let file = self.number(&found.path, &found.role);
+                let cursor = self.row(file).and_then(|row| row.cursor.clone());
+                Job { file, found, cursor }
+            })
+            .collect()
+    }
+
+    fn number(&mut self, path: &Path, role: &FileRole) -> FileNumber {
+        if let Some(number) = self.numbers.get(path) {
+            return *number;
+        }
+        let number = FileNumber(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        self.numbers.insert(path.to_path_buf(), number);
+        self.known.paths.push(crate::pass::display(path).into());
+        let (path, role) = (path.as_os_str().as_bytes().to_vec(), role.clone());
+        self.files.push(FileRow { path, role, cursor: None, thread: Thread::default() });
+        number
+    }
+
+    fn row(&self, file: FileNumber) -> Option<&FileRow> {
+        usize::try_from(file.0).ok().and_then(|number| self.files.get(number))
+    }
+
+    /// Bytes of found files that are not counted yet.
+    #[must_use]
+    pub fn lag_bytes(&self, found: &[Found]) -> u64 {
+        let lag = |found: &Found| {
+            let cursor = self.numbers.get(&found.path).and_then(|number| self.row(*number)?.cursor.as_ref());
+            found.size.saturating_sub(cursor.map_or(0, |cursor| cursor.offset))
+        };
+        found.iter().map(lag).sum()
+    }
+
+    /// Takes the records of one piece in. [`Engine::commit`] writes what changed.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn step(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
+        self.prefetch(piece)?;
+        let mut fold = Fold::new(&mut self.known, &self.prices, piece.file, piece.restarted);
+        for record in &piece.batch.records {
+            fold.fold(record);
+        }
+        if piece.role == FileRole::Rows {
+            self.totals.lines(piece.batch.lines);
+        }
+        for record in &piece.batch.records {
+            match &record.body {
+                Body::Rejected(reason) => {
+                    let (path, offset) = (self.known.path(piece.file), record.place.offset);
+                    tracing::warn!(path, offset, reason = reason.name(), "a line could not be read");
+                    self.totals.rejected(*reason, 1);
+                }
+                Body::Unknown(kind) => self.totals.unknown(kind, 1),
+                _ => {}
+            }
+        }
+        if let Some(row) = usize::try_from(piece.file.0).ok().and_then(|number| self.files.get_mut(number)) {
+            row.cursor = Some(piece.cursor.clone());
+        }
+        self.dirty_files.insert(piece.file);
+        if self.known.dirty_units.len() >= DIRTY_UNITS_MAX {
+            self.commit(now)?;
+        }
+        Ok(())
+    }
+
+    /// Loads everything that the piece's records may touch.
+    fn prefetch(&mut self, piece: &Piece) -> Result<(), StoreError> {
+        if self.known.thread(piece.file).is_none()
+            && let Some(row) = self.row(piece.file)
+        {
+            let thread = row.thread.clone();
+            self.known.load_thread(piece.file, thread);
+        }
+        loop {
+            let keys = self.known.keys_of(piece.file, &piece.batch.records);
+            let mut loaded = false;
+            for session in keys.sessions {
+                loaded |= self.load_session(&session)?;
+            }
+            for unit in keys.units {
+                loaded |= self.load_unit(unit)?;
+            }
+            if !loaded {
+                return Ok(());
+            }
+        }
+    }
+
+    fn load_unit(&mut self, id: UnitId) -> Result<bool, StoreError> {
+        if self.known.has_unit(id) {
+            return Ok(false);
+        }
+        let Some(unit) = self.writer.unit(id)? else { return Ok(false) };
+        let session = unit.session().clone();
+        self.known.load_unit(unit);
+        self.load_session(&session)?;
+        Ok(true)
+    }
+
+    fn load_session(&mut self, id: &SessionId) -> Result<bool, StoreError> {
+        if self.known.has_session(id) {
+            return Ok(false);
+        }
+        let Some(session) = self.writer.session(id)? else { return Ok(false) };
+        self.known.load_session(session);
+        Ok(true)
+    }
+
+    /// True if there is something to commit.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty_files.is_empty() || !self.known.dirty_units.is_empty() || !self.known.dirty_sessions.is_empty()
+    }
+
+    /// Writes everything since the last commit, as one batch.
+    ///
+    /// # Errors
+    ///
+    /// The database failed: the engine must be thrown away and made again from the state.
+    pub fn commit(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.write(Leaving::default(), now)
+    }
+
+    fn write(&mut self, leaving: Leaving, now: Timestamp) -> Result<(), StoreError> {
+        self.known.roll_up();
+        let (pending, settled) = self.turns.changed(&mut self.known, now);
+        let epoch = self.epoch.first_start;
+        for (before, after) in self.known.changes() {
+            self.totals.observe(before, after, epoch);
+            note_live(&mut self.live, after);
+        }
+        for (unit, cost) in &leaving.observed {
+            if let Some(unit) = self.known.unit(*unit) {
+                self.totals.observe_turn(unit, *cost);
+            }
+        }
+        self.note_sessions(epoch)?;
+        for file in &self.dirty_files {
+            let thread = self.known.thread(*file).cloned();
+            if let (Some(row), Some(thread)) =
+                (usize::try_from(file.0).ok().and_then(|number| self.files.get_mut(number)), thread)
+            {
+                row.thread = thread;
+            }
+        }
+        let added = |before: Option<&Unit>, after: &Unit| {
+            before.is_none_or(|before| !before.identities().eq(after.identities()))
+        };
+        let commit = Commit {
+            files: self.dirty_files.iter().filter_map(|file| Some((*file, self.row(*file)?))).collect(),
+            units: self.known.changes().map(|(before, after)| (after, added(before, after))).collect(),
+            sessions: self.known.changed_sessions().collect(),
+            totals: self.totals.dirty().collect(),
+            pending,
+            settled: settled.into_iter().chain(leaving.settled).collect(),
+            spans: leaving.spans,
+            prices: self.new_prices.then(|| self.prices.fingerprint()),
+        };
+        self.writer.commit(&commit)?;
+        self.new_prices = false;
+        self.dirty_files.clear();
+        self.known.committed();
+        self.totals.committed();
+        if self.known.units_loaded() > LOADED_UNITS_MAX {
+            self.known.forget();
+        }
+        Ok(())
+    }
+
+    /// Brings what follows from whole sessions up to date: the client's account, and that a session has started.
+    fn note_sessions(&mut self, epoch: Timestamp) -> Result<(), StoreError> {
+        let changed: Vec<SessionId> = self.known.dirty_sessions.iter().cloned().collect();
+        let mut affected: BTreeSet<SessionId> = changed.iter().cloned().collect();
+        for id in &changed {
+            let forks = self.known.session(id).map(|session| session.forks.clone()).unwrap_or_default();
+            affected.extend(forks);
+        }
+        for id in affected {
+            self.load_session(&id)?;
+            let source = self.known.session(&id).and_then(|session| session.fork.as_ref()).map(|fork| fork.from.clone());
+            if let Some(source) = &source {
+                self.load_session(source)?;
+            }
+            let Some(session) = self.known.session(&id) else { continue };
+            let source = source.as_ref().and_then(|source| self.known.session(source));
+            let new = reported(session, source).filter(|_| session.is_real()).unwrap_or_default();
+            let old = session.counted_report;
+            let starts = session.is_real() && !session.counted_start;
+            if new == old && !starts {
+                continue;
+            }
+            if starts && let Some(started) = session.started() {
+                let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
+                self.totals.session_started(entrypoint, started, epoch);
+            }
+            self.totals.reported(new.cost - old.cost, new.unattributed - old.unattributed);
+            let session = self.known.session_mut(&id);
+            session.counted_report = new;
+            session.counted_start |= starts;
+        }
+        Ok(())
+    }
+
+    /// Lets the turns leave that have ended. Returns true if more are ready.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn tick(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        let due = self.turns.due(now, LEAVING_MAX);
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let mut leaving = Leaving::default();
+        for id in &due {
+            self.load_unit(*id)?;
+            let agents = self.load_agents(*id)?;
+            self.load_neighbours(*id)?;
+            self.turns.leave(&mut self.known, *id, &agents, now, &mut leaving);
+        }
+        let until = leaving.until;
+        self.write(leaving, now)?;
+        if let Some(until) = until
+            && self.epoch.exported(until)
+        {
+            self.epoch.save()?;
+        }
+        Ok(due.len() >= LEAVING_MAX)
+    }
+
+    /// Loads the sub-agents below a unit, and returns their units.
+    fn load_agents(&mut self, id: UnitId) -> Result<Vec<UnitId>, StoreError> {
+        /// Sub-agents start sub-agents; the client allows a handful of levels.
+        const DEPTH_MAX: usize = 16;
+        let (mut all, mut level) = (Vec::new(), vec![id]);
+        for _ in 0..DEPTH_MAX {
+            let mut next = Vec::new();
+            for parent in level {
+                let Some(unit) = self.known.unit(parent) else { continue };
+                let session = unit.session().clone();
+                let agents = unit.tools.iter().filter_map(|tool| tool.agent.clone());
+                next.extend(agents.map(|agent| UnitKey::Agent(session.clone(), agent).id()));
+            }
+            next.retain(|unit| *unit != id && !all.contains(unit) && self.known.index.has_unit(*unit));
+            for unit in &next {
+                self.load_unit(*unit)?;
+            }
+            if next.is_empty() {
+                break;
+            }
+            all.extend(next.iter().copied());
+            level = next;
+        }
+        Ok(all)
+    }
+
+    /// Loads the units that a turn's links point to: the turn before it, the source of a fork, a sub-agent's parent.
+    fn load_neighbours(&mut self, id: UnitId) -> Result<(), StoreError> {
+        let Some(unit) = self.known.unit(id) else { return Ok(()) };
+        let session = unit.session().clone();
+        let parent = unit.agent.as_ref().and_then(|agent| agent.parent);
+        self.load_session(&session)?;
+        if let Some(parent) = parent {
+            self.load_unit(parent)?;
+        }
+        let (previous, fork) = self.turns.neighbours(&self.known, id);
+        for unit in previous.into_iter().chain(fork) {
+            self.load_unit(unit)?;
+        }
+        Ok(())
+    }
+
+    /// Computes every cost again, after prices have changed. Counters that were counted stay counted.
+    fn reprice(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        tracing::info!("prices have changed: the cost of everything in the state is computed again");
+        let mut units = Vec::new();
+        self.writer.each_unit(|unit| units.push(unit.key.id()))?;
+        for id in units {
+            self.load_unit(id)?;
+            if let Some(unit) = self.known.unit_mut(id) {
+                unit.reprice(&self.prices);
+            }
+            if self.known.dirty_units.len() >= DIRTY_UNITS_MAX {
+                self.commit(now)?;
+            }
+        }
+        self.commit(now)
+    }
+
+    /// Makes everything durable and returns what `/metrics` may show from now on.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full or failed.
+    pub fn flush(&mut self) -> Result<Arc<Snapshot>, StoreError> {
+        self.writer.flush()?;
+        Ok(self.totals.snapshot())
+    }
+
+    /// Sessions active at or after `since`.
+    #[must_use]
+    pub fn live(&mut self, since: Timestamp) -> Vec<Live> {
+        self.live.retain(|_, session| session.last >= since);
+        self.live.values().cloned().collect()
+    }
+
+    /// Size of the database in bytes.
+    #[must_use]
+    pub fn store_bytes(&self) -> u64 {
+        self.writer.bytes_on_disk()
+    }
+
+    /// Time of the earliest moment at which [`Engine::tick`] may have something to do.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Timestamp> {
+        self.turns.next()
+    }
+}
+
+/// Keeps what the session gauges need of a changed unit.
+fn note_live(live: &mut BTreeMap<SessionId, Live>, unit: &Unit) {
+    /// Sessions that may be active at the same time; beyond it new ones are not shown in the gauges.
+    const LIVE_MAX: usize = 10_000;
+    if live.len() >= LIVE_MAX && !live.contains_key(unit.session()) {
+        return;
+    }
+    let session = live.entry(unit.session().clone()).or_default();
+    session.last = session.last.max(unit.last);
+    if unit.context.entrypoint.is_some() {
+        session.entrypoint.clone_from(&unit.context.entrypoint);
+    }
+    let open: Vec<_> = unit
+        .tools
+        .iter()
+        .filter(|tool| tool.is_open())
+        .filter_map(|tool| tool.call.as_ref().map(|call| (Arc::clone(&call.name), call.rank.time)))
+        .collect();
+    if open.is_empty() || unit.superseded.is_some() {
+        session.open.remove(&unit.key.id());
+    } else {
+        session.open.insert(unit.key.id(), open);
+    }
+}
+
+/// Spans and bookkeeping of turns that leave together.
+pub type Spans = Vec<SpanBatch>;
+
+/// Sum of the priced responses of a unit.
+#[must_use]
+pub fn cost_of(unit: &Unit) -> Money {
+    unit.messages.iter().flat_map(|message| &message.shares).filter_map(|share| share.cost).sum()
+}

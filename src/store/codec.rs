@@ -1,0 +1,62 @@
+//! Values as bytes: a format byte, the number of further parts, postcard.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sled::{Batch, Tree};
+
+use super::StoreError;
+use super::keys::{self, PART_BYTES_MAX};
+
+/// Format of values. Another one means another program wrote them.
+const FORMAT: u8 = 1;
+
+/// Bytes before the payload.
+const HEADER: usize = 2;
+
+/// Adds a value to a batch, in as many parts as it needs.
+pub(super) fn put<T: Serialize>(batch: &mut Batch, tree: &Tree, key: Vec<u8>, value: &T) -> Result<usize, StoreError> {
+    let payload = postcard::to_stdvec(value).map_err(StoreError::Encode)?;
+    let mut parts = payload.chunks(PART_BYTES_MAX);
+    let first = parts.next().unwrap_or_default();
+    let further = u8::try_from(parts.len()).map_err(|_| StoreError::TooLarge { bytes: payload.len() })?;
+    // A shorter value leaves no parts of the longer one behind. Only rows that had parts are looked at again.
+    let had = if further > 0 || first.len() > PART_BYTES_MAX / 2 { further_parts(tree, &key)? } else { 0 };
+    for number in further..had {
+        batch.remove(keys::part(&key, number));
+    }
+    for (number, part) in parts.enumerate() {
+        batch.insert(keys::part(&key, u8::try_from(number).unwrap_or(u8::MAX)), part);
+    }
+    batch.insert(key, [&[FORMAT, further], first].concat());
+    Ok(payload.len())
+}
+
+fn further_parts(tree: &Tree, key: &[u8]) -> Result<u8, StoreError> {
+    Ok(tree.get(key)?.and_then(|value| value.get(1).copied()).unwrap_or(0))
+}
+
+/// Reads a value back.
+pub(super) fn get<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option<T>, StoreError> {
+    match tree.get(key)? {
+        Some(value) => decode(tree, key, &value).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads the value of a key that a scan found.
+pub(super) fn decode<T: DeserializeOwned>(tree: &Tree, key: &[u8], value: &[u8]) -> Result<T, StoreError> {
+    let damaged = || StoreError::Damaged { key: key.to_vec() };
+    let [format, further, ..] = value else { return Err(damaged()) };
+    if *format != FORMAT {
+        return Err(damaged());
+    }
+    let first = value.get(HEADER..).unwrap_or_default();
+    if *further == 0 {
+        return postcard::from_bytes(first).map_err(|_| damaged());
+    }
+    let mut payload = first.to_vec();
+    for number in 0..*further {
+        payload.extend_from_slice(&tree.get(keys::part(key, number))?.ok_or_else(damaged)?);
+    }
+    postcard::from_bytes(&payload).map_err(|_| damaged())
+}

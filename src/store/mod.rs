@@ -1,0 +1,82 @@
+//! The state: sled, and nothing else knows it.
+//!
+//! [`open`] hands out one [`Writer`] (moved into the engine), one [`Outbox`] (moved into the exporter) and a
+//! [`Reader`] that can be cloned (for HTTP): writing from a request handler does not compile. The layout is in
+//! `keys.rs`. What must survive the loss of the database (epoch, how far traces were exported) is in `epoch.json`
+//! beside it.
+
+mod codec;
+mod epoch;
+mod keys;
+mod open;
+mod outbox;
+mod reader;
+mod writer;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use epoch::Epoch;
+pub use open::{Opened, open};
+pub use outbox::{Outbox, OutboxMeter};
+pub use reader::Reader;
+pub use writer::{Commit, FileRow, Recovered, Writer};
+
+/// Why the state could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the state.
+    #[error("the state in {path} is in use by another tailspan; stop it, or choose another folder with --state")]
+    Locked {
+        /// State folder.
+        path: PathBuf,
+    },
+    /// A newer program wrote the state.
+    #[error("the state in {path} has schema {found}, this program knows up to {known}; use a newer tailspan or another --state")]
+    NewerSchema {
+        /// State folder.
+        path: PathBuf,
+        /// Schema of the state.
+        found: u32,
+        /// Newest schema that this program knows.
+        known: u32,
+    },
+    /// The state folder cannot be made, read or written.
+    #[error("cannot use the state folder {path}")]
+    Folder {
+        /// State folder, or the file in it.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[from] sled::Error),
+    /// A row of the database cannot be read.
+    #[error("the database is damaged at key {}", String::from_utf8_lossy(key))]
+    Damaged {
+        /// Its key.
+        key: Vec<u8>,
+    },
+    /// A value cannot be encoded.
+    #[error("a value cannot be encoded")]
+    Encode(#[source] postcard::Error),
+    /// A value is larger than the layout allows.
+    #[error("a value of {bytes} bytes is larger than the database can hold")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+impl StoreError {
+    /// True if the database itself is unusable, so that only setting it aside and reading everything again helps.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Database(sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::Unsupported(_))
+        )
+    }
+}

@@ -1,0 +1,118 @@
+//! Opening the state: folder, lock, schema, and what to do with a damaged database.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::epoch::Epoch;
+use super::outbox::{Outbox, OutboxMeter};
+use super::reader::Reader;
+use super::writer::{Recovered, Writer};
+use super::{StoreError, codec, keys};
+use crate::transcript::time::Timestamp;
+
+/// Memory for sled's page cache. Its real use is two to three times as much.
+const CACHE_BYTES: u64 = 24 << 20;
+
+/// A process that was just killed keeps its lock for a moment: this often is it tried again, every 100 ms.
+const LOCK_TRIES: u32 = 20;
+
+/// The state, opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The only writer.
+    pub writer: Writer,
+    /// The only reader of the outbox.
+    pub outbox: Outbox,
+    /// Reads sessions and units.
+    pub reader: Reader,
+    /// First start and export progress.
+    pub epoch: Epoch,
+    /// What the database held.
+    pub recovered: Recovered,
+    /// The database was lost or set aside: everything is read again, and old turns must not be exported again.
+    pub rebuilt: bool,
+    /// Where a damaged database was set aside to.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// Opens the state in `folder`, which is made with mode 0700 if it does not exist. `now` is the time of this start.
+///
+/// # Errors
+///
+/// The folder cannot be used, another process holds it, or a newer program wrote it. A damaged database is no error: it
+/// is renamed and a new one is begun.
+pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
+    let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    let (epoch, known) = Epoch::load(folder, now)?;
+    let path = folder.join("db");
+    let existed = path.exists();
+    match attempt(folder, &path) {
+        Ok((writer, outbox, reader, recovered)) => {
+            let rebuilt = known && !existed;
+            Ok(Opened { writer, outbox, reader, epoch, recovered, rebuilt, set_aside: None })
+        }
+        Err(error) if error.is_damage() => {
+            let aside = folder.join(format!("db.bad-{}", now.0));
+            tracing::error!(
+                error = crate::pass::chain(&error),
+                set_aside = %aside.display(),
+                "the database is damaged: it is set aside and everything that the session files still hold is read again"
+            );
+            fs::rename(&path, &aside).map_err(|source| StoreError::Folder { path: path.clone(), source })?;
+            let (writer, outbox, reader, recovered) = attempt(folder, &path)?;
+            Ok(Opened { writer, outbox, reader, epoch, recovered, rebuilt: true, set_aside: Some(aside) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+type Parts = (Writer, Outbox, Reader, Recovered);
+
+fn attempt(folder: &Path, path: &Path) -> Result<Parts, StoreError> {
+    let db = lock(folder, path)?;
+    let tree = (*db).clone();
+    match codec::get::<u32>(&tree, &keys::meta("schema"))? {
+        Some(found) if found > keys::SCHEMA => {
+            return Err(StoreError::NewerSchema { path: folder.to_path_buf(), found, known: keys::SCHEMA });
+        }
+        Some(_) => {}
+        None => {
+            let mut batch = sled::Batch::default();
+            codec::put(&mut batch, &tree, keys::meta("schema"), &keys::SCHEMA)?;
+            tree.apply_batch(batch)?;
+            db.flush()?;
+        }
+    }
+    let meter = Arc::new(OutboxMeter::default());
+    let outbox = Outbox::new(tree.clone(), Arc::clone(&meter))?;
+    let reader = Reader::new(tree.clone());
+    let (writer, recovered) = Writer::new(db, tree, meter)?;
+    Ok((writer, outbox, reader, recovered))
+}
+
+fn lock(folder: &Path, path: &Path) -> Result<sled::Db, StoreError> {
+    let config = sled::Config::new()
+        .path(path)
+        .cache_capacity(CACHE_BYTES)
+        .mode(sled::Mode::HighThroughput)
+        .flush_every_ms(None);
+    let mut tries = 0;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                tries += 1;
+                if tries >= LOCK_TRIES {
+                    return Err(StoreError::Locked { path: folder.to_path_buf() });
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+            other => return Ok(other?),
+        }
+    }
+}

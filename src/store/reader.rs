@@ -1,0 +1,64 @@
+//! Reads sessions and units, from any thread that may block.
+
+use sled::Tree;
+
+use super::writer::FileRow;
+use super::{StoreError, codec, keys};
+use crate::ledger::session::Session;
+use crate::ledger::unit::{Unit, UnitId};
+use crate::transcript::chunk::FileNumber;
+use crate::transcript::ids::SessionId;
+
+/// Reads the state.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    tree: Tree,
+}
+
+impl Reader {
+    pub(super) const fn new(tree: Tree) -> Self {
+        Self { tree }
+    }
+
+    /// A session by its whole id.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        codec::get(&self.tree, &keys::session(id))
+    }
+
+    /// Every session, in no particular order.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn each_session(&self, mut take: impl FnMut(Session)) -> Result<(), StoreError> {
+        for row in self.tree.scan_prefix([keys::SESSION]) {
+            let (key, value) = row?;
+            if keys::number16(&key).is_some() {
+                take(codec::decode(&self.tree, &key, &value)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A unit.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
+        codec::get(&self.tree, &keys::unit(id))
+    }
+
+    /// A file by its number.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn file(&self, number: FileNumber) -> Result<Option<FileRow>, StoreError> {
+        codec::get(&self.tree, &keys::file(number))
+    }
+}

@@ -1,0 +1,230 @@
+//! The only writer: prefetch before a step, commit after it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+use sled::{Batch, Db, Tree};
+
+use super::outbox::OutboxMeter;
+use super::{StoreError, codec, keys};
+use crate::ledger::known::{Index, Thread};
+use crate::ledger::session::Session;
+use crate::ledger::unit::{Unit, UnitId};
+use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
+use crate::transcript::ids::SessionId;
+use crate::views::span::SpanBatch;
+use crate::views::totals::{Sample, Series};
+
+/// Bytes of spans in one row of the outbox.
+const OUTBOX_ROW_BYTES_MAX: usize = 60_000;
+
+/// A file and how far it is counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileRow {
+    /// Path as bytes, since it need not be UTF-8.
+    pub path: Vec<u8>,
+    /// What kind of file.
+    pub role: FileRole,
+    /// Where reading stopped.
+    pub cursor: Option<Cursor>,
+    /// Context of the next row.
+    pub thread: Thread,
+}
+
+/// What the database held when it was opened.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Every file with its number.
+    pub files: Vec<(FileNumber, FileRow)>,
+    /// Every identity.
+    pub index: Index,
+    /// Every persisted total.
+    pub totals: Vec<(Series, Sample)>,
+    /// Turns whose spans have not left.
+    pub pending: Vec<UnitId>,
+    /// Fingerprint of the prices that costs were computed with.
+    pub prices: Option<u64>,
+}
+
+/// Everything that one step changes. It becomes one atomic batch.
+#[derive(Debug, Default)]
+pub struct Commit<'a> {
+    /// Files read.
+    pub files: Vec<(FileNumber, &'a FileRow)>,
+    /// Units changed; the flag says that identities were added.
+    pub units: Vec<(&'a Unit, bool)>,
+    /// Sessions changed.
+    pub sessions: Vec<&'a Session>,
+    /// Totals changed, absolute.
+    pub totals: Vec<(&'a Series, &'a Sample)>,
+    /// Turns that wait for their end.
+    pub pending: Vec<UnitId>,
+    /// Turns that need no more waiting.
+    pub settled: Vec<UnitId>,
+    /// Spans to be sent.
+    pub spans: Vec<SpanBatch>,
+    /// Fingerprint of the prices in use.
+    pub prices: Option<u64>,
+}
+
+/// Writes the state.
+#[derive(Debug)]
+pub struct Writer {
+    db: Db,
+    tree: Tree,
+    meter: Arc<OutboxMeter>,
+}
+
+impl Writer {
+    pub(super) fn new(db: Db, tree: Tree, meter: Arc<OutboxMeter>) -> Result<(Self, Recovered), StoreError> {
+        let writer = Self { db, tree, meter };
+        let recovered = writer.recover()?;
+        Ok((writer, recovered))
+    }
+
+    fn recover(&self) -> Result<Recovered, StoreError> {
+        let mut recovered = Recovered { prices: codec::get(&self.tree, &keys::meta("prices"))?, ..Recovered::default() };
+        for row in self.tree.scan_prefix([keys::FILE]) {
+            let (key, value) = row?;
+            let Some(number) = keys::number4(&key) else { continue };
+            recovered.files.push((FileNumber(number), codec::decode(&self.tree, &key, &value)?));
+        }
+        for row in self.tree.scan_prefix([keys::IDENTITIES]) {
+            let (key, value) = row?;
+            let Some(unit) = keys::number16(&key) else { continue };
+            recovered.index.insert_unit(UnitId(unit));
+            for identity in codec::decode::<Vec<u64>>(&self.tree, &key, &value)? {
+                recovered.index.insert(identity, UnitId(unit));
+            }
+        }
+        for row in self.tree.scan_prefix([keys::TOTAL]) {
+            let (key, value) = row?;
+            recovered.totals.push(codec::decode(&self.tree, &key, &value)?);
+        }
+        for row in self.tree.scan_prefix([keys::PENDING]) {
+            recovered.pending.extend(keys::number16(&row?.0).map(UnitId));
+        }
+        Ok(recovered)
+    }
+
+    /// A stored unit.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
+        codec::get(&self.tree, &keys::unit(id))
+    }
+
+    /// A stored session.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        codec::get(&self.tree, &keys::session(id))
+    }
+
+    /// Every stored unit, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn each_unit(&self, mut take: impl FnMut(Unit)) -> Result<(), StoreError> {
+        for row in self.tree.scan_prefix([keys::UNIT]) {
+            let (key, value) = row?;
+            if keys::number16(&key).is_some() {
+                take(codec::decode(&self.tree, &key, &value)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes everything that a step changed, all or nothing. It is durable after [`Writer::flush`].
+    ///
+    /// # Errors
+    ///
+    /// The database failed; nothing of the step is written.
+    pub fn commit(&mut self, commit: &Commit<'_>) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        for (number, row) in &commit.files {
+            codec::put(&mut batch, &self.tree, keys::file(*number), row)?;
+        }
+        for (unit, identities) in &commit.units {
+            let id = unit.key.id();
+            codec::put(&mut batch, &self.tree, keys::unit(id), unit)?;
+            if *identities {
+                codec::put(&mut batch, &self.tree, keys::identities(id), &unit.identities().collect::<Vec<u64>>())?;
+            }
+        }
+        for session in &commit.sessions {
+            codec::put(&mut batch, &self.tree, keys::session(&session.id), session)?;
+        }
+        for (series, sample) in &commit.totals {
+            let name = postcard::to_stdvec(series).map_err(StoreError::Encode)?;
+            codec::put(&mut batch, &self.tree, keys::total(&name), &(series, sample))?;
+        }
+        for unit in &commit.pending {
+            batch.insert(keys::pending(*unit), &[][..]);
+        }
+        for unit in &commit.settled {
+            batch.remove(keys::pending(*unit));
+        }
+        if let Some(prices) = commit.prices {
+            codec::put(&mut batch, &self.tree, keys::meta("prices"), &prices)?;
+        }
+        let mut added = Vec::new();
+        let mut next = self.meter.next_sequence.load(Ordering::Acquire);
+        for spans in commit.spans.iter().flat_map(rows_of) {
+            let bytes = codec::put(&mut batch, &self.tree, keys::outbox(next), &spans)?;
+            added.push((next, bytes as u64, &spans).into());
+            next += 1;
+        }
+        self.tree.apply_batch(batch)?;
+        self.meter.added(next, added);
+        Ok(())
+    }
+
+    /// Makes every commit so far durable, and its spans visible to the exporter.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full or failed.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        let next = self.meter.next_sequence.load(Ordering::Acquire);
+        self.db.flush()?;
+        self.meter.flushed(next);
+        Ok(())
+    }
+
+    /// Size of the database on disk in bytes.
+    #[must_use]
+    pub fn bytes_on_disk(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or(0)
+    }
+
+    /// How full the outbox is.
+    #[must_use]
+    pub fn meter(&self) -> Arc<OutboxMeter> {
+        Arc::clone(&self.meter)
+    }
+}
+
+/// Cuts a batch of spans so that no row of the outbox becomes too large.
+fn rows_of(batch: &SpanBatch) -> Vec<SpanBatch> {
+    let mut rows: Vec<SpanBatch> = Vec::new();
+    let mut bytes = usize::MAX;
+    for span in &batch.spans {
+        let size = postcard::to_stdvec(span).map_or(0, |encoded| encoded.len());
+        if bytes.saturating_add(size) > OUTBOX_ROW_BYTES_MAX {
+            rows.push(SpanBatch { service_version: batch.service_version.clone(), spans: Vec::new() });
+            bytes = 0;
+        }
+        bytes += size;
+        if let Some(row) = rows.last_mut() {
+            row.spans.push(span.clone());
+        }
+    }
+    rows
+}
