@@ -12,20 +12,19 @@ use std::sync::Arc;
 use crate::ahead::{Job, Piece};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::{Known, Thread};
-use crate::ledger::money::Money;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::reported;
 use crate::ledger::unit::{Unit, UnitId, UnitKey};
-use crate::store::{Commit, Epoch, FileRow, Recovered, StoreError, Writer};
+use crate::store::{Commit, Epoch, FileRow, OutboxMeter, Recovered, StoreError, Writer};
 use crate::tail::Found;
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::record::Body;
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Policy, Turns};
-use crate::views::labels::LabelRules;
-use crate::views::span::SpanBatch;
+use crate::views::labels::{self, LabelRules};
 use crate::views::totals::{Snapshot, Totals};
+use crate::vitals::{LiveSession, OpenTool};
 
 /// Units changed since the last commit that make another commit due: a batch stays near 300 operations.
 const DIRTY_UNITS_MAX: usize = 150;
@@ -41,6 +40,7 @@ const LEAVING_MAX: usize = 100;
 pub struct Engine {
     known: Known,
     prices: Prices,
+    labels: LabelRules,
     writer: Writer,
     totals: Totals,
     epoch: Epoch,
@@ -50,17 +50,25 @@ pub struct Engine {
     turns: Turns,
     new_prices: bool,
     live: BTreeMap<SessionId, Live>,
+    last_event: Option<Timestamp>,
 }
 
 /// A session that was active lately, for the gauges of sessions.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Live {
-    /// Entry point of the client, as in the rows.
-    pub entrypoint: Option<Arc<str>>,
-    /// Time of its last row.
-    pub last: Timestamp,
-    /// Open tool calls of its units: tool name and start.
-    pub open: BTreeMap<UnitId, Vec<(Arc<str>, Timestamp)>>,
+#[derive(Debug, Clone, Default)]
+struct Live {
+    entrypoint: Option<Arc<str>>,
+    last: Timestamp,
+    open: BTreeMap<UnitId, Vec<OpenTool>>,
+}
+
+impl Live {
+    fn shown(&self) -> LiveSession {
+        LiveSession {
+            entrypoint: labels::entrypoint(self.entrypoint.as_deref()),
+            last: self.last,
+            open_tools: self.open.values().flatten().cloned().collect(),
+        }
+    }
 }
 
 /// What an engine begins with.
@@ -88,7 +96,8 @@ impl Engine {
     /// The database failed or is damaged.
     pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
         let Start { writer, recovered, epoch, prices, labels, policy } = start;
-        let mut known = Known { index: recovered.index, ..Known::default() };
+        let mut known = Known::default();
+        known.index = recovered.index;
         let mut files = Vec::new();
         let mut numbers = HashMap::new();
         for (number, row) in recovered.files {
@@ -102,8 +111,9 @@ impl Engine {
         let mut engine = Self {
             known,
             prices,
+            labels: labels.clone(),
             writer,
-            totals: Totals::load(labels, recovered.totals.into_iter()),
+            totals: Totals::load(labels, recovered.totals),
             epoch,
             files,
             numbers,
@@ -111,6 +121,7 @@ impl Engine {
             turns: Turns::new(policy, recovered.pending, now),
             new_prices,
             live: BTreeMap::new(),
+            last_event: None,
         };
         if reprice {
             engine.reprice(now)?;
@@ -143,7 +154,7 @@ impl Engine {
     }
 
     fn row(&self, file: FileNumber) -> Option<&FileRow> {
-        usize::try_from(file.0).ok().and_then(|number| self.files.get(number))
+        self.files.get(position(file))
     }
 
     /// Bytes of found files that are not counted yet.
@@ -181,7 +192,7 @@ impl Engine {
                 _ => {}
             }
         }
-        if let Some(row) = usize::try_from(piece.file.0).ok().and_then(|number| self.files.get_mut(number)) {
+        if let Some(row) = self.files.get_mut(position(piece.file)) {
             row.cursor = Some(piece.cursor.clone());
         }
         self.dirty_files.insert(piece.file);
@@ -255,27 +266,25 @@ impl Engine {
         let epoch = self.epoch.first_start;
         for (before, after) in self.known.changes() {
             self.totals.observe(before, after, epoch);
-            note_live(&mut self.live, after);
+            self.last_event = self.last_event.max(Some(after.last));
+            note_live(&mut self.live, &self.labels, after);
         }
         for (unit, cost) in &leaving.observed {
             if let Some(unit) = self.known.unit(*unit) {
-                self.totals.observe_turn(unit, *cost);
+                self.totals.observe_turn(unit, *cost, epoch);
             }
         }
         self.note_sessions(epoch)?;
         for file in &self.dirty_files {
-            let thread = self.known.thread(*file).cloned();
-            if let (Some(row), Some(thread)) =
-                (usize::try_from(file.0).ok().and_then(|number| self.files.get_mut(number)), thread)
-            {
-                row.thread = thread;
+            if let (Some(row), Some(thread)) = (self.files.get_mut(position(*file)), self.known.thread(*file)) {
+                row.thread = thread.clone();
             }
         }
         let added = |before: Option<&Unit>, after: &Unit| {
             before.is_none_or(|before| !before.identities().eq(after.identities()))
         };
         let commit = Commit {
-            files: self.dirty_files.iter().filter_map(|file| Some((*file, self.row(*file)?))).collect(),
+            files: self.dirty_files.iter().filter_map(|file| Some((*file, self.files.get(position(*file))?))).collect(),
             units: self.known.changes().map(|(before, after)| (after, added(before, after))).collect(),
             sessions: self.known.changed_sessions().collect(),
             totals: self.totals.dirty().collect(),
@@ -341,10 +350,8 @@ impl Engine {
         }
         let mut leaving = Leaving::default();
         for id in &due {
-            self.load_unit(*id)?;
-            let agents = self.load_agents(*id)?;
-            self.load_neighbours(*id)?;
-            self.turns.leave(&mut self.known, *id, &agents, now, &mut leaving);
+            self.load_family(*id)?;
+            self.turns.leave(&mut self.known, *id, now, &mut leaving);
         }
         let until = leaving.until;
         self.write(leaving, now)?;
@@ -356,44 +363,40 @@ impl Engine {
         Ok(due.len() >= LEAVING_MAX)
     }
 
-    /// Loads the sub-agents below a unit, and returns their units.
-    fn load_agents(&mut self, id: UnitId) -> Result<Vec<UnitId>, StoreError> {
-        /// Sub-agents start sub-agents; the client allows a handful of levels.
-        const DEPTH_MAX: usize = 16;
-        let (mut all, mut level) = (Vec::new(), vec![id]);
-        for _ in 0..DEPTH_MAX {
-            let mut next = Vec::new();
-            for parent in level {
-                let Some(unit) = self.known.unit(parent) else { continue };
-                let session = unit.session().clone();
-                let agents = unit.tools.iter().filter_map(|tool| tool.agent.clone());
-                next.extend(agents.map(|agent| UnitKey::Agent(session.clone(), agent).id()));
-            }
-            next.retain(|unit| *unit != id && !all.contains(unit) && self.known.index.has_unit(*unit));
-            for unit in &next {
-                self.load_unit(*unit)?;
-            }
-            if next.is_empty() {
-                break;
-            }
-            all.extend(next.iter().copied());
-            level = next;
-        }
-        Ok(all)
-    }
-
-    /// Loads the units that a turn's links point to: the turn before it, the source of a fork, a sub-agent's parent.
-    fn load_neighbours(&mut self, id: UnitId) -> Result<(), StoreError> {
-        let Some(unit) = self.known.unit(id) else { return Ok(()) };
-        let session = unit.session().clone();
-        let parent = unit.agent.as_ref().and_then(|agent| agent.parent);
-        self.load_session(&session)?;
-        if let Some(parent) = parent {
+    /// Loads what the spans of a unit are made of: the units above it, the sub-agents below the topmost, the session
+    /// and the one it was forked from.
+    fn load_family(&mut self, id: UnitId) -> Result<(), StoreError> {
+        /// Units of one family; a family beyond that is cut.
+        const FAMILY_MAX: usize = 4096;
+        self.load_unit(id)?;
+        let mut top = id;
+        for _ in 0..FAMILY_MAX {
+            let parent = self.known.unit(top).and_then(|unit| unit.agent.as_ref()).and_then(|agent| agent.parent);
+            let Some(parent) = parent else { break };
             self.load_unit(parent)?;
+            top = parent;
         }
-        let (previous, fork) = self.turns.neighbours(&self.known, id);
-        for unit in previous.into_iter().chain(fork) {
-            self.load_unit(unit)?;
+        let mut family = vec![top];
+        let mut next = 0;
+        while let Some(unit) = family.get(next).and_then(|unit| self.known.unit(*unit)) {
+            let agents = unit.tools.iter().filter_map(|tool| tool.agent.as_ref());
+            let agents: Vec<_> =
+                agents.map(|agent| UnitKey::Agent(unit.session().clone(), agent.clone()).id()).collect();
+            for agent in agents {
+                if self.known.index.has_unit(agent) && !family.contains(&agent) && family.len() < FAMILY_MAX {
+                    self.load_unit(agent)?;
+                    family.push(agent);
+                }
+            }
+            next += 1;
+        }
+        let session = self.known.unit(top).map(|unit| unit.session().clone());
+        if let Some(session) = session {
+            self.load_session(&session)?;
+            let source = self.known.session(&session).and_then(|session| session.fork.as_ref());
+            if let Some(source) = source.map(|fork| fork.from.clone()) {
+                self.load_session(&source)?;
+            }
         }
         Ok(())
     }
@@ -420,16 +423,28 @@ impl Engine {
     /// # Errors
     ///
     /// The disk is full or failed.
-    pub fn flush(&mut self) -> Result<Arc<Snapshot>, StoreError> {
+    pub fn flush(&mut self) -> Result<Snapshot, StoreError> {
         self.writer.flush()?;
         Ok(self.totals.snapshot())
     }
 
-    /// Sessions active at or after `since`.
+    /// Sessions with a row at or after `since`; older ones are forgotten.
     #[must_use]
-    pub fn live(&mut self, since: Timestamp) -> Vec<Live> {
+    pub fn live(&mut self, since: Timestamp) -> Vec<LiveSession> {
         self.live.retain(|_, session| session.last >= since);
-        self.live.values().cloned().collect()
+        self.live.values().map(Live::shown).collect()
+    }
+
+    /// Time of the latest row that this process has counted.
+    #[must_use]
+    pub const fn last_event(&self) -> Option<Timestamp> {
+        self.last_event
+    }
+
+    /// How full the outbox is.
+    #[must_use]
+    pub fn outbox(&self) -> Arc<OutboxMeter> {
+        self.writer.meter()
     }
 
     /// Size of the database in bytes.
@@ -445,8 +460,13 @@ impl Engine {
     }
 }
 
+/// Position of a file in the list of files.
+fn position(file: FileNumber) -> usize {
+    usize::try_from(file.0).unwrap_or(usize::MAX)
+}
+
 /// Keeps what the session gauges need of a changed unit.
-fn note_live(live: &mut BTreeMap<SessionId, Live>, unit: &Unit) {
+fn note_live(live: &mut BTreeMap<SessionId, Live>, labels: &LabelRules, unit: &Unit) {
     /// Sessions that may be active at the same time; beyond it new ones are not shown in the gauges.
     const LIVE_MAX: usize = 10_000;
     if live.len() >= LIVE_MAX && !live.contains_key(unit.session()) {
@@ -461,20 +481,12 @@ fn note_live(live: &mut BTreeMap<SessionId, Live>, unit: &Unit) {
         .tools
         .iter()
         .filter(|tool| tool.is_open())
-        .filter_map(|tool| tool.call.as_ref().map(|call| (Arc::clone(&call.name), call.rank.time)))
+        .filter_map(|tool| tool.call.as_ref())
+        .map(|call| OpenTool { tool: labels.tool(&call.name), since: call.rank.time })
         .collect();
     if open.is_empty() || unit.superseded.is_some() {
         session.open.remove(&unit.key.id());
     } else {
         session.open.insert(unit.key.id(), open);
     }
-}
-
-/// Spans and bookkeeping of turns that leave together.
-pub type Spans = Vec<SpanBatch>;
-
-/// Sum of the priced responses of a unit.
-#[must_use]
-pub fn cost_of(unit: &Unit) -> Money {
-    unit.messages.iter().flat_map(|message| &message.shares).filter_map(|share| share.cost).sum()
 }

@@ -1,11 +1,70 @@
-pub mod transcript;
-pub mod ledger;
-pub mod views;
-pub mod tail;
-pub mod store;
+//! `tailspan` turns the session files of Claude Code into OpenTelemetry traces, Prometheus metrics and answers.
+//!
+//! # Three sentences
+//!
+//! 1. **The cursor saves work; the ledger makes it right.** Claude Code writes one API response over several lines,
+//!    copies history into forked files and rewrites files in place, so an offset is never the truth. Identity is:
+//!    `message.id`, `tool_use.id`, the `uuid` of a row.
+//! 2. **Prefetch, fold, commit.** All reads before, all writes after in one atomic batch, a pure function between.
+//! 3. **The layout is the flow.** `tail -> transcript -> ledger -> views -> store -> {export, http}`.
+//!
+//! # The path of a datum
+//!
+//! 1. [`tail`] learns that a path may have changed (an event is a hint, the rescan the truth) and reads the whole lines
+//!    behind the cursor. If the file is not the one that the cursor knows, it is read from its beginning: harmless,
+//!    because of 3.
+//! 2. [`transcript`] turns lines into records and never fails: the unreadable is a value, counted with its reason.
+//!    [`ahead`] does 1 and 2 on several threads while many files wait.
+//! 3. [`ledger`] folds records into *units*. A unit is what one prompt, or one sub-agent, caused: its responses, tool
+//!    calls, errors. Every part has an identity and a merge that is commutative, associative and idempotent, so the
+//!    second line of a response, the copy in a fork, and a second reading add nothing, in whatever order they come.
+//! 4. Everything counted is a *function of units* ([`ledger::tally`]): sessions and totals are sums over units, and what
+//!    a commit changes is the difference between a unit's state before and after it ([`views::totals`]).
+//! 5. [`turns`] decides when a turn has ended; [`views::trace`] makes its spans, with ids derived from the rows.
+//! 6. [`engine`] writes cursor, units, sessions, totals and spans as one batch, then makes it durable. Only then is a
+//!    number shown, or a crash would make a counter run backwards.
+//! 7. [`export`] sends spans oldest first and deletes them when they have arrived; [`http`] answers from the store and
+//!    from the totals that were published last.
+//!
+//! State is exactly-once; delivery is at-least-once with stable ids and bytes. The session files are the queue: while
+//! the outbox is full, reading stops and cursors wait.
+//!
+//! # Who may import whom
+//!
+//! | room | is | imports |
+//! |---|---|---|
+//! | [`transcript`] | pure | |
+//! | [`ledger`] | pure | transcript |
+//! | [`views`] | pure | ledger, transcript |
+//! | [`tail`] | edge | transcript, and notify |
+//! | [`store`] | edge | views, ledger, transcript, the queue's trait of export, and sled |
+//! | [`export`] | edge | views, transcript, and opentelemetry-otlp |
+//! | [`http`] | edge | store, views, ledger, transcript, vitals, counters of export, and hyper |
+//! | [`engine`], [`turns`], [`pass`], [`ahead`] | rule | the rooms above; [`engine`] owns the writer |
+//! | [`daemon`], [`cli`] | wiring | everything; [`daemon`] holds the only clock |
+//!
+//! `tests/architecture.rs` holds the `use` lines against this table.
+//!
+//! # What is absent, on purpose
+//!
+//! - No text of prompts, answers, tool inputs or results in the state: units keep ids, names, times, sizes, numbers and
+//!   the place of each row. Text is read from the session file when somebody asks.
+//! - No `trait Store`, no mocks: tests use a real store in a temporary folder.
+//! - No increments on disk: totals are absolute, a batch written twice is written once.
+//! - No wall clock outside [`daemon`]: time is an argument.
+
+pub mod ahead;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod engine;
 pub mod export;
 pub mod http;
-pub mod config;
-pub mod cli;
-pub mod ahead;
+pub mod ledger;
 pub mod pass;
+pub mod store;
+pub mod tail;
+pub mod transcript;
+pub mod turns;
+pub mod views;
+pub mod vitals;

@@ -1,8 +1,43 @@
-fn main() {
-    let targets: Vec<_> = std::env::args_os().skip(1).map(Into::into).collect();
-    let mut problems = vec![];
-    let found = tailspan::pass::find(&targets, &mut problems).unwrap();
-    let prices = tailspan::ledger::prices::Prices::embedded();
-    let pass = tailspan::pass::Pass::over(found, &prices, 2, |_, _| {});
-    println!("{}", serde_json::to_string_pretty(&pass.summary(true)).unwrap());
+//! `tailspan`: reads the arguments, runs one command, prints the error chain, chooses the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tailspan::cli::args::{Args, Command};
+use tailspan::cli::{log, prices, run, scan};
+use tailspan::config::{Config, ConfigError, Env};
+
+/// The thing asked for failed.
+const FAILED: u8 = 1;
+
+/// Wrong usage or configuration.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    // clap ends the process itself with 2 for wrong usage, 0 for help and version.
+    let args = Args::parse();
+    match execute(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let wrong_usage = error.chain().any(|cause| cause.is::<ConfigError>());
+            eprintln!("tailspan: {error:#}");
+            ExitCode::from(if wrong_usage { USAGE } else { FAILED })
+        }
+    }
+}
+
+fn execute(args: &Args) -> anyhow::Result<()> {
+    let env: Env = std::env::vars_os().collect();
+    let config = Config::resolve(&args.flags(), &env)?;
+    log::init(&config.log, config.log_format)?;
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
+    }
+    let prices = prices::load(&config)?;
+    let roots = run::root_env(&env);
+    match &args.command {
+        Command::Run(_) => run::run(&config, &roots, prices)?,
+        Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices)?,
+    }
+    Ok(())
 }

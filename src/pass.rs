@@ -1,18 +1,23 @@
 //! One clean pass over session files, in memory: no state, no server.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::ahead::{self, Job, Parsed, Piece};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
-use crate::ledger::session::Session;
+use crate::ledger::session::{Session, reported};
 use crate::ledger::unit::Unit;
 use crate::tail::{self, Found, Problem, Target};
 use crate::transcript::chunk::{FileNumber, FileRole};
-use crate::transcript::record::Body;
+use crate::transcript::record::{Body, Reason};
+use crate::transcript::time::Timestamp;
+use crate::views::labels::LabelRules;
 use crate::views::summary::{Files, Summary, ToolDurations, summarize};
+use crate::views::totals::{Snapshot, Totals};
 
 /// What a pass found.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub struct Pass {
     pub files: Files,
     /// Files and folders that could not be read, with the reason.
     pub problems: Vec<String>,
+    rejected: BTreeMap<Reason, u64>,
+    unknown: BTreeMap<Arc<str>, u64>,
 }
 
 /// Everything that `targets` name: projects folders, config folders that have one, or single session files.
@@ -49,7 +56,13 @@ impl Pass {
     /// Reads `found` to the end. `progress` is told files and bytes as they are done.
     #[must_use]
     pub fn over(found: Vec<Found>, prices: &Prices, threads: usize, mut progress: impl FnMut(u64, u64)) -> Self {
-        let mut pass = Self { known: Known::default(), files: Files::default(), problems: Vec::new() };
+        let mut pass = Self {
+            known: Known::default(),
+            files: Files::default(),
+            problems: Vec::new(),
+            rejected: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+        };
         pass.known.paths = found.iter().map(|found| display(&found.path).into()).collect();
         let jobs =
             found.into_iter().zip(0..).map(|(found, number)| Job { file: FileNumber(number), found, cursor: None });
@@ -83,12 +96,14 @@ impl Pass {
             match &record.body {
                 Body::Rejected(reason) => {
                     self.files.rejected_lines += 1;
+                    *self.rejected.entry(*reason).or_default() += 1;
                     let path = self.known.path(piece.file);
                     let offset = record.place.offset;
                     tracing::warn!(path, offset, reason = reason.name(), "a line could not be read");
                 }
                 Body::Unknown(kind) => {
                     self.files.unknown_records += 1;
+                    *self.unknown.entry(Arc::clone(kind)).or_default() += 1;
                     tracing::debug!(path = self.known.path(piece.file), kind = &**kind, "a record of an unknown type");
                 }
                 _ => {}
@@ -102,6 +117,31 @@ impl Pass {
         let mut durations = ToolDurations::default();
         self.known.units().for_each(|unit| durations.add(unit));
         summarize(self.files, self.known.sessions(), durations, &|id| self.known.session(id), with_sessions)
+    }
+
+    /// The totals of a sidecar that had been there from the beginning.
+    #[must_use]
+    pub fn totals(&self, labels: LabelRules) -> Snapshot {
+        const BEGINNING: Timestamp = Timestamp(i64::MIN);
+        let mut totals = Totals::new(labels);
+        for unit in self.known.units() {
+            totals.observe(None, unit, BEGINNING);
+            if unit.is_turn() {
+                let cost = unit.cost();
+                totals.observe_turn(unit, Some(cost), BEGINNING);
+            }
+        }
+        for session in self.known.sessions().filter(|session| session.is_real()) {
+            let source = session.fork.as_ref().and_then(|fork| self.known.session(&fork.from));
+            let reported = reported(session, source).unwrap_or_default();
+            totals.reported(reported.cost, reported.unattributed);
+            let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
+            totals.session_started(entrypoint, session.started().unwrap_or_default(), BEGINNING);
+        }
+        totals.lines(self.files.lines);
+        self.rejected.iter().for_each(|(reason, lines)| totals.rejected(*reason, *lines));
+        self.unknown.iter().for_each(|(kind, lines)| totals.unknown(kind, *lines));
+        totals.snapshot()
     }
 
     /// Every session, in order of their first rows.

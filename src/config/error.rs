@@ -90,6 +90,12 @@ pub enum ConfigError {
         /// What the key takes.
         expected: &'static str,
     },
+    /// Prices that cannot be used.
+    #[error("`prices.overrides`: {message}")]
+    Prices {
+        /// What is wrong, with the model.
+        message: String,
+    },
     /// An address that others can reach.
     #[error(
         "{place}: `{key}` is {got}, which is not a loopback address; listening elsewhere needs authentication, which this \

@@ -18,10 +18,12 @@
 
 mod answer;
 mod app;
+pub mod context;
 mod counters;
 mod dispatch;
 mod error;
 mod guard;
+pub mod exposition;
 pub mod health;
 pub mod landing;
 mod query;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::money::Money;
 use super::prices::Share;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
@@ -408,6 +409,12 @@ impl Unit {
         } else {
             self.superseded.map(|_| TurnEnd { at, reason: "next_prompt" })
         }
+    }
+
+    /// List price of its responses, as far as they have one.
+    #[must_use]
+    pub fn cost(&self) -> Money {
+        self.messages.iter().flat_map(|message| &message.shares).filter_map(|share| share.cost).sum()
     }
 
     /// Every identity that leads to this unit.

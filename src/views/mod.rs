@@ -2,6 +2,14 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod attributes;
+pub mod catalog;
+pub mod ids;
+pub mod labels;
 pub mod span;
 pub mod summary;
 pub mod totals;
+mod totals_items;
+mod totals_series;
+pub mod trace;
+pub mod tree;

@@ -1,7 +1,314 @@
+//! All stored totals: counters since the first start, lifetime gauges, histograms.
+//!
+//! ```text
+//! observe(before, after) per changed unit  ->  dirty(): what the commit writes  ->  committed()  ->  snapshot()
+//! ```
+//!
+//! - Samples are absolute: a batch written again after a crash writes the same bytes.
+//! - Counters take what each item (response, call, turn, ...) has grown between two commits, summed over all units of
+//!   the commit. An item that moves to another unit or gets other labels counts once; one that shrinks takes nothing
+//!   back, because a counter must not.
+//! - Lifetime gauges take both directions, so they always are the exact sum over all units.
+//! - Histograms observe an item when it becomes final, once.
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use serde::{Deserialize, Serialize};
+
+use super::catalog::{self, Kind, Label, Metric};
+use super::labels::{self, LabelRules, OTHER};
+use super::totals_items::{Entry, Item, Key, changed, items, kinds};
+pub use super::totals_series::{Histogram, Sample, Series, Snapshot};
 use crate::ledger::money::Money;
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Series { pub metric: String, pub labels: Vec<Arc<str>> }
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sample { Count(u64), Money(Money) }
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::{Message, Unit};
+use crate::transcript::record::Reason;
+use crate::transcript::time::Timestamp;
+
+/// All stored totals. A clone is cheap: the samples are copied when one of the two changes.
+#[derive(Debug, Clone)]
+pub struct Totals {
+    rules: LabelRules,
+    samples: Arc<BTreeMap<Series, Sample>>,
+    /// Series per metric, without those of `other`.
+    sizes: BTreeMap<&'static str, usize>,
+    pending: BTreeMap<(Key, u32), Growth>,
+    dirty: BTreeSet<Series>,
+}
+
+/// What one number of an item gained since the last commit.
+#[derive(Debug, Clone, Default)]
+struct Growth {
+    amount: i128,
+    /// How often it appeared minus how often it disappeared.
+    appeared: i64,
+    /// Its newest state.
+    newest: Option<(&'static Metric, Vec<Arc<str>>, i128)>,
+}
+
+impl Totals {
+    /// Totals of nothing: every series whose labels are known, at 0.
+    #[must_use]
+    pub fn new(rules: LabelRules) -> Self {
+        let samples = Arc::default();
+        let mut totals =
+            Self { rules, samples, sizes: BTreeMap::new(), pending: BTreeMap::new(), dirty: BTreeSet::new() };
+        for metric in stored_metrics() {
+            let values: Vec<_> = metric.labels.iter().map(Label::at_start).collect();
+            for labels in product(&values) {
+                totals.insert(Series::new(metric, labels), Sample::zero(metric));
+            }
+        }
+        totals
+    }
+
+    /// The stored totals. Samples that this version has no metric for, or may not show, are left out.
+    #[must_use]
+    pub fn load(rules: LabelRules, stored: impl IntoIterator<Item = (Series, Sample)>) -> Self {
+        let mut totals = Self::new(rules);
+        for (series, sample) in stored {
+            let metric = stored_metrics().find(|metric| series.metric == metric.name);
+            let Some(metric) = metric.filter(|metric| totals.takes(metric, &series) && sample.fits(metric)) else {
+                continue;
+            };
+            totals.insert(Series::new(metric, series.labels.clone()), sample);
+            let open =
+                metric.open_label().and_then(|position| series.labels.get(position).zip(metric.labels.get(position)));
+            if let Some((value, label)) = open {
+                totals.introduce(label, value);
+            }
+        }
+        totals.dirty.clear();
+        totals
+    }
+
+    /// Takes a changed unit in: as it was at the last commit, and as it is. Counts what is stamped at `epoch` or later.
+    pub fn observe(&mut self, before: Option<&Unit>, after: &Unit, epoch: Timestamp) {
+        for item in items(&self.rules, before, after, epoch) {
+            self.note(item);
+        }
+        self.lifetime(before, after);
+        // A tool of the past gets its series now: a counter that appears with its first call loses it in `increase()`.
+        for (_, tool) in changed(before.map_or(&[], |unit| &unit.tools), &after.tools, |tool| &tool.id) {
+            if let Some(call) = tool.and_then(|tool| tool.call.as_ref()) {
+                let tool = self.rules.tool(&call.name);
+                self.series(&catalog::TOOL_CALLS, vec![tool]);
+            }
+        }
+    }
+
+    /// Takes in that a turn has ended, once per turn. `cost` is that of the turn and its sub-agents, `None` if a part
+    /// has no price.
+    pub fn observe_turn(&mut self, unit: &Unit, cost: Option<Money>, epoch: Timestamp) {
+        let Some(prompt) = unit.prompt.as_ref().filter(|_| unit.is_turn()) else { return };
+        let end = unit.activity_end();
+        if end < epoch {
+            return;
+        }
+        self.apply(&catalog::TURN_DURATION, Vec::new(), i128::from(end.since_ms(prompt.time)));
+        if let Some(cost) = cost {
+            self.apply(&catalog::TURN_COST, Vec::new(), cost.picousd());
+        }
+    }
+
+    /// Takes in that a session exists, once per session; `time` is that of its first row.
+    pub fn session_started(&mut self, entrypoint: Option<&str>, time: Timestamp, epoch: Timestamp) {
+        if time >= epoch {
+            self.apply(&catalog::SESSIONS_STARTED, vec![labels::entrypoint(entrypoint).into()], 1);
+        }
+    }
+
+    /// Takes in by how much the client's own figures changed, and what they say beyond ours.
+    pub fn reported(&mut self, client_reported: Money, unattributed: Money) {
+        self.apply(&catalog::CLIENT_REPORTED_COST, Vec::new(), client_reported.picousd());
+        self.apply(&catalog::UNATTRIBUTED_COST, Vec::new(), unattributed.picousd());
+    }
+
+    /// Takes in lines that were read.
+    pub fn lines(&mut self, lines: u64) {
+        self.apply(&catalog::LINES, Vec::new(), i128::from(lines));
+    }
+
+    /// Takes in lines that could not be read.
+    pub fn rejected(&mut self, reason: Reason, lines: u64) {
+        self.apply(&catalog::REJECTED_LINES, vec![reason.name().into()], i128::from(lines));
+    }
+
+    /// Takes in lines of a type that nobody has described.
+    pub fn unknown(&mut self, kind: &str, lines: u64) {
+        self.apply(&catalog::UNKNOWN_RECORDS, vec![labels::record_kind(kind)], i128::from(lines));
+    }
+
+    /// Every series that changed since [`Totals::committed`], with its absolute sample: what the commit writes.
+    pub fn dirty(&mut self) -> impl Iterator<Item = (&Series, &Sample)> {
+        self.settle();
+        self.dirty.iter().filter_map(|series| self.samples.get_key_value(series))
+    }
+
+    /// Says that everything changed is stored now.
+    pub fn committed(&mut self) {
+        self.settle();
+        self.dirty.clear();
+    }
+
+    /// All samples at this moment. Publish it after the commit: a number that a crash takes back must not be shown.
+    #[must_use]
+    pub fn snapshot(&mut self) -> Snapshot {
+        self.settle();
+        Snapshot(Arc::clone(&self.samples))
+    }
+
+    fn note(&mut self, item: Item) {
+        for Entry { slot, metric, labels, amount } in item.entries {
+            let growth = self.pending.entry((item.key, slot)).or_default();
+            if item.after {
+                growth.amount = growth.amount.saturating_add(amount);
+                growth.appeared += 1;
+                growth.newest = Some((metric, labels, amount));
+            } else {
+                growth.amount = growth.amount.saturating_sub(amount);
+                growth.appeared -= 1;
+            }
+        }
+    }
+
+    /// Adds what has grown. Only now, when all units of the commit were seen: a response that leaves one unit and
+    /// arrives in another has not grown.
+    fn settle(&mut self) {
+        for growth in std::mem::take(&mut self.pending).into_values() {
+            let Some((metric, labels, value)) = growth.newest else { continue };
+            match metric.kind {
+                Kind::Histogram if growth.appeared > 0 => self.apply(metric, labels, value),
+                Kind::Counter if growth.amount > 0 => self.apply(metric, labels, growth.amount),
+                _ => {}
+            }
+        }
+    }
+
+    /// The exact difference of what two states of a unit hold, down or up.
+    fn lifetime(&mut self, before: Option<&Unit>, after: &Unit) {
+        let mut sums: BTreeMap<Arc<str>, (i128, [i128; 5])> = BTreeMap::new();
+        let mut add = |message: &Message, sign: i128| {
+            for share in &message.shares {
+                let (cost, tokens) = sums.entry(labels::model(&share.model)).or_default();
+                *cost += sign * share.cost.unwrap_or_default().picousd();
+                tokens.iter_mut().zip(kinds(share.tokens)).for_each(|(sum, (_, new))| *sum += sign * i128::from(new));
+            }
+        };
+        for (was, is) in changed(before.map_or(&[], |unit| &unit.messages), &after.messages, |message| &message.id) {
+            was.into_iter().for_each(|message| add(message, -1));
+            is.into_iter().for_each(|message| add(message, 1));
+        }
+        for (model, (cost, tokens)) in sums {
+            self.apply(&catalog::LIFETIME_COST, vec![Arc::clone(&model)], cost);
+            for ((kind, _), tokens) in kinds(Tokens::default()).into_iter().zip(tokens) {
+                self.apply(&catalog::LIFETIME_TOKENS, vec![Arc::clone(&model), kind.into()], tokens);
+            }
+        }
+    }
+
+    /// Adds to a number, or observes a value.
+    fn apply(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128) {
+        if amount == 0 && metric.kind != Kind::Histogram {
+            return;
+        }
+        let Some(series) = self.series(metric, labels.clone()) else { return };
+        let dropped = series.labels != labels;
+        match Arc::make_mut(&mut self.samples).get_mut(&series) {
+            Some(Sample::Number(number)) => *number = number.saturating_add(amount),
+            Some(Sample::Histogram(histogram)) => histogram.observe(metric.buckets, amount),
+            None => {}
+        }
+        self.dirty.insert(series);
+        if dropped {
+            // No series: a metric by project, whose limit is a choice and not a loss.
+            let series = Series::new(&catalog::SERIES_DROPPED, vec![metric.full_name().into()]);
+            if let Some(Sample::Number(number)) = Arc::make_mut(&mut self.samples).get_mut(&series) {
+                *number = number.saturating_add(1);
+                self.dirty.insert(series);
+            }
+        }
+    }
+
+    /// The series for these values, made if need be: that of `other` if the metric is full.
+    fn series(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>) -> Option<Series> {
+        let mut series = Series::new(metric, labels);
+        if self.samples.contains_key(&series) {
+            return Some(series);
+        }
+        let position = metric.open_label()?;
+        let label = metric.labels.get(position)?;
+        let value = Arc::clone(series.labels.get(position)?);
+        self.introduce(label, &value);
+        if !self.samples.contains_key(&series) {
+            *series.labels.get_mut(position)? = OTHER.into();
+            self.introduce(label, &OTHER.into());
+        }
+        self.samples.contains_key(&series).then_some(series)
+    }
+
+    /// Makes all series of a new value of an open label, at 0, in every metric that has the label and room.
+    fn introduce(&mut self, label: &Label, value: &Arc<str>) {
+        for metric in stored_metrics() {
+            let Some(position) = metric.labels.iter().position(|own| own == label) else { continue };
+            let mut values: Vec<_> = metric.labels.iter().map(Label::at_start).collect();
+            let only = [&**value];
+            if let Some(own) = values.get_mut(position) {
+                *own = &only;
+            }
+            let new: Vec<_> = product(&values)
+                .into_iter()
+                .map(|labels| Series::new(metric, labels))
+                .filter(|series| !self.samples.contains_key(series))
+                .collect();
+            let size = self.sizes.get(metric.name).copied().unwrap_or(0);
+            let fits = **value == *OTHER || size.saturating_add(new.len()) <= self.limit(label);
+            for series in new.into_iter().filter(|_| fits) {
+                self.dirty.insert(series.clone());
+                self.insert(series, Sample::zero(metric));
+            }
+        }
+    }
+
+    /// Series that a metric with this open label may have.
+    fn limit(&self, label: &Label) -> usize {
+        let by_project = catalog::PROJECT_COST.labels.contains(label);
+        if by_project { self.rules.series_max.min(self.rules.projects_max) } else { self.rules.series_max }
+    }
+
+    fn insert(&mut self, series: Series, sample: Sample) {
+        let metric = stored_metrics().find(|metric| series.metric == metric.name);
+        let named = !series.labels.iter().any(|value| **value == *OTHER);
+        let new = Arc::make_mut(&mut self.samples).insert(series, sample).is_none();
+        if let Some(metric) = metric.filter(|_| new && named) {
+            *self.sizes.entry(metric.name).or_default() += 1;
+        }
+    }
+
+    /// True if a stored series is one that `metric` could have now.
+    fn takes(&self, metric: &Metric, series: &Series) -> bool {
+        let known = |(label, value): (&Label, &Arc<str>)| match label.values {
+            catalog::Values::Closed(values) => values.contains(&&**value),
+            catalog::Values::Open { .. } => {
+                !catalog::PROJECT_COST.labels.contains(label) || self.rules.shows_project(value)
+            }
+        };
+        metric.labels.len() == series.labels.len() && metric.labels.iter().zip(&series.labels).all(known)
+    }
+}
+
+fn stored_metrics() -> impl Iterator<Item = &'static Metric> {
+    catalog::ALL.iter().copied().filter(|metric| metric.kept == catalog::Kept::State)
+}
+
+/// Every combination of one value of each label.
+fn product(values: &[&[&str]]) -> Vec<Vec<Arc<str>>> {
+    let mut combinations = vec![Vec::new()];
+    for values in values {
+        let longer = |labels: &Vec<Arc<str>>| {
+            let labels = labels.clone();
+            values.iter().map(move |value| labels.iter().cloned().chain([Arc::from(*value)]).collect())
+        };
+        combinations = combinations.iter().flat_map(longer).collect();
+    }
+    combinations
+}

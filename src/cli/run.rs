@@ -1,0 +1,270 @@
+//! `tailspan run`: the sidecar, from start to clean end.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+use super::progress::Progress;
+use super::scan::threads;
+use crate::config::{self, Compression, Config, ConfigError, HistorySince};
+use crate::daemon::{self, Shared, Sources, Tailer};
+use crate::engine::{Engine, Start};
+use crate::export::{DrainConfig, ExportCounters, ExportError, Exporter, Otlp, OtlpConfig};
+use crate::http::context::{Context, ROUTES};
+use crate::http::{App, Limits, RequestCounters, ServeError, Server};
+use crate::ledger::prices::Prices;
+use crate::store::{self, Opened, StoreError};
+use crate::tail::{self, Hints, RootEnv};
+use crate::transcript::time::Timestamp;
+use crate::turns::Policy;
+use crate::vitals::Vitals;
+use crate::views::labels::{self, LabelRules};
+
+/// How long blocking handlers may go on after the server has stopped.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// Why the sidecar could not start or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The state cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The port cannot be used.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The OTLP endpoint cannot be used.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The system refused a thread, a runtime or a signal handler.
+    #[error("cannot start {what}")]
+    System {
+        /// What was to be started.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A part of the program panicked.
+    #[error("{part} stopped unexpectedly")]
+    Panicked {
+        /// The part.
+        part: &'static str,
+    },
+}
+
+/// Runs until SIGTERM or SIGINT. A second signal ends the process at once.
+///
+/// # Errors
+///
+/// Something could not be started, or the database failed.
+pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunError> {
+    let now = daemon::now();
+    let server = Server::bind(config.listen, Limits::default())?;
+    let address = server.local_addr();
+    let opened = store::open(config.state()?, now)?;
+    let otlp = config.otlp.as_ref().map(|otlp| Otlp::new(otlp_config(otlp, config))).transpose()?;
+    let policy = policy(config, &opened);
+    let Opened { writer, outbox, reader, epoch, recovered, .. } = opened;
+    let labels = label_rules(config);
+    let engine = Engine::new(Start { writer, recovered, epoch, prices, labels, policy }, now)?;
+
+    let vitals = Arc::new(Vitals::new(now, config.traces.idle));
+    let (published, totals) = watch::channel(None);
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop: AtomicBool::new(false), published });
+    let hints = Hints::default();
+    let sources = Sources {
+        roots: tail::session_roots(&[], &config.projects, env),
+        rescan: config.scan.rescan,
+        outbox_bytes_max: config.outbox.bytes_max,
+        idle_ms: policy.idle_ms,
+        threads: threads(),
+    };
+    let meter = engine.outbox();
+    let tailer = Tailer::new(engine, Arc::clone(&shared), sources, hints.clone());
+    let (tailer, tailer_ended) = start_tailer(tailer)?;
+
+    let (stop_export, export_stopped) = watch::channel(false);
+    let exporter = otlp.map(|otlp| Exporter::new(outbox, otlp, DrainConfig::default()));
+    let export_counters = exporter.as_ref().map_or_else(|| Arc::new(ExportCounters::default()), Exporter::counters);
+    let exporter = exporter.map(|exporter| start_exporter(exporter, export_stopped)).transpose()?;
+
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System { what: "the runtime", source })?;
+    let (stop_http, http_stopped) = watch::channel(false);
+    let counters = Arc::new(RequestCounters::default());
+    let context = Context {
+        reader,
+        vitals,
+        totals,
+        outbox: meter,
+        export: export_counters,
+        requests: Arc::clone(&counters),
+        now: daemon::now,
+    };
+    let allowed_hosts = config.web.hosts.iter().cloned().collect();
+    let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts });
+    let serving = runtime.spawn(server.run(app, http_stopped));
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "tailspan is running");
+
+    let waited = runtime.block_on(wait_for_end(tailer_ended));
+    tracing::info!("stopping: what is in flight is finished first; a second signal ends it at once");
+    stop_at_second_signal(&runtime);
+    shared.stop.store(true, Ordering::Release);
+    hints.wake();
+    let tailed = tailer.join().map_err(|_| RunError::Panicked { part: "the reader" })?;
+    // The spans of the last commit are durable now: one more try to hand them over.
+    stop_export.send_replace(true);
+    let exported = exporter.map(thread::JoinHandle::join).transpose();
+    stop_http.send_replace(true);
+    let served = runtime.block_on(serving);
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    waited?;
+    tailed?;
+    exported.map_err(|_| RunError::Panicked { part: "the exporter" })?.transpose()?;
+    served.map_err(|_| RunError::Panicked { part: "the server" })??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Which turns leave as traces.
+fn policy(config: &Config, opened: &Opened) -> Policy {
+    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let epoch = opened.epoch.first_start;
+    let wanted = match config.traces.history_since {
+        HistorySince::Epoch => epoch,
+        HistorySince::All => Timestamp(i64::MIN),
+        HistorySince::Time(time) => time,
+    };
+    // A rebuilt state reads everything again: what a backend already has must not flood it once more.
+    let since = match opened.epoch.exported_until {
+        Some(until) if opened.rebuilt => wanted.max(Timestamp(until.0.saturating_add(1))),
+        _ => wanted,
+    };
+    Policy {
+        export: config.otlp.is_some(),
+        since,
+        epoch,
+        idle_ms: milliseconds(config.traces.idle),
+        settle_ms: milliseconds(config.traces.settle),
+    }
+}
+
+/// What the configuration says about labels, in the words of the metrics.
+#[must_use]
+pub fn label_rules(config: &Config) -> LabelRules {
+    LabelRules {
+        series_max: config.metrics.series_max,
+        projects_max: config.metrics.projects_max,
+        project: match config.metrics.project_label {
+            config::ProjectLabel::Name => labels::ProjectLabel::Name,
+            config::ProjectLabel::Hash => labels::ProjectLabel::Hash,
+            config::ProjectLabel::Off => labels::ProjectLabel::Off,
+        },
+        mcp_servers: config.metrics.mcp_servers.clone(),
+    }
+}
+
+fn otlp_config(otlp: &config::Otlp, config: &Config) -> OtlpConfig {
+    let service = config.resource.get("service.name").cloned();
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    OtlpConfig {
+        endpoint: otlp.endpoint.to_string(),
+        headers: otlp.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        timeout: otlp.timeout,
+        gzip: otlp.compression == Compression::Gzip,
+        resource: config.resource.clone().into_iter().filter(|(name, _)| name != "service.name").collect(),
+        service_name: service.unwrap_or_else(|| "claude-code".to_owned()),
+    }
+}
+
+type Ended = Result<(), StoreError>;
+
+/// Starts the thread that reads and writes; the receiver is told when it ends, for whatever reason.
+fn start_tailer(mut tailer: Tailer) -> Result<(thread::JoinHandle<Ended>, oneshot::Receiver<()>), RunError> {
+    let (ending, ended) = oneshot::channel();
+    let body = move || {
+        // Dropped at the end of the thread, by a panic too: that is the message.
+        let _ending = ending;
+        let progress: Mutex<Option<Progress>> = Mutex::new(None);
+        let result = tailer.run(|files, bytes, files_total, bytes_total| {
+            if let Ok(mut bar) = progress.lock() {
+                bar.get_or_insert_with(|| Progress::start(files_total, bytes_total)).advance(files, bytes);
+            }
+        });
+        if let Err(error) = &result {
+            tracing::error!(error = crate::pass::chain(error), "the state cannot be written any more");
+        }
+        result
+    };
+    let thread = thread::Builder::new().name("tail".to_owned()).spawn(body);
+    thread.map(|thread| (thread, ended)).map_err(|source| RunError::System { what: "the reading thread", source })
+}
+
+/// Starts the thread that sends spans. It has a runtime of its own, since reading the outbox may block.
+fn start_exporter(
+    exporter: Exporter<store::Outbox>,
+    stopped: watch::Receiver<bool>,
+) -> Result<thread::JoinHandle<Result<(), ExportError>>, RunError> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System { what: "the exporter's runtime", source })?;
+    let body = move || {
+        let result = runtime.block_on(exporter.run(stopped));
+        if let Err(error) = &result {
+            tracing::error!(error = crate::pass::chain(error), "spans are no longer sent");
+        }
+        result
+    };
+    let thread = thread::Builder::new().name("export".to_owned()).spawn(body);
+    thread.map_err(|source| RunError::System { what: "the exporting thread", source })
+}
+
+async fn wait_for_end(tailer_ended: oneshot::Receiver<()>) -> Result<(), RunError> {
+    let failed = |source| RunError::System { what: "the signal handlers", source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = tailer_ended => {}
+    }
+    Ok(())
+}
+
+fn stop_at_second_signal(runtime: &Runtime) {
+    runtime.spawn(async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            return;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // 128 and the number of SIGTERM, as a shell reports a process that a signal ended.
+        std::process::exit(143);
+    });
+}
+
+/// Where session files are looked for, as the environment says.
+#[must_use]
+pub fn root_env(env: &config::Env) -> RootEnv {
+    RootEnv {
+        claude_config_dir: env.get("CLAUDE_CONFIG_DIR").map(Into::into),
+        home: env.home().map(PathBuf::from),
+    }
+}

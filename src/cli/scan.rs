@@ -1,0 +1,92 @@
+//! `tailspan scan`: one clean pass, printed.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::progress::Progress;
+use super::table;
+use crate::config::{Config, ScanFormat};
+use crate::ledger::prices::Prices;
+use crate::pass::{self, Pass};
+use crate::tail::{self, RootEnv};
+use crate::views::tree;
+
+/// Why a scan failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// A target that was named does not exist.
+    #[error("there is no {}: name a projects folder, a config folder that has one, or a session file", path.display())]
+    NotFound {
+        /// The target.
+        path: PathBuf,
+    },
+    /// No session root exists.
+    #[error("no session files: neither of {} exists; name a folder, or set CLAUDE_CONFIG_DIR", list(roots))]
+    NoRoot {
+        /// Where it was looked.
+        roots: Vec<PathBuf>,
+    },
+    /// Files could not be read; everything else was printed.
+    #[error("{count} files or folders could not be read")]
+    Unreadable {
+        /// How many.
+        count: usize,
+    },
+    /// Standard output could not be written.
+    #[error("cannot write the result")]
+    Output(#[source] io::Error),
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| pass::display(path)).collect::<Vec<_>>().join(", ")
+}
+
+/// Reads what `dirs` name, else the session roots, and prints the result in the configured format.
+///
+/// # Errors
+///
+/// A target does not exist, a file could not be read, or the output could not be written.
+pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), ScanError> {
+    let targets = targets(dirs, config, env)?;
+    let mut problems = Vec::new();
+    let found = pass::find(&targets, &mut problems).map_err(|path| ScanError::NotFound { path })?;
+    let bytes = found.iter().map(|found| found.size).sum();
+    let progress = Progress::start(found.len() as u64, bytes);
+    let pass = Pass::over(found, prices, threads(), |files, bytes| progress.advance(files, bytes));
+    progress.finish();
+    let text = match config.scan.format {
+        ScanFormat::Json => {
+            let mut json = serde_json::to_string_pretty(&pass.summary(config.scan.sessions)).map_err(io::Error::other)
+                .map_err(ScanError::Output)?;
+            json.push('\n');
+            json
+        }
+        ScanFormat::Table => table::render(&pass.summary(config.scan.sessions)),
+        ScanFormat::Trace => {
+            pass.sessions().iter().map(|session| tree::session_tree(session, &pass.units_of(session))).collect::<Vec<_>>().join("\n")
+        }
+        ScanFormat::Prometheus => String::new(),
+    };
+    io::stdout().write_all(text.as_bytes()).map_err(ScanError::Output)?;
+    problems.extend(pass.problems.iter().cloned());
+    for problem in &problems {
+        tracing::warn!("{problem}");
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ScanError::Unreadable { count: problems.len() }) }
+}
+
+/// What is read when nothing is named: the session roots that exist.
+fn targets(dirs: &[PathBuf], config: &Config, env: &RootEnv) -> Result<Vec<PathBuf>, ScanError> {
+    if !dirs.is_empty() {
+        return Ok(dirs.to_vec());
+    }
+    let roots = tail::session_roots(&[], &config.projects, env);
+    let existing = tail::existing(&roots);
+    if existing.is_empty() { Err(ScanError::NoRoot { roots }) } else { Ok(existing) }
+}
+
+/// Threads that read and parse.
+#[must_use]
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8))
+}

@@ -1,0 +1,333 @@
+//! The sidecar: one thread that reads and writes, one that sends spans, tokio tasks that answer. The only clock.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::ahead::{self, Job, Parsed};
+use crate::engine::Engine;
+use crate::pass::chain;
+use crate::store::StoreError;
+use crate::tail::{self, Found, Hints, Limits, Reader, Watcher};
+use crate::transcript::time::Timestamp;
+use crate::vitals::Vitals;
+use crate::views::totals::Snapshot;
+
+/// How long events are gathered before they are acted on.
+const GATHER: Duration = Duration::from_millis(15);
+
+/// A folder that an event named is looked at once more after this: files made right after their folder get no event.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Pause between scans while the watcher cannot watch everything.
+const RESCAN_DEGRADED: Duration = Duration::from_secs(1);
+
+/// Pause between looks at a full outbox.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
+
+/// What the reading thread shares with the rest.
+#[derive(Debug)]
+pub struct Shared {
+    /// Live gauges.
+    pub vitals: Arc<Vitals>,
+    /// Set when the process is asked to end.
+    pub stop: AtomicBool,
+    /// Where `/metrics` takes its totals from: replaced only after they are durable.
+    pub published: watch::Sender<Option<Snapshot>>,
+}
+
+/// How the reading thread looks for files.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// Candidates for session roots; those that do not exist are waited for.
+    pub roots: Vec<PathBuf>,
+    /// Pause between full scans.
+    pub rescan: Duration,
+    /// Bytes in the outbox above which reading pauses.
+    pub outbox_bytes_max: u64,
+    /// A session without a row for this many milliseconds has ended.
+    pub idle_ms: u64,
+    /// Threads for the first scan.
+    pub threads: usize,
+}
+
+/// The moment, from the only clock.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Tails the session files until it is stopped.
+#[derive(Debug)]
+pub struct Tailer {
+    engine: Engine,
+    shared: Arc<Shared>,
+    sources: Sources,
+    hints: Hints,
+    watcher: Watcher,
+    reader: Reader,
+    roots: Vec<PathBuf>,
+    again: Vec<(Instant, PathBuf)>,
+    reported: std::collections::HashMap<PathBuf, String>,
+    outbox: Arc<crate::store::OutboxMeter>,
+    paused: bool,
+}
+
+impl Tailer {
+    /// Prepares to tail. Watching begins before the first scan, so that nothing falls between the two.
+    #[must_use]
+    pub fn new(engine: Engine, shared: Arc<Shared>, sources: Sources, hints: Hints) -> Self {
+        let roots = tail::existing(&sources.roots);
+        let watcher = Watcher::start(&roots, hints.clone());
+        let outbox = engine.outbox();
+        Self {
+            engine,
+            shared,
+            sources,
+            hints,
+            watcher,
+            reader: Reader::new(Limits::default()),
+            roots,
+            again: Vec::new(),
+            reported: std::collections::HashMap::new(),
+            outbox,
+            paused: false,
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.shared.stop.load(Ordering::Acquire)
+    }
+
+    /// Reads everything there is, then what comes. Returns when asked to stop, with everything durable.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub fn run(&mut self, progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
+        self.first_scan(progress)?;
+        let mut rescan = Instant::now() + self.pause();
+        while !self.stopped() {
+            let mut wait = rescan.saturating_duration_since(Instant::now());
+            if let Some(tick) = self.engine.next_tick() {
+                wait = wait.min(Duration::from_millis(tick.since_ms(now()).max(1)));
+            }
+            if let Some((again, _)) = self.again.first() {
+                wait = wait.min(again.saturating_duration_since(Instant::now()));
+            }
+            if self.hints.wait(wait) && !self.stopped() {
+                thread::sleep(GATHER);
+            }
+            if self.stopped() {
+                break;
+            }
+            let (paths, all) = self.hints.take();
+            let found = if all || Instant::now() >= rescan {
+                rescan = Instant::now() + self.pause();
+                self.again.clear();
+                self.scan()
+            } else {
+                self.look_at(paths)
+            };
+            self.read(found)?;
+            while self.engine.tick(now())? && !self.stopped() {}
+            self.publish()?;
+        }
+        self.engine.commit(now())?;
+        self.publish()
+    }
+
+    fn pause(&self) -> Duration {
+        if self.watcher.is_degraded() { self.sources.rescan.min(RESCAN_DEGRADED) } else { self.sources.rescan }
+    }
+
+    /// Every file of every root, and new watches for roots that have appeared.
+    fn scan(&mut self) -> Vec<Found> {
+        let roots = tail::existing(&self.sources.roots);
+        for root in roots.iter().filter(|root| !self.roots.contains(root)) {
+            tracing::info!(root = %root.display(), "a session root has appeared");
+        }
+        self.roots = roots;
+        self.watcher.ensure(&self.roots);
+        let mut problems = Vec::new();
+        let mut found = Vec::new();
+        for root in &self.roots {
+            found.extend(tail::scan(root, &mut |problem| problems.push((problem.path.clone(), chain(&problem)))));
+        }
+        problems.into_iter().for_each(|(path, text)| self.report(path, text));
+        let rows = found.iter().filter(|found| found.role == crate::transcript::chunk::FileRole::Rows).count();
+        self.shared.vitals.files_watched.set(rows as u64);
+        self.shared.vitals.watch_degraded.set(self.watcher.is_degraded());
+        found
+    }
+
+    /// The files that events named.
+    fn look_at(&mut self, paths: std::collections::BTreeSet<PathBuf>) -> Vec<Found> {
+        let due = self.again.iter().take_while(|(when, _)| *when <= Instant::now()).count();
+        let again: Vec<PathBuf> = self.again.drain(..due).map(|(_, path)| path).collect();
+        let mut found = Vec::new();
+        for (path, first) in paths.into_iter().map(|path| (path, true)).chain(again.into_iter().map(|path| (path, false))) {
+            let Some(root) = self.roots.iter().find(|root| path.starts_with(root)).cloned() else {
+                self.hints.flag_rescan();
+                continue;
+            };
+            if first && path.is_dir() {
+                self.again.push((Instant::now() + LOOK_AGAIN, path.clone()));
+            }
+            let mut problems = Vec::new();
+            let mut note = |problem: tail::Problem| problems.push((problem.path.clone(), chain(&problem)));
+            found.extend(tail::scan_under(&root, &path, &mut note));
+            problems.into_iter().for_each(|(path, text)| self.report(path, text));
+        }
+        found
+    }
+
+    /// Says that a path cannot be read, once per reason.
+    fn report(&mut self, path: PathBuf, text: String) {
+        /// Paths whose last problem is remembered.
+        const REPORTED_MAX: usize = 10_000;
+        if self.reported.len() >= REPORTED_MAX {
+            self.reported.clear();
+        }
+        if self.reported.get(&path) != Some(&text) {
+            tracing::warn!(path = %path.display(), "{text}");
+            self.reported.insert(path, text);
+        }
+    }
+
+    /// Reads everything on several threads. Nothing is published before the end: a counter that history is added to
+    /// would show months as if they were now.
+    fn first_scan(&mut self, mut progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
+        if self.roots.is_empty() {
+            let roots: Vec<String> = self.sources.roots.iter().map(|root| crate::pass::display(root)).collect();
+            tracing::warn!(roots = roots.join(", "), "no session root exists yet: waiting for one to appear");
+        }
+        let started = Instant::now();
+        let found = self.scan();
+        let jobs = self.engine.jobs(found);
+        let jobs: Vec<Job> = jobs.into_iter().filter(|job| !is_unchanged(job)).collect();
+        let (files, bytes) = (jobs.len() as u64, jobs.iter().map(left).sum::<u64>());
+        let vitals = Arc::clone(&self.shared.vitals);
+        vitals.files_total.set(files);
+        let mut failed = Ok(());
+        let mut problems = Vec::new();
+        let paths: std::collections::HashMap<_, _> = jobs.iter().map(|job| (job.file, job.found.path.clone())).collect();
+        let (engine, shared) = (&mut self.engine, &self.shared);
+        ahead::for_each(jobs, self.sources.threads, |parsed| {
+            match parsed {
+                Parsed::Piece(piece) => {
+                    progress(0, piece.bytes, files, bytes);
+                    failed = engine.step(&piece, now());
+                }
+                Parsed::Failed { file, error } => {
+                    problems.push((paths.get(&file).cloned().unwrap_or_default(), chain(&error)));
+                }
+                Parsed::Done { .. } => {
+                    progress(1, 0, files, bytes);
+                    vitals.files_done.set(vitals.files_done.get() + 1);
+                }
+            }
+            if failed.is_err() || shared.stop.load(Ordering::Acquire) {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        failed?;
+        problems.into_iter().for_each(|(path, text)| self.report(path, text));
+        self.engine.commit(now())?;
+        if self.stopped() {
+            self.engine.flush()?;
+            return Ok(());
+        }
+        self.publish()?;
+        self.shared.vitals.initial_scan_complete.set(true);
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(files, bytes, milliseconds, "the first scan is complete");
+        Ok(())
+    }
+
+    /// Reads the files that have something new, a piece of each in turn, so that a large one delays no other.
+    fn read(&mut self, mut found: Vec<Found>) -> Result<(), StoreError> {
+        // A file and its folder may both have been named.
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        found.dedup_by(|a, b| a.path == b.path);
+        let lag = self.engine.lag_bytes(&found);
+        self.shared.vitals.read_lag_bytes.set(lag);
+        let mut jobs: Vec<Job> = self.engine.jobs(found).into_iter().filter(|job| !is_unchanged(job)).collect();
+        while !jobs.is_empty() && !self.stopped() {
+            if self.is_full()? {
+                break;
+            }
+            let mut more = Vec::new();
+            for mut job in jobs {
+                let (parsed, goes_on) = ahead::next_piece(&mut self.reader, &job);
+                match parsed {
+                    Parsed::Piece(piece) => {
+                        self.engine.step(&piece, now())?;
+                        job.cursor = Some(piece.cursor);
+                    }
+                    Parsed::Failed { error, .. } => self.report(job.found.path.clone(), chain(&error)),
+                    Parsed::Done { .. } => {}
+                }
+                if goes_on {
+                    more.push(job);
+                }
+            }
+            jobs = more;
+        }
+        if jobs.is_empty() {
+            self.shared.vitals.read_lag_bytes.set(0);
+        }
+        if self.engine.is_dirty() { self.engine.commit(now()) } else { Ok(()) }
+    }
+
+    /// A full outbox stops reading: the session files are the queue, their cursors wait.
+    fn is_full(&mut self) -> Result<bool, StoreError> {
+        let full = self.outbox.bytes() >= self.sources.outbox_bytes_max;
+        if full != self.paused {
+            self.paused = full;
+            if full {
+                tracing::warn!("the outbox is full: reading pauses until the endpoint takes spans again");
+            } else {
+                tracing::info!("the outbox has room again: reading goes on");
+            }
+        }
+        if full {
+            self.engine.commit(now())?;
+            self.publish()?;
+            self.hints.flag_rescan();
+            thread::sleep(FULL_PAUSE);
+        }
+        Ok(full)
+    }
+
+    /// Makes everything durable and shows it.
+    fn publish(&mut self) -> Result<(), StoreError> {
+        let snapshot = self.engine.flush()?;
+        let vitals = &self.shared.vitals;
+        vitals.store_bytes.set(self.engine.store_bytes());
+        vitals.set_sessions(self.engine.live(Timestamp(now().0.saturating_sub_unsigned(self.sources.idle_ms))));
+        vitals.last_event.set(self.engine.last_event());
+        self.shared.published.send_replace(Some(snapshot));
+        Ok(())
+    }
+}
+
+/// True if a file is as its cursor left it: it need not even be opened.
+fn is_unchanged(job: &Job) -> bool {
+    job.cursor.as_ref().is_some_and(|cursor| {
+        let found = &job.found;
+        (cursor.device, cursor.inode, cursor.size, cursor.modified_ns)
+            == (found.device, found.inode, found.size, found.modified_ns)
+    })
+}
+
+fn left(job: &Job) -> u64 {
+    job.found.size.saturating_sub(job.cursor.as_ref().map_or(0, |cursor| cursor.offset))
+}

@@ -1,0 +1,89 @@
+//! What handlers are given, and the route table.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::app::{Status, Waiting};
+use super::counters::RequestCounters;
+use super::error::Problem;
+use super::exposition::{Build, Deliveries, Scrape};
+use super::routes::Route;
+use super::{health, landing};
+use crate::export::{DropReason, ExportCounters, FailureReason};
+use crate::store::{OutboxMeter, Reader};
+use crate::transcript::time::Timestamp;
+use crate::views::totals::Snapshot;
+use crate::vitals::Vitals;
+
+/// Version of the program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// All that the handlers read.
+#[derive(Debug)]
+pub struct Context {
+    /// Sessions and units.
+    pub reader: Reader,
+    /// Live gauges.
+    pub vitals: Arc<Vitals>,
+    /// Totals, replaced after each commit that is durable.
+    pub totals: watch::Receiver<Option<Snapshot>>,
+    /// How full the outbox is.
+    pub outbox: Arc<OutboxMeter>,
+    /// What the exporter did.
+    pub export: Arc<ExportCounters>,
+    /// What the server answered.
+    pub requests: Arc<RequestCounters>,
+    /// The clock, which only the wiring has.
+    pub now: fn() -> Timestamp,
+}
+
+/// Every path that is answered.
+pub static ROUTES: &[Route<Context>] = &[
+    Route::fixed("/", landing::page),
+    Route::fixed("/metrics", health::metrics),
+    Route::fixed("/-/healthy", health::healthy),
+    Route::fixed("/healthz", health::healthy),
+    Route::fixed("/-/ready", health::ready),
+    Route::fixed("/readyz", health::ready),
+    Route::fixed("/ready", health::ready),
+];
+
+impl Context {
+    fn deliveries(&self) -> Deliveries {
+        Deliveries {
+            spans_exported: self.export.spans_exported(),
+            spans_rejected: self.export.rejected_spans(),
+            failures: FailureReason::ALL.iter().map(|reason| (reason.label(), self.export.failures(*reason))).collect(),
+            dropped: DropReason::ALL.iter().map(|reason| (reason.label(), self.export.dropped_spans(*reason))).collect(),
+        }
+    }
+}
+
+impl Status for Context {
+    fn ready(&self) -> Result<(), Waiting> {
+        if self.vitals.initial_scan_complete.get() {
+            return Ok(());
+        }
+        Err(Waiting { files_done: self.vitals.files_done.get(), files_total: self.vitals.files_total.get() })
+    }
+
+    fn metrics(&self, _accept: &str) -> Result<(String, Vec<u8>), Problem> {
+        let totals = self.totals.borrow().clone().unwrap_or_default();
+        self.vitals.outbox_spans.set(self.outbox.spans());
+        self.vitals.outbox_oldest.set(self.outbox.oldest());
+        let scrape = Scrape {
+            totals: &totals,
+            vitals: &self.vitals,
+            deliveries: &self.deliveries(),
+            requests: &self.requests,
+            build: Build { version: VERSION, revision: option_env!("TAILSPAN_REVISION").unwrap_or("unknown") },
+            now: (self.now)(),
+        };
+        scrape.text()
+    }
+
+    fn version(&self) -> &str {
+        VERSION
+    }
+}

@@ -1,0 +1,135 @@
+//! The name of every span, event and link attribute, each with the convention it comes from.
+//!
+//! ```text
+//! GENAI   open-telemetry/semantic-conventions-genai@002c8a6e, the generation published with core v1.37 to v1.41
+//! GENAI+  the same repository @066d4a7f: one attribute was renamed there; it is written under both names
+//! COST    pull request 443 of that repository, open: experimental, on model calls only
+//! MCP     open-telemetry/semantic-conventions v1.41.0, docs/gen-ai/mcp.md
+//! CORE    open-telemetry/semantic-conventions v1.44.0
+//! OURS    `claude_code.*`: no convention has a word for it
+//! ```
+//!
+//! The GenAI conventions have the status "Development" and are being renamed: names are in this file and nowhere else,
+//! so that following them is a change of one file.
+
+/// GENAI: `chat`, `execute_tool` or `invoke_agent`.
+pub const OPERATION: &str = "gen_ai.operation.name";
+/// GENAI: `anthropic`, `aws.bedrock` or `gcp.vertex_ai`.
+pub const PROVIDER: &str = "gen_ai.provider.name";
+/// GENAI: the session's id on spans of the main thread, the agent's id on a sub-agent's.
+pub const CONVERSATION: &str = "gen_ai.conversation.id";
+/// GENAI: `claude-code`, or the type of a sub-agent.
+pub const AGENT_NAME: &str = "gen_ai.agent.name";
+/// GENAI: a sub-agent's id.
+pub const AGENT_ID: &str = "gen_ai.agent.id";
+/// GENAI: the model as the client asked for it.
+pub const REQUEST_MODEL: &str = "gen_ai.request.model";
+/// GENAI: the model as the API names itself.
+pub const RESPONSE_MODEL: &str = "gen_ai.response.model";
+/// GENAI: `message.id` of the response.
+pub const RESPONSE_ID: &str = "gen_ai.response.id";
+/// GENAI: a list with the one `stop_reason`.
+pub const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+/// GENAI: prompt tokens, cache reads and writes included (the rule for Anthropic); of an agent, the sum of its tree.
+pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
+/// GENAI: generated tokens, thinking included; of an agent, the sum of its tree.
+pub const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+/// GENAI: prompt tokens read from the cache.
+pub const CACHE_READ_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
+/// GENAI: prompt tokens written to the cache.
+pub const CACHE_CREATION_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
+/// GENAI+: the same number under its newer name.
+pub const CACHE_WRITE_TOKENS: &str = "gen_ai.usage.cache_write.input_tokens";
+/// GENAI: thinking tokens, a part of the generated ones.
+pub const REASONING_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
+/// GENAI: the tool's own name.
+pub const TOOL_NAME: &str = "gen_ai.tool.name";
+/// GENAI: `tool_use.id`.
+pub const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
+/// GENAI: `function`, a tool that the client runs.
+pub const TOOL_TYPE: &str = "gen_ai.tool.type";
+
+/// COST: list price in [`COST_CURRENCY`], a double. Never on agents: it would be counted twice.
+pub const COST_AMOUNT: &str = "gen_ai.usage.cost.amount";
+/// COST: ISO 4217, always `USD`.
+pub const COST_CURRENCY: &str = "gen_ai.usage.cost.currency";
+/// COST: `local`, computed from a price table rather than told by the provider.
+pub const COST_SOURCE: &str = "gen_ai.usage.cost.source";
+
+/// MCP: `tools/call`, on calls of MCP tools.
+pub const MCP_METHOD: &str = "mcp.method.name";
+
+/// CORE: `tool_error`, or the class of an API error (`rate_limit`, `overloaded`, ...).
+pub const ERROR_TYPE: &str = "error.type";
+/// CORE: HTTP status of a failed attempt.
+pub const HTTP_STATUS: &str = "http.response.status_code";
+/// CORE: the session's id, on every span.
+pub const SESSION: &str = "session.id";
+/// CORE: the session that this one was forked from.
+pub const SESSION_PREVIOUS: &str = "session.previous_id";
+/// CORE: the Git branch.
+pub const VCS_REF: &str = "vcs.ref.head.name";
+/// CORE: the last path component of the working directory.
+pub const VCS_REPOSITORY: &str = "vcs.repository.name";
+
+/// OURS: position of the turn in its session, from 1.
+pub const TURN_INDEX: &str = "claude_code.turn.index";
+/// OURS: how the turn ended: `stop`, `next_prompt`, `interrupted`, `api_error`, `idle`, `open`.
+pub const TURN_END: &str = "claude_code.turn.end";
+/// OURS: length of the prompt in characters.
+pub const PROMPT_LENGTH: &str = "claude_code.prompt.length";
+/// OURS: who asked: `human`, `sdk`, `task_notification`.
+pub const PROMPT_ORIGIN: &str = "claude_code.prompt.origin";
+/// OURS: how the client was started: `cli`, `sdk-cli`, ...
+pub const ENTRYPOINT: &str = "claude_code.entrypoint";
+/// OURS: `requestId`, on a model call and on the tools that it called.
+pub const REQUEST_ID: &str = "claude_code.request_id";
+/// OURS: true where a share of the tokens has no known price.
+pub const COST_UNPRICED: &str = "claude_code.cost.unpriced";
+/// OURS: `ok`, `failed`, `denied`, `interrupted` or `open`.
+pub const TOOL_OUTCOME: &str = "claude_code.tool.outcome";
+/// OURS: exit code of a failed command.
+pub const TOOL_EXIT_CODE: &str = "claude_code.tool.exit_code";
+/// OURS: bytes of the result's text.
+pub const TOOL_RESULT_BYTES: &str = "claude_code.tool.result_bytes";
+/// OURS: who allowed or refused the call: `config`, `user_temporary`, `hook`, ...
+pub const TOOL_DECISION_SOURCE: &str = "claude_code.tool.decision_source";
+/// OURS: the server of an MCP tool.
+pub const MCP_SERVER: &str = "claude_code.mcp.server";
+/// OURS: the type of the sub-agent that a call asked for.
+pub const SUBAGENT_TYPE: &str = "claude_code.subagent.type";
+/// OURS: trace of the sub-agent that a call started and that has a trace of its own, 32 hexadecimal digits.
+pub const SUBAGENT_TRACE: &str = "claude_code.subagent.trace_id";
+/// OURS: true where the recorded end was before the start, and the end was set to the start.
+pub const CLOCK_ADJUSTED: &str = "claude_code.clock_adjusted";
+/// OURS: events left out beyond the most that a span carries.
+pub const EVENTS_DROPPED: &str = "claude_code.events_dropped";
+/// OURS: why a link is there: one of the `LINK_` values.
+pub const LINK: &str = "claude_code.link";
+
+/// Value of [`LINK`]: the turn before this one in the session.
+pub const LINK_PREVIOUS_TURN: &str = "previous_turn";
+/// Value of [`LINK`]: the last turn that a fork copied from its source.
+pub const LINK_FORKED_FROM: &str = "forked_from";
+/// Value of [`LINK`]: the tool call that started a sub-agent with a trace of its own.
+pub const LINK_STARTED_BY: &str = "started_by";
+
+/// Event, OURS: an attempt to call the API failed.
+pub const API_ERROR: &str = "claude_code.api_error";
+/// OURS: number of the attempt, from 1.
+pub const API_ERROR_ATTEMPT: &str = "claude_code.api_error.attempt";
+/// OURS: the wait before the next attempt in seconds, a double.
+pub const API_ERROR_RETRY_SECONDS: &str = "claude_code.api_error.retry_after_seconds";
+/// OURS: true if no further attempt followed.
+pub const API_ERROR_LAST: &str = "claude_code.api_error.last";
+
+/// Event, OURS: the conversation was compacted; its time is the end.
+pub const COMPACTION: &str = "claude_code.compaction";
+/// OURS: `manual` or `auto`.
+pub const COMPACTION_TRIGGER: &str = "claude_code.compaction.trigger";
+/// OURS: tokens of the conversation before.
+pub const COMPACTION_TOKENS_BEFORE: &str = "claude_code.compaction.tokens_before";
+/// OURS: tokens of the conversation after.
+pub const COMPACTION_TOKENS_AFTER: &str = "claude_code.compaction.tokens_after";
+/// OURS: how long the summary took in seconds, a double.
+pub const COMPACTION_SECONDS: &str = "claude_code.compaction.duration_seconds";

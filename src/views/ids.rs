@@ -1,0 +1,72 @@
+//! Trace and span ids, derived from what the session files say: a public contract (`docs/trace-ids.md`).
+//!
+//! ```text
+//! trace id   turn                     the 16 bytes of its prompt row's uuid
+//!            sub-agent of its own     the 16 bytes of its first row's uuid
+//! span id    the first 8 bytes, big endian, of
+//!            SHA-256( "tailspan/1" 00 trace id (16 bytes, big endian) 00 kind 00 natural key )
+//!
+//! span                         kind            natural key
+//! a turn's root                turn            turn
+//! a model call                 chat            requestId, else message.id
+//! a tool call                  execute_tool    tool_use.id
+//! a sub-agent                  invoke_agent    agent id
+//! ```
+//!
+//! - An id of zero is invalid in OpenTelemetry and becomes 1.
+//! - Derived rather than random: a span that is sent again after a crash, or read again from a fork's copy, is the same.
+//! - Should two model calls of one trace carry the same `requestId`, which gateways can cause, the first keeps it and
+//!   every later one uses its `message.id`.
+
+use sha2::{Digest, Sha256};
+
+use crate::transcript::ids::RowId;
+
+/// What the hash begins with; another version of the scheme has another domain.
+pub const DOMAIN: &str = "tailspan/1";
+/// Kind of a turn's root.
+pub const TURN: &str = "turn";
+/// Natural key of a turn's root.
+pub const TURN_KEY: &str = "turn";
+/// Kind of a model call.
+pub const CHAT: &str = "chat";
+/// Kind of a tool call.
+pub const EXECUTE_TOOL: &str = "execute_tool";
+/// Kind of a sub-agent.
+pub const INVOKE_AGENT: &str = "invoke_agent";
+
+/// A span by its ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpanAt {
+    /// Trace id, never 0.
+    pub trace: u128,
+    /// Span id, never 0.
+    pub span: u64,
+}
+
+/// The trace of a turn, by the `uuid` of its prompt row.
+#[must_use]
+pub fn trace_of_turn(prompt: RowId) -> u128 {
+    prompt.0.max(1)
+}
+
+/// The root of a turn's trace, by the `uuid` of its prompt row.
+#[must_use]
+pub fn root_of_turn(prompt: RowId) -> SpanAt {
+    let trace = trace_of_turn(prompt);
+    SpanAt { trace, span: span_id(trace, TURN, TURN_KEY) }
+}
+
+/// The trace of a background sub-agent, by the `uuid` of its first row.
+#[must_use]
+pub fn trace_of_background_agent(first_row: RowId) -> u128 {
+    first_row.0.max(1)
+}
+
+/// The id of a span in `trace`, by its kind and natural key; never 0.
+#[must_use]
+pub fn span_id(trace: u128, kind: &str, natural_key: &str) -> u64 {
+    let parts = [DOMAIN.as_bytes(), &trace.to_be_bytes(), kind.as_bytes(), natural_key.as_bytes()];
+    let digest = Sha256::digest(parts.join(&0));
+    digest.first_chunk().map_or(1, |first| u64::from_be_bytes(*first)).max(1)
+}

@@ -1,0 +1,225 @@
+//! What a unit contributes to the totals: one item per identity, one entry per item and series.
+//!
+//! An entry's slot says what it is within its item, whatever its labels are. Two states of an item are compared slot by
+//! slot, so an item that changes its labels or its unit counts once, under the labels that it had when it grew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::catalog::{self, Metric};
+use super::labels::{self, LabelRules};
+use crate::ledger::unit::{Identity, Message, Tool, Unit, UnitId, UnitKey};
+use crate::transcript::ids::RowId;
+use crate::transcript::record::Outcome;
+use crate::transcript::time::Timestamp;
+
+/// Slots of one share of a response.
+const SHARE_SLOTS: u32 = 16;
+
+/// What counts once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    Message(u64),
+    Call(u64),
+    Row(RowId),
+    Unit(UnitId),
+}
+
+/// One number of an item.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub slot: u32,
+    pub metric: &'static Metric,
+    pub labels: Vec<Arc<str>>,
+    pub amount: i128,
+}
+
+/// One item in one of two states.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub key: Key,
+    /// The state is the newer one.
+    pub after: bool,
+    pub entries: Vec<Entry>,
+}
+
+/// The unit around an item.
+struct Around<'a> {
+    unit: &'a Unit,
+    rules: &'a LabelRules,
+    epoch: Timestamp,
+    after: bool,
+    agent: Arc<str>,
+    project: Option<Arc<str>>,
+}
+
+/// Every item in which two states of a unit differ, in both states. Entries stamped before `epoch` are left out.
+pub(super) fn items(rules: &LabelRules, before: Option<&Unit>, after: &Unit, epoch: Timestamp) -> Vec<Item> {
+    let old = before.map(|unit| Around::new(unit, rules, epoch, false));
+    let new = Around::new(after, rules, epoch, true);
+    let mut items = Vec::new();
+    for (was, is) in changed(before.map_or(&[], |unit| &unit.messages), &after.messages, |message| &message.id) {
+        items.extend(old.as_ref().zip(was).map(|(around, message)| around.message(message)));
+        items.extend(is.map(|message| new.message(message)));
+    }
+    for (was, is) in changed(before.map_or(&[], |unit| &unit.tools), &after.tools, |tool| &tool.id) {
+        items.extend(old.as_ref().zip(was).map(|(around, tool)| around.tool(tool)));
+        items.extend(is.map(|tool| new.tool(tool)));
+    }
+    for around in old.iter().chain([&new]) {
+        around.rows(&mut items);
+        items.push(around.unit());
+    }
+    items
+}
+
+/// The elements that differ between two states of a list, paired by identity.
+pub(super) fn changed<'a, T: PartialEq, K: Ord + ?Sized + 'a>(
+    before: &'a [T],
+    after: &'a [T],
+    key: impl Fn(&'a T) -> &'a K,
+) -> Vec<(Option<&'a T>, Option<&'a T>)> {
+    // Nearly always elements were only appended, and pairs stand at the same position.
+    let aligned = before.len() <= after.len() && before.iter().zip(after).all(|(was, is)| key(was) == key(is));
+    let mut pairs = Vec::new();
+    if aligned {
+        let rest = after.iter().skip(before.len()).map(|is| (None, Some(is)));
+        pairs.extend(before.iter().zip(after).filter(|(was, is)| was != is).map(|(was, is)| (Some(was), Some(is))));
+        pairs.extend(rest);
+        return pairs;
+    }
+    let mut olds: BTreeMap<&K, &T> = before.iter().map(|was| (key(was), was)).collect();
+    for is in after {
+        let was = olds.remove(key(is));
+        if was != Some(is) {
+            pairs.push((was, Some(is)));
+        }
+    }
+    pairs.extend(olds.into_values().map(|was| (Some(was), None)));
+    pairs
+}
+
+impl<'a> Around<'a> {
+    fn new(unit: &'a Unit, rules: &'a LabelRules, epoch: Timestamp, after: bool) -> Self {
+        let agent = if matches!(unit.key, UnitKey::Agent(..)) { "subagent" } else { "main" };
+        let project = rules.project(unit.context.cwd.as_deref());
+        Self { unit, rules, epoch, after, agent: agent.into(), project }
+    }
+
+    fn item(&self, key: Key, entries: Vec<Entry>) -> Item {
+        Item { key, after: self.after, entries }
+    }
+
+    /// The value of `agent_type`, of a sub-agent.
+    fn agent_type(&self) -> Option<Arc<str>> {
+        let is_agent = matches!(self.unit.key, UnitKey::Agent(..));
+        let name = self.unit.agent.as_ref().and_then(|agent| agent.agent_type.as_deref());
+        is_agent.then(|| labels::agent_type(name).into())
+    }
+
+    fn message(&self, message: &Message) -> Item {
+        let mut entries = Vec::new();
+        if message.rank.time >= self.epoch
+            && let Some(first) = message.shares.first()
+        {
+            let model = labels::model(&first.model);
+            entries.push(entry(0, &catalog::API_REQUESTS, vec![Arc::clone(&model)], 1));
+            if message.closed {
+                let duration = i128::from(message.end.since_ms(message.start));
+                entries.push(entry(1, &catalog::API_REQUEST_DURATION, vec![model], duration));
+            }
+            self.shares(message, &mut entries);
+        }
+        self.item(Key::Message(Identity::Message(&message.id).hash()), entries)
+    }
+
+    fn shares(&self, message: &Message, entries: &mut Vec<Entry>) {
+        for (share, number) in message.shares.iter().zip(1u32..) {
+            let model = labels::model(&share.model);
+            let slot = number.saturating_mul(SHARE_SLOTS);
+            for ((kind, tokens), slot) in kinds(share.tokens).into_iter().zip(slot..) {
+                let labels = vec![Arc::clone(&model), kind.into(), Arc::clone(&self.agent)];
+                entries.push(entry(slot, &catalog::TOKENS, labels, i128::from(tokens)));
+            }
+            let total = i128::from(share.tokens.total());
+            let project = self.project.clone().map(|project| vec![project]);
+            entries.extend(project.clone().map(|labels| entry(slot + 5, &catalog::PROJECT_TOKENS, labels, total)));
+            let Some(cost) = share.cost.map(crate::ledger::money::Money::picousd) else {
+                entries.push(entry(slot + 6, &catalog::UNPRICED_TOKENS, vec![model], total));
+                continue;
+            };
+            entries.push(entry(slot + 7, &catalog::COST, vec![model, Arc::clone(&self.agent)], cost));
+            entries.extend(project.map(|labels| entry(slot + 8, &catalog::PROJECT_COST, labels, cost)));
+            let agent_type = self.agent_type();
+            entries.extend(agent_type.map(|label| entry(slot + 9, &catalog::SUBAGENT_COST, vec![label], cost)));
+        }
+    }
+
+    fn tool(&self, tool: &Tool) -> Item {
+        let mut entries = Vec::new();
+        if let Some(call) = &tool.call {
+            let name = self.rules.tool(&call.name);
+            if call.rank.time >= self.epoch {
+                entries.push(entry(0, &catalog::TOOL_CALLS, vec![Arc::clone(&name)], 1));
+            }
+            if let Some(end) = tool.result.as_ref().filter(|end| end.rank.time >= self.epoch) {
+                if let Some(reason) = failure_reason(end.outcome) {
+                    entries.push(entry(1, &catalog::TOOL_FAILURES, vec![Arc::clone(&name), reason.into()], 1));
+                }
+                if let Some(duration) = tool.duration_ms() {
+                    entries.push(entry(2, &catalog::TOOL_DURATION, vec![name], i128::from(duration)));
+                }
+                let (added, removed) = (i128::from(end.lines_added), i128::from(end.lines_removed));
+                entries.push(entry(3, &catalog::LINES_CHANGED, vec!["added".into()], added));
+                entries.push(entry(4, &catalog::LINES_CHANGED, vec!["removed".into()], removed));
+            }
+        }
+        self.item(Key::Call(Identity::Call(&tool.id).hash()), entries)
+    }
+
+    /// Failed attempts and compactions: few, so all of them in both states.
+    fn rows(&self, items: &mut Vec<Item>) {
+        for failure in self.unit.failures.iter().filter(|failure| failure.time >= self.epoch) {
+            let labels = vec![failure.error.reason().into()];
+            items.push(self.item(Key::Row(failure.id), vec![entry(0, &catalog::API_ERRORS, labels, 1)]));
+        }
+        for done in self.unit.compactions.iter().filter(|done| done.time >= self.epoch) {
+            let labels = vec![if done.what.manual { "manual" } else { "auto" }.into()];
+            items.push(self.item(Key::Row(done.id), vec![entry(0, &catalog::COMPACTIONS, labels, 1)]));
+        }
+    }
+
+    fn unit(&self) -> Item {
+        let mut entries = Vec::new();
+        let prompt = self.unit.prompt.as_ref().filter(|prompt| self.unit.is_turn() && prompt.time >= self.epoch);
+        entries.extend(prompt.map(|prompt| entry(0, &catalog::TURNS, vec![prompt.origin.name().into()], 1)));
+        let agent = self.agent_type().filter(|_| self.unit.first >= self.epoch);
+        entries.extend(agent.map(|label| entry(1, &catalog::SUBAGENTS_STARTED, vec![label], 1)));
+        self.item(Key::Unit(self.unit.key.id()), entries)
+    }
+}
+
+fn entry(slot: u32, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128) -> Entry {
+    Entry { slot, metric, labels, amount }
+}
+
+/// Tokens by the value of `kind`.
+pub(super) const fn kinds(tokens: crate::ledger::tokens::Tokens) -> [(&'static str, u64); 5] {
+    [
+        ("input", tokens.input),
+        ("output", tokens.output),
+        ("cache_read", tokens.cache_read),
+        ("cache_write_5m", tokens.cache_write_5m),
+        ("cache_write_1h", tokens.cache_write_1h),
+    ]
+}
+
+/// The value of `reason` of a tool failure.
+const fn failure_reason(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Ok => None,
+        Outcome::Failed => Some("error"),
+        Outcome::Denied => Some("denied"),
+        Outcome::Interrupted => Some("interrupted"),
+    }
+}

@@ -1,0 +1,235 @@
+//! Builds the spans: down the calls, and the sums back up.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::describe::{self, MAIN_AGENT, Thread};
+use super::list::List;
+use super::reach::Reach;
+use super::{TurnFacts, events, text, trace_of};
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::{Message, Tool, Unit};
+use crate::transcript::time::Timestamp;
+use crate::views::attributes as name;
+use crate::views::ids::{CHAT, EXECUTE_TOOL, INVOKE_AGENT, SpanAt, TURN, TURN_KEY, span_id};
+use crate::views::span::{Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus};
+
+/// Every trace of a turn, its own first.
+pub fn all_traces(facts: &TurnFacts<'_>) -> Vec<SpanBatch> {
+    let mut walk = Walk { facts, reach: Reach::from(facts.turn, facts.agents), apart: VecDeque::new() };
+    let mut batches = vec![walk.trace(facts.turn, facts.end.at, describe::turn_links(facts.position))];
+    while let Some(Apart { unit, started_by }) = walk.apart.pop_front() {
+        let links = vec![describe::link(started_by, name::LINK_STARTED_BY)];
+        batches.push(walk.trace(unit, unit.activity_end(), links));
+    }
+    batches
+}
+
+/// A walk over all traces of one turn.
+struct Walk<'f, 'a> {
+    facts: &'f TurnFacts<'a>,
+    reach: Reach<'f, 'a>,
+    apart: VecDeque<Apart<'a>>,
+}
+
+/// A sub-agent whose trace is still to be built.
+struct Apart<'a> {
+    unit: &'a Unit,
+    started_by: SpanAt,
+}
+
+/// One trace in the making.
+struct Trace<'a> {
+    id: u128,
+    /// Request ids that name a model call already.
+    requests: HashSet<&'a str>,
+    /// Spans with their natural keys.
+    spans: Vec<(&'a str, Span)>,
+}
+
+/// A turn or a sub-agent about to become a span with everything below it.
+struct Invocation<'a> {
+    unit: &'a Unit,
+    id: u64,
+    key: &'a str,
+    parent: Option<u64>,
+    links: Vec<SpanLink>,
+    /// The end, if nothing below lasts longer without an end of its own.
+    end: Timestamp,
+    depth: usize,
+}
+
+/// What a unit hands to the span above it.
+struct Grown {
+    tokens: Tokens,
+    end: Timestamp,
+    events: Vec<SpanEvent>,
+}
+
+impl<'a> Walk<'_, 'a> {
+    /// The trace whose root is `unit`.
+    fn trace(&mut self, unit: &'a Unit, end: Timestamp, links: Vec<SpanLink>) -> SpanBatch {
+        let id = trace_of(unit);
+        let (kind, key) = unit.agent.as_ref().map_or((TURN, TURN_KEY), |agent| (INVOKE_AGENT, &agent.id.0));
+        let mut trace = Trace { id, requests: HashSet::new(), spans: Vec::new() };
+        let root = Invocation { unit, id: span_id(id, kind, key), key, parent: None, links, end, depth: 0 };
+        self.invoke(&mut trace, root);
+        trace.spans.sort_by(|(a_key, a), (b_key, b)| {
+            (a.parent.is_none(), a.start, a_key).cmp(&(b.parent.is_none(), b.start, b_key))
+        });
+        let version = unit.context.version.as_ref().or(self.facts.turn.context.version.as_ref());
+        SpanBatch {
+            service_version: version.map_or_else(String::new, |version| version.to_string()),
+            spans: trace.spans.into_iter().map(|(_, span)| span).collect(),
+        }
+    }
+
+    /// The span of a turn or sub-agent, after all that is below it.
+    fn invoke(&mut self, trace: &mut Trace<'a>, of: Invocation<'a>) -> Grown {
+        let unit = of.unit;
+        let thread = self.thread(unit);
+        let below = self.below(trace, &of, thread);
+        let mut list = describe::agent(thread, unit, below.tokens);
+        if of.parent.is_none() {
+            if unit.agent.is_none() {
+                describe::turn(&mut list, self.facts);
+            }
+            describe::surroundings(&mut list, &unit.context);
+        }
+        let status = events::unit_status(unit, &mut list);
+        let events = events::bounded(below.events, &mut list);
+        let start = unit.prompt.as_ref().map_or(unit.first, |prompt| prompt.time);
+        let end = not_before(start, below.end, &mut list);
+        let agent_type = unit.agent.as_ref().map_or(Some(MAIN_AGENT), |agent| agent.agent_type.as_deref());
+        let span = Span {
+            trace: trace.id,
+            id: of.id,
+            parent: of.parent,
+            kind: SpanKind::Internal,
+            name: text::span_name("invoke_agent", agent_type.unwrap_or_default()),
+            start,
+            end,
+            attributes: list.done(),
+            events,
+            links: of.links,
+            status,
+        };
+        trace.spans.push((of.key, span));
+        Grown { tokens: below.tokens, end, events: Vec::new() }
+    }
+
+    /// Model calls, tool calls and sub-agents directly and indirectly below a unit.
+    fn below(&mut self, trace: &mut Trace<'a>, of: &Invocation<'a>, thread: Thread<'a>) -> Grown {
+        let mut chats: Vec<_> = of.unit.messages.iter().collect();
+        chats.sort_by_key(|message| (message.start, &message.id));
+        let events::Events { of_chats, of_unit } = events::distribute(of.unit, &chats);
+        let mut grown = Grown { tokens: Tokens::default(), end: of.end, events: of_unit };
+        for (message, events) in chats.into_iter().zip(of_chats) {
+            grown.tokens += describe::tokens_of(message);
+            trace.chat(thread, message, of.id, events);
+        }
+        let mut tools: Vec<_> = of.unit.tools.iter().collect();
+        tools.sort_by_key(|tool| (tool.call.as_ref().map(|call| call.rank.time), &tool.id));
+        for tool in tools {
+            let Some(below) = self.tool(trace, of, thread, tool) else { continue };
+            grown.tokens += below.tokens;
+            grown.end = grown.end.max(below.end);
+        }
+        grown
+    }
+
+    /// A tool call and the sub-agent below it; `None` if only its result is known.
+    ///
+    /// The end handed up is later than the unit's own only for a call that has none of its own: then what its
+    /// sub-agent did is all that is known of how long it took.
+    fn tool(
+        &mut self,
+        trace: &mut Trace<'a>,
+        of: &Invocation<'a>,
+        thread: Thread<'a>,
+        tool: &'a Tool,
+    ) -> Option<Grown> {
+        let call = tool.call.as_ref()?;
+        let id = span_id(trace.id, EXECUTE_TOOL, &tool.id);
+        let started = self.reach.started_by(tool, of.depth);
+        let (mut apart, mut below) = (None, None);
+        match started {
+            Some(started) if started.apart => {
+                apart = Some(trace_of(started.unit));
+                let started_by = SpanAt { trace: trace.id, span: id };
+                self.apart.push_back(Apart { unit: started.unit, started_by });
+            }
+            Some(started) => below = self.nested(trace, started.unit, id, of.depth + 1),
+            None => {}
+        }
+        let request = of.unit.messages.iter().find(|message| message.id == call.message);
+        let request = request.and_then(|message| message.request.as_deref());
+        let mut list = describe::tool(thread, tool, request, apart);
+        let start = call.rank.time;
+        let below_end = below.as_ref().map_or(start, |below| below.end);
+        let (end, handed_up) = match &tool.result {
+            Some(result) if !result.filled_in => (not_before(start, result.rank.time, &mut list), of.end),
+            Some(_) => (below_end.max(start), below_end),
+            None => (not_before(start, of.end.max(below_end), &mut list), below_end),
+        };
+        let span = Span {
+            trace: trace.id,
+            id,
+            parent: Some(of.id),
+            kind: SpanKind::Internal,
+            name: text::span_name("execute_tool", &call.name),
+            start,
+            end,
+            attributes: list.done(),
+            events: Vec::new(),
+            links: Vec::new(),
+            status: describe::tool_status(tool),
+        };
+        trace.spans.push((&tool.id, span));
+        let tokens = below.map_or_else(Tokens::default, |below| below.tokens);
+        Some(Grown { tokens, end: handed_up, events: Vec::new() })
+    }
+
+    /// A sub-agent inside the trace of its call.
+    fn nested(&mut self, trace: &mut Trace<'a>, unit: &'a Unit, call: u64, depth: usize) -> Option<Grown> {
+        let key: &str = &unit.agent.as_ref()?.id.0;
+        let id = span_id(trace.id, INVOKE_AGENT, key);
+        let end = unit.activity_end();
+        Some(self.invoke(trace, Invocation { unit, id, key, parent: Some(call), links: Vec::new(), end, depth }))
+    }
+
+    fn thread(&self, unit: &'a Unit) -> Thread<'a> {
+        let session: &str = &self.facts.turn.session().0;
+        Thread { session, conversation: unit.agent.as_ref().map_or(session, |agent| &agent.id.0) }
+    }
+}
+
+impl<'a> Trace<'a> {
+    fn chat(&mut self, thread: Thread<'a>, message: &'a Message, parent: u64, events: Vec<SpanEvent>) {
+        let request = message.request.as_deref().filter(|request| self.requests.insert(request));
+        let key = request.unwrap_or(&message.id);
+        let mut list = describe::chat(thread, message);
+        let events = events::bounded(events, &mut list);
+        let span = Span {
+            trace: self.id,
+            id: span_id(self.id, CHAT, key),
+            parent: Some(parent),
+            kind: SpanKind::Client,
+            name: text::span_name("chat", describe::request_model(message)),
+            start: message.start,
+            end: not_before(message.start, message.end, &mut list),
+            attributes: list.done(),
+            events,
+            links: Vec::new(),
+            status: SpanStatus::Unset,
+        };
+        self.spans.push((key, span));
+    }
+}
+
+/// `end`, or `start` with a mark if the clock went backwards between them.
+fn not_before(start: Timestamp, end: Timestamp, list: &mut List) -> Timestamp {
+    if end < start {
+        list.flag(name::CLOCK_ADJUSTED);
+    }
+    end.max(start)
+}

@@ -1,0 +1,193 @@
+//! What each kind of span says of itself: names, numbers, ids and error classes, never text of the conversation.
+
+use super::list::List;
+use super::{Position, TurnFacts};
+use crate::ledger::money::Money;
+use crate::ledger::session::project_of;
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::{Context, Message, Tool, Unit};
+use crate::transcript::record::Outcome;
+use crate::views::attributes as name;
+use crate::views::span::{Attribute, SpanLink, SpanStatus};
+
+/// Name of the agent that is the client itself.
+pub const MAIN_AGENT: &str = "claude-code";
+/// Outcome of a call without a result.
+pub const OUTCOME_OPEN: &str = "open";
+
+/// The thread that a span belongs to.
+#[derive(Clone, Copy)]
+pub struct Thread<'a> {
+    pub session: &'a str,
+    /// The session's id on the main thread, else the agent's.
+    pub conversation: &'a str,
+}
+
+impl Thread<'_> {
+    fn list(&self, operation: &str) -> List {
+        let mut list = List::default();
+        list.text(name::OPERATION, operation);
+        list.text(name::SESSION, self.session);
+        list.text(name::CONVERSATION, self.conversation);
+        list
+    }
+}
+
+/// The model that a response was asked of, as the client named it.
+pub fn request_model(message: &Message) -> &str {
+    message.requested_model.as_deref().unwrap_or(&message.model)
+}
+
+/// Tokens of a response and of what was billed beside it.
+pub fn tokens_of(message: &Message) -> Tokens {
+    message.shares.iter().map(|share| share.tokens).sum()
+}
+
+pub fn chat(thread: Thread<'_>, message: &Message) -> List {
+    let mut list = thread.list("chat");
+    list.text(name::PROVIDER, provider_of(&message.id));
+    list.text(name::REQUEST_MODEL, request_model(message));
+    list.text(name::RESPONSE_MODEL, &message.model);
+    list.text(name::RESPONSE_ID, &message.id);
+    if let Some(stop) = &message.stop {
+        list.one_of(name::FINISH_REASONS, stop.name());
+    }
+    list.maybe_text(name::REQUEST_ID, message.request.as_deref());
+    if message.shares.is_empty() {
+        // No model wrote it: it counts nowhere, so it says no numbers here either.
+        return list;
+    }
+    let tokens = tokens_of(message);
+    let cache_write = tokens.cache_write_5m.saturating_add(tokens.cache_write_1h);
+    list.usage(tokens);
+    list.count(name::CACHE_READ_TOKENS, tokens.cache_read);
+    list.count(name::CACHE_CREATION_TOKENS, cache_write);
+    list.count(name::CACHE_WRITE_TOKENS, cache_write);
+    if message.usage.thinking > 0 {
+        list.count(name::REASONING_TOKENS, message.usage.thinking);
+    }
+    if message.shares.iter().any(|share| share.cost.is_some()) {
+        let cost: Money = message.shares.iter().filter_map(|share| share.cost).sum();
+        list.dollars(name::COST_AMOUNT, cost);
+        list.text(name::COST_CURRENCY, "USD");
+        list.text(name::COST_SOURCE, "local");
+    }
+    if message.shares.iter().any(|share| share.cost.is_none()) {
+        list.flag(name::COST_UNPRICED);
+    }
+    list
+}
+
+/// `request` is that of the response that called; `apart` the trace of a sub-agent that has its own.
+pub fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: Option<u128>) -> List {
+    let mut list = thread.list("execute_tool");
+    let called = tool.call.as_ref().map_or("", |call| &call.name);
+    list.text(name::TOOL_NAME, called);
+    list.text(name::TOOL_CALL_ID, &tool.id);
+    list.text(name::TOOL_TYPE, "function");
+    list.maybe_text(name::REQUEST_ID, request);
+    if let Some(server) = mcp_server(called) {
+        list.text(name::MCP_METHOD, "tools/call");
+        list.text(name::MCP_SERVER, server);
+    }
+    list.maybe_text(name::SUBAGENT_TYPE, tool.call.as_ref().and_then(|call| call.agent_type.as_deref()));
+    if let Some(trace) = apart {
+        list.text(name::SUBAGENT_TRACE, &format!("{trace:032x}"));
+    }
+    list.text(name::TOOL_OUTCOME, tool.result.as_ref().map_or(OUTCOME_OPEN, |end| end.outcome.name()));
+    let Some(end) = &tool.result else { return list };
+    if let Some(code) = end.exit_code {
+        list.number(name::TOOL_EXIT_CODE, code);
+    }
+    if !end.filled_in {
+        // What a later resume writes in is its own words, not a result.
+        list.count(name::TOOL_RESULT_BYTES, end.bytes);
+    }
+    list.maybe_text(name::TOOL_DECISION_SOURCE, end.decision.as_deref());
+    if end.outcome == Outcome::Failed {
+        list.text(name::ERROR_TYPE, "tool_error");
+    }
+    list
+}
+
+/// Only a failure is an error: a refusal or an interrupt is what somebody wanted.
+pub fn tool_status(tool: &Tool) -> SpanStatus {
+    match &tool.result {
+        Some(end) if end.outcome == Outcome::Failed => SpanStatus::Error(
+            end.exit_code.map_or_else(|| "tool error".to_owned(), |exit_code| format!("exit code {exit_code}")),
+        ),
+        _ => SpanStatus::Unset,
+    }
+}
+
+/// A sub-agent, or the turn itself if `unit` is none. `tokens` are the sums of its tree.
+pub fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
+    let mut list = thread.list("invoke_agent");
+    let first = unit.messages.iter().min_by_key(|message| (message.start, &message.id));
+    list.text(name::PROVIDER, first.map_or("anthropic", |message| provider_of(&message.id)));
+    match &unit.agent {
+        Some(agent) => {
+            list.maybe_text(name::AGENT_NAME, agent.agent_type.as_deref());
+            list.text(name::AGENT_ID, &agent.id.0);
+        }
+        None => list.text(name::AGENT_NAME, MAIN_AGENT),
+    }
+    list.usage(tokens);
+    list
+}
+
+/// What a turn's root says beyond [`agent`].
+pub fn turn(list: &mut List, facts: &TurnFacts<'_>) {
+    let Position { turn_index, forked_from, .. } = facts.position;
+    if let Some(fork) = forked_from {
+        list.text(name::SESSION_PREVIOUS, &fork.session.0);
+    }
+    if let Some(index) = turn_index {
+        list.number(name::TURN_INDEX, index);
+    }
+    list.text(name::TURN_END, facts.end.reason);
+    if let Some(prompt) = &facts.turn.prompt {
+        list.number(name::PROMPT_LENGTH, prompt.chars);
+        list.text(name::PROMPT_ORIGIN, prompt.origin.name());
+    }
+}
+
+/// What the root of any trace says of the surroundings.
+pub fn surroundings(list: &mut List, context: &Context) {
+    list.maybe_text(name::ENTRYPOINT, context.entrypoint.as_deref());
+    // `HEAD` is what the client writes outside a repository.
+    list.maybe_text(name::VCS_REF, context.branch.as_deref().filter(|branch| *branch != "HEAD"));
+    list.maybe_text(name::VCS_REPOSITORY, context.cwd.as_deref().and_then(project_of));
+}
+
+/// Links of a turn's root.
+pub fn turn_links(position: Position<'_>) -> Vec<SpanLink> {
+    let forked_from = position.forked_from.and_then(|fork| fork.turn);
+    let links = [(position.previous, name::LINK_PREVIOUS_TURN), (forked_from, name::LINK_FORKED_FROM)];
+    links.into_iter().filter_map(|(target, why)| Some(link(target?, why))).collect()
+}
+
+/// A link and why it is there.
+pub fn link(target: crate::views::ids::SpanAt, why: &'static str) -> SpanLink {
+    let mut list = List::default();
+    list.text(name::LINK, why);
+    let attributes: Vec<Attribute> = list.done();
+    SpanLink { trace: target.trace, span: target.span, attributes }
+}
+
+/// The provider, told by how it writes message ids.
+fn provider_of(message_id: &str) -> &'static str {
+    if message_id.starts_with("msg_bdrk_") {
+        "aws.bedrock"
+    } else if message_id.starts_with("msg_vrtx_") {
+        "gcp.vertex_ai"
+    } else {
+        "anthropic"
+    }
+}
+
+/// `server` of `mcp__server__tool`.
+fn mcp_server(tool: &str) -> Option<&str> {
+    let (server, _) = tool.strip_prefix("mcp__")?.split_once("__")?;
+    Some(server)
+}

@@ -1,0 +1,85 @@
+//! What happened at one moment: failed API attempts and compactions.
+
+use super::list::List;
+use crate::ledger::unit::{Compacted, Failure, Message, Unit};
+use crate::views::attributes as name;
+use crate::views::span::{SpanEvent, SpanStatus};
+
+/// Most events of one span; those beyond are left out and counted in [`name::EVENTS_DROPPED`].
+pub const EVENTS_MAX: usize = 32;
+
+/// The events of a unit, given to the spans that show them.
+pub struct Events {
+    /// Of each of the unit's model calls, in the order they were given.
+    pub of_chats: Vec<Vec<SpanEvent>>,
+    /// Of the unit itself.
+    pub of_unit: Vec<SpanEvent>,
+}
+
+/// Gives each failed attempt to the model call that came of it: the first of the thread to end after it. What has none,
+/// what nothing followed, and compactions belong to the unit.
+pub fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
+    let mut of_chats: Vec<Vec<SpanEvent>> = chats.iter().map(|_| Vec::new()).collect();
+    let mut of_unit: Vec<_> = unit.compactions.iter().map(compaction).collect();
+    for failure in &unit.failures {
+        let after = chats.iter().enumerate().filter(|(_, chat)| !failure.error.last && chat.end >= failure.time);
+        let chat = after.min_by_key(|(position, chat)| (chat.end, *position)).map(|(position, _)| position);
+        let target = chat.and_then(|position| of_chats.get_mut(position)).unwrap_or(&mut of_unit);
+        target.push(api_error(failure));
+    }
+    of_unit.sort_by_key(|event| event.time);
+    of_chats.iter_mut().for_each(|events| events.sort_by_key(|event| event.time));
+    Events { of_chats, of_unit }
+}
+
+/// The class of the failure that ended a unit: a final one that no response followed.
+pub fn ended_by(unit: &Unit) -> Option<&'static str> {
+    let last_response = unit.messages.iter().map(|message| message.end).max();
+    let last = unit.failures.iter().filter(|failure| failure.error.last).max_by_key(|failure| failure.time)?;
+    last_response.is_none_or(|end| end <= last.time).then(|| last.error.reason())
+}
+
+/// Status and `error.type` of a unit's span.
+pub fn unit_status(unit: &Unit, list: &mut List) -> SpanStatus {
+    let Some(reason) = ended_by(unit) else { return SpanStatus::Unset };
+    list.text(name::ERROR_TYPE, reason);
+    SpanStatus::Error(reason.to_owned())
+}
+
+/// At most [`EVENTS_MAX`] events; says in `list` how many are left out.
+pub fn bounded(mut events: Vec<SpanEvent>, list: &mut List) -> Vec<SpanEvent> {
+    let dropped = events.len().saturating_sub(EVENTS_MAX);
+    if dropped > 0 {
+        list.count(name::EVENTS_DROPPED, dropped as u64);
+        events.truncate(EVENTS_MAX);
+    }
+    events
+}
+
+fn api_error(failure: &Failure) -> SpanEvent {
+    let error = failure.error;
+    let mut list = List::default();
+    list.text(name::ERROR_TYPE, error.reason());
+    if let Some(status) = error.status {
+        list.number(name::HTTP_STATUS, status);
+    }
+    if error.attempt > 0 {
+        list.number(name::API_ERROR_ATTEMPT, error.attempt);
+    }
+    if error.last {
+        list.flag(name::API_ERROR_LAST);
+    } else {
+        list.seconds(name::API_ERROR_RETRY_SECONDS, u64::from(error.retry_in_ms));
+    }
+    SpanEvent { name: name::API_ERROR.into(), time: failure.time, attributes: list.done() }
+}
+
+fn compaction(compacted: &Compacted) -> SpanEvent {
+    let what = &compacted.what;
+    let mut list = List::default();
+    list.text(name::COMPACTION_TRIGGER, if what.manual { "manual" } else { "auto" });
+    list.count(name::COMPACTION_TOKENS_BEFORE, what.tokens_before);
+    list.count(name::COMPACTION_TOKENS_AFTER, what.tokens_after);
+    list.seconds(name::COMPACTION_SECONDS, what.duration_ms);
+    SpanEvent { name: name::COMPACTION.into(), time: compacted.time, attributes: list.done() }
+}

@@ -1,0 +1,64 @@
+//! A list of attributes in the making.
+
+use super::text::{VALUE_BYTES_MAX, printable};
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
+use crate::views::attributes;
+use crate::views::span::{Attribute, Value};
+use crate::views::summary::seconds;
+
+/// Attributes in the order in which they were put.
+#[derive(Debug, Default)]
+pub struct List(Vec<Attribute>);
+
+impl List {
+    pub fn done(self) -> Vec<Attribute> {
+        self.0
+    }
+
+    fn put(&mut self, key: &'static str, value: Value) {
+        self.0.push(Attribute { key: key.into(), value });
+    }
+
+    /// An empty text says nothing and is left out.
+    pub fn text(&mut self, key: &'static str, text: &str) {
+        if !text.is_empty() {
+            self.put(key, Value::Text(printable(text, VALUE_BYTES_MAX)));
+        }
+    }
+
+    pub fn maybe_text(&mut self, key: &'static str, text: Option<&str>) {
+        self.text(key, text.unwrap_or_default());
+    }
+
+    pub fn one_of(&mut self, key: &'static str, text: &str) {
+        self.put(key, Value::Texts(vec![printable(text, VALUE_BYTES_MAX)]));
+    }
+
+    /// Counts beyond 2^63 saturate: OTLP has no larger integers.
+    pub fn count(&mut self, key: &'static str, count: u64) {
+        self.put(key, Value::Int(i64::try_from(count).unwrap_or(i64::MAX)));
+    }
+
+    pub fn number(&mut self, key: &'static str, number: impl Into<i64>) {
+        self.put(key, Value::Int(number.into()));
+    }
+
+    pub fn seconds(&mut self, key: &'static str, milliseconds: u64) {
+        self.put(key, Value::Float(seconds(milliseconds)));
+    }
+
+    pub fn dollars(&mut self, key: &'static str, money: Money) {
+        self.put(key, Value::Float(money.to_f64()));
+    }
+
+    pub fn flag(&mut self, key: &'static str) {
+        self.put(key, Value::Bool(true));
+    }
+
+    /// Prompt tokens, cache included, and generated tokens.
+    pub fn usage(&mut self, tokens: Tokens) {
+        self.count(attributes::INPUT_TOKENS, tokens.prompt());
+        self.count(attributes::OUTPUT_TOKENS, tokens.output);
+    }
+}

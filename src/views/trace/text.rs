@@ -1,0 +1,35 @@
+//! Text that others chose, made fit for span names and attributes.
+
+/// Longest span name, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Longest attribute value, in bytes: Tempo cuts longer ones.
+pub const VALUE_BYTES_MAX: usize = 2048;
+
+/// `text` with every unprintable character replaced by `_`, cut at a character boundary to `bytes_max`.
+pub fn printable(text: &str, bytes_max: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(bytes_max));
+    for char in text.chars().map(|char| if is_printable(char) { char } else { '_' }) {
+        if clean.len() + char.len_utf8() > bytes_max {
+            break;
+        }
+        clean.push(char);
+    }
+    clean
+}
+
+/// Whether a character shows and leaves its neighbours where they are.
+fn is_printable(char: char) -> bool {
+    let reorders_or_hides = matches!(
+        char,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    !char.is_control() && !reorders_or_hides
+}
+
+/// `operation subject`, or the operation alone where there is no subject.
+pub fn span_name(operation: &str, subject: &str) -> String {
+    if subject.is_empty() {
+        return operation.to_owned();
+    }
+    printable(&format!("{operation} {subject}"), NAME_BYTES_MAX)
+}

@@ -1,0 +1,198 @@
+//! How the sidecar itself is doing: written by whoever knows, read at each scrape, forgotten at exit.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::transcript::time::Timestamp;
+use crate::views::catalog::{self, Metric};
+use crate::views::totals::{Sample, Snapshot};
+
+/// A session with a row in this long is active. Longer than most tools run, shorter than a coffee break.
+pub const ACTIVE_WINDOW: Duration = Duration::from_secs(5 * 60);
+/// A tool that has been open for less is never a sign of waiting.
+const WAIT_MIN_MS: i128 = 10_000;
+/// What counts as long for a tool that has not run often enough to tell.
+const WAIT_UNKNOWN_MS: i128 = 60_000;
+/// How often a tool must have run to tell.
+const OBSERVATIONS_MIN: u64 = 20;
+/// Share of a tool's calls, in per cent, that end sooner than one that likely waits.
+const WAIT_PER_CENT: u64 = 95;
+
+/// A number that is set now and then.
+#[derive(Debug, Default)]
+pub struct Number(AtomicU64);
+
+/// A yes or no that is set now and then.
+#[derive(Debug, Default)]
+pub struct Flag(AtomicBool);
+
+/// A moment that may not have come yet.
+#[derive(Debug)]
+pub struct Moment(AtomicI64);
+
+/// The sidecar's own state.
+#[derive(Debug)]
+pub struct Vitals {
+    /// When the process started.
+    pub started: Timestamp,
+    /// Session files that are followed.
+    pub files_watched: Number,
+    /// Bytes of session files that are not read yet.
+    pub read_lag_bytes: Number,
+    /// Time of the latest row.
+    pub last_event: Moment,
+    /// Bytes of the state on disk.
+    pub store_bytes: Number,
+    /// Spans in the outbox.
+    pub outbox_spans: Number,
+    /// When the oldest of them was put there.
+    pub outbox_oldest: Moment,
+    /// Every file has been read to its end since the start.
+    pub initial_scan_complete: Flag,
+    /// Files of the first scan that have been read to their end.
+    pub files_done: Number,
+    /// Files of the first scan.
+    pub files_total: Number,
+    /// Files are found by looking at all of them only.
+    pub watch_degraded: Flag,
+    idle: Duration,
+    sessions: Mutex<Vec<LiveSession>>,
+}
+
+/// A session that may go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveSession {
+    /// The value of the label, see [`crate::views::labels::entrypoint`].
+    pub entrypoint: &'static str,
+    /// Time of its last row.
+    pub last: Timestamp,
+    /// Tools without a result.
+    pub open_tools: Vec<OpenTool>,
+}
+
+/// A tool call without a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenTool {
+    /// The value of the label, see [`crate::views::labels::LabelRules::tool`].
+    pub tool: Arc<str>,
+    /// When it was called.
+    pub since: Timestamp,
+}
+
+/// Sessions of one entry point.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LiveCounts {
+    /// Had a row within [`ACTIVE_WINDOW`].
+    pub active: u64,
+    /// Have a tool open for longer than usual.
+    pub waiting: u64,
+}
+
+impl Number {
+    /// Sets the number.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Flag {
+    /// Sets the flag.
+    pub fn set(&self, value: bool) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The flag.
+    #[must_use]
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self(AtomicI64::new(Self::NEVER))
+    }
+}
+
+impl Moment {
+    /// No row of any client has this time.
+    const NEVER: i64 = i64::MIN;
+
+    /// Sets the moment.
+    pub fn set(&self, value: Option<Timestamp>) {
+        self.0.store(value.map_or(Self::NEVER, |time| time.0), Ordering::Relaxed);
+    }
+
+    /// Sets the moment unless it is later already.
+    pub fn advance(&self, value: Timestamp) {
+        self.0.fetch_max(value.0, Ordering::Relaxed);
+    }
+
+    /// The moment.
+    #[must_use]
+    pub fn get(&self) -> Option<Timestamp> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|time| *time != Self::NEVER).map(Timestamp)
+    }
+}
+
+impl Vitals {
+    /// Nothing done yet. A session without a row for `idle` has ended, whatever it has open.
+    #[must_use]
+    pub fn new(started: Timestamp, idle: Duration) -> Self {
+        Self {
+            started,
+            files_watched: Number::default(),
+            read_lag_bytes: Number::default(),
+            last_event: Moment::default(),
+            store_bytes: Number::default(),
+            outbox_spans: Number::default(),
+            outbox_oldest: Moment::default(),
+            initial_scan_complete: Flag::default(),
+            files_done: Number::default(),
+            files_total: Number::default(),
+            watch_degraded: Flag::default(),
+            idle,
+            sessions: Mutex::default(),
+        }
+    }
+
+    /// Replaces the sessions that may go on. Those that are idle may be left out; they count as nothing.
+    pub fn set_sessions(&self, sessions: Vec<LiveSession>) {
+        *self.sessions.lock().unwrap_or_else(PoisonError::into_inner) = sessions;
+    }
+
+    /// Sessions by entry point at `now`; how long a tool usually takes is in `totals`.
+    #[must_use]
+    pub fn live(&self, totals: &Snapshot, now: Timestamp) -> BTreeMap<&'static str, LiveCounts> {
+        let mut counts: BTreeMap<&'static str, LiveCounts> = BTreeMap::new();
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        for session in sessions.iter() {
+            let quiet_ms = u128::from(now.since_ms(session.last));
+            let entry = counts.entry(session.entrypoint).or_default();
+            let waits = |open: &OpenTool| i128::from(now.since_ms(open.since)) > usual_ms(totals, &open.tool);
+            entry.active += u64::from(quiet_ms <= ACTIVE_WINDOW.as_millis());
+            // A killed session leaves its tool open for ever.
+            entry.waiting += u64::from(quiet_ms <= self.idle.as_millis() && session.open_tools.iter().any(waits));
+        }
+        counts
+    }
+}
+
+/// How long a tool may be open before it likely waits, in milliseconds.
+fn usual_ms(totals: &Snapshot, tool: &str) -> i128 {
+    let metric: &'static Metric = &catalog::TOOL_DURATION;
+    match totals.get(metric, &[tool]) {
+        Some(Sample::Histogram(durations)) if durations.count >= OBSERVATIONS_MIN => {
+            durations.quantile(metric.buckets, WAIT_PER_CENT).unwrap_or(WAIT_UNKNOWN_MS).max(WAIT_MIN_MS)
+        }
+        _ => WAIT_UNKNOWN_MS,
+    }
+}

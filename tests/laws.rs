@@ -1,0 +1,126 @@
+//! Laws of the ledger: order, cuts, repetition and crashes do not change what is counted.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test stops at the first surprise")]
+
+#[path = "support/world.rs"]
+mod world;
+
+use std::fs;
+use std::path::PathBuf;
+
+use tailspan::tail::Limits;
+use world::{Dice, World, append, clean, files_below, recordings};
+
+/// All recordings, each in a folder of its own below one root.
+fn everything() -> (tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for recording in recordings() {
+        let projects = recording.join("projects");
+        let version = recording.parent().unwrap().file_name().unwrap().to_str().unwrap().replace('.', "-");
+        for file in files_below(&projects) {
+            let inside = file.strip_prefix(&projects).unwrap();
+            let slug = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+            let rest: PathBuf = inside.components().skip(1).collect();
+            files.push((PathBuf::from(format!("{slug}-{version}")).join(rest), fs::read(&file).unwrap()));
+        }
+    }
+    for (path, bytes) in &files {
+        append(&folder.path().join("projects").join(path), bytes);
+    }
+    (folder, files)
+}
+
+#[test]
+fn the_state_says_what_a_clean_pass_says() {
+    let (folder, _) = everything();
+    let mut world = World::new(folder.path());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    let expected = clean(&[world.root.clone()]);
+    assert_eq!(world.summary(), expected);
+    assert!(expected.messages > 150, "the recordings were read");
+}
+
+#[test]
+fn any_cut_of_the_bytes_gives_the_same_facts() {
+    let (folder, _) = everything();
+    let expected = clean(&[folder.path().join("projects")]);
+    for (seed, chunk_bytes) in [(1, 300), (2, 4_000), (3, 33_000)] {
+        let other = tempfile::tempdir().unwrap();
+        world::copy_folder(&folder.path().join("projects"), &other.path().join("projects"));
+        let mut world = World::new(other.path());
+        world.limits = Limits { chunk_bytes, ..Limits::default() };
+        world.read(&mut Dice::new(seed), usize::MAX);
+        world.settle();
+        assert_eq!(world.summary(), expected, "chunks of {chunk_bytes} bytes");
+    }
+}
+
+#[test]
+fn growing_byte_by_byte_gives_the_same_facts_as_reading_once() {
+    let (_keep, files) = everything();
+    for seed in 1..=4 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::new(folder.path());
+        let mut dice = Dice::new(seed);
+        let mut written = vec![0; files.len()];
+        while written.iter().zip(&files).any(|(at, (_, bytes))| *at < bytes.len()) {
+            for _ in 0..40 {
+                let which = dice.below(files.len());
+                let (path, bytes) = &files[which];
+                let left = bytes.len() - written[which];
+                let some = if dice.one_in(3) { left } else { dice.below(9_000).min(left) };
+                if some > 0 {
+                    append(&world.root.join(path), &bytes[written[which]..written[which] + some]);
+                    written[which] += some;
+                }
+            }
+            world.read(&mut dice, usize::MAX);
+            if dice.one_in(4) {
+                world.settle();
+            }
+        }
+        world.read(&mut dice, usize::MAX);
+        world.settle();
+        assert_eq!(world.summary(), clean(&[world.root.clone()]), "seed {seed}");
+    }
+}
+
+#[test]
+fn reading_again_adds_nothing() {
+    let (folder, files) = everything();
+    let mut world = World::new(folder.path());
+    world.read(&mut Dice::new(1), usize::MAX);
+    let before = world.settle();
+    let summary = world.summary();
+    for (path, bytes) in &files {
+        // A new inode with the same bytes is a new file to the reader.
+        let path = world.root.join(path);
+        let new = path.with_extension("new");
+        fs::write(&new, bytes).unwrap();
+        fs::rename(&new, &path).unwrap();
+    }
+    world.read(&mut Dice::new(2), usize::MAX);
+    let after = world.settle();
+    assert_eq!(world.summary(), summary);
+    assert_eq!(counted(&after), counted(&before));
+}
+
+#[test]
+fn a_restart_changes_nothing() {
+    let (folder, _) = everything();
+    let mut world = World::new(folder.path());
+    world.read(&mut Dice::new(1), usize::MAX);
+    let before = world.settle();
+    let summary = world.summary();
+    world.restart();
+    world.read(&mut Dice::new(2), usize::MAX);
+    let after = world.settle();
+    assert_eq!(world.summary(), summary);
+    assert_eq!(counted(&after), counted(&before));
+}
+
+/// Every counted series but those that count reading itself.
+fn counted(snapshot: &tailspan::views::totals::Snapshot) -> Vec<String> {
+    snapshot.iter().filter(|(series, _)| !series.metric.contains("lines_total")).map(|row| format!("{row:?}")).collect()
+}

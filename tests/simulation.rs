@@ -1,0 +1,193 @@
+//! Seeded worlds: files grow, fork, are torn, rewritten, replaced and deleted while the process crashes.
+//!
+//! `TAILSPAN_TEST_SEEDS=5000 cargo test --release --test simulation` runs more worlds than the usual ones.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test stops at the first surprise")]
+
+#[path = "support/world.rs"]
+mod world;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tailspan::views::totals::{Sample, Snapshot};
+use world::{Dice, World, append, clean, files_below, recordings};
+
+/// Worlds in an ordinary run of the tests.
+const SEEDS: u64 = 25;
+
+/// A session file that is written over time, and everything that was ever in it.
+struct Source {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+/// Files of a few recordings, chosen by the seed.
+fn sources(dice: &mut Dice) -> Vec<Source> {
+    let all = recordings();
+    let mut sources = Vec::new();
+    for number in 0..3 {
+        let projects = all[dice.below(all.len())].join("projects");
+        for file in files_below(&projects) {
+            let inside = file.strip_prefix(&projects).unwrap();
+            let path = PathBuf::from(format!("slug{number}")).join(inside.components().skip(1).collect::<PathBuf>());
+            if !path.to_str().unwrap().contains("tool-results") {
+                sources.push(Source { path, bytes: fs::read(&file).unwrap(), at: 0 });
+            }
+        }
+    }
+    // The same recording twice is the same session in two folders: allowed, it is what a copied folder looks like.
+    sources
+}
+
+/// What the files hold, or held: the truth is a clean pass over all of it.
+struct Shadow {
+    folder: PathBuf,
+    generations: u32,
+}
+
+impl Shadow {
+    /// Keeps the whole lines of a file that is about to lose them.
+    fn keep(&mut self, file: &Path, inside: &Path) {
+        let bytes = fs::read(file).unwrap_or_default();
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if whole == 0 || !inside.extension().is_some_and(|extension| extension == "jsonl") {
+            return;
+        }
+        self.generations += 1;
+        let rest: PathBuf = inside.components().skip(1).collect();
+        append(&self.folder.join(format!("zz-{}", self.generations)).join(rest), &bytes[..whole]);
+    }
+}
+
+/// One world from beginning to end.
+fn run(seed: u64) {
+    let mut dice = Dice::new(seed);
+    let keep = tempfile::tempdir().unwrap();
+    let mut shadow = Shadow { folder: keep.path().join("shadow"), generations: 0 };
+    let mut world = World::new(keep.path());
+    world.limits.chunk_bytes = [400, 5_000, 1 << 20][dice.below(3)];
+    let mut sources = sources(&mut dice);
+    let mut last = BTreeMap::new();
+    for _ in 0..25 {
+        for _ in 0..4 {
+            let which = dice.below(sources.len());
+            grow(&mut sources[which], &world.root, &mut dice);
+        }
+        if dice.one_in(6) {
+            let which = dice.below(sources.len());
+            // What is lost must have been read and be durable, or nobody could know it.
+            world.read(&mut dice, usize::MAX);
+            world.settle();
+            disturb(&mut sources[which], &world.root, &mut shadow, &mut dice);
+        }
+        let pieces = if dice.one_in(3) { dice.below(4) } else { usize::MAX };
+        world.read(&mut dice, pieces);
+        match dice.below(6) {
+            0 => world.crash(),
+            1 => world.restart(),
+            2 | 3 => check_monotone(&world.settle(), &mut last),
+            _ => {}
+        }
+    }
+    for source in &mut sources {
+        append(&world.root.join(&source.path), &source.bytes[source.at..]);
+        source.at = source.bytes.len();
+    }
+    world.read(&mut dice, usize::MAX);
+    let snapshot = world.settle();
+    check_monotone(&snapshot, &mut last);
+    let mut roots = vec![world.root.clone()];
+    roots.extend(shadow.folder.is_dir().then(|| shadow.folder.clone()));
+    let expected = clean(&roots);
+    assert_eq!(world.summary(), expected, "seed {seed}");
+    let counted: i128 = sum(&snapshot, "tokens_total");
+    assert_eq!(counted, i128::from(expected.tokens.total()), "tokens counted once, seed {seed}");
+    assert_eq!(sum(&snapshot, "lifetime_tokens"), counted, "seed {seed}");
+    assert_eq!(sum(&snapshot, "turns_total"), i128::from(expected.turns), "seed {seed}");
+    assert_eq!(sum(&snapshot, "api_requests_total"), i128::from(expected.messages), "seed {seed}");
+    let calls: u64 = expected.tools.values().map(|tool| tool.calls).sum();
+    assert_eq!(sum(&snapshot, "tool_calls_total"), i128::from(calls), "seed {seed}");
+}
+
+/// Appends some bytes, which may end in the middle of a line.
+fn grow(source: &mut Source, root: &Path, dice: &mut Dice) {
+    let left = source.bytes.len() - source.at;
+    let some = if dice.one_in(4) { left } else { dice.below(20_000).min(left) };
+    let path = root.join(&source.path);
+    if path.to_str().unwrap().ends_with(".meta.json") {
+        // Written whole, as the client does.
+        if some > 0 {
+            append(&path, &source.bytes[source.at..]);
+            source.at = source.bytes.len();
+        }
+    } else if some > 0 {
+        append(&path, &source.bytes[source.at..source.at + some]);
+        source.at += some;
+    }
+}
+
+/// Takes lines away, as a garbage collection, a tombstone or a person does.
+fn disturb(source: &mut Source, root: &Path, shadow: &mut Shadow, dice: &mut Dice) {
+    let path = root.join(&source.path);
+    if !path.exists() || path.to_str().unwrap().ends_with(".meta.json") {
+        return;
+    }
+    shadow.keep(&path, &source.path);
+    let bytes = fs::read(&path).unwrap();
+    match dice.below(4) {
+        // Replaced by a file without its first lines, then the writer goes on.
+        0 => {
+            let cut = bytes.iter().take(bytes.len() / 2).rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let new = path.with_extension("jsonl.compact.tmp.1");
+            fs::write(&new, &bytes[cut..]).unwrap();
+            fs::rename(&new, &path).unwrap();
+        }
+        // Cut in place, and what was cut is written again.
+        1 => {
+            let cut = bytes.iter().take(bytes.len() / 2).rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            fs::write(&path, &bytes[..cut]).unwrap();
+            source.at = cut;
+        }
+        // Deleted; the rest of the session goes to a new file of the same name.
+        2 => {
+            fs::remove_file(&path).unwrap();
+            source.at = source.bytes[..source.at].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        }
+        // A torn line is sealed and writing goes on with the next one.
+        _ => {
+            let start = source.bytes[..source.at].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            append(&path, b"\n");
+            source.at = start;
+        }
+    }
+}
+
+fn sum(snapshot: &Snapshot, metric: &str) -> i128 {
+    let numbers = snapshot.iter().filter(|(series, _)| series.metric == metric).map(|(_, sample)| match sample {
+        Sample::Number(number) => *number,
+        Sample::Histogram(histogram) => i128::from(histogram.count),
+    });
+    numbers.sum()
+}
+
+/// What was shown may never shrink, crash or not.
+fn check_monotone(snapshot: &Snapshot, last: &mut BTreeMap<String, i128>) {
+    for (series, sample) in snapshot.iter().filter(|(series, _)| series.metric.ends_with("_total")) {
+        let Sample::Number(number) = sample else { continue };
+        let known = last.entry(format!("{series:?}")).or_insert(*number);
+        assert!(*number >= *known, "{series:?} ran from {known} back to {number}");
+        *known = *number;
+    }
+}
+
+#[test]
+fn worlds_with_crashes_count_everything_once() {
+    let seeds = std::env::var("TAILSPAN_TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
+    let first = std::env::var("TAILSPAN_TEST_FIRST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    for seed in first..first + seeds {
+        println!("seed {seed}");
+        run(seed);
+    }
+}

@@ -1,0 +1,217 @@
+//! A state and a folder of session files, driven step by step without processes, clocks or threads.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use tailspan::ahead::{Parsed, next_piece};
+use tailspan::engine::{Engine, Start};
+use tailspan::ledger::prices::Prices;
+use tailspan::pass::{Pass, find};
+use tailspan::store::{self, Reader};
+use tailspan::tail::{self, Limits};
+use tailspan::transcript::time::Timestamp;
+use tailspan::turns::Policy;
+use tailspan::views::labels::LabelRules;
+use tailspan::views::summary::{Files, Summary, ToolDurations, summarize};
+use tailspan::views::totals::Snapshot;
+
+/// Deterministic numbers: the same seed gives the same world.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % limit.max(1)
+    }
+
+    pub(crate) fn one_in(&mut self, chances: usize) -> bool {
+        self.below(chances) == 0
+    }
+}
+
+/// The recordings that came with the project, as `version/scenario`.
+pub(crate) fn recordings() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings");
+    let mut found = Vec::new();
+    for version in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        found.extend(fs::read_dir(version).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("projects").is_dir()));
+    }
+    found.sort();
+    found
+}
+
+/// Every file below a folder.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    for file in files_below(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(&file, target).unwrap();
+    }
+}
+
+pub(crate) fn append(path: &Path, bytes: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(bytes).unwrap();
+}
+
+/// What a clean pass over folders finds, without what depends on how often a line was read.
+pub(crate) fn clean(roots: &[PathBuf]) -> Summary {
+    let found = find(roots, &mut Vec::new()).unwrap();
+    let pass = Pass::over(found, &Prices::embedded(), 1, |_, _| {});
+    Summary { files: Files::default(), ..pass.summary(true) }
+}
+
+/// The running half: an engine on a state folder, reading one projects folder.
+pub(crate) struct World {
+    pub(crate) root: PathBuf,
+    state: PathBuf,
+    saved: PathBuf,
+    pub(crate) engine: Option<Engine>,
+    pub(crate) reader: Option<Reader>,
+    pub(crate) policy: Policy,
+    pub(crate) limits: Limits,
+    pub(crate) now: Timestamp,
+}
+
+/// Spans are wanted from all turns, and everything is live.
+pub(crate) const EVERYTHING: Policy =
+    Policy { export: true, since: Timestamp(i64::MIN), epoch: Timestamp(i64::MIN), idle_ms: 1_800_000, settle_ms: 1_000 };
+
+impl World {
+    /// A new state in `folder`, reading `folder/projects`.
+    pub(crate) fn new(folder: &Path) -> Self {
+        let root = folder.join("projects");
+        fs::create_dir_all(&root).unwrap();
+        // Before all recordings, so that all their rows are live.
+        let now = Timestamp::parse("2020-01-01T00:00:00.000Z").unwrap();
+        let mut world = Self {
+            root,
+            state: folder.join("state"),
+            saved: folder.join("saved"),
+            engine: None,
+            reader: None,
+            policy: EVERYTHING,
+            limits: Limits::default(),
+            now,
+        };
+        world.open();
+        world.save();
+        world.now = Timestamp::parse("2030-01-01T00:00:00.000Z").unwrap();
+        world
+    }
+
+    fn open(&mut self) {
+        let opened = store::open(&self.state, self.now).unwrap();
+        let start = Start {
+            writer: opened.writer,
+            recovered: opened.recovered,
+            epoch: opened.epoch,
+            prices: Prices::embedded(),
+            labels: labels(),
+            policy: self.policy,
+        };
+        self.reader = Some(opened.reader);
+        self.engine = Some(Engine::new(start, self.now).unwrap());
+    }
+
+    /// Reads what is new. `pieces` ends it early: a step that was not finished.
+    pub(crate) fn read(&mut self, dice: &mut Dice, mut pieces: usize) {
+        let now = self.now;
+        let engine = self.engine.as_mut().unwrap();
+        let mut found = tail::scan(&self.root, &mut |problem| panic!("{problem}"));
+        // Files come in any order.
+        for end in (1..found.len()).rev() {
+            found.swap(end, dice.below(end + 1));
+        }
+        let mut reader = tail::Reader::new(self.limits);
+        for mut job in engine.jobs(found) {
+            loop {
+                if pieces == 0 {
+                    return;
+                }
+                let (parsed, more) = next_piece(&mut reader, &job);
+                if let Parsed::Piece(piece) = parsed {
+                    pieces -= 1;
+                    engine.step(&piece, now).unwrap();
+                    job.cursor = Some(piece.cursor);
+                    if dice.one_in(3) {
+                        engine.commit(now).unwrap();
+                    }
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Commits, lets ended turns leave, and makes it durable: what a crash cannot take back.
+    pub(crate) fn settle(&mut self) -> Snapshot {
+        let engine = self.engine.as_mut().unwrap();
+        engine.commit(self.now).unwrap();
+        self.now = Timestamp(self.now.0 + 5_000);
+        while engine.tick(self.now).unwrap() {}
+        let snapshot = engine.flush().unwrap();
+        self.save();
+        snapshot
+    }
+
+    /// Keeps a copy of the state as it is on disk.
+    fn save(&mut self) {
+        let _ = fs::remove_dir_all(&self.saved);
+        // sled keeps its file locked and complete after a flush: a copy is what a crash leaves.
+        copy_folder(&self.state, &self.saved);
+    }
+
+    /// The process dies: everything since the last flush is lost.
+    pub(crate) fn crash(&mut self) {
+        self.engine = None;
+        self.reader = None;
+        fs::remove_dir_all(&self.state).unwrap();
+        copy_folder(&self.saved, &self.state);
+        self.open();
+    }
+
+    /// A clean end and a new start.
+    pub(crate) fn restart(&mut self) {
+        self.settle();
+        self.engine = None;
+        self.reader = None;
+        self.open();
+    }
+
+    /// What the state says, in the words of `scan`.
+    pub(crate) fn summary(&self) -> Summary {
+        let reader = self.reader.as_ref().unwrap();
+        let mut sessions = BTreeMap::new();
+        reader.each_session(|session| drop(sessions.insert(session.id.clone(), session))).unwrap();
+        let mut durations = ToolDurations::default();
+        for id in sessions.values().flat_map(|session| session.units.keys()) {
+            durations.add(&reader.unit(*id).unwrap().unwrap());
+        }
+        summarize(Files::default(), sessions.values(), durations, &|id| sessions.get(id), true)
+    }
+}
+
+/// Labels as an empty configuration has them.
+pub(crate) fn labels() -> LabelRules {
+    LabelRules::default()
+}
