@@ -115,7 +115,9 @@ impl Turns {
                 (_, Wants::Never) => over.push(id),
                 (Standing::Alone, Wants::Wait) => waiting.push((id, self.settled(now))),
                 // Its call may still turn up: until then nobody knows where it belongs.
-                (Standing::Unlinked, Wants::Wait) => waiting.push((id, self.idle(now))),
+                (Standing::Unlinked, Wants::Wait) => {
+                    waiting.push((id, self.idle(unit.activity_end()).max(self.settled(now))));
+                }
             }
         }
         for (id, until) in waiting {
@@ -296,6 +298,8 @@ fn mark(unit: &mut Unit, sent: bool) {
     unit.export.done = true;
     unit.export.observed = true;
     unit.export.sent |= sent;
+    // The last response of a turn has no row behind it that would say that it is complete.
+    unit.messages.iter_mut().for_each(|message| message.closed = true);
     if sent {
         unit.messages.iter_mut().for_each(|message| message.sent = true);
         unit.tools.iter_mut().filter(|tool| tool.call.is_some()).for_each(|tool| tool.sent = true);
