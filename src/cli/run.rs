@@ -1,7 +1,6 @@
 //! `tailspan run`: the sidecar, from start to clean end.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -265,6 +264,6 @@ fn stop_at_second_signal(runtime: &Runtime) {
 pub fn root_env(env: &config::Env) -> RootEnv {
     RootEnv {
         claude_config_dir: env.get("CLAUDE_CONFIG_DIR").map(Into::into),
-        home: env.home().map(PathBuf::from),
+        home: env.home(),
     }
 }

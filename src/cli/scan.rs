@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::progress::Progress;
+use super::run::label_rules;
 use super::table;
 use crate::config::{Config, ScanFormat};
+use crate::http::exposition;
 use crate::ledger::prices::Prices;
 use crate::pass::{self, Pass};
 use crate::tail::{self, RootEnv};
@@ -65,9 +67,17 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
         ScanFormat::Trace => {
             pass.sessions().iter().map(|session| tree::session_tree(session, &pass.units_of(session))).collect::<Vec<_>>().join("\n")
         }
-        ScanFormat::Prometheus => String::new(),
+        ScanFormat::Prometheus => {
+            let text = exposition::totals_text(&pass.totals(label_rules(config)));
+            let text = text.map_err(io::Error::other).map_err(ScanError::Output)?;
+            String::from_utf8_lossy(&text).into_owned()
+        }
     };
-    io::stdout().write_all(text.as_bytes()).map_err(ScanError::Output)?;
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.map_err(ScanError::Output)?,
+    }
     problems.extend(pass.problems.iter().cloned());
     for problem in &problems {
         tracing::warn!("{problem}");

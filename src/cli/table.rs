@@ -1,7 +1,5 @@
 //! The tables of `scan` for people.
 
-use std::fmt::Write;
-
 use crate::ledger::tokens::Tokens;
 use crate::views::summary::{Durations, Summary};
 
@@ -48,7 +46,7 @@ impl Table {
 
 /// A summary as text.
 #[must_use]
-pub fn render(summary: &Summary) -> String {
+pub(super) fn render(summary: &Summary) -> String {
     let mut out = String::new();
     let counts = [
         (summary.sessions, "sessions"),
@@ -61,11 +59,11 @@ pub fn render(summary: &Summary) -> String {
     let counts: Vec<String> = counts.iter().map(|(count, name)| format!("{} {name}", grouped(*count))).collect();
     out.push_str(&counts.join(", "));
     let files = summary.files;
-    // Writing to a String cannot fail.
-    let _ = write!(out, "\n{} files, {} lines, {} bytes", grouped(files.read), grouped(files.lines), grouped(files.bytes));
+    let [read, lines, bytes] = [files.read, files.lines, files.bytes].map(grouped);
+    out.push_str(&format!("\n{read} files, {lines} lines, {bytes} bytes"));
     for (count, name) in [(files.rejected_lines, "unreadable lines"), (files.unknown_records, "unknown records")] {
         if count > 0 {
-            let _ = write!(out, ", {} {name}", grouped(count));
+            out.push_str(&format!(", {} {name}", grouped(count)));
         }
     }
     out.push_str("\n\n");
@@ -118,16 +116,14 @@ fn tools(summary: &Summary, out: &mut String) {
 
 fn money(summary: &Summary, out: &mut String) {
     let client = &summary.client_reported;
-    let _ = writeln!(out, "list price ${}", summary.cost_usd);
+    out.push_str(&format!("list price ${}\n", summary.cost_usd));
     if client.cost_usd != "0" {
-        let _ = writeln!(
-            out,
-            "the client itself reports ${}, of which ${} is not in the session files",
-            client.cost_usd, client.unattributed_usd
-        );
+        let (whole, missing) = (&client.cost_usd, &client.unattributed_usd);
+        out.push_str(&format!("the client itself reports ${whole}, of which ${missing} is not in the session files\n"));
     }
     for (model, tokens) in &summary.unpriced_tokens {
-        let _ = writeln!(out, "no price is known for {model}: {} tokens are not in the cost", grouped(*tokens));
+        let tokens = grouped(*tokens);
+        out.push_str(&format!("no price is known for {model}: {tokens} tokens are not in the cost\n"));
     }
 }
 

@@ -59,16 +59,34 @@ pub struct Deliveries {
     pub dropped: Vec<(&'static str, u64)>,
 }
 
+/// The totals alone as text, for a pass without a sidecar around it.
+///
+/// # Errors
+/// A family is not one that can be written.
+pub fn totals_text(totals: &Snapshot) -> Result<Vec<u8>, prometheus::Error> {
+    let stored = catalog::ALL.iter().filter(|metric| metric.kept == Kept::State);
+    let families: Vec<_> = stored.map(|metric| totals_family(metric, totals)).collect();
+    encode(&families.into_iter().filter(|family| !family.get_metric().is_empty()).collect::<Vec<_>>())
+}
+
+fn totals_family(metric: &'static catalog::Metric, totals: &Snapshot) -> MetricFamily {
+    family(metric, totals.of(metric).map(|(values, sample)| stored(metric, values, sample)).collect())
+}
+
+fn encode(families: &[MetricFamily]) -> Result<Vec<u8>, prometheus::Error> {
+    let mut text = Vec::new();
+    TextEncoder::new().encode(families, &mut text)?;
+    Ok(text)
+}
+
 impl Scrape<'_> {
     /// The text and its content type.
     ///
     /// # Errors
     /// An internal problem if a family is not one that can be written.
     pub fn text(&self) -> Result<(String, Vec<u8>), Problem> {
-        let mut text = Vec::new();
-        TextEncoder::new()
-            .encode(&self.families(), &mut text)
-            .map_err(|error| Problem::internal(format!("the metrics cannot be written: {error}")))?;
+        let text = encode(&self.families());
+        let text = text.map_err(|error| Problem::internal(format!("the metrics cannot be written: {error}")))?;
         Ok((CONTENT_TYPE.to_owned(), text))
     }
 
@@ -79,11 +97,7 @@ impl Scrape<'_> {
         let mut families: Vec<_> = catalog::ALL
             .iter()
             .map(|metric| match metric.kept {
-                Kept::State => {
-                    let series = self.totals.of(metric);
-                    let metrics = series.map(|(values, sample)| stored(metric, values, sample)).collect();
-                    family(metric, metrics)
-                }
+                Kept::State => totals_family(metric, self.totals),
                 Kept::Process => family(metric, live.remove(metric.name).unwrap_or_default()),
             })
             // The encoder refuses families without series.

@@ -181,11 +181,12 @@ impl<'de> Deserialize<'de> for Text<'de> {
 }
 
 /// A count, a fraction or a truth value, if one stands here.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Scalar {
     Count(u64),
     Number(f64),
     Truth(bool),
+    #[default]
     None,
 }
 
@@ -195,7 +196,7 @@ impl Scalar {
     pub(super) fn count(self) -> Option<u64> {
         match self {
             Self::Count(count) => Some(count),
-            Self::Number(number) if number >= 0.0 && number < 9.0e15 && number.fract() == 0.0 => Some(number as u64),
+            Self::Number(number) if (0.0..9.0e15).contains(&number) && number.fract() == 0.0 => Some(number as u64),
             _ => None,
         }
     }

@@ -105,12 +105,6 @@ impl<'de> FromMap<'de> for Scalar {
     }
 }
 
-impl Default for Scalar {
-    fn default() -> Self {
-        Self::None
-    }
-}
-
 impl<'de> FromMap<'de> for Content<'de> {
     fn from_map<A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
         map.next_value()

@@ -197,8 +197,12 @@ const fn histogram(
     Metric { kind: Kind::Histogram, buckets, ..counter(name, unit, labels, help) }
 }
 
-const fn of_process(metric: Metric) -> Metric {
-    Metric { kept: Kept::Process, ..metric }
+const fn live_counter(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
+    Metric { kept: Kept::Process, ..counter(name, unit, labels, help) }
+}
+
+const fn live_gauge(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
+    Metric { kept: Kept::Process, ..gauge(name, unit, labels, help) }
 }
 
 const MODEL: Label = open("model", &[], "canonical model id");
@@ -270,10 +274,10 @@ const TURN_PICOUSD: &[i128] = &[
 ];
 
 macro_rules! metrics {
-    ($($constant:ident = $metric:expr;)*) => {
+    ($($constant:ident = $make:ident($($argument:expr),+; $help:literal);)*) => {
         $(
-            #[doc = concat!("See the help of the metric itself; `", stringify!($constant), "`.")]
-            pub static $constant: Metric = $metric;
+            #[doc = $help]
+            pub static $constant: Metric = $make($($argument),+, $help);
         )*
 
         /// Every metric, in the order of the documentation.
@@ -282,95 +286,95 @@ macro_rules! metrics {
 }
 
 metrics! {
-    TOKENS = counter("tokens_total", Unit::Tokens, &[MODEL, TOKEN_KIND, AGENT],
+    TOKENS = counter("tokens_total", Unit::Tokens, &[MODEL, TOKEN_KIND, AGENT];
         "Billed tokens. The kinds do not overlap, so their sum is the number of all tokens.");
-    COST = counter("cost_usd_total", Unit::Usd, &[MODEL, AGENT],
+    COST = counter("cost_usd_total", Unit::Usd, &[MODEL, AGENT];
         "List price of API responses. What has no known price is in tailspan_unpriced_tokens_total instead.");
-    PROJECT_COST = counter("project_cost_usd_total", Unit::Usd, &[PROJECT],
+    PROJECT_COST = counter("project_cost_usd_total", Unit::Usd, &[PROJECT];
         "List price of API responses by project.");
-    PROJECT_TOKENS = counter("project_tokens_total", Unit::Tokens, &[PROJECT],
+    PROJECT_TOKENS = counter("project_tokens_total", Unit::Tokens, &[PROJECT];
         "Billed tokens of all kinds by project.");
-    UNPRICED_TOKENS = counter("unpriced_tokens_total", Unit::Tokens, &[MODEL],
+    UNPRICED_TOKENS = counter("unpriced_tokens_total", Unit::Tokens, &[MODEL];
         "Tokens of models without a known price: what the cost leaves out.");
-    API_REQUESTS = counter("api_requests_total", Unit::Count, &[MODEL],
+    API_REQUESTS = counter("api_requests_total", Unit::Count, &[MODEL];
         "Distinct API responses.");
-    API_ERRORS = counter("api_errors_total", Unit::Count, &[API_REASON],
+    API_ERRORS = counter("api_errors_total", Unit::Count, &[API_REASON];
         "Failed API attempts, retried ones included.");
-    API_REQUEST_DURATION = histogram("api_request_duration_seconds", Unit::Seconds, &[MODEL], REQUEST_MS,
+    API_REQUEST_DURATION = histogram("api_request_duration_seconds", Unit::Seconds, &[MODEL], REQUEST_MS;
         "Time from the request to the last row of its response, retries included; observed when the next row comes.");
-    TOOL_CALLS = counter("tool_calls_total", Unit::Count, &[TOOL],
+    TOOL_CALLS = counter("tool_calls_total", Unit::Count, &[TOOL];
         "Distinct tool calls.");
-    TOOL_FAILURES = counter("tool_failures_total", Unit::Count, &[TOOL, FAILURE_REASON],
+    TOOL_FAILURES = counter("tool_failures_total", Unit::Count, &[TOOL, FAILURE_REASON];
         "Tool calls that failed, were refused, or were interrupted.");
-    TOOL_DURATION = histogram("tool_duration_seconds", Unit::Seconds, &[TOOL], TOOL_MS,
+    TOOL_DURATION = histogram("tool_duration_seconds", Unit::Seconds, &[TOOL], TOOL_MS;
         "Time from a tool call to its result, the wait for permission included.");
-    TURNS = counter("turns_total", Unit::Count, &[ORIGIN],
+    TURNS = counter("turns_total", Unit::Count, &[ORIGIN];
         "Prompts that reached the model, by who asked.");
-    TURN_DURATION = histogram("turn_duration_seconds", Unit::Seconds, &[], TURN_MS,
+    TURN_DURATION = histogram("turn_duration_seconds", Unit::Seconds, &[], TURN_MS;
         "Time from a prompt to the last thing that it caused; observed when the turn has ended.");
-    TURN_COST = histogram("turn_cost_usd", Unit::Usd, &[], TURN_PICOUSD,
+    TURN_COST = histogram("turn_cost_usd", Unit::Usd, &[], TURN_PICOUSD;
         "List price of a turn and its sub-agents; observed when the turn has ended, if it has a price.");
-    SESSIONS_STARTED = counter("sessions_started_total", Unit::Count, &[ENTRYPOINT],
+    SESSIONS_STARTED = counter("sessions_started_total", Unit::Count, &[ENTRYPOINT];
         "Sessions whose first row is counted.");
-    SESSIONS_ACTIVE = of_process(gauge("sessions_active", Unit::Count, &[ENTRYPOINT],
-        "Sessions with a row in the last 5 minutes."));
-    SESSIONS_WAITING = of_process(gauge("sessions_waiting", Unit::Count, &[ENTRYPOINT],
+    SESSIONS_ACTIVE = live_gauge("sessions_active", Unit::Count, &[ENTRYPOINT];
+        "Sessions with a row in the last 5 minutes.");
+    SESSIONS_WAITING = live_gauge("sessions_waiting", Unit::Count, &[ENTRYPOINT];
         "Sessions with a tool open longer than the 95th percentile of its duration and 10 s (60 s below 20 \
-         observations): likely a permission prompt."));
-    SUBAGENTS_STARTED = counter("subagents_started_total", Unit::Count, &[AGENT_TYPE],
+         observations): likely a permission prompt.");
+    SUBAGENTS_STARTED = counter("subagents_started_total", Unit::Count, &[AGENT_TYPE];
         "Distinct sub-agents, by the type that was known at their first row.");
-    SUBAGENT_COST = counter("subagent_cost_usd_total", Unit::Usd, &[AGENT_TYPE],
+    SUBAGENT_COST = counter("subagent_cost_usd_total", Unit::Usd, &[AGENT_TYPE];
         "List price of the API responses of sub-agents.");
-    COMPACTIONS = counter("compactions_total", Unit::Count, &[TRIGGER],
+    COMPACTIONS = counter("compactions_total", Unit::Count, &[TRIGGER];
         "Compactions of a conversation.");
-    LINES_CHANGED = counter("lines_changed_total", Unit::Count, &[CHANGE],
+    LINES_CHANGED = counter("lines_changed_total", Unit::Count, &[CHANGE];
         "Lines that tools added to files or removed from files.");
-    LIFETIME_COST = gauge("lifetime_cost_usd", Unit::Usd, &[MODEL],
+    LIFETIME_COST = gauge("lifetime_cost_usd", Unit::Usd, &[MODEL];
         "List price of everything that the session files have ever shown, before the first start too.");
-    LIFETIME_TOKENS = gauge("lifetime_tokens", Unit::Tokens, &[MODEL, TOKEN_KIND],
+    LIFETIME_TOKENS = gauge("lifetime_tokens", Unit::Tokens, &[MODEL, TOKEN_KIND];
         "Tokens of everything that the session files have ever shown, before the first start too.");
-    CLIENT_REPORTED_COST = gauge("client_reported_cost_usd", Unit::Usd, &[],
+    CLIENT_REPORTED_COST = gauge("client_reported_cost_usd", Unit::Usd, &[];
         "The client's own figures, the last of each session, a forked history counted once.");
-    UNATTRIBUTED_COST = gauge("unattributed_cost_usd", Unit::Usd, &[],
+    UNATTRIBUTED_COST = gauge("unattributed_cost_usd", Unit::Usd, &[];
         "What the client's own figures say beyond what its session files show.");
-    BUILD_INFO = of_process(gauge("build_info", Unit::Boolean, &[VERSION, REVISION],
-        "Always 1; the labels say what runs."));
-    START_TIME = of_process(gauge("start_time_seconds", Unit::Timestamp, &[],
-        "When this process started."));
-    INITIAL_SCAN_COMPLETE = of_process(gauge("initial_scan_complete", Unit::Boolean, &[],
-        "1 once every file has been read to its end since this process started."));
-    FILES_WATCHED = of_process(gauge("files_watched", Unit::Count, &[],
-        "Session files that are followed."));
-    WATCH_DEGRADED = of_process(gauge("watch_degraded", Unit::Boolean, &[],
-        "1 if the system does not report changes of files, so that they are found by looking at all files only."));
-    READ_LAG = of_process(gauge("read_lag_bytes", Unit::Bytes, &[],
-        "Bytes of session files that are not read yet."));
-    LAST_EVENT = of_process(gauge("last_event_timestamp_seconds", Unit::Timestamp, &[],
-        "Time of the latest row; absent before the first."));
-    LINES = counter("lines_total", Unit::Count, &[],
+    BUILD_INFO = live_gauge("build_info", Unit::Boolean, &[VERSION, REVISION];
+        "Always 1; the labels say what runs.");
+    START_TIME = live_gauge("start_time_seconds", Unit::Timestamp, &[];
+        "When this process started.");
+    INITIAL_SCAN_COMPLETE = live_gauge("initial_scan_complete", Unit::Boolean, &[];
+        "1 once every file has been read to its end since this process started.");
+    FILES_WATCHED = live_gauge("files_watched", Unit::Count, &[];
+        "Session files that are followed.");
+    WATCH_DEGRADED = live_gauge("watch_degraded", Unit::Boolean, &[];
+        "1 if the system does not report changes of files, so that they are found by looking at all files only.");
+    READ_LAG = live_gauge("read_lag_bytes", Unit::Bytes, &[];
+        "Bytes of session files that are not read yet.");
+    LAST_EVENT = live_gauge("last_event_timestamp_seconds", Unit::Timestamp, &[];
+        "Time of the latest row; absent before the first.");
+    LINES = counter("lines_total", Unit::Count, &[];
         "Lines read.");
-    REJECTED_LINES = counter("rejected_lines_total", Unit::Count, &[REJECTED],
+    REJECTED_LINES = counter("rejected_lines_total", Unit::Count, &[REJECTED];
         "Lines that could not be read.");
-    UNKNOWN_RECORDS = counter("unknown_records_total", Unit::Count, &[RECORD_KIND],
+    UNKNOWN_RECORDS = counter("unknown_records_total", Unit::Count, &[RECORD_KIND];
         "Lines of a type that this version does not know.");
-    STORE_BYTES = of_process(gauge("store_bytes", Unit::Bytes, &[],
-        "Size of the state on disk."));
-    OUTBOX_SPANS = of_process(gauge("outbox_spans", Unit::Count, &[],
-        "Spans that wait for the backend."));
-    OUTBOX_OLDEST = of_process(gauge("outbox_oldest_timestamp_seconds", Unit::Timestamp, &[],
-        "When the span that has waited longest was put into the outbox; absent while the outbox is empty."));
-    SPANS_EXPORTED = of_process(counter("spans_exported_total", Unit::Count, &[],
-        "Spans that the backend took."));
-    EXPORT_FAILURES = of_process(counter("export_failures_total", Unit::Count, &[EXPORT_REASON],
-        "Export requests that failed; their spans are sent again unless they were refused."));
-    EXPORT_REJECTED = of_process(counter("export_rejected_spans_total", Unit::Count, &[],
-        "Spans that the backend refused while it took the rest of their request."));
-    SPANS_DROPPED = of_process(counter("spans_dropped_total", Unit::Count, &[DROP_REASON],
-        "Spans that will never arrive."));
-    SERIES_DROPPED = counter("series_dropped_total", Unit::Count, &[DROPPABLE],
+    STORE_BYTES = live_gauge("store_bytes", Unit::Bytes, &[];
+        "Size of the state on disk.");
+    OUTBOX_SPANS = live_gauge("outbox_spans", Unit::Count, &[];
+        "Spans that wait for the backend.");
+    OUTBOX_OLDEST = live_gauge("outbox_oldest_timestamp_seconds", Unit::Timestamp, &[];
+        "When the span that has waited longest was put into the outbox; absent while the outbox is empty.");
+    SPANS_EXPORTED = live_counter("spans_exported_total", Unit::Count, &[];
+        "Spans that the backend took.");
+    EXPORT_FAILURES = live_counter("export_failures_total", Unit::Count, &[EXPORT_REASON];
+        "Export requests that failed; their spans are sent again unless they were refused.");
+    EXPORT_REJECTED = live_counter("export_rejected_spans_total", Unit::Count, &[];
+        "Spans that the backend refused while it took the rest of their request.");
+    SPANS_DROPPED = live_counter("spans_dropped_total", Unit::Count, &[DROP_REASON];
+        "Spans that will never arrive.");
+    SERIES_DROPPED = counter("series_dropped_total", Unit::Count, &[DROPPABLE];
         "Updates that were added to the value `other` because the metric has metrics.series_max series.");
-    HTTP_REQUESTS = of_process(counter("http_requests_total", Unit::Count, &[ROUTE, CODE],
-        "Answered HTTP requests."));
+    HTTP_REQUESTS = live_counter("http_requests_total", Unit::Count, &[ROUTE, CODE];
+        "Answered HTTP requests.");
 }
 
 /// The metric of a name without prefix.

@@ -98,6 +98,11 @@ impl Sample {
 }
 
 impl Snapshot {
+    /// Every series with its sample, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Series, &Sample)> {
+        self.0.iter()
+    }
+
     /// The sample of one series.
     #[must_use]
     pub fn get(&self, metric: &'static Metric, labels: &[&str]) -> Option<&Sample> {
@@ -110,12 +115,5 @@ impl Snapshot {
         let own = self.0.range(Series::new(metric, Vec::new())..);
         own.take_while(|(series, _)| series.metric == metric.name)
             .map(|(series, sample)| (series.labels.as_slice(), sample))
-    }
-}
-
-impl Snapshot {
-    /// Every series with its sample, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Series, &Sample)> {
-        self.0.iter()
     }
 }

@@ -82,7 +82,9 @@ fn blocks(batches: &[SpanBatch]) -> Vec<Block> {
         let root = batch.spans.iter().find(|span| span.parent.is_none())?;
         let mut children: BTreeMap<u64, Vec<&Span>> = BTreeMap::new();
         for span in &batch.spans {
-            span.parent.map(|parent| children.entry(parent).or_default().push(span));
+            if let Some(parent) = span.parent {
+                children.entry(parent).or_default().push(span);
+            }
         }
         let mut lines = Vec::new();
         let title = if text_of(root, name::TURN_END).is_some() {
@@ -92,8 +94,10 @@ fn blocks(batches: &[SpanBatch]) -> Vec<Block> {
             lines.push(line(root, 1));
             outline(root, &children, 2, &mut lines);
             let caller = root.links.first().and_then(|link| names.get(&SpanAt { trace: link.trace, span: link.span }));
-            let caller =
-                caller.map_or_else(|| "call not found".to_owned(), |name| format!("background, started by {name}"));
+            let caller = caller.map_or_else(
+                || "sub-agent, its call is not known".to_owned(),
+                |name| format!("background, started by {name}"),
+            );
             format!("trace {:032x} ({caller})", root.trace)
         };
         Some(Block { title, lines })

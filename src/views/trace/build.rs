@@ -14,7 +14,7 @@ use crate::views::ids::{CHAT, EXECUTE_TOOL, INVOKE_AGENT, SpanAt, TURN, TURN_KEY
 use crate::views::span::{Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus};
 
 /// Every trace of a turn, its own first.
-pub fn all_traces(facts: &TurnFacts<'_>) -> Vec<SpanBatch> {
+pub(super) fn all_traces(facts: &TurnFacts<'_>) -> Vec<SpanBatch> {
     let mut walk = Walk { facts, reach: Reach::from(facts.turn, facts.agents), apart: VecDeque::new() };
     let mut batches = vec![walk.trace(facts.turn, facts.end.at, describe::turn_links(facts.position))];
     while let Some(Apart { unit, started_by }) = walk.apart.pop_front() {

@@ -8,19 +8,20 @@ use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Context, Message, Tool, Unit};
 use crate::transcript::record::Outcome;
 use crate::views::attributes as name;
-use crate::views::span::{Attribute, SpanLink, SpanStatus};
+use crate::views::ids::SpanAt;
+use crate::views::span::{SpanLink, SpanStatus};
 
 /// Name of the agent that is the client itself.
-pub const MAIN_AGENT: &str = "claude-code";
+pub(super) const MAIN_AGENT: &str = "claude-code";
 /// Outcome of a call without a result.
-pub const OUTCOME_OPEN: &str = "open";
+pub(super) const OUTCOME_OPEN: &str = "open";
 
 /// The thread that a span belongs to.
 #[derive(Clone, Copy)]
-pub struct Thread<'a> {
-    pub session: &'a str,
+pub(super) struct Thread<'a> {
+    pub(super) session: &'a str,
     /// The session's id on the main thread, else the agent's.
-    pub conversation: &'a str,
+    pub(super) conversation: &'a str,
 }
 
 impl Thread<'_> {
@@ -34,16 +35,16 @@ impl Thread<'_> {
 }
 
 /// The model that a response was asked of, as the client named it.
-pub fn request_model(message: &Message) -> &str {
+pub(super) fn request_model(message: &Message) -> &str {
     message.requested_model.as_deref().unwrap_or(&message.model)
 }
 
 /// Tokens of a response and of what was billed beside it.
-pub fn tokens_of(message: &Message) -> Tokens {
+pub(super) fn tokens_of(message: &Message) -> Tokens {
     message.shares.iter().map(|share| share.tokens).sum()
 }
 
-pub fn chat(thread: Thread<'_>, message: &Message) -> List {
+pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
     let mut list = thread.list("chat");
     list.text(name::PROVIDER, provider_of(&message.id));
     list.text(name::REQUEST_MODEL, request_model(message));
@@ -79,7 +80,7 @@ pub fn chat(thread: Thread<'_>, message: &Message) -> List {
 }
 
 /// `request` is that of the response that called; `apart` the trace of a sub-agent that has its own.
-pub fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: Option<u128>) -> List {
+pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: Option<u128>) -> List {
     let mut list = thread.list("execute_tool");
     let called = tool.call.as_ref().map_or("", |call| &call.name);
     list.text(name::TOOL_NAME, called);
@@ -111,7 +112,7 @@ pub fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: Optio
 }
 
 /// Only a failure is an error: a refusal or an interrupt is what somebody wanted.
-pub fn tool_status(tool: &Tool) -> SpanStatus {
+pub(super) fn tool_status(tool: &Tool) -> SpanStatus {
     match &tool.result {
         Some(end) if end.outcome == Outcome::Failed => SpanStatus::Error(
             end.exit_code.map_or_else(|| "tool error".to_owned(), |exit_code| format!("exit code {exit_code}")),
@@ -121,7 +122,7 @@ pub fn tool_status(tool: &Tool) -> SpanStatus {
 }
 
 /// A sub-agent, or the turn itself if `unit` is none. `tokens` are the sums of its tree.
-pub fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
+pub(super) fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
     let mut list = thread.list("invoke_agent");
     let first = unit.messages.iter().min_by_key(|message| (message.start, &message.id));
     list.text(name::PROVIDER, first.map_or("anthropic", |message| provider_of(&message.id)));
@@ -137,7 +138,7 @@ pub fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
 }
 
 /// What a turn's root says beyond [`agent`].
-pub fn turn(list: &mut List, facts: &TurnFacts<'_>) {
+pub(super) fn turn(list: &mut List, facts: &TurnFacts<'_>) {
     let Position { turn_index, forked_from, .. } = facts.position;
     if let Some(fork) = forked_from {
         list.text(name::SESSION_PREVIOUS, &fork.session.0);
@@ -153,7 +154,7 @@ pub fn turn(list: &mut List, facts: &TurnFacts<'_>) {
 }
 
 /// What the root of any trace says of the surroundings.
-pub fn surroundings(list: &mut List, context: &Context) {
+pub(super) fn surroundings(list: &mut List, context: &Context) {
     list.maybe_text(name::ENTRYPOINT, context.entrypoint.as_deref());
     // `HEAD` is what the client writes outside a repository.
     list.maybe_text(name::VCS_REF, context.branch.as_deref().filter(|branch| *branch != "HEAD"));
@@ -161,18 +162,17 @@ pub fn surroundings(list: &mut List, context: &Context) {
 }
 
 /// Links of a turn's root.
-pub fn turn_links(position: Position<'_>) -> Vec<SpanLink> {
+pub(super) fn turn_links(position: Position<'_>) -> Vec<SpanLink> {
     let forked_from = position.forked_from.and_then(|fork| fork.turn);
     let links = [(position.previous, name::LINK_PREVIOUS_TURN), (forked_from, name::LINK_FORKED_FROM)];
     links.into_iter().filter_map(|(target, why)| Some(link(target?, why))).collect()
 }
 
 /// A link and why it is there.
-pub fn link(target: crate::views::ids::SpanAt, why: &'static str) -> SpanLink {
+pub(super) fn link(target: SpanAt, why: &'static str) -> SpanLink {
     let mut list = List::default();
     list.text(name::LINK, why);
-    let attributes: Vec<Attribute> = list.done();
-    SpanLink { trace: target.trace, span: target.span, attributes }
+    SpanLink { trace: target.trace, span: target.span, attributes: list.done() }
 }
 
 /// The provider, told by how it writes message ids.

@@ -6,19 +6,19 @@ use crate::views::attributes as name;
 use crate::views::span::{SpanEvent, SpanStatus};
 
 /// Most events of one span; those beyond are left out and counted in [`name::EVENTS_DROPPED`].
-pub const EVENTS_MAX: usize = 32;
+pub(super) const EVENTS_MAX: usize = 32;
 
 /// The events of a unit, given to the spans that show them.
-pub struct Events {
+pub(super) struct Events {
     /// Of each of the unit's model calls, in the order they were given.
-    pub of_chats: Vec<Vec<SpanEvent>>,
+    pub(super) of_chats: Vec<Vec<SpanEvent>>,
     /// Of the unit itself.
-    pub of_unit: Vec<SpanEvent>,
+    pub(super) of_unit: Vec<SpanEvent>,
 }
 
 /// Gives each failed attempt to the model call that came of it: the first of the thread to end after it. What has none,
 /// what nothing followed, and compactions belong to the unit.
-pub fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
+pub(super) fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
     let mut of_chats: Vec<Vec<SpanEvent>> = chats.iter().map(|_| Vec::new()).collect();
     let mut of_unit: Vec<_> = unit.compactions.iter().map(compaction).collect();
     for failure in &unit.failures {
@@ -33,21 +33,21 @@ pub fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
 }
 
 /// The class of the failure that ended a unit: a final one that no response followed.
-pub fn ended_by(unit: &Unit) -> Option<&'static str> {
+pub(super) fn ended_by(unit: &Unit) -> Option<&'static str> {
     let last_response = unit.messages.iter().map(|message| message.end).max();
     let last = unit.failures.iter().filter(|failure| failure.error.last).max_by_key(|failure| failure.time)?;
     last_response.is_none_or(|end| end <= last.time).then(|| last.error.reason())
 }
 
 /// Status and `error.type` of a unit's span.
-pub fn unit_status(unit: &Unit, list: &mut List) -> SpanStatus {
+pub(super) fn unit_status(unit: &Unit, list: &mut List) -> SpanStatus {
     let Some(reason) = ended_by(unit) else { return SpanStatus::Unset };
     list.text(name::ERROR_TYPE, reason);
     SpanStatus::Error(reason.to_owned())
 }
 
 /// At most [`EVENTS_MAX`] events; says in `list` how many are left out.
-pub fn bounded(mut events: Vec<SpanEvent>, list: &mut List) -> Vec<SpanEvent> {
+pub(super) fn bounded(mut events: Vec<SpanEvent>, list: &mut List) -> Vec<SpanEvent> {
     let dropped = events.len().saturating_sub(EVENTS_MAX);
     if dropped > 0 {
         list.count(name::EVENTS_DROPPED, dropped as u64);

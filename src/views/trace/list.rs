@@ -9,10 +9,10 @@ use crate::views::summary::seconds;
 
 /// Attributes in the order in which they were put.
 #[derive(Debug, Default)]
-pub struct List(Vec<Attribute>);
+pub(super) struct List(Vec<Attribute>);
 
 impl List {
-    pub fn done(self) -> Vec<Attribute> {
+    pub(super) fn done(self) -> Vec<Attribute> {
         self.0
     }
 
@@ -21,43 +21,43 @@ impl List {
     }
 
     /// An empty text says nothing and is left out.
-    pub fn text(&mut self, key: &'static str, text: &str) {
+    pub(super) fn text(&mut self, key: &'static str, text: &str) {
         if !text.is_empty() {
             self.put(key, Value::Text(printable(text, VALUE_BYTES_MAX)));
         }
     }
 
-    pub fn maybe_text(&mut self, key: &'static str, text: Option<&str>) {
+    pub(super) fn maybe_text(&mut self, key: &'static str, text: Option<&str>) {
         self.text(key, text.unwrap_or_default());
     }
 
-    pub fn one_of(&mut self, key: &'static str, text: &str) {
+    pub(super) fn one_of(&mut self, key: &'static str, text: &str) {
         self.put(key, Value::Texts(vec![printable(text, VALUE_BYTES_MAX)]));
     }
 
     /// Counts beyond 2^63 saturate: OTLP has no larger integers.
-    pub fn count(&mut self, key: &'static str, count: u64) {
+    pub(super) fn count(&mut self, key: &'static str, count: u64) {
         self.put(key, Value::Int(i64::try_from(count).unwrap_or(i64::MAX)));
     }
 
-    pub fn number(&mut self, key: &'static str, number: impl Into<i64>) {
+    pub(super) fn number(&mut self, key: &'static str, number: impl Into<i64>) {
         self.put(key, Value::Int(number.into()));
     }
 
-    pub fn seconds(&mut self, key: &'static str, milliseconds: u64) {
+    pub(super) fn seconds(&mut self, key: &'static str, milliseconds: u64) {
         self.put(key, Value::Float(seconds(milliseconds)));
     }
 
-    pub fn dollars(&mut self, key: &'static str, money: Money) {
+    pub(super) fn dollars(&mut self, key: &'static str, money: Money) {
         self.put(key, Value::Float(money.to_f64()));
     }
 
-    pub fn flag(&mut self, key: &'static str) {
+    pub(super) fn flag(&mut self, key: &'static str) {
         self.put(key, Value::Bool(true));
     }
 
     /// Prompt tokens, cache included, and generated tokens.
-    pub fn usage(&mut self, tokens: Tokens) {
+    pub(super) fn usage(&mut self, tokens: Tokens) {
         self.count(attributes::INPUT_TOKENS, tokens.prompt());
         self.count(attributes::OUTPUT_TOKENS, tokens.output);
     }

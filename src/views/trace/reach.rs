@@ -7,38 +7,38 @@ use crate::ledger::unit::{Tool, Unit};
 use crate::transcript::ids::AgentId;
 
 /// Follows calls to sub-agents. Every sub-agent is met at most once, so a cycle ends.
-pub struct Reach<'f, 'a> {
+pub(super) struct Reach<'f, 'a> {
     agents: &'f dyn Fn(&AgentId) -> Option<&'a Unit>,
     met: HashSet<&'a AgentId>,
 }
 
 /// A sub-agent that a call started.
-pub struct Started<'a> {
-    pub unit: &'a Unit,
+pub(super) struct Started<'a> {
+    pub(super) unit: &'a Unit,
     /// It has a trace of its own.
-    pub apart: bool,
+    pub(super) apart: bool,
 }
 
 impl<'f, 'a> Reach<'f, 'a> {
-    pub fn from(root: &'a Unit, agents: &'f dyn Fn(&AgentId) -> Option<&'a Unit>) -> Self {
+    pub(super) fn from(root: &'a Unit, agents: &'f dyn Fn(&AgentId) -> Option<&'a Unit>) -> Self {
         Self { agents, met: root.agent.iter().map(|agent| &agent.id).collect() }
     }
 
     /// The sub-agent that `tool` started, if its rows are known and it was not met before.
     ///
     /// A call that only spoke to a running sub-agent names it too; the sub-agent knows which call is its own.
-    pub fn started_by(&mut self, tool: &'a Tool, depth: usize) -> Option<Started<'a>> {
+    pub(super) fn started_by(&mut self, tool: &'a Tool, depth: usize) -> Option<Started<'a>> {
         tool.call.as_ref()?;
         let id = tool.agent.as_ref()?;
         let unit = (self.agents)(id)?;
         let agent = unit.agent.as_ref()?;
         let is_own = agent.call.as_deref().is_none_or(|call| *call == *tool.id);
         (is_own && self.met.insert(id))
-            .then(|| Started { unit, apart: agent.background || tool.background || depth >= DEPTH_MAX })
+            .then_some(Started { unit, apart: agent.background || tool.background || depth >= DEPTH_MAX })
     }
 
     /// The spans of `unit` and of the sub-agents in its trace.
-    pub fn count(&mut self, unit: &'a Unit, depth: usize) -> usize {
+    pub(super) fn count(&mut self, unit: &'a Unit, depth: usize) -> usize {
         let mut count = 1 + unit.messages.len();
         for tool in unit.tools.iter().filter(|tool| tool.call.is_some()) {
             count += 1;
@@ -50,7 +50,7 @@ impl<'f, 'a> Reach<'f, 'a> {
     }
 
     /// Every sub-agent that `root` leads to, and `root`.
-    pub fn everything(mut self, root: &'a Unit) -> impl Iterator<Item = &'a Unit> {
+    pub(super) fn everything(mut self, root: &'a Unit) -> impl Iterator<Item = &'a Unit> {
         let mut found = vec![root];
         let mut open = VecDeque::from([root]);
         while let Some(unit) = open.pop_front() {

@@ -1,12 +1,12 @@
 //! Text that others chose, made fit for span names and attributes.
 
 /// Longest span name, in bytes.
-pub const NAME_BYTES_MAX: usize = 128;
+pub(super) const NAME_BYTES_MAX: usize = 128;
 /// Longest attribute value, in bytes: Tempo cuts longer ones.
-pub const VALUE_BYTES_MAX: usize = 2048;
+pub(super) const VALUE_BYTES_MAX: usize = 2048;
 
 /// `text` with every unprintable character replaced by `_`, cut at a character boundary to `bytes_max`.
-pub fn printable(text: &str, bytes_max: usize) -> String {
+pub(super) fn printable(text: &str, bytes_max: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(bytes_max));
     for char in text.chars().map(|char| if is_printable(char) { char } else { '_' }) {
         if clean.len() + char.len_utf8() > bytes_max {
@@ -27,7 +27,7 @@ fn is_printable(char: char) -> bool {
 }
 
 /// `operation subject`, or the operation alone where there is no subject.
-pub fn span_name(operation: &str, subject: &str) -> String {
+pub(super) fn span_name(operation: &str, subject: &str) -> String {
     if subject.is_empty() {
         return operation.to_owned();
     }

@@ -1,0 +1,152 @@
+//! Units made by hand, units read from the recordings, and units that nobody would make.
+
+use std::path::{Path, PathBuf};
+
+use tailspan::ledger::money::Money;
+use tailspan::ledger::prices::{Prices, Share};
+use tailspan::ledger::tokens::Tokens;
+use tailspan::ledger::unit::{Call, Claim, Context, Message, Prompt, Rank, RowPlace, Tool, ToolEnd, Unit, UnitKey};
+use tailspan::pass::{self, Pass};
+use tailspan::transcript::chunk::FileNumber;
+use tailspan::transcript::ids::{AgentId, RowId, SessionId};
+use tailspan::transcript::record::{Origin, Outcome, Place, Says};
+use tailspan::transcript::time::Timestamp;
+use tailspan::transcript::usage::Usage;
+
+const FILE: FileNumber = FileNumber(0);
+
+fn claim(time: i64) -> Claim {
+    Claim { explicit: false, time: Timestamp(time), file: FILE, session: SessionId("session".into()) }
+}
+
+fn unit(key: UnitKey, cwd: &str) -> Unit {
+    Unit::new(key, claim(1000), Context { cwd: Some(cwd.into()), ..Context::default() })
+}
+
+pub(crate) fn turn(number: u128, cwd: &str) -> Unit {
+    let mut unit = unit(UnitKey::Turn(RowId(number)), cwd);
+    unit.prompt = Some(Prompt { origin: Origin::Human, time: Timestamp(1000), place: place(), chars: 1 });
+    unit
+}
+
+pub(crate) fn agent(number: u128, agent_type: Option<&str>) -> Unit {
+    let id = AgentId(format!("a{number}").into());
+    let mut unit = unit(UnitKey::Agent(SessionId("session".into()), id), "/home/dev/app");
+    unit.agent.as_mut().unwrap().agent_type = agent_type.map(Into::into);
+    unit
+}
+
+fn place() -> RowPlace {
+    RowPlace { file: FILE, generation: 0, place: Place::default() }
+}
+
+fn rank(time: i64) -> Rank {
+    Rank { copy: false, time: Timestamp(time), file: FILE }
+}
+
+pub(crate) fn message(id: &str, model: &str, input: u64, cost: Option<i128>) -> Message {
+    let tokens = Tokens { input, output: 2, ..Tokens::default() };
+    let cost = cost.map(Money::from_picousd);
+    Message {
+        id: id.into(),
+        request: None,
+        model: model.into(),
+        requested_model: None,
+        usage: Usage::default(),
+        stop: None,
+        rank: rank(2000),
+        start: Timestamp(1000),
+        end: Timestamp(3500),
+        rows: Vec::new(),
+        says: Says::default(),
+        shares: vec![Share { model: model.into(), tokens, cost }],
+        closed: false,
+        sent: false,
+    }
+}
+
+pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool {
+    let call = Call {
+        name: name.into(),
+        rank: rank(2000),
+        place: place(),
+        message: "m".into(),
+        agent_type: None,
+        prompt_hash: 0,
+    };
+    let end = |(time, outcome)| ToolEnd {
+        rank: rank(time),
+        outcome,
+        filled_in: false,
+        bytes: 0,
+        exit_code: None,
+        decision: None,
+        lines_added: 3,
+        lines_removed: 1,
+        place: place(),
+    };
+    Tool { id: id.into(), call: Some(call), result: ended.map(end), agent: None, background: false, sent: false }
+}
+
+/// What every recording holds, by its folder.
+pub(crate) fn recordings() -> Vec<(PathBuf, Pass)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings");
+    let folders = |path: &Path| -> Vec<PathBuf> {
+        let mut folders: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        folders.sort();
+        folders
+    };
+    let scenarios = folders(&root).into_iter().filter(|path| path.is_dir()).flat_map(|version| folders(&version));
+    let prices = Prices::embedded();
+    let read = |path: PathBuf| {
+        let found = pass::find(&[path.join("projects")], &mut Vec::new()).unwrap();
+        let pass = Pass::over(found, &prices, 1, |_, _| {});
+        (path, pass)
+    };
+    let all: Vec<_> = scenarios.filter(|path| path.join("projects").is_dir()).map(read).collect();
+    assert!(all.len() > 30, "only {} recordings", all.len());
+    all
+}
+
+/// A xorshift generator: the same worlds on every machine.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).unwrap()
+    }
+}
+
+/// Changes a world of units as no client would: things grow, shrink, move, end, change their name.
+pub(crate) fn shake(world: &mut [Unit], dice: &mut Dice, step: usize) {
+    let at = dice.below(world.len());
+    let pick = dice.below(8);
+    let models = ["claude-a", "claude-b", "Weird Model"];
+    let unit = &mut world[at];
+    let outcomes = [Outcome::Ok, Outcome::Failed, Outcome::Denied, Outcome::Interrupted];
+    match (pick, unit.messages.len(), unit.tools.len()) {
+        (0 | 1, _, _) => unit.messages.push(message(&format!("m{step}"), models[dice.below(3)], 5, Some(50))),
+        (2, _, _) => unit.tools.push(tool(&format!("t{step}"), ["Bash", "Custom", "mcp__x__y"][dice.below(3)], None)),
+        (3, 1.., _) => {
+            let message = &mut unit.messages[0];
+            message.closed = true;
+            message.shares[0].tokens.input += dice.below(9) as u64;
+            message.shares[0].cost = [None, Some(Money::from_picousd(dice.below(99) as i128))][dice.below(2)];
+        }
+        (4, _, 1..) => {
+            let time = [500, 2500, 9000][dice.below(3)];
+            unit.tools[0] =
+                Tool { id: unit.tools[0].id.clone(), ..tool("", "Bash", Some((time, outcomes[dice.below(4)]))) };
+        }
+        (5, 1.., _) => {
+            let message = unit.messages.remove(0);
+            world[dice.below(3)].messages.push(message);
+        }
+        (6, _, _) => unit.context.cwd = Some(format!("/home/dev/p{}", dice.below(4)).into()),
+        (7, 1.., _) => unit.messages[0].rank.time = Timestamp(dice.below(4000) as i64),
+        _ => {}
+    }
+}
