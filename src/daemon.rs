@@ -11,12 +11,12 @@ use tokio::sync::watch;
 
 use crate::ahead::{self, Job, Parsed};
 use crate::engine::Engine;
-use crate::pass::chain;
+use crate::report::chain;
 use crate::store::StoreError;
 use crate::tail::{self, Found, Hints, Limits, Reader, Watcher};
 use crate::transcript::time::Timestamp;
-use crate::vitals::Vitals;
 use crate::views::totals::Snapshot;
+use crate::vitals::Vitals;
 
 /// How long events are gathered before they are acted on.
 const GATHER: Duration = Duration::from_millis(15);
@@ -172,7 +172,9 @@ impl Tailer {
         let due = self.again.iter().take_while(|(when, _)| *when <= Instant::now()).count();
         let again: Vec<PathBuf> = self.again.drain(..due).map(|(_, path)| path).collect();
         let mut found = Vec::new();
-        for (path, first) in paths.into_iter().map(|path| (path, true)).chain(again.into_iter().map(|path| (path, false))) {
+        for (path, first) in
+            paths.into_iter().map(|path| (path, true)).chain(again.into_iter().map(|path| (path, false)))
+        {
             let Some(root) = self.roots.iter().find(|root| path.starts_with(root)).cloned() else {
                 self.hints.flag_rescan();
                 continue;
@@ -205,7 +207,7 @@ impl Tailer {
     /// would show months as if they were now.
     fn first_scan(&mut self, mut progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
         if self.roots.is_empty() {
-            let roots: Vec<String> = self.sources.roots.iter().map(|root| crate::pass::display(root)).collect();
+            let roots: Vec<String> = self.sources.roots.iter().map(|root| crate::report::display(root)).collect();
             tracing::warn!(roots = roots.join(", "), "no session root exists yet: waiting for one to appear");
         }
         let started = Instant::now();
@@ -217,7 +219,8 @@ impl Tailer {
         vitals.files_total.set(files);
         let mut failed = Ok(());
         let mut problems = Vec::new();
-        let paths: std::collections::HashMap<_, _> = jobs.iter().map(|job| (job.file, job.found.path.clone())).collect();
+        let paths: std::collections::HashMap<_, _> =
+            jobs.iter().map(|job| (job.file, job.found.path.clone())).collect();
         let (engine, shared) = (&mut self.engine, &self.shared);
         ahead::for_each(jobs, self.sources.threads, |parsed| {
             match parsed {

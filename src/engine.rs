@@ -102,7 +102,7 @@ impl Engine {
         let mut numbers = HashMap::new();
         for (number, row) in recovered.files {
             let path = PathBuf::from(OsString::from_vec(row.path.clone()));
-            known.paths.push(crate::pass::display(&path).into());
+            known.paths.push(crate::report::display(&path).into());
             numbers.insert(path, number);
             files.push(row);
         }
@@ -147,7 +147,7 @@ impl Engine {
         }
         let number = FileNumber(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         self.numbers.insert(path.to_path_buf(), number);
-        self.known.paths.push(crate::pass::display(path).into());
+        self.known.paths.push(crate::report::display(path).into());
         let (path, role) = (path.as_os_str().as_bytes().to_vec(), role.clone());
         self.files.push(FileRow { path, role, cursor: None, thread: Thread::default() });
         number
@@ -314,7 +314,8 @@ impl Engine {
         }
         for id in affected {
             self.load_session(&id)?;
-            let source = self.known.session(&id).and_then(|session| session.fork.as_ref()).map(|fork| fork.from.clone());
+            let source =
+                self.known.session(&id).and_then(|session| session.fork.as_ref()).map(|fork| fork.from.clone());
             if let Some(source) = &source {
                 self.load_session(source)?;
             }

@@ -43,6 +43,7 @@
 //! | [`engine`], [`turns`], [`pass`], [`ahead`] | rule | the rooms above; [`engine`] owns the writer |
 //! | [`daemon`], [`cli`] | wiring | everything; [`daemon`] holds the only clock |
 //!
+//! Everybody but the pure rooms may import [`report`], errors and paths as text.
 //! `tests/architecture.rs` holds the `use` lines against this table.
 //!
 //! # What is absent, on purpose
@@ -62,6 +63,7 @@ pub mod export;
 pub mod http;
 pub mod ledger;
 pub mod pass;
+pub mod report;
 pub mod store;
 pub mod tail;
 pub mod transcript;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::ahead::{self, Job, Parsed, Piece};
@@ -11,6 +11,7 @@ use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::{Session, reported};
 use crate::ledger::unit::Unit;
+use crate::report::{chain, display};
 use crate::tail::{self, Found, Problem, Target};
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::record::{Body, Reason};
@@ -157,23 +158,4 @@ impl Pass {
     pub fn units_of(&self, session: &Session) -> Vec<&Unit> {
         session.units.keys().filter_map(|unit| self.known.unit(*unit)).collect()
     }
-}
-
-/// A path as text, for logs and for telling which of two is lower.
-#[must_use]
-pub fn display(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
-/// An error and its causes in one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -12,8 +12,8 @@ use crate::ledger::money::Money;
 use crate::ledger::unit::{Message, Tool, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
-use crate::views::span::SpanBatch;
 use crate::views::ids::{CHAT, EXECUTE_TOOL, span_id};
+use crate::views::span::SpanBatch;
 use crate::views::trace::{Position, TurnFacts, end_so_far, position_of, trace_of, turn_spans};
 
 /// When turns end and which of them leave.
@@ -198,10 +198,13 @@ impl Turns {
 fn below<'a>(known: &'a Known, unit: &'a Unit) -> Vec<&'a Unit> {
     let (mut all, mut level): (Vec<&Unit>, _) = (Vec::new(), vec![unit]);
     while let Some(parent) = level.pop() {
-        for agent in parent.tools.iter().filter_map(|tool| tool.agent.as_ref()) {
+        for (tool, agent) in parent.tools.iter().filter_map(|tool| Some((tool, tool.agent.as_ref()?))) {
             let found = known.unit(UnitKey::Agent(unit.session().clone(), agent.clone()).id());
             let new = found.filter(|found| {
-                !is_background(found) && found.key != unit.key && !all.iter().any(|known| known.key == found.key)
+                // A message to an agent names it too; it belongs below the call that started it.
+                let started = found.agent.as_ref().is_some_and(|agent| agent.call.as_deref() == Some(&*tool.id));
+                let again = found.key == unit.key || all.iter().any(|known| known.key == found.key);
+                started && !again && !is_background(found)
             });
             all.extend(new);
             level.extend(new);
@@ -225,7 +228,10 @@ fn spans(known: &Known, unit: &Unit, end: TurnEnd) -> Vec<SpanBatch> {
     let mut batches = turn_spans(&facts);
     let own = trace_of(unit);
     let background = |trace: u128| {
-        known.units().filter(|other| is_background(other) && other.key != unit.key).any(|other| trace_of(other) == trace)
+        known
+            .units()
+            .filter(|other| is_background(other) && other.key != unit.key)
+            .any(|other| trace_of(other) == trace)
     };
     batches.retain(|batch| {
         let trace = batch.spans.first().map(|span| span.trace);

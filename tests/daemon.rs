@@ -4,6 +4,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::float_cmp,
+    clippy::string_slice,
     reason = "a test stops at the first surprise; sums of whole numbers are exact"
 )]
 
@@ -78,7 +79,10 @@ fn append(path: &Path, text: &str) {
 fn counted(metrics: &str) -> BTreeMap<String, String> {
     let kept = |line: &&str| {
         !line.starts_with('#')
-            && (line.contains("_total{") || line.contains("_total ") || line.contains("lifetime") || line.contains("_cost_"))
+            && (line.contains("_total{")
+                || line.contains("_total ")
+                || line.contains("lifetime")
+                || line.contains("_cost_"))
             && !line.contains("http_requests")
             && !line.starts_with("process_")
             && !line.contains("spans_exported")
@@ -109,7 +113,9 @@ fn history_shows_in_lifetime_gauges_and_equals_scan() {
     }
     let client: f64 = scan["client_reported"]["cost_usd"].as_str().unwrap().parse().unwrap();
     assert_eq!(sum(&metrics, "tailspan_client_reported_cost_usd"), client);
-    for counter in ["tailspan_tokens_total", "tailspan_cost_usd_total", "tailspan_turns_total", "tailspan_tool_calls_total"] {
+    for counter in
+        ["tailspan_tokens_total", "tailspan_cost_usd_total", "tailspan_turns_total", "tailspan_tool_calls_total"]
+    {
         assert!(metrics.contains(&format!("# TYPE {counter} counter")), "{counter}");
         assert_eq!(sum(&metrics, counter), 0.0, "{counter} counts history");
     }
@@ -123,7 +129,7 @@ fn appended_lines_count_once_through_restart_and_crash() {
     let rows = rows_of_the_future("2.1.330/b_tools");
     let file = projects.join("-home-dev-b-tools/5fb3d16f-f9e3-4142-a37d-c727bd6ab70f.jsonl");
     // No root yet: it waits for one.
-    let mut daemon = Daemon::start(&projects, &state, &[]);
+    let daemon = Daemon::start(&projects, &state, &[]);
     assert_eq!(sum(&daemon.metrics(), "tailspan_tokens_total"), 0.0);
     let half = rows.len() / 2;
     append(&file, &rows[..half].concat());
@@ -134,8 +140,8 @@ fn appended_lines_count_once_through_restart_and_crash() {
         (sum(&metrics, "tailspan_lines_total") >= half as f64).then_some(metrics)
     });
     assert!(sum(&first, "tailspan_tokens_total") > 0.0);
-    daemon.kill();
-    daemon = Daemon::start(&projects, &state, &[]);
+    drop(daemon);
+    let daemon = Daemon::start(&projects, &state, &[]);
     assert_eq!(counted(&daemon.metrics()), counted(&first), "a crash changes nothing");
     append(&file, &rows[half][rows[half].len() / 2..]);
     append(&file, &rows[half + 1..].concat());
@@ -202,8 +208,11 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// Turns and sub-agents of the recordings: the roots that a collector must get, by trace id.
 fn expected_traces(projects: &Path) -> usize {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_tailspan")).args(["scan", "--format", "trace"]).arg(projects).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tailspan"))
+        .args(["scan", "--format", "trace"])
+        .arg(projects)
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().filter(|line| !line.starts_with(' ') && line.contains("trace ")).count()
 }
@@ -219,7 +228,8 @@ fn every_span_of_the_history_arrives_once() {
     let daemon = Daemon::start(&projects, &state, &options);
     let metrics = daemon.until("the outbox is empty", || {
         let metrics = daemon.metrics();
-        let done = sum(&metrics, "tailspan_outbox_spans") == 0.0 && sum(&metrics, "tailspan_spans_exported_total") > 300.0;
+        let done =
+            sum(&metrics, "tailspan_outbox_spans") == 0.0 && sum(&metrics, "tailspan_spans_exported_total") > 300.0;
         done.then_some(metrics)
     });
     assert_eq!(daemon.stop(), Some(0));
@@ -231,7 +241,12 @@ fn every_span_of_the_history_arrives_once() {
     for span in spans.iter().filter(|span| !span.parent_span_id.is_empty()) {
         let parent = spans.iter().find(|other| other.span_id == span.parent_span_id && other.trace_id == span.trace_id);
         let parent = parent.unwrap_or_else(|| panic!("{} has no parent", span.name));
-        assert!(span.start_time_unix_nano >= parent.start_time_unix_nano, "{} starts before {}", span.name, parent.name);
+        assert!(
+            span.start_time_unix_nano >= parent.start_time_unix_nano,
+            "{} starts before {}",
+            span.name,
+            parent.name
+        );
     }
     // Nothing is sent again after a restart.
     let before = sink.received().len();
@@ -274,7 +289,7 @@ fn spans_survive_a_crash_before_they_are_taken() {
     let options = ["--otlp-endpoint", &sink.url(), "--traces-history-since", "all"];
     let daemon = Daemon::start(&projects, &state, &options);
     runtime.block_on(sink.requests_reach(1));
-    daemon.kill();
+    drop(daemon);
     let other = runtime.block_on(Sink::start());
     let options = ["--otlp-endpoint", &other.url(), "--traces-history-since", "all"];
     let daemon = Daemon::start(&projects, &state, &options);

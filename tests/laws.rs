@@ -120,6 +120,22 @@ fn a_restart_changes_nothing() {
     assert_eq!(counted(&after), counted(&before));
 }
 
+#[test]
+fn a_crash_loses_nothing_that_was_shown() {
+    let (folder, files) = everything();
+    let mut world = World::new(folder.path());
+    world.read(&mut Dice::new(1), files.len() / 2);
+    let before = world.settle();
+    world.read(&mut Dice::new(2), files.len() / 4);
+    world.crash();
+    let engine = world.engine.as_mut().unwrap();
+    let recovered = engine.flush().unwrap();
+    assert_eq!(counted(&recovered), counted(&before));
+    world.read(&mut Dice::new(3), usize::MAX);
+    world.settle();
+    assert_eq!(world.summary(), clean(&[world.root.clone()]));
+}
+
 /// Every counted series but those that count reading itself.
 fn counted(snapshot: &tailspan::views::totals::Snapshot) -> Vec<String> {
     snapshot.iter().filter(|(series, _)| !series.metric.contains("lines_total")).map(|row| format!("{row:?}")).collect()

@@ -4,6 +4,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::float_cmp,
+    clippy::print_stdout,
     reason = "a test stops at the first surprise; sums of whole numbers are exact"
 )]
 
@@ -53,7 +54,15 @@ impl Prometheus {
     fn query(&self, expression: &str) -> Option<f64> {
         let mut stream = TcpStream::connect(self.address).ok()?;
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let path = format!("/api/v1/query?query={}", expression.replace(' ', "%20").replace('{', "%7B").replace('}', "%7D").replace('"', "%22").replace('+', "%2B"));
+        let path = format!(
+            "/api/v1/query?query={}",
+            expression
+                .replace(' ', "%20")
+                .replace('{', "%7B")
+                .replace('}', "%7D")
+                .replace('"', "%22")
+                .replace('+', "%2B")
+        );
         write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
@@ -64,8 +73,8 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
@@ -88,4 +97,5 @@ fn prometheus_scrapes_what_scan_counts() {
     // The first answer to a scrape adds its own series of `http_requests_total`.
     assert!(scraped >= series as f64, "{scraped} of {series} series");
     assert!(sum(&daemon.metrics(), "tailspan_http_requests_total") >= 2.0);
+    assert_eq!(daemon.stop(), Some(0));
 }

@@ -1,7 +1,13 @@
 //! Seeded worlds: files grow, fork, are torn, rewritten, replaced and deleted while the process crashes.
 //!
 //! `TAILSPAN_TEST_SEEDS=5000 cargo test --release --test simulation` runs more worlds than the usual ones.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise"
+)]
 
 #[path = "support/world.rs"]
 mod world;
@@ -52,7 +58,7 @@ impl Shadow {
     fn keep(&mut self, file: &Path, inside: &Path) {
         let bytes = fs::read(file).unwrap_or_default();
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        if whole == 0 || !inside.extension().is_some_and(|extension| extension == "jsonl") {
+        if whole == 0 || inside.extension().is_none_or(|extension| extension != "jsonl") {
             return;
         }
         self.generations += 1;

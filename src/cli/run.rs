@@ -23,8 +23,8 @@ use crate::store::{self, Opened, StoreError};
 use crate::tail::{self, Hints, RootEnv};
 use crate::transcript::time::Timestamp;
 use crate::turns::Policy;
-use crate::vitals::Vitals;
 use crate::views::labels::{self, LabelRules};
+use crate::vitals::Vitals;
 
 /// How long blocking handlers may go on after the server has stopped.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
@@ -204,7 +204,7 @@ fn start_tailer(mut tailer: Tailer) -> Result<(thread::JoinHandle<Ended>, onesho
             }
         });
         if let Err(error) = &result {
-            tracing::error!(error = crate::pass::chain(error), "the state cannot be written any more");
+            tracing::error!(error = crate::report::chain(error), "the state cannot be written any more");
         }
         result
     };
@@ -224,7 +224,7 @@ fn start_exporter(
     let body = move || {
         let result = runtime.block_on(exporter.run(stopped));
         if let Err(error) = &result {
-            tracing::error!(error = crate::pass::chain(error), "spans are no longer sent");
+            tracing::error!(error = crate::report::chain(error), "spans are no longer sent");
         }
         result
     };
@@ -262,8 +262,5 @@ fn stop_at_second_signal(runtime: &Runtime) {
 /// Where session files are looked for, as the environment says.
 #[must_use]
 pub fn root_env(env: &config::Env) -> RootEnv {
-    RootEnv {
-        claude_config_dir: env.get("CLAUDE_CONFIG_DIR").map(Into::into),
-        home: env.home(),
-    }
+    RootEnv { claude_config_dir: env.get("CLAUDE_CONFIG_DIR").map(Into::into), home: env.home() }
 }

@@ -10,6 +10,7 @@ use crate::config::{Config, ScanFormat};
 use crate::http::exposition;
 use crate::ledger::prices::Prices;
 use crate::pass::{self, Pass};
+use crate::report;
 use crate::tail::{self, RootEnv};
 use crate::views::tree;
 
@@ -40,7 +41,7 @@ pub enum ScanError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| pass::display(path)).collect::<Vec<_>>().join(", ")
+    paths.iter().map(|path| report::display(path)).collect::<Vec<_>>().join(", ")
 }
 
 /// Reads what `dirs` name, else the session roots, and prints the result in the configured format.
@@ -58,15 +59,19 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
     progress.finish();
     let text = match config.scan.format {
         ScanFormat::Json => {
-            let mut json = serde_json::to_string_pretty(&pass.summary(config.scan.sessions)).map_err(io::Error::other)
+            let mut json = serde_json::to_string_pretty(&pass.summary(config.scan.sessions))
+                .map_err(io::Error::other)
                 .map_err(ScanError::Output)?;
             json.push('\n');
             json
         }
         ScanFormat::Table => table::render(&pass.summary(config.scan.sessions)),
-        ScanFormat::Trace => {
-            pass.sessions().iter().map(|session| tree::session_tree(session, &pass.units_of(session))).collect::<Vec<_>>().join("\n")
-        }
+        ScanFormat::Trace => pass
+            .sessions()
+            .iter()
+            .map(|session| tree::session_tree(session, &pass.units_of(session)))
+            .collect::<Vec<_>>()
+            .join("\n"),
         ScanFormat::Prometheus => {
             let text = exposition::totals_text(&pass.totals(label_rules(config)));
             let text = text.map_err(io::Error::other).map_err(ScanError::Output)?;

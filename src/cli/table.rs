@@ -78,8 +78,7 @@ fn models(summary: &Summary, out: &mut String) {
     let mut table =
         Table::new(&["MODEL", "RESPONSES", "INPUT", "OUTPUT", "CACHE READ", "WRITE 5M", "WRITE 1H", "COST USD"]);
     let mut row = |name: &str, messages: u64, tokens: Tokens, cost: &str| {
-        let tokens =
-            [tokens.input, tokens.output, tokens.cache_read, tokens.cache_write_5m, tokens.cache_write_1h];
+        let tokens = [tokens.input, tokens.output, tokens.cache_read, tokens.cache_write_5m, tokens.cache_write_1h];
         let mut cells = vec![name.to_owned(), grouped(messages)];
         cells.extend(tokens.map(grouped));
         cells.push(cost.to_owned());

@@ -55,7 +55,10 @@ impl Context {
             spans_exported: self.export.spans_exported(),
             spans_rejected: self.export.rejected_spans(),
             failures: FailureReason::ALL.iter().map(|reason| (reason.label(), self.export.failures(*reason))).collect(),
-            dropped: DropReason::ALL.iter().map(|reason| (reason.label(), self.export.dropped_spans(*reason))).collect(),
+            dropped: DropReason::ALL
+                .iter()
+                .map(|reason| (reason.label(), self.export.dropped_spans(*reason)))
+                .collect(),
         }
     }
 }

@@ -290,6 +290,11 @@ impl Fold<'_> {
             waiting.entry(agent.clone()).and_modify(|known| known.background |= background).or_insert(meta);
             return;
         }
+        let known = self.known.unit(unit).and_then(|unit| unit.agent.as_ref()).and_then(|agent| agent.call.as_deref());
+        // A message to an agent that runs already names it too: the call that started it keeps it.
+        if known.is_some_and(|known| known != call) {
+            return;
+        }
         if background && let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut()) {
             agent.background = true;
         }

@@ -32,7 +32,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A newer program wrote the state.
-    #[error("the state in {path} has schema {found}, this program knows up to {known}; use a newer tailspan or another --state")]
+    #[error(
+        "the state in {path} has schema {found}, this program knows up to {known}; use a newer tailspan or another --state"
+    )]
     NewerSchema {
         /// State folder.
         path: PathBuf,
@@ -76,7 +78,9 @@ impl StoreError {
         matches!(
             self,
             Self::Damaged { .. }
-                | Self::Database(sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::Unsupported(_))
+                | Self::Database(
+                    sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::Unsupported(_)
+                )
         )
     }
 }

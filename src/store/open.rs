@@ -60,7 +60,7 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
         Err(error) if error.is_damage() => {
             let aside = folder.join(format!("db.bad-{}", now.0));
             tracing::error!(
-                error = crate::pass::chain(&error),
+                error = crate::report::chain(&error),
                 set_aside = %aside.display(),
                 "the database is damaged: it is set aside and everything that the session files still hold is read again"
             );

@@ -84,7 +84,8 @@ impl Writer {
     }
 
     fn recover(&self) -> Result<Recovered, StoreError> {
-        let mut recovered = Recovered { prices: codec::get(&self.tree, &keys::meta("prices"))?, ..Recovered::default() };
+        let mut recovered =
+            Recovered { prices: codec::get(&self.tree, &keys::meta("prices"))?, ..Recovered::default() };
         for row in self.tree.scan_prefix([keys::FILE]) {
             let (key, value) = row?;
             let Some(number) = keys::number4(&key) else { continue };

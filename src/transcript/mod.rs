@@ -11,6 +11,7 @@ pub mod ids;
 mod json;
 pub mod parse;
 mod raw;
+mod raw_usage;
 pub mod record;
 mod text;
 pub mod time;

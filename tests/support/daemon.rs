@@ -110,12 +110,6 @@ impl Daemon {
         assert!(Command::new("kill").arg(number).arg(self.child.id().to_string()).status().unwrap().success());
     }
 
-    /// Ends it as a crash does.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
     /// Asks it to end, and gives its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         self.signal("-TERM");
@@ -137,16 +131,16 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // A test that failed must not leave its process behind.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // As a crash ends it. A test that failed must not leave its process behind.
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
 /// Sum of the samples of a metric.
 pub(crate) fn sum(metrics: &str, name: &str) -> f64 {
-    let own = metrics.lines().filter(|line| {
-        line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
-    });
+    let own = metrics
+        .lines()
+        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' ')));
     own.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
 }

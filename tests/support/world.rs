@@ -42,7 +42,12 @@ pub(crate) fn recordings() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings");
     let mut found = Vec::new();
     for version in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
-        found.extend(fs::read_dir(version).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("projects").is_dir()));
+        found.extend(
+            fs::read_dir(version)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.join("projects").is_dir()),
+        );
     }
     found.sort();
     found
@@ -92,8 +97,13 @@ pub(crate) struct World {
 }
 
 /// Spans are wanted from all turns, and everything is live.
-pub(crate) const EVERYTHING: Policy =
-    Policy { export: true, since: Timestamp(i64::MIN), epoch: Timestamp(i64::MIN), idle_ms: 1_800_000, settle_ms: 1_000 };
+pub(crate) const EVERYTHING: Policy = Policy {
+    export: true,
+    since: Timestamp(i64::MIN),
+    epoch: Timestamp(i64::MIN),
+    idle_ms: 1_800_000,
+    settle_ms: 1_000,
+};
 
 impl World {
     /// A new state in `folder`, reading `folder/projects`.
@@ -176,7 +186,7 @@ impl World {
 
     /// Keeps a copy of the state as it is on disk.
     fn save(&mut self) {
-        let _ = fs::remove_dir_all(&self.saved);
+        fs::remove_dir_all(&self.saved).ok();
         // sled keeps its file locked and complete after a flush: a copy is what a crash leaves.
         copy_folder(&self.state, &self.saved);
     }
