@@ -17,7 +17,7 @@ use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::record::{Body, Reason};
 use crate::transcript::time::Timestamp;
 use crate::views::labels::LabelRules;
-use crate::views::summary::{Files, Summary, ToolDurations, summarize};
+use crate::views::summary::{Files, Sources, Summary, ToolDurations, summarize};
 use crate::views::totals::{Snapshot, Totals};
 
 /// What a pass found.
@@ -115,9 +115,13 @@ impl Pass {
     /// The result of the pass.
     #[must_use]
     pub fn summary(&self, with_sessions: bool) -> Summary {
-        let mut durations = ToolDurations::default();
-        self.known.units().for_each(|unit| durations.add(unit));
-        summarize(self.files, self.known.sessions(), durations, &|id| self.known.session(id), with_sessions)
+        let durations = |session: &Session| {
+            let mut durations = ToolDurations::default();
+            self.units_of(session).into_iter().for_each(|unit| durations.add(unit));
+            durations
+        };
+        let sources = Sources { session: &|id| self.known.session(id), durations: &durations };
+        summarize(self.files, self.known.sessions(), &sources, with_sessions)
     }
 
     /// The totals of a sidecar that had been there from the beginning.

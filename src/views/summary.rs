@@ -158,7 +158,7 @@ pub struct SessionSummary {
 }
 
 /// Calls and outcomes of a tool in one session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ToolCounts {
     /// Distinct calls.
     pub calls: u64,
@@ -170,6 +170,9 @@ pub struct ToolCounts {
     pub interrupted: u64,
     /// Calls without a result.
     pub open: u64,
+    /// From call to result; `null` if no call has a duration, left out where only counts are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<Option<Durations>>,
 }
 
 impl From<&ToolTally> for ToolCounts {
@@ -180,6 +183,7 @@ impl From<&ToolTally> for ToolCounts {
             denied: tally.denied,
             interrupted: tally.interrupted,
             open: tally.open(),
+            duration_seconds: None,
         }
     }
 }
@@ -196,6 +200,12 @@ impl ToolDurations {
                 let duration = u32::try_from(duration).unwrap_or(u32::MAX);
                 self.0.entry(Arc::clone(&call.name)).or_default().push(duration);
             }
+        }
+    }
+
+    fn append(&mut self, other: Self) {
+        for (tool, durations) in other.0 {
+            self.0.entry(tool).or_default().extend(durations);
         }
     }
 
@@ -219,19 +229,27 @@ pub fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
 }
 
-/// Puts the parts together. `sources` finds a session by id, for what a fork inherited.
+/// Where a summary finds what it needs beside the sessions themselves.
+pub struct Sources<'s, 'a> {
+    /// A session by id, for what a fork inherited.
+    pub session: &'s dyn Fn(&SessionId) -> Option<&'a Session>,
+    /// Durations of the tool calls of a session.
+    pub durations: &'s dyn Fn(&Session) -> ToolDurations,
+}
+
+/// Puts the parts together.
 pub fn summarize<'a>(
     files: Files,
     sessions: impl Iterator<Item = &'a Session>,
-    mut durations: ToolDurations,
-    sources: &dyn Fn(&SessionId) -> Option<&'a Session>,
+    sources: &Sources<'_, 'a>,
     with_sessions: bool,
 ) -> Summary {
+    let mut durations = ToolDurations::default();
     let mut whole = Tally::default();
     let (mut count, mut client, mut unattributed) = (0, Money::default(), Money::default());
     let mut list = Vec::new();
     for session in sessions {
-        let account = reported(session, session.fork.as_ref().and_then(|fork| sources(&fork.from)));
+        let account = reported(session, session.fork.as_ref().and_then(|fork| (sources.session)(&fork.from)));
         if let Some(account) = account.filter(|_| session.is_real()) {
             client += account.cost;
             unattributed += account.unattributed;
@@ -241,9 +259,13 @@ pub fn summarize<'a>(
         }
         count += 1;
         whole.add(&session.tally);
+        let mut own = (sources.durations)(session);
         if with_sessions {
-            list.push((session.started(), session_summary(session, account)));
+            let mut summary = session_summary(session, account);
+            summary.tools.iter_mut().for_each(|(name, tool)| tool.duration_seconds = Some(own.of(name)));
+            list.push((session.started(), summary));
         }
+        durations.append(own);
     }
     list.sort_by(|(a_start, a), (b_start, b)| (a_start, &a.id).cmp(&(b_start, &b.id)));
     Summary {
@@ -263,7 +285,7 @@ pub fn summarize<'a>(
             .tools
             .iter()
             .map(|(name, tally)| {
-                let ToolCounts { calls, failed, denied, interrupted, open } = tally.into();
+                let ToolCounts { calls, failed, denied, interrupted, open, .. } = tally.into();
                 let duration_seconds = durations.of(name);
                 (Arc::clone(name), ToolSummary { calls, failed, denied, interrupted, open, duration_seconds })
             })

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use tailspan::ahead::{Parsed, next_piece};
 use tailspan::engine::{Engine, Start};
 use tailspan::ledger::prices::Prices;
+use tailspan::ledger::session::Session;
 use tailspan::pass::{Pass, find};
 use tailspan::store::{self, Reader};
 use tailspan::tail::{self, Limits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::turns::Policy;
 use tailspan::views::labels::LabelRules;
-use tailspan::views::summary::{Files, Summary, ToolDurations, summarize};
+use tailspan::views::summary::{Files, Sources, Summary, ToolDurations, summarize};
 use tailspan::views::totals::Snapshot;
 
 /// Deterministic numbers: the same seed gives the same world.
@@ -213,11 +214,13 @@ impl World {
         let reader = self.reader.as_ref().unwrap();
         let mut sessions = BTreeMap::new();
         reader.each_session(|session| drop(sessions.insert(session.id.clone(), session))).unwrap();
-        let mut durations = ToolDurations::default();
-        for id in sessions.values().flat_map(|session| session.units.keys()) {
-            durations.add(&reader.unit(*id).unwrap().unwrap());
-        }
-        summarize(Files::default(), sessions.values(), durations, &|id| sessions.get(id), true)
+        let durations = |session: &Session| {
+            let mut durations = ToolDurations::default();
+            session.units.keys().for_each(|id| durations.add(&reader.unit(*id).unwrap().unwrap()));
+            durations
+        };
+        let sources = Sources { session: &|id| sessions.get(id), durations: &durations };
+        summarize(Files::default(), sessions.values(), &sources, true)
     }
 }
 
