@@ -288,7 +288,7 @@ impl Engine {
             units: self.known.changes().map(|(before, after)| (after, added(before, after))).collect(),
             sessions: self.known.changed_sessions().collect(),
             totals: self.totals.dirty().collect(),
-            pending,
+            pending: pending.into_iter().chain(leaving.pending).collect(),
             settled: settled.into_iter().chain(leaving.settled).collect(),
             spans: leaving.spans,
             prices: self.new_prices.then(|| self.prices.fingerprint()),

@@ -82,7 +82,12 @@ fn every_recording_reads_as_the_independent_reading_says() {
     let recordings = recordings();
     assert_eq!(recordings.len(), 44);
     for (name, projects) in &recordings {
-        differences(name, &sorted_by_id(scan(&[projects.clone()])), &sorted_by_id(expected(name)), &mut found);
+        differences(
+            name,
+            &sorted_by_id(scan(std::slice::from_ref(projects))),
+            &sorted_by_id(expected(name)),
+            &mut found,
+        );
     }
     assert!(found.is_empty(), "{found:#?}");
 }

@@ -158,6 +158,8 @@ fn policy(config: &Config, opened: &Opened) -> Policy {
         epoch,
         idle_ms: milliseconds(config.traces.idle),
         settle_ms: milliseconds(config.traces.settle),
+        hold_ms: milliseconds(config.traces.hold),
+        history_rate: config.traces.history_rate,
     }
 }
 

@@ -135,9 +135,13 @@ fn listen(layer: &Layer) -> Result<std::net::SocketAddr, ConfigError> {
 fn traces(layer: &Layer) -> Result<Traces, ConfigError> {
     let idle = |text: &str| text::duration(text, MILLISECOND..=24 * 30 * HOUR);
     let settle = |text: &str| text::duration(text, Duration::ZERO..=HOUR);
+    let rate = |text: &str| text::count(text, 1..=1_000_000).and_then(|rate| u64::try_from(rate).ok());
+    let hold = |text: &str| text::duration(text, Duration::from_secs(1)..=24 * HOUR);
     Ok(Traces {
         idle: layer.text(&keys::TRACES_IDLE, idle)?.unwrap_or(HOUR / 2),
         settle: layer.text(&keys::TRACES_SETTLE, settle)?.unwrap_or(Duration::from_secs(1)),
+        hold: layer.text(&keys::TRACES_HOLD, hold)?.unwrap_or(Duration::from_secs(60)),
+        history_rate: layer.text(&keys::TRACES_HISTORY_RATE, rate)?.unwrap_or(500),
         history_since: layer.text(&keys::TRACES_HISTORY_SINCE, text::history_since)?.unwrap_or_default(),
     })
 }

@@ -46,6 +46,8 @@ keys! {
     OTLP_COMPRESSION = "otlp.compression" Text "\"gzip\" or \"none\"";
     TRACES_IDLE = "traces.idle" Text "a duration from 1ms to 30d, like \"30m\"";
     TRACES_SETTLE = "traces.settle" Text "a duration from 0s to 1h, like \"1s\"";
+    TRACES_HOLD = "traces.hold" Text "a duration from 1s to 1d, like \"60s\"";
+    TRACES_HISTORY_RATE = "traces.history_rate" Count "an integer from 1 to 1000000";
     TRACES_HISTORY_SINCE = "traces.history_since" Text "\"all\" or an RFC 3339 time, like \"2026-11-01T00:00:00Z\"";
     METRICS_SERIES_MAX = "metrics.series_max" Count "an integer from 1 to 100000";
     METRICS_PROJECT_LABEL = "metrics.project_label" Text "\"name\", \"hash\" or \"off\"";

@@ -134,6 +134,11 @@ pub struct Traces {
     pub idle: Duration,
     /// How long an ended turn waits for late rows (`traces.settle`); 1 s by default, 0 to 1 h.
     pub settle: Duration,
+    /// How long a turn may stay open before its finished children leave early (`traces.hold`); 60 s by default, 1 s to
+    /// 1 d.
+    pub hold: Duration,
+    /// Spans per second of turns that ended before the first start (`traces.history_rate`); 500 by default.
+    pub history_rate: u64,
     /// Which turns of the past are exported (`traces.history_since`).
     pub history_since: HistorySince,
 }

@@ -9,7 +9,7 @@ use super::counters::RequestCounters;
 use super::error::Problem;
 use super::exposition::{Build, Deliveries, Scrape};
 use super::routes::Route;
-use super::{health, landing};
+use super::{HasReader, health, landing, replay, sessions};
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::store::{OutboxMeter, Reader};
 use crate::transcript::time::Timestamp;
@@ -47,7 +47,16 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/-/ready", health::ready),
     Route::fixed("/readyz", health::ready),
     Route::fixed("/ready", health::ready),
+    Route::get("/api/v1/analytics/sessions", sessions::LIST_PARAMETERS, sessions::list),
+    Route::get("/api/v1/analytics/sessions/{id}", &[], sessions::one),
+    Route::get("/api/v1/analytics/sessions/{id}/replay", replay::REPLAY_PARAMETERS, replay::replay),
 ];
+
+impl HasReader for Context {
+    fn reader(&self) -> &Reader {
+        &self.reader
+    }
+}
 
 impl Context {
     fn deliveries(&self) -> Deliveries {

@@ -1,4 +1,4 @@
-//! The HTTP server: everything between a socket and a function that answers, and nothing about what is answered.
+//! The HTTP server: from a socket to a function that answers, and the functions.
 //!
 //! ```text
 //! server    accepts, limits connections, stops gracefully
@@ -10,6 +10,9 @@
 //! answer, error    what a handler gives back
 //! landing, health  the pages that need only `Status`
 //! counters  requests by route and status
+//! context   what the functions read, and the route table
+//! exposition  `/metrics`
+//! sessions, replay  the sessions API; content reads the text of events from session files
 //! ```
 //!
 //! Plain hyper, not a framework: header timeout, header size, body size and connection count are limits that we
@@ -18,8 +21,11 @@
 
 mod answer;
 mod app;
+mod content;
+mod content_pieces;
 pub mod context;
 mod counters;
+mod cursor;
 mod dispatch;
 mod error;
 pub mod exposition;
@@ -27,10 +33,13 @@ mod guard;
 pub mod health;
 pub mod landing;
 mod query;
+pub mod replay;
 mod request;
 mod routes;
 mod server;
+pub mod sessions;
 mod stall;
+mod state;
 
 pub use answer::Answer;
 pub use app::{App, Status, Waiting};
@@ -40,3 +49,4 @@ pub use query::Query;
 pub use request::Request;
 pub use routes::{Handler, Parameters, Route, Work};
 pub use server::{Limits, Server};
+pub use state::HasReader;

@@ -53,6 +53,19 @@ impl Reader {
         codec::get(&self.tree, &keys::unit(id))
     }
 
+    /// The units of a session, in the order of their ids. One that moved to another session since is left out.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn units_of(&self, session: &Session) -> Result<Vec<Unit>, StoreError> {
+        let mut units = Vec::with_capacity(session.units.len());
+        for id in session.units.keys() {
+            units.extend(self.unit(*id)?.filter(|unit| *unit.session() == session.id));
+        }
+        Ok(units)
+    }
+
     /// A file by its number.
     ///
     /// # Errors

@@ -107,7 +107,7 @@ pub fn parse(line: &[u8], strings: &mut Strings) -> Body {
 }
 
 /// Replaces `\uD800`..`\uDFFF` escapes that have no partner; `None` if there are none.
-fn mend_surrogates(text: &str) -> Option<String> {
+pub(crate) fn mend_surrogates(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let unit = |at: usize| -> Option<u16> {
         let escape = bytes.get(at..at + 6)?;

@@ -6,6 +6,8 @@ pub mod attributes;
 pub mod catalog;
 pub mod ids;
 pub mod labels;
+pub mod replay;
+pub mod replay_detail;
 pub mod span;
 pub mod summary;
 pub mod totals;

@@ -1,4 +1,5 @@
 //! A state and a folder of session files, driven step by step without processes, clocks or threads.
+#![allow(dead_code, reason = "each test uses its own part")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -7,14 +8,16 @@ use std::path::{Path, PathBuf};
 
 use tailspan::ahead::{Parsed, next_piece};
 use tailspan::engine::{Engine, Start};
+use tailspan::export::SpanQueue;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
 use tailspan::pass::{Pass, find};
-use tailspan::store::{self, Reader};
+use tailspan::store::{self, Outbox, Reader};
 use tailspan::tail::{self, Limits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::turns::Policy;
 use tailspan::views::labels::LabelRules;
+use tailspan::views::span::Span;
 use tailspan::views::summary::{Files, Sources, Summary, ToolDurations, summarize};
 use tailspan::views::totals::Snapshot;
 
@@ -92,6 +95,7 @@ pub(crate) struct World {
     saved: PathBuf,
     pub(crate) engine: Option<Engine>,
     pub(crate) reader: Option<Reader>,
+    outbox: Option<Outbox>,
     pub(crate) policy: Policy,
     pub(crate) limits: Limits,
     pub(crate) now: Timestamp,
@@ -104,11 +108,18 @@ pub(crate) const EVERYTHING: Policy = Policy {
     epoch: Timestamp(i64::MIN),
     idle_ms: 1_800_000,
     settle_ms: 1_000,
+    hold_ms: 60_000,
+    history_rate: u64::MAX,
 };
 
 impl World {
     /// A new state in `folder`, reading `folder/projects`.
     pub(crate) fn new(folder: &Path) -> Self {
+        Self::with(folder, EVERYTHING)
+    }
+
+    /// A new state with a policy of its own.
+    pub(crate) fn with(folder: &Path, policy: Policy) -> Self {
         let root = folder.join("projects");
         fs::create_dir_all(&root).unwrap();
         // Before all recordings, so that all their rows are live.
@@ -119,7 +130,8 @@ impl World {
             saved: folder.join("saved"),
             engine: None,
             reader: None,
-            policy: EVERYTHING,
+            outbox: None,
+            policy,
             limits: Limits::default(),
             now,
         };
@@ -140,6 +152,7 @@ impl World {
             policy: self.policy,
         };
         self.reader = Some(opened.reader);
+        self.outbox = Some(opened.outbox);
         self.engine = Some(Engine::new(start, self.now).unwrap());
     }
 
@@ -196,6 +209,7 @@ impl World {
     pub(crate) fn crash(&mut self) {
         self.engine = None;
         self.reader = None;
+        self.outbox = None;
         fs::remove_dir_all(&self.state).unwrap();
         copy_folder(&self.saved, &self.state);
         self.open();
@@ -206,7 +220,22 @@ impl World {
         self.settle();
         self.engine = None;
         self.reader = None;
+        self.outbox = None;
         self.open();
+    }
+
+    /// Takes the spans that are ready to be sent, oldest first, as a collector that accepts all would.
+    pub(crate) fn take_spans(&mut self) -> Vec<Span> {
+        let outbox = self.outbox.as_mut().unwrap();
+        let mut spans = Vec::new();
+        loop {
+            let rows = outbox.peek(512, 1 << 20).unwrap();
+            if rows.is_empty() {
+                return spans;
+            }
+            outbox.acknowledge(&rows.iter().map(|(id, _)| *id).collect::<Vec<_>>()).unwrap();
+            spans.extend(rows.into_iter().flat_map(|(_, batch)| batch.spans));
+        }
     }
 
     /// What the state says, in the words of `scan`.

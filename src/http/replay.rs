@@ -1,0 +1,73 @@
+//! `/api/v1/analytics/sessions/{id}/replay`: the events of a session with their text, page by page.
+
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::content::{Content, Page};
+use super::error::Problem;
+use super::request::Request;
+use super::sessions::{CURRENCY, ROWS, ROWS_MAX, find, summary_of, unreadable};
+use super::state::HasReader;
+use crate::views::replay::{Event, events};
+use crate::views::summary::SessionSummary;
+
+/// The parameters of [`replay`].
+pub const REPLAY_PARAMETERS: &[&str] = &["from", "limit", "at"];
+
+#[derive(Serialize)]
+struct Replay<'a> {
+    session: SessionSummary,
+    total_events: usize,
+    from: usize,
+    events: Vec<Shown<'a>>,
+    next_from: Option<usize>,
+    currency: &'static str,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    #[serde(flatten)]
+    content: Content,
+}
+
+/// The events of a session from a position or a time on.
+///
+/// # Errors
+/// A parameter is bad, there is no such session, or the state cannot be read. Text that cannot be read is no error: its
+/// event says why.
+pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let (reader, query) = (context.reader(), &request.query);
+    let from = query.number("from", 0..=u64::MAX)?;
+    let at = query.time("at")?;
+    if from.is_some() && at.is_some() {
+        return Err(Problem::bad_request("`from` and `at` exclude each other"));
+    }
+    let limit = count(query.number("limit", 1..=ROWS_MAX)?.unwrap_or(ROWS));
+    let session = find(reader, request.param("id"))?;
+    let all = events(&reader.units_of(&session).map_err(unreadable)?);
+    let from = match at {
+        Some(at) => all.partition_point(|event| event.at.0 < at),
+        None => count(from.unwrap_or(0)).min(all.len()),
+    };
+    let mut page = Page::new(reader);
+    let mut shown = Vec::new();
+    for event in all.iter().skip(from).take(limit) {
+        let content = page.content(event.source.as_ref()).map_err(unreadable)?;
+        shown.push(Shown { event, content });
+    }
+    let next = from.saturating_add(shown.len());
+    Answer::json(&Replay {
+        session: summary_of(reader, &session)?,
+        total_events: all.len(),
+        from,
+        events: shown,
+        next_from: (next < all.len()).then_some(next),
+        currency: CURRENCY,
+    })
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,314 @@
+//! `/api/v1/analytics/sessions` and `/api/v1/analytics/sessions/{id}`: the list, and one session with its parts.
+
+use std::collections::BTreeMap;
+use std::iter;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::cursor::Place;
+use super::error::Problem;
+use super::query::Query;
+use super::request::Request;
+use super::state::HasReader;
+use crate::ledger::session::{Reported, Session, reported};
+use crate::store::{Reader, StoreError};
+use crate::transcript::chunk::FileNumber;
+use crate::transcript::ids::SessionId;
+use crate::views::replay;
+use crate::views::replay_detail::{self, AgentSummary, SlowestSteps, TurnSummary};
+use crate::views::summary::{
+    ClientReported, Files, ModelSummary, SessionSummary, Sources, ToolDurations, ToolSummary, session_summary,
+    summarize,
+};
+
+/// The parameters of [`list`].
+pub const LIST_PARAMETERS: &[&str] = &["project", "model", "since", "until", "sort", "order", "limit", "cursor"];
+
+/// Rows of a page at most, and turns, sub-agents and traces of one session; the answer says how many more there are.
+pub(super) const ROWS_MAX: u64 = 1000;
+
+/// Rows of a page unless `limit` says otherwise.
+pub(super) const ROWS: u64 = 100;
+
+/// Currency of everything that ends in `_usd`.
+pub(super) const CURRENCY: &str = "USD";
+
+/// Shorter beginnings of an id are refused: they find another session every day.
+const PREFIX_CHARS_MIN: usize = 4;
+
+/// Sessions that a refusal of an ambiguous beginning names.
+const CANDIDATES_MAX: usize = 5;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy)]
+enum Sort {
+    Started,
+    Ended,
+    Cost,
+    Tokens,
+    Messages,
+    Turns,
+    Duration,
+}
+
+const SORTS: [(&str, Sort); 7] = [
+    ("started", Sort::Started),
+    ("ended", Sort::Ended),
+    ("cost", Sort::Cost),
+    ("tokens", Sort::Tokens),
+    ("messages", Sort::Messages),
+    ("turns", Sort::Turns),
+    ("duration", Sort::Duration),
+];
+
+impl Sort {
+    fn key(self, session: &Session) -> i128 {
+        let (started, ended) = (session.started().unwrap_or_default(), session.ended().unwrap_or_default());
+        match self {
+            Self::Started => started.0.into(),
+            Self::Ended => ended.0.into(),
+            Self::Cost => session.tally.cost().picousd(),
+            Self::Tokens => session.tally.tokens().total().into(),
+            Self::Messages => session.tally.messages().into(),
+            Self::Turns => session.tally.turns.into(),
+            Self::Duration => ended.since_ms(started).into(),
+        }
+    }
+}
+
+/// Which sessions are listed.
+struct Filter<'a> {
+    project: Option<&'a str>,
+    model: Option<&'a str>,
+    /// Milliseconds since 1970-01-01 UTC; a session that ended at it is in.
+    since: Option<i64>,
+    /// Milliseconds since 1970-01-01 UTC; a session that started at it is out.
+    until: Option<i64>,
+}
+
+impl<'a> Filter<'a> {
+    fn of(query: &'a Query) -> Result<Self, Problem> {
+        let (since, until) = (query.time("since")?, until(query)?);
+        if let (Some(since), Some(until)) = (since, until)
+            && since >= until
+        {
+            return Err(Problem::bad_request("`since` must be before `until`"));
+        }
+        Ok(Self { project: query.text("project"), model: query.text("model"), since, until })
+    }
+
+    fn takes(&self, session: &Session) -> bool {
+        let project = self.project.is_none_or(|project| session.project() == Some(project));
+        let model = self.model.is_none_or(|model| session.tally.models.contains_key(model));
+        let since = self.since.is_none_or(|since| session.ended().is_some_and(|ended| ended.0 >= since));
+        let until = self.until.is_none_or(|until| session.started().is_some_and(|started| started.0 < until));
+        session.is_real() && project && model && since && until
+    }
+}
+
+/// `until` as a moment that is not included any more: of a date alone, the midnight after it.
+fn until(query: &Query) -> Result<Option<i64>, Problem> {
+    let date_alone = query.text("until").is_some_and(|text| !text.contains('T'));
+    let time = query.time("until")?;
+    Ok(time.map(|time| if date_alone { time.saturating_add(DAY_MS) } else { time }))
+}
+
+/// Sessions that the filters take, page by page.
+///
+/// # Errors
+/// A parameter is bad, or the state cannot be read.
+pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    #[derive(Serialize)]
+    struct List {
+        sessions: Vec<SessionSummary>,
+        total: usize,
+        next_cursor: Option<String>,
+        currency: &'static str,
+    }
+    let (reader, query) = (context.reader(), &request.query);
+    let filter = Filter::of(query)?;
+    let sort = query.choice("sort", &SORTS)?.unwrap_or(Sort::Ended);
+    let ascending = query.choice("order", &[("asc", true), ("desc", false)])?.unwrap_or(false);
+    let limit = usize::try_from(query.number("limit", 1..=ROWS_MAX)?.unwrap_or(ROWS)).unwrap_or(usize::MAX);
+    let name = format!("sessions/{}/{ascending}", query.text("sort").unwrap_or("ended"));
+    let after = query.text("cursor").map(|cursor| Place::from_cursor(&name, cursor)).transpose()?;
+
+    let mut places = Vec::new();
+    let take = |session: Session| {
+        if filter.takes(&session) {
+            places.push(Place { key: sort.key(&session), id: session.id.to_string() });
+        }
+    };
+    reader.each_session(take).map_err(unreadable)?;
+    let total = places.len();
+    if ascending {
+        places.sort()
+    } else {
+        places.sort_by(|a, b| b.cmp(a))
+    }
+    let behind = |place: &Place| match &after {
+        Some(after) if ascending => place > after,
+        Some(after) => place < after,
+        None => true,
+    };
+    let first = places.iter().position(behind).unwrap_or(total);
+    let page: Vec<&Place> = places.iter().skip(first).take(limit).collect();
+    let more = first.saturating_add(page.len()) < total;
+    let next_cursor = page.last().filter(|_| more).map(|place| place.to_cursor(&name));
+    let mut sessions = Vec::with_capacity(page.len());
+    for place in page {
+        if let Some(session) = reader.session(&SessionId(place.id.as_str().into())).map_err(unreadable)? {
+            sessions.push(summary_of(reader, &session)?);
+        }
+    }
+    Answer::json(&List { sessions, total, next_cursor, currency: CURRENCY })
+}
+
+/// One session with its parts.
+///
+/// # Errors
+/// There is no such session, the beginning of its id is ambiguous, or the state cannot be read.
+pub fn one<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let reader = context.reader();
+    let session = find(reader, request.param("id"))?;
+    Answer::json(&detail(reader, &session)?)
+}
+
+#[derive(Serialize)]
+struct Detailed {
+    session: SessionSummary,
+    models: BTreeMap<Arc<str>, ModelSummary>,
+    tools: BTreeMap<Arc<str>, ToolSummary>,
+    unpriced_tokens: BTreeMap<Arc<str>, u64>,
+    compactions: u64,
+    api_errors: u64,
+    lines_added: u64,
+    lines_removed: u64,
+    client_reported: Option<ClientReported>,
+    turns: Vec<TurnSummary>,
+    turns_omitted: usize,
+    subagents: Vec<AgentSummary>,
+    subagents_omitted: usize,
+    trace_ids: Vec<String>,
+    slowest_steps: SlowestSteps,
+    files: Vec<FileSummary>,
+    currency: &'static str,
+}
+
+/// A file that holds rows of a session.
+#[derive(Serialize)]
+struct FileSummary {
+    path: String,
+    /// Bytes that are counted.
+    bytes_read: u64,
+}
+
+fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
+    let units = reader.units_of(session).map_err(unreadable)?;
+    let durations = |_: &Session| {
+        let mut durations = ToolDurations::default();
+        units.iter().for_each(|unit| durations.add(unit));
+        durations
+    };
+    let sources = Sources { session: &|_| None, durations: &durations };
+    let sums = summarize(Files::default(), iter::once(session), &sources, false);
+    let client_reported = account_of(reader, session)?.map(|account| ClientReported {
+        cost_usd: account.cost.to_string(),
+        unattributed_usd: account.unattributed.to_string(),
+    });
+    let (turns, turns_omitted) = bounded(replay_detail::turns(&units));
+    let (subagents, subagents_omitted) = bounded(replay_detail::agents(&units));
+    let (trace_ids, _) = bounded(replay_detail::trace_ids(&units));
+    let mut files = Vec::new();
+    for number in replay_detail::files(&units) {
+        files.extend(file_summary(reader, number)?);
+    }
+    Ok(Detailed {
+        session: summary_of(reader, session)?,
+        models: sums.models,
+        tools: sums.tools,
+        unpriced_tokens: sums.unpriced_tokens,
+        compactions: sums.compactions,
+        api_errors: sums.api_errors,
+        lines_added: session.tally.lines_added,
+        lines_removed: session.tally.lines_removed,
+        client_reported,
+        trace_ids,
+        turns,
+        turns_omitted,
+        subagents,
+        subagents_omitted,
+        slowest_steps: replay_detail::slowest(&replay::events(&units)),
+        files,
+        currency: CURRENCY,
+    })
+}
+
+/// The first [`ROWS_MAX`] rows, and how many there are beyond.
+fn bounded<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
+    let rows_max = usize::try_from(ROWS_MAX).unwrap_or(usize::MAX);
+    let omitted = rows.len().saturating_sub(rows_max);
+    rows.truncate(rows_max);
+    (rows, omitted)
+}
+
+fn file_summary(reader: &Reader, number: FileNumber) -> Result<Option<FileSummary>, Problem> {
+    let row = reader.file(number).map_err(unreadable)?;
+    Ok(row.map(|row| FileSummary {
+        path: String::from_utf8_lossy(&row.path).into_owned(),
+        bytes_read: row.cursor.map_or(0, |cursor| cursor.offset),
+    }))
+}
+
+/// The line of a session in the list.
+pub(super) fn summary_of(reader: &Reader, session: &Session) -> Result<SessionSummary, Problem> {
+    Ok(session_summary(session, account_of(reader, session)?))
+}
+
+fn account_of(reader: &Reader, session: &Session) -> Result<Option<Reported>, Problem> {
+    let source = match &session.fork {
+        Some(fork) => reader.session(&fork.from).map_err(unreadable)?,
+        None => None,
+    };
+    Ok(reported(session, source.as_ref()))
+}
+
+/// The session of a whole id, or of the beginning of one that no other session shares.
+pub(super) fn find(reader: &Reader, id: &str) -> Result<Session, Problem> {
+    if let Some(session) = reader.session(&SessionId(id.into())).map_err(unreadable)?.filter(Session::is_real) {
+        return Ok(session);
+    }
+    if id.chars().count() < PREFIX_CHARS_MIN {
+        let takes = format!("a session id or at least its first {PREFIX_CHARS_MIN} characters");
+        return Err(Problem::bad_parameter("id", &takes, id));
+    }
+    let mut ids = Vec::new();
+    let mut found = None;
+    let take = |session: Session| {
+        if session.is_real() && session.id.0.starts_with(id) {
+            ids.push(Arc::clone(&session.id.0));
+            found = Some(session);
+        }
+    };
+    reader.each_session(take).map_err(unreadable)?;
+    match found {
+        Some(session) if ids.len() == 1 => Ok(session),
+        None => Err(Problem::not_found(&format!("session {id}"))),
+        Some(_) => {
+            ids.sort();
+            let named: Vec<&str> = ids.iter().take(CANDIDATES_MAX).map(|id| &**id).collect();
+            let count = ids.len();
+            Err(Problem::bad_request(format!("{count} sessions begin with `{id}`: {}", named.join(", "))))
+        }
+    }
+}
+
+/// What the client is told when the state fails; the operator finds the cause in the log.
+pub(super) fn unreadable(error: StoreError) -> Problem {
+    tracing::error!(error = &error as &dyn std::error::Error, "the state could not be read for an answer");
+    Problem::internal(format!("the state cannot be read: {error}"))
+}
