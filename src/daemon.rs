@@ -118,6 +118,9 @@ impl Tailer {
             if let Some(tick) = self.engine.next_tick() {
                 wait = wait.min(Duration::from_millis(tick.since_ms(now()).max(1)));
             }
+            if self.paused {
+                wait = wait.min(FULL_PAUSE);
+            }
             if let Some((again, _)) = self.again.first() {
                 wait = wait.min(again.saturating_duration_since(Instant::now()));
             }
@@ -136,7 +139,7 @@ impl Tailer {
                 self.look_at(paths)
             };
             self.read(found)?;
-            while self.engine.tick(now())? && !self.stopped() {}
+            while !self.is_full() && self.engine.tick(now())? && !self.stopped() {}
             self.publish()?;
         }
         self.engine.commit(now())?;
@@ -264,7 +267,7 @@ impl Tailer {
         self.shared.vitals.read_lag_bytes.set(lag);
         let mut jobs: Vec<Job> = self.engine.jobs(found).into_iter().filter(|job| !is_unchanged(job)).collect();
         while !jobs.is_empty() && !self.stopped() {
-            if self.is_full()? {
+            if self.is_full() {
                 break;
             }
             let mut more = Vec::new();
@@ -291,7 +294,7 @@ impl Tailer {
     }
 
     /// A full outbox stops reading: the session files are the queue, their cursors wait.
-    fn is_full(&mut self) -> Result<bool, StoreError> {
+    fn is_full(&mut self) -> bool {
         let full = self.outbox.bytes() >= self.sources.outbox_bytes_max;
         if full != self.paused {
             self.paused = full;
@@ -299,15 +302,10 @@ impl Tailer {
                 tracing::warn!("the outbox is full: reading pauses until the endpoint takes spans again");
             } else {
                 tracing::info!("the outbox has room again: reading goes on");
+                self.hints.flag_rescan();
             }
         }
-        if full {
-            self.engine.commit(now())?;
-            self.publish()?;
-            self.hints.flag_rescan();
-            thread::sleep(FULL_PAUSE);
-        }
-        Ok(full)
+        full
     }
 
     /// Makes everything durable and shows it.
@@ -326,8 +324,10 @@ impl Tailer {
 fn is_unchanged(job: &Job) -> bool {
     job.cursor.as_ref().is_some_and(|cursor| {
         let found = &job.found;
-        (cursor.device, cursor.inode, cursor.size, cursor.modified_ns)
-            == (found.device, found.inode, found.size, found.modified_ns)
+        // A file that was read in part has the size of the whole in its cursor.
+        cursor.offset >= cursor.size
+            && (cursor.device, cursor.inode, cursor.size, cursor.modified_ns)
+                == (found.device, found.inode, found.size, found.modified_ns)
     })
 }
 

@@ -3,7 +3,7 @@
 //! One step takes the records of one piece of a file into memory; one commit writes what several steps changed, as one
 //! batch. A number is published only after it is durable, or a crash would make a counter run backwards.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use crate::ledger::known::{Known, Thread};
 use crate::ledger::prices::Prices;
 use crate::ledger::session::reported;
 use crate::ledger::unit::{Unit, UnitId, UnitKey};
+use crate::live::LiveSessions;
 use crate::store::{Commit, Epoch, FileRow, OutboxMeter, Recovered, StoreError, Writer};
 use crate::tail::Found;
 use crate::transcript::chunk::{FileNumber, FileRole};
@@ -22,9 +23,9 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::record::Body;
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Policy, Turns};
-use crate::views::labels::{self, LabelRules};
+use crate::views::labels::LabelRules;
 use crate::views::totals::{Snapshot, Totals};
-use crate::vitals::{LiveSession, OpenTool};
+use crate::vitals::LiveSession;
 
 /// Units changed since the last commit that make another commit due: a batch stays near 300 operations.
 const DIRTY_UNITS_MAX: usize = 150;
@@ -44,31 +45,17 @@ pub struct Engine {
     writer: Writer,
     totals: Totals,
     epoch: Epoch,
-    files: Vec<FileRow>,
+    /// By number. A number that was given out and never counted has no row after a restart.
+    files: Vec<Option<FileRow>>,
     numbers: HashMap<PathBuf, FileNumber>,
     dirty_files: BTreeSet<FileNumber>,
     turns: Turns,
+    /// The next commit stores which prices were used.
     new_prices: bool,
-    live: BTreeMap<SessionId, Live>,
+    /// Latest end of a turn whose spans were put into the outbox by this process.
+    handed_out: Option<Timestamp>,
+    live: LiveSessions,
     last_event: Option<Timestamp>,
-}
-
-/// A session that was active lately, for the gauges of sessions.
-#[derive(Debug, Clone, Default)]
-struct Live {
-    entrypoint: Option<Arc<str>>,
-    last: Timestamp,
-    open: BTreeMap<UnitId, Vec<OpenTool>>,
-}
-
-impl Live {
-    fn shown(&self) -> LiveSession {
-        LiveSession {
-            entrypoint: labels::entrypoint(self.entrypoint.as_deref()),
-            last: self.last,
-            open_tools: self.open.values().flatten().cloned().collect(),
-        }
-    }
 }
 
 /// What an engine begins with.
@@ -102,9 +89,12 @@ impl Engine {
         let mut numbers = HashMap::new();
         for (number, row) in recovered.files {
             let path = PathBuf::from(OsString::from_vec(row.path.clone()));
+            let holes = position(number).saturating_sub(files.len());
+            known.paths.extend(std::iter::repeat_n(Arc::from(""), holes));
+            files.extend(std::iter::repeat_n(None, holes));
             known.paths.push(crate::report::display(&path).into());
             numbers.insert(path, number);
-            files.push(row);
+            files.push(Some(row));
         }
         let new_prices = recovered.prices != Some(prices.fingerprint());
         let reprice = new_prices && recovered.prices.is_some();
@@ -119,8 +109,9 @@ impl Engine {
             numbers,
             dirty_files: BTreeSet::new(),
             turns: Turns::new(policy, recovered.pending, now),
-            new_prices,
-            live: BTreeMap::new(),
+            new_prices: new_prices && !reprice,
+            handed_out: None,
+            live: LiveSessions::default(),
             last_event: None,
         };
         if reprice {
@@ -149,12 +140,12 @@ impl Engine {
         self.numbers.insert(path.to_path_buf(), number);
         self.known.paths.push(crate::report::display(path).into());
         let (path, role) = (path.as_os_str().as_bytes().to_vec(), role.clone());
-        self.files.push(FileRow { path, role, cursor: None, thread: Thread::default() });
+        self.files.push(Some(FileRow { path, role, cursor: None, thread: Thread::default() }));
         number
     }
 
     fn row(&self, file: FileNumber) -> Option<&FileRow> {
-        self.files.get(position(file))
+        self.files.get(position(file))?.as_ref()
     }
 
     /// Bytes of found files that are not counted yet.
@@ -174,10 +165,7 @@ impl Engine {
     /// The database failed or is damaged.
     pub fn step(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
         self.prefetch(piece)?;
-        let mut fold = Fold::new(&mut self.known, &self.prices, piece.file, piece.restarted);
-        for record in &piece.batch.records {
-            fold.fold(record);
-        }
+        self.fold(piece)?;
         if piece.role == FileRole::Rows {
             self.totals.lines(piece.batch.lines);
         }
@@ -192,7 +180,7 @@ impl Engine {
                 _ => {}
             }
         }
-        if let Some(row) = self.files.get_mut(position(piece.file)) {
+        if let Some(Some(row)) = self.files.get_mut(position(piece.file)) {
             row.cursor = Some(piece.cursor.clone());
         }
         self.dirty_files.insert(piece.file);
@@ -200,6 +188,27 @@ impl Engine {
             self.commit(now)?;
         }
         Ok(())
+    }
+
+    fn fold(&mut self, piece: &Piece) -> Result<(), StoreError> {
+        loop {
+            let before = self.known.thread(piece.file).cloned().unwrap_or_default();
+            let mut fold = Fold::new(&mut self.known, &self.prices, piece.file, piece.restarted);
+            for record in &piece.batch.records {
+                fold.fold(record);
+            }
+            let missing = std::mem::take(&mut self.known.missing);
+            if missing.is_empty() {
+                return Ok(());
+            }
+            // Something that nobody foresaw belongs to these rows. Folding them twice adds nothing.
+            for unit in missing {
+                if !self.load_unit(unit)? && !self.known.has_unit(unit) {
+                    self.known.index.forget_unit(unit);
+                }
+            }
+            self.known.load_thread(piece.file, before);
+        }
     }
 
     /// Loads everything that the piece's records may touch.
@@ -211,7 +220,7 @@ impl Engine {
             self.known.load_thread(piece.file, thread);
         }
         loop {
-            let keys = self.known.keys_of(piece.file, &piece.batch.records);
+            let keys = self.known.keys_of(piece.file, &piece.batch.records, piece.restarted);
             let mut loaded = false;
             for session in keys.sessions {
                 loaded |= self.load_session(&session)?;
@@ -267,7 +276,7 @@ impl Engine {
         for (before, after) in self.known.changes() {
             self.totals.observe(before, after, epoch);
             self.last_event = self.last_event.max(Some(after.last));
-            note_live(&mut self.live, &self.labels, after);
+            self.live.note(&self.labels, after);
         }
         for (unit, cost) in &leaving.observed {
             if let Some(unit) = self.known.unit(*unit) {
@@ -276,7 +285,7 @@ impl Engine {
         }
         self.note_sessions(epoch)?;
         for file in &self.dirty_files {
-            if let (Some(row), Some(thread)) = (self.files.get_mut(position(*file)), self.known.thread(*file)) {
+            if let (Some(Some(row)), Some(thread)) = (self.files.get_mut(position(*file)), self.known.thread(*file)) {
                 row.thread = thread.clone();
             }
         }
@@ -284,7 +293,11 @@ impl Engine {
             before.is_none_or(|before| !before.identities().eq(after.identities()))
         };
         let commit = Commit {
-            files: self.dirty_files.iter().filter_map(|file| Some((*file, self.files.get(position(*file))?))).collect(),
+            files: self
+                .dirty_files
+                .iter()
+                .filter_map(|file| Some((*file, self.files.get(position(*file))?.as_ref()?)))
+                .collect(),
             units: self.known.changes().map(|(before, after)| (after, added(before, after))).collect(),
             sessions: self.known.changed_sessions().collect(),
             totals: self.totals.dirty().collect(),
@@ -354,13 +367,8 @@ impl Engine {
             self.load_family(*id)?;
             self.turns.leave(&mut self.known, *id, now, &mut leaving);
         }
-        let until = leaving.until;
+        self.handed_out = self.handed_out.max(leaving.until);
         self.write(leaving, now)?;
-        if let Some(until) = until
-            && self.epoch.exported(until)
-        {
-            self.epoch.save()?;
-        }
         Ok(due.len() >= LEAVING_MAX)
     }
 
@@ -381,8 +389,7 @@ impl Engine {
         let mut next = 0;
         while let Some(unit) = family.get(next).and_then(|unit| self.known.unit(*unit)) {
             let agents = unit.tools.iter().filter_map(|tool| tool.agent.as_ref());
-            let agents: Vec<_> =
-                agents.map(|agent| UnitKey::Agent(unit.session().clone(), agent.clone()).id()).collect();
+            let agents: Vec<_> = agents.map(|agent| UnitKey::agent(unit.session(), agent).id()).collect();
             for agent in agents {
                 if self.known.index.has_unit(agent) && !family.contains(&agent) && family.len() < FAMILY_MAX {
                     self.load_unit(agent)?;
@@ -416,6 +423,8 @@ impl Engine {
                 self.commit(now)?;
             }
         }
+        // Only now: after a crash before this commit it begins again.
+        self.new_prices = true;
         self.commit(now)
     }
 
@@ -426,14 +435,20 @@ impl Engine {
     /// The disk is full or failed.
     pub fn flush(&mut self) -> Result<Snapshot, StoreError> {
         self.writer.flush()?;
+        // Outside the database stands only what has arrived: a rebuild must not lose what waits in the outbox.
+        if let Some(until) = self.handed_out
+            && self.writer.meter().spans() == 0
+            && self.epoch.exported(until)
+        {
+            self.epoch.save()?;
+        }
         Ok(self.totals.snapshot())
     }
 
     /// Sessions with a row at or after `since`; older ones are forgotten.
     #[must_use]
     pub fn live(&mut self, since: Timestamp) -> Vec<LiveSession> {
-        self.live.retain(|_, session| session.last >= since);
-        self.live.values().map(Live::shown).collect()
+        self.live.since(since)
     }
 
     /// Time of the latest row that this process has counted.
@@ -464,30 +479,4 @@ impl Engine {
 /// Position of a file in the list of files.
 fn position(file: FileNumber) -> usize {
     usize::try_from(file.0).unwrap_or(usize::MAX)
-}
-
-/// Keeps what the session gauges need of a changed unit.
-fn note_live(live: &mut BTreeMap<SessionId, Live>, labels: &LabelRules, unit: &Unit) {
-    /// Sessions that may be active at the same time; beyond it new ones are not shown in the gauges.
-    const LIVE_MAX: usize = 10_000;
-    if live.len() >= LIVE_MAX && !live.contains_key(unit.session()) {
-        return;
-    }
-    let session = live.entry(unit.session().clone()).or_default();
-    session.last = session.last.max(unit.last);
-    if unit.context.entrypoint.is_some() {
-        session.entrypoint.clone_from(&unit.context.entrypoint);
-    }
-    let open: Vec<_> = unit
-        .tools
-        .iter()
-        .filter(|tool| tool.is_open())
-        .filter_map(|tool| tool.call.as_ref())
-        .map(|call| OpenTool { tool: labels.tool(&call.name), since: call.rank.time })
-        .collect();
-    if open.is_empty() || unit.superseded.is_some() {
-        session.open.remove(&unit.key.id());
-    } else {
-        session.open.insert(unit.key.id(), open);
-    }
 }

@@ -40,7 +40,7 @@
 //! | [`store`] | edge | views, ledger, transcript, the queue's trait of export, and sled |
 //! | [`export`] | edge | views, transcript, and opentelemetry-otlp |
 //! | [`http`] | edge | store, views, ledger, transcript, vitals, counters of export, and hyper |
-//! | [`engine`], [`turns`], [`pass`], [`ahead`] | rule | the rooms above; [`engine`] owns the writer |
+//! | [`engine`], [`turns`], [`live`], [`pass`], [`ahead`] | rule | the rooms above; [`engine`] owns the writer |
 //! | [`daemon`], [`cli`] | wiring | everything; [`daemon`] holds the only clock |
 //!
 //! Everybody but the pure rooms may import [`report`], errors and paths as text.
@@ -62,6 +62,7 @@ pub mod engine;
 pub mod export;
 pub mod http;
 pub mod ledger;
+pub mod live;
 pub mod pass;
 pub mod report;
 pub mod store;

@@ -1,6 +1,6 @@
 //! One clean pass over session files, in memory: no state, no server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,7 +49,8 @@ pub fn find(targets: &[PathBuf], problems: &mut Vec<String>) -> Result<Vec<Found
     }
     // Two roots may overlap, or one may be a link to the other.
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    found.dedup_by(|a, b| a.path == b.path);
+    let mut seen = HashSet::new();
+    found.retain(|found| seen.insert((found.device, found.inode)));
     Ok(found)
 }
 
@@ -132,8 +133,7 @@ impl Pass {
         for unit in self.known.units() {
             totals.observe(None, unit, BEGINNING);
             if unit.is_turn() {
-                let cost = unit.cost();
-                totals.observe_turn(unit, Some(cost), BEGINNING);
+                totals.observe_turn(unit, (!unit.has_unpriced()).then(|| unit.cost()), BEGINNING);
             }
         }
         for session in self.known.sessions().filter(|session| session.is_real()) {

@@ -200,10 +200,10 @@ impl Turns {
         let at = unit.activity_end();
         let ended = unit.end().is_some() || now.since_ms(at) >= self.policy.idle_ms;
         let old = at < self.policy.since.min(self.policy.epoch);
-        match (ended && old, export.done) {
-            (true, false) => Wants::Never,
-            (true, true) => Wants::Nothing,
-            (false, _) => Wants::Wait,
+        match (export.done, ended && old) {
+            (true, _) => Wants::Nothing,
+            (false, true) => Wants::Never,
+            (false, false) => Wants::Wait,
         }
     }
 
@@ -245,7 +245,8 @@ impl Turns {
         }
         if !unit.export.observed && unit.is_turn() {
             let cost = below.iter().map(|agent| agent.cost()).fold(unit.cost(), |sum, cost| sum + cost);
-            leaving.observed.push((id, Some(cost)));
+            let priced = !unit.has_unpriced() && !below.iter().any(|agent| agent.has_unpriced());
+            leaving.observed.push((id, priced.then_some(cost)));
         }
         let family: Vec<UnitId> = std::iter::once(id).chain(below.iter().map(|agent| agent.key.id())).collect();
         for id in family {
@@ -287,7 +288,7 @@ fn below<'a>(known: &'a Known, unit: &'a Unit) -> Vec<&'a Unit> {
     let (mut all, mut level): (Vec<&Unit>, _) = (Vec::new(), vec![unit]);
     while let Some(parent) = level.pop() {
         for (tool, agent) in parent.tools.iter().filter_map(|tool| Some((tool, tool.agent.as_ref()?))) {
-            let found = known.unit(UnitKey::Agent(unit.session().clone(), agent.clone()).id());
+            let found = known.unit(UnitKey::agent(unit.session(), agent).id());
             let new = found.filter(|found| {
                 // A message to an agent names it too; it belongs below the call that started it.
                 let started = found.agent.as_ref().is_some_and(|agent| agent.call.as_deref() == Some(&*tool.id));
@@ -306,7 +307,7 @@ fn spans(known: &Known, unit: &Unit, end: TurnEnd, ended: bool) -> Vec<SpanBatch
     let top = topmost(known, unit);
     let session = known.session(top.session());
     let source = session.and_then(|session| session.fork.as_ref()).and_then(|fork| known.session(&fork.from));
-    let find = |agent: &AgentId| known.unit(UnitKey::Agent(top.session().clone(), agent.clone()).id());
+    let find = |agent: &AgentId| known.unit(UnitKey::agent(top.session(), agent).id());
     let facts = TurnFacts {
         turn: top,
         agents: &find,

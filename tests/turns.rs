@@ -111,6 +111,7 @@ fn a_turn_that_stays_open_sends_its_finished_children_early_and_its_root_last() 
                 );
             }
         }
+        assert!(sent_early > 0, "{scenario} sent nothing early");
     }
 }
 

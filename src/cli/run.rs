@@ -1,6 +1,7 @@
 //! `tailspan run`: the sidecar, from start to clean end.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -89,7 +90,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     };
     let meter = engine.outbox();
     let tailer = Tailer::new(engine, Arc::clone(&shared), sources, hints.clone());
-    let (tailer, tailer_ended) = start_tailer(tailer)?;
+    let (tailer, tailer_ended) = start_tailer(tailer, config.state()?.to_path_buf())?;
 
     let (stop_export, export_stopped) = watch::channel(false);
     let exporter = otlp.map(|otlp| Exporter::new(outbox, otlp, DrainConfig::default()));
@@ -147,11 +148,8 @@ fn policy(config: &Config, opened: &Opened) -> Policy {
         HistorySince::All => Timestamp(i64::MIN),
         HistorySince::Time(time) => time,
     };
-    // A rebuilt state reads everything again: what a backend already has must not flood it once more.
-    let since = match opened.epoch.exported_until {
-        Some(until) if opened.rebuilt => wanted.max(Timestamp(until.0.saturating_add(1))),
-        _ => wanted,
-    };
+    let floor = opened.recovered.export_floor.map(|floor| Timestamp(floor.0.saturating_add(1)));
+    let since = floor.map_or(wanted, |floor| wanted.max(floor));
     Policy {
         export: config.otlp.is_some(),
         since,
@@ -194,7 +192,10 @@ fn otlp_config(otlp: &config::Otlp, config: &Config) -> OtlpConfig {
 type Ended = Result<(), StoreError>;
 
 /// Starts the thread that reads and writes; the receiver is told when it ends, for whatever reason.
-fn start_tailer(mut tailer: Tailer) -> Result<(thread::JoinHandle<Ended>, oneshot::Receiver<()>), RunError> {
+fn start_tailer(
+    mut tailer: Tailer,
+    state: PathBuf,
+) -> Result<(thread::JoinHandle<Ended>, oneshot::Receiver<()>), RunError> {
     let (ending, ended) = oneshot::channel();
     let body = move || {
         // Dropped at the end of the thread, by a panic too: that is the message.
@@ -206,7 +207,12 @@ fn start_tailer(mut tailer: Tailer) -> Result<(thread::JoinHandle<Ended>, onesho
             }
         });
         if let Err(error) = &result {
-            tracing::error!(error = crate::report::chain(error), "the state cannot be written any more");
+            tracing::error!(error = crate::report::chain(error), "the state cannot be used any more");
+            if error.is_damage()
+                && let Err(error) = store::mark_damaged(&state)
+            {
+                tracing::error!(error = crate::report::chain(&error), "the next start cannot be told");
+            }
         }
         result
     };

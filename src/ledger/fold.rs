@@ -6,14 +6,13 @@ use super::known::Known;
 use super::money::Money;
 use super::prices::Prices;
 use super::session::{Account, Fork};
-use super::unit::{Agent, Claim, Compacted, Context, Failure, Identity, Prompt, Rank, RowPlace, UnitId, UnitKey};
+use super::unit::{
+    Claim, Compacted, Context, Failure, INLINE, Identity, Prompt, Rank, RowPlace, Unit, UnitId, UnitKey,
+};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
-use crate::transcript::record::{AgentMeta, ApiError, Body, CostState, Kind, Origin, Record, Row, Said, User};
+use crate::transcript::record::{ApiError, Body, CostState, Kind, Origin, Record, Row, Said, User};
 use crate::transcript::time::Timestamp;
-
-/// Inline sub-agents that may run at the same time in one file; the oldest is forgotten beyond that.
-const INLINE_MAX: usize = 64;
 
 /// Folds the records of one file, in order, into what is known.
 pub struct Fold<'a> {
@@ -62,14 +61,21 @@ impl<'a> Fold<'a> {
     }
 
     fn row(&mut self, row: &Row, record: &Record) {
-        let stem = self.known.path(self.file).rsplit('/').next().unwrap_or_default();
-        let stem: Arc<str> = stem.strip_suffix(".jsonl").unwrap_or(stem).into();
+        let stem = self.known.stem(self.file);
         let thread = self.known.thread_mut(self.file);
-        let session = row.session.clone().or_else(|| thread.session.clone()).unwrap_or(SessionId(stem));
+        let session = row.session.clone().or_else(|| thread.session.clone()).unwrap_or(stem);
         let time = row.time.unwrap_or(thread.last);
         thread.session = Some(session.clone());
         thread.last = thread.last.max(time);
+        if row.version.is_some() && row.version != thread.version {
+            // One process has one version.
+            thread.process_ended |= thread.version.is_some();
+            thread.version.clone_from(&row.version);
+        }
         let place = RowPlace { file: self.file, generation: thread.generation, place: record.place };
+        if row.session.is_some() && !self.known.session(&session).is_some_and(|known| known.own_rows) {
+            self.known.session_mut(&session).own_rows = true;
+        }
         let seen = Seen { row, session, time, place };
         match &row.kind {
             Kind::User(user) => self.user(&seen, user),
@@ -105,11 +111,11 @@ impl<'a> Fold<'a> {
                 for result in results {
                     self.result(seen, unit, result);
                 }
-                self.asked(seen.time);
+                self.asked(seen);
             }
             Said::Prompt(_) => {
                 self.agent_prompt(seen, unit, user);
-                self.asked(seen.time);
+                self.asked(seen);
             }
             Said::Interrupt => {
                 if let Some(unit) = self.known.unit_mut(unit) {
@@ -122,23 +128,43 @@ impl<'a> Fold<'a> {
     }
 
     /// A row that the next response answers.
-    fn asked(&mut self, time: Timestamp) {
+    fn asked(&mut self, seen: &Seen<'_>) {
+        if let Some(inline) = self.inline_mut(seen) {
+            inline.asked = Some(seen.time);
+            return;
+        }
         self.close_message(None);
         let thread = self.known.thread_mut(self.file);
-        thread.asked = Some(time);
+        thread.asked = Some(seen.time);
         thread.requested = None;
+    }
+
+    /// When the request of the response in a row began, as far as the rows before it tell.
+    pub(super) fn request_began(&mut self, seen: &Seen<'_>) -> Timestamp {
+        let told = match self.inline_mut(seen) {
+            Some(inline) => inline.asked,
+            None => {
+                let thread = self.known.thread_mut(self.file);
+                thread.requested.or(thread.asked)
+            }
+        };
+        told.unwrap_or(seen.time).min(seen.time)
     }
 
     /// A prompt of the main thread: a new turn, unless the client wrote one prompt as several rows.
     fn prompt(&mut self, seen: &Seen<'_>, user: &User, origin: Origin) {
-        self.asked(seen.time);
+        self.asked(seen);
         let thread = self.known.thread_mut(self.file);
-        // A fork writes one `promptId` on all the prompts that it copies: there it tells nothing apart.
+        // A fork writes one `promptId` on all the prompts that it copies: there only their number tells them apart.
+        let told_apart = match (user.turn_index, thread.turn_index) {
+            (Some(new), Some(known)) => new != known,
+            _ => user.prompt_id == thread.copied_prompt,
+        };
         let same = user.prompt_id.is_some()
             && user.prompt_id == thread.prompt
-            && user.prompt_id != thread.copied_prompt
+            && !told_apart
             && matches!(thread.current, Some(UnitKey::Turn(_)));
-        let resumed = std::mem::take(&mut thread.process_ended);
+        let process_ended = std::mem::take(&mut thread.process_ended);
         let previous = thread.current.clone();
         if same && previous.as_ref() != Some(&UnitKey::Turn(seen.row.id)) {
             let current = previous.map(|unit| unit.id());
@@ -147,34 +173,24 @@ impl<'a> Fold<'a> {
         let key = UnitKey::Turn(seen.row.id);
         thread.current = Some(key.clone());
         thread.prompt = user.prompt_id;
-        if resumed {
-            self.known.session_mut(&seen.session).resumed = true;
-        }
+        thread.turn_index = user.turn_index;
+        // A fork goes on where another session's process ended: that does not make it a resumed one.
+        let before = previous.as_ref().and_then(|previous| self.known.unit(previous.id()));
+        let resumes = process_ended && before.is_some_and(|before| *before.session() == seen.session);
         if let Some(previous) = previous.filter(|previous| *previous != key)
             && let Some(unit) = self.known.unit_mut(previous.id())
         {
             unit.superseded = Some(unit.superseded.map_or(seen.time, |known| known.min(seen.time)));
         }
         let unit = self.ensure(seen, &key);
-        let claim_is_ours = self.known.unit(unit).is_some_and(|unit| unit.claim.file == self.file);
+        let file = self.file;
+        let claim_is_ours = self.known.unit(unit).is_some_and(|unit| {
+            unit.claim.file == file || unit.prompt.as_ref().is_some_and(|prompt| prompt.place.file == file)
+        });
         let Some(unit) = self.known.unit_mut(unit) else { return };
+        unit.resumes |= resumes;
         if unit.prompt.is_none() || claim_is_ours {
             unit.prompt = Some(Prompt { origin, time: seen.time, place: seen.place, chars: user.text_chars });
-        }
-    }
-
-    /// The first prompt of a sub-agent.
-    fn agent_prompt(&mut self, seen: &Seen<'_>, unit: UnitId, user: &User) {
-        let Some(known) = self.known.unit_mut(unit) else { return };
-        let Some(agent) = &mut known.agent else { return };
-        let first = (seen.time, seen.row.id);
-        if agent.first_row.is_none_or(|known| first <= known) {
-            agent.first_row = Some(first);
-            agent.prompt = Some(seen.place);
-        }
-        let unlinked = agent.call.is_none();
-        if unlinked && seen.row.agent.is_none() {
-            self.link_inline(unit, user.text_hash);
         }
     }
 
@@ -189,8 +205,14 @@ impl<'a> Fold<'a> {
     pub(super) fn counted_once(&mut self, seen: &Seen<'_>) -> Option<UnitId> {
         let identity = Identity::Row(seen.row.id).hash();
         if let Some(home) = self.known.index.home(identity)
-            && self.known.unit(home).is_some_and(|unit| unit.holds_row(seen.row.id))
+            && let Some(known) = self.known.unit(home).and_then(|unit| unit.row_time(seen.row.id))
         {
+            // Of two copies the earlier one tells when it happened.
+            if seen.time < known
+                && let Some(time) = self.known.unit_mut(home).and_then(|unit| unit.row_time_mut(seen.row.id))
+            {
+                *time = seen.time;
+            }
             return None;
         }
         let unit = self.unit_of(seen)?;
@@ -209,32 +231,10 @@ impl<'a> Fold<'a> {
         self.known.session_mut(&state.session).account(account);
     }
 
-    fn agent_meta(&mut self, meta: &AgentMeta) {
-        let key = UnitKey::Agent(meta.session.clone(), meta.agent.clone());
-        if !self.known.index.has_unit(key.id()) {
-            // Rows make a unit, a side file alone does not: its link waits until a row of the agent comes.
-            self.known.session_mut(&meta.session).waiting_agents.insert(meta.agent.clone(), meta.clone().into());
-            return;
-        }
-        self.apply_meta(key.id(), meta.agent_type.clone(), meta.call.as_deref(), meta.background);
-    }
-
-    /// What a side file says about an agent.
-    fn apply_meta(&mut self, unit: UnitId, agent_type: Option<Arc<str>>, call: Option<&str>, background: bool) {
-        let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut()) else { return };
-        agent.background |= background;
-        if agent_type.is_some() {
-            agent.agent_type = agent_type;
-        }
-        if let Some(call) = call {
-            self.link(call, unit);
-        }
-    }
-
     /// The unit a row belongs to, made if need be, with its times widened.
     pub(super) fn unit_of(&mut self, seen: &Seen<'_>) -> Option<UnitId> {
         let key = match (&seen.row.agent, seen.row.sidechain) {
-            (Some(agent), _) => UnitKey::Agent(seen.session.clone(), agent.clone()),
+            (Some(agent), _) => UnitKey::agent(&seen.session, agent),
             (None, true) => self.inline_of(seen)?,
             (None, false) => match self.known.thread_mut(self.file).current.clone() {
                 // A sub-agent's file has rows of that agent only; this is a strange row in it.
@@ -252,9 +252,13 @@ impl<'a> Fold<'a> {
 
     /// The current unit, without making one.
     fn current_of(&mut self, seen: &Seen<'_>) -> Option<UnitId> {
-        let key = match &seen.row.agent {
-            Some(agent) => Some(UnitKey::Agent(seen.session.clone(), agent.clone())),
-            None => self.known.thread_mut(self.file).current.clone(),
+        let key = match (&seen.row.agent, seen.row.sidechain) {
+            (Some(agent), _) => Some(UnitKey::agent(&seen.session, agent)),
+            (None, true) => self.inline_mut(seen).map(|inline| {
+                inline.rows.push(seen.row.id);
+                inline.unit.clone()
+            }),
+            (None, false) => self.known.thread_mut(self.file).current.clone(),
         };
         key.map(|key| key.id()).filter(|id| self.known.has_unit(*id))
     }
@@ -272,7 +276,17 @@ impl<'a> Fold<'a> {
             self.known.claim(key, claim, context_of(seen.row));
         }
         self.touch(seen, Some(id));
-        if new && let UnitKey::Agent(session, agent) = key {
+        let speaks = matches!(seen.row.kind, Kind::User(_) | Kind::Assistant(_));
+        if speaks
+            && self.known.unit(id).is_some_and(|unit| !unit.spoken)
+            && let Some(unit) = self.known.unit_mut(id)
+        {
+            unit.spoken = true;
+        }
+        if new
+            && let UnitKey::Agent(session, agent) = key
+            && !agent.0.starts_with(INLINE)
+        {
             let waiting = self.known.session_mut(session).waiting_agents.remove(agent);
             if let Some(meta) = waiting {
                 self.apply_meta(id, meta.agent_type, meta.call.as_deref(), meta.background);
@@ -286,7 +300,7 @@ impl<'a> Fold<'a> {
         let Some(unit) = unit.and_then(|unit| self.known.unit(unit).map(|known| (unit, known))) else { return };
         let (id, known) = unit;
         let inside = (known.first..=known.last).contains(&seen.time);
-        if inside || known.claim.session != seen.session {
+        if inside || !(known.claim.session == seen.session || self.is_copy_of_a_lost_row(seen, known)) {
             return;
         }
         let earlier = seen.time < known.first;
@@ -299,56 +313,13 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// The unit of an inline sub-agent's row (clients before 2.0), found by its parent row.
-    fn inline_of(&mut self, seen: &Seen<'_>) -> Option<UnitKey> {
-        let thread = self.known.thread_mut(self.file);
-        let known = thread.inline.iter_mut().find(|(row, _)| Some(*row) == seen.row.parent || *row == seen.row.id);
-        if let Some((row, unit)) = known {
-            *row = seen.row.id;
-            return Some(unit.clone());
-        }
-        let agent = crate::transcript::ids::AgentId(format!("inline-{}", seen.row.id).into());
-        let unit = UnitKey::Agent(seen.session.clone(), agent);
-        if thread.inline.len() >= INLINE_MAX {
-            thread.inline.remove(0);
-        }
-        thread.inline.push((seen.row.id, unit.clone()));
-        Some(unit)
-    }
-
-    /// Starts an inline sub-agent below the call of the current turn that has the same prompt.
-    fn link_inline(&mut self, unit: UnitId, text_hash: u64) {
-        let current = self.known.thread_mut(self.file).current.clone().map(|key| key.id());
-        let call = current.and_then(|current| self.known.unit(current)).and_then(|current| {
-            let mut free = current.tools.iter().filter(|tool| tool.agent.is_none());
-            free.find(|tool| tool.call.as_ref().is_some_and(|call| call.prompt_hash == text_hash && text_hash != 0))
-                .map(|tool| tool.id.clone())
-        });
-        if let Some(call) = call {
-            self.link(&call, unit);
-        }
-    }
-
-    /// Joins a sub-agent and the call that started it, whichever came first.
-    pub(super) fn link(&mut self, call: &str, agent_unit: UnitId) {
-        self.known.index.insert(Identity::Link(call).hash(), agent_unit);
-        let parent = self.known.index.home(Identity::Call(call).hash());
-        let Some(agent) = self.known.unit(agent_unit).and_then(|unit| unit.agent.clone()) else { return };
-        let mut background = agent.background;
-        let mut agent_type = agent.agent_type.clone();
-        if let Some(tool) = parent.and_then(|parent| self.known.unit_mut(parent)).and_then(|unit| unit.tool_mut(call)) {
-            tool.agent = Some(agent.id.clone());
-            tool.background |= background;
-            background = tool.background;
-            agent_type = agent_type.or_else(|| tool.call.as_ref().and_then(|call| call.agent_type.clone()));
-        }
-        let linked =
-            Agent { call: Some(call.into()), parent: parent.or(agent.parent), background, agent_type, ..agent.clone() };
-        if linked != agent
-            && let Some(unit) = self.known.unit_mut(agent_unit)
-        {
-            unit.agent = Some(linked);
-        }
+    /// True if a row is a copy in a fork whose source has no file any more: then the copy's time is all there is.
+    fn is_copy_of_a_lost_row(&self, seen: &Seen<'_>, unit: &Unit) -> bool {
+        let aside = matches!(&seen.row.kind, Kind::User(User { said: Said::Aside, .. }) | Kind::Other);
+        unit.claim.explicit
+            && unit.claim.file == self.file
+            && !aside
+            && self.known.session(&unit.claim.session).is_none_or(|source| !source.own_rows)
     }
 
     /// Marks that rows of a fork are copies of `source`, which owns the current unit.

@@ -50,6 +50,11 @@ impl Index {
         self.units.get(usize::try_from(*self.homes.get(&identity)?).ok()?).copied()
     }
 
+    /// Forgets a unit that the store does not have: its rows make it anew.
+    pub fn forget_unit(&mut self, unit: UnitId) {
+        self.numbers.remove(&unit);
+    }
+
     /// True if the unit exists.
     #[must_use]
     pub fn has_unit(&self, unit: UnitId) -> bool {
@@ -72,6 +77,8 @@ pub struct Thread {
     pub copied_prompt: Option<RowId>,
     /// Time of the last row.
     pub last: Timestamp,
+    /// Version of the client that wrote the last row.
+    pub version: Option<Arc<str>>,
     /// Time of the last prompt or tool result: what the next response answers.
     pub asked: Option<Timestamp>,
     /// Time of the first `api-request` since then. A retried call has several.
@@ -80,8 +87,21 @@ pub struct Thread {
     pub open_message: Option<Box<str>>,
     /// The process that wrote the rows so far has ended.
     pub process_ended: bool,
-    /// Inline sub-agents (clients before 2.0): the last row of each and its unit.
-    pub inline: Vec<(RowId, UnitKey)>,
+    /// `turnPosition.turnIndex` of the current turn's prompt.
+    pub turn_index: Option<u32>,
+    /// Inline sub-agents (clients before 2.0).
+    pub inline: Vec<Inline>,
+}
+
+/// An inline sub-agent: rows between those of the main thread, told apart by their parents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inline {
+    /// Its unit.
+    pub unit: UnitKey,
+    /// Its latest rows, the last one last: further rows hang on any of them.
+    pub rows: Vec<RowId>,
+    /// Time of its last prompt or tool result.
+    pub asked: Option<Timestamp>,
 }
 
 /// What a step needs to know.
@@ -98,6 +118,8 @@ pub struct Known {
     pub dirty_sessions: HashSet<SessionId>,
     /// Units changed since the last commit.
     pub dirty_units: BTreeSet<UnitId>,
+    /// Units that a fold needed and that were not loaded: it has to be done again with them.
+    pub missing: BTreeSet<UnitId>,
 }
 
 /// A unit in memory, and as it was at the last commit.
@@ -119,21 +141,35 @@ pub struct Keys {
 impl Known {
     /// Everything that folding `records` of a file may touch.
     #[must_use]
-    pub fn keys_of(&self, file: FileNumber, records: &[Record]) -> Keys {
+    pub fn keys_of(&self, file: FileNumber, records: &[Record], restarted: bool) -> Keys {
         let mut keys = Keys::default();
+        let mut session = None;
         if let Some(thread) = self.threads.get(&file) {
+            session = thread.session.clone().filter(|_| !restarted);
+            let open = thread.open_message.as_deref().map(|id| Identity::Message(id).hash());
+            keys.units.extend(open.and_then(|open| self.index.home(open)));
             keys.units.extend(thread.current.as_ref().map(UnitKey::id));
-            keys.units.extend(thread.inline.iter().map(|(_, unit)| unit.id()));
+            keys.units.extend(thread.inline.iter().map(|inline| inline.unit.id()));
             keys.sessions.extend(thread.session.clone());
         }
         for record in records {
-            self.keys_of_body(&record.body, &mut keys);
+            if let Body::Row(row) = &record.body {
+                // A row without a session belongs to that of the rows before it.
+                session = row.session.clone().or(session).or_else(|| Some(self.stem(file)));
+            }
+            self.keys_of_body(&record.body, session.as_ref(), &mut keys);
         }
         keys.units.retain(|unit| self.index.has_unit(*unit));
         keys
     }
 
-    fn keys_of_body(&self, body: &Body, keys: &mut Keys) {
+    /// The session that a file's name tells.
+    pub(super) fn stem(&self, file: FileNumber) -> SessionId {
+        let name = self.path(file).rsplit('/').next().unwrap_or_default();
+        SessionId(name.strip_suffix(".jsonl").unwrap_or(name).into())
+    }
+
+    fn keys_of_body(&self, body: &Body, session: Option<&SessionId>, keys: &mut Keys) {
         let mut home = |identity: Identity<'_>| keys.units.extend(self.index.home(identity.hash()));
         match body {
             Body::Row(row) => {
@@ -142,13 +178,17 @@ impl Known {
                         let Said::Results(results) = &user.said else {
                             keys.units.insert(UnitKey::Turn(row.id).id());
                             keys.units.insert(UnitKey::Loose(row.id).id());
-                            return self.keys_of_owner(row.session.as_ref(), row.agent.as_ref(), keys);
+                            keys.units.insert(UnitKey::inline(row.id).id());
+                            return self.keys_of_owner(session, row.agent.as_ref(), keys);
                         };
                         for result in results {
                             home(Identity::Call(&result.call));
                         }
-                        for agent in results.iter().filter_map(|result| result.agent.as_ref()) {
-                            self.keys_of_owner(row.session.as_ref(), Some(agent), keys);
+                        for result in results.iter().filter(|result| result.agent.is_some()) {
+                            self.keys_of_owner(session, result.agent.as_ref(), keys);
+                            let home = self.index.home(Identity::Call(&result.call).hash());
+                            let owner = home.and_then(|home| self.unit(home)).map(Unit::session);
+                            self.keys_of_owner(owner, result.agent.as_ref(), keys);
                         }
                     }
                     Kind::Assistant(assistant) => {
@@ -163,7 +203,8 @@ impl Known {
                 }
                 keys.units.extend(self.index.home(Identity::Row(row.id).hash()));
                 keys.units.insert(UnitKey::Loose(row.id).id());
-                self.keys_of_owner(row.session.as_ref(), row.agent.as_ref(), keys);
+                keys.units.insert(UnitKey::inline(row.id).id());
+                self.keys_of_owner(session, row.agent.as_ref(), keys);
             }
             Body::CostState(state) => keys.sessions.extend([state.session.clone()]),
             Body::Title { session, .. } => keys.sessions.extend([session.clone()]),
@@ -181,7 +222,7 @@ impl Known {
         let Some(session) = session else { return };
         keys.sessions.insert(session.clone());
         let Some(agent) = agent else { return };
-        keys.units.insert(UnitKey::Agent(session.clone(), agent.clone()).id());
+        keys.units.insert(UnitKey::agent(session, agent).id());
         // A call that waits for this agent's first row.
         let waiting = self.sessions.get(session).and_then(|session| session.waiting_agents.get(agent));
         if let Some(call) = waiting.and_then(|waiting| waiting.call.as_deref()) {
@@ -234,21 +275,22 @@ impl Known {
     /// The unit of `key`, made if it does not exist, with the claim of a row on it.
     pub(super) fn claim(&mut self, key: &UnitKey, claim: Claim, context: Context) -> UnitId {
         let id = key.id();
-        assert!(
-            !self.index.has_unit(id) || self.has_unit(id),
-            "a unit that exists is loaded before its rows are folded"
-        );
         let Some(known) = self.unit(id) else {
+            if self.index.has_unit(id) {
+                self.missing.insert(id);
+                return id;
+            }
             self.index.insert_unit(id);
             self.dirty_units.insert(id);
             self.units.insert(id, Loaded { unit: Unit::new(key.clone(), claim, context), before: None });
             return id;
         };
         let other = known.claim.session != claim.session;
+        let moved = claim.time != known.claim.time;
         if self.claim_is_better(&claim, &known.claim)
             && let Some(unit) = self.unit_mut(id)
         {
-            if other {
+            if other && moved {
                 // Times and surroundings were those of a copy.
                 (unit.first, unit.last, unit.context) = (claim.time, claim.time, context);
             }

@@ -5,6 +5,7 @@ use super::prices::{Priced, Prices, Share};
 use super::unit::{Call, Identity, Message, Tool, ToolEnd, Unit, UnitId};
 use crate::transcript::ids::RowId;
 use crate::transcript::record::{Assistant, Stop, ToolCall, ToolResult};
+use crate::transcript::time::Timestamp;
 
 impl Unit {
     /// The message of an id.
@@ -30,8 +31,15 @@ impl Unit {
         }
     }
 
-    pub(super) fn holds_row(&self, id: RowId) -> bool {
-        self.failures.iter().any(|failure| failure.id == id) || self.compactions.iter().any(|done| done.id == id)
+    /// Time of a row that counts by its uuid, if it is here.
+    pub(super) fn row_time(&self, id: RowId) -> Option<Timestamp> {
+        let failure = self.failures.iter().find(|failure| failure.id == id).map(|failure| failure.time);
+        failure.or_else(|| self.compactions.iter().find(|done| done.id == id).map(|done| done.time))
+    }
+
+    pub(super) fn row_time_mut(&mut self, id: RowId) -> Option<&mut Timestamp> {
+        let failure = self.failures.iter_mut().find(|failure| failure.id == id).map(|failure| &mut failure.time);
+        failure.or_else(|| self.compactions.iter_mut().find(|done| done.id == id).map(|done| &mut done.time))
     }
 }
 
@@ -85,10 +93,9 @@ impl Fold<'_> {
         let identity = Identity::Message(&row.message).hash();
         let copy = row.copied_from.as_ref().is_some_and(|source| *source != seen.session) || row.request.is_none();
         let rank = self.rank(seen, copy);
-        let thread = self.known.thread_mut(self.file);
-        let start = thread.requested.or(thread.asked).unwrap_or(seen.time).min(seen.time);
+        let start = self.request_began(seen);
         let home = self.known.index.home(identity).filter(|home| {
-            self.known.unit(*home).is_some_and(|unit| unit.messages.iter().any(|known| known.id == row.message))
+            self.known.unit(*home).is_some_and(|unit| unit.messages.iter().rev().any(|known| known.id == row.message))
         });
         let mut message = Message {
             id: row.message.clone(),
@@ -275,8 +282,8 @@ impl Fold<'_> {
         background: bool,
     ) {
         use super::unit::UnitKey;
-        let own = UnitKey::Agent(seen.session.clone(), agent.clone()).id();
-        let unit = if self.known.has_unit(own) { own } else { UnitKey::Agent(owner, agent.clone()).id() };
+        let own = UnitKey::agent(&seen.session, agent).id();
+        let unit = if self.known.has_unit(own) { own } else { UnitKey::agent(&owner, agent).id() };
         if let Some(home) = self.known.index.home(Identity::Call(call).hash())
             && let Some(tool) = self.known.unit(home).and_then(|unit| unit.tool(call))
             && tool.agent.as_ref() != Some(agent)

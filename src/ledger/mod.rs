@@ -6,6 +6,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod agents;
 pub mod fold;
 pub mod known;
 mod merge;

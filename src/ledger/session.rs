@@ -9,7 +9,6 @@ use super::money::Money;
 use super::tally::Tally;
 use super::unit::{Context, Unit, UnitId};
 use crate::transcript::ids::{AgentId, SessionId};
-use crate::transcript::record::AgentMeta;
 use crate::transcript::time::Timestamp;
 
 /// A session. Everything but the client's account follows from its units.
@@ -33,8 +32,8 @@ pub struct Session {
     pub counted_report: Reported,
     /// The session is in the counter of started sessions.
     pub counted_start: bool,
-    /// A process ended and another went on.
-    pub resumed: bool,
+    /// A row of its own was read: not only copies of it in a fork.
+    pub own_rows: bool,
     /// Sub-agents that a call or a side file named before any row of theirs was read.
     pub waiting_agents: BTreeMap<AgentId, WaitingAgent>,
     /// Title, if it has one.
@@ -54,6 +53,10 @@ pub struct UnitRef {
     pub context: u32,
     /// It is a turn with a prompt.
     pub turn: bool,
+    /// Its prompt was the first of another process.
+    pub resumes: bool,
+    /// It has a user or assistant row.
+    pub spoken: bool,
 }
 
 /// A `cost-state` row. It has no time of its own.
@@ -68,7 +71,7 @@ pub struct Account {
 }
 
 /// What is known of a sub-agent before its rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingAgent {
     /// Its type.
     pub agent_type: Option<Arc<str>>,
@@ -76,12 +79,6 @@ pub struct WaitingAgent {
     pub call: Option<Box<str>>,
     /// It goes on after its call has returned.
     pub background: bool,
-}
-
-impl From<AgentMeta> for WaitingAgent {
-    fn from(meta: AgentMeta) -> Self {
-        Self { agent_type: meta.agent_type, call: meta.call, background: meta.background }
-    }
 }
 
 /// Where a session was forked from.
@@ -118,7 +115,7 @@ impl Session {
             forks: BTreeSet::new(),
             counted_report: Reported { cost: Money::ZERO, unattributed: Money::ZERO },
             counted_start: false,
-            resumed: false,
+            own_rows: false,
             waiting_agents: BTreeMap::new(),
             title: None,
             title_is_custom: false,
@@ -132,14 +129,21 @@ impl Session {
             self.contexts.len() - 1
         });
         let context = u32::try_from(position).unwrap_or(u32::MAX);
-        let entry = UnitRef { first: unit.first, last: unit.last, context, turn: unit.is_turn() };
+        let (turn, resumes, spoken) = (unit.is_turn(), unit.resumes, unit.spoken);
+        let entry = UnitRef { first: unit.first, last: unit.last, context, turn, resumes, spoken };
         self.units.insert(unit.key.id(), entry);
     }
 
     /// True if it owns a user or assistant row: other files hold only metadata.
     #[must_use]
     pub fn is_real(&self) -> bool {
-        !self.units.is_empty()
+        self.units.values().any(|unit| unit.spoken)
+    }
+
+    /// True if a process ended and another went on.
+    #[must_use]
+    pub fn resumed(&self) -> bool {
+        self.units.values().any(|unit| unit.resumes)
     }
 
     /// Time of its first row.
@@ -219,11 +223,15 @@ pub struct Reported {
 /// The client's figure for a session; `source` is the session it was forked from.
 #[must_use]
 pub fn reported(session: &Session, source: Option<&Session>) -> Option<Reported> {
-    let inherited = match (&session.fork, source) {
-        (Some(fork), Some(source)) => source.reported_before(fork).unwrap_or_default(),
-        _ => Money::default(),
+    let fork = session.fork.as_ref().zip(source);
+    let inherited = fork.and_then(|(fork, source)| source.reported_before(fork));
+    // Of a source whose own file is gone, only the copies are left: its part stands in the fork's figure alone. A source
+    // that is there and wrote none was killed, and handed nothing on.
+    let copied = match fork {
+        Some((_, source)) if inherited.is_none() && !source.own_rows => source.tally.cost(),
+        _ => Money::ZERO,
     };
-    let cost = (session.reported()? - inherited).max(Money::default());
-    let unattributed = (cost - session.tally.cost()).max(Money::default());
+    let cost = (session.reported()? - inherited.unwrap_or_default()).max(Money::ZERO);
+    let unattributed = (cost - copied - session.tally.cost()).max(Money::ZERO);
     Some(Reported { cost, unattributed })
 }

@@ -27,11 +27,28 @@ pub enum UnitKey {
     Agent(SessionId, AgentId),
 }
 
+/// How the made-up id of an inline sub-agent begins; the `uuid` of its first row follows.
+pub const INLINE: &str = "inline-";
+
 /// A unit's key in 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnitId(pub u128);
 
 impl UnitKey {
+    /// The key of a sub-agent. An inline one (clients before 2.0) has no id of its own and is known by its first row,
+    /// which a fork copies: it is the same in every session.
+    #[must_use]
+    pub fn agent(session: &SessionId, agent: &AgentId) -> Self {
+        let session = if agent.0.starts_with(INLINE) { SessionId("".into()) } else { session.clone() };
+        Self::Agent(session, agent.clone())
+    }
+
+    /// The key of the inline sub-agent whose first row is `row`.
+    #[must_use]
+    pub fn inline(row: RowId) -> Self {
+        Self::Agent(SessionId("".into()), AgentId(format!("{INLINE}{row}").into()))
+    }
+
     /// The key in 16 bytes; of a turn, the uuid of its prompt.
     #[must_use]
     pub fn id(&self) -> UnitId {
@@ -149,6 +166,10 @@ pub struct Unit {
     pub interrupted: Option<Timestamp>,
     /// When the next prompt of its thread came.
     pub superseded: Option<Timestamp>,
+    /// Its prompt was the first after the process before had ended.
+    pub resumes: bool,
+    /// It has a user or assistant row: what makes a session of its owner.
+    pub spoken: bool,
     /// What has left as spans.
     pub export: Export,
 }
@@ -363,6 +384,8 @@ impl Unit {
             compactions: Vec::new(),
             interrupted: None,
             superseded: None,
+            resumes: false,
+            spoken: false,
             export: Export::default(),
         }
     }
@@ -415,6 +438,12 @@ impl Unit {
     #[must_use]
     pub fn cost(&self) -> Money {
         self.messages.iter().flat_map(|message| &message.shares).filter_map(|share| share.cost).sum()
+    }
+
+    /// True if a response has no known price.
+    #[must_use]
+    pub fn has_unpriced(&self) -> bool {
+        self.messages.iter().flat_map(|message| &message.shares).any(|share| share.cost.is_none())
     }
 
     /// Every identity that leads to this unit.

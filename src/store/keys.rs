@@ -1,7 +1,7 @@
 //! The layout of the database: one tree, a one-byte prefix per kind of row, big-endian numbers so that ranges work.
 //!
 //! ```text
-//! m name              meta: `schema`, `epoch`, `prices`
+//! m name              meta: `schema`, `prices`, `export_floor`
 //! f file:u32          a file: path, role, cursor, and the thread's context behind the cursor
 //! s hash(session):16  a session: its units, sums, the client's account
 //! u unit:16           a unit (turn, loose rows, sub-agent) with its messages and tool calls

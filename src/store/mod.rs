@@ -17,7 +17,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use epoch::Epoch;
-pub use open::{Opened, open};
+pub use open::{Opened, mark_damaged, open};
 pub use outbox::{Outbox, OutboxMeter};
 pub use reader::Reader;
 pub use writer::{Commit, FileRow, Recovered, Writer};
@@ -54,6 +54,9 @@ pub enum StoreError {
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sled::Error),
+    /// The database panicked while it was opened.
+    #[error("the database panicked while it was opened")]
+    Panicked,
     /// A row of the database cannot be read.
     #[error("the database is damaged at key {}", String::from_utf8_lossy(key))]
     Damaged {
@@ -78,6 +81,7 @@ impl StoreError {
         matches!(
             self,
             Self::Damaged { .. }
+                | Self::Panicked
                 | Self::Database(
                     sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::Unsupported(_)
                 )

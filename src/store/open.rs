@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -20,6 +21,9 @@ const CACHE_BYTES: u64 = 24 << 20;
 /// A process that was just killed keeps its lock for a moment: this often is it tried again, every 100 ms.
 const LOCK_TRIES: u32 = 20;
 
+/// Empty file that says: the database turned out to be damaged while it was in use.
+const DAMAGED: &str = "db.damaged";
+
 /// The state, opened.
 #[derive(Debug)]
 pub struct Opened {
@@ -33,8 +37,6 @@ pub struct Opened {
     pub epoch: Epoch,
     /// What the database held.
     pub recovered: Recovered,
-    /// The database was lost or set aside: everything is read again, and old turns must not be exported again.
-    pub rebuilt: bool,
     /// Where a damaged database was set aside to.
     pub set_aside: Option<PathBuf>,
 }
@@ -51,30 +53,53 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
     let (epoch, known) = Epoch::load(folder, now)?;
     let path = folder.join("db");
-    let existed = path.exists();
-    match attempt(folder, &path) {
-        Ok((writer, outbox, reader, recovered)) => {
-            let rebuilt = known && !existed;
-            Ok(Opened { writer, outbox, reader, epoch, recovered, rebuilt, set_aside: None })
-        }
-        Err(error) if error.is_damage() => {
-            let aside = folder.join(format!("db.bad-{}", now.0));
-            tracing::error!(
-                error = crate::report::chain(&error),
-                set_aside = %aside.display(),
-                "the database is damaged: it is set aside and everything that the session files still hold is read again"
-            );
-            fs::rename(&path, &aside).map_err(|source| StoreError::Folder { path: path.clone(), source })?;
-            let (writer, outbox, reader, recovered) = attempt(folder, &path)?;
-            Ok(Opened { writer, outbox, reader, epoch, recovered, rebuilt: true, set_aside: Some(aside) })
-        }
-        Err(error) => Err(error),
+    let floor = if known { epoch.exported_until } else { None };
+    let mut set_aside = None;
+    if folder.join(DAMAGED).exists() {
+        set_aside = Some(put_aside(folder, &path, now)?);
+        fs::remove_file(folder.join(DAMAGED)).map_err(failed)?;
     }
+    let (writer, outbox, reader, recovered) = match attempt(folder, &path, floor) {
+        Err(error) if error.is_damage() => {
+            tracing::error!(error = crate::report::chain(&error), "the database is damaged");
+            set_aside = Some(put_aside(folder, &path, now)?);
+            attempt(folder, &path, floor)?
+        }
+        attempted => attempted?,
+    };
+    Ok(Opened { writer, outbox, reader, epoch, recovered, set_aside })
+}
+
+/// Says in the folder that the database turned out to be damaged: the next [`open`] sets it aside.
+///
+/// # Errors
+///
+/// The folder cannot be written.
+pub fn mark_damaged(folder: &Path) -> Result<(), StoreError> {
+    let path = folder.join(DAMAGED);
+    fs::write(&path, "").map_err(|source| StoreError::Folder { path, source })
+}
+
+/// Renames a database that cannot be used. It is never deleted.
+fn put_aside(folder: &Path, path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+    let aside = folder.join(format!("db.bad-{}", now.0));
+    fs::rename(path, &aside).map_err(|source| StoreError::Folder { path: path.to_path_buf(), source })?;
+    tracing::error!(
+        set_aside = %aside.display(),
+        "the damaged database is set aside, and everything that the session files still hold is read again; \
+         what they no longer hold is only in the old one"
+    );
+    Ok(aside)
 }
 
 type Parts = (Writer, Outbox, Reader, Recovered);
 
-fn attempt(folder: &Path, path: &Path) -> Result<Parts, StoreError> {
+/// Opens the database, or begins one. sled may panic over damaged pages: that is damage too.
+fn attempt(folder: &Path, path: &Path, floor: Option<Timestamp>) -> Result<Parts, StoreError> {
+    catch_unwind(AssertUnwindSafe(|| open_parts(folder, path, floor))).unwrap_or(Err(StoreError::Panicked))
+}
+
+fn open_parts(folder: &Path, path: &Path, floor: Option<Timestamp>) -> Result<Parts, StoreError> {
     let db = lock(folder, path)?;
     let tree = (*db).clone();
     match codec::get::<u32>(&tree, &keys::meta("schema"))? {
@@ -85,6 +110,10 @@ fn attempt(folder: &Path, path: &Path) -> Result<Parts, StoreError> {
         None => {
             let mut batch = sled::Batch::default();
             codec::put(&mut batch, &tree, keys::meta("schema"), &keys::SCHEMA)?;
+            if let Some(floor) = floor {
+                // The database before this one had handed these out: they must not flood a backend once more.
+                codec::put(&mut batch, &tree, keys::meta("export_floor"), &floor)?;
+            }
             tree.apply_batch(batch)?;
             db.flush()?;
         }

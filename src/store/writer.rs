@@ -13,6 +13,7 @@ use crate::ledger::session::Session;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
 use crate::views::span::SpanBatch;
 use crate::views::totals::{Sample, Series};
 
@@ -45,6 +46,8 @@ pub struct Recovered {
     pub pending: Vec<UnitId>,
     /// Fingerprint of the prices that costs were computed with.
     pub prices: Option<u64>,
+    /// Turns that ended by then had left before the database was made anew.
+    pub export_floor: Option<Timestamp>,
 }
 
 /// Everything that one step changes. It becomes one atomic batch.
@@ -84,8 +87,11 @@ impl Writer {
     }
 
     fn recover(&self) -> Result<Recovered, StoreError> {
-        let mut recovered =
-            Recovered { prices: codec::get(&self.tree, &keys::meta("prices"))?, ..Recovered::default() };
+        let mut recovered = Recovered {
+            prices: codec::get(&self.tree, &keys::meta("prices"))?,
+            export_floor: codec::get(&self.tree, &keys::meta("export_floor"))?,
+            ..Recovered::default()
+        };
         for row in self.tree.scan_prefix([keys::FILE]) {
             let (key, value) = row?;
             let Some(number) = keys::number4(&key) else { continue };

@@ -42,7 +42,7 @@ pub fn read(chunk: &Chunk) -> Batch {
         let line = chunk.bytes.get(start..newline).unwrap_or_default();
         let place = Place { offset: chunk.offset + start as u64, bytes: u32::try_from(line.len()).unwrap_or(u32::MAX) };
         start = newline + 1;
-        batch.lines += u64::from(!line.trim_ascii().is_empty());
+        batch.lines += u64::from(line.iter().any(|byte| *byte != 0 && !byte.is_ascii_whitespace()));
         match parse(line, &mut strings) {
             Body::Noted => {}
             body => batch.records.push(Record { place, body }),
@@ -63,7 +63,12 @@ impl Strings {
     /// Above this number of different strings nothing more is kept: a hostile file must not grow memory.
     const STRINGS_MAX: usize = 4096;
 
+    /// Longest string that is kept, in bytes; no folder, branch, version, model or tool has a longer one.
+    const BYTES_MAX: usize = 4096;
+
     fn get(&mut self, text: &str) -> Arc<str> {
+        let end = (0..=Self::BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+        let text = text.get(..end.unwrap_or(0)).unwrap_or(text);
         if let Some(known) = self.0.get(text) {
             return Arc::clone(known);
         }
@@ -77,6 +82,12 @@ impl Strings {
     fn some(&mut self, text: Option<Cow<'_, str>>) -> Option<Arc<str>> {
         text.filter(|text| !text.is_empty()).map(|text| self.get(&text))
     }
+}
+
+/// An id as it is kept: one that is longer than any real id, by its hash.
+fn id(text: &str) -> Box<str> {
+    const BYTES_MAX: usize = 256;
+    if text.len() <= BYTES_MAX { text.into() } else { format!("hash-{:032x}", xxh3_128(text.as_bytes())).into() }
 }
 
 /// Reads one line without its newline.
@@ -224,14 +235,17 @@ fn title(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
 
 fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) -> Assistant {
     let message = std::mem::take(&mut fields.message);
-    let request: Option<Box<str>> = fields.request.as_deref().map(Into::into);
-    let model = message.model.as_deref().unwrap_or("");
+    let request: Option<Box<str>> = fields.request.as_deref().map(id);
+    // A response counts even if nobody says which model gave it.
+    let told = message.model.as_deref().filter(|model| !model.is_empty()).or(fields.requested_model.as_deref());
+    let model = told.unwrap_or("unknown");
     let synthetic = model == "<synthetic>";
     let failed = synthetic && fields.api_failure.is_true();
-    let id: Box<str> = match (message.id.as_deref().filter(|id| !id.is_empty()), &request, fields.uuid.as_deref()) {
-        (Some(id), _, _) => id.into(),
+    let identity: Box<str> = match (message.id.as_deref().filter(|id| !id.is_empty()), &request, fields.uuid.as_deref())
+    {
+        (Some(told), _, _) => id(told),
         (None, Some(request), _) => request.clone(),
-        (None, None, Some(uuid)) => uuid.into(),
+        (None, None, Some(uuid)) => id(uuid),
         (None, None, None) => RowId(xxh3_128(line)).to_string().into(),
     };
     let mut says = Says { thinking_ms: fields.thinking_ms.small().unwrap_or(0), ..Says::default() };
@@ -246,7 +260,7 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
         }
     }
     Assistant {
-        message: id,
+        message: identity,
         request,
         model: strings.get(model),
         requested_model: strings.some(fields.requested_model.take()),
@@ -275,7 +289,7 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
 
 fn tool_call(block: &RawBlock<'_>, strings: &mut Strings) -> Option<ToolCall> {
     Some(ToolCall {
-        id: block.id.as_deref().filter(|id| !id.is_empty())?.into(),
+        id: id(block.id.as_deref().filter(|id| !id.is_empty())?),
         name: strings.get(block.name.as_deref().unwrap_or("unknown")),
         agent_type: block.input.agent_type.as_deref().map(|name| strings.get(name)),
         prompt_hash: block.input.prompt.as_deref().map_or(0, |prompt| TextFacts::of(prompt).hash),
@@ -308,7 +322,13 @@ fn user(fields: &mut RawRowFields<'_>) -> User {
     } else {
         Said::Prompt(origin(fields, text.lead))
     };
-    User { prompt_id: fields.prompt_id.as_deref().map(RowId::of), said, text_hash: text.hash, text_chars: text.chars }
+    User {
+        prompt_id: fields.prompt_id.as_deref().map(RowId::of),
+        turn_index: fields.turn_position.index.small(),
+        said,
+        text_hash: text.hash,
+        text_chars: text.chars,
+    }
 }
 
 fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
@@ -334,7 +354,7 @@ fn tool_result(block: &RawBlock<'_>, fields: &RawRowFields<'_>) -> Option<ToolRe
         lines_added = result.content_lines;
     }
     Some(ToolResult {
-        call: block.call.as_deref().filter(|id| !id.is_empty())?.into(),
+        call: id(block.call.as_deref().filter(|id| !id.is_empty())?),
         outcome: outcome(block.is_error, lead, fields),
         filled_in: fields.denial_kind.as_deref() == Some("interrupted") || lead == Lead::SessionEnded,
         bytes: block.result.bytes,
@@ -343,7 +363,7 @@ fn tool_result(block: &RawBlock<'_>, fields: &RawRowFields<'_>) -> Option<ToolRe
             _ => None,
         },
         decision: fields.decision.source.as_deref().map(|source| label(source).into()),
-        agent: result.agent.as_deref().map(|agent| AgentId(agent.into())),
+        agent: result.agent.as_deref().map(|agent| AgentId(id(agent).into())),
         background: result.background,
         lines_added,
         lines_removed,
@@ -375,7 +395,7 @@ fn agent_meta(bytes: &[u8], session: &Arc<str>, agent: &Arc<str>, strings: &mut 
             session: SessionId(Arc::clone(session)),
             agent: AgentId(Arc::clone(agent)),
             agent_type: strings.some(meta.agent_type),
-            call: meta.call.as_deref().map(Into::into),
+            call: meta.call.as_deref().map(id),
             background: meta.shape.as_deref() == Some("background"),
         })),
         Err(_) => Body::Rejected(Reason::NotJson),

@@ -126,6 +126,7 @@ take_object!(
     RawResult<'de>,
     RawDecision<'de>,
     RawKind<'de>,
+    RawPosition<'de>,
     RawError<'de>,
     RawCompaction<'de>,
     RawInput<'de>,
@@ -159,6 +160,7 @@ texts! {
         prompt_source: Word<'de> = "promptSource",
         turn_origin: Word<'de> = "turnOrigin",
         origin: RawKind<'de> = "origin",
+        turn_position: RawPosition<'de> = "turnPosition",
         meta: Scalar = "isMeta",
         compact_summary: Scalar = "isCompactSummary",
         transcript_only: Scalar = "isVisibleInTranscriptOnly",
@@ -188,6 +190,8 @@ texts! {
     RawDecision { decision: Word<'de> = "decision", source: Word<'de> = "source" }
     /// `origin`.
     RawKind { kind: Word<'de> = "kind" }
+    /// `turnPosition`.
+    RawPosition { index: Scalar = "turnIndex" }
     /// `error` of `system/api_error`.
     RawError { status: Scalar = "status" }
     /// `compactMetadata`.

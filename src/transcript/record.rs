@@ -130,6 +130,8 @@ pub enum Kind {
 pub struct User {
     /// `promptId`.
     pub prompt_id: Option<RowId>,
+    /// `turnPosition.turnIndex`: the number of the turn in its session, copies in forks included.
+    pub turn_index: Option<u32>,
     /// What kind of user row.
     pub said: Said,
     /// xxh3-64 of the text, to find the call that started an inline sub-agent; 0 without text.

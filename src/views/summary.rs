@@ -254,11 +254,11 @@ pub fn summarize<'a>(
             client += account.cost;
             unattributed += account.unattributed;
         }
+        whole.add(&session.tally);
         if !session.is_real() {
             continue;
         }
         count += 1;
-        whole.add(&session.tally);
         let mut own = (sources.durations)(session);
         if with_sessions {
             let mut summary = session_summary(session, account);
@@ -333,7 +333,7 @@ pub fn session_summary(session: &Session, account: Option<Reported>) -> SessionS
         tools: session.tally.tools.iter().map(|(name, tally)| (Arc::clone(name), tally.into())).collect(),
         subagents: session.tally.subagents,
         forked_from: session.fork.as_ref().map(|fork| fork.from.to_string()),
-        resumed: session.resumed,
+        resumed: session.resumed(),
         title: session.title.clone(),
     }
 }
