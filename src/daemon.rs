@@ -216,7 +216,7 @@ impl Tailer {
         let started = Instant::now();
         let found = self.scan();
         let jobs = self.engine.jobs(found);
-        let jobs: Vec<Job> = jobs.into_iter().filter(|job| !is_unchanged(job)).collect();
+        let jobs: Vec<Job> = jobs.into_iter().filter(|job| !job.is_unchanged()).collect();
         let (files, bytes) = (jobs.len() as u64, jobs.iter().map(left).sum::<u64>());
         let vitals = Arc::clone(&self.shared.vitals);
         vitals.files_total.set(files);
@@ -265,7 +265,7 @@ impl Tailer {
         found.dedup_by(|a, b| a.path == b.path);
         let lag = self.engine.lag_bytes(&found);
         self.shared.vitals.read_lag_bytes.set(lag);
-        let mut jobs: Vec<Job> = self.engine.jobs(found).into_iter().filter(|job| !is_unchanged(job)).collect();
+        let mut jobs: Vec<Job> = self.engine.jobs(found).into_iter().filter(|job| !job.is_unchanged()).collect();
         while !jobs.is_empty() && !self.stopped() {
             if self.is_full() {
                 break;
@@ -318,17 +318,6 @@ impl Tailer {
         self.shared.published.send_replace(Some(snapshot));
         Ok(())
     }
-}
-
-/// True if a file is as its cursor left it: it need not even be opened.
-fn is_unchanged(job: &Job) -> bool {
-    job.cursor.as_ref().is_some_and(|cursor| {
-        let found = &job.found;
-        // A file that was read in part has the size of the whole in its cursor.
-        cursor.offset >= cursor.size
-            && (cursor.device, cursor.inode, cursor.size, cursor.modified_ns)
-                == (found.device, found.inode, found.size, found.modified_ns)
-    })
 }
 
 fn left(job: &Job) -> u64 {

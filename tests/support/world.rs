@@ -91,7 +91,7 @@ pub(crate) fn clean(roots: &[PathBuf]) -> Summary {
 /// The running half: an engine on a state folder, reading one projects folder.
 pub(crate) struct World {
     pub(crate) root: PathBuf,
-    state: PathBuf,
+    pub(crate) state: PathBuf,
     saved: PathBuf,
     pub(crate) engine: Option<Engine>,
     pub(crate) reader: Option<Reader>,
@@ -166,7 +166,7 @@ impl World {
             found.swap(end, dice.below(end + 1));
         }
         let mut reader = tail::Reader::new(self.limits);
-        for mut job in engine.jobs(found) {
+        for mut job in engine.jobs(found).into_iter().filter(|job| !job.is_unchanged()) {
             loop {
                 if pieces == 0 {
                     return;
@@ -215,12 +215,22 @@ impl World {
         self.open();
     }
 
-    /// A clean end and a new start.
-    pub(crate) fn restart(&mut self) {
+    /// A clean end.
+    pub(crate) fn close(&mut self) {
         self.settle();
         self.engine = None;
         self.reader = None;
         self.outbox = None;
+    }
+
+    /// A start.
+    pub(crate) fn start(&mut self) {
+        self.open();
+    }
+
+    /// A clean end and a new start.
+    pub(crate) fn restart(&mut self) {
+        self.close();
         self.open();
     }
 

@@ -1,0 +1,270 @@
+//! Faults that once broke something: each is a test whose name says it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test stops at the first surprise")]
+
+#[path = "support/world.rs"]
+mod world;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tailspan::store;
+use tailspan::tail::Limits;
+use tailspan::transcript::time::Timestamp;
+use tailspan::turns::Policy;
+use tailspan::views::totals::{Sample, Snapshot};
+use world::{Dice, EVERYTHING, World, append, clean, copy_folder, files_below};
+
+fn projects_of(fixture: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture).join("projects")
+}
+
+fn number(snapshot: &Snapshot, metric: &str) -> i128 {
+    let own = snapshot.iter().filter(|(series, _)| series.metric == metric);
+    own.map(|(_, sample)| if let Sample::Number(number) = sample { *number } else { 0 }).sum()
+}
+
+fn prompt(session: &str, number: usize) -> String {
+    format!(
+        "{{\"type\":\"user\",{session}\"uuid\":\"00000000-0000-4000-8000-{number:012}\",\"message\":{{\"role\":\"user\",\
+         \"content\":\"p\"}},\"timestamp\":\"2026-11-22T06:00:00.000Z\"}}\n"
+    )
+}
+
+fn answer(session: &str, id: &str) -> String {
+    format!(
+        "{{\"type\":\"assistant\",{session}\"message\":{{\"id\":\"{id}\",\"model\":\"claude-sonnet-4-5\",\"content\":[],\
+         \"stop_reason\":\"end_turn\",\"usage\":{{\"input_tokens\":1,\"output_tokens\":2}}}},\
+         \"timestamp\":\"2026-11-22T06:00:01.000Z\"}}\n"
+    )
+}
+
+fn session(id: &str) -> String {
+    format!("\"sessionId\":\"{id}\",")
+}
+
+#[test]
+fn a_file_read_in_part_is_read_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    world.limits = Limits { chunk_bytes: 500, ..Limits::default() };
+    let file = world.root.join("slug/s.jsonl");
+    for number in 0..50 {
+        append(&file, &(prompt(&session("s"), number) + &answer(&session("s"), &format!("m{number}"))).into_bytes());
+    }
+    world.read(&mut Dice::new(1), 5);
+    world.restart();
+    world.read(&mut Dice::new(2), usize::MAX);
+    world.settle();
+    assert_eq!(world.summary(), clean(&[world.root.clone()]));
+}
+
+#[test]
+fn a_file_that_was_seen_and_never_counted_shifts_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    append(&world.root.join("slug/a.jsonl"), b"{\"type\":\"user\"");
+    for name in ["b", "c"] {
+        let text = prompt(&session(name), usize::from(name.as_bytes()[0])) + &answer(&session(name), name);
+        append(&world.root.join(format!("slug/{name}.jsonl")), text.as_bytes());
+    }
+    world.read(&mut Dice::new(1), usize::MAX);
+    let before = world.settle();
+    world.restart();
+    append(&world.root.join("slug/d.jsonl"), (prompt(&session("d"), 4) + &answer(&session("d"), "d")).as_bytes());
+    world.read(&mut Dice::new(2), usize::MAX);
+    let after = world.settle();
+    assert_eq!(number(&after, "lines_total"), number(&before, "lines_total") + 2, "only the new file was read");
+    assert_eq!(world.summary(), clean(&[world.root.clone()]));
+}
+
+#[test]
+fn rows_without_a_session_belong_to_the_rows_before_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    let main = world.root.join("slug/s.jsonl");
+    append(&main, (prompt("", 1) + &answer("", "m1")).as_bytes());
+    let agent = world.root.join("slug/s/subagents/agent-a1.jsonl");
+    let row = |number| prompt("\"agentId\":\"a1\",\"isSidechain\":true,", number);
+    append(&agent, row(2).as_bytes());
+    for number in 3..6 {
+        world.read(&mut Dice::new(1), usize::MAX);
+        world.restart();
+        append(&agent, row(number).as_bytes());
+        append(&main, (prompt("", 10 + number) + &answer("", &format!("n{number}"))).as_bytes());
+    }
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    assert_eq!(world.summary(), clean(&[world.root.clone()]));
+}
+
+#[test]
+fn a_copied_folder_with_inline_sub_agents_is_read_after_a_restart() {
+    for fixture in [
+        "inline-sub-agents-of-1-0-are-told-apart-by-their-prompts",
+        "inline-sub-agents-with-one-prompt-take-one-call-each",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::new(folder.path());
+        copy_folder(&projects_of(fixture), &world.root);
+        world.read(&mut Dice::new(1), usize::MAX);
+        world.restart();
+        let expected = world.summary();
+        for slug in fs::read_dir(projects_of(fixture)).unwrap().map(Result::unwrap) {
+            copy_folder(&slug.path(), &world.root.join("backup"));
+        }
+        world.read(&mut Dice::new(2), usize::MAX);
+        world.settle();
+        assert_eq!(world.summary(), expected, "{fixture}");
+    }
+}
+
+#[test]
+fn an_ended_turn_that_nobody_wants_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::with(folder.path(), Policy { export: false, ..EVERYTHING });
+    append(&world.root.join("slug/s.jsonl"), (prompt(&session("s"), 1) + &answer(&session("s"), "m")).as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    for _ in 0..3 {
+        world.settle();
+    }
+    let engine = world.engine.as_mut().unwrap();
+    assert!(engine.next_tick().is_none() && !engine.is_dirty(), "nothing is left to do");
+}
+
+#[test]
+fn an_unpriced_turn_is_not_observed_as_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    let text = prompt(&session("s"), 1) + &answer(&session("s"), "m").replace("claude-sonnet-4-5", "gpt-4o");
+    append(&world.root.join("slug/s.jsonl"), text.as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    let snapshot = world.settle();
+    let count = |metric: &str| match snapshot.iter().find(|(series, _)| series.metric == metric).unwrap().1 {
+        Sample::Histogram(histogram) => histogram.count,
+        Sample::Number(_) => panic!("{metric} is a histogram"),
+    };
+    assert_eq!((count("turn_duration_seconds"), count("turn_cost_usd")), (1, 0));
+}
+
+#[test]
+fn a_giant_id_costs_only_its_own_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    let giant = "x".repeat(3 << 20);
+    for _ in 0..2 {
+        append(
+            &world.root.join("slug/s.jsonl"),
+            (prompt(&session("s"), 1) + &answer(&session("s"), &giant)).as_bytes(),
+        );
+    }
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    assert_eq!(world.summary().messages, 1);
+    let state: u64 = files_below(&world.state).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(state < 2 << 20, "{state} bytes");
+}
+
+#[test]
+fn a_rebuilt_state_does_not_send_again_what_has_arrived() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    append(&world.root.join("slug/s.jsonl"), (prompt(&session("s"), 1) + &answer(&session("s"), "m")).as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    assert_eq!(world.take_spans().len(), 2);
+    world.close();
+    fs::remove_dir_all(world.state.join("db")).unwrap();
+    for _ in 0..2 {
+        let floor = store::open(&world.state, world.now).unwrap().recovered.export_floor;
+        assert_eq!(floor, Timestamp::parse("2026-11-22T06:00:01.000Z"));
+    }
+}
+
+#[test]
+fn what_waits_in_the_outbox_is_not_noted_as_arrived() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    append(&world.root.join("slug/s.jsonl"), (prompt(&session("s"), 1) + &answer(&session("s"), "m")).as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.close();
+    fs::remove_dir_all(world.state.join("db")).unwrap();
+    assert_eq!(store::open(&world.state, world.now).unwrap().recovered.export_floor, None);
+}
+
+#[test]
+fn a_database_marked_as_damaged_is_set_aside_and_rebuilt() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    append(&world.root.join("slug/s.jsonl"), (prompt(&session("s"), 1) + &answer(&session("s"), "m")).as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.close();
+    store::mark_damaged(&world.state).unwrap();
+    let opened = store::open(&world.state, world.now).unwrap();
+    assert!(opened.set_aside.unwrap().is_dir(), "renamed, not deleted");
+    assert!(opened.recovered.files.is_empty());
+}
+
+#[test]
+fn flipped_bytes_in_the_database_never_change_what_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    copy_folder(&projects_of("recordings/2.1.330/z1_big_transcript"), &world.root);
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.close();
+    let expected = clean(&[world.root.clone()]);
+    let intact = folder.path().join("intact");
+    copy_folder(&world.state, &intact);
+    let mut dice = Dice::new(7);
+    for _ in 0..8 {
+        fs::remove_dir_all(&world.state).unwrap();
+        copy_folder(&intact, &world.state);
+        let file = world.state.join("db/db");
+        let mut bytes = fs::read(&file).unwrap();
+        let at = dice.below(bytes.len());
+        bytes[at] ^= 0x55;
+        fs::write(&file, bytes).unwrap();
+        world.start();
+        world.read(&mut Dice::new(2), usize::MAX);
+        world.settle();
+        assert_eq!(world.summary(), expected, "byte {at} flipped");
+        world.close();
+    }
+}
+
+#[test]
+fn changed_prices_are_applied_to_everything_even_after_a_crash() {
+    use tailspan::engine::{Engine, Start};
+    use tailspan::ledger::prices::{Override, Prices, Rate};
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    for number in 0..400 {
+        let text = prompt(&session("s"), number) + &answer(&session("s"), &format!("m{number}"));
+        append(&world.root.join("slug/s.jsonl"), text.as_bytes());
+    }
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.close();
+    let rate = Rate::parse_usd_per_million("10").unwrap();
+    let double = Override {
+        model: "claude-sonnet-4-5".to_owned(),
+        from: None,
+        until: None,
+        input: rate,
+        output: rate,
+        cache_read: rate,
+        cache_write_5m: rate,
+        cache_write_1h: rate,
+        long_context: None,
+    };
+    let prices = Prices::with_overrides(&[double]).unwrap();
+    for _ in 0..2 {
+        let opened = store::open(&world.state, world.now).unwrap();
+        let (writer, recovered, epoch) = (opened.writer, opened.recovered, opened.epoch);
+        let start =
+            Start { writer, recovered, epoch, prices: prices.clone(), labels: world::labels(), policy: EVERYTHING };
+        let mut engine = Engine::new(start, world.now).unwrap();
+        let cost = number(&engine.flush().unwrap(), "lifetime_cost_usd");
+        // 400 responses of 3 tokens at 10 dollars per million.
+        assert_eq!(cost, 12_000_000_000);
+    }
+}
