@@ -23,6 +23,7 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::record::Body;
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Policy, Turns};
+use crate::views::exemplars::trace_around;
 use crate::views::labels::LabelRules;
 use crate::views::totals::{Snapshot, Totals};
 use crate::vitals::LiveSession;
@@ -103,7 +104,7 @@ impl Engine {
             prices,
             labels: labels.clone(),
             writer,
-            totals: Totals::load(labels, recovered.totals),
+            totals: Totals::load(labels, recovered.totals).since(epoch.first_start),
             epoch,
             files,
             numbers,
@@ -165,6 +166,7 @@ impl Engine {
     /// The database failed or is damaged.
     pub fn step(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
         self.prefetch(piece)?;
+        self.totals.set_time(now);
         self.fold(piece)?;
         if piece.role == FileRole::Rows {
             self.totals.lines(piece.batch.lines);
@@ -273,8 +275,10 @@ impl Engine {
         self.known.roll_up();
         let (pending, settled) = self.turns.changed(&mut self.known, now);
         let epoch = self.epoch.first_start;
+        self.totals.set_time(now);
         for (before, after) in self.known.changes() {
-            self.totals.observe(before, after, epoch);
+            let trace = trace_around(after, &|id| self.known.unit(id));
+            self.totals.observe(before, after, epoch, trace);
             self.last_event = self.last_event.max(Some(after.last));
             self.live.note(&self.labels, after);
         }

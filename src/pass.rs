@@ -131,7 +131,7 @@ impl Pass {
         const BEGINNING: Timestamp = Timestamp(i64::MIN);
         let mut totals = Totals::new(labels);
         for unit in self.known.units() {
-            totals.observe(None, unit, BEGINNING);
+            totals.observe(None, unit, BEGINNING, None);
             if unit.is_turn() {
                 totals.observe_turn(unit, (!unit.has_unpriced()).then(|| unit.cost()), BEGINNING);
             }

@@ -41,7 +41,7 @@ fn totals() -> Totals {
 
 /// Observes these changes as one commit.
 fn commit(totals: &mut Totals, changes: &[(Option<&Unit>, &Unit)]) {
-    changes.iter().for_each(|(before, after)| totals.observe(*before, after, EVER));
+    changes.iter().for_each(|(before, after)| totals.observe(*before, after, EVER, None));
     totals.committed();
 }
 
@@ -85,7 +85,7 @@ fn units(pass: &Pass) -> Vec<&Unit> {
 fn counters_since_ever_are_the_numbers_of_the_summary() {
     for (path, pass) in recordings() {
         let (summary, mut totals) = (pass.summary(false), totals());
-        units(&pass).into_iter().for_each(|unit| totals.observe(None, unit, EVER));
+        units(&pass).into_iter().for_each(|unit| totals.observe(None, unit, EVER, None));
         let snapshot = totals.snapshot();
         let check = |metric: &'static Metric, labels: &[&str], expected: u64| {
             let name = metric.name;
@@ -131,7 +131,7 @@ fn a_late_epoch_leaves_history_to_the_lifetime_gauges() {
         times.sort();
         let Some(epoch) = times.get(times.len() / 2).copied() else { continue };
         let mut totals = totals();
-        units.iter().for_each(|unit| totals.observe(None, unit, epoch));
+        units.iter().for_each(|unit| totals.observe(None, unit, epoch, None));
         let snapshot = totals.snapshot();
         let all = units.iter().flat_map(|unit| &unit.messages);
         let tokens = |late: bool| -> i128 {
@@ -172,7 +172,7 @@ fn two_commits_count_what_one_counts() {
         }
         assert!(samples(&mut once) == samples(&mut twice), "{}", path.display());
         for unit in units(&pass) {
-            twice.observe(Some(unit), unit, EVER);
+            twice.observe(Some(unit), unit, EVER, None);
         }
         assert_eq!(twice.dirty().count(), 0, "what did not change adds nothing: {}", path.display());
         assert!(samples(&mut once) == samples(&mut twice), "{}", path.display());
@@ -247,7 +247,7 @@ fn counters_never_run_backwards_and_lifetime_is_exact() {
                 continue;
             }
             for (was, is) in committed.iter_mut().zip(&world).filter(|(was, is)| was.as_ref() != Some(is)) {
-                totals.observe(was.as_ref(), is, Timestamp(1500));
+                totals.observe(was.as_ref(), is, Timestamp(1500), None);
                 *was = Some(is.clone());
             }
             let written: BTreeMap<_, _> =
@@ -271,7 +271,7 @@ fn counters_never_run_backwards_and_lifetime_is_exact() {
             shown = now;
         }
         let mut fresh = Totals::new(LabelRules::default());
-        committed.iter().flatten().for_each(|unit| fresh.observe(None, unit, Timestamp(1500)));
+        committed.iter().flatten().for_each(|unit| fresh.observe(None, unit, Timestamp(1500), None));
         for metric in [&catalog::LIFETIME_COST, &catalog::LIFETIME_TOKENS] {
             let (mut exact, fresh) = (totals.snapshot(), fresh.snapshot());
             let by_labels = |snapshot: &mut Snapshot| -> Vec<_> {
@@ -363,7 +363,7 @@ fn everything() -> (Totals, Vitals) {
     let mut totals = totals();
     for (_, pass) in recordings() {
         for unit in units(&pass) {
-            totals.observe(None, unit, EVER);
+            totals.observe(None, unit, EVER, None);
             totals.observe_turn(unit, Some(Money::from_picousd(20_000_000_000)), EVER);
         }
     }

@@ -80,7 +80,7 @@ impl Status for Context {
         Err(Waiting { files_done: self.vitals.files_done.get(), files_total: self.vitals.files_total.get() })
     }
 
-    fn metrics(&self, _accept: &str) -> Result<(String, Vec<u8>), Problem> {
+    fn metrics(&self, accept: &str) -> Result<(String, Vec<u8>), Problem> {
         let totals = self.totals.borrow().clone().unwrap_or_default();
         self.vitals.outbox_spans.set(self.outbox.spans());
         self.vitals.outbox_oldest.set(self.outbox.oldest());
@@ -92,7 +92,7 @@ impl Status for Context {
             build: Build { version: VERSION, revision: option_env!("TAILSPAN_REVISION").unwrap_or("unknown") },
             now: (self.now)(),
         };
-        scrape.text()
+        scrape.answer(accept)
     }
 
     fn version(&self) -> &str {

@@ -11,7 +11,7 @@
 //! landing, health  the pages that need only `Status`
 //! counters  requests by route and status
 //! context   what the functions read, and the route table
-//! exposition  `/metrics`
+//! exposition, openmetrics, accept  `/metrics` in its two formats, and which one is asked for
 //! sessions, replay  the sessions API; content reads the text of events from session files
 //! ```
 //!
@@ -19,6 +19,7 @@
 //! set, and a table of some twenty rows needs no router. No answer carries a CORS header, by design: what is served
 //! here quotes private conversations.
 
+mod accept;
 mod answer;
 mod app;
 mod content;
@@ -32,6 +33,7 @@ pub mod exposition;
 mod guard;
 pub mod health;
 pub mod landing;
+pub mod openmetrics;
 mod query;
 pub mod replay;
 mod request;
@@ -41,6 +43,7 @@ pub mod sessions;
 mod stall;
 mod state;
 
+pub use accept::wants_openmetrics;
 pub use answer::Answer;
 pub use app::{App, Status, Waiting};
 pub use counters::RequestCounters;

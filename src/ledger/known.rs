@@ -159,6 +159,12 @@ impl Known {
             }
             self.keys_of_body(&record.body, session.as_ref(), &mut keys);
         }
+        // The units above a sub-agent say which trace its observations belong to.
+        let mut open: Vec<UnitId> = keys.units.iter().copied().collect();
+        while let Some(unit) = open.pop() {
+            let parent = self.unit(unit).and_then(|unit| unit.agent.as_ref()?.parent);
+            open.extend(parent.filter(|parent| keys.units.insert(*parent)));
+        }
         keys.units.retain(|unit| self.index.has_unit(*unit));
         keys
     }

@@ -15,7 +15,7 @@ use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::span::SpanBatch;
-use crate::views::totals::{Sample, Series};
+use crate::views::totals::{Series, Stored};
 
 /// Bytes of spans in one row of the outbox.
 const OUTBOX_ROW_BYTES_MAX: usize = 60_000;
@@ -41,7 +41,7 @@ pub struct Recovered {
     /// Every identity.
     pub index: Index,
     /// Every persisted total.
-    pub totals: Vec<(Series, Sample)>,
+    pub totals: Vec<(Series, Stored)>,
     /// Turns whose spans have not left.
     pub pending: Vec<UnitId>,
     /// Fingerprint of the prices that costs were computed with.
@@ -60,7 +60,7 @@ pub struct Commit<'a> {
     /// Sessions changed.
     pub sessions: Vec<&'a Session>,
     /// Totals changed, absolute.
-    pub totals: Vec<(&'a Series, &'a Sample)>,
+    pub totals: Vec<(&'a Series, &'a Stored)>,
     /// Turns that wait for their end.
     pub pending: Vec<UnitId>,
     /// Turns that need no more waiting.
@@ -168,9 +168,9 @@ impl Writer {
         for session in &commit.sessions {
             codec::put(&mut batch, &self.tree, keys::session(&session.id), session)?;
         }
-        for (series, sample) in &commit.totals {
+        for (series, stored) in &commit.totals {
             let name = postcard::to_stdvec(series).map_err(StoreError::Encode)?;
-            codec::put(&mut batch, &self.tree, keys::total(&name), &(series, sample))?;
+            codec::put(&mut batch, &self.tree, keys::total(&name), &(series, stored))?;
         }
         for unit in &commit.pending {
             batch.insert(keys::pending(*unit), &[][..]);

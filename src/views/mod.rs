@@ -4,6 +4,7 @@
 
 pub mod attributes;
 pub mod catalog;
+pub mod exemplars;
 pub mod ids;
 pub mod labels;
 pub mod replay;

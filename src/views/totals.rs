@@ -10,14 +10,19 @@
 //!   back, because a counter must not.
 //! - Lifetime gauges take both directions, so they always are the exact sum over all units.
 //! - Histograms observe an item when it becomes final, once.
+//! - A series begins at the first start if it exists at 0 from then on, else when it is first seen. So what is shown was
+//!   counted after its beginning, and a scraper may take the number at the beginning for 0.
+//! - Exemplars are not stored: one that is lost with the process is no loss of a number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::catalog::{self, Kind, Label, Metric};
+use super::exemplars::{self, Exemplar};
 use super::labels::{self, LabelRules, OTHER};
 use super::totals_items::{Entry, Item, Key, changed, items, kinds};
-pub use super::totals_series::{Histogram, Sample, Series, Snapshot};
+use super::totals_series::{Exemplars, bucket_of};
+pub use super::totals_series::{Histogram, Sample, Series, Snapshot, Stored};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Message, Unit};
@@ -28,7 +33,12 @@ use crate::transcript::time::Timestamp;
 #[derive(Debug, Clone)]
 pub struct Totals {
     rules: LabelRules,
-    samples: Arc<BTreeMap<Series, Sample>>,
+    samples: Arc<BTreeMap<Series, Stored>>,
+    exemplars: Arc<BTreeMap<Series, Exemplars>>,
+    /// When a series begins that appears now.
+    beginning: Option<Timestamp>,
+    /// Nothing was stored and nothing has been shown yet.
+    is_new: bool,
     /// Series per metric, without those of `other`.
     sizes: BTreeMap<&'static str, usize>,
     pending: BTreeMap<(Key, u32), Growth>,
@@ -42,20 +52,27 @@ struct Growth {
     /// How often it appeared minus how often it disappeared.
     appeared: i64,
     /// Its newest state.
-    newest: Option<(&'static Metric, Vec<Arc<str>>, i128)>,
+    newest: Option<Entry>,
 }
 
 impl Totals {
     /// Totals of nothing: every series whose labels are known, at 0.
     #[must_use]
     pub fn new(rules: LabelRules) -> Self {
-        let samples = Arc::default();
-        let mut totals =
-            Self { rules, samples, sizes: BTreeMap::new(), pending: BTreeMap::new(), dirty: BTreeSet::new() };
+        let mut totals = Self {
+            rules,
+            samples: Arc::default(),
+            exemplars: Arc::default(),
+            beginning: None,
+            is_new: true,
+            sizes: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+        };
         for metric in stored_metrics() {
             let values: Vec<_> = metric.labels.iter().map(Label::at_start).collect();
             for labels in product(&values) {
-                totals.insert(Series::new(metric, labels), Sample::zero(metric));
+                totals.insert(Series::new(metric, labels), Sample::zero(metric).into());
             }
         }
         totals
@@ -63,14 +80,17 @@ impl Totals {
 
     /// The stored totals. Samples that this version has no metric for, or may not show, are left out.
     #[must_use]
-    pub fn load(rules: LabelRules, stored: impl IntoIterator<Item = (Series, Sample)>) -> Self {
+    pub fn load(rules: LabelRules, rows: impl IntoIterator<Item = (Series, impl Into<Stored>)>) -> Self {
         let mut totals = Self::new(rules);
-        for (series, sample) in stored {
+        for (series, stored) in rows {
+            totals.is_new = false;
+            let stored: Stored = stored.into();
             let metric = stored_metrics().find(|metric| series.metric == metric.name);
-            let Some(metric) = metric.filter(|metric| totals.takes(metric, &series) && sample.fits(metric)) else {
+            let Some(metric) = metric.filter(|metric| totals.takes(metric, &series) && stored.sample.fits(metric))
+            else {
                 continue;
             };
-            totals.insert(Series::new(metric, series.labels.clone()), sample);
+            totals.insert(Series::new(metric, series.labels.clone()), stored);
             let open =
                 metric.open_label().and_then(|position| series.labels.get(position).zip(metric.labels.get(position)));
             if let Some((value, label)) = open {
@@ -81,9 +101,29 @@ impl Totals {
         totals
     }
 
+    /// Says when counting began: the beginning of every series that has none of its own.
+    #[must_use]
+    pub fn since(mut self, epoch: Timestamp) -> Self {
+        for stored in Arc::make_mut(&mut self.samples).values_mut() {
+            stored.created.get_or_insert(epoch);
+        }
+        self.beginning = Some(epoch);
+        self
+    }
+
+    /// Tells the time at which series that appear from now on are first seen.
+    pub const fn set_time(&mut self, now: Timestamp) {
+        // A state made again from the files holds what an older one had shown: a beginning after that would be taken
+        // for a reset, and all of it for new.
+        if !self.is_new {
+            self.beginning = Some(now);
+        }
+    }
+
     /// Takes a changed unit in: as it was at the last commit, and as it is. Counts what is stamped at `epoch` or later.
-    pub fn observe(&mut self, before: Option<&Unit>, after: &Unit, epoch: Timestamp) {
-        for item in items(&self.rules, before, after, epoch) {
+    /// `trace` is the one that the unit's spans are in ([`exemplars::trace_around`]); without it there are no exemplars.
+    pub fn observe(&mut self, before: Option<&Unit>, after: &Unit, epoch: Timestamp, trace: Option<u128>) {
+        for item in items(&self.rules, before, after, epoch, trace) {
             self.note(item);
         }
         self.lifetime(before, after);
@@ -104,9 +144,13 @@ impl Totals {
         if end < epoch {
             return;
         }
-        self.apply(&catalog::TURN_DURATION, Vec::new(), i128::from(end.since_ms(prompt.time)));
+        let mut apply = |metric, value| {
+            let exemplar = exemplars::turn(unit).map(|at| Exemplar { at, value, time: end });
+            self.apply_at(metric, Vec::new(), value, exemplar);
+        };
+        apply(&catalog::TURN_DURATION, i128::from(end.since_ms(prompt.time)));
         if let Some(cost) = cost {
-            self.apply(&catalog::TURN_COST, Vec::new(), cost.picousd());
+            apply(&catalog::TURN_COST, cost.picousd());
         }
     }
 
@@ -139,7 +183,7 @@ impl Totals {
     }
 
     /// Every series that changed since [`Totals::committed`], with its absolute sample: what the commit writes.
-    pub fn dirty(&mut self) -> impl Iterator<Item = (&Series, &Sample)> {
+    pub fn dirty(&mut self) -> impl Iterator<Item = (&Series, &Stored)> {
         self.settle();
         self.dirty.iter().filter_map(|series| self.samples.get_key_value(series))
     }
@@ -154,18 +198,19 @@ impl Totals {
     #[must_use]
     pub fn snapshot(&mut self) -> Snapshot {
         self.settle();
-        Snapshot(Arc::clone(&self.samples))
+        self.is_new = false;
+        Snapshot { series: Arc::clone(&self.samples), exemplars: Arc::clone(&self.exemplars) }
     }
 
     fn note(&mut self, item: Item) {
-        for Entry { slot, metric, labels, amount } in item.entries {
-            let growth = self.pending.entry((item.key, slot)).or_default();
+        for entry in item.entries {
+            let growth = self.pending.entry((item.key, entry.slot)).or_default();
             if item.after {
-                growth.amount = growth.amount.saturating_add(amount);
+                growth.amount = growth.amount.saturating_add(entry.amount);
                 growth.appeared += 1;
-                growth.newest = Some((metric, labels, amount));
+                growth.newest = Some(entry);
             } else {
-                growth.amount = growth.amount.saturating_sub(amount);
+                growth.amount = growth.amount.saturating_sub(entry.amount);
                 growth.appeared -= 1;
             }
         }
@@ -175,10 +220,12 @@ impl Totals {
     /// arrives in another has not grown.
     fn settle(&mut self) {
         for growth in std::mem::take(&mut self.pending).into_values() {
-            let Some((metric, labels, value)) = growth.newest else { continue };
+            let Some(entry) = growth.newest else { continue };
+            let exemplar = entry.exemplar();
+            let Entry { metric, labels, amount, .. } = entry;
             match metric.kind {
-                Kind::Histogram if growth.appeared > 0 => self.apply(metric, labels, value),
-                Kind::Counter if growth.amount > 0 => self.apply(metric, labels, growth.amount),
+                Kind::Histogram if growth.appeared > 0 => self.apply_at(metric, labels, amount, exemplar),
+                Kind::Counter if growth.amount > 0 => self.apply_at(metric, labels, growth.amount, exemplar),
                 _ => {}
             }
         }
@@ -208,24 +255,48 @@ impl Totals {
 
     /// Adds to a number, or observes a value.
     fn apply(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128) {
+        self.apply_at(metric, labels, amount, None);
+    }
+
+    /// The same, with the span that shows it.
+    fn apply_at(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128, exemplar: Option<Exemplar>) {
         if amount == 0 && metric.kind != Kind::Histogram {
             return;
         }
         let Some(series) = self.series(metric, labels.clone()) else { return };
         let dropped = series.labels != labels;
-        match Arc::make_mut(&mut self.samples).get_mut(&series) {
+        match self.sample_mut(&series) {
             Some(Sample::Number(number)) => *number = number.saturating_add(amount),
             Some(Sample::Histogram(histogram)) => histogram.observe(metric.buckets, amount),
             None => {}
+        }
+        if let Some(exemplar) = exemplar {
+            self.exemplify(metric, &series, exemplar);
         }
         self.dirty.insert(series);
         if dropped {
             // No series: a metric by project, whose limit is a choice and not a loss.
             let series = Series::new(&catalog::SERIES_DROPPED, vec![metric.full_name().into()]);
-            if let Some(Sample::Number(number)) = Arc::make_mut(&mut self.samples).get_mut(&series) {
+            if let Some(Sample::Number(number)) = self.sample_mut(&series) {
                 *number = number.saturating_add(1);
                 self.dirty.insert(series);
             }
+        }
+    }
+
+    fn sample_mut(&mut self, series: &Series) -> Option<&mut Sample> {
+        Arc::make_mut(&mut self.samples).get_mut(series).map(|stored| &mut stored.sample)
+    }
+
+    /// Keeps the latest exemplar of a bucket. By its own time: the order in which a commit settles is nobody's order.
+    fn exemplify(&mut self, metric: &Metric, series: &Series, exemplar: Exemplar) {
+        let buckets = Arc::make_mut(&mut self.exemplars)
+            .entry(series.clone())
+            .or_insert_with(|| vec![None; metric.buckets.len() + 1]);
+        if let Some(bucket) = buckets.get_mut(bucket_of(metric.buckets, exemplar.value))
+            && bucket.is_none_or(|known| known.time <= exemplar.time)
+        {
+            *bucket = Some(exemplar);
         }
     }
 
@@ -264,7 +335,7 @@ impl Totals {
             let fits = **value == *OTHER || size.saturating_add(new.len()) <= self.limit(label);
             for series in new.into_iter().filter(|_| fits) {
                 self.dirty.insert(series.clone());
-                self.insert(series, Sample::zero(metric));
+                self.insert(series, Stored { sample: Sample::zero(metric), created: self.beginning });
             }
         }
     }
@@ -275,10 +346,10 @@ impl Totals {
         if by_project { self.rules.series_max.min(self.rules.projects_max) } else { self.rules.series_max }
     }
 
-    fn insert(&mut self, series: Series, sample: Sample) {
+    fn insert(&mut self, series: Series, stored: Stored) {
         let metric = stored_metrics().find(|metric| series.metric == metric.name);
         let named = !series.labels.iter().any(|value| **value == *OTHER);
-        let new = Arc::make_mut(&mut self.samples).insert(series, sample).is_none();
+        let new = Arc::make_mut(&mut self.samples).insert(series, stored).is_none();
         if let Some(metric) = metric.filter(|_| new && named) {
             *self.sizes.entry(metric.name).or_default() += 1;
         }

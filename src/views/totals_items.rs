@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::catalog::{self, Metric};
+use super::exemplars::{self, Exemplar};
+use super::ids::SpanAt;
 use super::labels::{self, LabelRules};
 use crate::ledger::unit::{Identity, Message, Tool, Unit, UnitId, UnitKey};
 use crate::transcript::ids::RowId;
@@ -26,12 +28,14 @@ pub(super) enum Key {
 }
 
 /// One number of an item.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub slot: u32,
     pub metric: &'static Metric,
     pub labels: Vec<Arc<str>>,
     pub amount: i128,
+    /// The span that shows it and its time, of metrics with exemplars.
+    pub span: Option<(SpanAt, Timestamp)>,
 }
 
 /// One item in one of two states.
@@ -49,14 +53,23 @@ struct Around<'a> {
     rules: &'a LabelRules,
     epoch: Timestamp,
     after: bool,
+    /// The trace that its spans are in, of the newer state.
+    trace: Option<u128>,
     agent: Arc<str>,
     project: Option<Arc<str>>,
 }
 
 /// Every item in which two states of a unit differ, in both states. Entries stamped before `epoch` are left out.
-pub(super) fn items(rules: &LabelRules, before: Option<&Unit>, after: &Unit, epoch: Timestamp) -> Vec<Item> {
-    let old = before.map(|unit| Around::new(unit, rules, epoch, false));
-    let new = Around::new(after, rules, epoch, true);
+/// `trace` is the one that the unit's spans are in.
+pub(super) fn items(
+    rules: &LabelRules,
+    before: Option<&Unit>,
+    after: &Unit,
+    epoch: Timestamp,
+    trace: Option<u128>,
+) -> Vec<Item> {
+    let old = before.map(|unit| Around::new(unit, rules, epoch));
+    let new = Around { after: true, trace, ..Around::new(after, rules, epoch) };
     let mut items = Vec::new();
     for (was, is) in changed(before.map_or(&[], |unit| &unit.messages), &after.messages, |message| &message.id) {
         items.extend(old.as_ref().zip(was).map(|(around, message)| around.message(message)));
@@ -100,10 +113,10 @@ pub(super) fn changed<'a, T: PartialEq, K: Ord + ?Sized + 'a>(
 }
 
 impl<'a> Around<'a> {
-    fn new(unit: &'a Unit, rules: &'a LabelRules, epoch: Timestamp, after: bool) -> Self {
+    fn new(unit: &'a Unit, rules: &'a LabelRules, epoch: Timestamp) -> Self {
         let agent = if matches!(unit.key, UnitKey::Agent(..)) { "subagent" } else { "main" };
         let project = rules.project(unit.context.cwd.as_deref());
-        Self { unit, rules, epoch, after, agent: agent.into(), project }
+        Self { unit, rules, epoch, after: false, trace: None, agent: agent.into(), project }
     }
 
     fn item(&self, key: Key, entries: Vec<Entry>) -> Item {
@@ -122,18 +135,19 @@ impl<'a> Around<'a> {
         if message.rank.time >= self.epoch
             && let Some(first) = message.shares.first()
         {
+            let span = self.trace.map(|trace| (exemplars::chat(trace, self.unit, message), message.end));
             let model = labels::model(&first.model);
             entries.push(entry(0, &catalog::API_REQUESTS, vec![Arc::clone(&model)], 1));
             if message.closed {
                 let duration = i128::from(message.end.since_ms(message.start));
-                entries.push(entry(1, &catalog::API_REQUEST_DURATION, vec![model], duration));
+                entries.push(Entry { span, ..entry(1, &catalog::API_REQUEST_DURATION, vec![model], duration) });
             }
-            self.shares(message, &mut entries);
+            self.shares(message, span, &mut entries);
         }
         self.item(Key::Message(Identity::Message(&message.id).hash()), entries)
     }
 
-    fn shares(&self, message: &Message, entries: &mut Vec<Entry>) {
+    fn shares(&self, message: &Message, span: Option<(SpanAt, Timestamp)>, entries: &mut Vec<Entry>) {
         for (share, number) in message.shares.iter().zip(1u32..) {
             let model = labels::model(&share.model);
             let slot = number.saturating_mul(SHARE_SLOTS);
@@ -148,7 +162,8 @@ impl<'a> Around<'a> {
                 entries.push(entry(slot + 6, &catalog::UNPRICED_TOKENS, vec![model], total));
                 continue;
             };
-            entries.push(entry(slot + 7, &catalog::COST, vec![model, Arc::clone(&self.agent)], cost));
+            let labels = vec![model, Arc::clone(&self.agent)];
+            entries.push(Entry { span, ..entry(slot + 7, &catalog::COST, labels, cost) });
             entries.extend(project.map(|labels| entry(slot + 8, &catalog::PROJECT_COST, labels, cost)));
             let agent_type = self.agent_type();
             entries.extend(agent_type.map(|label| entry(slot + 9, &catalog::SUBAGENT_COST, vec![label], cost)));
@@ -167,7 +182,9 @@ impl<'a> Around<'a> {
                     entries.push(entry(1, &catalog::TOOL_FAILURES, vec![Arc::clone(&name), reason.into()], 1));
                 }
                 if let Some(duration) = tool.duration_ms() {
-                    entries.push(entry(2, &catalog::TOOL_DURATION, vec![name], i128::from(duration)));
+                    let span = self.trace.map(|trace| (exemplars::tool(trace, tool), end.rank.time));
+                    let duration = i128::from(duration);
+                    entries.push(Entry { span, ..entry(2, &catalog::TOOL_DURATION, vec![name], duration) });
                 }
                 let (added, removed) = (i128::from(end.lines_added), i128::from(end.lines_removed));
                 entries.push(entry(3, &catalog::LINES_CHANGED, vec!["added".into()], added));
@@ -200,7 +217,14 @@ impl<'a> Around<'a> {
 }
 
 fn entry(slot: u32, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128) -> Entry {
-    Entry { slot, metric, labels, amount }
+    Entry { slot, metric, labels, amount, span: None }
+}
+
+impl Entry {
+    /// The entry as an exemplar of its metric.
+    pub(super) fn exemplar(&self) -> Option<Exemplar> {
+        self.span.map(|(at, time)| Exemplar { at, value: self.amount, time })
+    }
 }
 
 /// Tokens by the value of `kind`.

@@ -1,4 +1,4 @@
-//! The stored form of the totals: series and their absolute samples.
+//! The stored form of the totals: series, their absolute samples, and when they began.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Metric;
+use super::exemplars::Exemplar;
+use crate::transcript::time::Timestamp;
 
 /// One series: a metric and the values of its labels.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,9 +39,24 @@ pub struct Histogram {
     pub sum: i128,
 }
 
+/// What is stored of a series.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// What it has reached.
+    pub sample: Sample,
+    /// When it was at 0 first; `None` if the totals were never told the time.
+    pub created: Option<Timestamp>,
+}
+
+/// The latest observation of each bucket of a series; a counter has one bucket.
+pub(super) type Exemplars = Vec<Option<Exemplar>>;
+
 /// All series at one moment. A clone is a pointer.
 #[derive(Debug, Clone, Default)]
-pub struct Snapshot(pub(super) Arc<BTreeMap<Series, Sample>>);
+pub struct Snapshot {
+    pub(super) series: Arc<BTreeMap<Series, Stored>>,
+    pub(super) exemplars: Arc<BTreeMap<Series, Exemplars>>,
+}
 
 impl Series {
     /// A series of the catalogue.
@@ -55,8 +72,7 @@ impl Histogram {
     }
 
     pub(super) fn observe(&mut self, bounds: &[i128], value: i128) {
-        let position = bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len());
-        if let Some(bucket) = self.buckets.get_mut(position) {
+        if let Some(bucket) = self.buckets.get_mut(bucket_of(bounds, value)) {
             *bucket = bucket.saturating_add(1);
         }
         self.count = self.count.saturating_add(1);
@@ -97,23 +113,51 @@ impl Sample {
     }
 }
 
+impl From<Sample> for Stored {
+    /// A sample of which nobody knows when it was 0.
+    fn from(sample: Sample) -> Self {
+        Self { sample, created: None }
+    }
+}
+
 impl Snapshot {
     /// Every series with its sample, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Series, &Sample)> {
-        self.0.iter()
+        self.series.iter().map(|(series, stored)| (series, &stored.sample))
     }
 
     /// The sample of one series.
     #[must_use]
     pub fn get(&self, metric: &'static Metric, labels: &[&str]) -> Option<&Sample> {
-        let labels = labels.iter().map(|label| Arc::from(*label)).collect();
-        self.0.get(&Series::new(metric, labels))
+        self.series.get(&named(metric, labels)).map(|stored| &stored.sample)
+    }
+
+    /// When a series was at 0 first.
+    #[must_use]
+    pub fn created(&self, metric: &'static Metric, labels: &[&str]) -> Option<Timestamp> {
+        self.series.get(&named(metric, labels)).and_then(|stored| stored.created)
+    }
+
+    /// The latest observation of each bucket of a series, beyond all bounds too; of a counter, the latest increase.
+    /// Empty if there is none.
+    #[must_use]
+    pub fn exemplars(&self, metric: &'static Metric, labels: &[&str]) -> &[Option<Exemplar>] {
+        self.exemplars.get(&named(metric, labels)).map_or(&[], Vec::as_slice)
     }
 
     /// The series of one metric, in order of their label values.
     pub fn of(&self, metric: &'static Metric) -> impl Iterator<Item = (&[Arc<str>], &Sample)> {
-        let own = self.0.range(Series::new(metric, Vec::new())..);
+        let own = self.series.range(Series::new(metric, Vec::new())..);
         own.take_while(|(series, _)| series.metric == metric.name)
-            .map(|(series, sample)| (series.labels.as_slice(), sample))
+            .map(|(series, stored)| (series.labels.as_slice(), &stored.sample))
     }
+}
+
+/// Position of the bucket that a value is counted in; without bounds there is one bucket.
+pub(super) fn bucket_of(bounds: &[i128], value: i128) -> usize {
+    bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len())
+}
+
+fn named(metric: &'static Metric, labels: &[&str]) -> Series {
+    Series::new(metric, labels.iter().map(|label| Arc::from(*label)).collect())
 }
