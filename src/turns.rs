@@ -15,7 +15,7 @@ use crate::ledger::money::Money;
 use crate::ledger::unit::{Tool, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
-use crate::views::ids::{CHAT, EXECUTE_TOOL, INVOKE_AGENT, TURN, TURN_KEY, span_id};
+use crate::views::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, TURN, TURN_KEY, span_id};
 use crate::views::span::SpanBatch;
 use crate::views::trace::{Position, TurnFacts, end_so_far, position_of, trace_of, turn_spans};
 
@@ -194,7 +194,8 @@ impl Turns {
         let export = unit.export;
         if export.sent {
             let unsent = unit.messages.iter().any(|message| !message.sent)
-                || unit.tools.iter().any(|tool| !tool.sent && tool.call.is_some());
+                || unit.tools.iter().any(|tool| !tool.sent && tool.call.is_some())
+                || unit.compactions.iter().any(|compacted| !compacted.sent);
             return if unsent { Wants::Wait } else { Wants::Nothing };
         }
         let at = unit.activity_end();
@@ -356,6 +357,13 @@ fn note_ids(unit: &Unit, trace: u128, sent: &mut HashSet<u64>, finished: &mut Ha
             }
         }
     }
+    for compacted in &unit.compactions {
+        let id = span_id(trace, COMPACTION, &compacted.id.to_string());
+        if compacted.sent {
+            sent.insert(id);
+        }
+        finished.insert(id);
+    }
     for tool in &unit.tools {
         let id = span_id(trace, EXECUTE_TOOL, &tool.id);
         if tool.sent {
@@ -438,6 +446,7 @@ fn mark(unit: &mut Unit, sent: bool) {
     if sent {
         unit.messages.iter_mut().for_each(|message| message.sent = true);
         unit.tools.iter_mut().filter(|tool| tool.call.is_some()).for_each(|tool| tool.sent = true);
+        unit.compactions.iter_mut().for_each(|compacted| compacted.sent = true);
     }
 }
 
@@ -445,4 +454,5 @@ fn mark(unit: &mut Unit, sent: bool) {
 fn mark_finished(unit: &mut Unit) {
     unit.messages.iter_mut().filter(|message| message.closed).for_each(|message| message.sent = true);
     unit.tools.iter_mut().filter(|tool| is_finished(tool)).for_each(|tool| tool.sent = true);
+    unit.compactions.iter_mut().for_each(|compacted| compacted.sent = true);
 }

@@ -43,7 +43,7 @@ fn row() -> RowPlace {
 
 fn turn() -> Unit {
     let mut unit = Unit::new(UnitKey::Turn(PROMPT), claim(), Context::default());
-    unit.prompt = Some(Prompt { origin: Origin::Human, time: at(0), place: row(), chars: 1 });
+    unit.prompt = Some(Prompt { origin: Origin::Human, time: at(0), place: row(), chars: 1, command: None });
     unit
 }
 
@@ -74,6 +74,7 @@ fn chat(id: &str, request: Option<&str>, start: i64, end: i64) -> Message {
         start: at(start),
         end: at(end),
         rows: Vec::new(),
+        skill: None,
         says: Says::default(),
         shares: vec![Share { model: "claude-opus-5".into(), tokens, cost }],
         closed: true,
@@ -83,7 +84,15 @@ fn chat(id: &str, request: Option<&str>, start: i64, end: i64) -> Message {
 
 fn tool(id: &str, name: &str, start: i64, result: Option<(i64, Outcome)>) -> Tool {
     let (message, prompt_hash) = ("".into(), 0);
-    let call = Call { name: name.into(), rank: rank(start), place: row(), message, agent_type: None, prompt_hash };
+    let call = Call {
+        name: name.into(),
+        rank: rank(start),
+        place: row(),
+        message,
+        agent_type: None,
+        prompt_hash,
+        skill: None,
+    };
     let result = result.map(|(end, outcome)| ToolEnd {
         rank: rank(end),
         outcome,
@@ -91,6 +100,7 @@ fn tool(id: &str, name: &str, start: i64, result: Option<(i64, Outcome)>) -> Too
         bytes: 0,
         exit_code: None,
         decision: None,
+        searches: 0,
         lines_added: 0,
         lines_removed: 0,
         place: row(),

@@ -381,14 +381,14 @@ fn a_final_failure_is_the_turns_error() {
 }
 
 #[test]
-fn a_compaction_is_an_event_of_its_turn() {
+fn a_compaction_is_a_span_of_its_turn() {
     let spans = all_spans(&recording("2.1.330/k1_compact_manual"));
-    let events: Vec<_> = spans.iter().flat_map(|span| &span.events).collect();
-    assert_eq!(events.len(), 1);
-    assert_eq!(events[0].name, "claude_code.compaction");
-    assert_eq!(value(&events[0].attributes, "claude_code.compaction.trigger"), Some(&Value::Text("manual".to_owned())));
-    let tokens = value(&events[0].attributes, "claude_code.compaction.tokens_before");
-    assert!(matches!(tokens, Some(Value::Int(tokens)) if *tokens > 0), "{tokens:?}");
+    let compact = named(&spans, "compact")[0];
+    assert_eq!((compact.start.since_ms(spans[0].start) > 0, compact.end.since_ms(compact.start)), (true, 196));
+    assert_eq!(text(compact, "claude_code.compaction.trigger"), Some("manual"));
+    assert_eq!(value(&compact.attributes, "claude_code.compaction.tokens_before"), Some(&Value::Int(3014)));
+    let root = spans.iter().find(|span| Some(span.id) == compact.parent).unwrap();
+    assert_eq!(root.name, "invoke_agent claude-code");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::counters::RequestCounters;
 use super::error::Problem;
 use super::exposition::{Build, Deliveries, Scrape};
 use super::routes::Route;
-use super::{HasReader, health, landing, replay, sessions};
+use super::{HasReader, health, jaeger, landing, replay, sessions};
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::store::{OutboxMeter, Reader};
 use crate::transcript::time::Timestamp;
@@ -50,6 +50,17 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::get("/api/v1/analytics/sessions", sessions::LIST_PARAMETERS, sessions::list),
     Route::get("/api/v1/analytics/sessions/{id}", &[], sessions::one),
     Route::get("/api/v1/analytics/sessions/{id}/replay", replay::REPLAY_PARAMETERS, replay::replay),
+    Route::foreign("/jaeger/api/services", &[], jaeger::v1::services),
+    Route::foreign("/jaeger/api/services/{service}/operations", &[], jaeger::v1::operation_names),
+    Route::foreign("/jaeger/api/operations", jaeger::OPERATIONS_PARAMETERS, jaeger::v1::operations_with_kinds),
+    Route::foreign("/jaeger/api/traces", jaeger::SEARCH_PARAMETERS, jaeger::v1::traces),
+    Route::foreign("/jaeger/api/traces/{id}", &[], jaeger::v1::trace),
+    Route::foreign("/jaeger/api/dependencies", &[], jaeger::v1::dependencies),
+    Route::foreign("/jaeger/api/v3/services", &[], jaeger::v3::services),
+    Route::foreign("/jaeger/api/v3/operations", jaeger::OPERATIONS_PARAMETERS, jaeger::v3::operations_with_kinds),
+    Route::foreign("/jaeger/api/v3/traces", jaeger::SEARCH_V3_PARAMETERS, jaeger::v3::traces),
+    Route::foreign("/jaeger/api/v3/traces/{id}", &[], jaeger::v3::trace),
+    Route::foreign("/jaeger/api/v3/trace-summaries", jaeger::SEARCH_V3_PARAMETERS, jaeger::v3::summaries),
 ];
 
 impl HasReader for Context {

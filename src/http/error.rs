@@ -135,6 +135,26 @@ impl Problem {
         self.with_header(CONNECTION, HeaderValue::from_static("close"))
     }
 
+    pub(super) fn code(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    pub(super) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The same refusal in the words of another project's API: the status stays, `body` is JSON of its own shape.
+    pub(super) fn told_as(self, body: &impl Serialize) -> Answer {
+        match Answer::json(body) {
+            Ok(answer) => answer.with_status(self.status),
+            Err(_) => self.into_answer(),
+        }
+    }
+
     pub(super) fn into_answer(self) -> Answer {
         #[derive(Serialize)]
         struct Body<'a> {

@@ -13,6 +13,7 @@
 //! context   what the functions read, and the route table
 //! exposition, openmetrics, accept  `/metrics` in its two formats, and which one is asked for
 //! sessions, replay  the sessions API; content reads the text of events from session files
+//! jaeger    Jaeger's query API over the facts
 //! ```
 //!
 //! Plain hyper, not a framework: header timeout, header size, body size and connection count are limits that we
@@ -32,6 +33,7 @@ mod error;
 pub mod exposition;
 mod guard;
 pub mod health;
+pub mod jaeger;
 pub mod landing;
 pub mod openmetrics;
 mod query;

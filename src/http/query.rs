@@ -8,7 +8,7 @@ use super::error::Problem;
 use super::routes::Parameters;
 use crate::transcript::time::Timestamp;
 
-/// Decoded parameters, each at most once, all of them known to the route.
+/// Decoded parameters, all of them known to the route; each at most once, unless the route is [`Parameters::Among`].
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     pairs: Vec<(String, String)>,
@@ -17,15 +17,22 @@ pub struct Query {
 
 impl Query {
     pub(super) fn parse(raw: Option<&str>, parameters: Parameters) -> Result<Self, Problem> {
-        let Parameters::Only(known) = parameters else { return Ok(Self::default()) };
+        let (known, strict) = match parameters {
+            Parameters::Ignored => return Ok(Self::default()),
+            Parameters::Only(known) => (known, true),
+            Parameters::Among(known) => (known, false),
+        };
         let mut pairs: Vec<(String, String)> = Vec::new();
         for part in raw.unwrap_or("").split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let (name, value) = (decode_form(name)?, decode_form(value)?);
-            if pairs.iter().any(|(earlier, _)| *earlier == name) {
+            if strict && pairs.iter().any(|(earlier, _)| *earlier == name) {
                 return Err(Problem::bad_request(format!("the parameter `{name}` is given twice")));
             }
             pairs.push((name, value));
+        }
+        if !strict {
+            pairs.retain(|(name, _)| known.contains(&name.as_str()));
         }
         let unknown: Vec<&str> =
             pairs.iter().map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
@@ -37,6 +44,12 @@ impl Query {
     pub fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(self.known.contains(&name), "a handler reads only the parameters that its route declares");
         self.pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// Every text of `name`, where a route takes it more than once.
+    pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        debug_assert!(self.known.contains(&name), "a handler reads only the parameters that its route declares");
+        self.pairs.iter().filter(move |(given, value)| given == name && !value.is_empty()).map(|(_, v)| v.as_str())
     }
 
     /// The whole number `name`, within `range`.

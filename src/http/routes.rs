@@ -31,6 +31,8 @@ pub enum Parameters {
     Ignored,
     /// Every other name is refused, so that a misspelt filter is not an unfiltered answer.
     Only(&'static [&'static str]),
+    /// Other names are passed over, and a name may come again: the API and its clients are not ours.
+    Among(&'static [&'static str]),
 }
 
 /// What a handler waits for.
@@ -51,6 +53,11 @@ impl<C> Route<C> {
     /// A question to the store: GET, only the parameters named in `query`.
     pub const fn get(pattern: &'static str, query: &'static [&'static str], handler: Handler<C>) -> Self {
         Self { pattern, methods: GET_ONLY, query: Parameters::Only(query), work: Work::Store, handler }
+    }
+
+    /// A question to the store in the words of another project's API: GET, any query, of which `query` is read.
+    pub const fn foreign(pattern: &'static str, query: &'static [&'static str], handler: Handler<C>) -> Self {
+        Self { pattern, methods: GET_ONLY, query: Parameters::Among(query), work: Work::Store, handler }
     }
 
     fn takes(&self, method: &Method) -> bool {

@@ -7,7 +7,8 @@ use super::money::Money;
 use super::prices::Prices;
 use super::session::{Account, Fork};
 use super::unit::{
-    Claim, Compacted, Context, Failure, INLINE, Identity, Prompt, Rank, RowPlace, Unit, UnitId, UnitKey,
+    Claim, Compacted, Context, Failure, FellBack, HookRun, INLINE, Identity, Prompt, Rank, RowPlace, Unit, UnitId,
+    UnitKey,
 };
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
@@ -88,7 +89,26 @@ impl<'a> Fold<'a> {
             Kind::Compaction(what) => {
                 let Some(unit) = self.counted_once(&seen) else { return };
                 if let Some(unit) = self.known.unit_mut(unit) {
-                    unit.compactions.push(Compacted { id: row.id, time: seen.time, what: what.clone() });
+                    unit.compactions.push(Compacted { id: row.id, time: seen.time, what: what.clone(), sent: false });
+                }
+            }
+            Kind::Hook(what) => {
+                let Some(unit) = self.counted_once(&seen) else { return };
+                if let Some(unit) = self.known.unit_mut(unit) {
+                    unit.hooks.push(HookRun { id: row.id, time: seen.time, what: what.clone() });
+                }
+            }
+            Kind::Fallback(what) => {
+                let Some(unit) = self.counted_once(&seen) else { return };
+                if let Some(unit) = self.known.unit_mut(unit) {
+                    unit.fallbacks.push(FellBack { id: row.id, time: seen.time, what: what.clone() });
+                }
+            }
+            Kind::TurnDuration(active_ms) => {
+                let current = self.current_of(&seen);
+                self.touch(&seen, current);
+                if let Some(unit) = current.and_then(|current| self.known.unit_mut(current)) {
+                    unit.active_ms = unit.active_ms.max(Some(*active_ms));
                 }
             }
             Kind::Other => {
@@ -190,7 +210,13 @@ impl<'a> Fold<'a> {
         let Some(unit) = self.known.unit_mut(unit) else { return };
         unit.resumes |= resumes;
         if unit.prompt.is_none() || claim_is_ours {
-            unit.prompt = Some(Prompt { origin, time: seen.time, place: seen.place, chars: user.text_chars });
+            unit.prompt = Some(Prompt {
+                origin,
+                time: seen.time,
+                place: seen.place,
+                chars: user.text_chars,
+                command: user.command.clone(),
+            });
         }
     }
 

@@ -33,13 +33,21 @@ impl Unit {
 
     /// Time of a row that counts by its uuid, if it is here.
     pub(super) fn row_time(&self, id: RowId) -> Option<Timestamp> {
-        let failure = self.failures.iter().find(|failure| failure.id == id).map(|failure| failure.time);
-        failure.or_else(|| self.compactions.iter().find(|done| done.id == id).map(|done| done.time))
+        let failures = self.failures.iter().map(|failure| (failure.id, failure.time));
+        let compactions = self.compactions.iter().map(|done| (done.id, done.time));
+        let hooks = self.hooks.iter().map(|hook| (hook.id, hook.time));
+        let fallbacks = self.fallbacks.iter().map(|fallback| (fallback.id, fallback.time));
+        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks);
+        rows.find(|(row, _)| *row == id).map(|(_, time)| time)
     }
 
     pub(super) fn row_time_mut(&mut self, id: RowId) -> Option<&mut Timestamp> {
-        let failure = self.failures.iter_mut().find(|failure| failure.id == id).map(|failure| &mut failure.time);
-        failure.or_else(|| self.compactions.iter_mut().find(|done| done.id == id).map(|done| &mut done.time))
+        let failures = self.failures.iter_mut().map(|failure| (failure.id, &mut failure.time));
+        let compactions = self.compactions.iter_mut().map(|done| (done.id, &mut done.time));
+        let hooks = self.hooks.iter_mut().map(|hook| (hook.id, &mut hook.time));
+        let fallbacks = self.fallbacks.iter_mut().map(|fallback| (fallback.id, &mut fallback.time));
+        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks);
+        rows.find(|(row, _)| *row == id).map(|(_, time)| time)
     }
 }
 
@@ -109,6 +117,7 @@ impl Fold<'_> {
             end: seen.time,
             rows: vec![seen.place],
             says: row.says,
+            skill: row.skill.clone(),
             shares: Vec::new(),
             closed: false,
             sent: false,
@@ -160,6 +169,7 @@ impl Fold<'_> {
             (stop, _) => stop,
         };
         known.request = known.request.take().or(new.request);
+        known.skill = known.skill.take().or(new.skill);
         let place = new.rows;
         if better && new.rank.file != known.rank.file {
             known.rank = new.rank;
@@ -193,6 +203,7 @@ impl Fold<'_> {
             message: row.message.clone(),
             agent_type: call.agent_type.clone(),
             prompt_hash: call.prompt_hash,
+            skill: call.skill.clone(),
         };
         let home = self.tool_home(unit, &call.id);
         let known = self.known.unit(home).and_then(|unit| unit.tool(&call.id)).and_then(|tool| tool.call.as_ref());
@@ -253,6 +264,7 @@ impl Fold<'_> {
             decision: result.decision.clone(),
             lines_added: result.lines_added,
             lines_removed: result.lines_removed,
+            searches: result.searches,
             place: seen.place,
         };
         let known =

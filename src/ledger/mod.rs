@@ -8,6 +8,7 @@
 
 mod agents;
 pub mod fold;
+mod keys;
 pub mod known;
 mod merge;
 pub mod model_name;

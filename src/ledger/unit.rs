@@ -6,88 +6,15 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
 use super::money::Money;
 use super::prices::Share;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
-use crate::transcript::record::{ApiError, Compaction, Origin, Outcome, Place, Says, Stop};
+use crate::transcript::record::{ApiError, Compaction, Fallback, Hook, Origin, Outcome, Place, Says, Stop};
 use crate::transcript::time::Timestamp;
 use crate::transcript::usage::Usage;
-
-/// What a unit is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum UnitKey {
-    /// A turn, by the `uuid` of its prompt row. Copies in forks keep the uuid, so they are the same turn.
-    Turn(RowId),
-    /// Rows before the first prompt of a file, by the `uuid` of the first.
-    Loose(RowId),
-    /// A sub-agent of a session.
-    Agent(SessionId, AgentId),
-}
-
-/// How the made-up id of an inline sub-agent begins; the `uuid` of its first row follows.
-pub const INLINE: &str = "inline-";
-
-/// A unit's key in 16 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct UnitId(pub u128);
-
-impl UnitKey {
-    /// The key of a sub-agent. An inline one (clients before 2.0) has no id of its own and is known by its first row,
-    /// which a fork copies: it is the same in every session.
-    #[must_use]
-    pub fn agent(session: &SessionId, agent: &AgentId) -> Self {
-        let session = if agent.0.starts_with(INLINE) { SessionId("".into()) } else { session.clone() };
-        Self::Agent(session, agent.clone())
-    }
-
-    /// The key of the inline sub-agent whose first row is `row`.
-    #[must_use]
-    pub fn inline(row: RowId) -> Self {
-        Self::Agent(SessionId("".into()), AgentId(format!("{INLINE}{row}").into()))
-    }
-
-    /// The key in 16 bytes; of a turn, the uuid of its prompt.
-    #[must_use]
-    pub fn id(&self) -> UnitId {
-        match self {
-            Self::Turn(row) => UnitId(row.0),
-            Self::Loose(row) => UnitId(xxh3_128(&[b"loose".as_slice(), &row.0.to_be_bytes()].concat())),
-            Self::Agent(session, agent) => {
-                UnitId(xxh3_128(&[b"agent", session.0.as_bytes(), b"\0", agent.0.as_bytes()].concat()))
-            }
-        }
-    }
-}
-
-/// What an identity is the identity of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity<'a> {
-    /// `message.id`
-    Message(&'a str),
-    /// `tool_use.id`
-    Call(&'a str),
-    /// `tool_use.id` of a call that started a sub-agent, known before the call itself.
-    Link(&'a str),
-    /// `uuid` of a row that counts once.
-    Row(RowId),
-}
-
-impl Identity<'_> {
-    /// 64 bits for the index in memory. The unit it leads to holds the whole id, so a collision costs a look, not money.
-    #[must_use]
-    pub fn hash(self) -> u64 {
-        let (kind, text) = match self {
-            Self::Row(row) => return xxh3_64(&row.0.to_be_bytes()),
-            Self::Message(id) => (b"m", id),
-            Self::Call(id) => (b"t", id),
-            Self::Link(id) => (b"l", id),
-        };
-        xxh3_64(&[kind, text.as_bytes()].concat())
-    }
-}
 
 /// A claim of a session on a unit; the best one wins whatever comes first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +89,12 @@ pub struct Unit {
     pub failures: Vec<Failure>,
     /// Compactions.
     pub compactions: Vec<Compacted>,
+    /// Hooks that ran.
+    pub hooks: Vec<HookRun>,
+    /// Changes to another model.
+    pub fallbacks: Vec<FellBack>,
+    /// Milliseconds of the turn without waiting for the user, as the terminal client says.
+    pub active_ms: Option<u64>,
     /// When a person interrupted it.
     pub interrupted: Option<Timestamp>,
     /// When the next prompt of its thread came.
@@ -196,6 +129,8 @@ pub struct Prompt {
     pub place: RowPlace,
     /// Length in characters.
     pub chars: u32,
+    /// The slash command that it is, with its slash.
+    pub command: Option<Arc<str>>,
 }
 
 /// A sub-agent.
@@ -242,6 +177,8 @@ pub struct Message {
     pub rows: Vec<RowPlace>,
     /// What it says besides tool calls.
     pub says: Says,
+    /// The skill whose instructions led to it.
+    pub skill: Option<Arc<str>>,
     /// Tokens and cost by model.
     pub shares: Vec<Share>,
     /// A later row of the thread is known: no further row of this message is expected.
@@ -282,6 +219,8 @@ pub struct Call {
     pub agent_type: Option<Arc<str>>,
     /// Hash of `input.prompt`; 0 without one.
     pub prompt_hash: u64,
+    /// The skill that a call of the Skill tool names.
+    pub skill: Option<Arc<str>>,
 }
 
 /// The result of a tool call.
@@ -303,6 +242,8 @@ pub struct ToolEnd {
     pub lines_added: u32,
     /// Lines removed from files.
     pub lines_removed: u32,
+    /// Web searches that it made.
+    pub searches: u32,
     /// Where the row stands.
     pub place: RowPlace,
 }
@@ -327,6 +268,30 @@ pub struct Compacted {
     pub time: Timestamp,
     /// What it did.
     pub what: Compaction,
+    /// Its span has left.
+    pub sent: bool,
+}
+
+/// A hook that ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HookRun {
+    /// `uuid` of its row.
+    pub id: RowId,
+    /// When it had ended.
+    pub time: Timestamp,
+    /// What it was.
+    pub what: Hook,
+}
+
+/// The client went on with another model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FellBack {
+    /// `uuid` of its row.
+    pub id: RowId,
+    /// When.
+    pub time: Timestamp,
+    /// From what to what.
+    pub what: Fallback,
 }
 
 /// How a turn ended.
@@ -382,6 +347,9 @@ impl Unit {
             tools: Vec::new(),
             failures: Vec::new(),
             compactions: Vec::new(),
+            hooks: Vec::new(),
+            fallbacks: Vec::new(),
+            active_ms: None,
             interrupted: None,
             superseded: None,
             resumes: false,
@@ -452,7 +420,9 @@ impl Unit {
         let calls = self.tools.iter().map(|tool| Identity::Call(&tool.id).hash());
         let failures = self.failures.iter().map(|failure| Identity::Row(failure.id).hash());
         let compactions = self.compactions.iter().map(|compaction| Identity::Row(compaction.id).hash());
+        let hooks = self.hooks.iter().map(|hook| Identity::Row(hook.id).hash());
+        let fallbacks = self.fallbacks.iter().map(|fallback| Identity::Row(fallback.id).hash());
         let link = self.agent.iter().filter_map(|agent| agent.call.as_deref()).map(|call| Identity::Link(call).hash());
-        messages.chain(calls).chain(failures).chain(compactions).chain(link)
+        messages.chain(calls).chain(failures).chain(compactions).chain(hooks).chain(fallbacks).chain(link)
     }
 }

@@ -5,6 +5,7 @@
 //! f file:u32          a file: path, role, cursor, and the thread's context behind the cursor
 //! s hash(session):16  a session: its units, sums, the client's account
 //! u unit:16           a unit (turn, loose rows, sub-agent) with its messages and tool calls
+//! a row:16            a sub-agent by the uuid of its first row, which is the id of its own trace: its unit
 //! i unit:16           64-bit hashes of the unit's identities, packed; all of them are in memory while running
 //! t metric,labels     a persisted total, absolute
 //! p unit:16           a turn whose spans have not left yet
@@ -17,7 +18,7 @@
 
 use crate::ledger::unit::UnitId;
 use crate::transcript::chunk::FileNumber;
-use crate::transcript::ids::SessionId;
+use crate::transcript::ids::{RowId, SessionId};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Version of this layout and of everything encoded in it.
@@ -30,6 +31,7 @@ pub(super) const META: u8 = b'm';
 pub(super) const FILE: u8 = b'f';
 pub(super) const SESSION: u8 = b's';
 pub(super) const UNIT: u8 = b'u';
+pub(super) const AGENT: u8 = b'a';
 pub(super) const IDENTITIES: u8 = b'i';
 pub(super) const TOTAL: u8 = b't';
 pub(super) const PENDING: u8 = b'p';
@@ -53,6 +55,10 @@ pub(super) fn session(id: &SessionId) -> Vec<u8> {
 
 pub(super) fn unit(id: UnitId) -> Vec<u8> {
     key(UNIT, &id.0.to_be_bytes())
+}
+
+pub(super) fn agent(first_row: RowId) -> Vec<u8> {
+    key(AGENT, &first_row.0.to_be_bytes())
 }
 
 pub(super) fn identities(id: UnitId) -> Vec<u8> {

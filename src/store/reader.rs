@@ -7,7 +7,7 @@ use super::{StoreError, codec, keys};
 use crate::ledger::session::Session;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
-use crate::transcript::ids::SessionId;
+use crate::transcript::ids::{RowId, SessionId};
 
 /// Reads the state.
 #[derive(Debug, Clone)]
@@ -64,6 +64,18 @@ impl Reader {
             units.extend(self.unit(*id)?.filter(|unit| *unit.session() == session.id));
         }
         Ok(units)
+    }
+
+    /// A sub-agent by the `uuid` of its first row.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn agent(&self, first_row: RowId) -> Result<Option<Unit>, StoreError> {
+        let Some(id) = codec::get(&self.tree, &keys::agent(first_row))? else { return Ok(None) };
+        // An earlier row that was read later has taken its place: then its first row is another one.
+        let is_first = |unit: &Unit| unit.agent.as_ref().and_then(|agent| agent.first_row).map(|(_, row)| row);
+        Ok(self.unit(id)?.filter(|unit| is_first(unit) == Some(first_row)))
     }
 
     /// A file by its number.

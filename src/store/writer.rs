@@ -164,6 +164,9 @@ impl Writer {
             if *identities {
                 codec::put(&mut batch, &self.tree, keys::identities(id), &unit.identities().collect::<Vec<u64>>())?;
             }
+            if let Some((_, first_row)) = unit.agent.as_ref().and_then(|agent| agent.first_row) {
+                codec::put(&mut batch, &self.tree, keys::agent(first_row), &id)?;
+            }
         }
         for session in &commit.sessions {
             codec::put(&mut batch, &self.tree, keys::session(&session.id), session)?;

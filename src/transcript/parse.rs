@@ -12,8 +12,8 @@ use super::ids::{AgentId, RowId, SessionId};
 use super::json::Object;
 use super::raw::{RawAgentMeta, RawBlock, RawRow, RawRowFields};
 use super::record::{
-    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Kind, Origin, Outcome, Place, Reason, Record, Row,
-    Said, Says, Stop, ToolCall, ToolResult, User,
+    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Fallback, Hook, Kind, Origin, Outcome, Place, Reason,
+    Record, Row, Said, Says, Stop, ToolCall, ToolResult, User,
 };
 use super::text::{Lead, TextFacts};
 use super::time::Timestamp;
@@ -152,8 +152,12 @@ fn body(row: RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
     let mut fields = row.fields;
     let kind = match row.kind.as_deref() {
         Some("assistant") => Kind::Assistant(Box::new(assistant(&mut fields, line, strings))),
-        Some("user") => Kind::User(user(&mut fields)),
-        Some("system") => system(&fields),
+        Some("user") => Kind::User(user(&mut fields, strings)),
+        Some("system") => system(&fields, strings),
+        Some("attachment") => match hook(&fields, strings) {
+            Some(hook) => Kind::Hook(hook),
+            None => return Body::Noted,
+        },
         Some("api-request") => {
             let time = fields.timestamp.as_deref().and_then(Timestamp::parse);
             return time.map_or(Body::Noted, |time| Body::ApiRequest { time });
@@ -189,7 +193,7 @@ fn label(kind: &str) -> &str {
     }
 }
 
-fn system(fields: &RawRowFields<'_>) -> Kind {
+fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
     match fields.subtype.as_deref() {
         Some("api_error") => Kind::ApiError(ApiError {
             status: status(fields.error.status.count()),
@@ -203,8 +207,32 @@ fn system(fields: &RawRowFields<'_>) -> Kind {
             tokens_after: fields.compaction.after.count().unwrap_or(0),
             duration_ms: fields.compaction.duration_ms.count().unwrap_or(0),
         }),
+        Some("model_fallback") => {
+            let mut word = |text: &Option<Cow<'_, str>>| strings.get(text.as_deref().unwrap_or("unknown"));
+            Kind::Fallback(Fallback {
+                trigger: word(&fields.trigger),
+                from: word(&fields.original_model),
+                to: word(&fields.fallback_model),
+            })
+        }
+        Some("turn_duration") => fields.duration_ms.count().map_or(Kind::Other, Kind::TurnDuration),
         _ => Kind::Other,
     }
+}
+
+/// Of the attachments only hooks matter.
+fn hook(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<Hook> {
+    let attachment = &fields.attachment;
+    if attachment.kind.as_deref() != Some("hook_success") {
+        return None;
+    }
+    Some(Hook {
+        name: strings.get(attachment.name.as_deref().unwrap_or("unknown")),
+        event: strings.get(attachment.event.as_deref().unwrap_or("unknown")),
+        call: attachment.call.as_deref().filter(|call| !call.is_empty()).map(id),
+        duration_ms: attachment.duration_ms.count().unwrap_or(0),
+        exit_code: attachment.exit_code.count().and_then(|code| i32::try_from(code).ok()),
+    })
 }
 
 fn status(count: Option<u64>) -> Option<u16> {
@@ -277,6 +305,7 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
         says,
         copied_from: strings.some(fields.copied_from.take()).map(SessionId),
         agent_type: strings.some(fields.agent_type.take()),
+        skill: strings.some(fields.skill.take()),
         synthetic,
         failure: failed.then(|| ApiError {
             status: status(fields.api_status.count()),
@@ -293,10 +322,16 @@ fn tool_call(block: &RawBlock<'_>, strings: &mut Strings) -> Option<ToolCall> {
         name: strings.get(block.name.as_deref().unwrap_or("unknown")),
         agent_type: block.input.agent_type.as_deref().map(|name| strings.get(name)),
         prompt_hash: block.input.prompt.as_deref().map_or(0, |prompt| TextFacts::of(prompt).hash),
+        skill: block
+            .input
+            .skill
+            .as_deref()
+            .filter(|_| block.name.as_deref() == Some("Skill"))
+            .map(|name| strings.get(name)),
     })
 }
 
-fn user(fields: &mut RawRowFields<'_>) -> User {
+fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
     let content = std::mem::take(&mut fields.message.content);
     let text = content.text.or_else(|| content.blocks.iter().find_map(|block| block.text)).unwrap_or_default();
     let mut results: Vec<ToolResult> = content
@@ -312,7 +347,7 @@ fn user(fields: &mut RawRowFields<'_>) -> User {
     let said = if !results.is_empty() {
         // Beside several results one `toolUseResult` cannot be told whose it is: the numbers go to the first.
         for other in results.iter_mut().skip(1) {
-            (other.lines_added, other.lines_removed, other.agent) = (0, 0, None);
+            (other.lines_added, other.lines_removed, other.searches, other.agent) = (0, 0, 0, None);
         }
         Said::Results(results)
     } else if fields.message.role.is_none() && content.text.is_none() && content.blocks.is_empty() || aside {
@@ -328,6 +363,7 @@ fn user(fields: &mut RawRowFields<'_>) -> User {
         said,
         text_hash: text.hash,
         text_chars: text.chars,
+        command: text.command.name().map(|name| strings.get(name)),
     }
 }
 
@@ -367,6 +403,7 @@ fn tool_result(block: &RawBlock<'_>, fields: &RawRowFields<'_>) -> Option<ToolRe
         background: result.background,
         lines_added,
         lines_removed,
+        searches: result.searches,
     })
 }
 

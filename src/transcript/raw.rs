@@ -10,8 +10,7 @@ use super::text::TextFacts;
 use super::usage::Usage;
 
 /// Types that hold nothing to count; their other fields are not even looked at.
-const NOTED: [&str; 49] = [
-    "attachment",
+const NOTED: [&str; 48] = [
     "api-request-shape",
     "api-request-blob",
     "api-request-resumed",
@@ -129,6 +128,7 @@ take_object!(
     RawPosition<'de>,
     RawError<'de>,
     RawCompaction<'de>,
+    RawAttachment<'de>,
     RawInput<'de>,
     Usage
 );
@@ -153,6 +153,7 @@ texts! {
         requested_model: Word<'de> = "requestedModel",
         copied_from: Word<'de> = "requestSessionId",
         agent_type: Word<'de> = "attributionAgent",
+        skill: Word<'de> = "attributionSkill",
         thinking_ms: Scalar = "thinkingDurationMs",
         api_failure: Scalar = "isApiErrorMessage",
         api_status: Scalar = "apiErrorStatus",
@@ -173,6 +174,11 @@ texts! {
         retry_in_ms: Scalar = "retryInMs",
         retry_attempt: Scalar = "retryAttempt",
         compaction: RawCompaction<'de> = "compactMetadata",
+        duration_ms: Scalar = "durationMs",
+        trigger: Word<'de> = "trigger",
+        original_model: Word<'de> = "originalModel",
+        fallback_model: Word<'de> = "fallbackModel",
+        attachment: RawAttachment<'de> = "attachment",
         cost_usd: Scalar = "totalCostUSD",
         custom_title: Word<'de> = "customTitle",
         ai_title: Word<'de> = "aiTitle",
@@ -201,8 +207,17 @@ texts! {
         after: Scalar = "postTokens",
         duration_ms: Scalar = "durationMs",
     }
+    /// `attachment`.
+    RawAttachment {
+        kind: Word<'de> = "type",
+        name: Word<'de> = "hookName",
+        event: Word<'de> = "hookEvent",
+        call: Word<'de> = "toolUseID",
+        duration_ms: Scalar = "durationMs",
+        exit_code: Scalar = "exitCode",
+    }
     /// `input` of a `tool_use`.
-    RawInput { agent_type: Word<'de> = "subagent_type", prompt: Word<'de> = "prompt" }
+    RawInput { agent_type: Word<'de> = "subagent_type", prompt: Word<'de> = "prompt", skill: Word<'de> = "skill" }
     /// `agent-<id>.meta.json`.
     RawAgentMeta {
         agent_type: Word<'de> = "agentType",
@@ -375,6 +390,7 @@ pub(super) struct RawResult<'de> {
     pub background: bool,
     pub patch: Vec<Hunk>,
     pub created: bool,
+    pub searches: u32,
     /// Lines of `content`, of a file written whole.
     pub content_lines: u32,
 }
@@ -383,6 +399,7 @@ impl<'de> Fields<'de> for RawResult<'de> {
     fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
         match key {
             "agentId" => self.agent = Word::from_map(map)?,
+            "searchCount" => self.searches = Scalar::from_map(map)?.small().unwrap_or(0),
             "isAsync" => self.background |= Scalar::from_map(map)?.is_true(),
             "status" => self.background |= Word::from_map(map)?.as_deref() == Some("async_launched"),
             "structuredPatch" => self.patch = map.next_value::<List<Hunk>>()?.0,

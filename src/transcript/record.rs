@@ -121,6 +121,12 @@ pub enum Kind {
     ApiError(ApiError),
     /// `system/compact_boundary`.
     Compaction(Compaction),
+    /// `attachment/hook_success`.
+    Hook(Hook),
+    /// `system/model_fallback`.
+    Fallback(Fallback),
+    /// `system/turn_duration` of the terminal client: milliseconds of the turn without waiting for the user.
+    TurnDuration(u64),
     /// Any other row: it marks that the session was alive.
     Other,
 }
@@ -138,6 +144,8 @@ pub struct User {
     pub text_hash: u64,
     /// Characters of the text.
     pub text_chars: u32,
+    /// Name of the slash command that the prompt is, with its slash.
+    pub command: Option<Arc<str>>,
 }
 
 /// What a user row is.
@@ -229,6 +237,8 @@ pub struct ToolResult {
     pub lines_added: u32,
     /// Lines removed from files.
     pub lines_removed: u32,
+    /// Web searches that the call made.
+    pub searches: u32,
 }
 
 /// An `assistant` row: one content block of one API response.
@@ -254,6 +264,8 @@ pub struct Assistant {
     pub copied_from: Option<SessionId>,
     /// `attributionAgent`: the type of the sub-agent.
     pub agent_type: Option<Arc<str>>,
+    /// `attributionSkill`: the skill whose instructions led to this response.
+    pub skill: Option<Arc<str>>,
     /// A row that the client made itself (`<synthetic>`).
     pub synthetic: bool,
     /// The final failure of an API call, on a synthetic row.
@@ -282,6 +294,8 @@ pub struct ToolCall {
     pub agent_type: Option<Arc<str>>,
     /// xxh3-64 of `input.prompt`; 0 without one.
     pub prompt_hash: u64,
+    /// `input.skill` of the Skill tool.
+    pub skill: Option<Arc<str>>,
 }
 
 /// `stop_reason`.
@@ -353,6 +367,32 @@ impl ApiError {
             None => "connection",
         }
     }
+}
+
+/// A hook that ran. One that ends well without output leaves no row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// `hookName`, for example `PostToolUse:Bash`.
+    pub name: Arc<str>,
+    /// `hookEvent`, for example `PostToolUse`.
+    pub event: Arc<str>,
+    /// `toolUseID`: the call that it ran for.
+    pub call: Option<Box<str>>,
+    /// `durationMs`.
+    pub duration_ms: u64,
+    /// `exitCode`.
+    pub exit_code: Option<i32>,
+}
+
+/// The client went on with another model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// `trigger`, for example `overloaded`.
+    pub trigger: Arc<str>,
+    /// `originalModel`.
+    pub from: Arc<str>,
+    /// `fallbackModel`.
+    pub to: Arc<str>,
 }
 
 /// `compactMetadata`.

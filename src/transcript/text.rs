@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct TextFacts {
     pub lead: Lead,
+    pub command: Command,
     pub hash: u64,
     pub chars: u32,
     pub bytes: u64,
@@ -30,6 +31,39 @@ pub(super) enum Lead {
     SessionEnded,
 }
 
+/// The name of a slash command, with its slash, as far as it fits.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Command {
+    name: [u8; Command::BYTES_MAX],
+    bytes: u8,
+}
+
+impl Command {
+    const BYTES_MAX: usize = 32;
+
+    /// Finds `<command-name>/name</command-name>` near the beginning.
+    fn of(text: &str) -> Self {
+        const TAG: &str = "<command-name>";
+        const NEAR: usize = 400;
+        let near = text.starts_with("<command-");
+        let found = near.then(|| text.find(TAG)).flatten().filter(|at| *at < NEAR);
+        let rest = found.and_then(|at| text.get(at + TAG.len()..)).unwrap_or_default();
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | ':' | '.');
+        let name: &str = rest.split(|c| !word(c)).next().unwrap_or_default();
+        let mut command = Self::default();
+        for (place, byte) in command.name.iter_mut().zip(name.bytes()) {
+            *place = byte;
+            command.bytes += 1;
+        }
+        command
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        let name = self.name.get(..usize::from(self.bytes)).unwrap_or_default();
+        std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
+    }
+}
+
 const LOCAL_COMMANDS: [&str; 7] = [
     "<command-name>",
     "<local-command-stdout>",
@@ -44,6 +78,7 @@ impl TextFacts {
     pub(super) fn of(text: &str) -> Self {
         Self {
             lead: lead_of(text.trim_start()),
+            command: Command::of(text.trim_start()),
             hash: xxh3_64(text.as_bytes()),
             chars: u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
             bytes: text.len() as u64,

@@ -76,6 +76,8 @@ pub const VCS_REPOSITORY: &str = "vcs.repository.name";
 pub const TURN_INDEX: &str = "claude_code.turn.index";
 /// OURS: how the turn ended: `stop`, `next_prompt`, `interrupted`, `api_error`, `idle`, `open`.
 pub const TURN_END: &str = "claude_code.turn.end";
+/// OURS: true on the root of a trace that goes on; only in answers to queries, a span that is sent is finished.
+pub const IN_PROGRESS: &str = "claude_code.in_progress";
 /// OURS: length of the prompt in characters.
 pub const PROMPT_LENGTH: &str = "claude_code.prompt.length";
 /// OURS: who asked: `human`, `sdk`, `task_notification`.
@@ -123,13 +125,46 @@ pub const API_ERROR_RETRY_SECONDS: &str = "claude_code.api_error.retry_after_sec
 /// OURS: true if no further attempt followed.
 pub const API_ERROR_LAST: &str = "claude_code.api_error.last";
 
-/// Event, OURS: the conversation was compacted; its time is the end.
-pub const COMPACTION: &str = "claude_code.compaction";
+/// OURS: the slash command that the prompt is, with its slash.
+pub const PROMPT_COMMAND: &str = "claude_code.prompt.command";
+/// OURS: seconds of the turn without waiting for the user, as the terminal client says; a double.
+pub const TURN_ACTIVE_SECONDS: &str = "claude_code.turn.active_seconds";
+/// OURS: the skill that led to a response, or that a call of the Skill tool names.
+pub const SKILL: &str = "claude_code.skill.name";
+/// OURS: seconds that the model thought, a double; only where the client measured it.
+pub const THINKING_SECONDS: &str = "claude_code.thinking.duration_seconds";
+/// OURS: web searches that a call made.
+pub const WEB_SEARCHES: &str = "claude_code.web_search.requests";
+/// OURS: the sub-agent that a call started or wrote to.
+pub const SUBAGENT_ID: &str = "claude_code.subagent.id";
+
+/// Event, OURS: a hook ran; its time is the end.
+pub const HOOK: &str = "claude_code.hook";
+/// OURS: the hook's name, for example `PostToolUse:Bash`.
+pub const HOOK_NAME: &str = "claude_code.hook.name";
+/// OURS: what it was hooked on, for example `PostToolUse`.
+pub const HOOK_EVENT: &str = "claude_code.hook.event";
+/// OURS: how long it took in seconds, a double.
+pub const HOOK_SECONDS: &str = "claude_code.hook.duration_seconds";
+/// OURS: its exit code.
+pub const HOOK_EXIT_CODE: &str = "claude_code.hook.exit_code";
+
+/// Event, OURS: the client went on with another model.
+pub const FALLBACK: &str = "claude_code.model_fallback";
+/// OURS: why, for example `overloaded`.
+pub const FALLBACK_TRIGGER: &str = "claude_code.model_fallback.trigger";
+/// OURS: the model before.
+pub const FALLBACK_FROM: &str = "claude_code.model_fallback.from";
+/// OURS: the model after.
+pub const FALLBACK_TO: &str = "claude_code.model_fallback.to";
+
+/// Value of [`OPERATION`] on the span of a compaction, OURS: no convention has an operation for it.
+pub const COMPACT: &str = "compact";
+/// Value of [`LINK`]: the turns that a compaction summarised end with this one.
+pub const LINK_SUMMARISES: &str = "summarises";
 /// OURS: `manual` or `auto`.
 pub const COMPACTION_TRIGGER: &str = "claude_code.compaction.trigger";
 /// OURS: tokens of the conversation before.
 pub const COMPACTION_TOKENS_BEFORE: &str = "claude_code.compaction.tokens_before";
 /// OURS: tokens of the conversation after.
 pub const COMPACTION_TOKENS_AFTER: &str = "claude_code.compaction.tokens_after";
-/// OURS: how long the summary took in seconds, a double.
-pub const COMPACTION_SECONDS: &str = "claude_code.compaction.duration_seconds";

@@ -34,6 +34,8 @@ pub const CHAT: &str = "chat";
 pub const EXECUTE_TOOL: &str = "execute_tool";
 /// Kind of a sub-agent.
 pub const INVOKE_AGENT: &str = "invoke_agent";
+/// Kind of the span of a compaction; the key is the `uuid` of its row.
+pub const COMPACTION: &str = "compaction";
 
 /// A span by its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,6 +6,7 @@ pub mod attributes;
 pub mod catalog;
 pub mod exemplars;
 pub mod ids;
+pub mod jaeger;
 pub mod labels;
 pub mod replay;
 pub mod replay_detail;

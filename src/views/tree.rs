@@ -139,11 +139,11 @@ fn line(span: &Span, depth: usize) -> Line {
     Line { name: format!("{indent}{}", span.name), duration: duration(span), notes: notes.join("  ") }
 }
 
-/// `2 failed attempts`, `1 compaction`.
+/// `2 failed attempts`, `1 hook`.
 fn event_notes(span: &Span) -> impl Iterator<Item = String> {
     let count = |event: &str| span.events.iter().filter(|known| known.name == event).count() as u64;
-    let (errors, compactions) = (count(name::API_ERROR), count(name::COMPACTION));
-    let notes = [(errors, "failed attempt"), (compactions, "compaction")];
+    let (errors, hooks, fallbacks) = (count(name::API_ERROR), count(name::HOOK), count(name::FALLBACK));
+    let notes = [(errors, "failed attempt"), (hooks, "hook"), (fallbacks, "model fallback")];
     notes.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| counted(count, what))
 }
 

@@ -25,7 +25,8 @@ fn unit(key: UnitKey, cwd: &str) -> Unit {
 
 pub(crate) fn turn(number: u128, cwd: &str) -> Unit {
     let mut unit = unit(UnitKey::Turn(RowId(number)), cwd);
-    unit.prompt = Some(Prompt { origin: Origin::Human, time: Timestamp(1000), place: place(), chars: 1 });
+    unit.prompt =
+        Some(Prompt { origin: Origin::Human, time: Timestamp(1000), place: place(), chars: 1, command: None });
     unit
 }
 
@@ -58,6 +59,7 @@ pub(crate) fn message(id: &str, model: &str, input: u64, cost: Option<i128>) -> 
         start: Timestamp(1000),
         end: Timestamp(3500),
         rows: Vec::new(),
+        skill: None,
         says: Says::default(),
         shares: vec![Share { model: model.into(), tokens, cost }],
         closed: false,
@@ -72,6 +74,7 @@ pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool 
         place: place(),
         message: "m".into(),
         agent_type: None,
+        skill: None,
         prompt_hash: 0,
     };
     let end = |(time, outcome)| ToolEnd {
@@ -81,6 +84,7 @@ pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool 
         bytes: 0,
         exit_code: None,
         decision: None,
+        searches: 0,
         lines_added: 3,
         lines_removed: 1,
         place: place(),

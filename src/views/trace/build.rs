@@ -5,12 +5,12 @@ use std::collections::{HashSet, VecDeque};
 use super::describe::{self, MAIN_AGENT, Thread};
 use super::list::List;
 use super::reach::Reach;
-use super::{TurnFacts, events, text, trace_of};
+use super::{Position, TurnFacts, events, text, trace_of};
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Message, Tool, Unit};
+use crate::ledger::unit::{Compacted, Message, Tool, Unit};
 use crate::transcript::time::Timestamp;
 use crate::views::attributes as name;
-use crate::views::ids::{CHAT, EXECUTE_TOOL, INVOKE_AGENT, SpanAt, TURN, TURN_KEY, span_id};
+use crate::views::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, SpanAt, TURN, TURN_KEY, span_id};
 use crate::views::span::{Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus};
 
 /// Every trace of a turn, its own first.
@@ -134,6 +134,9 @@ impl<'a> Walk<'_, 'a> {
             grown.tokens += below.tokens;
             grown.end = grown.end.max(below.end);
         }
+        for compacted in &of.unit.compactions {
+            trace.compaction(thread, compacted, of.id, self.facts.position);
+        }
         grown
     }
 
@@ -164,6 +167,7 @@ impl<'a> Walk<'_, 'a> {
         let request = of.unit.messages.iter().find(|message| message.id == call.message);
         let request = request.and_then(|message| message.request.as_deref());
         let mut list = describe::tool(thread, tool, request, apart);
+        let events = events::bounded(events::hooks_of(of.unit, Some(&tool.id)), &mut list);
         let start = call.rank.time;
         let below_end = below.as_ref().map_or(start, |below| below.end);
         let (end, handed_up) = match &tool.result {
@@ -180,7 +184,7 @@ impl<'a> Walk<'_, 'a> {
             start,
             end,
             attributes: list.done(),
-            events: Vec::new(),
+            events,
             links: Vec::new(),
             status: describe::tool_status(tool),
         };
@@ -204,6 +208,28 @@ impl<'a> Walk<'_, 'a> {
 }
 
 impl<'a> Trace<'a> {
+    /// A compaction, linked to the turn before: it summarises all that came up to here.
+    fn compaction(&mut self, thread: Thread<'a>, compacted: &'a Compacted, parent: u64, position: Position<'a>) {
+        let key = compacted.id.to_string();
+        let duration = i64::try_from(compacted.what.duration_ms).unwrap_or(i64::MAX);
+        let start = Timestamp(compacted.time.0.saturating_sub(duration));
+        let links = position.previous.map(|turn| describe::link(turn, name::LINK_SUMMARISES));
+        let span = Span {
+            trace: self.id,
+            id: span_id(self.id, COMPACTION, &key),
+            parent: Some(parent),
+            kind: SpanKind::Internal,
+            name: name::COMPACT.to_owned(),
+            start,
+            end: compacted.time,
+            attributes: describe::compaction(thread, &compacted.what).done(),
+            events: Vec::new(),
+            links: links.into_iter().collect(),
+            status: SpanStatus::Unset,
+        };
+        self.spans.push((name::COMPACT, span));
+    }
+
     fn chat(&mut self, thread: Thread<'a>, message: &'a Message, parent: u64, events: Vec<SpanEvent>) {
         let request = message.request.as_deref().filter(|request| self.requests.insert(request));
         let key = request.unwrap_or(&message.id);

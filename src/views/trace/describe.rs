@@ -6,7 +6,7 @@ use crate::ledger::money::Money;
 use crate::ledger::session::project_of;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Context, Message, Tool, Unit};
-use crate::transcript::record::Outcome;
+use crate::transcript::record::{Compaction, Outcome};
 use crate::views::attributes as name;
 use crate::views::ids::SpanAt;
 use crate::views::span::{SpanLink, SpanStatus};
@@ -54,6 +54,10 @@ pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
         list.one_of(name::FINISH_REASONS, stop.name());
     }
     list.maybe_text(name::REQUEST_ID, message.request.as_deref());
+    list.maybe_text(name::SKILL, message.skill.as_deref());
+    if message.says.thinking_ms > 0 {
+        list.seconds(name::THINKING_SECONDS, u64::from(message.says.thinking_ms));
+    }
     if message.shares.is_empty() {
         // No model wrote it: it counts nowhere, so it says no numbers here either.
         return list;
@@ -79,6 +83,14 @@ pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
     list
 }
 
+pub(super) fn compaction(thread: Thread<'_>, what: &Compaction) -> List {
+    let mut list = thread.list(name::COMPACT);
+    list.text(name::COMPACTION_TRIGGER, if what.manual { "manual" } else { "auto" });
+    list.count(name::COMPACTION_TOKENS_BEFORE, what.tokens_before);
+    list.count(name::COMPACTION_TOKENS_AFTER, what.tokens_after);
+    list
+}
+
 /// `request` is that of the response that called; `apart` the trace of a sub-agent that has its own.
 pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: Option<u128>) -> List {
     let mut list = thread.list("execute_tool");
@@ -92,6 +104,8 @@ pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart
         list.text(name::MCP_SERVER, server);
     }
     list.maybe_text(name::SUBAGENT_TYPE, tool.call.as_ref().and_then(|call| call.agent_type.as_deref()));
+    list.maybe_text(name::SUBAGENT_ID, tool.agent.as_ref().map(|agent| &*agent.0));
+    list.maybe_text(name::SKILL, tool.call.as_ref().and_then(|call| call.skill.as_deref()));
     if let Some(trace) = apart {
         list.text(name::SUBAGENT_TRACE, &format!("{trace:032x}"));
     }
@@ -103,6 +117,9 @@ pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart
     if !end.filled_in {
         // What a later resume writes in is its own words, not a result.
         list.count(name::TOOL_RESULT_BYTES, end.bytes);
+    }
+    if end.searches > 0 {
+        list.number(name::WEB_SEARCHES, end.searches);
     }
     list.maybe_text(name::TOOL_DECISION_SOURCE, end.decision.as_deref());
     if end.outcome == Outcome::Failed {
@@ -147,7 +164,11 @@ pub(super) fn turn(list: &mut List, facts: &TurnFacts<'_>) {
         list.number(name::TURN_INDEX, index);
     }
     list.text(name::TURN_END, facts.end.reason);
+    if let Some(active) = facts.turn.active_ms {
+        list.seconds(name::TURN_ACTIVE_SECONDS, active);
+    }
     if let Some(prompt) = &facts.turn.prompt {
+        list.maybe_text(name::PROMPT_COMMAND, prompt.command.as_deref());
         list.number(name::PROMPT_LENGTH, prompt.chars);
         list.text(name::PROMPT_ORIGIN, prompt.origin.name());
     }

@@ -1,7 +1,7 @@
-//! What happened at one moment: failed API attempts and compactions.
+//! What happened at one moment: failed API attempts, hooks, changes of the model.
 
 use super::list::List;
-use crate::ledger::unit::{Compacted, Failure, Message, Unit};
+use crate::ledger::unit::{Failure, FellBack, HookRun, Message, Unit};
 use crate::views::attributes as name;
 use crate::views::span::{SpanEvent, SpanStatus};
 
@@ -17,10 +17,11 @@ pub(super) struct Events {
 }
 
 /// Gives each failed attempt to the model call that came of it: the first of the thread to end after it. What has none,
-/// what nothing followed, and compactions belong to the unit.
+/// what nothing followed, hooks without a call and changes of the model belong to the unit.
 pub(super) fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
     let mut of_chats: Vec<Vec<SpanEvent>> = chats.iter().map(|_| Vec::new()).collect();
-    let mut of_unit: Vec<_> = unit.compactions.iter().map(compaction).collect();
+    let mut of_unit: Vec<_> = unit.fallbacks.iter().map(fallback).collect();
+    of_unit.extend(hooks_of(unit, None));
     for failure in &unit.failures {
         let after = chats.iter().enumerate().filter(|(_, chat)| !failure.error.last && chat.end >= failure.time);
         let chat = after.min_by_key(|(position, chat)| (chat.end, *position)).map(|(position, _)| position);
@@ -74,12 +75,30 @@ fn api_error(failure: &Failure) -> SpanEvent {
     SpanEvent { name: name::API_ERROR.into(), time: failure.time, attributes: list.done() }
 }
 
-fn compaction(compacted: &Compacted) -> SpanEvent {
-    let what = &compacted.what;
+/// The hooks that ran for a call, or for none.
+pub(super) fn hooks_of(unit: &Unit, call: Option<&str>) -> Vec<SpanEvent> {
+    let mut events: Vec<_> =
+        unit.hooks.iter().filter(|hook| hook.what.call.as_deref() == call).map(hook_event).collect();
+    events.sort_by_key(|event| event.time);
+    events
+}
+
+fn hook_event(hook: &HookRun) -> SpanEvent {
+    let what = &hook.what;
     let mut list = List::default();
-    list.text(name::COMPACTION_TRIGGER, if what.manual { "manual" } else { "auto" });
-    list.count(name::COMPACTION_TOKENS_BEFORE, what.tokens_before);
-    list.count(name::COMPACTION_TOKENS_AFTER, what.tokens_after);
-    list.seconds(name::COMPACTION_SECONDS, what.duration_ms);
-    SpanEvent { name: name::COMPACTION.into(), time: compacted.time, attributes: list.done() }
+    list.text(name::HOOK_NAME, &what.name);
+    list.text(name::HOOK_EVENT, &what.event);
+    list.seconds(name::HOOK_SECONDS, what.duration_ms);
+    if let Some(code) = what.exit_code {
+        list.number(name::HOOK_EXIT_CODE, code);
+    }
+    SpanEvent { name: name::HOOK.into(), time: hook.time, attributes: list.done() }
+}
+
+fn fallback(fallback: &FellBack) -> SpanEvent {
+    let mut list = List::default();
+    list.text(name::FALLBACK_TRIGGER, &fallback.what.trigger);
+    list.text(name::FALLBACK_FROM, &fallback.what.from);
+    list.text(name::FALLBACK_TO, &fallback.what.to);
+    SpanEvent { name: name::FALLBACK.into(), time: fallback.time, attributes: list.done() }
 }

@@ -39,7 +39,7 @@ impl<'f, 'a> Reach<'f, 'a> {
 
     /// The spans of `unit` and of the sub-agents in its trace.
     pub(super) fn count(&mut self, unit: &'a Unit, depth: usize) -> usize {
-        let mut count = 1 + unit.messages.len();
+        let mut count = 1 + unit.messages.len() + unit.compactions.len();
         for tool in unit.tools.iter().filter(|tool| tool.call.is_some()) {
             count += 1;
             if let Some(started) = self.started_by(tool, depth).filter(|started| !started.apart) {

@@ -1,0 +1,147 @@
+//! Jaeger's query API, read-only, over the facts: `/jaeger/api/...` and `/jaeger/api/v3/...`.
+//!
+//! ```text
+//! traces       from stored units to traces: by id, by session, newest first
+//! trace_id     the ways in which clients write a trace id
+//! parameters   what a search asks for, in v1's words and in v3's
+//! v1, v3       the routes
+//! ```
+//!
+//! - Traces are made when somebody asks, by the same code as those that are exported; nothing is stored for them, and
+//!   the session files are not read.
+//! - What goes on is there too: it lasts until now and carries `claude_code.in_progress`.
+//! - Names of parameters, forms of answers and of refusals are Jaeger's, not ours; parameters that we do not know are
+//!   passed over, since Grafana adds its own.
+
+mod parameters;
+mod trace_id;
+mod traces;
+pub mod v1;
+pub mod v3;
+
+pub use parameters::{OPERATIONS_PARAMETERS, SEARCH_PARAMETERS, SEARCH_V3_PARAMETERS};
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use self::parameters::Search;
+use self::trace_id::TraceId;
+use self::traces::Traces;
+use super::error::Problem;
+use super::sessions::unreadable;
+use super::{HasReader, context};
+use crate::transcript::time::Timestamp;
+use crate::views::jaeger::{Filter, Trace, operation_of};
+
+/// Traces that one search builds at most. Beyond it the search ends with what it has found.
+const TRACES_BUILT_MAX: usize = 2_000;
+
+/// Spans in one answer at most, some 1.5 kB each. Of a search, further traces are left out; of a whole session, its
+/// oldest turns. One trace is never cut.
+const SPANS_MAX: usize = 20_000;
+
+/// Newest traces whose spans name the operations.
+const TRACES_OF_OPERATIONS_MAX: usize = 500;
+
+/// A session without a row for this long has no turn that goes on, in milliseconds: the default of `traces.idle`.
+const IDLE_MS: u64 = 1_800_000;
+
+/// `service.name` of every span: the default of the exporter.
+const SERVICE_NAME: &str = "claude-code";
+
+/// What the routes read beside the state.
+pub trait HasTraces: HasReader {
+    /// The time: what goes on lasts until now.
+    fn now(&self) -> Timestamp;
+
+    /// Without a row for this many milliseconds a turn has ended.
+    fn idle_ms(&self) -> u64 {
+        IDLE_MS
+    }
+
+    /// Name of the one service that there is.
+    fn service_name(&self) -> &str {
+        SERVICE_NAME
+    }
+}
+
+impl HasTraces for context::Context {
+    fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+}
+
+/// Traces of a search, newest first.
+struct Found {
+    traces: Vec<Trace>,
+    /// Why there may be more of them.
+    partial: Option<String>,
+}
+
+fn find<C: HasTraces>(context: &C, search: &Search) -> Result<Found, Problem> {
+    let mut found = Found { traces: Vec::new(), partial: None };
+    if search.service.as_ref().is_some_and(|service| service != context.service_name()) {
+        return Ok(found);
+    }
+    let (mut built, mut spans) = (0usize, 0usize);
+    let take = |trace: Trace| {
+        built += 1;
+        if search.filter.takes(&trace) {
+            spans = spans.saturating_add(trace.spans().count());
+            if spans > SPANS_MAX && !found.traces.is_empty() {
+                found.partial = Some(format!("there are more traces: an answer has {SPANS_MAX} spans at most"));
+                return ControlFlow::Break(());
+            }
+            found.traces.push(trace);
+            if found.traces.len() >= search.limit {
+                return ControlFlow::Break(());
+            }
+        }
+        if built >= TRACES_BUILT_MAX {
+            let bound = format!("the search ended after {TRACES_BUILT_MAX} traces: narrow its time range");
+            found.partial = Some(bound);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    };
+    Traces::of(context).newest_first(&search.filter, take).map_err(unreadable)?;
+    Ok(found)
+}
+
+/// The trace of `id`; of a session's id, all its traces as one.
+fn one<C: HasTraces>(context: &C, id: &str) -> Result<Trace, Problem> {
+    let traces = Traces::of(context);
+    if let Some(known) = TraceId::parse(id) {
+        if let Some(trace) = traces.by_id(known).map_err(unreadable)? {
+            return Ok(trace);
+        }
+        return traces.of_session(&known.as_uuid(), SPANS_MAX).map_err(unreadable)?.ok_or_else(not_found);
+    }
+    // Sessions whose id is no UUID: none of the client's own, but the files may be anybody's.
+    let takes = "a trace id of up to 32 hexadecimal digits, or the id of a session";
+    traces.of_session(id, SPANS_MAX).map_err(unreadable)?.ok_or_else(|| Problem::bad_parameter("traceID", takes, id))
+}
+
+fn not_found() -> Problem {
+    Problem::not_found("trace with this id")
+}
+
+/// Names and kinds of the newest traces' spans, each once, in order.
+fn operations<C: HasTraces>(context: &C, service: Option<&str>) -> Result<BTreeSet<(String, &'static str)>, Problem> {
+    let mut operations = BTreeSet::new();
+    if service.is_some_and(|service| service != context.service_name()) {
+        return Ok(operations);
+    }
+    let mut left = TRACES_OF_OPERATIONS_MAX;
+    let take = |trace: Trace| {
+        for (name, kind) in trace.spans().map(operation_of) {
+            if !operations.iter().any(|(known, of)| known == name && *of == kind) {
+                operations.insert((name.to_owned(), kind));
+            }
+        }
+        left -= 1;
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    Traces::of(context).newest_first(&Filter::default(), take).map_err(unreadable)?;
+    Ok(operations)
+}

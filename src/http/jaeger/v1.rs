@@ -1,0 +1,149 @@
+//! Jaeger's v1 routes: what Grafana's data source calls.
+
+use serde::Serialize;
+
+use super::super::answer::Answer;
+use super::super::error::Problem;
+use super::super::request::Request;
+use super::parameters::Search;
+use super::{Found, HasTraces, find, one, operations};
+use crate::views::jaeger::{Trace, TraceV1, trace_v1};
+
+/// What every answer is wrapped in.
+#[derive(Serialize)]
+struct Envelope<T> {
+    data: T,
+    total: usize,
+    limit: usize,
+    offset: usize,
+    errors: Option<Vec<Error>>,
+}
+
+#[derive(Serialize)]
+struct Error {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u16>,
+    msg: String,
+    #[serde(rename = "traceID", skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Operation {
+    name: String,
+    span_kind: &'static str,
+}
+
+/// The names of services: there is one. Grafana's check of the data source asks this.
+///
+/// # Errors
+/// None.
+pub fn services<C: HasTraces>(context: &C, _: &Request) -> Result<Answer, Problem> {
+    told(listed(&[context.service_name()]), None)
+}
+
+/// The names of a service's operations.
+///
+/// # Errors
+/// None: refusals are answers in Jaeger's form.
+pub fn operation_names<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let names = operations(context, Some(request.param("service"))).and_then(|operations| {
+        let mut names: Vec<String> = operations.into_iter().map(|(name, _)| name).collect();
+        names.dedup();
+        listed(&names)
+    });
+    told(names, None)
+}
+
+/// The names and span kinds of a service's operations.
+///
+/// # Errors
+/// None: refusals are answers in Jaeger's form.
+pub fn operations_with_kinds<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let kind = request.query.text("spanKind");
+    let list = operations(context, request.query.text("service")).and_then(|operations| {
+        let wanted = operations.into_iter().filter(|(_, of)| kind.is_none_or(|kind| kind == *of));
+        let list: Vec<Operation> = wanted.map(|(name, span_kind)| Operation { name, span_kind }).collect();
+        listed(&list)
+    });
+    told(list, None)
+}
+
+/// The traces of a search, newest first, or those of the `traceID`s.
+///
+/// # Errors
+/// None: refusals are answers in Jaeger's form.
+pub fn traces<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let mut ids = request.query.texts("traceID").peekable();
+    let answer = if ids.peek().is_some() {
+        several(context, ids)
+    } else {
+        Search::v1(&request.query).and_then(|search| {
+            let Found { traces, partial } = find(context, &search)?;
+            let errors = partial.map(|msg| vec![Error { code: None, msg, trace_id: None }]);
+            shown(context, &traces, errors)
+        })
+    };
+    told(answer, None)
+}
+
+/// One trace, or one session as a trace.
+///
+/// # Errors
+/// None: refusals are answers in Jaeger's form.
+pub fn trace<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let id = request.param("id");
+    told(one(context, id).and_then(|trace| shown(context, &[trace], None)), Some(id))
+}
+
+/// Calls between services: with one service there are none.
+///
+/// # Errors
+/// None.
+pub fn dependencies<C: HasTraces>(_: &C, _: &Request) -> Result<Answer, Problem> {
+    told(Answer::json(&enveloped::<[(); 0]>([], None)), None)
+}
+
+fn several<'a, C: HasTraces>(context: &C, ids: impl Iterator<Item = &'a str>) -> Result<Answer, Problem> {
+    /// Ids that one request may name: as many as its address holds.
+    const IDS_MAX: usize = 256;
+    let (mut traces, mut errors) = (Vec::new(), Vec::new());
+    for id in ids.take(IDS_MAX) {
+        match one(context, id) {
+            Ok(trace) => traces.push(trace),
+            Err(problem) => {
+                errors.push(Error { code: None, msg: message(&problem), trace_id: Some(id.to_owned()) });
+            }
+        }
+    }
+    shown(context, &traces, Some(errors).filter(|errors| !errors.is_empty()))
+}
+
+fn shown<C: HasTraces>(context: &C, traces: &[Trace], errors: Option<Vec<Error>>) -> Result<Answer, Problem> {
+    let data: Vec<TraceV1<'_>> = traces.iter().map(|trace| trace_v1(trace, context.service_name())).collect();
+    Answer::json(&enveloped(data, errors))
+}
+
+/// Jaeger counts these lists, and nothing else.
+fn listed(data: &[impl Serialize]) -> Result<Answer, Problem> {
+    Answer::json(&Envelope { total: data.len(), ..enveloped(data, None) })
+}
+
+const fn enveloped<T>(data: T, errors: Option<Vec<Error>>) -> Envelope<T> {
+    Envelope { data, total: 0, limit: 0, offset: 0, errors }
+}
+
+/// Jaeger's own words for what its clients look for.
+fn message(problem: &Problem) -> String {
+    if problem.is_not_found() { "trace not found".to_owned() } else { problem.detail().to_owned() }
+}
+
+/// A refusal in Jaeger's form.
+fn told(outcome: Result<Answer, Problem>, trace_id: Option<&str>) -> Result<Answer, Problem> {
+    outcome.or_else(|problem| {
+        let (msg, trace_id) = (message(&problem), trace_id.map(str::to_owned));
+        let error = Error { code: Some(problem.code()), msg, trace_id };
+        Ok(problem.told_as(&enveloped((), Some(vec![error]))))
+    })
+}

@@ -1,0 +1,79 @@
+//! What makes a unit, and each thing counted in it, the same thing twice.
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+use crate::transcript::ids::{AgentId, RowId, SessionId};
+
+/// What a unit is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum UnitKey {
+    /// A turn, by the `uuid` of its prompt row. Copies in forks keep the uuid, so they are the same turn.
+    Turn(RowId),
+    /// Rows before the first prompt of a file, by the `uuid` of the first.
+    Loose(RowId),
+    /// A sub-agent of a session.
+    Agent(SessionId, AgentId),
+}
+
+/// How the made-up id of an inline sub-agent begins; the `uuid` of its first row follows.
+pub const INLINE: &str = "inline-";
+
+/// A unit's key in 16 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UnitId(pub u128);
+
+impl UnitKey {
+    /// The key of a sub-agent. An inline one (clients before 2.0) has no id of its own and is known by its first row,
+    /// which a fork copies: it is the same in every session.
+    #[must_use]
+    pub fn agent(session: &SessionId, agent: &AgentId) -> Self {
+        let session = if agent.0.starts_with(INLINE) { SessionId("".into()) } else { session.clone() };
+        Self::Agent(session, agent.clone())
+    }
+
+    /// The key of the inline sub-agent whose first row is `row`.
+    #[must_use]
+    pub fn inline(row: RowId) -> Self {
+        Self::Agent(SessionId("".into()), AgentId(format!("{INLINE}{row}").into()))
+    }
+
+    /// The key in 16 bytes; of a turn, the uuid of its prompt.
+    #[must_use]
+    pub fn id(&self) -> UnitId {
+        match self {
+            Self::Turn(row) => UnitId(row.0),
+            Self::Loose(row) => UnitId(xxh3_128(&[b"loose".as_slice(), &row.0.to_be_bytes()].concat())),
+            Self::Agent(session, agent) => {
+                UnitId(xxh3_128(&[b"agent", session.0.as_bytes(), b"\0", agent.0.as_bytes()].concat()))
+            }
+        }
+    }
+}
+
+/// What an identity is the identity of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity<'a> {
+    /// `message.id`
+    Message(&'a str),
+    /// `tool_use.id`
+    Call(&'a str),
+    /// `tool_use.id` of a call that started a sub-agent, known before the call itself.
+    Link(&'a str),
+    /// `uuid` of a row that counts once.
+    Row(RowId),
+}
+
+impl Identity<'_> {
+    /// 64 bits for the index in memory. The unit it leads to holds the whole id, so a collision costs a look, not money.
+    #[must_use]
+    pub fn hash(self) -> u64 {
+        let (kind, text) = match self {
+            Self::Row(row) => return xxh3_64(&row.0.to_be_bytes()),
+            Self::Message(id) => (b"m", id),
+            Self::Call(id) => (b"t", id),
+            Self::Link(id) => (b"l", id),
+        };
+        xxh3_64(&[kind, text.as_bytes()].concat())
+    }
+}
