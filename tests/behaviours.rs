@@ -94,6 +94,7 @@ behaviours! {
     failed_attempts_and_a_final_failure_are_errors,
     fast_mode_has_its_own_prices,
     half_a_surrogate_pair_costs_no_tokens,
+    hooks_skills_and_a_model_change_show_in_the_trace,
     inline_sub_agents_of_1_0_are_told_apart_by_their_prompts,
     inline_sub_agents_with_one_prompt_take_one_call_each,
     keys_may_come_in_any_order,

@@ -55,3 +55,14 @@ fn the_page_about_ids_lists_the_same_numbers() {
         assert!(page.contains(&row), "docs/trace-ids.md lacks: {row}");
     }
 }
+
+#[test]
+fn every_attribute_is_in_the_guide() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code = std::fs::read_to_string(root.join("src/views/attributes.rs")).unwrap();
+    let guide = std::fs::read_to_string(root.join("docs/traces.md")).unwrap();
+    for line in code.lines().filter(|line| line.starts_with("pub const ")) {
+        let value = line.split('"').nth(1).unwrap();
+        assert!(guide.contains(&format!("| `{value}` |")), "{value} is missing in docs/traces.md");
+    }
+}
