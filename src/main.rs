@@ -6,6 +6,7 @@ use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::{log, prices, run, scan};
 use tailspan::config::{Config, ConfigError, Env};
+use tailspan::views::catalog;
 
 /// The thing asked for failed.
 const FAILED: u8 = 1;
@@ -38,6 +39,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
     match &args.command {
         Command::Run(_) => run::run(&config, &roots, prices)?,
         Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices)?,
+        Command::Metrics => scan::print(&catalog::markdown())?,
     }
     Ok(())
 }

@@ -301,3 +301,72 @@ fn spans_survive_a_crash_before_they_are_taken() {
     let sent: Vec<_> = sink.received()[0].spans();
     assert_eq!(sent, other.accepted_spans(), "the same spans with the same ids");
 }
+
+/// A session of many turns, all in the past: a prompt, eight tool calls with their responses, an answer.
+fn busy_session(turns: usize) -> String {
+    let mut text = String::new();
+    for turn in 0..turns {
+        let time = |second: usize| {
+            let all = turn * 30 + second;
+            format!("2026-11-{:02}T{:02}:{:02}:{:02}.000Z", 1 + all / 86_400, all / 3_600 % 24, all / 60 % 60, all % 60)
+        };
+        let row = |kind: &str, number: usize, rest: String| {
+            let base = "\"sessionId\":\"5e551011-0000-4000-8000-000000000000\",\"version\":\"2.1.330\"";
+            let (uuid, time) = (format!("{turn:08}-0000-4000-8000-{number:012}"), time(number));
+            format!(
+                "{{\"type\":\"{kind}\",\"uuid\":\"{uuid}\",\"timestamp\":\"{time}\",{base},\"message\":{{{rest}}}}}\n"
+            )
+        };
+        let answer = |step: usize, content: String, stop: &str| {
+            format!(
+                "\"id\":\"msg_{turn}_{step}\",\"model\":\"claude-sonnet-4-5\",\"content\":[{content}],\
+                 \"stop_reason\":\"{stop}\",\"usage\":{{\"input_tokens\":1,\"output_tokens\":1}}"
+            )
+        };
+        text += &row("user", 0, "\"role\":\"user\",\"content\":\"go\"".to_owned());
+        for step in 0..4 {
+            let id = format!("toolu_{turn}_{step}");
+            let call = format!("{{\"type\":\"tool_use\",\"id\":\"{id}\",\"name\":\"Bash\",\"input\":{{}}}}");
+            text += &row("assistant", 1 + 2 * step, answer(step, call, "tool_use"));
+            let result = format!("{{\"type\":\"tool_result\",\"tool_use_id\":\"{id}\",\"content\":\"x\"}}");
+            text += &row("user", 2 + 2 * step, format!("\"role\":\"user\",\"content\":[{result}]"));
+        }
+        text += &row("assistant", 9, answer(9, "{\"type\":\"text\",\"text\":\"done\"}".to_owned(), "end_turn"));
+    }
+    text
+}
+
+#[test]
+fn an_outage_of_twenty_thousand_spans_loses_nothing_and_keeps_the_order() {
+    const TURNS: usize = 2_000;
+    const SPANS: usize = TURNS * 10;
+    let folder = tempfile::tempdir().unwrap();
+    let (projects, state) = (folder.path().join("projects"), folder.path().join("state"));
+    append(&projects.join("-home-dev-busy/5e551011-0000-4000-8000-000000000000.jsonl"), &busy_session(TURNS));
+    let config = folder.path().join("tailspan.toml");
+    fs::write(&config, "[traces]\nhistory_rate = 1000000\n").unwrap();
+    let runtime = runtime();
+    let sink = runtime.block_on(Sink::start());
+    // Down until everything waits: only then the sink gets its one free refusal and accepts.
+    sink.script((0..10_000).map(|_| Answer::status(503)));
+    let (url, config) = (sink.url(), config.display().to_string());
+    let options = ["--config", &config, "--otlp-endpoint", &url, "--traces-history-since", "all"];
+    let daemon = Daemon::start(&projects, &state, &options);
+    let waiting = |daemon: &Daemon| sum(&daemon.metrics(), "tailspan_outbox_spans");
+    daemon.until("all spans wait", || (waiting(&daemon) >= SPANS as f64).then_some(()));
+    assert_eq!(sink.accepted_spans(), []);
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let peak: u64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(peak < 300_000, "{peak} kB while {SPANS} spans wait");
+    sink.forget_script();
+    daemon.until("the outbox is empty", || (waiting(&daemon) == 0.0).then_some(()));
+    assert_eq!(daemon.stop(), Some(0));
+    let spans = sink.accepted_spans();
+    assert_eq!(spans.len(), SPANS);
+    assert!(by_id(&sink).values().all(|times| *times == 1), "a span came twice");
+    let roots: Vec<u64> =
+        spans.iter().filter(|span| span.parent_span_id.is_empty()).map(|span| span.end_time_unix_nano).collect();
+    assert_eq!(roots.len(), TURNS);
+    assert!(roots.is_sorted(), "oldest first");
+}

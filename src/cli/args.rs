@@ -29,6 +29,8 @@ pub enum Command {
     Run(RunArgs),
     /// Read session files once, without state or server, and print the result
     Scan(ScanArgs),
+    /// Print every metric with its labels and meaning, as a table
+    Metrics,
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,6 +82,7 @@ impl Args {
                 traces_history_since: run.traces_history_since.clone(),
                 ..common
             },
+            Command::Metrics => Flags { offline: true, ..common },
             Command::Scan(scan) => Flags {
                 projects: scan.projects.clone(),
                 scan_format: scan.format.clone(),

@@ -78,16 +78,24 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
             String::from_utf8_lossy(&text).into_owned()
         }
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough, as `head` does.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.map_err(ScanError::Output)?,
-    }
+    print(&text)?;
     problems.extend(pass.problems.iter().cloned());
     for problem in &problems {
         tracing::warn!("{problem}");
     }
     if problems.is_empty() { Ok(()) } else { Err(ScanError::Unreadable { count: problems.len() }) }
+}
+
+/// Writes a result to standard output.
+///
+/// # Errors
+///
+/// It cannot be written. A reader that has seen enough, as `head` does, is no error.
+pub fn print(text: &str) -> Result<(), ScanError> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(ScanError::Output),
+    }
 }
 
 /// What is read when nothing is named: the session roots that exist.

@@ -137,6 +137,11 @@ impl Sink {
         self.state.lock().unwrap().script.extend(answers);
     }
 
+    /// From now on everything is accepted.
+    pub(crate) fn forget_script(&self) {
+        self.state.lock().unwrap().script.clear();
+    }
+
     /// From now on answers 400 to each request with a span of this name.
     pub(crate) fn poison(&self, name: &str) {
         self.state.lock().unwrap().poison = Some(name.to_owned());
