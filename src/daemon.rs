@@ -115,7 +115,9 @@ impl Tailer {
         let mut rescan = Instant::now() + self.pause();
         while !self.stopped() {
             let mut wait = rescan.saturating_duration_since(Instant::now());
-            if let Some(tick) = self.engine.next_tick() {
+            if let Some(tick) = self.engine.next_tick()
+                && !self.paused
+            {
                 wait = wait.min(Duration::from_millis(tick.since_ms(now()).max(1)));
             }
             if self.paused {
@@ -131,14 +133,15 @@ impl Tailer {
                 break;
             }
             let (paths, all) = self.hints.take();
-            let found = if all || Instant::now() >= rescan {
+            let whole = all || Instant::now() >= rescan;
+            let found = if whole {
                 rescan = Instant::now() + self.pause();
                 self.again.clear();
                 self.scan()
             } else {
                 self.look_at(paths)
             };
-            self.read(found)?;
+            self.read(found, whole)?;
             while !self.is_full() && self.engine.tick(now())? && !self.stopped() {}
             self.publish()?;
         }
@@ -259,12 +262,14 @@ impl Tailer {
     }
 
     /// Reads the files that have something new, a piece of each in turn, so that a large one delays no other.
-    fn read(&mut self, mut found: Vec<Found>) -> Result<(), StoreError> {
+    fn read(&mut self, mut found: Vec<Found>, whole: bool) -> Result<(), StoreError> {
         // A file and its folder may both have been named.
         found.sort_by(|a, b| a.path.cmp(&b.path));
         found.dedup_by(|a, b| a.path == b.path);
         let lag = self.engine.lag_bytes(&found);
-        self.shared.vitals.read_lag_bytes.set(lag);
+        // What events named says nothing of the other files.
+        let known = if whole { 0 } else { self.shared.vitals.read_lag_bytes.get() };
+        self.shared.vitals.read_lag_bytes.set(lag.max(known));
         let mut jobs: Vec<Job> = self.engine.jobs(found).into_iter().filter(|job| !job.is_unchanged()).collect();
         while !jobs.is_empty() && !self.stopped() {
             if self.is_full() {
@@ -287,7 +292,7 @@ impl Tailer {
             }
             jobs = more;
         }
-        if jobs.is_empty() {
+        if jobs.is_empty() && (whole || !self.paused) {
             self.shared.vitals.read_lag_bytes.set(0);
         }
         if self.engine.is_dirty() { self.engine.commit(now()) } else { Ok(()) }

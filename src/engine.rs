@@ -56,6 +56,8 @@ pub struct Engine {
     /// Latest end of a turn whose spans were put into the outbox by this process.
     handed_out: Option<Timestamp>,
     live: LiveSessions,
+    /// When something was committed last.
+    last_commit: Timestamp,
     last_event: Option<Timestamp>,
 }
 
@@ -113,6 +115,7 @@ impl Engine {
             new_prices: new_prices && !reprice,
             handed_out: None,
             live: LiveSessions::default(),
+            last_commit: now,
             last_event: None,
         };
         if reprice {
@@ -308,10 +311,12 @@ impl Engine {
             pending: pending.into_iter().chain(leaving.pending).collect(),
             settled: settled.into_iter().chain(leaving.settled).collect(),
             spans: leaving.spans,
+            now,
             prices: self.new_prices.then(|| self.prices.fingerprint()),
         };
         self.writer.commit(&commit)?;
         self.new_prices = false;
+        self.last_commit = now;
         self.dirty_files.clear();
         self.known.committed();
         self.totals.committed();
@@ -442,7 +447,8 @@ impl Engine {
         // Outside the database stands only what has arrived: a rebuild must not lose what waits in the outbox.
         if let Some(until) = self.handed_out
             && self.writer.meter().spans() == 0
-            && self.epoch.exported(until)
+            && let Some(left) = self.turns.left_until(self.last_commit)
+            && self.epoch.exported(until.min(left))
         {
             self.epoch.save()?;
         }

@@ -38,6 +38,9 @@ pub struct Policy {
     pub history_rate: u64,
 }
 
+/// More levels than any chain of sub-agents has.
+const LEVELS_MAX: usize = 64;
+
 /// A turn with more spans than this sends its finished children early.
 const SPANS_HELD_MAX: usize = 400;
 
@@ -115,6 +118,13 @@ impl Turns {
         self.order.remove(&(due, unit)) | self.history.remove(&(due, unit))
     }
 
+    /// Turns that ended before this have left, if they were wanted: a later one may still be open or not idle for long
+    /// enough. `None` while the past is leaving.
+    #[must_use]
+    pub fn left_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.history.is_empty().then(|| Timestamp(now.0.saturating_sub_unsigned(self.policy.idle_ms.saturating_add(1))))
+    }
+
     /// The earliest moment at which something may be due.
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
@@ -132,7 +142,9 @@ impl Turns {
         let due = self.order.iter().take_while(|(due, _)| *due <= now).take(max);
         let mut units: Vec<UnitId> = due.map(|(_, unit)| *unit).collect();
         if !self.history.is_empty() {
-            let (left, since) = self.allowance;
+            // A clock that was set back must not stop it.
+            let (left, since) = (self.allowance.0, self.allowance.1.min(now));
+            self.allowance.1 = since;
             let earned = now.since_ms(since).saturating_mul(self.policy.history_rate) / 1000;
             if earned > 0 {
                 self.allowance = (left.saturating_add(earned).min(self.policy.history_rate), now);
@@ -217,7 +229,7 @@ impl Turns {
         };
         if let Standing::Below(_) = standing(unit) {
             // Meanwhile its call has turned up, or it has something late: it leaves with the turn above it.
-            let top = topmost(known, unit).key.id();
+            let top = owner(known, unit).key.id();
             self.forget(id);
             leaving.settled.push(id);
             if top != id && self.wait(top, self.settled(now)) {
@@ -271,7 +283,8 @@ impl Turns {
             self.wait(id, self.idle(at).min(self.held(begun)).max(self.settled(now)));
             return;
         }
-        if self.policy.export && now >= self.policy.since {
+        let some = has_finished(unit) || below.iter().any(|agent| has_finished(agent));
+        if self.policy.export && now >= self.policy.since && some {
             leaving.spans.extend(spans(known, unit, end_so_far(unit), false));
             let family: Vec<UnitId> = std::iter::once(id).chain(below.iter().map(|agent| agent.key.id())).collect();
             for id in family {
@@ -381,10 +394,23 @@ fn is_finished(tool: &Tool) -> bool {
     tool.call.is_some() && tool.result.as_ref().is_some_and(|end| !end.filled_in) && tool.agent.is_none()
 }
 
+/// The unit whose trace holds the spans of a unit.
+fn owner<'a>(known: &'a Known, unit: &'a Unit) -> &'a Unit {
+    let mut owner = unit;
+    for _ in 0..LEVELS_MAX {
+        match standing(owner) {
+            Standing::Below(parent) => match known.unit(parent) {
+                Some(parent) => owner = parent,
+                None => break,
+            },
+            _ => break,
+        }
+    }
+    owner
+}
+
 /// The turn, or whatever stands at the top of the calls that led to a unit.
 fn topmost<'a>(known: &'a Known, unit: &'a Unit) -> &'a Unit {
-    /// More levels than any chain of sub-agents has.
-    const LEVELS_MAX: usize = 64;
     let mut top = unit;
     for _ in 0..LEVELS_MAX {
         match top.agent.as_ref().and_then(|agent| agent.parent).and_then(|parent| known.unit(parent)) {
@@ -448,6 +474,13 @@ fn mark(unit: &mut Unit, sent: bool) {
         unit.tools.iter_mut().filter(|tool| tool.call.is_some()).for_each(|tool| tool.sent = true);
         unit.compactions.iter_mut().for_each(|compacted| compacted.sent = true);
     }
+}
+
+/// True if an open unit has parts whose spans can leave and have not.
+fn has_finished(unit: &Unit) -> bool {
+    unit.messages.iter().any(|message| message.closed && !message.sent)
+        || unit.tools.iter().any(|tool| is_finished(tool) && !tool.sent)
+        || unit.compactions.iter().any(|compacted| !compacted.sent)
 }
 
 /// Marks the parts of an open unit whose spans have left early.

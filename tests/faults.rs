@@ -268,3 +268,36 @@ fn changed_prices_are_applied_to_everything_even_after_a_crash() {
         assert_eq!(cost, 12_000_000_000);
     }
 }
+
+#[test]
+fn a_marker_of_damage_without_a_database_is_no_obstacle() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    world.close();
+    store::mark_damaged(&world.state).unwrap();
+    fs::remove_dir_all(world.state.join("db")).unwrap();
+    assert!(store::open(&world.state, world.now).unwrap().set_aside.is_none());
+    assert!(store::open(&world.state, world.now).unwrap().set_aside.is_none(), "the marker is gone");
+}
+
+#[test]
+fn an_open_turn_that_is_held_is_not_written_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::with(folder.path(), Policy { settle_ms: 0, ..EVERYTHING });
+    let call = answer(&session("s"), "m")
+        .replace("\"content\":[]", "\"content\":[{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"Bash\",\"input\":{}}]");
+    append(
+        &world.root.join("slug/s.jsonl"),
+        (prompt(&session("s"), 1) + &call.replace("end_turn", "tool_use")).as_bytes(),
+    );
+    world.now = Timestamp::parse("2026-11-22T06:10:00.000Z").unwrap();
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    let engine = world.engine.as_mut().unwrap();
+    for _ in 0..10 {
+        engine.tick(world.now).unwrap();
+        assert!(!engine.is_dirty());
+    }
+    let next = engine.next_tick().unwrap();
+    assert!(next.since_ms(world.now) >= 50_000, "looked at again after the hold, not at once");
+}

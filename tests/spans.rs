@@ -259,6 +259,19 @@ fn names_are_printable_and_short() {
 }
 
 #[test]
+fn secrets_stay_out_of_names_and_attributes() {
+    let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let mut turn = turn();
+    turn.tools.push(tool("toolu_1", secret, 1, Some((2, Outcome::Ok))));
+    turn.context.branch = Some(format!("fix/{secret}").into());
+    let spans = spans_of(&turn);
+    assert_eq!(spans[0].name, "execute_tool ghp_[REDACTED]");
+    assert_eq!(text(&spans[0], "gen_ai.tool.name"), Some("ghp_[REDACTED]"));
+    assert_eq!(text(spans.last().unwrap(), "vcs.ref.head.name"), Some("fix/ghp_[REDACTED]"));
+    assert!(!format!("{spans:?}").contains("16C7e42F"));
+}
+
+#[test]
 fn a_failure_that_a_response_followed_is_no_error() {
     let error = |last| ApiError { status: Some(529), retry_in_ms: 500, attempt: 1, last };
     let mut turn = turn();

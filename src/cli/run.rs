@@ -84,11 +84,13 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let sources = Sources {
         roots: tail::session_roots(&[], &config.projects, env),
         rescan: config.scan.rescan,
-        outbox_bytes_max: config.outbox.bytes_max,
+        // Without an endpoint nobody would ever make room.
+        outbox_bytes_max: if config.otlp.is_some() { config.outbox.bytes_max } else { u64::MAX },
         idle_ms: policy.idle_ms,
         threads: threads(),
     };
     let meter = engine.outbox();
+    warn_of_waiting(config, meter.spans());
     let tailer = Tailer::new(engine, Arc::clone(&shared), sources, hints.clone());
     let (tailer, tailer_ended) = start_tailer(tailer, config.state()?.to_path_buf())?;
 
@@ -137,6 +139,13 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     served.map_err(|_| RunError::Panicked { part: "the server" })??;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Says that spans of an earlier run wait for an endpoint that is no longer configured.
+fn warn_of_waiting(config: &Config, spans: u64) {
+    if config.otlp.is_none() && spans > 0 {
+        tracing::warn!(spans, "spans wait in the outbox, and no OTLP endpoint is configured to take them");
+    }
 }
 
 /// Which turns leave as traces.

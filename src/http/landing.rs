@@ -12,11 +12,12 @@ const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-const LINKS: [(&str, &str); 4] = [
+const LINKS: [(&str, &str); 5] = [
     ("/metrics", "metrics for Prometheus"),
     ("/-/healthy", "whether the process is alive"),
     ("/-/ready", "whether the first scan is complete"),
-    ("/api/v1/analytics/sessions", "sessions as JSON"),
+    ("/api/v1/analytics/sessions", "sessions as JSON; add an id, and /replay, for one of them"),
+    ("/jaeger/api/services", "the Jaeger query API: point a Grafana Jaeger data source at /jaeger"),
 ];
 
 const HEAD: &str = "<!doctype html>

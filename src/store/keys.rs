@@ -9,7 +9,7 @@
 //! i unit:16           64-bit hashes of the unit's identities, packed; all of them are in memory while running
 //! t metric,labels     a persisted total, absolute
 //! p unit:16           a turn whose spans have not left yet
-//! o sequence:u64      the outbox: spans of one resource, oldest first
+//! o sequence:u64      the outbox: when they were put in and spans of one resource, oldest first
 //! ```
 //!
 //! A value is a format byte, the number of further parts, and postcard; above [`PART_BYTES_MAX`] it goes on at the

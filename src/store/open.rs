@@ -56,7 +56,8 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
     let floor = if known { epoch.exported_until } else { None };
     let mut set_aside = None;
     if folder.join(DAMAGED).exists() {
-        set_aside = Some(put_aside(folder, &path, now)?);
+        // The marker may have outlived the database that it speaks of.
+        set_aside = path.exists().then(|| put_aside(folder, &path, now)).transpose()?;
         fs::remove_file(folder.join(DAMAGED)).map_err(failed)?;
     }
     let (writer, outbox, reader, recovered) = match attempt(folder, &path, floor) {

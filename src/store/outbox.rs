@@ -30,13 +30,12 @@ pub(super) struct Row {
     sequence: u64,
     bytes: u64,
     spans: u64,
-    oldest: Timestamp,
+    added: Timestamp,
 }
 
-impl From<(u64, u64, &SpanBatch)> for Row {
-    fn from((sequence, bytes, batch): (u64, u64, &SpanBatch)) -> Self {
-        let oldest = batch.spans.iter().map(|span| span.end).min().unwrap_or_default();
-        Self { sequence, bytes, spans: batch.spans.len() as u64, oldest }
+impl From<(u64, u64, Timestamp, &SpanBatch)> for Row {
+    fn from((sequence, bytes, added, batch): (u64, u64, Timestamp, &SpanBatch)) -> Self {
+        Self { sequence, bytes, spans: batch.spans.len() as u64, added }
     }
 }
 
@@ -68,10 +67,10 @@ impl OutboxMeter {
         self.rows(|rows| rows.values().map(|row| row.spans).sum())
     }
 
-    /// End of the span that has waited longest.
+    /// When the span that has waited longest was put in.
     #[must_use]
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.rows(|rows| rows.values().next().map(|row| row.oldest))
+        self.rows(|rows| rows.values().next().map(|row| row.added))
     }
 }
 
@@ -88,8 +87,8 @@ impl Outbox {
         for row in tree.scan_prefix([keys::OUTBOX]) {
             let (key, value) = row?;
             let Some(sequence) = keys::number8(&key) else { continue };
-            let batch: SpanBatch = codec::decode(&tree, &key, &value)?;
-            rows.push(Row::from((sequence, value.len() as u64, &batch)));
+            let (added, batch): (Timestamp, SpanBatch) = codec::decode(&tree, &key, &value)?;
+            rows.push(Row::from((sequence, value.len() as u64, added, &batch)));
         }
         let next = rows.last().map_or(0, |row| row.sequence + 1);
         meter.added(next, rows);
@@ -107,7 +106,7 @@ impl SpanQueue for Outbox {
         for row in self.tree.range(keys::outbox(0)..keys::outbox(durable)) {
             let (key, value) = row?;
             let Some(sequence) = keys::number8(&key) else { continue };
-            let batch: SpanBatch = codec::decode(&self.tree, &key, &value)?;
+            let (_, batch): (Timestamp, SpanBatch) = codec::decode(&self.tree, &key, &value)?;
             spans += batch.spans.len();
             bytes += value.len();
             if !found.is_empty() && (spans > spans_max || bytes > bytes_max) {

@@ -67,6 +67,8 @@ pub struct Commit<'a> {
     pub settled: Vec<UnitId>,
     /// Spans to be sent.
     pub spans: Vec<SpanBatch>,
+    /// When the commit is made.
+    pub now: Timestamp,
     /// Fingerprint of the prices in use.
     pub prices: Option<u64>,
 }
@@ -187,8 +189,8 @@ impl Writer {
         let mut added = Vec::new();
         let mut next = self.meter.next_sequence.load(Ordering::Acquire);
         for spans in commit.spans.iter().flat_map(rows_of) {
-            let bytes = codec::put(&mut batch, &self.tree, keys::outbox(next), &spans)?;
-            added.push((next, bytes as u64, &spans).into());
+            let bytes = codec::put(&mut batch, &self.tree, keys::outbox(next), &(commit.now, &spans))?;
+            added.push((next, bytes as u64, commit.now, &spans).into());
             next += 1;
         }
         self.tree.apply_batch(batch)?;

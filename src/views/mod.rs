@@ -10,6 +10,7 @@ pub mod jaeger;
 pub mod labels;
 pub mod replay;
 pub mod replay_detail;
+pub mod scrub;
 pub mod span;
 pub mod summary;
 pub mod totals;

@@ -1,14 +1,17 @@
 //! Text that others chose, made fit for span names and attributes.
 
+use crate::views::scrub::scrub;
+
 /// Longest span name, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 128;
 /// Longest attribute value, in bytes: Tempo cuts longer ones.
 pub(super) const VALUE_BYTES_MAX: usize = 2048;
 
-/// `text` with every unprintable character replaced by `_`, cut at a character boundary to `bytes_max`.
+/// `text` without its secrets ([`scrub`]), every unprintable character replaced by `_`, cut at a character boundary to
+/// `bytes_max`. Scrubbed before it is cut: half a secret is no longer recognised.
 pub(super) fn printable(text: &str, bytes_max: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(bytes_max));
-    for char in text.chars().map(|char| if is_printable(char) { char } else { '_' }) {
+    for char in scrub(text).chars().map(|char| if is_printable(char) { char } else { '_' }) {
         if clean.len() + char.len_utf8() > bytes_max {
             break;
         }

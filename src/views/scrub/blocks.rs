@@ -1,0 +1,78 @@
+//! Private keys in PEM: from `-----BEGIN ... PRIVATE KEY-----` to the matching end, or to the end of the text.
+
+use super::keys::Key;
+use super::reader::{DASHES, Reader, is_quote};
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+/// `OPENSSH PRIVATE KEY` and the like.
+const LABEL_BYTES_MAX: usize = 48;
+/// How far behind a quoted beginning without an end a body is looked for.
+const BODY_WITHIN_BYTES: usize = 200;
+/// Fewest characters of base64 in a row that are a body.
+const BODY_BYTES_MIN: usize = 32;
+
+/// Where the next end of a private key is. Looking for it anew behind each beginning would be quadratic.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    /// Searched from here, found there; `None` if there is no further end.
+    known: Option<(usize, Option<usize>)>,
+}
+
+/// The body of the block that begins at `at`.
+pub(super) fn find(reader: &Reader<'_>, ends: &mut Ends, at: usize) -> Option<Key> {
+    let secret = label_end(reader, at, BEGIN)?;
+    if let Some(end) = ends.next(reader, secret) {
+        return Some(Key { secret, end });
+    }
+    // Code and prose name the beginning in quotes; then nothing of a key follows.
+    let is_named = is_quote(reader.at(secret)) && !has_body(reader, secret);
+    (!is_named).then_some(Key { secret, end: reader.len() })
+}
+
+/// Where the first block begins between two positions, else the second of them.
+pub(super) fn next_begin(reader: &Reader<'_>, from: usize, to: usize) -> usize {
+    let mut at = from;
+    while at < to && label_end(reader, at, BEGIN).is_none() {
+        at += 1;
+    }
+    at
+}
+
+impl Ends {
+    fn next(&mut self, reader: &Reader<'_>, from: usize) -> Option<usize> {
+        if let Some((searched, found)) = self.known
+            && from >= searched
+            && found.is_none_or(|end| end >= from)
+        {
+            return found;
+        }
+        let mut at = from;
+        let found = loop {
+            match reader.find(at, END) {
+                Some(end) if label_end(reader, end, END).is_some() => break Some(end),
+                Some(end) => at = end + END.len(),
+                None => break None,
+            }
+        };
+        self.known = Some((from, found));
+        found
+    }
+}
+
+/// The position behind `-----BEGIN ... PRIVATE KEY ...-----`.
+fn label_end(reader: &Reader<'_>, at: usize, start: &str) -> Option<usize> {
+    if !reader.starts(at, start) {
+        return None;
+    }
+    let label = at + start.len();
+    let end = reader.run(label, LABEL_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || byte == b' ');
+    let is_private = reader.slice(label, end).contains("PRIVATE KEY");
+    (is_private && reader.starts(end, DASHES)).then(|| end + DASHES.len())
+}
+
+fn has_body(reader: &Reader<'_>, from: usize) -> bool {
+    let near = reader.slice_down(from, from + BODY_WITHIN_BYTES);
+    near.split(|char: char| !char.is_ascii_alphanumeric() && !matches!(char, '+' | '/'))
+        .any(|run| run.len() >= BODY_BYTES_MIN)
+}

@@ -1,0 +1,117 @@
+//! Headers whose value is not one word: `Authorization: Bearer ...`, `Cookie: a=b; c=d`, and `Bearer ...` by itself.
+
+use super::keys::Key;
+use super::names::is_one_of_in_any_case;
+use super::reader::{MARKER, Reader, is_blank, is_quote, is_space};
+use super::values::{JUDGED_BYTES_MAX, is_placeholder, mixes_digits};
+
+/// A scheme of HTTP authentication and whether its value goes on to the end of the line.
+const SCHEMES: &[(&str, bool)] = &[
+    ("bearer", false),
+    ("basic", false),
+    ("token", false),
+    ("apikey", false),
+    ("api-key", false),
+    ("key", false),
+    ("bot", false),
+    ("negotiate", false),
+    ("ntlm", false),
+    ("ssws", false),
+    ("geniekey", false),
+    ("digest", true),
+    ("hawk", true),
+    ("oauth", true),
+    ("signature", true),
+    ("aws4-hmac-sha256", true),
+];
+const SCHEME_BYTES_MAX: usize = 20;
+/// Bare words that are spoken of behind `Bearer`, not sent.
+const SPOKEN: &str = "\
+    token tokens auth authentication authorization scheme header headers key keys credentials required none null \
+    undefined is or and string missing the a";
+
+/// The secret in the value of an `Authorization` header that begins at `value`.
+pub(super) fn authorization(reader: &Reader<'_>, value: usize) -> Option<Key> {
+    let opened = reader.quote(value).map_or(value, |quote| quote.after);
+    let (start, to_line_end) = behind_scheme(reader, opened).unwrap_or((opened, false));
+    let judged =
+        if to_line_end { line_end(reader, start, JUDGED_BYTES_MAX) } else { word_end(reader, start, JUDGED_BYTES_MAX) };
+    let text = reader.slice_down(start, judged);
+    let next = reader.skip_spaces(judged);
+    let goes_on = next > judged && (reader.at(next).is_ascii_alphanumeric() || reader.starts(next, MARKER));
+    let is_prose =
+        text.bytes().all(|byte| byte.is_ascii_alphabetic()) && (goes_on || is_one_of_in_any_case(text, SPOKEN));
+    // An expression: `"Bearer " + token`, `Authorization: getToken()`.
+    let is_code = text.contains('(') || text.starts_with(['{', '[', '+', '|', '=', ',']);
+    if text.len() < 4
+        || reader.holds_marker(start, judged)
+        || is_placeholder(text)
+        || is_prose
+        || is_code
+        || is_path_of_names(text)
+    {
+        return None;
+    }
+    let end = if to_line_end { line_end(reader, start, usize::MAX) } else { word_end(reader, start, usize::MAX) };
+    Some(Key { secret: start, end })
+}
+
+/// The cookies that begin at `value`, all of them.
+pub(super) fn cookie(reader: &Reader<'_>, value: usize) -> Option<Key> {
+    let start = reader.quote(value).map_or(value, |quote| quote.after);
+    let judged = word_end(reader, start, JUDGED_BYTES_MAX);
+    let first = reader.slice_down(start, judged);
+    let (name, rest) = first.split_once('=')?;
+    let is_cookie =
+        !name.is_empty() && rest.len() >= 4 && !reader.holds_marker(start, judged) && !first.contains(['(', '[']);
+    (is_cookie && !is_placeholder(rest)).then(|| Key { secret: start, end: line_end(reader, start, usize::MAX) })
+}
+
+/// The value behind a scheme that stands in a text without its header: it has to look like one.
+pub(super) fn spoken_scheme(reader: &Reader<'_>, at: usize, end: usize) -> Option<Key> {
+    let word = reader.slice(at, end.min(at + SCHEME_BYTES_MAX));
+    let fewest = match word {
+        "Bearer" | "bearer" => 12,
+        "Basic" | "basic" => 8,
+        "Token" | "token" => 20,
+        _ => return None,
+    };
+    let start = reader.skip_spaces(end);
+    let is_value =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'+' | b'/' | b'=');
+    let judged = reader.run(start, JUDGED_BYTES_MAX, is_value);
+    let text = reader.slice(start, judged).trim_end_matches(['.', '-']);
+    let is_base64 = text.len().is_multiple_of(4) && !text.contains(['-', '.', '~']) && !text.starts_with('/');
+    let looks = match fewest {
+        8 => is_base64 && (mixes_digits(text) || text.ends_with('=')),
+        _ => mixes_digits(text) && !text.contains("//"),
+    };
+    // A run that a marker cuts short was longer when it was judged, and not hidden.
+    let is_whole = !reader.starts(judged, MARKER);
+    (start > end && is_whole && text.len() >= fewest && looks).then(|| {
+        let whole = reader.run(start, usize::MAX, is_value);
+        Key { secret: start, end: if whole == judged { start + text.len() } else { whole } }
+    })
+}
+
+/// The value behind `scheme `, and whether it goes on to the end of the line.
+fn behind_scheme(reader: &Reader<'_>, at: usize) -> Option<(usize, bool)> {
+    let end = reader.run(at, SCHEME_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let word = reader.slice(at, end);
+    let (_, to_line_end) = SCHEMES.iter().find(|(scheme, _)| scheme.eq_ignore_ascii_case(word))?;
+    is_space(reader.at(end)).then(|| (reader.skip_spaces(end), *to_line_end))
+}
+
+/// `config.token`, `self._auth`: letters, joined by dots.
+fn is_path_of_names(text: &str) -> bool {
+    text.contains('.') && text.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'.' | b'_'))
+}
+
+fn word_end(reader: &Reader<'_>, from: usize, max: usize) -> usize {
+    let end = reader.run(from, max, |byte| !is_blank(byte) && !is_quote(byte));
+    reader.trim(from, end, |byte| matches!(byte, b',' | b';' | b')' | b']' | b'}' | b'\\' | b'.'))
+}
+
+fn line_end(reader: &Reader<'_>, from: usize, max: usize) -> usize {
+    reader.run(from, max, |byte| !is_quote(byte) && byte != b'\n' && byte != b'\r')
+}

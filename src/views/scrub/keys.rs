@@ -1,0 +1,285 @@
+//! Keys that their issuer made recognisable: a fixed beginning, then enough characters of one alphabet.
+//!
+//! The beginning is kept, because it says whose key to replace. A beginning counts only where a word could begin, and
+//! the length keeps ordinary names (`sk-learn`, `hf_model`, `npm_config_registry`) what they are.
+
+use super::reader::{MARKER, Reader};
+
+/// A key in a text: kept up to `secret`, hidden from there to `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) secret: usize,
+    pub(super) end: usize,
+}
+
+/// What a key is made of.
+#[derive(Clone, Copy)]
+enum Alphabet {
+    /// Letters and digits.
+    Plain,
+    /// `A-Za-z0-9_-`
+    Url,
+    /// `A-Za-z0-9_-.`
+    Dotted,
+    /// `A-Za-z0-9_-./:=+`, for what is a path or base64.
+    Path,
+    /// `0-9a-f`
+    Hex,
+    /// `A-Z0-9`
+    Upper,
+}
+
+use Alphabet::{Dotted, Hex, Path, Plain, Upper, Url};
+
+/// Beginning, fewest characters behind it, alphabet. Longer beginnings stand before their own beginnings.
+const ISSUERS: &[(&str, usize, Alphabet)] = &[
+    ("sk-ant-", 8, Url),
+    ("sk-proj-", 16, Url),
+    ("sk-svcacct-", 16, Url),
+    ("sk-or-v1-", 16, Url),
+    ("ghp_", 20, Plain),
+    ("gho_", 20, Plain),
+    ("ghu_", 20, Plain),
+    ("ghs_", 20, Dotted),
+    ("ghr_", 20, Plain),
+    ("github_pat_", 20, Url),
+    ("glpat-", 16, Dotted),
+    ("gldt-", 16, Url),
+    ("glrt-", 16, Dotted),
+    ("glptt-", 16, Url),
+    ("glcbt-", 16, Url),
+    ("glsoat-", 16, Url),
+    ("glsa_", 20, Url),
+    ("glc_eyJ", 20, Path),
+    ("xoxa-", 10, Url),
+    ("xoxb-", 10, Url),
+    ("xoxc-", 10, Url),
+    ("xoxd-", 10, Path),
+    ("xoxe-", 10, Url),
+    ("xoxe.xox", 10, Dotted),
+    ("xoxo-", 10, Url),
+    ("xoxp-", 10, Url),
+    ("xoxr-", 10, Url),
+    ("xoxs-", 10, Url),
+    ("xapp-", 16, Url),
+    ("AKIA", 16, Upper),
+    ("ASIA", 16, Upper),
+    ("ABIA", 16, Upper),
+    ("ACCA", 16, Upper),
+    ("AIza", 30, Url),
+    ("ya29.", 20, Dotted),
+    ("1//0", 30, Url),
+    ("GOCSPX-", 20, Url),
+    ("npm_", 30, Plain),
+    ("pypi-", 40, Url),
+    ("hf_", 20, Plain),
+    ("api_org_", 20, Plain),
+    ("SG.", 40, Dotted),
+    ("shpat_", 20, Plain),
+    ("shpca_", 20, Plain),
+    ("shppa_", 20, Plain),
+    ("shpss_", 20, Plain),
+    ("sq0atp-", 20, Url),
+    ("sq0csp-", 20, Url),
+    ("sq0idp-", 20, Url),
+    ("sk_live_", 10, Plain),
+    ("sk_test_", 10, Plain),
+    ("rk_live_", 10, Plain),
+    ("rk_test_", 10, Plain),
+    ("pk_live_", 10, Plain),
+    ("pk_test_", 10, Plain),
+    ("whsec_", 20, Path),
+    ("dop_v1_", 40, Hex),
+    ("doo_v1_", 40, Hex),
+    ("dor_v1_", 40, Hex),
+    ("dckr_pat_", 16, Url),
+    ("dckr_oat_", 16, Url),
+    ("hvs.", 20, Dotted),
+    ("hvb.", 20, Dotted),
+    ("hvr.", 20, Dotted),
+    ("dp.pt.", 20, Plain),
+    ("dp.st.", 20, Dotted),
+    ("lin_api_", 20, Plain),
+    ("ntn_", 30, Plain),
+    ("secret_", 40, Plain),
+    ("figd_", 20, Url),
+    ("sbp_", 30, Hex),
+    ("sb_secret_", 16, Url),
+    ("gsk_", 30, Plain),
+    ("xai-", 40, Plain),
+    ("pplx-", 30, Plain),
+    ("r8_", 30, Plain),
+    ("tvly-", 20, Url),
+    ("nvapi-", 30, Url),
+    ("AGE-SECRET-KEY-1", 40, Upper),
+    ("PMAK-", 30, Url),
+    ("ATATT3", 40, Path),
+    ("ATCTT3", 40, Path),
+    ("ATBB", 28, Plain),
+    ("NRAK-", 20, Upper),
+    ("rubygems_", 40, Hex),
+    ("CFPAT-", 30, Url),
+    ("dapi", 32, Hex),
+    ("pscale_tkn_", 20, Dotted),
+    ("pscale_pw_", 20, Dotted),
+    ("pscale_oauth_", 20, Dotted),
+    ("tskey-", 16, Url),
+    ("ops_eyJ", 40, Path),
+    ("sntrys_", 40, Path),
+    ("sntryu_", 40, Hex),
+    ("phx_", 30, Plain),
+    ("pul-", 40, Hex),
+    ("LTAI", 16, Plain),
+    ("SK", 32, Hex),
+    ("EAACEdEose0cBA", 10, Plain),
+    // PEM of private keys in base64, as in secrets of Kubernetes.
+    ("LS0tLS1CRUdJTiBQUklWQVRF", 20, Path),
+    ("LS0tLS1CRUdJTiBSU0EgUFJJVkFU", 20, Path),
+    ("LS0tLS1CRUdJTiBFQyBQUklWQVRF", 20, Path),
+    ("LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZB", 20, Path),
+    ("LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFU", 20, Path),
+    ("hooks.slack.com/services/", 20, Path),
+    ("hooks.slack.com/workflows/", 20, Path),
+    ("hooks.slack.com/triggers/", 20, Path),
+    ("discord.com/api/webhooks/", 40, Path),
+    ("discordapp.com/api/webhooks/", 40, Path),
+    ("api.telegram.org/bot", 30, Path),
+];
+
+/// Characters behind `sk-`, the beginning that many share.
+const SK_BYTES_MIN: usize = 20;
+/// `{"alg":` in base64url: a token that was cut short still begins like this.
+const JWT_ALGORITHM: &str = "eyJhbGciOi";
+/// Characters of each of the first two parts of a JWT.
+const JWT_PART_BYTES_MIN: usize = 8;
+/// Characters of an AWS secret access key.
+const AWS_SECRET_BYTES: usize = 40;
+/// Most separators between the two halves of an AWS key.
+const AWS_GAP_BYTES_MAX: usize = 6;
+
+/// End of the run of base64url characters that was looked at last: the law of linear time needs each run read once.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    first: (usize, usize),
+    second: (usize, usize),
+}
+
+/// The key that begins at `at`.
+pub(super) fn find(reader: &Reader<'_>, runs: &mut Runs, at: usize) -> Option<Key> {
+    if !word_may_begin(reader, at) {
+        return None;
+    }
+    let found = ISSUERS.iter().find_map(|(start, min, alphabet)| {
+        let key = |secret| body(reader, secret, *min, *alphabet).map(|end| Key { secret, end });
+        reader.starts(at, start).then(|| key(at + start.len())).flatten()
+    });
+    found.or_else(|| shared_start(reader, at)).or_else(|| telegram(reader, at)).or_else(|| jwt(reader, runs, at))
+}
+
+/// The secret access key right behind an access key id.
+pub(super) fn aws_secret(reader: &Reader<'_>, key: Key) -> Option<Key> {
+    let behind_id = matches!(reader.slice(key.secret.saturating_sub(4), key.secret), "AKIA" | "ASIA");
+    let is_gap = |byte: u8| matches!(byte, b',' | b':' | b';' | b'|' | b' ' | b'\t' | b'"' | b'\'' | b'/');
+    let secret = reader.run(key.end, AWS_GAP_BYTES_MAX, is_gap);
+    if !behind_id || secret == key.end {
+        return None;
+    }
+    let is_secret = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    let end = reader.run(secret, AWS_SECRET_BYTES + 1, is_secret);
+    let is_whole = end - secret == AWS_SECRET_BYTES && !reader.starts(end, MARKER);
+    is_whole.then_some(Key { secret, end })
+}
+
+/// Behind a letter or digit a key does not begin, unless these are the end of `%3D` or `\n`.
+fn word_may_begin(reader: &Reader<'_>, at: usize) -> bool {
+    let (third, second, before) = (reader.before(at, 3), reader.before(at, 2), reader.before(at, 1));
+    !before.is_ascii_alphanumeric()
+        || (third == b'%' && second.is_ascii_hexdigit() && before.is_ascii_hexdigit())
+        || (second == b'\\' && matches!(before, b'n' | b'r' | b't'))
+}
+
+/// End of a key's body that begins at `from`, if it is long enough and ends where its word ends.
+fn body(reader: &Reader<'_>, from: usize, min: usize, alphabet: Alphabet) -> Option<usize> {
+    let fits = |byte: u8| match alphabet {
+        Plain => byte.is_ascii_alphanumeric(),
+        Url => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
+        Dotted => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'),
+        Path => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b'=' | b'+'),
+        Hex => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        Upper => byte.is_ascii_digit() || byte.is_ascii_uppercase(),
+    };
+    if reader.run(from, min, fits) < from + min {
+        return None;
+    }
+    let end = reader.run(from, usize::MAX, fits);
+    (!reader.at(end).is_ascii_alphanumeric()).then(|| without_dots(reader, from, end))
+}
+
+/// A full stop behind a key ends the sentence, not the key.
+fn without_dots(reader: &Reader<'_>, from: usize, mut end: usize) -> usize {
+    while end > from && matches!(reader.before(end, 1), b'.' | b':') {
+        end -= 1;
+    }
+    end
+}
+
+/// `sk-` alone: many issuers, and many names of other things, which have no digits among capitals.
+fn shared_start(reader: &Reader<'_>, at: usize) -> Option<Key> {
+    // `sk-ssh-ed25519@openssh.com` is the type of a public key.
+    if !reader.starts(at, "sk-") || reader.starts(at, "sk-ssh-") || reader.starts(at, "sk-ecdsa-") {
+        return None;
+    }
+    let secret = at + 3;
+    let judged = reader.run(secret, 2 * SK_BYTES_MIN, is_base64url);
+    let sample = reader.slice(secret, judged);
+    let digits = sample.bytes().filter(u8::is_ascii_digit).count();
+    let capitals = sample.bytes().filter(u8::is_ascii_uppercase).count();
+    // Judged before the body is read to its end: a body that is not hidden may hold many more of these beginnings.
+    let is_key = digits >= 4 || (digits >= 1 && capitals >= 2);
+    let end = is_key.then(|| body(reader, secret, SK_BYTES_MIN, Url)).flatten()?;
+    Some(Key { secret, end })
+}
+
+/// `123456789:AA...`, a bot of Telegram.
+fn telegram(reader: &Reader<'_>, at: usize) -> Option<Key> {
+    let colon = reader.run(at, 11, |byte| byte.is_ascii_digit());
+    if colon - at < 8 || !reader.starts(colon, ":AA") {
+        return None;
+    }
+    body(reader, colon + 3, 30, Url).map(|end| Key { secret: colon + 1, end })
+}
+
+/// Three parts of base64url joined by dots, the first of which is an object (`eyJ` is `{"`), or the beginning of one.
+fn jwt(reader: &Reader<'_>, runs: &mut Runs, at: usize) -> Option<Key> {
+    if !reader.starts(at, "eyJ") {
+        return None;
+    }
+    let begun = || body(reader, at + JWT_ALGORITHM.len(), JWT_PART_BYTES_MIN, Dotted);
+    whole_jwt(reader, runs, at)
+        .or_else(|| reader.starts(at, JWT_ALGORITHM).then(begun).flatten())
+        .map(|end| Key { secret: at + 3, end })
+}
+
+fn whole_jwt(reader: &Reader<'_>, runs: &mut Runs, at: usize) -> Option<usize> {
+    let first = run_once(reader, &mut runs.first, at);
+    if reader.at(first) != b'.' || first - at < JWT_PART_BYTES_MIN {
+        return None;
+    }
+    let second = run_once(reader, &mut runs.second, first + 1);
+    if reader.at(second) != b'.' || second - first <= JWT_PART_BYTES_MIN {
+        return None;
+    }
+    let end = reader.run(second + 1, usize::MAX, |byte| is_base64url(byte) || byte == b'.');
+    Some(without_dots(reader, second, end))
+}
+
+fn is_base64url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn run_once(reader: &Reader<'_>, known: &mut (usize, usize), at: usize) -> usize {
+    if !(known.0..known.1).contains(&at) {
+        *known = (at, reader.run(at, usize::MAX, is_base64url));
+    }
+    known.1
+}

@@ -1,0 +1,254 @@
+//! Takes secrets out of a text and leaves the rest readable.
+//!
+//! ```text
+//! found                                                        becomes
+//! key of a known issuer, JWT          ghp_16C7e42F...          ghp_[REDACTED]
+//! private key in PEM                  -----BEGIN ...           -----BEGIN PRIVATE KEY-----[REDACTED]-----END ...
+//! user information of a URL           https://ann:pw@host      https://[REDACTED]@host
+//! authorization, cookies              Bearer dGhpcyBpc...      Bearer [REDACTED]
+//! value behind a telling name         DB_PASSWORD=hunter2      DB_PASSWORD=[REDACTED]
+//! password option of a known command  curl -u ann:pw           curl -u [REDACTED]
+//! ```
+//!
+//! **Laws.** `scrub(scrub(text)) == scrub(text)`: what is left beside a marker is judged as if the secret still stood
+//! there. No text makes it panic. Work grows in step with the text: the scanner only moves forward; what is hidden is
+//! read once more at most; what is looked at and left is bounded (40 spaces, 256 bytes of a value) or remembered (the
+//! end of a PEM block, of a base64 run, of a word) or cannot overlap itself (user information of URLs).
+//!
+//! **Judgement.** Behind names of passwords and keys everything goes that is not plainly something else, because a
+//! secret that leaves cannot be called back and a word that is missing can be looked up in the session file. Behind
+//! `token` and `auth`, which code and prose are full of, a value goes if it looks random, and always in settings, on
+//! command lines and in queries. `let token = next_token();` stays: the value of a call is not in the text. Random
+//! text without a telling name stays too, or no Git hash would be readable.
+
+mod blocks;
+mod commands;
+mod headers;
+mod keys;
+mod names;
+mod pairs;
+mod reader;
+mod urls;
+mod values;
+
+use std::borrow::Cow;
+
+use commands::Commands;
+use keys::Key;
+use names::Class;
+use pairs::{Form, Pair};
+use reader::{MARKER, Reader, is_word};
+
+/// `text` with its secrets replaced by `[REDACTED]`.
+#[must_use]
+pub fn scrub(text: &str) -> Cow<'_, str> {
+    Scrubber::new(text).finish().0
+}
+
+/// Bytes that [`scrub`] reads of a text, each as often as it is read: the measure of its linear-time law.
+#[must_use]
+pub fn work(text: &str) -> u64 {
+    Scrubber::new(text).finish().1
+}
+
+/// How far `value: ...` may stand behind `name: DB_PASSWORD`.
+const NAMED_WITHIN_BYTES: usize = 48;
+
+struct Scrubber<'a> {
+    text: &'a str,
+    reader: Reader<'a>,
+    out: String,
+    /// Everything before is in `out`, as soon as anything is.
+    copied: usize,
+    commands: Commands,
+    /// Beginning and end of the word that was read last.
+    word: (usize, usize),
+    ends: blocks::Ends,
+    runs: keys::Runs,
+    /// Class of the name that was a value (`name: DB_PASSWORD`), and where that ended.
+    named: Option<(Class, usize)>,
+    /// A value that was found ahead and where it begins. What lies before it, a type or a call, is looked at first.
+    due: Option<(usize, Key)>,
+}
+
+impl<'a> Scrubber<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            reader: Reader::new(text),
+            out: String::new(),
+            copied: 0,
+            commands: Commands::default(),
+            word: (0, 0),
+            ends: blocks::Ends::default(),
+            runs: keys::Runs::default(),
+            named: None,
+            due: None,
+        }
+    }
+
+    fn finish(mut self) -> (Cow<'a, str>, u64) {
+        let mut at = 0;
+        while at < self.reader.len() {
+            let due = self.due.filter(|(start, _)| *start == at).map(|(_, key)| key);
+            at = self.hide(due).unwrap_or_else(|| self.step(at));
+        }
+        if self.out.is_empty() {
+            return (Cow::Borrowed(self.text), self.reader.steps());
+        }
+        self.out.push_str(self.text.get(self.copied..).unwrap_or_default());
+        (Cow::Owned(self.out), self.reader.steps())
+    }
+
+    /// Looks at one byte or word; the position behind it.
+    fn step(&mut self, at: usize) -> usize {
+        let byte = self.reader.at(at);
+        match byte {
+            // A marker is no text: what it stands for was judged when it was put there.
+            b'[' if self.reader.starts(at, MARKER) => {
+                self.named = None;
+                at + MARKER.len()
+            }
+            b'\n' if self.reader.before(at, 1) != b'\\' => self.end_line(at),
+            b';' | b'|' => self.end_command(at),
+            b'&' if self.reader.at(at + 1) == b'&' => self.end_command(at),
+            b'-' => {
+                let block = blocks::find(&self.reader, &mut self.ends, at);
+                self.replace(block).unwrap_or_else(|| block.map_or(at + 1, |block| block.secret))
+            }
+            b':' => {
+                let user = urls::find(&self.reader, at);
+                self.hide(user).unwrap_or(at + 1)
+            }
+            // The digits of `%3F` are no part of the word behind them.
+            b'%' if matches!(self.reader.at(at + 1), b'2'..=b'7') && self.reader.at(at + 2).is_ascii_hexdigit() => {
+                at + 3
+            }
+            b'_' => self.word(at),
+            byte if byte.is_ascii_alphanumeric() => self.word(at),
+            _ => at + 1,
+        }
+    }
+
+    fn end_line(&mut self, at: usize) -> usize {
+        self.commands = self.commands.next_line();
+        at + 1
+    }
+
+    fn end_command(&mut self, at: usize) -> usize {
+        self.commands = Commands::default();
+        at + 1
+    }
+
+    /// Replaces a secret up to the private key that may begin in it, which goes to an end of its own.
+    fn hide(&mut self, key: Option<Key>) -> Option<usize> {
+        let Key { secret, end } = key?;
+        self.replace(Some(Key { secret, end: blocks::next_begin(&self.reader, secret, end) }))
+    }
+
+    /// Replaces a secret; the position behind it.
+    fn replace(&mut self, key: Option<Key>) -> Option<usize> {
+        let key = key?;
+        if key.end <= key.secret || self.reader.starts(key.secret, MARKER) {
+            return None;
+        }
+        self.out.push_str(self.text.get(self.copied..key.secret).unwrap_or_default());
+        self.out.push_str(MARKER);
+        self.copied = key.end;
+        // Hiding brings what follows nearer, so no distance is measured across it.
+        self.named = None;
+        self.due = None;
+        Some(key.end)
+    }
+
+    fn word(&mut self, at: usize) -> usize {
+        let end = self.word_end(at);
+        if let Some(next) = self.key_inside(at, end) {
+            return next;
+        }
+        if let Some(next) = self.pair(at, end) {
+            return next;
+        }
+        let spoken = headers::spoken_scheme(&self.reader, at, end);
+        if let Some(next) = self.hide(spoken) {
+            return next;
+        }
+        let password = self.commands.password(&self.reader, at, end);
+        if let Some(next) = self.hide(password) {
+            return next;
+        }
+        if end - at <= NAMED_WITHIN_BYTES {
+            self.commands.note(self.reader.slice(at, end));
+        }
+        end
+    }
+
+    /// End of the word, without full stops and dashes. A word with many keys is read once.
+    fn word_end(&mut self, at: usize) -> usize {
+        if !(self.word.0..self.word.1).contains(&at) {
+            self.word = (at, self.reader.word_end(at));
+        }
+        self.word.1
+    }
+
+    /// The first key of a known issuer in a word.
+    fn key_inside(&mut self, at: usize, end: usize) -> Option<usize> {
+        for start in at..end {
+            if let Some(key) = keys::find(&self.reader, &mut self.runs, start) {
+                let second = keys::aws_secret(&self.reader, key);
+                // Nothing is hidden only where a private key begins instead.
+                let next = self.hide(Some(key)).unwrap_or(key.secret);
+                return Some(self.hide(second).unwrap_or(next));
+            }
+        }
+        None
+    }
+
+    /// The value of the telling name between two positions; the position behind what was judged.
+    fn pair(&mut self, at: usize, end: usize) -> Option<usize> {
+        let mut pair = pairs::find(&self.reader, at, end)?;
+        let named = self.named.filter(|(_, from)| at.saturating_sub(*from) <= NAMED_WITHIN_BYTES);
+        let word = self.reader.slice(at, end.min(at + 8));
+        self.remember_name(word, pair);
+        let class = match (pairs::class_of(&self.reader, at, end), named) {
+            (Some(class), _) => class,
+            (None, Some((class, _))) if word.eq_ignore_ascii_case("value") => {
+                pair.form = if pair.form == Form::Plain && !pair.colon { Form::Plain } else { Form::Setting };
+                class
+            }
+            _ => return None,
+        };
+        if matches!(class, Class::Authorization | Class::Cookie) {
+            let secret = match class {
+                Class::Cookie => headers::cookie(&self.reader, pair.value),
+                // The path of a URL: `v1/authorization:exchange`.
+                _ if self.reader.before(at, 1) == b'/' => None,
+                _ => headers::authorization(&self.reader, pair.value),
+            };
+            let secret = secret.map(|secret| self.without_kind(secret));
+            return self.hide(secret).or(Some(end));
+        }
+        let secret = pairs::secret(&self.reader, pair, class);
+        if let Some(secret) = secret {
+            self.due = Some((secret.secret, self.without_kind(secret)));
+        }
+        // A name whose value stays is not looked at as anything else, or hiding the value would change what it is.
+        Some(end)
+    }
+
+    /// The secret without the beginning that says whose key it is.
+    fn without_kind(&mut self, secret: Key) -> Key {
+        let key = keys::find(&self.reader, &mut self.runs, secret.secret);
+        key.map_or(secret, |key| Key { secret: key.secret, end: key.end.max(secret.end) })
+    }
+
+    /// Remembers `DB_PASSWORD` of `name: DB_PASSWORD`, for the `value: ...` that follows.
+    fn remember_name(&mut self, word: &str, pair: Pair) {
+        if !matches!(word, "name" | "Name" | "key" | "Key") {
+            return;
+        }
+        let start = self.reader.quote(pair.value).map_or(pair.value, |quote| quote.after);
+        let end = self.reader.run(start, NAMED_WITHIN_BYTES, is_word);
+        self.named = pairs::class_of(&self.reader, start, end).map(|class| (class, end));
+    }
+}

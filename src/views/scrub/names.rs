@@ -1,0 +1,142 @@
+//! Whether a name says that its value is a secret.
+//!
+//! The end of a name decides: `db_password` is one, `password_file` is not. `camelCase`, `kebab-case`, `snake_case` and
+//! dots are the same; endings that only say which one (`_PROD`, `_2`, `Confirmation`) are passed over.
+
+/// How surely the value of a name is a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// A password: nearly any value is one.
+    Password,
+    /// A key: any value but the path of a key file.
+    Key,
+    /// `token`: a secret in settings and on command lines, elsewhere only if the value looks like one.
+    Token,
+    /// `auth`, `credentials`: only if the value looks like one.
+    Loose,
+    /// `key`, `sig`: only in the query of a URL.
+    Query,
+    /// A connection string: a secret unless it is a URL, whose user information is found anyway.
+    Connection,
+    /// `Authorization`: a scheme, then a secret.
+    Authorization,
+    /// `Cookie`: pairs up to the end of the line.
+    Cookie,
+}
+
+/// Names longer than this are judged by their end.
+const NAME_BYTES_MAX: usize = 96;
+/// Parts of a name that matter.
+const PARTS: usize = 4;
+/// Endings passed over.
+const ENDINGS_MAX: usize = 2;
+
+const PASSWORDS: &str = "\
+    password passwd passwort passphrase passcode secret requirepass masterauth userpass dbpass";
+const KEYS: &str = "\
+    apikey apisecret secretkey privatekey accesskey clientsecret sessionkey authkey appkey accesstoken authtoken \
+    apitoken refreshtoken bearertoken sessiontoken idtoken pwd signingkey encryptionkey accountkey consumersecret";
+/// Names written in one word end like this: `pgpassword`, `rootpasswd`.
+const PASSWORD_ENDINGS: &str = "password passwd passphrase clientsecret";
+const KEY_ENDINGS: &str = "apikey authtoken accesstoken secretkey";
+
+/// What makes `key` a secret when it stands before it. `public`, `primary`, `cache`, `sort` do not.
+const KEY_OWNERS: &str = "\
+    access account admin anon anthropic api app application auth aws azure claude client consumer deploy \
+    encryption gemini github gitlab google groq hmac ingest integration jwt license mailgun master mistral openai \
+    private role rsa secret sendgrid server service session shared signing ssh stripe subscription tls twilio webhook \
+    write";
+/// What makes `token` a secret wherever it stands. `next`, `pad`, `eos`, `page` do not.
+const TOKEN_OWNERS: &str = "\
+    access admin api app auth bearer bot csrf deploy device github gitlab hf id install job jwt login npm oauth \
+    personal private publish push refresh registry secret security service session slack user vault webhook xsrf";
+/// What makes `token` a piece of text, a count or a position in a list.
+const TOKEN_PARTS: &str = "\
+    bos cancel cancellation cls continuation current end eos first last mask max min next num pad page per prev \
+    previous sep special start starting stop sync total unk";
+/// Endings that say which one, not what.
+const ENDINGS: &str = "\
+    b64 base base64 confirm confirmation current default dev development encoded live local new old plain \
+    plaintext primary prod production raw secondary stage staging test value";
+
+/// What a name says of its value; `None` if nothing.
+pub(super) fn classify(name: &str) -> Option<Class> {
+    let folded = fold(name);
+    let mut parts = folded.rsplit('_').filter(|part| !part.is_empty());
+    let mut last = parts.next()?;
+    for _ in 0..ENDINGS_MAX {
+        if !is_ending(last) {
+            break;
+        }
+        last = parts.next()?;
+    }
+    let owners: Vec<&str> = parts.take(PARTS - 1).collect();
+    by_word(last.trim_end_matches(|char: char| char.is_ascii_digit()), &owners)
+}
+
+fn by_word(last: &str, owners: &[&str]) -> Option<Class> {
+    let owner = owners.first().copied().unwrap_or_default();
+    match last {
+        "key" if is_one_of(owner, KEY_OWNERS) => Some(Class::Key),
+        "token" | "pat" if is_one_of(owner, TOKEN_OWNERS) => Some(Class::Key),
+        "string" | "str" if matches!(owner, "connection" | "conn") => Some(Class::Connection),
+        "token" if is_one_of(owner, TOKEN_PARTS) => None,
+        // `first_pass = 1`: a pass is not always a password.
+        "token" | "pass" | "pw" => Some(Class::Token),
+        "auth" | "credential" | "credentials" | "creds" => Some(Class::Loose),
+        "key" | "sig" | "signature" => Some(Class::Query),
+        "dsn" | "connectionstring" | "connstr" => Some(Class::Connection),
+        "authorization" => Some(Class::Authorization),
+        "cookie" => Some(Class::Cookie),
+        _ if is_one_of(last, PASSWORDS) || ends_in(last, PASSWORD_ENDINGS) => Some(Class::Password),
+        _ if is_one_of(last, KEYS) || ends_in(last, KEY_ENDINGS) => Some(Class::Key),
+        _ => None,
+    }
+}
+
+/// True if a word of code names a secret rather than being one: `user_password`, `authToken`.
+pub(super) fn names_a_secret(word: &str) -> bool {
+    let folded = fold(word);
+    folded.split(['_', ':']).any(|part| {
+        matches!(part, "token" | "tokens" | "auth" | "key" | "keys" | "pass" | "pwd" | "credential" | "credentials")
+            || matches!(part, "secrets" | "passwords" | "authentication" | "authorization" | "bearer" | "apikeys")
+            || is_one_of(part, PASSWORDS)
+            || is_one_of(part, KEYS)
+    })
+}
+
+/// True if `word` stands in a list of words that are divided by spaces.
+pub(super) fn is_one_of(word: &str, list: &str) -> bool {
+    list.split_whitespace().any(|listed| listed == word)
+}
+
+pub(super) fn is_one_of_in_any_case(word: &str, list: &str) -> bool {
+    list.split_whitespace().any(|listed| listed.eq_ignore_ascii_case(word))
+}
+
+fn ends_in(word: &str, endings: &str) -> bool {
+    endings.split_whitespace().any(|ending| word.ends_with(ending))
+}
+
+fn is_ending(part: &str) -> bool {
+    is_one_of(part, ENDINGS) || part.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Lower case, parts joined by `_`: `awsSecretAccessKey`, `AWS-Secret.Access_Key` become `aws_secret_access_key`.
+fn fold(name: &str) -> String {
+    let bytes = name.as_bytes();
+    let start = bytes.len().saturating_sub(NAME_BYTES_MAX);
+    let bytes = bytes.get(start..).unwrap_or_default();
+    let mut folded = String::with_capacity(bytes.len() + 8);
+    let (mut before, mut rest) = (b'_', bytes);
+    while let [byte, after @ ..] = rest {
+        let ends_acronym = before.is_ascii_uppercase() && after.first().is_some_and(u8::is_ascii_lowercase);
+        if byte.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit() || ends_acronym) {
+            folded.push('_');
+        }
+        let char = if byte.is_ascii_alphanumeric() { char::from(byte.to_ascii_lowercase()) } else { '_' };
+        folded.push(char);
+        (before, rest) = (*byte, after);
+    }
+    folded
+}

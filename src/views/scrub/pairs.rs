@@ -1,0 +1,316 @@
+//! Names and their values: `NAME=value`, `name: value`, `"name": "value"`, `--name value`, `<name>value</name>`.
+//!
+//! A name is found first, and only a telling one makes anybody look for a value, so what is read twice is bounded:
+//! forty spaces, one type, and the part of the value that is judged.
+
+use super::keys::Key;
+use super::names::{Class, classify, is_one_of};
+use super::reader::{MARKER, Quote, Reader, is_blank, is_quote, is_space, is_word};
+use super::values::{Claim, JUDGED_BYTES_MAX, is_secret};
+
+/// How a name and its value are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `NAME=value` of an environment or a settings file.
+    Setting,
+    /// `--name value`, `--name=value`
+    Flag,
+    /// `?name=value`
+    Query,
+    /// `<name>value</name>`
+    Element,
+    /// The rest: JSON, YAML, headers, code.
+    Plain,
+}
+
+/// Where the value of a name begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) form: Form,
+    pub(super) value: usize,
+    /// Joined by `:`, so a type may stand before the value.
+    pub(super) colon: bool,
+    /// No space between name, sign and value.
+    tight: bool,
+}
+
+const TYPE_BYTES_MAX: usize = 64;
+const TYPES: &str = "\
+    str string String bytes Bytes char text any Any SecretString SecretStr CharSequence NSString";
+/// Calls whose argument is the value itself.
+const WRAPPERS: &str = "\
+    from new String Some SecretString SecretStr Secret str bytes encode to_string Password fromString b64decode \
+    quote pack";
+
+/// The value of the name between two positions, whatever the name is.
+pub(super) fn find(reader: &Reader<'_>, start: usize, end: usize) -> Option<Pair> {
+    // `%3F` and `%26` are `?` and `&` in a URL inside a URL.
+    let is_encoded = matches!((reader.before(start, 3), reader.before(start, 2)), (b'%', b'2' | b'3'));
+    let before = if is_encoded { b'&' } else { reader.before(start, 1) };
+    if before == b'<' && reader.at(end) == b'>' {
+        return Some(Pair { form: Form::Element, value: end + 1, colon: false, tight: false });
+    }
+    let bold = reader.run(end, 3, |byte| byte == b'*');
+    let quote = reader.quote(bold);
+    let unquoted = quote.map_or(bold, |quote| quote.after);
+    let closed = reader.run(unquoted, 3, |byte| matches!(byte, b']' | b'*'));
+    let optional = matches!(reader.at(closed), b'?' | b'!') && reader.at(closed + 1) == b':';
+    let joint = reader.skip_spaces(closed + usize::from(optional));
+    let is_flag = before == b'-' && quote.is_none() && is_flag(reader, start);
+    let Some(separator) = separator(reader, joint) else {
+        let spaced = joint > end && quote.is_none();
+        // Behind a flag without a value stands the next flag.
+        let has_value = is_flag && !matches!(reader.at(joint), b'-' | b'|' | b'>' | b'<' | b'&');
+        let is_sql = reader.starts(start, "PASSWORD ") && reader.at(joint) == b'\'';
+        return (spaced && (has_value || is_sql)).then_some(Pair {
+            form: if is_flag { Form::Flag } else { Form::Plain },
+            value: joint,
+            colon: false,
+            tight: false,
+        });
+    };
+    let bold = reader.run(separator.end, 3, |byte| byte == b'*');
+    let value = reader.skip_spaces(if is_space(reader.at(bold)) { bold } else { separator.end });
+    let tight = joint == end && value == separator.end;
+    let assigns = tight && separator.assigns;
+    let form = match before {
+        _ if is_flag => Form::Flag,
+        b'?' | b'&' if assigns => Form::Query,
+        _ if assigns && is_setting(reader, start, end) => Form::Setting,
+        _ => Form::Plain,
+    };
+    let compares_bare = separator.compares && reader.quote(value).is_none();
+    (!compares_bare).then_some(Pair { form, value, colon: separator.colon, tight })
+}
+
+#[derive(Default)]
+struct Separator {
+    end: usize,
+    colon: bool,
+    assigns: bool,
+    compares: bool,
+}
+
+fn separator(reader: &Reader<'_>, at: usize) -> Option<Separator> {
+    let separator = Separator { end: at + 1, ..Separator::default() };
+    match (reader.at(at), reader.at(at + 1), reader.at(at + 2)) {
+        (b'=' | b'!', b'=', b'=') => Some(Separator { end: at + 3, compares: true, ..separator }),
+        (b'=' | b'!', b'=', _) => Some(Separator { end: at + 2, compares: true, ..separator }),
+        (b'=', b'~', _) | (b':', b':', _) | (b':', b'/', b'/') => None,
+        (b'=', b'>', _) | (b':' | b'?' | b'+', b'=', _) => Some(Separator { end: at + 2, ..separator }),
+        // `${NAME:-default}`
+        (b':', b'-', _) => Some(Separator { end: at + 2, assigns: true, ..separator }),
+        (b'%', b'3', b'D' | b'd') => Some(Separator { end: at + 3, assigns: true, ..separator }),
+        (b'=', ..) => Some(Separator { assigns: true, ..separator }),
+        (b':', ..) => Some(Separator { colon: true, ..separator }),
+        _ => None,
+    }
+}
+
+/// `--name` or `-name`, not the end of `some-name`.
+fn is_flag(reader: &Reader<'_>, start: usize) -> bool {
+    let dashes = if reader.before(start, 2) == b'-' { 2 } else { 1 };
+    let before = reader.before(start, dashes + 1);
+    is_blank(before) || is_quote(before) || matches!(before, b'[' | b'(' | b'{' | b'|' | b'/')
+}
+
+/// Settings are in capitals, or stand at the beginning of their line.
+fn is_setting(reader: &Reader<'_>, start: usize, end: usize) -> bool {
+    let name = reader.slice_down(start.max(end.saturating_sub(JUDGED_BYTES_MAX)), end);
+    !name.bytes().any(|byte| byte.is_ascii_lowercase()) || matches!(reader.before(start, 1), 0 | b'\n' | b'\r')
+}
+
+/// The part of a pair's value that is a secret of this class.
+pub(super) fn secret(reader: &Reader<'_>, pair: Pair, class: Class) -> Option<Key> {
+    let typed = if pair.colon && pair.form == Form::Plain { behind_type(reader, pair.value) } else { None };
+    let value = typed.unwrap_or(pair.value);
+    if let Some(block) = block_scalar(reader, value) {
+        return bounds_if_secret(reader, Extent::Block { indent: block.1 }, block.0, pair, class);
+    }
+    let (start, extent) = locate(reader, value, pair.form);
+    if pair.tight && closes_text(reader, value) {
+        return None;
+    }
+    if let Some(key) = bounds_if_secret(reader, extent, start, pair, class) {
+        return Some(key);
+    }
+    // The call around a literal is kept, the literal is not.
+    let (start, extent) = wrapped(reader, value).filter(|_| matches!(extent, Extent::Bare(_)))?;
+    bounds_if_secret(reader, extent, start, pair, class)
+}
+
+fn bounds_if_secret(reader: &Reader<'_>, extent: Extent, start: usize, pair: Pair, class: Class) -> Option<Key> {
+    let judged = extent.end(reader, start, JUDGED_BYTES_MAX);
+    // `<password>` alone is a stand-in, and `` NAME=`command` `` a command's output.
+    let is_open =
+        matches!(extent, Extent::Element) && judged < start + JUDGED_BYTES_MAX && !reader.starts(judged, "</");
+    let is_output = matches!(extent, Extent::Quoted(quote) if quote.mark == b'`') && pair.form != Form::Plain;
+    if is_open || is_output || reader.holds_marker(start, judged) {
+        return None;
+    }
+    let bare = matches!(extent, Extent::Bare(_) | Extent::Block { .. });
+    let claim = Claim {
+        text: reader.slice_down(start, judged),
+        class,
+        form: pair.form,
+        bare,
+        in_sentence: bare && pair.colon && in_sentence(reader, judged),
+    };
+    is_secret(claim).then(|| Key { secret: start, end: extent.end(reader, start, usize::MAX).max(judged) })
+}
+
+/// True if a quote ends a text rather than beginning a value: `"TOKEN=" + token`, `"Password:" prompt`.
+fn closes_text(reader: &Reader<'_>, value: usize) -> bool {
+    let Some(quote) = reader.quote(value) else { return false };
+    let next = reader.skip_spaces(quote.after);
+    let joins = matches!(reader.at(next), b'+' | b'.' | b'&' | b'%' | b'\\');
+    let ends_prompt = reader.before(value, 1) == b':' && next > quote.after;
+    matches!(reader.at(quote.after), b'+' | b')' | b',' | b';' | b'\r' | b'\n')
+        || (joins && next > quote.after)
+        || ends_prompt
+}
+
+/// How far a value goes.
+#[derive(Clone, Copy)]
+enum Extent {
+    Quoted(Quote),
+    Bare(Form),
+    Element,
+    /// Lines that are indented by at least so much.
+    Block {
+        indent: usize,
+    },
+}
+
+fn locate(reader: &Reader<'_>, value: usize, form: Form) -> (usize, Extent) {
+    if form == Form::Element {
+        return (value, Extent::Element);
+    }
+    let prefixed = matches!(reader.at(value), b'b' | b'r' | b'f' | b'u' | b'L' | b'@' | b'$');
+    let opening = value + usize::from(prefixed && is_quote(reader.at(value + 1)));
+    let Some(quote) = reader.quote(opening) else { return (value, Extent::Bare(form)) };
+    let is_triple = reader.at(quote.after) == quote.mark && reader.at(quote.after + 1) == quote.mark;
+    let start = if is_triple && !quote.escaped { quote.after + 2 } else { quote.after };
+    (start, Extent::Quoted(quote))
+}
+
+impl Extent {
+    /// End of a value that begins at `start`, looked for in its first `max` bytes.
+    fn end(self, reader: &Reader<'_>, start: usize, max: usize) -> usize {
+        match self {
+            Self::Quoted(quote) => quoted_end(reader, start, max, quote),
+            Self::Bare(form) => bare_end(reader, start, max, form),
+            Self::Element => reader.run(start, max, |byte| byte != b'<' && byte != b'\n'),
+            Self::Block { indent } => block_end(reader, start, max, indent),
+        }
+    }
+}
+
+fn quoted_end(reader: &Reader<'_>, start: usize, max: usize, quote: Quote) -> usize {
+    let limit = start.saturating_add(max).min(reader.len());
+    let mut at = start;
+    while at < limit {
+        match reader.at(at) {
+            b'\n' => return at,
+            b'\\' if !quote.escaped => at += 1,
+            byte if byte == quote.mark => break,
+            _ => {}
+        }
+        at += 1;
+    }
+    let mut end = at.min(limit);
+    while quote.escaped && end > start && reader.before(end, 1) == b'\\' {
+        end -= 1;
+    }
+    end
+}
+
+fn bare_end(reader: &Reader<'_>, start: usize, max: usize, form: Form) -> usize {
+    let limit = start.saturating_add(max).min(reader.len());
+    let mut at = start;
+    while at < limit {
+        match reader.at(at) {
+            byte if is_blank(byte) || is_quote(byte) || byte == b';' => break,
+            b'&' | b'#' if form == Form::Query => break,
+            b'<' if reader.at(at + 1) == b'/' => break,
+            b'&' if names_next(reader, at + 1) => break,
+            // A password on a command line may hold a comma, an argument in code may not.
+            b',' if form == Form::Plain && names_next(reader, at + 1) => break,
+            b'\\' if reader.starts(at, "\\r\\n") => break,
+            b'\\' if reader.at(at + 1) == b'n' && names_next(reader, at + 2) => break,
+            _ => at += 1,
+        }
+    }
+    let is_closing = |byte: u8| matches!(byte, b',' | b')' | b']' | b'}' | b'.' | b':' | b'\\' | b'*');
+    reader.trim(start, at, is_closing)
+}
+
+/// True if the next pair begins here.
+fn names_next(reader: &Reader<'_>, at: usize) -> bool {
+    let end = reader.run(at, 32, is_word);
+    end > at && matches!(reader.at(end), b'=' | b':')
+}
+
+/// True if a word follows, hidden or not, that is not the name of a further pair.
+fn in_sentence(reader: &Reader<'_>, end: usize) -> bool {
+    let punctuation = reader.run(end, 1, |byte| matches!(byte, b',' | b'.' | b':'));
+    let next = reader.skip_spaces(punctuation);
+    let byte = reader.at(next);
+    let is_word = byte.is_ascii_alphanumeric() || byte >= 0x80 || reader.starts(next, MARKER);
+    next > punctuation && is_word && !names_next(reader, next)
+}
+
+/// The value behind a type: `&'static str = "..."`.
+fn behind_type(reader: &Reader<'_>, at: usize) -> Option<usize> {
+    let reference = at + usize::from(matches!(reader.at(at), b'&' | b'*'));
+    let lifetime = if reference > at && reader.at(reference) == b'\'' {
+        reader.skip_spaces(reader.run(reference + 1, TYPE_BYTES_MAX, is_word))
+    } else {
+        reference
+    };
+    let end = reader.run(lifetime, TYPE_BYTES_MAX, is_word);
+    let is_type = is_one_of(reader.slice(lifetime, end), TYPES) || matches!(reader.at(end), b'<' | b'[');
+    let end = reader.run(end, TYPE_BYTES_MAX, |byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'.' | b'<' | b'>' | b'[' | b']' | b'\'' | b'&' | b'|' | b' ' | b'?' | b',' | b':')
+    });
+    let assigns = reader.at(end) == b'=' && !matches!(reader.at(end + 1), b'=' | b'>');
+    (is_type && assigns && !reader.holds_marker(at, end)).then(|| reader.skip_spaces(end + 1))
+}
+
+/// The literal in `String::from("...")`.
+fn wrapped(reader: &Reader<'_>, value: usize) -> Option<(usize, Extent)> {
+    let head = reader.run(value, TYPE_BYTES_MAX, |byte| is_word(byte) || byte == b':');
+    let last = reader.slice(value, head).rsplit(['.', ':']).next().unwrap_or_default();
+    let quote = reader.quote(head + 1).filter(|_| reader.at(head) == b'(' && is_one_of(last, WRAPPERS))?;
+    Some((quote.after, Extent::Quoted(quote)))
+}
+
+/// First line and indentation of a YAML block behind `|` or `>`.
+fn block_scalar(reader: &Reader<'_>, value: usize) -> Option<(usize, usize)> {
+    if !matches!(reader.at(value), b'|' | b'>') {
+        return None;
+    }
+    let newline = reader.skip_spaces(value + 1 + usize::from(matches!(reader.at(value + 1), b'-' | b'+')));
+    let line = newline + 1;
+    let start = reader.run(line, 40, |byte| byte == b' ');
+    (reader.at(newline) == b'\n' && start > line).then_some((start, start - line))
+}
+
+fn block_end(reader: &Reader<'_>, start: usize, max: usize, indent: usize) -> usize {
+    let limit = start.saturating_add(max).min(reader.len());
+    let mut end = reader.run(start, max, |byte| byte != b'\n');
+    while end < limit && reader.run(end + 1, indent, |byte| byte == b' ') - (end + 1) == indent {
+        let next = reader.run(end + 1, limit - end - 1, |byte| byte != b'\n');
+        if next == end + 1 {
+            break;
+        }
+        end = next;
+    }
+    end
+}
+
+/// The class that a name gives to its value, if the name is short enough to be one.
+pub(super) fn class_of(reader: &Reader<'_>, start: usize, end: usize) -> Option<Class> {
+    classify(reader.slice_down(start.max(end.saturating_sub(JUDGED_BYTES_MAX)), end))
+}

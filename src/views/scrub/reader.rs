@@ -1,0 +1,157 @@
+//! A text that is read byte by byte, and how many bytes were read.
+//!
+//! Everything in `scrub` reads through [`Reader`], so its counter is the work done and the linear-time law can be
+//! tested without a clock. Positions are byte offsets; a read past the end is a zero, never a panic.
+
+use std::cell::Cell;
+
+/// What a secret is replaced by.
+pub(super) const MARKER: &str = "[REDACTED]";
+/// What frames the first and last line of a PEM block.
+pub(super) const DASHES: &str = "-----";
+
+/// A text and the number of bytes read from it.
+pub(super) struct Reader<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    steps: Cell<u64>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, bytes: text.as_bytes(), steps: Cell::new(0) }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) const fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
+    fn count(&self, steps: usize) {
+        self.steps.set(self.steps.get().saturating_add(steps as u64));
+    }
+
+    /// The byte at `at`, 0 past the end.
+    pub(super) fn at(&self, at: usize) -> u8 {
+        self.count(1);
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    /// The byte `back` places before `at`, 0 before the beginning.
+    pub(super) fn before(&self, at: usize, back: usize) -> u8 {
+        at.checked_sub(back).map_or(0, |at| self.at(at))
+    }
+
+    /// The part between two positions; empty if one of them splits a character.
+    pub(super) fn slice(&self, from: usize, to: usize) -> &'a str {
+        self.count(to.saturating_sub(from));
+        self.text.get(from..to).unwrap_or_default()
+    }
+
+    /// The part between two positions without the character that `to` would split.
+    pub(super) fn slice_down(&self, from: usize, to: usize) -> &'a str {
+        let mut end = to.min(self.len());
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.slice(from, end)
+    }
+
+    pub(super) fn starts(&self, at: usize, pattern: &str) -> bool {
+        self.count(1);
+        self.bytes.get(at..).is_some_and(|rest| rest.starts_with(pattern.as_bytes()))
+    }
+
+    /// End of the run of bytes that begins at `from` and fits, at most `max` long.
+    pub(super) fn run(&self, from: usize, max: usize, fits: impl Fn(u8) -> bool) -> usize {
+        let limit = from.saturating_add(max).min(self.len());
+        let mut at = from;
+        while at < limit && fits(self.at(at)) {
+            at += 1;
+        }
+        at
+    }
+
+    /// End of the word that begins at `from`. Five dashes are no part of one: they begin a PEM block.
+    pub(super) fn word_end(&self, from: usize) -> usize {
+        let mut at = from;
+        while is_word(self.at(at)) && !self.starts(at, DASHES) {
+            at += 1;
+        }
+        self.trim(from + 1, at, |byte| matches!(byte, b'-' | b'.'))
+    }
+
+    /// Position of the next `pattern`, or the end of the text.
+    pub(super) fn find(&self, from: usize, pattern: &str) -> Option<usize> {
+        let found = self.text.get(from..).and_then(|rest| rest.find(pattern)).map(|offset| from + offset);
+        self.count(found.unwrap_or(self.len()).saturating_sub(from));
+        found
+    }
+
+    /// Spaces and tabs, a bounded number of them: alignment is short, hostile padding is not.
+    pub(super) fn skip_spaces(&self, from: usize) -> usize {
+        self.run(from, SPACES_MAX, is_space)
+    }
+
+    /// `to` without the closing punctuation before it, which may be the text's; that of a marker is the marker's.
+    pub(super) fn trim(&self, from: usize, to: usize, is_closing: impl Fn(u8) -> bool) -> usize {
+        let mut end = to;
+        while end > from && is_closing(self.before(end, 1)) && !self.ends_in_marker(end) {
+            end -= 1;
+        }
+        end
+    }
+
+    fn ends_in_marker(&self, end: usize) -> bool {
+        end.checked_sub(MARKER.len()).is_some_and(|at| self.starts(at, MARKER))
+    }
+
+    /// True if a marker begins between two positions, even if it ends behind them: a value judged by its beginning.
+    pub(super) fn holds_marker(&self, from: usize, to: usize) -> bool {
+        let behind = to.saturating_add(MARKER.len() - 1).min(self.len());
+        let part = self.bytes.get(from..behind).unwrap_or_default();
+        self.count(part.len());
+        part.windows(MARKER.len()).any(|window| window == MARKER.as_bytes())
+    }
+
+    /// An opening quote at `at`, with the backslashes before it if the text is quoted itself.
+    pub(super) fn quote(&self, at: usize) -> Option<Quote> {
+        let mark_at = self.run(at, BACKSLASHES_MAX, |byte| byte == b'\\');
+        let mark = self.at(mark_at);
+        is_quote(mark).then_some(Quote { mark, escaped: mark_at > at, after: mark_at + 1 })
+    }
+}
+
+/// A quotation mark.
+#[derive(Clone, Copy)]
+pub(super) struct Quote {
+    pub(super) mark: u8,
+    /// Backslashes stand before it, so they stand before the closing one too.
+    pub(super) escaped: bool,
+    /// Position behind it.
+    pub(super) after: usize,
+}
+
+const SPACES_MAX: usize = 40;
+const BACKSLASHES_MAX: usize = 8;
+
+pub(super) const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+pub(super) const fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`')
+}
+
+/// White space or a control character: what no bare value holds.
+pub(super) const fn is_blank(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
+}
+
+/// What names of settings are made of.
+pub(super) const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}

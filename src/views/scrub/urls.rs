@@ -1,0 +1,30 @@
+//! User information in URLs: `scheme://user:password@host`.
+
+use super::keys::Key;
+use super::reader::{MARKER, Reader, is_blank, is_quote};
+use super::values::{is_placeholder, mixes_digits};
+
+/// A user name alone is hidden from this length on, if it mixes letters and digits: it is a key then.
+const NAME_BYTES_MIN: usize = 16;
+
+/// The user information behind the `://` at `at`. It ends before `/`, so no two searches read the same bytes.
+pub(super) fn find(reader: &Reader<'_>, at: usize) -> Option<Key> {
+    if !reader.starts(at, "://") || !reader.before(at, 1).is_ascii_alphanumeric() {
+        return None;
+    }
+    let secret = at + 3;
+    let authority = reader.run(secret, usize::MAX, |byte| {
+        !is_blank(byte) && !is_quote(byte) && !matches!(byte, b'/' | b'?' | b'#' | b'<' | b'>' | b'\\')
+    });
+    let (user, host) = reader.slice(secret, authority).rsplit_once('@')?;
+    let end = secret + user.len();
+    // `docker://image:tag@sha256:...`
+    (!user.contains(MARKER) && !host.starts_with("sha256:") && is_secret(user)).then_some(Key { secret, end })
+}
+
+fn is_secret(user: &str) -> bool {
+    match user.split_once(':') {
+        Some((_, password)) => !password.is_empty() && !is_placeholder(password),
+        None => user.len() >= NAME_BYTES_MIN && mixes_digits(user),
+    }
+}
