@@ -105,7 +105,8 @@ pub fn parse(line: &[u8], strings: &mut Strings) -> Body {
         }
     }
     // The client reads with replacement characters: a broken byte in some tool's output must not lose its tokens.
-    let text = String::from_utf8_lossy(line);
+    // The whole check first: it passes over ASCII by words, the lossy one goes byte by byte.
+    let text = std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
     if let Ok(Object(row)) = serde_json::from_str::<Object<RawRow<'_>>>(&text) {
         return body(row, line, strings);
     }
