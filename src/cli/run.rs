@@ -24,7 +24,7 @@ use crate::store::{self, Opened, StoreError};
 use crate::tail::{self, Hints, RootEnv};
 use crate::transcript::time::Timestamp;
 use crate::turns::Policy;
-use crate::views::labels::{self, LabelRules};
+use crate::views::labels::LabelRules;
 use crate::vitals::Vitals;
 
 /// How long blocking handlers may go on after the server has stopped.
@@ -176,11 +176,7 @@ pub fn label_rules(config: &Config) -> LabelRules {
     LabelRules {
         series_max: config.metrics.series_max,
         projects_max: config.metrics.projects_max,
-        project: match config.metrics.project_label {
-            config::ProjectLabel::Name => labels::ProjectLabel::Name,
-            config::ProjectLabel::Hash => labels::ProjectLabel::Hash,
-            config::ProjectLabel::Off => labels::ProjectLabel::Off,
-        },
+        project: config.metrics.project_label,
         mcp_servers: config.metrics.mcp_servers.clone(),
     }
 }

@@ -35,6 +35,7 @@ pub use self::error::{ConfigError, Place};
 pub use self::flags::Flags;
 pub use self::keys::known_keys;
 use crate::transcript::time::Timestamp;
+pub use crate::views::labels::ProjectLabel;
 
 /// Everything that can be set, valid; each edge gets only its own part.
 #[derive(Debug, Clone)]
@@ -166,18 +167,6 @@ pub struct Metrics {
     pub projects_max: usize,
     /// MCP servers that are named in the `tool` label (`metrics.mcp_servers`); none by default.
     pub mcp_servers: BTreeSet<String>,
-}
-
-/// What the `project` label holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ProjectLabel {
-    /// The last component of the working directory.
-    #[default]
-    Name,
-    /// A hash of it, for names that must not leave the machine.
-    Hash,
-    /// Nothing: there are no metrics by project.
-    Off,
 }
 
 /// Spans that wait for the backend.
