@@ -100,6 +100,29 @@ fn all_recordings_together_read_as_the_independent_reading_says() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// `UPDATE=1 cargo test --test recordings` rewrites the trees: read the difference before it is committed.
+#[test]
+fn every_recording_has_its_tree() {
+    let mut wrong = Vec::new();
+    for (name, projects) in recordings() {
+        let output = Command::new(env!("CARGO_BIN_EXE_tailspan"))
+            .args(["scan", "--format", "trace"])
+            .arg(projects)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let path = fixtures().join(format!("expected/{name}.trace.txt"));
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &output.stdout).unwrap();
+        }
+        let (tree, expected) = (String::from_utf8(output.stdout).unwrap(), fs::read_to_string(path).unwrap());
+        if tree != expected {
+            wrong.push(format!("{name}:\n{tree}instead of\n{expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Scenarios whose `cost-state` differs from the session files, each for a reason of the format.
 const CLIENT_DIFFERS: [(&str, &str); 4] = [
     ("2.1.330__i2_sigint_stream", "an interrupted stream leaves no row"),
