@@ -3,6 +3,9 @@
 //! One step takes the records of one piece of a file into memory; one commit writes what several steps changed, as one
 //! batch. A number is published only after it is durable, or a crash would make a counter run backwards.
 
+mod leave;
+mod texts;
+
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -14,7 +17,7 @@ use crate::ledger::fold::Fold;
 use crate::ledger::known::{Known, Thread};
 use crate::ledger::prices::Prices;
 use crate::ledger::session::reported;
-use crate::ledger::unit::{Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Unit, UnitId};
 use crate::live::LiveSessions;
 use crate::store::{Commit, Epoch, FileRow, OutboxMeter, Recovered, StoreError, Writer};
 use crate::tail::Found;
@@ -23,9 +26,11 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::record::Body;
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Policy, Turns};
+use crate::views::content::ContentLevel;
 use crate::views::exemplars::trace_around;
 use crate::views::labels::LabelRules;
 use crate::views::totals::{Snapshot, Totals};
+use crate::views::trace::TraceScope;
 use crate::vitals::LiveSession;
 
 /// Units changed since the last commit that make another commit due: a batch stays near 300 operations.
@@ -34,8 +39,16 @@ const DIRTY_UNITS_MAX: usize = 150;
 /// Units kept in memory between commits; beyond it everything is read from the store again.
 const LOADED_UNITS_MAX: usize = 600;
 
-/// Turns that leave in one commit.
-const LEAVING_MAX: usize = 100;
+/// What spans look like when they leave.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SpanRules {
+    /// How much of the conversation they hold.
+    pub content: ContentLevel,
+    /// What shares a trace.
+    pub scope: TraceScope,
+    /// They carry the names of OpenInference as well.
+    pub openinference: bool,
+}
 
 /// Folds what is read into the state.
 #[derive(Debug)]
@@ -51,6 +64,7 @@ pub struct Engine {
     numbers: HashMap<PathBuf, FileNumber>,
     dirty_files: BTreeSet<FileNumber>,
     turns: Turns,
+    spans: SpanRules,
     /// The next commit stores which prices were used.
     new_prices: bool,
     /// Latest end of a turn whose spans were put into the outbox by this process.
@@ -76,6 +90,8 @@ pub struct Start {
     pub labels: LabelRules,
     /// When turns end and which leave.
     pub policy: Policy,
+    /// What their spans look like.
+    pub spans: SpanRules,
 }
 
 impl Engine {
@@ -85,7 +101,7 @@ impl Engine {
     ///
     /// The database failed or is damaged.
     pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
-        let Start { writer, recovered, epoch, prices, labels, policy } = start;
+        let Start { writer, recovered, epoch, prices, labels, policy, spans } = start;
         let mut known = Known::default();
         known.index = recovered.index;
         let mut files = Vec::new();
@@ -106,12 +122,13 @@ impl Engine {
             prices,
             labels: labels.clone(),
             writer,
-            totals: Totals::load(labels, recovered.totals).since(epoch.first_start),
+            totals: Totals::load(labels, recovered.totals).since(epoch.first_start).with_scope(spans.scope),
             epoch,
             files,
             numbers,
             dirty_files: BTreeSet::new(),
             turns: Turns::new(policy, recovered.pending, now),
+            spans,
             new_prices: new_prices && !reprice,
             handed_out: None,
             live: LiveSessions::default(),
@@ -357,63 +374,6 @@ impl Engine {
             let session = self.known.session_mut(&id);
             session.counted_report = new;
             session.counted_start |= starts;
-        }
-        Ok(())
-    }
-
-    /// Lets the turns leave that have ended. Returns true if more are ready.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
-    pub fn tick(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        let due = self.turns.due(now, LEAVING_MAX);
-        if due.is_empty() {
-            return Ok(false);
-        }
-        let mut leaving = Leaving::default();
-        for id in &due {
-            self.load_family(*id)?;
-            self.turns.leave(&mut self.known, *id, now, &mut leaving);
-        }
-        self.handed_out = self.handed_out.max(leaving.until);
-        self.write(leaving, now)?;
-        Ok(due.len() >= LEAVING_MAX)
-    }
-
-    /// Loads what the spans of a unit are made of: the units above it, the sub-agents below the topmost, the session
-    /// and the one it was forked from.
-    fn load_family(&mut self, id: UnitId) -> Result<(), StoreError> {
-        /// Units of one family; a family beyond that is cut.
-        const FAMILY_MAX: usize = 4096;
-        self.load_unit(id)?;
-        let mut top = id;
-        for _ in 0..FAMILY_MAX {
-            let parent = self.known.unit(top).and_then(|unit| unit.agent.as_ref()).and_then(|agent| agent.parent);
-            let Some(parent) = parent else { break };
-            self.load_unit(parent)?;
-            top = parent;
-        }
-        let mut family = vec![top];
-        let mut next = 0;
-        while let Some(unit) = family.get(next).and_then(|unit| self.known.unit(*unit)) {
-            let agents = unit.tools.iter().filter_map(|tool| tool.agent.as_ref());
-            let agents: Vec<_> = agents.map(|agent| UnitKey::agent(unit.session(), agent).id()).collect();
-            for agent in agents {
-                if self.known.index.has_unit(agent) && !family.contains(&agent) && family.len() < FAMILY_MAX {
-                    self.load_unit(agent)?;
-                    family.push(agent);
-                }
-            }
-            next += 1;
-        }
-        let session = self.known.unit(top).map(|unit| unit.session().clone());
-        if let Some(session) = session {
-            self.load_session(&session)?;
-            let source = self.known.session(&session).and_then(|session| session.fork.as_ref());
-            if let Some(source) = source.map(|fork| fork.from.clone()) {
-                self.load_session(&source)?;
-            }
         }
         Ok(())
     }

@@ -39,11 +39,12 @@
 //! | [`tail`] | edge | transcript, and notify |
 //! | [`store`] | edge | views, ledger, transcript, the queue's trait of export, and sled |
 //! | [`export`] | edge | views, transcript, and opentelemetry-otlp |
-//! | [`http`] | edge | store, views, ledger, transcript, vitals, counters of export, and hyper |
+//! | [`http`] | edge | store, views, ledger, transcript, rows, vitals, counters of export, and hyper |
 //! | [`engine`], [`turns`], [`live`], [`pass`], [`ahead`] | rule | the rooms above; [`engine`] owns the writer |
 //! | [`daemon`], [`cli`] | wiring | everything; [`daemon`] holds the only clock |
 //!
-//! Everybody but the pure rooms may import [`report`], errors and paths as text.
+//! Everybody but the pure rooms may import [`report`], errors and paths as text. [`rows`] reads session rows again for
+//! their text: [`http`] for replays, [`engine`] for spans, if `traces.content` lets text out.
 //! `tests/architecture.rs` holds the `use` lines against this table.
 //!
 //! # What is absent, on purpose
@@ -65,6 +66,7 @@ pub mod ledger;
 pub mod live;
 pub mod pass;
 pub mod report;
+pub mod rows;
 pub mod store;
 pub mod tail;
 pub mod transcript;

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("transcript", &[], &["memchr"]),
     ("ledger", &["transcript"], &[]),
     ("views", &["ledger", "transcript"], &["sha2"]),
+    ("rows", &["views", "transcript"], &[]),
     ("tail", &["transcript", "report"], &["notify", "memchr"]),
     ("store", &["views", "ledger", "transcript", "export", "report"], &["sled", "postcard"]),
     (
@@ -27,7 +28,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "http",
-        &["store", "views", "vitals", "export", "ledger", "transcript", "report"],
+        &["store", "views", "vitals", "export", "ledger", "transcript", "rows", "report"],
         &["hyper", "prometheus", "flate2"],
     ),
 ];

@@ -234,7 +234,7 @@ fn flipped_bytes_in_the_database_never_change_what_is_counted() {
 
 #[test]
 fn changed_prices_are_applied_to_everything_even_after_a_crash() {
-    use tailspan::engine::{Engine, Start};
+    use tailspan::engine::{Engine, SpanRules, Start};
     use tailspan::ledger::prices::{Override, Prices, Rate};
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path());
@@ -260,8 +260,15 @@ fn changed_prices_are_applied_to_everything_even_after_a_crash() {
     for _ in 0..2 {
         let opened = store::open(&world.state, world.now).unwrap();
         let (writer, recovered, epoch) = (opened.writer, opened.recovered, opened.epoch);
-        let start =
-            Start { writer, recovered, epoch, prices: prices.clone(), labels: world::labels(), policy: EVERYTHING };
+        let start = Start {
+            writer,
+            recovered,
+            epoch,
+            prices: prices.clone(),
+            labels: world::labels(),
+            policy: EVERYTHING,
+            spans: SpanRules::default(),
+        };
         let mut engine = Engine::new(start, world.now).unwrap();
         let cost = number(&engine.flush().unwrap(), "lifetime_cost_usd");
         // 400 responses of 3 tokens at 10 dollars per million.

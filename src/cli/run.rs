@@ -13,9 +13,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::progress::Progress;
 use super::scan::threads;
-use crate::config::{self, Compression, Config, ConfigError, HistorySince};
+use crate::config::{self, Compression, Config, ConfigError, HistorySince, Profile};
 use crate::daemon::{self, Shared, Sources, Tailer};
-use crate::engine::{Engine, Start};
+use crate::engine::{Engine, SpanRules, Start};
 use crate::export::{DrainConfig, ExportCounters, ExportError, Exporter, Otlp, OtlpConfig};
 use crate::http::context::{Context, ROUTES};
 use crate::http::{App, Limits, RequestCounters, ServeError, Server};
@@ -75,7 +75,8 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let policy = policy(config, &opened);
     let Opened { writer, outbox, reader, epoch, recovered, .. } = opened;
     let labels = label_rules(config);
-    let engine = Engine::new(Start { writer, recovered, epoch, prices, labels, policy }, now)?;
+    let engine =
+        Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans: span_rules(config) }, now)?;
 
     let vitals = Arc::new(Vitals::new(now, config.traces.idle));
     let (published, totals) = watch::channel(None);
@@ -168,6 +169,13 @@ fn policy(config: &Config, opened: &Opened) -> Policy {
         hold_ms: milliseconds(config.traces.hold),
         history_rate: config.traces.history_rate,
     }
+}
+
+/// What spans look like.
+fn span_rules(config: &Config) -> SpanRules {
+    let traces = &config.traces;
+    let openinference = traces.profile.contains(&Profile::OpenInference);
+    SpanRules { content: traces.content, scope: traces.scope, openinference }
 }
 
 /// What the configuration says about labels, in the words of the metrics.

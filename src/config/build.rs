@@ -10,7 +10,8 @@ use super::flags::Flags;
 use super::merge::{Layer, Value, quoted};
 use super::text::Listen;
 use super::{
-    Config, LogFormat, Metrics, Outbox, Prices, ProjectLabel, Scan, ScanFormat, Traces, Web, file, keys, otlp, text,
+    Config, ContentLevel, LogFormat, Metrics, Outbox, Prices, Profile, ProjectLabel, Scan, ScanFormat, TraceScope,
+    Traces, Web, file, keys, otlp, text,
 };
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:9719";
@@ -143,7 +144,31 @@ fn traces(layer: &Layer) -> Result<Traces, ConfigError> {
         hold: layer.text(&keys::TRACES_HOLD, hold)?.unwrap_or(Duration::from_secs(60)),
         history_rate: layer.text(&keys::TRACES_HISTORY_RATE, rate)?.unwrap_or(500),
         history_since: layer.text(&keys::TRACES_HISTORY_SINCE, text::history_since)?.unwrap_or_default(),
+        scope: layer.text(&keys::TRACES_SCOPE, scope)?.unwrap_or_default(),
+        content: layer.text(&keys::TRACES_CONTENT, content)?.unwrap_or_default(),
+        profile: layer.list(&keys::TRACES_PROFILE, profile)?.unwrap_or_default(),
     })
+}
+
+fn scope(text: &str) -> Option<TraceScope> {
+    match text {
+        "turn" => Some(TraceScope::Turn),
+        "session" => Some(TraceScope::Session),
+        _ => None,
+    }
+}
+
+fn content(text: &str) -> Option<ContentLevel> {
+    match text {
+        "off" => Some(ContentLevel::Off),
+        "details" => Some(ContentLevel::Details),
+        "content" => Some(ContentLevel::Content),
+        _ => None,
+    }
+}
+
+fn profile(text: &str) -> Option<Profile> {
+    (text == "openinference").then_some(Profile::OpenInference)
 }
 
 fn metrics(layer: &Layer) -> Result<Metrics, ConfigError> {

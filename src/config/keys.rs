@@ -49,6 +49,9 @@ keys! {
     TRACES_HOLD = "traces.hold" Text "a duration from 1s to 1d, like \"60s\"";
     TRACES_HISTORY_RATE = "traces.history_rate" Count "an integer from 1 to 1000000";
     TRACES_HISTORY_SINCE = "traces.history_since" Text "\"all\" or an RFC 3339 time, like \"2026-11-01T00:00:00Z\"";
+    TRACES_SCOPE = "traces.scope" Text "\"turn\" or \"session\"";
+    TRACES_CONTENT = "traces.content" Text "\"off\", \"details\" or \"content\"";
+    TRACES_PROFILE = "traces.profile" List "a list of further naming schemes: \"openinference\"";
     METRICS_SERIES_MAX = "metrics.series_max" Count "an integer from 1 to 100000";
     METRICS_PROJECT_LABEL = "metrics.project_label" Text "\"name\", \"hash\" or \"off\"";
     METRICS_PROJECTS_MAX = "metrics.projects_max" Count "an integer from 0 to 100000";

@@ -35,7 +35,9 @@ pub use self::error::{ConfigError, Place};
 pub use self::flags::Flags;
 pub use self::keys::known_keys;
 use crate::transcript::time::Timestamp;
+pub use crate::views::content::ContentLevel;
 pub use crate::views::labels::ProjectLabel;
+pub use crate::views::trace::TraceScope;
 
 /// Everything that can be set, valid; each edge gets only its own part.
 #[derive(Debug, Clone)]
@@ -142,6 +144,20 @@ pub struct Traces {
     pub history_rate: u64,
     /// Which turns of the past are exported (`traces.history_since`).
     pub history_since: HistorySince,
+    /// What a trace holds (`traces.scope`); a turn by default.
+    pub scope: TraceScope,
+    /// How much of the conversation spans hold (`traces.content`); nothing by default.
+    pub content: ContentLevel,
+    /// Naming schemes whose attributes spans carry beside those of the GenAI conventions (`traces.profile`); none by
+    /// default.
+    pub profile: BTreeSet<Profile>,
+}
+
+/// A naming scheme beside the GenAI conventions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Profile {
+    /// That of Phoenix and Arize, which Langfuse reads too.
+    OpenInference,
 }
 
 /// Which turns of the past are exported.

@@ -48,6 +48,14 @@ pub const TOOL_NAME: &str = "gen_ai.tool.name";
 pub const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
 /// GENAI: `function`, a tool that the client runs.
 pub const TOOL_TYPE: &str = "gen_ai.tool.type";
+/// GENAI, level `content`: what a tool was called with, as JSON.
+pub const TOOL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+/// GENAI, level `content`: what a tool answered; JSON unless it is nothing but a text.
+pub const TOOL_RESULT: &str = "gen_ai.tool.call.result";
+/// GENAI, level `content`: the prompt, as JSON (a list with the one message).
+pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
+/// GENAI, level `content`: the answer, as JSON; of an agent, its last one.
+pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
 
 /// COST: list price in [`COST_CURRENCY`], a double. Never on agents: it would be counted twice.
 pub const COST_AMOUNT: &str = "gen_ai.usage.cost.amount";
@@ -168,3 +176,19 @@ pub const COMPACTION_TRIGGER: &str = "claude_code.compaction.trigger";
 pub const COMPACTION_TOKENS_BEFORE: &str = "claude_code.compaction.tokens_before";
 /// OURS: tokens of the conversation after.
 pub const COMPACTION_TOKENS_AFTER: &str = "claude_code.compaction.tokens_after";
+
+/// OURS, level `details`: the command of a shell.
+pub const TOOL_COMMAND: &str = "claude_code.tool.command";
+/// OURS, level `details`: what a call is for, in the model's words.
+pub const TOOL_DESCRIPTION: &str = "claude_code.tool.description";
+/// OURS, level `details`: a file or folder, relative to the working directory; elsewhere its name alone.
+pub const TOOL_FILE: &str = "claude_code.tool.file_path";
+/// OURS, level `details`: what was searched for in files.
+pub const TOOL_PATTERN: &str = "claude_code.tool.pattern";
+/// OURS, level `details`: the page that was fetched.
+pub const TOOL_URL: &str = "claude_code.tool.url";
+/// OURS, level `details`: what was searched for on the web, or among tools.
+pub const TOOL_QUERY: &str = "claude_code.tool.query";
+/// OURS: why a text that the level lets out is missing: `file is gone`, `file was rewritten`, `file cannot be read`,
+/// `too large`.
+pub const CONTENT_UNAVAILABLE: &str = "claude_code.content.unavailable";

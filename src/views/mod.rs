@@ -4,10 +4,12 @@
 
 pub mod attributes;
 pub mod catalog;
+pub mod content;
 pub mod exemplars;
 pub mod ids;
 pub mod jaeger;
 pub mod labels;
+pub mod openinference;
 pub mod replay;
 pub mod replay_detail;
 pub mod scrub;

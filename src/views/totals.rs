@@ -23,6 +23,7 @@ use super::labels::{self, LabelRules, OTHER};
 use super::totals_items::{Entry, Item, Key, changed, items, kinds};
 use super::totals_series::{Exemplars, bucket_of};
 pub use super::totals_series::{Histogram, Sample, Series, Snapshot, Stored};
+use super::trace::TraceScope;
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Message, Unit};
@@ -35,6 +36,8 @@ pub struct Totals {
     rules: LabelRules,
     samples: Arc<BTreeMap<Series, Stored>>,
     exemplars: Arc<BTreeMap<Series, Exemplars>>,
+    /// Which trace the span of an exemplar is in.
+    scope: TraceScope,
     /// When a series begins that appears now.
     beginning: Option<Timestamp>,
     /// Nothing was stored and nothing has been shown yet.
@@ -63,6 +66,7 @@ impl Totals {
             rules,
             samples: Arc::default(),
             exemplars: Arc::default(),
+            scope: TraceScope::default(),
             beginning: None,
             is_new: true,
             sizes: BTreeMap::new(),
@@ -111,6 +115,13 @@ impl Totals {
         self
     }
 
+    /// Says what a trace holds.
+    #[must_use]
+    pub const fn with_scope(mut self, scope: TraceScope) -> Self {
+        self.scope = scope;
+        self
+    }
+
     /// Tells the time at which series that appear from now on are first seen.
     pub const fn set_time(&mut self, now: Timestamp) {
         // A state made again from the files holds what an older one had shown: a beginning after that would be taken
@@ -123,7 +134,10 @@ impl Totals {
     /// Takes a changed unit in: as it was at the last commit, and as it is. Counts what is stamped at `epoch` or later.
     /// `trace` is the one that the unit's spans are in ([`exemplars::trace_around`]); without it there are no exemplars.
     pub fn observe(&mut self, before: Option<&Unit>, after: &Unit, epoch: Timestamp, trace: Option<u128>) {
-        for item in items(&self.rules, before, after, epoch, trace) {
+        for mut item in items(&self.rules, before, after, epoch, trace) {
+            for (at, _) in item.entries.iter_mut().filter_map(|entry| entry.span.as_mut()) {
+                *at = self.scope.place(after.session(), *at);
+            }
             self.note(item);
         }
         self.lifetime(before, after);
@@ -144,8 +158,10 @@ impl Totals {
         if end < epoch {
             return;
         }
+        let scope = self.scope;
         let mut apply = |metric, value| {
-            let exemplar = exemplars::turn(unit).map(|at| Exemplar { at, value, time: end });
+            let at = exemplars::turn(unit).map(|at| scope.place(unit.session(), at));
+            let exemplar = at.map(|at| Exemplar { at, value, time: end });
             self.apply_at(metric, Vec::new(), value, exemplar);
         };
         apply(&catalog::TURN_DURATION, i128::from(end.since_ms(prompt.time)));

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tailspan::ahead::{Parsed, next_piece};
-use tailspan::engine::{Engine, Start};
+use tailspan::engine::{Engine, SpanRules, Start};
 use tailspan::export::SpanQueue;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
@@ -97,6 +97,7 @@ pub(crate) struct World {
     pub(crate) reader: Option<Reader>,
     outbox: Option<Outbox>,
     pub(crate) policy: Policy,
+    pub(crate) spans: SpanRules,
     pub(crate) limits: Limits,
     pub(crate) now: Timestamp,
 }
@@ -120,6 +121,11 @@ impl World {
 
     /// A new state with a policy of its own.
     pub(crate) fn with(folder: &Path, policy: Policy) -> Self {
+        Self::shaped(folder, policy, SpanRules::default())
+    }
+
+    /// A new state with a policy and a form of spans of its own.
+    pub(crate) fn shaped(folder: &Path, policy: Policy, spans: SpanRules) -> Self {
         let root = folder.join("projects");
         fs::create_dir_all(&root).unwrap();
         // Before all recordings, so that all their rows are live.
@@ -132,6 +138,7 @@ impl World {
             reader: None,
             outbox: None,
             policy,
+            spans,
             limits: Limits::default(),
             now,
         };
@@ -150,6 +157,7 @@ impl World {
             prices: Prices::embedded(),
             labels: labels(),
             policy: self.policy,
+            spans: self.spans,
         };
         self.reader = Some(opened.reader);
         self.outbox = Some(opened.outbox);
@@ -246,6 +254,12 @@ impl World {
             outbox.acknowledge(&rows.iter().map(|(id, _)| *id).collect::<Vec<_>>()).unwrap();
             spans.extend(rows.into_iter().flat_map(|(_, batch)| batch.spans));
         }
+    }
+
+    /// The spans that wait to be sent, oldest first; they go on waiting.
+    pub(crate) fn waiting_spans(&mut self) -> Vec<Span> {
+        let rows = self.outbox.as_mut().unwrap().peek(usize::MAX, usize::MAX).unwrap();
+        rows.into_iter().flat_map(|(_, batch)| batch.spans).collect()
     }
 
     /// What the state says, in the words of `scan`.

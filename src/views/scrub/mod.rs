@@ -45,6 +45,21 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     Scrubber::new(text).finish().0
 }
 
+/// The value of something called `name`, a member of a JSON object for example: hidden whole if the name says that it is
+/// a secret, else without its secrets.
+#[must_use]
+pub fn scrub_named<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
+    let secret = match names::classify(name) {
+        Some(Class::Authorization | Class::Cookie) => !value.is_empty() && !values::is_placeholder(value),
+        Some(class) => {
+            let text = Reader::new(value).slice_down(0, values::JUDGED_BYTES_MAX);
+            values::is_secret(values::Claim { text, class, form: Form::Setting, bare: false, in_sentence: false })
+        }
+        None => false,
+    };
+    if secret { Cow::Borrowed(MARKER) } else { scrub(value) }
+}
+
 /// Bytes that [`scrub`] reads of a text, each as often as it is read: the measure of its linear-time law.
 #[must_use]
 pub fn work(text: &str) -> u64 {

@@ -22,9 +22,13 @@ mod describe;
 mod events;
 mod list;
 mod reach;
+mod scope;
 mod text;
 
 use std::collections::{HashMap, HashSet};
+
+pub use scope::TraceScope;
+pub use text::is_printable;
 
 use super::ids::{SpanAt, root_of_turn, trace_of_background_agent, trace_of_turn};
 use super::span::SpanBatch;

@@ -21,7 +21,8 @@ pub(super) fn printable(text: &str, bytes_max: usize) -> String {
 }
 
 /// Whether a character shows and leaves its neighbours where they are.
-fn is_printable(char: char) -> bool {
+#[must_use]
+pub fn is_printable(char: char) -> bool {
     let reorders_or_hides = matches!(
         char,
         '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'

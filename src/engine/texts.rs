@@ -1,0 +1,183 @@
+//! Text of the conversation for spans that leave, read from the session files.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use serde_json::Value as Json;
+
+use crate::ledger::unit::{Message, RowPlace, Tool, Unit, UnitKey};
+use crate::rows::{self, Missing};
+use crate::transcript::chunk::FileNumber;
+use crate::views::attributes as name;
+use crate::views::content::{self, ContentLevel};
+use crate::views::replay::Expected;
+use crate::views::span::{Attribute, Span, SpanBatch, Value};
+
+/// Session files that are held open.
+const FILES_OPEN_MAX: usize = 64;
+
+/// Finds the rows behind spans.
+pub(super) struct Texts<'a> {
+    level: ContentLevel,
+    path: &'a dyn Fn(FileNumber) -> Option<PathBuf>,
+    files: HashMap<FileNumber, Result<File, Missing>>,
+    tools: HashMap<&'a str, (&'a Unit, &'a Tool)>,
+    messages: HashMap<&'a str, &'a Message>,
+    agents: HashMap<&'a str, &'a Unit>,
+    turns: HashMap<u128, &'a Unit>,
+}
+
+/// Attributes, or why there are none.
+type Found = Result<Vec<Attribute>, Missing>;
+
+impl<'a> Texts<'a> {
+    /// `units` are all that the spans may be made of; `path` is where a file is.
+    pub(super) fn new(
+        level: ContentLevel,
+        units: impl Iterator<Item = &'a Unit>,
+        path: &'a dyn Fn(FileNumber) -> Option<PathBuf>,
+    ) -> Self {
+        let (tools, messages, agents, turns) = Default::default();
+        let mut texts = Self { level, path, files: HashMap::new(), tools, messages, agents, turns };
+        for unit in units {
+            texts.tools.extend(unit.tools.iter().map(|tool| (&*tool.id, (unit, tool))));
+            texts.messages.extend(unit.messages.iter().map(|message| (&*message.id, message)));
+            if let Some(agent) = &unit.agent {
+                texts.agents.insert(&agent.id.0, unit);
+            }
+            if let UnitKey::Turn(row) = unit.key {
+                texts.turns.insert(row.0, unit);
+            }
+        }
+        texts
+    }
+
+    /// Adds what the level lets out. Returns the bytes that were added.
+    pub(super) fn add(&mut self, batches: &mut [SpanBatch]) -> usize {
+        let mut bytes = 0;
+        for span in batches.iter_mut().flat_map(|batch| &mut batch.spans) {
+            let mut missing = None;
+            for found in self.of_span(span) {
+                match found {
+                    Ok(attributes) => {
+                        bytes += attributes.iter().map(size).sum::<usize>();
+                        span.attributes.extend(attributes);
+                    }
+                    Err(reason) => missing = missing.or(Some(reason)),
+                }
+            }
+            if let Some(reason) = missing {
+                let value = Value::Text(reason.reason().to_owned());
+                span.attributes.push(Attribute { key: name::CONTENT_UNAVAILABLE.into(), value });
+            }
+        }
+        bytes
+    }
+
+    fn of_span(&mut self, span: &Span) -> Vec<Found> {
+        let all = self.level >= ContentLevel::Content;
+        if let Some(call) = text_of(span, name::TOOL_CALL_ID) {
+            let Some((unit, tool)) = self.tools.get(call).copied() else { return Vec::new() };
+            let input = (all || content::has_details(text_of(span, name::TOOL_NAME).unwrap_or_default()))
+                .then(|| self.call(unit, tool));
+            let result = all.then(|| self.result(tool)).flatten();
+            return input.flatten().into_iter().chain(result).collect();
+        }
+        if !all {
+            return Vec::new();
+        }
+        if let Some(message) = text_of(span, name::RESPONSE_ID) {
+            return self.messages.get(message).copied().map(|message| self.answer(message)).into_iter().collect();
+        }
+        let unit = match text_of(span, name::AGENT_ID) {
+            Some(agent) => self.agents.get(agent).copied(),
+            // A root's trace is named after its prompt.
+            None => self.turns.get(&span.trace).copied().filter(|_| span.parent.is_none()),
+        };
+        unit.map(|unit| self.agent(unit)).unwrap_or_default()
+    }
+
+    fn call(&mut self, unit: &Unit, tool: &Tool) -> Option<Found> {
+        let call = tool.call.as_ref()?;
+        let expected = Expected::Call(tool.id.clone());
+        Some(self.read(call.place, &expected).map(|row| {
+            let input = block_of(&row, "id", &tool.id).and_then(|block| block.get("input"));
+            let folders = [row.get("cwd").and_then(Json::as_str), unit.context.cwd.as_deref()];
+            let folders: Vec<&str> = folders.into_iter().flatten().collect();
+            input.map(|input| content::call(self.level, &call.name, input, &folders)).unwrap_or_default()
+        }))
+    }
+
+    fn result(&mut self, tool: &Tool) -> Option<Found> {
+        // What a later resume wrote in is its own words, not a result.
+        let end = tool.result.as_ref().filter(|end| !end.filled_in)?;
+        let expected = Expected::Result(tool.id.clone());
+        Some(self.read(end.place, &expected).map(|row| {
+            let result = block_of(&row, "tool_use_id", &tool.id).and_then(|block| block.get("content"));
+            result.map(|result| content::result(self.level, result)).unwrap_or_default()
+        }))
+    }
+
+    fn answer(&mut self, message: &Message) -> Found {
+        let expected = Expected::Message(message.id.clone());
+        let mut rows = Vec::with_capacity(message.rows.len());
+        for place in &message.rows {
+            rows.push(self.read(*place, &expected)?);
+        }
+        let contents: Vec<&Json> = rows.iter().filter_map(content_of).collect();
+        Ok(content::answer(self.level, &contents, message.stop.as_ref().map(|stop| stop.name())))
+    }
+
+    /// The prompt of a turn or sub-agent, and its last answer.
+    fn agent(&mut self, unit: &Unit) -> Vec<Found> {
+        let asked = match (&unit.key, &unit.prompt, &unit.agent) {
+            (UnitKey::Turn(row), Some(prompt), _) => Some((prompt.place, *row)),
+            (_, _, Some(agent)) => agent.prompt.zip(agent.first_row.map(|(_, row)| row)),
+            _ => None,
+        };
+        let prompt = asked.map(|(place, row)| {
+            let row = self.read(place, &Expected::Prompt(row))?;
+            Ok(content_of(&row).map(|prompt| content::prompt(self.level, prompt)).unwrap_or_default())
+        });
+        let spoken = unit.messages.iter().filter(|message| message.says.text);
+        let last = spoken.max_by_key(|message| (message.end, &message.id));
+        let answer = last.map(|message| self.answer(message));
+        prompt.into_iter().chain(answer).collect()
+    }
+
+    fn read(&mut self, place: RowPlace, expected: &Expected) -> Result<Json, Missing> {
+        if self.files.len() >= FILES_OPEN_MAX {
+            self.files.clear();
+        }
+        let path = self.path;
+        let open = || path(place.file).map_or(Err(Missing::Gone), |path| rows::open(&path));
+        match self.files.entry(place.file).or_insert_with(open) {
+            Ok(file) => rows::read(file, place.place, expected),
+            Err(missing) => Err(*missing),
+        }
+    }
+}
+
+fn content_of(row: &Json) -> Option<&Json> {
+    row.pointer("/message/content")
+}
+
+/// The block of a row whose `key` is `id`.
+fn block_of<'r>(row: &'r Json, key: &str, id: &str) -> Option<&'r Json> {
+    content_of(row)?.as_array()?.iter().find(|block| block.get(key).and_then(Json::as_str) == Some(id))
+}
+
+fn text_of<'s>(span: &'s Span, key: &str) -> Option<&'s str> {
+    span.attributes.iter().find(|known| known.key == key).and_then(|known| match &known.value {
+        Value::Text(text) => Some(text.as_str()),
+        _ => None,
+    })
+}
+
+fn size(attribute: &Attribute) -> usize {
+    match &attribute.value {
+        Value::Text(text) => attribute.key.len() + text.len(),
+        _ => attribute.key.len(),
+    }
+}

@@ -1,0 +1,103 @@
+//! Rows of the session files, read again by their place for the text that the state does not hold.
+//!
+//! The client deletes and rewrites its files: a row that is not there any more is a reason ([`Missing`]), never an error.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::transcript::parse::{Strings, mend_surrogates, parse};
+use crate::transcript::record::{Body, Kind, Place, Row, Said};
+use crate::views::replay::Expected;
+
+/// Longest line that is read for its text, in bytes.
+pub const LINE_BYTES_MAX: u32 = 8 << 20;
+
+/// Why the text of a row cannot be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The file does not exist any more.
+    Gone,
+    /// Something else stands at the place.
+    Rewritten,
+    /// The system refused.
+    Unreadable,
+    /// The line is longer than [`LINE_BYTES_MAX`].
+    TooLarge,
+}
+
+impl Missing {
+    /// The reason in words.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Gone => "file is gone",
+            Self::Rewritten => "file was rewritten",
+            Self::Unreadable => "file cannot be read",
+            Self::TooLarge => "too large",
+        }
+    }
+
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Gone,
+            // Shorter than when the row was counted.
+            io::ErrorKind::UnexpectedEof => Self::Rewritten,
+            _ => Self::Unreadable,
+        }
+    }
+}
+
+/// Opens a session file.
+///
+/// # Errors
+///
+/// Why it cannot be read.
+pub fn open(path: &Path) -> Result<File, Missing> {
+    // Looked at first: opening a pipe that took the file's name would wait for a writer.
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => File::open(path).map_err(|error| Missing::of(&error)),
+        Ok(_) => Err(Missing::Gone),
+        Err(error) => Err(Missing::of(&error)),
+    }
+}
+
+/// Reads one line and makes sure that it is what was counted.
+///
+/// # Errors
+///
+/// Why it cannot be shown.
+pub fn read(file: &File, place: Place, expected: &Expected) -> Result<Value, Missing> {
+    if place.bytes > LINE_BYTES_MAX {
+        return Err(Missing::TooLarge);
+    }
+    let mut line = vec![0; usize::try_from(place.bytes).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut line, place.offset).map_err(|error| Missing::of(&error))?;
+    match parse(&line, &mut Strings::default()) {
+        Body::Row(row) if is_expected(&row, expected) => value_of(&line).ok_or(Missing::Unreadable),
+        _ => Err(Missing::Rewritten),
+    }
+}
+
+fn is_expected(row: &Row, expected: &Expected) -> bool {
+    match (expected, &row.kind) {
+        (Expected::Prompt(uuid), Kind::User(_)) => row.id == *uuid,
+        (Expected::Message(id), Kind::Assistant(said)) => said.message == *id,
+        (Expected::Call(id), Kind::Assistant(said)) => said.calls.iter().any(|call| call.id == *id),
+        (Expected::Result(id), Kind::User(user)) => match &user.said {
+            Said::Results(results) => results.iter().any(|result| result.call == *id),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The line as JSON, with what the transcript's parser forgives: NULs in front, broken UTF-8, halves of surrogate pairs.
+fn value_of(line: &[u8]) -> Option<Value> {
+    let start = line.iter().position(|&byte| byte == b'{')?;
+    let text = String::from_utf8_lossy(line.get(start..)?);
+    serde_json::from_str(&text).ok().or_else(|| serde_json::from_str(&mend_surrogates(&text)?).ok())
+}
