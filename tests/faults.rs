@@ -276,6 +276,44 @@ fn changed_prices_are_applied_to_everything_even_after_a_crash() {
     }
 }
 
+/// Adds to the schema version that is in a database.
+fn change_schema(state: &Path, by: i8) {
+    let db = sled::open(state.join("db")).unwrap();
+    let mut value = db.get("mschema").unwrap().unwrap().to_vec();
+    let last = value.len() - 1;
+    value[last] = value[last].checked_add_signed(by).unwrap();
+    db.insert("mschema", value).unwrap();
+    db.flush().unwrap();
+}
+
+#[test]
+fn an_older_database_is_set_aside_and_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    append(&world.root.join("slug/s.jsonl"), (prompt(&session("s"), 1) + &answer(&session("s"), "m")).as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.close();
+    change_schema(&world.state, -1);
+    let aside = store::open(&world.state, world.now).unwrap().set_aside.unwrap();
+    assert!(aside.exists(), "it is renamed, never deleted");
+    world.start();
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    assert_eq!(world.summary().messages, 1);
+}
+
+#[test]
+fn a_newer_database_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    world.close();
+    change_schema(&world.state, 1);
+    for _ in 0..2 {
+        let error = store::open(&world.state, world.now).unwrap_err().to_string();
+        assert!(error.contains("schema 3, this program knows up to 2; use a newer tailspan"), "{error}");
+    }
+}
+
 #[test]
 fn a_marker_of_damage_without_a_database_is_no_obstacle() {
     let folder = tempfile::tempdir().unwrap();

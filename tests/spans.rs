@@ -43,7 +43,8 @@ fn row() -> RowPlace {
 
 fn turn() -> Unit {
     let mut unit = Unit::new(UnitKey::Turn(PROMPT), claim(), Context::default());
-    unit.prompt = Some(Prompt { origin: Origin::Human, time: at(0), place: row(), chars: 1, command: None });
+    unit.prompt =
+        Some(Prompt { origin: Origin::Human, time: at(0), place: row(), chars: 1, command: None, queued_ms: None });
     unit
 }
 

@@ -48,6 +48,7 @@ impl<'a> Fold<'a> {
             Body::ApiRequest { time } => {
                 self.known.thread_mut(self.file).requested.get_or_insert(*time);
             }
+            Body::Queue { step, time } => self.known.thread_mut(self.file).queue.step(*step, *time),
             Body::CostState(state) => self.cost_state(state),
             Body::Title { session, title, custom } => {
                 let session = self.known.session_mut(session);
@@ -191,6 +192,7 @@ impl<'a> Fold<'a> {
             return self.touch(seen, current);
         }
         let key = UnitKey::Turn(seen.row.id);
+        let queued_ms = thread.queue.asked(seen.time);
         thread.current = Some(key.clone());
         thread.prompt = user.prompt_id;
         thread.turn_index = user.turn_index;
@@ -216,6 +218,7 @@ impl<'a> Fold<'a> {
                 place: seen.place,
                 chars: user.text_chars,
                 command: user.command.clone(),
+                queued_ms,
             });
         }
     }

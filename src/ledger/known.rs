@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::queue::Queue;
 use super::session::Session;
 use super::tally::Tally;
 use super::unit::{Claim, Context, Identity, Rank, Unit, UnitId, UnitKey};
@@ -91,6 +92,8 @@ pub struct Thread {
     pub turn_index: Option<u32>,
     /// Inline sub-agents (clients before 2.0).
     pub inline: Vec<Inline>,
+    /// Prompts that wait to be asked.
+    pub queue: Queue,
 }
 
 /// An inline sub-agent: rows between those of the main thread, told apart by their parents.

@@ -16,6 +16,7 @@ pub mod money;
 mod price_rates;
 mod price_table;
 pub mod prices;
+mod queue;
 pub mod session;
 pub mod tally;
 pub mod tokens;

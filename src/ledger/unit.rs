@@ -131,6 +131,8 @@ pub struct Prompt {
     pub chars: u32,
     /// The slash command that it is, with its slash.
     pub command: Option<Arc<str>>,
+    /// Milliseconds that it waited while the client was busy, if it was in the client's queue.
+    pub queued_ms: Option<u64>,
 }
 
 /// A sub-agent.

@@ -43,6 +43,14 @@ pub enum StoreError {
         /// Newest schema that this program knows.
         known: u32,
     },
+    /// An older program wrote the state, in a layout that this one does not read.
+    #[error("the database has schema {found}, this program writes {known}")]
+    OlderSchema {
+        /// Schema of the state.
+        found: u32,
+        /// Schema that this program writes.
+        known: u32,
+    },
     /// The state folder cannot be made, read or written.
     #[error("cannot use the state folder {path}")]
     Folder {
@@ -81,6 +89,7 @@ impl StoreError {
         matches!(
             self,
             Self::Damaged { .. }
+                | Self::OlderSchema { .. }
                 | Self::Panicked
                 | Self::Database(
                     sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::Unsupported(_)

@@ -62,7 +62,7 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
     }
     let (writer, outbox, reader, recovered) = match attempt(folder, &path, floor) {
         Err(error) if error.is_damage() => {
-            tracing::error!(error = crate::report::chain(&error), "the database is damaged");
+            tracing::error!(error = crate::report::chain(&error), "the database cannot be used");
             set_aside = Some(put_aside(folder, &path, now)?);
             attempt(folder, &path, floor)?
         }
@@ -87,7 +87,7 @@ fn put_aside(folder: &Path, path: &Path, now: Timestamp) -> Result<PathBuf, Stor
     fs::rename(path, &aside).map_err(|source| StoreError::Folder { path: path.to_path_buf(), source })?;
     tracing::error!(
         set_aside = %aside.display(),
-        "the damaged database is set aside, and everything that the session files still hold is read again; \
+        "the database is set aside, and everything that the session files still hold is read again; \
          what they no longer hold is only in the old one"
     );
     Ok(aside)
@@ -106,6 +106,9 @@ fn open_parts(folder: &Path, path: &Path, floor: Option<Timestamp>) -> Result<Pa
     match codec::get::<u32>(&tree, &keys::meta("schema"))? {
         Some(found) if found > keys::SCHEMA => {
             return Err(StoreError::NewerSchema { path: folder.to_path_buf(), found, known: keys::SCHEMA });
+        }
+        Some(found) if found < keys::SCHEMA => {
+            return Err(StoreError::OlderSchema { found, known: keys::SCHEMA });
         }
         Some(_) => {}
         None => {

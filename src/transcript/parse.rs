@@ -12,8 +12,8 @@ use super::ids::{AgentId, RowId, SessionId};
 use super::json::Object;
 use super::raw::{RawAgentMeta, RawBlock, RawRow, RawRowFields};
 use super::record::{
-    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Fallback, Hook, Kind, Origin, Outcome, Place, Reason,
-    Record, Row, Said, Says, Stop, ToolCall, ToolResult, User,
+    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Fallback, Hook, Kind, Origin, Outcome, Place,
+    QueueStep, Reason, Record, Row, Said, Says, Stop, ToolCall, ToolResult, User,
 };
 use super::text::{Lead, TextFacts};
 use super::time::Timestamp;
@@ -163,6 +163,7 @@ fn body(row: RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
             let time = fields.timestamp.as_deref().and_then(Timestamp::parse);
             return time.map_or(Body::Noted, |time| Body::ApiRequest { time });
         }
+        Some("queue-operation") => return queue(&fields),
         Some("cost-state") => return cost_state(&fields, strings),
         Some("custom-title" | "ai-title") => return title(&fields, strings),
         Some(kind) => return Body::Unknown(strings.get(label(kind))),
@@ -238,6 +239,16 @@ fn hook(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<Hook> {
 
 fn status(count: Option<u64>) -> Option<u16> {
     count.and_then(|status| u16::try_from(status).ok()).filter(|status| (100..=999).contains(status))
+}
+
+fn queue(fields: &RawRowFields<'_>) -> Body {
+    let Some(time) = fields.timestamp.as_deref().and_then(Timestamp::parse) else { return Body::Noted };
+    let step = match fields.operation.as_deref() {
+        Some("enqueue") => QueueStep::Enqueue,
+        Some("dequeue") => QueueStep::Dequeue,
+        _ => QueueStep::Other,
+    };
+    Body::Queue { step, time }
 }
 
 fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {

@@ -10,11 +10,10 @@ use super::text::TextFacts;
 use super::usage::Usage;
 
 /// Types that hold nothing to count; their other fields are not even looked at.
-const NOTED: [&str; 48] = [
+const NOTED: [&str; 47] = [
     "api-request-shape",
     "api-request-blob",
     "api-request-resumed",
-    "queue-operation",
     "last-prompt",
     "mode",
     "permission-mode",
@@ -182,6 +181,7 @@ texts! {
         cost_usd: Scalar = "totalCostUSD",
         custom_title: Word<'de> = "customTitle",
         ai_title: Word<'de> = "aiTitle",
+        operation: Word<'de> = "operation",
     }
     /// `message`.
     RawMessage {

@@ -36,6 +36,13 @@ pub enum Body {
         /// When it began.
         time: Timestamp,
     },
+    /// `queue-operation`: a prompt waits, or waits no longer.
+    Queue {
+        /// What happened to the queue.
+        step: QueueStep,
+        /// When.
+        time: Timestamp,
+    },
     /// `cost-state`: the client's own account of the session so far.
     CostState(Box<CostState>),
     /// `custom-title` or `ai-title`.
@@ -55,6 +62,17 @@ pub enum Body {
     Unknown(Arc<str>),
     /// A line that could not be read.
     Rejected(Reason),
+}
+
+/// What happened to the queue of prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueStep {
+    /// One was put in.
+    Enqueue,
+    /// The first one left, to be asked.
+    Dequeue,
+    /// Anything else: what waits is no longer known.
+    Other,
 }
 
 /// Why a line was rejected.

@@ -25,8 +25,14 @@ fn unit(key: UnitKey, cwd: &str) -> Unit {
 
 pub(crate) fn turn(number: u128, cwd: &str) -> Unit {
     let mut unit = unit(UnitKey::Turn(RowId(number)), cwd);
-    unit.prompt =
-        Some(Prompt { origin: Origin::Human, time: Timestamp(1000), place: place(), chars: 1, command: None });
+    unit.prompt = Some(Prompt {
+        origin: Origin::Human,
+        time: Timestamp(1000),
+        place: place(),
+        chars: 1,
+        command: None,
+        queued_ms: None,
+    });
     unit
 }
 

@@ -16,6 +16,9 @@ pub(super) const MAIN_AGENT: &str = "claude-code";
 /// Outcome of a call without a result.
 pub(super) const OUTCOME_OPEN: &str = "open";
 
+/// Every prompt of `claude -p` is in the queue for some milliseconds: that is no news.
+const QUEUED_MS_MIN: u64 = 100;
+
 /// The thread that a span belongs to.
 #[derive(Clone, Copy)]
 pub(super) struct Thread<'a> {
@@ -171,6 +174,9 @@ pub(super) fn turn(list: &mut List, facts: &TurnFacts<'_>) {
         list.maybe_text(name::PROMPT_COMMAND, prompt.command.as_deref());
         list.number(name::PROMPT_LENGTH, prompt.chars);
         list.text(name::PROMPT_ORIGIN, prompt.origin.name());
+        if let Some(queued) = prompt.queued_ms.filter(|queued| *queued >= QUEUED_MS_MIN) {
+            list.seconds(name::PROMPT_QUEUED_SECONDS, queued);
+        }
     }
 }
 

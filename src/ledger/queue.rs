@@ -1,0 +1,46 @@
+//! The queue of prompts, and how long each of them waited.
+
+use serde::{Deserialize, Serialize};
+
+use crate::transcript::record::QueueStep;
+use crate::transcript::time::Timestamp;
+
+/// Prompts that wait while the client is busy. It says when they come and go, not which they are: first in, first out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    /// When those that wait were put in.
+    waiting: Vec<Timestamp>,
+    /// When the last one left, and how long those had waited at most that left since the last prompt.
+    left: Option<(Timestamp, u64)>,
+}
+
+impl Queue {
+    /// Prompts that are remembered; the client's own queue is never that long.
+    const WAITING_MAX: usize = 64;
+
+    /// A prompt's row follows its leaving within this many milliseconds. A later one was typed, and something else
+    /// became of the one that left.
+    const ROW_WITHIN_MS: u64 = 5_000;
+
+    /// Takes a step in.
+    pub fn step(&mut self, step: QueueStep, time: Timestamp) {
+        match step {
+            QueueStep::Enqueue if self.waiting.len() < Self::WAITING_MAX => self.waiting.push(time),
+            QueueStep::Dequeue if !self.waiting.is_empty() => {
+                let waited = time.since_ms(self.waiting.remove(0));
+                let before = self.left.map_or(0, |(_, before)| before);
+                self.left = Some((time, waited.max(before)));
+            }
+            QueueStep::Enqueue | QueueStep::Dequeue => {}
+            QueueStep::Other => *self = Self::default(),
+        }
+    }
+
+    /// How long the prompt at `time` had waited, in milliseconds; `None` if it was not in the queue.
+    pub fn asked(&mut self, time: Timestamp) -> Option<u64> {
+        // The rows that a fork copies are older than what waited for it.
+        let (left, waited) = self.left.filter(|(left, _)| *left <= time)?;
+        self.left = None;
+        (time.since_ms(left) <= Self::ROW_WITHIN_MS).then_some(waited)
+    }
+}
