@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
+use tailspan::cli::run::RunError;
 use tailspan::cli::{log, prices, run, scan};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::views::catalog;
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
     match execute(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let wrong_usage = error.chain().any(|cause| cause.is::<ConfigError>());
+            let wrong_usage = error.chain().any(|cause| cause.is::<ConfigError>())
+                || error.downcast_ref::<RunError>().is_some_and(RunError::is_configuration);
             eprintln!("tailspan: {error:#}");
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
         }

@@ -24,7 +24,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     (
         "export",
         &["views", "transcript", "report"],
-        &["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk", "postcard", "hyper"],
+        &["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk", "postcard", "hyper", "rustls"],
     ),
     (
         "http",
@@ -125,7 +125,7 @@ fn each_outside_crate_has_its_room() {
         }
     }
     // Closed doors: nobody else may even name these.
-    for door in ["sled", "notify", "prometheus", "hyper"] {
+    for door in ["sled", "notify", "prometheus", "hyper", "rustls"] {
         for path in sources(&root().join("src")) {
             let room = room_of(&path);
             if owners[door].contains(&room.as_str()) {

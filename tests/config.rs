@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::config::{
-    Compression, Config, ConfigError, Env, Flags, HistorySince, LogFormat, ProjectLabel, ScanFormat, known_keys,
+    ClientTls, Compression, Config, ConfigError, Env, Flags, HistorySince, LogFormat, ProjectLabel, ScanFormat, Tls,
+    known_keys,
 };
 use tailspan::transcript::time::Timestamp;
 
@@ -138,7 +139,9 @@ fn standard_variables_fill_what_our_keys_leave_open() {
     assert_eq!(resource, ["note=a=b", "service.name=my-claude", "team=R&D"]);
     assert_eq!(
         from_standard.notices,
-        ["OTEL_EXPORTER_OTLP_CERTIFICATE has no effect: this version sends OTLP over plain http"]
+        [
+            "environment variable OTEL_EXPORTER_OTLP_CERTIFICATE: `otlp.ca` has no effect: the endpoint is http, not https"
+        ]
     );
 
     let file = "[otlp]\ntimeout = \"1m30s\"\ncompression = \"gzip\"\nheaders = { x-tenant = \"c\" }\n";
@@ -170,6 +173,40 @@ fn another_transport_is_refused_where_it_would_be_used() {
     assert!(config("", &grpc, &["scan"]).otlp.is_none());
     let scan = config("", &[("OTEL_RESOURCE_ATTRIBUTES", "broken")], &["scan"]);
     assert!(scan.notices[0].contains("OTEL_RESOURCE_ATTRIBUTES"), "{:?}", scan.notices);
+}
+
+#[test]
+fn certificates_come_from_keys_and_standard_variables() {
+    let standard = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/all.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/traces.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/client.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/client.key"),
+    ];
+    let tls = |file: &str, variables: &[(&str, &str)]| {
+        let config = config(file, variables, &[]);
+        assert!(config.notices.is_empty(), "{:?}", config.notices);
+        let Tls { ca, client } = config.otlp.unwrap().tls;
+        (ca, client.map(|ClientTls { certificate, key }| (certificate, key)))
+    };
+    let client = |certificate: &str, key: &str| Some((PathBuf::from(certificate), PathBuf::from(key)));
+    assert_eq!(tls("", &standard[..1]), (None, None));
+    assert_eq!(tls("", &standard), (Some("/traces.pem".into()), client("/client.pem", "/client.key")));
+    let file = "[otlp]\nca = \"~/ca.pem\"\nkey = \"own.key\"\n";
+    assert_eq!(tls(file, &standard), (Some("/home/ada/ca.pem".into()), client("/client.pem", "own.key")));
+
+    let key = "expected a PEM file with the private key of `certificate`";
+    let endpoint = "otlp.endpoint = \"https://a\"\n";
+    check_refused(
+        &format!("{endpoint}otlp.certificate = \"/c\""),
+        &[],
+        &[],
+        &format!("FILE, line 2: `otlp.key` is missing, {key}"),
+    );
+    let certificate = "expected a PEM file with the client certificate for `key`";
+    let message = format!("environment variable TAILSPAN_OTLP_KEY: `otlp.certificate` is missing, {certificate}");
+    check_refused(endpoint, &[("TAILSPAN_OTLP_KEY", "/k")], &[], &message);
 }
 
 #[test]
@@ -267,7 +304,7 @@ fn a_value_of_the_wrong_kind_names_key_place_and_what_is_expected() {
 #[test]
 fn values_of_variables_and_flags_are_checked_alike() {
     let place = "environment variable";
-    let url = "expected an http:// URL without user name, like \"http://127.0.0.1:4318\" (this version has no https)";
+    let url = "expected an http:// or https:// URL without user name, like \"http://127.0.0.1:4318\"";
     let headers = "expected a table of HTTP header names with text values (in a variable: name=value,...)";
     let otlp = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a");
     for (name, value, rest) in [
@@ -280,7 +317,7 @@ fn values_of_variables_and_flags_are_checked_alike() {
         ("TAILSPAN_OTLP_COMPRESSION", "zstd", "`otlp.compression` is \"zstd\", expected \"gzip\" or \"none\""),
         ("TAILSPAN_OTLP_HEADERS", "a=%zz", &format!("`otlp.headers` is text that is not shown, {headers}")),
         ("OTEL_EXPORTER_OTLP_HEADERS", "secret", &format!("`otlp.headers` is text that is not shown, {headers}")),
-        ("TAILSPAN_OTLP_ENDPOINT", "https://a", &format!("`otlp.endpoint` is \"https://a\", {url}")),
+        ("TAILSPAN_OTLP_ENDPOINT", "ftp://a", &format!("`otlp.endpoint` is \"ftp://a\", {url}")),
         ("TAILSPAN_OTLP_ENDPOINT", "localhost:4318", &format!("`otlp.endpoint` is \"localhost:4318\", {url}")),
         (
             "TAILSPAN_OTLP_ENDPOINT",

@@ -13,10 +13,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::progress::Progress;
 use super::scan::threads;
-use crate::config::{self, Compression, Config, ConfigError, HistorySince, Profile};
+use crate::config::{self, ClientTls, Compression, Config, ConfigError, HistorySince, Profile};
 use crate::daemon::{self, Shared, Sources, Tailer};
 use crate::engine::{Engine, SpanRules, Start};
-use crate::export::{DrainConfig, ExportCounters, ExportError, Exporter, Otlp, OtlpConfig};
+use crate::export::{ClientFiles, DrainConfig, ExportCounters, ExportError, Exporter, Otlp, OtlpConfig, TlsFiles};
 use crate::http::context::{Context, ROUTES};
 use crate::http::{App, Limits, RequestCounters, ServeError, Server};
 use crate::ledger::prices::Prices;
@@ -61,6 +61,18 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// True if the configuration must be mended.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        match self {
+            Self::Config(_) => true,
+            Self::Export(error) => error.is_configuration(),
+            _ => false,
+        }
+    }
+}
+
 /// Runs until SIGTERM or SIGINT. A second signal ends the process at once.
 ///
 /// # Errors
@@ -70,8 +82,8 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let now = daemon::now();
     let server = Server::bind(config.listen, Limits::default())?;
     let address = server.local_addr();
-    let opened = store::open(config.state()?, now)?;
     let otlp = config.otlp.as_ref().map(|otlp| Otlp::new(otlp_config(otlp, config))).transpose()?;
+    let opened = store::open(config.state()?, now)?;
     let policy = policy(config, &opened);
     let Opened { writer, outbox, reader, epoch, recovered, .. } = opened;
     let labels = label_rules(config);
@@ -197,6 +209,10 @@ fn otlp_config(otlp: &config::Otlp, config: &Config) -> OtlpConfig {
         headers: otlp.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         timeout: otlp.timeout,
         gzip: otlp.compression == Compression::Gzip,
+        tls: TlsFiles {
+            ca: otlp.tls.ca.clone(),
+            client: otlp.tls.client.clone().map(|ClientTls { certificate, key }| ClientFiles { certificate, key }),
+        },
         resource: config.resource.clone().into_iter().filter(|(name, _)| name != "service.name").collect(),
         service_name: service.unwrap_or_else(|| "claude-code".to_owned()),
     }

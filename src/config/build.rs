@@ -26,14 +26,16 @@ pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
     let mut notices = Vec::new();
     let layer = with_standard_variables(own, flags.offline, env, &mut notices)?;
     let home = env.home();
-    let otlp = otlp::otlp(&layer)?;
+    let otlp = otlp::otlp(&layer, home.as_deref())?;
+    let otlp = otlp.filter(|_| !flags.offline && !otlp::is_disabled(env));
+    notices.extend(otlp.iter().flat_map(|otlp| otlp::without_effect(&layer, otlp)));
     Ok(Config {
         projects: projects(&layer, home.as_deref())?,
         listen: listen(&layer)?,
         log: layer.text(&keys::LOG, |text| Some(text.to_owned()))?.unwrap_or_else(|| "info".to_owned()),
         log_format: layer.text(&keys::LOG_FORMAT, log_format)?.unwrap_or_default(),
         web: Web { hosts: layer.list(&keys::WEB_HOSTS, text::host_name)?.unwrap_or_default() },
-        otlp: otlp.filter(|_| !flags.offline && !otlp::is_disabled(env)),
+        otlp,
         resource: resource(flags.offline, env, &mut notices)?,
         traces: traces(&layer)?,
         metrics: metrics(&layer)?,
@@ -72,7 +74,6 @@ fn with_standard_variables(
         notices.push("OTEL_SDK_DISABLED is true: nothing is exported, although there is an OTLP endpoint".to_owned());
         return Ok(own);
     }
-    notices.extend(otlp::without_effect(env));
     let mut layer = otlp::standard_layer(env)?;
     layer.overlay(own);
     Ok(layer)
@@ -91,7 +92,7 @@ fn resource(offline: bool, env: &Env, notices: &mut Vec<String>) -> Result<BTree
 
 fn projects(layer: &Layer, home: Option<&Path>) -> Result<Vec<PathBuf>, ConfigError> {
     let roots = layer.read(&keys::PROJECTS, |value| match value {
-        Value::Paths(paths) => paths.iter().map(|path| directory(path, home)).collect(),
+        Value::Paths(paths) => paths.iter().map(|path| text::path(path, home)).collect(),
         _ => None,
     })?;
     Ok(roots.unwrap_or_default())
@@ -99,26 +100,14 @@ fn projects(layer: &Layer, home: Option<&Path>) -> Result<Vec<PathBuf>, ConfigEr
 
 fn state(layer: &Layer, env: &Env, home: Option<&Path>) -> Result<Option<PathBuf>, ConfigError> {
     let given = layer.read(&keys::STATE, |value| match value {
-        Value::Text(text) => directory(Path::new(text), home),
-        Value::Paths(paths) => paths.first().and_then(|path| directory(path, home)),
+        Value::Text(text) => text::path(Path::new(text), home),
+        Value::Paths(paths) => paths.first().and_then(|path| text::path(path, home)),
         _ => None,
     })?;
     // The base directory specification: a path that is not absolute is ignored.
     let xdg = || env.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = || xdg().or_else(|| home.map(|home| home.join(".local/state")));
     Ok(given.or_else(|| base().map(|base| base.join("tailspan"))))
-}
-
-/// A path with `~` as the home directory, because files and units have no shell to replace it; `None` if it is empty
-/// or there is no home.
-fn directory(path: &Path, home: Option<&Path>) -> Option<PathBuf> {
-    if path.as_os_str().is_empty() {
-        return None;
-    }
-    match path.strip_prefix("~") {
-        Ok(rest) => home.map(|home| home.join(rest)),
-        Err(_) => Some(path.to_owned()),
-    }
 }
 
 fn listen(layer: &Layer) -> Result<std::net::SocketAddr, ConfigError> {

@@ -40,10 +40,13 @@ keys! {
     LOG_FORMAT = "log_format" Text "\"text\" or \"json\"";
     WEB_HOSTS = "web.hosts" List "a list of host names without scheme, port or wildcard";
     OTLP_ENDPOINT = "otlp.endpoint" Text
-        "an http:// URL without user name, like \"http://127.0.0.1:4318\" (this version has no https)";
+        "an http:// or https:// URL without user name, like \"http://127.0.0.1:4318\"";
     OTLP_HEADERS = "otlp.headers" Map "a table of HTTP header names with text values (in a variable: name=value,...)";
     OTLP_TIMEOUT = "otlp.timeout" Text "a duration from 1ms to 10m, like \"10s\"";
     OTLP_COMPRESSION = "otlp.compression" Text "\"gzip\" or \"none\"";
+    OTLP_CA = "otlp.ca" Text "a PEM file with certificates";
+    OTLP_CERTIFICATE = "otlp.certificate" Text "a PEM file with the client certificate for `key`";
+    OTLP_KEY = "otlp.key" Text "a PEM file with the private key of `certificate`";
     TRACES_IDLE = "traces.idle" Text "a duration from 1ms to 30d, like \"30m\"";
     TRACES_SETTLE = "traces.settle" Text "a duration from 0s to 1h, like \"1s\"";
     TRACES_HOLD = "traces.hold" Text "a duration from 1s to 1d, like \"60s\"";

@@ -110,7 +110,7 @@ pub struct Web {
 /// Where spans go, and how.
 #[derive(Debug, Clone)]
 pub struct Otlp {
-    /// Complete URL of the traces endpoint, always `http`. From a base URL, `/v1/traces` is already appended.
+    /// Complete URL of the traces endpoint, `http` or `https`. From a base URL, `/v1/traces` is already appended.
     pub endpoint: http::Uri,
     /// Sent with every request (`otlp.headers`); the values are marked as sensitive and do not show in `Debug`.
     pub headers: http::HeaderMap,
@@ -118,6 +118,26 @@ pub struct Otlp {
     pub timeout: Duration,
     /// How request bodies are packed (`otlp.compression`); gzip by default.
     pub compression: Compression,
+    /// Certificates for an `https` endpoint.
+    pub tls: Tls,
+}
+
+/// PEM files of an `https` endpoint; they are read when the exporter starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Authorities that are trusted besides those of the system (`otlp.ca`).
+    pub ca: Option<PathBuf>,
+    /// What is shown to a server that asks who we are; none by default.
+    pub client: Option<ClientTls>,
+}
+
+/// A client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientTls {
+    /// The certificate and those that lead to its authority (`otlp.certificate`).
+    pub certificate: PathBuf,
+    /// Its private key (`otlp.key`).
+    pub key: PathBuf,
 }
 
 /// How request bodies are packed.

@@ -1,6 +1,7 @@
 //! Where spans go: the `otlp.*` keys, and the standard `OTEL_*` variables below them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -9,7 +10,7 @@ use super::env::Env;
 use super::error::{ConfigError, Place};
 use super::keys::{self, Key, Shape};
 use super::merge::{Layer, Value, quoted, refused};
-use super::{Compression, Otlp, text};
+use super::{ClientTls, Compression, Otlp, Tls, text};
 
 const TRACES_PATH: &str = "/v1/traces";
 const PROTOCOL: &str = "http/protobuf";
@@ -25,7 +26,7 @@ const ATTRIBUTES: Key = Key {
 };
 
 /// `None` if there is no endpoint. Keys are checked even then: a wrong value should not wait for the day of use.
-pub(super) fn otlp(layer: &Layer) -> Result<Option<Otlp>, ConfigError> {
+pub(super) fn otlp(layer: &Layer, home: Option<&Path>) -> Result<Option<Otlp>, ConfigError> {
     let timeout =
         layer.text(&keys::OTLP_TIMEOUT, |text| text::duration(text, Duration::from_millis(1)..=TIMEOUT_MAX))?;
     let compression = layer.text(&keys::OTLP_COMPRESSION, |text| match text {
@@ -37,12 +38,30 @@ pub(super) fn otlp(layer: &Layer) -> Result<Option<Otlp>, ConfigError> {
         Value::Map(map) => header_map(map),
         _ => None,
     })?;
+    let tls = tls(layer, home)?;
     Ok(endpoint(layer)?.map(|endpoint| Otlp {
         endpoint,
         headers: headers.unwrap_or_default(),
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         compression: compression.unwrap_or_default(),
+        tls,
     }))
+}
+
+fn tls(layer: &Layer, home: Option<&Path>) -> Result<Tls, ConfigError> {
+    let file = |key: &Key| layer.text(key, |text| text::path(Path::new(text), home));
+    let missing = |key: &Key, other: &Key| ConfigError::Missing {
+        place: layer.get(other).map_or_else(|| Place::Variable(String::new()), |given| given.place.clone()),
+        key: key.path.to_owned(),
+        expected: key.expected,
+    };
+    let client = match (file(&keys::OTLP_CERTIFICATE)?, file(&keys::OTLP_KEY)?) {
+        (Some(certificate), Some(key)) => Some(ClientTls { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) => return Err(missing(&keys::OTLP_KEY, &keys::OTLP_CERTIFICATE)),
+        (None, Some(_)) => return Err(missing(&keys::OTLP_CERTIFICATE, &keys::OTLP_KEY)),
+    };
+    Ok(Tls { ca: file(&keys::OTLP_CA)?, client })
 }
 
 /// Whether the standard switch turns export off.
@@ -63,7 +82,13 @@ pub(super) fn standard_layer(env: &Env) -> Result<Layer, ConfigError> {
         return Err(ConfigError::Protocol { place: Place::Variable(name), got: quoted(protocol) });
     }
     let mut layer = Layer::default();
-    for (suffix, key) in [("ENDPOINT", &keys::OTLP_ENDPOINT), ("COMPRESSION", &keys::OTLP_COMPRESSION)] {
+    for (suffix, key) in [
+        ("ENDPOINT", &keys::OTLP_ENDPOINT),
+        ("COMPRESSION", &keys::OTLP_COMPRESSION),
+        ("CERTIFICATE", &keys::OTLP_CA),
+        ("CLIENT_CERTIFICATE", &keys::OTLP_CERTIFICATE),
+        ("CLIENT_KEY", &keys::OTLP_KEY),
+    ] {
         if let Some((name, value)) = standard(env, suffix, key)? {
             layer.insert(key, Value::Text(value.to_owned()), Place::Variable(name));
         }
@@ -82,13 +107,14 @@ pub(super) fn standard_layer(env: &Env) -> Result<Layer, ConfigError> {
     Ok(layer)
 }
 
-/// Standard variables that ask for what this version does not do.
-pub(super) fn without_effect(env: &Env) -> Vec<String> {
-    ["CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"]
-        .iter()
-        .flat_map(|suffix| [format!("OTEL_EXPORTER_OTLP_{suffix}"), format!("OTEL_EXPORTER_OTLP_TRACES_{suffix}")])
-        .filter(|name| env.get(name).is_some())
-        .map(|name| format!("{name} has no effect: this version sends OTLP over plain http"))
+/// Settings for TLS that a plain endpoint does not use.
+pub(super) fn without_effect(layer: &Layer, otlp: &Otlp) -> Vec<String> {
+    let is_plain = otlp.endpoint.scheme_str() != Some("https");
+    let keys = [&keys::OTLP_CA, &keys::OTLP_CERTIFICATE, &keys::OTLP_KEY];
+    let given = keys.into_iter().filter_map(|key| layer.get(key).map(|given| (key, &given.place)));
+    given
+        .filter(|_| is_plain)
+        .map(|(key, place)| format!("{place}: `{}` has no effect: the endpoint is http, not https", key.path))
         .collect()
 }
 
@@ -129,7 +155,11 @@ fn endpoint(layer: &Layer) -> Result<Option<Uri>, ConfigError> {
         _ if uri.path().ends_with(TRACES_PATH) => Some(uri),
         _ => with_traces_path(uri),
     };
-    let uri = text.trim().parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && has_host(uri));
+    let uri = text
+        .trim()
+        .parse::<Uri>()
+        .ok()
+        .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && has_host(uri));
     uri.and_then(complete).map(Some).ok_or_else(|| refused(&keys::OTLP_ENDPOINT, place(), quoted(text)))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::transcript::time::Timestamp;
@@ -57,6 +58,18 @@ fn leading_number(text: &str) -> Option<(u64, &str)> {
 
 pub(super) fn count(text: &str, allowed: RangeInclusive<usize>) -> Option<usize> {
     text.trim().parse().ok().filter(|count| allowed.contains(count))
+}
+
+/// A path with `~` as the home directory, because files and units have no shell to replace it; `None` if it is empty
+/// or there is no home.
+pub(super) fn path(path: &Path, home: Option<&Path>) -> Option<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return None;
+    }
+    match path.strip_prefix("~") {
+        Ok(rest) => home.map(|home| home.join(rest)),
+        Err(_) => Some(path.to_owned()),
+    }
 }
 
 pub(super) fn boolean(text: &str) -> Option<bool> {

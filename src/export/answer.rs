@@ -20,6 +20,8 @@ use http::{HeaderMap, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
+use super::tls;
+
 /// Longest part of a collector's message that is logged, in characters.
 const MESSAGE_CHARS_MAX: usize = 200;
 
@@ -89,8 +91,13 @@ impl Outcome {
 
     /// Reads the error of a request without an answer.
     pub(super) fn of_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {
-        let message = with_sources(error);
-        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect()) {
+        let message = match tls::advice(error) {
+            Some(advice) => advice.to_owned(),
+            None => with_sources(error),
+        };
+        let no_connection =
+            error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect());
+        if no_connection || tls::is_refused_handshake(error) {
             return Self::Retry { status: None, after: None, message };
         }
         Self::Ambiguous { timed_out: error.is::<tokio::time::error::Elapsed>(), message }

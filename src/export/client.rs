@@ -18,6 +18,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
 use super::answer::Outcome;
+use super::tls::Connector;
 
 /// Where the client leaves what became of the last request.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +38,7 @@ impl Seen {
 /// Sends to one endpoint and remembers the outcome.
 #[derive(Debug)]
 pub(super) struct ObservedClient {
-    pub(super) inner: HyperClient,
+    pub(super) inner: HyperClient<Connector>,
     pub(super) endpoint: Uri,
     pub(super) headers: HeaderMap,
     pub(super) gzip: bool,

@@ -1,5 +1,8 @@
 //! What can stop delivery for good; everything that passes by itself is an [`super::Outcome`].
 
+use std::io;
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 /// Why an exporter cannot be made, or had to stop.
@@ -15,18 +18,54 @@ pub enum ExportError {
         source: http::uri::InvalidUri,
     },
     /// No scheme, no host, or a scheme such as `unix` or `grpc`.
-    #[error("endpoint {endpoint:?} must be http://HOST:PORT (OTLP over HTTP, by default port 4318)")]
+    #[error(
+        "endpoint {endpoint:?} must be http://HOST:PORT or https://HOST:PORT (OTLP over HTTP, by default port 4318)"
+    )]
     Scheme {
         /// As configured, without credentials.
         endpoint: String,
     },
-    /// An `https` endpoint.
+    /// A certificate or a key cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file as it was named.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A file does not hold what it should. What it does hold is not repeated, for it may be a key.
+    #[error("{path} is not a PEM file with a {expected}")]
+    Pem {
+        /// The file as it was named.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// A certificate authority that cannot be used.
+    #[error("{path} holds a certificate that cannot be trusted as an authority")]
+    Authority {
+        /// The file as it was named.
+        path: PathBuf,
+        /// Reason of the TLS library.
+        #[source]
+        source: rustls::Error,
+    },
+    /// A client certificate that cannot be used, for example because the key is not its own.
+    #[error("the client certificate in {path} cannot be used with its key")]
+    ClientCertificate {
+        /// File of the certificate.
+        path: PathBuf,
+        /// Reason of the TLS library.
+        #[source]
+        source: rustls::Error,
+    },
+    /// Nobody is trusted, so that no certificate could be.
     #[error(
-        "https endpoints need a TLS-terminating collector until tailspan speaks TLS itself: \
-         send to an OpenTelemetry Collector on http://localhost:4318 and let it forward to {endpoint:?}"
+        "the system knows no certificate authority to check {endpoint:?} with: install its CA certificates, or name a file as `ca`"
     )]
-    Tls {
-        /// As configured, without credentials.
+    NoAuthority {
+        /// URL of the endpoint.
         endpoint: String,
     },
     /// `http://user:password@host`. The endpoint is not repeated, for it holds a secret.
@@ -54,4 +93,12 @@ pub enum ExportError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl ExportError {
+    /// True if the configuration must be mended, false if the queue failed.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        !matches!(self, Self::Queue { .. })
+    }
 }

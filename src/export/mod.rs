@@ -9,7 +9,8 @@
 //! - A span leaves the queue once the collector took it, or said that it never will; each way has its own counter.
 //! - One request is in flight at a time. What failed stays in memory as it was packed, so that the same bytes go again.
 //! - Retrying is ours alone (the crate's is off), for it outlives a restart: the queue is on disk.
-//! - There is no TLS: an `https` endpoint is an error at the start and not a surprise later.
+//! - `https` needs an authority that signed the endpoint's certificate: a missing one is an error at the start, a wrong
+//!   certificate is a failed connection.
 
 mod answer;
 mod backoff;
@@ -20,6 +21,7 @@ mod drain;
 mod error;
 mod otlp;
 mod pack;
+mod tls;
 
 pub use answer::Outcome;
 pub use backoff::{Backoff, BackoffLimits};
@@ -27,3 +29,4 @@ pub use counters::{DropReason, ExportCounters, FailureReason};
 pub use drain::{DrainConfig, Exporter, SpanQueue};
 pub use error::ExportError;
 pub use otlp::{Otlp, OtlpConfig, normalize_endpoint};
+pub use tls::{ClientFiles, TlsFiles};

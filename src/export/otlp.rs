@@ -14,6 +14,7 @@ use super::answer::Outcome;
 use super::client::{ObservedClient, Seen};
 use super::convert::span_data;
 use super::error::ExportError;
+use super::tls::{TlsFiles, connector};
 use crate::views::span::SpanBatch;
 
 /// Path of traces below the base URL of a collector.
@@ -30,6 +31,8 @@ pub struct OtlpConfig {
     pub timeout: Duration,
     /// Compress requests.
     pub gzip: bool,
+    /// Certificates for an `https` endpoint.
+    pub tls: TlsFiles,
     /// Attributes of the resource, from `OTEL_RESOURCE_ATTRIBUTES`.
     pub resource: Vec<(String, String)>,
     /// `service.name`; wins over one in [`OtlpConfig::resource`].
@@ -44,6 +47,7 @@ impl fmt::Debug for OtlpConfig {
             .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("gzip", &self.gzip)
+            .field("tls", &self.tls)
             .field("resource", &self.resource)
             .field("service_name", &self.service_name)
             .finish()
@@ -58,6 +62,7 @@ impl Default for OtlpConfig {
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
             gzip: true,
+            tls: TlsFiles::default(),
             resource: Vec::new(),
             service_name: "claude-code".to_owned(),
         }
@@ -80,12 +85,12 @@ impl Otlp {
     ///
     /// # Errors
     ///
-    /// [`ExportError`] for an endpoint or header that cannot be used.
+    /// [`ExportError`] for an endpoint, header, certificate or key that cannot be used.
     pub fn new(config: OtlpConfig) -> Result<Self, ExportError> {
         let endpoint = normalize_endpoint(&config.endpoint)?;
         let seen = Seen::default();
         let client = ObservedClient {
-            inner: HyperClient::with_default_connector(config.timeout, None),
+            inner: HyperClient::new(connector(&endpoint, &config.tls)?, config.timeout, None),
             endpoint: endpoint.clone(),
             headers: header_map(&config.headers)?,
             gzip: config.gzip,
@@ -160,16 +165,14 @@ impl Otlp {
 ///
 /// # Errors
 ///
-/// [`ExportError`] unless it is `http://` with a host and without credentials.
+/// [`ExportError`] unless it is `http://` or `https://` with a host and without credentials.
 pub fn normalize_endpoint(url: &str) -> Result<Uri, ExportError> {
     let shown = || without_credentials(url);
     let trimmed = url.trim();
     let uri: Uri = trimmed.parse().map_err(|source| ExportError::Endpoint { endpoint: shown(), source })?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(ExportError::Tls { endpoint: shown() }),
-        _ => return Err(ExportError::Scheme { endpoint: shown() }),
-    }
+    let Some(scheme @ ("http" | "https")) = uri.scheme_str() else {
+        return Err(ExportError::Scheme { endpoint: shown() });
+    };
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(ExportError::Credentials);
     }
@@ -181,7 +184,7 @@ pub fn normalize_endpoint(url: &str) -> Result<Uri, ExportError> {
     }
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-    format!("http://{authority}{TRACES_PATH}{query}")
+    format!("{scheme}://{authority}{TRACES_PATH}{query}")
         .parse()
         .map_err(|source| ExportError::Endpoint { endpoint: shown(), source })
 }
@@ -212,10 +215,9 @@ mod tests {
         assert_eq!(normal("http://host:4318"), "http://host:4318/v1/traces");
         assert_eq!(normal("http://host:4318/"), "http://host:4318/v1/traces");
         assert_eq!(normal("http://[::1]:4318/?tenant=a"), "http://[::1]:4318/v1/traces?tenant=a");
+        assert_eq!(normal("https://host"), "https://host/v1/traces");
         assert_eq!(normal("http://host/otlp/v1/traces"), "http://host/otlp/v1/traces");
         let error = |url: &str| normalize_endpoint(url).unwrap_err();
-        assert!(matches!(error("https://host:4318"), ExportError::Tls { .. }));
-        assert!(error("https://host:4318").to_string().contains("TLS-terminating collector"));
         for url in ["unix:///run/otlp.sock", "/run/otlp.sock", "grpc://host:4317", "host:4318", "localhost", "http://"]
         {
             assert!(matches!(error(url), ExportError::Scheme { .. } | ExportError::Endpoint { .. }), "{url}");

@@ -23,8 +23,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 /// What the sink does with one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,32 +101,56 @@ struct State {
 pub(crate) struct Sink {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
-    /// Number of requests so far, those dropped unread included.
+    /// Number of requests so far, those dropped unread and handshakes that failed included.
     requests: watch::Sender<usize>,
 }
 
 impl Sink {
     /// Listens on a free port of loopback.
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::serving(TcpListener::bind("127.0.0.1:0").await.unwrap(), None)
+    }
+
+    /// [`Sink::start`], with TLS.
+    pub(crate) async fn start_tls(config: ServerConfig) -> Self {
+        Self::serving(TcpListener::bind("127.0.0.1:0").await.unwrap(), Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    /// Listens on a port that is free because nobody was there before.
+    pub(crate) async fn start_at(address: SocketAddr) -> Self {
+        Self::serving(TcpListener::bind(address).await.unwrap(), None)
+    }
+
+    fn serving(listener: TcpListener, tls: Option<TlsAcceptor>) -> Self {
         let address = listener.local_addr().unwrap();
         let sink = Self { address, state: Arc::default(), requests: watch::Sender::new(0) };
         let server = sink.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let sink = server.clone();
+                let (sink, tls) = (server.clone(), tls.clone());
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| sink.clone().serve(request));
-                    // An error is a connection that the script dropped, or that the client left.
-                    drop(
-                        hyper::server::conn::http1::Builder::new()
-                            .serve_connection(TokioIo::new(stream), service)
-                            .await,
-                    );
+                    match tls {
+                        None => sink.connection(TokioIo::new(stream)).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => sink.connection(TokioIo::new(stream)).await,
+                            // Whoever does not trust us says so and leaves.
+                            Err(_) => sink.requests.send_modify(|seen| *seen += 1),
+                        },
+                    }
                 });
             }
         });
         sink
+    }
+
+    async fn connection<S: hyper::rt::Read + hyper::rt::Write + Unpin>(self, stream: S) {
+        let service = service_fn(move |request| self.clone().serve(request));
+        // An error is a connection that the script dropped, or that the client left.
+        drop(hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await);
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// `http://127.0.0.1:PORT`
@@ -161,6 +187,12 @@ impl Sink {
     /// Ends when this many requests have come, those dropped unread included.
     pub(crate) async fn requests_reach(&self, requests: usize) {
         self.requests.subscribe().wait_for(|seen| *seen >= requests).await.unwrap();
+    }
+
+    /// Ends when this many more requests have come.
+    pub(crate) async fn another(&self, requests: usize) {
+        let before = *self.requests.borrow();
+        self.requests_reach(before + requests).await;
     }
 
     async fn serve(self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
