@@ -23,8 +23,8 @@
 //! 5. [`turns`] decides when a turn has ended; [`views::trace`] makes its spans, with ids derived from the rows.
 //! 6. [`engine`] writes cursor, units, sessions, totals and spans as one batch, then makes it durable. Only then is a
 //!    number shown, or a crash would make a counter run backwards.
-//! 7. [`export`] sends spans oldest first and deletes them when they have arrived; [`http`] answers from the store and
-//!    from the totals that were published last.
+//! 7. [`export`] sends spans oldest first, to each endpoint at its own pace; what has arrived everywhere is deleted.
+//!    [`http`] answers from the store and from the totals that were published last.
 //!
 //! State is exactly-once; delivery is at-least-once with stable ids and bytes. The session files are the queue: while
 //! the outbox is full, reading stops and cursors wait.

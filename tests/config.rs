@@ -42,13 +42,13 @@ fn check_refused(file: &str, variables: &[(&str, &str)], arguments: &[&str], mes
 }
 
 fn endpoint(file: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Option<String> {
-    config(file, variables, arguments).otlp.map(|otlp| otlp.endpoint.to_string())
+    config(file, variables, arguments).otlp.first().map(|otlp| otlp.endpoint.to_string())
 }
 
 #[test]
 fn nothing_set_gives_the_defaults() {
     let config = config("", &[], &[]);
-    assert!(config.projects.is_empty() && config.otlp.is_none() && config.notices.is_empty());
+    assert!(config.projects.is_empty() && config.otlp.is_empty() && config.notices.is_empty());
     assert_eq!(config.state().unwrap(), Path::new("/home/ada/.local/state/tailspan"));
     assert_eq!(config.listen.to_string(), "127.0.0.1:9719");
     assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
@@ -128,7 +128,7 @@ fn standard_variables_fill_what_our_keys_leave_open() {
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
     ];
     let from_standard = config("", &standard, &[]);
-    let otlp = from_standard.otlp.unwrap();
+    let otlp = &from_standard.otlp[0];
     assert_eq!((otlp.timeout, otlp.compression), (Duration::from_millis(2_500), Compression::None));
     assert_eq!(
         (&otlp.headers["authorization"], &otlp.headers["x-tenant"]),
@@ -139,16 +139,14 @@ fn standard_variables_fill_what_our_keys_leave_open() {
     assert_eq!(resource, ["note=a=b", "service.name=my-claude", "team=R&D"]);
     assert_eq!(
         from_standard.notices,
-        [
-            "environment variable OTEL_EXPORTER_OTLP_CERTIFICATE: `otlp.ca` has no effect: the endpoint is http, not https"
-        ]
+        ["environment variable OTEL_EXPORTER_OTLP_CERTIFICATE: `otlp.ca` has no effect: no endpoint is https"]
     );
 
     let file = "[otlp]\ntimeout = \"1m30s\"\ncompression = \"gzip\"\nheaders = { x-tenant = \"c\" }\n";
-    let otlp = config(file, &standard, &[]).otlp.unwrap();
+    let otlp = config(file, &standard, &[]).otlp.remove(0);
     assert_eq!((otlp.timeout, otlp.compression), (Duration::from_secs(90), Compression::Gzip));
     assert_eq!((otlp.headers.len(), &otlp.headers["x-tenant"]), (1, &"c".parse().unwrap()));
-    let otlp = config(file, &[&standard[..], &[("TAILSPAN_OTLP_HEADERS", "y=%20d")]].concat(), &[]).otlp.unwrap();
+    let otlp = config(file, &[&standard[..], &[("TAILSPAN_OTLP_HEADERS", "y=%20d")]].concat(), &[]).otlp.remove(0);
     assert_eq!((otlp.headers.len(), &otlp.headers["y"]), (1, &" d".parse().unwrap()));
 }
 
@@ -156,7 +154,7 @@ fn standard_variables_fill_what_our_keys_leave_open() {
 fn the_standard_switch_turns_export_off_and_says_so() {
     let variables = [("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
     let config = config("", &variables, &["run", "--otlp-endpoint", "http://127.0.0.1:4318"]);
-    assert!(config.otlp.is_none());
+    assert!(config.otlp.is_empty());
     assert_eq!(config.notices, ["OTEL_SDK_DISABLED is true: nothing is exported, although there is an OTLP endpoint"]);
 }
 
@@ -169,8 +167,8 @@ fn another_transport_is_refused_where_it_would_be_used() {
     check_refused("", &grpc, &[], message);
     check_refused("otlp.endpoint = \"http://a\"", &grpc[..1], &[], message);
     // Set for Claude Code itself, these are none of our business.
-    assert!(config("", &grpc[..1], &[]).otlp.is_none());
-    assert!(config("", &grpc, &["scan"]).otlp.is_none());
+    assert!(config("", &grpc[..1], &[]).otlp.is_empty());
+    assert!(config("", &grpc, &["scan"]).otlp.is_empty());
     let scan = config("", &[("OTEL_RESOURCE_ATTRIBUTES", "broken")], &["scan"]);
     assert!(scan.notices[0].contains("OTEL_RESOURCE_ATTRIBUTES"), "{:?}", scan.notices);
 }
@@ -187,7 +185,7 @@ fn certificates_come_from_keys_and_standard_variables() {
     let tls = |file: &str, variables: &[(&str, &str)]| {
         let config = config(file, variables, &[]);
         assert!(config.notices.is_empty(), "{:?}", config.notices);
-        let Tls { ca, client } = config.otlp.unwrap().tls;
+        let Tls { ca, client } = config.otlp[0].tls.clone();
         (ca, client.map(|ClientTls { certificate, key }| (certificate, key)))
     };
     let client = |certificate: &str, key: &str| Some((PathBuf::from(certificate), PathBuf::from(key)));
@@ -460,7 +458,7 @@ fn the_example_shows_every_key_with_its_default() {
         .map(|line| format!("{line}\n"))
         .collect();
     let complete = config(&uncommented, &[], &[]);
-    assert!(complete.otlp.is_some_and(|otlp| otlp.headers.len() == 1) && complete.prices.overrides.len() == 1);
+    assert!(complete.otlp[0].headers.len() == 1 && complete.prices.overrides.len() == 1);
     let table: toml::Table = uncommented.parse().unwrap();
     let mut shown = BTreeSet::new();
     for (name, value) in &table {

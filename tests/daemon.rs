@@ -279,6 +279,42 @@ fn a_collector_that_refuses_twice_loses_nothing() {
 }
 
 #[test]
+fn endpoints_of_a_file_fail_by_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let (projects, state) = (folder.path().join("projects"), folder.path().join("state"));
+    copy_folder(&fixtures().join("2.1.330/b_tools/projects"), &projects);
+    let runtime = runtime();
+    let down = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // One that signs itself is its own authority.
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, own.cert.pem()).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key);
+    let secure = runtime.block_on(Sink::start_tls(tls.unwrap()));
+    let config = folder.path().join("tailspan.toml");
+    let file = format!(
+        "traces.history_since = \"all\"\n[otlp]\nendpoint = \"http://{down}\"\nheaders = {{ x-key = \"of the first\" }}\n\
+         [otlp.endpoints]\nsecure = {{ endpoint = \"https://localhost:{}\", ca = \"{}\" }}\n",
+        secure.port(),
+        ca.display()
+    );
+    fs::write(&config, file).unwrap();
+    let mut daemon = Daemon::start(&projects, &state, &["--config", config.to_str().unwrap()]);
+    daemon.wait_for_log("endpoint=\"default\"");
+    // 1 turn, 8 chats, 7 calls.
+    runtime.block_on(secure.spans_reach(16));
+    assert_eq!(sum(&daemon.metrics(), "tailspan_outbox_spans"), 16.0);
+    let late = runtime.block_on(Sink::start_at(down));
+    runtime.block_on(late.spans_reach(16));
+    daemon.until("the outbox is empty", || (sum(&daemon.metrics(), "tailspan_outbox_spans") == 0.0).then_some(()));
+    assert_eq!(sum(&daemon.metrics(), "tailspan_spans_exported_total"), 32.0);
+    assert_eq!(daemon.stop(), Some(0));
+    let header = |sink: &Sink| sink.received()[0].headers.get("x-key").cloned();
+    assert_eq!((header(&late).unwrap(), header(&secure)), ("of the first".parse().unwrap(), None));
+}
+
+#[test]
 fn spans_survive_a_crash_before_they_are_taken() {
     let folder = tempfile::tempdir().unwrap();
     let (projects, state) = (folder.path().join("projects"), folder.path().join("state"));

@@ -16,7 +16,9 @@ use super::scan::threads;
 use crate::config::{self, ClientTls, Compression, Config, ConfigError, HistorySince, Profile};
 use crate::daemon::{self, Shared, Sources, Tailer};
 use crate::engine::{Engine, SpanRules, Start};
-use crate::export::{ClientFiles, DrainConfig, ExportCounters, ExportError, Exporter, Otlp, OtlpConfig, TlsFiles};
+use crate::export::{
+    self, ClientFiles, DrainConfig, ExportCounters, ExportError, Exporter, Otlp, OtlpConfig, TlsFiles,
+};
 use crate::http::context::{Context, ROUTES};
 use crate::http::{App, Limits, RequestCounters, ServeError, Server};
 use crate::ledger::prices::Prices;
@@ -82,10 +84,11 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let now = daemon::now();
     let server = Server::bind(config.listen, Limits::default())?;
     let address = server.local_addr();
-    let otlp = config.otlp.as_ref().map(|otlp| Otlp::new(otlp_config(otlp, config))).transpose()?;
+    let endpoints = endpoints(config)?;
     let opened = store::open(config.state()?, now)?;
     let policy = policy(config, &opened);
     let Opened { writer, outbox, reader, epoch, recovered, .. } = opened;
+    let queues = outbox.readers(&endpoints.iter().map(Otlp::name).collect::<Vec<_>>())?;
     let labels = label_rules(config);
     let engine =
         Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans: span_rules(config) }, now)?;
@@ -98,7 +101,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
         roots: tail::session_roots(&[], &config.projects, env),
         rescan: config.scan.rescan,
         // Without an endpoint nobody would ever make room.
-        outbox_bytes_max: if config.otlp.is_some() { config.outbox.bytes_max } else { u64::MAX },
+        outbox_bytes_max: if config.otlp.is_empty() { u64::MAX } else { config.outbox.bytes_max },
         idle_ms: policy.idle_ms,
         threads: threads(),
     };
@@ -108,9 +111,9 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let (tailer, tailer_ended) = start_tailer(tailer, config.state()?.to_path_buf())?;
 
     let (stop_export, export_stopped) = watch::channel(false);
-    let exporter = otlp.map(|otlp| Exporter::new(outbox, otlp, DrainConfig::default()));
-    let export_counters = exporter.as_ref().map_or_else(|| Arc::new(ExportCounters::default()), Exporter::counters);
-    let exporter = exporter.map(|exporter| start_exporter(exporter, export_stopped)).transpose()?;
+    let export_counters = Arc::new(ExportCounters::default());
+    let exporters = exporters(queues, endpoints, &export_counters);
+    let exporter = start_exporters(exporters, export_stopped)?;
 
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
@@ -156,7 +159,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
 
 /// Says that spans of an earlier run wait for an endpoint that is no longer configured.
 fn warn_of_waiting(config: &Config, spans: u64) {
-    if config.otlp.is_none() && spans > 0 {
+    if config.otlp.is_empty() && spans > 0 {
         tracing::warn!(spans, "spans wait in the outbox, and no OTLP endpoint is configured to take them");
     }
 }
@@ -173,7 +176,7 @@ fn policy(config: &Config, opened: &Opened) -> Policy {
     let floor = opened.recovered.export_floor.map(|floor| Timestamp(floor.0.saturating_add(1)));
     let since = floor.map_or(wanted, |floor| wanted.max(floor));
     Policy {
-        export: config.otlp.is_some(),
+        export: !config.otlp.is_empty(),
         since,
         epoch,
         idle_ms: milliseconds(config.traces.idle),
@@ -201,10 +204,25 @@ pub fn label_rules(config: &Config) -> LabelRules {
     }
 }
 
+fn endpoints(config: &Config) -> Result<Vec<Otlp>, ExportError> {
+    config.otlp.iter().map(|otlp| Otlp::new(otlp_config(otlp, config))).collect()
+}
+
+/// An exporter for each endpoint; they share their counters.
+fn exporters(
+    queues: Vec<store::OutboxReader>,
+    endpoints: Vec<Otlp>,
+    counters: &Arc<ExportCounters>,
+) -> Vec<Exporter<store::OutboxReader>> {
+    let exporter = |(queue, otlp)| Exporter::new(queue, otlp, DrainConfig::default()).counting(Arc::clone(counters));
+    queues.into_iter().zip(endpoints).map(exporter).collect()
+}
+
 fn otlp_config(otlp: &config::Otlp, config: &Config) -> OtlpConfig {
     let service = config.resource.get("service.name").cloned();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     OtlpConfig {
+        name: otlp.name.clone(),
         endpoint: otlp.endpoint.to_string(),
         headers: otlp.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         timeout: otlp.timeout,
@@ -249,24 +267,27 @@ fn start_tailer(
     thread.map(|thread| (thread, ended)).map_err(|source| RunError::System { what: "the reading thread", source })
 }
 
-/// Starts the thread that sends spans. It has a runtime of its own, since reading the outbox may block.
-fn start_exporter(
-    exporter: Exporter<store::Outbox>,
+/// Starts the thread that sends spans, unless there is nowhere to send them. It has a runtime of its own, since reading
+/// the outbox may block.
+fn start_exporters(
+    exporters: Vec<Exporter<store::OutboxReader>>,
     stopped: watch::Receiver<bool>,
-) -> Result<thread::JoinHandle<Result<(), ExportError>>, RunError> {
+) -> Result<Option<thread::JoinHandle<Result<(), ExportError>>>, RunError> {
+    if exporters.is_empty() {
+        return Ok(None);
+    }
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| RunError::System { what: "the exporter's runtime", source })?;
     let body = move || {
-        let result = runtime.block_on(exporter.run(stopped));
-        if let Err(error) = &result {
-            tracing::error!(error = crate::report::chain(error), "spans are no longer sent");
-        }
+        let result = runtime.block_on(export::run_all(exporters, stopped));
+        // A name that takes long to be looked up must not hold up the end.
+        runtime.shutdown_background();
         result
     };
     let thread = thread::Builder::new().name("export".to_owned()).spawn(body);
-    thread.map_err(|source| RunError::System { what: "the exporting thread", source })
+    thread.map(Some).map_err(|source| RunError::System { what: "the exporting thread", source })
 }
 
 async fn wait_for_end(tailer_ended: oneshot::Receiver<()>) -> Result<(), RunError> {

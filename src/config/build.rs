@@ -11,7 +11,7 @@ use super::merge::{Layer, Value, quoted};
 use super::text::Listen;
 use super::{
     Config, ContentLevel, LogFormat, Metrics, Outbox, Prices, Profile, ProjectLabel, Scan, ScanFormat, TraceScope,
-    Traces, Web, file, keys, otlp, text,
+    Traces, Web, endpoints, file, keys, otlp, text,
 };
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:9719";
@@ -26,9 +26,12 @@ pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
     let mut notices = Vec::new();
     let layer = with_standard_variables(own, flags.offline, env, &mut notices)?;
     let home = env.home();
-    let otlp = otlp::otlp(&layer, home.as_deref())?;
-    let otlp = otlp.filter(|_| !flags.offline && !otlp::is_disabled(env));
-    notices.extend(otlp.iter().flat_map(|otlp| otlp::without_effect(&layer, otlp)));
+    let (mut otlp, without_effect) = endpoints::all(&layer, home.as_deref())?;
+    if flags.offline || otlp::is_disabled(env) {
+        otlp.clear();
+    } else {
+        notices.extend(without_effect);
+    }
     Ok(Config {
         projects: projects(&layer, home.as_deref())?,
         listen: listen(&layer)?,
@@ -66,7 +69,8 @@ fn with_standard_variables(
     env: &Env,
     notices: &mut Vec<String>,
 ) -> Result<Layer, ConfigError> {
-    let exports = own.get(&keys::OTLP_ENDPOINT).is_some() || otlp::has_endpoint(env);
+    let own_endpoint = own.get(&keys::OTLP_ENDPOINT).or_else(|| own.get(&keys::OTLP_ENDPOINTS));
+    let exports = own_endpoint.is_some() || otlp::has_endpoint(env);
     if offline || !exports {
         return Ok(own);
     }

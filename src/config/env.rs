@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::error::{ConfigError, Place};
 use super::keys::{self, Key, Shape};
 use super::merge::{Layer, Value, refused};
-use super::text;
+use super::{endpoints, text};
 
 /// The environment variables of a process, or of a test. Not shown in `Debug`: some of them are secrets.
 #[derive(Clone, Default)]
@@ -46,6 +46,10 @@ impl Env {
             let Some(name) = key.variable() else { continue };
             let Some(value) = self.text(&name, key)? else { continue };
             let place = Place::Variable(name);
+            if key.shape == Shape::Endpoints {
+                layer.insert(key, Value::Endpoints(endpoints::of_variable(value, &place)?), place);
+                continue;
+            }
             match split(key.shape, value) {
                 Some(value) => layer.insert(key, value, place),
                 // Only a table can fail here, and its values are secret.
@@ -83,6 +87,6 @@ fn split(shape: Shape, value: &str) -> Option<Value> {
         Shape::List => Some(Value::List(items(&[',']))),
         Shape::Paths => Some(Value::Paths(items(&[',', ':']).into_iter().map(PathBuf::from).collect())),
         Shape::Map => text::pairs(value).map(Value::Map),
-        Shape::Prices => None,
+        Shape::Prices | Shape::Endpoints => None,
     }
 }

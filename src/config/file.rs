@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Place};
 use super::keys::{self, Key, Shape};
 use super::merge::{Layer, Value, quoted};
-use super::prices;
+use super::{endpoints, prices};
 
 /// A file that is being read.
 pub(super) struct Document<'a> {
@@ -67,10 +67,13 @@ impl Document<'_> {
         ConfigError::UnknownKey { place, key: path, nearest }
     }
 
-    fn value(&self, key: &Key, value: &DeValue<'_>, place: &Place) -> Result<Value, ConfigError> {
+    pub(super) fn value(&self, key: &Key, value: &DeValue<'_>, place: &Place) -> Result<Value, ConfigError> {
         let of_shape = match (key.shape, value) {
             (Shape::Prices, DeValue::Array(array)) => {
                 return prices::overrides(self, key.path, array).map(Value::Prices);
+            }
+            (Shape::Endpoints, DeValue::Table(table)) => {
+                return endpoints::of_table(self, table).map(Value::Endpoints);
             }
             (Shape::Text | Shape::Size, DeValue::String(text)) => Some(Value::Text(text.to_string())),
             (Shape::Count | Shape::Size, DeValue::Integer(_)) => integer(value).map(Value::Text),

@@ -16,6 +16,8 @@ pub(super) enum Shape {
     Map,
     /// Tables; there is no variable for these.
     Prices,
+    /// Text or tables by name; in a variable `name=URL,...`. URLs may be secret.
+    Endpoints,
 }
 
 pub(super) struct Key {
@@ -44,6 +46,8 @@ keys! {
     OTLP_HEADERS = "otlp.headers" Map "a table of HTTP header names with text values (in a variable: name=value,...)";
     OTLP_TIMEOUT = "otlp.timeout" Text "a duration from 1ms to 10m, like \"10s\"";
     OTLP_COMPRESSION = "otlp.compression" Text "\"gzip\" or \"none\"";
+    OTLP_ENDPOINTS = "otlp.endpoints" Endpoints
+        "a table of at most 16 endpoints, each a URL or a table with `endpoint` (in a variable: name=URL,...)";
     OTLP_CA = "otlp.ca" Text "a PEM file with certificates";
     OTLP_CERTIFICATE = "otlp.certificate" Text "a PEM file with the client certificate for `key`";
     OTLP_KEY = "otlp.key" Text "a PEM file with the private key of `certificate`";

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::PriceOverride;
+use super::endpoints::Endpoints;
 use super::error::{ConfigError, Place};
 use super::keys::Key;
 
 /// A value before it is checked. It may hold secrets, hence no `Debug`.
+#[derive(Clone)]
 pub(super) enum Value {
     /// Every scalar, as text: one parser per key serves file, variable and flag.
     Text(String),
@@ -15,6 +17,7 @@ pub(super) enum Value {
     Paths(Vec<PathBuf>),
     Map(BTreeMap<String, String>),
     Prices(Vec<PriceOverride>),
+    Endpoints(Endpoints),
 }
 
 impl Value {
@@ -25,17 +28,19 @@ impl Value {
             Self::Paths(paths) => format!("{paths:?}"),
             // Header values are secrets.
             Self::Map(_) => "a table whose values are not shown".to_owned(),
+            Self::Endpoints(_) => "a table of endpoints".to_owned(),
             Self::Prices(_) => "an array of tables".to_owned(),
         }
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Given {
     pub(super) value: Value,
     pub(super) place: Place,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Layer(BTreeMap<&'static str, Given>);
 
 impl Layer {

@@ -15,6 +15,7 @@
 #![warn(missing_docs)]
 
 mod build;
+mod endpoints;
 mod env;
 mod error;
 mod file;
@@ -52,8 +53,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The HTTP server.
     pub web: Web,
-    /// Where spans go; `None`: export is off.
-    pub otlp: Option<Otlp>,
+    /// Where spans go, the endpoint of `otlp.endpoint` first; empty: export is off.
+    pub otlp: Vec<Otlp>,
     /// Resource attributes from `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`; empty by default.
     pub resource: BTreeMap<String, String>,
     /// How turns become traces.
@@ -107,9 +108,11 @@ pub struct Web {
     pub hosts: BTreeSet<String>,
 }
 
-/// Where spans go, and how.
+/// A place where spans go, and how. Keys of `otlp.endpoints.NAME` have the same meaning as those of `otlp`.
 #[derive(Debug, Clone)]
 pub struct Otlp {
+    /// `default` for the endpoint of `otlp.endpoint`, else its name in `otlp.endpoints`. The state knows it by this name.
+    pub name: String,
     /// Complete URL of the traces endpoint, `http` or `https`. From a base URL, `/v1/traces` is already appended.
     pub endpoint: http::Uri,
     /// Sent with every request (`otlp.headers`); the values are marked as sensitive and do not show in `Debug`.

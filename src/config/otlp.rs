@@ -26,7 +26,7 @@ const ATTRIBUTES: Key = Key {
 };
 
 /// `None` if there is no endpoint. Keys are checked even then: a wrong value should not wait for the day of use.
-pub(super) fn otlp(layer: &Layer, home: Option<&Path>) -> Result<Option<Otlp>, ConfigError> {
+pub(super) fn otlp(name: &str, layer: &Layer, home: Option<&Path>) -> Result<Option<Otlp>, ConfigError> {
     let timeout =
         layer.text(&keys::OTLP_TIMEOUT, |text| text::duration(text, Duration::from_millis(1)..=TIMEOUT_MAX))?;
     let compression = layer.text(&keys::OTLP_COMPRESSION, |text| match text {
@@ -40,6 +40,7 @@ pub(super) fn otlp(layer: &Layer, home: Option<&Path>) -> Result<Option<Otlp>, C
     })?;
     let tls = tls(layer, home)?;
     Ok(endpoint(layer)?.map(|endpoint| Otlp {
+        name: name.to_owned(),
         endpoint,
         headers: headers.unwrap_or_default(),
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
@@ -105,17 +106,6 @@ pub(super) fn standard_layer(env: &Env) -> Result<Layer, ConfigError> {
         layer.insert(&keys::OTLP_HEADERS, Value::Map(text::pairs(value).ok_or_else(hidden)?), place.clone());
     }
     Ok(layer)
-}
-
-/// Settings for TLS that a plain endpoint does not use.
-pub(super) fn without_effect(layer: &Layer, otlp: &Otlp) -> Vec<String> {
-    let is_plain = otlp.endpoint.scheme_str() != Some("https");
-    let keys = [&keys::OTLP_CA, &keys::OTLP_CERTIFICATE, &keys::OTLP_KEY];
-    let given = keys.into_iter().filter_map(|key| layer.get(key).map(|given| (key, &given.place)));
-    given
-        .filter(|_| is_plain)
-        .map(|(key, place)| format!("{place}: `{}` has no effect: the endpoint is http, not https", key.path))
-        .collect()
 }
 
 /// Resource attributes; `OTEL_SERVICE_NAME` is stronger than a `service.name` among the others.

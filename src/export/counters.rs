@@ -1,7 +1,10 @@
 //! Counts of deliveries for `/metrics`, since the start of the process.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use super::otlp::DEFAULT_ENDPOINT;
 
 /// Value of `reason` in `export_failures_total`: one failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +62,7 @@ impl DropReason {
     }
 }
 
-/// Written by the exporter, read by the metrics endpoint.
+/// Written by the exporters of all endpoints, read by the metrics endpoint.
 #[derive(Debug, Default)]
 pub struct ExportCounters {
     spans_exported: AtomicU64,
@@ -71,7 +74,8 @@ pub struct ExportCounters {
     unauthorized: AtomicU64,
     throttled: AtomicU64,
     dropped_rejected: AtomicU64,
-    last_error: Mutex<Option<String>>,
+    /// By name of the endpoint.
+    last_errors: Mutex<BTreeMap<String, String>>,
 }
 
 impl ExportCounters {
@@ -101,10 +105,13 @@ impl ExportCounters {
         }
     }
 
-    /// What keeps spans from arriving, at most some 300 bytes; `None` after a success.
+    /// What keeps spans from arriving, at most some 400 bytes; `None` after a success. Of several endpoints in trouble,
+    /// the first by name, with its name unless it is the one of `otlp.endpoint`.
     #[must_use]
     pub fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let errors = self.last_errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let (endpoint, error) = errors.first_key_value()?;
+        Some(if endpoint == DEFAULT_ENDPOINT { error.clone() } else { format!("{endpoint}: {error}") })
     }
 
     pub(super) fn add_exported(&self, spans: u64) {
@@ -125,8 +132,12 @@ impl ExportCounters {
         };
     }
 
-    pub(super) fn set_last_error(&self, error: Option<String>) {
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    pub(super) fn set_last_error(&self, endpoint: &str, error: Option<String>) {
+        let mut errors = self.last_errors.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            Some(error) => drop(errors.insert(endpoint.to_owned(), error)),
+            None => drop(errors.remove(endpoint)),
+        }
     }
 
     const fn failure(&self, reason: FailureReason) -> &AtomicU64 {

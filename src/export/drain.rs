@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tokio::task::JoinSet;
+use tracing::{debug, error, info, warn};
 
 use super::answer::Outcome;
 use super::backoff::{Backoff, BackoffLimits};
@@ -23,7 +24,7 @@ use super::otlp::Otlp;
 use super::pack::{Work, pack};
 use crate::views::span::SpanBatch;
 
-/// The edge to the store: entries wait here, on disk, until they are acknowledged. The exporter is its only reader.
+/// The edge to the store: entries wait here, on disk, until they are acknowledged. Each exporter has one of its own.
 pub trait SpanQueue: Send {
     /// What the store fails with; the exporter stops at the first.
     type Error: std::error::Error + Send + Sync + 'static;
@@ -36,7 +37,7 @@ pub trait SpanQueue: Send {
     /// When the store cannot be read.
     fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, Self::Error>;
 
-    /// Removes entries for good.
+    /// Removes entries for good, those before them included.
     ///
     /// # Errors
     ///
@@ -102,6 +103,12 @@ impl<Q: SpanQueue> Exporter<Q> {
         Self { queue, otlp, config, backoff, counters: Arc::default(), complaint: None }
     }
 
+    /// Counts into `counters`, which several exporters may share.
+    #[must_use]
+    pub fn counting(self, counters: Arc<ExportCounters>) -> Self {
+        Self { counters, ..self }
+    }
+
     /// The counters, for the metrics endpoint.
     #[must_use]
     pub fn counters(&self) -> Arc<ExportCounters> {
@@ -115,6 +122,7 @@ impl<Q: SpanQueue> Exporter<Q> {
     /// [`ExportError::Queue`] when the store fails; no other failure ends the loop.
     pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<(), ExportError> {
         let flush = self.config.flush;
+        let name = self.otlp.name().to_owned();
         let deadline = async {
             stopped(shutdown.clone()).await;
             tokio::time::sleep(flush).await;
@@ -122,7 +130,7 @@ impl<Q: SpanQueue> Exporter<Q> {
         tokio::select! {
             result = self.drain(&shutdown) => result,
             () = deadline => {
-                debug!("the queue could not be emptied in time; the rest stays in it");
+                debug!(endpoint = name, "the queue could not be emptied in time; the rest stays in it");
                 Ok(())
             }
         }
@@ -215,8 +223,14 @@ impl<Q: SpanQueue> Exporter<Q> {
         let rejected = rejected.min(count(part));
         self.counters.add_exported(count(part) - rejected);
         self.counters.add_rejected(rejected);
-        warn!(rejected, sent = count(part), message, "the collector took a request only in part");
-        self.counters.set_last_error(Some(message));
+        warn!(
+            endpoint = self.otlp.name(),
+            rejected,
+            sent = count(part),
+            message,
+            "the collector took a request only in part"
+        );
+        self.counters.set_last_error(self.otlp.name(), Some(message));
     }
 
     /// Halves a rejected request until the bad span is alone; that one is given up, the rest is delivered.
@@ -229,30 +243,68 @@ impl<Q: SpanQueue> Exporter<Q> {
         for span in &part.spans {
             self.counters.add_dropped(DropReason::Rejected);
             // The name may hold user text; the ids find the span in the API.
-            warn!(trace = format!("{:032x}", span.trace), span = format!("{:016x}", span.id), "{text}; dropped");
+            let endpoint = self.otlp.name();
+            warn!(
+                endpoint,
+                trace = format!("{:032x}", span.trace),
+                span = format!("{:016x}", span.id),
+                "{text}; dropped"
+            );
         }
-        self.counters.set_last_error(Some(text.to_owned()));
+        self.counters.set_last_error(self.otlp.name(), Some(text.to_owned()));
         Next::Settled
     }
 
     fn failed(&mut self, reason: FailureReason, text: String) {
         self.counters.add_failure(reason);
         if self.complaint.as_ref() == Some(&text) {
-            debug!("{text}");
+            debug!(endpoint = self.otlp.name(), "{text}");
             return;
         }
-        warn!("{text}");
-        self.counters.set_last_error(Some(text.clone()));
+        warn!(endpoint = self.otlp.name(), "{text}");
+        self.counters.set_last_error(self.otlp.name(), Some(text.clone()));
         self.complaint = Some(text);
     }
 
     fn recovered(&mut self) {
         self.backoff.reset();
-        self.counters.set_last_error(None);
+        self.counters.set_last_error(self.otlp.name(), None);
         if self.complaint.take().is_some() {
-            info!("spans are delivered again");
+            info!(endpoint = self.otlp.name(), "spans are delivered again");
         }
     }
+}
+
+/// Runs the exporters of several endpoints beside each other on this runtime, until all have ended: what one waits for
+/// keeps no other waiting.
+///
+/// # Errors
+///
+/// The first [`ExportError::Queue`]. The others go on without the one that failed.
+pub async fn run_all<Q: SpanQueue + 'static>(
+    exporters: Vec<Exporter<Q>>,
+    shutdown: watch::Receiver<bool>,
+) -> Result<(), ExportError> {
+    let mut running = JoinSet::new();
+    for exporter in exporters {
+        let (name, shutdown) = (exporter.otlp.name().to_owned(), shutdown.clone());
+        running.spawn(async move {
+            let result = exporter.run(shutdown).await;
+            if let Err(error) = &result {
+                error!(endpoint = name, error = crate::report::chain(error), "spans are no longer sent");
+            }
+            result
+        });
+    }
+    let mut result = Ok(());
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok(ended) => result = result.and(ended),
+            // Nobody cancels these tasks: it is a panic, for whoever joins this thread.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+    result
 }
 
 const fn reason_of(status: Option<u16>) -> FailureReason {

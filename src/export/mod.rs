@@ -1,4 +1,4 @@
-//! Delivers finished spans to an OTLP endpoint: at least once, oldest first, the same span always as the same bytes.
+//! Delivers finished spans to OTLP endpoints: at least once, oldest first, the same span always as the same bytes.
 //!
 //! ```text
 //! SpanQueue::peek -> pack -> Otlp::send -> Outcome -> SpanQueue::acknowledge
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - A span leaves the queue once the collector took it, or said that it never will; each way has its own counter.
-//! - One request is in flight at a time. What failed stays in memory as it was packed, so that the same bytes go again.
+//! - Each endpoint has an exporter and a queue of its own; one request per endpoint is in flight at a time. What failed stays in memory as it was packed, so that the same bytes go again.
 //! - Retrying is ours alone (the crate's is off), for it outlives a restart: the queue is on disk.
 //! - `https` needs an authority that signed the endpoint's certificate: a missing one is an error at the start, a wrong
 //!   certificate is a failed connection.
@@ -26,7 +26,7 @@ mod tls;
 pub use answer::Outcome;
 pub use backoff::{Backoff, BackoffLimits};
 pub use counters::{DropReason, ExportCounters, FailureReason};
-pub use drain::{DrainConfig, Exporter, SpanQueue};
+pub use drain::{DrainConfig, Exporter, SpanQueue, run_all};
 pub use error::ExportError;
 pub use otlp::{Otlp, OtlpConfig, normalize_endpoint};
 pub use tls::{ClientFiles, TlsFiles};

@@ -20,9 +20,14 @@ use crate::views::span::SpanBatch;
 /// Path of traces below the base URL of a collector.
 const TRACES_PATH: &str = "/v1/traces";
 
+/// Name of an endpoint that has none of its own.
+pub(super) const DEFAULT_ENDPOINT: &str = "default";
+
 /// Where spans go and what is said with them.
 #[derive(Clone)]
 pub struct OtlpConfig {
+    /// What the endpoint is called in the log.
+    pub name: String,
     /// URL of the endpoint, see [`normalize_endpoint`].
     pub endpoint: String,
     /// Sent with every request. Values may be secrets: they are never logged.
@@ -43,6 +48,7 @@ impl fmt::Debug for OtlpConfig {
     /// Without the values of headers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OtlpConfig")
+            .field("name", &self.name)
             .field("endpoint", &without_credentials(&self.endpoint))
             .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("timeout", &self.timeout)
@@ -58,6 +64,7 @@ impl Default for OtlpConfig {
     /// A collector on this machine, 10 s, gzip, service `claude-code`.
     fn default() -> Self {
         Self {
+            name: DEFAULT_ENDPOINT.to_owned(),
             endpoint: "http://localhost:4318".to_owned(),
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
@@ -72,6 +79,7 @@ impl Default for OtlpConfig {
 /// An endpoint. It sends one request at a time.
 #[derive(Debug)]
 pub struct Otlp {
+    name: String,
     exporter: SpanExporter,
     seen: Seen,
     scope: InstrumentationScope,
@@ -109,7 +117,13 @@ impl Otlp {
         let mut resource: Vec<_> = config.resource.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
         resource.push(KeyValue::new("service.name", config.service_name));
         let scope = InstrumentationScope::builder("tailspan").with_version(env!("CARGO_PKG_VERSION")).build();
-        Ok(Self { exporter, seen, scope, resource, service_version: None })
+        Ok(Self { name: config.name, exporter, seen, scope, resource, service_version: None })
+    }
+
+    /// What the endpoint is called in the log.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Sends the spans in order and says what became of them.

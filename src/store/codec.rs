@@ -31,6 +31,15 @@ pub(super) fn put<T: Serialize>(batch: &mut Batch, tree: &Tree, key: Vec<u8>, va
     Ok(payload.len())
 }
 
+/// Adds the removal of a value to a batch, with all of its parts.
+pub(super) fn remove(batch: &mut Batch, tree: &Tree, key: Vec<u8>) -> Result<(), StoreError> {
+    for number in 0..further_parts(tree, &key)? {
+        batch.remove(keys::part(&key, number));
+    }
+    batch.remove(key);
+    Ok(())
+}
+
 fn further_parts(tree: &Tree, key: &[u8]) -> Result<u8, StoreError> {
     Ok(tree.get(key)?.and_then(|value| value.get(1).copied()).unwrap_or(0))
 }

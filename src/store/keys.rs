@@ -10,6 +10,7 @@
 //! t metric,labels     a persisted total, absolute
 //! p unit:16           a turn whose spans have not left yet
 //! o sequence:u64      the outbox: when they were put in and spans of one resource, oldest first
+//! e name              an OTLP endpoint: the number of the first row of the outbox that it has not taken yet
 //! ```
 //!
 //! A value is a format byte, the number of further parts, and postcard; above [`PART_BYTES_MAX`] it goes on at the
@@ -36,6 +37,7 @@ pub(super) const IDENTITIES: u8 = b'i';
 pub(super) const TOTAL: u8 = b't';
 pub(super) const PENDING: u8 = b'p';
 pub(super) const OUTBOX: u8 = b'o';
+pub(super) const CURSOR: u8 = b'e';
 
 fn key(prefix: u8, rest: &[u8]) -> Vec<u8> {
     [&[prefix], rest].concat()
@@ -75,6 +77,10 @@ pub(super) fn total(series: &[u8]) -> Vec<u8> {
 
 pub(super) fn outbox(sequence: u64) -> Vec<u8> {
     key(OUTBOX, &sequence.to_be_bytes())
+}
+
+pub(super) fn cursor(endpoint: &str) -> Vec<u8> {
+    key(CURSOR, endpoint.as_bytes())
 }
 
 /// Key of a further part of a value.

@@ -1,13 +1,14 @@
 //! The state: sled, and nothing else knows it.
 //!
-//! [`open`] hands out one [`Writer`] (moved into the engine), one [`Outbox`] (moved into the exporter) and a
-//! [`Reader`] that can be cloned (for HTTP): writing from a request handler does not compile. The layout is in
+//! [`open`] hands out one [`Writer`] (moved into the engine), one [`Outbox`] (whose readers are moved into the
+//! exporters) and a [`Reader`] that can be cloned (for HTTP): writing from a request handler does not compile. The layout is in
 //! `keys.rs`. What must survive the loss of the database (epoch, how far traces were exported) is in `epoch.json`
 //! beside it.
 
 mod codec;
 mod epoch;
 mod keys;
+mod meter;
 mod open;
 mod outbox;
 mod reader;
@@ -17,8 +18,9 @@ use std::io;
 use std::path::PathBuf;
 
 pub use epoch::Epoch;
+pub use meter::OutboxMeter;
 pub use open::{Opened, mark_damaged, open};
-pub use outbox::{Outbox, OutboxMeter};
+pub use outbox::{Outbox, OutboxReader};
 pub use reader::Reader;
 pub use writer::{Commit, FileRow, Recovered, Writer};
 

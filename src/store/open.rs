@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::epoch::Epoch;
-use super::outbox::{Outbox, OutboxMeter};
+use super::meter::OutboxMeter;
+use super::outbox::Outbox;
 use super::reader::Reader;
 use super::writer::{Recovered, Writer};
 use super::{StoreError, codec, keys};
@@ -29,7 +30,7 @@ const DAMAGED: &str = "db.damaged";
 pub struct Opened {
     /// The only writer.
     pub writer: Writer,
-    /// The only reader of the outbox.
+    /// Spans on their way out, for [`Outbox::readers`].
     pub outbox: Outbox,
     /// Reads sessions and units.
     pub reader: Reader,

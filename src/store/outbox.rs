@@ -1,84 +1,40 @@
-//! Spans on their way out: a queue in the database, read oldest first, deleted when they have arrived.
+//! Spans on their way out: one queue in the database, read oldest first by every endpoint at its own pace.
+//!
+//! - Each endpoint has a cursor, stored under its name: a changed URL keeps its place. A row is deleted in the batch that
+//!   moves the last cursor past it.
+//! - A new endpoint begins with what still waits. The cursor of one that is no longer configured is deleted, and so are
+//!   the rows that waited for it alone. With no endpoint at all, everything stays as it is.
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use sled::Tree;
+use sled::{Batch, Tree};
 use tokio::sync::Notify;
 
+use super::meter::{OutboxMeter, Row};
 use super::{StoreError, codec, keys};
 use crate::export::SpanQueue;
 use crate::transcript::time::Timestamp;
 use crate::views::span::SpanBatch;
 
-/// How full the outbox is; shared by writer, exporter and metrics.
-#[derive(Debug, Default)]
-pub struct OutboxMeter {
-    /// Number of the next row.
-    pub(super) next_sequence: AtomicU64,
-    /// Rows below this number are durable and may be sent.
-    durable: AtomicU64,
-    rows: Mutex<BTreeMap<u64, Row>>,
-    added: Notify,
-}
-
-/// What is known of a row without reading it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Row {
-    sequence: u64,
-    bytes: u64,
-    spans: u64,
-    added: Timestamp,
-}
-
-impl From<(u64, u64, Timestamp, &SpanBatch)> for Row {
-    fn from((sequence, bytes, added, batch): (u64, u64, Timestamp, &SpanBatch)) -> Self {
-        Self { sequence, bytes, spans: batch.spans.len() as u64, added }
-    }
-}
-
-impl OutboxMeter {
-    fn rows<T>(&self, take: impl FnOnce(&mut BTreeMap<u64, Row>) -> T) -> T {
-        take(&mut self.rows.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(super) fn added(&self, next: u64, rows: Vec<Row>) {
-        self.rows(|known| known.extend(rows.into_iter().map(|row| (row.sequence, row))));
-        self.next_sequence.store(next, Ordering::Release);
-    }
-
-    pub(super) fn flushed(&self, next: u64) {
-        if self.durable.swap(next, Ordering::AcqRel) < next {
-            self.added.notify_one();
-        }
-    }
-
-    /// Bytes waiting.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.rows(|rows| rows.values().map(|row| row.bytes).sum())
-    }
-
-    /// Spans waiting.
-    #[must_use]
-    pub fn spans(&self) -> u64 {
-        self.rows(|rows| rows.values().map(|row| row.spans).sum())
-    }
-
-    /// When the span that has waited longest was put in.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Timestamp> {
-        self.rows(|rows| rows.values().next().map(|row| row.added))
-    }
-}
-
-/// Reads and deletes; owned by the exporter.
+/// The queue before it is known who reads it.
 #[derive(Debug)]
 pub struct Outbox {
     tree: Tree,
     meter: Arc<OutboxMeter>,
+    /// As the last run left them.
+    cursors: BTreeMap<String, u64>,
+}
+
+/// The queue as one endpoint sees it: what it has not acknowledged yet.
+#[derive(Debug)]
+pub struct OutboxReader {
+    name: String,
+    cursor: u64,
+    tree: Tree,
+    meter: Arc<OutboxMeter>,
+    added: Arc<Notify>,
 }
 
 impl Outbox {
@@ -90,20 +46,68 @@ impl Outbox {
             let (added, batch): (Timestamp, SpanBatch) = codec::decode(&tree, &key, &value)?;
             rows.push(Row::from((sequence, value.len() as u64, added, &batch)));
         }
-        let next = rows.last().map_or(0, |row| row.sequence + 1);
-        meter.added(next, rows);
-        meter.flushed(next);
-        Ok(Self { tree, meter })
+        let mut cursors = BTreeMap::new();
+        for row in tree.scan_prefix([keys::CURSOR]) {
+            let (key, value) = row?;
+            let name = String::from_utf8(key.get(1..).unwrap_or_default().to_vec())
+                .map_err(|_| StoreError::Damaged { key: key.to_vec() })?;
+            cursors.insert(name, codec::decode::<u64>(&tree, &key, &value)?);
+        }
+        let last = rows.last().map(|row| row.sequence);
+        let passed = cursors.values().max().copied();
+        // Behind every cursor: the numbers go on although no row may be left.
+        meter.opened(rows, last.map(|last| last + 1).max(passed).unwrap_or(0));
+        Ok(Self { tree, meter, cursors })
+    }
+
+    /// A reader for each endpoint, by name, in this order. Forgets all other endpoints, unless there are no names.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub fn readers(self, names: &[&str]) -> Result<Vec<OutboxReader>, StoreError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut state = self.meter.state();
+        let oldest = state.rows.keys().next().copied();
+        // No row is older than the slowest cursor, unless a program without cursors has begun the numbers anew.
+        let slowest = self.cursors.values().min().copied();
+        let trusted = oldest.is_none_or(|oldest| slowest.is_none_or(|slowest| slowest <= oldest));
+        let beginning = oldest.unwrap_or_else(|| self.cursors.values().max().copied().unwrap_or(0));
+        let start = |name: &str| self.cursors.get(name).copied().filter(|_| trusted).unwrap_or(beginning);
+        state.cursors = names.iter().map(|name| ((*name).to_owned(), start(name))).collect();
+        let mut batch = Batch::default();
+        for name in self.cursors.keys() {
+            batch.remove(keys::cursor(name));
+        }
+        for (name, cursor) in &state.cursors {
+            codec::put(&mut batch, &self.tree, keys::cursor(name), cursor)?;
+        }
+        let floor = state.cursors.values().min().copied().unwrap_or(beginning);
+        for sequence in state.rows.range(..floor).map(|(sequence, _)| *sequence) {
+            codec::remove(&mut batch, &self.tree, keys::outbox(sequence))?;
+        }
+        self.tree.apply_batch(batch)?;
+        state.rows = state.rows.split_off(&floor);
+        let reader = |name: &&str| OutboxReader {
+            name: (*name).to_owned(),
+            cursor: start(name),
+            tree: self.tree.clone(),
+            meter: Arc::clone(&self.meter),
+            added: self.meter.notifies(),
+        };
+        Ok(names.iter().map(reader).collect())
     }
 }
 
-impl SpanQueue for Outbox {
+impl SpanQueue for OutboxReader {
     type Error = StoreError;
 
     fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, StoreError> {
-        let durable = self.meter.durable.load(Ordering::Acquire);
-        let (mut spans, mut bytes, mut found) = (0, 0, Vec::new());
-        for row in self.tree.range(keys::outbox(0)..keys::outbox(durable)) {
+        let durable = self.meter.durable();
+        let (mut spans, mut bytes, mut found) = (0, 0, Vec::<(u64, SpanBatch)>::new());
+        for row in self.tree.range(keys::outbox(self.cursor)..keys::outbox(durable.max(self.cursor))) {
             let (key, value) = row?;
             let Some(sequence) = keys::number8(&key) else { continue };
             let (_, batch): (Timestamp, SpanBatch) = codec::decode(&self.tree, &key, &value)?;
@@ -118,16 +122,24 @@ impl SpanQueue for Outbox {
     }
 
     fn acknowledge(&mut self, ids: &[u64]) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for sequence in ids {
-            batch.remove(keys::outbox(*sequence));
+        let Some(last) = ids.last() else { return Ok(()) };
+        let cursor = self.cursor.max(last + 1);
+        let mut state = self.meter.state();
+        let others = state.cursors.iter().filter(|(name, _)| **name != self.name).map(|(_, cursor)| *cursor);
+        let floor = others.min().map_or(cursor, |slowest| slowest.min(cursor));
+        let mut batch = Batch::default();
+        codec::put(&mut batch, &self.tree, keys::cursor(&self.name), &cursor)?;
+        for sequence in state.rows.range(..floor).map(|(sequence, _)| *sequence) {
+            codec::remove(&mut batch, &self.tree, keys::outbox(sequence))?;
         }
         self.tree.apply_batch(batch)?;
-        self.meter.rows(|rows| rows.retain(|sequence, _| !ids.contains(sequence)));
+        state.rows = state.rows.split_off(&floor);
+        state.cursors.insert(self.name.clone(), cursor);
+        self.cursor = cursor;
         Ok(())
     }
 
     fn wait(&self) -> impl Future<Output = ()> + Send {
-        self.meter.added.notified()
+        self.added.notified()
     }
 }

@@ -1,12 +1,11 @@
 //! The only writer: prefetch before a step, commit after it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use sled::{Batch, Db, Tree};
 
-use super::outbox::OutboxMeter;
+use super::meter::OutboxMeter;
 use super::{StoreError, codec, keys};
 use crate::ledger::known::{Index, Thread};
 use crate::ledger::session::Session;
@@ -186,15 +185,14 @@ impl Writer {
         if let Some(prices) = commit.prices {
             codec::put(&mut batch, &self.tree, keys::meta("prices"), &prices)?;
         }
-        let mut added = Vec::new();
-        let mut next = self.meter.next_sequence.load(Ordering::Acquire);
-        for spans in commit.spans.iter().flat_map(rows_of) {
-            let bytes = codec::put(&mut batch, &self.tree, keys::outbox(next), &(commit.now, &spans))?;
-            added.push((next, bytes as u64, commit.now, &spans).into());
-            next += 1;
+        let rows: Vec<SpanBatch> = commit.spans.iter().flat_map(rows_of).collect();
+        let mut added = Vec::with_capacity(rows.len());
+        for (sequence, spans) in (self.meter.reserve(rows.len())..).zip(&rows) {
+            let bytes = codec::put(&mut batch, &self.tree, keys::outbox(sequence), &(commit.now, spans))?;
+            added.push((sequence, bytes as u64, commit.now, spans).into());
         }
         self.tree.apply_batch(batch)?;
-        self.meter.added(next, added);
+        self.meter.added(added);
         Ok(())
     }
 
@@ -204,7 +202,7 @@ impl Writer {
     ///
     /// The disk is full or failed.
     pub fn flush(&mut self) -> Result<(), StoreError> {
-        let next = self.meter.next_sequence.load(Ordering::Acquire);
+        let next = self.meter.next();
         self.db.flush()?;
         self.meter.flushed(next);
         Ok(())

@@ -189,6 +189,12 @@ impl Sink {
         self.requests.subscribe().wait_for(|seen| *seen >= requests).await.unwrap();
     }
 
+    /// Ends when this many spans have been taken.
+    pub(crate) async fn spans_reach(&self, spans: usize) {
+        let mut requests = self.requests.subscribe();
+        requests.wait_for(|_| self.accepted_spans().len() >= spans).await.unwrap();
+    }
+
     /// Ends when this many more requests have come.
     pub(crate) async fn another(&self, requests: usize) {
         let before = *self.requests.borrow();

@@ -12,7 +12,7 @@ use tailspan::export::SpanQueue;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
 use tailspan::pass::{Pass, find};
-use tailspan::store::{self, Outbox, Reader};
+use tailspan::store::{self, OutboxReader, Reader};
 use tailspan::tail::{self, Limits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::turns::Policy;
@@ -95,7 +95,7 @@ pub(crate) struct World {
     saved: PathBuf,
     pub(crate) engine: Option<Engine>,
     pub(crate) reader: Option<Reader>,
-    outbox: Option<Outbox>,
+    outbox: Option<OutboxReader>,
     pub(crate) policy: Policy,
     pub(crate) spans: SpanRules,
     pub(crate) limits: Limits,
@@ -160,7 +160,7 @@ impl World {
             spans: self.spans,
         };
         self.reader = Some(opened.reader);
-        self.outbox = Some(opened.outbox);
+        self.outbox = opened.outbox.readers(&["default"]).unwrap().pop();
         self.engine = Some(Engine::new(start, self.now).unwrap());
     }
 

@@ -1,0 +1,189 @@
+//! `[otlp.endpoints]`: further places for spans, each with a layer of its own over what it may take from `[otlp]`.
+//!
+//! Headers and client certificates are never taken from there: they are secrets between us and another endpoint.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::error::{ConfigError, Place};
+use super::file::{Document, wrong};
+use super::keys::{self, Key};
+use super::merge::{Layer, Value, refused};
+use super::{Otlp, otlp};
+
+/// Name of the endpoint that `otlp.endpoint` gives.
+pub(super) const DEFAULT: &str = "default";
+const ENDPOINTS_MAX: usize = 16;
+const NAME_BYTES_MAX: usize = 64;
+const NAME: &str =
+    "a name of at most 64 letters, digits, `-` and `_`, other than `default`, which is the one of `otlp.endpoint`";
+const ENDPOINT: &str = "a URL, or a table with `endpoint`";
+
+const FIELDS: [&Key; 7] = [
+    &keys::OTLP_ENDPOINT,
+    &keys::OTLP_HEADERS,
+    &keys::OTLP_TIMEOUT,
+    &keys::OTLP_COMPRESSION,
+    &keys::OTLP_CA,
+    &keys::OTLP_CERTIFICATE,
+    &keys::OTLP_KEY,
+];
+const INHERITED: [&Key; 3] = [&keys::OTLP_TIMEOUT, &keys::OTLP_COMPRESSION, &keys::OTLP_CA];
+const SECRETS: [&Key; 3] = [&keys::OTLP_HEADERS, &keys::OTLP_CERTIFICATE, &keys::OTLP_KEY];
+
+/// By name: where it was given, and what was given.
+pub(super) type Endpoints = BTreeMap<String, (Place, Layer)>;
+
+pub(super) fn of_table(document: &Document<'_>, table: &DeTable<'_>) -> Result<Endpoints, ConfigError> {
+    let mut endpoints = Endpoints::new();
+    for (name, value) in table {
+        let (place, name) = (document.place(name.span().start), name.get_ref().to_string());
+        check_name(&name, &place)?;
+        let mut layer = Layer::default();
+        match value.get_ref() {
+            DeValue::String(url) => {
+                layer.insert(&keys::OTLP_ENDPOINT, Value::Text(url.to_string()), place.clone());
+            }
+            DeValue::Table(fields) => read_fields(document, &name, fields, &mut layer)?,
+            other => return Err(wrong(place, format!("{}.{name}", keys::OTLP_ENDPOINTS.path), other, ENDPOINT)),
+        }
+        endpoints.insert(name, (place, layer));
+    }
+    Ok(endpoints)
+}
+
+fn read_fields(
+    document: &Document<'_>,
+    name: &str,
+    fields: &DeTable<'_>,
+    layer: &mut Layer,
+) -> Result<(), ConfigError> {
+    for (field, value) in fields {
+        let place = document.place(field.span().start);
+        let Some(key) = FIELDS.into_iter().find(|key| key.path == format!("otlp.{}", field.get_ref())) else {
+            let key = format!("{}.{name}.{}", keys::OTLP_ENDPOINTS.path, field.get_ref());
+            let nearest = keys::nearest(&key, FIELDS.into_iter().map(|known| path(known, name)));
+            return Err(ConfigError::UnknownKey { place, key, nearest });
+        };
+        let value = document.value(key, value.get_ref(), &place).map_err(|error| of_endpoint(error, name))?;
+        layer.insert(key, value, place);
+    }
+    Ok(())
+}
+
+/// `name=URL,...`
+pub(super) fn of_variable(text: &str, place: &Place) -> Result<Endpoints, ConfigError> {
+    let mut endpoints = Endpoints::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        // A URL may hold a secret.
+        let hidden = || refused(&keys::OTLP_ENDPOINTS, place.clone(), "text that is not shown".to_owned());
+        let (name, url) = part.split_once('=').ok_or_else(hidden)?;
+        check_name(name.trim(), place)?;
+        let mut layer = Layer::default();
+        layer.insert(&keys::OTLP_ENDPOINT, Value::Text(url.trim().to_owned()), place.clone());
+        if endpoints.insert(name.trim().to_owned(), (place.clone(), layer)).is_some() {
+            return Err(refused(&keys::OTLP_ENDPOINTS, place.clone(), format!("a list with two of `{}`", name.trim())));
+        }
+    }
+    Ok(endpoints)
+}
+
+/// Every endpoint, the one of `otlp.endpoint` first, and what the user should know about settings without effect.
+pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<Otlp>, Vec<String>), ConfigError> {
+    let mut all: Vec<Otlp> = otlp::otlp(DEFAULT, layer, home)?.into_iter().collect();
+    let given = match layer.get(&keys::OTLP_ENDPOINTS) {
+        Some(given) => match &given.value {
+            Value::Endpoints(endpoints) if endpoints.len() > ENDPOINTS_MAX => {
+                let got = format!("a list of {} endpoints", endpoints.len());
+                return Err(refused(&keys::OTLP_ENDPOINTS, given.place.clone(), got));
+            }
+            Value::Endpoints(endpoints) => endpoints.clone(),
+            _ => Endpoints::new(),
+        },
+        None => Endpoints::new(),
+    };
+    for (name, (place, own)) in &given {
+        let mut whole = Layer::default();
+        for key in INHERITED {
+            if let Some(given) = layer.get(key) {
+                whole.insert(key, given.value.clone(), given.place.clone());
+            }
+        }
+        whole.overlay(own.clone());
+        let missing = || ConfigError::Missing {
+            place: place.clone(),
+            key: path(&keys::OTLP_ENDPOINT, name),
+            expected: keys::OTLP_ENDPOINT.expected,
+        };
+        let otlp = otlp::otlp(name, &whole, home).map_err(|error| of_endpoint(error, name))?;
+        all.push(otlp.ok_or_else(missing)?);
+    }
+    let notices = without_effect(layer, &given, &all);
+    Ok((all, notices))
+}
+
+fn without_effect(layer: &Layer, given: &Endpoints, all: &[Otlp]) -> Vec<String> {
+    let mut notices = Vec::new();
+    let mut say = |layer: &Layer, name: &str, keys: &[&Key], why: &str| {
+        for key in keys {
+            if let Some(given) = layer.get(key) {
+                notices.push(format!("{}: `{}` has no effect: {why}", given.place, path(key, name)));
+            }
+        }
+    };
+    let is_plain = |otlp: &Otlp| otlp.endpoint.scheme_str() != Some("https");
+    if all.iter().all(is_plain) && !all.is_empty() {
+        say(layer, DEFAULT, &[&keys::OTLP_CA], "no endpoint is https");
+    }
+    for otlp in all.iter().filter(|otlp| is_plain(otlp)) {
+        match given.get(&otlp.name) {
+            None => say(layer, DEFAULT, &[&keys::OTLP_CERTIFICATE, &keys::OTLP_KEY], "the endpoint is http, not https"),
+            Some((_, own)) => {
+                let keys = [&keys::OTLP_CA, &keys::OTLP_CERTIFICATE, &keys::OTLP_KEY];
+                say(own, &otlp.name, &keys, "the endpoint is http, not https");
+            }
+        }
+    }
+    if !all.is_empty() && all.iter().all(|otlp| otlp.name != DEFAULT) {
+        say(layer, DEFAULT, &SECRETS, "there is no `otlp.endpoint`, and other endpoints do not take it");
+    }
+    notices
+}
+
+fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if is_plain && !name.is_empty() && name.len() <= NAME_BYTES_MAX && name != DEFAULT {
+        return Ok(());
+    }
+    Err(ConfigError::Value {
+        place: place.clone(),
+        key: keys::OTLP_ENDPOINTS.path.to_owned(),
+        got: format!("a table with {}", super::merge::quoted(name)),
+        expected: NAME,
+    })
+}
+
+/// The full path of a key of an endpoint.
+fn path(key: &Key, name: &str) -> String {
+    match key.path.strip_prefix("otlp.") {
+        Some(field) if name != DEFAULT => format!("{}.{name}.{field}", keys::OTLP_ENDPOINTS.path),
+        _ => key.path.to_owned(),
+    }
+}
+
+/// An error about a key of `[otlp]`, as one about the same key of an endpoint.
+fn of_endpoint(error: ConfigError, name: &str) -> ConfigError {
+    let renamed = |key: &str| match key.strip_prefix("otlp.") {
+        Some(field) => format!("{}.{name}.{field}", keys::OTLP_ENDPOINTS.path),
+        None => key.to_owned(),
+    };
+    match error {
+        ConfigError::Value { place, key, got, expected } => {
+            ConfigError::Value { place, key: renamed(&key), got, expected }
+        }
+        ConfigError::Missing { place, key, expected } => ConfigError::Missing { place, key: renamed(&key), expected },
+        other => other,
+    }
+}

@@ -1,0 +1,111 @@
+//! What is known of the outbox without reading it: which numbers its rows have, how far each endpoint is, how full it is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::transcript::time::Timestamp;
+use crate::views::span::SpanBatch;
+
+/// How full the outbox is; shared by the writer, the readers and the metrics. A span waits until every endpoint has it.
+#[derive(Debug, Default)]
+pub struct OutboxMeter {
+    state: Mutex<State>,
+    /// One for each reader: a permit that one of them takes must not be missing for another.
+    added: Mutex<Vec<Arc<Notify>>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// Number of the next row.
+    next: u64,
+    /// Rows below this number are durable and may be sent.
+    durable: u64,
+    pub(super) rows: BTreeMap<u64, Row>,
+    /// For each endpoint, the number of the first row that it still wants.
+    pub(super) cursors: BTreeMap<String, u64>,
+}
+
+/// What is known of a row without reading it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) sequence: u64,
+    bytes: u64,
+    spans: u64,
+    added: Timestamp,
+}
+
+impl From<(u64, u64, Timestamp, &SpanBatch)> for Row {
+    fn from((sequence, bytes, added, batch): (u64, u64, Timestamp, &SpanBatch)) -> Self {
+        Self { sequence, bytes, spans: batch.spans.len() as u64, added }
+    }
+}
+
+impl OutboxMeter {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins with the rows of a database, all of them durable. The next row has at least the number `next`.
+    pub(super) fn opened(&self, rows: Vec<Row>, next: u64) {
+        let mut state = self.state();
+        state.next = next;
+        state.durable = next;
+        state.rows.extend(rows.into_iter().map(|row| (row.sequence, row)));
+    }
+
+    /// Takes numbers for this many rows, and gives the first.
+    pub(super) fn reserve(&self, rows: usize) -> u64 {
+        let mut state = self.state();
+        let first = state.next;
+        state.next += rows as u64;
+        first
+    }
+
+    pub(super) fn added(&self, rows: Vec<Row>) {
+        self.state().rows.extend(rows.into_iter().map(|row| (row.sequence, row)));
+    }
+
+    /// Number of the next row, to be told to [`OutboxMeter::flushed`] when everything before it is durable.
+    pub(super) fn next(&self) -> u64 {
+        self.state().next
+    }
+
+    pub(super) fn flushed(&self, next: u64) {
+        let before = std::mem::replace(&mut self.state().durable, next);
+        if before < next {
+            let readers = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+            readers.iter().for_each(|reader| reader.notify_one());
+        }
+    }
+
+    pub(super) fn durable(&self) -> u64 {
+        self.state().durable
+    }
+
+    /// Tells a reader of every row that becomes durable from now on.
+    pub(super) fn notifies(&self) -> Arc<Notify> {
+        let reader = Arc::new(Notify::new());
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&reader));
+        reader
+    }
+
+    /// Bytes waiting.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.state().rows.values().map(|row| row.bytes).sum()
+    }
+
+    /// Spans waiting.
+    #[must_use]
+    pub fn spans(&self) -> u64 {
+        self.state().rows.values().map(|row| row.spans).sum()
+    }
+
+    /// When the span that has waited longest was put in.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.state().rows.values().next().map(|row| row.added)
+    }
+}
