@@ -332,6 +332,7 @@ fn spans_survive_a_crash_before_they_are_taken() {
     runtime.block_on(other.requests_reach(1));
     daemon.until("the outbox is empty", || (sum(&daemon.metrics(), "tailspan_outbox_spans") == 0.0).then_some(()));
     assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(sink.received()[0].raw, other.received()[0].raw, "the first request is the one that was not taken");
     // 1 turn, 8 chats, 7 calls.
     assert_eq!(by_id(&other).len(), 16);
     let sent: Vec<_> = sink.received()[0].spans();

@@ -29,8 +29,12 @@ pub trait SpanQueue: Send {
     /// What the store fails with; the exporter stops at the first.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The oldest entries with their ids, without removing them: as many as fit into both limits, but at least one
-    /// unless the queue is empty. `bytes_max` may be an estimate; the exporter cuts where it must.
+    /// The oldest entries with their ids, without removing them: as many as fit into both limits, but at least one.
+    /// `bytes_max` may be an estimate; the exporter cuts where it must.
+    ///
+    /// With the same limits these are the same entries until they are acknowledged, whatever is added and however often
+    /// the process starts anew: a request that goes again must have the same bytes. None, if there are none or if those
+    /// that there are must wait for others; [`SpanQueue::wait`] ends when they have come.
     ///
     /// # Errors
     ///

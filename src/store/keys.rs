@@ -9,7 +9,8 @@
 //! i unit:16           64-bit hashes of the unit's identities, packed; all of them are in memory while running
 //! t metric,labels     a persisted total, absolute
 //! p unit:16           a turn whose spans have not left yet
-//! o sequence:u64      the outbox: when they were put in and spans of one resource, oldest first
+//! o sequence:u64      the outbox: when they were put in and spans of one resource, oldest first; numbers may have gaps,
+//!                     and a request never goes over one
 //! e name              an OTLP endpoint: the number of the first row of the outbox that it has not taken yet
 //! ```
 //!

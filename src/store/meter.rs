@@ -22,6 +22,8 @@ pub(super) struct State {
     next: u64,
     /// Rows below this number are durable and may be sent.
     durable: u64,
+    /// The number after the last row that a reader has seen; no row will ever have it, see [`OutboxMeter::close`].
+    closed: Option<u64>,
     pub(super) rows: BTreeMap<u64, Row>,
     /// For each endpoint, the number of the first row that it still wants.
     pub(super) cursors: BTreeMap<String, u64>,
@@ -89,6 +91,19 @@ impl OutboxMeter {
         let reader = Arc::new(Notify::new());
         self.added.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&reader));
         reader
+    }
+
+    /// Sees to it that no row ever follows the number before `end` directly: the request that ends there stays as it
+    /// is. `seen` is what was durable when the reader found nothing more. False if a row that is not durable yet has the
+    /// number `end`; the next flush brings it.
+    pub(super) fn close(&self, end: u64, seen: u64) -> bool {
+        let mut state = self.state();
+        if state.next == end {
+            state.next += 1;
+            state.closed = Some(end);
+        }
+        // Numbers below `seen` that no row has had by then are never given again.
+        end < seen || state.closed == Some(end)
     }
 
     /// Bytes waiting.

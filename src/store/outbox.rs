@@ -4,6 +4,10 @@
 //!   moves the last cursor past it.
 //! - A new endpoint begins with what still waits. The cursor of one that is no longer configured is deleted, and so are
 //!   the rows that waited for it alone. With no endpoint at all, everything stays as it is.
+//! - **The same request again, even after a crash.** Where a request ends follows from the rows alone: at a limit, at
+//!   another version, or at a gap between the numbers. A reader that comes to the end of the queue makes such a gap, and
+//!   so does every start, so that rows that are queued later can never join a request that may have been sent. Storing
+//!   the range of each request before it is sent would do too, for one flush of the disk per request.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -55,8 +59,8 @@ impl Outbox {
         }
         let last = rows.last().map(|row| row.sequence);
         let passed = cursors.values().max().copied();
-        // Behind every cursor: the numbers go on although no row may be left.
-        meter.opened(rows, last.map(|last| last + 1).max(passed).unwrap_or(0));
+        // One more than the next: a gap behind what may have been sent.
+        meter.opened(rows, last.max(passed).map_or(0, |number| number + 2));
         Ok(Self { tree, meter, cursors })
     }
 
@@ -113,12 +117,18 @@ impl SpanQueue for OutboxReader {
             let (_, batch): (Timestamp, SpanBatch) = codec::decode(&self.tree, &key, &value)?;
             spans += batch.spans.len();
             bytes += value.len();
-            if !found.is_empty() && (spans > spans_max || bytes > bytes_max) {
-                break;
+            if let Some((last, before)) = found.last()
+                && (spans > spans_max
+                    || bytes > bytes_max
+                    || sequence != last + 1
+                    || batch.service_version != before.service_version)
+            {
+                return Ok(found);
             }
             found.push((sequence, batch));
         }
-        Ok(found)
+        let is_final = found.last().is_none_or(|(last, _)| self.meter.close(last + 1, durable));
+        Ok(if is_final { found } else { Vec::new() })
     }
 
     fn acknowledge(&mut self, ids: &[u64]) -> Result<(), StoreError> {
