@@ -3,11 +3,11 @@
 //! It answers 200 unless [`Sink::script`] says otherwise for the next requests, or a request holds a poisoned span.
 
 #![allow(dead_code, reason = "each test crate uses its part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken sink must fail the test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a broken sink must fail the test")]
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +24,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -43,12 +44,23 @@ pub(crate) enum Answer {
     DropAfterReading,
     /// Reads the request and never answers.
     Hang,
+    /// Reads the request and accepts it when [`Sink::tell`] says so.
+    WhenTold,
 }
 
 impl Answer {
     pub(crate) fn status(status: u16) -> Self {
         Self::Refuse { status, retry_after: None }
     }
+}
+
+/// How a connection is lost halfway.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cut {
+    /// After this many bytes of the request's body.
+    Body(usize),
+    /// After the whole request and these bytes of an answer.
+    Answer(&'static str),
 }
 
 /// One request whose body was read.
@@ -92,8 +104,12 @@ impl Received {
 #[derive(Debug, Default)]
 struct State {
     script: VecDeque<Answer>,
-    poison: Option<String>,
+    /// A name, and the status for requests with a span of this name.
+    poison: Option<(String, u16)>,
     received: Vec<Received>,
+    /// For the next connections.
+    cuts: VecDeque<Cut>,
+    cut_bodies: Vec<Vec<u8>>,
 }
 
 /// The collector; it stops with the runtime of the test.
@@ -103,6 +119,7 @@ pub(crate) struct Sink {
     state: Arc<Mutex<State>>,
     /// Number of requests so far, those dropped unread and handshakes that failed included.
     requests: watch::Sender<usize>,
+    told: watch::Sender<bool>,
 }
 
 impl Sink {
@@ -123,13 +140,16 @@ impl Sink {
 
     fn serving(listener: TcpListener, tls: Option<TlsAcceptor>) -> Self {
         let address = listener.local_addr().unwrap();
-        let sink = Self { address, state: Arc::default(), requests: watch::Sender::new(0) };
+        let sink =
+            Self { address, state: Arc::default(), requests: watch::Sender::new(0), told: watch::Sender::new(false) };
         let server = sink.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (sink, tls) = (server.clone(), tls.clone());
                 tokio::spawn(async move {
+                    let cut = sink.state.lock().unwrap().cuts.pop_front();
                     match tls {
+                        None if cut.is_some() => sink.lose(stream, cut.unwrap()).await.unwrap(),
                         None => sink.connection(TokioIo::new(stream)).await,
                         Some(tls) => match tls.accept(stream).await {
                             Ok(stream) => sink.connection(TokioIo::new(stream)).await,
@@ -147,6 +167,42 @@ impl Sink {
         let service = service_fn(move |request| self.clone().serve(request));
         // An error is a connection that the script dropped, or that the client left.
         drop(hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await);
+    }
+
+    /// Reads a request by hand as far as the cut says, and leaves.
+    async fn lose(self, mut stream: TcpStream, cut: Cut) -> io::Result<()> {
+        let mut read = Vec::new();
+        let (head, length) = loop {
+            read.push(stream.read_u8().await?);
+            if read.ends_with(b"\r\n\r\n") {
+                let text = String::from_utf8(read.clone()).unwrap().to_lowercase();
+                let (_, length) = text.split_once("content-length: ").unwrap();
+                break (read.len(), length.split_once('\r').unwrap().0.parse::<usize>().unwrap());
+            }
+        };
+        read.resize(head + if let Cut::Body(bytes) = cut { bytes.min(length) } else { length }, 0);
+        stream.read_exact(&mut read[head..]).await?;
+        if let Cut::Answer(answer) = cut {
+            stream.write_all(answer.as_bytes()).await?;
+        }
+        self.state.lock().unwrap().cut_bodies.push(read.split_off(head));
+        self.requests.send_modify(|seen| *seen += 1);
+        Ok(())
+    }
+
+    /// The next connections are lost like this.
+    pub(crate) fn cut(&self, cuts: impl IntoIterator<Item = Cut>) {
+        self.state.lock().unwrap().cuts.extend(cuts);
+    }
+
+    /// What was read of the bodies of requests that were cut.
+    pub(crate) fn cut_bodies(&self) -> Vec<Vec<u8>> {
+        self.state.lock().unwrap().cut_bodies.clone()
+    }
+
+    /// Lets the requests that are [`Answer::WhenTold`] have their answer.
+    pub(crate) fn tell(&self) {
+        self.told.send_replace(true);
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -170,7 +226,12 @@ impl Sink {
 
     /// From now on answers 400 to each request with a span of this name.
     pub(crate) fn poison(&self, name: &str) {
-        self.state.lock().unwrap().poison = Some(name.to_owned());
+        self.poison_with(name, 400);
+    }
+
+    /// From now on answers with `status` to each request with a span of this name.
+    pub(crate) fn poison_with(&self, name: &str, status: u16) {
+        self.state.lock().unwrap().poison = Some((name.to_owned(), status));
     }
 
     /// Every request that was read, oldest first.
@@ -180,7 +241,8 @@ impl Sink {
 
     /// Spans of the requests that were answered with 200, in order of arrival.
     pub(crate) fn accepted_spans(&self) -> Vec<Span> {
-        let accepted = |request: &Received| matches!(request.answer, Answer::Accept | Answer::Partial { .. });
+        let accepted =
+            |request: &Received| matches!(request.answer, Answer::Accept | Answer::WhenTold | Answer::Partial { .. });
         self.received().iter().filter(|request| accepted(request)).flat_map(Received::spans).collect()
     }
 
@@ -230,13 +292,17 @@ impl Sink {
         let answer = received.answer.clone();
         self.state.lock().unwrap().received.push(received);
         self.requests.send_modify(|seen| *seen += 1);
+        if answer == Answer::WhenTold {
+            self.told.subscribe().wait_for(|told| *told).await.unwrap();
+        }
         respond(answer).await
     }
 
     fn unscripted(&self, received: &Received) -> Answer {
         let state = self.state.lock().unwrap();
-        let poisoned = received.spans().iter().any(|span| Some(&span.name) == state.poison.as_ref());
-        if poisoned { Answer::status(400) } else { Answer::Accept }
+        let poison = state.poison.as_ref();
+        let poisoned = poison.filter(|(name, _)| received.spans().iter().any(|span| span.name == *name));
+        poisoned.map_or(Answer::Accept, |(_, status)| Answer::status(*status))
     }
 }
 
@@ -250,7 +316,7 @@ struct RpcStatus {
 async fn respond(answer: Answer) -> io::Result<Response<Full<Bytes>>> {
     let protobuf = Response::builder().header("content-type", "application/x-protobuf");
     let (builder, body) = match answer {
-        Answer::Accept => (protobuf, ExportTraceServiceResponse::default().encode_to_vec()),
+        Answer::Accept | Answer::WhenTold => (protobuf, ExportTraceServiceResponse::default().encode_to_vec()),
         Answer::Partial { rejected, message } => {
             let partial = ExportTracePartialSuccess { rejected_spans: rejected, error_message: message.to_owned() };
             (protobuf, ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec())
