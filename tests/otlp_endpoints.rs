@@ -40,8 +40,14 @@ async fn every_endpoint_gets_every_span_once() {
     let running = Running::start(readers, &[("a", a.url()), ("b", b.url())]);
     has_all(&a, 3).await;
     has_all(&b, 3).await;
-    // Both wait now: each must be woken.
     for last in 4..20 {
+        // Once nothing waits, both exporters do, and each must be woken.
+        soon(async {
+            while state.waiting() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
         state.put(1);
         has_all(&a, last).await;
         has_all(&b, last).await;
