@@ -304,7 +304,7 @@ impl Tailer {
         if full != self.paused {
             self.paused = full;
             if full {
-                tracing::warn!("the outbox is full: reading pauses until the endpoint takes spans again");
+                tracing::warn!("the outbox is full: reading pauses until every endpoint takes spans again");
             } else {
                 tracing::info!("the outbox has room again: reading goes on");
                 self.hints.flag_rescan();

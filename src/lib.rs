@@ -38,7 +38,7 @@
 //! | [`views`] | pure | ledger, transcript |
 //! | [`tail`] | edge | transcript, and notify |
 //! | [`store`] | edge | views, ledger, transcript, the queue's trait of export, and sled |
-//! | [`export`] | edge | views, transcript, and opentelemetry-otlp |
+//! | [`export`] | edge | views, transcript, and opentelemetry-otlp and rustls |
 //! | [`http`] | edge | store, views, ledger, transcript, rows, vitals, counters of export, and hyper |
 //! | [`engine`], [`turns`], [`live`], [`pass`], [`ahead`] | rule | the rooms above; [`engine`] owns the writer |
 //! | [`daemon`], [`cli`] | wiring | everything; [`daemon`] holds the only clock |
