@@ -51,10 +51,9 @@ pub(super) fn otlp(name: &str, layer: &Layer, home: Option<&Path>) -> Result<Opt
 
 fn tls(layer: &Layer, home: Option<&Path>) -> Result<Tls, ConfigError> {
     let file = |key: &Key| layer.text(key, |text| text::path(Path::new(text), home));
-    let missing = |key: &Key, other: &Key| ConfigError::Missing {
-        place: layer.get(other).map_or_else(|| Place::Variable(String::new()), |given| given.place.clone()),
-        key: key.path.to_owned(),
-        expected: key.expected,
+    let missing = |key: &Key, other: &Key| {
+        let Some(given) = layer.get(other) else { unreachable!("a key that was read is in its layer") };
+        ConfigError::Missing { place: given.place.clone(), key: key.path.to_owned(), expected: key.expected }
     };
     let client = match (file(&keys::OTLP_CERTIFICATE)?, file(&keys::OTLP_KEY)?) {
         (Some(certificate), Some(key)) => Some(ClientTls { certificate, key }),
