@@ -44,7 +44,7 @@ fn waited(rows: &[Json]) -> Vec<Option<f64>> {
         world.restart();
     }
     world.settle();
-    let mut spans: Vec<Span> = world.waiting_spans();
+    let mut spans: Vec<Span> = world.take_spans();
     spans.sort_by_key(|span| span.start);
     let seconds = |span: &&Span| match value(&span.attributes, name::PROMPT_QUEUED_SECONDS) {
         Some(Value::Float(seconds)) => Some(*seconds),
