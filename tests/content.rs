@@ -8,7 +8,6 @@
 )]
 
 #[path = "support/daemon.rs"]
-#[allow(dead_code, reason = "each test uses its own part")]
 mod daemon;
 #[path = "support/spans.rs"]
 #[allow(dead_code, reason = "each test uses its own part")]

@@ -8,7 +8,6 @@
 )]
 
 mod support {
-    #[allow(dead_code, reason = "not every test needs everything")]
     pub(crate) mod daemon;
     #[allow(dead_code, reason = "not every test needs everything")]
     pub(crate) mod units;

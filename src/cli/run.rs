@@ -17,7 +17,8 @@ use crate::config::{self, ClientTls, Compression, Config, ConfigError, HistorySi
 use crate::daemon::{self, Shared, Sources, Tailer};
 use crate::engine::{Engine, SpanRules, Start};
 use crate::export::{
-    self, ClientFiles, DrainConfig, ExportCounters, ExportError, Exporter, Otlp, OtlpConfig, TlsFiles,
+    self, ClientFiles, DrainConfig, ExportCounters, ExportError, Exporter, Otlp, OtlpConfig, PushConfig, Pusher,
+    TlsFiles,
 };
 use crate::http::context::{Context, ROUTES};
 use crate::http::{App, Limits, RequestCounters, ServeError, Server};
@@ -88,6 +89,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let opened = store::open(config.state()?, now)?;
     let policy = policy(config, &opened);
     let Opened { writer, outbox, reader, epoch, recovered, .. } = opened;
+    let pusher = pusher(config, &epoch.instance)?;
     let queues = outbox.readers(&endpoints.iter().map(Otlp::name).collect::<Vec<_>>())?;
     let labels = label_rules(config);
     let engine =
@@ -97,14 +99,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let (published, totals) = watch::channel(None);
     let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop: AtomicBool::new(false), published });
     let hints = Hints::default();
-    let sources = Sources {
-        roots: tail::session_roots(&[], &config.projects, env),
-        rescan: config.scan.rescan,
-        // Without an endpoint nobody would ever make room.
-        outbox_bytes_max: if config.otlp.is_empty() { u64::MAX } else { config.outbox.bytes_max },
-        idle_ms: policy.idle_ms,
-        threads: threads(),
-    };
+    let sources = sources(config, env, &policy);
     let meter = engine.outbox();
     warn_of_waiting(config, meter.spans());
     let tailer = Tailer::new(engine, Arc::clone(&shared), sources, hints.clone());
@@ -113,7 +108,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let (stop_export, export_stopped) = watch::channel(false);
     let export_counters = Arc::new(ExportCounters::default());
     let exporters = exporters(queues, endpoints, &export_counters);
-    let exporter = start_exporters(exporters, export_stopped)?;
+    let exporter = start_exporters(exporters, export_stopped.clone())?;
 
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
@@ -134,6 +129,10 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     };
     let allowed_hosts = config.web.hosts.iter().cloned().collect();
     let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts });
+    let pushing = pusher.map(|pusher| {
+        let app = Arc::clone(&app);
+        runtime.spawn(pusher.run(move || (app.context.points(), daemon::now()), export_stopped))
+    });
     let serving = runtime.spawn(server.run(app, http_stopped));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "tailspan is running");
 
@@ -146,15 +145,29 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     // The spans of the last commit are durable now: one more try to hand them over.
     stop_export.send_replace(true);
     let exported = exporter.map(thread::JoinHandle::join).transpose();
+    let pushed = pushing.map(|pushing| runtime.block_on(pushing)).transpose();
     stop_http.send_replace(true);
     let served = runtime.block_on(serving);
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
     waited?;
     tailed?;
     exported.map_err(|_| RunError::Panicked { part: "the exporter" })?.transpose()?;
+    pushed.map_err(|_| RunError::Panicked { part: "the pusher of metrics" })?;
     served.map_err(|_| RunError::Panicked { part: "the server" })??;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How session files are looked for.
+fn sources(config: &Config, env: &RootEnv, policy: &Policy) -> Sources {
+    Sources {
+        roots: tail::session_roots(&[], &config.projects, env),
+        rescan: config.scan.rescan,
+        // Without an endpoint nobody would ever make room.
+        outbox_bytes_max: if config.otlp.is_empty() { u64::MAX } else { config.outbox.bytes_max },
+        idle_ms: policy.idle_ms,
+        threads: threads(),
+    }
 }
 
 /// Says that spans of an earlier run wait for an endpoint that is no longer configured.
@@ -205,7 +218,7 @@ pub fn label_rules(config: &Config) -> LabelRules {
 }
 
 fn endpoints(config: &Config) -> Result<Vec<Otlp>, ExportError> {
-    config.otlp.iter().map(|otlp| Otlp::new(otlp_config(otlp, config))).collect()
+    config.otlp.iter().map(|otlp| Otlp::new(otlp_config(otlp, config, "claude-code"))).collect()
 }
 
 /// An exporter for each endpoint; they share their counters.
@@ -218,8 +231,15 @@ fn exporters(
     queues.into_iter().zip(endpoints).map(exporter).collect()
 }
 
-fn otlp_config(otlp: &config::Otlp, config: &Config) -> OtlpConfig {
-    let service = config.resource.get("service.name").cloned();
+/// What pushes metrics, if that is wanted.
+fn pusher(config: &Config, instance: &str) -> Result<Option<Pusher>, ExportError> {
+    let Some(push) = &config.push else { return Ok(None) };
+    let otlp = otlp_config(&push.otlp, config, "tailspan");
+    Pusher::new(PushConfig { otlp, interval: push.interval, instance: instance.to_owned() }).map(Some)
+}
+
+/// `service` is what sends, unless the resource says its name.
+fn otlp_config(otlp: &config::Otlp, config: &Config, service: &str) -> OtlpConfig {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     OtlpConfig {
         name: otlp.name.clone(),
@@ -232,7 +252,7 @@ fn otlp_config(otlp: &config::Otlp, config: &Config) -> OtlpConfig {
             client: otlp.tls.client.clone().map(|ClientTls { certificate, key }| ClientFiles { certificate, key }),
         },
         resource: config.resource.clone().into_iter().filter(|(name, _)| name != "service.name").collect(),
-        service_name: service.unwrap_or_else(|| "claude-code".to_owned()),
+        service_name: config.resource.get("service.name").map_or(service, String::as_str).to_owned(),
     }
 }
 

@@ -8,10 +8,11 @@ use super::env::Env;
 use super::error::ConfigError;
 use super::flags::Flags;
 use super::merge::{Layer, Value, quoted};
+use super::otlp::Signal;
 use super::text::Listen;
 use super::{
     Config, ContentLevel, LogFormat, Metrics, Outbox, Prices, Profile, ProjectLabel, Scan, ScanFormat, TraceScope,
-    Traces, Web, endpoints, file, keys, otlp, text,
+    Traces, Web, endpoints, file, keys, otlp, push, text,
 };
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:9719";
@@ -24,10 +25,12 @@ pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
     own.overlay(env.layer()?);
     own.overlay(flags.layer());
     let mut notices = Vec::new();
-    let layer = with_standard_variables(own, flags.offline, env, &mut notices)?;
     let home = env.home();
+    let off = flags.offline || otlp::is_disabled(env);
+    let push = if off { None } else { push::push(&own, env, home.as_deref(), &mut notices)? };
+    let layer = with_standard_variables(own, flags.offline, env, &mut notices)?;
     let (mut otlp, without_effect) = endpoints::all(&layer, home.as_deref())?;
-    if flags.offline || otlp::is_disabled(env) {
+    if off {
         otlp.clear();
     } else {
         notices.extend(without_effect);
@@ -39,6 +42,7 @@ pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         log_format: layer.text(&keys::LOG_FORMAT, log_format)?.unwrap_or_default(),
         web: Web { hosts: layer.list(&keys::WEB_HOSTS, text::host_name)?.unwrap_or_default() },
         otlp,
+        push,
         resource: resource(flags.offline, env, &mut notices)?,
         traces: traces(&layer)?,
         metrics: metrics(&layer)?,
@@ -78,7 +82,7 @@ fn with_standard_variables(
         notices.push("OTEL_SDK_DISABLED is true: nothing is exported, although there is an OTLP endpoint".to_owned());
         return Ok(own);
     }
-    let mut layer = otlp::standard_layer(env)?;
+    let mut layer = otlp::standard_layer(env, Signal::Traces)?;
     layer.overlay(own);
     Ok(layer)
 }

@@ -11,6 +11,7 @@ use super::error::{ConfigError, Place};
 use super::file::{Document, wrong};
 use super::keys::{self, Key};
 use super::merge::{Layer, Value, refused};
+use super::otlp::Signal;
 use super::{Otlp, otlp};
 
 /// Name of the endpoint that `otlp.endpoint` gives.
@@ -92,7 +93,7 @@ pub(super) fn of_variable(text: &str, place: &Place) -> Result<Endpoints, Config
 
 /// Every endpoint, the one of `otlp.endpoint` first, and what the user should know about settings without effect.
 pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<Otlp>, Vec<String>), ConfigError> {
-    let mut all: Vec<Otlp> = otlp::otlp(DEFAULT, layer, home)?.into_iter().collect();
+    let mut all: Vec<Otlp> = otlp::otlp(DEFAULT, Signal::Traces, layer, home)?.into_iter().collect();
     let given = match layer.get(&keys::OTLP_ENDPOINTS) {
         Some(given) => match &given.value {
             Value::Endpoints(endpoints) if endpoints.len() > ENDPOINTS_MAX => {
@@ -117,7 +118,7 @@ pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<Otlp>, Vec<
             key: path(&keys::OTLP_ENDPOINT, name),
             expected: keys::OTLP_ENDPOINT.expected,
         };
-        let otlp = otlp::otlp(name, &whole, home).map_err(|error| of_endpoint(error, name))?;
+        let otlp = otlp::otlp(name, Signal::Traces, &whole, home).map_err(|error| of_endpoint(error, name))?;
         all.push(otlp.ok_or_else(missing)?);
     }
     let notices = without_effect(layer, &given, &all);

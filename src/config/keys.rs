@@ -51,6 +51,10 @@ keys! {
     OTLP_CA = "otlp.ca" Text "a PEM file with certificates";
     OTLP_CERTIFICATE = "otlp.certificate" Text "a PEM file with the client certificate for `key`";
     OTLP_KEY = "otlp.key" Text "a PEM file with the private key of `certificate`";
+    OTLP_METRICS = "otlp.metrics" Boolean "true or false";
+    OTLP_METRICS_ENDPOINT = "otlp.metrics_endpoint" Text
+        "an http:// or https:// URL without user name, like \"http://127.0.0.1:4318\"";
+    OTLP_METRICS_INTERVAL = "otlp.metrics_interval" Text "a duration from 1s to 1h, like \"60s\"";
     TRACES_IDLE = "traces.idle" Text "a duration from 1ms to 30d, like \"30m\"";
     TRACES_SETTLE = "traces.settle" Text "a duration from 0s to 1h, like \"1s\"";
     TRACES_HOLD = "traces.hold" Text "a duration from 1s to 1d, like \"60s\"";

@@ -48,6 +48,10 @@ impl Layer {
         self.0.insert(key.path, Given { value, place });
     }
 
+    pub(super) fn remove(&mut self, key: &Key) {
+        self.0.remove(key.path);
+    }
+
     /// Puts a stronger layer on top.
     pub(super) fn overlay(&mut self, stronger: Self) {
         self.0.extend(stronger.0);

@@ -24,6 +24,7 @@ mod keys;
 mod merge;
 mod otlp;
 mod prices;
+mod push;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +56,8 @@ pub struct Config {
     pub web: Web,
     /// Where spans go, the endpoint of `otlp.endpoint` first; empty: export is off.
     pub otlp: Vec<Otlp>,
+    /// Where metrics are pushed to (`otlp.metrics`); `None`: they are only scraped.
+    pub push: Option<Push>,
     /// Resource attributes from `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`; empty by default.
     pub resource: BTreeMap<String, String>,
     /// How turns become traces.
@@ -106,6 +109,15 @@ pub struct Web {
     /// Names, in lower case and without port, that a `Host` header may carry besides the listener and loopback
     /// (`web.hosts`); none by default.
     pub hosts: BTreeSet<String>,
+}
+
+/// Where metrics are pushed to, and how often.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// The endpoint (`otlp.metrics_endpoint`, else beside that of `otlp.endpoint`), with the path of metrics.
+    pub otlp: Otlp,
+    /// Time between two pushes (`otlp.metrics_interval`); 60 s by default, 1 s to 1 h.
+    pub interval: Duration,
 }
 
 /// A place where spans go, and how. Keys of `otlp.endpoints.NAME` have the same meaning as those of `otlp`.

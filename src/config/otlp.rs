@@ -12,7 +12,6 @@ use super::keys::{self, Key, Shape};
 use super::merge::{Layer, Value, quoted, refused};
 use super::{ClientTls, Compression, Otlp, Tls, text};
 
-const TRACES_PATH: &str = "/v1/traces";
 const PROTOCOL: &str = "http/protobuf";
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
@@ -25,8 +24,36 @@ const ATTRIBUTES: Key = Key {
     expected: "name=value pairs, separated by commas, percent-encoded",
 };
 
+/// What is sent: each signal has standard variables and a path of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+}
+
+impl Signal {
+    /// The name of a standard variable that is for this signal alone.
+    pub(super) fn variable(self, suffix: &str) -> String {
+        let signal = if self == Self::Traces { "TRACES" } else { "METRICS" };
+        format!("OTEL_EXPORTER_OTLP_{signal}_{suffix}")
+    }
+
+    /// Below the base URL of a collector.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
+        }
+    }
+}
+
 /// `None` if there is no endpoint. Keys are checked even then: a wrong value should not wait for the day of use.
-pub(super) fn otlp(name: &str, layer: &Layer, home: Option<&Path>) -> Result<Option<Otlp>, ConfigError> {
+pub(super) fn otlp(
+    name: &str,
+    signal: Signal,
+    layer: &Layer,
+    home: Option<&Path>,
+) -> Result<Option<Otlp>, ConfigError> {
     let timeout =
         layer.text(&keys::OTLP_TIMEOUT, |text| text::duration(text, Duration::from_millis(1)..=TIMEOUT_MAX))?;
     let compression = layer.text(&keys::OTLP_COMPRESSION, |text| match text {
@@ -39,7 +66,7 @@ pub(super) fn otlp(name: &str, layer: &Layer, home: Option<&Path>) -> Result<Opt
         _ => None,
     })?;
     let tls = tls(layer, home)?;
-    Ok(endpoint(layer)?.map(|endpoint| Otlp {
+    Ok(endpoint(signal, layer)?.map(|endpoint| Otlp {
         name: name.to_owned(),
         endpoint,
         headers: headers.unwrap_or_default(),
@@ -71,12 +98,12 @@ pub(super) fn is_disabled(env: &Env) -> bool {
 
 /// Whether the standard variables name an endpoint.
 pub(super) fn has_endpoint(env: &Env) -> bool {
-    standard(env, "ENDPOINT", &keys::OTLP_ENDPOINT).is_ok_and(|found| found.is_some())
+    standard(env, Signal::Traces, "ENDPOINT", &keys::OTLP_ENDPOINT).is_ok_and(|found| found.is_some())
 }
 
 /// The layer of the standard variables; to be asked only if something is exported.
-pub(super) fn standard_layer(env: &Env) -> Result<Layer, ConfigError> {
-    if let Some((name, protocol)) = standard(env, "PROTOCOL", &keys::OTLP_ENDPOINT)?
+pub(super) fn standard_layer(env: &Env, signal: Signal) -> Result<Layer, ConfigError> {
+    if let Some((name, protocol)) = standard(env, signal, "PROTOCOL", &keys::OTLP_ENDPOINT)?
         && protocol != PROTOCOL
     {
         return Err(ConfigError::Protocol { place: Place::Variable(name), got: quoted(protocol) });
@@ -89,17 +116,17 @@ pub(super) fn standard_layer(env: &Env) -> Result<Layer, ConfigError> {
         ("CLIENT_CERTIFICATE", &keys::OTLP_CERTIFICATE),
         ("CLIENT_KEY", &keys::OTLP_KEY),
     ] {
-        if let Some((name, value)) = standard(env, suffix, key)? {
+        if let Some((name, value)) = standard(env, signal, suffix, key)? {
             layer.insert(key, Value::Text(value.to_owned()), Place::Variable(name));
         }
     }
-    if let Some((name, value)) = standard(env, "TIMEOUT", &MILLISECONDS)? {
+    if let Some((name, value)) = standard(env, signal, "TIMEOUT", &MILLISECONDS)? {
         let place = Place::Variable(name);
         let timeout =
             text::count(value, 1..=600_000).ok_or_else(|| refused(&MILLISECONDS, place.clone(), quoted(value)))?;
         layer.insert(&keys::OTLP_TIMEOUT, Value::Text(format!("{timeout}ms")), place);
     }
-    if let Some((name, value)) = standard(env, "HEADERS", &keys::OTLP_HEADERS)? {
+    if let Some((name, value)) = standard(env, signal, "HEADERS", &keys::OTLP_HEADERS)? {
         let place = Place::Variable(name);
         let hidden = || refused(&keys::OTLP_HEADERS, place.clone(), "text that is not shown".to_owned());
         layer.insert(&keys::OTLP_HEADERS, Value::Map(text::pairs(value).ok_or_else(hidden)?), place.clone());
@@ -119,9 +146,14 @@ pub(super) fn resource(env: &Env) -> Result<BTreeMap<String, String>, ConfigErro
     Ok(resource)
 }
 
-/// The name and value of a standard variable: the one for traces, else the one for all signals.
-fn standard<'e>(env: &'e Env, suffix: &str, key: &Key) -> Result<Option<(String, &'e str)>, ConfigError> {
-    for name in [format!("OTEL_EXPORTER_OTLP_TRACES_{suffix}"), format!("OTEL_EXPORTER_OTLP_{suffix}")] {
+/// The name and value of a standard variable: the one for the signal, else the one for all.
+fn standard<'e>(
+    env: &'e Env,
+    signal: Signal,
+    suffix: &str,
+    key: &Key,
+) -> Result<Option<(String, &'e str)>, ConfigError> {
+    for name in [signal.variable(suffix), format!("OTEL_EXPORTER_OTLP_{suffix}")] {
         if let Some(value) = env.text(&name, key)? {
             return Ok(Some((name, value.trim())));
         }
@@ -130,7 +162,7 @@ fn standard<'e>(env: &'e Env, suffix: &str, key: &Key) -> Result<Option<(String,
 }
 
 /// The complete URL. The specification decides for its variables; ours take a base as well as a complete URL.
-fn endpoint(layer: &Layer) -> Result<Option<Uri>, ConfigError> {
+fn endpoint(signal: Signal, layer: &Layer) -> Result<Option<Uri>, ConfigError> {
     let Some(given) = layer.get(&keys::OTLP_ENDPOINT) else { return Ok(None) };
     let Value::Text(text) = &given.value else { return Ok(None) };
     let place = || given.place.clone();
@@ -139,10 +171,10 @@ fn endpoint(layer: &Layer) -> Result<Option<Uri>, ConfigError> {
         return Err(refused(&keys::OTLP_ENDPOINT, place(), "a URL with a user name, which is not shown".to_owned()));
     }
     let complete = |uri: Uri| match &given.place {
-        Place::Variable(name) if name == "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" => Some(uri),
-        Place::Variable(name) if name == "OTEL_EXPORTER_OTLP_ENDPOINT" => with_traces_path(uri),
-        _ if uri.path().ends_with(TRACES_PATH) => Some(uri),
-        _ => with_traces_path(uri),
+        Place::Variable(name) if *name == signal.variable("ENDPOINT") => Some(uri),
+        Place::Variable(name) if name == "OTEL_EXPORTER_OTLP_ENDPOINT" => with_path(uri, signal),
+        _ if uri.path().ends_with(signal.path()) => Some(uri),
+        _ => with_path(uri, signal),
     };
     let uri = text
         .trim()
@@ -156,9 +188,11 @@ fn has_host(uri: &Uri) -> bool {
     uri.host().is_some_and(|host| !host.is_empty())
 }
 
-fn with_traces_path(uri: Uri) -> Option<Uri> {
+/// A base URL with the path of the signal; where traces go to a complete URL, metrics go beside them.
+fn with_path(uri: Uri, signal: Signal) -> Option<Uri> {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let path = format!("{}{TRACES_PATH}{query}", uri.path().trim_end_matches('/'));
+    let base = uri.path().strip_suffix(Signal::Traces.path()).unwrap_or(uri.path());
+    let path = format!("{}{}{query}", base.trim_end_matches('/'), signal.path());
     let mut parts = uri.into_parts();
     parts.path_and_query = Some(path.parse().ok()?);
     Uri::from_parts(parts).ok()

@@ -35,45 +35,59 @@ impl Seen {
     }
 }
 
-/// Sends to one endpoint and remembers the outcome.
+/// One URL, and what is said with every request to it.
 #[derive(Debug)]
-pub(super) struct ObservedClient {
+pub(super) struct Target {
     pub(super) inner: HyperClient<Connector>,
     pub(super) endpoint: Uri,
     pub(super) headers: HeaderMap,
     pub(super) gzip: bool,
-    pub(super) seen: Seen,
 }
 
-impl ObservedClient {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let result = self.inner.send_bytes(self.settled(request)?).await;
+impl Target {
+    /// Sends a message of the protocol and says what became of it.
+    pub(super) async fn post(&self, message: Bytes) -> (Result<Response<Bytes>, HttpError>, Outcome) {
+        let result = match self.request(message) {
+            Ok(request) => self.inner.send_bytes(request).await,
+            Err(error) => Err(error),
+        };
         let now = DateTime::from(SystemTime::now());
-        self.seen.put(match &result {
+        let outcome = match &result {
             Ok(answer) => Outcome::of_answer(answer.status(), answer.headers(), answer.body(), now),
             Err(error) => Outcome::of_error(error.as_ref()),
-        });
-        result
+        };
+        (result, outcome)
     }
 
-    /// The request as it leaves. It is made anew: the crate lets `OTEL_EXPORTER_OTLP_HEADERS` override what the
-    /// configuration says, and the configuration has read the environment already.
-    fn settled(&self, request: Request<Bytes>) -> Result<Request<Bytes>, HttpError> {
-        let (parts, body) = request.into_parts();
+    fn request(&self, message: Bytes) -> Result<Request<Bytes>, HttpError> {
         let mut headers = self.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        let body = if let Some(encoding) = parts.headers.get(CONTENT_ENCODING) {
-            headers.insert(CONTENT_ENCODING, encoding.clone());
-            body
-        } else if self.gzip {
+        let body = if self.gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            compressed(&in_stable_order(body))?
+            compressed(&message)?
         } else {
-            in_stable_order(body)
+            message
         };
         let mut request = Request::post(self.endpoint.clone()).body(body)?;
         *request.headers_mut() = headers;
         Ok(request)
+    }
+}
+
+/// Sends spans to one endpoint and remembers the outcome.
+#[derive(Debug)]
+pub(super) struct ObservedClient {
+    pub(super) target: Target,
+    pub(super) seen: Seen,
+}
+
+impl ObservedClient {
+    /// The request is made anew: the crate lets `OTEL_EXPORTER_OTLP_HEADERS` override what the configuration says, and
+    /// the configuration has read the environment already. The crate's own compression is off.
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (result, outcome) = self.target.post(in_stable_order(request.into_body())).await;
+        self.seen.put(outcome);
+        result
     }
 }
 

@@ -320,7 +320,7 @@ const fn reason_of(status: Option<u16>) -> FailureReason {
     }
 }
 
-fn with_status(text: &str, status: Option<u16>, message: &str) -> String {
+pub(super) fn with_status(text: &str, status: Option<u16>, message: &str) -> String {
     let status = status.map(|status| format!(" (status {status})")).unwrap_or_default();
     let message = if message.is_empty() { String::new() } else { format!(": {message}") };
     format!("{text}{status}{message}")

@@ -11,7 +11,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanExporter as _;
 
 use super::answer::Outcome;
-use super::client::{ObservedClient, Seen};
+use super::client::{ObservedClient, Seen, Target};
 use super::convert::span_data;
 use super::error::ExportError;
 use super::tls::{TlsFiles, connector};
@@ -97,13 +97,7 @@ impl Otlp {
     pub fn new(config: OtlpConfig) -> Result<Self, ExportError> {
         let endpoint = normalize_endpoint(&config.endpoint)?;
         let seen = Seen::default();
-        let client = ObservedClient {
-            inner: HyperClient::new(connector(&endpoint, &config.tls)?, config.timeout, None),
-            endpoint: endpoint.clone(),
-            headers: header_map(&config.headers)?,
-            gzip: config.gzip,
-            seen: seen.clone(),
-        };
+        let client = ObservedClient { target: target(&config, endpoint.clone())?, seen: seen.clone() };
         // The client compresses, after it has sorted; two layers of retries would hide each other.
         let exporter = SpanExporter::builder()
             .with_http()
@@ -173,6 +167,16 @@ impl Otlp {
         self.exporter.set_resource(&Resource::builder_empty().with_attributes(resource).build());
         self.service_version = Some(version.to_owned());
     }
+}
+
+/// What requests to `endpoint` need.
+pub(super) fn target(config: &OtlpConfig, endpoint: Uri) -> Result<Target, ExportError> {
+    Ok(Target {
+        inner: HyperClient::new(connector(&endpoint, &config.tls)?, config.timeout, None),
+        endpoint,
+        headers: header_map(&config.headers)?,
+        gzip: config.gzip,
+    })
 }
 
 /// The URL of traces: a base such as `http://host:4318` gets `/v1/traces`, a URL with a path stays as it is.

@@ -13,6 +13,7 @@ use super::{HasReader, health, jaeger, landing, replay, sessions};
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::store::{OutboxMeter, Reader};
 use crate::transcript::time::Timestamp;
+use crate::views::points::Point;
 use crate::views::totals::Snapshot;
 use crate::vitals::Vitals;
 
@@ -70,6 +71,26 @@ impl HasReader for Context {
 }
 
 impl Context {
+    /// What `/metrics` shows, as long as it answers.
+    #[must_use]
+    pub fn points(&self) -> Option<Vec<Point>> {
+        self.ready().ok().map(|()| self.scrape(|scrape| scrape.points()))
+    }
+
+    fn scrape<T>(&self, take: impl FnOnce(&Scrape<'_>) -> T) -> T {
+        let totals = self.totals.borrow().clone().unwrap_or_default();
+        self.vitals.outbox_spans.set(self.outbox.spans());
+        self.vitals.outbox_oldest.set(self.outbox.oldest());
+        take(&Scrape {
+            totals: &totals,
+            vitals: &self.vitals,
+            deliveries: &self.deliveries(),
+            requests: &self.requests,
+            build: Build { version: VERSION, revision: option_env!("TAILSPAN_REVISION").unwrap_or("unknown") },
+            now: (self.now)(),
+        })
+    }
+
     fn deliveries(&self) -> Deliveries {
         Deliveries {
             spans_exported: self.export.spans_exported(),
@@ -92,18 +113,7 @@ impl Status for Context {
     }
 
     fn metrics(&self, accept: &str) -> Result<(String, Vec<u8>), Problem> {
-        let totals = self.totals.borrow().clone().unwrap_or_default();
-        self.vitals.outbox_spans.set(self.outbox.spans());
-        self.vitals.outbox_oldest.set(self.outbox.oldest());
-        let scrape = Scrape {
-            totals: &totals,
-            vitals: &self.vitals,
-            deliveries: &self.deliveries(),
-            requests: &self.requests,
-            build: Build { version: VERSION, revision: option_env!("TAILSPAN_REVISION").unwrap_or("unknown") },
-            now: (self.now)(),
-        };
-        scrape.answer(accept)
+        self.scrape(|scrape| scrape.answer(accept))
     }
 
     fn version(&self) -> &str {

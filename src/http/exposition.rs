@@ -4,6 +4,7 @@
 //! back is not shown. Numbers become floats only here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
@@ -12,6 +13,7 @@ use super::counters::RequestCounters;
 use super::error::{FINE, Problem};
 use crate::transcript::time::Timestamp;
 use crate::views::catalog::{self, Kept, Kind};
+use crate::views::points::Point;
 use crate::views::totals::{self, Sample, Snapshot};
 use crate::vitals::Vitals;
 
@@ -93,24 +95,44 @@ impl Scrape<'_> {
     /// Every family with at least one series, in the order of the catalogue, then those of the process.
     #[must_use]
     pub fn families(&self) -> Vec<MetricFamily> {
+        let points = self.points();
+        let families = points.chunk_by(|a, b| a.metric == b.metric).filter_map(|points| {
+            let metric = points.first()?.metric;
+            Some(family(metric, points.iter().map(|point| stored(metric, &point.labels, &point.sample)).collect()))
+        });
+        families.chain(process()).collect()
+    }
+
+    /// Every series of the catalogue, in its order.
+    #[must_use]
+    pub fn points(&self) -> Vec<Point> {
         let mut live = self.live();
-        let mut families: Vec<_> = catalog::ALL
-            .iter()
-            .map(|metric| match metric.kept {
-                Kept::State => totals_family(metric, self.totals),
-                Kept::Process => family(metric, live.remove(metric.name).unwrap_or_default()),
-            })
-            // The encoder refuses families without series.
-            .filter(|family| !family.get_metric().is_empty())
-            .collect();
-        families.extend(process());
-        families
+        let points = catalog::ALL.iter().flat_map(|metric| match metric.kept {
+            Kept::State => self.stored_points(metric),
+            Kept::Process => live.remove(metric.name).unwrap_or_default(),
+        });
+        points.collect()
+    }
+
+    fn stored_points(&self, metric: &'static catalog::Metric) -> Vec<Point> {
+        let point = |(labels, sample): (&[Arc<str>], &Sample)| {
+            let values: Vec<&str> = labels.iter().map(|value| &**value).collect();
+            let is_gauge = metric.kind == Kind::Gauge;
+            Point {
+                metric,
+                labels: labels.to_vec(),
+                sample: sample.clone(),
+                created: self.totals.created(metric, &values).filter(|_| !is_gauge),
+                exemplars: self.totals.exemplars(metric, &values).iter().flatten().copied().collect(),
+            }
+        };
+        self.totals.of(metric).map(point).collect()
     }
 
     /// The series of metrics that are not stored, by metric name.
-    fn live(&self) -> BTreeMap<&'static str, Vec<Metric>> {
-        let mut live = Live::default();
+    fn live(&self) -> BTreeMap<&'static str, Vec<Point>> {
         let vitals = self.vitals;
+        let mut live = Live { started: vitals.started, points: BTreeMap::new() };
         live.add(&catalog::BUILD_INFO, &[self.build.version, self.build.revision], 1);
         live.add(&catalog::START_TIME, &[], i128::from(vitals.started.0));
         live.add(&catalog::INITIAL_SCAN_COMPLETE, &[], i128::from(vitals.initial_scan_complete.get()));
@@ -128,7 +150,7 @@ impl Scrape<'_> {
         self.sessions(&mut live);
         self.deliveries(&mut live);
         self.requests(&mut live);
-        live.0
+        live.points
     }
 
     fn sessions(&self, live: &mut Live) {
@@ -161,12 +183,17 @@ impl Scrape<'_> {
     }
 }
 
-#[derive(Default)]
-struct Live(BTreeMap<&'static str, Vec<Metric>>);
+struct Live {
+    started: Timestamp,
+    points: BTreeMap<&'static str, Vec<Point>>,
+}
 
 impl Live {
     fn add(&mut self, metric: &'static catalog::Metric, values: &[&str], number: i128) {
-        self.0.entry(metric.name).or_default().push(sample(metric, values, number));
+        let labels = values.iter().map(|value| Arc::from(*value)).collect();
+        let created = (metric.kind != Kind::Gauge).then_some(self.started);
+        let point = Point { metric, labels, sample: Sample::Number(number), created, exemplars: Vec::new() };
+        self.points.entry(metric.name).or_default().push(point);
     }
 }
 
@@ -183,7 +210,7 @@ fn family(metric: &catalog::Metric, metrics: Vec<Metric>) -> MetricFamily {
     family
 }
 
-fn stored(metric: &'static catalog::Metric, values: &[std::sync::Arc<str>], stored: &Sample) -> Metric {
+fn stored(metric: &'static catalog::Metric, values: &[Arc<str>], stored: &Sample) -> Metric {
     let values: Vec<&str> = values.iter().map(|value| &**value).collect();
     match stored {
         Sample::Number(number) => sample(metric, &values, *number),

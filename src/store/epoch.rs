@@ -1,12 +1,14 @@
 //! `epoch.json`: what must survive the loss of the database, in a file that people can read.
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::transcript::ids::RowId;
 use crate::transcript::time::Timestamp;
 
 /// The sidecar's first start ever, and how far traces had been handed out.
@@ -17,12 +19,16 @@ pub struct Epoch {
     pub first_start: Timestamp,
     /// Latest end of a turn whose spans were put into the outbox.
     pub exported_until: Option<Timestamp>,
+    /// Tells this state from any other: a random UUID (version 4).
+    pub instance: String,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Text {
     first_start: String,
     exported_until: Option<String>,
+    #[serde(default)]
+    instance: Option<String>,
 }
 
 impl Epoch {
@@ -36,10 +42,16 @@ impl Epoch {
                 let first_start = Timestamp::parse(&text.first_start)
                     .ok_or_else(|| failed(io::Error::other("`first_start` is not an RFC 3339 time")))?;
                 let exported_until = text.exported_until.as_deref().and_then(Timestamp::parse);
-                Ok((Self { path, first_start, exported_until }, true))
+                let known = text.instance.filter(|instance| !instance.is_empty());
+                let is_new = known.is_none();
+                let epoch = Self { path, first_start, exported_until, instance: known.unwrap_or_else(new_instance) };
+                if is_new {
+                    epoch.save()?;
+                }
+                Ok((epoch, true))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let epoch = Self { path, first_start: now, exported_until: None };
+                let epoch = Self { path, first_start: now, exported_until: None, instance: new_instance() };
                 epoch.save()?;
                 Ok((epoch, false))
             }
@@ -65,6 +77,7 @@ impl Epoch {
         let text = Text {
             first_start: self.first_start.to_rfc3339(),
             exported_until: self.exported_until.map(Timestamp::to_rfc3339),
+            instance: Some(self.instance.clone()),
         };
         let write = || -> io::Result<()> {
             let new = self.path.with_extension("json.new");
@@ -75,4 +88,12 @@ impl Epoch {
         };
         write().map_err(|source| StoreError::Folder { path: self.path.clone(), source })
     }
+}
+
+/// A random UUID. The standard library seeds each of its hash maps from the system's randomness.
+fn new_instance() -> String {
+    let random = || u128::from(RandomState::new().hash_one(0));
+    let bits = random() << 64 | random();
+    let version_4 = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    RowId(version_4).to_string()
 }

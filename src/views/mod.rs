@@ -10,6 +10,7 @@ pub mod ids;
 pub mod jaeger;
 pub mod labels;
 pub mod openinference;
+pub mod points;
 pub mod replay;
 pub mod replay_detail;
 pub mod scrub;

@@ -1,4 +1,5 @@
 //! The real program as a child process.
+#![allow(dead_code, reason = "each test uses its own part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -75,9 +76,19 @@ impl Daemon {
 
     /// Status and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        self.ask(path, "*/*")
+    }
+
+    /// Body of a GET in a format.
+    pub(crate) fn get_as(&self, path: &str, accept: &str) -> String {
+        self.ask(path, accept).1
+    }
+
+    fn ask(&self, path: &str, accept: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n");
+        write!(stream, "{head}Connection: close\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let text = String::from_utf8(answer).unwrap();

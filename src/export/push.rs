@@ -1,0 +1,147 @@
+//! Pushes metrics to an OTLP endpoint, for people without a scraper.
+//!
+//! - Numbers are cumulative, so a push that fails is made good by the next one: nothing is queued.
+//! - Nothing is pushed before the first scan is complete, as `/metrics` answers nothing then.
+//! - The last push is made at the end, so that the final numbers arrive.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{debug, info, warn};
+
+use super::answer::Outcome;
+use super::backoff::BackoffLimits;
+use super::client::Target;
+use super::drain::with_status;
+use super::error::ExportError;
+use super::otlp::{OtlpConfig, target};
+use super::points::requests;
+use crate::transcript::time::Timestamp;
+use crate::views::points::Point;
+
+/// Longest time for the last push on shutdown.
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// Where metrics are pushed to, and how often.
+#[derive(Debug, Clone)]
+pub struct PushConfig {
+    /// The endpoint; its URL is used as it is.
+    pub otlp: OtlpConfig,
+    /// Time between two pushes.
+    pub interval: Duration,
+    /// `service.instance.id`: told apart by it, two sidecars do not write the same series.
+    pub instance: String,
+}
+
+/// What is pushed: the points at this moment, `None` while there is nothing to show, and the time.
+pub type Points = (Option<Vec<Point>>, Timestamp);
+
+/// Pushes until it is told to stop.
+pub struct Pusher {
+    target: Target,
+    resource: Vec<(String, String)>,
+    interval: Duration,
+    /// Last warning, so that the same one is not written once a minute.
+    complaint: Option<String>,
+}
+
+impl Pusher {
+    /// Checks the configuration; connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`] for an endpoint, header, certificate or key that cannot be used.
+    pub fn new(config: PushConfig) -> Result<Self, ExportError> {
+        let PushConfig { otlp, interval, instance } = config;
+        let endpoint = otlp
+            .endpoint
+            .parse()
+            .map_err(|source| ExportError::Endpoint { endpoint: otlp.endpoint.clone(), source })?;
+        let target = target(&otlp, endpoint)?;
+        let mut resource = otlp.resource;
+        let given: Vec<String> = resource.iter().map(|(key, _)| key.clone()).collect();
+        resource.push(("service.name".to_owned(), otlp.service_name));
+        for (key, value) in [("service.version", env!("CARGO_PKG_VERSION")), ("service.instance.id", &instance)] {
+            if !given.iter().any(|known| known == key) {
+                resource.push((key.to_owned(), value.to_owned()));
+            }
+        }
+        resource.sort();
+        Ok(Self { target, resource, interval, complaint: None })
+    }
+
+    /// Pushes once per interval until `shutdown` is true or its sender is gone, and once more then.
+    pub async fn run(mut self, points: impl Fn() -> Points + Send, mut shutdown: watch::Receiver<bool>) {
+        let mut ticks = interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                // An error means that the sender is gone, and with it whoever wanted the numbers.
+                _ = shutdown.wait_for(|stop| *stop) => break,
+                _ = ticks.tick() => {}
+            }
+            let wait = tokio::select! {
+                biased;
+                _ = shutdown.wait_for(|stop| *stop) => break,
+                wait = self.push(points()) => wait,
+            };
+            if let Some(wait) = wait {
+                tokio::select! {
+                    biased;
+                    _ = shutdown.wait_for(|stop| *stop) => break,
+                    () = sleep(wait) => {}
+                }
+            }
+        }
+        if tokio::time::timeout(FLUSH, self.push(points())).await.is_err() {
+            debug!("the last metrics could not be pushed in time");
+        }
+    }
+
+    /// One push. Returns how long the endpoint asked to be left alone.
+    async fn push(&mut self, (points, now): Points) -> Option<Duration> {
+        for request in requests(&points?, &self.resource, now) {
+            let (_, outcome) = self.target.post(Bytes::from(request.encode_to_vec())).await;
+            match outcome {
+                Outcome::Accepted => {}
+                Outcome::Partial { rejected, message } => {
+                    self.complain(format!("the endpoint took metrics only in part: {rejected} rejected: {message}"));
+                    return None;
+                }
+                Outcome::Rejected { status, message } => {
+                    self.complain(with_status("the endpoint rejects metrics", status, &message));
+                    return None;
+                }
+                Outcome::Unauthorized { status, message } => {
+                    self.complain(with_status("the endpoint refuses metrics from us", Some(status), &message));
+                    return None;
+                }
+                Outcome::Retry { status, after, message } => {
+                    self.complain(with_status("metrics cannot be pushed now", status, &message));
+                    return after.map(|after| after.min(BackoffLimits::default().retry_after_max));
+                }
+                Outcome::Ambiguous { message, .. } => {
+                    self.complain(with_status("no answer to pushed metrics", None, &message));
+                    return None;
+                }
+            }
+        }
+        if self.complaint.take().is_some() {
+            info!("metrics are pushed again");
+        }
+        None
+    }
+
+    fn complain(&mut self, text: String) {
+        if self.complaint.as_ref() == Some(&text) {
+            debug!("{text}");
+            return;
+        }
+        warn!("{text}; the next push will have all numbers");
+        self.complaint = Some(text);
+    }
+}
