@@ -219,6 +219,17 @@ async fn shutdown_while_refused_leaves_the_queue_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_span_without_length_lasts_a_nanosecond() {
+    let sink = Sink::start().await;
+    let span = named("at once", 1);
+    let start = u64::try_from(span.start.0).unwrap() * 1_000_000;
+    let queue = Queue::of(vec![batch("2.1.0", vec![Span { end: span.start, ..span }])]);
+    deliver(&queue, otlp(&sink), impatient()).await;
+    let sent = &sink.accepted_spans()[0];
+    assert_eq!((sent.start_time_unix_nano, sent.end_time_unix_nano), (start, start + 1));
+}
+
+#[tokio::test]
 async fn shutdown_empties_the_queue_first() {
     let sink = Sink::start().await;
     let queue = Queue::of(entries(&[3, 3, 3]));

@@ -35,7 +35,7 @@ pub(super) fn span_data(span: &Span, scope: &InstrumentationScope) -> SpanData {
         },
         name: span.name.clone().into(),
         start_time: system_time(span.start),
-        end_time: system_time(span.end),
+        end_time: end_time(span),
         attributes: key_values(&span.attributes),
         dropped_attributes_count: 0,
         events,
@@ -71,6 +71,13 @@ fn attribute_bytes_max(attributes: &[Attribute]) -> usize {
 
 fn context(trace: u128, span: u64) -> SpanContext {
     SpanContext::new(TraceId::from(trace), SpanId::from(span), TraceFlags::SAMPLED, false, TraceState::NONE)
+}
+
+/// The end; of a span without length, a nanosecond after it: Jaeger takes such a span for one of negative length and
+/// warns about it.
+fn end_time(span: &Span) -> SystemTime {
+    let end = system_time(span.end);
+    if span.end > span.start { end } else { end.checked_add(Duration::from_nanos(1)).unwrap_or(end) }
 }
 
 /// Times before 1970 become 1970: OTLP counts nanoseconds from there without a sign.
