@@ -1,8 +1,7 @@
 //! An open file that counts the bytes read from it.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::identity::{Stat, extend_tail, length_of};
@@ -33,22 +32,20 @@ impl<'a> Source<'a> {
 
     /// The `length` bytes from `offset` on; fewer if the file ends before that.
     pub(super) fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            let position = offset.saturating_add(filled as u64);
-            match self.file.read_at(rest, position) {
-                Ok(0) => break,
-                Ok(count) => filled = filled.saturating_add(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    return Err(ReadError::Read { path: self.path.to_path_buf(), offset: position, source });
-                }
+        // Into reserved memory: filling it with zeros first costs as much as parsing a tenth of it.
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| {
+            // Interrupted reads are repeated by the standard library.
+            (&self.file).take(length).read_to_end(&mut bytes)
+        });
+        *self.bytes_read = self.bytes_read.saturating_add(length_of(&bytes));
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(source) => {
+                let offset = offset.saturating_add(length_of(&bytes));
+                Err(ReadError::Read { path: self.path.to_path_buf(), offset, source })
             }
         }
-        bytes.truncate(filled);
-        *self.bytes_read = self.bytes_read.saturating_add(length_of(&bytes));
-        Ok(bytes)
     }
 }
 

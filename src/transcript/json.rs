@@ -1,182 +1,349 @@
-//! Lenient values: whatever type stands where a number or text is expected, the line goes on.
+//! JSON, read in one pass for the few fields that matter; all else is skipped without being copied.
+//!
+//! - **Whole or not at all.** The grammar of RFC 8259 is checked in what is skipped too, so a line that was torn or
+//!   damaged is told from one that says little. Two things are forgiven that the client forgives: bytes that are not
+//!   UTF-8, and halves of surrogate pairs. Both become U+FFFD where the text is wanted.
+//! - **Lenient values.** Whatever type stands where a number or text is expected, the line goes on.
+//! - Speed comes from what is not done: most bytes are text that nobody reads, and a string is decoded only when its
+//!   text is asked for ([`Raw`]).
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use super::json_string::{Raw, run_of_text, unicode};
+
+/// The text is not JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotJson;
+
+pub(super) type Read<T> = Result<T, NotJson>;
 
 /// An object whose keys are taken one by one. A key that comes twice counts by its last value, as in the client.
-pub(super) trait Fields<'de>: Default {
-    /// Takes the value of `key` from `map`, always exactly one.
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
+pub(super) trait Fields<'a>: Default {
+    /// Takes the value of `key` from `json`, always exactly one.
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()>;
 
     /// Takes a string that stands where the object is expected.
-    fn text(&mut self, _text: &str) {}
+    fn text(&mut self, _text: Raw<'a>) {}
 
-    /// Takes an array that stands where the object is expected, to its end.
-    fn array<A: SeqAccess<'de>>(&mut self, seq: &mut A) -> Result<(), A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+    /// Takes one element of an array that stands where the object is expected.
+    fn element(&mut self, json: &mut Json<'a>) -> Read<()> {
+        json.skip()
+    }
+}
+
+/// Anything that a value can be read as. Read in place: rows are large, and moving them costs more than reading them.
+pub(super) trait FromJson<'a>: Default {
+    /// Takes the value that stands here. `self` is as [`Default`] made it.
+    fn read(&mut self, json: &mut Json<'a>) -> Read<()>;
+}
+
+impl<'a, T: Fields<'a>> FromJson<'a> for T {
+    /// The default if something else than an object, a string or an array stands here.
+    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+        match json.peek() {
+            b'{' => json.members(|key, json| self.field(key, json)),
+            b'[' => json.elements(|json| self.element(json)),
+            b'"' => {
+                self.text(json.string()?);
+                Ok(())
+            }
+            _ => json.skip(),
+        }
+    }
+}
+
+/// A list; anything else is an empty one.
+impl<'a, T: Fields<'a>> FromJson<'a> for Vec<T> {
+    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+        if json.peek() != b'[' {
+            return json.skip();
+        }
+        json.elements(|json| {
+            self.push(json.value()?);
+            Ok(())
+        })
+    }
+}
+
+/// A string, if one stands here.
+impl<'a> FromJson<'a> for Option<Raw<'a>> {
+    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+        if json.peek() != b'"' {
+            return json.skip();
+        }
+        *self = Some(json.string()?);
         Ok(())
     }
 }
 
-/// Skips the value of a key.
-pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
-    map.next_value::<IgnoredAny>().map(|_| ())
-}
-
-/// `T` if an object stands here, else its default.
-pub(super) struct Object<T>(pub T);
-
-impl<'de, T: Fields<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ObjectVisitor(PhantomData)).map(Object)
+/// The text of a string, if one stands here.
+impl<'a> FromJson<'a> for Option<Cow<'a, str>> {
+    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+        *self = json.value::<Option<Raw<'_>>>()?.map(Raw::text);
+        Ok(())
     }
 }
 
-struct ObjectVisitor<T>(PhantomData<T>);
-
-/// Visits for every scalar that hold nothing: the default instead of an error.
-macro_rules! no_scalars {
-    ($value:expr) => {
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok($value)
-        }
-    };
+/// A text that is being read.
+pub(super) struct Json<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// There is a control character, which must not be in a string.
+    has_controls: bool,
 }
 
-/// Visits for containers that hold nothing: skipped to their end.
-macro_rules! no_containers {
-    ($value:expr) => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok($value)
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok($value)
-        }
-    };
-}
-
-impl<'de, T: Fields<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
+impl<'a> Json<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        // Without an early end inside a piece, so that it is done many bytes at a time.
+        let is_control = |byte: &u8| *byte < 0x20;
+        let has_controls =
+            bytes.chunks(1024).any(|piece| piece.iter().fold(false, |found, byte| found | is_control(byte)));
+        Self { bytes, at: 0, has_controls }
     }
 
-    no_scalars!(T::default());
-
-    fn visit_str<E>(self, text: &str) -> Result<T, E> {
-        let mut object = T::default();
-        object.text(text);
-        Ok(object)
+    /// Reads all of `bytes` as one value into `target`, which is as [`Default`] made it.
+    pub(super) fn whole<T: FromJson<'a>>(bytes: &'a [u8], target: &mut T) -> Read<()> {
+        let mut json = Self::new(bytes);
+        target.read(&mut json)?;
+        json.end()
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
-        let mut object = T::default();
-        object.array(&mut seq)?;
-        Ok(object)
+    /// Whether all of `bytes` is one value.
+    pub(super) fn is_valid(bytes: &'a [u8]) -> bool {
+        let mut json = Self::new(bytes);
+        json.skip().is_ok() && json.end().is_ok()
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut object = T::default();
-        while let Some(Key(key)) = map.next_key()? {
-            object.field(&key, &mut map)?;
-        }
-        Ok(object)
+    fn end(&mut self) -> Read<()> {
+        self.peek();
+        if self.at == self.bytes.len() { Ok(()) } else { Err(NotJson) }
     }
-}
 
-/// A list of objects; anything else is an empty list.
-pub(super) struct List<T>(pub Vec<T>);
+    /// The value that stands here.
+    pub(super) fn value<T: FromJson<'a>>(&mut self) -> Read<T> {
+        let mut value = T::default();
+        value.read(self)?;
+        Ok(value)
+    }
 
-impl<'de, T: Fields<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor<T>(PhantomData<T>);
-        impl<'de, T: Fields<'de>> Visitor<'de> for ListVisitor<T> {
-            type Value = List<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
+    /// Takes the value that stands here instead of the one in `target`.
+    pub(super) fn replace<T: FromJson<'a>>(&mut self, target: &mut T) -> Read<()> {
+        *target = T::default();
+        target.read(self)
+    }
+
+    /// The next byte that is not white space; 0 at the end.
+    fn peek(&mut self) -> u8 {
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                Some(byte) => return *byte,
+                None => return 0,
             }
-            no_scalars!(List(Vec::new()));
-            fn visit_str<E>(self, _: &str) -> Result<List<T>, E> {
-                Ok(List(Vec::new()))
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Read<()> {
+        if self.peek() != byte {
+            return Err(NotJson);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn members(&mut self, mut take: impl FnMut(&[u8], &mut Self) -> Read<()>) -> Read<()> {
+        self.container(b'{', b'}', |json| {
+            let key = json.key()?;
+            if key.escaped() { take(key.text().as_bytes(), json) } else { take(key.bytes, json) }
+        })
+    }
+
+    fn elements(&mut self, take: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+        self.container(b'[', b']', take)
+    }
+
+    /// Items between two brackets, divided by commas.
+    fn container(&mut self, open: u8, close: u8, mut item: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+        self.expect(open)?;
+        if self.peek() == close {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            item(self)?;
+            let next = self.peek();
+            self.at += 1;
+            match next {
+                b',' => {}
+                next if next == close => return Ok(()),
+                _ => return Err(NotJson),
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
-                let mut list = Vec::new();
-                while let Some(Object(item)) = seq.next_element()? {
-                    list.push(item);
+        }
+    }
+
+    /// Goes past a value of any type. Without recursion: it may hold values inside one another as deep as it likes.
+    pub(super) fn skip(&mut self) -> Read<()> {
+        let mut open = Nesting::default();
+        loop {
+            match self.peek() {
+                b'{' if self.opens(b'}') => {
+                    self.key()?;
+                    open.push(true);
+                    continue;
                 }
-                Ok(List(list))
+                b'[' if self.opens(b']') => {
+                    open.push(false);
+                    continue;
+                }
+                b'{' | b'[' => self.at += 1,
+                b'"' => drop(self.string()?),
+                b't' => self.literal(b"true")?,
+                b'f' => self.literal(b"false")?,
+                b'n' => self.literal(b"null")?,
+                _ => drop(self.number()?),
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<List<T>, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(List(Vec::new()))
+            loop {
+                let Some(is_object) = open.last() else { return Ok(()) };
+                let next = self.peek();
+                self.at += 1;
+                match (next, is_object) {
+                    (b',', true) => {
+                        self.key()?;
+                        break;
+                    }
+                    (b',', false) => break,
+                    (b'}', true) | (b']', false) => open.pop(),
+                    _ => return Err(NotJson),
+                }
             }
         }
-        deserializer.deserialize_any(ListVisitor(PhantomData))
+    }
+
+    /// Goes past an opening bracket. False if nothing is inside: then what is next is the closing one.
+    fn opens(&mut self, close: u8) -> bool {
+        self.at += 1;
+        self.peek() != close
+    }
+
+    /// A key and its colon.
+    fn key(&mut self) -> Read<Raw<'a>> {
+        if self.peek() != b'"' {
+            return Err(NotJson);
+        }
+        let key = self.string()?;
+        self.expect(b':')?;
+        Ok(key)
+    }
+
+    fn literal(&mut self, word: &[u8]) -> Read<()> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if !rest.starts_with(word) {
+            return Err(NotJson);
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// The string whose opening quote is next.
+    fn string(&mut self) -> Read<Raw<'a>> {
+        let start = self.at + 1;
+        let mut at = start;
+        let mut excess = 0;
+        loop {
+            let rest = self.bytes.get(at..).unwrap_or_default();
+            at += run_of_text(rest);
+            match self.bytes.get(at..).unwrap_or_default() {
+                [b'"', ..] => break,
+                [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => {
+                    excess += 1;
+                    at += 2;
+                }
+                escape => {
+                    let (char, bytes) = unicode(escape).ok_or(NotJson)?;
+                    excess += bytes - char.len_utf8();
+                    at += bytes;
+                }
+            }
+        }
+        self.at = at + 1;
+        let bytes = self.bytes.get(start..at).unwrap_or_default();
+        if self.has_controls && bytes.iter().any(|byte| *byte < 0x20) {
+            return Err(NotJson);
+        }
+        Ok(Raw { bytes, excess })
+    }
+
+    /// The number that stands here: its text, and whether it is a whole one without exponent.
+    fn number(&mut self) -> Read<(&'a str, bool)> {
+        let start = self.at;
+        if self.bytes.get(self.at) == Some(&b'-') {
+            self.at += 1;
+        }
+        let first = self.bytes.get(self.at).copied();
+        let whole = self.digits();
+        if whole == 0 || (whole > 1 && first == Some(b'0')) {
+            return Err(NotJson);
+        }
+        let mut is_whole = true;
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            is_whole = false;
+            if self.digits() == 0 {
+                return Err(NotJson);
+            }
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
+            self.at += 1;
+            is_whole = false;
+            if let Some(b'+' | b'-') = self.bytes.get(self.at) {
+                self.at += 1;
+            }
+            if self.digits() == 0 {
+                return Err(NotJson);
+            }
+        }
+        let text = self.bytes.get(start..self.at).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        Ok((text.unwrap_or_default(), is_whole))
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        self.at - start
     }
 }
 
-/// A key, borrowed where it has no escapes.
-struct Key<'de>(Cow<'de, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
-
-/// Text, if text stands here.
+/// Which containers are open, innermost last: true for an object.
 #[derive(Default)]
-pub(super) struct Text<'de>(pub Option<Cow<'de, str>>);
+struct Nesting {
+    /// The innermost, one bit each.
+    bits: u64,
+    depth: usize,
+    /// Those further out, 64 at a time.
+    outer: Vec<u64>,
+}
 
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Some(Cow::Borrowed(text))))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Some(Cow::Owned(text.to_owned()))))
-            }
-            no_scalars!(Text(None));
-            no_containers!(Text(None));
+impl Nesting {
+    fn push(&mut self, is_object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.outer.push(self.bits);
         }
-        deserializer.deserialize_any(TextVisitor)
+        self.bits = self.bits << 1 | u64::from(is_object);
+        self.depth += 1;
+    }
+
+    fn pop(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.bits >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.bits = self.outer.pop().unwrap_or_default();
+        }
+    }
+
+    fn last(&self) -> Option<bool> {
+        (self.depth > 0).then_some(self.bits & 1 == 1)
     }
 }
 
@@ -188,6 +355,28 @@ pub(super) enum Scalar {
     Truth(bool),
     #[default]
     None,
+}
+
+impl<'a> FromJson<'a> for Scalar {
+    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+        match json.peek() {
+            b't' => {
+                json.literal(b"true")?;
+                *self = Self::Truth(true);
+            }
+            b'f' => {
+                json.literal(b"false")?;
+                *self = Self::Truth(false);
+            }
+            b'-' | b'0'..=b'9' => {
+                let (text, is_whole) = json.number()?;
+                let count = if is_whole { text.parse().ok().map(Self::Count) } else { None };
+                *self = count.or_else(|| text.parse().ok().map(Self::Number)).unwrap_or_default();
+            }
+            _ => json.skip()?,
+        }
+        Ok(())
+    }
 }
 
 impl Scalar {
@@ -217,37 +406,5 @@ impl Scalar {
 
     pub(super) fn is_true(self) -> bool {
         self == Self::Truth(true)
-    }
-}
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ScalarVisitor;
-        impl<'de> Visitor<'de> for ScalarVisitor {
-            type Value = Scalar;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
-            fn visit_bool<E>(self, truth: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Truth(truth))
-            }
-            fn visit_u64<E>(self, count: u64) -> Result<Scalar, E> {
-                Ok(Scalar::Count(count))
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Scalar, E> {
-                Ok(Scalar::None)
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
-                Ok(Scalar::Number(number))
-            }
-            fn visit_unit<E>(self) -> Result<Scalar, E> {
-                Ok(Scalar::None)
-            }
-            fn visit_str<E>(self, _: &str) -> Result<Scalar, E> {
-                Ok(Scalar::None)
-            }
-            no_containers!(Scalar::None);
-        }
-        deserializer.deserialize_any(ScalarVisitor)
     }
 }

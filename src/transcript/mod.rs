@@ -7,8 +7,10 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod chunk;
+pub mod hash;
 pub mod ids;
 mod json;
+mod json_string;
 pub mod parse;
 mod raw;
 mod raw_usage;

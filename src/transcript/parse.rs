@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use memchr::memchr_iter;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::chunk::{Chunk, FileRole};
+use super::hash::ById;
 use super::ids::{AgentId, RowId, SessionId};
-use super::json::Object;
+use super::json::Json;
 use super::raw::{RawAgentMeta, RawBlock, RawRow, RawRowFields};
 use super::record::{
     AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Fallback, Hook, Kind, Origin, Outcome, Place,
@@ -57,7 +58,7 @@ pub fn read(chunk: &Chunk) -> Batch {
 
 /// Strings that repeat in every row (folder, branch, version, model), kept once per chunk.
 #[derive(Debug, Default)]
-pub struct Strings(HashSet<Arc<str>>);
+pub struct Strings(HashSet<Arc<str>, ById>);
 
 impl Strings {
     /// Above this number of different strings nothing more is kept: a hostile file must not grow memory.
@@ -79,8 +80,8 @@ impl Strings {
         new
     }
 
-    fn some(&mut self, text: Option<Cow<'_, str>>) -> Option<Arc<str>> {
-        text.filter(|text| !text.is_empty()).map(|text| self.get(&text))
+    fn some(&mut self, text: Option<&str>) -> Option<Arc<str>> {
+        text.filter(|text| !text.is_empty()).map(|text| self.get(text))
     }
 }
 
@@ -100,20 +101,13 @@ pub fn parse(line: &[u8], strings: &mut Strings) -> Body {
         None => return Body::Noted,
         Some(b'{') => {}
         Some(_) => {
-            let json = serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
-            return Body::Rejected(if json { Reason::NotAnObject } else { Reason::NotJson });
+            return Body::Rejected(if Json::is_valid(line) { Reason::NotAnObject } else { Reason::NotJson });
         }
     }
     // The client reads with replacement characters: a broken byte in some tool's output must not lose its tokens.
-    // The whole check first: it passes over ASCII by words, the lossy one goes byte by byte.
-    let text = std::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
-    if let Ok(Object(row)) = serde_json::from_str::<Object<RawRow<'_>>>(&text) {
-        return body(row, line, strings);
-    }
-    // The client writes cut strings with half a surrogate pair, which JSON allows and Unicode does not.
-    let Some(mended) = mend_surrogates(&text) else { return Body::Rejected(Reason::NotJson) };
-    match serde_json::from_str::<Object<RawRow<'_>>>(&mended) {
-        Ok(Object(row)) => body(row, line, strings),
+    let mut row = RawRow::default();
+    match Json::whole(line, &mut row) {
+        Ok(()) => body(&mut row, line, strings),
         Err(_) => Body::Rejected(Reason::NotJson),
     }
 }
@@ -146,16 +140,16 @@ pub(crate) fn mend_surrogates(text: &str) -> Option<String> {
     found.then(|| String::from_utf8(mended).ok()).flatten()
 }
 
-fn body(row: RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
+fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
     if row.noted {
         return Body::Noted;
     }
-    let mut fields = row.fields;
+    let fields = &mut row.fields;
     let kind = match row.kind.as_deref() {
-        Some("assistant") => Kind::Assistant(Box::new(assistant(&mut fields, line, strings))),
-        Some("user") => Kind::User(user(&mut fields, strings)),
-        Some("system") => system(&fields, strings),
-        Some("attachment") => match hook(&fields, strings) {
+        Some("assistant") => Kind::Assistant(Box::new(assistant(fields, line, strings))),
+        Some("user") => Kind::User(user(fields, strings)),
+        Some("system") => system(fields, strings),
+        Some("attachment") => match hook(fields, strings) {
             Some(hook) => Kind::Hook(hook),
             None => return Body::Noted,
         },
@@ -163,23 +157,23 @@ fn body(row: RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
             let time = fields.timestamp.as_deref().and_then(Timestamp::parse);
             return time.map_or(Body::Noted, |time| Body::ApiRequest { time });
         }
-        Some("queue-operation") => return queue(&fields),
-        Some("cost-state") => return cost_state(&fields, strings),
-        Some("custom-title" | "ai-title") => return title(&fields, strings),
+        Some("queue-operation") => return queue(fields),
+        Some("cost-state") => return cost_state(fields, strings),
+        Some("custom-title" | "ai-title") => return title(fields, strings),
         Some(kind) => return Body::Unknown(strings.get(label(kind))),
         None => return Body::Unknown(strings.get("none")),
     };
     Body::Row(Box::new(Row {
         id: fields.uuid.as_deref().map_or_else(|| RowId(xxh3_128(line)), RowId::of),
         parent: fields.parent.as_deref().map(RowId::of),
-        session: strings.some(fields.session).map(SessionId),
-        agent: strings.some(fields.agent).map(AgentId),
+        session: strings.some(fields.session.as_deref()).map(SessionId),
+        agent: strings.some(fields.agent.as_deref()).map(AgentId),
         sidechain: fields.sidechain.is_true(),
         time: fields.timestamp.as_deref().and_then(Timestamp::parse),
-        cwd: strings.some(fields.cwd),
-        branch: strings.some(fields.branch),
-        version: strings.some(fields.version),
-        entrypoint: strings.some(fields.entrypoint),
+        cwd: strings.some(fields.cwd.as_deref()),
+        branch: strings.some(fields.branch.as_deref()),
+        version: strings.some(fields.version.as_deref()),
+        entrypoint: strings.some(fields.entrypoint.as_deref()),
         kind,
     }))
 }
@@ -303,7 +297,7 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
         message: identity,
         request,
         model: strings.get(model),
-        requested_model: strings.some(fields.requested_model.take()),
+        requested_model: strings.some(fields.requested_model.as_deref()),
         stop: message.stop.as_deref().map(|stop| match stop {
             "end_turn" => Stop::EndTurn,
             "stop_sequence" => Stop::StopSequence,
@@ -315,9 +309,9 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
         usage: message.usage,
         calls,
         says,
-        copied_from: strings.some(fields.copied_from.take()).map(SessionId),
-        agent_type: strings.some(fields.agent_type.take()),
-        skill: strings.some(fields.skill.take()),
+        copied_from: strings.some(fields.copied_from.as_deref()).map(SessionId),
+        agent_type: strings.some(fields.agent_type.as_deref()),
+        skill: strings.some(fields.skill.as_deref()),
         synthetic,
         failure: failed.then(|| ApiError {
             status: status(fields.api_status.count()),
@@ -333,7 +327,7 @@ fn tool_call(block: &RawBlock<'_>, strings: &mut Strings) -> Option<ToolCall> {
         id: id(block.id.as_deref().filter(|id| !id.is_empty())?),
         name: strings.get(block.name.as_deref().unwrap_or("unknown")),
         agent_type: block.input.agent_type.as_deref().map(|name| strings.get(name)),
-        prompt_hash: block.input.prompt.as_deref().map_or(0, |prompt| TextFacts::of(prompt).hash),
+        prompt_hash: block.input.prompt.map_or(0, |prompt| xxh3_64(prompt.text().as_bytes())),
         skill: block
             .input
             .skill
@@ -345,7 +339,8 @@ fn tool_call(block: &RawBlock<'_>, strings: &mut Strings) -> Option<ToolCall> {
 
 fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
     let content = std::mem::take(&mut fields.message.content);
-    let text = content.text.or_else(|| content.blocks.iter().find_map(|block| block.text)).unwrap_or_default();
+    let text = content.text.or_else(|| content.blocks.iter().find_map(|block| block.text));
+    let text = text.map(|text| TextFacts::of(&text.text())).unwrap_or_default();
     let mut results: Vec<ToolResult> = content
         .blocks
         .iter()
@@ -391,16 +386,9 @@ fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
 }
 
 fn tool_result(block: &RawBlock<'_>, fields: &RawRowFields<'_>) -> Option<ToolResult> {
-    let lead = block.result.first.lead;
+    let lead = Lead::of(block.result.first);
     let result = &fields.result;
-    let (mut lines_added, mut lines_removed) = (0u32, 0u32);
-    for hunk in &result.patch {
-        lines_added = lines_added.saturating_add(hunk.added);
-        lines_removed = lines_removed.saturating_add(hunk.removed);
-    }
-    if result.created && result.patch.is_empty() {
-        lines_added = result.content_lines;
-    }
+    let (lines_added, lines_removed) = result.lines_changed();
     Some(ToolResult {
         call: id(block.call.as_deref().filter(|id| !id.is_empty())?),
         outcome: outcome(block.is_error, lead, fields),
@@ -438,12 +426,12 @@ fn outcome(is_error: bool, lead: Lead, fields: &RawRowFields<'_>) -> Outcome {
 
 fn agent_meta(bytes: &[u8], session: &Arc<str>, agent: &Arc<str>, strings: &mut Strings) -> Record {
     let place = Place { offset: 0, bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX) };
-    let text = String::from_utf8_lossy(bytes);
-    let body = match serde_json::from_str::<Object<RawAgentMeta<'_>>>(&text) {
-        Ok(Object(meta)) => Body::AgentMeta(Box::new(AgentMeta {
+    let mut meta = RawAgentMeta::default();
+    let body = match Json::whole(bytes, &mut meta) {
+        Ok(()) => Body::AgentMeta(Box::new(AgentMeta {
             session: SessionId(Arc::clone(session)),
             agent: AgentId(Arc::clone(agent)),
-            agent_type: strings.some(meta.agent_type),
+            agent_type: strings.some(meta.agent_type.as_deref()),
             call: meta.call.as_deref().map(id),
             background: meta.shape.as_deref() == Some("background"),
         })),

@@ -1,12 +1,9 @@
 //! A row as it is written: every field that matters, none required, all else skipped.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use super::json::{Fields, List, Object, Scalar, Text, skip};
-use super::text::TextFacts;
+use super::json::{Fields, Json, Read, Scalar};
+use super::json_string::Raw;
 use super::usage::Usage;
 
 /// Types that hold nothing to count; their other fields are not even looked at.
@@ -75,10 +72,10 @@ macro_rules! texts {
         }
 
         impl<'de> Fields<'de> for $name<'de> {
-            fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+            fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
                 match key {
-                    $($key => self.$field = <$kind as FromMap>::from_map(map)?,)*
-                    _ => skip(map)?,
+                    $($key => json.replace(&mut self.$field)?,)*
+                    _ => json.skip()?,
                 }
                 Ok(())
             }
@@ -86,143 +83,97 @@ macro_rules! texts {
     )*};
 }
 
-/// How a field's value is taken out of a map.
-pub(super) trait FromMap<'de>: Sized {
-    fn from_map<A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error>;
-}
-
-impl<'de> FromMap<'de> for Option<Cow<'de, str>> {
-    fn from_map<A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
-        map.next_value::<Text<'de>>().map(|text| text.0)
-    }
-}
-
-impl<'de> FromMap<'de> for Scalar {
-    fn from_map<A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
-        map.next_value()
-    }
-}
-
-impl<'de> FromMap<'de> for Content<'de> {
-    fn from_map<A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
-        map.next_value()
-    }
-}
-
-macro_rules! take_object {
-    ($($name:ty),*) => {$(
-        impl<'de> FromMap<'de> for $name {
-            fn from_map<A: MapAccess<'de>>(map: &mut A) -> Result<Self, A::Error> {
-                map.next_value::<Object<Self>>().map(|object| object.0)
-            }
-        }
-    )*};
-}
-
-take_object!(
-    RawMessage<'de>,
-    RawResult<'de>,
-    RawDecision<'de>,
-    RawKind<'de>,
-    RawPosition<'de>,
-    RawError<'de>,
-    RawCompaction<'de>,
-    RawAttachment<'de>,
-    RawInput<'de>,
-    Usage
-);
-
 pub(super) type Word<'de> = Option<Cow<'de, str>>;
 
 texts! {
     /// The whole line. [`Fields`] is written by hand only for `type`, which may make all else skippable.
     RawRowFields {
-        uuid: Word<'de> = "uuid",
-        parent: Word<'de> = "parentUuid",
-        session: Word<'de> = "sessionId",
-        agent: Word<'de> = "agentId",
-        sidechain: Scalar = "isSidechain",
-        timestamp: Word<'de> = "timestamp",
-        cwd: Word<'de> = "cwd",
-        branch: Word<'de> = "gitBranch",
-        version: Word<'de> = "version",
-        entrypoint: Word<'de> = "entrypoint",
-        message: RawMessage<'de> = "message",
-        request: Word<'de> = "requestId",
-        requested_model: Word<'de> = "requestedModel",
-        copied_from: Word<'de> = "requestSessionId",
-        agent_type: Word<'de> = "attributionAgent",
-        skill: Word<'de> = "attributionSkill",
-        thinking_ms: Scalar = "thinkingDurationMs",
-        api_failure: Scalar = "isApiErrorMessage",
-        api_status: Scalar = "apiErrorStatus",
-        prompt_id: Word<'de> = "promptId",
-        prompt_source: Word<'de> = "promptSource",
-        turn_origin: Word<'de> = "turnOrigin",
-        origin: RawKind<'de> = "origin",
-        turn_position: RawPosition<'de> = "turnPosition",
-        meta: Scalar = "isMeta",
-        compact_summary: Scalar = "isCompactSummary",
-        transcript_only: Scalar = "isVisibleInTranscriptOnly",
-        result: RawResult<'de> = "toolUseResult",
-        denial_kind: Word<'de> = "toolDenialKind",
-        denied_before_run: Scalar = "toolDenialBeforeRun",
-        decision: RawDecision<'de> = "permissionDecision",
-        subtype: Word<'de> = "subtype",
-        error: RawError<'de> = "error",
-        retry_in_ms: Scalar = "retryInMs",
-        retry_attempt: Scalar = "retryAttempt",
-        compaction: RawCompaction<'de> = "compactMetadata",
-        duration_ms: Scalar = "durationMs",
-        trigger: Word<'de> = "trigger",
-        original_model: Word<'de> = "originalModel",
-        fallback_model: Word<'de> = "fallbackModel",
-        attachment: RawAttachment<'de> = "attachment",
-        cost_usd: Scalar = "totalCostUSD",
-        custom_title: Word<'de> = "customTitle",
-        ai_title: Word<'de> = "aiTitle",
-        operation: Word<'de> = "operation",
+        uuid: Word<'de> = b"uuid",
+        parent: Word<'de> = b"parentUuid",
+        session: Word<'de> = b"sessionId",
+        agent: Word<'de> = b"agentId",
+        sidechain: Scalar = b"isSidechain",
+        timestamp: Word<'de> = b"timestamp",
+        cwd: Word<'de> = b"cwd",
+        branch: Word<'de> = b"gitBranch",
+        version: Word<'de> = b"version",
+        entrypoint: Word<'de> = b"entrypoint",
+        message: RawMessage<'de> = b"message",
+        request: Word<'de> = b"requestId",
+        requested_model: Word<'de> = b"requestedModel",
+        copied_from: Word<'de> = b"requestSessionId",
+        agent_type: Word<'de> = b"attributionAgent",
+        skill: Word<'de> = b"attributionSkill",
+        thinking_ms: Scalar = b"thinkingDurationMs",
+        api_failure: Scalar = b"isApiErrorMessage",
+        api_status: Scalar = b"apiErrorStatus",
+        prompt_id: Word<'de> = b"promptId",
+        prompt_source: Word<'de> = b"promptSource",
+        turn_origin: Word<'de> = b"turnOrigin",
+        origin: RawKind<'de> = b"origin",
+        turn_position: RawPosition<'de> = b"turnPosition",
+        meta: Scalar = b"isMeta",
+        compact_summary: Scalar = b"isCompactSummary",
+        transcript_only: Scalar = b"isVisibleInTranscriptOnly",
+        result: RawResult<'de> = b"toolUseResult",
+        denial_kind: Word<'de> = b"toolDenialKind",
+        denied_before_run: Scalar = b"toolDenialBeforeRun",
+        decision: RawDecision<'de> = b"permissionDecision",
+        subtype: Word<'de> = b"subtype",
+        error: RawError<'de> = b"error",
+        retry_in_ms: Scalar = b"retryInMs",
+        retry_attempt: Scalar = b"retryAttempt",
+        compaction: RawCompaction<'de> = b"compactMetadata",
+        duration_ms: Scalar = b"durationMs",
+        trigger: Word<'de> = b"trigger",
+        original_model: Word<'de> = b"originalModel",
+        fallback_model: Word<'de> = b"fallbackModel",
+        attachment: RawAttachment<'de> = b"attachment",
+        cost_usd: Scalar = b"totalCostUSD",
+        custom_title: Word<'de> = b"customTitle",
+        ai_title: Word<'de> = b"aiTitle",
+        operation: Word<'de> = b"operation",
     }
     /// `message`.
     RawMessage {
-        id: Word<'de> = "id",
-        role: Word<'de> = "role",
-        model: Word<'de> = "model",
-        stop: Word<'de> = "stop_reason",
-        usage: Usage = "usage",
-        content: Content<'de> = "content",
+        id: Word<'de> = b"id",
+        role: Word<'de> = b"role",
+        model: Word<'de> = b"model",
+        stop: Word<'de> = b"stop_reason",
+        usage: Usage = b"usage",
+        content: Content<'de> = b"content",
     }
     /// `permissionDecision`.
-    RawDecision { decision: Word<'de> = "decision", source: Word<'de> = "source" }
+    RawDecision { decision: Word<'de> = b"decision", source: Word<'de> = b"source" }
     /// `origin`.
-    RawKind { kind: Word<'de> = "kind" }
+    RawKind { kind: Word<'de> = b"kind" }
     /// `turnPosition`.
-    RawPosition { index: Scalar = "turnIndex" }
+    RawPosition { index: Scalar = b"turnIndex" }
     /// `error` of `system/api_error`.
-    RawError { status: Scalar = "status" }
+    RawError { status: Scalar = b"status" }
     /// `compactMetadata`.
     RawCompaction {
-        trigger: Word<'de> = "trigger",
-        before: Scalar = "preTokens",
-        after: Scalar = "postTokens",
-        duration_ms: Scalar = "durationMs",
+        trigger: Word<'de> = b"trigger",
+        before: Scalar = b"preTokens",
+        after: Scalar = b"postTokens",
+        duration_ms: Scalar = b"durationMs",
     }
     /// `attachment`.
     RawAttachment {
-        kind: Word<'de> = "type",
-        name: Word<'de> = "hookName",
-        event: Word<'de> = "hookEvent",
-        call: Word<'de> = "toolUseID",
-        duration_ms: Scalar = "durationMs",
-        exit_code: Scalar = "exitCode",
+        kind: Word<'de> = b"type",
+        name: Word<'de> = b"hookName",
+        event: Word<'de> = b"hookEvent",
+        call: Word<'de> = b"toolUseID",
+        duration_ms: Scalar = b"durationMs",
+        exit_code: Scalar = b"exitCode",
     }
     /// `input` of a `tool_use`.
-    RawInput { agent_type: Word<'de> = "subagent_type", prompt: Word<'de> = "prompt", skill: Word<'de> = "skill" }
+    RawInput { agent_type: Word<'de> = b"subagent_type", prompt: Option<Raw<'de>> = b"prompt", skill: Word<'de> = b"skill" }
     /// `agent-<id>.meta.json`.
     RawAgentMeta {
-        agent_type: Word<'de> = "agentType",
-        call: Word<'de> = "toolUseId",
-        shape: Word<'de> = "requestShape",
+        agent_type: Word<'de> = b"agentType",
+        call: Word<'de> = b"toolUseId",
+        shape: Word<'de> = b"requestShape",
     }
 }
 
@@ -235,62 +186,35 @@ pub(super) struct RawRow<'de> {
 }
 
 impl<'de> Fields<'de> for RawRow<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        if key == "type" {
-            self.kind = Word::from_map(map)?;
+    fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
+        if key == b"type" {
+            self.kind = json.value()?;
             self.noted = self.kind.as_deref().is_some_and(is_noted);
             return Ok(());
         }
-        if self.noted { skip(map) } else { self.fields.field(key, map) }
+        if self.noted { json.skip() } else { self.fields.field(key, json) }
     }
 }
 
 /// `message.content`: a string, a list of blocks, or nothing.
 #[derive(Default)]
 pub(super) struct Content<'de> {
-    pub text: Option<TextFacts>,
+    pub text: Option<Raw<'de>>,
     pub blocks: Vec<RawBlock<'de>>,
 }
 
-impl<'de> Deserialize<'de> for Content<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ContentVisitor;
-        impl<'de> Visitor<'de> for ContentVisitor {
-            type Value = Content<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Content<'de>, E> {
-                Ok(Content { text: Some(TextFacts::of(text)), blocks: Vec::new() })
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Content<'de>, A::Error> {
-                let mut blocks = Vec::new();
-                while let Some(Object(block)) = seq.next_element()? {
-                    blocks.push(block);
-                }
-                Ok(Content { text: None, blocks })
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content<'de>, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Content::default())
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<Content<'de>, E> {
-                Ok(Content::default())
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<Content<'de>, E> {
-                Ok(Content::default())
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<Content<'de>, E> {
-                Ok(Content::default())
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<Content<'de>, E> {
-                Ok(Content::default())
-            }
-            fn visit_unit<E>(self) -> Result<Content<'de>, E> {
-                Ok(Content::default())
-            }
-        }
-        deserializer.deserialize_any(ContentVisitor)
+impl<'de> Fields<'de> for Content<'de> {
+    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> Read<()> {
+        json.skip()
+    }
+
+    fn text(&mut self, text: Raw<'de>) {
+        self.text = Some(text);
+    }
+
+    fn element(&mut self, json: &mut Json<'de>) -> Read<()> {
+        self.blocks.push(json.value()?);
+        Ok(())
     }
 }
 
@@ -302,85 +226,61 @@ pub(super) struct RawBlock<'de> {
     pub name: Word<'de>,
     pub call: Word<'de>,
     pub is_error: bool,
-    pub text: Option<TextFacts>,
+    pub text: Option<Raw<'de>>,
     pub input: RawInput<'de>,
     /// The first text of a result and the bytes of all its texts.
-    pub result: ResultText,
+    pub result: ResultText<'de>,
 }
 
 impl<'de> Fields<'de> for RawBlock<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
         match key {
-            "type" => self.kind = Word::from_map(map)?,
-            "id" => self.id = Word::from_map(map)?,
-            "name" => self.name = Word::from_map(map)?,
-            "tool_use_id" => self.call = Word::from_map(map)?,
-            "is_error" => self.is_error = Scalar::from_map(map)?.is_true(),
-            "text" => self.text = map.next_value::<Object<TextOnly>>()?.0.0,
-            "input" => self.input = RawInput::from_map(map)?,
-            "content" => self.result = map.next_value::<Object<ResultText>>()?.0,
-            _ => skip(map)?,
+            b"type" => json.replace(&mut self.kind)?,
+            b"id" => json.replace(&mut self.id)?,
+            b"name" => json.replace(&mut self.name)?,
+            b"tool_use_id" => json.replace(&mut self.call)?,
+            b"is_error" => self.is_error = json.value::<Scalar>()?.is_true(),
+            b"text" => json.replace(&mut self.text)?,
+            b"input" => json.replace(&mut self.input)?,
+            b"content" => json.replace(&mut self.result)?,
+            _ => json.skip()?,
         }
         Ok(())
-    }
-}
-
-/// A string's facts.
-#[derive(Default)]
-struct TextOnly(Option<TextFacts>);
-
-impl<'de> Fields<'de> for TextOnly {
-    fn field<A: MapAccess<'de>>(&mut self, _: &str, map: &mut A) -> Result<(), A::Error> {
-        skip(map)
-    }
-
-    fn text(&mut self, text: &str) {
-        self.0 = Some(TextFacts::of(text));
     }
 }
 
 /// `content` of a `tool_result`: a string or a list of blocks with texts.
 #[derive(Default)]
-pub(super) struct ResultText {
-    pub first: TextFacts,
+pub(super) struct ResultText<'de> {
+    pub first: Raw<'de>,
     pub bytes: u64,
 }
 
-impl<'de> Fields<'de> for ResultText {
-    fn field<A: MapAccess<'de>>(&mut self, _: &str, map: &mut A) -> Result<(), A::Error> {
-        skip(map)
+impl<'de> Fields<'de> for ResultText<'de> {
+    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> Read<()> {
+        json.skip()
     }
 
-    fn text(&mut self, text: &str) {
-        self.first = TextFacts::of(text);
-        self.bytes = self.first.bytes;
+    fn text(&mut self, text: Raw<'de>) {
+        if self.bytes == 0 {
+            self.first = text;
+        }
+        self.bytes += text.decoded_bytes() as u64;
     }
 
-    fn array<A: SeqAccess<'de>>(&mut self, seq: &mut A) -> Result<(), A::Error> {
-        while let Some(Object(TextBlock(text))) = seq.next_element()? {
-            if let Some(text) = text {
-                if self.bytes == 0 {
-                    self.first = text;
-                }
-                self.bytes += text.bytes;
-            }
+    fn element(&mut self, json: &mut Json<'de>) -> Read<()> {
+        if let TextBlock { text: Some(text), .. } = json.value()? {
+            self.text(text);
         }
         Ok(())
     }
 }
 
-/// A block of which only the text is wanted.
-#[derive(Default)]
-struct TextBlock(Option<TextFacts>);
-
-impl<'de> Fields<'de> for TextBlock {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        if key == "text" {
-            self.0 = map.next_value::<Object<TextOnly>>()?.0.0;
-            return Ok(());
-        }
-        skip(map)
-    }
+texts! {
+    /// A block of which only the text is wanted.
+    TextBlock { text: Option<Raw<'de>> = b"text" }
+    /// One hunk of a `structuredPatch`.
+    Hunk { lines: PatchLines = b"lines" }
 }
 
 /// `toolUseResult` where it is an object.
@@ -388,83 +288,59 @@ impl<'de> Fields<'de> for TextBlock {
 pub(super) struct RawResult<'de> {
     pub agent: Word<'de>,
     pub background: bool,
-    pub patch: Vec<Hunk>,
+    pub patch: Vec<Hunk<'de>>,
     pub created: bool,
     pub searches: u32,
-    /// Lines of `content`, of a file written whole.
-    pub content_lines: u32,
+    /// Text of a file that was written whole.
+    pub content: Option<Raw<'de>>,
+}
+
+impl RawResult<'_> {
+    /// Lines added and removed. Of a new file all lines are, as the client counts them: pieces between newlines.
+    pub(super) fn lines_changed(&self) -> (u32, u32) {
+        if let (true, true, Some(content)) = (self.created, self.patch.is_empty(), self.content) {
+            return (u32::try_from(content.newlines()).unwrap_or(u32::MAX).saturating_add(1), 0);
+        }
+        self.patch.iter().fold((0u32, 0u32), |(added, removed), hunk| {
+            (added.saturating_add(hunk.lines.added), removed.saturating_add(hunk.lines.removed))
+        })
+    }
 }
 
 impl<'de> Fields<'de> for RawResult<'de> {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
         match key {
-            "agentId" => self.agent = Word::from_map(map)?,
-            "searchCount" => self.searches = Scalar::from_map(map)?.small().unwrap_or(0),
-            "isAsync" => self.background |= Scalar::from_map(map)?.is_true(),
-            "status" => self.background |= Word::from_map(map)?.as_deref() == Some("async_launched"),
-            "structuredPatch" => self.patch = map.next_value::<List<Hunk>>()?.0,
-            "type" => self.created = Word::from_map(map)?.as_deref() == Some("create"),
-            "content" => {
-                let lines = map.next_value::<Object<LineCount>>()?.0;
-                self.content_lines = lines.0;
-            }
-            _ => skip(map)?,
+            b"agentId" => json.replace(&mut self.agent)?,
+            b"searchCount" => self.searches = json.value::<Scalar>()?.small().unwrap_or(0),
+            b"isAsync" => self.background |= json.value::<Scalar>()?.is_true(),
+            b"status" => self.background |= json.value::<Word<'de>>()?.as_deref() == Some("async_launched"),
+            b"structuredPatch" => json.replace(&mut self.patch)?,
+            b"type" => self.created = json.value::<Word<'de>>()?.as_deref() == Some("create"),
+            b"content" => json.replace(&mut self.content)?,
+            _ => json.skip()?,
         }
         Ok(())
     }
 }
 
-/// Lines of a text as the client counts them: pieces between newlines.
+/// Lines of a hunk, told by how they begin.
 #[derive(Default)]
-struct LineCount(u32);
-
-impl<'de> Fields<'de> for LineCount {
-    fn field<A: MapAccess<'de>>(&mut self, _: &str, map: &mut A) -> Result<(), A::Error> {
-        skip(map)
-    }
-
-    fn text(&mut self, text: &str) {
-        let newlines = memchr::memchr_iter(b'\n', text.as_bytes()).count();
-        self.0 = u32::try_from(newlines + 1).unwrap_or(u32::MAX);
-    }
-}
-
-/// One hunk of a `structuredPatch`.
-#[derive(Default)]
-pub(super) struct Hunk {
+pub(super) struct PatchLines {
     pub added: u32,
     pub removed: u32,
 }
 
-impl<'de> Fields<'de> for Hunk {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
-        if key != "lines" {
-            return skip(map);
-        }
-        let PatchLines { added, removed } = map.next_value::<Object<PatchLines>>()?.0;
-        (self.added, self.removed) = (added, removed);
-        Ok(())
-    }
-}
-
-#[derive(Default)]
-struct PatchLines {
-    added: u32,
-    removed: u32,
-}
-
 impl<'de> Fields<'de> for PatchLines {
-    fn field<A: MapAccess<'de>>(&mut self, _: &str, map: &mut A) -> Result<(), A::Error> {
-        skip(map)
+    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> Read<()> {
+        json.skip()
     }
 
-    fn array<A: SeqAccess<'de>>(&mut self, seq: &mut A) -> Result<(), A::Error> {
-        while let Some(Text(line)) = seq.next_element()? {
-            match line.as_deref().and_then(|line| line.as_bytes().first()) {
-                Some(b'+') => self.added += 1,
-                Some(b'-') => self.removed += 1,
-                _ => {}
-            }
+    fn element(&mut self, json: &mut Json<'de>) -> Read<()> {
+        let line: Option<Raw<'de>> = json.value()?;
+        match line.and_then(|line| line.head(1).bytes().next()) {
+            Some(b'+') => self.added += 1,
+            Some(b'-') => self.removed += 1,
+            _ => {}
         }
         Ok(())
     }

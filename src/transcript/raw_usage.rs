@@ -1,42 +1,40 @@
 //! `message.usage` as it is written.
 
-use serde::de::MapAccess;
-
-use super::json::{Fields, List, Object, Scalar, skip};
-use super::raw::{FromMap, Word};
+use super::json::{Fields, Json, Read, Scalar};
+use super::raw::Word;
 use super::usage::{Iteration, IterationKind, Usage};
 
-impl<'de> Fields<'de> for Usage {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'a> Fields<'a> for Usage {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
         match key {
-            "input_tokens" => self.input = tokens(map)?,
-            "output_tokens" => self.output = tokens(map)?,
-            "cache_read_input_tokens" => self.cache_read = tokens(map)?,
-            "cache_creation_input_tokens" => self.cache_write = some_tokens(map)?,
-            "cache_creation" => {
-                let Split { five_minutes, one_hour } = map.next_value::<Object<Split>>()?.0;
+            b"input_tokens" => self.input = tokens(json)?,
+            b"output_tokens" => self.output = tokens(json)?,
+            b"cache_read_input_tokens" => self.cache_read = tokens(json)?,
+            b"cache_creation_input_tokens" => self.cache_write = some_tokens(json)?,
+            b"cache_creation" => {
+                let Split { five_minutes, one_hour } = json.value::<Split>()?;
                 (self.cache_write_5m, self.cache_write_1h) = (five_minutes, one_hour);
             }
-            "output_tokens_details" => self.thinking = map.next_value::<Object<One>>()?.0.thinking,
-            "server_tool_use" => self.web_searches = map.next_value::<Object<One>>()?.0.web_searches,
-            "speed" => self.fast = Word::from_map(map)?.as_deref() == Some("fast"),
-            "inference_geo" => self.geo_us = Word::from_map(map)?.as_deref() == Some("us"),
-            "service_tier" => self.batch = Word::from_map(map)?.as_deref() == Some("batch"),
-            "iterations" => self.iterations = map.next_value::<List<Iteration>>()?.0,
-            _ => skip(map)?,
+            b"output_tokens_details" => self.thinking = json.value::<One>()?.thinking,
+            b"server_tool_use" => self.web_searches = json.value::<One>()?.web_searches,
+            b"speed" => self.fast = json.value::<Word<'a>>()?.as_deref() == Some("fast"),
+            b"inference_geo" => self.geo_us = json.value::<Word<'a>>()?.as_deref() == Some("us"),
+            b"service_tier" => self.batch = json.value::<Word<'a>>()?.as_deref() == Some("batch"),
+            b"iterations" => json.replace(&mut self.iterations)?,
+            _ => json.skip()?,
         }
         Ok(())
     }
 }
 
 /// A count, no larger than a response could ever have: sums of these must not overflow.
-fn some_tokens<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<u64>, A::Error> {
+fn some_tokens(json: &mut Json<'_>) -> Read<Option<u64>> {
     const TOKENS_MAX: u64 = 1 << 40;
-    Ok(Scalar::from_map(map)?.count().map(|tokens| tokens.min(TOKENS_MAX)))
+    Ok(json.value::<Scalar>()?.count().map(|tokens| tokens.min(TOKENS_MAX)))
 }
 
-fn tokens<'de, A: MapAccess<'de>>(map: &mut A) -> Result<u64, A::Error> {
-    Ok(some_tokens(map)?.unwrap_or(0))
+fn tokens(json: &mut Json<'_>) -> Read<u64> {
+    Ok(some_tokens(json)?.unwrap_or(0))
 }
 
 #[derive(Default)]
@@ -45,12 +43,12 @@ struct Split {
     one_hour: u64,
 }
 
-impl<'de> Fields<'de> for Split {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'a> Fields<'a> for Split {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
         match key {
-            "ephemeral_5m_input_tokens" => self.five_minutes = tokens(map)?,
-            "ephemeral_1h_input_tokens" => self.one_hour = tokens(map)?,
-            _ => skip(map)?,
+            b"ephemeral_5m_input_tokens" => self.five_minutes = tokens(json)?,
+            b"ephemeral_1h_input_tokens" => self.one_hour = tokens(json)?,
+            _ => json.skip()?,
         }
         Ok(())
     }
@@ -62,22 +60,22 @@ struct One {
     web_searches: u64,
 }
 
-impl<'de> Fields<'de> for One {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'a> Fields<'a> for One {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
         match key {
-            "thinking_tokens" => self.thinking = tokens(map)?,
-            "web_search_requests" => self.web_searches = tokens(map)?,
-            _ => skip(map)?,
+            b"thinking_tokens" => self.thinking = tokens(json)?,
+            b"web_search_requests" => self.web_searches = tokens(json)?,
+            _ => json.skip()?,
         }
         Ok(())
     }
 }
 
-impl<'de> Fields<'de> for Iteration {
-    fn field<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'a> Fields<'a> for Iteration {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
         match key {
-            "type" => {
-                self.kind = match Word::from_map(map)?.as_deref() {
+            b"type" => {
+                self.kind = match json.value::<Word<'a>>()?.as_deref() {
                     Some("message") => IterationKind::Message,
                     Some("compaction") => IterationKind::Compaction,
                     Some("advisor_message") => IterationKind::Advisor,
@@ -85,16 +83,16 @@ impl<'de> Fields<'de> for Iteration {
                     _ => IterationKind::Other,
                 };
             }
-            "model" => self.model = Word::from_map(map)?.map(|model| model.as_ref().into()),
-            "input_tokens" => self.input = tokens(map)?,
-            "output_tokens" => self.output = tokens(map)?,
-            "cache_read_input_tokens" => self.cache_read = tokens(map)?,
-            "cache_creation_input_tokens" => self.cache_write = some_tokens(map)?,
-            "cache_creation" => {
-                let Split { five_minutes, one_hour } = map.next_value::<Object<Split>>()?.0;
+            b"model" => self.model = json.value::<Word<'a>>()?.map(|model| model.as_ref().into()),
+            b"input_tokens" => self.input = tokens(json)?,
+            b"output_tokens" => self.output = tokens(json)?,
+            b"cache_read_input_tokens" => self.cache_read = tokens(json)?,
+            b"cache_creation_input_tokens" => self.cache_write = some_tokens(json)?,
+            b"cache_creation" => {
+                let Split { five_minutes, one_hour } = json.value::<Split>()?;
                 (self.cache_write_5m, self.cache_write_1h) = (five_minutes, one_hour);
             }
-            _ => skip(map)?,
+            _ => json.skip()?,
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::json_string::Raw;
+
 /// What a text is, told by its beginning; the text itself is not kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct TextFacts {
@@ -9,7 +11,6 @@ pub(super) struct TextFacts {
     pub command: Command,
     pub hash: u64,
     pub chars: u32,
-    pub bytes: u64,
 }
 
 /// How a text begins. Source: `claude-code-format.md` section 4.
@@ -81,10 +82,25 @@ impl TextFacts {
             command: Command::of(text.trim_start()),
             hash: xxh3_64(text.as_bytes()),
             chars: u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
-            bytes: text.len() as u64,
         }
     }
 }
+
+impl Lead {
+    /// How a text begins, without decoding more of it than that takes.
+    pub(super) fn of(raw: Raw<'_>) -> Self {
+        /// Longer than every beginning that is looked for, spaces before it included.
+        const HEAD_BYTES: usize = 256;
+        let head = raw.head(HEAD_BYTES);
+        let text = head.trim_start();
+        // Some refusals are told by words further on; a text that begins with many spaces begins later.
+        let is_open = TOLD_LATER.iter().any(|start| text.starts_with(start)) || text.len() < HEAD_BYTES / 4;
+        if is_open { lead_of(raw.text().trim_start()) } else { lead_of(text) }
+    }
+}
+
+/// Beginnings that are not enough.
+const TOLD_LATER: [&str; 3] = ["Cannot ", "Permission to use ", "PreToolUse:"];
 
 fn lead_of(text: &str) -> Lead {
     match text.as_bytes().first() {
