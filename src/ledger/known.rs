@@ -11,6 +11,7 @@ use super::session::Session;
 use super::tally::Tally;
 use super::unit::{Claim, Context, Identity, Rank, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
+use crate::transcript::hash::ById;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record::{Body, Kind, Record, Said};
 use crate::transcript::time::Timestamp;
@@ -19,8 +20,8 @@ use crate::transcript::time::Timestamp;
 #[derive(Debug, Default)]
 pub struct Index {
     units: Vec<UnitId>,
-    numbers: HashMap<UnitId, u32>,
-    homes: HashMap<u64, u32>,
+    numbers: HashMap<UnitId, u32, ById>,
+    homes: HashMap<u64, u32, ById>,
 }
 
 impl Index {
@@ -114,11 +115,11 @@ pub struct Known {
     pub index: Index,
     /// Paths by file number.
     pub paths: Vec<Arc<str>>,
-    units: HashMap<UnitId, Loaded>,
-    sessions: HashMap<SessionId, Session>,
-    threads: HashMap<FileNumber, Thread>,
+    units: HashMap<UnitId, Loaded, ById>,
+    sessions: HashMap<SessionId, Session, ById>,
+    threads: HashMap<FileNumber, Thread, ById>,
     /// Sessions changed since the last commit.
-    pub dirty_sessions: HashSet<SessionId>,
+    pub dirty_sessions: HashSet<SessionId, ById>,
     /// Units changed since the last commit.
     pub dirty_units: BTreeSet<UnitId>,
     /// Units that a fold needed and that were not loaded: it has to be done again with them.

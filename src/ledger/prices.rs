@@ -164,8 +164,10 @@ impl Prices {
 
     /// Finds the model of a name; `None` if the name is none of a model.
     fn named(&self, raw: &str) -> Option<Named<'_>> {
-        // Nearly all rows carry the canonical id itself.
-        if let Some((id, model)) = self.models.get_key_value(raw) {
+        // Nearly all rows carry the canonical id itself, or with the day of the release.
+        if let Some((id, model)) =
+            self.models.get_key_value(raw).or_else(|| self.models.get_key_value(without_day(raw)?))
+        {
             return Some(Named { id: Arc::clone(id), model: Some(model), fast: false, regional: false });
         }
         let name = model_name::canonical(raw)?;
@@ -175,6 +177,14 @@ impl Prices {
         };
         Some(Named { id, model, fast: name.fast, regional: name.regional })
     }
+}
+
+/// `name` of `name-YYYYMMDD`.
+fn without_day(raw: &str) -> Option<&str> {
+    const DAY_BYTES: usize = "-20250929".len();
+    let (name, day) = raw.split_at_checked(raw.len().checked_sub(DAY_BYTES)?)?;
+    let digits = day.strip_prefix('-')?;
+    digits.bytes().all(|digit| digit.is_ascii_digit()).then_some(name)
 }
 
 /// Whether an entry's own model is another than `main`.
@@ -188,4 +198,26 @@ fn side_share(entry: &Iteration, name: &Named<'_>, usage: &Usage, terms: Terms) 
     let terms = Terms { fast: usage.fast || name.fast, regional: terms.regional || name.regional, ..terms };
     let cost = name.model.and_then(|model| model.cost(&[tokens], terms));
     Share { model: Arc::clone(&name.id), tokens, cost }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_to_a_model_leads_where_the_long_one_does() {
+        let prices = Prices::embedded();
+        let mut dated = 0;
+        for id in prices.models.keys() {
+            for raw in [id.to_string(), format!("{id}-20250929")] {
+                let (short, long) = (prices.named(&raw).unwrap(), model_name::canonical(&raw).unwrap());
+                // A day may be a part of an id; then the long way keeps it.
+                if prices.models.contains_key(long.text.as_str()) {
+                    assert_eq!((&*short.id, short.fast, short.regional), (&*long.text, long.fast, long.regional));
+                    dated += 1;
+                }
+            }
+        }
+        assert!(dated > 10, "{dated} names");
+    }
 }
