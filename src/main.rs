@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::run::RunError;
-use tailspan::cli::{log, prices, run, scan};
+use tailspan::cli::{log, prices, run, scan, verify};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::views::catalog;
 
@@ -41,6 +41,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
     match &args.command {
         Command::Run(_) => run::run(&config, &roots, prices)?,
         Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices)?,
+        Command::Verify(_) => verify::run(&config, &roots, &prices)?,
         Command::Metrics => scan::print(&catalog::markdown())?,
     }
     Ok(())

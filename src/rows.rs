@@ -25,7 +25,7 @@ pub enum Missing {
     Rewritten,
     /// The system refused.
     Unreadable,
-    /// The line is longer than [`LINE_BYTES_MAX`].
+    /// The line is longer than [`LINE_BYTES_MAX`], or nested more than 128 levels deep.
     TooLarge,
 }
 
@@ -77,7 +77,7 @@ pub fn read(file: &File, place: Place, expected: &Expected) -> Result<Value, Mis
     let mut line = vec![0; usize::try_from(place.bytes).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut line, place.offset).map_err(|error| Missing::of(&error))?;
     match parse(&line, &mut Strings::default()) {
-        Body::Row(row) if is_expected(&row, expected) => value_of(&line).ok_or(Missing::Unreadable),
+        Body::Row(row) if is_expected(&row, expected) => value_of(&line).ok_or(Missing::TooLarge),
         _ => Err(Missing::Rewritten),
     }
 }

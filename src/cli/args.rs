@@ -29,6 +29,8 @@ pub enum Command {
     Run(RunArgs),
     /// Read session files once, without state or server, and print the result
     Scan(ScanArgs),
+    /// Compare the state with a clean pass over the session files; fails if they differ
+    Verify(VerifyArgs),
     /// Print every metric with its labels and meaning, as a table
     Metrics,
 }
@@ -68,6 +70,16 @@ pub struct ScanArgs {
     sessions: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// Session root, repeatable [default: where Claude Code keeps its projects]
+    #[arg(long, value_name = "DIR")]
+    projects: Vec<PathBuf>,
+    /// Directory of the state [default: $XDG_STATE_HOME/tailspan, else ~/.local/state/tailspan]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
 impl Args {
     /// What the arguments say about the configuration.
     #[must_use]
@@ -82,6 +94,9 @@ impl Args {
                 traces_history_since: run.traces_history_since.clone(),
                 ..common
             },
+            Command::Verify(verify) => {
+                Flags { projects: verify.projects.clone(), state: verify.state.clone(), offline: true, ..common }
+            }
             Command::Metrics => Flags { offline: true, ..common },
             Command::Scan(scan) => Flags {
                 projects: scan.projects.clone(),

@@ -7,3 +7,4 @@ pub mod progress;
 pub mod run;
 pub mod scan;
 mod table;
+pub mod verify;

@@ -36,8 +36,8 @@ pub(super) fn fitted(value: &Json) -> String {
 
 /// The text with the longest strings that fits.
 fn longest(text: impl Fn(usize) -> Option<String>) -> Option<String> {
-    // Strings are cut to 16 KiB already.
-    let (mut low, mut high) = (0, 1 << 15);
+    // A longer string would not fit by itself.
+    let (mut low, mut high) = (0, VALUE_BYTES_MAX);
     if let Some(whole) = text(high) {
         return Some(whole);
     }
