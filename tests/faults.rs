@@ -276,6 +276,33 @@ fn changed_prices_are_applied_to_everything_even_after_a_crash() {
     }
 }
 
+#[test]
+fn a_start_that_was_killed_while_it_wrote_a_snapshot_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    let file = world.root.join("slug/s.jsonl");
+    append(&file, (prompt(&session("s"), 1) + &answer(&session("s"), "m")).as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.close();
+    // What is lost could not be read again.
+    fs::remove_file(file).unwrap();
+    // A second start writes the first snapshot.
+    world.start();
+    world.close();
+    for unfinished in [0, 5, 40] {
+        let snapshots = files_below(&world.state.join("db"));
+        let snapshot = snapshots.iter().find(|file| file.file_name().unwrap().to_str().unwrap().starts_with("snap."));
+        let bytes = fs::read(snapshot.unwrap()).unwrap();
+        fs::write(world.state.join("db/snap.7FFFFFFFFFFFFFFF.generating"), &bytes[..unfinished]).unwrap();
+        let opened = store::open(&world.state, world.now).unwrap();
+        assert!(opened.set_aside.is_none(), "{unfinished} bytes of a snapshot");
+        drop(opened);
+        world.start();
+        assert_eq!(world.summary().messages, 1);
+        world.close();
+    }
+}
+
 /// Adds to the schema version that is in a database.
 fn change_schema(state: &Path, by: i8) {
     let db = sled::open(state.join("db")).unwrap();

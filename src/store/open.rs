@@ -61,7 +61,14 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
         set_aside = path.exists().then(|| put_aside(folder, &path, now)).transpose()?;
         fs::remove_file(folder.join(DAMAGED)).map_err(failed)?;
     }
-    let (writer, outbox, reader, recovered) = match attempt(folder, &path, floor) {
+    let attempted = match attempt(folder, &path, floor) {
+        Err(error) if error.is_damage() && discard_unfinished(&path).map_err(failed)? => {
+            tracing::warn!(error = crate::report::chain(&error), "a start was killed while it wrote a snapshot: again");
+            attempt(folder, &path, floor)
+        }
+        attempted => attempted,
+    };
+    let (writer, outbox, reader, recovered) = match attempted {
         Err(error) if error.is_damage() => {
             tracing::error!(error = crate::report::chain(&error), "the database cannot be used");
             set_aside = Some(put_aside(folder, &path, now)?);
@@ -80,6 +87,26 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
 pub fn mark_damaged(folder: &Path) -> Result<(), StoreError> {
     let path = folder.join(DAMAGED);
     fs::write(&path, "").map_err(|source| StoreError::Folder { path, source })
+}
+
+/// Removes snapshots that were never finished. Returns true if there were any.
+///
+/// sled 0.34 writes `snap.N.generating`, then renames it, when it is opened; it takes one that a kill left behind for the
+/// newest snapshot and calls the database corrupt (`RunningConfig::get_snapshot_files` leaves out another ending). The
+/// snapshot before is still there, and the log goes on from it. Nobody else is writing one: an open database is locked
+/// before its snapshots are looked at.
+fn discard_unfinished(path: &Path) -> std::io::Result<bool> {
+    let mut found = false;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+            found = true;
+        }
+    }
+    Ok(found)
 }
 
 /// Renames a database that cannot be used. It is never deleted.
