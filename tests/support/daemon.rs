@@ -106,12 +106,17 @@ impl Daemon {
 
     /// Asks again until there is an answer.
     pub(crate) fn until<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        self.until_or(what, || ask().ok_or_else(String::new))
+    }
+
+    /// Asks again until there is an answer; in the end says why there is none.
+    pub(crate) fn until_or<T>(&self, what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            if let Some(answer) = ask() {
-                return answer;
+            match ask() {
+                Ok(answer) => return answer,
+                Err(why) => assert!(Instant::now() < deadline, "waited in vain: {what}; {why}"),
             }
-            assert!(Instant::now() < deadline, "waited in vain: {what}");
             thread::park_timeout(Duration::from_millis(20));
         }
     }

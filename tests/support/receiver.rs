@@ -1,4 +1,5 @@
-//! Takes whatever is posted to it on loopback and keeps it; for the metrics of the real program.
+//! Takes whatever is posted to it on loopback and keeps it; for what the real program sends.
+#![allow(dead_code, reason = "each test uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken receiver must fail the test")]
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,6 +10,7 @@ use std::thread;
 
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use prost::Message;
@@ -18,7 +20,7 @@ use prost::Message;
 pub(crate) struct Received {
     pub(crate) path: String,
     headers: BTreeMap<String, String>,
-    request: ExportMetricsServiceRequest,
+    body: Vec<u8>,
 }
 
 impl Received {
@@ -27,12 +29,25 @@ impl Received {
     }
 
     pub(crate) fn metrics(&self) -> Vec<Metric> {
-        let scopes = self.request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+        let request = self.pushed();
+        let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
         scopes.flat_map(|scope| scope.metrics.clone()).collect()
     }
 
+    fn pushed(&self) -> ExportMetricsServiceRequest {
+        ExportMetricsServiceRequest::decode(self.body.as_slice()).unwrap()
+    }
+
+    /// Trace and span ids of the spans in it.
+    pub(crate) fn span_ids(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let request = ExportTraceServiceRequest::decode(self.body.as_slice()).unwrap();
+        let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans.iter().map(|span| (span.trace_id.clone(), span.span_id.clone()))).collect()
+    }
+
     pub(crate) fn resource(&self) -> BTreeMap<String, String> {
-        let resources = self.request.resource_metrics.iter().filter_map(|metrics| metrics.resource.as_ref());
+        let request = self.pushed();
+        let resources = request.resource_metrics.iter().filter_map(|metrics| metrics.resource.as_ref());
         let attributes = resources.flat_map(|resource| &resource.attributes);
         attributes
             .map(|attribute| match attribute.value.as_ref().unwrap().value.as_ref().unwrap() {
@@ -91,19 +106,23 @@ fn serve(stream: &TcpStream, received: &Mutex<Vec<Received>>, answers: &Mutex<Ve
         let mut headers = BTreeMap::new();
         loop {
             let mut line = String::new();
-            reader.read_line(&mut line).unwrap();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
             let Some((name, value)) = line.trim().split_once(": ") else { break };
             headers.insert(name.to_lowercase(), value.to_owned());
         }
         let mut body = vec![0; headers["content-length"].parse().unwrap()];
-        reader.read_exact(&mut body).unwrap();
+        if reader.read_exact(&mut body).is_err() {
+            // The other side died.
+            return;
+        }
         if headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
             let mut plain = Vec::new();
             GzDecoder::new(body.as_slice()).read_to_end(&mut plain).unwrap();
             body = plain;
         }
-        let request = ExportMetricsServiceRequest::decode(body.as_slice()).unwrap();
-        received.lock().unwrap().push(Received { path, headers, request });
+        received.lock().unwrap().push(Received { path, headers, body });
         let status = answers.lock().unwrap().pop_front().unwrap_or(200);
         let mut stream = stream;
         if write!(stream, "HTTP/1.1 {status} Told\r\nContent-Length: 0\r\n\r\n").is_err() {
