@@ -27,6 +27,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Pause between scans while the watcher cannot watch everything.
 const RESCAN_DEGRADED: Duration = Duration::from_secs(1);
 
+/// While looks at all files find nothing that events had not told, they become rarer: up to so many times the usual
+/// pause. A look costs 16 microseconds per file, and events tell nearly everything.
+const RESCAN_RARE: u32 = 20;
+
 /// Pause between looks at a full outbox.
 const FULL_PAUSE: Duration = Duration::from_millis(200);
 
@@ -77,6 +81,8 @@ pub struct Tailer {
     reported: std::collections::HashMap<PathBuf, String>,
     outbox: Arc<crate::store::OutboxMeter>,
     paused: bool,
+    /// Pause before the next look at all files, and when that is.
+    look: (Duration, Instant),
 }
 
 impl Tailer {
@@ -86,6 +92,7 @@ impl Tailer {
         let roots = tail::existing(&sources.roots);
         let watcher = Watcher::start(&roots, hints.clone());
         let outbox = engine.outbox();
+        let look = (sources.rescan, Instant::now());
         Self {
             engine,
             shared,
@@ -98,6 +105,7 @@ impl Tailer {
             reported: std::collections::HashMap::new(),
             outbox,
             paused: false,
+            look,
         }
     }
 
@@ -133,15 +141,22 @@ impl Tailer {
                 break;
             }
             let (paths, all) = self.hints.take();
-            let whole = all || Instant::now() >= rescan;
-            let found = if whole {
+            let due = Instant::now() >= rescan;
+            if due {
                 rescan = Instant::now() + self.pause();
+            }
+            let whole = all || (due && self.is_look_due());
+            let found = if whole {
                 self.again.clear();
                 self.scan()
             } else {
                 self.look_at(paths)
             };
-            self.read(found, whole)?;
+            let has_news = self.read(found, whole)?;
+            if whole {
+                let pause = next_look(self.look.0, self.sources.rescan, has_news);
+                self.look = (pause, Instant::now() + pause);
+            }
             while !self.is_full() && self.engine.tick(now())? && !self.stopped() {}
             self.publish()?;
         }
@@ -151,6 +166,12 @@ impl Tailer {
 
     fn pause(&self) -> Duration {
         if self.watcher.is_degraded() { self.sources.rescan.min(RESCAN_DEGRADED) } else { self.sources.rescan }
+    }
+
+    /// Whether all files must be looked at, though no event asks for it.
+    fn is_look_due(&self) -> bool {
+        let is_degraded = self.watcher.is_degraded();
+        is_degraded || Instant::now() >= self.look.1 || tail::existing(&self.sources.roots) != self.roots
     }
 
     /// Every file of every root, and new watches for roots that have appeared.
@@ -187,6 +208,8 @@ impl Tailer {
             };
             if first && path.is_dir() {
                 self.again.push((Instant::now() + LOOK_AGAIN, path.clone()));
+                // What appears below a new folder has no events at first.
+                self.look = (self.sources.rescan, self.look.1.min(Instant::now() + self.sources.rescan));
             }
             let mut problems = Vec::new();
             let mut note = |problem: tail::Problem| problems.push((problem.path.clone(), chain(&problem)));
@@ -262,7 +285,8 @@ impl Tailer {
     }
 
     /// Reads the files that have something new, a piece of each in turn, so that a large one delays no other.
-    fn read(&mut self, mut found: Vec<Found>, whole: bool) -> Result<(), StoreError> {
+    /// Returns true if there was any.
+    fn read(&mut self, mut found: Vec<Found>, whole: bool) -> Result<bool, StoreError> {
         // A file and its folder may both have been named.
         found.sort_by(|a, b| a.path.cmp(&b.path));
         found.dedup_by(|a, b| a.path == b.path);
@@ -271,6 +295,7 @@ impl Tailer {
         let known = if whole { 0 } else { self.shared.vitals.read_lag_bytes.get() };
         self.shared.vitals.read_lag_bytes.set(lag.max(known));
         let mut jobs: Vec<Job> = self.engine.jobs(found).into_iter().filter(|job| !job.is_unchanged()).collect();
+        let mut has_news = false;
         while !jobs.is_empty() && !self.stopped() {
             if self.is_full() {
                 break;
@@ -280,6 +305,7 @@ impl Tailer {
                 let (parsed, goes_on) = ahead::next_piece(&mut self.reader, &job);
                 match parsed {
                     Parsed::Piece(piece) => {
+                        has_news = true;
                         self.engine.step(&piece, now())?;
                         job.cursor = Some(piece.cursor);
                     }
@@ -295,7 +321,10 @@ impl Tailer {
         if jobs.is_empty() && (whole || !self.paused) {
             self.shared.vitals.read_lag_bytes.set(0);
         }
-        if self.engine.is_dirty() { self.engine.commit(now()) } else { Ok(()) }
+        if self.engine.is_dirty() {
+            self.engine.commit(now())?;
+        }
+        Ok(has_news)
     }
 
     /// A full outbox stops reading: the session files are the queue, their cursors wait.
@@ -327,4 +356,26 @@ impl Tailer {
 
 fn left(job: &Job) -> u64 {
     job.found.size.saturating_sub(job.cursor.as_ref().map_or(0, |cursor| cursor.offset))
+}
+
+/// The pause before the next look at all files: the usual one after a look that found what no event had told.
+fn next_look(pause: Duration, usual: Duration, has_news: bool) -> Duration {
+    if has_news { usual } else { pause.saturating_mul(2).min(usual.saturating_mul(RESCAN_RARE)).max(usual) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_become_rare_while_they_find_nothing() {
+        let usual = Duration::from_secs(3);
+        let mut pause = usual;
+        let mut pauses = Vec::new();
+        for has_news in [false, false, false, false, false, false, true, false] {
+            pause = next_look(pause, usual, has_news);
+            pauses.push(pause.as_secs());
+        }
+        assert_eq!(pauses, [6, 12, 24, 48, 60, 60, 3, 6]);
+    }
 }

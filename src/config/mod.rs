@@ -230,7 +230,8 @@ pub struct Outbox {
 /// How session files are looked for, and what `tailspan scan` prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
-    /// Time between two looks at all files (`scan.rescan`); 3 s by default, 10 ms to 1 h. File events only hasten it.
+    /// Time between two looks at all files (`scan.rescan`); 3 s by default, 10 ms to 1 h. File events hasten it; while
+    /// looks find nothing that no event had told, it grows to 20 times as much.
     pub rescan: Duration,
     /// What `tailspan scan` prints (`scan.format`); a table by default.
     pub format: ScanFormat,
