@@ -409,3 +409,37 @@ fn an_outage_of_twenty_thousand_spans_loses_nothing_and_keeps_the_order() {
     assert_eq!(roots.len(), TURNS);
     assert!(roots.is_sorted(), "oldest first");
 }
+
+#[test]
+fn a_full_outbox_pauses_reading_and_loses_nothing() {
+    const TURNS: usize = 1_000;
+    const SPANS: usize = TURNS * 10;
+    let folder = tempfile::tempdir().unwrap();
+    let (projects, state) = (folder.path().join("projects"), folder.path().join("state"));
+    append(&projects.join("-home-dev-busy/5e551011-0000-4000-8000-000000000000.jsonl"), &busy_session(TURNS));
+    let config = folder.path().join("tailspan.toml");
+    fs::write(&config, "[traces]\nhistory_rate = 1000000\n[outbox]\nbytes_max = \"1MiB\"\n").unwrap();
+    let runtime = runtime();
+    let sink = runtime.block_on(Sink::start());
+    sink.script((0..10_000).map(|_| Answer::status(503)));
+    let (url, config) = (sink.url(), config.display().to_string());
+    let options = ["--config", &config, "--otlp-endpoint", &url, "--traces-history-since", "all"];
+    let mut daemon = Daemon::start(&projects, &state, &options);
+    daemon.wait_for_log("the outbox is full: reading pauses");
+    let waiting = sum(&daemon.metrics(), "tailspan_outbox_spans");
+    assert!(waiting > 1_000.0 && waiting < SPANS as f64 / 2.0, "{waiting} spans are some 1 MiB");
+    // What is written now stays in its file, which nobody reads.
+    copy_folder(&fixtures().join("2.1.330/b_tools/projects"), &projects);
+    let lines = sum(&daemon.metrics(), "tailspan_lines_total");
+    daemon.until("more is refused", || (sink.received().len() > 1).then_some(()));
+    assert_eq!(sum(&daemon.metrics(), "tailspan_lines_total"), lines);
+    assert_eq!(sum(&daemon.metrics(), "tailspan_outbox_spans"), waiting);
+    sink.forget_script();
+    daemon.wait_for_log("the outbox has room again: reading goes on");
+    let all = SPANS + 16;
+    runtime.block_on(sink.spans_reach(all));
+    assert!(sum(&daemon.metrics(), "tailspan_lines_total") > lines);
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(by_id(&sink).len(), all);
+    assert!(by_id(&sink).values().all(|times| *times == 1), "a span came twice");
+}
