@@ -112,7 +112,7 @@ fn decoded(escape: &[u8]) -> Option<(char, usize)> {
     Some((char, 2))
 }
 
-/// `\uXXXX`, or two of them that are one character.
+/// `\u` with its four digits, or two of them that are one character.
 pub(super) fn unicode(escape: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;
