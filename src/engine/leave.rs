@@ -51,14 +51,15 @@ impl Engine {
     /// Gives the spans that one unit lets leave their last form. Returns how many bytes of text they took.
     fn finish(&self, batches: &mut [SpanBatch], id: UnitId) -> usize {
         let Some(unit) = self.known.unit(id).filter(|_| !batches.is_empty()) else { return 0 };
+        let session = unit.session();
         let text_bytes = match self.spans.content {
             ContentLevel::Off => 0,
             level => {
                 let path = |file| Some(PathBuf::from(OsStr::from_bytes(&self.row(file)?.path)));
-                Texts::new(level, self.known.units(), &path).add(batches)
+                let family = self.known.units().filter(|unit| unit.session() == session);
+                Texts::new(level, family, &path).add(batches)
             }
         };
-        let session = unit.session();
         let fork = self.known.session(session).and_then(|session| session.fork.as_ref());
         self.spans.scope.apply(session, fork.map(|fork| &fork.from), batches);
         if self.spans.openinference {
