@@ -362,3 +362,57 @@ fn a_secret_at_the_cut_is_not_shown_in_half() {
         assert!(!shown.contains("16C") && !shown.contains("MIIE"), "at {before}: {shown}");
     }
 }
+
+#[test]
+fn text_that_looks_like_a_command_leaves_json_as_it_is() {
+    for input in [
+        json!({ "command": "mysql -u root -p", "description": "Open a shell" }),
+        json!({ "content": "Set the password:\n\n1. Open the page", "status": "pending" }),
+        json!({ "lines": ["-----BEGIN RSA PRIVATE KEY-----", "MIIE", "-----END RSA PRIVATE KEY-----"] }),
+    ] {
+        serde_json::from_str::<Json>(&arguments(&input)).unwrap_or_else(|error| panic!("{error}: {input}"));
+    }
+    let shown: Json = serde_json::from_str(&arguments(&json!({ "a": "mysql -u root -p", "b": "x" }))).unwrap();
+    assert_eq!(shown, json!({ "a": "mysql -u root -p", "b": "x" }));
+}
+
+#[test]
+fn the_name_of_a_secret_may_stand_around_beside_or_before_it() {
+    for input in [
+        json!({ "password": { "current": SECRET } }),
+        json!({ "secret": [{ "v": SECRET }] }),
+        json!({ "secrets": { "db": SECRET } }),
+        json!({ "passwords": [SECRET] }),
+        json!({ "api_keys": [SECRET] }),
+        json!({ "args": ["--password", SECRET] }),
+        json!({ "headers": [["X-Api-Key", SECRET]] }),
+        json!([{ "value": SECRET, "variable": "DB_PASSWORD" }]),
+        json!({ "header": "X-Api-Key", "content": SECRET }),
+        json!({ "ParameterKey": "DBPassword", "ParameterValue": SECRET }),
+        json!({ "name": "DB_PASSWORD", "type": "x".repeat(50), "value": SECRET }),
+    ] {
+        let shown = arguments(&input);
+        assert!(!shown.contains(SECRET) && shown.contains("[REDACTED]"), "{shown}");
+    }
+}
+
+#[test]
+fn of_files_elsewhere_only_the_name_is_said() {
+    let folder = "/home/dev/project";
+    for (path, shown) in [
+        ("/home/dev/project/src/a.rs", "src/a.rs"),
+        ("src/a.rs", "src/a.rs"),
+        ("/home/dev/project", "."),
+        ("/home/dev/project-b/a.rs", "a.rs"),
+        ("/home/dev/project/../other/secret.txt", "secret.txt"),
+        ("sub/../../other/x", "x"),
+        ("/home/dev/project//home/ann/x", "x"),
+        ("C:/Users/ann/private/x.txt", "x.txt"),
+        ("file:///home/ann/private/x", "x"),
+        ("$HOME/private/x", "x"),
+        (" /home/ann/private/x", "x"),
+    ] {
+        let attributes = content::call(ContentLevel::Details, "Read", &json!({ "file_path": path }), &[folder]);
+        assert_eq!(attributes[0].value, Value::Text(shown.to_owned()), "{path}");
+    }
+}

@@ -211,6 +211,10 @@ impl<'a> Fold<'a> {
         });
         let Some(unit) = self.known.unit_mut(unit) else { return };
         unit.resumes |= resumes;
+        let known = unit.prompt.as_ref().and_then(|prompt| prompt.queued_ms);
+        if let Some(prompt) = &mut unit.prompt {
+            prompt.queued_ms = known.or(queued_ms);
+        }
         if unit.prompt.is_none() || claim_is_ours {
             unit.prompt = Some(Prompt {
                 origin,
@@ -218,7 +222,7 @@ impl<'a> Fold<'a> {
                 place: seen.place,
                 chars: user.text_chars,
                 command: user.command.clone(),
-                queued_ms,
+                queued_ms: queued_ms.or(known),
             });
         }
     }

@@ -10,7 +10,7 @@ use crate::transcript::time::Timestamp;
 pub struct Queue {
     /// When those that wait were put in.
     waiting: Vec<Timestamp>,
-    /// When the last one left, and how long those had waited at most that left since the last prompt.
+    /// When the last one left, and how long it had waited; `None` if that is not sure.
     left: Option<(Timestamp, u64)>,
 }
 
@@ -27,9 +27,10 @@ impl Queue {
         match step {
             QueueStep::Enqueue if self.waiting.len() < Self::WAITING_MAX => self.waiting.push(time),
             QueueStep::Dequeue if !self.waiting.is_empty() => {
+                // What a killed client left behind is never taken out: of several nobody knows which one this is.
+                let is_only = self.waiting.len() == 1;
                 let waited = time.since_ms(self.waiting.remove(0));
-                let before = self.left.map_or(0, |(_, before)| before);
-                self.left = Some((time, waited.max(before)));
+                self.left = is_only.then_some((time, waited));
             }
             QueueStep::Enqueue | QueueStep::Dequeue => {}
             QueueStep::Other => *self = Self::default(),

@@ -135,7 +135,7 @@ pub const API_ERROR_LAST: &str = "claude_code.api_error.last";
 
 /// OURS: the slash command that the prompt is, with its slash.
 pub const PROMPT_COMMAND: &str = "claude_code.prompt.command";
-/// OURS: seconds that the prompt waited while the client was busy, a double; only from 0.1 s on.
+/// OURS: seconds that the prompt waited while the client was busy, a double; only if it waited alone, from 0.1 s on.
 pub const PROMPT_QUEUED_SECONDS: &str = "claude_code.prompt.queued_seconds";
 /// OURS: seconds of the turn without waiting for the user, as the terminal client says; a double.
 pub const TURN_ACTIVE_SECONDS: &str = "claude_code.turn.active_seconds";

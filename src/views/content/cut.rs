@@ -12,7 +12,7 @@ const WORD_BYTES_MAX: usize = 4 << 10;
 
 /// `text` without secrets and unprintable characters, cut to [`VALUE_BYTES_MAX`]. Line breaks and tabs stay.
 pub(super) fn readable(text: &str) -> String {
-    cut(&clean(&scrub(head(text))), text.len(), VALUE_BYTES_MAX)
+    cut(&clean(&scrub(head(text))), unseen(text), VALUE_BYTES_MAX)
 }
 
 /// The part of a text that is looked at. It ends between words: half a secret would not be recognised, and might be
@@ -28,16 +28,20 @@ pub(super) fn head(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// Bytes behind the part that is looked at.
+pub(super) fn unseen(text: &str) -> usize {
+    text.len() - head(text).len()
+}
+
 /// Unprintable characters as `_`.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|char| if is_printable(char) || matches!(char, '\n' | '\t') { char } else { '_' }).collect()
 }
 
 /// `text` if it fits and is all there was, else as much of it as fits before the mark that says so.
 ///
-/// `bytes_before` is its length before anything was done to it. The mark alone may be longer than `bytes_max`.
-pub(super) fn cut(text: &str, bytes_before: usize, bytes_max: usize) -> String {
-    let unseen = bytes_before.saturating_sub(LOOKED_AT_BYTES_MAX);
+/// `unseen` are the bytes behind it that were not looked at. The mark alone may be longer than `bytes_max`.
+pub(super) fn cut(text: &str, unseen: usize, bytes_max: usize) -> String {
     let mark = |kept: usize| format!("[TRUNCATED {}]", text.len().saturating_sub(kept).saturating_add(unseen));
     // It is longest when nothing is kept.
     let longest = mark(0).len();

@@ -42,13 +42,12 @@ pub(super) fn known(tool: &str) -> bool {
 
 /// A path below one of the folders, relative to it; of any other absolute path, the last component alone.
 fn relative<'a>(path: &'a str, folders: &[&str]) -> &'a str {
+    let path = path.trim();
     let below = |folder: &&str| match path.strip_prefix(folder.trim_end_matches('/'))? {
         "" => Some("."),
         rest => rest.strip_prefix('/'),
     };
-    if let Some(inside) = folders.iter().filter(|folder| !folder.is_empty()).find_map(below) {
-        return inside;
-    }
-    let is_elsewhere = path.starts_with(['/', '~', '\\']) || path.contains(":\\") || path.starts_with("..");
-    if is_elsewhere { path.trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or_default() } else { path }
+    let inside = folders.iter().filter(|folder| !folder.is_empty()).find_map(below).unwrap_or(path);
+    let is_elsewhere = inside.starts_with(['/', '~', '\\', '$']) || inside.contains(':') || inside.contains("..");
+    if is_elsewhere { inside.trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or_default() } else { inside }
 }

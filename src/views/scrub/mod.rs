@@ -49,7 +49,7 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
 /// a secret, else without its secrets.
 #[must_use]
 pub fn scrub_named<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
-    let secret = match names::classify(name) {
+    let secret = match names::classify(name).or_else(|| names::classify(name.strip_suffix('s')?)) {
         Some(Class::Authorization | Class::Cookie) => !value.is_empty() && !values::is_placeholder(value),
         Some(class) => {
             let text = Reader::new(value).slice_down(0, values::JUDGED_BYTES_MAX);
@@ -58,6 +58,18 @@ pub fn scrub_named<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
         None => false,
     };
     if secret { Cow::Borrowed(MARKER) } else { scrub(value) }
+}
+
+/// Whether a name says that its value is a secret: `DB_PASSWORD`, `--api-key`, `passwords`; not a sentence about one.
+#[must_use]
+pub fn names_secret(name: &str) -> bool {
+    const NAME_BYTES_MAX: usize = 64;
+    let is_name = name.len() <= NAME_BYTES_MAX && !name.contains(|char: char| char.is_whitespace() || char == '=');
+    let sure = |name: &str| {
+        let class = names::classify(name);
+        matches!(class, Some(Class::Password | Class::Key | Class::Authorization | Class::Cookie))
+    };
+    is_name && (sure(name) || name.strip_suffix('s').is_some_and(sure))
 }
 
 /// Bytes that [`scrub`] reads of a text, each as often as it is read: the measure of its linear-time law.
