@@ -14,7 +14,12 @@ impl RowId {
     /// The 16 bytes of a UUID; of any other text its 128-bit hash, so that a strange id is still an identity.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        Self(parse_uuid(text).unwrap_or_else(|| xxh3_128(text.as_bytes())))
+        Self(parse_uuid(text.as_bytes()).unwrap_or_else(|| xxh3_128(text.as_bytes())))
+    }
+
+    /// The 16 bytes of a UUID in its usual form; `None` if it is none.
+    pub(super) fn of_uuid(text: &[u8]) -> Option<Self> {
+        parse_uuid(text).map(Self)
     }
 }
 
@@ -34,23 +39,37 @@ impl fmt::Display for RowId {
     }
 }
 
+/// What a hexadecimal digit of any case is worth; 255 of what is none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
+
 /// Reads 8-4-4-4-12 hexadecimal digits of any case.
-fn parse_uuid(text: &str) -> Option<u128> {
-    let bytes = text.as_bytes();
-    if bytes.len() != 36 {
+fn parse_uuid(bytes: &[u8]) -> Option<u128> {
+    let bytes: &[u8; 36] = bytes.try_into().ok()?;
+    let digits = |from: usize, to: usize| {
+        let digits = bytes.get(from..to).unwrap_or_default();
+        let mut wrong = 0;
+        let value = digits.iter().fold(0u64, |value, digit| {
+            let digit = DIGITS[usize::from(*digit)];
+            wrong |= digit;
+            value << 4 | u64::from(digit & 15)
+        });
+        (wrong < 16).then_some(value)
+    };
+    if [bytes[8], bytes[13], bytes[18], bytes[23]] != [b'-'; 4] {
         return None;
     }
-    let mut value = 0u128;
-    for (i, &byte) in bytes.iter().enumerate() {
-        if matches!(i, 8 | 13 | 18 | 23) {
-            if byte != b'-' {
-                return None;
-            }
-        } else {
-            value = value << 4 | u128::from(char::from(byte).to_digit(16)?);
-        }
-    }
-    Some(value)
+    let high = digits(0, 8)? << 32 | digits(9, 13)? << 16 | digits(14, 18)?;
+    let low = digits(19, 23)? << 48 | digits(24, 36)?;
+    Some(u128::from(high) << 64 | u128::from(low))
 }
 
 macro_rules! text_id {

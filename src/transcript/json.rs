@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use super::json_string::{Raw, run_of_text, unicode};
+use super::json_string::{Raw, end_of_string};
 
 /// The text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,26 +247,10 @@ impl<'a> Json<'a> {
     /// The string whose opening quote is next.
     fn string(&mut self) -> Read<Raw<'a>> {
         let start = self.at + 1;
-        let mut at = start;
-        let mut excess = 0;
-        loop {
-            let rest = self.bytes.get(at..).unwrap_or_default();
-            at += run_of_text(rest);
-            match self.bytes.get(at..).unwrap_or_default() {
-                [b'"', ..] => break,
-                [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => {
-                    excess += 1;
-                    at += 2;
-                }
-                escape => {
-                    let (char, bytes) = unicode(escape).ok_or(NotJson)?;
-                    excess += bytes - char.len_utf8();
-                    at += bytes;
-                }
-            }
-        }
-        self.at = at + 1;
-        let bytes = self.bytes.get(start..at).unwrap_or_default();
+        let text = self.bytes.get(start..).unwrap_or_default();
+        let (length, excess) = end_of_string(text).ok_or(NotJson)?;
+        self.at = start + length + 1;
+        let bytes = text.get(..length).unwrap_or_default();
         if self.has_controls && bytes.iter().any(|byte| *byte < 0x20) {
             return Err(NotJson);
         }

@@ -15,6 +15,7 @@ pub mod parse;
 mod raw;
 mod raw_usage;
 pub mod record;
+mod strings;
 mod text;
 pub mod time;
 pub mod usage;

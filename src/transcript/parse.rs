@@ -1,21 +1,20 @@
 //! Bytes to records. Never fails: a line that cannot be read is a [`Body::Rejected`].
 
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use memchr::memchr_iter;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::chunk::{Chunk, FileRole};
-use super::hash::ById;
 use super::ids::{AgentId, RowId, SessionId};
 use super::json::Json;
-use super::raw::{RawAgentMeta, RawBlock, RawRow, RawRowFields};
+use super::raw::{RawAgentMeta, RawBlock, RawRow, RawRowFields, Word, WordText};
 use super::record::{
     AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Fallback, Hook, Kind, Origin, Outcome, Place,
     QueueStep, Reason, Record, Row, Said, Says, Stop, ToolCall, ToolResult, User,
 };
+use super::strings::Field;
+pub use super::strings::Strings;
 use super::text::{Lead, TextFacts};
 use super::time::Timestamp;
 
@@ -54,35 +53,6 @@ pub fn read(chunk: &Chunk) -> Batch {
         batch.records.push(Record { place: Place::default(), body: Body::Rejected(Reason::TooLong) });
     }
     batch
-}
-
-/// Strings that repeat in every row (folder, branch, version, model), kept once per chunk.
-#[derive(Debug, Default)]
-pub struct Strings(HashSet<Arc<str>, ById>);
-
-impl Strings {
-    /// Above this number of different strings nothing more is kept: a hostile file must not grow memory.
-    const STRINGS_MAX: usize = 4096;
-
-    /// Longest string that is kept, in bytes; no folder, branch, version, model or tool has a longer one.
-    const BYTES_MAX: usize = 4096;
-
-    fn get(&mut self, text: &str) -> Arc<str> {
-        let end = (0..=Self::BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-        let text = text.get(..end.unwrap_or(0)).unwrap_or(text);
-        if let Some(known) = self.0.get(text) {
-            return Arc::clone(known);
-        }
-        let new: Arc<str> = text.into();
-        if self.0.len() < Self::STRINGS_MAX {
-            self.0.insert(Arc::clone(&new));
-        }
-        new
-    }
-
-    fn some(&mut self, text: Option<&str>) -> Option<Arc<str>> {
-        text.filter(|text| !text.is_empty()).map(|text| self.get(text))
-    }
 }
 
 /// An id as it is kept: one that is longer than any real id, by its hash.
@@ -145,7 +115,7 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
         return Body::Noted;
     }
     let fields = &mut row.fields;
-    let kind = match row.kind.as_deref() {
+    let kind = match row.kind.word().as_deref() {
         Some("assistant") => Kind::Assistant(Box::new(assistant(fields, line, strings))),
         Some("user") => Kind::User(user(fields, strings)),
         Some("system") => system(fields, strings),
@@ -154,8 +124,7 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
             None => return Body::Noted,
         },
         Some("api-request") => {
-            let time = fields.timestamp.as_deref().and_then(Timestamp::parse);
-            return time.map_or(Body::Noted, |time| Body::ApiRequest { time });
+            return time(fields.timestamp).map_or(Body::Noted, |time| Body::ApiRequest { time });
         }
         Some("queue-operation") => return queue(fields),
         Some("cost-state") => return cost_state(fields, strings),
@@ -164,18 +133,28 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
         None => return Body::Unknown(strings.get("none")),
     };
     Body::Row(Box::new(Row {
-        id: fields.uuid.as_deref().map_or_else(|| RowId(xxh3_128(line)), RowId::of),
-        parent: fields.parent.as_deref().map(RowId::of),
-        session: strings.some(fields.session.as_deref()).map(SessionId),
-        agent: strings.some(fields.agent.as_deref()).map(AgentId),
+        id: row_id(fields.uuid).unwrap_or_else(|| RowId(xxh3_128(line))),
+        parent: row_id(fields.parent),
+        session: strings.field(Field::Session, fields.session).map(SessionId),
+        agent: strings.field(Field::Agent, fields.agent).map(AgentId),
         sidechain: fields.sidechain.is_true(),
-        time: fields.timestamp.as_deref().and_then(Timestamp::parse),
-        cwd: strings.some(fields.cwd.as_deref()),
-        branch: strings.some(fields.branch.as_deref()),
-        version: strings.some(fields.version.as_deref()),
-        entrypoint: strings.some(fields.entrypoint.as_deref()),
+        time: time(fields.timestamp),
+        cwd: strings.field(Field::Folder, fields.cwd),
+        branch: strings.field(Field::Branch, fields.branch),
+        version: strings.field(Field::Version, fields.version),
+        entrypoint: strings.field(Field::Entrypoint, fields.entrypoint),
         kind,
     }))
+}
+
+fn row_id(word: Word<'_>) -> Option<RowId> {
+    let raw = word?;
+    Some(RowId::of_uuid(raw.bytes).unwrap_or_else(|| RowId::of(&raw.text())))
+}
+
+fn time(word: Word<'_>) -> Option<Timestamp> {
+    let raw = word?;
+    Timestamp::of_client_form(raw.bytes).or_else(|| Timestamp::parse(&raw.text()))
 }
 
 /// A type as a label value: only short words, since a damaged row may hold anything.
@@ -190,7 +169,7 @@ fn label(kind: &str) -> &str {
 }
 
 fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
-    match fields.subtype.as_deref() {
+    match fields.subtype.word().as_deref() {
         Some("api_error") => Kind::ApiError(ApiError {
             status: status(fields.error.status.count()),
             retry_in_ms: fields.retry_in_ms.small().unwrap_or(0),
@@ -198,17 +177,17 @@ fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
             last: false,
         }),
         Some("compact_boundary") => Kind::Compaction(Compaction {
-            manual: fields.compaction.trigger.as_deref() == Some("manual"),
+            manual: fields.compaction.trigger.word().as_deref() == Some("manual"),
             tokens_before: fields.compaction.before.count().unwrap_or(0),
             tokens_after: fields.compaction.after.count().unwrap_or(0),
             duration_ms: fields.compaction.duration_ms.count().unwrap_or(0),
         }),
         Some("model_fallback") => {
-            let mut word = |text: &Option<Cow<'_, str>>| strings.get(text.as_deref().unwrap_or("unknown"));
+            let mut word = |text: Word<'_>| strings.get(text.word().as_deref().unwrap_or("unknown"));
             Kind::Fallback(Fallback {
-                trigger: word(&fields.trigger),
-                from: word(&fields.original_model),
-                to: word(&fields.fallback_model),
+                trigger: word(fields.trigger),
+                from: word(fields.original_model),
+                to: word(fields.fallback_model),
             })
         }
         Some("turn_duration") => fields.duration_ms.count().map_or(Kind::Other, Kind::TurnDuration),
@@ -219,13 +198,13 @@ fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
 /// Of the attachments only hooks matter.
 fn hook(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<Hook> {
     let attachment = &fields.attachment;
-    if attachment.kind.as_deref() != Some("hook_success") {
+    if attachment.kind.word().as_deref() != Some("hook_success") {
         return None;
     }
     Some(Hook {
-        name: strings.get(attachment.name.as_deref().unwrap_or("unknown")),
-        event: strings.get(attachment.event.as_deref().unwrap_or("unknown")),
-        call: attachment.call.as_deref().filter(|call| !call.is_empty()).map(id),
+        name: strings.get(attachment.name.word().as_deref().unwrap_or("unknown")),
+        event: strings.get(attachment.event.word().as_deref().unwrap_or("unknown")),
+        call: attachment.call.word().as_deref().filter(|call| !call.is_empty()).map(id),
         duration_ms: attachment.duration_ms.count().unwrap_or(0),
         exit_code: attachment.exit_code.count().and_then(|code| i32::try_from(code).ok()),
     })
@@ -236,8 +215,8 @@ fn status(count: Option<u64>) -> Option<u16> {
 }
 
 fn queue(fields: &RawRowFields<'_>) -> Body {
-    let Some(time) = fields.timestamp.as_deref().and_then(Timestamp::parse) else { return Body::Noted };
-    let step = match fields.operation.as_deref() {
+    let Some(time) = time(fields.timestamp) else { return Body::Noted };
+    let step = match fields.operation.word().as_deref() {
         Some("enqueue") => QueueStep::Enqueue,
         Some("dequeue") => QueueStep::Dequeue,
         _ => QueueStep::Other,
@@ -246,7 +225,7 @@ fn queue(fields: &RawRowFields<'_>) -> Body {
 }
 
 fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
-    match (fields.session.as_deref(), fields.cost_usd.number()) {
+    match (fields.session.word().as_deref(), fields.cost_usd.number()) {
         (Some(session), Some(usd)) if usd >= 0.0 => {
             Body::CostState(Box::new(CostState { session: SessionId(strings.get(session)), usd }))
         }
@@ -255,9 +234,9 @@ fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
 }
 
 fn title(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
-    let custom = fields.custom_title.as_deref();
-    let text = custom.or(fields.ai_title.as_deref()).filter(|title| !title.is_empty());
-    match (fields.session.as_deref(), text) {
+    let custom = fields.custom_title;
+    let text = custom.or(fields.ai_title).word().filter(|title| !title.is_empty());
+    match (fields.session.word().as_deref(), text) {
         (Some(session), Some(title)) => Body::Title {
             session: SessionId(strings.get(session)),
             title: title.chars().take(200).collect::<String>().into(),
@@ -269,13 +248,14 @@ fn title(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
 
 fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) -> Assistant {
     let message = std::mem::take(&mut fields.message);
-    let request: Option<Box<str>> = fields.request.as_deref().map(id);
+    let request: Option<Box<str>> = fields.request.word().as_deref().map(id);
     // A response counts even if nobody says which model gave it.
-    let told = message.model.as_deref().filter(|model| !model.is_empty()).or(fields.requested_model.as_deref());
-    let model = told.unwrap_or("unknown");
-    let synthetic = model == "<synthetic>";
+    let requested_model = strings.field(Field::RequestedModel, fields.requested_model);
+    let told = strings.field(Field::Model, message.model).or_else(|| requested_model.clone());
+    let model = told.unwrap_or_else(|| strings.get("unknown"));
+    let synthetic = &*model == "<synthetic>";
     let failed = synthetic && fields.api_failure.is_true();
-    let identity: Box<str> = match (message.id.as_deref().filter(|id| !id.is_empty()), &request, fields.uuid.as_deref())
+    let identity: Box<str> = match (message.id.word().as_deref().filter(|id| !id.is_empty()), &request, fields.uuid.word().as_deref())
     {
         (Some(told), _, _) => id(told),
         (None, Some(request), _) => request.clone(),
@@ -286,7 +266,7 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     says.text |= message.content.text.is_some();
     let mut calls = Vec::new();
     for block in message.content.blocks {
-        match block.kind.as_deref() {
+        match block.kind.word().as_deref() {
             Some("tool_use") => calls.extend(tool_call(&block, strings)),
             Some("text") => says.text = true,
             Some("thinking" | "redacted_thinking") => says.thinking = true,
@@ -296,9 +276,9 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     Assistant {
         message: identity,
         request,
-        model: strings.get(model),
-        requested_model: strings.some(fields.requested_model.as_deref()),
-        stop: message.stop.as_deref().map(|stop| match stop {
+        model,
+        requested_model,
+        stop: message.stop.word().as_deref().map(|stop| match stop {
             "end_turn" => Stop::EndTurn,
             "stop_sequence" => Stop::StopSequence,
             "max_tokens" => Stop::MaxTokens,
@@ -309,9 +289,9 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
         usage: message.usage,
         calls,
         says,
-        copied_from: strings.some(fields.copied_from.as_deref()).map(SessionId),
-        agent_type: strings.some(fields.agent_type.as_deref()),
-        skill: strings.some(fields.skill.as_deref()),
+        copied_from: strings.field(Field::CopiedFrom, fields.copied_from).map(SessionId),
+        agent_type: strings.field(Field::AgentType, fields.agent_type),
+        skill: strings.field(Field::Skill, fields.skill),
         synthetic,
         failure: failed.then(|| ApiError {
             status: status(fields.api_status.count()),
@@ -324,15 +304,15 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
 
 fn tool_call(block: &RawBlock<'_>, strings: &mut Strings) -> Option<ToolCall> {
     Some(ToolCall {
-        id: id(block.id.as_deref().filter(|id| !id.is_empty())?),
-        name: strings.get(block.name.as_deref().unwrap_or("unknown")),
-        agent_type: block.input.agent_type.as_deref().map(|name| strings.get(name)),
+        id: id(block.id.word().as_deref().filter(|id| !id.is_empty())?),
+        name: strings.field(Field::Tool, block.name).unwrap_or_else(|| strings.get("unknown")),
+        agent_type: block.input.agent_type.word().as_deref().map(|name| strings.get(name)),
         prompt_hash: block.input.prompt.map_or(0, |prompt| xxh3_64(prompt.text().as_bytes())),
         skill: block
             .input
             .skill
-            .as_deref()
-            .filter(|_| block.name.as_deref() == Some("Skill"))
+            .word().as_deref()
+            .filter(|_| block.name.says("Skill"))
             .map(|name| strings.get(name)),
     })
 }
@@ -344,7 +324,7 @@ fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
     let mut results: Vec<ToolResult> = content
         .blocks
         .iter()
-        .filter(|block| block.kind.as_deref() == Some("tool_result"))
+        .filter(|block| block.kind.says("tool_result"))
         .filter_map(|block| tool_result(block, fields))
         .collect();
     let aside = fields.meta.is_true() || fields.compact_summary.is_true() || fields.transcript_only.is_true() || {
@@ -365,7 +345,7 @@ fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
         Said::Prompt(origin(fields, text.lead))
     };
     User {
-        prompt_id: fields.prompt_id.as_deref().map(RowId::of),
+        prompt_id: fields.prompt_id.word().as_deref().map(RowId::of),
         turn_index: fields.turn_position.index.small(),
         said,
         text_hash: text.hash,
@@ -375,12 +355,12 @@ fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
 }
 
 fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
-    let told = fields.turn_origin.as_deref().or(fields.prompt_source.as_deref());
-    match told.or(fields.origin.kind.as_deref()) {
+    let told = fields.turn_origin.or(fields.prompt_source).or(fields.origin.kind);
+    match told.word().as_deref() {
         Some("sdk") => Origin::Sdk,
         Some("task_notification" | "task-notification") => Origin::TaskNotification,
         _ if lead == Lead::TaskNotification => Origin::TaskNotification,
-        None if fields.entrypoint.as_deref().is_some_and(|entry| entry.starts_with("sdk")) => Origin::Sdk,
+        None if fields.entrypoint.word().as_deref().is_some_and(|entry| entry.starts_with("sdk")) => Origin::Sdk,
         _ => Origin::Human,
     }
 }
@@ -390,16 +370,16 @@ fn tool_result(block: &RawBlock<'_>, fields: &RawRowFields<'_>) -> Option<ToolRe
     let result = &fields.result;
     let (lines_added, lines_removed) = result.lines_changed();
     Some(ToolResult {
-        call: id(block.call.as_deref().filter(|id| !id.is_empty())?),
+        call: id(block.call.word().as_deref().filter(|id| !id.is_empty())?),
         outcome: outcome(block.is_error, lead, fields),
-        filled_in: fields.denial_kind.as_deref() == Some("interrupted") || lead == Lead::SessionEnded,
+        filled_in: fields.denial_kind.word().as_deref() == Some("interrupted") || lead == Lead::SessionEnded,
         bytes: block.result.bytes,
         exit_code: match lead {
             Lead::ExitCode(code) if block.is_error => Some(code),
             _ => None,
         },
-        decision: fields.decision.source.as_deref().map(|source| label(source).into()),
-        agent: result.agent.as_deref().map(|agent| AgentId(id(agent).into())),
+        decision: fields.decision.source.word().as_deref().map(|source| label(source).into()),
+        agent: result.agent.word().as_deref().map(|agent| AgentId(id(agent).into())),
         background: result.background,
         lines_added,
         lines_removed,
@@ -409,8 +389,8 @@ fn tool_result(block: &RawBlock<'_>, fields: &RawRowFields<'_>) -> Option<ToolRe
 
 /// The table of `claude-code-format.md` section 4, "Tool result outcome".
 fn outcome(is_error: bool, lead: Lead, fields: &RawRowFields<'_>) -> Outcome {
-    let rejected = fields.decision.decision.as_deref() == Some("reject");
-    match fields.denial_kind.as_deref() {
+    let rejected = fields.decision.decision.says("reject");
+    match fields.denial_kind.word().as_deref() {
         Some("interrupted") => Outcome::Interrupted,
         // The same kind and text stand for "no" and for an interrupt while the tool ran.
         Some("user-rejected") if !fields.denied_before_run.is_true() && !rejected => Outcome::Interrupted,
@@ -431,9 +411,9 @@ fn agent_meta(bytes: &[u8], session: &Arc<str>, agent: &Arc<str>, strings: &mut 
         Ok(()) => Body::AgentMeta(Box::new(AgentMeta {
             session: SessionId(Arc::clone(session)),
             agent: AgentId(Arc::clone(agent)),
-            agent_type: strings.some(meta.agent_type.as_deref()),
-            call: meta.call.as_deref().map(id),
-            background: meta.shape.as_deref() == Some("background"),
+            agent_type: strings.field(Field::AgentType, meta.agent_type),
+            call: meta.call.word().as_deref().map(id),
+            background: meta.shape.word().as_deref() == Some("background"),
         })),
         Err(_) => Body::Rejected(Reason::NotJson),
     };

@@ -83,7 +83,27 @@ macro_rules! texts {
     )*};
 }
 
-pub(super) type Word<'de> = Option<Cow<'de, str>>;
+/// A short text, decoded where it is wanted.
+pub(super) type Word<'de> = Option<Raw<'de>>;
+
+/// What a [`Word`] says.
+pub(super) trait WordText<'de> {
+    /// The text, if it is one.
+    fn word(&self) -> Option<Cow<'de, str>>;
+
+    /// True if it is exactly this text.
+    fn says(&self, text: &str) -> bool;
+}
+
+impl<'de> WordText<'de> for Word<'de> {
+    fn word(&self) -> Option<Cow<'de, str>> {
+        self.map(Raw::text)
+    }
+
+    fn says(&self, text: &str) -> bool {
+        self.is_some_and(|raw| if raw.escaped() { raw.text() == text } else { raw.bytes == text.as_bytes() })
+    }
+}
 
 texts! {
     /// The whole line. [`Fields`] is written by hand only for `type`, which may make all else skippable.
@@ -189,7 +209,7 @@ impl<'de> Fields<'de> for RawRow<'de> {
     fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
         if key == b"type" {
             self.kind = json.value()?;
-            self.noted = self.kind.as_deref().is_some_and(is_noted);
+            self.noted = self.kind.word().as_deref().is_some_and(is_noted);
             return Ok(());
         }
         if self.noted { json.skip() } else { self.fields.field(key, json) }
@@ -313,9 +333,9 @@ impl<'de> Fields<'de> for RawResult<'de> {
             b"agentId" => json.replace(&mut self.agent)?,
             b"searchCount" => self.searches = json.value::<Scalar>()?.small().unwrap_or(0),
             b"isAsync" => self.background |= json.value::<Scalar>()?.is_true(),
-            b"status" => self.background |= json.value::<Word<'de>>()?.as_deref() == Some("async_launched"),
+            b"status" => self.background |= json.value::<Word<'de>>()?.says("async_launched"),
             b"structuredPatch" => json.replace(&mut self.patch)?,
-            b"type" => self.created = json.value::<Word<'de>>()?.as_deref() == Some("create"),
+            b"type" => self.created = json.value::<Word<'de>>()?.says("create"),
             b"content" => json.replace(&mut self.content)?,
             _ => json.skip()?,
         }
@@ -337,7 +357,7 @@ impl<'de> Fields<'de> for PatchLines {
 
     fn element(&mut self, json: &mut Json<'de>) -> Read<()> {
         let line: Option<Raw<'de>> = json.value()?;
-        match line.and_then(|line| line.head(1).bytes().next()) {
+        match line.and_then(|line| line.bytes.first().copied()) {
             Some(b'+') => self.added += 1,
             Some(b'-') => self.removed += 1,
             _ => {}

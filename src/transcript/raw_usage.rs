@@ -1,7 +1,7 @@
 //! `message.usage` as it is written.
 
 use super::json::{Fields, Json, Read, Scalar};
-use super::raw::Word;
+use super::raw::{Word, WordText};
 use super::usage::{Iteration, IterationKind, Usage};
 
 impl<'a> Fields<'a> for Usage {
@@ -17,9 +17,9 @@ impl<'a> Fields<'a> for Usage {
             }
             b"output_tokens_details" => self.thinking = json.value::<One>()?.thinking,
             b"server_tool_use" => self.web_searches = json.value::<One>()?.web_searches,
-            b"speed" => self.fast = json.value::<Word<'a>>()?.as_deref() == Some("fast"),
-            b"inference_geo" => self.geo_us = json.value::<Word<'a>>()?.as_deref() == Some("us"),
-            b"service_tier" => self.batch = json.value::<Word<'a>>()?.as_deref() == Some("batch"),
+            b"speed" => self.fast = json.value::<Word<'a>>()?.says("fast"),
+            b"inference_geo" => self.geo_us = json.value::<Word<'a>>()?.says("us"),
+            b"service_tier" => self.batch = json.value::<Word<'a>>()?.says("batch"),
             b"iterations" => json.replace(&mut self.iterations)?,
             _ => json.skip()?,
         }
@@ -75,7 +75,7 @@ impl<'a> Fields<'a> for Iteration {
     fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
         match key {
             b"type" => {
-                self.kind = match json.value::<Word<'a>>()?.as_deref() {
+                self.kind = match json.value::<Word<'a>>()?.word().as_deref() {
                     Some("message") => IterationKind::Message,
                     Some("compaction") => IterationKind::Compaction,
                     Some("advisor_message") => IterationKind::Advisor,
@@ -83,7 +83,7 @@ impl<'a> Fields<'a> for Iteration {
                     _ => IterationKind::Other,
                 };
             }
-            b"model" => self.model = json.value::<Word<'a>>()?.map(|model| model.as_ref().into()),
+            b"model" => self.model = json.value::<Word<'a>>()?.word().map(|model| model.as_ref().into()),
             b"input_tokens" => self.input = tokens(json)?,
             b"output_tokens" => self.output = tokens(json)?,
             b"cache_read_input_tokens" => self.cache_read = tokens(json)?,

@@ -15,6 +15,11 @@ impl Timestamp {
             .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis())))
     }
 
+    /// Reads the one form that the client writes; `None` if it is another one.
+    pub(super) fn of_client_form(text: &[u8]) -> Option<Self> {
+        parse_client_form(text)
+    }
+
     /// Milliseconds from `earlier` to `self`; 0 if the clock went backwards.
     #[must_use]
     pub fn since_ms(self, earlier: Self) -> u64 {
