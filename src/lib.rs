@@ -40,7 +40,7 @@
 //! | [`store`] | edge | views, ledger, transcript, the queue's trait of export, and sled |
 //! | [`export`] | edge | views, transcript, and opentelemetry-otlp and rustls |
 //! | [`http`] | edge | store, views, ledger, transcript, rows, vitals, counters of export, and hyper |
-//! | [`engine`], [`turns`], [`live`], [`pass`], [`ahead`] | rule | the rooms above; [`engine`] owns the writer |
+//! | [`engine`], [`turns`], [`live`], [`pass`], [`survey`], [`ahead`] | rule | the rooms above; [`engine`] owns the writer |
 //! | [`daemon`], [`cli`] | wiring | everything; [`daemon`] holds the only clock |
 //!
 //! Everybody but the pure rooms may import [`report`], errors and paths as text. [`rows`] reads session rows again for
@@ -68,6 +68,7 @@ pub mod pass;
 pub mod report;
 pub mod rows;
 pub mod store;
+pub mod survey;
 pub mod tail;
 pub mod transcript;
 pub mod turns;

@@ -1,24 +1,27 @@
-//! One clean pass over session files, in memory: no state, no server.
+//! One clean pass over session files, in memory: no state, no server. [`crate::survey`] makes many small ones.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ahead::{self, Job, Parsed, Piece};
+use crate::ahead::{Job, Parsed, Piece, next_piece};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::{Session, reported};
 use crate::ledger::unit::Unit;
 use crate::report::{chain, display};
-use crate::tail::{self, Found, Problem, Target};
+use crate::survey::Read;
+use crate::tail::{self, Found, Limits, Problem, Reader, Target};
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::record::{Body, Reason};
 use crate::transcript::time::Timestamp;
 use crate::views::labels::LabelRules;
-use crate::views::summary::{Files, Sources, Summary, ToolDurations, summarize};
+use crate::views::summary::{Files, Part, Sources, Summary, ToolDurations};
 use crate::views::totals::{Snapshot, Totals};
+
+/// A time before every row: a sidecar that was there from the beginning has seen all of it happen.
+const BEGINNING: Timestamp = Timestamp(i64::MIN);
 
 /// What a pass found.
 #[derive(Debug)]
@@ -28,8 +31,28 @@ pub struct Pass {
     pub files: Files,
     /// Files and folders that could not be read, with the reason.
     pub problems: Vec<String>,
+    lines: UncountedLines,
+}
+
+/// Lines that add to no sum, and why.
+#[derive(Debug, Default)]
+pub struct UncountedLines {
     rejected: BTreeMap<Reason, u64>,
     unknown: BTreeMap<Arc<str>, u64>,
+}
+
+impl UncountedLines {
+    /// Adds them to totals, with the number of all lines.
+    pub fn observe(&self, lines: u64, totals: &mut Totals) {
+        totals.lines(lines);
+        self.rejected.iter().for_each(|(reason, lines)| totals.rejected(*reason, *lines));
+        self.unknown.iter().for_each(|(kind, lines)| totals.unknown(kind, *lines));
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        other.rejected.into_iter().for_each(|(reason, lines)| *self.rejected.entry(reason).or_default() += lines);
+        other.unknown.into_iter().for_each(|(kind, lines)| *self.unknown.entry(kind).or_default() += lines);
+    }
 }
 
 /// Everything that `targets` name: projects folders, config folders that have one, or single session files.
@@ -55,30 +78,48 @@ pub fn find(targets: &[PathBuf], problems: &mut Vec<String>) -> Result<Vec<Found
 }
 
 impl Pass {
-    /// Reads `found` to the end. `progress` is told files and bytes as they are done.
+    /// Reads `found` to the end, one file after the other. `progress` is told files and bytes as they are done.
     #[must_use]
-    pub fn over(found: Vec<Found>, prices: &Prices, threads: usize, mut progress: impl FnMut(u64, u64)) -> Self {
+    pub fn over(found: &[Found], prices: &Prices, progress: impl FnMut(u64, u64)) -> Self {
+        Self::read(found, prices, true, progress)
+    }
+
+    /// [`Pass::over`] files that were read before: what was said about their lines then is not said again.
+    pub(crate) fn again(found: &[Found], prices: &Prices) -> Self {
+        Self::read(found, prices, false, |_, _| {})
+    }
+
+    fn read(found: &[Found], prices: &Prices, says: bool, mut progress: impl FnMut(u64, u64)) -> Self {
         let mut pass = Self {
             known: Known::default(),
             files: Files::default(),
             problems: Vec::new(),
-            rejected: BTreeMap::new(),
-            unknown: BTreeMap::new(),
+            lines: UncountedLines::default(),
         };
         pass.known.paths = found.iter().map(|found| display(&found.path).into()).collect();
-        let jobs =
-            found.into_iter().zip(0..).map(|(found, number)| Job { file: FileNumber(number), found, cursor: None });
-        ahead::for_each(jobs.collect(), threads, |parsed| {
-            match parsed {
-                Parsed::Piece(piece) => {
-                    progress(0, piece.bytes);
-                    pass.take(&piece, prices);
+        let mut reader = Reader::new(Limits::default());
+        for (found, number) in found.iter().zip(0..) {
+            let mut job = Job { file: FileNumber(number), found: found.clone(), cursor: None };
+            loop {
+                let (parsed, more) = next_piece(&mut reader, &job);
+                match parsed {
+                    Parsed::Piece(piece) => {
+                        progress(0, piece.bytes);
+                        pass.take(&piece, prices);
+                        if says {
+                            pass.say(&piece);
+                        }
+                        job.cursor = Some(piece.cursor);
+                    }
+                    Parsed::Failed { error, .. } => pass.problems.push(chain(&error)),
+                    Parsed::Done { .. } => {}
                 }
-                Parsed::Failed { error, .. } => pass.problems.push(chain(&error)),
-                Parsed::Done { .. } => progress(1, 0),
+                if !more {
+                    break;
+                }
             }
-            ControlFlow::Continue(())
-        });
+            progress(1, 0);
+        }
         pass.known.roll_up();
         pass.known.committed();
         pass
@@ -98,38 +139,56 @@ impl Pass {
             match &record.body {
                 Body::Rejected(reason) => {
                     self.files.rejected_lines += 1;
-                    *self.rejected.entry(*reason).or_default() += 1;
-                    let path = self.known.path(piece.file);
-                    let offset = record.place.offset;
-                    tracing::warn!(path, offset, reason = reason.name(), "a line could not be read");
+                    *self.lines.rejected.entry(*reason).or_default() += 1;
                 }
                 Body::Unknown(kind) => {
                     self.files.unknown_records += 1;
-                    *self.unknown.entry(Arc::clone(kind)).or_default() += 1;
-                    tracing::debug!(path = self.known.path(piece.file), kind = &**kind, "a record of an unknown type");
+                    *self.lines.unknown.entry(Arc::clone(kind)).or_default() += 1;
                 }
                 _ => {}
             }
         }
     }
 
-    /// The result of the pass.
+    /// Names every line that adds to no sum.
+    fn say(&self, piece: &Piece) {
+        let path = self.known.path(piece.file);
+        for record in &piece.batch.records {
+            match &record.body {
+                Body::Rejected(reason) => {
+                    let offset = record.place.offset;
+                    tracing::warn!(path, offset, reason = reason.name(), "a line could not be read");
+                }
+                Body::Unknown(kind) => tracing::debug!(path, kind = &**kind, "a record of an unknown type"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Everything by which rows of other files could change what this pass found.
+    pub fn keys(&self) -> impl Iterator<Item = u64> + '_ {
+        self.known.keys()
+    }
+
+    /// What was read, besides what was counted.
+    pub(crate) fn take_read(&mut self) -> Read {
+        Read { files: self.files, problems: std::mem::take(&mut self.problems), lines: std::mem::take(&mut self.lines) }
+    }
+
+    /// What the pass adds to a summary.
     #[must_use]
-    pub fn summary(&self, with_sessions: bool) -> Summary {
+    pub fn part(&self, with_sessions: bool) -> Part {
         let durations = |session: &Session| {
             let mut durations = ToolDurations::default();
             self.units_of(session).into_iter().for_each(|unit| durations.add(unit));
             durations
         };
         let sources = Sources { session: &|id| self.known.session(id), durations: &durations };
-        summarize(self.files, self.known.sessions(), &sources, with_sessions)
+        Part::of(self.known.sessions(), &sources, with_sessions)
     }
 
-    /// The totals of a sidecar that had been there from the beginning.
-    #[must_use]
-    pub fn totals(&self, labels: LabelRules) -> Snapshot {
-        const BEGINNING: Timestamp = Timestamp(i64::MIN);
-        let mut totals = Totals::new(labels);
+    /// Adds what the pass found to the totals of a sidecar that had been there from the beginning.
+    pub fn observe(&self, totals: &mut Totals) {
         for unit in self.known.units() {
             totals.observe(None, unit, BEGINNING, None);
             if unit.is_turn() {
@@ -143,9 +202,20 @@ impl Pass {
             let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
             totals.session_started(entrypoint, session.started().unwrap_or_default(), BEGINNING);
         }
-        totals.lines(self.files.lines);
-        self.rejected.iter().for_each(|(reason, lines)| totals.rejected(*reason, *lines));
-        self.unknown.iter().for_each(|(kind, lines)| totals.unknown(kind, *lines));
+    }
+
+    /// The result of the pass.
+    #[must_use]
+    pub fn summary(&self, with_sessions: bool) -> Summary {
+        self.part(with_sessions).summary(self.files, with_sessions)
+    }
+
+    /// The totals of a sidecar that had been there from the beginning.
+    #[must_use]
+    pub fn totals(&self, labels: LabelRules) -> Snapshot {
+        let mut totals = Totals::new(labels);
+        self.observe(&mut totals);
+        self.lines.observe(self.files.lines, &mut totals);
         totals.snapshot()
     }
 

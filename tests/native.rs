@@ -33,7 +33,7 @@ const EXPLAINED: &[(&str, &str)] = &[
 
 fn our_spans(projects: &Path) -> Vec<Span> {
     let found = find(&[projects.to_path_buf()], &mut Vec::new()).unwrap();
-    let pass = Pass::over(found, &Prices::embedded(), 1, |_, _| {});
+    let pass = Pass::over(&found, &Prices::embedded(), |_, _| {});
     let mut spans = Vec::new();
     for session in pass.sessions() {
         let units = pass.units_of(session);

@@ -28,7 +28,7 @@ fn fixtures() -> PathBuf {
 fn pass_over(recording: &Path) -> Pass {
     let mut problems = Vec::new();
     let found = find(&[recording.to_owned()], &mut problems).unwrap();
-    let pass = Pass::over(found, &Prices::embedded(), 1, |_, _| {});
+    let pass = Pass::over(&found, &Prices::embedded(), |_, _| {});
     assert!(problems.is_empty() && pass.problems.is_empty(), "{problems:?} {:?}", pass.problems);
     pass
 }

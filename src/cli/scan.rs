@@ -9,10 +9,10 @@ use super::table;
 use crate::config::{Config, ScanFormat};
 use crate::http::exposition;
 use crate::ledger::prices::Prices;
-use crate::pass::{self, Pass};
+use crate::pass;
 use crate::report;
+use crate::survey::Survey;
 use crate::tail::{self, RootEnv};
-use crate::views::tree;
 
 /// Why a scan failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,31 +55,28 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
     let found = pass::find(&targets, &mut problems).map_err(|path| ScanError::NotFound { path })?;
     let bytes = found.iter().map(|found| found.size).sum();
     let progress = Progress::start(found.len() as u64, bytes);
-    let pass = Pass::over(found, prices, threads(), |files, bytes| progress.advance(files, bytes));
-    progress.finish();
-    let text = match config.scan.format {
+    let survey = Survey::of(found, prices, threads());
+    let advance = |files, bytes| progress.advance(files, bytes);
+    let (text, read) = match config.scan.format {
         ScanFormat::Json => {
-            let mut json = serde_json::to_string_pretty(&pass.summary(config.scan.sessions))
-                .map_err(io::Error::other)
-                .map_err(ScanError::Output)?;
-            json.push('\n');
-            json
+            let (summary, read) = survey.summary(config.scan.sessions, advance);
+            let json = serde_json::to_string_pretty(&summary).map_err(io::Error::other).map_err(ScanError::Output)?;
+            (json + "\n", read)
         }
-        ScanFormat::Table => table::render(&pass.summary(config.scan.sessions)),
-        ScanFormat::Trace => pass
-            .sessions()
-            .iter()
-            .map(|session| tree::session_tree(session, &pass.units_of(session)))
-            .collect::<Vec<_>>()
-            .join("\n"),
+        ScanFormat::Table => {
+            let (summary, read) = survey.summary(config.scan.sessions, advance);
+            (table::render(&summary), read)
+        }
+        ScanFormat::Trace => survey.trees(advance),
         ScanFormat::Prometheus => {
-            let text = exposition::totals_text(&pass.totals(label_rules(config)));
-            let text = text.map_err(io::Error::other).map_err(ScanError::Output)?;
-            String::from_utf8_lossy(&text).into_owned()
+            let (totals, read) = survey.totals(label_rules(config), advance);
+            let text = exposition::totals_text(&totals).map_err(io::Error::other).map_err(ScanError::Output)?;
+            (String::from_utf8_lossy(&text).into_owned(), read)
         }
     };
+    progress.finish();
     print(&text)?;
-    problems.extend(pass.problems.iter().cloned());
+    problems.extend(read.problems);
     for problem in &problems {
         tracing::warn!("{problem}");
     }

@@ -15,11 +15,12 @@ use crate::config::{Config, ConfigError};
 use crate::daemon;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
-use crate::pass::{self, Pass};
+use crate::pass;
 use crate::store::{self, Opened, Reader, StoreError};
+use crate::survey::Survey;
 use crate::tail::{self, Found, RootEnv};
 use crate::transcript::ids::SessionId;
-use crate::views::summary::{Files, SessionSummary, Sources, ToolDurations, summarize};
+use crate::views::summary::{Files, Part, SessionSummary, Sources, ToolDurations};
 
 /// Differences that are listed; the rest is counted.
 const LISTED_MAX: usize = 1000;
@@ -76,10 +77,10 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     let found = pass::find(&roots, &mut problems).unwrap_or_default();
     let unread_bytes = unread_bytes(&opened, &found);
     let files = found.len();
-    let pass = Pass::over(found, prices, threads(), |_, _| {});
-    let findings = compare(&stored(&opened.reader)?, pass.summary(true).session_list.unwrap_or_default());
+    let (clean, read) = Survey::of(found, prices, threads()).summary(true, |_, _| {});
+    let findings = compare(&stored(&opened.reader)?, clean.session_list.unwrap_or_default());
     let mut text = String::new();
-    for problem in problems.iter().chain(&pass.problems) {
+    for problem in problems.iter().chain(&read.problems) {
         line(&mut text, format_args!("not checked: {problem}"));
     }
     for difference in findings.differences.iter().take(LISTED_MAX) {
@@ -140,7 +141,7 @@ fn stored(reader: &Reader) -> Result<Vec<SessionSummary>, StoreError> {
         durations
     };
     let sources = Sources { session: &|id| sessions.get(id), durations: &durations };
-    let summary = summarize(Files::default(), sessions.values(), &sources, true);
+    let summary = Part::of(sessions.values(), &sources, true).summary(Files::default(), true);
     failed.map(|()| summary.session_list.unwrap_or_default())
 }
 

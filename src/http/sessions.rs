@@ -19,8 +19,7 @@ use crate::transcript::ids::SessionId;
 use crate::views::replay;
 use crate::views::replay_detail::{self, AgentSummary, SlowestSteps, TurnSummary};
 use crate::views::summary::{
-    ClientReported, Files, ModelSummary, SessionSummary, Sources, ToolDurations, ToolSummary, session_summary,
-    summarize,
+    ClientReported, Files, ModelSummary, Part, SessionSummary, Sources, ToolDurations, ToolSummary, session_summary,
 };
 
 /// The parameters of [`list`].
@@ -215,7 +214,7 @@ fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
         durations
     };
     let sources = Sources { session: &|_| None, durations: &durations };
-    let sums = summarize(Files::default(), iter::once(session), &sources, false);
+    let sums = Part::of(iter::once(session), &sources, false).summary(Files::default(), false);
     let client_reported = account_of(reader, session)?.map(|account| ClientReported {
         cost_usd: account.cost.to_string(),
         unattributed_usd: account.unattributed.to_string(),

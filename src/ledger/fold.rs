@@ -63,9 +63,9 @@ impl<'a> Fold<'a> {
     }
 
     fn row(&mut self, row: &Row, record: &Record) {
-        let stem = self.known.stem(self.file);
+        let told = row.session.clone().or_else(|| self.known.thread_mut(self.file).session.clone());
+        let session = told.unwrap_or_else(|| self.known.stem(self.file));
         let thread = self.known.thread_mut(self.file);
-        let session = row.session.clone().or_else(|| thread.session.clone()).unwrap_or(stem);
         let time = row.time.unwrap_or(thread.last);
         thread.session = Some(session.clone());
         thread.last = thread.last.max(time);

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::queue::Queue;
 use super::session::Session;
@@ -50,6 +51,11 @@ impl Index {
     #[must_use]
     pub fn home(&self, identity: u64) -> Option<UnitId> {
         self.units.get(usize::try_from(*self.homes.get(&identity)?).ok()?).copied()
+    }
+
+    /// Everything by which another file could meet what is known: identities and units, hashed.
+    fn keys(&self) -> impl Iterator<Item = u64> + '_ {
+        self.homes.keys().copied().chain(self.units.iter().map(|unit| xxh3_64(&unit.0.to_be_bytes())))
     }
 
     /// Forgets a unit that the store does not have: its rows make it anew.
@@ -131,6 +137,8 @@ pub struct Known {
 struct Loaded {
     unit: Unit,
     before: Option<Box<Unit>>,
+    /// It was changed since the last commit.
+    dirty: bool,
 }
 
 /// What has to be loaded before a batch can be folded.
@@ -254,7 +262,7 @@ impl Known {
 
     /// Takes a stored unit in.
     pub fn load_unit(&mut self, unit: Unit) {
-        self.units.entry(unit.key.id()).or_insert(Loaded { unit, before: None });
+        self.units.entry(unit.key.id()).or_insert(Loaded { unit, before: None, dirty: false });
     }
 
     /// Takes a stored session in.
@@ -276,7 +284,8 @@ impl Known {
     /// A loaded unit, to be changed: its state before is kept until the commit.
     pub fn unit_mut(&mut self, id: UnitId) -> Option<&mut Unit> {
         let loaded = self.units.get_mut(&id)?;
-        if self.dirty_units.insert(id) {
+        if !std::mem::replace(&mut loaded.dirty, true) {
+            self.dirty_units.insert(id);
             loaded.before = Some(Box::new(loaded.unit.clone()));
         }
         Some(&mut loaded.unit)
@@ -292,7 +301,7 @@ impl Known {
             }
             self.index.insert_unit(id);
             self.dirty_units.insert(id);
-            self.units.insert(id, Loaded { unit: Unit::new(key.clone(), claim, context), before: None });
+            self.units.insert(id, Loaded { unit: Unit::new(key.clone(), claim, context), before: None, dirty: true });
             return id;
         };
         let other = known.claim.session != claim.session;
@@ -359,20 +368,28 @@ impl Known {
 
     /// Brings the sessions of all changed units up to date. Once before each commit.
     pub fn roll_up(&mut self) {
-        let changed: Vec<UnitId> = self.dirty_units.iter().copied().collect();
-        for id in changed {
-            let Some(loaded) = self.units.get(&id) else { continue };
-            let (unit, before) = (loaded.unit.clone(), loaded.before.clone());
-            if let Some(before) = before {
-                let session = self.session_mut(before.session());
-                session.tally.subtract(&Tally::of(&before));
-                if before.session() != unit.session() {
-                    session.units.remove(&id);
-                }
+        let Self { units, sessions, dirty_sessions, dirty_units, .. } = self;
+        let mut session_of = |unit: &Unit, change: &mut dyn FnMut(&mut Session)| {
+            let id = unit.session();
+            if !dirty_sessions.contains(id) {
+                dirty_sessions.insert(id.clone());
             }
-            let session = self.session_mut(unit.session());
-            session.tally.add(&Tally::of(&unit));
-            session.put(&unit);
+            change(sessions.entry(id.clone()).or_insert_with(|| Session::new(id.clone())));
+        };
+        for id in dirty_units.iter() {
+            let Some(Loaded { unit, before, .. }) = units.get(id) else { continue };
+            if let Some(before) = before {
+                session_of(before, &mut |session| {
+                    session.tally.subtract(&Tally::of(before));
+                    if before.session() != unit.session() {
+                        session.units.remove(id);
+                    }
+                });
+            }
+            session_of(unit, &mut |session| {
+                session.tally.add(&Tally::of(unit));
+                session.put(unit);
+            });
         }
     }
 
@@ -386,6 +403,7 @@ impl Known {
         for id in std::mem::take(&mut self.dirty_units) {
             if let Some(loaded) = self.units.get_mut(&id) {
                 loaded.before = None;
+                loaded.dirty = false;
             }
         }
         self.dirty_sessions.clear();
@@ -396,6 +414,20 @@ impl Known {
         self.units.clear();
         self.sessions.clear();
         self.threads.clear();
+    }
+
+    /// Everything by which rows of another file could change what is known, hashed: files without a common key can be
+    /// counted apart. Needs everything in memory.
+    pub fn keys(&self) -> impl Iterator<Item = u64> + '_ {
+        let sessions = self.sessions.values().flat_map(|session| {
+            let other = session.fork.iter().map(|fork| &fork.from).chain(&session.forks);
+            other.chain([&session.id]).map(|id| xxh3_64(id.0.as_bytes()))
+        });
+        // The call that started a sub-agent may stand in a file that has nothing else of it.
+        let agents = self.units.values().filter_map(|loaded| loaded.unit.agent.as_ref()?.call.as_deref());
+        let waiting = self.sessions.values().flat_map(|session| session.waiting_agents.values());
+        let calls = agents.chain(waiting.filter_map(|waiting| waiting.call.as_deref()));
+        self.index.keys().chain(sessions).chain(calls.map(|call| Identity::Call(call).hash()))
     }
 
     /// Number of units in memory.

@@ -1,8 +1,10 @@
 //! API responses and tool calls: merged by identity, best variant first.
 
+use std::sync::Arc;
+
 use super::fold::{Fold, Seen};
 use super::prices::{Priced, Prices, Share};
-use super::unit::{Call, Identity, Message, Tool, ToolEnd, Unit, UnitId};
+use super::unit::{Call, Identity, Message, Rank, RowPlace, Tool, ToolEnd, Unit, UnitId};
 use crate::transcript::ids::RowId;
 use crate::transcript::record::{Assistant, Stop, ToolCall, ToolResult};
 use crate::transcript::time::Timestamp;
@@ -62,6 +64,72 @@ fn shares(message: &Message, prices: &Prices) -> Vec<Share> {
     })
 }
 
+/// A response as one row tells it.
+struct Variant<'a> {
+    row: &'a Assistant,
+    rank: Rank,
+    start: Timestamp,
+    end: Timestamp,
+    place: RowPlace,
+}
+
+impl Variant<'_> {
+    /// The response, as far as this row knows it; without its price.
+    fn message(&self) -> Message {
+        Message {
+            id: self.row.message.clone(),
+            request: self.row.request.clone(),
+            model: Arc::clone(&self.row.model),
+            requested_model: self.row.requested_model.clone(),
+            usage: self.row.usage.clone(),
+            stop: self.row.stop.clone(),
+            rank: self.rank,
+            start: self.start,
+            end: self.end,
+            rows: vec![self.place],
+            says: self.row.says,
+            skill: self.row.skill.clone(),
+            shares: Vec::new(),
+            closed: false,
+            sent: false,
+        }
+    }
+
+    /// The maximum of every field; times, rows and surroundings of the best variant only.
+    fn merge_into(&self, known: &mut Message, better: bool, prices: &Prices) {
+        let before = (known.usage.clone(), known.stop.clone(), known.rank);
+        known.usage.merge(&self.row.usage);
+        // A row that was written before the response ended says nothing about how it ended.
+        if matches!(known.stop, Some(Stop::ToolUse) | None) && self.row.stop.is_some() {
+            known.stop.clone_from(&self.row.stop);
+        }
+        known.request = known.request.take().or_else(|| self.row.request.clone());
+        known.skill = known.skill.take().or_else(|| self.row.skill.clone());
+        if better && self.rank.file != known.rank.file {
+            known.rank = self.rank;
+            (known.start, known.end, known.rows, known.says) = (self.start, self.end, vec![self.place], self.row.says);
+            known.model = Arc::clone(&self.row.model);
+            known.requested_model.clone_from(&self.row.requested_model);
+        } else if self.rank.file == known.rank.file {
+            if better {
+                known.rank = self.rank;
+            }
+            known.start = known.start.min(self.start);
+            known.end = known.end.max(self.end);
+            known.says.text |= self.row.says.text;
+            known.says.thinking |= self.row.says.thinking;
+            known.says.thinking_ms = known.says.thinking_ms.max(self.row.says.thinking_ms);
+            known.rows.retain(|row| row.generation == self.place.generation);
+            if !known.rows.contains(&self.place) {
+                known.rows.push(self.place);
+            }
+        }
+        if (&known.usage, &known.stop, known.rank) != (&before.0, &before.1, before.2) {
+            known.shares = shares(known, prices);
+        }
+    }
+}
+
 impl Fold<'_> {
     pub(super) fn assistant(&mut self, seen: &Seen<'_>, unit: UnitId, assistant: &Assistant) {
         if let Some(source) = assistant.copied_from.as_ref().filter(|source| **source != seen.session) {
@@ -101,48 +169,33 @@ impl Fold<'_> {
         let identity = Identity::Message(&row.message).hash();
         let copy = row.copied_from.as_ref().is_some_and(|source| *source != seen.session) || row.request.is_none();
         let rank = self.rank(seen, copy);
-        let start = self.request_began(seen);
-        let home = self.known.index.home(identity).filter(|home| {
-            self.known.unit(*home).is_some_and(|unit| unit.messages.iter().rev().any(|known| known.id == row.message))
+        let variant = Variant { row, rank, start: self.request_began(seen), end: seen.time, place: seen.place };
+        let home = self.known.index.home(identity);
+        let known = home.and_then(|home| {
+            let messages = &self.known.unit(home)?.messages;
+            Some((home, messages.iter().rfind(|known| known.id == row.message)?))
         });
-        let mut message = Message {
-            id: row.message.clone(),
-            request: row.request.clone(),
-            model: row.model.clone(),
-            requested_model: row.requested_model.clone(),
-            usage: row.usage.clone(),
-            stop: row.stop.clone(),
-            rank,
-            start,
-            end: seen.time,
-            rows: vec![seen.place],
-            says: row.says,
-            skill: row.skill.clone(),
-            shares: Vec::new(),
-            closed: false,
-            sent: false,
-        };
-        let Some(home) = home else {
-            self.price(&mut message);
+        let Some((home, known)) = known else {
+            let mut message = variant.message();
+            message.shares = shares(&message, self.prices);
             self.known.index.insert(identity, unit);
             if let Some(unit) = self.known.unit_mut(unit) {
                 unit.messages.push(message);
             }
             return;
         };
-        let Some(known) =
-            self.known.unit(home).and_then(|unit| unit.messages.iter().rfind(|known| known.id == message.id))
-        else {
+        let better = self.known.rank_is_better(rank, known.rank);
+        if known.rank.file == rank.file && !known.rows.contains(&seen.place) {
+            // The next row of a response: by far the most frequent case.
+            if let Some(known) = self.known.unit_mut(home).and_then(|unit| unit.message_mut(&row.message)) {
+                variant.merge_into(known, better, self.prices);
+            }
             return;
-        };
-        let better = self.known.rank_is_better(message.rank, known.rank);
-        let mut merged = known.clone();
-        self.merge_message(&mut merged, message, better);
-        if merged.usage != known.usage || merged.stop != known.stop || merged.rank != known.rank {
-            self.price(&mut merged);
         }
+        let mut merged = known.clone();
+        variant.merge_into(&mut merged, better, self.prices);
         // A better variant stands in its own surroundings: the original's turn, not the fork's.
-        let target = if better && merged.rank.file != known.rank.file { unit } else { home };
+        let target = if better && rank.file != known.rank.file { unit } else { home };
         if target == home {
             if merged != *known
                 && let Some(known) = self.known.unit_mut(home).and_then(|unit| unit.message_mut(&merged.id))
@@ -158,40 +211,6 @@ impl Fold<'_> {
         if let Some(unit) = self.known.unit_mut(target) {
             unit.messages.push(merged);
         }
-    }
-
-    /// The maximum of every field; times, rows and surroundings of the best variant only.
-    fn merge_message(&self, known: &mut Message, new: Message, better: bool) {
-        known.usage.merge(&new.usage);
-        // A row that was written before the response ended says nothing about how it ended.
-        known.stop = match (known.stop.take(), new.stop) {
-            (Some(Stop::ToolUse), Some(stop)) | (None, Some(stop)) => Some(stop),
-            (stop, _) => stop,
-        };
-        known.request = known.request.take().or(new.request);
-        known.skill = known.skill.take().or(new.skill);
-        let place = new.rows;
-        if better && new.rank.file != known.rank.file {
-            known.rank = new.rank;
-            (known.start, known.end, known.rows, known.says) = (new.start, new.end, place, new.says);
-            (known.model, known.requested_model) = (new.model, new.requested_model);
-        } else if new.rank.file == known.rank.file {
-            if better {
-                known.rank = new.rank;
-            }
-            known.start = known.start.min(new.start);
-            known.end = known.end.max(new.end);
-            known.says.text |= new.says.text;
-            known.says.thinking |= new.says.thinking;
-            known.says.thinking_ms = known.says.thinking_ms.max(new.says.thinking_ms);
-            let generation = place.first().map(|row| row.generation);
-            known.rows.retain(|row| Some(row.generation) == generation);
-            known.rows.extend(place.into_iter().filter(|row| !known.rows.contains(row)).collect::<Vec<_>>());
-        }
-    }
-
-    fn price(&self, message: &mut Message) {
-        message.shares = shares(message, self.prices);
     }
 
     fn call(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, call: &ToolCall) {

@@ -88,17 +88,11 @@ impl<'a> FromJson<'a> for Option<Cow<'a, str>> {
 pub(super) struct Json<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// There is a control character, which must not be in a string.
-    has_controls: bool,
 }
 
 impl<'a> Json<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        // Without an early end inside a piece, so that it is done many bytes at a time.
-        let is_control = |byte: &u8| *byte < 0x20;
-        let has_controls =
-            bytes.chunks(1024).any(|piece| piece.iter().fold(false, |found, byte| found | is_control(byte)));
-        Self { bytes, at: 0, has_controls }
+    const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
     }
 
     /// Reads all of `bytes` as one value into `target`, which is as [`Default`] made it.
@@ -251,9 +245,6 @@ impl<'a> Json<'a> {
         let (length, excess) = end_of_string(text).ok_or(NotJson)?;
         self.at = start + length + 1;
         let bytes = text.get(..length).unwrap_or_default();
-        if self.has_controls && bytes.iter().any(|byte| *byte < 0x20) {
-            return Err(NotJson);
-        }
         Ok(Raw { bytes, excess })
     }
 
@@ -288,6 +279,24 @@ impl<'a> Json<'a> {
         }
         let text = self.bytes.get(start..self.at).and_then(|bytes| std::str::from_utf8(bytes).ok());
         Ok((text.unwrap_or_default(), is_whole))
+    }
+
+    /// A whole number of few digits, if one stands here; else nothing is taken.
+    fn short_count(&mut self) -> Option<u64> {
+        const DIGITS_MAX: usize = 18;
+        let mut count = 0;
+        let digits = self.bytes.get(self.at..)?.iter().take(DIGITS_MAX + 1);
+        for (at, byte) in digits.enumerate() {
+            match byte {
+                b'0'..=b'9' => count = count * 10 + u64::from(byte - b'0'),
+                b'.' | b'e' | b'E' => return None,
+                _ => {
+                    self.at += at;
+                    return Some(count);
+                }
+            }
+        }
+        None
     }
 
     fn digits(&mut self) -> usize {
@@ -352,6 +361,7 @@ impl<'a> FromJson<'a> for Scalar {
                 json.literal(b"false")?;
                 *self = Self::Truth(false);
             }
+            b'1'..=b'9' if let Some(count) = json.short_count() => *self = Self::Count(count),
             b'-' | b'0'..=b'9' => {
                 let (text, is_whole) = json.number()?;
                 let count = if is_whole { text.parse().ok().map(Self::Count) } else { None };

@@ -6,62 +6,84 @@ use memchr::memchr;
 use wide::u8x16;
 
 /// Bytes that are looked at together.
-const BLOCK: usize = 32;
+const BLOCK: usize = 64;
 
 /// Where the string that begins with `text` (after its opening quote) ends, and by how many bytes its escapes are
-/// longer than what they stand for. `None` if it has no end or a wrong escape.
+/// longer than what they stand for. `None` if it has no end, a wrong escape or a control character.
 pub(super) fn end_of_string(text: &[u8]) -> Option<(usize, usize)> {
     // Most strings are keys and short values.
-    if let Some(first) = text.first_chunk::<16>() {
-        let (quotes, slashes) = marks(*first);
-        let end = (quotes | slashes).trailing_zeros();
-        if end < 16 && quotes >> end & 1 == 1 {
-            return Some((usize::try_from(end).ok()?, 0));
+    if let Some(first) = text.first_chunk() {
+        let marks = Marks::of_part(first, 0);
+        let first = (marks.quotes | marks.slashes | marks.controls).trailing_zeros();
+        if marks.quotes.checked_shr(first).is_some_and(|quotes| quotes & 1 == 1) {
+            return Some((usize::try_from(first).ok()?, 0));
         }
     }
     let mut escapes = Escapes::default();
     let mut at = 0;
     loop {
         let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
-        let block = rest.first_chunk::<BLOCK>().copied().unwrap_or_else(|| {
-            let mut block = [0; BLOCK];
-            block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            block
-        });
-        let (quotes, slashes) = block_marks(&block);
-        let escaped = escapes.in_block(slashes);
-        let closing = quotes & !escaped;
-        let end = closing.trailing_zeros();
+        let marks = rest.first_chunk().map_or_else(|| Marks::of_last(rest), Marks::of);
+        let escaped = escapes.in_block(marks.slashes);
+        let closing = marks.quotes & !escaped;
         // Nothing behind the closing quote matters; without one, all of the block does.
-        let inside = escaped & closing.wrapping_sub(1) & !closing;
-        if inside != 0 {
-            escapes.check(text, at, inside)?;
+        let inside = closing.wrapping_sub(1) & !closing;
+        if marks.controls & inside != 0 {
+            return None;
+        }
+        if escaped & inside != 0 {
+            escapes.check(text, at, escaped & inside)?;
         }
         if closing != 0 {
-            return Some((at + usize::try_from(end).ok()?, escapes.excess));
+            return Some((at + usize::try_from(closing.trailing_zeros()).ok()?, escapes.excess));
         }
         at += BLOCK;
     }
 }
 
-/// One bit per byte: quotes, and backslashes.
-fn marks(bytes: [u8; 16]) -> (u32, u32) {
-    let bytes = u8x16::new(bytes);
-    let of = |byte: u8| bytes.simd_eq(u8x16::splat(byte)).to_bitmask();
-    (of(b'"'), of(b'\\'))
+/// What is where in a block: one bit per byte, the first byte in the lowest.
+#[derive(Clone, Copy, Default)]
+struct Marks {
+    quotes: u64,
+    slashes: u64,
+    /// Below 0x20: never inside a string.
+    controls: u64,
 }
 
-fn block_marks(block: &[u8; BLOCK]) -> (u32, u32) {
-    let half = |at: usize| block.get(at..).and_then(<[u8]>::first_chunk::<16>).map_or((0, 0), |half| marks(*half));
-    let ((low_quotes, low_slashes), (high_quotes, high_slashes)) = (half(0), half(16));
-    (low_quotes | high_quotes << 16, low_slashes | high_slashes << 16)
+impl Marks {
+    /// Of 16 bytes that begin at byte `at` of the block.
+    fn of_part(bytes: &[u8; 16], at: u32) -> Self {
+        let bytes = u8x16::new(*bytes);
+        let marked = |byte: u8| u64::from(bytes.simd_eq(u8x16::splat(byte)).to_bitmask()) << at;
+        let low = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+        Self { quotes: marked(b'"'), slashes: marked(b'\\'), controls: u64::from(low.to_bitmask()) << at }
+    }
+
+    fn of(block: &[u8; BLOCK]) -> Self {
+        let (parts, _) = block.as_chunks::<16>();
+        let mut marks = Self::default();
+        for (part, at) in parts.iter().zip([0, 16, 32, 48]) {
+            let part = Self::of_part(part, at);
+            marks.quotes |= part.quotes;
+            marks.slashes |= part.slashes;
+            marks.controls |= part.controls;
+        }
+        marks
+    }
+
+    /// Of fewer bytes than a block has: behind them nothing is marked but controls, which end what has no end.
+    fn of_last(bytes: &[u8]) -> Self {
+        let mut block = [0; BLOCK];
+        block.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        Self::of(&block)
+    }
 }
 
 /// Escapes of a string, found block by block.
 #[derive(Default)]
 struct Escapes {
     /// The first byte of the next block is escaped: 0 or 1.
-    carried: u32,
+    carried: u64,
     /// Offset of the end of the last `\u` escape: the second half of a pair is part of the first.
     done: usize,
     excess: usize,
@@ -70,8 +92,8 @@ struct Escapes {
 impl Escapes {
     /// Which bytes of a block stand behind the backslash of an escape. Of several backslashes every second one does.
     /// Source: Langdale and Lemire, "Parsing gigabytes of JSON per second", section 3.1.1.
-    const fn in_block(&mut self, slashes: u32) -> u32 {
-        const EVEN: u32 = 0x5555_5555;
+    const fn in_block(&mut self, slashes: u64) -> u64 {
+        const EVEN: u64 = 0x5555_5555_5555_5555;
         if slashes == 0 {
             return std::mem::replace(&mut self.carried, 0);
         }
@@ -79,22 +101,24 @@ impl Escapes {
         let follows = slashes << 1 | self.carried;
         let odd_starts = slashes & !EVEN & !follows;
         let (even_sequences, overflow) = odd_starts.overflowing_add(slashes);
-        self.carried = overflow as u32;
+        self.carried = overflow as u64;
         (EVEN ^ even_sequences << 1) & follows
     }
 
     /// Takes the escapes of the block at `at` whose bytes after the backslash are marked.
-    fn check(&mut self, text: &[u8], at: usize, mut marked: u32) -> Option<()> {
+    fn check(&mut self, text: &[u8], at: usize, mut marked: u64) -> Option<()> {
+        let block = text.get(at..)?;
         while marked != 0 {
-            let place = at + usize::try_from(marked.trailing_zeros()).ok()?;
+            let place = usize::try_from(marked.trailing_zeros()).ok()?;
             marked &= marked - 1;
-            match text.get(place)? {
+            match block.get(place)? {
                 b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.excess += 1,
-                _ if place < self.done => {}
+                _ if at + place < self.done => {}
                 _ => {
-                    let (char, bytes) = unicode(text.get(place - 1..)?)?;
+                    let start = (at + place).checked_sub(1)?;
+                    let (char, bytes) = unicode(text.get(start..)?)?;
                     self.excess += bytes - char.len_utf8();
-                    self.done = place - 1 + bytes;
+                    self.done = start + bytes;
                 }
             }
         }

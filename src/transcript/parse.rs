@@ -115,21 +115,21 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
         return Body::Noted;
     }
     let fields = &mut row.fields;
-    let kind = match row.kind.word().as_deref() {
-        Some("assistant") => Kind::Assistant(Box::new(assistant(fields, line, strings))),
-        Some("user") => Kind::User(user(fields, strings)),
-        Some("system") => system(fields, strings),
-        Some("attachment") => match hook(fields, strings) {
+    let kind = match row.kind.as_deref() {
+        Some(b"assistant") => Kind::Assistant(Box::new(assistant(fields, line, strings))),
+        Some(b"user") => Kind::User(user(fields, strings)),
+        Some(b"system") => system(fields, strings),
+        Some(b"attachment") => match hook(fields, strings) {
             Some(hook) => Kind::Hook(hook),
             None => return Body::Noted,
         },
-        Some("api-request") => {
+        Some(b"api-request") => {
             return time(fields.timestamp).map_or(Body::Noted, |time| Body::ApiRequest { time });
         }
-        Some("queue-operation") => return queue(fields),
-        Some("cost-state") => return cost_state(fields, strings),
-        Some("custom-title" | "ai-title") => return title(fields, strings),
-        Some(kind) => return Body::Unknown(strings.get(label(kind))),
+        Some(b"queue-operation") => return queue(fields),
+        Some(b"cost-state") => return cost_state(fields, strings),
+        Some(b"custom-title" | b"ai-title") => return title(fields, strings),
+        Some(kind) => return Body::Unknown(strings.get(label(&String::from_utf8_lossy(kind)))),
         None => return Body::Unknown(strings.get("none")),
     };
     Body::Row(Box::new(Row {
@@ -255,13 +255,13 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     let model = told.unwrap_or_else(|| strings.get("unknown"));
     let synthetic = &*model == "<synthetic>";
     let failed = synthetic && fields.api_failure.is_true();
-    let identity: Box<str> = match (message.id.word().as_deref().filter(|id| !id.is_empty()), &request, fields.uuid.word().as_deref())
-    {
-        (Some(told), _, _) => id(told),
-        (None, Some(request), _) => request.clone(),
-        (None, None, Some(uuid)) => id(uuid),
-        (None, None, None) => RowId(xxh3_128(line)).to_string().into(),
-    };
+    let identity: Box<str> =
+        match (message.id.word().as_deref().filter(|id| !id.is_empty()), &request, fields.uuid.word().as_deref()) {
+            (Some(told), _, _) => id(told),
+            (None, Some(request), _) => request.clone(),
+            (None, None, Some(uuid)) => id(uuid),
+            (None, None, None) => RowId(xxh3_128(line)).to_string().into(),
+        };
     let mut says = Says { thinking_ms: fields.thinking_ms.small().unwrap_or(0), ..Says::default() };
     says.text |= message.content.text.is_some();
     let mut calls = Vec::new();
@@ -308,12 +308,7 @@ fn tool_call(block: &RawBlock<'_>, strings: &mut Strings) -> Option<ToolCall> {
         name: strings.field(Field::Tool, block.name).unwrap_or_else(|| strings.get("unknown")),
         agent_type: block.input.agent_type.word().as_deref().map(|name| strings.get(name)),
         prompt_hash: block.input.prompt.map_or(0, |prompt| xxh3_64(prompt.text().as_bytes())),
-        skill: block
-            .input
-            .skill
-            .word().as_deref()
-            .filter(|_| block.name.says("Skill"))
-            .map(|name| strings.get(name)),
+        skill: block.input.skill.word().as_deref().filter(|_| block.name.says("Skill")).map(|name| strings.get(name)),
     })
 }
 

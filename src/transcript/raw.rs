@@ -6,60 +6,59 @@ use super::json::{Fields, Json, Read, Scalar};
 use super::json_string::Raw;
 use super::usage::Usage;
 
-/// Types that hold nothing to count; their other fields are not even looked at.
-const NOTED: [&str; 47] = [
-    "api-request-shape",
-    "api-request-blob",
-    "api-request-resumed",
-    "last-prompt",
-    "mode",
-    "permission-mode",
-    "tools-used",
-    "atis-latch",
-    "agent-name",
-    "file-history-snapshot",
-    "file-history-delta",
-    "summary",
-    "tag",
-    "relocated",
-    "agent-color",
-    "agent-setting",
-    "pr-link",
-    "frame-link",
-    "ended-by-model",
-    "continued-in",
-    "derived-from",
-    "fork-context-ref",
-    "observer-ref",
-    "resume-head-vouch",
-    "attribution-snapshot",
-    "content-replacement",
-    "worktree-state",
-    "bridge-session",
-    "session-owner",
-    "isolation-latch",
-    "memory-mode",
-    "history-suppression",
-    "data-flow-records",
-    "data-flow-incomplete",
-    "dev-mods",
-    "repl-mode",
-    "hybrid-organization",
-    "host-row",
-    "progress",
-    "speculation-accept",
-    "saved_hook_context",
-    "started",
-    "result",
-    "task-summary",
-    "marble-origami-commit",
-    "marble-origami-snapshot",
-    "branch",
-];
-
-/// True for types that the client is known to write and that hold nothing to count.
-pub(super) fn is_noted(kind: &str) -> bool {
-    NOTED.contains(&kind) || kind.starts_with("artifact-")
+/// True for types that the client is known to write and that hold nothing to count; their other fields are not even
+/// looked at.
+pub(super) fn is_noted(kind: &[u8]) -> bool {
+    matches!(
+        kind,
+        b"api-request-shape"
+            | b"api-request-blob"
+            | b"api-request-resumed"
+            | b"last-prompt"
+            | b"mode"
+            | b"permission-mode"
+            | b"tools-used"
+            | b"atis-latch"
+            | b"agent-name"
+            | b"file-history-snapshot"
+            | b"file-history-delta"
+            | b"summary"
+            | b"tag"
+            | b"relocated"
+            | b"agent-color"
+            | b"agent-setting"
+            | b"pr-link"
+            | b"frame-link"
+            | b"ended-by-model"
+            | b"continued-in"
+            | b"derived-from"
+            | b"fork-context-ref"
+            | b"observer-ref"
+            | b"resume-head-vouch"
+            | b"attribution-snapshot"
+            | b"content-replacement"
+            | b"worktree-state"
+            | b"bridge-session"
+            | b"session-owner"
+            | b"isolation-latch"
+            | b"memory-mode"
+            | b"history-suppression"
+            | b"data-flow-records"
+            | b"data-flow-incomplete"
+            | b"dev-mods"
+            | b"repl-mode"
+            | b"hybrid-organization"
+            | b"host-row"
+            | b"progress"
+            | b"speculation-accept"
+            | b"saved_hook_context"
+            | b"started"
+            | b"result"
+            | b"task-summary"
+            | b"marble-origami-commit"
+            | b"marble-origami-snapshot"
+            | b"branch"
+    ) || kind.starts_with(b"artifact-")
 }
 
 macro_rules! texts {
@@ -200,7 +199,7 @@ texts! {
 /// A line: [`RawRowFields`], left as soon as its type shows that nothing in it counts.
 #[derive(Default)]
 pub(super) struct RawRow<'de> {
-    pub kind: Word<'de>,
+    pub kind: Option<Cow<'de, [u8]>>,
     pub noted: bool,
     pub fields: RawRowFields<'de>,
 }
@@ -208,8 +207,12 @@ pub(super) struct RawRow<'de> {
 impl<'de> Fields<'de> for RawRow<'de> {
     fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
         if key == b"type" {
-            self.kind = json.value()?;
-            self.noted = self.kind.word().as_deref().is_some_and(is_noted);
+            let kind: Word<'de> = json.value()?;
+            self.kind = kind.map(|raw| match raw.escaped() {
+                true => Cow::Owned(raw.text().into_owned().into_bytes()),
+                false => Cow::Borrowed(raw.bytes),
+            });
+            self.noted = self.kind.as_deref().is_some_and(is_noted);
             return Ok(());
         }
         if self.noted { json.skip() } else { self.fields.field(key, json) }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ledger::money::Money;
 use crate::ledger::session::{Reported, Session, reported};
@@ -11,6 +11,7 @@ use crate::ledger::tally::{Tally, ToolTally};
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::Unit;
 use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
 
 /// Version of the JSON's shape.
 const SCHEMA: u32 = 1;
@@ -64,6 +65,17 @@ pub struct Files {
     pub rejected_lines: u64,
     /// Lines of a type that nobody has described.
     pub unknown_records: u64,
+}
+
+impl Files {
+    /// Adds other files.
+    pub const fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.bytes += other.bytes;
+        self.lines += other.lines;
+        self.rejected_lines += other.rejected_lines;
+        self.unknown_records += other.unknown_records;
+    }
 }
 
 /// A model's part.
@@ -189,7 +201,7 @@ impl From<&ToolTally> for ToolCounts {
 }
 
 /// Durations of tool calls in milliseconds, by tool.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ToolDurations(HashMap<Arc<str>, Vec<u32>>);
 
 impl ToolDurations {
@@ -237,61 +249,88 @@ pub struct Sources<'s, 'a> {
     pub durations: &'s dyn Fn(&Session) -> ToolDurations,
 }
 
-/// Puts the parts together.
-pub fn summarize<'a>(
-    files: Files,
-    sessions: impl Iterator<Item = &'a Session>,
-    sources: &Sources<'_, 'a>,
-    with_sessions: bool,
-) -> Summary {
-    let mut durations = ToolDurations::default();
-    let mut whole = Tally::default();
-    let (mut count, mut client, mut unattributed) = (0, Money::default(), Money::default());
-    let mut list = Vec::new();
-    for session in sessions {
-        let account = reported(session, session.fork.as_ref().and_then(|fork| (sources.session)(&fork.from)));
-        if let Some(account) = account.filter(|_| session.is_real()) {
-            client += account.cost;
-            unattributed += account.unattributed;
+/// What some sessions add to a summary. Parts of different sessions can be added in any order.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Part {
+    sessions: u64,
+    tally: Tally,
+    client: Money,
+    unattributed: Money,
+    durations: ToolDurations,
+    /// The lines of the sessions, with their times, if asked for.
+    #[serde(skip)]
+    pub list: Vec<(Option<Timestamp>, SessionSummary)>,
+}
+
+impl Part {
+    /// The part of `sessions`, with a line for each if `with_sessions`.
+    pub fn of<'a>(sessions: impl Iterator<Item = &'a Session>, sources: &Sources<'_, 'a>, with_sessions: bool) -> Self {
+        let mut part = Self::default();
+        for session in sessions {
+            let account = reported(session, session.fork.as_ref().and_then(|fork| (sources.session)(&fork.from)));
+            if let Some(account) = account.filter(|_| session.is_real()) {
+                part.client += account.cost;
+                part.unattributed += account.unattributed;
+            }
+            part.tally.add(&session.tally);
+            if !session.is_real() {
+                continue;
+            }
+            part.sessions += 1;
+            let mut own = (sources.durations)(session);
+            if with_sessions {
+                let mut summary = session_summary(session, account);
+                summary.tools.iter_mut().for_each(|(name, tool)| tool.duration_seconds = Some(own.of(name)));
+                part.list.push((session.started(), summary));
+            }
+            part.durations.append(own);
         }
-        whole.add(&session.tally);
-        if !session.is_real() {
-            continue;
-        }
-        count += 1;
-        let mut own = (sources.durations)(session);
-        if with_sessions {
-            let mut summary = session_summary(session, account);
-            summary.tools.iter_mut().for_each(|(name, tool)| tool.duration_seconds = Some(own.of(name)));
-            list.push((session.started(), summary));
-        }
-        durations.append(own);
+        part
     }
-    list.sort_by(|(a_start, a), (b_start, b)| (a_start, &a.id).cmp(&(b_start, &b.id)));
-    Summary {
-        schema: SCHEMA,
-        files,
-        sessions: count,
-        turns: whole.turns,
-        messages: whole.messages(),
-        subagents: whole.subagents,
-        compactions: whole.compactions,
-        api_errors: whole.api_errors,
-        tokens: whole.tokens(),
-        cost_usd: whole.cost().to_string(),
-        unpriced_tokens: unpriced(&whole),
-        models: models(&whole),
-        tools: whole
-            .tools
-            .iter()
-            .map(|(name, tally)| {
-                let ToolCounts { calls, failed, denied, interrupted, open, .. } = tally.into();
-                let duration_seconds = durations.of(name);
-                (Arc::clone(name), ToolSummary { calls, failed, denied, interrupted, open, duration_seconds })
-            })
-            .collect(),
-        client_reported: ClientReported { cost_usd: client.to_string(), unattributed_usd: unattributed.to_string() },
-        session_list: with_sessions.then(|| list.into_iter().map(|(_, session)| session).collect()),
+
+    /// Adds the part of other sessions.
+    pub fn add(&mut self, other: Self) {
+        self.sessions += other.sessions;
+        self.tally.add(&other.tally);
+        self.client += other.client;
+        self.unattributed += other.unattributed;
+        self.durations.append(other.durations);
+        self.list.extend(other.list);
+    }
+
+    /// The summary of all the sessions that were added.
+    #[must_use]
+    pub fn summary(mut self, files: Files, with_sessions: bool) -> Summary {
+        let whole = &self.tally;
+        self.list.sort_by(|(a_start, a), (b_start, b)| (a_start, &a.id).cmp(&(b_start, &b.id)));
+        Summary {
+            schema: SCHEMA,
+            files,
+            sessions: self.sessions,
+            turns: whole.turns,
+            messages: whole.messages(),
+            subagents: whole.subagents,
+            compactions: whole.compactions,
+            api_errors: whole.api_errors,
+            tokens: whole.tokens(),
+            cost_usd: whole.cost().to_string(),
+            unpriced_tokens: unpriced(whole),
+            models: models(whole),
+            tools: whole
+                .tools
+                .iter()
+                .map(|(name, tally)| {
+                    let ToolCounts { calls, failed, denied, interrupted, open, .. } = tally.into();
+                    let duration_seconds = self.durations.of(name);
+                    (Arc::clone(name), ToolSummary { calls, failed, denied, interrupted, open, duration_seconds })
+                })
+                .collect(),
+            client_reported: ClientReported {
+                cost_usd: self.client.to_string(),
+                unattributed_usd: self.unattributed.to_string(),
+            },
+            session_list: with_sessions.then(|| self.list.into_iter().map(|(_, session)| session).collect()),
+        }
     }
 }
 

@@ -152,7 +152,7 @@ impl World {
     /// What `scan --sessions --format json` says about the same files, without the durations of tools in the lines of
     /// the sessions.
     pub(crate) fn scanned(&self) -> Value {
-        let pass = Pass::over(self.found(), &Prices::embedded(), 1, |_, _| {});
+        let pass = Pass::over(&self.found(), &Prices::embedded(), |_, _| {});
         let mut summary = pass.summary(true);
         let tools = summary.session_list.iter_mut().flatten().flat_map(|session| session.tools.values_mut());
         tools.for_each(|tool| tool.duration_seconds = None);

@@ -110,7 +110,7 @@ pub(crate) fn recordings() -> Vec<(PathBuf, Pass)> {
     let prices = Prices::embedded();
     let read = |path: PathBuf| {
         let found = pass::find(&[path.join("projects")], &mut Vec::new()).unwrap();
-        let pass = Pass::over(found, &prices, 1, |_, _| {});
+        let pass = Pass::over(&found, &prices, |_, _| {});
         (path, pass)
     };
     let all: Vec<_> = scenarios.filter(|path| path.join("projects").is_dir()).map(read).collect();

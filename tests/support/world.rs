@@ -18,7 +18,7 @@ use tailspan::transcript::time::Timestamp;
 use tailspan::turns::Policy;
 use tailspan::views::labels::LabelRules;
 use tailspan::views::span::Span;
-use tailspan::views::summary::{Files, Sources, Summary, ToolDurations, summarize};
+use tailspan::views::summary::{Files, Part, Sources, Summary, ToolDurations};
 use tailspan::views::totals::Snapshot;
 
 /// Deterministic numbers: the same seed gives the same world.
@@ -84,7 +84,7 @@ pub(crate) fn append(path: &Path, bytes: &[u8]) {
 /// What a clean pass over folders finds, without what depends on how often a line was read.
 pub(crate) fn clean(roots: &[PathBuf]) -> Summary {
     let found = find(roots, &mut Vec::new()).unwrap();
-    let pass = Pass::over(found, &Prices::embedded(), 1, |_, _| {});
+    let pass = Pass::over(&found, &Prices::embedded(), |_, _| {});
     Summary { files: Files::default(), ..pass.summary(true) }
 }
 
@@ -273,7 +273,7 @@ impl World {
             durations
         };
         let sources = Sources { session: &|id| sessions.get(id), durations: &durations };
-        summarize(Files::default(), sessions.values(), &sources, true)
+        Part::of(sessions.values(), &sources, true).summary(Files::default(), true)
     }
 }
 

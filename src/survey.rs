@@ -1,0 +1,322 @@
+//! A clean pass over any number of session files in bounded memory.
+//!
+//! 1. Files are read in groups, each a session with its sub-agents: on several threads, each group alone, and forgotten
+//!    as soon as it is counted. Of a group only its result is kept, and by what files could meet ([`Pass::keys`]).
+//! 2. Groups with a common key hold copies of the same rows: forks, sessions that moved. They are read once more,
+//!    together, and that result takes the place of theirs.
+//!
+//! The result is that of one [`Pass`] over all files, because a pass over files without a common key is the sum of
+//! passes over each of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use memchr::memmem;
+
+use crate::ledger::prices::Prices;
+use crate::ledger::session::Session;
+use crate::pass::{Pass, UncountedLines};
+use crate::tail::Found;
+use crate::transcript::chunk::FileRole;
+use crate::views::labels::LabelRules;
+use crate::views::summary::{Files, Part, Summary};
+use crate::views::totals::{Snapshot, Totals};
+use crate::views::tree::session_tree;
+
+/// Results that may wait for the calling thread.
+const IN_FLIGHT_MAX: usize = 4;
+
+/// What a survey reads.
+pub struct Survey<'a> {
+    groups: Vec<Vec<Found>>,
+    prices: &'a Prices,
+    threads: usize,
+}
+
+/// What was read, besides what was counted.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Files and lines.
+    pub files: Files,
+    /// Files that could not be read, with the reason.
+    pub problems: Vec<String>,
+    pub(crate) lines: UncountedLines,
+}
+
+/// What is kept of a group until all are read.
+struct Outcome<R> {
+    read: Read,
+    keys: Vec<u64>,
+    result: R,
+}
+
+impl<'a> Survey<'a> {
+    /// Of `found`, read by so many threads.
+    #[must_use]
+    pub fn of(found: Vec<Found>, prices: &'a Prices, threads: usize) -> Self {
+        let mut sessions: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();
+        for found in found {
+            sessions.entry(session_path(&found.path)).or_default().push(found);
+        }
+        let sessions: Vec<Vec<Found>> = sessions.into_values().collect();
+        // A fork begins with the rows of its original. Read together from the start, they are read once.
+        let mut beginnings = vec![None; sessions.len()];
+        on_threads(
+            &sessions,
+            threads,
+            |session| beginning(session),
+            |number, beginning| {
+                if let Some(place) = beginnings.get_mut(number) {
+                    *place = beginning;
+                }
+            },
+        );
+        let mut groups: Vec<Vec<Found>> = Vec::with_capacity(sessions.len());
+        let mut same: HashMap<[u8; UUID_BYTES], usize> = HashMap::new();
+        for (session, beginning) in sessions.into_iter().zip(beginnings) {
+            let number = beginning.map_or(groups.len(), |uuid| *same.entry(uuid).or_insert(groups.len()));
+            match groups.get_mut(number) {
+                Some(group) => group.extend(session),
+                None => groups.push(session),
+            }
+        }
+        // The largest first: then no thread is left alone with a large one.
+        groups.sort_by_key(|group| std::cmp::Reverse(group.iter().map(|found| found.size).sum::<u64>()));
+        Self { groups, prices, threads }
+    }
+
+    /// The summary of everything. `progress` is told files and bytes as they are done.
+    pub fn summary(&self, with_sessions: bool, progress: impl Fn(u64, u64) + Sync) -> (Summary, Read) {
+        let (parts, read) = self.results(progress, |pass| {
+            let mut part = pass.part(with_sessions);
+            let list = std::mem::take(&mut part.list);
+            (packed(&part), list)
+        });
+        let mut whole = Part::default();
+        for (part, list) in parts {
+            let mut part = unpacked(&part);
+            part.list = list;
+            whole.add(part);
+        }
+        (whole.summary(read.files, with_sessions), read)
+    }
+
+    /// The trees of all sessions, in order of their first rows.
+    pub fn trees(&self, progress: impl Fn(u64, u64) + Sync) -> (String, Read) {
+        let (trees, read) = self.results(progress, |pass| {
+            let tree = |session: &Session| session_tree(session, &pass.units_of(session));
+            pass.sessions().into_iter().map(|session| (session.started(), session.id.clone(), tree(session))).collect()
+        });
+        let mut trees: Vec<_> = trees.into_iter().flat_map(|trees: Vec<_>| trees).collect();
+        trees.sort_by(|(a_start, a_id, _), (b_start, b_id, _)| (a_start, a_id).cmp(&(b_start, b_id)));
+        (trees.into_iter().map(|(_, _, tree)| tree).collect::<Vec<_>>().join("\n"), read)
+    }
+
+    /// The totals of a sidecar that had been there from the beginning. Reads everything twice: what totals have taken
+    /// in cannot be taken out again, so it must be known before which files belong together.
+    pub fn totals(&self, labels: LabelRules, progress: impl Fn(u64, u64) + Sync) -> (Snapshot, Read) {
+        let mut keys = Vec::new();
+        let mut read = Read::default();
+        self.each_alone(progress, |_| (), &mut keys, |_, outcome| read.add(outcome.read));
+        let mut totals = Totals::new(labels);
+        let together = self.together(keys);
+        let work = |group: &Vec<usize>| Pass::again(&self.files_of(group), self.prices);
+        on_threads(&together, self.threads, work, |_, pass: Pass| pass.observe(&mut totals));
+        read.lines.observe(read.files.lines, &mut totals);
+        (totals.snapshot(), read)
+    }
+
+    /// One result for each set of groups that belong together.
+    fn results<R: Send>(
+        &self,
+        progress: impl Fn(u64, u64) + Sync,
+        visit: impl Fn(&Pass) -> R + Sync,
+    ) -> (Vec<R>, Read) {
+        let mut keys = Vec::new();
+        let mut read = Read::default();
+        let mut results: Vec<Option<R>> = self.groups.iter().map(|_| None).collect();
+        self.each_alone(progress, &visit, &mut keys, |group, outcome| {
+            read.add(outcome.read);
+            if let Some(result) = results.get_mut(group) {
+                *result = Some(outcome.result);
+            }
+        });
+        let mut together = self.together(keys);
+        together.retain(|groups| groups.len() > 1);
+        for group in together.iter().flatten() {
+            results.get_mut(*group).map(Option::take);
+        }
+        let mut results: Vec<R> = results.into_iter().flatten().collect();
+        let work = |group: &Vec<usize>| visit(&Pass::again(&self.files_of(group), self.prices));
+        on_threads(&together, self.threads, work, |_, result| results.push(result));
+        (results, read)
+    }
+
+    /// Reads each group alone. `keys` get what groups could meet by, each with the number of its group.
+    fn each_alone<R: Send>(
+        &self,
+        progress: impl Fn(u64, u64) + Sync,
+        visit: impl Fn(&Pass) -> R + Sync,
+        keys: &mut Vec<u64>,
+        mut take: impl FnMut(usize, Outcome<R>),
+    ) {
+        let work = |group: &Vec<Found>| {
+            let mut pass = Pass::over(group, self.prices, |files, bytes| progress(files, bytes));
+            let keys = pass.keys().collect();
+            let result = visit(&pass);
+            Outcome { read: pass.take_read(), keys, result }
+        };
+        let packing = Packing::of(self.groups.len());
+        on_threads(&self.groups, self.threads, work, |group, outcome| {
+            keys.extend(outcome.keys.iter().map(|key| packing.keyed(*key, group)));
+            take(group, Outcome { keys: Vec::new(), ..outcome });
+        });
+    }
+
+    /// The groups that are connected by common keys, as numbers; a group that meets no other stands alone.
+    fn together(&self, mut keys: Vec<u64>) -> Vec<Vec<usize>> {
+        keys.sort_unstable();
+        let packing = Packing::of(self.groups.len());
+        let mut leaders: Vec<usize> = (0..self.groups.len()).collect();
+        for pair in keys.windows(2) {
+            let [first, second] = pair else { continue };
+            if packing.key(*first) == packing.key(*second) {
+                let [first, second] = [*first, *second].map(|keyed| leader(&mut leaders, packing.group(keyed)));
+                if let Some(place) = leaders.get_mut(first.max(second)) {
+                    *place = first.min(second);
+                }
+            }
+        }
+        let mut together: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for group in 0..self.groups.len() {
+            together.entry(leader(&mut leaders, group)).or_default().push(group);
+        }
+        together.into_values().collect()
+    }
+
+    /// Files of several groups, in order of their paths.
+    fn files_of(&self, groups: &[usize]) -> Vec<Found> {
+        let mut files: Vec<Found> =
+            groups.iter().filter_map(|group| self.groups.get(*group)).flatten().cloned().collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+}
+
+impl Read {
+    fn add(&mut self, other: Self) {
+        self.files.add(other.files);
+        self.problems.extend(other.problems);
+        self.lines.add(other.lines);
+    }
+}
+
+/// A key and its group in one number: less memory, and quickly sorted. What is left of the key is enough: two that are
+/// alike by chance cost a second reading of two sessions, nothing else.
+#[derive(Debug, Clone, Copy)]
+struct Packing {
+    group_bits: u32,
+}
+
+impl Packing {
+    const fn of(groups: usize) -> Self {
+        Self { group_bits: usize::BITS - groups.leading_zeros() }
+    }
+
+    const fn keyed(self, key: u64, group: usize) -> u64 {
+        key << self.group_bits | group as u64
+    }
+
+    const fn key(self, keyed: u64) -> u64 {
+        keyed >> self.group_bits
+    }
+
+    fn group(self, keyed: u64) -> usize {
+        usize::try_from(keyed & ((1 << self.group_bits) - 1)).unwrap_or(0)
+    }
+}
+
+/// The lowest group that `group` is connected with, as far as is known; the way to it is shortened.
+fn leader(leaders: &mut [usize], mut group: usize) -> usize {
+    loop {
+        let next = leaders.get(group).copied().unwrap_or(group);
+        if next == group {
+            return group;
+        }
+        let after = leaders.get(next).copied().unwrap_or(next);
+        if let Some(place) = leaders.get_mut(group) {
+            *place = after;
+        }
+        group = next;
+    }
+}
+
+/// The path of the session that a file belongs to, without an ending: sub-agents of one session lie in a folder of that
+/// name. Older sub-agents lie elsewhere; common keys bring them together.
+fn session_path(path: &Path) -> PathBuf {
+    let inside = path.ancestors().find(|above| above.file_name().is_some_and(|name| name == "subagents"));
+    inside.and_then(Path::parent).map_or_else(|| path.with_extension(""), Path::to_path_buf)
+}
+
+/// Bytes of a UUID as text.
+const UUID_BYTES: usize = 36;
+
+/// The first `uuid` of a session's own file, if it stands near the beginning. Only a hint: what it misses is found by
+/// the keys.
+fn beginning(session: &Vec<Found>) -> Option<[u8; UUID_BYTES]> {
+    const NEAR: u64 = 8192;
+    const KEY: &[u8] = b"\"uuid\":\"";
+    let file = session
+        .iter()
+        .find(|found| found.role == FileRole::Rows && found.path.parent() == session_path(&found.path).parent())?;
+    let mut head = Vec::new();
+    File::open(&file.path).and_then(|file| file.take(NEAR).read_to_end(&mut head)).ok()?;
+    let at = memmem::find(&head, KEY)?;
+    head.get(at + KEY.len()..)?.first_chunk().copied()
+}
+
+/// Does `work` for each item on several threads and gives what comes of it, with the number of the item, to `take`.
+fn on_threads<I: Sync, T: Send>(
+    items: &[I],
+    threads: usize,
+    work: impl Fn(&I) -> T + Sync,
+    mut take: impl FnMut(usize, T),
+) {
+    let next = AtomicUsize::new(0);
+    let (sender, receiver) = sync_channel(IN_FLIGHT_MAX);
+    thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, items.len().max(1)) {
+            let (sender, next, work) = (sender.clone(), &next, &work);
+            scope.spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(number) else { return };
+                    if sender.send((number, work(item))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        receiver.iter().for_each(|(number, result)| take(number, result));
+    });
+}
+
+fn packed(part: &Part) -> Box<[u8]> {
+    match postcard::to_allocvec(part) {
+        Ok(bytes) => bytes.into_boxed_slice(),
+        Err(_) => unreachable!("sums are plain data, and memory is all that packing needs"),
+    }
+}
+
+fn unpacked(bytes: &[u8]) -> Part {
+    match postcard::from_bytes(bytes) {
+        Ok(part) => part,
+        Err(_) => unreachable!("these bytes were packed by this very program"),
+    }
+}
