@@ -166,7 +166,7 @@ impl<'a> Survey<'a> {
         mut take: impl FnMut(usize, Outcome<R>),
     ) {
         let work = |group: &Vec<Found>| {
-            let mut pass = Pass::over(group, self.prices, |files, bytes| progress(files, bytes));
+            let mut pass = Pass::over(group, self.prices, &progress);
             let keys = pass.keys().collect();
             let result = visit(&pass);
             Outcome { read: pass.take_read(), keys, result }
@@ -268,7 +268,7 @@ const UUID_BYTES: usize = 36;
 
 /// The first `uuid` of a session's own file, if it stands near the beginning. Only a hint: what it misses is found by
 /// the keys.
-fn beginning(session: &Vec<Found>) -> Option<[u8; UUID_BYTES]> {
+fn beginning(session: &[Found]) -> Option<[u8; UUID_BYTES]> {
     const NEAR: u64 = 8192;
     const KEY: &[u8] = b"\"uuid\":\"";
     let file = session

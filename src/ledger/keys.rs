@@ -1,7 +1,7 @@
 //! What makes a unit, and each thing counted in it, the same thing twice.
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 
@@ -70,10 +70,10 @@ impl Identity<'_> {
     pub fn hash(self) -> u64 {
         let (kind, text) = match self {
             Self::Row(row) => return xxh3_64(&row.0.to_be_bytes()),
-            Self::Message(id) => (b"m", id),
-            Self::Call(id) => (b"t", id),
-            Self::Link(id) => (b"l", id),
+            Self::Message(id) => (1, id),
+            Self::Call(id) => (2, id),
+            Self::Link(id) => (3, id),
         };
-        xxh3_64(&[kind, text.as_bytes()].concat())
+        xxh3_64_with_seed(text.as_bytes(), kind)
     }
 }

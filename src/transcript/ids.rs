@@ -40,13 +40,18 @@ impl fmt::Display for RowId {
 }
 
 /// What a hexadecimal digit of any case is worth; 255 of what is none.
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a wrong index would not compile")]
 const DIGITS: [u8; 256] = {
     let mut digits = [u8::MAX; 256];
-    let mut value = 0;
-    while value < 16 {
-        digits[b"0123456789abcdef"[value as usize] as usize] = value;
-        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
-        value += 1;
+    let mut byte = 0;
+    while byte < digits.len() {
+        digits[byte] = match byte as u8 {
+            digit @ b'0'..=b'9' => digit - b'0',
+            digit @ b'a'..=b'f' => digit - b'a' + 10,
+            digit @ b'A'..=b'F' => digit - b'A' + 10,
+            _ => u8::MAX,
+        };
+        byte += 1;
     }
     digits
 };
@@ -58,7 +63,7 @@ fn parse_uuid(bytes: &[u8]) -> Option<u128> {
         let digits = bytes.get(from..to).unwrap_or_default();
         let mut wrong = 0;
         let value = digits.iter().fold(0u64, |value, digit| {
-            let digit = DIGITS[usize::from(*digit)];
+            let digit = DIGITS.get(usize::from(*digit)).copied().unwrap_or(u8::MAX);
             wrong |= digit;
             value << 4 | u64::from(digit & 15)
         });

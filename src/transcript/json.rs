@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use super::json_string::{Raw, end_of_string};
+use super::json_string::{Raw, end_of_short_string, end_of_string};
 
 /// The text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,10 +242,20 @@ impl<'a> Json<'a> {
     fn string(&mut self) -> Read<Raw<'a>> {
         let start = self.at + 1;
         let text = self.bytes.get(start..).unwrap_or_default();
+        match end_of_short_string(text) {
+            Some(length) => {
+                self.at = start + length + 1;
+                Ok(Raw { bytes: text.get(..length).unwrap_or_default(), excess: 0 })
+            }
+            None => self.long_string(text),
+        }
+    }
+
+    #[inline(never)]
+    fn long_string(&mut self, text: &'a [u8]) -> Read<Raw<'a>> {
         let (length, excess) = end_of_string(text).ok_or(NotJson)?;
-        self.at = start + length + 1;
-        let bytes = text.get(..length).unwrap_or_default();
-        Ok(Raw { bytes, excess })
+        self.at += length + 2;
+        Ok(Raw { bytes: text.get(..length).unwrap_or_default(), excess })
     }
 
     /// The number that stands here: its text, and whether it is a whole one without exponent.

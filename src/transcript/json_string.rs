@@ -8,17 +8,18 @@ use wide::u8x16;
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
 
+/// Length of a string that ends among its first 16 bytes and has no escapes, as most do: keys and short values.
+/// `text` begins after its opening quote.
+pub(super) fn end_of_short_string(text: &[u8]) -> Option<usize> {
+    let bytes = u8x16::new(*text.first_chunk()?);
+    let end = marked(bytes, b'"').trailing_zeros();
+    let wrong = marked(bytes, b'\\') | controls(bytes);
+    (end < wrong.trailing_zeros()).then_some(usize::try_from(end).ok()?)
+}
+
 /// Where the string that begins with `text` (after its opening quote) ends, and by how many bytes its escapes are
 /// longer than what they stand for. `None` if it has no end, a wrong escape or a control character.
 pub(super) fn end_of_string(text: &[u8]) -> Option<(usize, usize)> {
-    // Most strings are keys and short values.
-    if let Some(first) = text.first_chunk() {
-        let marks = Marks::of_part(first, 0);
-        let first = (marks.quotes | marks.slashes | marks.controls).trailing_zeros();
-        if marks.quotes.checked_shr(first).is_some_and(|quotes| quotes & 1 == 1) {
-            return Some((usize::try_from(first).ok()?, 0));
-        }
-    }
     let mut escapes = Escapes::default();
     let mut at = 0;
     loop {
@@ -41,37 +42,45 @@ pub(super) fn end_of_string(text: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-/// What is where in a block: one bit per byte, the first byte in the lowest.
+/// Which bytes are this one: one bit each, the first byte in the lowest.
+fn marked(bytes: u8x16, byte: u8) -> u32 {
+    bytes.simd_eq(u8x16::splat(byte)).to_bitmask()
+}
+
+/// Which bytes are below 0x20.
+fn controls(bytes: u8x16) -> u32 {
+    bytes.min(u8x16::splat(0x1f)).simd_eq(bytes).to_bitmask()
+}
+
+/// What is where in a block: one bit per byte.
 #[derive(Clone, Copy, Default)]
 struct Marks {
     quotes: u64,
     slashes: u64,
-    /// Below 0x20: never inside a string.
+    /// Control characters: never inside a string.
     controls: u64,
 }
 
 impl Marks {
-    /// Of 16 bytes that begin at byte `at` of the block.
-    fn of_part(bytes: &[u8; 16], at: u32) -> Self {
-        let bytes = u8x16::new(*bytes);
-        let marked = |byte: u8| u64::from(bytes.simd_eq(u8x16::splat(byte)).to_bitmask()) << at;
-        let low = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
-        Self { quotes: marked(b'"'), slashes: marked(b'\\'), controls: u64::from(low.to_bitmask()) << at }
-    }
-
     fn of(block: &[u8; BLOCK]) -> Self {
         let (parts, _) = block.as_chunks::<16>();
         let mut marks = Self::default();
+        let mut lowest = u8x16::splat(0xff);
         for (part, at) in parts.iter().zip([0, 16, 32, 48]) {
-            let part = Self::of_part(part, at);
-            marks.quotes |= part.quotes;
-            marks.slashes |= part.slashes;
-            marks.controls |= part.controls;
+            let part = u8x16::new(*part);
+            marks.quotes |= u64::from(marked(part, b'"')) << at;
+            marks.slashes |= u64::from(marked(part, b'\\')) << at;
+            lowest = lowest.min(part);
+        }
+        if controls(lowest) != 0 {
+            for (part, at) in parts.iter().zip([0, 16, 32, 48]) {
+                marks.controls |= u64::from(controls(u8x16::new(*part))) << at;
+            }
         }
         marks
     }
 
-    /// Of fewer bytes than a block has: behind them nothing is marked but controls, which end what has no end.
+    /// Of fewer bytes than a block has: behind them is nothing but controls.
     fn of_last(bytes: &[u8]) -> Self {
         let mut block = [0; BLOCK];
         block.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);

@@ -266,11 +266,12 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     says.text |= message.content.text.is_some();
     let mut calls = Vec::new();
     for block in message.content.blocks {
-        match block.kind.word().as_deref() {
-            Some("tool_use") => calls.extend(tool_call(&block, strings)),
-            Some("text") => says.text = true,
-            Some("thinking" | "redacted_thinking") => says.thinking = true,
-            _ => {}
+        if block.kind.says("tool_use") {
+            calls.extend(tool_call(&block, strings));
+        } else if block.kind.says("text") {
+            says.text = true;
+        } else if block.kind.says("thinking") || block.kind.says("redacted_thinking") {
+            says.thinking = true;
         }
     }
     Assistant {

@@ -91,6 +91,10 @@ impl Lead {
     pub(super) fn of(raw: Raw<'_>) -> Self {
         /// Longer than every beginning that is looked for, spaces before it included.
         const HEAD_BYTES: usize = 256;
+        // Most results begin like none of those.
+        if !raw.bytes.first().is_some_and(|first| BEGINNINGS.contains(first) || *first <= b' ' || *first >= 0x80) {
+            return Self::Plain;
+        }
         let head = raw.head(HEAD_BYTES);
         let text = head.trim_start();
         // Some refusals are told by words further on; a text that begins with many spaces begins later.
@@ -98,6 +102,9 @@ impl Lead {
         if is_open { lead_of(raw.text().trim_start()) } else { lead_of(text) }
     }
 }
+
+/// First bytes of everything that [`lead_of`] knows, and of an escape, which may stand for a space.
+const BEGINNINGS: &[u8] = b"<[ETCP\\";
 
 /// Beginnings that are not enough.
 const TOLD_LATER: [&str; 3] = ["Cannot ", "Permission to use ", "PreToolUse:"];

@@ -71,20 +71,36 @@ fn parse_client_form(text: &[u8]) -> Option<Timestamp> {
     else {
         return None;
     };
-    let number = |digits: &[&u8]| {
-        digits.iter().try_fold(0i64, |sum, &&digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
+    let mut all_digits = true;
+    let mut number = |digits: &[u8]| {
+        all_digits &= digits.iter().all(u8::is_ascii_digit);
+        digits.iter().fold(0i64, |sum, digit| sum * 10 + i64::from(digit.wrapping_sub(b'0')))
     };
-    let (year, month, day) = (number(&[y0, y1, y2, y3])?, number(&[mo0, mo1])?, number(&[d0, d1])?);
-    let (hour, minute, second) = (number(&[h0, h1])?, number(&[mi0, mi1])?, number(&[s0, s1])?);
-    let milli = number(&[f0, f1, f2])?;
-    let valid_date = chrono::NaiveDate::from_ymd_opt(
-        i32::try_from(year).ok()?,
-        u32::try_from(month).ok()?,
-        u32::try_from(day).ok()?,
-    )?;
-    if hour > 23 || minute > 59 || second > 59 {
+    let (year, month, day) = (number(&[*y0, *y1, *y2, *y3]), number(&[*mo0, *mo1]), number(&[*d0, *d1]));
+    let (hour, minute, second) = (number(&[*h0, *h1]), number(&[*mi0, *mi1]), number(&[*s0, *s1]));
+    let milli = number(&[*f0, *f1, *f2]);
+    if !all_digits || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let days = valid_date.signed_duration_since(chrono::NaiveDate::default()).num_days();
+    let days = days_of(year, month, day)?;
     Some(Timestamp((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + milli))
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar, years 0 to 9999; `None` if there is no such date.
+/// Source: Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
+fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=length).contains(&day) {
+        return None;
+    }
+    // Years that begin in March: the leap day is then the last.
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    Some(year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468)
 }
