@@ -1,50 +1,50 @@
 #!/usr/bin/env python3
-"""CPU, wall time and peak memory of `tailspan scan`, beside ccusage and aiburn, on one generated corpus.
+"""CPU, wall time and peak memory of `tailspan scan`, beside ccusage and aiburn, on generated corpora.
 
-usage: scan.py [--files 1000] [--mb 500] [--seed 7] [--rounds 5]
+usage: scan.py [--files 1000] [--mb 500] [--seed 7] [--rounds 5] [--growth] [--work FOLDER]
 
 The programs take turns, each once per round on a warm page cache; the median counts. Ratios are tailspan over the
 peer: below 1 tailspan needs less. The totals of tailspan are compared with the corpus' truth.json first.
-Peers come from PATH (`npm i -g ccusage@20.0.24`, `pip install aiburn==0.4.5`); a peer that is absent is named.
-Build first: `cargo build --release`.
+`--growth` measures 125 MB, 500 MB and 2 GB and prints time and memory per GB.
+Peers are installed below FOLDER (default: target/bench). Build first: `cargo build --release`.
 """
 import argparse
-import json
-import os
-import shutil
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from common import BINARY, ROOT, check, corpus, measure, peers
+
+GROWTH = [(250, 125), (1000, 500), (5000, 2000)]
 
 
-def measure(command, home):
-    """CPU seconds, wall seconds and peak memory in MB of one run, its children included."""
-    env = {"HOME": home, "PATH": os.environ["PATH"]}
-    started = time.perf_counter()
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    if status != 0:
-        sys.exit(f"{command[0]} failed with wait status {status}")
-    return usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024
+def medians(home, programs, rounds):
+    runs = {name: [] for name in programs}
+    for _ in range(rounds):
+        for name, command in programs.items():
+            runs[name].append(measure(command, home))
+    return {name: [statistics.median(column) for column in zip(*figures)] for name, figures in runs.items()}
 
 
-def check(binary, home):
-    """Ends the benchmark when the answer is wrong: a fast wrong answer is worth nothing."""
-    env = {"HOME": home, "PATH": os.environ["PATH"]}
-    answer = json.loads(subprocess.check_output([binary, "scan", "--format", "json"], env=env))
-    truth = json.loads(Path(home, "truth.json").read_text())
-    kinds = {"input": "input", "output": "output", "cache_read": "cread", "cache_write_5m": "cw5m", "cache_write_1h": "cw1h"}
-    for dated, wanted in truth["by_model"].items():
-        model = answer["models"][dated.rpartition("-")[0]]
-        ours = {theirs: model["tokens"][own] for own, theirs in kinds.items()} | {"messages": model["messages"]}
-        if ours != wanted:
-            sys.exit(f"{dated}: tailspan says {ours}, the corpus holds {wanted}")
+def beside_peers(given, programs):
+    home = corpus(given.work / f"{given.mb:g}mb", given.files, given.mb, given.seed)
+    check(home)
+    figures = medians(home, programs, given.rounds)
+    print(f"{given.mb:g} MB in {given.files} files, seed {given.seed}, median of {given.rounds}")
+    print(f"{'':10}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}   tailspan / this: CPU, wall, memory")
+    for name, row in figures.items():
+        ratios = "  ".join(f"{ours / theirs:.2f}" for ours, theirs in zip(figures["tailspan"], row))
+        print(f"{name:10}{row[0]:8.2f}{row[1]:8.2f}{row[2]:9.0f}   {ratios}")
+
+
+def growth(given, programs):
+    print(f"{'corpus':24}{'program':10}{'CPU s':>8}{'per GB':>8}{'wall s':>8}{'per GB':>8}{'peak MB':>9}{'per GB':>8}")
+    for files, mb in GROWTH:
+        home = corpus(given.work / f"{mb:g}mb", files, mb, given.seed)
+        check(home)
+        for name, (cpu, wall, peak) in medians(home, programs, max(1, given.rounds // 2)).items():
+            gb = mb / 1000
+            label = f"{mb:g} MB, {files} files"
+            print(f"{label:24}{name:10}{cpu:8.2f}{cpu / gb:8.2f}{wall:8.2f}{wall / gb:8.2f}{peak:9.0f}{peak / gb:8.0f}")
 
 
 def main():
@@ -53,28 +53,14 @@ def main():
     arguments.add_argument("--mb", type=float, default=500)
     arguments.add_argument("--seed", type=int, default=7)
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--growth", action="store_true")
+    arguments.add_argument("--work", type=Path, default=ROOT / "target/bench")
     given = arguments.parse_args()
-    binary = str(ROOT / "target/release/tailspan")
-    programs = {"tailspan": [binary, "scan"]}
-    for name, command in {"aiburn": ["aiburn"], "ccusage": ["ccusage", "daily", "--offline"]}.items():
-        if shutil.which(name):
-            programs[name] = command
-        else:
-            print(f"{name} is not on the PATH: left out")
-    with tempfile.TemporaryDirectory() as home:
-        size = ["--files", str(given.files), "--mb", str(given.mb), "--seed", str(given.seed)]
-        subprocess.run([sys.executable, ROOT / "benches/gen_corpus.py", home, *size], check=True, stdout=subprocess.DEVNULL)
-        check(binary, home)
-        rounds = {name: [] for name in programs}
-        for _ in range(given.rounds):
-            for name, command in programs.items():
-                rounds[name].append(measure(command, home))
-    medians = {name: [statistics.median(column) for column in zip(*runs)] for name, runs in rounds.items()}
-    print(f"{given.mb:g} MB in {given.files} files, seed {given.seed}, median of {given.rounds}")
-    print(f"{'':10}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}   tailspan / this: CPU, wall, memory")
-    for name, figures in medians.items():
-        ratios = "  ".join(f"{ours / theirs:.2f}" for ours, theirs in zip(medians["tailspan"], figures))
-        print(f"{name:10}{figures[0]:8.2f}{figures[1]:8.2f}{figures[2]:9.0f}   {ratios}")
+    programs = {"tailspan": [BINARY, "scan"]} | peers(given.work / "peers")
+    if given.growth:
+        growth(given, programs)
+    else:
+        beside_peers(given, programs)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use crate::tail::{Found, Limits, Read, ReadError, Reader};
-use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
+use crate::tail::{End, Found, Limits, Read, ReadError, Reader};
+use crate::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use crate::transcript::{Batch, read};
 
 /// Parsed batches that may wait to be folded. Each is at most about one chunk's records.
@@ -78,35 +78,55 @@ pub struct Piece {
     pub cursor: Cursor,
 }
 
-/// Reads one piece of a file and parses it.
+impl Piece {
+    fn of(chunk: &Chunk) -> Self {
+        Self {
+            file: chunk.file,
+            role: chunk.role.clone(),
+            restarted: chunk.restarted,
+            batch: read(chunk),
+            bytes: chunk.bytes.len() as u64,
+            cursor: chunk.cursor.clone(),
+        }
+    }
+}
+
+/// Reads one piece of a file and parses it. The flag says that there is more.
 pub fn next_piece(reader: &mut Reader, job: &Job) -> (Parsed, bool) {
     match reader.next(&job.found, job.file, job.cursor.as_ref()) {
-        Ok(Read::Chunk { chunk, more }) => {
-            let batch = read(&chunk);
-            let (role, restarted) = (chunk.role, chunk.restarted);
-            let bytes = chunk.bytes.len() as u64;
-            (Parsed::Piece(Piece { file: job.file, role, restarted, batch, bytes, cursor: chunk.cursor }), more)
-        }
+        Ok(Read::Chunk { chunk, more }) => (Parsed::Piece(Piece::of(&chunk)), more),
         Ok(Read::Unchanged) => (Parsed::Done { file: job.file, gone: false }, false),
         Ok(Read::Gone) => (Parsed::Done { file: job.file, gone: true }, false),
         Err(error) => (Parsed::Failed { file: job.file, error }, false),
     }
 }
 
+/// Reads a file to its end and gives every piece to `take`, then how it ended.
+fn each_piece(reader: &mut Reader, job: &Job, mut take: impl FnMut(Parsed) -> ControlFlow<()>) -> ControlFlow<()> {
+    let mut enough = ControlFlow::Continue(());
+    let end = reader.each(&job.found, job.file, job.cursor.as_ref(), |chunk| {
+        enough = take(Parsed::Piece(Piece::of(chunk)));
+        enough
+    });
+    enough?;
+    take(match end {
+        Ok(end) => Parsed::Done { file: job.file, gone: end == End::Gone },
+        Err(error) => Parsed::Failed { file: job.file, error },
+    })
+}
+
 /// Reads all `jobs` to their end on `threads` threads and gives every piece to `take`, on the calling thread.
 /// `take` may end it early.
-pub fn for_each(jobs: Vec<Job>, threads: usize, mut take: impl FnMut(Parsed) -> ControlFlow<()>) {
+pub fn for_each(jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> ControlFlow<()>) {
     let next = AtomicUsize::new(0);
-    let jobs: Vec<_> = jobs.into_iter().map(std::sync::Mutex::new).collect();
     let (sender, receiver) = sync_channel(IN_FLIGHT_MAX);
     thread::scope(|scope| {
         for _ in 0..threads.clamp(1, jobs.len().max(1)) {
-            let (sender, next, jobs) = (sender.clone(), &next, &jobs);
+            let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
                 let mut reader = Reader::new(Limits::default());
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let Ok(mut job) = job.lock() else { return };
-                    if read_to_end(&mut reader, &mut job, &sender).is_break() {
+                    if read_to_end(&mut reader, job, &sender).is_break() {
                         return;
                     }
                 }
@@ -123,21 +143,9 @@ pub fn for_each(jobs: Vec<Job>, threads: usize, mut take: impl FnMut(Parsed) -> 
     });
 }
 
-fn read_to_end(reader: &mut Reader, job: &mut Job, sender: &SyncSender<Parsed>) -> ControlFlow<()> {
-    loop {
-        let (parsed, more) = next_piece(reader, job);
-        if let Parsed::Piece(piece) = &parsed {
-            job.cursor = Some(piece.cursor.clone());
-        }
-        let done = matches!(parsed, Parsed::Done { .. } | Parsed::Failed { .. });
-        if sender.send(parsed).is_err() {
-            return ControlFlow::Break(());
-        }
-        if !more {
-            if !done && sender.send(Parsed::Done { file: job.file, gone: false }).is_err() {
-                return ControlFlow::Break(());
-            }
-            return ControlFlow::Continue(());
-        }
-    }
+fn read_to_end(reader: &mut Reader, job: &Job, sender: &SyncSender<Parsed>) -> ControlFlow<()> {
+    each_piece(reader, job, |parsed| match sender.send(parsed) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    })
 }

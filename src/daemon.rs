@@ -251,7 +251,7 @@ impl Tailer {
         let paths: std::collections::HashMap<_, _> =
             jobs.iter().map(|job| (job.file, job.found.path.clone())).collect();
         let (engine, shared) = (&mut self.engine, &self.shared);
-        ahead::for_each(jobs, self.sources.threads, |parsed| {
+        ahead::for_each(&jobs, self.sources.threads, |parsed| {
             match parsed {
                 Parsed::Piece(piece) => {
                     progress(0, piece.bytes, files, bytes);

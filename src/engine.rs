@@ -54,6 +54,8 @@ pub struct SpanRules {
 #[derive(Debug)]
 pub struct Engine {
     known: Known,
+    /// The identities are in memory: from the first rows on, not before. A restart that finds nothing new is quick.
+    has_index: bool,
     prices: Prices,
     labels: LabelRules,
     writer: Writer,
@@ -103,7 +105,6 @@ impl Engine {
     pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
         let Start { writer, recovered, epoch, prices, labels, policy, spans } = start;
         let mut known = Known::default();
-        known.index = recovered.index;
         let mut files = Vec::new();
         let mut numbers = HashMap::new();
         for (number, row) in recovered.files {
@@ -119,6 +120,7 @@ impl Engine {
         let reprice = new_prices && recovered.prices.is_some();
         let mut engine = Self {
             known,
+            has_index: false,
             prices,
             labels: labels.clone(),
             writer,
@@ -235,6 +237,10 @@ impl Engine {
 
     /// Loads everything that the piece's records may touch.
     fn prefetch(&mut self, piece: &Piece) -> Result<(), StoreError> {
+        if !self.has_index {
+            self.known.index = self.writer.identities()?;
+            self.has_index = true;
+        }
         if self.known.thread(piece.file).is_none()
             && let Some(row) = self.row(piece.file)
         {

@@ -1,10 +1,10 @@
 //! One clean pass over session files, in memory: no state, no server. [`crate::survey`] makes many small ones.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::ahead::{Job, Parsed, Piece, next_piece};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
@@ -13,7 +13,8 @@ use crate::ledger::unit::Unit;
 use crate::report::{chain, display};
 use crate::survey::Read;
 use crate::tail::{self, Found, Limits, Problem, Reader, Target};
-use crate::transcript::chunk::{FileNumber, FileRole};
+use crate::transcript::chunk::{Chunk, FileNumber, FileRole};
+use crate::transcript::parse::{self, Strings};
 use crate::transcript::record::{Body, Reason};
 use crate::transcript::time::Timestamp;
 use crate::views::labels::LabelRules;
@@ -98,25 +99,15 @@ impl Pass {
         };
         pass.known.paths = found.iter().map(|found| display(&found.path).into()).collect();
         let mut reader = Reader::new(Limits::default());
+        let mut strings = Strings::default();
         for (found, number) in found.iter().zip(0..) {
-            let mut job = Job { file: FileNumber(number), found: found.clone(), cursor: None };
-            loop {
-                let (parsed, more) = next_piece(&mut reader, &job);
-                match parsed {
-                    Parsed::Piece(piece) => {
-                        progress(0, piece.bytes);
-                        pass.take(&piece, prices);
-                        if says {
-                            pass.say(&piece);
-                        }
-                        job.cursor = Some(piece.cursor);
-                    }
-                    Parsed::Failed { error, .. } => pass.problems.push(chain(&error)),
-                    Parsed::Done { .. } => {}
-                }
-                if !more {
-                    break;
-                }
+            let read = reader.each(found, FileNumber(number), None, |chunk| {
+                progress(0, chunk.bytes.len() as u64);
+                pass.take(chunk, &mut strings, prices, says);
+                ControlFlow::Continue(())
+            });
+            if let Err(error) = read {
+                pass.problems.push(chain(&error));
             }
             progress(1, 0);
         }
@@ -125,43 +116,36 @@ impl Pass {
         pass
     }
 
-    fn take(&mut self, piece: &Piece, prices: &Prices) {
-        if piece.role == FileRole::Rows {
-            self.files.read += u64::from(piece.restarted);
-            self.files.bytes += piece.bytes;
-            self.files.lines += piece.batch.lines;
-        }
-        let mut fold = Fold::new(&mut self.known, prices, piece.file, piece.restarted);
-        for record in &piece.batch.records {
-            fold.fold(record);
-        }
-        for record in &piece.batch.records {
+    /// Each record is folded as soon as it is read: what is freed at once costs next to nothing.
+    fn take(&mut self, chunk: &Chunk, strings: &mut Strings, prices: &Prices, says: bool) {
+        let Self { known, files, lines, .. } = self;
+        let path: Arc<str> = known.path(chunk.file).into();
+        let mut fold = Fold::new(known, prices, chunk.file, chunk.restarted);
+        let seen = parse::each(chunk, strings, |record| {
+            fold.fold(&record);
             match &record.body {
                 Body::Rejected(reason) => {
-                    self.files.rejected_lines += 1;
-                    *self.lines.rejected.entry(*reason).or_default() += 1;
+                    files.rejected_lines += 1;
+                    *lines.rejected.entry(*reason).or_default() += 1;
+                    if says {
+                        let offset = record.place.offset;
+                        tracing::warn!(path = &*path, offset, reason = reason.name(), "a line could not be read");
+                    }
                 }
                 Body::Unknown(kind) => {
-                    self.files.unknown_records += 1;
-                    *self.lines.unknown.entry(Arc::clone(kind)).or_default() += 1;
+                    files.unknown_records += 1;
+                    *lines.unknown.entry(Arc::clone(kind)).or_default() += 1;
+                    if says {
+                        tracing::debug!(path = &*path, kind = &**kind, "a record of an unknown type");
+                    }
                 }
                 _ => {}
             }
-        }
-    }
-
-    /// Names every line that adds to no sum.
-    fn say(&self, piece: &Piece) {
-        let path = self.known.path(piece.file);
-        for record in &piece.batch.records {
-            match &record.body {
-                Body::Rejected(reason) => {
-                    let offset = record.place.offset;
-                    tracing::warn!(path, offset, reason = reason.name(), "a line could not be read");
-                }
-                Body::Unknown(kind) => tracing::debug!(path, kind = &**kind, "a record of an unknown type"),
-                _ => {}
-            }
+        });
+        if chunk.role == FileRole::Rows {
+            files.read += u64::from(chunk.restarted);
+            files.bytes += chunk.bytes.len() as u64;
+            files.lines += seen;
         }
     }
 

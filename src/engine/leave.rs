@@ -87,8 +87,11 @@ impl Engine {
             let agents = unit.tools.iter().filter_map(|tool| tool.agent.as_ref());
             let agents: Vec<_> = agents.map(|agent| UnitKey::agent(unit.session(), agent).id()).collect();
             for agent in agents {
-                if self.known.index.has_unit(agent) && !family.contains(&agent) && family.len() < FAMILY_MAX {
-                    self.load_unit(agent)?;
+                if family.contains(&agent) || family.len() >= FAMILY_MAX {
+                    continue;
+                }
+                self.load_unit(agent)?;
+                if self.known.has_unit(agent) {
                     family.push(agent);
                 }
             }

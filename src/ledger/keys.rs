@@ -1,7 +1,7 @@
 //! What makes a unit, and each thing counted in it, the same thing twice.
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 
@@ -24,6 +24,10 @@ pub const INLINE: &str = "inline-";
 pub struct UnitId(pub u128);
 
 impl UnitKey {
+    /// Seeds of hashes: the kinds of keys must not meet.
+    const LOOSE: u64 = 1;
+    const AGENT: u64 = 2;
+
     /// The key of a sub-agent. An inline one (clients before 2.0) has no id of its own and is known by its first row,
     /// which a fork copies: it is the same in every session.
     #[must_use]
@@ -43,9 +47,10 @@ impl UnitKey {
     pub fn id(&self) -> UnitId {
         match self {
             Self::Turn(row) => UnitId(row.0),
-            Self::Loose(row) => UnitId(xxh3_128(&[b"loose".as_slice(), &row.0.to_be_bytes()].concat())),
+            Self::Loose(row) => UnitId(xxh3_128_with_seed(&row.0.to_be_bytes(), Self::LOOSE)),
             Self::Agent(session, agent) => {
-                UnitId(xxh3_128(&[b"agent", session.0.as_bytes(), b"\0", agent.0.as_bytes()].concat()))
+                let session = xxh3_64_with_seed(session.0.as_bytes(), Self::AGENT);
+                UnitId(xxh3_128_with_seed(agent.0.as_bytes(), session))
             }
         }
     }

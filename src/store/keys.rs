@@ -24,7 +24,7 @@ use crate::transcript::ids::{RowId, SessionId};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Version of this layout and of everything encoded in it.
-pub(super) const SCHEMA: u32 = 2;
+pub(super) const SCHEMA: u32 = 3;
 
 /// Largest value written under one key, in bytes.
 pub(super) const PART_BYTES_MAX: usize = 90_000;

@@ -37,8 +37,6 @@ pub struct FileRow {
 pub struct Recovered {
     /// Every file with its number.
     pub files: Vec<(FileNumber, FileRow)>,
-    /// Every identity.
-    pub index: Index,
     /// Every persisted total.
     pub totals: Vec<(Series, Stored)>,
     /// Turns whose spans have not left.
@@ -98,14 +96,6 @@ impl Writer {
             let Some(number) = keys::number4(&key) else { continue };
             recovered.files.push((FileNumber(number), codec::decode(&self.tree, &key, &value)?));
         }
-        for row in self.tree.scan_prefix([keys::IDENTITIES]) {
-            let (key, value) = row?;
-            let Some(unit) = keys::number16(&key) else { continue };
-            recovered.index.insert_unit(UnitId(unit));
-            for identity in codec::decode::<Vec<u64>>(&self.tree, &key, &value)? {
-                recovered.index.insert(identity, UnitId(unit));
-            }
-        }
         for row in self.tree.scan_prefix([keys::TOTAL]) {
             let (key, value) = row?;
             recovered.totals.push(codec::decode(&self.tree, &key, &value)?);
@@ -114,6 +104,24 @@ impl Writer {
             recovered.pending.extend(keys::number16(&row?.0).map(UnitId));
         }
         Ok(recovered)
+    }
+
+    /// Every identity, with the unit that it is counted in.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn identities(&self) -> Result<Index, StoreError> {
+        let mut index = Index::default();
+        for row in self.tree.scan_prefix([keys::IDENTITIES]) {
+            let (key, value) = row?;
+            let Some(unit) = keys::number16(&key) else { continue };
+            index.insert_unit(UnitId(unit));
+            for identity in codec::decode::<Vec<u64>>(&self.tree, &key, &value)? {
+                index.insert(identity, UnitId(unit));
+            }
+        }
+        Ok(index)
     }
 
     /// A stored unit.

@@ -20,6 +20,6 @@ pub mod watch;
 
 pub use discover::{Found, Problem, role_of, scan, scan_session, scan_under};
 pub use hints::Hints;
-pub use read::{Limits, Read, ReadError, Reader};
+pub use read::{End, Limits, Read, ReadError, Reader};
 pub use roots::{RootEnv, Target, existing, resolve_scan_target, session_roots};
 pub use watch::Watcher;

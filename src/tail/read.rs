@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use crate::transcript::chunk::{CHUNK_BYTES, Chunk, Cursor, FileNumber, FileRole, LINE_BYTES_MAX};
@@ -49,6 +50,15 @@ pub enum Read {
         /// True if the file had more bytes than this: call again.
         more: bool,
     },
+    /// There is no such file any more.
+    Gone,
+}
+
+/// How [`Reader::each`] ended, if nothing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All whole lines were taken, or enough of them.
+    Read,
     /// There is no such file any more.
     Gone,
 }
@@ -110,6 +120,18 @@ pub struct Reader {
     limits: Limits,
     unfinished: HashMap<FileNumber, Unfinished>,
     bytes_read: u64,
+    /// Memory of the piece before, for the next one: fresh memory for each would cost as much as parsing a tenth of it.
+    spare: Vec<u8>,
+}
+
+/// A file that is being read.
+struct Opened<'a> {
+    source: Source<'a>,
+    stat: Stat,
+    found: &'a Found,
+    file: FileNumber,
+    /// Offset of the cursor that the caller has.
+    asked_offset: Option<u64>,
 }
 
 impl Reader {
@@ -135,18 +157,77 @@ impl Reader {
             return Ok(Read::Unchanged);
         }
         let mut bytes_read = self.bytes_read;
-        let opened = Source::open(&found.path, &mut bytes_read)?;
-        let Some((mut source, stat)) = opened else {
-            self.unfinished.remove(&file);
-            return Ok(Read::Gone);
-        };
-        let read = match found.role {
-            _ if stat.size == 0 => Ok(Read::Unchanged),
-            FileRole::Rows => self.lines(&mut source, stat, found, file, cursor),
-            FileRole::AgentMeta { .. } => whole(&mut source, stat, found, file),
+        let read = match Opened::at(found, file, cursor, &mut bytes_read)? {
+            None => {
+                self.unfinished.remove(&file);
+                return Ok(Read::Gone);
+            }
+            Some(mut opened) if opened.has_lines() => {
+                let mut print = Fingerprint::resume(&mut opened.source, &opened.stat, cursor)?;
+                self.lines(&mut opened, &mut print)
+            }
+            Some(mut opened) => opened.whole(),
         };
         self.bytes_read = bytes_read;
         read
+    }
+
+    /// Gives every piece of `found` after `cursor` to `take`, until there is none or `take` has enough. The file is
+    /// opened once: what is read is what it was then, with what was appended since.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::next`]; what was taken before counts.
+    pub fn each(
+        &mut self,
+        found: &Found,
+        file: FileNumber,
+        cursor: Option<&Cursor>,
+        mut take: impl FnMut(&Chunk) -> ControlFlow<()>,
+    ) -> Result<End, ReadError> {
+        if self.is_unchanged(found, file, cursor) {
+            return Ok(End::Read);
+        }
+        let mut bytes_read = self.bytes_read;
+        let Some(mut opened) = Opened::at(found, file, cursor, &mut bytes_read)? else {
+            self.unfinished.remove(&file);
+            return Ok(End::Gone);
+        };
+        let read = self.pieces(&mut opened, cursor, &mut take);
+        self.bytes_read = bytes_read;
+        read.map(|()| End::Read)
+    }
+
+    fn pieces(
+        &mut self,
+        opened: &mut Opened<'_>,
+        cursor: Option<&Cursor>,
+        take: &mut impl FnMut(&Chunk) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        if !opened.has_lines() {
+            if let Read::Chunk { chunk, .. } = opened.whole()? {
+                // It has one piece: there is nothing to go on with.
+                let _ends = take(&chunk);
+            }
+            return Ok(());
+        }
+        let mut print = Fingerprint::resume(&mut opened.source, &opened.stat, cursor)?;
+        while let Read::Chunk { chunk, more } = self.lines(opened, &mut print)? {
+            let goes_on = take(&chunk).is_continue() && more;
+            opened.asked_offset = Some(chunk.cursor.offset);
+            self.keep(chunk.bytes);
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the memory of a piece, unless a long line made it large.
+    fn keep(&mut self, bytes: Vec<u8>) {
+        if bytes.capacity() <= self.limits.chunk_bytes.saturating_mul(2) {
+            self.spare = bytes;
+        }
     }
 
     fn is_unchanged(&self, found: &Found, file: FileNumber, cursor: Option<&Cursor>) -> bool {
@@ -158,18 +239,11 @@ impl Reader {
             })
     }
 
-    fn lines(
-        &mut self,
-        source: &mut Source<'_>,
-        stat: Stat,
-        found: &Found,
-        file: FileNumber,
-        cursor: Option<&Cursor>,
-    ) -> Result<Read, ReadError> {
-        let mut print = Fingerprint::resume(source, &stat, cursor)?;
+    fn lines(&mut self, opened: &mut Opened<'_>, print: &mut Fingerprint) -> Result<Read, ReadError> {
+        let Opened { source, stat, found, file, asked_offset } = opened;
         let start = print.offset();
-        let earlier = self.unfinished.remove(&file);
-        let search = resume_search(earlier, source, &stat, start)?;
+        let earlier = self.unfinished.remove(file);
+        let search = resume_search(earlier, source, stat, start)?;
         let (offset, bytes, too_long_lines) = match self.extent(source, search, stat.size)? {
             Extent::Lines(bytes) => {
                 print.feed(&bytes);
@@ -180,24 +254,25 @@ impl Reader {
                 (end, Vec::new(), 1)
             }
             Extent::Unfinished(search) => {
-                self.remember(file, Unfinished { asked_offset: cursor.map(|cursor| cursor.offset), stat, search });
+                self.remember(*file, Unfinished { asked_offset: *asked_offset, stat: *stat, search });
                 return Ok(Read::Unchanged);
             }
             Extent::Moved => return Ok(Read::Unchanged),
         };
         let more = print.offset() < stat.size;
-        let (role, cursor) = (found.role.clone(), print.cursor(&stat));
-        let chunk = Chunk { file, role, offset, bytes, restarted: start == 0, too_long_lines, cursor };
+        let (role, cursor) = (found.role.clone(), print.cursor(stat));
+        let chunk = Chunk { file: *file, role, offset, bytes, restarted: start == 0, too_long_lines, cursor };
         Ok(Read::Chunk { chunk, more })
     }
 
-    fn extent(&self, source: &mut Source<'_>, mut search: Search, end: u64) -> Result<Extent, ReadError> {
+    fn extent(&mut self, source: &mut Source<'_>, mut search: Search, end: u64) -> Result<Extent, ReadError> {
         let line_bytes_max = (self.limits.line_bytes_max as u64).max(1);
         // No line inside one chunk can then be too long.
         let chunk_bytes = (self.limits.chunk_bytes as u64).clamp(1, line_bytes_max);
         let start = search.start();
         if search.is_fresh() {
-            let bytes = source.read(start, chunk_bytes.min(end.saturating_sub(start)))?;
+            let spare = std::mem::take(&mut self.spare);
+            let bytes = source.read_into(spare, start, chunk_bytes.min(end.saturating_sub(start)))?;
             match whole_lines(bytes) {
                 Ok(bytes) => return Ok(Extent::Lines(bytes)),
                 Err(bytes) => search.pass(&bytes),
@@ -249,15 +324,39 @@ fn whole_lines(mut bytes: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
     Ok(bytes)
 }
 
-fn whole(source: &mut Source<'_>, stat: Stat, found: &Found, file: FileNumber) -> Result<Read, ReadError> {
-    if stat.size > META_BYTES_MAX {
-        return Err(ReadError::TooLarge { path: found.path.clone(), size_bytes: stat.size });
+impl<'a> Opened<'a> {
+    /// Opens `found`; `None` if it is gone.
+    fn at(
+        found: &'a Found,
+        file: FileNumber,
+        cursor: Option<&Cursor>,
+        bytes_read: &'a mut u64,
+    ) -> Result<Option<Self>, ReadError> {
+        let opened = Source::open(&found.path, bytes_read)?;
+        let asked_offset = cursor.map(|cursor| cursor.offset);
+        Ok(opened.map(|(source, stat)| Self { source, stat, found, file, asked_offset }))
     }
-    let bytes = source.read(0, stat.size)?;
-    let mut print = Fingerprint::default();
-    print.feed(&bytes);
-    // The size before reading counts even if fewer bytes came: then the file changed, and its time tells.
-    let cursor = Cursor { offset: stat.size, ..print.cursor(&stat) };
-    let chunk = Chunk { file, role: found.role.clone(), offset: 0, bytes, restarted: true, too_long_lines: 0, cursor };
-    Ok(Read::Chunk { chunk, more: false })
+
+    fn has_lines(&self) -> bool {
+        self.found.role == FileRole::Rows && self.stat.size > 0
+    }
+
+    /// A file that is read whole.
+    fn whole(&mut self) -> Result<Read, ReadError> {
+        let Self { stat, found, file, .. } = *self;
+        if stat.size == 0 {
+            return Ok(Read::Unchanged);
+        }
+        if stat.size > META_BYTES_MAX {
+            return Err(ReadError::TooLarge { path: found.path.clone(), size_bytes: stat.size });
+        }
+        let bytes = self.source.read(0, stat.size)?;
+        let mut print = Fingerprint::default();
+        print.feed(&bytes);
+        // The size before reading counts even if fewer bytes came: then the file changed, and its time tells.
+        let cursor = Cursor { offset: stat.size, ..print.cursor(&stat) };
+        let role = found.role.clone();
+        let chunk = Chunk { file, role, offset: 0, bytes, restarted: true, too_long_lines: 0, cursor };
+        Ok(Read::Chunk { chunk, more: false })
+    }
 }

@@ -32,8 +32,14 @@ impl<'a> Source<'a> {
 
     /// The `length` bytes from `offset` on; fewer if the file ends before that.
     pub(super) fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
+        self.read_into(Vec::new(), offset, length)
+    }
+
+    /// [`Source::read`] into memory that is not needed any more.
+    pub(super) fn read_into(&mut self, mut bytes: Vec<u8>, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
         // Into reserved memory: filling it with zeros first costs as much as parsing a tenth of it.
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        bytes.clear();
+        bytes.reserve(usize::try_from(length).unwrap_or(0));
         let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| {
             // Interrupted reads are repeated by the standard library.
             (&self.file).take(length).read_to_end(&mut bytes)

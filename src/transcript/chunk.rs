@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// Usual size of one read. A longer line grows the chunk up to [`LINE_BYTES_MAX`].
-pub const CHUNK_BYTES: usize = 1 << 20;
+pub const CHUNK_BYTES: usize = 256 << 10;
 
 /// Number of a file in the state, stable over restarts. Given out in order of discovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -30,29 +30,35 @@ pub struct Batch {
 /// Reads the whole lines of a chunk.
 #[must_use]
 pub fn read(chunk: &Chunk) -> Batch {
-    let mut batch = Batch::default();
-    let mut strings = Strings::default();
+    let mut records = Vec::new();
+    let lines = each(chunk, &mut Strings::default(), |record| records.push(record));
+    Batch { records, lines }
+}
+
+/// Reads the whole lines of a chunk and gives each record to `take`, in order. Returns the lines seen, without blank
+/// ones.
+pub fn each(chunk: &Chunk, strings: &mut Strings, mut take: impl FnMut(Record)) -> u64 {
     if let FileRole::AgentMeta { session, agent } = &chunk.role {
-        batch.lines = 1;
-        batch.records.push(agent_meta(&chunk.bytes, session, agent, &mut strings));
-        return batch;
+        take(agent_meta(&chunk.bytes, session, agent, strings));
+        return 1;
     }
+    let mut lines = 0;
     let mut start = 0;
     for newline in memchr_iter(b'\n', &chunk.bytes) {
         let line = chunk.bytes.get(start..newline).unwrap_or_default();
         let place = Place { offset: chunk.offset + start as u64, bytes: u32::try_from(line.len()).unwrap_or(u32::MAX) };
         start = newline + 1;
-        batch.lines += u64::from(line.iter().any(|byte| *byte != 0 && !byte.is_ascii_whitespace()));
-        match parse(line, &mut strings) {
+        lines += u64::from(line.iter().any(|byte| *byte != 0 && !byte.is_ascii_whitespace()));
+        match parse(line, strings) {
             Body::Noted => {}
-            body => batch.records.push(Record { place, body }),
+            body => take(Record { place, body }),
         }
     }
     for _ in 0..chunk.too_long_lines {
-        batch.lines += 1;
-        batch.records.push(Record { place: Place::default(), body: Body::Rejected(Reason::TooLong) });
+        lines += 1;
+        take(Record { place: Place::default(), body: Body::Rejected(Reason::TooLong) });
     }
-    batch
+    lines
 }
 
 /// An id as it is kept: one that is longer than any real id, by its hash.

@@ -122,7 +122,7 @@ impl World {
         }
         let rows: Vec<_> = jobs.iter().map(|job| (job.file, job.found.clone())).collect();
         let (prices, mut cursors) = (Prices::embedded(), HashMap::<FileNumber, Cursor>::new());
-        ahead::for_each(jobs, 1, |parsed| {
+        ahead::for_each(&jobs, 1, |parsed| {
             if let Parsed::Piece(piece) = parsed {
                 let mut fold = Fold::new(&mut self.known, &prices, piece.file, piece.restarted);
                 piece.batch.records.iter().for_each(|record| fold.fold(record));
