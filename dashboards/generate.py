@@ -1,0 +1,775 @@
+#!/usr/bin/env python3
+"""Writes the Grafana dashboards beside this file, and what each panel shows into docs/dashboards.md.
+
+    python3 dashboards/generate.py           writes them
+    python3 dashboards/generate.py --check   says which are not current, exit 1 if any
+
+What is in a dashboard stands here, how it is written in grafana.py. The JSON files are committed: who uses them needs
+no Python.
+"""
+
+import pathlib
+import sys
+
+from grafana import (
+    AGENTS, API_REASONS, BLUE, CHANGES, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES, RED,
+    STATES, TEAL, TOOLS, YELLOW, api, at_end, bargauge, column, columns, dashboard, drill, explore, fixed, heatmap, host,
+    increase, or_none, or_zero, override, quantile, query, ranked, rate, ratio, series, shaped, source_variable, stat, steps,
+    table, text_of, text_variable, timeseries, total, trace_of, used,
+)
+
+HERE = pathlib.Path(__file__).resolve().parent
+JAEGER = source_variable("jaeger_datasource", "Jaeger data source", "jaeger")
+OPENS_TRACE = " Points are exemplars: a click opens the trace of that very call."
+
+
+def now(expression, legend="", **more):
+    return query(expression, legend, instant=True, **more)
+
+
+def cells(expression):
+    return query(expression, instant=True, form="table")
+
+
+def lively(factor, name, label):
+    """The rate of a counter by a label, without the values of it that did not move in the chosen time."""
+    return used(total(factor + rate(name), label), label, at_end(increase(name)))
+
+
+# --- numbers that several dashboards show ---------------------------------------------------------------------------
+
+SPENT = total(increase("cost_usd_total"))
+# The same part of each of the last seven days, as far as there are any: fair at nine in the morning, too.
+USUAL = "quantile(0.5, %s)" % " or ".join(
+    'label_replace(%s, "day", "%d", "", "")' % (total(increase("cost_usd_total", offset="%dd" % day)), day)
+    for day in range(1, 8))
+CACHE_READ = increase("tokens_total", 'kind="cache_read"')
+SENT = increase("tokens_total", 'kind!="output"')
+CACHE_HITS = ratio(total(CACHE_READ), total(SENT))
+FAILED = ratio(total(increase("tool_failures_total")), total(increase("tool_calls_total")))
+# Days that the last week has samples of, at least one: an install of yesterday is not divided by seven.
+DAYS = ("clamp(max((time() - min_over_time(timestamp(%s)[7d:1h])) / 86400), 1, 7)" % series("build_info"))
+DAILY = "sum(%s) / %s" % (increase("cost_usd_total", over="7d"), DAYS)
+DAYS_LEFT = "(days_in_month() - day_of_month() + 1 - (hour() * 60 + minute()) / 1440)"
+PROJECTION = "%s + %s * scalar%s" % (SPENT, DAILY, DAYS_LEFT)
+
+
+def spend_today():
+    return stat(
+        "Spend today", "List price of what was answered since midnight, all models and agents. If it surprises you, "
+        "the Cost dashboard says where it went.", "currencyUSD", now(or_zero(SPENT)), decimals=2, colour=GREEN,
+        time_from="now/d", nothing="$0.00", links=[drill("Cost", "tailspan-cost")])
+
+
+def today_against_usual():
+    return stat(
+        "Today against the usual", "Spend today divided by the median of the same hours of the last 7 days. Above 2 "
+        "it is worth a look at the models and projects below. Needs one day of history.", "percentunit",
+        now("%s / (%s > 0)" % (SPENT, USUAL)), decimals=0, time_from="now/d", nothing="no usual yet",
+        thresholds=steps((1.5, "yellow"), (2, "orange"), (4, "red")))
+
+
+def active():
+    return stat(
+        "Active sessions", "Sessions with a row in the last 5 minutes.", "short",
+        query(or_zero(total(series("sessions_active")))), colour=GREEN, spark=True, decimals=0, nothing="0",
+        links=[drill("Sessions", "tailspan-sessions")])
+
+
+def waiting():
+    return stat(
+        "Waiting for somebody", "Sessions whose open tool call takes far longer than that tool usually does: most "
+        "likely a permission prompt that nobody answers. Look for the terminal that asks.", "short",
+        query(or_zero(total(series("sessions_waiting")))), spark=True, decimals=0, nothing="0",
+        thresholds=steps((1, "orange"), (5, "red")))
+
+
+def cache_hits():
+    return stat(
+        "Cache-hit ratio", "Share of the tokens sent to the model that its cache held. Usually above 90 %; a cached "
+        "token costs a tenth or less. Long pauses, model changes and compactions lower it.", "percentunit", now(CACHE_HITS),
+        decimals=1, nothing="no tokens yet", thresholds=steps((0.6, "yellow"), (0.8, "green"), first="red"))
+
+
+def failed_share():
+    return stat(
+        "Failed tool calls", "Share of tool calls that failed, were refused or were interrupted. Some failing commands "
+        "are normal work; above 15 % something is in the way: see Tools and bottlenecks.", "percentunit", now(FAILED),
+        decimals=1, nothing="no calls yet", thresholds=steps((0.1, "yellow"), (0.2, "red")),
+        links=[drill("Tools and bottlenecks", "tailspan-tools")])
+
+
+# --- 1. Overview ----------------------------------------------------------------------------------------------------
+
+def overview():
+    tokens = [query(total("60 * " + rate("tokens_total"), "kind"), "{{kind}}"),
+              query("%s / (%s > 0)" % (total(rate("tokens_total", 'kind="cache_read"')),
+                                       total(rate("tokens_total", 'kind!="output"'))), "cache-hit ratio")]
+    hit_line = override(
+        "byName", "cache-hit ratio", color={"mode": "fixed", "fixedColor": GREY}, unit="percentunit", max=1,
+        custom_axisPlacement="right", custom_lineWidth=2, custom_fillOpacity=0,
+        custom_stacking={"mode": "none", "group": "B"}, custom_drawStyle="line")
+    return dashboard(
+        "tailspan-overview", "Claude Code / Overview",
+        "What Claude Code does right now and today: spend against the usual, sessions, tokens, failures, what costs "
+        "most. Every number leads to the dashboard that explains it.",
+        [
+            (4, [(4, spend_today()), (4, today_against_usual()), (4, active()), (4, waiting()), (4, cache_hits()),
+                 (4, failed_share())]),
+            (9, [
+                (12, timeseries(
+                    "Spend per hour by model", "Rate of spend, stacked. One tall block is one expensive model or one "
+                    "busy hour; the colours are the same in every dashboard.", "currencyUSD",
+                    query(total("3600 * " + rate("cost_usd_total"), "model"), "{{model}}"), stack=True,
+                    interval="10m", overrides=fixed(MODELS), nothing="nothing spent yet",
+                    links=[drill("Cost", "tailspan-cost")])),
+                (12, timeseries(
+                    "Tokens per minute by kind", "Stacked; the grey line on the right axis is the cache-hit ratio. "
+                    "Green should be by far the largest: a rise of yellow and orange means that caches are written "
+                    "again and again.", "short", tokens, stack=True, interval="10m",
+                    overrides=[*fixed(KINDS), hit_line], nothing="no tokens yet")),
+            ]),
+            (8, [
+                (8, timeseries(
+                    "Sessions", "How many sessions are active, and how many of them wait for somebody.", "short",
+                    [query(or_zero(total(series("sessions_active"))), "active"),
+                     query(or_zero(total(series("sessions_waiting"))), "waiting")], overrides=fixed(STATES))),
+                (8, timeseries(
+                    "Turns per hour", "Prompts that reached the model, by who asked: a person, a program (sdk), or the "
+                    "client itself when a background task ended.", "short",
+                    query(total("3600 * " + rate("turns_total"), "origin"), "{{origin}}"), stack=True, interval="10m",
+                    overrides=fixed(ORIGINS))),
+                (8, timeseries(
+                    "Failures per hour", "Tool calls by outcome and failed API attempts. A band of API errors is an "
+                    "outage or a limit; refused calls mean that permissions do not fit the work.", "short",
+                    [query(total("3600 * " + rate("tool_failures_total"), "reason"), "{{reason}}"),
+                     query("3600 * " + total(rate("api_errors_total")), "API errors")], stack=True, interval="10m",
+                    overrides=fixed({**OUTCOMES, "API errors": PURPLE}),
+                    links=[drill("Tools and bottlenecks", "tailspan-tools")])),
+            ]),
+            (8, [
+                (6, bargauge(
+                    "Models by cost", "What each model cost in the chosen time.", "currencyUSD",
+                    now("topk(8, %s > 0)" % total(increase("cost_usd_total"), "model"), "{{model}}"), decimals=2,
+                    overrides=fixed(MODELS), nothing="nothing spent yet")),
+                (6, bargauge(
+                    "Projects by cost", "The dearest projects in the chosen time, by the folder that the session runs "
+                    "in.", "currencyUSD",
+                    now("topk(8, %s > 0)" % total(increase("project_cost_usd_total"), "project"), "{{project}}"),
+                    decimals=2, nothing="nothing spent yet", links=[drill("Cost", "tailspan-cost")])),
+                (6, bargauge(
+                    "Tools by time", "Seconds that sessions spent in each tool, the wait for permission included. The "
+                    "longest bar is the bottleneck.", "s",
+                    now("topk(8, %s > 0)" % total(increase("tool_duration_seconds_sum"), "tool"), "{{tool}}"),
+                    decimals=0, overrides=fixed(TOOLS), nothing="no calls yet",
+                    links=[drill("Tools and bottlenecks", "tailspan-tools")])),
+                (6, bargauge(
+                    "Sub-agents by cost", "What sub-agents cost in the chosen time, by their type.", "currencyUSD",
+                    now("topk(8, %s > 0)" % total(increase("subagent_cost_usd_total"), "agent_type"), "{{agent_type}}"),
+                    decimals=2, nothing="no sub-agents yet")),
+            ]),
+            (4, [
+                (6, stat("Sessions started", "Sessions that began in the chosen time.", "short",
+                         now(or_zero(total(increase("sessions_started_total")))), decimals=0, nothing="0")),
+                (6, stat("Lines changed", "Lines that tools added to files and removed from them in the chosen time.",
+                         "short", now(total(increase("lines_changed_total"), "change"), "{{change}}"), decimals=0,
+                         nothing="0", overrides=fixed(CHANGES))),
+                (6, stat("Tokens without a price", "Tokens of models that the price list does not know, in the chosen "
+                         "time: what all money here leaves out. Above 0, add a price in the configuration.", "short",
+                         now(or_zero(total(increase("unpriced_tokens_total")))), decimals=0, nothing="0",
+                         thresholds=steps((1, "orange")))),
+                (6, stat("All of history", "List price of everything that the session files have ever shown, before "
+                         "the first start too. On a new install this is the first number that means something.",
+                         "currencyUSD", now(or_zero(total(series("lifetime_cost_usd")))), decimals=2, colour=GREY)),
+            ]),
+        ])
+
+
+# --- 2. Cost --------------------------------------------------------------------------------------------------------
+
+def cost():
+    rolling = total(increase("cost_usd_total", over="1d"))
+    money = {"unit": "currencyUSD", "decimals": 2}
+    by_model = [
+        cells(total(increase("cost_usd_total"), "model") + " > 0"),
+        cells(total(increase("api_requests_total"), "model") + " > 0"),
+        cells(total(increase("tokens_total"), "model") + " > 0"),
+        cells(ratio("(%s > 0)" % total(increase("cost_usd_total"), "model"),
+                    total(increase("api_requests_total"), "model"))),
+        cells(ratio(total(CACHE_READ, "model"), total(SENT, "model"))),
+    ]
+    by_project = [
+        cells(total(increase("project_cost_usd_total"), "project") + " > 0"),
+        cells(total(increase("project_tokens_total"), "project") + " > 0"),
+        cells("1e6 * " + ratio(total(increase("project_cost_usd_total"), "project"),
+                               total(increase("project_tokens_total"), "project"))),
+    ]
+    return dashboard(
+        "tailspan-cost", "Claude Code / Cost",
+        "Where the money goes, whether the pace is usual, and what the month will cost. All prices are list prices of "
+        "the API; a subscription bills otherwise.",
+        [
+            (4, [
+                (4, spend_today()),
+                (4, stat("Usual by this time", "Median of what the same hours of the last 7 days cost.", "currencyUSD",
+                         now(USUAL), decimals=2, time_from="now/d", nothing="no usual yet", colour=GREY)),
+                (4, today_against_usual()),
+                (4, stat("This month so far", "Spend since the first of the month, as far back as Prometheus keeps "
+                         "samples (15 days unless told otherwise).", "currencyUSD", now(or_zero(SPENT)), decimals=2,
+                         time_from="now/M", nothing="$0.00", colour=GREEN)),
+                (4, stat("Month-end projection", "Spend of this month so far, and for every day that is left (in UTC) "
+                         "the average day of the last week. Set a budget against it, not against today.",
+                         "currencyUSD", now(PROJECTION), decimals=2, time_from="now/M", nothing="nothing spent yet",
+                         colour=ORANGE)),
+                (4, stat("Cost per turn", "Average list price of a prompt and all that it caused, sub-agents included, "
+                         "in the chosen time.", "currencyUSD",
+                         now(ratio(total(increase("turn_cost_usd_sum")), total(increase("turn_cost_usd_count")))),
+                         decimals=3, nothing="no turns yet")),
+            ]),
+            (8, [
+                (12, timeseries(
+                    "Pace: the last 24 hours against the usual", "Spend of the 24 hours before each moment, and the "
+                    "median of the same over the 7 days before. The distance of the lines is what is unusual.",
+                    "currencyUSD",
+                    [query(rolling, "last 24 hours"),
+                     query("quantile_over_time(0.5, %s[7d:6h] offset 1d)" % rolling, "usual")],
+                    interval="30m", overrides=fixed({"last 24 hours": GREEN, "usual": GREY}),
+                    nothing="nothing spent yet")),
+                (12, timeseries(
+                    "Spend per day by model", "Each bar is the 24 hours before its time (a day in UTC), in the last 14 "
+                    "days, whatever time is chosen above.", "currencyUSD",
+                    query(total(increase("cost_usd_total", over="1d"), "model") + " > 0", "{{model}}"), stack=True,
+                    bars=True, interval="1d", time_from="14d", overrides=fixed(MODELS), nothing="no midnight (UTC) yet")),
+            ]),
+            (8, [
+                (12, timeseries(
+                    "Spend per hour by project", "Rate of spend, stacked by project. A project that works while nobody "
+                    "does is a loop or a schedule.", "currencyUSD",
+                    query(lively("3600 * ", "project_cost_usd_total", "project"), "{{project}}"), stack=True,
+                    interval="1h", nothing="no full hour yet")),
+                (12, timeseries(
+                    "Spend per hour by agent", "Main thread against sub-agents. Sub-agents that cost more than the "
+                    "main thread deserve a cheaper model.", "currencyUSD",
+                    query(total("3600 * " + rate("cost_usd_total"), "agent"), "{{agent}}"), stack=True, interval="1h",
+                    overrides=fixed(AGENTS), nothing="no full hour yet")),
+            ]),
+            (8, [
+                (14, table(
+                    "Models", "What each model did and cost in the chosen time. A cost per request that grows means "
+                    "growing contexts; a low cache-hit ratio makes every request dearer.", "short", by_model,
+                    sort="Cost", transformations=columns(
+                        ("model", "Model"), ["Cost", "Requests", "Tokens", "Cost per request", "Cache hits"]),
+                    overrides=[column("Cost", **money), column("Requests", decimals=0), column("Tokens", decimals=1),
+                               column("Cost per request", unit="currencyUSD", decimals=3),
+                               column("Cache hits", unit="percentunit", decimals=1)], nothing="no requests yet")),
+                (10, table(
+                    "Projects", "What each project cost in the chosen time. Dollars per million tokens tell how dear "
+                    "its tokens are: many cache reads make it low, much output makes it high.", "short", by_project,
+                    sort="Cost", transformations=columns(("project", "Project"), ["Cost", "Tokens", "USD per Mtok"]),
+                    overrides=[column("Cost", **money), column("Tokens", decimals=1), column("USD per Mtok", **money)],
+                    nothing="nothing spent yet")),
+            ]),
+            (8, [
+                (8, bargauge(
+                    "Sub-agents by cost", "What each type of sub-agent cost in the chosen time.", "currencyUSD",
+                    now(ranked(total(increase("subagent_cost_usd_total"), "agent_type") + " > 0"), "{{agent_type}}"),
+                    decimals=2, nothing="no sub-agents yet")),
+                (8, timeseries(
+                    "Cost of a turn", "What a prompt and all that it caused costs: half of the turns cost less than "
+                    "the median." + OPENS_TRACE, "currencyUSD",
+                    [query(quantile(0.5, "turn_cost_usd"), "median", exemplar=True),
+                     query(quantile(0.9, "turn_cost_usd"), "p90", exemplar=True)], interval="2h",
+                    overrides=fixed(QUANTILES), nothing="not enough turns yet")),
+                (8, heatmap(
+                    "Turns by cost", "How many turns ended in each class of cost. A bright upper row is where the "
+                    "money is.", "currencyUSD",
+                    query(total(increase("turn_cost_usd_bucket", over="$__interval"), "le"), "{{le}}", form="heatmap"),
+                    interval="2h", nothing="not enough turns yet")),
+            ]),
+            (5, [
+                (6, bargauge("Tokens without a price", "Tokens of models that the price list does not know, in the "
+                             "chosen time. Money in all panels leaves them out: add a price in the configuration.",
+                             "short", now(ranked(total(increase("unpriced_tokens_total"), "model") + " > 0"), "{{model}}"),
+                             decimals=0,
+                             nothing="none")),
+                (6, stat("Not in the session files", "What the client's own figures say beyond what its session files "
+                         "show, over all history: permission checks, titles, summaries. It cannot be split by model.",
+                         "currencyUSD", now(or_zero(total(series("unattributed_cost_usd")))), decimals=2,
+                         colour=PURPLE)),
+                (6, stat("The client's own figure", "Sum of the last figure that the client wrote into each session, "
+                         "over all history. It misses sessions that were killed.", "currencyUSD",
+                         now(or_zero(total(series("client_reported_cost_usd")))), decimals=2, colour=GREY)),
+                (6, stat("All of history", "List price of everything that the session files have ever shown, and its "
+                         "tokens.", "currencyUSD",
+                         [now(or_zero(total(series("lifetime_cost_usd"))), "cost"),
+                          now(or_zero(total(series("lifetime_tokens"))), "tokens")], decimals=2, colour=GREY,
+                         overrides=[override("byName", "tokens", unit="short", decimals=1)])),
+            ]),
+        ], since="now-7d", refresh="5m")
+
+
+# --- 3. Tools and bottlenecks ---------------------------------------------------------------------------------------
+
+def tools():
+    in_range = "histogram_quantile(%s, sum by (le) (%s))"
+    per_tool = "histogram_quantile(%s, sum by (le, tool) (%s))"
+    buckets = increase("tool_duration_seconds_bucket")
+    calls, failures = increase("tool_calls_total"), increase("tool_failures_total")
+    listed = [
+        cells(total(increase("tool_duration_seconds_sum"), "tool") + " > 0"),
+        cells(total(calls, "tool") + " > 0"),
+        cells(ratio(total(failures, "tool"), total(calls, "tool"))),
+        cells(per_tool % (0.5, buckets) + " >= 0"),
+        cells(per_tool % (0.95, buckets) + " >= 0"),
+    ]
+    refused = [
+        cells(total(increase("tool_failures_total", 'reason="%s"' % reason), "tool") + " > 0") for reason in OUTCOMES]
+    traces = explore('"queryType":"search","service":"claude-code","operation":"execute_tool '
+                     '${__data.fields.Tool:raw}"')
+    find = {"title": "Traces with ${__value.text}", "url": traces, "targetBlank": True}
+
+    def seconds(name, metric, about, bounds):
+        return stat(name, about, "s", now(in_range % (0.95, increase(metric + "_bucket"))), decimals=1,
+                    nothing="nothing yet", thresholds=steps(*bounds))
+
+    return dashboard(
+        "tailspan-tools", "Claude Code / Tools and bottlenecks",
+        "What sessions wait for: model calls, tools, people. Slow ends, failures with their reasons, and the traces "
+        "behind them.",
+        [
+            (4, [
+                (4, stat("Tool calls", "Distinct tool calls in the chosen time.", "short",
+                         now(or_zero(total(calls))), decimals=0, nothing="0")),
+                (4, failed_share()),
+                (4, waiting()),
+                (4, seconds("Tool call, p95", "tool_duration_seconds", "19 of 20 tool calls were faster, in the chosen "
+                            "time. Includes the wait for permission.", ((30, "yellow"), (120, "red")))),
+                (4, seconds("Model call, p95", "api_request_duration_seconds", "19 of 20 model calls were faster, "
+                            "retries included, in the chosen time.", ((30, "yellow"), (90, "red")))),
+                (4, seconds("Turn, p95", "turn_duration_seconds", "19 of 20 prompts were done sooner, in the chosen "
+                            "time.", ((600, "yellow"), (1800, "red")))),
+            ]),
+            (8, [
+                (8, timeseries(
+                    "Duration of tool calls", "From the call to its result, the wait for permission included." +
+                    OPENS_TRACE, "s",
+                    [query(quantile(0.5, "tool_duration_seconds"), "median", exemplar=True),
+                     query(quantile(0.95, "tool_duration_seconds"), "p95", exemplar=True)], interval="10m",
+                    overrides=fixed(QUANTILES), log=True, nothing="no calls yet")),
+                (8, timeseries(
+                    "Duration of model calls, p95", "From the request to the last row of its response, retries "
+                    "included, by model." + OPENS_TRACE, "s",
+                    query(quantile(0.95, "api_request_duration_seconds", by="model") + " >= 0", "{{model}}",
+                          exemplar=True), interval="10m", overrides=fixed(MODELS), nothing="no requests yet")),
+                (8, timeseries(
+                    "Duration of turns", "From a prompt to the last thing that it caused." + OPENS_TRACE, "s",
+                    [query(quantile(0.5, "turn_duration_seconds"), "median", exemplar=True),
+                     query(quantile(0.95, "turn_duration_seconds"), "p95", exemplar=True)], interval="10m",
+                    overrides=fixed(QUANTILES), log=True, nothing="no turns yet")),
+            ]),
+            (9, [
+                (14, table(
+                    "Slowest tools", "Where sessions spend their time in tools, longest first. A long p95 beside a "
+                    "short median is a few calls that hang or wait for somebody. The name leads to its traces, except for mcp "
+                    "and other, which are many tools.", "s",
+                    listed, sort="Total time", transformations=columns(
+                        ("tool", "Tool"), ["Total time", "Calls", "Failed", "Median", "p95"]),
+                    overrides=[column("Tool", links=[find]), column("Calls", unit="short", decimals=0),
+                               column("Failed", unit="percentunit", decimals=1), column("Median", decimals=1),
+                               column("p95", decimals=1), column("Total time", decimals=0)], nothing="no calls yet")),
+                (10, heatmap(
+                    "Tool calls by duration", "How many calls took how long. Two bands are two kinds of work; a band "
+                    "that climbs is something that gets slower.", "s",
+                    query(total(increase("tool_duration_seconds_bucket", over="$__interval"), "le"), "{{le}}",
+                          form="heatmap"), interval="30m", nothing="no calls yet")),
+            ]),
+            (8, [
+                (8, timeseries(
+                    "p95 by tool", "19 of 20 calls of each tool were faster. Compare tools here before you tune "
+                    "one.", "s",
+                    query(quantile(0.95, "tool_duration_seconds", by="tool") + " >= 0", "{{tool}}", exemplar=True),
+                    interval="30m", overrides=fixed(TOOLS), log=True, nothing="no calls yet")),
+                (8, timeseries(
+                    "Calls per minute by tool", "How often each tool is called.", "short",
+                    query(lively("60 * ", "tool_calls_total", "tool"), "{{tool}}"), stack=True,
+                    interval="10m", overrides=fixed(TOOLS), nothing="no calls yet")),
+                (8, timeseries(
+                    "Where the time goes", "Hours spent per hour: 2 means that on average two model calls, or two "
+                    "tools, ran at the same time. If tools are far above model calls, a faster model does not help.",
+                    "short",
+                    [query(total(rate("api_request_duration_seconds_sum")), "model calls"),
+                     query(total(rate("tool_duration_seconds_sum")), "tools")], interval="10m",
+                    overrides=fixed({"model calls": PURPLE, "tools": ORANGE}), nothing="no calls yet")),
+            ]),
+            (8, [
+                (8, timeseries(
+                    "Failures per hour by reason", "error: the tool said so. denied: a rule or a person refused it. "
+                    "interrupted: somebody stopped it. Many refusals call for permission rules.", "short",
+                    query(total("3600 * " + rate("tool_failures_total"), "reason"), "{{reason}}"), stack=True,
+                    interval="10m", overrides=fixed(OUTCOMES))),
+                (8, table(
+                    "Failures by tool", "Failed calls in the chosen time, by tool and reason, most errors first. The "
+                    "name leads to traces with that tool.", "short", refused, sort="Errors",
+                    transformations=columns(("tool", "Tool"), ["Errors", "Denied", "Interrupted"]), decimals=0,
+                    overrides=[column("Tool", links=[find])], nothing="no failures")),
+                (8, timeseries(
+                    "API errors per hour by reason", "Failed attempts, retried ones included. overloaded and "
+                    "server_error pass by themselves; rate_limit means too much at once; authentication needs you.",
+                    "short", query(lively("3600 * ", "api_errors_total", "reason"), "{{reason}}"), stack=True,
+                    interval="10m", overrides=fixed(API_REASONS), nothing="none")),
+            ]),
+        ], variables=[JAEGER])
+
+
+# --- 4. Sessions ----------------------------------------------------------------------------------------------------
+
+SESSION_COLUMNS = [
+    ("project", "Project", "string"), ("title", "Title", "string"), ("started_at", "Started", "timestamp"),
+    ("ended_at", "Last row", "timestamp"), ("turns", "Turns", "number"), ("messages", "Messages", "number"),
+    ("subagents", "Sub-agents", "number"), ("tokens.output", "Output tokens", "number"), ("cost_usd", "Cost", "number"),
+    ("unattributed_usd", "Not in the file", "number"), ("git_branch", "Branch", "string"), ("id", "Session", "string"),
+]
+TURN_COLUMNS = [
+    ("index", "Turn", "number"), ("started_at", "Started", "timestamp"), ("origin", "Asked by", "string"),
+    ("duration_seconds", "Duration", "number"), ("end", "End", "string"), ("messages", "Messages", "number"),
+    ("tool_calls", "Tool calls", "number"), ("cost_usd", "Cost", "number"),
+    ("subagents_cost_usd", "Sub-agents", "number"), ("trace_id", "Trace", "string"),
+]
+STEP_COLUMNS = [
+    ("name", "Tool", "string"), ("duration_seconds", "Duration", "number"), ("outcome", "Outcome", "string"),
+    ("turn", "Turn", "number"), ("agent", "Sub-agent", "string"), ("ended_at", "Ended", "timestamp"),
+    ("event", "Event", "number"),
+]
+
+
+def sessions():
+    list_path = "/api/v1/analytics/sessions?since=${__from:date:iso}&until=${__to:date:iso}"
+    one_path = "/api/v1/analytics/sessions/${session}"
+    replay = "${tailspan:raw}/api/v1/analytics/sessions/%s/replay"
+    chosen = {
+        **source_variable("session", "Session", ""), "type": "query", "refresh": 2,
+        "datasource": {"type": "yesoreyeram-infinity-datasource", "uid": "${infinity_datasource}"},
+        "definition": "the latest 200 sessions",
+        "query": {"queryType": "infinity", "query": "", "infinityQuery": {
+            "refId": "variable",
+            **api("/api/v1/analytics/sessions?limit=200", "sessions",
+                  [("id", "__text", "string"), ("id", "__value", "string")])}},
+    }
+    del chosen["query"]["infinityQuery"]["datasource"]
+    session_links = [
+        {"title": "Show its turns below", "url": "/d/tailspan-sessions?var-session=${__data.fields.Session:raw}"
+         "&${__url_time_range}&${prometheus_datasource:queryparam}&${infinity_datasource:queryparam}"
+         "&${jaeger_datasource:queryparam}&${tailspan:queryparam}&${job:queryparam}&${instance:queryparam}"},
+        {"title": "Replay, step by step", "url": replay % "${__data.fields.Session:raw}", "targetBlank": True},
+        {"title": "Trace of the whole session", "url": trace_of("Session"), "targetBlank": True},
+    ]
+    money = {"unit": "currencyUSD", "decimals": 3}
+    times = [column("Started", unit="dateTimeAsLocal", width=160), column("Last row", unit="dateTimeAsLocal", width=160),
+             column("Ended", unit="dateTimeAsLocal", width=160)]
+    return dashboard(
+        "tailspan-sessions", "Claude Code / Sessions",
+        "Which sessions there were, what each consisted of, and the way from a row to its replay and its trace. Tables "
+        "ask the sidecar itself through the Infinity data source, so they hold history from before the first start.",
+        [
+            (4, [
+                (4, active()), (4, waiting()),
+                (4, stat("Sessions started", "Sessions that began in the chosen time.", "short",
+                         now(or_zero(total(increase("sessions_started_total")))), decimals=0, nothing="0")),
+                (4, stat("Sessions in the files", "Sessions that the sidecar knows in the chosen time, history "
+                         "included. If this fails, see the Infinity data source: its URL is the sidecar's.", "short",
+                         api(list_path + "&limit=1", "", [("total", "Sessions", "number")]), decimals=0, nothing="0")),
+                (4, stat("Cost per session", "Spend in the chosen time divided by the sessions that began in it.",
+                         "currencyUSD", now(ratio(SPENT, total(increase("sessions_started_total")))), decimals=2,
+                         nothing="no sessions yet", colour=GREEN)),
+                (4, stat("Turns per session", "Prompts in the chosen time divided by the sessions that began in it.",
+                         "short", now(ratio(total(increase("turns_total")), total(increase("sessions_started_total")))),
+                         decimals=1, nothing="no sessions yet")),
+            ]),
+            (10, [
+                (24, table(
+                    "Sessions", "The dearest 200 sessions of the chosen time. A click on a session shows its turns "
+                    "below, its replay, or its trace; click a column to sort.", "short",
+                    api(list_path + "&sort=cost&limit=200", "sessions", SESSION_COLUMNS), sort="Cost",
+                    transformations=shaped(SESSION_COLUMNS, "Cost", "Not in the file"), overrides=[
+                        *times, column("Cost", **money), column("Not in the file", **money),
+                        column("Output tokens", decimals=1), column("Session", width=310, links=session_links)],
+                    nothing="no sessions in this time")),
+            ]),
+            (9, [
+                (14, table(
+                    "Turns of the chosen session", "Each prompt of the session chosen above: how long it took, how it "
+                    "ended, what it cost. A trace id opens the trace.", "short",
+                    api(one_path, or_none("turns"), TURN_COLUMNS),
+                    transformations=shaped(TURN_COLUMNS, "Cost", "Sub-agents"),
+                    overrides=[*times, column("Duration", unit="s", decimals=1), column("Cost", **money),
+                               column("Sub-agents", **money), column("Trace", links=[
+                                   {"title": "Open the trace", "url": trace_of("Trace"), "targetBlank": True}])],
+                    nothing="choose a session")),
+                (10, table(
+                    "Slowest steps of the chosen session", "Its ten longest tool calls. An event number opens the "
+                    "replay there, with the text of the call and its result.", "short",
+                    api(one_path, or_none("slowest_steps.tool_calls"), STEP_COLUMNS), sort="Duration",
+                    transformations=shaped(STEP_COLUMNS), overrides=[
+                        *times, column("Duration", unit="s", decimals=1), column("Event", links=[
+                            {"title": "Replay from here", "targetBlank": True,
+                             "url": replay % "${session}" + "?from=${__data.fields.Event:raw}&limit=20"}])],
+                    nothing="choose a session")),
+            ]),
+            (8, [
+                (6, timeseries(
+                    "Active sessions by entry point", "Where sessions run: the terminal (cli), an editor, or a program "
+                    "(sdk).", "short", query(used(total(series("sessions_active"), "entrypoint"), "entrypoint",
+                               "max_over_time(%s[$__range] @ end())" % series("sessions_active")), "{{entrypoint}}"),
+                    stack=True, nothing="none active")),
+                (6, timeseries(
+                    "Sessions started per hour", "By entry point. A steady line from an sdk is automation.", "short",
+                    query(lively("3600 * ", "sessions_started_total", "entrypoint"), "{{entrypoint}}"),
+                    stack=True, interval="30m", nothing="none yet")),
+                (6, timeseries(
+                    "Compactions per hour", "auto: the context was full. Often is a sign of sessions that go on too "
+                    "long: every compaction loses detail and writes the cache anew.", "short",
+                    query(total("3600 * " + rate("compactions_total"), "trigger"), "{{trigger}}"), stack=True,
+                    interval="30m", overrides=fixed({"auto": ORANGE, "manual": BLUE}))),
+                (6, timeseries(
+                    "Sub-agents started per hour", "By type.", "short",
+                    query(lively("3600 * ", "subagents_started_total", "agent_type"), "{{agent_type}}"),
+                    stack=True, interval="30m", nothing="none yet")),
+            ]),
+        ], variables=[
+            source_variable("infinity_datasource", "Infinity data source", "yesoreyeram-infinity-datasource"), JAEGER,
+            text_variable("tailspan", "Address of the sidecar", "http://localhost:9719"), chosen])
+
+
+# --- 5. Team --------------------------------------------------------------------------------------------------------
+
+def team():
+    listed = [
+        cells(total(increase("cost_usd_total"), "instance")),
+        cells(total(increase("sessions_started_total"), "instance")),
+        cells(total(increase("turns_total"), "instance")),
+        cells(ratio(total(CACHE_READ, "instance"), total(SENT, "instance"))),
+        cells(ratio(total(increase("tool_failures_total"), "instance"), total(increase("tool_calls_total"), "instance"))),
+        cells("max by (instance) (time() - %s)" % series("last_event_timestamp_seconds")),
+        cells("max by (instance) (%s)" % series("read_lag_bytes")),
+    ]
+    seen = "count(count by (instance) (max_over_time(%s[1d])))" % series("build_info")
+    here = "count(count by (instance) (%s))" % series("build_info")
+    return dashboard(
+        "tailspan-team", "Claude Code / Team",
+        "Many sidecars in one Prometheus: who reports, and how spend, sessions and failures divide among hosts. A host "
+        "is the instance label without its port.",
+        [
+            (4, [
+                (4, stat("Sidecars", "Instances that report now.", "short", now(or_zero(here)), decimals=0,
+                         colour=GREEN, links=[drill("Sidecar health", "tailspan-health")])),
+                (4, stat("Gone since yesterday", "Instances that reported in the last day and do not now. A laptop "
+                         "that is closed counts, too.", "short", now(or_zero("%s - (%s)" % (seen, or_zero(here)))),
+                         decimals=0, thresholds=steps((1, "yellow")))),
+                (4, spend_today()), (4, today_against_usual()), (4, active()), (4, waiting()),
+            ]),
+            (8, [
+                (8, bargauge("Hosts by cost", "What each host spent in the chosen time.", "currencyUSD",
+                             now("topk(20, %s)" % host(increase("cost_usd_total")), "{{host}}"), decimals=2,
+                             nothing="nothing spent yet")),
+                (16, timeseries(
+                    "Spend per hour by host", "Rate of spend, stacked by host.", "currencyUSD",
+                    query(host("3600 * " + rate("cost_usd_total")), "{{host}}"), stack=True, interval="10m",
+                    nothing="nothing spent yet")),
+            ]),
+            (7, [
+                (24, table(
+                    "Instances", "One row per sidecar in the chosen time. Compare cache hits and failures first: they "
+                    "differ by habit, and a habit can be passed on. A long silence with a lag is a broken sidecar.",
+                    "short", listed, sort="Cost", transformations=columns(("instance", "Instance"), [
+                        "Cost", "Sessions", "Turns", "Cache hits", "Failed calls", "Silent for", "Not read yet"]),
+                    overrides=[column("Cost", unit="currencyUSD", decimals=2), column("Sessions", decimals=0),
+                               column("Turns", decimals=0), column("Cache hits", unit="percentunit", decimals=1),
+                               column("Failed calls", unit="percentunit", decimals=1),
+                               column("Silent for", unit="s", decimals=0), column("Not read yet", unit="bytes")],
+                    nothing="no sidecar reports")),
+            ]),
+            (8, [
+                (8, timeseries(
+                    "Active sessions by instance", "Who works right now.", "short",
+                    query(total(series("sessions_active"), "instance"), "{{instance}}"), stack=True)),
+                (8, timeseries(
+                    "Tokens per minute by host", "All kinds, cached ones included.", "short",
+                    query(host("60 * " + rate("tokens_total")), "{{host}}"), stack=True, interval="10m",
+                    nothing="no tokens yet")),
+                (8, timeseries(
+                    "Turns per hour by host", "Prompts that reached the model.", "short",
+                    query(host("3600 * " + rate("turns_total")), "{{host}}"), stack=True, interval="10m")),
+            ]),
+            (8, [
+                (6, bargauge("Projects of the whole team", "What projects cost on all hosts together, in the chosen "
+                             "time.", "currencyUSD",
+                             now("topk(10, %s > 0)" % total(increase("project_cost_usd_total"), "project"),
+                                 "{{project}}"), decimals=2, nothing="nothing spent yet")),
+                (6, bargauge("Models of the whole team", "What models cost on all hosts together, in the chosen time.",
+                             "currencyUSD",
+                             now("topk(10, %s > 0)" % total(increase("cost_usd_total"), "model"), "{{model}}"),
+                             decimals=2, overrides=fixed(MODELS), nothing="nothing spent yet")),
+                (6, bargauge("Lines added by host", "Lines that tools added to files in the chosen time. A measure of "
+                             "activity, not of worth.", "short",
+                             now(ranked(host(increase("lines_changed_total", 'change="added"'))), "{{host}}"), decimals=0)),
+                (6, bargauge("Versions of the sidecar", "How many instances run which version. Update the odd one "
+                             "out: prices come with the program.", "short",
+                             now(ranked("count by (version) (%s)" % series("build_info")), "{{version}}"), decimals=0,
+                             nothing="no sidecar reports")),
+            ]),
+        ])
+
+
+# --- 6. Sidecar health ----------------------------------------------------------------------------------------------
+
+def health():
+    age = "clamp_min(time() - %s, 0)" % series("outbox_oldest_timestamp_seconds")
+    yes_no = [{"type": "value", "options": {"0": {"text": "no", "color": "orange", "index": 0},
+                                            "1": {"text": "yes", "color": "green", "index": 1}}}]
+    spans = {"sent": GREEN, "rejected": ORANGE, "dropped": RED}
+    cpu = "rate(process_cpu_seconds_total{job=~\"$job\", instance=~\"$instance\"}[$__rate_interval])"
+    memory = "process_resident_memory_bytes{job=~\"$job\", instance=~\"$instance\"}"
+    return dashboard(
+        "tailspan-health", "Claude Code / Sidecar health",
+        "Whether the numbers can be trusted: is everything read, understood, stored and sent. All green and flat is "
+        "right.",
+        [
+            (4, [
+                (4, stat("First scan complete", "No until every file has been read to its end since the start; "
+                         "metrics are served only after it.", "bool_yes_no",
+                         now("min(%s)" % series("initial_scan_complete")), mappings=yes_no,
+                         nothing="no sidecar reports", thresholds=steps((1, "green"), first="orange"))),
+                (4, stat("Up for", "Time since the youngest process started. Short and again short is a crash loop: "
+                         "read its log.", "s", now("min(time() - %s)" % series("start_time_seconds")), decimals=0,
+                         nothing="no sidecar reports", colour=GREY)),
+                (4, stat("Not read yet", "Bytes of session files that are not read yet, all instances. More than a few "
+                         "megabytes for minutes: the disk or the processor is too slow, or the outbox is full.",
+                         "bytes", query(or_zero(total(series("read_lag_bytes")))), spark=True,
+                         thresholds=steps((10e6, "yellow"), (100e6, "red")))),
+                (4, stat("Oldest unsent span", "How long the span that has waited longest waits for the backend. "
+                         "Growing: the backend is down or refuses; nothing is lost until it says so.", "s",
+                         now(or_zero("max(%s)" % age)), decimals=0,
+                         thresholds=steps((300, "yellow"), (3600, "red")))),
+                (4, stat("Spans lost", "Spans in the chosen time that the backend refused for good, or refused while "
+                         "it took the rest. The log names the reason.", "short",
+                         now(or_zero("%s + %s" % (total(increase("spans_dropped_total")),
+                                                  total(increase("export_rejected_spans_total"))))), decimals=0,
+                         thresholds=steps((1, "red")))),
+                (4, stat("Lines not understood", "Lines in the chosen time that could not be read, or whose type this "
+                         "version does not know. A new client writes new types: update the sidecar.", "short",
+                         now(or_zero("%s + %s" % (total(increase("rejected_lines_total")),
+                                                  total(increase("unknown_records_total"))))), decimals=0,
+                         thresholds=steps((1, "yellow"), (100, "orange")))),
+            ]),
+            (8, [
+                (8, timeseries(
+                    "Lag", "Bytes of session files that are not read yet. Short peaks are normal.", "bytes",
+                    query("max by (instance) (%s)" % series("read_lag_bytes"), "{{instance}}"))),
+                (8, timeseries(
+                    "Time since the latest row", "Grows when nobody works. Growing while sessions are active and the "
+                    "lag is not 0: reading has stopped.", "s",
+                    query("max by (instance) (time() - %s)" % series("last_event_timestamp_seconds"), "{{instance}}"),
+                    nothing="no rows yet")),
+                (8, timeseries(
+                    "Lines read per second", "How much the sidecar reads.", "short",
+                    query(total(rate("lines_total"), "instance"), "{{instance}}"), interval="5m")),
+            ]),
+            (8, [
+                (8, timeseries(
+                    "Rejected lines per hour", "Lines that are no JSON, no object, or too long. A single one is a torn "
+                    "write; many are a damaged file.", "short",
+                    query(total("3600 * " + rate("rejected_lines_total"), "reason"), "{{reason}}"), stack=True,
+                    interval="10m", overrides=fixed({"not_json": RED, "not_an_object": ORANGE, "too_long": YELLOW}))),
+                (8, timeseries(
+                    "Unknown types per hour", "Lines of types that this version does not know, by type. They cost "
+                    "nothing but may hold something new.", "short",
+                    query(lively("3600 * ", "unknown_records_total", "kind"), "{{kind}}"), stack=True,
+                    interval="10m", nothing="none")),
+                (8, timeseries(
+                    "Series over the limit per hour", "Updates that went to the value other because a metric has "
+                    "metrics.series_max series. Above 0, raise the limit or look for labels that explode.", "short",
+                    query(lively("3600 * ", "series_dropped_total", "metric"), "{{metric}}"), interval="10m", nothing="none")),
+            ]),
+            (8, [
+                (8, timeseries(
+                    "Outbox", "Spans that wait for the backend. When it is full, reading pauses and nothing is lost.",
+                    "short", query(total(series("outbox_spans"), "instance"), "{{instance}}"))),
+                (8, timeseries(
+                    "Spans per minute", "What the backend took, what it refused, and what will never arrive. All 0 "
+                    "without an OTLP endpoint.", "short",
+                    [query("60 * " + total(rate("spans_exported_total")), "sent"),
+                     query("60 * " + total(rate("export_rejected_spans_total")), "rejected"),
+                     query("60 * " + total(rate("spans_dropped_total")), "dropped")], interval="5m",
+                    overrides=fixed(spans))),
+                (8, timeseries(
+                    "Failed exports per hour", "Export requests that failed, by reason. connect and timeout: the "
+                    "backend is away. unauthorized: its headers are wrong. Spans are sent again.", "short",
+                    query(lively("3600 * ", "export_failures_total", "reason"), "{{reason}}"), stack=True,
+                    interval="5m", nothing="none", overrides=fixed({
+                        "connect": RED, "timeout": ORANGE, "status_4xx": PURPLE, "status_5xx": YELLOW,
+                        "unauthorized": BLUE, "throttled": TEAL}))),
+            ]),
+            (8, [
+                (5, timeseries(
+                    "State on disk", "Size of the database. It grows with history, slowly.", "bytes",
+                    query(total(series("store_bytes"), "instance"), "{{instance}}"))),
+                (5, timeseries(
+                    "Files", "Session files that are followed, and instances that the system does not tell about "
+                    "changes: they look at all files instead. Then raise fs.inotify.max_user_watches.", "short",
+                    [query(total(series("files_watched")), "files"),
+                     query(total(series("watch_degraded")), "degraded instances")],
+                    overrides=fixed({"files": BLUE, "degraded instances": RED}))),
+                (5, timeseries(
+                    "Processor", "Cores in use. Idle is below 0.01.", "short",
+                    query("sum by (instance) (%s)" % cpu, "{{instance}}"), interval="1m", decimals=4,
+                    nothing="not on this system")),
+                (4, timeseries("Memory", "Resident memory of the sidecar.", "bytes",
+                               query("sum by (instance) (%s)" % memory, "{{instance}}"),
+                               nothing="not on this system")),
+                (5, timeseries(
+                    "Answers per minute", "Answered HTTP requests by status. 5xx is worth the log.", "short",
+                    query(lively("60 * ", "http_requests_total", "code"), "{{code}}"), stack=True,
+                    interval="5m", overrides=fixed({"200": GREEN, "400": YELLOW, "404": ORANGE, "500": RED,
+                                                    "503": PURPLE}))),
+            ]),
+        ], since="now-6h", refresh="30s")
+
+
+ALL = {"overview": overview, "cost": cost, "tools": tools, "sessions": sessions, "team": team, "health": health}
+
+
+GUIDE = HERE.parent / "docs/dashboards.md"
+BEGIN, END = "<!-- panels -->\n", "<!-- end of panels -->"
+
+
+def guide(made):
+    """The guide with a picture of each dashboard and a row per panel: the description that Grafana shows."""
+    parts = []
+    for name, board in made.items():
+        parts.append("## %s\n\n%s\n\n![Preview of %s, drawn from generated sessions](dashboards/%s.png)\n\n"
+                     "| panel | shows |\n|---|---|\n" % (
+                         board["title"].removeprefix("Claude Code / "), board["description"], board["title"], name))
+        parts += ["| %s | %s |\n" % (panel["title"], panel["description"]) for panel in board["panels"]]
+        parts.append("\n")
+    before, rest = GUIDE.read_text().split(BEGIN)
+    return before + BEGIN + "\n" + "".join(parts) + END + rest.split(END)[1]
+
+
+def main(arguments):
+    made = {name: make() for name, make in ALL.items()}
+    texts = {HERE / (name + ".json"): text_of(board) + "\n" for name, board in made.items()}
+    texts[GUIDE] = guide(made)
+    stale = []
+    for path, text in texts.items():
+        if arguments == ["--check"]:
+            if not path.is_file() or path.read_text() != text:
+                stale.append(path.name)
+        else:
+            path.write_text(text)
+    for name in stale:
+        print("not current: %s; run python3 dashboards/generate.py" % name)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
