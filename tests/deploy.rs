@@ -92,11 +92,9 @@ fn documents() -> Vec<PathBuf> {
 
 /// `TAILSPAN_NAME`s in a text.
 fn variables(text: &str) -> BTreeSet<String> {
-    let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let names = text.match_indices("TAILSPAN_").map(|(start, _)| {
-        let rest = &text[start..];
-        rest[..rest.find(|c| !is_of_name(c)).unwrap_or(rest.len())].to_owned()
-    });
+    let is_of_name = |c: &char| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '_';
+    let rests = text.split("TAILSPAN_").skip(1);
+    let names = rests.map(|rest| format!("TAILSPAN_{}", rest.chars().take_while(is_of_name).collect::<String>()));
     // `TAILSPAN_*` in prose.
     names.filter(|name| name != "TAILSPAN_").collect()
 }
