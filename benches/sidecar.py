@@ -76,9 +76,9 @@ class Client:
 
     def timed(self, path):
         started = time.perf_counter()
-        status, _ = self.get(path)
+        status, body = self.get(path)
         if status != 200:
-            sys.exit(f"{path} answered {status}")
+            sys.exit(f"{path} answered {status}: {body[:500]}")
         return (time.perf_counter() - started) * 1000
 
 

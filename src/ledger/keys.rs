@@ -42,16 +42,27 @@ impl UnitKey {
         Self::Agent(SessionId("".into()), AgentId(format!("{INLINE}{row}").into()))
     }
 
+    /// [`UnitKey::id`] of [`UnitKey::inline`], without making a text of it.
+    #[must_use]
+    pub fn inline_id(row: RowId) -> UnitId {
+        let mut agent = [0; INLINE.len() + RowId::TEXT_BYTES];
+        let (name, id) = agent.split_at_mut(INLINE.len());
+        name.copy_from_slice(INLINE.as_bytes());
+        id.copy_from_slice(&row.to_text());
+        Self::agent_id(b"", &agent)
+    }
+
+    fn agent_id(session: &[u8], agent: &[u8]) -> UnitId {
+        UnitId(xxh3_128_with_seed(agent, xxh3_64_with_seed(session, Self::AGENT)))
+    }
+
     /// The key in 16 bytes; of a turn, the uuid of its prompt.
     #[must_use]
     pub fn id(&self) -> UnitId {
         match self {
             Self::Turn(row) => UnitId(row.0),
             Self::Loose(row) => UnitId(xxh3_128_with_seed(&row.0.to_be_bytes(), Self::LOOSE)),
-            Self::Agent(session, agent) => {
-                let session = xxh3_64_with_seed(session.0.as_bytes(), Self::AGENT);
-                UnitId(xxh3_128_with_seed(agent.0.as_bytes(), session))
-            }
+            Self::Agent(session, agent) => Self::agent_id(session.0.as_bytes(), agent.0.as_bytes()),
         }
     }
 }

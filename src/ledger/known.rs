@@ -189,14 +189,16 @@ impl Known {
 
     fn keys_of_body(&self, body: &Body, session: Option<&SessionId>, keys: &mut Keys) {
         let mut home = |identity: Identity<'_>| keys.units.extend(self.index.home(identity.hash()));
+        // Of most rows there is no such unit.
+        let known = |id: UnitId| Some(id).filter(|id| self.index.has_unit(*id));
         match body {
             Body::Row(row) => {
                 match &row.kind {
                     Kind::User(user) => {
                         let Said::Results(results) = &user.said else {
-                            keys.units.insert(UnitKey::Turn(row.id).id());
-                            keys.units.insert(UnitKey::Loose(row.id).id());
-                            keys.units.insert(UnitKey::inline(row.id).id());
+                            keys.units.extend(known(UnitKey::Turn(row.id).id()));
+                            keys.units.extend(known(UnitKey::Loose(row.id).id()));
+                            keys.units.extend(known(UnitKey::inline_id(row.id)));
                             return self.keys_of_owner(session, row.agent.as_ref(), keys);
                         };
                         for result in results {
@@ -220,8 +222,8 @@ impl Known {
                     _ => {}
                 }
                 keys.units.extend(self.index.home(Identity::Row(row.id).hash()));
-                keys.units.insert(UnitKey::Loose(row.id).id());
-                keys.units.insert(UnitKey::inline(row.id).id());
+                keys.units.extend(known(UnitKey::Loose(row.id).id()));
+                keys.units.extend(known(UnitKey::inline_id(row.id)));
                 self.keys_of_owner(session, row.agent.as_ref(), keys);
             }
             Body::CostState(state) => keys.sessions.extend([state.session.clone()]),

@@ -23,19 +23,31 @@ impl RowId {
     }
 }
 
+impl RowId {
+    /// Bytes of [`RowId::to_text`].
+    pub const TEXT_BYTES: usize = 36;
+
+    /// The usual 8-4-4-4-12 form, in ASCII.
+    #[must_use]
+    pub fn to_text(self) -> [u8; Self::TEXT_BYTES] {
+        const DASHES: [usize; 4] = [8, 13, 18, 23];
+        let mut text = [b'-'; Self::TEXT_BYTES];
+        let mut rest = self.0;
+        for (at, place) in text.iter_mut().enumerate().rev() {
+            if !DASHES.contains(&at) {
+                let [.., low] = rest.to_be_bytes();
+                *place = b"0123456789abcdef".get(usize::from(low & 15)).copied().unwrap_or(b'0');
+                rest >>= 4;
+            }
+        }
+        text
+    }
+}
+
 impl fmt::Display for RowId {
     /// The usual 8-4-4-4-12 form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n = self.0;
-        write!(
-            f,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            n >> 96,
-            (n >> 80) & 0xffff,
-            (n >> 64) & 0xffff,
-            (n >> 48) & 0xffff,
-            n & 0xffff_ffff_ffff
-        )
+        f.write_str(std::str::from_utf8(&self.to_text()).unwrap_or_default())
     }
 }
 
