@@ -1,5 +1,7 @@
 //! The sidecar: one thread that reads and writes, one that sends spans, tokio tasks that answer. The only clock.
 
+pub mod selfcheck;
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;

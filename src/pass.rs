@@ -90,7 +90,7 @@ impl Pass {
         Self::read(found, prices, false, |_, _| {})
     }
 
-    fn read(found: &[Found], prices: &Prices, says: bool, mut progress: impl FnMut(u64, u64)) -> Self {
+    pub(crate) fn read(found: &[Found], prices: &Prices, says: bool, mut progress: impl FnMut(u64, u64)) -> Self {
         let mut pass = Self {
             known: Known::default(),
             files: Files::default(),
@@ -209,6 +209,11 @@ impl Pass {
         let mut sessions: Vec<_> = self.known.sessions().filter(|session| session.is_real()).collect();
         sessions.sort_by_key(|session| (session.started(), session.id.clone()));
         sessions
+    }
+
+    /// Every session that a row, a title or a fork names.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &Session> {
+        self.known.sessions()
     }
 
     /// The units of a session.

@@ -8,6 +8,8 @@
 //! The result is that of one [`Pass`] over all files, because a pass over files without a common key is the sum of
 //! passes over each of them.
 
+pub mod compare;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read as _;
@@ -36,6 +38,7 @@ pub struct Survey<'a> {
     groups: Vec<Vec<Found>>,
     prices: &'a Prices,
     threads: usize,
+    says: bool,
 }
 
 /// What was read, besides what was counted.
@@ -87,7 +90,14 @@ impl<'a> Survey<'a> {
         }
         // The largest first: then no thread is left alone with a large one.
         groups.sort_by_key(|group| std::cmp::Reverse(group.iter().map(|found| found.size).sum::<u64>()));
-        Self { groups, prices, threads }
+        Self { groups, prices, threads, says: true }
+    }
+
+    /// Of files that were read before: what was said about their lines then is not said again.
+    #[must_use]
+    pub fn quietly(mut self) -> Self {
+        self.says = false;
+        self
     }
 
     /// The summary of everything. `progress` is told files and bytes as they are done.
@@ -166,7 +176,7 @@ impl<'a> Survey<'a> {
         mut take: impl FnMut(usize, Outcome<R>),
     ) {
         let work = |group: &Vec<Found>| {
-            let mut pass = Pass::over(group, self.prices, &progress);
+            let mut pass = Pass::read(group, self.prices, self.says, &progress);
             let keys = pass.keys().collect();
             let result = visit(&pass);
             Outcome { read: pass.take_read(), keys, result }
@@ -258,7 +268,7 @@ fn leader(leaders: &mut [usize], mut group: usize) -> usize {
 
 /// The path of the session that a file belongs to, without an ending: sub-agents of one session lie in a folder of that
 /// name. Older sub-agents lie elsewhere; common keys bring them together.
-fn session_path(path: &Path) -> PathBuf {
+pub(crate) fn session_path(path: &Path) -> PathBuf {
     let inside = path.ancestors().find(|above| above.file_name().is_some_and(|name| name == "subagents"));
     inside.and_then(Path::parent).map_or_else(|| path.with_extension(""), Path::to_path_buf)
 }

@@ -57,6 +57,8 @@ pub struct Vitals {
     pub files_total: Number,
     /// Files are found by looking at all of them only.
     pub watch_degraded: Flag,
+    /// Differences that the self-check has found since the start.
+    pub state_drift: Number,
     idle: Duration,
     sessions: Mutex<Vec<LiveSession>>,
 }
@@ -94,6 +96,11 @@ impl Number {
     /// Sets the number.
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Adds to the number.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
     }
 
     /// The number.
@@ -159,6 +166,7 @@ impl Vitals {
             files_done: Number::default(),
             files_total: Number::default(),
             watch_degraded: Flag::default(),
+            state_drift: Number::default(),
             idle,
             sessions: Mutex::default(),
         }

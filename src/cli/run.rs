@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use super::progress::Progress;
 use super::scan::threads;
 use crate::config::{self, ClientTls, Compression, Config, ConfigError, HistorySince, Profile};
+use crate::daemon::selfcheck::SelfCheck;
 use crate::daemon::{self, Shared, Sources, Tailer};
 use crate::engine::{Engine, SpanRules, Start};
 use crate::export::{
@@ -92,8 +93,10 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let pusher = pusher(config, &epoch.instance)?;
     let queues = outbox.readers(&endpoints.iter().map(Otlp::name).collect::<Vec<_>>())?;
     let labels = label_rules(config);
-    let engine =
-        Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans: span_rules(config) }, now)?;
+    let engine = Engine::new(
+        Start { writer, recovered, epoch, prices: prices.clone(), labels, policy, spans: span_rules(config) },
+        now,
+    )?;
 
     let vitals = Arc::new(Vitals::new(now, config.traces.idle));
     let (published, totals) = watch::channel(None);
@@ -102,6 +105,10 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let sources = sources(config, env, &policy);
     let meter = engine.outbox();
     warn_of_waiting(config, meter.spans());
+    let _checking = start_selfcheck(
+        config,
+        SelfCheck::new(reader.clone(), prices.clone(), sources.roots.clone(), Arc::clone(&shared)),
+    )?;
     let tailer = Tailer::new(engine, Arc::clone(&shared), sources, hints.clone());
     let (tailer, tailer_ended) = start_tailer(tailer, config.state()?.to_path_buf())?;
 
@@ -110,12 +117,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let exporters = exporters(queues, endpoints, &export_counters);
     let exporter = start_exporters(exporters, export_stopped.clone())?;
 
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("http")
-        .enable_all()
-        .build()
-        .map_err(|source| RunError::System { what: "the runtime", source })?;
+    let runtime = runtime()?;
     let (stop_http, http_stopped) = watch::channel(false);
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
@@ -156,6 +158,16 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     served.map_err(|_| RunError::Panicked { part: "the server" })??;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where HTTP is answered.
+fn runtime() -> Result<Runtime, RunError> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System { what: "the runtime", source })
 }
 
 /// How session files are looked for.
@@ -285,6 +297,15 @@ fn start_tailer(
     };
     let thread = thread::Builder::new().name("tail".to_owned()).spawn(body);
     thread.map(|thread| (thread, ended)).map_err(|source| RunError::System { what: "the reading thread", source })
+}
+
+/// Starts the thread that compares the state with the files now and then, unless that is not wanted. It ends some time
+/// after what is returned has gone; nobody waits for it.
+fn start_selfcheck(config: &Config, check: SelfCheck) -> Result<Option<mpsc::Sender<()>>, RunError> {
+    let Some(every) = config.selfcheck else { return Ok(None) };
+    let (sender, ended) = mpsc::channel();
+    let thread = thread::Builder::new().name("check".to_owned()).spawn(move || check.run(every, &ended));
+    thread.map(|_| Some(sender)).map_err(|source| RunError::System { what: "the checking thread", source })
 }
 
 /// Starts the thread that sends spans, unless there is nowhere to send them. It has a runtime of its own, since reading

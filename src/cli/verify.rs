@@ -1,26 +1,19 @@
 //! `tailspan verify`: the state against a clean pass over the session files.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
-use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-
-use serde_json::Value;
 
 use super::scan::{ScanError, print, threads};
 use crate::config::{Config, ConfigError};
 use crate::daemon;
 use crate::ledger::prices::Prices;
-use crate::ledger::session::Session;
 use crate::pass;
-use crate::store::{self, Opened, Reader, StoreError};
-use crate::survey::Survey;
+use crate::store::{self, Opened, StoreError};
+use crate::survey::{Survey, compare};
 use crate::tail::{self, Found, RootEnv};
-use crate::transcript::ids::SessionId;
-use crate::views::summary::{Files, Part, SessionSummary, Sources, ToolDurations};
 
 /// Differences that are listed; the rest is counted.
 const LISTED_MAX: usize = 1000;
@@ -51,15 +44,6 @@ pub enum VerifyError {
     },
 }
 
-/// What was found by comparing.
-#[derive(Debug, Default)]
-struct Findings {
-    compared: usize,
-    /// Sessions of which the files are gone: the state is all that is left of them.
-    only_in_state: usize,
-    differences: Vec<String>,
-}
-
 /// Reads all session files and compares each session with what the state says of it.
 ///
 /// # Errors
@@ -78,7 +62,8 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     let unread_bytes = unread_bytes(&opened, &found);
     let files = found.len();
     let (clean, read) = Survey::of(found, prices, threads()).summary(true, |_, _| {});
-    let findings = compare(&stored(&opened.reader)?, clean.session_list.unwrap_or_default());
+    let stored = compare::stored(&opened.reader, &compare::all(&opened.reader)?)?;
+    let findings = compare::compare(&stored, &clean.session_list.unwrap_or_default());
     let mut text = String::new();
     for problem in problems.iter().chain(&read.problems) {
         line(&mut text, format_args!("not checked: {problem}"));
@@ -124,54 +109,4 @@ fn unread_bytes(opened: &Opened, found: &[Found]) -> u64 {
         .map(|(_, row)| (PathBuf::from(OsString::from_vec(row.path.clone())), offset(row)))
         .collect();
     found.iter().map(|file| file.size.saturating_sub(counted.get(&file.path).copied().unwrap_or(0))).sum()
-}
-
-/// Every session of the state, as `scan` would list it.
-fn stored(reader: &Reader) -> Result<Vec<SessionSummary>, StoreError> {
-    let mut sessions: BTreeMap<SessionId, Session> = BTreeMap::new();
-    reader.each_session(|session| drop(sessions.insert(session.id.clone(), session)))?;
-    let mut failed = Ok(());
-    let failure = RefCell::new(&mut failed);
-    let durations = |session: &Session| {
-        let mut durations = ToolDurations::default();
-        match reader.units_of(session) {
-            Ok(units) => units.iter().for_each(|unit| durations.add(unit)),
-            Err(error) => **failure.borrow_mut() = Err(error),
-        }
-        durations
-    };
-    let sources = Sources { session: &|id| sessions.get(id), durations: &durations };
-    let summary = Part::of(sessions.values(), &sources, true).summary(Files::default(), true);
-    failed.map(|()| summary.session_list.unwrap_or_default())
-}
-
-fn compare(stored: &[SessionSummary], clean: Vec<SessionSummary>) -> Findings {
-    let mut stored: BTreeMap<&str, &SessionSummary> =
-        stored.iter().map(|session| (session.id.as_str(), session)).collect();
-    let mut findings = Findings::default();
-    for session in clean {
-        findings.compared += 1;
-        let Some(known) = stored.remove(session.id.as_str()) else {
-            findings.differences.push(format!("session {}: not in the state", session.id));
-            continue;
-        };
-        let (known, clean) = (fields(known), fields(&session));
-        for (field, clean) in &clean {
-            let known = known.get(field).unwrap_or(&Value::Null);
-            if known != clean {
-                let difference =
-                    format!("session {}: {field} is {known} in the state, {clean} in the files", session.id);
-                findings.differences.push(difference);
-            }
-        }
-    }
-    findings.only_in_state = stored.len();
-    findings
-}
-
-fn fields(session: &SessionSummary) -> BTreeMap<String, Value> {
-    match serde_json::to_value(session).map_err(io::Error::from) {
-        Ok(Value::Object(fields)) => fields.into_iter().collect(),
-        _ => unreachable!("a session's line is an object of plain values"),
-    }
 }

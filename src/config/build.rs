@@ -52,6 +52,7 @@ pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
                 .unwrap_or(256 << 20),
         },
         scan: scan(&layer)?,
+        selfcheck: layer.text(&keys::SELFCHECK_EVERY, selfcheck)?.unwrap_or(Some(24 * HOUR)),
         prices: Prices {
             overrides: layer
                 .read(&keys::PRICES_OVERRIDES, |value| match value {
@@ -198,6 +199,14 @@ fn scan(layer: &Layer) -> Result<Scan, ConfigError> {
         format: layer.text(&keys::SCAN_FORMAT, format)?.unwrap_or_default(),
         sessions: layer.text(&keys::SCAN_SESSIONS, text::boolean)?.unwrap_or(false),
     })
+}
+
+/// `Some(None)` if there is to be none.
+fn selfcheck(text: &str) -> Option<Option<Duration>> {
+    match text.trim() {
+        "0" => Some(None),
+        text => text::duration(text, Duration::from_secs(1)..=24 * 30 * HOUR).map(Some),
+    }
 }
 
 fn log_format(text: &str) -> Option<LogFormat> {

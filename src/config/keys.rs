@@ -71,6 +71,7 @@ keys! {
     SCAN_RESCAN = "scan.rescan" Text "a duration from 10ms to 1h, like \"3s\"";
     SCAN_FORMAT = "scan.format" Text "\"table\", \"json\", \"prometheus\" or \"trace\"";
     SCAN_SESSIONS = "scan.sessions" Boolean "true or false";
+    SELFCHECK_EVERY = "selfcheck.every" Text "a duration from 1s to 30d, like \"24h\", or \"0\"";
     PRICES_OVERRIDES = "prices.overrides" Prices "an array of tables ([[prices.overrides]])";
 }
 

@@ -68,6 +68,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// How session files are looked for, and what `tailspan scan` prints.
     pub scan: Scan,
+    /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None`: there are none.
+    pub selfcheck: Option<Duration>,
     /// Prices that replace or extend the built-in ones.
     pub prices: Prices,
     /// What the user should know about settings that had no effect; for the log, once at the start.

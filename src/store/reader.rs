@@ -78,6 +78,21 @@ impl Reader {
         Ok(self.unit(id)?.filter(|unit| is_first(unit) == Some(first_row)))
     }
 
+    /// Every file with its number, in the order in which they were first seen.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn each_file(&self, mut take: impl FnMut(FileNumber, FileRow)) -> Result<(), StoreError> {
+        for row in self.tree.scan_prefix([keys::FILE]) {
+            let (key, value) = row?;
+            if let Some(number) = keys::number4(&key) {
+                take(FileNumber(number), codec::decode(&self.tree, &key, &value)?);
+            }
+        }
+        Ok(())
+    }
+
     /// A file by its number.
     ///
     /// # Errors

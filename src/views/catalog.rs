@@ -359,6 +359,8 @@ metrics! {
         "Lines of a type that this version does not know.");
     STORE_BYTES = live_gauge("store_bytes", Unit::Bytes, &[];
         "Size of the state on disk.");
+    STATE_DRIFT = live_counter("state_drift_total", Unit::Count, &[];
+        "Differences that the self-check has found between the state and the session files; the log names each.");
     OUTBOX_SPANS = live_gauge("outbox_spans", Unit::Count, &[];
         "Spans that wait for the backend.");
     OUTBOX_OLDEST = live_gauge("outbox_oldest_timestamp_seconds", Unit::Timestamp, &[];

@@ -74,6 +74,17 @@ impl Daemon {
         }
     }
 
+    /// The next line of the log that holds `text`, if it was said already.
+    pub(crate) fn said_since(&mut self, text: &str) -> Option<String> {
+        loop {
+            let line = self.log.try_recv().ok()?;
+            self.said.push(line.clone());
+            if line.contains(text) {
+                return Some(line);
+            }
+        }
+    }
+
     /// Status and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.ask(path, "*/*")

@@ -1,0 +1,373 @@
+//! The self-check: now and then some sessions are read once more and compared with the state, beside the engine's thread.
+//!
+//! 1. A sample of session files is read in a clean pass, each with all files that the state knows to belong to it. What
+//!    agrees is done. Only files that are counted to their end are looked at, so nobody waits for a growing one.
+//! 2. What differs is read again together with all files, since rows may stand elsewhere too (what `tailspan verify`
+//!    does). It is a drift only if, over all that time, neither the files nor the state have changed, and if every row
+//!    that was counted still stands in its place: the state remembers what files no longer hold.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use super::Shared;
+use crate::ledger::prices::Prices;
+use crate::ledger::session::Session;
+use crate::ledger::unit::{RowPlace, Unit};
+use crate::pass::{self, Pass};
+use crate::report::chain;
+use crate::rows::{self, Missing};
+use crate::store::{FileRow, Reader, StoreError};
+use crate::survey::{Survey, compare, session_path};
+use crate::tail::{self, Found};
+use crate::transcript::chunk::FileNumber;
+use crate::transcript::ids::SessionId;
+use crate::views::replay::Expected;
+use crate::views::summary::{Files, SessionSummary};
+
+/// Bytes of session files that one check reads in its first step, and most of one family.
+const BYTES_MAX: u64 = 64 << 20;
+
+/// Sessions of one check.
+const SESSIONS_MAX: usize = 500;
+
+/// Sessions of one family: forks of forks.
+const FAMILY_MAX: usize = 100;
+
+/// Differences that are remembered, so that each is counted once; beyond it all are forgotten.
+const SAID_MAX: usize = 10_000;
+
+/// The first check is no later than this after the start.
+const FIRST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Pause before the next try while the first scan is not complete.
+const SCAN_WAIT: Duration = Duration::from_secs(60);
+
+/// What may have stood in rows without a place: a file that lost rows may have lost these.
+const WITHOUT_PLACE: [&str; 9] = [
+    "title",
+    "client_reported_usd",
+    "unattributed_usd",
+    "git_branch",
+    "cwd",
+    "project",
+    "resumed",
+    "started_at",
+    "ended_at",
+];
+
+/// Compares a sample of sessions with their files.
+#[derive(Debug)]
+pub struct SelfCheck {
+    reader: Reader,
+    prices: Prices,
+    /// Candidates for session roots.
+    roots: Vec<PathBuf>,
+    shared: Arc<Shared>,
+    /// The session that is first in the next check.
+    next: Option<PathBuf>,
+    said: HashSet<compare::Difference>,
+}
+
+/// What came of a check.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// Sessions that were compared.
+    pub compared: usize,
+    /// Sessions that could not be: they grow, their files are gone or unreadable, or they are too large.
+    pub skipped: usize,
+    /// Differences that were not known before.
+    pub drifts: usize,
+}
+
+/// Sessions that share rows, and what was said of them when they were read.
+struct Family {
+    groups: BTreeSet<PathBuf>,
+    files: Vec<Found>,
+    sessions: BTreeSet<SessionId>,
+    stored: Vec<SessionSummary>,
+    compared: usize,
+    differs: BTreeSet<String>,
+}
+
+impl SelfCheck {
+    /// A check of the state of `reader` against what lies below `roots`.
+    #[must_use]
+    pub fn new(reader: Reader, prices: Prices, roots: Vec<PathBuf>, shared: Arc<Shared>) -> Self {
+        Self { reader, prices, roots, shared, next: None, said: HashSet::new() }
+    }
+
+    /// Checks every so often until the sender of `ended` is gone.
+    pub fn run(mut self, every: Duration, ended: &Receiver<()>) {
+        let mut wait = every.min(FIRST_WAIT);
+        while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+            if !self.shared.vitals.initial_scan_complete.get() {
+                wait = every.min(SCAN_WAIT);
+                continue;
+            }
+            wait = every;
+            match self.check() {
+                Ok(Checked { compared, skipped, drifts }) => {
+                    tracing::info!(compared, skipped, drifts, "the state was compared with some of the session files");
+                }
+                Err(error) => tracing::warn!(error = chain(&error), "the state could not be compared with its files"),
+            }
+        }
+    }
+
+    /// Compares a sample now. Each drift is logged and counted, once.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn check(&mut self) -> Result<Checked, StoreError> {
+        let disk = Disk::of(self.found(), &self.reader)?;
+        let mut checked = Checked::default();
+        let (mut bytes, mut done, mut suspects) = (0, BTreeSet::new(), Vec::new());
+        for group in self.sample(&disk) {
+            if bytes >= BYTES_MAX || self.is_stopped() {
+                self.next = Some(group);
+                break;
+            }
+            if done.contains(&group) {
+                continue;
+            }
+            match self.family(&disk, &group)? {
+                Some(family) => {
+                    bytes += family.files.iter().map(|found| found.size).sum::<u64>();
+                    done.extend(family.groups.iter().cloned());
+                    checked.compared += family.compared;
+                    suspects.extend((!family.differs.is_empty()).then_some(family));
+                }
+                None => checked.skipped += 1,
+            }
+        }
+        if !suspects.is_empty() && !self.is_stopped() {
+            checked.drifts = self.confirm(suspects)?;
+        }
+        Ok(checked)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.stop.load(Ordering::Acquire)
+    }
+
+    fn found(&self) -> Vec<Found> {
+        // What cannot be looked at has been said by the reading thread.
+        pass::find(&tail::existing(&self.roots), &mut Vec::new()).unwrap_or_default()
+    }
+
+    /// The next sessions on the disk, from where the last check stopped; the first begins anywhere.
+    fn sample(&mut self, disk: &Disk) -> Vec<PathBuf> {
+        let all: Vec<&PathBuf> = disk.groups.keys().collect();
+        let random = || usize::try_from(RandomState::new().hash_one(0) >> 1).unwrap_or(0) % all.len().max(1);
+        let start = self.next.take().map_or_else(random, |next| all.partition_point(|group| **group < next));
+        let mut round = all.iter().cycle().skip(start).take(all.len()).map(|group| (*group).clone());
+        let sample = round.by_ref().take(SESSIONS_MAX).collect();
+        self.next = round.next();
+        sample
+    }
+
+    /// Reads a session with all that belongs to it. `None` if it cannot be compared now.
+    fn family(&self, disk: &Disk, first: &Path) -> Result<Option<Family>, StoreError> {
+        let mut groups = BTreeSet::from([first.to_path_buf()]);
+        loop {
+            let Some(files) = disk.counted(&groups) else { return Ok(None) };
+            let pass = Pass::read(&files, &self.prices, false, |_, _| {});
+            if !pass.problems.is_empty() || self.is_stopped() {
+                return Ok(None);
+            }
+            let sessions = self.relatives(pass.named())?;
+            let mut more = groups.clone();
+            for session in sessions.values() {
+                for unit in self.reader.units_of(session)? {
+                    let places = places_of(&unit);
+                    for file in places.iter().map(|(place, _)| place.file).chain([unit.claim.file]) {
+                        // A file that is gone: the state is all that is left of it.
+                        let Some(group) = disk.numbers.get(&file) else { return Ok(None) };
+                        more.insert(group.clone());
+                    }
+                }
+            }
+            if more.len() > groups.len() {
+                groups = more;
+                continue;
+            }
+            let stored = compare::stored(&self.reader, &sessions)?;
+            let clean = pass.part(true).summary(Files::default(), true).session_list.unwrap_or_default();
+            let findings = compare::compare(&stored, &clean);
+            let differs = findings.differences.into_iter().map(|difference| difference.session).collect();
+            let sessions = sessions.into_keys().collect();
+            return Ok(Some(Family { groups, files, sessions, stored, compared: findings.compared, differs }));
+        }
+    }
+
+    /// These sessions as the state has them, with those that they were forked from or that were forked from them.
+    fn relatives<'a>(
+        &self,
+        named: impl Iterator<Item = &'a Session>,
+    ) -> Result<BTreeMap<SessionId, Session>, StoreError> {
+        let mut open: Vec<SessionId> = named.flat_map(|session| links(session).chain([session.id.clone()])).collect();
+        let mut sessions = BTreeMap::new();
+        while let Some(id) = open.pop() {
+            if sessions.len() >= FAMILY_MAX || sessions.contains_key(&id) {
+                continue;
+            }
+            if let Some(session) = self.reader.session(&id)? {
+                open.extend(links(&session));
+                sessions.insert(id, session);
+            }
+        }
+        Ok(sessions)
+    }
+
+    /// Reads all files and says which of the suspects are drifts. Returns how many are new.
+    fn confirm(&mut self, suspects: Vec<Family>) -> Result<usize, StoreError> {
+        let (clean, _) = Survey::of(self.found(), &self.prices, 1).quietly().summary(true, |_, _| {});
+        let clean = clean.session_list.unwrap_or_default();
+        let disk = Disk::of(self.found(), &self.reader)?;
+        let mut drifts = 0;
+        for family in suspects {
+            let mut sessions = BTreeMap::new();
+            for id in &family.sessions {
+                sessions.extend(self.reader.session(id)?.map(|session| (id.clone(), session)));
+            }
+            let stored = compare::stored(&self.reader, &sessions)?;
+            let changed = stored != family.stored || disk.counted(&family.groups).as_ref() != Some(&family.files);
+            sessions.retain(|id, _| family.differs.contains(&*id.0));
+            if changed || !self.holds(&disk, &sessions)? {
+                continue;
+            }
+            let clean: Vec<_> = clean.iter().filter(|line| family.differs.contains(&line.id)).cloned().collect();
+            let rewritten =
+                disk.numbers.iter().any(|(file, group)| family.groups.contains(group) && disk.is_rewritten(*file));
+            for difference in compare::compare(&stored, &clean).differences {
+                let has_no_place = difference.field.as_deref().is_some_and(|field| WITHOUT_PLACE.contains(&field));
+                if !(rewritten && has_no_place) {
+                    drifts += usize::from(self.say(difference));
+                }
+            }
+        }
+        self.shared.vitals.state_drift.add(drifts as u64);
+        Ok(drifts)
+    }
+
+    /// Whether every row that was counted for these sessions still stands where it stood.
+    fn holds(&self, disk: &Disk, sessions: &BTreeMap<SessionId, Session>) -> Result<bool, StoreError> {
+        let mut files: HashMap<FileNumber, Result<File, Missing>> = HashMap::new();
+        for session in sessions.values() {
+            let units = self.reader.units_of(session)?;
+            // Of a unit without a place it is not known whether its rows are still there.
+            if units.iter().any(|unit| places_of(unit).is_empty() && disk.is_rewritten(unit.claim.file)) {
+                return Ok(false);
+            }
+            for (place, expected) in units.iter().flat_map(places_of) {
+                let open = || disk.paths.get(&place.file).ok_or(Missing::Gone).and_then(|path| rows::open(path));
+                let file = files.entry(place.file).or_insert_with(open);
+                let read = file
+                    .as_ref()
+                    .map_err(|missing| *missing)
+                    .and_then(|file| rows::read(file, place.place, &expected).map(drop));
+                if !matches!(read, Ok(()) | Err(Missing::TooLarge)) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn say(&mut self, difference: compare::Difference) -> bool {
+        if self.said.contains(&difference) {
+            return false;
+        }
+        let compare::Difference { session, text, .. } = &difference;
+        tracing::error!(session, difference = text, "the state differs from the session files");
+        if self.said.len() >= SAID_MAX {
+            self.said.clear();
+        }
+        self.said.insert(difference)
+    }
+}
+
+/// The session files as they are, beside how far they are counted.
+struct Disk {
+    /// Files of each session, by the path of the session.
+    groups: BTreeMap<PathBuf, Vec<Found>>,
+    rows: HashMap<PathBuf, FileRow>,
+    paths: HashMap<FileNumber, PathBuf>,
+    /// The session of each file that is there.
+    numbers: HashMap<FileNumber, PathBuf>,
+}
+
+impl Disk {
+    fn of(found: Vec<Found>, reader: &Reader) -> Result<Self, StoreError> {
+        let present: HashSet<PathBuf> = found.iter().map(|found| found.path.clone()).collect();
+        let mut groups: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();
+        for found in found {
+            groups.entry(session_path(&found.path)).or_default().push(found);
+        }
+        let mut disk = Self { groups, rows: HashMap::new(), paths: HashMap::new(), numbers: HashMap::new() };
+        reader.each_file(|number, mut row| {
+            let path = PathBuf::from(OsString::from_vec(std::mem::take(&mut row.path)));
+            if present.contains(&path) {
+                disk.numbers.insert(number, session_path(&path));
+                disk.paths.insert(number, path.clone());
+                disk.rows.insert(path, row);
+            }
+        })?;
+        Ok(disk)
+    }
+
+    /// The files of these sessions in order of their paths, if all of them are counted to their end and not too large.
+    fn counted(&self, groups: &BTreeSet<PathBuf>) -> Option<Vec<Found>> {
+        let mut files: Vec<Found> = Vec::new();
+        for group in groups {
+            files.extend(self.groups.get(group)?.iter().cloned());
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let bytes: u64 = files.iter().map(|found| found.size).sum();
+        (bytes <= BYTES_MAX && files.iter().all(|found| self.is_counted(found))).then_some(files)
+    }
+
+    fn is_counted(&self, found: &Found) -> bool {
+        let cursor = self.rows.get(&found.path).and_then(|row| row.cursor.as_ref());
+        let is_whole = cursor.is_some_and(|cursor| {
+            (cursor.device, cursor.inode, cursor.offset) == (found.device, found.inode, found.size)
+        });
+        // It may have grown since it was found.
+        is_whole && fs::metadata(&found.path).is_ok_and(|now| (now.ino(), now.len()) == (found.inode, found.size))
+    }
+
+    /// Whether the file was read from its beginning more than once.
+    fn is_rewritten(&self, file: FileNumber) -> bool {
+        self.paths.get(&file).and_then(|path| self.rows.get(path)).is_none_or(|row| row.thread.generation > 1)
+    }
+}
+
+fn links(session: &Session) -> impl Iterator<Item = SessionId> + '_ {
+    session.fork.iter().map(|fork| fork.from.clone()).chain(session.forks.iter().cloned())
+}
+
+/// Where the rows of a unit stand, and what stands there.
+fn places_of(unit: &Unit) -> Vec<(RowPlace, Expected)> {
+    let mut places = Vec::new();
+    if let (Some(prompt), crate::ledger::unit::UnitKey::Turn(row)) = (&unit.prompt, &unit.key) {
+        places.push((prompt.place, Expected::Prompt(*row)));
+    }
+    for message in &unit.messages {
+        places.extend(message.rows.iter().map(|place| (*place, Expected::Message(message.id.clone()))));
+    }
+    for tool in &unit.tools {
+        places.extend(tool.call.as_ref().map(|call| (call.place, Expected::Call(tool.id.clone()))));
+        places.extend(tool.result.as_ref().map(|end| (end.place, Expected::Result(tool.id.clone()))));
+    }
+    places
+}

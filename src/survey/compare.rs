@@ -1,0 +1,109 @@
+//! What the state says of sessions, beside what a clean pass over their files says.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+
+use serde_json::Value;
+
+use crate::ledger::session::Session;
+use crate::store::{Reader, StoreError};
+use crate::transcript::ids::SessionId;
+use crate::views::summary::{Files, Part, SessionSummary, Sources, ToolDurations};
+
+/// What was found by comparing.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Sessions that the files hold.
+    pub compared: usize,
+    /// Sessions of which the files are gone: the state is all that is left of them.
+    pub only_in_state: usize,
+    /// In the order of the sessions.
+    pub differences: Vec<Difference>,
+}
+
+/// Something that the state says otherwise than the files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Difference {
+    /// The session.
+    pub session: String,
+    /// What of its line differs; `None` if the state does not have the session.
+    pub field: Option<String>,
+    /// Both sides, in words.
+    pub text: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}: {}", self.session, self.text)
+    }
+}
+
+/// Every session of the state.
+///
+/// # Errors
+///
+/// The database failed or is damaged.
+pub fn all(reader: &Reader) -> Result<BTreeMap<SessionId, Session>, StoreError> {
+    let mut sessions = BTreeMap::new();
+    reader.each_session(|session| drop(sessions.insert(session.id.clone(), session)))?;
+    Ok(sessions)
+}
+
+/// The lines of sessions of the state, as `scan` would list them. A session that another was forked from must be among
+/// them.
+///
+/// # Errors
+///
+/// The database failed or is damaged.
+pub fn stored(reader: &Reader, sessions: &BTreeMap<SessionId, Session>) -> Result<Vec<SessionSummary>, StoreError> {
+    let mut failed = Ok(());
+    let failure = RefCell::new(&mut failed);
+    let durations = |session: &Session| {
+        let mut durations = ToolDurations::default();
+        match reader.units_of(session) {
+            Ok(units) => units.iter().for_each(|unit| durations.add(unit)),
+            Err(error) => **failure.borrow_mut() = Err(error),
+        }
+        durations
+    };
+    let sources = Sources { session: &|id| sessions.get(id), durations: &durations };
+    let summary = Part::of(sessions.values(), &sources, true).summary(Files::default(), true);
+    failed.map(|()| summary.session_list.unwrap_or_default())
+}
+
+/// Every difference between the lines of the state and those of a clean pass.
+#[must_use]
+pub fn compare(stored: &[SessionSummary], clean: &[SessionSummary]) -> Findings {
+    let mut stored: BTreeMap<&str, &SessionSummary> =
+        stored.iter().map(|session| (session.id.as_str(), session)).collect();
+    let mut findings = Findings::default();
+    for session in clean {
+        findings.compared += 1;
+        let mut differs = |field, text| {
+            findings.differences.push(Difference { session: session.id.clone(), field, text });
+        };
+        let Some(known) = stored.remove(session.id.as_str()) else {
+            differs(None, "not in the state".to_owned());
+            continue;
+        };
+        let (known, clean) = (fields(known), fields(session));
+        for (field, clean) in clean {
+            let known = known.get(&field).unwrap_or(&Value::Null);
+            if *known != clean {
+                let text = format!("{field} is {known} in the state, {clean} in the files");
+                differs(Some(field), text);
+            }
+        }
+    }
+    findings.only_in_state = stored.len();
+    findings
+}
+
+fn fields(session: &SessionSummary) -> BTreeMap<String, Value> {
+    match serde_json::to_value(session).map_err(io::Error::from) {
+        Ok(Value::Object(fields)) => fields.into_iter().collect(),
+        _ => unreachable!("a session's line is an object of plain values"),
+    }
+}
