@@ -61,6 +61,7 @@ pub struct Vitals {
     pub state_drift: Number,
     idle: Duration,
     sessions: Mutex<Vec<LiveSession>>,
+    trouble: Mutex<Option<String>>,
 }
 
 /// A session that may go on.
@@ -169,7 +170,19 @@ impl Vitals {
             state_drift: Number::default(),
             idle,
             sessions: Mutex::default(),
+            trouble: Mutex::default(),
         }
+    }
+
+    /// Why nothing can be counted at the moment; `None` once it can.
+    pub fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Why nothing can be counted at the moment.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Replaces the sessions that may go on. Those that are idle may be left out; they count as nothing.

@@ -1,26 +1,24 @@
 //! `tailspan run`: the sidecar, from start to clean end.
 
+mod life;
+mod signals;
+
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::runtime::Builder;
+use tokio::sync::watch;
 
-use super::progress::Progress;
+use self::life::Life;
 use super::scan::threads;
 use crate::config::{self, ClientTls, Compression, Config, ConfigError, HistorySince, Profile};
 use crate::daemon::selfcheck::SelfCheck;
-use crate::daemon::{self, Shared, Sources, Tailer};
-use crate::engine::{Engine, SpanRules, Start};
-use crate::export::{
-    self, ClientFiles, DrainConfig, ExportCounters, ExportError, Exporter, Otlp, OtlpConfig, PushConfig, Pusher,
-    TlsFiles,
-};
+use crate::daemon::{self, Shared, Sources};
+use crate::engine::SpanRules;
+use crate::export::{ClientFiles, ExportError, Otlp, OtlpConfig, PushConfig, Pusher, TlsFiles};
 use crate::http::context::{Context, ROUTES};
 use crate::http::{App, Limits, RequestCounters, ServeError, Server};
 use crate::ledger::prices::Prices;
@@ -29,6 +27,7 @@ use crate::tail::{self, Hints, RootEnv};
 use crate::transcript::time::Timestamp;
 use crate::turns::Policy;
 use crate::views::labels::LabelRules;
+use crate::views::totals::Snapshot;
 use crate::vitals::Vitals;
 
 /// How long blocking handlers may go on after the server has stopped.
@@ -81,93 +80,75 @@ impl RunError {
 ///
 /// # Errors
 ///
-/// Something could not be started, or the database failed.
+/// Something could not be started, or the database failed for good.
 pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunError> {
     let now = daemon::now();
     let server = Server::bind(config.listen, Limits::default())?;
     let address = server.local_addr();
-    let endpoints = endpoints(config)?;
+    // Before the state is opened: a configuration that is wrong changes nothing.
+    endpoints(config)?;
     let opened = store::open(config.state()?, now)?;
-    let policy = policy(config, &opened);
-    let Opened { writer, outbox, reader, epoch, recovered, .. } = opened;
-    let pusher = pusher(config, &epoch.instance)?;
-    let queues = outbox.readers(&endpoints.iter().map(Otlp::name).collect::<Vec<_>>())?;
-    let labels = label_rules(config);
-    let engine = Engine::new(
-        Start { writer, recovered, epoch, prices: prices.clone(), labels, policy, spans: span_rules(config) },
-        now,
-    )?;
-
+    let pusher = pusher(config, &opened.epoch.instance)?;
+    warn_of_waiting(config, opened.writer.meter().spans());
     let vitals = Arc::new(Vitals::new(now, config.traces.idle));
     let (published, totals) = watch::channel(None);
-    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop: AtomicBool::new(false), published });
-    let hints = Hints::default();
-    let sources = sources(config, env, &policy);
-    let meter = engine.outbox();
-    warn_of_waiting(config, meter.spans());
-    let _checking = start_selfcheck(
+    let life = Life {
         config,
-        SelfCheck::new(reader.clone(), prices.clone(), sources.roots.clone(), Arc::clone(&shared)),
-    )?;
-    let tailer = Tailer::new(engine, Arc::clone(&shared), sources, hints.clone());
-    let (tailer, tailer_ended) = start_tailer(tailer, config.state()?.to_path_buf())?;
-
-    let (stop_export, export_stopped) = watch::channel(false);
-    let export_counters = Arc::new(ExportCounters::default());
-    let exporters = exporters(queues, endpoints, &export_counters);
-    let exporter = start_exporters(exporters, export_stopped.clone())?;
-
-    let runtime = runtime()?;
-    let (stop_http, http_stopped) = watch::channel(false);
-    let counters = Arc::new(RequestCounters::default());
-    let context = Context {
-        reader,
-        vitals,
-        totals,
-        outbox: meter,
-        export: export_counters,
-        requests: Arc::clone(&counters),
-        now: daemon::now,
+        env,
+        prices,
+        reader: opened.reader.clone(),
+        outbox: opened.writer.meter(),
+        shared: Arc::new(Shared { vitals: Arc::clone(&vitals), stop: AtomicBool::new(false), published }),
+        hints: Hints::default(),
+        exported: Arc::default(),
     };
-    let allowed_hosts = config.web.hosts.iter().cloned().collect();
-    let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts });
+    let _checking = start_selfcheck(config, life.selfcheck())?;
+
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System { what: "the runtime", source })?;
+    let (stop_http, http_stopped) = watch::channel(false);
+    let (stop_push, push_stopped) = watch::channel(false);
+    let app = app(&life, totals);
     let pushing = pusher.map(|pusher| {
         let app = Arc::clone(&app);
-        runtime.spawn(pusher.run(move || (app.context.points(), daemon::now()), export_stopped))
+        runtime.spawn(pusher.run(move || (app.context.points(), daemon::now()), push_stopped))
     });
     let serving = runtime.spawn(server.run(app, http_stopped));
+    let asked = signals::asked_to_end(&runtime, Arc::clone(&life.shared), life.hints.clone())?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "tailspan is running");
 
-    let waited = runtime.block_on(wait_for_end(tailer_ended));
-    tracing::info!("stopping: what is in flight is finished first; a second signal ends it at once");
-    stop_at_second_signal(&runtime);
-    shared.stop.store(true, Ordering::Release);
-    hints.wake();
-    let tailed = tailer.join().map_err(|_| RunError::Panicked { part: "the reader" })?;
-    // The spans of the last commit are durable now: one more try to hand them over.
-    stop_export.send_replace(true);
-    let exported = exporter.map(thread::JoinHandle::join).transpose();
+    let lived = life.run(opened, &runtime, asked);
+    life.shared.stop.store(true, Ordering::Release);
+    stop_push.send_replace(true);
     let pushed = pushing.map(|pushing| runtime.block_on(pushing)).transpose();
     stop_http.send_replace(true);
     let served = runtime.block_on(serving);
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
-    waited?;
-    tailed?;
-    exported.map_err(|_| RunError::Panicked { part: "the exporter" })?.transpose()?;
+    lived?;
     pushed.map_err(|_| RunError::Panicked { part: "the pusher of metrics" })?;
     served.map_err(|_| RunError::Panicked { part: "the server" })??;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Where HTTP is answered.
-fn runtime() -> Result<Runtime, RunError> {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("http")
-        .enable_all()
-        .build()
-        .map_err(|source| RunError::System { what: "the runtime", source })
+/// What HTTP answers from.
+fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>) -> Arc<App<Context>> {
+    let counters = Arc::new(RequestCounters::default());
+    let context = Context {
+        reader: life.reader.clone(),
+        vitals: Arc::clone(&life.shared.vitals),
+        totals,
+        outbox: Arc::clone(&life.outbox),
+        export: Arc::clone(&life.exported),
+        requests: Arc::clone(&counters),
+        now: daemon::now,
+    };
+    let allowed_hosts = life.config.web.hosts.iter().cloned().collect();
+    Arc::new(App { context, counters, routes: ROUTES, allowed_hosts })
 }
 
 /// How session files are looked for.
@@ -233,16 +214,6 @@ fn endpoints(config: &Config) -> Result<Vec<Otlp>, ExportError> {
     config.otlp.iter().map(|otlp| Otlp::new(otlp_config(otlp, config, "claude-code"))).collect()
 }
 
-/// An exporter for each endpoint; they share their counters.
-fn exporters(
-    queues: Vec<store::OutboxReader>,
-    endpoints: Vec<Otlp>,
-    counters: &Arc<ExportCounters>,
-) -> Vec<Exporter<store::OutboxReader>> {
-    let exporter = |(queue, otlp)| Exporter::new(queue, otlp, DrainConfig::default()).counting(Arc::clone(counters));
-    queues.into_iter().zip(endpoints).map(exporter).collect()
-}
-
 /// What pushes metrics, if that is wanted.
 fn pusher(config: &Config, instance: &str) -> Result<Option<Pusher>, ExportError> {
     let Some(push) = &config.push else { return Ok(None) };
@@ -268,37 +239,6 @@ fn otlp_config(otlp: &config::Otlp, config: &Config, service: &str) -> OtlpConfi
     }
 }
 
-type Ended = Result<(), StoreError>;
-
-/// Starts the thread that reads and writes; the receiver is told when it ends, for whatever reason.
-fn start_tailer(
-    mut tailer: Tailer,
-    state: PathBuf,
-) -> Result<(thread::JoinHandle<Ended>, oneshot::Receiver<()>), RunError> {
-    let (ending, ended) = oneshot::channel();
-    let body = move || {
-        // Dropped at the end of the thread, by a panic too: that is the message.
-        let _ending = ending;
-        let progress: Mutex<Option<Progress>> = Mutex::new(None);
-        let result = tailer.run(|files, bytes, files_total, bytes_total| {
-            if let Ok(mut bar) = progress.lock() {
-                bar.get_or_insert_with(|| Progress::start(files_total, bytes_total)).advance(files, bytes);
-            }
-        });
-        if let Err(error) = &result {
-            tracing::error!(error = crate::report::chain(error), "the state cannot be used any more");
-            if error.is_damage()
-                && let Err(error) = store::mark_damaged(&state)
-            {
-                tracing::error!(error = crate::report::chain(&error), "the next start cannot be told");
-            }
-        }
-        result
-    };
-    let thread = thread::Builder::new().name("tail".to_owned()).spawn(body);
-    thread.map(|thread| (thread, ended)).map_err(|source| RunError::System { what: "the reading thread", source })
-}
-
 /// Starts the thread that compares the state with the files now and then, unless that is not wanted. It ends some time
 /// after what is returned has gone; nobody waits for it.
 fn start_selfcheck(config: &Config, check: SelfCheck) -> Result<Option<mpsc::Sender<()>>, RunError> {
@@ -306,56 +246,6 @@ fn start_selfcheck(config: &Config, check: SelfCheck) -> Result<Option<mpsc::Sen
     let (sender, ended) = mpsc::channel();
     let thread = thread::Builder::new().name("check".to_owned()).spawn(move || check.run(every, &ended));
     thread.map(|_| Some(sender)).map_err(|source| RunError::System { what: "the checking thread", source })
-}
-
-/// Starts the thread that sends spans, unless there is nowhere to send them. It has a runtime of its own, since reading
-/// the outbox may block.
-fn start_exporters(
-    exporters: Vec<Exporter<store::OutboxReader>>,
-    stopped: watch::Receiver<bool>,
-) -> Result<Option<thread::JoinHandle<Result<(), ExportError>>>, RunError> {
-    if exporters.is_empty() {
-        return Ok(None);
-    }
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| RunError::System { what: "the exporter's runtime", source })?;
-    let body = move || {
-        let result = runtime.block_on(export::run_all(exporters, stopped));
-        // A name that takes long to be looked up must not hold up the end.
-        runtime.shutdown_background();
-        result
-    };
-    let thread = thread::Builder::new().name("export".to_owned()).spawn(body);
-    thread.map(Some).map_err(|source| RunError::System { what: "the exporting thread", source })
-}
-
-async fn wait_for_end(tailer_ended: oneshot::Receiver<()>) -> Result<(), RunError> {
-    let failed = |source| RunError::System { what: "the signal handlers", source };
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = tailer_ended => {}
-    }
-    Ok(())
-}
-
-fn stop_at_second_signal(runtime: &Runtime) {
-    runtime.spawn(async {
-        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            return;
-        };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        // 128 and the number of SIGTERM, as a shell reports a process that a signal ended.
-        std::process::exit(143);
-    });
 }
 
 /// Where session files are looked for, as the environment says.

@@ -27,6 +27,14 @@ pub trait Status {
     /// [`Waiting`] says how far the first scan is.
     fn ready(&self) -> Result<(), Waiting>;
 
+    /// Whether what is written can be counted. `/metrics` goes on showing what was.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn healthy(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The metrics in the format that `accept` (an `Accept` header, `*/*` if there was none) asks for:
     /// the content type and the text.
     ///

@@ -112,6 +112,10 @@ impl Status for Context {
         Err(Waiting { files_done: self.vitals.files_done.get(), files_total: self.vitals.files_total.get() })
     }
 
+    fn healthy(&self) -> Result<(), String> {
+        self.vitals.trouble().map_or(Ok(()), Err)
+    }
+
     fn metrics(&self, accept: &str) -> Result<(String, Vec<u8>), Problem> {
         self.scrape(|scrape| scrape.answer(accept))
     }

@@ -140,6 +140,7 @@ impl Scrape<'_> {
         live.add(&catalog::WATCH_DEGRADED, &[], i128::from(vitals.watch_degraded.get()));
         live.add(&catalog::READ_LAG, &[], i128::from(vitals.read_lag_bytes.get()));
         live.add(&catalog::STORE_BYTES, &[], i128::from(vitals.store_bytes.get()));
+        live.add(&catalog::STATE_WRITABLE, &[], i128::from(vitals.trouble().is_none()));
         live.add(&catalog::STATE_DRIFT, &[], i128::from(vitals.state_drift.get()));
         live.add(&catalog::OUTBOX_SPANS, &[], i128::from(vitals.outbox_spans.get()));
         if let Some(time) = vitals.last_event.get() {

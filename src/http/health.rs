@@ -5,12 +5,15 @@ use super::app::{Status, Waiting};
 use super::error::{Problem, not_ready};
 use super::request::Request;
 
-/// Alive: 200 as long as the process can answer at all.
+/// 200 as long as what is written can be counted, 503 with the reason while it cannot.
 ///
 /// # Errors
 /// None.
-pub fn healthy<C: Status>(_: &C, _: &Request) -> Result<Answer, Problem> {
-    Ok(Answer::text("tailspan is healthy.\n"))
+pub fn healthy<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
+    Ok(match context.healthy() {
+        Ok(()) => Answer::text("tailspan is healthy.\n"),
+        Err(trouble) => not_ready(format!("{trouble}\n")),
+    })
 }
 
 /// Ready: 200 once the first scan is complete.

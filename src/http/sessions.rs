@@ -308,6 +308,9 @@ pub(super) fn find(reader: &Reader, id: &str) -> Result<Session, Problem> {
 
 /// What the client is told when the state fails; the operator finds the cause in the log.
 pub(super) fn unreadable(error: StoreError) -> Problem {
+    if matches!(error, StoreError::Closed) {
+        return Problem::unavailable(error.to_string());
+    }
     tracing::error!(error = &error as &dyn std::error::Error, "the state could not be read for an answer");
     Problem::internal(format!("the state cannot be read: {error}"))
 }

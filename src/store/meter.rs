@@ -49,12 +49,12 @@ impl OutboxMeter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins with the rows of a database, all of them durable. The next row has at least the number `next`.
+    /// Begins with the rows of a database, all of them durable, whatever was before. The next row has at least the
+    /// number `next`.
     pub(super) fn opened(&self, rows: Vec<Row>, next: u64) {
-        let mut state = self.state();
-        state.next = next;
-        state.durable = next;
-        state.rows.extend(rows.into_iter().map(|row| (row.sequence, row)));
+        let rows = rows.into_iter().map(|row| (row.sequence, row)).collect();
+        *self.state() = State { next, durable: next, closed: None, rows, cursors: BTreeMap::new() };
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Takes numbers for this many rows, and gives the first.

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 pub use epoch::Epoch;
 pub use meter::OutboxMeter;
-pub use open::{Opened, mark_damaged, open};
+pub use open::{Opened, mark_damaged, open, open_again};
 pub use outbox::{Outbox, OutboxReader};
 pub use reader::Reader;
 pub use writer::{Commit, FileRow, Recovered, Writer};
@@ -61,6 +61,9 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// The database is closed until it can be written again.
+    #[error("the state is closed until its disk can be written again")]
+    Closed,
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sled::Error),
@@ -85,6 +88,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// True if the same may succeed later: the disk is full, read-only or failing. The database must be opened anew.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Folder { .. } | Self::Closed | Self::Database(sled::Error::Io(_)))
+    }
+
     /// True if the database itself is unusable, so that only setting it aside and reading everything again helps.
     #[must_use]
     pub const fn is_damage(&self) -> bool {

@@ -49,6 +49,20 @@ pub struct Opened {
 /// The folder cannot be used, another process holds it, or a newer program wrote it. A damaged database is no error: it
 /// is renamed and a new one is begun.
 pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
+    open_again(folder, now, &Reader::default(), &Arc::default())
+}
+
+/// [`open`] after the database had failed: `reader` and `meter` of that time serve the one that is opened now.
+///
+/// # Errors
+///
+/// Those of [`open`].
+pub fn open_again(
+    folder: &Path,
+    now: Timestamp,
+    reader: &Reader,
+    meter: &Arc<OutboxMeter>,
+) -> Result<Opened, StoreError> {
     let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
@@ -61,22 +75,24 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
         set_aside = path.exists().then(|| put_aside(folder, &path, now)).transpose()?;
         fs::remove_file(folder.join(DAMAGED)).map_err(failed)?;
     }
-    let attempted = match attempt(folder, &path, floor) {
+    let attempt = || attempt(folder, &path, floor, meter);
+    let attempted = match attempt() {
         Err(error) if error.is_damage() && discard_unfinished(&path).map_err(failed)? => {
             tracing::warn!(error = crate::report::chain(&error), "a start was killed while it wrote a snapshot: again");
-            attempt(folder, &path, floor)
+            attempt()
         }
         attempted => attempted,
     };
-    let (writer, outbox, reader, recovered) = match attempted {
+    let (writer, outbox, tree, recovered) = match attempted {
         Err(error) if error.is_damage() => {
             tracing::error!(error = crate::report::chain(&error), "the database cannot be used");
             set_aside = Some(put_aside(folder, &path, now)?);
-            attempt(folder, &path, floor)?
+            attempt()?
         }
         attempted => attempted?,
     };
-    Ok(Opened { writer, outbox, reader, epoch, recovered, set_aside })
+    reader.opened(tree);
+    Ok(Opened { writer, outbox, reader: reader.clone(), epoch, recovered, set_aside })
 }
 
 /// Says in the folder that the database turned out to be damaged: the next [`open`] sets it aside.
@@ -121,14 +137,24 @@ fn put_aside(folder: &Path, path: &Path, now: Timestamp) -> Result<PathBuf, Stor
     Ok(aside)
 }
 
-type Parts = (Writer, Outbox, Reader, Recovered);
+type Parts = (Writer, Outbox, sled::Tree, Recovered);
 
 /// Opens the database, or begins one. sled may panic over damaged pages: that is damage too.
-fn attempt(folder: &Path, path: &Path, floor: Option<Timestamp>) -> Result<Parts, StoreError> {
-    catch_unwind(AssertUnwindSafe(|| open_parts(folder, path, floor))).unwrap_or(Err(StoreError::Panicked))
+fn attempt(
+    folder: &Path,
+    path: &Path,
+    floor: Option<Timestamp>,
+    meter: &Arc<OutboxMeter>,
+) -> Result<Parts, StoreError> {
+    catch_unwind(AssertUnwindSafe(|| open_parts(folder, path, floor, meter))).unwrap_or(Err(StoreError::Panicked))
 }
 
-fn open_parts(folder: &Path, path: &Path, floor: Option<Timestamp>) -> Result<Parts, StoreError> {
+fn open_parts(
+    folder: &Path,
+    path: &Path,
+    floor: Option<Timestamp>,
+    meter: &Arc<OutboxMeter>,
+) -> Result<Parts, StoreError> {
     let db = lock(folder, path)?;
     let tree = (*db).clone();
     match codec::get::<u32>(&tree, &keys::meta("schema"))? {
@@ -150,11 +176,9 @@ fn open_parts(folder: &Path, path: &Path, floor: Option<Timestamp>) -> Result<Pa
             db.flush()?;
         }
     }
-    let meter = Arc::new(OutboxMeter::default());
-    let outbox = Outbox::new(tree.clone(), Arc::clone(&meter))?;
-    let reader = Reader::new(tree.clone());
-    let (writer, recovered) = Writer::new(db, tree, meter)?;
-    Ok((writer, outbox, reader, recovered))
+    let outbox = Outbox::new(tree.clone(), Arc::clone(meter))?;
+    let (writer, recovered) = Writer::new(db, tree.clone(), Arc::clone(meter))?;
+    Ok((writer, outbox, tree, recovered))
 }
 
 fn lock(folder: &Path, path: &Path) -> Result<sled::Db, StoreError> {

@@ -1,5 +1,7 @@
 //! Reads sessions and units, from any thread that may block.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use sled::Tree;
 
 use super::writer::FileRow;
@@ -9,15 +11,24 @@ use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
 
-/// Reads the state.
-#[derive(Debug, Clone)]
+/// Reads the state. Clones share one database, which may be closed and opened again under them.
+#[derive(Debug, Clone, Default)]
 pub struct Reader {
-    tree: Tree,
+    tree: Arc<RwLock<Option<Tree>>>,
 }
 
 impl Reader {
-    pub(super) const fn new(tree: Tree) -> Self {
-        Self { tree }
+    pub(super) fn opened(&self, tree: Tree) {
+        *self.tree.write().unwrap_or_else(PoisonError::into_inner) = Some(tree);
+    }
+
+    /// Lets go of the database, so that it can be opened again. Until then every read fails.
+    pub fn close(&self) {
+        *self.tree.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn tree(&self) -> Result<Tree, StoreError> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreError::Closed)
     }
 
     /// A session by its whole id.
@@ -26,7 +37,7 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        codec::get(&self.tree, &keys::session(id))
+        codec::get(&self.tree()?, &keys::session(id))
     }
 
     /// Every session, in no particular order.
@@ -35,10 +46,11 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn each_session(&self, mut take: impl FnMut(Session)) -> Result<(), StoreError> {
-        for row in self.tree.scan_prefix([keys::SESSION]) {
+        let tree = self.tree()?;
+        for row in tree.scan_prefix([keys::SESSION]) {
             let (key, value) = row?;
             if keys::number16(&key).is_some() {
-                take(codec::decode(&self.tree, &key, &value)?);
+                take(codec::decode(&tree, &key, &value)?);
             }
         }
         Ok(())
@@ -50,7 +62,7 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
-        codec::get(&self.tree, &keys::unit(id))
+        codec::get(&self.tree()?, &keys::unit(id))
     }
 
     /// The units of a session, in the order of their ids. One that moved to another session since is left out.
@@ -72,7 +84,7 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn agent(&self, first_row: RowId) -> Result<Option<Unit>, StoreError> {
-        let Some(id) = codec::get(&self.tree, &keys::agent(first_row))? else { return Ok(None) };
+        let Some(id) = codec::get(&self.tree()?, &keys::agent(first_row))? else { return Ok(None) };
         // An earlier row that was read later has taken its place: then its first row is another one.
         let is_first = |unit: &Unit| unit.agent.as_ref().and_then(|agent| agent.first_row).map(|(_, row)| row);
         Ok(self.unit(id)?.filter(|unit| is_first(unit) == Some(first_row)))
@@ -84,10 +96,11 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn each_file(&self, mut take: impl FnMut(FileNumber, FileRow)) -> Result<(), StoreError> {
-        for row in self.tree.scan_prefix([keys::FILE]) {
+        let tree = self.tree()?;
+        for row in tree.scan_prefix([keys::FILE]) {
             let (key, value) = row?;
             if let Some(number) = keys::number4(&key) {
-                take(FileNumber(number), codec::decode(&self.tree, &key, &value)?);
+                take(FileNumber(number), codec::decode(&tree, &key, &value)?);
             }
         }
         Ok(())
@@ -99,6 +112,6 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn file(&self, number: FileNumber) -> Result<Option<FileRow>, StoreError> {
-        codec::get(&self.tree, &keys::file(number))
+        codec::get(&self.tree()?, &keys::file(number))
     }
 }

@@ -359,6 +359,8 @@ metrics! {
         "Lines of a type that this version does not know.");
     STORE_BYTES = live_gauge("store_bytes", Unit::Bytes, &[];
         "Size of the state on disk.");
+    STATE_WRITABLE = live_gauge("state_writable", Unit::Boolean, &[];
+        "0 while the state cannot be written (its disk is full, read-only or failing) and reading pauses.");
     STATE_DRIFT = live_counter("state_drift_total", Unit::Count, &[];
         "Differences that the self-check has found between the state and the session files; the log names each.");
     OUTBOX_SPANS = live_gauge("outbox_spans", Unit::Count, &[];

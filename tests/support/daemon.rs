@@ -23,7 +23,12 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it on a free port, and waits until it says where it listens.
     pub(crate) fn start(projects: &Path, state: &Path, more: &[&str]) -> Self {
-        let mut daemon = Self::spawn(projects, state, &[&["--listen", "127.0.0.1:0"], more].concat());
+        Self::start_within(&[], projects, state, more)
+    }
+
+    /// [`Daemon::start`] by another program, which has to become it.
+    pub(crate) fn start_within(wrapper: &[&str], projects: &Path, state: &Path, more: &[&str]) -> Self {
+        let mut daemon = Self::spawn_within(wrapper, projects, state, &[&["--listen", "127.0.0.1:0"], more].concat());
         let line = daemon.wait_for_log("tailspan is running");
         let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
         daemon.address = address.parse().unwrap();
@@ -32,8 +37,17 @@ impl Daemon {
 
     /// Starts it without waiting.
     pub(crate) fn spawn(projects: &Path, state: &Path, more: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tailspan"))
+        Self::spawn_within(&[], projects, state, more)
+    }
+
+    /// [`Daemon::spawn`] by another program, which has to become it.
+    pub(crate) fn spawn_within(wrapper: &[&str], projects: &Path, state: &Path, more: &[&str]) -> Self {
+        let program = [wrapper, &[env!("CARGO_BIN_EXE_tailspan")]].concat();
+        let path = std::env::var_os("PATH").filter(|_| !wrapper.is_empty());
+        let mut child = Command::new(program[0])
             .env_clear()
+            .envs(path.map(|path| ("PATH", path)))
+            .args(&program[1..])
             .arg("run")
             .arg("--projects")
             .arg(projects)

@@ -1,0 +1,221 @@
+//! From an opened state to its end, and again: a full or failing disk pauses the sidecar, it does not end it.
+//!
+//! sled goes on failing once a write has failed, so everything that holds the database is thrown away and made anew when
+//! there is room again. Meanwhile `/metrics` shows what was published last, which is durable; the session files keep
+//! what comes, and their cursors are where they were.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{oneshot, watch};
+
+use super::{RunError, endpoints, label_rules, policy, sources, span_rules};
+use crate::cli::progress::Progress;
+use crate::config::Config;
+use crate::daemon::selfcheck::SelfCheck;
+use crate::daemon::{self, Shared, Tailer};
+use crate::engine::{Engine, Start};
+use crate::export::{self, DrainConfig, ExportCounters, ExportError, Exporter, Otlp};
+use crate::ledger::prices::Prices;
+use crate::report::chain;
+use crate::store::{self, Opened, OutboxMeter, Reader, StoreError};
+use crate::tail::{self, Hints, RootEnv};
+
+/// Pauses between two tries to use the state again: they double from the first to the second.
+const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
+
+/// Room that must be there before the state is opened again: a few of sled's segments of 512 KiB.
+const ROOM_BYTES: usize = 4 << 20;
+
+/// What stays while the state comes and goes.
+pub(super) struct Life<'a> {
+    pub(super) config: &'a Config,
+    pub(super) env: &'a RootEnv,
+    pub(super) prices: Prices,
+    pub(super) reader: Reader,
+    pub(super) outbox: Arc<OutboxMeter>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) hints: Hints,
+    pub(super) exported: Arc<ExportCounters>,
+}
+
+impl Life<'_> {
+    pub(super) fn selfcheck(&self) -> SelfCheck {
+        let roots = tail::session_roots(&[], &self.config.projects, self.env);
+        SelfCheck::new(self.reader.clone(), self.prices.clone(), roots, Arc::clone(&self.shared))
+    }
+
+    /// Reads, writes and sends until the end is `asked` for.
+    pub(super) fn run(
+        &self,
+        mut opened: Opened,
+        runtime: &Runtime,
+        mut asked: watch::Receiver<bool>,
+    ) -> Result<(), RunError> {
+        loop {
+            match self.once(opened, runtime, &mut asked) {
+                Err(RunError::Store(error)) if error.may_pass() && !*asked.borrow() => {
+                    match self.wait_until_usable(&error, runtime, &mut asked)? {
+                        Some(again) => opened = again,
+                        None => return Ok(()),
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// One life of the state. Everything that holds the database has gone when it returns, but for readers.
+    fn once(&self, opened: Opened, runtime: &Runtime, asked: &mut watch::Receiver<bool>) -> Result<(), RunError> {
+        let now = daemon::now();
+        let policy = policy(self.config, &opened);
+        let endpoints = endpoints(self.config)?;
+        let Opened { writer, outbox, epoch, recovered, .. } = opened;
+        let queues = outbox.readers(&endpoints.iter().map(Otlp::name).collect::<Vec<_>>())?;
+        let (prices, labels, spans) = (self.prices.clone(), label_rules(self.config), span_rules(self.config));
+        let engine = Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans }, now)?;
+        let sources = sources(self.config, self.env, &policy);
+        let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
+        let (tailer, tailer_ended) = start_tailer(tailer, self.config.state()?.to_path_buf())?;
+        let (stop_export, export_stopped) = watch::channel(false);
+        let exporter = start_exporters(exporters(queues, endpoints, &self.exported), export_stopped)?;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = asked.wait_for(|asked| *asked) => {}
+                _ = tailer_ended => {}
+            }
+        });
+        let tailed = tailer.join().map_err(|_| RunError::Panicked { part: "the reader" })?;
+        // The spans of the last commit are durable now: one more try to hand them over.
+        stop_export.send_replace(true);
+        let exported = exporter.map(thread::JoinHandle::join).transpose();
+        // First: what the exporters met is most often the same.
+        tailed?;
+        exported.map_err(|_| RunError::Panicked { part: "the exporter" })?.transpose()?;
+        Ok(())
+    }
+
+    /// Says that the state cannot be written, and tries until it can. `None` if the end is asked for before.
+    fn wait_until_usable(
+        &self,
+        error: &StoreError,
+        runtime: &Runtime,
+        asked: &mut watch::Receiver<bool>,
+    ) -> Result<Option<Opened>, RunError> {
+        let folder = self.config.state()?;
+        let reason = format!("the state in {} cannot be written: {}", folder.display(), chain(error));
+        tracing::error!(
+            error = chain(error),
+            state = %folder.display(),
+            "the state cannot be written: reading pauses until it can; nothing is lost, the session files keep what comes"
+        );
+        self.shared.vitals.set_trouble(Some(reason));
+        self.reader.close();
+        let [mut pause, longest] = PAUSES;
+        loop {
+            let wait = async { tokio::time::timeout(pause, asked.wait_for(|asked| *asked)).await.is_ok() };
+            if runtime.block_on(wait) {
+                return Ok(None);
+            }
+            pause = pause.saturating_mul(2).min(longest);
+            let tried =
+                probe(folder).and_then(|()| store::open_again(folder, daemon::now(), &self.reader, &self.outbox));
+            match tried {
+                Ok(opened) => {
+                    tracing::info!(state = %folder.display(), "the state can be written again: reading goes on");
+                    self.shared.vitals.set_trouble(None);
+                    return Ok(Some(opened));
+                }
+                // An answer to a request may hold the old database for a moment.
+                Err(error) if error.may_pass() || matches!(error, StoreError::Locked { .. }) => {
+                    tracing::debug!(error = chain(&error), "the state cannot be written yet");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Whether some room can be written to. Opening the database on a full disk would only leave more unfinished files.
+fn probe(folder: &Path) -> Result<(), StoreError> {
+    let path = folder.join("room");
+    let write = || -> io::Result<()> {
+        let mut file = fs::File::create(&path)?;
+        file.write_all(&vec![0; ROOM_BYTES])?;
+        file.sync_all()
+    };
+    let written = write();
+    let removed = fs::remove_file(&path);
+    written.and(removed).map_err(|source| StoreError::Folder { path, source })
+}
+
+type Ended = Result<(), StoreError>;
+
+/// Starts the thread that reads and writes; the receiver is told when it ends, for whatever reason.
+fn start_tailer(
+    mut tailer: Tailer,
+    state: PathBuf,
+) -> Result<(thread::JoinHandle<Ended>, oneshot::Receiver<()>), RunError> {
+    let (ending, ended) = oneshot::channel();
+    let body = move || {
+        // Dropped at the end of the thread, by a panic too: that is the message.
+        let _ending = ending;
+        let progress: Mutex<Option<Progress>> = Mutex::new(None);
+        let result = tailer.run(|files, bytes, files_total, bytes_total| {
+            if let Ok(mut bar) = progress.lock() {
+                bar.get_or_insert_with(|| Progress::start(files_total, bytes_total)).advance(files, bytes);
+            }
+        });
+        if let Err(error) = &result
+            && !error.may_pass()
+        {
+            tracing::error!(error = chain(error), "the state cannot be used any more");
+            if error.is_damage()
+                && let Err(error) = store::mark_damaged(&state)
+            {
+                tracing::error!(error = chain(&error), "the next start cannot be told");
+            }
+        }
+        result
+    };
+    let thread = thread::Builder::new().name("tail".to_owned()).spawn(body);
+    thread.map(|thread| (thread, ended)).map_err(|source| RunError::System { what: "the reading thread", source })
+}
+
+/// An exporter for each endpoint; they share their counters.
+fn exporters(
+    queues: Vec<store::OutboxReader>,
+    endpoints: Vec<Otlp>,
+    counters: &Arc<ExportCounters>,
+) -> Vec<Exporter<store::OutboxReader>> {
+    let exporter = |(queue, otlp)| Exporter::new(queue, otlp, DrainConfig::default()).counting(Arc::clone(counters));
+    queues.into_iter().zip(endpoints).map(exporter).collect()
+}
+
+/// Starts the thread that sends spans, unless there is nowhere to send them. It has a runtime of its own, since reading
+/// the outbox may block.
+fn start_exporters(
+    exporters: Vec<Exporter<store::OutboxReader>>,
+    stopped: watch::Receiver<bool>,
+) -> Result<Option<thread::JoinHandle<Result<(), ExportError>>>, RunError> {
+    if exporters.is_empty() {
+        return Ok(None);
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System { what: "the exporter's runtime", source })?;
+    let body = move || {
+        let result = runtime.block_on(export::run_all(exporters, stopped));
+        // A name that takes long to be looked up must not hold up the end.
+        runtime.shutdown_background();
+        result
+    };
+    let thread = thread::Builder::new().name("export".to_owned()).spawn(body);
+    thread.map(Some).map_err(|source| RunError::System { what: "the exporting thread", source })
+}

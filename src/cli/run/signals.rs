@@ -1,0 +1,43 @@
+//! SIGTERM and SIGINT.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use super::RunError;
+use crate::daemon::Shared;
+use crate::tail::Hints;
+
+/// Becomes true with the first signal, which also tells the threads to stop. A second one ends the process at once.
+pub(super) fn asked_to_end(
+    runtime: &Runtime,
+    shared: Arc<Shared>,
+    hints: Hints,
+) -> Result<watch::Receiver<bool>, RunError> {
+    let _inside = runtime.enter();
+    let failed = |source| RunError::System { what: "the signal handlers", source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let (ask, asked) = watch::channel(false);
+    runtime.spawn(async move {
+        either(&mut terminate, &mut interrupt).await;
+        tracing::info!("stopping: what is in flight is finished first; a second signal ends it at once");
+        shared.stop.store(true, Ordering::Release);
+        hints.wake();
+        ask.send_replace(true);
+        either(&mut terminate, &mut interrupt).await;
+        // 128 and the number of SIGTERM, as a shell reports a process that a signal ended.
+        std::process::exit(143);
+    });
+    Ok(asked)
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
