@@ -1,6 +1,10 @@
 //! Seeded worlds: files grow, fork, are torn, rewritten, replaced and deleted while the process crashes.
 //!
-//! `TAILSPAN_TEST_SEEDS=5000 cargo test --release --test simulation` runs more worlds than the usual ones.
+//! Most worlds are small, so that there can be thousands of them; one in ten is large. They live in memory where there is
+//! `/dev/shm`, and several run at a time. A failure says its seed.
+//!
+//! `TAILSPAN_TEST_SEEDS=50000 cargo test --release --test simulation` runs more worlds than the usual ones, and
+//! `TAILSPAN_TEST_FIRST_SEED=7 TAILSPAN_TEST_SEEDS=1` a certain one.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -14,13 +18,21 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::panic::{catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::Duration;
 
+use tailspan::daemon::Shared;
+use tailspan::daemon::selfcheck::SelfCheck;
 use tailspan::views::totals::{Sample, Snapshot};
+use tailspan::vitals::Vitals;
 use world::{Dice, World, append, clean, files_below, recordings};
 
 /// Worlds in an ordinary run of the tests.
-const SEEDS: u64 = 25;
+const SEEDS: u64 = 2_500;
 
 /// A session file that is written over time, and everything that was ever in it.
 struct Source {
@@ -29,11 +41,27 @@ struct Source {
     at: usize,
 }
 
+/// How much happens in a world.
+struct Size {
+    recordings: usize,
+    rounds: usize,
+}
+
+impl Size {
+    fn of(dice: &mut Dice) -> Self {
+        if dice.one_in(10) {
+            return Self { recordings: 3, rounds: 25 };
+        }
+        Self { recordings: 1 + dice.below(2), rounds: 5 + dice.below(6) }
+    }
+}
+
 /// Files of a few recordings, chosen by the seed.
-fn sources(dice: &mut Dice) -> Vec<Source> {
-    let all = recordings();
+fn sources(size: &Size, dice: &mut Dice) -> Vec<Source> {
+    static ALL: LazyLock<Vec<PathBuf>> = LazyLock::new(recordings);
+    let all = &*ALL;
     let mut sources = Vec::new();
-    for number in 0..3 {
+    for number in 0..size.recordings {
         let projects = all[dice.below(all.len())].join("projects");
         for file in files_below(&projects) {
             let inside = file.strip_prefix(&projects).unwrap();
@@ -70,13 +98,14 @@ impl Shadow {
 /// One world from beginning to end.
 fn run(seed: u64) {
     let mut dice = Dice::new(seed);
-    let keep = tempfile::tempdir().unwrap();
+    let keep = room();
     let mut shadow = Shadow { folder: keep.path().join("shadow"), generations: 0 };
     let mut world = World::new(keep.path());
     world.limits.chunk_bytes = [400, 5_000, 1 << 20][dice.below(3)];
-    let mut sources = sources(&mut dice);
+    let size = Size::of(&mut dice);
+    let mut sources = sources(&size, &mut dice);
     let mut last = BTreeMap::new();
-    for _ in 0..25 {
+    for _ in 0..size.rounds {
         for _ in 0..4 {
             let which = dice.below(sources.len());
             grow(&mut sources[which], &world.root, &mut dice);
@@ -90,6 +119,10 @@ fn run(seed: u64) {
         }
         let pieces = if dice.one_in(3) { dice.below(4) } else { usize::MAX };
         world.read(&mut dice, pieces);
+        if dice.one_in(10) {
+            // The clock is set back, by up to three days.
+            world.now.0 -= i64::try_from(dice.below(3 * 86_400_000)).unwrap();
+        }
         match dice.below(6) {
             0 => world.crash(),
             1 => world.restart(),
@@ -115,6 +148,26 @@ fn run(seed: u64) {
     assert_eq!(sum(&snapshot, "api_requests_total"), i128::from(expected.messages), "seed {seed}");
     let calls: u64 = expected.tools.values().map(|tool| tool.calls).sum();
     assert_eq!(sum(&snapshot, "tool_calls_total"), i128::from(calls), "seed {seed}");
+    if dice.one_in(4) {
+        check_itself(&world, seed);
+    }
+}
+
+/// Where a world lives: in memory if there is a place for it, for it makes everything durable again and again.
+fn room() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// The self-check finds nothing in a state that is right, whatever its files went through.
+fn check_itself(world: &World, seed: u64) {
+    let vitals = Arc::new(Vitals::new(world.now, Duration::from_secs(1_800)));
+    let published = tokio::sync::watch::channel(None).0;
+    let shared = Arc::new(Shared { vitals, stop: AtomicBool::new(false), published });
+    let reader = world.reader.clone().unwrap();
+    let mut check = SelfCheck::new(reader, world::prices(), vec![world.root.clone()], Arc::clone(&shared));
+    let checked = check.check().unwrap();
+    assert_eq!(checked.drifts, 0, "{checked:?}, seed {seed}");
+    assert_eq!(shared.vitals.state_drift.get(), 0);
 }
 
 /// Appends some bytes, which may end in the middle of a line.
@@ -190,10 +243,27 @@ fn check_monotone(snapshot: &Snapshot, last: &mut BTreeMap<String, i128>) {
 
 #[test]
 fn worlds_with_crashes_count_everything_once() {
-    let seeds = std::env::var("TAILSPAN_TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
-    let first = std::env::var("TAILSPAN_TEST_FIRST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    for seed in first..first + seeds {
-        println!("seed {seed}");
-        run(seed);
-    }
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let seeds: u64 = number("TAILSPAN_TEST_SEEDS").unwrap_or(SEEDS);
+    let first: u64 = number("TAILSPAN_TEST_FIRST_SEED").unwrap_or(1);
+    let next = AtomicU64::new(first);
+    let failed = AtomicBool::new(false);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + seeds || failed.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Err(panic) = catch_unwind(|| run(seed)) {
+                failed.store(true, Ordering::Relaxed);
+                println!("failed: TAILSPAN_TEST_FIRST_SEED={seed} TAILSPAN_TEST_SEEDS=1 cargo test --test simulation");
+                resume_unwind(panic);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(work);
+        }
+    });
 }

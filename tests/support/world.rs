@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use tailspan::ahead::{Parsed, next_piece};
 use tailspan::engine::{Engine, SpanRules, Start};
@@ -84,7 +85,7 @@ pub(crate) fn append(path: &Path, bytes: &[u8]) {
 /// What a clean pass over folders finds, without what depends on how often a line was read.
 pub(crate) fn clean(roots: &[PathBuf]) -> Summary {
     let found = find(roots, &mut Vec::new()).unwrap();
-    let pass = Pass::over(&found, &Prices::embedded(), |_, _| {});
+    let pass = Pass::over(&found, &prices(), |_, _| {});
     Summary { files: Files::default(), ..pass.summary(true) }
 }
 
@@ -154,7 +155,7 @@ impl World {
             writer: opened.writer,
             recovered: opened.recovered,
             epoch: opened.epoch,
-            prices: Prices::embedded(),
+            prices: prices(),
             labels: labels(),
             policy: self.policy,
             spans: self.spans,
@@ -275,6 +276,12 @@ impl World {
         let sources = Sources { session: &|id| sessions.get(id), durations: &durations };
         Part::of(sessions.values(), &sources, true).summary(Files::default(), true)
     }
+}
+
+/// The built-in prices. Their table is read once: a world starts its engine often.
+pub(crate) fn prices() -> Prices {
+    static PRICES: LazyLock<Prices> = LazyLock::new(Prices::embedded);
+    PRICES.clone()
 }
 
 /// Labels as an empty configuration has them.
