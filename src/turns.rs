@@ -54,6 +54,7 @@ pub struct Turns {
     history: BTreeSet<(Timestamp, UnitId)>,
     /// Spans of the past that may leave now, and since when that is known.
     allowance: (u64, Timestamp),
+    latest_now: Timestamp,
 }
 
 /// What leaves in one commit.
@@ -76,7 +77,7 @@ impl Turns {
     #[must_use]
     pub fn new(policy: Policy, pending: Vec<UnitId>, now: Timestamp) -> Self {
         let (due, order, history) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
-        let mut turns = Self { policy, due, order, history, allowance: (policy.history_rate, now) };
+        let mut turns = Self { policy, due, order, history, allowance: (policy.history_rate, now), latest_now: now };
         for unit in pending {
             turns.wait(unit, turns.settled(now));
         }
@@ -139,8 +140,15 @@ impl Turns {
     pub fn due(&mut self, now: Timestamp, max: usize) -> Vec<UnitId> {
         /// Fewest spans of a turn: its root and a response.
         const TURN_SPANS_MIN: u64 = 2;
-        let due = self.order.iter().take_while(|(due, _)| *due <= now).take(max);
-        let mut units: Vec<UnitId> = due.map(|(_, unit)| *unit).collect();
+        if std::mem::replace(&mut self.latest_now, now) > now {
+            // The clock was set back: what is due by the old time would wait for as long as it was ahead.
+            let soon = self.settled(now);
+            for (_, unit) in self.order.split_off(&(soon, UnitId(u128::MAX))) {
+                self.wait(unit, soon);
+            }
+        }
+        let due = self.order.iter().take_while(|(due, _)| *due <= now);
+        let mut units: Vec<UnitId> = due.take(max).map(|(_, unit)| *unit).collect();
         if !self.history.is_empty() {
             // A clock that was set back must not stop it.
             let (left, since) = (self.allowance.0, self.allowance.1.min(now));
@@ -160,6 +168,7 @@ impl Turns {
     pub fn changed(&mut self, known: &mut Known, now: Timestamp) -> (Vec<UnitId>, Vec<UnitId>) {
         let (mut pending, mut settled, mut over) = (Vec::new(), Vec::new(), Vec::new());
         let (mut waiting, mut roots) = (Vec::new(), Vec::new());
+        self.latest_now = self.latest_now.max(now);
         for (_, unit) in known.changes() {
             let id = unit.key.id();
             match (standing(unit), self.wants(unit, now)) {
