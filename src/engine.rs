@@ -36,6 +36,9 @@ use crate::vitals::LiveSession;
 /// Units changed since the last commit that make another commit due: a batch stays near 300 operations.
 const DIRTY_UNITS_MAX: usize = 150;
 
+/// The same for files: most bring a unit along, but those that hold none must not add up to one large batch.
+const DIRTY_FILES_MAX: usize = 150;
+
 /// Units kept in memory between commits; beyond it everything is read from the store again.
 const LOADED_UNITS_MAX: usize = 600;
 
@@ -208,7 +211,7 @@ impl Engine {
             row.cursor = Some(piece.cursor.clone());
         }
         self.dirty_files.insert(piece.file);
-        if self.known.dirty_units.len() >= DIRTY_UNITS_MAX {
+        if self.known.dirty_units.len() >= DIRTY_UNITS_MAX || self.dirty_files.len() >= DIRTY_FILES_MAX {
             self.commit(now)?;
         }
         Ok(())

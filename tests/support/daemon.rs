@@ -73,7 +73,12 @@ impl Daemon {
 
     /// Waits for a line of the log that holds `text`.
     pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + DEADLINE;
+        self.wait_for_log_within(text, DEADLINE)
+    }
+
+    /// [`Daemon::wait_for_log`] for what takes long.
+    pub(crate) fn wait_for_log_within(&mut self, text: &str, longest: Duration) -> String {
+        let deadline = Instant::now() + longest;
         loop {
             match self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
@@ -97,6 +102,11 @@ impl Daemon {
                 return Some(line);
             }
         }
+    }
+
+    /// Takes in all of the log that was said so far.
+    pub(crate) fn hear_out(&mut self) {
+        self.said.extend(self.log.try_iter());
     }
 
     /// Status and body of a GET.
