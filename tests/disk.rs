@@ -180,3 +180,23 @@ fn a_state_folder_without_permission_is_refused_with_the_reason() {
     let line = refused(&["unshare", "--user"], folder.path(), &locked.join("state"));
     assert!(line.contains(locked.to_str().unwrap()) && line.contains("Permission denied"), "{line}");
 }
+
+#[test]
+fn a_database_that_is_no_longer_one_is_set_aside_loudly_and_everything_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (projects, state) = (folder.path().join("projects"), folder.path().join("state"));
+    (0..20).for_each(|number| append(&projects.join("slug/s.jsonl"), turn("s", number).as_bytes()));
+    let lifetime = |daemon: &Daemon| sum(&daemon.metrics(), "tailspan_lifetime_tokens");
+    let daemon = Daemon::start(&projects, &state, &[]);
+    assert_eq!(lifetime(&daemon), 2_000.0);
+    assert_eq!(daemon.stop(), Some(0));
+    let database = state.join("db/db");
+    let length = fs::metadata(&database).unwrap().len();
+    fs::write(&database, vec![0x5a; usize::try_from(length).unwrap()]).unwrap();
+    let daemon = Daemon::start(&projects, &state, &[]);
+    assert!(daemon.said.iter().any(|line| line.contains("ERROR") && line.contains("the database is set aside")));
+    assert_eq!(lifetime(&daemon), 2_000.0);
+    assert_eq!(sum(&daemon.metrics(), "tailspan_tokens_total"), 2_000.0);
+    let aside = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(aside.filter(|name| name.starts_with("db.bad-")).count(), 1, "renamed, never deleted");
+}

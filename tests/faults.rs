@@ -373,3 +373,63 @@ fn an_open_turn_that_is_held_is_not_written_again_and_again() {
     let next = engine.next_tick().unwrap();
     assert!(next.since_ms(world.now) >= 50_000, "looked at again after the hold, not at once");
 }
+
+#[test]
+fn a_database_cut_at_any_length_never_changes_what_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    copy_folder(&projects_of("recordings/2.1.330/z1_big_transcript"), &world.root);
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.close();
+    let expected = clean(&[world.root.clone()]);
+    let intact = folder.path().join("intact");
+    copy_folder(&world.state, &intact);
+    let whole = fs::metadata(intact.join("db/db")).unwrap().len();
+    let mut dice = Dice::new(9);
+    for part in 0..8 {
+        fs::remove_dir_all(&world.state).unwrap();
+        copy_folder(&intact, &world.state);
+        let length = whole * part / 8 + dice.below(4096) as u64;
+        fs::OpenOptions::new().write(true).open(world.state.join("db/db")).unwrap().set_len(length).unwrap();
+        world.start();
+        world.read(&mut Dice::new(2), usize::MAX);
+        world.settle();
+        assert_eq!(world.summary(), expected, "cut to {length} of {whole} bytes");
+        world.close();
+    }
+}
+
+#[test]
+fn a_file_that_vanishes_between_the_look_and_the_reading_delays_no_other() {
+    use std::ops::ControlFlow;
+    use tailspan::ahead::{Parsed, for_each};
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    for number in 0..9 {
+        let name = format!("s{number}");
+        let text = prompt(&session(&name), number) + &answer(&session(&name), &name);
+        append(&world.root.join(format!("slug/{name}.jsonl")), text.as_bytes());
+    }
+    let found = tailspan::tail::scan(&world.root, &mut |problem| panic!("{problem}"));
+    let (now, engine) = (world.now, world.engine.as_mut().unwrap());
+    let jobs = engine.jobs(found);
+    // Deleted, replaced by a folder, replaced by another file.
+    fs::remove_file(world.root.join("slug/s0.jsonl")).unwrap();
+    fs::remove_file(world.root.join("slug/s4.jsonl")).unwrap();
+    fs::create_dir(world.root.join("slug/s4.jsonl")).unwrap();
+    fs::write(world.root.join("new"), prompt(&session("s8"), 8) + &answer(&session("s8"), "other")).unwrap();
+    fs::rename(world.root.join("new"), world.root.join("slug/s8.jsonl")).unwrap();
+    let mut gone = 0;
+    for_each(jobs, 2, |parsed| {
+        match parsed {
+            Parsed::Piece(piece) => engine.step(&piece, now).unwrap(),
+            Parsed::Failed { error, .. } => panic!("{error}"),
+            Parsed::Done { gone: is_gone, .. } => gone += u32::from(is_gone),
+        }
+        ControlFlow::Continue(())
+    });
+    world.settle();
+    assert_eq!(gone, 2);
+    assert_eq!(world.summary(), clean(&[world.root.clone()]));
+    assert_eq!(world.summary().messages, 7);
+}

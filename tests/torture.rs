@@ -1,4 +1,4 @@
-//! The real program under `kill -9` at random moments, while its files grow, are copied, cut, replaced, rewritten in
+//! The real program under `kill -9` at random moments, while its files grow, fork, are copied, cut, replaced, rewritten in
 //! place and deleted. Afterwards its numbers are those of a clean pass over everything that was ever written, no counter
 //! has run backwards, and every span has arrived.
 //!
@@ -35,6 +35,8 @@ use world::{Dice, append, files_below};
 const ROUNDS: usize = 200;
 /// Rounds between two moments at which everything is compared.
 const BETWEEN: usize = 10;
+/// Forks in one run: each is one file more.
+const FORKS_MAX: usize = 12;
 /// What is written over time. Responses, tools, sub-agents, forks, resumes, retries, compactions.
 const SCENARIOS: [&str; 7] =
     ["b_tools", "e1_subagent", "e6_subagent_sync", "g_resume", "h1_errors_retried", "z1_big_transcript", "f_multiturn"];
@@ -56,6 +58,7 @@ struct World {
     dice: Dice,
     /// The last value of every counter.
     counters: BTreeMap<String, f64>,
+    forks: usize,
 }
 
 impl World {
@@ -74,7 +77,7 @@ impl World {
             }
         }
         let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
-        Self { folder, sources, receiver, dice: Dice::new(seed), counters: BTreeMap::new() }
+        Self { folder, sources, receiver, dice: Dice::new(seed), counters: BTreeMap::new(), forks: 0 }
     }
 
     fn projects(&self) -> PathBuf {
@@ -112,13 +115,15 @@ impl World {
     fn meddle(&mut self) {
         let number = self.dice.below(self.sources.len());
         let projects = self.projects();
+        let stem = self.sources[number].inside.with_extension("");
+        let has_agents = self.sources.iter().any(|other| other.inside.starts_with(&stem));
         let source = &mut self.sources[number];
         let path = projects.join(&source.inside);
         if source.now == 0 {
             return;
         }
         let present = &source.bytes[..source.now];
-        match self.dice.below(5) {
+        match self.dice.below(6) {
             0 => {
                 let end = self.dice.below(source.now);
                 let whole = present[..end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -135,6 +140,15 @@ impl World {
                 fs::rename(new, &path).unwrap();
             }
             3 => fs::write(&path, present).unwrap(),
+            4 => {
+                // Not of a session with sub-agents: those stay with the original.
+                let fork = if has_agents { None } else { forked(source, self.forks) };
+                if let Some(fork) = fork.filter(|_| self.forks < FORKS_MAX) {
+                    self.forks += 1;
+                    append(&projects.join(&fork.inside), &fork.bytes);
+                    self.sources.push(fork);
+                }
+            }
             _ => {
                 let copy = projects.join("copies").join(source.inside.file_name().unwrap());
                 fs::create_dir_all(copy.parent().unwrap()).unwrap();
@@ -159,18 +173,21 @@ impl World {
         let clean = scan(&self.everything());
         let kinds = ["input", "output", "cache_read", "cache_write_5m", "cache_write_1h"];
         let tokens: f64 = kinds.iter().map(|kind| clean["tokens"][*kind].as_f64().unwrap()).sum();
+        let counted = clean["messages"].as_f64().unwrap();
+        assert_eq!((counted, tokens), independent(&self.everything()), "a reading by other means");
         let cost: f64 = clean["cost_usd"].as_str().unwrap().parse().unwrap();
         let expected = [
             ("tailspan_lifetime_tokens", tokens),
             ("tailspan_tokens_total", tokens),
             ("tailspan_lifetime_cost_usd", cost),
             ("tailspan_cost_usd_total", cost),
+            ("tailspan_api_requests_total", counted),
             ("tailspan_turns_total", clean["turns"].as_f64().unwrap()),
             ("tailspan_subagents_started_total", clean["subagents"].as_f64().unwrap()),
             ("tailspan_compactions_total", clean["compactions"].as_f64().unwrap()),
         ];
-        let said = |text: &str| expected.map(|(name, _)| (sum(text, name) * 1e6).round() / 1e6);
-        let wanted = expected.map(|(_, value)| (value * 1e6).round() / 1e6);
+        let said = |text: &str| expected.map(|(name, _)| (sum(text, name) * 1e9).round() / 1e9);
+        let wanted = expected.map(|(_, value)| (value * 1e9).round() / 1e9);
         let last = daemon.until_or("the numbers are those of a clean pass", || {
             let text = daemon.metrics();
             if said(&text) == wanted { Ok(text) } else { Err(format!("{:?} instead of {wanted:?}", said(&text))) }
@@ -192,11 +209,67 @@ impl World {
     }
 }
 
+/// The whole lines of a session in a file of their own, as a fork copies them: under another session id, and with every
+/// response saying whose request it was.
+fn forked(source: &Source, number: usize) -> Option<Source> {
+    let original = source.inside.file_stem()?.to_str()?.to_owned();
+    if source.inside.components().count() != 2 || original.len() != 36 || source.inside.extension()? != "jsonl" {
+        return None;
+    }
+    let id = format!("ffffffff-0000-4000-8000-{number:012}");
+    let mut bytes = Vec::new();
+    for line in source.bytes[..source.now].split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+        let Ok(mut row) = serde_json::from_slice::<Value>(line) else { continue };
+        // The client's own account is not copied.
+        if row["type"] == "cost-state" {
+            continue;
+        }
+        if row["type"] == "assistant" && row["requestSessionId"].is_null() {
+            row["requestSessionId"] = row["sessionId"].clone();
+        }
+        if row["sessionId"].is_string() {
+            row["sessionId"] = id.clone().into();
+        }
+        bytes.extend(serde_json::to_vec(&row).unwrap());
+        bytes.push(b'\n');
+    }
+    let inside = source.inside.with_file_name(format!("{id}.jsonl"));
+    let length = bytes.len();
+    (length > 0).then_some(Source { inside, bytes, most: length, now: length })
+}
+
+/// Responses and tokens of a folder by other means than those of the program: distinct `message.id`, and of each the
+/// largest figure of every kind.
+fn independent(folder: &Path) -> (f64, f64) {
+    const KINDS: [&str; 4] =
+        ["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
+    let mut messages: BTreeMap<String, [u64; 4]> = BTreeMap::new();
+    for file in files_below(folder) {
+        let bytes = fs::read(&file).unwrap();
+        for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+            let Ok(row) = serde_json::from_slice::<Value>(line) else { continue };
+            let message = &row["message"];
+            if row["type"] != "assistant" || message["model"] == "<synthetic>" {
+                continue;
+            }
+            let known = messages.entry(message["id"].as_str().unwrap().to_owned()).or_default();
+            for (known, kind) in known.iter_mut().zip(KINDS) {
+                *known = (*known).max(message["usage"][kind].as_u64().unwrap_or(0));
+            }
+        }
+    }
+    (messages.len() as f64, messages.values().flatten().sum::<u64>() as f64)
+}
+
 fn scan(folder: &Path) -> Value {
     let output =
         Command::new(env!("CARGO_BIN_EXE_tailspan")).args(["scan", "--format", "json"]).arg(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn hex(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn number(variable: &str, usual: u64) -> u64 {
@@ -244,7 +317,12 @@ fn nothing_is_lost_or_doubled_under_kill_9() {
         thread::park_timeout(Duration::from_millis(2_500));
         (World::span_ids(&reference) == before).then_some(before)
     });
-    daemon.until("every span has arrived", || settled.is_subset(&World::span_ids(&world.receiver)).then_some(()));
+    daemon.until_or("every span has arrived", || {
+        let here = World::span_ids(&world.receiver);
+        let missing: Vec<String> =
+            settled.difference(&here).map(|(trace, span)| format!("{} {}", hex(trace), hex(span))).collect();
+        if missing.is_empty() { Ok(()) } else { Err(format!("{} of {}: {missing:?}", missing.len(), settled.len())) }
+    });
     let more: Vec<_> = World::span_ids(&world.receiver).difference(&settled).cloned().collect();
     assert!(more.is_empty(), "{} spans that nobody should have sent: {more:?}", more.len());
 }

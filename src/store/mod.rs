@@ -70,6 +70,9 @@ pub enum StoreError {
     /// The database panicked while it was opened.
     #[error("the database panicked while it was opened")]
     Panicked,
+    /// The database was in use and holds nothing that can be read.
+    #[error("the database has lost everything that was in it")]
+    Emptied,
     /// A row of the database cannot be read.
     #[error("the database is damaged at key {}", String::from_utf8_lossy(key))]
     Damaged {
@@ -102,6 +105,7 @@ impl StoreError {
             Self::Damaged { .. }
                 | Self::OlderSchema { .. }
                 | Self::Panicked
+                | Self::Emptied
                 | Self::Database(
                     sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::Unsupported(_)
                 )

@@ -1,6 +1,7 @@
 //! Opening the state: folder, lock, schema, and what to do with a damaged database.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ const CACHE_BYTES: u64 = 24 << 20;
 
 /// A process that was just killed keeps its lock for a moment: this often is it tried again, every 100 ms.
 const LOCK_TRIES: u32 = 20;
+
+/// Bytes of a database's file that tell whether it was written to.
+const BEGINNING_BYTES: u64 = 64 << 10;
 
 /// Empty file that says: the database turned out to be damaged while it was in use.
 const DAMAGED: &str = "db.damaged";
@@ -75,11 +79,12 @@ pub fn open_again(
         set_aside = path.exists().then(|| put_aside(folder, &path, now)).transpose()?;
         fs::remove_file(folder.join(DAMAGED)).map_err(failed)?;
     }
-    let attempt = || attempt(folder, &path, floor, meter);
-    let attempted = match attempt() {
+    let was_used = known && holds_something(&path);
+    let attempt = |was_used| attempt(folder, &path, Before { was_used, floor }, meter);
+    let attempted = match attempt(was_used) {
         Err(error) if error.is_damage() && discard_unfinished(&path).map_err(failed)? => {
             tracing::warn!(error = crate::report::chain(&error), "a start was killed while it wrote a snapshot: again");
-            attempt()
+            attempt(was_used)
         }
         attempted => attempted,
     };
@@ -87,7 +92,7 @@ pub fn open_again(
         Err(error) if error.is_damage() => {
             tracing::error!(error = crate::report::chain(&error), "the database cannot be used");
             set_aside = Some(put_aside(folder, &path, now)?);
-            attempt()?
+            attempt(false)?
         }
         attempted => attempted?,
     };
@@ -137,24 +142,31 @@ fn put_aside(folder: &Path, path: &Path, now: Timestamp) -> Result<PathBuf, Stor
     Ok(aside)
 }
 
+/// What is known of the database before it is opened.
+#[derive(Clone, Copy)]
+struct Before {
+    /// It was in use, and something is in its file.
+    was_used: bool,
+    /// Turns that ended by then have left.
+    floor: Option<Timestamp>,
+}
+
+/// Whether something was ever written to the file of a database: sled takes a file that it cannot make sense of for an
+/// empty one. A first start that was killed early leaves only zeros.
+fn holds_something(path: &Path) -> bool {
+    let mut beginning = Vec::new();
+    let read = fs::File::open(path.join("db")).and_then(|file| file.take(BEGINNING_BYTES).read_to_end(&mut beginning));
+    read.is_ok() && beginning.iter().any(|byte| *byte != 0)
+}
+
 type Parts = (Writer, Outbox, sled::Tree, Recovered);
 
 /// Opens the database, or begins one. sled may panic over damaged pages: that is damage too.
-fn attempt(
-    folder: &Path,
-    path: &Path,
-    floor: Option<Timestamp>,
-    meter: &Arc<OutboxMeter>,
-) -> Result<Parts, StoreError> {
-    catch_unwind(AssertUnwindSafe(|| open_parts(folder, path, floor, meter))).unwrap_or(Err(StoreError::Panicked))
+fn attempt(folder: &Path, path: &Path, before: Before, meter: &Arc<OutboxMeter>) -> Result<Parts, StoreError> {
+    catch_unwind(AssertUnwindSafe(|| open_parts(folder, path, before, meter))).unwrap_or(Err(StoreError::Panicked))
 }
 
-fn open_parts(
-    folder: &Path,
-    path: &Path,
-    floor: Option<Timestamp>,
-    meter: &Arc<OutboxMeter>,
-) -> Result<Parts, StoreError> {
+fn open_parts(folder: &Path, path: &Path, before: Before, meter: &Arc<OutboxMeter>) -> Result<Parts, StoreError> {
     let db = lock(folder, path)?;
     let tree = (*db).clone();
     match codec::get::<u32>(&tree, &keys::meta("schema"))? {
@@ -165,10 +177,11 @@ fn open_parts(
             return Err(StoreError::OlderSchema { found, known: keys::SCHEMA });
         }
         Some(_) => {}
+        None if before.was_used => return Err(StoreError::Emptied),
         None => {
             let mut batch = sled::Batch::default();
             codec::put(&mut batch, &tree, keys::meta("schema"), &keys::SCHEMA)?;
-            if let Some(floor) = floor {
+            if let Some(floor) = before.floor {
                 // The database before this one had handed these out: they must not flood a backend once more.
                 codec::put(&mut batch, &tree, keys::meta("export_floor"), &floor)?;
             }
