@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
+use tailspan::cli::backfill::BackfillError;
 use tailspan::cli::run::RunError;
-use tailspan::cli::{log, prices, run, scan, verify};
+use tailspan::cli::{backfill, log, prices, run, scan, verify};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::views::catalog;
 
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let wrong_usage = error.chain().any(|cause| cause.is::<ConfigError>())
-                || error.downcast_ref::<RunError>().is_some_and(RunError::is_configuration);
+                || error.downcast_ref::<RunError>().is_some_and(RunError::is_configuration)
+                || error.downcast_ref::<BackfillError>().is_some_and(BackfillError::is_usage);
             eprintln!("tailspan: {error:#}");
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
         }
@@ -42,6 +44,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Run(_) => run::run(&config, &roots, prices)?,
         Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices)?,
         Command::Verify(_) => verify::run(&config, &roots, &prices)?,
+        Command::Backfill(args) => backfill::run(args, &config, &roots, &prices)?,
         Command::Metrics => scan::print(&catalog::markdown())?,
     }
     Ok(())

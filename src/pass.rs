@@ -17,6 +17,8 @@ use crate::transcript::chunk::{Chunk, FileNumber, FileRole};
 use crate::transcript::parse::{self, Strings};
 use crate::transcript::record::{Body, Reason};
 use crate::transcript::time::Timestamp;
+use crate::turns::turn_cost;
+use crate::views::history::History;
 use crate::views::labels::LabelRules;
 use crate::views::summary::{Files, Part, Sources, Summary, ToolDurations};
 use crate::views::totals::{Snapshot, Totals};
@@ -173,10 +175,15 @@ impl Pass {
 
     /// Adds what the pass found to the totals of a sidecar that had been there from the beginning.
     pub fn observe(&self, totals: &mut Totals) {
+        self.observe_since(BEGINNING, totals);
+    }
+
+    /// Adds what the pass found to the totals of a sidecar that was there from `epoch` on.
+    pub fn observe_since(&self, epoch: Timestamp, totals: &mut Totals) {
         for unit in self.known.units() {
-            totals.observe(None, unit, BEGINNING, None);
+            totals.observe(None, unit, epoch, None);
             if unit.is_turn() {
-                totals.observe_turn(unit, (!unit.has_unpriced()).then(|| unit.cost()), BEGINNING);
+                totals.observe_turn(unit, turn_cost(&self.known, unit), epoch);
             }
         }
         for session in self.known.sessions().filter(|session| session.is_real()) {
@@ -184,8 +191,13 @@ impl Pass {
             let reported = reported(session, source).unwrap_or_default();
             totals.reported(reported.cost, reported.unattributed);
             let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
-            totals.session_started(entrypoint, session.started().unwrap_or_default(), BEGINNING);
+            totals.session_started(entrypoint, session.started().unwrap_or_default(), epoch);
         }
+    }
+
+    /// Adds what the pass found to a history.
+    pub fn remember(&self, history: &mut History) {
+        remember(&self.known, history);
     }
 
     /// The result of the pass.
@@ -220,5 +232,18 @@ impl Pass {
     #[must_use]
     pub fn units_of(&self, session: &Session) -> Vec<&Unit> {
         session.units.keys().filter_map(|unit| self.known.unit(*unit)).collect()
+    }
+}
+
+/// Adds units and sessions to a history.
+pub(crate) fn remember(known: &Known, history: &mut History) {
+    for unit in known.units() {
+        history.observe(unit);
+        if unit.is_turn() {
+            history.observe_turn(unit, turn_cost(known, unit));
+        }
+    }
+    for session in known.sessions().filter(|session| session.is_real()) {
+        history.session_started(session);
     }
 }

@@ -127,18 +127,24 @@ impl<'a> Survey<'a> {
         (trees.into_iter().map(|(_, _, tree)| tree).collect::<Vec<_>>().join("\n"), read)
     }
 
-    /// The totals of a sidecar that had been there from the beginning. Reads everything twice: what totals have taken
-    /// in cannot be taken out again, so it must be known before which files belong together.
+    /// The totals of a sidecar that had been there from the beginning.
     pub fn totals(&self, labels: LabelRules, progress: impl Fn(u64, u64) + Sync) -> (Snapshot, Read) {
+        let mut totals = Totals::new(labels);
+        let read = self.each(progress, |pass| pass.observe(&mut totals));
+        read.lines.observe(read.files.lines, &mut totals);
+        (totals.snapshot(), read)
+    }
+
+    /// Shows `take` everything, in passes that have nothing in common. Reads everything twice: sums that cannot take
+    /// anything out again need to be told before which files belong together.
+    pub fn each(&self, progress: impl Fn(u64, u64) + Sync, mut take: impl FnMut(&Pass)) -> Read {
         let mut keys = Vec::new();
         let mut read = Read::default();
         self.each_alone(progress, |_| (), &mut keys, |_, outcome| read.add(outcome.read));
-        let mut totals = Totals::new(labels);
         let together = self.together(keys);
         let work = |group: &Vec<usize>| Pass::again(&self.files_of(group), self.prices);
-        on_threads(&together, self.threads, work, |_, pass: Pass| pass.observe(&mut totals));
-        read.lines.observe(read.files.lines, &mut totals);
-        (totals.snapshot(), read)
+        on_threads(&together, self.threads, work, |_, pass: Pass| take(&pass));
+        read
     }
 
     /// One result for each set of groups that belong together.

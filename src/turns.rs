@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::ledger::known::Known;
 use crate::ledger::money::Money;
-use crate::ledger::unit::{Tool, TurnEnd, Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Tool, TurnEnd, Unit, UnitId, UnitKey, price};
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
 use crate::views::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, TURN, TURN_KEY, span_id};
@@ -266,9 +266,7 @@ impl Turns {
             leaving.until = leaving.until.max(Some(end.at));
         }
         if !unit.export.observed && unit.is_turn() {
-            let cost = below.iter().map(|agent| agent.cost()).fold(unit.cost(), |sum, cost| sum + cost);
-            let priced = !unit.has_unpriced() && !below.iter().any(|agent| agent.has_unpriced());
-            leaving.observed.push((id, priced.then_some(cost)));
+            leaving.observed.push((id, price(below.iter().copied().chain([unit]))));
         }
         let family: Vec<UnitId> = std::iter::once(id).chain(below.iter().map(|agent| agent.key.id())).collect();
         for id in family {
@@ -304,6 +302,11 @@ impl Turns {
         }
         self.wait(id, self.idle(at).min(self.held(now)).max(self.settled(now)));
     }
+}
+
+/// What a turn cost, with all that leaves together with it; `None` if a part has no price.
+pub(crate) fn turn_cost(known: &Known, turn: &Unit) -> Option<Money> {
+    price(below(known, turn).into_iter().chain([turn]))
 }
 
 /// The sub-agents that leave together with a unit: all below it but background ones.

@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
+use super::backfill;
 use crate::config::Flags;
+use crate::transcript::time::Timestamp;
 
 /// Session files of Claude Code in; Prometheus metrics, OpenTelemetry traces and answers out.
 #[derive(Debug, Parser)]
@@ -31,6 +33,8 @@ pub enum Command {
     Scan(ScanArgs),
     /// Compare the state with a clean pass over the session files; fails if they differ
     Verify(VerifyArgs),
+    /// Print the counters of the past with timestamps, for promtool tsdb create-blocks-from openmetrics
+    Backfill(BackfillArgs),
     /// Print every metric with its labels and meaning, as a table
     Metrics,
 }
@@ -80,6 +84,37 @@ pub struct VerifyArgs {
     state: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct BackfillArgs {
+    /// Projects folder, configuration folder that has one, or session file [default: the session roots]
+    #[arg(value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// Session root, repeatable
+    #[arg(long, value_name = "DIR")]
+    projects: Vec<PathBuf>,
+    /// Directory of the state, which knows when the sidecar first started
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Where counting begins, at 0: a day (midnight UTC) or an RFC 3339 time [default: the first row]
+    #[arg(long, value_name = "D", value_parser = backfill::time)]
+    pub since: Option<Timestamp>,
+    /// Where it ends, itself not counted [default: the first start of the sidecar, else now]
+    #[arg(long, value_name = "D", value_parser = backfill::time)]
+    pub until: Option<Timestamp>,
+    /// Time between two samples: 15s to 1d, a whole part of an hour or of a day
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = backfill::step)]
+    pub step: i64,
+    /// The `job` label, as in the configuration of the scraper
+    #[arg(long, value_name = "NAME", default_value = "tailspan")]
+    pub job: String,
+    /// The `instance` label: the target that is scraped [default: the address that `run` listens on]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub instance: Option<String>,
+    /// Read the state and not the session files: with sessions whose files are gone; the sidecar must not run
+    #[arg(long, conflicts_with = "dirs")]
+    pub from_state: bool,
+}
+
 impl Args {
     /// What the arguments say about the configuration.
     #[must_use]
@@ -96,6 +131,9 @@ impl Args {
             },
             Command::Verify(verify) => {
                 Flags { projects: verify.projects.clone(), state: verify.state.clone(), offline: true, ..common }
+            }
+            Command::Backfill(backfill) => {
+                Flags { projects: backfill.projects.clone(), state: backfill.state.clone(), offline: true, ..common }
             }
             Command::Metrics => Flags { offline: true, ..common },
             Command::Scan(scan) => Flags {

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 pub mod args;
+pub mod backfill;
 pub mod log;
 pub mod prices;
 pub mod progress;

@@ -96,7 +96,7 @@ pub fn print(text: &str) -> Result<(), ScanError> {
 }
 
 /// What is read when nothing is named: the session roots that exist.
-fn targets(dirs: &[PathBuf], config: &Config, env: &RootEnv) -> Result<Vec<PathBuf>, ScanError> {
+pub(super) fn targets(dirs: &[PathBuf], config: &Config, env: &RootEnv) -> Result<Vec<PathBuf>, ScanError> {
     if !dirs.is_empty() {
         return Ok(dirs.to_vec());
     }

@@ -36,6 +36,7 @@ pub use self::env::Env;
 pub use self::error::{ConfigError, Place};
 pub use self::flags::Flags;
 pub use self::keys::known_keys;
+pub(crate) use self::text::any_duration as duration;
 use crate::transcript::time::Timestamp;
 pub use crate::views::content::ContentLevel;
 pub use crate::views::labels::ProjectLabel;

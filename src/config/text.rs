@@ -32,6 +32,11 @@ pub(super) fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Option<
     total_ms.map(Duration::from_millis).filter(|duration| allowed.contains(duration))
 }
 
+/// [`duration`] of any length.
+pub(crate) fn any_duration(text: &str) -> Option<Duration> {
+    duration(text, Duration::ZERO..=Duration::MAX)
+}
+
 /// Bytes: a whole number, alone or with a decimal (`kB MB GB TB`) or binary (`KiB MiB GiB TiB`) unit of any case.
 pub(super) fn size(text: &str, allowed: RangeInclusive<u64>) -> Option<u64> {
     let (number, unit) = leading_number(text.trim())?;

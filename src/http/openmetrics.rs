@@ -22,12 +22,10 @@ use super::exposition::Scrape;
 use crate::transcript::time::Timestamp;
 use crate::views::catalog::{self, Kept, PREFIX, Unit};
 use crate::views::exemplars::Exemplar;
+use crate::views::openmetrics::{self, bound, head};
 
 /// Content type of the text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Units that a family's name may end with.
-const UNITS: &[&str] = &["seconds", "bytes", "tokens", "usd"];
 
 impl Scrape<'_> {
     /// The metrics in the format that an `Accept` header asks for, and their content type.
@@ -73,12 +71,7 @@ impl Lines<'_> {
             MetricType::HISTOGRAM => "histogram",
             _ => "gauge",
         };
-        self.line(format_args!("# TYPE {name} {word}"));
-        let is_unit = |unit: &&&str| name.strip_suffix(**unit).is_some_and(|rest| rest.ends_with('_'));
-        if let Some(unit) = UNITS.iter().find(is_unit) {
-            self.line(format_args!("# UNIT {name} {unit}"));
-        }
-        self.line(format_args!("# HELP {name} {}", escaped(family.help())));
+        self.text.push_str(&head(name, word, family.help()));
         for metric in family.get_metric() {
             match kind {
                 MetricType::COUNTER => self.counter(name, metric),
@@ -153,25 +146,10 @@ fn values(metric: &Metric) -> Vec<&str> {
     metric.get_label().iter().map(LabelPair::value).collect()
 }
 
-/// The labels of a sample in braces, `le` last; nothing if there are none.
+/// The labels of a sample in braces, `le` last.
 fn labels(metric: &Metric, bound: Option<&str>) -> String {
     let own = metric.get_label().iter().map(|label| (label.name(), label.value()));
-    let all: Vec<_> = own
-        .chain(bound.map(|bound| ("le", bound)))
-        .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
-        .collect();
-    if all.is_empty() { String::new() } else { format!("{{{}}}", all.join(",")) }
-}
-
-/// A bound as a canonical float. Between 0.0001 and 1,000,000, where all bounds are, that is how Rust writes one with a
-/// point.
-fn bound(bound: f64) -> String {
-    format!("{bound:?}")
-}
-
-/// A text as it may stand in quotes; the format escapes help texts in the same way.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    openmetrics::labels(own.chain(bound.map(|bound| ("le", bound))))
 }
 
 /// Seconds since 1970-01-01 UTC.

@@ -428,3 +428,9 @@ impl Unit {
         messages.chain(calls).chain(failures).chain(compactions).chain(hooks).chain(fallbacks).chain(link)
     }
 }
+
+/// List price of several units together; `None` if a response of theirs has no known price.
+#[must_use]
+pub fn price<'a>(units: impl Iterator<Item = &'a Unit> + Clone) -> Option<Money> {
+    (!units.clone().any(Unit::has_unpriced)).then(|| units.map(Unit::cost).sum())
+}

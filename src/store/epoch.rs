@@ -31,16 +31,36 @@ struct Text {
     instance: Option<String>,
 }
 
+/// The first start that a state folder tells of; `None` if there is no state yet. Takes no lock and changes nothing: the
+/// sidecar may be running.
+///
+/// # Errors
+///
+/// The file is there and cannot be read.
+pub fn first_start(folder: &Path) -> Result<Option<Timestamp>, StoreError> {
+    let path = folder.join("epoch.json");
+    Ok(read(&path).map_err(|source| StoreError::Folder { path, source })?.map(|(first_start, _)| first_start))
+}
+
+/// What the file says, and its first start as a time.
+fn read(path: &Path) -> io::Result<Option<(Timestamp, Text)>> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes?,
+    };
+    let text: Text = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+    let first_start =
+        Timestamp::parse(&text.first_start).ok_or_else(|| io::Error::other("`first_start` is not an RFC 3339 time"))?;
+    Ok(Some((first_start, text)))
+}
+
 impl Epoch {
     /// Reads the file of a state folder, or makes it with `now`. The second value is true if it was there.
     pub(super) fn load(folder: &Path, now: Timestamp) -> Result<(Self, bool), StoreError> {
         let path = folder.join("epoch.json");
         let failed = |source| StoreError::Folder { path: path.clone(), source };
-        match fs::read(&path) {
-            Ok(bytes) => {
-                let text: Text = serde_json::from_slice(&bytes).map_err(|error| failed(io::Error::other(error)))?;
-                let first_start = Timestamp::parse(&text.first_start)
-                    .ok_or_else(|| failed(io::Error::other("`first_start` is not an RFC 3339 time")))?;
+        match read(&path).map_err(failed)? {
+            Some((first_start, text)) => {
                 let exported_until = text.exported_until.as_deref().and_then(Timestamp::parse);
                 let known = text.instance.filter(|instance| !instance.is_empty());
                 let is_new = known.is_none();
@@ -50,12 +70,11 @@ impl Epoch {
                 }
                 Ok((epoch, true))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            None => {
                 let epoch = Self { path, first_start: now, exported_until: None, instance: new_instance() };
                 epoch.save()?;
                 Ok((epoch, false))
             }
-            Err(source) => Err(failed(source)),
         }
     }
 

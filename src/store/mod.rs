@@ -17,7 +17,7 @@ mod writer;
 use std::io;
 use std::path::PathBuf;
 
-pub use epoch::Epoch;
+pub use epoch::{Epoch, first_start};
 pub use meter::OutboxMeter;
 pub use open::{Opened, mark_damaged, open, open_again};
 pub use outbox::{Outbox, OutboxReader};

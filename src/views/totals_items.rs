@@ -34,6 +34,8 @@ pub(super) struct Entry {
     pub metric: &'static Metric,
     pub labels: Vec<Arc<str>>,
     pub amount: i128,
+    /// When it happened: what is held against the epoch.
+    pub time: Timestamp,
     /// The span that shows it and its time, of metrics with exemplars.
     pub span: Option<(SpanAt, Timestamp)>,
 }
@@ -132,15 +134,16 @@ impl<'a> Around<'a> {
 
     fn message(&self, message: &Message) -> Item {
         let mut entries = Vec::new();
-        if message.rank.time >= self.epoch
+        let time = message.rank.time;
+        if time >= self.epoch
             && let Some(first) = message.shares.first()
         {
             let span = self.trace.map(|trace| (exemplars::chat(trace, self.unit, message), message.end));
             let model = labels::model(&first.model);
-            entries.push(entry(0, &catalog::API_REQUESTS, vec![Arc::clone(&model)], 1));
+            entries.push(entry(0, &catalog::API_REQUESTS, vec![Arc::clone(&model)], 1, time));
             if message.closed {
                 let duration = i128::from(message.end.since_ms(message.start));
-                entries.push(Entry { span, ..entry(1, &catalog::API_REQUEST_DURATION, vec![model], duration) });
+                entries.push(Entry { span, ..entry(1, &catalog::API_REQUEST_DURATION, vec![model], duration, time) });
             }
             self.shares(message, span, &mut entries);
         }
@@ -148,25 +151,27 @@ impl<'a> Around<'a> {
     }
 
     fn shares(&self, message: &Message, span: Option<(SpanAt, Timestamp)>, entries: &mut Vec<Entry>) {
+        let time = message.rank.time;
         for (share, number) in message.shares.iter().zip(1u32..) {
             let model = labels::model(&share.model);
             let slot = number.saturating_mul(SHARE_SLOTS);
             for ((kind, tokens), slot) in kinds(share.tokens).into_iter().zip(slot..) {
                 let labels = vec![Arc::clone(&model), kind.into(), Arc::clone(&self.agent)];
-                entries.push(entry(slot, &catalog::TOKENS, labels, i128::from(tokens)));
+                entries.push(entry(slot, &catalog::TOKENS, labels, i128::from(tokens), time));
             }
             let total = i128::from(share.tokens.total());
             let project = self.project.clone().map(|project| vec![project]);
-            entries.extend(project.clone().map(|labels| entry(slot + 5, &catalog::PROJECT_TOKENS, labels, total)));
+            entries
+                .extend(project.clone().map(|labels| entry(slot + 5, &catalog::PROJECT_TOKENS, labels, total, time)));
             let Some(cost) = share.cost.map(crate::ledger::money::Money::picousd) else {
-                entries.push(entry(slot + 6, &catalog::UNPRICED_TOKENS, vec![model], total));
+                entries.push(entry(slot + 6, &catalog::UNPRICED_TOKENS, vec![model], total, time));
                 continue;
             };
             let labels = vec![model, Arc::clone(&self.agent)];
-            entries.push(Entry { span, ..entry(slot + 7, &catalog::COST, labels, cost) });
-            entries.extend(project.map(|labels| entry(slot + 8, &catalog::PROJECT_COST, labels, cost)));
+            entries.push(Entry { span, ..entry(slot + 7, &catalog::COST, labels, cost, time) });
+            entries.extend(project.map(|labels| entry(slot + 8, &catalog::PROJECT_COST, labels, cost, time)));
             let agent_type = self.agent_type();
-            entries.extend(agent_type.map(|label| entry(slot + 9, &catalog::SUBAGENT_COST, vec![label], cost)));
+            entries.extend(agent_type.map(|label| entry(slot + 9, &catalog::SUBAGENT_COST, vec![label], cost, time)));
         }
     }
 
@@ -175,20 +180,21 @@ impl<'a> Around<'a> {
         if let Some(call) = &tool.call {
             let name = self.rules.tool(&call.name);
             if call.rank.time >= self.epoch {
-                entries.push(entry(0, &catalog::TOOL_CALLS, vec![Arc::clone(&name)], 1));
+                entries.push(entry(0, &catalog::TOOL_CALLS, vec![Arc::clone(&name)], 1, call.rank.time));
             }
             if let Some(end) = tool.result.as_ref().filter(|end| end.rank.time >= self.epoch) {
+                let time = end.rank.time;
                 if let Some(reason) = failure_reason(end.outcome) {
-                    entries.push(entry(1, &catalog::TOOL_FAILURES, vec![Arc::clone(&name), reason.into()], 1));
+                    entries.push(entry(1, &catalog::TOOL_FAILURES, vec![Arc::clone(&name), reason.into()], 1, time));
                 }
                 if let Some(duration) = tool.duration_ms() {
-                    let span = self.trace.map(|trace| (exemplars::tool(trace, tool), end.rank.time));
+                    let span = self.trace.map(|trace| (exemplars::tool(trace, tool), time));
                     let duration = i128::from(duration);
-                    entries.push(Entry { span, ..entry(2, &catalog::TOOL_DURATION, vec![name], duration) });
+                    entries.push(Entry { span, ..entry(2, &catalog::TOOL_DURATION, vec![name], duration, time) });
                 }
                 let (added, removed) = (i128::from(end.lines_added), i128::from(end.lines_removed));
-                entries.push(entry(3, &catalog::LINES_CHANGED, vec!["added".into()], added));
-                entries.push(entry(4, &catalog::LINES_CHANGED, vec!["removed".into()], removed));
+                entries.push(entry(3, &catalog::LINES_CHANGED, vec!["added".into()], added, time));
+                entries.push(entry(4, &catalog::LINES_CHANGED, vec!["removed".into()], removed, time));
             }
         }
         self.item(Key::Call(Identity::Call(&tool.id).hash()), entries)
@@ -198,26 +204,27 @@ impl<'a> Around<'a> {
     fn rows(&self, items: &mut Vec<Item>) {
         for failure in self.unit.failures.iter().filter(|failure| failure.time >= self.epoch) {
             let labels = vec![failure.error.reason().into()];
-            items.push(self.item(Key::Row(failure.id), vec![entry(0, &catalog::API_ERRORS, labels, 1)]));
+            items.push(self.item(Key::Row(failure.id), vec![entry(0, &catalog::API_ERRORS, labels, 1, failure.time)]));
         }
         for done in self.unit.compactions.iter().filter(|done| done.time >= self.epoch) {
             let labels = vec![if done.what.manual { "manual" } else { "auto" }.into()];
-            items.push(self.item(Key::Row(done.id), vec![entry(0, &catalog::COMPACTIONS, labels, 1)]));
+            items.push(self.item(Key::Row(done.id), vec![entry(0, &catalog::COMPACTIONS, labels, 1, done.time)]));
         }
     }
 
     fn unit(&self) -> Item {
         let mut entries = Vec::new();
         let prompt = self.unit.prompt.as_ref().filter(|prompt| self.unit.is_turn() && prompt.time >= self.epoch);
-        entries.extend(prompt.map(|prompt| entry(0, &catalog::TURNS, vec![prompt.origin.name().into()], 1)));
+        entries
+            .extend(prompt.map(|prompt| entry(0, &catalog::TURNS, vec![prompt.origin.name().into()], 1, prompt.time)));
         let agent = self.agent_type().filter(|_| self.unit.first >= self.epoch);
-        entries.extend(agent.map(|label| entry(1, &catalog::SUBAGENTS_STARTED, vec![label], 1)));
+        entries.extend(agent.map(|label| entry(1, &catalog::SUBAGENTS_STARTED, vec![label], 1, self.unit.first)));
         self.item(Key::Unit(self.unit.key.id()), entries)
     }
 }
 
-fn entry(slot: u32, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128) -> Entry {
-    Entry { slot, metric, labels, amount, span: None }
+fn entry(slot: u32, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128, time: Timestamp) -> Entry {
+    Entry { slot, metric, labels, amount, time, span: None }
 }
 
 impl Entry {

@@ -1,0 +1,196 @@
+//! `tailspan backfill`: history as OpenMetrics with timestamps, for `promtool tsdb create-blocks-from openmetrics`.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use super::args::BackfillArgs;
+use super::progress::Progress;
+use super::run::label_rules;
+use super::scan::{ScanError, targets, threads};
+use crate::config::{self, Config, ConfigError};
+use crate::daemon;
+use crate::ledger::known::Known;
+use crate::ledger::prices::Prices;
+use crate::pass;
+use crate::store::{self, StoreError};
+use crate::survey::Survey;
+use crate::tail::RootEnv;
+use crate::transcript::time::Timestamp;
+use crate::views::history::{Ending, History, Span, Target, Written};
+
+/// What Prometheus has not written to a block yet: blocks that reach into it cost other series their samples.
+const HEAD_MS: i64 = 3 * 3_600_000;
+
+/// Why there is no history, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum BackfillError {
+    /// The arguments contradict each other.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// `--from-state`, and there is none.
+    #[error("there is no state in {path}: it begins with `tailspan run`", path = path.display())]
+    NoState {
+        /// The state folder.
+        path: PathBuf,
+    },
+    /// The state cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Session files could not be read, or the result not be written.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+}
+
+impl BackfillError {
+    /// True if the arguments must be mended.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_) | Self::Config(_))
+    }
+}
+
+/// Prints the history that the session files hold, or the state.
+///
+/// # Errors
+///
+/// The arguments contradict each other, there is nothing to read, or it could not be read or written.
+pub fn run(args: &BackfillArgs, config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), BackfillError> {
+    let now = daemon::now();
+    // A scan needs no state, and neither does a history without one.
+    let epoch = config.state().ok().map(store::first_start).transpose()?.flatten();
+    let span = span(args, epoch, now)?;
+    let ending = if epoch == Some(span.until) { Ending::Reset } else { Ending::Open };
+    let mut history = History::new(label_rules(config), span);
+    let problems = if args.from_state {
+        of_state(config, prices, &mut history)?
+    } else {
+        of_files(args, config, env, prices, &mut history)?
+    };
+    let undated = history.undated();
+    let instance = args.instance.clone().unwrap_or_else(|| config.listen.to_string());
+    let written = print(history, &Target { job: args.job.clone(), instance }, ending)?;
+    say(written, span, ending, undated, now);
+    for problem in &problems {
+        tracing::warn!("{problem}");
+    }
+    let count = problems.len();
+    if count == 0 { Ok(()) } else { Err(ScanError::Unreadable { count }.into()) }
+}
+
+fn span(args: &BackfillArgs, epoch: Option<Timestamp>, now: Timestamp) -> Result<Span, BackfillError> {
+    let refused = |what: String| Err(BackfillError::Usage(what));
+    let until = args.until.or(epoch).unwrap_or(now);
+    if until > now {
+        return refused(format!("--until {} is not over yet", until.to_rfc3339()));
+    }
+    if let Some(since) = args.since.filter(|since| *since >= until) {
+        return refused(format!("--since {} is not before the end, {}", since.to_rfc3339(), until.to_rfc3339()));
+    }
+    Ok(Span { since: args.since, until, step_s: args.step })
+}
+
+/// Reads session files; gives what could not be read.
+fn of_files(
+    args: &BackfillArgs,
+    config: &Config,
+    env: &RootEnv,
+    prices: &Prices,
+    history: &mut History,
+) -> Result<Vec<String>, BackfillError> {
+    let targets = targets(&args.dirs, config, env)?;
+    let mut problems = Vec::new();
+    let found = pass::find(&targets, &mut problems).map_err(|path| ScanError::NotFound { path })?;
+    let progress = Progress::start(found.len() as u64, found.iter().map(|found| found.size).sum());
+    let survey = Survey::of(found, prices, threads());
+    let read = survey.each(|files, bytes| progress.advance(files, bytes), |pass| pass.remember(history));
+    progress.finish();
+    problems.extend(read.problems);
+    Ok(problems)
+}
+
+/// Reads the state, session by session.
+fn of_state(config: &Config, prices: &Prices, history: &mut History) -> Result<Vec<String>, BackfillError> {
+    let folder = config.state()?;
+    if !folder.join("db").exists() {
+        return Err(BackfillError::NoState { path: folder.to_path_buf() });
+    }
+    let opened = store::open(folder, daemon::now())?;
+    if opened.recovered.prices.is_some_and(|used| used != prices.fingerprint()) {
+        tracing::warn!("prices have changed since: `tailspan run` computes every cost in the state again");
+    }
+    let mut failed = Ok(());
+    opened.reader.each_session(|session| {
+        let mut known = Known::default();
+        match opened.reader.units_of(&session) {
+            Ok(units) => units.into_iter().for_each(|unit| known.load_unit(unit)),
+            Err(error) => failed = Err(error),
+        }
+        known.load_session(session);
+        pass::remember(&known, history);
+    })?;
+    failed?;
+    Ok(Vec::new())
+}
+
+/// Writes the history to standard output as it is made: a year does not fit the memory that the program has.
+fn print(history: History, target: &Target, ending: Ending) -> Result<Written, ScanError> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = history.write(target, ending, |text| out.write_all(text.as_bytes()));
+    match written.and_then(|written| out.flush().map(|()| written)) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Written::default()),
+        written => written.map_err(ScanError::Output),
+    }
+}
+
+/// Says on stderr what the file holds, and what can go wrong with it.
+fn say(written: Written, span: Span, ending: Ending, undated: u64, now: Timestamp) {
+    let until = span.until.to_rfc3339();
+    let Written { series, samples, first } = written;
+    match first {
+        Some(first) => tracing::info!(series, samples, since = first.to_rfc3339(), until, "history is written"),
+        None => tracing::warn!(until, "there is no history before the end"),
+    }
+    if ending == Ending::Reset {
+        tracing::info!("the end is the first start of the sidecar: its counters go on from there");
+    }
+    if undated > 0 {
+        tracing::warn!(undated, "stamped before 2025 or not at all, and left out; --since 1970-01-01 counts them too");
+    }
+    let safe = Timestamp(span.until.0.saturating_add(HEAD_MS));
+    if safe > now && samples > 0 {
+        tracing::warn!(
+            "a Prometheus that runs already may lose samples of other jobs: give it the blocks after {}",
+            safe.to_rfc3339()
+        );
+    }
+}
+
+/// A day, which begins at midnight UTC, or an RFC 3339 time.
+///
+/// # Errors
+///
+/// What was expected.
+pub fn time(text: &str) -> Result<Timestamp, String> {
+    let day = || Timestamp::parse(&format!("{text}T00:00:00.000Z"));
+    let expected = "expected a day like 2026-11-01 (midnight UTC) or an RFC 3339 time like 2026-11-01T08:30:00Z";
+    Timestamp::parse(text).or_else(day).ok_or_else(|| expected.to_owned())
+}
+
+/// Seconds of a step.
+///
+/// # Errors
+///
+/// What was expected.
+pub fn step(text: &str) -> Result<i64, String> {
+    let seconds = config::duration(text).filter(|step| step.subsec_millis() == 0).map(|step| step.as_secs());
+    let fits = |step: &u64| match step {
+        15..3_600 => 3_600 % step == 0,
+        3_600..=86_400 => 86_400 % step == 0,
+        _ => false,
+    };
+    let step = seconds.filter(fits).and_then(|step| i64::try_from(step).ok());
+    step.ok_or_else(|| "expected 15s to 1d, a whole part of an hour or of a day, like 1m, 5m or 1h".to_owned())
+}
