@@ -145,6 +145,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>) -> Arc<App<Co
         outbox: Arc::clone(&life.outbox),
         export: Arc::clone(&life.exported),
         requests: Arc::clone(&counters),
+        claude_code: life.config.metrics.claude_code,
         now: daemon::now,
     };
     let allowed_hosts = life.config.web.hosts.iter().cloned().collect();

@@ -67,6 +67,7 @@ keys! {
     METRICS_PROJECT_LABEL = "metrics.project_label" Text "\"name\", \"hash\" or \"off\"";
     METRICS_PROJECTS_MAX = "metrics.projects_max" Count "an integer from 0 to 100000";
     METRICS_MCP_SERVERS = "metrics.mcp_servers" List "a list of MCP server names";
+    METRICS_CLAUDE_CODE = "metrics.claude_code" Boolean "true or false";
     OUTBOX_BYTES_MAX = "outbox.bytes_max" Size "a size from 1MiB to 1TiB, like \"256MiB\" or a number of bytes";
     SCAN_RESCAN = "scan.rescan" Text "a duration from 10ms to 1h, like \"3s\"";
     SCAN_FORMAT = "scan.format" Text "\"table\", \"json\", \"prometheus\" or \"trace\"";

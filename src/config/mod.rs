@@ -221,6 +221,8 @@ pub struct Metrics {
     pub projects_max: usize,
     /// MCP servers that are named in the `tool` label (`metrics.mcp_servers`); none by default.
     pub mcp_servers: BTreeSet<String>,
+    /// Whether `/metrics/claude-code` is served (`metrics.claude_code`); no by default.
+    pub claude_code: bool,
 }
 
 /// Spans that wait for the backend.

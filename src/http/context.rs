@@ -9,7 +9,7 @@ use super::counters::RequestCounters;
 use super::error::Problem;
 use super::exposition::{Build, Deliveries, Scrape};
 use super::routes::Route;
-use super::{HasReader, health, jaeger, landing, replay, sessions};
+use super::{HasReader, claude_code, health, jaeger, landing, replay, sessions};
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::store::{OutboxMeter, Reader};
 use crate::transcript::time::Timestamp;
@@ -35,6 +35,8 @@ pub struct Context {
     pub export: Arc<ExportCounters>,
     /// What the server answered.
     pub requests: Arc<RequestCounters>,
+    /// Whether `/metrics/claude-code` is served.
+    pub claude_code: bool,
     /// The clock, which only the wiring has.
     pub now: fn() -> Timestamp,
 }
@@ -43,6 +45,7 @@ pub struct Context {
 pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/", landing::page),
     Route::fixed("/metrics", health::metrics),
+    Route::fixed("/metrics/claude-code", claude_code::metrics),
     Route::fixed("/-/healthy", health::healthy),
     Route::fixed("/healthz", health::healthy),
     Route::fixed("/-/ready", health::ready),

@@ -75,7 +75,7 @@ fn totals_family(metric: &'static catalog::Metric, totals: &Snapshot) -> MetricF
     family(metric, totals.of(metric).map(|(values, sample)| stored(metric, values, sample)).collect())
 }
 
-fn encode(families: &[MetricFamily]) -> Result<Vec<u8>, prometheus::Error> {
+pub(super) fn encode(families: &[MetricFamily]) -> Result<Vec<u8>, prometheus::Error> {
     let mut text = Vec::new();
     TextEncoder::new().encode(families, &mut text)?;
     Ok(text)
@@ -95,12 +95,7 @@ impl Scrape<'_> {
     /// Every family with at least one series, in the order of the catalogue, then those of the process.
     #[must_use]
     pub fn families(&self) -> Vec<MetricFamily> {
-        let points = self.points();
-        let families = points.chunk_by(|a, b| a.metric == b.metric).filter_map(|points| {
-            let metric = points.first()?.metric;
-            Some(family(metric, points.iter().map(|point| stored(metric, &point.labels, &point.sample)).collect()))
-        });
-        families.chain(process()).collect()
+        families_of(&self.points()).into_iter().chain(process()).collect()
     }
 
     /// Every series of the catalogue, in its order.
@@ -197,6 +192,15 @@ impl Live {
         let point = Point { metric, labels, sample: Sample::Number(number), created, exemplars: Vec::new() };
         self.points.entry(metric.name).or_default().push(point);
     }
+}
+
+/// The families of points that stand together.
+pub(super) fn families_of(points: &[Point]) -> Vec<MetricFamily> {
+    let families = points.chunk_by(|a, b| a.metric == b.metric).filter_map(|points| {
+        let metric = points.first()?.metric;
+        Some(family(metric, points.iter().map(|point| stored(metric, &point.labels, &point.sample)).collect()))
+    });
+    families.collect()
 }
 
 fn family(metric: &catalog::Metric, metrics: Vec<Metric>) -> MetricFamily {

@@ -42,7 +42,7 @@ pub fn metrics<C: Status>(context: &C, request: &Request) -> Result<Answer, Prob
     }
 }
 
-fn incomplete(waiting: Waiting) -> Answer {
+pub(super) fn incomplete(waiting: Waiting) -> Answer {
     let Waiting { files_done, files_total } = waiting;
     not_ready(format!("first scan is not complete: {files_done} of {files_total} files\n"))
 }

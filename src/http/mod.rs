@@ -12,6 +12,7 @@
 //! counters  requests by route and status
 //! context   what the functions read, and the route table
 //! exposition, openmetrics, accept  `/metrics` in its two formats, and which one is asked for
+//! claude_code  `/metrics/claude-code`
 //! sessions, replay  the sessions API; content reads the text of events from session files
 //! jaeger    Jaeger's query API over the facts
 //! ```
@@ -23,6 +24,7 @@
 mod accept;
 mod answer;
 mod app;
+pub mod claude_code;
 mod content;
 mod content_pieces;
 pub mod context;

@@ -1,7 +1,7 @@
 //! Every metric, defined once: its name, kind, unit, help, labels and buckets.
 //!
 //! `/metrics` takes HELP and TYPE from here, the totals take their series from here, and `docs/metrics.md` is
-//! [`markdown`]. A metric that is not in [`ALL`] does not exist.
+//! [`markdown`]. A metric that is neither in [`ALL`] nor in [`CLAUDE_CODE`] does not exist.
 //!
 //! ```text
 //! name    tailspan_ + name; base units; `_total` on counters and on nothing else
@@ -20,10 +20,15 @@ use crate::transcript::record::{API_ERROR_REASONS, Origin, Reason};
 /// What every name starts with.
 pub const PREFIX: &str = "tailspan_";
 
+/// The families of Claude Code's own telemetry, which `/metrics/claude-code` shows.
+pub use super::claude_code::ALL as CLAUDE_CODE;
+
 /// One metric.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// Name without [`PREFIX`].
+    /// What its name starts with: [`PREFIX`], but for [`CLAUDE_CODE`].
+    pub prefix: &'static str,
+    /// Name without the prefix.
     pub name: &'static str,
     /// Kind.
     pub kind: Kind,
@@ -161,7 +166,7 @@ impl Metric {
     /// Name as it is scraped.
     #[must_use]
     pub fn full_name(&self) -> String {
-        format!("{PREFIX}{}", self.name)
+        format!("{}{}", self.prefix, self.name)
     }
 
     /// Position of the open label.
@@ -171,16 +176,16 @@ impl Metric {
     }
 }
 
-const fn closed(name: &'static str, values: &'static [&'static str]) -> Label {
+pub(super) const fn closed(name: &'static str, values: &'static [&'static str]) -> Label {
     Label { name, values: Values::Closed(values) }
 }
 
-const fn open(name: &'static str, at_start: &'static [&'static str], about: &'static str) -> Label {
+pub(super) const fn open(name: &'static str, at_start: &'static [&'static str], about: &'static str) -> Label {
     Label { name, values: Values::Open { at_start, about } }
 }
 
-const fn counter(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Counter, unit, help, labels, buckets: &[], kept: Kept::State }
+pub(super) const fn counter(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
+    Metric { prefix: PREFIX, name, kind: Kind::Counter, unit, help, labels, buckets: &[], kept: Kept::State }
 }
 
 const fn gauge(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
@@ -390,8 +395,14 @@ pub fn find(name: &str) -> Option<&'static Metric> {
 /// The catalogue as a Markdown table, then the values of closed labels that do not fit it.
 #[must_use]
 pub fn markdown() -> String {
+    markdown_of(ALL)
+}
+
+/// The same of some metrics.
+#[must_use]
+pub fn markdown_of(metrics: &[&Metric]) -> String {
     let mut text = String::from("| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n");
-    for metric in ALL {
+    for metric in metrics {
         let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{}`", label.name)).collect();
         let labels = labels.join(", ");
         let kept = if metric.kept == Kept::Process && metric.kind == Kind::Counter { " Restarts at 0." } else { "" };
@@ -407,16 +418,19 @@ pub fn markdown() -> String {
         );
     }
     row(&mut text, format_args!("\n| label | of | values |\n|---|---|---|"));
-    for metric in ALL {
+    for metric in metrics {
         for label in metric.labels {
-            let first = ALL.iter().find(|other| other.labels.contains(label));
+            let first = metrics.iter().find(|other| other.labels.contains(label));
             if first.is_some_and(|first| first.name == metric.name) {
-                row(&mut text, format_args!("| `{}` | {} | {} |", label.name, owners(label), values(label)));
+                row(&mut text, format_args!("| `{}` | {} | {} |", label.name, owners(metrics, label), values(label)));
             }
         }
     }
-    row(&mut text, format_args!("\n| histogram | buckets |\n|---|---|"));
-    for metric in ALL.iter().filter(|metric| metric.kind == Kind::Histogram) {
+    let histograms: Vec<_> = metrics.iter().filter(|metric| metric.kind == Kind::Histogram).collect();
+    if !histograms.is_empty() {
+        row(&mut text, format_args!("\n| histogram | buckets |\n|---|---|"));
+    }
+    for metric in histograms {
         let bounds: Vec<_> = metric.buckets.iter().map(|bound| metric.unit.rendered(*bound).to_string()).collect();
         row(&mut text, format_args!("| `{}` | {} |", metric.full_name(), bounds.join(", ")));
     }
@@ -424,8 +438,8 @@ pub fn markdown() -> String {
 }
 
 /// The metrics with a label, by name.
-fn owners(label: &Label) -> String {
-    let owners = ALL.iter().filter(|metric| metric.labels.contains(label));
+fn owners(metrics: &[&Metric], label: &Label) -> String {
+    let owners = metrics.iter().filter(|metric| metric.labels.contains(label));
     owners.map(|metric| format!("`{}`", metric.name)).collect::<Vec<_>>().join(", ")
 }
 

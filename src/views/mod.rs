@@ -4,6 +4,7 @@
 
 pub mod attributes;
 pub mod catalog;
+pub mod claude_code;
 pub mod content;
 pub mod exemplars;
 pub mod history;
