@@ -1,6 +1,6 @@
 //! What the counters of `/metrics` would have shown in the past, had there been a sidecar and a scraper.
 //!
-//! Names, labels and numbers are those of the totals: both count the same items ([`super::totals_items`]). A counter starts
+//! Names, labels and numbers are those of the totals: both count the same items (`totals_items`). A counter starts
 //! at 0 at the beginning of the span and counts what is stamped before its end, so a history that ends at the epoch of a
 //! sidecar and that sidecar's own counters hold everything once.
 //!
