@@ -276,6 +276,19 @@ fn a_deleted_file_is_gone_until_it_is_made_again() {
 }
 
 #[test]
+fn a_line_that_was_searched_and_then_cut_hides_no_other() {
+    // Found by the fuzz target `cursor`: the new bytes happen to be like the last ones that were searched.
+    let mut tail = Tail::new(Limits { chunk_bytes: 16, line_bytes_max: 200 }, "");
+    tail.append("x".repeat(180));
+    assert!(tail.step().is_none());
+    let file = OpenOptions::new().write(true).open(&tail.path).unwrap();
+    file.set_len(20).unwrap();
+    let lines = format!("\nsecond\n{}\n", "x".repeat(190));
+    tail.append(&lines);
+    assert_eq!(tail.text().0, "x".repeat(20) + &lines);
+}
+
+#[test]
 fn a_line_may_be_as_long_as_the_limit_and_a_longer_one_is_skipped() {
     let (fits, too_long) = ("f".repeat(255) + "\n", "t".repeat(256) + "\n");
     let mut tail = Tail::new(SMALL, format!("a\n{fits}{too_long}{}b\n\0\0c\n", "u".repeat(5000) + "\n"));

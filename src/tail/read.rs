@@ -270,7 +270,8 @@ impl Reader {
         // No line inside one chunk can then be too long.
         let chunk_bytes = (self.limits.chunk_bytes as u64).clamp(1, line_bytes_max);
         let start = search.start();
-        if search.is_fresh() {
+        let is_resumed = !search.is_fresh();
+        if !is_resumed {
             let spare = std::mem::take(&mut self.spare);
             let bytes = source.read_into(spare, start, chunk_bytes.min(end.saturating_sub(start)))?;
             match whole_lines(bytes) {
@@ -282,6 +283,10 @@ impl Reader {
         let Some(newline) = search.run(source, end, chunk_bytes)? else { return Ok(Extent::Unfinished(search)) };
         let line_end = newline.saturating_add(1);
         let line_length = line_end.saturating_sub(start);
+        if line_length > line_bytes_max && is_resumed {
+            // What was searched earlier may have been written anew since, with newlines in it.
+            return self.extent(source, Search::from(start), end);
+        }
         if line_length > line_bytes_max {
             return Ok(Extent::TooLong { end: line_end });
         }
