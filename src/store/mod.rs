@@ -6,8 +6,11 @@
 //! beside it.
 
 mod codec;
+mod compact;
 mod epoch;
+mod handle;
 mod keys;
+mod lock;
 mod meter;
 mod open;
 mod outbox;

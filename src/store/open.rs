@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::compact::Places;
 use super::epoch::Epoch;
+use super::handle::Handle;
+use super::lock::Lock;
 use super::meter::OutboxMeter;
 use super::outbox::Outbox;
 use super::reader::Reader;
@@ -20,7 +23,7 @@ use crate::transcript::time::Timestamp;
 /// Memory for sled's page cache. Its real use is two to three times as much.
 const CACHE_BYTES: u64 = 24 << 20;
 
-/// A process that was just killed keeps its lock for a moment: this often is it tried again, every 100 ms.
+/// A database that was just closed keeps its lock for a moment: this often is it tried again, every 100 ms.
 const LOCK_TRIES: u32 = 20;
 
 /// Bytes of a database's file that tell whether it was written to.
@@ -70,8 +73,11 @@ pub fn open_again(
     let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    let lock = Lock::take(folder)?;
     let (epoch, known) = Epoch::load(folder, now)?;
-    let path = folder.join("db");
+    let places = Places::of(folder);
+    places.tidy().map_err(failed)?;
+    let path = places.db.clone();
     let floor = if known { epoch.exported_until } else { None };
     let mut set_aside = None;
     if folder.join(DAMAGED).exists() {
@@ -80,7 +86,7 @@ pub fn open_again(
         fs::remove_file(folder.join(DAMAGED)).map_err(failed)?;
     }
     let was_used = known && holds_something(&path);
-    let attempt = |was_used| attempt(folder, &path, Before { was_used, floor }, meter);
+    let attempt = |was_used| attempt(&places, &lock, Before { was_used, floor }, meter);
     let attempted = match attempt(was_used) {
         Err(error) if error.is_damage() && discard_unfinished(&path).map_err(failed)? => {
             tracing::warn!(error = crate::report::chain(&error), "a start was killed while it wrote a snapshot: again");
@@ -88,7 +94,7 @@ pub fn open_again(
         }
         attempted => attempted,
     };
-    let (writer, outbox, tree, recovered) = match attempted {
+    let (writer, outbox, handle, recovered) = match attempted {
         Err(error) if error.is_damage() => {
             tracing::error!(error = crate::report::chain(&error), "the database cannot be used");
             set_aside = Some(put_aside(folder, &path, now)?);
@@ -96,7 +102,7 @@ pub fn open_again(
         }
         attempted => attempted?,
     };
-    reader.opened(tree);
+    reader.opened(handle);
     Ok(Opened { writer, outbox, reader: reader.clone(), epoch, recovered, set_aside })
 }
 
@@ -159,19 +165,19 @@ fn holds_something(path: &Path) -> bool {
     read.is_ok() && beginning.iter().any(|byte| *byte != 0)
 }
 
-type Parts = (Writer, Outbox, sled::Tree, Recovered);
+type Parts = (Writer, Outbox, Handle, Recovered);
 
 /// Opens the database, or begins one. sled may panic over damaged pages: that is damage too.
-fn attempt(folder: &Path, path: &Path, before: Before, meter: &Arc<OutboxMeter>) -> Result<Parts, StoreError> {
-    catch_unwind(AssertUnwindSafe(|| open_parts(folder, path, before, meter))).unwrap_or(Err(StoreError::Panicked))
+fn attempt(places: &Places, lock: &Lock, before: Before, meter: &Arc<OutboxMeter>) -> Result<Parts, StoreError> {
+    catch_unwind(AssertUnwindSafe(|| open_parts(places, lock, before, meter))).unwrap_or(Err(StoreError::Panicked))
 }
 
-fn open_parts(folder: &Path, path: &Path, before: Before, meter: &Arc<OutboxMeter>) -> Result<Parts, StoreError> {
-    let db = lock(folder, path)?;
+fn open_parts(places: &Places, lock: &Lock, before: Before, meter: &Arc<OutboxMeter>) -> Result<Parts, StoreError> {
+    let db = database(&places.db)?;
     let tree = (*db).clone();
     match codec::get::<u32>(&tree, &keys::meta("schema"))? {
         Some(found) if found > keys::SCHEMA => {
-            return Err(StoreError::NewerSchema { path: folder.to_path_buf(), found, known: keys::SCHEMA });
+            return Err(StoreError::NewerSchema { path: places.folder.clone(), found, known: keys::SCHEMA });
         }
         Some(found) if found < keys::SCHEMA => {
             return Err(StoreError::OlderSchema { found, known: keys::SCHEMA });
@@ -189,12 +195,14 @@ fn open_parts(folder: &Path, path: &Path, before: Before, meter: &Arc<OutboxMete
             db.flush()?;
         }
     }
-    let outbox = Outbox::new(tree.clone(), Arc::clone(meter))?;
-    let (writer, recovered) = Writer::new(db, tree.clone(), Arc::clone(meter))?;
-    Ok((writer, outbox, tree, recovered))
+    let handle = Handle::new(tree);
+    let outbox = Outbox::new(handle.clone(), Arc::clone(meter))?;
+    let (writer, recovered) = Writer::new(db, handle.clone(), Arc::clone(meter), places.clone(), lock.clone())?;
+    Ok((writer, outbox, handle, recovered))
 }
 
-fn lock(folder: &Path, path: &Path) -> Result<sled::Db, StoreError> {
+/// Opens the database at `path`, or begins one there.
+pub(super) fn database(path: &Path) -> Result<sled::Db, StoreError> {
     let config = sled::Config::new()
         .path(path)
         .cache_capacity(CACHE_BYTES)
@@ -206,6 +214,7 @@ fn lock(folder: &Path, path: &Path) -> Result<sled::Db, StoreError> {
             Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
                 tries += 1;
                 if tries >= LOCK_TRIES {
+                    let folder = path.parent().unwrap_or(path);
                     return Err(StoreError::Locked { path: folder.to_path_buf() });
                 }
                 thread::sleep(Duration::from_millis(100));

@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use sled::{Batch, Tree};
+use sled::Batch;
 use tokio::sync::Notify;
 
+use super::handle::Handle;
 use super::meter::{OutboxMeter, Row};
 use super::{StoreError, codec, keys};
 use crate::export::SpanQueue;
@@ -25,7 +26,7 @@ use crate::views::span::SpanBatch;
 /// The queue before it is known who reads it.
 #[derive(Debug)]
 pub struct Outbox {
-    tree: Tree,
+    handle: Handle,
     meter: Arc<OutboxMeter>,
     /// As the last run left them.
     cursors: BTreeMap<String, u64>,
@@ -36,13 +37,14 @@ pub struct Outbox {
 pub struct OutboxReader {
     name: String,
     cursor: u64,
-    tree: Tree,
+    handle: Handle,
     meter: Arc<OutboxMeter>,
     added: Arc<Notify>,
 }
 
 impl Outbox {
-    pub(super) fn new(tree: Tree, meter: Arc<OutboxMeter>) -> Result<Self, StoreError> {
+    pub(super) fn new(handle: Handle, meter: Arc<OutboxMeter>) -> Result<Self, StoreError> {
+        let tree = handle.tree();
         let mut rows = Vec::new();
         for row in tree.scan_prefix([keys::OUTBOX]) {
             let (key, value) = row?;
@@ -61,7 +63,7 @@ impl Outbox {
         let passed = cursors.values().max().copied();
         // One more than the next: a gap behind what may have been sent.
         meter.opened(rows, last.max(passed).map_or(0, |number| number + 2));
-        Ok(Self { tree, meter, cursors })
+        Ok(Self { handle, meter, cursors })
     }
 
     /// A reader for each endpoint, by name, in this order. Forgets all other endpoints, unless there are no names.
@@ -73,6 +75,8 @@ impl Outbox {
         if names.is_empty() {
             return Ok(Vec::new());
         }
+        let _writes = self.handle.writes();
+        let tree = self.handle.tree();
         let mut state = self.meter.state();
         let oldest = state.rows.keys().next().copied();
         // No row is older than the slowest cursor, unless a program without cursors has begun the numbers anew.
@@ -86,18 +90,18 @@ impl Outbox {
             batch.remove(keys::cursor(name));
         }
         for (name, cursor) in &state.cursors {
-            codec::put(&mut batch, &self.tree, keys::cursor(name), cursor)?;
+            codec::put(&mut batch, &tree, keys::cursor(name), cursor)?;
         }
         let floor = state.cursors.values().min().copied().unwrap_or(beginning);
         for sequence in state.rows.range(..floor).map(|(sequence, _)| *sequence) {
-            codec::remove(&mut batch, &self.tree, keys::outbox(sequence))?;
+            codec::remove(&mut batch, &tree, keys::outbox(sequence))?;
         }
-        self.tree.apply_batch(batch)?;
+        tree.apply_batch(batch)?;
         state.rows = state.rows.split_off(&floor);
         let reader = |name: &&str| OutboxReader {
             name: (*name).to_owned(),
             cursor: start(name),
-            tree: self.tree.clone(),
+            handle: self.handle.clone(),
             meter: Arc::clone(&self.meter),
             added: self.meter.notifies(),
         };
@@ -109,12 +113,13 @@ impl SpanQueue for OutboxReader {
     type Error = StoreError;
 
     fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, StoreError> {
+        let tree = self.handle.tree();
         let durable = self.meter.durable();
         let (mut spans, mut bytes, mut found) = (0, 0, Vec::<(u64, SpanBatch)>::new());
-        for row in self.tree.range(keys::outbox(self.cursor)..keys::outbox(durable.max(self.cursor))) {
+        for row in tree.range(keys::outbox(self.cursor)..keys::outbox(durable.max(self.cursor))) {
             let (key, value) = row?;
             let Some(sequence) = keys::number8(&key) else { continue };
-            let (_, batch): (Timestamp, SpanBatch) = codec::decode(&self.tree, &key, &value)?;
+            let (_, batch): (Timestamp, SpanBatch) = codec::decode(&tree, &key, &value)?;
             spans += batch.spans.len();
             bytes += value.len();
             if let Some((last, before)) = found.last()
@@ -133,16 +138,18 @@ impl SpanQueue for OutboxReader {
 
     fn acknowledge(&mut self, ids: &[u64]) -> Result<(), StoreError> {
         let Some(last) = ids.last() else { return Ok(()) };
+        let _writes = self.handle.writes();
+        let tree = self.handle.tree();
         let cursor = self.cursor.max(last + 1);
         let mut state = self.meter.state();
         let others = state.cursors.iter().filter(|(name, _)| **name != self.name).map(|(_, cursor)| *cursor);
         let floor = others.min().map_or(cursor, |slowest| slowest.min(cursor));
         let mut batch = Batch::default();
-        codec::put(&mut batch, &self.tree, keys::cursor(&self.name), &cursor)?;
+        codec::put(&mut batch, &tree, keys::cursor(&self.name), &cursor)?;
         for sequence in state.rows.range(..floor).map(|(sequence, _)| *sequence) {
-            codec::remove(&mut batch, &self.tree, keys::outbox(sequence))?;
+            codec::remove(&mut batch, &tree, keys::outbox(sequence))?;
         }
-        self.tree.apply_batch(batch)?;
+        tree.apply_batch(batch)?;
         state.rows = state.rows.split_off(&floor);
         state.cursors.insert(self.name.clone(), cursor);
         self.cursor = cursor;

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sled::Tree;
 
+use super::handle::Handle;
 use super::writer::FileRow;
 use super::{StoreError, codec, keys};
 use crate::ledger::session::Session;
@@ -14,21 +15,22 @@ use crate::transcript::ids::{RowId, SessionId};
 /// Reads the state. Clones share one database, which may be closed and opened again under them.
 #[derive(Debug, Clone, Default)]
 pub struct Reader {
-    tree: Arc<RwLock<Option<Tree>>>,
+    handle: Arc<RwLock<Option<Handle>>>,
 }
 
 impl Reader {
-    pub(super) fn opened(&self, tree: Tree) {
-        *self.tree.write().unwrap_or_else(PoisonError::into_inner) = Some(tree);
+    pub(super) fn opened(&self, handle: Handle) {
+        *self.handle.write().unwrap_or_else(PoisonError::into_inner) = Some(handle);
     }
 
     /// Lets go of the database, so that it can be opened again. Until then every read fails.
     pub fn close(&self) {
-        *self.tree.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.handle.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn tree(&self) -> Result<Tree, StoreError> {
-        self.tree.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreError::Closed)
+        let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
+        handle.as_ref().map(Handle::tree).ok_or(StoreError::Closed)
     }
 
     /// A session by its whole id.

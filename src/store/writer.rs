@@ -1,15 +1,20 @@
 //! The only writer: prefetch before a step, commit after it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use sled::{Batch, Db, Tree};
 
+use super::compact::{Overhead, Places};
+use super::handle::Handle;
+use super::lock::Lock;
 use super::meter::OutboxMeter;
 use super::{StoreError, codec, keys};
 use crate::ledger::known::{Index, Thread};
 use crate::ledger::session::Session;
 use crate::ledger::unit::{Unit, UnitId};
+use crate::report::chain;
 use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
@@ -75,12 +80,25 @@ pub struct Commit<'a> {
 pub struct Writer {
     db: Db,
     tree: Tree,
+    handle: Handle,
     meter: Arc<OutboxMeter>,
+    places: Places,
+    overhead: Overhead,
+    /// Nobody else uses the folder as long as this lives.
+    _lock: Lock,
 }
 
 impl Writer {
-    pub(super) fn new(db: Db, tree: Tree, meter: Arc<OutboxMeter>) -> Result<(Self, Recovered), StoreError> {
-        let writer = Self { db, tree, meter };
+    pub(super) fn new(
+        db: Db,
+        handle: Handle,
+        meter: Arc<OutboxMeter>,
+        places: Places,
+        lock: Lock,
+    ) -> Result<(Self, Recovered), StoreError> {
+        let tree = handle.tree();
+        let overhead = Overhead::load(&tree)?;
+        let writer = Self { db, tree, handle, meter, places, overhead, _lock: lock };
         let recovered = writer.recover()?;
         Ok((writer, recovered))
     }
@@ -213,6 +231,36 @@ impl Writer {
         let next = self.meter.next();
         self.db.flush()?;
         self.meter.flushed(next);
+        let on_disk = self.bytes_on_disk();
+        if self.overhead.is_due(&self.tree, on_disk)? { self.compact() } else { Ok(()) }
+    }
+
+    /// Copies the live rows into a new database, which takes the place of the one in use. Readers go on with it. If there
+    /// is no room for the copy, that is said and everything stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// The database is damaged, or the new one cannot take its place: the writer must be thrown away.
+    pub fn compact(&mut self) -> Result<(), StoreError> {
+        let (started, before) = (Instant::now(), self.bytes_on_disk());
+        let handle = self.handle.clone();
+        let _writes = handle.writes();
+        match self.places.fill(&self.tree) {
+            Err(error) if !error.is_damage() => {
+                self.places.discard();
+                tracing::warn!(error = chain(&error), "the database cannot be compacted now");
+                return self.overhead.looked(&self.tree, before);
+            }
+            filled => filled?,
+        }
+        self.db = self.places.swap()?;
+        self.tree = (*self.db).clone();
+        self.handle.replace(self.tree.clone());
+        let after = self.bytes_on_disk();
+        self.overhead.looked(&self.tree, after)?;
+        self.db.flush()?;
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(before, after, milliseconds, "the database was compacted");
         Ok(())
     }
 

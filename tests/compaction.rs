@@ -1,0 +1,146 @@
+//! The database gives back what rewritten rows took on disk, and a kill while it does so costs nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise"
+)]
+
+#[path = "support/world.rs"]
+mod world;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tailspan::export::SpanQueue;
+use tailspan::ledger::known::Thread;
+use tailspan::store::{self, Commit, FileRow};
+use tailspan::transcript::chunk::{FileNumber, FileRole};
+use tailspan::views::summary::Summary;
+use world::{Dice, World, copy_folder, recordings};
+
+/// A state with everything that the recordings bring, its spans still waiting.
+fn filled(folder: &Path) -> World {
+    let mut world = World::new(folder);
+    for recording in recordings().into_iter().filter(|recording| recording.starts_with(version("2.1.330"))) {
+        copy_folder(&recording.join("projects"), &world.root);
+    }
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    world
+}
+
+fn version(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings").join(name)
+}
+
+/// What the state says after a start, and the spans that wait.
+fn told(world: &mut World) -> (Summary, usize) {
+    world.start();
+    let told = (world.summary(), world.waiting_spans().len());
+    world.close();
+    told
+}
+
+#[test]
+fn a_compacted_database_says_the_same_to_all_who_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = filled(folder.path());
+    let spans = world.waiting_spans();
+    world.close();
+    let expected = told(&mut world);
+
+    let mut opened = store::open(&world.state, world.now).unwrap();
+    let mut queue = opened.outbox.readers(&["default"]).unwrap().pop().unwrap();
+    let sessions = |reader: &store::Reader| {
+        let mut ids = Vec::new();
+        reader.each_session(|session| ids.push(session.id)).unwrap();
+        ids
+    };
+    let before = sessions(&opened.reader);
+    opened.writer.compact().unwrap();
+    assert_eq!(sessions(&opened.reader), before, "a reader goes on");
+    let sent = queue.peek(20, usize::MAX).unwrap();
+    queue.acknowledge(&sent.iter().map(|(id, _)| *id).collect::<Vec<_>>()).unwrap();
+    opened.writer.flush().unwrap();
+    opened.writer.compact().unwrap();
+    drop((opened.writer, opened.reader, queue));
+
+    let count: usize = sent.iter().map(|(_, batch)| batch.spans.len()).sum();
+    assert!(count > 0 && count < spans.len());
+    assert_eq!(told(&mut world), (expected.0, expected.1 - count), "what was acknowledged stays so");
+    let names = || fs::read_dir(&world.state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(!names().any(|name| name == "db.new" || name == "db.old"));
+}
+
+#[test]
+fn a_compaction_that_has_no_room_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = filled(folder.path());
+    world.close();
+    let expected = told(&mut world);
+    let mut opened = store::open(&world.state, world.now).unwrap();
+    // As good as a full disk: the copy cannot be made.
+    fs::write(world.state.join("db.new"), "").unwrap();
+    opened.writer.compact().unwrap();
+    opened.writer.flush().unwrap();
+    fs::remove_file(world.state.join("db.new")).unwrap();
+    drop(opened);
+    assert_eq!(told(&mut world), expected);
+}
+
+#[test]
+fn a_kill_at_any_step_of_a_compaction_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = filled(folder.path());
+    world.close();
+    let expected = told(&mut world);
+    let (db, new, old) = (world.state.join("db"), world.state.join("db.new"), world.state.join("db.old"));
+    let incomplete = |new: &Path| {
+        copy_folder(&db, new);
+        let file = fs::OpenOptions::new().write(true).open(new.join("db")).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 3).unwrap();
+    };
+
+    incomplete(&new);
+    assert_eq!(told(&mut world), expected, "while the new one was filled");
+    assert!(!new.exists());
+
+    copy_folder(&db, &new);
+    assert_eq!(told(&mut world), expected, "before the old one was renamed");
+
+    copy_folder(&db, &new);
+    incomplete(&old);
+    fs::remove_dir_all(&db).unwrap();
+    assert_eq!(told(&mut world), expected, "between the two renames");
+    assert!(!new.exists() && !old.exists());
+
+    incomplete(&old);
+    assert_eq!(told(&mut world), expected, "before the old one was removed");
+    assert!(!old.exists());
+}
+
+#[test]
+fn a_database_that_is_rewritten_all_the_time_stays_small() {
+    const ROWS: u32 = 2500;
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = store::open(folder.path(), tailspan::transcript::time::Timestamp(0)).unwrap().writer;
+    let mut dice = Dice::new(7);
+    let (mut most, mut before, mut shrunk, live) = (0, 0, 0, u64::from(ROWS) * 1520);
+    for round in 0..12_000u32 {
+        let number = if round < ROWS { round } else { u32::try_from(dice.below(ROWS as usize)).unwrap() };
+        let path: Vec<u8> = (0..1500).map(|_| u8::try_from(dice.below(256)).unwrap()).collect();
+        let row = FileRow { path, role: FileRole::Rows, cursor: None, thread: Thread::default() };
+        writer.commit(&Commit { files: vec![(FileNumber(number), &row)], ..Commit::default() }).unwrap();
+        if round % 100 == 99 {
+            writer.flush().unwrap();
+            let now = writer.bytes_on_disk();
+            shrunk += usize::from(now < before / 4 * 3);
+            before = now;
+            most = most.max(if round > ROWS { now } else { 0 });
+        }
+    }
+    println!("at most {most} bytes on disk for {live} live ones, {shrunk} times compacted");
+    assert!(shrunk > 0 && most < live * 4, "{most} bytes on disk for {live} live ones");
+}
