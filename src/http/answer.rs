@@ -80,6 +80,10 @@ impl Answer {
         self.status.as_u16()
     }
 
+    pub(super) fn into_parts(self) -> (u16, Vec<u8>) {
+        (self.status.as_u16(), self.body)
+    }
+
     /// Compresses the body if the client `accepts_gzip` and it is worth it.
     pub(super) fn encoded(mut self, accepts_gzip: bool) -> Self {
         if accepts_gzip

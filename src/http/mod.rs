@@ -4,6 +4,7 @@
 //! server    accepts, limits connections, stops gracefully
 //! stall     closes a connection whose client does not read
 //! dispatch  one request: guard → route → body → handler on a blocking thread → answer
+//! direct    the same without a connection
 //! guard     refuses DNS rebinding, cross-origin writes, long addresses
 //! routes    the table, and how a path finds its row
 //! request, query   what a handler is given
@@ -30,6 +31,7 @@ mod content_pieces;
 pub mod context;
 mod counters;
 mod cursor;
+mod direct;
 mod dispatch;
 mod error;
 pub mod exposition;
@@ -51,6 +53,7 @@ pub use accept::wants_openmetrics;
 pub use answer::Answer;
 pub use app::{App, Status, Waiting};
 pub use counters::RequestCounters;
+pub use direct::get;
 pub use error::{Problem, ServeError};
 pub use query::Query;
 pub use request::Request;
