@@ -59,7 +59,7 @@ class World:
         self.pool = " ".join(self.dice.choice(words) for _ in range(60_000))
         self.output = collections.Counter()
         self.rows = self.bytes = self.sessions = 0
-        self.growing, self.done = [], collections.deque()
+        self.growing, self.done = [], []
         probe = self.new_session(0)
         self.probe_session = probe
 
@@ -75,7 +75,7 @@ class World:
     def new_session(self, day):
         project = "-home-dev-p%d" % self.dice.randrange(12)
         session = {
-            "id": self.uuid(), "day": day, "touched": day, "parent": None, "project": project, "turns": self.dice.randrange(1, 10),
+            "id": self.uuid(), "touched": day, "parent": None, "project": project, "turns": self.dice.randrange(1, 10),
             "cwd": "/home/dev/" + project[10:], "model": self.dice.choice(MODELS), "lines": 0,
         }
         session["path"] = self.root / project / (session["id"] + ".jsonl")
@@ -173,10 +173,11 @@ class World:
         # Only files that nothing was added to for a while: what is cut before it is read is lost to everybody.
         for session in self.dice.sample(quiet, min(len(quiet), 2)):
             self.rewrite(session["path"])
-        while self.done and day - self.done[0]["day"] >= RETENTION_DAYS:
-            gone = self.done.popleft()
-            gone["path"].unlink()
-            shutil.rmtree(gone["path"].with_suffix(""), ignore_errors=True)
+        old = [session for session in self.done if day - session["touched"] >= RETENTION_DAYS]
+        self.done = [session for session in self.done if day - session["touched"] < RETENTION_DAYS]
+        for session in old:
+            session["path"].unlink()
+            shutil.rmtree(session["path"].with_suffix(""), ignore_errors=True)
 
     def fork(self, source, day):
         fork = self.new_session(day)
@@ -199,8 +200,9 @@ class World:
             os.replace(new, path)
 
     def tick(self, appends, day):
-        """Some sessions go on, each by one append."""
+        """Some sessions go on, each by one append; more of them if yesterday's are not done."""
         front = self.growing[:12]
+        appends += appends * max(0, len(self.growing) - self.per_day) // self.per_day
         for _ in range(appends):
             if not front:
                 return
@@ -280,14 +282,14 @@ class Sidecar:
         }
 
 
-def wait_for(ask, seconds, pause=0.02):
+def wait_for(ask, seconds, pause=0.02, why=lambda: "waited in vain"):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         answer = ask()
         if answer:
             return answer
         time.sleep(pause)
-    sys.exit("waited in vain")
+    sys.exit(why())
 
 
 def value(metrics, name):
@@ -405,9 +407,10 @@ def summary(rows, latencies):
 def finish(world, sidecar):
     """What is shown must be what was written, and every span must leave."""
     Sink.down = False
+    shown = lambda: {model: output_of(sidecar.metrics(), model) for model in world.output}
     right = lambda metrics: all(output_of(metrics, model) == count for model, count in world.output.items())
-    wait_for(lambda: right(sidecar.metrics()), 60, 0.2)
-    wait_for(lambda: value(sidecar.metrics(), "tailspan_outbox_spans ") == 0, 120, 0.2)
+    wait_for(lambda: right(sidecar.metrics()), 60, 0.2, lambda: f"totals are wrong: written {dict(world.output)}, shown {shown()}")
+    wait_for(lambda: value(sidecar.metrics(), "tailspan_outbox_spans ") == 0, 120, 0.2, lambda: "spans still wait")
     metrics = sidecar.metrics()
     lost = value(metrics, "tailspan_spans_dropped_total") + value(metrics, "tailspan_rejected_lines_total")
     print(f"totals are exact over {world.sessions} sessions, {world.rows} rows; all spans have left; {lost:.0f} dropped or rejected")
