@@ -58,7 +58,9 @@ struct Input {
     bytes: u64,
 }
 
-const STAGES: [(&str, fn(&Input) -> Done); 6] = [
+type Stage = fn(&Input) -> Done;
+
+const STAGES: [(&str, Stage); 6] = [
     ("split", stage_split),
     ("read", stage_read),
     ("parse", stage_parse),
@@ -89,7 +91,7 @@ fn main() {
     }
 }
 
-fn report(name: &str, input: &Input, stage: fn(&Input) -> Done) {
+fn report(name: &str, input: &Input, stage: Stage) {
     let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| round(input, stage)).collect();
     rounds.sort_by(|one, other| one.0.total_cmp(&other.0));
     let (median, fastest) = (rounds[ROUNDS / 2], rounds[0]);
@@ -98,7 +100,7 @@ fn report(name: &str, input: &Input, stage: fn(&Input) -> Done) {
 }
 
 /// Nanoseconds per operation, and bytes per nanosecond.
-fn round(input: &Input, stage: fn(&Input) -> Done) -> (f64, f64) {
+fn round(input: &Input, stage: Stage) -> (f64, f64) {
     let started = Instant::now();
     let (mut operations, mut bytes, mut nanoseconds) = (0, 0, 0);
     while started.elapsed() < ROUND {
