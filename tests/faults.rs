@@ -420,7 +420,7 @@ fn a_file_that_vanishes_between_the_look_and_the_reading_delays_no_other() {
     fs::write(world.root.join("new"), prompt(&session("s8"), 8) + &answer(&session("s8"), "other")).unwrap();
     fs::rename(world.root.join("new"), world.root.join("slug/s8.jsonl")).unwrap();
     let mut gone = 0;
-    for_each(jobs, 2, |parsed| {
+    for_each(&jobs, 2, |parsed| {
         match parsed {
             Parsed::Piece(piece) => engine.step(&piece, now).unwrap(),
             Parsed::Failed { error, .. } => panic!("{error}"),

@@ -124,6 +124,7 @@ fn state() -> State {
         outbox: engine.outbox(),
         export: Arc::new(ExportCounters::default()),
         requests: Arc::new(RequestCounters::default()),
+        claude_code: false,
         now: || NOW,
     };
     State { context, _folder: folder, _engine: std::sync::Mutex::new(engine) }
