@@ -8,8 +8,11 @@
 //!   derived ids. What has left is marked at the message, call or unit that it came from.
 //! - History leaves at a limited rate, behind everything live.
 
+mod family;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use self::family::{Standing, below, is_background, owner, standing, topmost};
 use crate::ledger::known::Known;
 use crate::ledger::money::Money;
 use crate::ledger::unit::{Tool, TurnEnd, Unit, UnitId, UnitKey, price};
@@ -37,9 +40,6 @@ pub struct Policy {
     /// Spans per second of turns that ended before [`Policy::epoch`].
     pub history_rate: u64,
 }
-
-/// More levels than any chain of sub-agents has.
-const LEVELS_MAX: usize = 64;
 
 /// A turn with more spans than this sends its finished children early.
 const SPANS_HELD_MAX: usize = 400;
@@ -236,15 +236,24 @@ impl Turns {
             self.forget(id);
             return leaving.settled.push(id);
         };
-        if let Standing::Below(_) = standing(unit) {
-            // Meanwhile its call has turned up, or it has something late: it leaves with the turn above it.
-            let top = owner(known, unit).key.id();
-            self.forget(id);
-            leaving.settled.push(id);
-            if top != id && self.wait(top, self.settled(now)) {
-                leaving.pending.push(top);
+        match standing(unit) {
+            Standing::Below(_) => {
+                // Meanwhile its call has turned up, or it has something late: it leaves with the turn above it.
+                let top = owner(known, unit).key.id();
+                self.forget(id);
+                leaving.settled.push(id);
+                if top != id && self.wait(top, self.settled(now)) {
+                    leaving.pending.push(top);
+                }
+                return;
             }
-            return;
+            // After a restart, or a clock that was set back, it is looked at too early.
+            Standing::Unlinked if now.since_ms(unit.activity_end()) < self.policy.idle_ms => {
+                let until = self.idle(unit.activity_end()).max(self.settled(now));
+                self.wait(id, until);
+                return;
+            }
+            _ => {}
         }
         let below = below(known, unit);
         let at = below.iter().map(|agent| agent.activity_end()).fold(unit.activity_end(), Timestamp::max);
@@ -307,25 +316,6 @@ impl Turns {
 /// What a turn cost, with all that leaves together with it; `None` if a part has no price.
 pub(crate) fn turn_cost(known: &Known, turn: &Unit) -> Option<Money> {
     price(below(known, turn).into_iter().chain([turn]))
-}
-
-/// The sub-agents that leave together with a unit: all below it but background ones.
-fn below<'a>(known: &'a Known, unit: &'a Unit) -> Vec<&'a Unit> {
-    let (mut all, mut level): (Vec<&Unit>, _) = (Vec::new(), vec![unit]);
-    while let Some(parent) = level.pop() {
-        for (tool, agent) in parent.tools.iter().filter_map(|tool| Some((tool, tool.agent.as_ref()?))) {
-            let found = known.unit(UnitKey::agent(unit.session(), agent).id());
-            let new = found.filter(|found| {
-                // A message to an agent names it too; it belongs below the call that started it.
-                let started = found.agent.as_ref().is_some_and(|agent| agent.call.as_deref() == Some(&*tool.id));
-                let again = found.key == unit.key || all.iter().any(|known| known.key == found.key);
-                started && !again && !is_background(found)
-            });
-            all.extend(new);
-            level.extend(new);
-        }
-    }
-    all
 }
 
 /// The spans of a unit that have not left yet: all of them if it has ended, else those that cannot change any more.
@@ -406,33 +396,6 @@ fn is_finished(tool: &Tool) -> bool {
     tool.call.is_some() && tool.result.as_ref().is_some_and(|end| !end.filled_in) && tool.agent.is_none()
 }
 
-/// The unit whose trace holds the spans of a unit.
-fn owner<'a>(known: &'a Known, unit: &'a Unit) -> &'a Unit {
-    let mut owner = unit;
-    for _ in 0..LEVELS_MAX {
-        match standing(owner) {
-            Standing::Below(parent) => match known.unit(parent) {
-                Some(parent) => owner = parent,
-                None => break,
-            },
-            _ => break,
-        }
-    }
-    owner
-}
-
-/// The turn, or whatever stands at the top of the calls that led to a unit.
-fn topmost<'a>(known: &'a Known, unit: &'a Unit) -> &'a Unit {
-    let mut top = unit;
-    for _ in 0..LEVELS_MAX {
-        match top.agent.as_ref().and_then(|agent| agent.parent).and_then(|parent| known.unit(parent)) {
-            Some(parent) => top = parent,
-            None => break,
-        }
-    }
-    top
-}
-
 /// What a changed unit needs.
 enum Wants {
     /// To wait for its end or for quiet.
@@ -441,37 +404,6 @@ enum Wants {
     Nothing,
     /// To be marked: it ended before anybody wanted it.
     Never,
-}
-
-/// Where a unit's spans belong.
-enum Standing {
-    /// Into a trace of its own.
-    Alone,
-    /// Into a trace of its own, if its call does not turn up.
-    Unlinked,
-    /// Below the unit that holds its call.
-    Below(UnitId),
-    /// It has no spans.
-    Nothing,
-}
-
-fn standing(unit: &Unit) -> Standing {
-    match (&unit.key, &unit.agent) {
-        (UnitKey::Agent(..), Some(agent)) => match agent.parent {
-            Some(parent) if !agent.background => Standing::Below(parent),
-            Some(_) => Standing::Alone,
-            None => Standing::Unlinked,
-        },
-        _ if unit.is_turn() || !unit.messages.is_empty() || unit.tools.iter().any(|tool| tool.call.is_some()) => {
-            Standing::Alone
-        }
-        _ => Standing::Nothing,
-    }
-}
-
-/// True for a sub-agent that goes on after its call has returned.
-fn is_background(unit: &Unit) -> bool {
-    unit.agent.as_ref().is_some_and(|agent| agent.background)
 }
 
 /// Marks a unit whose spans have left, or were decided not to.

@@ -164,3 +164,32 @@ fn history_leaves_at_a_limited_rate_and_completely() {
     assert_eq!(total, expected);
     assert!(seconds >= expected / 30, "{expected} spans in {seconds} seconds");
 }
+
+#[test]
+fn a_sub_agent_whose_call_is_not_read_yet_waits_for_it_after_a_restart_too() {
+    const SCENARIO: &str = "2.1.330/e6_subagent_sync";
+    let expected = by_id(undisturbed(SCENARIO));
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    let (agents, rest): (Vec<_>, Vec<_>) = recording(SCENARIO)
+        .into_iter()
+        .partition(|(path, _)| path.components().any(|part| part.as_os_str() == "subagents"));
+    let rows = agents.iter().filter(|(path, _)| path.extension().is_some_and(|ending| ending == "jsonl"));
+    rows.for_each(|(path, bytes)| append(&world.root.join(path), bytes));
+    world.now = at("2026-11-22T06:25:40Z");
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.restart();
+    world.now = at("2026-11-22T06:25:50Z");
+    let engine = world.engine.as_mut().unwrap();
+    engine.tick(world.now).unwrap();
+    engine.flush().unwrap();
+    assert_eq!(world.take_spans(), [], "nobody knows yet which trace it belongs to");
+    agents.iter().chain(&rest).for_each(|(path, bytes)| {
+        if !world.root.join(path).exists() {
+            append(&world.root.join(path), bytes);
+        }
+    });
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    assert_eq!(by_id(world.take_spans()), expected);
+}
