@@ -30,8 +30,11 @@ use crate::views::summary::{Files, Part, Summary};
 use crate::views::totals::{Snapshot, Totals};
 use crate::views::tree::session_tree;
 
-/// Results that may wait for the calling thread.
+/// Results that may wait for the calling thread, each several items at once.
 const IN_FLIGHT_MAX: usize = 4;
+
+/// Small results that are handed over together: to wake a thread costs as much as a short file.
+const TOGETHER: usize = 32;
 
 /// What a survey reads.
 pub struct Survey<'a> {
@@ -71,7 +74,7 @@ impl<'a> Survey<'a> {
         let mut beginnings = vec![None; sessions.len()];
         on_threads(
             &sessions,
-            threads,
+            (threads, TOGETHER),
             |session| beginning(session),
             |number, beginning| {
                 if let Some(place) = beginnings.get_mut(number) {
@@ -143,7 +146,7 @@ impl<'a> Survey<'a> {
         self.each_alone(progress, |_| (), &mut keys, |_, outcome| read.add(outcome.read));
         let together = self.together(keys);
         let work = |group: &Vec<usize>| Pass::again(&self.files_of(group), self.prices);
-        on_threads(&together, self.threads, work, |_, pass: Pass| take(&pass));
+        on_threads(&together, (self.threads, 1), work, |_, pass: Pass| take(&pass));
         read
     }
 
@@ -169,7 +172,7 @@ impl<'a> Survey<'a> {
         }
         let mut results: Vec<R> = results.into_iter().flatten().collect();
         let work = |group: &Vec<usize>| visit(&Pass::again(&self.files_of(group), self.prices));
-        on_threads(&together, self.threads, work, |_, result| results.push(result));
+        on_threads(&together, (self.threads, 1), work, |_, result| results.push(result));
         (results, read)
     }
 
@@ -188,7 +191,7 @@ impl<'a> Survey<'a> {
             Outcome { read: pass.take_read(), keys, result }
         };
         let packing = Packing::of(self.groups.len());
-        on_threads(&self.groups, self.threads, work, |group, outcome| {
+        on_threads(&self.groups, (self.threads, TOGETHER), work, |group, outcome| {
             keys.extend(outcome.keys.iter().map(|key| packing.keyed(*key, group)));
             take(group, Outcome { keys: Vec::new(), ..outcome });
         });
@@ -297,9 +300,10 @@ fn beginning(session: &[Found]) -> Option<[u8; UUID_BYTES]> {
 }
 
 /// Does `work` for each item on several threads and gives what comes of it, with the number of the item, to `take`.
+/// So many results are handed over `at_once`.
 fn on_threads<I: Sync, T: Send>(
     items: &[I],
-    threads: usize,
+    (threads, at_once): (usize, usize),
     work: impl Fn(&I) -> T + Sync,
     mut take: impl FnMut(usize, T),
 ) {
@@ -309,17 +313,21 @@ fn on_threads<I: Sync, T: Send>(
         for _ in 0..threads.clamp(1, items.len().max(1)) {
             let (sender, next, work) = (sender.clone(), &next, &work);
             scope.spawn(move || {
+                let mut done = Vec::new();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(number) else { return };
-                    if sender.send((number, work(item))).is_err() {
+                    let Some(item) = items.get(number) else { break };
+                    done.push((number, work(item)));
+                    if done.len() >= at_once && sender.send(std::mem::take(&mut done)).is_err() {
                         return;
                     }
                 }
+                // Nobody waits for it only if the caller has panicked.
+                sender.send(done).ok();
             });
         }
         drop(sender);
-        receiver.iter().for_each(|(number, result)| take(number, result));
+        receiver.iter().flatten().for_each(|(number, result)| take(number, result));
     });
 }
 

@@ -127,7 +127,7 @@ impl<'a> Json<'a> {
     }
 
     /// The next byte that is not white space; 0 at the end.
-    fn peek(&mut self) -> u8 {
+    pub(super) fn peek(&mut self) -> u8 {
         loop {
             match self.bytes.get(self.at) {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
@@ -249,6 +249,19 @@ impl<'a> Json<'a> {
             }
             None => self.long_string(text),
         }
+    }
+
+    /// The string that stands here if it has just so many bytes and is what `parse` reads: then nothing in it is
+    /// searched for its end. Else nothing is taken.
+    pub(super) fn exactly<T>(&mut self, length: usize, parse: impl Fn(&[u8]) -> Option<T>) -> Option<(Raw<'a>, T)> {
+        let start = self.at + 1;
+        let bytes = self.bytes.get(start..start + length)?;
+        if self.bytes.get(self.at) != Some(&b'"') || self.bytes.get(start + length) != Some(&b'"') {
+            return None;
+        }
+        let value = parse(bytes)?;
+        self.at = start + length + 1;
+        Some((Raw { bytes, excess: 0 }, value))
     }
 
     #[inline(never)]

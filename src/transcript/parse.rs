@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::chunk::{Chunk, FileRole};
 use super::ids::{AgentId, RowId, SessionId};
 use super::json::Json;
-use super::raw::{RawAgentMeta, RawBlock, RawRow, RawRowFields, Word, WordText};
+use super::raw::{RawAgentMeta, RawBlock, RawRow, RawRowFields, Told, Word, WordText};
 use super::record::{
     AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Fallback, Hook, Kind, Origin, Outcome, Place,
     QueueStep, Reason, Record, Row, Said, Says, Stop, ToolCall, ToolResult, User,
@@ -153,14 +153,12 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
     }))
 }
 
-fn row_id(word: Word<'_>) -> Option<RowId> {
-    let raw = word?;
-    Some(RowId::of_uuid(raw.bytes).unwrap_or_else(|| RowId::of(&raw.text())))
+fn row_id(told: Told<'_, RowId>) -> Option<RowId> {
+    told.value.or_else(|| told.text.word().as_deref().map(RowId::of))
 }
 
-fn time(word: Word<'_>) -> Option<Timestamp> {
-    let raw = word?;
-    Timestamp::of_client_form(raw.bytes).or_else(|| Timestamp::parse(&raw.text()))
+fn time(told: Told<'_, Timestamp>) -> Option<Timestamp> {
+    told.value.or_else(|| Timestamp::parse(&told.text.word()?))
 }
 
 /// A type as a label value: only short words, since a damaged row may hold anything.
@@ -261,13 +259,16 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     let model = told.unwrap_or_else(|| strings.get("unknown"));
     let synthetic = &*model == "<synthetic>";
     let failed = synthetic && fields.api_failure.is_true();
-    let identity: Box<str> =
-        match (message.id.word().as_deref().filter(|id| !id.is_empty()), &request, fields.uuid.word().as_deref()) {
-            (Some(told), _, _) => id(told),
-            (None, Some(request), _) => request.clone(),
-            (None, None, Some(uuid)) => id(uuid),
-            (None, None, None) => RowId(xxh3_128(line)).to_string().into(),
-        };
+    let identity: Box<str> = match (
+        message.id.word().as_deref().filter(|id| !id.is_empty()),
+        &request,
+        fields.uuid.text.word().as_deref(),
+    ) {
+        (Some(told), _, _) => id(told),
+        (None, Some(request), _) => request.clone(),
+        (None, None, Some(uuid)) => id(uuid),
+        (None, None, None) => RowId(xxh3_128(line)).to_string().into(),
+    };
     let mut says = Says { thinking_ms: fields.thinking_ms.small().unwrap_or(0), ..Says::default() };
     says.text |= message.content.text.is_some();
     let mut calls = Vec::new();

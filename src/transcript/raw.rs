@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::json::{Fields, Json, Read, Scalar};
+use super::ids::RowId;
+use super::json::{Fields, FromJson, Json, Read, Scalar};
 use super::json_string::Raw;
+use super::time::Timestamp;
 use super::usage::Usage;
 
 /// True for types that the client is known to write and that hold nothing to count; their other fields are not even
@@ -104,15 +106,64 @@ impl<'de> WordText<'de> for Word<'de> {
     }
 }
 
+/// A value in the one form in which the client writes it: read at once, instead of finding the end of its text first.
+pub(super) trait ClientForm: Sized {
+    /// Bytes of the form.
+    const BYTES: usize;
+
+    /// The value; `None` if the text has another form.
+    fn of(text: &[u8]) -> Option<Self>;
+}
+
+impl ClientForm for RowId {
+    const BYTES: usize = Self::TEXT_BYTES;
+
+    fn of(text: &[u8]) -> Option<Self> {
+        Self::of_uuid(text)
+    }
+}
+
+impl ClientForm for Timestamp {
+    const BYTES: usize = 24;
+
+    fn of(text: &[u8]) -> Option<Self> {
+        Self::of_client_form(text)
+    }
+}
+
+/// A text, and the value that it is if it has the [`ClientForm`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told<'de, T> {
+    pub text: Word<'de>,
+    pub value: Option<T>,
+}
+
+impl<T> Default for Told<'_, T> {
+    fn default() -> Self {
+        Self { text: None, value: None }
+    }
+}
+
+impl<'de, T: ClientForm> FromJson<'de> for Told<'de, T> {
+    fn read(&mut self, json: &mut Json<'de>) -> Read<()> {
+        json.peek();
+        match json.exactly(T::BYTES, T::of) {
+            Some((text, value)) => (self.text, self.value) = (Some(text), Some(value)),
+            None => self.text.read(json)?,
+        }
+        Ok(())
+    }
+}
+
 texts! {
     /// The whole line. [`Fields`] is written by hand only for `type`, which may make all else skippable.
     RawRowFields {
-        uuid: Word<'de> = b"uuid",
-        parent: Word<'de> = b"parentUuid",
+        uuid: Told<'de, RowId> = b"uuid",
+        parent: Told<'de, RowId> = b"parentUuid",
         session: Word<'de> = b"sessionId",
         agent: Word<'de> = b"agentId",
         sidechain: Scalar = b"isSidechain",
-        timestamp: Word<'de> = b"timestamp",
+        timestamp: Told<'de, Timestamp> = b"timestamp",
         cwd: Word<'de> = b"cwd",
         branch: Word<'de> = b"gitBranch",
         version: Word<'de> = b"version",
@@ -236,6 +287,10 @@ impl<'de> Fields<'de> for Content<'de> {
     }
 
     fn element(&mut self, json: &mut Json<'de>) -> Read<()> {
+        if self.blocks.is_empty() {
+            // Most rows have one block, and blocks are large.
+            self.blocks.reserve_exact(1);
+        }
         self.blocks.push(json.value()?);
         Ok(())
     }
