@@ -74,6 +74,7 @@ pub fn now() -> Timestamp {
 pub struct Tailer {
     engine: Engine,
     shared: Arc<Shared>,
+    over: Arc<AtomicBool>,
     sources: Sources,
     hints: Hints,
     watcher: Watcher,
@@ -98,6 +99,7 @@ impl Tailer {
         Self {
             engine,
             shared,
+            over: Arc::default(),
             sources,
             hints,
             watcher,
@@ -112,7 +114,13 @@ impl Tailer {
     }
 
     fn stopped(&self) -> bool {
-        self.shared.stop.load(Ordering::Acquire)
+        self.shared.stop.load(Ordering::Acquire) || self.over.load(Ordering::Acquire)
+    }
+
+    /// Ends this tailer alone, once it is set and the hints are woken.
+    #[must_use]
+    pub fn over(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.over)
     }
 
     /// Reads everything there is, then what comes. Returns when asked to stop, with everything durable.
@@ -252,7 +260,7 @@ impl Tailer {
         let mut problems = Vec::new();
         let paths: std::collections::HashMap<_, _> =
             jobs.iter().map(|job| (job.file, job.found.path.clone())).collect();
-        let (engine, shared) = (&mut self.engine, &self.shared);
+        let (engine, shared, over) = (&mut self.engine, &self.shared, &self.over);
         ahead::for_each(&jobs, self.sources.threads, |parsed| {
             match parsed {
                 Parsed::Piece(piece) => {
@@ -267,7 +275,7 @@ impl Tailer {
                     vitals.files_done.set(vitals.files_done.get() + 1);
                 }
             }
-            if failed.is_err() || shared.stop.load(Ordering::Acquire) {
+            if failed.is_err() || shared.stop.load(Ordering::Acquire) || over.load(Ordering::Acquire) {
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())

@@ -96,6 +96,7 @@ fn a_kill_at_any_step_of_a_compaction_costs_nothing() {
     let mut world = filled(folder.path());
     world.close();
     let expected = told(&mut world);
+    let world_state = world.state.clone();
     let (db, new, old) = (world.state.join("db"), world.state.join("db.new"), world.state.join("db.old"));
     let incomplete = |new: &Path| {
         copy_folder(&db, new);
@@ -103,22 +104,66 @@ fn a_kill_at_any_step_of_a_compaction_costs_nothing() {
         file.set_len(file.metadata().unwrap().len() / 3).unwrap();
     };
 
+    let numbered = |number: u32| world_state.join(format!("db-{number}"));
     incomplete(&new);
     assert_eq!(told(&mut world), expected, "while the new one was filled");
     assert!(!new.exists());
 
-    copy_folder(&db, &new);
-    assert_eq!(told(&mut world), expected, "before the old one was renamed");
-
-    copy_folder(&db, &new);
+    copy_folder(&db, &numbered(1));
     incomplete(&old);
     fs::remove_dir_all(&db).unwrap();
-    assert_eq!(told(&mut world), expected, "between the two renames");
-    assert!(!new.exists() && !old.exists());
+    copy_folder(&old, &db);
+    assert_eq!(told(&mut world), expected, "the newest is used, whatever became of the one before");
+    assert!(!numbered(1).exists() && !old.exists());
 
+    copy_folder(&db, &numbered(10));
+    incomplete(&numbered(9));
+    assert_eq!(told(&mut world), expected, "after several");
+    assert!(!numbered(9).exists() && !numbered(10).exists());
+
+    copy_folder(&db, &numbered(3));
     incomplete(&old);
-    assert_eq!(told(&mut world), expected, "before the old one was removed");
-    assert!(!old.exists());
+    fs::remove_dir_all(&db).unwrap();
+    assert_eq!(told(&mut world), expected, "a start was killed between its renames");
+    assert!(!numbered(3).exists() && !old.exists());
+
+    copy_folder(&db, &numbered(1));
+    fs::write(numbered(1).join("db"), [7; 5000]).unwrap();
+    assert_eq!(told(&mut world), expected, "the newest cannot be opened: back to the one before");
+}
+
+#[test]
+fn who_reads_while_the_database_is_compacted_reads_on() {
+    const ROWS: u32 = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let mut opened = store::open(folder.path(), tailspan::transcript::time::Timestamp(0)).unwrap();
+    let mut dice = Dice::new(7);
+    for number in 0..ROWS {
+        // Large pages have files of their own, which are opened when they are read.
+        let path: Vec<u8> = (0..60_000).map(|_| u8::try_from(dice.below(256)).unwrap()).collect();
+        let row = FileRow { path, role: FileRole::Rows, cursor: None, thread: Thread::default() };
+        opened.writer.commit(&Commit { files: vec![(FileNumber(number), &row)], ..Commit::default() }).unwrap();
+    }
+    opened.writer.flush().unwrap();
+    drop((opened.writer, opened.reader, opened.outbox));
+    let store::Opened { mut writer, reader, .. } =
+        store::open(folder.path(), tailspan::transcript::time::Timestamp(0)).unwrap();
+    let mut seen = 0;
+    reader
+        .each_file(|_, _| {
+            if seen == 0 {
+                writer.compact().unwrap();
+                writer.compact().unwrap();
+            }
+            seen += 1;
+        })
+        .unwrap();
+    assert_eq!(seen, ROWS);
+    writer.flush().unwrap();
+    let databases = fs::read_dir(folder.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("db"));
+    assert_eq!(databases.count(), 1, "what nobody reads any more is removed");
 }
 
 #[test]

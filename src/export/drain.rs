@@ -300,15 +300,15 @@ pub async fn run_all<Q: SpanQueue + 'static>(
             result
         });
     }
-    let mut result = Ok(());
     while let Some(ended) = running.join_next().await {
         match ended {
-            Ok(ended) => result = result.and(ended),
+            // They share the queue: if it failed for one, whoever called decides for all.
+            Ok(ended) => ended?,
             // Nobody cancels these tasks: it is a panic, for whoever joins this thread.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
-    result
+    Ok(())
 }
 
 const fn reason_of(status: Option<u16>) -> FailureReason {

@@ -2,11 +2,13 @@
 //! the place of the old one.
 //!
 //! ```text
-//! 1  db.new is filled and made durable      a kill: it is removed at the next start
-//! 2  db is renamed to db.old                a kill: db.new, which is complete, becomes db
-//! 3  db.new is renamed to db                a kill: db.old is removed
-//! 4  db.old is removed
+//! 1  db.new is filled, made durable and closed   a kill: it is removed at the next start
+//! 2  db.new is renamed to db-N and opened        a kill: db-N is complete and the newest, so it is used
+//! 3  the old one is removed, once nobody reads it any more
 //! ```
+//!
+//! A database in use is never renamed: sled opens the files of large pages by their path when they are read. A start,
+//! before anybody uses it, gives the newest one the name db.
 //!
 //! It is done when the files have grown by [`GROWTH`] since the last look, and then only if they are more than
 //! [`OVERHEAD_MAX`] times the live rows. Looking costs a pass over all rows, so growth decides when.
@@ -95,50 +97,96 @@ impl Places {
         Self { folder: folder.to_path_buf(), db: at("db"), new: at("db.new"), old: at("db.old") }
     }
 
-    /// Brings the folder in order after a kill. The state must be held by this process.
+    /// Gives the newest database the name `db`. The state must be held by this process, and no database be open. The one
+    /// before it stays as `db.old` until [`Places::proven`].
     pub(super) fn tidy(&self) -> io::Result<()> {
-        if !self.db.exists() && self.old.exists() {
-            let complete = if self.new.exists() { &self.new } else { &self.old };
-            tracing::warn!("a start was killed while the database was being replaced: going on with it");
-            fs::rename(complete, &self.db)?;
-        }
         remove(&self.new)?;
-        remove(&self.old)
+        let mut numbered = self.numbered()?;
+        if let Some((_, newest)) = numbered.pop() {
+            if self.db.exists() {
+                remove(&self.old)?;
+                fs::rename(&self.db, &self.old)?;
+            }
+            fs::rename(newest, &self.db)?;
+        } else if !self.db.exists() && self.old.exists() {
+            fs::rename(&self.old, &self.db)?;
+        }
+        numbered.iter().try_for_each(|(_, older)| remove(older))?;
+        sync(&self.folder)
     }
 
-    /// Fills a new database with the rows of `tree` and makes it durable. The old one goes on if that fails.
-    pub(super) fn fill(&self, tree: &Tree) -> Result<(), StoreError> {
-        remove(&self.new).map_err(|source| self.failed(source))?;
-        let new = database(&self.new)?;
+    /// The database could be opened: the one before it is not needed any more.
+    pub(super) fn proven(&self) {
+        discard(&self.old);
+    }
+
+    /// The database before the one in use is still there.
+    pub(super) fn has_old(&self) -> bool {
+        self.old.exists()
+    }
+
+    /// Goes back to the database before one that cannot be opened, which must be out of the way.
+    pub(super) fn go_back(&self) -> io::Result<()> {
+        fs::rename(&self.old, &self.db)
+    }
+
+    /// Databases that took the place of another one while it ran, the newest last.
+    fn numbered(&self) -> io::Result<Vec<(u64, PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("db-")?.parse().ok());
+            found.extend(number.map(|number| (number, entry.path())));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Fills a new database with the rows of `tree`, makes it durable and opens it at its place. The old one goes on if
+    /// that fails.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Copy`] if the new one cannot be made: nothing has changed. Others are those of the old one.
+    pub(super) fn renew(&self, tree: &Tree) -> Result<(Db, PathBuf), StoreError> {
+        let failed =
+            |source| StoreError::Copy { source: Box::new(StoreError::Folder { path: self.new.clone(), source }) };
+        remove(&self.new).map_err(failed)?;
+        let new = database(&self.new).map_err(StoreError::in_copy)?;
         copy(tree, &new)?;
-        new.flush()?;
+        new.flush().map_err(|error| StoreError::in_copy(error.into()))?;
         drop(new);
-        sync(&self.new).map_err(|source| self.failed(source))
+        sync(&self.new).map_err(failed)?;
+        let number = self.numbered().map_err(failed)?.last().map_or(1, |(number, _)| number + 1);
+        let place = self.folder.join(format!("db-{number}"));
+        fs::rename(&self.new, &place).map_err(failed)?;
+        let opened = sync(&self.folder).map_err(failed).and_then(|()| database(&place).map_err(StoreError::in_copy));
+        match opened {
+            Ok(db) => Ok((db, place)),
+            Err(error) => {
+                // A start would take it for the newest, without what is written from now on.
+                remove(&place).map_err(|source| StoreError::Folder { path: place, source })?;
+                Err(error)
+            }
+        }
     }
 
-    /// Puts the new database in the place of the old one and opens it.
-    pub(super) fn swap(&self) -> Result<Db, StoreError> {
-        fs::rename(&self.db, &self.old).map_err(|source| self.failed(source))?;
-        fs::rename(&self.new, &self.db).map_err(|source| self.failed(source))?;
-        sync(&self.folder).map_err(|source| self.failed(source))?;
-        let db = database(&self.db)?;
-        // Whoever still reads the old one has its file open.
-        remove(&self.old).map_err(|source| self.failed(source))?;
-        Ok(db)
-    }
-
-    /// Removes what [`Places::fill`] left.
+    /// Removes what [`Places::renew`] left.
     pub(super) fn discard(&self) {
-        // What cannot be removed now is removed at the next start.
-        remove(&self.new).ok();
+        discard(&self.new);
     }
+}
 
-    fn failed(&self, source: io::Error) -> StoreError {
-        StoreError::Folder { path: self.folder.clone(), source }
+/// Removes a database that nobody needs. What cannot be removed now is removed at the next start.
+pub(super) fn discard(path: &Path) {
+    if let Err(error) = remove(path) {
+        tracing::warn!(path = %path.display(), %error, "an old database cannot be removed now");
     }
 }
 
 fn copy(from: &Tree, to: &Tree) -> Result<(), StoreError> {
+    let write = |batch| to.apply_batch(batch).map_err(|error| StoreError::in_copy(error.into()));
     let (mut batch, mut bytes, mut rows) = (Batch::default(), 0, 0);
     for row in from {
         let (key, value) = row?;
@@ -146,11 +194,11 @@ fn copy(from: &Tree, to: &Tree) -> Result<(), StoreError> {
         rows += 1;
         batch.insert(key, value);
         if bytes > BATCH_BYTES || rows >= BATCH_ROWS {
-            to.apply_batch(std::mem::take(&mut batch))?;
+            write(std::mem::take(&mut batch))?;
             (bytes, rows) = (0, 0);
         }
     }
-    Ok(to.apply_batch(batch)?)
+    write(batch)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

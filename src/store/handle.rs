@@ -12,26 +12,28 @@ pub(super) struct Handle {
 
 #[derive(Debug)]
 struct Shared {
-    tree: RwLock<Tree>,
+    tree: RwLock<Arc<Tree>>,
     writes: Mutex<()>,
 }
 
 impl Handle {
     pub(super) fn new(tree: Tree) -> Self {
-        Self { shared: Arc::new(Shared { tree: RwLock::new(tree), writes: Mutex::new(()) }) }
+        Self { shared: Arc::new(Shared { tree: RwLock::new(Arc::new(tree)), writes: Mutex::new(()) }) }
     }
 
     /// The database of this moment. One that was replaced can still be read by those who hold it.
-    pub(super) fn tree(&self) -> Tree {
+    pub(super) fn tree(&self) -> Arc<Tree> {
         // A panic elsewhere cannot leave the pointer half changed.
-        self.shared.tree.read().unwrap_or_else(PoisonError::into_inner).clone()
+        Arc::clone(&self.shared.tree.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn replace(&self, tree: Tree) {
-        *self.shared.tree.write().unwrap_or_else(PoisonError::into_inner) = tree;
+    /// Returns the one before. Whoever still reads it holds it too.
+    pub(super) fn replace(&self, tree: Tree) -> Arc<Tree> {
+        std::mem::replace(&mut *self.shared.tree.write().unwrap_or_else(PoisonError::into_inner), Arc::new(tree))
     }
 
-    /// Everybody writes while holding this, so that nothing is written to a database that is being copied.
+    /// Everybody but the writer, which makes the copies, writes while holding this: nothing is written to a database that
+    /// is being copied.
     pub(super) fn writes(&self) -> MutexGuard<'_, ()> {
         self.shared.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -70,6 +70,12 @@ pub enum StoreError {
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sled::Error),
+    /// The database cannot be copied into a new one; it goes on as it is.
+    #[error("the database cannot be compacted")]
+    Copy {
+        /// What happened to the copy.
+        source: Box<StoreError>,
+    },
     /// The database panicked while it was opened.
     #[error("the database panicked while it was opened")]
     Panicked,
@@ -94,6 +100,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What happened to a copy says nothing about the database.
+    fn in_copy(source: Self) -> Self {
+        Self::Copy { source: Box::new(source) }
+    }
+
     /// True if the same may succeed later: the disk is full, read-only or failing. The database must be opened anew.
     #[must_use]
     pub const fn may_pass(&self) -> bool {

@@ -94,6 +94,18 @@ pub fn open_again(
         }
         attempted => attempted,
     };
+    let attempted = match attempted {
+        Err(error) if error.is_damage() && places.has_old() => {
+            tracing::error!(
+                error = crate::report::chain(&error),
+                "the database cannot be used: back to the one before"
+            );
+            set_aside = Some(put_aside(folder, &path, now)?);
+            places.go_back().map_err(failed)?;
+            attempt(was_used)
+        }
+        attempted => attempted,
+    };
     let (writer, outbox, handle, recovered) = match attempted {
         Err(error) if error.is_damage() => {
             tracing::error!(error = crate::report::chain(&error), "the database cannot be used");
@@ -102,6 +114,7 @@ pub fn open_again(
         }
         attempted => attempted?,
     };
+    places.proven();
     reader.opened(handle);
     Ok(Opened { writer, outbox, reader: reader.clone(), epoch, recovered, set_aside })
 }
@@ -138,7 +151,13 @@ fn discard_unfinished(path: &Path) -> std::io::Result<bool> {
 
 /// Renames a database that cannot be used. It is never deleted.
 fn put_aside(folder: &Path, path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
-    let aside = folder.join(format!("db.bad-{}", now.0));
+    let mut aside = folder.join(format!("db.bad-{}", now.0));
+    for number in 1.. {
+        if !aside.exists() {
+            break;
+        }
+        aside = folder.join(format!("db.bad-{}-{number}", now.0));
+    }
     fs::rename(path, &aside).map_err(|source| StoreError::Folder { path: path.to_path_buf(), source })?;
     tracing::error!(
         set_aside = %aside.display(),

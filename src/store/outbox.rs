@@ -113,8 +113,9 @@ impl SpanQueue for OutboxReader {
     type Error = StoreError;
 
     fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, StoreError> {
-        let tree = self.handle.tree();
+        // In this order: what is durable is in every later database too.
         let durable = self.meter.durable();
+        let tree = self.handle.tree();
         let (mut spans, mut bytes, mut found) = (0, 0, Vec::<(u64, SpanBatch)>::new());
         for row in tree.range(keys::outbox(self.cursor)..keys::outbox(durable.max(self.cursor))) {
             let (key, value) = row?;

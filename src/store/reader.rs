@@ -28,7 +28,7 @@ impl Reader {
         *self.handle.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn tree(&self) -> Result<Tree, StoreError> {
+    fn tree(&self) -> Result<Arc<Tree>, StoreError> {
         let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
         handle.as_ref().map(Handle::tree).ok_or(StoreError::Closed)
     }
@@ -39,7 +39,7 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        codec::get(&self.tree()?, &keys::session(id))
+        codec::get(self.tree()?.as_ref(), &keys::session(id))
     }
 
     /// Every session, in no particular order.
@@ -64,7 +64,7 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
-        codec::get(&self.tree()?, &keys::unit(id))
+        codec::get(self.tree()?.as_ref(), &keys::unit(id))
     }
 
     /// The units of a session, in the order of their ids. One that moved to another session since is left out.
@@ -86,7 +86,7 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn agent(&self, first_row: RowId) -> Result<Option<Unit>, StoreError> {
-        let Some(id) = codec::get(&self.tree()?, &keys::agent(first_row))? else { return Ok(None) };
+        let Some(id) = codec::get(self.tree()?.as_ref(), &keys::agent(first_row))? else { return Ok(None) };
         // An earlier row that was read later has taken its place: then its first row is another one.
         let is_first = |unit: &Unit| unit.agent.as_ref().and_then(|agent| agent.first_row).map(|(_, row)| row);
         Ok(self.unit(id)?.filter(|unit| is_first(unit) == Some(first_row)))
@@ -114,6 +114,6 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn file(&self, number: FileNumber) -> Result<Option<FileRow>, StoreError> {
-        codec::get(&self.tree()?, &keys::file(number))
+        codec::get(self.tree()?.as_ref(), &keys::file(number))
     }
 }

@@ -1,12 +1,13 @@
 //! The only writer: prefetch before a step, commit after it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use sled::{Batch, Db, Tree};
 
-use super::compact::{Overhead, Places};
+use super::compact::{Overhead, Places, discard};
 use super::handle::Handle;
 use super::lock::Lock;
 use super::meter::OutboxMeter;
@@ -83,6 +84,10 @@ pub struct Writer {
     handle: Handle,
     meter: Arc<OutboxMeter>,
     places: Places,
+    /// Where the database is.
+    place: PathBuf,
+    /// Databases that were replaced and may still be read, with their places.
+    retired: Vec<(Arc<Tree>, PathBuf)>,
     overhead: Overhead,
     /// Nobody else uses the folder as long as this lives.
     _lock: Lock,
@@ -96,9 +101,10 @@ impl Writer {
         places: Places,
         lock: Lock,
     ) -> Result<(Self, Recovered), StoreError> {
-        let tree = handle.tree();
+        let tree = (*db).clone();
         let overhead = Overhead::load(&tree)?;
-        let writer = Self { db, tree, handle, meter, places, overhead, _lock: lock };
+        let (place, retired) = (places.db.clone(), Vec::new());
+        let writer = Self { db, tree, handle, meter, places, place, retired, overhead, _lock: lock };
         let recovered = writer.recover()?;
         Ok((writer, recovered))
     }
@@ -231,37 +237,52 @@ impl Writer {
         let next = self.meter.next();
         self.db.flush()?;
         self.meter.flushed(next);
+        self.remove_retired();
         let on_disk = self.bytes_on_disk();
         if self.overhead.is_due(&self.tree, on_disk)? { self.compact() } else { Ok(()) }
     }
 
-    /// Copies the live rows into a new database, which takes the place of the one in use. Readers go on with it. If there
-    /// is no room for the copy, that is said and everything stays as it is.
+    /// Copies the live rows into a new database, which takes the place of the one in use. Readers go on with it. If the
+    /// copy cannot be made, for want of room, that is said and everything stays as it is.
     ///
     /// # Errors
     ///
-    /// The database is damaged, or the new one cannot take its place: the writer must be thrown away.
+    /// The database is damaged: the writer must be thrown away.
     pub fn compact(&mut self) -> Result<(), StoreError> {
         let (started, before) = (Instant::now(), self.bytes_on_disk());
         let handle = self.handle.clone();
         let _writes = handle.writes();
-        match self.places.fill(&self.tree) {
-            Err(error) if !error.is_damage() => {
+        let (db, place) = match self.places.renew(&self.tree) {
+            Err(error @ StoreError::Copy { .. }) => {
                 self.places.discard();
                 tracing::warn!(error = chain(&error), "the database cannot be compacted now");
                 return self.overhead.looked(&self.tree, before);
             }
-            filled => filled?,
-        }
-        self.db = self.places.swap()?;
+            renewed => renewed?,
+        };
+        self.db = db;
         self.tree = (*self.db).clone();
-        self.handle.replace(self.tree.clone());
+        let old = self.handle.replace(self.tree.clone());
+        self.retired.push((old, std::mem::replace(&mut self.place, place)));
+        self.remove_retired();
         let after = self.bytes_on_disk();
         self.overhead.looked(&self.tree, after)?;
         self.db.flush()?;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(before, after, milliseconds, "the database was compacted");
         Ok(())
+    }
+
+    /// Removes the databases that nobody reads any more.
+    fn remove_retired(&mut self) {
+        for (tree, place) in std::mem::take(&mut self.retired) {
+            if Arc::strong_count(&tree) > 1 {
+                self.retired.push((tree, place));
+            } else {
+                drop(tree);
+                discard(&place);
+            }
+        }
     }
 
     /// Size of the database on disk in bytes.

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -81,23 +82,48 @@ impl Life<'_> {
         let engine = Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans }, now)?;
         let sources = sources(self.config, self.env, &policy);
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
+        let over = tailer.over();
         let (tailer, tailer_ended) = start_tailer(tailer, self.config.state()?.to_path_buf())?;
         let (stop_export, export_stopped) = watch::channel(false);
-        let exporter = start_exporters(exporters(queues, endpoints, &self.exported), export_stopped)?;
+        let exporting = start_exporters(exporters(queues, endpoints, &self.exported), export_stopped)?;
+        let (exporter, exporter_ended) = exporting.unzip();
+        let exporter_ended = async {
+            match exporter_ended {
+                Some(ended) => drop(ended.await),
+                None => std::future::pending().await,
+            }
+        };
         runtime.block_on(async {
             tokio::select! {
                 _ = asked.wait_for(|asked| *asked) => {}
                 _ = tailer_ended => {}
+                // Without it the outbox would fill up, and reading would pause for ever.
+                () = exporter_ended => over.store(true, Ordering::Release),
             }
         });
+        self.hints.wake();
         let tailed = tailer.join().map_err(|_| RunError::Panicked { part: "the reader" })?;
         // The spans of the last commit are durable now: one more try to hand them over.
         stop_export.send_replace(true);
         let exported = exporter.map(thread::JoinHandle::join).transpose();
         // First: what the exporters met is most often the same.
         tailed?;
-        exported.map_err(|_| RunError::Panicked { part: "the exporter" })?.transpose()?;
-        Ok(())
+        let exported = exported.map_err(|_| RunError::Panicked { part: "the exporter" })?.transpose();
+        exported.map(|_| ()).map_err(|error| self.store_error(error))
+    }
+
+    /// What ended the exporters, as the error of the state that it is.
+    fn store_error(&self, error: ExportError) -> RunError {
+        let ExportError::Queue { action, source } = error else { return RunError::Export(error) };
+        match source.downcast::<StoreError>() {
+            Ok(error) => {
+                if let (true, Ok(state)) = (error.is_damage(), self.config.state()) {
+                    mark_damaged(state);
+                }
+                RunError::Store(*error)
+            }
+            Err(source) => RunError::Export(ExportError::Queue { action, source }),
+        }
     }
 
     /// Says that the state cannot be written, and tries until it can. `None` if the end is asked for before.
@@ -175,16 +201,20 @@ fn start_tailer(
             && !error.may_pass()
         {
             tracing::error!(error = chain(error), "the state cannot be used any more");
-            if error.is_damage()
-                && let Err(error) = store::mark_damaged(&state)
-            {
-                tracing::error!(error = chain(&error), "the next start cannot be told");
+            if error.is_damage() {
+                mark_damaged(&state);
             }
         }
         result
     };
     let thread = thread::Builder::new().name("tail".to_owned()).spawn(body);
     thread.map(|thread| (thread, ended)).map_err(|source| RunError::System { what: "the reading thread", source })
+}
+
+fn mark_damaged(state: &Path) {
+    if let Err(error) = store::mark_damaged(state) {
+        tracing::error!(error = chain(&error), "the next start cannot be told");
+    }
 }
 
 /// An exporter for each endpoint; they share their counters.
@@ -197,25 +227,32 @@ fn exporters(
     queues.into_iter().zip(endpoints).map(exporter).collect()
 }
 
+/// The thread that sends spans, and what is told when it ends.
+type Exporting = (thread::JoinHandle<Result<(), ExportError>>, oneshot::Receiver<()>);
+
 /// Starts the thread that sends spans, unless there is nowhere to send them. It has a runtime of its own, since reading
 /// the outbox may block.
 fn start_exporters(
     exporters: Vec<Exporter<store::OutboxReader>>,
     stopped: watch::Receiver<bool>,
-) -> Result<Option<thread::JoinHandle<Result<(), ExportError>>>, RunError> {
+) -> Result<Option<Exporting>, RunError> {
     if exporters.is_empty() {
         return Ok(None);
     }
+    let (ending, ended) = oneshot::channel();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| RunError::System { what: "the exporter's runtime", source })?;
     let body = move || {
+        // Dropped at the end of the thread, by a panic too: that is the message.
+        let _ending = ending;
         let result = runtime.block_on(export::run_all(exporters, stopped));
         // A name that takes long to be looked up must not hold up the end.
         runtime.shutdown_background();
         result
     };
     let thread = thread::Builder::new().name("export".to_owned()).spawn(body);
-    thread.map(Some).map_err(|source| RunError::System { what: "the exporting thread", source })
+    let thread = thread.map_err(|source| RunError::System { what: "the exporting thread", source })?;
+    Ok(Some((thread, ended)))
 }
