@@ -13,7 +13,7 @@ pub mod compare;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -67,7 +67,7 @@ impl<'a> Survey<'a> {
     pub fn of(found: Vec<Found>, prices: &'a Prices, threads: usize) -> Self {
         let mut sessions: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();
         for found in found {
-            sessions.entry(session_path(&found.path)).or_default().push(found);
+            sessions.entry(found.session_path()).or_default().push(found);
         }
         let sessions: Vec<Vec<Found>> = sessions.into_values().collect();
         // A fork begins with the rows of its original. Read together from the start, they are read once.
@@ -275,13 +275,6 @@ fn leader(leaders: &mut [usize], mut group: usize) -> usize {
     }
 }
 
-/// The path of the session that a file belongs to, without an ending: sub-agents of one session lie in a folder of that
-/// name. Older sub-agents lie elsewhere; common keys bring them together.
-pub(crate) fn session_path(path: &Path) -> PathBuf {
-    let inside = path.ancestors().find(|above| above.file_name().is_some_and(|name| name == "subagents"));
-    inside.and_then(Path::parent).map_or_else(|| path.with_extension(""), Path::to_path_buf)
-}
-
 /// Bytes of a UUID as text.
 const UUID_BYTES: usize = 36;
 
@@ -290,9 +283,7 @@ const UUID_BYTES: usize = 36;
 fn beginning(session: &[Found]) -> Option<[u8; UUID_BYTES]> {
     const NEAR: u64 = 8192;
     const KEY: &[u8] = b"\"uuid\":\"";
-    let file = session
-        .iter()
-        .find(|found| found.role == FileRole::Rows && found.path.parent() == session_path(&found.path).parent())?;
+    let file = session.iter().find(|found| found.role == FileRole::Rows && found.depth == 0)?;
     let mut head = Vec::new();
     File::open(&file.path).and_then(|file| file.take(NEAR).read_to_end(&mut head)).ok()?;
     let at = memmem::find(&head, KEY)?;

@@ -169,6 +169,36 @@ fn a_scan_finds_what_matters_in_order() {
 }
 
 #[test]
+fn files_of_a_session_are_told_by_where_they_lie_below_the_root() {
+    let folder = TempDir::new().unwrap();
+    // Folders above the root may be called as those of a session are.
+    let root = folder.path().join("s/subagents/projects");
+    let cases = [
+        ("a/1.jsonl", "a/1"),
+        ("a/1/subagents/agent-a.jsonl", "a/1"),
+        ("a/1/subagents/agent-a.meta.json", "a/1"),
+        ("a/1/subagents/deep/subagents/agent-b.jsonl", "a/1"),
+        ("a/agent-old.jsonl", "a/agent-old"),
+        ("subagents/2.jsonl", "subagents/2"),
+        ("subagents/subagents/subagents/agent-c.jsonl", "subagents/subagents"),
+    ];
+    cases.iter().for_each(|(file, _)| put(&root.join(file), "{}\n"));
+    let all = scan_all(&root);
+    assert_eq!(all.len(), cases.len());
+    for (file, session) in cases {
+        let path = root.join(file);
+        let named = scan_under(&root, &path, &mut |problem| panic!("{problem}"));
+        for found in all.iter().chain(&named).filter(|found| found.path == path) {
+            assert_eq!(found.session_path(), root.join(session), "{file}");
+        }
+        assert_eq!(named.len(), 1);
+    }
+    let session = scan_session(&root.join("a/1.jsonl"), &mut |problem| panic!("{problem}"));
+    assert_eq!(session.len(), 4);
+    assert!(session.iter().all(|found| found.session_path() == root.join("a/1")));
+}
+
+#[test]
 fn links_are_followed_and_never_in_a_circle() {
     let folder = TempDir::new().unwrap();
     let (real, root) = (folder.path().join("real"), folder.path().join("root"));

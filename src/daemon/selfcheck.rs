@@ -26,7 +26,7 @@ use crate::pass::{self, Pass};
 use crate::report::chain;
 use crate::rows::{self, Missing};
 use crate::store::{FileRow, Reader, StoreError};
-use crate::survey::{Survey, compare, session_path};
+use crate::survey::{Survey, compare};
 use crate::tail::{self, Found};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
@@ -309,16 +309,17 @@ struct Disk {
 
 impl Disk {
     fn of(found: Vec<Found>, reader: &Reader) -> Result<Self, StoreError> {
-        let present: HashSet<PathBuf> = found.iter().map(|found| found.path.clone()).collect();
+        let present: HashMap<PathBuf, PathBuf> =
+            found.iter().map(|found| (found.path.clone(), found.session_path())).collect();
         let mut groups: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();
         for found in found {
-            groups.entry(session_path(&found.path)).or_default().push(found);
+            groups.entry(found.session_path()).or_default().push(found);
         }
         let mut disk = Self { groups, rows: HashMap::new(), paths: HashMap::new(), numbers: HashMap::new() };
         reader.each_file(|number, mut row| {
             let path = PathBuf::from(OsString::from_vec(std::mem::take(&mut row.path)));
-            if present.contains(&path) {
-                disk.numbers.insert(number, session_path(&path));
+            if let Some(group) = present.get(&path) {
+                disk.numbers.insert(number, group.clone());
                 disk.paths.insert(number, path.clone());
                 disk.rows.insert(path, row);
             }

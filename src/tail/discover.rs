@@ -36,6 +36,20 @@ pub struct Found {
     pub size: u64,
     /// Modification time in nanoseconds since 1970-01-01 UTC.
     pub modified_ns: i64,
+    /// Folders from that of the session down to the file: 0 for a session's own file, 1 in `subagents`.
+    pub depth: usize,
+}
+
+impl Found {
+    /// The path of the session that the file belongs to, without an ending: sub-agents of one session lie in a folder
+    /// of that name. Told by where the scan began, since folders above that may be called anything.
+    #[must_use]
+    pub fn session_path(&self) -> PathBuf {
+        if self.depth == 0 {
+            return self.path.with_extension("");
+        }
+        self.path.ancestors().nth(self.depth.saturating_add(1)).unwrap_or(&self.path).to_path_buf()
+    }
 }
 
 /// A folder or file that a scan could not look at; the scan went on without it.
@@ -51,7 +65,13 @@ pub struct Problem {
 /// What the file `path` below the projects folder `root` is; `None` if it does not matter.
 #[must_use]
 pub fn role_of(root: &Path, path: &Path) -> Option<FileRole> {
-    Level::of(root, path.parent()?)?.file_role(path.file_name()?)
+    place_of(root, path).map(|(role, _)| role)
+}
+
+/// The same, with [`Found::depth`].
+fn place_of(root: &Path, path: &Path) -> Option<(FileRole, usize)> {
+    let level = Level::of(root, path.parent()?)?;
+    level.file_role(path.file_name()?).map(|role| (role, level.depth()))
 }
 
 /// All non-empty files that matter below the projects folder `root`, sorted by path.
@@ -63,9 +83,9 @@ pub fn scan(root: &Path, on_problem: &mut dyn FnMut(Problem)) -> Vec<Found> {
 
 /// [`scan`] of one folder or file `path` at or below `root`; empty if nothing there can matter.
 pub fn scan_under(root: &Path, path: &Path, on_problem: &mut dyn FnMut(Problem)) -> Vec<Found> {
-    if let Some(role) = role_of(root, path) {
+    if let Some(place) = place_of(root, path) {
         let mut walk = Walk::new(on_problem);
-        walk.look_at_file(path.to_path_buf(), role);
+        walk.look_at_file(path.to_path_buf(), place);
         // A folder may bear the name of a file.
         if !walk.found.is_empty() {
             return walk.found;
@@ -79,7 +99,7 @@ pub fn scan_session(path: &Path, on_problem: &mut dyn FnMut(Problem)) -> Vec<Fou
     let (Some(name), Some(stem)) = (path.file_name(), path.file_stem()) else { return Vec::new() };
     let Some(role) = Level::Slug.file_role(name) else { return Vec::new() };
     let mut walk = Walk::new(on_problem);
-    walk.look_at_file(path.to_path_buf(), role);
+    walk.look_at_file(path.to_path_buf(), (role, Level::Slug.depth()));
     walk.run(path.with_file_name(stem), Level::Session(lossy(stem)))
 }
 
@@ -89,7 +109,8 @@ enum Level {
     Root,
     Slug,
     Session(Arc<str>),
-    Subagents(Arc<str>),
+    /// Of a session, with [`Found::depth`] of the files in it.
+    Subagents(Arc<str>, usize),
 }
 
 impl Level {
@@ -107,9 +128,17 @@ impl Level {
             Self::Root => Some(Self::Slug),
             Self::Slug if name == "memory" => None,
             Self::Slug => Some(Self::Session(lossy(name))),
-            Self::Session(session) if name == "subagents" => Some(Self::Subagents(Arc::clone(session))),
+            Self::Session(session) if name == "subagents" => Some(Self::Subagents(Arc::clone(session), 1)),
             Self::Session(_) => None,
-            Self::Subagents(session) => Some(Self::Subagents(Arc::clone(session))),
+            Self::Subagents(session, depth) => Some(Self::Subagents(Arc::clone(session), depth.saturating_add(1))),
+        }
+    }
+
+    /// [`Found::depth`] of the files in a folder at this level.
+    const fn depth(&self) -> usize {
+        match self {
+            Self::Subagents(_, depth) => *depth,
+            _ => 0,
         }
     }
 
@@ -121,7 +150,7 @@ impl Level {
         match self {
             Self::Root | Self::Session(_) => None,
             Self::Slug => has_stem(bytes.strip_suffix(b".jsonl")).then_some(FileRole::Rows),
-            Self::Subagents(session) => {
+            Self::Subagents(session, _) => {
                 let rest = bytes.strip_prefix(b"agent-")?;
                 if has_stem(rest.strip_suffix(b".jsonl")) {
                     return Some(FileRole::Rows);
@@ -137,7 +166,7 @@ impl Level {
     ///
     /// Below `subagents` every folder is listed, so a link to `/` there would list the whole file system.
     const fn may_be_linked(&self) -> bool {
-        !matches!(self, Self::Subagents(_))
+        !matches!(self, Self::Subagents(..))
     }
 }
 
@@ -195,40 +224,40 @@ impl<'a> Walk<'a> {
 
     fn look_at_entry(&mut self, path: PathBuf, kind: fs::FileType, level: &Level) {
         let Some(name) = path.file_name() else { return };
-        let role = level.file_role(name);
+        let place = level.file_role(name).map(|role| (role, level.depth()));
         let child = level.child(name);
         if kind.is_dir() {
             self.pending.extend(child.map(|child| (path, child)));
         } else if kind.is_symlink() {
-            self.look_at_link(path, role, child.filter(Level::may_be_linked));
-        } else if let Some(role) = role {
-            self.look_at_file(path, role);
+            self.look_at_link(path, place, child.filter(Level::may_be_linked));
+        } else if let Some(place) = place {
+            self.look_at_file(path, place);
         }
     }
 
-    fn look_at_link(&mut self, path: PathBuf, role: Option<FileRole>, child: Option<Level>) {
-        if role.is_none() && child.is_none() {
+    fn look_at_link(&mut self, path: PathBuf, place: Option<(FileRole, usize)>, child: Option<Level>) {
+        if place.is_none() && child.is_none() {
             return;
         }
         let Some(metadata) = self.stat(&path) else { return };
         if metadata.is_dir() {
             self.linked.extend(child.map(|child| (path, child)));
-        } else if let Some(role) = role {
-            self.note(path, role, &metadata);
+        } else if let Some(place) = place {
+            self.note(path, place, &metadata);
         }
     }
 
-    fn look_at_file(&mut self, path: PathBuf, role: FileRole) {
+    fn look_at_file(&mut self, path: PathBuf, place: (FileRole, usize)) {
         if let Some(metadata) = self.stat(&path) {
-            self.note(path, role, &metadata);
+            self.note(path, place, &metadata);
         }
     }
 
-    fn note(&mut self, path: PathBuf, role: FileRole, metadata: &Metadata) {
+    fn note(&mut self, path: PathBuf, (role, depth): (FileRole, usize), metadata: &Metadata) {
         let Stat { device, inode, size, modified_ns } = Stat::of_metadata(metadata);
         // Anything but a file (a pipe, for example) could block the reader. 2.0.x leaves empty files behind.
         if metadata.is_file() && size > 0 {
-            self.found.push(Found { path, role, device, inode, size, modified_ns });
+            self.found.push(Found { path, role, device, inode, size, modified_ns, depth });
         }
     }
 
