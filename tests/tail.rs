@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -303,6 +304,28 @@ fn a_deleted_file_is_gone_until_it_is_made_again() {
     assert_eq!(tail.text(), ("two\nthree\n".into(), true));
     tail.rewrite("");
     assert!(matches!(tail.reader.next(&Found { size: 0, ..found }, FILE, None), Ok(Read::Unchanged)));
+}
+
+#[test]
+fn a_file_that_is_written_anew_while_it_is_read_gives_no_line_of_both() {
+    let old: String = (0..40).map(|number| format!("old line {number}\n")).collect();
+    let mut tail = Tail::new(SMALL, &old);
+    let found = tail.found().unwrap();
+    let new: String = (0..20).map(|number| format!("a new one {number}\n")).collect();
+    let (mut read, mut cursor) = (String::new(), None);
+    let end = tail.reader.each(&found, FILE, None, |chunk| {
+        if cursor.is_none() {
+            // In place: the file that is open becomes shorter, but not shorter than what was read of it.
+            fs::write(&tail.path, &new).unwrap();
+        }
+        read.push_str(std::str::from_utf8(&chunk.bytes).unwrap());
+        cursor = Some(chunk.cursor.clone());
+        ControlFlow::Continue(())
+    });
+    assert!(end.is_ok() && old.starts_with(&read) && !read.is_empty(), "{read}");
+    tail.cursor = cursor;
+    tail.tick();
+    assert_eq!(tail.text(), (new, true));
 }
 
 #[test]

@@ -173,7 +173,9 @@ impl Reader {
     }
 
     /// Gives every piece of `found` after `cursor` to `take`, until there is none or `take` has enough. The file is
-    /// opened once: what is read is what it was then, with what was appended since.
+    /// opened once and read as far as it went then: what is appended meanwhile is for the next look. One that becomes
+    /// shorter meanwhile was written anew, so the rest is for the next look too. One that is written anew in place and
+    /// is no shorter may give a line of neither, which is rejected; the next look reads all of it again.
     ///
     /// # Errors
     ///
@@ -216,7 +218,7 @@ impl Reader {
             let goes_on = take(&chunk).is_continue() && more;
             opened.asked_offset = Some(chunk.cursor.offset);
             self.keep(chunk.bytes);
-            if !goes_on {
+            if !goes_on || opened.source.size()? < opened.stat.size {
                 break;
             }
         }

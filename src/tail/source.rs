@@ -30,6 +30,12 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// How large the file is now, in bytes.
+    pub(super) fn size(&self) -> Result<u64, ReadError> {
+        let failed = |source| ReadError::Read { path: self.path.to_path_buf(), offset: 0, source };
+        self.file.metadata().map(|metadata| metadata.len()).map_err(failed)
+    }
+
     /// The `length` bytes from `offset` on; fewer if the file ends before that.
     pub(super) fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
         self.read_into(Vec::new(), offset, length)
