@@ -220,6 +220,20 @@ fn too_many_projects_leave_the_most_used_their_names() {
 }
 
 #[test]
+fn a_first_start_that_is_still_to_come_is_no_mistake_of_the_user() {
+    let world = tempfile::tempdir().unwrap();
+    let (projects, state) = (world.path().join("projects"), world.path().join("state"));
+    days(&projects);
+    fs::create_dir_all(&state).unwrap();
+    // As the clock was before it was set back.
+    fs::write(state.join("epoch.json"), r#"{"first_start":"2096-01-01T00:00:00.000Z","exported_until":null}"#).unwrap();
+    let arguments = ["backfill", "--projects", projects.to_str().unwrap(), "--state", state.to_str().unwrap()];
+    assert!(series(&printed(&arguments)).len() > 60);
+    let refused = tailspan(&[&arguments[..], &["--until", "2095-01-01"]].concat());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is not over yet"), "{refused:?}");
+}
+
+#[test]
 fn the_end_is_the_first_start_of_the_sidecar() {
     let world = tempfile::tempdir().unwrap();
     let (projects, state) = (world.path().join("projects"), world.path().join("state"));

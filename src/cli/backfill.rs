@@ -82,6 +82,8 @@ pub fn run(args: &BackfillArgs, config: &Config, env: &RootEnv, prices: &Prices)
 
 fn span(args: &BackfillArgs, epoch: Option<Timestamp>, now: Timestamp) -> Result<Span, BackfillError> {
     let refused = |what: String| Err(BackfillError::Usage(what));
+    // A clock that was set back since the first start: what is to come cannot be asked for.
+    let epoch = epoch.map(|epoch| epoch.min(now));
     let until = args.until.or(epoch).unwrap_or(now);
     if until > now {
         return refused(format!("--until {} is not over yet", until.to_rfc3339()));
