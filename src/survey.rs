@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use memchr::memmem;
@@ -146,7 +146,8 @@ impl<'a> Survey<'a> {
         self.each_alone(progress, |_| (), &mut keys, |_, outcome| read.add(outcome.read));
         let together = self.together(keys);
         let work = |group: &Vec<usize>| Pass::again(&self.files_of(group), self.prices);
-        on_threads(&together, (self.threads, 1), work, |_, pass: Pass| take(&pass));
+        // In order: which values keep a name of their own above a limit depends on which come first.
+        in_order(&together, self.threads, work, |pass: Pass| take(&pass));
         read
     }
 
@@ -319,6 +320,32 @@ fn on_threads<I: Sync, T: Send>(
         }
         drop(sender);
         receiver.iter().flatten().for_each(|(number, result)| take(number, result));
+    });
+}
+
+/// As [`on_threads`], but `take` gets the results in the order of the items. Each thread has its share of them and is at
+/// most two ahead, so that few results are in memory.
+fn in_order<I: Sync, T: Send>(items: &[I], threads: usize, work: impl Fn(&I) -> T + Sync, mut take: impl FnMut(T)) {
+    let threads = threads.clamp(1, items.len().max(1));
+    thread::scope(|scope| {
+        let start = |first: usize| {
+            let (sender, receiver) = sync_channel(1);
+            let work = &work;
+            scope.spawn(move || {
+                for item in items.iter().skip(first).step_by(threads) {
+                    if sender.send(work(item)).is_err() {
+                        return;
+                    }
+                }
+            });
+            receiver
+        };
+        let results: Vec<Receiver<T>> = (0..threads).map(start).collect();
+        for result in results.iter().cycle().take(items.len()) {
+            // A thread that has panicked sends nothing more: the scope passes that on.
+            let Ok(result) = result.recv() else { break };
+            take(result);
+        }
     });
 }
 

@@ -24,7 +24,9 @@ use daemon::Daemon;
 use history::{DAY, FIRST_DAY, backfill, days, printed, series, session, tailspan};
 use support::units::recordings;
 use tailspan::http::exposition::totals_text;
-use tailspan::pass::Pass;
+use tailspan::ledger::prices::Prices;
+use tailspan::pass::{self, Pass};
+use tailspan::survey::Survey;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::history::{Ending, History, Span, Target};
 use tailspan::views::labels::LabelRules;
@@ -217,6 +219,31 @@ fn too_many_projects_leave_the_most_used_their_names() {
     assert_eq!(tokens("projects_max = 2"), [named("large", 3.0), named("middle", 2.0), named("other", 1.0)]);
     assert_eq!(tokens("projects_max = 0"), [named("other", 6.0)]);
     assert_eq!(tokens("project_label = \"off\""), []);
+}
+
+#[test]
+fn the_same_files_have_the_same_names_above_a_limit() {
+    let world = tempfile::tempdir().unwrap();
+    for number in 0..300 {
+        let (project, model) = (format!("project-{number}"), format!("claude-sonnet-{number}"));
+        let time = format!("2025-06-10T09:31:{:02}.000Z", number % 60);
+        let said = vec![(time.as_str(), model.as_str(), 5); 1 + number as usize * 7 % 40];
+        session(world.path(), number, &project, &said);
+    }
+    let labels = LabelRules { projects_max: 20, series_max: 60, ..LabelRules::default() };
+    let prices = Prices::embedded();
+    let scan = || {
+        let found = pass::find(&[world.path().to_owned()], &mut Vec::new()).unwrap();
+        let (totals, _) = Survey::of(found, &prices, 4).totals(labels.clone(), |_, _| {});
+        String::from_utf8(totals_text(&totals).unwrap()).unwrap()
+    };
+    let first = scan();
+    let named = |name: &str| first.lines().filter(|line| line.starts_with(name)).count();
+    assert_eq!(named("tailspan_project_cost_usd_total{"), 21, "the limit is reached");
+    assert!(named("tailspan_lifetime_cost_usd{") > 20, "{}", named("tailspan_lifetime_cost_usd{"));
+    for _ in 0..4 {
+        assert!(scan() == first, "other values keep their names");
+    }
 }
 
 #[test]
