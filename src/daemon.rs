@@ -129,6 +129,12 @@ impl Tailer {
     ///
     /// The database failed.
     pub fn run(&mut self, progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
+        let result = self.follow(progress);
+        self.shared.vitals.is_following.set(false);
+        result
+    }
+
+    fn follow(&mut self, progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
         self.first_scan(progress)?;
         let mut rescan = Instant::now() + self.pause();
         while !self.stopped() {
@@ -256,6 +262,7 @@ impl Tailer {
         let (files, bytes) = (jobs.len() as u64, jobs.iter().map(left).sum::<u64>());
         let vitals = Arc::clone(&self.shared.vitals);
         vitals.files_total.set(files);
+        vitals.files_done.set(0);
         let mut failed = Ok(());
         let mut problems = Vec::new();
         let paths: std::collections::HashMap<_, _> =
@@ -289,6 +296,7 @@ impl Tailer {
         }
         self.publish()?;
         self.shared.vitals.initial_scan_complete.set(true);
+        self.shared.vitals.is_following.set(true);
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(files, bytes, milliseconds, "the first scan is complete");
         Ok(())
@@ -357,8 +365,14 @@ impl Tailer {
         let snapshot = self.engine.flush()?;
         let vitals = &self.shared.vitals;
         vitals.store_bytes.set(self.engine.store_bytes());
-        vitals.set_sessions(self.engine.live(Timestamp(now().0.saturating_sub_unsigned(self.sources.idle_ms))));
-        vitals.last_event.set(self.engine.last_event());
+        let live = self.engine.live(Timestamp(now().0.saturating_sub_unsigned(self.sources.idle_ms)));
+        // An engine that was made anew knows none before the next row; those that were shown go idle by themselves.
+        if !live.is_empty() {
+            vitals.set_sessions(live);
+        }
+        if let Some(last) = self.engine.last_event() {
+            vitals.last_event.advance(last);
+        }
         self.shared.published.send_replace(Some(snapshot));
         Ok(())
     }

@@ -51,6 +51,9 @@ pub struct Vitals {
     pub outbox_oldest: Moment,
     /// Every file has been read to its end since the start.
     pub initial_scan_complete: Flag,
+    /// Every file has been read to its end since the state was opened: not while it cannot be used, nor while it
+    /// catches up after that.
+    pub is_following: Flag,
     /// Files of the first scan that have been read to their end.
     pub files_done: Number,
     /// Files of the first scan.
@@ -164,6 +167,7 @@ impl Vitals {
             outbox_spans: Number::default(),
             outbox_oldest: Moment::default(),
             initial_scan_complete: Flag::default(),
+            is_following: Flag::default(),
             files_done: Number::default(),
             files_total: Number::default(),
             watch_degraded: Flag::default(),

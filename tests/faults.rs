@@ -277,6 +277,54 @@ fn changed_prices_are_applied_to_everything_even_after_a_crash() {
 }
 
 #[test]
+fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use tailspan::daemon::{Shared, Sources, Tailer, now};
+    use tailspan::engine::{Engine, SpanRules, Start};
+    use tailspan::tail::Hints;
+    use tailspan::vitals::{LiveSession, Vitals};
+
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let opened = store::open(&state, now()).unwrap();
+    let start = Start {
+        writer: opened.writer,
+        recovered: opened.recovered,
+        epoch: opened.epoch,
+        prices: world::prices(),
+        labels: world::labels(),
+        policy: EVERYTHING,
+        spans: SpanRules::default(),
+    };
+    let engine = Engine::new(start, now()).unwrap();
+    let vitals = Arc::new(Vitals::new(now(), Duration::from_secs(3600)));
+    // What an engine before this one has told, of which this one knows nothing.
+    let last = now();
+    vitals.last_event.set(Some(last));
+    vitals.set_sessions(vec![LiveSession { entrypoint: "cli", last, open_tools: Vec::new() }]);
+    vitals.files_total.set(7);
+    vitals.files_done.set(7);
+    let (published, _) = tokio::sync::watch::channel(None);
+    // It scans once, publishes and ends.
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop: AtomicBool::new(true), published });
+    let sources = Sources {
+        roots: vec![folder.path().to_owned()],
+        rescan: Duration::from_secs(1),
+        outbox_bytes_max: u64::MAX,
+        idle_ms: 3_600_000,
+        threads: 1,
+    };
+    Tailer::new(engine, Arc::clone(&shared), sources, Hints::default()).run(|_, _, _, _| {}).unwrap();
+    let shown = shared.published.borrow().clone().unwrap();
+    assert_eq!(vitals.last_event.get(), Some(last));
+    assert_eq!(vitals.live(&shown, last)["cli"].active, 1);
+    assert_eq!((vitals.files_done.get(), vitals.files_total.get()), (0, 0));
+}
+
+#[test]
 fn a_start_that_was_killed_while_it_wrote_a_snapshot_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path());
