@@ -151,6 +151,20 @@ impl<'a> Survey<'a> {
         read
     }
 
+    /// Shows `take` one pass for each set of files that belong together and of which one is `wanted`, with these files.
+    /// Reads everything to know which do.
+    pub(crate) fn each_with(&self, wanted: impl Fn(&Found) -> bool, mut take: impl FnMut(Vec<Found>, &Pass)) {
+        let mut keys = Vec::new();
+        self.each_alone(|_, _| {}, |_| (), &mut keys, |_, _| {});
+        for group in self.together(keys) {
+            let files = self.files_of(&group);
+            if files.iter().any(&wanted) {
+                let pass = Pass::again(&files, self.prices);
+                take(files, &pass);
+            }
+        }
+    }
+
     /// One result for each set of groups that belong together.
     fn results<R: Send>(
         &self,

@@ -3,8 +3,9 @@
 //! 1. A sample of session files is read in a clean pass, each with all files that the state knows to belong to it. What
 //!    agrees is done. Only files that are counted to their end are looked at, so nobody waits for a growing one.
 //! 2. What differs is read again together with all files, since rows may stand elsewhere too (what `tailspan verify`
-//!    does). It is a drift only if, over all that time, neither the files nor the state have changed, and if every row
-//!    that was counted still stands in its place: the state remembers what files no longer hold.
+//!    does). It is a drift only if all files that share rows with it are counted to their end, if, over all that time,
+//!    neither the files nor the state have changed, and if every row that was counted still stands in its place: the
+//!    state remembers what files no longer hold.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
@@ -48,7 +49,7 @@ const SAID_MAX: usize = 10_000;
 /// The first check is no later than this after the start.
 const FIRST_WAIT: Duration = Duration::from_secs(3600);
 
-/// Pause before the next try while the first scan is not complete.
+/// Pause before the next try while the state catches up with the files.
 const SCAN_WAIT: Duration = Duration::from_secs(60);
 
 /// What may have stood in rows without a place: a file that lost rows may have lost these.
@@ -109,7 +110,7 @@ impl SelfCheck {
     pub fn run(mut self, every: Duration, ended: &Receiver<()>) {
         let mut wait = every.min(FIRST_WAIT);
         while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-            if !self.shared.vitals.initial_scan_complete.get() {
+            if !self.shared.vitals.is_following.get() {
                 wait = every.min(SCAN_WAIT);
                 continue;
             }
@@ -202,8 +203,7 @@ impl SelfCheck {
                 continue;
             }
             let stored = compare::stored(&self.reader, &sessions)?;
-            let clean = pass.part(true).summary(Files::default(), true).session_list.unwrap_or_default();
-            let findings = compare::compare(&stored, &clean);
+            let findings = compare::compare(&stored, &sessions_of(&pass));
             let differs = findings.differences.into_iter().map(|difference| difference.session).collect();
             let sessions = sessions.into_keys().collect();
             return Ok(Some(Family { groups, files, sessions, stored, compared: findings.compared, differs }));
@@ -231,11 +231,16 @@ impl SelfCheck {
 
     /// Reads all files and says which of the suspects are drifts. Returns how many are new.
     fn confirm(&mut self, suspects: Vec<Family>) -> Result<usize, StoreError> {
-        let (clean, _) = Survey::of(self.found(), &self.prices, 1).quietly().summary(true, |_, _| {});
-        let clean = clean.session_list.unwrap_or_default();
+        let suspected: HashSet<&Path> =
+            suspects.iter().flat_map(|family| &family.files).map(|found| &*found.path).collect();
+        let mut related: Vec<(Vec<Found>, Vec<SessionSummary>)> = Vec::new();
+        Survey::of(self.found(), &self.prices, 1).quietly().each_with(
+            |found| suspected.contains(&*found.path),
+            |files, pass| related.push((files, sessions_of(pass))),
+        );
         let disk = Disk::of(self.found(), &self.reader)?;
         let mut drifts = 0;
-        for family in suspects {
+        for family in &suspects {
             let mut sessions = BTreeMap::new();
             for id in &family.sessions {
                 sessions.extend(self.reader.session(id)?.map(|session| (id.clone(), session)));
@@ -243,10 +248,14 @@ impl SelfCheck {
             let stored = compare::stored(&self.reader, &sessions)?;
             let changed = stored != family.stored || disk.counted(&family.groups).as_ref() != Some(&family.files);
             sessions.retain(|id, _| family.differs.contains(&*id.0));
-            if changed || !self.holds(&disk, &sessions)? {
+            let own: HashSet<&Path> = family.files.iter().map(|found| &*found.path).collect();
+            let related = || related.iter().filter(|(files, _)| files.iter().any(|found| own.contains(&*found.path)));
+            let is_counted = related().flat_map(|(files, _)| files).all(|found| disk.is_counted(found));
+            if changed || !is_counted || !self.holds(&disk, &sessions)? {
                 continue;
             }
-            let clean: Vec<_> = clean.iter().filter(|line| family.differs.contains(&line.id)).cloned().collect();
+            let clean = related().flat_map(|(_, clean)| clean).filter(|line| family.differs.contains(&line.id));
+            let clean: Vec<_> = clean.cloned().collect();
             let rewritten =
                 disk.numbers.iter().any(|(file, group)| family.groups.contains(group) && disk.is_rewritten(*file));
             for difference in compare::compare(&stored, &clean).differences {
@@ -351,6 +360,10 @@ impl Disk {
     fn is_rewritten(&self, file: FileNumber) -> bool {
         self.paths.get(&file).and_then(|path| self.rows.get(path)).is_none_or(|row| row.thread.generation > 1)
     }
+}
+
+fn sessions_of(pass: &Pass) -> Vec<SessionSummary> {
+    pass.part(true).summary(Files::default(), true).session_list.unwrap_or_default()
 }
 
 fn links(session: &Session) -> impl Iterator<Item = SessionId> + '_ {
