@@ -4,8 +4,10 @@
 //! sub-agent of its own is found by the index of first rows. Either is built from the unit at the top of its calls and
 //! from the sub-agents below that one: nothing else of the session is read.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use super::HasTraces;
 use super::trace_id::TraceId;
@@ -24,24 +26,29 @@ const LEVELS_MAX: usize = 64;
 /// Units whose times a search keeps at once, the newest; older ones are not looked at.
 const CANDIDATES_MAX: usize = 200_000;
 
-/// Makes traces from the state as it is now.
+/// Sessions that one request keeps; beyond it all are read anew. Its newest turns are of a few sessions, most often.
+const SESSIONS_KEPT: usize = 16;
+
+/// Makes traces from the state as it is now, for one request.
 pub(super) struct Traces<'c> {
     reader: &'c Reader,
     now: Timestamp,
     idle_ms: u64,
+    /// Each turn needs its session, and one with thousands of turns takes long to read.
+    sessions: RefCell<HashMap<SessionId, Option<Rc<Session>>>>,
 }
 
 /// Units that belong together, with what their spans need from around them.
 struct Family {
     units: Vec<Unit>,
-    session: Option<Session>,
+    session: Option<Rc<Session>>,
     /// The session that this one was forked from.
-    source: Option<Session>,
+    source: Option<Rc<Session>>,
 }
 
 impl<'c> Traces<'c> {
     pub(super) fn of<C: HasTraces>(context: &'c C) -> Self {
-        Self { reader: context.reader(), now: context.now(), idle_ms: context.idle_ms() }
+        Self { reader: context.reader(), now: context.now(), idle_ms: context.idle_ms(), sessions: RefCell::default() }
     }
 
     /// The trace with this id.
@@ -70,7 +77,7 @@ impl<'c> Traces<'c> {
 
     /// All traces of a session as one; the id of a session is a UUID, which is also the id of the trace.
     pub(super) fn of_session(&self, id: &str, spans_max: usize) -> Result<Option<Trace>, StoreError> {
-        let Some(session) = self.reader.session(&SessionId(id.into()))? else { return Ok(None) };
+        let Some(session) = self.session(&SessionId(id.into()))? else { return Ok(None) };
         let units = self.reader.units_of(&session)?;
         let source = self.source_of(&session)?;
         let batches = self.batches(&Family { units, session: Some(session), source });
@@ -150,16 +157,29 @@ impl<'c> Traces<'c> {
             next += 1;
         }
         let session = match units.first() {
-            Some(unit) => self.reader.session(unit.session())?,
+            Some(unit) => self.session(unit.session())?,
             None => None,
         };
         let source = session.as_ref().map(|session| self.source_of(session)).transpose()?.flatten();
         Ok(Family { units, session, source })
     }
 
-    fn source_of(&self, session: &Session) -> Result<Option<Session>, StoreError> {
+    fn session(&self, id: &SessionId) -> Result<Option<Rc<Session>>, StoreError> {
+        if let Some(known) = self.sessions.borrow().get(id) {
+            return Ok(known.clone());
+        }
+        let session = self.reader.session(id)?.map(Rc::new);
+        let mut sessions = self.sessions.borrow_mut();
+        if sessions.len() >= SESSIONS_KEPT {
+            sessions.clear();
+        }
+        sessions.insert(id.clone(), session.clone());
+        Ok(session)
+    }
+
+    fn source_of(&self, session: &Session) -> Result<Option<Rc<Session>>, StoreError> {
         match &session.fork {
-            Some(fork) => self.reader.session(&fork.from),
+            Some(fork) => self.session(&fork.from),
             None => Ok(None),
         }
     }
@@ -173,7 +193,7 @@ impl<'c> Traces<'c> {
         let mut batches = Vec::new();
         for root in roots(&units) {
             let position = match &family.session {
-                Some(session) => position_of(session, root.key.id(), family.source.as_ref()),
+                Some(session) => position_of(session, root.key.id(), family.source.as_deref()),
                 None => Position::default(),
             };
             let at = below(root, &find).iter().map(|agent| agent.activity_end()).fold(root.activity_end(), Ord::max);
