@@ -184,6 +184,67 @@ fn every_command_line_that_is_printed_is_taken() {
     assert!(read("deploy/Dockerfile").ends_with("ENTRYPOINT [\"/usr/bin/tailspan\"]\nCMD [\"run\"]\n"));
 }
 
+/// Files without which `cargo build` refuses the package or the source, as paths from the top.
+fn files_of_the_build() -> BTreeSet<String> {
+    let mut needed = BTreeSet::from(["Cargo.toml", "Cargo.lock", "src/lib.rs", "src/main.rs"].map(str::to_owned));
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    for (kind, folder) in [("bench", "benches"), ("bin", "src/bin"), ("test", "tests"), ("example", "examples")] {
+        for target in manifest.get(kind).and_then(toml::Value::as_array).into_iter().flatten() {
+            let usual = || format!("{folder}/{}.rs", target["name"].as_str().unwrap());
+            needed.insert(target.get("path").and_then(toml::Value::as_str).map_or_else(usual, str::to_owned));
+        }
+    }
+    for source in files("src", &[".rs"]) {
+        let text = fs::read_to_string(&source).unwrap();
+        for call in ["include_str!(\"", "include_bytes!(\""] {
+            for rest in text.split(call).skip(1) {
+                let named = source.parent().unwrap().join(rest.split('"').next().unwrap()).canonicalize().unwrap();
+                needed.insert(named.strip_prefix(top()).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    needed
+}
+
+/// A pattern of COPY or .dockerignore: a file, a folder with all that is in it, or `folder/*.ending`.
+fn covers(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((start, end)) => path
+            .strip_prefix(start)
+            .and_then(|rest| rest.strip_suffix(end))
+            .is_some_and(|name| !name.is_empty() && !name.contains('/')),
+        None => path.strip_prefix(pattern).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+    }
+}
+
+#[test]
+fn the_image_is_built_from_all_that_cargo_asks_for() {
+    let dockerfile = read("deploy/Dockerfile");
+    let copies = dockerfile.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|rest| !rest.starts_with('-'));
+    let copied: Vec<&str> = copies
+        .flat_map(|rest| {
+            let words: Vec<&str> = rest.split_whitespace().collect();
+            let (to, from) = words.split_last().unwrap();
+            for pattern in from {
+                // It lands where it lay.
+                let folder = pattern.rsplit_once('/').map_or("./", |(folder, _)| folder);
+                assert!(to == pattern || to.trim_end_matches('/') == folder.trim_end_matches('/'), "COPY {rest}");
+            }
+            from.to_vec()
+        })
+        .collect();
+    let ignore = read("deploy/Dockerfile.dockerignore");
+    let sent: Vec<&str> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    assert!(ignore.lines().any(|line| line == "*"), "nothing is sent but what is named");
+    let needed = files_of_the_build();
+    assert!(needed.contains("benches/micro.rs") && needed.contains("src/ledger/prices.json"), "{needed:?}");
+    for path in needed {
+        assert!(top().join(&path).is_file(), "{path}");
+        assert!(copied.iter().any(|pattern| covers(pattern, &path)), "{path} is not copied into the image");
+        assert!(sent.iter().any(|pattern| covers(pattern, &path)), "{path} is kept back by .dockerignore");
+    }
+}
+
 #[test]
 fn prometheus_takes_every_configuration() {
     for path in files("deploy/prometheus", &[".yml"]) {
