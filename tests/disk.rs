@@ -74,6 +74,8 @@ fn a_full_disk_pauses_reading_and_every_row_counts_once_when_there_is_room_again
         });
         assert!(reason.contains("cannot be written") && reason.contains("No space left"), "{reason}");
         assert!(reason.contains(state.to_str().unwrap()), "{reason}");
+        // What a probe for liveness asks: a restart would be refused.
+        assert_eq!(daemon.get("/").0, 200);
         let line = daemon.wait_for_log("reading pauses until it can; nothing is lost");
         assert!(line.contains("No space left on device"), "{line}");
         // What was counted stays in sight, and does not grow.

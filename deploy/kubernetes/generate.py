@@ -62,7 +62,8 @@ def dashboard(path, namespace, dashboard_labels, folder):
             "labels": dashboard_labels,
             "annotations": {"grafana_folder": folder},
         },
-        "data": {path.name: text},
+        # Grafana's sidecar writes all of them into one folder, beside those of others: `overview.json` is not ours alone.
+        "data": {object_name(path) + ".json": text},
     }
     # JSON is YAML.
     return json.dumps(config_map, ensure_ascii=False)

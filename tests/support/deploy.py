@@ -196,6 +196,10 @@ def check_kubernetes():
             check(security["allowPrivilegeEscalation"] is False, f"{where}: may escalate")
             check(security["capabilities"]["drop"] == ["ALL"], f"{where}: keeps capabilities")
             check("memory" in container["resources"]["limits"], f"{where}: memory has no limit")
+            for probe in ("startupProbe", "livenessProbe"):
+                # A full disk answers 503 at /-/healthy, and is not mended by a restart.
+                command = container.get(probe, {}).get("exec", {}).get("command", ["http://127.0.0.1:9719/"])
+                check(command[-1] == "http://127.0.0.1:9719/", f"{where}: {probe} asks {command[-1]}")
             known = set()
             for variable in container.get("env", []):
                 used = set(re.findall(r"\$\((\w+)\)", variable.get("value", "")))
@@ -208,7 +212,24 @@ def check_kubernetes():
             files += generator.get("files", []) + generator.get("envs", [])
         for name in files:
             check((path.parent / name).exists(), f"{path}: {name} does not exist")
+        for patch in kustomization.get("patches", []):
+            check_patch(path, patch)
         print(path)
+
+
+def check_patch(path, patch):
+    """Every place that a patch replaces is there."""
+    kind, name = patch["target"]["kind"], patch["target"]["name"]
+    found = [one for _, one in manifests() if (one["kind"], one["metadata"]["name"]) == (kind, name)]
+    check(len(found) == 1, f"{path}: {len(found)} objects {kind} {name}")
+    for step in yaml.load(patch["patch"], Strict):
+        check(step["op"] == "replace", f"{path}: {step['op']}")
+        place = found[0]
+        for key in step["path"].strip("/").split("/"):
+            known = [str(at) for at in range(len(place))] if isinstance(place, list) else list(place)
+            check(key in known, f"{path}: nothing is at {step['path']}")
+            place = place[int(key) if isinstance(place, list) else key]
+        check(type(place) is type(step["value"]), f"{path}: {step['path']} is {place}")
 
 
 def operator():
@@ -228,14 +249,20 @@ def check_generated(path, source):
     for file in files:
         check(rules[file.stem]["spec"] == one(file), f"{file} is not what the PrometheusRule holds")
         print(file)
-    held = {name: text for document in maps for name, text in document["data"].items()}
+    held = {}
     for document in maps:
+        # One folder takes the dashboards of everybody: a file is called as its object is, and no two the same.
+        check(list(document["data"]) == [document["metadata"]["name"] + ".json"], f"keys {list(document['data'])}")
+        check(not document["data"].keys() & held.keys(), f"twice: {list(document['data'])}")
+        held.update(document["data"])
+        for name in document["data"]:
+            check(name.startswith("tailspan-"), f"{name} may be somebody else's, too")
         validate.validate(document, KUBERNETES_VERSION, strict=True)
         check(document["metadata"]["labels"]["grafana_dashboard"] == "1", "Grafana does not find a dashboard")
     dashboards = sorted(source.glob("*.json"))
-    check(set(held) == {file.name for file in dashboards}, f"dashboards {sorted(held)}")
+    check(len(held) == len(dashboards), f"dashboards {sorted(held)}")
     for file in dashboards:
-        check(held[file.name] == file.read_text(), f"{file} is not what the ConfigMap holds")
+        check(file.read_text() in held.values(), f"{file} is not what a ConfigMap holds")
         print(file)
 
 
