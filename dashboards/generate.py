@@ -14,7 +14,7 @@ import sys
 from grafana import (
     AGENTS, API_REASONS, BLUE, CHANGES, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES, RED,
     STATES, TEAL, TOOLS, YELLOW, api, at_end, bargauge, column, columns, dashboard, drill, explore, fixed, heatmap, host,
-    increase, or_none, or_zero, override, quantile, query, ranked, rate, ratio, series, shaped, source_variable, stat, steps,
+    increase, increase_from_the_first, or_none, or_zero, override, quantile, query, ranked, rate, ratio, series, shaped, source_variable, stat, steps,
     table, text_of, text_variable, timeseries, total, trace_of, used,
 )
 
@@ -47,6 +47,8 @@ CACHE_READ = increase("tokens_total", 'kind="cache_read"')
 SENT = increase("tokens_total", 'kind!="output"')
 CACHE_HITS = ratio(total(CACHE_READ), total(SENT))
 FAILED = ratio(total(increase("tool_failures_total")), total(increase("tool_calls_total")))
+# A model without a price is new as a rule.
+UNPRICED = increase_from_the_first("unpriced_tokens_total")
 # Days that the last week has samples of, at least one: an install of yesterday is not divided by seven.
 DAYS = ("clamp(max((time() - min_over_time(timestamp(%s)[7d:1h])) / 86400), 1, 7)" % series("build_info"))
 DAILY = "sum(%s) / %s" % (increase("cost_usd_total", over="7d"), DAYS)
@@ -176,7 +178,7 @@ def overview():
                          nothing="0", overrides=fixed(CHANGES))),
                 (6, stat("Tokens without a price", "Tokens of models that the price list does not know, in the chosen "
                          "time: what all money here leaves out. Above 0, add a price in the configuration.", "short",
-                         now(or_zero(total(increase("unpriced_tokens_total")))), decimals=0, nothing="0",
+                         now(or_zero(total(UNPRICED))), decimals=0, nothing="0",
                          thresholds=steps((1, "orange")))),
                 (6, stat("All of history", "List price of everything that the session files have ever shown, before "
                          "the first start too. On a new install this is the first number that means something.",
@@ -236,10 +238,10 @@ def cost():
                     interval="30m", overrides=fixed({"last 24 hours": GREEN, "usual": GREY}),
                     nothing="nothing spent yet")),
                 (12, timeseries(
-                    "Spend per day by model", "Each bar is the 24 hours before its time (a day in UTC), in the last 14 "
-                    "days, whatever time is chosen above.", "currencyUSD",
+                    "Spend per day by model", "Each bar is the 24 hours before its time, which is midnight, in the last "
+                    "14 days, whatever time is chosen above.", "currencyUSD",
                     query(total(increase("cost_usd_total", over="1d"), "model") + " > 0", "{{model}}"), stack=True,
-                    bars=True, interval="1d", time_from="14d", overrides=fixed(MODELS), nothing="no midnight (UTC) yet")),
+                    bars=True, interval="1d", time_from="14d", overrides=fixed(MODELS), nothing="no midnight yet")),
             ]),
             (8, [
                 (12, timeseries(
@@ -289,8 +291,7 @@ def cost():
             (5, [
                 (6, bargauge("Tokens without a price", "Tokens of models that the price list does not know, in the "
                              "chosen time. Money in all panels leaves them out: add a price in the configuration.",
-                             "short", now(ranked(total(increase("unpriced_tokens_total"), "model") + " > 0"), "{{model}}"),
-                             decimals=0,
+                             "short", now(ranked(total(UNPRICED, "model") + " > 0"), "{{model}}"), decimals=0,
                              nothing="none")),
                 (6, stat("Not in the session files", "What the client's own figures say beyond what its session files "
                          "show, over all history: permission checks, titles, summaries. It cannot be split by model.",
@@ -329,7 +330,7 @@ def tools():
     find = {"title": "Traces with ${__value.text}", "url": traces, "targetBlank": True}
 
     def seconds(name, metric, about, bounds):
-        return stat(name, about, "s", now(in_range % (0.95, increase(metric + "_bucket"))), decimals=1,
+        return stat(name, about, "s", now(in_range % (0.95, increase(metric + "_bucket")) + " >= 0"), decimals=1,
                     nothing="nothing yet", thresholds=steps(*bounds))
 
     return dashboard(
@@ -359,7 +360,7 @@ def tools():
                 (8, timeseries(
                     "Duration of model calls, p95", "From the request to the last row of its response, retries "
                     "included, by model." + OPENS_TRACE, "s",
-                    query(quantile(0.95, "api_request_duration_seconds", by="model") + " >= 0", "{{model}}",
+                    query(quantile(0.95, "api_request_duration_seconds", by="model"), "{{model}}",
                           exemplar=True), interval="10m", overrides=fixed(MODELS), nothing="no requests yet")),
                 (8, timeseries(
                     "Duration of turns", "From a prompt to the last thing that it caused." + OPENS_TRACE, "s",
@@ -387,7 +388,7 @@ def tools():
                 (8, timeseries(
                     "p95 by tool", "19 of 20 calls of each tool were faster. Compare tools here before you tune "
                     "one.", "s",
-                    query(quantile(0.95, "tool_duration_seconds", by="tool") + " >= 0", "{{tool}}", exemplar=True),
+                    query(quantile(0.95, "tool_duration_seconds", by="tool"), "{{tool}}", exemplar=True),
                     interval="30m", overrides=fixed(TOOLS), log=True, nothing="no calls yet")),
                 (8, timeseries(
                     "Calls per minute by tool", "How often each tool is called.", "short",
@@ -624,7 +625,7 @@ def team():
 
 def health():
     age = "clamp_min(time() - %s, 0)" % series("outbox_oldest_timestamp_seconds")
-    yes_no = [{"type": "value", "options": {"0": {"text": "no", "color": "orange", "index": 0},
+    yes_no = [{"type": "value", "options": {"0": {"text": "no", "color": "red", "index": 0},
                                             "1": {"text": "yes", "color": "green", "index": 1}}}]
     spans = {"sent": GREEN, "rejected": ORANGE, "dropped": RED}
     cpu = "rate(process_cpu_seconds_total{job=~\"$job\", instance=~\"$instance\"}[$__rate_interval])"
@@ -635,10 +636,10 @@ def health():
         "right.",
         [
             (4, [
-                (4, stat("First scan complete", "No until every file has been read to its end since the start; "
-                         "metrics are served only after it.", "bool_yes_no",
-                         now("min(%s)" % series("initial_scan_complete")), mappings=yes_no,
-                         nothing="no sidecar reports", thresholds=steps((1, "green"), first="orange"))),
+                (4, stat("State can be written", "No while the disk of a sidecar's state is full, read-only or failing: "
+                         "its reading pauses and its figures stand still until it can. Nothing is lost.", "bool_yes_no",
+                         now("min(%s)" % series("state_writable")), mappings=yes_no,
+                         nothing="no sidecar reports", thresholds=steps((1, "green"), first="red"))),
                 (4, stat("Up for", "Time since the youngest process started. Short and again short is a crash loop: "
                          "read its log.", "s", now("min(time() - %s)" % series("start_time_seconds")), decimals=0,
                          nothing="no sidecar reports", colour=GREY)),
@@ -676,10 +677,12 @@ def health():
             ]),
             (8, [
                 (8, timeseries(
-                    "Rejected lines per hour", "Lines that are no JSON, no object, or too long. A single one is a torn "
-                    "write; many are a damaged file.", "short",
-                    query(total("3600 * " + rate("rejected_lines_total"), "reason"), "{{reason}}"), stack=True,
-                    interval="10m", overrides=fixed({"not_json": RED, "not_an_object": ORANGE, "too_long": YELLOW}))),
+                    "Rejected lines and drift per hour", "Lines that are no JSON, no object, or too long: a single one "
+                    "is a torn write, many are a damaged file. Drift is what the self-check found to differ between "
+                    "the state and the files: the log names it.", "short",
+                    [query(total("3600 * " + rate("rejected_lines_total"), "reason"), "{{reason}}"),
+                     query("3600 * " + total(rate("state_drift_total")), "drift")], stack=True, interval="10m",
+                    overrides=fixed({"not_json": RED, "not_an_object": ORANGE, "too_long": YELLOW, "drift": PURPLE}))),
                 (8, timeseries(
                     "Unknown types per hour", "Lines of types that this version does not know, by type. They cost "
                     "nothing but may hold something new.", "short",

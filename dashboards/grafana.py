@@ -91,6 +91,12 @@ def increase(name, *matchers, over="$__range", offset=""):
     return "increase(%s[%s]%s)" % (series(name, *matchers), over, " offset " + offset if offset else "")
 
 
+def increase_from_the_first(name):
+    """As `increase`, and all of a series that begins above 0 in the chosen time: those that are new when they are of interest."""
+    one = series(name)
+    return "(%s unless last_over_time(%s[1d] offset $__range)) or %s" % (one, one, increase(name))
+
+
 def total(expression, by=""):
     return "sum by (%s) (%s)" % (by, expression) if by else "sum(%s)" % expression
 
@@ -121,8 +127,9 @@ def ratio(part, whole):
 
 
 def quantile(q, name, *matchers, by=""):
+    """Empty, not NaN, where nothing was observed."""
     labels = "le, " + by if by else "le"
-    return "histogram_quantile(%s, sum by (%s) (%s))" % (q, labels, rate(name + "_bucket", *matchers))
+    return "histogram_quantile(%s, sum by (%s) (%s)) >= 0" % (q, labels, rate(name + "_bucket", *matchers))
 
 
 def host(expression):

@@ -27,7 +27,13 @@ use support::{dashboards, installed, list, panels, text};
 use tailspan::views::catalog::{self, Kind, Metric, Values};
 
 /// Metrics of the catalogue that no panel shows, with the reason.
-const NOT_SHOWN: &[(&str, &str)] = &[];
+const NOT_SHOWN: &[(&str, &str)] = &[(
+    "initial_scan_complete",
+    "/metrics is 503 before it is 1, and a push starts after it: a panel could show nothing else",
+)];
+
+/// Counters of which a panel also wants the raw value: a series that is new in the chosen time is all of it.
+const RAW: &[&str] = &["tailspan_unpriced_tokens_total"];
 
 /// Metrics of other programs, and of every process, that panels show.
 const FOREIGN: &[(&str, Kind)] =
@@ -81,7 +87,8 @@ fn queries_use_what_the_catalogue_has() {
             }
             let function = selector.function.as_str();
             if is_counted(selector) {
-                let counted = ["rate", "increase"].contains(&function) && selector.range.is_some();
+                let counted = ["rate", "increase"].contains(&function) && selector.range.is_some()
+                    || RAW.contains(&selector.name.as_str()) && expression.contains(" unless last_over_time(");
                 assert!(counted, "{place}: target-counter-agg: {} in {function:?}: {expression}", selector.name);
             } else {
                 assert!(!["rate", "irate", "increase"].contains(&function), "{place}: a gauge: {expression}");
