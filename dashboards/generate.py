@@ -12,10 +12,11 @@ import pathlib
 import sys
 
 from grafana import (
-    AGENTS, API_REASONS, BLUE, CHANGES, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES, RED,
-    STATES, TEAL, TOOLS, YELLOW, api, at_end, bargauge, column, columns, dashboard, drill, explore, fixed, heatmap, host,
-    increase, increase_from_the_first, or_none, or_zero, override, quantile, query, ranked, rate, ratio, series, shaped, source_variable, stat, steps,
-    table, text_of, text_variable, timeseries, total, trace_of, used,
+    AGENTS, API_REASONS, BLUE, CHANGES, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES,
+    RED, STATES, TEAL, TOOLS, YELLOW, api, at_end, bargauge, column, columns, dashboard, drill, explore, fixed,
+    heatmap, host, increase, increase_from_the_first, or_none, or_zero, override, quantile, query, ranked, rate,
+    ratio, series, shaped, source_variable, stat, steps, table, text_of, text_variable, timeseries, total, trace_of,
+    used,
 )
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -680,8 +681,8 @@ def health():
                     "Rejected lines and drift per hour", "Lines that are no JSON, no object, or too long: a single one "
                     "is a torn write, many are a damaged file. Drift is what the self-check found to differ between "
                     "the state and the files: the log names it.", "short",
-                    [query(total("3600 * " + rate("rejected_lines_total"), "reason"), "{{reason}}"),
-                     query("3600 * " + total(rate("state_drift_total")), "drift")], stack=True, interval="10m",
+                    [query("3600 * " + total(rate("state_drift_total")), "drift"),
+                     query(total("3600 * " + rate("rejected_lines_total"), "reason"), "{{reason}}")], stack=True, interval="10m",
                     overrides=fixed({"not_json": RED, "not_an_object": ORANGE, "too_long": YELLOW, "drift": PURPLE}))),
                 (8, timeseries(
                     "Unknown types per hour", "Lines of types that this version does not know, by type. They cost "
