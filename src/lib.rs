@@ -26,6 +26,9 @@
 //! 7. [`export`] sends spans oldest first, to each endpoint at its own pace; what has arrived everywhere is deleted.
 //!    [`http`] answers from the store and from the totals that were published last.
 //!
+//! A clean pass ([`pass`], [`survey`]) is 1 to 4 without a state: `scan`, `verify`, `backfill` and the daily self-check of
+//! the sidecar read session by session, several at once, and put together only what shares rows.
+//!
 //! State is exactly-once; delivery is at-least-once with stable ids and bytes. The session files are the queue: while
 //! the outbox is full, reading stops and cursors wait.
 //!

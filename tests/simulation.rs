@@ -139,8 +139,15 @@ fn run(seed: u64) {
     check_monotone(&snapshot, &mut last);
     let mut roots = vec![world.root.clone()];
     roots.extend(shadow.folder.is_dir().then(|| shadow.folder.clone()));
-    let expected = clean(&roots);
-    assert_eq!(world.summary(), expected, "seed {seed}");
+    let (mut expected, mut found) = (clean(&roots), world.summary());
+    if shadow.generations > 0 {
+        // What is left of a file that lost lines does not say whether a process ended between two of its prompts; the
+        // state has seen it.
+        for session in [&mut expected, &mut found].into_iter().filter_map(|told| told.session_list.as_mut()).flatten() {
+            session.resumed = false;
+        }
+    }
+    assert_eq!(found, expected, "seed {seed}");
     let counted: i128 = sum(&snapshot, "tokens_total");
     assert_eq!(counted, i128::from(expected.tokens.total()), "tokens counted once, seed {seed}");
     assert_eq!(sum(&snapshot, "lifetime_tokens"), counted, "seed {seed}");
