@@ -133,6 +133,35 @@ fn a_kill_at_any_step_of_a_compaction_costs_nothing() {
 }
 
 #[test]
+fn a_large_value_is_read_whole_while_it_is_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = store::open(folder.path(), tailspan::transcript::time::Timestamp(0)).unwrap();
+    let (mut writer, reader) = (opened.writer, opened.reader);
+    let mut write = |round: u32| {
+        // Several parts, all different in each round; the length changes too.
+        let path = vec![u8::try_from(round % 251).unwrap(); 300_000 + (round % 7) as usize];
+        let row = FileRow { path, role: FileRole::Rows, cursor: None, thread: Thread::default() };
+        writer.commit(&Commit { files: vec![(FileNumber(1), &row)], ..Commit::default() }).unwrap();
+    };
+    write(0);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut read = 0;
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                let path = reader.file(FileNumber(1)).unwrap().unwrap().path;
+                assert!(path.iter().all(|byte| *byte == path[0]), "parts of two commits");
+                read += 1;
+            }
+            read
+        });
+        (1..400).for_each(&mut write);
+        done.store(true, std::sync::atomic::Ordering::Release);
+        assert!(reading.join().unwrap() > 0);
+    });
+}
+
+#[test]
 fn who_reads_while_the_database_is_compacted_reads_on() {
     const ROWS: u32 = 60;
     let folder = tempfile::tempdir().unwrap();
@@ -168,12 +197,12 @@ fn who_reads_while_the_database_is_compacted_reads_on() {
 
 #[test]
 fn a_database_that_is_rewritten_all_the_time_stays_small() {
-    const ROWS: u32 = 2500;
+    const ROWS: u32 = 4000;
     let folder = tempfile::tempdir().unwrap();
     let mut writer = store::open(folder.path(), tailspan::transcript::time::Timestamp(0)).unwrap().writer;
     let mut dice = Dice::new(7);
     let (mut most, mut before, mut shrunk, live) = (0, 0, 0, u64::from(ROWS) * 1520);
-    for round in 0..12_000u32 {
+    for round in 0..30_000u32 {
         let number = if round < ROWS { round } else { u32::try_from(dice.below(ROWS as usize)).unwrap() };
         let path: Vec<u8> = (0..1500).map(|_| u8::try_from(dice.below(256)).unwrap()).collect();
         let row = FileRow { path, role: FileRole::Rows, cursor: None, thread: Thread::default() };
@@ -187,5 +216,6 @@ fn a_database_that_is_rewritten_all_the_time_stays_small() {
         }
     }
     println!("at most {most} bytes on disk for {live} live ones, {shrunk} times compacted");
-    assert!(shrunk > 0 && most < live * 4, "{most} bytes on disk for {live} live ones");
+    // Without compaction it comes to more than 4 times; how often it is due depends on sled's own threads.
+    assert!(most < live * 4, "{most} bytes on disk for {live} live ones");
 }

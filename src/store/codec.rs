@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sled::{Batch, Tree};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::StoreError;
 use super::keys::{self, PART_BYTES_MAX};
@@ -12,6 +13,12 @@ const FORMAT: u8 = 1;
 
 /// Bytes before the payload.
 const HEADER: usize = 2;
+
+/// Bytes of the hash that follows the header of a value with further parts.
+const HASH: usize = 8;
+
+/// How often a value is read again whose parts do not belong together: a commit came between reading two of them.
+const TRIES: usize = 100;
 
 /// Adds a value to a batch, in as many parts as it needs.
 pub(super) fn put<T: Serialize>(batch: &mut Batch, tree: &Tree, key: Vec<u8>, value: &T) -> Result<usize, StoreError> {
@@ -27,7 +34,10 @@ pub(super) fn put<T: Serialize>(batch: &mut Batch, tree: &Tree, key: Vec<u8>, va
     for (number, part) in parts.enumerate() {
         batch.insert(keys::part(&key, u8::try_from(number).unwrap_or(u8::MAX)), part);
     }
-    batch.insert(key, [&[FORMAT, further], first].concat());
+    // The parts are read one by one, while the next commit may write others.
+    let hash = xxh3_64(&payload).to_be_bytes();
+    let hash = if further > 0 { hash.as_slice() } else { &[] };
+    batch.insert(key, [&[FORMAT, further], hash, first].concat());
     Ok(payload.len())
 }
 
@@ -52,20 +62,38 @@ pub(super) fn get<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option
     }
 }
 
-/// Reads the value of a key that a scan found.
+/// Reads the value of a key that a scan found; one that was written anew since, as it is now.
 pub(super) fn decode<T: DeserializeOwned>(tree: &Tree, key: &[u8], value: &[u8]) -> Result<T, StoreError> {
     let damaged = || StoreError::Damaged { key: key.to_vec() };
     let [format, further, ..] = value else { return Err(damaged()) };
     if *format != FORMAT {
         return Err(damaged());
     }
-    let first = value.get(HEADER..).unwrap_or_default();
     if *further == 0 {
-        return postcard::from_bytes(first).map_err(|_| damaged());
+        return postcard::from_bytes(value.get(HEADER..).unwrap_or_default()).map_err(|_| damaged());
     }
+    let mut payload = whole(tree, key, value)?;
+    for _ in 0..TRIES {
+        if let Some(payload) = payload {
+            return postcard::from_bytes(&payload).map_err(|_| damaged());
+        }
+        let value = tree.get(key)?.ok_or_else(damaged)?;
+        match value.get(1) {
+            Some(0) => return decode(tree, key, &value),
+            _ => payload = whole(tree, key, &value)?,
+        }
+    }
+    Err(damaged())
+}
+
+/// All parts of a value; `None` if they do not belong together.
+fn whole(tree: &Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(([FORMAT, further], rest)) = value.split_first_chunk::<HEADER>() else { return Ok(None) };
+    let Some((hash, first)) = rest.split_first_chunk::<HASH>() else { return Ok(None) };
     let mut payload = first.to_vec();
     for number in 0..*further {
-        payload.extend_from_slice(&tree.get(keys::part(key, number))?.ok_or_else(damaged)?);
+        let Some(part) = tree.get(keys::part(key, number))? else { return Ok(None) };
+        payload.extend_from_slice(&part);
     }
-    postcard::from_bytes(&payload).map_err(|_| damaged())
+    Ok((xxh3_64(&payload).to_be_bytes() == *hash).then_some(payload))
 }

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! A value is a format byte, the number of further parts, and postcard; above [`PART_BYTES_MAX`] it goes on at the
-//! same key with a part number behind it, because sled never gives back the space of values above 128 KiB.
+//! same key with a part number behind it, because sled never gives back the space of values above 128 KiB. Then a hash
+//! of the whole stands before it: a reader may meet parts of two commits.
 //! One commit is one batch on this tree: cursor, units, sessions, totals and outbox change together or not at all.
 
 use crate::ledger::unit::UnitId;
