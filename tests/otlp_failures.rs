@@ -54,7 +54,7 @@ async fn check_waits(answer: Answer, timeout: Duration, backoff: BackoffLimits, 
 async fn failed(counters: &ExportCounters, failure: FailureReason) {
     let counted = async {
         while counters.failures(failure) == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, counted).await.expect("no failure was counted");
