@@ -384,7 +384,9 @@ def live_bytes(state):
     if not programs:
         return None
     newest = max(programs, key=os.path.getmtime)
-    return json.loads(subprocess.check_output([newest, "--json", os.path.join(state, "db")]))
+    # A compacted database has a number: db-1, db-2.
+    database = max(glob.glob(os.path.join(state, "db*")), key=os.path.getmtime)
+    return json.loads(subprocess.check_output([newest, "--json", database]))
 
 
 def quarter(rows, index):

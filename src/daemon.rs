@@ -256,6 +256,8 @@ impl Tailer {
             tracing::warn!(roots = roots.join(", "), "no session root exists yet: waiting for one to appear");
         }
         let started = Instant::now();
+        // The watches are set: this look sees all that they told so far.
+        let _told = self.hints.take();
         let found = self.scan();
         let jobs = self.engine.jobs(found);
         let jobs: Vec<Job> = jobs.into_iter().filter(|job| !job.is_unchanged()).collect();

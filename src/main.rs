@@ -9,6 +9,11 @@ use tailspan::cli::run::RunError;
 use tailspan::cli::{backfill, log, prices, run, scan, verify};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::views::catalog;
+use tikv_jemallocator::Jemalloc;
+
+/// Records are made on some threads and freed on others; see `docs/performance.md`.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// The thing asked for failed.
 const FAILED: u8 = 1;

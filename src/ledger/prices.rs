@@ -10,6 +10,7 @@
 //! - A model without a price has no cost. It is never free and never priced as a relative.
 //! - Integers from rate to sum; see [`Money`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::model_name;
 use super::money::Money;
 pub use super::price_rates::Rate;
-use super::price_table::{self, Model, Models, Terms};
+use super::price_table::{self, Model, Terms};
 pub use super::price_table::{LongContext, Override};
 use super::tokens::Tokens;
+use crate::transcript::hash::ById;
 use crate::transcript::time::Timestamp;
 use crate::transcript::usage::{Iteration, IterationKind, Usage};
 
@@ -30,7 +32,7 @@ const WEB_SEARCH_PICOUSD: i128 = 10_000_000_000;
 /// Prices of all known models over time.
 #[derive(Debug, Clone)]
 pub struct Prices {
-    models: Models,
+    models: HashMap<Arc<str>, Model, ById>,
     fingerprint: u64,
 }
 
@@ -87,7 +89,7 @@ impl Prices {
     pub fn with_overrides(overrides: &[Override]) -> Result<Self, String> {
         let models = price_table::load(overrides)?;
         let canonical_text = serde_json::to_vec(&models).map_err(|error| format!("price table: {error}"))?;
-        Ok(Self { models, fingerprint: xxh3_64(&canonical_text) })
+        Ok(Self { models: models.into_iter().collect(), fingerprint: xxh3_64(&canonical_text) })
     }
 
     /// A hash of all prices: another one means that stored costs are stale.

@@ -14,6 +14,7 @@ use crate::transcript::time::Timestamp;
 /// A session. Everything but the client's account follows from its units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
+    // `Reader::each_unit_ref` reads the first two fields alone.
     /// Its id.
     pub id: SessionId,
     /// Its units: turns, sub-agents, rows before the first prompt.

@@ -7,7 +7,7 @@ use sled::Tree;
 use super::handle::Handle;
 use super::writer::FileRow;
 use super::{StoreError, codec, keys};
-use crate::ledger::session::Session;
+use crate::ledger::session::{Session, UnitRef};
 use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
@@ -53,6 +53,25 @@ impl Reader {
             let (key, value) = row?;
             if keys::number16(&key).is_some() {
                 take(codec::decode(&tree, &key, &value)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What every session keeps of its units, in no particular order. Several times as fast as
+    /// [`Reader::each_session`], because the rest of a session is not read.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn each_unit_ref(&self, mut take: impl FnMut(UnitId, UnitRef)) -> Result<(), StoreError> {
+        let tree = self.tree()?;
+        for row in tree.scan_prefix([keys::SESSION]) {
+            let (key, value) = row?;
+            if keys::number16(&key).is_some() {
+                // As `Session` begins; what follows in the value is left alone.
+                let (_, units): (SessionId, Vec<(UnitId, UnitRef)>) = codec::decode(&tree, &key, &value)?;
+                units.into_iter().for_each(|(id, unit)| take(id, unit));
             }
         }
         Ok(())

@@ -1,8 +1,11 @@
 //! An open file that counts the bytes read from it.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
+
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 use super::identity::{Stat, extend_tail, length_of};
 use super::read::ReadError;
@@ -43,21 +46,24 @@ impl<'a> Source<'a> {
 
     /// [`Source::read`] into memory that is not needed any more.
     pub(super) fn read_into(&mut self, mut bytes: Vec<u8>, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
-        // Into reserved memory: filling it with zeros first costs as much as parsing a tenth of it.
+        // Into reserved memory: filling it with zeros first costs as much as parsing a tenth of it. The standard library
+        // reads into such memory too, but feels its way in small steps.
         bytes.clear();
-        bytes.reserve(usize::try_from(length).unwrap_or(0));
-        let read = self.file.seek(SeekFrom::Start(offset)).and_then(|_| {
-            // Interrupted reads are repeated by the standard library.
-            (&self.file).take(length).read_to_end(&mut bytes)
-        });
-        *self.bytes_read = self.bytes_read.saturating_add(length_of(&bytes));
-        match read {
-            Ok(_) => Ok(bytes),
-            Err(source) => {
-                let offset = offset.saturating_add(length_of(&bytes));
-                Err(ReadError::Read { path: self.path.to_path_buf(), offset, source })
+        let most = usize::try_from(length).unwrap_or(usize::MAX);
+        bytes.reserve(most);
+        while bytes.len() < most {
+            let at = offset.saturating_add(length_of(&bytes));
+            match pread(&self.file, spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(read) => *self.bytes_read = self.bytes_read.saturating_add(read as u64),
+                Err(Errno::INTR) => {}
+                Err(error) => {
+                    return Err(ReadError::Read { path: self.path.to_path_buf(), offset: at, source: error.into() });
+                }
             }
         }
+        bytes.truncate(most);
+        Ok(bytes)
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use super::json_string::{Raw, end_of_short_string, end_of_string};
+use super::json_string::{End, Raw, end_of_short_string, end_of_string};
 
 /// The text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,6 +220,7 @@ impl<'a> Json<'a> {
     }
 
     /// A key and its colon.
+    #[inline(always)]
     fn key(&mut self) -> Read<Raw<'a>> {
         if self.peek() != b'"' {
             return Err(NotJson);
@@ -239,16 +240,17 @@ impl<'a> Json<'a> {
     }
 
     /// The string whose opening quote is next.
+    #[inline(always)]
     fn string(&mut self) -> Read<Raw<'a>> {
         let start = self.at + 1;
         let text = self.bytes.get(start..).unwrap_or_default();
-        match end_of_short_string(text) {
-            Some(length) => {
-                self.at = start + length + 1;
-                Ok(Raw { bytes: text.get(..length).unwrap_or_default(), excess: 0 })
-            }
-            None => self.long_string(text),
-        }
+        let end = match end_of_short_string(text) {
+            Some(length) => End { length, excess: 0 },
+            None => end_of_string(text),
+        };
+        let bytes = text.get(..end.length).ok_or(NotJson)?;
+        self.at = start + end.length + 1;
+        Ok(Raw { bytes, excess: end.excess })
     }
 
     /// The string that stands here if it has just so many bytes and is what `parse` reads: then nothing in it is
@@ -262,13 +264,6 @@ impl<'a> Json<'a> {
         let value = parse(bytes)?;
         self.at = start + length + 1;
         Some((Raw { bytes, excess: 0 }, value))
-    }
-
-    #[inline(never)]
-    fn long_string(&mut self, text: &'a [u8]) -> Read<Raw<'a>> {
-        let (length, excess) = end_of_string(text).ok_or(NotJson)?;
-        self.at += length + 2;
-        Ok(Raw { bytes: text.get(..length).unwrap_or_default(), excess })
     }
 
     /// The number that stands here: its text, and whether it is a whole one without exponent.

@@ -259,15 +259,13 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     let model = told.unwrap_or_else(|| strings.get("unknown"));
     let synthetic = &*model == "<synthetic>";
     let failed = synthetic && fields.api_failure.is_true();
-    let identity: Box<str> = match (
-        message.id.word().as_deref().filter(|id| !id.is_empty()),
-        &request,
-        fields.uuid.text.word().as_deref(),
-    ) {
-        (Some(told), _, _) => id(told),
-        (None, Some(request), _) => request.clone(),
-        (None, None, Some(uuid)) => id(uuid),
-        (None, None, None) => RowId(xxh3_128(line)).to_string().into(),
+    let identity: Box<str> = match (message.id.word().as_deref().filter(|id| !id.is_empty()), &request) {
+        (Some(told), _) => id(told),
+        (None, Some(request)) => request.clone(),
+        (None, None) => match fields.uuid.text.word().as_deref() {
+            Some(uuid) => id(uuid),
+            None => RowId(xxh3_128(line)).to_string().into(),
+        },
     };
     let mut says = Says { thinking_ms: fields.thinking_ms.small().unwrap_or(0), ..Says::default() };
     says.text |= message.content.text.is_some();
@@ -348,7 +346,7 @@ fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
         Said::Prompt(origin(fields, text.lead))
     };
     User {
-        prompt_id: fields.prompt_id.word().as_deref().map(RowId::of),
+        prompt_id: row_id(fields.prompt_id),
         turn_index: fields.turn_position.index.small(),
         said,
         text_hash: text.hash,

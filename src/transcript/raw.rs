@@ -177,7 +177,7 @@ texts! {
         thinking_ms: Scalar = b"thinkingDurationMs",
         api_failure: Scalar = b"isApiErrorMessage",
         api_status: Scalar = b"apiErrorStatus",
-        prompt_id: Word<'de> = b"promptId",
+        prompt_id: Told<'de, RowId> = b"promptId",
         prompt_source: Word<'de> = b"promptSource",
         turn_origin: Word<'de> = b"turnOrigin",
         origin: RawKind<'de> = b"origin",

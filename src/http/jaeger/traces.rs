@@ -126,9 +126,10 @@ impl<'c> Traces<'c> {
             candidates.sort_unstable_by(|a, b| b.cmp(a));
             candidates.truncate(CANDIDATES_MAX);
         };
-        self.reader.each_session(|session| {
-            let within = session.units.iter().filter(|(_, unit)| filter.may_take(unit.first, unit.last));
-            candidates.extend(within.map(|(id, unit)| (unit.first, *id)));
+        self.reader.each_unit_ref(|id, unit| {
+            if filter.may_take(unit.first, unit.last) {
+                candidates.push((unit.first, id));
+            }
             if candidates.len() >= 2 * CANDIDATES_MAX {
                 latest_first(&mut candidates);
             }
