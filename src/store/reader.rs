@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use serde::de::DeserializeOwned;
 use sled::Tree;
 
 use super::handle::Handle;
@@ -47,31 +48,28 @@ impl Reader {
     /// # Errors
     ///
     /// The database failed or is damaged.
-    pub fn each_session(&self, mut take: impl FnMut(Session)) -> Result<(), StoreError> {
-        let tree = self.tree()?;
-        for row in tree.scan_prefix([keys::SESSION]) {
-            let (key, value) = row?;
-            if keys::number16(&key).is_some() {
-                take(codec::decode(&tree, &key, &value)?);
-            }
-        }
-        Ok(())
+    pub fn each_session(&self, take: impl FnMut(Session)) -> Result<(), StoreError> {
+        self.each_session_as(take)
     }
 
-    /// What every session keeps of its units, in no particular order. Several times as fast as
-    /// [`Reader::each_session`], because the rest of a session is not read.
+    /// What every session keeps of its units, in no particular order. The rest of a session is not read.
     ///
     /// # Errors
     ///
     /// The database failed or is damaged.
     pub fn each_unit_ref(&self, mut take: impl FnMut(UnitId, UnitRef)) -> Result<(), StoreError> {
+        // As `Session` begins; what follows in the value is left alone.
+        self.each_session_as(|(_, units): (SessionId, Vec<(UnitId, UnitRef)>)| {
+            units.into_iter().for_each(|(id, unit)| take(id, unit));
+        })
+    }
+
+    fn each_session_as<T: DeserializeOwned>(&self, mut take: impl FnMut(T)) -> Result<(), StoreError> {
         let tree = self.tree()?;
         for row in tree.scan_prefix([keys::SESSION]) {
             let (key, value) = row?;
             if keys::number16(&key).is_some() {
-                // As `Session` begins; what follows in the value is left alone.
-                let (_, units): (SessionId, Vec<(UnitId, UnitRef)>) = codec::decode(&tree, &key, &value)?;
-                units.into_iter().for_each(|(id, unit)| take(id, unit));
+                take(codec::decode(&tree, &key, &value)?);
             }
         }
         Ok(())
