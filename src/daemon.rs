@@ -15,16 +15,13 @@ use crate::ahead::{self, Job, Parsed};
 use crate::engine::Engine;
 use crate::report::chain;
 use crate::store::StoreError;
-use crate::tail::{self, Found, Hints, Limits, Reader, Watcher};
+use crate::tail::{self, Folder, Found, Hints, Limits, Observer, Problem, Reader, Watcher};
 use crate::transcript::time::Timestamp;
 use crate::views::totals::Snapshot;
 use crate::vitals::Vitals;
 
 /// How long events are gathered before they are acted on.
 const GATHER: Duration = Duration::from_millis(15);
-
-/// A folder that an event named is looked at once more after this: files made right after their folder get no event.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Pause between scans while the watcher cannot watch everything.
 const RESCAN_DEGRADED: Duration = Duration::from_secs(1);
@@ -80,7 +77,6 @@ pub struct Tailer {
     watcher: Watcher,
     reader: Reader,
     roots: Vec<PathBuf>,
-    again: Vec<(Instant, PathBuf)>,
     reported: std::collections::HashMap<PathBuf, String>,
     outbox: Arc<crate::store::OutboxMeter>,
     paused: bool,
@@ -89,11 +85,11 @@ pub struct Tailer {
 }
 
 impl Tailer {
-    /// Prepares to tail. Watching begins before the first scan, so that nothing falls between the two.
+    /// Prepares to tail.
     #[must_use]
     pub fn new(engine: Engine, shared: Arc<Shared>, sources: Sources, hints: Hints) -> Self {
         let roots = tail::existing(&sources.roots);
-        let watcher = Watcher::start(&roots, hints.clone());
+        let watcher = Watcher::new(hints.clone());
         let outbox = engine.outbox();
         let look = (sources.rescan, Instant::now());
         Self {
@@ -105,7 +101,6 @@ impl Tailer {
             watcher,
             reader: Reader::new(Limits::default()),
             roots,
-            again: Vec::new(),
             reported: std::collections::HashMap::new(),
             outbox,
             paused: false,
@@ -147,9 +142,6 @@ impl Tailer {
             if self.paused {
                 wait = wait.min(FULL_PAUSE);
             }
-            if let Some((again, _)) = self.again.first() {
-                wait = wait.min(again.saturating_duration_since(Instant::now()));
-            }
             if self.hints.wait(wait) && !self.stopped() {
                 thread::sleep(GATHER);
             }
@@ -162,12 +154,7 @@ impl Tailer {
                 rescan = Instant::now() + self.pause();
             }
             let whole = all || (due && self.is_look_due());
-            let found = if whole {
-                self.again.clear();
-                self.scan()
-            } else {
-                self.look_at(paths)
-            };
+            let found = if whole { self.scan() } else { self.look_at(paths) };
             let has_news = self.read(found, whole)?;
             if whole {
                 let pause = next_look(self.look.0, self.sources.rescan, has_news);
@@ -190,20 +177,16 @@ impl Tailer {
         is_degraded || Instant::now() >= self.look.1 || tail::existing(&self.sources.roots) != self.roots
     }
 
-    /// Every file of every root, and new watches for roots that have appeared.
+    /// Every file of every root, and new watches for folders that have appeared.
     fn scan(&mut self) -> Vec<Found> {
         let roots = tail::existing(&self.sources.roots);
         for root in roots.iter().filter(|root| !self.roots.contains(root)) {
             tracing::info!(root = %root.display(), "a session root has appeared");
         }
         self.roots = roots;
-        self.watcher.ensure(&self.roots);
-        let mut problems = Vec::new();
-        let mut found = Vec::new();
-        for root in &self.roots {
-            found.extend(tail::scan(root, &mut |problem| problems.push((problem.path.clone(), chain(&problem)))));
-        }
-        problems.into_iter().for_each(|(path, text)| self.report(path, text));
+        self.watcher.refresh();
+        let roots = self.roots.clone();
+        let found: Vec<Found> = roots.iter().flat_map(|root| self.looking(|look| tail::scan(root, look))).collect();
         let rows = found.iter().filter(|found| found.role == crate::transcript::chunk::FileRole::Rows).count();
         self.shared.vitals.files_watched.set(rows as u64);
         self.shared.vitals.watch_degraded.set(self.watcher.is_degraded());
@@ -212,25 +195,23 @@ impl Tailer {
 
     /// The files that events named.
     fn look_at(&mut self, paths: std::collections::BTreeSet<PathBuf>) -> Vec<Found> {
-        let due = self.again.iter().take_while(|(when, _)| *when <= Instant::now()).count();
-        let again: Vec<PathBuf> = self.again.drain(..due).map(|(_, path)| path).collect();
         let mut found = Vec::new();
-        for (path, first) in
-            paths.into_iter().map(|path| (path, true)).chain(again.into_iter().map(|path| (path, false)))
-        {
+        for path in paths {
             let Some(root) = self.roots.iter().find(|root| path.starts_with(root)).cloned() else {
                 self.hints.flag_rescan();
                 continue;
             };
-            if first && path.is_dir() {
-                self.again.push((Instant::now() + LOOK_AGAIN, path.clone()));
-                // What appears below a new folder has no events at first.
-                self.look = (self.sources.rescan, self.look.1.min(Instant::now() + self.sources.rescan));
-            }
-            let mut problems = Vec::new();
-            let mut note = |problem: tail::Problem| problems.push((problem.path.clone(), chain(&problem)));
-            found.extend(tail::scan_under(&root, &path, &mut note));
-            problems.into_iter().for_each(|(path, text)| self.report(path, text));
+            found.extend(self.looking(|look| tail::scan_under(&root, &path, look)));
+        }
+        found
+    }
+
+    /// Looks for files, watches the folders on the way, and says what cannot be looked at.
+    fn looking(&mut self, look: impl FnOnce(&mut Look<'_>) -> Vec<Found>) -> Vec<Found> {
+        let mut observer = Look { watcher: &mut self.watcher, problems: Vec::new() };
+        let found = look(&mut observer);
+        for problem in observer.problems {
+            self.report(problem.path.clone(), chain(&problem));
         }
         found
     }
@@ -256,8 +237,6 @@ impl Tailer {
             tracing::warn!(roots = roots.join(", "), "no session root exists yet: waiting for one to appear");
         }
         let started = Instant::now();
-        // The watches are set: this look sees all that they told so far.
-        let _told = self.hints.take();
         let found = self.scan();
         let jobs = self.engine.jobs(found);
         let jobs: Vec<Job> = jobs.into_iter().filter(|job| !job.is_unchanged()).collect();
@@ -377,6 +356,22 @@ impl Tailer {
         }
         self.shared.published.send_replace(Some(snapshot));
         Ok(())
+    }
+}
+
+/// One look for files.
+struct Look<'a> {
+    watcher: &'a mut Watcher,
+    problems: Vec<Problem>,
+}
+
+impl Observer for Look<'_> {
+    fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    fn folders(&mut self, folders: &[Folder]) {
+        self.watcher.watch(folders);
     }
 }
 

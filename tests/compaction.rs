@@ -7,12 +7,15 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "support/privileges.rs"]
+mod privileges;
 #[path = "support/world.rs"]
 mod world;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use privileges::Mount;
 use tailspan::export::SpanQueue;
 use tailspan::ledger::known::Thread;
 use tailspan::store::{self, Commit, FileRow};
@@ -88,6 +91,36 @@ fn a_compaction_that_has_no_room_changes_nothing() {
     fs::remove_file(world.state.join("db.new")).unwrap();
     drop(opened);
     assert_eq!(told(&mut world), expected);
+}
+
+#[test]
+fn a_copy_leaves_room_on_the_disk_for_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    let Some(_mount) = Mount::new(&disk, "size=64m") else { return };
+    let state = disk.join("state");
+    let mut writer = store::open(&state, tailspan::transcript::time::Timestamp(0)).unwrap().writer;
+    let live = 400 * 10_000;
+    for number in 0..800 {
+        let row = FileRow { path: vec![7; 10_000], role: FileRole::Rows, cursor: None, thread: Thread::default() };
+        writer.commit(&Commit { files: vec![(FileNumber(number % 400), &row)], ..Commit::default() }).unwrap();
+    }
+    writer.flush().unwrap();
+    let names = || fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let free = || {
+        let disk = rustix::fs::statvfs(&disk).unwrap();
+        usize::try_from(disk.f_bavail * disk.f_frsize).unwrap()
+    };
+    // Enough for the copy alone.
+    let filler = disk.join("filler");
+    fs::write(&filler, vec![1; free() - live * 19 / 10]).unwrap();
+    let before = free();
+    writer.compact().unwrap();
+    assert!(!names().any(|name| name.starts_with("db-") || name == "db.new"), "no copy is begun");
+    assert!(free() + 100_000 > before, "{} of {before} bytes are still free", free());
+    fs::remove_file(filler).unwrap();
+    writer.compact().unwrap();
+    assert!(names().any(|name| name == "db-1"), "with room again");
 }
 
 #[test]

@@ -169,6 +169,28 @@ fn files_that_make_no_events_are_found_by_looking() {
 }
 
 #[test]
+fn files_that_are_written_right_after_their_folders_are_made_are_read_at_once() {
+    // No look at all files but the first.
+    let mut place = Place::new("1h");
+    let daemon = place.start(&[]);
+    place.write("first/s.jsonl");
+    place.all_counted(&daemon);
+    for number in 0..40 {
+        place.write(format!("slug{number}/s.jsonl"));
+        place.write(format!("slug{number}/00000000-0000-4000-8000-000000000000/subagents/agent-{number}.jsonl"));
+        place.write(format!("first/{number:08}-0000-4000-8000-000000000000/subagents/agent-{number}.jsonl"));
+        if number % 8 == 0 {
+            place.all_counted(&daemon);
+        }
+    }
+    place.all_counted(&daemon);
+    for number in 0..40 {
+        place.write(format!("slug{number}/00000000-0000-4000-8000-000000000000/subagents/agent-{number}.jsonl"));
+    }
+    place.all_counted(&daemon);
+}
+
+#[test]
 fn names_that_are_not_utf_8_are_read_told_apart_and_remembered() {
     let mut place = Place::new("50ms");
     let names = |ending: &[u8]| OsStr::from_bytes(&[b"s-\xff", ending].concat()).to_owned();

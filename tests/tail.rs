@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use tailspan::tail::read::META_BYTES_MAX;
-use tailspan::tail::{Found, Limits, Read, ReadError, Reader, role_of, scan, scan_session, scan_under};
+use tailspan::tail::{Found, Limits, Problem, Read, ReadError, Reader, role_of, scan, scan_session, scan_under};
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tempfile::TempDir;
 
@@ -31,7 +31,7 @@ fn append(path: &Path, bytes: impl AsRef<[u8]>) {
 }
 
 fn scan_all(root: &Path) -> Vec<Found> {
-    scan(root, &mut |problem| panic!("{problem}: {}", problem.source))
+    scan(root, &mut |problem: Problem| panic!("{problem}: {}", problem.source))
 }
 
 fn names(root: &Path, found: &[Found]) -> Vec<String> {
@@ -144,7 +144,7 @@ fn a_path_tells_what_a_file_is() {
 fn a_scan_finds_what_matters_in_order() {
     let folder = TempDir::new().unwrap();
     let root = folder.path();
-    let wanted = ["a/1/subagents/agent-a.jsonl", "a/1/subagents/agent-a.meta.json", "a/1.jsonl", "b/2.jsonl"];
+    let wanted = ["a/1.jsonl", "a/1/subagents/agent-a.jsonl", "a/1/subagents/agent-a.meta.json", "b/2.jsonl"];
     let others = ["a/1/tool-results/t.txt", "a/memory/x.jsonl", "c.jsonl", "b/2.jsonl.compact.tmp.00", "b/2/x.jsonl"];
     for path in wanted.iter().chain(&others).rev() {
         put(&root.join(path), "{}\n");
@@ -160,8 +160,8 @@ fn a_scan_finds_what_matters_in_order() {
     assert_eq!((found[0].device, found[0].inode, found[0].size), (metadata.dev(), metadata.ino(), 3));
 
     let under = |path: &str| names(root, &scan_under(root, &root.join(path), &mut |problem| panic!("{problem}")));
-    assert_eq!(under("a/1"), wanted[..2]);
-    assert_eq!(under("a/1.jsonl"), wanted[2..3]);
+    assert_eq!(under("a/1"), wanted[1..3]);
+    assert_eq!(under("a/1.jsonl"), wanted[..1]);
     assert_eq!(under("a/1/tool-results"), [""; 0]);
     assert_eq!(under("b/empty.jsonl"), [""; 0]);
     assert_eq!(under("nowhere"), [""; 0]);
@@ -213,7 +213,7 @@ fn links_are_followed_and_never_in_a_circle() {
     symlink(folder.path().join("elsewhere"), real.join("linked")).unwrap();
     symlink(folder.path().join("elsewhere/far.jsonl"), real.join("slug/t.jsonl")).unwrap();
     symlink("nothing", real.join("slug/dangling.jsonl")).unwrap();
-    let expected = ["linked/far.jsonl", "slug/s/subagents/agent-a.jsonl", "slug/s.jsonl", "slug/t.jsonl"];
+    let expected = ["linked/far.jsonl", "slug/s.jsonl", "slug/s/subagents/agent-a.jsonl", "slug/t.jsonl"];
     assert_eq!(names(&root, &scan_all(&root)), expected);
 }
 
@@ -231,7 +231,7 @@ fn what_may_not_be_read_is_reported_and_the_rest_is_read() {
         return;
     }
     let mut problems = Vec::new();
-    let found = scan(tail.folder.path(), &mut |problem| problems.push(problem.path));
+    let found = scan(tail.folder.path(), &mut |problem: Problem| problems.push(problem.path));
     restore();
     assert_eq!((found.len(), problems), (1, vec![locked.clone()]));
     let error = tail.reader.next(&found[0], FILE, None).unwrap_err();

@@ -76,6 +76,16 @@ pub enum StoreError {
         /// What happened to the copy.
         source: Box<StoreError>,
     },
+    /// A copy would leave too little room on the disk for others.
+    #[error("the disk of {path} has {free} bytes free, a copy needs {needed}")]
+    NoRoom {
+        /// State folder.
+        path: PathBuf,
+        /// Bytes that must be free.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
     /// The database panicked while it was opened.
     #[error("the database panicked while it was opened")]
     Panicked,

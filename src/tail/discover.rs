@@ -10,12 +10,15 @@
 //! such a file are not listed, because a scan runs every few seconds.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::fs::{self, Metadata};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::ffi::{CStr, OsStr};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::{io, mem};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
+use rustix::io::Errno;
 
 use crate::transcript::chunk::FileRole;
 
@@ -74,32 +77,59 @@ fn place_of(root: &Path, path: &Path) -> Option<(FileRole, usize)> {
     level.file_role(path.file_name()?).map(|role| (role, level.depth()))
 }
 
-/// All non-empty files that matter below the projects folder `root`, sorted by path.
+/// Is told what a scan comes across. A closure that takes a [`Problem`] is one.
+pub trait Observer {
+    /// A folder or file cannot be looked at.
+    fn problem(&mut self, problem: Problem);
+
+    /// Folders that are listed next, so that watches on them can be set before; none behind a link below the root.
+    fn folders(&mut self, _folders: &[Folder]) {}
+}
+
+impl<F: FnMut(Problem)> Observer for F {
+    fn problem(&mut self, problem: Problem) {
+        self(problem);
+    }
+}
+
+/// A folder that may hold files that matter.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Its path.
+    pub path: PathBuf,
+    /// Inode number.
+    pub inode: u64,
+    level: Level,
+    is_linked: bool,
+}
+
+/// All non-empty files that matter below the projects folder `root`, sorted by the bytes of their paths: a session comes
+/// right before its sub-agents.
 ///
-/// A missing root has no files. What vanishes during the scan is left out, what cannot be read goes to `on_problem`.
-pub fn scan(root: &Path, on_problem: &mut dyn FnMut(Problem)) -> Vec<Found> {
-    Walk::new(on_problem).run(root.to_path_buf(), Level::Root)
+/// A missing root has no files. What vanishes during the scan is left out, what cannot be read is told to `observer`.
+pub fn scan(root: &Path, observer: &mut dyn Observer) -> Vec<Found> {
+    Walk::new(observer).run(root.to_path_buf(), Level::Root)
 }
 
 /// [`scan`] of one folder or file `path` at or below `root`; empty if nothing there can matter.
-pub fn scan_under(root: &Path, path: &Path, on_problem: &mut dyn FnMut(Problem)) -> Vec<Found> {
+pub fn scan_under(root: &Path, path: &Path, observer: &mut dyn Observer) -> Vec<Found> {
     if let Some(place) = place_of(root, path) {
-        let mut walk = Walk::new(on_problem);
-        walk.look_at_file(path.to_path_buf(), place);
+        let mut walk = Walk::new(observer);
+        walk.look_at_file(CWD, path, path.to_path_buf(), place);
         // A folder may bear the name of a file.
         if !walk.found.is_empty() {
             return walk.found;
         }
     }
-    Level::of(root, path).map_or_else(Vec::new, |level| Walk::new(on_problem).run(path.to_path_buf(), level))
+    Level::of(root, path).map_or_else(Vec::new, |level| Walk::new(observer).run(path.to_path_buf(), level))
 }
 
-/// One session file given by name, with the agents in the folder `<stem>/subagents` beside it; sorted by path.
-pub fn scan_session(path: &Path, on_problem: &mut dyn FnMut(Problem)) -> Vec<Found> {
+/// One session file given by name, with the agents in the folder `<stem>/subagents` beside it; sorted as by [`scan`].
+pub fn scan_session(path: &Path, observer: &mut dyn Observer) -> Vec<Found> {
     let (Some(name), Some(stem)) = (path.file_name(), path.file_stem()) else { return Vec::new() };
     let Some(role) = Level::Slug.file_role(name) else { return Vec::new() };
-    let mut walk = Walk::new(on_problem);
-    walk.look_at_file(path.to_path_buf(), (role, Level::Slug.depth()));
+    let mut walk = Walk::new(observer);
+    walk.look_at_file(CWD, path, path.to_path_buf(), (role, Level::Slug.depth()));
     walk.run(path.with_file_name(stem), Level::Session(lossy(stem)))
 }
 
@@ -178,102 +208,147 @@ fn lossy(name: &OsStr) -> Arc<str> {
     name.to_string_lossy().into()
 }
 
-/// One scan under way. It is a loop over a list, not a recursion, so that depth costs no stack.
+/// One scan under way, level by level. It is a loop over a list, not a recursion, so that depth costs no stack.
 struct Walk<'a> {
-    pending: Vec<(PathBuf, Level)>,
+    pending: Vec<Folder>,
     /// Folders behind links come last, so that a folder is known by its own name if it has one below the root.
-    linked: Vec<(PathBuf, Level)>,
+    linked: Vec<Folder>,
     /// Device and inode of every listed folder: a link back up the tree ends here.
     visited: HashSet<(u64, u64)>,
     found: Vec<Found>,
-    on_problem: &'a mut dyn FnMut(Problem),
+    observer: &'a mut dyn Observer,
 }
 
 impl<'a> Walk<'a> {
-    fn new(on_problem: &'a mut dyn FnMut(Problem)) -> Self {
-        Self { pending: Vec::new(), linked: Vec::new(), visited: HashSet::new(), found: Vec::new(), on_problem }
+    fn new(observer: &'a mut dyn Observer) -> Self {
+        Self { pending: Vec::new(), linked: Vec::new(), visited: HashSet::new(), found: Vec::new(), observer }
     }
 
     fn run(mut self, path: PathBuf, level: Level) -> Vec<Found> {
-        self.pending.push((path, level));
-        while let Some((path, level)) = self.pending.pop().or_else(|| self.linked.pop()) {
-            self.list(&path, &level);
+        // A root may be a link, nothing below it that is to be watched.
+        let flags = if matches!(level, Level::Root) { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+        let Some(stat) = self.report(&path, statat(CWD, &path, flags)) else { return self.found };
+        let is_linked = FileType::from_raw_mode(stat.st_mode).is_symlink();
+        self.pending.push(Folder { path, inode: stat.st_ino, level, is_linked });
+        loop {
+            let folders = mem::take(&mut self.pending);
+            if folders.first().is_some_and(|folder| !folder.is_linked) {
+                self.observer.folders(&folders);
+            }
+            folders.iter().for_each(|folder| self.list(folder));
+            if self.pending.is_empty() {
+                let Some(linked) = self.linked.pop() else { break };
+                self.pending.push(linked);
+            }
         }
-        self.found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        self.found.sort_unstable_by(|one, other| one.path.as_os_str().cmp(other.path.as_os_str()));
         self.found
     }
 
-    fn list(&mut self, path: &Path, level: &Level) {
-        let Some(metadata) = self.stat(path) else { return };
-        if !metadata.is_dir() || !self.visited.insert((metadata.dev(), metadata.ino())) {
+    /// Everything in a folder is asked for by name alone: long paths are what takes time.
+    fn list(&mut self, folder: &Folder) {
+        let path = folder.path.as_path();
+        let opened = openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let Some(opened) = self.report(path, opened) else { return };
+        let Some(stat) = self.report(path, fstat(&opened)).map(|stat| Stat::of(&stat)) else { return };
+        if !self.visited.insert((stat.device, stat.inode)) {
             return;
         }
-        let Some(entries) = self.report(path, fs::read_dir(path)) else { return };
+        let Some(mut entries) = self.report(path, Dir::new(opened)) else { return };
         // Links are followed in the order of their names, whatever order the file system lists them in.
         let first_linked = self.linked.len();
-        for entry in entries {
+        while let Some(entry) = entries.read() {
             let Some(entry) = self.report(path, entry) else { break };
-            let path = entry.path();
-            let Some(kind) = self.report(&path, entry.file_type()) else { continue };
-            self.look_at_entry(path, kind, level);
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let Some(above) = self.report(path, entries.fd()) else { break };
+            let kind = match entry.file_type() {
+                // Some file systems do not say.
+                FileType::Unknown => {
+                    let child = path.join(as_name(entry.file_name()));
+                    let stat = statat(above, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
+                    let Some(stat) = self.report(&child, stat) else { continue };
+                    FileType::from_raw_mode(stat.st_mode)
+                }
+                kind => kind,
+            };
+            self.look_at_entry(folder, above, (entry.file_name(), kind, entry.ino()));
         }
         if let Some(added) = self.linked.get_mut(first_linked..) {
-            added.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
+            added.sort_unstable_by(|one, other| other.path.cmp(&one.path));
         }
     }
 
-    fn look_at_entry(&mut self, path: PathBuf, kind: fs::FileType, level: &Level) {
-        let Some(name) = path.file_name() else { return };
-        let place = level.file_role(name).map(|role| (role, level.depth()));
-        let child = level.child(name);
+    fn look_at_entry(&mut self, folder: &Folder, above: impl AsFd, (name, kind, inode): (&CStr, FileType, u64)) {
+        let Folder { path, level, is_linked, .. } = folder;
+        let child = |level| Folder { path: path.join(as_name(name)), inode, level, is_linked: *is_linked };
+        let place = level.file_role(as_name(name)).map(|role| (role, level.depth()));
+        let below = level.child(as_name(name));
         if kind.is_dir() {
-            self.pending.extend(child.map(|child| (path, child)));
+            self.pending.extend(below.map(child));
         } else if kind.is_symlink() {
-            self.look_at_link(path, place, child.filter(Level::may_be_linked));
+            let below = below.filter(Level::may_be_linked);
+            if place.is_some() || below.is_some() {
+                let linked = below.map(|level| Folder { is_linked: true, ..child(level) });
+                self.look_at_link(above, name, path.join(as_name(name)), place, linked);
+            }
         } else if let Some(place) = place {
-            self.look_at_file(path, place);
+            self.look_at_file(above, name, path.join(as_name(name)), place);
         }
     }
 
-    fn look_at_link(&mut self, path: PathBuf, place: Option<(FileRole, usize)>, child: Option<Level>) {
-        if place.is_none() && child.is_none() {
-            return;
-        }
-        let Some(metadata) = self.stat(&path) else { return };
-        if metadata.is_dir() {
-            self.linked.extend(child.map(|child| (path, child)));
+    fn look_at_link(
+        &mut self,
+        above: impl AsFd,
+        name: &CStr,
+        path: PathBuf,
+        place: Option<(FileRole, usize)>,
+        folder: Option<Folder>,
+    ) {
+        let Some(stat) = self.report(&path, statat(above, name, AtFlags::empty())) else { return };
+        if FileType::from_raw_mode(stat.st_mode).is_dir() {
+            self.linked.extend(folder);
         } else if let Some(place) = place {
-            self.note(path, place, &metadata);
+            self.note(path, place, &stat);
         }
     }
 
-    fn look_at_file(&mut self, path: PathBuf, place: (FileRole, usize)) {
-        if let Some(metadata) = self.stat(&path) {
-            self.note(path, place, &metadata);
+    /// `name` is the file's from the folder `above` on.
+    fn look_at_file(
+        &mut self,
+        above: impl AsFd,
+        name: impl rustix::path::Arg,
+        path: PathBuf,
+        place: (FileRole, usize),
+    ) {
+        if let Some(stat) = self.report(&path, statat(above, name, AtFlags::empty())) {
+            self.note(path, place, &stat);
         }
     }
 
-    fn note(&mut self, path: PathBuf, (role, depth): (FileRole, usize), metadata: &Metadata) {
-        let Stat { device, inode, size, modified_ns } = Stat::of_metadata(metadata);
+    fn note(&mut self, path: PathBuf, (role, depth): (FileRole, usize), stat: &rustix::fs::Stat) {
+        let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
+        let Stat { device, inode, size, modified_ns } = Stat::of(stat);
         // Anything but a file (a pipe, for example) could block the reader. 2.0.x leaves empty files behind.
-        if metadata.is_file() && size > 0 {
+        if is_file && size > 0 {
             self.found.push(Found { path, role, device, inode, size, modified_ns, depth });
         }
     }
 
-    fn stat(&mut self, path: &Path) -> Option<Metadata> {
-        self.report(path, fs::metadata(path))
-    }
-
-    fn report<T>(&mut self, path: &Path, result: io::Result<T>) -> Option<T> {
+    fn report<T>(&mut self, path: &Path, result: rustix::io::Result<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            // Gone since its folder was listed, or a link to nothing: there is no file, so there is no problem.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => {
-                (self.on_problem)(Problem { path: path.to_path_buf(), source });
+            // Gone since its folder was listed, a link to nothing, or no folder: then there is nothing, so no problem.
+            Err(Errno::NOENT | Errno::NOTDIR) => None,
+            Err(error) => {
+                self.observer.problem(Problem { path: path.to_path_buf(), source: io::Error::from(error) });
                 None
             }
         }
     }
+}
+
+fn as_name(name: &CStr) -> &OsStr {
+    OsStr::from_bytes(name.to_bytes())
 }

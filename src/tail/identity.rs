@@ -38,6 +38,19 @@ impl Stat {
         Self { device: metadata.dev(), inode: metadata.ino(), size: metadata.len(), modified_ns }
     }
 
+    /// From what the system calls themselves give.
+    #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
+    pub(super) fn of(stat: &rustix::fs::Stat) -> Self {
+        let seconds = i64::try_from(stat.st_mtime).unwrap_or(i64::MAX);
+        let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+        Self {
+            device: u64::try_from(stat.st_dev).unwrap_or(0),
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified_ns: seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds),
+        }
+    }
+
     pub(super) const fn of_found(found: &Found) -> Self {
         Self { device: found.device, inode: found.inode, size: found.size, modified_ns: found.modified_ns }
     }

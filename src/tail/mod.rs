@@ -18,7 +18,7 @@ pub mod roots;
 mod source;
 pub mod watch;
 
-pub use discover::{Found, Problem, role_of, scan, scan_session, scan_under};
+pub use discover::{Folder, Found, Observer, Problem, role_of, scan, scan_session, scan_under};
 pub use hints::Hints;
 pub use read::{End, Limits, Read, ReadError, Reader};
 pub use roots::{RootEnv, Target, existing, resolve_scan_target, session_roots};

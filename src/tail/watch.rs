@@ -1,65 +1,109 @@
 //! Turns file system events into [`Hints`].
 //!
-//! Symbolic links below a root are not watched (a link to `/` would take every watch the system has): files behind them
-//! are found by the scan alone. Whatever goes wrong here costs latency, never data, so nothing is an error: the watcher
-//! says that it [is degraded](Watcher::is_degraded), and the caller scans more often.
+//! Each folder that a scan is about to list is watched first, so nothing falls between the two; folders that cannot hold
+//! session files are not. Symbolic links below a root are not watched (a link to `/` would take every watch the system
+//! has): files behind them are found by the scan alone. Whatever goes wrong here costs latency, never data, so nothing is
+//! an error: the watcher says that it [is degraded](Watcher::is_degraded), and the caller scans more often.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use notify::event::{ModifyKind, RenameMode};
-use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{
+    Config, ErrorKind, Event, EventKind, EventKindMask, PathOp, RecommendedWatcher, UpdatePathsError, Watcher as _,
+};
 
+use super::discover::Folder;
 use super::hints::Hints;
 
-/// Calls of [`Watcher::ensure`] between two tries to get out of the degraded state: about a minute at one per second.
-const CALLS_PER_RETRY: u32 = 60;
+/// Looks between two tries to get out of the degraded state: about a minute at one per second.
+const LOOKS_PER_RETRY: u32 = 60;
 
-/// Watches session roots with all their folders.
+/// Elsewhere than on Linux a watch on a folder is one on everything below it.
+const IS_DEEP: bool = cfg!(not(any(target_os = "linux", target_os = "android")));
+
+/// Watches folders.
 #[derive(Debug)]
 pub struct Watcher {
     hints: Hints,
     health: Arc<Health>,
     inner: Option<RecommendedWatcher>,
-    /// Device and inode of each watched root: a root that was deleted and made again needs a new watch.
-    watched: BTreeMap<PathBuf, (u64, u64)>,
-    calls_until_retry: u32,
+    looks_until_retry: u32,
 }
 
 impl Watcher {
-    /// Watches those of `roots` that exist; call it before the first scan, so that nothing falls between the two.
-    ///
-    /// Roots are absolute paths; the paths in `hints` begin with them.
+    /// A watcher of nothing yet. The paths in `hints` begin as those of the folders do.
     #[must_use]
-    pub fn start(roots: &[PathBuf], hints: Hints) -> Self {
-        let (health, watched) = (Arc::default(), BTreeMap::new());
-        let mut watcher = Self { hints, health, inner: None, watched, calls_until_retry: CALLS_PER_RETRY };
-        watcher.ensure(roots);
-        watcher
+    pub fn new(hints: Hints) -> Self {
+        Self { hints, health: Arc::default(), inner: None, looks_until_retry: LOOKS_PER_RETRY }
     }
 
-    /// Brings the watches in line with the `roots` that exist now. To be called before each full scan.
-    pub fn ensure(&mut self, roots: &[PathBuf]) {
+    /// To be called before each look at all folders: it sets aside watches that cannot be relied on any more, so that
+    /// [`Watcher::watch`] sets new ones.
+    pub fn refresh(&mut self) {
         if self.is_degraded() {
-            self.calls_until_retry = self.calls_until_retry.saturating_sub(1);
-            if self.calls_until_retry > 0 {
-                return;
+            self.looks_until_retry = self.looks_until_retry.saturating_sub(1);
+            if self.looks_until_retry == 0 {
+                self.looks_until_retry = LOOKS_PER_RETRY;
+                self.begin_anew(true);
             }
-            self.reset();
+        } else {
+            self.health.warned.store(false, Ordering::Relaxed);
+            if self.health.lost.load(Ordering::Relaxed) {
+                self.begin_anew(false);
+            }
+        }
+    }
+
+    /// Watches those of `folders` that are not watched. To be called right before they are listed.
+    pub fn watch(&mut self, folders: &[Folder]) {
+        if self.is_degraded() {
+            return;
         }
         if self.inner.is_none() {
             self.inner = self.connect();
         }
-        let present: BTreeMap<PathBuf, (u64, u64)> =
-            roots.iter().filter_map(|root| Some((root.clone(), folder_identity(root)?))).collect();
-        self.drop_vanished(&present);
-        self.add_missing(present);
-        if !self.is_degraded() {
-            self.health.warned.store(false, Ordering::Relaxed);
+        let Some(inner) = &mut self.inner else { return };
+        let mut new: Vec<PathOp> = Vec::new();
+        {
+            // Before the watches are set: a deletion right after that must find the folder here.
+            let mut watched = self.health.watched();
+            for folder in folders {
+                if IS_DEEP && watched.keys().any(|other| folder.path.starts_with(other)) {
+                    continue;
+                }
+                match watched.insert(folder.path.clone(), folder.inode) {
+                    Some(known) if known == folder.inode => {}
+                    // Another folder took the place of one whose end made no event.
+                    Some(_) => self.health.lose(&self.hints),
+                    None => new.push(PathOp::watch_non_recursive(&folder.path)),
+                }
+            }
+        }
+        while !new.is_empty() {
+            let Err(UpdatePathsError { source, origin, remaining }) = inner.update_paths(new) else { return };
+            let failed = origin.map(PathOp::into_path);
+            if let Some(failed) = &failed {
+                self.health.watched().remove(failed);
+            }
+            // The scan says what may not be read; what has vanished needs no watch.
+            let is_passed_over = match &source.kind {
+                ErrorKind::PathNotFound => true,
+                ErrorKind::Io(error) => {
+                    let kinds =
+                        [io::ErrorKind::PermissionDenied, io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+                    kinds.contains(&error.kind())
+                }
+                _ => false,
+            };
+            if failed.is_none() || !is_passed_over {
+                self.health.degrade(&source);
+                return;
+            }
+            new = remaining;
         }
     }
 
@@ -67,39 +111,6 @@ impl Watcher {
     #[must_use]
     pub fn is_degraded(&self) -> bool {
         self.health.degraded.load(Ordering::Relaxed)
-    }
-
-    fn drop_vanished(&mut self, present: &BTreeMap<PathBuf, (u64, u64)>) {
-        let Some(inner) = &mut self.inner else { return };
-        let health = &self.health;
-        self.watched.retain(|root, identity| {
-            let keep = present.get(root) == Some(identity) && health.intact().contains(root);
-            if !keep && let Err(error) = inner.unwatch(&watch_path(root)) {
-                tracing::debug!(root = %root.display(), %error, "the system had dropped the watch already");
-            }
-            keep
-        });
-    }
-
-    fn add_missing(&mut self, present: BTreeMap<PathBuf, (u64, u64)>) {
-        let Some(inner) = &mut self.inner else { return };
-        for (root, identity) in present {
-            if self.watched.contains_key(&root) {
-                continue;
-            }
-            // Before the watch is set: a deletion right after it must find the root here.
-            self.health.intact().insert(root.clone());
-            match inner.watch(&watch_path(&root), RecursiveMode::Recursive) {
-                Ok(()) => {
-                    self.watched.insert(root, identity);
-                    // What came between its creation and the watch made no event.
-                    self.hints.flag_rescan();
-                }
-                // A folder vanished while watches were set: the next call tries again.
-                Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => self.hints.flag_rescan(),
-                Err(error) => self.health.degrade(&error),
-            }
-        }
     }
 
     fn connect(&self) -> Option<RecommendedWatcher> {
@@ -111,33 +122,39 @@ impl Watcher {
                 hints.flag_rescan();
             }
         };
-        let created = RecommendedWatcher::new(on_event, Config::default().with_follow_symlinks(false));
-        created.map_err(|error| self.health.degrade(&error)).ok()
+        // Every read of ours would make an access event.
+        let config = Config::default().with_event_kinds(EventKindMask::CORE);
+        RecommendedWatcher::new(on_event, config).map_err(|error| self.health.degrade(&error)).ok()
     }
 
-    fn reset(&mut self) {
+    fn begin_anew(&mut self, warned: bool) {
         self.inner = None;
-        self.watched.clear();
-        self.calls_until_retry = CALLS_PER_RETRY;
-        // A fresh handle, because the old watcher's thread may still report while it ends.
-        self.health = Arc::new(Health { warned: AtomicBool::new(true), ..Health::default() });
+        // A fresh one, because the old watcher's thread may still report while it ends.
+        self.health = Arc::new(Health { warned: AtomicBool::new(warned), ..Health::default() });
     }
 }
 
-/// Whether events can be relied on; shared with the thread that delivers them.
+/// What is watched, and whether events can be relied on; shared with the thread that delivers them.
 #[derive(Debug, Default)]
 struct Health {
     degraded: AtomicBool,
     warned: AtomicBool,
-    /// Roots that were not deleted or moved since their watch was set. The inode of a root does not tell: the file
+    /// Some watches may be gone, or speak of folders by names that they had.
+    lost: AtomicBool,
+    /// Every folder that was not deleted since its watch was set, with its inode, which alone does not tell: the file
     /// system may give it to the next folder of that name. Never locked while the watcher is called, which waits for
     /// the thread that locks it too.
-    intact: Mutex<BTreeSet<PathBuf>>,
+    watched: Mutex<HashMap<PathBuf, u64>>,
 }
 
 impl Health {
-    fn intact(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
-        self.intact.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watched(&self) -> MutexGuard<'_, HashMap<PathBuf, u64>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lose(&self, hints: &Hints) {
+        self.lost.store(true, Ordering::Relaxed);
+        hints.flag_rescan();
     }
 
     fn degrade(&self, error: &notify::Error) {
@@ -154,26 +171,19 @@ impl Health {
 
 fn pass_on(event: Event, hints: &Hints, health: &Health) {
     if event.need_rescan() {
-        hints.flag_rescan();
+        health.lose(hints);
     }
-    if matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From))) {
-        let mut intact = health.intact();
+    let is_moved = matches!(event.kind, EventKind::Modify(ModifyKind::Name(RenameMode::From)));
+    if is_moved || matches!(event.kind, EventKind::Remove(_)) {
+        let mut watched = health.watched();
         for path in &event.paths {
-            intact.remove(path);
+            // A folder that is moved takes the watches below it along, under their old names.
+            if watched.remove(path).is_some() && is_moved {
+                health.lose(hints);
+            }
         }
     }
-    // Every read of ours makes an access event.
     if matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) | EventKind::Any) {
         event.paths.into_iter().for_each(|path| hints.add(path));
     }
-}
-
-fn folder_identity(root: &Path) -> Option<(u64, u64)> {
-    let metadata = fs::metadata(root).ok()?;
-    metadata.is_dir().then(|| (metadata.dev(), metadata.ino()))
-}
-
-/// `root` with a slash at its end, which makes the system follow it if it is a link.
-fn watch_path(root: &Path) -> PathBuf {
-    root.join("")
 }

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tailspan::tail::hints::PATHS_MAX;
-use tailspan::tail::{Hints, RootEnv, Target, Watcher, existing, resolve_scan_target, session_roots};
+use tailspan::tail::{
+    Folder, Found, Hints, Observer, Problem, RootEnv, Target, Watcher, existing, resolve_scan_target, scan, scan_under,
+    session_roots,
+};
 use tempfile::TempDir;
 
-use crate::{SMALL, Tail, append, put, scan_all};
+use crate::{SMALL, Tail, append, put};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -87,59 +90,115 @@ fn wait_for(hints: &Hints, path: &Path) -> BTreeSet<PathBuf> {
     }
 }
 
+/// A look at a root that sets watches on the way.
+struct Look<'a>(&'a mut Watcher);
+
+impl Observer for Look<'_> {
+    fn problem(&mut self, problem: Problem) {
+        panic!("{problem}");
+    }
+
+    fn folders(&mut self, folders: &[Folder]) {
+        self.0.watch(folders);
+    }
+}
+
+fn look(watcher: &mut Watcher, root: &Path) -> Vec<Found> {
+    watcher.refresh();
+    scan(root, &mut Look(watcher))
+}
+
 #[test]
 fn an_append_makes_a_hint_and_reading_makes_none() {
     let mut tail = Tail::new(SMALL, "one\n");
     let root = tail.folder.path().join("linked-root");
     symlink(tail.folder.path(), &root).unwrap();
     let hints = Hints::default();
-    let watcher = Watcher::start(std::slice::from_ref(&root), hints.clone());
+    let mut watcher = Watcher::new(hints.clone());
+    look(&mut watcher, &root);
     assert!(!watcher.is_degraded());
-    assert_eq!(hints.take(), (BTreeSet::new(), true), "the first scan is asked for");
+    assert_eq!(hints.take(), (BTreeSet::new(), false), "nothing has changed");
     assert_eq!(tail.text().0, "one\n");
     append(&tail.path, "two\n");
     wait_for(&hints, &root.join("slug/session.jsonl"));
     assert_eq!(tail.text().0, "two\n");
-    // Whatever reading caused comes before this.
+    look(&mut watcher, &root);
+    // Whatever reading and looking caused comes before this.
     fs::create_dir(root.join("slug-2")).unwrap();
     let others = wait_for(&hints, &root.join("slug-2"));
-    assert!(!others.contains(&root.join("slug/session.jsonl")), "{others:?}");
+    assert_eq!(others, BTreeSet::from([root.join("slug-2")]));
+}
+
+#[test]
+fn folders_without_session_files_are_not_watched() {
+    let folder = TempDir::new().unwrap();
+    let (root, elsewhere) = (folder.path().join("projects"), folder.path().join("elsewhere"));
+    let notes = root.join("slug/0/tool-results/one.txt");
+    for path in [&notes, &root.join("slug/memory/notes.md"), &root.join("slug/s.jsonl"), &elsewhere.join("s.jsonl")] {
+        put(path, "{}\n");
+    }
+    symlink(&elsewhere, root.join("linked")).unwrap();
+    let hints = Hints::default();
+    let mut watcher = Watcher::new(hints.clone());
+    assert_eq!(look(&mut watcher, &root).len(), 2);
+    // The second look finds the link by the name that an event has.
+    assert_eq!(scan_under(&root, &root.join("linked"), &mut Look(&mut watcher)).len(), 1);
+    for path in [&notes, &root.join("slug/memory/notes.md"), &elsewhere.join("s.jsonl"), &root.join("slug/s.jsonl")] {
+        append(path, "{}\n");
+    }
+    let path = root.join("slug/s.jsonl");
+    assert_eq!(wait_for(&hints, &path), BTreeSet::from([path]));
 }
 
 #[test]
 fn a_root_may_come_and_go_and_come_again() {
     let folder = TempDir::new().unwrap();
-    let roots = [folder.path().join("projects")];
+    let root = folder.path().join("projects");
     let hints = Hints::default();
-    let mut watcher = Watcher::start(&roots, hints.clone());
+    let mut watcher = Watcher::new(hints.clone());
+    assert!(look(&mut watcher, &root).is_empty());
     assert_eq!(hints.take(), (BTreeSet::new(), false), "there is nothing to watch");
     for round in 0..6 {
-        fs::create_dir(&roots[0]).unwrap();
-        // Written right after its folder was made, before any watch: only the scan can find it.
-        let path = roots[0].join("slug/s.jsonl");
+        fs::create_dir(&root).unwrap();
+        let path = root.join("slug/s.jsonl");
         put(&path, "{}\n");
-        watch_again(&mut watcher, &roots, &hints);
-        assert_eq!(scan_all(&roots[0]).len(), 1);
-        append(&path, "{}\n");
-        wait_for(&hints, &path);
-        fs::remove_dir_all(&roots[0]).unwrap();
+        append_until_hinted(&mut watcher, &hints, &root, &path);
+        fs::remove_dir_all(&root).unwrap();
         if round % 2 == 0 {
-            watcher.ensure(&roots);
+            look(&mut watcher, &root);
         }
         assert!(!watcher.is_degraded());
     }
 }
 
-/// Calls `ensure` until it has set a new watch and asks for a scan.
-fn watch_again(watcher: &mut Watcher, roots: &[PathBuf], hints: &Hints) {
+#[test]
+fn a_folder_that_is_moved_is_watched_under_its_new_name_and_so_is_one_that_takes_its_place() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path();
+    let agent = |slug: &str| root.join(slug).join("0/subagents/agent-a.jsonl");
+    let hints = Hints::default();
+    let mut watcher = Watcher::new(hints.clone());
+    put(&agent("slug-0"), "{}\n");
+    append_until_hinted(&mut watcher, &hints, root, &agent("slug-0"));
+    for round in 0..4 {
+        let (old, new) = (format!("slug-{round}"), format!("slug-{}", round + 1));
+        fs::rename(root.join(&old), root.join(&new)).unwrap();
+        wait_for(&hints, &root.join(&new));
+        put(&agent(&old), "{}\n");
+        append_until_hinted(&mut watcher, &hints, root, &agent(&new));
+        append_until_hinted(&mut watcher, &hints, root, &agent(&old));
+        assert!(!watcher.is_degraded());
+        fs::remove_dir_all(root.join(&old)).unwrap();
+    }
+}
+
+/// Looks and appends until an event names the file. More than once only if the event of a deletion has not come yet.
+fn append_until_hinted(watcher: &mut Watcher, hints: &Hints, root: &Path, path: &Path) {
     let deadline = Instant::now() + DEADLINE;
-    loop {
-        watcher.ensure(roots);
-        if hints.take().1 {
-            return;
-        }
-        assert!(Instant::now() < deadline, "no watch on a new root");
-        // The event of the deletion may have come before or come now.
+    while !hints.take().0.contains(path) {
+        assert!(Instant::now() < deadline, "no event for {}", path.display());
+        look(watcher, root);
+        append(path, "{}\n");
         hints.wait(Duration::from_millis(20));
     }
 }
