@@ -12,8 +12,14 @@ use crate::tail::{End, Found, Limits, Read, ReadError, Reader};
 use crate::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use crate::transcript::{Batch, read};
 
-/// Parsed batches that may wait to be folded. Each is at most about one chunk's records.
-const IN_FLIGHT_MAX: usize = 16;
+/// Bytes of lines behind what is handed over at once: less often is cheaper, and most files are small.
+const BYTES_AT_ONCE: u64 = 256 << 10;
+
+/// Results handed over at once, however small.
+const AT_ONCE_MAX: usize = 64;
+
+/// Handovers that may wait to be folded. Each is at most about one chunk's records more than [`BYTES_AT_ONCE`].
+const IN_FLIGHT_MAX: usize = 8;
 
 /// A file to be read from a cursor on, or from its beginning.
 #[derive(Debug)]
@@ -125,15 +131,18 @@ pub fn for_each(jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> Co
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
                 let mut reader = Reader::new(Limits::default());
+                let mut ready = Ready { sender, parsed: Vec::new(), bytes: 0 };
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if read_to_end(&mut reader, job, &sender).is_break() {
+                    if each_piece(&mut reader, job, |parsed| ready.add(parsed)).is_break() {
                         return;
                     }
                 }
+                // Nobody may be listening any more.
+                let _enough = ready.hand_over();
             });
         }
         drop(sender);
-        for parsed in &receiver {
+        for parsed in receiver.iter().flatten() {
             if take(parsed).is_break() {
                 // The threads notice when they next send.
                 break;
@@ -143,9 +152,30 @@ pub fn for_each(jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> Co
     });
 }
 
-fn read_to_end(reader: &mut Reader, job: &Job, sender: &SyncSender<Parsed>) -> ControlFlow<()> {
-    each_piece(reader, job, |parsed| match sender.send(parsed) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(_) => ControlFlow::Break(()),
-    })
+/// What one thread has parsed and not handed over.
+struct Ready {
+    sender: SyncSender<Vec<Parsed>>,
+    parsed: Vec<Parsed>,
+    bytes: u64,
+}
+
+impl Ready {
+    fn add(&mut self, parsed: Parsed) -> ControlFlow<()> {
+        if let Parsed::Piece(piece) = &parsed {
+            self.bytes += piece.bytes;
+        }
+        self.parsed.push(parsed);
+        if self.bytes < BYTES_AT_ONCE && self.parsed.len() < AT_ONCE_MAX {
+            return ControlFlow::Continue(());
+        }
+        self.hand_over()
+    }
+
+    fn hand_over(&mut self) -> ControlFlow<()> {
+        self.bytes = 0;
+        match self.sender.send(std::mem::take(&mut self.parsed)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
 }

@@ -9,7 +9,7 @@ mod texts;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::ahead::{Job, Piece};
@@ -17,9 +17,9 @@ use crate::ledger::fold::Fold;
 use crate::ledger::known::{Known, Thread};
 use crate::ledger::prices::Prices;
 use crate::ledger::session::reported;
-use crate::ledger::unit::{Unit, UnitId};
+use crate::ledger::unit::UnitId;
 use crate::live::LiveSessions;
-use crate::store::{Commit, Epoch, FileRow, OutboxMeter, Recovered, StoreError, Writer};
+use crate::store::{Changed, Commit, Epoch, FileRow, OutboxMeter, Recovered, StoreError, Writer};
 use crate::tail::Found;
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
@@ -65,8 +65,9 @@ pub struct Engine {
     totals: Totals,
     epoch: Epoch,
     /// By number. A number that was given out and never counted has no row after a restart.
-    files: Vec<Option<FileRow>>,
-    numbers: HashMap<PathBuf, FileNumber>,
+    files: Vec<Option<Box<FileRow>>>,
+    /// By path. As text of the system, which is quicker to look up than as a path.
+    numbers: HashMap<OsString, FileNumber>,
     dirty_files: BTreeSet<FileNumber>,
     turns: Turns,
     spans: SpanRules,
@@ -108,14 +109,14 @@ impl Engine {
     pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
         let Start { writer, recovered, epoch, prices, labels, policy, spans } = start;
         let mut known = Known::default();
-        let mut files = Vec::new();
-        let mut numbers = HashMap::new();
+        let mut files = Vec::with_capacity(recovered.files.len());
+        let mut numbers = HashMap::with_capacity(recovered.files.len());
         for (number, row) in recovered.files {
-            let path = PathBuf::from(OsString::from_vec(row.path.clone()));
+            let path = OsString::from_vec(row.path.clone());
             let holes = position(number).saturating_sub(files.len());
             known.paths.extend(std::iter::repeat_n(Arc::from(""), holes));
             files.extend(std::iter::repeat_n(None, holes));
-            known.paths.push(crate::report::display(&path).into());
+            known.paths.push(crate::report::display(path.as_ref()).into());
             numbers.insert(path, number);
             files.push(Some(row));
         }
@@ -159,26 +160,26 @@ impl Engine {
     }
 
     fn number(&mut self, path: &Path, role: &FileRole) -> FileNumber {
-        if let Some(number) = self.numbers.get(path) {
+        if let Some(number) = self.numbers.get(path.as_os_str()) {
             return *number;
         }
         let number = FileNumber(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.numbers.insert(path.to_path_buf(), number);
+        self.numbers.insert(path.as_os_str().to_owned(), number);
         self.known.paths.push(crate::report::display(path).into());
         let (path, role) = (path.as_os_str().as_bytes().to_vec(), role.clone());
-        self.files.push(Some(FileRow { path, role, cursor: None, thread: Thread::default() }));
+        self.files.push(Some(Box::new(FileRow { path, role, cursor: None, thread: Thread::default() })));
         number
     }
 
     fn row(&self, file: FileNumber) -> Option<&FileRow> {
-        self.files.get(position(file))?.as_ref()
+        self.files.get(position(file))?.as_deref()
     }
 
     /// Bytes of found files that are not counted yet.
     #[must_use]
     pub fn lag_bytes(&self, found: &[Found]) -> u64 {
         let lag = |found: &Found| {
-            let cursor = self.numbers.get(&found.path).and_then(|number| self.row(*number)?.cursor.as_ref());
+            let cursor = self.numbers.get(found.path.as_os_str()).and_then(|number| self.row(*number)?.cursor.as_ref());
             found.size.saturating_sub(cursor.map_or(0, |cursor| cursor.offset))
         };
         found.iter().map(lag).sum()
@@ -322,16 +323,23 @@ impl Engine {
                 row.thread = thread.clone();
             }
         }
-        let added = |before: Option<&Unit>, after: &Unit| {
-            before.is_none_or(|before| !before.identities().eq(after.identities()))
-        };
+        let mut units = Vec::new();
+        for (before, unit) in self.known.changes() {
+            let id = unit.key.id();
+            // Before the first rows the identities are not in memory: then no unit is new.
+            let known = self.known.index.number(id);
+            let number = if known.is_some() { known } else { self.writer.number(id)? };
+            let number = number.ok_or(StoreError::Unnumbered)?;
+            let has_new_identities = before.is_some_and(|before| !before.identities().eq(unit.identities()));
+            units.push(Changed { number, unit, is_new: before.is_none(), has_new_identities });
+        }
         let commit = Commit {
             files: self
                 .dirty_files
                 .iter()
-                .filter_map(|file| Some((*file, self.files.get(position(*file))?.as_ref()?)))
+                .filter_map(|file| Some((*file, self.files.get(position(*file))?.as_deref()?)))
                 .collect(),
-            units: self.known.changes().map(|(before, after)| (after, added(before, after))).collect(),
+            units,
             sessions: self.known.changed_sessions().collect(),
             totals: self.totals.dirty().collect(),
             pending: pending.into_iter().chain(leaving.pending).collect(),

@@ -74,7 +74,7 @@ pub fn find(targets: &[PathBuf], problems: &mut Vec<String>) -> Result<Vec<Found
         }
     }
     // Two roots may overlap, or one may be a link to the other.
-    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
     let mut seen = HashSet::new();
     found.retain(|found| seen.insert((found.device, found.inode)));
     Ok(found)

@@ -117,14 +117,14 @@ fn lost_rows(place: &Place, now: Timestamp) -> u64 {
     let complete = store::open(&other.path().join("state"), now).unwrap();
     let mut opened = store::open(&place.state(), now).unwrap();
     let known: Vec<Vec<u8>> = opened.recovered.files.iter().map(|(_, row)| row.path.clone()).collect();
-    let missing: Vec<(_, FileRow)> = complete
+    let missing: Vec<(_, Box<FileRow>)> = complete
         .recovered
         .files
         .into_iter()
         .filter(|(_, row)| !known.contains(&row.path))
         .map(|(number, row)| (tailspan::transcript::chunk::FileNumber(number.0 + 100), row))
         .collect();
-    let rows = missing.iter().map(|(number, row)| (*number, row)).collect();
+    let rows = missing.iter().map(|(number, row)| (*number, &**row)).collect();
     opened.writer.commit(&Commit { files: rows, now, ..Commit::default() }).unwrap();
     opened.writer.flush().unwrap();
     let (mut has, mut had) = (0, 0);

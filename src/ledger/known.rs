@@ -1,6 +1,5 @@
 //! What the ledger knows: an index of every identity, and the units and sessions that a step touches.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -28,23 +27,38 @@ pub struct Index {
 impl Index {
     /// Notes that `identity` is counted in `unit`.
     pub fn insert(&mut self, identity: u64, unit: UnitId) {
-        let number = match self.numbers.entry(unit) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => {
-                let number = u32::try_from(self.units.len()).unwrap_or(u32::MAX);
-                self.units.push(unit);
-                *new.insert(number)
-            }
-        };
+        let number = self.insert_unit(unit);
         self.homes.insert(identity, number);
     }
 
-    /// Notes that `unit` exists, even if it has no identity yet.
-    pub fn insert_unit(&mut self, unit: UnitId) {
-        if let Entry::Vacant(new) = self.numbers.entry(unit) {
-            new.insert(u32::try_from(self.units.len()).unwrap_or(u32::MAX));
+    /// Notes that `unit` exists, even if it has no identity yet. Returns its number.
+    pub fn insert_unit(&mut self, unit: UnitId) -> u32 {
+        *self.numbers.entry(unit).or_insert_with(|| {
             self.units.push(unit);
+            u32::try_from(self.units.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    /// Takes in a stored unit with its number and identities, in the order of the numbers. They may have gaps, where a
+    /// unit was given up; false if it is too large a one to be true.
+    #[must_use]
+    pub fn load(&mut self, number: u32, unit: UnitId, identities: impl IntoIterator<Item = u64>) -> bool {
+        const GAP_MAX: usize = 100_000;
+        let position = usize::try_from(number).unwrap_or(usize::MAX);
+        if !(self.units.len()..self.units.len() + GAP_MAX).contains(&position) {
+            return false;
         }
+        self.units.resize(position, UnitId(0));
+        self.units.push(unit);
+        self.numbers.insert(unit, number);
+        self.homes.extend(identities.into_iter().map(|identity| (identity, number)));
+        true
+    }
+
+    /// The number of a unit: units are numbered in the order in which they are first seen.
+    #[must_use]
+    pub fn number(&self, unit: UnitId) -> Option<u32> {
+        self.numbers.get(&unit).copied()
     }
 
     /// The unit that holds `identity`.
@@ -148,6 +162,8 @@ pub struct Keys {
     pub units: BTreeSet<UnitId>,
     /// Sessions.
     pub sessions: BTreeSet<SessionId>,
+    /// Whose rows came last: those of the next row, most often.
+    owner: Option<(SessionId, Option<AgentId>)>,
 }
 
 impl Known {
@@ -155,21 +171,21 @@ impl Known {
     #[must_use]
     pub fn keys_of(&self, file: FileNumber, records: &[Record], restarted: bool) -> Keys {
         let mut keys = Keys::default();
-        let mut session = None;
-        if let Some(thread) = self.threads.get(&file) {
-            session = thread.session.clone().filter(|_| !restarted);
+        let (stem, thread) = (self.stem(file), self.threads.get(&file));
+        if let Some(thread) = thread {
             let open = thread.open_message.as_deref().map(|id| Identity::Message(id).hash());
             keys.units.extend(open.and_then(|open| self.index.home(open)));
             keys.units.extend(thread.current.as_ref().map(UnitKey::id));
             keys.units.extend(thread.inline.iter().map(|inline| inline.unit.id()));
             keys.sessions.extend(thread.session.clone());
         }
+        let mut session = thread.and_then(|thread| thread.session.as_ref()).filter(|_| !restarted);
         for record in records {
             if let Body::Row(row) = &record.body {
                 // A row without a session belongs to that of the rows before it.
-                session = row.session.clone().or(session).or_else(|| Some(self.stem(file)));
+                session = row.session.as_ref().or(session).or(Some(&stem));
             }
-            self.keys_of_body(&record.body, session.as_ref(), &mut keys);
+            self.keys_of_body(&record.body, session, &mut keys);
         }
         // The units above a sub-agent say which trace its observations belong to.
         let mut open: Vec<UnitId> = keys.units.iter().copied().collect();
@@ -194,23 +210,20 @@ impl Known {
         match body {
             Body::Row(row) => {
                 match &row.kind {
-                    Kind::User(user) => {
-                        let Said::Results(results) = &user.said else {
-                            keys.units.extend(known(UnitKey::Turn(row.id).id()));
-                            keys.units.extend(known(UnitKey::Loose(row.id).id()));
-                            keys.units.extend(known(UnitKey::inline_id(row.id)));
-                            return self.keys_of_owner(session, row.agent.as_ref(), keys);
-                        };
-                        for result in results {
-                            home(Identity::Call(&result.call));
+                    Kind::User(user) => match &user.said {
+                        Said::Results(results) => {
+                            for result in results {
+                                home(Identity::Call(&result.call));
+                            }
+                            for result in results.iter().filter(|result| result.agent.is_some()) {
+                                self.keys_of_owner(session, result.agent.as_ref(), keys);
+                                let home = self.index.home(Identity::Call(&result.call).hash());
+                                let owner = home.and_then(|home| self.unit(home)).map(Unit::session);
+                                self.keys_of_owner(owner, result.agent.as_ref(), keys);
+                            }
                         }
-                        for result in results.iter().filter(|result| result.agent.is_some()) {
-                            self.keys_of_owner(session, result.agent.as_ref(), keys);
-                            let home = self.index.home(Identity::Call(&result.call).hash());
-                            let owner = home.and_then(|home| self.unit(home)).map(Unit::session);
-                            self.keys_of_owner(owner, result.agent.as_ref(), keys);
-                        }
-                    }
+                        _ => keys.units.extend(known(UnitKey::Turn(row.id).id())),
+                    },
                     Kind::Assistant(assistant) => {
                         home(Identity::Message(&assistant.message));
                         for call in &assistant.calls {
@@ -219,11 +232,16 @@ impl Known {
                         }
                         keys.sessions.extend(assistant.copied_from.clone());
                     }
-                    _ => {}
+                    Kind::ApiError(_) | Kind::Compaction(_) | Kind::Hook(_) | Kind::Fallback(_) => {
+                        home(Identity::Row(row.id));
+                    }
+                    Kind::TurnDuration(_) | Kind::Other => {}
                 }
-                keys.units.extend(self.index.home(Identity::Row(row.id).hash()));
-                keys.units.extend(known(UnitKey::Loose(row.id).id()));
-                keys.units.extend(known(UnitKey::inline_id(row.id)));
+                // What a row may begin that no prompt begins.
+                if row.agent.is_none() {
+                    let id = if row.sidechain { UnitKey::inline_id(row.id) } else { UnitKey::Loose(row.id).id() };
+                    keys.units.extend(known(id));
+                }
                 self.keys_of_owner(session, row.agent.as_ref(), keys);
             }
             Body::CostState(state) => keys.sessions.extend([state.session.clone()]),
@@ -240,6 +258,10 @@ impl Known {
 
     fn keys_of_owner(&self, session: Option<&SessionId>, agent: Option<&AgentId>, keys: &mut Keys) {
         let Some(session) = session else { return };
+        if keys.owner.as_ref().is_some_and(|(known, of)| known == session && of.as_ref() == agent) {
+            return;
+        }
+        keys.owner = Some((session.clone(), agent.cloned()));
         keys.sessions.insert(session.clone());
         let Some(agent) = agent else { return };
         keys.units.insert(UnitKey::agent(session, agent).id());

@@ -20,14 +20,44 @@ const HASH: usize = 8;
 /// How often a value is read again whose parts do not belong together: a commit came between reading two of them.
 const TRIES: usize = 100;
 
-/// Adds a value to a batch, in as many parts as it needs.
+/// Adds a value to a batch, in as many parts as it needs. Returns its bytes.
 pub(super) fn put<T: Serialize>(batch: &mut Batch, tree: &Tree, key: Vec<u8>, value: &T) -> Result<usize, StoreError> {
-    let payload = postcard::to_stdvec(value).map_err(StoreError::Encode)?;
+    put_with(batch, tree, key, value, &mut Vec::new())
+}
+
+/// [`put`] of many values: `scratch` holds each while it is encoded, and so is grown once.
+pub(super) fn put_with<T: Serialize>(
+    batch: &mut Batch,
+    tree: &Tree,
+    key: Vec<u8>,
+    value: &T,
+    scratch: &mut Vec<u8>,
+) -> Result<usize, StoreError> {
+    let mut encoded = std::mem::take(scratch);
+    encoded.clear();
+    encoded.extend_from_slice(&[FORMAT, 0]);
+    let encoded = postcard::to_extend(value, encoded).map_err(StoreError::Encode)?;
+    let payload = encoded.get(HEADER..).unwrap_or_default();
+    let bytes = payload.len();
+    // A shorter value leaves no parts of the longer one behind. Only rows that had parts are looked at again.
+    let had = if bytes > PART_BYTES_MAX / 2 { further_parts(tree, &key)? } else { 0 };
+    if bytes <= PART_BYTES_MAX {
+        for number in 0..had {
+            batch.remove(keys::part(&key, number));
+        }
+        batch.insert(key, encoded.as_slice());
+    } else {
+        put_parts(batch, key, payload, had)?;
+    }
+    *scratch = encoded;
+    Ok(bytes)
+}
+
+/// Adds an encoded value that needs further parts; `had` is how many it had.
+fn put_parts(batch: &mut Batch, key: Vec<u8>, payload: &[u8], had: u8) -> Result<(), StoreError> {
     let mut parts = payload.chunks(PART_BYTES_MAX);
     let first = parts.next().unwrap_or_default();
     let further = u8::try_from(parts.len()).map_err(|_| StoreError::TooLarge { bytes: payload.len() })?;
-    // A shorter value leaves no parts of the longer one behind. Only rows that had parts are looked at again.
-    let had = if further > 0 || first.len() > PART_BYTES_MAX / 2 { further_parts(tree, &key)? } else { 0 };
     for number in further..had {
         batch.remove(keys::part(&key, number));
     }
@@ -35,10 +65,9 @@ pub(super) fn put<T: Serialize>(batch: &mut Batch, tree: &Tree, key: Vec<u8>, va
         batch.insert(keys::part(&key, u8::try_from(number).unwrap_or(u8::MAX)), part);
     }
     // The parts are read one by one, while the next commit may write others.
-    let hash = xxh3_64(&payload).to_be_bytes();
-    let hash = if further > 0 { hash.as_slice() } else { &[] };
-    batch.insert(key, [&[FORMAT, further], hash, first].concat());
-    Ok(payload.len())
+    let hash = xxh3_64(payload).to_be_bytes();
+    batch.insert(key, [&[FORMAT, further], hash.as_slice(), first].concat());
+    Ok(())
 }
 
 /// Adds the removal of a value to a batch, with all of its parts.

@@ -4,15 +4,19 @@
 //! m name              meta: `schema`, `prices`, `export_floor`
 //! f file:u32          a file: path, role, cursor, and the thread's context behind the cursor
 //! s hash(session):16  a session: its units, sums, the client's account
-//! u unit:16           a unit (turn, loose rows, sub-agent) with its messages and tool calls
+//! n unit:16           the number of a unit, given out in the order in which units are first seen
+//! u number:u32        a unit (turn, loose rows, sub-agent) with its messages and tool calls
+//! i number:u32        the unit's id and 64-bit hashes of its identities, packed; all of them are in memory while running
 //! a row:16            a sub-agent by the uuid of its first row, which is the id of its own trace: its unit
-//! i unit:16           64-bit hashes of the unit's identities, packed; all of them are in memory while running
 //! t metric,labels     a persisted total, absolute
 //! p unit:16           a turn whose spans have not left yet
 //! o sequence:u64      the outbox: when they were put in and spans of one resource, oldest first; numbers may have gaps,
 //!                     and a request never goes over one
 //! e name              an OTLP endpoint: the number of the first row of the outbox that it has not taken yet
 //! ```
+//!
+//! Large rows are numbered, because ids have no order: what is written together then lies together, and writing a first
+//! scan touches a few pages of sled instead of all of them.
 //!
 //! A value is a format byte, the number of further parts, and postcard; above [`PART_BYTES_MAX`] it goes on at the
 //! same key with a part number behind it, because sled never gives back the space of values above 128 KiB. Then a hash
@@ -25,7 +29,7 @@ use crate::transcript::ids::{RowId, SessionId};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Version of this layout and of everything encoded in it.
-pub(super) const SCHEMA: u32 = 3;
+pub(super) const SCHEMA: u32 = 4;
 
 /// Largest value written under one key, in bytes.
 pub(super) const PART_BYTES_MAX: usize = 90_000;
@@ -33,6 +37,7 @@ pub(super) const PART_BYTES_MAX: usize = 90_000;
 pub(super) const META: u8 = b'm';
 pub(super) const FILE: u8 = b'f';
 pub(super) const SESSION: u8 = b's';
+pub(super) const NUMBER: u8 = b'n';
 pub(super) const UNIT: u8 = b'u';
 pub(super) const AGENT: u8 = b'a';
 pub(super) const IDENTITIES: u8 = b'i';
@@ -57,16 +62,20 @@ pub(super) fn session(id: &SessionId) -> Vec<u8> {
     key(SESSION, &xxh3_128(id.0.as_bytes()).to_be_bytes())
 }
 
-pub(super) fn unit(id: UnitId) -> Vec<u8> {
-    key(UNIT, &id.0.to_be_bytes())
+pub(super) fn number(id: UnitId) -> Vec<u8> {
+    key(NUMBER, &id.0.to_be_bytes())
+}
+
+pub(super) fn unit(number: u32) -> Vec<u8> {
+    key(UNIT, &number.to_be_bytes())
 }
 
 pub(super) fn agent(first_row: RowId) -> Vec<u8> {
     key(AGENT, &first_row.0.to_be_bytes())
 }
 
-pub(super) fn identities(id: UnitId) -> Vec<u8> {
-    key(IDENTITIES, &id.0.to_be_bytes())
+pub(super) fn identities(number: u32) -> Vec<u8> {
+    key(IDENTITIES, &number.to_be_bytes())
 }
 
 pub(super) fn pending(id: UnitId) -> Vec<u8> {

@@ -25,7 +25,7 @@ pub use meter::OutboxMeter;
 pub use open::{Opened, mark_damaged, open, open_again};
 pub use outbox::{Outbox, OutboxReader};
 pub use reader::Reader;
-pub use writer::{Commit, FileRow, Recovered, Writer};
+pub use writer::{Changed, Commit, FileRow, Recovered, Writer};
 
 /// Why the state could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,9 @@ pub enum StoreError {
         /// Its key.
         key: Vec<u8>,
     },
+    /// A unit that was read from the database has no number in it.
+    #[error("the database is damaged: a unit has no number")]
+    Unnumbered,
     /// A value cannot be encoded.
     #[error("a value cannot be encoded")]
     Encode(#[source] postcard::Error),
@@ -127,6 +130,7 @@ impl StoreError {
         matches!(
             self,
             Self::Damaged { .. }
+                | Self::Unnumbered
                 | Self::OlderSchema { .. }
                 | Self::Panicked
                 | Self::Emptied

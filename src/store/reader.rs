@@ -81,7 +81,9 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
-        codec::get(self.tree()?.as_ref(), &keys::unit(id))
+        let tree = self.tree()?;
+        let Some(number) = codec::get(&tree, &keys::number(id))? else { return Ok(None) };
+        codec::get(&tree, &keys::unit(number))
     }
 
     /// The units of a session, in the order of their ids. One that moved to another session since is left out.

@@ -41,8 +41,8 @@ pub struct FileRow {
 /// What the database held when it was opened.
 #[derive(Debug, Default)]
 pub struct Recovered {
-    /// Every file with its number.
-    pub files: Vec<(FileNumber, FileRow)>,
+    /// Every file with its number. Boxed, because a list of thousands is made and moved at each start.
+    pub files: Vec<(FileNumber, Box<FileRow>)>,
     /// Every persisted total.
     pub totals: Vec<(Series, Stored)>,
     /// Turns whose spans have not left.
@@ -58,8 +58,8 @@ pub struct Recovered {
 pub struct Commit<'a> {
     /// Files read.
     pub files: Vec<(FileNumber, &'a FileRow)>,
-    /// Units changed; the flag says that identities were added.
-    pub units: Vec<(&'a Unit, bool)>,
+    /// Units changed.
+    pub units: Vec<Changed<'a>>,
     /// Sessions changed.
     pub sessions: Vec<&'a Session>,
     /// Totals changed, absolute.
@@ -74,6 +74,19 @@ pub struct Commit<'a> {
     pub now: Timestamp,
     /// Fingerprint of the prices in use.
     pub prices: Option<u64>,
+}
+
+/// A changed unit.
+#[derive(Debug)]
+pub struct Changed<'a> {
+    /// Its number, from [`Index`].
+    pub number: u32,
+    /// As it is now.
+    pub unit: &'a Unit,
+    /// It was never written.
+    pub is_new: bool,
+    /// It has other identities than when it was written.
+    pub has_new_identities: bool,
 }
 
 /// Writes the state.
@@ -118,7 +131,7 @@ impl Writer {
         for row in self.tree.scan_prefix([keys::FILE]) {
             let (key, value) = row?;
             let Some(number) = keys::number4(&key) else { continue };
-            recovered.files.push((FileNumber(number), codec::decode(&self.tree, &key, &value)?));
+            recovered.files.push((FileNumber(number), Box::new(codec::decode(&self.tree, &key, &value)?)));
         }
         for row in self.tree.scan_prefix([keys::TOTAL]) {
             let (key, value) = row?;
@@ -139,10 +152,10 @@ impl Writer {
         let mut index = Index::default();
         for row in self.tree.scan_prefix([keys::IDENTITIES]) {
             let (key, value) = row?;
-            let Some(unit) = keys::number16(&key) else { continue };
-            index.insert_unit(UnitId(unit));
-            for identity in codec::decode::<Vec<u64>>(&self.tree, &key, &value)? {
-                index.insert(identity, UnitId(unit));
+            let Some(number) = keys::number4(&key) else { continue };
+            let (unit, identities): (UnitId, Vec<u64>) = codec::decode(&self.tree, &key, &value)?;
+            if !index.load(number, unit, identities) {
+                return Err(StoreError::Damaged { key: key.to_vec() });
             }
         }
         Ok(index)
@@ -154,7 +167,17 @@ impl Writer {
     ///
     /// The database failed or is damaged.
     pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
-        codec::get(&self.tree, &keys::unit(id))
+        let Some(number) = self.number(id)? else { return Ok(None) };
+        codec::get(&self.tree, &keys::unit(number))
+    }
+
+    /// The number of a stored unit.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn number(&self, id: UnitId) -> Result<Option<u32>, StoreError> {
+        codec::get(&self.tree, &keys::number(id))
     }
 
     /// A stored session.
@@ -174,7 +197,7 @@ impl Writer {
     pub fn each_unit(&self, mut take: impl FnMut(Unit)) -> Result<(), StoreError> {
         for row in self.tree.scan_prefix([keys::UNIT]) {
             let (key, value) = row?;
-            if keys::number16(&key).is_some() {
+            if keys::number4(&key).is_some() {
                 take(codec::decode(&self.tree, &key, &value)?);
             }
         }
@@ -187,26 +210,30 @@ impl Writer {
     ///
     /// The database failed; nothing of the step is written.
     pub fn commit(&mut self, commit: &Commit<'_>) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
+        let (mut batch, mut scratch) = (Batch::default(), Vec::new());
         for (number, row) in &commit.files {
-            codec::put(&mut batch, &self.tree, keys::file(*number), row)?;
+            codec::put_with(&mut batch, &self.tree, keys::file(*number), row, &mut scratch)?;
         }
-        for (unit, identities) in &commit.units {
+        for Changed { number, unit, is_new, has_new_identities } in &commit.units {
             let id = unit.key.id();
-            codec::put(&mut batch, &self.tree, keys::unit(id), unit)?;
-            if *identities {
-                codec::put(&mut batch, &self.tree, keys::identities(id), &unit.identities().collect::<Vec<u64>>())?;
+            codec::put_with(&mut batch, &self.tree, keys::unit(*number), unit, &mut scratch)?;
+            if *is_new {
+                codec::put_with(&mut batch, &self.tree, keys::number(id), number, &mut scratch)?;
+            }
+            if *is_new || *has_new_identities {
+                let identities = (id, unit.identities().collect::<Vec<u64>>());
+                codec::put_with(&mut batch, &self.tree, keys::identities(*number), &identities, &mut scratch)?;
             }
             if let Some((_, first_row)) = unit.agent.as_ref().and_then(|agent| agent.first_row) {
-                codec::put(&mut batch, &self.tree, keys::agent(first_row), &id)?;
+                codec::put_with(&mut batch, &self.tree, keys::agent(first_row), &id, &mut scratch)?;
             }
         }
         for session in &commit.sessions {
-            codec::put(&mut batch, &self.tree, keys::session(&session.id), session)?;
+            codec::put_with(&mut batch, &self.tree, keys::session(&session.id), session, &mut scratch)?;
         }
         for (series, stored) in &commit.totals {
             let name = postcard::to_stdvec(series).map_err(StoreError::Encode)?;
-            codec::put(&mut batch, &self.tree, keys::total(&name), &(series, stored))?;
+            codec::put_with(&mut batch, &self.tree, keys::total(&name), &(series, stored), &mut scratch)?;
         }
         for unit in &commit.pending {
             batch.insert(keys::pending(*unit), &[][..]);
@@ -215,12 +242,13 @@ impl Writer {
             batch.remove(keys::pending(*unit));
         }
         if let Some(prices) = commit.prices {
-            codec::put(&mut batch, &self.tree, keys::meta("prices"), &prices)?;
+            codec::put_with(&mut batch, &self.tree, keys::meta("prices"), &prices, &mut scratch)?;
         }
         let rows: Vec<SpanBatch> = commit.spans.iter().flat_map(rows_of).collect();
         let mut added = Vec::with_capacity(rows.len());
         for (sequence, spans) in (self.meter.reserve(rows.len())..).zip(&rows) {
-            let bytes = codec::put(&mut batch, &self.tree, keys::outbox(sequence), &(commit.now, spans))?;
+            let bytes =
+                codec::put_with(&mut batch, &self.tree, keys::outbox(sequence), &(commit.now, spans), &mut scratch)?;
             added.push((sequence, bytes as u64, commit.now, spans).into());
         }
         self.tree.apply_batch(batch)?;

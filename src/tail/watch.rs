@@ -6,8 +6,8 @@
 //! an error: the watcher says that it [is degraded](Watcher::is_degraded), and the caller scans more often.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -71,11 +71,12 @@ impl Watcher {
         {
             // Before the watches are set: a deletion right after that must find the folder here.
             let mut watched = self.health.watched();
+            watched.reserve(folders.len());
             for folder in folders {
                 if IS_DEEP && watched.keys().any(|other| folder.path.starts_with(other)) {
                     continue;
                 }
-                match watched.insert(folder.path.clone(), folder.inode) {
+                match watched.insert(folder.path.clone().into(), folder.inode) {
                     Some(known) if known == folder.inode => {}
                     // Another folder took the place of one whose end made no event.
                     Some(_) => self.health.lose(&self.hints),
@@ -87,7 +88,7 @@ impl Watcher {
             let Err(UpdatePathsError { source, origin, remaining }) = inner.update_paths(new) else { return };
             let failed = origin.map(PathOp::into_path);
             if let Some(failed) = &failed {
-                self.health.watched().remove(failed);
+                self.health.watched().remove(failed.as_os_str());
             }
             // The scan says what may not be read; what has vanished needs no watch.
             let is_passed_over = match &source.kind {
@@ -144,11 +145,11 @@ struct Health {
     /// Every folder that was not deleted since its watch was set, with its inode, which alone does not tell: the file
     /// system may give it to the next folder of that name. Never locked while the watcher is called, which waits for
     /// the thread that locks it too.
-    watched: Mutex<HashMap<PathBuf, u64>>,
+    watched: Mutex<HashMap<OsString, u64>>,
 }
 
 impl Health {
-    fn watched(&self) -> MutexGuard<'_, HashMap<PathBuf, u64>> {
+    fn watched(&self) -> MutexGuard<'_, HashMap<OsString, u64>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -178,7 +179,7 @@ fn pass_on(event: Event, hints: &Hints, health: &Health) {
         let mut watched = health.watched();
         for path in &event.paths {
             // A folder that is moved takes the watches below it along, under their old names.
-            if watched.remove(path).is_some() && is_moved {
+            if watched.remove(path.as_os_str()).is_some() && is_moved {
                 health.lose(hints);
             }
         }

@@ -142,8 +142,10 @@ impl Totals {
         }
         self.lifetime(before, after);
         // A tool of the past gets its series now: a counter that appears with its first call loses it in `increase()`.
-        for (_, tool) in changed(before.map_or(&[], |unit| &unit.tools), &after.tools, |tool| &tool.id) {
-            if let Some(call) = tool.and_then(|tool| tool.call.as_ref()) {
+        let mut known: Vec<&str> = Vec::new();
+        for call in after.tools.iter().filter_map(|tool| tool.call.as_ref()) {
+            if !known.contains(&&*call.name) {
+                known.push(&call.name);
                 let tool = self.rules.tool(&call.name);
                 self.series(&catalog::TOOL_CALLS, vec![tool]);
             }
@@ -248,11 +250,17 @@ impl Totals {
     }
 
     /// The exact difference of what two states of a unit hold, down or up.
-    fn lifetime(&mut self, before: Option<&Unit>, after: &Unit) {
-        let mut sums: BTreeMap<Arc<str>, (i128, [i128; 5])> = BTreeMap::new();
-        let mut add = |message: &Message, sign: i128| {
+    fn lifetime<'a>(&mut self, before: Option<&'a Unit>, after: &'a Unit) {
+        // By the model as the rows name it: most units have one, and a label is made of it once.
+        let mut sums: Vec<(&Arc<str>, i128, [i128; 5])> = Vec::new();
+        let mut add = |message: &'a Message, sign: i128| {
             for share in &message.shares {
-                let (cost, tokens) = sums.entry(labels::model(&share.model)).or_default();
+                let known = sums.iter().position(|(model, ..)| **model == share.model);
+                let known = known.unwrap_or_else(|| {
+                    sums.push((&share.model, 0, [0; 5]));
+                    sums.len() - 1
+                });
+                let Some((_, cost, tokens)) = sums.get_mut(known) else { continue };
                 *cost += sign * share.cost.unwrap_or_default().picousd();
                 tokens.iter_mut().zip(kinds(share.tokens)).for_each(|(sum, (_, new))| *sum += sign * i128::from(new));
             }
@@ -261,7 +269,8 @@ impl Totals {
             was.into_iter().for_each(|message| add(message, -1));
             is.into_iter().for_each(|message| add(message, 1));
         }
-        for (model, (cost, tokens)) in sums {
+        for (model, cost, tokens) in sums {
+            let model = labels::model(model);
             self.apply(&catalog::LIFETIME_COST, vec![Arc::clone(&model)], cost);
             for ((kind, _), tokens) in kinds(Tokens::default()).into_iter().zip(tokens) {
                 self.apply(&catalog::LIFETIME_TOKENS, vec![Arc::clone(&model), kind.into()], tokens);

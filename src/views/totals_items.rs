@@ -10,7 +10,7 @@ use super::catalog::{self, Metric};
 use super::exemplars::{self, Exemplar};
 use super::ids::SpanAt;
 use super::labels::{self, LabelRules};
-use crate::ledger::unit::{Identity, Message, Tool, Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Call, Identity, Message, Tool, Unit, UnitId, UnitKey};
 use crate::transcript::ids::RowId;
 use crate::transcript::record::Outcome;
 use crate::transcript::time::Timestamp;
@@ -74,16 +74,16 @@ pub(super) fn items(
     let new = Around { after: true, trace, ..Around::new(after, rules, epoch) };
     let mut items = Vec::new();
     for (was, is) in changed(before.map_or(&[], |unit| &unit.messages), &after.messages, |message| &message.id) {
-        items.extend(old.as_ref().zip(was).map(|(around, message)| around.message(message)));
-        items.extend(is.map(|message| new.message(message)));
+        items.extend(old.as_ref().zip(was).and_then(|(around, message)| around.message(message)));
+        items.extend(is.and_then(|message| new.message(message)));
     }
     for (was, is) in changed(before.map_or(&[], |unit| &unit.tools), &after.tools, |tool| &tool.id) {
-        items.extend(old.as_ref().zip(was).map(|(around, tool)| around.tool(tool)));
-        items.extend(is.map(|tool| new.tool(tool)));
+        items.extend(old.as_ref().zip(was).and_then(|(around, tool)| around.tool(tool)));
+        items.extend(is.and_then(|tool| new.tool(tool)));
     }
     for around in old.iter().chain([&new]) {
         around.rows(&mut items);
-        items.push(around.unit());
+        items.extend(around.unit());
     }
     items
 }
@@ -121,8 +121,9 @@ impl<'a> Around<'a> {
         Self { unit, rules, epoch, after: false, trace: None, agent: agent.into(), project }
     }
 
-    fn item(&self, key: Key, entries: Vec<Entry>) -> Item {
-        Item { key, after: self.after, entries }
+    /// An item, unless it is of before the epoch: while history is read, nearly all are.
+    fn item(&self, key: impl FnOnce() -> Key, entries: Vec<Entry>) -> Option<Item> {
+        (!entries.is_empty()).then(|| Item { key: key(), after: self.after, entries })
     }
 
     /// The value of `agent_type`, of a sub-agent.
@@ -132,7 +133,7 @@ impl<'a> Around<'a> {
         is_agent.then(|| labels::agent_type(name).into())
     }
 
-    fn message(&self, message: &Message) -> Item {
+    fn message(&self, message: &Message) -> Option<Item> {
         let mut entries = Vec::new();
         let time = message.rank.time;
         if time >= self.epoch
@@ -147,7 +148,7 @@ impl<'a> Around<'a> {
             }
             self.shares(message, span, &mut entries);
         }
-        self.item(Key::Message(Identity::Message(&message.id).hash()), entries)
+        self.item(|| Key::Message(Identity::Message(&message.id).hash()), entries)
     }
 
     fn shares(&self, message: &Message, span: Option<(SpanAt, Timestamp)>, entries: &mut Vec<Entry>) {
@@ -175,11 +176,13 @@ impl<'a> Around<'a> {
         }
     }
 
-    fn tool(&self, tool: &Tool) -> Item {
+    fn tool(&self, tool: &Tool) -> Option<Item> {
         let mut entries = Vec::new();
-        if let Some(call) = &tool.call {
+        let is_counted = |call: &Call| call.rank.time >= self.epoch;
+        let is_over = tool.result.as_ref().is_some_and(|end| end.rank.time >= self.epoch);
+        if let Some(call) = tool.call.as_ref().filter(|call| is_over || is_counted(call)) {
             let name = self.rules.tool(&call.name);
-            if call.rank.time >= self.epoch {
+            if is_counted(call) {
                 entries.push(entry(0, &catalog::TOOL_CALLS, vec![Arc::clone(&name)], 1, call.rank.time));
             }
             if let Some(end) = tool.result.as_ref().filter(|end| end.rank.time >= self.epoch) {
@@ -197,29 +200,31 @@ impl<'a> Around<'a> {
                 entries.push(entry(4, &catalog::LINES_CHANGED, vec!["removed".into()], removed, time));
             }
         }
-        self.item(Key::Call(Identity::Call(&tool.id).hash()), entries)
+        self.item(|| Key::Call(Identity::Call(&tool.id).hash()), entries)
     }
 
     /// Failed attempts and compactions: few, so all of them in both states.
     fn rows(&self, items: &mut Vec<Item>) {
         for failure in self.unit.failures.iter().filter(|failure| failure.time >= self.epoch) {
             let labels = vec![failure.error.reason().into()];
-            items.push(self.item(Key::Row(failure.id), vec![entry(0, &catalog::API_ERRORS, labels, 1, failure.time)]));
+            items.extend(
+                self.item(|| Key::Row(failure.id), vec![entry(0, &catalog::API_ERRORS, labels, 1, failure.time)]),
+            );
         }
         for done in self.unit.compactions.iter().filter(|done| done.time >= self.epoch) {
             let labels = vec![if done.what.manual { "manual" } else { "auto" }.into()];
-            items.push(self.item(Key::Row(done.id), vec![entry(0, &catalog::COMPACTIONS, labels, 1, done.time)]));
+            items.extend(self.item(|| Key::Row(done.id), vec![entry(0, &catalog::COMPACTIONS, labels, 1, done.time)]));
         }
     }
 
-    fn unit(&self) -> Item {
+    fn unit(&self) -> Option<Item> {
         let mut entries = Vec::new();
         let prompt = self.unit.prompt.as_ref().filter(|prompt| self.unit.is_turn() && prompt.time >= self.epoch);
         entries
             .extend(prompt.map(|prompt| entry(0, &catalog::TURNS, vec![prompt.origin.name().into()], 1, prompt.time)));
         let agent = self.agent_type().filter(|_| self.unit.first >= self.epoch);
         entries.extend(agent.map(|label| entry(1, &catalog::SUBAGENTS_STARTED, vec![label], 1, self.unit.first)));
-        self.item(Key::Unit(self.unit.key.id()), entries)
+        self.item(|| Key::Unit(self.unit.key.id()), entries)
     }
 }
 

@@ -22,8 +22,9 @@ use tailspan::http::{App, HasReader, Limits, RequestCounters, Route, Server, rep
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
+use tailspan::ledger::unit::Unit;
 use tailspan::pass::{self, Pass};
-use tailspan::store::{self, Commit, FileRow, Reader, Writer};
+use tailspan::store::{self, Changed, Commit, FileRow, Reader, Writer};
 use tailspan::tail::Found;
 use tailspan::transcript::chunk::{Cursor, FileNumber};
 use tailspan::transcript::time::Timestamp;
@@ -140,7 +141,7 @@ impl World {
             .collect();
         let commit = Commit {
             files: rows.iter().map(|(file, row)| (*file, row)).collect(),
-            units: self.known.changes().map(|(_, unit)| (unit, true)).collect(),
+            units: self.known.changes().map(|(_, unit)| changed(&self.known, unit)).collect(),
             sessions: self.known.changed_sessions().collect(),
             ..Commit::default()
         };
@@ -224,4 +225,10 @@ pub(crate) fn result(session: &str, second: u32, call: &str, content: Value) -> 
 
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+}
+
+/// A unit to be written with all that belongs to it.
+fn changed<'a>(known: &Known, unit: &'a Unit) -> Changed<'a> {
+    let number = known.index.number(unit.key.id()).unwrap();
+    Changed { number, unit, is_new: true, has_new_identities: true }
 }

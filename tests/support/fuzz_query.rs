@@ -67,6 +67,8 @@ pub(crate) fn run(data: &[u8]) {
 
 /// The next page is an answer too, and shows nothing of this one again.
 fn turn_page(context: &Context, target: &str, cursor: &str, page: &serde_json::Value) {
+    // A fragment is not asked for.
+    let target = target.split('#').next().unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let kept: Vec<&str> = query.split('&').filter(|part| !part.starts_with("cursor=")).collect();
     let (status, body) = get(ROUTES, context, &format!("{path}?{}&cursor={cursor}", kept.join("&")));
