@@ -5,8 +5,8 @@ usage: callgrind.py [STAGE]...      (split, read, parse, heavy, fold, commit; al
 
 Each stage runs once over 4 MB in 8 files (benches/gen_corpus.py, seed 7), and only what happens inside of it is counted.
 `commit` has threads of the database beside it and random hash seeds: it varies by about a percent, the others by less
-than a thousandth. valgrind has no AVX-512; on a machine with it the program takes the same paths as here, because
-it asks for no more than SSE2 at compile time and memchr for AVX2 at run time.
+than a thousandth. valgrind knows AVX2 and no AVX-512: what the program chooses at run time (memchr, fearless_simd) is the path
+for AVX2.
 """
 import json
 import re

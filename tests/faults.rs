@@ -385,7 +385,7 @@ fn a_newer_database_is_refused_and_left_alone() {
     change_schema(&world.state, 1);
     for _ in 0..2 {
         let error = store::open(&world.state, world.now).unwrap_err().to_string();
-        assert!(error.contains("schema 4, this program knows up to 3; use a newer tailspan"), "{error}");
+        assert!(error.contains("schema 5, this program knows up to 4; use a newer tailspan"), "{error}");
     }
 }
 

@@ -164,6 +164,10 @@ pub struct Keys {
     pub sessions: BTreeSet<SessionId>,
     /// Whose rows came last: those of the next row, most often.
     owner: Option<(SessionId, Option<AgentId>)>,
+    /// The response whose rows came last.
+    message: Option<Box<str>>,
+    /// A row of the main thread has a unit before it, so that it begins none but as a prompt.
+    is_led: bool,
 }
 
 impl Known {
@@ -178,6 +182,7 @@ impl Known {
             keys.units.extend(thread.current.as_ref().map(UnitKey::id));
             keys.units.extend(thread.inline.iter().map(|inline| inline.unit.id()));
             keys.sessions.extend(thread.session.clone());
+            keys.is_led = thread.current.is_some() && !restarted;
         }
         let mut session = thread.and_then(|thread| thread.session.as_ref()).filter(|_| !restarted);
         for record in records {
@@ -204,7 +209,7 @@ impl Known {
     }
 
     fn keys_of_body(&self, body: &Body, session: Option<&SessionId>, keys: &mut Keys) {
-        let mut home = |identity: Identity<'_>| keys.units.extend(self.index.home(identity.hash()));
+        let home = |identity: Identity<'_>| self.index.home(identity.hash());
         // Of most rows there is no such unit.
         let known = |id: UnitId| Some(id).filter(|id| self.index.has_unit(*id));
         match body {
@@ -213,34 +218,47 @@ impl Known {
                     Kind::User(user) => match &user.said {
                         Said::Results(results) => {
                             for result in results {
-                                home(Identity::Call(&result.call));
+                                keys.units.extend(home(Identity::Call(&result.call)));
                             }
                             for result in results.iter().filter(|result| result.agent.is_some()) {
                                 self.keys_of_owner(session, result.agent.as_ref(), keys);
-                                let home = self.index.home(Identity::Call(&result.call).hash());
-                                let owner = home.and_then(|home| self.unit(home)).map(Unit::session);
+                                let owner = home(Identity::Call(&result.call))
+                                    .and_then(|home| self.unit(home))
+                                    .map(Unit::session);
                                 self.keys_of_owner(owner, result.agent.as_ref(), keys);
                             }
                         }
                         _ => keys.units.extend(known(UnitKey::Turn(row.id).id())),
                     },
                     Kind::Assistant(assistant) => {
-                        home(Identity::Message(&assistant.message));
+                        if keys.message.as_deref() != Some(&*assistant.message) {
+                            keys.units.extend(home(Identity::Message(&assistant.message)));
+                            keys.message = Some(assistant.message.clone());
+                        }
                         for call in &assistant.calls {
-                            home(Identity::Call(&call.id));
-                            home(Identity::Link(&call.id));
+                            keys.units.extend(home(Identity::Call(&call.id)));
+                            keys.units.extend(home(Identity::Link(&call.id)));
                         }
                         keys.sessions.extend(assistant.copied_from.clone());
+                        // The report of a failure counts by its row.
+                        if assistant.synthetic {
+                            keys.units.extend(home(Identity::Row(row.id)));
+                        }
                     }
                     Kind::ApiError(_) | Kind::Compaction(_) | Kind::Hook(_) | Kind::Fallback(_) => {
-                        home(Identity::Row(row.id));
+                        keys.units.extend(home(Identity::Row(row.id)));
                     }
                     Kind::TurnDuration(_) | Kind::Other => {}
                 }
-                // What a row may begin that no prompt begins.
-                if row.agent.is_none() {
-                    let id = if row.sidechain { UnitKey::inline_id(row.id) } else { UnitKey::Loose(row.id).id() };
-                    keys.units.extend(known(id));
+                // What a row may begin that is no prompt.
+                match (&row.agent, row.sidechain) {
+                    (Some(_), _) => {}
+                    (None, true) => keys.units.extend(known(UnitKey::inline_id(row.id))),
+                    (None, false) if keys.is_led => {}
+                    (None, false) => {
+                        keys.units.extend(known(UnitKey::Loose(row.id).id()));
+                        keys.is_led = !matches!(row.kind, Kind::TurnDuration(_) | Kind::Other);
+                    }
                 }
                 self.keys_of_owner(session, row.agent.as_ref(), keys);
             }
@@ -248,7 +266,7 @@ impl Known {
             Body::Title { session, .. } => keys.sessions.extend([session.clone()]),
             Body::AgentMeta(meta) => {
                 if let Some(call) = &meta.call {
-                    home(Identity::Call(call));
+                    keys.units.extend(home(Identity::Call(call)));
                 }
                 self.keys_of_owner(Some(&meta.session), Some(&meta.agent), keys);
             }

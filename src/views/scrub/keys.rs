@@ -146,6 +146,18 @@ const ISSUERS: &[(&str, usize, Alphabet)] = &[
     ("api.telegram.org/bot", 30, Path),
 ];
 
+/// The first two characters of each of [`ISSUERS`]: most words begin like none of them.
+const HEADS: [[u8; 2]; ISSUERS.len()] = {
+    let mut heads = [[0; 2]; ISSUERS.len()];
+    let mut at = 0;
+    while at < ISSUERS.len() {
+        let (start, _, _) = ISSUERS[at];
+        heads[at] = [start.as_bytes()[0], start.as_bytes()[1]];
+        at += 1;
+    }
+    heads
+};
+
 /// Characters behind `sk-`, the beginning that many share.
 const SK_BYTES_MIN: usize = 20;
 /// `{"alg":` in base64url: a token that was cut short still begins like this.
@@ -169,7 +181,9 @@ pub(super) fn find(reader: &Reader<'_>, runs: &mut Runs, at: usize) -> Option<Ke
     if !word_may_begin(reader, at) {
         return None;
     }
-    let found = ISSUERS.iter().find_map(|(start, min, alphabet)| {
+    let head = [reader.at(at), reader.at(at + 1)];
+    let alike = HEADS.iter().zip(ISSUERS).filter(|(known, _)| **known == head);
+    let found = alike.map(|(_, issuer)| issuer).find_map(|(start, min, alphabet)| {
         let key = |secret| body(reader, secret, *min, *alphabet).map(|end| Key { secret, end });
         reader.starts(at, start).then(|| key(at + start.len())).flatten()
     });

@@ -28,9 +28,9 @@ pub(super) struct Thread<'a> {
 }
 
 impl Thread<'_> {
-    fn list(&self, operation: &str) -> List {
+    fn list(&self, operation: &'static str) -> List {
         let mut list = List::default();
-        list.text(name::OPERATION, operation);
+        list.word(name::OPERATION, operation);
         list.text(name::SESSION, self.session);
         list.text(name::CONVERSATION, self.conversation);
         list
@@ -49,7 +49,7 @@ pub(super) fn tokens_of(message: &Message) -> Tokens {
 
 pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
     let mut list = thread.list("chat");
-    list.text(name::PROVIDER, provider_of(&message.id));
+    list.word(name::PROVIDER, provider_of(&message.id));
     list.text(name::REQUEST_MODEL, request_model(message));
     list.text(name::RESPONSE_MODEL, &message.model);
     list.text(name::RESPONSE_ID, &message.id);
@@ -77,8 +77,8 @@ pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
     if message.shares.iter().any(|share| share.cost.is_some()) {
         let cost: Money = message.shares.iter().filter_map(|share| share.cost).sum();
         list.dollars(name::COST_AMOUNT, cost);
-        list.text(name::COST_CURRENCY, "USD");
-        list.text(name::COST_SOURCE, "local");
+        list.word(name::COST_CURRENCY, "USD");
+        list.word(name::COST_SOURCE, "local");
     }
     if message.shares.iter().any(|share| share.cost.is_none()) {
         list.flag(name::COST_UNPRICED);
@@ -88,7 +88,7 @@ pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
 
 pub(super) fn compaction(thread: Thread<'_>, what: &Compaction) -> List {
     let mut list = thread.list(name::COMPACT);
-    list.text(name::COMPACTION_TRIGGER, if what.manual { "manual" } else { "auto" });
+    list.word(name::COMPACTION_TRIGGER, if what.manual { "manual" } else { "auto" });
     list.count(name::COMPACTION_TOKENS_BEFORE, what.tokens_before);
     list.count(name::COMPACTION_TOKENS_AFTER, what.tokens_after);
     list
@@ -100,10 +100,10 @@ pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart
     let called = tool.call.as_ref().map_or("", |call| &call.name);
     list.text(name::TOOL_NAME, called);
     list.text(name::TOOL_CALL_ID, &tool.id);
-    list.text(name::TOOL_TYPE, "function");
+    list.word(name::TOOL_TYPE, "function");
     list.maybe_text(name::REQUEST_ID, request);
     if let Some(server) = mcp_server(called) {
-        list.text(name::MCP_METHOD, "tools/call");
+        list.word(name::MCP_METHOD, "tools/call");
         list.text(name::MCP_SERVER, server);
     }
     list.maybe_text(name::SUBAGENT_TYPE, tool.call.as_ref().and_then(|call| call.agent_type.as_deref()));
@@ -112,7 +112,7 @@ pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart
     if let Some(trace) = apart {
         list.text(name::SUBAGENT_TRACE, &format!("{trace:032x}"));
     }
-    list.text(name::TOOL_OUTCOME, tool.result.as_ref().map_or(OUTCOME_OPEN, |end| end.outcome.name()));
+    list.word(name::TOOL_OUTCOME, tool.result.as_ref().map_or(OUTCOME_OPEN, |end| end.outcome.name()));
     let Some(end) = &tool.result else { return list };
     if let Some(code) = end.exit_code {
         list.number(name::TOOL_EXIT_CODE, code);
@@ -126,7 +126,7 @@ pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart
     }
     list.maybe_text(name::TOOL_DECISION_SOURCE, end.decision.as_deref());
     if end.outcome == Outcome::Failed {
-        list.text(name::ERROR_TYPE, "tool_error");
+        list.word(name::ERROR_TYPE, "tool_error");
     }
     list
 }
@@ -145,13 +145,13 @@ pub(super) fn tool_status(tool: &Tool) -> SpanStatus {
 pub(super) fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
     let mut list = thread.list("invoke_agent");
     let first = unit.messages.iter().min_by_key(|message| (message.start, &message.id));
-    list.text(name::PROVIDER, first.map_or("anthropic", |message| provider_of(&message.id)));
+    list.word(name::PROVIDER, first.map_or("anthropic", |message| provider_of(&message.id)));
     match &unit.agent {
         Some(agent) => {
             list.maybe_text(name::AGENT_NAME, agent.agent_type.as_deref());
             list.text(name::AGENT_ID, &agent.id.0);
         }
-        None => list.text(name::AGENT_NAME, MAIN_AGENT),
+        None => list.word(name::AGENT_NAME, MAIN_AGENT),
     }
     list.usage(tokens);
     list
@@ -166,14 +166,14 @@ pub(super) fn turn(list: &mut List, facts: &TurnFacts<'_>) {
     if let Some(index) = turn_index {
         list.number(name::TURN_INDEX, index);
     }
-    list.text(name::TURN_END, facts.end.reason);
+    list.word(name::TURN_END, facts.end.reason);
     if let Some(active) = facts.turn.active_ms {
         list.seconds(name::TURN_ACTIVE_SECONDS, active);
     }
     if let Some(prompt) = &facts.turn.prompt {
         list.maybe_text(name::PROMPT_COMMAND, prompt.command.as_deref());
         list.number(name::PROMPT_LENGTH, prompt.chars);
-        list.text(name::PROMPT_ORIGIN, prompt.origin.name());
+        list.word(name::PROMPT_ORIGIN, prompt.origin.name());
         if let Some(queued) = prompt.queued_ms.filter(|queued| *queued >= QUEUED_MS_MIN) {
             list.seconds(name::PROMPT_QUEUED_SECONDS, queued);
         }
@@ -198,7 +198,7 @@ pub(super) fn turn_links(position: Position<'_>) -> Vec<SpanLink> {
 /// A link and why it is there.
 pub(super) fn link(target: SpanAt, why: &'static str) -> SpanLink {
     let mut list = List::default();
-    list.text(name::LINK, why);
+    list.word(name::LINK, why);
     SpanLink { trace: target.trace, span: target.span, attributes: list.done() }
 }
 

@@ -20,6 +20,11 @@ impl List {
         self.0.push(Attribute { key: key.into(), value });
     }
 
+    /// One of our own words, which holds nothing to be scrubbed.
+    pub(super) fn word(&mut self, key: &'static str, word: &'static str) {
+        self.put(key, Value::Text(word.to_owned()));
+    }
+
     /// An empty text says nothing and is left out.
     pub(super) fn text(&mut self, key: &'static str, text: &str) {
         if !text.is_empty() {

@@ -10,6 +10,10 @@ pub(super) const VALUE_BYTES_MAX: usize = 2048;
 /// `text` without its secrets ([`scrub`]), every unprintable character replaced by `_`, cut at a character boundary to
 /// `bytes_max`. Scrubbed before it is cut: half a secret is no longer recognised.
 pub(super) fn printable(text: &str, bytes_max: usize) -> String {
+    // Most texts are ids of this form, and nothing in it could be a secret.
+    if is_uuid(text) && text.len() <= bytes_max {
+        return text.to_owned();
+    }
     let mut clean = String::with_capacity(text.len().min(bytes_max));
     for char in scrub(text).chars().map(|char| if is_printable(char) { char } else { '_' }) {
         if clean.len() + char.len_utf8() > bytes_max {
@@ -18,6 +22,14 @@ pub(super) fn printable(text: &str, bytes_max: usize) -> String {
         clean.push(char);
     }
     clean
+}
+
+fn is_uuid(text: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
 }
 
 /// Whether a character shows and leaves its neighbours where they are.
