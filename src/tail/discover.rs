@@ -97,8 +97,6 @@ impl<F: FnMut(Problem)> Observer for F {
 pub struct Folder {
     /// Its path.
     pub path: PathBuf,
-    /// Inode number.
-    pub inode: u64,
     level: Level,
     is_linked: bool,
 }
@@ -133,6 +131,9 @@ pub fn scan_session(path: &Path, observer: &mut dyn Observer) -> Vec<Found> {
     walk.run(path.with_file_name(stem), Level::Session(lossy(stem)))
 }
 
+/// The folder of a session's sub-agents, in the session's folder.
+const SUBAGENTS: &str = "subagents";
+
 /// How deep a folder lies: it decides which children matter.
 #[derive(Debug, Clone)]
 enum Level {
@@ -158,7 +159,7 @@ impl Level {
             Self::Root => Some(Self::Slug),
             Self::Slug if name == "memory" => None,
             Self::Slug => Some(Self::Session(lossy(name))),
-            Self::Session(session) if name == "subagents" => Some(Self::Subagents(Arc::clone(session), 1)),
+            Self::Session(session) if name == SUBAGENTS => Some(Self::Subagents(Arc::clone(session), 1)),
             Self::Session(_) => None,
             Self::Subagents(session, depth) => Some(Self::Subagents(Arc::clone(session), depth.saturating_add(1))),
         }
@@ -225,17 +226,23 @@ impl<'a> Walk<'a> {
     }
 
     fn run(mut self, path: PathBuf, level: Level) -> Vec<Found> {
-        // A root may be a link, nothing below it that is to be watched.
+        // A root may be a link; nothing below it that is one is watched. What an event names need not be a folder.
         let flags = if matches!(level, Level::Root) { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
-        let Some(stat) = self.report(&path, statat(CWD, &path, flags)) else { return self.found };
-        let is_linked = FileType::from_raw_mode(stat.st_mode).is_symlink();
-        self.pending.push(Folder { path, inode: stat.st_ino, level, is_linked });
+        let kind = self.report(&path, statat(CWD, &path, flags)).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        if let Some(kind) = kind.filter(|kind| kind.is_dir() || kind.is_symlink()) {
+            self.pending.push(Folder { path, level, is_linked: kind.is_symlink() });
+        }
         loop {
             let folders = mem::take(&mut self.pending);
             if folders.first().is_some_and(|folder| !folder.is_linked) {
                 self.observer.folders(&folders);
             }
-            folders.iter().for_each(|folder| self.list(folder));
+            for folder in &folders {
+                match &folder.level {
+                    Level::Session(session) => self.look_below_session(folder, session),
+                    _ => self.list(folder),
+                }
+            }
             if self.pending.is_empty() {
                 let Some(linked) = self.linked.pop() else { break };
                 self.pending.push(linked);
@@ -243,6 +250,16 @@ impl<'a> Walk<'a> {
         }
         self.found.sort_unstable_by(|one, other| one.path.as_os_str().cmp(other.path.as_os_str()));
         self.found
+    }
+
+    /// Of what a session's folder may hold, one folder matters.
+    fn look_below_session(&mut self, folder: &Folder, session: &Arc<str>) {
+        let path = child_path(&folder.path, OsStr::new(SUBAGENTS));
+        let stat = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW);
+        if self.report(&path, stat).is_some_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir()) {
+            let level = Level::Subagents(Arc::clone(session), 1);
+            self.pending.push(Folder { path, level, is_linked: folder.is_linked });
+        }
     }
 
     /// Everything in a folder is asked for by name alone: long paths are what takes time.
@@ -266,35 +283,35 @@ impl<'a> Walk<'a> {
             let kind = match entry.file_type() {
                 // Some file systems do not say.
                 FileType::Unknown => {
-                    let child = path.join(as_name(entry.file_name()));
+                    let child = child_path(path, as_name(entry.file_name()));
                     let stat = statat(above, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
                     let Some(stat) = self.report(&child, stat) else { continue };
                     FileType::from_raw_mode(stat.st_mode)
                 }
                 kind => kind,
             };
-            self.look_at_entry(folder, above, (entry.file_name(), kind, entry.ino()));
+            self.look_at_entry(folder, above, (entry.file_name(), kind));
         }
         if let Some(added) = self.linked.get_mut(first_linked..) {
             added.sort_unstable_by(|one, other| other.path.cmp(&one.path));
         }
     }
 
-    fn look_at_entry(&mut self, folder: &Folder, above: impl AsFd, (name, kind, inode): (&CStr, FileType, u64)) {
-        let Folder { path, level, is_linked, .. } = folder;
-        let child = |level| Folder { path: path.join(as_name(name)), inode, level, is_linked: *is_linked };
+    fn look_at_entry(&mut self, folder: &Folder, above: impl AsFd, (name, kind): (&CStr, FileType)) {
+        let Folder { path, level, is_linked } = folder;
         let place = level.file_role(as_name(name)).map(|role| (role, level.depth()));
         let below = level.child(as_name(name));
+        let path = || child_path(path, as_name(name));
         if kind.is_dir() {
-            self.pending.extend(below.map(child));
+            self.pending.extend(below.map(|level| Folder { path: path(), level, is_linked: *is_linked }));
         } else if kind.is_symlink() {
             let below = below.filter(Level::may_be_linked);
             if place.is_some() || below.is_some() {
-                let linked = below.map(|level| Folder { is_linked: true, ..child(level) });
-                self.look_at_link(above, name, path.join(as_name(name)), place, linked);
+                let linked = below.map(|level| Folder { path: path(), level, is_linked: true });
+                self.look_at_link(above, name, path(), place, linked);
             }
         } else if let Some(place) = place {
-            self.look_at_file(above, name, path.join(as_name(name)), place);
+            self.look_at_file(above, name, path(), place);
         }
     }
 
@@ -347,6 +364,14 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// [`Path::join`] into memory of the right size: there is one for every file.
+fn child_path(folder: &Path, name: &OsStr) -> PathBuf {
+    let mut path = PathBuf::with_capacity(folder.as_os_str().len() + 1 + name.len());
+    path.push(folder);
+    path.push(name);
+    path
 }
 
 fn as_name(name: &CStr) -> &OsStr {

@@ -5,7 +5,7 @@
 //! has): files behind them are found by the scan alone. Whatever goes wrong here costs latency, never data, so nothing is
 //! an error: the watcher says that it [is degraded](Watcher::is_degraded), and the caller scans more often.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,14 +73,12 @@ impl Watcher {
             let mut watched = self.health.watched();
             watched.reserve(folders.len());
             for folder in folders {
-                if IS_DEEP && watched.keys().any(|other| folder.path.starts_with(other)) {
+                if IS_DEEP && watched.iter().any(|other| folder.path.starts_with(other)) {
                     continue;
                 }
-                match watched.insert(folder.path.clone().into(), folder.inode) {
-                    Some(known) if known == folder.inode => {}
-                    // Another folder took the place of one whose end made no event.
-                    Some(_) => self.health.lose(&self.hints),
-                    None => new.push(PathOp::watch_non_recursive(&folder.path)),
+                if !watched.contains(folder.path.as_os_str()) {
+                    watched.insert(folder.path.clone().into());
+                    new.push(PathOp::watch_non_recursive(&folder.path));
                 }
             }
         }
@@ -142,14 +140,14 @@ struct Health {
     warned: AtomicBool,
     /// Some watches may be gone, or speak of folders by names that they had.
     lost: AtomicBool,
-    /// Every folder that was not deleted since its watch was set, with its inode, which alone does not tell: the file
-    /// system may give it to the next folder of that name. Never locked while the watcher is called, which waits for
+    /// Every folder that was not deleted or moved since its watch was set. Inodes do not tell: the file system may give
+    /// the one of a deleted folder to the next of that name. Never locked while the watcher is called, which waits for
     /// the thread that locks it too.
-    watched: Mutex<HashMap<OsString, u64>>,
+    watched: Mutex<HashSet<OsString>>,
 }
 
 impl Health {
-    fn watched(&self) -> MutexGuard<'_, HashMap<OsString, u64>> {
+    fn watched(&self) -> MutexGuard<'_, HashSet<OsString>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -179,7 +177,7 @@ fn pass_on(event: Event, hints: &Hints, health: &Health) {
         let mut watched = health.watched();
         for path in &event.paths {
             // A folder that is moved takes the watches below it along, under their old names.
-            if watched.remove(path.as_os_str()).is_some() && is_moved {
+            if watched.remove(path.as_os_str()) && is_moved {
                 health.lose(hints);
             }
         }
