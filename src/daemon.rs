@@ -168,13 +168,13 @@ impl Tailer {
     }
 
     fn pause(&self) -> Duration {
-        if self.watcher.is_degraded() { self.sources.rescan.min(RESCAN_DEGRADED) } else { self.sources.rescan }
+        if self.watcher.misses_events() { self.sources.rescan.min(RESCAN_DEGRADED) } else { self.sources.rescan }
     }
 
     /// Whether all files must be looked at, though no event asks for it.
     fn is_look_due(&self) -> bool {
-        let is_degraded = self.watcher.is_degraded();
-        is_degraded || Instant::now() >= self.look.1 || tail::existing(&self.sources.roots) != self.roots
+        let misses_events = self.watcher.misses_events();
+        misses_events || Instant::now() >= self.look.1 || tail::existing(&self.sources.roots) != self.roots
     }
 
     /// Every file of every root, and new watches for folders that have appeared.
@@ -184,7 +184,7 @@ impl Tailer {
             tracing::info!(root = %root.display(), "a session root has appeared");
         }
         self.roots = roots;
-        self.watcher.refresh();
+        self.watcher.refresh(&self.roots);
         let roots = self.roots.clone();
         let found: Vec<Found> = roots.iter().flat_map(|root| self.looking(|look| tail::scan(root, look))).collect();
         let rows = found.iter().filter(|found| found.role == crate::transcript::chunk::FileRole::Rows).count();
@@ -197,7 +197,9 @@ impl Tailer {
     fn look_at(&mut self, paths: std::collections::BTreeSet<PathBuf>) -> Vec<Found> {
         let mut found = Vec::new();
         for path in paths {
-            let Some(root) = self.roots.iter().find(|root| path.starts_with(root)).cloned() else {
+            // What became of a root itself only a look at everything can tell.
+            let root = self.roots.iter().find(|root| path.starts_with(root) && path != **root);
+            let Some(root) = root.cloned() else {
                 self.hints.flag_rescan();
                 continue;
             };

@@ -113,7 +113,7 @@ fn a_copy_leaves_room_on_the_disk_for_others() {
     };
     // Enough for the copy alone.
     let filler = disk.join("filler");
-    fs::write(&filler, vec![1; free() - live * 19 / 10]).unwrap();
+    fs::write(&filler, vec![1; free() - live * 14 / 10]).unwrap();
     let before = free();
     writer.compact().unwrap();
     assert!(!names().any(|name| name.starts_with("db-") || name == "db.new"), "no copy is begun");

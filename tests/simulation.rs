@@ -29,7 +29,7 @@ use tailspan::daemon::Shared;
 use tailspan::daemon::selfcheck::SelfCheck;
 use tailspan::views::totals::{Sample, Snapshot};
 use tailspan::vitals::Vitals;
-use world::{Dice, World, append, clean, files_below, recordings};
+use world::{Dice, World, append, clean, copy_folder, files_below, recordings};
 
 /// Worlds in an ordinary run of the tests.
 const SEEDS: u64 = 2_500;
@@ -90,8 +90,8 @@ impl Shadow {
             return;
         }
         self.generations += 1;
-        let rest: PathBuf = inside.components().skip(1).collect();
-        append(&self.folder.join(format!("zz-{}", self.generations)).join(rest), &bytes[..whole]);
+        // Beside the file: where nothing else tells whose a row is, the lower path decides.
+        append(&self.folder.join(inside.with_extension(format!("{}.jsonl", self.generations))), &bytes[..whole]);
     }
 }
 
@@ -137,9 +137,11 @@ fn run(seed: u64) {
     world.read(&mut dice, usize::MAX);
     let snapshot = world.settle();
     check_monotone(&snapshot, &mut last);
-    let mut roots = vec![world.root.clone()];
-    roots.extend(shadow.folder.is_dir().then(|| shadow.folder.clone()));
-    let (mut expected, mut found) = (clean(&roots), world.summary());
+    if shadow.generations > 0 {
+        copy_folder(&world.root, &shadow.folder);
+    }
+    let everything = if shadow.generations > 0 { &shadow.folder } else { &world.root };
+    let (mut expected, mut found) = (clean(std::slice::from_ref(everything)), world.summary());
     if shadow.generations > 0 {
         // What is left of a file that lost lines does not say whether a process ended between two of its prompts; the
         // state has seen it.

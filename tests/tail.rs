@@ -215,6 +215,11 @@ fn links_are_followed_and_never_in_a_circle() {
     symlink("nothing", real.join("slug/dangling.jsonl")).unwrap();
     let expected = ["linked/far.jsonl", "slug/s.jsonl", "slug/s/subagents/agent-a.jsonl", "slug/t.jsonl"];
     assert_eq!(names(&root, &scan_all(&root)), expected);
+    // An event that names a link leads no further than a look.
+    for (link, wanted) in [("slug/s/subagents/up", 0), ("linked", 1), ("slug/dangling.jsonl", 0)] {
+        let found = scan_under(&root, &root.join(link), &mut |problem| panic!("{problem}"));
+        assert_eq!(found.len(), wanted, "{link}");
+    }
 }
 
 #[test]

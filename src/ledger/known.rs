@@ -257,7 +257,8 @@ impl Known {
                     (None, false) if keys.is_led => {}
                     (None, false) => {
                         keys.units.extend(known(UnitKey::Loose(row.id).id()));
-                        keys.is_led = !matches!(row.kind, Kind::TurnDuration(_) | Kind::Other);
+                        // A row that was counted before leaves the next one to begin a unit.
+                        keys.is_led = matches!(row.kind, Kind::User(_) | Kind::Assistant(_));
                     }
                 }
                 self.keys_of_owner(session, row.agent.as_ref(), keys);

@@ -32,9 +32,9 @@ const OVERHEAD_MAX: u64 = 3;
 /// 3.75 times the bytes of the live rows.
 const GROWTH_PERCENT: u64 = 25;
 
-/// Bytes that must be free per byte of live rows, so that a copy never fills a disk that others write to as well: a fresh
-/// copy took 1.3 times its live rows in an hour's soak, while the old one is still there.
-const ROOM: u64 = 2;
+/// Bytes that must be free for 100 bytes of live rows, so that a copy does not fill a disk that others write to as well: a
+/// fresh copy took 1.3 times its live rows in an hour's soak, while the old one is still there.
+const ROOM_PERCENT: u64 = 150;
 
 /// Bytes in one batch of the copy.
 const BATCH_BYTES: usize = 512 << 10;
@@ -55,8 +55,8 @@ impl Overhead {
         Ok(Self { looked_at: codec::get(tree, &keys::meta("looked_at"))? })
     }
 
-    /// Whether the files have so much more than the live rows that they are to be copied.
-    pub(super) fn is_due(&mut self, tree: &Tree, on_disk: u64) -> Result<bool, StoreError> {
+    /// Bytes of the live rows, if the files have so much more that the rows are to be copied.
+    pub(super) fn due(&mut self, tree: &Tree, on_disk: u64) -> Result<Option<u64>, StoreError> {
         // A database without a last look is new, or was filled by one first scan: that leaves little behind.
         let last = self.looked_at.map_or_else(|| on_disk.max(BYTES_MIN), |looked_at| looked_at.max(BYTES_MIN));
         let is_grown = on_disk.saturating_mul(100) > last.saturating_mul(100 + GROWTH_PERCENT);
@@ -64,7 +64,7 @@ impl Overhead {
         if is_grown || self.looked_at.is_none() {
             self.looked(tree, on_disk)?;
         }
-        Ok(live.is_some_and(|live| on_disk > live.saturating_mul(OVERHEAD_MAX)))
+        Ok(live.filter(|live| on_disk > live.saturating_mul(OVERHEAD_MAX)))
     }
 
     /// Notes the size of the files, also for the next run.
@@ -77,7 +77,7 @@ impl Overhead {
 }
 
 /// Bytes of all keys and values.
-fn live_bytes(tree: &Tree) -> Result<u64, StoreError> {
+pub(super) fn live_bytes(tree: &Tree) -> Result<u64, StoreError> {
     let mut bytes = 0;
     for row in tree {
         let (key, value) = row?;
@@ -86,10 +86,10 @@ fn live_bytes(tree: &Tree) -> Result<u64, StoreError> {
     Ok(bytes)
 }
 
-/// Bytes that this user may still write to the disk of `folder`.
-fn free_bytes(folder: &Path) -> io::Result<u64> {
+/// Bytes that this user may still write to the disk of `folder`; `None` if its file system does not say.
+fn free_bytes(folder: &Path) -> io::Result<Option<u64>> {
     let disk = rustix::fs::statvfs(folder)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    Ok((disk.f_blocks > 0).then(|| disk.f_bavail.saturating_mul(disk.f_frsize)))
 }
 
 /// Where the databases of a state folder are.
@@ -153,19 +153,19 @@ impl Places {
         Ok(found)
     }
 
-    /// Fills a new database with the rows of `tree`, makes it durable and opens it at its place. The old one goes on if
+    /// Fills a new database with the rows of `tree`, `live` bytes, makes it durable and opens it at its place. The old one goes on if
     /// that fails.
     ///
     /// # Errors
     ///
     /// [`StoreError::Copy`] if the new one cannot be made, or has no room: nothing has changed. Others are those of the old
     /// one.
-    pub(super) fn renew(&self, tree: &Tree) -> Result<(Db, PathBuf), StoreError> {
+    pub(super) fn renew(&self, tree: &Tree, live: u64) -> Result<(Db, PathBuf), StoreError> {
         let failed =
             |source| StoreError::Copy { source: Box::new(StoreError::Folder { path: self.new.clone(), source }) };
         remove(&self.new).map_err(failed)?;
-        let (needed, free) = (live_bytes(tree)?.saturating_mul(ROOM), free_bytes(&self.folder).map_err(failed)?);
-        if free < needed {
+        let needed = live.saturating_mul(ROOM_PERCENT) / 100;
+        if let Some(free) = free_bytes(&self.folder).map_err(failed)?.filter(|free| *free < needed) {
             return Err(StoreError::in_copy(StoreError::NoRoom { path: self.folder.clone(), needed, free }));
         }
         let new = database(&self.new).map_err(StoreError::in_copy)?;

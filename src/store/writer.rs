@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use sled::{Batch, Db, Tree};
 
-use super::compact::{Overhead, Places, discard};
+use super::compact::{Overhead, Places, discard, live_bytes};
 use super::handle::Handle;
 use super::lock::Lock;
 use super::meter::OutboxMeter;
@@ -267,7 +267,10 @@ impl Writer {
         self.meter.flushed(next);
         self.remove_retired();
         let on_disk = self.bytes_on_disk();
-        if self.overhead.is_due(&self.tree, on_disk)? { self.compact() } else { Ok(()) }
+        match self.overhead.due(&self.tree, on_disk)? {
+            Some(live) => self.copy(live),
+            None => Ok(()),
+        }
     }
 
     /// Copies the live rows into a new database, which takes the place of the one in use. Readers go on with it. If the
@@ -277,10 +280,15 @@ impl Writer {
     ///
     /// The database is damaged: the writer must be thrown away.
     pub fn compact(&mut self) -> Result<(), StoreError> {
+        let live = live_bytes(&self.tree)?;
+        self.copy(live)
+    }
+
+    fn copy(&mut self, live: u64) -> Result<(), StoreError> {
         let (started, before) = (Instant::now(), self.bytes_on_disk());
         let handle = self.handle.clone();
         let _writes = handle.writes();
-        let (db, place) = match self.places.renew(&self.tree) {
+        let (db, place) = match self.places.renew(&self.tree, live) {
             Err(error @ StoreError::Copy { .. }) => {
                 self.places.discard();
                 tracing::warn!(error = chain(&error), "the database cannot be compacted now");

@@ -229,7 +229,7 @@ impl<'a> Walk<'a> {
         // A root may be a link; nothing below it that is one is watched. What an event names need not be a folder.
         let flags = if matches!(level, Level::Root) { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
         let kind = self.report(&path, statat(CWD, &path, flags)).map(|stat| FileType::from_raw_mode(stat.st_mode));
-        if let Some(kind) = kind.filter(|kind| kind.is_dir() || kind.is_symlink()) {
+        if let Some(kind) = kind.filter(|kind| kind.is_dir() || (kind.is_symlink() && level.may_be_linked())) {
             self.pending.push(Folder { path, level, is_linked: kind.is_symlink() });
         }
         loop {

@@ -7,8 +7,8 @@
 //! watch     file system events → hints which paths to look at
 //! ```
 //!
-//! The scan is the truth, events only make it faster: inotify loses files that are written right after their folder
-//! was made, and sees nothing on network file systems. Nothing in this folder keeps state that must survive a restart.
+//! The scan is the truth, events only make it faster: the queue of events may overflow, there are none on network file
+//! systems, and none of what lies behind links. Nothing in this folder keeps state that must survive a restart.
 
 pub mod discover;
 pub mod hints;

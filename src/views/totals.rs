@@ -250,14 +250,15 @@ impl Totals {
     }
 
     /// The exact difference of what two states of a unit hold, down or up.
-    fn lifetime<'a>(&mut self, before: Option<&'a Unit>, after: &'a Unit) {
-        // By the model as the rows name it: most units have one, and a label is made of it once.
-        let mut sums: Vec<(&Arc<str>, i128, [i128; 5])> = Vec::new();
-        let mut add = |message: &'a Message, sign: i128| {
+    fn lifetime(&mut self, before: Option<&Unit>, after: &Unit) {
+        // Most units have one model.
+        let mut sums: Vec<(Arc<str>, i128, [i128; 5])> = Vec::new();
+        let mut add = |message: &Message, sign: i128| {
             for share in &message.shares {
-                let known = sums.iter().position(|(model, ..)| **model == share.model);
+                let label = labels::model(&share.model);
+                let known = sums.iter().position(|(model, ..)| *model == label);
                 let known = known.unwrap_or_else(|| {
-                    sums.push((&share.model, 0, [0; 5]));
+                    sums.push((label, 0, [0; 5]));
                     sums.len() - 1
                 });
                 let Some((_, cost, tokens)) = sums.get_mut(known) else { continue };
@@ -269,8 +270,9 @@ impl Totals {
             was.into_iter().for_each(|message| add(message, -1));
             is.into_iter().for_each(|message| add(message, 1));
         }
+        // In a fixed order: where there is room for one more model, it decides which.
+        sums.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         for (model, cost, tokens) in sums {
-            let model = labels::model(model);
             self.apply(&catalog::LIFETIME_COST, vec![Arc::clone(&model)], cost);
             for ((kind, _), tokens) in kinds(Tokens::default()).into_iter().zip(tokens) {
                 self.apply(&catalog::LIFETIME_TOKENS, vec![Arc::clone(&model), kind.into()], tokens);

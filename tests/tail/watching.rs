@@ -104,7 +104,7 @@ impl Observer for Look<'_> {
 }
 
 fn look(watcher: &mut Watcher, root: &Path) -> Vec<Found> {
-    watcher.refresh();
+    watcher.refresh(&existing(&[root.to_path_buf()]));
     scan(root, &mut Look(watcher))
 }
 
@@ -189,6 +189,54 @@ fn a_folder_that_is_moved_is_watched_under_its_new_name_and_so_is_one_that_takes
         append_until_hinted(&mut watcher, &hints, root, &agent(&old));
         assert!(!watcher.is_degraded());
         fs::remove_dir_all(root.join(&old)).unwrap();
+    }
+}
+
+#[test]
+fn a_root_that_is_replaced_with_the_folder_above_it_is_watched() {
+    let folder = TempDir::new().unwrap();
+    let (above, root) = (folder.path().join("above"), folder.path().join("above/projects"));
+    let path = root.join("slug/s.jsonl");
+    put(&path, "{}\n");
+    let hints = Hints::default();
+    let mut watcher = Watcher::new(hints.clone());
+    append_until_hinted(&mut watcher, &hints, &root, &path);
+    for round in 0..4 {
+        // Nobody is told: what is moved is not watched itself.
+        fs::rename(&above, folder.path().join(format!("aside-{round}"))).unwrap();
+        if round % 2 == 0 {
+            look(&mut watcher, &root);
+        }
+        put(&path, "{}\n");
+        look(&mut watcher, &root);
+        append(&path, "{}\n");
+        wait_for(&hints, &path);
+        assert!(!watcher.is_degraded());
+    }
+}
+
+#[test]
+fn a_file_that_is_written_beside_and_renamed_asks_for_no_look_at_everything() {
+    let folder = TempDir::new().unwrap();
+    let (root, path) = (folder.path(), folder.path().join("slug/s.jsonl"));
+    put(&path, "{}\n");
+    let hints = Hints::default();
+    let mut watcher = Watcher::new(hints.clone());
+    look(&mut watcher, root);
+    let beside = root.join("slug/s.jsonl.compact.tmp.1");
+    put(&beside, "{}\n");
+    for named in wait_for(&hints, &beside) {
+        assert!(scan_under(root, &named, &mut Look(&mut watcher)).is_empty(), "{}", named.display());
+    }
+    fs::rename(&beside, &path).unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let (named, is_look_asked_for) = hints.take();
+        assert!(!is_look_asked_for);
+        if named.contains(&path) {
+            break;
+        }
+        assert!(hints.wait(deadline.saturating_duration_since(Instant::now())));
     }
 }
 
