@@ -97,13 +97,13 @@ fn a_compaction_that_has_no_room_changes_nothing() {
 fn a_copy_leaves_room_on_the_disk_for_others() {
     let folder = tempfile::tempdir().unwrap();
     let disk = folder.path().join("disk");
-    let Some(_mount) = Mount::new(&disk, "size=64m") else { return };
+    let Some(_mount) = Mount::new(&disk, "size=128m") else { return };
     let state = disk.join("state");
     let mut writer = store::open(&state, tailspan::transcript::time::Timestamp(0)).unwrap().writer;
-    let live = 400 * 10_000;
-    for number in 0..800 {
-        let row = FileRow { path: vec![7; 10_000], role: FileRole::Rows, cursor: None, thread: Thread::default() };
-        writer.commit(&Commit { files: vec![(FileNumber(number % 400), &row)], ..Commit::default() }).unwrap();
+    let live = 8_000 * 2_000;
+    for number in 0..8_000 {
+        let row = FileRow { path: vec![7; 2_000], role: FileRole::Rows, cursor: None, thread: Thread::default() };
+        writer.commit(&Commit { files: vec![(FileNumber(number), &row)], ..Commit::default() }).unwrap();
     }
     writer.flush().unwrap();
     let names = || fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -113,7 +113,7 @@ fn a_copy_leaves_room_on_the_disk_for_others() {
     };
     // Enough for the copy alone.
     let filler = disk.join("filler");
-    fs::write(&filler, vec![1; free() - live * 14 / 10]).unwrap();
+    fs::write(&filler, vec![1; free() - live * 19 / 10]).unwrap();
     let before = free();
     writer.compact().unwrap();
     assert!(!names().any(|name| name.starts_with("db-") || name == "db.new"), "no copy is begun");
