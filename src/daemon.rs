@@ -27,7 +27,7 @@ const GATHER: Duration = Duration::from_millis(15);
 const RESCAN_DEGRADED: Duration = Duration::from_secs(1);
 
 /// While looks at all files find nothing that events had not told, they become rarer: up to so many times the usual
-/// pause. A look costs 16 microseconds per file, and events tell nearly everything.
+/// pause. A look costs about 10 microseconds per file, and events tell nearly everything.
 const RESCAN_RARE: u32 = 20;
 
 /// Pause between looks at a full outbox.
