@@ -153,13 +153,13 @@ impl Places {
         Ok(found)
     }
 
-    /// Fills a new database with the rows of `tree`, `live` bytes, makes it durable and opens it at its place. The old one goes on if
-    /// that fails.
+    /// Fills a new database with the rows of `tree`, `live` bytes, makes it durable and opens it at its place. The old one
+    /// goes on if that fails.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Copy`] if the new one cannot be made, or has no room: nothing has changed. Others are those of the old
-    /// one.
+    /// [`StoreError::Copy`] if the new one cannot be made, or has no room: nothing has changed. Others are those of the
+    /// old one.
     pub(super) fn renew(&self, tree: &Tree, live: u64) -> Result<(Db, PathBuf), StoreError> {
         let failed =
             |source| StoreError::Copy { source: Box::new(StoreError::Folder { path: self.new.clone(), source }) };
