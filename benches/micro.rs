@@ -26,7 +26,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tailspan::ahead::{Job, Parsed, Piece, next_piece};
-use tailspan::engine::{Engine, SpanRules, Start};
+use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
@@ -35,7 +35,7 @@ use tailspan::tail::{self, Found, Limits, Read, Reader};
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::{Batch, read};
-use tailspan::turns::Policy;
+use tailspan::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::views::labels::LabelRules;
 
 const ROUNDS: usize = 5;
@@ -213,7 +213,7 @@ fn stage_fold(input: &Input) -> Done {
     }
     known.roll_up();
     let took = Some(started.elapsed());
-    black_box(known.units_loaded());
+    black_box(known.loaded());
     Done { took, ..input.done(input.lines()) }
 }
 
@@ -252,6 +252,7 @@ fn engine(state: PathBuf) -> Engine {
         settle_ms: 1_000,
         hold_ms: 60_000,
         history_rate: 500,
+        whole_spans_max: WHOLE_SPANS_MAX,
     };
     let start = Start {
         writer: opened.writer,
@@ -261,6 +262,7 @@ fn engine(state: PathBuf) -> Engine {
         labels: LabelRules::default(),
         policy,
         spans: SpanRules::default(),
+        parts_max: PARTS_MAX,
     };
     Engine::new(start, NOW).unwrap()
 }

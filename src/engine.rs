@@ -3,8 +3,12 @@
 //! One step takes the records of one piece of a file into memory; one commit writes what several steps changed, as one
 //! batch. A number is published only after it is durable, or a crash would make a counter run backwards.
 
+mod depart;
 mod leave;
+mod prefetch;
+mod slices;
 mod texts;
+mod write;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -12,22 +16,21 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use self::depart::Departure;
 use crate::ahead::{Job, Piece};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::{Known, Thread};
+pub use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::prices::Prices;
-use crate::ledger::session::reported;
 use crate::ledger::unit::UnitId;
 use crate::live::LiveSessions;
-use crate::store::{Changed, Commit, Epoch, FileRow, OutboxMeter, Recovered, StoreError, Writer};
+use crate::store::{Epoch, FileRow, OutboxMeter, Recovered, StoreError, Writer};
 use crate::tail::Found;
 use crate::transcript::chunk::{FileNumber, FileRole};
-use crate::transcript::ids::SessionId;
-use crate::transcript::record::Body;
+use crate::transcript::record::{Body, Record};
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Policy, Turns};
 use crate::views::content::ContentLevel;
-use crate::views::exemplars::trace_around;
 use crate::views::labels::LabelRules;
 use crate::views::totals::{Snapshot, Totals};
 use crate::views::trace::TraceScope;
@@ -39,8 +42,11 @@ const DIRTY_UNITS_MAX: usize = 150;
 /// The same for files: most bring a unit along, but those that hold none must not add up to one large batch.
 const DIRTY_FILES_MAX: usize = 150;
 
-/// Units kept in memory between commits; beyond it everything is read from the store again.
-const LOADED_UNITS_MAX: usize = 600;
+/// The same for the parts that changed units and sections hold: a batch stays near 1 MB.
+const DIRTY_PARTS_MAX: usize = 4_000;
+
+/// Records that are folded before the size of the next commit is looked at.
+const RECORDS_AT_ONCE: usize = 64;
 
 /// What spans look like when they leave.
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,12 +75,16 @@ pub struct Engine {
     /// By path. As text of the system, which is quicker to look up than as a path.
     numbers: HashMap<OsString, FileNumber>,
     dirty_files: BTreeSet<FileNumber>,
+    /// A file of which a piece is folded in part: what is written of it meanwhile is its thread before the piece.
+    halfway: Option<(FileNumber, Thread)>,
     turns: Turns,
     spans: SpanRules,
     /// The next commit stores which prices were used.
     new_prices: bool,
     /// Latest end of a turn whose spans were put into the outbox by this process.
     handed_out: Option<Timestamp>,
+    /// Long turns that leave in pieces.
+    departures: HashMap<UnitId, Departure>,
     live: LiveSessions,
     /// When something was committed last.
     last_commit: Timestamp,
@@ -98,6 +108,8 @@ pub struct Start {
     pub policy: Policy,
     /// What their spans look like.
     pub spans: SpanRules,
+    /// Parts that a unit, or a section of one, holds at most: [`PARTS_MAX`], but for tests.
+    pub parts_max: usize,
 }
 
 impl Engine {
@@ -107,8 +119,8 @@ impl Engine {
     ///
     /// The database failed or is damaged.
     pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
-        let Start { writer, recovered, epoch, prices, labels, policy, spans } = start;
-        let mut known = Known::default();
+        let Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max } = start;
+        let mut known = Known::with_parts_max(parts_max);
         let mut files = Vec::with_capacity(recovered.files.len());
         let mut numbers = HashMap::with_capacity(recovered.files.len());
         for (number, row) in recovered.files {
@@ -133,10 +145,12 @@ impl Engine {
             files,
             numbers,
             dirty_files: BTreeSet::new(),
+            halfway: None,
             turns: Turns::new(policy, recovered.pending, now),
             spans,
             new_prices: new_prices && !reprice,
             handed_out: None,
+            departures: HashMap::new(),
             live: LiveSessions::default(),
             last_commit: now,
             last_event: None,
@@ -193,7 +207,7 @@ impl Engine {
     pub fn step(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
         self.prefetch(piece)?;
         self.totals.set_time(now);
-        self.fold(piece)?;
+        self.fold(piece, now)?;
         if piece.role == FileRole::Rows {
             self.totals.lines(piece.batch.lines);
         }
@@ -218,11 +232,32 @@ impl Engine {
         Ok(())
     }
 
-    fn fold(&mut self, piece: &Piece) -> Result<(), StoreError> {
+    /// Folds the records of a piece, in as many commits as their size asks for. Should the process die between two of
+    /// them, the piece is read again from its beginning: what was counted then adds nothing.
+    fn fold(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
+        let before = self.known.thread(piece.file).cloned();
+        let mut restarted = piece.restarted;
+        for records in piece.batch.records.chunks(RECORDS_AT_ONCE) {
+            self.fold_some(piece.file, records, restarted)?;
+            restarted = false;
+            if self.known.dirty_parts() >= DIRTY_PARTS_MAX {
+                self.halfway = Some((piece.file, before.clone().unwrap_or_default()));
+                self.commit(now)?;
+                self.halfway = None;
+                self.prefetch(piece)?;
+            }
+        }
+        if piece.batch.records.is_empty() {
+            self.fold_some(piece.file, &[], restarted)?;
+        }
+        Ok(())
+    }
+
+    fn fold_some(&mut self, file: FileNumber, records: &[Record], restarted: bool) -> Result<(), StoreError> {
         loop {
-            let before = self.known.thread(piece.file).cloned().unwrap_or_default();
-            let mut fold = Fold::new(&mut self.known, &self.prices, piece.file, piece.restarted);
-            for record in &piece.batch.records {
+            let before = self.known.thread(file).cloned().unwrap_or_default();
+            let mut fold = Fold::new(&mut self.known, &self.prices, file, restarted);
+            for record in records {
                 fold.fold(record);
             }
             let missing = std::mem::take(&mut self.known.missing);
@@ -230,60 +265,13 @@ impl Engine {
                 return Ok(());
             }
             // Something that nobody foresaw belongs to these rows. Folding them twice adds nothing.
-            for unit in missing {
-                if !self.load_unit(unit)? && !self.known.has_unit(unit) {
-                    self.known.index.forget_unit(unit);
+            for id in missing {
+                if !self.load(id)? && !self.known.has(id) {
+                    self.known.index.forget_unit(id);
                 }
             }
-            self.known.load_thread(piece.file, before);
+            self.known.load_thread(file, before);
         }
-    }
-
-    /// Loads everything that the piece's records may touch.
-    fn prefetch(&mut self, piece: &Piece) -> Result<(), StoreError> {
-        if !self.has_index {
-            self.known.index = self.writer.identities()?;
-            self.has_index = true;
-        }
-        if self.known.thread(piece.file).is_none()
-            && let Some(row) = self.row(piece.file)
-        {
-            let thread = row.thread.clone();
-            self.known.load_thread(piece.file, thread);
-        }
-        loop {
-            let keys = self.known.keys_of(piece.file, &piece.batch.records, piece.restarted);
-            let mut loaded = false;
-            for session in keys.sessions {
-                loaded |= self.load_session(&session)?;
-            }
-            for unit in keys.units {
-                loaded |= self.load_unit(unit)?;
-            }
-            if !loaded {
-                return Ok(());
-            }
-        }
-    }
-
-    fn load_unit(&mut self, id: UnitId) -> Result<bool, StoreError> {
-        if self.known.has_unit(id) {
-            return Ok(false);
-        }
-        let Some(unit) = self.writer.unit(id)? else { return Ok(false) };
-        let session = unit.session().clone();
-        self.known.load_unit(unit);
-        self.load_session(&session)?;
-        Ok(true)
-    }
-
-    fn load_session(&mut self, id: &SessionId) -> Result<bool, StoreError> {
-        if self.known.has_session(id) {
-            return Ok(false);
-        }
-        let Some(session) = self.writer.session(id)? else { return Ok(false) };
-        self.known.load_session(session);
-        Ok(true)
     }
 
     /// True if there is something to commit.
@@ -299,119 +287,6 @@ impl Engine {
     /// The database failed: the engine must be thrown away and made again from the state.
     pub fn commit(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.write(Leaving::default(), now)
-    }
-
-    fn write(&mut self, leaving: Leaving, now: Timestamp) -> Result<(), StoreError> {
-        self.known.roll_up();
-        let (pending, settled) = self.turns.changed(&mut self.known, now);
-        let epoch = self.epoch.first_start;
-        self.totals.set_time(now);
-        for (before, after) in self.known.changes() {
-            let trace = trace_around(after, &|id| self.known.unit(id));
-            self.totals.observe(before, after, epoch, trace);
-            self.last_event = self.last_event.max(Some(after.last));
-            self.live.note(&self.labels, after);
-        }
-        for (unit, cost) in &leaving.observed {
-            if let Some(unit) = self.known.unit(*unit) {
-                self.totals.observe_turn(unit, *cost, epoch);
-            }
-        }
-        self.note_sessions(epoch)?;
-        for file in &self.dirty_files {
-            if let (Some(Some(row)), Some(thread)) = (self.files.get_mut(position(*file)), self.known.thread(*file)) {
-                row.thread = thread.clone();
-            }
-        }
-        let mut units = Vec::new();
-        for (before, unit) in self.known.changes() {
-            let id = unit.key.id();
-            // Before the first rows the identities are not in memory: then no unit is new.
-            let known = self.known.index.number(id);
-            let number = if known.is_some() { known } else { self.writer.number(id)? };
-            let number = number.ok_or(StoreError::Unnumbered)?;
-            let has_new_identities = before.is_some_and(|before| !before.identities().eq(unit.identities()));
-            units.push(Changed { number, unit, is_new: before.is_none(), has_new_identities });
-        }
-        let commit = Commit {
-            files: self
-                .dirty_files
-                .iter()
-                .filter_map(|file| Some((*file, self.files.get(position(*file))?.as_deref()?)))
-                .collect(),
-            units,
-            sessions: self.known.changed_sessions().collect(),
-            totals: self.totals.dirty().collect(),
-            pending: pending.into_iter().chain(leaving.pending).collect(),
-            settled: settled.into_iter().chain(leaving.settled).collect(),
-            spans: leaving.spans,
-            now,
-            prices: self.new_prices.then(|| self.prices.fingerprint()),
-        };
-        self.writer.commit(&commit)?;
-        self.new_prices = false;
-        self.last_commit = now;
-        self.dirty_files.clear();
-        self.known.committed();
-        self.totals.committed();
-        if self.known.units_loaded() > LOADED_UNITS_MAX {
-            self.known.forget();
-        }
-        Ok(())
-    }
-
-    /// Brings what follows from whole sessions up to date: the client's account, and that a session has started.
-    fn note_sessions(&mut self, epoch: Timestamp) -> Result<(), StoreError> {
-        let changed: Vec<SessionId> = self.known.dirty_sessions.iter().cloned().collect();
-        let mut affected: BTreeSet<SessionId> = changed.iter().cloned().collect();
-        for id in &changed {
-            let forks = self.known.session(id).map(|session| session.forks.clone()).unwrap_or_default();
-            affected.extend(forks);
-        }
-        for id in affected {
-            self.load_session(&id)?;
-            let source =
-                self.known.session(&id).and_then(|session| session.fork.as_ref()).map(|fork| fork.from.clone());
-            if let Some(source) = &source {
-                self.load_session(source)?;
-            }
-            let Some(session) = self.known.session(&id) else { continue };
-            let source = source.as_ref().and_then(|source| self.known.session(source));
-            let new = reported(session, source).filter(|_| session.is_real()).unwrap_or_default();
-            let old = session.counted_report;
-            let starts = session.is_real() && !session.counted_start;
-            if new == old && !starts {
-                continue;
-            }
-            if starts && let Some(started) = session.started() {
-                let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
-                self.totals.session_started(entrypoint, started, epoch);
-            }
-            self.totals.reported(new.cost - old.cost, new.unattributed - old.unattributed);
-            let session = self.known.session_mut(&id);
-            session.counted_report = new;
-            session.counted_start |= starts;
-        }
-        Ok(())
-    }
-
-    /// Computes every cost again, after prices have changed. Counters that were counted stay counted.
-    fn reprice(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        tracing::info!("prices have changed: the cost of everything in the state is computed again");
-        let mut units = Vec::new();
-        self.writer.each_unit(|unit| units.push(unit.key.id()))?;
-        for id in units {
-            self.load_unit(id)?;
-            if let Some(unit) = self.known.unit_mut(id) {
-                unit.reprice(&self.prices);
-            }
-            if self.known.dirty_units.len() >= DIRTY_UNITS_MAX {
-                self.commit(now)?;
-            }
-        }
-        // Only now: after a crash before this commit it begins again.
-        self.new_prices = true;
-        self.commit(now)
     }
 
     /// Makes everything durable and returns what `/metrics` may show from now on.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ledger::unit::{Unit, UnitId};
+use crate::ledger::known::Changed;
+use crate::ledger::unit::UnitId;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::labels::{self, LabelRules};
@@ -11,6 +12,9 @@ use crate::vitals::{LiveSession, OpenTool};
 
 /// Sessions that may be active at the same time; beyond it new ones are not shown in the gauges.
 const LIVE_MAX: usize = 10_000;
+
+/// Open calls that are looked at of one session in one place; of more than that one is enough to know that it waits.
+const OPEN_MAX: usize = 64;
 
 /// Sessions with a row in this process's time.
 #[derive(Debug, Default)]
@@ -20,12 +24,14 @@ pub struct LiveSessions(BTreeMap<SessionId, Live>);
 struct Live {
     entrypoint: Option<Arc<str>>,
     last: Timestamp,
-    open: BTreeMap<UnitId, Vec<OpenTool>>,
+    /// By unit, and by what of it holds them: itself, or a section.
+    open: BTreeMap<(UnitId, UnitId), Vec<OpenTool>>,
 }
 
 impl LiveSessions {
-    /// Takes in what a changed unit says about its session.
-    pub fn note(&mut self, labels: &LabelRules, unit: &Unit) {
+    /// Takes in what changed parts of a unit say about its session.
+    pub fn note(&mut self, labels: &LabelRules, change: &Changed<'_>) {
+        let unit = change.unit;
         if self.0.len() >= LIVE_MAX && !self.0.contains_key(unit.session()) {
             return;
         }
@@ -34,17 +40,20 @@ impl LiveSessions {
         if unit.context.entrypoint.is_some() {
             session.entrypoint.clone_from(&unit.context.entrypoint);
         }
-        let open: Vec<_> = unit
-            .tools
-            .iter()
-            .filter(|tool| tool.is_open())
-            .filter_map(|tool| tool.call.as_ref())
+        let id = unit.key.id();
+        if unit.superseded.is_some() {
+            session.open.retain(|(of, _), _| *of != id);
+            return;
+        }
+        let tools = change.parts.tools.iter().filter(|tool| tool.is_open()).filter_map(|tool| tool.call.as_ref());
+        let open: Vec<_> = tools
             .map(|call| OpenTool { tool: labels.tool(&call.name), since: call.rank.time })
+            .take(OPEN_MAX)
             .collect();
-        if open.is_empty() || unit.superseded.is_some() {
-            session.open.remove(&unit.key.id());
+        if open.is_empty() {
+            session.open.remove(&(id, change.home));
         } else {
-            session.open.insert(unit.key.id(), open);
+            session.open.insert((id, change.home), open);
         }
     }
 

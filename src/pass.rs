@@ -1,6 +1,7 @@
 //! One clean pass over session files, in memory: no state, no server. [`crate::survey`] makes many small ones.
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,15 +10,15 @@ use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::{Session, reported};
-use crate::ledger::unit::Unit;
+use crate::ledger::unit::{Unit, UnitId};
 use crate::report::{chain, display};
 use crate::survey::Read;
 use crate::tail::{self, Found, Limits, Problem, Reader, Target};
 use crate::transcript::chunk::{Chunk, FileNumber, FileRole};
+use crate::transcript::ids::SessionId;
 use crate::transcript::parse::{self, Strings};
 use crate::transcript::record::{Body, Reason};
 use crate::transcript::time::Timestamp;
-use crate::turns::turn_cost;
 use crate::views::history::History;
 use crate::views::labels::LabelRules;
 use crate::views::summary::{Files, Part, Sources, Summary, ToolDurations};
@@ -35,6 +36,8 @@ pub struct Pass {
     /// Files and folders that could not be read, with the reason.
     pub problems: Vec<String>,
     lines: UncountedLines,
+    /// The units of each session, in the order of their ids.
+    members: HashMap<SessionId, Vec<UnitId>>,
 }
 
 /// Lines that add to no sum, and why.
@@ -98,6 +101,7 @@ impl Pass {
             files: Files::default(),
             problems: Vec::new(),
             lines: UncountedLines::default(),
+            members: HashMap::new(),
         };
         pass.known.paths = found.iter().map(|found| display(&found.path).into()).collect();
         let mut reader = Reader::new(Limits::default());
@@ -114,7 +118,12 @@ impl Pass {
             progress(1, 0);
         }
         pass.known.roll_up();
+        pass.known.tighten_sessions();
         pass.known.committed();
+        for unit in pass.known.units() {
+            pass.members.entry(unit.session().clone()).or_default().push(unit.key.id());
+        }
+        pass.members.values_mut().for_each(|units| units.sort_unstable());
         pass
     }
 
@@ -166,7 +175,10 @@ impl Pass {
     pub fn part(&self, with_sessions: bool) -> Part {
         let durations = |session: &Session| {
             let mut durations = ToolDurations::default();
-            self.units_of(session).into_iter().for_each(|unit| durations.add(unit));
+            for unit in self.members(session) {
+                let homes = self.known.unit(*unit).map(Unit::section_ids).into_iter().flatten().chain([*unit]);
+                homes.filter_map(|home| self.known.parts(home)).for_each(|parts| durations.add(parts));
+            }
             durations
         };
         let sources = Sources { session: &|id| self.known.session(id), durations: &durations };
@@ -180,11 +192,11 @@ impl Pass {
 
     /// Adds what the pass found to the totals of a sidecar that was there from `epoch` on.
     pub fn observe_since(&self, epoch: Timestamp, totals: &mut Totals) {
-        for unit in self.known.units() {
-            totals.observe(None, unit, epoch, None);
-            if unit.is_turn() {
-                totals.observe_turn(unit, turn_cost(&self.known, unit), epoch);
-            }
+        for parts in self.known.everything() {
+            totals.observe(&parts, epoch, None);
+        }
+        for unit in self.known.units().filter(|unit| unit.is_turn()) {
+            totals.observe_turn(unit, unit.price_with_below(), epoch);
         }
         for session in self.known.sessions().filter(|session| session.is_real()) {
             let source = session.fork.as_ref().and_then(|fork| self.known.session(&fork.from));
@@ -228,20 +240,24 @@ impl Pass {
         self.known.sessions()
     }
 
-    /// The units of a session.
+    /// The units of a session with all of their parts, in the order of their ids.
     #[must_use]
-    pub fn units_of(&self, session: &Session) -> Vec<&Unit> {
-        session.units.keys().filter_map(|unit| self.known.unit(*unit)).collect()
+    pub fn units_of(&self, session: &Session) -> Vec<Cow<'_, Unit>> {
+        self.members(session).iter().filter_map(|unit| self.known.whole(*unit)).collect()
+    }
+
+    fn members(&self, session: &Session) -> &[UnitId] {
+        self.members.get(&session.id).map_or(&[], Vec::as_slice)
     }
 }
 
 /// Adds units and sessions to a history.
 pub(crate) fn remember(known: &Known, history: &mut History) {
-    for unit in known.units() {
-        history.observe(unit);
-        if unit.is_turn() {
-            history.observe_turn(unit, turn_cost(known, unit));
-        }
+    for parts in known.everything() {
+        history.observe(&parts);
+    }
+    for unit in known.units().filter(|unit| unit.is_turn()) {
+        history.observe_turn(unit, unit.price_with_below());
     }
     for session in known.sessions().filter(|session| session.is_real()) {
         history.session_started(session);

@@ -122,7 +122,10 @@ impl<'a> Survey<'a> {
     /// The trees of all sessions, in order of their first rows.
     pub fn trees(&self, progress: impl Fn(u64, u64) + Sync) -> (String, Read) {
         let (trees, read) = self.results(progress, |pass| {
-            let tree = |session: &Session| session_tree(session, &pass.units_of(session));
+            let tree = |session: &Session| {
+                let units = pass.units_of(session);
+                session_tree(session, &units.iter().map(|unit| &**unit).collect::<Vec<_>>())
+            };
             pass.sessions().into_iter().map(|session| (session.started(), session.id.clone(), tree(session))).collect()
         });
         let mut trees: Vec<_> = trees.into_iter().flat_map(|trees: Vec<_>| trees).collect();

@@ -9,18 +9,17 @@
 //! - History leaves at a limited rate, behind everything live.
 
 mod family;
+mod spans;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
-use self::family::{Standing, below, is_background, owner, standing, topmost};
+use self::family::{Standing, owner, standing};
+pub(crate) use self::spans::{finished_spans, mark_finished, mark_parts, sent_ids, spans};
 use crate::ledger::known::Known;
 use crate::ledger::money::Money;
-use crate::ledger::unit::{Tool, TurnEnd, Unit, UnitId, UnitKey, price};
-use crate::transcript::ids::AgentId;
+use crate::ledger::unit::{TurnEnd, Unit, UnitId};
 use crate::transcript::time::Timestamp;
-use crate::views::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, TURN, TURN_KEY, span_id};
 use crate::views::span::SpanBatch;
-use crate::views::trace::{Position, TurnFacts, end_so_far, position_of, trace_of, turn_spans};
 
 /// When turns end and which of them leave.
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +38,15 @@ pub struct Policy {
     pub hold_ms: u64,
     /// Spans per second of turns that ended before [`Policy::epoch`].
     pub history_rate: u64,
+    /// Spans of the longest turn that leaves as a whole: [`WHOLE_SPANS_MAX`], but for tests.
+    pub whole_spans_max: u64,
 }
 
 /// A turn with more spans than this sends its finished children early.
-const SPANS_HELD_MAX: usize = 400;
+const SPANS_HELD_MAX: u64 = 400;
+
+/// A turn that has more spans than this, its sub-agents included, leaves in pieces: it is never in memory as a whole.
+pub const WHOLE_SPANS_MAX: u64 = 4_000;
 
 /// Turns that wait for their end or for quiet.
 #[derive(Debug)]
@@ -55,6 +59,24 @@ pub struct Turns {
     /// Spans of the past that may leave now, and since when that is known.
     allowance: (u64, Timestamp),
     latest_now: Timestamp,
+    /// Sub-agents below long turns that have parts which can leave before the turn has ended.
+    ready: HashMap<UnitId, BTreeSet<UnitId>>,
+}
+
+/// What is to be done with a unit that is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing, now.
+    Nothing,
+    /// It has ended: its spans leave if they are `wanted`.
+    Leave {
+        /// When and how.
+        end: TurnEnd,
+        /// Its spans leave.
+        wanted: bool,
+    },
+    /// It is open: those of its spans leave that cannot change any more.
+    LeaveEarly,
 }
 
 /// What leaves in one commit.
@@ -77,7 +99,8 @@ impl Turns {
     #[must_use]
     pub fn new(policy: Policy, pending: Vec<UnitId>, now: Timestamp) -> Self {
         let (due, order, history) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
-        let mut turns = Self { policy, due, order, history, allowance: (policy.history_rate, now), latest_now: now };
+        let (allowance, ready) = ((policy.history_rate, now), HashMap::new());
+        let mut turns = Self { policy, due, order, history, allowance, latest_now: now, ready };
         for unit in pending {
             turns.wait(unit, turns.settled(now));
         }
@@ -169,11 +192,12 @@ impl Turns {
         let (mut pending, mut settled, mut over) = (Vec::new(), Vec::new(), Vec::new());
         let (mut waiting, mut roots) = (Vec::new(), Vec::new());
         self.latest_now = self.latest_now.max(now);
-        for (_, unit) in known.changes() {
+        for (_, unit) in known.changed_units() {
             let id = unit.key.id();
             match (standing(unit), self.wants(unit, now)) {
                 // Rows of a sub-agent keep the turn above it open, or are late for it.
                 (Standing::Below(parent), wants) => {
+                    self.note_ready(known, unit);
                     roots.push((parent, unit.export.sent && matches!(wants, Wants::Wait)));
                     settled.push(id);
                 }
@@ -213,11 +237,9 @@ impl Turns {
 
     fn wants(&self, unit: &Unit, now: Timestamp) -> Wants {
         let export = unit.export;
+        let gist = unit.gist();
         if export.sent {
-            let unsent = unit.messages.iter().any(|message| !message.sent)
-                || unit.tools.iter().any(|tool| !tool.sent && tool.call.is_some())
-                || unit.compactions.iter().any(|compacted| !compacted.sent);
-            return if unsent { Wants::Wait } else { Wants::Nothing };
+            return if gist.unsent > 0 { Wants::Wait } else { Wants::Nothing };
         }
         let at = unit.activity_end();
         let ended = unit.end().is_some() || now.since_ms(at) >= self.policy.idle_ms;
@@ -229,12 +251,51 @@ impl Turns {
         }
     }
 
-    /// Lets a unit leave if it has ended, else says when to look again. Its family is loaded: the units above it, and
-    /// the sub-agents below the topmost.
-    pub fn leave(&mut self, known: &mut Known, id: UnitId, now: Timestamp, leaving: &mut Leaving) {
+    /// Notes a sub-agent below a long turn that has parts which can leave, or that came late: such a turn is not looked
+    /// through as a whole.
+    fn note_ready(&mut self, known: &Known, unit: &Unit) {
+        let gist = unit.gist();
+        if gist.ready == 0 && (gist.unsent == 0 || !unit.export.sent) {
+            return;
+        }
+        let top = owner(known, unit);
+        if self.is_long(top) {
+            self.ready.entry(top.key.id()).or_default().insert(unit.key.id());
+        }
+    }
+
+    /// True for a turn that leaves in pieces.
+    #[must_use]
+    pub fn is_long(&self, unit: &Unit) -> bool {
+        unit.gist_with_below().spans > self.policy.whole_spans_max
+    }
+
+    /// Sub-agents below a long turn that have parts which can leave, as far as this process has seen. They are noted again
+    /// when they change.
+    pub fn take_ready(&mut self, turn: UnitId) -> BTreeSet<UnitId> {
+        self.ready.remove(&turn).unwrap_or_default()
+    }
+
+    /// True if sub-agents are noted below a turn.
+    #[must_use]
+    pub fn has_ready(&self, turn: UnitId) -> bool {
+        self.ready.contains_key(&turn)
+    }
+
+    /// Notes again that a unit of a long turn has parts which can leave.
+    pub fn note_again(&mut self, turn: UnitId, unit: UnitId) {
+        if unit != turn {
+            self.ready.entry(turn).or_default().insert(unit);
+        }
+    }
+
+    /// Says what is to be done with a unit: let it leave if it has ended, else when to look again. The units above it are
+    /// in memory.
+    pub fn look(&mut self, known: &Known, id: UnitId, now: Timestamp, leaving: &mut Leaving) -> Next {
         let Some(unit) = known.unit(id) else {
             self.forget(id);
-            return leaving.settled.push(id);
+            leaving.settled.push(id);
+            return Next::Nothing;
         };
         match standing(unit) {
             Standing::Below(_) => {
@@ -245,155 +306,69 @@ impl Turns {
                 if top != id && self.wait(top, self.settled(now)) {
                     leaving.pending.push(top);
                 }
-                return;
+                return Next::Nothing;
             }
             // After a restart, or a clock that was set back, it is looked at too early.
             Standing::Unlinked if now.since_ms(unit.activity_end()) < self.policy.idle_ms => {
                 let until = self.idle(unit.activity_end()).max(self.settled(now));
                 self.wait(id, until);
-                return;
+                return Next::Nothing;
             }
             _ => {}
         }
-        let below = below(known, unit);
-        let at = below.iter().map(|agent| agent.activity_end()).fold(unit.activity_end(), Timestamp::max);
+        let at = unit.gist_with_below().latest.unwrap_or_else(|| unit.activity_end());
         let end = match unit.end() {
             Some(end) => TurnEnd { at: end.at.max(at), ..end },
             None if now.since_ms(at) >= self.policy.idle_ms => TurnEnd { at, reason: "idle" },
-            None => return self.leave_early(known, id, at, now, leaving),
+            None => return self.look_early(unit, at, now),
         };
         let wanted = self.policy.export && end.at >= self.policy.since;
         if wanted && end.at < self.policy.epoch && !unit.export.sent {
             if self.allowance.0 == 0 {
-                return self.wait_as_history(id, end.at);
+                self.wait_as_history(id, end.at);
+                return Next::Nothing;
             }
-            let spans = 1 + unit.messages.len() + unit.tools.len();
-            self.allowance.0 = self.allowance.0.saturating_sub(spans as u64);
+            self.allowance.0 = self.allowance.0.saturating_sub(1 + unit.gist().spans);
         }
+        Next::Leave { end, wanted }
+    }
+
+    /// The same for an open unit, which was active last `at`: its finished children leave if it has been open for long or
+    /// has grown large.
+    fn look_early(&mut self, unit: &Unit, at: Timestamp, now: Timestamp) -> Next {
+        let (id, gist) = (unit.key.id(), unit.gist_with_below());
+        let begun = unit.prompt.as_ref().map_or(unit.first, |prompt| prompt.time);
+        let large = gist.spans > SPANS_HELD_MAX;
+        let long = now.since_ms(begun) >= self.policy.hold_ms;
+        if !(large || long) {
+            self.wait(id, self.idle(at).min(self.held(begun)).max(self.settled(now)));
+            return Next::Nothing;
+        }
+        self.wait(id, self.idle(at).min(self.held(now)).max(self.settled(now)));
+        if self.policy.export && now >= self.policy.since && gist.ready > 0 { Next::LeaveEarly } else { Next::Nothing }
+    }
+
+    /// Looks at a unit again as soon as possible: it leaves in pieces.
+    pub fn again(&mut self, id: UnitId, now: Timestamp) {
+        self.wait(id, now);
+    }
+
+    /// Lets a unit leave that has ended, with the sub-agents below it.
+    pub fn leave(&mut self, known: &mut Known, family: &[UnitId], end: TurnEnd, wanted: bool, leaving: &mut Leaving) {
+        let Some(unit) = family.first().and_then(|id| known.unit(*id)) else { return };
+        let id = unit.key.id();
         if wanted {
-            leaving.spans.extend(spans(known, unit, end, true));
             leaving.until = leaving.until.max(Some(end.at));
         }
         if !unit.export.observed && unit.is_turn() {
-            leaving.observed.push((id, price(below.iter().copied().chain([unit]))));
+            leaving.observed.push((id, unit.price_with_below()));
         }
-        let family: Vec<UnitId> = std::iter::once(id).chain(below.iter().map(|agent| agent.key.id())).collect();
         for id in family {
-            if let Some(unit) = known.unit_mut(id) {
-                mark(unit, wanted);
-            }
+            mark(known, *id, wanted);
         }
         self.forget(id);
         leaving.settled.push(id);
     }
-
-    /// Lets the finished children of an open unit leave, if it has been open for long or has grown large.
-    fn leave_early(&mut self, known: &mut Known, id: UnitId, at: Timestamp, now: Timestamp, leaving: &mut Leaving) {
-        let Some(unit) = known.unit(id) else { return };
-        let begun = unit.prompt.as_ref().map_or(unit.first, |prompt| prompt.time);
-        let below = below(known, unit);
-        let size = |unit: &Unit| 1 + unit.messages.len() + unit.tools.len();
-        let large = below.iter().map(|agent| size(agent)).sum::<usize>() + size(unit) > SPANS_HELD_MAX;
-        let long = now.since_ms(begun) >= self.policy.hold_ms;
-        if !(large || long) {
-            self.wait(id, self.idle(at).min(self.held(begun)).max(self.settled(now)));
-            return;
-        }
-        let some = has_finished(unit) || below.iter().any(|agent| has_finished(agent));
-        if self.policy.export && now >= self.policy.since && some {
-            leaving.spans.extend(spans(known, unit, end_so_far(unit), false));
-            let family: Vec<UnitId> = std::iter::once(id).chain(below.iter().map(|agent| agent.key.id())).collect();
-            for id in family {
-                if let Some(unit) = known.unit_mut(id) {
-                    mark_finished(unit);
-                }
-            }
-        }
-        self.wait(id, self.idle(at).min(self.held(now)).max(self.settled(now)));
-    }
-}
-
-/// What a turn cost, with all that leaves together with it; `None` if a part has no price.
-pub(crate) fn turn_cost(known: &Known, turn: &Unit) -> Option<Money> {
-    price(below(known, turn).into_iter().chain([turn]))
-}
-
-/// The spans of a unit that have not left yet: all of them if it has ended, else those that cannot change any more.
-fn spans(known: &Known, unit: &Unit, end: TurnEnd, ended: bool) -> Vec<SpanBatch> {
-    let top = topmost(known, unit);
-    let session = known.session(top.session());
-    let source = session.and_then(|session| session.fork.as_ref()).and_then(|fork| known.session(&fork.from));
-    let find = |agent: &AgentId| known.unit(UnitKey::agent(top.session(), agent).id());
-    let facts = TurnFacts {
-        turn: top,
-        agents: &find,
-        position: session.map_or_else(Position::default, |session| position_of(session, top.key.id(), source)),
-        end: if top.key == unit.key { end } else { end_so_far(top) },
-    };
-    let mut batches = turn_spans(&facts);
-    let own = trace_of(unit);
-    let background = |trace: u128| {
-        known
-            .units()
-            .filter(|other| is_background(other) && other.key != unit.key)
-            .any(|other| trace_of(other) == trace)
-    };
-    batches.retain(|batch| {
-        let trace = batch.spans.first().map(|span| span.trace);
-        trace.is_some_and(|trace| trace == own || (ended && top.key == unit.key && !background(trace)))
-    });
-    let mut sent = HashSet::new();
-    let mut finished = HashSet::new();
-    for unit in std::iter::once(unit).chain(below(known, unit)) {
-        note_ids(unit, own, &mut sent, &mut finished);
-    }
-    for batch in &mut batches {
-        batch.spans.retain(|span| !sent.contains(&span.id) && (ended || finished.contains(&span.id)));
-    }
-    batches.retain(|batch| !batch.spans.is_empty());
-    batches
-}
-
-/// Span ids of a unit's parts in `trace`: those that have left, and those that cannot change any more.
-fn note_ids(unit: &Unit, trace: u128, sent: &mut HashSet<u64>, finished: &mut HashSet<u64>) {
-    let (kind, key) = unit.agent.as_ref().map_or((TURN, TURN_KEY), |agent| (INVOKE_AGENT, &*agent.id.0));
-    if unit.export.sent {
-        sent.insert(span_id(trace, kind, key));
-    }
-    for message in &unit.messages {
-        // Two responses may share a request id: then both keys are in use.
-        for key in message.request.as_deref().into_iter().chain([&*message.id]) {
-            let id = span_id(trace, CHAT, key);
-            if message.sent {
-                sent.insert(id);
-            }
-            if message.closed {
-                finished.insert(id);
-            }
-        }
-    }
-    for compacted in &unit.compactions {
-        let id = span_id(trace, COMPACTION, &compacted.id.to_string());
-        if compacted.sent {
-            sent.insert(id);
-        }
-        finished.insert(id);
-    }
-    for tool in &unit.tools {
-        let id = span_id(trace, EXECUTE_TOOL, &tool.id);
-        if tool.sent {
-            sent.insert(id);
-        }
-        // A call that started a sub-agent lasts as long as that: it leaves with the root.
-        if is_finished(tool) {
-            finished.insert(id);
-        }
-    }
-}
-
-/// True for a call whose span cannot change any more, and that has no sub-agent below it.
-fn is_finished(tool: &Tool) -> bool {
-    tool.call.is_some() && tool.result.as_ref().is_some_and(|end| !end.filled_in) && tool.agent.is_none()
 }
 
 /// What a changed unit needs.
@@ -406,30 +381,14 @@ enum Wants {
     Never,
 }
 
-/// Marks a unit whose spans have left, or were decided not to.
-fn mark(unit: &mut Unit, sent: bool) {
+/// Marks a unit whose spans have left, or were decided not to, with all of its parts that are in memory.
+pub(crate) fn mark(known: &mut Known, id: UnitId, sent: bool) {
+    let Some(unit) = known.unit_mut(id) else { return };
     unit.export.done = true;
     unit.export.observed = true;
     unit.export.sent |= sent;
-    // The last response of a turn has no row behind it that would say that it is complete.
-    unit.messages.iter_mut().for_each(|message| message.closed = true);
-    if sent {
-        unit.messages.iter_mut().for_each(|message| message.sent = true);
-        unit.tools.iter_mut().filter(|tool| tool.call.is_some()).for_each(|tool| tool.sent = true);
-        unit.compactions.iter_mut().for_each(|compacted| compacted.sent = true);
+    let homes: Vec<UnitId> = std::iter::once(id).chain(unit.section_ids()).collect();
+    for home in homes {
+        mark_parts(known, home, sent);
     }
-}
-
-/// True if an open unit has parts whose spans can leave and have not.
-fn has_finished(unit: &Unit) -> bool {
-    unit.messages.iter().any(|message| message.closed && !message.sent)
-        || unit.tools.iter().any(|tool| is_finished(tool) && !tool.sent)
-        || unit.compactions.iter().any(|compacted| !compacted.sent)
-}
-
-/// Marks the parts of an open unit whose spans have left early.
-fn mark_finished(unit: &mut Unit) {
-    unit.messages.iter_mut().filter(|message| message.closed).for_each(|message| message.sent = true);
-    unit.tools.iter_mut().filter(|tool| is_finished(tool)).for_each(|tool| tool.sent = true);
-    unit.compactions.iter_mut().for_each(|compacted| compacted.sent = true);
 }

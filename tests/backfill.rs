@@ -173,7 +173,8 @@ fn a_history_and_the_counters_after_it_are_everything_once() {
         let units = pass.sessions().into_iter().flat_map(|session| pass.units_of(session));
         let mut times: Vec<_> = units
             .flat_map(|unit| {
-                unit.messages.iter().map(|message| message.rank.time).chain([unit.first, unit.activity_end()])
+                let ends = [unit.first, unit.activity_end()];
+                unit.parts.messages.iter().map(|message| message.rank.time).chain(ends).collect::<Vec<_>>()
             })
             .collect();
         times.sort();

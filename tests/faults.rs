@@ -234,7 +234,7 @@ fn flipped_bytes_in_the_database_never_change_what_is_counted() {
 
 #[test]
 fn changed_prices_are_applied_to_everything_even_after_a_crash() {
-    use tailspan::engine::{Engine, SpanRules, Start};
+    use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
     use tailspan::ledger::prices::{Override, Prices, Rate};
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path());
@@ -268,6 +268,7 @@ fn changed_prices_are_applied_to_everything_even_after_a_crash() {
             labels: world::labels(),
             policy: EVERYTHING,
             spans: SpanRules::default(),
+            parts_max: PARTS_MAX,
         };
         let mut engine = Engine::new(start, world.now).unwrap();
         let cost = number(&engine.flush().unwrap(), "lifetime_cost_usd");
@@ -283,7 +284,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     use std::time::Duration;
 
     use tailspan::daemon::{Shared, Sources, Tailer, now};
-    use tailspan::engine::{Engine, SpanRules, Start};
+    use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
     use tailspan::tail::Hints;
     use tailspan::vitals::{LiveSession, Vitals};
 
@@ -298,6 +299,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
         labels: world::labels(),
         policy: EVERYTHING,
         spans: SpanRules::default(),
+        parts_max: PARTS_MAX,
     };
     let engine = Engine::new(start, now()).unwrap();
     let vitals = Arc::new(Vitals::new(now(), Duration::from_secs(3600)));
@@ -362,13 +364,13 @@ fn change_schema(state: &Path, by: i8) {
 }
 
 #[test]
-fn an_older_database_is_set_aside_and_made_anew() {
+fn a_database_that_was_never_released_is_set_aside_and_made_anew() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path());
     append(&world.root.join("slug/s.jsonl"), (prompt(&session("s"), 1) + &answer(&session("s"), "m")).as_bytes());
     world.read(&mut Dice::new(1), usize::MAX);
     world.close();
-    change_schema(&world.state, -1);
+    change_schema(&world.state, -2);
     let aside = store::open(&world.state, world.now).unwrap().set_aside.unwrap();
     assert!(aside.exists(), "it is renamed, never deleted");
     world.start();
@@ -385,7 +387,7 @@ fn a_newer_database_is_refused_and_left_alone() {
     change_schema(&world.state, 1);
     for _ in 0..2 {
         let error = store::open(&world.state, world.now).unwrap_err().to_string();
-        assert!(error.contains("schema 5, this program knows up to 4; use a newer tailspan"), "{error}");
+        assert!(error.contains("schema 6, this program knows up to 5; use a newer tailspan"), "{error}");
     }
 }
 

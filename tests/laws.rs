@@ -1,14 +1,18 @@
 //! Laws of the ledger: order, cuts, repetition and crashes do not change what is counted.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test stops at the first surprise")]
 
+#[path = "support/sums.rs"]
+mod sums;
 #[path = "support/world.rs"]
 mod world;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tailspan::tail::Limits;
-use world::{Dice, World, append, clean, files_below, recordings};
+use tailspan::turns::Policy;
+use tailspan::views::span::Span;
+use world::{Dice, EVERYTHING, World, append, clean, files_below, recordings};
 
 /// All recordings, each in a folder of its own below one root.
 fn everything() -> (tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>) {
@@ -38,6 +42,7 @@ fn the_state_says_what_a_clean_pass_says() {
     world.settle();
     let expected = clean(&[world.root.clone()]);
     assert_eq!(world.summary(), expected);
+    sums::check(world.reader.as_ref().unwrap(), "all recordings");
     assert!(expected.messages > 150, "the recordings were read");
 }
 
@@ -134,6 +139,82 @@ fn a_crash_loses_nothing_that_was_shown() {
     world.read(&mut Dice::new(3), usize::MAX);
     world.settle();
     assert_eq!(world.summary(), clean(&[world.root.clone()]));
+}
+
+/// Spans in order of their ids: in which order they left is another matter.
+fn sorted(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_by_key(|span| (span.trace, span.id));
+    spans
+}
+
+fn same(found: &[Span], expected: &[Span], said: &str) {
+    let too_many: Vec<_> = found.iter().filter(|span| !expected.contains(span)).collect();
+    let missing: Vec<_> = expected.iter().filter(|span| !found.contains(span)).collect();
+    assert!(too_many.is_empty() && missing.is_empty(), "{said}: not {too_many:#?} but {missing:#?}");
+    assert_eq!(found.len(), expected.len(), "{said}: each once");
+}
+
+/// A world in which units are stored in sections of so many parts, and leave in pieces.
+fn in_pieces(folder: &Path, parts_max: usize, policy: Policy) -> World {
+    let mut world = World::with(folder, policy);
+    world.parts_max = parts_max;
+    world.restart();
+    world
+}
+
+#[test]
+fn a_turn_that_leaves_in_pieces_has_the_spans_of_one_that_leaves_whole() {
+    let (folder, _) = everything();
+    let mut whole = World::new(folder.path());
+    whole.read(&mut Dice::new(1), usize::MAX);
+    whole.settle();
+    let expected = sorted(whole.take_spans());
+    assert!(expected.len() > 300, "only {} spans", expected.len());
+    for parts_max in [1, 3, 10] {
+        let other = tempfile::tempdir().unwrap();
+        world::copy_folder(&folder.path().join("projects"), &other.path().join("projects"));
+        let mut world = in_pieces(other.path(), parts_max, Policy { whole_spans_max: 1, ..EVERYTHING });
+        world.read(&mut Dice::new(1), usize::MAX);
+        world.settle();
+        sums::check(world.reader.as_ref().unwrap(), "in pieces");
+        let found = sorted(world.take_spans());
+        same(&found, &expected, &format!("sections of {parts_max}"));
+    }
+}
+
+#[test]
+fn a_turn_that_grows_leaves_in_pieces_what_it_leaves_whole() {
+    let (_keep, files) = everything();
+    for seed in 1..=6 {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        // Finished children leave at once.
+        let policy = Policy { hold_ms: 0, ..EVERYTHING };
+        let mut worlds = [
+            World::with(folders[0].path(), policy),
+            in_pieces(folders[1].path(), 2, Policy { whole_spans_max: 1, ..policy }),
+        ];
+        let (mut dice, mut written) = (Dice::new(seed), vec![0; files.len()]);
+        while written.iter().zip(&files).any(|(at, (_, bytes))| *at < bytes.len()) {
+            for _ in 0..60 {
+                let which = dice.below(files.len());
+                let (path, bytes) = &files[which];
+                let some = dice.below(30_000).min(bytes.len() - written[which]);
+                if some > 0 {
+                    for world in &worlds {
+                        append(&world.root.join(path), &bytes[written[which]..written[which] + some]);
+                    }
+                    written[which] += some;
+                }
+            }
+            let order = dice.below(1 << 20) as u64;
+            for world in &mut worlds {
+                world.read(&mut Dice::new(order), usize::MAX);
+                world.settle();
+            }
+        }
+        let [whole, pieces] = worlds.map(|mut world| sorted(world.take_spans()));
+        same(&pieces, &whole, &format!("seed {seed}"));
+    }
 }
 
 /// Every counted series but those that count reading itself.

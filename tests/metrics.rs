@@ -23,6 +23,7 @@ use support::units::{Dice, agent, message, recordings, shake, tool, turn};
 use tailspan::export::{DropReason, FailureReason};
 use tailspan::http::RequestCounters;
 use tailspan::http::exposition::{Build, Deliveries, Scrape};
+use tailspan::ledger::known::Changed;
 use tailspan::ledger::money::Money;
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::{Message, Tool, Unit};
@@ -41,7 +42,7 @@ fn totals() -> Totals {
 
 /// Observes these changes as one commit.
 fn commit(totals: &mut Totals, changes: &[(Option<&Unit>, &Unit)]) {
-    changes.iter().for_each(|(before, after)| totals.observe(*before, after, EVER, None));
+    changes.iter().for_each(|(before, after)| totals.observe(&Changed::between(*before, after), EVER, None));
     totals.committed();
 }
 
@@ -77,15 +78,15 @@ fn samples(totals: &mut Totals) -> BTreeMap<Series, Sample> {
         .collect()
 }
 
-fn units(pass: &Pass) -> Vec<&Unit> {
-    pass.sessions().into_iter().flat_map(|session| pass.units_of(session)).collect()
+fn units(pass: &Pass) -> Vec<Unit> {
+    pass.sessions().into_iter().flat_map(|session| pass.units_of(session)).map(std::borrow::Cow::into_owned).collect()
 }
 
 #[test]
 fn counters_since_ever_are_the_numbers_of_the_summary() {
     for (path, pass) in recordings() {
         let (summary, mut totals) = (pass.summary(false), totals());
-        units(&pass).into_iter().for_each(|unit| totals.observe(None, unit, EVER, None));
+        units(&pass).iter().for_each(|unit| totals.observe(&Changed::new(unit), EVER, None));
         let snapshot = totals.snapshot();
         let check = |metric: &'static Metric, labels: &[&str], expected: u64| {
             let name = metric.name;
@@ -126,19 +127,18 @@ fn a_late_epoch_leaves_history_to_the_lifetime_gauges() {
     let (mut before, mut after) = (0, 0);
     for (path, pass) in recordings() {
         let units = units(&pass);
-        let mut times: Vec<_> =
-            units.iter().flat_map(|unit| unit.messages.iter().map(|message| message.rank.time)).collect();
-        times.sort();
+        let messages = units.iter().flat_map(|unit| &unit.parts.messages).map(|message| message.rank.time);
+        let times: Vec<_> = messages.collect::<std::collections::BinaryHeap<_>>().into_sorted_vec();
         let Some(epoch) = times.get(times.len() / 2).copied() else { continue };
         let mut totals = totals();
-        units.iter().for_each(|unit| totals.observe(None, unit, epoch, None));
+        units.iter().for_each(|unit| totals.observe(&Changed::new(unit), epoch, None));
         let snapshot = totals.snapshot();
-        let all = units.iter().flat_map(|unit| &unit.messages);
+        let all = units.iter().flat_map(|unit| &unit.parts.messages);
         let tokens = |late: bool| -> i128 {
             let own = all.clone().filter(|message| !late || message.rank.time >= epoch);
             own.flat_map(|message| &message.shares).map(|share| i128::from(share.tokens.total())).sum()
         };
-        let tools = || units.iter().flat_map(|unit| &unit.tools);
+        let tools = || units.iter().flat_map(|unit| &unit.parts.tools);
         let calls = tools().filter(|tool| tool.call.as_ref().is_some_and(|call| call.rank.time >= epoch)).count();
         let results = |tool: &&Tool| {
             tool.result.as_ref().is_some_and(|end| end.rank.time >= epoch) && tool.duration_ms().is_some()
@@ -160,19 +160,19 @@ fn two_commits_count_what_one_counts() {
         let (mut once, mut twice) = (totals(), totals());
         for unit in units(&pass) {
             let mut half = unit.clone();
-            half.messages.truncate(unit.messages.len().div_ceil(2));
-            half.tools.truncate(unit.tools.len().div_ceil(2));
-            half.failures.truncate(unit.failures.len() / 2);
-            half.compactions.clear();
-            half.messages.last_mut().into_iter().for_each(|message| message.closed = false);
-            half.tools.last_mut().into_iter().for_each(|tool| tool.result = None);
-            commit(&mut once, &[(None, unit)]);
+            half.parts.messages.truncate(unit.parts.messages.len().div_ceil(2));
+            half.parts.tools.truncate(unit.parts.tools.len().div_ceil(2));
+            half.parts.failures.truncate(unit.parts.failures.len() / 2);
+            half.parts.compactions.clear();
+            half.parts.messages.last_mut().into_iter().for_each(|message| message.closed = false);
+            half.parts.tools.last_mut().into_iter().for_each(|tool| tool.result = None);
+            commit(&mut once, &[(None, &unit)]);
             commit(&mut twice, &[(None, &half)]);
-            commit(&mut twice, &[(Some(&half), unit)]);
+            commit(&mut twice, &[(Some(&half), &unit)]);
         }
         assert!(samples(&mut once) == samples(&mut twice), "{}", path.display());
         for unit in units(&pass) {
-            twice.observe(Some(unit), unit, EVER, None);
+            twice.observe(&Changed::between(Some(&unit), &unit), EVER, None);
         }
         assert_eq!(twice.dirty().count(), 0, "what did not change adds nothing: {}", path.display());
         assert!(samples(&mut once) == samples(&mut twice), "{}", path.display());
@@ -182,11 +182,11 @@ fn two_commits_count_what_one_counts() {
 #[test]
 fn what_moves_to_another_unit_counts_once() {
     let (mut from, to) = (turn(1, "/home/dev/app"), turn(2, "/home/dev/other"));
-    from.messages.push(Message { closed: true, ..message("m1", "claude-a", 10, Some(500)) });
-    from.tools.push(tool("t1", "Bash", Some((4000, Outcome::Failed))));
+    from.parts.messages.push(Message { closed: true, ..message("m1", "claude-a", 10, Some(500)) });
+    from.parts.tools.push(tool("t1", "Bash", Some((4000, Outcome::Failed))));
     let (mut from_after, mut to_after) = (from.clone(), to.clone());
-    to_after.messages.append(&mut from_after.messages);
-    to_after.tools.append(&mut from_after.tools);
+    to_after.parts.messages.append(&mut from_after.parts.messages);
+    to_after.parts.tools.append(&mut from_after.parts.tools);
     let changes = [(Some(&from), &from_after), (Some(&to), &to_after)];
     for order in [[0, 1], [1, 0]] {
         let mut totals = totals();
@@ -203,9 +203,9 @@ fn what_moves_to_another_unit_counts_once() {
 #[test]
 fn a_late_agent_type_takes_only_what_comes_after_it() {
     let mut unknown = agent(1, None);
-    unknown.messages.push(message("m1", "claude-a", 10, Some(500)));
+    unknown.parts.messages.push(message("m1", "claude-a", 10, Some(500)));
     let mut known = agent(1, Some("Explore"));
-    known.messages.push(message("m1", "claude-a", 15, Some(700)));
+    known.parts.messages.push(message("m1", "claude-a", 15, Some(700)));
     let mut totals = totals();
     commit(&mut totals, &[(None, &unknown)]);
     commit(&mut totals, &[(Some(&unknown), &known)]);
@@ -219,9 +219,9 @@ fn a_late_agent_type_takes_only_what_comes_after_it() {
 #[test]
 fn a_lower_price_shows_in_the_lifetime_gauge_only() {
     let mut dear = turn(1, "/home/dev/app");
-    dear.messages.push(message("m1", "claude-a", 10, Some(500)));
+    dear.parts.messages.push(message("m1", "claude-a", 10, Some(500)));
     let mut cheap = dear.clone();
-    cheap.messages[0].shares[0].cost = Some(Money::from_picousd(300));
+    cheap.parts.messages[0].shares[0].cost = Some(Money::from_picousd(300));
     let mut totals = totals();
     commit(&mut totals, &[(None, &dear)]);
     commit(&mut totals, &[(Some(&dear), &cheap)]);
@@ -247,7 +247,7 @@ fn counters_never_run_backwards_and_lifetime_is_exact() {
                 continue;
             }
             for (was, is) in committed.iter_mut().zip(&world).filter(|(was, is)| was.as_ref() != Some(is)) {
-                totals.observe(was.as_ref(), is, Timestamp(1500), None);
+                totals.observe(&Changed::between(was.as_ref(), is), Timestamp(1500), None);
                 *was = Some(is.clone());
             }
             let written: BTreeMap<_, _> =
@@ -271,7 +271,7 @@ fn counters_never_run_backwards_and_lifetime_is_exact() {
             shown = now;
         }
         let mut fresh = Totals::new(LabelRules::default());
-        committed.iter().flatten().for_each(|unit| fresh.observe(None, unit, Timestamp(1500), None));
+        committed.iter().flatten().for_each(|unit| fresh.observe(&Changed::new(unit), Timestamp(1500), None));
         for metric in [&catalog::LIFETIME_COST, &catalog::LIFETIME_TOKENS] {
             let (mut exact, fresh) = (totals.snapshot(), fresh.snapshot());
             let by_labels = |snapshot: &mut Snapshot| -> Vec<_> {
@@ -289,7 +289,7 @@ fn what_exceeds_a_limit_goes_to_other() {
     let mut totals = Totals::new(rules.clone());
     for (number, model) in (1u128..).zip(["claude-a", "claude-b", "claude-c", "claude-d"]) {
         let mut unit = turn(number, &format!("/home/dev/project-{model}"));
-        unit.messages.push(message(model, model, 10, Some(5)));
+        unit.parts.messages.push(message(model, model, 10, Some(5)));
         commit(&mut totals, &[(None, &unit)]);
     }
     let check = |totals: &mut Totals| {
@@ -312,7 +312,7 @@ fn what_exceeds_a_limit_goes_to_other() {
     assert_eq!(samples(&mut again), samples(&mut totals));
     assert_eq!(again.dirty().count(), 0);
     let mut late = turn(9, "/home/dev/project-late");
-    late.messages.push(message("late", "claude-a", 0, Some(1)));
+    late.parts.messages.push(message("late", "claude-a", 0, Some(1)));
     commit(&mut again, &[(None, &late)]);
     assert_eq!(number(&mut again, &catalog::PROJECT_COST, &["other"]), 11, "who came first stays");
     for project in [ProjectLabel::Hash, ProjectLabel::Off] {
@@ -363,8 +363,8 @@ fn everything() -> (Totals, Vitals) {
     let mut totals = totals();
     for (_, pass) in recordings() {
         for unit in units(&pass) {
-            totals.observe(None, unit, EVER, None);
-            totals.observe_turn(unit, Some(Money::from_picousd(20_000_000_000)), EVER);
+            totals.observe(&Changed::new(&unit), EVER, None);
+            totals.observe_turn(&unit, Some(Money::from_picousd(20_000_000_000)), EVER);
         }
     }
     totals.session_started(Some("cli"), Timestamp(1), EVER);
@@ -461,7 +461,7 @@ fn sessions_with_a_tool_open_for_long_wait() {
     assert_eq!(counts(&mut totals, session(now.0, "Read", 70_000)), (1, 1));
     let mut unit = turn(1, "/home/dev/app");
     let ended = |number, name, time| tool(&format!("{name}{number}"), name, Some((time, Outcome::Ok)));
-    unit.tools = (0..20).flat_map(|number| [ended(number, "Read", 2100), ended(number, "Bash", 92_000)]).collect();
+    (0..20).for_each(|of| unit.parts.tools.extend([ended(of, "Read", 2100), ended(of, "Bash", 92_000)]));
     commit(&mut totals, &[(None, &unit)]);
     assert_eq!(counts(&mut totals, session(now.0, "Read", 9_000)), (1, 0), "ten seconds at least");
     assert_eq!(counts(&mut totals, session(now.0, "Read", 11_000)), (1, 1));

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tailspan::ledger::prices::Prices;
+use tailspan::ledger::unit::Unit;
 use tailspan::pass::{Pass, find};
 use tailspan::views::span::{Span, Value as Attribute};
 use tailspan::views::trace::{Position, TurnFacts, end_so_far, roots, turn_spans};
@@ -36,7 +37,8 @@ fn our_spans(projects: &Path) -> Vec<Span> {
     let pass = Pass::over(&found, &Prices::embedded(), |_, _| {});
     let mut spans = Vec::new();
     for session in pass.sessions() {
-        let units = pass.units_of(session);
+        let whole = pass.units_of(session);
+        let units: Vec<&Unit> = whole.iter().map(|unit| &**unit).collect();
         let agents =
             |id: &_| units.iter().copied().find(|unit| unit.agent.as_ref().is_some_and(|agent| agent.id == *id));
         for turn in roots(&units) {

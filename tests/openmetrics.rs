@@ -26,8 +26,9 @@ use support::daemon::Daemon;
 use support::units::{agent, message, recordings, tool, turn};
 use tailspan::http::exposition::{Build, Deliveries, Scrape};
 use tailspan::http::{RequestCounters, wants_openmetrics};
+use tailspan::ledger::known::Changed;
 use tailspan::ledger::money::Money;
-use tailspan::ledger::unit::{Agent, Message, Unit, UnitId};
+use tailspan::ledger::unit::{Agent, Message, Tool, Unit, UnitId};
 use tailspan::store::{self, Commit};
 use tailspan::transcript::ids::{AgentId, RowId};
 use tailspan::transcript::record::{Outcome, Reason};
@@ -37,7 +38,7 @@ use tailspan::views::exemplars::{Exemplar, trace_around};
 use tailspan::views::ids::{SpanAt, root_of_turn, span_id};
 use tailspan::views::labels::LabelRules;
 use tailspan::views::totals::{Sample, Series, Snapshot, Totals};
-use tailspan::views::trace::{TurnFacts, end_so_far, position_of, roots, turn_spans};
+use tailspan::views::trace::{Earlier, TurnFacts, end_so_far, position_of, roots, turn_spans};
 use tailspan::vitals::Vitals;
 
 const EVER: Timestamp = Timestamp(0);
@@ -57,10 +58,14 @@ fn totals() -> Totals {
     Totals::new(LabelRules::default()).since(EPOCH)
 }
 
+fn call_of<'a>(unit: &'a Unit, call: &str) -> Option<&'a Tool> {
+    unit.parts.tool(call)
+}
+
 fn observe(totals: &mut Totals, units: &[&Unit]) {
     let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), *unit)).collect();
     for unit in units {
-        totals.observe(None, unit, EVER, trace_around(unit, &|id| by_id.get(&id).copied()));
+        totals.observe(&Changed::new(unit), EVER, trace_around(unit, &|id| by_id.get(&id).copied(), &call_of));
         totals.observe_turn(unit, Some(Money::from_picousd(20_000_000_000)), EVER);
     }
     totals.committed();
@@ -71,11 +76,11 @@ fn everything() -> Snapshot {
     let mut totals = totals();
     for (_, pass) in recordings() {
         for session in pass.sessions() {
-            observe(&mut totals, &pass.units_of(session));
+            observe(&mut totals, &pass.units_of(session).iter().map(|unit| &**unit).collect::<Vec<_>>());
         }
     }
     let mut strange = turn(1, "/home/dev/say \"yes\"");
-    strange.messages.push(message("strange", "claude-a", 10, Some(500)));
+    strange.parts.messages.push(message("strange", "claude-a", 10, Some(500)));
     observe(&mut totals, &[&strange]);
     totals.session_started(Some("cli"), LATER, EVER);
     totals.lines(7);
@@ -215,7 +220,8 @@ fn exemplars_and_beginnings_are_written_behind_their_samples() {
     let mut unit = turn(0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b, "/home/dev/app");
     let end = Timestamp(1_700_000_950_500);
     let start = Timestamp(end.0 - 2500);
-    unit.messages.push(Message { start, end, closed: true, ..message("m1", "claude-a", 10, Some(250_000_000_000)) });
+    let sent = message("m1", "claude-a", 10, Some(250_000_000_000));
+    unit.parts.messages.push(Message { start, end, closed: true, ..sent });
     let mut totals = totals();
     observe(&mut totals, &[&unit]);
     let text = with_scrape(&totals.snapshot(), "abc", |scrape| scrape.openmetrics());
@@ -337,12 +343,13 @@ fn exemplars_lead_to_spans_that_exist() {
     let (mut seen, mut below) = (BTreeSet::new(), 0);
     for (path, pass) in recordings() {
         for session in pass.sessions() {
-            let units = pass.units_of(session);
+            let whole = pass.units_of(session);
+            let units: Vec<&Unit> = whole.iter().map(|unit| &**unit).collect();
             let agents: HashMap<&AgentId, &Unit> =
                 units.iter().filter_map(|unit| Some((&unit.agent.as_ref()?.id, *unit))).collect();
             let find = |id: &AgentId| agents.get(id).copied();
             let batches = roots(&units).into_iter().flat_map(|unit| {
-                let position = position_of(session, unit.key.id(), None);
+                let position = position_of(session, unit, Earlier::among(units.iter().copied(), unit));
                 turn_spans(&TurnFacts { turn: unit, agents: &find, position, end: end_so_far(unit) })
             });
             let spans: HashSet<SpanAt> =
@@ -350,9 +357,10 @@ fn exemplars_lead_to_spans_that_exist() {
             // One at a time: a later one would take the place of an earlier one.
             for unit in &units {
                 let mut totals = totals();
-                let trace = trace_around(unit, &|id| units.iter().copied().find(|unit| unit.key.id() == id));
-                totals.observe(None, unit, EVER, trace);
-                totals.observe_turn(unit, Some(unit.cost()), EVER);
+                let find = |id| units.iter().copied().find(|unit| unit.key.id() == id);
+                let trace = trace_around(unit, &find, &call_of);
+                totals.observe(&Changed::new(unit), EVER, trace);
+                totals.observe_turn(unit, Some(unit.gist().cost), EVER);
                 let found = exemplars(&totals.snapshot());
                 below += usize::from(unit.agent.is_some() && !found.is_empty());
                 for (metric, position, exemplar) in found {
@@ -372,15 +380,15 @@ fn exemplars_lead_to_spans_that_exist() {
 #[test]
 fn a_sub_agent_is_where_its_call_leads() {
     let mut above = turn(7, "/home/dev/app");
-    above.tools.push(tool("toolu_1", "Agent", None));
+    above.parts.tools.push(tool("toolu_1", "Agent", None));
     let mut below = agent(1, Some("Explore"));
     let known = below.agent.as_mut().unwrap();
     (known.call, known.parent) = (Some("toolu_1".into()), Some(above.key.id()));
     known.first_row = Some((EPOCH, RowId(9)));
-    let around = |unit: &Unit| trace_around(unit, &|id| (id == above.key.id()).then_some(&above));
-    assert_eq!(trace_around(&above, &|_| None), Some(7));
+    let around = |unit: &Unit| trace_around(unit, &|id| (id == above.key.id()).then_some(&above), &call_of);
+    assert_eq!(trace_around(&above, &|_| None, &call_of), Some(7));
     assert_eq!(around(&below), Some(7));
-    assert_eq!(trace_around(&below, &|_| None), None, "the turn is not at hand");
+    assert_eq!(trace_around(&below, &|_| None, &call_of), None, "the turn is not at hand");
     let change = |change: &dyn Fn(&mut Agent)| {
         let mut changed = below.clone();
         change(changed.agent.as_mut().unwrap());
@@ -391,8 +399,8 @@ fn a_sub_agent_is_where_its_call_leads() {
     assert_eq!(change(&|agent| agent.call = Some("toolu_2".into())), None);
     let mut itself = below.clone();
     itself.agent.as_mut().unwrap().parent = Some(below.key.id());
-    itself.tools.push(tool("toolu_1", "Agent", None));
-    assert_eq!(trace_around(&itself, &|_| Some(&itself)), None, "a circle ends");
+    itself.parts.tools.push(tool("toolu_1", "Agent", None));
+    assert_eq!(trace_around(&itself, &|_| Some(&itself), &call_of), None, "a circle ends");
 }
 
 #[test]
@@ -400,11 +408,11 @@ fn the_latest_observation_of_each_bucket_stays() {
     let mut unit = turn(7, "/home/dev/app");
     let ended = |id: &str, time| tool(id, "Bash", Some((time, Outcome::Ok)));
     // Calls are at 2000: these take 1.5 s, 1.4 s, 1.3 s in one bucket, and 1 h.
-    unit.tools = vec![ended("t1", 3300), ended("t2", 3500), ended("t3", 3400), ended("t4", 3_602_000)];
-    unit.messages = vec![message("m1", "claude-a", 1, Some(100)), message("m2", "claude-a", 1, Some(200))];
-    unit.messages[1].request = Some("req_1".into());
-    unit.messages[0].request = Some("req_1".into());
-    unit.messages[0].end = Timestamp(9000);
+    unit.parts.tools = vec![ended("t1", 3300), ended("t2", 3500), ended("t3", 3400), ended("t4", 3_602_000)];
+    unit.parts.messages = vec![message("m1", "claude-a", 1, Some(100)), message("m2", "claude-a", 1, Some(200))];
+    unit.parts.messages[1].request = Some("req_1".into());
+    unit.parts.messages[0].request = Some("req_1".into());
+    unit.parts.messages[0].end = Timestamp(9000);
     let mut totals = totals();
     observe(&mut totals, &[&unit]);
     let snapshot = totals.snapshot();
@@ -418,15 +426,15 @@ fn the_latest_observation_of_each_bucket_stays() {
     let costs = |snapshot: &Snapshot| snapshot.exemplars(&catalog::COST, &["claude-a", "main"])[0];
     assert_eq!(costs(&snapshot), of("chat", "req_1", 100, 9000), "the first of a request has its name");
     let mut more = unit.clone();
-    more.messages[1].shares[0].cost = Some(Money::from_picousd(300));
-    more.messages[1].end = Timestamp(9500);
-    totals.observe(Some(&unit), &more, EVER, Some(7));
+    more.parts.messages[1].shares[0].cost = Some(Money::from_picousd(300));
+    more.parts.messages[1].end = Timestamp(9500);
+    totals.observe(&Changed::between(Some(&unit), &more), EVER, Some(7));
     assert_eq!(costs(&totals.snapshot()), of("chat", "m2", 300, 9500), "the whole cost of what has grown");
     assert_eq!(costs(&snapshot), of("chat", "req_1", 100, 9000), "what was shown does not change");
     let root = snapshot.exemplars(&catalog::TURN_COST, &[]).iter().flatten().next().unwrap().at;
     assert_eq!(root, root_of_turn(RowId(7)));
-    more.messages[1].shares[0].cost = Some(Money::from_picousd(400));
-    totals.observe(Some(&unit), &more, EVER, None);
+    more.parts.messages[1].shares[0].cost = Some(Money::from_picousd(400));
+    totals.observe(&Changed::between(Some(&unit), &more), EVER, None);
     assert_eq!(costs(&totals.snapshot()), of("chat", "m2", 300, 9500), "without a trace there is none");
 }
 
@@ -441,7 +449,7 @@ fn a_series_begins_when_it_is_first_seen_and_a_restart_does_not_change_that() {
     let folder = tempfile::tempdir().unwrap();
     let unit = |number: u128, model: &str| {
         let mut unit = turn(number, "/home/dev/app");
-        unit.messages.push(message(&format!("m{number}"), model, 10, Some(5)));
+        unit.parts.messages.push(message(&format!("m{number}"), model, 10, Some(5)));
         unit
     };
     let open = |now| {
@@ -451,11 +459,11 @@ fn a_series_begins_when_it_is_first_seen_and_a_restart_does_not_change_that() {
     };
     let (mut writer, mut totals) = open(EPOCH);
     totals.set_time(STARTED);
-    totals.observe(None, &unit(1, "claude-a"), EVER, None);
+    totals.observe(&Changed::new(&unit(1, "claude-a")), EVER, None);
     let requests = |totals: &mut Totals, model| created(totals, &catalog::API_REQUESTS, &[model]);
     assert_eq!(requests(&mut totals, "claude-a"), Some(EPOCH), "an older state may have shown it");
     totals.set_time(LATER);
-    totals.observe(None, &unit(2, "claude-b"), EVER, None);
+    totals.observe(&Changed::new(&unit(2, "claude-b")), EVER, None);
     writer.commit(&Commit { totals: totals.dirty().collect(), ..Commit::default() }).unwrap();
     totals.committed();
     writer.flush().unwrap();
@@ -465,8 +473,8 @@ fn a_series_begins_when_it_is_first_seen_and_a_restart_does_not_change_that() {
     let (_writer, mut totals) = open(Timestamp(LATER.0 + 1));
     assert!(all_created(&mut totals) == before);
     totals.set_time(Timestamp(LATER.0 + 2));
-    totals.observe(None, &unit(3, "claude-b"), EVER, None);
-    totals.observe(None, &unit(4, "claude-d"), EVER, None);
+    totals.observe(&Changed::new(&unit(3, "claude-b")), EVER, None);
+    totals.observe(&Changed::new(&unit(4, "claude-d")), EVER, None);
     let number = totals.snapshot().get(&catalog::API_REQUESTS, &["claude-b"]).cloned();
     assert_eq!(number, Some(Sample::Number(2)), "it goes on");
     assert_eq!(requests(&mut totals, "claude-a"), Some(EPOCH));

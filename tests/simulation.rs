@@ -13,6 +13,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "support/sums.rs"]
+mod sums;
 #[path = "support/world.rs"]
 mod world;
 
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use tailspan::daemon::Shared;
 use tailspan::daemon::selfcheck::SelfCheck;
+use tailspan::engine::PARTS_MAX;
 use tailspan::views::totals::{Sample, Snapshot};
 use tailspan::vitals::Vitals;
 use world::{Dice, World, append, clean, copy_folder, files_below, recordings};
@@ -102,6 +105,9 @@ fn run(seed: u64) {
     let mut shadow = Shadow { folder: keep.path().join("shadow"), generations: 0 };
     let mut world = World::new(keep.path());
     world.limits.chunk_bytes = [400, 5_000, 1 << 20][dice.below(3)];
+    // Of few parts already, a unit is stored in sections.
+    world.parts_max = [1, 2, 5, PARTS_MAX][dice.below(4)];
+    world.restart();
     let size = Size::of(&mut dice);
     let mut sources = sources(&size, &mut dice);
     let mut last = BTreeMap::new();
@@ -157,6 +163,7 @@ fn run(seed: u64) {
     assert_eq!(sum(&snapshot, "api_requests_total"), i128::from(expected.messages), "seed {seed}");
     let calls: u64 = expected.tools.values().map(|tool| tool.calls).sum();
     assert_eq!(sum(&snapshot, "tool_calls_total"), i128::from(calls), "seed {seed}");
+    sums::check(world.reader.as_ref().unwrap(), &format!("seed {seed}"));
     if dice.one_in(4) {
         check_itself(&world, seed);
     }

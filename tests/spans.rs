@@ -57,7 +57,7 @@ fn agent(id: &str, call: &str, first_row: u128) -> Unit {
     known.agent_type = Some("Explore".into());
     known.call = Some(call.into());
     known.first_row = Some((at(3), RowId(first_row)));
-    unit.messages.push(chat(&format!("msg_of_{id}"), None, 3, 8));
+    unit.parts.messages.push(chat(&format!("msg_of_{id}"), None, 3, 8));
     unit
 }
 
@@ -131,7 +131,7 @@ fn the_cloud_is_told_by_the_message_id() {
     let clouds = [("msg_01", "anthropic"), ("msg_bdrk_01", "aws.bedrock"), ("msg_vrtx_01", "gcp.vertex_ai")];
     for (id, provider) in clouds {
         let mut turn = turn();
-        turn.messages.push(chat(id, None, 1, 2));
+        turn.parts.messages.push(chat(id, None, 1, 2));
         let spans = spans_of(&turn);
         assert!(spans.iter().all(|span| text(span, "gen_ai.provider.name") == Some(provider)), "{spans:?}");
     }
@@ -145,7 +145,7 @@ fn what_has_no_price_says_so_and_what_has_one_is_summed() {
     mixed.shares.extend([Share { cost: None, ..share.clone() }, share.clone()]);
     let mut unpriced = chat("msg_2", None, 3, 4);
     unpriced.shares = vec![Share { cost: None, ..share }];
-    turn.messages.extend([mixed, unpriced]);
+    turn.parts.messages.extend([mixed, unpriced]);
     let spans = spans_of(&turn);
     assert_eq!(value(&spans[0].attributes, "gen_ai.usage.cost.amount"), Some(&Value::Float(0.5)));
     assert_eq!(int(&spans[0], "gen_ai.usage.input_tokens"), Some(30));
@@ -159,8 +159,8 @@ fn what_has_no_price_says_so_and_what_has_one_is_summed() {
 #[test]
 fn a_call_without_a_result_ends_with_its_turn() {
     let mut turn = turn();
-    turn.tools.push(tool("toolu_1", "Bash", 4, None));
-    turn.messages.push(chat("msg_1", None, 1, 9));
+    turn.parts.tools.push(tool("toolu_1", "Bash", 4, None));
+    turn.parts.messages.push(chat("msg_1", None, 1, 9));
     let spans = spans_of(&turn);
     let bash = named(&spans, "execute_tool Bash")[0];
     assert_eq!((bash.start, bash.end), (at(4), at(9)));
@@ -172,8 +172,8 @@ fn a_call_without_a_result_ends_with_its_turn() {
 #[test]
 fn a_turn_cut_off_while_it_waited_lasts_as_long_as_its_subagent() {
     let mut turn = turn();
-    turn.messages.push(chat("msg_1", None, 1, 2));
-    turn.tools.push(starts(tool("toolu_1", "Agent", 2, None), "a1"));
+    turn.parts.messages.push(chat("msg_1", None, 1, 2));
+    turn.parts.tools.push(starts(tool("toolu_1", "Agent", 2, None), "a1"));
     let spans = batches(&turn, &[agent("a1", "toolu_1", 7)]).remove(0).spans;
     let ends: Vec<_> = ["execute_tool Agent", "invoke_agent Explore", "invoke_agent claude-code"]
         .map(|name| named(&spans, name)[0].end)
@@ -184,18 +184,18 @@ fn a_turn_cut_off_while_it_waited_lasts_as_long_as_its_subagent() {
 #[test]
 fn a_result_before_its_call_takes_no_time_and_is_marked() {
     let mut turn = turn();
-    turn.tools.push(tool("toolu_1", "Read", 5, Some((4, Outcome::Ok))));
+    turn.parts.tools.push(tool("toolu_1", "Read", 5, Some((4, Outcome::Ok))));
     let spans = spans_of(&turn);
     assert_eq!((spans[0].start, spans[0].end), (at(5), at(5)));
     assert_eq!(value(&spans[0].attributes, "claude_code.clock_adjusted"), Some(&Value::Bool(true)));
-    turn.tools[0] = tool("toolu_1", "Read", 5, Some((5, Outcome::Ok)));
+    turn.parts.tools[0] = tool("toolu_1", "Read", 5, Some((5, Outcome::Ok)));
     assert_eq!(value(&spans_of(&turn)[0].attributes, "claude_code.clock_adjusted"), None);
 }
 
 #[test]
 fn one_request_id_on_two_calls_still_gives_two_spans() {
     let mut turn = turn();
-    turn.messages.extend([chat("msg_2", Some("req"), 3, 4), chat("msg_1", Some("req"), 1, 2)]);
+    turn.parts.messages.extend([chat("msg_2", Some("req"), 3, 4), chat("msg_1", Some("req"), 1, 2)]);
     let spans = spans_of(&turn);
     assert_eq!(spans[0].id, span_id(PROMPT.0, "chat", "req"));
     assert_eq!(spans[1].id, span_id(PROMPT.0, "chat", "msg_2"));
@@ -204,11 +204,11 @@ fn one_request_id_on_two_calls_still_gives_two_spans() {
 #[test]
 fn subagents_that_start_each_other_end_somewhere() {
     let mut turn = turn();
-    turn.tools.push(starts(tool("toolu_1", "Agent", 1, Some((9, Outcome::Ok))), "a1"));
+    turn.parts.tools.push(starts(tool("toolu_1", "Agent", 1, Some((9, Outcome::Ok))), "a1"));
     let (mut one, mut two) = (agent("a1", "toolu_1", 7), agent("a2", "toolu_2", 8));
-    one.tools.push(starts(tool("toolu_2", "Agent", 4, Some((8, Outcome::Ok))), "a2"));
+    one.parts.tools.push(starts(tool("toolu_2", "Agent", 4, Some((8, Outcome::Ok))), "a2"));
     two.agent.as_mut().unwrap().call = None;
-    two.tools.push(starts(tool("toolu_3", "Agent", 5, Some((7, Outcome::Ok))), "a1"));
+    two.parts.tools.push(starts(tool("toolu_3", "Agent", 5, Some((7, Outcome::Ok))), "a1"));
     let all = batches(&turn, &[one.clone(), two.clone()]);
     assert_eq!(all.len(), 1);
     assert_eq!(named(&all[0].spans, "invoke_agent Explore").len(), 2);
@@ -223,12 +223,12 @@ fn subagents_that_start_each_other_end_somewhere() {
 fn a_subagent_too_deep_for_the_trace_gets_its_own() {
     let depth = DEPTH_MAX + 2;
     let mut turn = turn();
-    turn.tools.push(starts(tool("toolu_0", "Agent", 1, Some((9, Outcome::Ok))), "a0"));
+    turn.parts.tools.push(starts(tool("toolu_0", "Agent", 1, Some((9, Outcome::Ok))), "a0"));
     let agents: Vec<_> = (0..depth)
         .map(|n| {
             let mut unit = agent(&format!("a{n}"), &format!("toolu_{n}"), 100 + n as u128);
             let next = tool(&format!("toolu_{}", n + 1), "Agent", 4, Some((7, Outcome::Ok)));
-            unit.tools.push(starts(next, &format!("a{}", n + 1)));
+            unit.parts.tools.push(starts(next, &format!("a{}", n + 1)));
             unit
         })
         .collect();
@@ -243,7 +243,7 @@ fn a_subagent_too_deep_for_the_trace_gets_its_own() {
 #[test]
 fn a_call_that_only_speaks_to_a_subagent_does_not_hold_it() {
     let mut turn = turn();
-    turn.tools.push(starts(tool("toolu_2", "SendMessage", 1, Some((9, Outcome::Ok))), "a1"));
+    turn.parts.tools.push(starts(tool("toolu_2", "SendMessage", 1, Some((9, Outcome::Ok))), "a1"));
     assert_eq!(agents_of(&turn).count(), 1);
     let all = batches(&turn, &[agent("a1", "toolu_1", 7)]);
     assert_eq!((all.len(), all[0].spans.len()), (1, 2));
@@ -253,7 +253,7 @@ fn a_call_that_only_speaks_to_a_subagent_does_not_hold_it() {
 fn names_are_printable_and_short() {
     let mut turn = turn();
     let strange = format!("a\nb\u{202e}c{}", "é".repeat(200));
-    turn.tools.push(tool("toolu_1", &strange, 1, Some((2, Outcome::Ok))));
+    turn.parts.tools.push(tool("toolu_1", &strange, 1, Some((2, Outcome::Ok))));
     let spans = spans_of(&turn);
     assert!(spans[0].name.starts_with("execute_tool a_b_cé"), "{}", spans[0].name);
     assert!((127..=128).contains(&spans[0].name.len()), "{}", spans[0].name.len());
@@ -263,7 +263,7 @@ fn names_are_printable_and_short() {
 fn secrets_stay_out_of_names_and_attributes() {
     let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
     let mut turn = turn();
-    turn.tools.push(tool("toolu_1", secret, 1, Some((2, Outcome::Ok))));
+    turn.parts.tools.push(tool("toolu_1", secret, 1, Some((2, Outcome::Ok))));
     turn.context.branch = Some(format!("fix/{secret}").into());
     let spans = spans_of(&turn);
     assert_eq!(spans[0].name, "execute_tool ghp_[REDACTED]");
@@ -276,17 +276,17 @@ fn secrets_stay_out_of_names_and_attributes() {
 fn a_failure_that_a_response_followed_is_no_error() {
     let error = |last| ApiError { status: Some(529), retry_in_ms: 500, attempt: 1, last };
     let mut turn = turn();
-    turn.failures.push(Failure { id: RowId(1), time: at(2), error: error(true) });
+    turn.parts.failures.push(Failure { id: RowId(1), time: at(2), error: error(true) });
     let failed = spans_of(&turn).pop().unwrap();
     assert_eq!(failed.status, SpanStatus::Error("overloaded".to_owned()));
-    turn.messages.push(chat("msg_1", None, 3, 4));
+    turn.parts.messages.push(chat("msg_1", None, 3, 4));
     let went_on = spans_of(&turn);
     assert_eq!(went_on.last().unwrap().status, SpanStatus::Unset);
     assert_eq!(went_on.last().unwrap().events.len(), 1, "the final failure is the turn's, not the next call's");
-    turn.failures[0].error = error(false);
+    turn.parts.failures[0].error = error(false);
     let retried = spans_of(&turn);
     assert_eq!((retried[0].events.len(), retried[1].events.len()), (1, 0));
-    turn.failures[0].time = at(5);
+    turn.parts.failures[0].time = at(5);
     let after = spans_of(&turn);
     assert_eq!((after[0].events.len(), after[1].events.len()), (0, 1));
 }
@@ -294,9 +294,9 @@ fn a_failure_that_a_response_followed_is_no_error() {
 #[test]
 fn events_are_bounded_and_the_rest_is_counted() {
     let mut turn = turn();
-    turn.messages.push(chat("msg_1", None, 1, 90));
+    turn.parts.messages.push(chat("msg_1", None, 1, 90));
     let error = ApiError { status: None, retry_in_ms: 500, attempt: 1, last: false };
-    turn.failures.extend((0..40).map(|n| Failure { id: RowId(n as u128), time: at(2 + n), error }));
+    turn.parts.failures.extend((0..40).map(|n| Failure { id: RowId(n as u128), time: at(2 + n), error }));
     let spans = spans_of(&turn);
     assert_eq!(spans[0].events.len(), 32);
     assert_eq!(int(&spans[0], "claude_code.events_dropped"), Some(8));

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use spans::{count, int, named, text, value};
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
-use tailspan::ledger::unit::{Unit, UnitId};
+use tailspan::ledger::unit::Unit;
 use tailspan::pass::{Pass, find};
 use tailspan::transcript::ids::AgentId;
 use tailspan::views::ids::span_id;
 use tailspan::views::span::{Attribute, Span, SpanBatch, SpanKind, SpanStatus, Value};
-use tailspan::views::trace::{TurnFacts, end_so_far, position_of, roots, span_count, turn_spans};
+use tailspan::views::trace::{Earlier, TurnFacts, end_so_far, position_of, roots, span_count, turn_spans};
 use tailspan::views::tree::session_tree;
 
 // ---- Recordings -----------------------------------------------------------------------------------------------------
@@ -58,13 +58,22 @@ fn all_recordings() -> Vec<(String, Pass)> {
 
 /// The batches of every root of a session.
 fn spans_of_session(pass: &Pass, session: &Session) -> Vec<Vec<SpanBatch>> {
-    let units = pass.units_of(session);
+    let whole = pass.units_of(session);
+    let units: Vec<&Unit> = whole.iter().map(|unit| &**unit).collect();
     let sessions = pass.sessions();
     let source = session.fork.as_ref().and_then(|fork| sessions.iter().find(|source| source.id == fork.from));
     let agent =
         |id: &AgentId| units.iter().copied().find(|unit| unit.agent.as_ref().is_some_and(|agent| agent.id == *id));
+    let earlier = |unit: &Unit| {
+        let of_source = |source: &&Session| {
+            pass.units_of(source)
+                .iter()
+                .any(|unit| unit.is_turn() && Some(unit.key.id()) == session.fork.as_ref().map(|fork| fork.unit))
+        };
+        Earlier { source_turn: source.is_some_and(of_source), ..Earlier::among(units.iter().copied(), unit) }
+    };
     let facts = |unit| {
-        let position = position_of(session, unit_id(unit), source.copied());
+        let position = position_of(session, unit, earlier(unit));
         TurnFacts { turn: unit, agents: &agent, position, end: end_so_far(unit) }
     };
     roots(&units)
@@ -76,10 +85,6 @@ fn spans_of_session(pass: &Pass, session: &Session) -> Vec<Vec<SpanBatch>> {
             batches
         })
         .collect()
-}
-
-fn unit_id(unit: &Unit) -> UnitId {
-    unit.key.id()
 }
 
 fn all_spans(pass: &Pass) -> Vec<Span> {
@@ -193,7 +198,10 @@ fn every_span_says_whose_it_is_and_none_says_what_was_said() {
 fn check_tree(name: &str) {
     let pass = recording(name);
     let sessions = pass.sessions();
-    let tree: String = sessions.iter().map(|session| session_tree(session, &pass.units_of(session))).collect();
+    let tree: String = sessions
+        .iter()
+        .map(|session| session_tree(session, &pass.units_of(session).iter().map(|unit| &**unit).collect::<Vec<_>>()))
+        .collect();
     let path = fixtures().join("trees").join(format!("{}.txt", name.replace('/', "__")));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

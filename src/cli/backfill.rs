@@ -1,6 +1,7 @@
 //! `tailspan backfill`: history as OpenMetrics with timestamps, for `promtool tsdb create-blocks-from openmetrics`.
 
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::args::BackfillArgs;
@@ -9,10 +10,11 @@ use super::run::label_rules;
 use super::scan::{ScanError, targets, threads};
 use crate::config::{self, Config, ConfigError};
 use crate::daemon;
-use crate::ledger::known::Known;
+use crate::ledger::known::Changed;
 use crate::ledger::prices::Prices;
+use crate::ledger::session::Session;
 use crate::pass;
-use crate::store::{self, StoreError};
+use crate::store::{self, Reader, StoreError};
 use crate::survey::Survey;
 use crate::tail::RootEnv;
 use crate::transcript::time::Timestamp;
@@ -125,16 +127,31 @@ fn of_state(config: &Config, prices: &Prices, history: &mut History) -> Result<V
     }
     let mut failed = Ok(());
     opened.reader.each_session(|session| {
-        let mut known = Known::default();
-        match opened.reader.units_of(&session) {
-            Ok(units) => units.into_iter().for_each(|unit| known.load_unit(unit)),
-            Err(error) => failed = Err(error),
+        if failed.is_ok() {
+            failed = of_session(&opened.reader, &session, history);
         }
-        known.load_session(session);
-        pass::remember(&known, history);
     })?;
     failed?;
     Ok(Vec::new())
+}
+
+fn of_session(reader: &Reader, session: &Session, history: &mut History) -> Result<(), StoreError> {
+    if session.is_real() {
+        history.session_started(session);
+    }
+    reader.each_unit_of(&session.id, |unit| {
+        history.observe(&Changed::new(&unit));
+        if unit.sections.is_some() {
+            reader.each_section(unit.key.id(), |section| {
+                history.observe(&Changed::section(&unit, &section));
+                ControlFlow::Continue(())
+            })?;
+        }
+        if unit.is_turn() {
+            history.observe_turn(&unit, unit.price_with_below());
+        }
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// Writes the history to standard output as it is made: a year does not fit the memory that the program has.

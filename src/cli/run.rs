@@ -25,7 +25,7 @@ use crate::ledger::prices::Prices;
 use crate::store::{self, Opened, StoreError};
 use crate::tail::{self, Hints, RootEnv};
 use crate::transcript::time::Timestamp;
-use crate::turns::Policy;
+use crate::turns::{Policy, WHOLE_SPANS_MAX};
 use crate::views::labels::LabelRules;
 use crate::views::totals::Snapshot;
 use crate::vitals::Vitals;
@@ -190,6 +190,7 @@ fn policy(config: &Config, opened: &Opened) -> Policy {
         settle_ms: milliseconds(config.traces.settle),
         hold_ms: milliseconds(config.traces.hold),
         history_rate: config.traces.history_rate,
+        whole_spans_max: WHOLE_SPANS_MAX,
     }
 }
 

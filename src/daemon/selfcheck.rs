@@ -223,6 +223,9 @@ impl SelfCheck {
             }
             if let Some(session) = self.reader.session(&id)? {
                 open.extend(links(&session));
+                if session.has_forks {
+                    open.extend(self.reader.forks(&session.id)?);
+                }
                 sessions.insert(id, session);
             }
         }
@@ -367,7 +370,7 @@ fn sessions_of(pass: &Pass) -> Vec<SessionSummary> {
 }
 
 fn links(session: &Session) -> impl Iterator<Item = SessionId> + '_ {
-    session.fork.iter().map(|fork| fork.from.clone()).chain(session.forks.iter().cloned())
+    session.fork.iter().map(|fork| fork.from.clone())
 }
 
 /// Where the rows of a unit stand, and what stands there.
@@ -376,10 +379,10 @@ fn places_of(unit: &Unit) -> Vec<(RowPlace, Expected)> {
     if let (Some(prompt), crate::ledger::unit::UnitKey::Turn(row)) = (&unit.prompt, &unit.key) {
         places.push((prompt.place, Expected::Prompt(*row)));
     }
-    for message in &unit.messages {
+    for message in &unit.parts.messages {
         places.extend(message.rows.iter().map(|place| (*place, Expected::Message(message.id.clone()))));
     }
-    for tool in &unit.tools {
+    for tool in &unit.parts.tools {
         places.extend(tool.call.as_ref().map(|call| (call.place, Expected::Call(tool.id.clone()))));
         places.extend(tool.result.as_ref().map(|end| (end.place, Expected::Result(tool.id.clone()))));
     }

@@ -1,21 +1,36 @@
 //! Turns that have ended leave as spans.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::convert::Infallible;
 use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::Engine;
 use super::texts::Texts;
-use crate::ledger::unit::{UnitId, UnitKey};
-use crate::store::StoreError;
+use crate::ledger::gist::Gist;
+use crate::ledger::known::Known;
+use crate::ledger::session::Session;
+use crate::ledger::unit::{Parts, Unit, UnitId, UnitKey};
+use crate::store::{Rows, StoreError};
+use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::turns::Leaving;
+use crate::turns::{Leaving, Next, finished_spans, mark_finished, spans};
 use crate::views::content::ContentLevel;
 use crate::views::openinference;
 use crate::views::span::SpanBatch;
+use crate::views::trace::{Earlier, Family, Position, Want, end_so_far, position_of};
+
+/// More levels than any chain of sub-agents has.
+const LEVELS_MAX: usize = 64;
 
 /// Turns that leave in one commit.
 const LEAVING_MAX: usize = 100;
+
+/// Spans at which a commit takes no further turn.
+pub(super) const SPANS_MAX: usize = 2_000;
 
 /// Bytes of text on spans at which a commit takes no further turn.
 const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -31,33 +46,83 @@ impl Engine {
         if due.is_empty() {
             return Ok(false);
         }
+        // What is read of a session below is what is stored.
+        if self.is_dirty() {
+            self.commit(now)?;
+        }
         let mut leaving = Leaving::default();
-        let (mut left, mut text_bytes) = (0, 0);
+        let (mut looked_at, mut text_bytes, mut goes_on) = (0, 0, false);
         for id in &due {
-            self.load_family(*id)?;
-            let before = leaving.spans.len();
-            self.turns.leave(&mut self.known, *id, now, &mut leaving);
-            left += 1;
-            text_bytes += self.finish(leaving.spans.get_mut(before..).unwrap_or_default(), *id);
-            if text_bytes > TEXT_BYTES_MAX {
+            looked_at += 1;
+            self.load_above(*id)?;
+            self.tighten_unit(*id)?;
+            let next = self.turns.look(&self.known, *id, now, &mut leaving);
+            if next == Next::Nothing {
+                continue;
+            }
+            let is_long = self.known.unit(*id).is_some_and(|unit| self.turns.is_long(unit));
+            if is_long {
+                goes_on = self.depart(*id, next, now, &mut leaving)?;
+                break;
+            }
+            text_bytes += self.let_leave(*id, next, &mut leaving)?;
+            let spans: usize = leaving.spans.iter().map(|batch| batch.spans.len()).sum();
+            if text_bytes > TEXT_BYTES_MAX || spans > SPANS_MAX {
                 break;
             }
         }
         self.handed_out = self.handed_out.max(leaving.until);
         self.write(leaving, now)?;
-        Ok(left >= LEAVING_MAX || left < due.len())
+        Ok(goes_on || looked_at >= LEAVING_MAX || looked_at < due.len())
     }
 
-    /// Gives the spans that one unit lets leave their last form. Returns how many bytes of text they took.
-    fn finish(&self, batches: &mut [SpanBatch], id: UnitId) -> usize {
-        let Some(unit) = self.known.unit(id).filter(|_| !batches.is_empty()) else { return 0 };
-        let session = unit.session();
+    /// Lets a unit leave with all that belongs to it. Returns how many bytes of text that took.
+    fn let_leave(&mut self, id: UnitId, next: Next, leaving: &mut Leaving) -> Result<usize, StoreError> {
+        self.load_below(id)?;
+        let Some(family) = family_of(&self.known, id) else { return Ok(0) };
+        let below = family.ids();
+        let session = self.known.session(family.top().session());
+        let earlier = self.earlier_of(family.top(), session)?;
+        let position = session.map_or_else(Position::default, |session| position_of(session, family.top(), earlier));
+        let mut batches = match next {
+            Next::Leave { end, wanted: true } => spans(&family, position, end),
+            Next::LeaveEarly => finished_spans(&family, position, end_so_far(family.top())),
+            Next::Leave { wanted: false, .. } | Next::Nothing => Vec::new(),
+        };
+        let text_bytes = self.finish(&mut batches, family.unit().session(), &family.units().collect::<Vec<_>>());
+        leaving.spans.append(&mut batches);
+        match next {
+            Next::Leave { end, wanted } => self.turns.leave(&mut self.known, &below, end, wanted, leaving),
+            Next::LeaveEarly => {
+                for unit in below {
+                    let homes = self.known.unit(unit).map(Unit::section_ids).into_iter().flatten().chain([unit]);
+                    homes.for_each(|home| mark_finished(&mut self.known, home));
+                }
+            }
+            Next::Nothing => {}
+        }
+        Ok(text_bytes)
+    }
+
+    /// What lies before a turn.
+    pub(super) fn earlier_of(&self, turn: &Unit, session: Option<&Session>) -> Result<Earlier, StoreError> {
+        match session {
+            Some(session) => self.writer.rows().earlier(session, turn),
+            None => Ok(Earlier::default()),
+        }
+    }
+
+    /// Gives spans of a session their last form; `units` are all that they may be made of. Returns how many bytes of text
+    /// they took.
+    pub(super) fn finish(&self, batches: &mut [SpanBatch], session: &SessionId, units: &[&Unit]) -> usize {
+        if batches.is_empty() {
+            return 0;
+        }
         let text_bytes = match self.spans.content {
             ContentLevel::Off => 0,
             level => {
                 let path = |file| Some(PathBuf::from(OsStr::from_bytes(&self.row(file)?.path)));
-                let family = self.known.units().filter(|unit| unit.session() == session);
-                Texts::new(level, family, &path).add(batches)
+                Texts::new(level, units, &path).add(batches)
             }
         };
         let fork = self.known.session(session).and_then(|session| session.fork.as_ref());
@@ -68,34 +133,15 @@ impl Engine {
         text_bytes
     }
 
-    /// Loads what the spans of a unit are made of: the units above it, the sub-agents below the topmost, the session
-    /// and the one it was forked from.
-    fn load_family(&mut self, id: UnitId) -> Result<(), StoreError> {
-        /// Units of one family; a family beyond that is cut.
-        const FAMILY_MAX: usize = 4096;
-        self.load_unit(id)?;
+    /// Loads a unit, the units above it, its session and the one that was forked from.
+    fn load_above(&mut self, id: UnitId) -> Result<(), StoreError> {
+        self.load(id)?;
         let mut top = id;
-        for _ in 0..FAMILY_MAX {
+        for _ in 0..LEVELS_MAX {
             let parent = self.known.unit(top).and_then(|unit| unit.agent.as_ref()).and_then(|agent| agent.parent);
             let Some(parent) = parent else { break };
-            self.load_unit(parent)?;
+            self.load(parent)?;
             top = parent;
-        }
-        let mut family = vec![top];
-        let mut next = 0;
-        while let Some(unit) = family.get(next).and_then(|unit| self.known.unit(*unit)) {
-            let agents = unit.tools.iter().filter_map(|tool| tool.agent.as_ref());
-            let agents: Vec<_> = agents.map(|agent| UnitKey::agent(unit.session(), agent).id()).collect();
-            for agent in agents {
-                if family.contains(&agent) || family.len() >= FAMILY_MAX {
-                    continue;
-                }
-                self.load_unit(agent)?;
-                if self.known.has_unit(agent) {
-                    family.push(agent);
-                }
-            }
-            next += 1;
         }
         let session = self.known.unit(top).map(|unit| unit.session().clone());
         if let Some(session) = session {
@@ -107,4 +153,86 @@ impl Engine {
         }
         Ok(())
     }
+
+    /// Finds out again when a unit and the sub-agents below it were active last, where a part that may have been the last
+    /// was changed. Everything is stored.
+    fn tighten_unit(&mut self, id: UnitId) -> Result<(), StoreError> {
+        let Some(unit) = self.known.unit(id).filter(|unit| unit.is_loose()) else { return Ok(()) };
+        let tight = tight(self.writer.rows(), unit, 0)?;
+        if let Some(unit) = self.known.unit_mut(id) {
+            *unit = tight;
+        }
+        Ok(())
+    }
+
+    /// Loads what the spans of a unit are made of: its sections, and the sub-agents that its calls lead to with theirs.
+    pub(super) fn load_below(&mut self, id: UnitId) -> Result<(), StoreError> {
+        let session = self.known.unit(id).map(|unit| unit.session().clone());
+        let (mut open, mut met) = (vec![id], HashSet::from([id]));
+        while let Some(next) = open.pop() {
+            self.load(next)?;
+            let Some(unit) = self.known.unit(next) else { continue };
+            if next != id && unit.agent.as_ref().is_some_and(|agent| agent.background) {
+                continue;
+            }
+            let sections = unit.sections.as_ref().map_or(0, |sections| sections.count);
+            for position in 0..sections {
+                self.load_section(next, position)?;
+            }
+            let homes = (0..sections).map(|position| next.section(position)).chain([next]);
+            let called: Vec<AgentId> = homes
+                .filter_map(|home| self.known.parts(home))
+                .flat_map(|parts| parts.tools.iter().filter_map(|tool| tool.agent.clone()))
+                .collect();
+            let ids = called.iter().filter_map(|agent| Some(UnitKey::agent(session.as_ref()?, agent).id()));
+            open.extend(ids.filter(|agent| met.insert(*agent)));
+        }
+        Ok(())
+    }
+}
+
+/// The family of a unit that is in memory with all that belongs to it; `None` if it is not.
+pub(super) fn family_of(known: &Known, id: UnitId) -> Option<Family<'_>> {
+    let mut find = |id, want| {
+        Ok::<_, Infallible>(match want {
+            Want::Whole => known.whole(id),
+            Want::Head => known.unit(id).map(Cow::Borrowed),
+        })
+    };
+    match Family::load(id, &mut find) {
+        Ok(family) => family,
+        Err(never) => match never {},
+    }
+}
+
+/// A unit with the gists of its sections and of the sub-agents below it as they are found anew.
+fn tight(rows: Rows<'_>, unit: &Unit, depth: usize) -> Result<Unit, StoreError> {
+    let (mut tight, id, session) = (unit.clone(), unit.key.id(), unit.session());
+    let (mut gist, mut agents) = (Gist::default(), Vec::new());
+    let mut note = |parts: &Parts| {
+        agents.extend(parts.tools.iter().filter_map(|tool| Some((tool.agent.clone()?, tool.id.clone()))))
+    };
+    note(&unit.parts);
+    if unit.sections.is_some() {
+        rows.each_section(id, 0, |section| {
+            gist.add(&Gist::of(&section.parts));
+            note(&section.parts);
+            ControlFlow::Continue(())
+        })?;
+    }
+    if let Some(sections) = &mut tight.sections {
+        sections.gist = gist;
+    }
+    if unit.below.is_some() && depth < LEVELS_MAX {
+        let (mut below, mut met) = (Gist::default(), HashSet::new());
+        for (agent, _) in agents {
+            let agent = UnitKey::agent(session, &agent).id();
+            let Some(agent) = rows.unit(agent)?.filter(|agent| agent.leaves_with() == Some(id)) else { continue };
+            if met.insert(agent.key.id()) {
+                below.add(&self::tight(rows, &agent, depth + 1)?.gist_with_below());
+            }
+        }
+        tight.below = Some(Box::new(below));
+    }
+    Ok(tight)
 }

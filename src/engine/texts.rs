@@ -35,14 +35,14 @@ impl<'a> Texts<'a> {
     /// `units` are all that the spans may be made of; `path` is where a file is.
     pub(super) fn new(
         level: ContentLevel,
-        units: impl Iterator<Item = &'a Unit>,
+        units: &[&'a Unit],
         path: &'a dyn Fn(FileNumber) -> Option<PathBuf>,
     ) -> Self {
         let (tools, messages, agents, turns) = Default::default();
         let mut texts = Self { level, path, files: HashMap::new(), tools, messages, agents, turns };
-        for unit in units {
-            texts.tools.extend(unit.tools.iter().map(|tool| (&*tool.id, (unit, tool))));
-            texts.messages.extend(unit.messages.iter().map(|message| (&*message.id, message)));
+        for unit in units.iter().copied() {
+            texts.tools.extend(unit.parts.tools.iter().map(|tool| (&*tool.id, (unit, tool))));
+            texts.messages.extend(unit.parts.messages.iter().map(|message| (&*message.id, message)));
             if let Some(agent) = &unit.agent {
                 texts.agents.insert(&agent.id.0, unit);
             }
@@ -140,7 +140,7 @@ impl<'a> Texts<'a> {
             let row = self.read(place, &Expected::Prompt(row))?;
             Ok(content_of(&row).map(|prompt| content::prompt(self.level, prompt)).unwrap_or_default())
         });
-        let spoken = unit.messages.iter().filter(|message| message.says.text);
+        let spoken = unit.parts.messages.iter().filter(|message| message.says.text);
         let last = spoken.max_by_key(|message| (message.end, &message.id));
         let answer = last.map(|message| self.answer(message));
         prompt.into_iter().chain(answer).collect()

@@ -14,7 +14,7 @@
 //! context   what the functions read, and the route table
 //! exposition, openmetrics, accept  `/metrics` in its two formats, and which one is asked for
 //! claude_code  `/metrics/claude-code`
-//! sessions, replay  the sessions API; content reads the text of events from session files
+//! sessions, session_detail, long_session, replay  the sessions API; content reads the text of events from session files
 //! jaeger    Jaeger's query API over the facts
 //! ```
 //!
@@ -39,12 +39,14 @@ mod guard;
 pub mod health;
 pub mod jaeger;
 pub mod landing;
+mod long_session;
 pub mod openmetrics;
 mod query;
 pub mod replay;
 mod request;
 mod routes;
 mod server;
+mod session_detail;
 pub mod sessions;
 mod stall;
 mod state;

@@ -5,9 +5,13 @@ use serde::Serialize;
 use super::answer::Answer;
 use super::content::{Content, Page};
 use super::error::Problem;
+use super::long_session::LongSession;
 use super::request::Request;
 use super::sessions::{CURRENCY, ROWS, ROWS_MAX, find, summary_of, unreadable};
 use super::state::HasReader;
+use crate::ledger::session::Session;
+use crate::store::{Reader, StoreError};
+use crate::transcript::time::Timestamp;
 use crate::views::replay::{Event, events};
 use crate::views::summary::SessionSummary;
 
@@ -46,26 +50,51 @@ pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Pr
     }
     let limit = count(query.number("limit", 1..=ROWS_MAX)?.unwrap_or(ROWS));
     let session = find(reader, request.param("id"))?;
-    let all = events(&reader.units_of(&session).map_err(unreadable)?);
-    let from = match at {
-        Some(at) => all.partition_point(|event| event.at.0 < at),
-        None => count(from.unwrap_or(0)).min(all.len()),
-    };
+    let wanted = Wanted { from: from.map(count), at: at.map(Timestamp), limit };
+    let Part { from, total, events } = part(reader, &session, &wanted).map_err(unreadable)?;
     let mut page = Page::new(reader);
     let mut shown = Vec::new();
-    for event in all.iter().skip(from).take(limit) {
+    for event in &events {
         let content = page.content(event.source.as_ref()).map_err(unreadable)?;
         shown.push(Shown { event, content });
     }
     let next = from.saturating_add(shown.len());
     Answer::json(&Replay {
         session: summary_of(reader, &session)?,
-        total_events: all.len(),
+        total_events: total,
         from,
         events: shown,
-        next_from: (next < all.len()).then_some(next),
+        next_from: (next < total).then_some(next),
         currency: CURRENCY,
     })
+}
+
+/// Which events are asked for.
+struct Wanted {
+    from: Option<usize>,
+    at: Option<Timestamp>,
+    limit: usize,
+}
+
+/// Some events of a session that has `total`, the first of them at position `from`.
+struct Part {
+    from: usize,
+    total: usize,
+    events: Vec<Event>,
+}
+
+fn part(reader: &Reader, session: &Session, wanted: &Wanted) -> Result<Part, StoreError> {
+    if LongSession::is_one(session) {
+        let long = LongSession::read(reader, session)?;
+        let total = long.len();
+        let from = wanted.at.map_or_else(|| wanted.from.unwrap_or(0).min(total), |at| long.at(at));
+        return Ok(Part { from, total, events: long.events(reader, from, wanted.limit)? });
+    }
+    let all = events(&reader.units_of(session)?);
+    let total = all.len();
+    let at = |at| all.partition_point(|event| event.at < at);
+    let from = wanted.at.map_or_else(|| wanted.from.unwrap_or(0).min(total), at);
+    Ok(Part { from, total, events: all.into_iter().skip(from).take(wanted.limit).collect() })
 }
 
 fn count(number: u64) -> usize {

@@ -1,7 +1,5 @@
 //! `/api/v1/analytics/sessions` and `/api/v1/analytics/sessions/{id}`: the list, and one session with its parts.
 
-use std::collections::BTreeMap;
-use std::iter;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,16 +9,12 @@ use super::cursor::Place;
 use super::error::Problem;
 use super::query::Query;
 use super::request::Request;
+use super::session_detail::detail;
 use super::state::HasReader;
 use crate::ledger::session::{Reported, Session, reported};
 use crate::store::{Reader, StoreError};
-use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
-use crate::views::replay;
-use crate::views::replay_detail::{self, AgentSummary, SlowestSteps, TurnSummary};
-use crate::views::summary::{
-    ClientReported, Files, ModelSummary, Part, SessionSummary, Sources, ToolDurations, ToolSummary, session_summary,
-};
+use crate::views::summary::{SessionSummary, session_summary};
 
 /// The parameters of [`list`].
 pub const LIST_PARAMETERS: &[&str] = &["project", "model", "since", "until", "sort", "order", "limit", "cursor"];
@@ -177,98 +171,12 @@ pub fn one<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Probl
     Answer::json(&detail(reader, &session)?)
 }
 
-#[derive(Serialize)]
-struct Detailed {
-    session: SessionSummary,
-    models: BTreeMap<Arc<str>, ModelSummary>,
-    tools: BTreeMap<Arc<str>, ToolSummary>,
-    unpriced_tokens: BTreeMap<Arc<str>, u64>,
-    compactions: u64,
-    api_errors: u64,
-    lines_added: u64,
-    lines_removed: u64,
-    client_reported: Option<ClientReported>,
-    turns: Vec<TurnSummary>,
-    turns_omitted: usize,
-    subagents: Vec<AgentSummary>,
-    subagents_omitted: usize,
-    trace_ids: Vec<String>,
-    slowest_steps: SlowestSteps,
-    files: Vec<FileSummary>,
-    currency: &'static str,
-}
-
-/// A file that holds rows of a session.
-#[derive(Serialize)]
-struct FileSummary {
-    path: String,
-    /// Bytes that are counted.
-    bytes_read: u64,
-}
-
-fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
-    let units = reader.units_of(session).map_err(unreadable)?;
-    let durations = |_: &Session| {
-        let mut durations = ToolDurations::default();
-        units.iter().for_each(|unit| durations.add(unit));
-        durations
-    };
-    let sources = Sources { session: &|_| None, durations: &durations };
-    let sums = Part::of(iter::once(session), &sources, false).summary(Files::default(), false);
-    let client_reported = account_of(reader, session)?.map(|account| ClientReported {
-        cost_usd: account.cost.to_string(),
-        unattributed_usd: account.unattributed.to_string(),
-    });
-    let (turns, turns_omitted) = bounded(replay_detail::turns(&units));
-    let (subagents, subagents_omitted) = bounded(replay_detail::agents(&units));
-    let (trace_ids, _) = bounded(replay_detail::trace_ids(&units));
-    let mut files = Vec::new();
-    for number in replay_detail::files(&units) {
-        files.extend(file_summary(reader, number)?);
-    }
-    Ok(Detailed {
-        session: summary_of(reader, session)?,
-        models: sums.models,
-        tools: sums.tools,
-        unpriced_tokens: sums.unpriced_tokens,
-        compactions: sums.compactions,
-        api_errors: sums.api_errors,
-        lines_added: session.tally.lines_added,
-        lines_removed: session.tally.lines_removed,
-        client_reported,
-        trace_ids,
-        turns,
-        turns_omitted,
-        subagents,
-        subagents_omitted,
-        slowest_steps: replay_detail::slowest(&replay::events(&units)),
-        files,
-        currency: CURRENCY,
-    })
-}
-
-/// The first [`ROWS_MAX`] rows, and how many there are beyond.
-fn bounded<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
-    let rows_max = usize::try_from(ROWS_MAX).unwrap_or(usize::MAX);
-    let omitted = rows.len().saturating_sub(rows_max);
-    rows.truncate(rows_max);
-    (rows, omitted)
-}
-
-fn file_summary(reader: &Reader, number: FileNumber) -> Result<Option<FileSummary>, Problem> {
-    let row = reader.file(number).map_err(unreadable)?;
-    Ok(row.map(|row| FileSummary {
-        path: String::from_utf8_lossy(&row.path).into_owned(),
-        bytes_read: row.cursor.map_or(0, |cursor| cursor.offset),
-    }))
-}
-
 /// The line of a session in the list.
 pub(super) fn summary_of(reader: &Reader, session: &Session) -> Result<SessionSummary, Problem> {
     Ok(session_summary(session, account_of(reader, session)?))
 }
 
-fn account_of(reader: &Reader, session: &Session) -> Result<Option<Reported>, Problem> {
+pub(super) fn account_of(reader: &Reader, session: &Session) -> Result<Option<Reported>, Problem> {
     let source = match &session.fork {
         Some(fork) => reader.session(&fork.from).map_err(unreadable)?,
         None => None,

@@ -7,8 +7,8 @@ use super::money::Money;
 use super::prices::Prices;
 use super::session::{Account, Fork};
 use super::unit::{
-    Claim, Compacted, Context, Failure, FellBack, HookRun, INLINE, Identity, Prompt, Rank, RowPlace, Unit, UnitId,
-    UnitKey,
+    Claim, Compacted, Context, Failure, FellBack, HookRun, INLINE, Identity, Parts, Prompt, Rank, RowPlace, Unit,
+    UnitId, UnitKey,
 };
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
@@ -88,22 +88,16 @@ impl<'a> Fold<'a> {
             }
             Kind::ApiError(error) => self.failure(&seen, *error),
             Kind::Compaction(what) => {
-                let Some(unit) = self.counted_once(&seen) else { return };
-                if let Some(unit) = self.known.unit_mut(unit) {
-                    unit.compactions.push(Compacted { id: row.id, time: seen.time, what: what.clone(), sent: false });
-                }
+                let Some(parts) = self.counted_once(&seen) else { return };
+                parts.compactions.push(Compacted { id: row.id, time: seen.time, what: what.clone(), sent: false });
             }
             Kind::Hook(what) => {
-                let Some(unit) = self.counted_once(&seen) else { return };
-                if let Some(unit) = self.known.unit_mut(unit) {
-                    unit.hooks.push(HookRun { id: row.id, time: seen.time, what: what.clone() });
-                }
+                let Some(parts) = self.counted_once(&seen) else { return };
+                parts.hooks.push(HookRun { id: row.id, time: seen.time, what: what.clone() });
             }
             Kind::Fallback(what) => {
-                let Some(unit) = self.counted_once(&seen) else { return };
-                if let Some(unit) = self.known.unit_mut(unit) {
-                    unit.fallbacks.push(FellBack { id: row.id, time: seen.time, what: what.clone() });
-                }
+                let Some(parts) = self.counted_once(&seen) else { return };
+                parts.fallbacks.push(FellBack { id: row.id, time: seen.time, what: what.clone() });
             }
             Kind::TurnDuration(active_ms) => {
                 let current = self.current_of(&seen);
@@ -227,30 +221,34 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn failure(&mut self, seen: &Seen<'_>, error: ApiError) {
-        let Some(unit) = self.counted_once(seen) else { return };
-        if let Some(unit) = self.known.unit_mut(unit) {
-            unit.failures.push(Failure { id: seen.row.id, time: seen.time, error });
-        }
+    pub(super) fn failure(&mut self, seen: &Seen<'_>, error: ApiError) {
+        let Some(parts) = self.counted_once(seen) else { return };
+        parts.failures.push(Failure { id: seen.row.id, time: seen.time, error });
     }
 
-    /// The unit for a row that counts by its uuid; `None` if it was counted before.
-    pub(super) fn counted_once(&mut self, seen: &Seen<'_>) -> Option<UnitId> {
+    /// Where a row goes that counts by its uuid; `None` if it was counted before.
+    fn counted_once(&mut self, seen: &Seen<'_>) -> Option<&mut Parts> {
         let identity = Identity::Row(seen.row.id).hash();
         if let Some(home) = self.known.index.home(identity)
-            && let Some(known) = self.known.unit(home).and_then(|unit| unit.row_time(seen.row.id))
+            && let Some(known) = self.known.parts(home).and_then(|parts| parts.row_time(seen.row.id))
         {
             // Of two copies the earlier one tells when it happened.
             if seen.time < known
-                && let Some(time) = self.known.unit_mut(home).and_then(|unit| unit.row_time_mut(seen.row.id))
+                && let Some(time) = self.known.parts_mut(home).and_then(|parts| parts.row_time_mut(seen.row.id))
             {
                 *time = seen.time;
             }
             return None;
         }
         let unit = self.unit_of(seen)?;
-        self.known.index.insert(identity, unit);
-        Some(unit)
+        self.room_for(unit, identity)
+    }
+
+    /// Where a new part of a unit goes, by its identity.
+    pub(super) fn room_for(&mut self, unit: UnitId, identity: u64) -> Option<&mut Parts> {
+        let home = self.known.room(unit)?;
+        self.known.index.insert(identity, home);
+        self.known.parts_mut(home)
     }
 
     fn cost_state(&mut self, state: &CostState) {
@@ -293,7 +291,7 @@ impl<'a> Fold<'a> {
             }),
             (None, false) => self.known.thread_mut(self.file).current.clone(),
         };
-        key.map(|key| key.id()).filter(|id| self.known.has_unit(*id))
+        key.map(|key| key.id()).filter(|id| self.known.has(*id))
     }
 
     fn ensure(&mut self, seen: &Seen<'_>, key: &UnitKey) -> UnitId {
@@ -319,11 +317,9 @@ impl<'a> Fold<'a> {
         if new
             && let UnitKey::Agent(session, agent) = key
             && !agent.0.starts_with(INLINE)
+            && let Some(meta) = self.known.take_waiting((session.clone(), agent.clone()))
         {
-            let waiting = self.known.session_mut(session).waiting_agents.remove(agent);
-            if let Some(meta) = waiting {
-                self.apply_meta(id, meta.agent_type, meta.call.as_deref(), meta.background);
-            }
+            self.apply_meta(id, meta.agent_type, meta.call.as_deref(), meta.background);
         }
         id
     }
@@ -367,7 +363,7 @@ impl<'a> Fold<'a> {
         {
             unit.claim = claim;
         }
-        self.known.session_mut(source).forks.insert(seen.session.clone());
+        self.known.note_fork(source, &seen.session);
         let fork = Fork { from: source.clone(), unit, time: seen.time };
         let session = self.known.session_mut(&seen.session);
         if session.fork.as_ref().is_none_or(|known| known.time <= fork.time) {
@@ -383,7 +379,7 @@ impl<'a> Fold<'a> {
         }
         let Some(open) = std::mem::replace(&mut thread.open_message, next.map(Into::into)) else { return };
         let Some(home) = self.known.index.home(Identity::Message(&open).hash()) else { return };
-        if let Some(message) = self.known.unit_mut(home).and_then(|unit| unit.message_mut(&open)) {
+        if let Some(message) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(&open)) {
             message.closed = true;
         }
     }

@@ -23,6 +23,27 @@ pub const INLINE: &str = "inline-";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnitId(pub u128);
 
+impl UnitId {
+    /// Seed of the hashes that are ids of sections.
+    const SECTION: u64 = 4;
+
+    /// Seed of the hashes of ids, which must not meet those of identities.
+    const ITSELF: u64 = 5;
+
+    /// The id of one of the unit's sections.
+    #[must_use]
+    pub fn section(self, position: u32) -> Self {
+        let seed = Self::SECTION << 32 | u64::from(position);
+        Self(xxh3_128_with_seed(&self.0.to_be_bytes(), seed))
+    }
+
+    /// 64 bits for the index in memory: where the unit or section itself is.
+    #[must_use]
+    pub fn hash(self) -> u64 {
+        xxh3_64_with_seed(&self.0.to_be_bytes(), Self::ITSELF)
+    }
+}
+
 impl UnitKey {
     /// Seeds of hashes: the kinds of keys must not meet.
     const LOOSE: u64 = 1;

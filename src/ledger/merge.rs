@@ -3,66 +3,11 @@
 use std::sync::Arc;
 
 use super::fold::{Fold, Seen};
-use super::prices::{Priced, Prices, Share};
-use super::unit::{Call, Identity, Message, Rank, RowPlace, Tool, ToolEnd, Unit, UnitId};
-use crate::transcript::ids::RowId;
+use super::parts::ROWS_MAX;
+use super::prices::Prices;
+use super::unit::{Call, Identity, Message, Rank, RowPlace, Tool, ToolEnd, UnitId};
 use crate::transcript::record::{Assistant, Stop, ToolCall, ToolResult};
 use crate::transcript::time::Timestamp;
-
-impl Unit {
-    /// The message of an id.
-    pub fn message_mut(&mut self, id: &str) -> Option<&mut Message> {
-        self.messages.iter_mut().rfind(|message| *message.id == *id)
-    }
-
-    /// The tool call of an id.
-    pub fn tool_mut(&mut self, id: &str) -> Option<&mut Tool> {
-        self.tools.iter_mut().rfind(|tool| *tool.id == *id)
-    }
-
-    /// The tool call of an id.
-    #[must_use]
-    pub fn tool(&self, id: &str) -> Option<&Tool> {
-        self.tools.iter().rfind(|tool| *tool.id == *id)
-    }
-
-    /// Computes the cost of every message again.
-    pub fn reprice(&mut self, prices: &Prices) {
-        for message in &mut self.messages {
-            message.shares = shares(message, prices);
-        }
-    }
-
-    /// Time of a row that counts by its uuid, if it is here.
-    pub(super) fn row_time(&self, id: RowId) -> Option<Timestamp> {
-        let failures = self.failures.iter().map(|failure| (failure.id, failure.time));
-        let compactions = self.compactions.iter().map(|done| (done.id, done.time));
-        let hooks = self.hooks.iter().map(|hook| (hook.id, hook.time));
-        let fallbacks = self.fallbacks.iter().map(|fallback| (fallback.id, fallback.time));
-        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks);
-        rows.find(|(row, _)| *row == id).map(|(_, time)| time)
-    }
-
-    pub(super) fn row_time_mut(&mut self, id: RowId) -> Option<&mut Timestamp> {
-        let failures = self.failures.iter_mut().map(|failure| (failure.id, &mut failure.time));
-        let compactions = self.compactions.iter_mut().map(|done| (done.id, &mut done.time));
-        let hooks = self.hooks.iter_mut().map(|hook| (hook.id, &mut hook.time));
-        let fallbacks = self.fallbacks.iter_mut().map(|fallback| (fallback.id, &mut fallback.time));
-        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks);
-        rows.find(|(row, _)| *row == id).map(|(_, time)| time)
-    }
-}
-
-/// Tokens and cost of a message by model.
-fn shares(message: &Message, prices: &Prices) -> Vec<Share> {
-    prices.shares(&Priced {
-        model: &message.model,
-        requested_model: message.requested_model.as_deref(),
-        usage: &message.usage,
-        at: message.rank.time,
-        refused: message.stop == Some(Stop::Refusal),
-    })
-}
 
 /// A response as one row tells it.
 struct Variant<'a> {
@@ -120,12 +65,12 @@ impl Variant<'_> {
             known.says.thinking |= self.row.says.thinking;
             known.says.thinking_ms = known.says.thinking_ms.max(self.row.says.thinking_ms);
             known.rows.retain(|row| row.generation == self.place.generation);
-            if !known.rows.contains(&self.place) {
+            if known.rows.len() < ROWS_MAX && !known.rows.contains(&self.place) {
                 known.rows.push(self.place);
             }
         }
         if (&known.usage, &known.stop, known.rank) != (&before.0, &before.1, before.2) {
-            known.shares = shares(known, prices);
+            known.shares = known.priced(prices);
         }
     }
 }
@@ -136,7 +81,7 @@ impl Fold<'_> {
             self.copied(seen, unit, source);
         }
         if assistant.synthetic {
-            return self.synthetic(seen, unit, assistant);
+            return self.synthetic(seen, assistant);
         }
         self.close_message(Some(&assistant.message));
         self.message(seen, unit, assistant);
@@ -153,16 +98,12 @@ impl Fold<'_> {
     }
 
     /// A row that the client made itself: the report of a failure, or filler at a resume.
-    fn synthetic(&mut self, seen: &Seen<'_>, unit: UnitId, assistant: &Assistant) {
+    fn synthetic(&mut self, seen: &Seen<'_>, assistant: &Assistant) {
         let Some(error) = assistant.failure else {
             self.known.thread_mut(self.file).process_ended = true;
             return;
         };
-        if self.counted_once(seen).is_some()
-            && let Some(unit) = self.known.unit_mut(unit)
-        {
-            unit.failures.push(super::unit::Failure { id: seen.row.id, time: seen.time, error });
-        }
+        self.failure(seen, error);
     }
 
     fn message(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant) {
@@ -171,23 +112,19 @@ impl Fold<'_> {
         let rank = self.rank(seen, copy);
         let variant = Variant { row, rank, start: self.request_began(seen), end: seen.time, place: seen.place };
         let home = self.known.index.home(identity);
-        let known = home.and_then(|home| {
-            let messages = &self.known.unit(home)?.messages;
-            Some((home, messages.iter().rfind(|known| known.id == row.message)?))
-        });
+        let known = home.and_then(|home| Some((home, self.known.parts(home)?.message(&row.message)?)));
         let Some((home, known)) = known else {
             let mut message = variant.message();
-            message.shares = shares(&message, self.prices);
-            self.known.index.insert(identity, unit);
-            if let Some(unit) = self.known.unit_mut(unit) {
-                unit.messages.push(message);
+            message.shares = message.priced(self.prices);
+            if let Some(parts) = self.room_for(unit, identity) {
+                parts.messages.push(message);
             }
             return;
         };
         let better = self.known.rank_is_better(rank, known.rank);
         if known.rank.file == rank.file && !known.rows.contains(&seen.place) {
             // The next row of a response: by far the most frequent case.
-            if let Some(known) = self.known.unit_mut(home).and_then(|unit| unit.message_mut(&row.message)) {
+            if let Some(known) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(&row.message)) {
                 variant.merge_into(known, better, self.prices);
             }
             return;
@@ -195,21 +132,21 @@ impl Fold<'_> {
         let mut merged = known.clone();
         variant.merge_into(&mut merged, better, self.prices);
         // A better variant stands in its own surroundings: the original's turn, not the fork's.
-        let target = if better && rank.file != known.rank.file { unit } else { home };
-        if target == home {
+        let moves = better && rank.file != known.rank.file && self.known.index.owner(home) != unit;
+        if !moves {
             if merged != *known
-                && let Some(known) = self.known.unit_mut(home).and_then(|unit| unit.message_mut(&merged.id))
+                && let Some(known) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(&merged.id))
             {
                 *known = merged;
             }
             return;
         }
-        if let Some(unit) = self.known.unit_mut(home) {
-            unit.messages.retain(|message| message.id != merged.id);
-        }
-        self.known.index.insert(identity, target);
-        if let Some(unit) = self.known.unit_mut(target) {
-            unit.messages.push(merged);
+        // First the new place: without it, all stays as it is until the fold is done again.
+        let Some(parts) = self.room_for(unit, identity) else { return };
+        let id = merged.id.clone();
+        parts.messages.push(merged);
+        if let Some(parts) = self.known.parts_mut(home) {
+            parts.messages.retain(|message| message.id != id);
         }
     }
 
@@ -224,19 +161,19 @@ impl Fold<'_> {
             prompt_hash: call.prompt_hash,
             skill: call.skill.clone(),
         };
-        let home = self.tool_home(unit, &call.id);
-        let known = self.known.unit(home).and_then(|unit| unit.tool(&call.id)).and_then(|tool| tool.call.as_ref());
+        let Some(home) = self.tool_home(unit, &call.id) else { return };
+        let known = self.known.parts(home).and_then(|parts| parts.tool(&call.id)).and_then(|tool| tool.call.as_ref());
         let elsewhere = known.is_some_and(|known| known.rank.file != new.rank.file);
         let better = known.is_none_or(|known| self.known.rank_is_better(new.rank, known.rank));
         let same_row = known.is_some_and(|known| known.rank == new.rank);
         let had_call = known.is_some();
         if (better || same_row)
-            && let Some(tool) = self.known.unit_mut(home).and_then(|unit| unit.tool_mut(&call.id))
+            && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(&call.id))
         {
             tool.call = Some(new);
         }
         // A result that came before its call, or a copy's call: the call's own turn is its home.
-        if better && (elsewhere || !had_call) && home != unit {
+        if better && (elsewhere || !had_call) && self.known.index.owner(home) != unit {
             self.move_tool(home, unit, &call.id);
         }
         if let Some(agent) = self.known.index.home(Identity::Link(&call.id).hash()) {
@@ -245,35 +182,34 @@ impl Fold<'_> {
     }
 
     fn move_tool(&mut self, from: UnitId, to: UnitId, id: &str) {
-        let Some(source) = self.known.unit_mut(from) else { return };
+        let Some(room) = self.known.room(to) else { return };
+        let Some(source) = self.known.parts_mut(from) else { return };
         let Some(position) = source.tools.iter().rposition(|tool| *tool.id == *id) else { return };
         let tool = source.tools.remove(position);
-        self.known.index.insert(Identity::Call(id).hash(), to);
-        if let Some(unit) = self.known.unit_mut(to) {
-            unit.tools.push(tool);
+        self.known.index.insert(Identity::Call(id).hash(), room);
+        if let Some(parts) = self.known.parts_mut(room) {
+            parts.tools.push(tool);
         }
     }
 
-    /// The unit that holds a tool call; made in `unit` if nobody has seen it.
-    fn tool_home(&mut self, unit: UnitId, id: &str) -> UnitId {
+    /// What holds a tool call; made in `unit` if nobody has seen it.
+    fn tool_home(&mut self, unit: UnitId, id: &str) -> Option<UnitId> {
         let identity = Identity::Call(id).hash();
         let home = self.known.index.home(identity);
-        if let Some(home) = home.filter(|home| self.known.unit(*home).is_some_and(|unit| unit.tool(id).is_some())) {
-            return home;
+        if let Some(home) = home.filter(|home| self.known.parts(*home).is_some_and(|parts| parts.tool(id).is_some())) {
+            return Some(home);
         }
-        self.known.index.insert(identity, unit);
-        if let Some(unit) = self.known.unit_mut(unit) {
-            let (call, result, agent) = (None, None, None);
-            unit.tools.push(Tool { id: id.into(), call, result, agent, background: false, sent: false });
-        }
-        unit
+        let (call, result, agent) = (None, None, None);
+        let tool = Tool { id: id.into(), call, result, agent, background: false, sent: false };
+        self.room_for(unit, identity)?.tools.push(tool);
+        self.known.index.home(identity)
     }
 
     pub(super) fn result(&mut self, seen: &Seen<'_>, unit: UnitId, result: &ToolResult) {
         if result.filled_in {
             self.known.thread_mut(self.file).process_ended = true;
         }
-        let home = self.tool_home(unit, &result.call);
+        let Some(home) = self.tool_home(unit, &result.call) else { return };
         let end = ToolEnd {
             rank: self.rank(seen, false),
             outcome: result.outcome,
@@ -287,18 +223,19 @@ impl Fold<'_> {
             place: seen.place,
         };
         let known =
-            self.known.unit(home).and_then(|unit| unit.tool(&result.call)).and_then(|tool| tool.result.as_ref());
+            self.known.parts(home).and_then(|parts| parts.tool(&result.call)).and_then(|tool| tool.result.as_ref());
         let take = known.is_none_or(|known| match (end.filled_in, known.filled_in) {
             (true, false) => false,
             (false, true) => true,
             _ => known.rank == end.rank || self.known.rank_is_better(end.rank, known.rank),
         });
-        if take && let Some(tool) = self.known.unit_mut(home).and_then(|unit| unit.tool_mut(&result.call)) {
+        if take && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(&result.call)) {
             tool.result = Some(end);
             tool.background |= result.background;
         }
         if let Some(agent) = &result.agent {
-            let session = self.known.unit(home).map_or_else(|| seen.session.clone(), |unit| unit.session().clone());
+            let owner = self.known.unit(self.known.index.owner(home));
+            let session = owner.map_or_else(|| seen.session.clone(), |unit| unit.session().clone());
             self.link_by_result(seen, &result.call, session, agent, result.background);
         }
     }
@@ -314,18 +251,19 @@ impl Fold<'_> {
     ) {
         use super::unit::UnitKey;
         let own = UnitKey::agent(&seen.session, agent).id();
-        let unit = if self.known.has_unit(own) { own } else { UnitKey::agent(&owner, agent).id() };
+        let unit = if self.known.has(own) { own } else { UnitKey::agent(&owner, agent).id() };
         if let Some(home) = self.known.index.home(Identity::Call(call).hash())
-            && let Some(tool) = self.known.unit(home).and_then(|unit| unit.tool(call))
+            && let Some(tool) = self.known.parts(home).and_then(|parts| parts.tool(call))
             && tool.agent.as_ref() != Some(agent)
-            && let Some(tool) = self.known.unit_mut(home).and_then(|unit| unit.tool_mut(call))
+            && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(call))
         {
             tool.agent = Some(agent.clone());
         }
-        if !self.known.has_unit(unit) {
-            let meta = super::session::WaitingAgent { agent_type: None, call: Some(call.into()), background };
-            let waiting = &mut self.known.session_mut(&seen.session).waiting_agents;
-            waiting.entry(agent.clone()).and_modify(|known| known.background |= background).or_insert(meta);
+        if !self.known.has(unit) {
+            let waiting = self.known.waiting_mut((seen.session.clone(), agent.clone())).get_or_insert_default();
+            waiting.background |= background;
+            // Its side file may have been read before and need not name the call.
+            waiting.call.get_or_insert_with(|| call.into());
             return;
         }
         let known = self.known.unit(unit).and_then(|unit| unit.agent.as_ref()).and_then(|agent| agent.call.as_deref());

@@ -6,17 +6,20 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-mod agents;
+pub mod agents;
 pub mod fold;
+pub mod gist;
 mod keys;
 pub mod known;
 mod merge;
 pub mod model_name;
 pub mod money;
+pub mod parts;
 mod price_rates;
 mod price_table;
 pub mod prices;
-mod queue;
+pub mod queue;
+pub mod runs;
 pub mod session;
 pub mod tally;
 pub mod tokens;

@@ -22,6 +22,13 @@ impl Queue {
     /// became of the one that left.
     const ROW_WITHIN_MS: u64 = 5_000;
 
+    /// A queue as it was stored: when those that wait were put in, when the last one left and how long it had waited in
+    /// milliseconds.
+    #[must_use]
+    pub const fn of(waiting: Vec<Timestamp>, left: Option<(Timestamp, u64)>) -> Self {
+        Self { waiting, left }
+    }
+
     /// Takes a step in.
     pub fn step(&mut self, step: QueueStep, time: Timestamp) {
         match step {

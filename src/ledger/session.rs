@@ -1,6 +1,6 @@
 //! A session: the sums of its units and the client's own account of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,56 +8,94 @@ use serde::{Deserialize, Serialize};
 use super::money::Money;
 use super::tally::Tally;
 use super::unit::{Context, Unit, UnitId};
-use crate::transcript::ids::{AgentId, SessionId};
+use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 
-/// A session. Everything but the client's account follows from its units.
+/// A session. Everything but the client's account follows from its units, which are not listed here: there may be
+/// tens of thousands of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    // `Reader::each_unit_ref` reads the first two fields alone.
     /// Its id.
     pub id: SessionId,
-    /// Its units: turns, sub-agents, rows before the first prompt.
-    pub units: BTreeMap<UnitId, UnitRef>,
-    /// The different surroundings of its units; [`UnitRef::context`] is a position in it.
-    pub contexts: Vec<Context>,
+    /// Its units that have a user or assistant row.
+    pub spoken: u64,
+    /// Its units whose prompt was the first of another process.
+    pub resumes: u64,
+    /// Its first unit.
+    pub first: Option<First>,
+    /// Time of its last row.
+    pub last: Option<Timestamp>,
+    /// Git branch of its latest unit that tells one.
+    pub latest_branch: Option<LatestBranch>,
+    /// A unit that had been the first or the last was changed: the three fields above have to be found out again.
+    pub is_loose: bool,
     /// Sums over its units.
     pub tally: Tally,
-    /// The client's own account, once per turn after which it was written.
+    /// The client's own account, once per turn after which it was written; the latest [`ACCOUNTS_MAX`].
     pub accounts: Vec<Account>,
     /// Where it was forked from, if it was.
     pub fork: Option<Fork>,
-    /// Sessions that were forked from this one: what they inherited depends on it.
-    pub forks: BTreeSet<SessionId>,
+    /// Others were forked from it: what they inherited depends on it.
+    pub has_forks: bool,
     /// What of the client's account is in the totals.
     pub counted_report: Reported,
     /// The session is in the counter of started sessions.
     pub counted_start: bool,
     /// A row of its own was read: not only copies of it in a fork.
     pub own_rows: bool,
-    /// Sub-agents that a call or a side file named before any row of theirs was read.
-    pub waiting_agents: BTreeMap<AgentId, WaitingAgent>,
     /// Title, if it has one.
     pub title: Option<Arc<str>>,
     /// A person chose the title.
     pub title_is_custom: bool,
 }
 
-/// What a session keeps of a unit.
+/// Accounts that are kept of one session. What a fork inherited from an older one is not known any more.
+pub const ACCOUNTS_MAX: usize = 1000;
+
+/// The unit that a session begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct First {
+    /// Time of its first row.
+    pub time: Timestamp,
+    /// The unit.
+    pub unit: UnitId,
+    /// Its surroundings.
+    pub context: Context,
+}
+
+/// The branch of a session's latest unit that tells one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatestBranch {
+    /// Time of the unit's first row.
+    pub time: Timestamp,
+    /// The unit.
+    pub unit: UnitId,
+    /// Its branch.
+    pub name: Arc<str>,
+}
+
+/// What is listed of each unit of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnitRef {
+pub struct Member {
+    /// The unit.
+    pub unit: UnitId,
     /// Time of its first row.
     pub first: Timestamp,
     /// Time of its last row.
     pub last: Timestamp,
-    /// Position in [`Session::contexts`].
-    pub context: u32,
     /// It is a turn with a prompt.
     pub turn: bool,
-    /// Its prompt was the first of another process.
-    pub resumes: bool,
-    /// It has a user or assistant row.
-    pub spoken: bool,
+    /// It tells a git branch.
+    pub branch: bool,
+}
+
+impl Member {
+    /// What is listed of a unit.
+    #[must_use]
+    pub fn of(unit: &Unit) -> Self {
+        let (turn, branch) = (unit.is_turn(), unit.context.branch.is_some());
+        Self { unit: unit.key.id(), first: unit.first, last: unit.last, turn, branch }
+    }
 }
 
 /// A `cost-state` row. It has no time of its own.
@@ -99,8 +137,12 @@ impl Session {
     pub const fn new(id: SessionId) -> Self {
         Self {
             id,
-            units: BTreeMap::new(),
-            contexts: Vec::new(),
+            spoken: 0,
+            resumes: 0,
+            first: None,
+            last: None,
+            latest_branch: None,
+            is_loose: false,
             tally: Tally {
                 turns: 0,
                 subagents: 0,
@@ -113,67 +155,115 @@ impl Session {
             },
             accounts: Vec::new(),
             fork: None,
-            forks: BTreeSet::new(),
+            has_forks: false,
             counted_report: Reported { cost: Money::ZERO, unattributed: Money::ZERO },
             counted_start: false,
             own_rows: false,
-            waiting_agents: BTreeMap::new(),
             title: None,
             title_is_custom: false,
         }
     }
 
-    /// Takes a unit in, or its newer state.
-    pub fn put(&mut self, unit: &Unit) {
-        let position = self.contexts.iter().position(|context| *context == unit.context).unwrap_or_else(|| {
-            self.contexts.push(unit.context.clone());
-            self.contexts.len() - 1
-        });
-        let context = u32::try_from(position).unwrap_or(u32::MAX);
-        let (turn, resumes, spoken) = (unit.is_turn(), unit.resumes, unit.spoken);
-        let entry = UnitRef { first: unit.first, last: unit.last, context, turn, resumes, spoken };
-        self.units.insert(unit.key.id(), entry);
+    /// Takes in that a unit of the session is now another: `None` before it was one of its units, or if it is none any
+    /// more.
+    pub fn change(&mut self, before: Option<&Unit>, after: Option<&Unit>) {
+        if let Some(unit) = before {
+            self.tally.subtract(&unit.tally());
+            self.spoken = self.spoken.saturating_sub(u64::from(unit.spoken));
+            self.resumes = self.resumes.saturating_sub(u64::from(unit.resumes));
+            self.is_loose |= self.was_at_an_end(unit, after);
+        }
+        if let Some(unit) = after {
+            self.tally.add(&unit.tally());
+            self.spoken += u64::from(unit.spoken);
+            self.resumes += u64::from(unit.resumes);
+            self.reach(&Member::of(unit), &unit.context);
+        }
+    }
+
+    /// True if the session began or ended with `before`, or took its branch from it, and with `after` it may not.
+    fn was_at_an_end(&self, before: &Unit, after: Option<&Unit>) -> bool {
+        let id = before.key.id();
+        let began = self.first.as_ref().is_some_and(|first| first.unit == id)
+            && after.is_none_or(|after| after.first > before.first);
+        let ended = self.last <= Some(before.last) && after.is_none_or(|after| after.last < before.last);
+        let told = self.latest_branch.as_ref().is_some_and(|branch| branch.unit == id)
+            && after.is_none_or(|after| after.first < before.first || after.context.branch.is_none());
+        began || ended || told
+    }
+
+    /// Widens the session to a unit.
+    fn reach(&mut self, unit: &Member, context: &Context) {
+        let place = (unit.first, unit.unit);
+        if self.first.as_ref().is_none_or(|first| place <= (first.time, first.unit) || first.unit == unit.unit) {
+            self.first = Some(First { time: unit.first, unit: unit.unit, context: context.clone() });
+        }
+        self.last = self.last.max(Some(unit.last));
+        let latest = self.latest_branch.as_ref();
+        if let Some(name) = &context.branch
+            && latest.is_none_or(|branch| place >= (branch.time, branch.unit) || branch.unit == unit.unit)
+        {
+            self.latest_branch = Some(LatestBranch { time: unit.first, unit: unit.unit, name: Arc::clone(name) });
+        }
+    }
+
+    /// Finds out again how the session begins and ends, from all of its units. `context` gives the surroundings of one.
+    ///
+    /// # Errors
+    ///
+    /// That of `context`.
+    pub fn tighten<E>(
+        &mut self,
+        members: &[Member],
+        mut context: impl FnMut(UnitId) -> Result<Option<Context>, E>,
+    ) -> Result<(), E> {
+        let place = |unit: &&Member| (unit.first, unit.unit);
+        let ends = [members.iter().min_by_key(place), members.iter().filter(|unit| unit.branch).max_by_key(place)];
+        (self.first, self.latest_branch) = (None, None);
+        self.last = members.iter().map(|unit| unit.last).max();
+        for unit in ends.into_iter().flatten() {
+            if let Some(context) = context(unit.unit)? {
+                self.reach(unit, &context);
+            }
+        }
+        self.is_loose = false;
+        Ok(())
     }
 
     /// True if it owns a user or assistant row: other files hold only metadata.
     #[must_use]
-    pub fn is_real(&self) -> bool {
-        self.units.values().any(|unit| unit.spoken)
+    pub const fn is_real(&self) -> bool {
+        self.spoken > 0
     }
 
     /// True if a process ended and another went on.
     #[must_use]
-    pub fn resumed(&self) -> bool {
-        self.units.values().any(|unit| unit.resumes)
+    pub const fn resumed(&self) -> bool {
+        self.resumes > 0
     }
 
     /// Time of its first row.
     #[must_use]
     pub fn started(&self) -> Option<Timestamp> {
-        self.units.values().map(|unit| unit.first).min()
+        self.first.as_ref().map(|first| first.time)
     }
 
     /// Time of its last row.
     #[must_use]
-    pub fn ended(&self) -> Option<Timestamp> {
-        self.units.values().map(|unit| unit.last).max()
+    pub const fn ended(&self) -> Option<Timestamp> {
+        self.last
     }
 
     /// Surroundings at its first row.
     #[must_use]
     pub fn context(&self) -> Option<&Context> {
-        let (_, first) = self.units.iter().min_by_key(|(id, unit)| (unit.first, **id))?;
-        self.contexts.get(usize::try_from(first.context).ok()?)
+        self.first.as_ref().map(|first| &first.context)
     }
 
     /// Git branch of its latest unit that tells one.
     #[must_use]
     pub fn branch(&self) -> Option<Arc<str>> {
-        let told = self.units.iter().filter_map(|(id, unit)| {
-            let branch = self.contexts.get(usize::try_from(unit.context).ok()?)?.branch.clone()?;
-            Some(((unit.first, *id), branch))
-        });
-        told.max_by_key(|(when, _)| *when).map(|(_, branch)| branch)
+        self.latest_branch.as_ref().map(|branch| Arc::clone(&branch.name))
     }
 
     /// Last path component of the folder it was started in.
@@ -190,6 +280,8 @@ impl Session {
             None => self.accounts.push(account),
         }
         self.accounts.sort_by_key(|account| account.after);
+        let beyond = self.accounts.len().saturating_sub(ACCOUNTS_MAX);
+        self.accounts.drain(..beyond);
     }
 
     /// The client's last figure for this session, forked history included.

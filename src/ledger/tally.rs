@@ -1,4 +1,4 @@
-//! Sums over units. A unit's tally is a function of the unit alone; a session's and the whole's are sums of these.
+//! Sums over parts. A unit's tally is a function of the unit alone; a session's and the whole's are sums of these.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::money::Money;
+use super::parts::Parts;
 use super::tokens::Tokens;
-use super::unit::{Unit, UnitKey};
 use crate::transcript::record::Outcome;
 
 /// What a model did.
@@ -68,17 +68,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// The sums of one unit.
+    /// The sums of some parts.
     #[must_use]
-    pub fn of(unit: &Unit) -> Self {
+    pub fn of(parts: &Parts) -> Self {
         let mut tally = Self {
-            turns: u64::from(unit.is_turn()),
-            subagents: u64::from(matches!(unit.key, UnitKey::Agent(..))),
-            compactions: unit.compactions.len() as u64,
-            api_errors: unit.failures.len() as u64,
+            compactions: parts.compactions.len() as u64,
+            api_errors: parts.failures.len() as u64,
             ..Self::default()
         };
-        for message in &unit.messages {
+        for message in &parts.messages {
             for (position, share) in message.shares.iter().enumerate() {
                 let model = tally.models.entry(Arc::clone(&share.model)).or_default();
                 model.messages += u64::from(position == 0);
@@ -89,7 +87,7 @@ impl Tally {
                 }
             }
         }
-        for tool in &unit.tools {
+        for tool in &parts.tools {
             let Some(call) = &tool.call else { continue };
             let entry = tally.tools.entry(Arc::clone(&call.name)).or_default();
             entry.calls += 1;

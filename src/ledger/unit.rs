@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::gist::Gist;
 pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
 use super::money::Money;
-use super::prices::Share;
+pub use super::parts::{Call, Compacted, Failure, FellBack, HookRun, Message, Parts, Section, Tool, ToolEnd};
+use super::runs::Runs;
+use super::tally::Tally;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
-use crate::transcript::record::{ApiError, Compaction, Fallback, Hook, Origin, Outcome, Place, Says, Stop};
+use crate::transcript::record::{Origin, Place};
 use crate::transcript::time::Timestamp;
-use crate::transcript::usage::Usage;
 
 /// A claim of a session on a unit; the best one wins whatever comes first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,18 +83,12 @@ pub struct Unit {
     pub prompt: Option<Prompt>,
     /// The sub-agent, of a sub-agent.
     pub agent: Option<Agent>,
-    /// API responses.
-    pub messages: Vec<Message>,
-    /// Tool calls.
-    pub tools: Vec<Tool>,
-    /// Failed API attempts.
-    pub failures: Vec<Failure>,
-    /// Compactions.
-    pub compactions: Vec<Compacted>,
-    /// Hooks that ran.
-    pub hooks: Vec<HookRun>,
-    /// Changes to another model.
-    pub fallbacks: Vec<FellBack>,
+    /// Its responses, tool calls and so on; none if they lie in sections.
+    pub parts: Parts,
+    /// Its sections, if its parts are too many to be held here.
+    pub sections: Option<Box<Sections>>,
+    /// What the sub-agents below it come to that leave together with it; `None` without any.
+    pub below: Option<Box<Gist>>,
     /// Milliseconds of the turn without waiting for the user, as the terminal client says.
     pub active_ms: Option<u64>,
     /// When a person interrupted it.
@@ -105,6 +101,21 @@ pub struct Unit {
     pub spoken: bool,
     /// What has left as spans.
     pub export: Export,
+}
+
+/// Where the parts of a long unit lie, and what they come to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sections {
+    /// How many sections there are.
+    pub count: u32,
+    /// Sums over all of them.
+    pub tally: Tally,
+    /// What they come to.
+    pub gist: Gist,
+    /// Positions of those that have parts whose spans have not left.
+    pub unsent: Runs,
+    /// Positions of those that have parts whose spans can leave before the unit has ended.
+    pub ready: Runs,
 }
 
 /// How far a turn's spans have left.
@@ -154,148 +165,6 @@ pub struct Agent {
     pub prompt: Option<RowPlace>,
 }
 
-/// One API response.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    /// `message.id`
-    pub id: Box<str>,
-    /// `requestId`
-    pub request: Option<Box<str>>,
-    /// `message.model`
-    pub model: Arc<str>,
-    /// `requestedModel`
-    pub requested_model: Option<Arc<str>>,
-    /// Maximum of each field over all rows.
-    pub usage: Usage,
-    /// `stop_reason`, once a row has one.
-    pub stop: Option<Stop>,
-    /// The best row so far.
-    pub rank: Rank,
-    /// When the request began: `api-request`, else the row that was answered.
-    pub start: Timestamp,
-    /// Time of the last row.
-    pub end: Timestamp,
-    /// The rows, one per content block.
-    pub rows: Vec<RowPlace>,
-    /// What it says besides tool calls.
-    pub says: Says,
-    /// The skill whose instructions led to it.
-    pub skill: Option<Arc<str>>,
-    /// Tokens and cost by model.
-    pub shares: Vec<Share>,
-    /// A later row of the thread is known: no further row of this message is expected.
-    pub closed: bool,
-    /// Its span has left.
-    pub sent: bool,
-}
-
-/// One tool call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tool {
-    /// `tool_use.id`
-    pub id: Box<str>,
-    /// The call; `None` while only its result is known.
-    pub call: Option<Call>,
-    /// The result; `None` while it runs.
-    pub result: Option<ToolEnd>,
-    /// The sub-agent it started.
-    pub agent: Option<AgentId>,
-    /// That sub-agent goes on after the call has returned.
-    pub background: bool,
-    /// Its span has left.
-    pub sent: bool,
-}
-
-/// The calling side of a tool call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Call {
-    /// Name of the tool.
-    pub name: Arc<str>,
-    /// Best row so far; its time is the start of the call.
-    pub rank: Rank,
-    /// Where the row stands.
-    pub place: RowPlace,
-    /// `message.id` of the response that called.
-    pub message: Box<str>,
-    /// `input.subagent_type`
-    pub agent_type: Option<Arc<str>>,
-    /// Hash of `input.prompt`; 0 without one.
-    pub prompt_hash: u64,
-    /// The skill that a call of the Skill tool names.
-    pub skill: Option<Arc<str>>,
-}
-
-/// The result of a tool call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ToolEnd {
-    /// Best row so far; its time is the end of the call.
-    pub rank: Rank,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Written at a later resume: its time is not the end of the call.
-    pub filled_in: bool,
-    /// Bytes of the result's text.
-    pub bytes: u64,
-    /// Exit code of a failed command.
-    pub exit_code: Option<i32>,
-    /// Who allowed or refused it.
-    pub decision: Option<Arc<str>>,
-    /// Lines added to files.
-    pub lines_added: u32,
-    /// Lines removed from files.
-    pub lines_removed: u32,
-    /// Web searches that it made.
-    pub searches: u32,
-    /// Where the row stands.
-    pub place: RowPlace,
-}
-
-/// A failed API attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Failure {
-    /// `uuid` of its row.
-    pub id: RowId,
-    /// When.
-    pub time: Timestamp,
-    /// What.
-    pub error: ApiError,
-}
-
-/// A compaction of the conversation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Compacted {
-    /// `uuid` of its row.
-    pub id: RowId,
-    /// When it had ended.
-    pub time: Timestamp,
-    /// What it did.
-    pub what: Compaction,
-    /// Its span has left.
-    pub sent: bool,
-}
-
-/// A hook that ran.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HookRun {
-    /// `uuid` of its row.
-    pub id: RowId,
-    /// When it had ended.
-    pub time: Timestamp,
-    /// What it was.
-    pub what: Hook,
-}
-
-/// The client went on with another model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FellBack {
-    /// `uuid` of its row.
-    pub id: RowId,
-    /// When.
-    pub time: Timestamp,
-    /// From what to what.
-    pub what: Fallback,
-}
-
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TurnEnd {
@@ -305,18 +174,21 @@ pub struct TurnEnd {
     pub reason: &'static str,
 }
 
-impl Tool {
-    /// Milliseconds from call to result; `None` while it runs and where the result's time says nothing.
-    #[must_use]
-    pub fn duration_ms(&self) -> Option<u64> {
-        let (call, end) = (self.call.as_ref()?, self.result.as_ref()?);
-        (!end.filled_in).then(|| end.rank.time.since_ms(call.rank.time))
-    }
-
-    /// True if it was called and has no result yet.
-    #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.call.is_some() && self.result.is_none()
+impl Sections {
+    /// Takes in that a section is now another; `None` if it was not there.
+    pub fn change(&mut self, position: u32, before: Option<&Parts>, after: &Parts) {
+        let sums = |parts: &Parts| (Tally::of(parts), Gist::of(parts));
+        let (before, after) = (before.map(sums).unwrap_or_default(), sums(after));
+        self.tally.subtract(&before.0);
+        self.tally.add(&after.0);
+        self.gist.change(&before.1, &after.1);
+        for (runs, parts) in [(&mut self.ready, after.1.ready), (&mut self.unsent, after.1.unsent)] {
+            if parts > 0 {
+                runs.insert(position);
+            } else {
+                runs.remove(position);
+            }
+        }
     }
 }
 
@@ -345,12 +217,9 @@ impl Unit {
             last,
             prompt: None,
             agent,
-            messages: Vec::new(),
-            tools: Vec::new(),
-            failures: Vec::new(),
-            compactions: Vec::new(),
-            hooks: Vec::new(),
-            fallbacks: Vec::new(),
+            parts: Parts::default(),
+            sections: None,
+            below: None,
             active_ms: None,
             interrupted: None,
             superseded: None,
@@ -372,65 +241,122 @@ impl Unit {
         matches!(self.key, UnitKey::Turn(_)) && self.prompt.is_some()
     }
 
+    /// What all its parts come to, those in sections too.
+    #[must_use]
+    pub fn gist(&self) -> Gist {
+        let mut gist = Gist::of(&self.parts);
+        if let Some(sections) = &self.sections {
+            gist.add(&sections.gist);
+        }
+        gist
+    }
+
+    /// What it comes to with the sub-agents below it that leave together with it: also when that was active last, and how
+    /// many spans it is.
+    #[must_use]
+    pub fn gist_with_below(&self) -> Gist {
+        let mut gist = self.gist();
+        gist.latest = Some(self.activity_end_of(&gist));
+        gist.spans += 1;
+        if let Some(below) = &self.below {
+            gist.add(below);
+        }
+        gist
+    }
+
+    /// The unit that holds the call of a sub-agent which does not outlive it: it leaves together with that one.
+    #[must_use]
+    pub fn leaves_with(&self) -> Option<UnitId> {
+        self.agent.as_ref().filter(|agent| !agent.background)?.parent
+    }
+
+    /// True if it may be that its gist, or that of the sub-agents below it, tells a time that is too late.
+    #[must_use]
+    pub fn is_loose(&self) -> bool {
+        self.sections.as_ref().is_some_and(|sections| sections.gist.is_loose)
+            || self.below.as_ref().is_some_and(|below| below.is_loose)
+    }
+
+    /// Sums over all its parts.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::of(&self.parts);
+        if let Some(sections) = &self.sections {
+            tally.add(&sections.tally);
+        }
+        tally.turns = u64::from(self.is_turn());
+        tally.subagents = u64::from(matches!(self.key, UnitKey::Agent(..)));
+        tally
+    }
+
+    /// True if it has no responses and no tool calls.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.sections.is_none() && self.parts.messages.is_empty() && self.parts.tools.is_empty()
+    }
+
+    /// The unit without its parts, neither those that it holds itself nor those in sections.
+    #[must_use]
+    pub fn head(&self) -> Self {
+        Self {
+            key: self.key.clone(),
+            claim: self.claim.clone(),
+            context: self.context.clone(),
+            prompt: self.prompt.clone(),
+            agent: self.agent.clone(),
+            parts: Parts::default(),
+            sections: None,
+            below: None,
+            ..*self
+        }
+    }
+
+    /// Ids of the sections that hold its parts, in order.
+    pub fn section_ids(&self) -> impl DoubleEndedIterator<Item = UnitId> + ExactSizeIterator + use<> {
+        let id = self.key.id();
+        let count = self.sections.as_ref().map_or(0, |sections| sections.count);
+        (0..count).map(move |position| id.section(position))
+    }
+
     /// Time of the last thing that happened in it, for a turn without what came after its end.
     #[must_use]
     pub fn activity_end(&self) -> Timestamp {
+        self.activity_end_of(&self.gist())
+    }
+
+    fn activity_end_of(&self, gist: &Gist) -> Timestamp {
         let start = self.prompt.as_ref().map_or(self.first, |prompt| prompt.time);
-        let messages = self.messages.iter().map(|message| message.end);
-        let results = self
-            .tools
-            .iter()
-            .filter_map(|tool| tool.result.as_ref().filter(|end| !end.filled_in).map(|end| end.rank.time));
-        let failures = self.failures.iter().map(|failure| failure.time);
-        messages.chain(results).chain(failures).chain(self.interrupted).fold(start, Timestamp::max)
+        gist.latest.into_iter().chain(self.interrupted).fold(start, Timestamp::max)
     }
 
     /// How the turn ended, as far as its rows tell.
     #[must_use]
     pub fn end(&self) -> Option<TurnEnd> {
-        let at = self.activity_end();
-        let open = self.tools.iter().any(Tool::is_open);
-        let last = self.messages.iter().max_by_key(|message| message.end);
-        let stopped = last.and_then(|message| message.stop.as_ref()).is_some_and(Stop::ends_turn);
-        let gave_up = self.failures.iter().any(|failure| failure.error.last && failure.time >= at);
+        let gist = self.gist();
+        let at = self.activity_end_of(&gist);
+        let stopped = gist.response.is_some_and(|response| response.ends_turn);
         if self.interrupted.is_some() {
             Some(TurnEnd { at, reason: "interrupted" })
-        } else if gave_up {
+        } else if gist.gave_up.is_some_and(|(time, _)| time >= at) {
             Some(TurnEnd { at, reason: "api_error" })
-        } else if stopped && !open {
+        } else if stopped && gist.open == 0 {
             Some(TurnEnd { at, reason: "stop" })
         } else {
             self.superseded.map(|_| TurnEnd { at, reason: "next_prompt" })
         }
     }
 
-    /// List price of its responses, as far as they have one.
+    /// List price of it and of the sub-agents below it that leave together with it; `None` if a response of theirs has
+    /// no known price.
     #[must_use]
-    pub fn cost(&self) -> Money {
-        self.messages.iter().flat_map(|message| &message.shares).filter_map(|share| share.cost).sum()
+    pub fn price_with_below(&self) -> Option<Money> {
+        let gist = self.gist_with_below();
+        (gist.unpriced == 0).then_some(gist.cost)
     }
 
-    /// True if a response has no known price.
-    #[must_use]
-    pub fn has_unpriced(&self) -> bool {
-        self.messages.iter().flat_map(|message| &message.shares).any(|share| share.cost.is_none())
-    }
-
-    /// Every identity that leads to this unit.
+    /// Every identity that leads to this unit, but for those that lead to its sections.
     pub fn identities(&self) -> impl Iterator<Item = u64> + '_ {
-        let messages = self.messages.iter().map(|message| Identity::Message(&message.id).hash());
-        let calls = self.tools.iter().map(|tool| Identity::Call(&tool.id).hash());
-        let failures = self.failures.iter().map(|failure| Identity::Row(failure.id).hash());
-        let compactions = self.compactions.iter().map(|compaction| Identity::Row(compaction.id).hash());
-        let hooks = self.hooks.iter().map(|hook| Identity::Row(hook.id).hash());
-        let fallbacks = self.fallbacks.iter().map(|fallback| Identity::Row(fallback.id).hash());
         let link = self.agent.iter().filter_map(|agent| agent.call.as_deref()).map(|call| Identity::Link(call).hash());
-        messages.chain(calls).chain(failures).chain(compactions).chain(hooks).chain(fallbacks).chain(link)
+        self.parts.identities().chain(link)
     }
-}
-
-/// List price of several units together; `None` if a response of theirs has no known price.
-#[must_use]
-pub fn price<'a>(units: impl Iterator<Item = &'a Unit> + Clone) -> Option<Money> {
-    (!units.clone().any(Unit::has_unpriced)).then(|| units.map(Unit::cost).sum())
 }

@@ -8,11 +8,20 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::StoreError;
 use super::keys::{self, PART_BYTES_MAX};
 
-/// Format of values. Another one means another program wrote them.
-const FORMAT: u8 = 1;
+/// How a value begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Up to layout 4: one byte says how many further parts there are.
+    Narrow,
+    /// Two bytes do.
+    Wide,
+}
 
-/// Bytes before the payload.
-const HEADER: usize = 2;
+/// The format of what is written.
+const FORMAT: u8 = 2;
+
+/// Bytes before the payload of what is written.
+const HEADER: usize = 3;
 
 /// Bytes of the hash that follows the header of a value with further parts.
 const HASH: usize = 8;
@@ -35,7 +44,7 @@ pub(super) fn put_with<T: Serialize>(
 ) -> Result<usize, StoreError> {
     let mut encoded = std::mem::take(scratch);
     encoded.clear();
-    encoded.extend_from_slice(&[FORMAT, 0]);
+    encoded.extend_from_slice(&[FORMAT, 0, 0]);
     let encoded = postcard::to_extend(value, encoded).map_err(StoreError::Encode)?;
     let payload = encoded.get(HEADER..).unwrap_or_default();
     let bytes = payload.len();
@@ -54,20 +63,34 @@ pub(super) fn put_with<T: Serialize>(
 }
 
 /// Adds an encoded value that needs further parts; `had` is how many it had.
-fn put_parts(batch: &mut Batch, key: Vec<u8>, payload: &[u8], had: u8) -> Result<(), StoreError> {
+fn put_parts(batch: &mut Batch, key: Vec<u8>, payload: &[u8], had: u16) -> Result<(), StoreError> {
     let mut parts = payload.chunks(PART_BYTES_MAX);
     let first = parts.next().unwrap_or_default();
-    let further = u8::try_from(parts.len()).map_err(|_| StoreError::TooLarge { bytes: payload.len() })?;
+    let further = u16::try_from(parts.len()).map_err(|_| StoreError::TooLarge { bytes: payload.len() })?;
     for number in further..had {
         batch.remove(keys::part(&key, number));
     }
-    for (number, part) in parts.enumerate() {
-        batch.insert(keys::part(&key, u8::try_from(number).unwrap_or(u8::MAX)), part);
+    for (number, part) in (0..further).zip(parts) {
+        batch.insert(keys::part(&key, number), part);
     }
     // The parts are read one by one, while the next commit may write others.
     let hash = xxh3_64(payload).to_be_bytes();
-    batch.insert(key, [&[FORMAT, further], hash.as_slice(), first].concat());
+    let [high, low] = further.to_be_bytes();
+    batch.insert(key, [&[FORMAT, high, low], hash.as_slice(), first].concat());
     Ok(())
+}
+
+/// Adds the value of another database to a batch as it is, in the form of today. Returns its bytes.
+pub(super) fn put_again(batch: &mut Batch, from: &Tree, key: &[u8], value: &[u8]) -> Result<usize, StoreError> {
+    let damaged = || StoreError::Damaged { key: key.to_vec() };
+    let (_, further, first) = header(value).ok_or_else(damaged)?;
+    let payload = if further == 0 { first.to_vec() } else { whole(from, key, value)?.ok_or_else(damaged)? };
+    if payload.len() <= PART_BYTES_MAX {
+        batch.insert(key, [&[FORMAT, 0, 0], payload.as_slice()].concat());
+    } else {
+        put_parts(batch, key.to_vec(), &payload, 0)?;
+    }
+    Ok(payload.len())
 }
 
 /// Adds the removal of a value to a batch, with all of its parts.
@@ -79,8 +102,18 @@ pub(super) fn remove(batch: &mut Batch, tree: &Tree, key: Vec<u8>) -> Result<(),
     Ok(())
 }
 
-fn further_parts(tree: &Tree, key: &[u8]) -> Result<u8, StoreError> {
-    Ok(tree.get(key)?.and_then(|value| value.get(1).copied()).unwrap_or(0))
+fn further_parts(tree: &Tree, key: &[u8]) -> Result<u16, StoreError> {
+    let Some(value) = tree.get(key)? else { return Ok(0) };
+    Ok(header(&value).map_or(0, |(_, further, _)| further))
+}
+
+/// The format of a value, how many further parts it has, and what follows.
+fn header(value: &[u8]) -> Option<(Format, u16, &[u8])> {
+    match value {
+        [1, further, rest @ ..] => Some((Format::Narrow, u16::from(*further), rest)),
+        [FORMAT, high, low, rest @ ..] => Some((Format::Wide, u16::from_be_bytes([*high, *low]), rest)),
+        _ => None,
+    }
 }
 
 /// Reads a value back.
@@ -94,12 +127,9 @@ pub(super) fn get<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option
 /// Reads the value of a key that a scan found; one that was written anew since, as it is now.
 pub(super) fn decode<T: DeserializeOwned>(tree: &Tree, key: &[u8], value: &[u8]) -> Result<T, StoreError> {
     let damaged = || StoreError::Damaged { key: key.to_vec() };
-    let [format, further, ..] = value else { return Err(damaged()) };
-    if *format != FORMAT {
-        return Err(damaged());
-    }
-    if *further == 0 {
-        return postcard::from_bytes(value.get(HEADER..).unwrap_or_default()).map_err(|_| damaged());
+    let (_, further, payload) = header(value).ok_or_else(damaged)?;
+    if further == 0 {
+        return postcard::from_bytes(payload).map_err(|_| damaged());
     }
     let mut payload = whole(tree, key, value)?;
     for _ in 0..TRIES {
@@ -107,8 +137,8 @@ pub(super) fn decode<T: DeserializeOwned>(tree: &Tree, key: &[u8], value: &[u8])
             return postcard::from_bytes(&payload).map_err(|_| damaged());
         }
         let value = tree.get(key)?.ok_or_else(damaged)?;
-        match value.get(1) {
-            Some(0) => return decode(tree, key, &value),
+        match header(&value) {
+            Some((_, 0, _)) => return decode(tree, key, &value),
             _ => payload = whole(tree, key, &value)?,
         }
     }
@@ -117,11 +147,15 @@ pub(super) fn decode<T: DeserializeOwned>(tree: &Tree, key: &[u8], value: &[u8])
 
 /// All parts of a value; `None` if they do not belong together.
 fn whole(tree: &Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    let Some(([FORMAT, further], rest)) = value.split_first_chunk::<HEADER>() else { return Ok(None) };
+    let Some((format, further, rest)) = header(value) else { return Ok(None) };
     let Some((hash, first)) = rest.split_first_chunk::<HASH>() else { return Ok(None) };
     let mut payload = first.to_vec();
-    for number in 0..*further {
-        let Some(part) = tree.get(keys::part(key, number))? else { return Ok(None) };
+    for number in 0..further {
+        let part = match format {
+            Format::Narrow => keys::narrow_part(key, number),
+            Format::Wide => keys::part(key, number),
+        };
+        let Some(part) = tree.get(part)? else { return Ok(None) };
         payload.extend_from_slice(&part);
     }
     Ok((xxh3_64(&payload).to_be_bytes() == *hash).then_some(payload))

@@ -161,6 +161,27 @@ impl Places {
     /// [`StoreError::Copy`] if the new one cannot be made, or has no room: nothing has changed. Others are those of the
     /// old one.
     pub(super) fn renew(&self, tree: &Tree, live: u64) -> Result<(Db, PathBuf), StoreError> {
+        let place = self.fill(live, |new| copy(tree, new))?;
+        match database(&place) {
+            Ok(db) => Ok((db, place)),
+            Err(error) => {
+                // A start would take it for the newest, without what is written from now on.
+                remove(&place).map_err(|source| StoreError::Folder { path: place, source })?;
+                Err(StoreError::in_copy(error))
+            }
+        }
+    }
+
+    /// Fills a new database for `live` bytes, makes it durable, and gives it the place of the newest one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Places::renew`].
+    pub(super) fn fill(
+        &self,
+        live: u64,
+        fill: impl FnOnce(&Tree) -> Result<(), StoreError>,
+    ) -> Result<PathBuf, StoreError> {
         let failed =
             |source| StoreError::Copy { source: Box::new(StoreError::Folder { path: self.new.clone(), source }) };
         remove(&self.new).map_err(failed)?;
@@ -169,22 +190,18 @@ impl Places {
             return Err(StoreError::in_copy(StoreError::NoRoom { path: self.folder.clone(), needed, free }));
         }
         let new = database(&self.new).map_err(StoreError::in_copy)?;
-        copy(tree, &new)?;
+        fill(&new)?;
         new.flush().map_err(|error| StoreError::in_copy(error.into()))?;
         drop(new);
         sync(&self.new).map_err(failed)?;
         let number = self.numbered().map_err(failed)?.last().map_or(1, |(number, _)| number + 1);
         let place = self.folder.join(format!("db-{number}"));
         fs::rename(&self.new, &place).map_err(failed)?;
-        let opened = sync(&self.folder).map_err(failed).and_then(|()| database(&place).map_err(StoreError::in_copy));
-        match opened {
-            Ok(db) => Ok((db, place)),
-            Err(error) => {
-                // A start would take it for the newest, without what is written from now on.
-                remove(&place).map_err(|source| StoreError::Folder { path: place, source })?;
-                Err(error)
-            }
+        if let Err(error) = sync(&self.folder).map_err(failed) {
+            remove(&place).map_err(|source| StoreError::Folder { path: place, source })?;
+            return Err(error);
         }
+        Ok(place)
     }
 
     /// Removes what [`Places::renew`] left.

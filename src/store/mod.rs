@@ -10,11 +10,13 @@ mod compact;
 mod epoch;
 mod handle;
 mod keys;
+mod layout;
 mod lock;
 mod meter;
 mod open;
 mod outbox;
 mod reader;
+mod rows;
 mod writer;
 
 use std::io;
@@ -25,7 +27,8 @@ pub use meter::OutboxMeter;
 pub use open::{Opened, mark_damaged, open, open_again};
 pub use outbox::{Outbox, OutboxReader};
 pub use reader::Reader;
-pub use writer::{Changed, Commit, FileRow, Recovered, Writer};
+pub(crate) use rows::Rows;
+pub use writer::{Commit, FileRow, Recovered, SectionChange, UnitChange, Writer};
 
 /// Why the state could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,13 +51,11 @@ pub enum StoreError {
         /// Newest schema that this program knows.
         known: u32,
     },
-    /// An older program wrote the state, in a layout that this one does not read.
-    #[error("the database has schema {found}, this program writes {known}")]
-    OlderSchema {
+    /// The state has a layout that no released program wrote.
+    #[error("the database has schema {found}, which no released program wrote")]
+    UnreleasedSchema {
         /// Schema of the state.
         found: u32,
-        /// Schema that this program writes.
-        known: u32,
     },
     /// The state folder cannot be made, read or written.
     #[error("cannot use the state folder {path}")]
@@ -71,7 +72,7 @@ pub enum StoreError {
     #[error("the database failed")]
     Database(#[from] sled::Error),
     /// The database cannot be copied into a new one; it goes on as it is.
-    #[error("the database cannot be compacted")]
+    #[error("the database cannot be copied into a new one")]
     Copy {
         /// What happened to the copy.
         source: Box<StoreError>,
@@ -131,7 +132,7 @@ impl StoreError {
             self,
             Self::Damaged { .. }
                 | Self::Unnumbered
-                | Self::OlderSchema { .. }
+                | Self::UnreleasedSchema { .. }
                 | Self::Panicked
                 | Self::Emptied
                 | Self::Database(

@@ -7,11 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::compact::Places;
+use sled::Db;
+
+use super::compact::{Places, live_bytes};
 use super::epoch::Epoch;
 use super::handle::Handle;
+use super::layout::{self, Layout};
 use super::lock::Lock;
 use super::meter::OutboxMeter;
 use super::outbox::Outbox;
@@ -192,36 +195,55 @@ fn attempt(places: &Places, lock: &Lock, before: Before, meter: &Arc<OutboxMeter
 }
 
 fn open_parts(places: &Places, lock: &Lock, before: Before, meter: &Arc<OutboxMeter>) -> Result<Parts, StoreError> {
-    let db = database(&places.db)?;
-    let tree = (*db).clone();
-    match codec::get::<u32>(&tree, &keys::meta("schema"))? {
-        Some(found) if found > keys::SCHEMA => {
+    let mut db = database(&places.db)?;
+    let layout = Layout::of(&db)?;
+    match layout {
+        Layout::Own => {}
+        Layout::Older(found) => db = upgrade(db, places, found)?,
+        Layout::Newer(found) => {
             return Err(StoreError::NewerSchema { path: places.folder.clone(), found, known: keys::SCHEMA });
         }
-        Some(found) if found < keys::SCHEMA => {
-            return Err(StoreError::OlderSchema { found, known: keys::SCHEMA });
-        }
-        Some(_) => {}
-        None if before.was_used => return Err(StoreError::Emptied),
-        None => {
+        Layout::Unreleased(found) => return Err(StoreError::UnreleasedSchema { found }),
+        Layout::None if before.was_used => return Err(StoreError::Emptied),
+        Layout::None => {
             let mut batch = sled::Batch::default();
-            codec::put(&mut batch, &tree, keys::meta("schema"), &keys::SCHEMA)?;
+            layout::sign(&mut batch, &db)?;
             if let Some(floor) = before.floor {
                 // The database before this one had handed these out: they must not flood a backend once more.
-                codec::put(&mut batch, &tree, keys::meta("export_floor"), &floor)?;
+                codec::put(&mut batch, &db, keys::meta("export_floor"), &floor)?;
             }
-            tree.apply_batch(batch)?;
+            db.apply_batch(batch)?;
             db.flush()?;
         }
     }
+    let tree = (*db).clone();
     let handle = Handle::new(tree);
     let outbox = Outbox::new(handle.clone(), Arc::clone(meter))?;
     let (writer, recovered) = Writer::new(db, handle.clone(), Arc::clone(meter), places.clone(), lock.clone())?;
     Ok((writer, outbox, handle, recovered))
 }
 
+/// Carries a database of an older layout over into a new one, which takes its place. A kill leaves either of the two.
+fn upgrade(old: Db, places: &Places, found: u32) -> Result<Db, StoreError> {
+    let (started, live) = (Instant::now(), live_bytes(&old)?);
+    tracing::info!(
+        from = found,
+        to = keys::SCHEMA,
+        bytes = live,
+        "the state is carried over into the layout of this version"
+    );
+    places.fill(live, |new| layout::migrate(&old, new))?;
+    drop(old);
+    // The old one stays beside it until the new one has been opened.
+    places.tidy().map_err(|source| StoreError::Folder { path: places.folder.clone(), source })?;
+    let db = database(&places.db)?;
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(milliseconds, "the state has been carried over");
+    Ok(db)
+}
+
 /// Opens the database at `path`, or begins one there.
-pub(super) fn database(path: &Path) -> Result<sled::Db, StoreError> {
+pub(super) fn database(path: &Path) -> Result<Db, StoreError> {
     let config = sled::Config::new()
         .path(path)
         .cache_capacity(CACHE_BYTES)

@@ -1,17 +1,19 @@
 //! Reads sessions and units, from any thread that may block.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use serde::de::DeserializeOwned;
 use sled::Tree;
 
 use super::handle::Handle;
+use super::rows::Rows;
 use super::writer::FileRow;
 use super::{StoreError, codec, keys};
-use crate::ledger::session::{Session, UnitRef};
-use crate::ledger::unit::{Unit, UnitId};
+use crate::ledger::session::{Member, Session};
+use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
+use crate::views::trace::Earlier;
 
 /// Reads the state. Clones share one database, which may be closed and opened again under them.
 #[derive(Debug, Clone, Default)]
@@ -48,23 +50,7 @@ impl Reader {
     /// # Errors
     ///
     /// The database failed or is damaged.
-    pub fn each_session(&self, take: impl FnMut(Session)) -> Result<(), StoreError> {
-        self.each_session_as(take)
-    }
-
-    /// What every session keeps of its units, in no particular order. The rest of a session is not read.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
-    pub fn each_unit_ref(&self, mut take: impl FnMut(UnitId, UnitRef)) -> Result<(), StoreError> {
-        // As `Session` begins; what follows in the value is left alone.
-        self.each_session_as(|(_, units): (SessionId, Vec<(UnitId, UnitRef)>)| {
-            units.into_iter().for_each(|(id, unit)| take(id, unit));
-        })
-    }
-
-    fn each_session_as<T: DeserializeOwned>(&self, mut take: impl FnMut(T)) -> Result<(), StoreError> {
+    pub fn each_session(&self, mut take: impl FnMut(Session)) -> Result<(), StoreError> {
         let tree = self.tree()?;
         for row in tree.scan_prefix([keys::SESSION]) {
             let (key, value) = row?;
@@ -75,27 +61,149 @@ impl Reader {
         Ok(())
     }
 
-    /// A unit.
+    /// The units of a session with what is listed of them: its turns in order of their first rows, then all others in
+    /// that order, as long as they are wanted.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn each_member(
+        &self,
+        session: &SessionId,
+        mut take: impl FnMut(Member) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        Rows::of(self.tree()?.as_ref()).each_member(session, |_, member| take(member))
+    }
+
+    /// What lies before a turn in its session.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn earlier(&self, session: &Session, unit: &Unit) -> Result<Earlier, StoreError> {
+        Rows::of(self.tree()?.as_ref()).earlier(session, unit)
+    }
+
+    /// The sessions that were forked from one.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn forks(&self, source: &SessionId) -> Result<Vec<SessionId>, StoreError> {
+        Rows::of(self.tree()?.as_ref()).forks(source)
+    }
+
+    /// A unit as it is stored: the parts of a long one lie in its sections.
     ///
     /// # Errors
     ///
     /// The database failed or is damaged.
     pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
-        let tree = self.tree()?;
-        let Some(number) = codec::get(&tree, &keys::number(id))? else { return Ok(None) };
-        codec::get(&tree, &keys::unit(number))
+        Rows::of(self.tree()?.as_ref()).unit(id)
     }
 
-    /// The units of a session, in the order of their ids. One that moved to another session since is left out.
+    /// A unit with all of its parts, however many they are.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn whole(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
+        let unit = self.unit(id)?;
+        unit.map(|unit| self.joined(unit)).transpose()
+    }
+
+    /// A unit as it is stored, with the parts that lie in its sections.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn joined(&self, mut unit: Unit) -> Result<Unit, StoreError> {
+        if unit.sections.take().is_some() {
+            self.each_section(unit.key.id(), |section| {
+                unit.parts.append(section.parts);
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(unit)
+    }
+
+    /// A section of a long unit.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn section(&self, of: UnitId, position: u32) -> Result<Option<Section>, StoreError> {
+        Rows::of(self.tree()?.as_ref()).section(of, position)
+    }
+
+    /// The sections of a long unit, in order, as long as they are wanted.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn each_section(&self, of: UnitId, take: impl FnMut(Section) -> ControlFlow<()>) -> Result<(), StoreError> {
+        Rows::of(self.tree()?.as_ref()).each_section(of, 0, take)
+    }
+
+    /// The units of a session as they are stored, in no particular order, as long as they are wanted. One that moved to
+    /// another session since is left out.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn each_unit_of(
+        &self,
+        session: &SessionId,
+        mut take: impl FnMut(Unit) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let tree = self.tree()?;
+        let rows = Rows::of(&tree);
+        let mut numbers = Vec::new();
+        rows.each_member(session, |number, _| {
+            numbers.push(number);
+            ControlFlow::Continue(())
+        })?;
+        // What was written together lies together.
+        numbers.sort_unstable();
+        for number in numbers {
+            let Some(unit) = rows.numbered(number)?.filter(|unit| unit.session() == session) else { continue };
+            if take(unit)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that happened in a session, in no particular order.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn each_parts_of(&self, session: &SessionId, mut take: impl FnMut(&Parts)) -> Result<(), StoreError> {
+        self.each_unit_of(session, |unit| {
+            take(&unit.parts);
+            if unit.sections.is_some() {
+                self.each_section(unit.key.id(), |section| {
+                    take(&section.parts);
+                    ControlFlow::Continue(())
+                })?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// The units of a session with all of their parts, in the order of their ids.
     ///
     /// # Errors
     ///
     /// The database failed or is damaged.
     pub fn units_of(&self, session: &Session) -> Result<Vec<Unit>, StoreError> {
-        let mut units = Vec::with_capacity(session.units.len());
-        for id in session.units.keys() {
-            units.extend(self.unit(*id)?.filter(|unit| *unit.session() == session.id));
-        }
+        let mut units = Vec::new();
+        self.each_unit_of(&session.id, |unit| {
+            units.push(self.joined(unit)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        units.sort_by_key(|unit| unit.key.id());
         Ok(units)
     }
 

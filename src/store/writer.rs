@@ -9,21 +9,26 @@ use sled::{Batch, Db, Tree};
 
 use super::compact::{Overhead, Places, discard, live_bytes};
 use super::handle::Handle;
+use super::keys::PART_BYTES_MAX;
 use super::lock::Lock;
 use super::meter::OutboxMeter;
+use super::rows::Rows;
 use super::{StoreError, codec, keys};
 use crate::ledger::known::{Index, Thread};
-use crate::ledger::session::Session;
-use crate::ledger::unit::{Unit, UnitId};
+use crate::ledger::session::{Member, Session, WaitingAgent};
+use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::report::chain;
 use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
-use crate::transcript::ids::SessionId;
+use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::span::SpanBatch;
 use crate::views::totals::{Series, Stored};
 
 /// Bytes of spans in one row of the outbox.
-const OUTBOX_ROW_BYTES_MAX: usize = 60_000;
+const OUTBOX_ROW_BYTES_MAX: usize = PART_BYTES_MAX - 500;
+
+/// A unit or section, of a section its unit and position, and hashes of its identities.
+pub(super) type Identities<T> = (UnitId, Option<(UnitId, u32)>, T);
 
 /// A file and how far it is counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,9 +64,15 @@ pub struct Commit<'a> {
     /// Files read.
     pub files: Vec<(FileNumber, &'a FileRow)>,
     /// Units changed.
-    pub units: Vec<Changed<'a>>,
+    pub units: Vec<UnitChange<'a>>,
+    /// Sections changed.
+    pub sections: Vec<SectionChange<'a>>,
     /// Sessions changed.
     pub sessions: Vec<&'a Session>,
+    /// Sub-agents without rows; `None` if they wait no more.
+    pub waiting: Vec<(&'a SessionId, &'a AgentId, Option<&'a WaitingAgent>)>,
+    /// Sessions and their forks.
+    pub forks: Vec<&'a (SessionId, SessionId)>,
     /// Totals changed, absolute.
     pub totals: Vec<(&'a Series, &'a Stored)>,
     /// Turns that wait for their end.
@@ -78,15 +89,28 @@ pub struct Commit<'a> {
 
 /// A changed unit.
 #[derive(Debug)]
-pub struct Changed<'a> {
+pub struct UnitChange<'a> {
     /// Its number, from [`Index`].
     pub number: u32,
+    /// As it was written last; `None` if it never was.
+    pub before: Option<&'a Unit>,
     /// As it is now.
     pub unit: &'a Unit,
-    /// It was never written.
-    pub is_new: bool,
-    /// It has other identities than when it was written.
-    pub has_new_identities: bool,
+}
+
+/// A changed section of a unit.
+#[derive(Debug)]
+pub struct SectionChange<'a> {
+    /// Its id.
+    pub id: UnitId,
+    /// Its number, from [`Index`]; only needed where its identities are others than when it was written.
+    pub number: Option<u32>,
+    /// The number of its unit.
+    pub unit: u32,
+    /// As it was written last; `None` if it never was.
+    pub before: Option<&'a Section>,
+    /// As it is now.
+    pub section: &'a Section,
 }
 
 /// Writes the state.
@@ -153,55 +177,17 @@ impl Writer {
         for row in self.tree.scan_prefix([keys::IDENTITIES]) {
             let (key, value) = row?;
             let Some(number) = keys::number4(&key) else { continue };
-            let (unit, identities): (UnitId, Vec<u64>) = codec::decode(&self.tree, &key, &value)?;
-            if !index.load(number, unit, identities) {
+            let (id, section, identities): Identities<Vec<u64>> = codec::decode(&self.tree, &key, &value)?;
+            if !index.load(number, id, section, identities) {
                 return Err(StoreError::Damaged { key: key.to_vec() });
             }
         }
         Ok(index)
     }
 
-    /// A stored unit.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
-    pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
-        let Some(number) = self.number(id)? else { return Ok(None) };
-        codec::get(&self.tree, &keys::unit(number))
-    }
-
-    /// The number of a stored unit.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
-    pub fn number(&self, id: UnitId) -> Result<Option<u32>, StoreError> {
-        codec::get(&self.tree, &keys::number(id))
-    }
-
-    /// A stored session.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
-    pub fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        codec::get(&self.tree, &keys::session(id))
-    }
-
-    /// Every stored unit, one after the other.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
-    pub fn each_unit(&self, mut take: impl FnMut(Unit)) -> Result<(), StoreError> {
-        for row in self.tree.scan_prefix([keys::UNIT]) {
-            let (key, value) = row?;
-            if keys::number4(&key).is_some() {
-                take(codec::decode(&self.tree, &key, &value)?);
-            }
-        }
-        Ok(())
+    /// What can be read of the state as it is written.
+    pub(crate) const fn rows(&self) -> Rows<'_> {
+        Rows::of(&self.tree)
     }
 
     /// Writes everything that a step changed, all or nothing. It is durable after [`Writer::flush`].
@@ -214,22 +200,26 @@ impl Writer {
         for (number, row) in &commit.files {
             codec::put_with(&mut batch, &self.tree, keys::file(*number), row, &mut scratch)?;
         }
-        for Changed { number, unit, is_new, has_new_identities } in &commit.units {
-            let id = unit.key.id();
-            codec::put_with(&mut batch, &self.tree, keys::unit(*number), unit, &mut scratch)?;
-            if *is_new {
-                codec::put_with(&mut batch, &self.tree, keys::number(id), number, &mut scratch)?;
-            }
-            if *is_new || *has_new_identities {
-                let identities = (id, unit.identities().collect::<Vec<u64>>());
-                codec::put_with(&mut batch, &self.tree, keys::identities(*number), &identities, &mut scratch)?;
-            }
-            if let Some((_, first_row)) = unit.agent.as_ref().and_then(|agent| agent.first_row) {
-                codec::put_with(&mut batch, &self.tree, keys::agent(first_row), &id, &mut scratch)?;
-            }
+        for change in &commit.units {
+            put_unit(&mut batch, &self.tree, change, &mut scratch)?;
+        }
+        for change in &commit.sections {
+            put_section(&mut batch, &self.tree, change, &mut scratch)?;
         }
         for session in &commit.sessions {
             codec::put_with(&mut batch, &self.tree, keys::session(&session.id), session, &mut scratch)?;
+        }
+        for (session, agent, waiting) in &commit.waiting {
+            match waiting {
+                Some(waiting) => {
+                    let row = (session, agent, waiting);
+                    codec::put_with(&mut batch, &self.tree, keys::waiting(session, agent), &row, &mut scratch)?;
+                }
+                None => batch.remove(keys::waiting(session, agent)),
+            }
+        }
+        for (source, fork) in &commit.forks {
+            codec::put_with(&mut batch, &self.tree, keys::fork(source, fork), &(source, fork), &mut scratch)?;
         }
         for (series, stored) in &commit.totals {
             let name = postcard::to_stdvec(series).map_err(StoreError::Encode)?;
@@ -332,6 +322,60 @@ impl Writer {
     pub fn meter(&self) -> Arc<OutboxMeter> {
         Arc::clone(&self.meter)
     }
+}
+
+/// Adds a unit to a batch, with all that follows from it. Returns the bytes of the unit.
+pub(super) fn put_unit(
+    batch: &mut Batch,
+    tree: &Tree,
+    change: &UnitChange<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<usize, StoreError> {
+    let UnitChange { number, before, unit } = *change;
+    let (id, key) = (unit.key.id(), keys::unit(number));
+    if before.is_some_and(|before| before.sections.is_none()) && unit.sections.is_some() {
+        // Its parts lie in sections now: most of the row ends here.
+        codec::remove(batch, tree, key.clone())?;
+    }
+    let bytes = codec::put_with(batch, tree, key, unit, scratch)?;
+    if before.is_none() {
+        codec::put_with(batch, tree, keys::number(id), &number, scratch)?;
+    }
+    if before.is_none_or(|before| !before.identities().eq(unit.identities())) {
+        let identities: Identities<Vec<u64>> = (id, None, unit.identities().collect());
+        codec::put_with(batch, tree, keys::identities(number), &identities, scratch)?;
+    }
+    let first_row = |unit: &Unit| unit.agent.as_ref().and_then(|agent| agent.first_row).map(|(_, row)| row);
+    if let Some(row) = first_row(unit).filter(|row| before.and_then(first_row) != Some(*row)) {
+        codec::put_with(batch, tree, keys::agent(row), &id, scratch)?;
+    }
+    let listed = |unit: &Unit| (keys::member(unit.session(), &Member::of(unit), number), Member::of(unit));
+    let (old, new) = (before.map(listed), listed(unit));
+    if old.as_ref() != Some(&new) {
+        if let Some((key, _)) = old.filter(|(key, _)| *key != new.0) {
+            batch.remove(key);
+        }
+        codec::put_with(batch, tree, new.0, &new.1, scratch)?;
+    }
+    Ok(bytes)
+}
+
+/// Adds a section of a unit to a batch. Returns its bytes.
+pub(super) fn put_section(
+    batch: &mut Batch,
+    tree: &Tree,
+    change: &SectionChange<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<usize, StoreError> {
+    let SectionChange { id, number, unit, before, section } = *change;
+    let bytes = codec::put_with(batch, tree, keys::section(unit, section.position), section, scratch)?;
+    if before.is_none_or(|before| !before.parts.identities().eq(section.parts.identities())) {
+        let number = number.ok_or(StoreError::Unnumbered)?;
+        let place = Some((section.of, section.position));
+        let identities: Identities<Vec<u64>> = (id, place, section.parts.identities().collect());
+        codec::put_with(batch, tree, keys::identities(number), &identities, scratch)?;
+    }
+    Ok(bytes)
 }
 
 /// Cuts a batch of spans so that no row of the outbox becomes too large.

@@ -62,9 +62,8 @@ pub fn stored(reader: &Reader, sessions: &BTreeMap<SessionId, Session>) -> Resul
     let failure = RefCell::new(&mut failed);
     let durations = |session: &Session| {
         let mut durations = ToolDurations::default();
-        match reader.units_of(session) {
-            Ok(units) => units.iter().for_each(|unit| durations.add(unit)),
-            Err(error) => **failure.borrow_mut() = Err(error),
+        if let Err(error) = reader.each_parts_of(&session.id, |parts| durations.add(parts)) {
+            **failure.borrow_mut() = Err(error);
         }
         durations
     };

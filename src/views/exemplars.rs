@@ -10,7 +10,7 @@
 
 use super::ids::{CHAT, EXECUTE_TOOL, SpanAt, root_of_turn, span_id};
 use super::trace::{DEPTH_MAX, trace_of};
-use crate::ledger::unit::{Message, Tool, Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId, UnitKey};
 use crate::transcript::time::Timestamp;
 
 /// One observation and the span that shows it.
@@ -24,18 +24,23 @@ pub struct Exemplar {
     pub time: Timestamp,
 }
 
-/// The trace that a unit's spans are in: its own, or that of the turn above it. `find` gives the units above.
+/// The trace that a unit's spans are in: its own, or that of the turn above it. `find` gives the units above, `find_call`
+/// a call of one of them.
 ///
 /// `None` while the call that started a sub-agent is not known, or a unit above it is not at hand: its spans may end up
 /// in another trace than the facts so far say.
 #[must_use]
-pub fn trace_around<'a>(unit: &'a Unit, find: &dyn Fn(UnitId) -> Option<&'a Unit>) -> Option<u128> {
+pub fn trace_around<'a>(
+    unit: &'a Unit,
+    find: &dyn Fn(UnitId) -> Option<&'a Unit>,
+    find_call: &dyn Fn(&'a Unit, &str) -> Option<&'a Tool>,
+) -> Option<u128> {
     let mut root = unit;
     // A sub-agent deeper than that has a trace of its own, too rare to be followed here as well.
     for _ in 0..=DEPTH_MAX {
         let Some(agent) = &root.agent else { return Some(trace_of(root)) };
         let parent = find(agent.parent?)?;
-        let call = parent.tools.iter().find(|tool| Some(&*tool.id) == agent.call.as_deref())?;
+        let call = find_call(parent, agent.call.as_deref()?)?;
         if agent.background || call.background {
             return agent.first_row.map(|_| trace_of(root));
         }
@@ -44,12 +49,12 @@ pub fn trace_around<'a>(unit: &'a Unit, find: &dyn Fn(UnitId) -> Option<&'a Unit
     None
 }
 
-/// The span of a model call.
-pub(super) fn chat(trace: u128, unit: &Unit, message: &Message) -> SpanAt {
+/// The span of a model call among `parts`.
+pub(super) fn chat(trace: u128, parts: &Parts, message: &Message) -> SpanAt {
     // Of several with the same request id only the first is named by it.
     let is_earlier =
         |other: &Message| other.request == message.request && (other.start, &other.id) < (message.start, &message.id);
-    let request = message.request.as_deref().filter(|_| !unit.messages.iter().any(is_earlier));
+    let request = message.request.as_deref().filter(|_| !parts.messages.iter().any(is_earlier));
     SpanAt { trace, span: span_id(trace, CHAT, request.unwrap_or(&message.id)) }
 }
 

@@ -18,6 +18,7 @@ use super::labels::{self, LabelRules, OTHER};
 use super::openmetrics::{bound, head};
 use super::totals_items::items;
 use super::totals_series::{Series, bucket_of};
+use crate::ledger::known::Changed;
 use crate::ledger::money::Money;
 use crate::ledger::session::Session;
 use crate::ledger::unit::Unit;
@@ -85,10 +86,9 @@ impl History {
         Self { rules, span, series: BTreeMap::new(), uses: BTreeMap::new(), undated: 0 }
     }
 
-    /// Takes in everything that is counted of a unit, but what [`History::observe_turn`] counts.
-    pub fn observe(&mut self, unit: &Unit) {
-        for entry in items(&self.rules, None, unit, Timestamp(i64::MIN), None).into_iter().flat_map(|item| item.entries)
-        {
+    /// Takes in everything that is counted of some parts, but what [`History::observe_turn`] counts.
+    pub fn observe(&mut self, parts: &Changed<'_>) {
+        for entry in items(&self.rules, parts, Timestamp(i64::MIN), None).into_iter().flat_map(|item| item.entries) {
             self.add(entry.metric, entry.labels, entry.amount, entry.time);
         }
     }

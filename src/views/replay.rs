@@ -1,7 +1,7 @@
 //! The events of a session in order, each with what had been used and spent by then.
 //!
 //! ```text
-//! order   time; at the same millisecond cause before effect (see `Detail::order`), then id
+//! order   time; at the same millisecond cause before effect (see `moments`), then id
 //! time    prompt, call, result, failure: that of its row; message: its last row, because usage is known only then
 //! ```
 //!
@@ -13,12 +13,11 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::summary::seconds;
+use super::moments::{self, Around, Moment, SoFar};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Agent, Message, RowPlace, Tool, TurnEnd, Unit, UnitId, UnitKey};
-use crate::transcript::ids::{AgentId, RowId};
-use crate::transcript::record::Stop;
+use crate::ledger::unit::{RowPlace, TurnEnd, Unit, UnitId};
+use crate::transcript::ids::RowId;
 use crate::transcript::time::Timestamp;
 
 /// Sub-agents that start sub-agents: no further than this is a turn looked for.
@@ -170,35 +169,6 @@ pub enum Expected {
     Result(Box<str>),
 }
 
-impl Detail {
-    /// Cause before effect, for what happened in the same millisecond.
-    const fn order(&self) -> u8 {
-        match self {
-            Self::Prompt { .. } => 0,
-            Self::SubagentStart { .. } => 1,
-            Self::ApiError { .. } => 2,
-            Self::Message { .. } => 3,
-            Self::ToolCall { .. } => 4,
-            Self::ToolResult { .. } => 5,
-            Self::Compaction { .. } => 6,
-            Self::Interrupt => 7,
-            Self::SubagentEnd { .. } => 8,
-        }
-    }
-
-    fn id(&self) -> &str {
-        match self {
-            Self::Prompt { uuid, .. } | Self::ApiError { uuid, .. } | Self::Compaction { uuid, .. } => uuid,
-            Self::Message { message_id, .. } => message_id,
-            Self::ToolCall { tool_call_id, .. } | Self::ToolResult { tool_call_id, .. } => tool_call_id,
-            Self::SubagentStart { tool_call_id, .. } | Self::SubagentEnd { tool_call_id, .. } => {
-                tool_call_id.as_deref().unwrap_or_default()
-            }
-            Self::Interrupt => "",
-        }
-    }
-}
-
 /// Turns of a session by number, and which turn each of its units belongs to.
 #[derive(Debug, Default)]
 pub struct TurnNumbers(HashMap<UnitId, usize>);
@@ -207,12 +177,16 @@ impl TurnNumbers {
     /// Numbers the turns among `units` by the time of their first rows, from 1: as in their spans.
     #[must_use]
     pub fn of(units: &[Unit]) -> Self {
-        let mut turns: Vec<_> = units.iter().filter(|unit| unit.is_turn()).collect();
-        turns.sort_by_key(|unit| (unit.first, unit.key.id()));
-        let mut numbers: HashMap<UnitId, usize> =
-            turns.iter().zip(1..).map(|(unit, number)| (unit.key.id(), number)).collect();
-        let parents: HashMap<UnitId, UnitId> =
-            units.iter().filter_map(|unit| Some((unit.key.id(), unit.agent.as_ref()?.parent?))).collect();
+        let turns = units.iter().filter(|unit| unit.is_turn()).map(|unit| (unit.first, unit.key.id()));
+        let parents = units.iter().filter_map(|unit| Some((unit.key.id(), unit.agent.as_ref()?.parent?)));
+        Self::from(turns.collect(), parents.collect())
+    }
+
+    /// The same from the turns with the times of their first rows, and the unit above each sub-agent.
+    #[must_use]
+    pub fn from(mut turns: Vec<(Timestamp, UnitId)>, parents: HashMap<UnitId, UnitId>) -> Self {
+        turns.sort_unstable();
+        let mut numbers: HashMap<UnitId, usize> = turns.into_iter().map(|(_, turn)| turn).zip(1..).collect();
         for agent in parents.keys() {
             let mut above = Some(agent);
             for _ in 0..NESTING_MAX {
@@ -226,10 +200,10 @@ impl TurnNumbers {
         Self(numbers)
     }
 
-    /// Number of the turn that `unit` is, or in which it was started.
+    /// Number of the turn that a unit is, or in which it was started.
     #[must_use]
-    pub fn turn(&self, unit: &Unit) -> Option<usize> {
-        self.0.get(&unit.key.id()).copied()
+    pub fn turn(&self, unit: UnitId) -> Option<usize> {
+        self.0.get(&unit).copied()
     }
 }
 
@@ -237,152 +211,34 @@ impl TurnNumbers {
 #[must_use]
 pub fn events(units: &[Unit]) -> Vec<Event> {
     let numbers = TurnNumbers::of(units);
-    let mut events = Vec::new();
-    for unit in units {
-        let add = Add { unit, turn: numbers.turn(unit), events: &mut events };
-        add.all(units);
-    }
-    events.sort_by(|a, b| (a.at, a.detail.order(), a.detail.id()).cmp(&(b.at, b.detail.order(), b.detail.id())));
-    let (mut tokens, mut cost) = (Tokens::default(), Money::ZERO);
-    for (index, event) in events.iter_mut().enumerate() {
-        if let Detail::Message { tokens: own, cost_usd, .. } = &event.detail {
-            tokens += *own;
-            cost += cost_usd.unwrap_or_default();
-        }
-        (event.index, event.tokens_so_far, event.cost_usd_so_far) = (index, tokens, cost);
-    }
-    events
+    let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), unit)).collect();
+    let around =
+        |unit| Around { unit, turn: numbers.turn(unit.key.id()), end: agent_end(unit, &|id| by_id.get(&id).copied()) };
+    let all: Vec<Around<'_>> = units.iter().map(around).collect();
+    let moments = |around| moments::of_unit(around).chain(moments::of_parts(&around.unit.parts));
+    let mut moments: Vec<(&Around<'_>, Moment<'_>)> =
+        all.iter().flat_map(|around| moments(around).map(move |moment| (around, moment))).collect();
+    moments.sort_by(|(_, a), (_, b)| a.order_of(b));
+    let mut so_far = SoFar::default();
+    (0..).zip(moments).map(|(index, (around, moment))| moment.event(around, index, &mut so_far)).collect()
 }
 
-/// When and how a sub-agent ended; `None` while it runs.
+/// When and how a sub-agent ended; `None` while it runs. `find` gives the unit above it.
 #[must_use]
-pub fn agent_end(unit: &Unit, units: &[Unit]) -> Option<TurnEnd> {
+pub fn agent_end<'a>(unit: &Unit, find: &dyn Fn(UnitId) -> Option<&'a Unit>) -> Option<TurnEnd> {
     let agent = unit.agent.as_ref()?;
     let returned = || {
-        let parent = agent.parent.and_then(|parent| units.iter().find(|unit| unit.key.id() == parent))?;
-        let tool = parent.tool(agent.call.as_deref()?)?;
+        let tool = find(agent.parent?)?.parts.tool(agent.call.as_deref()?)?;
         // A call that returned takes an agent with it that did not end by itself, unless that is a background agent.
-        (tool.result.is_some() && !agent.background).then(|| TurnEnd { at: unit.activity_end(), reason: "returned" })
+        (tool.result.is_some() && !agent.background).then(|| returned(unit))
     };
     unit.end().or_else(returned)
 }
 
-/// Adds the events of one unit.
-struct Add<'a> {
-    unit: &'a Unit,
-    turn: Option<usize>,
-    events: &'a mut Vec<Event>,
-}
-
-impl Add<'_> {
-    fn all(mut self, units: &[Unit]) {
-        let unit = self.unit;
-        if let (Some(prompt), UnitKey::Turn(uuid)) = (&unit.prompt, &unit.key) {
-            let (origin, chars) = (prompt.origin.name(), prompt.chars);
-            let detail = Detail::Prompt { uuid: uuid.to_string(), origin, chars };
-            self.one(prompt.time, detail).source =
-                Some(Source { rows: vec![prompt.place], expected: Expected::Prompt(*uuid) });
-        }
-        if let Some(agent) = &unit.agent {
-            self.agent(agent, units);
-        }
-        unit.messages.iter().for_each(|message| self.message(message));
-        unit.tools.iter().for_each(|tool| self.tool(tool));
-        for failure in &unit.failures {
-            let (uuid, error) = (failure.id.to_string(), failure.error);
-            let retry_in_seconds = seconds(error.retry_in_ms.into());
-            let detail = Detail::ApiError { uuid, status: error.status, attempt: error.attempt, retry_in_seconds };
-            self.one(failure.time, detail).outcome = Some(error.reason().into());
-        }
-        for done in &unit.compactions {
-            let (uuid, trigger) = (done.id.to_string(), if done.what.manual { "manual" } else { "auto" });
-            let (tokens_before, tokens_after) = (done.what.tokens_before, done.what.tokens_after);
-            let event = self.one(done.time, Detail::Compaction { uuid, trigger, tokens_before, tokens_after });
-            event.duration_seconds = Some(seconds(done.what.duration_ms));
-        }
-        if let Some(time) = unit.interrupted {
-            self.one(time, Detail::Interrupt);
-        }
-    }
-
-    fn agent(&mut self, agent: &Agent, units: &[Unit]) {
-        let started = started(self.unit);
-        let (agent_type, tool_call_id) = (agent.agent_type.clone(), agent.call.clone());
-        let detail = Detail::SubagentStart { agent_type, tool_call_id, background: agent.background };
-        self.one(started, detail).source = agent
-            .prompt
-            .zip(agent.first_row)
-            .map(|(place, (_, row))| Source { rows: vec![place], expected: Expected::Prompt(row) });
-        let Some(end) = agent_end(self.unit, units) else { return };
-        let (agent_type, tool_call_id) = (agent.agent_type.clone(), agent.call.clone());
-        let event = self.one(end.at, Detail::SubagentEnd { agent_type, tool_call_id });
-        event.duration_seconds = Some(seconds(end.at.since_ms(started)));
-        event.outcome = Some(end.reason.into());
-    }
-
-    fn message(&mut self, message: &Message) {
-        let prices = message.shares.iter().filter_map(|share| share.cost);
-        let unpriced = message.shares.iter().filter(|share| share.cost.is_none());
-        let detail = Detail::Message {
-            message_id: message.id.clone(),
-            request_id: message.request.clone(),
-            model: message.shares.first().map_or(&message.model, |share| &share.model).clone(),
-            tokens: message.shares.iter().map(|share| share.tokens).sum(),
-            cost_usd: prices.reduce(|sum, cost| sum + cost),
-            unpriced_tokens: unpriced.map(|share| share.tokens.total()).sum(),
-        };
-        let mut rows = message.rows.clone();
-        rows.sort_by_key(|row| (row.file, row.place.offset));
-        let event = self.one(message.end, detail);
-        event.duration_seconds = Some(seconds(message.end.since_ms(message.start)));
-        event.outcome = message.stop.as_ref().map(Stop::name).map(Into::into);
-        event.source = Some(Source { rows, expected: Expected::Message(message.id.clone()) });
-    }
-
-    fn tool(&mut self, tool: &Tool) {
-        if let Some(call) = &tool.call {
-            let (tool_call_id, message_id) = (tool.id.clone(), call.message.clone());
-            let event =
-                self.one(call.rank.time, Detail::ToolCall { tool_call_id, tool: call.name.clone(), message_id });
-            event.source = Some(Source { rows: vec![call.place], expected: Expected::Call(tool.id.clone()) });
-        }
-        let Some(end) = &tool.result else { return };
-        let detail = Detail::ToolResult {
-            tool_call_id: tool.id.clone(),
-            tool: tool.call.as_ref().map(|call| call.name.clone()),
-            bytes: end.bytes,
-            exit_code: end.exit_code,
-            decision: end.decision.clone(),
-            filled_in: end.filled_in,
-        };
-        let event = self.one(end.rank.time, detail);
-        event.duration_seconds = tool.duration_ms().map(seconds);
-        event.outcome = Some(end.outcome.name().into());
-        event.source = Some(Source { rows: vec![end.place], expected: Expected::Result(tool.id.clone()) });
-    }
-
-    fn one(&mut self, at: Timestamp, detail: Detail) -> &mut Event {
-        let agent = self.unit.agent.as_ref().map(|agent| {
-            let AgentId(id) = &agent.id;
-            Arc::clone(id)
-        });
-        self.events.push(Event {
-            index: 0,
-            at,
-            detail,
-            agent,
-            turn: self.turn,
-            duration_seconds: None,
-            outcome: None,
-            tokens_so_far: Tokens::default(),
-            cost_usd_so_far: Money::ZERO,
-            source: None,
-        });
-        match self.events.last_mut() {
-            Some(event) => event,
-            None => unreachable!("an event was pushed just now"),
-        }
-    }
+/// How a sub-agent ended whose call returned before it had said so.
+#[must_use]
+pub fn returned(unit: &Unit) -> TurnEnd {
+    TurnEnd { at: unit.activity_end(), reason: "returned" }
 }
 
 /// When a unit began: its prompt, or the first row of a sub-agent; else its first row.

@@ -1,17 +1,17 @@
 //! The parts of one session beside its sums: turns, sub-agents, slowest steps.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::outline::AgentsOf;
 use super::replay::{Detail, Event, TurnNumbers, agent_end, as_rfc3339, as_text, started};
 use super::summary::seconds;
 use super::trace::{roots, trace_of};
 use crate::ledger::money::Money;
-use crate::ledger::tally::Tally;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::time::Timestamp;
 
@@ -43,7 +43,10 @@ pub struct TurnSummary {
     pub sums: Sums,
     /// Ids of the sub-agents that it started, theirs included.
     pub subagents: Vec<Arc<str>>,
-    /// List price of those in US dollars.
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_none")]
+    pub subagents_omitted: usize,
+    /// List price of all of them in US dollars.
     #[serde(serialize_with = "as_text")]
     pub subagents_cost_usd: Money,
 }
@@ -127,21 +130,38 @@ pub struct Step {
 #[must_use]
 pub fn turns(units: &[Unit]) -> Vec<TurnSummary> {
     let numbers = TurnNumbers::of(units);
-    let mut turns: Vec<TurnSummary> = units.iter().filter_map(|unit| turn_summary(unit, numbers.turn(unit)?)).collect();
+    let mut turns: Vec<TurnSummary> =
+        units.iter().filter_map(|unit| turn_summary(unit, numbers.turn(unit.key.id())?)).collect();
     turns.sort_by_key(|turn| turn.index);
     let mut agents: Vec<&Unit> = units.iter().filter(|unit| unit.agent.is_some()).collect();
     agents.sort_by_key(|unit| (started(unit), unit.key.id()));
     for unit in agents {
-        let turn = numbers.turn(unit).and_then(|number| turns.get_mut(number.checked_sub(1)?));
+        let turn = numbers.turn(unit.key.id()).and_then(|number| turns.get_mut(number.checked_sub(1)?));
         if let (Some(turn), Some(agent)) = (turn, &unit.agent) {
             turn.subagents.push(Arc::clone(&agent.id.0));
-            turn.subagents_cost_usd += Tally::of(unit).cost();
+            turn.subagents_cost_usd += unit.gist().cost;
         }
     }
     turns
 }
 
-fn turn_summary(unit: &Unit, index: usize) -> Option<TurnSummary> {
+impl TurnSummary {
+    /// With the sub-agents that it started.
+    #[must_use]
+    pub fn with_agents(self, agents: AgentsOf) -> Self {
+        let AgentsOf { ids: subagents, omitted: subagents_omitted, cost: subagents_cost_usd } = agents;
+        Self { subagents, subagents_omitted, subagents_cost_usd, ..self }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+/// A turn with its number in the session, without its sub-agents; `None` if the unit is none.
+#[must_use]
+pub fn turn_summary(unit: &Unit, index: usize) -> Option<TurnSummary> {
     let (UnitKey::Turn(row), Some(prompt)) = (&unit.key, &unit.prompt) else { return None };
     let end = unit.end();
     Some(TurnSummary {
@@ -155,6 +175,7 @@ fn turn_summary(unit: &Unit, index: usize) -> Option<TurnSummary> {
         duration_seconds: end.map(|end| seconds(end.at.since_ms(prompt.time))),
         sums: Sums::of(unit),
         subagents: Vec::new(),
+        subagents_omitted: 0,
         subagents_cost_usd: Money::ZERO,
     })
 }
@@ -165,22 +186,29 @@ pub fn agents(units: &[Unit]) -> Vec<AgentSummary> {
     let numbers = TurnNumbers::of(units);
     let apart: HashSet<UnitId> =
         roots(&units.iter().collect::<Vec<_>>()).into_iter().map(|unit| unit.key.id()).collect();
-    let summary = |unit| agent_summary(unit, numbers.turn(unit), units, &apart);
+    let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), unit)).collect();
+    let summary = |unit: &Unit| {
+        let (id, end) = (unit.key.id(), agent_end(unit, &|id| by_id.get(&id).copied()));
+        agent_summary(unit, numbers.turn(id), end, apart.contains(&id))
+    };
     let mut agents: Vec<AgentSummary> = units.iter().filter_map(summary).collect();
     agents.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
     agents
 }
 
-fn agent_summary(unit: &Unit, turn: Option<usize>, units: &[Unit], apart: &HashSet<UnitId>) -> Option<AgentSummary> {
+/// A sub-agent with the turn that it was started in and its end; `None` if the unit is none. `apart` says that no call that
+/// is known leads to it.
+#[must_use]
+pub fn agent_summary(unit: &Unit, turn: Option<usize>, end: Option<TurnEnd>, apart: bool) -> Option<AgentSummary> {
     let agent = unit.agent.as_ref()?;
-    let (start, end) = (started(unit), agent_end(unit, units));
+    let start = started(unit);
     Some(AgentSummary {
         id: Arc::clone(&agent.id.0),
         r#type: agent.agent_type.clone(),
         tool_call_id: agent.call.clone(),
         turn,
         background: agent.background,
-        trace_id: (agent.background || apart.contains(&unit.key.id())).then(|| trace_id(unit)),
+        trace_id: (agent.background || apart).then(|| trace_id(unit)),
         started_at: start,
         ended_at: end.map(|end| end.at.to_rfc3339()),
         end: end.map(|end| end.reason),
@@ -208,7 +236,7 @@ fn trace_id(unit: &Unit) -> String {
 
 impl Sums {
     fn of(unit: &Unit) -> Self {
-        let tally = Tally::of(unit);
+        let tally = unit.tally();
         Self {
             messages: tally.messages(),
             tool_calls: tally.tools.values().map(|tool| tool.calls).sum(),
@@ -253,17 +281,12 @@ fn longest(events: &[Event], name: impl Fn(&Event) -> Option<(Arc<str>, Box<str>
     steps
 }
 
-/// Every file that holds something of these units.
-#[must_use]
-pub fn files(units: &[Unit]) -> BTreeSet<FileNumber> {
-    let mut files = BTreeSet::new();
-    for unit in units {
-        files.insert(unit.claim.file);
-        files.extend(unit.prompt.iter().map(|prompt| prompt.place.file));
-        files.extend(unit.agent.iter().filter_map(|agent| agent.prompt).map(|place| place.file));
-        files.extend(unit.messages.iter().flat_map(|message| &message.rows).map(|row| row.file));
-        files.extend(unit.tools.iter().filter_map(|tool| tool.call.as_ref()).map(|call| call.place.file));
-        files.extend(unit.tools.iter().filter_map(|tool| tool.result.as_ref()).map(|end| end.place.file));
-    }
-    files
+/// Adds every file that holds something of a unit, or of some parts of it.
+pub fn files(unit: &Unit, parts: &Parts, files: &mut BTreeSet<FileNumber>) {
+    files.insert(unit.claim.file);
+    files.extend(unit.prompt.iter().map(|prompt| prompt.place.file));
+    files.extend(unit.agent.iter().filter_map(|agent| agent.prompt).map(|place| place.file));
+    files.extend(parts.messages.iter().flat_map(|message| &message.rows).map(|row| row.file));
+    files.extend(parts.tools.iter().filter_map(|tool| tool.call.as_ref()).map(|call| call.place.file));
+    files.extend(parts.tools.iter().filter_map(|tool| tool.result.as_ref()).map(|end| end.place.file));
 }

@@ -9,7 +9,7 @@ use crate::ledger::money::Money;
 use crate::ledger::session::{Reported, Session, reported};
 use crate::ledger::tally::{Tally, ToolTally};
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::Unit;
+use crate::ledger::unit::Parts;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 
@@ -205,9 +205,9 @@ impl From<&ToolTally> for ToolCounts {
 pub struct ToolDurations(HashMap<Arc<str>, Vec<u32>>);
 
 impl ToolDurations {
-    /// Takes the calls of a unit in.
-    pub fn add(&mut self, unit: &Unit) {
-        for tool in &unit.tools {
+    /// Takes the calls among some parts in.
+    pub fn add(&mut self, parts: &Parts) {
+        for tool in &parts.tools {
             if let (Some(call), Some(duration)) = (&tool.call, tool.duration_ms()) {
                 let duration = u32::try_from(duration).unwrap_or(u32::MAX);
                 self.0.entry(Arc::clone(&call.name)).or_default().push(duration);

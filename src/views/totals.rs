@@ -1,7 +1,7 @@
 //! All stored totals: counters since the first start, lifetime gauges, histograms.
 //!
 //! ```text
-//! observe(before, after) per changed unit  ->  dirty(): what the commit writes  ->  committed()  ->  snapshot()
+//! observe(change) per changed unit and section  ->  dirty(): what the commit writes  ->  committed()  ->  snapshot()
 //! ```
 //!
 //! - Samples are absolute: a batch written again after a crash writes the same bytes.
@@ -24,9 +24,10 @@ use super::totals_items::{Entry, Item, Key, changed, items, kinds};
 use super::totals_series::{Exemplars, bucket_of};
 pub use super::totals_series::{Histogram, Sample, Series, Snapshot, Stored};
 use super::trace::TraceScope;
+use crate::ledger::known::Changed;
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Message, Unit};
+use crate::ledger::unit::{Message, Parts, Unit};
 use crate::transcript::record::Reason;
 use crate::transcript::time::Timestamp;
 
@@ -131,19 +132,20 @@ impl Totals {
         }
     }
 
-    /// Takes a changed unit in: as it was at the last commit, and as it is. Counts what is stamped at `epoch` or later.
-    /// `trace` is the one that the unit's spans are in ([`exemplars::trace_around`]); without it there are no exemplars.
-    pub fn observe(&mut self, before: Option<&Unit>, after: &Unit, epoch: Timestamp, trace: Option<u128>) {
-        for mut item in items(&self.rules, before, after, epoch, trace) {
+    /// Takes changed parts in: as they were at the last commit, and as they are. Counts what is stamped at `epoch` or
+    /// later. `trace` is the one that the unit's spans are in ([`exemplars::trace_around`]); without it there are no
+    /// exemplars.
+    pub fn observe(&mut self, change: &Changed<'_>, epoch: Timestamp, trace: Option<u128>) {
+        for mut item in items(&self.rules, change, epoch, trace) {
             for (at, _) in item.entries.iter_mut().filter_map(|entry| entry.span.as_mut()) {
-                *at = self.scope.place(after.session(), *at);
+                *at = self.scope.place(change.unit.session(), *at);
             }
             self.note(item);
         }
-        self.lifetime(before, after);
+        self.lifetime(change.parts_before, change.parts);
         // A tool of the past gets its series now: a counter that appears with its first call loses it in `increase()`.
         let mut known: Vec<&str> = Vec::new();
-        for call in after.tools.iter().filter_map(|tool| tool.call.as_ref()) {
+        for call in change.parts.tools.iter().filter_map(|tool| tool.call.as_ref()) {
             if !known.contains(&&*call.name) {
                 known.push(&call.name);
                 let tool = self.rules.tool(&call.name);
@@ -249,8 +251,8 @@ impl Totals {
         }
     }
 
-    /// The exact difference of what two states of a unit hold, down or up.
-    fn lifetime(&mut self, before: Option<&Unit>, after: &Unit) {
+    /// The exact difference of what two states of some parts hold, down or up.
+    fn lifetime(&mut self, before: Option<&Parts>, after: &Parts) {
         // Most units have one model.
         let mut sums: Vec<(Arc<str>, i128, [i128; 5])> = Vec::new();
         let mut add = |message: &Message, sign: i128| {
@@ -266,7 +268,7 @@ impl Totals {
                 tokens.iter_mut().zip(kinds(share.tokens)).for_each(|(sum, (_, new))| *sum += sign * i128::from(new));
             }
         };
-        for (was, is) in changed(before.map_or(&[], |unit| &unit.messages), &after.messages, |message| &message.id) {
+        for (was, is) in changed(before.map_or(&[], |parts| &parts.messages), &after.messages, |message| &message.id) {
             was.into_iter().for_each(|message| add(message, -1));
             is.into_iter().for_each(|message| add(message, 1));
         }

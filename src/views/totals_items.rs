@@ -10,7 +10,8 @@ use super::catalog::{self, Metric};
 use super::exemplars::{self, Exemplar};
 use super::ids::SpanAt;
 use super::labels::{self, LabelRules};
-use crate::ledger::unit::{Call, Identity, Message, Tool, Unit, UnitId, UnitKey};
+use crate::ledger::known::Changed;
+use crate::ledger::unit::{Call, Identity, Message, Parts, Tool, Unit, UnitId, UnitKey};
 use crate::transcript::ids::RowId;
 use crate::transcript::record::Outcome;
 use crate::transcript::time::Timestamp;
@@ -49,9 +50,11 @@ pub(super) struct Item {
     pub entries: Vec<Entry>,
 }
 
-/// The unit around an item.
+/// What is around an item.
 struct Around<'a> {
     unit: &'a Unit,
+    /// The parts among which it is.
+    parts: &'a Parts,
     rules: &'a LabelRules,
     epoch: Timestamp,
     after: bool,
@@ -61,29 +64,27 @@ struct Around<'a> {
     project: Option<Arc<str>>,
 }
 
-/// Every item in which two states of a unit differ, in both states. Entries stamped before `epoch` are left out.
+/// Every item in which two states of some parts differ, in both states. Entries stamped before `epoch` are left out.
 /// `trace` is the one that the unit's spans are in.
-pub(super) fn items(
-    rules: &LabelRules,
-    before: Option<&Unit>,
-    after: &Unit,
-    epoch: Timestamp,
-    trace: Option<u128>,
-) -> Vec<Item> {
-    let old = before.map(|unit| Around::new(unit, rules, epoch));
-    let new = Around { after: true, trace, ..Around::new(after, rules, epoch) };
+pub(super) fn items(rules: &LabelRules, change: &Changed<'_>, epoch: Timestamp, trace: Option<u128>) -> Vec<Item> {
+    let Changed { unit, parts, .. } = *change;
+    let before = change.before.zip(change.parts_before);
+    let old = before.map(|(unit, parts)| Around::new(unit, parts, rules, epoch));
+    let new = Around { after: true, trace, ..Around::new(unit, parts, rules, epoch) };
     let mut items = Vec::new();
-    for (was, is) in changed(before.map_or(&[], |unit| &unit.messages), &after.messages, |message| &message.id) {
+    for (was, is) in changed(before.map_or(&[], |(_, parts)| &parts.messages), &parts.messages, |message| &message.id) {
         items.extend(old.as_ref().zip(was).and_then(|(around, message)| around.message(message)));
         items.extend(is.and_then(|message| new.message(message)));
     }
-    for (was, is) in changed(before.map_or(&[], |unit| &unit.tools), &after.tools, |tool| &tool.id) {
+    for (was, is) in changed(before.map_or(&[], |(_, parts)| &parts.tools), &parts.tools, |tool| &tool.id) {
         items.extend(old.as_ref().zip(was).and_then(|(around, tool)| around.tool(tool)));
         items.extend(is.and_then(|tool| new.tool(tool)));
     }
     for around in old.iter().chain([&new]) {
         around.rows(&mut items);
-        items.extend(around.unit());
+        if change.is_unit() {
+            items.extend(around.unit());
+        }
     }
     items
 }
@@ -115,10 +116,10 @@ pub(super) fn changed<'a, T: PartialEq, K: Ord + ?Sized + 'a>(
 }
 
 impl<'a> Around<'a> {
-    fn new(unit: &'a Unit, rules: &'a LabelRules, epoch: Timestamp) -> Self {
+    fn new(unit: &'a Unit, parts: &'a Parts, rules: &'a LabelRules, epoch: Timestamp) -> Self {
         let agent = if matches!(unit.key, UnitKey::Agent(..)) { "subagent" } else { "main" };
         let project = rules.project(unit.context.cwd.as_deref());
-        Self { unit, rules, epoch, after: false, trace: None, agent: agent.into(), project }
+        Self { unit, parts, rules, epoch, after: false, trace: None, agent: agent.into(), project }
     }
 
     /// An item, unless it is of before the epoch: while history is read, nearly all are.
@@ -139,7 +140,7 @@ impl<'a> Around<'a> {
         if time >= self.epoch
             && let Some(first) = message.shares.first()
         {
-            let span = self.trace.map(|trace| (exemplars::chat(trace, self.unit, message), message.end));
+            let span = self.trace.map(|trace| (exemplars::chat(trace, self.parts, message), message.end));
             let model = labels::model(&first.model);
             entries.push(entry(0, &catalog::API_REQUESTS, vec![Arc::clone(&model)], 1, time));
             if message.closed {
@@ -205,13 +206,13 @@ impl<'a> Around<'a> {
 
     /// Failed attempts and compactions: few, so all of them in both states.
     fn rows(&self, items: &mut Vec<Item>) {
-        for failure in self.unit.failures.iter().filter(|failure| failure.time >= self.epoch) {
+        for failure in self.parts.failures.iter().filter(|failure| failure.time >= self.epoch) {
             let labels = vec![failure.error.reason().into()];
             items.extend(
                 self.item(|| Key::Row(failure.id), vec![entry(0, &catalog::API_ERRORS, labels, 1, failure.time)]),
             );
         }
-        for done in self.unit.compactions.iter().filter(|done| done.time >= self.epoch) {
+        for done in self.parts.compactions.iter().filter(|done| done.time >= self.epoch) {
             let labels = vec![if done.what.manual { "manual" } else { "auto" }.into()];
             items.extend(self.item(|| Key::Row(done.id), vec![entry(0, &catalog::COMPACTIONS, labels, 1, done.time)]));
         }

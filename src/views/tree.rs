@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::attributes as name;
 use super::ids::SpanAt;
 use super::span::{Attribute, Span, SpanBatch, Value};
-use super::trace::{TurnFacts, end_so_far, position_of, roots, turn_spans};
+use super::trace::{Earlier, TurnFacts, end_so_far, position_of, roots, turn_spans};
 use crate::ledger::session::Session;
 use crate::ledger::unit::Unit;
 use crate::transcript::ids::AgentId;
@@ -33,7 +33,7 @@ pub fn session_tree(session: &Session, units: &[&Unit]) -> String {
     let find = |id: &AgentId| agents.get(id).copied();
     let roots = roots(units);
     let batches = roots.iter().flat_map(|unit| {
-        let position = position_of(session, unit.key.id(), None);
+        let position = position_of(session, unit, Earlier::among(units.iter().copied(), unit));
         turn_spans(&TurnFacts { turn: unit, agents: &find, position, end: end_so_far(unit) })
     });
     let blocks: Vec<_> = blocks(&batches.collect::<Vec<_>>());

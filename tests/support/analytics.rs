@@ -22,9 +22,9 @@ use tailspan::http::{App, HasReader, Limits, RequestCounters, Route, Server, rep
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
-use tailspan::ledger::unit::Unit;
+use tailspan::ledger::unit::{Section, Unit, UnitId};
 use tailspan::pass::{self, Pass};
-use tailspan::store::{self, Changed, Commit, FileRow, Reader, Writer};
+use tailspan::store::{self, Commit, FileRow, Reader, SectionChange, UnitChange, Writer};
 use tailspan::tail::Found;
 use tailspan::transcript::chunk::{Cursor, FileNumber};
 use tailspan::transcript::time::Timestamp;
@@ -141,7 +141,8 @@ impl World {
             .collect();
         let commit = Commit {
             files: rows.iter().map(|(file, row)| (*file, row)).collect(),
-            units: self.known.changes().map(|(_, unit)| changed(&self.known, unit)).collect(),
+            units: self.known.changed_units().map(|(before, unit)| changed(&self.known, before, unit)).collect(),
+            sections: self.known.changed_sections().map(|change| changed_section(&self.known, change)).collect(),
             sessions: self.known.changed_sessions().collect(),
             ..Commit::default()
         };
@@ -227,8 +228,15 @@ pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
 }
 
+fn changed_section<'a>(
+    known: &Known,
+    (id, before, section): (UnitId, Option<&'a Section>, &'a Section),
+) -> SectionChange<'a> {
+    let unit = known.index.number(section.of).unwrap();
+    SectionChange { id, number: known.index.number(id), unit, before, section }
+}
+
 /// A unit to be written with all that belongs to it.
-fn changed<'a>(known: &Known, unit: &'a Unit) -> Changed<'a> {
-    let number = known.index.number(unit.key.id()).unwrap();
-    Changed { number, unit, is_new: true, has_new_identities: true }
+fn changed<'a>(known: &Known, before: Option<&'a Unit>, unit: &'a Unit) -> UnitChange<'a> {
+    UnitChange { number: known.index.number(unit.key.id()).unwrap(), before, unit }
 }

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use tailspan::ledger::fold::Fold;
+use tailspan::ledger::known::Changed;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::{Session, reported};
@@ -14,7 +15,7 @@ use tailspan::transcript::time::Timestamp;
 use tailspan::views::labels::LabelRules;
 use tailspan::views::summary::{Files, Part, Sources, ToolDurations};
 use tailspan::views::totals::Totals;
-use tailspan::views::trace::{TurnFacts, end_so_far, position_of, turn_spans};
+use tailspan::views::trace::{Earlier, TurnFacts, end_so_far, position_of, turn_spans};
 
 const BEGINNING: Timestamp = Timestamp(i64::MIN);
 
@@ -55,11 +56,11 @@ fn count(known: &mut Known, prices: &Prices, files: [&[u8]; 2]) {
 fn show(known: &Known) -> Vec<String> {
     let mut totals = Totals::new(LabelRules::default());
     for unit in known.units() {
-        totals.observe(None, unit, BEGINNING, None);
-        totals.observe_turn(unit, (!unit.has_unpriced()).then(|| unit.cost()), BEGINNING);
+        totals.observe(&Changed::new(unit), BEGINNING, None);
+        totals.observe_turn(unit, unit.price_with_below(), BEGINNING);
         let Some(session) = known.session(unit.session()) else { continue };
         let agents = |agent: &AgentId| known.unit(UnitKey::agent(unit.session(), agent).id());
-        let position = position_of(session, unit.key.id(), None);
+        let position = position_of(session, unit, Earlier::among(known.units(), unit));
         let facts = TurnFacts { turn: unit, agents: &agents, position, end: end_so_far(unit) };
         let spans: usize = turn_spans(&facts).iter().map(|batch| batch.spans.len()).sum();
         assert!(spans > 0, "a unit without a span");
@@ -72,7 +73,7 @@ fn show(known: &Known) -> Vec<String> {
     drop(totals.snapshot());
     let durations = |session: &Session| {
         let mut durations = ToolDurations::default();
-        session.units.keys().filter_map(|unit| known.unit(*unit)).for_each(|unit| durations.add(unit));
+        known.units().filter(|unit| *unit.session() == session.id).for_each(|unit| durations.add(&unit.parts));
         durations
     };
     let sources = Sources { session: &|id| known.session(id), durations: &durations };

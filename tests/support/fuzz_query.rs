@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::{Arc, OnceLock};
 
 use tailspan::ahead::{Parsed, next_piece};
-use tailspan::engine::{Engine, SpanRules, Start};
+use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
 use tailspan::export::ExportCounters;
 use tailspan::http::context::{Context, ROUTES};
 use tailspan::http::{RequestCounters, get};
@@ -12,7 +12,7 @@ use tailspan::ledger::prices::Prices;
 use tailspan::store::{self, Opened};
 use tailspan::tail::{self, Limits};
 use tailspan::transcript::time::Timestamp;
-use tailspan::turns::Policy;
+use tailspan::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::views::labels::LabelRules;
 use tailspan::vitals::Vitals;
 use tempfile::TempDir;
@@ -103,9 +103,10 @@ fn state() -> State {
         settle_ms: 1_000,
         hold_ms: 60_000,
         history_rate: u64::MAX,
+        whole_spans_max: WHOLE_SPANS_MAX,
     };
     let (prices, labels, spans) = (Prices::embedded(), LabelRules::default(), SpanRules::default());
-    let start = Start { writer, recovered, epoch, prices, labels, policy, spans };
+    let start = Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX };
     let mut engine = Engine::new(start, NOW).unwrap();
     let found = tail::scan(&root, &mut |problem| panic!("{problem}"));
     let mut files = tail::Reader::new(Limits::default());

@@ -137,26 +137,28 @@ pub(crate) fn shake(world: &mut [Unit], dice: &mut Dice, step: usize) {
     let models = ["claude-a", "claude-b", "Weird Model"];
     let unit = &mut world[at];
     let outcomes = [Outcome::Ok, Outcome::Failed, Outcome::Denied, Outcome::Interrupted];
-    match (pick, unit.messages.len(), unit.tools.len()) {
-        (0 | 1, _, _) => unit.messages.push(message(&format!("m{step}"), models[dice.below(3)], 5, Some(50))),
-        (2, _, _) => unit.tools.push(tool(&format!("t{step}"), ["Bash", "Custom", "mcp__x__y"][dice.below(3)], None)),
+    match (pick, unit.parts.messages.len(), unit.parts.tools.len()) {
+        (0 | 1, _, _) => unit.parts.messages.push(message(&format!("m{step}"), models[dice.below(3)], 5, Some(50))),
+        (2, _, _) => {
+            unit.parts.tools.push(tool(&format!("t{step}"), ["Bash", "Custom", "mcp__x__y"][dice.below(3)], None))
+        }
         (3, 1.., _) => {
-            let message = &mut unit.messages[0];
+            let message = &mut unit.parts.messages[0];
             message.closed = true;
             message.shares[0].tokens.input += dice.below(9) as u64;
             message.shares[0].cost = [None, Some(Money::from_picousd(dice.below(99) as i128))][dice.below(2)];
         }
         (4, _, 1..) => {
             let time = [500, 2500, 9000][dice.below(3)];
-            unit.tools[0] =
-                Tool { id: unit.tools[0].id.clone(), ..tool("", "Bash", Some((time, outcomes[dice.below(4)]))) };
+            unit.parts.tools[0] =
+                Tool { id: unit.parts.tools[0].id.clone(), ..tool("", "Bash", Some((time, outcomes[dice.below(4)]))) };
         }
         (5, 1.., _) => {
-            let message = unit.messages.remove(0);
-            world[dice.below(3)].messages.push(message);
+            let message = unit.parts.messages.remove(0);
+            world[dice.below(3)].parts.messages.push(message);
         }
         (6, _, _) => unit.context.cwd = Some(format!("/home/dev/p{}", dice.below(4)).into()),
-        (7, 1.., _) => unit.messages[0].rank.time = Timestamp(dice.below(4000) as i64),
+        (7, 1.., _) => unit.parts.messages[0].rank.time = Timestamp(dice.below(4000) as i64),
         _ => {}
     }
 }

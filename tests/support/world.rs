@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use tailspan::ahead::{Parsed, next_piece};
-use tailspan::engine::{Engine, SpanRules, Start};
+use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
 use tailspan::export::SpanQueue;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
@@ -16,7 +16,7 @@ use tailspan::pass::{Pass, find};
 use tailspan::store::{self, OutboxReader, Reader};
 use tailspan::tail::{self, Limits};
 use tailspan::transcript::time::Timestamp;
-use tailspan::turns::Policy;
+use tailspan::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::views::labels::LabelRules;
 use tailspan::views::span::Span;
 use tailspan::views::summary::{Files, Part, Sources, Summary, ToolDurations};
@@ -100,6 +100,7 @@ pub(crate) struct World {
     pub(crate) policy: Policy,
     pub(crate) spans: SpanRules,
     pub(crate) limits: Limits,
+    pub(crate) parts_max: usize,
     pub(crate) now: Timestamp,
 }
 
@@ -112,6 +113,7 @@ pub(crate) const EVERYTHING: Policy = Policy {
     settle_ms: 1_000,
     hold_ms: 60_000,
     history_rate: u64::MAX,
+    whole_spans_max: WHOLE_SPANS_MAX,
 };
 
 impl World {
@@ -141,6 +143,7 @@ impl World {
             policy,
             spans,
             limits: Limits::default(),
+            parts_max: PARTS_MAX,
             now,
         };
         world.open();
@@ -159,6 +162,7 @@ impl World {
             labels: labels(),
             policy: self.policy,
             spans: self.spans,
+            parts_max: self.parts_max,
         };
         self.reader = Some(opened.reader);
         self.outbox = opened.outbox.readers(&["default"]).unwrap().pop();
@@ -270,7 +274,7 @@ impl World {
         reader.each_session(|session| drop(sessions.insert(session.id.clone(), session))).unwrap();
         let durations = |session: &Session| {
             let mut durations = ToolDurations::default();
-            session.units.keys().for_each(|id| durations.add(&reader.unit(*id).unwrap().unwrap()));
+            reader.each_parts_of(&session.id, |parts| durations.add(parts)).unwrap();
             durations
         };
         let sources = Sources { session: &|id| sessions.get(id), durations: &durations };

@@ -20,7 +20,7 @@ use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::daemon::selfcheck::SelfCheck;
 use crate::daemon::{self, Shared, Tailer};
-use crate::engine::{Engine, Start};
+use crate::engine::{Engine, PARTS_MAX, Start};
 use crate::export::{self, DrainConfig, ExportCounters, ExportError, Exporter, Otlp};
 use crate::ledger::prices::Prices;
 use crate::report::chain;
@@ -79,7 +79,8 @@ impl Life<'_> {
         let Opened { writer, outbox, epoch, recovered, .. } = opened;
         let queues = outbox.readers(&endpoints.iter().map(Otlp::name).collect::<Vec<_>>())?;
         let (prices, labels, spans) = (self.prices.clone(), label_rules(self.config), span_rules(self.config));
-        let engine = Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans }, now)?;
+        let engine =
+            Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
         let sources = sources(self.config, self.env, &policy);
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
         let over = tailer.over();

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! traces       from stored units to traces: by id, by session, newest first
+//! cut          the first spans of a trace that has too many
 //! trace_id     the ways in which clients write a trace id
 //! parameters   what a search asks for, in v1's words and in v3's
 //! v1, v3       the routes
@@ -13,6 +14,7 @@
 //! - Names of parameters, forms of answers and of refusals are Jaeger's, not ours; parameters that we do not know are
 //!   passed over, since Grafana adds its own.
 
+mod cut;
 mod parameters;
 mod trace_id;
 mod traces;
@@ -37,7 +39,7 @@ use crate::views::jaeger::{Filter, Trace, operation_of};
 const TRACES_BUILT_MAX: usize = 2_000;
 
 /// Spans in one answer at most, some 1.5 kB each. Of a search, further traces are left out; of a whole session, its
-/// oldest turns. One trace is never cut.
+/// oldest turns; of one trace, its last spans. A warning says so.
 const SPANS_MAX: usize = 20_000;
 
 /// Newest traces whose spans name the operations.

@@ -2,15 +2,18 @@
 //!
 //! A unit is a row of the store that is read by its key. The trace of a turn is named after its unit; that of a
 //! sub-agent of its own is found by the index of first rows. Either is built from the unit at the top of its calls and
-//! from the sub-agents below that one: nothing else of the session is read.
+//! from the sub-agents below that one: nothing else of the session is read. Of a trace that has more spans than an answer
+//! may have, the first ones are built, and the root, which tells of all.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use super::HasTraces;
+use super::cut::Cut;
 use super::trace_id::TraceId;
+use super::{HasTraces, SPANS_MAX};
 use crate::ledger::session::Session;
 use crate::ledger::unit::{TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::{Reader, StoreError};
@@ -18,10 +21,9 @@ use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::jaeger::{Filter, Trace, mark_in_progress};
 use crate::views::span::SpanBatch;
-use crate::views::trace::{Position, TurnFacts, position_of, roots, trace_of, turn_spans};
-
-/// More levels than any chain of sub-agents has.
-const LEVELS_MAX: usize = 64;
+use crate::views::trace::{
+    Earlier, Family, Position, TurnFacts, Want, has_spans, is_background, position_of, roots, trace_of, turn_spans,
+};
 
 /// Units whose times a search keeps at once, the newest; older ones are not looked at.
 const CANDIDATES_MAX: usize = 200_000;
@@ -29,21 +31,22 @@ const CANDIDATES_MAX: usize = 200_000;
 /// Sessions that one request keeps; beyond it all are read anew. Its newest turns are of a few sessions, most often.
 const SESSIONS_KEPT: usize = 16;
 
+/// More levels than any chain of sub-agents has.
+const LEVELS_MAX: usize = 64;
+
 /// Makes traces from the state as it is now, for one request.
 pub(super) struct Traces<'c> {
-    reader: &'c Reader,
+    pub(super) reader: &'c Reader,
     now: Timestamp,
     idle_ms: u64,
-    /// Each turn needs its session, and one with thousands of turns takes long to read.
+    /// Each turn needs its session.
     sessions: RefCell<HashMap<SessionId, Option<Rc<Session>>>>,
 }
 
-/// Units that belong together, with what their spans need from around them.
-struct Family {
-    units: Vec<Unit>,
-    session: Option<Rc<Session>>,
-    /// The session that this one was forked from.
-    source: Option<Rc<Session>>,
+/// What one unit begins: traces, and the units in them.
+struct Built {
+    traces: Vec<Trace>,
+    units: Vec<UnitId>,
 }
 
 impl<'c> Traces<'c> {
@@ -70,18 +73,51 @@ impl<'c> Traces<'c> {
 
     fn of_unit(&self, unit: Option<Unit>, id: TraceId) -> Result<Option<Trace>, StoreError> {
         let Some(unit) = unit.filter(|unit| trace_of(unit) == id.0) else { return Ok(None) };
-        let batches = self.batches(&self.family(unit)?);
-        let own = batches.into_iter().find(|batch| batch.spans.first().is_some_and(|span| span.trace == id.0));
-        Ok(own.and_then(Trace::new))
+        let built = self.build_around(&unit)?;
+        Ok(built.traces.into_iter().find(|trace| trace.id() == id.0))
     }
 
     /// All traces of a session as one; the id of a session is a UUID, which is also the id of the trace.
     pub(super) fn of_session(&self, id: &str, spans_max: usize) -> Result<Option<Trace>, StoreError> {
         let Some(session) = self.session(&SessionId(id.into()))? else { return Ok(None) };
-        let units = self.reader.units_of(&session)?;
-        let source = self.source_of(&session)?;
-        let batches = self.batches(&Family { units, session: Some(session), source });
-        Ok(Trace::of_session(RowId::of(id).0, batches, spans_max))
+        let tally = &session.tally;
+        let calls: u64 = tally.tools.values().map(|tool| tool.calls).sum();
+        let spans = tally.messages() + calls + tally.compactions + tally.turns + tally.subagents;
+        if spans <= spans_max as u64 {
+            let units = self.reader.units_of(&session)?;
+            return Ok(Trace::of_session(RowId::of(id).0, self.all_batches(&session, &units)?, spans_max));
+        }
+        self.newest_of_session(&session, spans_max)
+    }
+
+    /// The newest traces of a session that is too large to be read as a whole.
+    fn newest_of_session(&self, session: &Session, spans_max: usize) -> Result<Option<Trace>, StoreError> {
+        let mut members = Vec::new();
+        self.reader.each_member(&session.id, |unit| {
+            members.push((unit.first, unit.unit));
+            ControlFlow::Continue(())
+        })?;
+        members.sort_unstable_by(|a, b| b.cmp(a));
+        let (mut built, mut batches, mut spans) = (HashSet::new(), Vec::new(), 0);
+        for (_, id) in members {
+            if spans >= spans_max {
+                break;
+            }
+            let Some(unit) = self.reader.unit(id)?.filter(|_| !built.contains(&id)) else { continue };
+            let new = self.build_around(&unit)?;
+            built.extend(new.units);
+            for trace in new.traces {
+                spans += trace.spans().count();
+                batches.extend(trace.into_batches());
+            }
+        }
+        let shown = batches.len();
+        let trace = Trace::of_session(RowId::of(&session.id.0).0, batches, spans_max);
+        Ok(trace.map(|trace| {
+            trace.with_warning(format!(
+                "the session is too large to be shown whole: at most its newest {shown} traces are here"
+            ))
+        }))
     }
 
     /// Hands out traces that may have spans within the filter's times, those that start last first, until `take` has
@@ -104,11 +140,9 @@ impl<'c> Traces<'c> {
                 continue;
             }
             let Some(unit) = self.reader.unit(id)? else { continue };
-            let family = self.family(unit)?;
-            built.extend(family.units.iter().map(|unit| unit.key.id()));
-            // A sub-agent that the unit above it does not lead to brings that one along a second time.
-            let traces = self.batches(&family).into_iter().filter_map(Trace::new);
-            waiting.extend(traces.filter(|trace| known.insert(trace.id())));
+            let new = self.build_around(&unit)?;
+            built.extend(new.units);
+            waiting.extend(new.traces.into_iter().filter(|trace| known.insert(trace.id())));
             waiting.sort_by_key(|trace| (trace.start(), trace.id()));
         }
         while let Some(trace) = waiting.pop() {
@@ -126,46 +160,91 @@ impl<'c> Traces<'c> {
             candidates.sort_unstable_by(|a, b| b.cmp(a));
             candidates.truncate(CANDIDATES_MAX);
         };
-        self.reader.each_unit_ref(|id, unit| {
-            if filter.may_take(unit.first, unit.last) {
-                candidates.push((unit.first, id));
+        let mut sessions = Vec::new();
+        self.reader.each_session(|session| {
+            if session.started().zip(session.ended()).is_some_and(|(first, last)| filter.may_take(first, last)) {
+                sessions.push(session.id);
             }
+        })?;
+        for session in sessions {
+            self.reader.each_member(&session, |unit| {
+                if filter.may_take(unit.first, unit.last) {
+                    candidates.push((unit.first, unit.unit));
+                }
+                ControlFlow::Continue(())
+            })?;
             if candidates.len() >= 2 * CANDIDATES_MAX {
                 latest_first(&mut candidates);
             }
-        })?;
+        }
         latest_first(&mut candidates);
         Ok(candidates)
     }
 
-    /// A unit, the one at the top of the calls that led to it, and all sub-agents below that.
-    fn family(&self, unit: Unit) -> Result<Family, StoreError> {
-        let mut met = HashSet::from([unit.key.id()]);
-        let mut units = vec![unit];
+    /// The trace that holds the spans of a unit. Should that not lead to the unit, it has a trace of its own beside it.
+    fn build_around(&self, unit: &Unit) -> Result<Built, StoreError> {
+        let (mut root, id) = (Cow::Borrowed(unit), unit.key.id());
         for _ in 0..LEVELS_MAX {
-            let parent = units.last().and_then(|unit| unit.agent.as_ref()?.parent).filter(|id| met.insert(*id));
-            let Some(parent) = parent.map(|parent| self.reader.unit(parent)).transpose()?.flatten() else { break };
-            units.push(parent);
-        }
-        let mut next = 0;
-        while let Some(unit) = units.get(next) {
-            let session = unit.session().clone();
-            let called = unit.tools.iter().filter_map(|tool| tool.agent.clone());
-            let ids: Vec<UnitId> = called.map(|agent| UnitKey::Agent(session.clone(), agent).id()).collect();
-            for id in ids.into_iter().filter(|id| met.insert(*id)) {
-                units.extend(self.reader.unit(id)?);
+            match root.leaves_with().map(|above| self.reader.unit(above)).transpose()?.flatten() {
+                Some(above) => root = Cow::Owned(above),
+                None => break,
             }
-            next += 1;
         }
-        let session = match units.first() {
-            Some(unit) => self.session(unit.session())?,
-            None => None,
-        };
-        let source = session.as_ref().map(|session| self.source_of(session)).transpose()?.flatten();
-        Ok(Family { units, session, source })
+        let mut built = self.build(&root)?;
+        if root.key.id() != id && !built.units.contains(&id) {
+            let own = self.build(unit)?;
+            built.units.extend(own.units);
+            built.traces.extend(own.traces);
+        }
+        Ok(built)
     }
 
-    fn session(&self, id: &SessionId) -> Result<Option<Rc<Session>>, StoreError> {
+    /// The trace whose root a unit is, and those of sub-agents that are nested too deep for it.
+    fn build(&self, root: &Unit) -> Result<Built, StoreError> {
+        if !has_spans(root) {
+            return Ok(Built { traces: Vec::new(), units: vec![root.key.id()] });
+        }
+        let gist = root.gist_with_below();
+        let all = gist.spans;
+        if all > SPANS_MAX as u64 {
+            let at = gist.latest.unwrap_or_else(|| root.activity_end());
+            let Cut { batch, units } = Cut::of(self, root, SPANS_MAX)?;
+            let shown = batch.spans.len();
+            let warning = format!("the trace is too large to be shown whole: {shown} of its {all} spans are here");
+            let trace =
+                Trace::new(self.marked(vec![batch], (root, at), std::iter::empty()).pop().unwrap_or_else(empty));
+            let traces = trace.into_iter().map(|trace| trace.with_warning(warning.clone())).collect();
+            return Ok(Built { traces, units });
+        }
+        let mut find = |id, want| {
+            Ok::<_, StoreError>(match want {
+                Want::Whole => self.reader.whole(id)?.map(Cow::Owned),
+                Want::Head => self.reader.unit(id)?.map(Cow::Owned),
+            })
+        };
+        let Some(family) = Family::load(root.key.id(), &mut find)? else {
+            return Ok(Built { traces: Vec::new(), units: Vec::new() });
+        };
+        let at = family.below().iter().map(|agent| agent.activity_end()).fold(root.activity_end(), Ord::max);
+        let position = self.session(family.top().session())?;
+        let earlier = self.earlier(position.as_deref(), family.top())?;
+        let position =
+            position.as_deref().map_or_else(Position::default, |session| position_of(session, family.top(), earlier));
+        let batches = family.spans(position, self.end_of(root, at));
+        let batches = self.marked(batches, (family.unit(), at), family.below().into_iter());
+        let units =
+            family.units().filter(|unit| !is_background(unit)).chain([root]).map(|unit| unit.key.id()).collect();
+        Ok(Built { traces: batches.into_iter().filter_map(Trace::new).collect(), units })
+    }
+
+    pub(super) fn earlier(&self, session: Option<&Session>, turn: &Unit) -> Result<Earlier, StoreError> {
+        match session {
+            Some(session) => self.reader.earlier(session, turn),
+            None => Ok(Earlier::default()),
+        }
+    }
+
+    pub(super) fn session(&self, id: &SessionId) -> Result<Option<Rc<Session>>, StoreError> {
         if let Some(known) = self.sessions.borrow().get(id) {
             return Ok(known.clone());
         }
@@ -178,36 +257,25 @@ impl<'c> Traces<'c> {
         Ok(session)
     }
 
-    fn source_of(&self, session: &Session) -> Result<Option<Rc<Session>>, StoreError> {
-        match &session.fork {
-            Some(fork) => self.session(&fork.from),
-            None => Ok(None),
-        }
-    }
-
-    /// The spans of a family, one batch per trace.
-    fn batches(&self, family: &Family) -> Vec<SpanBatch> {
-        let units: Vec<&Unit> = family.units.iter().collect();
+    /// The spans of all units of a session, one batch per trace.
+    fn all_batches(&self, session: &Session, units: &[Unit]) -> Result<Vec<SpanBatch>, StoreError> {
+        let units: Vec<&Unit> = units.iter().collect();
         let agents: HashMap<&AgentId, &Unit> =
             units.iter().filter_map(|unit| Some((&unit.agent.as_ref()?.id, *unit))).collect();
         let find = |id: &AgentId| agents.get(id).copied();
         let mut batches = Vec::new();
         for root in roots(&units) {
-            let position = match &family.session {
-                Some(session) => position_of(session, root.key.id(), family.source.as_deref()),
-                None => Position::default(),
-            };
+            let position = position_of(session, root, self.earlier(Some(session), root)?);
             let at = below(root, &find).iter().map(|agent| agent.activity_end()).fold(root.activity_end(), Ord::max);
             let end = self.end_of(root, at);
-            let mut made = turn_spans(&TurnFacts { turn: root, agents: &find, position, end });
-            self.mark(&mut made, (root, at), &agents);
-            batches.append(&mut made);
+            let made = turn_spans(&TurnFacts { turn: root, agents: &find, position, end });
+            batches.append(&mut self.marked(made, (root, at), agents.values().copied()));
         }
-        batches
+        Ok(batches)
     }
 
     /// As the exporter has it, but that what has not ended lasts until now. `at` is the last activity in its trace.
-    fn end_of(&self, unit: &Unit, at: Timestamp) -> TurnEnd {
+    pub(super) fn end_of(&self, unit: &Unit, at: Timestamp) -> TurnEnd {
         match unit.end() {
             Some(end) => TurnEnd { at: end.at.max(at), ..end },
             None if self.goes_on(unit, at) => TurnEnd { at: self.now.max(at), reason: "open" },
@@ -220,20 +288,29 @@ impl<'c> Traces<'c> {
     }
 
     /// Marks the traces that go on: that of `root`, whose last activity is the time with it, and those of sub-agents.
-    fn mark(&self, batches: &mut [SpanBatch], root: (&Unit, Timestamp), agents: &HashMap<&AgentId, &Unit>) {
-        let own = agents.values().map(|agent| (*agent, agent.activity_end()));
+    fn marked<'a>(
+        &self,
+        mut batches: Vec<SpanBatch>,
+        (root, at): (&Unit, Timestamp),
+        agents: impl Iterator<Item = &'a Unit>,
+    ) -> Vec<SpanBatch> {
+        let own = agents.filter(|agent| agent.key != root.key).map(|agent| (agent, agent.activity_end()));
         let open: HashSet<u128> = own
-            .filter(|(agent, _)| agent.key != root.0.key)
-            .chain([root])
+            .chain([(root, at)])
             .filter(|(unit, at)| self.goes_on(unit, *at))
             .map(|(unit, _)| trace_of(unit))
             .collect();
-        for batch in batches {
+        for batch in &mut batches {
             if batch.spans.first().is_some_and(|span| open.contains(&span.trace)) {
                 mark_in_progress(batch, self.now);
             }
         }
+        batches
     }
+}
+
+fn empty() -> SpanBatch {
+    SpanBatch { service_version: String::new(), spans: Vec::new() }
 }
 
 /// The sub-agents whose ends the end of `root` waits for: all below it but background ones.
@@ -241,7 +318,7 @@ fn below<'a>(root: &'a Unit, find: &dyn Fn(&AgentId) -> Option<&'a Unit>) -> Vec
     let mut met: HashSet<&UnitKey> = HashSet::from([&root.key]);
     let (mut all, mut level): (Vec<&Unit>, _) = (Vec::new(), vec![root]);
     while let Some(parent) = level.pop() {
-        for tool in &parent.tools {
+        for tool in &parent.parts.tools {
             let started = tool.agent.as_ref().and_then(find).filter(|unit| {
                 // A message to an agent names it too; it belongs below the call that started it.
                 let waits = unit.agent.as_ref().is_some_and(|agent| {

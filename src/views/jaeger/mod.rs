@@ -54,6 +54,13 @@ impl Trace {
         Some(Self { id, batches: vec![batch], warnings: Vec::new() })
     }
 
+    /// The trace, with a warning.
+    #[must_use]
+    pub fn with_warning(mut self, warning: String) -> Self {
+        self.warnings.push(warning);
+        self
+    }
+
     /// All traces of a session as one, under the id `id`; `None` if there are no spans.
     ///
     /// Every span takes the new trace id; so do links between the traces, so that they still lead somewhere. Beyond
@@ -82,6 +89,12 @@ impl Trace {
     #[must_use]
     pub const fn id(&self) -> u128 {
         self.id
+    }
+
+    /// The spans, by the version of the client.
+    #[must_use]
+    pub fn into_batches(self) -> Vec<SpanBatch> {
+        self.batches
     }
 
     /// Every span.

@@ -144,7 +144,7 @@ pub(super) fn tool_status(tool: &Tool) -> SpanStatus {
 /// A sub-agent, or the turn itself if `unit` is none. `tokens` are the sums of its tree.
 pub(super) fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
     let mut list = thread.list("invoke_agent");
-    let first = unit.messages.iter().min_by_key(|message| (message.start, &message.id));
+    let first = unit.parts.messages.iter().min_by_key(|message| (message.start, &message.id));
     list.word(name::PROVIDER, first.map_or("anthropic", |message| provider_of(&message.id)));
     match &unit.agent {
         Some(agent) => {

@@ -1,12 +1,12 @@
 //! What happened at one moment: failed API attempts, hooks, changes of the model.
 
 use super::list::List;
-use crate::ledger::unit::{Failure, FellBack, HookRun, Message, Unit};
+use crate::ledger::unit::{Failure, FellBack, HookRun, Message, Parts, Unit};
 use crate::views::attributes as name;
 use crate::views::span::{SpanEvent, SpanStatus};
 
 /// Most events of one span; those beyond are left out and counted in [`name::EVENTS_DROPPED`].
-pub(super) const EVENTS_MAX: usize = 32;
+pub const EVENTS_MAX: usize = 32;
 
 /// The events of a unit, given to the spans that show them.
 pub(super) struct Events {
@@ -20,24 +20,36 @@ pub(super) struct Events {
 /// what nothing followed, hooks without a call and changes of the model belong to the unit.
 pub(super) fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
     let mut of_chats: Vec<Vec<SpanEvent>> = chats.iter().map(|_| Vec::new()).collect();
-    let mut of_unit: Vec<_> = unit.fallbacks.iter().map(fallback).collect();
-    of_unit.extend(hooks_of(unit, None));
-    for failure in &unit.failures {
-        let after = chats.iter().enumerate().filter(|(_, chat)| !failure.error.last && chat.end >= failure.time);
-        let chat = after.min_by_key(|(position, chat)| (chat.end, *position)).map(|(position, _)| position);
-        let target = chat.and_then(|position| of_chats.get_mut(position)).unwrap_or(&mut of_unit);
-        target.push(api_error(failure));
+    for failure in &unit.parts.failures {
+        let chat = chat_after(failure, chats).and_then(|position| of_chats.get_mut(position));
+        if let Some(events) = chat {
+            events.push(api_error(failure));
+        }
     }
-    of_unit.sort_by_key(|event| event.time);
     of_chats.iter_mut().for_each(|events| events.sort_by_key(|event| event.time));
-    Events { of_chats, of_unit }
+    Events { of_chats, of_unit: of_unit(&unit.parts, chats) }
+}
+
+/// The events among some parts of a unit that belong to the unit itself.
+pub(super) fn of_unit(parts: &Parts, chats: &[&Message]) -> Vec<SpanEvent> {
+    let mut events: Vec<_> = parts.fallbacks.iter().map(fallback).collect();
+    events.extend(hooks_of(parts, None));
+    events.extend(parts.failures.iter().filter(|failure| chat_after(failure, chats).is_none()).map(api_error));
+    events.sort_by_key(|event| event.time);
+    events
+}
+
+/// Position of the model call that came of a failed attempt.
+fn chat_after(failure: &Failure, chats: &[&Message]) -> Option<usize> {
+    let after = chats.iter().enumerate().filter(|(_, chat)| !failure.error.last && chat.end >= failure.time);
+    after.min_by_key(|(position, chat)| (chat.end, *position)).map(|(position, _)| position)
 }
 
 /// The class of the failure that ended a unit: a final one that no response followed.
 pub(super) fn ended_by(unit: &Unit) -> Option<&'static str> {
-    let last_response = unit.messages.iter().map(|message| message.end).max();
-    let last = unit.failures.iter().filter(|failure| failure.error.last).max_by_key(|failure| failure.time)?;
-    last_response.is_none_or(|end| end <= last.time).then(|| last.error.reason())
+    let gist = unit.gist();
+    let (time, error) = gist.gave_up?;
+    gist.response.is_none_or(|response| response.end <= time).then(|| error.reason())
 }
 
 /// Status and `error.type` of a unit's span.
@@ -48,8 +60,13 @@ pub(super) fn unit_status(unit: &Unit, list: &mut List) -> SpanStatus {
 }
 
 /// At most [`EVENTS_MAX`] events; says in `list` how many are left out.
-pub(super) fn bounded(mut events: Vec<SpanEvent>, list: &mut List) -> Vec<SpanEvent> {
-    let dropped = events.len().saturating_sub(EVENTS_MAX);
+pub(super) fn bounded(events: Vec<SpanEvent>, list: &mut List) -> Vec<SpanEvent> {
+    bounded_beyond(events, 0, list)
+}
+
+/// The same, if so many were left out before.
+pub(super) fn bounded_beyond(mut events: Vec<SpanEvent>, dropped: usize, list: &mut List) -> Vec<SpanEvent> {
+    let dropped = events.len().saturating_sub(EVENTS_MAX) + dropped;
     if dropped > 0 {
         list.count(name::EVENTS_DROPPED, dropped as u64);
         events.truncate(EVENTS_MAX);
@@ -76,9 +93,9 @@ fn api_error(failure: &Failure) -> SpanEvent {
 }
 
 /// The hooks that ran for a call, or for none.
-pub(super) fn hooks_of(unit: &Unit, call: Option<&str>) -> Vec<SpanEvent> {
+pub(super) fn hooks_of(parts: &Parts, call: Option<&str>) -> Vec<SpanEvent> {
     let mut events: Vec<_> =
-        unit.hooks.iter().filter(|hook| hook.what.call.as_deref() == call).map(hook_event).collect();
+        parts.hooks.iter().filter(|hook| hook.what.call.as_deref() == call).map(hook_event).collect();
     events.sort_by_key(|event| event.time);
     events
 }

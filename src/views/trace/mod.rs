@@ -20,6 +20,7 @@
 mod build;
 mod describe;
 mod events;
+mod family;
 mod list;
 mod reach;
 mod scope;
@@ -27,14 +28,20 @@ mod text;
 
 use std::collections::{HashMap, HashSet};
 
+pub use events::EVENTS_MAX;
+pub use family::{Family, Want, is_background, started_in};
 pub use scope::TraceScope;
 pub use text::is_printable;
 
-use super::ids::{SpanAt, root_of_turn, trace_of_background_agent, trace_of_turn};
-use super::span::SpanBatch;
+use super::ids::{
+    INVOKE_AGENT, SpanAt, TURN, TURN_KEY, root_of_turn, span_id, trace_of_background_agent, trace_of_turn,
+};
+use super::span::{SpanBatch, SpanEvent};
 use crate::ledger::session::Session;
-use crate::ledger::unit::{TurnEnd, Unit, UnitId, UnitKey};
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
+use crate::transcript::time::Timestamp;
 
 /// Sub-agents below sub-agents in one trace; a deeper one gets a trace of its own.
 pub const DEPTH_MAX: usize = 16;
@@ -72,27 +79,42 @@ pub struct ForkedFrom<'a> {
     pub turn: Option<SpanAt>,
 }
 
-/// Where `unit` stands in `session`; `source` is the session it was forked from, if that is known.
-#[must_use]
-pub fn position_of<'a>(session: &'a Session, unit: UnitId, source: Option<&Session>) -> Position<'a> {
-    let Some(own) = session.units.get(&unit).filter(|own| own.turn) else { return Position::default() };
-    let turns = session.units.iter().filter(|(_, turn)| turn.turn).map(|(id, turn)| (turn.first, *id));
-    let before = turns.filter(|turn| *turn < (own.first, unit));
-    let (count, previous) =
-        before.fold((0u32, None), |(count, last), turn| (count.saturating_add(1), last.max(Some(turn))));
-    let root_of = |turn: UnitId| root_of_turn(RowId(turn.0));
-    let forked_from = session.fork.as_ref().filter(|_| count == 0).map(|fork| ForkedFrom {
-        session: &fork.from,
-        turn: source
-            .and_then(|source| source.units.get(&fork.unit))
-            .filter(|copied| copied.turn)
-            .map(|_| root_of(fork.unit)),
-    });
-    Position {
-        turn_index: Some(count.saturating_add(1)),
-        previous: previous.map(|(_, turn)| root_of(turn)),
-        forked_from,
+/// What lies before a turn in its session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// Turns that began before it.
+    pub turns: u32,
+    /// The latest of them.
+    pub latest: Option<UnitId>,
+    /// The session was forked from a turn, and that is known.
+    pub source_turn: bool,
+}
+
+impl Earlier {
+    /// What lies before `unit` among some units of its session.
+    #[must_use]
+    pub fn among<'a>(units: impl Iterator<Item = &'a Unit>, unit: &Unit) -> Self {
+        let place = |unit: &Unit| (unit.first, unit.key.id());
+        let before = units.filter(|turn| turn.is_turn()).map(place).filter(|turn| *turn < place(unit));
+        let (turns, latest) =
+            before.fold((0u32, None), |(count, last), turn| (count.saturating_add(1), last.max(Some(turn))));
+        Self { turns, latest: latest.map(|(_, turn)| turn), source_turn: false }
     }
+}
+
+/// Where `unit` stands in `session`.
+#[must_use]
+pub fn position_of<'a>(session: &'a Session, unit: &Unit, earlier: Earlier) -> Position<'a> {
+    if !unit.is_turn() || *unit.session() != session.id {
+        return Position::default();
+    }
+    let root_of = |turn: UnitId| root_of_turn(RowId(turn.0));
+    let forked_from = session
+        .fork
+        .as_ref()
+        .filter(|_| earlier.turns == 0)
+        .map(|fork| ForkedFrom { session: &fork.from, turn: earlier.source_turn.then(|| root_of(fork.unit)) });
+    Position { turn_index: Some(earlier.turns.saturating_add(1)), previous: earlier.latest.map(root_of), forked_from }
 }
 
 /// The end of a turn as far as its rows tell; one that has none yet is `open` and ends at its last activity.
@@ -114,7 +136,7 @@ pub fn trace_of(unit: &Unit) -> u128 {
 
 /// The sub-agents that a turn's own calls started, in the order of the calls' rows.
 pub fn agents_of(turn: &Unit) -> impl Iterator<Item = &AgentId> {
-    turn.tools.iter().filter_map(|tool| tool.agent.as_ref())
+    turn.parts.tools.iter().filter_map(|tool| tool.agent.as_ref())
 }
 
 /// The spans of a turn: first its own trace, then one batch per sub-agent that has a trace of its own.
@@ -122,7 +144,93 @@ pub fn agents_of(turn: &Unit) -> impl Iterator<Item = &AgentId> {
 /// In a batch the spans stand in order of their start, then of their natural key; the root is the last.
 #[must_use]
 pub fn turn_spans(facts: &TurnFacts<'_>) -> Vec<SpanBatch> {
-    build::all_traces(facts)
+    build::all_traces(facts, true)
+}
+
+/// [`turn_spans`] without the traces of sub-agents that go on after their calls have returned.
+#[must_use]
+pub fn own_spans(facts: &TurnFacts<'_>) -> Vec<SpanBatch> {
+    build::all_traces(facts, false)
+}
+
+/// Some of the parts of a unit that is too long to be made into spans at once.
+#[derive(Clone, Copy)]
+pub struct Slice<'a> {
+    /// The unit, with these parts and those around them, which say what happened to them.
+    pub unit: &'a Unit,
+    /// The parts without those around them: what happened among them at one moment may be the unit's own.
+    pub own: &'a Parts,
+    /// Ids of the parts that become spans: of responses, tool calls, compactions.
+    pub only: &'a HashSet<Box<str>>,
+    /// The trace that the spans are in.
+    pub trace: u128,
+    /// The unit at its root.
+    pub root: &'a Unit,
+    /// Ends what has no end of its own.
+    pub end: Timestamp,
+}
+
+impl Slice<'_> {
+    /// The span of the unit itself.
+    fn id(&self) -> u64 {
+        invocation_id(self.unit, self.trace)
+    }
+}
+
+/// A unit whose children have become spans before it.
+#[derive(Clone)]
+pub struct Own<'a> {
+    /// The unit. Of its parts at least the first response is there.
+    pub unit: &'a Unit,
+    /// The trace that its span is in.
+    pub trace: u128,
+    /// The unit at its root.
+    pub root: &'a Unit,
+    /// The span of the call that it is below; `None` for the root.
+    pub parent: Option<u64>,
+    /// The call that started it, of a sub-agent with a trace of its own.
+    pub started_by: Option<SpanAt>,
+    /// When it ended.
+    pub end: Timestamp,
+    /// Tokens of its responses and of the sub-agents below it.
+    pub tokens: Tokens,
+    /// What happened in it at one moment.
+    pub events: Vec<SpanEvent>,
+    /// How many more there were.
+    pub events_dropped: usize,
+}
+
+/// The span of a turn or sub-agent in a trace.
+#[must_use]
+pub fn invocation_id(unit: &Unit, trace: u128) -> u64 {
+    match &unit.agent {
+        Some(agent) => span_id(trace, INVOKE_AGENT, &agent.id.0),
+        None => span_id(trace, TURN, TURN_KEY),
+    }
+}
+
+/// The spans of some parts of a unit and of the sub-agents below them, and the unit's own events among them. `named` holds
+/// hashes of the request ids that name a model call of the trace already; further ones are added.
+#[must_use]
+pub fn slice_spans<'a>(
+    facts: &TurnFacts<'a>,
+    slice: &Slice<'a>,
+    named: &mut HashSet<u64>,
+) -> (SpanBatch, Vec<SpanEvent>) {
+    build::slice(facts, slice, named)
+}
+
+/// The span of a unit itself.
+#[must_use]
+pub fn own_span<'a>(facts: &TurnFacts<'a>, own: &Own<'a>) -> SpanBatch {
+    build::own(facts, own)
+}
+
+/// The spans of a sub-agent that has a trace of its own; `facts` are those of the turn that it was started in, `started_by`
+/// is the call.
+#[must_use]
+pub fn apart_spans<'a>(facts: &TurnFacts<'a>, agent: &'a Unit, started_by: SpanAt) -> SpanBatch {
+    build::apart_trace(facts, agent, started_by)
 }
 
 /// The number of spans in the turn's own trace, without making them.
@@ -130,6 +238,12 @@ pub fn turn_spans(facts: &TurnFacts<'_>) -> Vec<SpanBatch> {
 pub fn span_count(facts: &TurnFacts<'_>) -> usize {
     let mut reach = reach::Reach::from(facts.turn, facts.agents);
     reach.count(facts.turn, 0)
+}
+
+/// True for a unit that is shown as a span: a turn, a sub-agent, or rows before the first prompt that did something.
+#[must_use]
+pub fn has_spans(unit: &Unit) -> bool {
+    unit.is_turn() || unit.agent.is_some() || !(unit.is_silent() && unit.parts.failures.is_empty())
 }
 
 /// Of a session's units those that begin a trace which nothing else begins, in order of time: turns, rows before the
@@ -145,8 +259,7 @@ pub fn roots<'a>(units: &[&'a Unit]) -> Vec<&'a Unit> {
     let mut reached: HashSet<UnitId> = HashSet::new();
     let mut roots = Vec::new();
     for unit in in_time {
-        let did_something = !(unit.messages.is_empty() && unit.tools.is_empty() && unit.failures.is_empty());
-        if reached.contains(&unit.key.id()) || !(did_something || unit.is_turn() || unit.agent.is_some()) {
+        if reached.contains(&unit.key.id()) || !has_spans(unit) {
             continue;
         }
         roots.push(unit);

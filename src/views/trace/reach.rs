@@ -39,8 +39,8 @@ impl<'f, 'a> Reach<'f, 'a> {
 
     /// The spans of `unit` and of the sub-agents in its trace.
     pub(super) fn count(&mut self, unit: &'a Unit, depth: usize) -> usize {
-        let mut count = 1 + unit.messages.len() + unit.compactions.len();
-        for tool in unit.tools.iter().filter(|tool| tool.call.is_some()) {
+        let mut count = 1 + unit.parts.messages.len() + unit.parts.compactions.len();
+        for tool in unit.parts.tools.iter().filter(|tool| tool.call.is_some()) {
             count += 1;
             if let Some(started) = self.started_by(tool, depth).filter(|started| !started.apart) {
                 count += self.count(started.unit, depth + 1);
@@ -54,7 +54,8 @@ impl<'f, 'a> Reach<'f, 'a> {
         let mut found = vec![root];
         let mut open = VecDeque::from([root]);
         while let Some(unit) = open.pop_front() {
-            let started = unit.tools.iter().filter_map(|tool| self.started_by(tool, 0)).map(|started| started.unit);
+            let started =
+                unit.parts.tools.iter().filter_map(|tool| self.started_by(tool, 0)).map(|started| started.unit);
             let started: Vec<_> = started.collect();
             found.extend(&started);
             open.extend(started);

@@ -1,0 +1,440 @@
+//! A turn that is too long to be in memory at once leaves in pieces.
+//!
+//! ```text
+//! while it is open   sections with finished parts, and sub-agents that have some, as they become ready
+//! when it has ended  section by section, each call with the sub-agent below it, then the root
+//! ```
+//!
+//! - A piece is what one commit takes. What has left is marked at the parts themselves: after a crash the walk begins
+//!   anew and passes over them.
+//! - A part is made into a span with those near it at hand: the response that called, the response that came of a failed
+//!   attempt, the hooks of a call stand there.
+//! - A sub-agent that is itself too long is walked before the section that holds its call.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Engine;
+use super::leave::{SPANS_MAX, family_of};
+use crate::ledger::known::Known;
+use crate::ledger::parts::PARTS_MAX;
+use crate::ledger::unit::{Message, Parts, Tool, TurnEnd, Unit, UnitId, UnitKey};
+use crate::store::StoreError;
+use crate::transcript::time::Timestamp;
+use crate::turns::{Leaving, Next, mark, mark_finished, mark_parts};
+use crate::views::span::SpanEvent;
+use crate::views::trace::{EVENTS_MAX, Earlier};
+
+/// Parts before and behind a section that are at hand when its spans are made.
+const NEAR_PARTS: usize = PARTS_MAX;
+
+/// Units that one piece looks at, whether they have spans to send or not.
+const UNITS_MAX: usize = 500;
+
+/// Departures that are remembered; of a further one the walk begins anew.
+pub(super) const DEPARTURES_MAX: usize = 16;
+
+/// More levels than any chain of sub-agents has.
+const LEVELS_MAX: usize = 64;
+
+/// How far a long turn has left.
+#[derive(Debug)]
+pub(super) struct Departure {
+    /// Hashes of the request ids that name a model call of its trace.
+    pub(super) named: HashSet<u64>,
+    pub(super) earlier: Earlier,
+    /// The unit itself, then long sub-agents below it, each below the one before.
+    pub(super) frames: Vec<Frame>,
+    /// Long sub-agents that have left.
+    pub(super) walked: HashSet<UnitId>,
+}
+
+/// A unit that leaves section by section.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) unit: UnitId,
+    /// The call that started it, of one that is not the unit itself.
+    pub(super) call: Option<Box<str>>,
+    /// The next section.
+    pub(super) position: u32,
+    /// The next of its calls.
+    pub(super) tool: usize,
+    /// Only sections with parts that have not left.
+    pub(super) only_unsent: bool,
+    /// Sections before this one have been seen.
+    pub(super) seen: u32,
+    /// The first events that are its own, and how many there are beyond.
+    pub(super) events: Vec<SpanEvent>,
+    pub(super) events_dropped: usize,
+    /// Its first response, and the last one with a text.
+    pub(super) first: Option<Message>,
+    pub(super) answer: Option<Message>,
+}
+
+/// Some parts of a unit that leave.
+pub(super) struct Chosen {
+    pub(super) home: UnitId,
+    /// Positions of the sections around it that are in memory, its own among them.
+    pub(super) near: Range<u32>,
+    pub(super) only: HashSet<Box<str>>,
+    /// The sub-agents below its calls.
+    pub(super) agents: Vec<UnitId>,
+}
+
+impl Engine {
+    /// Lets the next piece of a long turn leave. Returns true if there are more.
+    pub(super) fn depart(
+        &mut self,
+        id: UnitId,
+        next: Next,
+        now: Timestamp,
+        leaving: &mut Leaving,
+    ) -> Result<bool, StoreError> {
+        let mut departure = match self.departures.remove(&id) {
+            Some(departure) => departure,
+            None => self.begin(id)?,
+        };
+        let goes_on = match next {
+            Next::Leave { end, wanted } => self.depart_whole(&mut departure, id, (end, wanted), leaving)?,
+            Next::LeaveEarly => {
+                departure.frames.clear();
+                self.depart_early(&mut departure, id, leaving)?
+            }
+            Next::Nothing => false,
+        };
+        if goes_on {
+            self.turns.again(id, now);
+        }
+        if goes_on || next == Next::LeaveEarly {
+            if self.departures.len() >= DEPARTURES_MAX {
+                self.departures.clear();
+            }
+            self.departures.insert(id, departure);
+        }
+        Ok(goes_on)
+    }
+
+    fn begin(&self, id: UnitId) -> Result<Departure, StoreError> {
+        let mut named = HashSet::new();
+        let mut note = |parts: &Parts| {
+            let sent = parts.messages.iter().filter(|message| message.sent);
+            named.extend(sent.filter_map(|message| Some(xxh3_64(message.request.as_deref()?.as_bytes()))));
+        };
+        let Some(unit) = self.known.unit(id) else { return Ok(Departure::new(named, Earlier::default())) };
+        note(&unit.parts);
+        let gist = unit.gist();
+        if gist.unsent < gist.spans {
+            self.writer.rows().each_section(id, 0, |section| {
+                note(&section.parts);
+                std::ops::ControlFlow::Continue(())
+            })?;
+        }
+        let top = self.known.top_of(unit);
+        let earlier = self.earlier_of(top, self.known.session(top.session()))?;
+        Ok(Departure::new(named, earlier))
+    }
+
+    /// The next piece of a turn that has ended.
+    fn depart_whole(
+        &mut self,
+        departure: &mut Departure,
+        id: UnitId,
+        (end, wanted): (TurnEnd, bool),
+        leaving: &mut Leaving,
+    ) -> Result<bool, StoreError> {
+        let (mut spans, mut units) = (0, 0);
+        if departure.frames.is_empty() {
+            let is_late = self.known.unit(id).is_some_and(|unit| unit.export.sent);
+            // Of one that has not left, all is walked.
+            let noted = self.turns.take_ready(id);
+            let late = if is_late { noted } else { BTreeSet::new() };
+            let mut frame = Frame::of(id, None);
+            frame.only_unsent =
+                is_late && (!late.is_empty() || self.known.unit(id).is_some_and(|unit| !has_unsent_below(unit)));
+            for unit in late {
+                spans += self.depart_from(departure, (id, unit), wanted, Which::Unsent, leaving)?;
+            }
+            departure.frames.push(frame);
+        }
+        while spans < SPANS_MAX && units < UNITS_MAX {
+            let Some(frame) = departure.frames.last_mut() else { return Ok(false) };
+            self.load(frame.unit)?;
+            let Some(home) = self.known.unit(frame.unit).and_then(|unit| frame.next_home(unit)) else {
+                // All of it has left: now the span of the unit itself.
+                let Some(frame) = departure.frames.pop() else { return Ok(false) };
+                if wanted {
+                    leaving.spans.extend(self.own_spans(departure, &frame, id, end));
+                }
+                if frame.unit == id && self.turns.has_ready(id) {
+                    return Ok(true);
+                }
+                if frame.unit == id {
+                    self.turns.leave(&mut self.known, &[id], end, wanted, leaving);
+                    return Ok(false);
+                }
+                mark(&mut self.known, frame.unit, wanted);
+                departure.walked.insert(frame.unit);
+                continue;
+            };
+            let Some(chosen) = self.choose(departure, home)? else { continue };
+            if wanted {
+                let batches = self.slice(departure, &chosen, id, end)?;
+                spans += batches.iter().map(|batch| batch.spans.len()).sum::<usize>();
+                leaving.spans.extend(batches);
+            }
+            units += 1 + chosen.agents.len();
+            for agent in &chosen.agents {
+                mark(&mut self.known, *agent, wanted);
+            }
+            let Some(frame) = departure.frames.last_mut() else { return Ok(false) };
+            let calls = self.known.parts(home).map_or(0, |parts| parts.tools.len());
+            if frame.tool >= calls {
+                mark_parts(&mut self.known, home, wanted);
+                (frame.position, frame.tool) = (frame.position + 1, 0);
+            } else if let Some(parts) = self.known.parts_mut(home).filter(|_| wanted) {
+                let is_chosen = |id: &str| chosen.only.contains(id);
+                parts.messages.iter_mut().filter(|message| is_chosen(&message.id)).for_each(|message| {
+                    (message.closed, message.sent) = (true, true);
+                });
+                parts.tools.iter_mut().filter(|tool| is_chosen(&tool.id)).for_each(|tool| tool.sent = true);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Chooses parts of a unit that leave in one piece, with everything in memory that they need. `None` if a long
+    /// sub-agent has to leave before them.
+    fn choose(&mut self, departure: &mut Departure, home: UnitId) -> Result<Option<Chosen>, StoreError> {
+        let Some(frame) = departure.frames.last() else { return Ok(None) };
+        let (id, position, from) = (frame.unit, frame.position, frame.tool);
+        let near = self.load_around(id, position)?;
+        let Some(unit) = self.known.unit(id) else { return Ok(None) };
+        let session = self.known.top_of(unit).session().clone();
+        let mut chosen = Chosen { home, near, only: HashSet::new(), agents: Vec::new() };
+        let Some(parts) = self.known.parts(home) else { return Ok(Some(chosen)) };
+        if from == 0 {
+            chosen.only.extend(parts.messages.iter().filter(|one| !one.sent).map(|one| one.id.clone()));
+            chosen.only.extend(parts.compactions.iter().filter(|one| !one.sent).map(|one| one.id.to_string().into()));
+        }
+        let calls = parts.tools.iter().skip(from);
+        let calls: Vec<_> =
+            calls.map(|tool| (tool.id.clone(), tool.agent.clone(), !tool.sent && tool.call.is_some())).collect();
+        let (mut spans, mut to) = (chosen.only.len() as u64, from);
+        for (call, agent, is_wanted) in calls {
+            if spans >= SPANS_MAX as u64 {
+                break;
+            }
+            if let Some(agent) = agent.map(|agent| UnitKey::agent(&session, &agent).id()) {
+                self.load(agent)?;
+                if let Some(below) = self.known.unit(agent).filter(|unit| is_started_by(unit, &call)) {
+                    let is_long = self.turns.is_long(below);
+                    if is_long && departure.may_walk(agent) {
+                        departure.frames.push(Frame::of(agent, Some(call)));
+                        return Ok(None);
+                    }
+                    if !is_long {
+                        spans += below.gist_with_below().spans;
+                        self.load_below(agent)?;
+                        chosen.agents.extend(foreground(&self.known, agent));
+                    }
+                }
+            }
+            if is_wanted {
+                chosen.only.insert(call);
+            }
+            (spans, to) = (spans + 1, to + 1);
+        }
+        if let Some(frame) = departure.frames.last_mut() {
+            frame.tool = to;
+        }
+        Ok(Some(chosen))
+    }
+
+    /// Loads a section of a unit, and so many before and behind it that [`NEAR_PARTS`] are at hand on both sides. Returns
+    /// the positions of all of these.
+    fn load_around(&mut self, id: UnitId, position: u32) -> Result<Range<u32>, StoreError> {
+        let count = self.known.unit(id).and_then(|unit| unit.sections.as_ref()).map_or(0, |sections| sections.count);
+        if count == 0 {
+            return Ok(0..0);
+        }
+        self.load_section(id, position)?;
+        let (mut from, mut to, mut parts) = (position, position + 1, 0);
+        while from > 0 && parts < NEAR_PARTS {
+            from -= 1;
+            self.load_section(id, from)?;
+            parts += self.known.parts(id.section(from)).map_or(1, Parts::len);
+        }
+        parts = 0;
+        while to < count && parts < NEAR_PARTS {
+            self.load_section(id, to)?;
+            parts += self.known.parts(id.section(to)).map_or(1, Parts::len);
+            to += 1;
+        }
+        Ok(from..to)
+    }
+
+    /// The finished parts of a turn that is open, and of the sub-agents below it.
+    fn depart_early(
+        &mut self,
+        departure: &mut Departure,
+        id: UnitId,
+        leaving: &mut Leaving,
+    ) -> Result<bool, StoreError> {
+        let mut units = vec![id];
+        units.extend(self.turns.take_ready(id));
+        let (mut spans, mut goes_on) = (0, false);
+        for unit in units {
+            if spans >= SPANS_MAX {
+                self.turns.note_again(id, unit);
+                goes_on = true;
+                continue;
+            }
+            spans += self.depart_from(departure, (id, unit), true, Which::Finished, leaving)?;
+        }
+        Ok(goes_on || self.known.unit(id).is_some_and(|unit| unit.gist().ready > 0 && spans >= SPANS_MAX))
+    }
+
+    /// Some of the parts of a unit that belongs to a turn, apart from all others. Returns how many spans they are.
+    fn depart_from(
+        &mut self,
+        departure: &mut Departure,
+        (turn, unit): (UnitId, UnitId),
+        wanted: bool,
+        which: Which,
+        leaving: &mut Leaving,
+    ) -> Result<usize, StoreError> {
+        self.load(unit)?;
+        let Some(known) = self.known.unit(unit) else { return Ok(0) };
+        let positions: Vec<u32> = match (&known.sections, which) {
+            (Some(sections), Which::Finished) => sections.ready.iter().collect(),
+            (Some(sections), Which::Unsent) => sections.unsent.iter().collect(),
+            (None, _) => vec![0],
+        };
+        let (end, mut spans) = (TurnEnd { at: known.activity_end(), reason: "open" }, 0);
+        for position in positions {
+            if spans >= SPANS_MAX {
+                self.turns.note_again(turn, unit);
+                break;
+            }
+            let near = self.load_around(unit, position)?;
+            let Some(home) = self.known.unit(unit).map(|unit| home_at(unit, position)) else { continue };
+            let Some(parts) = self.known.parts(home) else { continue };
+            let chosen = Chosen { home, near, only: which.of(parts), agents: Vec::new() };
+            if chosen.only.is_empty() {
+                continue;
+            }
+            if wanted {
+                departure.frames.push(Frame { position, ..Frame::of(unit, None) });
+                let batches = self.slice(departure, &chosen, turn, end);
+                departure.frames.pop();
+                let batches = batches?;
+                spans += batches.iter().map(|batch| batch.spans.len()).sum::<usize>();
+                leaving.spans.extend(batches);
+            }
+            match which {
+                Which::Finished => mark_finished(&mut self.known, home),
+                Which::Unsent => mark_parts(&mut self.known, home, wanted),
+            }
+        }
+        Ok(spans)
+    }
+}
+
+/// Which parts leave apart from all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those that cannot change any more, of a unit that is open.
+    Finished,
+    /// All that have not left, of one that came after the turn had left.
+    Unsent,
+}
+
+impl Which {
+    /// Ids of these parts.
+    fn of(self, parts: &Parts) -> HashSet<Box<str>> {
+        let all = self == Self::Unsent;
+        let messages = parts.messages.iter().filter(|one| !one.sent && (all || one.closed)).map(|one| one.id.clone());
+        let is_ready = |tool: &&Tool| !tool.sent && if all { tool.call.is_some() } else { tool.is_finished() };
+        let tools = parts.tools.iter().filter(is_ready).map(|one| one.id.clone());
+        let compactions = parts.compactions.iter().filter(|one| !one.sent).map(|one| one.id.to_string().into());
+        messages.chain(tools).chain(compactions).collect()
+    }
+}
+
+/// True if a sub-agent below a unit has parts that have not left.
+fn has_unsent_below(unit: &Unit) -> bool {
+    unit.below.as_ref().is_some_and(|below| below.unsent > 0)
+}
+
+impl Departure {
+    fn new(named: HashSet<u64>, earlier: Earlier) -> Self {
+        Self { named, earlier, frames: Vec::new(), walked: HashSet::new() }
+    }
+
+    /// True if a long sub-agent is still to be walked. A circle, which only damaged files can tell of, is not.
+    fn may_walk(&self, agent: UnitId) -> bool {
+        self.frames.len() < LEVELS_MAX
+            && !self.walked.contains(&agent)
+            && self.frames.iter().all(|frame| frame.unit != agent)
+    }
+}
+
+impl Frame {
+    const fn of(unit: UnitId, call: Option<Box<str>>) -> Self {
+        let (position, tool, seen, only_unsent) = (0, 0, 0, false);
+        Self {
+            unit,
+            call,
+            position,
+            tool,
+            only_unsent,
+            seen,
+            events: Vec::new(),
+            events_dropped: 0,
+            first: None,
+            answer: None,
+        }
+    }
+
+    /// What of the unit is walked next: itself, if it holds its parts, or a section. `None` at the end.
+    fn next_home(&mut self, unit: &Unit) -> Option<UnitId> {
+        let Some(sections) = &unit.sections else {
+            return (self.position == 0).then_some(self.unit);
+        };
+        // What comes after a unit has left is in few of its sections.
+        while self.only_unsent && self.position < sections.count && !sections.unsent.contains(self.position) {
+            (self.position, self.tool) = (self.position + 1, 0);
+        }
+        (self.position < sections.count).then(|| self.unit.section(self.position))
+    }
+
+    /// Takes over what of a section shows on the span of the unit itself.
+    pub(super) fn see(&mut self, own: &Parts, events: Vec<SpanEvent>) {
+        self.events.extend(events);
+        self.events.sort_by_key(|event| event.time);
+        self.events_dropped += self.events.len().saturating_sub(EVENTS_MAX);
+        self.events.truncate(EVENTS_MAX);
+        let first = own.messages.iter().chain(&self.first).min_by_key(|one| (one.start, &one.id)).cloned();
+        let spoken = own.messages.iter().filter(|message| message.says.text);
+        let answer = spoken.chain(&self.answer).max_by_key(|one| (one.end, &one.id)).cloned();
+        (self.first, self.answer) = (first, answer);
+    }
+}
+
+/// What of a unit stands at a position: a section, or itself.
+fn home_at(unit: &Unit, position: u32) -> UnitId {
+    let id = unit.key.id();
+    if unit.sections.is_some() { id.section(position) } else { id }
+}
+
+/// True if a sub-agent was started by this call, and does not outlive it.
+fn is_started_by(unit: &Unit, call: &str) -> bool {
+    unit.agent.as_ref().is_some_and(|agent| !agent.background && agent.call.as_deref() == Some(call))
+}
+
+/// A sub-agent and those below it that leave together with it. All are in memory.
+fn foreground(known: &Known, id: UnitId) -> Vec<UnitId> {
+    family_of(known, id).map(|family| family.ids()).unwrap_or_default()
+}

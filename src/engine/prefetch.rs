@@ -1,0 +1,84 @@
+//! Everything that a step touches is read before it: units, sections, sessions.
+
+use super::Engine;
+use crate::ahead::Piece;
+use crate::ledger::agents::LATEST_SECTIONS;
+use crate::ledger::unit::UnitId;
+use crate::store::StoreError;
+use crate::transcript::ids::SessionId;
+
+impl Engine {
+    /// Loads everything that the piece's records may touch.
+    pub(super) fn prefetch(&mut self, piece: &Piece) -> Result<(), StoreError> {
+        if !self.has_index {
+            self.known.index = self.writer.identities()?;
+            self.has_index = true;
+        }
+        if self.known.thread(piece.file).is_none()
+            && let Some(row) = self.row(piece.file)
+        {
+            let thread = row.thread.clone();
+            self.known.load_thread(piece.file, thread);
+        }
+        loop {
+            let keys = self.known.keys_of(piece.file, &piece.batch.records, piece.restarted);
+            let mut loaded = false;
+            for session in keys.sessions {
+                loaded |= self.load_session(&session)?;
+            }
+            for unit in keys.units {
+                loaded |= self.load(unit)?;
+            }
+            for agent in keys.waiting {
+                if !self.known.has_waiting(&agent) {
+                    let waiting = self.writer.rows().waiting(&agent.0, &agent.1)?;
+                    loaded |= waiting.is_some();
+                    self.known.load_waiting(agent, waiting);
+                }
+            }
+            if !loaded {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Loads a unit, or a section with its unit. Returns false if it was loaded, or does not exist.
+    pub(super) fn load(&mut self, id: UnitId) -> Result<bool, StoreError> {
+        if self.known.has(id) {
+            return Ok(false);
+        }
+        if let Some((of, position)) = self.known.index.section(id) {
+            self.load(of)?;
+            return self.load_section(of, position);
+        }
+        let Some(unit) = self.writer.rows().unit(id)? else { return Ok(false) };
+        let (session, sections) = (unit.session().clone(), unit.sections.as_ref().map_or(0, |sections| sections.count));
+        self.known.load_unit(unit);
+        // What comes next belongs there, most often.
+        let latest = u32::try_from(LATEST_SECTIONS).unwrap_or(u32::MAX);
+        for position in sections.saturating_sub(latest)..sections {
+            self.load_section(id, position)?;
+        }
+        self.load_session(&session)?;
+        Ok(true)
+    }
+
+    /// Loads a section of a unit. Returns false if it was loaded, or does not exist.
+    pub(super) fn load_section(&mut self, of: UnitId, position: u32) -> Result<bool, StoreError> {
+        if self.known.has(of.section(position)) {
+            return Ok(false);
+        }
+        let Some(section) = self.writer.rows().section(of, position)? else { return Ok(false) };
+        self.known.load_section(section);
+        Ok(true)
+    }
+
+    pub(super) fn load_session(&mut self, id: &SessionId) -> Result<bool, StoreError> {
+        if self.known.has_session(id) {
+            return Ok(false);
+        }
+        let Some(session) = self.writer.rows().session(id)? else { return Ok(false) };
+        self.known.load_session(session);
+        Ok(true)
+    }
+}

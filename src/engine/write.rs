@@ -1,0 +1,224 @@
+//! One commit: sums brought up to date, totals told, everything changed handed to the store as one batch.
+
+use std::collections::BTreeSet;
+
+use super::{DIRTY_UNITS_MAX, Engine, position};
+use crate::ledger::known::Known;
+use crate::ledger::session::{Member, reported};
+use crate::ledger::unit::{Identity, Tool, Unit, UnitId};
+use crate::store::{Commit, SectionChange, StoreError, UnitChange};
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+use crate::turns::Leaving;
+use crate::views::exemplars::trace_around;
+
+/// Units and sections kept in memory between commits; beyond it everything is read from the store again.
+const LOADED_MAX: usize = 600;
+
+impl Engine {
+    pub(super) fn write(&mut self, leaving: Leaving, now: Timestamp) -> Result<(), StoreError> {
+        self.roll_up()?;
+        let (pending, settled) = self.turns.changed(&mut self.known, now);
+        let epoch = self.epoch.first_start;
+        self.totals.set_time(now);
+        self.observe(&leaving);
+        self.note_sessions(epoch)?;
+        self.note_threads();
+        let (mut units, mut sections) = (Vec::new(), Vec::new());
+        for (before, unit) in self.known.changed_units() {
+            units.push(UnitChange { number: self.number_of(unit.key.id())?, before, unit });
+        }
+        for (id, before, section) in self.known.changed_sections() {
+            let (number, unit) = (self.known.index.number(id), self.number_of(section.of)?);
+            sections.push(SectionChange { id, number, unit, before, section });
+        }
+        let commit = Commit {
+            files: self
+                .dirty_files
+                .iter()
+                .filter_map(|file| Some((*file, self.files.get(position(*file))?.as_deref()?)))
+                .collect(),
+            units,
+            sections,
+            sessions: self.known.changed_sessions().collect(),
+            waiting: self.known.changed_waiting().collect(),
+            forks: self.known.new_forks().collect(),
+            totals: self.totals.dirty().collect(),
+            pending: pending.into_iter().chain(leaving.pending).collect(),
+            settled: settled.into_iter().chain(leaving.settled).collect(),
+            spans: leaving.spans,
+            now,
+            prices: self.new_prices.then(|| self.prices.fingerprint()),
+        };
+        self.writer.commit(&commit)?;
+        self.new_prices = false;
+        self.last_commit = now;
+        self.dirty_files.clear();
+        self.known.committed();
+        self.totals.committed();
+        if self.known.loaded() > LOADED_MAX {
+            self.forget();
+        }
+        Ok(())
+    }
+
+    /// Forgets what the store can give back, but for the thread of a file that is folded in part.
+    fn forget(&mut self) {
+        let halfway = self.halfway.as_ref().and_then(|(file, _)| Some((*file, self.known.thread(*file)?.clone())));
+        self.known.forget();
+        if let Some((file, thread)) = halfway {
+            self.known.load_thread(file, thread);
+        }
+    }
+
+    /// Brings the sums of units and sessions up to date, with all that they need in memory.
+    fn roll_up(&mut self) -> Result<(), StoreError> {
+        loop {
+            let mut loaded = false;
+            for unit in self.known.missing_above() {
+                loaded |= self.load(unit)?;
+            }
+            if !loaded {
+                break;
+            }
+        }
+        self.known.roll_up();
+        let loose: Vec<SessionId> = self
+            .known
+            .changed_sessions()
+            .filter(|session| session.is_loose)
+            .map(|session| session.id.clone())
+            .collect();
+        for session in loose {
+            self.tighten(&session)?;
+        }
+        Ok(())
+    }
+
+    /// Finds out again how a session begins and ends: from what is stored, and what the next commit changes of it.
+    fn tighten(&mut self, id: &SessionId) -> Result<(), StoreError> {
+        let mut members: Vec<Member> = Vec::new();
+        self.writer.rows().each_member(id, |_, member| {
+            members.push(member);
+            std::ops::ControlFlow::Continue(())
+        })?;
+        members.retain(|member| !self.known.dirty_units.contains(&member.unit));
+        let own = self.known.changed_units().map(|(_, unit)| unit).filter(|unit| unit.session() == id);
+        members.extend(own.map(Member::of));
+        let mut session = self.known.session_mut(id).clone();
+        session.tighten::<StoreError>(&members, |unit| match self.known.unit(unit) {
+            Some(unit) => Ok(Some(unit.context.clone())),
+            None => Ok(self.writer.rows().unit(unit)?.map(|unit| unit.context)),
+        })?;
+        *self.known.session_mut(id) = session;
+        Ok(())
+    }
+
+    /// Tells the totals and the gauges what has changed.
+    fn observe(&mut self, leaving: &Leaving) {
+        let epoch = self.epoch.first_start;
+        for change in self.known.changes() {
+            let find = |id| self.known.unit(id);
+            let trace = trace_around(change.unit, &find, &|unit, call| call_of(&self.known, unit, call));
+            self.totals.observe(&change, epoch, trace);
+            self.last_event = self.last_event.max(Some(change.unit.last));
+            self.live.note(&self.labels, &change);
+        }
+        for (unit, cost) in &leaving.observed {
+            if let Some(unit) = self.known.unit(*unit) {
+                self.totals.observe_turn(unit, *cost, epoch);
+            }
+        }
+    }
+
+    /// Takes over how far the conversations of the read files have come.
+    fn note_threads(&mut self) {
+        for file in &self.dirty_files {
+            let halfway = self.halfway.as_ref().filter(|(halfway, _)| halfway == file).map(|(_, before)| before);
+            if let (Some(Some(row)), Some(thread)) =
+                (self.files.get_mut(position(*file)), halfway.or_else(|| self.known.thread(*file)))
+            {
+                row.thread = thread.clone();
+            }
+        }
+    }
+
+    /// The number of a unit. Before the first rows the identities are not in memory: then no unit is new.
+    fn number_of(&self, unit: UnitId) -> Result<u32, StoreError> {
+        let known = self.known.index.number(unit);
+        let number = if known.is_some() { known } else { self.writer.rows().number(unit)? };
+        number.ok_or(StoreError::Unnumbered)
+    }
+
+    /// Brings what follows from whole sessions up to date: the client's account, and that a session has started.
+    fn note_sessions(&mut self, epoch: Timestamp) -> Result<(), StoreError> {
+        let changed: Vec<(SessionId, bool)> =
+            self.known.changed_sessions().map(|session| (session.id.clone(), session.has_forks)).collect();
+        let mut affected: BTreeSet<SessionId> = changed.iter().map(|(id, _)| id.clone()).collect();
+        for (id, _) in changed.iter().filter(|(_, has_forks)| *has_forks) {
+            affected.extend(self.writer.rows().forks(id)?);
+            affected.extend(self.known.new_forks().filter(|(source, _)| source == id).map(|(_, fork)| fork.clone()));
+        }
+        for id in affected {
+            self.load_session(&id)?;
+            let source =
+                self.known.session(&id).and_then(|session| session.fork.as_ref()).map(|fork| fork.from.clone());
+            if let Some(source) = &source {
+                self.load_session(source)?;
+            }
+            let Some(session) = self.known.session(&id) else { continue };
+            let source = source.as_ref().and_then(|source| self.known.session(source));
+            let new = reported(session, source).filter(|_| session.is_real()).unwrap_or_default();
+            let old = session.counted_report;
+            let starts = session.is_real() && !session.counted_start;
+            if new == old && !starts {
+                continue;
+            }
+            if starts && let Some(started) = session.started() {
+                let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
+                self.totals.session_started(entrypoint, started, epoch);
+            }
+            self.totals.reported(new.cost - old.cost, new.unattributed - old.unattributed);
+            let session = self.known.session_mut(&id);
+            session.counted_report = new;
+            session.counted_start |= starts;
+        }
+        Ok(())
+    }
+
+    /// Computes every cost again, after prices have changed. Counters that were counted stay counted.
+    pub(super) fn reprice(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        tracing::info!("prices have changed: the cost of everything in the state is computed again");
+        let mut last = None;
+        while let Some((number, unit)) = self.writer.rows().next_unit(last)? {
+            last = Some(number);
+            let sections = unit.sections.as_ref().map_or(0, |sections| sections.count);
+            let id = unit.key.id();
+            self.load(id)?;
+            self.reprice_parts(id, now)?;
+            for position in 0..sections {
+                self.load_section(id, position)?;
+                self.reprice_parts(id.section(position), now)?;
+            }
+        }
+        // Only now: after a crash before this commit it begins again.
+        self.new_prices = true;
+        self.commit(now)
+    }
+
+    fn reprice_parts(&mut self, home: UnitId, now: Timestamp) -> Result<(), StoreError> {
+        if let Some(parts) = self.known.parts_mut(home) {
+            parts.reprice(&self.prices);
+        }
+        if self.known.dirty_units.len() >= DIRTY_UNITS_MAX || self.known.dirty_parts() >= super::DIRTY_PARTS_MAX {
+            self.commit(now)?;
+        }
+        Ok(())
+    }
+}
+
+/// A call that started a sub-agent, by its id. A unit that holds its parts itself may be known before the identities are.
+fn call_of<'a>(known: &'a Known, unit: &'a Unit, call: &str) -> Option<&'a Tool> {
+    let indexed = || known.parts(known.index.home(Identity::Call(call).hash())?)?.tool(call);
+    unit.parts.tool(call).or_else(indexed)
+}

@@ -1,0 +1,143 @@
+//! The first spans of a trace that has more of them than an answer may have.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use super::traces::Traces;
+use crate::ledger::unit::{Parts, Unit, UnitId, UnitKey};
+use crate::store::StoreError;
+use crate::transcript::ids::AgentId;
+use crate::views::span::SpanBatch;
+use crate::views::trace::{
+    Own, Position, Slice, TurnFacts, is_background, own_span, position_of, slice_spans, started_in, trace_of,
+};
+
+/// More levels than any chain of sub-agents has.
+const LEVELS_MAX: usize = 64;
+
+/// A trace that is cut.
+pub(super) struct Cut {
+    /// Its first spans, and its root.
+    pub(super) batch: SpanBatch,
+    /// The units that are in it.
+    pub(super) units: Vec<UnitId>,
+}
+
+/// Parts of a unit and the sub-agents below them, as many as there is room for.
+#[derive(Default)]
+struct Room {
+    spans: usize,
+    parts: Parts,
+    only: HashSet<Box<str>>,
+    agents: HashMap<UnitId, Unit>,
+}
+
+impl Cut {
+    pub(super) fn of(traces: &Traces<'_>, root: &Unit, spans_max: usize) -> Result<Self, StoreError> {
+        let mut room = Room { spans: spans_max.saturating_sub(1), ..Room::default() };
+        room.fill(traces, root, &root.parts)?;
+        let mut failed = Ok(());
+        if root.sections.is_some() {
+            traces.reader.each_section(root.key.id(), |section| {
+                failed = room.fill(traces, root, &section.parts);
+                if failed.is_err() || room.spans == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+        }
+        failed?;
+        let shown = Unit { parts: room.parts, sections: root.sections.clone(), ..root.head() };
+        let mut above: Vec<Unit> = Vec::new();
+        let mut parent = root.agent.as_ref().and_then(|agent| agent.parent);
+        while let Some(id) = parent.filter(|_| above.len() < LEVELS_MAX) {
+            let Some(unit) = traces.reader.unit(id)? else { break };
+            parent = unit.agent.as_ref().and_then(|agent| agent.parent);
+            above.push(unit);
+        }
+        let top = above.last().unwrap_or(&shown);
+        let session = traces.session(top.session())?;
+        let earlier = traces.earlier(session.as_deref(), top)?;
+        let position = session.as_deref().map_or_else(Position::default, |session| position_of(session, top, earlier));
+        let find = |agent: &AgentId| room.agents.get(&UnitKey::agent(top.session(), agent).id());
+        let gist = root.gist_with_below();
+        let end = traces.end_of(root, gist.latest.unwrap_or_else(|| root.activity_end()));
+        let facts = TurnFacts { turn: top, agents: &find, position, end };
+        let (trace, own) = (trace_of(root), &shown.parts);
+        let slice = Slice { unit: &shown, own, only: &room.only, trace, root: &shown, end: end.at };
+        let (mut batch, events) = slice_spans(&facts, &slice, &mut HashSet::new());
+        let call = root.agent.as_ref().and_then(|agent| agent.call.as_deref());
+        let started_by = call.and_then(|call| started_in(&above.iter().collect::<Vec<_>>(), call));
+        let own = Own {
+            unit: &shown,
+            trace,
+            root: &shown,
+            parent: None,
+            started_by,
+            end: end.at,
+            tokens: gist.tokens,
+            events,
+            events_dropped: 0,
+        };
+        batch.spans.extend(own_span(&facts, &own).spans);
+        let units = room.agents.iter().filter(|(_, unit)| !is_background(unit)).map(|(id, _)| *id);
+        Ok(Self { batch, units: units.chain([root.key.id()]).collect() })
+    }
+}
+
+impl Room {
+    /// Takes in as many of these parts as there is room for, each call with the sub-agent below it.
+    fn fill(&mut self, traces: &Traces<'_>, root: &Unit, parts: &Parts) -> Result<(), StoreError> {
+        let room = |room: &mut usize, spans: usize| {
+            let fits = spans <= *room;
+            *room = room.saturating_sub(spans);
+            fits
+        };
+        for message in &parts.messages {
+            if room(&mut self.spans, 1) {
+                self.only.insert(message.id.clone());
+            }
+        }
+        self.only.extend(parts.compactions.iter().map(|compacted| compacted.id.to_string().into()));
+        for tool in parts.tools.iter().filter(|tool| tool.call.is_some()) {
+            let mut below = Vec::new();
+            if let Some(agent) = &tool.agent {
+                below = self.below(traces, root, agent, &tool.id)?;
+            }
+            let spans = below.iter().filter(|unit| !is_background(unit)).map(|unit| unit.gist().spans + 1).sum::<u64>();
+            let spans = usize::try_from(spans).unwrap_or(usize::MAX);
+            if spans < self.spans {
+                room(&mut self.spans, spans + 1);
+                self.only.insert(tool.id.clone());
+                self.agents.extend(below.into_iter().map(|unit| (unit.key.id(), unit)));
+            } else {
+                self.spans = 0;
+                break;
+            }
+        }
+        // What is not shown is not kept either, but for what tells of that which is.
+        self.parts.append(parts.clone());
+        Ok(())
+    }
+
+    /// The sub-agents below a call, if there is room for them; of a background agent only that it is there.
+    fn below(&self, traces: &Traces<'_>, root: &Unit, agent: &AgentId, call: &str) -> Result<Vec<Unit>, StoreError> {
+        let id = |agent: &AgentId| UnitKey::agent(root.session(), agent).id();
+        let Some(head) = traces.reader.unit(id(agent))? else { return Ok(Vec::new()) };
+        let is_own = head.agent.as_ref().is_some_and(|agent| agent.call.as_deref() == Some(call));
+        if !is_own || is_background(&head) || head.gist_with_below().spans >= self.spans as u64 {
+            // A long one has no room: its call is shown without it.
+            return Ok(if is_own && is_background(&head) { vec![head] } else { Vec::new() });
+        }
+        let (mut found, mut open) = (Vec::new(), vec![head]);
+        let mut met: HashSet<UnitId> = HashSet::new();
+        while let Some(unit) = open.pop() {
+            if !met.insert(unit.key.id()) {
+                continue;
+            }
+            let unit = if is_background(&unit) { unit } else { traces.reader.joined(unit)? };
+            for agent in unit.parts.tools.iter().filter_map(|tool| tool.agent.as_ref()) {
+                open.extend(traces.reader.unit(id(agent))?);
+            }
+            found.push(unit);
+        }
+        Ok(found)
+    }
+}

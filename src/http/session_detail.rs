@@ -1,0 +1,144 @@
+//! One session with its parts. A session that is too long to be in memory is read unit by unit.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::error::Problem;
+use super::long_session::LongSession;
+use super::sessions::{CURRENCY, ROWS_MAX, account_of, summary_of, unreadable};
+use crate::ledger::session::Session;
+use crate::ledger::unit::Unit;
+use crate::store::Reader;
+use crate::transcript::chunk::FileNumber;
+use crate::views::replay;
+use crate::views::replay_detail::{self, AgentSummary, SlowestSteps, TurnSummary};
+use crate::views::summary::{
+    ClientReported, Files, ModelSummary, Part, SessionSummary, Sources, ToolDurations, ToolSummary,
+};
+
+#[derive(Serialize)]
+pub(super) struct Detailed {
+    session: SessionSummary,
+    models: BTreeMap<Arc<str>, ModelSummary>,
+    tools: BTreeMap<Arc<str>, ToolSummary>,
+    unpriced_tokens: BTreeMap<Arc<str>, u64>,
+    compactions: u64,
+    api_errors: u64,
+    lines_added: u64,
+    lines_removed: u64,
+    client_reported: Option<ClientReported>,
+    turns: Vec<TurnSummary>,
+    turns_omitted: usize,
+    subagents: Vec<AgentSummary>,
+    subagents_omitted: usize,
+    trace_ids: Vec<String>,
+    slowest_steps: SlowestSteps,
+    files: Vec<FileSummary>,
+    #[serde(skip_serializing_if = "is_none")]
+    files_omitted: usize,
+    currency: &'static str,
+}
+
+/// A file that holds rows of a session.
+#[derive(Serialize)]
+struct FileSummary {
+    path: String,
+    /// Bytes that are counted.
+    bytes_read: u64,
+}
+
+/// What is told of a session's units, at most [`ROWS_MAX`] of each.
+pub(super) struct Told {
+    pub(super) turns: (Vec<TurnSummary>, usize),
+    pub(super) subagents: (Vec<AgentSummary>, usize),
+    pub(super) trace_ids: Vec<String>,
+    pub(super) slowest_steps: SlowestSteps,
+    pub(super) files: BTreeSet<FileNumber>,
+    pub(super) durations: ToolDurations,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+pub(super) fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
+    let told = if LongSession::is_one(session) {
+        LongSession::read(reader, session).map_err(unreadable)?.told(reader).map_err(unreadable)?
+    } else {
+        told(&reader.units_of(session).map_err(unreadable)?)
+    };
+    let Told { turns: (turns, turns_omitted), subagents: (subagents, subagents_omitted), .. } = told;
+    let durations = RefCell::new(Some(told.durations));
+    let durations = |_: &Session| durations.take().unwrap_or_default();
+    let sources = Sources { session: &|_| None, durations: &durations };
+    let sums = Part::of(iter::once(session), &sources, false).summary(Files::default(), false);
+    let client_reported = account_of(reader, session)?.map(|account| ClientReported {
+        cost_usd: account.cost.to_string(),
+        unattributed_usd: account.unattributed.to_string(),
+    });
+    let files_omitted = told.files.len().saturating_sub(rows_max());
+    let mut files = Vec::new();
+    for number in told.files.into_iter().take(rows_max()) {
+        files.extend(file_summary(reader, number)?);
+    }
+    Ok(Detailed {
+        session: summary_of(reader, session)?,
+        models: sums.models,
+        tools: sums.tools,
+        unpriced_tokens: sums.unpriced_tokens,
+        compactions: sums.compactions,
+        api_errors: sums.api_errors,
+        lines_added: session.tally.lines_added,
+        lines_removed: session.tally.lines_removed,
+        client_reported,
+        trace_ids: told.trace_ids,
+        turns,
+        turns_omitted,
+        subagents,
+        subagents_omitted,
+        slowest_steps: told.slowest_steps,
+        files,
+        files_omitted,
+        currency: CURRENCY,
+    })
+}
+
+/// What is told of units that are all in memory.
+fn told(units: &[Unit]) -> Told {
+    let mut durations = ToolDurations::default();
+    units.iter().for_each(|unit| durations.add(&unit.parts));
+    let mut files = BTreeSet::new();
+    units.iter().for_each(|unit| replay_detail::files(unit, &unit.parts, &mut files));
+    Told {
+        turns: bounded(replay_detail::turns(units)),
+        subagents: bounded(replay_detail::agents(units)),
+        trace_ids: bounded(replay_detail::trace_ids(units)).0,
+        slowest_steps: replay_detail::slowest(&replay::events(units)),
+        files,
+        durations,
+    }
+}
+
+/// The first [`ROWS_MAX`] rows, and how many there are beyond.
+fn bounded<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
+    let omitted = rows.len().saturating_sub(rows_max());
+    rows.truncate(rows_max());
+    (rows, omitted)
+}
+
+pub(super) fn rows_max() -> usize {
+    usize::try_from(ROWS_MAX).unwrap_or(usize::MAX)
+}
+
+fn file_summary(reader: &Reader, number: FileNumber) -> Result<Option<FileSummary>, Problem> {
+    let row = reader.file(number).map_err(unreadable)?;
+    Ok(row.map(|row| FileSummary {
+        path: String::from_utf8_lossy(&row.path).into_owned(),
+        bytes_read: row.cursor.map_or(0, |cursor| cursor.offset),
+    }))
+}

@@ -1,0 +1,263 @@
+//! What changed since the last commit: summed up once, then handed to the store and to the totals.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Known, LEVELS_MAX, Loaded};
+use crate::ledger::gist::Gist;
+use crate::ledger::session::{Session, WaitingAgent};
+use crate::ledger::unit::{Parts, Section, Unit, UnitId};
+use crate::transcript::ids::{AgentId, SessionId};
+
+/// Parts that changed, with the unit around them.
+#[derive(Debug, Clone, Copy)]
+pub struct Changed<'a> {
+    /// The unit or section that holds them.
+    pub home: UnitId,
+    /// The unit, as it was at the last commit; `None` for a new one.
+    pub before: Option<&'a Unit>,
+    /// The unit as it is.
+    pub unit: &'a Unit,
+    /// The parts as they were; `None` for new ones.
+    pub parts_before: Option<&'a Parts>,
+    /// The parts as they are.
+    pub parts: &'a Parts,
+}
+
+impl<'a> Changed<'a> {
+    /// All that a unit holds itself, as if it were new.
+    #[must_use]
+    pub fn new(unit: &'a Unit) -> Self {
+        Self::between(None, unit)
+    }
+
+    /// What a unit holds itself in two states.
+    #[must_use]
+    pub fn between(before: Option<&'a Unit>, unit: &'a Unit) -> Self {
+        let parts_before = before.map(|unit| &unit.parts);
+        Self { home: unit.key.id(), before, unit, parts_before, parts: &unit.parts }
+    }
+
+    /// All of one of a unit's sections, as if it were new.
+    #[must_use]
+    pub fn section(unit: &'a Unit, section: &'a Section) -> Self {
+        let home = section.of.section(section.position);
+        Self { home, before: None, unit, parts_before: None, parts: &section.parts }
+    }
+
+    /// True for a unit with the parts that it holds itself, false for a section.
+    #[must_use]
+    pub fn is_unit(&self) -> bool {
+        self.home == self.unit.key.id()
+    }
+}
+
+impl Known {
+    /// Every unit and section that is in memory, as if all were new.
+    pub fn everything(&self) -> impl Iterator<Item = Changed<'_>> {
+        let sections = self.sections.values().map(|loaded| &loaded.now);
+        let sections = sections.filter_map(|section| Some(Changed::section(self.unit(section.of)?, section)));
+        self.units().map(Changed::new).chain(sections)
+    }
+
+    /// Every changed unit: as it was at the last commit, and as it is.
+    pub fn changed_units(&self) -> impl Iterator<Item = (Option<&Unit>, &Unit)> {
+        self.dirty_units
+            .iter()
+            .filter_map(|id| self.units.get(id))
+            .map(|loaded| (loaded.before.as_deref(), &loaded.now))
+    }
+
+    /// Every changed section: as it was at the last commit, and as it is.
+    pub fn changed_sections(&self) -> impl Iterator<Item = (UnitId, Option<&Section>, &Section)> {
+        self.dirty_sections
+            .iter()
+            .filter_map(|id| Some((*id, self.sections.get(id)?)))
+            .map(|(id, loaded)| (id, loaded.before.as_deref(), &loaded.now))
+    }
+
+    /// Everything changed: units with the parts that they hold themselves, then sections.
+    pub fn changes(&self) -> impl Iterator<Item = Changed<'_>> {
+        let units = self.changed_units().map(|(before, unit)| Changed::between(before, unit));
+        let sections = self.changed_sections().filter_map(|(home, before, section)| {
+            let owner = self.units.get(&section.of)?;
+            Some(Changed {
+                home,
+                before: owner.before.as_deref().or((!owner.dirty).then_some(&owner.now)),
+                unit: &owner.now,
+                parts_before: before.map(|section| &section.parts),
+                parts: &section.parts,
+            })
+        });
+        units.chain(sections)
+    }
+
+    /// Units that [`Known::roll_up`] needs and that are not in memory: those above changed sub-agents.
+    #[must_use]
+    pub fn missing_above(&self) -> BTreeSet<UnitId> {
+        let mut missing = BTreeSet::new();
+        for (before, unit) in self.changed_units() {
+            for start in before.into_iter().chain([unit]) {
+                let mut above = start.leaves_with();
+                for _ in 0..LEVELS_MAX {
+                    let Some(id) = above else { break };
+                    match self.unit(id) {
+                        Some(unit) => above = unit.leaves_with(),
+                        None => {
+                            missing.insert(id);
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        missing
+    }
+
+    /// Brings the sums of all changed units and sessions up to date. Once before each commit.
+    pub fn roll_up(&mut self) {
+        self.sum_sections();
+        self.sum_below();
+        let Self { units, sessions, dirty_sessions, dirty_units, .. } = self;
+        let mut session_of = |id: &SessionId, change: &mut dyn FnMut(&mut Session)| {
+            if !dirty_sessions.contains(id) {
+                dirty_sessions.insert(id.clone());
+            }
+            change(sessions.entry(id.clone()).or_insert_with(|| Session::new(id.clone())));
+        };
+        for id in dirty_units.iter() {
+            let Some(loaded) = units.get(id) else { continue };
+            let (before, unit) = (loaded.before.as_deref(), &loaded.now);
+            match before.filter(|before| before.session() != unit.session()) {
+                Some(moved) => {
+                    session_of(moved.session(), &mut |session| session.change(Some(moved), None));
+                    session_of(unit.session(), &mut |session| session.change(None, Some(unit)));
+                }
+                None => session_of(unit.session(), &mut |session| session.change(before, Some(unit))),
+            }
+        }
+    }
+
+    /// Adds what has changed in sections to the sums of their units.
+    fn sum_sections(&mut self) {
+        let Self { units, sections, dirty_sections, dirty_units, .. } = self;
+        for loaded in dirty_sections.iter().filter_map(|id| sections.get(id)) {
+            let section = &loaded.now;
+            let Some((unit, first)) = units.get_mut(&section.of).map(Loaded::change) else { continue };
+            if first {
+                dirty_units.insert(section.of);
+            }
+            if let Some(sums) = &mut unit.sections {
+                let before = loaded.before.as_deref().map(|before| &before.parts);
+                sums.change(section.position, before, &section.parts);
+            }
+        }
+    }
+
+    /// Hands what changed sub-agents come to up to the units above them.
+    fn sum_below(&mut self) {
+        let mut handed_up: HashMap<UnitId, Option<(UnitId, Gist)>> = HashMap::new();
+        let mut open = self.dirty_units.clone();
+        // A circle of sub-agents, which only damaged files can tell of, must not go on for ever.
+        let mut steps = open.len().saturating_mul(LEVELS_MAX);
+        while let Some(id) = open.pop_first() {
+            let Some(loaded) = self.units.get(&id).filter(|loaded| loaded.now.agent.is_some()) else { continue };
+            let told = |unit: &Unit| Some((self.leaves_with(unit)?, unit.gist_with_below()));
+            let (new, old) = (told(&loaded.now), handed_up.remove(&id));
+            let old = old.unwrap_or_else(|| loaded.before.as_deref().and_then(told));
+            if new == old || steps == 0 {
+                continue;
+            }
+            steps -= 1;
+            let changes = match (old, new) {
+                (Some((above, before)), Some((now, after))) if above == now => vec![(above, before, after)],
+                (old, new) => {
+                    let out = old.map(|(above, before)| (above, before, Gist::default()));
+                    out.into_iter().chain(new.map(|(above, after)| (above, Gist::default(), after))).collect()
+                }
+            };
+            handed_up.insert(id, new);
+            for (above, before, after) in changes {
+                if let Some(unit) = self.unit_mut(above) {
+                    unit.below.get_or_insert_default().change(&before, &after);
+                    open.insert(above);
+                }
+            }
+        }
+    }
+
+    /// The unit whose trace a sub-agent leaves with, if it is in memory; `None` where that would be a circle.
+    fn leaves_with(&self, unit: &Unit) -> Option<UnitId> {
+        let first = unit.leaves_with().filter(|id| self.units.contains_key(id))?;
+        let mut above = Some(first);
+        for _ in 0..LEVELS_MAX {
+            match above {
+                Some(id) if id == unit.key.id() => return None,
+                Some(id) => above = self.unit(id).and_then(Unit::leaves_with),
+                None => return Some(first),
+            }
+        }
+        None
+    }
+
+    /// Every changed session.
+    pub fn changed_sessions(&self) -> impl Iterator<Item = &Session> {
+        self.dirty_sessions.iter().filter_map(|id| self.sessions.get(id))
+    }
+
+    /// Every sub-agent of which it changed what is known before its rows; `None` if it waits no more.
+    pub fn changed_waiting(&self) -> impl Iterator<Item = (&SessionId, &AgentId, Option<&WaitingAgent>)> {
+        self.dirty_waiting.iter().map(|key| (&key.0, &key.1, self.waiting.get(key).and_then(Option::as_ref)))
+    }
+
+    /// Sessions and their forks, as copied rows have told since the last commit.
+    pub fn new_forks(&self) -> impl Iterator<Item = &(SessionId, SessionId)> {
+        self.forks.iter()
+    }
+
+    /// How many parts the changed units and sections hold: the size of the next commit.
+    #[must_use]
+    pub fn dirty_parts(&self) -> usize {
+        let units = self.changed_units().map(|(_, unit)| 1 + unit.parts.len());
+        units.chain(self.changed_sections().map(|(_, _, section)| section.parts.len())).sum()
+    }
+
+    /// Says that everything changed is stored now.
+    pub fn committed(&mut self) {
+        for id in std::mem::take(&mut self.dirty_units) {
+            if let Some(loaded) = self.units.get_mut(&id) {
+                loaded.committed();
+            }
+        }
+        for id in std::mem::take(&mut self.dirty_sections) {
+            if let Some(loaded) = self.sections.get_mut(&id) {
+                loaded.committed();
+            }
+        }
+        self.dirty_sessions.clear();
+        self.dirty_waiting.clear();
+        self.forks.clear();
+    }
+
+    /// The units of each session that is loose, for a pass that has everything in memory.
+    pub(crate) fn tighten_sessions(&mut self) {
+        let mut members: BTreeMap<SessionId, Vec<_>> = BTreeMap::new();
+        members
+            .extend(self.sessions().filter(|session| session.is_loose).map(|session| (session.id.clone(), Vec::new())));
+        if members.is_empty() {
+            return;
+        }
+        for unit in self.units.values().map(|loaded| &loaded.now) {
+            if let Some(own) = members.get_mut(unit.session()) {
+                own.push(crate::ledger::session::Member::of(unit));
+            }
+        }
+        for (id, members) in members {
+            let Some(session) = self.sessions.get_mut(&id) else { continue };
+            let context = |unit| Ok(self.units.get(&unit).map(|loaded| loaded.now.context.clone()));
+            match session.tighten::<std::convert::Infallible>(&members, context) {
+                Ok(()) => {}
+                Err(never) => match never {},
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Where every identity is counted: all of them in memory, in 12 bytes each and a little air.
+
+use std::collections::HashMap;
+
+use crate::ledger::unit::{Section, UnitId};
+use crate::transcript::hash::ById;
+
+/// Which unit, or which section of one, an identity belongs to, for every identity ever counted.
+///
+/// Units and sections are numbered in the order in which they are first seen. Their own ids are found like identities.
+#[derive(Debug, Default)]
+pub struct Index {
+    ids: Vec<UnitId>,
+    homes: Drawers,
+    /// The unit and position of each section: only long units have any.
+    sections: HashMap<UnitId, (UnitId, u32), ById>,
+}
+
+impl Index {
+    /// Notes that `identity` is counted in `home`, a unit or a section.
+    pub fn insert(&mut self, identity: u64, home: UnitId) {
+        let number = self.insert_unit(home);
+        self.homes.insert(identity, number);
+    }
+
+    /// Notes that a unit exists, even if it has no identity yet. Returns its number.
+    pub fn insert_unit(&mut self, id: UnitId) -> u32 {
+        if let Some(number) = self.number(id) {
+            return number;
+        }
+        let number = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        self.ids.push(id);
+        self.homes.insert(id.hash(), number);
+        number
+    }
+
+    /// Notes that a unit has a section at `position`. Returns the section's id.
+    pub(super) fn insert_section(&mut self, of: UnitId, position: u32) -> UnitId {
+        let id = of.section(position);
+        self.insert_unit(id);
+        self.sections.insert(id, (of, position));
+        id
+    }
+
+    /// Takes in a stored unit or section with its number and identities, in the order of the numbers. They may have gaps,
+    /// where a unit was given up; false if it is too large a one to be true. `section` is the unit and position of one.
+    #[must_use]
+    pub fn load(
+        &mut self,
+        number: u32,
+        id: UnitId,
+        section: Option<(UnitId, u32)>,
+        identities: impl IntoIterator<Item = u64>,
+    ) -> bool {
+        const GAP_MAX: usize = 100_000;
+        let position = usize::try_from(number).unwrap_or(usize::MAX);
+        if !(self.ids.len()..self.ids.len() + GAP_MAX).contains(&position) {
+            return false;
+        }
+        self.ids.resize(position, UnitId(0));
+        self.ids.push(id);
+        self.sections.extend(section.map(|place| (id, place)));
+        for identity in identities.into_iter().chain([id.hash()]) {
+            self.homes.insert(identity, number);
+        }
+        true
+    }
+
+    /// The number of a unit or section.
+    #[must_use]
+    pub fn number(&self, id: UnitId) -> Option<u32> {
+        self.homes.get(id.hash())
+    }
+
+    /// The unit or section that holds `identity`.
+    #[must_use]
+    pub fn home(&self, identity: u64) -> Option<UnitId> {
+        self.ids.get(usize::try_from(self.homes.get(identity)?).ok()?).copied()
+    }
+
+    /// The unit and position of a section; `None` for a unit.
+    #[must_use]
+    pub fn section(&self, id: UnitId) -> Option<(UnitId, u32)> {
+        self.sections.get(&id).copied()
+    }
+
+    /// The unit that a unit or section belongs to.
+    #[must_use]
+    pub fn owner(&self, home: UnitId) -> UnitId {
+        self.section(home).map_or(home, |(unit, _)| unit)
+    }
+
+    /// Everything by which another file could meet what is known: identities, units and sections, hashed.
+    pub(super) fn keys(&self) -> impl Iterator<Item = u64> + '_ {
+        self.homes.keys()
+    }
+
+    /// Forgets a unit that the store does not have: its rows make it anew.
+    pub fn forget_unit(&mut self, unit: UnitId) {
+        self.homes.remove(unit.hash());
+    }
+
+    /// True if the unit exists.
+    #[must_use]
+    pub fn has_unit(&self, unit: UnitId) -> bool {
+        self.number(unit).is_some()
+    }
+
+    /// Notes a section that is in memory.
+    pub(super) fn note_section(&mut self, section: &Section) {
+        self.sections.insert(section.of.section(section.position), (section.of, section.position));
+    }
+}
+
+/// A map from hashes to numbers that takes little memory and never twice as much for a moment: small sorted lists, chosen
+/// by the first bits of the hash. When they become long on average, each is split in two.
+#[derive(Debug)]
+struct Drawers {
+    drawers: Vec<Vec<Entry>>,
+    /// How many of a hash's first bits choose the drawer.
+    bits: u32,
+    len: usize,
+}
+
+/// The halves of a hash, and the number. In halves it takes 12 bytes and not 16.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    hash: [u32; 2],
+    number: u32,
+}
+
+impl Default for Drawers {
+    fn default() -> Self {
+        Self { drawers: vec![Vec::new()], bits: 0, len: 0 }
+    }
+}
+
+impl Drawers {
+    /// Entries of a drawer on average at which all drawers are split.
+    const LONG: usize = 96;
+
+    /// By how many entries a drawer grows: doubling would leave a quarter of all memory empty.
+    const GROWTH: usize = 16;
+
+    fn halves(hash: u64) -> [u32; 2] {
+        let [high, low] = [hash >> 32, hash & u64::from(u32::MAX)];
+        [high, low].map(|half| u32::try_from(half).unwrap_or(0))
+    }
+
+    fn drawer_of(&self, hash: u64) -> usize {
+        let first = hash.checked_shr(u64::BITS - self.bits).unwrap_or(0);
+        usize::try_from(first).unwrap_or(0)
+    }
+
+    fn find(&self, hash: u64) -> (usize, Result<usize, usize>) {
+        let (drawer, halves) = (self.drawer_of(hash), Self::halves(hash));
+        let found = self.drawers.get(drawer).map(|entries| entries.binary_search_by_key(&halves, |entry| entry.hash));
+        (drawer, found.unwrap_or(Err(0)))
+    }
+
+    fn get(&self, hash: u64) -> Option<u32> {
+        let (drawer, found) = self.find(hash);
+        self.drawers.get(drawer)?.get(found.ok()?).map(|entry| entry.number)
+    }
+
+    fn insert(&mut self, hash: u64, number: u32) {
+        if self.len >= self.drawers.len() * Self::LONG {
+            self.split();
+        }
+        let (drawer, found) = self.find(hash);
+        let Some(entries) = self.drawers.get_mut(drawer) else { return };
+        match found {
+            Ok(at) => {
+                if let Some(entry) = entries.get_mut(at) {
+                    entry.number = number;
+                }
+            }
+            Err(at) => {
+                if entries.len() == entries.capacity() {
+                    entries.reserve_exact(Self::GROWTH);
+                }
+                entries.insert(at, Entry { hash: Self::halves(hash), number });
+                self.len += 1;
+            }
+        }
+    }
+
+    fn remove(&mut self, hash: u64) {
+        let (drawer, found) = self.find(hash);
+        if let (Some(entries), Ok(at)) = (self.drawers.get_mut(drawer), found) {
+            entries.remove(at);
+            self.len -= 1;
+        }
+    }
+
+    /// Twice as many drawers, each with the half of one.
+    fn split(&mut self) {
+        let bit = 31_u32.checked_sub(self.bits);
+        let mut drawers = Vec::with_capacity(self.drawers.len() * 2);
+        for mut entries in std::mem::take(&mut self.drawers) {
+            let is_first = |entry: &Entry| bit.is_some_and(|bit| entry.hash[0] >> bit & 1 == 0);
+            let second = entries.split_off(entries.partition_point(is_first));
+            entries.shrink_to_fit();
+            drawers.extend([entries, second]);
+        }
+        self.drawers = drawers;
+        self.bits += 1;
+    }
+
+    fn keys(&self) -> impl Iterator<Item = u64> + '_ {
+        let hash = |entry: &Entry| {
+            let [high, low] = entry.hash.map(u64::from);
+            high << 32 | low
+        };
+        self.drawers.iter().flatten().map(hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::Drawers;
+
+    #[test]
+    fn drawers_hold_what_a_map_holds() {
+        let (mut drawers, mut map) = (Drawers::default(), HashMap::new());
+        for number in 0..30_000u32 {
+            // A third of them comes again, and some are taken out.
+            let hash = u64::from(number % 20_000).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            drawers.insert(hash, number);
+            map.insert(hash, number);
+            if number % 7 == 0 {
+                drawers.remove(hash);
+                map.remove(&hash);
+            }
+        }
+        assert_eq!(drawers.len, map.len());
+        assert!(drawers.drawers.len() > 100, "they were split");
+        assert!(map.iter().all(|(hash, number)| drawers.get(*hash) == Some(*number)));
+        let mut keys: Vec<u64> = drawers.keys().collect();
+        let mut expected: Vec<u64> = map.keys().copied().collect();
+        keys.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(keys, expected);
+        assert_eq!(drawers.get(1), None);
+    }
+}

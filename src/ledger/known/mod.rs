@@ -1,0 +1,412 @@
+//! What the ledger knows: an index of every identity, and the units, sections and sessions that a step touches.
+//!
+//! ```text
+//! index     where every identity is counted, all of them in memory
+//! thread    how far the conversation of one file has come
+//! plan      what has to be loaded before records can be folded
+//! changes   what changed since the last commit, summed up and handed out
+//! ```
+
+mod changes;
+mod index;
+mod plan;
+mod thread;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+pub use changes::Changed;
+pub use index::Index;
+pub use plan::Keys;
+pub use thread::{Inline, Thread};
+
+use super::parts::PARTS_MAX;
+use super::session::{Session, WaitingAgent};
+use super::unit::{Claim, Context, Identity, Parts, Rank, Section, Sections, Unit, UnitId, UnitKey};
+use crate::transcript::chunk::FileNumber;
+use crate::transcript::hash::ById;
+use crate::transcript::ids::{AgentId, SessionId};
+
+/// More levels than any chain of sub-agents has.
+const LEVELS_MAX: usize = 64;
+
+/// What a step needs to know.
+#[derive(Debug)]
+pub struct Known {
+    /// Every identity.
+    pub index: Index,
+    /// Paths by file number.
+    pub paths: Vec<Arc<str>>,
+    units: HashMap<UnitId, Loaded<Unit>, ById>,
+    sections: HashMap<UnitId, Loaded<Section>, ById>,
+    sessions: HashMap<SessionId, Session, ById>,
+    /// Sub-agents that a call or a side file named before any row of theirs was read; `None` if nobody waits.
+    waiting: BTreeMap<(SessionId, AgentId), Option<WaitingAgent>>,
+    threads: HashMap<FileNumber, Thread, ById>,
+    /// Sessions changed since the last commit.
+    pub dirty_sessions: HashSet<SessionId, ById>,
+    /// Units changed since the last commit.
+    pub dirty_units: BTreeSet<UnitId>,
+    dirty_sections: BTreeSet<UnitId>,
+    dirty_waiting: BTreeSet<(SessionId, AgentId)>,
+    /// Sessions and their forks, as copied rows have told since the last commit.
+    forks: BTreeSet<(SessionId, SessionId)>,
+    /// Units and sections that a fold needed and that were not loaded: it has to be done again with them.
+    pub missing: BTreeSet<UnitId>,
+    /// Parts that a unit or section holds at most.
+    parts_max: usize,
+}
+
+/// A unit or section in memory, and as it was at the last commit.
+#[derive(Debug)]
+struct Loaded<T> {
+    now: T,
+    before: Option<Box<T>>,
+    /// It was changed since the last commit.
+    dirty: bool,
+}
+
+impl<T: Clone> Loaded<T> {
+    const fn stored(now: T) -> Self {
+        Self { now, before: None, dirty: false }
+    }
+
+    const fn new(now: T) -> Self {
+        Self { now, before: None, dirty: true }
+    }
+
+    /// To be changed: the state before is kept until the commit. The flag says that this is the first change.
+    fn change(&mut self) -> (&mut T, bool) {
+        let first = !std::mem::replace(&mut self.dirty, true);
+        if first {
+            self.before = Some(Box::new(self.now.clone()));
+        }
+        (&mut self.now, first)
+    }
+
+    fn committed(&mut self) {
+        (self.before, self.dirty) = (None, false);
+    }
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self::with_parts_max(PARTS_MAX)
+    }
+}
+
+impl Known {
+    /// Knows nothing. A unit, or a section of one, will hold at most so many parts: [`PARTS_MAX`], but for tests.
+    #[must_use]
+    pub fn with_parts_max(parts_max: usize) -> Self {
+        Self {
+            index: Index::default(),
+            paths: Vec::new(),
+            units: HashMap::default(),
+            sections: HashMap::default(),
+            sessions: HashMap::default(),
+            waiting: BTreeMap::new(),
+            threads: HashMap::default(),
+            dirty_sessions: HashSet::default(),
+            dirty_units: BTreeSet::new(),
+            dirty_sections: BTreeSet::new(),
+            dirty_waiting: BTreeSet::new(),
+            forks: BTreeSet::new(),
+            missing: BTreeSet::new(),
+            parts_max,
+        }
+    }
+
+    /// The session that a file's name tells.
+    pub(super) fn stem(&self, file: FileNumber) -> SessionId {
+        let name = self.path(file).rsplit('/').next().unwrap_or_default();
+        SessionId(name.strip_suffix(".jsonl").unwrap_or(name).into())
+    }
+
+    /// True if the unit or section is in memory.
+    #[must_use]
+    pub fn has(&self, id: UnitId) -> bool {
+        self.units.contains_key(&id) || self.sections.contains_key(&id)
+    }
+
+    /// True if the session is in memory.
+    #[must_use]
+    pub fn has_session(&self, session: &SessionId) -> bool {
+        self.sessions.contains_key(session)
+    }
+
+    /// True if it is known whether the sub-agent waits.
+    #[must_use]
+    pub fn has_waiting(&self, agent: &(SessionId, AgentId)) -> bool {
+        self.waiting.contains_key(agent)
+    }
+
+    /// Takes a stored unit in.
+    pub fn load_unit(&mut self, unit: Unit) {
+        self.units.entry(unit.key.id()).or_insert(Loaded::stored(unit));
+    }
+
+    /// Takes a stored section in.
+    pub fn load_section(&mut self, section: Section) {
+        self.index.note_section(&section);
+        self.sections.entry(section.of.section(section.position)).or_insert(Loaded::stored(section));
+    }
+
+    /// Takes a stored session in.
+    pub fn load_session(&mut self, session: Session) {
+        self.sessions.entry(session.id.clone()).or_insert(session);
+    }
+
+    /// Takes in what is stored of a sub-agent without rows, or that there is nothing.
+    pub fn load_waiting(&mut self, agent: (SessionId, AgentId), waiting: Option<WaitingAgent>) {
+        self.waiting.entry(agent).or_insert(waiting);
+    }
+
+    /// Takes a stored thread in.
+    pub fn load_thread(&mut self, file: FileNumber, thread: Thread) {
+        self.threads.insert(file, thread);
+    }
+
+    /// A loaded unit.
+    #[must_use]
+    pub fn unit(&self, id: UnitId) -> Option<&Unit> {
+        self.units.get(&id).map(|loaded| &loaded.now)
+    }
+
+    /// A loaded unit, to be changed: its state before is kept until the commit.
+    pub fn unit_mut(&mut self, id: UnitId) -> Option<&mut Unit> {
+        let (unit, first) = self.units.get_mut(&id)?.change();
+        if first {
+            self.dirty_units.insert(id);
+        }
+        Some(unit)
+    }
+
+    /// The parts of a loaded unit, as far as it holds them itself, or of a loaded section.
+    #[must_use]
+    pub fn parts(&self, home: UnitId) -> Option<&Parts> {
+        let section = || self.sections.get(&home).map(|loaded| &loaded.now.parts);
+        self.unit(home).map(|unit| &unit.parts).or_else(section)
+    }
+
+    /// The parts of a unit or section, to be changed.
+    pub fn parts_mut(&mut self, home: UnitId) -> Option<&mut Parts> {
+        if self.units.contains_key(&home) {
+            return self.unit_mut(home).map(|unit| &mut unit.parts);
+        }
+        let (section, first) = self.sections.get_mut(&home)?.change();
+        if first {
+            self.dirty_sections.insert(home);
+        }
+        Some(&mut section.parts)
+    }
+
+    /// The units above a sub-agent that are in memory, the nearest first.
+    #[must_use]
+    pub fn above(&self, unit: &Unit) -> Vec<&Unit> {
+        let mut above: Vec<&Unit> = Vec::new();
+        let mut parent = unit.agent.as_ref().and_then(|agent| agent.parent);
+        while let Some(unit) = parent.and_then(|id| self.unit(id)).filter(|_| above.len() < LEVELS_MAX) {
+            above.push(unit);
+            parent = unit.agent.as_ref().and_then(|agent| agent.parent);
+        }
+        above
+    }
+
+    /// The turn, or whatever stands at the top of the calls that led to a unit.
+    #[must_use]
+    pub fn top_of<'a>(&'a self, unit: &'a Unit) -> &'a Unit {
+        self.above(unit).pop().unwrap_or(unit)
+    }
+
+    /// The unit or section that holds a response.
+    #[must_use]
+    pub fn home_of_message(&self, id: &str) -> Option<UnitId> {
+        self.index.home(Identity::Message(id).hash())
+    }
+
+    /// A unit with all of its parts, whether they lie in sections or not, if all of it is in memory.
+    #[must_use]
+    pub fn whole(&self, id: UnitId) -> Option<Cow<'_, Unit>> {
+        let unit = self.unit(id)?;
+        if unit.sections.is_none() {
+            return Some(Cow::Borrowed(unit));
+        }
+        let mut whole = unit.clone();
+        for section in unit.section_ids() {
+            whole.parts.append(self.parts(section)?.clone());
+        }
+        whole.sections = None;
+        Some(Cow::Owned(whole))
+    }
+
+    /// Where a further part of a unit goes: itself, or its last section, made if need be. `None` if that is not loaded.
+    pub(super) fn room(&mut self, unit: UnitId) -> Option<UnitId> {
+        let known = self.unit(unit)?;
+        let Some(sections) = &known.sections else {
+            if known.parts.len() < self.parts_max {
+                return Some(unit);
+            }
+            let parts = std::mem::take(&mut self.unit_mut(unit)?.parts);
+            self.open_section(unit, parts);
+            return Some(self.open_section(unit, Parts::default()));
+        };
+        let last = unit.section(sections.count.saturating_sub(1));
+        match self.parts(last).map(Parts::len) {
+            None => {
+                self.missing.insert(last);
+                None
+            }
+            Some(parts) if parts < self.parts_max => Some(last),
+            Some(_) => Some(self.open_section(unit, Parts::default())),
+        }
+    }
+
+    /// Gives a unit one more section, with these parts.
+    fn open_section(&mut self, of: UnitId, parts: Parts) -> UnitId {
+        let sections = self.unit_mut(of).map(|unit| unit.sections.get_or_insert_with(Box::<Sections>::default));
+        let position = sections.map_or(0, |sections| {
+            sections.count += 1;
+            sections.count - 1
+        });
+        let id = self.index.insert_section(of, position);
+        for identity in parts.identities() {
+            self.index.insert(identity, id);
+        }
+        self.sections.insert(id, Loaded::new(Section { of, position, parts }));
+        self.dirty_sections.insert(id);
+        id
+    }
+
+    /// The unit of `key`, made if it does not exist, with the claim of a row on it.
+    pub(super) fn claim(&mut self, key: &UnitKey, claim: Claim, context: Context) -> UnitId {
+        let id = key.id();
+        let Some(known) = self.unit(id) else {
+            if self.index.has_unit(id) {
+                self.missing.insert(id);
+                return id;
+            }
+            self.index.insert_unit(id);
+            self.dirty_units.insert(id);
+            self.units.insert(id, Loaded::new(Unit::new(key.clone(), claim, context)));
+            return id;
+        };
+        let other = known.claim.session != claim.session;
+        let moved = claim.time != known.claim.time;
+        if self.claim_is_better(&claim, &known.claim)
+            && let Some(unit) = self.unit_mut(id)
+        {
+            if other && moved {
+                // Times and surroundings were those of a copy.
+                (unit.first, unit.last, unit.context) = (claim.time, claim.time, context);
+            }
+            unit.claim = claim;
+        }
+        id
+    }
+
+    pub(super) fn claim_is_better(&self, new: &Claim, old: &Claim) -> bool {
+        let key = |claim: &Claim| (!claim.explicit, claim.time);
+        key(new).cmp(&key(old)).then_with(|| self.path(new.file).cmp(self.path(old.file))).is_lt()
+    }
+
+    /// True if `new` is a better variant of a row than `old`.
+    pub(super) fn rank_is_better(&self, new: Rank, old: Rank) -> bool {
+        let key = |rank: Rank| (rank.copy, rank.time);
+        key(new).cmp(&key(old)).then_with(|| self.path(new.file).cmp(self.path(old.file))).is_lt()
+    }
+
+    /// Path of a file.
+    #[must_use]
+    pub fn path(&self, file: FileNumber) -> &str {
+        usize::try_from(file.0).ok().and_then(|number| self.paths.get(number)).map_or("", |path| path)
+    }
+
+    /// A session, to be changed; a new one if nothing is known of it.
+    pub fn session_mut(&mut self, id: &SessionId) -> &mut Session {
+        self.dirty_sessions.insert(id.clone());
+        self.sessions.entry(id.clone()).or_insert_with(|| Session::new(id.clone()))
+    }
+
+    /// A loaded session.
+    #[must_use]
+    pub fn session(&self, id: &SessionId) -> Option<&Session> {
+        self.sessions.get(id)
+    }
+
+    /// Notes that a session was forked from another.
+    pub(super) fn note_fork(&mut self, source: &SessionId, fork: &SessionId) {
+        if self.forks.insert((source.clone(), fork.clone()))
+            && !self.session(source).is_some_and(|known| known.has_forks)
+        {
+            self.session_mut(source).has_forks = true;
+        }
+    }
+
+    /// What is known of a sub-agent before any of its rows, to be changed.
+    pub(super) fn waiting_mut(&mut self, agent: (SessionId, AgentId)) -> &mut Option<WaitingAgent> {
+        self.dirty_waiting.insert(agent.clone());
+        self.waiting.entry(agent).or_default()
+    }
+
+    /// What was known of a sub-agent before its rows; it waits no more.
+    pub(super) fn take_waiting(&mut self, agent: (SessionId, AgentId)) -> Option<WaitingAgent> {
+        let waiting = self.waiting.get_mut(&agent)?.take();
+        if waiting.is_some() {
+            self.dirty_waiting.insert(agent);
+        }
+        waiting
+    }
+
+    /// The thread of a file, to be changed.
+    pub fn thread_mut(&mut self, file: FileNumber) -> &mut Thread {
+        self.threads.entry(file).or_default()
+    }
+
+    /// The thread of a file.
+    #[must_use]
+    pub fn thread(&self, file: FileNumber) -> Option<&Thread> {
+        self.threads.get(&file)
+    }
+
+    /// Forgets units, sessions and threads, which the store can give back. Only after [`Known::committed`].
+    pub fn forget(&mut self) {
+        self.units.clear();
+        self.sections.clear();
+        self.sessions.clear();
+        self.waiting.clear();
+        self.threads.clear();
+    }
+
+    /// Everything by which rows of another file could change what is known, hashed: files without a common key can be
+    /// counted apart. Needs everything in memory.
+    pub fn keys(&self) -> impl Iterator<Item = u64> + '_ {
+        let sessions = self.sessions.values().flat_map(|session| {
+            session.fork.iter().map(|fork| &fork.from).chain([&session.id]).map(|id| xxh3_64(id.0.as_bytes()))
+        });
+        // The call that started a sub-agent may stand in a file that has nothing else of it.
+        let agents = self.units.values().filter_map(|loaded| loaded.now.agent.as_ref()?.call.as_deref());
+        let waiting = self.waiting.values().filter_map(|waiting| waiting.as_ref()?.call.as_deref());
+        let calls = agents.chain(waiting).map(|call| Identity::Call(call).hash());
+        self.index.keys().chain(sessions).chain(calls)
+    }
+
+    /// Number of units and sections in memory.
+    #[must_use]
+    pub fn loaded(&self) -> usize {
+        self.units.len() + self.sections.len()
+    }
+
+    /// Every loaded unit.
+    pub fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.units.values().map(|loaded| &loaded.now)
+    }
+
+    /// Every loaded session.
+    pub fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values()
+    }
+}

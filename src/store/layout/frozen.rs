@@ -1,0 +1,103 @@
+//! Structs as an older layout stored them: never changed again, and how they become those of today.
+//!
+//! Ids, times and texts (`RowId`, `SessionId`, `AgentId`, `UnitId`, `FileNumber`, `Timestamp`, `Money`) are numbers and
+//! texts as they are, in every layout.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Becomes what it is today.
+pub(super) trait Thaw<T> {
+    fn thaw(self) -> T;
+}
+
+impl<A: Thaw<B>, B> Thaw<Option<B>> for Option<A> {
+    fn thaw(self) -> Option<B> {
+        self.map(Thaw::thaw)
+    }
+}
+
+impl<A: Thaw<B>, B> Thaw<Vec<B>> for Vec<A> {
+    fn thaw(self) -> Vec<B> {
+        self.into_iter().map(Thaw::thaw).collect()
+    }
+}
+
+impl<K: Ord, A: Thaw<B>, B> Thaw<BTreeMap<K, B>> for BTreeMap<K, A> {
+    fn thaw(self) -> BTreeMap<K, B> {
+        self.into_iter().map(|(key, value)| (key, value.thaw())).collect()
+    }
+}
+
+/// What is the same in every layout.
+macro_rules! the_same {
+    ($($kind:ty),* $(,)?) => {
+        $(impl Thaw<$kind> for $kind {
+            fn thaw(self) -> $kind {
+                self
+            }
+        })*
+    };
+}
+
+the_same!(
+    bool,
+    u16,
+    u32,
+    i32,
+    u64,
+    i64,
+    Vec<u8>,
+    Box<str>,
+    Arc<str>,
+    (crate::transcript::time::Timestamp, crate::transcript::ids::RowId),
+    crate::ledger::money::Money,
+    crate::ledger::unit::UnitId,
+    crate::transcript::chunk::FileNumber,
+    crate::transcript::ids::AgentId,
+    crate::transcript::ids::RowId,
+    crate::transcript::ids::SessionId,
+    crate::transcript::time::Timestamp,
+);
+
+/// A stored struct, and that each of its fields becomes that of the same name. What is new is given behind a semicolon.
+macro_rules! frozen {
+    ($(struct $name:ident => $today:ty { $($field:ident: $kind:ty),* $(,)? $(; $($new:ident: $value:expr),* $(,)?)? })*) => {
+        $(
+            #[derive(serde::Deserialize)]
+            pub(super) struct $name {
+                $(pub(super) $field: $kind,)*
+            }
+
+            impl Thaw<$today> for $name {
+                fn thaw(self) -> $today {
+                    type Today = $today;
+                    Today { $($field: self.$field.thaw(),)* $($($new: $value,)*)? }
+                }
+            }
+        )*
+    };
+}
+
+/// A stored enum without fields.
+macro_rules! frozen_choice {
+    ($(enum $name:ident => $today:ty { $($variant:ident),* $(,)? })*) => {
+        $(
+            #[derive(serde::Deserialize)]
+            pub(super) enum $name {
+                $($variant,)*
+            }
+
+            impl Thaw<$today> for $name {
+                fn thaw(self) -> $today {
+                    type Today = $today;
+                    match self {
+                        $(Self::$variant => Today::$variant,)*
+                    }
+                }
+            }
+        )*
+    };
+}
+
+pub(super) use {frozen, frozen_choice};

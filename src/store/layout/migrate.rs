@@ -1,0 +1,233 @@
+//! A database of an older layout, copied into a new one.
+//!
+//! Nothing is changed in the old one. The caller makes the new one durable and puts it in its place: a kill at any moment
+//! leaves either of the two.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::de::DeserializeOwned;
+use sled::{Batch, Tree};
+
+use super::frozen::Thaw;
+use super::{sign, v4};
+use crate::ledger::gist::Gist;
+use crate::ledger::parts::PARTS_MAX;
+use crate::ledger::session::Session;
+use crate::ledger::unit::{Parts, Section, Sections, Unit, UnitId};
+use crate::store::writer::{self, FileRow, SectionChange, UnitChange};
+use crate::store::{StoreError, codec, keys};
+use crate::transcript::ids::{AgentId, SessionId};
+
+/// Bytes in one batch of the copy.
+const BATCH_BYTES: usize = 512 << 10;
+
+/// Rows in one batch of the copy.
+const BATCH_ROWS: usize = 256;
+
+/// More levels than any chain of sub-agents has.
+const LEVELS_MAX: usize = 64;
+
+/// Fills `to`, which is empty, with what `from` holds in layout 4.
+pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError> {
+    let mut copy = Copy { from, to, batch: Batch::default(), bytes: 0, rows: 0, next: next_number(from)? };
+    for row in from {
+        let (key, value) = row?;
+        match key.first().copied() {
+            Some(keys::FILE) => {
+                if keys::number4(&key).is_some() {
+                    let row: v4::FileRow = codec::decode(from, &key, &value)?;
+                    let row: FileRow = row.thaw();
+                    copy.put(key.to_vec(), &row)?;
+                }
+            }
+            Some(keys::SESSION) => {
+                if keys::number16(&key).is_some() {
+                    copy.session(codec::decode(from, &key, &value)?)?;
+                }
+            }
+            Some(keys::UNIT) => {
+                if let Some(number) = keys::number4(&key) {
+                    let unit: v4::Unit = codec::decode(from, &key, &value)?;
+                    copy.unit(number, unit.thaw())?;
+                }
+            }
+            // These follow from units, or speak of the old files.
+            _ if *key == keys::meta("looked_at") => {}
+            Some(keys::NUMBER | keys::IDENTITIES | keys::AGENT) => {}
+            Some(keys::OUTBOX) => {
+                if keys::number8(&key).is_some() {
+                    copy.as_it_is(&key, &value)?;
+                }
+            }
+            _ => copy.as_it_is(&key, &value)?,
+        }
+    }
+    copy.write()?;
+    sum_below(&mut copy)?;
+    sign(&mut copy.batch, to)?;
+    copy.write()
+}
+
+/// The number after those of all units.
+fn next_number(from: &Tree) -> Result<u32, StoreError> {
+    let mut last = None;
+    for row in from.scan_prefix([keys::UNIT]) {
+        last = last.max(keys::number4(&row?.0));
+    }
+    Ok(last.map_or(0, |last| last + 1))
+}
+
+/// The copy in the making.
+struct Copy<'a> {
+    from: &'a Tree,
+    to: &'a Tree,
+    batch: Batch,
+    bytes: usize,
+    rows: usize,
+    /// The number of the next section.
+    next: u32,
+}
+
+impl Copy<'_> {
+    fn put<T: serde::Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), StoreError> {
+        let bytes = codec::put(&mut self.batch, self.to, key, value).map_err(StoreError::in_copy)?;
+        self.wrote(bytes)
+    }
+
+    fn wrote(&mut self, bytes: usize) -> Result<(), StoreError> {
+        self.bytes += bytes;
+        self.rows += 1;
+        if self.bytes > BATCH_BYTES || self.rows >= BATCH_ROWS { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        (self.bytes, self.rows) = (0, 0);
+        let batch = std::mem::take(&mut self.batch);
+        self.to.apply_batch(batch).map_err(|error| StoreError::in_copy(error.into()))
+    }
+
+    /// A value whose struct has not changed; its form on disk may.
+    fn as_it_is(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let bytes = codec::put_again(&mut self.batch, self.from, key, value)?;
+        self.wrote(bytes)
+    }
+
+    fn session(&mut self, mut old: v4::Session) -> Result<(), StoreError> {
+        let (waiting, forks) = (std::mem::take(&mut old.waiting_agents), old.forks.clone());
+        let session: Session = old.thaw();
+        for (agent, waiting) in waiting {
+            let row: (&SessionId, &AgentId, _) =
+                (&session.id, &agent, Thaw::<crate::ledger::session::WaitingAgent>::thaw(waiting));
+            self.put(keys::waiting(&session.id, &agent), &row)?;
+        }
+        for fork in forks {
+            self.put(keys::fork(&session.id, &fork), &(&session.id, &fork))?;
+        }
+        self.put(keys::session(&session.id), &session)
+    }
+
+    /// A unit with all that follows from it, in sections if it is long.
+    fn unit(&mut self, number: u32, mut unit: Unit) -> Result<(), StoreError> {
+        let id = unit.key.id();
+        if unit.parts.len() > PARTS_MAX {
+            let sections = in_sections(std::mem::take(&mut unit.parts));
+            let mut sums = Sections::default();
+            for (position, parts) in (0u32..).zip(sections) {
+                sums.count += 1;
+                let section = Section { of: id, position, parts };
+                sums.change(position, None, &section.parts);
+                let own = self.next;
+                self.next += 1;
+                let change = SectionChange {
+                    id: id.section(position),
+                    number: Some(own),
+                    unit: number,
+                    before: None,
+                    section: &section,
+                };
+                let bytes = writer::put_section(&mut self.batch, self.to, &change, &mut Vec::new())?;
+                self.put(keys::number(id.section(position)), &own)?;
+                self.wrote(bytes)?;
+            }
+            unit.sections = Some(Box::new(sums));
+        }
+        let change = UnitChange { number, before: None, unit: &unit };
+        let bytes = writer::put_unit(&mut self.batch, self.to, &change, &mut Vec::new())?;
+        self.wrote(bytes)
+    }
+}
+
+/// Parts in the order in which they stand, as many at a time as a section holds. A call stands near its response.
+fn in_sections(parts: Parts) -> Vec<Parts> {
+    let count = parts.len().div_ceil(PARTS_MAX);
+    let Parts { messages, tools, failures, compactions, hooks, fallbacks } = parts;
+    let mut sections: Vec<Parts> = std::iter::repeat_with(Parts::default).take(count).collect();
+    deal(messages, &mut sections, |section| &mut section.messages);
+    deal(tools, &mut sections, |section| &mut section.tools);
+    deal(failures, &mut sections, |section| &mut section.failures);
+    deal(compactions, &mut sections, |section| &mut section.compactions);
+    deal(hooks, &mut sections, |section| &mut section.hooks);
+    deal(fallbacks, &mut sections, |section| &mut section.fallbacks);
+    sections
+}
+
+/// Gives each section an equal share of a list, in order.
+fn deal<T>(list: Vec<T>, sections: &mut [Parts], of: impl Fn(&mut Parts) -> &mut Vec<T>) {
+    let (total, count) = (list.len(), sections.len());
+    for (number, part) in list.into_iter().enumerate() {
+        if let Some(section) = sections.get_mut(number * count / total.max(1)) {
+            of(section).push(part);
+        }
+    }
+}
+
+/// Tells each unit what the sub-agents below it come to.
+fn sum_below(copy: &mut Copy<'_>) -> Result<(), StoreError> {
+    let (mut own, mut below): (HashMap<UnitId, Gist>, BTreeMap<UnitId, Vec<UnitId>>) = Default::default();
+    each(copy.to, keys::UNIT, |unit: Unit| {
+        if let Some(parent) = unit.leaves_with() {
+            own.insert(unit.key.id(), unit.gist_with_below());
+            below.entry(parent).or_default().push(unit.key.id());
+        }
+    })?;
+    let sum = Sum { own: &own, below: &below };
+    for parent in below.keys() {
+        let Some(number) = codec::get::<u32>(copy.to, &keys::number(*parent))? else { continue };
+        let Some(mut unit) = codec::get::<Unit>(copy.to, &keys::unit(number))? else { continue };
+        unit.below = Some(Box::new(sum.of(*parent, &mut HashSet::new(), 0)));
+        copy.put(keys::unit(number), &unit)?;
+    }
+    Ok(())
+}
+
+struct Sum<'a> {
+    own: &'a HashMap<UnitId, Gist>,
+    below: &'a BTreeMap<UnitId, Vec<UnitId>>,
+}
+
+impl Sum<'_> {
+    /// What all sub-agents below a unit come to. A circle, which only damaged files can tell of, ends.
+    fn of(&self, unit: UnitId, met: &mut HashSet<UnitId>, depth: usize) -> Gist {
+        let mut sum = Gist::default();
+        if depth < LEVELS_MAX && met.insert(unit) {
+            for agent in self.below.get(&unit).into_iter().flatten() {
+                if let Some(own) = self.own.get(agent) {
+                    sum.add(own);
+                    sum.add(&self.of(*agent, met, depth + 1));
+                }
+            }
+        }
+        sum
+    }
+}
+
+/// Every value of a kind.
+fn each<T: DeserializeOwned>(tree: &Tree, prefix: u8, mut take: impl FnMut(T)) -> Result<(), StoreError> {
+    for row in tree.scan_prefix([prefix]) {
+        let (key, value) = row?;
+        if keys::number4(&key).is_some() {
+            take(codec::decode(tree, &key, &value)?);
+        }
+    }
+    Ok(())
+}

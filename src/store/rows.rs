@@ -1,0 +1,163 @@
+//! Reading sessions and units, for the writer and for everybody else.
+
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+use sled::{IVec, Tree};
+
+use super::{StoreError, codec, keys};
+use crate::ledger::session::{Member, Session, WaitingAgent};
+use crate::ledger::unit::{Section, Unit, UnitId};
+use crate::transcript::ids::{AgentId, SessionId};
+use crate::views::trace::Earlier;
+
+/// The rows of a database, as somebody sees them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    tree: &'a Tree,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) const fn of(tree: &'a Tree) -> Self {
+        Self { tree }
+    }
+
+    pub(crate) fn session(self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        codec::get(self.tree, &keys::session(id))
+    }
+
+    pub(crate) fn waiting(self, session: &SessionId, agent: &AgentId) -> Result<Option<WaitingAgent>, StoreError> {
+        let row: Option<(SessionId, AgentId, WaitingAgent)> = codec::get(self.tree, &keys::waiting(session, agent))?;
+        Ok(row.map(|(_, _, waiting)| waiting))
+    }
+
+    /// The number of a stored unit.
+    pub(crate) fn number(self, id: UnitId) -> Result<Option<u32>, StoreError> {
+        codec::get(self.tree, &keys::number(id))
+    }
+
+    /// A unit as it is stored: the parts of a long one lie in its sections.
+    pub(crate) fn unit(self, id: UnitId) -> Result<Option<Unit>, StoreError> {
+        match self.number(id)? {
+            Some(number) => self.numbered(number),
+            None => Ok(None),
+        }
+    }
+
+    /// [`Rows::unit`] by its number.
+    pub(crate) fn numbered(self, number: u32) -> Result<Option<Unit>, StoreError> {
+        codec::get(self.tree, &keys::unit(number))
+    }
+
+    /// The unit with the lowest number above `after`, or of all.
+    pub(crate) fn next_unit(self, after: Option<u32>) -> Result<Option<(u32, Unit)>, StoreError> {
+        let start = after.map_or(0, |after| after.saturating_add(1));
+        for row in self.tree.range(keys::unit(start)..) {
+            let (key, value) = row?;
+            match keys::number4(&key) {
+                Some(number) if key.starts_with(&[keys::UNIT]) => {
+                    return codec::decode(self.tree, &key, &value).map(|unit| Some((number, unit)));
+                }
+                _ if key.starts_with(&[keys::UNIT]) => {}
+                _ => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// A section of a unit.
+    pub(crate) fn section(self, of: UnitId, position: u32) -> Result<Option<Section>, StoreError> {
+        let Some(number) = self.number(of)? else { return Ok(None) };
+        codec::get(self.tree, &keys::section(number, position))
+    }
+
+    /// The sections of a unit, in order from a position on, as long as they are wanted.
+    pub(crate) fn each_section(
+        self,
+        of: UnitId,
+        from: u32,
+        mut take: impl FnMut(Section) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let Some(number) = self.number(of)? else { return Ok(()) };
+        let (own, start) = (keys::sections(number), keys::section(number, from));
+        for row in self.tree.range(start.clone()..) {
+            let (key, value) = row?;
+            if !key.starts_with(&own) {
+                break;
+            }
+            // A longer key is that of a further part of a value.
+            if key.len() == start.len() && take(codec::decode(self.tree, &key, &value)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The units of a session with their numbers, in order of their first rows: the turns, then all others.
+    pub(crate) fn each_member(
+        self,
+        session: &SessionId,
+        mut take: impl FnMut(u32, Member) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        for row in self.tree.scan_prefix(keys::members(session, false)) {
+            let (key, value) = row?;
+            let Some(number) = keys::number_of_member(&key) else { continue };
+            if take(number, codec::decode(self.tree, &key, &value)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What lies before a turn in its session, which was forked from `source`.
+    pub(crate) fn earlier(self, session: &Session, unit: &Unit) -> Result<Earlier, StoreError> {
+        let mut earlier = Earlier::default();
+        if !unit.is_turn() {
+            return Ok(earlier);
+        }
+        // Of those before it only the last ones are read: it is enough that the others are there.
+        let (mut latest, mut before, mut beside) = (None, Vec::new(), Vec::new());
+        let mut turns = 0usize;
+        for row in self.tree.scan_prefix(keys::members(&session.id, true)) {
+            let (key, value) = row?;
+            let first = keys::first_of_member(&key);
+            match first.cmp(&Some(unit.first)) {
+                Ordering::Less if first == latest => before.push((key, value)),
+                Ordering::Less => {
+                    turns += before.len();
+                    (latest, before) = (first, vec![(key, value)]);
+                }
+                Ordering::Equal => beside.push((key, value)),
+                Ordering::Greater => break,
+            }
+        }
+        turns += before.len();
+        let units = |rows: &[(IVec, IVec)]| -> Result<Vec<UnitId>, StoreError> {
+            let member = |(key, value): &(IVec, IVec)| codec::decode::<Member>(self.tree, key, value);
+            rows.iter().map(|row| Ok(member(row)?.unit)).collect()
+        };
+        let beside: Vec<UnitId> = units(&beside)?.into_iter().filter(|other| *other < unit.key.id()).collect();
+        turns += beside.len();
+        earlier.turns = u32::try_from(turns).unwrap_or(u32::MAX);
+        earlier.latest = beside.into_iter().max();
+        if earlier.latest.is_none() {
+            earlier.latest = units(&before)?.into_iter().max();
+        }
+        if let Some(fork) = session.fork.as_ref().filter(|_| earlier.turns == 0) {
+            let copied = self.unit(fork.unit)?;
+            earlier.source_turn = copied.is_some_and(|unit| unit.is_turn() && *unit.session() == fork.from);
+        }
+        Ok(earlier)
+    }
+
+    /// The sessions that were forked from one.
+    pub(crate) fn forks(self, source: &SessionId) -> Result<Vec<SessionId>, StoreError> {
+        let mut forks = Vec::new();
+        for row in self.tree.scan_prefix(keys::forks(source)) {
+            let (key, value) = row?;
+            let (_, fork): (SessionId, SessionId) = codec::decode(self.tree, &key, &value)?;
+            forks.push(fork);
+        }
+        Ok(forks)
+    }
+}
