@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Folders of fixtures that other tests read.
-const NOT_BEHAVIOURS: [&str; 2] = ["recordings", "trees"];
+const NOT_BEHAVIOURS: [&str; 3] = ["recordings", "states", "trees"];
 /// All fixtures together stay small enough to be read.
 const BYTES_MAX: u64 = 450_000;
 /// Lines shown before and after a difference.

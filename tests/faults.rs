@@ -353,13 +353,13 @@ fn a_start_that_was_killed_while_it_wrote_a_snapshot_costs_nothing() {
     }
 }
 
-/// Adds to the schema version that is in a database.
-fn change_schema(state: &Path, by: i8) {
+/// Adds to the version that is last in a row of a database.
+fn change_version(state: &Path, row: &str, by: i8) {
     let db = sled::open(state.join("db")).unwrap();
-    let mut value = db.get("mschema").unwrap().unwrap().to_vec();
+    let mut value = db.get(row).unwrap().unwrap().to_vec();
     let last = value.len() - 1;
     value[last] = value[last].checked_add_signed(by).unwrap();
-    db.insert("mschema", value).unwrap();
+    db.insert(row, value).unwrap();
     db.flush().unwrap();
 }
 
@@ -370,7 +370,7 @@ fn a_database_that_was_never_released_is_set_aside_and_made_anew() {
     append(&world.root.join("slug/s.jsonl"), (prompt(&session("s"), 1) + &answer(&session("s"), "m")).as_bytes());
     world.read(&mut Dice::new(1), usize::MAX);
     world.close();
-    change_schema(&world.state, -2);
+    change_version(&world.state, "mschema", -2);
     let aside = store::open(&world.state, world.now).unwrap().set_aside.unwrap();
     assert!(aside.exists(), "it is renamed, never deleted");
     world.start();
@@ -381,13 +381,19 @@ fn a_database_that_was_never_released_is_set_aside_and_made_anew() {
 
 #[test]
 fn a_newer_database_is_refused_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::new(folder.path());
-    world.close();
-    change_schema(&world.state, 1);
-    for _ in 0..2 {
-        let error = store::open(&world.state, world.now).unwrap_err().to_string();
-        assert!(error.contains("schema 6, this program knows up to 5; use a newer tailspan"), "{error}");
+    // The layout as a whole, and rows of one kind.
+    for (row, refused) in [
+        ("mschema", "has schema 6, this program knows up to 5"),
+        ("mversions", "has rows `w` of version 2, this program knows up to 1"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::new(folder.path());
+        world.close();
+        change_version(&world.state, row, 1);
+        for _ in 0..2 {
+            let error = store::open(&world.state, world.now).unwrap_err().to_string();
+            assert!(error.contains(refused) && error.contains("use a newer tailspan"), "{error}");
+        }
     }
 }
 

@@ -41,14 +41,16 @@ pub enum StoreError {
     },
     /// A newer program wrote the state.
     #[error(
-        "the state in {path} has schema {found}, this program knows up to {known}; use a newer tailspan or another --state"
+        "the state in {path} has {what} {found}, this program knows up to {known}; use a newer tailspan or another --state"
     )]
     NewerSchema {
         /// State folder.
         path: PathBuf,
-        /// Schema of the state.
+        /// What is newer: `schema`, or rows of a kind.
+        what: String,
+        /// Its version in the state.
         found: u32,
-        /// Newest schema that this program knows.
+        /// Its newest version that this program knows.
         known: u32,
     },
     /// The state has a layout that no released program wrote.

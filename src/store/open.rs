@@ -14,7 +14,7 @@ use sled::Db;
 use super::compact::{Places, live_bytes};
 use super::epoch::Epoch;
 use super::handle::Handle;
-use super::layout::{self, Layout};
+use super::layout::{self, Layout, Newer};
 use super::lock::Lock;
 use super::meter::OutboxMeter;
 use super::outbox::Outbox;
@@ -200,8 +200,8 @@ fn open_parts(places: &Places, lock: &Lock, before: Before, meter: &Arc<OutboxMe
     match layout {
         Layout::Own => {}
         Layout::Older(found) => db = upgrade(db, places, found)?,
-        Layout::Newer(found) => {
-            return Err(StoreError::NewerSchema { path: places.folder.clone(), found, known: keys::SCHEMA });
+        Layout::Newer(Newer { what, found, known }) => {
+            return Err(StoreError::NewerSchema { path: places.folder.clone(), what, found, known });
         }
         Layout::Unreleased(found) => return Err(StoreError::UnreleasedSchema { found }),
         Layout::None if before.was_used => return Err(StoreError::Emptied),
@@ -232,7 +232,10 @@ fn upgrade(old: Db, places: &Places, found: u32) -> Result<Db, StoreError> {
         bytes = live,
         "the state is carried over into the layout of this version"
     );
-    places.fill(live, |new| layout::migrate(&old, new))?;
+    if let Err(error) = places.fill(live, |new| layout::migrate(&old, new)) {
+        places.discard();
+        return Err(error);
+    }
     drop(old);
     // The old one stays beside it until the new one has been opened.
     places.tidy().map_err(|source| StoreError::Folder { path: places.folder.clone(), source })?;

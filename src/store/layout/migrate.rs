@@ -54,6 +54,11 @@ pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError
             // These follow from units, or speak of the old files.
             _ if *key == keys::meta("looked_at") => {}
             Some(keys::NUMBER | keys::IDENTITIES | keys::AGENT) => {}
+            // The key says it all.
+            Some(keys::PENDING) => {
+                copy.batch.insert(key, value);
+                copy.wrote(0)?;
+            }
             Some(keys::OUTBOX) => {
                 if keys::number8(&key).is_some() {
                     copy.as_it_is(&key, &value)?;

@@ -50,7 +50,7 @@ const VERSIONS: [(u8, u32); 16] = [
 ];
 
 /// What a database says of its layout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Layout {
     /// It is new: nothing was written yet.
     None,
@@ -61,21 +61,37 @@ pub(super) enum Layout {
     /// One that was never released.
     Unreleased(u32),
     /// A newer one.
-    Newer(u32),
+    Newer(Newer),
+}
+
+/// What of a database is newer than this program knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Newer {
+    /// `schema`, or rows of a kind.
+    pub(super) what: String,
+    /// Its version.
+    pub(super) found: u32,
+    /// Its newest version that this program knows.
+    pub(super) known: u32,
 }
 
 impl Layout {
     pub(super) fn of(tree: &Tree) -> Result<Self, StoreError> {
         let Some(schema) = codec::get::<u32>(tree, &keys::meta("schema"))? else { return Ok(Self::None) };
         let versions: BTreeMap<u8, u32> = codec::get(tree, &keys::meta("versions"))?.unwrap_or_default();
-        let is_newer = |(prefix, version): (&u8, &u32)| {
-            VERSIONS.iter().find(|(own, _)| own == prefix).is_none_or(|(_, own)| version > own)
-        };
-        Ok(match schema {
-            _ if schema > keys::SCHEMA || versions.iter().any(is_newer) => Self::Newer(schema),
-            keys::SCHEMA => Self::Own,
-            OLDEST.. => Self::Older(schema),
-            _ => Self::Unreleased(schema),
+        let newer_rows = versions.iter().find_map(|(prefix, version)| {
+            let own = VERSIONS.iter().find(|(own, _)| own == prefix).map_or(0, |(_, own)| *own);
+            let what = || format!("rows `{}` of version", char::from(*prefix));
+            (*version > own).then(|| Newer { what: what(), found: *version, known: own })
+        });
+        Ok(match (schema, newer_rows) {
+            (_, _) if schema > keys::SCHEMA => {
+                Self::Newer(Newer { what: "schema".to_owned(), found: schema, known: keys::SCHEMA })
+            }
+            (_, Some(newer)) => Self::Newer(newer),
+            (keys::SCHEMA, None) => Self::Own,
+            (OLDEST.., None) => Self::Older(schema),
+            (_, None) => Self::Unreleased(schema),
         })
     }
 }
