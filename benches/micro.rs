@@ -205,7 +205,9 @@ fn stage_heavy(input: &Input) -> Done {
 fn stage_fold(input: &Input) -> Done {
     let prices = Prices::embedded();
     let mut known = Known::default();
-    known.paths = input.found.iter().map(|found| found.path.display().to_string().into()).collect();
+    for found in &input.found {
+        known.paths.push(found.path.as_os_str().as_encoded_bytes());
+    }
     let started = Instant::now();
     for (chunk, batch) in input.typical.iter().zip(&input.batches) {
         let mut fold = Fold::new(&mut known, &prices, chunk.file, chunk.restarted);
@@ -224,7 +226,7 @@ fn stage_commit(input: &Input) -> Done {
     let mut engine = engine(folder.path().join("state"));
     let mut reader = Reader::new(Limits { chunk_bytes: 64 << 10, ..Limits::default() });
     let (mut commits, mut took) = (0, Duration::ZERO);
-    for mut job in engine.jobs(input.found.clone()) {
+    for mut job in engine.jobs(input.found.clone()).unwrap() {
         while let (Parsed::Piece(piece), _) = next_piece(&mut reader, &job) {
             took += commit(&mut engine, &mut job, piece);
             commits += 1;

@@ -32,20 +32,6 @@ pub struct Job {
     pub cursor: Option<Cursor>,
 }
 
-impl Job {
-    /// True if the file is as its cursor left it: it need not even be opened.
-    #[must_use]
-    pub fn is_unchanged(&self) -> bool {
-        let found = &self.found;
-        self.cursor.as_ref().is_some_and(|cursor| {
-            // A file that was read in part has the size of the whole in its cursor.
-            cursor.offset >= cursor.size
-                && (cursor.device, cursor.inode, cursor.size, cursor.modified_ns)
-                    == (found.device, found.inode, found.size, found.modified_ns)
-        })
-    }
-}
-
 /// What came of reading a piece of a file.
 #[derive(Debug)]
 pub enum Parsed {

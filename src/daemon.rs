@@ -240,16 +240,13 @@ impl Tailer {
         }
         let started = Instant::now();
         let found = self.scan();
-        let jobs = self.engine.jobs(found);
-        let jobs: Vec<Job> = jobs.into_iter().filter(|job| !job.is_unchanged()).collect();
+        let jobs = self.engine.jobs(found)?;
         let (files, bytes) = (jobs.len() as u64, jobs.iter().map(left).sum::<u64>());
         let vitals = Arc::clone(&self.shared.vitals);
         vitals.files_total.set(files);
         vitals.files_done.set(0);
         let mut failed = Ok(());
         let mut problems = Vec::new();
-        let paths: std::collections::HashMap<_, _> =
-            jobs.iter().map(|job| (job.file, job.found.path.clone())).collect();
         let (engine, shared, over) = (&mut self.engine, &self.shared, &self.over);
         ahead::for_each(&jobs, self.sources.threads, |parsed| {
             match parsed {
@@ -258,7 +255,7 @@ impl Tailer {
                     failed = engine.step(&piece, now());
                 }
                 Parsed::Failed { file, error } => {
-                    problems.push((paths.get(&file).cloned().unwrap_or_default(), chain(&error)));
+                    problems.push((file, chain(&error)));
                 }
                 Parsed::Done { .. } => {
                     progress(1, 0, files, bytes);
@@ -271,7 +268,11 @@ impl Tailer {
             ControlFlow::Continue(())
         });
         failed?;
-        problems.into_iter().for_each(|(path, text)| self.report(path, text));
+        for (file, text) in problems {
+            let path = jobs.iter().find(|job| job.file == file).map(|job| job.found.path.clone());
+            self.report(path.unwrap_or_default(), text);
+        }
+        drop(jobs);
         self.engine.commit(now())?;
         if self.stopped() {
             self.engine.flush()?;
@@ -295,7 +296,7 @@ impl Tailer {
         // What events named says nothing of the other files.
         let known = if whole { 0 } else { self.shared.vitals.read_lag_bytes.get() };
         self.shared.vitals.read_lag_bytes.set(lag.max(known));
-        let mut jobs: Vec<Job> = self.engine.jobs(found).into_iter().filter(|job| !job.is_unchanged()).collect();
+        let mut jobs = self.engine.jobs(found)?;
         let mut has_news = false;
         while !jobs.is_empty() && !self.stopped() {
             if self.is_full() {

@@ -4,28 +4,26 @@
 //! batch. A number is published only after it is durable, or a crash would make a counter run backwards.
 
 mod depart;
+mod files;
 mod leave;
 mod prefetch;
 mod slices;
 mod texts;
 mod write;
 
-use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::depart::Departure;
-use crate::ahead::{Job, Piece};
+use self::files::Files;
+use crate::ahead::Piece;
 use crate::ledger::fold::Fold;
 use crate::ledger::known::{Known, Thread};
 pub use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::prices::Prices;
 use crate::ledger::unit::UnitId;
 use crate::live::LiveSessions;
-use crate::store::{Epoch, FileRow, OutboxMeter, Recovered, StoreError, Writer};
-use crate::tail::Found;
+use crate::store::{Epoch, OutboxMeter, Recovered, StoreError, Writer};
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::record::{Body, Record};
 use crate::transcript::time::Timestamp;
@@ -70,11 +68,7 @@ pub struct Engine {
     writer: Writer,
     totals: Totals,
     epoch: Epoch,
-    /// By number. A number that was given out and never counted has no row after a restart.
-    files: Vec<Option<Box<FileRow>>>,
-    /// By path. As text of the system, which is quicker to look up than as a path.
-    numbers: HashMap<OsString, FileNumber>,
-    dirty_files: BTreeSet<FileNumber>,
+    files: Files,
     /// A file of which a piece is folded in part: what is written of it meanwhile is its thread before the piece.
     halfway: Option<(FileNumber, Thread)>,
     turns: Turns,
@@ -121,17 +115,9 @@ impl Engine {
     pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
         let Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max } = start;
         let mut known = Known::with_parts_max(parts_max);
-        let mut files = Vec::with_capacity(recovered.files.len());
-        let mut numbers = HashMap::with_capacity(recovered.files.len());
-        for (number, row) in recovered.files {
-            let path = OsString::from_vec(row.path.clone());
-            let holes = position(number).saturating_sub(files.len());
-            known.paths.extend(std::iter::repeat_n(Arc::from(""), holes));
-            files.extend(std::iter::repeat_n(None, holes));
-            known.paths.push(crate::report::display(path.as_ref()).into());
-            numbers.insert(path, number);
-            files.push(Some(row));
-        }
+        known.paths = recovered.paths;
+        let mut files = Files::default();
+        recovered.cursors.iter().for_each(|(file, cursor)| files.note(*file, cursor));
         let new_prices = recovered.prices != Some(prices.fingerprint());
         let reprice = new_prices && recovered.prices.is_some();
         let mut engine = Self {
@@ -143,8 +129,6 @@ impl Engine {
             totals: Totals::load(labels, recovered.totals).since(epoch.first_start).with_scope(spans.scope),
             epoch,
             files,
-            numbers,
-            dirty_files: BTreeSet::new(),
             halfway: None,
             turns: Turns::new(policy, recovered.pending, now),
             spans,
@@ -159,44 +143,6 @@ impl Engine {
             engine.reprice(now)?;
         }
         Ok(engine)
-    }
-
-    /// The files of `found` as jobs, each from its cursor on.
-    pub fn jobs(&mut self, found: Vec<Found>) -> Vec<Job> {
-        found
-            .into_iter()
-            .map(|found| {
-                let file = self.number(&found.path, &found.role);
-                let cursor = self.row(file).and_then(|row| row.cursor.clone());
-                Job { file, found, cursor }
-            })
-            .collect()
-    }
-
-    fn number(&mut self, path: &Path, role: &FileRole) -> FileNumber {
-        if let Some(number) = self.numbers.get(path.as_os_str()) {
-            return *number;
-        }
-        let number = FileNumber(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.numbers.insert(path.as_os_str().to_owned(), number);
-        self.known.paths.push(crate::report::display(path).into());
-        let (path, role) = (path.as_os_str().as_bytes().to_vec(), role.clone());
-        self.files.push(Some(Box::new(FileRow { path, role, cursor: None, thread: Thread::default() })));
-        number
-    }
-
-    fn row(&self, file: FileNumber) -> Option<&FileRow> {
-        self.files.get(position(file))?.as_deref()
-    }
-
-    /// Bytes of found files that are not counted yet.
-    #[must_use]
-    pub fn lag_bytes(&self, found: &[Found]) -> u64 {
-        let lag = |found: &Found| {
-            let cursor = self.numbers.get(found.path.as_os_str()).and_then(|number| self.row(*number)?.cursor.as_ref());
-            found.size.saturating_sub(cursor.map_or(0, |cursor| cursor.offset))
-        };
-        found.iter().map(lag).sum()
     }
 
     /// Takes the records of one piece in. [`Engine::commit`] writes what changed.
@@ -214,19 +160,16 @@ impl Engine {
         for record in &piece.batch.records {
             match &record.body {
                 Body::Rejected(reason) => {
-                    let (path, offset) = (self.known.path(piece.file), record.place.offset);
-                    tracing::warn!(path, offset, reason = reason.name(), "a line could not be read");
+                    let (path, offset) = (self.path_of(piece.file).unwrap_or_default(), record.place.offset);
+                    tracing::warn!(path = %path.display(), offset, reason = reason.name(), "a line could not be read");
                     self.totals.rejected(*reason, 1);
                 }
                 Body::Unknown(kind) => self.totals.unknown(kind, 1),
                 _ => {}
             }
         }
-        if let Some(Some(row)) = self.files.get_mut(position(piece.file)) {
-            row.cursor = Some(piece.cursor.clone());
-        }
-        self.dirty_files.insert(piece.file);
-        if self.known.dirty_units.len() >= DIRTY_UNITS_MAX || self.dirty_files.len() >= DIRTY_FILES_MAX {
+        self.counted(piece);
+        if self.known.dirty_units.len() >= DIRTY_UNITS_MAX || self.files.dirty.len() >= DIRTY_FILES_MAX {
             self.commit(now)?;
         }
         Ok(())
@@ -277,7 +220,7 @@ impl Engine {
     /// True if there is something to commit.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        !self.dirty_files.is_empty() || !self.known.dirty_units.is_empty() || !self.known.dirty_sessions.is_empty()
+        !self.files.dirty.is_empty() || !self.known.dirty_units.is_empty() || !self.known.dirty_sessions.is_empty()
     }
 
     /// Writes everything since the last commit, as one batch.
@@ -336,9 +279,4 @@ impl Engine {
     pub fn next_tick(&self) -> Option<Timestamp> {
         self.turns.next()
     }
-}
-
-/// Position of a file in the list of files.
-fn position(file: FileNumber) -> usize {
-    usize::try_from(file.0).unwrap_or(usize::MAX)
 }

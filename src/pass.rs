@@ -11,7 +11,7 @@ use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::{Session, reported};
 use crate::ledger::unit::{Unit, UnitId};
-use crate::report::{chain, display};
+use crate::report::chain;
 use crate::survey::Read;
 use crate::tail::{self, Found, Limits, Problem, Reader, Target};
 use crate::transcript::chunk::{Chunk, FileNumber, FileRole};
@@ -103,7 +103,9 @@ impl Pass {
             lines: UncountedLines::default(),
             members: HashMap::new(),
         };
-        pass.known.paths = found.iter().map(|found| display(&found.path).into()).collect();
+        for found in found {
+            pass.known.paths.push(found.path.as_os_str().as_encoded_bytes());
+        }
         let mut reader = Reader::new(Limits::default());
         let mut strings = Strings::default();
         for (found, number) in found.iter().zip(0..) {
@@ -130,7 +132,7 @@ impl Pass {
     /// Each record is folded as soon as it is read: what is freed at once costs next to nothing.
     fn take(&mut self, chunk: &Chunk, strings: &mut Strings, prices: &Prices, says: bool) {
         let Self { known, files, lines, .. } = self;
-        let path: Arc<str> = known.path(chunk.file).into();
+        let path = String::from_utf8_lossy(&known.paths.path(chunk.file)).into_owned();
         let mut fold = Fold::new(known, prices, chunk.file, chunk.restarted);
         let seen = parse::each(chunk, strings, |record| {
             fold.fold(&record);

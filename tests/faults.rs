@@ -202,7 +202,7 @@ fn a_database_marked_as_damaged_is_set_aside_and_rebuilt() {
     store::mark_damaged(&world.state).unwrap();
     let opened = store::open(&world.state, world.now).unwrap();
     assert!(opened.set_aside.unwrap().is_dir(), "renamed, not deleted");
-    assert!(opened.recovered.files.is_empty());
+    assert!(opened.recovered.paths.is_empty());
 }
 
 #[test]
@@ -468,7 +468,7 @@ fn a_file_that_vanishes_between_the_look_and_the_reading_delays_no_other() {
     }
     let found = tailspan::tail::scan(&world.root, &mut |problem| panic!("{problem}"));
     let (now, engine) = (world.now, world.engine.as_mut().unwrap());
-    let jobs = engine.jobs(found);
+    let jobs = engine.jobs(found).unwrap();
     // Deleted, replaced by a folder, replaced by another file.
     fs::remove_file(world.root.join("slug/s0.jsonl")).unwrap();
     fs::remove_file(world.root.join("slug/s4.jsonl")).unwrap();

@@ -22,7 +22,7 @@ use daemon::{Daemon, sum};
 use tailspan::daemon::Shared;
 use tailspan::daemon::selfcheck::SelfCheck;
 use tailspan::ledger::prices::Prices;
-use tailspan::store::{self, Commit, FileRow};
+use tailspan::store::{self, Commit};
 use tailspan::transcript::time::Timestamp;
 use tailspan::vitals::Vitals;
 use world::{Dice, append, copy_folder, files_below};
@@ -116,15 +116,16 @@ fn lost_rows(place: &Place, now: Timestamp) -> u64 {
     assert_eq!(daemon.stop(), Some(0));
     let complete = store::open(&other.path().join("state"), now).unwrap();
     let mut opened = store::open(&place.state(), now).unwrap();
-    let known: Vec<Vec<u8>> = opened.recovered.files.iter().map(|(_, row)| row.path.clone()).collect();
-    let missing: Vec<(_, Box<FileRow>)> = complete
-        .recovered
-        .files
-        .into_iter()
-        .filter(|(_, row)| !known.contains(&row.path))
-        .map(|(number, row)| (tailspan::transcript::chunk::FileNumber(number.0 + 100), row))
-        .collect();
-    let rows = missing.iter().map(|(number, row)| (*number, &**row)).collect();
+    let mut missing = Vec::new();
+    complete
+        .reader
+        .each_file(|number, row| {
+            if opened.recovered.paths.number(&row.path).is_none() {
+                missing.push((tailspan::transcript::chunk::FileNumber(number.0 + 100), row));
+            }
+        })
+        .unwrap();
+    let rows = missing.iter().map(|(number, row)| (*number, row)).collect();
     opened.writer.commit(&Commit { files: rows, now, ..Commit::default() }).unwrap();
     opened.writer.flush().unwrap();
     let (mut has, mut had) = (0, 0);

@@ -257,9 +257,7 @@ fn told(state: &Path) -> BTreeMap<String, String> {
         opened.reader.each_unit_of(&session.id, each).unwrap();
         note(format!("session {}", session.id), format!("{session:?}"));
     }
-    for (number, file) in &opened.recovered.files {
-        note(format!("file {number:?}"), format!("{file:?}"));
-    }
+    opened.reader.each_file(|number, file| note(format!("file {number:?}"), format!("{file:?}"))).unwrap();
     for (series, stored) in &opened.recovered.totals {
         note(format!("total {series:?}"), format!("{stored:?}"));
     }

@@ -1,9 +1,7 @@
 //! `tailspan verify`: the state against a clean pass over the session files.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt::Write;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::scan::{ScanError, print, threads};
@@ -101,12 +99,11 @@ fn line(text: &mut String, line: impl std::fmt::Display) {
 
 /// Bytes of the files that lie behind what was counted.
 fn unread_bytes(opened: &Opened, found: &[Found]) -> u64 {
-    let offset = |row: &store::FileRow| row.cursor.as_ref().map_or(0, |cursor| cursor.offset);
-    let counted: BTreeMap<PathBuf, u64> = opened
-        .recovered
-        .files
-        .iter()
-        .map(|(_, row)| (PathBuf::from(OsString::from_vec(row.path.clone())), offset(row)))
-        .collect();
-    found.iter().map(|file| file.size.saturating_sub(counted.get(&file.path).copied().unwrap_or(0))).sum()
+    let recovered = &opened.recovered;
+    let offsets: BTreeMap<_, u64> = recovered.cursors.iter().map(|(file, cursor)| (*file, cursor.offset)).collect();
+    let counted = |file: &Found| {
+        let number = recovered.paths.number(file.path.as_os_str().as_encoded_bytes());
+        number.and_then(|number| offsets.get(&number).copied()).unwrap_or(0)
+    };
+    found.iter().map(|file| file.size.saturating_sub(counted(file))).sum()
 }

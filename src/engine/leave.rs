@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::convert::Infallible;
-use std::ffi::OsStr;
 use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 
 use super::Engine;
 use super::texts::Texts;
@@ -121,7 +118,7 @@ impl Engine {
         let text_bytes = match self.spans.content {
             ContentLevel::Off => 0,
             level => {
-                let path = |file| Some(PathBuf::from(OsStr::from_bytes(&self.row(file)?.path)));
+                let path = |file| self.path_of(file);
                 Texts::new(level, units, &path).add(batches)
             }
         };

@@ -14,8 +14,9 @@ impl Engine {
             self.known.index = self.writer.identities()?;
             self.has_index = true;
         }
+        self.load_row(piece)?;
         if self.known.thread(piece.file).is_none()
-            && let Some(row) = self.row(piece.file)
+            && let Some(row) = self.files.row(piece.file)
         {
             let thread = row.thread.clone();
             self.known.load_thread(piece.file, thread);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{DIRTY_UNITS_MAX, Engine, position};
+use super::{DIRTY_UNITS_MAX, Engine};
 use crate::ledger::known::Known;
 use crate::ledger::session::{Member, reported};
 use crate::ledger::unit::{Identity, Tool, Unit, UnitId};
@@ -33,11 +33,7 @@ impl Engine {
             sections.push(SectionChange { id, number, unit, before, section });
         }
         let commit = Commit {
-            files: self
-                .dirty_files
-                .iter()
-                .filter_map(|file| Some((*file, self.files.get(position(*file))?.as_deref()?)))
-                .collect(),
+            files: self.files.changed().collect(),
             units,
             sections,
             sessions: self.known.changed_sessions().collect(),
@@ -53,7 +49,7 @@ impl Engine {
         self.writer.commit(&commit)?;
         self.new_prices = false;
         self.last_commit = now;
-        self.dirty_files.clear();
+        self.files.committed();
         self.known.committed();
         self.totals.committed();
         if self.known.loaded() > LOADED_MAX {
@@ -133,12 +129,10 @@ impl Engine {
 
     /// Takes over how far the conversations of the read files have come.
     fn note_threads(&mut self) {
-        for file in &self.dirty_files {
-            let halfway = self.halfway.as_ref().filter(|(halfway, _)| halfway == file).map(|(_, before)| before);
-            if let (Some(Some(row)), Some(thread)) =
-                (self.files.get_mut(position(*file)), halfway.or_else(|| self.known.thread(*file)))
-            {
-                row.thread = thread.clone();
+        for file in self.files.dirty.clone() {
+            let halfway = self.halfway.as_ref().filter(|(halfway, _)| *halfway == file).map(|(_, before)| before);
+            if let Some(thread) = halfway.or_else(|| self.known.thread(file)) {
+                self.files.set_thread(file, thread);
             }
         }
     }

@@ -224,15 +224,8 @@ impl Reader {
     /// # Errors
     ///
     /// The database failed or is damaged.
-    pub fn each_file(&self, mut take: impl FnMut(FileNumber, FileRow)) -> Result<(), StoreError> {
-        let tree = self.tree()?;
-        for row in tree.scan_prefix([keys::FILE]) {
-            let (key, value) = row?;
-            if let Some(number) = keys::number4(&key) {
-                take(FileNumber(number), codec::decode(&tree, &key, &value)?);
-            }
-        }
-        Ok(())
+    pub fn each_file(&self, take: impl FnMut(FileNumber, FileRow)) -> Result<(), StoreError> {
+        Rows::of(self.tree()?.as_ref()).each_file(take)
     }
 
     /// A file by its number.
@@ -241,6 +234,6 @@ impl Reader {
     ///
     /// The database failed or is damaged.
     pub fn file(&self, number: FileNumber) -> Result<Option<FileRow>, StoreError> {
-        codec::get(self.tree()?.as_ref(), &keys::file(number))
+        Rows::of(self.tree()?.as_ref()).file(number)
     }
 }

@@ -5,9 +5,11 @@ use std::ops::ControlFlow;
 
 use sled::{IVec, Tree};
 
+use super::writer::FileRow;
 use super::{StoreError, codec, keys};
 use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
+use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::views::trace::Earlier;
 
@@ -20,6 +22,22 @@ pub(crate) struct Rows<'a> {
 impl<'a> Rows<'a> {
     pub(super) const fn of(tree: &'a Tree) -> Self {
         Self { tree }
+    }
+
+    /// A file by its number.
+    pub(crate) fn file(self, number: FileNumber) -> Result<Option<FileRow>, StoreError> {
+        codec::get(self.tree, &keys::file(number))
+    }
+
+    /// Every file, by number.
+    pub(crate) fn each_file(self, mut take: impl FnMut(FileNumber, FileRow)) -> Result<(), StoreError> {
+        for row in self.tree.scan_prefix([keys::FILE]) {
+            let (key, value) = row?;
+            if let Some(number) = keys::number4(&key) {
+                take(FileNumber(number), codec::decode(self.tree, &key, &value)?);
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn session(self, id: &SessionId) -> Result<Option<Session>, StoreError> {

@@ -14,7 +14,7 @@ use super::lock::Lock;
 use super::meter::OutboxMeter;
 use super::rows::Rows;
 use super::{StoreError, codec, keys};
-use crate::ledger::known::{Index, Thread};
+use crate::ledger::known::{Index, Paths, Thread};
 use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::report::chain;
@@ -46,8 +46,10 @@ pub struct FileRow {
 /// What the database held when it was opened.
 #[derive(Debug, Default)]
 pub struct Recovered {
-    /// Every file with its number. Boxed, because a list of thousands is made and moved at each start.
-    pub files: Vec<(FileNumber, Box<FileRow>)>,
+    /// The path of every file.
+    pub paths: Paths,
+    /// How far every file was read of which something was counted.
+    pub cursors: Vec<(FileNumber, Cursor)>,
     /// Every persisted total.
     pub totals: Vec<(Series, Stored)>,
     /// Turns whose spans have not left.
@@ -152,11 +154,11 @@ impl Writer {
             export_floor: codec::get(&self.tree, &keys::meta("export_floor"))?,
             ..Recovered::default()
         };
-        for row in self.tree.scan_prefix([keys::FILE]) {
-            let (key, value) = row?;
-            let Some(number) = keys::number4(&key) else { continue };
-            recovered.files.push((FileNumber(number), Box::new(codec::decode(&self.tree, &key, &value)?)));
-        }
+        self.rows().each_file(|number, row| {
+            recovered.paths.skip_to(number);
+            recovered.paths.push(&row.path);
+            recovered.cursors.extend(row.cursor.map(|cursor| (number, cursor)));
+        })?;
         for row in self.tree.scan_prefix([keys::TOTAL]) {
             let (key, value) = row?;
             recovered.totals.push(codec::decode(&self.tree, &key, &value)?);

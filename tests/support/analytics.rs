@@ -117,8 +117,7 @@ impl World {
             if !self.folded.insert(found.path.clone()) {
                 continue;
             }
-            let number = FileNumber(u32::try_from(self.known.paths.len()).unwrap());
-            self.known.paths.push(found.path.to_string_lossy().into());
+            let number = self.known.paths.push(found.path.as_os_str().as_encoded_bytes());
             jobs.push(Job { file: number, found, cursor: None });
         }
         let rows: Vec<_> = jobs.iter().map(|job| (job.file, job.found.clone())).collect();

@@ -110,7 +110,7 @@ fn state() -> State {
     let mut engine = Engine::new(start, NOW).unwrap();
     let found = tail::scan(&root, &mut |problem| panic!("{problem}"));
     let mut files = tail::Reader::new(Limits::default());
-    for job in engine.jobs(found) {
+    for job in engine.jobs(found).unwrap() {
         if let (Parsed::Piece(piece), _) = next_piece(&mut files, &job) {
             engine.step(&piece, NOW).unwrap();
         }

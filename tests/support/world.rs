@@ -179,7 +179,7 @@ impl World {
             found.swap(end, dice.below(end + 1));
         }
         let mut reader = tail::Reader::new(self.limits);
-        for mut job in engine.jobs(found).into_iter().filter(|job| !job.is_unchanged()) {
+        for mut job in engine.jobs(found).unwrap() {
             loop {
                 if pieces == 0 {
                     return;

@@ -9,17 +9,18 @@
 
 mod changes;
 mod index;
+mod paths;
 mod plan;
 mod thread;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use changes::Changed;
 pub use index::Index;
+pub use paths::Paths;
 pub use plan::Keys;
 pub use thread::{Inline, Thread};
 
@@ -39,7 +40,7 @@ pub struct Known {
     /// Every identity.
     pub index: Index,
     /// Paths by file number.
-    pub paths: Vec<Arc<str>>,
+    pub paths: Paths,
     units: HashMap<UnitId, Loaded<Unit>, ById>,
     sections: HashMap<UnitId, Loaded<Section>, ById>,
     sessions: HashMap<SessionId, Session, ById>,
@@ -104,7 +105,7 @@ impl Known {
     pub fn with_parts_max(parts_max: usize) -> Self {
         Self {
             index: Index::default(),
-            paths: Vec::new(),
+            paths: Paths::default(),
             units: HashMap::default(),
             sections: HashMap::default(),
             sessions: HashMap::default(),
@@ -122,8 +123,8 @@ impl Known {
 
     /// The session that a file's name tells.
     pub(super) fn stem(&self, file: FileNumber) -> SessionId {
-        let name = self.path(file).rsplit('/').next().unwrap_or_default();
-        SessionId(name.strip_suffix(".jsonl").unwrap_or(name).into())
+        let name = self.paths.name(file);
+        SessionId(name.strip_suffix(".jsonl").unwrap_or(&name).into())
     }
 
     /// True if the unit or section is in memory.
@@ -310,19 +311,13 @@ impl Known {
 
     pub(super) fn claim_is_better(&self, new: &Claim, old: &Claim) -> bool {
         let key = |claim: &Claim| (!claim.explicit, claim.time);
-        key(new).cmp(&key(old)).then_with(|| self.path(new.file).cmp(self.path(old.file))).is_lt()
+        key(new).cmp(&key(old)).then_with(|| self.paths.order(new.file, old.file)).is_lt()
     }
 
     /// True if `new` is a better variant of a row than `old`.
     pub(super) fn rank_is_better(&self, new: Rank, old: Rank) -> bool {
         let key = |rank: Rank| (rank.copy, rank.time);
-        key(new).cmp(&key(old)).then_with(|| self.path(new.file).cmp(self.path(old.file))).is_lt()
-    }
-
-    /// Path of a file.
-    #[must_use]
-    pub fn path(&self, file: FileNumber) -> &str {
-        usize::try_from(file.0).ok().and_then(|number| self.paths.get(number)).map_or("", |path| path)
+        key(new).cmp(&key(old)).then_with(|| self.paths.order(new.file, old.file)).is_lt()
     }
 
     /// A session, to be changed; a new one if nothing is known of it.
