@@ -237,7 +237,7 @@ fn stage_commit(input: &Input) -> Done {
 
 fn commit(engine: &mut Engine, job: &mut Job, piece: Piece) -> Duration {
     engine.step(&piece, NOW).unwrap();
-    job.cursor = Some(piece.cursor);
+    job.cursor = Some(Box::new(piece.cursor));
     let started = Instant::now();
     engine.commit(NOW).unwrap();
     black_box(engine.flush().unwrap());

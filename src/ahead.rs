@@ -29,7 +29,7 @@ pub struct Job {
     /// Where it is and what it was when it was found.
     pub found: Found,
     /// Where reading stopped last time.
-    pub cursor: Option<Cursor>,
+    pub cursor: Option<Box<Cursor>>,
 }
 
 /// What came of reading a piece of a file.
@@ -85,7 +85,7 @@ impl Piece {
 
 /// Reads one piece of a file and parses it. The flag says that there is more.
 pub fn next_piece(reader: &mut Reader, job: &Job) -> (Parsed, bool) {
-    match reader.next(&job.found, job.file, job.cursor.as_ref()) {
+    match reader.next(&job.found, job.file, job.cursor.as_deref()) {
         Ok(Read::Chunk { chunk, more }) => (Parsed::Piece(Piece::of(&chunk)), more),
         Ok(Read::Unchanged) => (Parsed::Done { file: job.file, gone: false }, false),
         Ok(Read::Gone) => (Parsed::Done { file: job.file, gone: true }, false),
@@ -96,7 +96,7 @@ pub fn next_piece(reader: &mut Reader, job: &Job) -> (Parsed, bool) {
 /// Reads a file to its end and gives every piece to `take`, then how it ended.
 fn each_piece(reader: &mut Reader, job: &Job, mut take: impl FnMut(Parsed) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut enough = ControlFlow::Continue(());
-    let end = reader.each(&job.found, job.file, job.cursor.as_ref(), |chunk| {
+    let end = reader.each(&job.found, job.file, job.cursor.as_deref(), |chunk| {
         enough = take(Parsed::Piece(Piece::of(chunk)));
         enough
     });

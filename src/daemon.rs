@@ -309,7 +309,7 @@ impl Tailer {
                     Parsed::Piece(piece) => {
                         has_news = true;
                         self.engine.step(&piece, now())?;
-                        job.cursor = Some(piece.cursor);
+                        job.cursor = Some(Box::new(piece.cursor));
                     }
                     Parsed::Failed { error, .. } => self.report(job.found.path.clone(), chain(&error)),
                     Parsed::Done { .. } => {}

@@ -25,13 +25,14 @@ use crate::ledger::unit::UnitId;
 use crate::live::LiveSessions;
 use crate::store::{Epoch, OutboxMeter, Recovered, StoreError, Writer};
 use crate::transcript::chunk::{FileNumber, FileRole};
+use crate::transcript::ids::SessionId;
 use crate::transcript::record::{Body, Record};
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Policy, Turns};
 use crate::views::content::ContentLevel;
 use crate::views::labels::LabelRules;
 use crate::views::totals::{Snapshot, Totals};
-use crate::views::trace::TraceScope;
+use crate::views::trace::{TraceScope, TurnOrder};
 use crate::vitals::LiveSession;
 
 /// Units changed since the last commit that make another commit due: a batch stays near 300 operations.
@@ -79,6 +80,8 @@ pub struct Engine {
     handed_out: Option<Timestamp>,
     /// Long turns that leave in pieces.
     departures: HashMap<UnitId, Departure>,
+    /// The turns of sessions of which some left last, in order.
+    orders: HashMap<SessionId, TurnOrder>,
     live: LiveSessions,
     /// When something was committed last.
     last_commit: Timestamp,
@@ -135,6 +138,7 @@ impl Engine {
             new_prices: new_prices && !reprice,
             handed_out: None,
             departures: HashMap::new(),
+            orders: HashMap::new(),
             live: LiveSessions::default(),
             last_commit: now,
             last_event: None,
@@ -183,7 +187,8 @@ impl Engine {
         for records in piece.batch.records.chunks(RECORDS_AT_ONCE) {
             self.fold_some(piece.file, records, restarted)?;
             restarted = false;
-            if self.known.dirty_parts() >= DIRTY_PARTS_MAX {
+            let is_large = self.known.dirty_units.len() >= 2 * DIRTY_UNITS_MAX;
+            if is_large || self.known.dirty_parts() >= DIRTY_PARTS_MAX {
                 self.halfway = Some((piece.file, before.clone().unwrap_or_default()));
                 self.commit(now)?;
                 self.halfway = None;

@@ -38,7 +38,7 @@ use tailspan::views::exemplars::{Exemplar, trace_around};
 use tailspan::views::ids::{SpanAt, root_of_turn, span_id};
 use tailspan::views::labels::LabelRules;
 use tailspan::views::totals::{Sample, Series, Snapshot, Totals};
-use tailspan::views::trace::{Earlier, TurnFacts, end_so_far, position_of, roots, turn_spans};
+use tailspan::views::trace::{TurnFacts, TurnOrder, end_so_far, position_of, roots, turn_spans};
 use tailspan::vitals::Vitals;
 
 const EVER: Timestamp = Timestamp(0);
@@ -349,7 +349,7 @@ fn exemplars_lead_to_spans_that_exist() {
                 units.iter().filter_map(|unit| Some((&unit.agent.as_ref()?.id, *unit))).collect();
             let find = |id: &AgentId| agents.get(id).copied();
             let batches = roots(&units).into_iter().flat_map(|unit| {
-                let position = position_of(session, unit, Earlier::among(units.iter().copied(), unit));
+                let position = position_of(session, unit, TurnOrder::among(units.iter().copied()).earlier(unit));
                 turn_spans(&TurnFacts { turn: unit, agents: &find, position, end: end_so_far(unit) })
             });
             let spans: HashSet<SpanAt> =

@@ -16,7 +16,7 @@ use tailspan::pass::{Pass, find};
 use tailspan::transcript::ids::AgentId;
 use tailspan::views::ids::span_id;
 use tailspan::views::span::{Attribute, Span, SpanBatch, SpanKind, SpanStatus, Value};
-use tailspan::views::trace::{Earlier, TurnFacts, end_so_far, position_of, roots, span_count, turn_spans};
+use tailspan::views::trace::{Earlier, TurnFacts, TurnOrder, end_so_far, position_of, roots, span_count, turn_spans};
 use tailspan::views::tree::session_tree;
 
 // ---- Recordings -----------------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ fn spans_of_session(pass: &Pass, session: &Session) -> Vec<Vec<SpanBatch>> {
                 .iter()
                 .any(|unit| unit.is_turn() && Some(unit.key.id()) == session.fork.as_ref().map(|fork| fork.unit))
         };
-        Earlier { source_turn: source.is_some_and(of_source), ..Earlier::among(units.iter().copied(), unit) }
+        Earlier { source_turn: source.is_some_and(of_source), ..TurnOrder::among(units.iter().copied()).earlier(unit) }
     };
     let facts = |unit| {
         let position = position_of(session, unit, earlier(unit));

@@ -109,7 +109,7 @@ impl Engine {
                 Some(file) => file,
                 None => self.known.paths.push(path),
             };
-            let cursor = self.stored_row(file)?.and_then(|row| row.cursor);
+            let cursor = self.stored_row(file)?.and_then(|row| row.cursor).map(Box::new);
             jobs.push(Job { file, found, cursor });
         }
         Ok(jobs)

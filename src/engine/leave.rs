@@ -26,6 +26,9 @@ const LEVELS_MAX: usize = 64;
 /// Turns that leave in one commit.
 const LEAVING_MAX: usize = 100;
 
+/// Sessions of which the order of the turns is kept in memory.
+const ORDERS_MAX: usize = 16;
+
 /// Spans at which a commit takes no further turn.
 pub(super) const SPANS_MAX: usize = 2_000;
 
@@ -51,12 +54,13 @@ impl Engine {
         let (mut looked_at, mut text_bytes, mut goes_on) = (0, 0, false);
         for id in &due {
             looked_at += 1;
-            self.load_above(*id)?;
+            let session = self.load_above(*id)?;
             self.tighten_unit(*id)?;
             let next = self.turns.look(&self.known, *id, now, &mut leaving);
             if next == Next::Nothing {
                 continue;
             }
+            session.map_or(Ok(()), |session| self.load_order(session))?;
             let is_long = self.known.unit(*id).is_some_and(|unit| self.turns.is_long(unit));
             if is_long {
                 goes_on = self.depart(*id, next, now, &mut leaving)?;
@@ -103,9 +107,37 @@ impl Engine {
 
     /// What lies before a turn.
     pub(super) fn earlier_of(&self, turn: &Unit, session: Option<&Session>) -> Result<Earlier, StoreError> {
-        match session {
-            Some(session) => self.writer.rows().earlier(session, turn),
+        match session.and_then(|session| Some((session, self.orders.get(&session.id)?))) {
+            Some((session, order)) => self.writer.rows().earlier(session, turn, order),
             None => Ok(Earlier::default()),
+        }
+    }
+
+    /// Loads the order of the turns of a session. Everything is stored.
+    fn load_order(&mut self, session: SessionId) -> Result<(), StoreError> {
+        if !self.orders.contains_key(&session) {
+            if self.orders.len() >= ORDERS_MAX {
+                self.orders.clear();
+            }
+            let order = self.writer.rows().turn_order(&session)?;
+            self.orders.insert(session, order);
+        }
+        Ok(())
+    }
+
+    /// Takes over into the orders of turns that are in memory what was committed.
+    pub(super) fn change_orders(&mut self) {
+        if self.orders.is_empty() {
+            return;
+        }
+        for (before, unit) in self.known.changed_units() {
+            let moved = before.filter(|before| before.session() != unit.session());
+            if let Some(order) = moved.and_then(|before| self.orders.get_mut(before.session())) {
+                order.change(moved, None);
+            }
+            if let Some(order) = self.orders.get_mut(unit.session()) {
+                order.change(before.filter(|_| moved.is_none()), Some(unit));
+            }
         }
     }
 
@@ -130,8 +162,8 @@ impl Engine {
         text_bytes
     }
 
-    /// Loads a unit, the units above it, its session and the one that was forked from.
-    fn load_above(&mut self, id: UnitId) -> Result<(), StoreError> {
+    /// Loads a unit, the units above it, its session and the one that was forked from. Returns the session.
+    fn load_above(&mut self, id: UnitId) -> Result<Option<SessionId>, StoreError> {
         self.load(id)?;
         let mut top = id;
         for _ in 0..LEVELS_MAX {
@@ -141,14 +173,14 @@ impl Engine {
             top = parent;
         }
         let session = self.known.unit(top).map(|unit| unit.session().clone());
-        if let Some(session) = session {
-            self.load_session(&session)?;
-            let source = self.known.session(&session).and_then(|session| session.fork.as_ref());
+        if let Some(session) = &session {
+            self.load_session(session)?;
+            let source = self.known.session(session).and_then(|session| session.fork.as_ref());
             if let Some(source) = source.map(|fork| fork.from.clone()) {
                 self.load_session(&source)?;
             }
         }
-        Ok(())
+        Ok(session)
     }
 
     /// Finds out again when a unit and the sub-agents below it were active last, where a part that may have been the last

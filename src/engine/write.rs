@@ -15,6 +15,9 @@ use crate::views::exemplars::trace_around;
 /// Units and sections kept in memory between commits; beyond it everything is read from the store again.
 const LOADED_MAX: usize = 600;
 
+/// The same for the parts that they hold: some 5 MB.
+const LOADED_PARTS_MAX: usize = 10_000;
+
 impl Engine {
     pub(super) fn write(&mut self, leaving: Leaving, now: Timestamp) -> Result<(), StoreError> {
         self.roll_up()?;
@@ -47,12 +50,13 @@ impl Engine {
             prices: self.new_prices.then(|| self.prices.fingerprint()),
         };
         self.writer.commit(&commit)?;
+        self.change_orders();
         self.new_prices = false;
         self.last_commit = now;
         self.files.committed();
         self.known.committed();
         self.totals.committed();
-        if self.known.loaded() > LOADED_MAX {
+        if self.known.loaded() > LOADED_MAX || self.known.loaded_parts() > LOADED_PARTS_MAX {
             self.forget();
         }
         Ok(())

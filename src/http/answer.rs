@@ -37,7 +37,16 @@ impl Answer {
     /// # Errors
     /// An internal problem if `value` cannot be JSON, for example a map whose keys are not text.
     pub fn json(value: &impl Serialize) -> Result<Self, Problem> {
-        let body = serde_json::to_vec(value)
+        Self::json_of(value, 128)
+    }
+
+    /// [`Answer::json`] of a value that will have some `bytes`: a large body that grows bit by bit takes twice its room.
+    ///
+    /// # Errors
+    /// Those of [`Answer::json`].
+    pub(super) fn json_of(value: &impl Serialize, bytes: usize) -> Result<Self, Problem> {
+        let mut body = Vec::with_capacity(bytes);
+        serde_json::to_writer(&mut body, value)
             .map_err(|error| Problem::internal(format!("the answer cannot be written as JSON: {error}")))?;
         Ok(Self::new(FINE, HeaderValue::from_static("application/json"), body))
     }

@@ -1,9 +1,9 @@
-//! A session that is too long to be in memory for an answer: its units are read one by one, twice.
+//! A session that is too long to be in memory for an answer: its units are read one by one.
 //!
 //! ```text
-//! first    a line of each unit     which turn a sub-agent belongs to, what is told of the first thousand
-//! second   every event             when, which kind, its id; the order of all; how long tools took; files
-//! page     the events wanted       their units and sections once more
+//! members  what is listed of each unit    which turn a sub-agent belongs to
+//! units    every event                    when and which kind; the order of all; how long tools took; files
+//! page     the events wanted              their units and sections once more
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -11,14 +11,14 @@ use std::ops::ControlFlow;
 
 use super::session_detail::{Told, rows_max};
 use crate::ledger::session::Session;
-use crate::ledger::unit::{TurnEnd, Unit, UnitId};
+use crate::ledger::unit::{TurnEnd, Unit};
 use crate::store::{Reader, StoreError};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
-use crate::views::moments::{self, Around, Kind, SoFar};
+use crate::views::moments::{self, Around, Kind, Moment, SoFar};
 use crate::views::outline::Outline;
-use crate::views::replay::{Detail, Event};
+use crate::views::replay::{self, Detail, Event};
 use crate::views::replay_detail::{self, SlowestSteps, TurnSummary};
 use crate::views::summary::ToolDurations;
 use crate::views::timeline::{Home, Page, Timeline};
@@ -29,7 +29,8 @@ const WHOLE_MAX: u64 = 10_000;
 /// What is known of a long session.
 pub(super) struct LongSession {
     outline: Outline,
-    ends: HashMap<UnitId, TurnEnd>,
+    /// Calls that have returned, of sub-agents that do not say themselves that they have ended.
+    returned: HashSet<Box<str>>,
     timeline: Timeline,
     durations: ToolDurations,
     files: BTreeSet<FileNumber>,
@@ -44,29 +45,42 @@ impl LongSession {
     }
 
     pub(super) fn read(reader: &Reader, session: &Session) -> Result<Self, StoreError> {
-        let (mut outline, id) = (Outline::default(), &session.id);
-        reader.each_unit_of(id, |unit| {
-            outline.add(&unit);
-            Ok(ControlFlow::Continue(()))
+        let mut members = Vec::new();
+        reader.each_member(&session.id, |member| {
+            members.push(member);
+            ControlFlow::Continue(())
         })?;
-        outline.number();
-        if !outline.asked().is_empty() {
-            let returned = returned(reader, id, outline.asked())?;
-            outline.tell(&returned);
-        }
-        let ends = outline.ends();
+        let outline = Outline::of(&members, rows_max());
+        drop(members);
         let (timeline, durations, files) = (Timeline::default(), ToolDurations::default(), BTreeSet::new());
-        let mut long = Self { outline, ends, timeline, durations, files };
-        reader.each_unit_of(id, |unit| {
-            long.add(reader, &unit)?;
+        let mut long = Self { outline, returned: HashSet::new(), timeline, durations, files };
+        // Whether a sub-agent that does not say so has ended is known once every call is there.
+        let (mut open, mut calls) = (Vec::new(), HashSet::new());
+        reader.each_unit_of(&session.id, |unit| {
+            match unit.agent.as_ref().filter(|agent| !agent.background && unit.end().is_none()) {
+                Some(agent) => {
+                    calls.extend(agent.call.clone());
+                    open.push(unit.key.id());
+                }
+                None => long.add(reader, &unit)?,
+            }
             Ok(ControlFlow::Continue(()))
         })?;
-        long.timeline.sort();
+        if !calls.is_empty() {
+            long.returned = returned(reader, &session.id, &calls)?;
+        }
+        for id in open {
+            if let Some(unit) = reader.unit(id)? {
+                long.add(reader, &unit)?;
+            }
+        }
+        long.sort(reader)?;
         Ok(long)
     }
 
     fn add(&mut self, reader: &Reader, unit: &Unit) -> Result<(), StoreError> {
         let id = unit.key.id();
+        self.outline.add(unit);
         let around = self.around(unit);
         self.timeline.add(id, None, moments::of_unit(&around).chain(moments::of_parts(&unit.parts)));
         self.durations.add(&unit.parts);
@@ -82,9 +96,29 @@ impl LongSession {
         Ok(())
     }
 
+    /// Puts all events in order.
+    fn sort(&mut self, reader: &Reader) -> Result<(), StoreError> {
+        let tied = self.timeline.sort();
+        if tied.is_empty() {
+            return Ok(());
+        }
+        let mut ids = HashMap::with_capacity(tied.len());
+        self.each_moment(reader, tied, |event, _, moment| {
+            ids.insert(event, moment.id().into_owned());
+        })?;
+        self.timeline.settle(&ids);
+        Ok(())
+    }
+
     fn around<'a>(&self, unit: &'a Unit) -> Around<'a> {
-        let id = unit.key.id();
-        Around { unit, turn: self.outline.turn(id), end: self.ends.get(&id).copied() }
+        Around { unit, turn: self.outline.turn(unit.key.id()), end: self.end_of(unit) }
+    }
+
+    /// When and how a sub-agent ended; `None` while it runs.
+    fn end_of(&self, unit: &Unit) -> Option<TurnEnd> {
+        let agent = unit.agent.as_ref()?;
+        let has_returned = || !agent.background && agent.call.as_ref().is_some_and(|call| self.returned.contains(call));
+        unit.end().or_else(|| has_returned().then(|| replay::returned(unit)))
     }
 
     /// Events of the whole session.
@@ -115,11 +149,26 @@ impl LongSession {
 
     /// Events by their positions and homes, in this order, without what was used before them.
     fn read_events(&self, reader: &Reader, places: Vec<(usize, Home, usize)>) -> Result<Vec<Event>, StoreError> {
-        let mut homes: BTreeMap<(UnitId, Option<u32>), Vec<Wanted>> = BTreeMap::new();
-        for (place, (index, home, which)) in places.iter().enumerate() {
-            homes.entry((home.unit, home.section)).or_default().push(Wanted { which: *which, place, index: *index });
+        let wanted =
+            (0usize..).zip(places).map(|(place, (index, home, which))| ((place, index), home, which)).collect();
+        let mut events: BTreeMap<usize, Event> = BTreeMap::new();
+        self.each_moment(reader, wanted, |(place, index), around, moment| {
+            events.insert(place, moment.event(around, index, &mut SoFar::default()));
+        })?;
+        Ok(events.into_values().collect())
+    }
+
+    /// Reads the moments at these places once more; each comes with what was given for it.
+    fn each_moment<T>(
+        &self,
+        reader: &Reader,
+        places: Vec<(T, Home, usize)>,
+        mut take: impl FnMut(T, &Around<'_>, &Moment<'_>),
+    ) -> Result<(), StoreError> {
+        let mut homes: BTreeMap<_, Vec<(T, usize)>> = BTreeMap::new();
+        for (wanted, home, which) in places {
+            homes.entry((home.unit, home.section)).or_default().push((wanted, which));
         }
-        let mut events: Vec<Option<Event>> = places.iter().map(|_| None).collect();
         for ((unit, section), wanted) in homes {
             let Some(unit) = reader.unit(unit)? else { continue };
             let around = self.around(&unit);
@@ -131,58 +180,45 @@ impl LongSession {
                 Some(section) => moments::of_parts(&section.parts).collect(),
                 None => moments::of_unit(&around).chain(moments::of_parts(&unit.parts)).collect(),
             };
-            for Wanted { which, place, index } in wanted {
-                let moment = moments.get(which);
-                if let (Some(moment), Some(event)) = (moment, events.get_mut(place)) {
-                    *event = Some(moment.event(&around, index, &mut SoFar::default()));
+            for (wanted, which) in wanted {
+                if let Some(moment) = moments.get(which) {
+                    take(wanted, &around, moment);
                 }
             }
         }
-        Ok(events.into_iter().flatten().collect())
+        Ok(())
     }
 
     /// What is told of the session beside its sums.
-    pub(super) fn told(self, reader: &Reader) -> Result<Told, StoreError> {
-        let mut of_turns = self.outline.agents_of_turns(rows_max());
-        let (wanted, turns_omitted) = self.outline.turns(rows_max());
-        let mut turns: Vec<TurnSummary> = Vec::with_capacity(wanted.len());
-        for (number, id) in wanted {
-            let summary = reader.unit(id)?.and_then(|unit| replay_detail::turn_summary(&unit, number));
-            let agents = of_turns.remove(&number).unwrap_or_default();
-            turns.extend(summary.map(|turn| turn.with_agents(agents)));
-        }
-        let (wanted, subagents_omitted) = self.outline.agents(rows_max());
-        let apart = self.outline.apart();
-        let mut subagents = Vec::with_capacity(wanted.len());
-        for id in wanted {
-            let Some(unit) = reader.unit(id)? else { continue };
-            let (turn, end) = (self.outline.turn(id), self.ends.get(&id).copied());
-            subagents.extend(replay_detail::agent_summary(&unit, turn, end, apart.contains(&id)));
-        }
+    pub(super) fn told(mut self, reader: &Reader) -> Result<Told, StoreError> {
         let slowest = |kind| self.read_events(reader, self.timeline.slowest(kind));
         let slowest_steps = SlowestSteps {
             tool_calls: replay_detail::slowest(&slowest(Kind::Tool)?).tool_calls,
             api_requests: replay_detail::slowest(&slowest(Kind::Message)?).api_requests,
         };
+        self.timeline = Timeline::default();
+        let mut lists = self.outline.lists();
+        let mut turns: Vec<TurnSummary> = Vec::with_capacity(lists.turns.len());
+        for (number, id) in lists.turns {
+            let summary = reader.unit(id)?.and_then(|unit| replay_detail::turn_summary(&unit, number));
+            let agents = lists.of_turns.remove(&number).unwrap_or_default();
+            turns.extend(summary.map(|turn| turn.with_agents(agents)));
+        }
+        let mut subagents = Vec::with_capacity(lists.agents.len());
+        for id in lists.agents {
+            let Some(unit) = reader.unit(id)? else { continue };
+            let (turn, apart) = (self.outline.turn(id), self.outline.is_apart(id));
+            subagents.extend(replay_detail::agent_summary(&unit, turn, self.end_of(&unit), apart));
+        }
         Ok(Told {
-            turns: (turns, turns_omitted),
-            subagents: (subagents, subagents_omitted),
-            trace_ids: self.outline.traces(rows_max()).into_iter().map(|trace| format!("{trace:032x}")).collect(),
+            turns: (turns, lists.turns_omitted),
+            subagents: (subagents, lists.agents_omitted),
+            trace_ids: lists.traces.into_iter().map(|trace| format!("{trace:032x}")).collect(),
             slowest_steps,
             files: self.files,
             durations: self.durations,
         })
     }
-}
-
-/// One event that is wanted of a unit or a section.
-struct Wanted {
-    /// Its position among the moments of its home.
-    which: usize,
-    /// Its place in the answer.
-    place: usize,
-    /// Its position in the session.
-    index: usize,
 }
 
 /// Which of these calls have a result.

@@ -87,6 +87,10 @@ pub struct Member {
     pub turn: bool,
     /// It tells a git branch.
     pub branch: bool,
+    /// The unit that holds the call which started it.
+    pub parent: Option<UnitId>,
+    /// It goes on after that call has returned.
+    pub background: bool,
 }
 
 impl Member {
@@ -94,7 +98,15 @@ impl Member {
     #[must_use]
     pub fn of(unit: &Unit) -> Self {
         let (turn, branch) = (unit.is_turn(), unit.context.branch.is_some());
-        Self { unit: unit.key.id(), first: unit.first, last: unit.last, turn, branch }
+        let parent = unit.agent.as_ref().and_then(|agent| agent.parent);
+        let background = unit.agent.as_ref().is_some_and(|agent| agent.background);
+        Self { unit: unit.key.id(), first: unit.first, last: unit.last, turn, branch, parent, background }
+    }
+
+    /// The unit that its spans leave with; see [`Unit::leaves_with`].
+    #[must_use]
+    pub fn leaves_with(&self) -> Option<UnitId> {
+        self.parent.filter(|_| !self.background)
     }
 }
 

@@ -39,7 +39,6 @@ use crate::ledger::session::Member;
 use crate::ledger::unit::UnitId;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
-use crate::transcript::time::Timestamp;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Version of this layout. Programs before layout 5 know no other number.
@@ -121,12 +120,6 @@ pub(super) fn number_of_member(key: &[u8]) -> Option<u32> {
     const BYTES: usize = 1 + 16 + 1 + 8 + 4;
     let (_, number) = key.split_last_chunk().filter(|_| key.len() == BYTES)?;
     Some(u32::from_be_bytes(*number))
-}
-
-/// When the first row of a member was written, by its key.
-pub(super) fn first_of_member(key: &[u8]) -> Option<Timestamp> {
-    let first = key.get(1 + 16 + 1..)?.first_chunk()?;
-    Some(Timestamp(i64::from_be_bytes(*first) ^ i64::MIN))
 }
 
 pub(super) fn waiting(session: &SessionId, agent: &AgentId) -> Vec<u8> {

@@ -24,7 +24,7 @@ use super::{StoreError, codec, keys};
 use crate::transcript::time::Timestamp;
 
 /// Memory for sled's page cache. Its real use is two to three times as much.
-const CACHE_BYTES: u64 = 24 << 20;
+const CACHE_BYTES: u64 = 12 << 20;
 
 /// A database that was just closed keeps its lock for a moment: this often is it tried again, every 100 ms.
 const LOCK_TRIES: u32 = 20;

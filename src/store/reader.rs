@@ -13,7 +13,7 @@ use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
-use crate::views::trace::Earlier;
+use crate::views::trace::{Earlier, TurnOrder};
 
 /// Reads the state. Clones share one database, which may be closed and opened again under them.
 #[derive(Debug, Clone, Default)]
@@ -75,13 +75,22 @@ impl Reader {
         Rows::of(self.tree()?.as_ref()).each_member(session, |_, member| take(member))
     }
 
-    /// What lies before a turn in its session.
+    /// The turns of a session in order.
     ///
     /// # Errors
     ///
     /// The database failed or is damaged.
-    pub fn earlier(&self, session: &Session, unit: &Unit) -> Result<Earlier, StoreError> {
-        Rows::of(self.tree()?.as_ref()).earlier(session, unit)
+    pub fn turn_order(&self, session: &SessionId) -> Result<TurnOrder, StoreError> {
+        Rows::of(self.tree()?.as_ref()).turn_order(session)
+    }
+
+    /// What lies before a turn in its session, whose turns are in `order`.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn earlier(&self, session: &Session, unit: &Unit, order: &TurnOrder) -> Result<Earlier, StoreError> {
+        Rows::of(self.tree()?.as_ref()).earlier(session, unit, order)
     }
 
     /// The sessions that were forked from one.

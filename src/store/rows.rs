@@ -1,6 +1,5 @@
 //! Reading sessions and units, for the writer and for everybody else.
 
-use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use sled::{IVec, Tree};
@@ -11,7 +10,7 @@ use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
-use crate::views::trace::Earlier;
+use crate::views::trace::{Earlier, TurnOrder};
 
 /// The rows of a database, as somebody sees them.
 #[derive(Debug, Clone, Copy)]
@@ -127,41 +126,20 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// What lies before a turn in its session, which was forked from `source`.
-    pub(crate) fn earlier(self, session: &Session, unit: &Unit) -> Result<Earlier, StoreError> {
-        let mut earlier = Earlier::default();
-        if !unit.is_turn() {
-            return Ok(earlier);
-        }
-        // Of those before it only the last ones are read: it is enough that the others are there.
-        let (mut latest, mut before, mut beside) = (None, Vec::new(), Vec::new());
-        let mut turns = 0usize;
-        for row in self.tree.scan_prefix(keys::members(&session.id, true)) {
+    /// The turns of a session in order.
+    pub(crate) fn turn_order(self, session: &SessionId) -> Result<TurnOrder, StoreError> {
+        let member = |row: sled::Result<(IVec, IVec)>| {
             let (key, value) = row?;
-            let first = keys::first_of_member(&key);
-            match first.cmp(&Some(unit.first)) {
-                Ordering::Less if first == latest => before.push((key, value)),
-                Ordering::Less => {
-                    turns += before.len();
-                    (latest, before) = (first, vec![(key, value)]);
-                }
-                Ordering::Equal => beside.push((key, value)),
-                Ordering::Greater => break,
-            }
-        }
-        turns += before.len();
-        let units = |rows: &[(IVec, IVec)]| -> Result<Vec<UnitId>, StoreError> {
-            let member = |(key, value): &(IVec, IVec)| codec::decode::<Member>(self.tree, key, value);
-            rows.iter().map(|row| Ok(member(row)?.unit)).collect()
+            let member: Member = codec::decode(self.tree, &key, &value)?;
+            Ok((member.first, member.unit))
         };
-        let beside: Vec<UnitId> = units(&beside)?.into_iter().filter(|other| *other < unit.key.id()).collect();
-        turns += beside.len();
-        earlier.turns = u32::try_from(turns).unwrap_or(u32::MAX);
-        earlier.latest = beside.into_iter().max();
-        if earlier.latest.is_none() {
-            earlier.latest = units(&before)?.into_iter().max();
-        }
-        if let Some(fork) = session.fork.as_ref().filter(|_| earlier.turns == 0) {
+        self.tree.scan_prefix(keys::members(session, true)).map(member).collect()
+    }
+
+    /// What lies before a turn in its session, whose turns are in `order`.
+    pub(crate) fn earlier(self, session: &Session, unit: &Unit, order: &TurnOrder) -> Result<Earlier, StoreError> {
+        let mut earlier = order.earlier(unit);
+        if let Some(fork) = session.fork.as_ref().filter(|_| unit.is_turn() && earlier.turns == 0) {
             let copied = self.unit(fork.unit)?;
             earlier.source_turn = copied.is_some_and(|unit| unit.is_turn() && *unit.session() == fork.from);
         }

@@ -1,50 +1,39 @@
-//! What is kept of each unit of a session that has too many to be in memory: enough to say which turn a sub-agent belongs
-//! to, and which units come first.
+//! What is kept of the units of a session that has too many to be in memory: which turn each belongs to, and which come
+//! first.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::replay::{TurnNumbers, returned, started};
+use super::replay::{TurnNumbers, started};
 use super::trace::{has_spans, trace_of};
 use crate::ledger::money::Money;
-use crate::ledger::unit::{TurnEnd, Unit, UnitId};
+use crate::ledger::session::Member;
+use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
 
-/// The units of a session, a line each.
-#[derive(Debug, Default)]
+/// The units of a session in short.
+#[derive(Debug)]
 pub struct Outline {
-    lines: Vec<Line>,
+    /// At most so many are told of each kind.
+    max: usize,
+    turns: Vec<(usize, UnitId)>,
     numbers: TurnNumbers,
-    /// Calls of which it matters whether they have returned.
-    asked: HashSet<Box<str>>,
-}
-
-#[derive(Debug)]
-struct Line {
-    id: UnitId,
-    first: Timestamp,
-    trace: u128,
-    /// It has a trace of its own if it is no sub-agent.
-    speaks: bool,
-    turn: bool,
-    agent: Option<Agent>,
-}
-
-#[derive(Debug)]
-struct Agent {
-    id: AgentId,
-    parent: Option<UnitId>,
-    call: Option<Box<str>>,
-    background: bool,
-    started: Timestamp,
-    cost: Money,
-    end: Option<TurnEnd>,
-    /// Its end, if its call has returned.
-    returned: TurnEnd,
+    /// Sub-agents that nothing leads to that is known.
+    apart: HashSet<UnitId>,
+    agents: First<(Timestamp, AgentId, UnitId)>,
+    of_turns: BTreeMap<usize, OfTurn>,
+    traces: First<(Timestamp, UnitId, u128)>,
 }
 
 /// The sub-agents of a turn.
+#[derive(Debug)]
+struct OfTurn {
+    first: First<(Timestamp, UnitId, Arc<str>)>,
+    cost: Money,
+}
+
+/// The same, as it is told.
 #[derive(Debug, Default)]
 pub struct AgentsOf {
     /// Their ids, in the order in which they started.
@@ -55,50 +44,76 @@ pub struct AgentsOf {
     pub cost: Money,
 }
 
+/// The first of many, in order.
+#[derive(Debug)]
+struct First<T> {
+    max: usize,
+    known: Vec<T>,
+    count: usize,
+}
+
+impl<T: Ord> First<T> {
+    const fn new(max: usize) -> Self {
+        Self { max, known: Vec::new(), count: 0 }
+    }
+
+    fn add(&mut self, one: T) {
+        self.count += 1;
+        self.known.push(one);
+        if self.known.len() >= self.max.saturating_mul(2).max(64) {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        self.known.sort_unstable();
+        self.known.truncate(self.max);
+    }
+
+    /// The first ones, and how many more there are.
+    fn take(&mut self) -> (Vec<T>, usize) {
+        self.cut();
+        let omitted = self.count - self.known.len();
+        (std::mem::take(&mut self.known), omitted)
+    }
+}
+
 impl Outline {
+    /// Numbers the turns among all units of a session. At most `max` of each kind will be told.
+    #[must_use]
+    pub fn of(members: &[Member], max: usize) -> Self {
+        let turns = members.iter().filter(|member| member.turn).map(|member| (member.first, member.unit));
+        let parents = members.iter().filter_map(|member| Some((member.unit, member.parent?)));
+        let numbers = TurnNumbers::from(turns.collect(), parents.collect());
+        let known: HashSet<UnitId> = members.iter().map(|member| member.unit).collect();
+        let is_known = |parent| known.contains(&parent);
+        // A unit that is no sub-agent has no parent either: it is not asked for.
+        let apart = members.iter().filter(|member| !member.parent.is_some_and(is_known) && !member.turn);
+        let apart = apart.map(|member| member.unit).collect();
+        let numbered = members.iter().filter(|member| member.turn).map(|member| member.unit);
+        let mut turns: Vec<_> = numbered.filter_map(|turn| Some((numbers.turn(turn)?, turn))).collect();
+        turns.sort_unstable();
+        Self { max, turns, numbers, apart, agents: First::new(max), of_turns: BTreeMap::new(), traces: First::new(max) }
+    }
+
     /// Takes in a unit as it is stored.
     pub fn add(&mut self, unit: &Unit) {
-        let agent = unit.agent.as_ref().map(|agent| Agent {
-            id: agent.id.clone(),
-            parent: agent.parent,
-            call: agent.call.clone(),
-            background: agent.background,
-            started: started(unit),
-            cost: unit.gist().cost,
-            end: unit.end(),
-            returned: returned(unit),
-        });
-        let open = agent.as_ref().filter(|agent| agent.end.is_none() && !agent.background);
-        self.asked.extend(open.and_then(|agent| agent.call.clone()));
-        self.lines.push(Line {
-            id: unit.key.id(),
-            first: unit.first,
-            trace: trace_of(unit),
-            speaks: has_spans(unit),
-            turn: unit.is_turn(),
-            agent,
-        });
-    }
-
-    /// Numbers the turns, once all units are there.
-    pub fn number(&mut self) {
-        let turns = self.lines.iter().filter(|line| line.turn).map(|line| (line.first, line.id)).collect();
-        let parents = self.lines.iter().filter_map(|line| Some((line.id, line.agent.as_ref()?.parent?)));
-        self.numbers = TurnNumbers::from(turns, parents.collect());
-    }
-
-    /// Calls whose results say that a sub-agent has ended.
-    #[must_use]
-    pub const fn asked(&self) -> &HashSet<Box<str>> {
-        &self.asked
-    }
-
-    /// Says which of these calls have returned.
-    pub fn tell(&mut self, have_returned: &HashSet<Box<str>>) {
-        for agent in self.lines.iter_mut().filter_map(|line| line.agent.as_mut()) {
-            if agent.end.is_none() && agent.call.as_ref().is_some_and(|call| have_returned.contains(call)) {
-                agent.end = Some(agent.returned);
-            }
+        let id = unit.key.id();
+        let has_trace = match &unit.agent {
+            Some(agent) => agent.background || self.apart.contains(&id),
+            None => has_spans(unit),
+        };
+        if has_trace {
+            self.traces.add((unit.first, id, trace_of(unit)));
+        }
+        let Some(agent) = &unit.agent else { return };
+        let started = started(unit);
+        self.agents.add((started, agent.id.clone(), id));
+        if let Some(number) = self.numbers.turn(id) {
+            let new = || OfTurn { first: First::new(self.max), cost: Money::default() };
+            let turn = self.of_turns.entry(number).or_insert_with(new);
+            turn.cost += unit.gist().cost;
+            turn.first.add((started, id, Arc::clone(&agent.id.0)));
         }
     }
 
@@ -108,71 +123,46 @@ impl Outline {
         self.numbers.turn(unit)
     }
 
-    /// The ends of sub-agents that have one.
-    #[must_use]
-    pub fn ends(&self) -> HashMap<UnitId, TurnEnd> {
-        self.lines.iter().filter_map(|line| Some((line.id, line.agent.as_ref()?.end?))).collect()
-    }
-
-    /// The first turns with their numbers, and how many more there are.
-    #[must_use]
-    pub fn turns(&self, max: usize) -> (Vec<(usize, UnitId)>, usize) {
-        let turns = self.lines.iter().filter(|line| line.turn);
-        let mut turns: Vec<_> = turns.filter_map(|line| Some((self.numbers.turn(line.id)?, line.id))).collect();
-        turns.sort_unstable();
-        let omitted = turns.len().saturating_sub(max);
-        turns.truncate(max);
-        (turns, omitted)
-    }
-
-    /// The sub-agents that started first, and how many more there are.
-    #[must_use]
-    pub fn agents(&self, max: usize) -> (Vec<UnitId>, usize) {
-        let agents = self.lines.iter().filter_map(|line| Some((line.agent.as_ref()?, line.id)));
-        let mut agents: Vec<_> = agents.collect();
-        agents.sort_unstable_by_key(|(agent, _)| (agent.started, &agent.id));
-        let omitted = agents.len().saturating_sub(max);
-        (agents.into_iter().take(max).map(|(_, id)| id).collect(), omitted)
-    }
-
-    /// The sub-agents of each turn, by its number: at most `max` ids each.
-    #[must_use]
-    pub fn agents_of_turns(&self, max: usize) -> BTreeMap<usize, AgentsOf> {
-        let agents = self.lines.iter().filter_map(|line| Some((line.agent.as_ref()?, line.id)));
-        let mut agents: Vec<_> = agents.collect();
-        agents.sort_unstable_by_key(|(agent, id)| (agent.started, *id));
-        let mut turns: BTreeMap<usize, AgentsOf> = BTreeMap::new();
-        for (agent, id) in agents {
-            let Some(number) = self.numbers.turn(id) else { continue };
-            let turn = turns.entry(number).or_default();
-            turn.cost += agent.cost;
-            if turn.ids.len() < max {
-                turn.ids.push(Arc::clone(&agent.id.0));
-            } else {
-                turn.omitted += 1;
-            }
-        }
-        turns
-    }
-
     /// True if nothing that is known leads to a sub-agent.
     #[must_use]
-    pub fn apart(&self) -> HashSet<UnitId> {
-        let known: HashSet<UnitId> = self.lines.iter().map(|line| line.id).collect();
-        let is_apart = |agent: &Agent| agent.parent.is_none_or(|parent| !known.contains(&parent));
-        self.lines.iter().filter(|line| line.agent.as_ref().is_some_and(is_apart)).map(|line| line.id).collect()
+    pub fn is_apart(&self, agent: UnitId) -> bool {
+        self.apart.contains(&agent)
     }
 
-    /// The first traces of the session.
+    /// Everything that is told once all units are there. It is told once.
     #[must_use]
-    pub fn traces(&self, max: usize) -> Vec<u128> {
-        let apart = self.apart();
-        let own = |line: &&Line| match &line.agent {
-            Some(agent) => agent.background || apart.contains(&line.id),
-            None => line.speaks,
+    pub fn lists(&mut self) -> Lists {
+        let turns_omitted = self.turns.len().saturating_sub(self.max);
+        let (agents, agents_omitted) = self.agents.take();
+        let (traces, _) = self.traces.take();
+        let of_turn = |(number, mut turn): (usize, OfTurn)| {
+            let (first, omitted) = turn.first.take();
+            (number, AgentsOf { ids: first.into_iter().map(|(_, _, id)| id).collect(), omitted, cost: turn.cost })
         };
-        let mut own: Vec<&Line> = self.lines.iter().filter(own).collect();
-        own.sort_unstable_by_key(|line| (line.first, line.id));
-        own.into_iter().take(max).map(|line| line.trace).collect()
+        Lists {
+            turns: std::mem::take(&mut self.turns).into_iter().take(self.max).collect(),
+            turns_omitted,
+            agents: agents.into_iter().map(|(_, _, id)| id).collect(),
+            agents_omitted,
+            of_turns: std::mem::take(&mut self.of_turns).into_iter().map(of_turn).collect(),
+            traces: traces.into_iter().map(|(_, _, trace)| trace).collect(),
+        }
     }
+}
+
+/// What is told of the units of a session.
+#[derive(Debug)]
+pub struct Lists {
+    /// The first turns with their numbers.
+    pub turns: Vec<(usize, UnitId)>,
+    /// How many more there are.
+    pub turns_omitted: usize,
+    /// The sub-agents that started first.
+    pub agents: Vec<UnitId>,
+    /// How many more there are.
+    pub agents_omitted: usize,
+    /// The sub-agents of each turn, by its number.
+    pub of_turns: BTreeMap<usize, AgentsOf>,
+    /// The first traces.
+    pub traces: Vec<u128>,
 }

@@ -1,14 +1,17 @@
-//! The order of the events of a session that is too long to be in memory: of each event only when, which kind, and its id.
+//! The order of the events of a session that is too long to be in memory: of each event only when it was, and what kind.
 //!
 //! ```text
-//! add   every unit and section in turn        homes and keys, some 50 bytes per event
-//! sort  once                                  positions in the session
-//! page  some positions                        which events of which homes these are, and what was used before them
+//! add      every unit and section in turn     homes and keys, some 20 bytes per event
+//! sort     once                               positions in the session, but for events at the same time
+//! settle   with the ids of those              positions of all
+//! page     some positions                     which events of which homes these are, and what was used before them
 //! ```
 
-use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use super::moments::{Kind, Moment, SoFar};
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::UnitId;
 use crate::transcript::time::Timestamp;
 
@@ -20,12 +23,11 @@ const SLOWEST_MAX: usize = 10;
 pub struct Timeline {
     homes: Vec<Home>,
     keys: Vec<Key>,
-    /// The ids of all events, one behind the other.
-    ids: String,
-    used: Vec<SoFar>,
+    /// What messages used, packed, one behind the other.
+    used: Vec<u8>,
     /// Numbers of events in order.
     order: Vec<u32>,
-    slowest: [Vec<(u64, u32)>; 2],
+    slowest: [Vec<Slow>; 2],
 }
 
 /// Where events stand: the moments of a unit, or those among the parts of one of its sections.
@@ -42,11 +44,16 @@ pub struct Home {
 #[derive(Debug, Clone, Copy)]
 struct Key {
     at: Timestamp,
-    id: u32,
-    id_bytes: u16,
-    rank: u8,
-    /// Position among what was used, plus one; 0 for an event that used nothing.
+    /// Where it stands among what was used, plus one; 0 for an event that used nothing.
     used: u32,
+    rank: u8,
+}
+
+/// A step and how long it took.
+#[derive(Debug, Clone, Copy)]
+struct Slow {
+    milliseconds: u64,
+    event: u32,
 }
 
 /// Some events in order.
@@ -61,70 +68,58 @@ pub struct Page {
 impl Timeline {
     /// Takes in the moments of a unit, or of one of its sections, in the order in which they are told.
     pub fn add<'a>(&mut self, unit: UnitId, section: Option<u32>, moments: impl Iterator<Item = Moment<'a>>) {
-        let number = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         self.homes.push(Home { unit, section, first: number(self.keys.len()) });
         for moment in moments {
-            let (event, id) = (number(self.keys.len()), moment.id());
+            let event = number(self.keys.len());
             let used = moment.used().map_or(0, |used| {
-                self.used.push(used);
-                number(self.used.len())
+                let place = number(self.used.len()).saturating_add(1);
+                pack(&mut self.used, &used);
+                place
             });
+            self.keys.push(Key { at: moment.at(), used, rank: moment.rank() });
             if let Some((kind, milliseconds)) = moment.took() {
-                self.slow(kind, milliseconds, event);
+                self.slow(kind, Slow { milliseconds, event });
             }
-            let id_bytes = u16::try_from(id.len()).unwrap_or(u16::MAX);
-            self.keys.push(Key { at: moment.at(), id: number(self.ids.len()), id_bytes, rank: moment.rank(), used });
-            self.ids.push_str(&id);
         }
     }
 
-    fn id(&self, key: &Key) -> &str {
-        let from = usize::try_from(key.id).unwrap_or(usize::MAX);
-        self.ids.get(from..from.saturating_add(usize::from(key.id_bytes))).unwrap_or_default()
+    fn key(&self, event: u32) -> (Timestamp, u8) {
+        self.keys.get(place(event)).map_or((Timestamp(i64::MAX), u8::MAX), |key| (key.at, key.rank))
     }
 
-    fn order_of(&self, a: u32, b: u32) -> Ordering {
-        let key = |event: u32| self.keys.get(usize::try_from(event).unwrap_or(usize::MAX));
-        let (Some(a), Some(b)) = (key(a), key(b)) else { return Ordering::Equal };
-        (a.at, a.rank).cmp(&(b.at, b.rank)).then_with(|| self.id(a).cmp(self.id(b)))
-    }
-
-    /// Keeps the slowest steps, of equally slow ones the earliest.
-    fn slow(&mut self, kind: Kind, milliseconds: u64, event: u32) {
-        let at = match kind {
-            Kind::Tool => 0,
-            Kind::Message => 1,
-        };
-        let Some(known) = self.slowest.get(at) else { return };
-        // Nearly none is one of the slowest; equally slow ones are told apart at the end.
-        let least = known.iter().map(|(slow, _)| *slow).min().filter(|_| known.len() >= 8 * SLOWEST_MAX);
-        if least.is_some_and(|least| milliseconds < least) {
-            return;
+    /// Keeps the slowest steps, of equally slow ones the earliest, and those that only their ids tell apart.
+    fn slow(&mut self, kind: Kind, step: Slow) {
+        let Some(mut known) = self.slowest.get_mut(slot(kind)).map(std::mem::take) else { return };
+        known.push(step);
+        if known.len() >= 64 * SLOWEST_MAX {
+            let key = |step: &Slow| (std::cmp::Reverse(step.milliseconds), self.key(step.event));
+            known.sort_by_key(key);
+            if let Some(last) = known.get(SLOWEST_MAX - 1).map(key) {
+                known.retain(|step| key(step) <= last);
+            }
         }
-        if let Some(known) = self.slowest.get_mut(at) {
-            known.push((milliseconds, event));
-        }
-        if self.slowest.get(at).is_some_and(|known| known.len() >= 64 * SLOWEST_MAX) {
-            self.keep_slowest(at);
-        }
-    }
-
-    fn keep_slowest(&mut self, at: usize) {
-        let mut known = self.slowest.get_mut(at).map(std::mem::take).unwrap_or_default();
-        known.sort_by(|(a, first), (b, second)| b.cmp(a).then_with(|| self.order_of(*first, *second)));
-        known.truncate(SLOWEST_MAX);
-        if let Some(place) = self.slowest.get_mut(at) {
+        if let Some(place) = self.slowest.get_mut(slot(kind)) {
             *place = known;
         }
     }
 
-    /// Puts everything in order, once all is there.
-    pub fn sort(&mut self) {
-        let count = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
-        let mut order: Vec<u32> = (0..count).collect();
-        order.sort_by(|a, b| self.order_of(*a, *b));
+    /// Puts everything in order, once all is there. Returns the events for which their ids decide, with their places: see
+    /// [`Timeline::settle`].
+    pub fn sort(&mut self) -> Vec<(u32, Home, usize)> {
+        let mut order: Vec<u32> = (0..number(self.keys.len())).collect();
+        order.sort_unstable_by_key(|event| (self.key(*event), *event));
         self.order = order;
-        (0..self.slowest.len()).for_each(|at| self.keep_slowest(at));
+        let tied = self.order.chunk_by(|a, b| self.key(*a) == self.key(*b)).filter(|run| run.len() > 1).flatten();
+        tied.filter_map(|event| self.place(*event).map(|(home, which)| (*event, home, which))).collect()
+    }
+
+    /// Puts events at the same time in order by their ids.
+    pub fn settle(&mut self, ids: &HashMap<u32, String>) {
+        let mut order = std::mem::take(&mut self.order);
+        order.chunk_by_mut(|a, b| self.key(*a) == self.key(*b)).filter(|run| run.len() > 1).for_each(|run| {
+            run.sort_by(|a, b| (ids.get(a), a).cmp(&(ids.get(b), b)));
+        });
+        self.order = order;
     }
 
     /// How many events there are.
@@ -142,10 +137,7 @@ impl Timeline {
     /// The position of the first event at or after a time.
     #[must_use]
     pub fn at(&self, time: Timestamp) -> usize {
-        self.order.partition_point(|event| {
-            let key = self.keys.get(usize::try_from(*event).unwrap_or(usize::MAX));
-            key.is_some_and(|key| key.at < time)
-        })
+        self.order.partition_point(|event| self.key(*event).0 < time)
     }
 
     /// The events from a position on.
@@ -153,9 +145,9 @@ impl Timeline {
     pub fn page(&self, from: usize, limit: usize) -> Page {
         let mut before = SoFar::default();
         for event in self.order.iter().take(from) {
-            let key = self.keys.get(usize::try_from(*event).unwrap_or(usize::MAX));
-            let used = key.and_then(|key| self.used.get(usize::try_from(key.used).ok()?.checked_sub(1)?));
-            if let Some(used) = used {
+            let at = self.keys.get(place(*event)).and_then(|key| place(key.used).checked_sub(1));
+            if let Some(mut packed) = at.and_then(|at| self.used.get(at..)) {
+                let used = unpack(&mut packed);
                 before.tokens += used.tokens;
                 before.cost += used.cost;
             }
@@ -167,22 +159,85 @@ impl Timeline {
     fn place(&self, event: u32) -> Option<(Home, usize)> {
         let at = self.homes.partition_point(|home| home.first <= event).checked_sub(1)?;
         let home = *self.homes.get(at)?;
-        Some((home, usize::try_from(event - home.first).ok()?))
+        Some((home, place(event - home.first)))
+    }
+
+    /// Where an event is in the order.
+    fn position(&self, event: u32) -> Option<usize> {
+        let key = self.key(event);
+        let first = self.order.partition_point(|other| self.key(*other) < key);
+        Some(first + self.order.get(first..)?.iter().position(|other| *other == event)?)
     }
 
     /// The slowest steps of a kind with their positions, slowest first.
     #[must_use]
     pub fn slowest(&self, kind: Kind) -> Vec<(usize, Home, usize)> {
-        let at = match kind {
-            Kind::Tool => 0,
-            Kind::Message => 1,
-        };
-        let wanted = self.slowest.get(at).map_or(&[][..], Vec::as_slice);
-        let found = wanted.iter().filter_map(|(_, event)| {
-            let position = self.order.binary_search_by(|other| self.order_of(*other, *event).then(other.cmp(event)));
-            let (home, which) = self.place(*event)?;
-            Some((position.ok()?, home, which))
-        });
-        found.collect()
+        let known = self.slowest.get(slot(kind)).map_or(&[][..], Vec::as_slice);
+        let mut placed: Vec<_> = known
+            .iter()
+            .filter_map(|step| Some((std::cmp::Reverse(step.milliseconds), self.position(step.event)?, step.event)))
+            .collect();
+        placed.sort_unstable();
+        let slowest = placed.into_iter().take(SLOWEST_MAX);
+        slowest
+            .filter_map(|(_, position, event)| self.place(event).map(|(home, which)| (position, home, which)))
+            .collect()
     }
+}
+
+const fn slot(kind: Kind) -> usize {
+    match kind {
+        Kind::Tool => 0,
+        Kind::Message => 1,
+    }
+}
+
+fn number(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Seven bits per byte, the lowest first; the last byte has its first bit clear. Most numbers here are small.
+fn pack(bytes: &mut Vec<u8>, used: &SoFar) {
+    let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h } = used.tokens;
+    let cost = used.cost.picousd();
+    // The sign is the lowest bit.
+    let cost = cost.unsigned_abs() << 1 | u128::from(cost < 0);
+    let tokens = [input, output, cache_read, cache_write_5m, cache_write_1h].map(u128::from);
+    for mut rest in tokens.into_iter().chain([cost]) {
+        while rest > 0x7f {
+            bytes.push(0x80 | u8::try_from(rest & 0x7f).unwrap_or_default());
+            rest >>= 7;
+        }
+        bytes.push(u8::try_from(rest).unwrap_or_default());
+    }
+}
+
+fn unpack(bytes: &mut &[u8]) -> SoFar {
+    let mut next = || {
+        let (mut number, mut shift) = (0, 0);
+        while let Some((first, rest)) = bytes.split_first() {
+            *bytes = rest;
+            number |= u128::from(first & 0x7f) << shift;
+            shift += 7;
+            if first & 0x80 == 0 {
+                break;
+            }
+        }
+        number
+    };
+    let mut tokens = || u64::try_from(next()).unwrap_or(u64::MAX);
+    let tokens = Tokens {
+        input: tokens(),
+        output: tokens(),
+        cache_read: tokens(),
+        cache_write_5m: tokens(),
+        cache_write_1h: tokens(),
+    };
+    let cost = next();
+    let amount = i128::try_from(cost >> 1).unwrap_or(i128::MAX);
+    SoFar { tokens, cost: Money::from_picousd(if cost & 1 == 0 { amount } else { -amount }) }
 }

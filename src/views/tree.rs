@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::attributes as name;
 use super::ids::SpanAt;
 use super::span::{Attribute, Span, SpanBatch, Value};
-use super::trace::{Earlier, TurnFacts, end_so_far, position_of, roots, turn_spans};
+use super::trace::{TurnFacts, TurnOrder, end_so_far, position_of, roots, turn_spans};
 use crate::ledger::session::Session;
 use crate::ledger::unit::Unit;
 use crate::transcript::ids::AgentId;
@@ -31,9 +31,9 @@ pub fn session_tree(session: &Session, units: &[&Unit]) -> String {
     let agents: HashMap<&AgentId, &Unit> =
         units.iter().filter_map(|unit| Some((&unit.agent.as_ref()?.id, *unit))).collect();
     let find = |id: &AgentId| agents.get(id).copied();
-    let roots = roots(units);
+    let (roots, order) = (roots(units), TurnOrder::among(units.iter().copied()));
     let batches = roots.iter().flat_map(|unit| {
-        let position = position_of(session, unit, Earlier::among(units.iter().copied(), unit));
+        let position = position_of(session, unit, order.earlier(unit));
         turn_spans(&TurnFacts { turn: unit, agents: &find, position, end: end_so_far(unit) })
     });
     let blocks: Vec<_> = blocks(&batches.collect::<Vec<_>>());

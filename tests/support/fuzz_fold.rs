@@ -15,7 +15,7 @@ use tailspan::transcript::time::Timestamp;
 use tailspan::views::labels::LabelRules;
 use tailspan::views::summary::{Files, Part, Sources, ToolDurations};
 use tailspan::views::totals::Totals;
-use tailspan::views::trace::{Earlier, TurnFacts, end_so_far, position_of, turn_spans};
+use tailspan::views::trace::{TurnFacts, TurnOrder, end_so_far, position_of, turn_spans};
 
 const BEGINNING: Timestamp = Timestamp(i64::MIN);
 
@@ -60,7 +60,7 @@ fn show(known: &Known) -> Vec<String> {
         totals.observe_turn(unit, unit.price_with_below(), BEGINNING);
         let Some(session) = known.session(unit.session()) else { continue };
         let agents = |agent: &AgentId| known.unit(UnitKey::agent(unit.session(), agent).id());
-        let position = position_of(session, unit, Earlier::among(known.units(), unit));
+        let position = position_of(session, unit, TurnOrder::among(known.units()).earlier(unit));
         let facts = TurnFacts { turn: unit, agents: &agents, position, end: end_so_far(unit) };
         let spans: usize = turn_spans(&facts).iter().map(|batch| batch.spans.len()).sum();
         assert!(spans > 0, "a unit without a span");

@@ -8,6 +8,7 @@ use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
 use tailspan::store::Reader;
+use tailspan::views::trace::TurnOrder;
 
 /// Every sum in the state is the sum of what it stands for.
 pub(crate) fn check(reader: &Reader, said: &str) {
@@ -49,9 +50,9 @@ fn check_session(reader: &Reader, session: &Session, said: &str) -> BTreeMap<Uni
     let context = |unit| Ok::<_, ()>(units.get(&unit).map(|unit: &Unit| unit.context.clone()));
     tight.tighten(&members, context).unwrap();
     assert_eq!(*session, tight, "{said}: how a session begins and ends");
-    for position in units.values().filter(|unit| unit.is_turn()) {
-        let earlier = tailspan::views::trace::Earlier::among(units.values(), position);
-        let found = reader.earlier(session, position).unwrap();
+    let (order, stored) = (TurnOrder::among(units.values()), reader.turn_order(&session.id).unwrap());
+    for turn in units.values().filter(|unit| unit.is_turn()) {
+        let (earlier, found) = (order.earlier(turn), reader.earlier(session, turn, &stored).unwrap());
         assert_eq!((found.turns, found.latest), (earlier.turns, earlier.latest), "{said}");
     }
     units

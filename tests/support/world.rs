@@ -188,7 +188,7 @@ impl World {
                 if let Parsed::Piece(piece) = parsed {
                     pieces -= 1;
                     engine.step(&piece, now).unwrap();
-                    job.cursor = Some(piece.cursor);
+                    job.cursor = Some(Box::new(piece.cursor));
                     if dice.one_in(3) {
                         engine.commit(now).unwrap();
                     }

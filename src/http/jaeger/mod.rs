@@ -42,6 +42,9 @@ const TRACES_BUILT_MAX: usize = 2_000;
 /// oldest turns; of one trace, its last spans. A warning says so.
 const SPANS_MAX: usize = 20_000;
 
+/// Spans of a trace that is too large to be shown whole.
+const CUT_SPANS_MAX: usize = 10_000;
+
 /// Newest traces whose spans name the operations.
 const TRACES_OF_OPERATIONS_MAX: usize = 500;
 
@@ -122,6 +125,13 @@ fn one<C: HasTraces>(context: &C, id: &str) -> Result<Trace, Problem> {
     // Sessions whose id is no UUID: none of the client's own, but the files may be anybody's.
     let takes = "a trace id of up to 32 hexadecimal digits, or the id of a session";
     traces.of_session(id, SPANS_MAX).map_err(unreadable)?.ok_or_else(|| Problem::bad_parameter("traceID", takes, id))
+}
+
+/// About how large an answer with these traces is, in bytes.
+fn bytes_of(traces: &[Trace]) -> usize {
+    /// Of one span, as JSON.
+    const SPAN_BYTES: usize = 1_536;
+    traces.iter().map(|trace| trace.spans().count().saturating_mul(SPAN_BYTES)).sum::<usize>().max(1024)
 }
 
 fn not_found() -> Problem {

@@ -13,8 +13,8 @@ use std::rc::Rc;
 
 use super::cut::Cut;
 use super::trace_id::TraceId;
-use super::{HasTraces, SPANS_MAX};
-use crate::ledger::session::Session;
+use super::{CUT_SPANS_MAX, HasTraces, SPANS_MAX};
+use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::{Reader, StoreError};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
@@ -22,7 +22,8 @@ use crate::transcript::time::Timestamp;
 use crate::views::jaeger::{Filter, Trace, mark_in_progress};
 use crate::views::span::SpanBatch;
 use crate::views::trace::{
-    Earlier, Family, Position, TurnFacts, Want, has_spans, is_background, position_of, roots, trace_of, turn_spans,
+    Earlier, Family, Position, TurnFacts, TurnOrder, Want, has_spans, is_background, position_of, roots, trace_of,
+    turn_spans,
 };
 
 /// Units whose times a search keeps at once, the newest; older ones are not looked at.
@@ -41,9 +42,29 @@ pub(super) struct Traces<'c> {
     idle_ms: u64,
     /// Each turn needs its session.
     sessions: RefCell<HashMap<SessionId, Option<Rc<Session>>>>,
+    /// And each the turns before it.
+    orders: RefCell<HashMap<SessionId, Rc<TurnOrder>>>,
+    /// Units whose traces were cut: what is below them is not built once more.
+    cut: RefCell<HashSet<UnitId>>,
+}
+
+/// A unit that may have spans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    first: Timestamp,
+    unit: UnitId,
+    /// The unit that its spans leave with.
+    above: Option<UnitId>,
+}
+
+impl Candidate {
+    fn of(member: &Member) -> Self {
+        Self { first: member.first, unit: member.unit, above: member.leaves_with() }
+    }
 }
 
 /// What one unit begins: traces, and the units in them.
+#[derive(Default)]
 struct Built {
     traces: Vec<Trace>,
     units: Vec<UnitId>,
@@ -51,7 +72,14 @@ struct Built {
 
 impl<'c> Traces<'c> {
     pub(super) fn of<C: HasTraces>(context: &'c C) -> Self {
-        Self { reader: context.reader(), now: context.now(), idle_ms: context.idle_ms(), sessions: RefCell::default() }
+        Self {
+            reader: context.reader(),
+            now: context.now(),
+            idle_ms: context.idle_ms(),
+            sessions: RefCell::default(),
+            orders: RefCell::default(),
+            cut: RefCell::default(),
+        }
     }
 
     /// The trace with this id.
@@ -73,7 +101,7 @@ impl<'c> Traces<'c> {
 
     fn of_unit(&self, unit: Option<Unit>, id: TraceId) -> Result<Option<Trace>, StoreError> {
         let Some(unit) = unit.filter(|unit| trace_of(unit) == id.0) else { return Ok(None) };
-        let built = self.build_around(&unit)?;
+        let built = self.build_around(unit.key.id(), unit.leaves_with())?;
         Ok(built.traces.into_iter().find(|trace| trace.id() == id.0))
     }
 
@@ -93,18 +121,20 @@ impl<'c> Traces<'c> {
     /// The newest traces of a session that is too large to be read as a whole.
     fn newest_of_session(&self, session: &Session, spans_max: usize) -> Result<Option<Trace>, StoreError> {
         let mut members = Vec::new();
-        self.reader.each_member(&session.id, |unit| {
-            members.push((unit.first, unit.unit));
+        self.reader.each_member(&session.id, |member| {
+            members.push(Candidate::of(&member));
             ControlFlow::Continue(())
         })?;
         members.sort_unstable_by(|a, b| b.cmp(a));
         let (mut built, mut batches, mut spans) = (HashSet::new(), Vec::new(), 0);
-        for (_, id) in members {
+        for Candidate { unit, above, .. } in members {
             if spans >= spans_max {
                 break;
             }
-            let Some(unit) = self.reader.unit(id)?.filter(|_| !built.contains(&id)) else { continue };
-            let new = self.build_around(&unit)?;
+            if built.contains(&unit) {
+                continue;
+            }
+            let new = self.build_around(unit, above)?;
             built.extend(new.units);
             for trace in new.traces {
                 spans += trace.spans().count();
@@ -128,24 +158,25 @@ impl<'c> Traces<'c> {
         mut take: impl FnMut(Trace) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let (mut built, mut known): (HashSet<UnitId>, HashSet<u128>) = Default::default();
-        let mut waiting: Vec<Trace> = Vec::new();
-        for (first, id) in self.candidates(filter)? {
+        // With their starts: of a large trace that takes a while to find.
+        let mut waiting: Vec<(Timestamp, Trace)> = Vec::new();
+        for Candidate { first, unit, above } in self.candidates(filter)? {
             // A trace may go out once nothing that is still to come can start after it.
-            while waiting.last().is_some_and(|trace| trace.start() > first) {
-                if waiting.pop().is_some_and(|trace| take(trace).is_break()) {
+            while waiting.last().is_some_and(|(start, _)| *start > first) {
+                if waiting.pop().is_some_and(|(_, trace)| take(trace).is_break()) {
                     return Ok(());
                 }
             }
-            if built.contains(&id) {
+            if built.contains(&unit) {
                 continue;
             }
-            let Some(unit) = self.reader.unit(id)? else { continue };
-            let new = self.build_around(&unit)?;
+            let new = self.build_around(unit, above)?;
             built.extend(new.units);
-            waiting.extend(new.traces.into_iter().filter(|trace| known.insert(trace.id())));
-            waiting.sort_by_key(|trace| (trace.start(), trace.id()));
+            let new = new.traces.into_iter().filter(|trace| known.insert(trace.id()));
+            waiting.extend(new.map(|trace| (trace.start(), trace)));
+            waiting.sort_by_key(|(start, trace)| (*start, trace.id()));
         }
-        while let Some(trace) = waiting.pop() {
+        while let Some((_, trace)) = waiting.pop() {
             if take(trace).is_break() {
                 break;
             }
@@ -154,9 +185,9 @@ impl<'c> Traces<'c> {
     }
 
     /// Units that may have spans within the filter's times, with the times of their first rows, latest first.
-    fn candidates(&self, filter: &Filter) -> Result<Vec<(Timestamp, UnitId)>, StoreError> {
-        let mut candidates: Vec<(Timestamp, UnitId)> = Vec::new();
-        let latest_first = |candidates: &mut Vec<(Timestamp, UnitId)>| {
+    fn candidates(&self, filter: &Filter) -> Result<Vec<Candidate>, StoreError> {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let latest_first = |candidates: &mut Vec<Candidate>| {
             candidates.sort_unstable_by(|a, b| b.cmp(a));
             candidates.truncate(CANDIDATES_MAX);
         };
@@ -167,9 +198,9 @@ impl<'c> Traces<'c> {
             }
         })?;
         for session in sessions {
-            self.reader.each_member(&session, |unit| {
-                if filter.may_take(unit.first, unit.last) {
-                    candidates.push((unit.first, unit.unit));
+            self.reader.each_member(&session, |member| {
+                if filter.may_take(member.first, member.last) {
+                    candidates.push(Candidate::of(&member));
                 }
                 ControlFlow::Continue(())
             })?;
@@ -181,22 +212,32 @@ impl<'c> Traces<'c> {
         Ok(candidates)
     }
 
-    /// The trace that holds the spans of a unit. Should that not lead to the unit, it has a trace of its own beside it.
-    fn build_around(&self, unit: &Unit) -> Result<Built, StoreError> {
-        let (mut root, id) = (Cow::Borrowed(unit), unit.key.id());
+    /// The trace that holds the spans of a unit, which leave with those of the unit `above` it. Should that not lead to
+    /// the unit, it has a trace of its own beside it.
+    fn build_around(&self, unit: UnitId, above: Option<UnitId>) -> Result<Built, StoreError> {
+        let (mut root, mut next) = (None, above);
         for _ in 0..LEVELS_MAX {
-            match root.leaves_with().map(|above| self.reader.unit(above)).transpose()?.flatten() {
-                Some(above) => root = Cow::Owned(above),
-                None => break,
+            if next.is_some_and(|next| self.is_cut(next)) {
+                return Ok(Built { traces: Vec::new(), units: vec![unit] });
             }
+            let Some(found) = next.map(|next| self.reader.unit(next)).transpose()?.flatten() else { break };
+            next = found.leaves_with();
+            root = Some(found);
         }
-        let mut built = self.build(&root)?;
-        if root.key.id() != id && !built.units.contains(&id) {
-            let own = self.build(unit)?;
+        let mut built = root.map_or_else(|| Ok(Built::default()), |root| self.build(&root))?;
+        let is_there = |built: &Built| built.units.contains(&unit) || built.units.iter().any(|unit| self.is_cut(*unit));
+        if !is_there(&built)
+            && let Some(unit) = self.reader.unit(unit)?
+        {
+            let own = self.build(&unit)?;
             built.units.extend(own.units);
             built.traces.extend(own.traces);
         }
         Ok(built)
+    }
+
+    fn is_cut(&self, unit: UnitId) -> bool {
+        self.cut.borrow().contains(&unit)
     }
 
     /// The trace whose root a unit is, and those of sub-agents that are nested too deep for it.
@@ -208,7 +249,8 @@ impl<'c> Traces<'c> {
         let all = gist.spans;
         if all > SPANS_MAX as u64 {
             let at = gist.latest.unwrap_or_else(|| root.activity_end());
-            let Cut { batch, units } = Cut::of(self, root, SPANS_MAX)?;
+            let Cut { batch, units } = Cut::of(self, root, CUT_SPANS_MAX)?;
+            self.cut.borrow_mut().insert(root.key.id());
             let shown = batch.spans.len();
             let warning = format!("the trace is too large to be shown whole: {shown} of its {all} spans are here");
             let trace =
@@ -239,9 +281,22 @@ impl<'c> Traces<'c> {
 
     pub(super) fn earlier(&self, session: Option<&Session>, turn: &Unit) -> Result<Earlier, StoreError> {
         match session {
-            Some(session) => self.reader.earlier(session, turn),
-            None => Ok(Earlier::default()),
+            Some(session) if turn.is_turn() => self.reader.earlier(session, turn, &*self.turn_order(&session.id)?),
+            Some(_) | None => Ok(Earlier::default()),
         }
+    }
+
+    fn turn_order(&self, session: &SessionId) -> Result<Rc<TurnOrder>, StoreError> {
+        if let Some(known) = self.orders.borrow().get(session) {
+            return Ok(known.clone());
+        }
+        let order = Rc::new(self.reader.turn_order(session)?);
+        let mut orders = self.orders.borrow_mut();
+        if orders.len() >= SESSIONS_KEPT {
+            orders.clear();
+        }
+        orders.insert(session.clone(), order.clone());
+        Ok(order)
     }
 
     pub(super) fn session(&self, id: &SessionId) -> Result<Option<Rc<Session>>, StoreError> {

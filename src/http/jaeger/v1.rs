@@ -6,7 +6,7 @@ use super::super::answer::Answer;
 use super::super::error::Problem;
 use super::super::request::Request;
 use super::parameters::Search;
-use super::{Found, HasTraces, find, one, operations};
+use super::{Found, HasTraces, bytes_of, find, one, operations};
 use crate::views::jaeger::{Trace, TraceV1, trace_v1};
 
 /// What every answer is wrapped in.
@@ -122,7 +122,7 @@ fn several<'a, C: HasTraces>(context: &C, ids: impl Iterator<Item = &'a str>) ->
 
 fn shown<C: HasTraces>(context: &C, traces: &[Trace], errors: Option<Vec<Error>>) -> Result<Answer, Problem> {
     let data: Vec<TraceV1<'_>> = traces.iter().map(|trace| trace_v1(trace, context.service_name())).collect();
-    Answer::json(&enveloped(data, errors))
+    Answer::json_of(&enveloped(data, errors), bytes_of(traces))
 }
 
 /// Jaeger counts these lists, and nothing else.

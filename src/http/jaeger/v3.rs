@@ -6,7 +6,7 @@ use super::super::answer::Answer;
 use super::super::error::Problem;
 use super::super::request::Request;
 use super::parameters::Search;
-use super::{HasTraces, find, one, operations};
+use super::{HasTraces, bytes_of, find, one, operations};
 use crate::views::jaeger::{ResourceSpans, Trace, TraceSummary, resource_spans, summary};
 
 /// The names of services: there is one.
@@ -96,7 +96,7 @@ fn shown<C: HasTraces>(context: &C, traces: &[Trace]) -> Result<Answer, Problem>
     }
     let service = context.service_name();
     let resource_spans = traces.iter().flat_map(|trace| resource_spans(trace, service)).collect();
-    Answer::json(&Wrapper { result: Traces { resource_spans } })
+    Answer::json_of(&Wrapper { result: Traces { resource_spans } }, bytes_of(traces))
 }
 
 /// A refusal in Jaeger's form.

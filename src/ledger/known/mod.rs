@@ -395,6 +395,13 @@ impl Known {
         self.units.len() + self.sections.len()
     }
 
+    /// Parts that the units and sections in memory hold.
+    #[must_use]
+    pub fn loaded_parts(&self) -> usize {
+        let units = self.units.values().map(|loaded| loaded.now.parts.len());
+        units.chain(self.sections.values().map(|loaded| loaded.now.parts.len())).sum()
+    }
+
     /// Every loaded unit.
     pub fn units(&self) -> impl Iterator<Item = &Unit> {
         self.units.values().map(|loaded| &loaded.now)

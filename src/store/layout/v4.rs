@@ -340,6 +340,8 @@ impl Session {
             last: unit.last,
             turn: unit.turn,
             branch: branch_of(unit),
+            parent: None,
+            background: false,
         };
         let members: Vec<Member> = self.units.iter().map(member).collect();
         let count = |counts: fn(&UnitRef) -> bool| self.units.values().filter(|unit| counts(unit)).count() as u64;

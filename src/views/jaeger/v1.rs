@@ -14,10 +14,26 @@ use crate::views::span::{Span, SpanEvent};
 pub struct TraceV1<'a> {
     #[serde(rename = "traceID")]
     trace_id: String,
-    spans: Vec<SpanV1<'a>>,
+    spans: Spans<'a>,
     /// By number, so that `p10` comes after `p9`; written as `p1`, `p2`, ...
     processes: BTreeMap<ProcessId, Process<'a>>,
     warnings: Option<&'a [String]>,
+}
+
+/// The spans of a trace, which are brought into form while they are written: there may be thousands.
+#[derive(Debug)]
+struct Spans<'a> {
+    trace: &'a Trace,
+    /// Of each batch.
+    processes: Vec<ProcessId>,
+}
+
+impl Serialize for Spans<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let batches = self.trace.batches.iter().zip(&self.processes);
+        serializer
+            .collect_seq(batches.flat_map(|(batch, process)| batch.spans.iter().map(|span| span_v1(span, *process))))
+    }
 }
 
 /// Number of a process in its trace.
@@ -76,16 +92,16 @@ struct Process<'a> {
 #[must_use]
 pub fn trace<'a>(trace: &'a Trace, service: &'a str) -> TraceV1<'a> {
     let mut processes: BTreeMap<ProcessId, Process<'a>> = BTreeMap::new();
-    let mut spans = Vec::new();
+    let mut of_batches = Vec::with_capacity(trace.batches.len());
     for batch in &trace.batches {
         let process = Process { service_name: service, tags: tags::of_process(batch) };
         let known = processes.iter().find(|(_, known)| **known == process).map(|(id, _)| *id);
         let id = known.unwrap_or(ProcessId(processes.len() + 1));
         processes.entry(id).or_insert(process);
-        spans.extend(batch.spans.iter().map(|span| span_v1(span, id)));
+        of_batches.push(id);
     }
     let warnings = Some(&*trace.warnings).filter(|warnings| !warnings.is_empty());
-    TraceV1 { trace_id: hex_trace(trace.id), spans, processes, warnings }
+    TraceV1 { trace_id: hex_trace(trace.id), spans: Spans { trace, processes: of_batches }, processes, warnings }
 }
 
 fn span_v1(span: &Span, process_id: ProcessId) -> SpanV1<'_> {

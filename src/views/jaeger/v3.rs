@@ -1,5 +1,7 @@
 //! The JSON of Jaeger's v3 API: OTLP as JSON. Ids are hexadecimal, enumerations integers, 64-bit integers texts.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::{SCOPE_NAME, SCOPE_VERSION, Trace, hex_span, hex_trace, is_error};
@@ -22,7 +24,17 @@ struct Resource<'a> {
 #[derive(Debug, Serialize)]
 struct ScopeSpans<'a> {
     scope: Scope,
-    spans: Vec<SpanV3<'a>>,
+    spans: Spans<'a>,
+}
+
+/// The spans of some batches, which are brought into form while they are written: there may be thousands.
+#[derive(Debug)]
+struct Spans<'a>(&'a [SpanBatch]);
+
+impl Serialize for Spans<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().flat_map(|batch| &batch.spans).map(span_v3))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -133,10 +145,9 @@ pub fn resource_spans<'a>(trace: &'a Trace, service: &'a str) -> Vec<ResourceSpa
     };
     let runs = trace.batches.chunk_by(|a, b| a.service_version == b.service_version);
     let of_run = |run: &'a [SpanBatch]| {
-        let spans = run.iter().flat_map(|batch| &batch.spans).map(span_v3).collect();
         let scope = Scope { name: SCOPE_NAME, version: SCOPE_VERSION };
         let version = run.first().map_or("", |batch| &batch.service_version);
-        ResourceSpans { resource: resource(version), scope_spans: [ScopeSpans { scope, spans }] }
+        ResourceSpans { resource: resource(version), scope_spans: [ScopeSpans { scope, spans: Spans(run) }] }
     };
     runs.map(of_run).collect()
 }
@@ -147,7 +158,8 @@ pub fn summary<'a>(trace: &'a Trace, service: &'a str) -> TraceSummary<'a> {
     let span_count = trace.spans().count();
     let error_span_count = trace.spans().filter(|span| is_error(span)).count();
     let parentless = trace.spans().find(|span| span.parent.is_none());
-    let is_orphan = |span: &&Span| span.parent.is_some_and(|parent| trace.spans().all(|other| other.id != parent));
+    let ids: HashSet<u64> = trace.spans().map(|span| span.id).collect();
+    let is_orphan = |span: &&Span| span.parent.is_some_and(|parent| !ids.contains(&parent));
     TraceSummary {
         trace_id: hex_trace(trace.id),
         root_service_name: service,

@@ -12,7 +12,9 @@ use crate::views::summary::seconds;
 pub(super) struct List(Vec<Attribute>);
 
 impl List {
-    pub(super) fn done(self) -> Vec<Attribute> {
+    /// The attributes, in no more memory than they need: a large trace has thousands of such lists.
+    pub(super) fn done(mut self) -> Vec<Attribute> {
+        self.0.shrink_to_fit();
         self.0
     }
 

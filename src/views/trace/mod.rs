@@ -22,6 +22,7 @@ mod describe;
 mod events;
 mod family;
 mod list;
+mod order;
 mod reach;
 mod scope;
 mod text;
@@ -30,6 +31,7 @@ use std::collections::{HashMap, HashSet};
 
 pub use events::EVENTS_MAX;
 pub use family::{Family, Want, is_background, started_in};
+pub use order::TurnOrder;
 pub use scope::TraceScope;
 pub use text::is_printable;
 
@@ -88,18 +90,6 @@ pub struct Earlier {
     pub latest: Option<UnitId>,
     /// The session was forked from a turn, and that is known.
     pub source_turn: bool,
-}
-
-impl Earlier {
-    /// What lies before `unit` among some units of its session.
-    #[must_use]
-    pub fn among<'a>(units: impl Iterator<Item = &'a Unit>, unit: &Unit) -> Self {
-        let place = |unit: &Unit| (unit.first, unit.key.id());
-        let before = units.filter(|turn| turn.is_turn()).map(place).filter(|turn| *turn < place(unit));
-        let (turns, latest) =
-            before.fold((0u32, None), |(count, last), turn| (count.saturating_add(1), last.max(Some(turn))));
-        Self { turns, latest: latest.map(|(_, turn)| turn), source_turn: false }
-    }
 }
 
 /// Where `unit` stands in `session`.
