@@ -1,6 +1,7 @@
 //! The sidecar: one thread that reads and writes, one that sends spans, tokio tasks that answer. The only clock.
 
 pub mod selfcheck;
+pub mod watchdog;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -80,6 +81,8 @@ pub struct Tailer {
     reported: std::collections::HashMap<PathBuf, String>,
     outbox: Arc<crate::store::OutboxMeter>,
     paused: bool,
+    /// Bytes of session files that were read since the last publication.
+    read_bytes: u64,
     /// Pause before the next look at all files, and when that is.
     look: (Duration, Instant),
 }
@@ -104,6 +107,7 @@ impl Tailer {
             reported: std::collections::HashMap::new(),
             outbox,
             paused: false,
+            read_bytes: 0,
             look,
         }
     }
@@ -240,6 +244,7 @@ impl Tailer {
         }
         let started = Instant::now();
         let found = self.scan();
+        self.note_counted(&found, self.engine.lag_bytes(&found));
         let jobs = self.engine.jobs(found)?;
         let (files, bytes) = (jobs.len() as u64, jobs.iter().map(left).sum::<u64>());
         let vitals = Arc::clone(&self.shared.vitals);
@@ -247,10 +252,11 @@ impl Tailer {
         vitals.files_done.set(0);
         let mut failed = Ok(());
         let mut problems = Vec::new();
-        let (engine, shared, over) = (&mut self.engine, &self.shared, &self.over);
+        let (engine, shared, over, read) = (&mut self.engine, &self.shared, &self.over, &mut self.read_bytes);
         ahead::for_each(&jobs, self.sources.threads, |parsed| {
             match parsed {
                 Parsed::Piece(piece) => {
+                    *read += piece.bytes;
                     progress(0, piece.bytes, files, bytes);
                     failed = engine.step(&piece, now());
                 }
@@ -296,6 +302,9 @@ impl Tailer {
         // What events named says nothing of the other files.
         let known = if whole { 0 } else { self.shared.vitals.read_lag_bytes.get() };
         self.shared.vitals.read_lag_bytes.set(lag.max(known));
+        if whole {
+            self.note_counted(&found, lag);
+        }
         let mut jobs = self.engine.jobs(found)?;
         let mut has_news = false;
         while !jobs.is_empty() && !self.stopped() {
@@ -308,6 +317,7 @@ impl Tailer {
                 match parsed {
                     Parsed::Piece(piece) => {
                         has_news = true;
+                        self.read_bytes += piece.bytes;
                         self.engine.step(&piece, now())?;
                         job.cursor = Some(Box::new(piece.cursor));
                     }
@@ -329,6 +339,12 @@ impl Tailer {
         Ok(has_news)
     }
 
+    /// Notes how much of all files is counted, of which `lag` bytes are not.
+    fn note_counted(&self, all: &[Found], lag: u64) {
+        let bytes: u64 = all.iter().map(|found| found.size).sum();
+        self.shared.vitals.counted_bytes.set(bytes.saturating_sub(lag));
+    }
+
     /// A full outbox stops reading: the session files are the queue, their cursors wait.
     fn is_full(&mut self) -> bool {
         let full = self.outbox.bytes() >= self.sources.outbox_bytes_max;
@@ -348,6 +364,7 @@ impl Tailer {
     fn publish(&mut self) -> Result<(), StoreError> {
         let snapshot = self.engine.flush()?;
         let vitals = &self.shared.vitals;
+        vitals.counted_bytes.add(std::mem::take(&mut self.read_bytes));
         vitals.store_bytes.set(self.engine.store_bytes());
         let live = self.engine.live(Timestamp(now().0.saturating_sub_unsigned(self.sources.idle_ms)));
         // An engine that was made anew knows none before the next row; those that were shown go idle by themselves.

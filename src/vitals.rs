@@ -41,6 +41,8 @@ pub struct Vitals {
     pub files_watched: Number,
     /// Bytes of session files that are not read yet.
     pub read_lag_bytes: Number,
+    /// Bytes of session files that are counted for good, of the files that were there at the last look at all of them.
+    pub counted_bytes: Number,
     /// Time of the latest row.
     pub last_event: Moment,
     /// Bytes of the state on disk.
@@ -162,6 +164,7 @@ impl Vitals {
             started,
             files_watched: Number::default(),
             read_lag_bytes: Number::default(),
+            counted_bytes: Number::default(),
             last_event: Moment::default(),
             store_bytes: Number::default(),
             outbox_spans: Number::default(),

@@ -68,7 +68,7 @@ fn a_compacted_database_says_the_same_to_all_who_read_it() {
     queue.acknowledge(&sent.iter().map(|(id, _)| *id).collect::<Vec<_>>()).unwrap();
     opened.writer.flush().unwrap();
     opened.writer.compact().unwrap();
-    drop((opened.writer, opened.reader, queue));
+    drop((opened.writer, opened.reader, opened.kept, queue));
 
     let count: usize = sent.iter().map(|(_, batch)| batch.spans.len()).sum();
     assert!(count > 0 && count < spans.len());
@@ -205,7 +205,7 @@ fn who_reads_while_the_database_is_compacted_reads_on() {
         opened.writer.commit(&Commit { files: vec![(FileNumber(number), &row)], ..Commit::default() }).unwrap();
     }
     opened.writer.flush().unwrap();
-    drop((opened.writer, opened.reader, opened.outbox));
+    drop((opened.writer, opened.reader, opened.kept, opened.outbox));
     let store::Opened { mut writer, reader, .. } =
         store::open(folder.path(), tailspan::transcript::time::Timestamp(0)).unwrap();
     let blobs = fs::read_dir(folder.path().join("db/blobs")).unwrap().count();

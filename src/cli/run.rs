@@ -16,6 +16,7 @@ use self::life::Life;
 use super::scan::threads;
 use crate::config::{self, ClientTls, Compression, Config, ConfigError, HistorySince, Profile};
 use crate::daemon::selfcheck::SelfCheck;
+use crate::daemon::watchdog::Watchdog;
 use crate::daemon::{self, Shared, Sources};
 use crate::engine::SpanRules;
 use crate::export::{ClientFiles, ExportError, Otlp, OtlpConfig, PushConfig, Pusher, TlsFiles};
@@ -96,13 +97,13 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
         config,
         env,
         prices,
-        reader: opened.reader.clone(),
-        outbox: opened.writer.meter(),
+        kept: opened.kept.clone(),
         shared: Arc::new(Shared { vitals: Arc::clone(&vitals), stop: AtomicBool::new(false), published }),
         hints: Hints::default(),
         exported: Arc::default(),
     };
     let _checking = start_selfcheck(config, life.selfcheck())?;
+    let _watching = start_watchdog(life.watchdog())?;
 
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
@@ -139,10 +140,10 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
 fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>) -> Arc<App<Context>> {
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
-        reader: life.reader.clone(),
+        reader: life.kept.reader.clone(),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
-        outbox: Arc::clone(&life.outbox),
+        outbox: Arc::clone(&life.kept.meter),
         export: Arc::clone(&life.exported),
         requests: Arc::clone(&counters),
         claude_code: life.config.metrics.claude_code,
@@ -248,6 +249,19 @@ fn start_selfcheck(config: &Config, check: SelfCheck) -> Result<Option<mpsc::Sen
     let (sender, ended) = mpsc::channel();
     let thread = thread::Builder::new().name("check".to_owned()).spawn(move || check.run(every, &ended));
     thread.map(|_| Some(sender)).map_err(|source| RunError::System { what: "the checking thread", source })
+}
+
+/// Starts the thread that ends the process if the database never answers again.
+fn start_watchdog(watchdog: Watchdog) -> Result<mpsc::Sender<()>, RunError> {
+    let (sender, ended) = mpsc::channel();
+    let body = move || {
+        if let Some(reason) = watchdog.run(&ended) {
+            tracing::error!("{reason}: this is the end, a restart goes on where the state stopped");
+            std::process::exit(1);
+        }
+    };
+    let thread = thread::Builder::new().name("watch".to_owned()).spawn(body);
+    thread.map(|_| sender).map_err(|source| RunError::System { what: "the watching thread", source })
 }
 
 /// Where session files are looked for, as the environment says.

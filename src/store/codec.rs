@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sled::{Batch, Tree};
+use sled::Tree;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::StoreError;
+use super::batch::Writes;
 use super::keys::{self, PART_BYTES_MAX};
 
 /// How a value begins.
@@ -30,13 +31,13 @@ const HASH: usize = 8;
 const TRIES: usize = 100;
 
 /// Adds a value to a batch, in as many parts as it needs. Returns its bytes.
-pub(super) fn put<T: Serialize>(batch: &mut Batch, tree: &Tree, key: Vec<u8>, value: &T) -> Result<usize, StoreError> {
+pub(super) fn put<T: Serialize>(batch: &mut Writes, tree: &Tree, key: Vec<u8>, value: &T) -> Result<usize, StoreError> {
     put_with(batch, tree, key, value, &mut Vec::new())
 }
 
 /// [`put`] of many values: `scratch` holds each while it is encoded, and so is grown once.
 pub(super) fn put_with<T: Serialize>(
-    batch: &mut Batch,
+    batch: &mut Writes,
     tree: &Tree,
     key: Vec<u8>,
     value: &T,
@@ -63,7 +64,7 @@ pub(super) fn put_with<T: Serialize>(
 }
 
 /// Adds an encoded value that needs further parts; `had` is how many it had.
-fn put_parts(batch: &mut Batch, key: Vec<u8>, payload: &[u8], had: u16) -> Result<(), StoreError> {
+fn put_parts(batch: &mut Writes, key: Vec<u8>, payload: &[u8], had: u16) -> Result<(), StoreError> {
     let mut parts = payload.chunks(PART_BYTES_MAX);
     let first = parts.next().unwrap_or_default();
     let further = u16::try_from(parts.len()).map_err(|_| StoreError::TooLarge { bytes: payload.len() })?;
@@ -81,7 +82,7 @@ fn put_parts(batch: &mut Batch, key: Vec<u8>, payload: &[u8], had: u16) -> Resul
 }
 
 /// Adds the value of another database to a batch as it is, in the form of today. Returns its bytes.
-pub(super) fn put_again(batch: &mut Batch, from: &Tree, key: &[u8], value: &[u8]) -> Result<usize, StoreError> {
+pub(super) fn put_again(batch: &mut Writes, from: &Tree, key: &[u8], value: &[u8]) -> Result<usize, StoreError> {
     let damaged = || StoreError::Damaged { key: key.to_vec() };
     let (_, further, first) = header(value).ok_or_else(damaged)?;
     let payload = if further == 0 { first.to_vec() } else { whole(from, key, value)?.ok_or_else(damaged)? };
@@ -94,7 +95,7 @@ pub(super) fn put_again(batch: &mut Batch, from: &Tree, key: &[u8], value: &[u8]
 }
 
 /// Adds the removal of a value to a batch, with all of its parts.
-pub(super) fn remove(batch: &mut Batch, tree: &Tree, key: Vec<u8>) -> Result<(), StoreError> {
+pub(super) fn remove(batch: &mut Writes, tree: &Tree, key: Vec<u8>) -> Result<(), StoreError> {
     for number in 0..further_parts(tree, &key)? {
         batch.remove(keys::part(&key, number));
     }

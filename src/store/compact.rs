@@ -17,9 +17,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sled::{Batch, Db, Tree};
+use sled::{Db, Tree};
 
+use super::batch::Writes;
+use super::disk::Disk;
 use super::open::database;
+use super::pulse::Pulse;
 use super::{StoreError, codec, keys};
 
 /// Below this size on disk it is never done.
@@ -56,23 +59,23 @@ impl Overhead {
     }
 
     /// Bytes of the live rows, if the files have so much more that the rows are to be copied.
-    pub(super) fn due(&mut self, tree: &Tree, on_disk: u64) -> Result<Option<u64>, StoreError> {
+    pub(super) fn due(&mut self, tree: &Tree, disk: &Disk, on_disk: u64) -> Result<Option<u64>, StoreError> {
         // A database without a last look is new, or was filled by one first scan: that leaves little behind.
         let last = self.looked_at.map_or_else(|| on_disk.max(BYTES_MIN), |looked_at| looked_at.max(BYTES_MIN));
         let is_grown = on_disk.saturating_mul(100) > last.saturating_mul(100 + GROWTH_PERCENT);
         let live = if is_grown { Some(live_bytes(tree)?) } else { None };
         if is_grown || self.looked_at.is_none() {
-            self.looked(tree, on_disk)?;
+            self.looked(tree, disk, on_disk)?;
         }
         Ok(live.filter(|live| on_disk > live.saturating_mul(OVERHEAD_MAX)))
     }
 
     /// Notes the size of the files, also for the next run.
-    pub(super) fn looked(&mut self, tree: &Tree, on_disk: u64) -> Result<(), StoreError> {
+    pub(super) fn looked(&mut self, tree: &Tree, disk: &Disk, on_disk: u64) -> Result<(), StoreError> {
         self.looked_at = Some(on_disk);
-        let mut batch = Batch::default();
+        let mut batch = Writes::default();
         codec::put(&mut batch, tree, keys::meta("looked_at"), &on_disk)?;
-        Ok(tree.apply_batch(batch)?)
+        batch.apply(tree, disk)
     }
 }
 
@@ -87,7 +90,7 @@ pub(super) fn live_bytes(tree: &Tree) -> Result<u64, StoreError> {
 }
 
 /// Bytes that this user may still write to the disk of `folder`; `None` if its file system does not say.
-fn free_bytes(folder: &Path) -> io::Result<Option<u64>> {
+pub(super) fn free_bytes(folder: &Path) -> io::Result<Option<u64>> {
     let disk = rustix::fs::statvfs(folder)?;
     Ok((disk.f_blocks > 0).then(|| disk.f_bavail.saturating_mul(disk.f_frsize)))
 }
@@ -160,8 +163,8 @@ impl Places {
     ///
     /// [`StoreError::Copy`] if the new one cannot be made, or has no room: nothing has changed. Others are those of the
     /// old one.
-    pub(super) fn renew(&self, tree: &Tree, live: u64) -> Result<(Db, PathBuf), StoreError> {
-        let place = self.fill(live, |new| copy(tree, new))?;
+    pub(super) fn renew(&self, tree: &Tree, live: u64, pulse: &Pulse) -> Result<(Db, PathBuf), StoreError> {
+        let place = self.fill(live, pulse, |new| copy(tree, new, pulse))?;
         match database(&place) {
             Ok(db) => Ok((db, place)),
             Err(error) => {
@@ -180,6 +183,7 @@ impl Places {
     pub(super) fn fill(
         &self,
         live: u64,
+        pulse: &Pulse,
         fill: impl FnOnce(&Tree) -> Result<(), StoreError>,
     ) -> Result<PathBuf, StoreError> {
         let failed =
@@ -191,8 +195,10 @@ impl Places {
         }
         let new = database(&self.new).map_err(StoreError::in_copy)?;
         fill(&new)?;
+        let beat = pulse.begin("making a copy of the database durable");
         new.flush().map_err(|error| StoreError::in_copy(error.into()))?;
         drop(new);
+        drop(beat);
         sync(&self.new).map_err(failed)?;
         let number = self.numbered().map_err(failed)?.last().map_or(1, |(number, _)| number + 1);
         let place = self.folder.join(format!("db-{number}"));
@@ -217,9 +223,12 @@ pub(super) fn discard(path: &Path) {
     }
 }
 
-fn copy(from: &Tree, to: &Tree) -> Result<(), StoreError> {
-    let write = |batch| to.apply_batch(batch).map_err(|error| StoreError::in_copy(error.into()));
-    let (mut batch, mut bytes, mut rows) = (Batch::default(), 0, 0);
+fn copy(from: &Tree, to: &Tree, pulse: &Pulse) -> Result<(), StoreError> {
+    let write = |batch: Writes| {
+        let _beat = pulse.begin("copying the database");
+        batch.apply_to_copy(to).map_err(StoreError::in_copy)
+    };
+    let (mut batch, mut bytes, mut rows) = (Writes::default(), 0, 0);
     for row in from {
         let (key, value) = row?;
         bytes += key.len() + value.len();

@@ -4,6 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sled::Tree;
 
+use super::StoreError;
+use super::batch::Writes;
+use super::disk::Disk;
+use super::pulse::Pulse;
+
 /// Clones see the same database.
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
@@ -12,24 +17,38 @@ pub(super) struct Handle {
 
 #[derive(Debug)]
 struct Shared {
-    tree: RwLock<Arc<Tree>>,
+    current: RwLock<(Arc<Tree>, Arc<Disk>)>,
+    pulse: Pulse,
     writes: Mutex<()>,
 }
 
 impl Handle {
-    pub(super) fn new(tree: Tree) -> Self {
-        Self { shared: Arc::new(Shared { tree: RwLock::new(Arc::new(tree)), writes: Mutex::new(()) }) }
+    pub(super) fn new(tree: Tree, disk: Disk, pulse: Pulse) -> Self {
+        let current = RwLock::new((Arc::new(tree), Arc::new(disk)));
+        Self { shared: Arc::new(Shared { current, pulse, writes: Mutex::new(()) }) }
     }
 
     /// The database of this moment. One that was replaced can still be read by those who hold it.
     pub(super) fn tree(&self) -> Arc<Tree> {
-        // A panic elsewhere cannot leave the pointer half changed.
-        Arc::clone(&self.shared.tree.read().unwrap_or_else(PoisonError::into_inner))
+        // A panic elsewhere cannot leave the pointers half changed.
+        Arc::clone(&self.shared.current.read().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// The disk below it.
+    pub(super) fn disk(&self) -> Arc<Disk> {
+        Arc::clone(&self.shared.current.read().unwrap_or_else(PoisonError::into_inner).1)
     }
 
     /// Returns the one before. Whoever still reads it holds it too.
-    pub(super) fn replace(&self, tree: Tree) -> Arc<Tree> {
-        std::mem::replace(&mut *self.shared.tree.write().unwrap_or_else(PoisonError::into_inner), Arc::new(tree))
+    pub(super) fn replace(&self, tree: Tree, disk: Disk) -> Arc<Tree> {
+        let mut current = self.shared.current.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, (Arc::new(tree), Arc::new(disk))).0
+    }
+
+    /// Writes rows of the outbox. Whoever does this holds [`Handle::writes`].
+    pub(super) fn apply(&self, batch: Writes) -> Result<(), StoreError> {
+        let _beat = self.shared.pulse.begin("a change of the outbox");
+        batch.apply(&self.tree(), &self.disk())
     }
 
     /// Everybody but the writer, which makes the copies, writes while holding this: nothing is written to a database that

@@ -1,7 +1,7 @@
 //! The layout of the database: one tree, a one-byte prefix per kind of row, big-endian numbers so that ranges work.
 //!
 //! ```text
-//! m name              meta: `schema`, `versions`, `prices`, `export_floor`, `looked_at`
+//! m name              meta: `schema`, `versions`, `prices`, `export_floor`, `looked_at`, `commit`
 //! f file:u32          a file: path, role, cursor, and the thread's context behind the cursor
 //! s hash(session):16  a session: its sums, how it begins and ends, the client's account
 //! r hash(session):16 kind:u8 first:i64 unit:u32
@@ -84,6 +84,9 @@ const OTHERS: u8 = 1;
 fn key(prefix: u8, rest: &[u8]) -> Vec<u8> {
     [&[prefix], rest].concat()
 }
+
+/// The meta row that holds the number of the last commit.
+pub(super) const COMMIT: &str = "commit";
 
 pub(super) fn meta(name: &str) -> Vec<u8> {
     key(META, name.as_bytes())

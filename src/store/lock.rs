@@ -1,7 +1,8 @@
 //! One process per state folder. sled locks its own file, but the folder holds more than one database at times.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -14,7 +15,8 @@ const TRIES: u32 = 20;
 /// Held until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Lock {
-    _file: Arc<File>,
+    path: Arc<PathBuf>,
+    file: Arc<File>,
 }
 
 impl Lock {
@@ -23,13 +25,76 @@ impl Lock {
         let path = folder.join("lock");
         let failed = |source| StoreError::Folder { path: path.clone(), source };
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        for _ in 0..TRIES {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: Arc::new(file) }),
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(100)),
-                Err(TryLockError::Error(source)) => return Err(failed(source)),
-            }
-        }
-        Err(StoreError::Locked { path: folder.to_path_buf() })
+        let locked = || match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(source)) => Err(source),
+        };
+        try_often(folder, locked, failed)?;
+        Ok(Self { path: Arc::new(path), file: Arc::new(file) })
     }
+
+    pub(super) fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// A claim to the path of a state folder, whatever becomes of the folder: held by a process until its end, so that a
+/// second one does not begin a state at the place of one that was moved away.
+#[derive(Debug)]
+pub(super) struct Claim {
+    #[cfg(target_os = "linux")]
+    _socket: std::os::unix::net::UnixDatagram,
+}
+
+#[cfg(target_os = "linux")]
+impl Claim {
+    /// Takes a name that the system gives to one process only and frees by itself (an abstract socket, unix(7)).
+    pub(super) fn take(folder: &Path) -> Result<Self, StoreError> {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+        let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
+        let whole = folder.canonicalize().map_err(failed)?;
+        let name = format!("tailspan-state-{:032x}", xxhash_rust::xxh3::xxh3_128(whole.as_os_str().as_bytes()));
+        let address = SocketAddr::from_abstract_name(name).map_err(failed)?;
+        let mut socket = None;
+        let bound = || match UnixDatagram::bind_addr(&address) {
+            Ok(bound) => {
+                socket = Some(bound);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(false),
+            Err(error) => Err(error),
+        };
+        try_often(folder, bound, failed)?;
+        socket.map(|_socket| Self { _socket }).ok_or_else(|| StoreError::Locked { path: folder.to_path_buf() })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Claim {
+    /// Without such names the lock in the folder must do.
+    pub(super) fn take(_: &Path) -> Result<Self, StoreError> {
+        Ok(Self {})
+    }
+}
+
+fn try_often(
+    folder: &Path,
+    mut attempt: impl FnMut() -> io::Result<bool>,
+    failed: impl Fn(io::Error) -> StoreError,
+) -> Result<(), StoreError> {
+    for _ in 0..TRIES {
+        if attempt().map_err(&failed)? {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Err(StoreError::Locked { path: folder.to_path_buf() })
 }

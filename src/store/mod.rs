@@ -5,16 +5,20 @@
 //! `keys.rs`. What must survive the loss of the database (epoch, how far traces were exported) is in `epoch.json`
 //! beside it.
 
+mod batch;
 mod codec;
 mod compact;
+mod disk;
 mod epoch;
 mod handle;
+mod kept;
 mod keys;
 mod layout;
 mod lock;
 mod meter;
 mod open;
 mod outbox;
+mod pulse;
 mod reader;
 mod rows;
 mod writer;
@@ -23,9 +27,11 @@ use std::io;
 use std::path::PathBuf;
 
 pub use epoch::{Epoch, first_start};
+pub use kept::Kept;
 pub use meter::OutboxMeter;
 pub use open::{Opened, mark_damaged, open, open_again};
 pub use outbox::{Outbox, OutboxReader};
+pub use pulse::Pulse;
 pub use reader::Reader;
 pub(crate) use rows::Rows;
 pub use writer::{Commit, FileRow, Recovered, SectionChange, UnitChange, Writer};
@@ -70,6 +76,25 @@ pub enum StoreError {
     /// The database is closed until it can be written again.
     #[error("the state is closed until its disk can be written again")]
     Closed,
+    /// The disk has no room for what would be written next.
+    #[error("the disk of {path} has no room for the {needed} bytes that the next commit may take")]
+    Full {
+        /// File of the database.
+        path: PathBuf,
+        /// Bytes that must be free.
+        needed: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The files in use are not at their places any more.
+    #[error(
+        "{path} was removed, renamed or replaced while it was in use: put it back, or restart tailspan to go on with \
+         what is there"
+    )]
+    Gone {
+        /// The file, or the folder of the database.
+        path: PathBuf,
+    },
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sled::Error),
@@ -124,7 +149,14 @@ impl StoreError {
     /// True if the same may succeed later: the disk is full, read-only or failing. The database must be opened anew.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Folder { .. } | Self::Closed | Self::Database(sled::Error::Io(_)))
+        matches!(
+            self,
+            Self::Folder { .. }
+                | Self::Full { .. }
+                | Self::Gone { .. }
+                | Self::Closed
+                | Self::Database(sled::Error::Io(_))
+        )
     }
 
     /// True if the database itself is unusable, so that only setting it aside and reading everything again helps.

@@ -11,13 +11,16 @@ use std::time::{Duration, Instant};
 
 use sled::Db;
 
+use super::batch::Writes;
 use super::compact::{Places, live_bytes};
+use super::disk::Disk;
 use super::epoch::Epoch;
 use super::handle::Handle;
+use super::kept::Kept;
 use super::layout::{self, Layout, Newer};
 use super::lock::Lock;
-use super::meter::OutboxMeter;
 use super::outbox::Outbox;
+use super::pulse::Pulse;
 use super::reader::Reader;
 use super::writer::{Recovered, Writer};
 use super::{StoreError, codec, keys};
@@ -44,6 +47,8 @@ pub struct Opened {
     pub outbox: Outbox,
     /// Reads sessions and units.
     pub reader: Reader,
+    /// For [`open_again`].
+    pub kept: Kept,
     /// First start and export progress.
     pub epoch: Epoch,
     /// What the database held.
@@ -59,26 +64,23 @@ pub struct Opened {
 /// The folder cannot be used, another process holds it, or a newer program wrote it. A damaged database is no error: it
 /// is renamed and a new one is begun.
 pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
-    open_again(folder, now, &Reader::default(), &Arc::default())
+    open_again(folder, now, &Kept::default())
 }
 
-/// [`open`] after the database had failed: `reader` and `meter` of that time serve the one that is opened now.
+/// [`open`] after the database had failed: what was kept of that time serves the one that is opened now.
 ///
 /// # Errors
 ///
-/// Those of [`open`].
-pub fn open_again(
-    folder: &Path,
-    now: Timestamp,
-    reader: &Reader,
-    meter: &Arc<OutboxMeter>,
-) -> Result<Opened, StoreError> {
+/// Those of [`open`], and [`StoreError::Gone`] if the files are not those that were in use then.
+pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, StoreError> {
     let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
+    let places = Places::of(folder);
+    kept.check(&places.db, &folder.join("lock"))?;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    kept.claim(folder)?;
     let lock = Lock::take(folder)?;
     let (epoch, known) = Epoch::load(folder, now)?;
-    let places = Places::of(folder);
     places.tidy().map_err(failed)?;
     let path = places.db.clone();
     let floor = if known { epoch.exported_until } else { None };
@@ -89,7 +91,7 @@ pub fn open_again(
         fs::remove_file(folder.join(DAMAGED)).map_err(failed)?;
     }
     let was_used = known && holds_something(&path);
-    let attempt = |was_used| attempt(&places, &lock, Before { was_used, floor }, meter);
+    let attempt = |was_used| attempt(&places, &lock, Before { was_used, floor }, kept);
     let attempted = match attempt(was_used) {
         Err(error) if error.is_damage() && discard_unfinished(&path).map_err(failed)? => {
             tracing::warn!(error = crate::report::chain(&error), "a start was killed while it wrote a snapshot: again");
@@ -118,8 +120,8 @@ pub fn open_again(
         attempted => attempted?,
     };
     places.proven();
-    reader.opened(handle);
-    Ok(Opened { writer, outbox, reader: reader.clone(), epoch, recovered, set_aside })
+    kept.reader.opened(handle);
+    Ok(Opened { writer, outbox, reader: kept.reader.clone(), kept: kept.clone(), epoch, recovered, set_aside })
 }
 
 /// Says in the folder that the database turned out to be damaged: the next [`open`] sets it aside.
@@ -190,41 +192,43 @@ fn holds_something(path: &Path) -> bool {
 type Parts = (Writer, Outbox, Handle, Recovered);
 
 /// Opens the database, or begins one. sled may panic over damaged pages: that is damage too.
-fn attempt(places: &Places, lock: &Lock, before: Before, meter: &Arc<OutboxMeter>) -> Result<Parts, StoreError> {
-    catch_unwind(AssertUnwindSafe(|| open_parts(places, lock, before, meter))).unwrap_or(Err(StoreError::Panicked))
+fn attempt(places: &Places, lock: &Lock, before: Before, kept: &Kept) -> Result<Parts, StoreError> {
+    catch_unwind(AssertUnwindSafe(|| open_parts(places, lock, before, kept))).unwrap_or(Err(StoreError::Panicked))
 }
 
-fn open_parts(places: &Places, lock: &Lock, before: Before, meter: &Arc<OutboxMeter>) -> Result<Parts, StoreError> {
+fn open_parts(places: &Places, lock: &Lock, before: Before, kept: &Kept) -> Result<Parts, StoreError> {
     let mut db = database(&places.db)?;
     let layout = Layout::of(&db)?;
     match layout {
         Layout::Own => {}
-        Layout::Older(found) => db = upgrade(db, places, found)?,
+        Layout::Older(found) => db = upgrade(db, places, &kept.pulse, found)?,
         Layout::Newer(Newer { what, found, known }) => {
             return Err(StoreError::NewerSchema { path: places.folder.clone(), what, found, known });
         }
         Layout::Unreleased(found) => return Err(StoreError::UnreleasedSchema { found }),
         Layout::None if before.was_used => return Err(StoreError::Emptied),
         Layout::None => {
-            let mut batch = sled::Batch::default();
+            let mut batch = Writes::default();
             layout::sign(&mut batch, &db)?;
             if let Some(floor) = before.floor {
                 // The database before this one had handed these out: they must not flood a backend once more.
                 codec::put(&mut batch, &db, keys::meta("export_floor"), &floor)?;
             }
-            db.apply_batch(batch)?;
+            batch.apply(&db, &Disk::of(&places.db, lock)?)?;
             db.flush()?;
         }
     }
-    let tree = (*db).clone();
-    let handle = Handle::new(tree);
-    let outbox = Outbox::new(handle.clone(), Arc::clone(meter))?;
-    let (writer, recovered) = Writer::new(db, handle.clone(), Arc::clone(meter), places.clone(), lock.clone())?;
+    let (tree, disk) = ((*db).clone(), Disk::of(&places.db, lock)?);
+    kept.mend(&tree, &disk)?;
+    kept.uses(&disk);
+    let handle = Handle::new(tree, disk, kept.pulse.clone());
+    let outbox = Outbox::new(handle.clone(), Arc::clone(&kept.meter))?;
+    let (writer, recovered) = Writer::new(db, handle.clone(), kept, places.clone(), lock.clone())?;
     Ok((writer, outbox, handle, recovered))
 }
 
 /// Carries a database of an older layout over into a new one, which takes its place. A kill leaves either of the two.
-fn upgrade(old: Db, places: &Places, found: u32) -> Result<Db, StoreError> {
+fn upgrade(old: Db, places: &Places, pulse: &Pulse, found: u32) -> Result<Db, StoreError> {
     let (started, live) = (Instant::now(), live_bytes(&old)?);
     tracing::info!(
         from = found,
@@ -232,7 +236,7 @@ fn upgrade(old: Db, places: &Places, found: u32) -> Result<Db, StoreError> {
         bytes = live,
         "the state is carried over into the layout of this version"
     );
-    if let Err(error) = places.fill(live, |new| layout::migrate(&old, new)) {
+    if let Err(error) = places.fill(live, pulse, |new| layout::migrate(&old, new)) {
         places.discard();
         return Err(error);
     }

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use sled::Batch;
 use tokio::sync::Notify;
 
+use super::batch::Writes;
 use super::handle::Handle;
 use super::meter::{OutboxMeter, Row};
 use super::{StoreError, codec, keys};
@@ -85,7 +85,7 @@ impl Outbox {
         let beginning = oldest.unwrap_or_else(|| self.cursors.values().max().copied().unwrap_or(0));
         let start = |name: &str| self.cursors.get(name).copied().filter(|_| trusted).unwrap_or(beginning);
         state.cursors = names.iter().map(|name| ((*name).to_owned(), start(name))).collect();
-        let mut batch = Batch::default();
+        let mut batch = Writes::default();
         for name in self.cursors.keys() {
             batch.remove(keys::cursor(name));
         }
@@ -96,7 +96,7 @@ impl Outbox {
         for sequence in state.rows.range(..floor).map(|(sequence, _)| *sequence) {
             codec::remove(&mut batch, &tree, keys::outbox(sequence))?;
         }
-        tree.apply_batch(batch)?;
+        self.handle.apply(batch)?;
         state.rows = state.rows.split_off(&floor);
         let reader = |name: &&str| OutboxReader {
             name: (*name).to_owned(),
@@ -145,12 +145,12 @@ impl SpanQueue for OutboxReader {
         let mut state = self.meter.state();
         let others = state.cursors.iter().filter(|(name, _)| **name != self.name).map(|(_, cursor)| *cursor);
         let floor = others.min().map_or(cursor, |slowest| slowest.min(cursor));
-        let mut batch = Batch::default();
+        let mut batch = Writes::default();
         codec::put(&mut batch, &tree, keys::cursor(&self.name), &cursor)?;
         for sequence in state.rows.range(..floor).map(|(sequence, _)| *sequence) {
             codec::remove(&mut batch, &tree, keys::outbox(sequence))?;
         }
-        tree.apply_batch(batch)?;
+        self.handle.apply(batch)?;
         state.rows = state.rows.split_off(&floor);
         state.cursors.insert(self.name.clone(), cursor);
         self.cursor = cursor;

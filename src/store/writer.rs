@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use sled::{Batch, Db, Tree};
+use sled::{Db, Tree};
 
+use super::batch::Writes;
 use super::compact::{Overhead, Places, discard, live_bytes};
+use super::disk::Disk;
 use super::handle::Handle;
+use super::kept::Kept;
 use super::keys::PART_BYTES_MAX;
 use super::lock::Lock;
 use super::meter::OutboxMeter;
+use super::pulse::Beat;
 use super::rows::Rows;
 use super::{StoreError, codec, keys};
 use crate::ledger::known::{Index, Paths, Thread};
@@ -122,6 +126,9 @@ pub struct Writer {
     tree: Tree,
     handle: Handle,
     meter: Arc<OutboxMeter>,
+    kept: Kept,
+    /// Number of the last commit.
+    commits: u64,
     places: Places,
     /// Where the database is.
     place: PathBuf,
@@ -129,21 +136,26 @@ pub struct Writer {
     retired: Vec<(Arc<Tree>, PathBuf)>,
     overhead: Overhead,
     /// Nobody else uses the folder as long as this lives.
-    _lock: Lock,
+    lock: Lock,
+    /// Lives while the fields above are dropped: sled writes what is left.
+    closing: Option<Beat>,
 }
 
 impl Writer {
     pub(super) fn new(
         db: Db,
         handle: Handle,
-        meter: Arc<OutboxMeter>,
+        kept: &Kept,
         places: Places,
         lock: Lock,
     ) -> Result<(Self, Recovered), StoreError> {
         let tree = (*db).clone();
         let overhead = Overhead::load(&tree)?;
-        let (place, retired) = (places.db.clone(), Vec::new());
-        let writer = Self { db, tree, handle, meter, places, place, retired, overhead, _lock: lock };
+        let commits = codec::get(&tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
+        let (place, meter, kept) = (places.db.clone(), Arc::clone(&kept.meter), kept.clone());
+        let retired = Vec::new();
+        let writer =
+            Self { db, tree, handle, meter, kept, commits, places, place, retired, overhead, lock, closing: None };
         let recovered = writer.recover()?;
         Ok((writer, recovered))
     }
@@ -198,7 +210,7 @@ impl Writer {
     ///
     /// The database failed; nothing of the step is written.
     pub fn commit(&mut self, commit: &Commit<'_>) -> Result<(), StoreError> {
-        let (mut batch, mut scratch) = (Batch::default(), Vec::new());
+        let (mut batch, mut scratch) = (Writes::default(), Vec::new());
         for (number, row) in &commit.files {
             codec::put_with(&mut batch, &self.tree, keys::file(*number), row, &mut scratch)?;
         }
@@ -243,26 +255,46 @@ impl Writer {
                 codec::put_with(&mut batch, &self.tree, keys::outbox(sequence), &(commit.now, spans), &mut scratch)?;
             added.push((sequence, bytes as u64, commit.now, spans).into());
         }
-        self.tree.apply_batch(batch)?;
+        self.commits += 1;
+        codec::put_with(&mut batch, &self.tree, keys::meta(keys::COMMIT), &self.commits, &mut scratch)?;
+        self.apply(batch)?;
         self.meter.added(added);
         Ok(())
+    }
+
+    fn apply(&self, batch: Writes) -> Result<(), StoreError> {
+        let _beat = self.kept.pulse.begin("a commit");
+        let again = batch.clone();
+        let applied = batch.apply(&self.tree, &self.handle.disk());
+        if let Err(StoreError::Database(sled::Error::Io(_))) = &applied {
+            self.kept.keep_torn(self.commits, again);
+        }
+        applied
     }
 
     /// Makes every commit so far durable, and its spans visible to the exporter.
     ///
     /// # Errors
     ///
-    /// The disk is full or failed.
+    /// The disk is full or failed, or the files are not at their places any more.
     pub fn flush(&mut self) -> Result<(), StoreError> {
         let next = self.meter.next();
-        self.db.flush()?;
+        let disk = self.handle.disk();
+        disk.check()?;
+        self.flush_all()?;
         self.meter.flushed(next);
         self.remove_retired();
         let on_disk = self.bytes_on_disk();
-        match self.overhead.due(&self.tree, on_disk)? {
+        match self.overhead.due(&self.tree, &disk, on_disk)? {
             Some(live) => self.copy(live),
             None => Ok(()),
         }
+    }
+
+    fn flush_all(&self) -> Result<(), StoreError> {
+        let _beat = self.kept.pulse.begin("making it durable");
+        self.db.flush()?;
+        Ok(())
     }
 
     /// Copies the live rows into a new database, which takes the place of the one in use. Readers go on with it. If the
@@ -280,22 +312,24 @@ impl Writer {
         let (started, before) = (Instant::now(), self.bytes_on_disk());
         let handle = self.handle.clone();
         let _writes = handle.writes();
-        let (db, place) = match self.places.renew(&self.tree, live) {
+        let (db, place) = match self.places.renew(&self.tree, live, &self.kept.pulse) {
             Err(error @ StoreError::Copy { .. }) => {
                 self.places.discard();
                 tracing::warn!(error = chain(&error), "the database cannot be compacted now");
-                return self.overhead.looked(&self.tree, before);
+                return self.overhead.looked(&self.tree, &handle.disk(), before);
             }
             renewed => renewed?,
         };
         self.db = db;
         self.tree = (*self.db).clone();
-        let old = self.handle.replace(self.tree.clone());
+        let disk = Disk::of(&place, &self.lock)?;
+        self.kept.uses(&disk);
+        let old = self.handle.replace(self.tree.clone(), disk);
         self.retired.push((old, std::mem::replace(&mut self.place, place)));
         self.remove_retired();
         let after = self.bytes_on_disk();
-        self.overhead.looked(&self.tree, after)?;
-        self.db.flush()?;
+        self.overhead.looked(&self.tree, &handle.disk(), after)?;
+        self.flush_all()?;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(before, after, milliseconds, "the database was compacted");
         Ok(())
@@ -326,9 +360,15 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.closing = Some(self.kept.pulse.begin("closing the database"));
+    }
+}
+
 /// Adds a unit to a batch, with all that follows from it. Returns the bytes of the unit.
 pub(super) fn put_unit(
-    batch: &mut Batch,
+    batch: &mut Writes,
     tree: &Tree,
     change: &UnitChange<'_>,
     scratch: &mut Vec<u8>,
@@ -364,7 +404,7 @@ pub(super) fn put_unit(
 
 /// Adds a section of a unit to a batch. Returns its bytes.
 pub(super) fn put_section(
-    batch: &mut Batch,
+    batch: &mut Writes,
     tree: &Tree,
     change: &SectionChange<'_>,
     scratch: &mut Vec<u8>,

@@ -5,7 +5,7 @@
 //! what comes, and their cursors are where they were.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -19,27 +19,28 @@ use super::{RunError, endpoints, label_rules, policy, sources, span_rules};
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::daemon::selfcheck::SelfCheck;
+use crate::daemon::watchdog::Watchdog;
 use crate::daemon::{self, Shared, Tailer};
 use crate::engine::{Engine, PARTS_MAX, Start};
 use crate::export::{self, DrainConfig, ExportCounters, ExportError, Exporter, Otlp};
 use crate::ledger::prices::Prices;
 use crate::report::chain;
-use crate::store::{self, Opened, OutboxMeter, Reader, StoreError};
+use crate::store::{self, Kept, Opened, StoreError};
 use crate::tail::{self, Hints, RootEnv};
+use crate::vitals::Vitals;
 
 /// Pauses between two tries to use the state again: they double from the first to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
 
 /// Room that must be there before the state is opened again: a few of sled's segments of 512 KiB.
-const ROOM_BYTES: usize = 4 << 20;
+const ROOM_BYTES: u64 = 4 << 20;
 
 /// What stays while the state comes and goes.
 pub(super) struct Life<'a> {
     pub(super) config: &'a Config,
     pub(super) env: &'a RootEnv,
     pub(super) prices: Prices,
-    pub(super) reader: Reader,
-    pub(super) outbox: Arc<OutboxMeter>,
+    pub(super) kept: Kept,
     pub(super) shared: Arc<Shared>,
     pub(super) hints: Hints,
     pub(super) exported: Arc<ExportCounters>,
@@ -48,7 +49,12 @@ pub(super) struct Life<'a> {
 impl Life<'_> {
     pub(super) fn selfcheck(&self) -> SelfCheck {
         let roots = tail::session_roots(&[], &self.config.projects, self.env);
-        SelfCheck::new(self.reader.clone(), self.prices.clone(), roots, Arc::clone(&self.shared))
+        SelfCheck::new(self.kept.reader.clone(), self.prices.clone(), roots, Arc::clone(&self.shared))
+    }
+
+    pub(super) fn watchdog(&self) -> Watchdog {
+        let roots = tail::session_roots(&[], &self.config.projects, self.env);
+        Watchdog::new(self.kept.pulse.clone(), Arc::clone(&self.shared.vitals), roots)
     }
 
     /// Reads, writes and sends until the end is `asked` for.
@@ -84,7 +90,8 @@ impl Life<'_> {
         let sources = sources(self.config, self.env, &policy);
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
         let over = tailer.over();
-        let (tailer, tailer_ended) = start_tailer(tailer, self.config.state()?.to_path_buf())?;
+        let (tailer, tailer_ended) =
+            start_tailer(tailer, Arc::clone(&self.shared.vitals), self.config.state()?.to_path_buf())?;
         let (stop_export, export_stopped) = watch::channel(false);
         let exporting = start_exporters(exporters(queues, endpoints, &self.exported), export_stopped)?;
         let (exporter, exporter_ended) = exporting.unzip();
@@ -135,14 +142,9 @@ impl Life<'_> {
         asked: &mut watch::Receiver<bool>,
     ) -> Result<Option<Opened>, RunError> {
         let folder = self.config.state()?;
-        let reason = format!("the state in {} cannot be written: {}", folder.display(), chain(error));
-        tracing::error!(
-            error = chain(error),
-            state = %folder.display(),
-            "the state cannot be written: reading pauses until it can; nothing is lost, the session files keep what comes"
-        );
-        self.shared.vitals.set_trouble(Some(reason));
-        self.reader.close();
+        say_trouble(&self.shared.vitals, folder, error);
+        self.kept.reader.close();
+        let room = room_for(error);
         let [mut pause, longest] = PAUSES;
         loop {
             let wait = async { tokio::time::timeout(pause, asked.wait_for(|asked| *asked)).await.is_ok() };
@@ -150,8 +152,7 @@ impl Life<'_> {
                 return Ok(None);
             }
             pause = pause.saturating_mul(2).min(longest);
-            let tried =
-                probe(folder).and_then(|()| store::open_again(folder, daemon::now(), &self.reader, &self.outbox));
+            let tried = probe(folder, room).and_then(|()| store::open_again(folder, daemon::now(), &self.kept));
             match tried {
                 Ok(opened) => {
                     tracing::info!(state = %folder.display(), "the state can be written again: reading goes on");
@@ -168,12 +169,34 @@ impl Life<'_> {
     }
 }
 
-/// Whether some room can be written to. Opening the database on a full disk would only leave more unfinished files.
-fn probe(folder: &Path) -> Result<(), StoreError> {
+/// Says that the state cannot be written, unless that is known.
+fn say_trouble(vitals: &Vitals, folder: &Path, error: &StoreError) {
+    let reason = format!("the state in {} cannot be written: {}", folder.display(), chain(error));
+    if vitals.trouble().as_ref() == Some(&reason) {
+        return;
+    }
+    tracing::error!(
+        error = chain(error),
+        state = %folder.display(),
+        "the state cannot be written: reading pauses until it can; nothing is lost, the session files keep what comes"
+    );
+    vitals.set_trouble(Some(reason));
+}
+
+/// Bytes that must be free before the state is opened again after an error.
+fn room_for(error: &StoreError) -> u64 {
+    match error {
+        StoreError::Full { needed, .. } => ROOM_BYTES + needed,
+        _ => ROOM_BYTES,
+    }
+}
+
+/// Whether so many bytes can be written. Opening the database on a full disk would only leave more unfinished files.
+fn probe(folder: &Path, room: u64) -> Result<(), StoreError> {
     let path = folder.join("room");
     let write = || -> io::Result<()> {
         let mut file = fs::File::create(&path)?;
-        file.write_all(&vec![0; ROOM_BYTES])?;
+        io::copy(&mut io::repeat(0).take(room), &mut file)?;
         file.sync_all()
     };
     let written = write();
@@ -186,6 +209,7 @@ type Ended = Result<(), StoreError>;
 /// Starts the thread that reads and writes; the receiver is told when it ends, for whatever reason.
 fn start_tailer(
     mut tailer: Tailer,
+    vitals: Arc<Vitals>,
     state: PathBuf,
 ) -> Result<(thread::JoinHandle<Ended>, oneshot::Receiver<()>), RunError> {
     let (ending, ended) = oneshot::channel();
@@ -198,13 +222,16 @@ fn start_tailer(
                 bar.get_or_insert_with(|| Progress::start(files_total, bytes_total)).advance(files, bytes);
             }
         });
-        if let Err(error) = &result
-            && !error.may_pass()
-        {
-            tracing::error!(error = chain(error), "the state cannot be used any more");
-            if error.is_damage() {
-                mark_damaged(&state);
+        match &result {
+            // Before the database is closed: that may take long.
+            Err(error) if error.may_pass() => say_trouble(&vitals, &state, error),
+            Err(error) => {
+                tracing::error!(error = chain(error), "the state cannot be used any more");
+                if error.is_damage() {
+                    mark_damaged(&state);
+                }
             }
+            Ok(()) => {}
         }
         result
     };

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,6 +12,9 @@ use tokio::sync::watch;
 use super::RunError;
 use crate::daemon::Shared;
 use crate::tail::Hints;
+
+/// What is not finished so long after the first signal never is: supervisors kill after 10 seconds or more.
+const LAST: Duration = Duration::from_secs(8);
 
 /// Becomes true with the first signal, which also tells the threads to stop. A second one ends the process at once.
 pub(super) fn asked_to_end(
@@ -28,11 +33,24 @@ pub(super) fn asked_to_end(
         shared.stop.store(true, Ordering::Release);
         hints.wake();
         ask.send_replace(true);
+        end_after(LAST);
         either(&mut terminate, &mut interrupt).await;
         // 128 and the number of SIGTERM, as a shell reports a process that a signal ended.
         std::process::exit(143);
     });
     Ok(asked)
+}
+
+/// Ends the process after a while, whatever its threads wait for.
+fn end_after(limit: Duration) {
+    let body = move || {
+        thread::sleep(limit);
+        tracing::error!("not finished {} seconds after the signal: this is the end", limit.as_secs());
+        std::process::exit(1);
+    };
+    if let Err(error) = thread::Builder::new().name("end".to_owned()).spawn(body) {
+        tracing::error!(%error, "nothing will end the process if it does not end by itself");
+    }
 }
 
 async fn either(terminate: &mut Signal, interrupt: &mut Signal) {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::de::DeserializeOwned;
-use sled::{Batch, Tree};
+use sled::Tree;
 
 use super::frozen::Thaw;
 use super::{sign, v4};
@@ -14,6 +14,7 @@ use crate::ledger::gist::Gist;
 use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{Parts, Section, Sections, Unit, UnitId};
+use crate::store::batch::Writes;
 use crate::store::writer::{self, FileRow, SectionChange, UnitChange};
 use crate::store::{StoreError, codec, keys};
 use crate::transcript::ids::{AgentId, SessionId};
@@ -29,7 +30,7 @@ const LEVELS_MAX: usize = 64;
 
 /// Fills `to`, which is empty, with what `from` holds in layout 4.
 pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError> {
-    let mut copy = Copy { from, to, batch: Batch::default(), bytes: 0, rows: 0, next: next_number(from)? };
+    let mut copy = Copy { from, to, batch: Writes::default(), bytes: 0, rows: 0, next: next_number(from)? };
     for row in from {
         let (key, value) = row?;
         match key.first().copied() {
@@ -86,7 +87,7 @@ fn next_number(from: &Tree) -> Result<u32, StoreError> {
 struct Copy<'a> {
     from: &'a Tree,
     to: &'a Tree,
-    batch: Batch,
+    batch: Writes,
     bytes: usize,
     rows: usize,
     /// The number of the next section.
@@ -108,7 +109,7 @@ impl Copy<'_> {
     fn write(&mut self) -> Result<(), StoreError> {
         (self.bytes, self.rows) = (0, 0);
         let batch = std::mem::take(&mut self.batch);
-        self.to.apply_batch(batch).map_err(|error| StoreError::in_copy(error.into()))
+        batch.apply_to_copy(self.to).map_err(StoreError::in_copy)
     }
 
     /// A value whose struct has not changed; its form on disk may.

@@ -20,10 +20,11 @@ mod v4;
 
 use std::collections::BTreeMap;
 
-use sled::{Batch, Tree};
+use sled::Tree;
 
 pub(super) use migrate::migrate;
 
+use super::batch::Writes;
 use super::{StoreError, codec, keys};
 
 /// The oldest layout that can be migrated.
@@ -97,7 +98,7 @@ impl Layout {
 }
 
 /// Adds to a batch that the database has the layout of this program.
-pub(super) fn sign(batch: &mut Batch, tree: &Tree) -> Result<(), StoreError> {
+pub(super) fn sign(batch: &mut Writes, tree: &Tree) -> Result<(), StoreError> {
     codec::put(batch, tree, keys::meta("schema"), &keys::SCHEMA)?;
     codec::put(batch, tree, keys::meta("versions"), &BTreeMap::from(VERSIONS))?;
     Ok(())

@@ -1,0 +1,89 @@
+//! What a process keeps of its state from one opening to the next: a disk that cannot be written closes the database,
+//! not the sidecar.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sled::Tree;
+
+use super::batch::Writes;
+use super::disk::{Disk, FileId, ids_at};
+use super::lock::Claim;
+use super::meter::OutboxMeter;
+use super::pulse::Pulse;
+use super::reader::Reader;
+use super::{StoreError, codec, keys};
+
+/// Serves whatever database is open. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// Reads sessions and units.
+    pub reader: Reader,
+    /// How full the outbox is.
+    pub meter: Arc<OutboxMeter>,
+    /// How long writes take.
+    pub pulse: Pulse,
+    last: Arc<Mutex<Last>>,
+}
+
+#[derive(Debug, Default)]
+struct Last {
+    claim: Option<Claim>,
+    /// The files of the state that was in use last.
+    files: Option<[FileId; 2]>,
+    torn: Option<Torn>,
+}
+
+/// A commit that failed while it was written.
+#[derive(Debug)]
+struct Torn {
+    number: u64,
+    writes: Writes,
+}
+
+impl Kept {
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Claims the path of the state for this process.
+    pub(super) fn claim(&self, folder: &Path) -> Result<(), StoreError> {
+        let mut last = self.last();
+        if last.claim.is_none() {
+            last.claim = Some(Claim::take(folder)?);
+        }
+        Ok(())
+    }
+
+    /// Refuses every other state than the one that was in use: this process has shown what it counted in that one.
+    pub(super) fn check(&self, database: &Path, lock: &Path) -> Result<(), StoreError> {
+        let Some(files) = self.last().files else { return Ok(()) };
+        match ids_at(database, lock) {
+            Ok(found) if found == files => Ok(()),
+            _ => Err(StoreError::Gone { path: database.to_path_buf() }),
+        }
+    }
+
+    /// Notes the files that are in use from now on.
+    pub(super) fn uses(&self, disk: &Disk) {
+        self.last().files = disk.ids().ok();
+    }
+
+    /// Keeps a commit that failed while it was written: part of it may be there after all.
+    pub(super) fn keep_torn(&self, number: u64, writes: Writes) {
+        self.last().torn = Some(Torn { number, writes });
+    }
+
+    /// Writes the commit that failed once more, as a whole, if the database still is at it or just before.
+    pub(super) fn mend(&self, tree: &Tree, disk: &Disk) -> Result<(), StoreError> {
+        let mut last = self.last();
+        let Some(torn) = &last.torn else { return Ok(()) };
+        let stored: u64 = codec::get(tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
+        if stored == torn.number || stored + 1 == torn.number {
+            torn.writes.clone().apply(tree, disk)?;
+            tree.flush()?;
+        }
+        last.torn = None;
+        Ok(())
+    }
+}
