@@ -9,6 +9,7 @@
 //! passes over each of them.
 
 pub mod compare;
+pub mod counters;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

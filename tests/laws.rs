@@ -43,6 +43,7 @@ fn the_state_says_what_a_clean_pass_says() {
     let expected = clean(&[world.root.clone()]);
     assert_eq!(world.summary(), expected);
     sums::check(world.reader.as_ref().unwrap(), "all recordings");
+    sums::check_counters(&mut world, "all recordings");
     assert!(expected.messages > 150, "the recordings were read");
 }
 
@@ -178,6 +179,7 @@ fn a_turn_that_leaves_in_pieces_has_the_spans_of_one_that_leaves_whole() {
         world.settle();
         sums::check(world.reader.as_ref().unwrap(), "in pieces");
         let found = sorted(world.take_spans());
+        sums::check_counters(&mut world, "in pieces");
         same(&found, &expected, &format!("sections of {parts_max}"));
     }
 }

@@ -167,6 +167,9 @@ fn run(seed: u64) {
     if dice.one_in(4) {
         check_itself(&world, seed);
     }
+    if dice.one_in(4) {
+        sums::check_counters(&mut world, &format!("seed {seed}"));
+    }
 }
 
 /// Where a world lives: in memory if there is a place for it, for it makes everything durable again and again.

@@ -64,6 +64,24 @@ fn a_state_that_is_right_passes() {
 }
 
 #[test]
+fn a_counter_that_lost_what_it_counted_is_named() {
+    let place = Place::counted(&["2.1.330/a_plain"]);
+    let database = sled::open(place.state().join("db")).unwrap();
+    let total = |name: &str| {
+        let rows = database.scan_prefix(b"t").keys().map(Result::unwrap);
+        rows.filter(|key| String::from_utf8_lossy(key).contains(name)).collect::<Vec<_>>()
+    };
+    let rows = total("lifetime_tokens");
+    assert!(!rows.is_empty());
+    rows.iter().for_each(|key| drop(database.remove(key).unwrap()));
+    drop(database);
+    let (code, out, err) = place.verify();
+    assert_eq!(code, Some(1), "{err}");
+    assert!(out.contains("tailspan_lifetime_tokens: 0 is counted, the state holds "), "{out}");
+    assert!(out.contains(" compared, 1 differences\n"), "{out}");
+}
+
+#[test]
 fn every_difference_is_named() {
     let place = Place::counted(&["2.1.330/a_plain"]);
     let files = files_below(&place.projects());

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use super::run::label_rules;
 use super::scan::{ScanError, print, threads};
 use crate::config::{Config, ConfigError};
 use crate::daemon;
 use crate::ledger::prices::Prices;
 use crate::pass;
 use crate::store::{self, Opened, StoreError};
-use crate::survey::{Survey, compare};
+use crate::survey::{Survey, compare, counters};
 use crate::tail::{self, Found, RootEnv};
 
 /// Differences that are listed; the rest is counted.
@@ -42,7 +43,8 @@ pub enum VerifyError {
     },
 }
 
-/// Reads all session files and compares each session with what the state says of it.
+/// Reads all session files and compares each session with what the state says of it, and the counters with what the state
+/// holds.
 ///
 /// # Errors
 ///
@@ -52,7 +54,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     if !folder.join("db").exists() {
         return Err(VerifyError::NoState { path: folder.to_path_buf() });
     }
-    let opened = store::open(folder, daemon::now())?;
+    let mut opened = store::open(folder, daemon::now())?;
     let roots = tail::existing(&tail::session_roots(&[], &config.projects, env));
     let mut problems = Vec::new();
     // A root that vanishes meanwhile has no sessions.
@@ -69,10 +71,16 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     for difference in findings.differences.iter().take(LISTED_MAX) {
         line(&mut text, format_args!("{difference}"));
     }
-    let count = findings.differences.len();
-    if count > LISTED_MAX {
-        line(&mut text, format_args!("and {} more", count - LISTED_MAX));
+    let listed = findings.differences.len();
+    if listed > LISTED_MAX {
+        line(&mut text, format_args!("and {} more", listed - LISTED_MAX));
     }
+    let totals = std::mem::take(&mut opened.recovered.totals);
+    let miscounts = counters::compare(&opened.reader, totals, &label_rules(config), opened.epoch.first_start)?;
+    for miscount in &miscounts {
+        line(&mut text, format_args!("{miscount}"));
+    }
+    let count = listed + miscounts.len();
     line(&mut text, format_args!("{} sessions in {files} files compared, {count} differences", findings.compared));
     if findings.only_in_state > 0 {
         line(

@@ -7,8 +7,11 @@ use tailspan::ledger::gist::Gist;
 use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
-use tailspan::store::Reader;
+use tailspan::store::{self, Reader};
+use tailspan::survey::counters;
 use tailspan::views::trace::TurnOrder;
+
+use crate::world::{self, World};
 
 /// Every sum in the state is the sum of what it stands for.
 pub(crate) fn check(reader: &Reader, said: &str) {
@@ -56,6 +59,15 @@ fn check_session(reader: &Reader, session: &Session, said: &str) -> BTreeMap<Uni
         assert_eq!((found.turns, found.latest), (earlier.turns, earlier.latest), "{said}");
     }
     units
+}
+
+/// Every counter in the state is what the units in it add up to. The world is closed.
+pub(crate) fn check_counters(world: &mut World, said: &str) {
+    world.close();
+    let opened = store::open(&world.state, world.now).unwrap();
+    let epoch = opened.epoch.first_start;
+    let miscounts = counters::compare(&opened.reader, opened.recovered.totals, &world::labels(), epoch).unwrap();
+    assert!(miscounts.is_empty(), "{said}: {miscounts:?}");
 }
 
 fn check_sections(reader: &Reader, unit: &Unit, said: &str) {

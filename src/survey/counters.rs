@@ -1,0 +1,98 @@
+//! The counters of the state, beside what everything that the state holds adds up to.
+//!
+//! A commit writes counters and what they count at once; only a database that lost a part of one could have them apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::ControlFlow;
+
+use crate::ledger::known::Changed;
+use crate::ledger::money::Money;
+use crate::store::{Reader, StoreError};
+use crate::transcript::time::Timestamp;
+use crate::views::catalog::{self, Metric, Unit};
+use crate::views::labels::LabelRules;
+use crate::views::totals::{Sample, Series, Snapshot, Stored, Totals};
+
+/// Metrics that are compared: each is the sum of what responses and calls hold, which never shrinks. Costs that were
+/// counted stay when prices change, so of costs only the lifetime gauge is compared.
+static COMPARED: [&Metric; 5] = [
+    &catalog::TOKENS,
+    &catalog::API_REQUESTS,
+    &catalog::TOOL_CALLS,
+    &catalog::LIFETIME_TOKENS,
+    &catalog::LIFETIME_COST,
+];
+
+/// A metric that says something else than what the state holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Miscount {
+    metric: &'static Metric,
+    counted: i128,
+    held: i128,
+}
+
+impl fmt::Display for Miscount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { metric, counted, held } = self;
+        let value = |number: &i128| match metric.unit {
+            Unit::Usd => Money::from_picousd(*number).to_string(),
+            _ => number.to_string(),
+        };
+        write!(f, "{}: {} is counted, the state holds {}", metric.full_name(), value(counted), value(held))
+    }
+}
+
+/// Compares stored totals with what the units in the state add up to, as far as it is stamped at `epoch` or later. Sums
+/// over all series of a metric are compared: which series takes something may depend on the configuration of its day.
+///
+/// # Errors
+///
+/// The database failed or is damaged.
+pub fn compare(
+    reader: &Reader,
+    stored: Vec<(Series, Stored)>,
+    rules: &LabelRules,
+    epoch: Timestamp,
+) -> Result<Vec<Miscount>, StoreError> {
+    let counted = sums(&Totals::load(rules.clone(), stored).snapshot());
+    let held = sums(&held(reader, rules, epoch)?.snapshot());
+    let sum = |sums: &BTreeMap<&'static str, i128>, metric: &Metric| sums.get(metric.name).copied().unwrap_or(0);
+    let miscounts =
+        COMPARED.iter().map(|metric| Miscount { metric, counted: sum(&counted, metric), held: sum(&held, metric) });
+    Ok(miscounts.filter(|miscount| miscount.counted != miscount.held).collect())
+}
+
+/// Totals of everything that the state holds.
+fn held(reader: &Reader, rules: &LabelRules, epoch: Timestamp) -> Result<Totals, StoreError> {
+    let mut totals = Totals::new(rules.clone());
+    let mut sessions = BTreeSet::new();
+    reader.each_session(|session| {
+        sessions.insert(session.id);
+    })?;
+    for session in sessions {
+        reader.each_unit_of(&session, |unit| {
+            totals.observe(&Changed::new(&unit), epoch, None);
+            if unit.sections.is_some() {
+                reader.each_section(unit.key.id(), |section| {
+                    totals.observe(&Changed::section(&unit, &section), epoch, None);
+                    ControlFlow::Continue(())
+                })?;
+            }
+            totals.committed();
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    Ok(totals)
+}
+
+fn sums(snapshot: &Snapshot) -> BTreeMap<&'static str, i128> {
+    let sum = |metric: &&'static Metric| {
+        let number = |sample: &Sample| match sample {
+            Sample::Number(number) => *number,
+            Sample::Histogram(_) => 0,
+        };
+        (metric.name, snapshot.of(metric).map(|(_, sample)| number(sample)).sum())
+    };
+    COMPARED.iter().map(sum).collect()
+}
