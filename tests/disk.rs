@@ -13,16 +13,25 @@ mod daemon;
 mod privileges;
 #[path = "support/receiver.rs"]
 mod receiver;
+#[path = "support/shim.rs"]
+mod shim;
 #[path = "support/world.rs"]
 mod world;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use daemon::{Daemon, sum};
 use privileges::Mount;
 use receiver::Receiver;
+use shim::Shim;
+use tailspan::daemon::watchdog::{SLOW, STUCK, Watchdog};
+use tailspan::store::Pulse;
+use tailspan::vitals::Vitals;
 use world::append;
 
 /// A turn of the future, so that counters count it: a prompt and a response of 100 tokens.
@@ -134,6 +143,156 @@ fn refused(wrapper: &[&str], projects: &Path, state: &Path) -> String {
     let line = daemon.wait_for_log("tailspan: ");
     assert_eq!(daemon.exit_code(), Some(1), "{line}");
     line
+}
+
+/// A sidecar behind a shim.
+fn behind(shim: &Shim, projects: &Path, state: &Path, variables: &[String]) -> Daemon {
+    let wrapper = shim.wrapper(state, variables);
+    Daemon::start_within(&wrapper.iter().map(String::as_str).collect::<Vec<_>>(), projects, state, &[])
+}
+
+/// What `tailspan verify` says, with its exit code.
+fn verify(projects: &Path, state: &Path) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tailspan"));
+    let output = command.env_clear().arg("verify").arg("--projects").arg(projects).arg("--state").arg(state).output();
+    let output = output.unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn writes_that_fail_at_any_call_count_nothing_twice_and_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path()) else { return };
+    for at in (1..40).step_by(3) {
+        let (projects, state) =
+            (folder.path().join(format!("{at}/projects")), folder.path().join(format!("{at}/state")));
+        let write = |turns: std::ops::Range<usize>| {
+            turns.for_each(|number| append(&projects.join("slug/s.jsonl"), turn("s", number).as_bytes()));
+        };
+        write(0..20);
+        let flag = folder.path().join(format!("{at}/fails"));
+        let variables = [
+            format!("SHIM_FAIL_FROM={}", flag.display()),
+            format!("SHIM_FAIL_AT={at}"),
+            format!("SHIM_FAIL_CALLS={}", 1 + at % 4),
+            "SHIM_ERRNO=5".to_owned(),
+        ];
+        let daemon = behind(&shim, &projects, &state, &variables);
+        daemon.metrics();
+        fs::write(&flag, "").unwrap();
+        let mut written = 20;
+        let counted = |daemon: &Daemon| sum(&daemon.metrics(), "tailspan_tokens_total");
+        for _ in 0..6 {
+            write(written..written + 60);
+            written += 60;
+            daemon.until_or("everything is counted once", || {
+                let counted = counted(&daemon);
+                if counted == written as f64 * 100.0 {
+                    Ok(())
+                } else {
+                    Err(format!("{counted} of {written} turns, {at}"))
+                }
+            });
+        }
+        fs::remove_file(&flag).unwrap();
+        assert_eq!(daemon.stop(), Some(0));
+        assert_eq!(verify(&projects, &state).0, Some(0), "{at}: {}", verify(&projects, &state).1);
+    }
+}
+
+#[test]
+fn a_state_that_was_moved_away_is_said_once_and_taken_up_again_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (projects, state) = (folder.path().join("projects"), folder.path().join("state"));
+    let write = |number| append(&projects.join("slug/s.jsonl"), turn("s", number).as_bytes());
+    write(0);
+    let mut daemon = Daemon::start(&projects, &state, &[]);
+    daemon.metrics();
+    fs::rename(&state, folder.path().join("elsewhere")).unwrap();
+    write(1);
+    let reason = daemon.until("it is not healthy", || {
+        let (status, body) = daemon.get("/-/healthy");
+        (status == 503).then_some(body)
+    });
+    assert!(reason.contains("was removed, renamed or replaced while it was in use"), "{reason}");
+    daemon.wait_for_log("the state cannot be written: reading pauses until it can");
+    let line = refused(&[], &projects, &state);
+    assert!(line.contains("is in use by another tailspan"), "{line}");
+    assert_eq!(sum(&daemon.metrics(), "tailspan_tokens_total"), 100.0, "what was counted stays in sight");
+    // The second one had made a folder before it was refused.
+    fs::remove_dir_all(&state).unwrap();
+    fs::rename(folder.path().join("elsewhere"), &state).unwrap();
+    daemon.wait_for_log("the state can be written again: reading goes on");
+    daemon
+        .until("each row is counted once", || (sum(&daemon.metrics(), "tailspan_tokens_total") == 200.0).then_some(()));
+    assert_eq!(daemon.get("/-/healthy").0, 200);
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+#[test]
+fn a_state_that_was_replaced_is_never_taken_for_the_one_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let (projects, state) = (folder.path().join("projects"), folder.path().join("state"));
+    let write = |number| append(&projects.join("slug/s.jsonl"), turn("s", number).as_bytes());
+    write(0);
+    for name in ["", "db"] {
+        let daemon = Daemon::start(&projects, &state, &[]);
+        daemon.metrics();
+        fs::remove_dir_all(state.join(name)).unwrap();
+        write(if name.is_empty() { 1 } else { 2 });
+        daemon.until("it is not healthy", || (daemon.get("/-/healthy").0 == 503).then_some(()));
+        assert_eq!(daemon.stop(), Some(0));
+        assert!(!state.join(name).exists(), "nothing is begun in its place");
+        let daemon = Daemon::start(&projects, &state, &[]);
+        assert_eq!(daemon.get("/-/healthy").0, 200);
+        assert_eq!(daemon.stop(), Some(0));
+    }
+}
+
+#[test]
+fn a_disk_that_never_answers_does_not_keep_the_process_from_ending() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(shim) = Shim::build(folder.path()) else { return };
+    let (projects, state, flag) =
+        (folder.path().join("projects"), folder.path().join("state"), folder.path().join("hangs"));
+    let file = projects.join("slug/s.jsonl");
+    append(&file, turn("s", 0).as_bytes());
+    let daemon = behind(&shim, &projects, &state, &[format!("SHIM_HANG_FLAG={}", flag.display())]);
+    daemon.metrics();
+    fs::write(&flag, "").unwrap();
+    append(&file, turn("s", 1).as_bytes());
+    assert_eq!(daemon.stop(), Some(1), "it ended with a reason");
+    let daemon = Daemon::start(&projects, &state, &[]);
+    daemon
+        .until("each row is counted once", || (sum(&daemon.metrics(), "tailspan_tokens_total") == 200.0).then_some(()));
+}
+
+#[test]
+fn a_write_that_takes_too_long_is_said_once_and_ends_the_process_if_it_never_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("slug/s.jsonl");
+    append(&file, turn("s", 0).as_bytes());
+    let size = fs::metadata(&file).unwrap().len();
+    let vitals = Arc::new(Vitals::new(tailspan::daemon::now(), Duration::from_secs(1_800)));
+    vitals.counted_bytes.set(size);
+    let pulse = Pulse::default();
+    let mut watchdog = Watchdog::new(pulse.clone(), Arc::clone(&vitals), vec![folder.path().to_owned()]);
+    let begun = Instant::now();
+    let after = |wait: Duration| begun + wait + Duration::from_secs(1);
+    let write = pulse.begin("a commit");
+    assert!(watchdog.look(begun).is_continue());
+    assert_eq!(vitals.trouble(), None);
+    append(&file, turn("s", 1).as_bytes());
+    assert!(watchdog.look(after(SLOW)).is_continue());
+    let reason = vitals.trouble().unwrap();
+    assert_eq!(reason, "the database does not answer: a commit takes longer than 30 seconds");
+    assert_eq!(vitals.read_lag_bytes.get(), fs::metadata(&file).unwrap().len() - size, "from the sizes of the files");
+    drop(write);
+    assert!(watchdog.look(after(SLOW)).is_continue());
+    assert_eq!(vitals.trouble(), None, "it answers again");
+    let _write = pulse.begin("a commit");
+    let end = watchdog.look(Instant::now() + STUCK + Duration::from_secs(1));
+    assert!(end.break_value().is_some_and(|reason| reason.contains("a commit has taken 5 minutes")));
 }
 
 #[test]

@@ -87,3 +87,37 @@ impl Kept {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::open::database;
+    use crate::store::{Commit, open_again};
+    use crate::transcript::time::Timestamp;
+
+    fn rows(keys: [&str; 2]) -> Writes {
+        let mut writes = Writes::default();
+        keys.iter().for_each(|key| writes.insert(*key, "there"));
+        writes
+    }
+
+    #[test]
+    fn a_commit_that_was_written_in_part_is_written_whole_at_the_next_opening() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::default();
+        open_again(folder.path(), Timestamp(0), &kept).unwrap().writer.commit(&Commit::default()).unwrap();
+        kept.reader.close();
+        // What is left of the second commit.
+        drop(database(&folder.path().join("db")).unwrap().insert("z1", "there").unwrap());
+        kept.keep_torn(2, rows(["z1", "z2"]));
+        drop(open_again(folder.path(), Timestamp(0), &kept).unwrap());
+        // This one would need others that are lost.
+        kept.keep_torn(9, rows(["z3", "z4"]));
+        kept.reader.close();
+        drop(open_again(folder.path(), Timestamp(0), &kept).unwrap());
+        kept.reader.close();
+        let database = database(&folder.path().join("db")).unwrap();
+        let found: Vec<_> = database.scan_prefix("z").keys().map(Result::unwrap).collect();
+        assert_eq!(found, ["z1", "z2"]);
+    }
+}

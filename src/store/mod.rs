@@ -31,7 +31,7 @@ pub use kept::Kept;
 pub use meter::OutboxMeter;
 pub use open::{Opened, mark_damaged, open, open_again};
 pub use outbox::{Outbox, OutboxReader};
-pub use pulse::Pulse;
+pub use pulse::{Beat, Pulse};
 pub use reader::Reader;
 pub(crate) use rows::Rows;
 pub use writer::{Commit, FileRow, Recovered, SectionChange, UnitChange, Writer};

@@ -18,7 +18,7 @@ struct Running {
 
 /// A write that is under way until this is dropped.
 #[derive(Debug)]
-pub(super) struct Beat {
+pub struct Beat {
     pulse: Pulse,
     number: u64,
 }
@@ -29,7 +29,8 @@ impl Pulse {
     }
 
     /// Begins a write; `what` says what it is, in the words of a message.
-    pub(super) fn begin(&self, what: &'static str) -> Beat {
+    #[must_use]
+    pub fn begin(&self, what: &'static str) -> Beat {
         let mut running = self.running();
         let number = running.next;
         running.next += 1;

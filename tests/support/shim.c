@@ -5,6 +5,9 @@
  *   SHIM_COUNT     a file that gets the number of calls when the program ends by itself
  *   SHIM_KILL_AT   the call, counted from 1, that is not made: the process is killed. Of a write half is made
  *   SHIM_FAIL_FLAG a file: as long as it exists, every call fails with SHIM_ERRNO
+ *   SHIM_FAIL_FROM a file: calls are counted for the next line as long as it exists
+ *   SHIM_FAIL_AT   the call, counted from 1, that fails with SHIM_ERRNO, as do the SHIM_FAIL_CALLS - 1 after it
+ *   SHIM_HANG_FLAG a file: as long as it exists, no call comes back
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -38,18 +41,30 @@ static int open_below(int fd) {
   return below(path);
 }
 
+static unsigned long number_of(const char *name) {
+  const char *text = getenv(name);
+  return text ? strtoul(text, NULL, 10) : 0;
+}
+
 static int fails(void) {
-  const char *flag = getenv("SHIM_FAIL_FLAG"), *error = getenv("SHIM_ERRNO");
-  if (!flag || access(flag, F_OK) != 0) return 0;
-  errno = error ? atoi(error) : EROFS;
+  static unsigned long asked;
+  const char *fail = getenv("SHIM_FAIL_FLAG"), *hang = getenv("SHIM_HANG_FLAG");
+  while (hang && access(hang, F_OK) == 0) usleep(1000);
+  const char *from = getenv("SHIM_FAIL_FROM");
+  int is_among = 0;
+  if (from && access(from, F_OK) == 0) {
+    unsigned long at = number_of("SHIM_FAIL_AT"), number = __atomic_add_fetch(&asked, 1, __ATOMIC_SEQ_CST);
+    is_among = number >= at && number < at + number_of("SHIM_FAIL_CALLS");
+  }
+  if (!is_among && !(fail && access(fail, F_OK) == 0)) return 0;
+  errno = getenv("SHIM_ERRNO") ? (int)number_of("SHIM_ERRNO") : EROFS;
   return 1;
 }
 
 /* True if this is the call at which the process is killed. */
 static int is_last(void) {
-  const char *last = getenv("SHIM_KILL_AT");
-  unsigned long number = __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
-  return last && number == strtoul(last, NULL, 10);
+  unsigned long last = number_of("SHIM_KILL_AT"), number = __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
+  return last && number == last;
 }
 
 static void end(void) {

@@ -34,6 +34,12 @@ impl Shim {
         command.env("LD_PRELOAD", &self.library).env("SHIM_PREFIX", prefix)
     }
 
+    /// [`Shim::around`] as the beginning of a command line, with more of its variables.
+    pub(crate) fn wrapper(&self, prefix: &Path, more: &[String]) -> Vec<String> {
+        let own = [format!("LD_PRELOAD={}", self.library.display()), format!("SHIM_PREFIX={}", prefix.display())];
+        ["env".to_owned()].into_iter().chain(own).chain(more.iter().cloned()).collect()
+    }
+
     /// How many calls below `prefix` a program makes that change something.
     pub(crate) fn calls(&self, mut command: Command, prefix: &Path) -> usize {
         let status = self.around(&mut command, prefix).env("SHIM_COUNT", &self.count).status().unwrap();
