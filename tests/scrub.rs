@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use plain::PLAIN;
 use secrets::SECRETS;
-use tailspan::views::scrub::{scrub, work};
+use tailspan::transcript::scrub::{scrub, work};
 
 /// The samples as they are meant.
 fn secrets() -> impl Iterator<Item = (String, String)> {

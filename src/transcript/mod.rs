@@ -15,6 +15,7 @@ pub mod parse;
 mod raw;
 mod raw_usage;
 pub mod record;
+pub mod scrub;
 mod strings;
 mod text;
 pub mod time;

@@ -19,7 +19,6 @@ pub mod outline;
 pub mod points;
 pub mod replay;
 pub mod replay_detail;
-pub mod scrub;
 pub mod span;
 pub mod summary;
 pub mod timeline;

@@ -1,7 +1,7 @@
 //! Texts made fit for an attribute: without secrets, readable, short.
 
 use super::VALUE_BYTES_MAX;
-use crate::views::scrub::scrub;
+use crate::transcript::scrub::scrub;
 use crate::views::trace::is_printable;
 
 /// Bytes of a text that are looked at: far more than are shown, so that a secret at the cut is seen whole.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::VALUE_BYTES_MAX;
 use super::cut::{clean, cut, head, unseen};
-use crate::views::scrub::{names_secret, scrub, scrub_named};
+use crate::transcript::scrub::{names_secret, scrub, scrub_named};
 
 /// Elements that are looked at, most first: fewer are tried if the names alone are too much.
 const ELEMENTS_MAX: [usize; 6] = [512, 128, 32, 8, 2, 1];

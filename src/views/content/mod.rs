@@ -7,8 +7,8 @@
 //! content   the same; arguments and result                      prompt, answer, thinking
 //! ```
 //!
-//! - Every text goes through [`scrub`](super::scrub) first and is cut to [`VALUE_BYTES_MAX`] then: half a secret is no
-//!   longer recognised.
+//! - Every text goes through [`scrub`](crate::transcript::scrub) first and is cut to [`VALUE_BYTES_MAX`] then: half a
+//!   secret is no longer recognised.
 //! - A text that is cut ends in `[TRUNCATED n]`, `n` being about how many bytes are missing. JSON that is cut stays JSON:
 //!   its strings are shortened, the longest first, then its elements left out.
 //! - Paths are relative to the working directory; of a file elsewhere only the name is said.

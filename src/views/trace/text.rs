@@ -1,6 +1,6 @@
 //! Text that others chose, made fit for span names and attributes.
 
-use crate::views::scrub::scrub;
+use crate::transcript::scrub::scrub;
 
 /// Longest span name, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 128;
