@@ -166,6 +166,7 @@ impl Tailer {
             }
             while !self.is_full() && self.engine.tick(now())? && !self.stopped() {}
             self.publish()?;
+            self.engine.give_back(now())?;
         }
         self.engine.commit(now())?;
         self.publish()

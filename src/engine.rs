@@ -116,7 +116,8 @@ impl Engine {
     ///
     /// The database failed or is damaged.
     pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
-        let Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max } = start;
+        let Start { mut writer, recovered, epoch, prices, labels, policy, spans, parts_max } = start;
+        writer.begin_content(spans.content)?;
         let mut known = Known::with_parts_max(parts_max);
         known.paths = recovered.paths;
         let mut files = Files::default();
@@ -253,6 +254,15 @@ impl Engine {
             self.epoch.save()?;
         }
         Ok(self.totals.snapshot())
+    }
+
+    /// Takes text out of the files that is not wanted any more; see [`Writer::give_back`]. After [`Engine::flush`].
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn give_back(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.writer.give_back(now)
     }
 
     /// Sessions with a row at or after `since`; older ones are forgotten.

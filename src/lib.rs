@@ -53,7 +53,8 @@
 //! # What is absent, on purpose
 //!
 //! - No text of prompts, answers, tool inputs or results in the state: units keep ids, names, times, sizes, numbers and
-//!   the place of each row. Text is read from the session file when somebody asks.
+//!   the place of each row. Text is read from the session file when somebody asks. Two exceptions: titles, without their
+//!   secrets, and spans on their way out, as far as `traces.content` says; `store` takes that back when it is lowered.
 //! - No `trait Store`, no mocks: tests use a real store in a temporary folder.
 //! - No increments on disk: totals are absolute, a batch written twice is written once.
 //! - No wall clock outside [`daemon`]: time is an argument.

@@ -43,7 +43,7 @@ pub struct Session {
     pub counted_start: bool,
     /// A row of its own was read: not only copies of it in a fork.
     pub own_rows: bool,
-    /// Title, if it has one.
+    /// Title, if it has one, without its secrets.
     pub title: Option<Arc<str>>,
     /// A person chose the title.
     pub title_is_custom: bool,

@@ -1,7 +1,8 @@
 //! The layout of the database: one tree, a one-byte prefix per kind of row, big-endian numbers so that ranges work.
 //!
 //! ```text
-//! m name              meta: `schema`, `versions`, `prices`, `export_floor`, `looked_at`, `commit`
+//! m name              meta: `schema`, `versions`, `prices`, `export_floor`, `looked_at`, `commit`, and `content`, the
+//!                     highest level of which the files may hold text (see `texts.rs`)
 //! f file:u32          a file: path, role, cursor, and the thread's context behind the cursor
 //! s hash(session):16  a session: its sums, how it begins and ends, the client's account
 //! r hash(session):16 kind:u8 first:i64 unit:u32

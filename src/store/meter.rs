@@ -74,6 +74,11 @@ impl OutboxMeter {
         self.state().next
     }
 
+    /// Number of the oldest row that waits.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.state().rows.keys().next().copied()
+    }
+
     pub(super) fn flushed(&self, next: u64) {
         let before = std::mem::replace(&mut self.state().durable, next);
         if before < next {

@@ -21,6 +21,7 @@ mod outbox;
 mod pulse;
 mod reader;
 mod rows;
+mod texts;
 mod writer;
 
 use std::io;

@@ -23,7 +23,7 @@ use super::outbox::Outbox;
 use super::pulse::Pulse;
 use super::reader::Reader;
 use super::writer::{Recovered, Writer};
-use super::{StoreError, codec, keys};
+use super::{StoreError, codec, keys, texts};
 use crate::transcript::time::Timestamp;
 
 /// Memory for sled's page cache. Its real use is two to three times as much.
@@ -210,6 +210,7 @@ fn open_parts(places: &Places, lock: &Lock, before: Before, kept: &Kept) -> Resu
         Layout::None => {
             let mut batch = Writes::default();
             layout::sign(&mut batch, &db)?;
+            texts::begin_with(&mut batch, &db, false)?;
             if let Some(floor) = before.floor {
                 // The database before this one had handed these out: they must not flood a backend once more.
                 codec::put(&mut batch, &db, keys::meta("export_floor"), &floor)?;

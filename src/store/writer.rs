@@ -17,6 +17,7 @@ use super::lock::Lock;
 use super::meter::OutboxMeter;
 use super::pulse::Beat;
 use super::rows::Rows;
+use super::texts::Texts;
 use super::{StoreError, codec, keys};
 use crate::ledger::known::{Index, Paths, Thread};
 use crate::ledger::session::{Member, Session, WaitingAgent};
@@ -25,6 +26,7 @@ use crate::report::chain;
 use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
+use crate::views::content::ContentLevel;
 use crate::views::span::SpanBatch;
 use crate::views::totals::{Series, Stored};
 
@@ -135,6 +137,7 @@ pub struct Writer {
     /// Databases that were replaced and may still be read, with their places.
     retired: Vec<(Arc<Tree>, PathBuf)>,
     overhead: Overhead,
+    texts: Texts,
     /// Nobody else uses the folder as long as this lives.
     lock: Lock,
     /// Lives while the fields above are dropped: sled writes what is left.
@@ -150,12 +153,25 @@ impl Writer {
         lock: Lock,
     ) -> Result<(Self, Recovered), StoreError> {
         let tree = (*db).clone();
-        let overhead = Overhead::load(&tree)?;
+        let (overhead, texts) = (Overhead::load(&tree)?, Texts::load(&tree)?);
         let commits = codec::get(&tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
         let (place, meter, kept) = (places.db.clone(), Arc::clone(&kept.meter), kept.clone());
         let retired = Vec::new();
-        let writer =
-            Self { db, tree, handle, meter, kept, commits, places, place, retired, overhead, lock, closing: None };
+        let writer = Self {
+            db,
+            tree,
+            handle,
+            meter,
+            kept,
+            commits,
+            places,
+            place,
+            retired,
+            overhead,
+            texts,
+            lock,
+            closing: None,
+        };
         let recovered = writer.recover()?;
         Ok((writer, recovered))
     }
@@ -286,7 +302,7 @@ impl Writer {
         self.remove_retired();
         let on_disk = self.bytes_on_disk();
         match self.overhead.due(&self.tree, &disk, on_disk)? {
-            Some(live) => self.copy(live),
+            Some(live) => self.copy(live).map(drop),
             None => Ok(()),
         }
     }
@@ -294,6 +310,33 @@ impl Writer {
     fn flush_all(&self) -> Result<(), StoreError> {
         let _beat = self.kept.pulse.begin("making it durable");
         self.db.flush()?;
+        Ok(())
+    }
+
+    /// Says at which level of content spans are written from now on; before the first of them.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub fn begin_content(&mut self, level: ContentLevel) -> Result<(), StoreError> {
+        self.texts.begin(&self.tree, &self.handle.disk(), level, &self.meter)
+    }
+
+    /// Takes out of the files what they hold of a higher level of content than the one of now, as soon as no such span
+    /// waits any more. If that cannot be done, it is said, and tried again some time after `now`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Writer::compact`].
+    pub fn give_back(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if !self.texts.is_due(&self.meter, now) {
+            return Ok(());
+        }
+        tracing::info!("the content level was lowered: text that was delivered is taken out of the database");
+        let live = live_bytes(&self.tree)?;
+        if !self.copy(live)? {
+            self.texts.put_off(now);
+        }
         Ok(())
     }
 
@@ -305,10 +348,11 @@ impl Writer {
     /// The database is damaged: the writer must be thrown away.
     pub fn compact(&mut self) -> Result<(), StoreError> {
         let live = live_bytes(&self.tree)?;
-        self.copy(live)
+        self.copy(live).map(drop)
     }
 
-    fn copy(&mut self, live: u64) -> Result<(), StoreError> {
+    /// Returns false if the copy cannot be made now.
+    fn copy(&mut self, live: u64) -> Result<bool, StoreError> {
         let (started, before) = (Instant::now(), self.bytes_on_disk());
         let handle = self.handle.clone();
         let _writes = handle.writes();
@@ -316,7 +360,8 @@ impl Writer {
             Err(error @ StoreError::Copy { .. }) => {
                 self.places.discard();
                 tracing::warn!(error = chain(&error), "the database cannot be compacted now");
-                return self.overhead.looked(&self.tree, &handle.disk(), before);
+                self.overhead.looked(&self.tree, &handle.disk(), before)?;
+                return Ok(false);
             }
             renewed => renewed?,
         };
@@ -329,10 +374,11 @@ impl Writer {
         self.remove_retired();
         let after = self.bytes_on_disk();
         self.overhead.looked(&self.tree, &handle.disk(), after)?;
+        self.texts.copied(&self.tree, &handle.disk(), &self.meter)?;
         self.flush_all()?;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(before, after, milliseconds, "the database was compacted");
-        Ok(())
+        Ok(true)
     }
 
     /// Removes the databases that nobody reads any more.

@@ -2,7 +2,8 @@
 //!
 //! Pure: no files, no clock. Formats and traps: lines are JSON objects of about fifty types, of which six count;
 //! keys come in any order, twice, or with another type than expected; lines are torn, NUL-prefixed, not UTF-8 or
-//! tens of megabytes long. Text is looked at while it passes (beginning, length, hash) and never kept.
+//! tens of megabytes long. Text is looked at while it passes (beginning, length, hash) and never kept, but for the
+//! titles of sessions, which lose their secrets first ([`scrub`], [`title`]).
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -19,6 +20,7 @@ pub mod scrub;
 mod strings;
 mod text;
 pub mod time;
+pub mod title;
 pub mod usage;
 
 pub use chunk::{Chunk, Cursor};

@@ -17,6 +17,7 @@ use super::strings::Field;
 pub use super::strings::Strings;
 use super::text::{Lead, TextFacts};
 use super::time::Timestamp;
+use super::title;
 
 /// The records of one chunk, in order.
 #[derive(Debug, Default)]
@@ -134,7 +135,7 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
         }
         Some(b"queue-operation") => return queue(fields),
         Some(b"cost-state") => return cost_state(fields, strings),
-        Some(b"custom-title" | b"ai-title") => return title(fields, strings),
+        Some(b"custom-title" | b"ai-title") => return session_title(fields, strings),
         Some(kind) => return Body::Unknown(strings.get(label(&String::from_utf8_lossy(kind)))),
         None => return Body::Unknown(strings.get("none")),
     };
@@ -237,13 +238,13 @@ fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
     }
 }
 
-fn title(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
+fn session_title(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
     let custom = fields.custom_title;
     let text = custom.or(fields.ai_title).word().filter(|title| !title.is_empty());
     match (fields.session.word().as_deref(), text) {
         (Some(session), Some(title)) => Body::Title {
             session: SessionId(strings.get(session)),
-            title: title.chars().take(200).collect::<String>().into(),
+            title: title::title(&title),
             custom: custom.is_some(),
         },
         _ => Body::Noted,

@@ -49,7 +49,7 @@ pub enum Body {
     Title {
         /// The session it names.
         session: SessionId,
-        /// The title.
+        /// The title, without its secrets.
         title: Arc<str>,
         /// True for `custom-title`, which wins over a generated one.
         custom: bool,

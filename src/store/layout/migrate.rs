@@ -16,7 +16,7 @@ use crate::ledger::session::Session;
 use crate::ledger::unit::{Parts, Section, Sections, Unit, UnitId};
 use crate::store::batch::Writes;
 use crate::store::writer::{self, FileRow, SectionChange, UnitChange};
-use crate::store::{StoreError, codec, keys};
+use crate::store::{StoreError, codec, keys, texts};
 use crate::transcript::ids::{AgentId, SessionId};
 
 /// Bytes in one batch of the copy.
@@ -71,6 +71,8 @@ pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError
     copy.write()?;
     sum_below(&mut copy)?;
     sign(&mut copy.batch, to)?;
+    let has_spans = from.scan_prefix([keys::OUTBOX]).next().transpose()?.is_some();
+    texts::begin_with(&mut copy.batch, to, has_spans)?;
     copy.write()
 }
 

@@ -19,6 +19,7 @@ use crate::transcript::chunk::{self, FileNumber};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record;
 use crate::transcript::time::Timestamp;
+use crate::transcript::title::old_title;
 use crate::transcript::usage;
 
 frozen! {
@@ -359,8 +360,8 @@ impl Session {
         session.counted_report = self.counted_report.thaw();
         session.counted_start = self.counted_start;
         session.own_rows = self.own_rows;
-        session.title = self.title;
-        session.title_is_custom = self.title_is_custom;
+        session.title = self.title.as_deref().and_then(old_title);
+        session.title_is_custom = self.title_is_custom && session.title.is_some();
         session
     }
 }

@@ -18,6 +18,7 @@ mod cut;
 mod details;
 mod json;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::attributes as name;
@@ -28,7 +29,7 @@ use cut::readable;
 pub const VALUE_BYTES_MAX: usize = 2048;
 
 /// How much of the conversation spans may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum ContentLevel {
     /// Nothing.
     #[default]
