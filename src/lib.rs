@@ -17,12 +17,15 @@
 //!    [`ahead`] does 1 and 2 on several threads while many files wait.
 //! 3. [`ledger`] folds records into *units*. A unit is what one prompt, or one sub-agent, caused: its responses, tool
 //!    calls, errors. Every part has an identity and a merge that is commutative, associative and idempotent, so the
-//!    second line of a response, the copy in a fork, and a second reading add nothing, in whatever order they come.
+//!    second line of a response, the copy in a fork, and a second reading add nothing, in whatever order they come. A
+//!    unit of many parts keeps them in *sections* of bounded size: a commit writes the sections that changed, however
+//!    long the turn is, and the sums that views need of the others stand in the unit ([`ledger::gist`]).
 //! 4. Everything counted is a *function of units* ([`ledger::tally`]): sessions and totals are sums over units, and what
 //!    a commit changes is the difference between a unit's state before and after it ([`views::totals`]).
 //! 5. [`turns`] decides when a turn has ended; [`views::trace`] makes its spans, with ids derived from the rows.
 //! 6. [`engine`] writes cursor, units, sessions, totals and spans as one batch, then makes it durable. Only then is a
-//!    number shown, or a crash would make a counter run backwards.
+//!    number shown, or a crash would make a counter run backwards. The disk gives its room before a batch begins, and
+//!    [`daemon::watchdog`] says so if it never answers.
 //! 7. [`export`] sends spans oldest first, to each endpoint at its own pace; what has arrived everywhere is deleted.
 //!    [`http`] answers from the store and from the totals that were published last.
 //!
@@ -57,7 +60,8 @@
 //!   secrets, and spans on their way out, as far as `traces.content` says; `store` takes that back when it is lowered.
 //! - No `trait Store`, no mocks: tests use a real store in a temporary folder.
 //! - No increments on disk: totals are absolute, a batch written twice is written once.
-//! - No wall clock outside [`daemon`]: time is an argument.
+//! - No wall clock outside [`daemon`]: time is an argument. (How long a write has taken is measured where it is made.)
+//! - No layout of the state that is given up: from layout 4 on an upgrade carries everything over (`store/layout`).
 
 pub mod ahead;
 pub mod cli;
