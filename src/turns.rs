@@ -348,6 +348,12 @@ impl Turns {
         if self.policy.export && now >= self.policy.since && gist.ready > 0 { Next::LeaveEarly } else { Next::Nothing }
     }
 
+    /// True for a unit of the past, which leaves no faster than the rate allows.
+    #[must_use]
+    pub fn is_past(&self, unit: &Unit) -> bool {
+        unit.activity_end() < self.policy.epoch
+    }
+
     /// Looks at a unit again as soon as possible: it leaves in pieces.
     pub fn again(&mut self, id: UnitId, now: Timestamp) {
         self.wait(id, now);

@@ -22,7 +22,6 @@ use crate::ledger::known::Known;
 use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::unit::{Message, Parts, Tool, TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
-use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Next, mark, mark_finished, mark_parts};
 use crate::views::span::SpanEvent;
 use crate::views::trace::{EVENTS_MAX, Earlier};
@@ -85,13 +84,9 @@ pub(super) struct Chosen {
 
 impl Engine {
     /// Lets the next piece of a long turn leave. Returns true if there are more.
-    pub(super) fn depart(
-        &mut self,
-        id: UnitId,
-        next: Next,
-        now: Timestamp,
-        leaving: &mut Leaving,
-    ) -> Result<bool, StoreError> {
+    pub(super) fn depart(&mut self, id: UnitId, next: Next, leaving: &mut Leaving) -> Result<bool, StoreError> {
+        // The response that made a call may stand far away.
+        self.load_index()?;
         let mut departure = match self.departures.remove(&id) {
             Some(departure) => departure,
             None => self.begin(id)?,
@@ -104,9 +99,6 @@ impl Engine {
             }
             Next::Nothing => false,
         };
-        if goes_on {
-            self.turns.again(id, now);
-        }
         if goes_on || next == Next::LeaveEarly {
             if self.departures.len() >= DEPARTURES_MAX {
                 self.departures.clear();

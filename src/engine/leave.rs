@@ -51,7 +51,7 @@ impl Engine {
             self.commit(now)?;
         }
         let mut leaving = Leaving::default();
-        let (mut looked_at, mut text_bytes, mut goes_on) = (0, 0, false);
+        let (mut looked_at, mut text_bytes, mut in_pieces) = (0, 0, None);
         for id in &due {
             looked_at += 1;
             let session = self.load_above(*id)?;
@@ -63,7 +63,7 @@ impl Engine {
             session.map_or(Ok(()), |session| self.load_order(session))?;
             let is_long = self.known.unit(*id).is_some_and(|unit| self.turns.is_long(unit));
             if is_long {
-                goes_on = self.depart(*id, next, now, &mut leaving)?;
+                in_pieces = self.depart(*id, next, &mut leaving)?.then_some(*id);
                 break;
             }
             text_bytes += self.let_leave(*id, next, &mut leaving)?;
@@ -73,8 +73,13 @@ impl Engine {
             }
         }
         self.handed_out = self.handed_out.max(leaving.until);
+        let is_past = |id: &UnitId| self.known.unit(*id).is_some_and(|unit| self.turns.is_past(unit));
+        let at_once = in_pieces.filter(|id| !is_past(id));
+        in_pieces.iter().for_each(|id| self.turns.again(*id, now));
         self.write(leaving, now)?;
-        Ok(goes_on || looked_at >= LEAVING_MAX || looked_at < due.len())
+        // Its own commit must not put it off, as one with new rows does.
+        at_once.iter().for_each(|id| self.turns.again(*id, now));
+        Ok(in_pieces.is_some() || looked_at >= LEAVING_MAX || looked_at < due.len())
     }
 
     /// Lets a unit leave with all that belongs to it. Returns how many bytes of text that took.

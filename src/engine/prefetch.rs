@@ -8,12 +8,18 @@ use crate::store::StoreError;
 use crate::transcript::ids::SessionId;
 
 impl Engine {
-    /// Loads everything that the piece's records may touch.
-    pub(super) fn prefetch(&mut self, piece: &Piece) -> Result<(), StoreError> {
+    /// Has every identity in memory.
+    pub(super) fn load_index(&mut self) -> Result<(), StoreError> {
         if !self.has_index {
             self.known.index = self.writer.identities()?;
             self.has_index = true;
         }
+        Ok(())
+    }
+
+    /// Loads everything that the piece's records may touch.
+    pub(super) fn prefetch(&mut self, piece: &Piece) -> Result<(), StoreError> {
+        self.load_index()?;
         self.load_row(piece)?;
         if self.known.thread(piece.file).is_none()
             && let Some(row) = self.files.row(piece.file)
