@@ -47,6 +47,9 @@ const DIRTY_PARTS_MAX: usize = 4_000;
 /// Records that are folded before the size of the next commit is looked at.
 const RECORDS_AT_ONCE: usize = 64;
 
+/// The same for the tool calls and results that they hold: each may change another section.
+const BLOCKS_AT_ONCE: usize = 200;
+
 /// What spans look like when they leave.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SpanRules {
@@ -156,7 +159,6 @@ impl Engine {
     ///
     /// The database failed or is damaged.
     pub fn step(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
-        self.prefetch(piece)?;
         self.totals.set_time(now);
         self.fold(piece, now)?;
         if piece.role == FileRole::Rows {
@@ -183,23 +185,24 @@ impl Engine {
     /// Folds the records of a piece, in as many commits as their size asks for. Should the process die between two of
     /// them, the piece is read again from its beginning: what was counted then adds nothing.
     fn fold(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
+        self.load_thread(piece)?;
         let before = self.known.thread(piece.file).cloned();
-        let mut restarted = piece.restarted;
-        for records in piece.batch.records.chunks(RECORDS_AT_ONCE) {
+        let (mut rest, mut restarted) = (piece.batch.records.as_slice(), piece.restarted);
+        loop {
+            let (records, later) = rest.split_at(folded_at_once(rest));
+            self.prefetch(piece, records, restarted)?;
             self.fold_some(piece.file, records, restarted)?;
-            restarted = false;
+            (rest, restarted) = (later, false);
             let is_large = self.known.dirty_units.len() >= 2 * DIRTY_UNITS_MAX;
             if is_large || self.known.dirty_parts() >= DIRTY_PARTS_MAX {
                 self.halfway = Some((piece.file, before.clone().unwrap_or_default()));
                 self.commit(now)?;
                 self.halfway = None;
-                self.prefetch(piece)?;
+            }
+            if rest.is_empty() {
+                return Ok(());
             }
         }
-        if piece.batch.records.is_empty() {
-            self.fold_some(piece.file, &[], restarted)?;
-        }
-        Ok(())
     }
 
     fn fold_some(&mut self, file: FileNumber, records: &[Record], restarted: bool) -> Result<(), StoreError> {
@@ -294,4 +297,17 @@ impl Engine {
     pub fn next_tick(&self) -> Option<Timestamp> {
         self.turns.next()
     }
+}
+
+/// How many of these records are folded before the size of the next commit is looked at.
+fn folded_at_once(records: &[Record]) -> usize {
+    let blocks = records.iter().scan(0, |blocks, record| {
+        *blocks += match &record.body {
+            Body::Row(row) => row.blocks(),
+            _ => 0,
+        };
+        Some(*blocks)
+    });
+    let count = blocks.take(RECORDS_AT_ONCE).take_while(|blocks| *blocks <= BLOCKS_AT_ONCE).count();
+    count.max(1).min(records.len())
 }

@@ -6,6 +6,7 @@ use crate::ledger::agents::LATEST_SECTIONS;
 use crate::ledger::unit::UnitId;
 use crate::store::StoreError;
 use crate::transcript::ids::SessionId;
+use crate::transcript::record::Record;
 
 impl Engine {
     /// Has every identity in memory.
@@ -17,8 +18,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Loads everything that the piece's records may touch.
-    pub(super) fn prefetch(&mut self, piece: &Piece) -> Result<(), StoreError> {
+    /// Loads how far the file of a piece has come.
+    pub(super) fn load_thread(&mut self, piece: &Piece) -> Result<(), StoreError> {
         self.load_index()?;
         self.load_row(piece)?;
         if self.known.thread(piece.file).is_none()
@@ -27,8 +28,14 @@ impl Engine {
             let thread = row.thread.clone();
             self.known.load_thread(piece.file, thread);
         }
+        Ok(())
+    }
+
+    /// Loads everything that some records of the piece may touch.
+    pub(super) fn prefetch(&mut self, piece: &Piece, records: &[Record], restarted: bool) -> Result<(), StoreError> {
+        self.load_thread(piece)?;
         loop {
-            let keys = self.known.keys_of(piece.file, &piece.batch.records, piece.restarted);
+            let keys = self.known.keys_of(piece.file, records, restarted);
             let mut loaded = false;
             for session in keys.sessions {
                 loaded |= self.load_session(&session)?;

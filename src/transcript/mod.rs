@@ -17,6 +17,7 @@ mod raw;
 mod raw_usage;
 pub mod record;
 pub mod scrub;
+mod split;
 mod strings;
 mod text;
 pub mod time;

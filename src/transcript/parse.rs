@@ -8,11 +8,12 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::chunk::{Chunk, FileRole};
 use super::ids::{AgentId, RowId, SessionId};
 use super::json::Json;
-use super::raw::{RawAgentMeta, RawBlock, RawRow, RawRowFields, Told, Word, WordText};
+use super::raw::{Block, RawAgentMeta, RawInput, RawRow, RawRowFields, ResultText, Told, Word, WordText};
 use super::record::{
     AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Fallback, Hook, Kind, Origin, Outcome, Place,
     QueueStep, Reason, Record, Row, Said, Says, Stop, ToolCall, ToolResult, User,
 };
+use super::split;
 use super::strings::Field;
 pub use super::strings::Strings;
 use super::text::{Lead, TextFacts};
@@ -52,7 +53,7 @@ pub fn each(chunk: &Chunk, strings: &mut Strings, mut take: impl FnMut(Record)) 
         lines += u64::from(line.iter().any(|byte| *byte != 0 && !byte.is_ascii_whitespace()));
         match parse(line, strings) {
             Body::Noted => {}
-            body => take(Record { place, body }),
+            body => split::records(place, body, &mut take),
         }
     }
     for _ in 0..chunk.too_long_lines {
@@ -272,12 +273,13 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     says.text |= message.content.text.is_some();
     let mut calls = Vec::new();
     for block in message.content.blocks {
-        if block.kind.says("tool_use") {
-            calls.extend(tool_call(&block, strings));
-        } else if block.kind.says("text") {
-            says.text = true;
-        } else if block.kind.says("thinking") || block.kind.says("redacted_thinking") {
-            says.thinking = true;
+        match block {
+            Block::Call { id, name, input } => calls.extend(tool_call(id, name, &input.unwrap_or_default(), strings)),
+            Block::Other { kind, .. } if kind.says("text") => says.text = true,
+            Block::Other { kind, .. } if kind.says("thinking") || kind.says("redacted_thinking") => {
+                says.thinking = true
+            }
+            Block::Other { .. } | Block::Result { .. } => {}
         }
     }
     Assistant {
@@ -309,35 +311,39 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     }
 }
 
-fn tool_call(block: &RawBlock<'_>, strings: &mut Strings) -> Option<ToolCall> {
+fn tool_call(told: Word<'_>, name: Word<'_>, input: &RawInput<'_>, strings: &mut Strings) -> Option<ToolCall> {
     Some(ToolCall {
-        id: id(block.id.word().as_deref().filter(|id| !id.is_empty())?),
-        name: strings.field(Field::Tool, block.name).unwrap_or_else(|| strings.get("unknown")),
-        agent_type: block.input.agent_type.word().as_deref().map(|name| strings.get(name)),
-        prompt_hash: block.input.prompt.map_or(0, |prompt| xxh3_64(prompt.text().as_bytes())),
-        skill: block.input.skill.word().as_deref().filter(|_| block.name.says("Skill")).map(|name| strings.get(name)),
+        id: id(told.word().as_deref().filter(|id| !id.is_empty())?),
+        name: strings.field(Field::Tool, name).unwrap_or_else(|| strings.get("unknown")),
+        agent_type: input.agent_type.word().as_deref().map(|name| strings.get(name)),
+        prompt_hash: input.prompt.map_or(0, |prompt| xxh3_64(prompt.text().as_bytes())),
+        skill: input.skill.word().as_deref().filter(|_| name.says("Skill")).map(|name| strings.get(name)),
     })
 }
 
 fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
     let content = std::mem::take(&mut fields.message.content);
-    let text = content.text.or_else(|| content.blocks.iter().find_map(|block| block.text));
+    let text = content.text.or_else(|| content.blocks.iter().find_map(Block::text));
     let text = text.map(|text| TextFacts::of(&text.text())).unwrap_or_default();
     let mut results: Vec<ToolResult> = content
         .blocks
         .iter()
-        .filter(|block| block.kind.says("tool_result"))
-        .filter_map(|block| tool_result(block, fields))
+        .filter_map(|block| match block {
+            Block::Result { call, is_error, result, .. } => tool_result(*call, *is_error, result, fields),
+            _ => None,
+        })
         .collect();
+    // Beside several results one `toolUseResult` cannot be told whose it is: the numbers go to the first.
+    if let Some(first) = results.first_mut() {
+        (first.lines_added, first.lines_removed) = fields.result.lines_changed();
+        first.searches = fields.result.searches;
+        first.agent = fields.result.agent.word().as_deref().map(|agent| AgentId(id(agent).into()));
+    }
     let aside = fields.meta.is_true() || fields.compact_summary.is_true() || fields.transcript_only.is_true() || {
         // A custom command reaches the model: its row says which turn it starts.
         text.lead == Lead::LocalCommand && fields.turn_origin.is_none()
     };
     let said = if !results.is_empty() {
-        // Beside several results one `toolUseResult` cannot be told whose it is: the numbers go to the first.
-        for other in results.iter_mut().skip(1) {
-            (other.lines_added, other.lines_removed, other.searches, other.agent) = (0, 0, 0, None);
-        }
         Said::Results(results)
     } else if fields.message.role.is_none() && content.text.is_none() && content.blocks.is_empty() || aside {
         Said::Aside
@@ -367,25 +373,24 @@ fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
     }
 }
 
-fn tool_result(block: &RawBlock<'_>, fields: &RawRowFields<'_>) -> Option<ToolResult> {
-    let lead = Lead::of(block.result.first);
-    let result = &fields.result;
-    let (lines_added, lines_removed) = result.lines_changed();
+/// What a block says; of what `toolUseResult` beside it says, only what goes for all results.
+fn tool_result(call: Word<'_>, is_error: bool, told: &ResultText<'_>, fields: &RawRowFields<'_>) -> Option<ToolResult> {
+    let lead = Lead::of(told.first);
     Some(ToolResult {
-        call: id(block.call.word().as_deref().filter(|id| !id.is_empty())?),
-        outcome: outcome(block.is_error, lead, fields),
+        call: id(call.word().as_deref().filter(|id| !id.is_empty())?),
+        outcome: outcome(is_error, lead, fields),
         filled_in: fields.denial_kind.word().as_deref() == Some("interrupted") || lead == Lead::SessionEnded,
-        bytes: block.result.bytes,
+        bytes: told.bytes,
         exit_code: match lead {
-            Lead::ExitCode(code) if block.is_error => Some(code),
+            Lead::ExitCode(code) if is_error => Some(code),
             _ => None,
         },
         decision: fields.decision.source.word().as_deref().map(|source| label(source).into()),
-        agent: result.agent.word().as_deref().map(|agent| AgentId(id(agent).into())),
-        background: result.background,
-        lines_added,
-        lines_removed,
-        searches: result.searches,
+        agent: None,
+        background: fields.result.background,
+        lines_added: 0,
+        lines_removed: 0,
+        searches: 0,
     })
 }
 

@@ -274,7 +274,7 @@ impl<'de> Fields<'de> for RawRow<'de> {
 #[derive(Default)]
 pub(super) struct Content<'de> {
     pub text: Option<Raw<'de>>,
-    pub blocks: Vec<RawBlock<'de>>,
+    pub blocks: Vec<Block<'de>>,
 }
 
 impl<'de> Fields<'de> for Content<'de> {
@@ -291,23 +291,57 @@ impl<'de> Fields<'de> for Content<'de> {
             // Most rows have one block, and blocks are large.
             self.blocks.reserve_exact(1);
         }
-        self.blocks.push(json.value()?);
+        let block: RawBlock<'de> = json.value()?;
+        self.blocks.push(block.told());
         Ok(())
     }
 }
 
-/// One block of a message.
+/// What matters of one block of a message. Small: a line may hold hundreds of thousands of them.
+pub(super) enum Block<'de> {
+    /// `tool_use`.
+    Call { id: Word<'de>, name: Word<'de>, input: Option<Box<RawInput<'de>>> },
+    /// `tool_result`, with the first text of the result and the bytes of all its texts.
+    Result { call: Word<'de>, is_error: bool, text: Option<Raw<'de>>, result: ResultText<'de> },
+    /// Any other, with its type.
+    Other { kind: Word<'de>, text: Option<Raw<'de>> },
+}
+
+impl<'de> Block<'de> {
+    /// The block's own text.
+    pub(super) const fn text(&self) -> Option<Raw<'de>> {
+        match self {
+            Self::Result { text, .. } | Self::Other { text, .. } => *text,
+            Self::Call { .. } => None,
+        }
+    }
+}
+
+/// One block of a message, as it is written.
 #[derive(Default)]
-pub(super) struct RawBlock<'de> {
-    pub kind: Word<'de>,
-    pub id: Word<'de>,
-    pub name: Word<'de>,
-    pub call: Word<'de>,
-    pub is_error: bool,
-    pub text: Option<Raw<'de>>,
-    pub input: RawInput<'de>,
-    /// The first text of a result and the bytes of all its texts.
-    pub result: ResultText<'de>,
+struct RawBlock<'de> {
+    kind: Word<'de>,
+    id: Word<'de>,
+    name: Word<'de>,
+    call: Word<'de>,
+    is_error: bool,
+    text: Option<Raw<'de>>,
+    input: RawInput<'de>,
+    result: ResultText<'de>,
+}
+
+impl<'de> RawBlock<'de> {
+    fn told(self) -> Block<'de> {
+        let Self { kind, id, name, call, is_error, text, input, result } = self;
+        if kind.says("tool_use") {
+            let is_told = input.agent_type.is_some() || input.prompt.is_some() || input.skill.is_some();
+            Block::Call { id, name, input: is_told.then(|| Box::new(input)) }
+        } else if kind.says("tool_result") {
+            Block::Result { call, is_error, text, result }
+        } else {
+            Block::Other { kind, text }
+        }
+    }
 }
 
 impl<'de> Fields<'de> for RawBlock<'de> {

@@ -2,7 +2,7 @@
 
 use super::json::{Fields, Json, Read, Scalar};
 use super::raw::{Word, WordText};
-use super::usage::{Iteration, IterationKind, Usage};
+use super::usage::{self, Iteration, IterationKind, TOKENS_MAX, Usage};
 
 impl<'a> Fields<'a> for Usage {
     fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
@@ -20,16 +20,30 @@ impl<'a> Fields<'a> for Usage {
             b"speed" => self.fast = json.value::<Word<'a>>()?.says("fast"),
             b"inference_geo" => self.geo_us = json.value::<Word<'a>>()?.says("us"),
             b"service_tier" => self.batch = json.value::<Word<'a>>()?.says("batch"),
-            b"iterations" => json.replace(&mut self.iterations)?,
+            b"iterations" => self.iterations = json.value::<Iterations>()?.0,
             _ => json.skip()?,
         }
         Ok(())
     }
 }
 
+/// `iterations`, of which a line may hold any number.
+#[derive(Default)]
+struct Iterations(Vec<Iteration>);
+
+impl<'a> Fields<'a> for Iterations {
+    fn field(&mut self, _: &[u8], json: &mut Json<'a>) -> Read<()> {
+        json.skip()
+    }
+
+    fn element(&mut self, json: &mut Json<'a>) -> Read<()> {
+        usage::add_iteration(&mut self.0, json.value()?);
+        Ok(())
+    }
+}
+
 /// A count, no larger than a response could ever have: sums of these must not overflow.
 fn some_tokens(json: &mut Json<'_>) -> Read<Option<u64>> {
-    const TOKENS_MAX: u64 = 1 << 40;
     Ok(json.value::<Scalar>()?.count().map(|tokens| tokens.min(TOKENS_MAX)))
 }
 

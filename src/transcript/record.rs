@@ -17,7 +17,7 @@ pub struct Place {
     pub bytes: u32,
 }
 
-/// One line.
+/// One line, or some of the blocks of one that holds very many.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// Where it stands.
@@ -126,6 +126,18 @@ pub struct Row {
     pub entrypoint: Option<Arc<str>>,
     /// The kind of row and its own part.
     pub kind: Kind,
+}
+
+impl Row {
+    /// How many tool calls or results it holds: what folding it costs.
+    #[must_use]
+    pub const fn blocks(&self) -> usize {
+        match &self.kind {
+            Kind::Assistant(assistant) => assistant.calls.len(),
+            Kind::User(User { said: Said::Results(results), .. }) => results.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// The kinds of rows.

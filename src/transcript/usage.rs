@@ -4,6 +4,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+/// Largest count of tokens that is believed.
+pub(super) const TOKENS_MAX: u64 = 1 << 40;
+
+/// Entries of `usage.iterations` that are kept one by one. Real lists have a few.
+const ITERATIONS_MAX: usize = 1_000;
+
+/// Sums of further entries, one for each kind and model. An entry beyond these is not counted.
+const ITERATION_SUMS_MAX: usize = 16;
+
 /// What one API response used, as the row says it. All counts are tokens unless named otherwise.
 ///
 /// Rows of one message repeat it and may be partial (older clients): [`Usage::merge`] keeps the maximum of each field.
@@ -90,5 +99,32 @@ impl Usage {
         if (other.iterations.len(), &other.iterations) > (self.iterations.len(), &self.iterations) {
             self.iterations.clone_from(&other.iterations);
         }
+    }
+}
+
+impl Iteration {
+    /// Adds the counts of another entry of the same kind and model.
+    fn add(&mut self, other: &Self) {
+        let sum = |own: u64, other: u64| own.saturating_add(other).min(TOKENS_MAX);
+        let written = |entry: &Self| entry.cache_write.unwrap_or(entry.cache_write_5m + entry.cache_write_1h);
+        let is_told = self.cache_write.is_some() || other.cache_write.is_some();
+        self.cache_write = is_told.then(|| sum(written(self), written(other)));
+        self.input = sum(self.input, other.input);
+        self.output = sum(self.output, other.output);
+        self.cache_read = sum(self.cache_read, other.cache_read);
+        self.cache_write_5m = sum(self.cache_write_5m, other.cache_write_5m);
+        self.cache_write_1h = sum(self.cache_write_1h, other.cache_write_1h);
+    }
+}
+
+/// Takes one more entry of `usage.iterations`. Far beyond what a client writes, entries are summed up: their tokens count,
+/// and cost what they would in one request.
+pub(super) fn add_iteration(iterations: &mut Vec<Iteration>, entry: Iteration) {
+    let is_full = iterations.len() >= ITERATIONS_MAX + ITERATION_SUMS_MAX;
+    let sums = iterations.get_mut(ITERATIONS_MAX..).unwrap_or_default();
+    match sums.iter_mut().find(|sum| (sum.kind, &sum.model) == (entry.kind, &entry.model)) {
+        Some(sum) => sum.add(&entry),
+        None if is_full => {}
+        None => iterations.push(entry),
     }
 }

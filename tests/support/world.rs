@@ -96,7 +96,7 @@ pub(crate) struct World {
     saved: PathBuf,
     pub(crate) engine: Option<Engine>,
     pub(crate) reader: Option<Reader>,
-    outbox: Option<OutboxReader>,
+    pub(crate) outbox: Option<OutboxReader>,
     pub(crate) policy: Policy,
     pub(crate) spans: SpanRules,
     pub(crate) limits: Limits,
@@ -226,6 +226,16 @@ impl World {
         fs::remove_dir_all(&self.state).unwrap();
         copy_folder(&self.saved, &self.state);
         self.open();
+    }
+
+    /// The process dies after a flush: what was committed is there, what was read beyond is not.
+    pub(crate) fn die(&mut self) {
+        self.engine.as_mut().unwrap().flush().unwrap();
+        self.engine = None;
+        self.reader = None;
+        self.outbox = None;
+        self.open();
+        self.save();
     }
 
     /// A clean end.

@@ -1,0 +1,69 @@
+//! A row with very many tool calls or results, as several records of the same row.
+//!
+//! A record is the least that is folded at once, so it has to be small: a line may hold hundreds of thousands of blocks.
+//! All records of a row have its place and its identities. Only the first says what the response used; the others add
+//! their blocks to it, as the rows do that the client writes for the blocks of one response.
+
+use std::vec;
+
+use super::record::{Body, Kind, Place, Record, Row, Said, ToolCall, ToolResult};
+use super::usage::Usage;
+
+/// Tool calls or results in one record.
+const BLOCKS_MAX: usize = 100;
+
+/// Gives a line to `take`, in as many records as its size asks for.
+pub(super) fn records(place: Place, body: Body, mut take: impl FnMut(Record)) {
+    match body {
+        Body::Row(mut row) if row.blocks() > BLOCKS_MAX => {
+            let Some(mut blocks) = Blocks::out_of(&mut row) else { return };
+            while !blocks.is_empty() {
+                let mut piece = row.clone();
+                blocks.give_some_to(&mut piece);
+                take(Record { place, body: Body::Row(piece) });
+                if let Kind::Assistant(assistant) = &mut row.kind {
+                    assistant.usage = Usage::default();
+                }
+            }
+        }
+        body => take(Record { place, body }),
+    }
+}
+
+/// What a row may hold any number of.
+enum Blocks {
+    Calls(vec::IntoIter<ToolCall>),
+    Results(vec::IntoIter<ToolResult>),
+}
+
+impl Blocks {
+    fn out_of(row: &mut Row) -> Option<Self> {
+        match &mut row.kind {
+            Kind::Assistant(assistant) => Some(Self::Calls(std::mem::take(&mut assistant.calls).into_iter())),
+            Kind::User(user) => match &mut user.said {
+                Said::Results(results) => Some(Self::Results(std::mem::take(results).into_iter())),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Calls(calls) => calls.len() == 0,
+            Self::Results(results) => results.len() == 0,
+        }
+    }
+
+    fn give_some_to(&mut self, row: &mut Row) {
+        match (self, &mut row.kind) {
+            (Self::Calls(calls), Kind::Assistant(assistant)) => {
+                assistant.calls = calls.by_ref().take(BLOCKS_MAX).collect();
+            }
+            (Self::Results(results), Kind::User(user)) => {
+                user.said = Said::Results(results.by_ref().take(BLOCKS_MAX).collect());
+            }
+            _ => unreachable!("a row is of one kind"),
+        }
+    }
+}
