@@ -72,6 +72,7 @@ behaviours! {
     a_resumed_session_stays_one_session,
     a_sealed_torn_line_costs_only_itself,
     a_session_file_can_be_given_directly,
+    a_side_file_that_names_no_call_leaves_it_to_the_result,
     a_side_file_without_rows_is_no_sub_agent,
     a_slow_stream_of_an_old_client_stays_partial,
     a_sub_agent_counts_beside_its_session,

@@ -223,3 +223,64 @@ fn a_turn_that_grows_leaves_in_pieces_what_it_leaves_whole() {
 fn counted(snapshot: &tailspan::views::totals::Snapshot) -> Vec<String> {
     snapshot.iter().filter(|(series, _)| !series.metric.contains("lines_total")).map(|row| format!("{row:?}")).collect()
 }
+
+/// Every order of pieces in which those of one file stay in theirs.
+fn orders(pieces: &[(PathBuf, Vec<u8>)]) -> Vec<Vec<usize>> {
+    let mut orders: Vec<Vec<usize>> = vec![Vec::new()];
+    for _ in pieces {
+        let longer = |order: &Vec<usize>| -> Vec<Vec<usize>> {
+            let comes = |next: &usize| {
+                let before = (0..*next).filter(|before| pieces[*before].0 == pieces[*next].0);
+                !order.contains(next) && before.into_iter().all(|before| order.contains(&before))
+            };
+            (0..pieces.len()).filter(comes).map(|next| order.iter().copied().chain([next]).collect()).collect()
+        };
+        orders = orders.iter().flat_map(longer).collect();
+    }
+    orders
+}
+
+#[test]
+fn the_files_of_a_sub_agent_may_be_read_in_any_order() {
+    for fixture in [
+        "a-side-file-that-names-no-call-leaves-it-to-the-result",
+        "a-sub-agent-without-a-side-file-is-found-by-its-result",
+        "a-background-sub-agent-has-a-trace-of-its-own",
+        "sub-agents-nest",
+    ] {
+        let projects = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture).join("projects");
+        let mut pieces = Vec::new();
+        for file in files_below(&projects) {
+            let (inside, bytes) = (file.strip_prefix(&projects).unwrap().to_owned(), fs::read(&file).unwrap());
+            let ends: Vec<usize> = (1..=bytes.len()).filter(|end| bytes[end - 1] == b'\n').collect();
+            // The session's own file in two: its calls, and their results.
+            let cut = if inside.components().count() == 2 { ends[ends.len() / 2 - 1] } else { 0 };
+            let (first, second) = bytes.split_at(cut);
+            pieces.extend(
+                [first, second].into_iter().filter(|some| !some.is_empty()).map(|some| (inside.clone(), some.to_vec())),
+            );
+        }
+        let (orders, mut expected) = (orders(&pieces), None);
+        // At most some sixty of them.
+        for (number, order) in orders.iter().step_by(1 + orders.len() / 60).enumerate() {
+            let folder = tempfile::tempdir().unwrap();
+            let mut world = World::new(folder.path());
+            for piece in order {
+                let (path, bytes) = &pieces[*piece];
+                append(&world.root.join(path), bytes);
+                world.read(&mut Dice::new(1), usize::MAX);
+                world.engine.as_mut().unwrap().commit(world.now).unwrap();
+                if number % 2 == 1 {
+                    world.die();
+                }
+            }
+            world.settle();
+            assert_eq!(world.summary(), clean(&[world.root.clone()]), "{fixture} {order:?}");
+            let spans = sorted(world.take_spans());
+            let expected = expected.get_or_insert_with(|| spans.clone());
+            same(&spans, expected, &format!("{fixture} {order:?}"));
+        }
+        let linked = expected.iter().flatten().filter(|span| span.name.starts_with("invoke_agent")).count();
+        assert!(linked > 1, "{fixture} has the span of a sub-agent");
+    }
+}

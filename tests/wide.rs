@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tailspan::ahead::{Parsed, next_piece};
 use tailspan::tail;
 use tailspan::transcript::ids::SessionId;
+use tailspan::transcript::record::Body;
 use tailspan::views::span::Span;
 use tailspan::views::summary::Summary;
 use world::{Dice, World, append, clean};
@@ -96,7 +97,7 @@ fn calls_in_one_row_count_like_calls_in_many() {
 }
 
 #[test]
-fn a_row_of_very_many_calls_is_stored_in_several_commits() {
+fn a_row_of_very_many_calls_is_folded_and_stored_bit_by_bit() {
     const CALLS: u64 = 20_000;
     /// More than what waits for a commit: four thousand parts, and those around the last ones.
     const WAITING_MAX: u64 = 10_000;
@@ -115,6 +116,9 @@ fn a_row_of_very_many_calls_is_stored_in_several_commits() {
     loop {
         let (parsed, more) = next_piece(&mut reader, &job);
         let Parsed::Piece(piece) = parsed else { panic!("{parsed:?}") };
+        for record in &piece.batch.records {
+            assert!(!matches!(&record.body, Body::Row(row) if row.blocks() > 1_000), "{:?}", record.place);
+        }
         let before = stored(&world);
         world.engine.as_mut().unwrap().step(&piece, world.now).unwrap();
         let after = stored(&world);

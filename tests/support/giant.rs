@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tailspan::transcript::time::Timestamp;
 
-use crate::world::Dice;
+use super::world::Dice;
 
 pub(crate) const SESSION: &str = "a1a1a1a1-0000-4000-8000-00000000000a";
 pub(crate) const SLUG: &str = "-home-dev-made";
@@ -105,24 +105,31 @@ pub(crate) fn call(number: usize) -> Value {
 /// Every seventh one failed.
 pub(crate) fn result(number: usize) -> Value {
     json!({"type": "tool_result", "tool_use_id": format!("toolu_{number:08}"), "content": format!("ok {number}"),
-        "is_error": number % 7 == 0})
+        "is_error": number.is_multiple_of(7)})
 }
 
-/// One turn with so many calls, ten by ten; its rows come `step_ms` one after the other.
-pub(crate) fn turn(rows: &mut Rows, calls: std::ops::Range<usize>, step_ms: i64) {
-    let first = calls.start;
+/// Writes a session of one turn with so many calls, and a sub-agent after every fortieth response.
+pub(crate) fn long_turn(root: &Path, calls: usize, seed: u64) {
+    let (mut dice, mut rows, mut agent) = (Dice::new(seed), Rows::of_session(), 0);
+    let folder = root.join(SLUG);
+    fs::create_dir_all(folder.join(SESSION).join("subagents")).unwrap();
     rows.prompt("go");
-    for number in calls.clone().step_by(10) {
-        let some: Vec<usize> = (number..(number + 10).min(calls.end)).collect();
-        rows.ms += step_ms;
+    for first in (0..calls).step_by(10) {
+        let some: Vec<usize> = (first..(first + 10).min(calls)).collect();
+        rows.ms += 700;
         let blocks: Vec<Value> = some.iter().map(|number| call(*number)).collect();
-        rows.response(&format!("msg_{number:08}"), &blocks, "tool_use", &usage());
-        rows.ms += step_ms;
+        rows.response(&format!("msg_{first:08}"), &blocks, "tool_use", &usage());
+        rows.ms += 300;
         let blocks: Vec<Value> = some.iter().map(|number| result(*number)).collect();
         rows.results(&blocks, &Value::Null);
+        if first % 400 == 0 {
+            agent += 1;
+            sub_agent(&mut rows, &folder, agent, calls + first, &mut dice);
+        }
     }
-    rows.ms += step_ms;
-    rows.ends(&format!("msg_end_{first:08}"));
+    rows.ms += 1_000;
+    rows.ends("msg_end");
+    fs::write(folder.join(format!("{SESSION}.jsonl")), rows.text).unwrap();
 }
 
 /// Writes a session that has more than ten thousand parts, most at the same second as others: turns of any length,

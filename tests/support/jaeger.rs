@@ -114,7 +114,8 @@ impl Served {
         })
     }
 
-    fn made(now: &str, write: impl FnOnce(&Path)) -> Self {
+    /// Files that `write` makes below the folder it is given, asked at `now`.
+    pub(crate) fn made(now: &str, write: impl FnOnce(&Path)) -> Self {
         let folder = TempDir::new().unwrap();
         let mut world = World::new(folder.path());
         world.now = Timestamp::parse(now).unwrap();

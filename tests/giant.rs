@@ -1,0 +1,195 @@
+//! Sessions too long to be in memory for an answer: what is said of them is what is said of short ones.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod support {
+    pub(crate) mod analytics;
+    pub(crate) mod giant;
+    pub(crate) mod http;
+    pub(crate) mod jaeger;
+    pub(crate) mod jaeger_forms;
+    pub(crate) mod sink;
+    pub(crate) mod world;
+}
+#[path = "support/outbox.rs"]
+mod outbox;
+#[path = "support/queue.rs"]
+mod queue;
+use support::sink;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+use support::analytics;
+use support::giant::{self, SESSION};
+use support::jaeger::{Served, spans, text};
+use support::jaeger_forms::{of_export, of_v1};
+use support::sink::Sink;
+use support::world::{Dice, World};
+use tailspan::ledger::unit::Unit;
+use tailspan::pass::{self, Pass};
+use tailspan::transcript::ids::RowId;
+use tailspan::transcript::time::Timestamp;
+use tailspan::views::{replay, replay_detail};
+
+/// Parts beyond which a session is not read as a whole for an answer.
+const WHOLE_MAX: u64 = 10_000;
+
+/// What a clean pass finds: the units of the only session, and what `scan` says of its tools.
+fn whole(projects: &Path) -> (Vec<Unit>, Value) {
+    let found = pass::find(&[projects.to_owned()], &mut Vec::new()).unwrap();
+    let pass = Pass::over(&found, &support::world::prices(), |_, _| {});
+    let sessions = pass.sessions();
+    assert_eq!(sessions.len(), 1);
+    let units = pass.units_of(sessions[0]).into_iter().map(std::borrow::Cow::into_owned).collect();
+    (units, serde_json::to_value(pass.summary(false)).unwrap()["tools"].clone())
+}
+
+/// Of what is found, only what stands in `expected`: an answer has the text of rows as well.
+fn assert_says(found: &Value, expected: &Value) {
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&found[key], value, "{key} of {found}, not {expected}");
+    }
+}
+
+#[test]
+fn a_long_session_is_replayed_like_a_short_one() {
+    for seed in 1..=2 {
+        let mut world = analytics::World::empty();
+        giant::mixed(&world.projects, seed);
+        world.count();
+        let (units, tools) = whole(&world.projects);
+        let events = replay::events(&units);
+        let expected = serde_json::to_value(&events).unwrap();
+        let expected = expected.as_array().unwrap();
+        let parts: usize = units.iter().map(|unit| unit.parts.messages.len() + unit.parts.tools.len()).sum();
+        assert!(parts as u64 > WHOLE_MAX, "only {parts} parts");
+        let times: BTreeSet<&str> = expected.iter().map(|event| text(&event["at"])).collect();
+        assert!(times.len() * 10 < expected.len(), "most events are at the time of others");
+
+        let mut dice = Dice::new(seed);
+        for _ in 0..6 {
+            let from = dice.below(expected.len());
+            let page = world.json(&format!("/{SESSION}/replay?limit=1000&from={from}"));
+            assert_eq!(page["total_events"], expected.len());
+            let shown = page["events"].as_array().unwrap();
+            assert_eq!(shown.len(), 1_000.min(expected.len() - from));
+            shown.iter().zip(&expected[from..]).for_each(|(found, expected)| assert_says(found, expected));
+        }
+        let at = text(&expected[dice.below(expected.len())]["at"]);
+        let page = world.json(&format!("/{SESSION}/replay?limit=50&at={at}"));
+        let first = expected.iter().position(|event| event["at"] == at).unwrap();
+        assert_eq!(page["from"], first);
+        assert_says(&page["events"][0], &expected[first]);
+
+        let detail = world.json(&format!("/{SESSION}"));
+        assert_eq!(detail["turns"], serde_json::to_value(replay_detail::turns(&units)).unwrap());
+        assert_eq!(detail["subagents"], serde_json::to_value(replay_detail::agents(&units)).unwrap());
+        assert_eq!(detail["trace_ids"], serde_json::to_value(replay_detail::trace_ids(&units)).unwrap());
+        assert_eq!(detail["slowest_steps"], serde_json::to_value(replay_detail::slowest(&events)).unwrap());
+        assert_eq!(detail["tools"], tools);
+        let agents = units.iter().filter(|unit| unit.agent.is_some()).count();
+        assert!(agents > 50, "only {agents} sub-agents");
+        assert_eq!(detail["files"].as_array().unwrap().len(), agents + 1);
+    }
+}
+
+#[test]
+fn a_trace_too_large_to_be_shown_whole_is_a_tree_that_says_so() {
+    let mut served = Served::made("2026-03-02T12:00:00.000Z", |root| giant::long_turn(root, 22_000, 1));
+    let exported = of_export(&served.world.take_spans());
+    let mut traces: BTreeMap<&str, usize> = BTreeMap::new();
+    exported.keys().for_each(|(trace, _)| *traces.entry(trace).or_default() += 1);
+    let (largest, count) = traces.iter().max_by_key(|(_, count)| **count).unwrap();
+    assert!(*count > 20_000 && traces.len() > 1, "{traces:?}");
+
+    let found = served.traces(&format!("/traces/{largest}")).remove(0);
+    let warning = text(&found["warnings"][0]);
+    let shown = spans(&found).len();
+    assert_eq!(warning, format!("the trace is too large to be shown whole: {shown} of its {count} spans are here"));
+    assert!((9_000..=10_000).contains(&shown), "{shown}");
+    let known = of_v1(std::slice::from_ref(&found));
+    let roots: Vec<_> = known.values().filter(|span| span.parent.is_none()).collect();
+    assert_eq!(roots.len(), 1);
+    for ((trace, id), span) in &known {
+        if let Some(parent) = &span.parent {
+            assert!(known.contains_key(&(trace.clone(), parent.clone())), "{} hangs in the air", span.name);
+        }
+        assert_eq!(Some(span), exported.get(&(trace.clone(), id.clone())), "{}", span.name);
+    }
+    // They are the first ones, but for the last of the pieces in which the turn is stored.
+    let last_shown = known.values().map(|span| span.start).max().unwrap();
+    let first_missing = exported.iter().filter(|(at, _)| at.0 == **largest && !known.contains_key(*at));
+    let first_missing = first_missing.map(|(_, span)| span.start).min().unwrap();
+    assert!(last_shown <= first_missing + 15_000_000_000, "{last_shown} {first_missing}");
+
+    let start = roots[0].start;
+    let listed = served.traces("/traces?service=claude-code&limit=1000");
+    let listed = listed.iter().find(|trace| trace["traceID"] == **largest).expect("the search lists it");
+    assert_eq!(of_v1(std::slice::from_ref(listed)).values().map(|span| span.start).min(), Some(start));
+    let tight = |from: i128, to: i128| {
+        let times = format!("/traces?service=claude-code&limit=1000&start={from}&end={to}");
+        served.traces(&times).iter().any(|trace| trace["traceID"] == **largest)
+    };
+    assert!(tight(start / 1_000 - 1, start / 1_000 + 1));
+    assert!(!tight(start / 1_000 - 2_000_000, start / 1_000 - 1_000_000));
+}
+
+/// Lets pieces leave, as many as there are or only some.
+fn depart(world: &mut World, pieces: usize) {
+    let engine = world.engine.as_mut().unwrap();
+    engine.commit(world.now).unwrap();
+    world.now = Timestamp(world.now.0 + 5_000);
+    for _ in 0..pieces {
+        if !engine.tick(world.now).unwrap() {
+            break;
+        }
+    }
+    engine.flush().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_of_twenty_thousand_calls_arrives_once_across_kills() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    giant::long_turn(&world.root, 20_000, 2);
+    world.read(&mut Dice::new(1), usize::MAX);
+    let sink = Sink::start().await;
+    let endpoints = [("default", sink.url())];
+    for pieces in [1, 2, 3, 1, usize::MAX] {
+        depart(&mut world, pieces);
+        let outbox = world.outbox.take().unwrap();
+        // Stopping empties the outbox first.
+        outbox::Running::start(vec![outbox], &endpoints).stop().await;
+        world.die();
+        world.read(&mut Dice::new(2), usize::MAX);
+    }
+    assert!(world.take_spans().is_empty(), "all has left");
+    let arrived = sink.accepted_spans();
+    let ids: BTreeSet<(Vec<u8>, Vec<u8>)> =
+        arrived.iter().map(|span| (span.trace_id.clone(), span.span_id.clone())).collect();
+    assert_eq!(ids.len(), arrived.len(), "a span arrived twice");
+
+    // A sidecar that was never killed has the same.
+    let folder = tempfile::tempdir().unwrap();
+    let mut calm = World::new(folder.path());
+    giant::long_turn(&calm.root, 20_000, 2);
+    calm.read(&mut Dice::new(1), usize::MAX);
+    depart(&mut calm, usize::MAX);
+    let expected = calm.take_spans();
+    assert!(expected.len() > 22_000, "{}", expected.len());
+    let wanted: BTreeSet<(Vec<u8>, Vec<u8>)> =
+        expected.iter().map(|span| (span.trace.to_be_bytes().to_vec(), span.id.to_be_bytes().to_vec())).collect();
+    assert!(ids == wanted, "{} spans instead of {}", ids.len(), wanted.len());
+    let attributes: usize = expected.iter().map(|span| span.attributes.len()).sum();
+    assert_eq!(arrived.iter().map(|span| span.attributes.len()).sum::<usize>(), attributes);
+    let root = expected.iter().filter(|span| span.parent.is_none()).map(|span| span.trace);
+    assert!(root.into_iter().any(|trace| trace == RowId::of("00000000-0000-4000-8000-000000000000").0));
+}
