@@ -12,7 +12,7 @@ mod texts;
 mod write;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use self::depart::Departure;
 use self::files::Files;
@@ -23,6 +23,7 @@ pub use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::prices::Prices;
 use crate::ledger::unit::UnitId;
 use crate::live::LiveSessions;
+use crate::rows::Latest;
 use crate::store::{Epoch, OutboxMeter, Recovered, StoreError, Writer};
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
@@ -86,6 +87,8 @@ pub struct Engine {
     /// The turns of sessions of which some left last, in order.
     orders: HashMap<SessionId, TurnOrder>,
     live: LiveSessions,
+    /// Rows whose texts the spans of the next commit have.
+    latest_rows: Mutex<Latest>,
     /// When something was committed last.
     last_commit: Timestamp,
     last_event: Option<Timestamp>,
@@ -144,6 +147,7 @@ impl Engine {
             departures: HashMap::new(),
             orders: HashMap::new(),
             live: LiveSessions::default(),
+            latest_rows: Mutex::default(),
             last_commit: now,
             last_event: None,
         };

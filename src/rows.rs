@@ -2,13 +2,16 @@
 //!
 //! The client deletes and rewrites its files: a row that is not there any more is a reason ([`Missing`]), never an error.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::transcript::chunk::FileNumber;
 use crate::transcript::parse::{Strings, mend_surrogates, parse};
 use crate::transcript::record::{Body, Kind, Place, Row, Said};
 use crate::views::replay::Expected;
@@ -71,13 +74,62 @@ pub fn open(path: &Path) -> Result<File, Missing> {
 ///
 /// Why it cannot be shown.
 pub fn read(file: &File, place: Place, expected: &Expected) -> Result<Value, Missing> {
+    let (row, value) = find(file, place)?;
+    if is_expected(&row, expected) { value.ok_or(Missing::TooLarge) } else { Err(Missing::Rewritten) }
+}
+
+/// The rows that were read last: one row may hold the calls of very many spans, another their results.
+#[derive(Debug, Default)]
+pub struct Latest {
+    rows: VecDeque<(FileNumber, Place, Box<Row>, Arc<Value>)>,
+}
+
+impl Latest {
+    /// Rows that are kept.
+    const ROWS_MAX: usize = 2;
+
+    /// True if a row was read last.
+    #[must_use]
+    pub fn has(&self, number: FileNumber, place: Place) -> bool {
+        self.rows.iter().any(|(of, at, ..)| (*of, *at) == (number, place))
+    }
+
+    /// [`read`], but of a row that was read last. The file is then not looked at again.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be shown.
+    pub fn read(
+        &mut self,
+        number: FileNumber,
+        file: &File,
+        place: Place,
+        expected: &Expected,
+    ) -> Result<Arc<Value>, Missing> {
+        let known = self.rows.iter().find(|(of, at, ..)| (*of, *at) == (number, place));
+        if let Some((.., row, value)) = known {
+            return if is_expected(row, expected) { Ok(Arc::clone(value)) } else { Err(Missing::Rewritten) };
+        }
+        let (row, value) = find(file, place)?;
+        if !is_expected(&row, expected) {
+            return Err(Missing::Rewritten);
+        }
+        let value = Arc::new(value.ok_or(Missing::TooLarge)?);
+        self.rows.truncate(Self::ROWS_MAX - 1);
+        self.rows.push_front((number, place, row, Arc::clone(&value)));
+        Ok(value)
+    }
+}
+
+/// The row at a place, and the line as JSON unless it is nested too deep.
+fn find(file: &File, place: Place) -> Result<(Box<Row>, Option<Value>), Missing> {
     if place.bytes > LINE_BYTES_MAX {
         return Err(Missing::TooLarge);
     }
     let mut line = vec![0; usize::try_from(place.bytes).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut line, place.offset).map_err(|error| Missing::of(&error))?;
     match parse(&line, &mut Strings::default()) {
-        Body::Row(row) if is_expected(&row, expected) => value_of(&line).ok_or(Missing::TooLarge),
+        Body::Row(row) => Ok((row, value_of(&line))),
         _ => Err(Missing::Rewritten),
     }
 }

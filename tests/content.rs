@@ -416,3 +416,34 @@ fn of_files_elsewhere_only_the_name_is_said() {
         assert_eq!(attributes[0].value, Value::Text(shown.to_owned()), "{path}");
     }
 }
+
+#[test]
+fn calls_of_one_row_say_each_its_own_arguments_and_result() {
+    const CALLS: u32 = 3_000;
+    let folder = tempfile::tempdir().unwrap();
+    let prompt = row(0, &json!({ "type": "user", "promptId": "p1", "message": { "role": "user", "content": ASKED } }));
+    let blocks: Vec<Json> = (0..CALLS)
+        .map(|number| call(&format!("t{number}"), "Bash", &json!({ "command": format!("echo {number}") })))
+        .collect();
+    let mut called = said(1, "m1", &Json::Null, "tool_use");
+    called["message"]["content"] = blocks.into();
+    let results = |number| json!({ "type": "tool_result", "tool_use_id": format!("t{number}"), "content": format!("it is {number}") });
+    let results: Vec<Json> = (0..CALLS).map(results).collect();
+    let returned =
+        row(2, &json!({ "type": "user", "promptId": "p1", "message": { "role": "user", "content": results } }));
+    let ended = said(3, "m2", &json!({ "type": "text", "text": ANSWERED }), "end_turn");
+    let rows = [prompt, called, returned, ended].map(|row| format!("{row}\n")).concat();
+    let mut world = World::shaped(folder.path(), EVERYTHING, rules(ContentLevel::Content));
+    append(&world.root.join(format!("-home-dev-project/{SESSION}.jsonl")), rows.as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    let spans = spans_of(&mut world);
+    let calls: Vec<&Span> = spans.iter().filter(|span| span.name == "execute_tool Bash").collect();
+    assert_eq!(calls.len(), CALLS as usize);
+    for span in calls {
+        let said = format!("{:?}", span.attributes);
+        let number = said.split("echo ").nth(1).unwrap().split(|digit: char| !digit.is_ascii_digit()).next().unwrap();
+        assert!(said.contains(&format!("Text(\"t{number}\")")), "{said}");
+        assert!(said.contains(&format!("it is {number}\"")), "{said}");
+    }
+}

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
 use super::Engine;
 use super::texts::Texts;
@@ -77,6 +78,8 @@ impl Engine {
         let at_once = in_pieces.filter(|id| !is_past(id));
         in_pieces.iter().for_each(|id| self.turns.again(*id, now));
         self.write(leaving, now)?;
+        // A line may be large, and may have changed until the next time.
+        self.latest_rows = Mutex::default();
         // Its own commit must not put it off, as one with new rows does.
         at_once.iter().for_each(|id| self.turns.again(*id, now));
         Ok(in_pieces.is_some() || looked_at >= LEAVING_MAX || looked_at < due.len())
@@ -156,7 +159,8 @@ impl Engine {
             ContentLevel::Off => 0,
             level => {
                 let path = |file| self.path_of(file);
-                Texts::new(level, units, &path).add(batches)
+                let mut latest = self.latest_rows.lock().unwrap_or_else(PoisonError::into_inner);
+                Texts::new(level, units, &path, &mut latest).add(batches)
             }
         };
         let fork = self.known.session(session).and_then(|session| session.fork.as_ref());

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use crate::ledger::unit::{Message, RowPlace, Tool, Unit, UnitKey};
-use crate::rows::{self, Missing};
+use crate::rows::{self, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
 use crate::views::attributes as name;
 use crate::views::content::{self, ContentLevel};
@@ -22,6 +23,7 @@ pub(super) struct Texts<'a> {
     level: ContentLevel,
     path: &'a dyn Fn(FileNumber) -> Option<PathBuf>,
     files: HashMap<FileNumber, Result<File, Missing>>,
+    latest: &'a mut Latest,
     tools: HashMap<&'a str, (&'a Unit, &'a Tool)>,
     messages: HashMap<&'a str, &'a Message>,
     agents: HashMap<&'a str, &'a Unit>,
@@ -32,14 +34,16 @@ pub(super) struct Texts<'a> {
 type Found = Result<Vec<Attribute>, Missing>;
 
 impl<'a> Texts<'a> {
-    /// `units` are all that the spans may be made of; `path` is where a file is.
+    /// `units` are all that the spans may be made of; `path` is where a file is; `latest` are rows that are known to be
+    /// as they were counted.
     pub(super) fn new(
         level: ContentLevel,
         units: &[&'a Unit],
         path: &'a dyn Fn(FileNumber) -> Option<PathBuf>,
+        latest: &'a mut Latest,
     ) -> Self {
         let (tools, messages, agents, turns) = Default::default();
-        let mut texts = Self { level, path, files: HashMap::new(), tools, messages, agents, turns };
+        let mut texts = Self { level, path, files: HashMap::new(), latest, tools, messages, agents, turns };
         for unit in units.iter().copied() {
             texts.tools.extend(unit.parts.tools.iter().map(|tool| (&*tool.id, (unit, tool))));
             texts.messages.extend(unit.parts.messages.iter().map(|message| (&*message.id, message)));
@@ -125,7 +129,7 @@ impl<'a> Texts<'a> {
         for place in &message.rows {
             rows.push(self.read(*place, &expected)?);
         }
-        let contents: Vec<&Json> = rows.iter().filter_map(content_of).collect();
+        let contents: Vec<&Json> = rows.iter().filter_map(|row| content_of(row)).collect();
         Ok(content::answer(self.level, &contents, message.stop.as_ref().map(|stop| stop.name())))
     }
 
@@ -146,14 +150,14 @@ impl<'a> Texts<'a> {
         prompt.into_iter().chain(answer).collect()
     }
 
-    fn read(&mut self, place: RowPlace, expected: &Expected) -> Result<Json, Missing> {
+    fn read(&mut self, place: RowPlace, expected: &Expected) -> Result<Arc<Json>, Missing> {
         if self.files.len() >= FILES_OPEN_MAX {
             self.files.clear();
         }
         let path = self.path;
         let open = || path(place.file).map_or(Err(Missing::Gone), |path| rows::open(&path));
         match self.files.entry(place.file).or_insert_with(open) {
-            Ok(file) => rows::read(file, place.place, expected),
+            Ok(file) => self.latest.read(place.file, file, place.place, expected),
             Err(missing) => Err(*missing),
         }
     }

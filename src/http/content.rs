@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::content_pieces::{Piece, pieces};
-use crate::rows::{self, LINE_BYTES_MAX, Missing};
+use crate::rows::{self, LINE_BYTES_MAX, Latest, Missing};
 use crate::store::{Reader, StoreError};
 use crate::transcript::chunk::FileNumber;
 use crate::views::replay::Source;
@@ -58,6 +58,7 @@ impl Hidden {
 pub(super) struct Page<'a> {
     reader: &'a Reader,
     files: HashMap<FileNumber, Result<File, Missing>>,
+    latest: Latest,
     read_bytes_left: u64,
     text_bytes_left: usize,
     full: bool,
@@ -66,7 +67,7 @@ pub(super) struct Page<'a> {
 impl<'a> Page<'a> {
     pub(super) fn new(reader: &'a Reader) -> Self {
         let (read_bytes_left, text_bytes_left) = (PAGE_READ_BYTES_MAX, PAGE_TEXT_BYTES_MAX);
-        Self { reader, files: HashMap::new(), read_bytes_left, text_bytes_left, full: false }
+        Self { reader, files: HashMap::new(), latest: Latest::default(), read_bytes_left, text_bytes_left, full: false }
     }
 
     /// The text of the next event.
@@ -87,7 +88,8 @@ impl<'a> Page<'a> {
             return Ok(Err(Hidden::PageFull));
         }
         let lengths = source.rows.iter().map(|row| row.place.bytes);
-        let sum: u64 = lengths.clone().map(u64::from).sum();
+        let new = source.rows.iter().filter(|row| !self.latest.has(row.file, row.place));
+        let sum: u64 = new.map(|row| u64::from(row.place.bytes)).sum();
         if lengths.max().is_some_and(|bytes| bytes > LINE_BYTES_MAX) || sum > PAGE_READ_BYTES_MAX {
             return Ok(Err(Hidden::Row(Missing::TooLarge)));
         }
@@ -97,11 +99,13 @@ impl<'a> Page<'a> {
         self.read_bytes_left = left;
         let mut rows = Vec::with_capacity(source.rows.len());
         for place in &source.rows {
-            let file = match self.file(place.file)? {
-                Ok(file) => file,
-                Err(missing) => return Ok(Err(Hidden::Row(*missing))),
+            self.open(place.file)?;
+            let read = match self.files.get(&place.file) {
+                Some(Ok(file)) => self.latest.read(place.file, file, place.place, &source.expected),
+                Some(Err(missing)) => Err(*missing),
+                None => Err(Missing::Gone),
             };
-            match rows::read(file, place.place, &source.expected) {
+            match read {
                 Ok(row) => rows.push(row),
                 Err(missing) => return Ok(Err(Hidden::Row(missing))),
             }
@@ -114,14 +118,11 @@ impl<'a> Page<'a> {
         Ok(Ok(pieces))
     }
 
-    fn file(&mut self, number: FileNumber) -> Result<&Result<File, Missing>, StoreError> {
-        let opened = match self.files.remove(&number) {
-            Some(opened) => opened,
-            None => self
-                .reader
-                .file(number)?
-                .map_or(Err(Missing::Gone), |row| rows::open(&PathBuf::from(OsString::from_vec(row.path)))),
-        };
-        Ok(self.files.entry(number).or_insert(opened))
+    fn open(&mut self, number: FileNumber) -> Result<(), StoreError> {
+        if !self.files.contains_key(&number) {
+            let path = self.reader.file(number)?.map(|row| PathBuf::from(OsString::from_vec(row.path)));
+            self.files.insert(number, path.map_or(Err(Missing::Gone), |path| rows::open(&path)));
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Rows as pieces of text, each cut to a length that a page can hold.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -59,7 +61,7 @@ fn cut(text: &mut String, bytes_max: usize) -> bool {
 }
 
 /// The texts of an event, from all of its rows.
-pub(super) fn pieces(rows: &[Value], expected: &Expected) -> Vec<Piece> {
+pub(super) fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<Piece> {
     let contents = rows.iter().filter_map(|row| row.pointer("/message/content"));
     let mut pieces: Vec<Piece> = contents.flat_map(|content| pieces_of(content, expected)).collect();
     let mut left = EVENT_BYTES_MAX;
