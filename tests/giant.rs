@@ -102,6 +102,26 @@ fn a_long_session_is_replayed_like_a_short_one() {
 }
 
 #[test]
+fn a_long_session_in_which_all_happens_at_once_is_answered() {
+    let world = {
+        let mut world = analytics::World::empty();
+        giant::at_once(&world.projects, 20_000);
+        world.count();
+        world
+    };
+    let (units, tools) = whole(&world.projects);
+    let events = replay::events(&units);
+    let detail = world.json(&format!("/{SESSION}"));
+    assert_eq!(detail["slowest_steps"], serde_json::to_value(replay_detail::slowest(&events)).unwrap());
+    assert_eq!(detail["tools"], tools);
+    let page = world.json(&format!("/{SESSION}/replay?limit=300&from=30000"));
+    let expected = serde_json::to_value(&events[30_000..30_300]).unwrap();
+    let shown = page["events"].as_array().unwrap();
+    assert_eq!(shown.len(), 300);
+    shown.iter().zip(expected.as_array().unwrap()).for_each(|(found, expected)| assert_says(found, expected));
+}
+
+#[test]
 fn a_trace_too_large_to_be_shown_whole_is_a_tree_that_says_so() {
     let mut served = Served::made("2026-03-02T12:00:00.000Z", |root| giant::long_turn(root, 22_000, 1));
     let exported = of_export(&served.world.take_spans());

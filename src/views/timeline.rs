@@ -27,7 +27,15 @@ pub struct Timeline {
     used: Vec<u8>,
     /// Numbers of events in order.
     order: Vec<u32>,
-    slowest: [Vec<Slow>; 2],
+    slowest: [Slowest; 2],
+}
+
+/// The slowest steps of a kind, and any number of others that may be among them.
+#[derive(Debug, Default)]
+struct Slowest {
+    steps: Vec<Slow>,
+    /// How many there were after all others were left out.
+    kept: usize,
 }
 
 /// Where events stand: the moments of a unit, or those among the parts of one of its sections.
@@ -87,16 +95,18 @@ impl Timeline {
         self.keys.get(place(event)).map_or((Timestamp(i64::MAX), u8::MAX), |key| (key.at, key.rank))
     }
 
-    /// Keeps the slowest steps, of equally slow ones the earliest, and those that only their ids tell apart.
+    /// Keeps the slowest steps, of equally slow ones the earliest, and those that only their ids tell apart: of these there
+    /// may be any number, so others are left out only when there are twice as many.
     fn slow(&mut self, kind: Kind, step: Slow) {
         let Some(mut known) = self.slowest.get_mut(slot(kind)).map(std::mem::take) else { return };
-        known.push(step);
-        if known.len() >= 64 * SLOWEST_MAX {
+        known.steps.push(step);
+        if known.steps.len() >= (64 * SLOWEST_MAX).max(2 * known.kept) {
             let key = |step: &Slow| (std::cmp::Reverse(step.milliseconds), self.key(step.event));
-            known.sort_by_key(key);
-            if let Some(last) = known.get(SLOWEST_MAX - 1).map(key) {
-                known.retain(|step| key(step) <= last);
+            known.steps.sort_by_key(key);
+            if let Some(last) = known.steps.get(SLOWEST_MAX - 1).map(key) {
+                known.steps.retain(|step| key(step) <= last);
             }
+            known.kept = known.steps.len();
         }
         if let Some(place) = self.slowest.get_mut(slot(kind)) {
             *place = known;
@@ -162,20 +172,14 @@ impl Timeline {
         Some((home, place(event - home.first)))
     }
 
-    /// Where an event is in the order.
-    fn position(&self, event: u32) -> Option<usize> {
-        let key = self.key(event);
-        let first = self.order.partition_point(|other| self.key(*other) < key);
-        Some(first + self.order.get(first..)?.iter().position(|other| *other == event)?)
-    }
-
     /// The slowest steps of a kind with their positions, slowest first.
     #[must_use]
     pub fn slowest(&self, kind: Kind) -> Vec<(usize, Home, usize)> {
-        let known = self.slowest.get(slot(kind)).map_or(&[][..], Vec::as_slice);
-        let mut placed: Vec<_> = known
-            .iter()
-            .filter_map(|step| Some((std::cmp::Reverse(step.milliseconds), self.position(step.event)?, step.event)))
+        let known = self.slowest.get(slot(kind)).map_or(&[][..], |known| &known.steps);
+        let took: HashMap<u32, u64> = known.iter().map(|step| (step.event, step.milliseconds)).collect();
+        let in_order = self.order.iter().enumerate();
+        let mut placed: Vec<_> = in_order
+            .filter_map(|(position, event)| Some((std::cmp::Reverse(*took.get(event)?), position, *event)))
             .collect();
         placed.sort_unstable();
         let slowest = placed.into_iter().take(SLOWEST_MAX);

@@ -132,6 +132,19 @@ pub(crate) fn long_turn(root: &Path, calls: usize, seed: u64) {
     fs::write(folder.join(format!("{SESSION}.jsonl")), rows.text).unwrap();
 }
 
+/// Writes a session of one turn whose calls are all in one row, and their results in another.
+pub(crate) fn at_once(root: &Path, calls: usize) {
+    let mut rows = Rows::of_session();
+    rows.prompt("go");
+    rows.ms += 1_000;
+    rows.response("msg_1", &(0..calls).map(call).collect::<Vec<_>>(), "tool_use", &usage());
+    rows.ms += 1_000;
+    rows.results(&(0..calls).map(result).collect::<Vec<_>>(), &Value::Null);
+    rows.ends("msg_2");
+    fs::create_dir_all(root.join(SLUG)).unwrap();
+    fs::write(root.join(SLUG).join(format!("{SESSION}.jsonl")), rows.text).unwrap();
+}
+
 /// Writes a session that has more than ten thousand parts, most at the same second as others: turns of any length,
 /// sub-agents in front and in the background, some without an end, failures and compactions.
 pub(crate) fn mixed(root: &Path, seed: u64) {
