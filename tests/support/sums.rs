@@ -1,4 +1,5 @@
 //! What is kept of units and sessions so that nobody has to read all of them, held against all of them.
+#![allow(dead_code, reason = "each test uses its own part")]
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
