@@ -35,6 +35,10 @@ impl Engine {
             let (number, unit) = (self.known.index.number(id), self.number_of(section.of)?);
             sections.push(SectionChange { id, number, unit, before, section });
         }
+        let pending = pending.into_iter().chain(leaving.pending).map(|id| Ok((self.number_of(id)?, id)));
+        let pending = pending.collect::<Result<_, StoreError>>()?;
+        let settled = settled.into_iter().chain(leaving.settled).map(|id| self.number_of(id));
+        let settled = settled.collect::<Result<_, StoreError>>()?;
         let commit = Commit {
             files: self.files.changed().collect(),
             units,
@@ -43,8 +47,8 @@ impl Engine {
             waiting: self.known.changed_waiting().collect(),
             forks: self.known.new_forks().collect(),
             totals: self.totals.dirty().collect(),
-            pending: pending.into_iter().chain(leaving.pending).collect(),
-            settled: settled.into_iter().chain(leaving.settled).collect(),
+            pending,
+            settled,
             spans: leaving.spans,
             now,
             prices: self.new_prices.then(|| self.prices.fingerprint()),

@@ -19,7 +19,7 @@
 //!                     while running
 //! a row:16            a sub-agent by the uuid of its first row, which is the id of its own trace: its unit
 //! t metric,labels     a persisted total, absolute
-//! p unit:16           a turn whose spans have not left yet
+//! p number:u32        a turn whose spans have not left yet: its unit
 //! o sequence:u64      the outbox: when they were put in and spans of one resource, oldest first; numbers may have gaps,
 //!                     and a request never goes over one
 //! e name              an OTLP endpoint: the number of the first row of the outbox that it has not taken yet
@@ -164,8 +164,13 @@ pub(super) fn identities(number: u32) -> Vec<u8> {
     key(IDENTITIES, &number.to_be_bytes())
 }
 
-pub(super) fn pending(id: UnitId) -> Vec<u8> {
-    key(PENDING, &id.0.to_be_bytes())
+/// A unit's id as a value.
+pub(super) fn id_of(value: &[u8]) -> Option<UnitId> {
+    Some(UnitId(u128::from_be_bytes(*value.first_chunk()?)))
+}
+
+pub(super) fn pending(number: u32) -> Vec<u8> {
+    key(PENDING, &number.to_be_bytes())
 }
 
 pub(super) fn total(series: &[u8]) -> Vec<u8> {

@@ -83,10 +83,10 @@ pub struct Commit<'a> {
     pub forks: Vec<&'a (SessionId, SessionId)>,
     /// Totals changed, absolute.
     pub totals: Vec<(&'a Series, &'a Stored)>,
-    /// Turns that wait for their end.
-    pub pending: Vec<UnitId>,
+    /// Turns that wait for their end, with their numbers.
+    pub pending: Vec<(u32, UnitId)>,
     /// Turns that need no more waiting.
-    pub settled: Vec<UnitId>,
+    pub settled: Vec<u32>,
     /// Spans to be sent.
     pub spans: Vec<SpanBatch>,
     /// When the commit is made.
@@ -192,7 +192,9 @@ impl Writer {
             recovered.totals.push(codec::decode(&self.tree, &key, &value)?);
         }
         for row in self.tree.scan_prefix([keys::PENDING]) {
-            recovered.pending.extend(keys::number16(&row?.0).map(UnitId));
+            let (key, value) = row?;
+            let id = keys::id_of(&value).ok_or_else(|| StoreError::Damaged { key: key.to_vec() })?;
+            recovered.pending.push(id);
         }
         Ok(recovered)
     }
@@ -255,11 +257,11 @@ impl Writer {
             let name = postcard::to_stdvec(series).map_err(StoreError::Encode)?;
             codec::put_with(&mut batch, &self.tree, keys::total(&name), &(series, stored), &mut scratch)?;
         }
-        for unit in &commit.pending {
-            batch.insert(keys::pending(*unit), &[][..]);
+        for (number, unit) in &commit.pending {
+            batch.insert(keys::pending(*number), &unit.0.to_be_bytes());
         }
-        for unit in &commit.settled {
-            batch.remove(keys::pending(*unit));
+        for number in &commit.settled {
+            batch.remove(keys::pending(*number));
         }
         if let Some(prices) = commit.prices {
             codec::put_with(&mut batch, &self.tree, keys::meta("prices"), &prices, &mut scratch)?;

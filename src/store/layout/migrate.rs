@@ -55,10 +55,10 @@ pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError
             // These follow from units, or speak of the old files.
             _ if *key == keys::meta("looked_at") => {}
             Some(keys::NUMBER | keys::IDENTITIES | keys::AGENT) => {}
-            // The key says it all.
             Some(keys::PENDING) => {
-                copy.batch.insert(key, value);
-                copy.wrote(0)?;
+                if let Some(id) = keys::number16(&key).map(UnitId) {
+                    copy.pending(id)?;
+                }
             }
             Some(keys::OUTBOX) => {
                 if keys::number8(&key).is_some() {
@@ -112,6 +112,15 @@ impl Copy<'_> {
         (self.bytes, self.rows) = (0, 0);
         let batch = std::mem::take(&mut self.batch);
         batch.apply_to_copy(self.to).map_err(StoreError::in_copy)
+    }
+
+    /// A turn that waits. It had its id for a key.
+    fn pending(&mut self, id: UnitId) -> Result<(), StoreError> {
+        // One that is not there any more waits for nothing.
+        if let Some(number) = codec::get::<u32>(self.from, &keys::number(id))? {
+            self.batch.insert(keys::pending(number), &id.0.to_be_bytes());
+        }
+        self.wrote(0)
     }
 
     /// A value whose struct has not changed; its form on disk may.
