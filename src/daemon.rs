@@ -31,6 +31,9 @@ const RESCAN_DEGRADED: Duration = Duration::from_secs(1);
 /// pause. A look costs about 10 microseconds per file, and events tell nearly everything.
 const RESCAN_RARE: u32 = 20;
 
+/// Commits of turns that leave between two flushes.
+const TICKS_AT_ONCE: u32 = 10;
+
 /// Pause between looks at a full outbox.
 const FULL_PAUSE: Duration = Duration::from_millis(200);
 
@@ -164,7 +167,15 @@ impl Tailer {
                 let pause = next_look(self.look.0, self.sources.rescan, has_news);
                 self.look = (pause, Instant::now() + pause);
             }
-            while !self.is_full() && self.engine.tick(now())? && !self.stopped() {}
+            let mut ticks = 0u32;
+            while !self.is_full() && self.engine.tick(now())? && !self.stopped() {
+                ticks += 1;
+                // What is not durable lies in memory, and cannot be sent.
+                if ticks.is_multiple_of(TICKS_AT_ONCE) {
+                    let snapshot = self.engine.flush_some()?;
+                    self.show(snapshot);
+                }
+            }
             self.publish()?;
             self.engine.give_back(now())?;
         }
@@ -364,6 +375,12 @@ impl Tailer {
     /// Makes everything durable and shows it.
     fn publish(&mut self) -> Result<(), StoreError> {
         let snapshot = self.engine.flush()?;
+        self.show(snapshot);
+        Ok(())
+    }
+
+    /// Shows what is durable now.
+    fn show(&mut self, snapshot: Snapshot) {
         let vitals = &self.shared.vitals;
         vitals.counted_bytes.add(std::mem::take(&mut self.read_bytes));
         vitals.store_bytes.set(self.engine.store_bytes());
@@ -376,7 +393,6 @@ impl Tailer {
             vitals.last_event.advance(last);
         }
         self.shared.published.send_replace(Some(snapshot));
-        Ok(())
     }
 }
 

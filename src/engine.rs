@@ -252,6 +252,20 @@ impl Engine {
     /// The disk is full or failed.
     pub fn flush(&mut self) -> Result<Snapshot, StoreError> {
         self.writer.flush()?;
+        self.made_durable()
+    }
+
+    /// The same in the middle of more to come: the database is not compacted yet.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full or failed.
+    pub fn flush_some(&mut self) -> Result<Snapshot, StoreError> {
+        self.writer.make_durable()?;
+        self.made_durable()
+    }
+
+    fn made_durable(&mut self) -> Result<Snapshot, StoreError> {
         // Outside the database stands only what has arrived: a rebuild must not lose what waits in the outbox.
         if let Some(until) = self.handed_out
             && self.writer.meter().spans() == 0

@@ -295,15 +295,24 @@ impl Writer {
     /// # Errors
     ///
     /// The disk is full or failed, or the files are not at their places any more.
-    pub fn flush(&mut self) -> Result<(), StoreError> {
+    pub fn make_durable(&mut self) -> Result<(), StoreError> {
         let next = self.meter.next();
-        let disk = self.handle.disk();
-        disk.check()?;
+        self.handle.disk().check()?;
         self.flush_all()?;
         self.meter.flushed(next);
         self.remove_retired();
+        Ok(())
+    }
+
+    /// [`Writer::make_durable`], then [`Writer::compact`] if the files have grown so much that it is time.
+    ///
+    /// # Errors
+    ///
+    /// Those of both.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        self.make_durable()?;
         let on_disk = self.bytes_on_disk();
-        match self.overhead.due(&self.tree, &disk, on_disk)? {
+        match self.overhead.due(&self.tree, &self.handle.disk(), on_disk)? {
             Some(live) => self.copy(live).map(drop),
             None => Ok(()),
         }
