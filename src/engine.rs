@@ -197,7 +197,7 @@ impl Engine {
             self.prefetch(piece, records, restarted)?;
             self.fold_some(piece.file, records, restarted)?;
             (rest, restarted) = (later, false);
-            let is_large = self.known.dirty_units.len() >= 2 * DIRTY_UNITS_MAX;
+            let is_large = self.known.dirty_units.len() >= DIRTY_UNITS_MAX;
             if is_large || self.known.dirty_parts() >= DIRTY_PARTS_MAX {
                 self.halfway = Some((piece.file, before.clone().unwrap_or_default()));
                 self.commit(now)?;

@@ -25,13 +25,13 @@ use crate::views::trace::{Earlier, Family, Position, Want, end_so_far, position_
 const LEVELS_MAX: usize = 64;
 
 /// Turns that leave in one commit.
-const LEAVING_MAX: usize = 100;
+const LEAVING_MAX: usize = 50;
 
 /// Sessions of which the order of the turns is kept in memory.
 const ORDERS_MAX: usize = 16;
 
 /// Spans at which a commit takes no further turn.
-pub(super) const SPANS_MAX: usize = 2_000;
+pub(super) const SPANS_MAX: usize = 1_000;
 
 /// Bytes of text on spans at which a commit takes no further turn.
 const TEXT_BYTES_MAX: usize = 1 << 20;

@@ -21,7 +21,7 @@ use sled::{Db, Tree};
 
 use super::batch::Writes;
 use super::disk::Disk;
-use super::open::database;
+use super::open::{database, database_to_fill};
 use super::pulse::Pulse;
 use super::{StoreError, codec, keys};
 
@@ -193,7 +193,7 @@ impl Places {
         if let Some(free) = free_bytes(&self.folder).map_err(failed)?.filter(|free| *free < needed) {
             return Err(StoreError::in_copy(StoreError::NoRoom { path: self.folder.clone(), needed, free }));
         }
-        let new = database(&self.new).map_err(StoreError::in_copy)?;
+        let new = database_to_fill(&self.new).map_err(StoreError::in_copy)?;
         fill(&new)?;
         let beat = pulse.begin("making a copy of the database durable");
         new.flush().map_err(|error| StoreError::in_copy(error.into()))?;

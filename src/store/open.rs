@@ -27,7 +27,7 @@ use super::{StoreError, codec, keys, texts};
 use crate::transcript::time::Timestamp;
 
 /// Memory for sled's page cache. Its real use is two to three times as much.
-const CACHE_BYTES: u64 = 12 << 20;
+const CACHE_BYTES: u64 = 8 << 20;
 
 /// A database that was just closed keeps its lock for a moment: this often is it tried again, every 100 ms.
 const LOCK_TRIES: u32 = 20;
@@ -252,9 +252,18 @@ fn upgrade(old: Db, places: &Places, pulse: &Pulse, found: u32) -> Result<Db, St
 
 /// Opens the database at `path`, or begins one there.
 pub(super) fn database(path: &Path) -> Result<Db, StoreError> {
+    database_with(path, CACHE_BYTES)
+}
+
+/// Begins a database that is filled in the order of its keys: of what is written nothing is looked at again.
+pub(super) fn database_to_fill(path: &Path) -> Result<Db, StoreError> {
+    database_with(path, CACHE_BYTES / 8)
+}
+
+fn database_with(path: &Path, cache_bytes: u64) -> Result<Db, StoreError> {
     let config = sled::Config::new()
         .path(path)
-        .cache_capacity(CACHE_BYTES)
+        .cache_capacity(cache_bytes)
         .mode(sled::Mode::HighThroughput)
         .flush_every_ms(None);
     let mut tries = 0;
