@@ -110,6 +110,15 @@ fn what_was_not_read_yet_is_said_and_read_at_the_next_run() {
 }
 
 #[test]
+fn a_state_that_was_compacted_while_it_was_in_use_is_found() {
+    let place = Place::counted(&["2.1.330/a_plain"]);
+    // Its name until the next start.
+    fs::rename(place.state().join("db"), place.state().join("db-1")).unwrap();
+    let (code, out, err) = place.verify();
+    assert_eq!(code, Some(0), "{out}{err}");
+}
+
+#[test]
 fn a_session_whose_files_are_gone_is_no_difference() {
     let place = Place::counted(&["2.1.330/a_plain", "2.1.330/b_tools"]);
     fs::remove_file(&files_below(&place.projects())[0]).unwrap();

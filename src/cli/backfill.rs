@@ -118,7 +118,7 @@ fn of_files(
 /// Reads the state, session by session.
 fn of_state(config: &Config, prices: &Prices, history: &mut History) -> Result<Vec<String>, BackfillError> {
     let folder = config.state()?;
-    if !folder.join("db").exists() {
+    if !store::exists(folder) {
         return Err(BackfillError::NoState { path: folder.to_path_buf() });
     }
     let opened = store::open(folder, daemon::now())?;

@@ -51,7 +51,7 @@ pub enum VerifyError {
 /// The state cannot be opened (a running sidecar holds it), or there is a difference.
 pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), VerifyError> {
     let folder = config.state()?;
-    if !folder.join("db").exists() {
+    if !store::exists(folder) {
         return Err(VerifyError::NoState { path: folder.to_path_buf() });
     }
     let mut opened = store::open(folder, daemon::now())?;

@@ -128,6 +128,12 @@ impl Places {
         sync(&self.folder)
     }
 
+    /// The newest database, which is the one in use while there is one.
+    pub(super) fn newest(&self) -> PathBuf {
+        let numbered = self.numbered().ok().and_then(|mut numbered| numbered.pop());
+        numbered.map_or_else(|| self.db.clone(), |(_, newest)| newest)
+    }
+
     /// The database could be opened: the one before it is not needed any more.
     pub(super) fn proven(&self) {
         discard(&self.old);

@@ -1,7 +1,7 @@
 //! What a process keeps of its state from one opening to the next: a disk that cannot be written closes the database,
 //! not the sidecar.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sled::Tree;
@@ -56,12 +56,11 @@ impl Kept {
     }
 
     /// Refuses every other state than the one that was in use: this process has shown what it counted in that one.
-    pub(super) fn check(&self, database: &Path, lock: &Path) -> Result<(), StoreError> {
+    pub(super) fn check(&self, databases: &[PathBuf; 2], lock: &Path) -> Result<(), StoreError> {
         let Some(files) = self.last().files else { return Ok(()) };
-        match ids_at(database, lock) {
-            Ok(found) if found == files => Ok(()),
-            _ => Err(StoreError::Gone { path: database.to_path_buf() }),
-        }
+        let is_there = databases.iter().any(|database| ids_at(database, lock).is_ok_and(|found| found == files));
+        let [newest, _] = databases;
+        if is_there { Ok(()) } else { Err(StoreError::Gone { path: newest.clone() }) }
     }
 
     /// Notes the files that are in use from now on.
@@ -99,6 +98,19 @@ mod tests {
         let mut writes = Writes::default();
         keys.iter().for_each(|key| writes.insert(*key, "there"));
         writes
+    }
+
+    #[test]
+    fn a_state_that_was_compacted_while_it_was_in_use_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::default();
+        let mut opened = open_again(folder.path(), Timestamp(0), &kept).unwrap();
+        opened.writer.commit(&Commit::default()).unwrap();
+        opened.writer.compact().unwrap();
+        drop(opened);
+        kept.reader.close();
+        assert!(!folder.path().join("db").exists(), "it has the name of the copy");
+        open_again(folder.path(), Timestamp(0), &kept).unwrap();
     }
 
     #[test]

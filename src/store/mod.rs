@@ -30,7 +30,7 @@ use std::path::PathBuf;
 pub use epoch::{Epoch, first_start};
 pub use kept::Kept;
 pub use meter::OutboxMeter;
-pub use open::{Opened, mark_damaged, open, open_again};
+pub use open::{Opened, exists, mark_damaged, open, open_again};
 pub use outbox::{Outbox, OutboxReader};
 pub use pulse::{Beat, Pulse};
 pub use reader::Reader;

@@ -75,7 +75,8 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
 pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, StoreError> {
     let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
     let places = Places::of(folder);
-    kept.check(&places.db, &folder.join("lock"))?;
+    // The newest is a copy that nobody has used yet, if making it was what failed.
+    kept.check(&[places.newest(), places.db.clone()], &folder.join("lock"))?;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
     kept.claim(folder)?;
@@ -122,6 +123,13 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, 
     places.proven();
     kept.reader.opened(handle);
     Ok(Opened { writer, outbox, reader: kept.reader.clone(), kept: kept.clone(), epoch, recovered, set_aside })
+}
+
+/// Whether there is a state in `folder`. What a compaction has left has another name until the next [`open`].
+#[must_use]
+pub fn exists(folder: &Path) -> bool {
+    let places = Places::of(folder);
+    places.newest().exists() || places.has_old()
 }
 
 /// Says in the folder that the database turned out to be damaged: the next [`open`] sets it aside.
