@@ -11,7 +11,7 @@ mod slices;
 mod texts;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use self::depart::Departure;
@@ -179,6 +179,8 @@ impl Engine {
                 _ => {}
             }
         }
+        // A commit on the way may have dropped it.
+        self.load_row(piece)?;
         self.counted(piece);
         if self.known.dirty_units.len() >= DIRTY_UNITS_MAX || self.files.dirty.len() >= DIRTY_FILES_MAX {
             self.commit(now)?;
@@ -210,6 +212,7 @@ impl Engine {
     }
 
     fn fold_some(&mut self, file: FileNumber, records: &[Record], restarted: bool) -> Result<(), StoreError> {
+        let mut lost: HashSet<UnitId> = HashSet::new();
         loop {
             let before = self.known.thread(file).cloned().unwrap_or_default();
             let mut fold = Fold::new(&mut self.known, &self.prices, file, restarted);
@@ -223,6 +226,9 @@ impl Engine {
             // Something that nobody foresaw belongs to these rows. Folding them twice adds nothing.
             for id in missing {
                 if !self.load(id)? && !self.known.has(id) {
+                    if !lost.insert(id) {
+                        return Err(StoreError::Damaged { key: id.0.to_be_bytes().to_vec() });
+                    }
                     self.known.index.forget_unit(id);
                 }
             }

@@ -156,11 +156,11 @@ impl Engine {
             let Some(home) = self.known.unit(frame.unit).and_then(|unit| frame.next_home(unit)) else {
                 // All of it has left: now the span of the unit itself.
                 let Some(frame) = departure.frames.pop() else { return Ok(false) };
-                if wanted {
-                    leaving.spans.extend(self.own_spans(departure, &frame, id, end));
-                }
                 if frame.unit == id && self.turns.has_ready(id) {
                     return Ok(true);
+                }
+                if wanted {
+                    leaving.spans.extend(self.own_spans(departure, &frame, id, end));
                 }
                 if frame.unit == id {
                     self.turns.leave(&mut self.known, &[id], end, wanted, leaving);

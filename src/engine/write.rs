@@ -199,6 +199,8 @@ impl Engine {
             self.load(id)?;
             self.reprice_parts(id, now)?;
             for position in 0..sections {
+                // A commit on the way may have dropped it.
+                self.load(id)?;
                 self.load_section(id, position)?;
                 self.reprice_parts(id.section(position), now)?;
             }

@@ -166,14 +166,18 @@ impl Fold<'_> {
         let elsewhere = known.is_some_and(|known| known.rank.file != new.rank.file);
         let better = known.is_none_or(|known| self.known.rank_is_better(new.rank, known.rank));
         let same_row = known.is_some_and(|known| known.rank == new.rank);
-        let had_call = known.is_some();
+        // A result that came before its call, or a copy's call: the call's own turn is its home.
+        let moves = better && (elsewhere || known.is_none()) && self.known.index.owner(home) != unit;
+        // First the new place: without it nothing has changed, and the row is folded once more.
+        if moves && self.known.room(unit).is_none() {
+            return;
+        }
         if (better || same_row)
             && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(&call.id))
         {
             tool.call = Some(new);
         }
-        // A result that came before its call, or a copy's call: the call's own turn is its home.
-        if better && (elsewhere || !had_call) && self.known.index.owner(home) != unit {
+        if moves {
             self.move_tool(home, unit, &call.id);
         }
         if let Some(agent) = self.known.index.home(Identity::Link(&call.id).hash()) {

@@ -4,7 +4,7 @@
 //! batch begins before the disk has given its blocks.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +67,7 @@ impl Disk {
                 }
                 Ok(())
             }
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(self.full(needed, error)),
+            Err(error) if is_full(&error) => Err(self.full(needed, error)),
             Err(source) => Err(failed(source)),
         }
     }
@@ -109,10 +109,42 @@ fn id(stat: &fs::Metadata) -> FileId {
     (stat.dev(), stat.ino())
 }
 
+/// The disk, or the part of it that a quota leaves, or the largest file that may be.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// Whether a disk can be written to, and has so much room. Opening a database on a full disk would only leave more
+/// unfinished files.
+///
+/// # Errors
+///
+/// It cannot, or has not.
+pub fn probe(folder: &Path, room: u64) -> Result<(), StoreError> {
+    /// Bytes that are written.
+    const WRITTEN: u64 = 64 << 10;
+    let path = folder.join("room");
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&path)?;
+        let taken = take_blocks(&file, 0, room);
+        let is_taken = !taken.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Unsupported);
+        if is_taken {
+            taken?;
+        }
+        io::copy(&mut io::repeat(0).take(if is_taken { WRITTEN } else { room }), &mut file)?;
+        file.sync_all()
+    };
+    let written = write();
+    let removed = fs::remove_file(&path);
+    written.and(removed).map_err(|source| StoreError::Folder { path, source })
+}
+
 /// Takes blocks behind the end of a file, whose size stays.
 #[cfg(target_os = "linux")]
 fn take_blocks(file: &File, end: u64, bytes: u64) -> io::Result<()> {
-    Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, end, bytes)?)
+    let taken = || rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, end, bytes);
+    Ok(rustix::io::retry_on_intr(taken)?)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -50,7 +50,7 @@ impl Kept {
     pub(super) fn claim(&self, folder: &Path) -> Result<(), StoreError> {
         let mut last = self.last();
         if last.claim.is_none() {
-            last.claim = Some(Claim::take(folder)?);
+            last.claim = Claim::take(folder)?;
         }
         Ok(())
     }
@@ -65,7 +65,14 @@ impl Kept {
 
     /// Notes the files that are in use from now on.
     pub(super) fn uses(&self, disk: &Disk) {
-        self.last().files = disk.ids().ok();
+        if let Ok(files) = disk.ids() {
+            self.last().files = Some(files);
+        }
+    }
+
+    /// The files that were in use were set aside: others take their place.
+    pub(super) fn set_aside(&self) {
+        self.last().files = None;
     }
 
     /// Keeps a commit that failed while it was written: part of it may be there after all.
@@ -78,6 +85,7 @@ impl Kept {
         let mut last = self.last();
         let Some(torn) = &last.torn else { return Ok(()) };
         let stored: u64 = codec::get(tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
+        let _beat = self.pulse.begin("a commit");
         if stored == torn.number || stored + 1 == torn.number {
             torn.writes.clone().apply(tree, disk)?;
             tree.flush()?;

@@ -53,16 +53,22 @@ pub(super) struct Claim {
 
 #[cfg(target_os = "linux")]
 impl Claim {
-    /// Takes a name that the system gives to one process only and frees by itself (an abstract socket, unix(7)).
-    pub(super) fn take(folder: &Path) -> Result<Self, StoreError> {
+    /// Takes a name that the system gives to one process only and frees by itself (an abstract socket, unix(7)). It is
+    /// that of the folder above and of the user, so that containers that share a network do not meet. None where there
+    /// are no such names: then the lock in the folder must do.
+    pub(super) fn take(folder: &Path) -> Result<Option<Self>, StoreError> {
         use std::os::linux::net::SocketAddrExt;
         use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::MetadataExt;
         use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-        let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
-        let whole = folder.canonicalize().map_err(failed)?;
-        let name = format!("tailspan-state-{:032x}", xxhash_rust::xxh3::xxh3_128(whole.as_os_str().as_bytes()));
-        let address = SocketAddr::from_abstract_name(name).map_err(failed)?;
+        let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) else { return Ok(None) };
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        let Ok(above) = std::fs::metadata(above) else { return Ok(None) };
+        let user = rustix::process::getuid().as_raw();
+        let name = xxhash_rust::xxh3::xxh3_128(name.as_bytes());
+        let name = format!("tailspan-state-{user}-{:x}-{:x}-{name:032x}", above.dev(), above.ino());
+        let Ok(address) = SocketAddr::from_abstract_name(name) else { return Ok(None) };
         let mut socket = None;
         let bound = || match UnixDatagram::bind_addr(&address) {
             Ok(bound) => {
@@ -70,18 +76,21 @@ impl Claim {
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => {
+                tracing::debug!(%error, "the path of the state cannot be claimed: its lock must do");
+                Ok(true)
+            }
         };
-        try_often(folder, bound, failed)?;
-        socket.map(|_socket| Self { _socket }).ok_or_else(|| StoreError::Locked { path: folder.to_path_buf() })
+        try_often(folder, bound, |source| StoreError::Folder { path: folder.to_path_buf(), source })?;
+        Ok(socket.map(|_socket| Self { _socket }))
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 impl Claim {
     /// Without such names the lock in the folder must do.
-    pub(super) fn take(_: &Path) -> Result<Self, StoreError> {
-        Ok(Self {})
+    pub(super) fn take(_: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(None)
     }
 }
 

@@ -29,6 +29,13 @@ pub(super) struct State {
     pub(super) cursors: BTreeMap<String, u64>,
 }
 
+impl State {
+    /// Rows below this number are gone.
+    pub(super) fn forget_before(&mut self, floor: u64) {
+        self.rows = self.rows.split_off(&floor);
+    }
+}
+
 /// What is known of a row without reading it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {

@@ -27,6 +27,7 @@ mod writer;
 use std::io;
 use std::path::PathBuf;
 
+pub use disk::probe;
 pub use epoch::{Epoch, first_start};
 pub use kept::Kept;
 pub use meter::OutboxMeter;

@@ -77,9 +77,10 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, 
     let places = Places::of(folder);
     // The newest is a copy that nobody has used yet, if making it was what failed.
     kept.check(&[places.newest(), places.db.clone()], &folder.join("lock"))?;
+    // Before anything is made: one that is refused leaves nothing behind.
+    kept.claim(folder)?;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-    kept.claim(folder)?;
     let lock = Lock::take(folder)?;
     let (epoch, known) = Epoch::load(folder, now)?;
     places.tidy().map_err(failed)?;
@@ -88,7 +89,7 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, 
     let mut set_aside = None;
     if folder.join(DAMAGED).exists() {
         // The marker may have outlived the database that it speaks of.
-        set_aside = path.exists().then(|| put_aside(folder, &path, now)).transpose()?;
+        set_aside = path.exists().then(|| put_aside(folder, &path, kept, now)).transpose()?;
         fs::remove_file(folder.join(DAMAGED)).map_err(failed)?;
     }
     let was_used = known && holds_something(&path);
@@ -106,7 +107,7 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, 
                 error = crate::report::chain(&error),
                 "the database cannot be used: back to the one before"
             );
-            set_aside = Some(put_aside(folder, &path, now)?);
+            set_aside = Some(put_aside(folder, &path, kept, now)?);
             places.go_back().map_err(failed)?;
             attempt(was_used)
         }
@@ -115,7 +116,7 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, 
     let (writer, outbox, handle, recovered) = match attempted {
         Err(error) if error.is_damage() => {
             tracing::error!(error = crate::report::chain(&error), "the database cannot be used");
-            set_aside = Some(put_aside(folder, &path, now)?);
+            set_aside = Some(put_aside(folder, &path, kept, now)?);
             attempt(false)?
         }
         attempted => attempted?,
@@ -163,7 +164,7 @@ fn discard_unfinished(path: &Path) -> std::io::Result<bool> {
 }
 
 /// Renames a database that cannot be used. It is never deleted.
-fn put_aside(folder: &Path, path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+fn put_aside(folder: &Path, path: &Path, kept: &Kept, now: Timestamp) -> Result<PathBuf, StoreError> {
     let mut aside = folder.join(format!("db.bad-{}", now.0));
     for number in 1.. {
         if !aside.exists() {
@@ -172,6 +173,7 @@ fn put_aside(folder: &Path, path: &Path, now: Timestamp) -> Result<PathBuf, Stor
         aside = folder.join(format!("db.bad-{}-{number}", now.0));
     }
     fs::rename(path, &aside).map_err(|source| StoreError::Folder { path: path.to_path_buf(), source })?;
+    kept.set_aside();
     tracing::error!(
         set_aside = %aside.display(),
         "the database is set aside, and everything that the session files still hold is read again; \

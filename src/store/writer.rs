@@ -398,6 +398,7 @@ impl Writer {
             if Arc::strong_count(&tree) > 1 {
                 self.retired.push((tree, place));
             } else {
+                let _beat = self.kept.pulse.begin("closing an old database");
                 drop(tree);
                 discard(&place);
             }

@@ -4,13 +4,11 @@
 //! there is room again. Meanwhile `/metrics` shows what was published last, which is durable; the session files keep
 //! what comes, and their cursors are where they were.
 
-use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
@@ -31,6 +29,9 @@ use crate::vitals::Vitals;
 
 /// Pauses between two tries to use the state again: they double from the first to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
+
+/// A state that was in use for longer than this begins with the short pause again.
+const CALM: Duration = Duration::from_secs(60);
 
 /// Room that must be there before the state is opened again: a few of sled's segments of 512 KiB.
 const ROOM_BYTES: u64 = 4 << 20;
@@ -64,10 +65,15 @@ impl Life<'_> {
         runtime: &Runtime,
         mut asked: watch::Receiver<bool>,
     ) -> Result<(), RunError> {
+        let mut pause = PAUSES[0];
         loop {
+            let begun = Instant::now();
             match self.once(opened, runtime, &mut asked) {
                 Err(RunError::Store(error)) if error.may_pass() && !*asked.borrow() => {
-                    match self.wait_until_usable(&error, runtime, &mut asked)? {
+                    if begun.elapsed() > CALM {
+                        pause = PAUSES[0];
+                    }
+                    match self.wait_until_usable(&error, &mut pause, runtime, &mut asked)? {
                         Some(again) => opened = again,
                         None => return Ok(()),
                     }
@@ -138,6 +144,7 @@ impl Life<'_> {
     fn wait_until_usable(
         &self,
         error: &StoreError,
+        pause: &mut Duration,
         runtime: &Runtime,
         asked: &mut watch::Receiver<bool>,
     ) -> Result<Option<Opened>, RunError> {
@@ -145,14 +152,13 @@ impl Life<'_> {
         say_trouble(&self.shared.vitals, folder, error);
         self.kept.reader.close();
         let room = room_for(error);
-        let [mut pause, longest] = PAUSES;
         loop {
-            let wait = async { tokio::time::timeout(pause, asked.wait_for(|asked| *asked)).await.is_ok() };
+            let wait = async { tokio::time::timeout(*pause, asked.wait_for(|asked| *asked)).await.is_ok() };
             if runtime.block_on(wait) {
                 return Ok(None);
             }
-            pause = pause.saturating_mul(2).min(longest);
-            let tried = probe(folder, room).and_then(|()| store::open_again(folder, daemon::now(), &self.kept));
+            *pause = pause.saturating_mul(2).min(PAUSES[1]);
+            let tried = store::probe(folder, room).and_then(|()| store::open_again(folder, daemon::now(), &self.kept));
             match tried {
                 Ok(opened) => {
                     tracing::info!(state = %folder.display(), "the state can be written again: reading goes on");
@@ -162,6 +168,9 @@ impl Life<'_> {
                 // An answer to a request may hold the old database for a moment.
                 Err(error) if error.may_pass() || matches!(error, StoreError::Locked { .. }) => {
                     tracing::debug!(error = chain(&error), "the state cannot be written yet");
+                    if matches!(error, StoreError::Gone { .. }) {
+                        say_trouble(&self.shared.vitals, folder, &error);
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -189,19 +198,6 @@ fn room_for(error: &StoreError) -> u64 {
         StoreError::Full { needed, .. } => ROOM_BYTES + needed,
         _ => ROOM_BYTES,
     }
-}
-
-/// Whether so many bytes can be written. Opening the database on a full disk would only leave more unfinished files.
-fn probe(folder: &Path, room: u64) -> Result<(), StoreError> {
-    let path = folder.join("room");
-    let write = || -> io::Result<()> {
-        let mut file = fs::File::create(&path)?;
-        io::copy(&mut io::repeat(0).take(room), &mut file)?;
-        file.sync_all()
-    };
-    let written = write();
-    let removed = fs::remove_file(&path);
-    written.and(removed).map_err(|source| StoreError::Folder { path, source })
 }
 
 type Ended = Result<(), StoreError>;

@@ -94,7 +94,8 @@ impl Known {
     /// Units that [`Known::roll_up`] needs and that are not in memory: those above changed sub-agents.
     #[must_use]
     pub fn missing_above(&self) -> BTreeSet<UnitId> {
-        let mut missing = BTreeSet::new();
+        let owners = self.changed_sections().map(|(_, _, section)| section.of);
+        let mut missing: BTreeSet<UnitId> = owners.filter(|id| self.unit(*id).is_none()).collect();
         for (before, unit) in self.changed_units() {
             for start in before.into_iter().chain([unit]) {
                 let mut above = start.leaves_with();
