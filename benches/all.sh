@@ -6,3 +6,4 @@ cargo build --release
 python3 benches/scan.py
 python3 benches/scan.py --growth
 python3 benches/sidecar.py
+python3 benches/giant.py

@@ -219,8 +219,7 @@ fn a_state_that_was_moved_away_is_said_once_and_taken_up_again_when_it_is_back()
     let line = refused(&[], &projects, &state);
     assert!(line.contains("is in use by another tailspan"), "{line}");
     assert_eq!(sum(&daemon.metrics(), "tailspan_tokens_total"), 100.0, "what was counted stays in sight");
-    // The second one had made a folder before it was refused.
-    fs::remove_dir_all(&state).unwrap();
+    assert!(!state.exists(), "the second one left nothing behind");
     fs::rename(folder.path().join("elsewhere"), &state).unwrap();
     daemon.wait_for_log("the state can be written again: reading goes on");
     daemon

@@ -7,6 +7,7 @@ mod world;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tailspan::engine::PARTS_MAX;
 use tailspan::store;
 use tailspan::tail::Limits;
 use tailspan::transcript::time::Timestamp;
@@ -234,14 +235,28 @@ fn flipped_bytes_in_the_database_never_change_what_is_counted() {
 
 #[test]
 fn changed_prices_are_applied_to_everything_even_after_a_crash() {
-    use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
+    check_changed_prices(400, 1, PARTS_MAX);
+}
+
+#[test]
+fn changed_prices_are_applied_to_a_turn_that_is_too_long_to_be_in_memory() {
+    check_changed_prices(1, 5_000, 5);
+}
+
+/// Doubles the price of some turns with so many responses each.
+fn check_changed_prices(turns: usize, responses: usize, parts_max: usize) {
+    use tailspan::engine::{Engine, SpanRules, Start};
     use tailspan::ledger::prices::{Override, Prices, Rate};
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path());
-    for number in 0..400 {
-        let text = prompt(&session("s"), number) + &answer(&session("s"), &format!("m{number}"));
-        append(&world.root.join("slug/s.jsonl"), text.as_bytes());
+    world.parts_max = parts_max;
+    world.restart();
+    let mut text = String::new();
+    for number in 0..turns {
+        text += &prompt(&session("s"), number);
+        (0..responses).for_each(|part| text += &answer(&session("s"), &format!("m{number}-{part}")));
     }
+    append(&world.root.join("slug/s.jsonl"), text.as_bytes());
     world.read(&mut Dice::new(1), usize::MAX);
     world.close();
     let rate = Rate::parse_usd_per_million("10").unwrap();
@@ -268,12 +283,32 @@ fn changed_prices_are_applied_to_everything_even_after_a_crash() {
             labels: world::labels(),
             policy: EVERYTHING,
             spans: SpanRules::default(),
-            parts_max: PARTS_MAX,
+            parts_max,
         };
         let mut engine = Engine::new(start, world.now).unwrap();
         let cost = number(&engine.flush().unwrap(), "lifetime_cost_usd");
-        // 400 responses of 3 tokens at 10 dollars per million.
-        assert_eq!(cost, 12_000_000_000);
+        // Each of 3 tokens at 10 dollars per million.
+        assert_eq!(cost, 30_000_000 * (turns * responses) as i128);
+    }
+}
+
+#[test]
+fn of_many_files_with_many_turns_each_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    // A commit comes in the middle of some file, while the rows of more than 300 others are in memory.
+    for file in 0..420 {
+        let (id, mut text) = (format!("s{file}"), String::new());
+        for turn in 0..10 {
+            text += &prompt(&session(&id), file * 10 + turn);
+            text += &answer(&session(&id), &format!("m{file}-{turn}"));
+        }
+        append(&world.root.join(format!("slug/{id}.jsonl")), text.as_bytes());
+    }
+    for _ in 0..2 {
+        world.read(&mut Dice::new(1), usize::MAX);
+        assert_eq!(number(&world.settle(), "lines_total"), 8_400);
+        world.restart();
     }
 }
 
