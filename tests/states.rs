@@ -230,8 +230,10 @@ fn what_waits_in_a_stored_state_leaves_once_to_each_endpoint_that_has_not_got_it
         }
         daemon.until("nothing waits", || (sum(&daemon.metrics(), "tailspan_outbox_spans") == 0.0).then_some(()));
         assert_metrics(&daemon, &stored, "metrics-settled.txt");
-        // Nobody knows at which level they were written.
-        daemon.wait_for_log("text that was delivered is taken out");
+        if stored.ends_with("layout-4") {
+            // Nobody knows at which level they were written; later layouts say it.
+            daemon.wait_for_log("text that was delivered is taken out");
+        }
         daemon.stop();
     }
 }
@@ -330,7 +332,8 @@ fn a_title_loses_its_secrets_when_a_state_is_carried_over() {
     // As long as each other: the row can be changed where it stands.
     const TITLE: &[u8] = br#"{"title": "neutral test session"}"#;
     const SECRET: &[u8] = b"deploy with DB_PASSWORD=hunter2ab";
-    for stored in stored_states() {
+    // From layout 5 on they are stored without.
+    for stored in stored_states().into_iter().filter(|stored| stored.ends_with("layout-4")) {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
         unpack(&stored, &state);
