@@ -154,10 +154,8 @@ fn a_giant_id_costs_only_its_own_length() {
     let mut world = World::new(folder.path());
     let giant = "x".repeat(3 << 20);
     for _ in 0..2 {
-        append(
-            &world.root.join("slug/s.jsonl"),
-            (prompt(&session("s"), 1) + &answer(&session("s"), &giant)).as_bytes(),
-        );
+        let text = prompt(&session("s"), 1) + &answer(&session("s"), &giant);
+        append(&world.root.join("slug/s.jsonl"), text.as_bytes());
     }
     world.read(&mut Dice::new(1), usize::MAX);
     world.settle();
@@ -236,14 +234,10 @@ fn flipped_bytes_in_the_database_never_change_what_is_counted() {
 #[test]
 fn changed_prices_are_applied_to_everything_even_after_a_crash() {
     check_changed_prices(400, 1, PARTS_MAX);
-}
-
-#[test]
-fn changed_prices_are_applied_to_a_turn_that_is_too_long_to_be_in_memory() {
+    // A turn that is too long to be in memory.
     check_changed_prices(1, 5_000, 5);
 }
 
-/// Doubles the price of some turns with so many responses each.
 fn check_changed_prices(turns: usize, responses: usize, parts_max: usize) {
     use tailspan::engine::{Engine, SpanRules, Start};
     use tailspan::ledger::prices::{Override, Prices, Rate};
@@ -289,23 +283,6 @@ fn check_changed_prices(turns: usize, responses: usize, parts_max: usize) {
         let cost = number(&engine.flush().unwrap(), "lifetime_cost_usd");
         // Each of 3 tokens at 10 dollars per million.
         assert_eq!(cost, 30_000_000 * (turns * responses) as i128);
-    }
-}
-
-#[test]
-fn of_many_files_with_many_turns_each_is_read_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::new(folder.path());
-    // Each has so many turns that a commit comes while it is folded; once, the rows of more than 300 are in memory then.
-    for file in 0..310 {
-        let id = format!("s{file}");
-        let text: String = (0..150).map(|turn| prompt(&session(&id), file * 150 + turn)).collect();
-        append(&world.root.join(format!("slug/{id}.jsonl")), text.as_bytes());
-    }
-    for _ in 0..2 {
-        world.read(&mut Dice::new(1), usize::MAX);
-        assert_eq!(number(&world.settle(), "lines_total"), 46_500);
-        world.restart();
     }
 }
 

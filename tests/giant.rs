@@ -213,3 +213,17 @@ async fn a_turn_of_twenty_thousand_calls_arrives_once_across_kills() {
     let root = expected.iter().filter(|span| span.parent.is_none()).map(|span| span.trace);
     assert!(root.into_iter().any(|trace| trace == RowId::of("00000000-0000-4000-8000-000000000000").0));
 }
+
+#[test]
+fn a_turn_with_a_long_sub_agent_leaves_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    giant::long_agent(&world.root, 6_000);
+    world.read(&mut Dice::new(1), usize::MAX);
+    depart(&mut world, usize::MAX);
+    let spans = world.take_spans();
+    let ids: BTreeSet<(u128, u64)> = spans.iter().map(|span| (span.trace, span.id)).collect();
+    assert_eq!(ids.len(), spans.len(), "a span leaves twice");
+    // The turn, its two responses and its call; the sub-agent, its responses and its calls.
+    assert_eq!(spans.len(), 4 + 2 + 600 + 6_000);
+}

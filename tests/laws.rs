@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use tailspan::tail::Limits;
 use tailspan::turns::Policy;
+use tailspan::views::catalog;
 use tailspan::views::span::Span;
+use tailspan::views::totals::Sample;
 use world::{Dice, EVERYTHING, World, append, clean, files_below, recordings};
 
 /// All recordings, each in a folder of its own below one root.
@@ -282,5 +284,31 @@ fn the_files_of_a_sub_agent_may_be_read_in_any_order() {
         }
         let linked = expected.iter().flatten().filter(|span| span.name.starts_with("invoke_agent")).count();
         assert!(linked > 1, "{fixture} has the span of a sub-agent");
+    }
+}
+
+fn prompt(session: &str, number: usize) -> String {
+    format!(
+        "{{\"type\":\"user\",\"sessionId\":\"{session}\",\"uuid\":\"{number:08x}-0000-4000-8000-000000000000\",\
+         \"message\":{{\"role\":\"user\",\"content\":\"p\"}},\"timestamp\":\"2026-11-22T06:00:00.000Z\"}}\n"
+    )
+}
+
+#[test]
+fn of_many_files_with_many_turns_each_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    // Each has so many turns that a commit comes while it is folded; once, the rows of more than 300 are in memory then.
+    for file in 0..310 {
+        let id = format!("s{file}");
+        let text: String = (0..150).map(|turn| prompt(&id, file * 150 + turn)).collect();
+        append(&world.root.join(format!("slug/{id}.jsonl")), text.as_bytes());
+    }
+    for _ in 0..2 {
+        world.read(&mut Dice::new(1), usize::MAX);
+        let snapshot = world.settle();
+        let lines = snapshot.get(&catalog::LINES, &[]).unwrap();
+        assert_eq!(*lines, Sample::Number(46_500));
+        world.restart();
     }
 }

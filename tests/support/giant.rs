@@ -211,3 +211,35 @@ fn sub_agent(rows: &mut Rows, folder: &Path, agent: u32, number: usize, dice: &m
     let status = if background { "async_launched" } else { "completed" };
     rows.results(&[result(number)], &json!({"status": status, "agentId": agent_id(agent), "agentType": "Explore"}));
 }
+
+/// Writes a session of one turn with one sub-agent that makes so many calls.
+pub(crate) fn long_agent(root: &Path, calls: usize) {
+    let (mut rows, folder) = (Rows::of_session(), root.join(SLUG));
+    let below = folder.join(SESSION).join("subagents");
+    fs::create_dir_all(&below).unwrap();
+    rows.prompt("go");
+    let started = json!({"type": "tool_use", "id": "toolu_started", "name": "Agent",
+        "input": {"prompt": "look", "subagent_type": "Explore"}});
+    rows.response("msg_started", &[started], "tool_use", &usage());
+    let mut own = Rows::of_agent(1, rows.ms);
+    own.prompt("look");
+    for first in (0..calls).step_by(10) {
+        let some: Vec<usize> = (first..(first + 10).min(calls)).collect();
+        own.ms += 700;
+        let blocks: Vec<Value> = some.iter().map(|number| call(*number)).collect();
+        own.response(&format!("msg_{first:08}"), &blocks, "tool_use", &usage());
+        own.ms += 300;
+        let blocks: Vec<Value> = some.iter().map(|number| result(*number)).collect();
+        own.results(&blocks, &Value::Null);
+    }
+    own.ends("msg_own_end");
+    fs::write(below.join(format!("agent-{}.jsonl", agent_id(1))), &own.text).unwrap();
+    let meta = json!({"agentType": "Explore", "toolUseId": "toolu_started", "requestShape": "foreground"});
+    fs::write(below.join(format!("agent-{}.meta.json", agent_id(1))), meta.to_string()).unwrap();
+    rows.ms = own.ms + 1_000;
+    let result = json!({"type": "tool_result", "tool_use_id": "toolu_started", "content": "ok"});
+    rows.results(&[result], &json!({"status": "completed", "agentId": agent_id(1), "agentType": "Explore"}));
+    rows.ms += 1_000;
+    rows.ends("msg_end");
+    fs::write(folder.join(format!("{SESSION}.jsonl")), rows.text).unwrap();
+}
