@@ -180,7 +180,10 @@ impl Tailer {
             self.engine.give_back(now())?;
         }
         self.engine.commit(now())?;
-        self.publish()
+        // To compact the database can wait for the next start.
+        let snapshot = self.engine.flush_some()?;
+        self.show(snapshot);
+        Ok(())
     }
 
     fn pause(&self) -> Duration {
@@ -293,7 +296,7 @@ impl Tailer {
         drop(jobs);
         self.engine.commit(now())?;
         if self.stopped() {
-            self.engine.flush()?;
+            self.engine.flush_some()?;
             return Ok(());
         }
         self.publish()?;

@@ -252,3 +252,17 @@ fn a_database_that_is_rewritten_all_the_time_stays_small() {
     // Without compaction it comes to more than 4 times; how often it is due depends on sled's own threads.
     assert!(most < live * 4, "{most} bytes on disk for {live} live ones");
 }
+
+#[test]
+fn an_end_does_not_wait_for_a_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = filled(folder.path());
+    world.close();
+    let expected = told(&mut world);
+    let mut opened = store::open(&world.state, world.now).unwrap();
+    opened.kept.pulse.end();
+    opened.writer.compact().unwrap();
+    assert!(world.state.join("db").exists(), "the database is the one that it was");
+    drop((opened.writer, opened.reader, opened.kept, opened.outbox));
+    assert_eq!(told(&mut world), expected);
+}

@@ -119,7 +119,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
         runtime.spawn(pusher.run(move || (app.context.points(), daemon::now()), push_stopped))
     });
     let serving = runtime.spawn(server.run(app, http_stopped));
-    let asked = signals::asked_to_end(&runtime, Arc::clone(&life.shared), life.hints.clone())?;
+    let asked = signals::asked_to_end(&runtime, Arc::clone(&life.shared), life.hints.clone(), life.kept.pulse.clone())?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "tailspan is running");
 
     let lived = life.run(opened, &runtime, asked);

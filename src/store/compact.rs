@@ -231,6 +231,9 @@ pub(super) fn discard(path: &Path) {
 
 fn copy(from: &Tree, to: &Tree, pulse: &Pulse) -> Result<(), StoreError> {
     let write = |batch: Writes| {
+        if pulse.is_ending() {
+            return Err(StoreError::in_copy(StoreError::Ending));
+        }
         let _beat = pulse.begin("copying the database");
         batch.apply_to_copy(to).map_err(StoreError::in_copy)
     };

@@ -97,6 +97,9 @@ pub enum StoreError {
         /// The file, or the folder of the database.
         path: PathBuf,
     },
+    /// The process ends: what can wait for the next start is not done.
+    #[error("the process is about to end")]
+    Ending,
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sled::Error),

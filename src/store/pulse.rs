@@ -14,6 +14,8 @@ struct Running {
     next: u64,
     /// What is under way, by number, and since when.
     writes: BTreeMap<u64, (Instant, &'static str)>,
+    /// What can wait for the next start is not done any more.
+    is_ending: bool,
 }
 
 /// A write that is under way until this is dropped.
@@ -36,6 +38,15 @@ impl Pulse {
         running.next += 1;
         running.writes.insert(number, (Instant::now(), what));
         Beat { pulse: self.clone(), number }
+    }
+
+    /// Says that the process ends soon: a copy of the database that is under way is given up.
+    pub fn end(&self) {
+        self.running().is_ending = true;
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.running().is_ending
     }
 
     /// The write that has been under way for longest: since when, and what it is.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::RunError;
 use crate::daemon::Shared;
+use crate::store::Pulse;
 use crate::tail::Hints;
 
 /// What is not finished so long after the first signal never is: supervisors kill after 10 seconds or more.
@@ -21,6 +22,7 @@ pub(super) fn asked_to_end(
     runtime: &Runtime,
     shared: Arc<Shared>,
     hints: Hints,
+    pulse: Pulse,
 ) -> Result<watch::Receiver<bool>, RunError> {
     let _inside = runtime.enter();
     let failed = |source| RunError::System { what: "the signal handlers", source };
@@ -31,6 +33,7 @@ pub(super) fn asked_to_end(
         either(&mut terminate, &mut interrupt).await;
         tracing::info!("stopping: what is in flight is finished first; a second signal ends it at once");
         shared.stop.store(true, Ordering::Release);
+        pulse.end();
         hints.wake();
         ask.send_replace(true);
         end_after(LAST);
