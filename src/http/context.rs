@@ -9,7 +9,7 @@ use super::counters::RequestCounters;
 use super::error::Problem;
 use super::exposition::{Build, Deliveries, Scrape};
 use super::routes::Route;
-use super::{HasReader, claude_code, health, jaeger, landing, replay, sessions};
+use super::{HasReader, claude_code, health, jaeger, landing, replay, session_detail, sessions};
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::store::{OutboxMeter, Reader};
 use crate::transcript::time::Timestamp;
@@ -52,7 +52,7 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/readyz", health::ready),
     Route::fixed("/ready", health::ready),
     Route::get("/api/v1/analytics/sessions", sessions::LIST_PARAMETERS, sessions::list),
-    Route::get("/api/v1/analytics/sessions/{id}", &[], sessions::one),
+    Route::get("/api/v1/analytics/sessions/{id}", &[], session_detail::one),
     Route::get("/api/v1/analytics/sessions/{id}/replay", replay::REPLAY_PARAMETERS, replay::replay),
     Route::foreign("/jaeger/api/services", &[], jaeger::v1::services),
     Route::foreign("/jaeger/api/services/{service}/operations", &[], jaeger::v1::operation_names),

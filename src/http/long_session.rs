@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use super::session_detail::{Told, rows_max};
+use super::sessions::ROWS_MAX;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{TurnEnd, Unit};
 use crate::store::{Reader, StoreError};
@@ -19,7 +19,7 @@ use crate::transcript::time::Timestamp;
 use crate::views::moments::{self, Around, Kind, Moment, SoFar};
 use crate::views::outline::Outline;
 use crate::views::replay::{self, Detail, Event};
-use crate::views::replay_detail::{self, SlowestSteps, TurnSummary};
+use crate::views::replay_detail::{self, AgentSummary, SlowestSteps, TurnSummary};
 use crate::views::summary::ToolDurations;
 use crate::views::timeline::{Home, Page, Timeline};
 
@@ -229,4 +229,19 @@ fn returned(reader: &Reader, session: &SessionId, calls: &HashSet<Box<str>>) -> 
         returned.extend(tools.map(|tool| tool.id.clone()));
     })?;
     Ok(returned)
+}
+
+/// What is told of a session's units, at most [`ROWS_MAX`] of each.
+pub(super) struct Told {
+    pub(super) turns: (Vec<TurnSummary>, usize),
+    pub(super) subagents: (Vec<AgentSummary>, usize),
+    pub(super) trace_ids: Vec<String>,
+    pub(super) slowest_steps: SlowestSteps,
+    pub(super) files: BTreeSet<FileNumber>,
+    pub(super) durations: ToolDurations,
+}
+
+/// [`ROWS_MAX`] as a length.
+pub(super) fn rows_max() -> usize {
+    usize::try_from(ROWS_MAX).unwrap_or(usize::MAX)
 }

@@ -46,7 +46,7 @@ pub mod replay;
 mod request;
 mod routes;
 mod server;
-mod session_detail;
+pub mod session_detail;
 pub mod sessions;
 mod stall;
 mod state;

@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::answer::Answer;
 use super::error::Problem;
-use super::long_session::LongSession;
-use super::sessions::{CURRENCY, ROWS_MAX, account_of, summary_of, unreadable};
+use super::long_session::{LongSession, Told, rows_max};
+use super::request::Request;
+use super::sessions::{CURRENCY, account_of, find, summary_of, unreadable};
+use super::state::HasReader;
 use crate::ledger::session::Session;
 use crate::ledger::unit::Unit;
 use crate::store::Reader;
@@ -21,7 +24,7 @@ use crate::views::summary::{
 };
 
 #[derive(Serialize)]
-pub(super) struct Detailed {
+struct Detailed {
     session: SessionSummary,
     models: BTreeMap<Arc<str>, ModelSummary>,
     tools: BTreeMap<Arc<str>, ToolSummary>,
@@ -51,14 +54,14 @@ struct FileSummary {
     bytes_read: u64,
 }
 
-/// What is told of a session's units, at most [`ROWS_MAX`] of each.
-pub(super) struct Told {
-    pub(super) turns: (Vec<TurnSummary>, usize),
-    pub(super) subagents: (Vec<AgentSummary>, usize),
-    pub(super) trace_ids: Vec<String>,
-    pub(super) slowest_steps: SlowestSteps,
-    pub(super) files: BTreeSet<FileNumber>,
-    pub(super) durations: ToolDurations,
+/// One session with its parts.
+///
+/// # Errors
+/// There is no such session, the beginning of its id is ambiguous, or the state cannot be read.
+pub fn one<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let reader = context.reader();
+    let session = find(reader, request.param("id"))?;
+    Answer::json(&detail(reader, &session)?)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -66,7 +69,7 @@ const fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
-pub(super) fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
+fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
     let told = if LongSession::is_one(session) {
         LongSession::read(reader, session).map_err(unreadable)?.told(reader).map_err(unreadable)?
     } else {
@@ -124,15 +127,11 @@ fn told(units: &[Unit]) -> Told {
     }
 }
 
-/// The first [`ROWS_MAX`] rows, and how many there are beyond.
+/// The first [`rows_max`] rows, and how many there are beyond.
 fn bounded<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
     let omitted = rows.len().saturating_sub(rows_max());
     rows.truncate(rows_max());
     (rows, omitted)
-}
-
-pub(super) fn rows_max() -> usize {
-    usize::try_from(ROWS_MAX).unwrap_or(usize::MAX)
 }
 
 fn file_summary(reader: &Reader, number: FileNumber) -> Result<Option<FileSummary>, Problem> {

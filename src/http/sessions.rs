@@ -9,7 +9,6 @@ use super::cursor::Place;
 use super::error::Problem;
 use super::query::Query;
 use super::request::Request;
-use super::session_detail::detail;
 use super::state::HasReader;
 use crate::ledger::session::{Reported, Session, reported};
 use crate::store::{Reader, StoreError};
@@ -159,16 +158,6 @@ pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Prob
         }
     }
     Answer::json(&List { sessions, total, next_cursor, currency: CURRENCY })
-}
-
-/// One session with its parts.
-///
-/// # Errors
-/// There is no such session, the beginning of its id is ambiguous, or the state cannot be read.
-pub fn one<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let reader = context.reader();
-    let session = find(reader, request.param("id"))?;
-    Answer::json(&detail(reader, &session)?)
 }
 
 /// The line of a session in the list.

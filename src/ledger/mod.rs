@@ -15,6 +15,7 @@ mod merge;
 pub mod model_name;
 pub mod money;
 pub mod parts;
+pub mod place;
 mod price_rates;
 mod price_table;
 pub mod prices;

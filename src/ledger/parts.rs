@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::Identity;
+use super::keys::{Identity, UnitId};
+use super::place::{Rank, RowPlace};
 use super::prices::{Priced, Prices, Share};
-use super::unit::{Rank, RowPlace, UnitId};
 use crate::transcript::ids::{AgentId, RowId};
 use crate::transcript::record::{ApiError, Compaction, Fallback, Hook, Outcome, Says, Stop};
 use crate::transcript::time::Timestamp;

@@ -11,11 +11,12 @@ use super::gist::Gist;
 pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
 use super::money::Money;
 pub use super::parts::{Call, Compacted, Failure, FellBack, HookRun, Message, Parts, Section, Tool, ToolEnd};
+pub use super::place::{Rank, RowPlace};
 use super::runs::Runs;
 use super::tally::Tally;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
-use crate::transcript::record::{Origin, Place};
+use crate::transcript::record::Origin;
 use crate::transcript::time::Timestamp;
 
 /// A claim of a session on a unit; the best one wins whatever comes first.
@@ -29,28 +30,6 @@ pub struct Claim {
     pub file: FileNumber,
     /// The session that claims.
     pub session: SessionId,
-}
-
-/// How good one variant of a row is: originals before copies, earlier before later, lower path before higher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rank {
-    /// A copy by its own words (`requestSessionId`), or without the `requestId` that the original has.
-    pub copy: bool,
-    /// Time of the row.
-    pub time: Timestamp,
-    /// File of the row.
-    pub file: FileNumber,
-}
-
-/// Where a row stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowPlace {
-    /// The file.
-    pub file: FileNumber,
-    /// How often the file had been read from its beginning; a place of an older reading may be wrong.
-    pub generation: u32,
-    /// Offset and length.
-    pub place: Place,
 }
 
 /// Surroundings of a row.

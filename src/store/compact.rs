@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use sled::{Db, Tree};
 
 use super::batch::Writes;
-use super::disk::Disk;
-use super::open::{database, database_to_fill};
+use super::database::{database, database_to_fill};
+use super::disk::{Disk, free_bytes};
 use super::pulse::Pulse;
 use super::{StoreError, codec, keys};
 
@@ -87,12 +87,6 @@ pub(super) fn live_bytes(tree: &Tree) -> Result<u64, StoreError> {
         bytes += (key.len() + value.len()) as u64;
     }
     Ok(bytes)
-}
-
-/// Bytes that this user may still write to the disk of `folder`; `None` if its file system does not say.
-pub(super) fn free_bytes(folder: &Path) -> io::Result<Option<u64>> {
-    let disk = rustix::fs::statvfs(folder)?;
-    Ok((disk.f_blocks > 0).then(|| disk.f_bavail.saturating_mul(disk.f_frsize)))
 }
 
 /// Where the databases of a state folder are.

@@ -9,7 +9,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::compact::free_bytes;
 use super::lock::Lock;
 
 /// Blocks are taken so many bytes ahead of the end of the file, or more if a batch needs more.
@@ -150,4 +149,10 @@ fn take_blocks(file: &File, end: u64, bytes: u64) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn take_blocks(_: &File, _: u64, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Bytes that this user may still write to the disk of `folder`; `None` if its file system does not say.
+pub(super) fn free_bytes(folder: &Path) -> io::Result<Option<u64>> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok((disk.f_blocks > 0).then(|| disk.f_bavail.saturating_mul(disk.f_frsize)))
 }

@@ -98,7 +98,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::open::database;
+    use crate::store::database::database;
     use crate::store::{Commit, open_again};
     use crate::transcript::time::Timestamp;
 

@@ -8,6 +8,7 @@
 mod batch;
 mod codec;
 mod compact;
+mod database;
 mod disk;
 mod epoch;
 mod handle;
@@ -35,8 +36,9 @@ pub use open::{Opened, exists, mark_damaged, open, open_again};
 pub use outbox::{Outbox, OutboxReader};
 pub use pulse::{Beat, Pulse};
 pub use reader::Reader;
+pub use rows::FileRow;
 pub(crate) use rows::Rows;
-pub use writer::{Commit, FileRow, Recovered, SectionChange, UnitChange, Writer};
+pub use writer::{Commit, Recovered, SectionChange, UnitChange, Writer};
 
 /// Why the state could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sled::Tree;
 
 use super::handle::Handle;
-use super::rows::Rows;
-use super::writer::FileRow;
+use super::rows::{FileRow, Rows};
 use super::{StoreError, codec, keys};
 use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use sled::{Db, Tree};
 
 use super::batch::Writes;
@@ -16,14 +15,14 @@ use super::keys::PART_BYTES_MAX;
 use super::lock::Lock;
 use super::meter::OutboxMeter;
 use super::pulse::Beat;
-use super::rows::Rows;
+use super::rows::{FileRow, Rows};
 use super::texts::Texts;
 use super::{StoreError, codec, keys};
-use crate::ledger::known::{Index, Paths, Thread};
+use crate::ledger::known::{Index, Paths};
 use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::report::chain;
-use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
+use crate::transcript::chunk::{Cursor, FileNumber};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::content::ContentLevel;
@@ -35,19 +34,6 @@ const OUTBOX_ROW_BYTES_MAX: usize = PART_BYTES_MAX - 500;
 
 /// A unit or section, of a section its unit and position, and hashes of its identities.
 pub(super) type Identities<T> = (UnitId, Option<(UnitId, u32)>, T);
-
-/// A file and how far it is counted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FileRow {
-    /// Path as bytes, since it need not be UTF-8.
-    pub path: Vec<u8>,
-    /// What kind of file.
-    pub role: FileRole,
-    /// Where reading stopped.
-    pub cursor: Option<Cursor>,
-    /// Context of the next row.
-    pub thread: Thread,
-}
 
 /// What the database held when it was opened.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 use tailspan::ahead::{self, Job, Parsed};
-use tailspan::http::{App, HasReader, Limits, RequestCounters, Route, Server, replay, sessions};
+use tailspan::http::{App, HasReader, Limits, RequestCounters, Route, Server, replay, session_detail, sessions};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
@@ -43,7 +43,7 @@ impl HasReader for State {
 
 static ROUTES: &[Route<State>] = &[
     Route::get("/api/v1/analytics/sessions", sessions::LIST_PARAMETERS, sessions::list),
-    Route::get("/api/v1/analytics/sessions/{id}", &[], sessions::one),
+    Route::get("/api/v1/analytics/sessions/{id}", &[], session_detail::one),
     Route::get("/api/v1/analytics/sessions/{id}/replay", replay::REPLAY_PARAMETERS, replay::replay),
 ];
 

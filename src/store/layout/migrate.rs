@@ -15,7 +15,8 @@ use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{Parts, Section, Sections, Unit, UnitId};
 use crate::store::batch::Writes;
-use crate::store::writer::{self, FileRow, SectionChange, UnitChange};
+use crate::store::rows::FileRow;
+use crate::store::writer::{self, SectionChange, UnitChange};
 use crate::store::{StoreError, codec, keys, texts};
 use crate::transcript::ids::{AgentId, SessionId};
 
