@@ -170,6 +170,11 @@ impl Engine {
         }
         for record in &piece.batch.records {
             match &record.body {
+                Body::Implausible => {
+                    self.totals.implausible(1);
+                    let (path, offset) = (self.path_of(piece.file).unwrap_or_default(), record.place.offset);
+                    tracing::warn!(path = %path.display(), offset, "a cost that no client can mean is left out");
+                }
                 Body::Rejected(reason) => {
                     let (path, offset) = (self.path_of(piece.file).unwrap_or_default(), record.place.offset);
                     tracing::warn!(path = %path.display(), offset, reason = reason.name(), "a line could not be read");

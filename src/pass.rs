@@ -40,22 +40,35 @@ pub struct Pass {
     members: HashMap<SessionId, Vec<UnitId>>,
 }
 
+/// How a pass reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// It says what is wrong with a line.
+    pub(crate) says: bool,
+    /// A whole row at the end of a file counts without its newline: nobody writes the file any more.
+    pub(crate) last_rows: bool,
+}
+
 /// Lines that add to no sum, and why.
 #[derive(Debug, Default)]
 pub struct UncountedLines {
     rejected: BTreeMap<Reason, u64>,
     unknown: BTreeMap<Arc<str>, u64>,
+    /// Figures of the client that no client can mean.
+    implausible: u64,
 }
 
 impl UncountedLines {
     /// Adds them to totals, with the number of all lines.
     pub fn observe(&self, lines: u64, totals: &mut Totals) {
         totals.lines(lines);
+        totals.implausible(self.implausible);
         self.rejected.iter().for_each(|(reason, lines)| totals.rejected(*reason, *lines));
         self.unknown.iter().for_each(|(kind, lines)| totals.unknown(kind, *lines));
     }
 
     pub(crate) fn add(&mut self, other: Self) {
+        self.implausible += other.implausible;
         other.rejected.into_iter().for_each(|(reason, lines)| *self.rejected.entry(reason).or_default() += lines);
         other.unknown.into_iter().for_each(|(kind, lines)| *self.unknown.entry(kind).or_default() += lines);
     }
@@ -87,15 +100,15 @@ impl Pass {
     /// Reads `found` to the end, one file after the other. `progress` is told files and bytes as they are done.
     #[must_use]
     pub fn over(found: &[Found], prices: &Prices, progress: impl FnMut(u64, u64)) -> Self {
-        Self::read(found, prices, true, progress)
+        Self::read(found, prices, Manner { says: true, last_rows: false }, progress)
     }
 
     /// [`Pass::over`] files that were read before: what was said about their lines then is not said again.
-    pub(crate) fn again(found: &[Found], prices: &Prices) -> Self {
-        Self::read(found, prices, false, |_, _| {})
+    pub(crate) fn again(found: &[Found], prices: &Prices, manner: Manner) -> Self {
+        Self::read(found, prices, Manner { says: false, ..manner }, |_, _| {})
     }
 
-    pub(crate) fn read(found: &[Found], prices: &Prices, says: bool, mut progress: impl FnMut(u64, u64)) -> Self {
+    pub(crate) fn read(found: &[Found], prices: &Prices, manner: Manner, mut progress: impl FnMut(u64, u64)) -> Self {
         let mut pass = Self {
             known: Known::default(),
             files: Files::default(),
@@ -109,11 +122,24 @@ impl Pass {
         let mut reader = Reader::new(Limits::default());
         let mut strings = Strings::default();
         for (found, number) in found.iter().zip(0..) {
-            let read = reader.each(found, FileNumber(number), None, |chunk| {
+            let mut offset = 0;
+            let mut read = reader.each(found, FileNumber(number), None, |chunk| {
                 progress(0, chunk.bytes.len() as u64);
-                pass.take(chunk, &mut strings, prices, says);
+                offset = chunk.cursor.offset;
+                pass.take(chunk, &mut strings, prices, manner.says);
                 ControlFlow::Continue(())
             });
+            if manner.last_rows && offset < found.size && read.is_ok() {
+                let last = reader.last_row(found, FileNumber(number), offset);
+                read = last.map(|chunk| {
+                    // A row that is not whole is still being written.
+                    if let Some(chunk) = chunk.filter(|chunk| parse::is_whole_row(&chunk.bytes, &mut strings)) {
+                        progress(0, chunk.bytes.len() as u64);
+                        pass.take(&chunk, &mut strings, prices, manner.says);
+                    }
+                    tail::End::Read
+                });
+            }
             if let Err(error) = read {
                 pass.problems.push(chain(&error));
             }
@@ -137,6 +163,16 @@ impl Pass {
         let seen = parse::each(chunk, strings, |record| {
             fold.fold(&record);
             match &record.body {
+                Body::Implausible => {
+                    lines.implausible += 1;
+                    if says {
+                        tracing::warn!(
+                            path,
+                            offset = record.place.offset,
+                            "a cost that no client can mean is left out"
+                        );
+                    }
+                }
                 Body::Rejected(reason) => {
                     files.rejected_lines += 1;
                     *lines.rejected.entry(*reason).or_default() += 1;

@@ -138,6 +138,7 @@ fn is_expected(row: &Row, expected: &Expected) -> bool {
     match (expected, &row.kind) {
         (Expected::Prompt(uuid), Kind::User(_)) => row.id == *uuid,
         (Expected::Message(id), Kind::Assistant(said)) => said.message == *id,
+        (Expected::Note(uuid), Kind::Note { .. }) => row.id == *uuid,
         (Expected::Call(id), Kind::Assistant(said)) => said.calls.iter().any(|call| call.id == *id),
         (Expected::Result(id), Kind::User(user)) => match &user.said {
             Said::Results(results) => results.iter().any(|result| result.call == *id),

@@ -23,7 +23,7 @@ use memchr::memmem;
 
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
-use crate::pass::{Pass, UncountedLines};
+use crate::pass::{Manner, Pass, UncountedLines};
 use crate::tail::Found;
 use crate::transcript::chunk::FileRole;
 use crate::views::labels::LabelRules;
@@ -42,7 +42,7 @@ pub struct Survey<'a> {
     groups: Vec<Vec<Found>>,
     prices: &'a Prices,
     threads: usize,
-    says: bool,
+    manner: Manner,
 }
 
 /// What was read, besides what was counted.
@@ -94,13 +94,20 @@ impl<'a> Survey<'a> {
         }
         // The largest first: then no thread is left alone with a large one.
         groups.sort_by_key(|group| std::cmp::Reverse(group.iter().map(|found| found.size).sum::<u64>()));
-        Self { groups, prices, threads, says: true }
+        Self { groups, prices, threads, manner: Manner { says: true, last_rows: false } }
     }
 
     /// Of files that were read before: what was said about their lines then is not said again.
     #[must_use]
     pub fn quietly(mut self) -> Self {
-        self.says = false;
+        self.manner.says = false;
+        self
+    }
+
+    /// Of files that nobody writes any more: a whole row at the end of one counts without its newline.
+    #[must_use]
+    pub fn with_last_rows(mut self) -> Self {
+        self.manner.last_rows = true;
         self
     }
 
@@ -149,7 +156,7 @@ impl<'a> Survey<'a> {
         let mut read = Read::default();
         self.each_alone(progress, |_| (), &mut keys, |_, outcome| read.add(outcome.read));
         let together = self.together(keys);
-        let work = |group: &Vec<usize>| Pass::again(&self.files_of(group), self.prices);
+        let work = |group: &Vec<usize>| Pass::again(&self.files_of(group), self.prices, self.manner);
         // In order: which values keep a name of their own above a limit depends on which come first.
         in_order(&together, self.threads, work, |pass: Pass| take(&pass));
         read
@@ -163,7 +170,7 @@ impl<'a> Survey<'a> {
         for group in self.together(keys) {
             let files = self.files_of(&group);
             if files.iter().any(&wanted) {
-                let pass = Pass::again(&files, self.prices);
+                let pass = Pass::again(&files, self.prices, self.manner);
                 take(files, &pass);
             }
         }
@@ -190,7 +197,7 @@ impl<'a> Survey<'a> {
             results.get_mut(*group).map(Option::take);
         }
         let mut results: Vec<R> = results.into_iter().flatten().collect();
-        let work = |group: &Vec<usize>| visit(&Pass::again(&self.files_of(group), self.prices));
+        let work = |group: &Vec<usize>| visit(&Pass::again(&self.files_of(group), self.prices, self.manner));
         on_threads(&together, (self.threads, 1), work, |_, result| results.push(result));
         (results, read)
     }
@@ -204,7 +211,7 @@ impl<'a> Survey<'a> {
         mut take: impl FnMut(usize, Outcome<R>),
     ) {
         let work = |group: &Vec<Found>| {
-            let mut pass = Pass::read(group, self.prices, self.says, &progress);
+            let mut pass = Pass::read(group, self.prices, self.manner, &progress);
             let keys = pass.keys().collect();
             let result = visit(&pass);
             Outcome { read: pass.take_read(), keys, result }

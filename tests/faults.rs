@@ -392,8 +392,8 @@ fn a_database_that_was_never_released_is_set_aside_and_made_anew() {
 fn a_newer_database_is_refused_and_left_alone() {
     // The layout as a whole, and rows of one kind.
     for (row, refused) in [
-        ("mschema", "has schema 6, this program knows up to 5"),
-        ("mversions", "has rows `w` of version 2, this program knows up to 1"),
+        ("mschema", "has schema 7, this program knows up to 6"),
+        ("mversions", "has rows `w` of version 3, this program knows up to 2"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut world = World::new(folder.path());

@@ -10,7 +10,7 @@ use tailspan::ledger::money::Money;
 use tailspan::ledger::prices::Share;
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::{
-    Call, Claim, Context, Failure, Message, Prompt, Rank, RowPlace, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
+    Call, Claim, ClaimBy, Context, Failure, Message, Prompt, Rank, RowPlace, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
 };
 use tailspan::transcript::chunk::FileNumber;
 use tailspan::transcript::ids::{AgentId, RowId, SessionId};
@@ -30,7 +30,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn claim() -> Claim {
-    Claim { explicit: false, time: at(0), file: FileNumber(0), session: SessionId("s".into()) }
+    Claim { by: ClaimBy::Row, time: at(0), file: FileNumber(0), session: SessionId("s".into()) }
 }
 
 fn rank(seconds: i64) -> Rank {
@@ -43,8 +43,16 @@ fn row() -> RowPlace {
 
 fn turn() -> Unit {
     let mut unit = Unit::new(UnitKey::Turn(PROMPT), claim(), Context::default());
-    unit.prompt =
-        Some(Prompt { origin: Origin::Human, time: at(0), place: row(), chars: 1, command: None, queued_ms: None });
+    unit.prompt = Some(Prompt {
+        origin: Origin::Human,
+        time: at(0),
+        place: row(),
+        chars: 1,
+        command: None,
+        queued_ms: None,
+        said: Vec::new(),
+        source: None,
+    });
     unit
 }
 
@@ -77,6 +85,11 @@ fn chat(id: &str, request: Option<&str>, start: i64, end: i64) -> Message {
         rows: Vec::new(),
         skill: None,
         says: Says::default(),
+        effort: None,
+        names: Vec::new(),
+        undated: false,
+        unreadable_usage: None,
+        unidentified: false,
         shares: vec![Share { model: "claude-opus-5".into(), tokens, cost }],
         closed: true,
         sent: false,
@@ -106,7 +119,15 @@ fn tool(id: &str, name: &str, start: i64, result: Option<(i64, Outcome)>) -> Too
         lines_removed: 0,
         place: row(),
     });
-    Tool { id: id.into(), call: Some(call), result, agent: None, background: false, sent: false }
+    Tool {
+        id: id.into(),
+        call: Some(call),
+        result,
+        agent: None,
+        more_agents: Vec::new(),
+        background: false,
+        sent: false,
+    }
 }
 
 fn starts(mut tool: Tool, agent: &str) -> Tool {

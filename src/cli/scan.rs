@@ -55,7 +55,7 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
     let found = pass::find(&targets, &mut problems).map_err(|path| ScanError::NotFound { path })?;
     let bytes = found.iter().map(|found| found.size).sum();
     let progress = Progress::start(found.len() as u64, bytes);
-    let survey = Survey::of(found, prices, threads());
+    let survey = Survey::of(found, prices, threads()).with_last_rows();
     let advance = |files, bytes| progress.advance(files, bytes);
     let (text, read) = match config.scan.format {
         ScanFormat::Json => {

@@ -23,7 +23,7 @@ use super::Shared;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{RowPlace, Unit};
-use crate::pass::{self, Pass};
+use crate::pass::{self, Manner, Pass};
 use crate::report::chain;
 use crate::rows::{self, Missing};
 use crate::store::{FileRow, Reader, StoreError};
@@ -182,7 +182,7 @@ impl SelfCheck {
         let mut groups = BTreeSet::from([first.to_path_buf()]);
         loop {
             let Some(files) = disk.counted(&groups) else { return Ok(None) };
-            let pass = Pass::read(&files, &self.prices, false, |_, _| {});
+            let pass = Pass::read(&files, &self.prices, Manner { says: false, last_rows: false }, |_, _| {});
             if !pass.problems.is_empty() || self.is_stopped() {
                 return Ok(None);
             }
@@ -380,7 +380,7 @@ fn places_of(unit: &Unit) -> Vec<(RowPlace, Expected)> {
         places.push((prompt.place, Expected::Prompt(*row)));
     }
     for message in &unit.parts.messages {
-        places.extend(message.rows.iter().map(|place| (*place, Expected::Message(message.id.clone()))));
+        places.extend(message.rows.iter().map(|place| (*place, Expected::Message(message.told_id().into()))));
     }
     for tool in &unit.parts.tools {
         places.extend(tool.call.as_ref().map(|call| (call.place, Expected::Call(tool.id.clone()))));

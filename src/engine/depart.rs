@@ -211,19 +211,22 @@ impl Engine {
             chosen.only.extend(parts.compactions.iter().filter(|one| !one.sent).map(|one| one.id.to_string().into()));
         }
         let calls = parts.tools.iter().skip(from);
-        let calls: Vec<_> =
-            calls.map(|tool| (tool.id.clone(), tool.agent.clone(), !tool.sent && tool.call.is_some())).collect();
+        let calls: Vec<_> = calls
+            .map(|tool| {
+                (tool.id.clone(), tool.agents().cloned().collect::<Vec<_>>(), !tool.sent && tool.call.is_some())
+            })
+            .collect();
         let (mut spans, mut to) = (chosen.only.len() as u64, from);
-        for (call, agent, is_wanted) in calls {
+        for (call, agents, is_wanted) in calls {
             if spans >= SPANS_MAX as u64 {
                 break;
             }
-            if let Some(agent) = agent.map(|agent| UnitKey::agent(&session, &agent).id()) {
+            for agent in agents.iter().map(|agent| UnitKey::agent(&session, agent).id()) {
                 self.load(agent)?;
                 if let Some(below) = self.known.unit(agent).filter(|unit| is_started_by(unit, &call)) {
                     let is_long = self.turns.is_long(below);
                     if is_long && departure.may_walk(agent) {
-                        departure.frames.push(Frame::of(agent, Some(call)));
+                        departure.frames.push(Frame::of(agent, Some(call.clone())));
                         return Ok(None);
                     }
                     if !is_long {

@@ -11,7 +11,7 @@ use super::texts::Texts;
 use crate::ledger::gist::Gist;
 use crate::ledger::known::Known;
 use crate::ledger::session::Session;
-use crate::ledger::unit::{Parts, Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::{Rows, StoreError};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
@@ -220,7 +220,7 @@ impl Engine {
             let homes = (0..sections).map(|position| next.section(position)).chain([next]);
             let called: Vec<AgentId> = homes
                 .filter_map(|home| self.known.parts(home))
-                .flat_map(|parts| parts.tools.iter().filter_map(|tool| tool.agent.clone()))
+                .flat_map(|parts| parts.tools.iter().flat_map(Tool::agents).cloned())
                 .collect();
             let ids = called.iter().filter_map(|agent| Some(UnitKey::agent(session.as_ref()?, agent).id()));
             open.extend(ids.filter(|agent| met.insert(*agent)));

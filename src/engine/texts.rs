@@ -12,7 +12,7 @@ use crate::rows::{self, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
 use crate::views::attributes as name;
 use crate::views::content::{self, ContentLevel};
-use crate::views::replay::Expected;
+use crate::views::replay::{Expected, started};
 use crate::views::span::{Attribute, Span, SpanBatch, Value};
 
 /// Session files that are held open.
@@ -25,8 +25,8 @@ pub(super) struct Texts<'a> {
     files: HashMap<FileNumber, Result<File, Missing>>,
     latest: &'a mut Latest,
     tools: HashMap<&'a str, (&'a Unit, &'a Tool)>,
-    messages: HashMap<&'a str, &'a Message>,
-    agents: HashMap<&'a str, &'a Unit>,
+    messages: HashMap<&'a str, Vec<&'a Message>>,
+    agents: HashMap<&'a str, Vec<&'a Unit>>,
     turns: HashMap<u128, &'a Unit>,
 }
 
@@ -46,9 +46,11 @@ impl<'a> Texts<'a> {
         let mut texts = Self { level, path, files: HashMap::new(), latest, tools, messages, agents, turns };
         for unit in units.iter().copied() {
             texts.tools.extend(unit.parts.tools.iter().map(|tool| (&*tool.id, (unit, tool))));
-            texts.messages.extend(unit.parts.messages.iter().map(|message| (&*message.id, message)));
+            for message in &unit.parts.messages {
+                texts.messages.entry(message.told_id()).or_default().push(message);
+            }
             if let Some(agent) = &unit.agent {
-                texts.agents.insert(&agent.id.0, unit);
+                texts.agents.entry(agent.id.told()).or_default().push(unit);
             }
             if let UnitKey::Turn(row) = unit.key {
                 texts.turns.insert(row.0, unit);
@@ -92,10 +94,13 @@ impl<'a> Texts<'a> {
             return Vec::new();
         }
         if let Some(message) = text_of(span, name::RESPONSE_ID) {
-            return self.messages.get(message).copied().map(|message| self.answer(message)).into_iter().collect();
+            // A gateway may give several responses one id: they do not end at the same time.
+            let found = self.messages.get(message).and_then(|all| one_of(all, |message| message.end == span.end));
+            return found.map(|message| self.answer(message)).into_iter().collect();
         }
         let unit = match text_of(span, name::AGENT_ID) {
-            Some(agent) => self.agents.get(agent).copied(),
+            // A sub-agent may run several times.
+            Some(agent) => self.agents.get(agent).and_then(|all| one_of(all, |unit| started(unit) == span.start)),
             // A root's trace is named after its prompt.
             None => self.turns.get(&span.trace).copied().filter(|_| span.parent.is_none()),
         };
@@ -124,7 +129,7 @@ impl<'a> Texts<'a> {
     }
 
     fn answer(&mut self, message: &Message) -> Found {
-        let expected = Expected::Message(message.id.clone());
+        let expected = Expected::Message(message.told_id().into());
         let mut rows = Vec::with_capacity(message.rows.len());
         for place in &message.rows {
             rows.push(self.read(*place, &expected)?);
@@ -184,4 +189,9 @@ fn size(attribute: &Attribute) -> usize {
         Value::Text(text) => attribute.key.len() + text.len(),
         _ => attribute.key.len(),
     }
+}
+
+/// The one that fits, else the first.
+fn one_of<'a, T>(all: &[&'a T], fits: impl Fn(&T) -> bool) -> Option<&'a T> {
+    all.iter().find(|one| fits(one)).or(all.first()).copied()
 }

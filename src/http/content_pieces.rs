@@ -62,7 +62,9 @@ fn cut(text: &mut String, bytes_max: usize) -> bool {
 
 /// The texts of an event, from all of its rows.
 pub(super) fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<Piece> {
-    let contents = rows.iter().filter_map(|row| row.pointer("/message/content"));
+    let places: &[&str] =
+        if matches!(expected, Expected::Note(_)) { &["/attachment/prompt", "/content"] } else { &["/message/content"] };
+    let contents = rows.iter().filter_map(|row| places.iter().find_map(|place| row.pointer(place)));
     let mut pieces: Vec<Piece> = contents.flat_map(|content| pieces_of(content, expected)).collect();
     let mut left = EVENT_BYTES_MAX;
     for piece in &mut pieces {
@@ -81,7 +83,7 @@ pub(super) fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<Piece> {
 fn pieces_of(content: &Value, expected: &Expected) -> Vec<Piece> {
     let Value::Array(blocks) = content else { return whole(content, "text") };
     match expected {
-        Expected::Prompt(_) => blocks.iter().map(|block| piece(block, "text")).collect(),
+        Expected::Prompt(_) | Expected::Note(_) => blocks.iter().map(|block| piece(block, "text")).collect(),
         // Calls are events of their own.
         Expected::Message(_) => {
             blocks.iter().filter(|block| kind_of(block) != "tool_use").map(|block| piece(block, "text")).collect()

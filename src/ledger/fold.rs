@@ -1,18 +1,20 @@
 //! One record after the other into the units: the only place that decides what a row means.
-
-use std::sync::Arc;
+//!
+//! ```text
+//! fold      which unit a row belongs to, and where its parts go
+//! prompts   where turns begin
+//! copies    whose a copied row is
+//! merge     responses and tool calls
+//! agents    sub-agents, their runs, and the calls that started them
+//! moments   what happens at one moment: hooks, failures, compactions, notes, ends of turns
+//! ```
 
 use super::known::Known;
-use super::money::Money;
 use super::prices::Prices;
-use super::session::{Account, Fork};
-use super::unit::{
-    Claim, Compacted, Context, Failure, FellBack, HookRun, INLINE, Identity, Parts, Prompt, Rank, RowPlace, Unit,
-    UnitId, UnitKey,
-};
+use super::unit::{Claim, ClaimBy, Context, INLINE, Identity, Parts, Rank, RowPlace, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
-use crate::transcript::ids::SessionId;
-use crate::transcript::record::{ApiError, Body, CostState, Kind, Origin, Record, Row, Said, User};
+use crate::transcript::ids::{RowId, SessionId};
+use crate::transcript::record::{Body, Ending, Kind, Record, Row, Said, User};
 use crate::transcript::time::Timestamp;
 
 /// Folds the records of one file, in order, into what is known.
@@ -28,6 +30,8 @@ pub(super) struct Seen<'a> {
     pub session: SessionId,
     pub time: Timestamp,
     pub place: RowPlace,
+    /// It is older than a row before it.
+    pub went_back: bool,
 }
 
 impl<'a> Fold<'a> {
@@ -46,19 +50,20 @@ impl<'a> Fold<'a> {
         match &record.body {
             Body::Row(row) => self.row(row, record),
             Body::ApiRequest { time } => {
-                self.known.thread_mut(self.file).requested.get_or_insert(*time);
+                let thread = self.known.thread_mut(self.file);
+                // One that is older than the last response asked for that.
+                if thread.answered.is_none_or(|answered| *time >= answered) {
+                    thread.requested.get_or_insert(*time);
+                }
             }
             Body::Queue { step, time } => self.known.thread_mut(self.file).queue.step(*step, *time),
             Body::CostState(state) => self.cost_state(state),
-            Body::Title { session, title, custom } => {
-                let session = self.known.session_mut(session);
-                if *custom || !session.title_is_custom {
-                    session.title = Some(Arc::clone(title));
-                    session.title_is_custom |= custom;
-                }
-            }
+            Body::Title { session, title, by } => self.known.session_mut(session).entitle(title, *by),
+            Body::Summary { leaf, title } => self.summary(*leaf, title),
+            Body::Continued { session, into } => self.continued(session, into),
+            Body::PullRequest { session, time, what } => self.pull_request(session, *time, what, record),
             Body::AgentMeta(meta) => self.agent_meta(meta),
-            Body::Noted | Body::Unknown(_) | Body::Rejected(_) => {}
+            Body::Noted | Body::Unknown(_) | Body::Rejected(_) | Body::Implausible => {}
         }
     }
 
@@ -68,6 +73,7 @@ impl<'a> Fold<'a> {
         let thread = self.known.thread_mut(self.file);
         let time = row.time.unwrap_or(thread.last);
         thread.session = Some(session.clone());
+        let went_back = time < thread.last;
         thread.last = thread.last.max(time);
         if row.version.is_some() && row.version != thread.version {
             // One process has one version.
@@ -78,38 +84,63 @@ impl<'a> Fold<'a> {
         if row.session.is_some() && !self.known.session(&session).is_some_and(|known| known.own_rows) {
             self.known.session_mut(&session).own_rows = true;
         }
-        let seen = Seen { row, session, time, place };
-        match &row.kind {
-            Kind::User(user) => self.user(&seen, user),
+        let seen = Seen { row, session, time, place, went_back };
+        let is_main = row.agent.is_none() && !row.sidechain;
+        if is_main {
+            self.follow(&seen);
+            if went_back {
+                self.stamped_anew();
+            }
+        }
+        self.row_of_kind(&seen);
+        self.copied_row(&seen);
+        if is_main {
+            self.entitle(&seen);
+            self.known.thread_mut(self.file).passed(row.id);
+        }
+    }
+
+    fn row_of_kind(&mut self, seen: &Seen<'_>) {
+        match &seen.row.kind {
+            Kind::User(user) => self.user(seen, user),
             Kind::Assistant(assistant) => {
-                if let Some(unit) = self.unit_of(&seen) {
-                    self.assistant(&seen, unit, assistant);
+                self.answers(seen, assistant);
+                if let Some(unit) = self.unit_of(seen) {
+                    self.assistant(seen, unit, assistant);
                 }
             }
-            Kind::ApiError(error) => self.failure(&seen, *error),
-            Kind::Compaction(what) => {
-                let Some(parts) = self.counted_once(&seen) else { return };
-                parts.compactions.push(Compacted { id: row.id, time: seen.time, what: what.clone(), sent: false });
+            Kind::ApiError(error) => self.failure(seen, *error),
+            Kind::Compaction(what) => self.compaction(seen, what),
+            Kind::Hook(what) => self.hook(seen, seen.row.id, what),
+            Kind::StopHooks { hooks, ends_turn } => {
+                for (position, hook) in (0..).zip(hooks) {
+                    self.hook(seen, seen.row.id.of_part(position), hook);
+                }
+                self.ended(seen, ends_turn.then_some(Ending::Stop));
             }
-            Kind::Hook(what) => {
-                let Some(parts) = self.counted_once(&seen) else { return };
-                parts.hooks.push(HookRun { id: row.id, time: seen.time, what: what.clone() });
-            }
-            Kind::Fallback(what) => {
-                let Some(parts) = self.counted_once(&seen) else { return };
-                parts.fallbacks.push(FellBack { id: row.id, time: seen.time, what: what.clone() });
-            }
+            Kind::Note { what, time } => self.note(seen, *time, what),
+            Kind::Fallback(what) => self.fallback(seen, what),
             Kind::TurnDuration(active_ms) => {
-                let current = self.current_of(&seen);
-                self.touch(&seen, current);
+                self.ended(seen, Some(Ending::Stop));
+                let current = self.current_of(seen);
                 if let Some(unit) = current.and_then(|current| self.known.unit_mut(current)) {
-                    unit.active_ms = unit.active_ms.max(Some(*active_ms));
+                    unit.active_ms = unit.active_ms.max(*active_ms);
                 }
             }
-            Kind::Other => {
-                let current = self.current_of(&seen);
-                self.touch(&seen, current);
-            }
+            Kind::Ended(why) => self.told_end(seen, *why),
+            Kind::Other => self.ended(seen, None),
+        }
+    }
+
+    /// Goes on with the turn that a row hangs on, if that is not the one of the row before: two processes may write into
+    /// one file.
+    fn follow(&mut self, seen: &Seen<'_>) {
+        let thread = self.known.thread_mut(self.file);
+        let Some(position) = thread.hangs_on_other(seen.row.parent) else { return };
+        let unit = thread.others.get(position).map(|other| other.unit.id());
+        if unit.is_some_and(|unit| self.known.is_here(unit)) {
+            self.close_message(None);
+            self.known.thread_mut(self.file).go_on_with(position);
         }
     }
 
@@ -120,6 +151,11 @@ impl<'a> Fold<'a> {
         {
             return self.prompt(seen, user, origin);
         }
+        match (&user.said, &seen.row.agent) {
+            (Said::Prompt(_), Some(agent)) => self.begin_run(seen, agent),
+            (Said::ShellLine, _) if !agent_row => self.shell_line(seen, user),
+            _ => {}
+        }
         let Some(unit) = self.unit_of(seen) else { return };
         match &user.said {
             Said::Results(results) => {
@@ -127,6 +163,9 @@ impl<'a> Fold<'a> {
                     self.result(seen, unit, result);
                 }
                 self.asked(seen);
+                if user.ends_turn {
+                    self.tell_end(unit, seen.time, Ending::Stop);
+                }
             }
             Said::Prompt(_) => {
                 self.agent_prompt(seen, unit, user);
@@ -137,13 +176,22 @@ impl<'a> Fold<'a> {
                     let earlier = unit.interrupted.map_or(seen.time, |known| known.min(seen.time));
                     unit.interrupted = Some(earlier);
                 }
+                self.asked(seen);
+                self.known.thread_mut(self.file).rested = true;
             }
-            Said::Aside => {}
+            Said::Feedback => {
+                self.asked(seen);
+                if let Some(unit) = self.known.unit_mut(unit) {
+                    unit.asked_again = unit.asked_again.max(Some(seen.time));
+                }
+            }
+            // The next response may answer it, whoever wrote it.
+            Said::Aside | Said::ShellLine => self.asked(seen),
         }
     }
 
     /// A row that the next response answers.
-    fn asked(&mut self, seen: &Seen<'_>) {
+    pub(super) fn asked(&mut self, seen: &Seen<'_>) {
         if let Some(inline) = self.inline_mut(seen) {
             inline.asked = Some(seen.time);
             return;
@@ -152,91 +200,34 @@ impl<'a> Fold<'a> {
         let thread = self.known.thread_mut(self.file);
         thread.asked = Some(seen.time);
         thread.requested = None;
+        thread.named = None;
+        thread.rested = false;
     }
 
-    /// When the request of the response in a row began, as far as the rows before it tell.
+    /// When the request of the response in a row began, as far as the rows before it tell: not before the response before
+    /// it had ended.
     pub(super) fn request_began(&mut self, seen: &Seen<'_>) -> Timestamp {
-        let told = match self.inline_mut(seen) {
-            Some(inline) => inline.asked,
+        let (told, answered) = match self.inline_mut(seen) {
+            Some(inline) => (inline.asked, None),
             None => {
                 let thread = self.known.thread_mut(self.file);
-                thread.requested.or(thread.asked)
+                (thread.requested.or(thread.asked), thread.answered)
             }
         };
-        told.unwrap_or(seen.time).min(seen.time)
+        told.unwrap_or(seen.time).max(answered.unwrap_or(Timestamp(i64::MIN))).min(seen.time)
     }
 
-    /// A prompt of the main thread: a new turn, unless the client wrote one prompt as several rows.
-    fn prompt(&mut self, seen: &Seen<'_>, user: &User, origin: Origin) {
-        self.asked(seen);
-        let thread = self.known.thread_mut(self.file);
-        // A fork writes one `promptId` on all the prompts that it copies: there only their number tells them apart.
-        let told_apart = match (user.turn_index, thread.turn_index) {
-            (Some(new), Some(known)) => new != known,
-            _ => user.prompt_id == thread.copied_prompt,
-        };
-        let same = user.prompt_id.is_some()
-            && user.prompt_id == thread.prompt
-            && !told_apart
-            && matches!(thread.current, Some(UnitKey::Turn(_)));
-        let process_ended = std::mem::take(&mut thread.process_ended);
-        let previous = thread.current.clone();
-        if same && previous.as_ref() != Some(&UnitKey::Turn(seen.row.id)) {
-            let current = previous.map(|unit| unit.id());
-            return self.touch(seen, current);
-        }
-        let key = UnitKey::Turn(seen.row.id);
-        let queued_ms = thread.queue.asked(seen.time);
-        thread.current = Some(key.clone());
-        thread.prompt = user.prompt_id;
-        thread.turn_index = user.turn_index;
-        // A fork goes on where another session's process ended: that does not make it a resumed one.
-        let before = previous.as_ref().and_then(|previous| self.known.unit(previous.id()));
-        let resumes = process_ended && before.is_some_and(|before| *before.session() == seen.session);
-        if let Some(previous) = previous.filter(|previous| *previous != key)
-            && let Some(unit) = self.known.unit_mut(previous.id())
-        {
-            unit.superseded = Some(unit.superseded.map_or(seen.time, |known| known.min(seen.time)));
-        }
-        let unit = self.ensure(seen, &key);
-        let file = self.file;
-        let claim_is_ours = self.known.unit(unit).is_some_and(|unit| {
-            unit.claim.file == file || unit.prompt.as_ref().is_some_and(|prompt| prompt.place.file == file)
-        });
-        let Some(unit) = self.known.unit_mut(unit) else { return };
-        unit.resumes |= resumes;
-        let known = unit.prompt.as_ref().and_then(|prompt| prompt.queued_ms);
-        if let Some(prompt) = &mut unit.prompt {
-            prompt.queued_ms = known.or(queued_ms);
-        }
-        if unit.prompt.is_none() || claim_is_ours {
-            unit.prompt = Some(Prompt {
-                origin,
-                time: seen.time,
-                place: seen.place,
-                chars: user.text_chars,
-                command: user.command.clone(),
-                queued_ms: queued_ms.or(known),
-            });
-        }
-    }
-
-    pub(super) fn failure(&mut self, seen: &Seen<'_>, error: ApiError) {
-        let Some(parts) = self.counted_once(seen) else { return };
-        parts.failures.push(Failure { id: seen.row.id, time: seen.time, error });
-    }
-
-    /// Where a row goes that counts by its uuid; `None` if it was counted before.
-    fn counted_once(&mut self, seen: &Seen<'_>) -> Option<&mut Parts> {
-        let identity = Identity::Row(seen.row.id).hash();
+    /// Where something goes that counts by the id of a row; `None` if it was counted before.
+    pub(super) fn counted_once(&mut self, seen: &Seen<'_>, id: RowId, time: Timestamp) -> Option<&mut Parts> {
+        let identity = Identity::Row(id).hash();
         if let Some(home) = self.known.index.home(identity)
-            && let Some(known) = self.known.parts(home).and_then(|parts| parts.row_time(seen.row.id))
+            && let Some(known) = self.known.parts(home).and_then(|parts| parts.row_time(id))
         {
             // Of two copies the earlier one tells when it happened.
-            if seen.time < known
-                && let Some(time) = self.known.parts_mut(home).and_then(|parts| parts.row_time_mut(seen.row.id))
+            if time < known
+                && let Some(told) = self.known.parts_mut(home).and_then(|parts| parts.row_time_mut(id))
             {
-                *time = seen.time;
+                *told = time;
             }
             return None;
         }
@@ -251,21 +242,10 @@ impl<'a> Fold<'a> {
         self.known.parts_mut(home)
     }
 
-    fn cost_state(&mut self, state: &CostState) {
-        let thread = self.known.thread_mut(self.file);
-        thread.process_ended = true;
-        let account = Account {
-            unit: thread.current.as_ref().map(UnitKey::id),
-            after: thread.last,
-            cost: Money::from_usd_f64(state.usd),
-        };
-        self.known.session_mut(&state.session).account(account);
-    }
-
     /// The unit a row belongs to, made if need be, with its times widened.
     pub(super) fn unit_of(&mut self, seen: &Seen<'_>) -> Option<UnitId> {
         let key = match (&seen.row.agent, seen.row.sidechain) {
-            (Some(agent), _) => UnitKey::agent(&seen.session, agent),
+            (Some(agent), _) => self.run_of(seen, agent),
             (None, true) => self.inline_of(seen)?,
             (None, false) => match self.known.thread_mut(self.file).current.clone() {
                 // A sub-agent's file has rows of that agent only; this is a strange row in it.
@@ -282,9 +262,9 @@ impl<'a> Fold<'a> {
     }
 
     /// The current unit, without making one.
-    fn current_of(&mut self, seen: &Seen<'_>) -> Option<UnitId> {
+    pub(super) fn current_of(&mut self, seen: &Seen<'_>) -> Option<UnitId> {
         let key = match (&seen.row.agent, seen.row.sidechain) {
-            (Some(agent), _) => Some(UnitKey::agent(&seen.session, agent)),
+            (Some(agent), _) => Some(self.run_of(seen, agent)),
             (None, true) => self.inline_mut(seen).map(|inline| {
                 inline.rows.push(seen.row.id);
                 inline.unit.clone()
@@ -294,18 +274,38 @@ impl<'a> Fold<'a> {
         key.map(|key| key.id()).filter(|id| self.known.has(*id))
     }
 
-    fn ensure(&mut self, seen: &Seen<'_>, key: &UnitKey) -> UnitId {
-        let claim = Claim { explicit: false, time: seen.time, file: self.file, session: seen.session.clone() };
+    pub(super) fn ensure(&mut self, seen: &Seen<'_>, key: &UnitKey) -> UnitId {
+        let claim = Claim { by: ClaimBy::Row, time: seen.time, file: self.file, session: seen.session.clone() };
         // Only what starts a unit may claim it; later rows of a fork must not take it over by a tie.
         let starts = match key {
             UnitKey::Turn(row) | UnitKey::Loose(row) => *row == seen.row.id,
             UnitKey::Agent(..) => true,
         };
+        if starts || !self.known.index.has_unit(key.id()) {
+            return self.ensure_claimed(seen, key, claim);
+        }
+        self.seen_in(seen, key.id());
+        key.id()
+    }
+
+    /// The unit of a key with a claim on it, made if need be.
+    pub(super) fn ensure_claimed(&mut self, seen: &Seen<'_>, key: &UnitKey, claim: Claim) -> UnitId {
         let id = key.id();
         let new = !self.known.index.has_unit(id);
-        if new || starts {
-            self.known.claim(key, claim, context_of(seen.row));
+        self.known.claim(key, claim, context_of(seen.row));
+        self.seen_in(seen, id);
+        if new
+            && let UnitKey::Agent(session, agent) = key
+            && !agent.0.starts_with(INLINE)
+            && let Some(meta) = self.known.take_waiting((session.clone(), agent.clone()))
+        {
+            self.waited(id, meta);
         }
+        id
+    }
+
+    /// A row is one of a unit's.
+    fn seen_in(&mut self, seen: &Seen<'_>, id: UnitId) {
         self.touch(seen, Some(id));
         let speaks = matches!(seen.row.kind, Kind::User(_) | Kind::Assistant(_));
         if speaks
@@ -314,18 +314,11 @@ impl<'a> Fold<'a> {
         {
             unit.spoken = true;
         }
-        if new
-            && let UnitKey::Agent(session, agent) = key
-            && !agent.0.starts_with(INLINE)
-            && let Some(meta) = self.known.take_waiting((session.clone(), agent.clone()))
-        {
-            self.apply_meta(id, meta.agent_type, meta.call.as_deref(), meta.background);
-        }
-        id
+        self.first_row(seen, id);
     }
 
     /// Widens a unit's times to a row of its own session.
-    fn touch(&mut self, seen: &Seen<'_>, unit: Option<UnitId>) {
+    pub(super) fn touch(&mut self, seen: &Seen<'_>, unit: Option<UnitId>) {
         let Some(unit) = unit.and_then(|unit| self.known.unit(unit).map(|known| (unit, known))) else { return };
         let (id, known) = unit;
         let inside = (known.first..=known.last).contains(&seen.time);
@@ -339,35 +332,6 @@ impl<'a> Fold<'a> {
             if earlier {
                 unit.context = context_of(seen.row);
             }
-        }
-    }
-
-    /// True if a row is a copy in a fork whose source has no file any more: then the copy's time is all there is.
-    fn is_copy_of_a_lost_row(&self, seen: &Seen<'_>, unit: &Unit) -> bool {
-        let aside = matches!(&seen.row.kind, Kind::User(User { said: Said::Aside, .. }) | Kind::Other);
-        unit.claim.explicit
-            && unit.claim.file == self.file
-            && !aside
-            && self.known.session(&unit.claim.session).is_none_or(|source| !source.own_rows)
-    }
-
-    /// Marks that rows of a fork are copies of `source`, which owns the current unit.
-    pub(super) fn copied(&mut self, seen: &Seen<'_>, unit: UnitId, source: &SessionId) {
-        let thread = self.known.thread_mut(self.file);
-        thread.copied_prompt = thread.prompt;
-        let claim = Claim { explicit: true, time: seen.time, file: self.file, session: source.clone() };
-        if let Some(known) = self.known.unit(unit)
-            && !matches!(known.key, UnitKey::Agent(..))
-            && self.known.claim_is_better(&claim, &known.claim)
-            && let Some(unit) = self.known.unit_mut(unit)
-        {
-            unit.claim = claim;
-        }
-        self.known.note_fork(source, &seen.session);
-        let fork = Fork { from: source.clone(), unit, time: seen.time };
-        let session = self.known.session_mut(&seen.session);
-        if session.fork.as_ref().is_none_or(|known| known.time <= fork.time) {
-            session.fork = Some(fork);
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Gist {
     pub unsent: u64,
     /// Those of them whose spans cannot change any more.
     pub ready: u64,
+    /// Responses whose times say nothing.
+    pub undated: u64,
     /// When the last thing happened: the end of a response, a result, a failure.
     pub latest: Option<Timestamp>,
     /// The latest response.
@@ -57,6 +59,10 @@ impl Gist {
                 gist.gave_up = Some((failure.time, failure.error));
             }
         }
+        // The person waits for hooks that hold the answer back, and for a compaction that the client began.
+        let hooks = parts.hooks.iter().filter(|hook| hook.what.holds_the_answer()).map(|hook| hook.time);
+        let compactions = parts.compactions.iter().filter(|done| !done.what.manual).map(|done| done.time);
+        gist.latest = gist.latest.max(hooks.chain(compactions).max());
         let unsent = parts.compactions.iter().filter(|compacted| !compacted.sent).count() as u64;
         gist.unsent += unsent;
         gist.ready += unsent;
@@ -72,7 +78,11 @@ impl Gist {
         self.spans += 1;
         self.unsent += u64::from(!message.sent);
         self.ready += u64::from(message.closed && !message.sent);
-        self.latest = self.latest.max(Some(message.end));
+        if message.undated {
+            self.undated += 1;
+        } else {
+            self.latest = self.latest.max(Some(message.end));
+        }
         if self.response.is_none_or(|known| known.end <= message.end) {
             let ends_turn = message.stop.as_ref().is_some_and(Stop::ends_turn);
             self.response = Some(LatestResponse { end: message.end, ends_turn });
@@ -98,6 +108,7 @@ impl Gist {
         self.open += later.open;
         self.unsent += later.unsent;
         self.ready += later.ready;
+        self.undated += later.undated;
         self.latest = self.latest.max(later.latest);
         if self.response.is_none_or(|known| later.response.is_some_and(|later| known.end <= later.end)) {
             self.response = later.response;
@@ -117,6 +128,7 @@ impl Gist {
         self.open = self.open.saturating_sub(before.open);
         self.unsent = self.unsent.saturating_sub(before.unsent);
         self.ready = self.ready.saturating_sub(before.ready);
+        self.undated = self.undated.saturating_sub(before.undated);
         let lost = |ours: Option<Timestamp>, before: Option<Timestamp>, after: Option<Timestamp>| {
             before.is_some() && before >= ours && after < before
         };

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
-use crate::transcript::ids::{AgentId, RowId, SessionId};
+use crate::transcript::ids::{AgentId, RUN, RowId, SessionId};
+use crate::transcript::time::Timestamp;
 
 /// What a unit is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -73,6 +74,19 @@ impl UnitKey {
         Self::agent_id(b"", &agent)
     }
 
+    /// The key of a further run of a sub-agent, which begins with the prompt `row`.
+    #[must_use]
+    pub fn run(&self, row: RowId) -> Option<Self> {
+        let Self::Agent(session, agent) = self else { return None };
+        Some(Self::Agent(session.clone(), AgentId(format!("{}{RUN}{row}", agent.told()).into())))
+    }
+
+    /// True for a sub-agent, but for its further runs.
+    #[must_use]
+    pub fn is_first_run(&self) -> bool {
+        matches!(self, Self::Agent(_, agent) if agent.told().len() == agent.0.len())
+    }
+
     fn agent_id(session: &[u8], agent: &[u8]) -> UnitId {
         UnitId(xxh3_128_with_seed(agent, xxh3_64_with_seed(session, Self::AGENT)))
     }
@@ -99,6 +113,14 @@ pub enum Identity<'a> {
     Link(&'a str),
     /// `uuid` of a row that counts once.
     Row(RowId),
+    /// A sub-agent's own id.
+    Agent(&'a str),
+    /// A block of a prompt: its time, and the hash of its text.
+    Said(Timestamp, u64),
+    /// A row of a response whose id a gateway chose, by its `uuid`, with that id.
+    NamedRow(&'a str, RowId),
+    /// The same by its time and usage.
+    NamedUsage(&'a str, Timestamp, u64),
 }
 
 impl Identity<'_> {
@@ -110,6 +132,13 @@ impl Identity<'_> {
             Self::Message(id) => (1, id),
             Self::Call(id) => (2, id),
             Self::Link(id) => (3, id),
+            Self::Agent(id) => (6, id),
+            Self::Said(time, text) => return xxh3_64_with_seed(&time.0.to_be_bytes(), text ^ 7),
+            Self::NamedRow(id, row) => return xxh3_64_with_seed(&row.0.to_be_bytes(), xxh3_64(id.as_bytes()) ^ 8),
+            Self::NamedUsage(id, time, usage) => {
+                let place = [time.0.to_be_bytes(), usage.to_be_bytes()].concat();
+                return xxh3_64_with_seed(&place, xxh3_64(id.as_bytes()) ^ 9);
+            }
         };
         xxh3_64_with_seed(text.as_bytes(), kind)
     }

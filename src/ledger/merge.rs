@@ -5,13 +5,21 @@ use std::sync::Arc;
 use super::fold::{Fold, Seen};
 use super::parts::ROWS_MAX;
 use super::prices::Prices;
-use super::unit::{Call, Identity, Message, Rank, RowPlace, Tool, ToolEnd, UnitId};
-use crate::transcript::record::{Assistant, Stop, ToolCall, ToolResult};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::agents::ASKS_MAX;
+use super::unit::{Ask, Call, Identity, Message, Noted, Rank, RowPlace, Tool, ToolEnd, UnitId, UnitKey};
+use crate::transcript::ids::{AgentId, RUN, SessionId};
+use crate::transcript::record::{Assistant, IdentityBy, Note, Row, Stop, ToolCall, ToolResult};
 use crate::transcript::time::Timestamp;
 
 /// A response as one row tells it.
 struct Variant<'a> {
+    /// The id that the response is known by.
+    id: &'a str,
     row: &'a Assistant,
+    /// Its times say nothing.
+    undated: bool,
     rank: Rank,
     start: Timestamp,
     end: Timestamp,
@@ -22,7 +30,7 @@ impl Variant<'_> {
     /// The response, as far as this row knows it; without its price.
     fn message(&self) -> Message {
         Message {
-            id: self.row.message.clone(),
+            id: self.id.into(),
             request: self.row.request.clone(),
             model: Arc::clone(&self.row.model),
             requested_model: self.row.requested_model.clone(),
@@ -34,6 +42,11 @@ impl Variant<'_> {
             rows: vec![self.place],
             says: self.row.says,
             skill: self.row.skill.clone(),
+            effort: self.row.effort.clone(),
+            names: Vec::new(),
+            undated: self.undated,
+            unreadable_usage: self.row.unreadable_usage,
+            unidentified: self.row.identity != IdentityBy::Api,
             shares: Vec::new(),
             closed: false,
             sent: false,
@@ -50,8 +63,11 @@ impl Variant<'_> {
         }
         known.request = known.request.take().or_else(|| self.row.request.clone());
         known.skill = known.skill.take().or_else(|| self.row.skill.clone());
+        known.effort = known.effort.take().or_else(|| self.row.effort.clone());
+        known.unreadable_usage = known.unreadable_usage.and_then(|known| Some(known.min(self.row.unreadable_usage?)));
         if better && self.rank.file != known.rank.file {
             known.rank = self.rank;
+            known.undated = self.undated;
             (known.start, known.end, known.rows, known.says) = (self.start, self.end, vec![self.place], self.row.says);
             known.model = Arc::clone(&self.row.model);
             known.requested_model.clone_from(&self.row.requested_model);
@@ -78,22 +94,96 @@ impl Variant<'_> {
 impl Fold<'_> {
     pub(super) fn assistant(&mut self, seen: &Seen<'_>, unit: UnitId, assistant: &Assistant) {
         if let Some(source) = assistant.copied_from.as_ref().filter(|source| **source != seen.session) {
-            self.copied(seen, unit, source);
+            self.copied_answer(seen, unit, source);
         }
         if assistant.synthetic {
             return self.synthetic(seen, assistant);
         }
-        self.close_message(Some(&assistant.message));
-        self.message(seen, unit, assistant);
+        let id = self.id_of(seen, assistant);
+        let is_next = self.known.thread_mut(self.file).open_message.as_deref() != Some(&*id);
+        self.close_message(Some(&id));
+        self.message(seen, unit, assistant, &id);
         for call in &assistant.calls {
-            self.call(seen, unit, assistant, call);
+            self.call(seen, unit, assistant, &id, call);
         }
+        self.server_tool(seen, assistant, &id);
+        let is_inline = seen.row.sidechain && seen.row.agent.is_none();
+        let thread = self.known.thread_mut(self.file);
+        if !is_inline {
+            thread.answered = Some(seen.time);
+            if is_next {
+                thread.requested = None;
+            }
+        }
+        thread.rested = assistant.stop.as_ref().map_or(assistant.calls.is_empty(), Stop::ends_turn);
         if let Some(agent_type) = &assistant.agent_type
             && let Some(agent) = self.known.unit(unit).and_then(|unit| unit.agent.as_ref())
             && agent.agent_type.is_none()
             && let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut())
         {
             agent.agent_type = Some(agent_type.clone());
+        }
+    }
+
+    /// The id that a response is known by: that of the row, unless a gateway chose it. Then the rows that follow one
+    /// another without a row to be answered between them are one response, and so are the copies of a row.
+    fn id_of(&mut self, seen: &Seen<'_>, row: &Assistant) -> Box<str> {
+        if row.identity != IdentityBy::Gateway {
+            return row.message.clone();
+        }
+        let thread = self.known.thread_mut(self.file);
+        if let Some((name, id)) = &thread.named
+            && *name == row.message
+        {
+            return id.clone();
+        }
+        let names = names_of(seen.row, row);
+        let known = names.iter().find_map(|name| {
+            let home = self.known.index.home(*name)?;
+            self.known.parts(home)?.named(*name).map(|message| message.id.clone())
+        });
+        // A state of before this rule knows it by its name alone.
+        let plain = || {
+            let message = self.known.parts(self.known.home_of_message(&row.message)?)?.message(&row.message)?;
+            let is_it = (message.start..=message.end).contains(&seen.time) && message.usage == row.usage;
+            is_it.then(|| message.id.clone())
+        };
+        let id = known.or_else(plain).unwrap_or_else(|| format!("{}{RUN}{:016x}", row.message, names[1]).into());
+        self.known.thread_mut(self.file).named = Some((row.message.clone(), id.clone()));
+        id
+    }
+
+    /// Notes by which names further copies of a row are found.
+    fn name(&mut self, seen: &Seen<'_>, row: &Assistant, id: &str) {
+        if row.identity != IdentityBy::Gateway {
+            return;
+        }
+        let Some(home) = self.known.home_of_message(id) else { return };
+        for name in names_of(seen.row, row) {
+            let known = self.known.parts(home).and_then(|parts| parts.message(id));
+            if known.is_some_and(|known| known.names.len() < ROWS_MAX && !known.names.contains(&name))
+                && let Some(message) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(id))
+            {
+                message.names.push(name);
+            }
+            self.known.index.insert(name, home);
+        }
+    }
+
+    /// A tool that the API runs inside a response: the row after the one in which it begins tells how long it ran.
+    fn server_tool(&mut self, seen: &Seen<'_>, row: &Assistant, id: &str) {
+        let began = self.known.thread_mut(self.file).server_tool.take();
+        if let Some((_, note)) = began.filter(|(message, _)| **message == *id) {
+            let home = self.known.index.home(Identity::Row(note).hash());
+            let noted = home.and_then(|home| self.known.parts_mut(home));
+            let noted = noted.and_then(|parts| parts.notes.iter_mut().find(|known| known.id == note));
+            if let Some(Noted { time, what: Note::ServerTool { duration_ms, .. }, .. }) = noted {
+                *duration_ms = Some(seen.time.since_ms(*time));
+            }
+        }
+        if let Some(name) = &row.server_tool {
+            self.note(seen, None, &Note::ServerTool { name: Arc::clone(name), duration_ms: None });
+            self.known.thread_mut(self.file).server_tool = Some((id.into(), seen.row.id));
         }
     }
 
@@ -106,13 +196,20 @@ impl Fold<'_> {
         self.failure(seen, error);
     }
 
-    fn message(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant) {
-        let identity = Identity::Message(&row.message).hash();
+    fn message(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, id: &str) {
+        self.variant(seen, unit, row, id);
+        self.name(seen, row, id);
+    }
+
+    fn variant(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, id: &str) {
+        let identity = Identity::Message(id).hash();
         let copy = row.copied_from.as_ref().is_some_and(|source| *source != seen.session) || row.request.is_none();
         let rank = self.rank(seen, copy);
-        let variant = Variant { row, rank, start: self.request_began(seen), end: seen.time, place: seen.place };
+        let undated = row.request.is_none() && self.known.thread_mut(self.file).stamped == Some(seen.time);
+        let start = self.request_began(seen);
+        let variant = Variant { id, row, undated, rank, start, end: seen.time, place: seen.place };
         let home = self.known.index.home(identity);
-        let known = home.and_then(|home| Some((home, self.known.parts(home)?.message(&row.message)?)));
+        let known = home.and_then(|home| Some((home, self.known.parts(home)?.message(id)?)));
         let Some((home, known)) = known else {
             let mut message = variant.message();
             message.shares = message.priced(self.prices);
@@ -124,7 +221,7 @@ impl Fold<'_> {
         let better = self.known.rank_is_better(rank, known.rank);
         if known.rank.file == rank.file && !known.rows.contains(&seen.place) {
             // The next row of a response: by far the most frequent case.
-            if let Some(known) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(&row.message)) {
+            if let Some(known) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(id)) {
                 variant.merge_into(known, better, self.prices);
             }
             return;
@@ -144,19 +241,25 @@ impl Fold<'_> {
         // First the new place: without it, all stays as it is until the fold is done again.
         let Some(parts) = self.room_for(unit, identity) else { return };
         let id = merged.id.clone();
+        let names = merged.names.clone();
         parts.messages.push(merged);
+        for name in names {
+            if let Some(home) = self.known.index.home(identity) {
+                self.known.index.insert(name, home);
+            }
+        }
         if let Some(parts) = self.known.parts_mut(home) {
             parts.messages.retain(|message| message.id != id);
         }
     }
 
-    fn call(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, call: &ToolCall) {
+    fn call(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, id: &str, call: &ToolCall) {
         let copy = row.copied_from.as_ref().is_some_and(|source| *source != seen.session) || row.request.is_none();
         let new = Call {
             name: call.name.clone(),
             rank: self.rank(seen, copy),
             place: seen.place,
-            message: row.message.clone(),
+            message: id.into(),
             agent_type: call.agent_type.clone(),
             prompt_hash: call.prompt_hash,
             skill: call.skill.clone(),
@@ -204,7 +307,8 @@ impl Fold<'_> {
             return Some(home);
         }
         let (call, result, agent) = (None, None, None);
-        let tool = Tool { id: id.into(), call, result, agent, background: false, sent: false };
+        let more_agents = Vec::new();
+        let tool = Tool { id: id.into(), call, result, agent, more_agents, background: false, sent: false };
         self.room_for(unit, identity)?.tools.push(tool);
         self.known.index.home(identity)
     }
@@ -237,6 +341,9 @@ impl Fold<'_> {
             tool.result = Some(end);
             tool.background |= result.background;
         }
+        if let Some(run) = &result.workflow {
+            self.workflow_call(seen, &result.call, run);
+        }
         if let Some(agent) = &result.agent {
             let owner = self.known.unit(self.known.index.owner(home));
             let session = owner.map_or_else(|| seen.session.clone(), |unit| unit.session().clone());
@@ -245,39 +352,41 @@ impl Fold<'_> {
     }
 
     /// `toolUseResult.agentId`: the call names its agent.
-    fn link_by_result(
-        &mut self,
-        seen: &Seen<'_>,
-        call: &str,
-        owner: crate::transcript::ids::SessionId,
-        agent: &crate::transcript::ids::AgentId,
-        background: bool,
-    ) {
-        use super::unit::UnitKey;
+    fn link_by_result(&mut self, seen: &Seen<'_>, call: &str, owner: SessionId, agent: &AgentId, background: bool) {
         let own = UnitKey::agent(&seen.session, agent).id();
         let unit = if self.known.has(own) { own } else { UnitKey::agent(&owner, agent).id() };
         if let Some(home) = self.known.index.home(Identity::Call(call).hash())
             && let Some(tool) = self.known.parts(home).and_then(|parts| parts.tool(call))
-            && tool.agent.as_ref() != Some(agent)
+            && tool.agent.as_ref().is_none_or(|known| known.told() != &*agent.0)
             && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(call))
         {
             tool.agent = Some(agent.clone());
         }
         if !self.known.has(unit) {
             let waiting = self.known.waiting_mut((seen.session.clone(), agent.clone())).get_or_insert_default();
-            waiting.background |= background;
-            // Its side file may have been read before and need not name the call.
-            waiting.call.get_or_insert_with(|| call.into());
+            // Its side file may have been read before and need not name the call. A further call gives it more work.
+            if **waiting.call.get_or_insert_with(|| call.into()) == *call {
+                waiting.background |= background;
+            } else if waiting.asks.len() < ASKS_MAX && !waiting.asks.iter().any(|ask| *ask.call == *call) {
+                waiting.asks.push(Ask { time: seen.time, call: call.into(), background });
+            }
             return;
         }
         let known = self.known.unit(unit).and_then(|unit| unit.agent.as_ref()).and_then(|agent| agent.call.as_deref());
-        // A message to an agent that runs already names it too: the call that started it keeps it.
+        // The call that started it keeps it: this one gave it more work, or only a message while it ran.
         if known.is_some_and(|known| known != call) {
-            return;
+            return self.ask(unit, call, seen.time, background);
         }
         if background && let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut()) {
             agent.background = true;
         }
         self.link(call, unit);
     }
+}
+
+/// By what a row of a response is known again whose id a gateway chose: its `uuid`, or its time and usage.
+pub(super) fn names_of(row: &Row, assistant: &Assistant) -> [u64; 2] {
+    let usage = xxh3_64(format!("{:?}", assistant.usage).as_bytes());
+    let named = Identity::NamedUsage(&assistant.message, row.time.unwrap_or_default(), usage);
+    [Identity::NamedRow(&assistant.message, row.id).hash(), named.hash()]
 }

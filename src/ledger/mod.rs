@@ -7,18 +7,21 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod agents;
+mod copies;
 pub mod fold;
 pub mod gist;
 mod keys;
 pub mod known;
 mod merge;
 pub mod model_name;
+mod moments;
 pub mod money;
 pub mod parts;
 pub mod place;
 mod price_rates;
 mod price_table;
 pub mod prices;
+mod prompts;
 pub mod queue;
 pub mod runs;
 pub mod session;

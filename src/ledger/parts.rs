@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::keys::{Identity, UnitId};
 use super::place::{Rank, RowPlace};
 use super::prices::{Priced, Prices, Share};
-use crate::transcript::ids::{AgentId, RowId};
-use crate::transcript::record::{ApiError, Compaction, Fallback, Hook, Outcome, Says, Stop};
+use crate::transcript::ids::{AgentId, RUN, RowId};
+use crate::transcript::record::{
+    ApiError, Compaction, Fallback, Hook, HookKind, Note, Outcome, Says, Stop, UnreadableUsage,
+};
 use crate::transcript::time::Timestamp;
 use crate::transcript::usage::Usage;
 
@@ -36,6 +38,8 @@ pub struct Parts {
     pub hooks: Vec<HookRun>,
     /// Changes to another model.
     pub fallbacks: Vec<FellBack>,
+    /// What a person did or was told.
+    pub notes: Vec<Noted>,
 }
 
 /// Some of the parts of a unit that has too many to hold them itself.
@@ -76,6 +80,16 @@ pub struct Message {
     pub says: Says,
     /// The skill whose instructions led to it.
     pub skill: Option<Arc<str>>,
+    /// How hard the model was asked to think.
+    pub effort: Option<Arc<str>>,
+    /// Of an id that a gateway chose: hashes of [`Identity::NamedRow`] and [`Identity::NamedUsage`] of its rows.
+    pub names: Vec<u64>,
+    /// A resume stamped its rows anew: its times say nothing.
+    pub undated: bool,
+    /// Why no row tells all that it used, if none does.
+    pub unreadable_usage: Option<UnreadableUsage>,
+    /// It has no id that the API gave it.
+    pub unidentified: bool,
     /// Tokens and cost by model.
     pub shares: Vec<Share>,
     /// A later row of the thread is known: no further row of this message is expected.
@@ -95,6 +109,8 @@ pub struct Tool {
     pub result: Option<ToolEnd>,
     /// The sub-agent it started.
     pub agent: Option<AgentId>,
+    /// Further sub-agents, of a call that starts several.
+    pub more_agents: Vec<AgentId>,
     /// That sub-agent goes on after the call has returned.
     pub background: bool,
     /// Its span has left.
@@ -191,6 +207,19 @@ pub struct FellBack {
     pub what: Fallback,
 }
 
+/// Something that a person did or was told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Noted {
+    /// `uuid` of its row; of a row without one, a hash of what it names.
+    pub id: RowId,
+    /// When.
+    pub time: Timestamp,
+    /// Where the row stands.
+    pub place: RowPlace,
+    /// What.
+    pub what: Note,
+}
+
 impl Parts {
     /// How many there are.
     #[must_use]
@@ -201,6 +230,7 @@ impl Parts {
             + self.compactions.len()
             + self.hooks.len()
             + self.fallbacks.len()
+            + self.notes.len()
     }
 
     /// True if there are none.
@@ -217,6 +247,7 @@ impl Parts {
         self.compactions.append(&mut later.compactions);
         self.hooks.append(&mut later.hooks);
         self.fallbacks.append(&mut later.fallbacks);
+        self.notes.append(&mut later.notes);
     }
 
     /// Every identity that leads here.
@@ -227,6 +258,9 @@ impl Parts {
         let compactions = self.compactions.iter().map(|compaction| Identity::Row(compaction.id).hash());
         let hooks = self.hooks.iter().map(|hook| Identity::Row(hook.id).hash());
         let fallbacks = self.fallbacks.iter().map(|fallback| Identity::Row(fallback.id).hash());
+        let notes = self.notes.iter().map(|note| Identity::Row(note.id).hash());
+        let names = self.messages.iter().flat_map(|message| message.names.iter().copied());
+        let messages = messages.chain(names).chain(notes);
         messages.chain(calls).chain(failures).chain(compactions).chain(hooks).chain(fallbacks)
     }
 
@@ -239,6 +273,12 @@ impl Parts {
     /// The response of an id.
     pub fn message_mut(&mut self, id: &str) -> Option<&mut Message> {
         self.messages.iter_mut().rfind(|message| *message.id == *id)
+    }
+
+    /// The response that a row belongs to whose id a gateway chose, by what names the row.
+    #[must_use]
+    pub fn named(&self, name: u64) -> Option<&Message> {
+        self.messages.iter().rfind(|message| message.names.contains(&name))
     }
 
     /// The tool call of an id.
@@ -265,7 +305,8 @@ impl Parts {
         let compactions = self.compactions.iter().map(|done| (done.id, done.time));
         let hooks = self.hooks.iter().map(|hook| (hook.id, hook.time));
         let fallbacks = self.fallbacks.iter().map(|fallback| (fallback.id, fallback.time));
-        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks);
+        let notes = self.notes.iter().map(|note| (note.id, note.time));
+        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks).chain(notes);
         rows.find(|(row, _)| *row == id).map(|(_, time)| time)
     }
 
@@ -274,12 +315,27 @@ impl Parts {
         let compactions = self.compactions.iter_mut().map(|done| (done.id, &mut done.time));
         let hooks = self.hooks.iter_mut().map(|hook| (hook.id, &mut hook.time));
         let fallbacks = self.fallbacks.iter_mut().map(|fallback| (fallback.id, &mut fallback.time));
-        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks);
+        let notes = self.notes.iter_mut().map(|note| (note.id, &mut note.time));
+        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks).chain(notes);
         rows.find(|(row, _)| *row == id).map(|(_, time)| time)
     }
 }
 
+impl Call {
+    /// [`Message::told_id`] of the response that called.
+    #[must_use]
+    pub fn told_message(&self) -> &str {
+        self.message.split(RUN).next().unwrap_or(&self.message)
+    }
+}
+
 impl Message {
+    /// The id as the client tells it; a gateway may give several responses the same.
+    #[must_use]
+    pub fn told_id(&self) -> &str {
+        self.id.split(RUN).next().unwrap_or(&self.id)
+    }
+
     /// Tokens and cost by model, at these prices.
     pub(super) fn priced(&self, prices: &Prices) -> Vec<Share> {
         prices.shares(&Priced {
@@ -293,11 +349,18 @@ impl Message {
 }
 
 impl Tool {
+    /// Every sub-agent that it started or spoke to.
+    pub fn agents(&self) -> impl Iterator<Item = &AgentId> {
+        self.agent.iter().chain(&self.more_agents)
+    }
+
     /// Milliseconds from call to result; `None` while it runs and where the result's time says nothing.
     #[must_use]
     pub fn duration_ms(&self) -> Option<u64> {
         let (call, end) = (self.call.as_ref()?, self.result.as_ref()?);
-        (!end.filled_in).then(|| end.rank.time.since_ms(call.rank.time))
+        // A copy may be stamped with the moment of a resume.
+        let says_nothing = end.filled_in || call.rank.copy && end.rank.time < call.rank.time;
+        (!says_nothing).then(|| end.rank.time.since_ms(call.rank.time))
     }
 
     /// True if it was called and has no result yet.
@@ -311,4 +374,21 @@ impl Tool {
     pub fn is_finished(&self) -> bool {
         self.call.is_some() && self.result.as_ref().is_some_and(|end| !end.filled_in) && self.agent.is_none()
     }
+}
+
+/// Stop hooks that the summary tells of and that have a row of their own: those count once. The row comes first.
+#[must_use]
+pub fn summed_up(parts: &Parts) -> Vec<RowId> {
+    let is_summary = |hook: &&HookRun| hook.what.kind == HookKind::StopSummary;
+    let told = parts.hooks.iter().filter(|hook| !is_summary(hook) && hook.what.holds_the_answer());
+    let mut told: Vec<_> = told.map(|hook| (hook.what.duration_ms, hook.time)).collect();
+    let mut summed_up = Vec::new();
+    for hook in parts.hooks.iter().filter(is_summary) {
+        let same = told.iter().position(|(duration, time)| *duration == hook.what.duration_ms && *time <= hook.time);
+        if let Some(position) = same {
+            told.remove(position);
+            summed_up.push(hook.id);
+        }
+    }
+    summed_up
 }

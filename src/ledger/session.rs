@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::money::Money;
 use super::tally::Tally;
-use super::unit::{Context, Unit, UnitId};
-use crate::transcript::ids::SessionId;
+use super::unit::{Ask, Context, Unit, UnitId};
+use crate::transcript::ids::{AgentId, SessionId};
+use crate::transcript::record::{PullRequest, TitleBy};
 use crate::transcript::time::Timestamp;
 
 /// A session. Everything but the client's account follows from its units, which are not listed here: there may be
@@ -45,9 +46,14 @@ pub struct Session {
     pub own_rows: bool,
     /// Title, if it has one, without its secrets.
     pub title: Option<Arc<str>>,
-    /// A person chose the title.
-    pub title_is_custom: bool,
+    /// Who chose the title.
+    pub title_by: TitleBy,
+    /// Pull requests that it made or worked on, the latest [`PULL_REQUESTS_MAX`].
+    pub pull_requests: Vec<PullRequest>,
 }
+
+/// Pull requests that are kept of one session.
+pub const PULL_REQUESTS_MAX: usize = 100;
 
 /// Accounts that are kept of one session. What a fork inherited from an older one is not known any more.
 pub const ACCOUNTS_MAX: usize = 1000;
@@ -119,6 +125,8 @@ pub struct Account {
     pub after: Timestamp,
     /// `totalCostUSD`, cumulative.
     pub cost: Money,
+    /// `startTime`, in milliseconds since 1970: the figure of a fork includes that of its source if both have the same.
+    pub started: Option<u64>,
 }
 
 /// What is known of a sub-agent before its rows.
@@ -130,6 +138,10 @@ pub struct WaitingAgent {
     pub call: Option<Box<str>>,
     /// It goes on after its call has returned.
     pub background: bool,
+    /// Calls that gave it more work.
+    pub asks: Vec<Ask>,
+    /// Of a run of the Workflow tool, which waits like a sub-agent: the agents that it started.
+    pub agents: Vec<AgentId>,
 }
 
 /// Where a session was forked from.
@@ -172,7 +184,8 @@ impl Session {
             counted_start: false,
             own_rows: false,
             title: None,
-            title_is_custom: false,
+            title_by: TitleBy::Summary,
+            pull_requests: Vec::new(),
         }
     }
 
@@ -302,18 +315,37 @@ impl Session {
         self.accounts.last().map(|account| account.cost)
     }
 
+    /// Takes a title in: of two by the same the later one counts.
+    pub fn entitle(&mut self, title: &Arc<str>, by: TitleBy) {
+        if self.title.is_none() || by >= self.title_by {
+            (self.title, self.title_by) = (Some(Arc::clone(title)), by);
+        }
+    }
+
+    /// Takes a pull request in; the row is written again and again, and the last one counts.
+    pub fn pull_request(&mut self, new: &PullRequest) {
+        self.pull_requests.retain(|known| (known.number, &known.repository) != (new.number, &new.repository));
+        self.pull_requests.push(new.clone());
+        let beyond = self.pull_requests.len().saturating_sub(PULL_REQUESTS_MAX);
+        self.pull_requests.drain(..beyond);
+    }
+
     /// What this session had reported when `fork` left it.
     #[must_use]
-    pub fn reported_before(&self, fork: &Fork) -> Option<Money> {
+    pub fn reported_before(&self, fork: &Fork) -> Option<Account> {
         let of_unit = self.accounts.iter().rfind(|account| account.unit == Some(fork.unit));
-        of_unit.or_else(|| self.accounts.iter().rfind(|account| account.after <= fork.time)).map(|known| known.cost)
+        of_unit.or_else(|| self.accounts.iter().rfind(|account| account.after <= fork.time)).copied()
     }
 }
 
-/// Last path component of a folder, of Windows paths too.
+/// Last path component of a folder, of Windows paths too. A worktree that the client made (`X/.claude/worktrees/NAME`)
+/// belongs to the project of `X`.
 #[must_use]
 pub fn project_of(cwd: &str) -> Option<&str> {
-    cwd.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().filter(|name| !name.is_empty())
+    const WORKTREES: [&str; 2] = ["/.claude/worktrees/", "\\.claude\\worktrees\\"];
+    let worktree = WORKTREES.iter().filter_map(|folder| cwd.split_once(folder)).find(|(_, name)| !name.is_empty());
+    let folder = worktree.map_or(cwd, |(repository, _)| repository);
+    folder.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().filter(|name| !name.is_empty())
 }
 
 /// What the client reports about one session beyond what it inherited by a fork, and beyond what its rows show.
@@ -329,14 +361,21 @@ pub struct Reported {
 #[must_use]
 pub fn reported(session: &Session, source: Option<&Session>) -> Option<Reported> {
     let fork = session.fork.as_ref().zip(source);
-    let inherited = fork.and_then(|(fork, source)| source.reported_before(fork));
+    let before = fork.and_then(|(fork, source)| source.reported_before(fork));
+    let last = session.accounts.last()?;
+    // Clients that do not tell when they began count on from the figure of the source.
+    let counts_on = |before: &Account| match (before.started, last.started) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    let inherited = before.filter(counts_on).map(|before| before.cost);
     // Of a source whose own file is gone, only the copies are left: its part stands in the fork's figure alone. A source
     // that is there and wrote none was killed, and handed nothing on.
     let copied = match fork {
-        Some((_, source)) if inherited.is_none() && !source.own_rows => source.tally.cost(),
+        Some((_, source)) if before.is_none() && !source.own_rows => source.tally.cost(),
         _ => Money::ZERO,
     };
-    let cost = (session.reported()? - inherited.unwrap_or_default()).max(Money::ZERO);
+    let cost = (last.cost - inherited.unwrap_or_default()).max(Money::ZERO);
     let unattributed = (cost - copied - session.tally.cost()).max(Money::ZERO);
     Some(Reported { cost, unattributed })
 }

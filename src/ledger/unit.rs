@@ -10,26 +10,40 @@ use serde::{Deserialize, Serialize};
 use super::gist::Gist;
 pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
 use super::money::Money;
-pub use super::parts::{Call, Compacted, Failure, FellBack, HookRun, Message, Parts, Section, Tool, ToolEnd};
+pub use super::parts::{
+    Call, Compacted, Failure, FellBack, HookRun, Message, Noted, Parts, Section, Tool, ToolEnd, summed_up,
+};
 pub use super::place::{Rank, RowPlace};
 use super::runs::Runs;
 use super::tally::Tally;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
-use crate::transcript::record::Origin;
+use crate::transcript::record::{Ending, Origin};
 use crate::transcript::time::Timestamp;
 
 /// A claim of a session on a unit; the best one wins whatever comes first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// `requestSessionId` said whose it is.
-    pub explicit: bool,
+    /// What the claim rests on.
+    pub by: ClaimBy,
     /// Time of the row that claims.
     pub time: Timestamp,
     /// File of the row.
     pub file: FileNumber,
     /// The session that claims.
     pub session: SessionId,
+}
+
+/// What a claim on a unit rests on, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub enum ClaimBy {
+    /// A copy names the session that it was copied from.
+    Word,
+    /// The row stands in a file of the session.
+    #[default]
+    Row,
+    /// So it does, and it is marked as a copy that does not name its source.
+    Copy,
 }
 
 /// Surroundings of a row.
@@ -74,12 +88,27 @@ pub struct Unit {
     pub interrupted: Option<Timestamp>,
     /// When the next prompt of its thread came.
     pub superseded: Option<Timestamp>,
+    /// What a row says of its end. What happens later in it makes that untrue.
+    pub told_end: Option<ToldEnd>,
+    /// When a hook last had words that the model has to answer: until then it goes on.
+    pub asked_again: Option<Timestamp>,
+    /// Sessions whose rows of it say that they are copies.
+    pub disowned: Vec<SessionId>,
     /// Its prompt was the first after the process before had ended.
     pub resumes: bool,
     /// It has a user or assistant row: what makes a session of its owner.
     pub spoken: bool,
     /// What has left as spans.
     pub export: Export,
+}
+
+/// That a turn is over, as a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldEnd {
+    /// When; of a row without a time, that of the row before it.
+    pub time: Timestamp,
+    /// Why.
+    pub why: Ending,
 }
 
 /// Where the parts of a long unit lie, and what they come to.
@@ -123,6 +152,10 @@ pub struct Prompt {
     pub command: Option<Arc<str>>,
     /// Milliseconds that it waited while the client was busy, if it was in the client's queue.
     pub queued_ms: Option<u64>,
+    /// Hashes of its time and the text of each of its blocks: a row with one of them is a copy of it.
+    pub said: Vec<u64>,
+    /// `promptSource`: how it came to the client.
+    pub source: Option<Arc<str>>,
 }
 
 /// A sub-agent.
@@ -142,6 +175,22 @@ pub struct Agent {
     pub first_row: Option<(Timestamp, RowId)>,
     /// Where its prompt stands.
     pub prompt: Option<RowPlace>,
+    /// Its further runs, of one that had ended and was given more work: when each began, and its first row. Each is a unit
+    /// of its own.
+    pub runs: Vec<(Timestamp, RowId)>,
+    /// Calls that gave it more work.
+    pub asks: Vec<Ask>,
+}
+
+/// A call that gave a sub-agent more work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// When.
+    pub time: Timestamp,
+    /// `tool_use.id`
+    pub call: Box<str>,
+    /// The call returned at once.
+    pub background: bool,
 }
 
 /// How a turn ended.
@@ -185,6 +234,8 @@ impl Unit {
                 background: false,
                 first_row: None,
                 prompt: None,
+                runs: Vec::new(),
+                asks: Vec::new(),
             }),
             _ => None,
         };
@@ -202,6 +253,9 @@ impl Unit {
             active_ms: None,
             interrupted: None,
             superseded: None,
+            told_end: None,
+            asked_again: None,
+            disowned: Vec::new(),
             resumes: false,
             spoken: false,
             export: Export::default(),
@@ -264,14 +318,15 @@ impl Unit {
             tally.add(&sections.tally);
         }
         tally.turns = u64::from(self.is_turn());
-        tally.subagents = u64::from(matches!(self.key, UnitKey::Agent(..)));
+        tally.subagents = u64::from(self.key.is_first_run());
         tally
     }
 
     /// True if it has no responses and no tool calls.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        self.sections.is_none() && self.parts.messages.is_empty() && self.parts.tools.is_empty()
+        let parts = &self.parts;
+        self.sections.is_none() && parts.messages.is_empty() && parts.tools.is_empty()
     }
 
     /// The unit without its parts, neither those that it holds itself nor those in sections.
@@ -286,6 +341,7 @@ impl Unit {
             parts: Parts::default(),
             sections: None,
             below: None,
+            disowned: self.disowned.clone(),
             ..*self
         }
     }
@@ -305,7 +361,9 @@ impl Unit {
 
     fn activity_end_of(&self, gist: &Gist) -> Timestamp {
         let start = self.prompt.as_ref().map_or(self.first, |prompt| prompt.time);
-        gist.latest.into_iter().chain(self.interrupted).fold(start, Timestamp::max)
+        // A compaction between turns is all that there is.
+        let alone = self.told_end.filter(|_| gist.spans == 0 && self.prompt.is_none()).map(|end| end.time);
+        gist.latest.into_iter().chain(self.interrupted).chain(alone).fold(start, Timestamp::max)
     }
 
     /// How the turn ended, as far as its rows tell.
@@ -313,13 +371,18 @@ impl Unit {
     pub fn end(&self) -> Option<TurnEnd> {
         let gist = self.gist();
         let at = self.activity_end_of(&gist);
-        let stopped = gist.response.is_some_and(|response| response.ends_turn);
+        // What a hook says is answered.
+        let goes_on = |end: Timestamp| self.asked_again.is_some_and(|asked| asked >= end);
+        let stopped = gist.response.is_some_and(|response| response.ends_turn && !goes_on(response.end));
+        let told = self.told_end.filter(|told| told.time >= at && !goes_on(told.time));
         if self.interrupted.is_some() {
             Some(TurnEnd { at, reason: "interrupted" })
         } else if gist.gave_up.is_some_and(|(time, _)| time >= at) {
             Some(TurnEnd { at, reason: "api_error" })
         } else if stopped && gist.open == 0 {
             Some(TurnEnd { at, reason: "stop" })
+        } else if let Some(told) = told {
+            Some(TurnEnd { at, reason: told.why.name() })
         } else {
             self.superseded.map(|_| TurnEnd { at, reason: "next_prompt" })
         }
@@ -335,7 +398,10 @@ impl Unit {
 
     /// Every identity that leads to this unit, but for those that lead to its sections.
     pub fn identities(&self) -> impl Iterator<Item = u64> + '_ {
-        let link = self.agent.iter().filter_map(|agent| agent.call.as_deref()).map(|call| Identity::Link(call).hash());
-        self.parts.identities().chain(link)
+        let agent = self.agent.as_ref();
+        let link = agent.and_then(|agent| agent.call.as_deref()).map(|call| Identity::Link(call).hash());
+        let name = agent.filter(|_| self.key.is_first_run()).map(|agent| Identity::Agent(&agent.id.0).hash());
+        let said = self.prompt.iter().flat_map(|prompt| prompt.said.iter().copied());
+        self.parts.identities().chain(link).chain(name).chain(said)
     }
 }

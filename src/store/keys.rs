@@ -43,7 +43,7 @@ use crate::transcript::ids::{AgentId, RowId, SessionId};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Version of this layout. Programs before layout 5 know no other number.
-pub(super) const SCHEMA: u32 = 5;
+pub(super) const SCHEMA: u32 = 6;
 
 /// Rows of a page of sled's tree at most: above 16 it is split when it is next visited (`Node::should_split` of 0.34.7),
 /// and neighbours of up to 3 rows are merged into it before.
@@ -183,6 +183,17 @@ pub(super) fn outbox(sequence: u64) -> Vec<u8> {
 
 pub(super) fn cursor(endpoint: &str) -> Vec<u8> {
     key(CURSOR, endpoint.as_bytes())
+}
+
+/// True for the key of a further part of a value, of the kinds of rows whose keys are of one length.
+pub(super) fn is_further_part(key: &[u8]) -> bool {
+    let own = match key.first().copied() {
+        Some(FILE | UNIT | IDENTITIES | PENDING) => 4,
+        Some(SECTION | OUTBOX) => 8,
+        Some(SESSION | WAITING | NUMBER | AGENT) => 16,
+        _ => return false,
+    };
+    key.len() > 1 + own
 }
 
 /// Key of a further part of a value.

@@ -200,6 +200,26 @@ impl Reader {
         read.map(|()| End::Read)
     }
 
+    /// What stands behind the last newline of `found`, with one: a file that nobody writes any more may end in a whole row
+    /// without it. `None` if there is nothing, or more than a line may have.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::next`].
+    pub fn last_row(&mut self, found: &Found, file: FileNumber, offset: u64) -> Result<Option<Chunk>, ReadError> {
+        let mut bytes_read = self.bytes_read;
+        let Some(mut opened) = Opened::at(found, file, None, &mut bytes_read)? else { return Ok(None) };
+        let length = opened.stat.size.saturating_sub(offset);
+        if !opened.has_lines() || length == 0 || length > self.limits.line_bytes_max as u64 {
+            return Ok(None);
+        }
+        let mut bytes = opened.source.read(offset, length)?;
+        bytes.push(b'\n');
+        self.bytes_read = bytes_read;
+        let (role, cursor) = (found.role.clone(), Cursor { offset: offset + length, ..Cursor::default() });
+        Ok(Some(Chunk { file, role, offset, bytes, restarted: offset == 0, too_long_lines: 0, cursor }))
+    }
+
     fn pieces(
         &mut self,
         opened: &mut Opened<'_>,

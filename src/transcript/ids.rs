@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 /// A row's `uuid`, a `promptId` or a request id: 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,4 +110,33 @@ text_id! {
 text_id! {
     /// A sub-agent's id: `a` and 16 hexadecimal digits (2.1), 7 digits (2.0).
     AgentId
+}
+
+impl RowId {
+    /// The id of one of several things that a row tells; the first has the row's own.
+    #[must_use]
+    pub fn of_part(self, position: u32) -> Self {
+        match position {
+            0 => self,
+            position => Self(xxh3_128_with_seed(&self.0.to_be_bytes(), u64::from(position))),
+        }
+    }
+}
+
+/// What divides a sub-agent's id, in that of a further run of it, from the first row of the run. No id holds it.
+pub const RUN: char = '\u{1f}';
+
+impl AgentId {
+    /// The id as the client tells it: that of the agent, for each of its runs.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        self.0.split(RUN).next().unwrap_or(&self.0)
+    }
+
+    /// [`AgentId::told`], shared where it is the whole id.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        let told = self.told();
+        if told.len() == self.0.len() { Arc::clone(&self.0) } else { told.into() }
+    }
 }

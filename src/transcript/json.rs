@@ -102,6 +102,14 @@ impl<'a> Json<'a> {
         json.end()
     }
 
+    /// Reads the value that `bytes` begin with into `target`, which is as [`Default`] made it. Returns where it ends, or how
+    /// far the text made sense.
+    pub(super) fn first<T: FromJson<'a>>(bytes: &'a [u8], target: &mut T) -> Result<usize, usize> {
+        let mut json = Self::new(bytes);
+        let read = target.read(&mut json);
+        read.map(|()| json.at).map_err(|NotJson| json.at)
+    }
+
     /// Whether all of `bytes` is one value.
     pub(super) fn is_valid(bytes: &'a [u8]) -> bool {
         let mut json = Self::new(bytes);
@@ -355,6 +363,30 @@ impl Nesting {
 
     fn last(&self) -> Option<bool> {
         (self.depth > 0).then_some(self.bits & 1 == 1)
+    }
+}
+
+/// A count that a gateway may have written as a text.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(super) enum Counted {
+    /// A count.
+    Count(u64),
+    /// Something that is no count.
+    Unreadable,
+    /// Nothing, or `null`.
+    #[default]
+    None,
+}
+
+impl<'a> FromJson<'a> for Counted {
+    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+        let count = match json.peek() {
+            b'n' => return json.skip(),
+            b'"' => json.string()?.text().trim().parse().ok().and_then(|number: f64| Scalar::Number(number).count()),
+            _ => json.value::<Scalar>()?.count(),
+        };
+        *self = count.map_or(Self::Unreadable, Self::Count);
+        Ok(())
     }
 }
 

@@ -1,93 +1,27 @@
-//! Bytes to records. Never fails: a line that cannot be read is a [`Body::Rejected`].
+//! Rows to records. Never fails: a line that cannot be read is a [`Body::Rejected`].
 
 use std::sync::Arc;
 
-use memchr::memchr_iter;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::chunk::{Chunk, FileRole};
 use super::ids::{AgentId, RowId, SessionId};
-use super::json::Json;
-use super::raw::{Block, RawAgentMeta, RawInput, RawRow, RawRowFields, ResultText, Told, Word, WordText};
+use super::json::{Json, Scalar};
+pub use super::lines::{Batch, each, is_whole_row, parse, read};
+use super::raw::{Block, RawAgentMeta, RawInput, RawRow, RawRowFields, Told, Word, WordText};
 use super::record::{
-    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Fallback, Hook, Kind, Origin, Outcome, Place,
-    QueueStep, Reason, Record, Row, Said, Says, Stop, ToolCall, ToolResult, User,
+    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Ending, Fallback, Hook, HookKind, IdentityBy, Kind,
+    Note, Place, PullRequest, QueueStep, Reason, Record, Row, Says, Stop, TitleBy, ToolCall,
 };
-use super::split;
+use super::said::{queued_command, user};
 use super::strings::Field;
 pub use super::strings::Strings;
-use super::text::{Lead, TextFacts};
 use super::time::Timestamp;
 use super::title;
 
-/// The records of one chunk, in order.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// Everything that counts or was rejected; lines of known types without anything to count are left out.
-    pub records: Vec<Record>,
-    /// Lines seen, without blank ones.
-    pub lines: u64,
-}
-
-/// Reads the whole lines of a chunk.
-#[must_use]
-pub fn read(chunk: &Chunk) -> Batch {
-    let mut records = Vec::new();
-    let lines = each(chunk, &mut Strings::default(), |record| records.push(record));
-    Batch { records, lines }
-}
-
-/// Reads the whole lines of a chunk and gives each record to `take`, in order. Returns the lines seen, without blank
-/// ones.
-pub fn each(chunk: &Chunk, strings: &mut Strings, mut take: impl FnMut(Record)) -> u64 {
-    if let FileRole::AgentMeta { session, agent } = &chunk.role {
-        take(agent_meta(&chunk.bytes, session, agent, strings));
-        return 1;
-    }
-    let mut lines = 0;
-    let mut start = 0;
-    for newline in memchr_iter(b'\n', &chunk.bytes) {
-        let line = chunk.bytes.get(start..newline).unwrap_or_default();
-        let place = Place { offset: chunk.offset + start as u64, bytes: u32::try_from(line.len()).unwrap_or(u32::MAX) };
-        start = newline + 1;
-        lines += u64::from(line.iter().any(|byte| *byte != 0 && !byte.is_ascii_whitespace()));
-        match parse(line, strings) {
-            Body::Noted => {}
-            body => split::records(place, body, &mut take),
-        }
-    }
-    for _ in 0..chunk.too_long_lines {
-        lines += 1;
-        take(Record { place: Place::default(), body: Body::Rejected(Reason::TooLong) });
-    }
-    lines
-}
-
 /// An id as it is kept: one that is longer than any real id, by its hash.
-fn id(text: &str) -> Box<str> {
+pub(super) fn id(text: &str) -> Box<str> {
     const BYTES_MAX: usize = 256;
     if text.len() <= BYTES_MAX { text.into() } else { format!("hash-{:032x}", xxh3_128(text.as_bytes())).into() }
-}
-
-/// Reads one line without its newline.
-#[must_use]
-pub fn parse(line: &[u8], strings: &mut Strings) -> Body {
-    // After a crash the client's own reader strips NUL bytes from the beginning of a line.
-    let line = line.trim_ascii_start();
-    let line = line.iter().position(|&byte| byte != 0).map_or(&[][..], |at| line.get(at..).unwrap_or_default());
-    match line.trim_ascii_start().first() {
-        None => return Body::Noted,
-        Some(b'{') => {}
-        Some(_) => {
-            return Body::Rejected(if Json::is_valid(line) { Reason::NotAnObject } else { Reason::NotJson });
-        }
-    }
-    // The client reads with replacement characters: a broken byte in some tool's output must not lose its tokens.
-    let mut row = RawRow::default();
-    match Json::whole(line, &mut row) {
-        Ok(()) => body(&mut row, line, strings),
-        Err(_) => Body::Rejected(Reason::NotJson),
-    }
 }
 
 /// Replaces `\uD800`..`\uDFFF` escapes that have no partner; `None` if there are none.
@@ -118,7 +52,7 @@ pub(crate) fn mend_surrogates(text: &str) -> Option<String> {
     found.then(|| String::from_utf8(mended).ok()).flatten()
 }
 
-fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
+pub(super) fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
     if row.noted {
         return Body::Noted;
     }
@@ -127,8 +61,8 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
         Some(b"assistant") => Kind::Assistant(Box::new(assistant(fields, line, strings))),
         Some(b"user") => Kind::User(user(fields, strings)),
         Some(b"system") => system(fields, strings),
-        Some(b"attachment") => match hook(fields, strings) {
-            Some(hook) => Kind::Hook(hook),
+        Some(b"attachment") => match attachment(fields, strings) {
+            Some(kind) => kind,
             None => return Body::Noted,
         },
         Some(b"api-request") => {
@@ -136,7 +70,12 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
         }
         Some(b"queue-operation") => return queue(fields),
         Some(b"cost-state") => return cost_state(fields, strings),
-        Some(b"custom-title" | b"ai-title") => return session_title(fields, strings),
+        Some(b"custom-title") => return session_title(fields, fields.custom_title, TitleBy::Person, strings),
+        Some(b"ai-title") => return session_title(fields, fields.ai_title, TitleBy::Client, strings),
+        Some(b"agent-name") => return session_title(fields, fields.agent_name, TitleBy::AgentName, strings),
+        Some(b"summary") => return summary(fields),
+        Some(b"continued-in") => return continued(fields, strings),
+        Some(b"pr-link") => return pull_request(fields, strings),
         Some(kind) => return Body::Unknown(strings.get(label(&String::from_utf8_lossy(kind)))),
         None => return Body::Unknown(strings.get("none")),
     };
@@ -146,6 +85,7 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
         session: strings.field(Field::Session, fields.session).map(SessionId),
         agent: strings.field(Field::Agent, fields.agent).map(AgentId),
         sidechain: fields.sidechain.is_true(),
+        forked_from: strings.field(Field::CopiedFrom, fields.forked_from.session).map(SessionId),
         time: time(fields.timestamp),
         cwd: strings.field(Field::Folder, fields.cwd),
         branch: strings.field(Field::Branch, fields.branch),
@@ -155,7 +95,7 @@ fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
     }))
 }
 
-fn row_id(told: Told<'_, RowId>) -> Option<RowId> {
+pub(super) fn row_id(told: Told<'_, RowId>) -> Option<RowId> {
     told.value.or_else(|| told.text.word().as_deref().map(RowId::of))
 }
 
@@ -164,7 +104,7 @@ fn time(told: Told<'_, Timestamp>) -> Option<Timestamp> {
 }
 
 /// A type as a label value: only short words, since a damaged row may hold anything.
-fn label(kind: &str) -> &str {
+pub(super) fn label(kind: &str) -> &str {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     if kind.len() <= 40 && kind.bytes().next().is_some_and(|first| first.is_ascii_lowercase()) && kind.bytes().all(word)
     {
@@ -196,24 +136,62 @@ fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
                 to: word(fields.fallback_model),
             })
         }
-        Some("turn_duration") => fields.duration_ms.count().map_or(Kind::Other, Kind::TurnDuration),
+        Some("turn_duration") => Kind::TurnDuration(fields.duration_ms.count()),
+        Some("stop_hook_summary") => stop_hooks(fields, strings),
+        Some("away_summary") => {
+            let chars = fields.content.map_or(0, |text| chars_of(&text.text()));
+            Kind::Note { what: Note::AwaySummary { chars }, time: None }
+        }
         _ => Kind::Other,
     }
 }
 
-/// Of the attachments only hooks matter.
-fn hook(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<Hook> {
+pub(super) fn chars_of(text: &str) -> u32 {
+    u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
+}
+
+/// The attachments that matter: hooks, the end of a turn, and what a person did or was told.
+fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<Kind> {
     let attachment = &fields.attachment;
-    if attachment.kind.word().as_deref() != Some("hook_success") {
-        return None;
-    }
-    Some(Hook {
+    let kind = match attachment.kind.word().as_deref()? {
+        "hook_success" => HookKind::Success,
+        "hook_non_blocking_error" => HookKind::NonBlockingError,
+        "hook_blocking_error" => HookKind::BlockingError,
+        "async_hook_response" => HookKind::Background,
+        "max_turns_reached" => return Some(Kind::Ended(Ending::MaxTurns)),
+        "queued_command" => return Some(queued_command(fields, strings)),
+        "plan_mode" => return Some(Kind::Note { what: Note::PlanMode { begins: true }, time: None }),
+        "plan_mode_exit" => return Some(Kind::Note { what: Note::PlanMode { begins: false }, time: None }),
+        _ => return None,
+    };
+    let event = attachment.event.word().unwrap_or("unknown".into());
+    // Other hooks have an id in the same place, which is that of no call.
+    let of_call = ["PreToolUse", "PostToolUse", "Permission"].iter().any(|tool| event.starts_with(tool));
+    Some(Kind::Hook(Hook {
         name: strings.get(attachment.name.word().as_deref().unwrap_or("unknown")),
-        event: strings.get(attachment.event.word().as_deref().unwrap_or("unknown")),
-        call: attachment.call.word().as_deref().filter(|call| !call.is_empty()).map(id),
-        duration_ms: attachment.duration_ms.count().unwrap_or(0),
+        event: strings.get(&event),
+        call: attachment.call.word().as_deref().filter(|call| of_call && !call.is_empty()).map(id),
+        duration_ms: attachment.duration_ms.count(),
         exit_code: attachment.exit_code.count().and_then(|code| i32::try_from(code).ok()),
-    })
+        kind,
+    }))
+}
+
+/// The hooks of `system/stop_hook_summary`. One that asked the model to go on is an error there.
+fn stop_hooks(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
+    /// No settings file has that many.
+    const HOOKS_MAX: usize = 32;
+    let hooks = fields.hook_infos.iter().take(HOOKS_MAX).filter_map(|info| info.duration_ms.count());
+    let name = strings.get("Stop");
+    let hook = |duration_ms| Hook {
+        name: Arc::clone(&name),
+        event: Arc::clone(&name),
+        call: None,
+        duration_ms: Some(duration_ms),
+        exit_code: None,
+        kind: HookKind::StopSummary,
+    };
+    Kind::StopHooks { hooks: hooks.map(hook).collect(), ends_turn: fields.hook_errors.is_empty() }
 }
 
 fn status(count: Option<u64>) -> Option<u16> {
@@ -231,24 +209,56 @@ fn queue(fields: &RawRowFields<'_>) -> Body {
 }
 
 fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
-    match (fields.session.word().as_deref(), fields.cost_usd.number()) {
-        (Some(session), Some(usd)) if usd >= 0.0 => {
-            Body::CostState(Box::new(CostState { session: SessionId(strings.get(session)), usd }))
+    /// A figure above this is no money that a client has spent, in US dollars. Source: `contract.md` section 3.
+    const USD_MAX: f64 = 10_000_000.0;
+    match (fields.session.word().as_deref(), fields.cost_usd) {
+        (Some(session), usd) if usd.number().is_some_and(|usd| (0.0..=USD_MAX).contains(&usd)) => {
+            let (session, usd) = (SessionId(strings.get(session)), usd.number().unwrap_or_default());
+            Body::CostState(Box::new(CostState { session, usd, started: fields.start_time.count() }))
+        }
+        (Some(_), Scalar::Count(_) | Scalar::Number(_)) => Body::Implausible,
+        _ => Body::Noted,
+    }
+}
+
+fn session_title(fields: &RawRowFields<'_>, text: Word<'_>, by: TitleBy, strings: &mut Strings) -> Body {
+    let text = text.word().filter(|title| !title.is_empty());
+    match (fields.session.word().as_deref(), text) {
+        (Some(session), Some(title)) => {
+            Body::Title { session: SessionId(strings.get(session)), title: title::title(&title), by }
         }
         _ => Body::Noted,
     }
 }
 
-fn session_title(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
-    let custom = fields.custom_title;
-    let text = custom.or(fields.ai_title).word().filter(|title| !title.is_empty());
-    match (fields.session.word().as_deref(), text) {
-        (Some(session), Some(title)) => Body::Title {
-            session: SessionId(strings.get(session)),
-            title: title::title(&title),
-            custom: custom.is_some(),
-        },
+fn summary(fields: &RawRowFields<'_>) -> Body {
+    match (row_id(fields.leaf), fields.summary.word().filter(|title| !title.is_empty())) {
+        (Some(leaf), Some(text)) => Body::Summary { leaf, title: title::title(&text) },
         _ => Body::Noted,
+    }
+}
+
+fn continued(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
+    match (fields.session.word().as_deref(), fields.continued_in.word().as_deref()) {
+        (Some(session), Some(into)) if session != into => {
+            Body::Continued { session: SessionId(strings.get(session)), into: SessionId(strings.get(into)) }
+        }
+        _ => Body::Noted,
+    }
+}
+
+fn pull_request(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
+    let (session, url) = (fields.session.word(), fields.pull_request_url.word());
+    let (Some(session), Some(number)) = (session, fields.pull_request.count()) else { return Body::Noted };
+    let repository = fields.pull_request_repository.word();
+    Body::PullRequest {
+        session: SessionId(strings.get(&session)),
+        time: time(fields.timestamp),
+        what: PullRequest {
+            number,
+            url: title::title(url.as_deref().unwrap_or_default()),
+            repository: repository.map(|name| title::title(&name)),
+        },
     }
 }
 
@@ -269,9 +279,10 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
             None => RowId(xxh3_128(line)).to_string().into(),
         },
     };
+    let unreadable_usage = message.usage.unreadable().filter(|_| !synthetic);
     let mut says = Says { thinking_ms: fields.thinking_ms.small().unwrap_or(0), ..Says::default() };
     says.text |= message.content.text.is_some();
-    let mut calls = Vec::new();
+    let (mut calls, mut server_tool) = (Vec::new(), None);
     for block in message.content.blocks {
         match block {
             Block::Call { id, name, input } => calls.extend(tool_call(id, name, &input.unwrap_or_default(), strings)),
@@ -279,11 +290,13 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
             Block::Other { kind, .. } if kind.says("thinking") || kind.says("redacted_thinking") => {
                 says.thinking = true
             }
+            Block::ServerCall { name } => server_tool = Some(strings.get(name.word().as_deref().unwrap_or("unknown"))),
             Block::Other { .. } | Block::Result { .. } => {}
         }
     }
     Assistant {
         message: identity,
+        identity: identity_by(message.id),
         request,
         model,
         requested_model,
@@ -295,7 +308,15 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
             "tool_use" => Stop::ToolUse,
             other => Stop::Other(strings.get(label(other))),
         }),
-        usage: message.usage,
+        usage: message.usage.usage,
+        unreadable_usage,
+        effort: fields
+            .effort
+            .word()
+            .as_deref()
+            .filter(|effort| !effort.is_empty())
+            .map(|effort| strings.get(label(effort))),
+        server_tool,
         calls,
         says,
         copied_from: strings.field(Field::CopiedFrom, fields.copied_from).map(SessionId),
@@ -311,6 +332,23 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     }
 }
 
+/// What the id of a response is.
+fn identity_by(told: Word<'_>) -> IdentityBy {
+    match told.word().as_deref().filter(|id| !id.is_empty()) {
+        Some(id) if is_vendors_id(id) => IdentityBy::Api,
+        Some(_) => IdentityBy::Gateway,
+        None => IdentityBy::Row,
+    }
+}
+
+/// True for the form that the API gives ids of responses; any other is a name that a gateway chose.
+fn is_vendors_id(id: &str) -> bool {
+    const DIGITS_MIN: usize = 20;
+    let Some(rest) = id.strip_prefix("msg_") else { return false };
+    let is_plain = rest.len() >= DIGITS_MIN && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_plain || rest.starts_with("bdrk_") || rest.starts_with("vrtx_")
+}
+
 fn tool_call(told: Word<'_>, name: Word<'_>, input: &RawInput<'_>, strings: &mut Strings) -> Option<ToolCall> {
     Some(ToolCall {
         id: id(told.word().as_deref().filter(|id| !id.is_empty())?),
@@ -321,97 +359,7 @@ fn tool_call(told: Word<'_>, name: Word<'_>, input: &RawInput<'_>, strings: &mut
     })
 }
 
-fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
-    let content = std::mem::take(&mut fields.message.content);
-    let text = content.text.or_else(|| content.blocks.iter().find_map(Block::text));
-    let text = text.map(|text| TextFacts::of(&text.text())).unwrap_or_default();
-    let mut results: Vec<ToolResult> = content
-        .blocks
-        .iter()
-        .filter_map(|block| match block {
-            Block::Result { call, is_error, result, .. } => tool_result(*call, *is_error, result, fields),
-            _ => None,
-        })
-        .collect();
-    // Beside several results one `toolUseResult` cannot be told whose it is: the numbers go to the first.
-    if let Some(first) = results.first_mut() {
-        (first.lines_added, first.lines_removed) = fields.result.lines_changed();
-        first.searches = fields.result.searches;
-        first.agent = fields.result.agent.word().as_deref().map(|agent| AgentId(id(agent).into()));
-    }
-    let aside = fields.meta.is_true() || fields.compact_summary.is_true() || fields.transcript_only.is_true() || {
-        // A custom command reaches the model: its row says which turn it starts.
-        text.lead == Lead::LocalCommand && fields.turn_origin.is_none()
-    };
-    let said = if !results.is_empty() {
-        Said::Results(results)
-    } else if fields.message.role.is_none() && content.text.is_none() && content.blocks.is_empty() || aside {
-        Said::Aside
-    } else if text.lead == Lead::Interrupted {
-        Said::Interrupt
-    } else {
-        Said::Prompt(origin(fields, text.lead))
-    };
-    User {
-        prompt_id: row_id(fields.prompt_id),
-        turn_index: fields.turn_position.index.small(),
-        said,
-        text_hash: text.hash,
-        text_chars: text.chars,
-        command: text.command.name().map(|name| strings.get(name)),
-    }
-}
-
-fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
-    let told = fields.turn_origin.or(fields.prompt_source).or(fields.origin.kind);
-    match told.word().as_deref() {
-        Some("sdk") => Origin::Sdk,
-        Some("task_notification" | "task-notification") => Origin::TaskNotification,
-        _ if lead == Lead::TaskNotification => Origin::TaskNotification,
-        None if fields.entrypoint.word().as_deref().is_some_and(|entry| entry.starts_with("sdk")) => Origin::Sdk,
-        _ => Origin::Human,
-    }
-}
-
-/// What a block says; of what `toolUseResult` beside it says, only what goes for all results.
-fn tool_result(call: Word<'_>, is_error: bool, told: &ResultText<'_>, fields: &RawRowFields<'_>) -> Option<ToolResult> {
-    let lead = Lead::of(told.first);
-    Some(ToolResult {
-        call: id(call.word().as_deref().filter(|id| !id.is_empty())?),
-        outcome: outcome(is_error, lead, fields),
-        filled_in: fields.denial_kind.word().as_deref() == Some("interrupted") || lead == Lead::SessionEnded,
-        bytes: told.bytes,
-        exit_code: match lead {
-            Lead::ExitCode(code) if is_error => Some(code),
-            _ => None,
-        },
-        decision: fields.decision.source.word().as_deref().map(|source| label(source).into()),
-        agent: None,
-        background: fields.result.background,
-        lines_added: 0,
-        lines_removed: 0,
-        searches: 0,
-    })
-}
-
-/// The table of `claude-code-format.md` section 4, "Tool result outcome".
-fn outcome(is_error: bool, lead: Lead, fields: &RawRowFields<'_>) -> Outcome {
-    let rejected = fields.decision.decision.says("reject");
-    match fields.denial_kind.word().as_deref() {
-        Some("interrupted") => Outcome::Interrupted,
-        // The same kind and text stand for "no" and for an interrupt while the tool ran.
-        Some("user-rejected") if !fields.denied_before_run.is_true() && !rejected => Outcome::Interrupted,
-        Some(_) => Outcome::Denied,
-        None => match lead {
-            Lead::Interrupted | Lead::SessionEnded if is_error => Outcome::Interrupted,
-            Lead::Denied if is_error => Outcome::Denied,
-            _ if is_error => Outcome::Failed,
-            _ => Outcome::Ok,
-        },
-    }
-}
-
-fn agent_meta(bytes: &[u8], session: &Arc<str>, agent: &Arc<str>, strings: &mut Strings) -> Record {
+pub(super) fn agent_meta(bytes: &[u8], session: &Arc<str>, agent: &Arc<str>, strings: &mut Strings) -> Record {
     let place = Place { offset: 0, bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX) };
     let mut meta = RawAgentMeta::default();
     let body = match Json::whole(bytes, &mut meta) {

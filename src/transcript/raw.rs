@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::ids::RowId;
 use super::json::{Fields, FromJson, Json, Read, Scalar};
 use super::json_string::Raw;
+use super::raw_usage::RawUsage;
 use super::time::Timestamp;
-use super::usage::Usage;
 
 /// True for types that the client is known to write and that hold nothing to count; their other fields are not even
 /// looked at.
@@ -21,18 +21,14 @@ pub(super) fn is_noted(kind: &[u8]) -> bool {
             | b"permission-mode"
             | b"tools-used"
             | b"atis-latch"
-            | b"agent-name"
             | b"file-history-snapshot"
             | b"file-history-delta"
-            | b"summary"
             | b"tag"
             | b"relocated"
             | b"agent-color"
             | b"agent-setting"
-            | b"pr-link"
             | b"frame-link"
             | b"ended-by-model"
-            | b"continued-in"
             | b"derived-from"
             | b"fork-context-ref"
             | b"observer-ref"
@@ -203,6 +199,22 @@ texts! {
         custom_title: Word<'de> = b"customTitle",
         ai_title: Word<'de> = b"aiTitle",
         operation: Word<'de> = b"operation",
+        forked_from: RawForkedFrom<'de> = b"forkedFrom",
+        session_kind: Word<'de> = b"sessionKind",
+        tool_ends_turn: Scalar = b"toolEndsTurn",
+        hook_text: Scalar = b"hookText",
+        effort: Word<'de> = b"effort",
+        hook_infos: Vec<RawHookInfo<'de>> = b"hookInfos",
+        hook_errors: Vec<RawHookInfo<'de>> = b"hookErrors",
+        content: Option<Raw<'de>> = b"content",
+        summary: Word<'de> = b"summary",
+        leaf: Told<'de, RowId> = b"leafUuid",
+        agent_name: Word<'de> = b"agentName",
+        continued_in: Word<'de> = b"continuedInSessionId",
+        start_time: Scalar = b"startTime",
+        pull_request: Scalar = b"prNumber",
+        pull_request_url: Word<'de> = b"prUrl",
+        pull_request_repository: Word<'de> = b"prRepository",
     }
     /// `message`.
     RawMessage {
@@ -210,13 +222,17 @@ texts! {
         role: Word<'de> = b"role",
         model: Word<'de> = b"model",
         stop: Word<'de> = b"stop_reason",
-        usage: Usage = b"usage",
+        usage: RawUsage = b"usage",
         content: Content<'de> = b"content",
     }
     /// `permissionDecision`.
     RawDecision { decision: Word<'de> = b"decision", source: Word<'de> = b"source" }
     /// `origin`.
     RawKind { kind: Word<'de> = b"kind" }
+    /// `forkedFrom`.
+    RawForkedFrom { session: Word<'de> = b"sessionId" }
+    /// One of `hookInfos`.
+    RawHookInfo { duration_ms: Scalar = b"durationMs" }
     /// `turnPosition`.
     RawPosition { index: Scalar = b"turnIndex" }
     /// `error` of `system/api_error`.
@@ -236,6 +252,10 @@ texts! {
         call: Word<'de> = b"toolUseID",
         duration_ms: Scalar = b"durationMs",
         exit_code: Scalar = b"exitCode",
+        mode: Word<'de> = b"commandMode",
+        origin: RawKind<'de> = b"origin",
+        prompt: Content<'de> = b"prompt",
+        timestamp: Told<'de, Timestamp> = b"timestamp",
     }
     /// `input` of a `tool_use`.
     RawInput { agent_type: Word<'de> = b"subagent_type", prompt: Option<Raw<'de>> = b"prompt", skill: Word<'de> = b"skill" }
@@ -303,6 +323,8 @@ pub(super) enum Block<'de> {
     Call { id: Word<'de>, name: Word<'de>, input: Option<Box<RawInput<'de>>> },
     /// `tool_result`, with the first text of the result and the bytes of all its texts.
     Result { call: Word<'de>, is_error: bool, text: Option<Raw<'de>>, result: ResultText<'de> },
+    /// `server_tool_use`: the API runs the tool itself.
+    ServerCall { name: Word<'de> },
     /// Any other, with its type.
     Other { kind: Word<'de>, text: Option<Raw<'de>> },
 }
@@ -312,7 +334,7 @@ impl<'de> Block<'de> {
     pub(super) const fn text(&self) -> Option<Raw<'de>> {
         match self {
             Self::Result { text, .. } | Self::Other { text, .. } => *text,
-            Self::Call { .. } => None,
+            Self::Call { .. } | Self::ServerCall { .. } => None,
         }
     }
 }
@@ -338,6 +360,8 @@ impl<'de> RawBlock<'de> {
             Block::Call { id, name, input: is_told.then(|| Box::new(input)) }
         } else if kind.says("tool_result") {
             Block::Result { call, is_error, text, result }
+        } else if kind.says("server_tool_use") {
+            Block::ServerCall { name }
         } else {
             Block::Other { kind, text }
         }
@@ -399,6 +423,8 @@ texts! {
 #[derive(Default)]
 pub(super) struct RawResult<'de> {
     pub agent: Word<'de>,
+    /// `runId` of the Workflow tool.
+    pub workflow: Word<'de>,
     pub background: bool,
     pub patch: Vec<Hunk<'de>>,
     pub created: bool,
@@ -423,9 +449,17 @@ impl<'de> Fields<'de> for RawResult<'de> {
     fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
         match key {
             b"agentId" => json.replace(&mut self.agent)?,
+            b"resumedAgentId" => {
+                json.replace(&mut self.agent)?;
+                self.background |= self.agent.is_some();
+            }
+            b"runId" => json.replace(&mut self.workflow)?,
             b"searchCount" => self.searches = json.value::<Scalar>()?.small().unwrap_or(0),
             b"isAsync" => self.background |= json.value::<Scalar>()?.is_true(),
-            b"status" => self.background |= json.value::<Word<'de>>()?.says("async_launched"),
+            b"status" => {
+                let status = json.value::<Word<'de>>()?;
+                self.background |= status.says("async_launched") || status.says("teammate_spawned");
+            }
             b"structuredPatch" => json.replace(&mut self.patch)?,
             b"type" => self.created = json.value::<Word<'de>>()?.says("create"),
             b"content" => json.replace(&mut self.content)?,

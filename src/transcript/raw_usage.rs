@@ -1,16 +1,55 @@
 //! `message.usage` as it is written.
 
-use super::json::{Fields, Json, Read, Scalar};
+use super::json::{Counted, Fields, Json, Read};
 use super::raw::{Word, WordText};
+use super::record::UnreadableUsage;
 use super::usage::{self, Iteration, IterationKind, TOKENS_MAX, Usage};
+
+/// `usage`, and whether it could be read.
+#[derive(Default)]
+pub(super) struct RawUsage {
+    /// What could be read.
+    pub usage: Usage,
+    /// A count was there.
+    told: bool,
+    /// Something stood for a count that is none.
+    broken: bool,
+}
+
+impl RawUsage {
+    /// Why it does not tell all that the response used, if it does not.
+    pub(super) fn unreadable(&self) -> Option<UnreadableUsage> {
+        let missing = (!self.told).then_some(UnreadableUsage::Missing);
+        if self.broken { Some(UnreadableUsage::NotANumber) } else { missing }
+    }
+}
+
+impl<'a> Fields<'a> for RawUsage {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
+        let usage = &mut self.usage;
+        let count = match key {
+            b"input_tokens" => &mut usage.input,
+            b"output_tokens" => &mut usage.output,
+            b"cache_read_input_tokens" => &mut usage.cache_read,
+            b"cache_creation_input_tokens" => usage.cache_write.insert(0),
+            _ => return usage.field(key, json),
+        };
+        let counted = json.value()?;
+        if let Counted::Count(tokens) = counted {
+            (*count, self.told) = (tokens.min(TOKENS_MAX), true);
+        } else if key == b"cache_creation_input_tokens" {
+            usage.cache_write = None;
+        } else {
+            *count = 0;
+        }
+        self.broken |= counted == Counted::Unreadable;
+        Ok(())
+    }
+}
 
 impl<'a> Fields<'a> for Usage {
     fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
         match key {
-            b"input_tokens" => self.input = tokens(json)?,
-            b"output_tokens" => self.output = tokens(json)?,
-            b"cache_read_input_tokens" => self.cache_read = tokens(json)?,
-            b"cache_creation_input_tokens" => self.cache_write = some_tokens(json)?,
             b"cache_creation" => {
                 let Split { five_minutes, one_hour } = json.value::<Split>()?;
                 (self.cache_write_5m, self.cache_write_1h) = (five_minutes, one_hour);
@@ -44,7 +83,10 @@ impl<'a> Fields<'a> for Iterations {
 
 /// A count, no larger than a response could ever have: sums of these must not overflow.
 fn some_tokens(json: &mut Json<'_>) -> Read<Option<u64>> {
-    Ok(json.value::<Scalar>()?.count().map(|tokens| tokens.min(TOKENS_MAX)))
+    Ok(match json.value()? {
+        Counted::Count(tokens) => Some(tokens.min(TOKENS_MAX)),
+        Counted::Unreadable | Counted::None => None,
+    })
 }
 
 fn tokens(json: &mut Json<'_>) -> Read<u64> {
@@ -68,6 +110,7 @@ impl<'a> Fields<'a> for Split {
     }
 }
 
+/// The counts of an object of which one or the other is wanted.
 #[derive(Default)]
 struct One {
     thinking: u64,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AgentId, RowId, SessionId};
+pub use super::moment::{API_ERROR_REASONS, ApiError, Compaction, Ending, Fallback, Hook, HookKind, Note, PullRequest};
 use super::time::Timestamp;
+pub use super::usage::UnreadableUsage;
 use super::usage::Usage;
 
 /// Where a line stands in its file.
@@ -45,15 +47,40 @@ pub enum Body {
     },
     /// `cost-state`: the client's own account of the session so far.
     CostState(Box<CostState>),
-    /// `custom-title` or `ai-title`.
+    /// `custom-title`, `ai-title` or `agent-name`.
     Title {
         /// The session it names.
         session: SessionId,
         /// The title, without its secrets.
         title: Arc<str>,
-        /// True for `custom-title`, which wins over a generated one.
-        custom: bool,
+        /// Who chose it.
+        by: TitleBy,
     },
+    /// `summary`: a title of the session that owns a row.
+    Summary {
+        /// `leafUuid`: the row.
+        leaf: RowId,
+        /// The title, without its secrets.
+        title: Arc<str>,
+    },
+    /// `continued-in`: another session goes on with the turn that runs.
+    Continued {
+        /// The session that ends here.
+        session: SessionId,
+        /// The session that goes on.
+        into: SessionId,
+    },
+    /// `pr-link`.
+    PullRequest {
+        /// The session.
+        session: SessionId,
+        /// When it was written; the client writes the row again and again.
+        time: Option<Timestamp>,
+        /// Which.
+        what: PullRequest,
+    },
+    /// `cost-state` with a figure that no client can mean.
+    Implausible,
     /// The `.meta.json` beside a sub-agent's file.
     AgentMeta(Box<AgentMeta>),
     /// A type that the client is known to write and that holds nothing to count.
@@ -62,6 +89,20 @@ pub enum Body {
     Unknown(Arc<str>),
     /// A line that could not be read.
     Rejected(Reason),
+}
+
+/// Who chose a title. The greatest wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub enum TitleBy {
+    /// An old client, when the session was over (`summary`).
+    #[default]
+    Summary,
+    /// The name of a session in the background (`agent-name`).
+    AgentName,
+    /// The client (`ai-title`).
+    Client,
+    /// A person (`custom-title`).
+    Person,
 }
 
 /// What happened to the queue of prompts.
@@ -114,6 +155,8 @@ pub struct Row {
     pub agent: Option<AgentId>,
     /// `isSidechain`.
     pub sidechain: bool,
+    /// `forkedFrom`: the session that this row was copied from.
+    pub forked_from: Option<SessionId>,
     /// `timestamp`.
     pub time: Option<Timestamp>,
     /// `cwd`, which follows the shell's `cd`.
@@ -151,12 +194,28 @@ pub enum Kind {
     ApiError(ApiError),
     /// `system/compact_boundary`.
     Compaction(Compaction),
-    /// `attachment/hook_success`.
+    /// An attachment that says what became of a hook.
     Hook(Hook),
+    /// `system/stop_hook_summary`: the Stop hooks that ran at the end of a turn.
+    StopHooks {
+        /// Each of them.
+        hooks: Vec<Hook>,
+        /// None of them asked the model to go on.
+        ends_turn: bool,
+    },
+    /// Something that a person did or was told.
+    Note {
+        /// What.
+        what: Note,
+        /// When, if that was before the row was written.
+        time: Option<Timestamp>,
+    },
+    /// A row that says that the turn is over, and nothing else.
+    Ended(Ending),
     /// `system/model_fallback`.
     Fallback(Fallback),
     /// `system/turn_duration` of the terminal client: milliseconds of the turn without waiting for the user.
-    TurnDuration(u64),
+    TurnDuration(Option<u64>),
     /// Any other row: it marks that the session was alive.
     Other,
 }
@@ -176,6 +235,14 @@ pub struct User {
     pub text_chars: u32,
     /// Name of the slash command that the prompt is, with its slash.
     pub command: Option<Arc<str>>,
+    /// xxh3-64 of the text of each block of a prompt, 0 for one without text: what tells copies of it.
+    pub blocks: Vec<u64>,
+    /// `promptSource`: how the prompt came to the client.
+    pub source: Option<Arc<str>>,
+    /// `sessionKind` says that the session runs in the background.
+    pub background: bool,
+    /// `toolEndsTurn`: nothing follows the result in this turn.
+    pub ends_turn: bool,
 }
 
 /// What a user row is.
@@ -187,6 +254,10 @@ pub enum Said {
     Results(Vec<ToolResult>),
     /// `[Request interrupted by user]`.
     Interrupt,
+    /// A `!` line: a turn of a person if the model is called with what it printed.
+    ShellLine,
+    /// Words of a hook that the model has to answer.
+    Feedback,
     /// Meta rows, compact summaries, local commands and their output: no turn of their own.
     Aside,
 }
@@ -201,11 +272,13 @@ pub enum Origin {
     Sdk,
     /// The client itself, to report a finished background task.
     TaskNotification,
+    /// Another agent of the session's team.
+    Teammate,
 }
 
 impl Origin {
     /// Every origin, in the order of the metric's series.
-    pub const ALL: [Self; 3] = [Self::Human, Self::Sdk, Self::TaskNotification];
+    pub const ALL: [Self; 4] = [Self::Human, Self::Sdk, Self::TaskNotification, Self::Teammate];
 
     /// The value of the label `origin`.
     #[must_use]
@@ -214,6 +287,7 @@ impl Origin {
             Self::Human => "human",
             Self::Sdk => "sdk",
             Self::TaskNotification => "task_notification",
+            Self::Teammate => "teammate",
         }
     }
 }
@@ -263,6 +337,8 @@ pub struct ToolResult {
     pub agent: Option<AgentId>,
     /// The call returned at once and its agent goes on in the background.
     pub background: bool,
+    /// `toolUseResult.runId`: the run of the Workflow tool, which starts agents of its own.
+    pub workflow: Option<Box<str>>,
     /// Lines added to files, by the patch that the row holds.
     pub lines_added: u32,
     /// Lines removed from files.
@@ -276,6 +352,8 @@ pub struct ToolResult {
 pub struct Assistant {
     /// `message.id`, else `requestId`, else the row's uuid.
     pub message: Box<str>,
+    /// What that id is.
+    pub identity: IdentityBy,
     /// `requestId`.
     pub request: Option<Box<str>>,
     /// `message.model`: what the API answered.
@@ -286,6 +364,12 @@ pub struct Assistant {
     pub stop: Option<Stop>,
     /// `message.usage`.
     pub usage: Usage,
+    /// Why the usage cannot be read, if it cannot.
+    pub unreadable_usage: Option<UnreadableUsage>,
+    /// `effort`: how hard the model was asked to think.
+    pub effort: Option<Arc<str>>,
+    /// A tool that the API runs itself begins in this row.
+    pub server_tool: Option<Arc<str>>,
     /// Tool calls in this row.
     pub calls: Vec<ToolCall>,
     /// Content that is not a tool call.
@@ -300,6 +384,17 @@ pub struct Assistant {
     pub synthetic: bool,
     /// The final failure of an API call, on a synthetic row.
     pub failure: Option<ApiError>,
+}
+
+/// What the id of a response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityBy {
+    /// `message.id` in the form that the API gives it.
+    Api,
+    /// `message.id` in another form: a name that a gateway chose, and another response may have the same.
+    Gateway,
+    /// `requestId`, or the row's `uuid`: the row has no `message.id`.
+    Row,
 }
 
 /// Content of an assistant row besides tool calls.
@@ -366,78 +461,6 @@ impl Stop {
     }
 }
 
-/// A failed API attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApiError {
-    /// HTTP status, if there was an answer.
-    pub status: Option<u16>,
-    /// The wait before the next attempt in milliseconds; 0 after the last.
-    pub retry_in_ms: u32,
-    /// Number of the attempt, from 1; 0 if not said.
-    pub attempt: u32,
-    /// True if no further attempt follows.
-    pub last: bool,
-}
-
-/// Reasons of API errors, the values of the label `reason`.
-pub const API_ERROR_REASONS: [&str; 7] =
-    ["rate_limit", "overloaded", "server_error", "authentication", "invalid_request", "connection", "other"];
-
-impl ApiError {
-    /// The value of the label `reason`.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self.status {
-            Some(429) => "rate_limit",
-            Some(529) => "overloaded",
-            Some(401 | 403) => "authentication",
-            Some(400 | 404 | 413 | 422) => "invalid_request",
-            Some(500..=599) => "server_error",
-            Some(_) => "other",
-            None => "connection",
-        }
-    }
-}
-
-/// A hook that ran. One that ends well without output leaves no row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hook {
-    /// `hookName`, for example `PostToolUse:Bash`.
-    pub name: Arc<str>,
-    /// `hookEvent`, for example `PostToolUse`.
-    pub event: Arc<str>,
-    /// `toolUseID`: the call that it ran for.
-    pub call: Option<Box<str>>,
-    /// `durationMs`.
-    pub duration_ms: u64,
-    /// `exitCode`.
-    pub exit_code: Option<i32>,
-}
-
-/// The client went on with another model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fallback {
-    /// `trigger`, for example `overloaded`.
-    pub trigger: Arc<str>,
-    /// `originalModel`.
-    pub from: Arc<str>,
-    /// `fallbackModel`.
-    pub to: Arc<str>,
-}
-
-/// `compactMetadata`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Compaction {
-    /// True for `/compact`, false for the client's own decision.
-    pub manual: bool,
-    /// Tokens of the conversation before.
-    pub tokens_before: u64,
-    /// Tokens after.
-    pub tokens_after: u64,
-    /// How long the summary took, in milliseconds.
-    pub duration_ms: u64,
-}
-
 /// `cost-state`: cumulative over the session, forked history included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostState {
@@ -445,6 +468,8 @@ pub struct CostState {
     pub session: SessionId,
     /// `totalCostUSD` in US dollars, as the client's floating point sum.
     pub usd: f64,
+    /// `startTime` in milliseconds since 1970: sessions with the same one are summed up in one figure.
+    pub started: Option<u64>,
 }
 
 /// `agent-<id>.meta.json`.

@@ -30,6 +30,12 @@ pub(super) enum Lead {
     Denied,
     /// `[Tool call interrupted: the session ended before ...`, written at the next resume.
     SessionEnded,
+    /// `<bash-input>`: a `!` line, which the client runs itself. Some versions call the model with what it printed.
+    ShellLine,
+    /// A message of a teammate of the session.
+    Teammate,
+    /// `Stop hook feedback:`, which the model answers.
+    HookFeedback,
 }
 
 /// The name of a slash command, with its slash, as far as it fits.
@@ -65,12 +71,15 @@ impl Command {
     }
 }
 
+/// What a typed `/compact` leaves before the boundary: no prompt. A prompt may begin with it.
+const COMPACT: &str = "/compact";
+
 const LOCAL_COMMANDS: [&str; 7] = [
     "<command-name>",
     "<local-command-stdout>",
     "<local-command-stderr>",
     "<local-command-caveat>",
-    "<bash-input>",
+    "<user-memory-input>",
     "<bash-stdout>",
     "<bash-stderr>",
 ];
@@ -78,7 +87,7 @@ const LOCAL_COMMANDS: [&str; 7] = [
 impl TextFacts {
     pub(super) fn of(text: &str) -> Self {
         Self {
-            lead: lead_of(text.trim_start()),
+            lead: if text.trim() == COMPACT { Lead::LocalCommand } else { lead_of(text.trim_start()) },
             command: Command::of(text.trim_start()),
             hash: xxh3_64(text.as_bytes()),
             chars: u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
@@ -112,7 +121,11 @@ const TOLD_LATER: [&str; 3] = ["Cannot ", "Permission to use ", "PreToolUse:"];
 fn lead_of(text: &str) -> Lead {
     match text.as_bytes().first() {
         Some(b'<') if LOCAL_COMMANDS.iter().any(|tag| text.starts_with(tag)) => Lead::LocalCommand,
+        Some(b'<') if text.starts_with("<bash-input>") => Lead::ShellLine,
         Some(b'<') if text.starts_with("<task-notification>") => Lead::TaskNotification,
+        Some(b'<') if text.starts_with("<teammate-message") => Lead::Teammate,
+        Some(b'A') if text.starts_with("Another Claude session sent a message:") => Lead::Teammate,
+        Some(b'S') if text.starts_with("Stop hook feedback") => Lead::HookFeedback,
         Some(b'[') if text.starts_with("[Request interrupted by user") => Lead::Interrupted,
         Some(b'[') if text.starts_with("[Tool call interrupted: the session ended") => Lead::SessionEnded,
         Some(b'E') => exit_code(text).map_or(Lead::Plain, Lead::ExitCode),

@@ -44,6 +44,29 @@ pub struct Usage {
     pub iterations: Vec<Iteration>,
 }
 
+/// Why `message.usage` cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum UnreadableUsage {
+    /// No count is there.
+    Missing,
+    /// Something stands for a count that is none.
+    NotANumber,
+}
+
+impl UnreadableUsage {
+    /// Every reason, in the order of the metric's series.
+    pub const ALL: [Self; 2] = [Self::Missing, Self::NotANumber];
+
+    /// The value of the label `reason`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::NotANumber => "not_a_number",
+        }
+    }
+}
+
 /// One entry of `usage.iterations`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Iteration {

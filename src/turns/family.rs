@@ -28,6 +28,7 @@ pub(super) fn standing(unit: &Unit) -> Standing {
         _ if unit.is_turn()
             || unit.sections.is_some()
             || !unit.parts.messages.is_empty()
+            || !unit.parts.compactions.is_empty()
             || unit.parts.tools.iter().any(|tool| tool.call.is_some()) =>
         {
             Standing::Alone

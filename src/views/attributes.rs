@@ -110,6 +110,8 @@ pub const MCP_SERVER: &str = "claude_code.mcp.server";
 pub const SUBAGENT_TYPE: &str = "claude_code.subagent.type";
 /// OURS: trace of the sub-agent that a call started and that has a trace of its own, 32 hexadecimal digits.
 pub const SUBAGENT_TRACE: &str = "claude_code.subagent.trace_id";
+/// OURS: the same of a call that started several sub-agents.
+pub const SUBAGENT_TRACES: &str = "claude_code.subagent.trace_ids";
 /// OURS: true where the recorded end was before the start, and the end was set to the start.
 pub const CLOCK_ADJUSTED: &str = "claude_code.clock_adjusted";
 /// OURS: events left out beyond the most that a span carries.
@@ -137,6 +139,34 @@ pub const API_ERROR_LAST: &str = "claude_code.api_error.last";
 pub const PROMPT_COMMAND: &str = "claude_code.prompt.command";
 /// OURS: seconds that the prompt waited while the client was busy, a double; only if it waited alone, from 0.1 s on.
 pub const PROMPT_QUEUED_SECONDS: &str = "claude_code.prompt.queued_seconds";
+/// OURS: how a prompt came to the client, in its own words: `typed`, `sdk`, `system`, `queued`, `suggestion_accepted`.
+pub const PROMPT_SOURCE: &str = "claude_code.prompt.source";
+/// OURS: how hard the model was asked to think: `low`, `medium`, `high`, `xhigh`, ...
+pub const EFFORT: &str = "claude_code.effort";
+/// OURS, event: a prompt that the running turn took up.
+pub const QUEUED_PROMPT: &str = "claude_code.prompt.absorbed";
+/// OURS, event: work in the background ended while the turn ran.
+pub const TASK_ENDED: &str = "claude_code.task.ended";
+/// OURS: id of a background task; of a sub-agent, its own.
+pub const TASK_ID: &str = "claude_code.task.id";
+/// OURS: how a background task ended, in the client's words: `completed`, `failed`, `killed`.
+pub const TASK_STATUS: &str = "claude_code.task.status";
+/// OURS, event: the session made a pull request, or works on one.
+pub const PULL_REQUEST: &str = "claude_code.pull_request";
+/// OURS: number of a pull request.
+pub const PULL_REQUEST_NUMBER: &str = "claude_code.pull_request.number";
+/// OURS: repository of a pull request, `owner/name`.
+pub const PULL_REQUEST_REPOSITORY: &str = "claude_code.pull_request.repository";
+/// OURS, event: the client told what was done while the person was away.
+pub const AWAY_SUMMARY: &str = "claude_code.away_summary";
+/// OURS, event: plan mode began.
+pub const PLAN_MODE_BEGAN: &str = "claude_code.plan_mode.began";
+/// OURS, event: plan mode ended.
+pub const PLAN_MODE_ENDED: &str = "claude_code.plan_mode.ended";
+/// OURS, event: a tool that the API ran inside a response, for example `advisor`.
+pub const SERVER_TOOL: &str = "claude_code.server_tool";
+/// OURS: how long such a tool ran, in seconds.
+pub const SERVER_TOOL_SECONDS: &str = "claude_code.server_tool.duration_seconds";
 /// OURS: seconds of the turn without waiting for the user, as the terminal client says; a double.
 pub const TURN_ACTIVE_SECONDS: &str = "claude_code.turn.active_seconds";
 /// OURS: the skill that led to a response, or that a call of the Skill tool names.
@@ -158,6 +188,8 @@ pub const HOOK_EVENT: &str = "claude_code.hook.event";
 pub const HOOK_SECONDS: &str = "claude_code.hook.duration_seconds";
 /// OURS: its exit code.
 pub const HOOK_EXIT_CODE: &str = "claude_code.hook.exit_code";
+/// OURS: what became of a hook: `success`, `non_blocking_error`, `blocking_error`, `background`.
+pub const HOOK_OUTCOME: &str = "claude_code.hook.outcome";
 
 /// Event, OURS: the client went on with another model.
 pub const FALLBACK: &str = "claude_code.model_fallback";

@@ -15,7 +15,7 @@
 use std::fmt::Write;
 
 use super::labels::{AGENT_TYPES, CORE_TOOLS, ENTRYPOINTS, OTHER};
-use crate::transcript::record::{API_ERROR_REASONS, Origin, Reason};
+use crate::transcript::record::{API_ERROR_REASONS, Origin, Reason, UnreadableUsage};
 
 /// What every name starts with.
 pub const PREFIX: &str = "tailspan_";
@@ -217,12 +217,16 @@ const PROJECT: Label = open("project", &[], "last component of the working direc
 const TOOL: Label = open("tool", CORE_TOOLS, "built-in tools by name, `mcp__server` if listed, `mcp`, `other`");
 const FAILURE_REASON: Label = closed("reason", &["error", "denied", "interrupted"]);
 const API_REASON: Label = closed("reason", &API_ERROR_REASONS);
-const ORIGIN: Label = closed("origin", &[Origin::Human.name(), Origin::Sdk.name(), Origin::TaskNotification.name()]);
+const ORIGIN: Label = closed(
+    "origin",
+    &[Origin::Human.name(), Origin::Sdk.name(), Origin::TaskNotification.name(), Origin::Teammate.name()],
+);
 const ENTRYPOINT: Label = closed("entrypoint", ENTRYPOINTS);
 const AGENT_TYPE: Label = closed("agent_type", AGENT_TYPES);
 const TRIGGER: Label = closed("trigger", &["auto", "manual"]);
 const CHANGE: Label = closed("change", &["added", "removed"]);
 const REJECTED: Label = closed("reason", &[Reason::NotJson.name(), Reason::NotAnObject.name(), Reason::TooLong.name()]);
+const USAGE_REASON: Label = closed("reason", &[UnreadableUsage::Missing.name(), UnreadableUsage::NotANumber.name()]);
 const RECORD_KIND: Label = open("kind", &[OTHER], "type of the line");
 const EXPORT_REASON: Label =
     closed("reason", &["connect", "timeout", "status_4xx", "status_5xx", "unauthorized", "throttled"]);
@@ -237,6 +241,7 @@ const DROPPABLE: Label = closed(
         "tailspan_tokens_total",
         "tailspan_cost_usd_total",
         "tailspan_unpriced_tokens_total",
+        "tailspan_responses_without_identity_total",
         "tailspan_api_requests_total",
         "tailspan_api_request_duration_seconds",
         "tailspan_tool_calls_total",
@@ -301,6 +306,10 @@ metrics! {
         "Billed tokens of all kinds by project.");
     UNPRICED_TOKENS = counter("unpriced_tokens_total", Unit::Tokens, &[MODEL];
         "Tokens of models without a known price: what the cost leaves out.");
+    WITHOUT_IDENTITY = counter("responses_without_identity_total", Unit::Count, &[MODEL];
+        "Responses without an id that the API gave them: a gateway chose it, or there is none.");
+    UNREADABLE_USAGE = counter("unreadable_usage_total", Unit::Count, &[USAGE_REASON];
+        "Responses of which no row tells in numbers what they used.");
     API_REQUESTS = counter("api_requests_total", Unit::Count, &[MODEL];
         "Distinct API responses.");
     API_ERRORS = counter("api_errors_total", Unit::Count, &[API_REASON];
@@ -360,6 +369,8 @@ metrics! {
         "Lines read.");
     REJECTED_LINES = counter("rejected_lines_total", Unit::Count, &[REJECTED];
         "Lines that could not be read.");
+    IMPLAUSIBLE_FIGURES = counter("implausible_figures_total", Unit::Count, &[];
+        "Costs reported by the client that no client can mean, which are left out.");
     UNKNOWN_RECORDS = counter("unknown_records_total", Unit::Count, &[RECORD_KIND];
         "Lines of a type that this version does not know.");
     STORE_BYTES = live_gauge("store_bytes", Unit::Bytes, &[];

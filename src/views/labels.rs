@@ -106,6 +106,7 @@ pub const AGENT_TYPES: &[&str] = &[
     "general-purpose",
     "output-style-setup",
     "statusline-setup",
+    "workflow-subagent",
     OTHER,
 ];
 

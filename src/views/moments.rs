@@ -9,10 +9,11 @@ use super::summary::seconds;
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{
-    Agent, Call, Compacted, Failure, Message, Parts, Prompt, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
+    Agent, Call, Compacted, Failure, HookRun, Message, Noted, Parts, Prompt, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
+    summed_up,
 };
-use crate::transcript::ids::{AgentId, RowId};
-use crate::transcript::record::Stop;
+use crate::transcript::ids::RowId;
+use crate::transcript::record::{Note, Stop};
 use crate::transcript::time::Timestamp;
 
 /// A unit, and what its events say of it.
@@ -42,6 +43,8 @@ enum What<'a> {
     Call(&'a Tool, &'a Call),
     Result(&'a Tool, &'a ToolEnd),
     Compaction(&'a Compacted),
+    Hook(&'a HookRun),
+    Note(&'a Noted),
     Interrupt,
     AgentEnd(&'a Agent, TurnEnd),
 }
@@ -79,7 +82,11 @@ pub fn of_parts(parts: &Parts) -> impl Iterator<Item = Moment<'_>> {
     });
     let failures = parts.failures.iter().map(|failure| Moment { at: failure.time, what: What::Failure(failure) });
     let compactions = parts.compactions.iter().map(|done| Moment { at: done.time, what: What::Compaction(done) });
-    messages.chain(tools).chain(failures).chain(compactions)
+    let summed_up = summed_up(parts);
+    let hooks = parts.hooks.iter().filter(move |hook| !summed_up.contains(&hook.id));
+    let hooks = hooks.map(|hook| Moment { at: hook.time, what: What::Hook(hook) });
+    let notes = parts.notes.iter().map(|note| Moment { at: note.time, what: What::Note(note) });
+    messages.chain(tools).chain(failures).chain(compactions).chain(hooks).chain(notes)
 }
 
 impl<'a> Moment<'a> {
@@ -100,8 +107,10 @@ impl<'a> Moment<'a> {
             What::Call(..) => 4,
             What::Result(..) => 5,
             What::Compaction(_) => 6,
-            What::Interrupt => 7,
-            What::AgentEnd(..) => 8,
+            What::Hook(_) => 7,
+            What::Note(_) => 8,
+            What::Interrupt => 9,
+            What::AgentEnd(..) => 10,
         }
     }
 
@@ -112,6 +121,8 @@ impl<'a> Moment<'a> {
             What::Prompt(_, uuid) => uuid.to_string().into(),
             What::Failure(failure) => failure.id.to_string().into(),
             What::Compaction(done) => done.id.to_string().into(),
+            What::Hook(hook) => hook.id.to_string().into(),
+            What::Note(note) => note.id.to_string().into(),
             What::Message(message) => Cow::Borrowed(&message.id),
             What::Call(tool, _) | What::Result(tool, _) => Cow::Borrowed(&tool.id),
             What::AgentStart(agent) | What::AgentEnd(agent, _) => agent.call.as_deref().unwrap_or_default().into(),
@@ -149,10 +160,7 @@ impl<'a> Moment<'a> {
             so_far.tokens += used.tokens;
             so_far.cost += used.cost;
         }
-        let agent = around.unit.agent.as_ref().map(|agent| {
-            let AgentId(id) = &agent.id;
-            Arc::clone(id)
-        });
+        let agent = around.unit.agent.as_ref().map(|agent| agent.id.shared());
         let (detail, duration_seconds, outcome, source) = self.told(around.unit);
         Event {
             index,
@@ -198,7 +206,7 @@ impl<'a> Moment<'a> {
             }
             What::Message(message) => message_told(message),
             What::Call(tool, call) => {
-                let (tool_call_id, message_id) = (tool.id.clone(), call.message.clone());
+                let (tool_call_id, message_id) = (tool.id.clone(), call.told_message().into());
                 let detail = Detail::ToolCall { tool_call_id, tool: call.name.clone(), message_id };
                 let source = Source { rows: vec![call.place], expected: Expected::Call(tool.id.clone()) };
                 (detail, None, None, Some(source))
@@ -210,6 +218,8 @@ impl<'a> Moment<'a> {
                 let detail = Detail::Compaction { uuid, trigger, tokens_before, tokens_after };
                 (detail, Some(seconds(done.what.duration_ms)), None, None)
             }
+            What::Hook(hook) => hook_told(hook),
+            What::Note(note) => note_told(note),
             What::Interrupt => (Detail::Interrupt, None, None, None),
         }
     }
@@ -227,11 +237,46 @@ pub enum Kind {
 /// What an event says, how long it took in seconds, how it ended, where its text stands.
 type Told = (Detail, Option<f64>, Option<Arc<str>>, Option<Source>);
 
+fn hook_told(hook: &HookRun) -> Told {
+    let what = &hook.what;
+    let detail = Detail::Hook {
+        uuid: hook.id.to_string(),
+        name: Arc::clone(&what.name),
+        event: Arc::clone(&what.event),
+        tool_call_id: what.call.clone(),
+        exit_code: what.exit_code,
+    };
+    (detail, what.duration_ms.map(seconds), Some(what.kind.name().into()), None)
+}
+
+fn note_told(note: &Noted) -> Told {
+    let uuid = note.id.to_string();
+    let source = || Some(Source { rows: vec![note.place], expected: Expected::Note(note.id) });
+    match &note.what {
+        Note::QueuedPrompt { origin, chars } => {
+            (Detail::QueuedPrompt { uuid, origin: origin.name(), chars: *chars }, None, None, source())
+        }
+        Note::TaskEnded { task, call, status } => {
+            let detail = Detail::TaskEnd { uuid, task_id: task.clone(), tool_call_id: call.clone() };
+            (detail, None, status.clone(), source())
+        }
+        Note::PullRequest(request) => {
+            let (number, url, repository) = (request.number, Arc::clone(&request.url), request.repository.clone());
+            (Detail::PullRequest { number, url, repository }, None, None, None)
+        }
+        Note::AwaySummary { chars } => (Detail::AwaySummary { uuid, chars: *chars }, None, None, source()),
+        Note::PlanMode { begins } => (Detail::PlanMode { uuid, begins: *begins }, None, None, None),
+        Note::ServerTool { name, duration_ms } => {
+            (Detail::ServerTool { uuid, tool: Arc::clone(name) }, duration_ms.map(seconds), None, None)
+        }
+    }
+}
+
 fn message_told(message: &Message) -> Told {
     let prices = message.shares.iter().filter_map(|share| share.cost);
     let unpriced = message.shares.iter().filter(|share| share.cost.is_none());
     let detail = Detail::Message {
-        message_id: message.id.clone(),
+        message_id: message.told_id().into(),
         request_id: message.request.clone(),
         model: message.shares.first().map_or(&message.model, |share| &share.model).clone(),
         tokens: message.shares.iter().map(|share| share.tokens).sum(),
@@ -241,7 +286,7 @@ fn message_told(message: &Message) -> Told {
     let mut rows = message.rows.clone();
     rows.sort_by_key(|row| (row.file, row.place.offset));
     let outcome = message.stop.as_ref().map(Stop::name).map(Into::into);
-    let source = Source { rows, expected: Expected::Message(message.id.clone()) };
+    let source = Source { rows, expected: Expected::Message(message.told_id().into()) };
     (detail, Some(seconds(message.end.since_ms(message.start))), outcome, Some(source))
 }
 

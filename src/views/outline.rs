@@ -113,7 +113,7 @@ impl Outline {
             let new = || OfTurn { first: First::new(self.max), cost: Money::default() };
             let turn = self.of_turns.entry(number).or_insert_with(new);
             turn.cost += unit.gist().cost;
-            turn.first.add((started, id, Arc::clone(&agent.id.0)));
+            turn.first.add((started, id, agent.id.shared()));
         }
     }
 

@@ -136,6 +136,67 @@ pub enum Detail {
         /// Tokens after.
         tokens_after: u64,
     },
+    /// A hook ran: `outcome` says what became of it.
+    Hook {
+        /// `uuid` of its row.
+        uuid: String,
+        /// For example `PostToolUse:Bash`.
+        name: Arc<str>,
+        /// For example `PostToolUse`.
+        event: Arc<str>,
+        /// The call that it ran for.
+        tool_call_id: Option<Box<str>>,
+        /// Its exit code.
+        exit_code: Option<i32>,
+    },
+    /// The running turn took up a prompt that was given while it ran.
+    QueuedPrompt {
+        /// `uuid` of its row.
+        uuid: String,
+        /// Who asked.
+        origin: &'static str,
+        /// Length in characters.
+        chars: u32,
+    },
+    /// Work in the background ended while the turn ran.
+    TaskEnd {
+        /// `uuid` of its row.
+        uuid: String,
+        /// Id of the task; of a sub-agent, its own.
+        task_id: Option<Box<str>>,
+        /// The call that started it.
+        tool_call_id: Option<Box<str>>,
+    },
+    /// The session made a pull request, or works on one.
+    PullRequest {
+        /// Its number.
+        number: u64,
+        /// Where it is.
+        url: Arc<str>,
+        /// `owner/name`
+        repository: Option<Arc<str>>,
+    },
+    /// The client told what was done while the person was away.
+    AwaySummary {
+        /// `uuid` of its row.
+        uuid: String,
+        /// Length in characters.
+        chars: u32,
+    },
+    /// Plan mode began or ended.
+    PlanMode {
+        /// `uuid` of its row.
+        uuid: String,
+        /// It began.
+        begins: bool,
+    },
+    /// The API ran a tool inside a response.
+    ServerTool {
+        /// `uuid` of the row in which it began.
+        uuid: String,
+        /// Its name, for example `advisor`.
+        tool: Arc<str>,
+    },
     /// A person interrupted.
     Interrupt,
     /// A sub-agent came to its end.
@@ -167,6 +228,8 @@ pub enum Expected {
     Call(Box<str>),
     /// A user row with the result of this call.
     Result(Box<str>),
+    /// A row with this `uuid` whose text is that of an attachment, or its own.
+    Note(RowId),
 }
 
 /// Turns of a session by number, and which turn each of its units belongs to.

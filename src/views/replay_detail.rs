@@ -138,7 +138,7 @@ pub fn turns(units: &[Unit]) -> Vec<TurnSummary> {
     for unit in agents {
         let turn = numbers.turn(unit.key.id()).and_then(|number| turns.get_mut(number.checked_sub(1)?));
         if let (Some(turn), Some(agent)) = (turn, &unit.agent) {
-            turn.subagents.push(Arc::clone(&agent.id.0));
+            turn.subagents.push(agent.id.shared());
             turn.subagents_cost_usd += unit.gist().cost;
         }
     }
@@ -203,7 +203,7 @@ pub fn agent_summary(unit: &Unit, turn: Option<usize>, end: Option<TurnEnd>, apa
     let agent = unit.agent.as_ref()?;
     let start = started(unit);
     Some(AgentSummary {
-        id: Arc::clone(&agent.id.0),
+        id: agent.id.shared(),
         r#type: agent.agent_type.clone(),
         tool_call_id: agent.call.clone(),
         turn,

@@ -158,8 +158,9 @@ impl Totals {
     /// has no price.
     pub fn observe_turn(&mut self, unit: &Unit, cost: Option<Money>, epoch: Timestamp) {
         let Some(prompt) = unit.prompt.as_ref().filter(|_| unit.is_turn()) else { return };
-        let end = unit.activity_end();
-        if end < epoch {
+        let (end, gist) = (unit.activity_end(), unit.gist());
+        // Of a turn that a resume copied and stamped anew nobody knows how long it took.
+        if end < epoch || gist.undated > 0 && end == prompt.time {
             return;
         }
         let scope = self.scope;
@@ -195,6 +196,11 @@ impl Totals {
     /// Takes in lines that could not be read.
     pub fn rejected(&mut self, reason: Reason, lines: u64) {
         self.apply(&catalog::REJECTED_LINES, vec![reason.name().into()], i128::from(lines));
+    }
+
+    /// Takes in figures of the client that no client can mean.
+    pub fn implausible(&mut self, figures: u64) {
+        self.apply(&catalog::IMPLAUSIBLE_FIGURES, Vec::new(), i128::from(figures));
     }
 
     /// Takes in lines of a type that nobody has described.

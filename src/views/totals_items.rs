@@ -143,7 +143,13 @@ impl<'a> Around<'a> {
             let span = self.trace.map(|trace| (exemplars::chat(trace, self.parts, message), message.end));
             let model = labels::model(&first.model);
             entries.push(entry(0, &catalog::API_REQUESTS, vec![Arc::clone(&model)], 1, time));
-            if message.closed {
+            if message.unidentified {
+                entries.push(entry(2, &catalog::WITHOUT_IDENTITY, vec![Arc::clone(&model)], 1, time));
+            }
+            if let Some(reason) = message.unreadable_usage {
+                entries.push(entry(3, &catalog::UNREADABLE_USAGE, vec![reason.name().into()], 1, time));
+            }
+            if message.closed && !message.undated {
                 let duration = i128::from(message.end.since_ms(message.start));
                 entries.push(Entry { span, ..entry(1, &catalog::API_REQUEST_DURATION, vec![model], duration, time) });
             }
@@ -223,7 +229,8 @@ impl<'a> Around<'a> {
         let prompt = self.unit.prompt.as_ref().filter(|prompt| self.unit.is_turn() && prompt.time >= self.epoch);
         entries
             .extend(prompt.map(|prompt| entry(0, &catalog::TURNS, vec![prompt.origin.name().into()], 1, prompt.time)));
-        let agent = self.agent_type().filter(|_| self.unit.first >= self.epoch);
+        let is_new = self.unit.key.is_first_run() && self.unit.first >= self.epoch;
+        let agent = self.agent_type().filter(|_| is_new);
         entries.extend(agent.map(|label| entry(1, &catalog::SUBAGENTS_STARTED, vec![label], 1, self.unit.first)));
         self.item(|| Key::Unit(self.unit.key.id()), entries)
     }

@@ -89,7 +89,8 @@ fn blocks(batches: &[SpanBatch]) -> Vec<Block> {
         let mut lines = Vec::new();
         let title = if text_of(root, name::TURN_END).is_some() {
             outline(root, &children, 1, &mut lines);
-            turn_title(root)
+            let compactions = batch.spans.iter().filter(|span| span.name == name::COMPACT).count();
+            turn_title(root, compactions + 1 == batch.spans.len())
         } else {
             lines.push(line(root, 1));
             outline(root, &children, 2, &mut lines);
@@ -114,9 +115,12 @@ fn outline(parent: &Span, children: &BTreeMap<u64, Vec<&Span>>, depth: usize, li
 }
 
 /// `turn 2  31.2s  trace 5b1d...  interrupted`; an end that is no news is not said.
-fn turn_title(root: &Span) -> String {
-    let index = int_of(root, name::TURN_INDEX);
-    let what = index.map_or_else(|| "before the first prompt".to_owned(), |index| format!("turn {index}"));
+fn turn_title(root: &Span, is_compaction: bool) -> String {
+    let what = match int_of(root, name::TURN_INDEX) {
+        Some(index) => format!("turn {index}"),
+        None if is_compaction => "between turns".to_owned(),
+        None => "before the first prompt".to_owned(),
+    };
     let mut title = format!("{what}  {}  trace {:032x}", duration(root), root.trace);
     let end = text_of(root, name::TURN_END).filter(|end| *end != "stop");
     for note in end.map(str::to_owned).into_iter().chain(event_notes(root)) {

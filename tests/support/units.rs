@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use tailspan::ledger::money::Money;
 use tailspan::ledger::prices::{Prices, Share};
 use tailspan::ledger::tokens::Tokens;
-use tailspan::ledger::unit::{Call, Claim, Context, Message, Prompt, Rank, RowPlace, Tool, ToolEnd, Unit, UnitKey};
+use tailspan::ledger::unit::{
+    Call, Claim, ClaimBy, Context, Message, Prompt, Rank, RowPlace, Tool, ToolEnd, Unit, UnitKey,
+};
 use tailspan::pass::{self, Pass};
 use tailspan::transcript::chunk::FileNumber;
 use tailspan::transcript::ids::{AgentId, RowId, SessionId};
@@ -16,7 +18,7 @@ use tailspan::transcript::usage::Usage;
 const FILE: FileNumber = FileNumber(0);
 
 fn claim(time: i64) -> Claim {
-    Claim { explicit: false, time: Timestamp(time), file: FILE, session: SessionId("session".into()) }
+    Claim { by: ClaimBy::Row, time: Timestamp(time), file: FILE, session: SessionId("session".into()) }
 }
 
 fn unit(key: UnitKey, cwd: &str) -> Unit {
@@ -32,6 +34,8 @@ pub(crate) fn turn(number: u128, cwd: &str) -> Unit {
         chars: 1,
         command: None,
         queued_ms: None,
+        said: Vec::new(),
+        source: None,
     });
     unit
 }
@@ -67,6 +71,11 @@ pub(crate) fn message(id: &str, model: &str, input: u64, cost: Option<i128>) -> 
         rows: Vec::new(),
         skill: None,
         says: Says::default(),
+        effort: None,
+        names: Vec::new(),
+        undated: false,
+        unreadable_usage: None,
+        unidentified: false,
         shares: vec![Share { model: model.into(), tokens, cost }],
         closed: false,
         sent: false,
@@ -95,7 +104,15 @@ pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool 
         lines_removed: 1,
         place: place(),
     };
-    Tool { id: id.into(), call: Some(call), result: ended.map(end), agent: None, background: false, sent: false }
+    Tool {
+        id: id.into(),
+        call: Some(call),
+        result: ended.map(end),
+        agent: None,
+        more_agents: Vec::new(),
+        background: false,
+        sent: false,
+    }
 }
 
 /// What every recording holds, by its folder.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use super::traces::Traces;
-use crate::ledger::unit::{Parts, Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
 use crate::transcript::ids::AgentId;
 use crate::views::span::SpanBatch;
@@ -98,8 +98,8 @@ impl Room {
         self.only.extend(parts.compactions.iter().map(|compacted| compacted.id.to_string().into()));
         for tool in parts.tools.iter().filter(|tool| tool.call.is_some()) {
             let mut below = Vec::new();
-            if let Some(agent) = &tool.agent {
-                below = self.below(traces, root, agent, &tool.id)?;
+            for agent in tool.agents() {
+                below.extend(self.below(traces, root, agent, &tool.id)?);
             }
             let spans = below.iter().filter(|unit| !is_background(unit)).map(|unit| unit.gist().spans + 1).sum::<u64>();
             let spans = usize::try_from(spans).unwrap_or(usize::MAX);
@@ -133,7 +133,7 @@ impl Room {
                 continue;
             }
             let unit = if is_background(&unit) { unit } else { traces.reader.joined(unit)? };
-            for agent in unit.parts.tools.iter().filter_map(|tool| tool.agent.as_ref()) {
+            for agent in unit.parts.tools.iter().flat_map(Tool::agents) {
                 open.extend(traces.reader.unit(id(agent))?);
             }
             found.push(unit);

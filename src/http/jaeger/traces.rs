@@ -374,15 +374,16 @@ fn below<'a>(root: &'a Unit, find: &dyn Fn(&AgentId) -> Option<&'a Unit>) -> Vec
     let (mut all, mut level): (Vec<&Unit>, _) = (Vec::new(), vec![root]);
     while let Some(parent) = level.pop() {
         for tool in &parent.parts.tools {
-            let started = tool.agent.as_ref().and_then(find).filter(|unit| {
+            let started = tool.agents().filter_map(find).filter(|unit| {
                 // A message to an agent names it too; it belongs below the call that started it.
                 let waits = unit.agent.as_ref().is_some_and(|agent| {
                     !agent.background && agent.call.as_deref().is_none_or(|call| *call == *tool.id)
                 });
                 waits && met.insert(&unit.key)
             });
-            all.extend(started);
-            level.extend(started);
+            let started: Vec<&Unit> = started.collect();
+            all.extend(&started);
+            level.extend(&started);
         }
     }
     all

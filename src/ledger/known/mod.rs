@@ -22,7 +22,7 @@ pub use changes::Changed;
 pub use index::Index;
 pub use paths::Paths;
 pub use plan::Keys;
-pub use thread::{Inline, Thread};
+pub use thread::{Branch, Inline, ShellLine, Thread};
 
 use super::parts::PARTS_MAX;
 use super::session::{Session, WaitingAgent};
@@ -131,6 +131,17 @@ impl Known {
     #[must_use]
     pub fn has(&self, id: UnitId) -> bool {
         self.units.contains_key(&id) || self.sections.contains_key(&id)
+    }
+
+    /// True if the unit or section is in memory. One that exists and is not has to be loaded: the fold is done again.
+    pub(super) fn is_here(&mut self, id: UnitId) -> bool {
+        if self.has(id) {
+            return true;
+        }
+        if self.index.has_unit(id) {
+            self.missing.insert(id);
+        }
+        false
     }
 
     /// True if the session is in memory.
@@ -292,12 +303,15 @@ impl Known {
             }
             self.index.insert_unit(id);
             self.dirty_units.insert(id);
+            if let (UnitKey::Agent(_, agent), true) = (key, key.is_first_run()) {
+                self.index.insert(Identity::Agent(&agent.0).hash(), id);
+            }
             self.units.insert(id, Loaded::new(Unit::new(key.clone(), claim, context)));
             return id;
         };
         let other = known.claim.session != claim.session;
         let moved = claim.time != known.claim.time;
-        if self.claim_is_better(&claim, &known.claim)
+        if self.claim_is_better(&claim, known)
             && let Some(unit) = self.unit_mut(id)
         {
             if other && moved {
@@ -309,8 +323,11 @@ impl Known {
         id
     }
 
-    pub(super) fn claim_is_better(&self, new: &Claim, old: &Claim) -> bool {
-        let key = |claim: &Claim| (!claim.explicit, claim.time);
+    /// True if a claim is better than the one that a unit has. That of a session whose own rows say that they are copies
+    /// is the worst.
+    pub(super) fn claim_is_better(&self, new: &Claim, unit: &Unit) -> bool {
+        let key = |claim: &Claim| (unit.disowned.contains(&claim.session), claim.by, claim.time);
+        let old = &unit.claim;
         key(new).cmp(&key(old)).then_with(|| self.paths.order(new.file, old.file)).is_lt()
     }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Known;
+use crate::ledger::agents::{workflow, workflow_of};
 use crate::ledger::unit::{Identity, Unit, UnitId, UnitKey};
+use crate::ledger::{merge, moments};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
-use crate::transcript::record::{Body, Kind, Record, Said};
+use crate::transcript::record::{Assistant, Body, IdentityBy, Kind, Record, Row, Said, ToolResult, User};
 
 /// What has to be loaded before a batch can be folded.
 #[derive(Debug, Default)]
@@ -36,6 +38,9 @@ impl Known {
             keys.units.extend(open.and_then(|open| self.index.home(open)));
             keys.units.extend(thread.current.as_ref().map(UnitKey::id));
             keys.units.extend(thread.inline.iter().map(|inline| inline.unit.id()));
+            keys.units.extend(thread.run.as_ref().map(UnitKey::id));
+            keys.units.extend(thread.shell_line.as_ref().map(|line| UnitKey::Turn(line.id).id()));
+            keys.units.extend(thread.unmarked.iter().copied());
             keys.sessions.extend(thread.session.clone());
             keys.is_led = thread.current.is_some() && !restarted;
         }
@@ -44,8 +49,11 @@ impl Known {
             if let Body::Row(row) = &record.body {
                 // A row without a session belongs to that of the rows before it.
                 session = row.session.as_ref().or(session).or(Some(&stem));
+                let other = thread.and_then(|thread| Some((thread, thread.hangs_on_other(row.parent)?)));
+                let other = other.and_then(|(thread, position)| thread.others.get(position));
+                keys.units.extend(other.map(|other| other.unit.id()));
             }
-            self.keys_of_body(&record.body, session, &mut keys);
+            self.keys_of_body(file, &record.body, session, &mut keys);
         }
         // The units above a sub-agent say which trace its observations belong to.
         let mut open: Vec<UnitId> = keys.units.iter().copied().collect();
@@ -58,71 +66,134 @@ impl Known {
         keys
     }
 
-    fn keys_of_body(&self, body: &Body, session: Option<&SessionId>, keys: &mut Keys) {
-        let home = |identity: Identity<'_>| self.index.home(identity.hash());
-        // Of most rows there is no such unit.
-        let known = |id: UnitId| Some(id).filter(|id| self.index.has_unit(*id));
+    fn home(&self, identity: Identity<'_>) -> Option<UnitId> {
+        self.index.home(identity.hash())
+    }
+
+    /// The unit, if it exists: of most rows there is no such unit.
+    fn existing(&self, id: UnitId) -> Option<UnitId> {
+        Some(id).filter(|id| self.index.has_unit(*id))
+    }
+
+    fn keys_of_body(&self, file: FileNumber, body: &Body, session: Option<&SessionId>, keys: &mut Keys) {
         match body {
             Body::Row(row) => {
-                match &row.kind {
-                    Kind::User(user) => match &user.said {
-                        Said::Results(results) => {
-                            for result in results {
-                                keys.units.extend(home(Identity::Call(&result.call)));
-                            }
-                            for result in results.iter().filter(|result| result.agent.is_some()) {
-                                self.keys_of_owner(session, result.agent.as_ref(), keys);
-                                let owner = home(Identity::Call(&result.call))
-                                    .and_then(|home| self.unit(self.index.owner(home)))
-                                    .map(Unit::session);
-                                self.keys_of_owner(owner, result.agent.as_ref(), keys);
-                            }
-                        }
-                        _ => keys.units.extend(known(UnitKey::Turn(row.id).id())),
-                    },
-                    Kind::Assistant(assistant) => {
-                        if keys.message.as_deref() != Some(&*assistant.message) {
-                            keys.units.extend(home(Identity::Message(&assistant.message)));
-                            keys.message = Some(assistant.message.clone());
-                        }
-                        for call in &assistant.calls {
-                            keys.units.extend(home(Identity::Call(&call.id)));
-                            keys.units.extend(home(Identity::Link(&call.id)));
-                        }
-                        keys.sessions.extend(assistant.copied_from.clone());
-                        // The report of a failure counts by its row.
-                        if assistant.synthetic {
-                            keys.units.extend(home(Identity::Row(row.id)));
-                        }
-                    }
-                    Kind::ApiError(_) | Kind::Compaction(_) | Kind::Hook(_) | Kind::Fallback(_) => {
-                        keys.units.extend(home(Identity::Row(row.id)));
-                    }
-                    Kind::TurnDuration(_) | Kind::Other => {}
-                }
-                // What a row may begin that is no prompt.
-                match (&row.agent, row.sidechain) {
-                    (Some(_), _) => {}
-                    (None, true) => keys.units.extend(known(UnitKey::inline_id(row.id))),
-                    (None, false) if keys.is_led => {}
-                    (None, false) => {
-                        keys.units.extend(known(UnitKey::Loose(row.id).id()));
-                        // A row that was counted before leaves the next one to begin a unit.
-                        keys.is_led = matches!(row.kind, Kind::User(_) | Kind::Assistant(_));
-                    }
-                }
+                self.keys_of_kind(row, session, keys);
+                self.keys_of_beginnings(row, session, keys);
+                keys.sessions.extend(row.forked_from.clone());
                 self.keys_of_owner(session, row.agent.as_ref(), keys);
             }
             Body::CostState(state) => keys.sessions.extend([state.session.clone()]),
             Body::Title { session, .. } => keys.sessions.extend([session.clone()]),
+            Body::Continued { session, into } => keys.sessions.extend([session.clone(), into.clone()]),
+            Body::PullRequest { session, what, .. } => {
+                keys.sessions.extend([session.clone()]);
+                keys.units.extend(self.home(Identity::Row(moments::pull_request_id(session, what))));
+            }
             Body::AgentMeta(meta) => {
                 if let Some(call) = &meta.call {
-                    keys.units.extend(home(Identity::Call(call)));
+                    keys.units.extend(self.home(Identity::Call(call)));
                 }
                 self.keys_of_owner(Some(&meta.session), Some(&meta.agent), keys);
+                if let Some(run) = workflow_of(&self.paths.path(file)) {
+                    let run = (meta.session.clone(), workflow(run));
+                    let waiting = self.waiting.get(&run).and_then(Option::as_ref);
+                    let call = waiting.and_then(|waiting| waiting.call.as_deref());
+                    keys.units.extend(call.and_then(|call| self.home(Identity::Call(call))));
+                    keys.waiting.insert(run);
+                }
             }
             _ => {}
         }
+    }
+
+    fn keys_of_kind(&self, row: &Row, session: Option<&SessionId>, keys: &mut Keys) {
+        match &row.kind {
+            Kind::User(User { said: Said::Results(results), .. }) => self.keys_of_results(results, session, keys),
+            Kind::User(user) => {
+                keys.units.extend(self.existing(UnitKey::Turn(row.id).id()));
+                let time = row.time.unwrap_or_default();
+                keys.units.extend(user.blocks.iter().filter_map(|text| self.home(Identity::Said(time, *text))));
+            }
+            Kind::Assistant(assistant) => self.keys_of_answer(row, assistant, keys),
+            Kind::Compaction(_) => {
+                keys.units.extend(self.home(Identity::Row(row.id)));
+                keys.units.extend(self.existing(UnitKey::Loose(row.id).id()));
+            }
+            Kind::ApiError(_) | Kind::Hook(_) | Kind::Fallback(_) | Kind::Note { .. } => {
+                keys.units.extend(self.home(Identity::Row(row.id)));
+            }
+            Kind::StopHooks { hooks, .. } => {
+                let ids = (0..).zip(hooks).map(|(position, _)| row.id.of_part(position));
+                keys.units.extend(ids.filter_map(|id| self.home(Identity::Row(id))));
+            }
+            Kind::TurnDuration(_) | Kind::Ended(_) | Kind::Other => {}
+        }
+    }
+
+    fn keys_of_results(&self, results: &[ToolResult], session: Option<&SessionId>, keys: &mut Keys) {
+        for result in results {
+            keys.units.extend(self.home(Identity::Call(&result.call)));
+            if let (Some(session), Some(run)) = (session, &result.workflow) {
+                keys.waiting.insert((session.clone(), workflow(run)));
+            }
+            if result.agent.is_some() {
+                self.keys_of_owner(session, result.agent.as_ref(), keys);
+                let home = self.home(Identity::Call(&result.call));
+                let owner = home.and_then(|home| self.unit(self.index.owner(home))).map(Unit::session);
+                self.keys_of_owner(owner, result.agent.as_ref(), keys);
+            }
+        }
+    }
+
+    fn keys_of_answer(&self, row: &Row, assistant: &Assistant, keys: &mut Keys) {
+        if assistant.identity == IdentityBy::Gateway {
+            let names = merge::names_of(row, assistant);
+            keys.units.extend(names.into_iter().filter_map(|name| self.index.home(name)));
+        }
+        if keys.message.as_deref() != Some(&*assistant.message) {
+            keys.units.extend(self.home(Identity::Message(&assistant.message)));
+            keys.message = Some(assistant.message.clone());
+        }
+        for call in &assistant.calls {
+            keys.units.extend(self.home(Identity::Call(&call.id)));
+            keys.units.extend(self.home(Identity::Link(&call.id)));
+        }
+        keys.sessions.extend(assistant.copied_from.clone());
+        // The report of a failure counts by its row, and so does a tool that the API runs.
+        if assistant.synthetic || assistant.server_tool.is_some() {
+            keys.units.extend(self.home(Identity::Row(row.id)));
+        }
+    }
+
+    /// What a row may begin.
+    fn keys_of_beginnings(&self, row: &Row, session: Option<&SessionId>, keys: &mut Keys) {
+        match (&row.agent, row.sidechain) {
+            (Some(agent), _) => {
+                if let (Kind::User(User { said: Said::Prompt(_), .. }), Some(session)) = (&row.kind, session) {
+                    let run = UnitKey::agent(session, agent).run(row.id);
+                    keys.units.extend(run.and_then(|run| self.existing(run.id())));
+                }
+            }
+            (None, true) => keys.units.extend(self.existing(UnitKey::inline_id(row.id))),
+            (None, false) if keys.is_led => {}
+            (None, false) => {
+                keys.units.extend(self.existing(UnitKey::Loose(row.id).id()));
+                // A row that was counted before leaves the next one to begin a unit.
+                keys.is_led = matches!(row.kind, Kind::User(_) | Kind::Assistant(_));
+            }
+        }
+    }
+
+    /// The further runs of a sub-agent, and the calls that asked for them: a new one of either finds its other half.
+    fn keys_of_runs(&self, agent: UnitId, keys: &mut Keys) {
+        let Some(unit) = self.unit(agent) else { return };
+        let Some(agent) = unit.agent.as_ref().filter(|agent| !(agent.runs.is_empty() && agent.asks.is_empty())) else {
+            return;
+        };
+        keys.units.extend(agent.runs.iter().filter_map(|(_, row)| unit.key.run(*row)).map(|run| run.id()));
+        let asks = agent.asks.iter().map(|ask| Identity::Call(&ask.call).hash());
+        keys.units.extend(asks.filter_map(|call| self.index.home(call)));
     }
 
     fn keys_of_owner(&self, session: Option<&SessionId>, agent: Option<&AgentId>, keys: &mut Keys) {
@@ -136,8 +207,11 @@ impl Known {
         let id = UnitKey::agent(session, agent).id();
         if self.index.has_unit(id) {
             keys.units.insert(id);
+            self.keys_of_runs(id, keys);
             return;
         }
+        // The same sub-agent in rows of another session.
+        keys.units.extend(self.index.home(Identity::Agent(&agent.0).hash()));
         // A call that waits for this agent's first row.
         let agent = (session.clone(), agent.clone());
         let waiting = self.waiting.get(&agent).and_then(Option::as_ref);

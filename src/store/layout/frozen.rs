@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::transcript::time::Timestamp;
+
 /// Becomes what it is today.
 pub(super) trait Thaw<T> {
     fn thaw(self) -> T;
@@ -14,6 +16,18 @@ pub(super) trait Thaw<T> {
 impl<A: Thaw<B>, B> Thaw<Option<B>> for Option<A> {
     fn thaw(self) -> Option<B> {
         self.map(Thaw::thaw)
+    }
+}
+
+impl<A: Thaw<B>, B> Thaw<Box<B>> for Box<A> {
+    fn thaw(self) -> Box<B> {
+        Box::new((*self).thaw())
+    }
+}
+
+impl<A: Thaw<B>, B> Thaw<(Timestamp, B)> for (Timestamp, A) {
+    fn thaw(self) -> (Timestamp, B) {
+        (self.0, self.1.thaw())
     }
 }
 
@@ -50,14 +64,14 @@ the_same!(
     Vec<u8>,
     Box<str>,
     Arc<str>,
-    (crate::transcript::time::Timestamp, crate::transcript::ids::RowId),
     crate::ledger::money::Money,
     crate::ledger::unit::UnitId,
     crate::transcript::chunk::FileNumber,
     crate::transcript::ids::AgentId,
     crate::transcript::ids::RowId,
     crate::transcript::ids::SessionId,
-    crate::transcript::time::Timestamp,
+    crate::ledger::runs::Runs,
+    Timestamp,
 );
 
 /// A stored struct, and that each of its fields becomes that of the same name. What is new is given behind a semicolon.

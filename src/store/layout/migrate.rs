@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use sled::Tree;
 
 use super::frozen::Thaw;
-use super::{sign, v4};
+use super::{sign, v4, v5};
 use crate::ledger::gist::Gist;
 use crate::ledger::parts::PARTS_MAX;
-use crate::ledger::session::Session;
+use crate::ledger::session::{Session, WaitingAgent};
 use crate::ledger::unit::{Parts, Section, Sections, Unit, UnitId};
 use crate::store::batch::Writes;
 use crate::store::rows::FileRow;
@@ -29,8 +29,56 @@ const BATCH_ROWS: usize = 256;
 /// More levels than any chain of sub-agents has.
 const LEVELS_MAX: usize = 64;
 
-/// Fills `to`, which is empty, with what `from` holds in layout 4.
+/// Fills `to`, which is empty, with what `from` holds in an older layout.
 pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError> {
+    match codec::get::<u32>(from, &keys::meta("schema"))? {
+        Some(5) => from_5(from, to),
+        _ => from_4(from, to),
+    }
+}
+
+/// Layout 5: what its rows hold is told anew, row by row; nothing that follows from them changes.
+fn from_5(from: &Tree, to: &Tree) -> Result<(), StoreError> {
+    let mut copy = Copy { from, to, batch: Writes::default(), bytes: 0, rows: 0, next: 0 };
+    for row in from {
+        let (key, value) = row?;
+        match key.first().copied() {
+            _ if keys::is_further_part(&key) => {}
+            Some(keys::FILE) => {
+                let row: v4::FileRow = codec::decode(from, &key, &value)?;
+                let row: FileRow = row.thaw();
+                copy.put(key.to_vec(), &row)?;
+            }
+            Some(keys::SESSION) => {
+                let session: v5::Session = codec::decode(from, &key, &value)?;
+                let session: Session = session.thaw();
+                copy.put(key.to_vec(), &session)?;
+            }
+            Some(keys::WAITING) => {
+                let (session, agent, waiting): (SessionId, AgentId, v4::WaitingAgent) =
+                    codec::decode(from, &key, &value)?;
+                let waiting: WaitingAgent = waiting.thaw();
+                copy.put(key.to_vec(), &(session, agent, waiting))?;
+            }
+            Some(keys::UNIT) => {
+                let unit: v5::Unit = codec::decode(from, &key, &value)?;
+                let unit: Unit = unit.thaw();
+                copy.put(key.to_vec(), &unit)?;
+            }
+            Some(keys::SECTION) => {
+                let section: v5::Section = codec::decode(from, &key, &value)?;
+                let section: Section = section.thaw();
+                copy.put(key.to_vec(), &section)?;
+            }
+            _ => copy.as_it_is(&key, &value)?,
+        }
+    }
+    copy.write()?;
+    sign(&mut copy.batch, to)?;
+    copy.write()
+}
+
+fn from_4(from: &Tree, to: &Tree) -> Result<(), StoreError> {
     let mut copy = Copy { from, to, batch: Writes::default(), bytes: 0, rows: 0, next: next_number(from)? };
     for row in from {
         let (key, value) = row?;
@@ -134,8 +182,7 @@ impl Copy<'_> {
         let (waiting, forks) = (std::mem::take(&mut old.waiting_agents), old.forks.clone());
         let session: Session = old.thaw();
         for (agent, waiting) in waiting {
-            let row: (&SessionId, &AgentId, _) =
-                (&session.id, &agent, Thaw::<crate::ledger::session::WaitingAgent>::thaw(waiting));
+            let row: (&SessionId, &AgentId, _) = (&session.id, &agent, Thaw::<WaitingAgent>::thaw(waiting));
             self.put(keys::waiting(&session.id, &agent), &row)?;
         }
         for fork in forks {
@@ -178,7 +225,7 @@ impl Copy<'_> {
 /// Parts in the order in which they stand, as many at a time as a section holds. A call stands near its response.
 fn in_sections(parts: Parts) -> Vec<Parts> {
     let count = parts.len().div_ceil(PARTS_MAX);
-    let Parts { messages, tools, failures, compactions, hooks, fallbacks } = parts;
+    let Parts { messages, tools, failures, compactions, hooks, fallbacks, notes } = parts;
     let mut sections: Vec<Parts> = std::iter::repeat_with(Parts::default).take(count).collect();
     deal(messages, &mut sections, |section| &mut section.messages);
     deal(tools, &mut sections, |section| &mut section.tools);
@@ -186,6 +233,7 @@ fn in_sections(parts: Parts) -> Vec<Parts> {
     deal(compactions, &mut sections, |section| &mut section.compactions);
     deal(hooks, &mut sections, |section| &mut section.hooks);
     deal(fallbacks, &mut sections, |section| &mut section.fallbacks);
+    deal(notes, &mut sections, |section| &mut section.notes);
     sections
 }
 

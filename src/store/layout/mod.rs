@@ -3,6 +3,7 @@
 //! ```text
 //! frozen    how structs of an older layout become those of today
 //! v4        layout 4
+//! v5        layout 5
 //! migrate   a database of an older layout, copied into a new one
 //! ```
 //!
@@ -17,6 +18,7 @@
 mod frozen;
 mod migrate;
 mod v4;
+mod v5;
 
 use std::collections::BTreeMap;
 
@@ -33,14 +35,14 @@ const OLDEST: u32 = 4;
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
 const VERSIONS: [(u8, u32); 16] = [
     (keys::META, 1),
-    (keys::FILE, 1),
-    (keys::SESSION, 2),
+    (keys::FILE, 2),
+    (keys::SESSION, 3),
     (keys::MEMBER, 1),
-    (keys::WAITING, 1),
+    (keys::WAITING, 2),
     (keys::FORK, 1),
     (keys::NUMBER, 1),
-    (keys::UNIT, 2),
-    (keys::SECTION, 1),
+    (keys::UNIT, 3),
+    (keys::SECTION, 2),
     (keys::IDENTITIES, 2),
     (keys::AGENT, 1),
     (keys::TOTAL, 1),

@@ -41,10 +41,22 @@ frozen! {
         process_ended: bool,
         turn_index: Option<u32>,
         inline: Vec<Inline>,
-        queue: Queue,
+        queue: Queue;
+        answered: None,
+        rows: Vec::new(),
+        others: Vec::new(),
+        shell_line: None,
+        unmarked: Vec::new(),
+        is_copied: false,
+        run: None,
+        rested: false,
+        named: None,
+        server_tool: None,
+        stamped: None,
+        early: Vec::new(),
+        titles: Vec::new(),
     }
     struct Inline => known::Inline { unit: UnitKey, rows: Vec<RowId>, asked: Option<Timestamp> }
-    struct Claim => unit::Claim { explicit: bool, time: Timestamp, file: FileNumber, session: SessionId }
     struct Rank => unit::Rank { copy: bool, time: Timestamp, file: FileNumber }
     struct RowPlace => unit::RowPlace { file: FileNumber, generation: u32, place: Place }
     struct Place => record::Place { offset: u64, bytes: u32 }
@@ -58,7 +70,9 @@ frozen! {
         place: RowPlace,
         chars: u32,
         command: Option<Arc<str>>,
-        queued_ms: Option<u64>,
+        queued_ms: Option<u64>;
+        said: Vec::new(),
+        source: None,
     }
     struct Agent => unit::Agent {
         id: AgentId,
@@ -67,7 +81,9 @@ frozen! {
         parent: Option<UnitId>,
         background: bool,
         first_row: Option<(Timestamp, RowId)>,
-        prompt: Option<RowPlace>,
+        prompt: Option<RowPlace>;
+        runs: Vec::new(),
+        asks: Vec::new(),
     }
     struct Message => unit::Message {
         id: Box<str>,
@@ -84,7 +100,12 @@ frozen! {
         skill: Option<Arc<str>>,
         shares: Vec<Share>,
         closed: bool,
-        sent: bool,
+        sent: bool;
+        effort: None,
+        names: Vec::new(),
+        undated: false,
+        unreadable_usage: None,
+        unidentified: false,
     }
     struct Usage => usage::Usage {
         input: u64,
@@ -121,7 +142,8 @@ frozen! {
         result: Option<ToolEnd>,
         agent: Option<AgentId>,
         background: bool,
-        sent: bool,
+        sent: bool;
+        more_agents: Vec::new(),
     }
     struct Call => unit::Call {
         name: Arc<str>,
@@ -149,14 +171,11 @@ frozen! {
     struct Compacted => unit::Compacted { id: RowId, time: Timestamp, what: Compaction, sent: bool }
     struct Compaction => record::Compaction { manual: bool, tokens_before: u64, tokens_after: u64, duration_ms: u64 }
     struct HookRun => unit::HookRun { id: RowId, time: Timestamp, what: Hook }
-    struct Hook => record::Hook {
-        name: Arc<str>, event: Arc<str>, call: Option<Box<str>>, duration_ms: u64, exit_code: Option<i32>,
-    }
     struct FellBack => unit::FellBack { id: RowId, time: Timestamp, what: Fallback }
     struct Fallback => record::Fallback { trigger: Arc<str>, from: Arc<str>, to: Arc<str> }
-    struct Account => session::Account { unit: Option<UnitId>, after: Timestamp, cost: Money }
+    struct Account => session::Account { unit: Option<UnitId>, after: Timestamp, cost: Money; started: None }
     struct WaitingAgent => session::WaitingAgent {
-        agent_type: Option<Arc<str>>, call: Option<Box<str>>, background: bool,
+        agent_type: Option<Arc<str>>, call: Option<Box<str>>, background: bool; asks: Vec::new(), agents: Vec::new()
     }
     struct Fork => session::Fork { from: SessionId, unit: UnitId, time: Timestamp }
     struct Reported => session::Reported { cost: Money, unattributed: Money }
@@ -178,6 +197,48 @@ frozen_choice! {
     enum Origin => record::Origin { Human, Sdk, TaskNotification }
     enum Outcome => record::Outcome { Ok, Failed, Denied, Interrupted }
     enum IterationKind => usage::IterationKind { Message, Compaction, Advisor, Fallback, Other }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Claim {
+    explicit: bool,
+    time: Timestamp,
+    file: FileNumber,
+    session: SessionId,
+}
+
+impl Thaw<unit::Claim> for Claim {
+    fn thaw(self) -> unit::Claim {
+        let by = if self.explicit { unit::ClaimBy::Word } else { unit::ClaimBy::Row };
+        unit::Claim { by, time: self.time, file: self.file, session: self.session }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Hook {
+    name: Arc<str>,
+    event: Arc<str>,
+    call: Option<Box<str>>,
+    duration_ms: u64,
+    exit_code: Option<i32>,
+}
+
+impl Thaw<record::Hook> for Hook {
+    fn thaw(self) -> record::Hook {
+        record::Hook {
+            name: self.name,
+            event: self.event,
+            call: self.call,
+            duration_ms: Some(self.duration_ms),
+            exit_code: self.exit_code,
+            kind: record::HookKind::Success,
+        }
+    }
+}
+
+/// Who chose a title, where only that of a person was told apart.
+pub(super) fn title_by(is_custom: bool) -> record::TitleBy {
+    if is_custom { record::TitleBy::Person } else { record::TitleBy::Client }
 }
 
 #[derive(Deserialize)]
@@ -280,6 +341,7 @@ impl Thaw<unit::Unit> for Unit {
             compactions: self.compactions.thaw(),
             hooks: self.hooks.thaw(),
             fallbacks: self.fallbacks.thaw(),
+            notes: Vec::new(),
         };
         unit::Unit {
             key: self.key.thaw(),
@@ -295,6 +357,9 @@ impl Thaw<unit::Unit> for Unit {
             active_ms: self.active_ms,
             interrupted: self.interrupted,
             superseded: self.superseded,
+            told_end: None,
+            asked_again: None,
+            disowned: Vec::new(),
             resumes: self.resumes,
             spoken: self.spoken,
             export: self.export.thaw(),
@@ -361,7 +426,7 @@ impl Session {
         session.counted_start = self.counted_start;
         session.own_rows = self.own_rows;
         session.title = self.title.as_deref().and_then(old_title);
-        session.title_is_custom = self.title_is_custom && session.title.is_some();
+        session.title_by = title_by(self.title_is_custom && session.title.is_some());
         session
     }
 }

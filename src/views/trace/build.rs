@@ -231,22 +231,21 @@ impl<'f, 'a> Walk<'f, 'a> {
     ) -> Option<Grown> {
         let call = tool.call.as_ref()?;
         let id = span_id(trace.id, EXECUTE_TOOL, &tool.id);
-        let started = self.reach.started_by(tool, of.depth);
-        let (mut apart, mut below) = (None, None);
-        match started {
-            Some(started) if started.apart => {
-                apart = Some(trace_of(started.unit));
+        let (mut apart, mut below) = (Vec::new(), None);
+        for started in self.reach.started_by(tool, of.depth) {
+            if started.apart {
+                apart.push(trace_of(started.unit));
                 let started_by = SpanAt { trace: trace.id, span: id };
                 if self.with_background || !started.unit.agent.as_ref().is_some_and(|agent| agent.background) {
                     self.apart.push_back(Apart { unit: started.unit, started_by });
                 }
+            } else {
+                below = self.nested(trace, started.unit, id, of.depth + 1);
             }
-            Some(started) => below = self.nested(trace, started.unit, id, of.depth + 1),
-            None => {}
         }
         let request = of.unit.parts.messages.iter().find(|message| message.id == call.message);
         let request = request.and_then(|message| message.request.as_deref());
-        let mut list = describe::tool(thread, tool, request, apart);
+        let mut list = describe::tool(thread, tool, request, &apart);
         let events = events::bounded(events::hooks_of(&of.unit.parts, Some(&tool.id)), &mut list);
         let start = call.rank.time;
         let below_end = below.as_ref().map_or(start, |below| below.end);
@@ -288,7 +287,7 @@ impl<'f, 'a> Walk<'f, 'a> {
 
     fn thread(&self, unit: &'a Unit) -> Thread<'a> {
         let session: &str = &self.facts.turn.session().0;
-        Thread { session, conversation: unit.agent.as_ref().map_or(session, |agent| &agent.id.0) }
+        Thread { session, conversation: unit.agent.as_ref().map_or(session, |agent| agent.id.told()) }
     }
 }
 

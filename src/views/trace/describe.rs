@@ -52,12 +52,13 @@ pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
     list.word(name::PROVIDER, provider_of(&message.id));
     list.text(name::REQUEST_MODEL, request_model(message));
     list.text(name::RESPONSE_MODEL, &message.model);
-    list.text(name::RESPONSE_ID, &message.id);
+    list.text(name::RESPONSE_ID, message.told_id());
     if let Some(stop) = &message.stop {
         list.one_of(name::FINISH_REASONS, stop.name());
     }
     list.maybe_text(name::REQUEST_ID, message.request.as_deref());
     list.maybe_text(name::SKILL, message.skill.as_deref());
+    list.maybe_text(name::EFFORT, message.effort.as_deref());
     if message.says.thinking_ms > 0 {
         list.seconds(name::THINKING_SECONDS, u64::from(message.says.thinking_ms));
     }
@@ -94,8 +95,8 @@ pub(super) fn compaction(thread: Thread<'_>, what: &Compaction) -> List {
     list
 }
 
-/// `request` is that of the response that called; `apart` the trace of a sub-agent that has its own.
-pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: Option<u128>) -> List {
+/// `request` is that of the response that called; `apart` the traces of sub-agents that have their own.
+pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: &[u128]) -> List {
     let mut list = thread.list("execute_tool");
     let called = tool.call.as_ref().map_or("", |call| &call.name);
     list.text(name::TOOL_NAME, called);
@@ -107,10 +108,12 @@ pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart
         list.text(name::MCP_SERVER, server);
     }
     list.maybe_text(name::SUBAGENT_TYPE, tool.call.as_ref().and_then(|call| call.agent_type.as_deref()));
-    list.maybe_text(name::SUBAGENT_ID, tool.agent.as_ref().map(|agent| &*agent.0));
+    list.maybe_text(name::SUBAGENT_ID, tool.agent.as_ref().map(|agent| agent.told()));
     list.maybe_text(name::SKILL, tool.call.as_ref().and_then(|call| call.skill.as_deref()));
-    if let Some(trace) = apart {
-        list.text(name::SUBAGENT_TRACE, &format!("{trace:032x}"));
+    match apart {
+        [] => {}
+        [trace] => list.text(name::SUBAGENT_TRACE, &format!("{trace:032x}")),
+        traces => list.several(name::SUBAGENT_TRACES, traces.iter().map(|trace| format!("{trace:032x}"))),
     }
     list.word(name::TOOL_OUTCOME, tool.result.as_ref().map_or(OUTCOME_OPEN, |end| end.outcome.name()));
     let Some(end) = &tool.result else { return list };
@@ -149,7 +152,7 @@ pub(super) fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
     match &unit.agent {
         Some(agent) => {
             list.maybe_text(name::AGENT_NAME, agent.agent_type.as_deref());
-            list.text(name::AGENT_ID, &agent.id.0);
+            list.text(name::AGENT_ID, agent.id.told());
         }
         None => list.word(name::AGENT_NAME, MAIN_AGENT),
     }
@@ -174,6 +177,7 @@ pub(super) fn turn(list: &mut List, facts: &TurnFacts<'_>) {
         list.maybe_text(name::PROMPT_COMMAND, prompt.command.as_deref());
         list.number(name::PROMPT_LENGTH, prompt.chars);
         list.word(name::PROMPT_ORIGIN, prompt.origin.name());
+        list.maybe_text(name::PROMPT_SOURCE, prompt.source.as_deref());
         if let Some(queued) = prompt.queued_ms.filter(|queued| *queued >= QUEUED_MS_MIN) {
             list.seconds(name::PROMPT_QUEUED_SECONDS, queued);
         }

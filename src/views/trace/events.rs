@@ -1,7 +1,8 @@
 //! What happened at one moment: failed API attempts, hooks, changes of the model.
 
 use super::list::List;
-use crate::ledger::unit::{Failure, FellBack, HookRun, Message, Parts, Unit};
+use crate::ledger::unit::{Failure, FellBack, HookRun, Message, Noted, Parts, Unit, summed_up};
+use crate::transcript::record::Note;
 use crate::views::attributes as name;
 use crate::views::span::{SpanEvent, SpanStatus};
 
@@ -34,6 +35,7 @@ pub(super) fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
 pub(super) fn of_unit(parts: &Parts, chats: &[&Message]) -> Vec<SpanEvent> {
     let mut events: Vec<_> = parts.fallbacks.iter().map(fallback).collect();
     events.extend(hooks_of(parts, None));
+    events.extend(parts.notes.iter().map(note));
     events.extend(parts.failures.iter().filter(|failure| chat_after(failure, chats).is_none()).map(api_error));
     events.sort_by_key(|event| event.time);
     events
@@ -94,10 +96,44 @@ fn api_error(failure: &Failure) -> SpanEvent {
 
 /// The hooks that ran for a call, or for none.
 pub(super) fn hooks_of(parts: &Parts, call: Option<&str>) -> Vec<SpanEvent> {
-    let mut events: Vec<_> =
-        parts.hooks.iter().filter(|hook| hook.what.call.as_deref() == call).map(hook_event).collect();
+    let summed_up = summed_up(parts);
+    let of_call = parts.hooks.iter().filter(|hook| hook.what.call.as_deref() == call);
+    let mut events: Vec<_> = of_call.filter(|hook| !summed_up.contains(&hook.id)).map(hook_event).collect();
     events.sort_by_key(|event| event.time);
     events
+}
+
+fn note(note: &Noted) -> SpanEvent {
+    let mut list = List::default();
+    let name = match &note.what {
+        Note::QueuedPrompt { origin, chars } => {
+            list.word(name::PROMPT_ORIGIN, origin.name());
+            list.number(name::PROMPT_LENGTH, *chars);
+            name::QUEUED_PROMPT
+        }
+        Note::TaskEnded { task, call, status } => {
+            list.maybe_text(name::TASK_ID, task.as_deref());
+            list.maybe_text(name::TOOL_CALL_ID, call.as_deref());
+            list.maybe_text(name::TASK_STATUS, status.as_deref());
+            name::TASK_ENDED
+        }
+        Note::PullRequest(request) => {
+            list.count(name::PULL_REQUEST_NUMBER, request.number);
+            list.maybe_text(name::PULL_REQUEST_REPOSITORY, request.repository.as_deref());
+            name::PULL_REQUEST
+        }
+        Note::AwaySummary { .. } => name::AWAY_SUMMARY,
+        Note::PlanMode { begins: true } => name::PLAN_MODE_BEGAN,
+        Note::PlanMode { begins: false } => name::PLAN_MODE_ENDED,
+        Note::ServerTool { name, duration_ms } => {
+            list.text(name::TOOL_NAME, name);
+            if let Some(duration) = duration_ms {
+                list.seconds(name::SERVER_TOOL_SECONDS, *duration);
+            }
+            name::SERVER_TOOL
+        }
+    };
+    SpanEvent { name: name.into(), time: note.time, attributes: list.done() }
 }
 
 fn hook_event(hook: &HookRun) -> SpanEvent {
@@ -105,7 +141,10 @@ fn hook_event(hook: &HookRun) -> SpanEvent {
     let mut list = List::default();
     list.text(name::HOOK_NAME, &what.name);
     list.text(name::HOOK_EVENT, &what.event);
-    list.seconds(name::HOOK_SECONDS, what.duration_ms);
+    list.word(name::HOOK_OUTCOME, what.kind.name());
+    if let Some(duration) = what.duration_ms {
+        list.seconds(name::HOOK_SECONDS, duration);
+    }
     if let Some(code) = what.exit_code {
         list.number(name::HOOK_EXIT_CODE, code);
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::{DEPTH_MAX, Position, TurnFacts, apart_spans, own_spans, trace_of};
-use crate::ledger::unit::{TurnEnd, Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Tool, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::ids::AgentId;
 use crate::views::ids::{EXECUTE_TOOL, SpanAt, span_id};
 use crate::views::span::SpanBatch;
@@ -102,7 +102,7 @@ impl<'k> Family<'k> {
     /// Ids of the sub-agents that a unit's calls name.
     fn called(&self, unit: &Unit) -> Vec<UnitId> {
         let session = self.top().session();
-        let agents = unit.parts.tools.iter().filter_map(|tool| tool.agent.as_ref());
+        let agents = unit.parts.tools.iter().flat_map(Tool::agents);
         agents.map(|agent| UnitKey::agent(session, agent).id()).collect()
     }
 
@@ -123,7 +123,8 @@ impl<'k> Family<'k> {
         let (mut all, mut level) = (Vec::new(), vec![self.unit()]);
         let mut met = HashSet::from([&self.unit.key]);
         while let Some(parent) = level.pop() {
-            for (tool, agent) in parent.parts.tools.iter().filter_map(|tool| Some((tool, tool.agent.as_ref()?))) {
+            let calls = parent.parts.tools.iter().flat_map(|tool| tool.agents().map(move |agent| (tool, agent)));
+            for (tool, agent) in calls {
                 let new = self.find(agent).filter(|found| {
                     // A message to an agent names it too; it belongs below the call that started it.
                     let started = found.agent.as_ref().is_some_and(|agent| agent.call.as_deref() == Some(&*tool.id));

@@ -38,6 +38,11 @@ impl List {
         self.text(key, text.unwrap_or_default());
     }
 
+    /// Ids of ours.
+    pub(super) fn several(&mut self, key: &'static str, ids: impl Iterator<Item = String>) {
+        self.put(key, Value::Texts(ids.collect()));
+    }
+
     pub(super) fn one_of(&mut self, key: &'static str, text: &str) {
         self.put(key, Value::Texts(vec![printable(text, VALUE_BYTES_MAX)]));
     }

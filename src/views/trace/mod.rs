@@ -41,7 +41,7 @@ use super::ids::{
 use super::span::{SpanBatch, SpanEvent};
 use crate::ledger::session::Session;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Parts, Tool, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::time::Timestamp;
 
@@ -126,7 +126,7 @@ pub fn trace_of(unit: &Unit) -> u128 {
 
 /// The sub-agents that a turn's own calls started, in the order of the calls' rows.
 pub fn agents_of(turn: &Unit) -> impl Iterator<Item = &AgentId> {
-    turn.parts.tools.iter().filter_map(|tool| tool.agent.as_ref())
+    turn.parts.tools.iter().flat_map(Tool::agents)
 }
 
 /// The spans of a turn: first its own trace, then one batch per sub-agent that has a trace of its own.
@@ -233,7 +233,9 @@ pub fn span_count(facts: &TurnFacts<'_>) -> usize {
 /// True for a unit that is shown as a span: a turn, a sub-agent, or rows before the first prompt that did something.
 #[must_use]
 pub fn has_spans(unit: &Unit) -> bool {
-    unit.is_turn() || unit.agent.is_some() || !(unit.is_silent() && unit.parts.failures.is_empty())
+    unit.is_turn()
+        || unit.agent.is_some()
+        || !(unit.is_silent() && unit.parts.failures.is_empty() && unit.parts.compactions.is_empty())
 }
 
 /// Of a session's units those that begin a trace which nothing else begins, in order of time: turns, rows before the

@@ -24,17 +24,20 @@ impl<'f, 'a> Reach<'f, 'a> {
         Self { agents, met: root.agent.iter().map(|agent| &agent.id).collect() }
     }
 
-    /// The sub-agent that `tool` started, if its rows are known and it was not met before.
+    /// The sub-agents that `tool` started, as far as their rows are known and they were not met before.
     ///
     /// A call that only spoke to a running sub-agent names it too; the sub-agent knows which call is its own.
-    pub(super) fn started_by(&mut self, tool: &'a Tool, depth: usize) -> Option<Started<'a>> {
-        tool.call.as_ref()?;
-        let id = tool.agent.as_ref()?;
-        let unit = (self.agents)(id)?;
-        let agent = unit.agent.as_ref()?;
-        let is_own = agent.call.as_deref().is_none_or(|call| *call == *tool.id);
-        (is_own && self.met.insert(id))
-            .then_some(Started { unit, apart: agent.background || tool.background || depth >= DEPTH_MAX })
+    pub(super) fn started_by(&mut self, tool: &'a Tool, depth: usize) -> Vec<Started<'a>> {
+        let mut started = Vec::new();
+        for id in tool.agents().filter(|_| tool.call.is_some()) {
+            let Some(unit) = (self.agents)(id) else { continue };
+            let Some(agent) = &unit.agent else { continue };
+            let is_own = agent.call.as_deref().is_none_or(|call| *call == *tool.id);
+            if is_own && self.met.insert(id) {
+                started.push(Started { unit, apart: agent.background || tool.background || depth >= DEPTH_MAX });
+            }
+        }
+        started
     }
 
     /// The spans of `unit` and of the sub-agents in its trace.
@@ -42,7 +45,7 @@ impl<'f, 'a> Reach<'f, 'a> {
         let mut count = 1 + unit.parts.messages.len() + unit.parts.compactions.len();
         for tool in unit.parts.tools.iter().filter(|tool| tool.call.is_some()) {
             count += 1;
-            if let Some(started) = self.started_by(tool, depth).filter(|started| !started.apart) {
+            for started in self.started_by(tool, depth).into_iter().filter(|started| !started.apart) {
                 count += self.count(started.unit, depth + 1);
             }
         }
@@ -54,8 +57,7 @@ impl<'f, 'a> Reach<'f, 'a> {
         let mut found = vec![root];
         let mut open = VecDeque::from([root]);
         while let Some(unit) = open.pop_front() {
-            let started =
-                unit.parts.tools.iter().filter_map(|tool| self.started_by(tool, 0)).map(|started| started.unit);
+            let started = unit.parts.tools.iter().flat_map(|tool| self.started_by(tool, 0)).map(|started| started.unit);
             let started: Vec<_> = started.collect();
             found.extend(&started);
             open.extend(started);

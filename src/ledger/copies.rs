@@ -1,0 +1,112 @@
+//! Whose a copied row is. Forks copy the rows of their source into a file of their own; what each kind of fork says of it,
+//! and what counts where nothing is said, is in `contract.md` section 3.
+
+use super::fold::{Fold, Seen};
+use super::session::Fork;
+use super::unit::{Claim, ClaimBy, Unit, UnitId, UnitKey};
+use crate::transcript::ids::SessionId;
+use crate::transcript::record::{Kind, Said, User};
+
+/// Turns in a row of one file without an answer that tells whose they are.
+const UNMARKED_MAX: usize = 64;
+
+impl Fold<'_> {
+    /// A row that names the session it was copied from (`forkedFrom`).
+    pub(super) fn copied_row(&mut self, seen: &Seen<'_>) {
+        let Some(source) = seen.row.forked_from.as_ref().filter(|source| **source != seen.session) else { return };
+        if let Some(unit) = self.current_of(seen) {
+            self.copied(seen, unit, source);
+        }
+    }
+
+    /// Marks that rows of a fork are copies of `source`, which owns the current unit, and the turns before it that nothing
+    /// was said of.
+    pub(super) fn copied(&mut self, seen: &Seen<'_>, unit: UnitId, source: &SessionId) {
+        let thread = self.known.thread_mut(self.file);
+        thread.is_copied = true;
+        let mut units = std::mem::take(&mut thread.unmarked);
+        units.retain(|known| *known != unit);
+        units.push(unit);
+        for unit in units {
+            self.owned_by(seen, unit, source);
+        }
+        self.forked(source, &seen.session, Fork { from: source.clone(), unit, time: seen.time });
+    }
+
+    /// A copied response: its client writes one `promptId` on all the prompts that it copies.
+    pub(super) fn copied_answer(&mut self, seen: &Seen<'_>, unit: UnitId, source: &SessionId) {
+        let thread = self.known.thread_mut(self.file);
+        thread.copied_prompt = thread.prompt;
+        self.copied(seen, unit, source);
+    }
+
+    /// Notes that a unit belongs to `source`, as a row of another session says.
+    fn owned_by(&mut self, seen: &Seen<'_>, unit: UnitId, source: &SessionId) {
+        if !self.known.is_here(unit) {
+            return;
+        }
+        let Some(known) = self.known.unit(unit).filter(|unit| !matches!(unit.key, UnitKey::Agent(..))) else { return };
+        if !known.disowned.contains(&seen.session)
+            && let Some(known) = self.known.unit_mut(unit)
+        {
+            known.disowned.push(seen.session.clone());
+        }
+        let claim = Claim { by: ClaimBy::Word, time: seen.time, file: self.file, session: source.clone() };
+        if let Some(known) = self.known.unit(unit)
+            && self.known.claim_is_better(&claim, known)
+            && let Some(known) = self.known.unit_mut(unit)
+        {
+            known.claim = claim;
+        }
+    }
+
+    /// The latest copied row tells where a fork left its source.
+    fn forked(&mut self, source: &SessionId, session: &SessionId, fork: Fork) {
+        self.known.note_fork(source, session);
+        let known = self.known.session(session).and_then(|session| session.fork.as_ref());
+        if known.is_none_or(|known| known.time <= fork.time) && known != Some(&fork) {
+            self.known.session_mut(session).fork = Some(fork);
+        }
+    }
+
+    /// `continued-in`: a session in the background goes on with the current turn.
+    pub(super) fn continued(&mut self, session: &SessionId, into: &SessionId) {
+        let thread = self.known.thread_mut(self.file);
+        let (unit, time) = (thread.current.as_ref().map(UnitKey::id), thread.last);
+        if let Some(unit) = unit {
+            self.forked(session, into, Fork { from: session.clone(), unit, time });
+        }
+    }
+
+    /// Remembers a turn that nothing was said of yet.
+    pub(super) fn note_unmarked(&mut self, unit: UnitId) {
+        let thread = self.known.thread_mut(self.file);
+        if thread.unmarked.len() < UNMARKED_MAX && !thread.unmarked.contains(&unit) {
+            thread.unmarked.push(unit);
+        }
+    }
+
+    /// A row went back in time: if the response before it has no `requestId`, a resume of 1.0 stamped that with its own
+    /// moment, and the times of the response say nothing. Source: `claude-code-format.md` section 15.8.
+    pub(super) fn stamped_anew(&mut self) {
+        let Some(open) = self.known.thread_mut(self.file).open_message.clone() else { return };
+        let Some(home) = self.known.home_of_message(&open) else { return };
+        let known = self.known.parts(home).and_then(|parts| parts.message(&open));
+        if known.is_some_and(|known| known.request.is_none() && known.rank.copy && !known.undated)
+            && let Some(message) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(&open))
+        {
+            message.undated = true;
+            let moment = message.end;
+            self.known.thread_mut(self.file).stamped = Some(moment);
+        }
+    }
+
+    /// True if a row is a copy in a fork whose source has no file any more: then the copy's time is all there is.
+    pub(super) fn is_copy_of_a_lost_row(&self, seen: &Seen<'_>, unit: &Unit) -> bool {
+        let aside = matches!(&seen.row.kind, Kind::User(User { said: Said::Aside, .. }) | Kind::Other);
+        unit.claim.by == ClaimBy::Word
+            && unit.claim.file == self.file
+            && !aside
+            && self.known.session(&unit.claim.session).is_none_or(|source| !source.own_rows)
+    }
+}

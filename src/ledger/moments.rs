@@ -1,0 +1,178 @@
+//! What happens at one moment: failures, hooks, compactions, notes, and what a row says of the end of its turn.
+
+use std::sync::Arc;
+
+use super::fold::{Fold, Seen};
+use super::money::Money;
+use super::session::Account;
+use super::unit::{Compacted, Failure, FellBack, HookRun, Identity, Noted, RowPlace, ToldEnd, UnitId, UnitKey};
+use crate::transcript::ids::{RowId, SessionId};
+use crate::transcript::record::{
+    ApiError, Compaction, CostState, Ending, Fallback, Hook, Note, PullRequest, Record, TitleBy,
+};
+use crate::transcript::time::Timestamp;
+
+/// Titles that wait in one file for the row whose session they name.
+const TITLES_MAX: usize = 64;
+
+/// Notes that wait in one file for the first prompt.
+const EARLY_MAX: usize = 16;
+
+/// The client writes the row of a pull request again and again, without an id: it is known by what it names.
+pub(super) fn pull_request_id(session: &SessionId, what: &PullRequest) -> RowId {
+    let repository = what.repository.as_deref().unwrap_or(&what.url);
+    RowId::of(&format!("pull request {} {repository} {}", what.number, session.0))
+}
+
+impl Fold<'_> {
+    pub(super) fn failure(&mut self, seen: &Seen<'_>, error: ApiError) {
+        let Some(parts) = self.counted_once(seen, seen.row.id, seen.time) else { return };
+        parts.failures.push(Failure { id: seen.row.id, time: seen.time, error });
+    }
+
+    pub(super) fn hook(&mut self, seen: &Seen<'_>, id: RowId, what: &Hook) {
+        let Some(parts) = self.counted_once(seen, id, seen.time) else { return };
+        parts.hooks.push(HookRun { id, time: seen.time, what: what.clone() });
+    }
+
+    pub(super) fn fallback(&mut self, seen: &Seen<'_>, what: &Fallback) {
+        let Some(parts) = self.counted_once(seen, seen.row.id, seen.time) else { return };
+        parts.fallbacks.push(FellBack { id: seen.row.id, time: seen.time, what: what.clone() });
+    }
+
+    /// `told` is when it happened, if that was before the row was written. A note begins nothing and lengthens nothing: one
+    /// that stands before the first prompt belongs to it.
+    pub(super) fn note(&mut self, seen: &Seen<'_>, told: Option<Timestamp>, what: &Note) {
+        let note = Noted { id: seen.row.id, time: told.unwrap_or(seen.time), place: seen.place, what: what.clone() };
+        match self.current_of(seen) {
+            Some(unit) => self.noted(unit, note),
+            None => {
+                let early = &mut self.known.thread_mut(self.file).early;
+                if early.len() < EARLY_MAX {
+                    early.push(note);
+                }
+            }
+        }
+    }
+
+    /// Gives a note to a unit, unless it was counted before.
+    pub(super) fn noted(&mut self, unit: UnitId, note: Noted) {
+        let identity = Identity::Row(note.id).hash();
+        let is_known = self.known.index.home(identity).and_then(|home| self.known.parts(home)?.row_time(note.id));
+        if is_known.is_none()
+            && let Some(parts) = self.room_for(unit, identity)
+        {
+            parts.notes.push(note);
+        }
+    }
+
+    /// A row that says that the current turn is over, and is none of its own.
+    pub(super) fn told_end(&mut self, seen: &Seen<'_>, why: Ending) {
+        if let Some(current) = self.current_of(seen) {
+            self.tell_end(current, seen.time, why);
+        }
+    }
+
+    /// One that a person asked for stands between turns, and so for itself.
+    pub(super) fn compaction(&mut self, seen: &Seen<'_>, what: &Compaction) {
+        let (id, time) = (seen.row.id, seen.time);
+        let new = || Compacted { id, time, what: what.clone(), sent: false };
+        let key = UnitKey::Loose(id);
+        let home = self.known.index.home(Identity::Row(id).hash());
+        let is_in_a_turn = home.is_some_and(|home| home != key.id());
+        if !what.manual || is_in_a_turn || seen.row.agent.is_some() || seen.row.sidechain {
+            if let Some(parts) = self.counted_once(seen, id, time) {
+                parts.compactions.push(new());
+            }
+            return;
+        }
+        let unit = self.ensure(seen, &key);
+        let began = Timestamp(time.0.saturating_sub_unsigned(what.duration_ms));
+        if let Some(unit) = self.known.unit_mut(unit) {
+            unit.first = unit.first.min(began);
+        }
+        self.tell_end(unit, time, Ending::Stop);
+        if home.is_none()
+            && let Some(parts) = self.room_for(unit, Identity::Row(id).hash())
+        {
+            parts.compactions.push(new());
+        }
+    }
+
+    /// A row that says that the current turn is over, or only that it was alive.
+    pub(super) fn ended(&mut self, seen: &Seen<'_>, why: Option<Ending>) {
+        let current = self.current_of(seen);
+        self.touch(seen, current);
+        if let (Some(current), Some(why)) = (current, why) {
+            self.tell_end(current, seen.time, why);
+        }
+    }
+
+    /// The later of two ends counts; of one moment that which says more.
+    pub(super) fn tell_end(&mut self, unit: UnitId, time: Timestamp, why: Ending) {
+        let known = self.known.unit(unit).map(|unit| unit.told_end.map(|end| (end.time, std::cmp::Reverse(end.why))));
+        if known.is_some_and(|known| known < Some((time, std::cmp::Reverse(why))))
+            && let Some(unit) = self.known.unit_mut(unit)
+        {
+            unit.told_end = Some(ToldEnd { time, why });
+        }
+    }
+
+    pub(super) fn cost_state(&mut self, state: &CostState) {
+        let thread = self.known.thread_mut(self.file);
+        thread.process_ended = true;
+        let account = Account {
+            unit: thread.current.as_ref().map(UnitKey::id),
+            after: thread.last,
+            cost: Money::from_usd_f64(state.usd),
+            started: state.started,
+        };
+        if let Some(unit) = account.unit {
+            self.tell_end(unit, account.after, Ending::Exit);
+        }
+        self.known.session_mut(&state.session).account(account);
+    }
+
+    pub(super) fn pull_request(
+        &mut self,
+        session: &SessionId,
+        time: Option<Timestamp>,
+        what: &PullRequest,
+        record: &Record,
+    ) {
+        self.known.session_mut(session).pull_request(what);
+        let id = pull_request_id(session, what);
+        let identity = Identity::Row(id).hash();
+        let thread = self.known.thread_mut(self.file);
+        let (time, generation, current) = (time.unwrap_or(thread.last), thread.generation, thread.current.clone());
+        let is_known = self.known.index.home(identity).is_some();
+        let Some(unit) = current.map(|current| current.id()).filter(|_| !is_known) else { return };
+        let place = RowPlace { file: self.file, generation, place: record.place };
+        if let Some(parts) = self.room_for(unit, identity) {
+            parts.notes.push(Noted { id, time, place, what: Note::PullRequest(what.clone()) });
+        }
+    }
+
+    /// A title of the session that owns the row `leaf`: that of this file if the row has just been there, else it waits for
+    /// the row.
+    pub(super) fn summary(&mut self, leaf: RowId, title: &Arc<str>) {
+        let thread = self.known.thread_mut(self.file);
+        if thread.rows.contains(&leaf)
+            && let Some(session) = thread.session.clone()
+        {
+            return self.known.session_mut(&session).entitle(title, TitleBy::Summary);
+        }
+        if thread.titles.len() >= TITLES_MAX {
+            thread.titles.remove(0);
+        }
+        thread.titles.push((leaf, Arc::clone(title)));
+    }
+
+    /// Gives the session of a row the title that waited for it.
+    pub(super) fn entitle(&mut self, seen: &Seen<'_>) {
+        let titles = &mut self.known.thread_mut(self.file).titles;
+        let Some(position) = titles.iter().position(|(leaf, _)| *leaf == seen.row.id) else { return };
+        let (_, title) = titles.remove(position);
+        self.known.session_mut(&seen.session).entitle(&title, TitleBy::Summary);
+    }
+}

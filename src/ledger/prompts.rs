@@ -1,0 +1,176 @@
+//! Where turns begin: a prompt, a `!` line that wakes the model, and the copies of both.
+
+use super::fold::{Fold, Seen};
+use super::known::ShellLine;
+use super::unit::{Claim, ClaimBy, Identity, Prompt, UnitId, UnitKey};
+use crate::transcript::ids::{RowId, SessionId};
+use crate::transcript::record::{Assistant, Origin, User};
+use crate::transcript::time::Timestamp;
+
+/// A prompt, as a row or the memory of one tells it.
+struct Asked {
+    key: UnitKey,
+    time: Timestamp,
+    prompt: Prompt,
+    /// The row is a copy of another prompt row.
+    is_copy: bool,
+}
+
+impl Fold<'_> {
+    /// A prompt of the main thread: a new turn, unless the client wrote one prompt as several rows, or writes an older one
+    /// again.
+    pub(super) fn prompt(&mut self, seen: &Seen<'_>, user: &User, origin: Origin) {
+        self.asked(seen);
+        let said: Vec<u64> = user.blocks.iter().map(|text| Identity::Said(seen.time, *text).hash()).collect();
+        let key = self.original(seen, &said).unwrap_or(UnitKey::Turn(seen.row.id));
+        let thread = self.known.thread_mut(self.file);
+        thread.shell_line = None;
+        // A fork writes one `promptId` on all the prompts that it copies: there only their number tells them apart.
+        let told_apart = match (user.turn_index, thread.turn_index) {
+            (Some(new), Some(known)) => new != known,
+            _ => user.prompt_id == thread.copied_prompt,
+        };
+        let same = user.prompt_id.is_some()
+            && user.prompt_id == thread.prompt
+            && !told_apart
+            && matches!(thread.current, Some(UnitKey::Turn(_)));
+        if same && thread.current.as_ref() != Some(&key) {
+            let current = thread.current.as_ref().map(UnitKey::id);
+            return self.touch(seen, current);
+        }
+        let queued_ms = thread.queue.asked(seen.time);
+        thread.turn_index = user.turn_index;
+        // What a session in the background was given when it began is no prompt of its own.
+        let is_copy = user.background && user.prompt_id.is_none();
+        let prompt = Prompt {
+            origin,
+            time: seen.time,
+            place: seen.place,
+            chars: user.text_chars,
+            command: user.command.clone(),
+            queued_ms,
+            said,
+            source: user.source.clone(),
+        };
+        let asked = Asked { is_copy: key != UnitKey::Turn(seen.row.id), key, time: seen.time, prompt };
+        let by = if is_copy { ClaimBy::Copy } else { ClaimBy::Row };
+        self.begin_turn(seen, asked, user.prompt_id, by);
+        self.known.thread_mut(self.file).is_copied = is_copy;
+    }
+
+    /// The turn that a prompt row is a copy of under another uuid: an older one that said the same at the same time. Clients in
+    /// editors wrote history again in the same file, with one row per block (`claude-code-format.md` section 15.8).
+    fn original(&self, seen: &Seen<'_>, said: &[u64]) -> Option<UnitKey> {
+        let own = UnitKey::Turn(seen.row.id);
+        if !seen.went_back || self.known.index.has_unit(own.id()) {
+            return None;
+        }
+        let homes = said.iter().filter_map(|said| self.known.index.home(*said));
+        let units = homes.filter_map(|home| self.known.unit(home));
+        let mut originals = units.filter(|unit| {
+            let prompt = unit.prompt.as_ref().filter(|_| *unit.session() == seen.session);
+            prompt.is_some_and(|prompt| prompt.said.iter().any(|known| said.contains(known)))
+        });
+        originals.next().map(|unit| unit.key.clone())
+    }
+
+    fn begin_turn(&mut self, seen: &Seen<'_>, asked: Asked, prompt_id: Option<RowId>, by: ClaimBy) {
+        let Asked { key, time, prompt, is_copy } = asked;
+        let thread = self.known.thread_mut(self.file);
+        let previous = thread.current.clone();
+        if previous.as_ref() != Some(&key) {
+            thread.leave_current();
+            thread.others.retain(|other| other.unit != key);
+        }
+        thread.current = Some(key.clone());
+        thread.prompt = prompt_id;
+        thread.is_copied = false;
+        let process_ended = std::mem::take(&mut thread.process_ended);
+        self.note_unmarked(key.id());
+        // A fork goes on where another session's process ended: that does not make it a resumed one.
+        let before = previous.as_ref().and_then(|previous| self.known.unit(previous.id()));
+        let resumes = process_ended && before.is_some_and(|before| *before.session() == seen.session);
+        if let Some(previous) = previous.filter(|previous| *previous != key)
+            && let Some(unit) = self.known.unit_mut(previous.id())
+        {
+            unit.superseded = Some(unit.superseded.map_or(time, |known| known.min(time)));
+        }
+        let claim = Claim { by, time, file: self.file, session: seen.session.clone() };
+        let unit = self.ensure_claimed(seen, &key, claim);
+        self.take_prompt(unit, prompt, is_copy, resumes);
+        for note in std::mem::take(&mut self.known.thread_mut(self.file).early) {
+            self.noted(unit, note);
+        }
+    }
+
+    fn take_prompt(&mut self, unit: UnitId, prompt: Prompt, is_copy: bool, resumes: bool) {
+        let file = self.file;
+        for said in &prompt.said {
+            // The first row that says so is the original.
+            if self.known.index.home(*said).is_none() {
+                self.known.index.insert(*said, unit);
+            }
+        }
+        let claim_is_ours = self.known.unit(unit).is_some_and(|unit| {
+            unit.claim.file == file || unit.prompt.as_ref().is_some_and(|prompt| prompt.place.file == file)
+        });
+        let Some(unit) = self.known.unit_mut(unit) else { return };
+        unit.resumes |= resumes;
+        let known = unit.prompt.as_ref().and_then(|known| known.queued_ms);
+        let queued_ms = prompt.queued_ms;
+        match &mut unit.prompt {
+            Some(known) if is_copy || !claim_is_ours => {
+                known.queued_ms = known.queued_ms.or(queued_ms);
+            }
+            slot => *slot = Some(Prompt { queued_ms: queued_ms.or(known), ..prompt }),
+        }
+    }
+
+    /// A `!` line: whether it is a turn is known when the model answers.
+    pub(super) fn shell_line(&mut self, seen: &Seen<'_>, user: &User) {
+        let thread = self.known.thread_mut(self.file);
+        if user.prompt_id == thread.prompt {
+            return;
+        }
+        thread.shell_line = Some(ShellLine {
+            id: seen.row.id,
+            prompt: user.prompt_id,
+            time: seen.time,
+            place: seen.place,
+            chars: user.text_chars,
+        });
+    }
+
+    /// An answer of the main thread: it makes a turn of the `!` line before it, and of a session that goes on with a copied
+    /// turn it is the first row of its own.
+    pub(super) fn answers(&mut self, seen: &Seen<'_>, assistant: &Assistant) {
+        if seen.row.agent.is_some() || seen.row.sidechain || assistant.synthetic {
+            return;
+        }
+        let thread = self.known.thread_mut(self.file);
+        if let Some(line) = thread.shell_line.take() {
+            thread.turn_index = None;
+            let prompt = Prompt {
+                origin: Origin::Human,
+                time: line.time,
+                place: line.place,
+                chars: line.chars,
+                command: None,
+                queued_ms: None,
+                said: Vec::new(),
+                source: None,
+            };
+            let asked = Asked { key: UnitKey::Turn(line.id), time: line.time, prompt, is_copy: false };
+            return self.begin_turn(seen, asked, line.prompt, ClaimBy::Row);
+        }
+        let names_another = |source: &Option<SessionId>| source.as_ref().is_some_and(|source| *source != seen.session);
+        if names_another(&assistant.copied_from) || names_another(&seen.row.forked_from) {
+            return;
+        }
+        thread.unmarked.clear();
+        if std::mem::take(&mut thread.is_copied) {
+            thread.leave_current();
+            thread.current = Some(UnitKey::Loose(seen.row.id));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Layout 5: a long unit lies in sections. What it shares with layout 4 is read with the structs of that.
+
+use std::sync::Arc;
+
+use super::frozen::{Thaw, frozen};
+use super::v4::{
+    Account, Agent, ApiError, Claim, Compacted, Context, Export, Failure, FellBack, Fork, HookRun, Message, Prompt,
+    Reported, Tally, Tokens, Tool, UnitKey, title_by,
+};
+use crate::ledger::money::Money;
+use crate::ledger::runs::Runs;
+use crate::ledger::unit::UnitId;
+use crate::ledger::{gist, session, unit};
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+
+frozen! {
+    struct Unit => unit::Unit {
+        key: UnitKey,
+        claim: Claim,
+        context: Context,
+        first: Timestamp,
+        last: Timestamp,
+        prompt: Option<Prompt>,
+        agent: Option<Agent>,
+        parts: Parts,
+        sections: Option<Box<Sections>>,
+        below: Option<Box<Gist>>,
+        active_ms: Option<u64>,
+        interrupted: Option<Timestamp>,
+        superseded: Option<Timestamp>,
+        resumes: bool,
+        spoken: bool,
+        export: Export;
+        told_end: None,
+        asked_again: None,
+        disowned: Vec::new(),
+    }
+    struct Parts => unit::Parts {
+        messages: Vec<Message>,
+        tools: Vec<Tool>,
+        failures: Vec<Failure>,
+        compactions: Vec<Compacted>,
+        hooks: Vec<HookRun>,
+        fallbacks: Vec<FellBack>;
+        notes: Vec::new(),
+    }
+    struct Section => unit::Section { of: UnitId, position: u32, parts: Parts }
+    struct Sections => unit::Sections { count: u32, tally: Tally, gist: Gist, unsent: Runs, ready: Runs }
+    struct LatestResponse => gist::LatestResponse { end: Timestamp, ends_turn: bool }
+    struct First => session::First { time: Timestamp, unit: UnitId, context: Context }
+    struct LatestBranch => session::LatestBranch { time: Timestamp, unit: UnitId, name: Arc<str> }
+    struct Gist => gist::Gist {
+        tokens: Tokens,
+        cost: Money,
+        unpriced: u64,
+        spans: u64,
+        open: u64,
+        unsent: u64,
+        ready: u64,
+        latest: Option<Timestamp>,
+        response: Option<LatestResponse>,
+        gave_up: Option<(Timestamp, ApiError)>,
+        is_loose: bool;
+        undated: 0,
+    }
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct Session {
+    id: SessionId,
+    spoken: u64,
+    resumes: u64,
+    first: Option<First>,
+    last: Option<Timestamp>,
+    latest_branch: Option<LatestBranch>,
+    is_loose: bool,
+    tally: Tally,
+    accounts: Vec<Account>,
+    fork: Option<Fork>,
+    has_forks: bool,
+    counted_report: Reported,
+    counted_start: bool,
+    own_rows: bool,
+    title: Option<Arc<str>>,
+    title_is_custom: bool,
+}
+
+impl Thaw<session::Session> for Session {
+    fn thaw(self) -> session::Session {
+        session::Session {
+            id: self.id,
+            spoken: self.spoken,
+            resumes: self.resumes,
+            first: self.first.thaw(),
+            last: self.last,
+            latest_branch: self.latest_branch.thaw(),
+            is_loose: self.is_loose,
+            tally: self.tally.thaw(),
+            accounts: self.accounts.thaw(),
+            fork: self.fork.thaw(),
+            has_forks: self.has_forks,
+            counted_report: self.counted_report.thaw(),
+            counted_start: self.counted_start,
+            own_rows: self.own_rows,
+            title_by: title_by(self.title_is_custom),
+            title: self.title,
+            pull_requests: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A chunk as lines, and each line as rows. Nearly always a line is one row.
+//!
+//! Two writers, or a crash between a row and its newline, leave lines that hold a whole row and something else: another
+//! whole row, or the beginning of one that was cut. Every whole row of such a line is a row; what is left of the line is
+//! rejected once. Source: `claude-code-format.md` section 15.7.
+
+use memchr::{memchr, memchr_iter};
+
+use super::chunk::{Chunk, FileRole};
+use super::json::Json;
+use super::parse::{self, Strings};
+use super::raw::RawRow;
+use super::record::{Body, Place, Reason, Record};
+use super::split;
+
+/// What an editor, or a PowerShell of old, writes before the first row.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The records of one chunk, in order.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Everything that counts or was rejected; lines of known types without anything to count are left out.
+    pub records: Vec<Record>,
+    /// Lines seen, without blank ones.
+    pub lines: u64,
+}
+
+/// Reads the whole lines of a chunk.
+#[must_use]
+pub fn read(chunk: &Chunk) -> Batch {
+    let mut records = Vec::new();
+    let lines = each(chunk, &mut Strings::default(), |record| records.push(record));
+    Batch { records, lines }
+}
+
+/// Reads the whole lines of a chunk and gives each record to `take`, in order. Returns the lines seen, without blank
+/// ones.
+pub fn each(chunk: &Chunk, strings: &mut Strings, mut take: impl FnMut(Record)) -> u64 {
+    if let FileRole::AgentMeta { session, agent } = &chunk.role {
+        take(parse::agent_meta(&chunk.bytes, session, agent, strings));
+        return 1;
+    }
+    let mut lines = 0;
+    let mut start = 0;
+    for newline in memchr_iter(b'\n', &chunk.bytes) {
+        let line = chunk.bytes.get(start..newline).unwrap_or_default();
+        let place = Place { offset: chunk.offset + start as u64, bytes: length(line) };
+        start = newline + 1;
+        lines += u64::from(!is_blank(line));
+        match parse(line, strings) {
+            Body::Noted => {}
+            Body::Rejected(Reason::NotJson) => rows_within(line, place, strings, &mut take),
+            body => split::records(place, body, &mut take),
+        }
+    }
+    for _ in 0..chunk.too_long_lines {
+        lines += 1;
+        take(Record { place: Place::default(), body: Body::Rejected(Reason::TooLong) });
+    }
+    lines
+}
+
+fn length(line: &[u8]) -> u32 {
+    u32::try_from(line.len()).unwrap_or(u32::MAX)
+}
+
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace())
+}
+
+/// Reads one line without its newline, if it is one row.
+#[must_use]
+pub fn parse(line: &[u8], strings: &mut Strings) -> Body {
+    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+    // After a crash the client's own reader strips NUL bytes from the beginning of a line.
+    let line = line.trim_ascii_start();
+    let line = line.iter().position(|&byte| byte != 0).map_or(&[][..], |at| line.get(at..).unwrap_or_default());
+    match line.trim_ascii_start().first() {
+        None => return Body::Noted,
+        Some(b'{') => {}
+        Some(_) => {
+            return Body::Rejected(if Json::is_valid(line) { Reason::NotAnObject } else { Reason::NotJson });
+        }
+    }
+    // The client reads with replacement characters: a broken byte in some tool's output must not lose its tokens.
+    let mut row = RawRow::default();
+    match Json::whole(line, &mut row) {
+        Ok(()) => parse::body(&mut row, line, strings),
+        Err(_) => Body::Rejected(Reason::NotJson),
+    }
+}
+
+/// True if a line, with or without its newline, is a whole row.
+#[must_use]
+pub fn is_whole_row(line: &[u8], strings: &mut Strings) -> bool {
+    !matches!(parse(line, strings), Body::Rejected(_))
+}
+
+/// Every whole row of a line that is not one row, and a rejection if anything is left.
+fn rows_within(line: &[u8], place: Place, strings: &mut Strings, take: &mut impl FnMut(Record)) {
+    /// How often a line is read again in vain, in its own lengths. A row that was cut has few objects open.
+    const TRIES: usize = 16;
+    let mut left_to_try = line.len().saturating_mul(TRIES);
+    let (mut at, mut is_left) = (0, false);
+    while let Some(rest) = line.get(at..).filter(|rest| !is_blank(rest)) {
+        let Some(open) = memchr(b'{', rest).filter(|_| left_to_try > 0) else {
+            is_left = true;
+            break;
+        };
+        let before = rest.get(..open).unwrap_or_default();
+        is_left |= !(is_blank(before) || before == BYTE_ORDER_MARK);
+        let text = rest.get(open..).unwrap_or_default();
+        let mut row = RawRow::default();
+        let length_read = match Json::first(text, &mut row) {
+            Ok(end) => {
+                let (own, after) = text.split_at(end);
+                match row_body(&mut row, own, after, strings) {
+                    Some(Body::Noted) => {}
+                    Some(body) => {
+                        let place = Place { offset: place.offset + (at + open) as u64, bytes: length(own) };
+                        split::records(place, body, &mut *take);
+                    }
+                    // An object inside a row that was cut.
+                    None => is_left = true,
+                }
+                end
+            }
+            Err(reached) => {
+                left_to_try = left_to_try.saturating_sub(reached + 1);
+                is_left = true;
+                1
+            }
+        };
+        at += open + length_read;
+    }
+    if is_left {
+        take(Record { place, body: Body::Rejected(Reason::NotJson) });
+    }
+}
+
+/// What an object of a line says if it is a row and no part of one: it has a type and an id of its own, and nothing
+/// follows it, or another row.
+fn row_body(row: &mut RawRow<'_>, own: &[u8], after: &[u8], strings: &mut Strings) -> Option<Body> {
+    let after = after.iter().position(|byte| *byte != 0 && !byte.is_ascii_whitespace()).and_then(|at| after.get(at));
+    if after.is_some_and(|byte| *byte != b'{') {
+        return None;
+    }
+    let has_id = row.noted || row.fields.uuid.text.is_some() || row.fields.session.is_some();
+    Some(parse::body(row, own, strings)).filter(|body| has_id && !matches!(body, Body::Unknown(_)))
+}

@@ -1,0 +1,192 @@
+//! What happens at one moment, beside prompts, answers and tool calls.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::Origin;
+
+/// A hook that ran. One that ends well without output leaves no row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    /// `hookName`, for example `PostToolUse:Bash`.
+    pub name: Arc<str>,
+    /// `hookEvent`, for example `PostToolUse`.
+    pub event: Arc<str>,
+    /// `toolUseID`, of a hook that ran for a tool call.
+    pub call: Option<Box<str>>,
+    /// `durationMs`; the row of a hook that blocked or ran in the background does not tell it.
+    pub duration_ms: Option<u64>,
+    /// `exitCode`.
+    pub exit_code: Option<i32>,
+    /// What became of it, and which row says so.
+    pub kind: HookKind,
+}
+
+/// What became of a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum HookKind {
+    /// `hook_success`: it ended well.
+    #[default]
+    Success,
+    /// `hook_non_blocking_error`: it failed, and the client went on.
+    NonBlockingError,
+    /// `hook_blocking_error`: it stopped what it ran for.
+    BlockingError,
+    /// `async_hook_response`: it ran in the background, and nobody waited for it.
+    Background,
+    /// One of the Stop hooks that `system/stop_hook_summary` sums up.
+    StopSummary,
+}
+
+impl HookKind {
+    /// The value of the attribute `claude_code.hook.outcome`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success | Self::StopSummary => "success",
+            Self::NonBlockingError => "non_blocking_error",
+            Self::BlockingError => "blocking_error",
+            Self::Background => "background",
+        }
+    }
+}
+
+impl Hook {
+    /// True for a hook that holds an answer back until it has ended: the person waits for it.
+    #[must_use]
+    pub fn holds_the_answer(&self) -> bool {
+        matches!(&*self.event, "Stop" | "SubagentStop") && self.kind != HookKind::Background
+    }
+}
+
+/// Something that a person did or was told, and that is no prompt, answer or tool call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Note {
+    /// `attachment/queued_command`: a prompt that the running turn took up.
+    QueuedPrompt {
+        /// Who asked.
+        origin: Origin,
+        /// Length in characters.
+        chars: u32,
+    },
+    /// `attachment/queued_command` too: work in the background that ended while a turn ran.
+    TaskEnded {
+        /// Id of the task; of a sub-agent, its own.
+        task: Option<Box<str>>,
+        /// `tool_use.id` of the call that started it.
+        call: Option<Box<str>>,
+        /// `completed`, `failed`, `killed`.
+        status: Option<Arc<str>>,
+    },
+    /// `pr-link`: a pull request that the session made or works on.
+    PullRequest(PullRequest),
+    /// `system/away_summary`: what was done while the person was away.
+    AwaySummary {
+        /// Length in characters.
+        chars: u32,
+    },
+    /// `attachment/plan_mode` and `plan_mode_exit`.
+    PlanMode {
+        /// It began; else it ended.
+        begins: bool,
+    },
+    /// A tool that the API ran inside a response, for example `advisor`.
+    ServerTool {
+        /// Its name.
+        name: Arc<str>,
+        /// How long it ran in milliseconds, once the row after it is known.
+        duration_ms: Option<u64>,
+    },
+}
+
+/// A pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// `prNumber`.
+    pub number: u64,
+    /// `prUrl`, without its secrets.
+    pub url: Arc<str>,
+    /// `prRepository`, for example `owner/name`.
+    pub repository: Option<Arc<str>>,
+}
+
+/// Why a turn is over, where a row says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Ending {
+    /// The client had nothing more to do (`turn_duration`, `stop_hook_summary`, `toolEndsTurn`).
+    Stop,
+    /// `max_turns_reached`.
+    MaxTurns,
+    /// The process has ended (`cost-state`).
+    Exit,
+}
+
+impl Ending {
+    /// The value of the attribute `claude_code.turn.end`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::MaxTurns => "max_turns",
+            Self::Exit => "exit",
+        }
+    }
+}
+
+/// The client went on with another model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// `trigger`, for example `overloaded`.
+    pub trigger: Arc<str>,
+    /// `originalModel`.
+    pub from: Arc<str>,
+    /// `fallbackModel`.
+    pub to: Arc<str>,
+}
+
+/// `compactMetadata`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compaction {
+    /// True for `/compact`, false for the client's own decision.
+    pub manual: bool,
+    /// Tokens of the conversation before.
+    pub tokens_before: u64,
+    /// Tokens after.
+    pub tokens_after: u64,
+    /// How long the summary took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A failed API attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The wait before the next attempt in milliseconds; 0 after the last.
+    pub retry_in_ms: u32,
+    /// Number of the attempt, from 1; 0 if not said.
+    pub attempt: u32,
+    /// True if no further attempt follows.
+    pub last: bool,
+}
+
+/// Reasons of API errors, the values of the label `reason`.
+pub const API_ERROR_REASONS: [&str; 7] =
+    ["rate_limit", "overloaded", "server_error", "authentication", "invalid_request", "connection", "other"];
+
+impl ApiError {
+    /// The value of the label `reason`.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self.status {
+            Some(429) => "rate_limit",
+            Some(529) => "overloaded",
+            Some(401 | 403) => "authentication",
+            Some(400 | 404 | 413 | 422) => "invalid_request",
+            Some(500..=599) => "server_error",
+            Some(_) => "other",
+            None => "connection",
+        }
+    }
+}
