@@ -141,15 +141,16 @@ fn a_quiet_hour_has_no_samples_and_a_busy_one_has_all() {
         samples.iter().map(|(time, _)| time - FIRST_DAY).collect()
     };
     let hours: Vec<i64> = (0..=12).map(|step| 9 * 3600 + step * 300).collect();
+    let half = hours[6];
+    let [first, second] = [&hours[1..=6], &hours[7..]];
     let expected: Vec<i64> =
-        [[0, 1, hours[0], hours[0] + 1].as_slice(), &hours[1..], &[DAY, DAY + 1, DAY + 43_200]].concat();
+        [&[0, 1, hours[0], hours[0] + 1], first, &[half + 1], second, &[DAY, DAY + 1, DAY + 43_200]].concat();
     let text = backfill(world.path(), &["--until", "2025-06-11T12:00:00Z"]);
     assert_eq!(at(&text, "tailspan_cost_usd_total"), expected);
     let samples = &series(&text)["tailspan_turns_total{origin=\"human\"}"];
     let step = samples.iter().position(|(_, value)| *value == 1.0).unwrap();
     assert_eq!(samples[step].0 - FIRST_DAY, 9 * 3600 + 35 * 60, "shown when its five minutes are over");
-    let hourly = [0, 1, 9 * 3600, 9 * 3600 + 1, 10 * 3600, DAY, DAY + 1, DAY + 43_200];
-    assert_eq!(at(&text, "tailspan_tool_duration_seconds_bucket"), hourly, "histograms by the hour");
+    assert_eq!(at(&text, "tailspan_tool_duration_seconds_bucket"), expected, "histograms as counters");
     let minutes = backfill(world.path(), &["--until", "2025-06-11T12:00:00Z", "--step", "1m"]);
     assert_eq!(at(&minutes, "tailspan_cost_usd_total").len(), expected.len() + 48);
     // The middle of a step: what comes before the end is in the last sample, what comes after is not.
@@ -157,8 +158,11 @@ fn a_quiet_hour_has_no_samples_and_a_busy_one_has_all() {
         let text = backfill(world.path(), &["--until", until]);
         assert_eq!(last(&text).get("tailspan_turns_total{origin=\"human\"}").copied(), turns, "{until}");
     }
+    let long = backfill(world.path(), &["--until", "2025-06-11T12:00:00Z", "--step", "1h"]);
+    let hourly = [0, 1, 9 * 3600, 9 * 3600 + 1, 10 * 3600, DAY, DAY + 1, DAY + 43_200];
+    assert_eq!(at(&long, "tailspan_cost_usd_total"), hourly, "nothing between two steps");
     let late = backfill(world.path(), &["--since", "2025-06-10T09:30:00Z", "--until", "2025-06-10T09:40:00Z"]);
-    assert_eq!(at(&late, "tailspan_cost_usd_total"), [30, 35, 40].map(|minute| 9 * 3600 + minute * 60));
+    assert_eq!(at(&late, "tailspan_cost_usd_total"), [half, half + 1, hours[7], hours[8]]);
     let later = backfill(world.path(), &["--since", "2025-06-10T09:31:01Z", "--until", "2025-06-11"]);
     assert_eq!(later, "# EOF\n");
 }

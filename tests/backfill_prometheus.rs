@@ -229,6 +229,48 @@ fn increase_goes_on_over_the_first_start() {
     assert!(close(query("increase(tailspan_tokens_total$[1d])", end), history - at_midnight + 3e9));
 }
 
+/// The windows of panels: ten minutes for lines, half an hour for the columns of heatmaps.
+const WINDOWS: [i64; 2] = [600, 1800];
+
+#[test]
+fn a_window_shorter_than_an_hour_shows_what_a_histogram_gained() {
+    let world = tempfile::tempdir().unwrap();
+    let projects = world.path().join("projects");
+    days(&projects);
+    let expected = scanned(&projects);
+    let Some(prometheus) = Prometheus::on(world.path(), &backfill(&projects, &["--until", "2025-06-24"])) else {
+        return;
+    };
+    for window in WINDOWS {
+        for (day, want) in expected.iter().take(3) {
+            let ends = (1..=DAY / window).map(|part| day + part * window);
+            let gained = ends.filter_map(|end| {
+                let in_seconds = format!("sum(increase(tailspan_tool_duration_seconds_count[{window}s]))");
+                prometheus.query(&in_seconds, end)
+            });
+            let gained: f64 = gained.sum();
+            assert!(close(gained, want.calls), "{window} s, {day}: {gained} calls, not {}", want.calls);
+        }
+    }
+}
+
+#[test]
+fn a_column_of_a_heatmap_is_right_where_windows_leave_out_their_first_moment() {
+    let world = tempfile::tempdir().unwrap();
+    days(world.path());
+    let expected = scanned(world.path());
+    let all = series(&backfill(world.path(), &["--until", "2025-06-24"]));
+    let calls: Vec<_> =
+        all.iter().filter(|(name, _)| name.starts_with("tailspan_tool_duration_seconds_count")).collect();
+    assert!(!calls.is_empty());
+    for (day, want) in expected {
+        let ends = (1..=DAY / 1800).map(|part| day + part * 1800);
+        let columns = ends.filter_map(|end| calls.iter().find_map(|(_, all)| increase_of_prometheus_3(all, end, 1800)));
+        let gained: f64 = columns.sum();
+        assert!((gained - want.calls).abs() <= 1e-3 * want.calls, "{day}: {gained} calls, not {}", want.calls);
+    }
+}
+
 /// `increase()` of Prometheus 3: the sample at the beginning of the window is not in it.
 /// Source: prometheus, `promql/functions.go`, `extrapolatedRate`.
 fn increase_of_prometheus_3(samples: &[(i64, f64)], end: i64, range: i64) -> Option<f64> {

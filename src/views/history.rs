@@ -129,14 +129,10 @@ impl History {
         if let Some((label, value)) = open {
             *self.uses.entry((label.name, Arc::clone(value))).or_default() += 1;
         }
-        let cell = (self.span_of(metric).step_of(time), bucket_of(metric.buckets, amount));
+        let cell = (self.span.step_of(time), bucket_of(metric.buckets, amount));
         let gain = self.series.entry(Series::new(metric, labels)).or_default().entry(cell).or_default();
         gain.count = gain.count.saturating_add(1);
         gain.sum = gain.sum.saturating_add(amount);
-    }
-
-    fn span_of(&self, metric: &Metric) -> Span {
-        if metric.kind == Kind::Histogram { self.span.by_the_hour() } else { self.span }
     }
 
     /// Hands the history out as OpenMetrics with timestamps: each series once, its samples in order of time, `# EOF` at the
@@ -162,7 +158,7 @@ impl History {
             take(&head(family, metric.kind.name(), metric.help))?;
             for (labels, cells) in own {
                 let lines = Lines::new(metric, &labels, target);
-                lines.write(&self.span_of(metric), &cells, ending, &mut written, &mut take)?;
+                lines.write(&self.span, &cells, ending, &mut written, &mut take)?;
             }
         }
         take("# EOF\n")?;

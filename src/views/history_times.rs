@@ -6,17 +6,19 @@
 //! the end  one more
 //! ```
 //!
-//! - A histogram is some twenty series: it has samples at whole hours only, which is what keeps a year small.
+//! - A histogram has as many samples as a counter, although it is some twenty series: with fewer, a window that is shorter
+//!   than their distance finds no difference, and a dashboard draws 0 where there was something.
 //! - A sample shows what happened before its moment. So the difference between two of them is what happened from the one
 //!   to the other, without the one's and the other's own second being counted twice.
 //! - `increase()` stretches the difference of the first and the last sample in its window to the whole window, by up to
 //!   half the usual distance of samples. Over whole hours and days both ends have a sample, and nothing is stretched.
-//! - Prometheus 3 leaves out the sample at the beginning of a window. So each hour and day begins with a second one, a
-//!   second later.
+//! - Prometheus 3 leaves out the sample at the beginning of a window. So each hour, half hour and day begins with a second
+//!   one, a second later: half hours are the columns of heatmaps.
 //! - Nothing lies between two seconds: promtool multiplies by 1000 and cuts, which moves half of all milliseconds.
 
 use crate::transcript::time::Timestamp;
 
+const HALF_HOUR: i64 = 1_800;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
 
@@ -35,11 +37,6 @@ pub struct Span {
 }
 
 impl Span {
-    /// The same span, for the samples of histograms.
-    pub(super) fn by_the_hour(self) -> Self {
-        Self { step_s: self.step_s.max(HOUR), ..self }
-    }
-
     /// Which step a moment of this span belongs to.
     pub(super) const fn step_of(&self, time: Timestamp) -> i64 {
         time.0.div_euclid(1000).div_euclid(self.step_s) + 1
@@ -58,6 +55,7 @@ impl Span {
     /// When a series that changed in `steps` (ascending) has samples, in seconds since 1970-01-01 UTC.
     pub(super) fn times(&self, steps: impl Iterator<Item = i64>) -> Vec<i64> {
         let window = self.step_s.max(HOUR);
+        let twice = if HALF_HOUR % self.step_s == 0 { HALF_HOUR } else { window };
         let mut times = Vec::new();
         let mut awake = None;
         for at in steps.map(|step| self.shown(step)) {
@@ -68,8 +66,8 @@ impl Span {
             }
             if awake != Some(begin) {
                 awake = Some(begin);
-                times.push(begin + 1);
                 times.extend(stepped(begin, begin + window, self.step_s));
+                times.extend(stepped(begin, begin + window - 1, twice).map(|start| start + 1));
             }
         }
         let since = self.since.map_or(i64::MIN, |since| since.0.div_euclid(1000));
