@@ -13,8 +13,8 @@ import sys
 
 from grafana import (
     AGENTS, API_REASONS, BLUE, CHANGES, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES,
-    RED, STATES, TEAL, TOOLS, YELLOW, api, at_end, bargauge, column, columns, dashboard, drill, explore, fixed,
-    heatmap, host, increase, increase_from_the_first, or_none, or_zero, override, quantile, query, ranked, rate,
+    RED, SCOPE, STATES, TEAL, TOOLS, YELLOW, api, at_end, bargauge, column, columns, dashboard, drill, explore, fixed,
+    heatmap, host, increase, increase_from_the_first, of_sidecars, or_none, or_zero, override, quantile, query, ranked, rate,
     ratio, series, shaped, source_variable, stat, steps, table, text_of, text_variable, timeseries, total, trace_of,
     used,
 )
@@ -50,9 +50,11 @@ CACHE_HITS = ratio(total(CACHE_READ), total(SENT))
 FAILED = ratio(total(increase("tool_failures_total")), total(increase("tool_calls_total")))
 # A model without a price is new as a rule.
 UNPRICED = increase_from_the_first("unpriced_tokens_total")
-# Days that the last week has samples of, at least one: an install of yesterday is not divided by seven.
-DAYS = ("clamp(max((time() - min_over_time(timestamp(%s)[7d:1h])) / 86400), 1, 7)" % series("build_info"))
-DAILY = "sum(%s) / %s" % (increase("cost_usd_total", over="7d"), DAYS)
+# Days that the last week has samples of, at least one: an install of yesterday is not divided by seven. Asked of the
+# counter itself, which a backfill has too. A day more than a week: where nothing happens, a backfill has a sample a day.
+AGE = "(time() - min_over_time(timestamp(%s)[8d:1h])) / 86400" % series("cost_usd_total")
+DAYS = "clamp(max(%s) or vector(1), 1, 7)" % AGE
+DAILY = "sum(%s) / scalar(%s)" % (increase("cost_usd_total", over="7d"), DAYS)
 DAYS_LEFT = "(days_in_month() - day_of_month() + 1 - (hour() * 60 + minute()) / 1440)"
 PROJECTION = "%s + %s * scalar%s" % (SPENT, DAILY, DAYS_LEFT)
 
@@ -242,7 +244,7 @@ def cost():
                     "Spend per day by model", "Each bar is the 24 hours before its time, which is midnight, in the last "
                     "14 days, whatever time is chosen above.", "currencyUSD",
                     query(total(increase("cost_usd_total", over="1d"), "model") + " > 0", "{{model}}"), stack=True,
-                    bars=True, interval="1d", time_from="14d", overrides=fixed(MODELS), nothing="no midnight yet")),
+                    interval="1d", time_from="14d", overrides=fixed(MODELS), nothing="no midnight yet")),
             ]),
             (8, [
                 (12, timeseries(
@@ -466,6 +468,9 @@ def sessions():
         {"title": "Trace of the whole session", "url": trace_of("Session"), "targetBlank": True},
     ]
     money = {"unit": "currencyUSD", "decimals": 3}
+    # An empty cell would look like a fault of the table.
+    untitled = [{"type": "special", "options": {"match": match, "result": {"text": "no title", "index": index}}}
+                for index, match in enumerate(["null", "empty"])]
     times = [column("Started", unit="dateTimeAsLocal", width=160), column("Last row", unit="dateTimeAsLocal", width=160),
              column("Ended", unit="dateTimeAsLocal", width=160)]
     return dashboard(
@@ -475,10 +480,12 @@ def sessions():
         [
             (4, [
                 (4, active()), (4, waiting()),
-                (4, stat("Sessions started", "Sessions that began in the chosen time.", "short",
+                (4, stat("Started, chosen instances", "Sessions that began in the chosen time, as Prometheus knows them: "
+                         "of every chosen instance, after its first start or in a backfill.", "short",
                          now(or_zero(total(increase("sessions_started_total")))), decimals=0, nothing="0")),
-                (4, stat("Sessions in the files", "Sessions that the sidecar knows in the chosen time, history "
-                         "included. If this fails, see the Infinity data source: its URL is the sidecar's.", "short",
+                (4, stat("In the tables, one sidecar", "Sessions with a row in the chosen time, as the one sidecar of the "
+                         "tables below knows them: also those that began earlier, and history. If this fails, see the "
+                         "Infinity data source: its URL is the sidecar's.", "short",
                          api(list_path + "&limit=1", "", [("total", "Sessions", "number")]), decimals=0, nothing="0")),
                 (4, stat("Cost per session", "Spend in the chosen time divided by the sessions that began in it.",
                          "currencyUSD", now(ratio(SPENT, total(increase("sessions_started_total")))), decimals=2,
@@ -490,11 +497,12 @@ def sessions():
             (10, [
                 (24, table(
                     "Sessions", "The dearest 200 sessions of the chosen time. A click on a session shows its turns "
-                    "below, its replay, or its trace; click a column to sort.", "short",
+                    "below, its replay, or its trace; click a column to sort. A title stands only where the client or "
+                    "somebody has given one, which newer clients do.", "short",
                     api(list_path + "&sort=cost&limit=200", "sessions", SESSION_COLUMNS), sort="Cost",
                     transformations=shaped(SESSION_COLUMNS, "Cost", "Not in the file"), overrides=[
                         *times, column("Cost", **money), column("Not in the file", **money),
-                        column("Output tokens", decimals=1), column("Session", width=310, links=session_links)],
+                        column("Title", mappings=untitled), column("Output tokens", decimals=1), column("Session", width=310, links=session_links)],
                     nothing="no sessions in this time")),
             ]),
             (9, [
@@ -539,7 +547,7 @@ def sessions():
             ]),
         ], variables=[
             source_variable("infinity_datasource", "Infinity data source", "yesoreyeram-infinity-datasource"), JAEGER,
-            text_variable("tailspan", "Address of the sidecar", "http://localhost:9719"), chosen])
+            text_variable("tailspan", "Address of the sidecar", "http://127.0.0.1:9719"), chosen])
 
 
 # --- 5. Team --------------------------------------------------------------------------------------------------------
@@ -629,8 +637,8 @@ def health():
     yes_no = [{"type": "value", "options": {"0": {"text": "no", "color": "red", "index": 0},
                                             "1": {"text": "yes", "color": "green", "index": 1}}}]
     spans = {"sent": GREEN, "rejected": ORANGE, "dropped": RED}
-    cpu = "rate(process_cpu_seconds_total{job=~\"$job\", instance=~\"$instance\"}[$__rate_interval])"
-    memory = "process_resident_memory_bytes{job=~\"$job\", instance=~\"$instance\"}"
+    cpu = of_sidecars("rate(process_cpu_seconds_total{%s}[$__rate_interval])" % SCOPE)
+    memory = of_sidecars("process_resident_memory_bytes{%s}" % SCOPE)
     return dashboard(
         "tailspan-health", "Claude Code / Sidecar health",
         "Whether the numbers can be trusted: is everything read, understood, stored and sent. All green and flat is "

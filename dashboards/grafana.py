@@ -97,6 +97,11 @@ def increase_from_the_first(name):
     return "(%s unless last_over_time(%s[1d] offset $__range)) or %s" % (one, one, increase(name))
 
 
+def of_sidecars(expression):
+    """Only the processes that are a tailspan: whatever else Prometheus scrapes has `process_*` as well."""
+    return "%s and on (job, instance) %s" % (expression, series("build_info"))
+
+
 def total(expression, by=""):
     return "sum by (%s) (%s)" % (by, expression) if by else "sum(%s)" % expression
 
@@ -208,11 +213,13 @@ def stat(title, description, unit, targets, *, colour=None, thresholds=None, spa
     return panel("stat", title, description, unit, targets, options=options, defaults=defaults, **more)
 
 
-def timeseries(title, description, unit, targets, *, stack=False, bars=False, fill=None, log=False, top=None,
-               thresholds=None, legend="list", **more):
+def timeseries(title, description, unit, targets, *, stack=False, log=False, top=None, thresholds=None, legend="list",
+               **more):
+    # Stacks are bars. As areas, a series that is 0 lies as a line on top of the others, and the stack has its colour; and
+    # what one person does comes in short bursts, which an area stretches to triangles.
     custom = {
-        "drawStyle": "bars" if bars else "line", "lineWidth": 0 if bars else 1, "showPoints": "never",
-        "fillOpacity": fill if fill is not None else (80 if bars else 30 if stack else 8), "spanNulls": False,
+        "drawStyle": "bars" if stack else "line", "lineWidth": 0 if stack else 1, "showPoints": "never",
+        "fillOpacity": 80 if stack else 8, "spanNulls": False,
         "stacking": {"mode": "normal" if stack else "none", "group": "A"}, "lineInterpolation": "linear",
     }
     if log:
@@ -318,9 +325,10 @@ def source_variable(name, label, kind):
 
 
 def label_variable(name, label, values):
+    # All is `.*`, which also matches what has no such label: series that were pushed may lack `job` or `instance`.
     return {"type": "query", "name": name, "label": label, "datasource": PROM, "query": values, "definition": values,
             "current": {"selected": True, "text": ["All"], "value": ["$__all"]}, "options": [], "hide": 0,
-            "includeAll": True, "allValue": ".+", "multi": True, "refresh": 2, "regex": "", "sort": 1,
+            "includeAll": True, "allValue": ".*", "multi": True, "refresh": 2, "regex": "", "sort": 1,
             "skipUrlSync": False}
 
 

@@ -86,7 +86,8 @@ fn queries_use_what_the_catalogue_has() {
                 assert!(has, "{place}: target-{label}: {expression}");
             }
             let function = selector.function.as_str();
-            if is_counted(selector) {
+            // When a counter was last seen says nothing of its value.
+            if is_counted(selector) && function != "timestamp" {
                 let counted = ["rate", "increase"].contains(&function) && selector.range.is_some()
                     || RAW.contains(&selector.name.as_str()) && expression.contains(" unless last_over_time(");
                 assert!(counted, "{place}: target-counter-agg: {} in {function:?}: {expression}", selector.name);
@@ -164,7 +165,7 @@ fn every_query_is_valid_promql() {
     }
     let replaced = |expression: &str| {
         let times = expression.replace("$__rate_interval", "5m").replace("$__interval", "5m").replace("$__range", "1d");
-        times.replace("$job", ".+").replace("$instance", ".+")
+        times.replace("$job", ".*").replace("$instance", ".*")
     };
     let queries = queries();
     let rules: Vec<Value> = queries

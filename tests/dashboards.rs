@@ -66,7 +66,8 @@ fn variables_are_as_the_linter_wants_them() {
             assert_eq!((text(&one["type"]), text(&one["label"])), ("query", label), "{name}: template-{wanted}");
             assert_eq!(one["datasource"]["uid"], "${prometheus_datasource}", "{name}: {wanted}");
             assert_eq!((&one["multi"], &one["includeAll"]), (&json!(true), &json!(true)), "{name}: {wanted}");
-            assert_eq!(one["allValue"], ".+", "{name}: {wanted}");
+            // The linter wants `.+`, which hides pushed series that have no such label.
+            assert_eq!(one["allValue"], ".*", "{name}: {wanted}");
             let query = text(&one["query"]);
             assert!(query.starts_with("label_values(tailspan_build_info"), "{name}: template-label-promql: {query}");
         }
@@ -147,6 +148,20 @@ fn targets_are_complete(place: &str, panel: &Value) {
             assert!(!over_time || range, "{place}: a line needs a range");
             assert!(range || target.get("exemplar").is_none(), "{place}: exemplars come with a range");
         }
+    }
+}
+
+/// As areas, a series that is 0 would be drawn on top of the others, in its colour.
+#[test]
+fn stacks_are_bars_without_a_line() {
+    let all = dashboards();
+    let custom = |panel: &Value| panel["fieldConfig"]["defaults"]["custom"].clone();
+    let stacked = panels(&all).into_iter().filter(|(_, panel)| custom(panel)["stacking"]["mode"] == "normal");
+    let stacked: Vec<_> = stacked.collect();
+    assert!(stacked.len() > 10, "{} stacks", stacked.len());
+    for (place, panel) in stacked {
+        let custom = custom(&panel);
+        assert_eq!((&custom["drawStyle"], &custom["lineWidth"]), (&json!("bars"), &json!(0)), "{place}");
     }
 }
 

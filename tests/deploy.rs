@@ -136,6 +136,37 @@ fn every_environment_of_a_container_can_be_used() {
     assert_eq!(hosts.otlp[0].endpoint.path(), "/v1/traces");
 }
 
+/// Links between data sources go by uid, and dashboards are imported beside sources that somebody made from any document.
+#[test]
+fn data_sources_and_addresses_have_one_name_everywhere() {
+    let value = |line: &str, key: &str| Some(line.trim().trim_start_matches("- ").strip_prefix(key)?.trim().to_owned());
+    let named = |text: &str| {
+        let mut found = BTreeMap::new();
+        let mut name = None;
+        for line in text.lines().map(|line| line.split(" #").next().unwrap()) {
+            name = value(line, "name:").or(name);
+            if let Some(uid) = value(line, "uid:") {
+                found.insert(uid, name.clone().unwrap());
+            }
+        }
+        found
+    };
+    let folder = "deploy/compose/grafana/datasources";
+    let own: BTreeMap<_, _> =
+        files(folder, &[".yaml"]).iter().flat_map(|path| named(&fs::read_to_string(path).unwrap())).collect();
+    assert_eq!(own["tailspan-jaeger"], "Claude Code turns");
+    let mut seen = 0;
+    for path in documents() {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("localhost:9719"), "{}: the address is 127.0.0.1:9719", path.display());
+        for (uid, name) in named(&text) {
+            assert_eq!(own.get(&uid), Some(&name), "{}: {uid}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "only {seen} data sources were found");
+}
+
 /// Arguments of every `tailspan` command line in the blocks of a document, without what the shell does with them.
 fn command_lines(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();

@@ -184,6 +184,8 @@ def table(panel, answers, height):
         for title in titles:
             field = fields.of(title)
             text = shown(row.get(title), field["unit"], field["decimals"])
+            if not text and "mappings" in field:
+                text = field["mappings"][0]["options"]["result"]["text"]
             link = ' class="link"' if field.get("links") else ""
             cells.append("<td%s>%s</td>" % (link, esc(text)))
         made.append("<tr>%s</tr>" % "".join(cells))
@@ -212,7 +214,7 @@ def steps_of(top):
 def lines(panel, entries, start, step, exemplars, width, height):
     fields = Fields(panel)
     custom = fields.defaults["custom"]
-    stacked, bar = custom["stacking"]["mode"] == "normal", custom["drawStyle"] == "bars"
+    stacked = custom["stacking"]["mode"] == "normal"
     log = custom.get("scaleDistribution", {}).get("type") == "log"
     rows = 1 + sum(len(name) * 6.3 + 24 for name, _ in entries) // (width - 10)
     left, right, low = 64, 8, 18 + 16 * min(rows, 3)
@@ -261,7 +263,7 @@ def lines(panel, entries, start, step, exemplars, width, height):
     for name, field, points, own in series:
         colour = field["colour"]
         scale = (lambda value: h - h * value + 4) if own else y
-        if bar:
+        if field.get("custom.drawStyle", custom["drawStyle"]) == "bars":
             for at, value, under in points:
                 thick = w * step / (end - begin) * 0.7
                 made.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s" fill-opacity=".85"/>' % (
@@ -269,9 +271,6 @@ def lines(panel, entries, start, step, exemplars, width, height):
             continue
         for run in runs(points, step):
             path = " ".join("%.1f,%.1f" % (x(at), scale(value)) for at, value, _ in run)
-            if stacked and not own:
-                back = " ".join("%.1f,%.1f" % (x(at), scale(under)) for at, _, under in reversed(run))
-                made.append('<polygon points="%s %s" fill="%s" fill-opacity=".35"/>' % (path, back, colour))
             made.append('<polyline points="%s" fill="none" stroke="%s" stroke-width="%s"/>'
                         % (path, colour, 1.6 if own else 1.2))
             if len(run) == 1:

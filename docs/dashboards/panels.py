@@ -44,7 +44,7 @@ class Asker:
     def replaced(self, text, start, length, step):
         values = {
             "__rate_interval": "%ds" % max(step + SCRAPE, 4 * SCRAPE), "__interval": "%ds" % step,
-            "__range": "%ds" % length, "job": ".+", "instance": ".+", "session": self.session,
+            "__range": "%ds" % length, "job": ".*", "instance": ".*", "session": self.session,
             "__from:date:iso": start.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             "__to:date:iso": END.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
         }
