@@ -217,7 +217,8 @@ fn every_command_line_that_is_printed_is_taken() {
 
 /// Files without which `cargo build` refuses the package or the source, as paths from the top.
 fn files_of_the_build() -> BTreeSet<String> {
-    let mut needed = BTreeSet::from(["Cargo.toml", "Cargo.lock", "src/lib.rs", "src/main.rs"].map(str::to_owned));
+    let mut needed =
+        BTreeSet::from(["Cargo.toml", "Cargo.lock", "build.rs", "src/lib.rs", "src/main.rs"].map(str::to_owned));
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
     for (kind, folder) in [("bench", "benches"), ("bin", "src/bin"), ("test", "tests"), ("example", "examples")] {
         for target in manifest.get(kind).and_then(toml::Value::as_array).into_iter().flatten() {

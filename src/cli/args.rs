@@ -147,11 +147,11 @@ impl Args {
     }
 }
 
-/// The version, with the git revision if the build was told one (`TAILSPAN_REVISION`).
+/// The version, with the revision if the build knows it (`build.rs`).
 fn version() -> &'static str {
-    static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("TAILSPAN_REVISION") {
-        Some(revision) if !revision.is_empty() => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
-        _ => env!("CARGO_PKG_VERSION").to_owned(),
+    static VERSION: LazyLock<String> = LazyLock::new(|| match env!("TAILSPAN_REVISION") {
+        "unknown" => env!("CARGO_PKG_VERSION").to_owned(),
+        revision => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
     });
     &VERSION
 }

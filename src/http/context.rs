@@ -89,7 +89,7 @@ impl Context {
             vitals: &self.vitals,
             deliveries: &self.deliveries(),
             requests: &self.requests,
-            build: Build { version: VERSION, revision: option_env!("TAILSPAN_REVISION").unwrap_or("unknown") },
+            build: Build { version: VERSION, revision: env!("TAILSPAN_REVISION") },
             now: (self.now)(),
         })
     }
