@@ -133,7 +133,13 @@ fn every_environment_of_a_container_can_be_used() {
     }
     let hosts = resolve(&all["hosts.env"]).unwrap();
     assert_eq!(hosts.projects.len(), 2);
-    assert_eq!(hosts.otlp[0].endpoint.path(), "/v1/traces");
+    // Without a Collector of that name, spans would fill the outbox and stop the reading.
+    let sent: Vec<&str> = all
+        .iter()
+        .filter(|(_, variables)| !resolve(variables).unwrap().otlp.is_empty())
+        .map(|(place, _)| place.as_str())
+        .collect();
+    assert_eq!(sent, ["compose"], "only the full stack brings an endpoint");
 }
 
 /// Links between data sources go by uid, and dashboards are imported beside sources that somebody made from any document.

@@ -313,6 +313,8 @@ def check_pipelines():
     tempo = one(DEPLOY / "tempo/tempo.yaml")
     for wal in (tempo["live_store"]["wal"], tempo["storage"]["trace"]["wal"]):
         check(wal["ingestion_time_range_slack"] == "8760h", "Tempo would not find late spans by time")
+    check(tempo["query_frontend"]["search"]["max_duration"] == "0s", "Tempo would refuse a search over more than a week")
+    check(tempo["storage"]["trace"]["blocklist_poll"] == "1m", "Tempo would find history late")
     retention = tempo["backend_worker"]["compaction"]["block_retention"]
     check(retention == "8760h", f"Tempo deletes history after {retention}")
     port = tempo["server"]["http_listen_port"]
