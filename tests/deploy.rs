@@ -86,7 +86,7 @@ fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
 
 fn documents() -> Vec<PathBuf> {
     let mut all = files("docs", &[".md"]);
-    all.extend([top().join("README.md"), top().join("deploy/README.md")]);
+    all.extend(["README.md", "CONTRIBUTING.md", "deploy/README.md"].map(|name| top().join(name)));
     all
 }
 
