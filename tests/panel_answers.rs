@@ -159,11 +159,18 @@ fn what_is_pushed_without_a_job_counts_with_what_is_scraped() {
     answers("1m", &series, &asked).unwrap();
 }
 
-/// A span as Grafana sees it: its tags and those of its process.
+/// Keys with values: a span as Grafana sees it, its tags and those of its process.
 type Tags = Vec<(String, String)>;
 
-/// The links from spans to metrics: data source and name, tags as (span, metric), the query.
-fn links() -> Vec<(String, Vec<(String, String)>, String)> {
+/// A link from spans to metrics.
+struct Link {
+    name: String,
+    /// Tags of spans, with the labels that they become.
+    tags: Tags,
+    query: String,
+}
+
+fn links() -> Vec<Link> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/compose/grafana/datasources");
     let mut found = Vec::new();
     for file in ["tailspan.yaml", "tempo.yaml"] {
@@ -172,24 +179,27 @@ fn links() -> Vec<(String, Vec<(String, String)>, String)> {
             let settings = &source["jsonData"]["tracesToMetrics"];
             let word = |yaml: &Yaml| yaml.as_str().unwrap().to_owned();
             let tags = settings["tags"].as_vec().into_iter().flatten();
-            let tags: Vec<_> = tags.map(|tag| (word(&tag["key"]), word(&tag["value"]))).collect();
+            let tags: Tags = tags.map(|tag| (word(&tag["key"]), word(&tag["value"]))).collect();
             for query in settings["queries"].as_vec().into_iter().flatten() {
                 // `$$` is a dollar sign: Grafana replaces variables of the environment.
-                found.push((word(&query["name"]), tags.clone(), word(&query["query"]).replace("$$", "$")));
+                let text = word(&query["query"]).replace("$$", "$");
+                found.push(Link { name: word(&query["name"]), tags: tags.clone(), query: text });
             }
         }
     }
-    assert_eq!(found.len(), 6, "{found:?}");
+    assert_eq!(found.len(), 6, "three for each data source of traces");
     found
 }
 
-/// What Grafana asks for a span. Source: `createSpanLink.tsx` of Grafana, `getFormattedTags`.
-fn asked_for(query: &str, known: &[(String, String)], span: &Tags) -> String {
-    let tags = span.iter().filter_map(|(key, value)| {
-        let (_, label) = known.iter().find(|(tag, _)| tag == key)?;
-        Some(format!("{label}=\"{value}\""))
-    });
-    query.replace("$__tags", &tags.collect::<Vec<_>>().join(", "))
+impl Link {
+    /// What Grafana asks for a span. Source: `createSpanLink.tsx` of Grafana, `getFormattedTags`.
+    fn asked_for(&self, span: &Tags) -> String {
+        let tags = span.iter().filter_map(|(key, value)| {
+            let (_, label) = self.tags.iter().find(|(tag, _)| tag == key)?;
+            Some(format!("{label}=\"{value}\""))
+        });
+        self.query.replace("$__tags", &tags.collect::<Vec<_>>().join(", "))
+    }
 }
 
 fn spans_of(daemon: &Daemon) -> Vec<Tags> {
@@ -237,8 +247,8 @@ fn a_link_from_a_span_finds_the_metrics_of_its_tool_or_model() {
     series.insert(named("tailspan_cost_usd_total", "model=\"claude-sonnet-4\", agent=\"main\""));
     let series: Vec<_> = series.into_iter().map(|name| (name, "0+1x10")).collect();
     let mut asked = Vec::new();
-    for (name, known, query) in links() {
-        let wanted = if name.contains("model") { "gen_ai.request.model" } else { "gen_ai.tool.name" };
+    for link in links() {
+        let wanted = if link.name.contains("model") { "gen_ai.request.model" } else { "gen_ai.tool.name" };
         for span in &spans {
             let value = span.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
             // An MCP tool counts under its server if that is listed, else with all others: either may have been so once.
@@ -247,7 +257,7 @@ fn a_link_from_a_span_finds_the_metrics_of_its_tool_or_model() {
                 Some("mcp__docs__search") => 2,
                 Some(_) => 1,
             };
-            let each = format!("count by (tool, model) ({})", asked_for(&query, &known, span));
+            let each = format!("count by (tool, model) ({})", link.asked_for(span));
             asked.push(Asked::counts(&each, 600, found));
         }
     }
