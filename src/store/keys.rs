@@ -185,12 +185,12 @@ pub(super) fn cursor(endpoint: &str) -> Vec<u8> {
     key(CURSOR, endpoint.as_bytes())
 }
 
-/// True for the key of a further part of a value, of the kinds of rows whose keys are of one length.
+/// True for the key of a further part of a file, session, unit, section or waiting sub-agent.
 pub(super) fn is_further_part(key: &[u8]) -> bool {
     let own = match key.first().copied() {
-        Some(FILE | UNIT | IDENTITIES | PENDING) => 4,
-        Some(SECTION | OUTBOX) => 8,
-        Some(SESSION | WAITING | NUMBER | AGENT) => 16,
+        Some(FILE | UNIT) => 4,
+        Some(SECTION) => 8,
+        Some(SESSION | WAITING) => 16,
         _ => return false,
     };
     key.len() > 1 + own

@@ -43,7 +43,8 @@ fn from_5(from: &Tree, to: &Tree) -> Result<(), StoreError> {
     for row in from {
         let (key, value) = row?;
         match key.first().copied() {
-            _ if keys::is_further_part(&key) => {}
+            Some(keys::FILE | keys::SESSION | keys::WAITING | keys::UNIT | keys::SECTION)
+                if keys::is_further_part(&key) => {}
             Some(keys::FILE) => {
                 let row: v4::FileRow = codec::decode(from, &key, &value)?;
                 let row: FileRow = row.thaw();
@@ -70,7 +71,11 @@ fn from_5(from: &Tree, to: &Tree) -> Result<(), StoreError> {
                 let section: Section = section.thaw();
                 copy.put(key.to_vec(), &section)?;
             }
-            _ => copy.as_it_is(&key, &value)?,
+            // In the same form, with its further parts.
+            _ => {
+                copy.batch.insert(key.to_vec(), &value);
+                copy.wrote(value.len())?;
+            }
         }
     }
     copy.write()?;
