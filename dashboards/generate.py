@@ -715,11 +715,12 @@ def health():
                     overrides=fixed(spans))),
                 (8, timeseries(
                     "Failed exports per hour", "Export requests that failed, by reason. connect and timeout: the "
-                    "backend is away. unauthorized: its headers are wrong. Spans are sent again.", "short",
+                    "backend is away. unauthorized: its headers are wrong. not_otlp: something else "
+                    "answers there, such as a login page. Spans are sent again.", "short",
                     query(lively("3600 * ", "export_failures_total", "reason"), "{{reason}}"), stack=True,
                     interval="5m", nothing="none", overrides=fixed({
                         "connect": RED, "timeout": ORANGE, "status_4xx": PURPLE, "status_5xx": YELLOW,
-                        "unauthorized": BLUE, "throttled": TEAL}))),
+                        "unauthorized": BLUE, "throttled": TEAL, "not_otlp": GREY}))),
             ]),
             (8, [
                 (5, timeseries(

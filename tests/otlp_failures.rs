@@ -1,6 +1,6 @@
 //! What can go wrong between us and a collector, one test each; none of it loses a span or sends one twice in a hurry.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail")]
 
 #[path = "support/queue.rs"]
 mod queue;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use queue::{PATIENCE, Queue, batch, deliver, deliver_until, entries, ids, impatient, named, otlp};
 use sink::{Answer, Cut, Sink};
 use tailspan::export::{
-    BackoffLimits, DrainConfig, DropReason, ExportCounters, Exporter, FailureReason, Otlp, OtlpConfig,
+    BackoffLimits, DrainConfig, DropReason, ExportCounters, Exporter, FailureReason, Otlp, OtlpConfig, Outcome,
 };
 use tokio::sync::watch;
 
@@ -163,4 +163,80 @@ async fn a_slow_collector_that_answers_in_time_has_the_spans() {
     assert_eq!(sink.received().len(), 1);
     assert_eq!(counters.spans_exported(), 2);
     assert!(FailureReason::ALL.iter().all(|reason| counters.failures(*reason) == 0));
+}
+
+/// Delivers two spans, of which the endpoint takes the first request with this answer. What was said of it.
+async fn answered(status: u16, kind: &'static str, body: &'static [u8]) -> (Vec<u64>, u64, Option<String>) {
+    let sink = Sink::start().await;
+    sink.script((0..2).map(|_| Answer::Foreign(status, kind, body)));
+    let queue = Queue::of(entries(&[2]));
+    let mut said = None;
+    let exporter = Exporter::new(queue.clone(), otlp(&sink), impatient());
+    let counters = exporter.counters();
+    let (stop, stopped) = watch::channel(false);
+    let run = tokio::spawn(exporter.run(stopped));
+    let settled = async {
+        while !queue.entries.lock().unwrap().is_empty() {
+            said = counters.last_error().or(said.take());
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.expect("the exporter hangs");
+    stop.send_replace(true);
+    run.await.unwrap().unwrap();
+    assert_eq!(counters.spans_exported(), 2);
+    (ids(&sink.accepted_spans()), counters.failures(FailureReason::NotOtlp), said)
+}
+
+#[tokio::test]
+async fn a_success_of_something_else_than_a_collector_is_no_delivery() {
+    let login = b"<!DOCTYPE html><html><body>Sign in</body></html>".as_slice();
+    let foreign = [
+        (200, "text/html; charset=utf-8", login, "answered 200 with text/html: that is no OTLP receiver"),
+        (200, "", login, "answered 200 with something that is neither protobuf nor JSON"),
+        (203, "text/plain", b"OK".as_slice(), "answered 203 with text/plain"),
+        (200, "application/x-protobuf", login, "answered 200 with application/x-protobuf"),
+        (200, "application/json", b"[]", "answered 200 with application/json"),
+        (200, "application/json", b"{\"error\": \"sign in\"}", "answered 200 with application/json"),
+        (400, "text/html", login, "answered 400 with a page of HTML"),
+        (400, "text/plain", b"Client sent an HTTP request to an HTTPS server.\n", "write https://"),
+    ];
+    for (status, kind, body, expected) in foreign {
+        let (accepted, failures, said) = answered(status, kind, body).await;
+        assert_eq!((accepted.as_slice(), failures), ([1, 2].as_slice(), 2), "{status} {kind}");
+        let said = said.expect("nothing was said");
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_collector_may_say_yes_in_several_ways() {
+    let rejected = br#"{"partialSuccess": {"rejectedSpans": "1", "errorMessage": "too old"}}"#.as_slice();
+    let taken = [
+        (204, "", b"".as_slice(), 0),
+        (200, "text/html", b"", 0),
+        (200, "application/json", b" {}", 0),
+        (200, "text/plain", b"{\"partialSuccess\": null, \"more\": 1}", 0),
+        (202, "", b"{\"partial_success\": {}}", 0),
+        (200, "application/json", rejected, 1),
+        (200, "application/x-protobuf", b"\x0a\x02\x08\x01", 1),
+    ];
+    for (status, kind, body, rejected) in taken {
+        let sink = Sink::start().await;
+        sink.script([Answer::Foreign(status, kind, body)]);
+        let counters = deliver(&Queue::of(entries(&[2])), otlp(&sink), impatient()).await;
+        assert_eq!(sink.received().len(), 1, "{status} {kind}");
+        assert_eq!((counters.rejected_spans(), counters.spans_exported()), (rejected, 2 - rejected), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_does_not_speak_http_1_is_named_as_such() {
+    let sink = Sink::start().await;
+    // The settings that a gRPC server sends first.
+    sink.cut([Cut::Answer("\0\0\u{6}\u{4}\0\0\0\0\0\0\u{5}\0\0@\0")]);
+    let config = OtlpConfig { endpoint: sink.url(), timeout: PATIENCE, ..OtlpConfig::default() };
+    let outcome = Otlp::new(config).unwrap().send(&entries(&[1])).await;
+    let Outcome::Ambiguous { timed_out: false, message } = outcome else { panic!("{outcome:?}") };
+    assert!(message.contains("a gRPC port (4317)") && message.contains("4318"), "{message}");
 }

@@ -263,19 +263,23 @@ fn the_last_numbers_arrive_at_the_end_and_go_on_after_a_restart() {
 fn a_refused_push_is_made_good_by_the_next() {
     let receiver = Receiver::start();
     receiver.answer([503, 400, 404]);
+    receiver.answer_page("<html>Sign in</html>");
     let place = Place::new("2.1.330/a_plain");
     let toml =
         format!("[otlp]\nmetrics = true\nmetrics_interval = \"1s\"\nmetrics_endpoint = \"{}\"\n", receiver.url());
     let mut daemon = place.start(&toml);
-    for said in
-        ["cannot be pushed now (status 503)", "rejects metrics (status 400)", "refuses metrics from us (status 404)"]
-    {
+    for said in [
+        "cannot be pushed now (status 503)",
+        "rejects metrics (status 400)",
+        "refuses metrics from us (status 404)",
+        "metrics are not taken: the endpoint answered 200 with text/html: that is no OTLP receiver",
+    ] {
         daemon.wait_for_log(said);
     }
     daemon.wait_for_log("metrics are pushed again");
     let pushes = receiver.received();
     let all = |push: &Received| Said::of(push).values.len();
-    assert!(pushes.len() >= 4 && all(&pushes[3]) == all(&pushes[0]));
+    assert!(pushes.len() >= 5 && all(&pushes[4]) == all(&pushes[0]));
     daemon.stop();
 }
 

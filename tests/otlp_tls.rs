@@ -150,6 +150,31 @@ async fn spans_wait_for_a_certificate_of_the_right_host() {
 }
 
 #[tokio::test]
+async fn spans_wait_for_a_server_with_a_certificate_of_its_own() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    fs::write(&file, certificate.pem()).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth();
+    let sink = Sink::start_tls(config.with_single_cert(vec![certificate.der().clone()], key).unwrap()).await;
+    let said = "the endpoint shows the certificate of an authority as its own";
+    check_kept(&sink, trusting(file, None, &sink), said).await;
+}
+
+#[tokio::test]
+async fn a_plain_port_that_is_taken_for_tls_is_named_as_such() {
+    let sink = Sink::start().await;
+    let config = trusting(Authority::new().file(), None, &sink);
+    let outcome = Otlp::new(config).unwrap().send(&entries(&[1])).await;
+    let Outcome::Retry { message, .. } = outcome else { panic!("not a retry: {outcome:?}") };
+    assert!(message.contains("write http:// in its URL"), "{message}");
+}
+
+#[tokio::test]
 async fn a_client_certificate_is_shown_to_who_asks() {
     let (servers, clients) = (Authority::new(), Authority::new());
     let sink = servers.sink_for(&clients).await;

@@ -1,7 +1,9 @@
 //! What an answer, or the lack of one, means for the spans of a request.
 //!
 //! ```text
-//! 2xx                                       taken; partial success says how many were not
+//! 2xx                                       taken, if an OTLP receiver says so ([`super::taken`]); partial success says
+//!                                           how many were not
+//! 2xx or 400 of something else              a login page, a proxy, a wrong port: keep them, say so
 //! 408 425 429 5xx                           later
 //! 3xx 401-405 407 410 415 421 426 431 451   the endpoint or its gate-keeper, not these spans: keep them, say so
 //! 400 413 422 and the rest of 4xx           these spans
@@ -17,9 +19,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 
+use super::client;
+use super::taken::taken;
 use super::tls;
 
 /// Longest part of a collector's message that is logged, in characters.
@@ -51,6 +54,13 @@ pub enum Outcome {
         /// The collector's reason.
         message: String,
     },
+    /// What answered is no OTLP receiver: nothing was taken, whatever the status says.
+    Foreign {
+        /// HTTP status.
+        status: u16,
+        /// What answered instead, in words.
+        message: String,
+    },
     /// Not taken now.
     Retry {
         /// HTTP status; `None` if there was no connection.
@@ -74,7 +84,12 @@ impl Outcome {
     pub(super) fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Self {
         let code = status.as_u16();
         if status.is_success() {
-            return of_success(headers, body);
+            return taken(status, content_type(headers), body);
+        }
+        if code == 400
+            && let Some(message) = not_a_receiver(headers, body)
+        {
+            return Self::Foreign { status: code, message };
         }
         let message = message_of(headers, body);
         match code {
@@ -91,7 +106,7 @@ impl Outcome {
 
     /// Reads the error of a request without an answer.
     pub(super) fn of_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {
-        let message = match tls::advice(error) {
+        let message = match tls::advice(error).or_else(|| client::advice(error)) {
             Some(advice) => advice.to_owned(),
             None => with_sources(error),
         };
@@ -104,17 +119,15 @@ impl Outcome {
     }
 }
 
-fn of_success(headers: &HeaderMap, body: &[u8]) -> Outcome {
-    // Some collectors answer "{}" or nothing at all; both mean yes.
-    let response =
-        if content_type(headers).contains("json") { None } else { ExportTraceServiceResponse::decode(body).ok() };
-    match response.and_then(|response| response.partial_success) {
-        Some(partial) if partial.rejected_spans > 0 || !partial.error_message.is_empty() => Outcome::Partial {
-            rejected: u64::try_from(partial.rejected_spans).unwrap_or(0),
-            message: shortened(&partial.error_message),
-        },
-        _ => Outcome::Accepted,
+/// Why a 400 is not about these spans; `None` if it may be.
+fn not_a_receiver(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    // As servers in Go and nginx say it: "Client sent an HTTP request to an HTTPS server."
+    let text = String::from_utf8_lossy(body);
+    if text.contains("HTTP request") && text.contains("HTTPS") {
+        return Some("it expects TLS there: write https:// in the endpoint's URL".to_owned());
     }
+    let is_page = !body.is_empty() && content_type(headers).contains("html");
+    is_page.then(|| "with a page of HTML: that is no OTLP receiver; a proxy, or another port?".to_owned())
 }
 
 /// `google.rpc.Status`, the body of an OTLP error; its details are not needed.
@@ -158,7 +171,7 @@ fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// One line of at most [`MESSAGE_CHARS_MAX`] characters: it comes from outside and goes to the log.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     let line: String = text.trim().chars().take(MESSAGE_CHARS_MAX).collect();
     line.replace(char::is_control, " ")
 }

@@ -21,12 +21,21 @@ pub enum FailureReason {
     Unauthorized,
     /// 429: too fast.
     Throttled,
+    /// An answer that no OTLP receiver gives, such as a login page with status 200.
+    NotOtlp,
 }
 
 impl FailureReason {
     /// Every reason, for counters that exist at 0 from the start.
-    pub const ALL: [Self; 6] =
-        [Self::Connect, Self::Timeout, Self::Status4xx, Self::Status5xx, Self::Unauthorized, Self::Throttled];
+    pub const ALL: [Self; 7] = [
+        Self::Connect,
+        Self::Timeout,
+        Self::Status4xx,
+        Self::Status5xx,
+        Self::Unauthorized,
+        Self::Throttled,
+        Self::NotOtlp,
+    ];
 
     /// The label's value.
     #[must_use]
@@ -38,6 +47,7 @@ impl FailureReason {
             Self::Status5xx => "status_5xx",
             Self::Unauthorized => "unauthorized",
             Self::Throttled => "throttled",
+            Self::NotOtlp => "not_otlp",
         }
     }
 }
@@ -73,6 +83,7 @@ pub struct ExportCounters {
     status_5xx: AtomicU64,
     unauthorized: AtomicU64,
     throttled: AtomicU64,
+    not_otlp: AtomicU64,
     dropped_rejected: AtomicU64,
     /// By name of the endpoint.
     last_errors: Mutex<BTreeMap<String, String>>,
@@ -148,6 +159,7 @@ impl ExportCounters {
             FailureReason::Status5xx => &self.status_5xx,
             FailureReason::Unauthorized => &self.unauthorized,
             FailureReason::Throttled => &self.throttled,
+            FailureReason::NotOtlp => &self.not_otlp,
         }
     }
 }

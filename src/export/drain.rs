@@ -209,6 +209,11 @@ impl<Q: SpanQueue> Exporter<Q> {
                 self.failed(FailureReason::Unauthorized, text);
                 Next::Again(part, self.backoff.next(None))
             }
+            Outcome::Foreign { status, message } => {
+                let text = format!("spans are kept: the endpoint answered {status} {message}");
+                self.failed(FailureReason::NotOtlp, text);
+                Next::Again(part, self.backoff.next(None))
+            }
             Outcome::Retry { status, after, message } => {
                 let text = with_status("spans cannot be delivered now, they are kept", status, &message);
                 self.failed(reason_of(status), text);

@@ -25,6 +25,7 @@ mod otlp;
 mod pack;
 mod points;
 mod push;
+mod taken;
 mod tls;
 
 pub use answer::Outcome;

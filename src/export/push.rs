@@ -120,6 +120,10 @@ impl Pusher {
                     self.complain(with_status("the endpoint refuses metrics from us", Some(status), &message));
                     return None;
                 }
+                Outcome::Foreign { status, message } => {
+                    self.complain(format!("metrics are not taken: the endpoint answered {status} {message}"));
+                    return None;
+                }
                 Outcome::Retry { status, after, message } => {
                     self.complain(with_status("metrics cannot be pushed now", status, &message));
                     return after.map(|after| after.min(BackoffLimits::default().retry_after_max));

@@ -11,7 +11,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage, RootCertStore};
 
 use super::error::ExportError;
 
@@ -61,6 +61,18 @@ pub(super) fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'stat
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => Some("the endpoint's certificate is for another host name"),
+        // The reason of the verifier below has no type in rustls, only this name.
+        rustls::Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            Some(
+                "the endpoint shows the certificate of an authority as its own: give it one of its own (CA:FALSE) that this \
+                 authority has signed, and name the authority's as `ca`",
+            )
+        }
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            Some("the endpoint answers without TLS: write http:// in its URL if that is what you want")
+        }
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
             Some("the endpoint asks for a client certificate, which `certificate` and `key` would give")
         }

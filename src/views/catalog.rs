@@ -229,7 +229,7 @@ const REJECTED: Label = closed("reason", &[Reason::NotJson.name(), Reason::NotAn
 const USAGE_REASON: Label = closed("reason", &[UnreadableUsage::Missing.name(), UnreadableUsage::NotANumber.name()]);
 const RECORD_KIND: Label = open("kind", &[OTHER], "type of the line");
 const EXPORT_REASON: Label =
-    closed("reason", &["connect", "timeout", "status_4xx", "status_5xx", "unauthorized", "throttled"]);
+    closed("reason", &["connect", "timeout", "status_4xx", "status_5xx", "unauthorized", "throttled", "not_otlp"]);
 const DROP_REASON: Label = closed("reason", &["rejected"]);
 const ROUTE: Label = open("route", &[], "pattern of the path, or `other`");
 const CODE: Label = open("code", &[], "HTTP status");

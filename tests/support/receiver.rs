@@ -62,7 +62,7 @@ impl Received {
 pub(crate) struct Receiver {
     port: u16,
     received: Arc<Mutex<Vec<Received>>>,
-    answers: Arc<Mutex<VecDeque<u16>>>,
+    answers: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
 }
 
 impl Receiver {
@@ -86,7 +86,12 @@ impl Receiver {
 
     /// Statuses of the next answers; all others are 200.
     pub(crate) fn answer(&self, statuses: impl IntoIterator<Item = u16>) {
-        self.answers.lock().unwrap().extend(statuses);
+        self.answers.lock().unwrap().extend(statuses.into_iter().map(|status| (status, "")));
+    }
+
+    /// The next answer is 200 with this page.
+    pub(crate) fn answer_page(&self, page: &'static str) {
+        self.answers.lock().unwrap().push_back((200, page));
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -95,7 +100,7 @@ impl Receiver {
 }
 
 /// Serves one connection until the other side leaves.
-fn serve(stream: &TcpStream, received: &Mutex<Vec<Received>>, answers: &Mutex<VecDeque<u16>>) {
+fn serve(stream: &TcpStream, received: &Mutex<Vec<Received>>, answers: &Mutex<VecDeque<(u16, &'static str)>>) {
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
@@ -123,9 +128,10 @@ fn serve(stream: &TcpStream, received: &Mutex<Vec<Received>>, answers: &Mutex<Ve
             body = plain;
         }
         received.lock().unwrap().push(Received { path, headers, body });
-        let status = answers.lock().unwrap().pop_front().unwrap_or(200);
+        let (status, page) = answers.lock().unwrap().pop_front().unwrap_or((200, ""));
         let mut stream = stream;
-        if write!(stream, "HTTP/1.1 {status} Told\r\nContent-Length: 0\r\n\r\n").is_err() {
+        let head = format!("HTTP/1.1 {status} Told\r\nContent-Type: text/html\r\nContent-Length: {}", page.len());
+        if write!(stream, "{head}\r\n\r\n{page}").is_err() {
             return;
         }
     }

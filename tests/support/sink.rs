@@ -36,6 +36,8 @@ pub(crate) enum Answer {
     Accept,
     /// 200, with a partial success.
     Partial { rejected: i64, message: &'static str },
+    /// What something else than a collector says: a status, a type if not empty, and a body.
+    Foreign(u16, &'static str, &'static [u8]),
     /// An error status, with `Retry-After` if given.
     Refuse { status: u16, retry_after: Option<&'static str> },
     /// Closes the connection before it has read the body.
@@ -320,6 +322,11 @@ async fn respond(answer: Answer) -> io::Result<Response<Full<Bytes>>> {
         Answer::Partial { rejected, message } => {
             let partial = ExportTracePartialSuccess { rejected_spans: rejected, error_message: message.to_owned() };
             (protobuf, ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec())
+        }
+        Answer::Foreign(status, kind, body) => {
+            let builder = Response::builder().status(status);
+            let builder = if kind.is_empty() { builder } else { builder.header("content-type", kind) };
+            (builder, body.to_vec())
         }
         Answer::Refuse { status, retry_after } => {
             let builder = protobuf.status(status);
