@@ -688,10 +688,13 @@ def health():
                 (8, timeseries(
                     "Rejected lines and drift per hour", "Lines that are no JSON, no object, or too long: a single one "
                     "is a torn write, many are a damaged file. Drift is what the self-check found to differ between "
-                    "the state and the files: the log names it.", "short",
+                    "the state and the files: the log names it. Lost log: lines that could not be written, because "
+                    "the disk of the log is full or nobody reads it.", "short",
                     [query("3600 * " + total(rate("state_drift_total")), "drift"),
+                     query("3600 * " + total(rate("log_lines_lost_total")), "lost log"),
                      query(total("3600 * " + rate("rejected_lines_total"), "reason"), "{{reason}}")], stack=True, interval="10m",
-                    overrides=fixed({"not_json": RED, "not_an_object": ORANGE, "too_long": YELLOW, "drift": PURPLE}))),
+                    overrides=fixed({"not_json": RED, "not_an_object": ORANGE, "too_long": YELLOW, "drift": PURPLE,
+                                     "lost log": BLUE}))),
                 (8, timeseries(
                     "Unknown types per hour", "Lines of types that this version does not know, by type. They cost "
                     "nothing but may hold something new.", "short",

@@ -24,16 +24,18 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     // clap ends the process itself with 2 for wrong usage, 0 for help and version.
     let args = Args::parse();
-    match execute(&args) {
+    let code = match execute(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let wrong_usage = error.chain().any(|cause| cause.is::<ConfigError>())
                 || error.downcast_ref::<RunError>().is_some_and(RunError::is_configuration)
                 || error.downcast_ref::<BackfillError>().is_some_and(BackfillError::is_usage);
-            eprintln!("tailspan: {error:#}");
+            log::say(&format!("tailspan: {error:#}"));
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
         }
-    }
+    };
+    log::flush();
+    code
 }
 
 fn execute(args: &Args) -> anyhow::Result<()> {

@@ -64,6 +64,8 @@ pub struct Vitals {
     pub watch_degraded: Flag,
     /// Differences that the self-check has found since the start.
     pub state_drift: Number,
+    /// Lines of the log that could not be written since the start; counted where they are written.
+    pub log_lines_lost: Arc<AtomicU64>,
     idle: Duration,
     sessions: Mutex<Vec<LiveSession>>,
     trouble: Mutex<Option<String>>,
@@ -175,6 +177,7 @@ impl Vitals {
             files_total: Number::default(),
             watch_degraded: Flag::default(),
             state_drift: Number::default(),
+            log_lines_lost: Arc::default(),
             idle,
             sessions: Mutex::default(),
             trouble: Mutex::default(),

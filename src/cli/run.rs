@@ -13,6 +13,7 @@ use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 use self::life::Life;
+use super::log;
 use super::scan::threads;
 use crate::config::{self, ClientTls, Compression, Config, ConfigError, HistorySince, Profile};
 use crate::daemon::selfcheck::SelfCheck;
@@ -91,7 +92,9 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let opened = store::open(config.state()?, now)?;
     let pusher = pusher(config, &opened.epoch.instance)?;
     warn_of_waiting(config, opened.writer.meter().spans());
-    let vitals = Arc::new(Vitals::new(now, config.traces.idle));
+    let mut vitals = Vitals::new(now, config.traces.idle);
+    vitals.log_lines_lost = log::lost();
+    let vitals = Arc::new(vitals);
     let (published, totals) = watch::channel(None);
     let life = Life {
         config,
@@ -257,6 +260,7 @@ fn start_watchdog(watchdog: Watchdog) -> Result<mpsc::Sender<()>, RunError> {
     let body = move || {
         if let Some(reason) = watchdog.run(&ended) {
             tracing::error!("{reason}: this is the end, a restart goes on where the state stopped");
+            log::flush();
             std::process::exit(1);
         }
     };

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
@@ -137,6 +138,7 @@ impl Scrape<'_> {
         live.add(&catalog::STORE_BYTES, &[], i128::from(vitals.store_bytes.get()));
         live.add(&catalog::STATE_WRITABLE, &[], i128::from(vitals.trouble().is_none()));
         live.add(&catalog::STATE_DRIFT, &[], i128::from(vitals.state_drift.get()));
+        live.add(&catalog::LOG_LINES_LOST, &[], i128::from(vitals.log_lines_lost.load(Ordering::Relaxed)));
         live.add(&catalog::OUTBOX_SPANS, &[], i128::from(vitals.outbox_spans.get()));
         if let Some(time) = vitals.last_event.get() {
             live.add(&catalog::LAST_EVENT, &[], i128::from(time.0));

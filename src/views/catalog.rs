@@ -379,6 +379,8 @@ metrics! {
         "0 while the state cannot be written (its disk is full, read-only or failing) and reading pauses.");
     STATE_DRIFT = live_counter("state_drift_total", Unit::Count, &[];
         "Differences that the self-check has found between the state and the session files; the log names each.");
+    LOG_LINES_LOST = live_counter("log_lines_lost_total", Unit::Count, &[];
+        "Lines of the log that could not be written: its disk is full, or nobody reads the pipe that stderr is.");
     OUTBOX_SPANS = live_gauge("outbox_spans", Unit::Count, &[];
         "Spans that wait for the backend.");
     OUTBOX_OLDEST = live_gauge("outbox_oldest_timestamp_seconds", Unit::Timestamp, &[];

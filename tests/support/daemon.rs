@@ -71,6 +71,12 @@ impl Daemon {
         Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log, said: Vec::new() }
     }
 
+    /// One that somebody else has started; of its log nothing is heard.
+    pub(crate) fn at(child: Child, address: SocketAddr) -> Self {
+        let (_, log) = channel();
+        Self { child, address, log, said: Vec::new() }
+    }
+
     /// Waits for a line of the log that holds `text`.
     pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
         self.wait_for_log_within(text, DEADLINE)

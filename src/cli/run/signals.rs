@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::RunError;
+use crate::cli::log;
 use crate::daemon::Shared;
 use crate::store::Pulse;
 use crate::tail::Hints;
@@ -38,6 +39,7 @@ pub(super) fn asked_to_end(
         ask.send_replace(true);
         end_after(LAST);
         either(&mut terminate, &mut interrupt).await;
+        log::flush();
         // 128 and the number of SIGTERM, as a shell reports a process that a signal ended.
         std::process::exit(143);
     });
@@ -49,6 +51,7 @@ fn end_after(limit: Duration) {
     let body = move || {
         thread::sleep(limit);
         tracing::error!("not finished {} seconds after the signal: this is the end", limit.as_secs());
+        log::flush();
         std::process::exit(1);
     };
     if let Err(error) = thread::Builder::new().name("end".to_owned()).spawn(body) {

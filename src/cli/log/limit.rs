@@ -1,0 +1,185 @@
+//! Keeps one fault that repeats itself from filling a disk: what happens a million times is said three times, then summed.
+//!
+//! - What is the same: the place in the program, the message, and the fields that say whom it is about ([`ABOUT`]), such
+//!   as file and reason. An offset or a number makes no difference.
+//! - The first [`FULL_MAX`] are said, then one in each [`PAUSE`] if no more came, else the sum of what came.
+//! - After [`FORGET`] without any, it begins anew.
+//! - Beyond [`KINDS_MAX`] kinds, a place in the program is one kind whomever it is about: places are few.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Fields that tell one subject from another.
+pub(super) const ABOUT: [&str; 7] = ["path", "reason", "endpoint", "route", "session", "root", "state"];
+
+/// Lines of a kind that are said in full.
+const FULL_MAX: u8 = 3;
+
+/// Between two lines of a kind after that.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// A kind that has not come for so long is new.
+const FORGET: Duration = Duration::from_secs(3600);
+
+/// Kinds that are told apart, besides one for each place in the program.
+const KINDS_MAX: usize = 256;
+
+/// Of a kind's description, in bytes: what is remembered is bounded by this times the number of kinds.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// File and line in the program that a message comes from.
+pub(super) type Place = (&'static str, u32);
+
+/// One line that somebody wants to write.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) place: Place,
+    pub(super) message: &'a str,
+    /// Fields of [`ABOUT`] as `name=value`.
+    pub(super) about: &'a str,
+}
+
+/// Lines that were not written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sum {
+    /// How many; at least one.
+    pub(super) further: u64,
+    /// What they were like.
+    pub(super) like: String,
+}
+
+/// What was said lately.
+#[derive(Debug, Default)]
+pub(super) struct Limit {
+    kinds: HashMap<(Place, String), Kind>,
+}
+
+#[derive(Debug)]
+struct Kind {
+    full: u8,
+    /// Since the last line that was written.
+    further: u64,
+    said: Duration,
+    came: Duration,
+    /// What a sum calls it.
+    like: String,
+}
+
+impl Limit {
+    /// Whether this line is written. `now` counts from any moment and never runs backwards.
+    pub(super) fn admits(&mut self, wanted: Wanted<'_>, now: Duration) -> bool {
+        let Wanted { place, message, about } = wanted;
+        let like = format!("{message} {about}");
+        let mut key = (place, shortened(like.trim_end()).to_owned());
+        if !self.kinds.contains_key(&key) && !self.has_room(now) {
+            key = (place, String::new());
+        }
+        let like = if key.1.is_empty() { shortened(message) } else { &key.1 }.to_owned();
+        let new = Kind { full: 0, further: 0, said: now, came: now, like };
+        let kind = self.kinds.entry(key).or_insert(new);
+        if now.saturating_sub(kind.came) >= FORGET {
+            kind.full = 0;
+        }
+        kind.came = now;
+        let is_said = kind.further == 0 && (kind.full < FULL_MAX || now.saturating_sub(kind.said) >= PAUSE);
+        if is_said {
+            kind.full = kind.full.saturating_add(1);
+            kind.said = now;
+        } else {
+            kind.further = kind.further.saturating_add(1);
+        }
+        is_said
+    }
+
+    /// The sums that are to be said now.
+    pub(super) fn due(&mut self, now: Duration) -> Vec<Sum> {
+        self.sums(now, PAUSE)
+    }
+
+    /// All sums, at the end.
+    pub(super) fn rest(&mut self, now: Duration) -> Vec<Sum> {
+        self.sums(now, Duration::ZERO)
+    }
+
+    fn sums(&mut self, now: Duration, pause: Duration) -> Vec<Sum> {
+        let due = self.kinds.values_mut().filter(|kind| kind.further > 0 && now.saturating_sub(kind.said) >= pause);
+        let sum = |kind: &mut Kind| {
+            kind.said = now;
+            Sum { further: std::mem::take(&mut kind.further), like: kind.like.clone() }
+        };
+        let mut sums: Vec<Sum> = due.map(sum).collect();
+        sums.sort_by(|a, b| a.like.cmp(&b.like));
+        sums
+    }
+
+    /// Whether one more kind can be told apart.
+    fn has_room(&mut self, now: Duration) -> bool {
+        if self.kinds.len() >= KINDS_MAX {
+            self.kinds.retain(|_, kind| kind.further > 0 || now.saturating_sub(kind.came) < FORGET);
+        }
+        self.kinds.len() < KINDS_MAX
+    }
+}
+
+/// The beginning of a text.
+fn shortened(text: &str) -> &str {
+    let end = (0..=TEXT_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Place = ("here.rs", 1);
+
+    fn bad(about: &str) -> Wanted<'_> {
+        Wanted { place: HERE, message: "a line could not be read", about }
+    }
+
+    fn second(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_flood_is_three_lines_and_a_sum_a_minute() {
+        let mut limit = Limit::default();
+        let said = |limit: &mut Limit, at: u64, lines: usize| {
+            (0..lines).filter(|_| limit.admits(bad("path=a reason=not_json"), second(at))).count()
+        };
+        assert_eq!(said(&mut limit, 0, 1000), 3);
+        assert_eq!(limit.due(second(59)), []);
+        let like = "a line could not be read path=a reason=not_json".to_owned();
+        assert_eq!(limit.due(second(60)), [Sum { further: 997, like: like.clone() }]);
+        assert_eq!(limit.due(second(200)), [], "nothing came since");
+        // One that comes after a minute is said as it is; the next ones are summed again, and nothing is lost.
+        assert_eq!(said(&mut limit, 200, 10), 1);
+        assert_eq!(limit.rest(second(201)), [Sum { further: 9, like }]);
+        assert_eq!(said(&mut limit, 202 + 3600, 10), 3, "it was forgotten");
+    }
+
+    #[test]
+    fn each_file_and_reason_has_its_own_lines() {
+        let mut limit = Limit::default();
+        for about in ["path=a reason=not_json", "path=b reason=not_json", "path=a reason=too_long"] {
+            assert_eq!((0..5).filter(|_| limit.admits(bad(about), second(0))).count(), 3, "{about}");
+        }
+        assert_eq!(limit.rest(second(1)).len(), 3);
+    }
+
+    #[test]
+    fn many_files_take_bounded_memory_and_are_summed_together() {
+        let mut limit = Limit::default();
+        let long = "x".repeat(10_000);
+        let said = (0..50_000).filter(|n| limit.admits(bad(&format!("path={n}{long}")), second(0))).count();
+        assert_eq!(said, KINDS_MAX + 3);
+        assert_eq!(limit.kinds.len(), KINDS_MAX + 1);
+        assert!(limit.kinds.iter().all(|((_, text), kind)| text.len() <= 1024 && kind.like.len() <= 1024));
+        let sums = limit.due(second(60));
+        assert_eq!(sums, [Sum { further: 50_000 - 259, like: "a line could not be read".to_owned() }]);
+        // Another place is heard all the same, and after an hour there is room again.
+        assert!(limit.admits(Wanted { place: ("other.rs", 1), message: "m", about: "" }, second(61)));
+        assert!(limit.admits(bad("path=new"), second(3601)));
+        assert_eq!(limit.kinds.len(), 3);
+    }
+}

@@ -1,0 +1,124 @@
+//! Lines on their way to stderr. Whoever logs never waits and never fails: a thread of its own writes.
+//!
+//! A log whose disk is full or whose reader has gone or sleeps loses lines, never the program. What is lost is counted,
+//! and said once lines can be written again.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Bytes that wait at most. A line that does not fit is lost.
+const BYTES_MAX: usize = 1 << 18;
+
+/// Between two looks at what else there is to say.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Between two tries to write to what takes nothing at the moment but does not block.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
+/// The lines that wait.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// There is something to write.
+    added: Condvar,
+    /// Everything is written.
+    written: Condvar,
+    lost: Arc<AtomicU64>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// One more is being written.
+    writes: bool,
+}
+
+impl Queue {
+    /// Adds a line. Control characters but the last newline become spaces: what comes from outside must not look like a
+    /// line of its own.
+    pub(super) fn add(&self, line: &[u8]) {
+        let mut line = line.to_vec();
+        let text = line.len().saturating_sub(usize::from(line.ends_with(b"\n")));
+        line.iter_mut().take(text).filter(|byte| byte.is_ascii_control() && **byte != b'\t').for_each(|b| *b = b' ');
+        let mut waiting = self.waiting();
+        if waiting.bytes.saturating_add(line.len()) > BYTES_MAX {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.bytes += line.len();
+        waiting.lines.push_back(line);
+        self.added.notify_one();
+    }
+
+    /// Lines that were never written, of this process.
+    pub(super) fn lost(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.lost)
+    }
+
+    /// Waits until everything is written, but not longer than `longest`.
+    pub(super) fn flush(&self, longest: Duration) {
+        let is_busy = |waiting: &mut Waiting| waiting.writes || !waiting.lines.is_empty();
+        drop(self.written.wait_timeout_while(self.waiting(), longest, is_busy));
+    }
+
+    /// Writes for ever. `look` is called now and then, and with the number of lost lines after one was written.
+    pub(super) fn write_to(&self, mut out: impl Write, look: impl Fn(Option<u64>)) {
+        let mut said = 0;
+        loop {
+            if let Some(line) = self.next() {
+                let result = write(&mut out, &line);
+                let lost = match result {
+                    Ok(()) => self.lost.load(Ordering::Relaxed),
+                    Err(_) => self.lost.fetch_add(1, Ordering::Relaxed) + 1,
+                };
+                if result.is_ok() && lost > said {
+                    look(Some(lost - said));
+                    said = lost;
+                }
+                self.settled();
+            }
+            look(None);
+        }
+    }
+
+    /// The oldest line; `None` if there was none for a while.
+    fn next(&self) -> Option<Vec<u8>> {
+        let is_idle = |waiting: &mut Waiting| waiting.lines.is_empty();
+        let waited = self.added.wait_timeout_while(self.waiting(), LOOK, is_idle);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let line = waiting.lines.pop_front()?;
+        waiting.bytes -= line.len();
+        waiting.writes = true;
+        Some(line)
+    }
+
+    fn settled(&self) {
+        let mut waiting = self.waiting();
+        waiting.writes = false;
+        if waiting.lines.is_empty() {
+            self.written.notify_all();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes a whole line, also to a pipe that does not block but is full.
+fn write(out: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
+    while !line.is_empty() {
+        match out.write(line) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(bytes) => line = line.get(bytes..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(TRY_AGAIN),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
