@@ -303,7 +303,7 @@ impl Engine {
         self.live.since(since)
     }
 
-    /// Time of the latest row that this process has counted.
+    /// Time of the latest row that this process has counted; of one that is stamped in the future, when it was counted.
     #[must_use]
     pub const fn last_event(&self) -> Option<Timestamp> {
         self.last_event

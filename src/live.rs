@@ -16,6 +16,22 @@ const LIVE_MAX: usize = 10_000;
 /// Open calls that are looked at of one session in one place; of more than that one is enough to know that it waits.
 const OPEN_MAX: usize = 64;
 
+/// How far clocks of two machines may be apart, in milliseconds: a row beyond that is stamped wrong.
+const AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
+
+/// True if a row may have been written by `now`.
+#[must_use]
+pub fn may_be(row: Timestamp, now: Timestamp) -> bool {
+    row.since_ms(now) <= AHEAD_MS_MAX
+}
+
+/// When a row that was read at `now` was written. What is stamped with the year 9999 came just now: gauges that tell how
+/// long nothing has happened would never tell it again.
+#[must_use]
+pub fn written(row: Timestamp, now: Timestamp) -> Timestamp {
+    if may_be(row, now) { row } else { now }
+}
+
 /// Sessions with a row in this process's time.
 #[derive(Debug, Default)]
 pub struct LiveSessions(BTreeMap<SessionId, Live>);
@@ -30,13 +46,13 @@ struct Live {
 
 impl LiveSessions {
     /// Takes in what changed parts of a unit say about its session.
-    pub fn note(&mut self, labels: &LabelRules, change: &Changed<'_>) {
+    pub fn note(&mut self, labels: &LabelRules, change: &Changed<'_>, now: Timestamp) {
         let unit = change.unit;
         if self.0.len() >= LIVE_MAX && !self.0.contains_key(unit.session()) {
             return;
         }
         let session = self.0.entry(unit.session().clone()).or_default();
-        session.last = session.last.max(unit.last);
+        session.last = session.last.max(written(unit.last, now));
         if unit.context.entrypoint.is_some() {
             session.entrypoint.clone_from(&unit.context.entrypoint);
         }

@@ -82,3 +82,25 @@ fn a_turn_that_waited_for_quiet_leaves_soon_after_the_clock_was_set_back() {
     engine.flush().unwrap();
     assert_eq!(world.take_spans().len(), 2);
 }
+
+#[test]
+fn a_row_of_the_far_future_came_when_it_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    let (read, minute) = (world.now, 60_000);
+    let wrong = turn(1, 1).replace("2026-11-22", "9999-12-31");
+    append(&world.root.join("slug/s.jsonl"), wrong.as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    let engine = world.engine.as_mut().unwrap();
+    let last = engine.last_event().unwrap();
+    assert!((read..=Timestamp(read.0 + minute)).contains(&last), "{last:?}");
+    assert_eq!(engine.live(read).len(), 1);
+    assert!(engine.live(Timestamp(last.0 + 1)).is_empty(), "it is quiet since then");
+    // The clock of another machine may be a little ahead.
+    let near = Timestamp(world.now.0 + 2 * minute).to_rfc3339();
+    append(&world.root.join("slug/t.jsonl"), turn(2, 2).replace("2026-11-22T06:02:01.000Z", &near).as_bytes());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    assert_eq!(world.engine.as_ref().unwrap().last_event().unwrap().to_rfc3339(), near);
+}

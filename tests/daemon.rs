@@ -443,3 +443,18 @@ fn a_full_outbox_pauses_reading_and_loses_nothing() {
     assert_eq!(by_id(&sink).len(), all);
     assert!(by_id(&sink).values().all(|times| *times == 1), "a span came twice");
 }
+
+#[test]
+fn the_time_of_the_latest_row_outlives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (projects, state) = (folder.path().join("projects"), folder.path().join("state"));
+    all_recordings(&projects);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let daemon = Daemon::start(&projects, &state, &[]);
+        told.push(sum(&daemon.metrics(), "tailspan_last_event_timestamp_seconds"));
+        assert_eq!(daemon.stop(), Some(0));
+    }
+    assert!(told[0] > 1.0e9, "{told:?}");
+    assert_eq!(told[0], told[1]);
+}

@@ -24,7 +24,9 @@ use crate::export::{ClientFiles, ExportError, Otlp, OtlpConfig, PushConfig, Push
 use crate::http::context::{Context, ROUTES};
 use crate::http::{App, Limits, RequestCounters, ServeError, Server};
 use crate::ledger::prices::Prices;
-use crate::store::{self, Opened, StoreError};
+use crate::live::may_be;
+use crate::report::chain;
+use crate::store::{self, Opened, Reader, StoreError};
 use crate::tail::{self, Hints, RootEnv};
 use crate::transcript::time::Timestamp;
 use crate::turns::{Policy, WHOLE_SPANS_MAX};
@@ -94,6 +96,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     warn_of_waiting(config, opened.writer.meter().spans());
     let mut vitals = Vitals::new(now, config.traces.idle);
     vitals.log_lines_lost = log::lost();
+    vitals.last_event.set(latest_row(&opened.reader, now));
     let vitals = Arc::new(vitals);
     let (published, totals) = watch::channel(None);
     let life = Life {
@@ -166,6 +169,17 @@ fn sources(config: &Config, env: &RootEnv, policy: &Policy) -> Sources {
         idle_ms: policy.idle_ms,
         threads: threads(),
     }
+}
+
+/// Time of the latest row that is counted already; `None` if there is none but such as are stamped in the future.
+fn latest_row(reader: &Reader, now: Timestamp) -> Option<Timestamp> {
+    let mut latest = None;
+    let read = reader.each_session(|session| latest = latest.max(session.ended().filter(|row| may_be(*row, now))));
+    if let Err(error) = read {
+        // Whoever reads the session says so too; the next row tells the time anew.
+        tracing::warn!(error = chain(&error), "the time of the latest row is not known before the next one");
+    }
+    latest
 }
 
 /// Says that spans of an earlier run wait for an endpoint that is no longer configured.

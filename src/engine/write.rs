@@ -6,6 +6,7 @@ use super::{DIRTY_UNITS_MAX, Engine};
 use crate::ledger::known::Known;
 use crate::ledger::session::{Member, reported};
 use crate::ledger::unit::{Identity, Tool, Unit, UnitId};
+use crate::live;
 use crate::store::{Commit, SectionChange, StoreError, UnitChange};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
@@ -24,7 +25,7 @@ impl Engine {
         let (pending, settled) = self.turns.changed(&mut self.known, now);
         let epoch = self.epoch.first_start;
         self.totals.set_time(now);
-        self.observe(&leaving);
+        self.observe(&leaving, now);
         self.note_sessions(epoch)?;
         self.note_threads();
         let (mut units, mut sections) = (Vec::new(), Vec::new());
@@ -119,14 +120,14 @@ impl Engine {
     }
 
     /// Tells the totals and the gauges what has changed.
-    fn observe(&mut self, leaving: &Leaving) {
+    fn observe(&mut self, leaving: &Leaving, now: Timestamp) {
         let epoch = self.epoch.first_start;
         for change in self.known.changes() {
             let find = |id| self.known.unit(id);
             let trace = trace_around(change.unit, &find, &|unit, call| call_of(&self.known, unit, call));
             self.totals.observe(&change, epoch, trace);
-            self.last_event = self.last_event.max(Some(change.unit.last));
-            self.live.note(&self.labels, &change);
+            self.last_event = self.last_event.max(Some(live::written(change.unit.last, now)));
+            self.live.note(&self.labels, &change, now);
         }
         for (unit, cost) in &leaving.observed {
             if let Some(unit) = self.known.unit(*unit) {

@@ -213,7 +213,8 @@ const fn live_gauge(name: &'static str, unit: Unit, labels: &'static [Label], he
 const MODEL: Label = open("model", &[], "canonical model id");
 const TOKEN_KIND: Label = closed("kind", &["input", "output", "cache_read", "cache_write_5m", "cache_write_1h"]);
 const AGENT: Label = closed("agent", &["main", "subagent"]);
-const PROJECT: Label = open("project", &[], "last component of the working directory, or its hash");
+const PROJECT: Label =
+    open("project", &[], "last component of the working directory without secrets and invisible letters, or its hash");
 const TOOL: Label = open("tool", CORE_TOOLS, "built-in tools by name, `mcp__server` if listed, `mcp`, `other`");
 const FAILURE_REASON: Label = closed("reason", &["error", "denied", "interrupted"]);
 const API_REASON: Label = closed("reason", &API_ERROR_REASONS);
@@ -364,7 +365,7 @@ metrics! {
     READ_LAG = live_gauge("read_lag_bytes", Unit::Bytes, &[];
         "Bytes of session files that are not read yet.");
     LAST_EVENT = live_gauge("last_event_timestamp_seconds", Unit::Timestamp, &[];
-        "Time of the latest row; absent before the first.");
+        "Time of the latest row; absent before the first. A row that is stamped in the future counts from when it was read.");
     LINES = counter("lines_total", Unit::Count, &[];
         "Lines read.");
     REJECTED_LINES = counter("rejected_lines_total", Unit::Count, &[REJECTED];

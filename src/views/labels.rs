@@ -1,7 +1,7 @@
 //! Label values: what session files say, reduced to a bounded set of harmless words.
 //!
 //! Names of people's own making (tools, sub-agents, entry points) become `other` unless they are known. Session ids,
-//! paths and text never pass. What stays open (models, projects, listed MCP servers, kinds of lines) is bounded by the
+//! paths and text never pass. Names of folders pass without their secrets and invisible letters. What stays open (models, projects, listed MCP servers, kinds of lines) is bounded by the
 //! number of series in [`super::totals`].
 
 use std::collections::BTreeSet;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ledger::session::project_of;
+use crate::transcript::scrub::scrub;
 
 /// Everything without a value of its own.
 pub const OTHER: &str = "other";
@@ -128,7 +129,7 @@ pub const ENTRYPOINTS: &[&str] = &[
 
 /// Longest model id, kind of line and name of an MCP server, in bytes.
 const WORD_BYTES_MAX: usize = 64;
-/// Longest project name, in characters.
+/// Longest project name, in characters; what is hidden of it is one marker.
 const PROJECT_CHARS_MAX: usize = 64;
 
 /// What the `project` label holds.
@@ -188,18 +189,19 @@ impl LabelRules {
             (_, None) => Some(UNKNOWN.into()),
             (ProjectLabel::Hash, Some(name)) => Some(format!("{:08x}", xxh3_64(name.as_bytes()) >> 32).into()),
             (ProjectLabel::Name, Some(name)) => {
-                let name: String = name.chars().filter(|letter| !letter.is_control()).take(PROJECT_CHARS_MAX).collect();
+                let name = shown(name);
                 Some(if name.is_empty() { UNKNOWN.into() } else { name.into() })
             }
         }
     }
 
-    /// True if a stored value of `project` may be shown under these rules: names disappear when hashes are asked for.
+    /// True if a stored value of `project` may be shown under these rules: names disappear when hashes are asked for, and
+    /// those that an earlier version stored with a secret always.
     #[must_use]
     pub fn shows_project(&self, value: &str) -> bool {
         match self.project {
             ProjectLabel::Off => false,
-            ProjectLabel::Name => true,
+            ProjectLabel::Name => shown(value) == value,
             ProjectLabel::Hash => {
                 value == OTHER
                     || value == UNKNOWN
@@ -234,8 +236,42 @@ pub fn entrypoint(name: Option<&str>) -> &'static str {
 pub fn record_kind(kind: &str) -> Arc<str> {
     // Digits could be an id.
     let fits = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b'/');
-    let valid = (1..=WORD_BYTES_MAX).contains(&kind.len()) && kind.bytes().all(fits);
+    let valid = (1..=WORD_BYTES_MAX).contains(&kind.len()) && kind.bytes().all(fits) && scrub(kind) == kind;
     if valid { kind.into() } else { OTHER.into() }
+}
+
+/// A name of somebody's own as it may be shown: every letter visible and in its place, without secrets, not too long.
+/// Scrubbed between: an invisible letter must not hide a secret, and half a secret is not recognised.
+fn shown(name: &str) -> String {
+    let visible: String = name.chars().filter(|letter| is_visible(*letter)).collect();
+    scrub(&visible).chars().take(PROJECT_CHARS_MAX).collect()
+}
+
+/// Neither a control character nor one that formats (category Cf of Unicode 16), nor a separator of lines.
+fn is_visible(letter: char) -> bool {
+    let formats = matches!(
+        letter,
+        '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0001}'..='\u{e007f}'
+    );
+    !letter.is_control() && !formats
 }
 
 fn known(values: &'static [&'static str], name: &str) -> Option<&'static str> {
