@@ -44,6 +44,11 @@ pub enum Parsed {
         /// Why.
         error: ReadError,
     },
+    /// The end of a line of this file is not found yet: [`next_piece`] goes on with the search.
+    Searching {
+        /// Which file.
+        file: FileNumber,
+    },
     /// Nothing more is to be read of this file now.
     Done {
         /// Which file.
@@ -88,6 +93,7 @@ pub fn next_piece(reader: &mut Reader, job: &Job) -> (Parsed, bool) {
     match reader.next(&job.found, job.file, job.cursor.as_deref()) {
         Ok(Read::Chunk { chunk, more }) => (Parsed::Piece(Piece::of(&chunk)), more),
         Ok(Read::Unchanged) => (Parsed::Done { file: job.file, gone: false }, false),
+        Ok(Read::Searching) => (Parsed::Searching { file: job.file }, true),
         Ok(Read::Gone) => (Parsed::Done { file: job.file, gone: true }, false),
         Err(error) => (Parsed::Failed { file: job.file, error }, false),
     }
@@ -102,6 +108,7 @@ fn each_piece(reader: &mut Reader, job: &Job, mut take: impl FnMut(Parsed) -> Co
     });
     enough?;
     take(match end {
+        Ok(End::Searching) => Parsed::Searching { file: job.file },
         Ok(end) => Parsed::Done { file: job.file, gone: end == End::Gone },
         Err(error) => Parsed::Failed { file: job.file, error },
     })

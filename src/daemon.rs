@@ -267,6 +267,7 @@ impl Tailer {
         vitals.files_done.set(0);
         let mut failed = Ok(());
         let mut problems = Vec::new();
+        let mut searching = Vec::new();
         let (engine, shared, over, read) = (&mut self.engine, &self.shared, &self.over, &mut self.read_bytes);
         ahead::for_each(&jobs, self.sources.threads, |parsed| {
             match parsed {
@@ -278,6 +279,7 @@ impl Tailer {
                 Parsed::Failed { file, error } => {
                     problems.push((file, chain(&error)));
                 }
+                Parsed::Searching { file } => searching.push(file),
                 Parsed::Done { .. } => {
                     progress(1, 0, files, bytes);
                     vitals.files_done.set(vitals.files_done.get() + 1);
@@ -292,6 +294,9 @@ impl Tailer {
         for (file, text) in problems {
             let path = jobs.iter().find(|job| job.file == file).map(|job| job.found.path.clone());
             self.report(path.unwrap_or_default(), text);
+        }
+        for job in jobs.iter().filter(|job| searching.contains(&job.file)) {
+            self.search_on(job);
         }
         drop(jobs);
         self.engine.commit(now())?;
@@ -321,7 +326,7 @@ impl Tailer {
             self.note_counted(&found, lag);
         }
         let mut jobs = self.engine.jobs(found)?;
-        let mut has_news = false;
+        let (mut has_news, mut is_searching) = (false, false);
         while !jobs.is_empty() && !self.stopped() {
             if self.is_full() {
                 break;
@@ -337,6 +342,11 @@ impl Tailer {
                         job.cursor = Some(Box::new(piece.cursor));
                     }
                     Parsed::Failed { error, .. } => self.report(job.found.path.clone(), chain(&error)),
+                    Parsed::Searching { .. } => {
+                        is_searching = true;
+                        self.search_on(&job);
+                        continue;
+                    }
                     Parsed::Done { .. } => {}
                 }
                 if goes_on {
@@ -345,13 +355,20 @@ impl Tailer {
             }
             jobs = more;
         }
-        if jobs.is_empty() && (whole || !self.paused) {
+        if jobs.is_empty() && !is_searching && (whole || !self.paused) {
             self.shared.vitals.read_lag_bytes.set(0);
         }
         if self.engine.is_dirty() {
             self.engine.commit(now())?;
         }
         Ok(has_news)
+    }
+
+    /// Has a file looked at again soon, and others with it: a line in it has no end in sight.
+    fn search_on(&mut self, job: &Job) {
+        let text = "a line of this file is very long: its end is searched for while other files are read";
+        self.report(job.found.path.clone(), text.to_owned());
+        self.hints.add(job.found.path.clone());
     }
 
     /// Notes how much of all files is counted, of which `lag` bytes are not.

@@ -119,7 +119,7 @@ impl Pass {
         for found in found {
             pass.known.paths.push(found.path.as_os_str().as_encoded_bytes());
         }
-        let mut reader = Reader::new(Limits::default());
+        let mut reader = Reader::new(Limits::without_slices());
         let mut strings = Strings::default();
         for (found, number) in found.iter().zip(0..) {
             let mut offset = 0;

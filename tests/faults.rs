@@ -488,8 +488,8 @@ fn a_file_that_vanishes_between_the_look_and_the_reading_delays_no_other() {
     for_each(&jobs, 2, |parsed| {
         match parsed {
             Parsed::Piece(piece) => engine.step(&piece, now).unwrap(),
-            Parsed::Failed { error, .. } => panic!("{error}"),
             Parsed::Done { gone: is_gone, .. } => gone += u32::from(is_gone),
+            other => panic!("{other:?}"),
         }
         ControlFlow::Continue(())
     });

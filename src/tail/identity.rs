@@ -19,7 +19,7 @@ use super::source::Source;
 const HEAD_BYTES_MAX: usize = 1024;
 
 /// Most bytes before the offset that a cursor hashes.
-const TAIL_BYTES_MAX: usize = 64;
+pub(super) const TAIL_BYTES_MAX: usize = 64;
 
 /// What the system says about a file without opening it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Reads what is new in one file: whole lines only, from where the cursor stopped.
 //!
 //! A line that has no newline yet stays in the file; only how far it was searched is remembered, in memory. So a long
-//! line that grows in small steps is searched once and read once, and a restart merely searches it again.
+//! line that grows in small steps is searched once and read once, and a restart merely searches it again. A line without
+//! an end in sight, as in a file of a terabyte, is searched in slices, so that other files come in between.
 //!
 //! Not seen: a rewrite to the same size within one tick of the file system clock, and a change in the middle of what was
 //! read that leaves the first 1024 and the last 64 bytes before the offset alone. The client does neither.
@@ -23,6 +24,9 @@ pub const META_BYTES_MAX: u64 = 1 << 20;
 /// Most unfinished lines whose search is remembered; beyond it one is forgotten and later searched from its beginning.
 const UNFINISHED_LINES_MAX: usize = 4096;
 
+/// Usual [`Limits::search_bytes_max`]: a moment's work.
+const SEARCH_BYTES_MAX: u64 = 256 << 20;
+
 /// Sizes in bytes; tests use small ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -30,11 +34,21 @@ pub struct Limits {
     pub chunk_bytes: usize,
     /// Longest line that is read, with its newline. A longer one is skipped and counted.
     pub line_bytes_max: usize,
+    /// Bytes that one call searches for the end of a line, at least those of the longest line.
+    pub search_bytes_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { chunk_bytes: CHUNK_BYTES, line_bytes_max: LINE_BYTES_MAX }
+        Self { chunk_bytes: CHUNK_BYTES, line_bytes_max: LINE_BYTES_MAX, search_bytes_max: SEARCH_BYTES_MAX }
+    }
+}
+
+impl Limits {
+    /// For who has nothing else to do than to read one file after the other.
+    #[must_use]
+    pub fn without_slices() -> Self {
+        Self { search_bytes_max: u64::MAX, ..Self::default() }
     }
 }
 
@@ -50,6 +64,8 @@ pub enum Read {
         /// True if the file had more bytes than this: call again.
         more: bool,
     },
+    /// The end of a line was searched for and is not found yet: call again.
+    Searching,
     /// There is no such file any more.
     Gone,
 }
@@ -59,6 +75,8 @@ pub enum Read {
 pub enum End {
     /// All whole lines were taken, or enough of them.
     Read,
+    /// All whole lines up to one whose end is not found yet; [`Reader::next`] goes on with the search.
+    Searching,
     /// There is no such file any more.
     Gone,
 }
@@ -110,6 +128,8 @@ enum Extent {
         end: u64,
     },
     Unfinished(Search),
+    /// The same, but there are bytes that were not searched.
+    Searching(Search),
     /// The file was rewritten while it was read; the next look sees the new one.
     Moved,
 }
@@ -197,7 +217,7 @@ impl Reader {
         };
         let read = self.pieces(&mut opened, cursor, &mut take);
         self.bytes_read = bytes_read;
-        read.map(|()| End::Read)
+        read
     }
 
     /// What stands behind the last newline of `found`, with one: a file that nobody writes any more may end in a whole row
@@ -225,24 +245,28 @@ impl Reader {
         opened: &mut Opened<'_>,
         cursor: Option<&Cursor>,
         take: &mut impl FnMut(&Chunk) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+    ) -> Result<End, ReadError> {
         if !opened.has_lines() {
             if let Read::Chunk { chunk, .. } = opened.whole()? {
                 // It has one piece: there is nothing to go on with.
                 let _ends = take(&chunk);
             }
-            return Ok(());
+            return Ok(End::Read);
         }
         let mut print = Fingerprint::resume(&mut opened.source, &opened.stat, cursor)?;
-        while let Read::Chunk { chunk, more } = self.lines(opened, &mut print)? {
+        loop {
+            let (chunk, more) = match self.lines(opened, &mut print)? {
+                Read::Chunk { chunk, more } => (chunk, more),
+                Read::Searching => return Ok(End::Searching),
+                Read::Unchanged | Read::Gone => return Ok(End::Read),
+            };
             let goes_on = take(&chunk).is_continue() && more;
             opened.asked_offset = Some(chunk.cursor.offset);
             self.keep(chunk.bytes);
             if !goes_on || opened.source.size()? < opened.stat.size {
-                break;
+                return Ok(End::Read);
             }
         }
-        Ok(())
     }
 
     /// Keeps the memory of a piece, unless a long line made it large.
@@ -257,7 +281,9 @@ impl Reader {
         stat.size == 0
             || cursor.is_some_and(|cursor| cursor.offset >= cursor.size && Stat::of_cursor(cursor) == stat)
             || self.unfinished.get(&file).is_some_and(|unfinished| {
-                unfinished.stat == stat && unfinished.asked_offset == cursor.map(|cursor| cursor.offset)
+                unfinished.stat == stat
+                    && unfinished.asked_offset == cursor.map(|cursor| cursor.offset)
+                    && unfinished.search.scanned_to() >= stat.size
             })
     }
 
@@ -279,6 +305,10 @@ impl Reader {
                 self.remember(*file, Unfinished { asked_offset: *asked_offset, stat: *stat, search });
                 return Ok(Read::Unchanged);
             }
+            Extent::Searching(search) => {
+                self.remember(*file, Unfinished { asked_offset: *asked_offset, stat: *stat, search });
+                return Ok(Read::Searching);
+            }
             Extent::Moved => return Ok(Read::Unchanged),
         };
         let more = print.offset() < stat.size;
@@ -292,8 +322,8 @@ impl Reader {
         // No line inside one chunk can then be too long.
         let chunk_bytes = (self.limits.chunk_bytes as u64).clamp(1, line_bytes_max);
         let start = search.start();
-        let is_resumed = !search.is_fresh();
-        if !is_resumed {
+        let has_grown = search.has_grown();
+        if search.is_fresh() {
             let spare = std::mem::take(&mut self.spare);
             let bytes = source.read_into(spare, start, chunk_bytes.min(end.saturating_sub(start)))?;
             match whole_lines(bytes) {
@@ -302,10 +332,14 @@ impl Reader {
             }
         }
         // One long line: find its end first, so that what is too long never needs memory.
-        let Some(newline) = search.run(source, end, chunk_bytes)? else { return Ok(Extent::Unfinished(search)) };
+        let slice = search.scanned_to().saturating_add(self.limits.search_bytes_max.max(line_bytes_max));
+        let Some(newline) = search.run(source, end, (chunk_bytes, slice))? else {
+            let goes_on = (slice..end).contains(&search.scanned_to());
+            return Ok(if goes_on { Extent::Searching(search) } else { Extent::Unfinished(search) });
+        };
         let line_end = newline.saturating_add(1);
         let line_length = line_end.saturating_sub(start);
-        if line_length > line_bytes_max && is_resumed {
+        if line_length > line_bytes_max && has_grown {
             // What was searched earlier may have been written anew since, with newlines in it.
             return self.extent(source, Search::from(start), end);
         }
@@ -335,11 +369,13 @@ fn resume_search(
 ) -> Result<Search, ReadError> {
     if let Some(Unfinished { stat: earlier_stat, search, .. }) = earlier
         && search.start() == start
-        && stat.same_inode(&earlier_stat)
-        && stat.size > earlier_stat.size
-        && search.can_go_on(source)?
     {
-        return Ok(search);
+        if *stat == earlier_stat {
+            return Ok(search);
+        }
+        if stat.same_inode(&earlier_stat) && stat.size > earlier_stat.size && search.can_go_on(source)? {
+            return Ok(search.grown());
+        }
     }
     Ok(Search::from(start))
 }

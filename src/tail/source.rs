@@ -5,9 +5,10 @@ use std::io;
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
+use rustix::fs::{SeekFrom, seek};
 use rustix::io::{Errno, pread};
 
-use super::identity::{Stat, extend_tail, length_of};
+use super::identity::{Stat, TAIL_BYTES_MAX, extend_tail, length_of};
 use super::read::ReadError;
 
 /// A file under its path, read at explicit offsets.
@@ -37,6 +38,17 @@ impl<'a> Source<'a> {
     pub(super) fn size(&self) -> Result<u64, ReadError> {
         let failed = |source| ReadError::Read { path: self.path.to_path_buf(), offset: 0, source };
         self.file.metadata().map(|metadata| metadata.len()).map_err(failed)
+    }
+
+    /// Where the first byte at or after `offset` is that was ever written; what lies before it reads as zeros. `offset`
+    /// itself if the file system does not say.
+    fn data_from(&self, offset: u64) -> u64 {
+        // Every read names its offset: the one that this moves is nobody's.
+        match seek(&self.file, SeekFrom::Data(offset)) {
+            Ok(at) => at,
+            Err(Errno::NXIO) => u64::MAX,
+            Err(_) => offset,
+        }
     }
 
     /// The `length` bytes from `offset` on; fewer if the file ends before that.
@@ -76,11 +88,27 @@ pub(super) struct Search {
     scanned_to: u64,
     /// Last bytes before `scanned_to`, to notice that the line was rewritten since.
     marker: Vec<u8>,
+    /// The file has grown since the search began: what lies before the marker may have been written anew.
+    grown: bool,
 }
 
 impl Search {
     pub(super) const fn from(start: u64) -> Self {
-        Self { start, scanned_to: start, marker: Vec::new() }
+        Self { start, scanned_to: start, marker: Vec::new(), grown: false }
+    }
+
+    /// The search in a file that is larger now.
+    pub(super) fn grown(self) -> Self {
+        Self { grown: true, ..self }
+    }
+
+    pub(super) const fn has_grown(&self) -> bool {
+        self.grown
+    }
+
+    /// Byte up to which there is no newline.
+    pub(super) const fn scanned_to(&self) -> u64 {
+        self.scanned_to
     }
 
     /// Byte where the line begins.
@@ -105,9 +133,21 @@ impl Search {
         self.scanned_to = self.scanned_to.saturating_add(length_of(bytes));
     }
 
-    /// Offset of the first newline before `end`, read in steps of `step_bytes`.
-    pub(super) fn run(&mut self, source: &mut Source<'_>, end: u64, step_bytes: u64) -> Result<Option<u64>, ReadError> {
-        while self.scanned_to < end {
+    /// Offset of the first newline before `end`, read in steps of so many bytes; none if there is none, or if the step
+    /// that ends at or behind `slice` had none. Holes are passed over: they have no newlines, and may be terabytes.
+    pub(super) fn run(
+        &mut self,
+        source: &mut Source<'_>,
+        end: u64,
+        (step_bytes, slice): (u64, u64),
+    ) -> Result<Option<u64>, ReadError> {
+        while self.scanned_to < end && self.scanned_to < slice {
+            let data = source.data_from(self.scanned_to).min(end);
+            if data.saturating_sub(self.scanned_to) > TAIL_BYTES_MAX as u64 {
+                extend_tail(&mut self.marker, &[0; TAIL_BYTES_MAX]);
+                self.scanned_to = data;
+                continue;
+            }
             let bytes = source.read(self.scanned_to, step_bytes.min(end.saturating_sub(self.scanned_to)))?;
             if let Some(position) = memchr::memchr(b'\n', &bytes) {
                 return Ok(Some(self.scanned_to.saturating_add(position as u64)));

@@ -18,7 +18,8 @@ const MOVES_MAX: usize = 64;
 /// Panics if a line that stood in the file when it was read to the end was not handed out, or one that did not.
 pub(crate) fn run(data: &[u8]) {
     let mut moves = Moves { bytes: data };
-    let limits = Limits { chunk_bytes: 1 + moves.below(90), line_bytes_max: 1 + moves.below(250) };
+    let (chunk_bytes, line_bytes_max) = (1 + moves.below(90), 1 + moves.below(250));
+    let limits = Limits { chunk_bytes, line_bytes_max, search_bytes_max: 100 };
     let mut world = World::new(limits);
     for _ in 0..MOVES_MAX {
         let Some(code) = moves.next() else { break };
@@ -174,6 +175,7 @@ impl World {
                 self.now.cursor = Some(chunk.cursor);
                 true
             }
+            Read::Searching => true,
             Read::Unchanged | Read::Gone => false,
         }
     }
