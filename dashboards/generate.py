@@ -731,10 +731,12 @@ def health():
                     query(total(series("store_bytes"), "instance"), "{{instance}}"))),
                 (5, timeseries(
                     "Files", "Session files that are followed, and instances that the system does not tell about "
-                    "changes: they look at all files instead. Then raise fs.inotify.max_user_watches.", "short",
+                    "changes: they look at all files instead. Then raise fs.inotify.max_user_watches. Unreadable: "
+                    "folders and files that may not be read or whose paths are too long; the log names them.", "short",
                     [query(total(series("files_watched")), "files"),
+                     query(total(series("paths_unreadable")), "unreadable"),
                      query(total(series("watch_degraded")), "degraded instances")],
-                    overrides=fixed({"files": BLUE, "degraded instances": RED}))),
+                    overrides=fixed({"files": BLUE, "unreadable": ORANGE, "degraded instances": RED}))),
                 (5, timeseries(
                     "Processor", "Cores in use. Idle is below 0.01.", "short",
                     query("sum by (instance) (%s)" % cpu, "{{instance}}"), interval="1m", decimals=4,

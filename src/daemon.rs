@@ -88,6 +88,8 @@ pub struct Tailer {
     read_bytes: u64,
     /// Pause before the next look at all files, and when that is.
     look: (Duration, Instant),
+    /// Paths that could not be looked at since the last look at all files began.
+    unreadable: u64,
 }
 
 impl Tailer {
@@ -112,6 +114,7 @@ impl Tailer {
             paused: false,
             read_bytes: 0,
             look,
+            unreadable: 0,
         }
     }
 
@@ -205,6 +208,7 @@ impl Tailer {
         self.roots = roots;
         self.watcher.refresh(&self.roots);
         let roots = self.roots.clone();
+        self.unreadable = 0;
         let found: Vec<Found> = roots.iter().flat_map(|root| self.looking(|look| tail::scan(root, look))).collect();
         let rows = found.iter().filter(|found| found.role == crate::transcript::chunk::FileRole::Rows).count();
         self.shared.vitals.files_watched.set(rows as u64);
@@ -231,6 +235,7 @@ impl Tailer {
     fn looking(&mut self, look: impl FnOnce(&mut Look<'_>) -> Vec<Found>) -> Vec<Found> {
         let mut observer = Look { watcher: &mut self.watcher, problems: Vec::new() };
         let found = look(&mut observer);
+        self.unreadable += observer.problems.len() as u64;
         for problem in observer.problems {
             self.report(problem.path.clone(), chain(&problem));
         }
@@ -291,6 +296,8 @@ impl Tailer {
             ControlFlow::Continue(())
         });
         failed?;
+        self.unreadable += problems.len() as u64;
+        self.shared.vitals.paths_unreadable.set(self.unreadable);
         for (file, text) in problems {
             let path = jobs.iter().find(|job| job.file == file).map(|job| job.found.path.clone());
             self.report(path.unwrap_or_default(), text);
@@ -341,7 +348,10 @@ impl Tailer {
                         self.engine.step(&piece, now())?;
                         job.cursor = Some(Box::new(piece.cursor));
                     }
-                    Parsed::Failed { error, .. } => self.report(job.found.path.clone(), chain(&error)),
+                    Parsed::Failed { error, .. } => {
+                        self.unreadable += 1;
+                        self.report(job.found.path.clone(), chain(&error));
+                    }
                     Parsed::Searching { .. } => {
                         is_searching = true;
                         self.search_on(&job);
@@ -354,6 +364,9 @@ impl Tailer {
                 }
             }
             jobs = more;
+        }
+        if whole {
+            self.shared.vitals.paths_unreadable.set(self.unreadable);
         }
         if jobs.is_empty() && !is_searching && (whole || !self.paused) {
             self.shared.vitals.read_lag_bytes.set(0);

@@ -39,6 +39,8 @@ pub struct Vitals {
     pub started: Timestamp,
     /// Session files that are followed.
     pub files_watched: Number,
+    /// Folders and files that could not be looked at or read at the last look at all of them.
+    pub paths_unreadable: Number,
     /// Bytes of session files that are not read yet.
     pub read_lag_bytes: Number,
     /// Bytes of session files that are counted for good, of the files that were there at the last look at all of them.
@@ -165,6 +167,7 @@ impl Vitals {
         Self {
             started,
             files_watched: Number::default(),
+            paths_unreadable: Number::default(),
             read_lag_bytes: Number::default(),
             counted_bytes: Number::default(),
             last_event: Moment::default(),

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use daemon::{Daemon, sum};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use world::append;
 
 /// What every response is billed for.
@@ -218,6 +219,42 @@ fn names_that_are_not_utf_8_are_read_told_apart_and_remembered() {
         .unwrap();
     let said = String::from_utf8(verified.stdout).unwrap();
     assert_eq!(said, format!("{} sessions in 3 files compared, 0 differences\n", place.turns));
+}
+
+/// Makes folders in `folder` until the path of the last is longer than any call takes.
+fn too_deep(folder: &Path) {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut above = openat(CWD, folder, flags, Mode::empty()).unwrap();
+    for _ in 0..20 {
+        let name = "d".repeat(250);
+        mkdirat(&above, &name, Mode::RWXU).unwrap();
+        above = openat(&above, &name, flags, Mode::empty()).unwrap();
+    }
+}
+
+#[test]
+fn a_path_that_is_too_long_is_said_once_and_everything_else_is_watched() {
+    // No look at all files but the first and those that a folder without a watch would ask for.
+    let mut place = Place::new("1h");
+    place.write("slug/s.jsonl");
+    let deep = place.projects().join("slug/00000000-0000-4000-8000-000000000000/subagents");
+    fs::create_dir_all(&deep).unwrap();
+    too_deep(&deep);
+    place.write("slug/00000000-0000-4000-8000-000000000000/subagents/agent-1.jsonl");
+    let mut daemon = place.start(&[]);
+    place.all_counted(&daemon);
+    let metrics = daemon.metrics();
+    assert_eq!(sum(&metrics, "tailspan_watch_degraded"), 0.0);
+    assert_eq!(sum(&metrics, "tailspan_paths_unreadable"), 1.0);
+    for number in 0..5 {
+        place.write("slug/s.jsonl");
+        place.write(format!("new{number}/s.jsonl"));
+        place.write("slug/00000000-0000-4000-8000-000000000000/subagents/agent-1.jsonl");
+        place.all_counted(&daemon);
+    }
+    daemon.hear_out();
+    let warned: Vec<_> = daemon.said.iter().filter(|line| line.contains("WARN")).collect();
+    assert!(warned.len() == 1 && warned[0].contains("File name too long"), "{warned:#?}");
 }
 
 #[test]

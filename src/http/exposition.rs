@@ -134,6 +134,7 @@ impl Scrape<'_> {
         live.add(&catalog::INITIAL_SCAN_COMPLETE, &[], i128::from(vitals.initial_scan_complete.get()));
         live.add(&catalog::FILES_WATCHED, &[], i128::from(vitals.files_watched.get()));
         live.add(&catalog::WATCH_DEGRADED, &[], i128::from(vitals.watch_degraded.get()));
+        live.add(&catalog::PATHS_UNREADABLE, &[], i128::from(vitals.paths_unreadable.get()));
         live.add(&catalog::READ_LAG, &[], i128::from(vitals.read_lag_bytes.get()));
         live.add(&catalog::STORE_BYTES, &[], i128::from(vitals.store_bytes.get()));
         live.add(&catalog::STATE_WRITABLE, &[], i128::from(vitals.trouble().is_none()));

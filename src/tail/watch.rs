@@ -123,8 +123,13 @@ impl Watcher {
             let is_passed_over = match &source.kind {
                 ErrorKind::PathNotFound => true,
                 ErrorKind::Io(error) => {
-                    let kinds =
-                        [io::ErrorKind::PermissionDenied, io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+                    let kinds = [
+                        io::ErrorKind::PermissionDenied,
+                        io::ErrorKind::NotFound,
+                        io::ErrorKind::NotADirectory,
+                        // A path of more than 4,096 bytes: nothing below it can be looked at either.
+                        io::ErrorKind::InvalidFilename,
+                    ];
                     kinds.contains(&error.kind())
                 }
                 _ => false,

@@ -362,6 +362,8 @@ metrics! {
         "Session files that are followed.");
     WATCH_DEGRADED = live_gauge("watch_degraded", Unit::Boolean, &[];
         "1 if the system does not report changes of files, so that they are found by looking at all files only.");
+    PATHS_UNREADABLE = live_gauge("paths_unreadable", Unit::Count, &[];
+        "Folders and files that cannot be looked at or read, for want of permission or for their long paths; the log names each.");
     READ_LAG = live_gauge("read_lag_bytes", Unit::Bytes, &[];
         "Bytes of session files that are not read yet.");
     LAST_EVENT = live_gauge("last_event_timestamp_seconds", Unit::Timestamp, &[];
