@@ -42,7 +42,7 @@ const KILLS: usize = 200;
 const TO_OPEN: &str = "TAILSPAN_TEST_STATE_TO_OPEN";
 const ENDPOINTS: [&str; 3] = ["default", "archive", "jaeger"];
 /// Metrics of a process: all others are kept in the state.
-const OF_A_PROCESS: [&str; 16] = [
+const OF_A_PROCESS: [&str; 18] = [
     "process_",
     "tailspan_sessions_active",
     "tailspan_sessions_waiting",
@@ -51,9 +51,11 @@ const OF_A_PROCESS: [&str; 16] = [
     "tailspan_initial_scan_complete",
     "tailspan_files_watched",
     "tailspan_watch_degraded",
+    "tailspan_paths_unreadable",
     "tailspan_read_lag_bytes",
     "tailspan_last_event_timestamp_seconds",
     "tailspan_store_bytes",
+    "tailspan_log_lines_lost",
     "tailspan_state_",
     "tailspan_spans_exported",
     "tailspan_export_",

@@ -14,7 +14,7 @@ use crate::store::{self, Opened, StoreError};
 use crate::survey::{Survey, compare, counters};
 use crate::tail::{self, Found, RootEnv};
 
-/// Differences that are listed; the rest is counted.
+/// Differences that are listed, and files that could not be read; the rest is counted.
 const LISTED_MAX: usize = 1000;
 
 /// Why a state could not be checked, or did not pass.
@@ -65,8 +65,12 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     let stored = compare::stored(&opened.reader, &compare::all(&opened.reader)?)?;
     let findings = compare::compare(&stored, &clean.session_list.unwrap_or_default());
     let mut text = String::new();
-    for problem in problems.iter().chain(&read.problems) {
+    for problem in problems.iter().chain(&read.problems).take(LISTED_MAX) {
         line(&mut text, format_args!("not checked: {problem}"));
+    }
+    let unchecked = problems.len() + read.problems.len();
+    if unchecked > LISTED_MAX {
+        line(&mut text, format_args!("and {} more not checked", unchecked - LISTED_MAX));
     }
     for difference in findings.differences.iter().take(LISTED_MAX) {
         line(&mut text, format_args!("{difference}"));

@@ -7,7 +7,7 @@
 mod limit;
 mod queue;
 
-use std::backtrace::Backtrace;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
@@ -87,7 +87,8 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), ConfigError> {
         // The usual hook would wait for a stderr that nobody reads.
         Ok(()) => std::panic::set_hook(Box::new(|panic| {
             let trace = Backtrace::capture();
-            tracing::error!(%trace, "a part of the program failed: {panic}");
+            let trace = (trace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(trace));
+            tracing::error!(trace, "a part of the program failed: {panic}");
         })),
         Err(error) => tracing::debug!(%error, "logs were already set up"),
     }
