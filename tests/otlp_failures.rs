@@ -218,6 +218,8 @@ async fn a_collector_may_say_yes_in_several_ways() {
         (200, "application/json", b" {}", 0),
         (200, "text/plain", b"{\"partialSuccess\": null, \"more\": 1}", 0),
         (202, "", b"{\"partial_success\": {}}", 0),
+        (200, "application/json; charset=utf-8", b"{\"message\": \"OK\"}", 0),
+        (200, "application/json", b"null", 0),
         (200, "application/json", rejected, 1),
         (200, "application/x-protobuf", b"\x0a\x02\x08\x01", 1),
     ];

@@ -5,11 +5,11 @@
 //! ```text
 //! nothing                        taken
 //! application/x-protobuf         an Export*ServiceResponse
-//! any other type, or none        JSON, an object that is an Export*ServiceResponse
+//! any other type, or none        JSON: an object that is an Export*ServiceResponse, or null
 //! no type                        either of the two
 //! ```
 //!
-//! Fields that are unknown are passed over, as the protocol demands, but for those that say that something went wrong.
+//! Fields that are unknown are passed over, as the protocol demands (Langfuse says `{"message": "OK"}`), but for `error`.
 
 use http::StatusCode;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -60,6 +60,10 @@ fn of_protobuf(body: &[u8]) -> Option<Outcome> {
 }
 
 fn of_json(body: &[u8]) -> Option<Outcome> {
+    // What frameworks make of an answer without a body.
+    if body.trim_ascii() == b"null" {
+        return Some(Outcome::Accepted);
+    }
     // A struct is read from an array as well, which no answer is.
     if !body.trim_ascii_start().starts_with(b"{") {
         return None;

@@ -1,7 +1,7 @@
 //! Logs on stderr, as text or JSON. stdout belongs to the results. No colour codes: they end up in files and journals.
 //!
 //! Every message of the program passes here, so here is what holds for each: who logs never waits for stderr
-//! ([`queue`]), and what repeats itself is summed ([`limit`]) from level INFO up. DEBUG and TRACE are written whole to
+//! (`queue`), and what repeats itself is summed (`limit`) from level INFO up. DEBUG and TRACE are written whole to
 //! who asks for them.
 
 mod limit;
