@@ -69,7 +69,12 @@ impl Life<'_> {
         loop {
             let begun = Instant::now();
             match self.once(opened, runtime, &mut asked) {
-                Err(RunError::Store(error)) if error.may_pass() && !*asked.borrow() => {
+                // The end was asked for while it failed: there is nothing to wait for, and nothing is lost.
+                Err(RunError::Store(error)) if error.may_pass() && *asked.borrow() => {
+                    say_trouble(&self.shared.vitals, self.config.state()?, &error);
+                    return Ok(());
+                }
+                Err(RunError::Store(error)) if error.may_pass() => {
                     if begun.elapsed() > CALM {
                         pause = PAUSES[0];
                     }
