@@ -168,7 +168,8 @@ async fn spans_wait_for_a_server_with_a_certificate_of_its_own() {
 #[tokio::test]
 async fn a_plain_port_that_is_taken_for_tls_is_named_as_such() {
     let sink = Sink::start().await;
-    let config = trusting(Authority::new().file(), None, &sink);
+    let authority = Authority::new();
+    let config = trusting(authority.file(), None, &sink);
     let outcome = Otlp::new(config).unwrap().send(&entries(&[1])).await;
     let Outcome::Retry { message, .. } = outcome else { panic!("not a retry: {outcome:?}") };
     assert!(message.contains("write http:// in its URL"), "{message}");

@@ -180,6 +180,6 @@ mod tests {
         // Another place is heard all the same, and after an hour there is room again.
         assert!(limit.admits(Wanted { place: ("other.rs", 1), message: "m", about: "" }, second(61)));
         assert!(limit.admits(bad("path=new"), second(3601)));
-        assert_eq!(limit.kinds.len(), 3);
+        assert_eq!(limit.kinds.len(), 2);
     }
 }

@@ -39,6 +39,9 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// Target of messages that sum up others: no limit holds for them.
 const SUMS: &str = "tailspan::log";
 
+/// What tells at INFO what came of work on a schedule: the configuration says how often, nobody else.
+const SCHEDULED: &str = "tailspan::daemon::selfcheck";
+
 /// The log of this process: there is one stderr.
 struct Log {
     queue: Arc<Queue>,
@@ -148,7 +151,8 @@ struct Repetitions;
 impl<S: Subscriber> Layer<S> for Repetitions {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        if *metadata.level() > Level::INFO || metadata.target() == SUMS {
+        let is_scheduled = *metadata.level() == Level::INFO && metadata.target() == SCHEDULED;
+        if *metadata.level() > Level::INFO || metadata.target() == SUMS || is_scheduled {
             return true;
         }
         let mut said = Said::default();
