@@ -707,8 +707,11 @@ def health():
             ]),
             (8, [
                 (8, timeseries(
-                    "Outbox", "Spans that wait for the backend. When it is full, reading pauses and nothing is lost.",
-                    "short", query(total(series("outbox_spans"), "instance"), "{{instance}}"))),
+                    "Outbox", "Spans that wait for the backend. When it is full, reading pauses and nothing is lost. "
+                    "And of the history that traces.history_since asks for, the traces that are still to be put in.",
+                    "short",
+                    [query(total(series("outbox_spans"), "instance"), "{{instance}}"),
+                     query(total(series("history_waiting_traces"), "endpoint"), "history for {{endpoint}}")])),
                 (8, timeseries(
                     "Spans per minute", "What the backend took, what it refused, and what will never arrive. All 0 "
                     "without an OTLP endpoint.", "short",

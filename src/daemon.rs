@@ -417,6 +417,7 @@ impl Tailer {
         let vitals = &self.shared.vitals;
         vitals.counted_bytes.add(std::mem::take(&mut self.read_bytes));
         vitals.store_bytes.set(self.engine.store_bytes());
+        vitals.set_history(self.engine.history_waiting());
         let live = self.engine.live(Timestamp(now().0.saturating_sub_unsigned(self.sources.idle_ms)));
         // An engine that was made anew knows none before the next row; those that were shown go idle by themselves.
         if !live.is_empty() {

@@ -3,10 +3,13 @@
 //! One step takes the records of one piece of a file into memory; one commit writes what several steps changed, as one
 //! batch. A number is published only after it is durable, or a crash would make a counter run backwards.
 
+mod again;
 mod depart;
 mod files;
+mod history;
 mod leave;
 mod prefetch;
+mod progress;
 mod slices;
 mod texts;
 mod write;
@@ -16,6 +19,8 @@ use std::sync::{Arc, Mutex};
 
 use self::depart::Departure;
 use self::files::Files;
+use self::history::History;
+pub use self::history::HistoryRules;
 use crate::ahead::Piece;
 use crate::ledger::fold::Fold;
 use crate::ledger::known::{Known, Thread};
@@ -86,6 +91,9 @@ pub struct Engine {
     departures: HashMap<UnitId, Departure>,
     /// The turns of sessions of which some left last, in order.
     orders: HashMap<SessionId, TurnOrder>,
+    history: History,
+    /// Units are loaded as if what has left had not, and the other way round.
+    turns_marks_round: bool,
     live: LiveSessions,
     /// Rows whose texts the spans of the next commit have.
     latest_rows: Mutex<Latest>,
@@ -146,6 +154,8 @@ impl Engine {
             handed_out: None,
             departures: HashMap::new(),
             orders: HashMap::new(),
+            history: History::default(),
+            turns_marks_round: false,
             live: LiveSessions::default(),
             latest_rows: Mutex::default(),
             last_commit: now,
@@ -279,6 +289,7 @@ impl Engine {
     fn made_durable(&mut self) -> Result<Snapshot, StoreError> {
         // Outside the database stands only what has arrived: a rebuild must not lose what waits in the outbox.
         if let Some(until) = self.handed_out
+            && !self.history.is_active()
             && self.writer.meter().spans() == 0
             && let Some(left) = self.turns.left_until(self.last_commit)
             && self.epoch.exported(until.min(left))
@@ -324,7 +335,7 @@ impl Engine {
     /// Time of the earliest moment at which [`Engine::tick`] may have something to do.
     #[must_use]
     pub fn next_tick(&self) -> Option<Timestamp> {
-        self.turns.next()
+        self.turns.next().into_iter().chain(self.history.next()).min()
     }
 }
 

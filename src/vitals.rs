@@ -71,6 +71,7 @@ pub struct Vitals {
     idle: Duration,
     sessions: Mutex<Vec<LiveSession>>,
     trouble: Mutex<Option<String>>,
+    history: Mutex<Vec<(Arc<str>, u64)>>,
 }
 
 /// A session that may go on.
@@ -184,7 +185,19 @@ impl Vitals {
             idle,
             sessions: Mutex::default(),
             trouble: Mutex::default(),
+            history: Mutex::default(),
         }
+    }
+
+    /// Replaces how many turns of the past wait to be put into the outbox, for each endpoint.
+    pub fn set_history(&self, waiting: Vec<(Arc<str>, u64)>) {
+        *self.history.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
+    }
+
+    /// Turns of the past that wait to be put into the outbox, for each endpoint.
+    #[must_use]
+    pub fn history(&self) -> Vec<(Arc<str>, u64)> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why nothing can be counted at the moment; `None` once it can.

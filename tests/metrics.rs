@@ -345,10 +345,8 @@ fn label_values_are_known_words() {
     assert_eq!([labels::agent_type(Some("my-agent")), labels::agent_type(None)], ["other", "other"]);
     assert_eq!(["sdk-cli", "mine"].map(|name| labels::entrypoint(Some(name))), ["sdk-cli", "other"]);
     assert_eq!(labels::entrypoint(None), "unknown");
-    assert_eq!(
-        ["pr-link", "a1b2c3", "x y"].map(|kind| labels::record_kind(kind).to_string()),
-        ["pr-link", "other", "other"]
-    );
+    let kinds = ["pr-link", "a1b2c3", "x y"].map(|kind| labels::record_kind(kind).to_string());
+    assert_eq!(kinds, ["pr-link", "other", "other"]);
     let projects =
         [Some("/home/dev/app/"), Some("C:\\work\\app"), Some("/"), None].map(|cwd| rules.project(cwd).unwrap());
     assert_eq!(projects.map(|name| name.to_string()), ["app", "app", "unknown", "unknown"]);
@@ -374,6 +372,7 @@ fn everything() -> (Totals, Vitals) {
     let vitals = Vitals::new(Timestamp(1_700_000_000_500), Duration::from_secs(1800));
     vitals.last_event.advance(Timestamp(1_700_000_001_000));
     vitals.outbox_oldest.set(Some(Timestamp(1_700_000_002_000)));
+    vitals.set_history(vec![("default".into(), 3)]);
     (totals, vitals)
 }
 

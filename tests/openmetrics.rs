@@ -93,6 +93,7 @@ fn vitals() -> Vitals {
     let vitals = Vitals::new(STARTED, Duration::from_secs(1800));
     vitals.last_event.advance(LATER);
     vitals.outbox_oldest.set(Some(LATER));
+    vitals.set_history(vec![("default".into(), 3)]);
     vitals
 }
 

@@ -42,7 +42,7 @@ const KILLS: usize = 200;
 const TO_OPEN: &str = "TAILSPAN_TEST_STATE_TO_OPEN";
 const ENDPOINTS: [&str; 3] = ["default", "archive", "jaeger"];
 /// Metrics of a process: all others are kept in the state.
-const OF_A_PROCESS: [&str; 18] = [
+const OF_A_PROCESS: [&str; 19] = [
     "process_",
     "tailspan_sessions_active",
     "tailspan_sessions_waiting",
@@ -59,6 +59,7 @@ const OF_A_PROCESS: [&str; 18] = [
     "tailspan_state_",
     "tailspan_spans_exported",
     "tailspan_export_",
+    "tailspan_history_",
     "tailspan_spans_dropped",
     "tailspan_http_requests",
 ];

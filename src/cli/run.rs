@@ -19,7 +19,7 @@ use crate::config::{self, ClientTls, Compression, Config, ConfigError, HistorySi
 use crate::daemon::selfcheck::SelfCheck;
 use crate::daemon::watchdog::Watchdog;
 use crate::daemon::{self, Shared, Sources};
-use crate::engine::SpanRules;
+use crate::engine::{HistoryRules, SpanRules};
 use crate::export::{ClientFiles, ExportError, Otlp, OtlpConfig, PushConfig, Pusher, TlsFiles};
 use crate::http::context::{Context, ROUTES};
 use crate::http::{App, Limits, RequestCounters, ServeError, Server};
@@ -189,20 +189,35 @@ fn warn_of_waiting(config: &Config, spans: u64) {
     }
 }
 
-/// Which turns leave as traces.
-fn policy(config: &Config, opened: &Opened) -> Policy {
-    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let epoch = opened.epoch.first_start;
+/// Turns that end from this time on are sent, if there is an endpoint.
+fn sent_since(config: &Config, opened: &Opened) -> Timestamp {
     let wanted = match config.traces.history_since {
-        HistorySince::Epoch => epoch,
+        HistorySince::Epoch => opened.epoch.first_start,
         HistorySince::All => Timestamp(i64::MIN),
         HistorySince::Time(time) => time,
     };
+    // What a damaged database had sent, nobody knows any more; that it had, epoch.json does.
     let floor = opened.recovered.export_floor.map(|floor| Timestamp(floor.0.saturating_add(1)));
-    let since = floor.map_or(wanted, |floor| wanted.max(floor));
+    floor.map_or(wanted, |floor| wanted.max(floor))
+}
+
+/// Who gets which turns of the past.
+fn history_rules(config: &Config, opened: &Opened) -> HistoryRules {
+    let is_wanted = config.traces.history_since != HistorySince::Epoch;
+    HistoryRules {
+        endpoints: config.otlp.iter().map(|otlp| otlp.name.as_str().into()).collect(),
+        since: is_wanted.then(|| sent_since(config, opened)),
+        rate: config.traces.history_rate,
+    }
+}
+
+/// Which turns leave as traces when they end; those that ended before the first start are history.
+fn policy(config: &Config, opened: &Opened) -> Policy {
+    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let epoch = opened.epoch.first_start;
     Policy {
         export: !config.otlp.is_empty(),
-        since,
+        since: sent_since(config, opened).max(epoch),
         epoch,
         idle_ms: milliseconds(config.traces.idle),
         settle_ms: milliseconds(config.traces.settle),

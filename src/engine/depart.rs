@@ -17,6 +17,7 @@ use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Engine;
+use super::history::has_parts_left;
 use super::leave::{SPANS_MAX, family_of};
 use crate::ledger::known::Known;
 use crate::ledger::parts::PARTS_MAX;
@@ -30,7 +31,7 @@ use crate::views::trace::{EVENTS_MAX, Earlier};
 const NEAR_PARTS: usize = PARTS_MAX;
 
 /// Units that one piece looks at, whether they have spans to send or not.
-const UNITS_MAX: usize = 500;
+pub(super) const UNITS_MAX: usize = 500;
 
 /// Departures that are remembered; of a further one the walk begins anew.
 pub(super) const DEPARTURES_MAX: usize = 16;
@@ -87,6 +88,7 @@ impl Engine {
     pub(super) fn depart(&mut self, id: UnitId, next: Next, leaving: &mut Leaving) -> Result<bool, StoreError> {
         // The response that made a call may stand far away.
         self.load_index()?;
+        let (had_left, before) = (self.known.unit(id).is_some_and(has_parts_left), leaving.spans.len());
         let mut departure = match self.departures.remove(&id) {
             Some(departure) => departure,
             None => self.begin(id)?,
@@ -99,6 +101,9 @@ impl Engine {
             }
             Next::Nothing => false,
         };
+        if leaving.spans.len() > before {
+            self.history.leaves(id, had_left);
+        }
         if goes_on || next == Next::LeaveEarly {
             if self.departures.len() >= DEPARTURES_MAX {
                 self.departures.clear();
@@ -198,7 +203,7 @@ impl Engine {
 
     /// Chooses parts of a unit that leave in one piece, with everything in memory that they need. `None` if a long
     /// sub-agent has to leave before them.
-    fn choose(&mut self, departure: &mut Departure, home: UnitId) -> Result<Option<Chosen>, StoreError> {
+    pub(super) fn choose(&mut self, departure: &mut Departure, home: UnitId) -> Result<Option<Chosen>, StoreError> {
         let Some(frame) = departure.frames.last() else { return Ok(None) };
         let (id, position, from) = (frame.unit, frame.position, frame.tool);
         let near = self.load_around(id, position)?;
@@ -364,7 +369,7 @@ fn has_unsent_below(unit: &Unit) -> bool {
 }
 
 impl Departure {
-    fn new(named: HashSet<u64>, earlier: Earlier) -> Self {
+    pub(super) fn new(named: HashSet<u64>, earlier: Earlier) -> Self {
         Self { named, earlier, frames: Vec::new(), walked: HashSet::new() }
     }
 
@@ -377,7 +382,7 @@ impl Departure {
 }
 
 impl Frame {
-    const fn of(unit: UnitId, call: Option<Box<str>>) -> Self {
+    pub(super) const fn of(unit: UnitId, call: Option<Box<str>>) -> Self {
         let (position, tool, seen, only_unsent) = (0, 0, 0, false);
         Self {
             unit,
@@ -394,7 +399,7 @@ impl Frame {
     }
 
     /// What of the unit is walked next: itself, if it holds its parts, or a section. `None` at the end.
-    fn next_home(&mut self, unit: &Unit) -> Option<UnitId> {
+    pub(super) fn next_home(&mut self, unit: &Unit) -> Option<UnitId> {
         let Some(sections) = &unit.sections else {
             return (self.position == 0).then_some(self.unit);
         };

@@ -12,7 +12,7 @@ use crate::ledger::gist::Gist;
 use crate::ledger::known::Known;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
-use crate::store::{Rows, StoreError};
+use crate::store::{Rows, StoreError, has_left};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Next, finished_spans, mark_finished, spans};
@@ -34,15 +34,23 @@ const ORDERS_MAX: usize = 16;
 pub(super) const SPANS_MAX: usize = 1_000;
 
 /// Bytes of text on spans at which a commit takes no further turn.
-const TEXT_BYTES_MAX: usize = 1 << 20;
+pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
 
 impl Engine {
-    /// Lets the turns leave that have ended. Returns true if more are ready.
+    /// Lets the turns leave that have ended, and some of the past when none has. Returns true if more are ready.
     ///
     /// # Errors
     ///
     /// The database failed or is damaged.
     pub fn tick(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        if self.tick_live(now)? {
+            return Ok(true);
+        }
+        self.tick_history(now)?;
+        Ok(false)
+    }
+
+    fn tick_live(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         let due = self.turns.due(now, LEAVING_MAX);
         if due.is_empty() {
             return Ok(false);
@@ -86,7 +94,7 @@ impl Engine {
     }
 
     /// Lets a unit leave with all that belongs to it. Returns how many bytes of text that took.
-    fn let_leave(&mut self, id: UnitId, next: Next, leaving: &mut Leaving) -> Result<usize, StoreError> {
+    pub(super) fn let_leave(&mut self, id: UnitId, next: Next, leaving: &mut Leaving) -> Result<usize, StoreError> {
         self.load_below(id)?;
         let Some(family) = family_of(&self.known, id) else { return Ok(0) };
         let below = family.ids();
@@ -98,7 +106,17 @@ impl Engine {
             Next::LeaveEarly => finished_spans(&family, position, end_so_far(family.top())),
             Next::Leave { wanted: false, .. } | Next::Nothing => Vec::new(),
         };
-        let text_bytes = self.finish(&mut batches, family.unit().session(), &family.units().collect::<Vec<_>>());
+        let mut text_bytes = self.finish(&mut batches, family.unit().session(), &family.units().collect::<Vec<_>>());
+        let had_left = family.units().any(has_left);
+        let missed_by = if had_left && !batches.is_empty() { self.missed_by(family.unit())? } else { Vec::new() };
+        if !missed_by.is_empty() {
+            let (again, bytes) = self.again(&family)?;
+            text_bytes += bytes;
+            missed_by.into_iter().for_each(|endpoint| self.history.leaves_alone(endpoint, id, again.clone()));
+        }
+        if !batches.is_empty() {
+            self.history.leaves(id, had_left);
+        }
         leaving.spans.append(&mut batches);
         match next {
             Next::Leave { end, wanted } => self.turns.leave(&mut self.known, &below, end, wanted, leaving),
@@ -122,7 +140,7 @@ impl Engine {
     }
 
     /// Loads the order of the turns of a session. Everything is stored.
-    fn load_order(&mut self, session: SessionId) -> Result<(), StoreError> {
+    pub(super) fn load_order(&mut self, session: SessionId) -> Result<(), StoreError> {
         if !self.orders.contains_key(&session) {
             if self.orders.len() >= ORDERS_MAX {
                 self.orders.clear();
@@ -172,7 +190,7 @@ impl Engine {
     }
 
     /// Loads a unit, the units above it, its session and the one that was forked from. Returns the session.
-    fn load_above(&mut self, id: UnitId) -> Result<Option<SessionId>, StoreError> {
+    pub(super) fn load_above(&mut self, id: UnitId) -> Result<Option<SessionId>, StoreError> {
         self.load(id)?;
         let mut top = id;
         for _ in 0..LEVELS_MAX {
@@ -194,7 +212,7 @@ impl Engine {
 
     /// Finds out again when a unit and the sub-agents below it were active last, where a part that may have been the last
     /// was changed. Everything is stored.
-    fn tighten_unit(&mut self, id: UnitId) -> Result<(), StoreError> {
+    pub(super) fn tighten_unit(&mut self, id: UnitId) -> Result<(), StoreError> {
         let Some(unit) = self.known.unit(id).filter(|unit| unit.is_loose()) else { return Ok(()) };
         let tight = tight(self.writer.rows(), unit, 0)?;
         if let Some(unit) = self.known.unit_mut(id) {

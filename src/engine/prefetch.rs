@@ -1,6 +1,7 @@
 //! Everything that a step touches is read before it: units, sections, sessions.
 
 use super::Engine;
+use super::again::{turn_parts_round, turn_round};
 use crate::ahead::Piece;
 use crate::ledger::agents::LATEST_SECTIONS;
 use crate::ledger::unit::UnitId;
@@ -65,7 +66,10 @@ impl Engine {
             self.load(of)?;
             return self.load_section(of, position);
         }
-        let Some(unit) = self.writer.rows().unit(id)? else { return Ok(false) };
+        let Some(mut unit) = self.writer.rows().unit(id)? else { return Ok(false) };
+        if self.turns_marks_round {
+            turn_round(&mut unit);
+        }
         let (session, sections) = (unit.session().clone(), unit.sections.as_ref().map_or(0, |sections| sections.count));
         self.known.load_unit(unit);
         // What comes next belongs there, most often.
@@ -82,7 +86,10 @@ impl Engine {
         if self.known.has(of.section(position)) {
             return Ok(false);
         }
-        let Some(section) = self.writer.rows().section(of, position)? else { return Ok(false) };
+        let Some(mut section) = self.writer.rows().section(of, position)? else { return Ok(false) };
+        if self.turns_marks_round {
+            turn_parts_round(&mut section.parts);
+        }
         self.known.load_section(section);
         Ok(true)
     }

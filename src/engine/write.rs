@@ -28,6 +28,10 @@ impl Engine {
         self.observe(&leaving, now);
         self.note_sessions(epoch)?;
         self.note_threads();
+        for (_, unit) in self.known.changed_units() {
+            self.history.note(self.number_of(unit.key.id())?, unit);
+        }
+        let handed = self.handed()?;
         let (mut units, mut sections) = (Vec::new(), Vec::new());
         for (before, unit) in self.known.changed_units() {
             units.push(UnitChange { number: self.number_of(unit.key.id())?, before, unit });
@@ -51,6 +55,7 @@ impl Engine {
             pending,
             settled,
             spans: leaving.spans,
+            handed,
             now,
             prices: self.new_prices.then(|| self.prices.fingerprint()),
         };
@@ -147,7 +152,7 @@ impl Engine {
     }
 
     /// The number of a unit. Before the first rows the identities are not in memory: then no unit is new.
-    fn number_of(&self, unit: UnitId) -> Result<u32, StoreError> {
+    pub(super) fn number_of(&self, unit: UnitId) -> Result<u32, StoreError> {
         let known = self.known.index.number(unit);
         let number = if known.is_some() { known } else { self.writer.rows().number(unit)? };
         number.ok_or(StoreError::Unnumbered)

@@ -147,6 +147,9 @@ impl Scrape<'_> {
         if let Some(time) = vitals.outbox_oldest.get() {
             live.add(&catalog::OUTBOX_OLDEST, &[], i128::from(time.0));
         }
+        for (endpoint, waiting) in vitals.history() {
+            live.add(&catalog::HISTORY_WAITING, &[&endpoint], i128::from(waiting));
+        }
         self.sessions(&mut live);
         self.deliveries(&mut live);
         self.requests(&mut live);

@@ -1,8 +1,9 @@
 //! The layout of the database: one tree, a one-byte prefix per kind of row, big-endian numbers so that ranges work.
 //!
 //! ```text
-//! m name              meta: `schema`, `versions`, `prices`, `export_floor`, `looked_at`, `commit`, and `content`, the
-//!                     highest level of which the files may hold text (see `texts.rs`)
+//! m name              meta: `schema`, `versions`, `prices`, `export_floor`, `looked_at`, `commit`, `content`, the highest
+//!                     level of which the files may hold text (see `texts.rs`), `marked`, once rows `h` are complete,
+//!                     and `history/` with the name of an endpoint: it misses no turn that ended since
 //! f file:u32          a file: path, role, cursor, and the thread's context behind the cursor
 //! s hash(session):16  a session: its sums, how it begins and ends, the client's account
 //! r hash(session):16 kind:u8 first:i64 unit:u32
@@ -22,7 +23,10 @@
 //! p number:u32        a turn whose spans have not left yet: its unit
 //! o sequence:u64      the outbox: when they were put in and spans of one resource, oldest first; numbers may have gaps,
 //!                     and a request never goes over one
+//! d sequence:u64      the one endpoint that a row of the outbox is for; a row without this is for all
 //! e name              an OTLP endpoint: the number of the first row of the outbox that it has not taken yet
+//! h unit:u32 name     what of a unit has left is in the outbox for this endpoint, or was taken by it: the numbers of the
+//!                     first and the last row. See `marks.rs`
 //! ```
 //!
 //! Large rows are numbered, because ids have no order: what is written together then lies together, and writing a first
@@ -77,6 +81,8 @@ pub(super) const TOTAL: u8 = b't';
 pub(super) const PENDING: u8 = b'p';
 pub(super) const OUTBOX: u8 = b'o';
 pub(super) const CURSOR: u8 = b'e';
+pub(super) const ADDRESSED: u8 = b'd';
+pub(super) const MARK: u8 = b'h';
 
 /// Kinds of a session's units.
 const TURNS: u8 = 0;
@@ -194,6 +200,30 @@ pub(super) fn is_further_part(key: &[u8]) -> bool {
         _ => return false,
     };
     key.len() > 1 + own
+}
+
+pub(super) fn addressed(sequence: u64) -> Vec<u8> {
+    key(ADDRESSED, &sequence.to_be_bytes())
+}
+
+/// What the keys of a unit's marks begin with.
+pub(super) fn marks(unit: u32) -> Vec<u8> {
+    key(MARK, &unit.to_be_bytes())
+}
+
+pub(super) fn mark(unit: u32, endpoint: &str) -> Vec<u8> {
+    key(MARK, &[&unit.to_be_bytes(), endpoint.as_bytes()].concat())
+}
+
+/// The unit and the endpoint that the key of a mark names.
+pub(super) fn of_mark(key: &[u8]) -> Option<(u32, &str)> {
+    let (unit, endpoint) = key.get(1..)?.split_first_chunk()?;
+    Some((u32::from_be_bytes(*unit), std::str::from_utf8(endpoint).ok()?))
+}
+
+/// The meta row that tells since when an endpoint misses nothing.
+pub(super) fn history(endpoint: &str) -> Vec<u8> {
+    meta(&format!("history/{endpoint}"))
 }
 
 /// Key of a further part of a value.

@@ -1,6 +1,7 @@
 //! What is known of the outbox without reading it: which numbers its rows have, how far each endpoint is, how full it is.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -30,24 +31,47 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Rows below this number are gone.
-    pub(super) fn forget_before(&mut self, floor: u64) {
-        self.rows = self.rows.split_off(&floor);
+    /// Numbers of the rows that nobody wants once every endpoint has come to `floor`, and one of them from `taken.start`
+    /// to `taken.end`.
+    pub(super) fn unwanted(&self, floor: u64, endpoint: &str, taken: Range<u64>) -> Vec<u64> {
+        let own = self.rows.range(taken.start.max(floor)..taken.end.max(floor));
+        let own = own.filter(|(_, row)| row.only.as_deref() == Some(endpoint));
+        self.rows.range(..floor).chain(own).map(|(sequence, _)| *sequence).collect()
+    }
+
+    /// These rows are gone.
+    pub(super) fn forget(&mut self, rows: &[u64]) {
+        rows.iter().for_each(|row| drop(self.rows.remove(row)));
+    }
+
+    fn wanted<'a>(&'a self, endpoint: &'a str) -> impl Iterator<Item = &'a Row> {
+        let from = self.cursors.get(endpoint).copied().unwrap_or_default();
+        self.rows.range(from..).map(|(_, row)| row).filter(move |row| row.is_for(endpoint))
     }
 }
 
 /// What is known of a row without reading it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) sequence: u64,
     bytes: u64,
     spans: u64,
     added: Timestamp,
+    /// The endpoint that it is for; `None`: all.
+    pub(super) only: Option<Arc<str>>,
 }
 
-impl From<(u64, u64, Timestamp, &SpanBatch)> for Row {
-    fn from((sequence, bytes, added, batch): (u64, u64, Timestamp, &SpanBatch)) -> Self {
-        Self { sequence, bytes, spans: batch.spans.len() as u64, added }
+impl Row {
+    pub(super) fn new(sequence: u64, bytes: u64, added: Timestamp, batch: &SpanBatch) -> Self {
+        Self { sequence, bytes, spans: batch.spans.len() as u64, added, only: None }
+    }
+
+    pub(super) fn only_for(self, endpoint: Option<Arc<str>>) -> Self {
+        Self { only: endpoint, ..self }
+    }
+
+    fn is_for(&self, endpoint: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == endpoint)
     }
 }
 
@@ -86,6 +110,11 @@ impl OutboxMeter {
         self.state().rows.keys().next().copied()
     }
 
+    /// Number of the newest row that waits.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.state().rows.keys().next_back().copied()
+    }
+
     pub(super) fn flushed(&self, next: u64) {
         let before = std::mem::replace(&mut self.state().durable, next);
         if before < next {
@@ -116,6 +145,29 @@ impl OutboxMeter {
         }
         // Numbers below `seen` that no row has had by then are never given again.
         end < seen || state.closed == Some(end)
+    }
+
+    /// True if a row waits that is for this endpoint.
+    pub(super) fn is_for(&self, sequence: u64, endpoint: &str) -> bool {
+        self.state().rows.get(&sequence).is_some_and(|row| row.is_for(endpoint))
+    }
+
+    /// Spans that wait for an endpoint.
+    #[must_use]
+    pub fn spans_for(&self, endpoint: &str) -> u64 {
+        self.state().wanted(endpoint).map(|row| row.spans).sum()
+    }
+
+    /// True if an endpoint has taken everything that was put in before [`OutboxMeter::position`] was this.
+    #[must_use]
+    pub fn has_taken(&self, endpoint: &str, position: u64) -> bool {
+        self.state().wanted(endpoint).next().is_none_or(|row| row.sequence >= position)
+    }
+
+    /// How many rows were ever put in, and a few more.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.next()
     }
 
     /// Bytes waiting.

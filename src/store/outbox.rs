@@ -4,6 +4,8 @@
 //!   moves the last cursor past it.
 //! - A new endpoint begins with what still waits. The cursor of one that is no longer configured is deleted, and so are
 //!   the rows that waited for it alone. With no endpoint at all, everything stays as it is.
+//! - A row may be for one endpoint alone: history that the others have got already. The others pass over it, and it is
+//!   deleted once that one has taken it.
 //! - **The same request again, even after a crash.** Where a request ends follows from the rows alone: at a limit, at
 //!   another version, or at a gap between the numbers. A reader that comes to the end of the queue makes such a gap, and
 //!   so does every start, so that rows that are queued later can never join a request that may have been sent. Storing
@@ -13,10 +15,12 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
+use sled::Tree;
 use tokio::sync::Notify;
 
 use super::batch::Writes;
 use super::handle::Handle;
+use super::marks::Marks;
 use super::meter::{OutboxMeter, Row};
 use super::{StoreError, codec, keys};
 use crate::export::SpanQueue;
@@ -50,7 +54,9 @@ impl Outbox {
             let (key, value) = row?;
             let Some(sequence) = keys::number8(&key) else { continue };
             let (added, batch): (Timestamp, SpanBatch) = codec::decode(&tree, &key, &value)?;
-            rows.push(Row::from((sequence, value.len() as u64, added, &batch)));
+            let only: Option<String> = codec::get(&tree, &keys::addressed(sequence))?;
+            let row = Row::new(sequence, value.len() as u64, added, &batch);
+            rows.push(row.only_for(only.map(Into::into)));
         }
         let mut cursors = BTreeMap::new();
         for row in tree.scan_prefix([keys::CURSOR]) {
@@ -77,6 +83,10 @@ impl Outbox {
         }
         let _writes = self.handle.writes();
         let tree = self.handle.tree();
+        let marks = Marks { handle: &self.handle, tree: &tree };
+        marks.adopt(&self.cursors, self.meter.last())?;
+        let is_configured = |name: &str| names.contains(&name);
+        marks.take_back(&self.cursors.iter().filter(|(name, _)| !is_configured(name)).collect())?;
         let mut state = self.meter.state();
         let oldest = state.rows.keys().next().copied();
         // No row is older than the slowest cursor, unless a program without cursors has begun the numbers anew.
@@ -93,13 +103,16 @@ impl Outbox {
             codec::put(&mut batch, &tree, keys::cursor(name), cursor)?;
         }
         let floor = state.cursors.values().min().copied().unwrap_or(beginning);
-        for sequence in state.rows.range(..floor).map(|(sequence, _)| *sequence) {
-            codec::remove(&mut batch, &tree, keys::outbox(sequence))?;
-        }
+        let orphans = state.rows.values().filter(|row| row.only.as_deref().is_some_and(|only| !is_configured(only)));
+        let orphans = orphans.map(|row| row.sequence).collect::<Vec<_>>();
+        let unwanted = [state.unwanted(floor, "", 0..0), orphans].concat();
+        remove(&mut batch, &tree, &unwanted)?;
         // Who asks how full it is must not wait for the disk.
         drop(state);
         self.handle.apply(batch)?;
-        self.meter.state().forget_before(floor);
+        self.meter.state().forget(&unwanted);
+        let new = names.iter().filter(|name| !self.cursors.contains_key(**name));
+        marks.share(&new.map(|name| (*name, start(name))).collect(), &self.meter)?;
         let reader = |name: &&str| OutboxReader {
             name: (*name).to_owned(),
             cursor: start(name),
@@ -121,7 +134,9 @@ impl SpanQueue for OutboxReader {
         let (mut spans, mut bytes, mut found) = (0, 0, Vec::<(u64, SpanBatch)>::new());
         for row in tree.range(keys::outbox(self.cursor)..keys::outbox(durable.max(self.cursor))) {
             let (key, value) = row?;
-            let Some(sequence) = keys::number8(&key) else { continue };
+            let Some(sequence) = keys::number8(&key).filter(|row| self.meter.is_for(*row, &self.name)) else {
+                continue;
+            };
             let (_, batch): (Timestamp, SpanBatch) = codec::decode(&tree, &key, &value)?;
             spans += batch.spans.len();
             bytes += value.len();
@@ -149,14 +164,13 @@ impl SpanQueue for OutboxReader {
         let floor = others.min().map_or(cursor, |slowest| slowest.min(cursor));
         let mut batch = Writes::default();
         codec::put(&mut batch, &tree, keys::cursor(&self.name), &cursor)?;
-        for sequence in state.rows.range(..floor).map(|(sequence, _)| *sequence) {
-            codec::remove(&mut batch, &tree, keys::outbox(sequence))?;
-        }
+        let unwanted = state.unwanted(floor, &self.name, self.cursor..cursor);
+        remove(&mut batch, &tree, &unwanted)?;
         // Who asks how full it is must not wait for the disk; nobody else acknowledges meanwhile.
         drop(state);
         self.handle.apply(batch)?;
         let mut state = self.meter.state();
-        state.forget_before(floor);
+        state.forget(&unwanted);
         state.cursors.insert(self.name.clone(), cursor);
         self.cursor = cursor;
         Ok(())
@@ -165,4 +179,13 @@ impl SpanQueue for OutboxReader {
     fn wait(&self) -> impl Future<Output = ()> + Send {
         self.added.notified()
     }
+}
+
+/// Adds the removal of rows of the outbox to a batch.
+fn remove(batch: &mut Writes, tree: &Tree, rows: &[u64]) -> Result<(), StoreError> {
+    for row in rows {
+        codec::remove(batch, tree, keys::outbox(*row))?;
+        batch.remove(keys::addressed(*row));
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
 use crate::transcript::ids::{AgentId, SessionId};
+use crate::transcript::time::Timestamp;
 use crate::views::trace::{Earlier, TurnOrder};
 
 /// A file and how far it is counted.
@@ -94,6 +95,47 @@ impl<'a> Rows<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// The lowest number of a unit above `after`, or of all.
+    pub(crate) fn next_number(self, after: Option<u32>) -> Result<Option<u32>, StoreError> {
+        let start = after.map_or(0, |after| after.saturating_add(1));
+        for row in self.tree.range(keys::unit(start)..).keys() {
+            let key = row?;
+            if !key.starts_with(&[keys::UNIT]) {
+                break;
+            }
+            if let Some(number) = keys::number4(&key) {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The endpoints that have got what has left of a unit, or will get it from the outbox; each with the number of the
+    /// first row.
+    pub(crate) fn marks(self, unit: u32) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut marks = Vec::new();
+        for row in self.tree.scan_prefix(keys::marks(unit)) {
+            let (key, value) = row?;
+            let Some((_, endpoint)) = keys::of_mark(&key) else { continue };
+            let (first, _): (u64, u64) = codec::decode(self.tree, &key, &value)?;
+            marks.push((endpoint.to_owned(), first));
+        }
+        Ok(marks)
+    }
+
+    /// The endpoints that miss no turn that ended since a time.
+    pub(crate) fn complete(self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let mut complete = Vec::new();
+        let rows = keys::history("");
+        for row in self.tree.scan_prefix(&rows) {
+            let (key, value) = row?;
+            let name = key.get(rows.len()..).and_then(|name| std::str::from_utf8(name).ok());
+            let Some(name) = name else { continue };
+            complete.push((name.to_owned(), codec::decode(self.tree, &key, &value)?));
+        }
+        Ok(complete)
     }
 
     /// A section of a unit.

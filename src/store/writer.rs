@@ -11,13 +11,13 @@ use super::compact::{Overhead, Places, discard, live_bytes};
 use super::disk::Disk;
 use super::handle::Handle;
 use super::kept::Kept;
-use super::keys::PART_BYTES_MAX;
 use super::lock::Lock;
+use super::marks::Handed;
 use super::meter::OutboxMeter;
 use super::pulse::Beat;
 use super::rows::{FileRow, Rows};
 use super::texts::Texts;
-use super::{StoreError, codec, keys};
+use super::{StoreError, codec, keys, spans};
 use crate::ledger::known::{Index, Paths};
 use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
@@ -28,9 +28,6 @@ use crate::transcript::time::Timestamp;
 use crate::views::content::ContentLevel;
 use crate::views::span::SpanBatch;
 use crate::views::totals::{Series, Stored};
-
-/// Bytes of spans in one row of the outbox.
-const OUTBOX_ROW_BYTES_MAX: usize = PART_BYTES_MAX - 500;
 
 /// A unit or section, of a section its unit and position, and hashes of its identities.
 pub(super) type Identities<T> = (UnitId, Option<(UnitId, u32)>, T);
@@ -75,6 +72,8 @@ pub struct Commit<'a> {
     pub settled: Vec<u32>,
     /// Spans to be sent.
     pub spans: Vec<SpanBatch>,
+    /// What goes to some endpoints and not to others.
+    pub handed: Handed,
     /// When the commit is made.
     pub now: Timestamp,
     /// Fingerprint of the prices in use.
@@ -252,13 +251,7 @@ impl Writer {
         if let Some(prices) = commit.prices {
             codec::put_with(&mut batch, &self.tree, keys::meta("prices"), &prices, &mut scratch)?;
         }
-        let rows: Vec<SpanBatch> = commit.spans.iter().flat_map(rows_of).collect();
-        let mut added = Vec::with_capacity(rows.len());
-        for (sequence, spans) in (self.meter.reserve(rows.len())..).zip(&rows) {
-            let bytes =
-                codec::put_with(&mut batch, &self.tree, keys::outbox(sequence), &(commit.now, spans), &mut scratch)?;
-            added.push((sequence, bytes as u64, commit.now, spans).into());
-        }
+        let added = spans::put(&mut batch, &self.tree, commit, &self.meter)?;
         self.commits += 1;
         codec::put_with(&mut batch, &self.tree, keys::meta(keys::COMMIT), &self.commits, &mut scratch)?;
         self.apply(batch)?;
@@ -462,22 +455,4 @@ pub(super) fn put_section(
         codec::put_with(batch, tree, keys::identities(number), &identities, scratch)?;
     }
     Ok(bytes)
-}
-
-/// Cuts a batch of spans so that no row of the outbox becomes too large.
-fn rows_of(batch: &SpanBatch) -> Vec<SpanBatch> {
-    let mut rows: Vec<SpanBatch> = Vec::new();
-    let mut bytes = usize::MAX;
-    for span in &batch.spans {
-        let size = postcard::to_stdvec(span).map_or(0, |encoded| encoded.len());
-        if bytes.saturating_add(size) > OUTBOX_ROW_BYTES_MAX {
-            rows.push(SpanBatch { service_version: batch.service_version.clone(), spans: Vec::new() });
-            bytes = 0;
-        }
-        bytes += size;
-        if let Some(row) = rows.last_mut() {
-            row.spans.push(span.clone());
-        }
-    }
-    rows
 }

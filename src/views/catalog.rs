@@ -232,6 +232,7 @@ const RECORD_KIND: Label = open("kind", &[OTHER], "type of the line");
 const EXPORT_REASON: Label =
     closed("reason", &["connect", "timeout", "status_4xx", "status_5xx", "unauthorized", "throttled", "not_otlp"]);
 const DROP_REASON: Label = closed("reason", &["rejected"]);
+const ENDPOINT: Label = open("endpoint", &[], "name of an OTLP endpoint in the configuration");
 const ROUTE: Label = open("route", &[], "pattern of the path, or `other`");
 const CODE: Label = open("code", &[], "HTTP status");
 const VERSION: Label = open("version", &[], "version of tailspan");
@@ -388,6 +389,8 @@ metrics! {
         "Spans that wait for the backend.");
     OUTBOX_OLDEST = live_gauge("outbox_oldest_timestamp_seconds", Unit::Timestamp, &[];
         "When the span that has waited longest was put into the outbox; absent while the outbox is empty.");
+    HISTORY_WAITING = live_gauge("history_waiting_traces", Unit::Count, &[ENDPOINT];
+        "Traces of the past that are still to be put into the outbox for an endpoint.");
     SPANS_EXPORTED = live_counter("spans_exported_total", Unit::Count, &[];
         "Spans that the backend took.");
     EXPORT_FAILURES = live_counter("export_failures_total", Unit::Count, &[EXPORT_REASON];

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
-use super::{RunError, endpoints, label_rules, policy, sources, span_rules};
+use super::{RunError, endpoints, history_rules, label_rules, policy, sources, span_rules};
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::daemon::selfcheck::SelfCheck;
@@ -91,13 +91,14 @@ impl Life<'_> {
     /// One life of the state. Everything that holds the database has gone when it returns, but for readers.
     fn once(&self, opened: Opened, runtime: &Runtime, asked: &mut watch::Receiver<bool>) -> Result<(), RunError> {
         let now = daemon::now();
-        let policy = policy(self.config, &opened);
+        let (policy, history) = (policy(self.config, &opened), history_rules(self.config, &opened));
         let endpoints = endpoints(self.config)?;
         let Opened { writer, outbox, epoch, recovered, .. } = opened;
         let queues = outbox.readers(&endpoints.iter().map(Otlp::name).collect::<Vec<_>>())?;
         let (prices, labels, spans) = (self.prices.clone(), label_rules(self.config), span_rules(self.config));
         let engine =
             Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
+        let engine = engine.with_history(history, now)?;
         let sources = sources(self.config, self.env, &policy);
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
         let over = tailer.over();

@@ -1,0 +1,96 @@
+//! What the log says of the history that is sent.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Engine;
+use super::history::Lane;
+use crate::transcript::time::Timestamp;
+
+/// Time between two lines, in milliseconds.
+const EVERY_MS: u64 = 60_000;
+
+/// How far each endpoint is.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// In the order of the rules; none before the plan is made.
+    endpoints: Vec<Stage>,
+    is_planned: bool,
+}
+
+/// How far an endpoint is.
+#[derive(Debug, Clone, Copy, Default)]
+enum Stage {
+    /// Nothing is on the way.
+    #[default]
+    Idle,
+    /// This many turns are put into the outbox; and when that was said last.
+    Sending { turns: usize, said: Timestamp },
+    /// All of them are in the outbox, in rows before this position.
+    Waiting { turns: usize, position: u64 },
+}
+
+impl Progress {
+    /// It is known what is to be sent.
+    pub(super) fn planned(&mut self) {
+        self.is_planned = true;
+    }
+
+    /// True while something is to be said.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.is_planned || self.endpoints.iter().any(|stage| !matches!(stage, Stage::Idle))
+    }
+}
+
+impl Engine {
+    /// Says how far the history is. Returns the positions of endpoints for which all of it is in the outbox.
+    pub(super) fn say_progress(&mut self, now: Timestamp) -> Vec<usize> {
+        let (meter, history) = (self.writer.meter(), &mut self.history);
+        let is_planned = std::mem::take(&mut history.progress.is_planned);
+        history.progress.endpoints.resize(history.rules.endpoints.len(), Stage::Idle);
+        let Some((for_all, alone)) = history.lanes.split_first() else { return Vec::new() };
+        let mut complete = Vec::new();
+        let stages = history.progress.endpoints.iter_mut();
+        for (position, ((stage, lane), name)) in stages.zip(alone).zip(&history.rules.endpoints).enumerate() {
+            let left = for_all.turns.len() + lane.turns.len();
+            if left == 0 {
+                complete.push(position);
+            }
+            *stage = match *stage {
+                Stage::Idle | Stage::Waiting { .. } if left > 0 => {
+                    say_start(name, history.rules.since, history.rules.rate, &[for_all, lane]);
+                    Stage::Sending { turns: left, said: now }
+                }
+                // What an earlier run put into the outbox may still wait there.
+                Stage::Idle if is_planned => Stage::Waiting { turns: 0, position: meter.position() },
+                Stage::Sending { turns, .. } if left == 0 => Stage::Waiting { turns, position: meter.position() },
+                Stage::Sending { turns, said } if now.since_ms(said) >= EVERY_MS => {
+                    tracing::info!(endpoint = &**name, "sending history: {left} of {turns} traces are left");
+                    Stage::Sending { turns, said: now }
+                }
+                Stage::Waiting { turns, position } if meter.has_taken(name, position) => {
+                    match turns {
+                        0 => tracing::info!(endpoint = &**name, "the history is sent: nothing is missing"),
+                        _ => tracing::info!(endpoint = &**name, "the history is sent: {turns} traces"),
+                    }
+                    Stage::Idle
+                }
+                same => same,
+            };
+        }
+        for lane in history.lanes.iter_mut().filter(|lane| lane.turns.is_empty()) {
+            lane.sessions.clear();
+        }
+        complete
+    }
+}
+
+fn say_start(name: &Arc<str>, since: Option<Timestamp>, rate: u64, lanes: &[&Lane]) {
+    let sessions: HashSet<u64> = lanes.iter().flat_map(|lane| lane.sessions.iter().copied()).collect();
+    let since = since.filter(|since| since.0 > i64::MIN).map(|since| format!(" since {}", since.to_rfc3339()));
+    tracing::info!(
+        "sending the traces of {} sessions{} to endpoint {name}, at most {rate} spans a second",
+        sessions.len(),
+        since.unwrap_or_default()
+    );
+}

@@ -1,0 +1,201 @@
+//! Which endpoint has got which turn: a mark for each unit that is the root of a trace, and each endpoint.
+//!
+//! - A mark is written with the first spans of its unit, in the same batch, and says: whatever of the unit has left is in
+//!   the outbox for this endpoint, or was taken by it. What leaves later goes to every endpoint of that time; whoever is
+//!   not among them loses its mark.
+//! - It holds the numbers of the first and the last row of the outbox, each at most so far off as a commit is long. By the
+//!   last an endpoint that is removed loses the marks of what it has not taken. By the first one that is new gets the marks
+//!   of what still waits: it begins there.
+//! - A state of a program without marks says at the units themselves what has left. It is taken for granted that the
+//!   endpoints which this state knew then got all of that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sled::Tree;
+
+use super::batch::Writes;
+use super::handle::Handle;
+use super::meter::OutboxMeter;
+use super::rows::Rows;
+use super::{StoreError, codec, keys};
+use crate::ledger::unit::Unit;
+use crate::transcript::time::Timestamp;
+use crate::views::span::SpanBatch;
+
+/// The meta row that says that marks are complete.
+const MARKED: &str = "marked";
+
+/// Rows in one batch.
+const BATCH_ROWS: usize = 256;
+
+/// What one commit hands to some endpoints and not to others.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// Spans for one endpoint alone.
+    pub alone: Vec<(Arc<str>, SpanBatch)>,
+    /// Marks that change.
+    pub marks: Vec<Mark>,
+    /// Endpoints that miss no turn that ended since a time; `None`: nothing is known any more.
+    pub complete: Vec<(Arc<str>, Option<Timestamp>)>,
+}
+
+/// A mark that changes.
+#[derive(Debug)]
+pub struct Mark {
+    /// Number of the unit.
+    pub unit: u32,
+    /// The endpoint.
+    pub endpoint: Arc<str>,
+    /// How.
+    pub change: MarkChange,
+}
+
+/// How a mark changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkChange {
+    /// Spans of the unit leave for every endpoint. The number is that of the first row of an earlier commit.
+    WithAll(Option<u64>),
+    /// Spans of the unit leave for this endpoint alone.
+    Alone,
+    /// Spans of the unit leave, and not for this endpoint.
+    Without,
+}
+
+impl Handed {
+    /// Adds everything but the spans to a batch. `rows` are the first number and the last of the rows of the commit, and
+    /// the first of those that are for one endpoint alone.
+    pub(super) fn put(&self, batch: &mut Writes, tree: &Tree, rows: [u64; 3]) -> Result<(), StoreError> {
+        let [first, last, alone] = rows;
+        for Mark { unit, endpoint, change } in &self.marks {
+            let key = keys::mark(*unit, endpoint);
+            match change {
+                MarkChange::WithAll(earlier) => drop(codec::put(batch, tree, key, &(earlier.unwrap_or(first), last))?),
+                MarkChange::Alone => drop(codec::put(batch, tree, key, &(alone, last))?),
+                MarkChange::Without => batch.remove(key),
+            }
+        }
+        for (endpoint, since) in &self.complete {
+            let key = keys::history(endpoint);
+            match since {
+                Some(since) => drop(codec::put(batch, tree, key, since)?),
+                None => batch.remove(key),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The marks of a state whose endpoints change. Whoever changes them holds [`Handle::writes`].
+pub(super) struct Marks<'a> {
+    pub(super) handle: &'a Handle,
+    pub(super) tree: &'a Tree,
+}
+
+impl Marks<'_> {
+    /// Marks what had left before there were marks, for the endpoints that the state knew then. `last` is the newest row
+    /// that waits.
+    pub(super) fn adopt(&self, known: &BTreeMap<String, u64>, last: Option<u64>) -> Result<(), StoreError> {
+        if codec::get::<bool>(self.tree, &keys::meta(MARKED))?.is_some() {
+            return Ok(());
+        }
+        let mut batch = Batch::of(self);
+        let mut after = None;
+        while let Some((number, unit)) = Rows::of(self.tree).next_unit(after)?.filter(|_| !known.is_empty()) {
+            after = Some(number);
+            for endpoint in known.keys().filter(|_| has_left(&unit)) {
+                batch.put(keys::mark(number, endpoint), (0, last.unwrap_or(0)))?;
+            }
+        }
+        batch.write()?;
+        // Only now: after a crash before this it begins again.
+        let mut writes = Writes::default();
+        codec::put(&mut writes, self.tree, keys::meta(MARKED), &true)?;
+        self.handle.apply(writes)
+    }
+
+    /// Takes the marks of what endpoints have not taken from those that are removed; each with its cursor.
+    pub(super) fn take_back(&self, removed: &BTreeMap<&String, &u64>) -> Result<(), StoreError> {
+        let mut batch = Batch::of(self);
+        self.each(removed.is_empty(), |unit, endpoint, (_, last)| {
+            let is_lost = removed.get(&endpoint.to_owned()).is_some_and(|cursor| last >= **cursor);
+            if is_lost { batch.remove(keys::mark(unit, endpoint)) } else { Ok(()) }
+        })?;
+        batch.write()
+    }
+
+    /// Gives the marks of what still waits to new endpoints, each with the number of its first row.
+    pub(super) fn share(&self, new: &BTreeMap<&str, u64>, meter: &OutboxMeter) -> Result<(), StoreError> {
+        let mut batch = Batch::of(self);
+        self.each(new.is_empty(), |unit, _, (first, last)| {
+            for (endpoint, _) in new.iter().filter(|(name, start)| first >= **start && meter.is_for(first, name)) {
+                batch.put(keys::mark(unit, endpoint), (first, last))?;
+            }
+            Ok(())
+        })?;
+        batch.write()
+    }
+
+    /// Every mark, unless there is nothing to be done.
+    fn each(
+        &self,
+        nothing: bool,
+        mut take: impl FnMut(u32, &str, (u64, u64)) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if nothing {
+            return Ok(());
+        }
+        for row in self.tree.scan_prefix([keys::MARK]) {
+            let (key, value) = row?;
+            if let Some((unit, endpoint)) = keys::of_mark(&key) {
+                take(unit, endpoint, codec::decode(self.tree, &key, &value)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows that are written some at a time.
+struct Batch<'a> {
+    marks: &'a Marks<'a>,
+    writes: Writes,
+    rows: usize,
+}
+
+impl<'a> Batch<'a> {
+    fn of(marks: &'a Marks<'a>) -> Self {
+        Self { marks, writes: Writes::default(), rows: 0 }
+    }
+
+    fn put(&mut self, key: Vec<u8>, mark: (u64, u64)) -> Result<(), StoreError> {
+        codec::put(&mut self.writes, self.marks.tree, key, &mark)?;
+        self.added()
+    }
+
+    fn remove(&mut self, key: Vec<u8>) -> Result<(), StoreError> {
+        self.writes.remove(key);
+        self.added()
+    }
+
+    fn added(&mut self) -> Result<(), StoreError> {
+        self.rows += 1;
+        if self.rows >= BATCH_ROWS { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        if self.rows > 0 {
+            self.rows = 0;
+            self.marks.handle.apply(std::mem::take(&mut self.writes))?;
+        }
+        Ok(())
+    }
+}
+
+/// True if spans of a unit have left: its own, or those of some of its parts, but for parts in sections.
+pub(crate) fn has_left(unit: &Unit) -> bool {
+    let parts = &unit.parts;
+    unit.export.sent
+        || parts.messages.iter().any(|message| message.sent)
+        || parts.tools.iter().any(|tool| tool.sent)
+        || parts.compactions.iter().any(|compacted| compacted.sent)
+}
