@@ -53,7 +53,7 @@ pub struct RunArgs {
     /// OTLP/HTTP endpoint for traces, like http://127.0.0.1:4318 [default: no export]
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
-    /// Export the turns of the past too: all, or those that end after an RFC 3339 time [default: none]
+    /// Send turns of the past to endpoints that lack them: all, or those that end after an RFC 3339 time [default: none]
     #[arg(long, value_name = "all|RFC3339")]
     traces_history_since: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 mod life;
 mod signals;
+mod told;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,6 +128,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let serving = runtime.spawn(server.run(app, http_stopped));
     let asked = signals::asked_to_end(&runtime, Arc::clone(&life.shared), life.hints.clone(), life.kept.pulse.clone())?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "tailspan is running");
+    told::tell(config, env, address);
 
     let lived = life.run(opened, &runtime, asked);
     life.shared.stop.store(true, Ordering::Release);
@@ -204,9 +206,17 @@ fn sent_since(config: &Config, opened: &Opened) -> Timestamp {
 /// Who gets which turns of the past.
 fn history_rules(config: &Config, opened: &Opened) -> HistoryRules {
     let is_wanted = config.traces.history_since != HistorySince::Epoch;
+    let since = sent_since(config, opened);
+    if is_wanted && opened.recovered.export_floor.is_some_and(|floor| since > floor) {
+        let since = since.to_rfc3339();
+        tracing::info!(
+            since,
+            "the database was made anew: turns that ended before this count as sent to every endpoint"
+        );
+    }
     HistoryRules {
         endpoints: config.otlp.iter().map(|otlp| otlp.name.as_str().into()).collect(),
-        since: is_wanted.then(|| sent_since(config, opened)),
+        since: is_wanted.then_some(since),
         rate: config.traces.history_rate,
     }
 }

@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::env::Env;
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
 use super::flags::Flags;
 use super::merge::{Layer, Value, quoted};
 use super::otlp::Signal;
 use super::text::Listen;
 use super::{
-    Config, ContentLevel, LogFormat, Metrics, Outbox, Prices, Profile, ProjectLabel, Scan, ScanFormat, TraceScope,
-    Traces, Web, endpoints, file, keys, otlp, push, text,
+    Config, ContentLevel, LogFormat, Metrics, Outbox, Places, Prices, Profile, ProjectLabel, Scan, ScanFormat,
+    TraceScope, Traces, Web, endpoints, file, keys, otlp, push, text,
 };
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:9719";
+const XDG: &str = "XDG_STATE_HOME";
 const HOUR: Duration = Duration::from_secs(3_600);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SERIES_MAX: usize = 100_000;
@@ -63,7 +64,19 @@ pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         },
         state: state(&layer, env, home.as_deref())?,
         notices,
+        places: places(&layer, env),
+        is_export_disabled: otlp::is_disabled(env),
     })
+}
+
+fn places(layer: &Layer, env: &Env) -> Places {
+    let place = |key| layer.get(key).map(|given| given.place.clone());
+    Places {
+        projects: place(&keys::PROJECTS),
+        state: place(&keys::STATE).or_else(|| xdg(env).map(|_| Place::Variable(XDG.to_owned()))),
+        listen: place(&keys::LISTEN),
+        history_since: place(&keys::TRACES_HISTORY_SINCE),
+    }
 }
 
 /// Puts `own` on top of the standard variables, if they matter: they are often set for Claude Code itself, and a
@@ -113,10 +126,13 @@ fn state(layer: &Layer, env: &Env, home: Option<&Path>) -> Result<Option<PathBuf
         Value::Paths(paths) => paths.first().and_then(|path| text::path(path, home)),
         _ => None,
     })?;
-    // The base directory specification: a path that is not absolute is ignored.
-    let xdg = || env.get("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = || xdg().or_else(|| home.map(|home| home.join(".local/state")));
+    let base = || xdg(env).or_else(|| home.map(|home| home.join(".local/state")));
     Ok(given.or_else(|| base().map(|base| base.join("tailspan"))))
+}
+
+/// The base directory specification: a path that is not absolute is ignored.
+fn xdg(env: &Env) -> Option<PathBuf> {
+    env.get(XDG).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 fn listen(layer: &Layer) -> Result<std::net::SocketAddr, ConfigError> {

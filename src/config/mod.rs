@@ -75,6 +75,10 @@ pub struct Config {
     pub prices: Prices,
     /// What the user should know about settings that had no effect; for the log, once at the start.
     pub notices: Vec<String>,
+    /// Where settings were given that the start tells of.
+    pub places: Places,
+    /// `OTEL_SDK_DISABLED` is true: nothing is exported, whatever is set.
+    pub is_export_disabled: bool,
     state: Option<PathBuf>,
 }
 
@@ -94,6 +98,19 @@ impl Config {
     pub fn state(&self) -> Result<&Path, ConfigError> {
         self.state.as_deref().ok_or(ConfigError::NoState)
     }
+}
+
+/// Where settings were given that the start tells of; `None`: nowhere, the default holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    /// `projects`.
+    pub projects: Option<Place>,
+    /// `state`, or the variable that its default comes from.
+    pub state: Option<Place>,
+    /// `listen`.
+    pub listen: Option<Place>,
+    /// `traces.history_since`.
+    pub history_since: Option<Place>,
 }
 
 /// Form of the log lines.
@@ -128,6 +145,8 @@ pub struct Push {
 pub struct Otlp {
     /// `default` for the endpoint of `otlp.endpoint`, else its name in `otlp.endpoints`. The state knows it by this name.
     pub name: String,
+    /// Where its URL was given.
+    pub place: Place,
     /// Complete URL of the traces endpoint, `http` or `https`. From a base URL, `/v1/traces` is already appended.
     pub endpoint: http::Uri,
     /// Sent with every request (`otlp.headers`); the values are marked as sensitive and do not show in `Debug`.
@@ -178,7 +197,7 @@ pub struct Traces {
     /// How long a turn may stay open before its finished children leave early (`traces.hold`); 60 s by default, 1 s to
     /// 1 d.
     pub hold: Duration,
-    /// Spans per second of turns that ended before the first start (`traces.history_rate`); 500 by default.
+    /// Spans per second of turns of the past (`traces.history_rate`); 500 by default.
     pub history_rate: u64,
     /// Which turns of the past are exported (`traces.history_since`).
     pub history_since: HistorySince,
@@ -198,10 +217,10 @@ pub enum Profile {
     OpenInference,
 }
 
-/// Which turns of the past are exported.
+/// Which turns of the past are sent to every endpoint that has not got them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HistorySince {
-    /// None: only turns that end after the sidecar's first start.
+    /// None: only turns that end while there is an endpoint, from the sidecar's first start on.
     #[default]
     Epoch,
     /// Every turn that the files hold.

@@ -66,8 +66,9 @@ pub(super) fn otlp(
         _ => None,
     })?;
     let tls = tls(layer, home)?;
-    Ok(endpoint(signal, layer)?.map(|endpoint| Otlp {
+    Ok(endpoint(signal, layer)?.map(|(endpoint, place)| Otlp {
         name: name.to_owned(),
+        place,
         endpoint,
         headers: headers.unwrap_or_default(),
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
@@ -161,8 +162,9 @@ fn standard<'e>(
     Ok(None)
 }
 
-/// The complete URL. The specification decides for its variables; ours take a base as well as a complete URL.
-fn endpoint(signal: Signal, layer: &Layer) -> Result<Option<Uri>, ConfigError> {
+/// The complete URL, and where it was given. The specification decides for its variables; ours take a base as well as a
+/// complete URL.
+fn endpoint(signal: Signal, layer: &Layer) -> Result<Option<(Uri, Place)>, ConfigError> {
     let Some(given) = layer.get(&keys::OTLP_ENDPOINT) else { return Ok(None) };
     let Value::Text(text) = &given.value else { return Ok(None) };
     let place = || given.place.clone();
@@ -181,7 +183,8 @@ fn endpoint(signal: Signal, layer: &Layer) -> Result<Option<Uri>, ConfigError> {
         .parse::<Uri>()
         .ok()
         .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && has_host(uri));
-    uri.and_then(complete).map(Some).ok_or_else(|| refused(&keys::OTLP_ENDPOINT, place(), quoted(text)))
+    let uri = uri.and_then(complete).map(|uri| Some((uri, place())));
+    uri.ok_or_else(|| refused(&keys::OTLP_ENDPOINT, place(), quoted(text)))
 }
 
 fn has_host(uri: &Uri) -> bool {

@@ -1,0 +1,69 @@
+//! What the start says: what is read, where it is kept, served and sent, and which setting said so.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use http::Uri;
+
+use crate::config::{Config, HistorySince, Place};
+use crate::tail::{self, RootEnv};
+use crate::transcript::scrub::scrub;
+
+/// Says it in the log, a line for each.
+pub(super) fn tell(config: &Config, env: &RootEnv, address: SocketAddr) {
+    let places = &config.places;
+    let given = |place: &Option<Place>| place.as_ref().map_or_else(|| "default".to_owned(), Place::to_string);
+    let roots = tail::session_roots(&[], &config.projects, env);
+    let of_client = env.claude_config_dir.is_some() && places.projects.is_none();
+    let whence = if of_client { "environment variable CLAUDE_CONFIG_DIR".to_owned() } else { given(&places.projects) };
+    tracing::info!("reading session files in {} ({whence})", folders(&roots));
+    if let Ok(state) = config.state() {
+        tracing::info!("keeping the state in {} ({})", state.display(), given(&places.state));
+    }
+    tracing::info!("serving http://{address} ({})", given(&places.listen));
+    for otlp in &config.otlp {
+        let name = if config.otlp.len() > 1 { format!("endpoint {}, ", otlp.name) } else { String::new() };
+        tracing::info!(
+            "sending traces to {} ({name}{}), history: {}",
+            shown(&otlp.endpoint),
+            otlp.place,
+            history(config)
+        );
+    }
+    if config.otlp.is_empty() {
+        let why = if config.is_export_disabled {
+            "environment variable OTEL_SDK_DISABLED"
+        } else {
+            "set --otlp-endpoint, or otlp.endpoint in the configuration"
+        };
+        tracing::info!("sending traces nowhere ({why})");
+    }
+    if let Some(push) = &config.push {
+        let seconds = push.interval.as_secs();
+        tracing::info!("pushing metrics to {} every {seconds} s ({})", shown(&push.otlp.endpoint), push.otlp.place);
+    }
+}
+
+fn folders(roots: &[PathBuf]) -> String {
+    let folder = |root: &PathBuf| format!("{}{}", root.display(), if root.is_dir() { "" } else { " (not there yet)" });
+    let folders: Vec<String> = roots.iter().map(folder).collect();
+    if folders.is_empty() { "no folder: HOME is not set".to_owned() } else { folders.join(", ") }
+}
+
+fn history(config: &Config) -> String {
+    let place = config.places.history_since.as_ref().map(Place::to_string).unwrap_or_default();
+    match config.traces.history_since {
+        HistorySince::Epoch => "none, what ends from now on (traces.history_since is not set)".to_owned(),
+        HistorySince::All => format!("all ({place})"),
+        HistorySince::Time(time) => format!("since {} ({place})", time.to_rfc3339()),
+    }
+}
+
+/// A URL without what may be secret in it: whatever is in its query, and what looks like it elsewhere.
+fn shown(uri: &Uri) -> String {
+    let whole = uri.to_string();
+    match whole.split_once('?') {
+        Some((before, _)) => format!("{}?...", scrub(before)),
+        None => scrub(&whole).into_owned(),
+    }
+}
