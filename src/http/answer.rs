@@ -105,8 +105,15 @@ impl Answer {
         self
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(self.body)));
+    /// What its body takes in memory, in bytes.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.body.capacity()
+    }
+
+    /// The answer; `kept` is dropped once its last byte was written, or its connection is gone.
+    pub(super) fn into_response(self, kept: impl Send + 'static) -> Response<Full<Bytes>> {
+        let body = Bytes::from_owner(Body { bytes: self.body, _kept: kept });
+        let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, self.content_type);
@@ -116,6 +123,18 @@ impl Answer {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.headers);
         response
+    }
+}
+
+/// A body, and what lasts as long as it does.
+struct Body<T> {
+    bytes: Vec<u8>,
+    _kept: T,
+}
+
+impl<T> AsRef<[u8]> for Body<T> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

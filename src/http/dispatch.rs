@@ -10,7 +10,7 @@ use http::{Method, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
 use super::answer::{Answer, accepts_gzip};
@@ -20,35 +20,44 @@ use super::error::Problem;
 use super::guard;
 use super::query::Query;
 use super::request::Request;
-use super::routes::{self, Found, Route, Work};
+use super::routes::{self, Found, Route};
+use super::seats::Busy;
 use super::server::Limits;
+use super::slots::{Slot, Slots};
 
 /// Answers requests of all connections.
 pub(super) struct Dispatch<C: 'static> {
     app: Arc<App<C>>,
     limits: Limits,
-    store_slots: Arc<Semaphore>,
+    slots: Slots,
     body_slots: Arc<Semaphore>,
 }
 
+/// An answer, and what it holds of that which requests share until it is written.
+type Held = (Answer, [Slot; 2]);
+
 impl<C: Send + Sync + 'static> Dispatch<C> {
     pub(super) fn new(app: Arc<App<C>>, limits: Limits) -> Self {
-        let store_slots = Arc::new(Semaphore::new(limits.store_handlers_max));
         let body_slots = Arc::new(Semaphore::new(limits.bodies_max));
-        Self { app, limits, store_slots, body_slots }
+        Self { app, limits, slots: Slots::new(limits), body_slots }
     }
 
-    /// `local` is the address on which the connection arrived.
-    pub(super) async fn respond(&self, request: http::Request<Incoming>, local: IpAddr) -> Response<Full<Bytes>> {
+    /// `local` is the address on which the connection arrived; it is `busy` until the answer is written.
+    pub(super) async fn respond(
+        &self,
+        request: http::Request<Incoming>,
+        local: IpAddr,
+        busy: Busy,
+    ) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let mut label = OTHER_ROUTE;
         let outcome = match self.admit(&head, local, &mut label) {
             Ok((found, query)) => self.answer(found, query, head, body).await,
             Err(problem) => Err(problem),
         };
-        let answer = outcome.unwrap_or_else(Problem::into_answer);
+        let (answer, held) = outcome.unwrap_or_else(|problem| (problem.into_answer(), [None, None]));
         self.app.counters.record(label, answer.status_code());
-        answer.into_response()
+        answer.into_response((busy, held))
     }
 
     /// All that can be refused before the body is read.
@@ -63,7 +72,8 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         Ok((found, query))
     }
 
-    async fn answer(&self, found: Found<C>, query: Query, head: Parts, body: Incoming) -> Result<Answer, Problem> {
+    async fn answer(&self, found: Found<C>, query: Query, head: Parts, body: Incoming) -> Result<Held, Problem> {
+        let request_slot = self.slots.request(found.route.work)?;
         let (body, body_slot) = match head.method {
             Method::GET | Method::HEAD => (Bytes::new(), None),
             _ => {
@@ -73,7 +83,8 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         };
         let path = head.uri.path().to_owned();
         let request = Request { method: head.method, path, query, body, params: found.params, headers: head.headers };
-        self.handle(found.route, request, body_slot).await
+        let (answer, room) = self.handle(found.route, request, body_slot).await?;
+        Ok((answer, [request_slot, room]))
     }
 
     async fn read_body(&self, head: &Parts, body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
@@ -94,7 +105,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         }
     }
 
-    /// Runs the handler on a blocking thread, for the time of an answer at most.
+    /// Runs the handler on a blocking thread, and waits for room for its answer, for the time of an answer at most.
     ///
     /// A thread cannot be stopped: a handler that overran keeps its slots until it ends, so that no more than the
     /// limit ever run.
@@ -102,33 +113,31 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         &self,
         route: &'static Route<C>,
         request: Request,
-        body_slot: Option<OwnedSemaphorePermit>,
-    ) -> Result<Answer, Problem> {
+        body_slot: Slot,
+    ) -> Result<(Answer, Slot), Problem> {
         let answer_timeout = self.limits.answer_timeout;
-        let work = async {
-            let store_slot = match route.work {
-                Work::Memory => None,
-                Work::Store => Arc::clone(&self.store_slots).acquire_owned().await.ok(),
-            };
-            let app = Arc::clone(&self.app);
-            spawn_blocking(move || {
-                let _slots = (store_slot, body_slot);
-                let gzip = accepts_gzip(&request.headers);
-                (route.handler)(&app.context, &request).map(|answer| answer.encoded(gzip))
-            })
-            .await
+        let failed = |error: JoinError| {
+            tracing::error!(route = route.pattern, %error, "a handler failed");
+            Problem::internal("the handler failed; the log says why")
         };
-        match timeout(answer_timeout, work).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) => {
-                tracing::error!(route = route.pattern, %error, "a handler failed");
-                Err(Problem::internal("the handler failed; the log says why"))
-            }
-            Err(_) => {
-                tracing::warn!(route = route.pattern, ?answer_timeout, "a handler took too long");
-                let seconds = answer_timeout.as_secs_f64();
-                Err(Problem::unavailable(format!("there was no answer within {seconds} s")))
-            }
-        }
+        let work = async {
+            let handler_slot = self.slots.handler(route.work).await?;
+            let app = Arc::clone(&self.app);
+            let made = spawn_blocking(move || {
+                let (slot, _body_slot) = (handler_slot, body_slot);
+                let gzip = accepts_gzip(&request.headers);
+                let answer = (route.handler)(&app.context, &request)?.encoded(gzip);
+                Ok((answer, slot))
+            });
+            // Until there is room for this answer, its handler's slot makes no other.
+            let (answer, _slot) = made.await.map_err(failed)??;
+            let room = self.slots.room(route.work, answer.body_bytes()).await;
+            Ok((answer, room))
+        };
+        timeout(answer_timeout, work).await.unwrap_or_else(|_| {
+            tracing::warn!(route = route.pattern, ?answer_timeout, "a handler took too long");
+            let seconds = answer_timeout.as_secs_f64();
+            Err(Problem::unavailable(format!("there was no answer within {seconds} s")))
+        })
     }
 }

@@ -1,9 +1,11 @@
 //! The HTTP server: from a socket to a function that answers, and the functions.
 //!
 //! ```text
-//! server    accepts, limits connections, stops gracefully
+//! server    accepts, stops gracefully
+//! seats     limits connections: those that are idle give way
 //! stall     closes a connection whose client does not read
 //! dispatch  one request: guard → route → body → handler on a blocking thread → answer
+//! slots     how many handlers run at once, and how large their answers are together
 //! direct    the same without a connection
 //! guard     refuses DNS rebinding, cross-origin writes, long addresses
 //! routes    the table, and how a path finds its row
@@ -45,9 +47,11 @@ mod query;
 pub mod replay;
 mod request;
 mod routes;
+mod seats;
 mod server;
 pub mod session_detail;
 pub mod sessions;
+mod slots;
 mod stall;
 mod state;
 

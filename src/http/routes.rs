@@ -42,6 +42,8 @@ pub enum Work {
     Memory,
     /// Files or the store. Queued when too many are at work.
     Store,
+    /// The same, with an answer that may be large. Few are made at once, and few wait.
+    Large,
 }
 
 impl<C> Route<C> {
@@ -58,6 +60,12 @@ impl<C> Route<C> {
     /// A question to the store in the words of another project's API: GET, any query, of which `query` is read.
     pub const fn foreign(pattern: &'static str, query: &'static [&'static str], handler: Handler<C>) -> Self {
         Self { pattern, methods: GET_ONLY, query: Parameters::Among(query), work: Work::Store, handler }
+    }
+
+    /// The same route, whose answers may be large.
+    #[must_use]
+    pub const fn large(self) -> Self {
+        Self { work: Work::Large, ..self }
     }
 
     fn takes(&self, method: &Method) -> bool {

@@ -2,21 +2,22 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::app::App;
 use super::dispatch::Dispatch;
 use super::error::ServeError;
+use super::seats::{Seat, Seats};
 use super::stall::StallGuard;
 
 /// Request line and headers together, in bytes. More is answered with 431.
@@ -38,8 +39,17 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Handlers that read files or the store at once; far below tokio's 512 blocking threads. More wait.
 const STORE_HANDLERS_MAX: usize = 64;
-/// Connections at once. More wait in the kernel's queue.
+/// Handlers with large answers at once: each may have a hundred megabytes in hand. More wait.
+const LARGE_HANDLERS_MAX: usize = 2;
+/// Requests that wait for such a handler. More are a 503.
+const LARGE_WAITING_MAX: usize = 32;
+/// Answers from files or the store that are not wholly written yet, in bytes. More wait, then are a 503.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Connections at once. For one more, the one that is idle longest is closed; if all are busy, it waits.
 const CONNECTIONS_MAX: usize = 256;
+/// Requests for files or the store at once, waiting or not, until their answers are written. More are a 503, so that
+/// 16 connections are always left to `/metrics` and probes.
+const STORE_REQUESTS_MAX: usize = CONNECTIONS_MAX - 16;
 /// To finish what is in flight at shutdown. What is not finished then is dropped.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a failed accept. Without file descriptors, accept fails at once and would spin.
@@ -62,7 +72,15 @@ pub struct Limits {
     pub stall_timeout: Duration,
     /// Handlers with [`Work::Store`](super::Work::Store) at once.
     pub store_handlers_max: usize,
+    /// Handlers with [`Work::Large`](super::Work::Large) at once.
+    pub large_handlers_max: usize,
+    /// Requests that wait for one of those.
+    pub large_waiting_max: usize,
+    /// Answers on their way, but for those from memory.
+    pub answer_bytes_max: usize,
     pub connections_max: usize,
+    /// Requests that are not answered from memory; fewer than connections.
+    pub store_requests_max: usize,
     /// For what is in flight at shutdown.
     pub shutdown_timeout: Duration,
 }
@@ -78,7 +96,11 @@ impl Default for Limits {
             answer_timeout: ANSWER_TIMEOUT,
             stall_timeout: STALL_TIMEOUT,
             store_handlers_max: STORE_HANDLERS_MAX,
+            large_handlers_max: LARGE_HANDLERS_MAX,
+            large_waiting_max: LARGE_WAITING_MAX,
+            answer_bytes_max: ANSWER_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
+            store_requests_max: STORE_REQUESTS_MAX,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
         }
     }
@@ -126,26 +148,26 @@ impl Server {
         let Self { listener, address, limits } = self;
         let listener = TcpListener::from_std(listener).map_err(|source| ServeError::Start { address, source })?;
         let dispatch = Arc::new(Dispatch::new(app, limits));
-        let slots = Arc::new(Semaphore::new(limits.connections_max));
-        let graceful = GracefulShutdown::new();
+        let seats = Seats::new(limits.connections_max);
         let mut connections = JoinSet::new();
+        let mut waiting = None;
         loop {
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 Some(ended) = connections.join_next() => log_failure(ended),
-                accepted = accept(&listener, &slots) => {
-                    // Not in the pattern: a branch whose pattern fails would wait for another branch.
-                    let Some((stream, slot)) = accepted else { continue };
-                    let served = serve(stream, Arc::clone(&dispatch), limits, &graceful);
-                    connections.spawn(async move {
-                        served.await;
-                        drop(slot);
-                    });
+                // Accepted before there is a seat: only then is it known that one is wanted.
+                accepted = accept(&listener), if waiting.is_none() => waiting = accepted,
+                seat = seats.take(), if waiting.is_some() => {
+                    if let Some(stream) = waiting.take() {
+                        connections.spawn(serve(stream, Arc::clone(&dispatch), limits, seat));
+                    }
                 }
             }
         }
-        drop(listener);
-        if timeout(limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
+        drop((listener, waiting));
+        seats.clear();
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        if timeout(limits.shutdown_timeout, all_ended).await.is_err() {
             tracing::warn!(connections = connections.len(), "connections dropped: they did not end in time");
         }
         connections.shutdown().await;
@@ -153,11 +175,10 @@ impl Server {
     }
 }
 
-/// The next connection, once there is a slot for it; `None` if there was no connection after all.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+/// The next connection; `None` if there was none after all.
+async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, slot)),
+        Ok((stream, _)) => Some(stream),
         Err(error) => {
             tracing::warn!(%error, "cannot accept a connection");
             sleep(ACCEPT_PAUSE).await;
@@ -166,35 +187,42 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpSt
     }
 }
 
-/// Serves one connection to its end. Watched from the call on, not from the first poll, so that a shutdown in between
-/// is not missed.
-fn serve<C: Send + Sync + 'static>(
-    stream: TcpStream,
-    dispatch: Arc<Dispatch<C>>,
-    limits: Limits,
-    graceful: &GracefulShutdown,
-) -> impl Future<Output = ()> + Send + use<C> {
-    let watcher = graceful.watcher();
-    async move {
-        let Ok(local) = stream.local_addr() else { return };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
+/// Serves one connection to its end, or until it is asked to leave: at once if it is idle, else after its answer.
+async fn serve<C: Send + Sync + 'static>(stream: TcpStream, dispatch: Arc<Dispatch<C>>, limits: Limits, seat: Seat) {
+    let Ok(local) = stream.local_addr() else { return };
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let seat = &seat;
+    let service = service_fn(move |request| {
+        let (dispatch, busy) = (Arc::clone(&dispatch), seat.busy());
+        async move { Ok::<_, Infallible>(dispatch.respond(request, local.ip(), busy).await) }
+    });
+    let connection = http1::Builder::new()
+        // Without a timer the header timeout does nothing, or panics.
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.send_timeout)
+        .max_headers(limits.headers_max)
+        .max_buf_size(limits.header_bytes_max.max(HEADER_BYTES_FLOOR))
+        // A client that has sent its request and shut down its side of the connection still wants the answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(StallGuard::new(stream, limits.stall_timeout)), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        // First: a request that is there already is answered.
+        biased;
+        ended = connection.as_mut() => ended,
+        () = seat.asked_to_leave() => {
+            if seat.is_idle() {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
-        let service = service_fn(move |request| {
-            let dispatch = Arc::clone(&dispatch);
-            async move { Ok::<_, Infallible>(dispatch.respond(request, local.ip()).await) }
-        });
-        let connection = http1::Builder::new()
-            // Without a timer the header timeout does nothing, or panics.
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.send_timeout)
-            .max_headers(limits.headers_max)
-            .max_buf_size(limits.header_bytes_max.max(HEADER_BYTES_FLOOR))
-            .serve_connection(TokioIo::new(StallGuard::new(stream, limits.stall_timeout)), service);
-        if let Err(error) = watcher.watch(connection).await {
-            // A client's doing, and any client can do it: not worth a line by default.
-            tracing::debug!(%error, "a connection ended early");
-        }
+    };
+    if let Err(error) = ended {
+        // A client's doing, and any client can do it: not worth a line by default.
+        tracing::debug!(%error, "a connection ended early");
     }
 }
 

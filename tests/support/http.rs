@@ -10,7 +10,7 @@
 )]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Longer than any answer of a working server; a test that reaches it has failed.
@@ -111,14 +111,15 @@ impl Client {
         self.stream.get_mut().write_all(bytes).is_ok()
     }
 
+    /// Says that nothing more will be sent, like `nc -N`.
+    pub(crate) fn shut_down(&mut self) {
+        self.stream.get_ref().shutdown(Shutdown::Write).unwrap();
+    }
+
     pub(crate) fn read(&mut self) -> Reply {
         let (mut reply, length) = self.read_head();
         reply.body = match length {
-            Some(length) => {
-                let mut body = vec![0; length];
-                self.stream.read_exact(&mut body).unwrap();
-                body
-            }
+            Some(length) => self.read_body(length),
             None => {
                 let mut body = Vec::new();
                 self.stream.read_to_end(&mut body).unwrap();
@@ -126,6 +127,13 @@ impl Client {
             }
         };
         reply
+    }
+
+    /// What stands behind a head, `length` bytes of it.
+    pub(crate) fn read_body(&mut self, length: usize) -> Vec<u8> {
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).unwrap();
+        body
     }
 
     /// Status and headers, and the body's length if it is stated; the body stays unread.
