@@ -56,7 +56,9 @@ fn nothing_set_gives_the_defaults() {
     assert_eq!(config.traces.history_since, HistorySince::Epoch);
     assert_eq!((config.metrics.series_max, config.metrics.projects_max), (500, 50));
     assert_eq!(config.metrics.project_label, ProjectLabel::Name);
-    assert!(config.metrics.mcp_servers.is_empty() && config.web.hosts.is_empty());
+    assert!(
+        config.metrics.mcp_servers.is_empty() && config.web.hosts.is_empty() && config.web.content_users.is_empty()
+    );
     assert_eq!((config.outbox.bytes_max, config.scan.rescan), (268_435_456, Duration::from_secs(3)));
     assert_eq!((config.scan.format, config.scan.sessions), (ScanFormat::Table, false));
     assert!(config.prices.overrides.is_empty() && config.resource.is_empty());
@@ -290,6 +292,11 @@ fn a_value_of_the_wrong_kind_names_key_place_and_what_is_expected() {
         (
             "web.hosts = [\"http://a\"]",
             "line 1: `web.hosts` is \"http://a\", expected a list of host names without scheme, port or wildcard"
+                .to_owned(),
+        ),
+        (
+            "web.content_users = [\"a b\"]",
+            "line 1: `web.content_users` is \"a b\", expected a list of user names or numbers, or \"*\" for everybody"
                 .to_owned(),
         ),
         ("log = \"a\"\nlog = \"b\"", "line 2: duplicate key".to_owned()),

@@ -103,8 +103,8 @@ fn questions_to_the_store_leave_connections_to_scrapes() {
     for path in ["/metrics", "/-/healthy", "/-/ready", "/"] {
         assert_eq!(get(served.addr, path).status, 200, "{path}");
     }
+    busy.iter().for_each(|_| served.release.send(()).unwrap());
     for client in &mut busy {
-        served.release.send(()).unwrap();
         assert_eq!(client.read().text(), "waited");
     }
     assert_eq!(get(served.addr, "/items/a").status, 200);
@@ -174,4 +174,14 @@ fn a_large_answer_keeps_its_room_until_it_is_read() {
     assert_eq!(length, Some(64 * 1024 * 1024));
     drop(slow);
     assert_eq!(next.read().text(), "small");
+}
+
+#[test]
+fn the_user_that_the_server_runs_as_reads_what_quotes_conversations() {
+    let served = Served::new();
+    let mut client = Client::connect(served.addr);
+    for _ in 0..2 {
+        client.send(head("GET", "/private", &[], 0).as_bytes());
+        assert_eq!(client.read().text(), "a conversation");
+    }
 }

@@ -23,7 +23,7 @@ use crate::daemon::{self, Shared, Sources};
 use crate::engine::{HistoryRules, SpanRules};
 use crate::export::{ClientFiles, ExportError, Otlp, OtlpConfig, PushConfig, Pusher, TlsFiles};
 use crate::http::context::{Context, ROUTES};
-use crate::http::{App, Limits, RequestCounters, ServeError, Server};
+use crate::http::{App, Limits, Readers, RequestCounters, ServeError, Server};
 use crate::ledger::prices::Prices;
 use crate::live::may_be;
 use crate::report::chain;
@@ -76,6 +76,7 @@ impl RunError {
         match self {
             Self::Config(_) => true,
             Self::Export(error) => error.is_configuration(),
+            Self::Serve(error) => error.is_configuration(),
             _ => false,
         }
     }
@@ -92,6 +93,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let address = server.local_addr();
     // Before the state is opened: a configuration that is wrong changes nothing.
     endpoints(config)?;
+    let readers = Readers::named(config.web.content_users.iter().map(String::as_str))?;
     let opened = store::open(config.state()?, now)?;
     let pusher = pusher(config, &opened.epoch.instance)?;
     warn_of_waiting(config, opened.writer.meter().spans());
@@ -120,7 +122,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
         .map_err(|source| RunError::System { what: "the runtime", source })?;
     let (stop_http, http_stopped) = watch::channel(false);
     let (stop_push, push_stopped) = watch::channel(false);
-    let app = app(&life, totals);
+    let app = app(&life, totals, readers);
     let pushing = pusher.map(|pusher| {
         let app = Arc::clone(&app);
         runtime.spawn(pusher.run(move || (app.context.points(), daemon::now()), push_stopped))
@@ -145,7 +147,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
 }
 
 /// What HTTP answers from.
-fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>) -> Arc<App<Context>> {
+fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Readers) -> Arc<App<Context>> {
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
         reader: life.kept.reader.clone(),
@@ -158,7 +160,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>) -> Arc<App<Co
         now: daemon::now,
     };
     let allowed_hosts = life.config.web.hosts.iter().cloned().collect();
-    Arc::new(App { context, counters, routes: ROUTES, allowed_hosts })
+    Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers })
 }
 
 /// How session files are looked for.

@@ -41,7 +41,10 @@ pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         listen: listen(&layer)?,
         log: layer.text(&keys::LOG, |text| Some(text.to_owned()))?.unwrap_or_else(|| "info".to_owned()),
         log_format: layer.text(&keys::LOG_FORMAT, log_format)?.unwrap_or_default(),
-        web: Web { hosts: layer.list(&keys::WEB_HOSTS, text::host_name)?.unwrap_or_default() },
+        web: Web {
+            hosts: layer.list(&keys::WEB_HOSTS, text::host_name)?.unwrap_or_default(),
+            content_users: layer.list(&keys::WEB_CONTENT_USERS, text::user_name)?.unwrap_or_default(),
+        },
         otlp,
         push,
         resource: resource(flags.offline, env, &mut notices)?,

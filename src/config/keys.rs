@@ -41,6 +41,7 @@ keys! {
     LOG = "log" Text "a log filter, like \"info\" or \"info,tailspan::tail=debug\"";
     LOG_FORMAT = "log_format" Text "\"text\" or \"json\"";
     WEB_HOSTS = "web.hosts" List "a list of host names without scheme, port or wildcard";
+    WEB_CONTENT_USERS = "web.content_users" List "a list of user names or numbers, or \"*\" for everybody";
     OTLP_ENDPOINT = "otlp.endpoint" Text
         "an http:// or https:// URL without user name, like \"http://127.0.0.1:4318\"";
     OTLP_HEADERS = "otlp.headers" Map "a table of HTTP header names with text values (in a variable: name=value,...)";

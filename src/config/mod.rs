@@ -129,6 +129,9 @@ pub struct Web {
     /// Names, in lower case and without port, that a `Host` header may carry besides the listener and loopback
     /// (`web.hosts`); none by default.
     pub hosts: BTreeSet<String>,
+    /// Names or numbers of users who get answers that quote conversations (`web.content_users`), beside the sidecar's
+    /// own and root; `*` is everybody who can connect. None by default.
+    pub content_users: BTreeSet<String>,
 }
 
 /// Where metrics are pushed to, and how often.

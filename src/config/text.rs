@@ -126,6 +126,14 @@ pub(super) fn host_name(text: &str) -> Option<String> {
     (is_name || is_ipv6).then(|| text.to_ascii_lowercase())
 }
 
+/// A user's name or number as it stands in `/etc/passwd`, or `*`.
+pub(super) fn user_name(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_name =
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || ":/,".contains(c));
+    is_name.then(|| text.to_owned())
+}
+
 /// `name=value,...` with percent-encoded names and values, as `OTEL_RESOURCE_ATTRIBUTES` and `..._HEADERS` have it.
 pub(super) fn pairs(text: &str) -> Option<BTreeMap<String, String>> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::counters::RequestCounters;
 use super::error::Problem;
+use super::readers::Readers;
 use super::routes::Route;
 
 /// All that a [`Server`](super::Server) needs to answer.
@@ -17,6 +18,8 @@ pub struct App<C: 'static> {
     pub routes: &'static [Route<C>],
     /// Names that a `Host` header may carry besides loopback and the address that was connected to; a port is ignored.
     pub allowed_hosts: Vec<String>,
+    /// Who gets answers that quote conversations.
+    pub readers: Readers,
 }
 
 /// What the landing page, health checks and `/metrics` need to know of the context.

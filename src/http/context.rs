@@ -53,7 +53,7 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/ready", health::ready),
     Route::get("/api/v1/analytics/sessions", sessions::LIST_PARAMETERS, sessions::list),
     Route::get("/api/v1/analytics/sessions/{id}", &[], session_detail::one).large(),
-    Route::get("/api/v1/analytics/sessions/{id}/replay", replay::REPLAY_PARAMETERS, replay::replay).large(),
+    Route::get("/api/v1/analytics/sessions/{id}/replay", replay::REPLAY_PARAMETERS, replay::replay).large().quoting(),
     Route::foreign("/jaeger/api/services", &[], jaeger::v1::services),
     Route::foreign("/jaeger/api/services/{service}/operations", &[], jaeger::v1::operation_names).large(),
     Route::foreign("/jaeger/api/operations", jaeger::OPERATIONS_PARAMETERS, jaeger::v1::operations_with_kinds).large(),

@@ -1,6 +1,5 @@
 //! From the head of a request to its answer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use super::app::App;
 use super::counters::OTHER_ROUTE;
 use super::error::Problem;
 use super::guard;
+use super::owner::Link;
 use super::query::Query;
 use super::request::Request;
 use super::routes::{self, Found, Route};
@@ -42,17 +42,17 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         Self { app, limits, slots: Slots::new(limits), body_slots }
     }
 
-    /// `local` is the address on which the connection arrived; it is `busy` until the answer is written.
+    /// Answers a request that came over `link`, which is `busy` until the answer is written.
     pub(super) async fn respond(
         &self,
         request: http::Request<Incoming>,
-        local: IpAddr,
+        link: &Arc<Link>,
         busy: Busy,
     ) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let mut label = OTHER_ROUTE;
-        let outcome = match self.admit(&head, local, &mut label) {
-            Ok((found, query)) => self.answer(found, query, head, body).await,
+        let outcome = match self.admit(&head, link, &mut label) {
+            Ok((found, query)) => self.answer(found, query, head, body, link).await,
             Err(problem) => Err(problem),
         };
         let (answer, held) = outcome.unwrap_or_else(|problem| (problem.into_answer(), [None, None]));
@@ -61,8 +61,8 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
     }
 
     /// All that can be refused before the body is read.
-    fn admit(&self, head: &Parts, local: IpAddr, label: &mut &'static str) -> Result<(Found<C>, Query), Problem> {
-        guard::check(head, local, &self.app.allowed_hosts)?;
+    fn admit(&self, head: &Parts, link: &Link, label: &mut &'static str) -> Result<(Found<C>, Query), Problem> {
+        guard::check(head, link.local.ip(), &self.app.allowed_hosts)?;
         let found = routes::find(self.app.routes, &head.method, head.uri.path()).map_err(|missed| {
             *label = missed.label;
             missed.problem
@@ -72,7 +72,14 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         Ok((found, query))
     }
 
-    async fn answer(&self, found: Found<C>, query: Query, head: Parts, body: Incoming) -> Result<Held, Problem> {
+    async fn answer(
+        &self,
+        found: Found<C>,
+        query: Query,
+        head: Parts,
+        body: Incoming,
+        link: &Arc<Link>,
+    ) -> Result<Held, Problem> {
         let request_slot = self.slots.request(found.route.work)?;
         let (body, body_slot) = match head.method {
             Method::GET | Method::HEAD => (Bytes::new(), None),
@@ -83,7 +90,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         };
         let path = head.uri.path().to_owned();
         let request = Request { method: head.method, path, query, body, params: found.params, headers: head.headers };
-        let (answer, room) = self.handle(found.route, request, body_slot).await?;
+        let (answer, room) = self.handle(found.route, request, Arc::clone(link), body_slot).await?;
         Ok((answer, [request_slot, room]))
     }
 
@@ -113,6 +120,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         &self,
         route: &'static Route<C>,
         request: Request,
+        link: Arc<Link>,
         body_slot: Slot,
     ) -> Result<(Answer, Slot), Problem> {
         let answer_timeout = self.limits.answer_timeout;
@@ -121,6 +129,11 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
             Problem::internal("the handler failed; the log says why")
         };
         let work = async {
+            if route.quotes {
+                // Before it waits: a stranger takes no turn of those who are answered.
+                let app = Arc::clone(&self.app);
+                spawn_blocking(move || link.check(&app.readers)).await.map_err(failed)??;
+            }
             let handler_slot = self.slots.handler(route.work).await?;
             let app = Arc::clone(&self.app);
             let made = spawn_blocking(move || {

@@ -18,6 +18,13 @@ pub enum ServeError {
     Bind { address: SocketAddr, hint: &'static str, source: io::Error },
     #[error("cannot hand the listener on {address} to the runtime")]
     Start { address: SocketAddr, source: io::Error },
+    #[error("`web.content_users` names users, and the list of users (/etc/passwd) cannot be read")]
+    Users { source: io::Error },
+    #[error(
+        "`web.content_users` names `{name}`, and there is no such user in /etc/passwd; a user that the system knows from \
+         elsewhere is named by its number (`id -u {name}`)"
+    )]
+    UnknownUser { name: String },
 }
 
 impl ServeError {
@@ -33,6 +40,12 @@ impl ServeError {
             _ => "choose another address with --listen",
         };
         Self::Bind { address, hint, source }
+    }
+
+    /// True if the configuration must be mended.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::UnknownUser { .. })
     }
 }
 

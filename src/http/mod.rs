@@ -6,6 +6,7 @@
 //! stall     closes a connection whose client does not read
 //! dispatch  one request: guard → route → body → handler on a blocking thread → answer
 //! slots     how many handlers run at once, and how large their answers are together
+//! owner     whose connection it is; readers  who gets answers that quote conversations
 //! direct    the same without a connection
 //! guard     refuses DNS rebinding, cross-origin writes, long addresses
 //! routes    the table, and how a path finds its row
@@ -43,7 +44,9 @@ pub mod jaeger;
 pub mod landing;
 mod long_session;
 pub mod openmetrics;
+mod owner;
 mod query;
+mod readers;
 pub mod replay;
 mod request;
 mod routes;
@@ -62,6 +65,7 @@ pub use counters::RequestCounters;
 pub use direct::get;
 pub use error::{Problem, ServeError};
 pub use query::Query;
+pub use readers::Readers;
 pub use request::Request;
 pub use routes::{Handler, Parameters, Route, Work};
 pub use server::{Limits, Server};

@@ -21,6 +21,8 @@ pub struct Route<C: 'static> {
     pub methods: &'static [Method],
     pub query: Parameters,
     pub work: Work,
+    /// Whether the answer quotes a conversation: then not everybody who reaches the port gets it.
+    pub quotes: bool,
     pub handler: Handler<C>,
 }
 
@@ -49,23 +51,29 @@ pub enum Work {
 impl<C> Route<C> {
     /// A page or probe: GET, any query, answered from memory.
     pub const fn fixed(pattern: &'static str, handler: Handler<C>) -> Self {
-        Self { pattern, methods: GET_ONLY, query: Parameters::Ignored, work: Work::Memory, handler }
+        Self { pattern, methods: GET_ONLY, query: Parameters::Ignored, work: Work::Memory, quotes: false, handler }
     }
 
     /// A question to the store: GET, only the parameters named in `query`.
     pub const fn get(pattern: &'static str, query: &'static [&'static str], handler: Handler<C>) -> Self {
-        Self { pattern, methods: GET_ONLY, query: Parameters::Only(query), work: Work::Store, handler }
+        Self { pattern, methods: GET_ONLY, query: Parameters::Only(query), work: Work::Store, quotes: false, handler }
     }
 
     /// A question to the store in the words of another project's API: GET, any query, of which `query` is read.
     pub const fn foreign(pattern: &'static str, query: &'static [&'static str], handler: Handler<C>) -> Self {
-        Self { pattern, methods: GET_ONLY, query: Parameters::Among(query), work: Work::Store, handler }
+        Self { pattern, methods: GET_ONLY, query: Parameters::Among(query), work: Work::Store, quotes: false, handler }
     }
 
     /// The same route, whose answers may be large.
     #[must_use]
     pub const fn large(self) -> Self {
         Self { work: Work::Large, ..self }
+    }
+
+    /// The same route, whose answers quote conversations.
+    #[must_use]
+    pub const fn quoting(self) -> Self {
+        Self { quotes: true, ..self }
     }
 
     fn takes(&self, method: &Method) -> bool {

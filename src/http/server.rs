@@ -17,6 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::app::App;
 use super::dispatch::Dispatch;
 use super::error::ServeError;
+use super::owner::Link;
 use super::seats::{Seat, Seats};
 use super::stall::StallGuard;
 
@@ -189,14 +190,14 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
 
 /// Serves one connection to its end, or until it is asked to leave: at once if it is idle, else after its answer.
 async fn serve<C: Send + Sync + 'static>(stream: TcpStream, dispatch: Arc<Dispatch<C>>, limits: Limits, seat: Seat) {
-    let Ok(local) = stream.local_addr() else { return };
+    let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let seat = &seat;
+    let (seat, link) = (&seat, Arc::new(Link::new(local, peer)));
     let service = service_fn(move |request| {
-        let (dispatch, busy) = (Arc::clone(&dispatch), seat.busy());
-        async move { Ok::<_, Infallible>(dispatch.respond(request, local.ip(), busy).await) }
+        let (dispatch, link, busy) = (Arc::clone(&dispatch), Arc::clone(&link), seat.busy());
+        async move { Ok::<_, Infallible>(dispatch.respond(request, &link, busy).await) }
     });
     let connection = http1::Builder::new()
         // Without a timer the header timeout does nothing, or panics.

@@ -18,7 +18,9 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 use tailspan::ahead::{self, Job, Parsed};
-use tailspan::http::{App, HasReader, Limits, RequestCounters, Route, Server, replay, session_detail, sessions};
+use tailspan::http::{
+    App, HasReader, Limits, Readers, RequestCounters, Route, Server, replay, session_detail, sessions,
+};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
@@ -67,7 +69,7 @@ impl World {
         let opened = store::open(&folder.path().join("state"), Timestamp(0)).unwrap();
         let counters = Arc::new(RequestCounters::default());
         let (context, allowed_hosts) = (State(opened.reader), Vec::new());
-        let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts });
+        let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers: Readers::default() });
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
         let (address, (stop, stopped)) = (server.local_addr(), watch::channel(false));
         let thread = std::thread::spawn(move || {

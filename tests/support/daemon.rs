@@ -28,7 +28,12 @@ impl Daemon {
 
     /// [`Daemon::start`] by another program, which has to become it.
     pub(crate) fn start_within(wrapper: &[&str], projects: &Path, state: &Path, more: &[&str]) -> Self {
-        let mut daemon = Self::spawn_within(wrapper, projects, state, &[&["--listen", "127.0.0.1:0"], more].concat());
+        Self::start_on("127.0.0.1:0", wrapper, projects, state, more)
+    }
+
+    /// [`Daemon::start_within`], listening on this address.
+    pub(crate) fn start_on(listen: &str, wrapper: &[&str], projects: &Path, state: &Path, more: &[&str]) -> Self {
+        let mut daemon = Self::spawn_within(wrapper, projects, state, &[&["--listen", listen], more].concat());
         let line = daemon.wait_for_log("tailspan is running");
         let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
         daemon.address = address.parse().unwrap();

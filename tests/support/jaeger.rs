@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tailspan::http::jaeger::{HasTraces, OPERATIONS_PARAMETERS, SEARCH_PARAMETERS, SEARCH_V3_PARAMETERS, v1, v3};
-use tailspan::http::{App, HasReader, Limits, RequestCounters, Route, Server};
+use tailspan::http::{App, HasReader, Limits, Readers, RequestCounters, Route, Server};
 use tailspan::store::Reader;
 use tailspan::transcript::time::Timestamp;
 use tempfile::TempDir;
@@ -129,7 +129,8 @@ impl Served {
         world.settle();
         let context = State { reader: world.reader.clone().unwrap(), now };
         let counters = Arc::new(RequestCounters::default());
-        let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts: Vec::new() });
+        let app =
+            Arc::new(App { context, counters, routes: ROUTES, allowed_hosts: Vec::new(), readers: Readers::default() });
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
         let (addr, (stop, stopped)) = (server.local_addr(), watch::channel(false));
         let thread = std::thread::spawn(move || {

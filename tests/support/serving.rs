@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tailspan::http::{
-    Answer, App, Limits, Parameters, Problem, Request, RequestCounters, Route, Server, Status, Waiting, Work, health,
-    landing,
+    Answer, App, Limits, Parameters, Problem, Readers, Request, RequestCounters, Route, Server, Status, Waiting, Work,
+    health, landing,
 };
 use tokio::sync::watch;
 
@@ -74,12 +74,14 @@ static ROUTES: &[Route<Bench>] = &[
     Route::get("/large/wait", &[], hold_large).large(),
     Route::get("/large/flood", &[], |_, _| Ok(Answer::text("x".repeat(64 * 1024 * 1024)))).large(),
     Route::get("/large/small", &[], |_, _| Ok(Answer::text("small"))).large(),
+    Route::get("/private", &[], |_, _| Ok(Answer::text("a conversation"))).quoting(),
     Route::get("/broken", &[], |_, _| panic!("broken on purpose")),
     Route {
         pattern: "/items/{id}",
         methods: &[http::Method::POST, http::Method::DELETE],
         query: Parameters::Only(&[]),
         work: Work::Store,
+        quotes: false,
         handler: |_, request| Answer::bytes("application/octet-stream", request.body.to_vec()),
     },
 ];
@@ -122,7 +124,7 @@ impl Served {
         let context = Bench { ready: AtomicBool::new(true), bell, gate: Mutex::new(gate), large: Mutex::default() };
         let allowed_hosts = vec!["Tail.Example.com".to_owned(), "proxy:8443".to_owned()];
         let counters = Arc::new(RequestCounters::default());
-        let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts });
+        let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers: Readers::default() });
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), limits).unwrap();
         let addr = server.local_addr();
         let (stop, stopped) = watch::channel(false);
