@@ -162,6 +162,65 @@ fn a_trace_too_large_to_be_shown_whole_is_a_tree_that_says_so() {
     assert!(!tight(start / 1_000 - 2_000_000, start / 1_000 - 1_000_000));
 }
 
+#[test]
+fn every_route_says_that_a_trace_is_cut() {
+    let served = Served::made("2026-03-02T12:00:00.000Z", |root| giant::long_turn(root, 22_000, 1));
+    let is_cut = |warning: &Value| text(warning).starts_with("the trace is too large to be shown whole: ");
+    let warned = |trace: &&Value| trace["warnings"].as_array().is_some_and(|warnings| warnings.iter().any(is_cut));
+    let found = served.traces("/traces?service=claude-code&limit=1000");
+    let cut = found.iter().find(warned).expect("a search says it");
+    let id = text(&cut["traceID"]);
+    assert!(served.traces(&format!("/traces/{id}")).iter().all(|trace| warned(&trace)));
+    let session = served.traces(&format!("/traces/{SESSION}"));
+    assert!(warned(&&session[0]) && session[0]["warnings"].as_array().unwrap().len() > 1, "{}", session[0]["warnings"]);
+    assert!(spans(&session[0]).len() <= 20_000);
+
+    let ever = "query.startTimeMin=2000-01-01T00:00:00Z&query.startTimeMax=2100-01-01T00:00:00Z";
+    for (path, traces) in [
+        (format!("/v3/traces?{ever}&query.searchDepth=1000"), found.len()),
+        (format!("/v3/traces/{id}"), 1),
+        (format!("/v3/traces/{SESSION}"), 1),
+    ] {
+        let answer = served.json(&path);
+        let resources = answer["result"]["resourceSpans"].as_array().unwrap();
+        let of_resource = |one: &Value| one["scopeSpans"][0]["spans"].as_array().unwrap().clone();
+        let all: Vec<Value> = resources.iter().flat_map(of_resource).collect();
+        let ids: BTreeSet<&str> = all.iter().map(|span| text(&span["traceId"])).collect();
+        assert_eq!(ids.len(), traces, "{path}");
+        let warns = |span: &Value| {
+            let first = &span["attributes"][0];
+            first["key"] == "@jaeger@warnings" && is_cut(&first["value"]["arrayValue"]["values"][0]["stringValue"])
+        };
+        assert_eq!(all.iter().filter(|span| warns(span)).count(), 1, "{path}");
+    }
+}
+
+#[test]
+fn several_ids_are_answered_up_to_a_bound() {
+    let served = Served::made("2026-03-02T12:00:00.000Z", |root| giant::long_turn(root, 15_000, 1));
+    let found = served.traces("/traces?service=claude-code&limit=1000");
+    let largest = found.iter().max_by_key(|trace| spans(trace).len()).unwrap();
+    assert!((15_000..20_000).contains(&spans(largest).len()));
+    let (id, small) = (text(&largest["traceID"]), text(&found[0]["traceID"]));
+    let answer = served.json(&format!("/traces?traceID={id}&traceID=abc&traceID={id}&traceID={small}"));
+    assert_eq!(answer["data"], Value::from(vec![largest.clone()]));
+    let left_out = "left out: an answer has 20000 spans at most";
+    let errors = answer["errors"].as_array().unwrap().iter();
+    let errors: Vec<(&str, &str)> = errors.map(|error| (text(&error["traceID"]), text(&error["msg"]))).collect();
+    assert_eq!(errors, [("abc", "trace not found"), (id, left_out), (small, left_out)]);
+}
+
+#[test]
+fn the_files_of_a_session_are_listed_up_to_a_bound() {
+    let mut world = analytics::World::empty();
+    giant::many_agents(&world.projects, 1_004);
+    world.count();
+    let detail = world.json(&format!("/{SESSION}"));
+    for (list, omitted, count) in [("files", "files_omitted", 5), ("subagents", "subagents_omitted", 4)] {
+        assert_eq!((detail[list].as_array().unwrap().len(), &detail[omitted]), (1_000, &count.into()), "{list}");
+    }
+}
+
 /// Lets pieces leave, as many as there are or only some.
 fn depart(world: &mut World, pieces: usize) {
     let engine = world.engine.as_mut().unwrap();

@@ -212,6 +212,22 @@ fn sub_agent(rows: &mut Rows, folder: &Path, agent: u32, number: usize, dice: &m
     rows.results(&[result(number)], &json!({"status": status, "agentId": agent_id(agent), "agentType": "Explore"}));
 }
 
+/// Writes a session with so many sub-agents, each in a file of its own.
+pub(crate) fn many_agents(root: &Path, agents: u32) {
+    let (mut rows, folder) = (Rows::of_session(), root.join(SLUG));
+    let below = folder.join(SESSION).join("subagents");
+    fs::create_dir_all(&below).unwrap();
+    rows.prompt("go");
+    rows.ends("msg_end");
+    fs::write(folder.join(format!("{SESSION}.jsonl")), rows.text).unwrap();
+    for number in 1..=agents {
+        let mut own = Rows::of_agent(number, i64::from(number));
+        own.prompt("look");
+        own.ends(&format!("msg_{number:08}"));
+        fs::write(below.join(format!("agent-{}.jsonl", agent_id(number))), &own.text).unwrap();
+    }
+}
+
 /// Writes a session of one turn with one sub-agent that makes so many calls.
 pub(crate) fn long_agent(root: &Path, calls: usize) {
     let (mut rows, folder) = (Rows::of_session(), root.join(SLUG));

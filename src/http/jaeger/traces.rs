@@ -126,7 +126,7 @@ impl<'c> Traces<'c> {
             ControlFlow::Continue(())
         })?;
         members.sort_unstable_by(|a, b| b.cmp(a));
-        let (mut built, mut batches, mut spans) = (HashSet::new(), Vec::new(), 0);
+        let (mut built, mut batches, mut spans, mut warnings) = (HashSet::new(), Vec::new(), 0, Vec::new());
         for Candidate { unit, above, .. } in members {
             if spans >= spans_max {
                 break;
@@ -138,16 +138,15 @@ impl<'c> Traces<'c> {
             built.extend(new.units);
             for trace in new.traces {
                 spans += trace.spans().count();
+                warnings.extend(trace.warnings().iter().cloned());
                 batches.extend(trace.into_batches());
             }
         }
         let shown = batches.len();
         let trace = Trace::of_session(RowId::of(&session.id.0).0, batches, spans_max);
-        Ok(trace.map(|trace| {
-            trace.with_warning(format!(
-                "the session is too large to be shown whole: at most its newest {shown} traces are here"
-            ))
-        }))
+        warnings
+            .push(format!("the session is too large to be shown whole: at most its newest {shown} traces are here"));
+        Ok(trace.map(|trace| warnings.into_iter().fold(trace, Trace::with_warning)))
     }
 
     /// Hands out traces that may have spans within the filter's times, those that start last first, until `take` has

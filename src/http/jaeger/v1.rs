@@ -6,7 +6,7 @@ use super::super::answer::Answer;
 use super::super::error::Problem;
 use super::super::request::Request;
 use super::parameters::Search;
-use super::{Found, HasTraces, bytes_of, find, one, operations};
+use super::{Found, HasTraces, SPANS_MAX, bytes_of, find, one, operations};
 use crate::views::jaeger::{Trace, TraceV1, trace_v1};
 
 /// What every answer is wrapped in.
@@ -108,10 +108,16 @@ pub fn dependencies<C: HasTraces>(_: &C, _: &Request) -> Result<Answer, Problem>
 fn several<'a, C: HasTraces>(context: &C, ids: impl Iterator<Item = &'a str>) -> Result<Answer, Problem> {
     /// Ids that one request may name: as many as its address holds.
     const IDS_MAX: usize = 256;
-    let (mut traces, mut errors) = (Vec::new(), Vec::new());
+    let (mut traces, mut errors, mut room) = (Vec::new(), Vec::new(), SPANS_MAX);
+    let left_out = || Problem::bad_request(format!("left out: an answer has {SPANS_MAX} spans at most"));
     for id in ids.take(IDS_MAX) {
-        match one(context, id) {
-            Ok(trace) => traces.push(trace),
+        let trace = if room == 0 { Err(left_out()) } else { one(context, id) };
+        let spans = trace.as_ref().map_or(0, |trace| trace.spans().count());
+        let fits = spans <= room || traces.is_empty();
+        room = if fits { room.saturating_sub(spans) } else { 0 };
+        match trace {
+            Ok(trace) if fits => traces.push(trace),
+            Ok(_) => errors.push(Error { code: None, msg: message(&left_out()), trace_id: Some(id.to_owned()) }),
             Err(problem) => {
                 errors.push(Error { code: None, msg: message(&problem), trace_id: Some(id.to_owned()) });
             }

@@ -61,6 +61,12 @@ impl Trace {
         self
     }
 
+    /// Its warnings, for people.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// All traces of a session as one, under the id `id`; `None` if there are no spans.
     ///
     /// Every span takes the new trace id; so do links between the traces, so that they still lead somewhere. Beyond

@@ -8,6 +8,9 @@ use super::{SCOPE_NAME, SCOPE_VERSION, Trace, hex_span, hex_trace, is_error};
 use crate::transcript::time::Timestamp;
 use crate::views::span::{Attribute, Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, Value};
 
+/// The attribute in which Jaeger itself keeps the warnings of a span.
+const WARNINGS: &str = "@jaeger@warnings";
+
 /// Spans of one resource.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,13 +30,20 @@ struct ScopeSpans<'a> {
     spans: Spans<'a>,
 }
 
-/// The spans of some batches, which are brought into form while they are written: there may be thousands.
+/// The spans of some batches, which are brought into form while they are written: there may be thousands. The first one
+/// carries the warnings, for OTLP has no other place for them.
 #[derive(Debug)]
-struct Spans<'a>(&'a [SpanBatch]);
+struct Spans<'a> {
+    batches: &'a [SpanBatch],
+    warnings: &'a [String],
+}
 
 impl Serialize for Spans<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().flat_map(|batch| &batch.spans).map(span_v3))
+        let spans = self.batches.iter().flat_map(|batch| &batch.spans);
+        serializer.collect_seq(
+            spans.enumerate().map(|(place, span)| span_v3(span, if place == 0 { self.warnings } else { &[] })),
+        )
     }
 }
 
@@ -144,12 +154,13 @@ pub fn resource_spans<'a>(trace: &'a Trace, service: &'a str) -> Vec<ResourceSpa
         Resource { attributes: attributes.into_iter().filter_map(text).collect() }
     };
     let runs = trace.batches.chunk_by(|a, b| a.service_version == b.service_version);
-    let of_run = |run: &'a [SpanBatch]| {
+    let of_run = |(place, run): (usize, &'a [SpanBatch])| {
         let scope = Scope { name: SCOPE_NAME, version: SCOPE_VERSION };
         let version = run.first().map_or("", |batch| &batch.service_version);
-        ResourceSpans { resource: resource(version), scope_spans: [ScopeSpans { scope, spans: Spans(run) }] }
+        let spans = Spans { batches: run, warnings: if place == 0 { &trace.warnings } else { &[] } };
+        ResourceSpans { resource: resource(version), scope_spans: [ScopeSpans { scope, spans }] }
     };
-    runs.map(of_run).collect()
+    runs.enumerate().map(of_run).collect()
 }
 
 /// `trace` in one line; `service` made it.
@@ -173,7 +184,7 @@ pub fn summary<'a>(trace: &'a Trace, service: &'a str) -> TraceSummary<'a> {
     }
 }
 
-fn span_v3(span: &Span) -> SpanV3<'_> {
+fn span_v3<'a>(span: &'a Span, warnings: &'a [String]) -> SpanV3<'a> {
     SpanV3 {
         trace_id: hex_trace(span.trace),
         span_id: hex_span(span.id),
@@ -185,7 +196,7 @@ fn span_v3(span: &Span) -> SpanV3<'_> {
         },
         start_time_unix_nano: nanoseconds(span.start),
         end_time_unix_nano: nanoseconds(span.end),
-        attributes: key_values(&span.attributes),
+        attributes: with_warnings(key_values(&span.attributes), warnings),
         events: span.events.iter().map(event_v3).collect(),
         links: span.links.iter().map(link_v3).collect(),
         status: match &span.status {
@@ -193,6 +204,15 @@ fn span_v3(span: &Span) -> SpanV3<'_> {
             SpanStatus::Error(text) => Status { message: Some(text), code: Some(2) },
         },
     }
+}
+
+/// In front: attributes stand in order of their names.
+fn with_warnings<'a>(mut attributes: Vec<KeyValue<'a>>, warnings: &'a [String]) -> Vec<KeyValue<'a>> {
+    if !warnings.is_empty() {
+        let values = warnings.iter().map(|warning| AnyValue::Text(warning)).collect();
+        attributes.insert(0, KeyValue { key: WARNINGS, value: AnyValue::List(List { values }) });
+    }
+    attributes
 }
 
 fn event_v3(event: &SpanEvent) -> Event<'_> {
