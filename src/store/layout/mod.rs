@@ -33,7 +33,7 @@ use super::{StoreError, codec, keys};
 const OLDEST: u32 = 4;
 
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
-const VERSIONS: [(u8, u32); 16] = [
+const VERSIONS: [(u8, u32); 18] = [
     (keys::META, 1),
     (keys::FILE, 2),
     (keys::SESSION, 3),
@@ -49,6 +49,8 @@ const VERSIONS: [(u8, u32); 16] = [
     (keys::PENDING, 1),
     (keys::OUTBOX, 1),
     (keys::CURSOR, 1),
+    (keys::MARK, 1),
+    (keys::ADDRESSED, 1),
     (keys::PART, 2),
 ];
 
