@@ -134,8 +134,12 @@ impl Pass {
                 read = last.map(|chunk| {
                     // A row that is not whole is still being written.
                     if let Some(chunk) = chunk.filter(|chunk| parse::is_whole_row(&chunk.bytes, &mut strings)) {
-                        progress(0, chunk.bytes.len() as u64);
+                        // The reader put the newline there.
+                        let in_file = chunk.bytes.len().saturating_sub(1) as u64;
+                        progress(0, in_file);
+                        let before = pass.files.bytes;
                         pass.take(&chunk, &mut strings, prices, manner.says);
+                        pass.files.bytes = before + in_file;
                     }
                     tail::End::Read
                 });

@@ -167,6 +167,10 @@ impl Fold<'_> {
         if names_another(&assistant.copied_from) || names_another(&seen.row.forked_from) {
             return;
         }
+        // A branch may write each row twice, and say only of the first that it is a copy.
+        if thread.is_copied && thread.rows.contains(&seen.row.id) {
+            return;
+        }
         thread.unmarked.clear();
         if std::mem::take(&mut thread.is_copied) {
             thread.leave_current();
