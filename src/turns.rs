@@ -11,7 +11,7 @@
 mod family;
 mod spans;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use self::family::{Standing, owner, standing};
 pub(crate) use self::spans::{finished_spans, mark_finished, mark_parts, sent_ids, spans};
@@ -198,7 +198,8 @@ impl Turns {
                 // Rows of a sub-agent keep the turn above it open, or are late for it.
                 (Standing::Below(parent), wants) => {
                     self.note_ready(known, unit);
-                    roots.push((parent, unit.export.sent && matches!(wants, Wants::Wait)));
+                    let has_left = unit.export.sent || known.unit(parent).is_some_and(|parent| parent.export.sent);
+                    roots.push((parent, has_left && matches!(wants, Wants::Wait)));
                     settled.push(id);
                 }
                 (Standing::Nothing, _) | (_, Wants::Nothing) => settled.push(id),
@@ -220,9 +221,13 @@ impl Turns {
                 pending.push(id);
             }
         }
+        let mut called_back = HashSet::new();
         for (root, late) in roots {
             if (late || self.due.contains_key(&root)) && self.wait(root, self.settled(now)) {
                 pending.push(root);
+            }
+            if late {
+                called_back.insert(root);
             }
         }
         for id in over {
@@ -231,7 +236,8 @@ impl Turns {
             }
             settled.push(id);
         }
-        settled.retain(|id| self.forget(*id));
+        // A turn that has nothing of its own to send waits for what came late below it.
+        settled.retain(|id| !called_back.contains(id) && self.forget(*id));
         (pending, settled)
     }
 

@@ -221,6 +221,35 @@ fn a_turn_that_grows_leaves_in_pieces_what_it_leaves_whole() {
     }
 }
 
+#[test]
+fn the_spans_of_a_sub_agent_leave_however_late_its_file_is_read() {
+    let is_late = |file: &Path| file.components().any(|part| part.as_os_str() == "subagents");
+    let (_keep, files) = everything();
+    let policy = Policy { hold_ms: 0, ..EVERYTHING };
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [mut once, whole, pieces] = [
+        World::with(folders[0].path(), policy),
+        World::with(folders[1].path(), policy),
+        in_pieces(folders[2].path(), 2, Policy { whole_spans_max: 1, ..policy }),
+    ];
+    files.iter().for_each(|(path, bytes)| append(&once.root.join(path), bytes));
+    once.read(&mut Dice::new(1), usize::MAX);
+    once.settle();
+    let [whole, pieces] = [whole, pieces].map(|mut world| {
+        for late in [false, true] {
+            let some = files.iter().filter(|(path, _)| is_late(path) == late);
+            some.for_each(|(path, bytes)| append(&world.root.join(path), bytes));
+            world.read(&mut Dice::new(1), usize::MAX);
+            world.settle();
+        }
+        sorted(world.take_spans())
+    });
+    let ids = |spans: Vec<Span>| sorted(spans).into_iter().map(|span| (span.trace, span.id, span.name)).collect();
+    let (expected, found): (Vec<_>, Vec<_>) = (ids(once.take_spans()), ids(whole.clone()));
+    assert_eq!(found, expected);
+    same(&pieces, &whole, "in pieces");
+}
+
 /// Every counted series but those that count reading itself.
 fn counted(snapshot: &tailspan::views::totals::Snapshot) -> Vec<String> {
     snapshot.iter().filter(|(series, _)| !series.metric.contains("lines_total")).map(|row| format!("{row:?}")).collect()

@@ -146,7 +146,11 @@ impl Engine {
             let is_late = self.known.unit(id).is_some_and(|unit| unit.export.sent);
             // Of one that has not left, all is walked.
             let noted = self.turns.take_ready(id);
-            let late = if is_late { noted } else { BTreeSet::new() };
+            let mut late = if is_late { noted } else { BTreeSet::new() };
+            // A sub-agent whose first rows came late has a span of its own, which the walk makes.
+            if self.is_any_new(&late)? {
+                late.clear();
+            }
             let mut frame = Frame::of(id, None);
             frame.only_unsent =
                 is_late && (!late.is_empty() || self.known.unit(id).is_some_and(|unit| !has_unsent_below(unit)));
@@ -201,6 +205,14 @@ impl Engine {
         Ok(true)
     }
 
+    /// True if one of these units has not left.
+    fn is_any_new(&mut self, units: &BTreeSet<UnitId>) -> Result<bool, StoreError> {
+        for unit in units {
+            self.load(*unit)?;
+        }
+        Ok(units.iter().any(|unit| self.known.unit(*unit).is_some_and(|unit| !unit.export.sent)))
+    }
+
     /// Chooses parts of a unit that leave in one piece, with everything in memory that they need. `None` if a long
     /// sub-agent has to leave before them.
     pub(super) fn choose(&mut self, departure: &mut Departure, home: UnitId) -> Result<Option<Chosen>, StoreError> {
@@ -230,11 +242,13 @@ impl Engine {
                 self.load(agent)?;
                 if let Some(below) = self.known.unit(agent).filter(|unit| is_started_by(unit, &call)) {
                     let is_long = self.turns.is_long(below);
-                    if is_long && departure.may_walk(agent) {
+                    // Below a call that has left nothing is made into spans but by a walk.
+                    let came_late = !is_wanted && has_unsent(below);
+                    if (is_long || came_late) && departure.may_walk(agent) {
                         departure.frames.push(Frame::of(agent, Some(call.clone())));
                         return Ok(None);
                     }
-                    if !is_long {
+                    if !is_long && !came_late {
                         spans += below.gist_with_below().spans;
                         self.load_below(agent)?;
                         chosen.agents.extend(foreground(&self.known, agent));
@@ -361,6 +375,11 @@ impl Which {
         let compactions = parts.compactions.iter().filter(|one| !one.sent).map(|one| one.id.to_string().into());
         messages.chain(tools).chain(compactions).collect()
     }
+}
+
+/// True if something of a sub-agent has not left, or of those below it.
+fn has_unsent(unit: &Unit) -> bool {
+    !unit.export.sent || unit.gist_with_below().unsent > 0
 }
 
 /// True if a sub-agent below a unit has parts that have not left.

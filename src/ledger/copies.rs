@@ -3,12 +3,20 @@
 
 use super::fold::{Fold, Seen};
 use super::session::Fork;
-use super::unit::{Claim, ClaimBy, Unit, UnitId, UnitKey};
+use super::unit::{Claim, ClaimBy, Context, Parts, Unit, UnitId, UnitKey};
 use crate::transcript::ids::SessionId;
 use crate::transcript::record::{Kind, Said, User};
+use crate::transcript::time::Timestamp;
 
 /// Turns in a row of one file without an answer that tells whose they are.
 const UNMARKED_MAX: usize = 64;
+
+/// When the responses and results of some parts came that are no copies.
+fn originals(parts: &Parts) -> impl Iterator<Item = Timestamp> {
+    let messages = parts.messages.iter().filter(|message| !message.rank.copy).map(|message| message.end);
+    let tools = parts.tools.iter().filter(|tool| tool.call.as_ref().is_some_and(|call| !call.rank.copy));
+    messages.chain(tools.filter_map(|tool| tool.result.as_ref()).map(|end| end.rank.time))
+}
 
 impl Fold<'_> {
     /// A row that names the session it was copied from (`forkedFrom`).
@@ -28,7 +36,7 @@ impl Fold<'_> {
         units.retain(|known| *known != unit);
         units.push(unit);
         for unit in units {
-            self.owned_by(seen, unit, source);
+            self.owned_by(unit, source, &seen.session, seen.time);
         }
         self.forked(source, &seen.session, Fork { from: source.clone(), unit, time: seen.time });
     }
@@ -40,23 +48,37 @@ impl Fold<'_> {
         self.copied(seen, unit, source);
     }
 
-    /// Notes that a unit belongs to `source`, as a row of another session says.
-    fn owned_by(&mut self, seen: &Seen<'_>, unit: UnitId, source: &SessionId) {
+    /// Notes that a unit belongs to `source` and that `copy` has copies of its rows, as a row says.
+    fn owned_by(&mut self, unit: UnitId, source: &SessionId, copy: &SessionId, time: Timestamp) {
         if !self.known.is_here(unit) {
             return;
         }
         let Some(known) = self.known.unit(unit).filter(|unit| !matches!(unit.key, UnitKey::Agent(..))) else { return };
-        if !known.disowned.contains(&seen.session)
+        if !known.disowned.contains(copy)
             && let Some(known) = self.known.unit_mut(unit)
         {
-            known.disowned.push(seen.session.clone());
+            known.disowned.push(copy.clone());
         }
-        let claim = Claim { by: ClaimBy::Word, time: seen.time, file: self.file, session: source.clone() };
+        let claim = Claim { by: ClaimBy::Word, time, file: self.file, session: source.clone() };
         if let Some(known) = self.known.unit(unit)
             && self.known.claim_is_better(&claim, known)
             && let Some(known) = self.known.unit_mut(unit)
         {
             known.claim = claim;
+        }
+    }
+
+    /// The first row of its owner, when only copies had told of a unit: of a turn that a fork went on with they told too much.
+    pub(super) fn first_own_row(&mut self, id: UnitId, own: &Claim, context: &Context) {
+        let Some(unit) = self.known.unit(id) else { return };
+        let is_news = own.session == unit.claim.session && unit.claim.by == ClaimBy::Word && own.file != unit.claim.file;
+        if !is_news || own.by == ClaimBy::Word || unit.agent.is_some() {
+            return;
+        }
+        let homes = unit.section_ids().chain([id]).filter_map(|home| self.known.parts(home));
+        let last = homes.flat_map(originals).fold(own.time, Timestamp::max);
+        if let Some(unit) = self.known.unit_mut(id) {
+            (unit.first, unit.last, unit.context, unit.claim.file) = (own.time, last, context.clone(), own.file);
         }
     }
 
@@ -74,6 +96,7 @@ impl Fold<'_> {
         let thread = self.known.thread_mut(self.file);
         let (unit, time) = (thread.current.as_ref().map(UnitKey::id), thread.last);
         if let Some(unit) = unit {
+            self.owned_by(unit, session, into, time);
             self.forked(session, into, Fork { from: session.clone(), unit, time });
         }
     }

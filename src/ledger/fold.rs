@@ -229,6 +229,10 @@ impl<'a> Fold<'a> {
             {
                 *told = time;
             }
+            // A copy that its file begins with leads the rows behind it, as the original does.
+            if self.current_of(seen).is_none() {
+                self.unit_of(seen);
+            }
             return None;
         }
         let unit = self.unit_of(seen)?;
@@ -292,7 +296,9 @@ impl<'a> Fold<'a> {
     pub(super) fn ensure_claimed(&mut self, seen: &Seen<'_>, key: &UnitKey, claim: Claim) -> UnitId {
         let id = key.id();
         let new = !self.known.index.has_unit(id);
-        self.known.claim(key, claim, context_of(seen.row));
+        let context = context_of(seen.row);
+        self.first_own_row(id, &claim, &context);
+        self.known.claim(key, claim, context);
         self.seen_in(seen, id);
         if new
             && let UnitKey::Agent(session, agent) = key
@@ -322,7 +328,9 @@ impl<'a> Fold<'a> {
         let Some(unit) = unit.and_then(|unit| self.known.unit(unit).map(|known| (unit, known))) else { return };
         let (id, known) = unit;
         let inside = (known.first..=known.last).contains(&seen.time);
-        if inside || !(known.claim.session == seen.session || self.is_copy_of_a_lost_row(seen, known)) {
+        // A session that is not known to have copies may turn out to be the owner.
+        let may_own = known.claim.session == seen.session || known.agent.is_none() && !known.disowned.contains(&seen.session);
+        if inside || !(may_own || self.is_copy_of_a_lost_row(seen, known)) {
             return;
         }
         let earlier = seen.time < known.first;

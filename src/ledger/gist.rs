@@ -38,7 +38,9 @@ pub struct Gist {
 }
 
 /// The response that ended last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Of two that ended at one moment it is the one that ends the turn: nothing follows that, in whatever order they are added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LatestResponse {
     /// When.
     pub end: Timestamp,
@@ -83,10 +85,8 @@ impl Gist {
         } else {
             self.latest = self.latest.max(Some(message.end));
         }
-        if self.response.is_none_or(|known| known.end <= message.end) {
-            let ends_turn = message.stop.as_ref().is_some_and(Stop::ends_turn);
-            self.response = Some(LatestResponse { end: message.end, ends_turn });
-        }
+        let ends_turn = message.stop.as_ref().is_some_and(Stop::ends_turn);
+        self.response = self.response.max(Some(LatestResponse { end: message.end, ends_turn }));
     }
 
     fn tool(&mut self, tool: &Tool) {
@@ -110,9 +110,7 @@ impl Gist {
         self.ready += later.ready;
         self.undated += later.undated;
         self.latest = self.latest.max(later.latest);
-        if self.response.is_none_or(|known| later.response.is_some_and(|later| known.end <= later.end)) {
-            self.response = later.response;
-        }
+        self.response = self.response.max(later.response);
         if self.gave_up.is_none_or(|(known, _)| later.gave_up.is_some_and(|(later, _)| known <= later)) {
             self.gave_up = later.gave_up;
         }
@@ -129,15 +127,8 @@ impl Gist {
         self.unsent = self.unsent.saturating_sub(before.unsent);
         self.ready = self.ready.saturating_sub(before.ready);
         self.undated = self.undated.saturating_sub(before.undated);
-        let lost = |ours: Option<Timestamp>, before: Option<Timestamp>, after: Option<Timestamp>| {
-            before.is_some() && before >= ours && after < before
-        };
         self.is_loose |= lost(self.latest, before.latest, after.latest)
-            || lost(
-                self.response.map(|response| response.end),
-                before.response.map(|response| response.end),
-                after.response.map(|response| response.end),
-            )
+            || lost(self.response, before.response, after.response)
             || lost(
                 self.gave_up.map(|(time, _)| time),
                 before.gave_up.map(|(time, _)| time),
@@ -145,4 +136,9 @@ impl Gist {
             );
         self.add(after);
     }
+}
+
+/// True if what was taken away may have been the latest of all, and what took its place is not.
+fn lost<T: Ord>(ours: Option<T>, before: Option<T>, after: Option<T>) -> bool {
+    before.is_some() && before >= ours && after < before
 }

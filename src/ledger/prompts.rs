@@ -68,8 +68,8 @@ impl Fold<'_> {
         let homes = said.iter().filter_map(|said| self.known.index.home(*said));
         let units = homes.filter_map(|home| self.known.unit(home));
         let mut originals = units.filter(|unit| {
-            let prompt = unit.prompt.as_ref().filter(|_| *unit.session() == seen.session);
-            prompt.is_some_and(|prompt| prompt.said.iter().any(|known| said.contains(known)))
+            // Whosever it is: a fork that was read before may own it for now.
+            unit.prompt.as_ref().is_some_and(|prompt| prompt.said.iter().any(|known| said.contains(known)))
         });
         originals.next().map(|unit| unit.key.clone())
     }
@@ -84,12 +84,12 @@ impl Fold<'_> {
         }
         thread.current = Some(key.clone());
         thread.prompt = prompt_id;
-        thread.is_copied = false;
+        let was_copied = std::mem::take(&mut thread.is_copied);
         let process_ended = std::mem::take(&mut thread.process_ended);
         self.note_unmarked(key.id());
-        // A fork goes on where another session's process ended: that does not make it a resumed one.
-        let before = previous.as_ref().and_then(|previous| self.known.unit(previous.id()));
-        let resumes = process_ended && before.is_some_and(|before| *before.session() == seen.session);
+        // A fork goes on where another session's process ended: that does not make it a resumed one. Who owns the turn before
+        // says nothing: that may turn out later.
+        let resumes = process_ended && !was_copied && previous.is_some();
         if let Some(previous) = previous.filter(|previous| *previous != key)
             && let Some(unit) = self.known.unit_mut(previous.id())
         {

@@ -26,7 +26,7 @@ pub use thread::{Branch, Inline, ShellLine, Thread};
 
 use super::parts::PARTS_MAX;
 use super::session::{Session, WaitingAgent};
-use super::unit::{Claim, Context, Identity, Parts, Rank, Section, Sections, Unit, UnitId, UnitKey};
+use super::unit::{Claim, ClaimBy, Context, Identity, Parts, Rank, Section, Sections, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::hash::ById;
 use crate::transcript::ids::{AgentId, SessionId};
@@ -311,6 +311,10 @@ impl Known {
         };
         let other = known.claim.session != claim.session;
         let moved = claim.time != known.claim.time;
+        // Of two sessions with one row the earlier stamp is the original's: rows of the other say nothing of its times.
+        let copy = if claim.time < known.claim.time { &known.claim.session } else { &claim.session };
+        let by_stamp = other && moved && known.agent.is_none() && known.claim.by != ClaimBy::Word;
+        let copy = Some(copy).filter(|copy| by_stamp && !known.disowned.contains(copy)).cloned();
         if self.claim_is_better(&claim, known)
             && let Some(unit) = self.unit_mut(id)
         {
@@ -319,6 +323,11 @@ impl Known {
                 (unit.first, unit.last, unit.context) = (claim.time, claim.time, context);
             }
             unit.claim = claim;
+        }
+        if let Some(copy) = copy
+            && let Some(unit) = self.unit_mut(id)
+        {
+            unit.disowned.push(copy);
         }
         id
     }
