@@ -235,7 +235,7 @@ impl Engine {
                 fold.fold(record);
             }
             let missing = std::mem::take(&mut self.known.missing);
-            if missing.is_empty() {
+            if !self.load_missing_waiting()? && missing.is_empty() {
                 return Ok(());
             }
             // Something that nobody foresaw belongs to these rows. Folding them twice adds nothing.

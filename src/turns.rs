@@ -399,6 +399,10 @@ pub(crate) fn mark(known: &mut Known, id: UnitId, sent: bool) {
     unit.export.done = true;
     unit.export.observed = true;
     unit.export.sent |= sent;
+    // A sub-agent whose call had not been read left as a trace of its own: what comes of it later goes there too.
+    if let Some(agent) = unit.agent.as_mut().filter(|agent| sent && agent.parent.is_none()) {
+        (agent.background, agent.told.background) = (true, true);
+    }
     let homes: Vec<UnitId> = std::iter::once(id).chain(unit.section_ids()).collect();
     for home in homes {
         mark_parts(known, home, sent);

@@ -57,6 +57,18 @@ impl Engine {
         }
     }
 
+    /// Loads the sub-agents without rows that a fold needed and nobody foresaw. Returns false if nothing is stored of them.
+    pub(super) fn load_missing_waiting(&mut self) -> Result<bool, StoreError> {
+        let mut loaded = false;
+        for agent in std::mem::take(&mut self.known.missing_waiting) {
+            if let Some(waiting) = self.writer.rows().waiting(&agent.0, &agent.1)? {
+                self.known.load_waiting(agent, Some(waiting));
+                loaded = true;
+            }
+        }
+        Ok(loaded)
+    }
+
     /// Loads a unit, or a section with its unit. Returns false if it was loaded, or does not exist.
     pub(super) fn load(&mut self, id: UnitId) -> Result<bool, StoreError> {
         if self.known.has(id) {
@@ -70,14 +82,19 @@ impl Engine {
         if self.turns_marks_round {
             turn_round(&mut unit);
         }
-        let (session, sections) = (unit.session().clone(), unit.sections.as_ref().map_or(0, |sections| sections.count));
+        let sections = unit.sections.as_ref().map_or(0, |sections| sections.count);
+        // Any session that has rows of it may turn out to be its owner.
+        let held = unit.holders.iter().map(|holder| &holder.session);
+        let sessions: Vec<SessionId> = held.chain([unit.session()]).cloned().collect();
         self.known.load_unit(unit);
         // What comes next belongs there, most often.
         let latest = u32::try_from(LATEST_SECTIONS).unwrap_or(u32::MAX);
         for position in sections.saturating_sub(latest)..sections {
             self.load_section(id, position)?;
         }
-        self.load_session(&session)?;
+        for session in sessions {
+            self.load_session(&session)?;
+        }
         Ok(true)
     }
 

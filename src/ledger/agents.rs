@@ -1,14 +1,11 @@
 //! Sub-agents: the rows of inline ones, and the call that started each.
 
-use std::sync::Arc;
-
 use super::fold::{Fold, Seen};
 use super::known::Inline;
 use super::session::WaitingAgent;
-use super::unit::{Agent, Ask, Identity, Parts, Unit, UnitId, UnitKey};
-use crate::transcript::ids::{AgentId, RUN};
+use super::unit::{Agent, Ask, Identity, Parts, Told, Unit, UnitId, UnitKey};
+use crate::transcript::ids::{AgentId, RUN, SessionId};
 use crate::transcript::record::{AgentMeta, Kind, User};
-use crate::transcript::time::Timestamp;
 
 /// Inline sub-agents that may run at the same time in one file; the oldest is forgotten beyond that.
 const INLINE_MAX: usize = 64;
@@ -22,8 +19,8 @@ pub const LATEST_SECTIONS: usize = 2;
 /// Bytes from which on an agent's id is long enough never to be given twice: 2.1 writes 17, 2.0 wrote 8.
 const LONG_ID: usize = 12;
 
-/// Calls that are remembered of those that gave one sub-agent more work.
-pub(super) const ASKS_MAX: usize = 256;
+/// Calls that are remembered of those whose results name one sub-agent.
+const ASKS_MAX: usize = 256;
 
 /// Agents that are remembered of one run of the Workflow tool.
 const WORKFLOW_AGENTS_MAX: usize = 1_000;
@@ -37,6 +34,16 @@ pub(super) fn workflow(run: &str) -> AgentId {
 pub(super) fn workflow_of(path: &[u8]) -> Option<&str> {
     let (_, below) = std::str::from_utf8(path).ok()?.rsplit_once("/subagents/workflows/")?;
     below.split_once('/').map(|(run, _)| run)
+}
+
+/// Adds a call to those whose results name a sub-agent, in order of their times.
+pub(super) fn remember(asks: &mut Vec<Ask>, ask: Ask) {
+    if let Some(known) = asks.iter_mut().find(|known| known.call == ask.call) {
+        (known.time, known.background) = (known.time.min(ask.time), known.background | ask.background);
+    } else if asks.len() < ASKS_MAX {
+        asks.push(ask);
+    }
+    asks.sort_unstable();
 }
 
 impl Fold<'_> {
@@ -63,6 +70,9 @@ impl Fold<'_> {
             && let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut())
         {
             agent.first_row = Some((seen.time, seen.row.id));
+            if !agent.asks.is_empty() {
+                self.settle_agent(unit);
+            }
         }
     }
 
@@ -73,18 +83,23 @@ impl Fold<'_> {
         if let Some(run) = known.filter(|run| matches!(run, UnitKey::Agent(_, id) if id.told() == &*agent.0)) {
             return run;
         }
-        let own = UnitKey::agent(&seen.session, agent);
-        let mut key = own.clone();
+        let key = self.unit_of_agent(&seen.session, agent);
+        self.known.thread_mut(self.file).run = Some(key.clone());
+        key
+    }
+
+    /// The unit of a sub-agent's first run, by the session of a row and its id.
+    pub(super) fn unit_of_agent(&mut self, session: &SessionId, agent: &AgentId) -> UnitKey {
+        let own = UnitKey::agent(session, agent);
         if !self.known.index.has_unit(own.id())
             && let Some(home) = self.known.index.home(Identity::Agent(&agent.0).hash())
             && self.known.is_here(home)
             && let Some(unit) = self.known.unit(home)
             && (agent.0.len() >= LONG_ID || unit.claim.file == self.file)
         {
-            key = unit.key.clone();
+            return unit.key.clone();
         }
-        self.known.thread_mut(self.file).run = Some(key.clone());
-        key
+        own
     }
 
     /// A prompt of a sub-agent that had ended begins a further run of it, which is a unit of its own.
@@ -98,64 +113,68 @@ impl Fold<'_> {
         let first = UnitKey::Agent(session.clone(), agent.clone());
         let Some(run) = first.run(seen.row.id).filter(|_| self.known.is_here(first.id())) else { return };
         self.known.thread_mut(self.file).run = Some(run.clone());
-        let unit = self.ensure(seen, &run);
-        let known = self.known.unit(first.id()).and_then(|unit| unit.agent.clone());
-        let Some(mut known) = known else { return };
+        self.ensure(seen, &run);
+        let known = self.known.unit(first.id()).and_then(|unit| unit.agent.as_ref());
+        if known.is_none_or(|known| known.runs.iter().any(|(_, row)| *row == seen.row.id)) {
+            return;
+        }
+        if let Some(agent) = self.known.unit_mut(first.id()).and_then(|unit| unit.agent.as_mut()) {
+            agent.runs.push((seen.time, seen.row.id));
+            agent.runs.sort_unstable();
+        }
+        self.settle_agent(first.id());
+    }
+
+    /// A call whose result names a sub-agent.
+    pub(super) fn ask(&mut self, unit: UnitId, ask: Ask) {
+        let Some(mut asks) = self.known.unit(unit).and_then(|unit| Some(unit.agent.as_ref()?.asks.clone())) else {
+            return;
+        };
+        remember(&mut asks, ask);
         if let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut()) {
-            agent.agent_type = agent.agent_type.take().or_else(|| known.agent_type.clone());
+            agent.asks = asks;
         }
-        if !known.runs.iter().any(|(_, row)| *row == seen.row.id) {
-            known.runs.push((seen.time, seen.row.id));
-            known.runs.sort_unstable();
-            self.give_work(&first, known);
-        }
+        self.settle_agent(unit);
     }
 
-    /// A call that gave a sub-agent more work.
-    pub(super) fn ask(&mut self, unit: UnitId, call: &str, time: Timestamp, background: bool) {
-        let home = self.known.index.home(Identity::Call(call).hash());
-        let tool = home.and_then(|home| self.known.parts(home)?.tool(call)?.call.as_ref());
-        let time = tool.map_or(time, |call| call.rank.time);
-        let Some(known) = self.known.unit(unit) else { return };
-        let key = known.key.clone();
-        let Some(mut agent) = known.agent.clone() else { return };
-        if agent.asks.len() < ASKS_MAX && !agent.asks.iter().any(|ask| *ask.call == *call) {
-            agent.asks.push(Ask { time, call: call.into(), background });
-            agent.asks.sort_by_key(|ask| ask.time);
-            self.give_work(&key, agent);
+    /// Finds out anew which call started a sub-agent and which gave it more work, from all that is known of it and in
+    /// whatever order that came: its side file says which call started it, or it is the first that names it. Each further
+    /// run is linked to the call that asked for it: the last one before it began.
+    pub(super) fn settle_agent(&mut self, unit: UnitId) {
+        let Some(first) = self.known.unit(unit).and_then(|unit| unit.key.first_run()) else { return };
+        let id = first.id();
+        if !self.known.is_here(id) {
+            return;
         }
-    }
-
-    /// Stores what is known of a sub-agent's runs, and links each to the call that asked for it: the last one before it
-    /// began.
-    fn give_work(&mut self, first: &UnitKey, agent: Agent) {
-        let mut since = agent.first_row.map_or(Timestamp(i64::MIN), |(time, _)| time);
-        let mut links = Vec::new();
+        let Some(agent) = self.known.unit(id).and_then(|unit| unit.agent.clone()) else { return };
+        let start = agent.told.call.clone().or_else(|| agent.asks.first().map(|ask| ask.call.clone()));
+        if let Some(start) = &start {
+            let ask = agent.asks.iter().find(|ask| ask.call == *start);
+            let told = agent.told.background.then_some(true);
+            self.join(start, id, told.or(ask.map(|ask| ask.background)), &agent.told);
+        }
+        let asks = || agent.asks.iter().filter(|ask| Some(&ask.call) != start.as_ref());
+        let (mut since, mut taken) = (agent.first_row.map(|(time, _)| time), Vec::new());
         for (time, row) in &agent.runs {
-            let asked = agent.asks.iter().rfind(|ask| ask.time <= *time && ask.time > since);
-            links.extend(asked.cloned().zip(first.run(*row)));
-            since = *time;
-        }
-        if let Some(unit) = self.known.unit_mut(first.id()) {
-            unit.agent = Some(agent);
-        }
-        for (ask, run) in links {
-            let run = run.id();
-            let call = self.known.index.home(Identity::Call(&ask.call).hash());
-            if !self.known.is_here(run) || call.is_some_and(|call| !self.known.is_here(call)) {
-                continue;
+            let asked = asks().rfind(|ask| ask.time <= *time && Some(ask.time) > since);
+            since = Some(*time);
+            let (Some(ask), Some(run)) = (asked, first.run(*row)) else { continue };
+            taken.push(&ask.call);
+            if self.known.is_here(run.id()) {
+                self.join(&ask.call, run.id(), Some(ask.background), &agent.told);
             }
-            if let Some(agent) = self.known.unit_mut(run).and_then(|unit| unit.agent.as_mut()) {
-                agent.background |= ask.background;
-            }
-            self.link(&ask.call, run);
+        }
+        // The others only spoke to it.
+        let UnitKey::Agent(session, _) = &first else { return };
+        for ask in asks().filter(|ask| !taken.contains(&&ask.call)) {
+            self.name_agent(&ask.call, &agent.id.in_session(session), Some(ask.background));
         }
     }
 
     /// The result of the Workflow tool names the run, whose agents lie in a folder of its name.
     pub(super) fn workflow_call(&mut self, seen: &Seen<'_>, call: &str, run: &str) {
         let waiting = self.known.waiting_mut((seen.session.clone(), workflow(run))).get_or_insert_default();
-        waiting.call = Some(call.into());
+        waiting.told.call = Some(call.into());
         let agents = waiting.agents.clone();
         for agent in agents {
             self.link_of_workflow(call, &UnitKey::agent(&seen.session, &agent));
@@ -168,26 +187,15 @@ impl Fold<'_> {
         if !waiting.agents.contains(&meta.agent) && waiting.agents.len() < WORKFLOW_AGENTS_MAX {
             waiting.agents.push(meta.agent.clone());
         }
-        if let Some(call) = waiting.call.clone() {
+        if let Some(call) = waiting.told.call.clone() {
             self.link_of_workflow(&call, &UnitKey::agent(&meta.session, &meta.agent));
         }
     }
 
     /// Joins one of the agents of a workflow and the call; an agent whose rows have not come waits for them.
     fn link_of_workflow(&mut self, call: &str, agent: &UnitKey) {
-        let UnitKey::Agent(session, id) = agent else { return };
-        if !self.known.index.has_unit(agent.id()) {
-            let waiting = self.known.waiting_mut((session.clone(), id.clone())).get_or_insert_default();
-            waiting.background = true;
-            waiting.call = Some(call.into());
-            return;
-        }
-        if self.known.is_here(agent.id()) {
-            if let Some(agent) = self.known.unit_mut(agent.id()).and_then(|unit| unit.agent.as_mut()) {
-                agent.background = true;
-            }
-            self.link(call, agent.id());
-        }
+        let told = Told { call: Some(call.into()), background: true, agent_type: None };
+        self.tell_agent(agent, told);
     }
 
     pub(super) fn agent_meta(&mut self, meta: &AgentMeta) {
@@ -195,42 +203,29 @@ impl Fold<'_> {
         if let Some(run) = workflow_of(&path) {
             self.workflow_agent(meta, run);
         }
-        let key = UnitKey::agent(&meta.session, &meta.agent);
-        if !self.known.index.has_unit(key.id()) {
-            // Rows make a unit, a side file alone does not: its link waits until a row of the agent comes.
-            let waiting = self.known.waiting_mut((meta.session.clone(), meta.agent.clone())).get_or_insert_default();
-            waiting.background |= meta.background;
-            waiting.agent_type = meta.agent_type.clone().or(waiting.agent_type.take());
-            waiting.call = meta.call.clone().or(waiting.call.take());
-            return;
+        let told = Told { call: meta.call.clone(), background: meta.background, agent_type: meta.agent_type.clone() };
+        self.tell_agent(&UnitKey::agent(&meta.session, &meta.agent), told);
+    }
+
+    /// What a side file or a workflow says of a sub-agent. Only rows make a unit: what is told before them waits for them.
+    fn tell_agent(&mut self, agent: &UnitKey, told: Told) {
+        let UnitKey::Agent(session, id) = agent else { return };
+        if !self.known.index.has_unit(agent.id()) {
+            let waiting = self.known.waiting_mut((session.clone(), id.clone())).get_or_insert_default();
+            waiting.told.add(told);
+        } else if self.known.is_here(agent.id()) {
+            self.waited(agent.id(), WaitingAgent { told, ..WaitingAgent::default() });
         }
-        self.apply_meta(key.id(), meta.agent_type.clone(), meta.call.as_deref(), meta.background);
     }
 
     /// What waited for the first row of a sub-agent.
     pub(super) fn waited(&mut self, unit: UnitId, waiting: WaitingAgent) {
-        self.apply_meta(unit, waiting.agent_type, waiting.call.as_deref(), waiting.background);
-        for ask in waiting.asks {
-            self.ask(unit, &ask.call, ask.time, ask.background);
-        }
-    }
-
-    /// What a side file says about an agent.
-    pub(super) fn apply_meta(
-        &mut self,
-        unit: UnitId,
-        agent_type: Option<Arc<str>>,
-        call: Option<&str>,
-        background: bool,
-    ) {
         let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut()) else { return };
-        agent.background |= background;
-        if agent_type.is_some() {
-            agent.agent_type = agent_type;
-        }
-        if let Some(call) = call {
-            self.link(call, unit);
-        }
+        agent.told.add(waiting.told);
+        agent.background |= agent.told.background;
+        agent.agent_type = agent.told.agent_type.clone().or(agent.agent_type.take());
+        waiting.asks.into_iter().for_each(|ask| remember(&mut agent.asks, ask));
+        self.settle_agent(unit);
     }
 
     /// The inline sub-agent that a row belongs to.
@@ -273,7 +268,10 @@ impl Fold<'_> {
                 .map(|tool| tool.id.clone())
         });
         if let Some(call) = call {
-            self.link(&call, unit);
+            self.waited(
+                unit,
+                WaitingAgent { told: Told { call: Some(call), ..Told::default() }, ..WaitingAgent::default() },
+            );
         }
     }
 
@@ -285,38 +283,53 @@ impl Fold<'_> {
         homes.into_iter().rev().filter_map(|home| self.known.parts(home))
     }
 
-    /// Joins a sub-agent and the call that started it, whichever came first.
-    pub(super) fn link(&mut self, call: &str, agent_unit: UnitId) {
-        self.known.index.insert(Identity::Link(call).hash(), agent_unit);
+    /// Joins a run of a sub-agent and the call that asked for it, whichever came first. `background`: it goes on after the
+    /// call has returned; `None` if only the call itself may say so.
+    fn join(&mut self, call: &str, run: UnitId, background: Option<bool>, told: &Told) {
+        self.known.index.insert(Identity::Link(call).hash(), run);
+        let Some(unit) = self.known.unit(run) else { return };
+        let (Some(agent), UnitKey::Agent(session, _)) = (unit.agent.clone(), &unit.key) else { return };
+        let name = agent.id.in_session(session);
+        let tool = self.name_agent(call, &name, background);
+        let background = tool.as_ref().map_or(background == Some(true), |tool| tool.background);
+        let of_call = tool.and_then(|tool| tool.agent_type);
+        let agent_type = told.agent_type.clone().or_else(|| agent.agent_type.clone()).or(of_call);
         let home = self.known.index.home(Identity::Call(call).hash());
         let parent = home.map(|home| self.known.index.owner(home));
-        let Some(agent) = self.known.unit(agent_unit).and_then(|unit| unit.agent.clone()) else { return };
-        let mut background = agent.background;
-        let mut agent_type = agent.agent_type.clone();
-        if let Some((home, tool)) = home.and_then(|home| Some((home, self.known.parts(home)?.tool(call)?))) {
-            let is_named = tool.agents().any(|known| *known == agent.id);
-            let is_news = !is_named || (background && !tool.background);
-            background |= tool.background;
-            agent_type = agent_type.or_else(|| tool.call.as_ref().and_then(|call| call.agent_type.clone()));
-            if is_news && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(call)) {
-                // A run takes the place of its agent; the agents of a workflow stand beside one another.
-                match &mut tool.agent {
-                    Some(known) if known.told() != agent.id.told() => {
-                        if !is_named {
-                            tool.more_agents.push(agent.id.clone());
-                        }
-                    }
-                    first => *first = Some(agent.id.clone()),
-                }
-                tool.background = background;
-            }
-        }
-        let linked =
-            Agent { call: Some(call.into()), parent: parent.or(agent.parent), background, agent_type, ..agent.clone() };
-        if linked != agent
-            && let Some(unit) = self.known.unit_mut(agent_unit)
+        let joined = Agent { call: Some(call.into()), parent, background, agent_type, ..agent.clone() };
+        if joined != agent
+            && let Some(unit) = self.known.unit_mut(run)
         {
-            unit.agent = Some(linked);
+            unit.agent = Some(joined);
         }
+    }
+
+    /// Writes at a call which sub-agent it started or spoke to; returns what the call says, if it is known.
+    fn name_agent(&mut self, call: &str, agent: &AgentId, background: Option<bool>) -> Option<Told> {
+        let home = self.known.index.home(Identity::Call(call).hash())?;
+        if !self.known.is_here(home) {
+            return None;
+        }
+        let tool = self.known.parts(home)?.tool(call)?;
+        let told = Told {
+            call: None,
+            agent_type: tool.call.as_ref().and_then(|call| call.agent_type.clone()),
+            background: background.unwrap_or(tool.background),
+        };
+        let is_named = tool.agents().any(|known| known == agent);
+        if (!is_named || told.background != tool.background)
+            && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(call))
+        {
+            // A run takes the place of its agent; the agents of a workflow stand beside one another.
+            let mut agents: Vec<AgentId> = tool.agent.take().into_iter().chain(tool.more_agents.drain(..)).collect();
+            agents.retain(|known| known.told() != agent.told());
+            agents.push(agent.clone());
+            agents.sort_unstable();
+            let mut agents = agents.into_iter();
+            tool.agent = agents.next();
+            tool.more_agents.extend(agents);
+            tool.background = told.background;
+        }
+        Some(told)
     }
 }

@@ -3,20 +3,12 @@
 
 use super::fold::{Fold, Seen};
 use super::session::Fork;
-use super::unit::{Claim, ClaimBy, Context, Parts, Unit, UnitId, UnitKey};
+use super::unit::{Claim, ClaimBy, Message, Unit, UnitId, UnitKey};
 use crate::transcript::ids::SessionId;
-use crate::transcript::record::{Kind, Said, User};
 use crate::transcript::time::Timestamp;
 
 /// Turns in a row of one file without an answer that tells whose they are.
 const UNMARKED_MAX: usize = 64;
-
-/// When the responses and results of some parts came that are no copies.
-fn originals(parts: &Parts) -> impl Iterator<Item = Timestamp> {
-    let messages = parts.messages.iter().filter(|message| !message.rank.copy).map(|message| message.end);
-    let tools = parts.tools.iter().filter(|tool| tool.call.as_ref().is_some_and(|call| !call.rank.copy));
-    messages.chain(tools.filter_map(|tool| tool.result.as_ref()).map(|end| end.rank.time))
-}
 
 impl Fold<'_> {
     /// A row that names the session it was copied from (`forkedFrom`).
@@ -50,36 +42,12 @@ impl Fold<'_> {
 
     /// Notes that a unit belongs to `source` and that `copy` has copies of its rows, as a row says.
     fn owned_by(&mut self, unit: UnitId, source: &SessionId, copy: &SessionId, time: Timestamp) {
-        if !self.known.is_here(unit) {
+        let is_agent = |unit: &Unit| matches!(unit.key, UnitKey::Agent(..));
+        if self.known.unit(unit).is_none_or(|unit| is_agent(unit) || unit.is_known_to_copy(copy, source)) {
             return;
         }
-        let Some(known) = self.known.unit(unit).filter(|unit| !matches!(unit.key, UnitKey::Agent(..))) else { return };
-        if !known.disowned.contains(copy)
-            && let Some(known) = self.known.unit_mut(unit)
-        {
-            known.disowned.push(copy.clone());
-        }
-        let claim = Claim { by: ClaimBy::Word, time, file: self.file, session: source.clone() };
-        if let Some(known) = self.known.unit(unit)
-            && self.known.claim_is_better(&claim, known)
-            && let Some(known) = self.known.unit_mut(unit)
-        {
-            known.claim = claim;
-        }
-    }
-
-    /// The first row of its owner, when only copies had told of a unit: of a turn that a fork went on with they told too much.
-    pub(super) fn first_own_row(&mut self, id: UnitId, own: &Claim, context: &Context) {
-        let Some(unit) = self.known.unit(id) else { return };
-        let is_news = own.session == unit.claim.session && unit.claim.by == ClaimBy::Word && own.file != unit.claim.file;
-        if !is_news || own.by == ClaimBy::Word || unit.agent.is_some() {
-            return;
-        }
-        let homes = unit.section_ids().chain([id]).filter_map(|home| self.known.parts(home));
-        let last = homes.flat_map(originals).fold(own.time, Timestamp::max);
-        if let Some(unit) = self.known.unit_mut(id) {
-            (unit.first, unit.last, unit.context, unit.claim.file) = (own.time, last, context.clone(), own.file);
-        }
+        let word = Claim { by: ClaimBy::Word, time, file: self.file, session: source.clone() };
+        self.known.change_owner(unit, |unit, by_path| unit.copied(copy, &word, by_path));
     }
 
     /// The latest copied row tells where a fork left its source.
@@ -115,21 +83,16 @@ impl Fold<'_> {
         let Some(open) = self.known.thread_mut(self.file).open_message.clone() else { return };
         let Some(home) = self.known.home_of_message(&open) else { return };
         let known = self.known.parts(home).and_then(|parts| parts.message(&open));
-        if known.is_some_and(|known| known.request.is_none() && known.rank.copy && !known.undated)
+        let is_stamped = |known: &Message| {
+            let is_copy = known.request.is_none() && known.rank.copy && !known.unidentified;
+            is_copy && known.rank.file == self.file && !known.undated
+        };
+        if known.is_some_and(is_stamped)
             && let Some(message) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(&open))
         {
             message.undated = true;
             let moment = message.end;
             self.known.thread_mut(self.file).stamped = Some(moment);
         }
-    }
-
-    /// True if a row is a copy in a fork whose source has no file any more: then the copy's time is all there is.
-    pub(super) fn is_copy_of_a_lost_row(&self, seen: &Seen<'_>, unit: &Unit) -> bool {
-        let aside = matches!(&seen.row.kind, Kind::User(User { said: Said::Aside, .. }) | Kind::Other);
-        unit.claim.by == ClaimBy::Word
-            && unit.claim.file == self.file
-            && !aside
-            && self.known.session(&unit.claim.session).is_none_or(|source| !source.own_rows)
     }
 }

@@ -9,6 +9,7 @@
 //! moments   what happens at one moment: hooks, failures, compactions, notes, ends of turns
 //! ```
 
+use super::holders::Extent;
 use super::known::Known;
 use super::prices::Prices;
 use super::unit::{Claim, ClaimBy, Context, INLINE, Identity, Parts, Rank, RowPlace, UnitId, UnitKey};
@@ -30,8 +31,6 @@ pub(super) struct Seen<'a> {
     pub session: SessionId,
     pub time: Timestamp,
     pub place: RowPlace,
-    /// It is older than a row before it.
-    pub went_back: bool,
 }
 
 impl<'a> Fold<'a> {
@@ -84,7 +83,7 @@ impl<'a> Fold<'a> {
         if row.session.is_some() && !self.known.session(&session).is_some_and(|known| known.own_rows) {
             self.known.session_mut(&session).own_rows = true;
         }
-        let seen = Seen { row, session, time, place, went_back };
+        let seen = Seen { row, session, time, place };
         let is_main = row.agent.is_none() && !row.sidechain;
         if is_main {
             self.follow(&seen);
@@ -153,7 +152,13 @@ impl<'a> Fold<'a> {
         }
         match (&user.said, &seen.row.agent) {
             (Said::Prompt(_), Some(agent)) => self.begin_run(seen, agent),
-            (Said::ShellLine, _) if !agent_row => self.shell_line(seen, user),
+            (Said::ShellLine, _) if !agent_row => {
+                self.shell_line(seen, user);
+                // It may turn out to be a turn: what comes before the first prompt does not begin with it.
+                if self.known.thread_mut(self.file).current.is_none() {
+                    return self.asked(seen);
+                }
+            }
             _ => {}
         }
         let Some(unit) = self.unit_of(seen) else { return };
@@ -229,10 +234,7 @@ impl<'a> Fold<'a> {
             {
                 *told = time;
             }
-            // A copy that its file begins with leads the rows behind it, as the original does.
-            if self.current_of(seen).is_none() {
-                self.unit_of(seen);
-            }
+            self.unit_of(seen);
             return None;
         }
         let unit = self.unit_of(seen)?;
@@ -257,6 +259,7 @@ impl<'a> Fold<'a> {
                 None => {
                     let key = UnitKey::Loose(seen.row.id);
                     self.known.thread_mut(self.file).current = Some(key.clone());
+                    self.note_unmarked(key.id());
                     key
                 }
             },
@@ -296,9 +299,7 @@ impl<'a> Fold<'a> {
     pub(super) fn ensure_claimed(&mut self, seen: &Seen<'_>, key: &UnitKey, claim: Claim) -> UnitId {
         let id = key.id();
         let new = !self.known.index.has_unit(id);
-        let context = context_of(seen.row);
-        self.first_own_row(id, &claim, &context);
-        self.known.claim(key, claim, context);
+        self.known.claim(key, claim, context_of(seen.row));
         self.seen_in(seen, id);
         if new
             && let UnitKey::Agent(session, agent) = key
@@ -323,24 +324,24 @@ impl<'a> Fold<'a> {
         self.first_row(seen, id);
     }
 
-    /// Widens a unit's times to a row of its own session.
+    /// Widens a unit's times to a row.
     pub(super) fn touch(&mut self, seen: &Seen<'_>, unit: Option<UnitId>) {
-        let Some(unit) = unit.and_then(|unit| self.known.unit(unit).map(|known| (unit, known))) else { return };
-        let (id, known) = unit;
-        let inside = (known.first..=known.last).contains(&seen.time);
-        // A session that is not known to have copies may turn out to be the owner.
-        let may_own = known.claim.session == seen.session || known.agent.is_none() && !known.disowned.contains(&seen.session);
-        if inside || !(may_own || self.is_copy_of_a_lost_row(seen, known)) {
+        self.touch_at(seen, unit, seen.time);
+    }
+
+    /// Widens a unit's times to the moment that a row tells of.
+    pub(super) fn touch_at(&mut self, seen: &Seen<'_>, unit: Option<UnitId>, time: Timestamp) {
+        let Some((id, unit)) = unit.and_then(|id| Some((id, self.known.unit(id)?))) else { return };
+        if unit.is_known_to_hold(&seen.session, time) {
             return;
         }
-        let earlier = seen.time < known.first;
-        if let Some(unit) = self.known.unit_mut(id) {
-            unit.first = unit.first.min(seen.time);
-            unit.last = unit.last.max(seen.time);
-            if earlier {
-                unit.context = context_of(seen.row);
-            }
+        // What a fork itself says of its copies is none of their rows.
+        let aside = matches!(&seen.row.kind, Kind::User(User { said: Said::Aside, .. }) | Kind::Other);
+        if aside && self.known.thread(self.file).is_some_and(|thread| thread.is_copied) {
+            return;
         }
+        let rows = Extent::of(time, context_of(seen.row));
+        self.known.change_owner(id, |unit, by_path| unit.held(&seen.session, &rows, by_path));
     }
 
     /// Says that no more rows of the open message will come, unless it is `next`.

@@ -50,12 +50,14 @@ impl UnitKey {
     const LOOSE: u64 = 1;
     const AGENT: u64 = 2;
 
-    /// The key of a sub-agent. An inline one (clients before 2.0) has no id of its own and is known by its first row,
+    /// The key of a sub-agent of a session, or of the one that its id names. An inline one (clients before 2.0) has no id of its own and is known by its first row,
     /// which a fork copies: it is the same in every session.
     #[must_use]
     pub fn agent(session: &SessionId, agent: &AgentId) -> Self {
-        let session = if agent.0.starts_with(INLINE) { SessionId("".into()) } else { session.clone() };
-        Self::Agent(session, agent.clone())
+        let (agent, named) = agent.split();
+        let is_inline = agent.0.starts_with(INLINE);
+        let session = if is_inline { SessionId("".into()) } else { named.unwrap_or_else(|| session.clone()) };
+        Self::Agent(session, agent)
     }
 
     /// The key of the inline sub-agent whose first row is `row`.
@@ -79,6 +81,13 @@ impl UnitKey {
     pub fn run(&self, row: RowId) -> Option<Self> {
         let Self::Agent(session, agent) = self else { return None };
         Some(Self::Agent(session.clone(), AgentId(format!("{}{RUN}{row}", agent.told()).into())))
+    }
+
+    /// The key of a sub-agent itself, by that of any of its runs.
+    #[must_use]
+    pub fn first_run(&self) -> Option<Self> {
+        let Self::Agent(session, agent) = self else { return None };
+        Some(Self::Agent(session.clone(), AgentId(agent.shared())))
     }
 
     /// True for a sub-agent, but for its further runs.

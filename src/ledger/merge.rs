@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::fold::{Fold, Seen};
+use super::known::Named;
 use super::parts::ROWS_MAX;
 use super::prices::Prices;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::agents::ASKS_MAX;
-use super::unit::{Ask, Call, Identity, Message, Noted, Rank, RowPlace, Tool, ToolEnd, UnitId, UnitKey};
+use super::agents::remember;
+use super::unit::{Ask, Call, Identity, Message, Noted, Rank, RowPlace, Tool, ToolEnd, UnitId};
 use crate::transcript::ids::{AgentId, RUN, SessionId};
 use crate::transcript::record::{Assistant, IdentityBy, Note, Row, Stop, ToolCall, ToolResult};
 use crate::transcript::time::Timestamp;
@@ -132,10 +133,14 @@ impl Fold<'_> {
             return row.message.clone();
         }
         let thread = self.known.thread_mut(self.file);
-        if let Some((name, id)) = &thread.named
-            && *name == row.message
+        // Another request has another answer, and a row from before the last one is a copy of another response.
+        if let Some(named) = &mut thread.named
+            && named.name == row.message
+            && named.request == row.request
+            && named.last <= seen.time
         {
-            return id.clone();
+            named.last = seen.time;
+            return named.id.clone();
         }
         let names = names_of(seen.row, row);
         let known = names.iter().find_map(|name| {
@@ -149,7 +154,8 @@ impl Fold<'_> {
             is_it.then(|| message.id.clone())
         };
         let id = known.or_else(plain).unwrap_or_else(|| format!("{}{RUN}{:016x}", row.message, names[1]).into());
-        self.known.thread_mut(self.file).named = Some((row.message.clone(), id.clone()));
+        let (name, request) = (row.message.clone(), row.request.clone());
+        self.known.thread_mut(self.file).named = Some(Named { name, request, id: id.clone(), last: seen.time });
         id
     }
 
@@ -284,7 +290,7 @@ impl Fold<'_> {
             self.move_tool(home, unit, &call.id);
         }
         if let Some(agent) = self.known.index.home(Identity::Link(&call.id).hash()) {
-            self.link(&call.id, agent);
+            self.settle_agent(agent);
         }
     }
 
@@ -353,8 +359,7 @@ impl Fold<'_> {
 
     /// `toolUseResult.agentId`: the call names its agent.
     fn link_by_result(&mut self, seen: &Seen<'_>, call: &str, owner: SessionId, agent: &AgentId, background: bool) {
-        let own = UnitKey::agent(&seen.session, agent).id();
-        let unit = if self.known.has(own) { own } else { UnitKey::agent(&owner, agent).id() };
+        let unit = self.unit_of_agent(&seen.session, agent).id();
         if let Some(home) = self.known.index.home(Identity::Call(call).hash())
             && let Some(tool) = self.known.parts(home).and_then(|parts| parts.tool(call))
             && tool.agent.as_ref().is_none_or(|known| known.told() != &*agent.0)
@@ -362,25 +367,18 @@ impl Fold<'_> {
         {
             tool.agent = Some(agent.clone());
         }
-        if !self.known.has(unit) {
-            let waiting = self.known.waiting_mut((seen.session.clone(), agent.clone())).get_or_insert_default();
-            // Its side file may have been read before and need not name the call. A further call gives it more work.
-            if **waiting.call.get_or_insert_with(|| call.into()) == *call {
-                waiting.background |= background;
-            } else if waiting.asks.len() < ASKS_MAX && !waiting.asks.iter().any(|ask| *ask.call == *call) {
-                waiting.asks.push(Ask { time: seen.time, call: call.into(), background });
-            }
-            return;
+        let tool = self.known.index.home(Identity::Call(call).hash());
+        let tool = tool.and_then(|home| self.known.parts(home)?.tool(call)?.call.as_ref());
+        let ask = Ask { time: tool.map_or(seen.time, |call| call.rank.time), call: call.into(), background };
+        if self.known.has(unit) {
+            return self.ask(unit, ask);
         }
-        let known = self.known.unit(unit).and_then(|unit| unit.agent.as_ref()).and_then(|agent| agent.call.as_deref());
-        // The call that started it keeps it: this one gave it more work, or only a message while it ran.
-        if known.is_some_and(|known| known != call) {
-            return self.ask(unit, call, seen.time, background);
+        // A copy in a fork says it of the session that it was copied from.
+        let other = Some(owner).filter(|owner| *owner != seen.session);
+        for session in [seen.session.clone()].into_iter().chain(other) {
+            let waiting = self.known.waiting_mut((session, agent.clone())).get_or_insert_default();
+            remember(&mut waiting.asks, ask.clone());
         }
-        if background && let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut()) {
-            agent.background = true;
-        }
-        self.link(call, unit);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod agents;
 mod copies;
 pub mod fold;
 pub mod gist;
+pub mod holders;
 mod keys;
 pub mod known;
 mod merge;

@@ -87,10 +87,12 @@ impl Fold<'_> {
             return;
         }
         let unit = self.ensure(seen, &key);
-        let began = Timestamp(time.0.saturating_sub_unsigned(what.duration_ms));
-        if let Some(unit) = self.known.unit_mut(unit) {
-            unit.first = unit.first.min(began);
+        match seen.row.forked_from.as_ref().filter(|source| **source != seen.session) {
+            Some(source) => self.copied(seen, unit, source),
+            None => self.note_unmarked(unit),
         }
+        let began = Timestamp(time.0.saturating_sub_unsigned(what.duration_ms));
+        self.touch_at(seen, Some(unit), began);
         self.tell_end(unit, time, Ending::Stop);
         if home.is_none()
             && let Some(parts) = self.room_for(unit, Identity::Row(id).hash())

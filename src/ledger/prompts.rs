@@ -58,18 +58,19 @@ impl Fold<'_> {
         self.known.thread_mut(self.file).is_copied = is_copy;
     }
 
-    /// The turn that a prompt row is a copy of under another uuid: an older one that said the same at the same time. Clients in
-    /// editors wrote history again in the same file, with one row per block (`claude-code-format.md` section 15.8).
+    /// The turn that a prompt row is a copy of under another uuid: one of the session that said the same at the same time.
+    /// Clients in editors wrote history again in the same file, with one row per block (`claude-code-format.md` section 15.8).
     fn original(&self, seen: &Seen<'_>, said: &[u64]) -> Option<UnitKey> {
         let own = UnitKey::Turn(seen.row.id);
-        if !seen.went_back || self.known.index.has_unit(own.id()) {
+        if self.known.index.has_unit(own.id()) {
             return None;
         }
         let homes = said.iter().filter_map(|said| self.known.index.home(*said));
         let units = homes.filter_map(|home| self.known.unit(home));
         let mut originals = units.filter(|unit| {
-            // Whosever it is: a fork that was read before may own it for now.
-            unit.prompt.as_ref().is_some_and(|prompt| prompt.said.iter().any(|known| said.contains(known)))
+            // Whosever it is: a fork may own it, or have copied it.
+            let prompt = unit.prompt.as_ref().filter(|_| unit.is_held_by(&seen.session));
+            prompt.is_some_and(|prompt| prompt.said.iter().any(|known| said.contains(known)))
         });
         originals.next().map(|unit| unit.key.clone())
     }

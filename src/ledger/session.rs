@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money::Money;
 use super::tally::Tally;
-use super::unit::{Ask, Context, Unit, UnitId};
+use super::unit::{Ask, Context, Told, Unit, UnitId};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::record::{PullRequest, TitleBy};
 use crate::transcript::time::Timestamp;
@@ -132,13 +132,9 @@ pub struct Account {
 /// What is known of a sub-agent before its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingAgent {
-    /// Its type.
-    pub agent_type: Option<Arc<str>>,
-    /// `tool_use.id` of the call that started it.
-    pub call: Option<Box<str>>,
-    /// It goes on after its call has returned.
-    pub background: bool,
-    /// Calls that gave it more work.
+    /// What its side file says, or its workflow; of a run of the Workflow tool, its call.
+    pub told: Told,
+    /// Calls whose results name it.
     pub asks: Vec<Ask>,
     /// Of a run of the Workflow tool, which waits like a sub-agent: the agents that it started.
     pub agents: Vec<AgentId>,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::gist::Gist;
+use super::holders::Holder;
 pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
 use super::money::Money;
 pub use super::parts::{
@@ -92,8 +93,8 @@ pub struct Unit {
     pub told_end: Option<ToldEnd>,
     /// When a hook last had words that the model has to answer: until then it goes on.
     pub asked_again: Option<Timestamp>,
-    /// Sessions whose rows of it say that they are copies.
-    pub disowned: Vec<SessionId>,
+    /// The sessions that have rows of it, if they are several.
+    pub holders: Vec<Holder>,
     /// Its prompt was the first after the process before had ended.
     pub resumes: bool,
     /// It has a user or assistant row: what makes a session of its owner.
@@ -178,12 +179,25 @@ pub struct Agent {
     /// Its further runs, of one that had ended and was given more work: when each began, and its first row. Each is a unit
     /// of its own.
     pub runs: Vec<(Timestamp, RowId)>,
-    /// Calls that gave it more work.
+    /// What its side file says, or its workflow.
+    pub told: Told,
+    /// Calls whose results name it, in order: the one that started it, and those that gave it more work.
     pub asks: Vec<Ask>,
 }
 
-/// A call that gave a sub-agent more work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a side file says of a sub-agent, or the workflow that it is part of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// `tool_use.id` of the call that started it.
+    pub call: Option<Box<str>>,
+    /// Its type.
+    pub agent_type: Option<Arc<str>>,
+    /// It goes on after its call has returned.
+    pub background: bool,
+}
+
+/// A call whose result names a sub-agent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ask {
     /// When.
     pub time: Timestamp,
@@ -200,6 +214,15 @@ pub struct TurnEnd {
     pub at: Timestamp,
     /// Value of `claude_code.turn.end`.
     pub reason: &'static str,
+}
+
+impl Told {
+    /// Takes in what another source says; that may say less.
+    pub fn add(&mut self, other: Self) {
+        self.call = other.call.or(self.call.take());
+        self.agent_type = other.agent_type.or(self.agent_type.take());
+        self.background |= other.background;
+    }
 }
 
 impl Sections {
@@ -235,6 +258,7 @@ impl Unit {
                 first_row: None,
                 prompt: None,
                 runs: Vec::new(),
+                told: Told::default(),
                 asks: Vec::new(),
             }),
             _ => None,
@@ -255,7 +279,7 @@ impl Unit {
             superseded: None,
             told_end: None,
             asked_again: None,
-            disowned: Vec::new(),
+            holders: Vec::new(),
             resumes: false,
             spoken: false,
             export: Export::default(),
@@ -341,7 +365,7 @@ impl Unit {
             parts: Parts::default(),
             sections: None,
             below: None,
-            disowned: self.disowned.clone(),
+            holders: self.holders.clone(),
             ..*self
         }
     }

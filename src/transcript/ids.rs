@@ -126,11 +126,36 @@ impl RowId {
 /// What divides a sub-agent's id, in that of a further run of it, from the first row of the run. No id holds it.
 pub const RUN: char = '\u{1f}';
 
+/// What divides a sub-agent's id from the session that its rows name, where a call tells of it. No id holds it.
+const IN_SESSION: char = '\u{1e}';
+
 impl AgentId {
     /// The id as the client tells it: that of the agent, for each of its runs.
     #[must_use]
     pub fn told(&self) -> &str {
-        self.0.split(RUN).next().unwrap_or(&self.0)
+        self.0.split([RUN, IN_SESSION]).next().unwrap_or(&self.0)
+    }
+
+    /// The id together with the session that the sub-agent's rows name. A call may belong to another one: to that which a
+    /// fork was made of, or to that which goes on with it in the background.
+    #[must_use]
+    pub fn in_session(&self, session: &SessionId) -> Self {
+        Self(format!("{}{IN_SESSION}{}", self.0, session.0).into())
+    }
+
+    /// The id without a session.
+    #[must_use]
+    pub fn plain(&self) -> &str {
+        self.0.split(IN_SESSION).next().unwrap_or(&self.0)
+    }
+
+    /// The id, and the session if it tells one.
+    #[must_use]
+    pub fn split(&self) -> (Self, Option<SessionId>) {
+        match self.0.split_once(IN_SESSION) {
+            Some((id, session)) => (Self(id.into()), Some(SessionId(session.into()))),
+            None => (self.clone(), None),
+        }
     }
 
     /// [`AgentId::told`], shared where it is the whole id.

@@ -28,9 +28,9 @@ const ID_CHARS: usize = 4;
 /// A session as text; `units` are its own, in any order. Ends with a newline.
 #[must_use]
 pub fn session_tree(session: &Session, units: &[&Unit]) -> String {
-    let agents: HashMap<&AgentId, &Unit> =
-        units.iter().filter_map(|unit| Some((&unit.agent.as_ref()?.id, *unit))).collect();
-    let find = |id: &AgentId| agents.get(id).copied();
+    let agents: HashMap<&str, &Unit> =
+        units.iter().filter_map(|unit| Some((unit.agent.as_ref()?.id.plain(), *unit))).collect();
+    let find = |id: &AgentId| agents.get(id.plain()).copied();
     let (roots, order) = (roots(units), TurnOrder::among(units.iter().copied()));
     let batches = roots.iter().flat_map(|unit| {
         let position = position_of(session, unit, order.earlier(unit));

@@ -314,9 +314,9 @@ impl<'c> Traces<'c> {
     /// The spans of all units of a session, one batch per trace.
     fn all_batches(&self, session: &Session, units: &[Unit]) -> Result<Vec<SpanBatch>, StoreError> {
         let units: Vec<&Unit> = units.iter().collect();
-        let agents: HashMap<&AgentId, &Unit> =
-            units.iter().filter_map(|unit| Some((&unit.agent.as_ref()?.id, *unit))).collect();
-        let find = |id: &AgentId| agents.get(id).copied();
+        let agents: HashMap<&str, &Unit> =
+            units.iter().filter_map(|unit| Some((unit.agent.as_ref()?.id.plain(), *unit))).collect();
+        let find = |id: &AgentId| agents.get(id.plain()).copied();
         let mut batches = Vec::new();
         for root in roots(&units) {
             let position = position_of(session, root, self.earlier(Some(session), root)?);

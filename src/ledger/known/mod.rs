@@ -14,6 +14,7 @@ mod plan;
 mod thread;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -22,11 +23,12 @@ pub use changes::Changed;
 pub use index::Index;
 pub use paths::Paths;
 pub use plan::Keys;
-pub use thread::{Branch, Inline, ShellLine, Thread};
+pub use thread::{Branch, Inline, Named, ShellLine, Thread};
 
+use super::holders::Extent;
 use super::parts::PARTS_MAX;
 use super::session::{Session, WaitingAgent};
-use super::unit::{Claim, ClaimBy, Context, Identity, Parts, Rank, Section, Sections, Unit, UnitId, UnitKey};
+use super::unit::{Claim, Context, Identity, Parts, Rank, Section, Sections, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::hash::ById;
 use crate::transcript::ids::{AgentId, SessionId};
@@ -57,6 +59,8 @@ pub struct Known {
     forks: BTreeSet<(SessionId, SessionId)>,
     /// Units and sections that a fold needed and that were not loaded: it has to be done again with them.
     pub missing: BTreeSet<UnitId>,
+    /// So are these of the sub-agents that wait for their rows.
+    pub missing_waiting: BTreeSet<(SessionId, AgentId)>,
     /// Parts that a unit or section holds at most.
     parts_max: usize,
 }
@@ -117,6 +121,7 @@ impl Known {
             dirty_waiting: BTreeSet::new(),
             forks: BTreeSet::new(),
             missing: BTreeSet::new(),
+            missing_waiting: BTreeSet::new(),
             parts_max,
         }
     }
@@ -174,7 +179,7 @@ impl Known {
 
     /// Takes in what is stored of a sub-agent without rows, or that there is nothing.
     pub fn load_waiting(&mut self, agent: (SessionId, AgentId), waiting: Option<WaitingAgent>) {
-        self.waiting.entry(agent).or_insert(waiting);
+        self.waiting.insert(agent, waiting);
     }
 
     /// Takes a stored thread in.
@@ -309,35 +314,31 @@ impl Known {
             self.units.insert(id, Loaded::new(Unit::new(key.clone(), claim, context)));
             return id;
         };
-        let other = known.claim.session != claim.session;
-        let moved = claim.time != known.claim.time;
-        // Of two sessions with one row the earlier stamp is the original's: rows of the other say nothing of its times.
-        let copy = if claim.time < known.claim.time { &known.claim.session } else { &claim.session };
-        let by_stamp = other && moved && known.agent.is_none() && known.claim.by != ClaimBy::Word;
-        let copy = Some(copy).filter(|copy| by_stamp && !known.disowned.contains(copy)).cloned();
-        if self.claim_is_better(&claim, known)
-            && let Some(unit) = self.unit_mut(id)
-        {
-            if other && moved {
-                // Times and surroundings were those of a copy.
-                (unit.first, unit.last, unit.context) = (claim.time, claim.time, context);
-            }
-            unit.claim = claim;
-        }
-        if let Some(copy) = copy
-            && let Some(unit) = self.unit_mut(id)
-        {
-            unit.disowned.push(copy);
+        let is_known = known.holders.is_empty() && known.claim == claim;
+        if !is_known {
+            self.change_owner(id, |unit, by_path| {
+                unit.claimed(&claim, by_path);
+                unit.held(&claim.session, &Extent::of(claim.time, context), by_path);
+            });
         }
         id
     }
 
-    /// True if a claim is better than the one that a unit has. That of a session whose own rows say that they are copies
-    /// is the worst.
-    pub(super) fn claim_is_better(&self, new: &Claim, unit: &Unit) -> bool {
-        let key = |claim: &Claim| (unit.disowned.contains(&claim.session), claim.by, claim.time);
-        let old = &unit.claim;
-        key(new).cmp(&key(old)).then_with(|| self.paths.order(new.file, old.file)).is_lt()
+    /// Changes what is known of the sessions that have rows of a unit; the change is given the order of claims by the paths
+    /// of their files.
+    pub(super) fn change_owner(
+        &mut self,
+        id: UnitId,
+        change: impl FnOnce(&mut Unit, &dyn Fn(&Claim, &Claim) -> Ordering),
+    ) {
+        if !self.is_here(id) {
+            return;
+        }
+        let paths = std::mem::take(&mut self.paths);
+        if let Some(unit) = self.unit_mut(id) {
+            change(unit, &|one, other| paths.order(one.file, other.file));
+        }
+        self.paths = paths;
     }
 
     /// True if `new` is a better variant of a row than `old`.
@@ -369,6 +370,9 @@ impl Known {
 
     /// What is known of a sub-agent before any of its rows, to be changed.
     pub(super) fn waiting_mut(&mut self, agent: (SessionId, AgentId)) -> &mut Option<WaitingAgent> {
+        if !self.waiting.contains_key(&agent) {
+            self.missing_waiting.insert(agent.clone());
+        }
         self.dirty_waiting.insert(agent.clone());
         self.waiting.entry(agent).or_default()
     }
@@ -410,7 +414,7 @@ impl Known {
         });
         // The call that started a sub-agent may stand in a file that has nothing else of it.
         let agents = self.units.values().filter_map(|loaded| loaded.now.agent.as_ref()?.call.as_deref());
-        let waiting = self.waiting.values().filter_map(|waiting| waiting.as_ref()?.call.as_deref());
+        let waiting = self.waiting.values().filter_map(|waiting| waiting.as_ref()?.told.call.as_deref());
         let calls = agents.chain(waiting).map(|call| Identity::Call(call).hash());
         self.index.keys().chain(sessions).chain(calls)
     }

@@ -98,7 +98,7 @@ impl Known {
                 if let Some(run) = workflow_of(&self.paths.path(file)) {
                     let run = (meta.session.clone(), workflow(run));
                     let waiting = self.waiting.get(&run).and_then(Option::as_ref);
-                    let call = waiting.and_then(|waiting| waiting.call.as_deref());
+                    let call = waiting.and_then(|waiting| waiting.told.call.as_deref());
                     keys.units.extend(call.and_then(|call| self.home(Identity::Call(call))));
                     keys.waiting.insert(run);
                 }
@@ -135,7 +135,12 @@ impl Known {
         for result in results {
             keys.units.extend(self.home(Identity::Call(&result.call)));
             if let (Some(session), Some(run)) = (session, &result.workflow) {
-                keys.waiting.insert((session.clone(), workflow(run)));
+                let run = (session.clone(), workflow(run));
+                let agents = self.waiting.get(&run).and_then(Option::as_ref).map(|waiting| &waiting.agents);
+                for agent in agents.into_iter().flatten() {
+                    self.keys_of_owner(Some(session), Some(agent), keys);
+                }
+                keys.waiting.insert(run);
             }
             if result.agent.is_some() {
                 self.keys_of_owner(session, result.agent.as_ref(), keys);
@@ -212,11 +217,12 @@ impl Known {
         }
         // The same sub-agent in rows of another session.
         keys.units.extend(self.index.home(Identity::Agent(&agent.0).hash()));
-        // A call that waits for this agent's first row.
+        // Calls that wait for this agent's first row.
         let agent = (session.clone(), agent.clone());
         let waiting = self.waiting.get(&agent).and_then(Option::as_ref);
-        if let Some(call) = waiting.and_then(|waiting| waiting.call.as_deref()) {
-            keys.units.extend(self.index.home(Identity::Call(call).hash()));
+        if let Some(waiting) = waiting {
+            let calls = waiting.told.call.iter().chain(waiting.asks.iter().map(|ask| &ask.call));
+            keys.units.extend(calls.filter_map(|call| self.home(Identity::Call(call))));
         }
         keys.waiting.insert(agent);
     }

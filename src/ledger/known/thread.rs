@@ -9,6 +9,19 @@ use crate::ledger::unit::{Noted, RowPlace, UnitId, UnitKey};
 use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::time::Timestamp;
 
+/// A response whose id a gateway chose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// The id that the gateway chose.
+    pub name: Box<str>,
+    /// Its `requestId`.
+    pub request: Option<Box<str>>,
+    /// The id that stands for it.
+    pub id: Box<str>,
+    /// Time of its last row.
+    pub last: Timestamp,
+}
+
 /// How far the conversation of one file has come: the context that its next row needs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Thread {
@@ -56,8 +69,8 @@ pub struct Thread {
     pub run: Option<UnitKey>,
     /// The sub-agent had nothing more to do: a further prompt begins another run.
     pub rested: bool,
-    /// The name that a gateway gave the response whose rows are coming, and the id that stands for it.
-    pub named: Option<(Box<str>, Box<str>)>,
+    /// The response whose rows are coming, if a gateway gave it its id.
+    pub named: Option<Named>,
     /// The response and the row in which a tool began that the API runs itself.
     pub server_tool: Option<(Box<str>, RowId)>,
     /// The moment with which a resume of 1.0 stamped responses that it copied.

@@ -74,17 +74,6 @@ frozen! {
         said: Vec::new(),
         source: None,
     }
-    struct Agent => unit::Agent {
-        id: AgentId,
-        agent_type: Option<Arc<str>>,
-        call: Option<Box<str>>,
-        parent: Option<UnitId>,
-        background: bool,
-        first_row: Option<(Timestamp, RowId)>,
-        prompt: Option<RowPlace>;
-        runs: Vec::new(),
-        asks: Vec::new(),
-    }
     struct Message => unit::Message {
         id: Box<str>,
         request: Option<Box<str>>,
@@ -174,9 +163,6 @@ frozen! {
     struct FellBack => unit::FellBack { id: RowId, time: Timestamp, what: Fallback }
     struct Fallback => record::Fallback { trigger: Arc<str>, from: Arc<str>, to: Arc<str> }
     struct Account => session::Account { unit: Option<UnitId>, after: Timestamp, cost: Money; started: None }
-    struct WaitingAgent => session::WaitingAgent {
-        agent_type: Option<Arc<str>>, call: Option<Box<str>>, background: bool; asks: Vec::new(), agents: Vec::new()
-    }
     struct Fork => session::Fork { from: SessionId, unit: UnitId, time: Timestamp }
     struct Reported => session::Reported { cost: Money, unattributed: Money }
     struct Tally => tally::Tally {
@@ -310,6 +296,49 @@ impl Thaw<queue::Queue> for Queue {
 
 /// A unit with all of its parts.
 #[derive(Deserialize)]
+pub(super) struct Agent {
+    id: AgentId,
+    agent_type: Option<Arc<str>>,
+    call: Option<Box<str>>,
+    parent: Option<UnitId>,
+    background: bool,
+    first_row: Option<(Timestamp, RowId)>,
+    prompt: Option<RowPlace>,
+}
+
+impl Thaw<unit::Agent> for Agent {
+    fn thaw(self) -> unit::Agent {
+        let Self { call, agent_type, background, .. } = self;
+        unit::Agent {
+            id: self.id,
+            agent_type: agent_type.clone(),
+            call: call.clone(),
+            parent: self.parent,
+            background,
+            first_row: self.first_row,
+            prompt: self.prompt.thaw(),
+            runs: Vec::new(),
+            told: unit::Told { call, agent_type, background },
+            asks: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct WaitingAgent {
+    agent_type: Option<Arc<str>>,
+    call: Option<Box<str>>,
+    background: bool,
+}
+
+impl Thaw<session::WaitingAgent> for WaitingAgent {
+    fn thaw(self) -> session::WaitingAgent {
+        let told = unit::Told { call: self.call, agent_type: self.agent_type, background: self.background };
+        session::WaitingAgent { told, ..session::WaitingAgent::default() }
+    }
+}
+
+#[derive(Deserialize)]
 pub(super) struct Unit {
     key: UnitKey,
     claim: Claim,
@@ -359,7 +388,7 @@ impl Thaw<unit::Unit> for Unit {
             superseded: self.superseded,
             told_end: None,
             asked_again: None,
-            disowned: Vec::new(),
+            holders: Vec::new(),
             resumes: self.resumes,
             spoken: self.spoken,
             export: self.export.thaw(),

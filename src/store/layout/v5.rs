@@ -34,7 +34,7 @@ frozen! {
         export: Export;
         told_end: None,
         asked_again: None,
-        disowned: Vec::new(),
+        holders: Vec::new(),
     }
     struct Parts => unit::Parts {
         messages: Vec<Message>,

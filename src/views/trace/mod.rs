@@ -242,9 +242,9 @@ pub fn has_spans(unit: &Unit) -> bool {
 /// first prompt if they did something, and sub-agents that no call of the others leads to.
 #[must_use]
 pub fn roots<'a>(units: &[&'a Unit]) -> Vec<&'a Unit> {
-    let agents: HashMap<&AgentId, &'a Unit> =
-        units.iter().filter_map(|unit| Some((&unit.agent.as_ref()?.id, *unit))).collect();
-    let find = |id: &AgentId| agents.get(id).copied();
+    let agents: HashMap<&str, &'a Unit> =
+        units.iter().filter_map(|unit| Some((unit.agent.as_ref()?.id.plain(), *unit))).collect();
+    let find = |id: &AgentId| agents.get(id.plain()).copied();
     let mut in_time = units.to_vec();
     // Threads before sub-agents: what a turn leads to is no root, however early its rows are.
     in_time.sort_by_key(|unit| (unit.agent.is_some(), unit.first, unit.key.id()));

@@ -3,13 +3,13 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::DEPTH_MAX;
-use crate::ledger::unit::{Tool, Unit};
+use crate::ledger::unit::{Tool, Unit, UnitKey};
 use crate::transcript::ids::AgentId;
 
 /// Follows calls to sub-agents. Every sub-agent is met at most once, so a cycle ends.
 pub(super) struct Reach<'f, 'a> {
     agents: &'f dyn Fn(&AgentId) -> Option<&'a Unit>,
-    met: HashSet<&'a AgentId>,
+    met: HashSet<&'a UnitKey>,
 }
 
 /// A sub-agent that a call started.
@@ -21,7 +21,7 @@ pub(super) struct Started<'a> {
 
 impl<'f, 'a> Reach<'f, 'a> {
     pub(super) fn from(root: &'a Unit, agents: &'f dyn Fn(&AgentId) -> Option<&'a Unit>) -> Self {
-        Self { agents, met: root.agent.iter().map(|agent| &agent.id).collect() }
+        Self { agents, met: HashSet::from([&root.key]) }
     }
 
     /// The sub-agents that `tool` started, as far as their rows are known and they were not met before.
@@ -32,8 +32,8 @@ impl<'f, 'a> Reach<'f, 'a> {
         for id in tool.agents().filter(|_| tool.call.is_some()) {
             let Some(unit) = (self.agents)(id) else { continue };
             let Some(agent) = &unit.agent else { continue };
-            let is_own = agent.call.as_deref().is_none_or(|call| *call == *tool.id);
-            if is_own && self.met.insert(id) {
+            let is_own = agent.call.as_deref() == Some(&*tool.id);
+            if is_own && self.met.insert(&unit.key) {
                 started.push(Started { unit, apart: agent.background || tool.background || depth >= DEPTH_MAX });
             }
         }

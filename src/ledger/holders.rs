@@ -1,0 +1,179 @@
+//! Sessions that have rows of one unit. Forks copy rows, so several may; which of them owns it may turn out late, and what is
+//! known of each is kept until then, so that the order of reading says nothing.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::unit::{Claim, ClaimBy, Context, Unit};
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+
+/// When the rows came that one session has of a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extent {
+    /// Time of the first of them.
+    pub first: Timestamp,
+    /// Time of the last of them.
+    pub last: Timestamp,
+    /// Surroundings of the first of them.
+    pub context: Context,
+}
+
+/// A session that has rows of a unit, or to which a copy says that it belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The session.
+    pub session: SessionId,
+    /// Its rows are copies, as they or those of its source say.
+    pub is_copy: bool,
+    /// A row of another session that says that it is the source.
+    pub word: Option<Claim>,
+    /// Its best own claim; `None` if it has no row that begins the unit.
+    pub claim: Option<Claim>,
+    /// Its rows; `None` if no row of the unit names it.
+    pub rows: Option<Extent>,
+}
+
+impl Extent {
+    /// One row.
+    #[must_use]
+    pub const fn of(time: Timestamp, context: Context) -> Self {
+        Self { first: time, last: time, context }
+    }
+
+    /// Takes in other rows. Of two that are first the context is that of the one that was known.
+    pub fn add(&mut self, other: &Self) {
+        if other.first < self.first {
+            (self.first, self.context) = (other.first, other.context.clone());
+        }
+        self.last = self.last.max(other.last);
+    }
+}
+
+impl Unit {
+    /// Takes in rows of a session. `by_path` orders claims by the paths of their files.
+    pub(super) fn held(&mut self, session: &SessionId, rows: &Extent, by_path: impl Fn(&Claim, &Claim) -> Ordering) {
+        if self.holders.is_empty() && self.claim.session == *session {
+            let mut own = Extent { first: self.first, last: self.last, context: std::mem::take(&mut self.context) };
+            own.add(rows);
+            (self.first, self.last, self.context) = (own.first, own.last, own.context);
+            return;
+        }
+        self.change_holder(session, |holder| match &mut holder.rows {
+            Some(known) => known.add(rows),
+            none => *none = Some(rows.clone()),
+        });
+        self.settle_owner(by_path);
+    }
+
+    /// True if a session has rows of the unit.
+    pub(super) fn is_held_by(&self, session: &SessionId) -> bool {
+        let own = self.holders.is_empty() && self.claim.session == *session;
+        own || self.holders.iter().any(|holder| holder.session == *session && holder.rows.is_some())
+    }
+
+    /// True if rows of a session say nothing new of when the unit was.
+    pub(super) fn is_known_to_hold(&self, session: &SessionId, time: Timestamp) -> bool {
+        let holder = self.holders.iter().find(|holder| holder.session == *session);
+        match holder.and_then(|holder| holder.rows.as_ref()) {
+            Some(rows) => (rows.first..=rows.last).contains(&time),
+            None => {
+                self.holders.is_empty() && self.claim.session == *session && (self.first..=self.last).contains(&time)
+            }
+        }
+    }
+
+    /// Takes in that a session claims the unit.
+    pub(super) fn claimed(&mut self, claim: &Claim, by_path: impl Fn(&Claim, &Claim) -> Ordering) {
+        if self.holders.is_empty() && self.claim.session == claim.session {
+            if order(claim, &self.claim, &by_path).is_lt() {
+                self.claim = claim.clone();
+            }
+            return;
+        }
+        let changed = self.change_holder(&claim.session, |holder| {
+            let slot = if claim.by == ClaimBy::Word { &mut holder.word } else { &mut holder.claim };
+            let is_better = slot.as_ref().is_none_or(|known| order(claim, known, &by_path).is_lt());
+            if is_better {
+                *slot = Some(claim.clone());
+            }
+            is_better
+        });
+        if changed {
+            self.settle_owner(by_path);
+        }
+    }
+
+    /// Takes in that the rows of `copy` are copies of those of the session that claims the unit by this word.
+    pub(super) fn copied(&mut self, copy: &SessionId, word: &Claim, by_path: impl Fn(&Claim, &Claim) -> Ordering) {
+        if !self.change_holder(copy, |holder| std::mem::replace(&mut holder.is_copy, true)) {
+            self.settle_owner(&by_path);
+        }
+        self.claimed(word, by_path);
+    }
+
+    /// True if it is known that the rows of `copy` are copies of those of `source`.
+    pub(super) fn is_known_to_copy(&self, copy: &SessionId, source: &SessionId) -> bool {
+        let has = |session: &SessionId, is: fn(&Holder) -> bool| {
+            self.holders.iter().any(|holder| holder.session == *session && is(holder))
+        };
+        has(copy, |holder| holder.is_copy) && has(source, |holder| holder.word.is_some())
+    }
+
+    /// Changes what is known of a session; from the second one on all are listed.
+    fn change_holder<T>(&mut self, session: &SessionId, change: impl FnOnce(&mut Holder) -> T) -> T {
+        if self.holders.is_empty() {
+            let rows = Extent { first: self.first, last: self.last, context: self.context.clone() };
+            let claim = Some(self.claim.clone());
+            let only = Holder { claim, rows: Some(rows), ..Holder::new(&self.claim.session) };
+            self.holders.push(only);
+        }
+        if let Some(holder) = self.holders.iter_mut().find(|holder| holder.session == *session) {
+            return change(holder);
+        }
+        let mut holder = Holder::new(session);
+        let changed = change(&mut holder);
+        self.holders.push(holder);
+        changed
+    }
+
+    /// Finds out whose it is, and when it was: from the rows of its owner, or, if that has none any more, from all copies.
+    fn settle_owner(&mut self, by_path: impl Fn(&Claim, &Claim) -> Ordering) {
+        let claims = self.holders.iter().filter_map(|holder| Some((holder, holder.best()?)));
+        let best = claims.min_by(|(one, a), (other, b)| {
+            let key = |holder: &Holder| (holder.is_copy, holder.word.is_none());
+            key(one).cmp(&key(other)).then_with(|| order(a, b, &by_path))
+        });
+        let Some((owner, claim)) = best else { return };
+        let by = if owner.word.is_some() { ClaimBy::Word } else { claim.by };
+        let rows = owner.rows.clone().or_else(|| {
+            let mut rows: Vec<&Extent> = self.holders.iter().filter_map(|holder| holder.rows.as_ref()).collect();
+            rows.sort_by_key(|rows| rows.first);
+            let (first, more) = rows.split_first()?;
+            let mut all = (*first).clone();
+            more.iter().for_each(|rows| all.add(rows));
+            Some(all)
+        });
+        self.claim = Claim { by, ..claim.clone() };
+        if let Some(rows) = rows {
+            (self.first, self.last, self.context) = (rows.first, rows.last, rows.context);
+        }
+    }
+}
+
+impl Holder {
+    fn new(session: &SessionId) -> Self {
+        Self { session: session.clone(), is_copy: false, word: None, claim: None, rows: None }
+    }
+
+    fn best(&self) -> Option<&Claim> {
+        self.claim.as_ref().or(self.word.as_ref())
+    }
+}
+
+/// Which of two claims is better, but for what is said of their sessions: what it rests on, the earliest row, the lower path.
+fn order(one: &Claim, other: &Claim, by_path: &impl Fn(&Claim, &Claim) -> Ordering) -> Ordering {
+    let key = |claim: &Claim| (claim.by, claim.time);
+    key(one).cmp(&key(other)).then_with(|| by_path(one, other))
+}
