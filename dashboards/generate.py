@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 from grafana import (
-    AGENTS, API_REASONS, BLUE, CHANGES, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES,
+    AGENTS, API_REASONS, BLUE, CHANGES, GAPS, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES,
     RED, SCOPE, STATES, TEAL, TOOLS, YELLOW, api, at_end, bargauge, column, columns, dashboard, drill, explore, fixed,
     heatmap, host, increase, increase_from_the_first, of_sidecars, or_none, or_zero, override, quantile, query, ranked, rate,
     ratio, series, shaped, source_variable, stat, steps, table, text_of, text_variable, timeseries, total, trace_of,
@@ -50,6 +50,8 @@ CACHE_HITS = ratio(total(CACHE_READ), total(SENT))
 FAILED = ratio(total(increase("tool_failures_total")), total(increase("tool_calls_total")))
 # A model without a price is new as a rule.
 UNPRICED = increase_from_the_first("unpriced_tokens_total")
+# So is one behind a gateway.
+WITHOUT_ID = increase_from_the_first("responses_without_identity_total")
 # Days that the last week has samples of, at least one: an install of yesterday is not divided by seven. Asked of the
 # counter itself, which a backfill has too. A day more than a week: where nothing happens, a backfill has a sample a day.
 AGE = "(time() - min_over_time(timestamp(%s)[8d:1h])) / 86400" % series("cost_usd_total")
@@ -140,8 +142,8 @@ def overview():
                     [query(or_zero(total(series("sessions_active"))), "active"),
                      query(or_zero(total(series("sessions_waiting"))), "waiting")], overrides=fixed(STATES))),
                 (8, timeseries(
-                    "Turns per hour", "Prompts that reached the model, by who asked: a person, a program (sdk), or the "
-                    "client itself when a background task ended.", "short",
+                    "Turns per hour", "Prompts that reached the model, by who asked: a person, a program (sdk), the "
+                    "client itself when a background task ended, or another session (teammate).", "short",
                     query(total("3600 * " + rate("turns_total"), "origin"), "{{origin}}"), stack=True, interval="10m",
                     overrides=fixed(ORIGINS))),
                 (8, timeseries(
@@ -292,18 +294,27 @@ def cost():
                     interval="2h", nothing="not enough turns yet")),
             ]),
             (5, [
-                (6, bargauge("Tokens without a price", "Tokens of models that the price list does not know, in the "
+                (5, bargauge("Tokens without a price", "Tokens of models that the price list does not know, in the "
                              "chosen time. Money in all panels leaves them out: add a price in the configuration.",
                              "short", now(ranked(total(UNPRICED, "model") + " > 0"), "{{model}}"), decimals=0,
                              nothing="none")),
-                (6, stat("Not in the session files", "What the client's own figures say beyond what its session files "
+                (5, bargauge("Responses with gaps", "Responses in the chosen time that tell too little. missing and "
+                             "not_a_number: no row tells what they used, or not in numbers; their tokens and cost are "
+                             "in no figure. no id: by model, those without an id that the API gave them, as gateways "
+                             "write them; a copy of one is harder to tell from another. implausible cost: figures of "
+                             "the client that none can mean, left out of the two beside.", "short",
+                             [now(total(increase("unreadable_usage_total"), "reason") + " > 0", "{{reason}}"),
+                              now("%s > 0" % total(increase("implausible_figures_total")), "implausible cost"),
+                              now(ranked(total(WITHOUT_ID, "model") + " > 0"), "no id: {{model}}")], decimals=0,
+                             overrides=fixed(GAPS), nothing="none")),
+                (5, stat("Not in the session files", "What the client's own figures say beyond what its session files "
                          "show, over all history: permission checks, titles, summaries. It cannot be split by model.",
                          "currencyUSD", now(or_zero(total(series("unattributed_cost_usd")))), decimals=2,
                          colour=PURPLE)),
-                (6, stat("The client's own figure", "Sum of the last figure that the client wrote into each session, "
+                (5, stat("The client's own figure", "Sum of the last figure that the client wrote into each session, "
                          "over all history. It misses sessions that were killed.", "currencyUSD",
                          now(or_zero(total(series("client_reported_cost_usd")))), decimals=2, colour=GREY)),
-                (6, stat("All of history", "List price of everything that the session files have ever shown, and its "
+                (4, stat("All of history", "List price of everything that the session files have ever shown, and its "
                          "tokens.", "currencyUSD",
                          [now(or_zero(total(series("lifetime_cost_usd"))), "cost"),
                           now(or_zero(total(series("lifetime_tokens"))), "tokens")], decimals=2, colour=GREY,

@@ -26,7 +26,8 @@ API_REASONS = {
     "rate_limit": ORANGE, "overloaded": YELLOW, "server_error": RED, "authentication": PURPLE,
     "invalid_request": BLUE, "connection": TEAL, "other": GREY,
 }
-ORIGINS = {"human": BLUE, "sdk": TEAL, "task_notification": GREY}
+ORIGINS = {"human": BLUE, "sdk": TEAL, "task_notification": GREY, "teammate": PURPLE}
+GAPS = {"missing": ORANGE, "not_a_number": YELLOW, "implausible cost": RED}
 CHANGES = {"added": GREEN, "removed": RED}
 STATES = {"active": GREEN, "waiting": ORANGE}
 QUANTILES = {"median": GREEN, "p90": ORANGE, "p95": ORANGE, "p99": RED}

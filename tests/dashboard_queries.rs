@@ -33,7 +33,7 @@ const NOT_SHOWN: &[(&str, &str)] = &[(
 )];
 
 /// Counters of which a panel also wants the raw value: a series that is new in the chosen time is all of it.
-const RAW: &[&str] = &["tailspan_unpriced_tokens_total"];
+const RAW: &[&str] = &["tailspan_unpriced_tokens_total", "tailspan_responses_without_identity_total"];
 
 /// Metrics of other programs, and of every process, that panels show.
 const FOREIGN: &[(&str, Kind)] =
