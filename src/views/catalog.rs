@@ -213,8 +213,12 @@ const fn live_gauge(name: &'static str, unit: Unit, labels: &'static [Label], he
 const MODEL: Label = open("model", &[], "canonical model id");
 const TOKEN_KIND: Label = closed("kind", &["input", "output", "cache_read", "cache_write_5m", "cache_write_1h"]);
 const AGENT: Label = closed("agent", &["main", "subagent"]);
-const PROJECT: Label =
-    open("project", &[], "last component of the working directory without secrets and invisible letters, or its hash");
+const PROJECT: Label = open(
+    "project",
+    &[],
+    "last component of the working directory (of a worktree that the client made: of its repository's) without \
+     secrets and invisible letters, or its hash",
+);
 const TOOL: Label = open("tool", CORE_TOOLS, "built-in tools by name, `mcp__server` if listed, `mcp`, `other`");
 const FAILURE_REASON: Label = closed("reason", &["error", "denied", "interrupted"]);
 const API_REASON: Label = closed("reason", &API_ERROR_REASONS);
