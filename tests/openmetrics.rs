@@ -74,14 +74,15 @@ fn observe(totals: &mut Totals, units: &[&Unit]) {
 /// Totals in which every stored metric has a series, and label values that need escapes beside them.
 fn everything() -> Snapshot {
     let mut totals = totals();
+    // First: the recordings have more projects than there are values of the label.
+    let mut strange = turn(1, "/home/dev/say \"yes\"");
+    strange.parts.messages.push(message("strange", "claude-a", 10, Some(500)));
+    observe(&mut totals, &[&strange]);
     for (_, pass) in recordings() {
         for session in pass.sessions() {
             observe(&mut totals, &pass.units_of(session).iter().map(|unit| &**unit).collect::<Vec<_>>());
         }
     }
-    let mut strange = turn(1, "/home/dev/say \"yes\"");
-    strange.parts.messages.push(message("strange", "claude-a", 10, Some(500)));
-    observe(&mut totals, &[&strange]);
     totals.session_started(Some("cli"), LATER, EVER);
     totals.lines(7);
     totals.rejected(Reason::TooLong, 1);
