@@ -16,20 +16,11 @@ const LIVE_MAX: usize = 10_000;
 /// Open calls that are looked at of one session in one place; of more than that one is enough to know that it waits.
 const OPEN_MAX: usize = 64;
 
-/// How far clocks of two machines may be apart, in milliseconds: a row beyond that is stamped wrong.
-const AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
-
-/// True if a row may have been written by `now`.
-#[must_use]
-pub fn may_be(row: Timestamp, now: Timestamp) -> bool {
-    row.since_ms(now) <= AHEAD_MS_MAX
-}
-
 /// When a row that was read at `now` was written. What is stamped with the year 9999 came just now: gauges that tell how
 /// long nothing has happened would never tell it again.
 #[must_use]
 pub fn written(row: Timestamp, now: Timestamp) -> Timestamp {
-    if may_be(row, now) { row } else { now }
+    if row.may_be(now) { row } else { now }
 }
 
 /// Sessions with a row in this process's time.

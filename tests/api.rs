@@ -14,9 +14,10 @@ mod support {
 }
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::analytics::{World, answer, at, prompt, text};
 use support::http::assert_problem;
 
@@ -228,13 +229,13 @@ fn turns_and_sub_agents_add_up_to_the_session() {
     let turn = &one["turns"][0];
     assert_eq!(one["turns"].as_array().unwrap().len(), 1);
     assert_eq!(turn["trace_id"], text(&turn["prompt_uuid"]).replace('-', ""));
-    assert_eq!(one["trace_ids"], serde_json::json!([turn["trace_id"]]));
+    assert_eq!(one["trace_ids"], json!([turn["trace_id"]]));
     assert_eq!((&turn["index"], &turn["end"], &turn["origin"]), (&1.into(), &"stop".into(), &"sdk".into()));
     assert_eq!(turn["started_at"], "2026-11-22T06:25:31.030Z");
     assert_eq!(turn["ended_at"], "2026-11-22T06:25:34.407Z");
     assert_eq!(turn["duration_seconds"], 3.377);
     assert_eq!((&turn["messages"], &turn["tool_calls"]), (&2.into(), &2.into()));
-    assert_eq!(turn["subagents"], serde_json::json!(["a2a8fd7b8bfc6125f", "a872edc623525376c"]));
+    assert_eq!(turn["subagents"], json!(["a2a8fd7b8bfc6125f", "a872edc623525376c"]));
 
     let agents = one["subagents"].as_array().unwrap();
     let types: Vec<&str> = agents.iter().map(|agent| text(&agent["type"])).collect();
@@ -285,7 +286,7 @@ fn a_background_sub_agent_has_a_trace_of_its_own() {
 #[test]
 fn a_turn_without_an_end_has_no_duration() {
     let mut world = World::empty();
-    let call = serde_json::json!([{"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}]);
+    let call = json!([{"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}]);
     world.write("open", &[prompt("open", 0, "one"), prompt("open", 5, "two"), answer("open", 7, "msg_1", call)]);
     world.count();
     let one = world.json("/open");
@@ -297,4 +298,104 @@ fn a_turn_without_an_end_has_no_duration() {
     }
     assert_eq!(one["tools"]["Bash"]["open"], 1);
     assert_eq!(one["client_reported"], Value::Null);
+}
+
+/// What a session tells is for every user of the machine, so it keeps the secrets of names as metrics and spans do.
+#[test]
+fn names_that_a_session_tells_hold_no_secret() {
+    // Built here, so that nobody who looks for keys finds one.
+    let key = format!("ghp_{}", "16C7e42F292c6912E7710c838347Ae178B4a");
+    let folder_key = format!("sk-ant-api03-{}AA", "Zk3v9Qw7".repeat(11) + "Zk3v9");
+    let hidden = key.replace("16C7", "16\u{200b}C7");
+    let mut world = World::empty();
+    let surroundings = |session: &str, cwd: String| {
+        let mut row = prompt(session, 0, "hello");
+        (row["cwd"], row["gitBranch"]) = (cwd.into(), format!("fix/{key}").into());
+        row
+    };
+    let title = json!({"type": "custom-title", "sessionId": "plain", "customTitle": format!("Use {key}")});
+    world.write("plain", &[surroundings("plain", format!("/srv/{key}")), title]);
+    world.write("hidden", &[surroundings("hidden", format!("/srv/{hidden}/.claude/worktrees/one"))]);
+    let folder = world.projects.join(format!("-srv-{folder_key}"));
+    fs::create_dir_all(&folder).unwrap();
+    let row = surroundings("folder", format!("/srv/{folder_key}/"));
+    fs::write(folder.join("folder.jsonl"), format!("{row}\n")).unwrap();
+    world.count();
+
+    for asked in ["", "/plain", "/plain/replay", "/hidden", "/folder", "/folder/replay"] {
+        let told = world.ask(asked).text().replace('\u{200b}', "");
+        assert!(!told.contains(&key) && !told.contains(&folder_key), "{asked}: {told}");
+    }
+    let one = world.json("/plain")["session"].clone();
+    assert_eq!(one["project"], "ghp_[REDACTED]");
+    assert_eq!(one["cwd"], "/srv/ghp_[REDACTED]");
+    assert_eq!(one["git_branch"], "fix/ghp_[REDACTED]");
+    assert_eq!(one["title"], "Use ghp_[REDACTED]");
+    assert_eq!(world.json("")["sessions"].as_array().unwrap().len(), 3);
+    assert_eq!(world.json("?sort=started&order=asc")["sessions"], world.scanned()["session_list"]);
+    // A project is asked for by the name that the answers tell.
+    let of_project = |name: &str| ids(&world.json(&format!("?project={name}"))).into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(of_project("ghp_%5BREDACTED%5D"), ["hidden", "plain"].map(str::to_owned).into());
+    assert_eq!(of_project(&key), BTreeSet::new());
+}
+
+#[test]
+fn a_session_that_is_stamped_in_the_future_is_not_the_latest_for_ever() {
+    const FUTURE: &str = "9999-12-31T23:59:59.999Z";
+    let mut world = World::empty();
+    let stamped = |mut row: Value, time: &str| {
+        row["timestamp"] = time.into();
+        row
+    };
+    let ends = |session: &str, second| answer(session, second, &format!("msg_{session}"), "hi".into());
+    world.write("never", &[stamped(prompt("never", 0, "hello"), FUTURE), stamped(ends("never", 1), FUTURE)]);
+    world.write("glitch", &[prompt("glitch", 10, "hello"), stamped(ends("glitch", 11), FUTURE)]);
+    world.write("early", &[prompt("early", 0, "hello"), ends("early", 5)]);
+    world.write("late", &[prompt("late", 20, "hello"), ends("late", 90)]);
+    // Clocks of two machines differ: this is four minutes ahead of the server's.
+    let ahead = "2027-01-01T00:04:00.000Z";
+    world.write("ahead", &[prompt("ahead", 30, "hello"), stamped(ends("ahead", 31), ahead)]);
+    world.count();
+
+    let listed = |query: &str| ids(&world.json(query)).join(" ");
+    assert_eq!(listed(""), "ahead late glitch early never");
+    assert_eq!(listed("?order=asc"), "never early glitch late ahead");
+    assert_eq!(listed("?sort=started"), "ahead late glitch early never");
+    assert_eq!(listed("?sort=duration"), "ahead late early never glitch");
+    let first = world.json("?limit=3");
+    assert_eq!(listed(&format!("?limit=3&cursor={}", text(&first["next_cursor"]))), "early never");
+    // What the files tell is shown as they tell it.
+    let times = |id: &str| world.json(&format!("/{id}"))["session"].clone();
+    assert_eq!((&times("never")["started_at"], &times("never")["ended_at"]), (&FUTURE.into(), &FUTURE.into()));
+    assert_eq!((&times("glitch")["started_at"], &times("glitch")["ended_at"]), (&at(10).into(), &FUTURE.into()));
+}
+
+#[test]
+fn one_session_tells_its_pull_requests() {
+    let mut world = World::empty();
+    let link = |session: &str, number: u64, second| {
+        json!({"type": "pr-link", "sessionId": session, "prNumber": number, "timestamp": at(second),
+            "prUrl": format!("https://github.com/dev/app/pull/{number}"), "prRepository": "dev/app"})
+    };
+    // The client writes a row again and again: the last one counts.
+    let rows = [link("few", 7, 1), link("few", 8, 2), link("few", 7, 3)];
+    world.write("few", &[vec![prompt("few", 0, "hello")], rows.to_vec()].concat());
+    let rows: Vec<Value> = (1..=120).map(|number| link("many", number, 1)).collect();
+    world.write("many", &[vec![prompt("many", 0, "hello")], rows].concat());
+    world.write("none", &[prompt("none", 0, "hello")]);
+    let mut secret = link("secret", 1, 1);
+    secret["prUrl"] = format!("https://dev:{}@github.com/dev/app/pull/1", "hunter2hunter2").into();
+    secret["prRepository"] = Value::Null;
+    world.write("secret", &[prompt("secret", 0, "hello"), secret]);
+    world.count();
+
+    let told = |id: &str| world.json(&format!("/{id}"))["pull_requests"].clone();
+    let url = |number: u64| format!("https://github.com/dev/app/pull/{number}");
+    let one = |number: u64| json!({"number": number, "url": url(number), "repository": "dev/app"});
+    assert_eq!(told("few"), json!([one(8), one(7)]));
+    assert_eq!(told("many"), Value::from_iter((21..=120).map(one)), "the latest hundred");
+    assert_eq!(told("none"), Value::Null);
+    let secret = told("secret")[0].clone();
+    assert!(!secret.to_string().contains("hunter2"), "{secret}");
+    assert_eq!((&secret["number"], &secret["repository"]), (&1.into(), &Value::Null));
 }

@@ -25,7 +25,6 @@ use crate::export::{ClientFiles, ExportError, Otlp, OtlpConfig, PushConfig, Push
 use crate::http::context::{Context, ROUTES};
 use crate::http::{App, Limits, Readers, RequestCounters, ServeError, Server};
 use crate::ledger::prices::Prices;
-use crate::live::may_be;
 use crate::report::chain;
 use crate::store::{self, Opened, Reader, StoreError};
 use crate::tail::{self, Hints, RootEnv};
@@ -178,7 +177,7 @@ fn sources(config: &Config, env: &RootEnv, policy: &Policy) -> Sources {
 /// Time of the latest row that is counted already; `None` if there is none but such as are stamped in the future.
 fn latest_row(reader: &Reader, now: Timestamp) -> Option<Timestamp> {
     let mut latest = None;
-    let read = reader.each_session(|session| latest = latest.max(session.ended().filter(|row| may_be(*row, now))));
+    let read = reader.each_session(|session| latest = latest.max(session.ended().filter(|row| row.may_be(now))));
     if let Err(error) = read {
         // Whoever reads the session says so too; the next row tells the time anew.
         tracing::warn!(error = chain(&error), "the time of the latest row is not known before the next one");

@@ -72,6 +72,10 @@ impl HasReader for Context {
     fn reader(&self) -> &Reader {
         &self.reader
     }
+
+    fn now(&self) -> Timestamp {
+        (self.now)()
+    }
 }
 
 impl Context {

@@ -17,6 +17,8 @@ use crate::ledger::session::Session;
 use crate::ledger::unit::Unit;
 use crate::store::Reader;
 use crate::transcript::chunk::FileNumber;
+use crate::transcript::record::PullRequest;
+use crate::views::labels::shown;
 use crate::views::replay;
 use crate::views::replay_detail::{self, AgentSummary, SlowestSteps, TurnSummary};
 use crate::views::summary::{
@@ -34,6 +36,8 @@ struct Detailed {
     lines_added: u64,
     lines_removed: u64,
     client_reported: Option<ClientReported>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pull_requests: Vec<PullRequestSummary>,
     turns: Vec<TurnSummary>,
     turns_omitted: usize,
     subagents: Vec<AgentSummary>,
@@ -46,9 +50,20 @@ struct Detailed {
     currency: &'static str,
 }
 
+/// A pull request that a session made or worked on.
+#[derive(Serialize)]
+struct PullRequestSummary {
+    number: u64,
+    /// Without its secrets.
+    url: Arc<str>,
+    /// `owner/name`
+    repository: Option<Arc<str>>,
+}
+
 /// A file that holds rows of a session.
 #[derive(Serialize)]
 struct FileSummary {
+    /// Without secrets and invisible letters.
     path: String,
     /// Bytes that are counted.
     bytes_read: u64,
@@ -99,6 +114,7 @@ fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
         lines_added: session.tally.lines_added,
         lines_removed: session.tally.lines_removed,
         client_reported,
+        pull_requests: pull_requests(session),
         trace_ids: told.trace_ids,
         turns,
         turns_omitted,
@@ -127,6 +143,16 @@ fn told(units: &[Unit]) -> Told {
     }
 }
 
+/// The latest last, and no more than are kept of a session: [`crate::ledger::session::PULL_REQUESTS_MAX`].
+fn pull_requests(session: &Session) -> Vec<PullRequestSummary> {
+    let summary = |request: &PullRequest| PullRequestSummary {
+        number: request.number,
+        url: Arc::clone(&request.url),
+        repository: request.repository.clone(),
+    };
+    session.pull_requests.iter().map(summary).collect()
+}
+
 /// The first [`rows_max`] rows, and how many there are beyond.
 fn bounded<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
     let omitted = rows.len().saturating_sub(rows_max());
@@ -137,7 +163,7 @@ fn bounded<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
 fn file_summary(reader: &Reader, number: FileNumber) -> Result<Option<FileSummary>, Problem> {
     let row = reader.file(number).map_err(unreadable)?;
     Ok(row.map(|row| FileSummary {
-        path: String::from_utf8_lossy(&row.path).into_owned(),
+        path: shown(&String::from_utf8_lossy(&row.path)),
         bytes_read: row.cursor.map_or(0, |cursor| cursor.offset),
     }))
 }

@@ -1,5 +1,6 @@
 //! `/api/v1/analytics/sessions` and `/api/v1/analytics/sessions/{id}`: the list, and one session with its parts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -13,6 +14,8 @@ use super::state::HasReader;
 use crate::ledger::session::{Reported, Session, reported};
 use crate::store::{Reader, StoreError};
 use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+use crate::views::labels::shown_name;
 use crate::views::summary::{SessionSummary, session_summary};
 
 /// The parameters of [`list`].
@@ -58,8 +61,12 @@ const SORTS: [(&str, Sort); 7] = [
 ];
 
 impl Sort {
-    fn key(self, session: &Session) -> i128 {
-        let (started, ended) = (session.started().unwrap_or_default(), session.ended().unwrap_or_default());
+    /// What a session is sorted by at the time `now`. A time that is stamped in the future is none: a session with such
+    /// an end has its place by its start, and one without a true time stands behind all others, or it would be the
+    /// latest for ever.
+    fn key(self, session: &Session, now: Timestamp) -> i128 {
+        let started = session.started().filter(|time| time.may_be(now)).unwrap_or_default();
+        let ended = session.ended().filter(|time| time.may_be(now)).unwrap_or(started);
         match self {
             Self::Started => started.0.into(),
             Self::Ended => ended.0.into(),
@@ -74,7 +81,7 @@ impl Sort {
 
 /// Which sessions are listed.
 struct Filter<'a> {
-    project: Option<&'a str>,
+    project: Option<Project<'a>>,
     model: Option<&'a str>,
     /// Milliseconds since 1970-01-01 UTC; a session that ended at it is in.
     since: Option<i64>,
@@ -90,15 +97,35 @@ impl<'a> Filter<'a> {
         {
             return Err(Problem::bad_request("`since` must be before `until`"));
         }
-        Ok(Self { project: query.text("project"), model: query.text("model"), since, until })
+        let project = query.text("project").map(|wanted| Project { wanted, known: HashMap::new() });
+        Ok(Self { project, model: query.text("model"), since, until })
     }
 
-    fn takes(&self, session: &Session) -> bool {
-        let project = self.project.is_none_or(|project| session.project() == Some(project));
+    fn takes(&mut self, session: &Session) -> bool {
+        let project = self.project.as_mut().is_none_or(|project| project.takes(session));
         let model = self.model.is_none_or(|model| session.tally.models.contains_key(model));
         let since = self.since.is_none_or(|since| session.ended().is_some_and(|ended| ended.0 >= since));
         let until = self.until.is_none_or(|until| session.started().is_some_and(|started| started.0 < until));
         session.is_real() && project && model && since && until
+    }
+}
+
+/// A project by the name that the answers tell, which is the value of the label too.
+struct Project<'a> {
+    wanted: &'a str,
+    /// Whether a name is told as the wanted one: many sessions have one project, and to look for secrets takes time.
+    known: HashMap<Box<str>, bool>,
+}
+
+impl Project<'_> {
+    fn takes(&mut self, session: &Session) -> bool {
+        let Some(name) = session.project() else { return false };
+        if let Some(known) = self.known.get(name) {
+            return *known;
+        }
+        let is_wanted = shown_name(name) == self.wanted;
+        self.known.insert(name.into(), is_wanted);
+        is_wanted
     }
 }
 
@@ -121,8 +148,8 @@ pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Prob
         next_cursor: Option<String>,
         currency: &'static str,
     }
-    let (reader, query) = (context.reader(), &request.query);
-    let filter = Filter::of(query)?;
+    let (reader, now, query) = (context.reader(), context.now(), &request.query);
+    let mut filter = Filter::of(query)?;
     let sort = query.choice("sort", &SORTS)?.unwrap_or(Sort::Ended);
     let ascending = query.choice("order", &[("asc", true), ("desc", false)])?.unwrap_or(false);
     let limit = usize::try_from(query.number("limit", 1..=ROWS_MAX)?.unwrap_or(ROWS)).unwrap_or(usize::MAX);
@@ -132,7 +159,7 @@ pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Prob
     let mut places = Vec::new();
     let take = |session: Session| {
         if filter.takes(&session) {
-            places.push(Place { key: sort.key(&session), id: session.id.to_string() });
+            places.push(Place { key: sort.key(&session, now), id: session.id.to_string() });
         }
     };
     reader.each_session(take).map_err(unreadable)?;

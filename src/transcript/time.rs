@@ -3,6 +3,9 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
+/// How far clocks of two machines may be apart, in milliseconds.
+const AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
+
 /// A moment in milliseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);
@@ -24,6 +27,13 @@ impl Timestamp {
     #[must_use]
     pub fn since_ms(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+
+    /// True of a row's time if the row may have been written by `now`: what is stamped more than five minutes ahead is
+    /// stamped wrong.
+    #[must_use]
+    pub fn may_be(self, now: Self) -> bool {
+        self.since_ms(now) <= AHEAD_MS_MAX
     }
 
     /// RFC 3339 in UTC with milliseconds, for example `2026-11-22T06:02:51.075Z`.

@@ -189,7 +189,7 @@ impl LabelRules {
             (_, None) => Some(UNKNOWN.into()),
             (ProjectLabel::Hash, Some(name)) => Some(format!("{:08x}", xxh3_64(name.as_bytes()) >> 32).into()),
             (ProjectLabel::Name, Some(name)) => {
-                let name = shown(name);
+                let name = shown_name(name);
                 Some(if name.is_empty() { UNKNOWN.into() } else { name.into() })
             }
         }
@@ -201,7 +201,7 @@ impl LabelRules {
     pub fn shows_project(&self, value: &str) -> bool {
         match self.project {
             ProjectLabel::Off => false,
-            ProjectLabel::Name => shown(value) == value,
+            ProjectLabel::Name => shown_name(value) == value,
             ProjectLabel::Hash => {
                 value == OTHER
                     || value == UNKNOWN
@@ -240,11 +240,19 @@ pub fn record_kind(kind: &str) -> Arc<str> {
     if valid { kind.into() } else { OTHER.into() }
 }
 
-/// A name of somebody's own as it may be shown: every letter visible and in its place, without secrets, not too long.
-/// Scrubbed between: an invisible letter must not hide a secret, and half a secret is not recognised.
-fn shown(name: &str) -> String {
-    let visible: String = name.chars().filter(|letter| is_visible(*letter)).collect();
-    scrub(&visible).chars().take(PROJECT_CHARS_MAX).collect()
+/// A name of somebody's own as it may be shown: as [`shown`], and at most 64 characters of it. Cut last: half a secret is
+/// not recognised.
+#[must_use]
+pub fn shown_name(name: &str) -> String {
+    shown(name).chars().take(PROJECT_CHARS_MAX).collect()
+}
+
+/// What somebody has chosen, such as a path, as it may be shown: every letter visible and in its place, without secrets.
+/// Scrubbed last: an invisible letter must not hide a secret.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let visible: String = text.chars().filter(|letter| is_visible(*letter)).collect();
+    scrub(&visible).into_owned()
 }
 
 /// Neither a control character nor one that formats (category Cf of Unicode 16), nor a separator of lines.

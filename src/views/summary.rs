@@ -12,6 +12,7 @@ use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::Parts;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
+use crate::views::labels::{shown, shown_name};
 
 /// Version of the JSON's shape.
 const SCHEMA: u32 = 1;
@@ -133,12 +134,13 @@ pub struct ClientReported {
 pub struct SessionSummary {
     /// Session id.
     pub id: String,
-    /// Last path component of the working directory.
+    /// Last path component of the working directory, of a worktree that of its repository, as the label `project` has
+    /// it: without secrets and invisible letters, at most 64 characters.
     pub project: Option<String>,
-    /// Working directory at the first row.
-    pub cwd: Option<Arc<str>>,
-    /// Git branch at the last row that tells one.
-    pub git_branch: Option<Arc<str>>,
+    /// Working directory at the first row, without secrets and invisible letters.
+    pub cwd: Option<String>,
+    /// Git branch at the last row that tells one, without secrets and invisible letters.
+    pub git_branch: Option<String>,
     /// First row, RFC 3339 UTC.
     pub started_at: Option<String>,
     /// Last row, RFC 3339 UTC.
@@ -357,9 +359,9 @@ pub fn session_summary(session: &Session, account: Option<Reported>) -> SessionS
     let context = session.context();
     SessionSummary {
         id: session.id.to_string(),
-        project: session.project().map(Into::into),
-        cwd: context.and_then(|context| context.cwd.clone()),
-        git_branch: session.branch(),
+        project: session.project().map(shown_name).filter(|name| !name.is_empty()),
+        cwd: context.and_then(|context| context.cwd.as_deref()).map(shown),
+        git_branch: session.branch().as_deref().map(shown),
         started_at: session.started().map(|time| time.to_rfc3339()),
         ended_at: session.ended().map(|time| time.to_rfc3339()),
         turns: session.tally.turns,

@@ -35,13 +35,13 @@ impl HasReader for State {
     fn reader(&self) -> &Reader {
         &self.reader
     }
-}
 
-impl HasTraces for State {
     fn now(&self) -> Timestamp {
         self.now
     }
 }
+
+impl HasTraces for State {}
 
 static ROUTES: &[Route<State>] = &[
     Route::foreign("/jaeger/api/services", &[], v1::services),

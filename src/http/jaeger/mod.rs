@@ -32,7 +32,6 @@ use self::traces::Traces;
 use super::error::Problem;
 use super::sessions::unreadable;
 use super::{HasReader, context};
-use crate::transcript::time::Timestamp;
 use crate::views::jaeger::{Filter, Trace, operation_of};
 
 /// Traces that one search builds at most. Beyond it the search ends with what it has found.
@@ -56,9 +55,6 @@ const SERVICE_NAME: &str = "claude-code";
 
 /// What the routes read beside the state.
 pub trait HasTraces: HasReader {
-    /// The time: what goes on lasts until now.
-    fn now(&self) -> Timestamp;
-
     /// Without a row for this many milliseconds a turn has ended.
     fn idle_ms(&self) -> u64 {
         IDLE_MS
@@ -70,11 +66,7 @@ pub trait HasTraces: HasReader {
     }
 }
 
-impl HasTraces for context::Context {
-    fn now(&self) -> Timestamp {
-        (self.now)()
-    }
-}
+impl HasTraces for context::Context {}
 
 /// Traces of a search, newest first.
 struct Found {
