@@ -14,6 +14,7 @@ mod support {
 }
 
 use std::fs;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
@@ -341,4 +342,22 @@ fn a_page_has_a_limit_and_goes_on_behind_it() {
     let last = world.json(&format!("/full/replay?at={}", at(300)));
     assert_eq!(last["events"][0]["content_unavailable"], "too large");
     assert_eq!(said(&last["events"][1]), "the end");
+}
+
+#[test]
+fn what_a_person_was_told_is_an_event() {
+    const SESSION: &str = "00000000-0000-4000-8000-000000000158";
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/what-a-person-was-told-shows-in-the-trace");
+    let file = fs::read_to_string(folder.join(format!("projects/-w-demo/{SESSION}.jsonl"))).unwrap();
+    let mut world = World::empty();
+    world.write(SESSION, &file.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>());
+    world.count();
+    let events = events(&world, SESSION);
+    let wanted = ["prompt", "plan_mode", "server_tool advisor", "message", "plan_mode", "pull_request", "away_summary"];
+    assert_eq!(outline(&events), wanted);
+    assert_eq!((&events[1]["begins"], &events[4]["begins"]), (&true.into(), &false.into()));
+    assert_eq!(events[2]["duration_seconds"], 60.0);
+    let request = (&events[5]["number"], &events[5]["repository"], &events[5]["url"]);
+    assert_eq!(request, (&7.into(), &"dev/app".into(), &"https://github.com/dev/app/pull/7".into()));
+    assert_eq!((said(&events[6]), &events[6]["chars"]), ("A plan was made.".to_owned(), &16.into()));
 }

@@ -152,6 +152,7 @@ behaviours! {
     unknown_types_are_counted_and_known_ones_are_not,
     us_inference_costs_a_tenth_more_since_4_6,
     warm_up_agents_count,
+    what_a_person_was_told_shows_in_the_trace,
     wrong_types_in_fields_cost_only_those_fields,
 }
 

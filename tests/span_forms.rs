@@ -167,3 +167,30 @@ fn openinference_adds_its_names_to_the_same_values() {
     }
     assert_eq!(kinds.keys().copied().collect::<Vec<_>>(), ["AGENT", "LLM", "TOOL"]);
 }
+
+/// Every word of section 15.8 of the format reference that a person would want, but for the hooks, which have fixtures of
+/// their own.
+#[test]
+fn what_a_person_was_told_is_an_event_or_an_attribute() {
+    let (spans, _) = left(&projects("fixtures/what-a-person-was-told-shows-in-the-trace"), SpanRules::default());
+    let [chat, root] = &spans[..] else { panic!("{} spans", spans.len()) };
+    assert_eq!(text(root, name::PROMPT_SOURCE), Some("suggestion_accepted"));
+    assert_eq!(text(root, name::PROMPT_ORIGIN), Some("human"));
+    assert_eq!(text(chat, name::EFFORT), Some("xhigh"));
+    let start = root.start;
+    let told = root.events.iter().map(|event| (event.time.since_ms(start) / 1000, &*event.name)).collect::<Vec<_>>();
+    let wanted = [
+        (1, name::PLAN_MODE_BEGAN),
+        (5, name::SERVER_TOOL),
+        (66, name::PLAN_MODE_ENDED),
+        // Written again one second later.
+        (67, name::PULL_REQUEST),
+        (70, name::AWAY_SUMMARY),
+    ];
+    assert_eq!(told, wanted);
+    let of_event = |event: usize, key| spans::value(&root.events[event].attributes, key).cloned();
+    assert_eq!(of_event(1, name::TOOL_NAME), Some(Value::Text("advisor".into())));
+    assert_eq!(of_event(1, name::SERVER_TOOL_SECONDS), Some(Value::Float(60.0)));
+    assert_eq!(of_event(3, name::PULL_REQUEST_NUMBER), Some(Value::Int(7)));
+    assert_eq!(of_event(3, name::PULL_REQUEST_REPOSITORY), Some(Value::Text("dev/app".into())));
+}

@@ -77,7 +77,7 @@ pub const SESSION: &str = "session.id";
 pub const SESSION_PREVIOUS: &str = "session.previous_id";
 /// CORE: the Git branch.
 pub const VCS_REF: &str = "vcs.ref.head.name";
-/// CORE: the last path component of the working directory.
+/// CORE: the last path component of the working directory; of a worktree that the client made, that of its repository.
 pub const VCS_REPOSITORY: &str = "vcs.repository.name";
 
 /// OURS: position of the turn in its session, from 1.
