@@ -117,6 +117,13 @@ struct Invocation<'a> {
     only: Option<&'a HashSet<Box<str>>>,
 }
 
+/// When the span of a unit begins. Rows that go on with what another file has begun have no prompt: they begin with the
+/// request of their first response, which is before its first row.
+fn start_of(unit: &Unit) -> Timestamp {
+    let requests = unit.parts.messages.iter().filter(|_| unit.agent.is_none()).map(|message| message.start);
+    unit.prompt.as_ref().map_or_else(|| requests.fold(unit.first, Timestamp::min), |prompt| prompt.time)
+}
+
 /// What a unit hands to the span above it.
 struct Grown {
     tokens: Tokens,
@@ -174,7 +181,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         }
         let status = events::unit_status(unit, &mut list);
         let events = events::bounded_beyond(below.events, below.dropped, &mut list);
-        let start = unit.prompt.as_ref().map_or(unit.first, |prompt| prompt.time);
+        let start = start_of(unit);
         let end = not_before(start, below.end, &mut list);
         let agent_type = unit.agent.as_ref().map_or(Some(MAIN_AGENT), |agent| agent.agent_type.as_deref());
         let span = Span {
