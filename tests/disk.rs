@@ -38,7 +38,7 @@ use world::append;
 fn turn(session: &str, number: usize) -> String {
     format!(
         "{{\"type\":\"user\",\"sessionId\":\"{session}\",\"uuid\":\"{number:08x}-0000-4000-8000-000000000000\",\
-         \"message\":{{\"role\":\"user\",\"content\":\"p\"}},\"timestamp\":\"2096-11-22T06:00:00.000Z\"}}\n\
+         \"message\":{{\"role\":\"user\",\"content\":\"p{number}\"}},\"timestamp\":\"2096-11-22T06:00:00.000Z\"}}\n\
          {{\"type\":\"assistant\",\"sessionId\":\"{session}\",\"uuid\":\"{number:08x}-0000-4000-8000-000000000001\",\
          \"message\":{{\"id\":\"m{number}\",\"model\":\"claude-sonnet-4-5\",\"content\":[],\"stop_reason\":\"end_turn\",\
          \"usage\":{{\"input_tokens\":60,\"output_tokens\":40}}}},\"timestamp\":\"2096-11-22T06:00:01.000Z\"}}\n"

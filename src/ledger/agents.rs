@@ -158,10 +158,20 @@ impl Fold<'_> {
         for (time, row) in &agent.runs {
             let asked = asks().rfind(|ask| ask.time <= *time && Some(ask.time) > since);
             since = Some(*time);
-            let (Some(ask), Some(run)) = (asked, first.run(*row)) else { continue };
-            taken.push(&ask.call);
-            if self.known.is_here(run.id()) {
-                self.join(&ask.call, run.id(), Some(ask.background), &agent.told);
+            let Some(run) = first.run(*row).map(|run| run.id()).filter(|run| self.known.is_here(*run)) else {
+                continue;
+            };
+            if let Some(ask) = asked {
+                taken.push(&ask.call);
+                self.join(&ask.call, run, Some(ask.background), &agent.told);
+            }
+            let named = agent.told.agent_type.as_ref().or(agent.agent_type.as_ref());
+            let known = self.known.unit(run).and_then(|unit| unit.agent.as_ref()?.agent_type.as_ref());
+            if named.is_some()
+                && named != known
+                && let Some(run) = self.known.unit_mut(run).and_then(|unit| unit.agent.as_mut())
+            {
+                run.agent_type = named.cloned();
             }
         }
         // The others only spoke to it.

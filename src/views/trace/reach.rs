@@ -32,7 +32,7 @@ impl<'f, 'a> Reach<'f, 'a> {
         for id in tool.agents().filter(|_| tool.call.is_some()) {
             let Some(unit) = (self.agents)(id) else { continue };
             let Some(agent) = &unit.agent else { continue };
-            let is_own = agent.call.as_deref() == Some(&*tool.id);
+            let is_own = agent.call.as_deref().is_none_or(|call| *call == *tool.id);
             if is_own && self.met.insert(&unit.key) {
                 started.push(Started { unit, apart: agent.background || tool.background || depth >= DEPTH_MAX });
             }
