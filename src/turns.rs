@@ -260,12 +260,9 @@ impl Turns {
     /// Notes a sub-agent below a long turn that has parts which can leave, or that came late: such a turn is not looked
     /// through as a whole.
     fn note_ready(&mut self, known: &Known, unit: &Unit) {
-        let gist = unit.gist();
-        if gist.ready == 0 && (gist.unsent == 0 || !unit.export.sent) {
-            return;
-        }
-        let top = owner(known, unit);
-        if self.is_long(top) {
+        let (gist, top) = (unit.gist(), owner(known, unit));
+        let came_late = if unit.export.sent { gist.unsent > 0 } else { top.export.sent };
+        if (gist.ready > 0 || came_late) && self.is_long(top) {
             self.ready.entry(top.key.id()).or_default().insert(unit.key.id());
         }
     }

@@ -148,12 +148,13 @@ impl Engine {
             let noted = self.turns.take_ready(id);
             let mut late = if is_late { noted } else { BTreeSet::new() };
             // A sub-agent whose first rows came late has a span of its own, which the walk makes.
-            if self.is_any_new(&late)? {
+            let is_new = self.is_any_new(&late)?;
+            if is_new {
                 late.clear();
             }
             let mut frame = Frame::of(id, None);
-            frame.only_unsent =
-                is_late && (!late.is_empty() || self.known.unit(id).is_some_and(|unit| !has_unsent_below(unit)));
+            let is_below = !late.is_empty() || self.known.unit(id).is_some_and(|unit| !has_unsent_below(unit));
+            frame.only_unsent = is_late && !is_new && is_below;
             for unit in late {
                 spans += self.depart_from(departure, (id, unit), wanted, Which::Unsent, leaving)?;
             }
