@@ -84,6 +84,7 @@ behaviours! {
     a_result_may_end_its_turn,
     a_resumed_session_stays_one_session,
     a_sealed_torn_line_costs_only_itself,
+    a_session_all_of_whose_rows_are_in_another_is_its_source,
     a_session_file_can_be_given_directly,
     a_session_that_goes_on_in_the_background_keeps_its_own_rows,
     a_shell_line_that_wakes_the_model_is_a_turn,

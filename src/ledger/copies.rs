@@ -47,7 +47,7 @@ impl Fold<'_> {
             return;
         }
         let word = Claim { by: ClaimBy::Word, time, file: self.file, session: source.clone() };
-        self.known.change_owner(unit, |unit, by_path| unit.copied(copy, &word, by_path));
+        self.known.change_owner(unit, |unit, settling| unit.copied(copy, &word, settling));
     }
 
     /// The latest copied row tells where a fork left its source.

@@ -340,8 +340,15 @@ impl<'a> Fold<'a> {
         if aside && self.known.thread(self.file).is_some_and(|thread| thread.is_copied) {
             return;
         }
+        let is_alone = unit.is_held_alone_by(&seen.session);
         let rows = Extent::of(time, context_of(seen.row));
-        self.known.change_owner(id, |unit, by_path| unit.held(&seen.session, &rows, by_path));
+        if is_alone {
+            if let Some(unit) = self.known.unit_mut(id) {
+                unit.widen(&rows);
+            }
+            return;
+        }
+        self.known.change_owner(id, |unit, settling| unit.held(&seen.session, &rows, settling));
     }
 
     /// Says that no more rows of the open message will come, unless it is `next`.

@@ -1,5 +1,8 @@
 //! Sessions that have rows of one unit. Forks copy rows, so several may; which of them owns it may turn out late, and what is
 //! known of each is kept until then, so that the order of reading says nothing.
+//!
+//! Where no row tells a copy from its source, that session is the source all of whose rows are in the other. Rows are copied
+//! from the beginning on, so that is a session that has nothing of its own, or less.
 
 use std::cmp::Ordering;
 
@@ -35,6 +38,24 @@ pub struct Holder {
     pub rows: Option<Extent>,
 }
 
+/// What settles whose a unit is, beside what its rows say.
+#[derive(Clone, Copy)]
+pub(super) struct Settling<'a> {
+    /// The order of two claims by the paths of their files.
+    pub by_path: &'a dyn Fn(&Claim, &Claim) -> Ordering,
+    /// What a session has.
+    pub has: &'a dyn Fn(&SessionId) -> Has,
+}
+
+/// What a session has of units: the less, the more it is the source of what others have too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Has {
+    /// It has rows that no other session has.
+    pub own: bool,
+    /// If it has none, the number of units of which it has rows.
+    pub units: u64,
+}
+
 impl Extent {
     /// One row.
     #[must_use]
@@ -52,25 +73,55 @@ impl Extent {
 }
 
 impl Unit {
-    /// Takes in rows of a session. `by_path` orders claims by the paths of their files.
-    pub(super) fn held(&mut self, session: &SessionId, rows: &Extent, by_path: impl Fn(&Claim, &Claim) -> Ordering) {
-        if self.holders.is_empty() && self.claim.session == *session {
-            let mut own = Extent { first: self.first, last: self.last, context: std::mem::take(&mut self.context) };
-            own.add(rows);
-            (self.first, self.last, self.context) = (own.first, own.last, own.context);
-            return;
+    /// Takes in rows of a session.
+    pub(super) fn held(&mut self, session: &SessionId, rows: &Extent, settling: Settling<'_>) {
+        if self.is_held_alone_by(session) {
+            return self.widen(rows);
         }
         self.change_holder(session, |holder| match &mut holder.rows {
             Some(known) => known.add(rows),
             none => *none = Some(rows.clone()),
         });
-        self.settle_owner(by_path);
+        self.settle_owner(settling);
+    }
+
+    /// Takes in rows of the only session that has any.
+    pub(super) fn widen(&mut self, rows: &Extent) {
+        let mut own = Extent { first: self.first, last: self.last, context: std::mem::take(&mut self.context) };
+        own.add(rows);
+        (self.first, self.last, self.context) = (own.first, own.last, own.context);
+    }
+
+    /// True if a session is the only one that has rows of the unit.
+    pub(super) fn is_held_alone_by(&self, session: &SessionId) -> bool {
+        self.holders.is_empty() && self.claim.session == *session
+    }
+
+    /// True if several sessions have rows of the unit and none says which of them are copies.
+    pub(super) fn is_tied(&self) -> bool {
+        self.holders.len() > 1 && self.agent.is_none() && self.holders.iter().all(|holder| holder.word.is_none())
+    }
+
+    /// The sessions that have rows of it, and whether it has the last of them alone. Nothing of a sub-agent, whose rows are
+    /// not copied.
+    pub(super) fn held_by(&self) -> Vec<(SessionId, bool)> {
+        if self.agent.is_some() {
+            return Vec::new();
+        }
+        if self.holders.is_empty() {
+            return vec![(self.claim.session.clone(), true)];
+        }
+        let held = self.holders.iter().filter_map(|holder| Some((&holder.session, holder.rows.as_ref()?.last)));
+        let held: Vec<_> = held.collect();
+        let is_last =
+            |session: &SessionId, last: Timestamp| held.iter().all(|(other, known)| *other == session || *known < last);
+        held.iter().map(|(session, last)| ((*session).clone(), is_last(session, *last))).collect()
     }
 
     /// True if a session has rows of the unit.
     pub(super) fn is_held_by(&self, session: &SessionId) -> bool {
-        let own = self.holders.is_empty() && self.claim.session == *session;
-        own || self.holders.iter().any(|holder| holder.session == *session && holder.rows.is_some())
+        self.is_held_alone_by(session)
+            || self.holders.iter().any(|holder| holder.session == *session && holder.rows.is_some())
     }
 
     /// True if rows of a session say nothing new of when the unit was.
@@ -78,39 +129,37 @@ impl Unit {
         let holder = self.holders.iter().find(|holder| holder.session == *session);
         match holder.and_then(|holder| holder.rows.as_ref()) {
             Some(rows) => (rows.first..=rows.last).contains(&time),
-            None => {
-                self.holders.is_empty() && self.claim.session == *session && (self.first..=self.last).contains(&time)
-            }
+            None => self.is_held_alone_by(session) && (self.first..=self.last).contains(&time),
         }
     }
 
     /// Takes in that a session claims the unit.
-    pub(super) fn claimed(&mut self, claim: &Claim, by_path: impl Fn(&Claim, &Claim) -> Ordering) {
-        if self.holders.is_empty() && self.claim.session == claim.session {
-            if order(claim, &self.claim, &by_path).is_lt() {
+    pub(super) fn claimed(&mut self, claim: &Claim, settling: Settling<'_>) {
+        if self.is_held_alone_by(&claim.session) {
+            if order(claim, &self.claim, settling).is_lt() {
                 self.claim = claim.clone();
             }
             return;
         }
         let changed = self.change_holder(&claim.session, |holder| {
             let slot = if claim.by == ClaimBy::Word { &mut holder.word } else { &mut holder.claim };
-            let is_better = slot.as_ref().is_none_or(|known| order(claim, known, &by_path).is_lt());
+            let is_better = slot.as_ref().is_none_or(|known| order(claim, known, settling).is_lt());
             if is_better {
                 *slot = Some(claim.clone());
             }
             is_better
         });
         if changed {
-            self.settle_owner(by_path);
+            self.settle_owner(settling);
         }
     }
 
     /// Takes in that the rows of `copy` are copies of those of the session that claims the unit by this word.
-    pub(super) fn copied(&mut self, copy: &SessionId, word: &Claim, by_path: impl Fn(&Claim, &Claim) -> Ordering) {
+    pub(super) fn copied(&mut self, copy: &SessionId, word: &Claim, settling: Settling<'_>) {
         if !self.change_holder(copy, |holder| std::mem::replace(&mut holder.is_copy, true)) {
-            self.settle_owner(&by_path);
+            self.settle_owner(settling);
         }
-        self.claimed(word, by_path);
+        self.claimed(word, settling);
     }
 
     /// True if it is known that the rows of `copy` are copies of those of `source`.
@@ -139,11 +188,14 @@ impl Unit {
     }
 
     /// Finds out whose it is, and when it was: from the rows of its owner, or, if that has none any more, from all copies.
-    fn settle_owner(&mut self, by_path: impl Fn(&Claim, &Claim) -> Ordering) {
+    pub(super) fn settle_owner(&mut self, settling: Settling<'_>) {
+        let is_tied = self.is_tied();
         let claims = self.holders.iter().filter_map(|holder| Some((holder, holder.best()?)));
         let best = claims.min_by(|(one, a), (other, b)| {
-            let key = |holder: &Holder| (holder.is_copy, holder.word.is_none());
-            key(one).cmp(&key(other)).then_with(|| order(a, b, &by_path))
+            let key =
+                |holder: &Holder| (holder.is_copy, holder.word.is_none(), holder.claim.as_ref().map(|claim| claim.by));
+            let has = |holder: &Holder| if is_tied { (settling.has)(&holder.session) } else { Has::default() };
+            key(one).cmp(&key(other)).then_with(|| has(one).cmp(&has(other))).then_with(|| order(a, b, settling))
         });
         let Some((owner, claim)) = best else { return };
         let by = if owner.word.is_some() { ClaimBy::Word } else { claim.by };
@@ -173,7 +225,7 @@ impl Holder {
 }
 
 /// Which of two claims is better, but for what is said of their sessions: what it rests on, the earliest row, the lower path.
-fn order(one: &Claim, other: &Claim, by_path: &impl Fn(&Claim, &Claim) -> Ordering) -> Ordering {
+fn order(one: &Claim, other: &Claim, settling: Settling<'_>) -> Ordering {
     let key = |claim: &Claim| (claim.by, claim.time);
-    key(one).cmp(&key(other)).then_with(|| by_path(one, other))
+    key(one).cmp(&key(other)).then_with(|| (settling.by_path)(one, other))
 }

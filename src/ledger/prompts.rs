@@ -112,18 +112,18 @@ impl Fold<'_> {
                 self.known.index.insert(*said, unit);
             }
         }
-        let claim_is_ours = self.known.unit(unit).is_some_and(|unit| {
-            unit.claim.file == file || unit.prompt.as_ref().is_some_and(|prompt| prompt.place.file == file)
+        // Of two copies the earlier one tells, whoever owns the turn.
+        let known = self.known.unit(unit).and_then(|unit| unit.prompt.as_ref());
+        let tells = known.is_none_or(|known| {
+            let by_path = || self.known.paths.order(file, known.place.file);
+            !is_copy && (known.place.file == file || prompt.time.cmp(&known.time).then_with(by_path).is_lt())
         });
         let Some(unit) = self.known.unit_mut(unit) else { return };
         unit.resumes |= resumes;
-        let known = unit.prompt.as_ref().and_then(|known| known.queued_ms);
-        let queued_ms = prompt.queued_ms;
+        let queued_ms = unit.prompt.as_ref().and_then(|known| known.queued_ms);
         match &mut unit.prompt {
-            Some(known) if is_copy || !claim_is_ours => {
-                known.queued_ms = known.queued_ms.or(queued_ms);
-            }
-            slot => *slot = Some(Prompt { queued_ms: queued_ms.or(known), ..prompt }),
+            Some(known) if !tells => known.queued_ms = queued_ms.or(prompt.queued_ms),
+            slot => *slot = Some(Prompt { queued_ms: prompt.queued_ms.or(queued_ms), ..prompt }),
         }
     }
 

@@ -1,10 +1,11 @@
 //! A session: the sums of its units and the client's own account of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::holders::Has;
 use super::money::Money;
 use super::tally::Tally;
 use super::unit::{Ask, Context, Told, Unit, UnitId};
@@ -44,6 +45,12 @@ pub struct Session {
     pub counted_start: bool,
     /// A row of its own was read: not only copies of it in a fork.
     pub own_rows: bool,
+    /// Units of the main thread of which it has rows, be they its own or copies.
+    pub held: u64,
+    /// Those of them in which it has the last row alone.
+    pub alone: u64,
+    /// Those that other sessions hold too, where nothing says which rows are copies.
+    pub tied: BTreeSet<UnitId>,
     /// Title, if it has one, without its secrets.
     pub title: Option<Arc<str>>,
     /// Who chose the title.
@@ -179,6 +186,9 @@ impl Session {
             counted_report: Reported { cost: Money::ZERO, unattributed: Money::ZERO },
             counted_start: false,
             own_rows: false,
+            held: 0,
+            alone: 0,
+            tied: BTreeSet::new(),
             title: None,
             title_by: TitleBy::Summary,
             pull_requests: Vec::new(),
@@ -249,6 +259,12 @@ impl Session {
         }
         self.is_loose = false;
         Ok(())
+    }
+
+    /// What it has, next to other sessions.
+    pub(super) const fn has(&self) -> Has {
+        let own = self.alone > 0;
+        Has { own, units: if own { 0 } else { self.held } }
     }
 
     /// True if it owns a user or assistant row: other files hold only metadata.

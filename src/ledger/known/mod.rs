@@ -9,12 +9,12 @@
 
 mod changes;
 mod index;
+mod owners;
 mod paths;
 mod plan;
 mod thread;
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -61,6 +61,8 @@ pub struct Known {
     pub missing: BTreeSet<UnitId>,
     /// So are these of the sub-agents that wait for their rows.
     pub missing_waiting: BTreeSet<(SessionId, AgentId)>,
+    /// Units whose owner has to be found out again.
+    unsettled: BTreeSet<UnitId>,
     /// Parts that a unit or section holds at most.
     parts_max: usize,
 }
@@ -122,6 +124,7 @@ impl Known {
             forks: BTreeSet::new(),
             missing: BTreeSet::new(),
             missing_waiting: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
             parts_max,
         }
     }
@@ -311,34 +314,20 @@ impl Known {
             if let (UnitKey::Agent(_, agent), true) = (key, key.is_first_run()) {
                 self.index.insert(Identity::Agent(&agent.0).hash(), id);
             }
-            self.units.insert(id, Loaded::new(Unit::new(key.clone(), claim, context)));
+            let unit = Unit::new(key.clone(), claim, context);
+            self.holds(&[], &unit.held_by());
+            self.units.insert(id, Loaded::new(unit));
             return id;
         };
-        let is_known = known.holders.is_empty() && known.claim == claim;
-        if !is_known {
-            self.change_owner(id, |unit, by_path| {
-                unit.claimed(&claim, by_path);
-                unit.held(&claim.session, &Extent::of(claim.time, context), by_path);
+        // A later row of the only session that has any says nothing of whose it is.
+        let is_later = (known.claim.by, known.claim.time) < (claim.by, claim.time) || known.claim == claim;
+        if !(is_later && known.is_held_alone_by(&claim.session)) {
+            self.change_owner(id, |unit, settling| {
+                unit.claimed(&claim, settling);
+                unit.held(&claim.session, &Extent::of(claim.time, context), settling);
             });
         }
         id
-    }
-
-    /// Changes what is known of the sessions that have rows of a unit; the change is given the order of claims by the paths
-    /// of their files.
-    pub(super) fn change_owner(
-        &mut self,
-        id: UnitId,
-        change: impl FnOnce(&mut Unit, &dyn Fn(&Claim, &Claim) -> Ordering),
-    ) {
-        if !self.is_here(id) {
-            return;
-        }
-        let paths = std::mem::take(&mut self.paths);
-        if let Some(unit) = self.unit_mut(id) {
-            change(unit, &|one, other| paths.order(one.file, other.file));
-        }
-        self.paths = paths;
     }
 
     /// True if `new` is a better variant of a row than `old`.

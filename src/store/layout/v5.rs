@@ -1,5 +1,6 @@
 //! Layout 5: a long unit lies in sections. What it shares with layout 4 is read with the structs of that.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::frozen::{Thaw, frozen};
@@ -103,6 +104,9 @@ impl Thaw<session::Session> for Session {
             counted_report: self.counted_report.thaw(),
             counted_start: self.counted_start,
             own_rows: self.own_rows,
+            held: 0,
+            alone: 0,
+            tied: BTreeSet::new(),
             title_by: title_by(self.title_is_custom),
             title: self.title,
             pull_requests: Vec::new(),
