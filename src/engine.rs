@@ -234,6 +234,7 @@ impl Engine {
             for record in records {
                 fold.fold(record);
             }
+            fold.settle_agents();
             self.known.settle_owners();
             let missing = std::mem::take(&mut self.known.missing);
             if !self.load_missing_waiting()? && missing.is_empty() {

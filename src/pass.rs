@@ -150,6 +150,7 @@ impl Pass {
             progress(1, 0);
         }
         pass.known.settle_owners();
+        pass.known.give_up();
         pass.known.roll_up();
         pass.known.tighten_sessions();
         pass.known.committed();

@@ -49,6 +49,7 @@ use vocabulary::Vocabulary;
 /// dashboards are `file: title query`.
 const EXPLAINED: &[(&str, &str)] = &[
     ("TailspanTargetMissing", "the target is there; without it, nothing else would answer"),
+    ("cost: Responses with gaps A", "the usage of every response of this day can be read"),
     ("health: Series over the limit per hour A", "no metric reaches 500 series; the panel leaves out what never does"),
 ];
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::unit::Unit;
 use tailspan::pass::{Pass, find};
+use tailspan::transcript::ids::AgentId;
 use tailspan::views::span::{Span, Value as Attribute};
 use tailspan::views::trace::{Position, TurnFacts, end_so_far, roots, turn_spans};
 
@@ -39,8 +40,9 @@ fn our_spans(projects: &Path) -> Vec<Span> {
     for session in pass.sessions() {
         let whole = pass.units_of(session);
         let units: Vec<&Unit> = whole.iter().map(|unit| &**unit).collect();
-        let agents =
-            |id: &_| units.iter().copied().find(|unit| unit.agent.as_ref().is_some_and(|agent| agent.id == *id));
+        let agents = |id: &AgentId| {
+            units.iter().copied().find(|unit| unit.agent.as_ref().is_some_and(|agent| agent.id.plain() == id.plain()))
+        };
         for turn in roots(&units) {
             let facts = TurnFacts { turn, agents: &agents, position: Position::default(), end: end_so_far(turn) };
             spans.extend(turn_spans(&facts).into_iter().flat_map(|batch| batch.spans));

@@ -347,9 +347,9 @@ fn exemplars_lead_to_spans_that_exist() {
         for session in pass.sessions() {
             let whole = pass.units_of(session);
             let units: Vec<&Unit> = whole.iter().map(|unit| &**unit).collect();
-            let agents: HashMap<&AgentId, &Unit> =
-                units.iter().filter_map(|unit| Some((&unit.agent.as_ref()?.id, *unit))).collect();
-            let find = |id: &AgentId| agents.get(id).copied();
+            let agents: HashMap<&str, &Unit> =
+                units.iter().filter_map(|unit| Some((unit.agent.as_ref()?.id.plain(), *unit))).collect();
+            let find = |id: &AgentId| agents.get(id.plain()).copied();
             let batches = roots(&units).into_iter().flat_map(|unit| {
                 let position = position_of(session, unit, TurnOrder::among(units.iter().copied()).earlier(unit));
                 turn_spans(&TurnFacts { turn: unit, agents: &find, position, end: end_so_far(unit) })

@@ -126,6 +126,7 @@ fn tool(id: &str, name: &str, start: i64, result: Option<(i64, Outcome)>) -> Too
         agent: None,
         more_agents: Vec::new(),
         background: false,
+        given_up: false,
         sent: false,
     }
 }

@@ -62,8 +62,9 @@ fn spans_of_session(pass: &Pass, session: &Session) -> Vec<Vec<SpanBatch>> {
     let units: Vec<&Unit> = whole.iter().map(|unit| &**unit).collect();
     let sessions = pass.sessions();
     let source = session.fork.as_ref().and_then(|fork| sessions.iter().find(|source| source.id == fork.from));
-    let agent =
-        |id: &AgentId| units.iter().copied().find(|unit| unit.agent.as_ref().is_some_and(|agent| agent.id == *id));
+    let agent = |id: &AgentId| {
+        units.iter().copied().find(|unit| unit.agent.as_ref().is_some_and(|agent| agent.id.plain() == id.plain()))
+    };
     let earlier = |unit: &Unit| {
         let of_source = |source: &&Session| {
             pass.units_of(source)

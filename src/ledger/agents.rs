@@ -141,6 +141,21 @@ impl Fold<'_> {
     /// whatever order that came: its side file says which call started it, or it is the first that names it. Each further
     /// run is linked to the call that asked for it: the last one before it began.
     pub(super) fn settle_agent(&mut self, unit: UnitId) {
+        let missing = self.known.missing.len();
+        self.settle_agent_here(unit);
+        if self.known.missing.len() > missing {
+            self.known.unsettled_agents.insert(unit);
+        }
+    }
+
+    /// Settles the sub-agents of which something was not in memory.
+    pub fn settle_agents(&mut self) {
+        for unit in std::mem::take(&mut self.known.unsettled_agents) {
+            self.settle_agent(unit);
+        }
+    }
+
+    fn settle_agent_here(&mut self, unit: UnitId) {
         let Some(first) = self.known.unit(unit).and_then(|unit| unit.key.first_run()) else { return };
         let id = first.id();
         if !self.known.is_here(id) {

@@ -314,7 +314,8 @@ impl Fold<'_> {
         }
         let (call, result, agent) = (None, None, None);
         let more_agents = Vec::new();
-        let tool = Tool { id: id.into(), call, result, agent, more_agents, background: false, sent: false };
+        let tool =
+            Tool { id: id.into(), call, result, agent, more_agents, background: false, given_up: false, sent: false };
         self.room_for(unit, identity)?.tools.push(tool);
         self.known.index.home(identity)
     }

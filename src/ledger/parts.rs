@@ -113,6 +113,8 @@ pub struct Tool {
     pub more_agents: Vec<AgentId>,
     /// That sub-agent goes on after the call has returned.
     pub background: bool,
+    /// Its turn is over: what another process filled in for its result stays.
+    pub given_up: bool,
     /// Its span has left.
     pub sent: bool,
 }
@@ -221,6 +223,12 @@ pub struct Noted {
 }
 
 impl Parts {
+    /// Says that the turn is over: of calls whose result another process filled in no other will come.
+    pub fn give_up(&mut self) {
+        let is_filled_in = |tool: &&mut Tool| tool.result.as_ref().is_some_and(|end| end.filled_in);
+        self.tools.iter_mut().filter(is_filled_in).for_each(|tool| tool.given_up = true);
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -352,6 +360,12 @@ impl Tool {
     /// Every sub-agent that it started or spoke to.
     pub fn agents(&self) -> impl Iterator<Item = &AgentId> {
         self.agent.iter().chain(&self.more_agents)
+    }
+
+    /// The result, unless another process filled it in and the real one may still come.
+    #[must_use]
+    pub fn told_result(&self) -> Option<&ToolEnd> {
+        self.result.as_ref().filter(|end| !end.filled_in || self.given_up)
     }
 
     /// Milliseconds from call to result; `None` while it runs and where the result's time says nothing.

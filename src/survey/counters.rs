@@ -14,15 +14,25 @@ use crate::views::catalog::{self, Metric, Unit};
 use crate::views::labels::LabelRules;
 use crate::views::totals::{Sample, Series, Snapshot, Stored, Totals};
 
-/// Metrics that are compared: each is the sum of what responses and calls hold, which never shrinks. Costs that were
-/// counted stay when prices change, so of costs only the lifetime gauge is compared.
-static COMPARED: [&Metric; 5] = [
+/// Metrics that are compared: each is the sum of what turns, responses and calls hold. Costs that were counted stay when
+/// prices change, so of costs only the lifetime gauge is compared; of what was read nothing is held.
+static COMPARED: [&Metric; 11] = [
     &catalog::TOKENS,
     &catalog::API_REQUESTS,
     &catalog::TOOL_CALLS,
+    &catalog::TURNS,
+    &catalog::SUBAGENTS_STARTED,
+    &catalog::API_ERRORS,
+    &catalog::COMPACTIONS,
+    &catalog::WITHOUT_IDENTITY,
+    &catalog::PROJECT_TOKENS,
     &catalog::LIFETIME_TOKENS,
     &catalog::LIFETIME_COST,
 ];
+
+/// Metrics of which more may be counted than is held, but never less: a better row may say that a call that was counted as
+/// failed did not fail, and a counter never shrinks.
+static AT_LEAST: [&Metric; 3] = [&catalog::TOOL_FAILURES, &catalog::LINES_CHANGED, &catalog::UNREADABLE_USAGE];
 
 /// A metric that says something else than what the state holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +68,10 @@ pub fn compare(
     let counted = sums(&Totals::load(rules.clone(), stored).snapshot());
     let held = sums(&held(reader, rules, epoch)?.snapshot());
     let sum = |sums: &BTreeMap<&'static str, i128>, metric: &Metric| sums.get(metric.name).copied().unwrap_or(0);
-    let miscounts =
-        COMPARED.iter().map(|metric| Miscount { metric, counted: sum(&counted, metric), held: sum(&held, metric) });
-    Ok(miscounts.filter(|miscount| miscount.counted != miscount.held).collect())
+    let of = |metric: &&'static Metric| Miscount { metric, counted: sum(&counted, metric), held: sum(&held, metric) };
+    let exact = COMPARED.iter().map(of).filter(|miscount| miscount.counted != miscount.held);
+    let at_least = AT_LEAST.iter().map(of).filter(|miscount| miscount.counted < miscount.held);
+    Ok(exact.chain(at_least).collect())
 }
 
 /// Totals of everything that the state holds.
@@ -94,5 +105,5 @@ fn sums(snapshot: &Snapshot) -> BTreeMap<&'static str, i128> {
         };
         (metric.name, snapshot.of(metric).map(|(_, sample)| number(sample)).sum())
     };
-    COMPARED.iter().map(sum).collect()
+    COMPARED.iter().chain(&AT_LEAST).map(sum).collect()
 }

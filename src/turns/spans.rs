@@ -96,6 +96,7 @@ pub(crate) fn sent_ids<'a>(units: impl Iterator<Item = &'a Unit>, trace: u128) -
 pub(crate) fn mark_parts(known: &mut Known, home: UnitId, sent: bool) {
     let is_marked = |parts: &Parts| {
         parts.messages.iter().all(|message| message.closed && (message.sent || !sent))
+            && parts.tools.iter().all(|tool| tool.told_result().is_some() || tool.result.is_none())
             && (!sent
                 || parts.tools.iter().all(|tool| tool.sent || tool.call.is_none())
                     && parts.compactions.iter().all(|compacted| compacted.sent))
@@ -106,6 +107,7 @@ pub(crate) fn mark_parts(known: &mut Known, home: UnitId, sent: bool) {
     let Some(parts) = known.parts_mut(home) else { return };
     // The last response of a turn has no row behind it that would say that it is complete.
     parts.messages.iter_mut().for_each(|message| message.closed = true);
+    parts.give_up();
     if sent {
         parts.messages.iter_mut().for_each(|message| message.sent = true);
         parts.tools.iter_mut().filter(|tool| tool.call.is_some()).for_each(|tool| tool.sent = true);

@@ -186,13 +186,13 @@ impl<'a> Around<'a> {
     fn tool(&self, tool: &Tool) -> Option<Item> {
         let mut entries = Vec::new();
         let is_counted = |call: &Call| call.rank.time >= self.epoch;
-        let is_over = tool.result.as_ref().is_some_and(|end| end.rank.time >= self.epoch);
+        let is_over = tool.told_result().is_some_and(|end| end.rank.time >= self.epoch);
         if let Some(call) = tool.call.as_ref().filter(|call| is_over || is_counted(call)) {
             let name = self.rules.tool(&call.name);
             if is_counted(call) {
                 entries.push(entry(0, &catalog::TOOL_CALLS, vec![Arc::clone(&name)], 1, call.rank.time));
             }
-            if let Some(end) = tool.result.as_ref().filter(|end| end.rank.time >= self.epoch) {
+            if let Some(end) = tool.told_result().filter(|end| end.rank.time >= self.epoch) {
                 let time = end.rank.time;
                 if let Some(reason) = failure_reason(end.outcome) {
                     entries.push(entry(1, &catalog::TOOL_FAILURES, vec![Arc::clone(&name), reason.into()], 1, time));

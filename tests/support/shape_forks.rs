@@ -24,6 +24,9 @@ impl Story<'_> {
         if kind == 4 {
             return self.background(source, fork).into_iter().collect();
         }
+        if self.all_marked && !copied.iter().any(|row| row["type"] == "assistant") {
+            return Vec::new();
+        }
         for mut row in copied {
             row["sessionId"] = json!(fork.id);
             let is_answer = row["type"] == "assistant";

@@ -52,12 +52,14 @@ struct Story<'a> {
     side: Files,
     /// Forks mark what they copy.
     marks: bool,
+    /// They copy nothing that they could not mark.
+    all_marked: bool,
 }
 
 /// A story by its seed. Forks mark their copies if `marks`; else those of some stories do not.
 pub(crate) fn story(dice: &mut Dice, marks: bool) -> Files {
-    let marks = !dice.one_in(3) || marks;
-    let mut story = Story { number: 0, now: 1_795_000_000_000, side: Files::new(), marks, dice };
+    let (all_marked, marks) = (marks, !dice.one_in(3) || marks);
+    let mut story = Story { number: 0, now: 1_795_000_000_000, side: Files::new(), marks, all_marked, dice };
     let mut sessions = Vec::new();
     for _ in 0..1 + story.dice.below(2) {
         let mut session = story.begin();
@@ -148,6 +150,8 @@ impl Story<'_> {
     fn prompt(&mut self, session: &mut Session, more: Value) {
         session.prompt = Some(format!("{:08x}-1111-4111-8111-111111111111", self.next()));
         session.turn_index += 1;
+        // Nobody says the same twice within a millisecond.
+        self.now += 1;
         let mut fields = json!({"message": text("user", ["Go.", "And on."][self.dice.below(2)])});
         if session.names_prompts && self.dice.one_in(2) {
             fields["turnPosition"] = json!({"turnIndex": session.turn_index});

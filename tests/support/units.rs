@@ -111,6 +111,7 @@ pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool 
         agent: None,
         more_agents: Vec::new(),
         background: false,
+        given_up: false,
         sent: false,
     }
 }

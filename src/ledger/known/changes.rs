@@ -59,6 +59,12 @@ impl Known {
         self.units().map(Changed::new).chain(sections)
     }
 
+    /// Says of everything in memory that no more rows will come.
+    pub fn give_up(&mut self) {
+        self.units.values_mut().for_each(|loaded| loaded.now.parts.give_up());
+        self.sections.values_mut().for_each(|loaded| loaded.now.parts.give_up());
+    }
+
     /// Every changed unit: as it was at the last commit, and as it is.
     pub fn changed_units(&self) -> impl Iterator<Item = (Option<&Unit>, &Unit)> {
         self.dirty_units

@@ -61,6 +61,8 @@ pub struct Known {
     pub missing: BTreeSet<UnitId>,
     /// So are these of the sub-agents that wait for their rows.
     pub missing_waiting: BTreeSet<(SessionId, AgentId)>,
+    /// Sub-agents whose calls have to be found out again.
+    pub(super) unsettled_agents: BTreeSet<UnitId>,
     /// Units whose owner has to be found out again.
     unsettled: BTreeSet<UnitId>,
     /// Parts that a unit or section holds at most.
@@ -124,6 +126,7 @@ impl Known {
             forks: BTreeSet::new(),
             missing: BTreeSet::new(),
             missing_waiting: BTreeSet::new(),
+            unsettled_agents: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             parts_max,
         }

@@ -133,6 +133,8 @@ frozen! {
         background: bool,
         sent: bool;
         more_agents: Vec::new(),
+        // It was counted at once.
+        given_up: true,
     }
     struct Call => unit::Call {
         name: Arc<str>,

@@ -9,7 +9,7 @@ use super::list::List;
 use super::reach::Reach;
 use super::{Own, Position, Slice, TurnFacts, events, text, trace_of};
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Compacted, Message, Tool, Unit};
+use crate::ledger::unit::{Agent, Compacted, Message, Tool, Unit};
 use crate::transcript::time::Timestamp;
 use crate::views::attributes as name;
 use crate::views::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, SpanAt, TURN, TURN_KEY, span_id};
@@ -243,7 +243,8 @@ impl<'f, 'a> Walk<'f, 'a> {
             if started.apart {
                 apart.push(trace_of(started.unit));
                 let started_by = SpanAt { trace: trace.id, span: id };
-                if self.with_background || !started.unit.agent.as_ref().is_some_and(|agent| agent.background) {
+                let is_alone = |agent: &Agent| agent.background || agent.call.is_none();
+                if self.with_background || !started.unit.agent.as_ref().is_some_and(is_alone) {
                     self.apart.push_back(Apart { unit: started.unit, started_by });
                 }
             } else {

@@ -34,7 +34,9 @@ impl<'f, 'a> Reach<'f, 'a> {
             let Some(agent) = &unit.agent else { continue };
             let is_own = agent.call.as_deref().is_none_or(|call| *call == *tool.id);
             if is_own && self.met.insert(&unit.key) {
-                started.push(Started { unit, apart: agent.background || tool.background || depth >= DEPTH_MAX });
+                // One that does not know its call leaves by itself.
+                let apart = agent.background || agent.call.is_none() || tool.background || depth >= DEPTH_MAX;
+                started.push(Started { unit, apart });
             }
         }
         started
