@@ -333,7 +333,7 @@ metrics! {
     TURN_DURATION = histogram("turn_duration_seconds", Unit::Seconds, &[], TURN_MS;
         "Time from a prompt to the last thing that it caused; observed when the turn has ended.");
     TURN_COST = histogram("turn_cost_usd", Unit::Usd, &[], TURN_PICOUSD;
-        "List price of a turn and its sub-agents; observed when the turn has ended, if it has a price.");
+        "List price of a turn and of the sub-agents that it waited for; observed when the turn has ended, if it has a price.");
     SESSIONS_STARTED = counter("sessions_started_total", Unit::Count, &[ENTRYPOINT];
         "Sessions whose first row is counted.");
     SESSIONS_ACTIVE = live_gauge("sessions_active", Unit::Count, &[ENTRYPOINT];
