@@ -229,7 +229,6 @@ fn subagents_that_start_each_other_end_somewhere() {
     turn.parts.tools.push(starts(tool("toolu_1", "Agent", 1, Some((9, Outcome::Ok))), "a1"));
     let (mut one, mut two) = (agent("a1", "toolu_1", 7), agent("a2", "toolu_2", 8));
     one.parts.tools.push(starts(tool("toolu_2", "Agent", 4, Some((8, Outcome::Ok))), "a2"));
-    two.agent.as_mut().unwrap().call = None;
     two.parts.tools.push(starts(tool("toolu_3", "Agent", 5, Some((7, Outcome::Ok))), "a1"));
     let all = batches(&turn, &[one.clone(), two.clone()]);
     assert_eq!(all.len(), 1);
