@@ -100,7 +100,8 @@ impl Outline {
     pub fn add(&mut self, unit: &Unit) {
         let id = unit.key.id();
         let has_trace = match &unit.agent {
-            Some(agent) => agent.background || self.apart.contains(&id),
+            // One below a turn of another session is in the trace of that.
+            Some(agent) => agent.background || self.apart.contains(&id) && unit.leaves_with().is_none(),
             None => has_spans(unit),
         };
         if has_trace {

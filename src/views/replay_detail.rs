@@ -208,7 +208,7 @@ pub fn agent_summary(unit: &Unit, turn: Option<usize>, end: Option<TurnEnd>, apa
         tool_call_id: agent.call.clone(),
         turn,
         background: agent.background,
-        trace_id: (agent.background || apart).then(|| trace_id(unit)),
+        trace_id: (agent.background || apart && unit.leaves_with().is_none()).then(|| trace_id(unit)),
         started_at: start,
         ended_at: end.map(|end| end.at.to_rfc3339()),
         end: end.map(|end| end.reason),
@@ -223,6 +223,8 @@ pub fn agent_summary(unit: &Unit, turn: Option<usize>, end: Option<TurnEnd>, apa
 pub fn trace_ids(units: &[Unit]) -> Vec<String> {
     let all: Vec<&Unit> = units.iter().collect();
     let mut own: Vec<&Unit> = roots(&all);
+    // A sub-agent below a turn of another session is in the trace of that.
+    own.retain(|unit| unit.leaves_with().is_none());
     let known: HashSet<UnitId> = own.iter().map(|unit| unit.key.id()).collect();
     let background = |unit: &&Unit| unit.agent.as_ref().is_some_and(|agent| agent.background);
     own.extend(all.into_iter().filter(background).filter(|unit| !known.contains(&unit.key.id())));
