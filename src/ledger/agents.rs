@@ -141,11 +141,12 @@ impl Fold<'_> {
     /// whatever order that came: its side file says which call started it, or it is the first that names it. Each further
     /// run is linked to the call that asked for it: the last one before it began.
     pub(super) fn settle_agent(&mut self, unit: UnitId) {
-        let missing = self.known.missing.len();
+        let before = std::mem::take(&mut self.known.missing);
         self.settle_agent_here(unit);
-        if self.known.missing.len() > missing {
+        if !self.known.missing.is_empty() {
             self.known.unsettled_agents.insert(unit);
         }
+        self.known.missing.extend(before);
     }
 
     /// Settles the sub-agents of which something was not in memory.
@@ -314,6 +315,8 @@ impl Fold<'_> {
         self.known.index.insert(Identity::Link(call).hash(), run);
         let Some(unit) = self.known.unit(run) else { return };
         let (Some(agent), UnitKey::Agent(session, _)) = (unit.agent.clone(), &unit.key) else { return };
+        // What has left in the trace of its call stays there.
+        let background = if unit.export.sent && !agent.background { Some(false) } else { background };
         let name = agent.id.in_session(session);
         let tool = self.name_agent(call, &name, background);
         let background = tool.as_ref().map_or(background == Some(true), |tool| tool.background);
