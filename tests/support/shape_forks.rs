@@ -24,7 +24,7 @@ impl Story<'_> {
         if kind == 4 {
             return self.background(source, fork).into_iter().collect();
         }
-        if self.all_marked && !copied.iter().any(|row| row["type"] == "assistant") {
+        if self.all_marked && copied.last().is_none_or(|row| row["type"] != "assistant") {
             return Vec::new();
         }
         for mut row in copied {
