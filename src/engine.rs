@@ -235,7 +235,7 @@ impl Engine {
                 fold.fold(record);
             }
             fold.settle_agents();
-            self.known.settle_owners();
+            self.settle_owners()?;
             let missing = std::mem::take(&mut self.known.missing);
             if !self.load_missing_waiting()? && missing.is_empty() {
                 return Ok(());

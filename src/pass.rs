@@ -149,6 +149,7 @@ impl Pass {
             }
             progress(1, 0);
         }
+        pass.known.turned();
         pass.known.settle_owners();
         pass.known.give_up();
         pass.known.roll_up();

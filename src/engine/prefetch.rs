@@ -1,5 +1,7 @@
 //! Everything that a step touches is read before it: units, sections, sessions.
 
+use std::ops::ControlFlow;
+
 use super::Engine;
 use super::again::{turn_parts_round, turn_round};
 use crate::ahead::Piece;
@@ -55,6 +57,23 @@ impl Engine {
                 return Ok(());
             }
         }
+    }
+
+    /// Finds out again whose units are, if sessions that share some have more, or less, to themselves than before. Those
+    /// that are not in memory are missing then.
+    pub(super) fn settle_owners(&mut self) -> Result<(), StoreError> {
+        for session in self.known.turned() {
+            let mut units = Vec::new();
+            self.writer.rows().each_member(&session, |_, member| {
+                units.push(member.unit);
+                ControlFlow::Continue(())
+            })?;
+            units.into_iter().filter(|unit| !self.known.has(*unit)).collect::<Vec<_>>().into_iter().for_each(|unit| {
+                self.known.unsettle(unit);
+            });
+        }
+        self.known.settle_owners();
+        Ok(())
     }
 
     /// Loads the sub-agents without rows that a fold needed and nobody foresaw. Returns false if nothing is stored of them.

@@ -7,8 +7,9 @@ use super::unit::{Claim, ClaimBy, Message, Unit, UnitId, UnitKey};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 
-/// Turns in a row of one file without an answer that tells whose they are.
-const UNMARKED_MAX: usize = 64;
+/// Turns in a row of one file without an answer that tells whose they are. Of further ones nothing is said, and the general
+/// rules count.
+const UNMARKED_MAX: usize = 4_096;
 
 impl Fold<'_> {
     /// A row that names the session it was copied from (`forkedFrom`).

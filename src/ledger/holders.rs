@@ -1,8 +1,8 @@
 //! Sessions that have rows of one unit. Forks copy rows, so several may; which of them owns it may turn out late, and what is
 //! known of each is kept until then, so that the order of reading says nothing.
 //!
-//! Where no row tells a copy from its source, that session is the source all of whose rows are in the other. Rows are copied
-//! from the beginning on, so that is a session that has nothing of its own, or less.
+//! Where no row tells a copy from its source, the source is the session all of whose rows are in the other. Rows are copied
+//! from the beginning on, so it is the one that has no turn to itself.
 
 use std::cmp::Ordering;
 
@@ -43,17 +43,8 @@ pub struct Holder {
 pub(super) struct Settling<'a> {
     /// The order of two claims by the paths of their files.
     pub by_path: &'a dyn Fn(&Claim, &Claim) -> Ordering,
-    /// What a session has.
-    pub has: &'a dyn Fn(&SessionId) -> Has,
-}
-
-/// What a session has of units: the less, the more it is the source of what others have too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Has {
-    /// It has rows that no other session has.
-    pub own: bool,
-    /// If it has none, the number of units of which it has rows.
-    pub units: u64,
+    /// True for a session that has turns, or the end of one, to itself.
+    pub has_own: &'a dyn Fn(&SessionId) -> bool,
 }
 
 impl Extent {
@@ -102,20 +93,20 @@ impl Unit {
         self.holders.len() > 1 && self.agent.is_none() && self.holders.iter().all(|holder| holder.word.is_none())
     }
 
-    /// The sessions that have rows of it, and whether it has the last of them alone. Nothing of a sub-agent, whose rows are
-    /// not copied.
-    pub(super) fn held_by(&self) -> Vec<(SessionId, bool)> {
+    /// Of each session that has rows of it, in the order in which they became known, whether it has the last one to itself.
+    /// Rows that are known to be copies do not count, and those of sub-agents are nobody's copies.
+    pub(super) fn alone(&self) -> Vec<bool> {
         if self.agent.is_some() {
             return Vec::new();
         }
         if self.holders.is_empty() {
-            return vec![(self.claim.session.clone(), true)];
+            return vec![true];
         }
-        let held = self.holders.iter().filter_map(|holder| Some((&holder.session, holder.rows.as_ref()?.last)));
-        let held: Vec<_> = held.collect();
-        let is_last =
-            |session: &SessionId, last: Timestamp| held.iter().all(|(other, known)| *other == session || *known < last);
-        held.iter().map(|(session, last)| ((*session).clone(), is_last(session, *last))).collect()
+        let lasts =
+            || self.holders.iter().map(|holder| holder.rows.as_ref().filter(|_| !holder.is_copy).map(|rows| rows.last));
+        let last = lasts().flatten().max();
+        let is_shared = lasts().filter(|known| *known == last).count() > 1;
+        lasts().map(|known| known.is_some() && known == last && !is_shared).collect()
     }
 
     /// True if a session has rows of the unit.
@@ -194,8 +185,11 @@ impl Unit {
         let best = claims.min_by(|(one, a), (other, b)| {
             let key =
                 |holder: &Holder| (holder.is_copy, holder.word.is_none(), holder.claim.as_ref().map(|claim| claim.by));
-            let has = |holder: &Holder| if is_tied { (settling.has)(&holder.session) } else { Has::default() };
-            key(one).cmp(&key(other)).then_with(|| has(one).cmp(&has(other))).then_with(|| order(a, b, settling))
+            let has_own = |holder: &Holder| is_tied && (settling.has_own)(&holder.session);
+            key(one)
+                .cmp(&key(other))
+                .then_with(|| has_own(one).cmp(&has_own(other)))
+                .then_with(|| order(a, b, settling))
         });
         let Some((owner, claim)) = best else { return };
         let by = if owner.word.is_some() { ClaimBy::Word } else { claim.by };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::holders::Has;
 use super::money::Money;
 use super::tally::Tally;
 use super::unit::{Ask, Context, Told, Unit, UnitId};
@@ -45,12 +44,10 @@ pub struct Session {
     pub counted_start: bool,
     /// A row of its own was read: not only copies of it in a fork.
     pub own_rows: bool,
-    /// Units of the main thread of which it has rows, be they its own or copies.
-    pub held: u64,
-    /// Those of them in which it has the last row alone.
+    /// Turns in which it has the last row, and no other session the same.
     pub alone: u64,
-    /// Those that other sessions hold too, where nothing says which rows are copies.
-    pub tied: BTreeSet<UnitId>,
+    /// Sessions that have rows of its turns, where nothing said which rows are copies; at most [`RIVALS_MAX`].
+    pub rivals: BTreeSet<SessionId>,
     /// Title, if it has one, without its secrets.
     pub title: Option<Arc<str>>,
     /// Who chose the title.
@@ -61,6 +58,9 @@ pub struct Session {
 
 /// Pull requests that are kept of one session.
 pub const PULL_REQUESTS_MAX: usize = 100;
+
+/// Rivals that are kept of one session.
+pub const RIVALS_MAX: usize = 64;
 
 /// Accounts that are kept of one session. What a fork inherited from an older one is not known any more.
 pub const ACCOUNTS_MAX: usize = 1000;
@@ -186,9 +186,8 @@ impl Session {
             counted_report: Reported { cost: Money::ZERO, unattributed: Money::ZERO },
             counted_start: false,
             own_rows: false,
-            held: 0,
             alone: 0,
-            tied: BTreeSet::new(),
+            rivals: BTreeSet::new(),
             title: None,
             title_by: TitleBy::Summary,
             pull_requests: Vec::new(),
@@ -259,12 +258,6 @@ impl Session {
         }
         self.is_loose = false;
         Ok(())
-    }
-
-    /// What it has, next to other sessions.
-    pub(super) const fn has(&self) -> Has {
-        let own = self.alone > 0;
-        Has { own, units: if own { 0 } else { self.held } }
     }
 
     /// True if it owns a user or assistant row: other files hold only metadata.

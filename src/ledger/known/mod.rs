@@ -65,6 +65,8 @@ pub struct Known {
     pub(super) unsettled_agents: BTreeSet<UnitId>,
     /// Units whose owner has to be found out again.
     unsettled: BTreeSet<UnitId>,
+    /// Sessions that have come to have turns to themselves, or none any more.
+    turned: BTreeSet<SessionId>,
     /// Parts that a unit or section holds at most.
     parts_max: usize,
 }
@@ -128,6 +130,7 @@ impl Known {
             missing_waiting: BTreeSet::new(),
             unsettled_agents: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            turned: BTreeSet::new(),
             parts_max,
         }
     }
@@ -318,8 +321,9 @@ impl Known {
                 self.index.insert(Identity::Agent(&agent.0).hash(), id);
             }
             let unit = Unit::new(key.clone(), claim, context);
-            self.holds(&[], &unit.held_by());
+            let alone = unit.alone();
             self.units.insert(id, Loaded::new(unit));
+            self.stands_alone(id, &[], &alone);
             return id;
         };
         // A later row of the only session that has any says nothing of whose it is.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Known;
 use crate::ledger::holders::Settling;
-use crate::ledger::session::Session;
+use crate::ledger::session::RIVALS_MAX;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::ids::SessionId;
 
@@ -17,64 +17,86 @@ impl Known {
         let (paths, sessions) = (std::mem::take(&mut self.paths), std::mem::take(&mut self.sessions));
         let settling = Settling {
             by_path: &|one, other| paths.order(one.file, other.file),
-            has: &|session| sessions.get(session).map(Session::has).unwrap_or_default(),
+            has_own: &|session| sessions.get(session).is_some_and(|session| session.alone > 0),
         };
-        let mut held = None;
+        let mut alone = None;
         if let Some(unit) = self.unit_mut(id) {
-            let (before, was_tied) = (unit.held_by(), unit.is_tied());
+            let before = unit.alone();
             change(unit, settling);
-            held = Some((before, unit.held_by(), was_tied, unit.is_tied()));
+            alone = Some((before, unit.alone()));
         }
         (self.paths, self.sessions) = (paths, sessions);
-        let Some((before, after, was_tied, is_tied)) = held else { return };
-        if was_tied || is_tied {
-            for (session, _) in &after {
-                let is_listed = self.session(session).is_some_and(|session| session.tied.contains(&id));
-                if is_listed != is_tied {
-                    let tied = &mut self.session_mut(session).tied;
-                    if is_tied {
-                        tied.insert(id)
-                    } else {
-                        tied.remove(&id)
-                    };
-                }
-            }
-        }
+        let Some((before, after)) = alone else { return };
         if before != after {
-            self.holds(&before, &after);
+            self.stands_alone(id, &before, &after);
         }
+        self.meet_rivals(id);
     }
 
-    /// Takes in which sessions have rows of a unit, and which has the last of them alone. What they have besides may say
-    /// whose the units are that nothing else tells.
-    pub(super) fn holds(&mut self, before: &[(SessionId, bool)], after: &[(SessionId, bool)]) {
-        let sessions: BTreeSet<&SessionId> = before.iter().chain(after).map(|(session, _)| session).collect();
-        for id in sessions {
-            let of =
-                |held: &[(SessionId, bool)]| held.iter().find(|(session, _)| session == id).map(|(_, alone)| *alone);
-            let (was, is) = (of(before), of(after));
-            if was == is {
-                continue;
-            }
-            let session = self.session_mut(id);
-            let had = session.has();
-            session.held = (session.held + u64::from(is.is_some())).saturating_sub(u64::from(was.is_some()));
-            let (is, was) = (u64::from(is == Some(true)), u64::from(was == Some(true)));
-            session.alone = (session.alone + is).saturating_sub(was);
-            if session.has() != had {
-                let tied = session.tied.clone();
-                self.unsettled.extend(tied);
+    /// Takes in which sessions have the last row of a unit to themselves. Whether one has anything to itself may say whose
+    /// other units are.
+    pub(super) fn stands_alone(&mut self, id: UnitId, before: &[bool], after: &[bool]) {
+        let Some(unit) = self.unit(id) else { return };
+        let holders = unit.holders.iter().map(|holder| &holder.session);
+        let sessions = holders.chain([unit.session()].into_iter().filter(|_| unit.holders.is_empty()));
+        let changed = sessions.zip(after).enumerate().filter_map(|(position, (session, is))| {
+            let was = before.get(position).copied().unwrap_or(false);
+            (was != *is).then(|| (session.clone(), *is))
+        });
+        for (id, is) in changed.collect::<Vec<_>>() {
+            let session = self.session_mut(&id);
+            let had = session.alone > 0;
+            session.alone = if is { session.alone + 1 } else { session.alone.saturating_sub(1) };
+            if (session.alone > 0) != had {
+                self.turned.insert(id);
             }
         }
     }
 
-    /// Finds out again whose the units are whose sessions have more, or less, than they had.
+    /// Notes which sessions have rows of one unit, where nothing says which of them are copies.
+    fn meet_rivals(&mut self, id: UnitId) {
+        let Some(unit) = self.unit(id).filter(|unit| unit.is_tied()) else { return };
+        let sessions: Vec<&SessionId> = unit.holders.iter().map(|holder| &holder.session).take(RIVALS_MAX).collect();
+        let knows = |one: &SessionId, other: &SessionId| {
+            one == other
+                || self.session(one).is_some_and(|one| one.rivals.len() >= RIVALS_MAX || one.rivals.contains(other))
+        };
+        // The one that was met last is new to the others, and they to it.
+        let Some(latest) = sessions.last() else { return };
+        let pairs = sessions.iter().flat_map(|other| [(*other, *latest), (*latest, *other)]);
+        let new: Vec<_> =
+            pairs.filter(|(one, other)| !knows(one, other)).map(|(one, other)| (one.clone(), other.clone())).collect();
+        for (one, other) in new {
+            self.session_mut(&one).rivals.insert(other);
+        }
+    }
+
+    /// The sessions that have come to have something to themselves, or nothing, with those that they share units with: one
+    /// of these owns the units whose owner has to be found out again.
+    pub fn turned(&mut self) -> BTreeSet<SessionId> {
+        let mut all = std::mem::take(&mut self.turned);
+        let rivals = all.iter().filter_map(|id| self.session(id)).flat_map(|session| session.rivals.iter().cloned());
+        let rivals: Vec<_> = rivals.collect();
+        all.extend(rivals);
+        let units = self.units.iter().filter(|(_, loaded)| loaded.now.is_tied() && all.contains(loaded.now.session()));
+        self.unsettled.extend(units.map(|(id, _)| *id));
+        all
+    }
+
+    /// Has the owner of a unit found out again.
+    pub fn unsettle(&mut self, unit: UnitId) {
+        self.unsettled.insert(unit);
+    }
+
+    /// Finds out again whose units are.
     pub fn settle_owners(&mut self) {
         for id in std::mem::take(&mut self.unsettled) {
-            if self.is_here(id) {
+            if !self.is_here(id) {
+                if self.index.has_unit(id) {
+                    self.unsettled.insert(id);
+                }
+            } else if self.unit(id).is_some_and(Unit::is_tied) {
                 self.change_owner(id, Unit::settle_owner);
-            } else if self.index.has_unit(id) {
-                self.unsettled.insert(id);
             }
         }
     }

@@ -89,6 +89,8 @@ pub(super) struct Session {
 
 impl Thaw<session::Session> for Session {
     fn thaw(self) -> session::Session {
+        let tally: crate::ledger::tally::Tally = self.tally.thaw();
+        let turns = tally.turns;
         session::Session {
             id: self.id,
             spoken: self.spoken,
@@ -97,16 +99,16 @@ impl Thaw<session::Session> for Session {
             last: self.last,
             latest_branch: self.latest_branch.thaw(),
             is_loose: self.is_loose,
-            tally: self.tally.thaw(),
+            tally,
             accounts: self.accounts.thaw(),
             fork: self.fork.thaw(),
             has_forks: self.has_forks,
             counted_report: self.counted_report.thaw(),
             counted_start: self.counted_start,
             own_rows: self.own_rows,
-            held: 0,
-            alone: 0,
-            tied: BTreeSet::new(),
+            // It was not noted who else has its turns.
+            alone: turns,
+            rivals: BTreeSet::new(),
             title_by: title_by(self.title_is_custom),
             title: self.title,
             pull_requests: Vec::new(),
