@@ -124,6 +124,7 @@ behaviours! {
     hooks_that_fail_or_run_in_the_background_show,
     inline_sub_agents_of_1_0_are_told_apart_by_their_prompts,
     inline_sub_agents_with_one_prompt_take_one_call_each,
+    junk_behind_a_whole_row_costs_only_itself,
     keys_may_come_in_any_order,
     meta_rows_are_no_turns,
     metadata_alone_is_no_session,

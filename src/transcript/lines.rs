@@ -102,32 +102,37 @@ fn rows_within(line: &[u8], place: Place, strings: &mut Strings, take: &mut impl
     const TRIES: usize = 16;
     let mut left_to_try = line.len().saturating_mul(TRIES);
     let (mut at, mut is_left) = (0, false);
+    // Nothing but whole rows stands before: what begins there is no part of a row that was cut.
+    let mut is_outermost = true;
     while let Some(rest) = line.get(at..).filter(|rest| !is_blank(rest)) {
         let Some(open) = memchr(b'{', rest).filter(|_| left_to_try > 0) else {
             is_left = true;
             break;
         };
         let before = rest.get(..open).unwrap_or_default();
-        is_left |= !(is_blank(before) || before == BYTE_ORDER_MARK);
+        let is_between = is_blank(before) || before == BYTE_ORDER_MARK;
+        is_left |= !is_between;
+        is_outermost &= is_between;
         let text = rest.get(open..).unwrap_or_default();
         let mut row = RawRow::default();
         let length_read = match Json::first(text, &mut row) {
             Ok(end) => {
                 let (own, after) = text.split_at(end);
-                match row_body(&mut row, own, after, strings) {
-                    Some(Body::Noted) => {}
+                match row_body(&mut row, own, after, is_outermost, strings) {
+                    Some(Body::Noted) => is_outermost = true,
                     Some(body) => {
+                        is_outermost = true;
                         let place = Place { offset: place.offset + (at + open) as u64, bytes: length(own) };
                         split::records(place, body, &mut *take);
                     }
                     // An object inside a row that was cut.
-                    None => is_left = true,
+                    None => (is_left, is_outermost) = (true, false),
                 }
                 end
             }
             Err(reached) => {
                 left_to_try = left_to_try.saturating_sub(reached + 1);
-                is_left = true;
+                (is_left, is_outermost) = (true, false);
                 1
             }
         };
@@ -138,11 +143,11 @@ fn rows_within(line: &[u8], place: Place, strings: &mut Strings, take: &mut impl
     }
 }
 
-/// What an object of a line says if it is a row and no part of one: it has a type and an id of its own, and nothing
-/// follows it, or another row.
-fn row_body(row: &mut RawRow<'_>, own: &[u8], after: &[u8], strings: &mut Strings) -> Option<Body> {
+/// What an object of a line says if it is a row and no part of one: it has a type and an id of its own, and nothing but whole
+/// rows stands before it (`is_outermost`), or nothing follows it, or another row.
+fn row_body(row: &mut RawRow<'_>, own: &[u8], after: &[u8], is_outermost: bool, strings: &mut Strings) -> Option<Body> {
     let after = after.iter().position(|byte| *byte != 0 && !byte.is_ascii_whitespace()).and_then(|at| after.get(at));
-    if after.is_some_and(|byte| *byte != b'{') {
+    if !is_outermost && after.is_some_and(|byte| *byte != b'{') {
         return None;
     }
     let has_id = row.noted || row.fields.uuid.text.is_some() || row.fields.session.is_some();
