@@ -63,6 +63,7 @@ behaviours! {
     a_fork_of_a_resumed_session_is_not_resumed,
     a_fork_outlives_its_original,
     a_fork_read_before_its_original_counts_the_same,
+    a_fork_that_leaves_in_mid_turn_leaves_the_turn_to_its_source,
     a_gateway_may_give_every_response_one_id,
     a_killed_session_has_no_tool_duration,
     a_line_that_is_no_object_is_rejected,

@@ -186,9 +186,13 @@ impl Unit {
             let key =
                 |holder: &Holder| (holder.is_copy, holder.word.is_none(), holder.claim.as_ref().map(|claim| claim.by));
             let has_own = |holder: &Holder| is_tied && (settling.has_own)(&holder.session);
+            // A fork that leaves a turn before its end does not have that end.
+            let last = |holder: &Holder| holder.rows.as_ref().map(|rows| rows.last);
             key(one)
                 .cmp(&key(other))
                 .then_with(|| has_own(one).cmp(&has_own(other)))
+                .then_with(|| (a.by, a.time).cmp(&(b.by, b.time)))
+                .then_with(|| last(other).cmp(&last(one)))
                 .then_with(|| order(a, b, settling))
         });
         let Some((owner, claim)) = best else { return };
