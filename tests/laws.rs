@@ -6,6 +6,7 @@ mod sums;
 #[path = "support/world.rs"]
 mod world;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -163,6 +164,22 @@ fn in_pieces(folder: &Path, parts_max: usize, policy: Policy) -> World {
     world.parts_max = parts_max;
     world.restart();
     world
+}
+
+#[test]
+fn a_span_lies_within_its_parent() {
+    let (folder, _) = everything();
+    let mut world = World::new(folder.path());
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+    let spans = world.take_spans();
+    let times: BTreeMap<_, _> = spans.iter().map(|span| ((span.trace, span.id), (span.start, span.end))).collect();
+    let inside = |span: &Span| {
+        let parent = span.parent.map(|parent| times[&(span.trace, parent)]);
+        parent.is_none_or(|(start, end)| start <= span.start && span.end <= end)
+    };
+    let outside: Vec<_> = spans.iter().filter(|span| !inside(span)).map(|span| &span.name).collect();
+    assert!(outside.is_empty(), "{outside:?}");
 }
 
 #[test]
