@@ -25,7 +25,8 @@ const ASKS_MAX: usize = 256;
 /// Agents that are remembered of one run of the Workflow tool.
 const WORKFLOW_AGENTS_MAX: usize = 1_000;
 
-/// The id under which a run of the Workflow tool waits for its call and its agents.
+/// The id under which a run of the Workflow tool waits for its call and its agents. It begins with a control character, as no
+/// sub-agent's id does.
 pub(super) fn workflow(run: &str) -> AgentId {
     AgentId(format!("{RUN}workflow {run}").into())
 }

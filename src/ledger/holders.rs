@@ -30,7 +30,7 @@ pub struct Holder {
     pub session: SessionId,
     /// Its rows are copies, as they or those of its source say.
     pub is_copy: bool,
-    /// A row of another session that says that it is the source.
+    /// The best row of another session that says that this one is the source.
     pub word: Option<Claim>,
     /// Its best own claim; `None` if it has no row that begins the unit.
     pub claim: Option<Claim>,
