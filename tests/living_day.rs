@@ -50,6 +50,7 @@ use vocabulary::Vocabulary;
 const EXPLAINED: &[(&str, &str)] = &[
     ("TailspanTargetMissing", "the target is there; without it, nothing else would answer"),
     ("cost: Responses with gaps A", "the usage of every response of this day can be read"),
+    ("cost: Responses with gaps B", "no client of this day reports a cost that none can mean"),
     ("health: Series over the limit per hour A", "no metric reaches 500 series; the panel leaves out what never does"),
 ];
 
