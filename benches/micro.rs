@@ -36,7 +36,7 @@ use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::{Batch, read};
 use tailspan::turns::{Policy, WHOLE_SPANS_MAX};
-use tailspan::views::labels::LabelRules;
+use tailspan::views::metrics::labels::LabelRules;
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(1);

@@ -18,7 +18,7 @@ use crate::report::chain;
 use crate::store::StoreError;
 use crate::tail::{self, Folder, Found, Hints, Limits, Observer, Problem, Reader, Watcher};
 use crate::transcript::time::Timestamp;
-use crate::views::totals::Snapshot;
+use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
 
 /// How long events are gathered before they are acted on.

@@ -35,10 +35,10 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::record::{Body, Record};
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Policy, Turns};
-use crate::views::content::ContentLevel;
-use crate::views::labels::LabelRules;
-use crate::views::totals::{Snapshot, Totals};
-use crate::views::trace::{TraceScope, TurnOrder};
+use crate::views::metrics::labels::LabelRules;
+use crate::views::metrics::totals::{Snapshot, Totals};
+use crate::views::traces::content::ContentLevel;
+use crate::views::traces::tree::{TraceScope, TurnOrder};
 use crate::vitals::LiveSession;
 
 /// Units changed since the last commit that make another commit due: a batch stays near 300 operations.

@@ -21,8 +21,8 @@
 //!    unit of many parts keeps them in *sections* of bounded size: a commit writes the sections that changed, however
 //!    long the turn is, and the sums that views need of the others stand in the unit ([`ledger::gist`]).
 //! 4. Everything counted is a *function of units* ([`ledger::tally`]): sessions and totals are sums over units, and what
-//!    a commit changes is the difference between a unit's state before and after it ([`views::totals`]).
-//! 5. [`turns`] decides when a turn has ended; [`views::trace`] makes its spans, with ids derived from the rows.
+//!    a commit changes is the difference between a unit's state before and after it ([`views::metrics::totals`]).
+//! 5. [`turns`] decides when a turn has ended; [`views::traces::tree`] makes its spans, with ids derived from the rows.
 //! 6. [`engine`] writes cursor, units, sessions, totals and spans as one batch, then makes it durable. Only then is a
 //!    number shown, or a crash would make a counter run backwards. The disk gives its room before a batch begins, and
 //!    [`daemon::watchdog`] says so if it never answers.

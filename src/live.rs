@@ -7,7 +7,7 @@ use crate::ledger::known::Changed;
 use crate::ledger::unit::UnitId;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
-use crate::views::labels::{self, LabelRules};
+use crate::views::metrics::labels::{self, LabelRules};
 use crate::vitals::{LiveSession, OpenTool};
 
 /// Sessions that may be active at the same time; beyond it new ones are not shown in the gauges.

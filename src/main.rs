@@ -8,7 +8,7 @@ use tailspan::cli::backfill::BackfillError;
 use tailspan::cli::run::RunError;
 use tailspan::cli::{backfill, log, prices, run, scan, verify};
 use tailspan::config::{Config, ConfigError, Env};
-use tailspan::views::catalog;
+use tailspan::views::metrics::catalog;
 use tikv_jemallocator::Jemalloc;
 
 /// Records are made on some threads and freed on others; see `docs/performance.md`.

@@ -19,10 +19,10 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::parse::{self, Strings};
 use crate::transcript::record::{Body, Reason};
 use crate::transcript::time::Timestamp;
-use crate::views::history::History;
-use crate::views::labels::LabelRules;
-use crate::views::summary::{Files, Part, Sources, Summary, ToolDurations};
-use crate::views::totals::{Snapshot, Totals};
+use crate::views::metrics::history::History;
+use crate::views::metrics::labels::LabelRules;
+use crate::views::metrics::totals::{Snapshot, Totals};
+use crate::views::sessions::summary::{Files, Part, Sources, Summary, ToolDurations};
 
 /// A time before every row: a sidecar that was there from the beginning has seen all of it happen.
 const BEGINNING: Timestamp = Timestamp(i64::MIN);

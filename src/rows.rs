@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::parse::{Strings, mend_surrogates, parse};
 use crate::transcript::record::{Body, Kind, Place, Row, Said};
-use crate::views::replay::Expected;
+use crate::views::sessions::events::Expected;
 
 /// Longest line that is read for its text, in bytes.
 pub const LINE_BYTES_MAX: u32 = 8 << 20;

@@ -26,10 +26,10 @@ use crate::ledger::session::Session;
 use crate::pass::{Manner, Pass, UncountedLines};
 use crate::tail::Found;
 use crate::transcript::chunk::FileRole;
-use crate::views::labels::LabelRules;
-use crate::views::summary::{Files, Part, Summary};
-use crate::views::totals::{Snapshot, Totals};
-use crate::views::tree::session_tree;
+use crate::views::metrics::labels::LabelRules;
+use crate::views::metrics::totals::{Snapshot, Totals};
+use crate::views::sessions::summary::{Files, Part, Summary};
+use crate::views::traces::drawing::session_tree;
 
 /// Results that may wait for the calling thread, each several items at once.
 const IN_FLIGHT_MAX: usize = 4;

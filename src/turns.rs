@@ -19,7 +19,7 @@ use crate::ledger::known::Known;
 use crate::ledger::money::Money;
 use crate::ledger::unit::{TurnEnd, Unit, UnitId};
 use crate::transcript::time::Timestamp;
-use crate::views::span::SpanBatch;
+use crate::views::traces::span::SpanBatch;
 
 /// When turns end and which of them leave.
 #[derive(Debug, Clone, Copy)]

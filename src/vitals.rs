@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::transcript::time::Timestamp;
-use crate::views::catalog::{self, Metric};
-use crate::views::totals::{Sample, Snapshot};
+use crate::views::metrics::catalog::{self, Metric};
+use crate::views::metrics::totals::{Sample, Snapshot};
 
 /// A session with a row in this long is active. Longer than most tools run, shorter than a coffee break.
 pub const ACTIVE_WINDOW: Duration = Duration::from_secs(5 * 60);
@@ -77,7 +77,7 @@ pub struct Vitals {
 /// A session that may go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveSession {
-    /// The value of the label, see [`crate::views::labels::entrypoint`].
+    /// The value of the label, see [`crate::views::metrics::labels::entrypoint`].
     pub entrypoint: &'static str,
     /// Time of its last row.
     pub last: Timestamp,
@@ -88,7 +88,7 @@ pub struct LiveSession {
 /// A tool call without a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenTool {
-    /// The value of the label, see [`crate::views::labels::LabelRules::tool`].
+    /// The value of the label, see [`crate::views::metrics::labels::LabelRules::tool`].
     pub tool: Arc<str>,
     /// When it was called.
     pub since: Timestamp,

@@ -28,9 +28,9 @@ use tailspan::ledger::prices::Prices;
 use tailspan::pass::{self, Pass};
 use tailspan::survey::Survey;
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::history::{Ending, History, Span, Target};
-use tailspan::views::labels::LabelRules;
-use tailspan::views::totals::Totals;
+use tailspan::views::metrics::history::{Ending, History, Span, Target};
+use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::metrics::totals::Totals;
 
 /// What has no time of its own, and is not in a history.
 const TIMELESS: [&str; 6] = [

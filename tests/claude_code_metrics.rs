@@ -28,9 +28,9 @@ use tailspan::http::exposition::totals_text;
 use tailspan::ledger::known::Changed;
 use tailspan::transcript::record::Outcome;
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::catalog;
-use tailspan::views::labels::LabelRules;
-use tailspan::views::totals::{Snapshot, Totals};
+use tailspan::views::metrics::catalog;
+use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::metrics::totals::{Snapshot, Totals};
 
 fn shown(totals: &Snapshot, accept: &str) -> String {
     String::from_utf8(text(totals, accept).unwrap().1).unwrap()

@@ -7,7 +7,7 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::totals::{Sample, Snapshot};
+use tailspan::views::metrics::totals::{Sample, Snapshot};
 use world::{Dice, World, append, clean};
 
 const DAY_MS: i64 = 86_400_000;

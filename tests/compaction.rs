@@ -20,7 +20,7 @@ use tailspan::export::SpanQueue;
 use tailspan::ledger::known::Thread;
 use tailspan::store::{self, Commit, FileRow};
 use tailspan::transcript::chunk::{FileNumber, FileRole};
-use tailspan::views::summary::Summary;
+use tailspan::views::sessions::summary::Summary;
 use world::{Dice, World, copy_folder, recordings};
 
 /// A state with everything that the recordings bring, its spans still waiting.

@@ -22,9 +22,9 @@ use daemon::Daemon;
 use serde_json::{Value as Json, json};
 use spans::{named, text};
 use tailspan::engine::SpanRules;
-use tailspan::views::attributes as name;
-use tailspan::views::content::{self, ContentLevel, VALUE_BYTES_MAX};
-use tailspan::views::span::{Attribute, Span, Value};
+use tailspan::views::traces::attributes as name;
+use tailspan::views::traces::content::{self, ContentLevel, VALUE_BYTES_MAX};
+use tailspan::views::traces::span::{Attribute, Span, Value};
 use world::{Dice, EVERYTHING, World, append, copy_folder, files_below, recordings};
 
 const SESSION: &str = "0f000000-0000-4000-8000-000000000001";

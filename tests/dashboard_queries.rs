@@ -24,7 +24,7 @@ use daemon::Daemon;
 use promql::{Selector, by_labels, made_labels, selectors};
 use serde_json::{Value, json};
 use support::{dashboards, installed, list, panels, text};
-use tailspan::views::catalog::{self, Kind, Metric, Values};
+use tailspan::views::metrics::catalog::{self, Kind, Metric, Values};
 
 /// Metrics of the catalogue that no panel shows, with the reason.
 const NOT_SHOWN: &[(&str, &str)] = &[(

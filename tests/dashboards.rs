@@ -16,7 +16,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use support::{dashboards, folder, installed, list, panels, text};
-use tailspan::views::catalog::{self, Values};
+use tailspan::views::metrics::catalog::{self, Values};
 
 /// Units that Grafana knows; those that are used here.
 const UNITS: &[&str] = &["short", "percentunit", "currencyUSD", "bytes", "s", "bool_yes_no", "dateTimeAsLocal"];

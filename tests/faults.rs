@@ -12,7 +12,7 @@ use tailspan::store;
 use tailspan::tail::Limits;
 use tailspan::transcript::time::Timestamp;
 use tailspan::turns::Policy;
-use tailspan::views::totals::{Sample, Snapshot};
+use tailspan::views::metrics::totals::{Sample, Snapshot};
 use world::{Dice, EVERYTHING, World, append, clean, copy_folder, files_below};
 
 fn projects_of(fixture: &str) -> PathBuf {

@@ -37,7 +37,7 @@ use tailspan::ledger::unit::Unit;
 use tailspan::pass::{self, Pass};
 use tailspan::transcript::ids::RowId;
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::{replay, replay_detail};
+use tailspan::views::sessions::{events, parts};
 
 /// Parts beyond which a session is not read as a whole for an answer.
 const WHOLE_MAX: u64 = 10_000;
@@ -66,7 +66,7 @@ fn a_long_session_is_replayed_like_a_short_one() {
         giant::mixed(&world.projects, seed);
         world.count();
         let (units, tools) = whole(&world.projects);
-        let events = replay::events(&units);
+        let events = events::events(&units);
         let expected = serde_json::to_value(&events).unwrap();
         let expected = expected.as_array().unwrap();
         let parts: usize = units.iter().map(|unit| unit.parts.messages.len() + unit.parts.tools.len()).sum();
@@ -90,10 +90,10 @@ fn a_long_session_is_replayed_like_a_short_one() {
         assert_says(&page["events"][0], &expected[first]);
 
         let detail = world.json(&format!("/{SESSION}"));
-        assert_eq!(detail["turns"], serde_json::to_value(replay_detail::turns(&units)).unwrap());
-        assert_eq!(detail["subagents"], serde_json::to_value(replay_detail::agents(&units)).unwrap());
-        assert_eq!(detail["trace_ids"], serde_json::to_value(replay_detail::trace_ids(&units)).unwrap());
-        assert_eq!(detail["slowest_steps"], serde_json::to_value(replay_detail::slowest(&events)).unwrap());
+        assert_eq!(detail["turns"], serde_json::to_value(parts::turns(&units)).unwrap());
+        assert_eq!(detail["subagents"], serde_json::to_value(parts::agents(&units)).unwrap());
+        assert_eq!(detail["trace_ids"], serde_json::to_value(parts::trace_ids(&units)).unwrap());
+        assert_eq!(detail["slowest_steps"], serde_json::to_value(parts::slowest(&events)).unwrap());
         assert_eq!(detail["tools"], tools);
         let agents = units.iter().filter(|unit| unit.agent.is_some()).count();
         assert!(agents > 50, "only {agents} sub-agents");
@@ -110,9 +110,9 @@ fn a_long_session_in_which_all_happens_at_once_is_answered() {
         world
     };
     let (units, tools) = whole(&world.projects);
-    let events = replay::events(&units);
+    let events = events::events(&units);
     let detail = world.json(&format!("/{SESSION}"));
-    assert_eq!(detail["slowest_steps"], serde_json::to_value(replay_detail::slowest(&events)).unwrap());
+    assert_eq!(detail["slowest_steps"], serde_json::to_value(parts::slowest(&events)).unwrap());
     assert_eq!(detail["tools"], tools);
     let page = world.json(&format!("/{SESSION}/replay?limit=300&from=30000"));
     let expected = serde_json::to_value(&events[30_000..30_300]).unwrap();

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use tailspan::transcript::ids::RowId;
-use tailspan::views::ids::{root_of_turn, span_id, trace_of_background_agent, trace_of_turn};
+use tailspan::views::traces::ids::{root_of_turn, span_id, trace_of_background_agent, trace_of_turn};
 
 const TRACE: u128 = 0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b;
 const OTHER_TRACE: u128 = 0x0000_0000_0000_4000_8000_0000_0000_0001;
@@ -59,7 +59,7 @@ fn the_page_about_ids_lists_the_same_numbers() {
 #[test]
 fn every_attribute_is_in_the_guide() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let code = std::fs::read_to_string(root.join("src/views/attributes.rs")).unwrap();
+    let code = std::fs::read_to_string(root.join("src/views/traces/attributes.rs")).unwrap();
     let guide = std::fs::read_to_string(root.join("docs/traces.md")).unwrap();
     for line in code.lines().filter(|line| line.starts_with("pub const ")) {
         let value = line.split('"').nth(1).unwrap();

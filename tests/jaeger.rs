@@ -24,8 +24,8 @@ use support::jaeger::{Served, check, encoded, spans, tag, text};
 use support::jaeger_forms::{of_export, of_v1, of_v3};
 use tailspan::transcript::ids::RowId;
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::jaeger::{Trace, trace_v1};
-use tailspan::views::span::{Span, SpanBatch, SpanKind, SpanStatus};
+use tailspan::views::traces::jaeger::{Trace, trace_v1};
+use tailspan::views::traces::span::{Span, SpanBatch, SpanKind, SpanStatus};
 
 /// Every recording; nobody changes it.
 static RECORDED: LazyLock<Served> = LazyLock::new(Served::all);

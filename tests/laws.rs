@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use tailspan::tail::Limits;
 use tailspan::turns::Policy;
-use tailspan::views::catalog;
-use tailspan::views::span::Span;
-use tailspan::views::totals::Sample;
+use tailspan::views::metrics::catalog;
+use tailspan::views::metrics::totals::Sample;
+use tailspan::views::traces::span::Span;
 use world::{Dice, EVERYTHING, World, append, clean, files_below, recordings};
 
 /// All recordings, each in a folder of its own below one root.
@@ -268,7 +268,7 @@ fn the_spans_of_a_sub_agent_leave_however_late_its_file_is_read() {
 }
 
 /// Every counted series but those that count reading itself.
-fn counted(snapshot: &tailspan::views::totals::Snapshot) -> Vec<String> {
+fn counted(snapshot: &tailspan::views::metrics::totals::Snapshot) -> Vec<String> {
     snapshot.iter().filter(|(series, _)| !series.metric.contains("lines_total")).map(|row| format!("{row:?}")).collect()
 }
 

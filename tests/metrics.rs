@@ -30,9 +30,9 @@ use tailspan::ledger::unit::{Message, Tool, Unit};
 use tailspan::pass::Pass;
 use tailspan::transcript::record::{Outcome, Reason};
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::catalog::{self, ALL, Kept, Kind, Metric, Values};
-use tailspan::views::labels::{self, LabelRules, ProjectLabel};
-use tailspan::views::totals::{Sample, Series, Snapshot, Totals};
+use tailspan::views::metrics::catalog::{self, ALL, Kept, Kind, Metric, Values};
+use tailspan::views::metrics::labels::{self, LabelRules, ProjectLabel};
+use tailspan::views::metrics::totals::{Sample, Series, Snapshot, Totals};
 use tailspan::vitals::{LiveSession, OpenTool, Vitals};
 
 const EVER: Timestamp = Timestamp(0);

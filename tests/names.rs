@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use tailspan::views::labels::LabelRules;
+use tailspan::views::metrics::labels::LabelRules;
 
 /// Built here, so that nobody who looks for keys finds one.
 fn key() -> String {

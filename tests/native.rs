@@ -9,8 +9,8 @@ use tailspan::ledger::prices::Prices;
 use tailspan::ledger::unit::Unit;
 use tailspan::pass::{Pass, find};
 use tailspan::transcript::ids::AgentId;
-use tailspan::views::span::{Span, Value as Attribute};
-use tailspan::views::trace::{Position, TurnFacts, end_so_far, roots, turn_spans};
+use tailspan::views::traces::span::{Span, Value as Attribute};
+use tailspan::views::traces::tree::{Position, TurnFacts, end_so_far, roots, turn_spans};
 
 /// How far start and end may lie apart, in milliseconds.
 const APART_MS_MAX: i64 = 100;

@@ -33,12 +33,12 @@ use tailspan::store::{self, Commit};
 use tailspan::transcript::ids::{AgentId, RowId};
 use tailspan::transcript::record::{Outcome, Reason};
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::catalog::{self, ALL, Kept, Kind, Metric};
-use tailspan::views::exemplars::{Exemplar, trace_around};
-use tailspan::views::ids::{SpanAt, root_of_turn, span_id};
-use tailspan::views::labels::LabelRules;
-use tailspan::views::totals::{Sample, Series, Snapshot, Totals};
-use tailspan::views::trace::{TurnFacts, TurnOrder, end_so_far, position_of, roots, turn_spans};
+use tailspan::views::metrics::catalog::{self, ALL, Kept, Kind, Metric};
+use tailspan::views::metrics::exemplars::{Exemplar, trace_around};
+use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::metrics::totals::{Sample, Series, Snapshot, Totals};
+use tailspan::views::traces::ids::{SpanAt, root_of_turn, span_id};
+use tailspan::views::traces::tree::{TurnFacts, TurnOrder, end_so_far, position_of, roots, turn_spans};
 use tailspan::vitals::Vitals;
 
 const EVER: Timestamp = Timestamp(0);

@@ -16,7 +16,7 @@ use queue::{Queue, batch, deliver, deliver_until, entries, ids, impatient, named
 use sink::{Answer, Sink};
 use tailspan::export::{DrainConfig, DropReason, FailureReason, Otlp, OtlpConfig, Outcome};
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::span::{Attribute, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, Value};
+use tailspan::views::traces::span::{Attribute, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, Value};
 
 fn attribute(key: &'static str, value: Value) -> Attribute {
     Attribute { key: key.into(), value }

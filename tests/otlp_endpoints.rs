@@ -197,7 +197,7 @@ async fn an_endpoint_that_hangs_delays_nobody() {
 
 #[test]
 fn large_rows_leave_nothing_behind() {
-    use tailspan::views::span::{Attribute, Value};
+    use tailspan::views::traces::span::{Attribute, Value};
     let folder = tempfile::tempdir().unwrap();
     let (mut state, mut readers) = State::open(folder.path(), &["a"], 1);
     let mut large = queue::named("large", 1);

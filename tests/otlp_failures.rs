@@ -108,7 +108,7 @@ async fn what_is_wrong_with_the_endpoint_is_not_blamed_on_the_spans() {
 }
 
 /// Half a mebibyte that is sent as it is, so that a request does not fit into the buffers of a connection.
-fn large() -> Vec<tailspan::views::span::SpanBatch> {
+fn large() -> Vec<tailspan::views::traces::span::SpanBatch> {
     vec![batch("2.1.0", (1..=64).map(|id| named(&"x".repeat(8_000), id)).collect())]
 }
 

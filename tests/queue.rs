@@ -9,8 +9,8 @@ mod world;
 
 use serde_json::{Value as Json, json};
 use spans::{named, value};
-use tailspan::views::attributes as name;
-use tailspan::views::span::{Span, Value};
+use tailspan::views::traces::attributes as name;
+use tailspan::views::traces::span::{Span, Value};
 use world::{Dice, World, append};
 
 const SESSION: &str = "0f000000-0000-4000-8000-000000000001";

@@ -26,7 +26,7 @@ use serde_json::{Value as Json, json};
 use tailspan::engine::SpanRules;
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::title::{TITLE_CHARS_MAX, old_title};
-use tailspan::views::content::ContentLevel;
+use tailspan::views::traces::content::ContentLevel;
 use world::{Dice, EVERYTHING, World, append, files_below};
 
 const COMMAND: &str = "grep -r walrus src";

@@ -32,8 +32,8 @@ use serde_json::Value;
 use shapes::{Files, story};
 use tailspan::engine::PARTS_MAX;
 use tailspan::pass::{Pass, find};
-use tailspan::views::span::Span;
-use tailspan::views::totals::{Sample, Snapshot};
+use tailspan::views::metrics::totals::{Sample, Snapshot};
+use tailspan::views::traces::span::Span;
 use world::{Dice, World, append, clean};
 
 /// Stories in an ordinary run of the tests.

@@ -30,7 +30,7 @@ use std::time::Duration;
 use tailspan::daemon::Shared;
 use tailspan::daemon::selfcheck::SelfCheck;
 use tailspan::engine::PARTS_MAX;
-use tailspan::views::totals::{Sample, Snapshot};
+use tailspan::views::metrics::totals::{Sample, Snapshot};
 use tailspan::vitals::Vitals;
 use world::{Dice, World, append, clean, copy_folder, files_below, recordings};
 

@@ -14,12 +14,12 @@ use spans::text;
 use tailspan::config::{Config, Flags, Profile};
 use tailspan::engine::SpanRules;
 use tailspan::transcript::ids::RowId;
-use tailspan::views::attributes as name;
-use tailspan::views::catalog;
-use tailspan::views::content::ContentLevel;
-use tailspan::views::span::{Span, Value};
-use tailspan::views::totals::Snapshot;
-use tailspan::views::trace::TraceScope;
+use tailspan::views::metrics::catalog;
+use tailspan::views::metrics::totals::Snapshot;
+use tailspan::views::traces::attributes as name;
+use tailspan::views::traces::content::ContentLevel;
+use tailspan::views::traces::span::{Span, Value};
+use tailspan::views::traces::tree::TraceScope;
 use world::{Dice, EVERYTHING, World, copy_folder, recordings};
 
 #[test]

@@ -17,9 +17,9 @@ use tailspan::transcript::ids::{AgentId, RowId, SessionId};
 use tailspan::transcript::record::{ApiError, Origin, Outcome, Place, Says, Stop};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::usage::Usage;
-use tailspan::views::ids::{SpanAt, root_of_turn, span_id};
-use tailspan::views::span::{Span, SpanBatch, SpanStatus, Value};
-use tailspan::views::trace::{
+use tailspan::views::traces::ids::{SpanAt, root_of_turn, span_id};
+use tailspan::views::traces::span::{Span, SpanBatch, SpanStatus, Value};
+use tailspan::views::traces::tree::{
     DEPTH_MAX, ForkedFrom, Position, TurnFacts, agents_of, end_so_far, roots, span_count, turn_spans,
 };
 

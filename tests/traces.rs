@@ -14,10 +14,12 @@ use tailspan::ledger::session::Session;
 use tailspan::ledger::unit::Unit;
 use tailspan::pass::{Pass, find};
 use tailspan::transcript::ids::AgentId;
-use tailspan::views::ids::span_id;
-use tailspan::views::span::{Attribute, Span, SpanBatch, SpanKind, SpanStatus, Value};
-use tailspan::views::trace::{Earlier, TurnFacts, TurnOrder, end_so_far, position_of, roots, span_count, turn_spans};
-use tailspan::views::tree::session_tree;
+use tailspan::views::traces::drawing::session_tree;
+use tailspan::views::traces::ids::span_id;
+use tailspan::views::traces::span::{Attribute, Span, SpanBatch, SpanKind, SpanStatus, Value};
+use tailspan::views::traces::tree::{
+    Earlier, TurnFacts, TurnOrder, end_so_far, position_of, roots, span_count, turn_spans,
+};
 
 // ---- Recordings -----------------------------------------------------------------------------------------------------
 

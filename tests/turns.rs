@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tailspan::transcript::time::Timestamp;
 use tailspan::turns::Policy;
-use tailspan::views::span::Span;
+use tailspan::views::traces::span::Span;
 use world::{Dice, EVERYTHING, World, append, files_below};
 
 fn recording(scenario: &str) -> Vec<(PathBuf, Vec<u8>)> {

@@ -14,8 +14,8 @@ use tailspan::ahead::{Parsed, next_piece};
 use tailspan::tail;
 use tailspan::transcript::ids::SessionId;
 use tailspan::transcript::record::Body;
-use tailspan::views::span::Span;
-use tailspan::views::summary::Summary;
+use tailspan::views::sessions::summary::Summary;
+use tailspan::views::traces::span::Span;
 use world::{Dice, World, append, clean};
 
 /// What is counted of a session, and its spans.

@@ -18,7 +18,7 @@ use crate::store::{self, Reader, StoreError};
 use crate::survey::Survey;
 use crate::tail::RootEnv;
 use crate::transcript::time::Timestamp;
-use crate::views::history::{Ending, History, Span, Target, Written};
+use crate::views::metrics::history::{Ending, History, Span, Target, Written};
 
 /// What Prometheus has not written to a block yet: blocks that reach into it cost other series their samples.
 const HEAD_MS: i64 = 3 * 3_600_000;

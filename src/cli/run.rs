@@ -30,8 +30,8 @@ use crate::store::{self, Opened, Reader, StoreError};
 use crate::tail::{self, Hints, RootEnv};
 use crate::transcript::time::Timestamp;
 use crate::turns::{Policy, WHOLE_SPANS_MAX};
-use crate::views::labels::LabelRules;
-use crate::views::totals::Snapshot;
+use crate::views::metrics::labels::LabelRules;
+use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
 
 /// How long blocking handlers may go on after the server has stopped.

@@ -1,7 +1,7 @@
 //! The tables of `scan` for people.
 
 use crate::ledger::tokens::Tokens;
-use crate::views::summary::{Durations, Summary};
+use crate::views::sessions::summary::{Durations, Summary};
 
 /// Columns: the first is left-aligned, all others right-aligned.
 struct Table {

@@ -38,9 +38,9 @@ pub use self::flags::Flags;
 pub use self::keys::known_keys;
 pub(crate) use self::text::any_duration as duration;
 use crate::transcript::time::Timestamp;
-pub use crate::views::content::ContentLevel;
-pub use crate::views::labels::ProjectLabel;
-pub use crate::views::trace::TraceScope;
+pub use crate::views::metrics::labels::ProjectLabel;
+pub use crate::views::traces::content::ContentLevel;
+pub use crate::views::traces::tree::TraceScope;
 
 /// Everything that can be set, valid; each edge gets only its own part.
 #[derive(Debug, Clone)]

@@ -31,8 +31,8 @@ use crate::survey::{Survey, compare};
 use crate::tail::{self, Found};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
-use crate::views::replay::Expected;
-use crate::views::summary::{Files, SessionSummary};
+use crate::views::sessions::events::Expected;
+use crate::views::sessions::summary::{Files, SessionSummary};
 
 /// Bytes of session files that one check reads in its first step, and most of one family.
 const BYTES_MAX: u64 = 64 << 20;

@@ -24,8 +24,8 @@ use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::unit::{Message, Parts, Tool, TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
 use crate::turns::{Leaving, Next, mark, mark_finished, mark_parts};
-use crate::views::span::SpanEvent;
-use crate::views::trace::{EVENTS_MAX, Earlier};
+use crate::views::traces::span::SpanEvent;
+use crate::views::traces::tree::{EVENTS_MAX, Earlier};
 
 /// Parts before and behind a section that are at hand when its spans are made.
 const NEAR_PARTS: usize = PARTS_MAX;

@@ -26,8 +26,8 @@ use crate::ledger::unit::{TurnEnd, Unit, UnitId};
 use crate::store::{Handed, Mark, MarkChange, Rows, StoreError, has_left};
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Next};
-use crate::views::span::SpanBatch;
-use crate::views::trace::has_spans;
+use crate::views::traces::span::SpanBatch;
+use crate::views::traces::tree::has_spans;
 
 /// Units that are looked at before something else has its turn.
 const PLANNED_AT_ONCE: usize = 500;

@@ -16,10 +16,10 @@ use crate::store::{Rows, StoreError, has_left};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::turns::{Leaving, Next, finished_spans, mark_finished, spans};
-use crate::views::content::ContentLevel;
-use crate::views::openinference;
-use crate::views::span::SpanBatch;
-use crate::views::trace::{Earlier, Family, Position, Want, end_so_far, position_of};
+use crate::views::traces::content::ContentLevel;
+use crate::views::traces::openinference;
+use crate::views::traces::span::SpanBatch;
+use crate::views::traces::tree::{Earlier, Family, Position, Want, end_so_far, position_of};
 
 /// More levels than any chain of sub-agents has.
 const LEVELS_MAX: usize = 64;

@@ -12,9 +12,9 @@ use crate::store::StoreError;
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
 use crate::turns::sent_ids;
-use crate::views::ids::{EXECUTE_TOOL, SpanAt, span_id};
-use crate::views::span::SpanBatch;
-use crate::views::trace::{
+use crate::views::traces::ids::{EXECUTE_TOOL, SpanAt, span_id};
+use crate::views::traces::span::SpanBatch;
+use crate::views::traces::tree::{
     Earlier, Own, Position, Slice, TurnFacts, is_background, own_span, position_of, slice_spans, started_in, trace_of,
 };
 

@@ -10,10 +10,10 @@ use serde_json::Value as Json;
 use crate::ledger::unit::{Message, RowPlace, Tool, Unit, UnitKey};
 use crate::rows::{self, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
-use crate::views::attributes as name;
-use crate::views::content::{self, ContentLevel};
-use crate::views::replay::{Expected, started};
-use crate::views::span::{Attribute, Span, SpanBatch, Value};
+use crate::views::sessions::events::{Expected, started};
+use crate::views::traces::attributes as name;
+use crate::views::traces::content::{self, ContentLevel};
+use crate::views::traces::span::{Attribute, Span, SpanBatch, Value};
 
 /// Session files that are held open.
 const FILES_OPEN_MAX: usize = 64;

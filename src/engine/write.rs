@@ -11,7 +11,7 @@ use crate::store::{Commit, SectionChange, StoreError, UnitChange};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::turns::Leaving;
-use crate::views::exemplars::trace_around;
+use crate::views::metrics::exemplars::trace_around;
 
 /// Units and sections kept in memory between commits; beyond it everything is read from the store again.
 const LOADED_MAX: usize = 600;

@@ -9,7 +9,7 @@ use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value as
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use crate::transcript::time::Timestamp;
-use crate::views::span::{Attribute, Span, SpanKind, SpanStatus, Value};
+use crate::views::traces::span::{Attribute, Span, SpanKind, SpanStatus, Value};
 
 /// Fills the SDK's form of a finished span.
 pub(super) fn span_data(span: &Span, scope: &InstrumentationScope) -> SpanData {

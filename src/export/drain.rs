@@ -22,7 +22,7 @@ use super::counters::{DropReason, ExportCounters, FailureReason};
 use super::error::ExportError;
 use super::otlp::Otlp;
 use super::pack::{Work, pack};
-use crate::views::span::SpanBatch;
+use crate::views::traces::span::SpanBatch;
 
 /// The edge to the store: entries wait here, on disk, until they are acknowledged. Each exporter has one of its own.
 pub trait SpanQueue: Send {

@@ -15,7 +15,7 @@ use super::client::{ObservedClient, Seen, Target};
 use super::convert::span_data;
 use super::error::ExportError;
 use super::tls::{TlsFiles, connector};
-use crate::views::span::SpanBatch;
+use crate::views::traces::span::SpanBatch;
 
 /// Path of traces below the base URL of a collector.
 const TRACES_PATH: &str = "/v1/traces";

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::convert::wire_bytes_max;
-use crate::views::span::{Span, SpanBatch};
+use crate::views::traces::span::{Span, SpanBatch};
 
 /// Room in a request for what is not a span: resource, scope, lengths.
 const ENVELOPE_BYTES: usize = 4 << 10;

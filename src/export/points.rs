@@ -21,10 +21,10 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::transcript::time::Timestamp;
-use crate::views::catalog::{self, Kind, Unit};
-use crate::views::exemplars::Exemplar;
-use crate::views::points::Point;
-use crate::views::totals::Sample;
+use crate::views::metrics::catalog::{self, Kind, Unit};
+use crate::views::metrics::exemplars::Exemplar;
+use crate::views::metrics::points::Point;
+use crate::views::metrics::totals::Sample;
 
 /// Points in one request: some 200 bytes each, so that no receiver finds it too large.
 const POINTS_MAX: usize = 4000;

@@ -20,7 +20,7 @@ use super::error::ExportError;
 use super::otlp::{OtlpConfig, target};
 use super::points::requests;
 use crate::transcript::time::Timestamp;
-use crate::views::points::Point;
+use crate::views::metrics::points::Point;
 
 /// Longest time for the last push on shutdown.
 const FLUSH: Duration = Duration::from_secs(3);

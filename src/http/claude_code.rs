@@ -12,11 +12,11 @@ use super::exposition::{self, encode, families_of};
 use super::health::incomplete;
 use super::openmetrics;
 use super::request::Request;
-use crate::views::catalog::{Label, Unit};
-use crate::views::claude_code::points;
-use crate::views::openmetrics::{head, labels};
-use crate::views::points::Point;
-use crate::views::totals::{Sample, Snapshot};
+use crate::views::metrics::catalog::{Label, Unit};
+use crate::views::metrics::claude_code::points;
+use crate::views::metrics::openmetrics::{head, labels};
+use crate::views::metrics::points::Point;
+use crate::views::metrics::totals::{Sample, Snapshot};
 
 /// What is said while it is off.
 const OFF: &str = "page at /metrics/claude-code unless `metrics.claude_code = true` stands in the configuration \

@@ -20,7 +20,7 @@ use super::content_pieces::{Piece, pieces};
 use crate::rows::{self, LINE_BYTES_MAX, Latest, Missing};
 use crate::store::{Reader, StoreError};
 use crate::transcript::chunk::FileNumber;
-use crate::views::replay::Source;
+use crate::views::sessions::events::Source;
 
 /// Bytes read from files for one page.
 const PAGE_READ_BYTES_MAX: u64 = 64 << 20;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::views::replay::Expected;
+use crate::views::sessions::events::Expected;
 
 /// Text of one piece, in bytes. What is longer is cut and says so.
 const PIECE_BYTES_MAX: usize = 64 << 10;

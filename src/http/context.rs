@@ -13,8 +13,8 @@ use super::{HasReader, claude_code, health, jaeger, landing, replay, session_det
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::store::{OutboxMeter, Reader};
 use crate::transcript::time::Timestamp;
-use crate::views::points::Point;
-use crate::views::totals::Snapshot;
+use crate::views::metrics::points::Point;
+use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
 
 /// Version of the program.

@@ -13,9 +13,9 @@ use prometheus::{Encoder, TextEncoder};
 use super::counters::RequestCounters;
 use super::error::{FINE, Problem};
 use crate::transcript::time::Timestamp;
-use crate::views::catalog::{self, Kept, Kind};
-use crate::views::points::Point;
-use crate::views::totals::{self, Sample, Snapshot};
+use crate::views::metrics::catalog::{self, Kept, Kind};
+use crate::views::metrics::points::Point;
+use crate::views::metrics::totals::{self, Sample, Snapshot};
 use crate::vitals::Vitals;
 
 /// Content type of the text.
@@ -158,7 +158,7 @@ impl Scrape<'_> {
 
     fn sessions(&self, live: &mut Live) {
         let counts = self.vitals.live(self.totals, self.now);
-        for entrypoint in crate::views::labels::ENTRYPOINTS {
+        for entrypoint in crate::views::metrics::labels::ENTRYPOINTS {
             let counts = counts.get(entrypoint).copied().unwrap_or_default();
             live.add(&catalog::SESSIONS_ACTIVE, &[entrypoint], i128::from(counts.active));
             live.add(&catalog::SESSIONS_WAITING, &[entrypoint], i128::from(counts.waiting));

@@ -16,12 +16,12 @@ use crate::store::{Reader, StoreError};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
-use crate::views::moments::{self, Around, Kind, Moment, SoFar};
-use crate::views::outline::Outline;
-use crate::views::replay::{self, Detail, Event};
-use crate::views::replay_detail::{self, AgentSummary, SlowestSteps, TurnSummary};
-use crate::views::summary::ToolDurations;
-use crate::views::timeline::{Home, Page, Timeline};
+use crate::views::sessions::events::{self, Detail, Event};
+use crate::views::sessions::moments::{self, Around, Kind, Moment, SoFar};
+use crate::views::sessions::outline::Outline;
+use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
+use crate::views::sessions::summary::ToolDurations;
+use crate::views::sessions::timeline::{Home, Page, Timeline};
 
 /// Responses, tool calls, turns and sub-agents of a session that is read as a whole.
 const WHOLE_MAX: u64 = 10_000;
@@ -84,12 +84,12 @@ impl LongSession {
         let around = self.around(unit);
         self.timeline.add(id, None, moments::of_unit(&around).chain(moments::of_parts(&unit.parts)));
         self.durations.add(&unit.parts);
-        replay_detail::files(unit, &unit.parts, &mut self.files);
+        parts::files(unit, &unit.parts, &mut self.files);
         if unit.sections.is_some() {
             reader.each_section(id, |section| {
                 self.timeline.add(id, Some(section.position), moments::of_parts(&section.parts));
                 self.durations.add(&section.parts);
-                replay_detail::files(unit, &section.parts, &mut self.files);
+                parts::files(unit, &section.parts, &mut self.files);
                 ControlFlow::Continue(())
             })?;
         }
@@ -118,7 +118,7 @@ impl LongSession {
     fn end_of(&self, unit: &Unit) -> Option<TurnEnd> {
         let agent = unit.agent.as_ref()?;
         let has_returned = || !agent.background && agent.call.as_ref().is_some_and(|call| self.returned.contains(call));
-        unit.end().or_else(|| has_returned().then(|| replay::returned(unit)))
+        unit.end().or_else(|| has_returned().then(|| events::returned(unit)))
     }
 
     /// Events of the whole session.
@@ -193,14 +193,14 @@ impl LongSession {
     pub(super) fn told(mut self, reader: &Reader) -> Result<Told, StoreError> {
         let slowest = |kind| self.read_events(reader, self.timeline.slowest(kind));
         let slowest_steps = SlowestSteps {
-            tool_calls: replay_detail::slowest(&slowest(Kind::Tool)?).tool_calls,
-            api_requests: replay_detail::slowest(&slowest(Kind::Message)?).api_requests,
+            tool_calls: parts::slowest(&slowest(Kind::Tool)?).tool_calls,
+            api_requests: parts::slowest(&slowest(Kind::Message)?).api_requests,
         };
         self.timeline = Timeline::default();
         let mut lists = self.outline.lists();
         let mut turns: Vec<TurnSummary> = Vec::with_capacity(lists.turns.len());
         for (number, id) in lists.turns {
-            let summary = reader.unit(id)?.and_then(|unit| replay_detail::turn_summary(&unit, number));
+            let summary = reader.unit(id)?.and_then(|unit| parts::turn_summary(&unit, number));
             let agents = lists.of_turns.remove(&number).unwrap_or_default();
             turns.extend(summary.map(|turn| turn.with_agents(agents)));
         }
@@ -208,7 +208,7 @@ impl LongSession {
         for id in lists.agents {
             let Some(unit) = reader.unit(id)? else { continue };
             let (turn, apart) = (self.outline.turn(id), self.outline.is_apart(id));
-            subagents.extend(replay_detail::agent_summary(&unit, turn, self.end_of(&unit), apart));
+            subagents.extend(parts::agent_summary(&unit, turn, self.end_of(&unit), apart));
         }
         Ok(Told {
             turns: (turns, lists.turns_omitted),

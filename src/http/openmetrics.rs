@@ -20,9 +20,9 @@ use super::accept::wants_openmetrics;
 use super::error::Problem;
 use super::exposition::Scrape;
 use crate::transcript::time::Timestamp;
-use crate::views::catalog::{self, Kept, PREFIX, Unit};
-use crate::views::exemplars::Exemplar;
-use crate::views::openmetrics::{self, bound, head};
+use crate::views::metrics::catalog::{self, Kept, PREFIX, Unit};
+use crate::views::metrics::exemplars::Exemplar;
+use crate::views::metrics::openmetrics::{self, bound, head};
 
 /// Content type of the text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -12,8 +12,8 @@ use super::state::HasReader;
 use crate::ledger::session::Session;
 use crate::store::{Reader, StoreError};
 use crate::transcript::time::Timestamp;
-use crate::views::replay::{Event, events};
-use crate::views::summary::SessionSummary;
+use crate::views::sessions::events::{Event, events};
+use crate::views::sessions::summary::SessionSummary;
 
 /// The parameters of [`replay`].
 pub const REPLAY_PARAMETERS: &[&str] = &["from", "limit", "at"];

@@ -18,10 +18,10 @@ use crate::ledger::unit::Unit;
 use crate::store::Reader;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::record::PullRequest;
-use crate::views::labels::shown;
-use crate::views::replay;
-use crate::views::replay_detail::{self, AgentSummary, SlowestSteps, TurnSummary};
-use crate::views::summary::{
+use crate::views::metrics::labels::shown;
+use crate::views::sessions::events;
+use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
+use crate::views::sessions::summary::{
     ClientReported, Files, ModelSummary, Part, SessionSummary, Sources, ToolDurations, ToolSummary,
 };
 
@@ -132,12 +132,12 @@ fn told(units: &[Unit]) -> Told {
     let mut durations = ToolDurations::default();
     units.iter().for_each(|unit| durations.add(&unit.parts));
     let mut files = BTreeSet::new();
-    units.iter().for_each(|unit| replay_detail::files(unit, &unit.parts, &mut files));
+    units.iter().for_each(|unit| parts::files(unit, &unit.parts, &mut files));
     Told {
-        turns: bounded(replay_detail::turns(units)),
-        subagents: bounded(replay_detail::agents(units)),
-        trace_ids: bounded(replay_detail::trace_ids(units)).0,
-        slowest_steps: replay_detail::slowest(&replay::events(units)),
+        turns: bounded(parts::turns(units)),
+        subagents: bounded(parts::agents(units)),
+        trace_ids: bounded(parts::trace_ids(units)).0,
+        slowest_steps: parts::slowest(&events::events(units)),
         files,
         durations,
     }

@@ -15,8 +15,8 @@ use crate::ledger::session::{Reported, Session, reported};
 use crate::store::{Reader, StoreError};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
-use crate::views::labels::shown_name;
-use crate::views::summary::{SessionSummary, session_summary};
+use crate::views::metrics::labels::shown_name;
+use crate::views::sessions::summary::{SessionSummary, session_summary};
 
 /// The parameters of [`list`].
 pub const LIST_PARAMETERS: &[&str] = &["project", "model", "since", "until", "sort", "order", "limit", "cursor"];

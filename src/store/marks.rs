@@ -21,7 +21,7 @@ use super::rows::Rows;
 use super::{StoreError, codec, keys};
 use crate::ledger::unit::Unit;
 use crate::transcript::time::Timestamp;
-use crate::views::span::SpanBatch;
+use crate::views::traces::span::SpanBatch;
 
 /// The meta row that says that marks are complete.
 const MARKED: &str = "marked";

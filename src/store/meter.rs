@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::transcript::time::Timestamp;
-use crate::views::span::SpanBatch;
+use crate::views::traces::span::SpanBatch;
 
 /// How full the outbox is; shared by the writer, the readers and the metrics. A span waits until every endpoint has it.
 #[derive(Debug, Default)]

@@ -25,7 +25,7 @@ use super::meter::{OutboxMeter, Row};
 use super::{StoreError, codec, keys};
 use crate::export::SpanQueue;
 use crate::transcript::time::Timestamp;
-use crate::views::span::SpanBatch;
+use crate::views::traces::span::SpanBatch;
 
 /// The queue before it is known who reads it.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::views::trace::{Earlier, TurnOrder};
+use crate::views::traces::tree::{Earlier, TurnOrder};
 
 /// A file and how far it is counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

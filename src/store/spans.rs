@@ -9,7 +9,7 @@ use super::keys::PART_BYTES_MAX;
 use super::meter::{OutboxMeter, Row};
 use super::writer::Commit;
 use super::{StoreError, codec, keys};
-use crate::views::span::SpanBatch;
+use crate::views::traces::span::SpanBatch;
 
 /// Bytes of spans in one row of the outbox.
 const OUTBOX_ROW_BYTES_MAX: usize = PART_BYTES_MAX - 500;

@@ -12,7 +12,7 @@ use super::disk::Disk;
 use super::meter::OutboxMeter;
 use super::{StoreError, codec, keys};
 use crate::transcript::time::Timestamp;
-use crate::views::content::ContentLevel;
+use crate::views::traces::content::ContentLevel;
 
 /// Pause after a copy that could not be made, in milliseconds.
 const AGAIN_MS: i64 = 10 * 60 * 1000;

@@ -25,9 +25,9 @@ use crate::report::chain;
 use crate::transcript::chunk::{Cursor, FileNumber};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::views::content::ContentLevel;
-use crate::views::span::SpanBatch;
-use crate::views::totals::{Series, Stored};
+use crate::views::metrics::totals::{Series, Stored};
+use crate::views::traces::content::ContentLevel;
+use crate::views::traces::span::SpanBatch;
 
 /// A unit or section, of a section its unit and position, and hashes of its identities.
 pub(super) type Identities<T> = (UnitId, Option<(UnitId, u32)>, T);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::ledger::session::Session;
 use crate::store::{Reader, StoreError};
 use crate::transcript::ids::SessionId;
-use crate::views::summary::{Files, Part, SessionSummary, Sources, ToolDurations};
+use crate::views::sessions::summary::{Files, Part, SessionSummary, Sources, ToolDurations};
 
 /// What was found by comparing.
 #[derive(Debug, Default)]

@@ -10,9 +10,9 @@ use crate::ledger::known::Changed;
 use crate::ledger::money::Money;
 use crate::store::{Reader, StoreError};
 use crate::transcript::time::Timestamp;
-use crate::views::catalog::{self, Metric, Unit};
-use crate::views::labels::LabelRules;
-use crate::views::totals::{Sample, Series, Snapshot, Stored, Totals};
+use crate::views::metrics::catalog::{self, Metric, Unit};
+use crate::views::metrics::labels::LabelRules;
+use crate::views::metrics::totals::{Sample, Series, Snapshot, Stored, Totals};
 
 /// Metrics that are compared: each is the sum of what turns, responses and calls hold. Costs that were counted stay when
 /// prices change, so of costs only the lifetime gauge is compared; of what was read nothing is held.

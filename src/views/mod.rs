@@ -1,29 +1,14 @@
-//! What each reader wants from the facts: metrics, spans, answers. Pure.
+//! What each reader wants from the facts. Pure. The wings do not know each other; what two of them need is a fact, and
+//! belongs to [`crate::ledger`]. One exception: ids of traces and spans are a public contract that every wing may name.
+//!
+//! ```text
+//! metrics    counters, gauges and histograms: what they are called, what they count, and how they are written
+//! sessions   the sums of a session, its parts, and its events in order
+//! traces     spans: ids, attributes, the tree of a turn, and the words of Jaeger's API
+//! ```
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-pub mod attributes;
-pub mod catalog;
-pub mod claude_code;
-pub mod content;
-pub mod exemplars;
-pub mod history;
-mod history_times;
-pub mod ids;
-pub mod jaeger;
-pub mod labels;
-pub mod moments;
-pub mod openinference;
-pub mod openmetrics;
-pub mod outline;
-pub mod points;
-pub mod replay;
-pub mod replay_detail;
-pub mod span;
-pub mod summary;
-pub mod timeline;
-pub mod totals;
-mod totals_items;
-mod totals_series;
-pub mod trace;
-pub mod tree;
+pub mod metrics;
+pub mod sessions;
+pub mod traces;

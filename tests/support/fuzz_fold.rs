@@ -12,10 +12,10 @@ use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tailspan::transcript::ids::AgentId;
 use tailspan::transcript::read;
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::labels::LabelRules;
-use tailspan::views::summary::{Files, Part, Sources, ToolDurations};
-use tailspan::views::totals::Totals;
-use tailspan::views::trace::{TurnFacts, TurnOrder, end_so_far, position_of, turn_spans};
+use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::metrics::totals::Totals;
+use tailspan::views::sessions::summary::{Files, Part, Sources, ToolDurations};
+use tailspan::views::traces::tree::{TurnFacts, TurnOrder, end_so_far, position_of, turn_spans};
 
 const BEGINNING: Timestamp = Timestamp(i64::MIN);
 

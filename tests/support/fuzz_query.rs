@@ -13,7 +13,7 @@ use tailspan::store::{self, Opened};
 use tailspan::tail::{self, Limits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::turns::{Policy, WHOLE_SPANS_MAX};
-use tailspan::views::labels::LabelRules;
+use tailspan::views::metrics::labels::LabelRules;
 use tailspan::vitals::Vitals;
 use tempfile::TempDir;
 use tokio::sync::watch;

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tailspan::views::span::{Attribute, Span, SpanKind, SpanStatus, Value as Own};
+use tailspan::views::traces::span::{Attribute, Span, SpanKind, SpanStatus, Value as Own};
 
 use super::jaeger::{At, Known, spans, text};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tailspan::export::{ExportCounters, ExportError, Exporter, Otlp, OtlpConfig, run_all};
 use tailspan::store::{self, Commit, Opened, OutboxReader, Writer};
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::span::SpanBatch;
+use tailspan::views::traces::span::SpanBatch;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

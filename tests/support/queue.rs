@@ -12,7 +12,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::trace::v1 as wire;
 use tailspan::export::{BackoffLimits, DrainConfig, ExportCounters, Exporter, Otlp, OtlpConfig, SpanQueue};
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::span::{Span, SpanBatch, SpanKind, SpanStatus};
+use tailspan::views::traces::span::{Span, SpanBatch, SpanKind, SpanStatus};
 use tokio::sync::{Notify, watch};
 
 use crate::sink::Sink;

@@ -1,6 +1,6 @@
 //! Reads attributes of spans.
 
-use tailspan::views::span::{Attribute, Span, Value};
+use tailspan::views::traces::span::{Attribute, Span, Value};
 
 pub(super) fn value<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a Value> {
     attributes.iter().find(|attribute| attribute.key == key).map(|attribute| &attribute.value)

@@ -10,7 +10,7 @@ use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
 use tailspan::store::{self, Reader};
 use tailspan::survey::counters;
-use tailspan::views::trace::TurnOrder;
+use tailspan::views::traces::tree::TurnOrder;
 
 use crate::world::{self, World};
 

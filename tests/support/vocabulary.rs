@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tailspan::views::catalog::{ALL, Kind, Label, Values};
+use tailspan::views::metrics::catalog::{ALL, Kind, Label, Values};
 
 /// What a word may stand for.
 #[derive(Debug, Clone)]

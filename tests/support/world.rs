@@ -17,10 +17,10 @@ use tailspan::store::{self, OutboxReader, Reader};
 use tailspan::tail::{self, Limits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::turns::{Policy, WHOLE_SPANS_MAX};
-use tailspan::views::labels::LabelRules;
-use tailspan::views::span::Span;
-use tailspan::views::summary::{Files, Part, Sources, Summary, ToolDurations};
-use tailspan::views::totals::Snapshot;
+use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::metrics::totals::Snapshot;
+use tailspan::views::sessions::summary::{Files, Part, Sources, Summary, ToolDurations};
+use tailspan::views::traces::span::Span;
 
 /// Deterministic numbers: the same seed gives the same world.
 pub(crate) struct Dice(u64);

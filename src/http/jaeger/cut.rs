@@ -7,8 +7,8 @@ use super::traces::Traces;
 use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
 use crate::transcript::ids::AgentId;
-use crate::views::span::SpanBatch;
-use crate::views::trace::{
+use crate::views::traces::span::SpanBatch;
+use crate::views::traces::tree::{
     Own, Position, Slice, TurnFacts, is_background, own_span, position_of, slice_spans, started_in, trace_of,
 };
 

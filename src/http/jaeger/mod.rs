@@ -32,7 +32,7 @@ use self::traces::Traces;
 use super::error::Problem;
 use super::sessions::unreadable;
 use super::{HasReader, context};
-use crate::views::jaeger::{Filter, Trace, operation_of};
+use crate::views::traces::jaeger::{Filter, Trace, operation_of};
 
 /// Traces that one search builds at most. Beyond it the search ends with what it has found.
 const TRACES_BUILT_MAX: usize = 2_000;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::super::error::Problem;
 use super::super::query::Query;
 use crate::transcript::time::Timestamp;
-use crate::views::jaeger::{Filter, parse_go_duration};
+use crate::views::traces::jaeger::{Filter, parse_go_duration};
 
 /// Parameters of v1's search.
 pub const SEARCH_PARAMETERS: &[&str] =

@@ -7,7 +7,7 @@ use super::super::error::Problem;
 use super::super::request::Request;
 use super::parameters::Search;
 use super::{Found, HasTraces, SPANS_MAX, bytes_of, find, one, operations};
-use crate::views::jaeger::{Trace, TraceV1, trace_v1};
+use crate::views::traces::jaeger::{Trace, TraceV1, trace_v1};
 
 /// What every answer is wrapped in.
 #[derive(Serialize)]

@@ -7,7 +7,7 @@ use super::super::error::Problem;
 use super::super::request::Request;
 use super::parameters::Search;
 use super::{HasTraces, bytes_of, find, one, operations};
-use crate::views::jaeger::{ResourceSpans, Trace, TraceSummary, resource_spans, summary};
+use crate::views::traces::jaeger::{ResourceSpans, Trace, TraceSummary, resource_spans, summary};
 
 /// The names of services: there is one.
 ///

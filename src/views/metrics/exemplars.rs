@@ -1,0 +1,72 @@
+//! Which span shows an observation: the way from a number on a graph to the trace behind it.
+//!
+//! ```text
+//! a model call's duration and cost   its `chat` span
+//! a tool call's duration             its `execute_tool` span
+//! a turn's duration and cost         the root of its trace
+//! ```
+//!
+//! Where the facts do not say for sure there is none: a link that leads nowhere is worse than no link.
+
+use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId, UnitKey};
+use crate::transcript::time::Timestamp;
+use crate::views::traces::ids::{CHAT, EXECUTE_TOOL, SpanAt, root_of_turn, span_id};
+use crate::views::traces::tree::{DEPTH_MAX, trace_of};
+
+/// One observation and the span that shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exemplar {
+    /// The span.
+    pub at: SpanAt,
+    /// What was observed, in the stored unit of its metric.
+    pub value: i128,
+    /// When it ended.
+    pub time: Timestamp,
+}
+
+/// The trace that a unit's spans are in: its own, or that of the turn above it. `find` gives the units above, `find_call`
+/// a call of one of them.
+///
+/// `None` while the call that started a sub-agent is not known, or a unit above it is not at hand: its spans may end up
+/// in another trace than the facts so far say.
+#[must_use]
+pub fn trace_around<'a>(
+    unit: &'a Unit,
+    find: &dyn Fn(UnitId) -> Option<&'a Unit>,
+    find_call: &dyn Fn(&'a Unit, &str) -> Option<&'a Tool>,
+) -> Option<u128> {
+    let mut root = unit;
+    // A sub-agent deeper than that has a trace of its own, too rare to be followed here as well.
+    for _ in 0..=DEPTH_MAX {
+        let Some(agent) = &root.agent else { return Some(trace_of(root)) };
+        let parent = find(agent.parent?)?;
+        let call = find_call(parent, agent.call.as_deref()?)?;
+        if agent.background || call.background {
+            return agent.first_row.map(|_| trace_of(root));
+        }
+        root = parent;
+    }
+    None
+}
+
+/// The span of a model call among `parts`.
+pub(super) fn chat(trace: u128, parts: &Parts, message: &Message) -> SpanAt {
+    // Of several with the same request id only the first is named by it.
+    let is_earlier =
+        |other: &Message| other.request == message.request && (other.start, &other.id) < (message.start, &message.id);
+    let request = message.request.as_deref().filter(|_| !parts.messages.iter().any(is_earlier));
+    SpanAt { trace, span: span_id(trace, CHAT, request.unwrap_or(&message.id)) }
+}
+
+/// The span of a tool call.
+pub(super) fn tool(trace: u128, tool: &Tool) -> SpanAt {
+    SpanAt { trace, span: span_id(trace, EXECUTE_TOOL, &tool.id) }
+}
+
+/// The root of a turn.
+pub(super) fn turn(unit: &Unit) -> Option<SpanAt> {
+    match unit.key {
+        UnitKey::Turn(prompt) => Some(root_of_turn(prompt)),
+        UnitKey::Loose(_) | UnitKey::Agent(..) => None,
+    }
+}

@@ -1,0 +1,305 @@
+//! What the counters of `/metrics` would have shown in the past, had there been a sidecar and a scraper.
+//!
+//! Names, labels and numbers are those of the totals: both count the same `items`. A counter starts
+//! at 0 at the beginning of the span and counts what is stamped before its end, so a history that ends at the epoch of a
+//! sidecar and that sidecar's own counters hold everything once.
+//!
+//! - Left out: gauges, which tell of now, and counters of lines, which have no time of their own.
+//! - Series appear when they first change. Of values that are too many, those that were used most keep their names: unlike
+//!   the totals, a history knows the future.
+//! - Memory: one cell for each step in which a series changed, whatever the size of the files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::ledger::known::Changed;
+use crate::ledger::money::Money;
+use crate::ledger::session::Session;
+use crate::ledger::unit::Unit;
+use crate::transcript::time::Timestamp;
+use crate::views::metrics::catalog::{self, Kept, Kind, Label, Metric};
+pub use crate::views::metrics::history_times::{BEGINNING, Span};
+use crate::views::metrics::items::items;
+use crate::views::metrics::labels::{self, LabelRules, OTHER};
+use crate::views::metrics::openmetrics::{bound, head};
+use crate::views::metrics::series::{Series, bucket_of};
+
+/// Bytes of text that are handed out at once.
+const TEXT_BYTES: usize = 64 << 10;
+
+/// What a series gained, by step and bucket.
+type Cells = BTreeMap<(i64, usize), Gain>;
+
+/// What a bucket of a series gained in a step; a counter has one bucket.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gain {
+    count: u64,
+    sum: i128,
+}
+
+/// The counters of a span.
+#[derive(Debug)]
+pub struct History {
+    rules: LabelRules,
+    span: Span,
+    series: BTreeMap<Series, Cells>,
+    /// How often each value of an open label was used.
+    uses: BTreeMap<(&'static str, Arc<str>), u64>,
+    /// What is stamped before the beginning of everything.
+    undated: u64,
+}
+
+/// Whose metrics they are: labels that a scraper would add.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// `job`
+    pub job: String,
+    /// `instance`
+    pub instance: String,
+}
+
+/// How a history ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With the last numbers.
+    Open,
+    /// With a 0 a second later, where the counters of a sidecar begin. Without it, one that had grown beyond the last
+    /// number before it was scraped would look as if it had gone on from there.
+    Reset,
+}
+
+/// How much was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Series; each bucket of a histogram is one.
+    pub series: u64,
+    /// Samples.
+    pub samples: u64,
+    /// The first moment with a sample.
+    pub first: Option<Timestamp>,
+}
+
+impl History {
+    /// A history of nothing.
+    #[must_use]
+    pub const fn new(rules: LabelRules, span: Span) -> Self {
+        Self { rules, span, series: BTreeMap::new(), uses: BTreeMap::new(), undated: 0 }
+    }
+
+    /// Takes in everything that is counted of some parts, but what [`History::observe_turn`] counts.
+    pub fn observe(&mut self, parts: &Changed<'_>) {
+        for entry in items(&self.rules, parts, Timestamp(i64::MIN), None).into_iter().flat_map(|item| item.entries) {
+            self.add(entry.metric, entry.labels, entry.amount, entry.time);
+        }
+    }
+
+    /// Takes in a turn that has ended. `cost` is that of the turn and its sub-agents, `None` if a part has no price.
+    pub fn observe_turn(&mut self, unit: &Unit, cost: Option<Money>) {
+        let Some(prompt) = &unit.prompt else { return };
+        let end = unit.activity_end();
+        self.add(&catalog::TURN_DURATION, Vec::new(), i128::from(end.since_ms(prompt.time)), end);
+        if let Some(cost) = cost {
+            self.add(&catalog::TURN_COST, Vec::new(), cost.picousd(), end);
+        }
+    }
+
+    /// Takes in that a session exists.
+    pub fn session_started(&mut self, session: &Session) {
+        let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
+        let labels = vec![labels::entrypoint(entrypoint).into()];
+        self.add(&catalog::SESSIONS_STARTED, labels, 1, session.started().unwrap_or_default());
+    }
+
+    /// Things without a time of their own, or before [`BEGINNING`], which are not in a history that was told no beginning.
+    #[must_use]
+    pub const fn undated(&self) -> u64 {
+        self.undated
+    }
+
+    fn add(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128, time: Timestamp) {
+        let is_nothing = amount == 0 && metric.kind != Kind::Histogram;
+        if is_nothing || time >= self.span.until {
+            return;
+        }
+        if time < self.span.since.unwrap_or(BEGINNING) {
+            self.undated += u64::from(self.span.since.is_none());
+            return;
+        }
+        let open = metric.open_label().and_then(|at| metric.labels.get(at).zip(labels.get(at)));
+        if let Some((label, value)) = open {
+            *self.uses.entry((label.name, Arc::clone(value))).or_default() += 1;
+        }
+        let cell = (self.span.step_of(time), bucket_of(metric.buckets, amount));
+        let gain = self.series.entry(Series::new(metric, labels)).or_default().entry(cell).or_default();
+        gain.count = gain.count.saturating_add(1);
+        gain.sum = gain.sum.saturating_add(amount);
+    }
+
+    /// Hands the history out as OpenMetrics with timestamps: each series once, its samples in order of time, `# EOF` at the
+    /// end.
+    ///
+    /// # Errors
+    ///
+    /// That of `take`.
+    pub fn write<E>(
+        mut self,
+        target: &Target,
+        ending: Ending,
+        mut take: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<Written, E> {
+        let mut written = Written::default();
+        for metric in catalog::ALL.iter().copied().filter(|metric| metric.kept == Kept::State) {
+            let own = self.of(metric);
+            if own.is_empty() {
+                continue;
+            }
+            let name = metric.full_name();
+            let family = name.strip_suffix("_total").unwrap_or(&name);
+            take(&head(family, metric.kind.name(), metric.help))?;
+            for (labels, cells) in own {
+                let lines = Lines::new(metric, &labels, target);
+                lines.write(&self.span, &cells, ending, &mut written, &mut take)?;
+            }
+        }
+        take("# EOF\n")?;
+        Ok(written)
+    }
+
+    /// Takes the series of a metric out, those that are too many as `other`.
+    fn of(&mut self, metric: &'static Metric) -> BTreeMap<Vec<Arc<str>>, Cells> {
+        let mut rest = self.series.split_off(&Series::new(metric, Vec::new()));
+        let first_of_next = rest.keys().find(|series| series.metric != metric.name).cloned();
+        if let Some(next) = first_of_next {
+            self.series.append(&mut rest.split_off(&next));
+        }
+        let all = rest.into_iter().map(|(series, cells)| (series.labels, cells));
+        let Some(open) = metric.open_label() else { return all.collect() };
+        let all: Vec<_> = all.collect();
+        let kept = self.kept(metric, open, all.iter().map(|(labels, _)| labels));
+        let mut own: BTreeMap<Vec<Arc<str>>, Cells> = BTreeMap::new();
+        for (mut labels, cells) in all {
+            if let Some(value) = labels.get_mut(open).filter(|value| !kept.contains(*value)) {
+                *value = OTHER.into();
+            }
+            let sums = own.entry(labels).or_default();
+            for (cell, gain) in cells {
+                let sum = sums.entry(cell).or_default();
+                sum.count = sum.count.saturating_add(gain.count);
+                sum.sum = sum.sum.saturating_add(gain.sum);
+            }
+        }
+        own
+    }
+
+    /// The values of an open label that keep their names, as many as the metric has room for.
+    fn kept<'a>(
+        &self,
+        metric: &'static Metric,
+        open: usize,
+        series: impl Iterator<Item = &'a Vec<Arc<str>>>,
+    ) -> BTreeSet<Arc<str>> {
+        let mut sizes: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        series
+            .filter_map(|labels| labels.get(open))
+            .for_each(|value| *sizes.entry(Arc::clone(value)).or_default() += 1);
+        let name = metric.labels.get(open).map_or("", |label| label.name);
+        let mut values: Vec<_> = sizes.into_iter().filter(|(value, _)| **value != *OTHER).collect();
+        values.sort_by_key(|(value, _)| std::cmp::Reverse(self.uses.get(&(name, Arc::clone(value))).copied()));
+        let mut room = self.limit(metric.labels.get(open));
+        let fits = |(value, size): (Arc<str>, usize)| {
+            room = room.checked_sub(size)?;
+            Some(value)
+        };
+        values.into_iter().map_while(fits).collect()
+    }
+
+    /// Series that a metric with this open label may have.
+    fn limit(&self, label: Option<&Label>) -> usize {
+        let by_project = label.is_some_and(|label| catalog::PROJECT_COST.labels.contains(label));
+        if by_project { self.rules.series_max.min(self.rules.projects_max) } else { self.rules.series_max }
+    }
+}
+
+/// The lines of a series in the making: everything that stands before the numbers.
+struct Lines {
+    metric: &'static Metric,
+    /// Of a counter one; of a histogram one for each bucket, the count and the sum.
+    starts: Vec<String>,
+}
+
+impl Lines {
+    fn new(metric: &'static Metric, values: &[Arc<str>], target: &Target) -> Self {
+        let name = metric.full_name();
+        let start = |ending: &str, le: Option<&str>| {
+            let target = [("job", target.job.as_str()), ("instance", target.instance.as_str())];
+            let own = metric.labels.iter().map(|label| label.name).zip(values.iter().map(|value| &**value));
+            let labels = crate::views::metrics::openmetrics::labels(
+                target.into_iter().chain(own).chain(le.map(|le| ("le", le))),
+            );
+            format!("{name}{ending}{labels}")
+        };
+        let starts = if metric.kind == Kind::Histogram {
+            let bounds = metric.buckets.iter().map(|limit| bound(metric.unit.rendered(*limit)));
+            let buckets = bounds.chain(["+Inf".to_owned()]).map(|le| start("_bucket", Some(&le)));
+            buckets.chain([start("_count", None), start("_sum", None)]).collect()
+        } else {
+            vec![start("", None)]
+        };
+        Self { metric, starts }
+    }
+
+    fn write<E>(
+        &self,
+        span: &Span,
+        cells: &Cells,
+        ending: Ending,
+        written: &mut Written,
+        take: &mut impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut gains = cells.iter().map(|((step, bucket), gain)| (span.shown(*step), *bucket, *gain)).peekable();
+        let mut buckets = vec![0u64; self.metric.buckets.len() + 1];
+        let mut sum = 0i128;
+        let mut text = String::new();
+        let times = span.times(cells.keys().map(|(step, _)| *step));
+        for time in &times {
+            while let Some((_, bucket, gain)) = gains.next_if(|(shown, ..)| shown <= time) {
+                buckets.get_mut(bucket).into_iter().for_each(|count| *count = count.saturating_add(gain.count));
+                sum = sum.saturating_add(gain.sum);
+            }
+            self.point(*time, &buckets, sum, &mut text);
+            if text.len() > TEXT_BYTES {
+                take(&text)?;
+                text.clear();
+            }
+        }
+        if ending == Ending::Reset {
+            buckets.fill(0);
+            self.point(span.end() + 1, &buckets, 0, &mut text);
+        }
+        let points = times.len() + usize::from(ending == Ending::Reset);
+        written.series += self.starts.len() as u64;
+        written.samples += (self.starts.len() * points) as u64;
+        let first = times.first().map(|first| Timestamp(first.saturating_mul(1000)));
+        written.first = written.first.into_iter().chain(first).min();
+        take(&text)
+    }
+
+    /// The samples of one moment.
+    fn point(&self, time: i64, buckets: &[u64], sum: i128, text: &mut String) {
+        let sum = self.metric.unit.rendered(sum);
+        let mut below = 0u64;
+        let counts = buckets.iter().map(|count| {
+            below = below.saturating_add(*count);
+            below
+        });
+        let mut starts = self.starts.iter();
+        let mut line = |number: &dyn std::fmt::Display| {
+            starts.next().into_iter().for_each(|start| text.push_str(&format!("{start} {number} {time}\n")));
+        };
+        if self.metric.kind == Kind::Histogram {
+            counts.for_each(|count| line(&count));
+            line(&buckets.iter().fold(0u64, |all, count| all.saturating_add(*count)));
+        }
+        line(&sum);
+    }
+}

@@ -1,0 +1,292 @@
+//! Label values: what session files say, reduced to a bounded set of harmless words.
+//!
+//! Names of people's own making (tools, sub-agents, entry points) become `other` unless they are known. Session ids,
+//! paths and text never pass. Names of folders pass without their secrets and invisible letters. What stays open (models, projects, listed MCP servers, kinds of lines) is bounded by the
+//! number of series in [`crate::views::metrics::totals`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::ledger::session::project_of;
+use crate::transcript::scrub::scrub;
+
+/// Everything without a value of its own.
+pub const OTHER: &str = "other";
+/// The entry point of rows that do not say it: clients before 2.1.
+pub const UNKNOWN: &str = "unknown";
+/// Tools of MCP servers that are not listed.
+const MCP: &str = "mcp";
+
+/// Tools that exist at 0 from the start, with their failures and durations.
+///
+/// Not all built-in ones: a histogram is twenty lines of every scrape, and most tools are never used.
+pub const CORE_TOOLS: &[&str] = &[
+    "Agent",
+    "Bash",
+    "Edit",
+    "Glob",
+    "Grep",
+    "Read",
+    "Skill",
+    "Task",
+    "ToolSearch",
+    "WebFetch",
+    "WebSearch",
+    "Write",
+    MCP,
+    OTHER,
+];
+
+/// Names of the client's own tools, of all versions.
+pub const BUILT_IN_TOOLS: &[&str] = &[
+    "Agent",
+    "AgentOutputTool",
+    "AskUserQuestion",
+    "Bash",
+    "BashOutput",
+    "CronCreate",
+    "CronDelete",
+    "CronList",
+    "Edit",
+    "EnterPlanMode",
+    "EnterWorktree",
+    "ExitPlanMode",
+    "ExitWorktree",
+    "Glob",
+    "Grep",
+    "KillBash",
+    "KillShell",
+    "LS",
+    "LSP",
+    "ListAgents",
+    "ListMcpResourcesTool",
+    "Monitor",
+    "MultiEdit",
+    "NotebookEdit",
+    "NotebookRead",
+    "PowerShell",
+    "PushNotification",
+    "Read",
+    "ReadMcpResourceTool",
+    "RemoteTrigger",
+    "ReportFindings",
+    "ScheduleWakeup",
+    "SendMessage",
+    "Skill",
+    "SlashCommand",
+    "StructuredOutput",
+    "Task",
+    "TaskCreate",
+    "TaskGet",
+    "TaskList",
+    "TaskOutput",
+    "TaskStop",
+    "TaskUpdate",
+    "TeamCreate",
+    "TeamDelete",
+    "TodoRead",
+    "TodoWrite",
+    "ToolSearch",
+    "WebFetch",
+    "WebSearch",
+    "Workflow",
+    "Write",
+];
+
+/// The client's own types of sub-agents, of all versions.
+pub const AGENT_TYPES: &[&str] = &[
+    "Bash",
+    "Explore",
+    "Plan",
+    "Warmup",
+    "claude",
+    "claude-code-guide",
+    "fork",
+    "general-purpose",
+    "output-style-setup",
+    "statusline-setup",
+    "workflow-subagent",
+    OTHER,
+];
+
+/// How the client was started.
+pub const ENTRYPOINTS: &[&str] = &[
+    "claude-code-github-action",
+    "claude-desktop",
+    "claude-vscode",
+    "cli",
+    "local-agent",
+    "mcp",
+    "remote",
+    "sdk-cli",
+    "sdk-py",
+    "sdk-ts",
+    UNKNOWN,
+    OTHER,
+];
+
+/// Longest model id, kind of line and name of an MCP server, in bytes.
+const WORD_BYTES_MAX: usize = 64;
+/// Longest project name, in characters; what is hidden of it is one marker.
+const PROJECT_CHARS_MAX: usize = 64;
+
+/// What the `project` label holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProjectLabel {
+    /// The last component of the working directory.
+    #[default]
+    Name,
+    /// The first 8 hexadecimal digits of its xxh3-64: the name does not show, but who knows it can compare.
+    Hash,
+    /// There are no metrics by project.
+    Off,
+}
+
+/// What the configuration says about labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelRules {
+    /// Series per metric; the rest is added to `other`.
+    pub series_max: usize,
+    /// Projects with a value of their own; the rest is added to `other`.
+    pub projects_max: usize,
+    /// What the `project` label holds.
+    pub project: ProjectLabel,
+    /// MCP servers with a value of their own.
+    pub mcp_servers: BTreeSet<String>,
+}
+
+impl Default for LabelRules {
+    /// The defaults of the configuration.
+    fn default() -> Self {
+        Self { series_max: 500, projects_max: 50, project: ProjectLabel::default(), mcp_servers: BTreeSet::new() }
+    }
+}
+
+impl LabelRules {
+    /// The value of `tool` for a tool's own name.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Arc<str> {
+        if let Some(known) = known(BUILT_IN_TOOLS, name) {
+            return known.into();
+        }
+        let Some(rest) = name.strip_prefix("mcp__") else { return OTHER.into() };
+        // A server's name may itself hold two underscores: the longest listed one counts.
+        let listed = self.mcp_servers.iter().filter(|server| {
+            is_word(server) && rest.strip_prefix(server.as_str()).is_some_and(|tool| tool.starts_with("__"))
+        });
+        let server = listed.max_by_key(|server| server.len());
+        server.map_or_else(|| MCP.into(), |server| format!("mcp__{server}").into())
+    }
+
+    /// The value of `project` for a working directory; `None` if there are no metrics by project.
+    #[must_use]
+    pub fn project(&self, cwd: Option<&str>) -> Option<Arc<str>> {
+        let name = cwd.and_then(project_of);
+        match (self.project, name) {
+            (ProjectLabel::Off, _) => None,
+            (_, None) => Some(UNKNOWN.into()),
+            (ProjectLabel::Hash, Some(name)) => Some(format!("{:08x}", xxh3_64(name.as_bytes()) >> 32).into()),
+            (ProjectLabel::Name, Some(name)) => {
+                let name = shown_name(name);
+                Some(if name.is_empty() { UNKNOWN.into() } else { name.into() })
+            }
+        }
+    }
+
+    /// True if a stored value of `project` may be shown under these rules: names disappear when hashes are asked for, and
+    /// those that an earlier version stored with a secret always.
+    #[must_use]
+    pub fn shows_project(&self, value: &str) -> bool {
+        match self.project {
+            ProjectLabel::Off => false,
+            ProjectLabel::Name => shown_name(value) == value,
+            ProjectLabel::Hash => {
+                value == OTHER
+                    || value == UNKNOWN
+                    || (value.len() == 8 && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+            }
+        }
+    }
+}
+
+/// The value of `model` for a canonical model id.
+#[must_use]
+pub fn model(id: &Arc<str>) -> Arc<str> {
+    let fits = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+    let valid = (1..=WORD_BYTES_MAX).contains(&id.len()) && id.bytes().all(fits);
+    if valid { Arc::clone(id) } else { OTHER.into() }
+}
+
+/// The value of `agent_type`.
+#[must_use]
+pub fn agent_type(name: Option<&str>) -> &'static str {
+    name.and_then(|name| known(AGENT_TYPES, name)).unwrap_or(OTHER)
+}
+
+/// The value of `entrypoint`.
+#[must_use]
+pub fn entrypoint(name: Option<&str>) -> &'static str {
+    name.map_or(UNKNOWN, |name| known(ENTRYPOINTS, name).unwrap_or(OTHER))
+}
+
+/// The value of `kind` for a line of an unknown type.
+#[must_use]
+pub fn record_kind(kind: &str) -> Arc<str> {
+    // Digits could be an id.
+    let fits = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b'/');
+    let valid = (1..=WORD_BYTES_MAX).contains(&kind.len()) && kind.bytes().all(fits) && scrub(kind) == kind;
+    if valid { kind.into() } else { OTHER.into() }
+}
+
+/// A name of somebody's own as it may be shown: as [`shown`], and at most 64 characters of it. Cut last: half a secret is
+/// not recognised.
+#[must_use]
+pub fn shown_name(name: &str) -> String {
+    shown(name).chars().take(PROJECT_CHARS_MAX).collect()
+}
+
+/// What somebody has chosen, such as a path, as it may be shown: every letter visible and in its place, without secrets.
+/// Scrubbed last: an invisible letter must not hide a secret.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let visible: String = text.chars().filter(|letter| is_visible(*letter)).collect();
+    scrub(&visible).into_owned()
+}
+
+/// Neither a control character nor one that formats (category Cf of Unicode 16), nor a separator of lines.
+fn is_visible(letter: char) -> bool {
+    let formats = matches!(
+        letter,
+        '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0001}'..='\u{e007f}'
+    );
+    !letter.is_control() && !formats
+}
+
+fn known(values: &'static [&'static str], name: &str) -> Option<&'static str> {
+    values.iter().copied().find(|value| *value == name)
+}
+
+fn is_word(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=WORD_BYTES_MAX).contains(&name.len()) && name.bytes().all(fits)
+}

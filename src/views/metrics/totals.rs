@@ -1,0 +1,420 @@
+//! All stored totals: counters since the first start, lifetime gauges, histograms.
+//!
+//! ```text
+//! observe(change) per changed unit and section  ->  dirty(): what the commit writes  ->  committed()  ->  snapshot()
+//! ```
+//!
+//! - Samples are absolute: a batch written again after a crash writes the same bytes.
+//! - Counters take what each item (response, call, turn, ...) has grown between two commits, summed over all units of
+//!   the commit. An item that moves to another unit or gets other labels counts once; one that shrinks takes nothing
+//!   back, because a counter must not.
+//! - Lifetime gauges take both directions, so they always are the exact sum over all units.
+//! - Histograms observe an item when it becomes final, once.
+//! - A series begins at the first start if it exists at 0 from then on, else when it is first seen. So what is shown was
+//!   counted after its beginning, and a scraper may take the number at the beginning for 0.
+//! - Exemplars are not stored: one that is lost with the process is no loss of a number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::ledger::known::Changed;
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::{Message, Parts, Unit};
+use crate::transcript::record::Reason;
+use crate::transcript::time::Timestamp;
+use crate::views::metrics::catalog::{self, Kind, Label, Metric};
+use crate::views::metrics::exemplars::{self, Exemplar};
+use crate::views::metrics::items::{Entry, Item, Key, changed, items, kinds};
+use crate::views::metrics::labels::{self, LabelRules, OTHER};
+use crate::views::metrics::series::{Exemplars, bucket_of};
+pub use crate::views::metrics::series::{Histogram, Sample, Series, Snapshot, Stored};
+use crate::views::traces::tree::TraceScope;
+
+/// All stored totals. A clone is cheap: the samples are copied when one of the two changes.
+#[derive(Debug, Clone)]
+pub struct Totals {
+    rules: LabelRules,
+    samples: Arc<BTreeMap<Series, Stored>>,
+    exemplars: Arc<BTreeMap<Series, Exemplars>>,
+    /// Which trace the span of an exemplar is in.
+    scope: TraceScope,
+    /// When a series begins that appears now.
+    beginning: Option<Timestamp>,
+    /// Nothing was stored and nothing has been shown yet.
+    is_new: bool,
+    /// Series per metric, without those of `other`.
+    sizes: BTreeMap<&'static str, usize>,
+    pending: BTreeMap<(Key, u32), Growth>,
+    dirty: BTreeSet<Series>,
+}
+
+/// What one number of an item gained since the last commit.
+#[derive(Debug, Clone, Default)]
+struct Growth {
+    amount: i128,
+    /// How often it appeared minus how often it disappeared.
+    appeared: i64,
+    /// Its newest state.
+    newest: Option<Entry>,
+}
+
+impl Totals {
+    /// Totals of nothing: every series whose labels are known, at 0.
+    #[must_use]
+    pub fn new(rules: LabelRules) -> Self {
+        let mut totals = Self {
+            rules,
+            samples: Arc::default(),
+            exemplars: Arc::default(),
+            scope: TraceScope::default(),
+            beginning: None,
+            is_new: true,
+            sizes: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+        };
+        for metric in stored_metrics() {
+            let values: Vec<_> = metric.labels.iter().map(Label::at_start).collect();
+            for labels in product(&values) {
+                totals.insert(Series::new(metric, labels), Sample::zero(metric).into());
+            }
+        }
+        totals
+    }
+
+    /// The stored totals. Samples that this version has no metric for, or may not show, are left out.
+    #[must_use]
+    pub fn load(rules: LabelRules, rows: impl IntoIterator<Item = (Series, impl Into<Stored>)>) -> Self {
+        let mut totals = Self::new(rules);
+        for (series, stored) in rows {
+            totals.is_new = false;
+            let stored: Stored = stored.into();
+            let metric = stored_metrics().find(|metric| series.metric == metric.name);
+            let Some(metric) = metric.filter(|metric| totals.takes(metric, &series) && stored.sample.fits(metric))
+            else {
+                continue;
+            };
+            totals.insert(Series::new(metric, series.labels.clone()), stored);
+            let open =
+                metric.open_label().and_then(|position| series.labels.get(position).zip(metric.labels.get(position)));
+            if let Some((value, label)) = open {
+                totals.introduce(label, value);
+            }
+        }
+        totals.dirty.clear();
+        totals
+    }
+
+    /// Says when counting began: the beginning of every series that has none of its own.
+    #[must_use]
+    pub fn since(mut self, epoch: Timestamp) -> Self {
+        for stored in Arc::make_mut(&mut self.samples).values_mut() {
+            stored.created.get_or_insert(epoch);
+        }
+        self.beginning = Some(epoch);
+        self
+    }
+
+    /// Says what a trace holds.
+    #[must_use]
+    pub const fn with_scope(mut self, scope: TraceScope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Tells the time at which series that appear from now on are first seen.
+    pub const fn set_time(&mut self, now: Timestamp) {
+        // A state made again from the files holds what an older one had shown: a beginning after that would be taken
+        // for a reset, and all of it for new.
+        if !self.is_new {
+            self.beginning = Some(now);
+        }
+    }
+
+    /// Takes changed parts in: as they were at the last commit, and as they are. Counts what is stamped at `epoch` or
+    /// later. `trace` is the one that the unit's spans are in ([`exemplars::trace_around`]); without it there are no
+    /// exemplars.
+    pub fn observe(&mut self, change: &Changed<'_>, epoch: Timestamp, trace: Option<u128>) {
+        for mut item in items(&self.rules, change, epoch, trace) {
+            for (at, _) in item.entries.iter_mut().filter_map(|entry| entry.span.as_mut()) {
+                *at = self.scope.place(change.unit.session(), *at);
+            }
+            self.note(item);
+        }
+        self.lifetime(change.parts_before, change.parts);
+        // A tool of the past gets its series now: a counter that appears with its first call loses it in `increase()`.
+        let mut known: Vec<&str> = Vec::new();
+        for call in change.parts.tools.iter().filter_map(|tool| tool.call.as_ref()) {
+            if !known.contains(&&*call.name) {
+                known.push(&call.name);
+                let tool = self.rules.tool(&call.name);
+                self.series(&catalog::TOOL_CALLS, vec![tool]);
+            }
+        }
+    }
+
+    /// Takes in that a turn has ended, once per turn. `cost` is that of the turn and its sub-agents, `None` if a part
+    /// has no price.
+    pub fn observe_turn(&mut self, unit: &Unit, cost: Option<Money>, epoch: Timestamp) {
+        let Some(prompt) = unit.prompt.as_ref().filter(|_| unit.is_turn()) else { return };
+        let (end, gist) = (unit.activity_end(), unit.gist());
+        // Of a turn that a resume copied and stamped anew nobody knows how long it took.
+        if end < epoch || gist.undated > 0 && end == prompt.time {
+            return;
+        }
+        let scope = self.scope;
+        let mut apply = |metric, value| {
+            let at = exemplars::turn(unit).map(|at| scope.place(unit.session(), at));
+            let exemplar = at.map(|at| Exemplar { at, value, time: end });
+            self.apply_at(metric, Vec::new(), value, exemplar);
+        };
+        apply(&catalog::TURN_DURATION, i128::from(end.since_ms(prompt.time)));
+        if let Some(cost) = cost {
+            apply(&catalog::TURN_COST, cost.picousd());
+        }
+    }
+
+    /// Takes in that a session exists, once per session; `time` is that of its first row.
+    pub fn session_started(&mut self, entrypoint: Option<&str>, time: Timestamp, epoch: Timestamp) {
+        if time >= epoch {
+            self.apply(&catalog::SESSIONS_STARTED, vec![labels::entrypoint(entrypoint).into()], 1);
+        }
+    }
+
+    /// Takes in by how much the client's own figures changed, and what they say beyond ours.
+    pub fn reported(&mut self, client_reported: Money, unattributed: Money) {
+        self.apply(&catalog::CLIENT_REPORTED_COST, Vec::new(), client_reported.picousd());
+        self.apply(&catalog::UNATTRIBUTED_COST, Vec::new(), unattributed.picousd());
+    }
+
+    /// Takes in lines that were read.
+    pub fn lines(&mut self, lines: u64) {
+        self.apply(&catalog::LINES, Vec::new(), i128::from(lines));
+    }
+
+    /// Takes in lines that could not be read.
+    pub fn rejected(&mut self, reason: Reason, lines: u64) {
+        self.apply(&catalog::REJECTED_LINES, vec![reason.name().into()], i128::from(lines));
+    }
+
+    /// Takes in figures of the client that no client can mean.
+    pub fn implausible(&mut self, figures: u64) {
+        self.apply(&catalog::IMPLAUSIBLE_FIGURES, Vec::new(), i128::from(figures));
+    }
+
+    /// Takes in lines of a type that nobody has described.
+    pub fn unknown(&mut self, kind: &str, lines: u64) {
+        self.apply(&catalog::UNKNOWN_RECORDS, vec![labels::record_kind(kind)], i128::from(lines));
+    }
+
+    /// Every series that changed since [`Totals::committed`], with its absolute sample: what the commit writes.
+    pub fn dirty(&mut self) -> impl Iterator<Item = (&Series, &Stored)> {
+        self.settle();
+        self.dirty.iter().filter_map(|series| self.samples.get_key_value(series))
+    }
+
+    /// Says that everything changed is stored now.
+    pub fn committed(&mut self) {
+        self.settle();
+        self.dirty.clear();
+    }
+
+    /// All samples at this moment. Publish it after the commit: a number that a crash takes back must not be shown.
+    #[must_use]
+    pub fn snapshot(&mut self) -> Snapshot {
+        self.settle();
+        self.is_new = false;
+        Snapshot { series: Arc::clone(&self.samples), exemplars: Arc::clone(&self.exemplars) }
+    }
+
+    fn note(&mut self, item: Item) {
+        for entry in item.entries {
+            let growth = self.pending.entry((item.key, entry.slot)).or_default();
+            if item.after {
+                growth.amount = growth.amount.saturating_add(entry.amount);
+                growth.appeared += 1;
+                growth.newest = Some(entry);
+            } else {
+                growth.amount = growth.amount.saturating_sub(entry.amount);
+                growth.appeared -= 1;
+            }
+        }
+    }
+
+    /// Adds what has grown. Only now, when all units of the commit were seen: a response that leaves one unit and
+    /// arrives in another has not grown.
+    fn settle(&mut self) {
+        for growth in std::mem::take(&mut self.pending).into_values() {
+            let Some(entry) = growth.newest else { continue };
+            let exemplar = entry.exemplar();
+            let Entry { metric, labels, amount, .. } = entry;
+            match metric.kind {
+                Kind::Histogram if growth.appeared > 0 => self.apply_at(metric, labels, amount, exemplar),
+                Kind::Counter if growth.amount > 0 => self.apply_at(metric, labels, growth.amount, exemplar),
+                _ => {}
+            }
+        }
+    }
+
+    /// The exact difference of what two states of some parts hold, down or up.
+    fn lifetime(&mut self, before: Option<&Parts>, after: &Parts) {
+        // Most units have one model.
+        let mut sums: Vec<(Arc<str>, i128, [i128; 5])> = Vec::new();
+        let mut add = |message: &Message, sign: i128| {
+            for share in &message.shares {
+                let label = labels::model(&share.model);
+                let known = sums.iter().position(|(model, ..)| *model == label);
+                let known = known.unwrap_or_else(|| {
+                    sums.push((label, 0, [0; 5]));
+                    sums.len() - 1
+                });
+                let Some((_, cost, tokens)) = sums.get_mut(known) else { continue };
+                *cost += sign * share.cost.unwrap_or_default().picousd();
+                tokens.iter_mut().zip(kinds(share.tokens)).for_each(|(sum, (_, new))| *sum += sign * i128::from(new));
+            }
+        };
+        for (was, is) in changed(before.map_or(&[], |parts| &parts.messages), &after.messages, |message| &message.id) {
+            was.into_iter().for_each(|message| add(message, -1));
+            is.into_iter().for_each(|message| add(message, 1));
+        }
+        // In a fixed order: where there is room for one more model, it decides which.
+        sums.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        for (model, cost, tokens) in sums {
+            self.apply(&catalog::LIFETIME_COST, vec![Arc::clone(&model)], cost);
+            for ((kind, _), tokens) in kinds(Tokens::default()).into_iter().zip(tokens) {
+                self.apply(&catalog::LIFETIME_TOKENS, vec![Arc::clone(&model), kind.into()], tokens);
+            }
+        }
+    }
+
+    /// Adds to a number, or observes a value.
+    fn apply(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128) {
+        self.apply_at(metric, labels, amount, None);
+    }
+
+    /// The same, with the span that shows it.
+    fn apply_at(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128, exemplar: Option<Exemplar>) {
+        if amount == 0 && metric.kind != Kind::Histogram {
+            return;
+        }
+        let Some(series) = self.series(metric, labels.clone()) else { return };
+        let dropped = series.labels != labels;
+        match self.sample_mut(&series) {
+            Some(Sample::Number(number)) => *number = number.saturating_add(amount),
+            Some(Sample::Histogram(histogram)) => histogram.observe(metric.buckets, amount),
+            None => {}
+        }
+        if let Some(exemplar) = exemplar {
+            self.exemplify(metric, &series, exemplar);
+        }
+        self.dirty.insert(series);
+        if dropped {
+            // No series: a metric by project, whose limit is a choice and not a loss.
+            let series = Series::new(&catalog::SERIES_DROPPED, vec![metric.full_name().into()]);
+            if let Some(Sample::Number(number)) = self.sample_mut(&series) {
+                *number = number.saturating_add(1);
+                self.dirty.insert(series);
+            }
+        }
+    }
+
+    fn sample_mut(&mut self, series: &Series) -> Option<&mut Sample> {
+        Arc::make_mut(&mut self.samples).get_mut(series).map(|stored| &mut stored.sample)
+    }
+
+    /// Keeps the latest exemplar of a bucket. By its own time: the order in which a commit settles is nobody's order.
+    fn exemplify(&mut self, metric: &Metric, series: &Series, exemplar: Exemplar) {
+        let buckets = Arc::make_mut(&mut self.exemplars)
+            .entry(series.clone())
+            .or_insert_with(|| vec![None; metric.buckets.len() + 1]);
+        if let Some(bucket) = buckets.get_mut(bucket_of(metric.buckets, exemplar.value))
+            && bucket.is_none_or(|known| known.time <= exemplar.time)
+        {
+            *bucket = Some(exemplar);
+        }
+    }
+
+    /// The series for these values, made if need be: that of `other` if the metric is full.
+    fn series(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>) -> Option<Series> {
+        let mut series = Series::new(metric, labels);
+        if self.samples.contains_key(&series) {
+            return Some(series);
+        }
+        let position = metric.open_label()?;
+        let label = metric.labels.get(position)?;
+        let value = Arc::clone(series.labels.get(position)?);
+        self.introduce(label, &value);
+        if !self.samples.contains_key(&series) {
+            *series.labels.get_mut(position)? = OTHER.into();
+            self.introduce(label, &OTHER.into());
+        }
+        self.samples.contains_key(&series).then_some(series)
+    }
+
+    /// Makes all series of a new value of an open label, at 0, in every metric that has the label and room.
+    fn introduce(&mut self, label: &Label, value: &Arc<str>) {
+        for metric in stored_metrics() {
+            let Some(position) = metric.labels.iter().position(|own| own == label) else { continue };
+            let mut values: Vec<_> = metric.labels.iter().map(Label::at_start).collect();
+            let only = [&**value];
+            if let Some(own) = values.get_mut(position) {
+                *own = &only;
+            }
+            let new: Vec<_> = product(&values)
+                .into_iter()
+                .map(|labels| Series::new(metric, labels))
+                .filter(|series| !self.samples.contains_key(series))
+                .collect();
+            let size = self.sizes.get(metric.name).copied().unwrap_or(0);
+            let fits = **value == *OTHER || size.saturating_add(new.len()) <= self.limit(label);
+            for series in new.into_iter().filter(|_| fits) {
+                self.dirty.insert(series.clone());
+                self.insert(series, Stored { sample: Sample::zero(metric), created: self.beginning });
+            }
+        }
+    }
+
+    /// Series that a metric with this open label may have.
+    fn limit(&self, label: &Label) -> usize {
+        let by_project = catalog::PROJECT_COST.labels.contains(label);
+        if by_project { self.rules.series_max.min(self.rules.projects_max) } else { self.rules.series_max }
+    }
+
+    fn insert(&mut self, series: Series, stored: Stored) {
+        let metric = stored_metrics().find(|metric| series.metric == metric.name);
+        let named = !series.labels.iter().any(|value| **value == *OTHER);
+        let new = Arc::make_mut(&mut self.samples).insert(series, stored).is_none();
+        if let Some(metric) = metric.filter(|_| new && named) {
+            *self.sizes.entry(metric.name).or_default() += 1;
+        }
+    }
+
+    /// True if a stored series is one that `metric` could have now.
+    fn takes(&self, metric: &Metric, series: &Series) -> bool {
+        let known = |(label, value): (&Label, &Arc<str>)| match label.values {
+            catalog::Values::Closed(values) => values.contains(&&**value),
+            catalog::Values::Open { .. } => {
+                !catalog::PROJECT_COST.labels.contains(label) || self.rules.shows_project(value)
+            }
+        };
+        metric.labels.len() == series.labels.len() && metric.labels.iter().zip(&series.labels).all(known)
+    }
+}
+
+fn stored_metrics() -> impl Iterator<Item = &'static Metric> {
+    catalog::ALL.iter().copied().filter(|metric| metric.kept == catalog::Kept::State)
+}
+
+/// Every combination of one value of each label.
+fn product(values: &[&[&str]]) -> Vec<Vec<Arc<str>>> {
+    let mut combinations = vec![Vec::new()];
+    for values in values {
+        let longer = |labels: &Vec<Arc<str>>| {
+            let labels = labels.clone();
+            values.iter().map(move |value| labels.iter().cloned().chain([Arc::from(*value)]).collect())
+        };
+        combinations = combinations.iter().flat_map(longer).collect();
+    }
+    combinations
+}

@@ -1,0 +1,304 @@
+//! What happened in a unit, moment by moment: borrowed, in the order in which it stands there.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::{
+    Agent, Call, Compacted, Failure, HookRun, Message, Noted, Parts, Prompt, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
+    summed_up,
+};
+use crate::transcript::ids::RowId;
+use crate::transcript::record::{Note, Stop};
+use crate::transcript::time::Timestamp;
+use crate::views::sessions::events::{Detail, Event, Expected, Source, started};
+use crate::views::sessions::summary::seconds;
+
+/// A unit, and what its events say of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// The unit.
+    pub unit: &'a Unit,
+    /// Turn of the session, from 1.
+    pub turn: Option<usize>,
+    /// The end of a sub-agent that has one.
+    pub end: Option<TurnEnd>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment<'a> {
+    at: Timestamp,
+    what: What<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What<'a> {
+    Prompt(&'a Prompt, RowId),
+    AgentStart(&'a Agent),
+    Failure(&'a Failure),
+    Message(&'a Message),
+    Call(&'a Tool, &'a Call),
+    Result(&'a Tool, &'a ToolEnd),
+    Compaction(&'a Compacted),
+    Hook(&'a HookRun),
+    Note(&'a Noted),
+    Interrupt,
+    AgentEnd(&'a Agent, TurnEnd),
+}
+
+/// What had been used and spent by an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// Tokens of all messages.
+    pub tokens: Tokens,
+    /// Their list price; what has no price is not in it.
+    pub cost: Money,
+}
+
+/// What happened to a unit as a whole.
+pub fn of_unit<'a>(around: &Around<'a>) -> impl Iterator<Item = Moment<'a>> + use<'a> {
+    let unit = around.unit;
+    let prompt = match (&unit.prompt, &unit.key) {
+        (Some(prompt), UnitKey::Turn(uuid)) => Some(Moment { at: prompt.time, what: What::Prompt(prompt, *uuid) }),
+        _ => None,
+    };
+    let agent = unit.agent.as_ref();
+    let start = agent.map(|agent| Moment { at: started(unit), what: What::AgentStart(agent) });
+    let end = agent.zip(around.end).map(|(agent, end)| Moment { at: end.at, what: What::AgentEnd(agent, end) });
+    let interrupt = unit.interrupted.map(|at| Moment { at, what: What::Interrupt });
+    prompt.into_iter().chain(start).chain(end).chain(interrupt)
+}
+
+/// What happened among some parts of a unit.
+pub fn of_parts(parts: &Parts) -> impl Iterator<Item = Moment<'_>> {
+    let messages = parts.messages.iter().map(|message| Moment { at: message.end, what: What::Message(message) });
+    let tools = parts.tools.iter().flat_map(|tool| {
+        let call = tool.call.as_ref().map(|call| Moment { at: call.rank.time, what: What::Call(tool, call) });
+        let end = tool.result.as_ref().map(|end| Moment { at: end.rank.time, what: What::Result(tool, end) });
+        call.into_iter().chain(end)
+    });
+    let failures = parts.failures.iter().map(|failure| Moment { at: failure.time, what: What::Failure(failure) });
+    let compactions = parts.compactions.iter().map(|done| Moment { at: done.time, what: What::Compaction(done) });
+    let summed_up = summed_up(parts);
+    let hooks = parts.hooks.iter().filter(move |hook| !summed_up.contains(&hook.id));
+    let hooks = hooks.map(|hook| Moment { at: hook.time, what: What::Hook(hook) });
+    let notes = parts.notes.iter().map(|note| Moment { at: note.time, what: What::Note(note) });
+    messages.chain(tools).chain(failures).chain(compactions).chain(hooks).chain(notes)
+}
+
+impl<'a> Moment<'a> {
+    /// When.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Cause before effect, for what happened in the same millisecond.
+    #[must_use]
+    pub const fn rank(&self) -> u8 {
+        match self.what {
+            What::Prompt(..) => 0,
+            What::AgentStart(_) => 1,
+            What::Failure(_) => 2,
+            What::Message(_) => 3,
+            What::Call(..) => 4,
+            What::Result(..) => 5,
+            What::Compaction(_) => 6,
+            What::Hook(_) => 7,
+            What::Note(_) => 8,
+            What::Interrupt => 9,
+            What::AgentEnd(..) => 10,
+        }
+    }
+
+    /// Its id, which tells it from others of its kind in the same millisecond.
+    #[must_use]
+    pub fn id(&self) -> Cow<'a, str> {
+        match self.what {
+            What::Prompt(_, uuid) => uuid.to_string().into(),
+            What::Failure(failure) => failure.id.to_string().into(),
+            What::Compaction(done) => done.id.to_string().into(),
+            What::Hook(hook) => hook.id.to_string().into(),
+            What::Note(note) => note.id.to_string().into(),
+            What::Message(message) => Cow::Borrowed(&message.id),
+            What::Call(tool, _) | What::Result(tool, _) => Cow::Borrowed(&tool.id),
+            What::AgentStart(agent) | What::AgentEnd(agent, _) => agent.call.as_deref().unwrap_or_default().into(),
+            What::Interrupt => Cow::Borrowed(""),
+        }
+    }
+
+    pub(super) fn order_of(&self, other: &Self) -> Ordering {
+        let head = |moment: &Self| (moment.at, moment.rank());
+        head(self).cmp(&head(other)).then_with(|| self.id().cmp(&other.id()))
+    }
+
+    /// Tokens and list price of a message; `None` of anything else.
+    #[must_use]
+    pub fn used(&self) -> Option<SoFar> {
+        let What::Message(message) = self.what else { return None };
+        let tokens = message.shares.iter().map(|share| share.tokens).sum();
+        Some(SoFar { tokens, cost: message.shares.iter().filter_map(|share| share.cost).sum() })
+    }
+
+    /// How long a tool call or a message took, in milliseconds: what a list of slowest steps is made of.
+    #[must_use]
+    pub fn took(&self) -> Option<(Kind, u64)> {
+        match self.what {
+            What::Message(message) => Some((Kind::Message, message.end.since_ms(message.start))),
+            What::Result(tool, _) if tool.call.is_some() => Some((Kind::Tool, tool.duration_ms()?)),
+            _ => None,
+        }
+    }
+
+    /// The event at a position, after what `so_far` says, which it is added to.
+    #[must_use]
+    pub fn event(&self, around: &Around<'a>, index: usize, so_far: &mut SoFar) -> Event {
+        if let Some(used) = self.used() {
+            so_far.tokens += used.tokens;
+            so_far.cost += used.cost;
+        }
+        let agent = around.unit.agent.as_ref().map(|agent| agent.id.shared());
+        let (detail, duration_seconds, outcome, source) = self.told(around.unit);
+        Event {
+            index,
+            at: self.at,
+            detail,
+            agent,
+            turn: around.turn,
+            duration_seconds,
+            outcome,
+            tokens_so_far: so_far.tokens,
+            cost_usd_so_far: so_far.cost,
+            source,
+        }
+    }
+
+    fn told(&self, unit: &Unit) -> Told {
+        match self.what {
+            What::Prompt(prompt, uuid) => {
+                let (origin, chars) = (prompt.origin.name(), prompt.chars);
+                let detail = Detail::Prompt { uuid: uuid.to_string(), origin, chars };
+                let source = Source { rows: vec![prompt.place], expected: Expected::Prompt(uuid) };
+                (detail, None, None, Some(source))
+            }
+            What::AgentStart(agent) => {
+                let (agent_type, tool_call_id) = (agent.agent_type.clone(), agent.call.clone());
+                let detail = Detail::SubagentStart { agent_type, tool_call_id, background: agent.background };
+                let source = agent
+                    .prompt
+                    .zip(agent.first_row)
+                    .map(|(place, (_, row))| Source { rows: vec![place], expected: Expected::Prompt(row) });
+                (detail, None, None, source)
+            }
+            What::AgentEnd(agent, end) => {
+                let (agent_type, tool_call_id) = (agent.agent_type.clone(), agent.call.clone());
+                let took = seconds(end.at.since_ms(started(unit)));
+                (Detail::SubagentEnd { agent_type, tool_call_id }, Some(took), Some(end.reason.into()), None)
+            }
+            What::Failure(failure) => {
+                let (uuid, error) = (failure.id.to_string(), failure.error);
+                let retry_in_seconds = seconds(error.retry_in_ms.into());
+                let detail = Detail::ApiError { uuid, status: error.status, attempt: error.attempt, retry_in_seconds };
+                (detail, None, Some(error.reason().into()), None)
+            }
+            What::Message(message) => message_told(message),
+            What::Call(tool, call) => {
+                let (tool_call_id, message_id) = (tool.id.clone(), call.told_message().into());
+                let detail = Detail::ToolCall { tool_call_id, tool: call.name.clone(), message_id };
+                let source = Source { rows: vec![call.place], expected: Expected::Call(tool.id.clone()) };
+                (detail, None, None, Some(source))
+            }
+            What::Result(tool, end) => result_told(tool, end),
+            What::Compaction(done) => {
+                let (uuid, trigger) = (done.id.to_string(), if done.what.manual { "manual" } else { "auto" });
+                let (tokens_before, tokens_after) = (done.what.tokens_before, done.what.tokens_after);
+                let detail = Detail::Compaction { uuid, trigger, tokens_before, tokens_after };
+                (detail, Some(seconds(done.what.duration_ms)), None, None)
+            }
+            What::Hook(hook) => hook_told(hook),
+            What::Note(note) => note_told(note),
+            What::Interrupt => (Detail::Interrupt, None, None, None),
+        }
+    }
+}
+
+/// The kinds of steps that take time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A tool call.
+    Tool,
+    /// An API call.
+    Message,
+}
+
+/// What an event says, how long it took in seconds, how it ended, where its text stands.
+type Told = (Detail, Option<f64>, Option<Arc<str>>, Option<Source>);
+
+fn hook_told(hook: &HookRun) -> Told {
+    let what = &hook.what;
+    let detail = Detail::Hook {
+        uuid: hook.id.to_string(),
+        name: Arc::clone(&what.name),
+        event: Arc::clone(&what.event),
+        tool_call_id: what.call.clone(),
+        exit_code: what.exit_code,
+    };
+    (detail, what.duration_ms.map(seconds), Some(what.kind.name().into()), None)
+}
+
+fn note_told(note: &Noted) -> Told {
+    let uuid = note.id.to_string();
+    let source = || Some(Source { rows: vec![note.place], expected: Expected::Note(note.id) });
+    match &note.what {
+        Note::QueuedPrompt { origin, chars } => {
+            (Detail::QueuedPrompt { uuid, origin: origin.name(), chars: *chars }, None, None, source())
+        }
+        Note::TaskEnded { task, call, status } => {
+            let detail = Detail::TaskEnd { uuid, task_id: task.clone(), tool_call_id: call.clone() };
+            (detail, None, status.clone(), source())
+        }
+        Note::PullRequest(request) => {
+            let (number, url, repository) = (request.number, Arc::clone(&request.url), request.repository.clone());
+            (Detail::PullRequest { number, url, repository }, None, None, None)
+        }
+        Note::AwaySummary { chars } => (Detail::AwaySummary { uuid, chars: *chars }, None, None, source()),
+        Note::PlanMode { begins } => (Detail::PlanMode { uuid, begins: *begins }, None, None, None),
+        Note::ServerTool { name, duration_ms } => {
+            (Detail::ServerTool { uuid, tool: Arc::clone(name) }, duration_ms.map(seconds), None, None)
+        }
+    }
+}
+
+fn message_told(message: &Message) -> Told {
+    let prices = message.shares.iter().filter_map(|share| share.cost);
+    let unpriced = message.shares.iter().filter(|share| share.cost.is_none());
+    let detail = Detail::Message {
+        message_id: message.told_id().into(),
+        request_id: message.request.clone(),
+        model: message.shares.first().map_or(&message.model, |share| &share.model).clone(),
+        tokens: message.shares.iter().map(|share| share.tokens).sum(),
+        cost_usd: prices.reduce(|sum, cost| sum + cost),
+        unpriced_tokens: unpriced.map(|share| share.tokens.total()).sum(),
+    };
+    let mut rows = message.rows.clone();
+    rows.sort_by_key(|row| (row.file, row.place.offset));
+    let outcome = message.stop.as_ref().map(Stop::name).map(Into::into);
+    let source = Source { rows, expected: Expected::Message(message.told_id().into()) };
+    (detail, Some(seconds(message.end.since_ms(message.start))), outcome, Some(source))
+}
+
+fn result_told(tool: &Tool, end: &ToolEnd) -> Told {
+    let detail = Detail::ToolResult {
+        tool_call_id: tool.id.clone(),
+        tool: tool.call.as_ref().map(|call| call.name.clone()),
+        bytes: end.bytes,
+        exit_code: end.exit_code,
+        decision: end.decision.clone(),
+        filled_in: end.filled_in,
+    };
+    let source = Source { rows: vec![end.place], expected: Expected::Result(tool.id.clone()) };
+    (detail, tool.duration_ms().map(seconds), Some(end.outcome.name().into()), Some(source))
+}

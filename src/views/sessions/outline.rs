@@ -1,0 +1,169 @@
+//! What is kept of the units of a session that has too many to be in memory: which turn each belongs to, and which come
+//! first.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use crate::ledger::money::Money;
+use crate::ledger::session::Member;
+use crate::ledger::unit::{Unit, UnitId};
+use crate::transcript::ids::AgentId;
+use crate::transcript::time::Timestamp;
+use crate::views::sessions::events::{TurnNumbers, started};
+use crate::views::traces::tree::{has_spans, trace_of};
+
+/// The units of a session in short.
+#[derive(Debug)]
+pub struct Outline {
+    /// At most so many are told of each kind.
+    max: usize,
+    turns: Vec<(usize, UnitId)>,
+    numbers: TurnNumbers,
+    /// Sub-agents that nothing leads to that is known.
+    apart: HashSet<UnitId>,
+    agents: First<(Timestamp, AgentId, UnitId)>,
+    of_turns: BTreeMap<usize, OfTurn>,
+    traces: First<(Timestamp, UnitId, u128)>,
+}
+
+/// The sub-agents of a turn.
+#[derive(Debug)]
+struct OfTurn {
+    first: First<(Timestamp, UnitId, Arc<str>)>,
+    cost: Money,
+}
+
+/// The same, as it is told.
+#[derive(Debug, Default)]
+pub struct AgentsOf {
+    /// Their ids, in the order in which they started.
+    pub ids: Vec<Arc<str>>,
+    /// How many more there are.
+    pub omitted: usize,
+    /// List price of all.
+    pub cost: Money,
+}
+
+/// The first of many, in order.
+#[derive(Debug)]
+struct First<T> {
+    max: usize,
+    known: Vec<T>,
+    count: usize,
+}
+
+impl<T: Ord> First<T> {
+    const fn new(max: usize) -> Self {
+        Self { max, known: Vec::new(), count: 0 }
+    }
+
+    fn add(&mut self, one: T) {
+        self.count += 1;
+        self.known.push(one);
+        if self.known.len() >= self.max.saturating_mul(2).max(64) {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        self.known.sort_unstable();
+        self.known.truncate(self.max);
+    }
+
+    /// The first ones, and how many more there are.
+    fn take(&mut self) -> (Vec<T>, usize) {
+        self.cut();
+        let omitted = self.count - self.known.len();
+        (std::mem::take(&mut self.known), omitted)
+    }
+}
+
+impl Outline {
+    /// Numbers the turns among all units of a session. At most `max` of each kind will be told.
+    #[must_use]
+    pub fn of(members: &[Member], max: usize) -> Self {
+        let turns = members.iter().filter(|member| member.turn).map(|member| (member.first, member.unit));
+        let parents = members.iter().filter_map(|member| Some((member.unit, member.parent?)));
+        let numbers = TurnNumbers::from(turns.collect(), parents.collect());
+        let known: HashSet<UnitId> = members.iter().map(|member| member.unit).collect();
+        let is_known = |parent| known.contains(&parent);
+        // A unit that is no sub-agent has no parent either: it is not asked for.
+        let apart = members.iter().filter(|member| !member.parent.is_some_and(is_known) && !member.turn);
+        let apart = apart.map(|member| member.unit).collect();
+        let numbered = members.iter().filter(|member| member.turn).map(|member| member.unit);
+        let mut turns: Vec<_> = numbered.filter_map(|turn| Some((numbers.turn(turn)?, turn))).collect();
+        turns.sort_unstable();
+        Self { max, turns, numbers, apart, agents: First::new(max), of_turns: BTreeMap::new(), traces: First::new(max) }
+    }
+
+    /// Takes in a unit as it is stored.
+    pub fn add(&mut self, unit: &Unit) {
+        let id = unit.key.id();
+        let has_trace = match &unit.agent {
+            // One below a turn of another session is in the trace of that.
+            Some(agent) => agent.background || self.apart.contains(&id) && unit.leaves_with().is_none(),
+            None => has_spans(unit),
+        };
+        if has_trace {
+            self.traces.add((unit.first, id, trace_of(unit)));
+        }
+        let Some(agent) = &unit.agent else { return };
+        let started = started(unit);
+        self.agents.add((started, agent.id.clone(), id));
+        if let Some(number) = self.numbers.turn(id) {
+            let new = || OfTurn { first: First::new(self.max), cost: Money::default() };
+            let turn = self.of_turns.entry(number).or_insert_with(new);
+            turn.cost += unit.gist().cost;
+            turn.first.add((started, id, agent.id.shared()));
+        }
+    }
+
+    /// Turn of the session that a unit is, or in which it was started.
+    #[must_use]
+    pub fn turn(&self, unit: UnitId) -> Option<usize> {
+        self.numbers.turn(unit)
+    }
+
+    /// True if nothing that is known leads to a sub-agent.
+    #[must_use]
+    pub fn is_apart(&self, agent: UnitId) -> bool {
+        self.apart.contains(&agent)
+    }
+
+    /// Everything that is told once all units are there. It is told once.
+    #[must_use]
+    pub fn lists(&mut self) -> Lists {
+        let turns_omitted = self.turns.len().saturating_sub(self.max);
+        let (agents, agents_omitted) = self.agents.take();
+        let (traces, _) = self.traces.take();
+        let of_turn = |(number, mut turn): (usize, OfTurn)| {
+            let (first, omitted) = turn.first.take();
+            (number, AgentsOf { ids: first.into_iter().map(|(_, _, id)| id).collect(), omitted, cost: turn.cost })
+        };
+        Lists {
+            turns: std::mem::take(&mut self.turns).into_iter().take(self.max).collect(),
+            turns_omitted,
+            agents: agents.into_iter().map(|(_, _, id)| id).collect(),
+            agents_omitted,
+            of_turns: std::mem::take(&mut self.of_turns).into_iter().map(of_turn).collect(),
+            traces: traces.into_iter().map(|(_, _, trace)| trace).collect(),
+        }
+    }
+}
+
+/// What is told of the units of a session.
+#[derive(Debug)]
+pub struct Lists {
+    /// The first turns with their numbers.
+    pub turns: Vec<(usize, UnitId)>,
+    /// How many more there are.
+    pub turns_omitted: usize,
+    /// The sub-agents that started first.
+    pub agents: Vec<UnitId>,
+    /// How many more there are.
+    pub agents_omitted: usize,
+    /// The sub-agents of each turn, by its number.
+    pub of_turns: BTreeMap<usize, AgentsOf>,
+    /// The first traces.
+    pub traces: Vec<u128>,
+}

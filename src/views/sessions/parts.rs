@@ -1,0 +1,294 @@
+//! The parts of one session beside its sums: turns, sub-agents, slowest steps.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId, UnitKey};
+use crate::transcript::chunk::FileNumber;
+use crate::transcript::time::Timestamp;
+use crate::views::sessions::events::{Detail, Event, TurnNumbers, agent_end, as_rfc3339, as_text, started};
+use crate::views::sessions::outline::AgentsOf;
+use crate::views::sessions::summary::seconds;
+use crate::views::traces::tree::{roots, trace_of};
+
+/// Slowest steps of each kind that are listed.
+const SLOWEST_MAX: usize = 10;
+
+/// One turn, without its sub-agents: they are listed beside it, with their own sums.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TurnSummary {
+    /// Position in the session, from 1.
+    pub index: usize,
+    /// `uuid` of the prompt.
+    pub prompt_uuid: String,
+    /// The same 16 bytes as a trace id: 32 hexadecimal digits.
+    pub trace_id: String,
+    /// Who asked.
+    pub origin: &'static str,
+    /// Time of the prompt, RFC 3339 UTC.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub started_at: Timestamp,
+    /// RFC 3339 UTC; `null` while the turn is open.
+    pub ended_at: Option<String>,
+    /// How it ended: `stop`, `interrupted`, `api_error`, `next_prompt`; `null` while it is open.
+    pub end: Option<&'static str>,
+    /// From prompt to end; `null` while it is open.
+    pub duration_seconds: Option<f64>,
+    /// What the main thread did in it.
+    #[serde(flatten)]
+    pub sums: Sums,
+    /// Ids of the sub-agents that it started, theirs included.
+    pub subagents: Vec<Arc<str>>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_none")]
+    pub subagents_omitted: usize,
+    /// List price of all of them in US dollars.
+    #[serde(serialize_with = "as_text")]
+    pub subagents_cost_usd: Money,
+}
+
+/// One sub-agent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AgentSummary {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its type.
+    pub r#type: Option<Arc<str>>,
+    /// The call that started it.
+    pub tool_call_id: Option<Box<str>>,
+    /// Turn in which it was started, from 1.
+    pub turn: Option<usize>,
+    /// It goes on after its call has returned.
+    pub background: bool,
+    /// Its own trace, 32 hexadecimal digits, if it is a background agent or no known call started it. `null` if its spans
+    /// are in the trace of what called it.
+    pub trace_id: Option<String>,
+    /// Time of its first row, RFC 3339 UTC.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub started_at: Timestamp,
+    /// RFC 3339 UTC; `null` while it runs.
+    pub ended_at: Option<String>,
+    /// How it ended; `null` while it runs.
+    pub end: Option<&'static str>,
+    /// From start to end; `null` while it runs.
+    pub duration_seconds: Option<f64>,
+    /// What it did.
+    #[serde(flatten)]
+    pub sums: Sums,
+}
+
+/// What one unit did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sums {
+    /// Distinct API responses.
+    pub messages: u64,
+    /// Distinct tool calls.
+    pub tool_calls: u64,
+    /// Tokens.
+    pub tokens: Tokens,
+    /// List price in US dollars.
+    #[serde(serialize_with = "as_text")]
+    pub cost_usd: Money,
+}
+
+/// The longest calls of tools and of the API.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SlowestSteps {
+    /// Tool calls, slowest first. One that started a sub-agent lasts as long as that.
+    pub tool_calls: Vec<Step>,
+    /// API calls, slowest first.
+    pub api_requests: Vec<Step>,
+}
+
+/// A call that took its time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// Name of the tool, or canonical id of the model.
+    pub name: Arc<str>,
+    /// `tool_use.id`, or `message.id`.
+    pub id: Box<str>,
+    /// The event at which it ended: a position in the replay.
+    pub event: usize,
+    /// The sub-agent it happened in.
+    pub agent: Option<Arc<str>>,
+    /// Turn, from 1.
+    pub turn: Option<usize>,
+    /// When it ended, RFC 3339 UTC.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub ended_at: Timestamp,
+    /// How long it took.
+    pub duration_seconds: f64,
+    /// How it ended.
+    pub outcome: Option<Arc<str>>,
+}
+
+/// The turns of a session, in order.
+#[must_use]
+pub fn turns(units: &[Unit]) -> Vec<TurnSummary> {
+    let numbers = TurnNumbers::of(units);
+    let mut turns: Vec<TurnSummary> =
+        units.iter().filter_map(|unit| turn_summary(unit, numbers.turn(unit.key.id())?)).collect();
+    turns.sort_by_key(|turn| turn.index);
+    let mut agents: Vec<&Unit> = units.iter().filter(|unit| unit.agent.is_some()).collect();
+    agents.sort_by_key(|unit| (started(unit), unit.key.id()));
+    for unit in agents {
+        let turn = numbers.turn(unit.key.id()).and_then(|number| turns.get_mut(number.checked_sub(1)?));
+        if let (Some(turn), Some(agent)) = (turn, &unit.agent) {
+            turn.subagents.push(agent.id.shared());
+            turn.subagents_cost_usd += unit.gist().cost;
+        }
+    }
+    turns
+}
+
+impl TurnSummary {
+    /// With the sub-agents that it started.
+    #[must_use]
+    pub fn with_agents(self, agents: AgentsOf) -> Self {
+        let AgentsOf { ids: subagents, omitted: subagents_omitted, cost: subagents_cost_usd } = agents;
+        Self { subagents, subagents_omitted, subagents_cost_usd, ..self }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+/// A turn with its number in the session, without its sub-agents; `None` if the unit is none.
+#[must_use]
+pub fn turn_summary(unit: &Unit, index: usize) -> Option<TurnSummary> {
+    let (UnitKey::Turn(row), Some(prompt)) = (&unit.key, &unit.prompt) else { return None };
+    let end = unit.end();
+    Some(TurnSummary {
+        index,
+        prompt_uuid: row.to_string(),
+        trace_id: trace_id(unit),
+        origin: prompt.origin.name(),
+        started_at: prompt.time,
+        ended_at: end.map(|end| end.at.to_rfc3339()),
+        end: end.map(|end| end.reason),
+        duration_seconds: end.map(|end| seconds(end.at.since_ms(prompt.time))),
+        sums: Sums::of(unit),
+        subagents: Vec::new(),
+        subagents_omitted: 0,
+        subagents_cost_usd: Money::ZERO,
+    })
+}
+
+/// The sub-agents of a session, in the order in which they started.
+#[must_use]
+pub fn agents(units: &[Unit]) -> Vec<AgentSummary> {
+    let numbers = TurnNumbers::of(units);
+    let apart: HashSet<UnitId> =
+        roots(&units.iter().collect::<Vec<_>>()).into_iter().map(|unit| unit.key.id()).collect();
+    let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), unit)).collect();
+    let summary = |unit: &Unit| {
+        let (id, end) = (unit.key.id(), agent_end(unit, &|id| by_id.get(&id).copied()));
+        agent_summary(unit, numbers.turn(id), end, apart.contains(&id))
+    };
+    let mut agents: Vec<AgentSummary> = units.iter().filter_map(summary).collect();
+    agents.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+    agents
+}
+
+/// A sub-agent with the turn that it was started in and its end; `None` if the unit is none. `apart` says that no call that
+/// is known leads to it.
+#[must_use]
+pub fn agent_summary(unit: &Unit, turn: Option<usize>, end: Option<TurnEnd>, apart: bool) -> Option<AgentSummary> {
+    let agent = unit.agent.as_ref()?;
+    let start = started(unit);
+    Some(AgentSummary {
+        id: agent.id.shared(),
+        r#type: agent.agent_type.clone(),
+        tool_call_id: agent.call.clone(),
+        turn,
+        background: agent.background,
+        trace_id: (agent.background || apart && unit.leaves_with().is_none()).then(|| trace_id(unit)),
+        started_at: start,
+        ended_at: end.map(|end| end.at.to_rfc3339()),
+        end: end.map(|end| end.reason),
+        duration_seconds: end.map(|end| seconds(end.at.since_ms(start))),
+        sums: Sums::of(unit),
+    })
+}
+
+/// Every trace of a session, in the order in which they begin: those of its turns, of rows before the first prompt,
+/// and of sub-agents that have one of their own.
+#[must_use]
+pub fn trace_ids(units: &[Unit]) -> Vec<String> {
+    let all: Vec<&Unit> = units.iter().collect();
+    let mut own: Vec<&Unit> = roots(&all);
+    // A sub-agent below a turn of another session is in the trace of that.
+    own.retain(|unit| unit.leaves_with().is_none());
+    let known: HashSet<UnitId> = own.iter().map(|unit| unit.key.id()).collect();
+    let background = |unit: &&Unit| unit.agent.as_ref().is_some_and(|agent| agent.background);
+    own.extend(all.into_iter().filter(background).filter(|unit| !known.contains(&unit.key.id())));
+    own.sort_by_key(|unit| (unit.first, unit.key.id()));
+    own.into_iter().map(trace_id).collect()
+}
+
+fn trace_id(unit: &Unit) -> String {
+    format!("{:032x}", trace_of(unit))
+}
+
+impl Sums {
+    fn of(unit: &Unit) -> Self {
+        let tally = unit.tally();
+        Self {
+            messages: tally.messages(),
+            tool_calls: tally.tools.values().map(|tool| tool.calls).sum(),
+            tokens: tally.tokens(),
+            cost_usd: tally.cost(),
+        }
+    }
+}
+
+/// The slowest steps among the events of a session.
+#[must_use]
+pub fn slowest(events: &[Event]) -> SlowestSteps {
+    let tool = |event: &Event| match &event.detail {
+        Detail::ToolResult { tool, tool_call_id, .. } => Some((tool.clone()?, tool_call_id.clone())),
+        _ => None,
+    };
+    let message = |event: &Event| match &event.detail {
+        Detail::Message { model, message_id, .. } => Some((Arc::clone(model), message_id.clone())),
+        _ => None,
+    };
+    SlowestSteps { tool_calls: longest(events, tool), api_requests: longest(events, message) }
+}
+
+fn longest(events: &[Event], name: impl Fn(&Event) -> Option<(Arc<str>, Box<str>)>) -> Vec<Step> {
+    let step = |event: &Event| {
+        let (name, id) = name(event)?;
+        Some(Step {
+            name,
+            id,
+            event: event.index,
+            agent: event.agent.clone(),
+            turn: event.turn,
+            ended_at: event.at,
+            duration_seconds: event.duration_seconds?,
+            outcome: event.outcome.clone(),
+        })
+    };
+    let mut steps: Vec<Step> = events.iter().filter_map(step).collect();
+    // Stable: of equally long steps the earlier one comes first.
+    steps.sort_by(|a, b| b.duration_seconds.total_cmp(&a.duration_seconds));
+    steps.truncate(SLOWEST_MAX);
+    steps
+}
+
+/// Adds every file that holds something of a unit, or of some parts of it.
+pub fn files(unit: &Unit, parts: &Parts, files: &mut BTreeSet<FileNumber>) {
+    files.insert(unit.claim.file);
+    files.extend(unit.prompt.iter().map(|prompt| prompt.place.file));
+    files.extend(unit.agent.iter().filter_map(|agent| agent.prompt).map(|place| place.file));
+    files.extend(parts.messages.iter().flat_map(|message| &message.rows).map(|row| row.file));
+    files.extend(parts.tools.iter().filter_map(|tool| tool.call.as_ref()).map(|call| call.place.file));
+    files.extend(parts.tools.iter().filter_map(|tool| tool.result.as_ref()).map(|end| end.place.file));
+}

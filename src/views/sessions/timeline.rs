@@ -1,0 +1,247 @@
+//! The order of the events of a session that is too long to be in memory: of each event only when it was, and what kind.
+//!
+//! ```text
+//! add      every unit and section in turn     homes and keys, some 20 bytes per event
+//! sort     once                               positions in the session, but for events at the same time
+//! settle   with the ids of those              positions of all
+//! page     some positions                     which events of which homes these are, and what was used before them
+//! ```
+
+use std::collections::HashMap;
+
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::UnitId;
+use crate::transcript::time::Timestamp;
+use crate::views::sessions::moments::{Kind, Moment, SoFar};
+
+/// Slowest steps of each kind that are known.
+const SLOWEST_MAX: usize = 10;
+
+/// Events of a session in order.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    homes: Vec<Home>,
+    keys: Vec<Key>,
+    /// What messages used, packed, one behind the other.
+    used: Vec<u8>,
+    /// Numbers of events in order.
+    order: Vec<u32>,
+    slowest: [Slowest; 2],
+}
+
+/// The slowest steps of a kind, and any number of others that may be among them.
+#[derive(Debug, Default)]
+struct Slowest {
+    steps: Vec<Slow>,
+    /// How many there were after all others were left out.
+    kept: usize,
+}
+
+/// Where events stand: the moments of a unit, or those among the parts of one of its sections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Home {
+    /// The unit.
+    pub unit: UnitId,
+    /// The section; `None` for the unit with the parts that it holds itself.
+    pub section: Option<u32>,
+    /// The number of its first event.
+    first: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    at: Timestamp,
+    /// Where it stands among what was used, plus one; 0 for an event that used nothing.
+    used: u32,
+    rank: u8,
+}
+
+/// A step and how long it took.
+#[derive(Debug, Clone, Copy)]
+struct Slow {
+    milliseconds: u64,
+    event: u32,
+}
+
+/// Some events in order.
+#[derive(Debug)]
+pub struct Page {
+    /// What had been used before the first of them.
+    pub before: SoFar,
+    /// Where each stands, and which of that home's events it is.
+    pub events: Vec<(Home, usize)>,
+}
+
+impl Timeline {
+    /// Takes in the moments of a unit, or of one of its sections, in the order in which they are told.
+    pub fn add<'a>(&mut self, unit: UnitId, section: Option<u32>, moments: impl Iterator<Item = Moment<'a>>) {
+        self.homes.push(Home { unit, section, first: number(self.keys.len()) });
+        for moment in moments {
+            let event = number(self.keys.len());
+            let used = moment.used().map_or(0, |used| {
+                let place = number(self.used.len()).saturating_add(1);
+                pack(&mut self.used, &used);
+                place
+            });
+            self.keys.push(Key { at: moment.at(), used, rank: moment.rank() });
+            if let Some((kind, milliseconds)) = moment.took() {
+                self.slow(kind, Slow { milliseconds, event });
+            }
+        }
+    }
+
+    fn key(&self, event: u32) -> (Timestamp, u8) {
+        self.keys.get(place(event)).map_or((Timestamp(i64::MAX), u8::MAX), |key| (key.at, key.rank))
+    }
+
+    /// Keeps the slowest steps, of equally slow ones the earliest, and those that only their ids tell apart: of these there
+    /// may be any number, so others are left out only when there are twice as many.
+    fn slow(&mut self, kind: Kind, step: Slow) {
+        let Some(mut known) = self.slowest.get_mut(slot(kind)).map(std::mem::take) else { return };
+        known.steps.push(step);
+        if known.steps.len() >= (64 * SLOWEST_MAX).max(2 * known.kept) {
+            let key = |step: &Slow| (std::cmp::Reverse(step.milliseconds), self.key(step.event));
+            known.steps.sort_by_key(key);
+            if let Some(last) = known.steps.get(SLOWEST_MAX - 1).map(key) {
+                known.steps.retain(|step| key(step) <= last);
+            }
+            known.kept = known.steps.len();
+        }
+        if let Some(place) = self.slowest.get_mut(slot(kind)) {
+            *place = known;
+        }
+    }
+
+    /// Puts everything in order, once all is there. Returns the events for which their ids decide, with their places: see
+    /// [`Timeline::settle`].
+    pub fn sort(&mut self) -> Vec<(u32, Home, usize)> {
+        let mut order: Vec<u32> = (0..number(self.keys.len())).collect();
+        order.sort_unstable_by_key(|event| (self.key(*event), *event));
+        self.order = order;
+        let tied = self.order.chunk_by(|a, b| self.key(*a) == self.key(*b)).filter(|run| run.len() > 1).flatten();
+        tied.filter_map(|event| self.place(*event).map(|(home, which)| (*event, home, which))).collect()
+    }
+
+    /// Puts events at the same time in order by their ids.
+    pub fn settle(&mut self, ids: &HashMap<u32, String>) {
+        let mut order = std::mem::take(&mut self.order);
+        order.chunk_by_mut(|a, b| self.key(*a) == self.key(*b)).filter(|run| run.len() > 1).for_each(|run| {
+            run.sort_by(|a, b| (ids.get(a), a).cmp(&(ids.get(b), b)));
+        });
+        self.order = order;
+    }
+
+    /// How many events there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// True if there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The position of the first event at or after a time.
+    #[must_use]
+    pub fn at(&self, time: Timestamp) -> usize {
+        self.order.partition_point(|event| self.key(*event).0 < time)
+    }
+
+    /// The events from a position on.
+    #[must_use]
+    pub fn page(&self, from: usize, limit: usize) -> Page {
+        let mut before = SoFar::default();
+        for event in self.order.iter().take(from) {
+            let at = self.keys.get(place(*event)).and_then(|key| place(key.used).checked_sub(1));
+            if let Some(mut packed) = at.and_then(|at| self.used.get(at..)) {
+                let used = unpack(&mut packed);
+                before.tokens += used.tokens;
+                before.cost += used.cost;
+            }
+        }
+        let events = self.order.iter().skip(from).take(limit).filter_map(|event| self.place(*event)).collect();
+        Page { before, events }
+    }
+
+    fn place(&self, event: u32) -> Option<(Home, usize)> {
+        let at = self.homes.partition_point(|home| home.first <= event).checked_sub(1)?;
+        let home = *self.homes.get(at)?;
+        Some((home, place(event - home.first)))
+    }
+
+    /// The slowest steps of a kind with their positions, slowest first.
+    #[must_use]
+    pub fn slowest(&self, kind: Kind) -> Vec<(usize, Home, usize)> {
+        let known = self.slowest.get(slot(kind)).map_or(&[][..], |known| &known.steps);
+        let took: HashMap<u32, u64> = known.iter().map(|step| (step.event, step.milliseconds)).collect();
+        let in_order = self.order.iter().enumerate();
+        let mut placed: Vec<_> = in_order
+            .filter_map(|(position, event)| Some((std::cmp::Reverse(*took.get(event)?), position, *event)))
+            .collect();
+        placed.sort_unstable();
+        let slowest = placed.into_iter().take(SLOWEST_MAX);
+        slowest
+            .filter_map(|(_, position, event)| self.place(event).map(|(home, which)| (position, home, which)))
+            .collect()
+    }
+}
+
+const fn slot(kind: Kind) -> usize {
+    match kind {
+        Kind::Tool => 0,
+        Kind::Message => 1,
+    }
+}
+
+fn number(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Seven bits per byte, the lowest first; the last byte has its first bit clear. Most numbers here are small.
+fn pack(bytes: &mut Vec<u8>, used: &SoFar) {
+    let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h } = used.tokens;
+    let cost = used.cost.picousd();
+    // The sign is the lowest bit.
+    let cost = cost.unsigned_abs() << 1 | u128::from(cost < 0);
+    let tokens = [input, output, cache_read, cache_write_5m, cache_write_1h].map(u128::from);
+    for mut rest in tokens.into_iter().chain([cost]) {
+        while rest > 0x7f {
+            bytes.push(0x80 | u8::try_from(rest & 0x7f).unwrap_or_default());
+            rest >>= 7;
+        }
+        bytes.push(u8::try_from(rest).unwrap_or_default());
+    }
+}
+
+fn unpack(bytes: &mut &[u8]) -> SoFar {
+    let mut next = || {
+        let (mut number, mut shift) = (0, 0);
+        while let Some((first, rest)) = bytes.split_first() {
+            *bytes = rest;
+            number |= u128::from(first & 0x7f) << shift;
+            shift += 7;
+            if first & 0x80 == 0 {
+                break;
+            }
+        }
+        number
+    };
+    let mut tokens = || u64::try_from(next()).unwrap_or(u64::MAX);
+    let tokens = Tokens {
+        input: tokens(),
+        output: tokens(),
+        cache_read: tokens(),
+        cache_write_5m: tokens(),
+        cache_write_1h: tokens(),
+    };
+    let cost = next();
+    let amount = i128::try_from(cost >> 1).unwrap_or(i128::MAX);
+    SoFar { tokens, cost: Money::from_picousd(if cost & 1 == 0 { amount } else { -amount }) }
+}

@@ -1,0 +1,90 @@
+//! Attributes as Jaeger's typed tags.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use super::{SCOPE_NAME, SCOPE_VERSION, kind_name};
+use crate::views::traces::span::{Attribute, Span, SpanBatch, SpanEvent, SpanStatus, Value};
+
+/// Largest integer that every reader of JSON keeps exact: 2^53 - 1.
+const SAFE_INTEGER_MAX: u64 = 9_007_199_254_740_991;
+
+/// `{"key": ..., "type": ..., "value": ...}`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Tag<'a> {
+    key: &'a str,
+    r#type: &'static str,
+    value: TagValue<'a>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+enum TagValue<'a> {
+    Text(Cow<'a, str>),
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+}
+
+impl<'a> Tag<'a> {
+    fn text(key: &'a str, text: &'a str) -> Self {
+        Self { key, r#type: "string", value: TagValue::Text(text.into()) }
+    }
+
+    fn of(attribute: &'a Attribute) -> Self {
+        let (r#type, value) = match &attribute.value {
+            Value::Text(text) => ("string", TagValue::Text(text.into())),
+            Value::Bool(flag) => ("bool", TagValue::Bool(*flag)),
+            Value::Float(number) => ("float64", TagValue::Float(*number)),
+            // As Jaeger does: JavaScript would round it.
+            Value::Int(number) if number.unsigned_abs() > SAFE_INTEGER_MAX => {
+                ("int64", TagValue::Text(number.to_string().into()))
+            }
+            Value::Int(number) => ("int64", TagValue::Int(*number)),
+            // Jaeger has no lists; it too shows them as JSON.
+            Value::Texts(texts) => {
+                ("string", TagValue::Text(serde_json::Value::from(texts.as_slice()).to_string().into()))
+            }
+        };
+        Self { key: &attribute.key, r#type, value }
+    }
+
+    /// Whether it is `key` with a value that reads `text`.
+    pub(super) fn reads(&self, key: &str, text: &str) -> bool {
+        self.key == key
+            && match &self.value {
+                TagValue::Text(own) => own == text,
+                TagValue::Bool(flag) => text == if *flag { "true" } else { "false" },
+                TagValue::Int(number) => number.to_string() == text,
+                TagValue::Float(number) => number.to_string() == text,
+            }
+    }
+}
+
+/// Tags of a span in order of their names: scope, attributes, kind, status.
+pub(super) fn of_span(span: &Span) -> Vec<Tag<'_>> {
+    let mut tags = vec![Tag::text("otel.scope.name", SCOPE_NAME), Tag::text("otel.scope.version", SCOPE_VERSION)];
+    tags.extend(span.attributes.iter().map(Tag::of));
+    tags.push(Tag::text("span.kind", kind_name(span.kind)));
+    if let SpanStatus::Error(text) = &span.status {
+        tags.push(Tag::text("otel.status_code", "ERROR"));
+        tags.push(Tag { key: "error", r#type: "bool", value: TagValue::Bool(true) });
+        if !text.is_empty() {
+            tags.push(Tag::text("otel.status_description", text));
+        }
+    }
+    tags.sort_by_key(|tag| tag.key);
+    tags
+}
+
+/// Tags of the process: the resource without `service.name`.
+pub(super) fn of_process(batch: &SpanBatch) -> Vec<Tag<'_>> {
+    let version = Some(&*batch.service_version).filter(|version| !version.is_empty());
+    version.map(|version| Tag::text("service.version", version)).into_iter().collect()
+}
+
+/// Fields of a log: the event's name, then its attributes.
+pub(super) fn of_event(event: &SpanEvent) -> Vec<Tag<'_>> {
+    std::iter::once(Tag::text("event", &event.name)).chain(event.attributes.iter().map(Tag::of)).collect()
+}

@@ -1,0 +1,136 @@
+//! The JSON of Jaeger's v1 API. All times and durations are integers in microseconds.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::tags::{self, Tag};
+use super::{Trace, hex_span, hex_trace};
+use crate::transcript::time::Timestamp;
+use crate::views::traces::span::{Span, SpanEvent};
+
+/// A trace.
+#[derive(Debug, Serialize)]
+pub struct TraceV1<'a> {
+    #[serde(rename = "traceID")]
+    trace_id: String,
+    spans: Spans<'a>,
+    /// By number, so that `p10` comes after `p9`; written as `p1`, `p2`, ...
+    processes: BTreeMap<ProcessId, Process<'a>>,
+    warnings: Option<&'a [String]>,
+}
+
+/// The spans of a trace, which are brought into form while they are written: there may be thousands.
+#[derive(Debug)]
+struct Spans<'a> {
+    trace: &'a Trace,
+    /// Of each batch.
+    processes: Vec<ProcessId>,
+}
+
+impl Serialize for Spans<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let batches = self.trace.batches.iter().zip(&self.processes);
+        serializer
+            .collect_seq(batches.flat_map(|(batch, process)| batch.spans.iter().map(|span| span_v1(span, *process))))
+    }
+}
+
+/// Number of a process in its trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ProcessId(usize);
+
+impl Serialize for ProcessId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("p{}", self.0))
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SpanV1<'a> {
+    #[serde(rename = "traceID")]
+    trace_id: String,
+    #[serde(rename = "spanID")]
+    span_id: String,
+    operation_name: &'a str,
+    references: Vec<Reference>,
+    start_time: i64,
+    duration: i64,
+    tags: Vec<Tag<'a>>,
+    logs: Vec<Log<'a>>,
+    #[serde(rename = "processID")]
+    process_id: ProcessId,
+    /// Jaeger's adjusters warn here; we have nothing to adjust.
+    warnings: Option<&'a [String]>,
+}
+
+#[derive(Debug, Serialize)]
+struct Reference {
+    #[serde(rename = "refType")]
+    ref_type: &'static str,
+    #[serde(rename = "traceID")]
+    trace_id: String,
+    #[serde(rename = "spanID")]
+    span_id: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Log<'a> {
+    timestamp: i64,
+    fields: Vec<Tag<'a>>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Process<'a> {
+    #[serde(rename = "serviceName")]
+    service_name: &'a str,
+    tags: Vec<Tag<'a>>,
+}
+
+/// `trace` in v1's form; `service` made it.
+#[must_use]
+pub fn trace<'a>(trace: &'a Trace, service: &'a str) -> TraceV1<'a> {
+    let mut processes: BTreeMap<ProcessId, Process<'a>> = BTreeMap::new();
+    let mut of_batches = Vec::with_capacity(trace.batches.len());
+    for batch in &trace.batches {
+        let process = Process { service_name: service, tags: tags::of_process(batch) };
+        let known = processes.iter().find(|(_, known)| **known == process).map(|(id, _)| *id);
+        let id = known.unwrap_or(ProcessId(processes.len() + 1));
+        processes.entry(id).or_insert(process);
+        of_batches.push(id);
+    }
+    let warnings = Some(&*trace.warnings).filter(|warnings| !warnings.is_empty());
+    TraceV1 { trace_id: hex_trace(trace.id), spans: Spans { trace, processes: of_batches }, processes, warnings }
+}
+
+fn span_v1(span: &Span, process_id: ProcessId) -> SpanV1<'_> {
+    SpanV1 {
+        trace_id: hex_trace(span.trace),
+        span_id: hex_span(span.id),
+        operation_name: &span.name,
+        references: references(span),
+        start_time: microseconds(span.start),
+        duration: microseconds(span.end).saturating_sub(microseconds(span.start)).max(0),
+        tags: tags::of_span(span),
+        logs: span.events.iter().map(log).collect(),
+        process_id,
+        warnings: None,
+    }
+}
+
+/// The parent first: readers take the first `CHILD_OF` for it.
+fn references(span: &Span) -> Vec<Reference> {
+    let reference = |ref_type, trace, span| Reference { ref_type, trace_id: hex_trace(trace), span_id: hex_span(span) };
+    let parent = span.parent.map(|parent| reference("CHILD_OF", span.trace, parent));
+    let links = span.links.iter().map(|link| reference("FOLLOWS_FROM", link.trace, link.span));
+    parent.into_iter().chain(links).collect()
+}
+
+fn log(event: &SpanEvent) -> Log<'_> {
+    Log { timestamp: microseconds(event.time), fields: tags::of_event(event) }
+}
+
+const fn microseconds(time: Timestamp) -> i64 {
+    time.0.saturating_mul(1000)
+}

@@ -1,0 +1,240 @@
+//! The JSON of Jaeger's v3 API: OTLP as JSON. Ids are hexadecimal, enumerations integers, 64-bit integers texts.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::{SCOPE_NAME, SCOPE_VERSION, Trace, hex_span, hex_trace, is_error};
+use crate::transcript::time::Timestamp;
+use crate::views::traces::span::{Attribute, Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, Value};
+
+/// The attribute in which Jaeger itself keeps the warnings of a span.
+const WARNINGS: &str = "@jaeger@warnings";
+
+/// Spans of one resource.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceSpans<'a> {
+    resource: Resource<'a>,
+    scope_spans: [ScopeSpans<'a>; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct Resource<'a> {
+    attributes: Vec<KeyValue<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ScopeSpans<'a> {
+    scope: Scope,
+    spans: Spans<'a>,
+}
+
+/// The spans of some batches, which are brought into form while they are written: there may be thousands. The first one
+/// carries the warnings, for OTLP has no other place for them.
+#[derive(Debug)]
+struct Spans<'a> {
+    batches: &'a [SpanBatch],
+    warnings: &'a [String],
+}
+
+impl Serialize for Spans<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let spans = self.batches.iter().flat_map(|batch| &batch.spans);
+        serializer.collect_seq(
+            spans.enumerate().map(|(place, span)| span_v3(span, if place == 0 { self.warnings } else { &[] })),
+        )
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Scope {
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SpanV3<'a> {
+    trace_id: String,
+    span_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_span_id: Option<String>,
+    name: &'a str,
+    kind: u8,
+    start_time_unix_nano: String,
+    end_time_unix_nano: String,
+    attributes: Vec<KeyValue<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Event<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Link<'a>>,
+    status: Status<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event<'a> {
+    time_unix_nano: String,
+    name: &'a str,
+    attributes: Vec<KeyValue<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Link<'a> {
+    trace_id: String,
+    span_id: String,
+    attributes: Vec<KeyValue<'a>>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Status<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u8>,
+}
+
+#[derive(Debug, Serialize)]
+struct KeyValue<'a> {
+    key: &'a str,
+    value: AnyValue<'a>,
+}
+
+#[derive(Debug, Serialize)]
+enum AnyValue<'a> {
+    #[serde(rename = "stringValue")]
+    Text(&'a str),
+    #[serde(rename = "boolValue")]
+    Bool(bool),
+    #[serde(rename = "intValue")]
+    Int(String),
+    #[serde(rename = "doubleValue")]
+    Float(f64),
+    #[serde(rename = "arrayValue")]
+    List(List<'a>),
+}
+
+#[derive(Debug, Serialize)]
+struct List<'a> {
+    values: Vec<AnyValue<'a>>,
+}
+
+/// What a list of traces says of one.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraceSummary<'a> {
+    trace_id: String,
+    root_service_name: &'a str,
+    root_operation_name: &'a str,
+    min_start_time_unix_nano: String,
+    max_end_time_unix_nano: String,
+    span_count: usize,
+    error_span_count: usize,
+    orphan_span_count: usize,
+    services: [ServiceSummary<'a>; 1],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceSummary<'a> {
+    name: &'a str,
+    span_count: usize,
+    error_span_count: usize,
+}
+
+/// `trace` as OTLP, one entry per version of the client; `service` made it.
+#[must_use]
+pub fn resource_spans<'a>(trace: &'a Trace, service: &'a str) -> Vec<ResourceSpans<'a>> {
+    let resource = |version: &'a str| {
+        let version = Some(version).filter(|version| !version.is_empty());
+        let attributes = [("service.name", Some(service)), ("service.version", version)];
+        let text = |(key, value): (&'a str, Option<&'a str>)| Some(KeyValue { key, value: AnyValue::Text(value?) });
+        Resource { attributes: attributes.into_iter().filter_map(text).collect() }
+    };
+    let runs = trace.batches.chunk_by(|a, b| a.service_version == b.service_version);
+    let of_run = |(place, run): (usize, &'a [SpanBatch])| {
+        let scope = Scope { name: SCOPE_NAME, version: SCOPE_VERSION };
+        let version = run.first().map_or("", |batch| &batch.service_version);
+        let spans = Spans { batches: run, warnings: if place == 0 { &trace.warnings } else { &[] } };
+        ResourceSpans { resource: resource(version), scope_spans: [ScopeSpans { scope, spans }] }
+    };
+    runs.enumerate().map(of_run).collect()
+}
+
+/// `trace` in one line; `service` made it.
+#[must_use]
+pub fn summary<'a>(trace: &'a Trace, service: &'a str) -> TraceSummary<'a> {
+    let span_count = trace.spans().count();
+    let error_span_count = trace.spans().filter(|span| is_error(span)).count();
+    let parentless = trace.spans().find(|span| span.parent.is_none());
+    let ids: HashSet<u64> = trace.spans().map(|span| span.id).collect();
+    let is_orphan = |span: &&Span| span.parent.is_some_and(|parent| !ids.contains(&parent));
+    TraceSummary {
+        trace_id: hex_trace(trace.id),
+        root_service_name: service,
+        root_operation_name: parentless.map_or("", |root| &root.name),
+        min_start_time_unix_nano: nanoseconds(trace.start()),
+        max_end_time_unix_nano: nanoseconds(trace.spans().map(|span| span.end).max().unwrap_or_default()),
+        span_count,
+        error_span_count,
+        orphan_span_count: trace.spans().filter(is_orphan).count(),
+        services: [ServiceSummary { name: service, span_count, error_span_count }],
+    }
+}
+
+fn span_v3<'a>(span: &'a Span, warnings: &'a [String]) -> SpanV3<'a> {
+    SpanV3 {
+        trace_id: hex_trace(span.trace),
+        span_id: hex_span(span.id),
+        parent_span_id: span.parent.map(hex_span),
+        name: &span.name,
+        kind: match span.kind {
+            SpanKind::Internal => 1,
+            SpanKind::Client => 3,
+        },
+        start_time_unix_nano: nanoseconds(span.start),
+        end_time_unix_nano: nanoseconds(span.end),
+        attributes: with_warnings(key_values(&span.attributes), warnings),
+        events: span.events.iter().map(event_v3).collect(),
+        links: span.links.iter().map(link_v3).collect(),
+        status: match &span.status {
+            SpanStatus::Unset => Status::default(),
+            SpanStatus::Error(text) => Status { message: Some(text), code: Some(2) },
+        },
+    }
+}
+
+/// In front: attributes stand in order of their names.
+fn with_warnings<'a>(mut attributes: Vec<KeyValue<'a>>, warnings: &'a [String]) -> Vec<KeyValue<'a>> {
+    if !warnings.is_empty() {
+        let values = warnings.iter().map(|warning| AnyValue::Text(warning)).collect();
+        attributes.insert(0, KeyValue { key: WARNINGS, value: AnyValue::List(List { values }) });
+    }
+    attributes
+}
+
+fn event_v3(event: &SpanEvent) -> Event<'_> {
+    Event { time_unix_nano: nanoseconds(event.time), name: &event.name, attributes: key_values(&event.attributes) }
+}
+
+fn link_v3(link: &SpanLink) -> Link<'_> {
+    Link { trace_id: hex_trace(link.trace), span_id: hex_span(link.span), attributes: key_values(&link.attributes) }
+}
+
+fn key_values(attributes: &[Attribute]) -> Vec<KeyValue<'_>> {
+    let value = |value| match value {
+        &Value::Bool(flag) => AnyValue::Bool(flag),
+        &Value::Float(number) => AnyValue::Float(number),
+        Value::Text(text) => AnyValue::Text(text),
+        Value::Int(number) => AnyValue::Int(number.to_string()),
+        Value::Texts(texts) => AnyValue::List(List { values: texts.iter().map(|text| AnyValue::Text(text)).collect() }),
+    };
+    attributes.iter().map(|attribute| KeyValue { key: &attribute.key, value: value(&attribute.value) }).collect()
+}
+
+/// Nanoseconds since 1970-01-01 UTC as a text; a time before that is 0, for OTLP has none.
+fn nanoseconds(time: Timestamp) -> String {
+    u64::try_from(time.0).map_or(0, |milliseconds| u128::from(milliseconds) * 1_000_000).to_string()
+}

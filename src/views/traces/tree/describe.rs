@@ -1,0 +1,224 @@
+//! What each kind of span says of itself: names, numbers, ids and error classes, never text of the conversation.
+
+use super::list::List;
+use super::{Position, TurnFacts};
+use crate::ledger::money::Money;
+use crate::ledger::session::project_of;
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::{Context, Message, Tool, Unit};
+use crate::transcript::record::{Compaction, Outcome};
+use crate::views::traces::attributes as name;
+use crate::views::traces::ids::SpanAt;
+use crate::views::traces::span::{SpanLink, SpanStatus};
+
+/// Name of the agent that is the client itself.
+pub(super) const MAIN_AGENT: &str = "claude-code";
+/// Outcome of a call without a result.
+pub(super) const OUTCOME_OPEN: &str = "open";
+
+/// Every prompt of `claude -p` is in the queue for some milliseconds: that is no news.
+const QUEUED_MS_MIN: u64 = 100;
+
+/// The thread that a span belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct Thread<'a> {
+    pub(super) session: &'a str,
+    /// The session's id on the main thread, else the agent's.
+    pub(super) conversation: &'a str,
+}
+
+impl Thread<'_> {
+    fn list(&self, operation: &'static str) -> List {
+        let mut list = List::default();
+        list.word(name::OPERATION, operation);
+        list.text(name::SESSION, self.session);
+        list.text(name::CONVERSATION, self.conversation);
+        list
+    }
+}
+
+/// The model that a response was asked of, as the client named it.
+pub(super) fn request_model(message: &Message) -> &str {
+    message.requested_model.as_deref().unwrap_or(&message.model)
+}
+
+/// Tokens of a response and of what was billed beside it.
+pub(super) fn tokens_of(message: &Message) -> Tokens {
+    message.shares.iter().map(|share| share.tokens).sum()
+}
+
+pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
+    let mut list = thread.list("chat");
+    list.word(name::PROVIDER, provider_of(&message.id));
+    list.text(name::REQUEST_MODEL, request_model(message));
+    list.text(name::RESPONSE_MODEL, &message.model);
+    list.text(name::RESPONSE_ID, message.told_id());
+    if let Some(stop) = &message.stop {
+        list.one_of(name::FINISH_REASONS, stop.name());
+    }
+    list.maybe_text(name::REQUEST_ID, message.request.as_deref());
+    list.maybe_text(name::SKILL, message.skill.as_deref());
+    list.maybe_text(name::EFFORT, message.effort.as_deref());
+    if message.says.thinking_ms > 0 {
+        list.seconds(name::THINKING_SECONDS, u64::from(message.says.thinking_ms));
+    }
+    if message.shares.is_empty() {
+        // No model wrote it: it counts nowhere, so it says no numbers here either.
+        return list;
+    }
+    let tokens = tokens_of(message);
+    let cache_write = tokens.cache_write_5m.saturating_add(tokens.cache_write_1h);
+    list.usage(tokens);
+    list.count(name::CACHE_READ_TOKENS, tokens.cache_read);
+    list.count(name::CACHE_CREATION_TOKENS, cache_write);
+    list.count(name::CACHE_WRITE_TOKENS, cache_write);
+    if message.usage.thinking > 0 {
+        list.count(name::REASONING_TOKENS, message.usage.thinking);
+    }
+    if message.shares.iter().any(|share| share.cost.is_some()) {
+        let cost: Money = message.shares.iter().filter_map(|share| share.cost).sum();
+        list.dollars(name::COST_AMOUNT, cost);
+        list.word(name::COST_CURRENCY, "USD");
+        list.word(name::COST_SOURCE, "local");
+    }
+    if message.shares.iter().any(|share| share.cost.is_none()) {
+        list.flag(name::COST_UNPRICED);
+    }
+    list
+}
+
+pub(super) fn compaction(thread: Thread<'_>, what: &Compaction) -> List {
+    let mut list = thread.list(name::COMPACT);
+    list.word(name::COMPACTION_TRIGGER, if what.manual { "manual" } else { "auto" });
+    list.count(name::COMPACTION_TOKENS_BEFORE, what.tokens_before);
+    list.count(name::COMPACTION_TOKENS_AFTER, what.tokens_after);
+    list
+}
+
+/// `request` is that of the response that called; `apart` the traces of sub-agents that have their own.
+pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: &[u128]) -> List {
+    let mut list = thread.list("execute_tool");
+    let called = tool.call.as_ref().map_or("", |call| &call.name);
+    list.text(name::TOOL_NAME, called);
+    list.text(name::TOOL_CALL_ID, &tool.id);
+    list.word(name::TOOL_TYPE, "function");
+    list.maybe_text(name::REQUEST_ID, request);
+    if let Some(server) = mcp_server(called) {
+        list.word(name::MCP_METHOD, "tools/call");
+        list.text(name::MCP_SERVER, server);
+    }
+    list.maybe_text(name::SUBAGENT_TYPE, tool.call.as_ref().and_then(|call| call.agent_type.as_deref()));
+    list.maybe_text(name::SUBAGENT_ID, tool.agent.as_ref().map(|agent| agent.told()));
+    list.maybe_text(name::SKILL, tool.call.as_ref().and_then(|call| call.skill.as_deref()));
+    match apart {
+        [] => {}
+        [trace] => list.text(name::SUBAGENT_TRACE, &format!("{trace:032x}")),
+        traces => list.several(name::SUBAGENT_TRACES, traces.iter().map(|trace| format!("{trace:032x}"))),
+    }
+    list.word(name::TOOL_OUTCOME, tool.result.as_ref().map_or(OUTCOME_OPEN, |end| end.outcome.name()));
+    let Some(end) = &tool.result else { return list };
+    if let Some(code) = end.exit_code {
+        list.number(name::TOOL_EXIT_CODE, code);
+    }
+    if !end.filled_in {
+        // What a later resume writes in is its own words, not a result.
+        list.count(name::TOOL_RESULT_BYTES, end.bytes);
+    }
+    if end.searches > 0 {
+        list.number(name::WEB_SEARCHES, end.searches);
+    }
+    list.maybe_text(name::TOOL_DECISION_SOURCE, end.decision.as_deref());
+    if end.outcome == Outcome::Failed {
+        list.word(name::ERROR_TYPE, "tool_error");
+    }
+    list
+}
+
+/// Only a failure is an error: a refusal or an interrupt is what somebody wanted.
+pub(super) fn tool_status(tool: &Tool) -> SpanStatus {
+    match &tool.result {
+        Some(end) if end.outcome == Outcome::Failed => SpanStatus::Error(
+            end.exit_code.map_or_else(|| "tool error".to_owned(), |exit_code| format!("exit code {exit_code}")),
+        ),
+        _ => SpanStatus::Unset,
+    }
+}
+
+/// A sub-agent, or the turn itself if `unit` is none. `tokens` are the sums of its tree.
+pub(super) fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
+    let mut list = thread.list("invoke_agent");
+    let first = unit.parts.messages.iter().min_by_key(|message| (message.start, &message.id));
+    list.word(name::PROVIDER, first.map_or("anthropic", |message| provider_of(&message.id)));
+    match &unit.agent {
+        Some(agent) => {
+            list.maybe_text(name::AGENT_NAME, agent.agent_type.as_deref());
+            list.text(name::AGENT_ID, agent.id.told());
+        }
+        None => list.word(name::AGENT_NAME, MAIN_AGENT),
+    }
+    list.usage(tokens);
+    list
+}
+
+/// What a turn's root says beyond [`agent`].
+pub(super) fn turn(list: &mut List, facts: &TurnFacts<'_>) {
+    let Position { turn_index, forked_from, .. } = facts.position;
+    if let Some(fork) = forked_from {
+        list.text(name::SESSION_PREVIOUS, &fork.session.0);
+    }
+    if let Some(index) = turn_index {
+        list.number(name::TURN_INDEX, index);
+    }
+    list.word(name::TURN_END, facts.end.reason);
+    if let Some(active) = facts.turn.active_ms {
+        list.seconds(name::TURN_ACTIVE_SECONDS, active);
+    }
+    if let Some(prompt) = &facts.turn.prompt {
+        list.maybe_text(name::PROMPT_COMMAND, prompt.command.as_deref());
+        list.number(name::PROMPT_LENGTH, prompt.chars);
+        list.word(name::PROMPT_ORIGIN, prompt.origin.name());
+        list.maybe_text(name::PROMPT_SOURCE, prompt.source.as_deref());
+        if let Some(queued) = prompt.queued_ms.filter(|queued| *queued >= QUEUED_MS_MIN) {
+            list.seconds(name::PROMPT_QUEUED_SECONDS, queued);
+        }
+    }
+}
+
+/// What the root of any trace says of the surroundings.
+pub(super) fn surroundings(list: &mut List, context: &Context) {
+    list.maybe_text(name::ENTRYPOINT, context.entrypoint.as_deref());
+    // `HEAD` is what the client writes outside a repository.
+    list.maybe_text(name::VCS_REF, context.branch.as_deref().filter(|branch| *branch != "HEAD"));
+    list.maybe_text(name::VCS_REPOSITORY, context.cwd.as_deref().and_then(project_of));
+}
+
+/// Links of a turn's root.
+pub(super) fn turn_links(position: Position<'_>) -> Vec<SpanLink> {
+    let forked_from = position.forked_from.and_then(|fork| fork.turn);
+    let links = [(position.previous, name::LINK_PREVIOUS_TURN), (forked_from, name::LINK_FORKED_FROM)];
+    links.into_iter().filter_map(|(target, why)| Some(link(target?, why))).collect()
+}
+
+/// A link and why it is there.
+pub(super) fn link(target: SpanAt, why: &'static str) -> SpanLink {
+    let mut list = List::default();
+    list.word(name::LINK, why);
+    SpanLink { trace: target.trace, span: target.span, attributes: list.done() }
+}
+
+/// The provider, told by how it writes message ids.
+fn provider_of(message_id: &str) -> &'static str {
+    if message_id.starts_with("msg_bdrk_") {
+        "aws.bedrock"
+    } else if message_id.starts_with("msg_vrtx_") {
+        "gcp.vertex_ai"
+    } else {
+        "anthropic"
+    }
+}
+
+/// `server` of `mcp__server__tool`.
+fn mcp_server(tool: &str) -> Option<&str> {
+    let (server, _) = tool.strip_prefix("mcp__")?.split_once("__")?;
+    Some(server)
+}
