@@ -23,7 +23,7 @@ use std::path::Path;
 use daemon::Daemon;
 use history::{DAY, FIRST_DAY, backfill, days, printed, series, session, tailspan};
 use support::units::recordings;
-use tailspan::http::exposition::totals_text;
+use tailspan::http::metrics::exposition::totals_text;
 use tailspan::ledger::prices::Prices;
 use tailspan::pass::{self, Pass};
 use tailspan::survey::Survey;

@@ -22,7 +22,7 @@ use std::time::Duration;
 use support::units::{Dice, agent, message, recordings, shake, tool, turn};
 use tailspan::export::{DropReason, FailureReason};
 use tailspan::http::RequestCounters;
-use tailspan::http::exposition::{Build, Deliveries, Scrape};
+use tailspan::http::metrics::exposition::{Build, Deliveries, Scrape};
 use tailspan::ledger::known::Changed;
 use tailspan::ledger::money::Money;
 use tailspan::ledger::tokens::Tokens;

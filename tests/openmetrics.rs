@@ -24,7 +24,7 @@ use std::time::Duration;
 use serde_json::Value;
 use support::daemon::Daemon;
 use support::units::{agent, message, recordings, tool, turn};
-use tailspan::http::exposition::{Build, Deliveries, Scrape};
+use tailspan::http::metrics::exposition::{Build, Deliveries, Scrape};
 use tailspan::http::{RequestCounters, wants_openmetrics};
 use tailspan::ledger::known::Changed;
 use tailspan::ledger::money::Money;

@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::run::label_rules;
 use super::table;
 use crate::config::{Config, ScanFormat};
-use crate::http::exposition;
+use crate::http::metrics::exposition;
 use crate::ledger::prices::Prices;
 use crate::pass;
 use crate::report;

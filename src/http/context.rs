@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::app::{Status, Waiting};
-use super::counters::RequestCounters;
-use super::error::Problem;
-use super::exposition::{Build, Deliveries, Scrape};
-use super::routes::Route;
-use super::{HasReader, claude_code, health, jaeger, landing, replay, session_detail, sessions};
+use super::HasReader;
+use super::api::{replay, session_detail, sessions};
+use super::jaeger;
+use super::metrics::claude_code;
+use super::pages::{health, landing};
 use crate::export::{DropReason, ExportCounters, FailureReason};
+use crate::http::metrics::exposition::{Build, Deliveries, Scrape};
+use crate::http::route::problem::Problem;
+use crate::http::route::routes::Route;
+use crate::http::server::app::{Status, Waiting};
+use crate::http::server::counters::RequestCounters;
 use crate::store::{OutboxMeter, Reader};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::points::Point;

@@ -18,9 +18,8 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 use tailspan::ahead::{self, Job, Parsed};
-use tailspan::http::{
-    App, HasReader, Limits, Readers, RequestCounters, Route, Server, replay, session_detail, sessions,
-};
+use tailspan::http::api::{replay, session_detail, sessions};
+use tailspan::http::{App, HasReader, Limits, Readers, RequestCounters, Route, Server};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tailspan::http::pages::{health, landing};
 use tailspan::http::{
     Answer, App, Limits, Parameters, Problem, Readers, Request, RequestCounters, Route, Server, Status, Waiting, Work,
-    health, landing,
 };
 use tokio::sync::watch;
 

@@ -29,9 +29,9 @@ use std::ops::ControlFlow;
 use self::parameters::Search;
 use self::trace_id::TraceId;
 use self::traces::Traces;
-use super::error::Problem;
-use super::sessions::unreadable;
 use super::{HasReader, context};
+use crate::http::api::sessions::unreadable;
+use crate::http::route::problem::Problem;
 use crate::views::traces::jaeger::{Filter, Trace, operation_of};
 
 /// Traces that one search builds at most. Beyond it the search ends with what it has found.

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::super::error::Problem;
-use super::super::query::Query;
+use crate::http::route::problem::Problem;
+use crate::http::route::query::Query;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::jaeger::{Filter, parse_go_duration};
 

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::super::answer::Answer;
-use super::super::error::Problem;
-use super::super::request::Request;
 use super::parameters::Search;
 use super::{HasTraces, bytes_of, find, one, operations};
+use crate::http::route::answer::Answer;
+use crate::http::route::problem::Problem;
+use crate::http::route::request::Request;
 use crate::views::traces::jaeger::{ResourceSpans, Trace, TraceSummary, resource_spans, summary};
 
 /// The names of services: there is one.

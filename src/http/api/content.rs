@@ -1,0 +1,128 @@
+//! The text of events, read from the session files when it is asked for.
+//!
+//! ```text
+//! row     found by file, offset and length; parsed; must be the row that was counted, or it is not shown
+//! line    up to 8 MiB are read
+//! text    up to 64 KiB of each piece, 1 MiB of an event, 4 MiB of a page; 64 MiB are read for a page
+//! ```
+//!
+//! The client deletes and rewrites its files: text that is not there any more is a reason, never an error.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::http::api::pieces::{Piece, pieces};
+use crate::rows::{self, LINE_BYTES_MAX, Latest, Missing};
+use crate::store::{Reader, StoreError};
+use crate::transcript::chunk::FileNumber;
+use crate::views::sessions::events::Source;
+
+/// Bytes read from files for one page.
+const PAGE_READ_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of text in one page.
+const PAGE_TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// What an event says.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(in crate::http) struct Content {
+    /// Empty for events without text; `None` if it cannot be shown.
+    content: Option<Vec<Piece>>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_unavailable: Option<&'static str>,
+}
+
+/// Why the text of an event cannot be shown.
+#[derive(Debug, Clone, Copy)]
+enum Hidden {
+    Row(Missing),
+    PageFull,
+}
+
+impl Hidden {
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Row(missing) => missing.reason(),
+            Self::PageFull => "page is full",
+        }
+    }
+}
+
+/// Reads the texts of one page, each file opened once.
+pub(in crate::http) struct Page<'a> {
+    reader: &'a Reader,
+    files: HashMap<FileNumber, Result<File, Missing>>,
+    latest: Latest,
+    read_bytes_left: u64,
+    text_bytes_left: usize,
+    full: bool,
+}
+
+impl<'a> Page<'a> {
+    pub(in crate::http) fn new(reader: &'a Reader) -> Self {
+        let (read_bytes_left, text_bytes_left) = (PAGE_READ_BYTES_MAX, PAGE_TEXT_BYTES_MAX);
+        Self { reader, files: HashMap::new(), latest: Latest::default(), read_bytes_left, text_bytes_left, full: false }
+    }
+
+    /// The text of the next event.
+    pub(in crate::http) fn content(&mut self, source: Option<&Source>) -> Result<Content, StoreError> {
+        let Some(source) = source else { return Ok(Content { content: Some(Vec::new()), content_unavailable: None }) };
+        Ok(match self.pieces(source)? {
+            Ok(pieces) => Content { content: Some(pieces), content_unavailable: None },
+            Err(hidden) => {
+                // Once full, nothing more is shown: the next page goes on where this one stopped, without holes.
+                self.full |= matches!(hidden, Hidden::PageFull);
+                Content { content: None, content_unavailable: Some(hidden.reason()) }
+            }
+        })
+    }
+
+    fn pieces(&mut self, source: &Source) -> Result<Result<Vec<Piece>, Hidden>, StoreError> {
+        if self.full {
+            return Ok(Err(Hidden::PageFull));
+        }
+        let lengths = source.rows.iter().map(|row| row.place.bytes);
+        let new = source.rows.iter().filter(|row| !self.latest.has(row.file, row.place));
+        let sum: u64 = new.map(|row| u64::from(row.place.bytes)).sum();
+        if lengths.max().is_some_and(|bytes| bytes > LINE_BYTES_MAX) || sum > PAGE_READ_BYTES_MAX {
+            return Ok(Err(Hidden::Row(Missing::TooLarge)));
+        }
+        let Some(left) = self.read_bytes_left.checked_sub(sum) else {
+            return Ok(Err(Hidden::PageFull));
+        };
+        self.read_bytes_left = left;
+        let mut rows = Vec::with_capacity(source.rows.len());
+        for place in &source.rows {
+            self.open(place.file)?;
+            let read = match self.files.get(&place.file) {
+                Some(Ok(file)) => self.latest.read(place.file, file, place.place, &source.expected),
+                Some(Err(missing)) => Err(*missing),
+                None => Err(Missing::Gone),
+            };
+            match read {
+                Ok(row) => rows.push(row),
+                Err(missing) => return Ok(Err(Hidden::Row(missing))),
+            }
+        }
+        let pieces = pieces(&rows, &source.expected);
+        let Some(left) = self.text_bytes_left.checked_sub(pieces.iter().map(Piece::weight).sum()) else {
+            return Ok(Err(Hidden::PageFull));
+        };
+        self.text_bytes_left = left;
+        Ok(Ok(pieces))
+    }
+
+    fn open(&mut self, number: FileNumber) -> Result<(), StoreError> {
+        if !self.files.contains_key(&number) {
+            let path = self.reader.file(number)?.map(|row| PathBuf::from(OsString::from_vec(row.path)));
+            self.files.insert(number, path.map_or(Err(Missing::Gone), |path| rows::open(&path)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,247 @@
+//! A session that is too long to be in memory for an answer: its units are read one by one.
+//!
+//! ```text
+//! members  what is listed of each unit    which turn a sub-agent belongs to
+//! units    every event                    when and which kind; the order of all; how long tools took; files
+//! page     the events wanted              their units and sections once more
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use crate::http::api::sessions::ROWS_MAX;
+use crate::ledger::session::Session;
+use crate::ledger::unit::{TurnEnd, Unit};
+use crate::store::{Reader, StoreError};
+use crate::transcript::chunk::FileNumber;
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+use crate::views::sessions::events::{self, Detail, Event};
+use crate::views::sessions::moments::{self, Around, Kind, Moment, SoFar};
+use crate::views::sessions::outline::Outline;
+use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
+use crate::views::sessions::summary::ToolDurations;
+use crate::views::sessions::timeline::{Home, Page, Timeline};
+
+/// Responses, tool calls, turns and sub-agents of a session that is read as a whole.
+const WHOLE_MAX: u64 = 10_000;
+
+/// What is known of a long session.
+pub(in crate::http) struct LongSession {
+    outline: Outline,
+    /// Calls that have returned, of sub-agents that do not say themselves that they have ended.
+    returned: HashSet<Box<str>>,
+    timeline: Timeline,
+    durations: ToolDurations,
+    files: BTreeSet<FileNumber>,
+}
+
+impl LongSession {
+    /// True if a session is too long to be read as a whole.
+    pub(in crate::http) fn is_one(session: &Session) -> bool {
+        let tally = &session.tally;
+        let calls: u64 = tally.tools.values().map(|tool| tool.calls).sum();
+        tally.messages() + calls + tally.turns + tally.subagents > WHOLE_MAX
+    }
+
+    pub(in crate::http) fn read(reader: &Reader, session: &Session) -> Result<Self, StoreError> {
+        let mut members = Vec::new();
+        reader.each_member(&session.id, |member| {
+            members.push(member);
+            ControlFlow::Continue(())
+        })?;
+        let outline = Outline::of(&members, rows_max());
+        drop(members);
+        let (timeline, durations, files) = (Timeline::default(), ToolDurations::default(), BTreeSet::new());
+        let mut long = Self { outline, returned: HashSet::new(), timeline, durations, files };
+        // Whether a sub-agent that does not say so has ended is known once every call is there.
+        let (mut open, mut calls) = (Vec::new(), HashSet::new());
+        reader.each_unit_of(&session.id, |unit| {
+            match unit.agent.as_ref().filter(|agent| !agent.background && unit.end().is_none()) {
+                Some(agent) => {
+                    calls.extend(agent.call.clone());
+                    open.push(unit.key.id());
+                }
+                None => long.add(reader, &unit)?,
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if !calls.is_empty() {
+            long.returned = returned(reader, &session.id, &calls)?;
+        }
+        for id in open {
+            if let Some(unit) = reader.unit(id)? {
+                long.add(reader, &unit)?;
+            }
+        }
+        long.sort(reader)?;
+        Ok(long)
+    }
+
+    fn add(&mut self, reader: &Reader, unit: &Unit) -> Result<(), StoreError> {
+        let id = unit.key.id();
+        self.outline.add(unit);
+        let around = self.around(unit);
+        self.timeline.add(id, None, moments::of_unit(&around).chain(moments::of_parts(&unit.parts)));
+        self.durations.add(&unit.parts);
+        parts::files(unit, &unit.parts, &mut self.files);
+        if unit.sections.is_some() {
+            reader.each_section(id, |section| {
+                self.timeline.add(id, Some(section.position), moments::of_parts(&section.parts));
+                self.durations.add(&section.parts);
+                parts::files(unit, &section.parts, &mut self.files);
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts all events in order.
+    fn sort(&mut self, reader: &Reader) -> Result<(), StoreError> {
+        let tied = self.timeline.sort();
+        if tied.is_empty() {
+            return Ok(());
+        }
+        let mut ids = HashMap::with_capacity(tied.len());
+        self.each_moment(reader, tied, |event, _, moment| {
+            ids.insert(event, moment.id().into_owned());
+        })?;
+        self.timeline.settle(&ids);
+        Ok(())
+    }
+
+    fn around<'a>(&self, unit: &'a Unit) -> Around<'a> {
+        Around { unit, turn: self.outline.turn(unit.key.id()), end: self.end_of(unit) }
+    }
+
+    /// When and how a sub-agent ended; `None` while it runs.
+    fn end_of(&self, unit: &Unit) -> Option<TurnEnd> {
+        let agent = unit.agent.as_ref()?;
+        let has_returned = || !agent.background && agent.call.as_ref().is_some_and(|call| self.returned.contains(call));
+        unit.end().or_else(|| has_returned().then(|| events::returned(unit)))
+    }
+
+    /// Events of the whole session.
+    pub(in crate::http) const fn len(&self) -> usize {
+        self.timeline.len()
+    }
+
+    /// The position of the first event at or after a time.
+    pub(in crate::http) fn at(&self, time: Timestamp) -> usize {
+        self.timeline.at(time)
+    }
+
+    /// The events from a position on.
+    pub(in crate::http) fn events(&self, reader: &Reader, from: usize, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let Page { before, events } = self.timeline.page(from, limit);
+        let places = (from..).zip(events).map(|(index, (home, which))| (index, home, which)).collect();
+        let mut events = self.read_events(reader, places)?;
+        let mut so_far = before;
+        for event in &mut events {
+            if let Detail::Message { tokens, cost_usd, .. } = &event.detail {
+                so_far.tokens += *tokens;
+                so_far.cost += cost_usd.unwrap_or_default();
+            }
+            (event.tokens_so_far, event.cost_usd_so_far) = (so_far.tokens, so_far.cost);
+        }
+        Ok(events)
+    }
+
+    /// Events by their positions and homes, in this order, without what was used before them.
+    fn read_events(&self, reader: &Reader, places: Vec<(usize, Home, usize)>) -> Result<Vec<Event>, StoreError> {
+        let wanted =
+            (0usize..).zip(places).map(|(place, (index, home, which))| ((place, index), home, which)).collect();
+        let mut events: BTreeMap<usize, Event> = BTreeMap::new();
+        self.each_moment(reader, wanted, |(place, index), around, moment| {
+            events.insert(place, moment.event(around, index, &mut SoFar::default()));
+        })?;
+        Ok(events.into_values().collect())
+    }
+
+    /// Reads the moments at these places once more; each comes with what was given for it.
+    fn each_moment<T>(
+        &self,
+        reader: &Reader,
+        places: Vec<(T, Home, usize)>,
+        mut take: impl FnMut(T, &Around<'_>, &Moment<'_>),
+    ) -> Result<(), StoreError> {
+        let mut homes: BTreeMap<_, Vec<(T, usize)>> = BTreeMap::new();
+        for (wanted, home, which) in places {
+            homes.entry((home.unit, home.section)).or_default().push((wanted, which));
+        }
+        for ((unit, section), wanted) in homes {
+            let Some(unit) = reader.unit(unit)? else { continue };
+            let around = self.around(&unit);
+            let section = match section {
+                Some(position) => reader.section(unit.key.id(), position)?,
+                None => None,
+            };
+            let moments: Vec<_> = match &section {
+                Some(section) => moments::of_parts(&section.parts).collect(),
+                None => moments::of_unit(&around).chain(moments::of_parts(&unit.parts)).collect(),
+            };
+            for (wanted, which) in wanted {
+                if let Some(moment) = moments.get(which) {
+                    take(wanted, &around, moment);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is told of the session beside its sums.
+    pub(in crate::http) fn told(mut self, reader: &Reader) -> Result<Told, StoreError> {
+        let slowest = |kind| self.read_events(reader, self.timeline.slowest(kind));
+        let slowest_steps = SlowestSteps {
+            tool_calls: parts::slowest(&slowest(Kind::Tool)?).tool_calls,
+            api_requests: parts::slowest(&slowest(Kind::Message)?).api_requests,
+        };
+        self.timeline = Timeline::default();
+        let mut lists = self.outline.lists();
+        let mut turns: Vec<TurnSummary> = Vec::with_capacity(lists.turns.len());
+        for (number, id) in lists.turns {
+            let summary = reader.unit(id)?.and_then(|unit| parts::turn_summary(&unit, number));
+            let agents = lists.of_turns.remove(&number).unwrap_or_default();
+            turns.extend(summary.map(|turn| turn.with_agents(agents)));
+        }
+        let mut subagents = Vec::with_capacity(lists.agents.len());
+        for id in lists.agents {
+            let Some(unit) = reader.unit(id)? else { continue };
+            let (turn, apart) = (self.outline.turn(id), self.outline.is_apart(id));
+            subagents.extend(parts::agent_summary(&unit, turn, self.end_of(&unit), apart));
+        }
+        Ok(Told {
+            turns: (turns, lists.turns_omitted),
+            subagents: (subagents, lists.agents_omitted),
+            trace_ids: lists.traces.into_iter().map(|trace| format!("{trace:032x}")).collect(),
+            slowest_steps,
+            files: self.files,
+            durations: self.durations,
+        })
+    }
+}
+
+/// Which of these calls have a result.
+fn returned(reader: &Reader, session: &SessionId, calls: &HashSet<Box<str>>) -> Result<HashSet<Box<str>>, StoreError> {
+    let mut returned = HashSet::new();
+    reader.each_parts_of(session, |parts| {
+        let tools = parts.tools.iter().filter(|tool| tool.result.is_some() && calls.contains(&tool.id));
+        returned.extend(tools.map(|tool| tool.id.clone()));
+    })?;
+    Ok(returned)
+}
+
+/// What is told of a session's units, at most [`ROWS_MAX`] of each.
+pub(in crate::http) struct Told {
+    pub(in crate::http) turns: (Vec<TurnSummary>, usize),
+    pub(in crate::http) subagents: (Vec<AgentSummary>, usize),
+    pub(in crate::http) trace_ids: Vec<String>,
+    pub(in crate::http) slowest_steps: SlowestSteps,
+    pub(in crate::http) files: BTreeSet<FileNumber>,
+    pub(in crate::http) durations: ToolDurations,
+}
+
+/// [`ROWS_MAX`] as a length.
+pub(in crate::http) fn rows_max() -> usize {
+    usize::try_from(ROWS_MAX).unwrap_or(usize::MAX)
+}

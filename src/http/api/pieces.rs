@@ -1,0 +1,130 @@
+//! Rows as pieces of text, each cut to a length that a page can hold.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::views::sessions::events::Expected;
+
+/// Text of one piece, in bytes. What is longer is cut and says so.
+const PIECE_BYTES_MAX: usize = 64 << 10;
+
+/// Text of one event, in bytes. Behind it pieces are empty and say so.
+const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// Pieces of one event. The last one stands for all that follow.
+const PIECES_MAX: usize = 256;
+
+/// What a piece needs in an answer beside its text, in bytes.
+const FRAME_BYTES: usize = 80;
+
+/// One text of an event.
+#[derive(Debug, Clone, Serialize)]
+pub(in crate::http) struct Piece {
+    /// `text`, `thinking`, `tool_input` (JSON as text), `tool_result`, `image`, ...
+    r#type: String,
+    /// The text, or its beginning; `None` for what is no text.
+    text: Option<String>,
+    /// Its length before it was cut, in bytes of UTF-8; of what is no text, the length of its JSON.
+    bytes: usize,
+    /// It is not whole.
+    truncated: bool,
+}
+
+impl Piece {
+    fn text(kind: &str, mut text: String) -> Self {
+        let bytes = text.len();
+        let truncated = cut(&mut text, PIECE_BYTES_MAX);
+        Self { r#type: kind.to_owned(), text: Some(text), bytes, truncated }
+    }
+
+    /// Something whose bytes would tell a reader nothing.
+    fn other(kind: &str, value: &Value) -> Self {
+        Self { r#type: kind.to_owned(), text: None, bytes: value.to_string().len(), truncated: true }
+    }
+
+    /// About how many bytes it adds to an answer.
+    pub(in crate::http) fn weight(&self) -> usize {
+        self.text.as_ref().map_or(0, String::len).saturating_add(FRAME_BYTES)
+    }
+}
+
+/// Shortens `text` to `bytes_max` at the boundary of a character; false if it was short enough.
+fn cut(text: &mut String, bytes_max: usize) -> bool {
+    let whole = text.len() <= bytes_max;
+    if !whole {
+        let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+    }
+    !whole
+}
+
+/// The texts of an event, from all of its rows.
+pub(in crate::http) fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<Piece> {
+    let places: &[&str] =
+        if matches!(expected, Expected::Note(_)) { &["/attachment/prompt", "/content"] } else { &["/message/content"] };
+    let contents = rows.iter().filter_map(|row| places.iter().find_map(|place| row.pointer(place)));
+    let mut pieces: Vec<Piece> = contents.flat_map(|content| pieces_of(content, expected)).collect();
+    let mut left = EVENT_BYTES_MAX;
+    for piece in &mut pieces {
+        if let Some(text) = &mut piece.text {
+            piece.truncated |= cut(text, left);
+            left = left.saturating_sub(text.len());
+        }
+    }
+    if pieces.len() > PIECES_MAX {
+        let bytes = pieces.drain(PIECES_MAX - 1..).map(|piece| piece.bytes).sum();
+        pieces.push(Piece { r#type: "omitted".to_owned(), text: None, bytes, truncated: true });
+    }
+    pieces
+}
+
+fn pieces_of(content: &Value, expected: &Expected) -> Vec<Piece> {
+    let Value::Array(blocks) = content else { return whole(content, "text") };
+    match expected {
+        Expected::Prompt(_) | Expected::Note(_) => blocks.iter().map(|block| piece(block, "text")).collect(),
+        // Calls are events of their own.
+        Expected::Message(_) => {
+            blocks.iter().filter(|block| kind_of(block) != "tool_use").map(|block| piece(block, "text")).collect()
+        }
+        Expected::Call(id) => {
+            let call = blocks.iter().find(|block| block.get("id").and_then(Value::as_str) == Some(id));
+            call.and_then(|call| call.get("input"))
+                .map(|input| Piece::text("tool_input", input.to_string()))
+                .into_iter()
+                .collect()
+        }
+        Expected::Result(id) => {
+            let result = blocks.iter().find(|block| block.get("tool_use_id").and_then(Value::as_str) == Some(id));
+            match result.and_then(|result| result.get("content")) {
+                Some(Value::Array(parts)) => parts.iter().map(|part| piece(part, "tool_result")).collect(),
+                Some(content) => whole(content, "tool_result"),
+                None => Vec::new(),
+            }
+        }
+    }
+}
+
+fn whole(content: &Value, kind: &str) -> Vec<Piece> {
+    match content {
+        Value::String(text) => vec![Piece::text(kind, text.clone())],
+        Value::Null => Vec::new(),
+        other => vec![Piece::other(kind, other)],
+    }
+}
+
+/// A block as a piece; `text_kind` is what a block of text is called.
+fn piece(block: &Value, text_kind: &str) -> Piece {
+    let text = |key: &str| block.get(key).and_then(Value::as_str).map(str::to_owned);
+    match kind_of(block) {
+        "text" => text("text").map(|text| Piece::text(text_kind, text)),
+        "thinking" => text("thinking").map(|text| Piece::text("thinking", text)),
+        _ => None,
+    }
+    .unwrap_or_else(|| Piece::other(kind_of(block), block))
+}
+
+fn kind_of(block: &Value) -> &str {
+    block.get("type").and_then(Value::as_str).unwrap_or("unknown")
+}

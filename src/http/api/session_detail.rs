@@ -1,0 +1,169 @@
+//! One session with its parts. A session that is too long to be in memory is read unit by unit.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::http::api::long_session::{LongSession, Told, rows_max};
+use crate::http::api::sessions::{CURRENCY, account_of, find, summary_of, unreadable};
+use crate::http::api::state::HasReader;
+use crate::http::route::answer::Answer;
+use crate::http::route::problem::Problem;
+use crate::http::route::request::Request;
+use crate::ledger::session::Session;
+use crate::ledger::unit::Unit;
+use crate::store::Reader;
+use crate::transcript::chunk::FileNumber;
+use crate::transcript::record::PullRequest;
+use crate::views::metrics::labels::shown;
+use crate::views::sessions::events;
+use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
+use crate::views::sessions::summary::{
+    ClientReported, Files, ModelSummary, Part, SessionSummary, Sources, ToolDurations, ToolSummary,
+};
+
+#[derive(Serialize)]
+struct Detailed {
+    session: SessionSummary,
+    models: BTreeMap<Arc<str>, ModelSummary>,
+    tools: BTreeMap<Arc<str>, ToolSummary>,
+    unpriced_tokens: BTreeMap<Arc<str>, u64>,
+    compactions: u64,
+    api_errors: u64,
+    lines_added: u64,
+    lines_removed: u64,
+    client_reported: Option<ClientReported>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pull_requests: Vec<PullRequestSummary>,
+    turns: Vec<TurnSummary>,
+    turns_omitted: usize,
+    subagents: Vec<AgentSummary>,
+    subagents_omitted: usize,
+    trace_ids: Vec<String>,
+    slowest_steps: SlowestSteps,
+    files: Vec<FileSummary>,
+    #[serde(skip_serializing_if = "is_none")]
+    files_omitted: usize,
+    currency: &'static str,
+}
+
+/// A pull request that a session made or worked on.
+#[derive(Serialize)]
+struct PullRequestSummary {
+    number: u64,
+    /// Without its secrets.
+    url: Arc<str>,
+    /// `owner/name`
+    repository: Option<Arc<str>>,
+}
+
+/// A file that holds rows of a session.
+#[derive(Serialize)]
+struct FileSummary {
+    /// Without secrets and invisible letters.
+    path: String,
+    /// Bytes that are counted.
+    bytes_read: u64,
+}
+
+/// One session with its parts.
+///
+/// # Errors
+/// There is no such session, the beginning of its id is ambiguous, or the state cannot be read.
+pub fn one<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let reader = context.reader();
+    let session = find(reader, request.param("id"))?;
+    Answer::json(&detail(reader, &session)?)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
+    let told = if LongSession::is_one(session) {
+        LongSession::read(reader, session).map_err(unreadable)?.told(reader).map_err(unreadable)?
+    } else {
+        told(&reader.units_of(session).map_err(unreadable)?)
+    };
+    let Told { turns: (turns, turns_omitted), subagents: (subagents, subagents_omitted), .. } = told;
+    let durations = RefCell::new(Some(told.durations));
+    let durations = |_: &Session| durations.take().unwrap_or_default();
+    let sources = Sources { session: &|_| None, durations: &durations };
+    let sums = Part::of(iter::once(session), &sources, false).summary(Files::default(), false);
+    let client_reported = account_of(reader, session)?.map(|account| ClientReported {
+        cost_usd: account.cost.to_string(),
+        unattributed_usd: account.unattributed.to_string(),
+    });
+    let files_omitted = told.files.len().saturating_sub(rows_max());
+    let mut files = Vec::new();
+    for number in told.files.into_iter().take(rows_max()) {
+        files.extend(file_summary(reader, number)?);
+    }
+    Ok(Detailed {
+        session: summary_of(reader, session)?,
+        models: sums.models,
+        tools: sums.tools,
+        unpriced_tokens: sums.unpriced_tokens,
+        compactions: sums.compactions,
+        api_errors: sums.api_errors,
+        lines_added: session.tally.lines_added,
+        lines_removed: session.tally.lines_removed,
+        client_reported,
+        pull_requests: pull_requests(session),
+        trace_ids: told.trace_ids,
+        turns,
+        turns_omitted,
+        subagents,
+        subagents_omitted,
+        slowest_steps: told.slowest_steps,
+        files,
+        files_omitted,
+        currency: CURRENCY,
+    })
+}
+
+/// What is told of units that are all in memory.
+fn told(units: &[Unit]) -> Told {
+    let mut durations = ToolDurations::default();
+    units.iter().for_each(|unit| durations.add(&unit.parts));
+    let mut files = BTreeSet::new();
+    units.iter().for_each(|unit| parts::files(unit, &unit.parts, &mut files));
+    Told {
+        turns: bounded(parts::turns(units)),
+        subagents: bounded(parts::agents(units)),
+        trace_ids: bounded(parts::trace_ids(units)).0,
+        slowest_steps: parts::slowest(&events::events(units)),
+        files,
+        durations,
+    }
+}
+
+/// The latest last, and no more than are kept of a session: [`crate::ledger::session::PULL_REQUESTS_MAX`].
+fn pull_requests(session: &Session) -> Vec<PullRequestSummary> {
+    let summary = |request: &PullRequest| PullRequestSummary {
+        number: request.number,
+        url: Arc::clone(&request.url),
+        repository: request.repository.clone(),
+    };
+    session.pull_requests.iter().map(summary).collect()
+}
+
+/// The first [`rows_max`] rows, and how many there are beyond.
+fn bounded<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
+    let omitted = rows.len().saturating_sub(rows_max());
+    rows.truncate(rows_max());
+    (rows, omitted)
+}
+
+fn file_summary(reader: &Reader, number: FileNumber) -> Result<Option<FileSummary>, Problem> {
+    let row = reader.file(number).map_err(unreadable)?;
+    Ok(row.map(|row| FileSummary {
+        path: shown(&String::from_utf8_lossy(&row.path)),
+        bytes_read: row.cursor.map_or(0, |cursor| cursor.offset),
+    }))
+}

@@ -1,0 +1,13 @@
+//! How the analytics routes reach the state, whatever else the context of an [`App`](crate::http::App) holds.
+
+use crate::store::Reader;
+use crate::transcript::time::Timestamp;
+
+/// A context with access to the state and the time.
+pub trait HasReader {
+    /// Reads sessions and units.
+    fn reader(&self) -> &Reader;
+
+    /// The time: what goes on lasts until now, and what is stamped later is stamped wrong.
+    fn now(&self) -> Timestamp;
+}

@@ -1,0 +1,67 @@
+//! The page at `/`: what this is, how it is, where to go.
+
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+
+use crate::http::route::answer::Answer;
+use crate::http::route::problem::Problem;
+use crate::http::route::request::Request;
+use crate::http::server::app::{Status, Waiting};
+
+/// Nothing but the style in the page itself; not even a frame around it.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+const LINKS: [(&str, &str); 5] = [
+    ("/metrics", "metrics for Prometheus"),
+    ("/-/healthy", "whether the process is alive"),
+    ("/-/ready", "whether the first scan is complete"),
+    ("/api/v1/analytics/sessions", "sessions as JSON; add an id, and /replay, for one of them"),
+    ("/jaeger/api/services", "the Jaeger query API: point a Grafana Jaeger data source at /jaeger"),
+];
+
+const HEAD: &str = "<!doctype html>
+<html lang=\"en\">
+<head>
+<meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
+<meta name=\"color-scheme\" content=\"light dark\">
+<title>tailspan</title>
+<style>
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; }
+dt { margin-top: .5rem; }
+dd { margin: 0; opacity: .75; }
+footer { margin-top: 2rem; font-size: .85rem; opacity: .75; }
+</style>
+</head>
+<body>
+<main>
+<h1>tailspan</h1>
+<p>Follows the session files of Claude Code and serves what happened in them as metrics, traces and JSON.</p>
+";
+
+/// The landing page.
+///
+/// # Errors
+/// None.
+pub fn page<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
+    let state = match context.ready() {
+        Ok(()) => "ready".to_owned(),
+        Err(Waiting { files_done, files_total }) => {
+            format!("first scan running: {files_done} of {files_total} files")
+        }
+    };
+    let links: String =
+        LINKS.iter().map(|(path, what)| format!("<dt><a href=\"{path}\">{path}</a></dt><dd>{what}</dd>\n")).collect();
+    let version = escape(context.version());
+    let html = format!(
+        "{HEAD}<p role=\"status\">State: <strong>{state}</strong></p>\n<nav aria-label=\"Endpoints\">\n<dl>\n{links}</dl>\n\
+         </nav>\n</main>\n<footer>Version {version}</footer>\n</body>\n</html>\n"
+    );
+    Ok(Answer::html(html).with_header(CONTENT_SECURITY_POLICY, POLICY))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

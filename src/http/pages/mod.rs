@@ -1,0 +1,4 @@
+//! The page at `/`, and the probes.
+
+pub mod health;
+pub mod landing;

@@ -1,0 +1,17 @@
+//! What a route is, what its function is given and what it gives back.
+//!
+//! ```text
+//! routes           the rows of the table, and how a path finds its row
+//! request, query   what a function is given
+//! answer, problem  what it gives back
+//! page             where a page of a list ended
+//! direct           a question without a connection
+//! ```
+
+pub(super) mod answer;
+pub(super) mod direct;
+pub(super) mod page;
+pub(super) mod problem;
+pub(super) mod query;
+pub(super) mod request;
+pub(super) mod routes;

@@ -1,0 +1,42 @@
+//! Where a page of a list ended: the sort key and id of its last row, so that rows that come or go in front of it do
+//! not shift the next page.
+
+use crate::http::route::problem::Problem;
+
+/// The place of a row in a list that is sorted by a number, then by id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::http) struct Place {
+    pub(in crate::http) key: i128,
+    pub(in crate::http) id: String,
+}
+
+impl Place {
+    /// Opaque text: the list and its order, the key and the id, in hexadecimal digits.
+    pub(in crate::http) fn to_cursor(&self, list: &str) -> String {
+        let text = format!("{list}/{}/{}", self.key, self.id);
+        text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads a cursor of the same list in the same order.
+    pub(in crate::http) fn from_cursor(list: &str, cursor: &str) -> Result<Self, Problem> {
+        parse(list, cursor).ok_or_else(|| {
+            let takes = "the `next_cursor` of an answer with the same `sort` and `order`";
+            Problem::bad_parameter("cursor", takes, cursor)
+        })
+    }
+}
+
+fn parse(list: &str, cursor: &str) -> Option<Place> {
+    let digits = cursor.as_bytes();
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    };
+    let text = String::from_utf8(digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>()?).ok()?;
+    let (key, id) = text.strip_prefix(list)?.strip_prefix('/')?.split_once('/')?;
+    Some(Place { key: key.parse().ok()?, id: id.to_owned() })
+}

@@ -1,0 +1,142 @@
+//! The route table: rows of a pattern, methods and a function, searched from the top.
+
+use http::Method;
+
+use crate::http::route::answer::Answer;
+use crate::http::route::problem::Problem;
+use crate::http::route::query::decode_percent;
+use crate::http::route::request::Request;
+use crate::http::server::counters::OTHER_ROUTE;
+
+/// Answers a request; runs on a blocking thread and may read files and the store.
+pub type Handler<C> = fn(&C, &Request) -> Result<Answer, Problem>;
+
+const GET_ONLY: &[Method] = &[Method::GET];
+
+/// A row of the table.
+pub struct Route<C: 'static> {
+    /// A path whose `{name}` segments match any one segment. It is also the route label of the metrics.
+    pub pattern: &'static str,
+    /// GET includes HEAD.
+    pub methods: &'static [Method],
+    pub query: Parameters,
+    pub work: Work,
+    /// Whether the answer quotes a conversation: then not everybody who reaches the port gets it.
+    pub quotes: bool,
+    pub handler: Handler<C>,
+}
+
+/// Which query parameters a route takes.
+#[derive(Debug, Clone, Copy)]
+pub enum Parameters {
+    /// The query is not looked at: pages and probes, to which anything may be appended.
+    Ignored,
+    /// Every other name is refused, so that a misspelt filter is not an unfiltered answer.
+    Only(&'static [&'static str]),
+    /// Other names are passed over, and a name may come again: the API and its clients are not ours.
+    Among(&'static [&'static str]),
+}
+
+/// What a handler waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Memory only. Never queued: health and metrics answer while the store hangs.
+    Memory,
+    /// Files or the store. Queued when too many are at work.
+    Store,
+    /// The same, with an answer that may be large. Few are made at once, and few wait.
+    Large,
+}
+
+impl<C> Route<C> {
+    /// A page or probe: GET, any query, answered from memory.
+    pub const fn fixed(pattern: &'static str, handler: Handler<C>) -> Self {
+        Self { pattern, methods: GET_ONLY, query: Parameters::Ignored, work: Work::Memory, quotes: false, handler }
+    }
+
+    /// A question to the store: GET, only the parameters named in `query`.
+    pub const fn get(pattern: &'static str, query: &'static [&'static str], handler: Handler<C>) -> Self {
+        Self { pattern, methods: GET_ONLY, query: Parameters::Only(query), work: Work::Store, quotes: false, handler }
+    }
+
+    /// A question to the store in the words of another project's API: GET, any query, of which `query` is read.
+    pub const fn foreign(pattern: &'static str, query: &'static [&'static str], handler: Handler<C>) -> Self {
+        Self { pattern, methods: GET_ONLY, query: Parameters::Among(query), work: Work::Store, quotes: false, handler }
+    }
+
+    /// The same route, whose answers may be large.
+    #[must_use]
+    pub const fn large(self) -> Self {
+        Self { work: Work::Large, ..self }
+    }
+
+    /// The same route, whose answers quote conversations.
+    #[must_use]
+    pub const fn quoting(self) -> Self {
+        Self { quotes: true, ..self }
+    }
+
+    fn takes(&self, method: &Method) -> bool {
+        self.methods.contains(method) || (method == Method::HEAD && self.methods.contains(&Method::GET))
+    }
+}
+
+/// The row that answers, and what stands at the names of its pattern.
+pub(in crate::http) struct Found<C: 'static> {
+    pub(in crate::http) route: &'static Route<C>,
+    pub(in crate::http) params: Vec<(&'static str, String)>,
+}
+
+/// No row answers; the label is the pattern whose methods do not include the one asked for.
+pub(in crate::http) struct Missed {
+    pub(in crate::http) label: &'static str,
+    pub(in crate::http) problem: Problem,
+}
+
+pub(in crate::http) fn find<C>(routes: &'static [Route<C>], method: &Method, path: &str) -> Result<Found<C>, Missed> {
+    let missed = |problem| Missed { label: OTHER_ROUTE, problem };
+    let segments = decode_segments(path).map_err(missed)?;
+    let mut allow: Vec<&str> = Vec::new();
+    let mut label = None;
+    for route in routes {
+        let Some(params) = matched(route.pattern, &segments) else { continue };
+        if route.takes(method) {
+            return Ok(Found { route, params });
+        }
+        label = label.or(Some(route.pattern));
+        for allowed in route.methods {
+            allow.push(allowed.as_str());
+            if *allowed == Method::GET {
+                allow.push("HEAD");
+            }
+        }
+    }
+    match label {
+        Some(label) => Err(Missed { label, problem: Problem::method_not_allowed(method, path, &allow.join(", ")) }),
+        None => Err(missed(Problem::not_found(&format!("page at {path}")))),
+    }
+}
+
+fn decode_segments(path: &str) -> Result<Vec<String>, Problem> {
+    segments(path).map(decode_percent).collect()
+}
+
+/// A slash at the end changes nothing.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    inner.strip_suffix('/').unwrap_or(inner).split('/')
+}
+
+fn matched(pattern: &'static str, given: &[String]) -> Option<Vec<(&'static str, String)>> {
+    let mut params = Vec::new();
+    let mut given = given.iter();
+    for part in segments(pattern) {
+        let segment = given.next()?;
+        match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            Some(name) if !segment.is_empty() => params.push((name, segment.clone())),
+            None if part == segment => {}
+            _ => return None,
+        }
+    }
+    given.next().is_none().then_some(params)
+}

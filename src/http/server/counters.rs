@@ -1,0 +1,30 @@
+//! Counts of answered requests, for `http_requests_total{route,code}`.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// The route label of requests that no row of the table matched, or that were refused before the table was asked.
+pub(in crate::http) const OTHER_ROUTE: &str = "other";
+
+/// Requests by route pattern and status code.
+///
+/// Bounded: patterns come from the table, codes from [`Problem`](crate::http::Problem). Requests that are not HTTP, or whose
+/// headers are too large or too slow, never become a request and are not counted.
+#[derive(Debug, Default)]
+pub struct RequestCounters {
+    counts: Mutex<BTreeMap<(&'static str, u16), u64>>,
+}
+
+impl RequestCounters {
+    /// The totals since the start of the process.
+    #[must_use]
+    pub fn snapshot(&self) -> BTreeMap<(&'static str, u16), u64> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(in crate::http) fn record(&self, route: &'static str, code: u16) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry((route, code)).or_default();
+        *count = count.saturating_add(1);
+    }
+}

@@ -1,0 +1,156 @@
+//! From the head of a request to its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{Method, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
+
+use crate::http::route::answer::{Answer, accepts_gzip};
+use crate::http::route::problem::Problem;
+use crate::http::route::query::Query;
+use crate::http::route::request::Request;
+use crate::http::route::routes::{self, Found, Route};
+use crate::http::server::app::App;
+use crate::http::server::counters::OTHER_ROUTE;
+use crate::http::server::guard;
+use crate::http::server::listen::Limits;
+use crate::http::server::owner::Link;
+use crate::http::server::seats::Busy;
+use crate::http::server::slots::{Slot, Slots};
+
+/// Answers requests of all connections.
+pub(in crate::http) struct Dispatch<C: 'static> {
+    app: Arc<App<C>>,
+    limits: Limits,
+    slots: Slots,
+    body_slots: Arc<Semaphore>,
+}
+
+/// An answer, and what it holds of that which requests share until it is written.
+type Held = (Answer, [Slot; 2]);
+
+impl<C: Send + Sync + 'static> Dispatch<C> {
+    pub(in crate::http) fn new(app: Arc<App<C>>, limits: Limits) -> Self {
+        let body_slots = Arc::new(Semaphore::new(limits.bodies_max));
+        Self { app, limits, slots: Slots::new(limits), body_slots }
+    }
+
+    /// Answers a request that came over `link`, which is `busy` until the answer is written.
+    pub(in crate::http) async fn respond(
+        &self,
+        request: http::Request<Incoming>,
+        link: &Arc<Link>,
+        busy: Busy,
+    ) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        let mut label = OTHER_ROUTE;
+        let outcome = match self.admit(&head, link, &mut label) {
+            Ok((found, query)) => self.answer(found, query, head, body, link).await,
+            Err(problem) => Err(problem),
+        };
+        let (answer, held) = outcome.unwrap_or_else(|problem| (problem.into_answer(), [None, None]));
+        self.app.counters.record(label, answer.status_code());
+        answer.into_response((busy, held))
+    }
+
+    /// All that can be refused before the body is read.
+    fn admit(&self, head: &Parts, link: &Link, label: &mut &'static str) -> Result<(Found<C>, Query), Problem> {
+        guard::check(head, link.local.ip(), &self.app.allowed_hosts)?;
+        let found = routes::find(self.app.routes, &head.method, head.uri.path()).map_err(|missed| {
+            *label = missed.label;
+            missed.problem
+        })?;
+        *label = found.route.pattern;
+        let query = Query::parse(head.uri.query(), found.route.query)?;
+        Ok((found, query))
+    }
+
+    async fn answer(
+        &self,
+        found: Found<C>,
+        query: Query,
+        head: Parts,
+        body: Incoming,
+        link: &Arc<Link>,
+    ) -> Result<Held, Problem> {
+        let request_slot = self.slots.request(found.route.work)?;
+        let (body, body_slot) = match head.method {
+            Method::GET | Method::HEAD => (Bytes::new(), None),
+            _ => {
+                let (body, slot) = self.read_body(&head, body).await?;
+                (body, Some(slot))
+            }
+        };
+        let path = head.uri.path().to_owned();
+        let request = Request { method: head.method, path, query, body, params: found.params, headers: head.headers };
+        let (answer, room) = self.handle(found.route, request, Arc::clone(link), body_slot).await?;
+        Ok((answer, [request_slot, room]))
+    }
+
+    async fn read_body(&self, head: &Parts, body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+        let bytes_max = self.limits.body_bytes_max;
+        let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|bytes| bytes > bytes_max) {
+            return Err(Problem::body_too_large(bytes_max));
+        }
+        let send_timeout = self.limits.send_timeout;
+        let Ok(Ok(slot)) = timeout(send_timeout, Arc::clone(&self.body_slots).acquire_owned()).await else {
+            return Err(Problem::unavailable("too many requests with a body at once"));
+        };
+        match timeout(send_timeout, Limited::new(body, bytes_max).collect()).await {
+            Ok(Ok(collected)) => Ok((collected.to_bytes(), slot)),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(bytes_max)),
+            Ok(Err(error)) => Err(Problem::bad_request(format!("the body cannot be read: {error}"))),
+            Err(_) => Err(Problem::body_too_slow(send_timeout.as_secs_f64())),
+        }
+    }
+
+    /// Runs the handler on a blocking thread, and waits for room for its answer, for the time of an answer at most.
+    ///
+    /// A thread cannot be stopped: a handler that overran keeps its slots until it ends, so that no more than the
+    /// limit ever run.
+    async fn handle(
+        &self,
+        route: &'static Route<C>,
+        request: Request,
+        link: Arc<Link>,
+        body_slot: Slot,
+    ) -> Result<(Answer, Slot), Problem> {
+        let answer_timeout = self.limits.answer_timeout;
+        let failed = |error: JoinError| {
+            tracing::error!(route = route.pattern, %error, "a handler failed");
+            Problem::internal("the handler failed; the log says why")
+        };
+        let work = async {
+            if route.quotes {
+                // Before it waits: a stranger takes no turn of those who are answered.
+                let app = Arc::clone(&self.app);
+                spawn_blocking(move || link.check(&app.readers)).await.map_err(failed)??;
+            }
+            let handler_slot = self.slots.handler(route.work).await?;
+            let app = Arc::clone(&self.app);
+            let made = spawn_blocking(move || {
+                let (slot, _body_slot) = (handler_slot, body_slot);
+                let gzip = accepts_gzip(&request.headers);
+                let answer = (route.handler)(&app.context, &request)?.encoded(gzip);
+                Ok((answer, slot))
+            });
+            // Until there is room for this answer, its handler's slot makes no other.
+            let (answer, _slot) = made.await.map_err(failed)??;
+            let room = self.slots.room(route.work, answer.body_bytes()).await;
+            Ok((answer, room))
+        };
+        timeout(answer_timeout, work).await.unwrap_or_else(|_| {
+            tracing::warn!(route = route.pattern, ?answer_timeout, "a handler took too long");
+            let seconds = answer_timeout.as_secs_f64();
+            Err(Problem::unavailable(format!("there was no answer within {seconds} s")))
+        })
+    }
+}

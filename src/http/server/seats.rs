@@ -1,0 +1,138 @@
+//! Connections have seats, and those that are idle give way when there are too few.
+//!
+//! A connection is busy from the head of a request until the last byte of its answer was written, and idle otherwise: a
+//! client that has said nothing yet is idle too. While a new connection finds no free seat, the one that is idle longest
+//! is asked to leave, so that clients that keep their connections open for later cannot keep a scraper out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// All seats of a server.
+pub(in crate::http) struct Seats {
+    table: Mutex<Table>,
+    seats_max: usize,
+    /// A seat was left, or its connection turned idle.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Table {
+    /// Numbers seats, and the moments at which they turned idle.
+    next: u64,
+    taken: HashMap<u64, Taken>,
+}
+
+struct Taken {
+    requests: usize,
+    idle_since: u64,
+    asked: bool,
+    bell: Arc<Notify>,
+}
+
+/// The seat of one connection, free again when dropped.
+pub(in crate::http) struct Seat {
+    seats: Arc<Seats>,
+    number: u64,
+    bell: Arc<Notify>,
+}
+
+/// One request of a connection, until it is dropped.
+pub(in crate::http) struct Busy {
+    seats: Arc<Seats>,
+    number: u64,
+}
+
+impl Seats {
+    pub(in crate::http) fn new(seats_max: usize) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::default(), seats_max, changed: Notify::new() })
+    }
+
+    /// The next free seat; asks idle connections to leave until there is one. Only one may wait for it at a time.
+    pub(in crate::http) async fn take(self: &Arc<Self>) -> Seat {
+        loop {
+            if let Some(seat) = self.try_take() {
+                return seat;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn try_take(self: &Arc<Self>) -> Option<Seat> {
+        let mut table = self.table();
+        if table.taken.len() >= self.seats_max {
+            let idle = table.taken.values_mut().filter(|taken| taken.requests == 0 && !taken.asked);
+            if let Some(longest) = idle.min_by_key(|taken| taken.idle_since) {
+                longest.ask_to_leave();
+            }
+            return None;
+        }
+        let (number, bell) = (table.tick(), Arc::new(Notify::new()));
+        let taken = Taken { requests: 0, idle_since: number, asked: false, bell: Arc::clone(&bell) };
+        table.taken.insert(number, taken);
+        Some(Seat { seats: Arc::clone(self), number, bell })
+    }
+
+    /// Asks every connection to leave.
+    pub(in crate::http) fn clear(&self) {
+        self.table().taken.values_mut().for_each(Taken::ask_to_leave);
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn tick(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+impl Taken {
+    fn ask_to_leave(&mut self) {
+        self.asked = true;
+        self.bell.notify_one();
+    }
+}
+
+impl Seat {
+    /// A request has come.
+    pub(in crate::http) fn busy(&self) -> Busy {
+        if let Some(taken) = self.seats.table().taken.get_mut(&self.number) {
+            taken.requests += 1;
+        }
+        Busy { seats: Arc::clone(&self.seats), number: self.number }
+    }
+
+    pub(in crate::http) fn is_idle(&self) -> bool {
+        self.seats.table().taken.get(&self.number).is_none_or(|taken| taken.requests == 0)
+    }
+
+    /// Waits until this connection is asked to leave.
+    pub(in crate::http) async fn asked_to_leave(&self) {
+        self.bell.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seats.table().taken.remove(&self.number);
+        self.seats.changed.notify_one();
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut table = self.seats.table();
+        let now = table.tick();
+        if let Some(taken) = table.taken.get_mut(&self.number) {
+            taken.requests -= 1;
+            taken.idle_since = now;
+        }
+        drop(table);
+        self.seats.changed.notify_one();
+    }
+}

@@ -1,0 +1,83 @@
+//! What requests share: how many are under way, how many handlers run, how many bytes are on their way out.
+//!
+//! ```text
+//! memory  nothing is shared: health and metrics answer while everything else hangs
+//! store   a request → a handler, after a wait
+//! large   a request → a place in the line → a handler → room for the answer, kept until it is written
+//! ```
+//!
+//! A request for what is used up is refused at once, the others wait as long as an answer may take. Whoever holds a
+//! permit keeps it in the answer itself, so that a client that reads slowly is counted until it has read.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::route::problem::Problem;
+use crate::http::route::routes::Work;
+use crate::http::server::listen::Limits;
+
+/// Room for answers is counted in pieces of this many bytes.
+const PIECE_BYTES: usize = 1024;
+
+/// A part of what is shared, given back when dropped.
+pub(in crate::http) type Slot = Option<OwnedSemaphorePermit>;
+
+pub(in crate::http) struct Slots {
+    requests: Arc<Semaphore>,
+    store: Arc<Semaphore>,
+    line: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+    room_pieces: usize,
+}
+
+impl Slots {
+    pub(in crate::http) fn new(limits: Limits) -> Self {
+        let of = |count| Arc::new(Semaphore::new(count));
+        let room_pieces = (limits.answer_bytes_max / PIECE_BYTES).clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            requests: of(limits.store_requests_max),
+            store: of(limits.store_handlers_max),
+            line: of(limits.large_waiting_max),
+            large: of(limits.large_handlers_max),
+            room: of(room_pieces),
+            room_pieces,
+        }
+    }
+
+    /// Lets a request in, or refuses it.
+    pub(in crate::http) fn request(&self, work: Work) -> Result<Slot, Problem> {
+        if work == Work::Memory {
+            return Ok(None);
+        }
+        let refused = |_| Problem::unavailable("too many requests are under way");
+        Arc::clone(&self.requests).try_acquire_owned().map(Some).map_err(refused)
+    }
+
+    /// Waits until a handler may run; refuses to if too many wait for large answers.
+    pub(in crate::http) async fn handler(&self, work: Work) -> Result<Slot, Problem> {
+        match work {
+            Work::Memory => Ok(None),
+            Work::Store => Ok(Arc::clone(&self.store).acquire_owned().await.ok()),
+            Work::Large => {
+                if let Ok(free) = Arc::clone(&self.large).try_acquire_owned() {
+                    return Ok(Some(free));
+                }
+                let refused = |_| Problem::unavailable("too many requests wait for large answers");
+                let _place = self.line.try_acquire().map_err(refused)?;
+                Ok(Arc::clone(&self.large).acquire_owned().await.ok())
+            }
+        }
+    }
+
+    /// Waits until there is room for a large answer of so many bytes. One that needs more than all has all.
+    pub(in crate::http) async fn room(&self, work: Work, bytes: usize) -> Slot {
+        if work != Work::Large {
+            return None;
+        }
+        let pieces = bytes.div_ceil(PIECE_BYTES).min(self.room_pieces);
+        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).acquire_many_owned(pieces).await.ok()
+    }
+}
