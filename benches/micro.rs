@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tailspan::ahead::{Job, Parsed, Piece, next_piece};
+use tailspan::engine::ahead::{Job, Parsed, Piece, next_piece};
+use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
@@ -35,7 +36,6 @@ use tailspan::tail::{self, Found, Limits, Read, Reader};
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::{Batch, read};
-use tailspan::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::views::metrics::labels::LabelRules;
 
 const ROUNDS: usize = 5;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
-use tailspan::cli::run::RunError;
-use tailspan::cli::{backfill, log, prices, run, scan, verify};
+use tailspan::cli::{backfill, prices, scan, verify};
 use tailspan::config::{Config, ConfigError, Env};
+use tailspan::sidecar::error::RunError;
+use tailspan::sidecar::{log, settings, start};
 use tailspan::views::metrics::catalog;
 use tikv_jemallocator::Jemalloc;
 
@@ -46,9 +47,9 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         tracing::warn!("{notice}");
     }
     let prices = prices::load(&config)?;
-    let roots = run::root_env(&env);
+    let roots = settings::root_env(&env);
     match &args.command {
-        Command::Run(_) => run::run(&config, &roots, prices)?,
+        Command::Run(_) => start::run(&config, &roots, prices)?,
         Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices)?,
         Command::Verify(_) => verify::run(&config, &roots, &prices)?,
         Command::Backfill(args) => backfill::run(args, &config, &roots, &prices)?,

@@ -18,17 +18,16 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("transcript", &[], &["memchr"]),
     ("ledger", &["transcript"], &[]),
     ("views", &["ledger", "transcript"], &["sha2"]),
-    ("rows", &["views", "transcript"], &[]),
-    ("tail", &["transcript", "report"], &["notify", "memchr"]),
-    ("store", &["views", "ledger", "transcript", "export", "report"], &["sled", "postcard"]),
+    ("tail", &["transcript", "text", "views"], &["notify", "memchr"]),
+    ("store", &["views", "ledger", "transcript", "export", "text"], &["sled", "postcard"]),
     (
         "export",
-        &["views", "transcript", "report"],
+        &["views", "transcript", "text"],
         &["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk", "postcard", "hyper", "rustls"],
     ),
     (
         "http",
-        &["store", "views", "vitals", "export", "ledger", "transcript", "rows", "report"],
+        &["store", "views", "vitals", "export", "ledger", "transcript", "tail", "text"],
         &["hyper", "prometheus", "flate2"],
     ),
 ];

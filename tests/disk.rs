@@ -29,7 +29,7 @@ use daemon::{Daemon, sum};
 use privileges::Mount;
 use receiver::Receiver;
 use shim::Shim;
-use tailspan::daemon::watchdog::{SLOW, STUCK, Watchdog};
+use tailspan::sidecar::watchdog::{SLOW, STUCK, Watchdog};
 use tailspan::store::Pulse;
 use tailspan::vitals::Vitals;
 use world::append;
@@ -272,7 +272,7 @@ fn a_write_that_takes_too_long_is_said_once_and_ends_the_process_if_it_never_com
     let file = folder.path().join("slug/s.jsonl");
     append(&file, turn("s", 0).as_bytes());
     let size = fs::metadata(&file).unwrap().len();
-    let vitals = Arc::new(Vitals::new(tailspan::daemon::now(), Duration::from_secs(1_800)));
+    let vitals = Arc::new(Vitals::new(tailspan::sidecar::clock::now(), Duration::from_secs(1_800)));
     vitals.counted_bytes.set(size);
     let pulse = Pulse::default();
     let mut watchdog = Watchdog::new(pulse.clone(), Arc::clone(&vitals), vec![folder.path().to_owned()]);

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tailspan::engine::PARTS_MAX;
+use tailspan::engine::turns::Policy;
 use tailspan::store;
 use tailspan::tail::Limits;
 use tailspan::transcript::time::Timestamp;
-use tailspan::turns::Policy;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
 use world::{Dice, EVERYTHING, World, append, clean, copy_folder, files_below};
 
@@ -288,12 +288,12 @@ fn check_changed_prices(turns: usize, responses: usize, parts_max: usize) {
 
 #[test]
 fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, atomic::AtomicBool};
     use std::time::Duration;
 
-    use tailspan::daemon::{Shared, Sources, Tailer, now};
     use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
+    use tailspan::sidecar::clock::now;
+    use tailspan::sidecar::tailer::{Shared, Sources, Tailer};
     use tailspan::tail::Hints;
     use tailspan::vitals::{LiveSession, Vitals};
 
@@ -467,7 +467,7 @@ fn a_database_cut_at_any_length_never_changes_what_is_counted() {
 #[test]
 fn a_file_that_vanishes_between_the_look_and_the_reading_delays_no_other() {
     use std::ops::ControlFlow;
-    use tailspan::ahead::{Parsed, for_each};
+    use tailspan::engine::ahead::{Parsed, for_each};
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path());
     for number in 0..9 {

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tailspan::engine::turns::Policy;
 use tailspan::tail::Limits;
-use tailspan::turns::Policy;
 use tailspan::views::metrics::catalog;
 use tailspan::views::metrics::totals::Sample;
 use tailspan::views::traces::span::Span;

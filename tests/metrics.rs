@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use support::units::{Dice, agent, message, recordings, shake, tool, turn};
+use tailspan::audit::pass::Pass;
 use tailspan::export::{DropReason, FailureReason};
 use tailspan::http::RequestCounters;
 use tailspan::http::metrics::exposition::{Build, Deliveries, Scrape};
@@ -27,7 +28,6 @@ use tailspan::ledger::known::Changed;
 use tailspan::ledger::money::Money;
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::{Message, Tool, Unit};
-use tailspan::pass::Pass;
 use tailspan::transcript::record::{Outcome, Reason};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::catalog::{self, ALL, Kept, Kind, Metric, Values};

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use tailspan::audit::pass::{Pass, find};
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::unit::Unit;
-use tailspan::pass::{Pass, find};
 use tailspan::transcript::ids::AgentId;
 use tailspan::views::traces::span::{Span, Value as Attribute};
 use tailspan::views::traces::tree::{Position, TurnFacts, end_so_far, roots, turn_spans};

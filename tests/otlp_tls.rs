@@ -213,7 +213,7 @@ fn a_file_that_cannot_be_used_is_named() {
         let error = Otlp::new(OtlpConfig { endpoint: "https://localhost".to_owned(), tls, ..OtlpConfig::default() })
             .unwrap_err();
         assert!(error.is_configuration());
-        tailspan::report::chain(&error).replace(folder.to_str().unwrap(), "DIR")
+        tailspan::text::chain(&error).replace(folder.to_str().unwrap(), "DIR")
     };
     let (ca, absent, broken) = (authority.file(), folder.join("absent.pem"), folder.join("broken.pem"));
     fs::write(&broken, "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n").unwrap();

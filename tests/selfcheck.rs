@@ -19,9 +19,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use daemon::{Daemon, sum};
-use tailspan::daemon::Shared;
-use tailspan::daemon::selfcheck::SelfCheck;
+use tailspan::audit::selfcheck::SelfCheck;
 use tailspan::ledger::prices::Prices;
+use tailspan::sidecar::tailer::Shared;
 use tailspan::store::{self, Commit};
 use tailspan::transcript::time::Timestamp;
 use tailspan::vitals::Vitals;
@@ -204,8 +204,8 @@ fn rows_that_are_not_counted_yet_are_no_drift_of_the_files_that_share_their_sess
     append(&place.projects().join("one/00000000-1111-4000-8000-000000000001.jsonl"), (title + "\n").as_bytes());
     place.count();
     let check = || {
-        let opened = store::open(&place.state(), tailspan::daemon::now()).unwrap();
-        let vitals = Arc::new(Vitals::new(tailspan::daemon::now(), Duration::from_secs(3600)));
+        let opened = store::open(&place.state(), tailspan::sidecar::clock::now()).unwrap();
+        let vitals = Arc::new(Vitals::new(tailspan::sidecar::clock::now(), Duration::from_secs(3600)));
         let (published, _) = tokio::sync::watch::channel(None);
         let shared = Arc::new(Shared { vitals, stop: AtomicBool::new(false), published });
         SelfCheck::new(opened.reader, Prices::embedded(), vec![place.projects()], shared).check().unwrap()

@@ -30,8 +30,8 @@ use std::thread;
 
 use serde_json::Value;
 use shapes::{Files, story};
+use tailspan::audit::pass::{Pass, find};
 use tailspan::engine::PARTS_MAX;
-use tailspan::pass::{Pass, find};
 use tailspan::views::metrics::totals::{Sample, Snapshot};
 use tailspan::views::traces::span::Span;
 use world::{Dice, World, append, clean};

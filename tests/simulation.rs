@@ -27,9 +27,9 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
-use tailspan::daemon::Shared;
-use tailspan::daemon::selfcheck::SelfCheck;
+use tailspan::audit::selfcheck::SelfCheck;
 use tailspan::engine::PARTS_MAX;
+use tailspan::sidecar::tailer::Shared;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
 use tailspan::vitals::Vitals;
 use world::{Dice, World, append, clean, copy_folder, files_below, recordings};

@@ -9,10 +9,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use spans::{count, int, named, text, value};
+use tailspan::audit::pass::{Pass, find};
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
 use tailspan::ledger::unit::Unit;
-use tailspan::pass::{Pass, find};
 use tailspan::transcript::ids::AgentId;
 use tailspan::views::traces::drawing::session_tree;
 use tailspan::views::traces::ids::span_id;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tailspan::engine::turns::Policy;
 use tailspan::transcript::time::Timestamp;
-use tailspan::turns::Policy;
 use tailspan::views::traces::span::Span;
 use world::{Dice, EVERYTHING, World, append, files_below};
 

@@ -10,7 +10,7 @@ mod world;
 
 use giant::{Rows, SESSION, SLUG, call, result, usage};
 use serde_json::{Value, json};
-use tailspan::ahead::{Parsed, next_piece};
+use tailspan::engine::ahead::{Parsed, next_piece};
 use tailspan::tail;
 use tailspan::transcript::ids::SessionId;
 use tailspan::transcript::record::Body;

@@ -5,17 +5,17 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::args::BackfillArgs;
-use super::progress::Progress;
-use super::run::label_rules;
-use super::scan::{ScanError, targets, threads};
+use super::scan::{ScanError, targets};
+use crate::audit::pass;
+use crate::audit::survey::Survey;
 use crate::config::{self, Config, ConfigError};
-use crate::daemon;
 use crate::ledger::known::Changed;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
-use crate::pass;
+use crate::sidecar::clock;
+use crate::sidecar::progress::Progress;
+use crate::sidecar::settings::{label_rules, threads};
 use crate::store::{self, Reader, StoreError};
-use crate::survey::Survey;
 use crate::tail::RootEnv;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::history::{Ending, History, Span, Target, Written};
@@ -60,7 +60,7 @@ impl BackfillError {
 ///
 /// The arguments contradict each other, there is nothing to read, or it could not be read or written.
 pub fn run(args: &BackfillArgs, config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), BackfillError> {
-    let now = daemon::now();
+    let now = clock::now();
     // A scan needs no state, and neither does a history without one.
     let epoch = config.state().ok().map(store::first_start).transpose()?.flatten();
     let span = span(args, epoch, now)?;
@@ -121,7 +121,7 @@ fn of_state(config: &Config, prices: &Prices, history: &mut History) -> Result<V
     if !store::exists(folder) {
         return Err(BackfillError::NoState { path: folder.to_path_buf() });
     }
-    let opened = store::open(folder, daemon::now())?;
+    let opened = store::open(folder, clock::now())?;
     if opened.recovered.prices.is_some_and(|used| used != prices.fingerprint()) {
         tracing::warn!("prices have changed since: `tailspan run` computes every cost in the state again");
     }

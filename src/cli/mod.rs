@@ -2,10 +2,7 @@
 
 pub mod args;
 pub mod backfill;
-pub mod log;
 pub mod prices;
-pub mod progress;
-pub mod run;
 pub mod scan;
 mod table;
 pub mod verify;

@@ -3,16 +3,16 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::progress::Progress;
-use super::run::label_rules;
 use super::table;
+use crate::audit::pass;
+use crate::audit::survey::Survey;
 use crate::config::{Config, ScanFormat};
 use crate::http::metrics::exposition;
 use crate::ledger::prices::Prices;
-use crate::pass;
-use crate::report;
-use crate::survey::Survey;
+use crate::sidecar::progress::Progress;
+use crate::sidecar::settings::{label_rules, threads};
 use crate::tail::{self, RootEnv};
+use crate::text;
 
 /// Why a scan failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,7 @@ pub enum ScanError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| report::display(path)).collect::<Vec<_>>().join(", ")
+    paths.iter().map(|path| text::display(path)).collect::<Vec<_>>().join(", ")
 }
 
 /// Reads what `dirs` name, else the session roots, and prints the result in the configured format.
@@ -103,10 +103,4 @@ pub(super) fn targets(dirs: &[PathBuf], config: &Config, env: &RootEnv) -> Resul
     let roots = tail::session_roots(&[], &config.projects, env);
     let existing = tail::existing(&roots);
     if existing.is_empty() { Err(ScanError::NoRoot { roots }) } else { Ok(existing) }
-}
-
-/// Threads that read and parse.
-#[must_use]
-pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8))
 }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::run::label_rules;
-use super::scan::{ScanError, print, threads};
+use super::scan::{ScanError, print};
+use crate::audit::pass;
+use crate::audit::survey::Survey;
+use crate::audit::{compare, counters};
 use crate::config::{Config, ConfigError};
-use crate::daemon;
 use crate::ledger::prices::Prices;
-use crate::pass;
+use crate::sidecar::clock;
+use crate::sidecar::settings::{label_rules, threads};
 use crate::store::{self, Opened, StoreError};
-use crate::survey::{Survey, compare, counters};
 use crate::tail::{self, Found, RootEnv};
 
 /// Differences that are listed, and files that could not be read; the rest is counted.
@@ -54,7 +55,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     if !store::exists(folder) {
         return Err(VerifyError::NoState { path: folder.to_path_buf() });
     }
-    let mut opened = store::open(folder, daemon::now())?;
+    let mut opened = store::open(folder, clock::now())?;
     let roots = tail::existing(&tail::session_roots(&[], &config.projects, env));
     let mut problems = Vec::new();
     // A root that vanishes meanwhile has no sessions.

@@ -9,9 +9,9 @@ use super::Engine;
 use super::depart::{Departure, Frame, UNITS_MAX};
 use super::history::{count, end_of};
 use super::leave::{SPANS_MAX, family_of};
+use crate::engine::turns::sent_ids;
 use crate::ledger::unit::{Parts, Unit, UnitId};
 use crate::store::StoreError;
-use crate::turns::sent_ids;
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Family, Position, end_so_far, position_of, trace_of};
 

@@ -19,11 +19,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Engine;
 use super::history::has_parts_left;
 use super::leave::{SPANS_MAX, family_of};
+use crate::engine::turns::{Leaving, Next, mark, mark_finished, mark_parts};
 use crate::ledger::known::Known;
 use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::unit::{Message, Parts, Tool, TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
-use crate::turns::{Leaving, Next, mark, mark_finished, mark_parts};
 use crate::views::traces::span::SpanEvent;
 use crate::views::traces::tree::{EVENTS_MAX, Earlier};
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::Engine;
-use crate::ahead::{Job, Piece};
+use crate::engine::ahead::{Job, Piece};
 use crate::ledger::known::Thread;
 use crate::store::{FileRow, StoreError};
 use crate::tail::Found;

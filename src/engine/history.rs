@@ -22,10 +22,10 @@ use super::Engine;
 use super::depart::Departure;
 use super::leave::{SPANS_MAX, TEXT_BYTES_MAX};
 use super::progress::Progress;
+use crate::engine::turns::{Leaving, Next};
 use crate::ledger::unit::{TurnEnd, Unit, UnitId};
 use crate::store::{Handed, Mark, MarkChange, Rows, StoreError, has_left};
 use crate::transcript::time::Timestamp;
-use crate::turns::{Leaving, Next};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::has_spans;
 

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Engine;
 use super::texts::Texts;
+use crate::engine::turns::{Leaving, Next, finished_spans, mark_finished, spans};
 use crate::ledger::gist::Gist;
 use crate::ledger::known::Known;
 use crate::ledger::session::Session;
@@ -15,7 +16,6 @@ use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::{Rows, StoreError, has_left};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::turns::{Leaving, Next, finished_spans, mark_finished, spans};
 use crate::views::traces::content::ContentLevel;
 use crate::views::traces::openinference;
 use crate::views::traces::span::SpanBatch;

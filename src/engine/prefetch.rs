@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::Engine;
 use super::again::{turn_parts_round, turn_round};
-use crate::ahead::Piece;
+use crate::engine::ahead::Piece;
 use crate::ledger::agents::LATEST_SECTIONS;
 use crate::ledger::unit::UnitId;
 use crate::store::StoreError;

@@ -6,12 +6,12 @@ use std::ops::Range;
 
 use super::Engine;
 use super::depart::{Chosen, Departure, Frame};
+use crate::engine::turns::sent_ids;
 use crate::ledger::known::Known;
 use crate::ledger::unit::{Message, Parts, TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
-use crate::turns::sent_ids;
 use crate::views::traces::ids::{EXECUTE_TOOL, SpanAt, span_id};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{

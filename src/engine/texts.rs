@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::ledger::unit::{Message, RowPlace, Tool, Unit, UnitKey};
-use crate::rows::{self, Latest, Missing};
+use crate::tail::reread::{self, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::events::{Expected, started};
 use crate::views::traces::attributes as name;
@@ -160,7 +160,7 @@ impl<'a> Texts<'a> {
             self.files.clear();
         }
         let path = self.path;
-        let open = || path(place.file).map_or(Err(Missing::Gone), |path| rows::open(&path));
+        let open = || path(place.file).map_or(Err(Missing::Gone), |path| reread::open(&path));
         match self.files.entry(place.file).or_insert_with(open) {
             Ok(file) => self.latest.read(place.file, file, place.place, expected),
             Err(missing) => Err(*missing),

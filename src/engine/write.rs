@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{DIRTY_UNITS_MAX, Engine};
+use crate::engine::live;
+use crate::engine::turns::Leaving;
 use crate::ledger::known::Known;
 use crate::ledger::session::{Member, reported};
 use crate::ledger::unit::{Identity, Tool, Unit, UnitId};
-use crate::live;
 use crate::store::{Commit, SectionChange, StoreError, UnitChange};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
-use crate::turns::Leaving;
 use crate::views::metrics::exemplars::trace_around;
 
 /// Units and sections kept in memory between commits; beyond it everything is read from the store again.

@@ -300,7 +300,7 @@ pub async fn run_all<Q: SpanQueue + 'static>(
         running.spawn(async move {
             let result = exporter.run(shutdown).await;
             if let Err(error) = &result {
-                error!(endpoint = name, error = crate::report::chain(error), "spans are no longer sent");
+                error!(endpoint = name, error = crate::text::chain(error), "spans are no longer sent");
             }
             result
         });

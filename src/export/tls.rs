@@ -121,7 +121,7 @@ fn roots(endpoint: &Uri, ca: Option<&Path>) -> Result<RootCertStore, ExportError
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
-        tracing::warn!(error = crate::report::chain(error), "a certificate authority of the system cannot be read");
+        tracing::warn!(error = crate::text::chain(error), "a certificate authority of the system cannot be read");
     }
     // Some systems carry certificates that no library accepts; the others are what matters.
     roots.add_parsable_certificates(system.certs);

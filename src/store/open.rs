@@ -90,17 +90,14 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, 
     let attempt = |was_used| attempt(&places, &lock, Before { was_used, floor }, kept);
     let attempted = match attempt(was_used) {
         Err(error) if error.is_damage() && discard_unfinished(&path).map_err(failed)? => {
-            tracing::warn!(error = crate::report::chain(&error), "a start was killed while it wrote a snapshot: again");
+            tracing::warn!(error = crate::text::chain(&error), "a start was killed while it wrote a snapshot: again");
             attempt(was_used)
         }
         attempted => attempted,
     };
     let attempted = match attempted {
         Err(error) if error.is_damage() && places.has_old() => {
-            tracing::error!(
-                error = crate::report::chain(&error),
-                "the database cannot be used: back to the one before"
-            );
+            tracing::error!(error = crate::text::chain(&error), "the database cannot be used: back to the one before");
             set_aside = Some(put_aside(folder, &path, kept, now)?);
             places.go_back().map_err(failed)?;
             attempt(was_used)
@@ -109,7 +106,7 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, 
     };
     let (writer, outbox, handle, recovered) = match attempted {
         Err(error) if error.is_damage() => {
-            tracing::error!(error = crate::report::chain(&error), "the database cannot be used");
+            tracing::error!(error = crate::text::chain(&error), "the database cannot be used");
             set_aside = Some(put_aside(folder, &path, kept, now)?);
             attempt(false)?
         }

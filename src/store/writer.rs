@@ -21,7 +21,7 @@ use super::{StoreError, codec, keys, spans};
 use crate::ledger::known::{Index, Paths};
 use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
-use crate::report::chain;
+use crate::text::chain;
 use crate::transcript::chunk::{Cursor, FileNumber};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;

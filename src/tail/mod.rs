@@ -4,6 +4,7 @@
 //! roots     where projects folders are
 //! discover  a folder → the files in it that matter, each with its role
 //! read      a file and the cursor of last time → the whole lines since then
+//! reread    a row by its place, for its text
 //! watch     file system events → hints which paths to look at
 //! ```
 //!
@@ -14,6 +15,7 @@ pub mod discover;
 pub mod hints;
 mod identity;
 pub mod read;
+pub mod reread;
 pub mod roots;
 mod source;
 pub mod watch;

@@ -17,14 +17,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
-use tailspan::ahead::{self, Job, Parsed};
+use tailspan::audit::pass::{self, Pass};
+use tailspan::engine::ahead::{self, Job, Parsed};
 use tailspan::http::api::{replay, session_detail, sessions};
 use tailspan::http::{App, HasReader, Limits, Readers, RequestCounters, Route, Server};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::unit::{Section, Unit, UnitId};
-use tailspan::pass::{self, Pass};
 use tailspan::store::{self, Commit, FileRow, Reader, SectionChange, UnitChange, Writer};
 use tailspan::tail::Found;
 use tailspan::transcript::chunk::{Cursor, FileNumber};

@@ -3,7 +3,8 @@
 use std::fs;
 use std::sync::{Arc, OnceLock};
 
-use tailspan::ahead::{Parsed, next_piece};
+use tailspan::engine::ahead::{Parsed, next_piece};
+use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
 use tailspan::export::ExportCounters;
 use tailspan::http::context::{Context, ROUTES};
@@ -12,7 +13,6 @@ use tailspan::ledger::prices::Prices;
 use tailspan::store::{self, Opened};
 use tailspan::tail::{self, Limits};
 use tailspan::transcript::time::Timestamp;
-use tailspan::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::vitals::Vitals;
 use tempfile::TempDir;

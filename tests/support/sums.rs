@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use tailspan::audit::counters;
 use tailspan::ledger::gist::Gist;
 use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
 use tailspan::store::{self, Reader};
-use tailspan::survey::counters;
 use tailspan::views::traces::tree::TurnOrder;
 
 use crate::world::{self, World};

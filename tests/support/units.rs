@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use tailspan::audit::pass::{self, Pass};
 use tailspan::ledger::money::Money;
 use tailspan::ledger::prices::{Prices, Share};
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::{
     Call, Claim, ClaimBy, Context, Message, Prompt, Rank, RowPlace, Tool, ToolEnd, Unit, UnitKey,
 };
-use tailspan::pass::{self, Pass};
 use tailspan::transcript::chunk::FileNumber;
 use tailspan::transcript::ids::{AgentId, RowId, SessionId};
 use tailspan::transcript::record::{Origin, Outcome, Place, Says};

@@ -17,8 +17,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::http::api::pieces::{Piece, pieces};
-use crate::rows::{self, LINE_BYTES_MAX, Latest, Missing};
 use crate::store::{Reader, StoreError};
+use crate::tail::reread::{self, LINE_BYTES_MAX, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::events::Source;
 
@@ -121,7 +121,7 @@ impl<'a> Page<'a> {
     fn open(&mut self, number: FileNumber) -> Result<(), StoreError> {
         if !self.files.contains_key(&number) {
             let path = self.reader.file(number)?.map(|row| PathBuf::from(OsString::from_vec(row.path)));
-            self.files.insert(number, path.map_or(Err(Missing::Gone), |path| rows::open(&path)));
+            self.files.insert(number, path.map_or(Err(Missing::Gone), |path| reread::open(&path)));
         }
         Ok(())
     }

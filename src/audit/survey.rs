@@ -8,9 +8,6 @@
 //! The result is that of one [`Pass`] over all files, because a pass over files without a common key is the sum of
 //! passes over each of them.
 
-pub mod compare;
-pub mod counters;
-
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read as _;
@@ -21,9 +18,9 @@ use std::thread;
 
 use memchr::memmem;
 
+use crate::audit::pass::{Manner, Pass, UncountedLines};
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
-use crate::pass::{Manner, Pass, UncountedLines};
 use crate::tail::Found;
 use crate::transcript::chunk::FileRole;
 use crate::views::metrics::labels::LabelRules;

@@ -40,7 +40,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 const SUMS: &str = "tailspan::log";
 
 /// What tells at INFO what came of work on a schedule: the configuration says how often, nobody else.
-const SCHEDULED: &str = "tailspan::daemon::selfcheck";
+const SCHEDULED: &str = "tailspan::audit::selfcheck";
 
 /// The log of this process: there is one stderr.
 struct Log {

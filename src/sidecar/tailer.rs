@@ -1,8 +1,5 @@
 //! The sidecar: one thread that reads and writes, one that sends spans, tokio tasks that answer. The only clock.
 
-pub mod selfcheck;
-pub mod watchdog;
-
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::ahead::{self, Job, Parsed};
 use crate::engine::Engine;
-use crate::report::chain;
+use crate::engine::ahead::{self, Job, Parsed};
+use crate::sidecar::clock::now;
 use crate::store::StoreError;
 use crate::tail::{self, Folder, Found, Hints, Limits, Observer, Problem, Reader, Watcher};
+use crate::text::chain;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
@@ -61,13 +59,6 @@ pub struct Sources {
     pub idle_ms: u64,
     /// Threads for the first scan.
     pub threads: usize,
-}
-
-/// The moment, from the only clock.
-#[must_use]
-pub fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Tails the session files until it is stopped.
@@ -259,7 +250,7 @@ impl Tailer {
     /// would show months as if they were now.
     fn first_scan(&mut self, mut progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
         if self.roots.is_empty() {
-            let roots: Vec<String> = self.sources.roots.iter().map(|root| crate::report::display(root)).collect();
+            let roots: Vec<String> = self.sources.roots.iter().map(|root| crate::text::display(root)).collect();
             tracing::warn!(roots = roots.join(", "), "no session root exists yet: waiting for one to appear");
         }
         let started = Instant::now();

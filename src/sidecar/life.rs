@@ -13,18 +13,20 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
-use super::{RunError, endpoints, history_rules, label_rules, policy, sources, span_rules};
-use crate::cli::progress::Progress;
+use crate::audit::selfcheck::SelfCheck;
 use crate::config::Config;
-use crate::daemon::selfcheck::SelfCheck;
-use crate::daemon::watchdog::Watchdog;
-use crate::daemon::{self, Shared, Tailer};
 use crate::engine::{Engine, PARTS_MAX, Start};
 use crate::export::{self, DrainConfig, ExportCounters, ExportError, Exporter, Otlp};
 use crate::ledger::prices::Prices;
-use crate::report::chain;
+use crate::sidecar::clock;
+use crate::sidecar::error::RunError;
+use crate::sidecar::progress::Progress;
+use crate::sidecar::settings::{endpoints, history_rules, label_rules, policy, sources, span_rules};
+use crate::sidecar::tailer::{Shared, Tailer};
+use crate::sidecar::watchdog::Watchdog;
 use crate::store::{self, Kept, Opened, StoreError};
 use crate::tail::{self, Hints, RootEnv};
+use crate::text::chain;
 use crate::vitals::Vitals;
 
 /// Pauses between two tries to use the state again: they double from the first to the second.
@@ -90,7 +92,7 @@ impl Life<'_> {
 
     /// One life of the state. Everything that holds the database has gone when it returns, but for readers.
     fn once(&self, opened: Opened, runtime: &Runtime, asked: &mut watch::Receiver<bool>) -> Result<(), RunError> {
-        let now = daemon::now();
+        let now = clock::now();
         let (policy, history) = (policy(self.config, &opened), history_rules(self.config, &opened));
         let endpoints = endpoints(self.config)?;
         let Opened { writer, outbox, epoch, recovered, .. } = opened;
@@ -164,7 +166,7 @@ impl Life<'_> {
                 return Ok(None);
             }
             *pause = pause.saturating_mul(2).min(PAUSES[1]);
-            let tried = store::probe(folder, room).and_then(|()| store::open_again(folder, daemon::now(), &self.kept));
+            let tried = store::probe(folder, room).and_then(|()| store::open_again(folder, clock::now(), &self.kept));
             match tried {
                 Ok(opened) => {
                     tracing::info!(state = %folder.display(), "the state can be written again: reading goes on");

@@ -4,14 +4,17 @@
 //! batch. A number is published only after it is durable, or a crash would make a counter run backwards.
 
 mod again;
+pub mod ahead;
 mod depart;
 mod files;
 mod history;
 mod leave;
+pub mod live;
 mod prefetch;
 mod progress;
 mod slices;
 mod texts;
+pub mod turns;
 mod write;
 
 use std::collections::{HashMap, HashSet};
@@ -21,20 +24,20 @@ use self::depart::Departure;
 use self::files::Files;
 use self::history::History;
 pub use self::history::HistoryRules;
-use crate::ahead::Piece;
+use crate::engine::ahead::Piece;
+use crate::engine::live::LiveSessions;
+use crate::engine::turns::{Leaving, Policy, Turns};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::{Known, Thread};
 pub use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::prices::Prices;
 use crate::ledger::unit::UnitId;
-use crate::live::LiveSessions;
-use crate::rows::Latest;
 use crate::store::{Epoch, OutboxMeter, Recovered, StoreError, Writer};
+use crate::tail::reread::Latest;
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::record::{Body, Record};
 use crate::transcript::time::Timestamp;
-use crate::turns::{Leaving, Policy, Turns};
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Snapshot, Totals};
 use crate::views::traces::content::ContentLevel;

@@ -1,4 +1,4 @@
-//! One clean pass over session files, in memory: no state, no server. [`crate::survey`] makes many small ones.
+//! One clean pass over session files, in memory: no state, no server. [`crate::audit::survey`] makes many small ones.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::audit::survey::Read;
 use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::{Session, reported};
 use crate::ledger::unit::{Unit, UnitId};
-use crate::report::chain;
-use crate::survey::Read;
 use crate::tail::{self, Found, Limits, Problem, Reader, Target};
+use crate::text::chain;
 use crate::transcript::chunk::{Chunk, FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::parse::{self, Strings};

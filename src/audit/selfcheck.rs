@@ -19,16 +19,17 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::Shared;
+use crate::audit::compare;
+use crate::audit::pass::{self, Manner, Pass};
+use crate::audit::survey::Survey;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{RowPlace, Unit};
-use crate::pass::{self, Manner, Pass};
-use crate::report::chain;
-use crate::rows::{self, Missing};
+use crate::sidecar::tailer::Shared;
 use crate::store::{FileRow, Reader, StoreError};
-use crate::survey::{Survey, compare};
+use crate::tail::reread::{self, Missing};
 use crate::tail::{self, Found};
+use crate::text::chain;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
 use crate::views::sessions::events::Expected;
@@ -282,12 +283,12 @@ impl SelfCheck {
                 return Ok(false);
             }
             for (place, expected) in units.iter().flat_map(places_of) {
-                let open = || disk.paths.get(&place.file).ok_or(Missing::Gone).and_then(|path| rows::open(path));
+                let open = || disk.paths.get(&place.file).ok_or(Missing::Gone).and_then(|path| reread::open(path));
                 let file = files.entry(place.file).or_insert_with(open);
                 let read = file
                     .as_ref()
                     .map_err(|missing| *missing)
-                    .and_then(|file| rows::read(file, place.place, &expected).map(drop));
+                    .and_then(|file| reread::read(file, place.place, &expected).map(drop));
                 if !matches!(read, Ok(()) | Err(Missing::TooLarge)) {
                     return Ok(false);
                 }

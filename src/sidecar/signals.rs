@@ -9,9 +9,9 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::RunError;
-use crate::cli::log;
-use crate::daemon::Shared;
+use crate::sidecar::error::RunError;
+use crate::sidecar::log;
+use crate::sidecar::tailer::Shared;
 use crate::store::Pulse;
 use crate::tail::Hints;
 

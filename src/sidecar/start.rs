@@ -1,0 +1,160 @@
+//! `tailspan run`: the sidecar, from start to clean end.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+
+use crate::audit::selfcheck::SelfCheck;
+use crate::config::Config;
+use crate::export::{ExportError, PushConfig, Pusher};
+use crate::http::context::{Context, ROUTES};
+use crate::http::{App, Limits, Readers, RequestCounters, Server};
+use crate::ledger::prices::Prices;
+use crate::sidecar::error::RunError;
+use crate::sidecar::life::Life;
+use crate::sidecar::settings::{endpoints, otlp_config};
+use crate::sidecar::tailer::Shared;
+use crate::sidecar::watchdog::Watchdog;
+use crate::sidecar::{clock, log, signals, told};
+use crate::store::{self, Reader};
+use crate::tail::{Hints, RootEnv};
+use crate::text::chain;
+use crate::transcript::time::Timestamp;
+use crate::views::metrics::totals::Snapshot;
+use crate::vitals::Vitals;
+
+/// How long blocking handlers may go on after the server has stopped.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// Runs until SIGTERM or SIGINT. A second signal ends the process at once.
+///
+/// # Errors
+///
+/// Something could not be started, or the database failed for good.
+pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunError> {
+    let now = clock::now();
+    let server = Server::bind(config.listen, Limits::default())?;
+    let address = server.local_addr();
+    // Before the state is opened: a configuration that is wrong changes nothing.
+    endpoints(config)?;
+    let readers = Readers::named(config.web.content_users.iter().map(String::as_str))?;
+    let opened = store::open(config.state()?, now)?;
+    let pusher = pusher(config, &opened.epoch.instance)?;
+    warn_of_waiting(config, opened.writer.meter().spans());
+    let mut vitals = Vitals::new(now, config.traces.idle);
+    vitals.log_lines_lost = log::lost();
+    vitals.last_event.set(latest_row(&opened.reader, now));
+    let vitals = Arc::new(vitals);
+    let (published, totals) = watch::channel(None);
+    let life = Life {
+        config,
+        env,
+        prices,
+        kept: opened.kept.clone(),
+        shared: Arc::new(Shared { vitals: Arc::clone(&vitals), stop: AtomicBool::new(false), published }),
+        hints: Hints::default(),
+        exported: Arc::default(),
+    };
+    let _checking = start_selfcheck(config, life.selfcheck())?;
+    let _watching = start_watchdog(life.watchdog())?;
+
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System { what: "the runtime", source })?;
+    let (stop_http, http_stopped) = watch::channel(false);
+    let (stop_push, push_stopped) = watch::channel(false);
+    let app = app(&life, totals, readers);
+    let pushing = pusher.map(|pusher| {
+        let app = Arc::clone(&app);
+        runtime.spawn(pusher.run(move || (app.context.points(), clock::now()), push_stopped))
+    });
+    let serving = runtime.spawn(server.run(app, http_stopped));
+    let asked = signals::asked_to_end(&runtime, Arc::clone(&life.shared), life.hints.clone(), life.kept.pulse.clone())?;
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "tailspan is running");
+    told::tell(config, env, address);
+
+    let lived = life.run(opened, &runtime, asked);
+    life.shared.stop.store(true, Ordering::Release);
+    stop_push.send_replace(true);
+    let pushed = pushing.map(|pushing| runtime.block_on(pushing)).transpose();
+    stop_http.send_replace(true);
+    let served = runtime.block_on(serving);
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    lived?;
+    pushed.map_err(|_| RunError::Panicked { part: "the pusher of metrics" })?;
+    served.map_err(|_| RunError::Panicked { part: "the server" })??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What HTTP answers from.
+fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Readers) -> Arc<App<Context>> {
+    let counters = Arc::new(RequestCounters::default());
+    let context = Context {
+        reader: life.kept.reader.clone(),
+        vitals: Arc::clone(&life.shared.vitals),
+        totals,
+        outbox: Arc::clone(&life.kept.meter),
+        export: Arc::clone(&life.exported),
+        requests: Arc::clone(&counters),
+        claude_code: life.config.metrics.claude_code,
+        now: clock::now,
+    };
+    let allowed_hosts = life.config.web.hosts.iter().cloned().collect();
+    Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers })
+}
+
+/// Time of the latest row that is counted already; `None` if there is none but such as are stamped in the future.
+fn latest_row(reader: &Reader, now: Timestamp) -> Option<Timestamp> {
+    let mut latest = None;
+    let read = reader.each_session(|session| latest = latest.max(session.ended().filter(|row| row.may_be(now))));
+    if let Err(error) = read {
+        // Whoever reads the session says so too; the next row tells the time anew.
+        tracing::warn!(error = chain(&error), "the time of the latest row is not known before the next one");
+    }
+    latest
+}
+
+/// Says that spans of an earlier run wait for an endpoint that is no longer configured.
+fn warn_of_waiting(config: &Config, spans: u64) {
+    if config.otlp.is_empty() && spans > 0 {
+        tracing::warn!(spans, "spans wait in the outbox, and no OTLP endpoint is configured to take them");
+    }
+}
+
+/// What pushes metrics, if that is wanted.
+fn pusher(config: &Config, instance: &str) -> Result<Option<Pusher>, ExportError> {
+    let Some(push) = &config.push else { return Ok(None) };
+    let otlp = otlp_config(&push.otlp, config, "tailspan");
+    Pusher::new(PushConfig { otlp, interval: push.interval, instance: instance.to_owned() }).map(Some)
+}
+
+/// Starts the thread that compares the state with the files now and then, unless that is not wanted. It ends some time
+/// after what is returned has gone; nobody waits for it.
+fn start_selfcheck(config: &Config, check: SelfCheck) -> Result<Option<mpsc::Sender<()>>, RunError> {
+    let Some(every) = config.selfcheck else { return Ok(None) };
+    let (sender, ended) = mpsc::channel();
+    let thread = thread::Builder::new().name("check".to_owned()).spawn(move || check.run(every, &ended));
+    thread.map(|_| Some(sender)).map_err(|source| RunError::System { what: "the checking thread", source })
+}
+
+/// Starts the thread that ends the process if the database never answers again.
+fn start_watchdog(watchdog: Watchdog) -> Result<mpsc::Sender<()>, RunError> {
+    let (sender, ended) = mpsc::channel();
+    let body = move || {
+        if let Some(reason) = watchdog.run(&ended) {
+            tracing::error!("{reason}: this is the end, a restart goes on where the state stopped");
+            log::flush();
+            std::process::exit(1);
+        }
+    };
+    let thread = thread::Builder::new().name("watch".to_owned()).spawn(body);
+    thread.map(|_| sender).map_err(|source| RunError::System { what: "the watching thread", source })
+}
