@@ -18,8 +18,8 @@ use tailspan::views::metrics::catalog;
 use tailspan::views::metrics::totals::Snapshot;
 use tailspan::views::traces::attributes as name;
 use tailspan::views::traces::content::ContentLevel;
+use tailspan::views::traces::ids::TraceScope;
 use tailspan::views::traces::span::{Span, Value};
-use tailspan::views::traces::tree::TraceScope;
 use world::{Dice, EVERYTHING, World, copy_folder, recordings};
 
 #[test]

@@ -31,8 +31,8 @@ use crate::tail::reread::{self, Missing};
 use crate::tail::{self, Found};
 use crate::text::chain;
 use crate::transcript::chunk::FileNumber;
+use crate::transcript::expected::Expected;
 use crate::transcript::ids::SessionId;
-use crate::views::sessions::events::Expected;
 use crate::views::sessions::summary::{Files, SessionSummary};
 
 /// Bytes of session files that one check reads in its first step, and most of one family.

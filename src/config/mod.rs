@@ -40,7 +40,7 @@ pub(crate) use self::text::any_duration as duration;
 use crate::transcript::time::Timestamp;
 pub use crate::views::metrics::labels::ProjectLabel;
 pub use crate::views::traces::content::ContentLevel;
-pub use crate::views::traces::tree::TraceScope;
+pub use crate::views::traces::ids::TraceScope;
 
 /// Everything that can be set, valid; each edge gets only its own part.
 #[derive(Debug, Clone)]

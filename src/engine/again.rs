@@ -12,8 +12,9 @@ use super::leave::{SPANS_MAX, family_of};
 use crate::engine::turns::sent_ids;
 use crate::ledger::unit::{Parts, Unit, UnitId};
 use crate::store::StoreError;
+use crate::views::traces::ids::trace_of;
 use crate::views::traces::span::SpanBatch;
-use crate::views::traces::tree::{Family, Position, end_so_far, position_of, trace_of};
+use crate::views::traces::tree::{Family, Position, end_so_far, position_of};
 
 /// Spans, the bytes of text in them, and whether there are more.
 pub(super) type Again = (Vec<SpanBatch>, usize, bool);

@@ -18,6 +18,7 @@ use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::content::ContentLevel;
 use crate::views::traces::openinference;
+use crate::views::traces::scope;
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Earlier, Family, Position, Want, end_so_far, position_of};
 
@@ -182,7 +183,7 @@ impl Engine {
             }
         };
         let fork = self.known.session(session).and_then(|session| session.fork.as_ref());
-        self.spans.scope.apply(session, fork.map(|fork| &fork.from), batches);
+        scope::apply(self.spans.scope, session, fork.map(|fork| &fork.from), batches);
         if self.spans.openinference {
             batches.iter_mut().flat_map(|batch| &mut batch.spans).for_each(openinference::add);
         }

@@ -41,7 +41,8 @@ use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Snapshot, Totals};
 use crate::views::traces::content::ContentLevel;
-use crate::views::traces::tree::{TraceScope, TurnOrder};
+use crate::views::traces::ids::TraceScope;
+use crate::views::traces::tree::TurnOrder;
 use crate::vitals::LiveSession;
 
 /// Units changed since the last commit that make another commit due: a batch stays near 300 operations.

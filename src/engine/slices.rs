@@ -12,10 +12,11 @@ use crate::ledger::unit::{Message, Parts, TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
+use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{EXECUTE_TOOL, SpanAt, span_id};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{
-    Earlier, Own, Position, Slice, TurnFacts, is_background, own_span, position_of, slice_spans, started_in, trace_of,
+    Earlier, Own, Position, Slice, TurnFacts, is_background, own_span, position_of, slice_spans, started_in,
 };
 
 impl Engine {

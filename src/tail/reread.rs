@@ -12,47 +12,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::transcript::chunk::FileNumber;
+use crate::transcript::expected::Expected;
+pub use crate::transcript::expected::Missing;
 use crate::transcript::parse::{Strings, mend_surrogates, parse};
 use crate::transcript::record::{Body, Kind, Place, Row, Said};
-use crate::views::sessions::events::Expected;
 
 /// Longest line that is read for its text, in bytes.
 pub const LINE_BYTES_MAX: u32 = 8 << 20;
-
-/// Why the text of a row cannot be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// The file does not exist any more.
-    Gone,
-    /// Something else stands at the place.
-    Rewritten,
-    /// The system refused.
-    Unreadable,
-    /// The line is longer than [`LINE_BYTES_MAX`], or nested more than 128 levels deep.
-    TooLarge,
-}
-
-impl Missing {
-    /// The reason in words.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Gone => "file is gone",
-            Self::Rewritten => "file was rewritten",
-            Self::Unreadable => "file cannot be read",
-            Self::TooLarge => "too large",
-        }
-    }
-
-    fn of(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Gone,
-            // Shorter than when the row was counted.
-            io::ErrorKind::UnexpectedEof => Self::Rewritten,
-            _ => Self::Unreadable,
-        }
-    }
-}
 
 /// Opens a session file.
 ///
@@ -62,9 +28,9 @@ impl Missing {
 pub fn open(path: &Path) -> Result<File, Missing> {
     // Looked at first: opening a pipe that took the file's name would wait for a writer.
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => File::open(path).map_err(|error| Missing::of(&error)),
+        Ok(metadata) if metadata.is_file() => File::open(path).map_err(|error| missing(&error)),
         Ok(_) => Err(Missing::Gone),
-        Err(error) => Err(Missing::of(&error)),
+        Err(error) => Err(missing(&error)),
     }
 }
 
@@ -127,7 +93,7 @@ fn find(file: &File, place: Place) -> Result<(Box<Row>, Option<Value>), Missing>
         return Err(Missing::TooLarge);
     }
     let mut line = vec![0; usize::try_from(place.bytes).unwrap_or(usize::MAX)];
-    file.read_exact_at(&mut line, place.offset).map_err(|error| Missing::of(&error))?;
+    file.read_exact_at(&mut line, place.offset).map_err(|error| missing(&error))?;
     match parse(&line, &mut Strings::default()) {
         Body::Row(row) => Ok((row, value_of(&line))),
         _ => Err(Missing::Rewritten),
@@ -153,4 +119,13 @@ fn value_of(line: &[u8]) -> Option<Value> {
     let start = line.iter().position(|&byte| byte == b'{')?;
     let text = String::from_utf8_lossy(line.get(start..)?);
     serde_json::from_str(&text).ok().or_else(|| serde_json::from_str(&mend_surrogates(&text)?).ok())
+}
+
+fn missing(error: &io::Error) -> Missing {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Missing::Gone,
+        // Shorter than when the row was counted.
+        io::ErrorKind::UnexpectedEof => Missing::Rewritten,
+        _ => Missing::Unreadable,
+    }
 }

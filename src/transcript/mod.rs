@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod chunk;
+pub mod expected;
 pub mod hash;
 pub mod ids;
 mod json;
@@ -20,6 +21,7 @@ mod raw_usage;
 pub mod record;
 mod said;
 pub mod scrub;
+pub mod shown;
 mod split;
 mod strings;
 mod text;

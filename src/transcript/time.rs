@@ -114,3 +114,10 @@ fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     Some(year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468)
 }
+
+/// Milliseconds as seconds, exact to the millisecond in text.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^53 milliseconds")]
+pub fn seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1000.0
+}

@@ -4,6 +4,7 @@
 //! ```text
 //! metrics    counters, gauges and histograms: what they are called, what they count, and how they are written
 //! sessions   the sums of a session, its parts, and its events in order
+//! text       the text of a conversation
 //! traces     spans: ids, attributes, the tree of a turn, and the words of Jaeger's API
 //! ```
 
@@ -11,4 +12,5 @@
 
 pub mod metrics;
 pub mod sessions;
+pub mod text;
 pub mod traces;

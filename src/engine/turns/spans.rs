@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use crate::ledger::known::Known;
 use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId};
+use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, TURN, TURN_KEY, span_id};
 use crate::views::traces::span::SpanBatch;
-use crate::views::traces::tree::{Family, Position, trace_of};
+use crate::views::traces::tree::{Family, Position};
 
 /// The spans of a unit that has ended and of the sub-agents below it, but for those that have left.
 pub(crate) fn spans(family: &Family<'_>, position: Position<'_>, end: TurnEnd) -> Vec<SpanBatch> {

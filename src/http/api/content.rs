@@ -16,11 +16,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::http::api::pieces::{Piece, pieces};
 use crate::store::{Reader, StoreError};
 use crate::tail::reread::{self, LINE_BYTES_MAX, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::events::Source;
+use crate::views::text::pieces::{Piece, pieces};
 
 /// Bytes read from files for one page.
 const PAGE_READ_BYTES_MAX: u64 = 64 << 20;

@@ -4,13 +4,12 @@
 //! sessions        the list; session_detail  one session with its parts
 //! replay          the events of a session, page by page
 //! long_session    a session that is too long to be in memory for an answer
-//! content, pieces the text of events, read from the session files
+//! content         the text of events, read from the session files
 //! state           how the functions reach the state
 //! ```
 
 mod content;
 mod long_session;
-mod pieces;
 pub mod replay;
 pub mod session_detail;
 pub mod sessions;

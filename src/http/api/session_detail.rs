@@ -18,7 +18,7 @@ use crate::ledger::unit::Unit;
 use crate::store::Reader;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::record::PullRequest;
-use crate::views::metrics::labels::shown;
+use crate::transcript::shown::shown;
 use crate::views::sessions::events;
 use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
 use crate::views::sessions::summary::{

@@ -14,8 +14,8 @@ use crate::http::route::request::Request;
 use crate::ledger::session::{Reported, Session, reported};
 use crate::store::{Reader, StoreError};
 use crate::transcript::ids::SessionId;
+use crate::transcript::shown::shown_name;
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::labels::shown_name;
 use crate::views::sessions::summary::{SessionSummary, session_summary};
 
 /// The parameters of [`list`].

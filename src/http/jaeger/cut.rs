@@ -7,9 +7,10 @@ use super::traces::Traces;
 use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
 use crate::transcript::ids::AgentId;
+use crate::views::traces::ids::trace_of;
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{
-    Own, Position, Slice, TurnFacts, is_background, own_span, position_of, slice_spans, started_in, trace_of,
+    Own, Position, Slice, TurnFacts, is_background, own_span, position_of, slice_spans, started_in,
 };
 
 /// More levels than any chain of sub-agents has.

@@ -19,11 +19,11 @@ use crate::ledger::unit::{TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::{Reader, StoreError};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::time::Timestamp;
+use crate::views::traces::ids::trace_of;
 use crate::views::traces::jaeger::{Filter, Trace, mark_in_progress};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{
-    Earlier, Family, Position, TurnFacts, TurnOrder, Want, has_spans, is_background, position_of, roots, trace_of,
-    turn_spans,
+    Earlier, Family, Position, TurnFacts, TurnOrder, Want, has_spans, is_background, position_of, roots, turn_spans,
 };
 
 /// Units whose times a search keeps at once, the newest; older ones are not looked at.

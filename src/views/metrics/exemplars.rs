@@ -10,8 +10,9 @@
 
 use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId, UnitKey};
 use crate::transcript::time::Timestamp;
+use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{CHAT, EXECUTE_TOOL, SpanAt, root_of_turn, span_id};
-use crate::views::traces::tree::{DEPTH_MAX, trace_of};
+use crate::views::traces::tree::DEPTH_MAX;
 
 /// One observation and the span that shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

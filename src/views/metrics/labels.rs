@@ -1,8 +1,8 @@
 //! Label values: what session files say, reduced to a bounded set of harmless words.
 //!
 //! Names of people's own making (tools, sub-agents, entry points) become `other` unless they are known. Session ids,
-//! paths and text never pass. Names of folders pass without their secrets and invisible letters. What stays open (models, projects, listed MCP servers, kinds of lines) is bounded by the
-//! number of series in [`crate::views::metrics::totals`].
+//! paths and text never pass. Names of folders pass without their secrets and invisible letters. What stays open
+//! (models, projects, listed MCP servers, kinds of lines) is bounded by the number of series in [`crate::views::metrics::totals`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ledger::session::project_of;
 use crate::transcript::scrub::scrub;
+use crate::transcript::shown::shown_name;
 
 /// Everything without a value of its own.
 pub const OTHER: &str = "other";
@@ -129,9 +130,6 @@ pub const ENTRYPOINTS: &[&str] = &[
 
 /// Longest model id, kind of line and name of an MCP server, in bytes.
 const WORD_BYTES_MAX: usize = 64;
-/// Longest project name, in characters; what is hidden of it is one marker.
-const PROJECT_CHARS_MAX: usize = 64;
-
 /// What the `project` label holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProjectLabel {
@@ -238,48 +236,6 @@ pub fn record_kind(kind: &str) -> Arc<str> {
     let fits = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b'/');
     let valid = (1..=WORD_BYTES_MAX).contains(&kind.len()) && kind.bytes().all(fits) && scrub(kind) == kind;
     if valid { kind.into() } else { OTHER.into() }
-}
-
-/// A name of somebody's own as it may be shown: as [`shown`], and at most 64 characters of it. Cut last: half a secret is
-/// not recognised.
-#[must_use]
-pub fn shown_name(name: &str) -> String {
-    shown(name).chars().take(PROJECT_CHARS_MAX).collect()
-}
-
-/// What somebody has chosen, such as a path, as it may be shown: every letter visible and in its place, without secrets.
-/// Scrubbed last: an invisible letter must not hide a secret.
-#[must_use]
-pub fn shown(text: &str) -> String {
-    let visible: String = text.chars().filter(|letter| is_visible(*letter)).collect();
-    scrub(&visible).into_owned()
-}
-
-/// Neither a control character nor one that formats (category Cf of Unicode 16), nor a separator of lines.
-fn is_visible(letter: char) -> bool {
-    let formats = matches!(
-        letter,
-        '\u{ad}'
-            | '\u{600}'..='\u{605}'
-            | '\u{61c}'
-            | '\u{6dd}'
-            | '\u{70f}'
-            | '\u{890}'..='\u{891}'
-            | '\u{8e2}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{110bd}'
-            | '\u{110cd}'
-            | '\u{13430}'..='\u{1343f}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0001}'..='\u{e007f}'
-    );
-    !letter.is_control() && !formats
 }
 
 fn known(values: &'static [&'static str], name: &str) -> Option<&'static str> {

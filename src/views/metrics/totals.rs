@@ -29,7 +29,7 @@ use crate::views::metrics::items::{Entry, Item, Key, changed, items, kinds};
 use crate::views::metrics::labels::{self, LabelRules, OTHER};
 use crate::views::metrics::series::{Exemplars, bucket_of};
 pub use crate::views::metrics::series::{Histogram, Sample, Series, Snapshot, Stored};
-use crate::views::traces::tree::TraceScope;
+use crate::views::traces::ids::TraceScope;
 
 /// All stored totals. A clone is cheap: the samples are copied when one of the two changes.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{RowPlace, TurnEnd, Unit, UnitId};
-use crate::transcript::ids::RowId;
+use crate::transcript::expected::Expected;
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::moments::{self, Around, Moment, SoFar};
 
@@ -215,21 +215,6 @@ pub struct Source {
     pub rows: Vec<RowPlace>,
     /// What each of them is.
     pub expected: Expected,
-}
-
-/// What a row must be, since a file may have been rewritten after it was counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expected {
-    /// A user row with this `uuid`.
-    Prompt(RowId),
-    /// An assistant row of this message.
-    Message(Box<str>),
-    /// An assistant row with this call.
-    Call(Box<str>),
-    /// A user row with the result of this call.
-    Result(Box<str>),
-    /// A row with this `uuid` whose text is that of an attachment, or its own.
-    Note(RowId),
 }
 
 /// Turns of a session by number, and which turn each of its units belongs to.

@@ -10,11 +10,12 @@ use crate::ledger::unit::{
     Agent, Call, Compacted, Failure, HookRun, Message, Noted, Parts, Prompt, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
     summed_up,
 };
+use crate::transcript::expected::Expected;
 use crate::transcript::ids::RowId;
 use crate::transcript::record::{Note, Stop};
 use crate::transcript::time::Timestamp;
-use crate::views::sessions::events::{Detail, Event, Expected, Source, started};
-use crate::views::sessions::summary::seconds;
+use crate::transcript::time::seconds;
+use crate::views::sessions::events::{Detail, Event, Source, started};
 
 /// A unit, and what its events say of it.
 #[derive(Debug, Clone, Copy)]

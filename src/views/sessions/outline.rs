@@ -10,7 +10,8 @@ use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::events::{TurnNumbers, started};
-use crate::views::traces::tree::{has_spans, trace_of};
+use crate::views::traces::ids::trace_of;
+use crate::views::traces::tree::has_spans;
 
 /// The units of a session in short.
 #[derive(Debug)]

@@ -10,10 +10,11 @@ use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::time::Timestamp;
+use crate::transcript::time::seconds;
 use crate::views::sessions::events::{Detail, Event, TurnNumbers, agent_end, as_rfc3339, as_text, started};
 use crate::views::sessions::outline::AgentsOf;
-use crate::views::sessions::summary::seconds;
-use crate::views::traces::tree::{roots, trace_of};
+use crate::views::traces::ids::trace_of;
+use crate::views::traces::tree::roots;
 
 /// Slowest steps of each kind that are listed.
 const SLOWEST_MAX: usize = 10;

@@ -11,8 +11,8 @@ use crate::ledger::tally::{Tally, ToolTally};
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::Parts;
 use crate::transcript::ids::SessionId;
-use crate::transcript::time::Timestamp;
-use crate::views::metrics::labels::{shown, shown_name};
+use crate::transcript::shown::{shown, shown_name};
+use crate::transcript::time::{Timestamp, seconds};
 
 /// Version of the JSON's shape.
 const SCHEMA: u32 = 1;
@@ -234,13 +234,6 @@ impl ToolDurations {
         let sum = seconds(durations.iter().map(|duration| u64::from(*duration)).sum());
         Some(Durations { sum, p50: rank(50)?, p95: rank(95)?, max: rank(100)? })
     }
-}
-
-/// Milliseconds as seconds, exact to the millisecond in text.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "exact below 2^53 milliseconds")]
-pub fn seconds(milliseconds: u64) -> f64 {
-    milliseconds as f64 / 1000.0
 }
 
 /// Where a summary finds what it needs beside the sessions themselves.

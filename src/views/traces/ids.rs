@@ -20,7 +20,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::transcript::ids::RowId;
+use crate::ledger::unit::{Unit, UnitKey};
+use crate::transcript::ids::{RowId, SessionId};
 
 /// What the hash begins with; another version of the scheme has another domain.
 pub const DOMAIN: &str = "tailspan/1";
@@ -65,10 +66,48 @@ pub fn trace_of_background_agent(first_row: RowId) -> u128 {
     first_row.0.max(1)
 }
 
+/// The trace that a unit is the root of, or would be.
+#[must_use]
+pub fn trace_of(unit: &Unit) -> u128 {
+    match (&unit.key, unit.agent.as_ref().and_then(|agent| agent.first_row)) {
+        (UnitKey::Turn(row) | UnitKey::Loose(row), _) => trace_of_turn(*row),
+        (UnitKey::Agent(..), Some((_, row))) => trace_of_background_agent(row),
+        // Its first row was never read: the hash of session and agent is as stable.
+        (UnitKey::Agent(..), None) => unit.key.id().0.max(1),
+    }
+}
+
 /// The id of a span in `trace`, by its kind and natural key; never 0.
 #[must_use]
 pub fn span_id(trace: u128, kind: &str, natural_key: &str) -> u64 {
     let parts = [DOMAIN.as_bytes(), &trace.to_be_bytes(), kind.as_bytes(), natural_key.as_bytes()];
     let digest = Sha256::digest(parts.join(&0));
     digest.first_chunk().map_or(1, |first| u64::from_be_bytes(*first)).max(1)
+}
+
+/// What a trace holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TraceScope {
+    /// A turn, or a sub-agent of its own.
+    #[default]
+    Turn,
+    /// All turns and sub-agents of a session; the id of the trace is that of the session.
+    Session,
+}
+
+impl TraceScope {
+    /// Where a span of `session` is, that is at `at` in the trace of its turn. Its own id is the same in both scopes.
+    #[must_use]
+    pub fn place(self, session: &SessionId, at: SpanAt) -> SpanAt {
+        SpanAt { trace: self.trace(session, at.trace), ..at }
+    }
+
+    /// The trace that holds what is in `turn`'s otherwise.
+    #[must_use]
+    pub fn trace(self, session: &SessionId, turn: u128) -> u128 {
+        match self {
+            Self::Turn => turn,
+            Self::Session => RowId::of(&session.0).0.max(1),
+        }
+    }
 }

@@ -7,11 +7,12 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::describe::{self, MAIN_AGENT, Thread};
 use super::list::List;
 use super::reach::Reach;
-use super::{Own, Position, Slice, TurnFacts, events, text, trace_of};
+use super::{Own, Position, Slice, TurnFacts, events, text};
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Agent, Compacted, Message, Tool, Unit};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::attributes as name;
+use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, SpanAt, TURN, TURN_KEY, span_id};
 use crate::views::traces::span::{Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus};
 

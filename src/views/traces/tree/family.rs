@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::{DEPTH_MAX, Position, TurnFacts, apart_spans, own_spans, trace_of};
+use super::{DEPTH_MAX, Position, TurnFacts, apart_spans, own_spans};
 use crate::ledger::unit::{Tool, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::ids::AgentId;
+use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{EXECUTE_TOOL, SpanAt, span_id};
 use crate::views::traces::span::SpanBatch;
 

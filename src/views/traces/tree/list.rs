@@ -3,7 +3,7 @@
 use super::text::{VALUE_BYTES_MAX, printable};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
-use crate::views::sessions::summary::seconds;
+use crate::transcript::time::seconds;
 use crate::views::traces::attributes;
 use crate::views::traces::span::{Attribute, Value};
 

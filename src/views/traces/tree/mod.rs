@@ -24,7 +24,6 @@ mod family;
 mod list;
 mod order;
 mod reach;
-mod scope;
 mod text;
 
 use std::collections::{HashMap, HashSet};
@@ -32,17 +31,14 @@ use std::collections::{HashMap, HashSet};
 pub use events::EVENTS_MAX;
 pub use family::{Family, Want, is_background, started_in};
 pub use order::TurnOrder;
-pub use scope::TraceScope;
 pub use text::is_printable;
 
 use crate::ledger::session::Session;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Parts, Tool, TurnEnd, Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Parts, Tool, TurnEnd, Unit, UnitId};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::views::traces::ids::{
-    INVOKE_AGENT, SpanAt, TURN, TURN_KEY, root_of_turn, span_id, trace_of_background_agent, trace_of_turn,
-};
+use crate::views::traces::ids::{INVOKE_AGENT, SpanAt, TURN, TURN_KEY, root_of_turn, span_id};
 use crate::views::traces::span::{SpanBatch, SpanEvent};
 
 /// Sub-agents below sub-agents in one trace; a deeper one gets a trace of its own.
@@ -111,17 +107,6 @@ pub fn position_of<'a>(session: &'a Session, unit: &Unit, earlier: Earlier) -> P
 #[must_use]
 pub fn end_so_far(unit: &Unit) -> TurnEnd {
     unit.end().unwrap_or_else(|| TurnEnd { at: unit.activity_end(), reason: "open" })
-}
-
-/// The trace that a unit is the root of, or would be.
-#[must_use]
-pub fn trace_of(unit: &Unit) -> u128 {
-    match (&unit.key, unit.agent.as_ref().and_then(|agent| agent.first_row)) {
-        (UnitKey::Turn(row) | UnitKey::Loose(row), _) => trace_of_turn(*row),
-        (UnitKey::Agent(..), Some((_, row))) => trace_of_background_agent(row),
-        // Its first row was never read: the hash of session and agent is as stable.
-        (UnitKey::Agent(..), None) => unit.key.id().0.max(1),
-    }
 }
 
 /// The sub-agents that a turn's own calls started, in the order of the calls' rows.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::views::sessions::events::Expected;
+use crate::transcript::expected::Expected;
 
 /// Text of one piece, in bytes. What is longer is cut and says so.
 const PIECE_BYTES_MAX: usize = 64 << 10;
@@ -21,7 +21,7 @@ const FRAME_BYTES: usize = 80;
 
 /// One text of an event.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::http) struct Piece {
+pub struct Piece {
     /// `text`, `thinking`, `tool_input` (JSON as text), `tool_result`, `image`, ...
     r#type: String,
     /// The text, or its beginning; `None` for what is no text.
@@ -45,7 +45,7 @@ impl Piece {
     }
 
     /// About how many bytes it adds to an answer.
-    pub(in crate::http) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         self.text.as_ref().map_or(0, String::len).saturating_add(FRAME_BYTES)
     }
 }
@@ -61,7 +61,7 @@ fn cut(text: &mut String, bytes_max: usize) -> bool {
 }
 
 /// The texts of an event, from all of its rows.
-pub(in crate::http) fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<Piece> {
+pub fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<Piece> {
     let places: &[&str] =
         if matches!(expected, Expected::Note(_)) { &["/attachment/prompt", "/content"] } else { &["/message/content"] };
     let contents = rows.iter().filter_map(|row| places.iter().find_map(|place| row.pointer(place)));

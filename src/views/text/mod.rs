@@ -1,0 +1,3 @@
+//! The text of a conversation, as answers show it.
+
+pub mod pieces;

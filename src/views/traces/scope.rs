@@ -1,0 +1,27 @@
+//! Moves the spans of a turn to the trace that holds them.
+
+use crate::transcript::ids::SessionId;
+use crate::views::traces::attributes as name;
+use crate::views::traces::ids::TraceScope;
+use crate::views::traces::span::{SpanBatch, SpanLink, Value};
+
+/// Moves the spans of one turn of `session` to where they belong; `source` is the session it was forked from.
+pub fn apply(scope: TraceScope, session: &SessionId, source: Option<&SessionId>, batches: &mut [SpanBatch]) {
+    if scope == TraceScope::Turn {
+        return;
+    }
+    for span in batches.iter_mut().flat_map(|batch| &mut batch.spans) {
+        span.trace = scope.trace(session, span.trace);
+        for link in &mut span.links {
+            let target = source.filter(|_| leads_to_source(link)).unwrap_or(session);
+            link.trace = scope.trace(target, link.trace);
+        }
+        let apart = span.attributes.iter_mut().filter(|attribute| attribute.key == name::SUBAGENT_TRACE);
+        apart.for_each(|attribute| attribute.value = Value::Text(format!("{:032x}", span.trace)));
+    }
+}
+
+fn leads_to_source(link: &SpanLink) -> bool {
+    let why = Value::Text(name::LINK_FORKED_FROM.to_owned());
+    link.attributes.iter().any(|attribute| attribute.key == name::LINK && attribute.value == why)
+}
