@@ -70,6 +70,7 @@ pub mod engine;
 pub mod export;
 pub mod http;
 pub mod ledger;
+pub mod measures;
 pub mod sidecar;
 pub mod store;
 pub mod tail;

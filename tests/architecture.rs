@@ -17,8 +17,9 @@ const LINES_MAX: usize = 500;
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("transcript", &[], &["memchr"]),
     ("ledger", &["transcript"], &[]),
-    ("views", &["ledger", "transcript"], &["sha2"]),
-    ("tail", &["transcript", "text", "views"], &["notify", "memchr"]),
+    ("measures", &["ledger", "transcript"], &[]),
+    ("views", &["measures", "ledger", "transcript"], &["sha2"]),
+    ("tail", &["transcript", "text"], &["notify", "memchr"]),
     ("store", &["views", "ledger", "transcript", "export", "text"], &["sled", "postcard"]),
     (
         "export",
@@ -33,7 +34,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
 ];
 
 /// The rooms that touch nothing outside the program.
-const PURE: &[&str] = &["transcript", "ledger", "views"];
+const PURE: &[&str] = &["transcript", "ledger", "measures", "views"];
 
 /// What a pure room must not name.
 const IMPURE: &[&str] = &[

@@ -25,12 +25,12 @@ use support::units::{recordings, tool, turn};
 use tailspan::config::{Config, Env, Flags};
 use tailspan::http::metrics::claude_code::text;
 use tailspan::http::metrics::exposition::totals_text;
-use tailspan::ledger::known::Changed;
+use tailspan::measures::Change;
 use tailspan::transcript::record::Outcome;
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::metrics::catalog;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::{Snapshot, Totals};
+use tailspan::views::metrics::{claude_code, document};
 
 fn shown(totals: &Snapshot, accept: &str) -> String {
     String::from_utf8(text(totals, accept).unwrap().1).unwrap()
@@ -96,7 +96,7 @@ fn a_refused_edit_is_a_decision_too() {
     unit.parts.tools = calls.iter().map(|(id, name, outcome)| tool(id, name, Some((2500, *outcome)))).collect();
     unit.parts.tools.push(tool("d", "Edit", None));
     unit.parts.tools.push(tool("e", "Bash", Some((2500, Outcome::Denied))));
-    totals.observe(&Changed::new(&unit), Timestamp(0), None);
+    totals.observe(&Change::between(None, &unit), Timestamp(0), None);
     let text = shown(&totals.snapshot(), "*/*");
     let decided = |parts: &[&str]| part(&text, "claude_code_code_edit_tool_decision_total", parts);
     assert_eq!(decided(&["tool_name=\"Edit\"", "decision=\"accept\""]).to_string(), "2");
@@ -187,7 +187,7 @@ fn the_documentation_is_the_catalogue() {
     let text = fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once("<!-- catalogue -->\n").unwrap();
     let (_, after) = rest.split_once("<!-- end of catalogue -->").unwrap();
-    let table = catalog::markdown_of(catalog::CLAUDE_CODE);
+    let table = document::markdown_of(claude_code::ALL);
     let expected = format!("{before}<!-- catalogue -->\n{table}<!-- end of catalogue -->{after}");
     if std::env::var("UPDATE").is_ok() {
         fs::write(&path, expected).unwrap();

@@ -1,9 +1,11 @@
-//! Links in the documents lead to files and headings that exist.
+//! Links in the documents lead to files and headings that exist, and tables that are made from code are those of the code.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use tailspan::views::metrics::document;
 
 fn documents() -> Vec<PathBuf> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -57,4 +59,18 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(seen > 80, "only {seen} links were found");
+}
+
+#[test]
+fn the_metrics_of_the_guide_are_the_catalogue() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("<!-- catalogue -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end of catalogue -->").unwrap();
+    let expected = format!("{before}<!-- catalogue -->\n{}<!-- end of catalogue -->{after}", document::markdown());
+    if std::env::var("UPDATE").is_ok() {
+        fs::write(&path, expected).unwrap();
+        return;
+    }
+    assert!(text == expected, "docs/metrics.md is behind the catalogue: run the test with UPDATE=1");
 }

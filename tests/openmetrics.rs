@@ -23,12 +23,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::daemon::Daemon;
-use support::units::{agent, message, recordings, tool, turn};
+use support::units::{agent, message, recordings, session, tool, turn};
 use tailspan::http::metrics::exposition::{Build, Deliveries, Scrape};
 use tailspan::http::{RequestCounters, wants_openmetrics};
-use tailspan::ledger::known::Changed;
 use tailspan::ledger::money::Money;
 use tailspan::ledger::unit::{Agent, Message, Tool, Unit, UnitId};
+use tailspan::measures::Change;
 use tailspan::store::{self, Commit};
 use tailspan::transcript::ids::{AgentId, RowId};
 use tailspan::transcript::record::{Outcome, Reason};
@@ -65,8 +65,8 @@ fn call_of<'a>(unit: &'a Unit, call: &str) -> Option<&'a Tool> {
 fn observe(totals: &mut Totals, units: &[&Unit]) {
     let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), *unit)).collect();
     for unit in units {
-        totals.observe(&Changed::new(unit), EVER, trace_around(unit, &|id| by_id.get(&id).copied(), &call_of));
-        totals.observe_turn(unit, Some(Money::from_picousd(20_000_000_000)), EVER);
+        totals.observe(&Change::between(None, unit), EVER, trace_around(unit, &|id| by_id.get(&id).copied(), &call_of));
+        totals.observe(&Change::Ended { turn: unit, cost: Some(Money::from_picousd(20_000_000_000)) }, EVER, None);
     }
     totals.committed();
 }
@@ -83,7 +83,7 @@ fn everything() -> Snapshot {
             observe(&mut totals, &pass.units_of(session).iter().map(|unit| &**unit).collect::<Vec<_>>());
         }
     }
-    totals.session_started(Some("cli"), LATER, EVER);
+    totals.observe(&Change::new_session(&session("cli", LATER), None).unwrap(), EVER, None);
     totals.lines(7);
     totals.rejected(Reason::TooLong, 1);
     totals.unknown("pr-link", 2);
@@ -361,8 +361,8 @@ fn exemplars_lead_to_spans_that_exist() {
                 let mut totals = totals();
                 let find = |id| units.iter().copied().find(|unit| unit.key.id() == id);
                 let trace = trace_around(unit, &find, &call_of);
-                totals.observe(&Changed::new(unit), EVER, trace);
-                totals.observe_turn(unit, Some(unit.gist().cost), EVER);
+                totals.observe(&Change::between(None, unit), EVER, trace);
+                totals.observe(&Change::Ended { turn: unit, cost: Some(unit.gist().cost) }, EVER, None);
                 let found = exemplars(&totals.snapshot());
                 below += usize::from(unit.agent.is_some() && !found.is_empty());
                 for (metric, position, exemplar) in found {
@@ -430,13 +430,13 @@ fn the_latest_observation_of_each_bucket_stays() {
     let mut more = unit.clone();
     more.parts.messages[1].shares[0].cost = Some(Money::from_picousd(300));
     more.parts.messages[1].end = Timestamp(9500);
-    totals.observe(&Changed::between(Some(&unit), &more), EVER, Some(7));
+    totals.observe(&Change::between(Some(&unit), &more), EVER, Some(7));
     assert_eq!(costs(&totals.snapshot()), of("chat", "m2", 300, 9500), "the whole cost of what has grown");
     assert_eq!(costs(&snapshot), of("chat", "req_1", 100, 9000), "what was shown does not change");
     let root = snapshot.exemplars(&catalog::TURN_COST, &[]).iter().flatten().next().unwrap().at;
     assert_eq!(root, root_of_turn(RowId(7)));
     more.parts.messages[1].shares[0].cost = Some(Money::from_picousd(400));
-    totals.observe(&Changed::between(Some(&unit), &more), EVER, None);
+    totals.observe(&Change::between(Some(&unit), &more), EVER, None);
     assert_eq!(costs(&totals.snapshot()), of("chat", "m2", 300, 9500), "without a trace there is none");
 }
 
@@ -461,11 +461,11 @@ fn a_series_begins_when_it_is_first_seen_and_a_restart_does_not_change_that() {
     };
     let (mut writer, mut totals) = open(EPOCH);
     totals.set_time(STARTED);
-    totals.observe(&Changed::new(&unit(1, "claude-a")), EVER, None);
+    totals.observe(&Change::between(None, &unit(1, "claude-a")), EVER, None);
     let requests = |totals: &mut Totals, model| created(totals, &catalog::API_REQUESTS, &[model]);
     assert_eq!(requests(&mut totals, "claude-a"), Some(EPOCH), "an older state may have shown it");
     totals.set_time(LATER);
-    totals.observe(&Changed::new(&unit(2, "claude-b")), EVER, None);
+    totals.observe(&Change::between(None, &unit(2, "claude-b")), EVER, None);
     writer.commit(&Commit { totals: totals.dirty().collect(), ..Commit::default() }).unwrap();
     totals.committed();
     writer.flush().unwrap();
@@ -475,8 +475,8 @@ fn a_series_begins_when_it_is_first_seen_and_a_restart_does_not_change_that() {
     let (_writer, mut totals) = open(Timestamp(LATER.0 + 1));
     assert!(all_created(&mut totals) == before);
     totals.set_time(Timestamp(LATER.0 + 2));
-    totals.observe(&Changed::new(&unit(3, "claude-b")), EVER, None);
-    totals.observe(&Changed::new(&unit(4, "claude-d")), EVER, None);
+    totals.observe(&Change::between(None, &unit(3, "claude-b")), EVER, None);
+    totals.observe(&Change::between(None, &unit(4, "claude-d")), EVER, None);
     let number = totals.snapshot().get(&catalog::API_REQUESTS, &["claude-b"]).cloned();
     assert_eq!(number, Some(Sample::Number(2)), "it goes on");
     assert_eq!(requests(&mut totals, "claude-a"), Some(EPOCH));

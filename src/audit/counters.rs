@@ -2,11 +2,10 @@
 //!
 //! A commit writes counters and what they count at once; only a database that lost a part of one could have them apart.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::ControlFlow;
 
-use crate::ledger::known::Changed;
+use crate::audit::held;
 use crate::ledger::money::Money;
 use crate::store::{Reader, StoreError};
 use crate::transcript::time::Timestamp;
@@ -77,23 +76,10 @@ pub fn compare(
 /// Totals of everything that the state holds.
 fn held(reader: &Reader, rules: &LabelRules, epoch: Timestamp) -> Result<Totals, StoreError> {
     let mut totals = Totals::new(rules.clone());
-    let mut sessions = BTreeSet::new();
-    reader.each_session(|session| {
-        sessions.insert(session.id);
+    held::everything(reader, |change| {
+        totals.observe(change, epoch, None);
+        totals.committed();
     })?;
-    for session in sessions {
-        reader.each_unit_of(&session, |unit| {
-            totals.observe(&Changed::new(&unit), epoch, None);
-            if unit.sections.is_some() {
-                reader.each_section(unit.key.id(), |section| {
-                    totals.observe(&Changed::section(&unit, &section), epoch, None);
-                    ControlFlow::Continue(())
-                })?;
-            }
-            totals.committed();
-            Ok(ControlFlow::Continue(()))
-        })?;
-    }
     Ok(totals)
 }
 

@@ -10,8 +10,9 @@ use crate::audit::survey::Read;
 use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
-use crate::ledger::session::{Session, reported};
+use crate::ledger::session::Session;
 use crate::ledger::unit::{Unit, UnitId};
+use crate::measures::change;
 use crate::tail::{self, Found, Limits, Problem, Reader, Target};
 use crate::text::chain;
 use crate::transcript::chunk::{Chunk, FileNumber, FileRole};
@@ -237,24 +238,12 @@ impl Pass {
 
     /// Adds what the pass found to the totals of a sidecar that was there from `epoch` on.
     pub fn observe_since(&self, epoch: Timestamp, totals: &mut Totals) {
-        for parts in self.known.everything() {
-            totals.observe(&parts, epoch, None);
-        }
-        for unit in self.known.units().filter(|unit| unit.is_turn()) {
-            totals.observe_turn(unit, unit.price_with_below(), epoch);
-        }
-        for session in self.known.sessions().filter(|session| session.is_real()) {
-            let source = session.fork.as_ref().and_then(|fork| self.known.session(&fork.from));
-            let reported = reported(session, source).unwrap_or_default();
-            totals.reported(reported.cost, reported.unattributed);
-            let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
-            totals.session_started(entrypoint, session.started().unwrap_or_default(), epoch);
-        }
+        change::everything(&self.known, |change| totals.observe(change, epoch, None));
     }
 
     /// Adds what the pass found to a history.
     pub fn remember(&self, history: &mut History) {
-        remember(&self.known, history);
+        change::everything(&self.known, |change| history.observe(change));
     }
 
     /// The result of the pass.
@@ -293,18 +282,5 @@ impl Pass {
 
     fn members(&self, session: &Session) -> &[UnitId] {
         self.members.get(&session.id).map_or(&[], Vec::as_slice)
-    }
-}
-
-/// Adds units and sessions to a history.
-pub(crate) fn remember(known: &Known, history: &mut History) {
-    for parts in known.everything() {
-        history.observe(&parts);
-    }
-    for unit in known.units().filter(|unit| unit.is_turn()) {
-        history.observe_turn(unit, unit.price_with_below());
-    }
-    for session in known.sessions().filter(|session| session.is_real()) {
-        history.session_started(session);
     }
 }

@@ -1,21 +1,19 @@
 //! `tailspan backfill`: history as OpenMetrics with timestamps, for `promtool tsdb create-blocks-from openmetrics`.
 
 use std::io::{self, BufWriter, Write};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::args::BackfillArgs;
 use super::scan::{ScanError, targets};
+use crate::audit::held;
 use crate::audit::pass;
 use crate::audit::survey::Survey;
 use crate::config::{self, Config, ConfigError};
-use crate::ledger::known::Changed;
 use crate::ledger::prices::Prices;
-use crate::ledger::session::Session;
 use crate::sidecar::clock;
 use crate::sidecar::progress::Progress;
 use crate::sidecar::settings::{label_rules, threads};
-use crate::store::{self, Reader, StoreError};
+use crate::store::{self, StoreError};
 use crate::tail::RootEnv;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::history::{Ending, History, Span, Target, Written};
@@ -125,33 +123,8 @@ fn of_state(config: &Config, prices: &Prices, history: &mut History) -> Result<V
     if opened.recovered.prices.is_some_and(|used| used != prices.fingerprint()) {
         tracing::warn!("prices have changed since: `tailspan run` computes every cost in the state again");
     }
-    let mut failed = Ok(());
-    opened.reader.each_session(|session| {
-        if failed.is_ok() {
-            failed = of_session(&opened.reader, &session, history);
-        }
-    })?;
-    failed?;
+    held::everything(&opened.reader, |change| history.observe(change))?;
     Ok(Vec::new())
-}
-
-fn of_session(reader: &Reader, session: &Session, history: &mut History) -> Result<(), StoreError> {
-    if session.is_real() {
-        history.session_started(session);
-    }
-    reader.each_unit_of(&session.id, |unit| {
-        history.observe(&Changed::new(&unit));
-        if unit.sections.is_some() {
-            reader.each_section(unit.key.id(), |section| {
-                history.observe(&Changed::section(&unit, &section));
-                ControlFlow::Continue(())
-            })?;
-        }
-        if unit.is_turn() {
-            history.observe_turn(&unit, unit.price_with_below());
-        }
-        Ok(ControlFlow::Continue(()))
-    })
 }
 
 /// Writes the history to standard output as it is made: a year does not fit the memory that the program has.

@@ -12,6 +12,7 @@ mod leave;
 pub mod live;
 mod prefetch;
 mod progress;
+mod project;
 mod slices;
 mod texts;
 pub mod turns;
@@ -24,8 +25,8 @@ use self::depart::Departure;
 use self::files::Files;
 use self::history::History;
 pub use self::history::HistoryRules;
+use self::project::Projections;
 use crate::engine::ahead::Piece;
-use crate::engine::live::LiveSessions;
 use crate::engine::turns::{Leaving, Policy, Turns};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::{Known, Thread};
@@ -39,7 +40,7 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::record::{Body, Record};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
-use crate::views::metrics::totals::{Snapshot, Totals};
+use crate::views::metrics::totals::Snapshot;
 use crate::views::traces::content::ContentLevel;
 use crate::views::traces::ids::TraceScope;
 use crate::views::traces::tree::TurnOrder;
@@ -78,9 +79,8 @@ pub struct Engine {
     /// The identities are in memory: from the first rows on, not before. A restart that finds nothing new is quick.
     has_index: bool,
     prices: Prices,
-    labels: LabelRules,
     writer: Writer,
-    totals: Totals,
+    projections: Projections,
     epoch: Epoch,
     files: Files,
     /// A file of which a piece is folded in part: what is written of it meanwhile is its thread before the piece.
@@ -98,7 +98,6 @@ pub struct Engine {
     history: History,
     /// Units are loaded as if what has left had not, and the other way round.
     turns_marks_round: bool,
-    live: LiveSessions,
     /// Rows whose texts the spans of the next commit have.
     latest_rows: Mutex<Latest>,
     /// When something was committed last.
@@ -142,13 +141,13 @@ impl Engine {
         recovered.cursors.iter().for_each(|(file, cursor)| files.note(*file, cursor));
         let new_prices = recovered.prices != Some(prices.fingerprint());
         let reprice = new_prices && recovered.prices.is_some();
+        let projections = Projections::load(labels, recovered.totals, epoch.first_start, spans.scope);
         let mut engine = Self {
             known,
             has_index: false,
             prices,
-            labels: labels.clone(),
             writer,
-            totals: Totals::load(labels, recovered.totals).since(epoch.first_start).with_scope(spans.scope),
+            projections,
             epoch,
             files,
             halfway: None,
@@ -160,7 +159,6 @@ impl Engine {
             orders: HashMap::new(),
             history: History::default(),
             turns_marks_round: false,
-            live: LiveSessions::default(),
             latest_rows: Mutex::default(),
             last_commit: now,
             last_event: None,
@@ -177,25 +175,22 @@ impl Engine {
     ///
     /// The database failed or is damaged.
     pub fn step(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
-        self.totals.set_time(now);
+        self.projections.set_time(now);
         self.fold(piece, now)?;
         if piece.role == FileRole::Rows {
-            self.totals.lines(piece.batch.lines);
+            self.projections.lines(piece.batch.lines);
         }
         for record in &piece.batch.records {
-            match &record.body {
-                Body::Implausible => {
-                    self.totals.implausible(1);
-                    let (path, offset) = (self.path_of(piece.file).unwrap_or_default(), record.place.offset);
-                    tracing::warn!(path = %path.display(), offset, "a cost that no client can mean is left out");
+            let reason = self.projections.line(&record.body);
+            if reason.is_none() && record.body != Body::Implausible {
+                continue;
+            }
+            let (path, offset) = (self.path_of(piece.file).unwrap_or_default(), record.place.offset);
+            match reason {
+                Some(reason) => {
+                    tracing::warn!(path = %path.display(), offset, reason, "a line could not be read");
                 }
-                Body::Rejected(reason) => {
-                    let (path, offset) = (self.path_of(piece.file).unwrap_or_default(), record.place.offset);
-                    tracing::warn!(path = %path.display(), offset, reason = reason.name(), "a line could not be read");
-                    self.totals.rejected(*reason, 1);
-                }
-                Body::Unknown(kind) => self.totals.unknown(kind, 1),
-                _ => {}
+                None => tracing::warn!(path = %path.display(), offset, "a cost that no client can mean is left out"),
             }
         }
         // A commit on the way may have dropped it.
@@ -302,7 +297,7 @@ impl Engine {
         {
             self.epoch.save()?;
         }
-        Ok(self.totals.snapshot())
+        Ok(self.projections.snapshot())
     }
 
     /// Takes text out of the files that is not wanted any more; see [`Writer::give_back`]. After [`Engine::flush`].
@@ -317,7 +312,7 @@ impl Engine {
     /// Sessions with a row at or after `since`; older ones are forgotten.
     #[must_use]
     pub fn live(&mut self, since: Timestamp) -> Vec<LiveSession> {
-        self.live.since(since)
+        self.projections.active(since)
     }
 
     /// Time of the latest row that this process has counted; of one that is stamped in the future, when it was counted.

@@ -8,6 +8,7 @@ use crate::engine::turns::Leaving;
 use crate::ledger::known::Known;
 use crate::ledger::session::{Member, reported};
 use crate::ledger::unit::{Identity, Tool, Unit, UnitId};
+use crate::measures::Change;
 use crate::store::{Commit, SectionChange, StoreError, UnitChange};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
@@ -23,10 +24,9 @@ impl Engine {
     pub(super) fn write(&mut self, leaving: Leaving, now: Timestamp) -> Result<(), StoreError> {
         self.roll_up()?;
         let (pending, settled) = self.turns.changed(&mut self.known, now);
-        let epoch = self.epoch.first_start;
-        self.totals.set_time(now);
+        self.projections.set_time(now);
         self.observe(&leaving, now);
-        self.note_sessions(epoch)?;
+        self.note_sessions(now)?;
         self.note_threads();
         for (_, unit) in self.known.changed_units() {
             self.history.note(self.number_of(unit.key.id())?, unit);
@@ -51,7 +51,7 @@ impl Engine {
             sessions: self.known.changed_sessions().collect(),
             waiting: self.known.changed_waiting().collect(),
             forks: self.known.new_forks().collect(),
-            totals: self.totals.dirty().collect(),
+            totals: self.projections.dirty().collect(),
             pending,
             settled,
             spans: leaving.spans,
@@ -65,7 +65,7 @@ impl Engine {
         self.last_commit = now;
         self.files.committed();
         self.known.committed();
-        self.totals.committed();
+        self.projections.committed();
         if self.known.loaded() > LOADED_MAX || self.known.loaded_parts() > LOADED_PARTS_MAX {
             self.forget();
         }
@@ -124,19 +124,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells the totals and the gauges what has changed.
+    /// Tells the views what has changed.
     fn observe(&mut self, leaving: &Leaving, now: Timestamp) {
-        let epoch = self.epoch.first_start;
-        for change in self.known.changes() {
+        for changed in self.known.changes() {
             let find = |id| self.known.unit(id);
-            let trace = trace_around(change.unit, &find, &|unit, call| call_of(&self.known, unit, call));
-            self.totals.observe(&change, epoch, trace);
-            self.last_event = self.last_event.max(Some(live::written(change.unit.last, now)));
-            self.live.note(&self.labels, &change, now);
+            let trace = trace_around(changed.unit, &find, &|unit, call| call_of(&self.known, unit, call));
+            self.projections.observe(&Change::Parts(changed), trace, now);
+            self.last_event = self.last_event.max(Some(live::written(changed.unit.last, now)));
         }
-        for (unit, cost) in &leaving.observed {
-            if let Some(unit) = self.known.unit(*unit) {
-                self.totals.observe_turn(unit, *cost, epoch);
+        for (turn, cost) in &leaving.observed {
+            if let Some(turn) = self.known.unit(*turn) {
+                self.projections.observe(&Change::Ended { turn, cost: *cost }, None, now);
             }
         }
     }
@@ -159,7 +157,7 @@ impl Engine {
     }
 
     /// Brings what follows from whole sessions up to date: the client's account, and that a session has started.
-    fn note_sessions(&mut self, epoch: Timestamp) -> Result<(), StoreError> {
+    fn note_sessions(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let changed: Vec<(SessionId, bool)> =
             self.known.changed_sessions().map(|session| (session.id.clone(), session.has_forks)).collect();
         let mut affected: BTreeSet<SessionId> = changed.iter().map(|(id, _)| id.clone()).collect();
@@ -182,11 +180,8 @@ impl Engine {
             if new == old && !starts {
                 continue;
             }
-            if starts && let Some(started) = session.started() {
-                let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
-                self.totals.session_started(entrypoint, started, epoch);
-            }
-            self.totals.reported(new.cost - old.cost, new.unattributed - old.unattributed);
+            let change = Change::Session { session, is_new: starts, before: old, now: new };
+            self.projections.observe(&change, None, now);
             let session = self.known.session_mut(&id);
             session.counted_report = new;
             session.counted_start |= starts;

@@ -3,11 +3,11 @@
 use std::sync::OnceLock;
 
 use tailspan::ledger::fold::Fold;
-use tailspan::ledger::known::Changed;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
-use tailspan::ledger::session::{Session, reported};
+use tailspan::ledger::session::Session;
 use tailspan::ledger::unit::UnitKey;
+use tailspan::measures::change::everything;
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tailspan::transcript::ids::AgentId;
 use tailspan::transcript::read;
@@ -55,20 +55,14 @@ fn count(known: &mut Known, prices: &Prices, files: [&[u8]; 2]) {
 /// become clear only when its neighbours are known, so times and names of sessions are not compared.)
 fn show(known: &Known) -> Vec<String> {
     let mut totals = Totals::new(LabelRules::default());
+    everything(known, |change| totals.observe(change, BEGINNING, None));
     for unit in known.units() {
-        totals.observe(&Changed::new(unit), BEGINNING, None);
-        totals.observe_turn(unit, unit.price_with_below(), BEGINNING);
         let Some(session) = known.session(unit.session()) else { continue };
         let agents = |agent: &AgentId| known.unit(UnitKey::agent(unit.session(), agent).id());
         let position = position_of(session, unit, TurnOrder::among(known.units()).earlier(unit));
         let facts = TurnFacts { turn: unit, agents: &agents, position, end: end_so_far(unit) };
         let spans: usize = turn_spans(&facts).iter().map(|batch| batch.spans.len()).sum();
         assert!(spans > 0, "a unit without a span");
-    }
-    for session in known.sessions() {
-        let source = session.fork.as_ref().and_then(|fork| known.session(&fork.from));
-        let told = reported(session, source).unwrap_or_default();
-        totals.reported(told.cost, told.unattributed);
     }
     drop(totals.snapshot());
     let durations = |session: &Session| {

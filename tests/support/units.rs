@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tailspan::audit::pass::{self, Pass};
 use tailspan::ledger::money::Money;
 use tailspan::ledger::prices::{Prices, Share};
+use tailspan::ledger::session::{First, Reported, Session};
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::{
     Call, Claim, ClaimBy, Context, Message, Prompt, Rank, RowPlace, Tool, ToolEnd, Unit, UnitKey,
@@ -179,4 +180,17 @@ pub(crate) fn shake(world: &mut [Unit], dice: &mut Dice, step: usize) {
         (7, 1.., _) => unit.parts.messages[0].rank.time = Timestamp(dice.below(4000) as i64),
         _ => {}
     }
+}
+
+/// A session with one row, which came through an entry point.
+pub(crate) fn session(entrypoint: &str, started: Timestamp) -> Session {
+    let unit = turn(1, "/home/dev/app");
+    let context = Context { entrypoint: Some(entrypoint.into()), ..unit.context.clone() };
+    let first = First { time: started, unit: unit.key.id(), context };
+    Session { first: Some(first), spoken: 1, own_rows: true, ..Session::new(unit.session().clone()) }
+}
+
+/// What the client reports, in picodollars: all, and what the session files do not show.
+pub(crate) fn reported(cost: i128, unattributed: i128) -> Reported {
+    Reported { cost: Money::from_picousd(cost), unattributed: Money::from_picousd(unattributed) }
 }

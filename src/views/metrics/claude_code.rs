@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::catalog::{self, Label, Metric, Unit, closed, counter, open};
+use crate::views::metrics::catalog;
+use crate::views::metrics::metric::{Label, Metric, Unit, closed, counter, open};
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::{Sample, Snapshot};
 

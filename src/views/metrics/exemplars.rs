@@ -9,6 +9,7 @@
 //! Where the facts do not say for sure there is none: a link that leads nowhere is worse than no link.
 
 use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId, UnitKey};
+use crate::measures::Place;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{CHAT, EXECUTE_TOOL, SpanAt, root_of_turn, span_id};
@@ -50,24 +51,29 @@ pub fn trace_around<'a>(
     None
 }
 
+/// The span that shows what was observed at a place, and when that ended; `trace` is the one that the unit's spans are in.
+pub(super) fn of(place: &Place<'_>, trace: Option<u128>) -> Option<(SpanAt, Timestamp)> {
+    match place {
+        Place::Message(parts, message) => trace.map(|trace| (chat(trace, parts, message), message.end)),
+        Place::Tool(tool) => {
+            let ended = tool.told_result().map(|end| end.rank.time);
+            trace
+                .zip(ended)
+                .map(|(trace, ended)| (SpanAt { trace, span: span_id(trace, EXECUTE_TOOL, &tool.id) }, ended))
+        }
+        Place::Turn(unit) => match unit.key {
+            UnitKey::Turn(prompt) => Some((root_of_turn(prompt), unit.activity_end())),
+            UnitKey::Loose(_) | UnitKey::Agent(..) => None,
+        },
+        Place::Nowhere => None,
+    }
+}
+
 /// The span of a model call among `parts`.
-pub(super) fn chat(trace: u128, parts: &Parts, message: &Message) -> SpanAt {
+fn chat(trace: u128, parts: &Parts, message: &Message) -> SpanAt {
     // Of several with the same request id only the first is named by it.
     let is_earlier =
         |other: &Message| other.request == message.request && (other.start, &other.id) < (message.start, &message.id);
     let request = message.request.as_deref().filter(|_| !parts.messages.iter().any(is_earlier));
     SpanAt { trace, span: span_id(trace, CHAT, request.unwrap_or(&message.id)) }
-}
-
-/// The span of a tool call.
-pub(super) fn tool(trace: u128, tool: &Tool) -> SpanAt {
-    SpanAt { trace, span: span_id(trace, EXECUTE_TOOL, &tool.id) }
-}
-
-/// The root of a turn.
-pub(super) fn turn(unit: &Unit) -> Option<SpanAt> {
-    match unit.key {
-        UnitKey::Turn(prompt) => Some(root_of_turn(prompt)),
-        UnitKey::Loose(_) | UnitKey::Agent(..) => None,
-    }
 }

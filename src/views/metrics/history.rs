@@ -1,6 +1,6 @@
 //! What the counters of `/metrics` would have shown in the past, had there been a sidecar and a scraper.
 //!
-//! Names, labels and numbers are those of the totals: both count the same `items`. A counter starts
+//! Names, labels and numbers are those of the totals: both count the same observations. A counter starts
 //! at 0 at the beginning of the span and counts what is stamped before its end, so a history that ends at the epoch of a
 //! sidecar and that sidecar's own counters hold everything once.
 //!
@@ -12,20 +12,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::ledger::known::Changed;
-use crate::ledger::money::Money;
-use crate::ledger::session::Session;
-use crate::ledger::unit::Unit;
+use crate::measures::{Change, State, Wanted};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, Kept, Kind, Label, Metric};
+use crate::views::metrics::entries::{Entry, Readers};
 pub use crate::views::metrics::history_times::{BEGINNING, Span};
-use crate::views::metrics::items::items;
-use crate::views::metrics::labels::{self, LabelRules, OTHER};
+use crate::views::metrics::labels::{LabelRules, OTHER};
 use crate::views::metrics::openmetrics::{bound, head};
 use crate::views::metrics::series::{Series, bucket_of};
 
 /// Bytes of text that are handed out at once.
 const TEXT_BYTES: usize = 64 << 10;
+
+/// Entries of one share of an item, at most: five kinds of tokens in each of the metrics that count them.
+const SLOTS_MAX: usize = 32;
 
 /// What a series gained, by step and bucket.
 type Cells = BTreeMap<(i64, usize), Gain>;
@@ -41,6 +41,7 @@ struct Gain {
 #[derive(Debug)]
 pub struct History {
     rules: LabelRules,
+    readers: Readers,
     span: Span,
     series: BTreeMap<Series, Cells>,
     /// How often each value of an open label was used.
@@ -82,32 +83,28 @@ pub struct Written {
 impl History {
     /// A history of nothing.
     #[must_use]
-    pub const fn new(rules: LabelRules, span: Span) -> Self {
-        Self { rules, span, series: BTreeMap::new(), uses: BTreeMap::new(), undated: 0 }
+    pub fn new(rules: LabelRules, span: Span) -> Self {
+        Self { rules, readers: Readers::new(), span, series: BTreeMap::new(), uses: BTreeMap::new(), undated: 0 }
     }
 
-    /// Takes in everything that is counted of some parts, but what [`History::observe_turn`] counts.
-    pub fn observe(&mut self, parts: &Changed<'_>) {
-        for entry in items(&self.rules, parts, Timestamp(i64::MIN), None).into_iter().flat_map(|item| item.entries) {
+    /// Takes a change in: of something that is new.
+    pub fn observe(&mut self, change: &Change<'_>) {
+        let mut entries: Vec<Entry> = Vec::new();
+        change.observe(Wanted::all(), &mut |state, observation| {
+            let metrics = self.readers.of(observation.measure).iter().copied();
+            for reader in metrics.filter(|(_, metric)| metric.kind != Kind::Gauge && state == State::After) {
+                let Some(entry) = Entry::of(observation, reader, &self.rules, None) else { continue };
+                // What a metric does not tell apart is one number, which stands near: slots of an item come in a row.
+                let same = entries.iter_mut().rev().take(SLOTS_MAX).find(|known| known.key == entry.key);
+                match same {
+                    Some(known) => known.amount = known.amount.saturating_add(entry.amount),
+                    None => entries.push(entry),
+                }
+            }
+        });
+        for entry in entries {
             self.add(entry.metric, entry.labels, entry.amount, entry.time);
         }
-    }
-
-    /// Takes in a turn that has ended. `cost` is that of the turn and its sub-agents, `None` if a part has no price.
-    pub fn observe_turn(&mut self, unit: &Unit, cost: Option<Money>) {
-        let Some(prompt) = &unit.prompt else { return };
-        let end = unit.activity_end();
-        self.add(&catalog::TURN_DURATION, Vec::new(), i128::from(end.since_ms(prompt.time)), end);
-        if let Some(cost) = cost {
-            self.add(&catalog::TURN_COST, Vec::new(), cost.picousd(), end);
-        }
-    }
-
-    /// Takes in that a session exists.
-    pub fn session_started(&mut self, session: &Session) {
-        let entrypoint = session.context().and_then(|context| context.entrypoint.as_deref());
-        let labels = vec![labels::entrypoint(entrypoint).into()];
-        self.add(&catalog::SESSIONS_STARTED, labels, 1, session.started().unwrap_or_default());
     }
 
     /// Things without a time of their own, or before [`BEGINNING`], which are not in a history that was told no beginning.

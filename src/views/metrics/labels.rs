@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::ledger::session::project_of;
 use crate::transcript::scrub::scrub;
 use crate::transcript::shown::shown_name;
 
@@ -178,10 +177,9 @@ impl LabelRules {
         server.map_or_else(|| MCP.into(), |server| format!("mcp__{server}").into())
     }
 
-    /// The value of `project` for a working directory; `None` if there are no metrics by project.
+    /// The value of `project` for the project of a working directory; `None` if there are no metrics by project.
     #[must_use]
-    pub fn project(&self, cwd: Option<&str>) -> Option<Arc<str>> {
-        let name = cwd.and_then(project_of);
+    pub fn project(&self, name: Option<&str>) -> Option<Arc<str>> {
         match (self.project, name) {
             (ProjectLabel::Off, _) => None,
             (_, None) => Some(UNKNOWN.into()),
@@ -211,10 +209,10 @@ impl LabelRules {
 
 /// The value of `model` for a canonical model id.
 #[must_use]
-pub fn model(id: &Arc<str>) -> Arc<str> {
+pub fn model(id: &str) -> Arc<str> {
     let fits = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
     let valid = (1..=WORD_BYTES_MAX).contains(&id.len()) && id.bytes().all(fits);
-    if valid { Arc::clone(id) } else { OTHER.into() }
+    if valid { id.into() } else { OTHER.into() }
 }
 
 /// The value of `agent_type`.

@@ -1,9 +1,10 @@
 //! Counters, gauges and histograms.
 //!
 //! ```text
-//! catalog                 every metric, defined once: name, kind, unit, help, labels
+//! metric                  what a metric is
+//! catalog                 every metric, defined once, with the measure that it counts; document  the same as tables
 //! labels                  what session files say, reduced to bounded words
-//! items                   what a unit contributes to the totals
+//! entries, gauges         observations as metrics see them: in a series
 //! totals, series          the stored counters and gauges, and their form
 //! exemplars               which span shows an observation
 //! history, history_times  what the counters would have shown in the past
@@ -14,11 +15,14 @@
 
 pub mod catalog;
 pub mod claude_code;
+pub mod document;
+mod entries;
 pub mod exemplars;
+mod gauges;
 pub mod history;
 mod history_times;
-mod items;
 pub mod labels;
+mod metric;
 pub mod openmetrics;
 pub mod points;
 mod series;

@@ -17,15 +17,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::ledger::known::Changed;
-use crate::ledger::money::Money;
-use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Message, Parts, Unit};
+use crate::ledger::unit::Tool;
+use crate::measures::{Change, State};
 use crate::transcript::record::Reason;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, Kind, Label, Metric};
-use crate::views::metrics::exemplars::{self, Exemplar};
-use crate::views::metrics::items::{Entry, Item, Key, changed, items, kinds};
+use crate::views::metrics::entries::{Entry, Key, Readers};
+use crate::views::metrics::exemplars::Exemplar;
+use crate::views::metrics::gauges::Gauges;
 use crate::views::metrics::labels::{self, LabelRules, OTHER};
 use crate::views::metrics::series::{Exemplars, bucket_of};
 pub use crate::views::metrics::series::{Histogram, Sample, Series, Snapshot, Stored};
@@ -45,7 +44,8 @@ pub struct Totals {
     is_new: bool,
     /// Series per metric, without those of `other`.
     sizes: BTreeMap<&'static str, usize>,
-    pending: BTreeMap<(Key, u32), Growth>,
+    readers: Readers,
+    pending: BTreeMap<Key, Growth>,
     dirty: BTreeSet<Series>,
 }
 
@@ -57,6 +57,22 @@ struct Growth {
     appeared: i64,
     /// Its newest state.
     newest: Option<Entry>,
+}
+
+impl Growth {
+    fn note(&mut self, state: State, entry: Entry) {
+        match state {
+            State::Before => {
+                self.amount = self.amount.saturating_sub(entry.amount);
+                self.appeared -= 1;
+            }
+            State::After => {
+                self.amount = self.amount.saturating_add(entry.amount);
+                self.appeared += 1;
+                self.newest = Some(entry);
+            }
+        }
+    }
 }
 
 impl Totals {
@@ -71,6 +87,7 @@ impl Totals {
             beginning: None,
             is_new: true,
             sizes: BTreeMap::new(),
+            readers: Readers::new(),
             pending: BTreeMap::new(),
             dirty: BTreeSet::new(),
         };
@@ -132,60 +149,42 @@ impl Totals {
         }
     }
 
-    /// Takes changed parts in: as they were at the last commit, and as they are. Counts what is stamped at `epoch` or
-    /// later. `trace` is the one that the unit's spans are in ([`exemplars::trace_around`]); without it there are no
-    /// exemplars.
-    pub fn observe(&mut self, change: &Changed<'_>, epoch: Timestamp, trace: Option<u128>) {
-        for mut item in items(&self.rules, change, epoch, trace) {
-            for (at, _) in item.entries.iter_mut().filter_map(|entry| entry.span.as_mut()) {
-                *at = self.scope.place(change.unit.session(), *at);
+    /// Takes a change in. Counts what is stamped at `epoch` or later. `trace` is the one that the unit's spans are in
+    /// ([`trace_around`](crate::views::metrics::exemplars::trace_around)); without it calls and responses have no exemplars.
+    pub fn observe(&mut self, change: &Change<'_>, epoch: Timestamp, trace: Option<u128>) {
+        let Self { readers, rules, pending, scope, .. } = self;
+        let mut gauges = Gauges::default();
+        change.observe(readers.wanted(epoch), &mut |state, observation| {
+            for (position, metric) in readers.of(observation.measure).iter().copied() {
+                if metric.kind == Kind::Gauge {
+                    gauges.add((position, metric), state, observation);
+                } else if observation.at >= epoch {
+                    let Some(mut entry) = Entry::of(observation, (position, metric), rules, trace) else { continue };
+                    if let (Some((at, _)), Some(unit)) = (entry.span.as_mut(), change.unit()) {
+                        *at = scope.place(unit.session(), *at);
+                    }
+                    pending.entry(entry.key).or_default().note(state, entry);
+                }
             }
-            self.note(item);
+        });
+        for ((labels, _), (metric, amount)) in gauges.labelled(rules) {
+            self.apply(metric, labels, amount);
         }
-        self.lifetime(change.parts_before, change.parts);
-        // A tool of the past gets its series now: a counter that appears with its first call loses it in `increase()`.
+        if let Change::Parts(changed) = change {
+            self.introduce_tools(&changed.parts.tools);
+        }
+    }
+
+    /// A tool of the past gets its series now: a counter that appears with its first call loses it in `increase()`.
+    fn introduce_tools(&mut self, tools: &[Tool]) {
         let mut known: Vec<&str> = Vec::new();
-        for call in change.parts.tools.iter().filter_map(|tool| tool.call.as_ref()) {
+        for call in tools.iter().filter_map(|tool| tool.call.as_ref()) {
             if !known.contains(&&*call.name) {
                 known.push(&call.name);
                 let tool = self.rules.tool(&call.name);
                 self.series(&catalog::TOOL_CALLS, vec![tool]);
             }
         }
-    }
-
-    /// Takes in that a turn has ended, once per turn. `cost` is that of the turn and its sub-agents, `None` if a part
-    /// has no price.
-    pub fn observe_turn(&mut self, unit: &Unit, cost: Option<Money>, epoch: Timestamp) {
-        let Some(prompt) = unit.prompt.as_ref().filter(|_| unit.is_turn()) else { return };
-        let (end, gist) = (unit.activity_end(), unit.gist());
-        // Of a turn that a resume copied and stamped anew nobody knows how long it took.
-        if end < epoch || gist.undated > 0 && end == prompt.time {
-            return;
-        }
-        let scope = self.scope;
-        let mut apply = |metric, value| {
-            let at = exemplars::turn(unit).map(|at| scope.place(unit.session(), at));
-            let exemplar = at.map(|at| Exemplar { at, value, time: end });
-            self.apply_at(metric, Vec::new(), value, exemplar);
-        };
-        apply(&catalog::TURN_DURATION, i128::from(end.since_ms(prompt.time)));
-        if let Some(cost) = cost {
-            apply(&catalog::TURN_COST, cost.picousd());
-        }
-    }
-
-    /// Takes in that a session exists, once per session; `time` is that of its first row.
-    pub fn session_started(&mut self, entrypoint: Option<&str>, time: Timestamp, epoch: Timestamp) {
-        if time >= epoch {
-            self.apply(&catalog::SESSIONS_STARTED, vec![labels::entrypoint(entrypoint).into()], 1);
-        }
-    }
-
-    /// Takes in by how much the client's own figures changed, and what they say beyond ours.
-    pub fn reported(&mut self, client_reported: Money, unattributed: Money) {
-        self.apply(&catalog::CLIENT_REPORTED_COST, Vec::new(), client_reported.picousd());
-        self.apply(&catalog::UNATTRIBUTED_COST, Vec::new(), unattributed.picousd());
     }
 
     /// Takes in lines that were read.
@@ -228,20 +227,6 @@ impl Totals {
         Snapshot { series: Arc::clone(&self.samples), exemplars: Arc::clone(&self.exemplars) }
     }
 
-    fn note(&mut self, item: Item) {
-        for entry in item.entries {
-            let growth = self.pending.entry((item.key, entry.slot)).or_default();
-            if item.after {
-                growth.amount = growth.amount.saturating_add(entry.amount);
-                growth.appeared += 1;
-                growth.newest = Some(entry);
-            } else {
-                growth.amount = growth.amount.saturating_sub(entry.amount);
-                growth.appeared -= 1;
-            }
-        }
-    }
-
     /// Adds what has grown. Only now, when all units of the commit were seen: a response that leaves one unit and
     /// arrives in another has not grown.
     fn settle(&mut self) {
@@ -253,37 +238,6 @@ impl Totals {
                 Kind::Histogram if growth.appeared > 0 => self.apply_at(metric, labels, amount, exemplar),
                 Kind::Counter if growth.amount > 0 => self.apply_at(metric, labels, growth.amount, exemplar),
                 _ => {}
-            }
-        }
-    }
-
-    /// The exact difference of what two states of some parts hold, down or up.
-    fn lifetime(&mut self, before: Option<&Parts>, after: &Parts) {
-        // Most units have one model.
-        let mut sums: Vec<(Arc<str>, i128, [i128; 5])> = Vec::new();
-        let mut add = |message: &Message, sign: i128| {
-            for share in &message.shares {
-                let label = labels::model(&share.model);
-                let known = sums.iter().position(|(model, ..)| *model == label);
-                let known = known.unwrap_or_else(|| {
-                    sums.push((label, 0, [0; 5]));
-                    sums.len() - 1
-                });
-                let Some((_, cost, tokens)) = sums.get_mut(known) else { continue };
-                *cost += sign * share.cost.unwrap_or_default().picousd();
-                tokens.iter_mut().zip(kinds(share.tokens)).for_each(|(sum, (_, new))| *sum += sign * i128::from(new));
-            }
-        };
-        for (was, is) in changed(before.map_or(&[], |parts| &parts.messages), &after.messages, |message| &message.id) {
-            was.into_iter().for_each(|message| add(message, -1));
-            is.into_iter().for_each(|message| add(message, 1));
-        }
-        // In a fixed order: where there is room for one more model, it decides which.
-        sums.sort_by(|(one, ..), (other, ..)| one.cmp(other));
-        for (model, cost, tokens) in sums {
-            self.apply(&catalog::LIFETIME_COST, vec![Arc::clone(&model)], cost);
-            for ((kind, _), tokens) in kinds(Tokens::default()).into_iter().zip(tokens) {
-                self.apply(&catalog::LIFETIME_TOKENS, vec![Arc::clone(&model), kind.into()], tokens);
             }
         }
     }

@@ -1,0 +1,42 @@
+//! Everything that the state holds, as if all of it were new.
+
+use std::ops::ControlFlow;
+
+use crate::ledger::known::Changed;
+use crate::ledger::session::Session;
+use crate::measures::Change;
+use crate::store::{Reader, StoreError};
+
+/// Hands out every session of the state, then its units and sections, and its turns as if they had just ended.
+///
+/// # Errors
+///
+/// The database failed or is damaged; what was handed out before that is not all.
+pub fn everything(reader: &Reader, mut take: impl FnMut(&Change<'_>)) -> Result<(), StoreError> {
+    let mut failed = Ok(());
+    reader.each_session(|session| {
+        if failed.is_ok() {
+            failed = of_session(reader, &session, &mut take);
+        }
+    })?;
+    failed
+}
+
+fn of_session(reader: &Reader, session: &Session, take: &mut impl FnMut(&Change<'_>)) -> Result<(), StoreError> {
+    let source = match &session.fork {
+        Some(fork) => reader.session(&fork.from)?,
+        None => None,
+    };
+    Change::new_session(session, source.as_ref()).iter().for_each(&mut *take);
+    reader.each_unit_of(&session.id, |unit| {
+        take(&Change::between(None, &unit));
+        if unit.sections.is_some() {
+            reader.each_section(unit.key.id(), |section| {
+                take(&Change::Parts(Changed::section(&unit, &section)));
+                ControlFlow::Continue(())
+            })?;
+        }
+        Change::ended(&unit).iter().for_each(&mut *take);
+        Ok(ControlFlow::Continue(()))
+    })
+}

@@ -1,0 +1,81 @@
+//! The views that follow every commit: each is told of every change, says what a commit writes of it, and shows only what
+//! is durable.
+
+use crate::engine::live::LiveSessions;
+use crate::measures::Change;
+use crate::transcript::record::{Body, Reason};
+use crate::transcript::time::Timestamp;
+use crate::views::metrics::labels::LabelRules;
+use crate::views::metrics::totals::{Series, Snapshot, Stored, Totals};
+use crate::views::traces::ids::TraceScope;
+use crate::vitals::LiveSession;
+
+/// All views that follow commits.
+#[derive(Debug)]
+pub(super) struct Projections {
+    labels: LabelRules,
+    /// Counters count what is stamped at this time or later.
+    epoch: Timestamp,
+    totals: Totals,
+    live: LiveSessions,
+}
+
+impl Projections {
+    /// Goes on with what is stored. Counters count from `epoch` on; `scope` says which trace an exemplar is in.
+    pub(super) fn load(labels: LabelRules, stored: Vec<(Series, Stored)>, epoch: Timestamp, scope: TraceScope) -> Self {
+        let totals = Totals::load(labels.clone(), stored).since(epoch).with_scope(scope);
+        Self { labels, epoch, totals, live: LiveSessions::default() }
+    }
+
+    /// Tells the time at which a commit is made.
+    pub(super) const fn set_time(&mut self, now: Timestamp) {
+        self.totals.set_time(now);
+    }
+
+    /// Takes a change of the facts in. `trace` is the one that the unit's spans are in, if that is known.
+    pub(super) fn observe(&mut self, change: &Change<'_>, trace: Option<u128>, now: Timestamp) {
+        self.totals.observe(change, self.epoch, trace);
+        if let Change::Parts(changed) = change {
+            self.live.note(&self.labels, changed, now);
+        }
+    }
+
+    /// Takes in that so many lines were read.
+    pub(super) fn lines(&mut self, lines: u64) {
+        self.totals.lines(lines);
+    }
+
+    /// Takes in a line that says nothing of the facts. Returns why it could not be read, if that is so.
+    pub(super) fn line(&mut self, body: &Body) -> Option<&'static str> {
+        match body {
+            Body::Implausible => self.totals.implausible(1),
+            Body::Rejected(reason) => {
+                self.totals.rejected(*reason, 1);
+                return Some(Reason::name(*reason));
+            }
+            Body::Unknown(kind) => self.totals.unknown(kind, 1),
+            _ => {}
+        }
+        None
+    }
+
+    /// What the commit writes.
+    pub(super) fn dirty(&mut self) -> impl Iterator<Item = (&Series, &Stored)> {
+        self.totals.dirty()
+    }
+
+    /// Says that everything changed is stored now.
+    pub(super) fn committed(&mut self) {
+        self.totals.committed();
+    }
+
+    /// What may be shown, once the commit is durable.
+    pub(super) fn snapshot(&mut self) -> Snapshot {
+        self.totals.snapshot()
+    }
+
+    /// Sessions with a row at or after `since`; older ones are forgotten.
+    pub(super) fn active(&mut self, since: Timestamp) -> Vec<LiveSession> {
+        self.live.since(since)
+    }
+}

@@ -1,0 +1,129 @@
+//! What can be counted.
+
+use super::dimensions::Dimension;
+
+/// What an amount is an amount of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Tokens.
+    Tokens,
+    /// US dollars, as picodollars (10^-12).
+    Usd,
+    /// Time, as milliseconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+}
+
+/// How amounts of a measure are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// They are added up.
+    Sum,
+    /// Each is a size of its own, observed when it is final.
+    Size,
+}
+
+/// Dimensions of everything that belongs to a turn or a sub-agent.
+macro_rules! with_surroundings {
+    ($($more:ident),*) => {
+        &[
+            Dimension::Session,
+            Dimension::Project,
+            Dimension::Branch,
+            Dimension::Entrypoint,
+            Dimension::Agent,
+            Dimension::AgentType,
+            $(Dimension::$more),*
+        ]
+    };
+}
+
+/// Defines every measure once.
+macro_rules! measures {
+    ($($variant:ident $name:literal $kind:ident $unit:ident [$($dimension:ident),*] $help:literal;)*) => {
+        /// Something that can be counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Measure {
+            $(#[doc = $help] $variant),*
+        }
+
+        impl Measure {
+            /// Every measure.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name in questions and answers.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// How its amounts are put together.
+            #[must_use]
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind),* }
+            }
+
+            /// What its amounts are amounts of.
+            #[must_use]
+            pub const fn unit(self) -> Unit {
+                match self { $(Self::$variant => Unit::$unit),* }
+            }
+
+            /// What it counts, as a sentence.
+            #[must_use]
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help),* }
+            }
+
+            /// What its amounts can be told apart by.
+            #[must_use]
+            pub const fn dimensions(self) -> &'static [Dimension] {
+                match self { $(Self::$variant => with_surroundings!($($dimension),*)),* }
+            }
+        }
+    };
+}
+
+measures! {
+    Responses "responses" Sum Count [Model] "Distinct API responses, at the model that answered.";
+    ResponseDuration "response_duration" Size Seconds [Model]
+        "Time from the request to the last row of its response, retries included.";
+    Unidentified "responses_without_identity" Sum Count [Model]
+        "Responses without an id that the API gave them.";
+    UnreadableUsage "unreadable_usage" Sum Count [Model, Reason]
+        "Responses of which no row tells in numbers what they used.";
+    Tokens "tokens" Sum Tokens [Model, TokenKind] "Billed tokens. The kinds do not overlap.";
+    Cost "cost" Sum Usd [Model] "List price of API responses.";
+    UnpricedTokens "unpriced_tokens" Sum Tokens [Model] "Tokens of models without a known price: what the cost leaves out.";
+    ToolCalls "tool_calls" Sum Count [Tool] "Distinct tool calls, at the time of the call.";
+    ToolResults "tool_results" Sum Count [Tool, Outcome] "Results of tool calls, at the time of the result.";
+    ToolFailures "tool_failures" Sum Count [Tool, Outcome, Reason]
+        "Tool calls that failed, were refused, or were interrupted.";
+    ToolDuration "tool_duration" Size Seconds [Tool, Outcome] "Time from a tool call to its result.";
+    ResultBytes "result_bytes" Sum Bytes [Tool, Outcome] "Bytes of the texts of tool results.";
+    LinesChanged "lines_changed" Sum Count [Tool, Outcome, LineChange] "Lines of files that tools added or removed.";
+    ApiErrors "api_errors" Sum Count [Reason] "Failed API attempts, retried ones included.";
+    Compactions "compactions" Sum Count [Trigger] "Compactions of a conversation.";
+    Turns "turns" Sum Count [Origin] "Prompts that reached the model, at the time of the prompt.";
+    TurnDuration "turn_duration" Size Seconds [Origin] "Time from a prompt to the end of its turn.";
+    TurnCost "turn_cost" Size Usd [Origin] "List price of a turn with its sub-agents; none if a part has no price.";
+    Subagents "subagents" Sum Count [] "Sub-agents that were started.";
+    Sessions "sessions" Sum Count [] "Sessions, at the time of their first row.";
+    ClientReported "client_reported_cost" Sum Usd [] "Cost by the client's own account.";
+    Unattributed "unattributed_cost" Sum Usd [] "What the client reports beyond what the session files show.";
+}
+
+impl Measure {
+    /// The dimension by which one item says several amounts of this measure at once, each in a part of its own.
+    #[must_use]
+    pub const fn split(self) -> Option<Dimension> {
+        match self {
+            Self::Tokens => Some(Dimension::TokenKind),
+            Self::LinesChanged => Some(Dimension::LineChange),
+            _ => None,
+        }
+    }
+}

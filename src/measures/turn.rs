@@ -1,0 +1,28 @@
+//! What a turn says once it has ended.
+
+use super::dimensions::Dimensions;
+use super::measure::Measure;
+use super::observation::{Item, Observation, Place, Slot, State};
+use super::unit::{Take, surroundings};
+use crate::ledger::money::Money;
+use crate::ledger::unit::Unit;
+
+/// Hands out how long a turn took and what it cost. `cost` is that of the turn and its sub-agents, `None` if a part has no
+/// price.
+pub(super) fn observe<'a>(unit: &'a Unit, cost: Option<Money>, take: Take<'_, 'a>) {
+    let Some(prompt) = unit.prompt.as_ref().filter(|_| unit.is_turn()) else { return };
+    let at = unit.activity_end();
+    // Of a turn that a resume copied and stamped anew nobody knows how long it took.
+    if unit.gist().undated > 0 && at == prompt.time {
+        return;
+    }
+    let dimensions = Dimensions { origin: Some(prompt.origin.name()), ..surroundings(unit) };
+    let (item, slot, place) = (Item::Unit(unit.key.id()), Slot::default(), Place::Turn(unit));
+    let mut say = |measure, amount| {
+        take(State::After, &Observation { item, slot, measure, dimensions, amount, at, place });
+    };
+    say(Measure::TurnDuration, i128::from(at.since_ms(prompt.time)));
+    if let Some(cost) = cost {
+        say(Measure::TurnCost, cost.picousd());
+    }
+}

@@ -1,0 +1,122 @@
+//! Observations as metrics see them: in a series, with labels instead of dimensions.
+
+use std::sync::Arc;
+
+use super::catalog;
+use super::exemplars::{self, Exemplar};
+use super::labels::{self, LabelRules, OTHER};
+use super::metric::{Kind, Label, Metric};
+use crate::measures::dimensions::SUBAGENT;
+use crate::measures::{Dimension, Dimensions, Item, Measure, Observation, Slot, Wanted};
+use crate::transcript::time::Timestamp;
+use crate::views::traces::ids::SpanAt;
+
+/// One number of an item in a metric.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub key: Key,
+    pub metric: &'static Metric,
+    pub labels: Vec<Arc<str>>,
+    pub amount: i128,
+    /// When it happened: what is held against the epoch.
+    pub time: Timestamp,
+    /// The span that shows it and its time, of metrics with exemplars.
+    pub span: Option<(SpanAt, Timestamp)>,
+}
+
+/// What counts once in a metric: a slot of an item. Two states of an item are compared by it, whatever their labels are, so
+/// that an item which changes its labels or its unit counts once, under the labels that it had when it grew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    item: Item,
+    share: u32,
+    /// Position in the catalogue.
+    metric: usize,
+    part: u32,
+}
+
+/// Which metrics count which measure.
+#[derive(Debug, Clone)]
+pub(super) struct Readers(Vec<Vec<(usize, &'static Metric)>>);
+
+impl Readers {
+    /// Those of all metrics.
+    pub(super) fn new() -> Self {
+        let of = |measure: &Measure| {
+            let metrics = catalog::ALL.iter().copied().enumerate();
+            metrics.filter(|(_, metric)| metric.of == Some(*measure)).collect()
+        };
+        Self(Measure::ALL.iter().map(of).collect())
+    }
+
+    /// The metrics that count a measure, with their positions in the catalogue.
+    pub(super) fn of(&self, measure: Measure) -> &[(usize, &'static Metric)] {
+        self.0.get(measure as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// What they take: what is stamped at `since` or later, and for gauges everything.
+    pub(super) fn wanted(&self, since: Timestamp) -> Wanted {
+        let has_gauge = |measure: &&Measure| self.of(**measure).iter().any(|(_, metric)| metric.kind == Kind::Gauge);
+        let always = Measure::ALL.iter().filter(has_gauge);
+        always.fold(Wanted::since(since), |wanted, measure| wanted.and_always(*measure))
+    }
+}
+
+impl Key {
+    /// That of an observation in a metric. Where the metric does not tell apart what the measure does, an item has one slot
+    /// for the sum of it.
+    pub(super) fn of(observation: &Observation<'_>, (position, metric): (usize, &Metric)) -> Self {
+        let Slot { share, part } = observation.slot;
+        let split = observation.measure.split();
+        let tells = metric.labels.iter().any(|label| split.is_some() && label.dimension == split);
+        Self { item: observation.item, share, metric: position, part: if tells { part } else { 0 } }
+    }
+}
+
+impl Entry {
+    /// An observation in a metric; `None` if the metric is not about it. `trace` is the one that the unit's spans are in.
+    pub(super) fn of(
+        observation: &Observation<'_>,
+        (position, metric): (usize, &'static Metric),
+        rules: &LabelRules,
+        trace: Option<u128>,
+    ) -> Option<Self> {
+        let labels = labels_of(metric, &observation.dimensions, rules)?;
+        let key = Key::of(observation, (position, metric));
+        let span = if metric.has_exemplars() { exemplars::of(&observation.place, trace) } else { None };
+        Some(Self { key, metric, labels, amount: observation.amount, time: observation.at, span })
+    }
+
+    /// The entry as an exemplar of its metric.
+    pub(super) fn exemplar(&self) -> Option<Exemplar> {
+        self.span.map(|(at, time)| Exemplar { at, value: self.amount, time })
+    }
+}
+
+/// The labels of what has these dimensions; `None` if a label has no value.
+pub(super) fn labels_of(metric: &Metric, of: &Dimensions<'_>, rules: &LabelRules) -> Option<Vec<Arc<str>>> {
+    metric.labels.iter().map(|label| value_of(label, of, rules)).collect()
+}
+
+/// The value of a label: bounded, and nothing that must not be shown.
+fn value_of(label: &Label, of: &Dimensions<'_>, rules: &LabelRules) -> Option<Arc<str>> {
+    let dimension = label.dimension?;
+    let raw = of.get(dimension);
+    match dimension {
+        Dimension::Model => raw.map(labels::model),
+        Dimension::Project => rules.project(raw),
+        Dimension::Entrypoint => Some(labels::entrypoint(raw).into()),
+        Dimension::AgentType => (of.agent == Some(SUBAGENT)).then(|| labels::agent_type(raw).into()),
+        Dimension::Tool => raw.map(|name| rules.tool(name)),
+        // These have few values, and all of them are words of ours.
+        Dimension::Agent
+        | Dimension::TokenKind
+        | Dimension::Outcome
+        | Dimension::Reason
+        | Dimension::Origin
+        | Dimension::Trigger
+        | Dimension::LineChange => raw.map(Arc::from),
+        // Without bounds: no metric may have them.
+        Dimension::Session | Dimension::Branch => Some(OTHER.into()),
+    }
+}

@@ -1,0 +1,60 @@
+//! What the gauges of one change come to: up and down, whenever it was observed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::entries::labels_of;
+use super::labels::LabelRules;
+use super::metric::Metric;
+use crate::measures::{Dimensions, Observation, State};
+
+/// Sums over the observations of one change, by metric and by the dimensions that its labels have.
+#[derive(Debug, Default)]
+pub(super) struct Gauges<'a>(Vec<Sum<'a>>);
+
+#[derive(Debug)]
+struct Sum<'a> {
+    /// Position in the catalogue.
+    position: usize,
+    metric: &'static Metric,
+    dimensions: Dimensions<'a>,
+    amount: i128,
+}
+
+/// Sums by labels, and position in the catalogue.
+pub(super) type Labelled = BTreeMap<(Vec<Arc<str>>, usize), (&'static Metric, i128)>;
+
+impl<'a> Gauges<'a> {
+    /// Adds an observation, or takes it away if it is of the state before.
+    pub(super) fn add(
+        &mut self,
+        (position, metric): (usize, &'static Metric),
+        state: State,
+        observation: &Observation<'a>,
+    ) {
+        let amount = match state {
+            State::Before => -observation.amount,
+            State::After => observation.amount,
+        };
+        let dimensions = &observation.dimensions;
+        // Most units have one model: there are few sums.
+        let is_same = |sum: &&mut Sum<'a>| {
+            let mut labels = metric.labels.iter().filter_map(|label| label.dimension);
+            sum.position == position && labels.all(|own| sum.dimensions.get(own) == dimensions.get(own))
+        };
+        match self.0.iter_mut().find(is_same) {
+            Some(sum) => sum.amount += amount,
+            None => self.0.push(Sum { position, metric, dimensions: *dimensions, amount }),
+        }
+    }
+
+    /// The sums by labels, in a fixed order: where there is room for one more model, it decides which.
+    pub(super) fn labelled(self, rules: &LabelRules) -> Labelled {
+        let mut labelled = Labelled::new();
+        for Sum { position, metric, dimensions, amount } in self.0 {
+            let Some(labels) = labels_of(metric, &dimensions, rules) else { continue };
+            labelled.entry((labels, position)).or_insert((metric, 0)).1 += amount;
+        }
+        labelled
+    }
+}

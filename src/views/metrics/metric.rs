@@ -1,0 +1,243 @@
+//! What a metric is: name, kind, unit, labels, and the measure that it counts.
+
+#![warn(missing_docs)]
+
+use crate::measures::measure;
+use crate::measures::{Dimension, Measure};
+
+/// What every name starts with.
+pub const PREFIX: &str = "tailspan_";
+
+/// One metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// What its name starts with: [`PREFIX`], but for those of [`claude_code`](super::claude_code).
+    pub prefix: &'static str,
+    /// Name without the prefix.
+    pub name: &'static str,
+    /// Kind.
+    pub kind: Kind,
+    /// Unit of the rendered number.
+    pub unit: Unit,
+    /// One sentence.
+    pub help: &'static str,
+    /// The measure whose observations it counts; `None` for what belongs to reading or to the process.
+    pub of: Option<Measure>,
+    /// Labels, in the order in which values are given; at most one is open.
+    pub labels: &'static [Label],
+    /// Upper bounds of a histogram's buckets in its stored unit, without the infinite one.
+    pub buckets: &'static [i128],
+    /// Where the number is kept.
+    pub kept: Kept,
+}
+
+/// Kind of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Never goes down.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of observations by size.
+    Histogram,
+}
+
+/// Unit of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Tokens.
+    Tokens,
+    /// US dollars; stored in picodollars.
+    Usd,
+    /// Seconds; stored in milliseconds.
+    Seconds,
+    /// Seconds since 1970-01-01 UTC.
+    Timestamp,
+    /// Bytes.
+    Bytes,
+    /// 0 or 1.
+    Boolean,
+}
+
+/// Where a number is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// In the state: it goes on after a restart.
+    State,
+    /// In the process: it starts again with it.
+    Process,
+}
+
+/// A label of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// What values it has.
+    pub values: Values,
+    /// The dimension whose values it bounds; `None` of a metric without a measure.
+    pub dimension: Option<Dimension>,
+}
+
+/// What values a label has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    /// These.
+    Closed(&'static [&'static str]),
+    /// Such as turn up, up to a limit.
+    Open {
+        /// Values that exist before they turn up.
+        at_start: &'static [&'static str],
+        /// What they are.
+        about: &'static str,
+    },
+}
+
+impl Kind {
+    /// The word of the text format.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+impl Unit {
+    /// That of a measure.
+    const fn of(unit: measure::Unit) -> Self {
+        match unit {
+            measure::Unit::Count => Self::Count,
+            measure::Unit::Tokens => Self::Tokens,
+            measure::Unit::Usd => Self::Usd,
+            measure::Unit::Seconds => Self::Seconds,
+            measure::Unit::Bytes => Self::Bytes,
+        }
+    }
+
+    /// The word of the documentation.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Tokens => "tokens",
+            Self::Usd => "USD",
+            Self::Seconds => "seconds",
+            Self::Timestamp => "Unix time in seconds",
+            Self::Bytes => "bytes",
+            Self::Boolean => "0 or 1",
+        }
+    }
+
+    /// A stored number of this unit as it is rendered.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "the text format has floats; the stored number stays exact")]
+    pub fn rendered(self, stored: i128) -> f64 {
+        match self {
+            Self::Usd => crate::ledger::money::Money::from_picousd(stored).to_f64(),
+            Self::Seconds | Self::Timestamp => stored as f64 / 1000.0,
+            Self::Count | Self::Tokens | Self::Bytes | Self::Boolean => stored as f64,
+        }
+    }
+}
+
+impl Label {
+    /// The values that exist from the start.
+    #[must_use]
+    pub const fn at_start(&self) -> &'static [&'static str] {
+        match self.values {
+            Values::Closed(values) => values,
+            Values::Open { at_start, .. } => at_start,
+        }
+    }
+
+    /// The same label, with the values of a dimension.
+    pub(super) const fn of(self, dimension: Dimension) -> Self {
+        Self { dimension: Some(dimension), ..self }
+    }
+
+    /// True if values turn up.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.values, Values::Open { .. })
+    }
+}
+
+impl Metric {
+    /// Name as it is scraped.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}{}", self.prefix, self.name)
+    }
+
+    /// True if its numbers are shown together with the span that they come from.
+    #[must_use]
+    pub fn has_exemplars(&self) -> bool {
+        matches!((self.kind, self.of), (Kind::Histogram, _)) || self.name == "cost_usd_total"
+    }
+
+    /// Position of the open label.
+    #[must_use]
+    pub fn open_label(&self) -> Option<usize> {
+        self.labels.iter().position(Label::is_open)
+    }
+}
+
+pub(super) const fn closed(name: &'static str, values: &'static [&'static str]) -> Label {
+    Label { name, values: Values::Closed(values), dimension: None }
+}
+
+pub(super) const fn open(name: &'static str, at_start: &'static [&'static str], about: &'static str) -> Label {
+    Label { name, values: Values::Open { at_start, about }, dimension: None }
+}
+
+/// Something of reading that is counted.
+pub(super) const fn counter(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
+    let (kind, buckets, kept) = (Kind::Counter, &[], Kept::State);
+    Metric { prefix: PREFIX, name, kind, unit, help, of: None, labels, buckets, kept }
+}
+
+/// What a measure comes to, of all that is stamped after the first start.
+pub(super) const fn counter_of(
+    name: &'static str,
+    of: Measure,
+    labels: &'static [Label],
+    help: &'static str,
+) -> Metric {
+    Metric { of: Some(of), ..counter(name, Unit::of(of.unit()), labels, help) }
+}
+
+/// What a measure comes to, whenever it was observed. Down as well as up.
+pub(super) const fn gauge_of(name: &'static str, of: Measure, labels: &'static [Label], help: &'static str) -> Metric {
+    Metric { kind: Kind::Gauge, ..counter_of(name, of, labels, help) }
+}
+
+/// The sizes of a measure.
+pub(super) const fn histogram_of(
+    name: &'static str,
+    of: Measure,
+    labels: &'static [Label],
+    buckets: &'static [i128],
+    help: &'static str,
+) -> Metric {
+    Metric { kind: Kind::Histogram, buckets, ..counter_of(name, of, labels, help) }
+}
+
+/// Something that the process counts since its start.
+pub(super) const fn live_counter(
+    name: &'static str,
+    unit: Unit,
+    labels: &'static [Label],
+    help: &'static str,
+) -> Metric {
+    Metric { kept: Kept::Process, ..counter(name, unit, labels, help) }
+}
+
+/// How something in the process is now.
+pub(super) const fn live_gauge(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
+    Metric { kind: Kind::Gauge, ..live_counter(name, unit, labels, help) }
+}
