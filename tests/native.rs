@@ -6,11 +6,13 @@ use std::path::Path;
 
 use serde_json::Value;
 use tailspan::audit::pass::{Pass, find};
+use tailspan::ledger::ended;
+use tailspan::ledger::family::roots;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::unit::Unit;
 use tailspan::transcript::ids::AgentId;
 use tailspan::views::traces::span::{Span, Value as Attribute};
-use tailspan::views::traces::tree::{Position, TurnFacts, end_so_far, roots, turn_spans};
+use tailspan::views::traces::tree::{Position, TurnFacts, turn_spans};
 
 /// How far start and end may lie apart, in milliseconds.
 const APART_MS_MAX: i64 = 100;
@@ -44,7 +46,7 @@ fn our_spans(projects: &Path) -> Vec<Span> {
             units.iter().copied().find(|unit| unit.agent.as_ref().is_some_and(|agent| agent.id.plain() == id.plain()))
         };
         for turn in roots(&units) {
-            let facts = TurnFacts { turn, agents: &agents, position: Position::default(), end: end_so_far(turn) };
+            let facts = TurnFacts { turn, agents: &agents, position: Position::default(), end: ended::so_far(turn) };
             spans.extend(turn_spans(&facts).into_iter().flat_map(|batch| batch.spans));
         }
     }

@@ -28,6 +28,7 @@ use tailspan::http::metrics::exposition::{Build, Deliveries, Scrape};
 use tailspan::http::{RequestCounters, wants_openmetrics};
 use tailspan::ledger::money::Money;
 use tailspan::ledger::unit::{Agent, Message, Tool, Unit, UnitId};
+use tailspan::ledger::{ended, family::roots};
 use tailspan::measures::Change;
 use tailspan::store::{self, Commit};
 use tailspan::transcript::ids::{AgentId, RowId};
@@ -38,7 +39,7 @@ use tailspan::views::metrics::exemplars::{Exemplar, trace_around};
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::{Sample, Series, Snapshot, Totals};
 use tailspan::views::traces::ids::{SpanAt, root_of_turn, span_id};
-use tailspan::views::traces::tree::{TurnFacts, TurnOrder, end_so_far, position_of, roots, turn_spans};
+use tailspan::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_spans};
 use tailspan::vitals::Vitals;
 
 const EVER: Timestamp = Timestamp(0);
@@ -352,7 +353,7 @@ fn exemplars_lead_to_spans_that_exist() {
             let find = |id: &AgentId| agents.get(id.plain()).copied();
             let batches = roots(&units).into_iter().flat_map(|unit| {
                 let position = position_of(session, unit, TurnOrder::among(units.iter().copied()).earlier(unit));
-                turn_spans(&TurnFacts { turn: unit, agents: &find, position, end: end_so_far(unit) })
+                turn_spans(&TurnFacts { turn: unit, agents: &find, position, end: ended::so_far(unit) })
             });
             let spans: HashSet<SpanAt> =
                 batches.flat_map(|batch| batch.spans).map(|span| SpanAt { trace: span.trace, span: span.id }).collect();

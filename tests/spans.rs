@@ -6,6 +6,8 @@
 mod spans;
 
 use spans::{count, int, named, text, value};
+use tailspan::ledger::ended;
+use tailspan::ledger::family::{DEPTH_MAX, roots};
 use tailspan::ledger::money::Money;
 use tailspan::ledger::prices::Share;
 use tailspan::ledger::tokens::Tokens;
@@ -19,9 +21,7 @@ use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::usage::Usage;
 use tailspan::views::traces::ids::{SpanAt, root_of_turn, span_id};
 use tailspan::views::traces::span::{Span, SpanBatch, SpanStatus, Value};
-use tailspan::views::traces::tree::{
-    DEPTH_MAX, ForkedFrom, Position, TurnFacts, agents_of, end_so_far, roots, span_count, turn_spans,
-};
+use tailspan::views::traces::tree::{ForkedFrom, Position, TurnFacts, span_count, turn_spans};
 
 const PROMPT: RowId = RowId(0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b);
 
@@ -138,7 +138,7 @@ fn starts(mut tool: Tool, agent: &str) -> Tool {
 
 fn batches(turn: &Unit, agents: &[Unit]) -> Vec<SpanBatch> {
     let find = |id: &AgentId| agents.iter().find(|unit| unit.agent.as_ref().unwrap().id == *id);
-    let facts = TurnFacts { turn, agents: &find, position: Position::default(), end: end_so_far(turn) };
+    let facts = TurnFacts { turn, agents: &find, position: Position::default(), end: ended::so_far(turn) };
     let batches = turn_spans(&facts);
     assert_eq!(span_count(&facts), batches[0].spans.len());
     batches
@@ -265,7 +265,7 @@ fn a_subagent_too_deep_for_the_trace_gets_its_own() {
 fn a_call_that_only_speaks_to_a_subagent_does_not_hold_it() {
     let mut turn = turn();
     turn.parts.tools.push(starts(tool("toolu_2", "SendMessage", 1, Some((9, Outcome::Ok))), "a1"));
-    assert_eq!(agents_of(&turn).count(), 1);
+    assert_eq!(turn.parts.tools.iter().flat_map(Tool::agents).count(), 1);
     let all = batches(&turn, &[agent("a1", "toolu_1", 7)]);
     assert_eq!((all.len(), all[0].spans.len()), (1, 2));
 }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use spans::{count, int, named, text, value};
 use tailspan::audit::pass::{Pass, find};
+use tailspan::ledger::ended;
+use tailspan::ledger::family::roots;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
 use tailspan::ledger::unit::Unit;
@@ -17,9 +19,7 @@ use tailspan::transcript::ids::AgentId;
 use tailspan::views::traces::drawing::session_tree;
 use tailspan::views::traces::ids::span_id;
 use tailspan::views::traces::span::{Attribute, Span, SpanBatch, SpanKind, SpanStatus, Value};
-use tailspan::views::traces::tree::{
-    Earlier, TurnFacts, TurnOrder, end_so_far, position_of, roots, span_count, turn_spans,
-};
+use tailspan::views::traces::tree::{Earlier, TurnFacts, TurnOrder, position_of, span_count, turn_spans};
 
 // ---- Recordings -----------------------------------------------------------------------------------------------------
 
@@ -77,7 +77,7 @@ fn spans_of_session(pass: &Pass, session: &Session) -> Vec<Vec<SpanBatch>> {
     };
     let facts = |unit| {
         let position = position_of(session, unit, earlier(unit));
-        TurnFacts { turn: unit, agents: &agent, position, end: end_so_far(unit) }
+        TurnFacts { turn: unit, agents: &agent, position, end: ended::so_far(unit) }
     };
     roots(&units)
         .into_iter()

@@ -7,14 +7,16 @@ use std::collections::HashSet;
 
 use super::Engine;
 use super::depart::{Departure, Frame, UNITS_MAX};
-use super::history::{count, end_of};
+use super::history::count;
 use super::leave::{SPANS_MAX, family_of};
 use crate::engine::turns::sent_ids;
+use crate::ledger::ended;
+use crate::ledger::family::Family;
 use crate::ledger::unit::{Parts, Unit, UnitId};
 use crate::store::StoreError;
 use crate::views::traces::ids::trace_of;
 use crate::views::traces::span::SpanBatch;
-use crate::views::traces::tree::{Family, Position, end_so_far, position_of};
+use crate::views::traces::tree::{Position, family_spans, position_of};
 
 /// Spans, the bytes of text in them, and whether there are more.
 pub(super) type Again = (Vec<SpanBatch>, usize, bool);
@@ -35,8 +37,8 @@ impl Engine {
         let (unit, session) = (family.unit(), self.known.session(family.top().session()));
         let earlier = self.earlier_of(family.top(), session)?;
         let position = session.map_or_else(Position::default, |session| position_of(session, family.top(), earlier));
-        let end = if unit.export.done { end_of(unit) } else { end_so_far(unit) };
-        let (mut batches, own) = (family.spans(position, end), trace_of(unit));
+        let end = if unit.export.done { ended::over(unit) } else { ended::so_far(unit) };
+        let (mut batches, own) = (family_spans(family, position, end), trace_of(unit));
         let sent = sent_ids(std::iter::once(unit).chain(family.below()), own);
         for batch in &mut batches {
             // What is nested too deep for the trace left with the root.
@@ -73,7 +75,7 @@ impl Engine {
         let session = self.load_above(id)?;
         session.map_or(Ok(()), |session| self.load_order(session))?;
         let Some(unit) = self.known.unit(id) else { return Ok((None, Vec::new())) };
-        let end = if unit.export.done { end_of(unit) } else { end_so_far(unit) };
+        let end = if unit.export.done { ended::over(unit) } else { ended::so_far(unit) };
         let mut departure = match departure {
             Some(departure) => departure,
             None => {

@@ -20,6 +20,7 @@ use super::Engine;
 use super::history::has_parts_left;
 use super::leave::{SPANS_MAX, family_of};
 use crate::engine::turns::{Leaving, Next, mark, mark_finished, mark_parts};
+use crate::ledger::family::{LEVELS_MAX, is_started_by};
 use crate::ledger::known::Known;
 use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::unit::{Message, Parts, Tool, TurnEnd, Unit, UnitId, UnitKey};
@@ -35,9 +36,6 @@ pub(super) const UNITS_MAX: usize = 500;
 
 /// Departures that are remembered; of a further one the walk begins anew.
 pub(super) const DEPARTURES_MAX: usize = 16;
-
-/// More levels than any chain of sub-agents has.
-const LEVELS_MAX: usize = 64;
 
 /// How far a long turn has left.
 #[derive(Debug)]
@@ -447,11 +445,6 @@ impl Frame {
 fn home_at(unit: &Unit, position: u32) -> UnitId {
     let id = unit.key.id();
     if unit.sections.is_some() { id.section(position) } else { id }
-}
-
-/// True if a sub-agent was started by this call, and does not outlive it.
-fn is_started_by(unit: &Unit, call: &str) -> bool {
-    unit.agent.as_ref().is_some_and(|agent| !agent.background && agent.call.as_deref() == Some(call))
 }
 
 /// A sub-agent and those below it that leave together with it. All are in memory.

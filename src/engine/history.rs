@@ -23,11 +23,12 @@ use super::depart::Departure;
 use super::leave::{SPANS_MAX, TEXT_BYTES_MAX};
 use super::progress::Progress;
 use crate::engine::turns::{Leaving, Next};
-use crate::ledger::unit::{TurnEnd, Unit, UnitId};
+use crate::ledger::ended;
+use crate::ledger::family::has_spans;
+use crate::ledger::unit::{Unit, UnitId};
 use crate::store::{Handed, Mark, MarkChange, Rows, StoreError, has_left};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;
-use crate::views::traces::tree::has_spans;
 
 /// Units that are looked at before something else has its turn.
 const PLANNED_AT_ONCE: usize = 500;
@@ -124,7 +125,7 @@ impl History {
     fn add(&mut self, lane: usize, number: u32, unit: &Unit) -> bool {
         let Some(lane) = self.lanes.get_mut(lane) else { return false };
         lane.sessions.insert(xxh3_64(unit.session().0.as_bytes()));
-        lane.turns.insert((end_of(unit).at, number))
+        lane.turns.insert((ended::over(unit).at, number))
     }
 
     /// Puts a unit into the lanes where it belongs; `marked` are the endpoints that have got what has left of it.
@@ -318,7 +319,7 @@ impl Engine {
         session.map_or(Ok(()), |session| self.load_order(session))?;
         // Rows that came meanwhile may have changed it.
         let Some(unit) = self.known.unit(id).filter(|unit| is_untold(unit, since)) else { return Ok(Sent::default()) };
-        let (next, is_long) = (Next::Leave { end: end_of(unit), wanted: true }, self.turns.is_long(unit));
+        let (next, is_long) = (Next::Leave { end: ended::over(unit), wanted: true }, self.turns.is_long(unit));
         let before = count(&leaving.spans);
         let mut sent = Sent::default();
         if is_long {
@@ -350,7 +351,7 @@ impl Engine {
     /// The endpoints that miss what has left of a unit, though they are to have it.
     pub(super) fn missed_by(&self, unit: &Unit) -> Result<Vec<Arc<str>>, StoreError> {
         let mut missed_by = Vec::new();
-        if self.history.rules.since.is_some_and(|since| end_of(unit).at >= since) {
+        if self.history.rules.since.is_some_and(|since| ended::over(unit).at >= since) {
             let marks = self.writer.rows().marks(self.number_of(unit.key.id())?)?;
             let endpoints = self.history.rules.endpoints.iter();
             missed_by.extend(endpoints.filter(|name| !marks.iter().any(|(marked, _)| **marked == ***name)).cloned());
@@ -404,12 +405,6 @@ struct Sent {
     goes_on: bool,
 }
 
-/// When and how a unit ended that is over.
-pub(super) fn end_of(unit: &Unit) -> TurnEnd {
-    let at = unit.gist_with_below().latest.unwrap_or_else(|| unit.activity_end());
-    unit.end().map_or(TurnEnd { at, reason: "idle" }, |end| TurnEnd { at: end.at.max(at), ..end })
-}
-
 /// True for the root of a trace that is over and has left for nobody, though it ended late enough.
 fn is_untold(unit: &Unit, since: Timestamp) -> bool {
     unit.export.done && !unit.export.sent && is_root(unit, since)
@@ -421,7 +416,7 @@ fn is_told(unit: &Unit, since: Timestamp) -> bool {
 }
 
 fn is_root(unit: &Unit, since: Timestamp) -> bool {
-    unit.leaves_with().is_none() && has_spans(unit) && end_of(unit).at >= since
+    unit.leaves_with().is_none() && has_spans(unit) && ended::over(unit).at >= since
 }
 
 /// True if something of a unit has left, be it in a section.

@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use super::Engine;
 use super::texts::Texts;
 use crate::engine::turns::{Leaving, Next, finished_spans, mark_finished, spans};
+use crate::ledger::ended;
+use crate::ledger::family::{Family, LEVELS_MAX, Want};
 use crate::ledger::gist::Gist;
 use crate::ledger::known::Known;
 use crate::ledger::session::Session;
@@ -20,10 +22,7 @@ use crate::views::traces::content::ContentLevel;
 use crate::views::traces::openinference;
 use crate::views::traces::scope;
 use crate::views::traces::span::SpanBatch;
-use crate::views::traces::tree::{Earlier, Family, Position, Want, end_so_far, position_of};
-
-/// More levels than any chain of sub-agents has.
-const LEVELS_MAX: usize = 64;
+use crate::views::traces::tree::{Earlier, Position, position_of};
 
 /// Turns that leave in one commit.
 const LEAVING_MAX: usize = 50;
@@ -104,7 +103,7 @@ impl Engine {
         let position = session.map_or_else(Position::default, |session| position_of(session, family.top(), earlier));
         let mut batches = match next {
             Next::Leave { end, wanted: true } => spans(&family, position, end),
-            Next::LeaveEarly => finished_spans(&family, position, end_so_far(family.top())),
+            Next::LeaveEarly => finished_spans(&family, position, ended::so_far(family.top())),
             Next::Leave { wanted: false, .. } | Next::Nothing => Vec::new(),
         };
         let mut text_bytes = self.finish(&mut batches, family.unit().session(), &family.units().collect::<Vec<_>>());

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::Engine;
 use super::depart::{Chosen, Departure, Frame};
 use crate::engine::turns::sent_ids;
+use crate::ledger::family::is_background;
 use crate::ledger::known::Known;
 use crate::ledger::unit::{Message, Parts, TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
@@ -16,7 +17,7 @@ use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{EXECUTE_TOOL, SpanAt, span_id};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{
-    Earlier, Own, Position, Slice, TurnFacts, is_background, own_span, position_of, slice_spans, started_in,
+    Earlier, Own, Position, Slice, TurnFacts, own_span, position_of, slice_spans, started_in,
 };
 
 impl Engine {

@@ -11,7 +11,6 @@ use crate::ledger::unit::{Message, RowPlace, Tool, Unit, UnitKey};
 use crate::tail::reread::{self, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::expected::Expected;
-use crate::views::sessions::events::started;
 use crate::views::traces::attributes as name;
 use crate::views::traces::content::{self, ContentLevel};
 use crate::views::traces::span::{Attribute, Span, SpanBatch, Value};
@@ -101,7 +100,7 @@ impl<'a> Texts<'a> {
         }
         let unit = match text_of(span, name::AGENT_ID) {
             // A sub-agent may run several times.
-            Some(agent) => self.agents.get(agent).and_then(|all| one_of(all, |unit| started(unit) == span.start)),
+            Some(agent) => self.agents.get(agent).and_then(|all| one_of(all, |unit| unit.started() == span.start)),
             // A root's trace is named after its prompt.
             None => self.turns.get(&span.trace).copied().filter(|_| span.parent.is_none()),
         };

@@ -8,6 +8,8 @@
 
 pub mod agents;
 mod copies;
+pub mod ended;
+pub mod family;
 pub mod fold;
 pub mod gist;
 pub mod holders;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::ended::TurnEnd;
 use super::gist::Gist;
 use super::holders::Holder;
 pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
@@ -207,15 +208,6 @@ pub struct Ask {
     pub background: bool,
 }
 
-/// How a turn ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TurnEnd {
-    /// When.
-    pub at: Timestamp,
-    /// Value of `claude_code.turn.end`.
-    pub reason: &'static str,
-}
-
 impl Told {
     /// Takes in what another source says; that may say less.
     pub fn add(&mut self, other: Self) {
@@ -298,6 +290,14 @@ impl Unit {
         matches!(self.key, UnitKey::Turn(_)) && self.prompt.is_some()
     }
 
+    /// When it began: its prompt, or the first row of a sub-agent; else its first row.
+    #[must_use]
+    pub fn started(&self) -> Timestamp {
+        let prompt = self.prompt.as_ref().map(|prompt| prompt.time);
+        let agent = || self.agent.as_ref()?.first_row.map(|(time, _)| time);
+        prompt.or_else(agent).unwrap_or(self.first)
+    }
+
     /// What all its parts come to, those in sections too.
     #[must_use]
     pub fn gist(&self) -> Gist {
@@ -375,41 +375,6 @@ impl Unit {
         let id = self.key.id();
         let count = self.sections.as_ref().map_or(0, |sections| sections.count);
         (0..count).map(move |position| id.section(position))
-    }
-
-    /// Time of the last thing that happened in it, for a turn without what came after its end.
-    #[must_use]
-    pub fn activity_end(&self) -> Timestamp {
-        self.activity_end_of(&self.gist())
-    }
-
-    fn activity_end_of(&self, gist: &Gist) -> Timestamp {
-        let start = self.prompt.as_ref().map_or(self.first, |prompt| prompt.time);
-        // A compaction between turns is all that there is.
-        let alone = self.told_end.filter(|_| gist.spans == 0 && self.prompt.is_none()).map(|end| end.time);
-        gist.latest.into_iter().chain(self.interrupted).chain(alone).fold(start, Timestamp::max)
-    }
-
-    /// How the turn ended, as far as its rows tell.
-    #[must_use]
-    pub fn end(&self) -> Option<TurnEnd> {
-        let gist = self.gist();
-        let at = self.activity_end_of(&gist);
-        // What a hook says is answered.
-        let goes_on = |end: Timestamp| self.asked_again.is_some_and(|asked| asked >= end);
-        let stopped = gist.response.is_some_and(|response| response.ends_turn && !goes_on(response.end));
-        let told = self.told_end.filter(|told| told.time >= at && !goes_on(told.time));
-        if self.interrupted.is_some() {
-            Some(TurnEnd { at, reason: "interrupted" })
-        } else if gist.gave_up.is_some_and(|(time, _)| time >= at) {
-            Some(TurnEnd { at, reason: "api_error" })
-        } else if stopped && gist.open == 0 {
-            Some(TurnEnd { at, reason: "stop" })
-        } else if let Some(told) = told {
-            Some(TurnEnd { at, reason: told.why.name() })
-        } else {
-            self.superseded.map(|_| TurnEnd { at, reason: "next_prompt" })
-        }
     }
 
     /// List price of it and of the sub-agents below it that leave together with it; `None` if a response of theirs has

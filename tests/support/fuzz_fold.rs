@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use tailspan::ledger::ended;
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
@@ -15,7 +16,7 @@ use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::Totals;
 use tailspan::views::sessions::summary::{Files, Part, Sources, ToolDurations};
-use tailspan::views::traces::tree::{TurnFacts, TurnOrder, end_so_far, position_of, turn_spans};
+use tailspan::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_spans};
 
 const BEGINNING: Timestamp = Timestamp(i64::MIN);
 
@@ -60,7 +61,7 @@ fn show(known: &Known) -> Vec<String> {
         let Some(session) = known.session(unit.session()) else { continue };
         let agents = |agent: &AgentId| known.unit(UnitKey::agent(unit.session(), agent).id());
         let position = position_of(session, unit, TurnOrder::among(known.units()).earlier(unit));
-        let facts = TurnFacts { turn: unit, agents: &agents, position, end: end_so_far(unit) };
+        let facts = TurnFacts { turn: unit, agents: &agents, position, end: ended::so_far(unit) };
         let spans: usize = turn_spans(&facts).iter().map(|batch| batch.spans.len()).sum();
         assert!(spans > 0, "a unit without a span");
     }

@@ -8,13 +8,13 @@
 //!   derived ids. What has left is marked at the message, call or unit that it came from.
 //! - History leaves at a limited rate, behind everything live.
 
-mod family;
 mod spans;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use self::family::{Standing, owner, standing};
 pub(crate) use self::spans::{finished_spans, mark_finished, mark_parts, sent_ids, spans};
+use crate::ledger::ended;
+use crate::ledger::family::{Standing, owner, standing};
 use crate::ledger::known::Known;
 use crate::ledger::money::Money;
 use crate::ledger::unit::{TurnEnd, Unit, UnitId};
@@ -248,7 +248,7 @@ impl Turns {
             return if gist.unsent > 0 { Wants::Wait } else { Wants::Nothing };
         }
         let at = unit.activity_end();
-        let ended = unit.end().is_some() || now.since_ms(at) >= self.policy.idle_ms;
+        let ended = ended::ended(unit, at, now, self.policy.idle_ms).is_some();
         let old = at < self.policy.since.min(self.policy.epoch);
         match (export.done, ended && old) {
             (true, _) => Wants::Nothing,
@@ -319,11 +319,9 @@ impl Turns {
             }
             _ => {}
         }
-        let at = unit.gist_with_below().latest.unwrap_or_else(|| unit.activity_end());
-        let end = match unit.end() {
-            Some(end) => TurnEnd { at: end.at.max(at), ..end },
-            None if now.since_ms(at) >= self.policy.idle_ms => TurnEnd { at, reason: "idle" },
-            None => return self.look_early(unit, at, now),
+        let at = unit.activity_end_with_below();
+        let Some(end) = ended::ended(unit, at, now, self.policy.idle_ms) else {
+            return self.look_early(unit, at, now);
         };
         let wanted = self.policy.export && end.at >= self.policy.since;
         if wanted && end.at < self.policy.epoch && !unit.export.sent {

@@ -2,16 +2,17 @@
 
 use std::collections::HashSet;
 
+use crate::ledger::family::Family;
 use crate::ledger::known::Known;
 use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId};
 use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, TURN, TURN_KEY, span_id};
 use crate::views::traces::span::SpanBatch;
-use crate::views::traces::tree::{Family, Position};
+use crate::views::traces::tree::{Position, family_spans};
 
 /// The spans of a unit that has ended and of the sub-agents below it, but for those that have left.
 pub(crate) fn spans(family: &Family<'_>, position: Position<'_>, end: TurnEnd) -> Vec<SpanBatch> {
-    let (mut batches, left) = (family.spans(position, end), Left::of(family));
+    let (mut batches, left) = (family_spans(family, position, end), Left::of(family));
     for batch in &mut batches {
         batch.spans.retain(|span| !left.sent.contains(&span.id));
     }
@@ -21,7 +22,7 @@ pub(crate) fn spans(family: &Family<'_>, position: Position<'_>, end: TurnEnd) -
 
 /// The spans of an open unit and of the sub-agents below it that cannot change any more, but for those that have left.
 pub(crate) fn finished_spans(family: &Family<'_>, position: Position<'_>, so_far: TurnEnd) -> Vec<SpanBatch> {
-    let (mut batches, left) = (family.spans(position, so_far), Left::of(family));
+    let (mut batches, left) = (family_spans(family, position, so_far), Left::of(family));
     let own = trace_of(family.unit());
     batches.retain(|batch| batch.spans.first().is_some_and(|span| span.trace == own));
     for batch in &mut batches {

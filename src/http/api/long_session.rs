@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use crate::http::api::sessions::ROWS_MAX;
+use crate::ledger::ended;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{TurnEnd, Unit};
 use crate::store::{Reader, StoreError};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
-use crate::views::sessions::events::{self, Detail, Event};
+use crate::views::sessions::events::{Detail, Event};
 use crate::views::sessions::moments::{self, Around, Kind, Moment, SoFar};
 use crate::views::sessions::outline::Outline;
 use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
@@ -118,7 +119,7 @@ impl LongSession {
     fn end_of(&self, unit: &Unit) -> Option<TurnEnd> {
         let agent = unit.agent.as_ref()?;
         let has_returned = || !agent.background && agent.call.as_ref().is_some_and(|call| self.returned.contains(call));
-        unit.end().or_else(|| has_returned().then(|| events::returned(unit)))
+        unit.end().or_else(|| has_returned().then(|| ended::returned(unit)))
     }
 
     /// Events of the whole session.

@@ -4,17 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use super::traces::Traces;
+use crate::ledger::family::{LEVELS_MAX, is_background, is_started_by};
 use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
 use crate::transcript::ids::AgentId;
 use crate::views::traces::ids::trace_of;
 use crate::views::traces::span::SpanBatch;
-use crate::views::traces::tree::{
-    Own, Position, Slice, TurnFacts, is_background, own_span, position_of, slice_spans, started_in,
-};
-
-/// More levels than any chain of sub-agents has.
-const LEVELS_MAX: usize = 64;
+use crate::views::traces::tree::{Own, Position, Slice, TurnFacts, own_span, position_of, slice_spans, started_in};
 
 /// A trace that is cut.
 pub(super) struct Cut {
@@ -122,10 +118,13 @@ impl Room {
     fn below(&self, traces: &Traces<'_>, root: &Unit, agent: &AgentId, call: &str) -> Result<Vec<Unit>, StoreError> {
         let id = |agent: &AgentId| UnitKey::agent(root.session(), agent).id();
         let Some(head) = traces.reader.unit(id(agent))? else { return Ok(Vec::new()) };
-        let is_own = head.agent.as_ref().is_some_and(|agent| agent.call.as_deref() == Some(call));
-        if !is_own || is_background(&head) || head.gist_with_below().spans >= self.spans as u64 {
-            // A long one has no room: its call is shown without it.
-            return Ok(if is_own && is_background(&head) { vec![head] } else { Vec::new() });
+        if is_background(&head) {
+            let is_own = head.agent.as_ref().is_some_and(|agent| agent.call.as_deref() == Some(call));
+            return Ok(if is_own { vec![head] } else { Vec::new() });
+        }
+        // A long one has no room: its call is shown without it.
+        if !is_started_by(&head, call) || head.gist_with_below().spans >= self.spans as u64 {
+            return Ok(Vec::new());
         }
         let (mut found, mut open) = (Vec::new(), vec![head]);
         let mut met: HashSet<UnitId> = HashSet::new();

@@ -14,6 +14,8 @@ use std::rc::Rc;
 use super::cut::Cut;
 use super::trace_id::TraceId;
 use super::{CUT_SPANS_MAX, HasTraces, SPANS_MAX};
+use crate::ledger::ended;
+use crate::ledger::family::{Family, LEVELS_MAX, Want, below, has_spans, is_background, roots};
 use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::{Reader, StoreError};
@@ -22,18 +24,13 @@ use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::trace_of;
 use crate::views::traces::jaeger::{Filter, Trace, mark_in_progress};
 use crate::views::traces::span::SpanBatch;
-use crate::views::traces::tree::{
-    Earlier, Family, Position, TurnFacts, TurnOrder, Want, has_spans, is_background, position_of, roots, turn_spans,
-};
+use crate::views::traces::tree::{Earlier, Position, TurnFacts, TurnOrder, family_spans, position_of, turn_spans};
 
 /// Units whose times a search keeps at once, the newest; older ones are not looked at.
 const CANDIDATES_MAX: usize = 200_000;
 
 /// Sessions that one request keeps; beyond it all are read anew. Its newest turns are of a few sessions, most often.
 const SESSIONS_KEPT: usize = 16;
-
-/// More levels than any chain of sub-agents has.
-const LEVELS_MAX: usize = 64;
 
 /// Makes traces from the state as it is now, for one request.
 pub(super) struct Traces<'c> {
@@ -271,7 +268,7 @@ impl<'c> Traces<'c> {
         let earlier = self.earlier(position.as_deref(), family.top())?;
         let position =
             position.as_deref().map_or_else(Position::default, |session| position_of(session, family.top(), earlier));
-        let batches = family.spans(position, self.end_of(root, at));
+        let batches = family_spans(&family, position, self.end_of(root, at));
         let batches = self.marked(batches, (family.unit(), at), family.below().into_iter());
         let units =
             family.units().filter(|unit| !is_background(unit)).chain([root]).map(|unit| unit.key.id()).collect();
@@ -330,15 +327,12 @@ impl<'c> Traces<'c> {
 
     /// As the exporter has it, but that what has not ended lasts until now. `at` is the last activity in its trace.
     pub(super) fn end_of(&self, unit: &Unit, at: Timestamp) -> TurnEnd {
-        match unit.end() {
-            Some(end) => TurnEnd { at: end.at.max(at), ..end },
-            None if self.goes_on(unit, at) => TurnEnd { at: self.now.max(at), reason: "open" },
-            None => TurnEnd { at, reason: "idle" },
-        }
+        let open = TurnEnd { at: self.now.max(at), reason: "open" };
+        ended::ended(unit, at, self.now, self.idle_ms).unwrap_or(open)
     }
 
     fn goes_on(&self, unit: &Unit, at: Timestamp) -> bool {
-        unit.end().is_none() && self.now.since_ms(at) < self.idle_ms
+        ended::ended(unit, at, self.now, self.idle_ms).is_none()
     }
 
     /// Marks the traces that go on: that of `root`, whose last activity is the time with it, and those of sub-agents.
@@ -365,25 +359,4 @@ impl<'c> Traces<'c> {
 
 fn empty() -> SpanBatch {
     SpanBatch { service_version: String::new(), spans: Vec::new() }
-}
-
-/// The sub-agents whose ends the end of `root` waits for: all below it but background ones.
-fn below<'a>(root: &'a Unit, find: &dyn Fn(&AgentId) -> Option<&'a Unit>) -> Vec<&'a Unit> {
-    let mut met: HashSet<&UnitKey> = HashSet::from([&root.key]);
-    let (mut all, mut level): (Vec<&Unit>, _) = (Vec::new(), vec![root]);
-    while let Some(parent) = level.pop() {
-        for tool in &parent.parts.tools {
-            let started = tool.agents().filter_map(find).filter(|unit| {
-                // A message to an agent names it too; it belongs below the call that started it.
-                let waits = unit.agent.as_ref().is_some_and(|agent| {
-                    !agent.background && agent.call.as_deref().is_none_or(|call| *call == *tool.id)
-                });
-                waits && met.insert(&unit.key)
-            });
-            let started: Vec<&Unit> = started.collect();
-            all.extend(&started);
-            level.extend(&started);
-        }
-    }
-    all
 }

@@ -8,12 +8,12 @@
 //!
 //! Where the facts do not say for sure there is none: a link that leads nowhere is worse than no link.
 
+use crate::ledger::family;
 use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId, UnitKey};
 use crate::measures::Place;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{CHAT, EXECUTE_TOOL, SpanAt, root_of_turn, span_id};
-use crate::views::traces::tree::DEPTH_MAX;
 
 /// One observation and the span that shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,18 +37,10 @@ pub fn trace_around<'a>(
     find: &dyn Fn(UnitId) -> Option<&'a Unit>,
     find_call: &dyn Fn(&'a Unit, &str) -> Option<&'a Tool>,
 ) -> Option<u128> {
-    let mut root = unit;
-    // A sub-agent deeper than that has a trace of its own, too rare to be followed here as well.
-    for _ in 0..=DEPTH_MAX {
-        let Some(agent) = &root.agent else { return Some(trace_of(root)) };
-        let parent = find(agent.parent?)?;
-        let call = find_call(parent, agent.call.as_deref()?)?;
-        if agent.background || call.background {
-            return agent.first_row.map(|_| trace_of(root));
-        }
-        root = parent;
-    }
-    None
+    let root = family::root_around(unit, find, find_call)?;
+    // A background sub-agent whose first row was not read yet may get another trace.
+    let is_named = root.agent.as_ref().is_none_or(|agent| agent.first_row.is_some());
+    is_named.then(|| trace_of(root))
 }
 
 /// The span that shows what was observed at a place, and when that ended; `trace` is the one that the unit's spans are in.

@@ -13,15 +13,14 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::ledger::ended;
+use crate::ledger::family::TurnNumbers;
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{RowPlace, TurnEnd, Unit, UnitId};
+use crate::ledger::unit::{RowPlace, Unit, UnitId};
 use crate::transcript::expected::Expected;
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::moments::{self, Around, Moment, SoFar};
-
-/// Sub-agents that start sub-agents: no further than this is a turn looked for.
-const NESTING_MAX: usize = 16;
 
 /// One thing that happened in a session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -217,51 +216,16 @@ pub struct Source {
     pub expected: Expected,
 }
 
-/// Turns of a session by number, and which turn each of its units belongs to.
-#[derive(Debug, Default)]
-pub struct TurnNumbers(HashMap<UnitId, usize>);
-
-impl TurnNumbers {
-    /// Numbers the turns among `units` by the time of their first rows, from 1: as in their spans.
-    #[must_use]
-    pub fn of(units: &[Unit]) -> Self {
-        let turns = units.iter().filter(|unit| unit.is_turn()).map(|unit| (unit.first, unit.key.id()));
-        let parents = units.iter().filter_map(|unit| Some((unit.key.id(), unit.agent.as_ref()?.parent?)));
-        Self::from(turns.collect(), parents.collect())
-    }
-
-    /// The same from the turns with the times of their first rows, and the unit above each sub-agent.
-    #[must_use]
-    pub fn from(mut turns: Vec<(Timestamp, UnitId)>, parents: HashMap<UnitId, UnitId>) -> Self {
-        turns.sort_unstable();
-        let mut numbers: HashMap<UnitId, usize> = turns.into_iter().map(|(_, turn)| turn).zip(1..).collect();
-        for agent in parents.keys() {
-            let mut above = Some(agent);
-            for _ in 0..NESTING_MAX {
-                above = above.and_then(|unit| parents.get(unit));
-                if let Some(turn) = above.and_then(|unit| numbers.get(unit)).copied() {
-                    numbers.insert(*agent, turn);
-                    break;
-                }
-            }
-        }
-        Self(numbers)
-    }
-
-    /// Number of the turn that a unit is, or in which it was started.
-    #[must_use]
-    pub fn turn(&self, unit: UnitId) -> Option<usize> {
-        self.0.get(&unit).copied()
-    }
-}
-
 /// Every event of a session, from all of its units.
 #[must_use]
 pub fn events(units: &[Unit]) -> Vec<Event> {
     let numbers = TurnNumbers::of(units);
     let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), unit)).collect();
-    let around =
-        |unit| Around { unit, turn: numbers.turn(unit.key.id()), end: agent_end(unit, &|id| by_id.get(&id).copied()) };
+    let around = |unit| Around {
+        unit,
+        turn: numbers.turn(unit.key.id()),
+        end: ended::of_agent(unit, &|id| by_id.get(&id).copied()),
+    };
     let all: Vec<Around<'_>> = units.iter().map(around).collect();
     let moments = |around| moments::of_unit(around).chain(moments::of_parts(&around.unit.parts));
     let mut moments: Vec<(&Around<'_>, Moment<'_>)> =
@@ -269,32 +233,6 @@ pub fn events(units: &[Unit]) -> Vec<Event> {
     moments.sort_by(|(_, a), (_, b)| a.order_of(b));
     let mut so_far = SoFar::default();
     (0..).zip(moments).map(|(index, (around, moment))| moment.event(around, index, &mut so_far)).collect()
-}
-
-/// When and how a sub-agent ended; `None` while it runs. `find` gives the unit above it.
-#[must_use]
-pub fn agent_end<'a>(unit: &Unit, find: &dyn Fn(UnitId) -> Option<&'a Unit>) -> Option<TurnEnd> {
-    let agent = unit.agent.as_ref()?;
-    let returned = || {
-        let tool = find(agent.parent?)?.parts.tool(agent.call.as_deref()?)?;
-        // A call that returned takes an agent with it that did not end by itself, unless that is a background agent.
-        (tool.result.is_some() && !agent.background).then(|| returned(unit))
-    };
-    unit.end().or_else(returned)
-}
-
-/// How a sub-agent ended whose call returned before it had said so.
-#[must_use]
-pub fn returned(unit: &Unit) -> TurnEnd {
-    TurnEnd { at: unit.activity_end(), reason: "returned" }
-}
-
-/// When a unit began: its prompt, or the first row of a sub-agent; else its first row.
-#[must_use]
-pub fn started(unit: &Unit) -> Timestamp {
-    let prompt = unit.prompt.as_ref().map(|prompt| prompt.time);
-    let agent = || unit.agent.as_ref()?.first_row.map(|(time, _)| time);
-    prompt.or_else(agent).unwrap_or(unit.first)
 }
 
 /// A time as RFC 3339 UTC in milliseconds.

@@ -15,7 +15,7 @@ use crate::transcript::ids::RowId;
 use crate::transcript::record::{Note, Stop};
 use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
-use crate::views::sessions::events::{Detail, Event, Source, started};
+use crate::views::sessions::events::{Detail, Event, Source};
 
 /// A unit, and what its events say of it.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ pub fn of_unit<'a>(around: &Around<'a>) -> impl Iterator<Item = Moment<'a>> + us
         _ => None,
     };
     let agent = unit.agent.as_ref();
-    let start = agent.map(|agent| Moment { at: started(unit), what: What::AgentStart(agent) });
+    let start = agent.map(|agent| Moment { at: unit.started(), what: What::AgentStart(agent) });
     let end = agent.zip(around.end).map(|(agent, end)| Moment { at: end.at, what: What::AgentEnd(agent, end) });
     let interrupt = unit.interrupted.map(|at| Moment { at, what: What::Interrupt });
     prompt.into_iter().chain(start).chain(end).chain(interrupt)
@@ -196,7 +196,7 @@ impl<'a> Moment<'a> {
             }
             What::AgentEnd(agent, end) => {
                 let (agent_type, tool_call_id) = (agent.agent_type.clone(), agent.call.clone());
-                let took = seconds(end.at.since_ms(started(unit)));
+                let took = seconds(end.at.since_ms(unit.started()));
                 (Detail::SubagentEnd { agent_type, tool_call_id }, Some(took), Some(end.reason.into()), None)
             }
             What::Failure(failure) => {

@@ -4,14 +4,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use crate::ledger::family::{TurnNumbers, has_spans};
 use crate::ledger::money::Money;
 use crate::ledger::session::Member;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
-use crate::views::sessions::events::{TurnNumbers, started};
 use crate::views::traces::ids::trace_of;
-use crate::views::traces::tree::has_spans;
 
 /// The units of a session in short.
 #[derive(Debug)]
@@ -109,7 +108,7 @@ impl Outline {
             self.traces.add((unit.first, id, trace_of(unit)));
         }
         let Some(agent) = &unit.agent else { return };
-        let started = started(unit);
+        let started = unit.started();
         self.agents.add((started, agent.id.clone(), id));
         if let Some(number) = self.numbers.turn(id) {
             let new = || OfTurn { first: First::new(self.max), cost: Money::default() };

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::ledger::ended;
+use crate::ledger::family::{TurnNumbers, roots};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
-use crate::views::sessions::events::{Detail, Event, TurnNumbers, agent_end, as_rfc3339, as_text, started};
+use crate::views::sessions::events::{Detail, Event, as_rfc3339, as_text};
 use crate::views::sessions::outline::AgentsOf;
 use crate::views::traces::ids::trace_of;
-use crate::views::traces::tree::roots;
 
 /// Slowest steps of each kind that are listed.
 const SLOWEST_MAX: usize = 10;
@@ -135,7 +136,7 @@ pub fn turns(units: &[Unit]) -> Vec<TurnSummary> {
         units.iter().filter_map(|unit| turn_summary(unit, numbers.turn(unit.key.id())?)).collect();
     turns.sort_by_key(|turn| turn.index);
     let mut agents: Vec<&Unit> = units.iter().filter(|unit| unit.agent.is_some()).collect();
-    agents.sort_by_key(|unit| (started(unit), unit.key.id()));
+    agents.sort_by_key(|unit| (unit.started(), unit.key.id()));
     for unit in agents {
         let turn = numbers.turn(unit.key.id()).and_then(|number| turns.get_mut(number.checked_sub(1)?));
         if let (Some(turn), Some(agent)) = (turn, &unit.agent) {
@@ -189,7 +190,7 @@ pub fn agents(units: &[Unit]) -> Vec<AgentSummary> {
         roots(&units.iter().collect::<Vec<_>>()).into_iter().map(|unit| unit.key.id()).collect();
     let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), unit)).collect();
     let summary = |unit: &Unit| {
-        let (id, end) = (unit.key.id(), agent_end(unit, &|id| by_id.get(&id).copied()));
+        let (id, end) = (unit.key.id(), ended::of_agent(unit, &|id| by_id.get(&id).copied()));
         agent_summary(unit, numbers.turn(id), end, apart.contains(&id))
     };
     let mut agents: Vec<AgentSummary> = units.iter().filter_map(summary).collect();
@@ -202,7 +203,7 @@ pub fn agents(units: &[Unit]) -> Vec<AgentSummary> {
 #[must_use]
 pub fn agent_summary(unit: &Unit, turn: Option<usize>, end: Option<TurnEnd>, apart: bool) -> Option<AgentSummary> {
     let agent = unit.agent.as_ref()?;
-    let start = started(unit);
+    let start = unit.started();
     Some(AgentSummary {
         id: agent.id.shared(),
         r#type: agent.agent_type.clone(),

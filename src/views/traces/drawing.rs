@@ -14,13 +14,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::ledger::ended;
+use crate::ledger::family::roots;
 use crate::ledger::session::Session;
 use crate::ledger::unit::Unit;
 use crate::transcript::ids::AgentId;
 use crate::views::traces::attributes as name;
 use crate::views::traces::ids::SpanAt;
 use crate::views::traces::span::{Attribute, Span, SpanBatch, Value};
-use crate::views::traces::tree::{TurnFacts, TurnOrder, end_so_far, position_of, roots, turn_spans};
+use crate::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_spans};
 
 /// Characters of a session's id that are shown.
 const ID_CHARS: usize = 4;
@@ -34,7 +36,7 @@ pub fn session_tree(session: &Session, units: &[&Unit]) -> String {
     let (roots, order) = (roots(units), TurnOrder::among(units.iter().copied()));
     let batches = roots.iter().flat_map(|unit| {
         let position = position_of(session, unit, order.earlier(unit));
-        turn_spans(&TurnFacts { turn: unit, agents: &find, position, end: end_so_far(unit) })
+        turn_spans(&TurnFacts { turn: unit, agents: &find, position, end: ended::so_far(unit) })
     });
     let blocks: Vec<_> = blocks(&batches.collect::<Vec<_>>());
     let tokens = session.tally.tokens();

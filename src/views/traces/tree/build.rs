@@ -6,8 +6,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::describe::{self, MAIN_AGENT, Thread};
 use super::list::List;
-use super::reach::Reach;
 use super::{Own, Position, Slice, TurnFacts, events, text};
+use crate::ledger::family::Reach;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Agent, Compacted, Message, Tool, Unit};
 use crate::transcript::time::Timestamp;

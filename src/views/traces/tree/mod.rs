@@ -11,7 +11,7 @@
 //! ```
 //!
 //! - A background sub-agent outlives its call and its turn: it has a trace of its own, linked to the call, which names
-//!   that trace. So has a sub-agent nested deeper than [`DEPTH_MAX`], and one whose call nobody has seen (no link).
+//!   that trace. So has a sub-agent nested deeper than [`DEPTH_MAX`](crate::ledger::family::DEPTH_MAX), and one whose call nobody has seen (no link).
 //! - Times are the rows' own. A call without a result ends with what it belongs to; one whose result was filled in by a
 //!   later resume ends where it starts. Both last at least as long as the sub-agent below them.
 //! - Spans carry ids, names, times, sizes and numbers; no text of the conversation and no paths.
@@ -23,31 +23,28 @@ mod events;
 mod family;
 mod list;
 mod order;
-mod reach;
 mod text;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 pub use events::EVENTS_MAX;
-pub use family::{Family, Want, is_background, started_in};
+pub use family::{family_spans, started_in};
 pub use order::TurnOrder;
 pub use text::is_printable;
 
+use crate::ledger::family::Reach;
 use crate::ledger::session::Session;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Parts, Tool, TurnEnd, Unit, UnitId};
+use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::{INVOKE_AGENT, SpanAt, TURN, TURN_KEY, root_of_turn, span_id};
 use crate::views::traces::span::{SpanBatch, SpanEvent};
 
-/// Sub-agents below sub-agents in one trace; a deeper one gets a trace of its own.
-pub const DEPTH_MAX: usize = 16;
-
 /// A turn and what its spans need from around it.
 #[derive(Clone, Copy)]
 pub struct TurnFacts<'a> {
-    /// The turn. One of the other [`roots`] works too: rows before the first prompt, or a sub-agent without its call.
+    /// The turn. One of the other [`roots`](crate::ledger::family::roots) works too: rows before the first prompt, or a sub-agent without its call.
     pub turn: &'a Unit,
     /// Finds a sub-agent of the turn's session.
     pub agents: &'a dyn Fn(&AgentId) -> Option<&'a Unit>,
@@ -101,17 +98,6 @@ pub fn position_of<'a>(session: &'a Session, unit: &Unit, earlier: Earlier) -> P
         .filter(|_| earlier.turns == 0)
         .map(|fork| ForkedFrom { session: &fork.from, turn: earlier.source_turn.then(|| root_of(fork.unit)) });
     Position { turn_index: Some(earlier.turns.saturating_add(1)), previous: earlier.latest.map(root_of), forked_from }
-}
-
-/// The end of a turn as far as its rows tell; one that has none yet is `open` and ends at its last activity.
-#[must_use]
-pub fn end_so_far(unit: &Unit) -> TurnEnd {
-    unit.end().unwrap_or_else(|| TurnEnd { at: unit.activity_end(), reason: "open" })
-}
-
-/// The sub-agents that a turn's own calls started, in the order of the calls' rows.
-pub fn agents_of(turn: &Unit) -> impl Iterator<Item = &AgentId> {
-    turn.parts.tools.iter().flat_map(Tool::agents)
 }
 
 /// The spans of a turn: first its own trace, then one batch per sub-agent that has a trace of its own.
@@ -211,37 +197,16 @@ pub fn apart_spans<'a>(facts: &TurnFacts<'a>, agent: &'a Unit, started_by: SpanA
 /// The number of spans in the turn's own trace, without making them.
 #[must_use]
 pub fn span_count(facts: &TurnFacts<'_>) -> usize {
-    let mut reach = reach::Reach::from(facts.turn, facts.agents);
-    reach.count(facts.turn, 0)
+    count(&mut Reach::from(facts.turn, facts.agents), facts.turn, 0)
 }
 
-/// True for a unit that is shown as a span: a turn, a sub-agent, or rows before the first prompt that did something.
-#[must_use]
-pub fn has_spans(unit: &Unit) -> bool {
-    unit.is_turn()
-        || unit.agent.is_some()
-        || !(unit.is_silent() && unit.parts.failures.is_empty() && unit.parts.compactions.is_empty())
-}
-
-/// Of a session's units those that begin a trace which nothing else begins, in order of time: turns, rows before the
-/// first prompt if they did something, and sub-agents that no call of the others leads to.
-#[must_use]
-pub fn roots<'a>(units: &[&'a Unit]) -> Vec<&'a Unit> {
-    let agents: HashMap<&str, &'a Unit> =
-        units.iter().filter_map(|unit| Some((unit.agent.as_ref()?.id.plain(), *unit))).collect();
-    let find = |id: &AgentId| agents.get(id.plain()).copied();
-    let mut in_time = units.to_vec();
-    // Threads before sub-agents: what a turn leads to is no root, however early its rows are.
-    in_time.sort_by_key(|unit| (unit.agent.is_some(), unit.first, unit.key.id()));
-    let mut reached: HashSet<UnitId> = HashSet::new();
-    let mut roots = Vec::new();
-    for unit in in_time {
-        if reached.contains(&unit.key.id()) || !has_spans(unit) {
-            continue;
+fn count<'a>(reach: &mut Reach<'_, 'a>, unit: &'a Unit, depth: usize) -> usize {
+    let mut spans = 1 + unit.parts.messages.len() + unit.parts.compactions.len();
+    for tool in unit.parts.tools.iter().filter(|tool| tool.call.is_some()) {
+        spans += 1;
+        for started in reach.started_by(tool, depth).into_iter().filter(|started| !started.apart) {
+            spans += count(reach, started.unit, depth + 1);
         }
-        roots.push(unit);
-        reached.extend(reach::Reach::from(unit, &find).everything(unit).map(|unit| unit.key.id()));
     }
-    roots.sort_by_key(|unit| (unit.first, unit.key.id()));
-    roots
+    spans
 }
