@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use tailspan::engine::ahead::{Job, Parsed, Piece, next_piece};
 use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
-use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
+use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
@@ -37,6 +37,7 @@ use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::{Batch, read};
 use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::traces::finish::SpanRules;
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(1);
@@ -250,7 +251,6 @@ fn engine(state: PathBuf) -> Engine {
         export: true,
         since: Timestamp(0),
         epoch: Timestamp(0),
-        idle_ms: 1_800_000,
         settle_ms: 1_000,
         hold_ms: 60_000,
         history_rate: 500,

@@ -21,9 +21,9 @@ use std::path::Path;
 use daemon::Daemon;
 use serde_json::{Value as Json, json};
 use spans::{named, text};
-use tailspan::engine::SpanRules;
 use tailspan::views::traces::attributes as name;
 use tailspan::views::traces::content::{self, ContentLevel, VALUE_BYTES_MAX};
+use tailspan::views::traces::finish::SpanRules;
 use tailspan::views::traces::span::{Attribute, Span, Value};
 use world::{Dice, EVERYTHING, World, append, copy_folder, files_below, recordings};
 

@@ -13,6 +13,7 @@ use tailspan::store;
 use tailspan::tail::Limits;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
+use tailspan::views::traces::finish::SpanRules;
 use world::{Dice, EVERYTHING, World, append, clean, copy_folder, files_below};
 
 fn projects_of(fixture: &str) -> PathBuf {
@@ -239,7 +240,7 @@ fn changed_prices_are_applied_to_everything_even_after_a_crash() {
 }
 
 fn check_changed_prices(turns: usize, responses: usize, parts_max: usize) {
-    use tailspan::engine::{Engine, SpanRules, Start};
+    use tailspan::engine::{Engine, Start};
     use tailspan::ledger::prices::{Override, Prices, Rate};
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path());
@@ -291,10 +292,9 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     use std::sync::{Arc, atomic::AtomicBool};
     use std::time::Duration;
 
-    use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
+    use tailspan::engine::{Engine, PARTS_MAX, Start};
     use tailspan::sidecar::clock::now;
     use tailspan::sidecar::tailer::{Shared, Sources, Tailer};
-    use tailspan::tail::Hints;
     use tailspan::vitals::{LiveSession, Vitals};
 
     let folder = tempfile::tempdir().unwrap();
@@ -328,7 +328,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
         idle_ms: 3_600_000,
         threads: 1,
     };
-    Tailer::new(engine, Arc::clone(&shared), sources, Hints::default()).run(|_, _, _, _| {}).unwrap();
+    Tailer::new(engine, Arc::clone(&shared), sources, tailspan::tail::Hints::default()).run(|_, _, _, _| {}).unwrap();
     let shown = shared.published.borrow().clone().unwrap();
     assert_eq!(vitals.last_event.get(), Some(last));
     assert_eq!(vitals.live(&shown, last)["cli"].active, 1);

@@ -23,10 +23,10 @@ use std::process::Command;
 use daemon::{Daemon, sum};
 use receiver::Receiver;
 use serde_json::{Value as Json, json};
-use tailspan::engine::SpanRules;
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::title::{TITLE_CHARS_MAX, old_title};
 use tailspan::views::traces::content::ContentLevel;
+use tailspan::views::traces::finish::SpanRules;
 use world::{Dice, EVERYTHING, World, append, files_below};
 
 const COMMAND: &str = "grep -r walrus src";

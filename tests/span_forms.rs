@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 use spans::text;
 use tailspan::config::{Config, Flags, Profile};
-use tailspan::engine::SpanRules;
 use tailspan::transcript::ids::RowId;
 use tailspan::views::metrics::catalog;
 use tailspan::views::metrics::totals::Snapshot;
 use tailspan::views::traces::attributes as name;
 use tailspan::views::traces::content::ContentLevel;
+use tailspan::views::traces::finish::SpanRules;
 use tailspan::views::traces::ids::TraceScope;
 use tailspan::views::traces::span::{Span, Value};
 use world::{Dice, EVERYTHING, World, copy_folder, recordings};
@@ -47,8 +47,7 @@ fn forms_are_chosen_by_the_configuration_and_wrong_ones_are_refused() {
     }
 }
 
-const PER_SESSION: SpanRules =
-    SpanRules { content: ContentLevel::Off, scope: TraceScope::Session, openinference: false };
+const PER_SESSION: SpanRules = SpanRules { scope: TraceScope::Session, ..SpanRules::DEFAULT };
 
 fn projects(scenario: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(scenario).join("projects")
@@ -133,7 +132,7 @@ fn exemplars_lead_to_the_trace_that_was_sent() {
 #[test]
 fn openinference_adds_its_names_to_the_same_values() {
     let rules = SpanRules { content: ContentLevel::Content, openinference: true, ..SpanRules::default() };
-    let plain = SpanRules { openinference: false, ..rules };
+    let plain = SpanRules { openinference: false, ..rules.clone() };
     let recording = projects("fixtures/recordings/2.1.330/e1_subagent");
     let ((without, _), (with, _)) = (left(&recording, plain), left(&recording, rules));
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();

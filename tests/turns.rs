@@ -84,7 +84,7 @@ fn a_turn_that_stays_open_sends_its_finished_children_early_and_its_root_last() 
                 append(&world.root.join(path), &bytes[..cut]);
             }
             world.now = at("2026-11-22T06:40:00.000Z");
-            world.policy.idle_ms = 86_400_000;
+            world.spans.idle_ms = 86_400_000;
             world.restart();
             world.read(&mut Dice::new(1), usize::MAX);
             world.settle();

@@ -7,7 +7,6 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use super::Engine;
-use super::texts::Texts;
 use crate::engine::turns::{Leaving, Next, finished_spans, mark_finished, spans};
 use crate::ledger::ended;
 use crate::ledger::family::{Family, LEVELS_MAX, Want};
@@ -16,11 +15,10 @@ use crate::ledger::known::Known;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::{Rows, StoreError, has_left};
+use crate::tail::reread::OpenFiles;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::views::traces::content::ContentLevel;
-use crate::views::traces::openinference;
-use crate::views::traces::scope;
+use crate::views::traces::finish::{MadeOf, finish};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Earlier, Position, position_of};
 
@@ -170,23 +168,13 @@ impl Engine {
     /// Gives spans of a session their last form; `units` are all that they may be made of. Returns how many bytes of text
     /// they took.
     pub(super) fn finish(&self, batches: &mut [SpanBatch], session: &SessionId, units: &[&Unit]) -> usize {
-        if batches.is_empty() {
-            return 0;
-        }
-        let text_bytes = match self.spans.content {
-            ContentLevel::Off => 0,
-            level => {
-                let path = |file| self.path_of(file);
-                let mut latest = self.latest_rows.lock().unwrap_or_else(PoisonError::into_inner);
-                Texts::new(level, units, &path, &mut latest).add(batches)
-            }
-        };
         let fork = self.known.session(session).and_then(|session| session.fork.as_ref());
-        scope::apply(self.spans.scope, session, fork.map(|fork| &fork.from), batches);
-        if self.spans.openinference {
-            batches.iter_mut().flat_map(|batch| &mut batch.spans).for_each(openinference::add);
-        }
-        text_bytes
+        let of = MadeOf { session, source: fork.map(|fork| &fork.from), units };
+        let mut latest = self.latest_rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = OpenFiles::default();
+        finish(batches, &self.spans, of, &mut |row, expected| {
+            files.read(&mut latest, (row.file, row.place), expected, || self.path_of(row.file))
+        })
     }
 
     /// Loads a unit, the units above it, its session and the one that was forked from. Returns the session.

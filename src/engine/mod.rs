@@ -14,7 +14,6 @@ mod prefetch;
 mod progress;
 mod project;
 mod slices;
-mod texts;
 pub mod turns;
 mod write;
 
@@ -41,8 +40,7 @@ use crate::transcript::record::{Body, Record};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::Snapshot;
-use crate::views::traces::content::ContentLevel;
-use crate::views::traces::ids::TraceScope;
+use crate::views::traces::finish::SpanRules;
 use crate::views::traces::tree::TurnOrder;
 use crate::vitals::LiveSession;
 
@@ -60,17 +58,6 @@ const RECORDS_AT_ONCE: usize = 64;
 
 /// The same for the tool calls and results that they hold: each may change another section.
 const BLOCKS_AT_ONCE: usize = 200;
-
-/// What spans look like when they leave.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SpanRules {
-    /// How much of the conversation they hold.
-    pub content: ContentLevel,
-    /// What shares a trace.
-    pub scope: TraceScope,
-    /// They carry the names of OpenInference as well.
-    pub openinference: bool,
-}
 
 /// Folds what is read into the state.
 #[derive(Debug)]
@@ -151,7 +138,7 @@ impl Engine {
             epoch,
             files,
             halfway: None,
-            turns: Turns::new(policy, recovered.pending, now),
+            turns: Turns::new(policy, spans.idle_ms, recovered.pending, now),
             spans,
             new_prices: new_prices && !reprice,
             handed_out: None,

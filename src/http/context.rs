@@ -19,6 +19,7 @@ use crate::store::{OutboxMeter, Reader};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::Snapshot;
+use crate::views::traces::finish::SpanRules;
 use crate::vitals::Vitals;
 
 /// Version of the program.
@@ -41,6 +42,8 @@ pub struct Context {
     pub requests: Arc<RequestCounters>,
     /// Whether `/metrics/claude-code` is served.
     pub claude_code: bool,
+    /// What spans look like: as the engine has it.
+    pub spans: SpanRules,
     /// The clock, which only the wiring has.
     pub now: fn() -> Timestamp,
 }
@@ -79,6 +82,10 @@ impl HasReader for Context {
 
     fn now(&self) -> Timestamp {
         (self.now)()
+    }
+
+    fn span_rules(&self) -> &SpanRules {
+        &self.spans
     }
 }
 

@@ -101,7 +101,7 @@ impl Life<'_> {
         let engine =
             Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
         let engine = engine.with_history(history, now)?;
-        let sources = sources(self.config, self.env, &policy);
+        let sources = sources(self.config, self.env, &span_rules(self.config));
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
         let over = tailer.over();
         let (tailer, tailer_ended) =

@@ -3,23 +3,24 @@
 use std::time::Duration;
 
 use crate::config::{self, ClientTls, Compression, Config, HistorySince, Profile};
+use crate::engine::HistoryRules;
 use crate::engine::turns::{Policy, WHOLE_SPANS_MAX};
-use crate::engine::{HistoryRules, SpanRules};
 use crate::export::{ClientFiles, ExportError, Otlp, OtlpConfig, TlsFiles};
 use crate::sidecar::tailer::Sources;
 use crate::store::Opened;
 use crate::tail::{self, RootEnv};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
+use crate::views::traces::finish::SpanRules;
 
 /// How session files are looked for.
-pub(super) fn sources(config: &Config, env: &RootEnv, policy: &Policy) -> Sources {
+pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> Sources {
     Sources {
         roots: tail::session_roots(&[], &config.projects, env),
         rescan: config.scan.rescan,
         // Without an endpoint nobody would ever make room.
         outbox_bytes_max: if config.otlp.is_empty() { u64::MAX } else { config.outbox.bytes_max },
-        idle_ms: policy.idle_ms,
+        idle_ms: rules.idle_ms,
         threads: threads(),
     }
 }
@@ -56,13 +57,11 @@ pub(super) fn history_rules(config: &Config, opened: &Opened) -> HistoryRules {
 
 /// Which turns leave as traces when they end; those that ended before the first start are history.
 pub(super) fn policy(config: &Config, opened: &Opened) -> Policy {
-    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let epoch = opened.epoch.first_start;
     Policy {
         export: !config.otlp.is_empty(),
         since: sent_since(config, opened).max(epoch),
         epoch,
-        idle_ms: milliseconds(config.traces.idle),
         settle_ms: milliseconds(config.traces.settle),
         hold_ms: milliseconds(config.traces.hold),
         history_rate: config.traces.history_rate,
@@ -70,11 +69,21 @@ pub(super) fn policy(config: &Config, opened: &Opened) -> Policy {
     }
 }
 
-/// What spans look like.
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What spans look like, for the engine and for HTTP alike.
 pub(super) fn span_rules(config: &Config) -> SpanRules {
     let traces = &config.traces;
-    let openinference = traces.profile.contains(&Profile::OpenInference);
-    SpanRules { content: traces.content, scope: traces.scope, openinference }
+    let service = config.resource.get("service.name").cloned();
+    SpanRules {
+        content: traces.content,
+        scope: traces.scope,
+        openinference: traces.profile.contains(&Profile::OpenInference),
+        service: service.map_or(SpanRules::DEFAULT.service, Into::into),
+        idle_ms: milliseconds(traces.idle),
+    }
 }
 
 /// What the configuration says about labels, in the words of the metrics.
@@ -89,7 +98,8 @@ pub fn label_rules(config: &Config) -> LabelRules {
 }
 
 pub(super) fn endpoints(config: &Config) -> Result<Vec<Otlp>, ExportError> {
-    config.otlp.iter().map(|otlp| Otlp::new(otlp_config(otlp, config, "claude-code"))).collect()
+    let service = &span_rules(config).service;
+    config.otlp.iter().map(|otlp| Otlp::new(otlp_config(otlp, config, service))).collect()
 }
 
 /// `service` is what sends, unless the resource says its name.
@@ -115,6 +125,7 @@ pub(super) fn otlp_config(otlp: &config::Otlp, config: &Config, service: &str) -
 pub fn root_env(env: &config::Env) -> RootEnv {
     RootEnv { claude_config_dir: env.get("CLAUDE_CONFIG_DIR").map(Into::into), home: env.home() }
 }
+
 /// Threads that read and parse.
 #[must_use]
 pub fn threads() -> usize {

@@ -16,7 +16,7 @@ use crate::http::{App, Limits, Readers, RequestCounters, Server};
 use crate::ledger::prices::Prices;
 use crate::sidecar::error::RunError;
 use crate::sidecar::life::Life;
-use crate::sidecar::settings::{endpoints, otlp_config};
+use crate::sidecar::settings::{endpoints, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
 use crate::sidecar::{clock, log, signals, told};
@@ -105,6 +105,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
         export: Arc::clone(&life.exported),
         requests: Arc::clone(&counters),
         claude_code: life.config.metrics.claude_code,
+        spans: span_rules(life.config),
         now: clock::now,
     };
     let allowed_hosts = life.config.web.hosts.iter().cloned().collect();

@@ -2,11 +2,11 @@
 //!
 //! The client deletes and rewrites its files: a row that is not there any more is a reason ([`Missing`]), never an error.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -84,6 +84,37 @@ impl Latest {
         self.rows.truncate(Self::ROWS_MAX - 1);
         self.rows.push_front((number, place, row, Arc::clone(&value)));
         Ok(value)
+    }
+}
+
+/// Session files that are held open while their rows are read.
+#[derive(Debug, Default)]
+pub struct OpenFiles(HashMap<FileNumber, Result<File, Missing>>);
+
+impl OpenFiles {
+    /// Files that are held open.
+    const FILES_MAX: usize = 64;
+
+    /// Reads a row of a file, which is opened first if need be; `path` is where it is.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be shown.
+    pub fn read(
+        &mut self,
+        latest: &mut Latest,
+        (number, place): (FileNumber, Place),
+        expected: &Expected,
+        path: impl FnOnce() -> Option<PathBuf>,
+    ) -> Result<Arc<Value>, Missing> {
+        if self.0.len() >= Self::FILES_MAX {
+            self.0.clear();
+        }
+        let opened = || path().map_or(Err(Missing::Gone), |path| open(&path));
+        match self.0.entry(number).or_insert_with(opened) {
+            Ok(file) => latest.read(number, file, place, expected),
+            Err(missing) => Err(*missing),
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Missing {
     Unreadable,
     /// The line is longer than what is read for its text, or nested more than 128 levels deep.
     TooLarge,
+    /// So much was read for one answer already that nothing more is.
+    TooMuch,
 }
 
 impl Missing {
@@ -39,6 +41,7 @@ impl Missing {
             Self::Rewritten => "file was rewritten",
             Self::Unreadable => "file cannot be read",
             Self::TooLarge => "too large",
+            Self::TooMuch => "answer is full",
         }
     }
 }

@@ -29,6 +29,7 @@ use tailspan::store::{self, Commit, FileRow, Reader, SectionChange, UnitChange, 
 use tailspan::tail::Found;
 use tailspan::transcript::chunk::{Cursor, FileNumber};
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::traces::finish::SpanRules;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -46,6 +47,10 @@ impl HasReader for State {
 
     fn now(&self) -> Timestamp {
         NOW
+    }
+
+    fn span_rules(&self) -> &SpanRules {
+        const { &SpanRules::DEFAULT }
     }
 }
 

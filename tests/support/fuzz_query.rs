@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tailspan::engine::ahead::{Parsed, next_piece};
 use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
-use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
+use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::export::ExportCounters;
 use tailspan::http::context::{Context, ROUTES};
 use tailspan::http::{RequestCounters, get};
@@ -14,6 +14,7 @@ use tailspan::store::{self, Opened};
 use tailspan::tail::{self, Limits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::traces::finish::SpanRules;
 use tailspan::vitals::Vitals;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -99,7 +100,6 @@ fn state() -> State {
         export: false,
         since: Timestamp(0),
         epoch: Timestamp(0),
-        idle_ms: 1_800_000,
         settle_ms: 1_000,
         hold_ms: 60_000,
         history_rate: u64::MAX,
@@ -121,6 +121,7 @@ fn state() -> State {
     vitals.initial_scan_complete.set(true);
     drop(outbox);
     let context = Context {
+        spans: SpanRules::default(),
         reader,
         vitals,
         totals: watch::channel(Some(snapshot)).1,

@@ -16,19 +16,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde_json::Value;
-use tailspan::http::jaeger::{HasTraces, OPERATIONS_PARAMETERS, SEARCH_PARAMETERS, SEARCH_V3_PARAMETERS, v1, v3};
+use tailspan::http::jaeger::{OPERATIONS_PARAMETERS, SEARCH_PARAMETERS, SEARCH_V3_PARAMETERS, v1, v3};
 use tailspan::http::{App, HasReader, Limits, Readers, RequestCounters, Route, Server};
 use tailspan::store::Reader;
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::traces::finish::SpanRules;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::http::{Reply, get};
-use super::world::{Dice, World, copy_folder, files_below, recordings};
+use super::world::{Dice, EVERYTHING, World, copy_folder, files_below, recordings};
 
 pub(crate) struct State {
     reader: Reader,
     now: Timestamp,
+    rules: SpanRules,
 }
 
 impl HasReader for State {
@@ -39,9 +41,11 @@ impl HasReader for State {
     fn now(&self) -> Timestamp {
         self.now
     }
-}
 
-impl HasTraces for State {}
+    fn span_rules(&self) -> &SpanRules {
+        &self.rules
+    }
+}
 
 static ROUTES: &[Route<State>] = &[
     Route::foreign("/jaeger/api/services", &[], v1::services),
@@ -87,6 +91,17 @@ impl Served {
         Self::with(folder, world, now)
     }
 
+    /// Every recording, with settings.
+    pub(crate) fn ruled(rules: SpanRules) -> Self {
+        let folder = TempDir::new().unwrap();
+        let world = World::shaped(folder.path(), EVERYTHING, rules);
+        for recording in recordings() {
+            copy_folder(&recording.join("projects"), &world.root);
+        }
+        let now = world.now;
+        Self::with(folder, world, now)
+    }
+
     /// One session made of `rows`, asked at `now`.
     pub(crate) fn session(id: &str, rows: &[Value], now: &str) -> Self {
         Self::made(now, |root| {
@@ -94,6 +109,18 @@ impl Served {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
         })
+    }
+
+    /// The same with settings.
+    pub(crate) fn session_ruled(id: &str, rows: &[Value], now: &str, rules: SpanRules) -> Self {
+        let folder = TempDir::new().unwrap();
+        let mut world = World::shaped(folder.path(), EVERYTHING, rules);
+        world.now = Timestamp::parse(now).unwrap();
+        let path = world.root.join("-home-dev-made").join(format!("{id}.jsonl"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+        let now = world.now;
+        Self::with(folder, world, now)
     }
 
     /// A recording of the newest client as it was at `now`: without the rows that were written later.
@@ -127,7 +154,7 @@ impl Served {
     fn with(folder: TempDir, mut world: World, now: Timestamp) -> Self {
         world.read(&mut Dice::new(1), usize::MAX);
         world.settle();
-        let context = State { reader: world.reader.clone().unwrap(), now };
+        let context = State { reader: world.reader.clone().unwrap(), now, rules: world.spans.clone() };
         let counters = Arc::new(RequestCounters::default());
         let app =
             Arc::new(App { context, counters, routes: ROUTES, allowed_hosts: Vec::new(), readers: Readers::default() });

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use tailspan::audit::pass::{Pass, find};
 use tailspan::engine::ahead::{Parsed, next_piece};
 use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
-use tailspan::engine::{Engine, PARTS_MAX, SpanRules, Start};
+use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::export::SpanQueue;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
@@ -20,6 +20,7 @@ use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::Snapshot;
 use tailspan::views::sessions::summary::{Files, Part, Sources, Summary, ToolDurations};
+use tailspan::views::traces::finish::SpanRules;
 use tailspan::views::traces::span::Span;
 
 /// Deterministic numbers: the same seed gives the same world.
@@ -109,7 +110,6 @@ pub(crate) const EVERYTHING: Policy = Policy {
     export: true,
     since: Timestamp(i64::MIN),
     epoch: Timestamp(i64::MIN),
-    idle_ms: 1_800_000,
     settle_ms: 1_000,
     hold_ms: 60_000,
     history_rate: u64::MAX,
@@ -161,7 +161,7 @@ impl World {
             prices: prices(),
             labels: labels(),
             policy: self.policy,
-            spans: self.spans,
+            spans: self.spans.clone(),
             parts_max: self.parts_max,
         };
         self.reader = Some(opened.reader);

@@ -30,8 +30,6 @@ pub struct Policy {
     pub since: Timestamp,
     /// Only turns that begin at or after this are in the histograms.
     pub epoch: Timestamp,
-    /// Without a row for this long a turn has ended, in milliseconds.
-    pub idle_ms: u64,
     /// Quiet time after the end of a turn before it leaves, in milliseconds.
     pub settle_ms: u64,
     /// A turn open for this long sends its finished children early, in milliseconds.
@@ -52,6 +50,8 @@ pub const WHOLE_SPANS_MAX: u64 = 4_000;
 #[derive(Debug)]
 pub struct Turns {
     policy: Policy,
+    /// Without a row for this many milliseconds a turn has ended.
+    idle_ms: u64,
     due: HashMap<UnitId, Timestamp>,
     order: BTreeSet<(Timestamp, UnitId)>,
     /// Turns of the past, which leave as the rate allows.
@@ -95,12 +95,13 @@ pub struct Leaving {
 }
 
 impl Turns {
-    /// Goes on with the turns that were waiting when the state was closed.
+    /// Goes on with the turns that were waiting when the state was closed. Without a row for `idle_ms` milliseconds a turn
+    /// has ended.
     #[must_use]
-    pub fn new(policy: Policy, pending: Vec<UnitId>, now: Timestamp) -> Self {
+    pub fn new(policy: Policy, idle_ms: u64, pending: Vec<UnitId>, now: Timestamp) -> Self {
         let (due, order, history) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
         let (allowance, ready) = ((policy.history_rate, now), HashMap::new());
-        let mut turns = Self { policy, due, order, history, allowance, latest_now: now, ready };
+        let mut turns = Self { policy, idle_ms, due, order, history, allowance, latest_now: now, ready };
         for unit in pending {
             turns.wait(unit, turns.settled(now));
         }
@@ -112,7 +113,7 @@ impl Turns {
     }
 
     fn idle(&self, since: Timestamp) -> Timestamp {
-        Timestamp(since.0.saturating_add_unsigned(self.policy.idle_ms))
+        Timestamp(since.0.saturating_add_unsigned(self.idle_ms))
     }
 
     fn held(&self, since: Timestamp) -> Timestamp {
@@ -146,7 +147,7 @@ impl Turns {
     /// enough. `None` while the past is leaving.
     #[must_use]
     pub fn left_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.history.is_empty().then(|| Timestamp(now.0.saturating_sub_unsigned(self.policy.idle_ms.saturating_add(1))))
+        self.history.is_empty().then(|| Timestamp(now.0.saturating_sub_unsigned(self.idle_ms.saturating_add(1))))
     }
 
     /// The earliest moment at which something may be due.
@@ -248,7 +249,7 @@ impl Turns {
             return if gist.unsent > 0 { Wants::Wait } else { Wants::Nothing };
         }
         let at = unit.activity_end();
-        let ended = ended::ended(unit, at, now, self.policy.idle_ms).is_some();
+        let ended = ended::ended(unit, at, now, self.idle_ms).is_some();
         let old = at < self.policy.since.min(self.policy.epoch);
         match (export.done, ended && old) {
             (true, _) => Wants::Nothing,
@@ -312,7 +313,7 @@ impl Turns {
                 return Next::Nothing;
             }
             // After a restart, or a clock that was set back, it is looked at too early.
-            Standing::Unlinked if now.since_ms(unit.activity_end()) < self.policy.idle_ms => {
+            Standing::Unlinked if now.since_ms(unit.activity_end()) < self.idle_ms => {
                 let until = self.idle(unit.activity_end()).max(self.settled(now));
                 self.wait(id, until);
                 return Next::Nothing;
@@ -320,7 +321,7 @@ impl Turns {
             _ => {}
         }
         let at = unit.activity_end_with_below();
-        let Some(end) = ended::ended(unit, at, now, self.policy.idle_ms) else {
+        let Some(end) = ended::ended(unit, at, now, self.idle_ms) else {
             return self.look_early(unit, at, now);
         };
         let wanted = self.policy.export && end.at >= self.policy.since;

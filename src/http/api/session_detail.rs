@@ -24,6 +24,7 @@ use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummar
 use crate::views::sessions::summary::{
     ClientReported, Files, ModelSummary, Part, SessionSummary, Sources, ToolDurations, ToolSummary,
 };
+use crate::views::traces::ids::{TraceScope, hex_trace};
 
 #[derive(Serialize)]
 struct Detailed {
@@ -76,7 +77,7 @@ struct FileSummary {
 pub fn one<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let reader = context.reader();
     let session = find(reader, request.param("id"))?;
-    Answer::json(&detail(reader, &session)?)
+    Answer::json(&detail(reader, &session, context.span_rules().scope)?)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -84,12 +85,15 @@ const fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
-fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
-    let told = if LongSession::is_one(session) {
+fn detail(reader: &Reader, session: &Session, scope: TraceScope) -> Result<Detailed, Problem> {
+    let mut told = if LongSession::is_one(session) {
         LongSession::read(reader, session).map_err(unreadable)?.told(reader).map_err(unreadable)?
     } else {
         told(&reader.units_of(session).map_err(unreadable)?)
     };
+    if scope == TraceScope::Session {
+        share_a_trace(&mut told, session);
+    }
     let Told { turns: (turns, turns_omitted), subagents: (subagents, subagents_omitted), .. } = told;
     let durations = RefCell::new(Some(told.durations));
     let durations = |_: &Session| durations.take().unwrap_or_default();
@@ -125,6 +129,16 @@ fn detail(reader: &Reader, session: &Session) -> Result<Detailed, Problem> {
         files_omitted,
         currency: CURRENCY,
     })
+}
+
+/// Puts everything of a session into the one trace that its spans share.
+fn share_a_trace(told: &mut Told, session: &Session) {
+    let trace = hex_trace(TraceScope::Session.trace(&session.id, 0));
+    let turns = told.turns.0.iter_mut().map(|turn| &mut turn.trace_id);
+    let agents = told.subagents.0.iter_mut().filter_map(|agent| agent.trace_id.as_mut());
+    turns.chain(agents).for_each(|own| own.clone_from(&trace));
+    told.trace_ids.truncate(1);
+    told.trace_ids.iter_mut().for_each(|own| own.clone_from(&trace));
 }
 
 /// What is told of units that are all in memory.

@@ -2,6 +2,7 @@
 
 use crate::store::Reader;
 use crate::transcript::time::Timestamp;
+use crate::views::traces::finish::SpanRules;
 
 /// A context with access to the state and the time.
 pub trait HasReader {
@@ -10,4 +11,7 @@ pub trait HasReader {
 
     /// The time: what goes on lasts until now, and what is stamped later is stamped wrong.
     fn now(&self) -> Timestamp;
+
+    /// What spans look like: as the exporter has it.
+    fn span_rules(&self) -> &SpanRules;
 }

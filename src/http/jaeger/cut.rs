@@ -18,6 +18,8 @@ pub(super) struct Cut {
     pub(super) batch: SpanBatch,
     /// The units that are in it.
     pub(super) units: Vec<UnitId>,
+    /// What its spans were made of.
+    pub(super) shown: Vec<Unit>,
 }
 
 /// Parts of a unit and the sub-agents below them, as many as there is room for.
@@ -75,7 +77,9 @@ impl Cut {
         };
         batch.spans.extend(own_span(&facts, &own).spans);
         let units = room.agents.iter().filter(|(_, unit)| !is_background(unit)).map(|(id, _)| *id);
-        Ok(Self { batch, units: units.chain([root.key.id()]).collect() })
+        let units = units.chain([root.key.id()]).collect();
+        let agents = room.agents.into_values();
+        Ok(Self { batch, units, shown: agents.chain([shown]).collect() })
     }
 }
 

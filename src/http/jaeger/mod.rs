@@ -3,19 +3,21 @@
 //! ```text
 //! traces       from stored units to traces: by id, by session, newest first
 //! cut          the first spans of a trace that has too many
+//! texts        rows of the session files, if text is let out
 //! trace_id     the ways in which clients write a trace id
 //! parameters   what a search asks for, in v1's words and in v3's
 //! v1, v3       the routes
 //! ```
 //!
-//! - Traces are made when somebody asks, by the same code as those that are exported; nothing is stored for them, and
-//!   the session files are not read.
+//! - Traces are made when somebody asks, by the same code and with the same settings as those that are exported; nothing
+//!   is stored for them. The session files are read only if `traces.content` lets text out.
 //! - What goes on is there too: it lasts until now and carries `claude_code.in_progress`.
 //! - Names of parameters, forms of answers and of refusals are Jaeger's, not ours; parameters that we do not know are
 //!   passed over, since Grafana adds its own.
 
 mod cut;
 mod parameters;
+mod texts;
 mod trace_id;
 mod traces;
 pub mod v1;
@@ -29,7 +31,7 @@ use std::ops::ControlFlow;
 use self::parameters::Search;
 use self::trace_id::TraceId;
 use self::traces::Traces;
-use super::{HasReader, context};
+use super::HasReader;
 use crate::http::api::sessions::unreadable;
 use crate::http::route::problem::Problem;
 use crate::views::traces::jaeger::{Filter, Trace, operation_of};
@@ -47,27 +49,6 @@ const CUT_SPANS_MAX: usize = 10_000;
 /// Newest traces whose spans name the operations.
 const TRACES_OF_OPERATIONS_MAX: usize = 500;
 
-/// A session without a row for this long has no turn that goes on, in milliseconds: the default of `traces.idle`.
-const IDLE_MS: u64 = 1_800_000;
-
-/// `service.name` of every span: the default of the exporter.
-const SERVICE_NAME: &str = "claude-code";
-
-/// What the routes read beside the state.
-pub trait HasTraces: HasReader {
-    /// Without a row for this many milliseconds a turn has ended.
-    fn idle_ms(&self) -> u64 {
-        IDLE_MS
-    }
-
-    /// Name of the one service that there is.
-    fn service_name(&self) -> &str {
-        SERVICE_NAME
-    }
-}
-
-impl HasTraces for context::Context {}
-
 /// Traces of a search, newest first.
 struct Found {
     traces: Vec<Trace>,
@@ -75,9 +56,9 @@ struct Found {
     partial: Option<String>,
 }
 
-fn find<C: HasTraces>(context: &C, search: &Search) -> Result<Found, Problem> {
+fn find<C: HasReader>(context: &C, search: &Search) -> Result<Found, Problem> {
     let mut found = Found { traces: Vec::new(), partial: None };
-    if search.service.as_ref().is_some_and(|service| service != context.service_name()) {
+    if search.service.as_ref().is_some_and(|service| *service != context.span_rules().service) {
         return Ok(found);
     }
     let (mut built, mut spans) = (0usize, 0usize);
@@ -106,7 +87,7 @@ fn find<C: HasTraces>(context: &C, search: &Search) -> Result<Found, Problem> {
 }
 
 /// The trace of `id`; of a session's id, all its traces as one.
-fn one<C: HasTraces>(context: &C, id: &str) -> Result<Trace, Problem> {
+fn one<C: HasReader>(context: &C, id: &str) -> Result<Trace, Problem> {
     let traces = Traces::of(context);
     if let Some(known) = TraceId::parse(id) {
         if let Some(trace) = traces.by_id(known).map_err(unreadable)? {
@@ -131,9 +112,9 @@ fn not_found() -> Problem {
 }
 
 /// Names and kinds of the newest traces' spans, each once, in order.
-fn operations<C: HasTraces>(context: &C, service: Option<&str>) -> Result<BTreeSet<(String, &'static str)>, Problem> {
+fn operations<C: HasReader>(context: &C, service: Option<&str>) -> Result<BTreeSet<(String, &'static str)>, Problem> {
     let mut operations = BTreeSet::new();
-    if service.is_some_and(|service| service != context.service_name()) {
+    if service.is_some_and(|service| *service != context.span_rules().service) {
         return Ok(operations);
     }
     let mut left = TRACES_OF_OPERATIONS_MAX;

@@ -12,16 +12,19 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::cut::Cut;
+use super::texts::Texts;
 use super::trace_id::TraceId;
-use super::{CUT_SPANS_MAX, HasTraces, SPANS_MAX};
+use super::{CUT_SPANS_MAX, SPANS_MAX};
+use crate::http::HasReader;
 use crate::ledger::ended;
-use crate::ledger::family::{Family, LEVELS_MAX, Want, below, has_spans, is_background, roots};
+use crate::ledger::family::{Family, LEVELS_MAX, Reach, Want, below, has_spans, is_background, roots};
 use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::{Reader, StoreError};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::views::traces::ids::trace_of;
+use crate::views::traces::finish::{MadeOf, SpanRules, finish};
+use crate::views::traces::ids::{TraceScope, trace_of};
 use crate::views::traces::jaeger::{Filter, Trace, mark_in_progress};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Earlier, Position, TurnFacts, TurnOrder, family_spans, position_of, turn_spans};
@@ -36,13 +39,14 @@ const SESSIONS_KEPT: usize = 16;
 pub(super) struct Traces<'c> {
     pub(super) reader: &'c Reader,
     now: Timestamp,
-    idle_ms: u64,
+    rules: &'c SpanRules,
     /// Each turn needs its session.
     sessions: RefCell<HashMap<SessionId, Option<Rc<Session>>>>,
     /// And each the turns before it.
     orders: RefCell<HashMap<SessionId, Rc<TurnOrder>>>,
     /// Units whose traces were cut: what is below them is not built once more.
     cut: RefCell<HashSet<UnitId>>,
+    texts: RefCell<Texts<'c>>,
 }
 
 /// A unit that may have spans.
@@ -68,14 +72,15 @@ struct Built {
 }
 
 impl<'c> Traces<'c> {
-    pub(super) fn of<C: HasTraces>(context: &'c C) -> Self {
+    pub(super) fn of<C: HasReader>(context: &'c C) -> Self {
         Self {
             reader: context.reader(),
             now: context.now(),
-            idle_ms: context.idle_ms(),
+            rules: context.span_rules(),
             sessions: RefCell::default(),
             orders: RefCell::default(),
             cut: RefCell::default(),
+            texts: RefCell::new(Texts::of(context.reader())),
         }
     }
 
@@ -93,12 +98,29 @@ impl<'c> Traces<'c> {
         }
         // A sub-agent whose first row was never read has its unit's own id.
         let unit = self.reader.unit(UnitId(id.0))?.filter(|unit| unit.agent.is_some());
-        self.of_unit(unit, id)
+        if let Some(trace) = self.of_unit(unit, id)? {
+            return Ok(Some(trace));
+        }
+        self.of_session_by_hash(id)
+    }
+
+    /// The trace of a session whose id is no UUID, where sessions are traces: its id is a hash.
+    fn of_session_by_hash(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
+        let mut session = None;
+        if self.rules.scope == TraceScope::Session && self.session(&SessionId(id.as_uuid().into()))?.is_none() {
+            self.reader.each_session(|one| {
+                if self.rules.scope.trace(&one.id, 0) == id.0 {
+                    session = Some(one.id);
+                }
+            })?;
+        }
+        session.map_or(Ok(None), |session| self.of_session(&session.0, SPANS_MAX))
     }
 
     fn of_unit(&self, unit: Option<Unit>, id: TraceId) -> Result<Option<Trace>, StoreError> {
+        // The trace of a turn is found by its id, whatever shares a trace when it is exported.
         let Some(unit) = unit.filter(|unit| trace_of(unit) == id.0) else { return Ok(None) };
-        let built = self.build_around(unit.key.id(), unit.leaves_with())?;
+        let built = self.build_around(unit.key.id(), unit.leaves_with(), TraceScope::Turn)?;
         Ok(built.traces.into_iter().find(|trace| trace.id() == id.0))
     }
 
@@ -131,7 +153,7 @@ impl<'c> Traces<'c> {
             if built.contains(&unit) {
                 continue;
             }
-            let new = self.build_around(unit, above)?;
+            let new = self.build_around(unit, above, self.rules.scope)?;
             built.extend(new.units);
             for trace in new.traces {
                 spans += trace.spans().count();
@@ -166,7 +188,7 @@ impl<'c> Traces<'c> {
             if built.contains(&unit) {
                 continue;
             }
-            let new = self.build_around(unit, above)?;
+            let new = self.build_for_search(unit, above)?;
             built.extend(new.units);
             let new = new.traces.into_iter().filter(|trace| known.insert(trace.id()));
             waiting.extend(new.map(|trace| (trace.start(), trace)));
@@ -210,7 +232,7 @@ impl<'c> Traces<'c> {
 
     /// The trace that holds the spans of a unit, which leave with those of the unit `above` it. Should that not lead to
     /// the unit, it has a trace of its own beside it.
-    fn build_around(&self, unit: UnitId, above: Option<UnitId>) -> Result<Built, StoreError> {
+    fn build_around(&self, unit: UnitId, above: Option<UnitId>, scope: TraceScope) -> Result<Built, StoreError> {
         let (mut root, mut next) = (None, above);
         for _ in 0..LEVELS_MAX {
             if next.is_some_and(|next| self.is_cut(next)) {
@@ -220,16 +242,47 @@ impl<'c> Traces<'c> {
             next = found.leaves_with();
             root = Some(found);
         }
-        let mut built = root.map_or_else(|| Ok(Built::default()), |root| self.build(&root))?;
+        let mut built = root.map_or_else(|| Ok(Built::default()), |root| self.build(&root, scope))?;
         let is_there = |built: &Built| built.units.contains(&unit) || built.units.iter().any(|unit| self.is_cut(*unit));
         if !is_there(&built)
             && let Some(unit) = self.reader.unit(unit)?
         {
-            let own = self.build(&unit)?;
+            let own = self.build(&unit, scope)?;
             built.units.extend(own.units);
             built.traces.extend(own.traces);
         }
         Ok(built)
+    }
+
+    /// The trace that holds the spans of a unit: of a turn, or of the whole session if all of it shares one.
+    fn build_for_search(&self, unit: UnitId, above: Option<UnitId>) -> Result<Built, StoreError> {
+        if self.rules.scope == TraceScope::Turn {
+            return self.build_around(unit, above, TraceScope::Turn);
+        }
+        let Some(found) = self.reader.unit(unit)? else { return Ok(Built::default()) };
+        let mut units = vec![unit];
+        self.reader.each_member(found.session(), |member| {
+            units.push(member.unit);
+            ControlFlow::Continue(())
+        })?;
+        let trace = self.of_session(&found.session().0, SPANS_MAX)?;
+        Ok(Built { traces: trace.into_iter().collect(), units })
+    }
+
+    /// Gives spans their last form: as it is when they are exported.
+    fn finish(
+        &self,
+        batches: &mut [SpanBatch],
+        scope: TraceScope,
+        session: &SessionId,
+        units: &[&Unit],
+    ) -> Result<(), StoreError> {
+        let owner = self.session(session)?;
+        let source = owner.as_deref().and_then(|session| session.fork.as_ref()).map(|fork| &fork.from);
+        let rules = SpanRules { scope, ..self.rules.clone() };
+        let mut texts = self.texts.borrow_mut();
+        finish(batches, &rules, MadeOf { session, source, units }, &mut |row, expected| texts.read(row, expected));
+        texts.failed()
     }
 
     fn is_cut(&self, unit: UnitId) -> bool {
@@ -237,7 +290,7 @@ impl<'c> Traces<'c> {
     }
 
     /// The trace whose root a unit is, and those of sub-agents that are nested too deep for it.
-    fn build(&self, root: &Unit) -> Result<Built, StoreError> {
+    fn build(&self, root: &Unit, scope: TraceScope) -> Result<Built, StoreError> {
         if !has_spans(root) {
             return Ok(Built { traces: Vec::new(), units: vec![root.key.id()] });
         }
@@ -245,7 +298,8 @@ impl<'c> Traces<'c> {
         let all = gist.spans;
         if all > SPANS_MAX as u64 {
             let at = gist.latest.unwrap_or_else(|| root.activity_end());
-            let Cut { batch, units } = Cut::of(self, root, CUT_SPANS_MAX)?;
+            let Cut { mut batch, units, shown: made_of } = Cut::of(self, root, CUT_SPANS_MAX)?;
+            self.finish(std::slice::from_mut(&mut batch), scope, root.session(), &made_of.iter().collect::<Vec<_>>())?;
             self.cut.borrow_mut().insert(root.key.id());
             let shown = batch.spans.len();
             let warning = format!("the trace is too large to be shown whole: {shown} of its {all} spans are here");
@@ -268,7 +322,8 @@ impl<'c> Traces<'c> {
         let earlier = self.earlier(position.as_deref(), family.top())?;
         let position =
             position.as_deref().map_or_else(Position::default, |session| position_of(session, family.top(), earlier));
-        let batches = family_spans(&family, position, self.end_of(root, at));
+        let mut batches = family_spans(&family, position, self.end_of(root, at));
+        self.finish(&mut batches, scope, root.session(), &family.units().collect::<Vec<_>>())?;
         let batches = self.marked(batches, (family.unit(), at), family.below().into_iter());
         let units =
             family.units().filter(|unit| !is_background(unit)).chain([root]).map(|unit| unit.key.id()).collect();
@@ -319,7 +374,9 @@ impl<'c> Traces<'c> {
             let position = position_of(session, root, self.earlier(Some(session), root)?);
             let at = below(root, &find).iter().map(|agent| agent.activity_end()).fold(root.activity_end(), Ord::max);
             let end = self.end_of(root, at);
-            let made = turn_spans(&TurnFacts { turn: root, agents: &find, position, end });
+            let mut made = turn_spans(&TurnFacts { turn: root, agents: &find, position, end });
+            let made_of: Vec<&Unit> = Reach::from(root, &find).everything(root).collect();
+            self.finish(&mut made, self.rules.scope, &session.id, &made_of)?;
             batches.append(&mut self.marked(made, (root, at), agents.values().copied()));
         }
         Ok(batches)
@@ -328,11 +385,11 @@ impl<'c> Traces<'c> {
     /// As the exporter has it, but that what has not ended lasts until now. `at` is the last activity in its trace.
     pub(super) fn end_of(&self, unit: &Unit, at: Timestamp) -> TurnEnd {
         let open = TurnEnd { at: self.now.max(at), reason: "open" };
-        ended::ended(unit, at, self.now, self.idle_ms).unwrap_or(open)
+        ended::ended(unit, at, self.now, self.rules.idle_ms).unwrap_or(open)
     }
 
     fn goes_on(&self, unit: &Unit, at: Timestamp) -> bool {
-        ended::ended(unit, at, self.now, self.idle_ms).is_none()
+        ended::ended(unit, at, self.now, self.rules.idle_ms).is_none()
     }
 
     /// Marks the traces that go on: that of `root`, whose last activity is the time with it, and those of sub-agents.

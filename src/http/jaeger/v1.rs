@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::parameters::Search;
-use super::{Found, HasTraces, SPANS_MAX, bytes_of, find, one, operations};
+use super::{Found, SPANS_MAX, bytes_of, find, one, operations};
+use crate::http::HasReader;
 use crate::http::route::answer::Answer;
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
@@ -39,15 +40,15 @@ struct Operation {
 ///
 /// # Errors
 /// None.
-pub fn services<C: HasTraces>(context: &C, _: &Request) -> Result<Answer, Problem> {
-    told(listed(&[context.service_name()]), None)
+pub fn services<C: HasReader>(context: &C, _: &Request) -> Result<Answer, Problem> {
+    told(listed(&[&context.span_rules().service]), None)
 }
 
 /// The names of a service's operations.
 ///
 /// # Errors
 /// None: refusals are answers in Jaeger's form.
-pub fn operation_names<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn operation_names<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let names = operations(context, Some(request.param("service"))).and_then(|operations| {
         let mut names: Vec<String> = operations.into_iter().map(|(name, _)| name).collect();
         names.dedup();
@@ -60,7 +61,7 @@ pub fn operation_names<C: HasTraces>(context: &C, request: &Request) -> Result<A
 ///
 /// # Errors
 /// None: refusals are answers in Jaeger's form.
-pub fn operations_with_kinds<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let kind = request.query.text("spanKind");
     let list = operations(context, request.query.text("service")).and_then(|operations| {
         let wanted = operations.into_iter().filter(|(_, of)| kind.is_none_or(|kind| kind == *of));
@@ -74,7 +75,7 @@ pub fn operations_with_kinds<C: HasTraces>(context: &C, request: &Request) -> Re
 ///
 /// # Errors
 /// None: refusals are answers in Jaeger's form.
-pub fn traces<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let mut ids = request.query.texts("traceID").peekable();
     let answer = if ids.peek().is_some() {
         several(context, ids)
@@ -92,7 +93,7 @@ pub fn traces<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Pr
 ///
 /// # Errors
 /// None: refusals are answers in Jaeger's form.
-pub fn trace<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn trace<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let id = request.param("id");
     told(one(context, id).and_then(|trace| shown(context, &[trace], None)), Some(id))
 }
@@ -101,11 +102,11 @@ pub fn trace<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Pro
 ///
 /// # Errors
 /// None.
-pub fn dependencies<C: HasTraces>(_: &C, _: &Request) -> Result<Answer, Problem> {
+pub fn dependencies<C: HasReader>(_: &C, _: &Request) -> Result<Answer, Problem> {
     told(Answer::json(&enveloped::<[(); 0]>([], None)), None)
 }
 
-fn several<'a, C: HasTraces>(context: &C, ids: impl Iterator<Item = &'a str>) -> Result<Answer, Problem> {
+fn several<'a, C: HasReader>(context: &C, ids: impl Iterator<Item = &'a str>) -> Result<Answer, Problem> {
     /// Ids that one request may name: as many as its address holds.
     const IDS_MAX: usize = 256;
     let (mut traces, mut errors, mut room) = (Vec::new(), Vec::new(), SPANS_MAX);
@@ -126,8 +127,8 @@ fn several<'a, C: HasTraces>(context: &C, ids: impl Iterator<Item = &'a str>) ->
     shown(context, &traces, Some(errors).filter(|errors| !errors.is_empty()))
 }
 
-fn shown<C: HasTraces>(context: &C, traces: &[Trace], errors: Option<Vec<Error>>) -> Result<Answer, Problem> {
-    let data: Vec<TraceV1<'_>> = traces.iter().map(|trace| trace_v1(trace, context.service_name())).collect();
+fn shown<C: HasReader>(context: &C, traces: &[Trace], errors: Option<Vec<Error>>) -> Result<Answer, Problem> {
+    let data: Vec<TraceV1<'_>> = traces.iter().map(|trace| trace_v1(trace, &context.span_rules().service)).collect();
     Answer::json_of(&enveloped(data, errors), bytes_of(traces))
 }
 

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::parameters::Search;
-use super::{HasTraces, bytes_of, find, one, operations};
+use super::{bytes_of, find, one, operations};
+use crate::http::HasReader;
 use crate::http::route::answer::Answer;
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
@@ -13,19 +14,19 @@ use crate::views::traces::jaeger::{ResourceSpans, Trace, TraceSummary, resource_
 ///
 /// # Errors
 /// None.
-pub fn services<C: HasTraces>(context: &C, _: &Request) -> Result<Answer, Problem> {
+pub fn services<C: HasReader>(context: &C, _: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     struct Services<'a> {
         services: [&'a str; 1],
     }
-    told(Answer::json(&Services { services: [context.service_name()] }))
+    told(Answer::json(&Services { services: [&context.span_rules().service] }))
 }
 
 /// The names and span kinds of a service's operations.
 ///
 /// # Errors
 /// None: refusals are answers in Jaeger's form.
-pub fn operations_with_kinds<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Operation {
@@ -50,7 +51,7 @@ pub fn operations_with_kinds<C: HasTraces>(context: &C, request: &Request) -> Re
 ///
 /// # Errors
 /// None: refusals are answers in Jaeger's form.
-pub fn traces<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     told(Search::v3(&request.query).and_then(|search| {
         let found = find(context, &search)?;
         if found.traces.is_empty() {
@@ -64,7 +65,7 @@ pub fn traces<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Pr
 ///
 /// # Errors
 /// None: refusals are answers in Jaeger's form.
-pub fn trace<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn trace<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     told(one(context, request.param("id")).and_then(|trace| shown(context, &[trace])))
 }
 
@@ -72,19 +73,19 @@ pub fn trace<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Pro
 ///
 /// # Errors
 /// None: refusals are answers in Jaeger's form.
-pub fn summaries<C: HasTraces>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn summaries<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     struct Summaries<'a> {
         summaries: Vec<TraceSummary<'a>>,
     }
     told(Search::v3(&request.query).and_then(|search| {
         let found = find(context, &search)?;
-        let summaries = found.traces.iter().map(|trace| summary(trace, context.service_name())).collect();
+        let summaries = found.traces.iter().map(|trace| summary(trace, &context.span_rules().service)).collect();
         Answer::json(&Summaries { summaries })
     }))
 }
 
-fn shown<C: HasTraces>(context: &C, traces: &[Trace]) -> Result<Answer, Problem> {
+fn shown<C: HasReader>(context: &C, traces: &[Trace]) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Traces<'a> {
@@ -94,7 +95,7 @@ fn shown<C: HasTraces>(context: &C, traces: &[Trace]) -> Result<Answer, Problem>
     struct Wrapper<'a> {
         result: Traces<'a>,
     }
-    let service = context.service_name();
+    let service = &context.span_rules().service;
     let resource_spans = traces.iter().flat_map(|trace| resource_spans(trace, service)).collect();
     Answer::json_of(&Wrapper { result: Traces { resource_spans } }, bytes_of(traces))
 }

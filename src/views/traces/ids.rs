@@ -47,6 +47,18 @@ pub struct SpanAt {
     pub span: u64,
 }
 
+/// A trace id as it is written everywhere: 32 hexadecimal digits.
+#[must_use]
+pub fn hex_trace(trace: u128) -> String {
+    format!("{trace:032x}")
+}
+
+/// A span id as it is written everywhere: 16 hexadecimal digits.
+#[must_use]
+pub fn hex_span(span: u64) -> String {
+    format!("{span:016x}")
+}
+
 /// The trace of a turn, by the `uuid` of its prompt row.
 #[must_use]
 pub fn trace_of_turn(prompt: RowId) -> u128 {

@@ -5,8 +5,10 @@
 //! attributes     the name of every attribute
 //! span           a span as it leaves
 //! tree           the spans of a turn and of its sub-agents
-//! content        text of the conversation on spans; openinference  a second set of names
-//! scope          which trace holds a span
+//! finish         the last form of a span, in this order:
+//! content, texts   text of the conversation, and the rows that hold it
+//! scope            the trace that holds it
+//! openinference    a second set of names
 //! jaeger         spans in the words of Jaeger's API
 //! drawing        spans as a text that a person reads
 //! ```
@@ -14,9 +16,11 @@
 pub mod attributes;
 pub mod content;
 pub mod drawing;
+pub mod finish;
 pub mod ids;
 pub mod jaeger;
 pub mod openinference;
 pub mod scope;
 pub mod span;
+mod texts;
 pub mod tree;

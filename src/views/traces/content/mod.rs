@@ -18,15 +18,22 @@ mod cut;
 mod details;
 mod json;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use crate::ledger::unit::RowPlace;
+use crate::transcript::expected::{Expected, Missing};
 use crate::views::traces::attributes as name;
 use crate::views::traces::span::{Attribute, Value};
 use cut::readable;
 
 /// Longest attribute value, in bytes: Tempo cuts longer ones.
 pub const VALUE_BYTES_MAX: usize = 2048;
+
+/// Reads a row again by its place.
+pub type ReadRow<'r> = &'r mut dyn FnMut(RowPlace, &Expected) -> Result<Arc<Json>, Missing>;
 
 /// How much of the conversation spans may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]

@@ -1,29 +1,20 @@
-//! Text of the conversation for spans that leave, read from the session files.
+//! Which rows hold the text of a span, and what of it the level lets out.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::ledger::unit::{Message, RowPlace, Tool, Unit, UnitKey};
-use crate::tail::reread::{self, Latest, Missing};
-use crate::transcript::chunk::FileNumber;
-use crate::transcript::expected::Expected;
+use crate::ledger::unit::{Message, Tool, Unit, UnitKey};
+use crate::transcript::expected::{Expected, Missing};
 use crate::views::traces::attributes as name;
+use crate::views::traces::content::ReadRow;
 use crate::views::traces::content::{self, ContentLevel};
 use crate::views::traces::span::{Attribute, Span, SpanBatch, Value};
-
-/// Session files that are held open.
-const FILES_OPEN_MAX: usize = 64;
 
 /// Finds the rows behind spans.
 pub(super) struct Texts<'a> {
     level: ContentLevel,
-    path: &'a dyn Fn(FileNumber) -> Option<PathBuf>,
-    files: HashMap<FileNumber, Result<File, Missing>>,
-    latest: &'a mut Latest,
+    read: ReadRow<'a>,
     tools: HashMap<&'a str, (&'a Unit, &'a Tool)>,
     messages: HashMap<&'a str, Vec<&'a Message>>,
     agents: HashMap<&'a str, Vec<&'a Unit>>,
@@ -34,16 +25,10 @@ pub(super) struct Texts<'a> {
 type Found = Result<Vec<Attribute>, Missing>;
 
 impl<'a> Texts<'a> {
-    /// `units` are all that the spans may be made of; `path` is where a file is; `latest` are rows that are known to be
-    /// as they were counted.
-    pub(super) fn new(
-        level: ContentLevel,
-        units: &[&'a Unit],
-        path: &'a dyn Fn(FileNumber) -> Option<PathBuf>,
-        latest: &'a mut Latest,
-    ) -> Self {
+    /// `units` are all that the spans may be made of; `read` reads their rows.
+    pub(super) fn new(level: ContentLevel, units: &[&'a Unit], read: ReadRow<'a>) -> Self {
         let (tools, messages, agents, turns) = Default::default();
-        let mut texts = Self { level, path, files: HashMap::new(), latest, tools, messages, agents, turns };
+        let mut texts = Self { level, read, tools, messages, agents, turns };
         for unit in units.iter().copied() {
             texts.tools.extend(unit.parts.tools.iter().map(|tool| (&*tool.id, (unit, tool))));
             for message in &unit.parts.messages {
@@ -110,7 +95,7 @@ impl<'a> Texts<'a> {
     fn call(&mut self, unit: &Unit, tool: &Tool) -> Option<Found> {
         let call = tool.call.as_ref()?;
         let expected = Expected::Call(tool.id.clone());
-        Some(self.read(call.place, &expected).map(|row| {
+        Some((self.read)(call.place, &expected).map(|row| {
             let input = block_of(&row, "id", &tool.id).and_then(|block| block.get("input"));
             let folders = [row.get("cwd").and_then(Json::as_str), unit.context.cwd.as_deref()];
             let folders: Vec<&str> = folders.into_iter().flatten().collect();
@@ -122,7 +107,7 @@ impl<'a> Texts<'a> {
         // What a later resume wrote in is its own words, not a result.
         let end = tool.result.as_ref().filter(|end| !end.filled_in)?;
         let expected = Expected::Result(tool.id.clone());
-        Some(self.read(end.place, &expected).map(|row| {
+        Some((self.read)(end.place, &expected).map(|row| {
             let result = block_of(&row, "tool_use_id", &tool.id).and_then(|block| block.get("content"));
             result.map(|result| content::result(self.level, result)).unwrap_or_default()
         }))
@@ -132,7 +117,7 @@ impl<'a> Texts<'a> {
         let expected = Expected::Message(message.told_id().into());
         let mut rows = Vec::with_capacity(message.rows.len());
         for place in &message.rows {
-            rows.push(self.read(*place, &expected)?);
+            rows.push((self.read)(*place, &expected)?);
         }
         let contents: Vec<&Json> = rows.iter().filter_map(|row| content_of(row)).collect();
         Ok(content::answer(self.level, &contents, message.stop.as_ref().map(|stop| stop.name())))
@@ -146,25 +131,13 @@ impl<'a> Texts<'a> {
             _ => None,
         };
         let prompt = asked.map(|(place, row)| {
-            let row = self.read(place, &Expected::Prompt(row))?;
+            let row = (self.read)(place, &Expected::Prompt(row))?;
             Ok(content_of(&row).map(|prompt| content::prompt(self.level, prompt)).unwrap_or_default())
         });
         let spoken = unit.parts.messages.iter().filter(|message| message.says.text);
         let last = spoken.max_by_key(|message| (message.end, &message.id));
         let answer = last.map(|message| self.answer(message));
         prompt.into_iter().chain(answer).collect()
-    }
-
-    fn read(&mut self, place: RowPlace, expected: &Expected) -> Result<Arc<Json>, Missing> {
-        if self.files.len() >= FILES_OPEN_MAX {
-            self.files.clear();
-        }
-        let path = self.path;
-        let open = || path(place.file).map_or(Err(Missing::Gone), |path| reread::open(&path));
-        match self.files.entry(place.file).or_insert_with(open) {
-            Ok(file) => self.latest.read(place.file, file, place.place, expected),
-            Err(missing) => Err(*missing),
-        }
     }
 }
 
