@@ -1,4 +1,7 @@
-//! The layers of the house, its sizes, and what must not be left behind: see `src/lib.rs`.
+//! The walls of the house, its sizes, and what must not be left behind: see `src/lib.rs`.
+//!
+//! Every form of import is read: trees, `self` and `super`, names bound by `as`, paths in the code, other crates. The
+//! intruders at the end show that the walls hold.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,147 +10,71 @@
     reason = "a test stops at the first surprise"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "support/architecture_house.rs"]
+mod house;
+#[path = "support/architecture_names.rs"]
+mod names;
+#[path = "support/architecture_table.rs"]
+mod table;
+#[path = "support/architecture_walls.rs"]
+mod walls;
+#[path = "support/architecture_words.rs"]
+mod words;
+
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use house::{House, sources};
 
 const LINES_MAX: usize = 500;
 
-/// Room, the rooms it may import, and the outside crates that only it may import.
-const LAYERS: &[(&str, &[&str], &[&str])] = &[
-    ("transcript", &[], &["memchr"]),
-    ("ledger", &["transcript"], &[]),
-    ("measures", &["ledger", "transcript"], &[]),
-    ("views", &["measures", "ledger", "transcript"], &["sha2"]),
-    ("tail", &["transcript", "text"], &["notify", "memchr"]),
-    ("store", &["views", "ledger", "transcript", "export", "text"], &["sled", "postcard"]),
-    (
-        "export",
-        &["views", "transcript", "text"],
-        &["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk", "postcard", "hyper", "rustls"],
-    ),
-    (
-        "http",
-        &["store", "views", "vitals", "export", "ledger", "transcript", "tail", "text"],
-        &["hyper", "prometheus", "flate2"],
-    ),
-];
-
-/// The rooms that touch nothing outside the program.
-const PURE: &[&str] = &["transcript", "ledger", "measures", "views"];
-
-/// What a pure room must not name.
-const IMPURE: &[&str] = &[
-    "std::fs",
-    "std::io",
-    "std::net",
-    "std::thread",
-    "std::time",
-    "std::env",
-    "std::process",
-    "std::sync::Mutex",
-    "std::sync::RwLock",
-    "std::sync::OnceLock",
-    "std::sync::LazyLock",
-    "SystemTime",
-    "Instant::now",
-    "Utc::now",
-    "Local::now",
-    "tracing::",
-    "println!",
-    "eprintln!",
-    "static mut",
-    "thread_local!",
-    "thiserror",
-    "anyhow",
-];
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
+const NONE: &[String] = &[];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn room_of(path: &Path) -> String {
-    let inside = path.strip_prefix(root().join("src")).unwrap();
-    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
-    first.trim_end_matches(".rs").to_owned()
+/// The dependencies in `Cargo.toml`, as code writes their names.
+fn dependencies() -> BTreeSet<String> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, behind) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let lines = behind.lines().take_while(|line| !line.starts_with('['));
+    lines
+        .filter_map(|line| line.split_once(" = ").filter(|_| !line.starts_with('#')))
+        .map(|(name, _)| name.replace('-', "_"))
+        .collect()
 }
 
-/// Code without comments, so that prose may name what code may not.
-fn code(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap();
-    text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
-}
+static HOUSE: LazyLock<House> = LazyLock::new(|| House::read(&root().join("src"), &dependencies()));
 
-/// The rooms of this crate that a file names.
-fn imports(code: &str) -> BTreeSet<String> {
-    let rooms = code.match_indices("crate::").map(|(at, found)| {
-        let rest = &code[at + found.len()..];
-        rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
-    });
-    rooms.filter(|room| !room.is_empty()).collect()
+#[test]
+fn every_room_is_known() {
+    assert_eq!(walls::unknown_rooms(&HOUSE), NONE);
 }
 
 #[test]
-fn rooms_import_only_what_the_layers_allow() {
-    let mut wrong = Vec::new();
-    for path in sources(&root().join("src")) {
-        let room = room_of(&path);
-        let Some((_, allowed, _)) = LAYERS.iter().find(|(name, ..)| *name == room) else { continue };
-        for import in imports(&code(&path)) {
-            if import != room && !allowed.contains(&import.as_str()) {
-                wrong.push(format!("{} imports {import}", path.strip_prefix(root()).unwrap().display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+fn rooms_import_only_what_the_table_allows() {
+    assert_eq!(walls::forbidden_imports(&HOUSE), NONE);
+    assert_eq!(walls::idle_exceptions(&HOUSE), NONE);
 }
 
 #[test]
-fn each_outside_crate_has_its_room() {
-    let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (room, _, crates) in LAYERS {
-        for name in *crates {
-            owners.entry(name).or_default().push(room);
-        }
-    }
-    // Closed doors: nobody else may even name these.
-    for door in ["sled", "notify", "prometheus", "hyper", "rustls"] {
-        for path in sources(&root().join("src")) {
-            let room = room_of(&path);
-            if owners[door].contains(&room.as_str()) {
-                continue;
-            }
-            let named = code(&path).contains(&format!("{door}::"));
-            assert!(!named, "{} names {door}", path.display());
-        }
-    }
+fn every_dependency_has_its_rooms() {
+    assert_eq!(walls::forbidden_crates(&HOUSE), NONE);
+    assert_eq!(walls::idle_crates(&HOUSE, &dependencies()), NONE);
 }
 
 #[test]
 fn pure_rooms_have_no_effects() {
-    for path in sources(&root().join("src")) {
-        if !PURE.contains(&room_of(&path).as_str()) {
-            continue;
-        }
-        let code = code(&path);
-        for banned in IMPURE {
-            assert!(!code.contains(banned), "{} names {banned}", path.display());
-        }
-    }
+    assert_eq!(walls::effects(&HOUSE), NONE);
+}
+
+#[test]
+fn files_do_not_import_each_other_in_circles() {
+    assert_eq!(walls::new_circles(&HOUSE), NONE);
+    assert_eq!(walls::idle_circles(&HOUSE), NONE);
 }
 
 #[test]
@@ -180,4 +107,169 @@ fn every_dependency_says_what_it_is_for() {
         }
         previous = line;
     }
+}
+
+/// A small house of files and their texts, which the walls judge like the real one.
+fn house_of(files: &[(&str, &str)]) -> House {
+    House::of(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect(), &dependencies())
+}
+
+#[test]
+fn an_intruder_in_a_group_is_caught() {
+    let house = house_of(&[("transcript/ids.rs", "use crate::{store, sidecar};")]);
+    assert_eq!(
+        walls::forbidden_imports(&house),
+        ["transcript/ids.rs:1 imports store", "transcript/ids.rs:1 imports sidecar"]
+    );
+    let nested = house_of(&[(
+        "ledger/unit.rs",
+        "use crate::{\n    transcript::{self, ids::*},\n    views::{metrics::{catalog as of, labels}},\n};",
+    )]);
+    assert_eq!(
+        walls::forbidden_imports(&nested),
+        ["ledger/unit.rs:3 imports views::metrics::catalog", "ledger/unit.rs:3 imports views::metrics::labels"]
+    );
+}
+
+#[test]
+fn an_intruder_that_is_allowed_elsewhere_is_caught() {
+    let text = "use crate::http::Server; use crate::cli::args; use crate::store::Writer;";
+    let house = house_of(&[("engine/mod.rs", text)]);
+    assert_eq!(
+        walls::forbidden_imports(&house),
+        ["engine/mod.rs:1 imports http::Server", "engine/mod.rs:1 imports cli::args"]
+    );
+}
+
+#[test]
+fn an_intruder_by_the_way_of_super_is_caught() {
+    let files = [
+        ("views/metrics/mod.rs", "use super::super::store::Reader;"),
+        ("views/traces/tree/mod.rs", "mod inner { use super::super::super::super::tail; } use super::ids::SpanAt;"),
+        (
+            "views/sessions/mod.rs",
+            "pub use super::traces::tree; pub use super::traces::ids; pub use self::parts::Part;",
+        ),
+    ];
+    assert_eq!(
+        walls::forbidden_imports(&house_of(&files)),
+        ["views/metrics/mod.rs:1 imports store::Reader", "views/traces/tree/mod.rs:1 imports tail",]
+    );
+    let other_wing = house_of(&[("views/metrics/items.rs", "pub use super::super::sessions::parts;")]);
+    assert_eq!(walls::forbidden_imports(&other_wing), ["views/metrics/items.rs:1 imports views::sessions::parts"]);
+}
+
+#[test]
+fn an_intruder_in_the_code_is_caught() {
+    let text = "fn now() -> Time {\n    crate::sidecar::clock::now()\n}\n";
+    assert_eq!(
+        walls::forbidden_imports(&house_of(&[("ledger/fold.rs", text)])),
+        ["ledger/fold.rs:2 imports sidecar::clock::now"]
+    );
+    // Through a name that a line above bound to something else.
+    let text = "use crate as house;\nfn of(it: &house::store::Reader) {}\n";
+    assert_eq!(
+        walls::forbidden_imports(&house_of(&[("ledger/fold.rs", text)])),
+        ["ledger/fold.rs:1 imports the whole house", "ledger/fold.rs:2 imports store::Reader"]
+    );
+}
+
+#[test]
+fn an_intruder_in_the_server_is_caught() {
+    let text = "use crate::http::context::Context; use super::super::api; use super::super::route::answer::Answer;";
+    assert_eq!(
+        walls::forbidden_imports(&house_of(&[("http/server/dispatch.rs", text)])),
+        ["http/server/dispatch.rs:1 imports http::context::Context", "http/server/dispatch.rs:1 imports http::api"]
+    );
+}
+
+#[test]
+fn a_foreign_crate_in_the_wrong_room_is_caught() {
+    let text = "use opentelemetry::KeyValue; use postcard::from_bytes; use rustix::fs::stat; use serde::Serialize;\n\
+                #[derive(thiserror::Error)]\nenum Wrong {}\nuse nobody::knows;\nfn at() { ::tokio::spawn(later()); }\n";
+    assert_eq!(
+        walls::forbidden_crates(&house_of(&[("ledger/unit.rs", text)])),
+        [
+            "ledger/unit.rs:1 names opentelemetry",
+            "ledger/unit.rs:1 names postcard",
+            "ledger/unit.rs:1 names rustix",
+            "ledger/unit.rs:4 names nobody",
+            "ledger/unit.rs:2 names thiserror",
+            "ledger/unit.rs:5 names tokio",
+        ]
+    );
+}
+
+#[test]
+fn a_dependency_without_a_row_is_caught() {
+    let mut dependencies = dependencies();
+    dependencies.insert("left_pad".to_owned());
+    assert_eq!(walls::idle_crates(&HOUSE, &dependencies), ["left_pad has no row"]);
+}
+
+#[test]
+fn an_unknown_room_is_caught() {
+    let house = house_of(&[("gadgets/mod.rs", ""), ("views/gadgets.rs", ""), ("helper.rs", ""), ("text.rs", "")]);
+    let found = walls::unknown_rooms(&house);
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn an_effect_in_a_pure_room_is_caught() {
+    let text = "use std::{fs, io};\nfn of() {\n    let bytes = fs::read(path);\n    std::fs::read(path);\n    \
+                println!(\"\");\n}\nuse core::time::*;\nuse chrono::Utc;\nfn now() { Utc::now(); }\nstatic mut COUNT: u32 = 0;\n";
+    assert_eq!(
+        walls::effects(&house_of(&[("views/traces/ids.rs", text)])),
+        [
+            "views/traces/ids.rs:1 names std::fs",
+            "views/traces/ids.rs:1 names std::io",
+            "views/traces/ids.rs:7 names std::time",
+            "views/traces/ids.rs:3 names std::fs::read",
+            "views/traces/ids.rs:4 names std::fs::read",
+            "views/traces/ids.rs:9 names chrono::Utc::now",
+            "views/traces/ids.rs:5 calls println!",
+            "views/traces/ids.rs has a static mut",
+        ]
+    );
+}
+
+#[test]
+fn circles_of_two_and_of_three_files_are_caught() {
+    let two = house_of(&[("tail/read.rs", "use super::source::Source;"), ("tail/source.rs", "use crate::tail::read;")]);
+    assert_eq!(walls::new_circles(&two), ["a circle: tail/read.rs -> tail/source.rs, tail/source.rs -> tail/read.rs"]);
+    // The door hands `C` on: who takes it there takes it from the file that makes it.
+    let three = house_of(&[
+        ("tail/mod.rs", "pub mod a; mod b; mod c; pub use c::C;"),
+        ("tail/a.rs", "use super::b;"),
+        ("tail/b.rs", "use crate::tail::C;"),
+        ("tail/c.rs", "fn a() { super::a::a() }"),
+    ]);
+    assert_eq!(
+        walls::new_circles(&three),
+        ["a circle: tail/a.rs -> tail/b.rs, tail/b.rs -> tail/c.rs, tail/c.rs -> tail/a.rs"]
+    );
+}
+
+#[test]
+fn prose_and_text_are_innocent() {
+    let text = r##"
+        //! Reads with `std::fs::read`, see [`crate::store::Reader`].
+        /* use crate::{store, sidecar}; /* and */ use tokio::spawn; */
+        pub(in crate::views) struct Held<'a>(&'a str);
+        const QUOTE: char = '"';
+        const ESCAPED: char = '\'';
+        const PLAIN: &str = "use crate::store; \" std::fs::read(path)";
+        const RAW: &str = r#"use sled::Db; "println!" "#;
+        const BYTES: &[u8] = b"use crate::http::Server;";
+        fn hold<'a>(of: &'a str) -> impl Iterator<Item = char> + use<'a> { of.chars() }
+        enum Side { Store } use Side::Store;
+        const _: bool = <str>::is_empty("");
+    "##;
+    let house = house_of(&[("views/traces/ids.rs", text)]);
+    assert_eq!(walls::forbidden_imports(&house), NONE);
+    assert_eq!(walls::forbidden_crates(&house), NONE);
+    assert_eq!(walls::effects(&house), NONE);
+    // A word behind all of it is still seen, so that nothing above has swallowed the rest.
+    let seen = house_of(&[("views/traces/ids.rs", &format!("{text}\nuse crate::store;"))]);
+    assert_eq!(walls::forbidden_imports(&seen).len(), 1);
 }
