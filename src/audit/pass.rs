@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::audit::survey::Read;
 use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
@@ -72,6 +71,24 @@ impl UncountedLines {
         self.implausible += other.implausible;
         other.rejected.into_iter().for_each(|(reason, lines)| *self.rejected.entry(reason).or_default() += lines);
         other.unknown.into_iter().for_each(|(kind, lines)| *self.unknown.entry(kind).or_default() += lines);
+    }
+}
+
+/// What was read, besides what was counted.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Files and lines.
+    pub files: Files,
+    /// Files that could not be read, with the reason.
+    pub problems: Vec<String>,
+    pub(crate) lines: UncountedLines,
+}
+
+impl Read {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.files.add(other.files);
+        self.problems.extend(other.problems);
+        self.lines.add(other.lines);
     }
 }
 

@@ -18,14 +18,14 @@ use std::thread;
 
 use memchr::memmem;
 
-use crate::audit::pass::{Manner, Pass, UncountedLines};
+use crate::audit::pass::{Manner, Pass, Read};
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::tail::Found;
 use crate::transcript::chunk::FileRole;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Snapshot, Totals};
-use crate::views::sessions::summary::{Files, Part, Summary};
+use crate::views::sessions::summary::{Part, Summary};
 use crate::views::traces::drawing::session_tree;
 
 /// Results that may wait for the calling thread, each several items at once.
@@ -40,16 +40,6 @@ pub struct Survey<'a> {
     prices: &'a Prices,
     threads: usize,
     manner: Manner,
-}
-
-/// What was read, besides what was counted.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// Files and lines.
-    pub files: Files,
-    /// Files that could not be read, with the reason.
-    pub problems: Vec<String>,
-    pub(crate) lines: UncountedLines,
 }
 
 /// What is kept of a group until all are read.
@@ -247,14 +237,6 @@ impl<'a> Survey<'a> {
             groups.iter().filter_map(|group| self.groups.get(*group)).flatten().cloned().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
-    }
-}
-
-impl Read {
-    fn add(&mut self, other: Self) {
-        self.files.add(other.files);
-        self.problems.extend(other.problems);
-        self.lines.add(other.lines);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
-use super::backfill;
+use super::values;
 use crate::config::Flags;
 use crate::transcript::time::Timestamp;
 
@@ -96,13 +96,13 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Where counting begins, at 0: a day (midnight UTC) or an RFC 3339 time [default: the first row]
-    #[arg(long, value_name = "D", value_parser = backfill::time)]
+    #[arg(long, value_name = "D", value_parser = values::time)]
     pub since: Option<Timestamp>,
     /// Where it ends, itself not counted [default: the first start of the sidecar, else now]
-    #[arg(long, value_name = "D", value_parser = backfill::time)]
+    #[arg(long, value_name = "D", value_parser = values::time)]
     pub until: Option<Timestamp>,
     /// Time between two samples: 15s to 1d, a whole part of an hour or of a day
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = backfill::step)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::step)]
     pub step: i64,
     /// The `job` label, as in the configuration of the scraper
     #[arg(long, value_name = "NAME", default_value = "tailspan")]

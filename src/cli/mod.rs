@@ -5,4 +5,5 @@ pub mod backfill;
 pub mod prices;
 pub mod scan;
 mod table;
+mod values;
 pub mod verify;

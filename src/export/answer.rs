@@ -21,63 +21,9 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use prost::Message;
 
-use super::client;
+use super::outcome::{Outcome, shortened};
 use super::taken::taken;
 use super::tls;
-
-/// Longest part of a collector's message that is logged, in characters.
-const MESSAGE_CHARS_MAX: usize = 200;
-
-/// How one request ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Taken whole.
-    Accepted,
-    /// Taken but for some spans, which must not be sent again.
-    Partial {
-        /// Number of spans that were not taken; 0 if the message is only a warning.
-        rejected: u64,
-        /// The collector's reason.
-        message: String,
-    },
-    /// The payload is bad: it will never be taken as it is.
-    Rejected {
-        /// HTTP status; `None` if it was too large to be sent at all.
-        status: Option<u16>,
-        /// The collector's reason.
-        message: String,
-    },
-    /// The endpoint does not want us, whatever we send.
-    Unauthorized {
-        /// HTTP status.
-        status: u16,
-        /// The collector's reason.
-        message: String,
-    },
-    /// What answered is no OTLP receiver: nothing was taken, whatever the status says.
-    Foreign {
-        /// HTTP status.
-        status: u16,
-        /// What answered instead, in words.
-        message: String,
-    },
-    /// Not taken now.
-    Retry {
-        /// HTTP status; `None` if there was no connection.
-        status: Option<u16>,
-        /// `Retry-After`, counted from now.
-        after: Option<Duration>,
-        /// The collector's reason, or the connection's.
-        message: String,
-    },
-    /// No answer, after the request may have been sent.
-    Ambiguous {
-        /// True if time ran out, false if the connection broke.
-        timed_out: bool,
-        /// The connection's reason.
-        message: String,
-    },
-}
 
 impl Outcome {
     /// Reads an answer.
@@ -106,7 +52,7 @@ impl Outcome {
 
     /// Reads the error of a request without an answer.
     pub(super) fn of_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {
-        let message = match tls::advice(error).or_else(|| client::advice(error)) {
+        let message = match tls::advice(error).or_else(|| not_http(error)) {
             Some(advice) => advice.to_owned(),
             None => with_sources(error),
         };
@@ -170,8 +116,17 @@ fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
     shortened(&text)
 }
 
-/// One line of at most [`MESSAGE_CHARS_MAX`] characters: it comes from outside and goes to the log.
-pub(super) fn shortened(text: &str) -> String {
-    let line: String = text.trim().chars().take(MESSAGE_CHARS_MAX).collect();
-    line.replace(char::is_control, " ")
+/// What the user can do about an answer that is no HTTP; `None` if the error is about something else.
+fn not_http(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return Some(
+                "what answers there does not speak HTTP/1.1: a gRPC port (4317), or one with TLS? Set the endpoint to \
+                 the port of OTLP over HTTP, by default 4318, or to https://",
+            );
+        }
+        next = error.source();
+    }
+    None
 }

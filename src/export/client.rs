@@ -17,7 +17,7 @@ use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
-use super::answer::Outcome;
+use super::outcome::Outcome;
 use super::tls::Connector;
 
 /// Where the client leaves what became of the last request.
@@ -114,21 +114,6 @@ fn in_stable_order(body: Bytes) -> Bytes {
         resource.attributes.sort_by(|a, b| a.key.cmp(&b.key));
     }
     request.encode_to_vec().into()
-}
-
-/// What the user can do about an answer that is no HTTP; `None` if the error is about something else.
-pub(super) fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
-            return Some(
-                "what answers there does not speak HTTP/1.1: a gRPC port (4317), or one with TLS? Set the endpoint to \
-                 the port of OTLP over HTTP, by default 4318, or to https://",
-            );
-        }
-        next = error.source();
-    }
-    None
 }
 
 fn compressed(body: &[u8]) -> Result<Bytes, std::io::Error> {

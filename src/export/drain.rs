@@ -16,11 +16,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
-use super::answer::Outcome;
 use super::backoff::{Backoff, BackoffLimits};
 use super::counters::{DropReason, ExportCounters, FailureReason};
 use super::error::ExportError;
 use super::otlp::Otlp;
+use super::outcome::Outcome;
 use super::pack::{Work, pack};
 use crate::views::traces::span::SpanBatch;
 

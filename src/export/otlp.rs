@@ -10,10 +10,10 @@ use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig, 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanExporter as _;
 
-use super::answer::Outcome;
 use super::client::{ObservedClient, Seen, Target};
 use super::convert::span_data;
 use super::error::ExportError;
+use super::outcome::Outcome;
 use super::tls::{TlsFiles, connector};
 use crate::views::traces::span::SpanBatch;
 

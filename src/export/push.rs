@@ -12,12 +12,12 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, info, warn};
 
-use super::answer::Outcome;
 use super::backoff::BackoffLimits;
 use super::client::Target;
 use super::drain::with_status;
 use super::error::ExportError;
 use super::otlp::{OtlpConfig, target};
+use super::outcome::Outcome;
 use super::points::requests;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::points::Point;

@@ -17,7 +17,7 @@ use prost::Message;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::{Outcome, shortened};
+use super::outcome::{Outcome, shortened};
 
 /// The response of traces and that of metrics in JSON. Their protobuf forms have the same bytes.
 #[derive(Deserialize)]

@@ -182,8 +182,6 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
 
 /// Files that import each other in a loop, and why they still do.
 pub(crate) const CIRCLES: &[(&[&str], &str)] = &[
-    (&["audit/pass.rs", "audit/survey.rs"], "a pass takes the form of what a survey has read"),
-    (&["cli/args.rs", "cli/backfill.rs"], "arguments are read by the commands that they are for"),
     (
         &[
             "config/build.rs",
@@ -211,7 +209,6 @@ pub(crate) const CIRCLES: &[(&[&str], &str)] = &[
         ],
         "the steps are methods of one engine",
     ),
-    (&["export/answer.rs", "export/client.rs", "export/taken.rs"], "an answer is judged with the limits of the client"),
     (
         &[
             "http/context.rs",

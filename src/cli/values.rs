@@ -1,0 +1,23 @@
+//! Values of arguments that no key of the configuration takes.
+
+use crate::config;
+use crate::transcript::time::Timestamp;
+
+/// A day, which begins at midnight UTC, or an RFC 3339 time. An error says what was expected.
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
+    let day = || Timestamp::parse(&format!("{text}T00:00:00.000Z"));
+    let expected = "expected a day like 2026-11-01 (midnight UTC) or an RFC 3339 time like 2026-11-01T08:30:00Z";
+    Timestamp::parse(text).or_else(day).ok_or_else(|| expected.to_owned())
+}
+
+/// Seconds of a step. An error says what was expected.
+pub(super) fn step(text: &str) -> Result<i64, String> {
+    let seconds = config::duration(text).filter(|step| step.subsec_millis() == 0).map(|step| step.as_secs());
+    let fits = |step: &u64| match step {
+        15..3_600 => 3_600 % step == 0,
+        3_600..=86_400 => 86_400 % step == 0,
+        _ => false,
+    };
+    let step = seconds.filter(fits).and_then(|step| i64::try_from(step).ok());
+    step.ok_or_else(|| "expected 15s to 1d, a whole part of an hour or of a day, like 1m, 5m or 1h".to_owned())
+}
