@@ -9,11 +9,12 @@ use super::error::{ConfigError, Place};
 use super::flags::Flags;
 use super::merge::{Layer, Value, quoted};
 use super::otlp::Signal;
-use super::text::Listen;
-use super::{
+use super::settings::{
     Config, ContentLevel, LogFormat, Metrics, Outbox, Places, Prices, Profile, ProjectLabel, Scan, ScanFormat,
-    TraceScope, Traces, Web, endpoints, file, keys, otlp, push, text,
+    TraceScope, Traces, Web,
 };
+use super::text::Listen;
+use super::{endpoints, file, keys, push, standard, text};
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:9719";
 const XDG: &str = "XDG_STATE_HOME";
@@ -21,13 +22,23 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SERIES_MAX: usize = 100_000;
 
-pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
+impl Config {
+    /// Reads the file that `flags` name and resolves all sources.
+    ///
+    /// # Errors
+    /// The first source that cannot be read, key that is not known, or value that is not valid.
+    pub fn resolve(flags: &Flags, env: &Env) -> Result<Self, ConfigError> {
+        config(flags, env)
+    }
+}
+
+fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
     let mut own = flags.config.as_deref().map(file::layer).transpose()?.unwrap_or_default();
     own.overlay(env.layer()?);
     own.overlay(flags.layer());
     let mut notices = Vec::new();
     let home = env.home();
-    let off = flags.offline || otlp::is_disabled(env);
+    let off = flags.offline || standard::is_disabled(env);
     let push = if off { None } else { push::push(&own, env, home.as_deref(), &mut notices)? };
     let layer = with_standard_variables(own, flags.offline, env, &mut notices)?;
     let (mut otlp, without_effect) = endpoints::all(&layer, home.as_deref())?;
@@ -68,7 +79,7 @@ pub(super) fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         state: state(&layer, env, home.as_deref())?,
         notices,
         places: places(&layer, env),
-        is_export_disabled: otlp::is_disabled(env),
+        is_export_disabled: standard::is_disabled(env),
     })
 }
 
@@ -91,22 +102,22 @@ fn with_standard_variables(
     notices: &mut Vec<String>,
 ) -> Result<Layer, ConfigError> {
     let own_endpoint = own.get(&keys::OTLP_ENDPOINT).or_else(|| own.get(&keys::OTLP_ENDPOINTS));
-    let exports = own_endpoint.is_some() || otlp::has_endpoint(env);
+    let exports = own_endpoint.is_some() || standard::has_endpoint(env);
     if offline || !exports {
         return Ok(own);
     }
-    if otlp::is_disabled(env) {
+    if standard::is_disabled(env) {
         notices.push("OTEL_SDK_DISABLED is true: nothing is exported, although there is an OTLP endpoint".to_owned());
         return Ok(own);
     }
-    let mut layer = otlp::standard_layer(env, Signal::Traces)?;
+    let mut layer = standard::layer(env, Signal::Traces)?;
     layer.overlay(own);
     Ok(layer)
 }
 
 /// Resource attributes; a command that sends nothing says what is wrong with them and goes on without.
 fn resource(offline: bool, env: &Env, notices: &mut Vec<String>) -> Result<BTreeMap<String, String>, ConfigError> {
-    match otlp::resource(env) {
+    match standard::resource(env) {
         Err(error) if offline => {
             notices.push(error.to_string());
             Ok(BTreeMap::new())

@@ -2,17 +2,17 @@
 //!
 //! Headers and client certificates are never taken from there: they are secrets between us and another endpoint.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use super::document::{Document, wrong};
 use super::error::{ConfigError, Place};
-use super::file::{Document, wrong};
 use super::keys::{self, Key};
-use super::merge::{Layer, Value, refused};
+use super::merge::{Endpoints, Layer, Value, quoted, refused};
+use super::otlp;
 use super::otlp::Signal;
-use super::{Otlp, otlp};
+use super::settings::Otlp;
 
 /// Name of the endpoint that `otlp.endpoint` gives.
 pub(super) const DEFAULT: &str = "default";
@@ -33,9 +33,6 @@ const FIELDS: [&Key; 7] = [
 ];
 const INHERITED: [&Key; 3] = [&keys::OTLP_TIMEOUT, &keys::OTLP_COMPRESSION, &keys::OTLP_CA];
 const SECRETS: [&Key; 3] = [&keys::OTLP_HEADERS, &keys::OTLP_CERTIFICATE, &keys::OTLP_KEY];
-
-/// By name: where it was given, and what was given.
-pub(super) type Endpoints = BTreeMap<String, (Place, Layer)>;
 
 pub(super) fn of_table(document: &Document<'_>, table: &DeTable<'_>) -> Result<Endpoints, ConfigError> {
     let mut endpoints = Endpoints::new();
@@ -161,7 +158,7 @@ fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
     Err(ConfigError::Value {
         place: place.clone(),
         key: keys::OTLP_ENDPOINTS.path.to_owned(),
-        got: format!("a table with {}", super::merge::quoted(name)),
+        got: format!("a table with {}", quoted(name)),
         expected: NAME,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::error::Place;
 use super::keys;
 use super::merge::{Layer, Value};
 
@@ -35,10 +36,10 @@ impl Flags {
     pub(super) fn layer(&self) -> Layer {
         let mut layer = Layer::default();
         if !self.projects.is_empty() {
-            layer.insert(&keys::PROJECTS, Value::Paths(self.projects.clone()), super::Place::Flag("--projects"));
+            layer.insert(&keys::PROJECTS, Value::Paths(self.projects.clone()), Place::Flag("--projects"));
         }
         if let Some(state) = &self.state {
-            layer.insert(&keys::STATE, Value::Paths(vec![state.clone()]), super::Place::Flag("--state"));
+            layer.insert(&keys::STATE, Value::Paths(vec![state.clone()]), Place::Flag("--state"));
         }
         let sessions = self.scan_sessions.then(|| "true".to_owned());
         let texts = [
@@ -51,7 +52,7 @@ impl Flags {
         ];
         for (key, flag, text) in texts {
             if let Some(text) = text {
-                layer.insert(key, Value::Text(text.clone()), super::Place::Flag(flag));
+                layer.insert(key, Value::Text(text.clone()), Place::Flag(flag));
             }
         }
         layer

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::PriceOverride;
-use super::endpoints::Endpoints;
 use super::error::{ConfigError, Place};
 use super::keys::Key;
+use super::settings::PriceOverride;
 
 /// A value before it is checked. It may hold secrets, hence no `Debug`.
 #[derive(Clone)]
@@ -39,6 +38,9 @@ pub(super) struct Given {
     pub(super) value: Value,
     pub(super) place: Place,
 }
+
+/// Endpoints by name: where each was given, and what was given.
+pub(super) type Endpoints = BTreeMap<String, (Place, Layer)>;
 
 #[derive(Clone, Default)]
 pub(super) struct Layer(BTreeMap<&'static str, Given>);

@@ -2,9 +2,10 @@
 
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::document::{Document, integer, string, wrong};
 use super::error::ConfigError;
-use super::file::{Document, integer, string, wrong};
-use super::{LongContext, PriceOverride, keys};
+use super::keys;
+use super::settings::{LongContext, PriceOverride};
 
 const RATE: &str = "a plain decimal, USD per million tokens, like 3.75";
 const DATE: &str = "a day (UTC), like \"2026-10-07\"";

@@ -8,7 +8,8 @@ use super::error::{ConfigError, Place};
 use super::keys::{self, Key, Shape};
 use super::merge::{Layer, Value, quoted, refused};
 use super::otlp::{self, Signal};
-use super::{Push, text};
+use super::settings::Push;
+use super::{standard, text};
 
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
@@ -31,7 +32,7 @@ pub(super) fn push(
     let allowed = Duration::from_secs(1)..=INTERVAL_MAX;
     let interval = own.text(&keys::OTLP_METRICS_INTERVAL, |text| text::duration(text, allowed))?;
     let Some(wanted) = own.get(&keys::OTLP_METRICS).filter(|_| is_wanted) else { return Ok(None) };
-    let mut layer = otlp::standard_layer(env, Signal::Metrics)?;
+    let mut layer = standard::layer(env, Signal::Metrics)?;
     layer.overlay(without_secrets_of_others(own));
     if let Some(given) = own.get(&keys::OTLP_METRICS_ENDPOINT) {
         layer.insert(&keys::OTLP_ENDPOINT, given.value.clone(), given.place.clone());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::transcript::time::Timestamp;
 
-use super::HistorySince;
+use super::settings::HistorySince;
 
 /// Whole numbers with units `ms s m h d`, one or several: `250ms`, `30m`, `1h30m`.
 pub(super) fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Option<Duration> {

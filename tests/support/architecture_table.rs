@@ -184,22 +184,6 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
 pub(crate) const CIRCLES: &[(&[&str], &str)] = &[
     (
         &[
-            "config/build.rs",
-            "config/endpoints.rs",
-            "config/env.rs",
-            "config/file.rs",
-            "config/flags.rs",
-            "config/merge.rs",
-            "config/mod.rs",
-            "config/otlp.rs",
-            "config/prices.rs",
-            "config/push.rs",
-            "config/text.rs",
-        ],
-        "the parts of the configuration know the file, and the file knows its parts",
-    ),
-    (
-        &[
             "engine/depart.rs",
             "engine/files.rs",
             "engine/history.rs",

@@ -1,0 +1,80 @@
+//! A configuration file that is being read. Values are read from the parse tree, because it knows the line of every key
+//! and keeps decimals as they are written.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use super::error::{ConfigError, Place};
+use super::keys::{Key, Shape};
+use super::merge::{Value, quoted};
+
+/// A file that is being read.
+pub(super) struct Document<'a> {
+    pub(super) path: &'a Path,
+    pub(super) text: &'a str,
+}
+
+impl Document<'_> {
+    /// The line of a byte offset.
+    pub(super) fn place(&self, offset: usize) -> Place {
+        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Place::File { path: self.path.to_owned(), line }
+    }
+
+    /// A value of a key that is neither prices nor endpoints.
+    pub(super) fn value(&self, key: &Key, value: &DeValue<'_>, place: &Place) -> Result<Value, ConfigError> {
+        let of_shape = match (key.shape, value) {
+            (Shape::Text | Shape::Size, DeValue::String(text)) => Some(Value::Text(text.to_string())),
+            (Shape::Count | Shape::Size, DeValue::Integer(_)) => integer(value).map(Value::Text),
+            (Shape::Boolean, DeValue::Boolean(boolean)) => Some(Value::Text(boolean.to_string())),
+            (Shape::List, DeValue::Array(array)) => strings(array.iter().map(|item| item.get_ref())).map(Value::List),
+            (Shape::Paths, DeValue::Array(array)) => strings(array.iter().map(|item| item.get_ref()))
+                .map(|paths: Vec<String>| Value::Paths(paths.into_iter().map(PathBuf::from).collect())),
+            (Shape::Map, DeValue::Table(table)) => table
+                .iter()
+                .map(|(name, value)| Some((name.get_ref().to_string(), string(value.get_ref())?)))
+                .collect::<Option<_>>()
+                .map(Value::Map),
+            _ => None,
+        };
+        of_shape.ok_or_else(|| wrong(place.clone(), key.path.to_owned(), value, key.expected))
+    }
+}
+
+/// The error about a value of the wrong type.
+pub(super) fn wrong(place: Place, key: String, value: &DeValue<'_>, expected: &'static str) -> ConfigError {
+    ConfigError::Value { place, key, got: describe(value), expected }
+}
+
+/// A whole number in decimal, whatever base it is written in.
+pub(super) fn integer(value: &DeValue<'_>) -> Option<String> {
+    let DeValue::Integer(integer) = value else { return None };
+    i128::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number.to_string())
+}
+
+pub(super) fn string(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+fn strings<'a, 'i: 'a>(values: impl Iterator<Item = &'a DeValue<'i>>) -> Option<Vec<String>> {
+    values.map(string).collect()
+}
+
+fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => quoted(text),
+        DeValue::Integer(integer) => format!("the integer {integer}"),
+        DeValue::Float(float) => format!("the number {float}"),
+        DeValue::Boolean(boolean) => format!("the boolean {boolean}"),
+        DeValue::Datetime(datetime) => format!("the time {datetime}"),
+        DeValue::Array(array) if array.iter().all(|item| string(item.get_ref()).is_some()) => "an array".to_owned(),
+        DeValue::Array(_) => "an array with other things than text".to_owned(),
+        DeValue::Table(table) if table.iter().all(|(_, item)| string(item.get_ref()).is_some()) => "a table".to_owned(),
+        DeValue::Table(_) => "a table with other things than text".to_owned(),
+    }
+}
