@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
-use tailspan::cli::{backfill, prices, scan, verify};
+use tailspan::cli::{backfill, scan, verify};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
@@ -46,7 +46,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
-    let prices = prices::load(&config)?;
+    let prices = config.prices.table()?;
     let roots = settings::root_env(&env);
     match &args.command {
         Command::Run(_) => start::run(&config, &roots, prices)?,

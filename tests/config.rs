@@ -12,6 +12,7 @@ use tailspan::config::{
     ClientTls, Compression, Config, ConfigError, Env, Flags, HistorySince, LogFormat, Places, ProjectLabel, ScanFormat,
     Tls, known_keys,
 };
+use tailspan::ledger::prices::Rate;
 use tailspan::transcript::time::Timestamp;
 
 const HOME: (&str, &str) = ("HOME", "/home/ada");
@@ -404,38 +405,37 @@ fn the_state_needs_a_place_only_when_it_is_asked_for() {
 }
 
 #[test]
-fn prices_are_kept_as_written() {
+fn prices_are_exact_amounts() {
     let file = "[[prices.overrides]]\nmodel = \"m\"\nfrom = 2026-10-07\ninput = 3\noutput = 0.10\ncache_read = \"0.30\"\n\
                 cache_write_5m = 3.750\ncache_write_1h = 1_000\n\
                 long_context = { above = 200_000, input = 1, output = 2, cache_read = 3, cache_write_5m = 4, cache_write_1h = 5 }\n";
     let overrides = config(file, &[], &[]).prices.overrides;
     let price = &overrides[0];
     assert_eq!((price.from.as_deref(), price.until.as_deref()), (Some("2026-10-07"), None));
-    let written = [&price.input, &price.output, &price.cache_read, &price.cache_write_5m, &price.cache_write_1h];
-    assert_eq!(written, ["3", "0.10", "0.30", "3.750", "1000"]);
+    let rates = [price.input, price.output, price.cache_read, price.cache_write_5m, price.cache_write_1h];
+    assert_eq!(rates.map(Rate::picousd_per_token), [3_000_000, 100_000, 300_000, 3_750_000, 1_000_000_000]);
     let long_context = price.long_context.as_ref().unwrap();
-    assert_eq!((long_context.above, long_context.cache_write_1h.as_str()), (200_000, "5"));
+    assert_eq!((long_context.above, long_context.cache_write_1h.picousd_per_token()), (200_000, 5_000_000));
 
-    let rate = "expected a plain decimal, USD per million tokens, like 3.75";
+    let rate = "expected USD per million tokens as a plain decimal, 0 to 1000000 with at most 6 decimals, like 3.75";
+    let input = |given: &str, got: &str| {
+        ("input = 3\n", format!("input = {given}\n"), format!("4: `prices.overrides[0].input` is {got}, {rate}"))
+    };
+    let missing = "9: `prices.overrides[0].long_context.above` is missing, expected a whole number of prompt tokens";
+    let day = "3: `prices.overrides[0].from` is \"2026-13-07\", expected a day (UTC), like \"2026-10-07\"";
+    let long = "9: `prices.overrides[0].long_context.input` is the number 1000000.1, expected";
     for (from, to, rest) in [
-        ("input = 3\n", "", format!("line 1: `prices.overrides[0].input` is missing, {rate}")),
-        ("input = 3\n", "input = -3\n", format!("line 4: `prices.overrides[0].input` is the integer -3, {rate}")),
-        ("input = 3\n", "input = 3e0\n", format!("line 4: `prices.overrides[0].input` is the number 3e0, {rate}")),
-        ("input = 3\n", "input = \"3.\"\n", format!("line 4: `prices.overrides[0].input` is \"3.\", {rate}")),
-        (
-            "2026-10-07",
-            "\"2026-13-07\"",
-            "line 3: `prices.overrides[0].from` is \"2026-13-07\", expected a day (UTC), like \"2026-10-07\""
-                .to_owned(),
-        ),
-        (
-            "above = 200_000, ",
-            "",
-            "line 9: `prices.overrides[0].long_context.above` is missing, expected a whole number of prompt tokens"
-                .to_owned(),
-        ),
+        ("input = 3\n", String::new(), format!("1: `prices.overrides[0].input` is missing, {rate}")),
+        input("-3", "the integer -3"),
+        input("3e0", "the number 3e0"),
+        input("\"3.\"", "\"3.\""),
+        input("\"x\"", "\"x\""),
+        input("\"1.1234567\"", "\"1.1234567\""),
+        ("above = 200_000, input = 1,", "above = 1, input = 1000000.1,".to_owned(), rate.replace("expected", long)),
+        ("2026-10-07", "\"2026-13-07\"".to_owned(), day.to_owned()),
+        ("above = 200_000, ", String::new(), missing.to_owned()),
     ] {
-        check_refused(&file.replacen(from, to, 1), &[], &[], &format!("FILE, {rest}"));
+        check_refused(&file.replacen(from, &to, 1), &[], &[], &format!("FILE, line {rest}"));
     }
     check_refused(
         "prices.overrides = 1",

@@ -2,7 +2,6 @@
 
 pub mod args;
 pub mod backfill;
-pub mod prices;
 pub mod scan;
 mod table;
 mod values;

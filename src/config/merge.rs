@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::error::{ConfigError, Place};
 use super::keys::Key;
-use super::settings::PriceOverride;
+use crate::ledger::prices::Override;
 
 /// A value before it is checked. It may hold secrets, hence no `Debug`.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub(super) enum Value {
     List(Vec<String>),
     Paths(Vec<PathBuf>),
     Map(BTreeMap<String, String>),
-    Prices(Vec<PriceOverride>),
+    Prices(Vec<Override>),
     Endpoints(Endpoints),
 }
 

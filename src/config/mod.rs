@@ -45,7 +45,7 @@ pub use self::error::{ConfigError, Place};
 pub use self::flags::Flags;
 pub use self::keys::known_keys;
 pub use self::settings::{
-    ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, LongContext, Metrics, Otlp, Outbox, Places,
-    PriceOverride, Prices, Profile, ProjectLabel, Push, Scan, ScanFormat, Tls, TraceScope, Traces, Web,
+    ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, Otlp, Outbox, Places, Prices,
+    Profile, ProjectLabel, Push, Scan, ScanFormat, Tls, TraceScope, Traces, Web,
 };
 pub(crate) use self::text::any_duration as duration;

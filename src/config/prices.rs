@@ -5,9 +5,9 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::document::{Document, integer, string, wrong};
 use super::error::ConfigError;
 use super::keys;
-use super::settings::{LongContext, PriceOverride};
+use crate::ledger::prices::{LongContext, Override, Rate};
 
-const RATE: &str = "a plain decimal, USD per million tokens, like 3.75";
+const RATE: &str = "USD per million tokens as a plain decimal, 0 to 1000000 with at most 6 decimals, like 3.75";
 const DATE: &str = "a day (UTC), like \"2026-10-07\"";
 const MODEL: &str = "the canonical id of a model, like \"claude-sonnet-4-5\"";
 const ABOVE: &str = "a whole number of prompt tokens";
@@ -21,7 +21,7 @@ pub(super) fn overrides(
     document: &Document<'_>,
     path: &str,
     array: &DeArray<'_>,
-) -> Result<Vec<PriceOverride>, ConfigError> {
+) -> Result<Vec<Override>, ConfigError> {
     let one = |(index, item): (usize, &toml::Spanned<DeValue<'_>>)| {
         let (path, offset) = (format!("{path}[{index}]"), item.span().start);
         match item.get_ref() {
@@ -41,12 +41,12 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    fn price_override(&self) -> Result<PriceOverride, ConfigError> {
+    fn price_override(&self) -> Result<Override, ConfigError> {
         self.refuse_unknown(&OVERRIDE_FIELDS)?;
         let model = |value: &DeValue<'_>| string(value).filter(|model| !model.trim().is_empty());
         let model = self.required("model", MODEL, model)?;
         let [input, output, cache_read, cache_write_5m, cache_write_1h] = self.rates()?;
-        Ok(PriceOverride {
+        Ok(Override {
             model,
             from: self.optional("from", DATE, date)?,
             until: self.optional("until", DATE, date)?,
@@ -73,8 +73,8 @@ impl Fields<'_> {
     }
 
     /// The rates in the order of [`RATE_FIELDS`].
-    fn rates(&self) -> Result<[String; 5], ConfigError> {
-        let [input, output, read, write_5m, write_1h] = RATE_FIELDS.map(|name| self.required(name, RATE, decimal));
+    fn rates(&self) -> Result<[Rate; 5], ConfigError> {
+        let [input, output, read, write_5m, write_1h] = RATE_FIELDS.map(|name| self.required(name, RATE, rate));
         Ok([input?, output?, read?, write_5m?, write_1h?])
     }
 
@@ -121,7 +121,7 @@ impl Fields<'_> {
 }
 
 /// Digits, or digits with a point between them. No sign, no exponent: a price is written out.
-fn decimal(value: &DeValue<'_>) -> Option<String> {
+fn rate(value: &DeValue<'_>) -> Option<Rate> {
     let text = match value {
         DeValue::String(text) => text.to_string(),
         DeValue::Float(float) => float.as_str().to_owned(),
@@ -129,7 +129,7 @@ fn decimal(value: &DeValue<'_>) -> Option<String> {
     };
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let plain = text.split_once('.').map_or_else(|| digits(&text), |(whole, part)| digits(whole) && digits(part));
-    plain.then_some(text)
+    Rate::parse_usd_per_million(&text).filter(|_| plain)
 }
 
 fn date(value: &DeValue<'_>) -> Option<String> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{ConfigError, Place};
+use crate::ledger::{self, prices::Override};
 use crate::transcript::time::Timestamp;
 pub use crate::views::metrics::labels::ProjectLabel;
 pub use crate::views::traces::content::ContentLevel;
@@ -245,45 +246,15 @@ pub enum ScanFormat {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prices {
     /// In the order of the file (`prices.overrides`); none by default.
-    pub overrides: Vec<PriceOverride>,
+    pub overrides: Vec<Override>,
 }
 
-/// The price of one model for a period. Every rate is a plain decimal in USD per million tokens, exactly as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PriceOverride {
-    /// Canonical model id.
-    pub model: String,
-    /// First day (UTC, `YYYY-MM-DD`); `None`: since ever.
-    pub from: Option<String>,
-    /// First day (UTC, `YYYY-MM-DD`) on which it is over; `None`: until further notice.
-    pub until: Option<String>,
-    /// Prompt tokens outside the cache.
-    pub input: String,
-    /// Answer tokens, thinking included.
-    pub output: String,
-    /// Tokens read from the cache. No rate is derived from another, because the ratios differ between models.
-    pub cache_read: String,
-    /// Tokens written to the cache for 5 minutes.
-    pub cache_write_5m: String,
-    /// Tokens written to the cache for 1 hour.
-    pub cache_write_1h: String,
-    /// Other rates for long prompts; `None`: one price for every prompt.
-    pub long_context: Option<LongContext>,
-}
-
-/// The rates of prompts above a threshold, for all of their tokens; same unit and form as in [`PriceOverride`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LongContext {
-    /// Prompt tokens, cached ones included; a prompt with more pays these rates.
-    pub above: u64,
-    /// Prompt tokens outside the cache.
-    pub input: String,
-    /// Answer tokens, thinking included.
-    pub output: String,
-    /// Tokens read from the cache.
-    pub cache_read: String,
-    /// Tokens written to the cache for 5 minutes.
-    pub cache_write_5m: String,
-    /// Tokens written to the cache for 1 hour.
-    pub cache_write_1h: String,
+impl Prices {
+    /// The built-in prices with these on top.
+    ///
+    /// # Errors
+    /// Overrides that contradict each other, or of something that is no model.
+    pub fn table(&self) -> Result<ledger::prices::Prices, ConfigError> {
+        ledger::prices::Prices::with_overrides(&self.overrides).map_err(|message| ConfigError::Prices { message })
+    }
 }
