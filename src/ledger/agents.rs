@@ -1,10 +1,11 @@
 //! Sub-agents: the rows of inline ones, and the call that started each.
 
+use super::derived::{workflow, workflow_of};
 use super::fold::{Fold, Seen};
 use super::known::Inline;
 use super::session::WaitingAgent;
 use super::unit::{Agent, Ask, Identity, Parts, Told, Unit, UnitId, UnitKey};
-use crate::transcript::ids::{AgentId, RUN, SessionId};
+use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::record::{AgentMeta, Kind, User};
 
 /// Inline sub-agents that may run at the same time in one file; the oldest is forgotten beyond that.
@@ -24,18 +25,6 @@ const ASKS_MAX: usize = 256;
 
 /// Agents that are remembered of one run of the Workflow tool.
 const WORKFLOW_AGENTS_MAX: usize = 1_000;
-
-/// The id under which a run of the Workflow tool waits for its call and its agents. It begins with a control character, as no
-/// sub-agent's id does.
-pub(super) fn workflow(run: &str) -> AgentId {
-    AgentId(format!("{RUN}workflow {run}").into())
-}
-
-/// The run of the Workflow tool that a side file belongs to, by its folder: `subagents/workflows/<run>/`.
-pub(super) fn workflow_of(path: &[u8]) -> Option<&str> {
-    let (_, below) = std::str::from_utf8(path).ok()?.rsplit_once("/subagents/workflows/")?;
-    below.split_once('/').map(|(run, _)| run)
-}
 
 /// Adds a call to those whose results name a sub-agent, in order of their times.
 pub(super) fn remember(asks: &mut Vec<Ask>, ask: Ask) {

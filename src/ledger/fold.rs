@@ -9,7 +9,7 @@
 //! moments   what happens at one moment: hooks, failures, compactions, notes, ends of turns
 //! ```
 
-use super::holders::Extent;
+use super::holder::Extent;
 use super::known::Known;
 use super::prices::Prices;
 use super::unit::{Claim, ClaimBy, Context, INLINE, Identity, Parts, Rank, RowPlace, UnitId, UnitKey};

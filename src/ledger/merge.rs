@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use super::derived::names_of;
 use super::fold::{Fold, Seen};
 use super::known::Named;
 use super::parts::ROWS_MAX;
 use super::prices::Prices;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::agents::remember;
 use super::unit::{Ask, Call, Identity, Message, Noted, Rank, RowPlace, Tool, ToolEnd, UnitId};
 use crate::transcript::ids::{AgentId, RUN, SessionId};
-use crate::transcript::record::{Assistant, IdentityBy, Note, Row, Stop, ToolCall, ToolResult};
+use crate::transcript::record::{Assistant, IdentityBy, Note, Stop, ToolCall, ToolResult};
 use crate::transcript::time::Timestamp;
 
 /// A response as one row tells it.
@@ -381,11 +381,4 @@ impl Fold<'_> {
             remember(&mut waiting.asks, ask.clone());
         }
     }
-}
-
-/// By what a row of a response is known again whose id a gateway chose: its `uuid`, or its time and usage.
-pub(super) fn names_of(row: &Row, assistant: &Assistant) -> [u64; 2] {
-    let usage = xxh3_64(format!("{:?}", assistant.usage).as_bytes());
-    let named = Identity::NamedUsage(&assistant.message, row.time.unwrap_or_default(), usage);
-    [Identity::NamedRow(&assistant.message, row.id).hash(), named.hash()]
 }

@@ -7,11 +7,14 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod agents;
+mod claim;
 mod copies;
 pub mod ended;
 pub mod family;
+mod derived;
 pub mod fold;
 pub mod gist;
+mod holder;
 pub mod holders;
 mod keys;
 pub mod known;

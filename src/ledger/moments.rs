@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::derived::pull_request_id;
 use super::fold::{Fold, Seen};
 use super::money::Money;
 use super::session::Account;
@@ -17,12 +18,6 @@ const TITLES_MAX: usize = 64;
 
 /// Notes that wait in one file for the first prompt.
 const EARLY_MAX: usize = 16;
-
-/// The client writes the row of a pull request again and again, without an id: it is known by what it names.
-pub(super) fn pull_request_id(session: &SessionId, what: &PullRequest) -> RowId {
-    let repository = what.repository.as_deref().unwrap_or(&what.url);
-    RowId::of(&format!("pull request {} {repository} {}", what.number, session.0))
-}
 
 impl Fold<'_> {
     pub(super) fn failure(&mut self, seen: &Seen<'_>, error: ApiError) {

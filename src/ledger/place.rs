@@ -1,4 +1,6 @@
-//! Where a row stands, and which of its variants is the best.
+//! Where a row stands, among what, and which of its variants is the best.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,4 +28,17 @@ pub struct RowPlace {
     pub generation: u32,
     /// Offset and length.
     pub place: Place,
+}
+
+/// Surroundings of a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// Working directory.
+    pub cwd: Option<Arc<str>>,
+    /// Git branch.
+    pub branch: Option<Arc<str>>,
+    /// Version of the client.
+    pub version: Option<Arc<str>>,
+    /// Entry point of the client.
+    pub entrypoint: Option<Arc<str>>,
 }

@@ -8,58 +8,20 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use super::ended::TurnEnd;
+pub use super::claim::{Claim, ClaimBy};
 use super::gist::Gist;
-use super::holders::Holder;
+use super::holder::Holder;
 pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
 use super::money::Money;
 pub use super::parts::{
     Call, Compacted, Failure, FellBack, HookRun, Message, Noted, Parts, Section, Tool, ToolEnd, summed_up,
 };
-pub use super::place::{Rank, RowPlace};
+pub use super::place::{Context, Rank, RowPlace};
 use super::runs::Runs;
 use super::tally::Tally;
-use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record::{Ending, Origin};
 use crate::transcript::time::Timestamp;
-
-/// A claim of a session on a unit; the best one wins whatever comes first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
-    /// What the claim rests on.
-    pub by: ClaimBy,
-    /// Time of the row that claims.
-    pub time: Timestamp,
-    /// File of the row.
-    pub file: FileNumber,
-    /// The session that claims.
-    pub session: SessionId,
-}
-
-/// What a claim on a unit rests on, the best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub enum ClaimBy {
-    /// A copy names the session that it was copied from.
-    Word,
-    /// The row stands in a file of the session.
-    #[default]
-    Row,
-    /// So it does, and it is marked as a copy that does not name its source.
-    Copy,
-}
-
-/// Surroundings of a row.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Context {
-    /// Working directory.
-    pub cwd: Option<Arc<str>>,
-    /// Git branch.
-    pub branch: Option<Arc<str>>,
-    /// Version of the client.
-    pub version: Option<Arc<str>>,
-    /// Entry point of the client.
-    pub entrypoint: Option<Arc<str>>,
-}
 
 /// What one prompt, or one sub-agent, caused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

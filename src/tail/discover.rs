@@ -22,7 +22,7 @@ use rustix::io::Errno;
 
 use crate::transcript::chunk::FileRole;
 
-use super::identity::Stat;
+use super::stat::Stat;
 
 /// A file that matters, as it was when the scan saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,10 @@ impl Found {
             return self.path.with_extension("");
         }
         self.path.ancestors().nth(self.depth.saturating_add(1)).unwrap_or(&self.path).to_path_buf()
+    }
+
+    pub(super) const fn stat(&self) -> Stat {
+        Stat { device: self.device, inode: self.inode, size: self.size, modified_ns: self.modified_ns }
     }
 }
 

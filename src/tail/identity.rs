@@ -4,65 +4,16 @@
 //! hashes of the first bytes of the file and of the last bytes before its offset. Both are computed from the bytes that
 //! were handed out, not read again afterwards: a rewrite in between must not look as if it had been counted.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
-
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::transcript::chunk::Cursor;
 
-use super::discover::Found;
-use super::read::ReadError;
-use super::source::Source;
+use super::error::ReadError;
+use super::source::{Source, TAIL_BYTES_MAX, extend_tail, length_of};
+use super::stat::Stat;
 
 /// Most bytes from the beginning of a file that a cursor hashes.
 const HEAD_BYTES_MAX: usize = 1024;
-
-/// Most bytes before the offset that a cursor hashes.
-pub(super) const TAIL_BYTES_MAX: usize = 64;
-
-/// What the system says about a file without opening it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stat {
-    pub(super) device: u64,
-    pub(super) inode: u64,
-    /// Bytes.
-    pub(super) size: u64,
-    /// Nanoseconds since 1970-01-01 UTC.
-    pub(super) modified_ns: i64,
-}
-
-impl Stat {
-    pub(super) fn of_metadata(metadata: &Metadata) -> Self {
-        let modified_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
-        Self { device: metadata.dev(), inode: metadata.ino(), size: metadata.len(), modified_ns }
-    }
-
-    /// From what the system calls themselves give.
-    #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
-    pub(super) fn of(stat: &rustix::fs::Stat) -> Self {
-        let seconds = i64::try_from(stat.st_mtime).unwrap_or(i64::MAX);
-        let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-        Self {
-            device: u64::try_from(stat.st_dev).unwrap_or(0),
-            inode: stat.st_ino,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            modified_ns: seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds),
-        }
-    }
-
-    pub(super) const fn of_found(found: &Found) -> Self {
-        Self { device: found.device, inode: found.inode, size: found.size, modified_ns: found.modified_ns }
-    }
-
-    pub(super) const fn of_cursor(cursor: &Cursor) -> Self {
-        Self { device: cursor.device, inode: cursor.inode, size: cursor.size, modified_ns: cursor.modified_ns }
-    }
-
-    pub(super) const fn same_inode(&self, other: &Self) -> bool {
-        self.device == other.device && self.inode == other.inode
-    }
-}
 
 /// The first and the last bytes of what was read of a file, up to an offset.
 #[derive(Debug, Default)]
@@ -133,16 +84,4 @@ impl Fingerprint {
             && cursor.head_hash == xxh3_64(&self.head)
             && cursor.tail_hash == xxh3_64(&self.tail)
     }
-}
-
-/// Appends `bytes` to `tail` and keeps the last [`TAIL_BYTES_MAX`] of both.
-pub(super) fn extend_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
-    let last = bytes.get(bytes.len().saturating_sub(TAIL_BYTES_MAX)..).unwrap_or(bytes);
-    tail.extend_from_slice(last);
-    tail.drain(..tail.len().saturating_sub(TAIL_BYTES_MAX));
-}
-
-/// Length as a file size.
-pub(super) fn length_of(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

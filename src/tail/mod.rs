@@ -12,16 +12,19 @@
 //! systems, and none of what lies behind links. Nothing in this folder keeps state that must survive a restart.
 
 pub mod discover;
+mod error;
 pub mod hints;
 mod identity;
 pub mod read;
 pub mod reread;
 pub mod roots;
 mod source;
+mod stat;
 pub mod watch;
 
 pub use discover::{Folder, Found, Observer, Problem, role_of, scan, scan_session, scan_under};
+pub use error::ReadError;
 pub use hints::Hints;
-pub use read::{End, Limits, Read, ReadError, Reader};
+pub use read::{End, Limits, Read, Reader};
 pub use roots::{RootEnv, Target, existing, resolve_scan_target, session_roots};
 pub use watch::Watcher;

@@ -8,15 +8,15 @@
 //! read that leaves the first 1024 and the last 64 bytes before the offset alone. The client does neither.
 
 use std::collections::HashMap;
-use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use crate::transcript::chunk::{CHUNK_BYTES, Chunk, Cursor, FileNumber, FileRole, LINE_BYTES_MAX};
 
 use super::discover::Found;
-use super::identity::{Fingerprint, Stat};
+use super::error::ReadError;
+use super::identity::Fingerprint;
 use super::source::{Search, Source};
+use super::stat::Stat;
 
 /// Largest [`FileRole::AgentMeta`] file that is read. Real ones have 300 bytes.
 pub const META_BYTES_MAX: u64 = 1 << 20;
@@ -79,37 +79,6 @@ pub enum End {
     Searching,
     /// There is no such file any more.
     Gone,
-}
-
-/// Why a file could not be read. Other files are not affected, and the next try may succeed.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The file is there but cannot be opened, for example for want of permission.
-    #[error("cannot open {path}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file was opened but reading failed.
-    #[error("cannot read {path} at byte {offset}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Where in the file, in bytes.
-        offset: u64,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file that is read whole is larger than it can sensibly be.
-    #[error("{path} has {size_bytes} bytes, more than the {META_BYTES_MAX} that such a file may have")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        size_bytes: u64,
-    },
 }
 
 /// A line without its newline, as it was left.
@@ -277,7 +246,7 @@ impl Reader {
     }
 
     fn is_unchanged(&self, found: &Found, file: FileNumber, cursor: Option<&Cursor>) -> bool {
-        let stat = Stat::of_found(found);
+        let stat = found.stat();
         stat.size == 0
             || cursor.is_some_and(|cursor| cursor.offset >= cursor.size && Stat::of_cursor(cursor) == stat)
             || self.unfinished.get(&file).is_some_and(|unfinished| {
@@ -411,7 +380,11 @@ impl<'a> Opened<'a> {
             return Ok(Read::Unchanged);
         }
         if stat.size > META_BYTES_MAX {
-            return Err(ReadError::TooLarge { path: found.path.clone(), size_bytes: stat.size });
+            return Err(ReadError::TooLarge {
+                path: found.path.clone(),
+                size_bytes: stat.size,
+                bytes_max: META_BYTES_MAX,
+            });
         }
         let bytes = self.source.read(0, stat.size)?;
         let mut print = Fingerprint::default();

@@ -8,8 +8,11 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::{Errno, pread};
 
-use super::identity::{Stat, TAIL_BYTES_MAX, extend_tail, length_of};
-use super::read::ReadError;
+use super::error::ReadError;
+use super::stat::Stat;
+
+/// Most bytes before the offset that a cursor hashes.
+pub(super) const TAIL_BYTES_MAX: usize = 64;
 
 /// A file under its path, read at explicit offsets.
 ///
@@ -159,4 +162,16 @@ impl Search {
         }
         Ok(None)
     }
+}
+
+/// Appends `bytes` to `tail` and keeps the last [`TAIL_BYTES_MAX`] of both.
+pub(super) fn extend_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+    let last = bytes.get(bytes.len().saturating_sub(TAIL_BYTES_MAX)..).unwrap_or(bytes);
+    tail.extend_from_slice(last);
+    tail.drain(..tail.len().saturating_sub(TAIL_BYTES_MAX));
+}
+
+/// Length as a file size.
+pub(super) fn length_of(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

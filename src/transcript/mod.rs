@@ -9,16 +9,18 @@
 
 pub mod chunk;
 pub mod expected;
+mod fields;
 pub mod hash;
 pub mod ids;
 mod json;
 mod json_string;
-mod lines;
 mod moment;
+mod origin;
 pub mod parse;
 mod raw;
 mod raw_usage;
 pub mod record;
+mod rows;
 mod said;
 pub mod scrub;
 pub mod shown;
@@ -28,6 +30,7 @@ mod text;
 pub mod time;
 pub mod title;
 pub mod usage;
+mod word;
 
 pub use chunk::{Chunk, Cursor};
 pub use parse::{Batch, read};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::Origin;
+use super::origin::Origin;
 
 /// A hook that ran. One that ends well without output leaves no row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,376 +1,157 @@
-//! Rows to records. Never fails: a line that cannot be read is a [`Body::Rejected`].
+//! A chunk as lines, and each line as rows. Nearly always a line is one row.
+//!
+//! Two writers, or a crash between a row and its newline, leave lines that hold a whole row and something else: another
+//! whole row, or the beginning of one that was cut. Every whole row of such a line is a row; what is left of the line is
+//! rejected once. Source: `claude-code-format.md` section 15.7.
 
-use std::sync::Arc;
+use memchr::{memchr, memchr_iter};
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
-
-use super::ids::{AgentId, RowId, SessionId};
-use super::json::{Json, Scalar};
-pub use super::lines::{Batch, each, is_whole_row, parse, read};
-use super::raw::{Block, RawAgentMeta, RawInput, RawRow, RawRowFields, Told, Word, WordText};
-use super::record::{
-    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Ending, Fallback, Hook, HookKind, IdentityBy, Kind,
-    Note, Place, PullRequest, QueueStep, Reason, Record, Row, Says, Stop, TitleBy, ToolCall,
-};
-use super::said::{queued_command, user};
-use super::strings::Field;
+use super::chunk::{Chunk, FileRole};
+use super::json::Json;
+use super::raw::RawRow;
+use super::record::{Body, Place, Reason, Record};
+use super::rows;
+pub(crate) use super::rows::mend_surrogates;
+use super::split;
 pub use super::strings::Strings;
-use super::time::Timestamp;
-use super::title;
 
-/// An id as it is kept: one that is longer than any real id, by its hash.
-pub(super) fn id(text: &str) -> Box<str> {
-    const BYTES_MAX: usize = 256;
-    if text.len() <= BYTES_MAX { text.into() } else { format!("hash-{:032x}", xxh3_128(text.as_bytes())).into() }
+/// What an editor, or a PowerShell of old, writes before the first row.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The records of one chunk, in order.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Everything that counts or was rejected; lines of known types without anything to count are left out.
+    pub records: Vec<Record>,
+    /// Lines seen, without blank ones.
+    pub lines: u64,
 }
 
-/// Replaces `\uD800`..`\uDFFF` escapes that have no partner; `None` if there are none.
-pub(crate) fn mend_surrogates(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let unit = |at: usize| -> Option<u16> {
-        let escape = bytes.get(at..at + 6)?;
-        let digits = escape.strip_prefix(b"\\u")?;
-        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-    };
-    let mut mended = bytes.to_vec();
-    let (mut at, mut found) = (0, false);
-    while at < bytes.len() {
-        if bytes.get(at) != Some(&b'\\') {
-            at += 1;
-            continue;
-        }
-        match unit(at) {
-            Some(0xd800..=0xdbff) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => at += 12,
-            Some(0xd800..=0xdfff) => {
-                mended.splice(at..at + 6, *b"\\ufffd");
-                found = true;
-                at += 6;
-            }
-            _ => at += 2,
-        }
+/// Reads the whole lines of a chunk.
+#[must_use]
+pub fn read(chunk: &Chunk) -> Batch {
+    let mut records = Vec::new();
+    let lines = each(chunk, &mut Strings::default(), |record| records.push(record));
+    Batch { records, lines }
+}
+
+/// Reads the whole lines of a chunk and gives each record to `take`, in order. Returns the lines seen, without blank
+/// ones.
+pub fn each(chunk: &Chunk, strings: &mut Strings, mut take: impl FnMut(Record)) -> u64 {
+    if let FileRole::AgentMeta { session, agent } = &chunk.role {
+        take(rows::agent_meta(&chunk.bytes, session, agent, strings));
+        return 1;
     }
-    found.then(|| String::from_utf8(mended).ok()).flatten()
-}
-
-pub(super) fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
-    if row.noted {
-        return Body::Noted;
-    }
-    let fields = &mut row.fields;
-    let kind = match row.kind.as_deref() {
-        Some(b"assistant") => Kind::Assistant(Box::new(assistant(fields, line, strings))),
-        Some(b"user") => Kind::User(user(fields, strings)),
-        Some(b"system") => system(fields, strings),
-        Some(b"attachment") => match attachment(fields, strings) {
-            Some(kind) => kind,
-            None => return Body::Noted,
-        },
-        Some(b"api-request") => {
-            return time(fields.timestamp).map_or(Body::Noted, |time| Body::ApiRequest { time });
-        }
-        Some(b"queue-operation") => return queue(fields),
-        Some(b"cost-state") => return cost_state(fields, strings),
-        Some(b"custom-title") => return session_title(fields, fields.custom_title, TitleBy::Person, strings),
-        Some(b"ai-title") => return session_title(fields, fields.ai_title, TitleBy::Client, strings),
-        Some(b"agent-name") => return session_title(fields, fields.agent_name, TitleBy::AgentName, strings),
-        Some(b"summary") => return summary(fields),
-        Some(b"continued-in") => return continued(fields, strings),
-        Some(b"pr-link") => return pull_request(fields, strings),
-        Some(kind) => return Body::Unknown(strings.get(label(&String::from_utf8_lossy(kind)))),
-        None => return Body::Unknown(strings.get("none")),
-    };
-    Body::Row(Box::new(Row {
-        id: row_id(fields.uuid).unwrap_or_else(|| RowId(xxh3_128(line))),
-        parent: row_id(fields.parent),
-        session: strings.field(Field::Session, fields.session).map(SessionId),
-        agent: strings.field(Field::Agent, fields.agent).map(AgentId),
-        sidechain: fields.sidechain.is_true(),
-        forked_from: strings.field(Field::CopiedFrom, fields.forked_from.session).map(SessionId),
-        time: time(fields.timestamp),
-        cwd: strings.field(Field::Folder, fields.cwd),
-        branch: strings.field(Field::Branch, fields.branch),
-        version: strings.field(Field::Version, fields.version),
-        entrypoint: strings.field(Field::Entrypoint, fields.entrypoint),
-        kind,
-    }))
-}
-
-pub(super) fn row_id(told: Told<'_, RowId>) -> Option<RowId> {
-    told.value.or_else(|| told.text.word().as_deref().map(RowId::of))
-}
-
-fn time(told: Told<'_, Timestamp>) -> Option<Timestamp> {
-    told.value.or_else(|| Timestamp::parse(&told.text.word()?))
-}
-
-/// A type as a label value: only short words, since a damaged row may hold anything.
-pub(super) fn label(kind: &str) -> &str {
-    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    if kind.len() <= 40 && kind.bytes().next().is_some_and(|first| first.is_ascii_lowercase()) && kind.bytes().all(word)
-    {
-        kind
-    } else {
-        "other"
-    }
-}
-
-fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
-    match fields.subtype.word().as_deref() {
-        Some("api_error") => Kind::ApiError(ApiError {
-            status: status(fields.error.status.count()),
-            retry_in_ms: fields.retry_in_ms.small().unwrap_or(0),
-            attempt: fields.retry_attempt.small().unwrap_or(0),
-            last: false,
-        }),
-        Some("compact_boundary") => Kind::Compaction(Compaction {
-            manual: fields.compaction.trigger.word().as_deref() == Some("manual"),
-            tokens_before: fields.compaction.before.count().unwrap_or(0),
-            tokens_after: fields.compaction.after.count().unwrap_or(0),
-            duration_ms: fields.compaction.duration_ms.count().unwrap_or(0),
-        }),
-        Some("model_fallback") => {
-            let mut word = |text: Word<'_>| strings.get(text.word().as_deref().unwrap_or("unknown"));
-            Kind::Fallback(Fallback {
-                trigger: word(fields.trigger),
-                from: word(fields.original_model),
-                to: word(fields.fallback_model),
-            })
-        }
-        Some("turn_duration") => Kind::TurnDuration(fields.duration_ms.count()),
-        Some("stop_hook_summary") => stop_hooks(fields, strings),
-        Some("away_summary") => {
-            let chars = fields.content.map_or(0, |text| chars_of(&text.text()));
-            Kind::Note { what: Note::AwaySummary { chars }, time: None }
-        }
-        _ => Kind::Other,
-    }
-}
-
-pub(super) fn chars_of(text: &str) -> u32 {
-    u32::try_from(text.chars().count()).unwrap_or(u32::MAX)
-}
-
-/// The attachments that matter: hooks, the end of a turn, and what a person did or was told.
-fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<Kind> {
-    let attachment = &fields.attachment;
-    let kind = match attachment.kind.word().as_deref()? {
-        "hook_success" => HookKind::Success,
-        "hook_non_blocking_error" => HookKind::NonBlockingError,
-        "hook_blocking_error" => HookKind::BlockingError,
-        "async_hook_response" => HookKind::Background,
-        "max_turns_reached" => return Some(Kind::Ended(Ending::MaxTurns)),
-        "queued_command" => return Some(queued_command(fields, strings)),
-        "plan_mode" => return Some(Kind::Note { what: Note::PlanMode { begins: true }, time: None }),
-        "plan_mode_exit" => return Some(Kind::Note { what: Note::PlanMode { begins: false }, time: None }),
-        _ => return None,
-    };
-    let event = attachment.event.word().unwrap_or("unknown".into());
-    // Other hooks have an id in the same place, which is that of no call.
-    let of_call = ["PreToolUse", "PostToolUse", "Permission"].iter().any(|tool| event.starts_with(tool));
-    Some(Kind::Hook(Hook {
-        name: strings.get(attachment.name.word().as_deref().unwrap_or("unknown")),
-        event: strings.get(&event),
-        call: attachment.call.word().as_deref().filter(|call| of_call && !call.is_empty()).map(id),
-        duration_ms: attachment.duration_ms.count(),
-        exit_code: attachment.exit_code.count().and_then(|code| i32::try_from(code).ok()),
-        kind,
-    }))
-}
-
-/// The hooks of `system/stop_hook_summary`. One that asked the model to go on is an error there.
-fn stop_hooks(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
-    /// No settings file has that many.
-    const HOOKS_MAX: usize = 32;
-    let hooks = fields.hook_infos.iter().take(HOOKS_MAX).filter_map(|info| info.duration_ms.count());
-    let name = strings.get("Stop");
-    let hook = |duration_ms| Hook {
-        name: Arc::clone(&name),
-        event: Arc::clone(&name),
-        call: None,
-        duration_ms: Some(duration_ms),
-        exit_code: None,
-        kind: HookKind::StopSummary,
-    };
-    Kind::StopHooks { hooks: hooks.map(hook).collect(), ends_turn: fields.hook_errors.is_empty() }
-}
-
-fn status(count: Option<u64>) -> Option<u16> {
-    count.and_then(|status| u16::try_from(status).ok()).filter(|status| (100..=999).contains(status))
-}
-
-fn queue(fields: &RawRowFields<'_>) -> Body {
-    let Some(time) = time(fields.timestamp) else { return Body::Noted };
-    let step = match fields.operation.word().as_deref() {
-        Some("enqueue") => QueueStep::Enqueue,
-        Some("dequeue") => QueueStep::Dequeue,
-        _ => QueueStep::Other,
-    };
-    Body::Queue { step, time }
-}
-
-fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
-    /// A figure above this is no money that a client has spent, in US dollars. Source: `contract.md` section 3.
-    const USD_MAX: f64 = 10_000_000.0;
-    match (fields.session.word().as_deref(), fields.cost_usd) {
-        (Some(session), usd) if usd.number().is_some_and(|usd| (0.0..=USD_MAX).contains(&usd)) => {
-            let (session, usd) = (SessionId(strings.get(session)), usd.number().unwrap_or_default());
-            Body::CostState(Box::new(CostState { session, usd, started: fields.start_time.count() }))
-        }
-        (Some(_), Scalar::Count(_) | Scalar::Number(_)) => Body::Implausible,
-        _ => Body::Noted,
-    }
-}
-
-fn session_title(fields: &RawRowFields<'_>, text: Word<'_>, by: TitleBy, strings: &mut Strings) -> Body {
-    let text = text.word().filter(|title| !title.is_empty());
-    match (fields.session.word().as_deref(), text) {
-        (Some(session), Some(title)) => {
-            Body::Title { session: SessionId(strings.get(session)), title: title::title(&title), by }
-        }
-        _ => Body::Noted,
-    }
-}
-
-fn summary(fields: &RawRowFields<'_>) -> Body {
-    match (row_id(fields.leaf), fields.summary.word().filter(|title| !title.is_empty())) {
-        (Some(leaf), Some(text)) => Body::Summary { leaf, title: title::title(&text) },
-        _ => Body::Noted,
-    }
-}
-
-fn continued(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
-    match (fields.session.word().as_deref(), fields.continued_in.word().as_deref()) {
-        (Some(session), Some(into)) if session != into => {
-            Body::Continued { session: SessionId(strings.get(session)), into: SessionId(strings.get(into)) }
-        }
-        _ => Body::Noted,
-    }
-}
-
-fn pull_request(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
-    let (session, url) = (fields.session.word(), fields.pull_request_url.word());
-    let (Some(session), Some(number)) = (session, fields.pull_request.count()) else { return Body::Noted };
-    let repository = fields.pull_request_repository.word();
-    Body::PullRequest {
-        session: SessionId(strings.get(&session)),
-        time: time(fields.timestamp),
-        what: PullRequest {
-            number,
-            url: title::title(url.as_deref().unwrap_or_default()),
-            repository: repository.map(|name| title::title(&name)),
-        },
-    }
-}
-
-fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) -> Assistant {
-    let message = std::mem::take(&mut fields.message);
-    let request: Option<Box<str>> = fields.request.word().as_deref().map(id);
-    // A response counts even if nobody says which model gave it.
-    let requested_model = strings.field(Field::RequestedModel, fields.requested_model);
-    let told = strings.field(Field::Model, message.model).or_else(|| requested_model.clone());
-    let model = told.unwrap_or_else(|| strings.get("unknown"));
-    let synthetic = &*model == "<synthetic>";
-    let failed = synthetic && fields.api_failure.is_true();
-    let identity: Box<str> = match (message.id.word().as_deref().filter(|id| !id.is_empty()), &request) {
-        (Some(told), _) => id(told),
-        (None, Some(request)) => request.clone(),
-        (None, None) => match fields.uuid.text.word().as_deref() {
-            Some(uuid) => id(uuid),
-            None => RowId(xxh3_128(line)).to_string().into(),
-        },
-    };
-    let unreadable_usage = message.usage.unreadable().filter(|_| !synthetic);
-    let mut says = Says { thinking_ms: fields.thinking_ms.small().unwrap_or(0), ..Says::default() };
-    says.text |= message.content.text.is_some();
-    let (mut calls, mut server_tool) = (Vec::new(), None);
-    for block in message.content.blocks {
-        match block {
-            Block::Call { id, name, input } => calls.extend(tool_call(id, name, &input.unwrap_or_default(), strings)),
-            Block::Other { kind, .. } if kind.says("text") => says.text = true,
-            Block::Other { kind, .. } if kind.says("thinking") || kind.says("redacted_thinking") => {
-                says.thinking = true
-            }
-            Block::ServerCall { name } => server_tool = Some(strings.get(name.word().as_deref().unwrap_or("unknown"))),
-            Block::Other { .. } | Block::Result { .. } => {}
+    let mut lines = 0;
+    let mut start = 0;
+    for newline in memchr_iter(b'\n', &chunk.bytes) {
+        let line = chunk.bytes.get(start..newline).unwrap_or_default();
+        let place = Place { offset: chunk.offset + start as u64, bytes: length(line) };
+        start = newline + 1;
+        lines += u64::from(!is_blank(line));
+        match parse(line, strings) {
+            Body::Noted => {}
+            Body::Rejected(Reason::NotJson) => rows_within(line, place, strings, &mut take),
+            body => split::records(place, body, &mut take),
         }
     }
-    Assistant {
-        message: identity,
-        identity: identity_by(message.id),
-        request,
-        model,
-        requested_model,
-        stop: message.stop.word().as_deref().map(|stop| match stop {
-            "end_turn" => Stop::EndTurn,
-            "stop_sequence" => Stop::StopSequence,
-            "max_tokens" => Stop::MaxTokens,
-            "refusal" => Stop::Refusal,
-            "tool_use" => Stop::ToolUse,
-            other => Stop::Other(strings.get(label(other))),
-        }),
-        usage: message.usage.usage,
-        unreadable_usage,
-        effort: fields
-            .effort
-            .word()
-            .as_deref()
-            .filter(|effort| !effort.is_empty())
-            .map(|effort| strings.get(label(effort))),
-        server_tool,
-        calls,
-        says,
-        copied_from: strings.field(Field::CopiedFrom, fields.copied_from).map(SessionId),
-        agent_type: strings.field(Field::AgentType, fields.agent_type),
-        skill: strings.field(Field::Skill, fields.skill),
-        synthetic,
-        failure: failed.then(|| ApiError {
-            status: status(fields.api_status.count()),
-            retry_in_ms: 0,
-            attempt: 0,
-            last: true,
-        }),
+    for _ in 0..chunk.too_long_lines {
+        lines += 1;
+        take(Record { place: Place::default(), body: Body::Rejected(Reason::TooLong) });
     }
+    lines
 }
 
-/// What the id of a response is.
-fn identity_by(told: Word<'_>) -> IdentityBy {
-    match told.word().as_deref().filter(|id| !id.is_empty()) {
-        Some(id) if is_vendors_id(id) => IdentityBy::Api,
-        Some(_) => IdentityBy::Gateway,
-        None => IdentityBy::Row,
+fn length(line: &[u8]) -> u32 {
+    u32::try_from(line.len()).unwrap_or(u32::MAX)
+}
+
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace())
+}
+
+/// Reads one line without its newline, if it is one row.
+#[must_use]
+pub fn parse(line: &[u8], strings: &mut Strings) -> Body {
+    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+    // After a crash the client's own reader strips NUL bytes from the beginning of a line.
+    let line = line.trim_ascii_start();
+    let line = line.iter().position(|&byte| byte != 0).map_or(&[][..], |at| line.get(at..).unwrap_or_default());
+    match line.trim_ascii_start().first() {
+        None => return Body::Noted,
+        Some(b'{') => {}
+        Some(_) => {
+            return Body::Rejected(if Json::is_valid(line) { Reason::NotAnObject } else { Reason::NotJson });
+        }
     }
-}
-
-/// True for the form that the API gives ids of responses; any other is a name that a gateway chose.
-fn is_vendors_id(id: &str) -> bool {
-    const DIGITS_MIN: usize = 20;
-    let Some(rest) = id.strip_prefix("msg_") else { return false };
-    let is_plain = rest.len() >= DIGITS_MIN && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_plain || rest.starts_with("bdrk_") || rest.starts_with("vrtx_")
-}
-
-fn tool_call(told: Word<'_>, name: Word<'_>, input: &RawInput<'_>, strings: &mut Strings) -> Option<ToolCall> {
-    Some(ToolCall {
-        id: id(told.word().as_deref().filter(|id| !id.is_empty())?),
-        name: strings.field(Field::Tool, name).unwrap_or_else(|| strings.get("unknown")),
-        agent_type: input.agent_type.word().as_deref().map(|name| strings.get(name)),
-        prompt_hash: input.prompt.map_or(0, |prompt| xxh3_64(prompt.text().as_bytes())),
-        skill: input.skill.word().as_deref().filter(|_| name.says("Skill")).map(|name| strings.get(name)),
-    })
-}
-
-pub(super) fn agent_meta(bytes: &[u8], session: &Arc<str>, agent: &Arc<str>, strings: &mut Strings) -> Record {
-    let place = Place { offset: 0, bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX) };
-    let mut meta = RawAgentMeta::default();
-    let body = match Json::whole(bytes, &mut meta) {
-        Ok(()) => Body::AgentMeta(Box::new(AgentMeta {
-            session: SessionId(Arc::clone(session)),
-            agent: AgentId(Arc::clone(agent)),
-            agent_type: strings.field(Field::AgentType, meta.agent_type),
-            call: meta.call.word().as_deref().map(id),
-            background: meta.shape.word().as_deref() == Some("background"),
-        })),
+    // The client reads with replacement characters: a broken byte in some tool's output must not lose its tokens.
+    let mut row = RawRow::default();
+    match Json::whole(line, &mut row) {
+        Ok(()) => rows::body(&mut row, line, strings),
         Err(_) => Body::Rejected(Reason::NotJson),
-    };
-    Record { place, body }
+    }
+}
+
+/// True if a line, with or without its newline, is a whole row.
+#[must_use]
+pub fn is_whole_row(line: &[u8], strings: &mut Strings) -> bool {
+    !matches!(parse(line, strings), Body::Rejected(_))
+}
+
+/// Every whole row of a line that is not one row, and a rejection if anything is left.
+fn rows_within(line: &[u8], place: Place, strings: &mut Strings, take: &mut impl FnMut(Record)) {
+    /// How often a line is read again in vain, in its own lengths. A row that was cut has few objects open.
+    const TRIES: usize = 16;
+    let mut left_to_try = line.len().saturating_mul(TRIES);
+    let (mut at, mut is_left) = (0, false);
+    // Nothing but whole rows stands before: what begins there is no part of a row that was cut.
+    let mut is_outermost = true;
+    while let Some(rest) = line.get(at..).filter(|rest| !is_blank(rest)) {
+        let Some(open) = memchr(b'{', rest).filter(|_| left_to_try > 0) else {
+            is_left = true;
+            break;
+        };
+        let before = rest.get(..open).unwrap_or_default();
+        let is_between = is_blank(before) || before == BYTE_ORDER_MARK;
+        is_left |= !is_between;
+        is_outermost &= is_between;
+        let text = rest.get(open..).unwrap_or_default();
+        let mut row = RawRow::default();
+        let length_read = match Json::first(text, &mut row) {
+            Ok(end) => {
+                let (own, after) = text.split_at(end);
+                match row_body(&mut row, own, after, is_outermost, strings) {
+                    Some(Body::Noted) => is_outermost = true,
+                    Some(body) => {
+                        is_outermost = true;
+                        let place = Place { offset: place.offset + (at + open) as u64, bytes: length(own) };
+                        split::records(place, body, &mut *take);
+                    }
+                    // An object inside a row that was cut.
+                    None => (is_left, is_outermost) = (true, false),
+                }
+                end
+            }
+            Err(reached) => {
+                left_to_try = left_to_try.saturating_sub(reached + 1);
+                (is_left, is_outermost) = (true, false);
+                1
+            }
+        };
+        at += open + length_read;
+    }
+    if is_left {
+        take(Record { place, body: Body::Rejected(Reason::NotJson) });
+    }
+}
+
+/// What an object of a line says if it is a row and no part of one: it has a type and an id of its own, and nothing but whole
+/// rows stands before it (`is_outermost`), or nothing follows it, or another row.
+fn row_body(row: &mut RawRow<'_>, own: &[u8], after: &[u8], is_outermost: bool, strings: &mut Strings) -> Option<Body> {
+    let after = after.iter().position(|byte| *byte != 0 && !byte.is_ascii_whitespace()).and_then(|at| after.get(at));
+    if !is_outermost && after.is_some_and(|byte| *byte != b'{') {
+        return None;
+    }
+    let has_id = row.noted || row.fields.uuid.text.is_some() || row.fields.session.is_some();
+    Some(rows::body(row, own, strings)).filter(|body| has_id && !matches!(body, Body::Unknown(_)))
 }

@@ -7,6 +7,7 @@ use super::json::{Fields, FromJson, Json, Read, Scalar};
 use super::json_string::Raw;
 use super::raw_usage::RawUsage;
 use super::time::Timestamp;
+use super::word::{Word, WordText};
 
 /// True for types that the client is known to write and that hold nothing to count; their other fields are not even
 /// looked at.
@@ -78,28 +79,6 @@ macro_rules! texts {
             }
         }
     )*};
-}
-
-/// A short text, decoded where it is wanted.
-pub(super) type Word<'de> = Option<Raw<'de>>;
-
-/// What a [`Word`] says.
-pub(super) trait WordText<'de> {
-    /// The text, if it is one.
-    fn word(&self) -> Option<Cow<'de, str>>;
-
-    /// True if it is exactly this text.
-    fn says(&self, text: &str) -> bool;
-}
-
-impl<'de> WordText<'de> for Word<'de> {
-    fn word(&self) -> Option<Cow<'de, str>> {
-        self.map(Raw::text)
-    }
-
-    fn says(&self, text: &str) -> bool {
-        self.is_some_and(|raw| if raw.escaped() { raw.text() == text } else { raw.bytes == text.as_bytes() })
-    }
 }
 
 /// A value in the one form in which the client writes it: read at once, instead of finding the end of its text first.

@@ -1,9 +1,9 @@
 //! `message.usage` as it is written.
 
 use super::json::{Counted, Fields, Json, Read};
-use super::raw::{Word, WordText};
 use super::record::UnreadableUsage;
 use super::usage::{self, Iteration, IterationKind, TOKENS_MAX, Usage};
+use super::word::{Word, WordText};
 
 /// `usage`, and whether it could be read.
 #[derive(Default)]

@@ -2,13 +2,15 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::fields::{chars_of, id, label, row_id};
 use super::ids::AgentId;
 use super::json_string::Raw;
-use super::parse::{Strings, chars_of, id, label, row_id};
-use super::raw::{Block, Content, RawRowFields, ResultText, Word, WordText};
+use super::raw::{Block, Content, RawRowFields, ResultText};
 use super::record::{Kind, Note, Origin, Outcome, Said, ToolResult, User};
+use super::strings::Strings;
 use super::text::{Lead, TextFacts};
 use super::time::Timestamp;
+use super::word::{Word, WordText};
 
 pub(super) fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
     let content = std::mem::take(&mut fields.message.content);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::hash::ById;
-use super::raw::{Word, WordText};
+use super::word::{Word, WordText};
 
 /// Strings that repeat in every row (folder, branch, version, model), kept once per chunk.
 #[derive(Debug, Default)]

@@ -216,19 +216,6 @@ pub(crate) const CIRCLES: &[(&[&str], &str)] = &[
     ),
     (
         &[
-            "ledger/agents.rs",
-            "ledger/fold.rs",
-            "ledger/known/changes.rs",
-            "ledger/known/mod.rs",
-            "ledger/known/plan.rs",
-            "ledger/merge.rs",
-            "ledger/moments.rs",
-        ],
-        "what a fold needs to know is planned by the steps of the fold",
-    ),
-    (&["ledger/holders.rs", "ledger/unit.rs"], "a unit says who holds it"),
-    (
-        &[
             "store/batch.rs",
             "store/codec.rs",
             "store/compact.rs",
@@ -254,14 +241,6 @@ pub(crate) const CIRCLES: &[(&[&str], &str)] = &[
         ],
         "the error of the room stands in the door, which hands on everything",
     ),
-    (
-        &["tail/discover.rs", "tail/identity.rs", "tail/read.rs", "tail/source.rs"],
-        "what a file is stands beside how it is found and read",
-    ),
-    (&["transcript/lines.rs", "transcript/parse.rs", "transcript/said.rs"], "the steps of the parser"),
-    (&["transcript/moment.rs", "transcript/record.rs"], "a record holds moments, and a moment says who caused it"),
-    (&["transcript/raw.rs", "transcript/raw_usage.rs"], "usage is a part of a raw row"),
-    (&["transcript/scrub/pairs.rs", "transcript/scrub/values.rs"], "how a pair is written decides what a value may be"),
     (
         &[
             "views/metrics/catalog.rs",

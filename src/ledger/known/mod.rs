@@ -3,12 +3,14 @@
 //! ```text
 //! index     where every identity is counted, all of them in memory
 //! thread    how far the conversation of one file has come
-//! plan      what has to be loaded before records can be folded
-//! changes   what changed since the last commit, summed up and handed out
+//! plan      what has to be loaded before records can be folded (needs)
+//! changes   what changed since the last commit (changed), summed up and handed out
 //! ```
 
+mod changed;
 mod changes;
 mod index;
+mod needs;
 mod owners;
 mod paths;
 mod plan;
@@ -19,13 +21,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use changes::Changed;
+pub use changed::Changed;
 pub use index::Index;
+pub use needs::Keys;
 pub use paths::Paths;
-pub use plan::Keys;
 pub use thread::{Branch, Inline, Named, ShellLine, Thread};
 
-use super::holders::Extent;
+use super::holder::Extent;
 use super::parts::PARTS_MAX;
 use super::session::{Session, WaitingAgent};
 use super::unit::{Claim, Context, Identity, Parts, Rank, Section, Sections, Unit, UnitId, UnitKey};

@@ -1,31 +1,12 @@
 //! What has to be loaded before records can be folded.
 
-use std::collections::BTreeSet;
-
 use super::Known;
-use crate::ledger::agents::{workflow, workflow_of};
+use super::needs::Keys;
+use crate::ledger::derived::{names_of, pull_request_id, workflow, workflow_of};
 use crate::ledger::unit::{Identity, Unit, UnitId, UnitKey};
-use crate::ledger::{merge, moments};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::record::{Assistant, Body, IdentityBy, Kind, Record, Row, Said, ToolResult, User};
-
-/// What has to be loaded before a batch can be folded.
-#[derive(Debug, Default)]
-pub struct Keys {
-    /// Units and sections.
-    pub units: BTreeSet<UnitId>,
-    /// Sessions.
-    pub sessions: BTreeSet<SessionId>,
-    /// Sub-agents without rows, which may wait for them.
-    pub waiting: BTreeSet<(SessionId, AgentId)>,
-    /// Whose rows came last: those of the next row, most often.
-    owner: Option<(SessionId, Option<AgentId>)>,
-    /// The response whose rows came last.
-    message: Option<Box<str>>,
-    /// A row of the main thread has a unit before it, so that it begins none but as a prompt.
-    is_led: bool,
-}
 
 impl Known {
     /// Everything that folding `records` of a file may touch.
@@ -88,7 +69,7 @@ impl Known {
             Body::Continued { session, into } => keys.sessions.extend([session.clone(), into.clone()]),
             Body::PullRequest { session, what, .. } => {
                 keys.sessions.extend([session.clone()]);
-                keys.units.extend(self.home(Identity::Row(moments::pull_request_id(session, what))));
+                keys.units.extend(self.home(Identity::Row(pull_request_id(session, what))));
             }
             Body::AgentMeta(meta) => {
                 if let Some(call) = &meta.call {
@@ -153,7 +134,7 @@ impl Known {
 
     fn keys_of_answer(&self, row: &Row, assistant: &Assistant, keys: &mut Keys) {
         if assistant.identity == IdentityBy::Gateway {
-            let names = merge::names_of(row, assistant);
+            let names = names_of(row, assistant);
             keys.units.extend(names.into_iter().filter_map(|name| self.index.home(name)));
         }
         if keys.message.as_deref() != Some(&*assistant.message) {

@@ -36,8 +36,9 @@ use std::borrow::Cow;
 use commands::Commands;
 use keys::Key;
 use names::Class;
-use pairs::{Form, Pair};
+use pairs::Pair;
 use reader::{MARKER, Reader, is_word};
+use values::Form;
 
 /// `text` with its secrets replaced by `[REDACTED]`.
 #[must_use]

@@ -6,22 +6,7 @@
 use super::keys::Key;
 use super::names::{Class, classify, is_one_of};
 use super::reader::{MARKER, Quote, Reader, is_blank, is_quote, is_space, is_word};
-use super::values::{Claim, JUDGED_BYTES_MAX, is_secret};
-
-/// How a name and its value are joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// `NAME=value` of an environment or a settings file.
-    Setting,
-    /// `--name value`, `--name=value`
-    Flag,
-    /// `?name=value`
-    Query,
-    /// `<name>value</name>`
-    Element,
-    /// The rest: JSON, YAML, headers, code.
-    Plain,
-}
+use super::values::{Claim, Form, JUDGED_BYTES_MAX, is_secret};
 
 /// Where the value of a name begins.
 #[derive(Debug, Clone, Copy)]

@@ -9,10 +9,24 @@
 //! only references, numbers and words of the first line are kept there.
 
 use super::names::{Class, is_one_of, is_one_of_in_any_case, names_a_secret};
-use super::pairs::Form;
 
 /// Bytes of a value that are judged. A longer one is what its beginning is.
 pub(super) const JUDGED_BYTES_MAX: usize = 256;
+
+/// How a name and its value are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `NAME=value` of an environment or a settings file.
+    Setting,
+    /// `--name value`, `--name=value`
+    Flag,
+    /// `?name=value`
+    Query,
+    /// `<name>value</name>`
+    Element,
+    /// The rest: JSON, YAML, headers, code.
+    Plain,
+}
 
 /// A value and where it stands.
 #[derive(Clone, Copy)]

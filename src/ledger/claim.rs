@@ -1,0 +1,32 @@
+//! Why a unit belongs to a session.
+
+use serde::{Deserialize, Serialize};
+
+use crate::transcript::chunk::FileNumber;
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+
+/// A claim of a session on a unit; the best one wins whatever comes first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// What the claim rests on.
+    pub by: ClaimBy,
+    /// Time of the row that claims.
+    pub time: Timestamp,
+    /// File of the row.
+    pub file: FileNumber,
+    /// The session that claims.
+    pub session: SessionId,
+}
+
+/// What a claim on a unit rests on, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub enum ClaimBy {
+    /// A copy names the session that it was copied from.
+    Word,
+    /// The row stands in a file of the session.
+    #[default]
+    Row,
+    /// So it does, and it is marked as a copy that does not name its source.
+    Copy,
+}

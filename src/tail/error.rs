@@ -1,0 +1,37 @@
+//! What can go wrong with one file.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a file could not be read. Other files are not affected, and the next try may succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file is there but cannot be opened, for example for want of permission.
+    #[error("cannot open {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file was opened but reading failed.
+    #[error("cannot read {path} at byte {offset}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file, in bytes.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file that is read whole is larger than it can sensibly be.
+    #[error("{path} has {size_bytes} bytes, more than the {bytes_max} that such a file may have")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        size_bytes: u64,
+        /// The most that it may have.
+        bytes_max: u64,
+    },
+}
