@@ -237,6 +237,10 @@ fn an_effect_in_a_pure_room_is_caught() {
 fn circles_of_two_and_of_three_files_are_caught() {
     let two = house_of(&[("tail/read.rs", "use super::source::Source;"), ("tail/source.rs", "use crate::tail::read;")]);
     assert_eq!(walls::new_circles(&two), ["a circle: tail/read.rs -> tail/source.rs, tail/source.rs -> tail/read.rs"]);
+    let tests = "use super::source::Source; #[cfg(test)] mod tests { mod deep { use crate::tail::read; } }";
+    let looked_at =
+        house_of(&[("tail/read.rs", tests), ("tail/source.rs", "#[cfg(test)]\nmod tests { use super::super::read; }")]);
+    assert_eq!(walls::new_circles(&looked_at), NONE);
     // The door hands `C` on: who takes it there takes it from the file that makes it.
     let three = house_of(&[
         ("tail/mod.rs", "pub mod a; mod b; mod c; pub use c::C;"),

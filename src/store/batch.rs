@@ -2,8 +2,8 @@
 
 use sled::{Batch, IVec, Tree};
 
-use super::StoreError;
 use super::disk::Disk;
+use super::error::StoreError;
 
 /// What sled adds to a row, in bytes, at most.
 const ROW_BYTES: usize = 64;

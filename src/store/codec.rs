@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 use sled::Tree;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::StoreError;
 use super::batch::Writes;
+use super::error::StoreError;
 use super::keys::{self, PART_BYTES_MAX};
 
 /// How a value begins.

@@ -22,8 +22,9 @@ use sled::{Db, Tree};
 use super::batch::Writes;
 use super::database::{database, database_to_fill};
 use super::disk::{Disk, free_bytes};
+use super::error::StoreError;
 use super::pulse::Pulse;
-use super::{StoreError, codec, keys};
+use super::{codec, keys};
 
 /// Below this size on disk it is never done.
 const BYTES_MIN: u64 = 8 << 20;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sled::Db;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// Memory for sled's page cache. Its real use is two to three times as much.
 const CACHE_BYTES: u64 = 8 << 20;

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::StoreError;
+use super::error::StoreError;
 use super::lock::Lock;
 
 /// Blocks are taken so many bytes ahead of the end of the file, or more if a batch needs more.

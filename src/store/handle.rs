@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sled::Tree;
 
-use super::StoreError;
 use super::batch::Writes;
 use super::disk::Disk;
+use super::error::StoreError;
 use super::pulse::Pulse;
 
 /// Clones see the same database.

@@ -8,11 +8,12 @@ use sled::Tree;
 
 use super::batch::Writes;
 use super::disk::{Disk, FileId, ids_at};
+use super::error::StoreError;
 use super::lock::Claim;
 use super::meter::OutboxMeter;
 use super::pulse::Pulse;
 use super::reader::Reader;
-use super::{StoreError, codec, keys};
+use super::{codec, keys};
 
 /// Serves whatever database is open. Clones are the same.
 #[derive(Debug, Clone, Default)]

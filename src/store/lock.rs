@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// A process that was just killed keeps its lock for a moment: this often is it tried again, every 100 ms.
 const TRIES: u32 = 20;

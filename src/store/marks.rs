@@ -15,10 +15,11 @@ use std::sync::Arc;
 use sled::Tree;
 
 use super::batch::Writes;
+use super::error::StoreError;
 use super::handle::Handle;
 use super::meter::OutboxMeter;
 use super::rows::Rows;
-use super::{StoreError, codec, keys};
+use super::{codec, keys};
 use crate::ledger::unit::Unit;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;

@@ -15,6 +15,7 @@ use super::compact::{Places, live_bytes};
 use super::database::database;
 use super::disk::Disk;
 use super::epoch::Epoch;
+use super::error::StoreError;
 use super::handle::Handle;
 use super::kept::Kept;
 use super::layout::{self, Layout, Newer};
@@ -23,7 +24,7 @@ use super::outbox::Outbox;
 use super::pulse::Pulse;
 use super::reader::Reader;
 use super::writer::{Recovered, Writer};
-use super::{StoreError, codec, keys, texts};
+use super::{codec, keys, texts};
 use crate::transcript::time::Timestamp;
 
 /// Bytes of a database's file that tell whether it was written to.

@@ -19,10 +19,11 @@ use sled::Tree;
 use tokio::sync::Notify;
 
 use super::batch::Writes;
+use super::error::StoreError;
 use super::handle::Handle;
 use super::marks::Marks;
 use super::meter::{OutboxMeter, Row};
-use super::{StoreError, codec, keys};
+use super::{codec, keys};
 use crate::export::SpanQueue;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;

@@ -5,9 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sled::Tree;
 
+use super::error::StoreError;
+use super::file::FileRow;
 use super::handle::Handle;
-use super::rows::{FileRow, Rows};
-use super::{StoreError, codec, keys};
+use super::rows::Rows;
+use super::{codec, keys};
 use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;

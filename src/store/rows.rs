@@ -2,30 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use serde::{Deserialize, Serialize};
 use sled::{IVec, Tree};
 
-use super::{StoreError, codec, keys};
-use crate::ledger::known::Thread;
+use super::error::StoreError;
+use super::file::FileRow;
+use super::{codec, keys};
 use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
-use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
+use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::tree::{Earlier, TurnOrder};
-
-/// A file and how far it is counted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FileRow {
-    /// Path as bytes, since it need not be UTF-8.
-    pub path: Vec<u8>,
-    /// What kind of file.
-    pub role: FileRole,
-    /// Where reading stopped.
-    pub cursor: Option<Cursor>,
-    /// Context of the next row.
-    pub thread: Thread,
-}
 
 /// The rows of a database, as somebody sees them.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use sled::Tree;
 
 use super::batch::Writes;
+use super::commit::Commit;
+use super::error::StoreError;
 use super::keys::PART_BYTES_MAX;
 use super::meter::{OutboxMeter, Row};
-use super::writer::Commit;
-use super::{StoreError, codec, keys};
+use super::{codec, keys};
 use crate::views::traces::span::SpanBatch;
 
 /// Bytes of spans in one row of the outbox.

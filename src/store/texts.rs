@@ -9,8 +9,9 @@ use sled::Tree;
 
 use super::batch::Writes;
 use super::disk::Disk;
+use super::error::StoreError;
 use super::meter::OutboxMeter;
-use super::{StoreError, codec, keys};
+use super::{codec, keys};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::content::ContentLevel;
 

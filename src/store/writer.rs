@@ -7,27 +7,26 @@ use std::time::Instant;
 use sled::{Db, Tree};
 
 use super::batch::Writes;
+use super::commit::{Commit, SectionChange, UnitChange};
 use super::compact::{Overhead, Places, discard, live_bytes};
 use super::disk::Disk;
+use super::error::StoreError;
 use super::handle::Handle;
 use super::kept::Kept;
 use super::lock::Lock;
-use super::marks::Handed;
 use super::meter::OutboxMeter;
 use super::pulse::Beat;
-use super::rows::{FileRow, Rows};
+use super::rows::Rows;
 use super::texts::Texts;
-use super::{StoreError, codec, keys, spans};
+use super::{codec, keys, spans};
 use crate::ledger::known::{Index, Paths};
-use crate::ledger::session::{Member, Session, WaitingAgent};
-use crate::ledger::unit::{Section, Unit, UnitId};
+use crate::ledger::session::Member;
+use crate::ledger::unit::{Unit, UnitId};
 use crate::text::chain;
 use crate::transcript::chunk::{Cursor, FileNumber};
-use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::{Series, Stored};
 use crate::views::traces::content::ContentLevel;
-use crate::views::traces::span::SpanBatch;
 
 /// A unit or section, of a section its unit and position, and hashes of its identities.
 pub(super) type Identities<T> = (UnitId, Option<(UnitId, u32)>, T);
@@ -47,63 +46,6 @@ pub struct Recovered {
     pub prices: Option<u64>,
     /// Turns that ended by then had left before the database was made anew.
     pub export_floor: Option<Timestamp>,
-}
-
-/// Everything that one step changes. It becomes one atomic batch.
-#[derive(Debug, Default)]
-pub struct Commit<'a> {
-    /// Files read.
-    pub files: Vec<(FileNumber, &'a FileRow)>,
-    /// Units changed.
-    pub units: Vec<UnitChange<'a>>,
-    /// Sections changed.
-    pub sections: Vec<SectionChange<'a>>,
-    /// Sessions changed.
-    pub sessions: Vec<&'a Session>,
-    /// Sub-agents without rows; `None` if they wait no more.
-    pub waiting: Vec<(&'a SessionId, &'a AgentId, Option<&'a WaitingAgent>)>,
-    /// Sessions and their forks.
-    pub forks: Vec<&'a (SessionId, SessionId)>,
-    /// Totals changed, absolute.
-    pub totals: Vec<(&'a Series, &'a Stored)>,
-    /// Turns that wait for their end, with their numbers.
-    pub pending: Vec<(u32, UnitId)>,
-    /// Turns that need no more waiting.
-    pub settled: Vec<u32>,
-    /// Spans to be sent.
-    pub spans: Vec<SpanBatch>,
-    /// What goes to some endpoints and not to others.
-    pub handed: Handed,
-    /// When the commit is made.
-    pub now: Timestamp,
-    /// Fingerprint of the prices in use.
-    pub prices: Option<u64>,
-}
-
-/// A changed unit.
-#[derive(Debug)]
-pub struct UnitChange<'a> {
-    /// Its number, from [`Index`].
-    pub number: u32,
-    /// As it was written last; `None` if it never was.
-    pub before: Option<&'a Unit>,
-    /// As it is now.
-    pub unit: &'a Unit,
-}
-
-/// A changed section of a unit.
-#[derive(Debug)]
-pub struct SectionChange<'a> {
-    /// Its id.
-    pub id: UnitId,
-    /// Its number, from [`Index`]; only needed where its identities are others than when it was written.
-    pub number: Option<u32>,
-    /// The number of its unit.
-    pub unit: u32,
-    /// As it was written last; `None` if it never was.
-    pub before: Option<&'a Section>,
-    /// As it is now.
-    pub section: &'a Section,
 }
 
 /// Writes the state.

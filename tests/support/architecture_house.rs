@@ -46,10 +46,11 @@ impl House {
         Self { files: files.collect(), modules }
     }
 
-    /// The numbers of the files that each file imports, itself left out.
+    /// The numbers of the files that each file imports, itself and its unit tests left out.
     pub(crate) fn edges(&self) -> Vec<BTreeSet<usize>> {
         let imported = |(number, file): (usize, &File)| {
-            let inside = file.names.namings.iter().filter(|naming| naming.path[0] == "crate");
+            let namings = file.names.namings.iter().filter(|naming| !naming.is_of_tests);
+            let inside = namings.filter(|naming| naming.path[0] == "crate");
             let mut found: BTreeSet<usize> = inside.filter_map(|naming| self.definer(&naming.path[1..], 0)).collect();
             found.remove(&number);
             found

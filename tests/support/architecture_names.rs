@@ -15,6 +15,8 @@ const OWN: &str = "tailspan";
 pub(crate) struct Naming {
     pub(crate) path: Vec<String>,
     pub(crate) is_glob: bool,
+    /// It stands in the unit tests of the file, which may look at everything.
+    pub(crate) is_of_tests: bool,
     pub(crate) line: usize,
 }
 
@@ -36,6 +38,7 @@ struct Written {
     path: Vec<String>,
     bound: Option<String>,
     is_public: bool,
+    is_of_tests: bool,
     line: usize,
 }
 
@@ -67,7 +70,12 @@ pub(crate) fn names_of(text: &str, module: &[String], known: &Known<'_>) -> Name
         {
             names.handed_on.insert(bound.clone(), path.clone());
         }
-        names.namings.push(Naming { path, is_glob: is_use && written.bound.is_none(), line: written.line });
+        names.namings.push(Naming {
+            path,
+            is_glob: is_use && written.bound.is_none(),
+            is_of_tests: written.is_of_tests,
+            line: written.line,
+        });
     }
     names
 }
@@ -75,8 +83,8 @@ pub(crate) fn names_of(text: &str, module: &[String], known: &Known<'_>) -> Name
 struct Reading<'a> {
     words: &'a [Word<'a>],
     module: Vec<String>,
-    /// Depth of the braces around the modules that are written inside the file.
-    inner: Vec<usize>,
+    /// The modules that are written inside the file, with the depth of the braces around them, and whether they are tests.
+    inner: Vec<(usize, bool)>,
     written: Vec<Written>,
     inline: Vec<Written>,
 }
@@ -90,6 +98,10 @@ impl<'a> Reading<'a> {
         at.checked_sub(back).map_or("", |at| self.text(at))
     }
 
+    fn is_of_tests(&self) -> bool {
+        self.inner.last().is_some_and(|(_, is_of_tests)| *is_of_tests)
+    }
+
     fn read(&mut self, names: &mut Names) {
         let mut depth = 0;
         let mut at = 0;
@@ -99,14 +111,16 @@ impl<'a> Reading<'a> {
                 "{" => depth += 1,
                 "}" => {
                     depth -= 1;
-                    if self.inner.last() == Some(&depth) {
+                    if self.inner.last().is_some_and(|(around, _)| *around == depth) {
                         self.inner.pop();
                         self.module.pop();
                     }
                 }
                 "mod" if self.text(at + 2) == "{" => {
                     self.module.push(self.text(at + 1).to_owned());
-                    self.inner.push(depth);
+                    let is_of_tests =
+                        self.before(at, 1) == "]" && self.before(at, 3) == "test" && self.before(at, 5) == "cfg";
+                    self.inner.push((depth, is_of_tests || self.is_of_tests()));
                 }
                 // `use<'a>` says what an opaque type borrows.
                 "use" if self.text(at + 1) != "<" => {
@@ -161,6 +175,7 @@ impl<'a> Reading<'a> {
                 path,
                 bound: None,
                 is_public: false,
+                is_of_tests: self.is_of_tests(),
                 line: self.words[start].line,
             });
         }
@@ -213,7 +228,14 @@ impl<'a> Reading<'a> {
     }
 
     fn push(&mut self, path: Vec<String>, bound: Option<String>, is_public: bool, line: usize) {
-        self.written.push(Written { module: self.module.clone(), path, bound, is_public, line });
+        self.written.push(Written {
+            module: self.module.clone(),
+            path,
+            bound,
+            is_public,
+            is_of_tests: self.is_of_tests(),
+            line,
+        });
     }
 }
 

@@ -9,15 +9,17 @@ use serde::de::DeserializeOwned;
 use sled::Tree;
 
 use super::frozen::Thaw;
-use super::{sign, v4, v5};
+use super::versions::sign;
+use super::{v4, v5};
 use crate::ledger::gist::Gist;
 use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::session::{Session, WaitingAgent};
 use crate::ledger::unit::{Parts, Section, Sections, Unit, UnitId};
 use crate::store::batch::Writes;
-use crate::store::rows::FileRow;
-use crate::store::writer::{self, SectionChange, UnitChange};
-use crate::store::{StoreError, codec, keys, texts};
+use crate::store::commit::{SectionChange, UnitChange};
+use crate::store::error::StoreError;
+use crate::store::file::FileRow;
+use crate::store::{codec, keys, texts, writer};
 use crate::transcript::ids::{AgentId, SessionId};
 
 /// Bytes in one batch of the copy.

@@ -14,7 +14,7 @@ use crate::ledger::session::{self, Member};
 use crate::ledger::tally;
 use crate::ledger::tokens;
 use crate::ledger::unit::{self, UnitId};
-use crate::store::rows;
+use crate::store::file;
 use crate::transcript::chunk::{self, FileNumber};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record;
@@ -23,7 +23,7 @@ use crate::transcript::title::old_title;
 use crate::transcript::usage;
 
 frozen! {
-    struct FileRow => rows::FileRow { path: Vec<u8>, role: FileRole, cursor: Option<Cursor>, thread: Thread }
+    struct FileRow => file::FileRow { path: Vec<u8>, role: FileRole, cursor: Option<Cursor>, thread: Thread }
     struct Cursor => chunk::Cursor {
         device: u64, inode: u64, offset: u64, size: u64, modified_ns: i64, head_bytes: u32, head_hash: u64, tail_hash: u64,
     }
