@@ -16,7 +16,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use privileges::Mount;
-use tailspan::export::SpanQueue;
 use tailspan::ledger::known::Thread;
 use tailspan::store::{self, Commit, FileRow};
 use tailspan::transcript::chunk::{FileNumber, FileRole};

@@ -16,7 +16,7 @@ use std::path::Path;
 use outbox::State;
 use queue::{PATIENCE, ids, impatient};
 use sink::{Answer, Received, Sink};
-use tailspan::export::{Exporter, Otlp, OtlpConfig, SpanQueue};
+use tailspan::export::{Exporter, Otlp, OtlpConfig};
 use tailspan::store::OutboxReader;
 use tempfile::TempDir;
 use tokio::sync::watch;

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use outbox::{Running, State};
 use queue::{PATIENCE, ids};
 use sink::{Answer, Sink};
-use tailspan::export::{FailureReason, SpanQueue};
+use tailspan::export::FailureReason;
 use tailspan::store::OutboxReader;
 
 /// An address of loopback where nobody listens yet.

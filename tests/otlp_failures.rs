@@ -36,7 +36,7 @@ async fn check_waits(answer: Answer, timeout: Duration, backoff: BackoffLimits, 
     let queue = Queue::of(entries(&[2]));
     let config = OtlpConfig { endpoint: sink.url(), timeout, ..OtlpConfig::default() };
     let drain = DrainConfig { backoff, ..impatient() };
-    let exporter = Exporter::new(queue.clone(), Otlp::new(config).unwrap(), drain);
+    let exporter = Exporter::new(queue.reader(), Otlp::new(config).unwrap(), drain);
     let counters = exporter.counters();
     let (stop, stopped) = watch::channel(false);
     let run = tokio::spawn(exporter.run(stopped));
@@ -47,7 +47,7 @@ async fn check_waits(answer: Answer, timeout: Duration, backoff: BackoffLimits, 
     stop.send_replace(true);
     tokio::time::timeout(PATIENCE, run).await.expect("the exporter does not stop").unwrap().unwrap();
     assert_eq!(sink.received().len(), 1);
-    assert_eq!(queue.entries.lock().unwrap().len(), 1);
+    assert_eq!(queue.spans(), 2);
 }
 
 /// Ends when a failure of this kind has been counted.
@@ -155,7 +155,7 @@ async fn a_slow_collector_that_answers_in_time_has_the_spans() {
     let told = async {
         sink.requests_reach(1).await;
         others_try().await;
-        assert_eq!(queue.entries.lock().unwrap().len(), 1, "not taken before it says so");
+        assert_eq!(queue.spans(), 2, "not taken before it says so");
         sink.tell();
         queue.emptied().await;
     };
@@ -171,12 +171,12 @@ async fn answered(status: u16, kind: &'static str, body: &'static [u8]) -> (Vec<
     sink.script((0..2).map(|_| Answer::Foreign(status, kind, body)));
     let queue = Queue::of(entries(&[2]));
     let mut said = None;
-    let exporter = Exporter::new(queue.clone(), otlp(&sink), impatient());
+    let exporter = Exporter::new(queue.reader(), otlp(&sink), impatient());
     let counters = exporter.counters();
     let (stop, stopped) = watch::channel(false);
     let run = tokio::spawn(exporter.run(stopped));
     let settled = async {
-        while !queue.entries.lock().unwrap().is_empty() {
+        while queue.spans() > 0 {
             said = counters.last_error().or(said.take());
             tokio::task::yield_now().await;
         }

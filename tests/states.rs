@@ -31,7 +31,6 @@ use flate2::read::GzDecoder;
 use receiver::Receiver;
 use serde_json::{Map, Value};
 use shim::Shim;
-use tailspan::export::SpanQueue;
 use tailspan::store;
 use tailspan::transcript::time::Timestamp;
 use world::{Dice, copy_folder, files_below};

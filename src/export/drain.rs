@@ -7,7 +7,6 @@
 //!   asked again: the queue keeps the spans for the next start.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,36 +21,8 @@ use super::error::ExportError;
 use super::otlp::Otlp;
 use super::outcome::Outcome;
 use super::pack::{Work, pack};
+use crate::store::OutboxReader;
 use crate::views::traces::span::SpanBatch;
-
-/// The edge to the store: entries wait here, on disk, until they are acknowledged. Each exporter has one of its own.
-pub trait SpanQueue: Send {
-    /// What the store fails with; the exporter stops at the first.
-    type Error: std::error::Error + Send + Sync + 'static;
-
-    /// The oldest entries with their ids, without removing them: as many as fit into both limits, but at least one.
-    /// `bytes_max` may be an estimate; the exporter cuts where it must.
-    ///
-    /// With the same limits these are the same entries until they are acknowledged, whatever is added and however often
-    /// the process starts anew: a request that goes again must have the same bytes. None, if there are none or if those
-    /// that there are must wait for others; [`SpanQueue::wait`] ends when they have come.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be read.
-    fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, Self::Error>;
-
-    /// Removes entries for good, those before them included.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be written.
-    fn acknowledge(&mut self, ids: &[u64]) -> Result<(), Self::Error>;
-
-    /// Ends when something was added, at once if that was since the last [`SpanQueue::peek`] (as with the permit of
-    /// `tokio::sync::Notify::notify_one`). Ending too often is harmless.
-    fn wait(&self) -> impl Future<Output = ()> + Send;
-}
 
 /// Limits of the loop.
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +53,8 @@ impl Default for DrainConfig {
 }
 
 /// Takes spans from a queue to an endpoint until it is told to stop.
-pub struct Exporter<Q> {
-    queue: Q,
+pub struct Exporter {
+    queue: OutboxReader,
     otlp: Otlp,
     config: DrainConfig,
     backoff: Backoff,
@@ -99,10 +70,10 @@ enum Next {
     Again(SpanBatch, Duration),
 }
 
-impl<Q: SpanQueue> Exporter<Q> {
+impl Exporter {
     /// Ready to [`Exporter::run`].
     #[must_use]
-    pub fn new(queue: Q, otlp: Otlp, config: DrainConfig) -> Self {
+    pub fn new(queue: OutboxReader, otlp: Otlp, config: DrainConfig) -> Self {
         let backoff = Backoff::new(config.backoff, config.seed);
         Self { queue, otlp, config, backoff, counters: Arc::default(), complaint: None }
     }
@@ -145,7 +116,7 @@ impl<Q: SpanQueue> Exporter<Q> {
             let entries = self
                 .queue
                 .peek(self.config.spans_max, self.config.bytes_max)
-                .map_err(|source| ExportError::Queue { action: "read", source: source.into() })?;
+                .map_err(|source| ExportError::Queue { action: "read", source })?;
             if entries.is_empty() {
                 if is_stopped(shutdown) {
                     return Ok(());
@@ -181,9 +152,7 @@ impl<Q: SpanQueue> Exporter<Q> {
                 }
             }
         }
-        self.queue
-            .acknowledge(&ids)
-            .map_err(|source| ExportError::Queue { action: "acknowledge", source: source.into() })?;
+        self.queue.acknowledge(&ids).map_err(|source| ExportError::Queue { action: "acknowledge", source })?;
         Ok(true)
     }
 
@@ -290,10 +259,7 @@ impl<Q: SpanQueue> Exporter<Q> {
 /// # Errors
 ///
 /// The first [`ExportError::Queue`]. The others go on without the one that failed.
-pub async fn run_all<Q: SpanQueue + 'static>(
-    exporters: Vec<Exporter<Q>>,
-    shutdown: watch::Receiver<bool>,
-) -> Result<(), ExportError> {
+pub async fn run_all(exporters: Vec<Exporter>, shutdown: watch::Receiver<bool>) -> Result<(), ExportError> {
     let mut running = JoinSet::new();
     for exporter in exporters {
         let (name, shutdown) = (exporter.otlp.name().to_owned(), shutdown.clone());

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::store::StoreError;
+
 /// Why an exporter cannot be made, or had to stop.
 #[derive(Debug, Error)]
 pub enum ExportError {
@@ -91,7 +93,7 @@ pub enum ExportError {
         action: &'static str,
         /// Reason of the store.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: StoreError,
     },
 }
 

@@ -1,9 +1,9 @@
 //! Delivers finished spans to OTLP endpoints: at least once, oldest first, the same span always as the same bytes.
 //!
 //! ```text
-//! SpanQueue::peek -> pack -> Otlp::send -> Outcome -> SpanQueue::acknowledge
-//!                      ^                      |
-//!                      +---- again, later ----+   Backoff says how much later
+//! OutboxReader::peek -> pack -> Otlp::send -> Outcome -> OutboxReader::acknowledge
+//!                         ^                      |
+//!                         +---- again, later ----+   Backoff says how much later
 //! ```
 //!
 //! - A span leaves the queue once the collector took it, or said that it never will; each way has its own counter.
@@ -31,7 +31,7 @@ mod tls;
 
 pub use backoff::{Backoff, BackoffLimits};
 pub use counters::{DropReason, ExportCounters, FailureReason};
-pub use drain::{DrainConfig, Exporter, SpanQueue, run_all};
+pub use drain::{DrainConfig, Exporter, run_all};
 pub use error::ExportError;
 pub use otlp::{Otlp, OtlpConfig, normalize_endpoint};
 pub use outcome::Outcome;

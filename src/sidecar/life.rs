@@ -136,16 +136,11 @@ impl Life<'_> {
 
     /// What ended the exporters, as the error of the state that it is.
     fn store_error(&self, error: ExportError) -> RunError {
-        let ExportError::Queue { action, source } = error else { return RunError::Export(error) };
-        match source.downcast::<StoreError>() {
-            Ok(error) => {
-                if let (true, Ok(state)) = (error.is_damage(), self.config.state()) {
-                    mark_damaged(state);
-                }
-                RunError::Store(*error)
-            }
-            Err(source) => RunError::Export(ExportError::Queue { action, source }),
+        let ExportError::Queue { source, .. } = error else { return RunError::Export(error) };
+        if let (true, Ok(state)) = (source.is_damage(), self.config.state()) {
+            mark_damaged(state);
         }
+        RunError::Store(source)
     }
 
     /// Says that the state cannot be written, and tries until it can. `None` if the end is asked for before.
@@ -250,11 +245,7 @@ fn mark_damaged(state: &Path) {
 }
 
 /// An exporter for each endpoint; they share their counters.
-fn exporters(
-    queues: Vec<store::OutboxReader>,
-    endpoints: Vec<Otlp>,
-    counters: &Arc<ExportCounters>,
-) -> Vec<Exporter<store::OutboxReader>> {
+fn exporters(queues: Vec<store::OutboxReader>, endpoints: Vec<Otlp>, counters: &Arc<ExportCounters>) -> Vec<Exporter> {
     let exporter = |(queue, otlp)| Exporter::new(queue, otlp, DrainConfig::default()).counting(Arc::clone(counters));
     queues.into_iter().zip(endpoints).map(exporter).collect()
 }
@@ -264,10 +255,7 @@ type Exporting = (thread::JoinHandle<Result<(), ExportError>>, oneshot::Receiver
 
 /// Starts the thread that sends spans, unless there is nowhere to send them. It has a runtime of its own, since reading
 /// the outbox may block.
-fn start_exporters(
-    exporters: Vec<Exporter<store::OutboxReader>>,
-    stopped: watch::Receiver<bool>,
-) -> Result<Option<Exporting>, RunError> {
+fn start_exporters(exporters: Vec<Exporter>, stopped: watch::Receiver<bool>) -> Result<Option<Exporting>, RunError> {
     if exporters.is_empty() {
         return Ok(None);
     }

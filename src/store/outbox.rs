@@ -12,7 +12,6 @@
 //!   the range of each request before it is sent would do too, for one flush of the disk per request.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 
 use sled::Tree;
@@ -24,7 +23,6 @@ use super::handle::Handle;
 use super::marks::Marks;
 use super::meter::{OutboxMeter, Row};
 use super::{codec, keys};
-use crate::export::SpanQueue;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;
 
@@ -125,10 +123,18 @@ impl Outbox {
     }
 }
 
-impl SpanQueue for OutboxReader {
-    type Error = StoreError;
-
-    fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, StoreError> {
+impl OutboxReader {
+    /// The oldest rows with their numbers, without removing them: as many as fit into both limits, but at least one. The
+    /// bytes are those of the rows here; whoever sends them cuts where it must.
+    ///
+    /// With the same limits these are the same rows until they are acknowledged, whatever is added and however often the
+    /// process starts anew: a request that goes again must have the same bytes. None, if there are none or if those that
+    /// there are must wait for others; [`OutboxReader::wait`] ends when they have come.
+    ///
+    /// # Errors
+    ///
+    /// The database failed or is damaged.
+    pub fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, StoreError> {
         // In this order: what is durable is in every later database too.
         let durable = self.meter.durable();
         let tree = self.handle.tree();
@@ -155,7 +161,12 @@ impl SpanQueue for OutboxReader {
         Ok(if is_final { found } else { Vec::new() })
     }
 
-    fn acknowledge(&mut self, ids: &[u64]) -> Result<(), StoreError> {
+    /// Gives up rows for good, those before them included.
+    ///
+    /// # Errors
+    ///
+    /// The database failed.
+    pub fn acknowledge(&mut self, ids: &[u64]) -> Result<(), StoreError> {
         let Some(last) = ids.last() else { return Ok(()) };
         let _writes = self.handle.writes();
         let tree = self.handle.tree();
@@ -177,8 +188,9 @@ impl SpanQueue for OutboxReader {
         Ok(())
     }
 
-    fn wait(&self) -> impl Future<Output = ()> + Send {
-        self.added.notified()
+    /// Ends when something has become durable, at once if that was since the last time. Ending too often is harmless.
+    pub async fn wait(&self) {
+        self.added.notified().await;
     }
 }
 

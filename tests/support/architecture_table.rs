@@ -105,7 +105,6 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("views::traces::tree::list", "views::sessions::summary", "seconds of a duration are made beside the quantiles"),
     ("views::metrics", "views::traces::tree", "an exemplar names the trace that the tree of a turn will have"),
     ("tail", "views::sessions", "which row is expected at a place is written among the events of a session"),
-    ("store::outbox", "export", "the queue of spans is a trait of its reader"),
     ("audit::selfcheck", "sidecar::tailer", "what the sidecar publishes is read where it is made"),
     ("main", "views::metrics", "the table of metrics has no command of its own"),
 ];

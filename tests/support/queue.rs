@@ -1,76 +1,72 @@
-//! A queue of spans in memory, and an exporter that empties it.
+//! A queue of spans in a state of its own, and an exporter that empties it.
 
 #![allow(dead_code, reason = "each test crate uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1 as wire;
-use tailspan::export::{BackoffLimits, DrainConfig, ExportCounters, Exporter, Otlp, OtlpConfig, SpanQueue};
+use tailspan::export::{BackoffLimits, DrainConfig, ExportCounters, Exporter, Otlp, OtlpConfig};
+use tailspan::store::{self, Commit, Opened, OutboxReader, Writer};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::traces::span::{Span, SpanBatch, SpanKind, SpanStatus};
-use tokio::sync::{Notify, watch};
+use tempfile::TempDir;
+use tokio::sync::watch;
 
 use crate::sink::Sink;
 
 /// Longer than any test takes; only a test that would hang reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The contract of the store's queue, in memory.
-#[derive(Clone, Default)]
+/// The outbox of a real state in a folder of its own, with one endpoint.
 pub(crate) struct Queue {
-    pub(crate) entries: Arc<Mutex<VecDeque<(u64, SpanBatch)>>>,
-    added: Arc<Notify>,
-    length: watch::Sender<usize>,
+    writer: Mutex<Writer>,
+    reader: Mutex<Option<OutboxReader>>,
+    /// Goes last: the writer writes what is left.
+    _folder: TempDir,
 }
 
 impl Queue {
     pub(crate) fn of(batches: Vec<SpanBatch>) -> Self {
-        let queue = Self::default();
-        batches.into_iter().for_each(|batch| queue.add(batch));
+        let folder = tempfile::tempdir().unwrap();
+        let Opened { writer, outbox, .. } = store::open(folder.path(), Timestamp(0)).unwrap();
+        let reader = outbox.readers(&["default"]).unwrap().pop();
+        let queue = Self { writer: Mutex::new(writer), reader: Mutex::new(reader), _folder: folder };
+        let mut writer = queue.writer.lock().unwrap();
+        batches.into_iter().for_each(|batch| put(&mut writer, batch));
+        writer.flush().unwrap();
+        drop(writer);
         queue
     }
 
+    /// Queues one more batch, durable.
     pub(crate) fn add(&self, batch: SpanBatch) {
-        let mut entries = self.entries.lock().unwrap();
-        let id = entries.back().map_or(0, |(id, _)| id + 1);
-        entries.push_back((id, batch));
-        self.length.send_replace(entries.len());
-        self.added.notify_one();
+        let mut writer = self.writer.lock().unwrap();
+        put(&mut writer, batch);
+        writer.flush().unwrap();
+    }
+
+    /// For one exporter.
+    pub(crate) fn reader(&self) -> OutboxReader {
+        self.reader.lock().unwrap().take().expect("the queue has one reader")
+    }
+
+    /// Spans that wait.
+    pub(crate) fn spans(&self) -> u64 {
+        self.writer.lock().unwrap().meter().spans()
     }
 
     pub(crate) async fn emptied(&self) {
-        self.length.subscribe().wait_for(|length| *length == 0).await.unwrap();
+        while self.spans() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
-impl SpanQueue for Queue {
-    type Error = Infallible;
-
-    fn peek(&mut self, spans_max: usize, _bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, Infallible> {
-        let mut spans = 0;
-        let fits = |(_, batch): &&(u64, SpanBatch)| {
-            let first = spans == 0;
-            spans += batch.spans.len();
-            first || spans <= spans_max
-        };
-        Ok(self.entries.lock().unwrap().iter().take_while(fits).cloned().collect())
-    }
-
-    fn acknowledge(&mut self, ids: &[u64]) -> Result<(), Infallible> {
-        let mut entries = self.entries.lock().unwrap();
-        entries.retain(|(id, _)| !ids.contains(id));
-        self.length.send_replace(entries.len());
-        Ok(())
-    }
-
-    fn wait(&self) -> impl Future<Output = ()> + Send {
-        self.added.notified()
-    }
+fn put(writer: &mut Writer, batch: SpanBatch) {
+    writer.commit(&Commit { spans: vec![batch], ..Commit::default() }).unwrap();
 }
 
 /// Waits of a millisecond, so that no test waits for a backoff.
@@ -95,7 +91,7 @@ pub(crate) async fn deliver_until(
     config: DrainConfig,
     end: impl Future<Output = ()>,
 ) -> Arc<ExportCounters> {
-    let exporter = Exporter::new(queue.clone(), otlp, config);
+    let exporter = Exporter::new(queue.reader(), otlp, config);
     let counters = exporter.counters();
     let (stop, stopped) = watch::channel(false);
     let run = tokio::spawn(exporter.run(stopped));

@@ -11,7 +11,6 @@ use tailspan::audit::pass::{Pass, find};
 use tailspan::engine::ahead::{Parsed, next_piece};
 use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, Start};
-use tailspan::export::SpanQueue;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
 use tailspan::store::{self, OutboxReader, Reader};
