@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
-use tailspan::cli::{backfill, scan, verify};
+use tailspan::cli::{backfill, metrics, scan, verify};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
-use tailspan::views::metrics::document;
 use tikv_jemallocator::Jemalloc;
 
 /// Records are made on some threads and freed on others; see `docs/performance.md`.
@@ -53,7 +52,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices)?,
         Command::Verify(_) => verify::run(&config, &roots, &prices)?,
         Command::Backfill(args) => backfill::run(args, &config, &roots, &prices)?,
-        Command::Metrics => scan::print(&document::markdown())?,
+        Command::Metrics => metrics::run()?,
     }
     Ok(())
 }

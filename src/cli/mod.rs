@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod backfill;
+pub mod metrics;
 pub mod scan;
 mod table;
 mod values;

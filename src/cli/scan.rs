@@ -83,12 +83,8 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
     if problems.is_empty() { Ok(()) } else { Err(ScanError::Unreadable { count: problems.len() }) }
 }
 
-/// Writes a result to standard output.
-///
-/// # Errors
-///
-/// It cannot be written. A reader that has seen enough, as `head` does, is no error.
-pub fn print(text: &str) -> Result<(), ScanError> {
+/// Writes a result to standard output. A reader that has seen enough, as `head` does, is no error.
+pub(super) fn print(text: &str) -> Result<(), ScanError> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(ScanError::Output),

@@ -19,7 +19,7 @@ pub struct Config {
     pub projects: Vec<PathBuf>,
     /// Where HTTP is served (`listen`), always a loopback address; `127.0.0.1:9719` by default. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Log filter (`log`) in the syntax of `tracing_subscriber`; `info` by default. Checked by `cli::log::init`.
+    /// Log filter (`log`) in the syntax of `tracing_subscriber`; `info` by default. Checked by `sidecar::log::init`.
     pub log: String,
     /// Form of the log lines (`log_format`); text by default.
     pub log_format: LogFormat,

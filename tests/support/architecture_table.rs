@@ -106,7 +106,6 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("views::metrics", "views::traces::tree", "an exemplar names the trace that the tree of a turn will have"),
     ("tail", "views::sessions", "which row is expected at a place is written among the events of a session"),
     ("audit::selfcheck", "sidecar::tailer", "what the sidecar publishes is read where it is made"),
-    ("main", "views::metrics", "the table of metrics has no command of its own"),
 ];
 
 /// Rooms that touch nothing outside the program.
