@@ -320,7 +320,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     vitals.files_done.set(7);
     let (published, _) = tokio::sync::watch::channel(None);
     // It scans once, publishes and ends.
-    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop: AtomicBool::new(true), published });
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop: Arc::new(AtomicBool::new(true)), published });
     let sources = Sources {
         roots: vec![folder.path().to_owned()],
         rescan: Duration::from_secs(1),

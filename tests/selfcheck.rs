@@ -15,13 +15,11 @@ mod world;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use daemon::{Daemon, sum};
 use tailspan::audit::selfcheck::SelfCheck;
 use tailspan::ledger::prices::Prices;
-use tailspan::sidecar::tailer::Shared;
 use tailspan::store::{self, Commit};
 use tailspan::transcript::time::Timestamp;
 use tailspan::vitals::Vitals;
@@ -206,9 +204,9 @@ fn rows_that_are_not_counted_yet_are_no_drift_of_the_files_that_share_their_sess
     let check = || {
         let opened = store::open(&place.state(), tailspan::sidecar::clock::now()).unwrap();
         let vitals = Arc::new(Vitals::new(tailspan::sidecar::clock::now(), Duration::from_secs(3600)));
-        let (published, _) = tokio::sync::watch::channel(None);
-        let shared = Arc::new(Shared { vitals, stop: AtomicBool::new(false), published });
-        SelfCheck::new(opened.reader, Prices::embedded(), vec![place.projects()], shared).check().unwrap()
+        SelfCheck::new(opened.reader, Prices::embedded(), vec![place.projects()], vitals, Arc::default())
+            .check()
+            .unwrap()
     };
     assert_eq!(check().drifts, 0);
     // The same session goes on elsewhere, and nobody has read it yet: the outbox is full, or the first scan goes on.

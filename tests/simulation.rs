@@ -29,7 +29,6 @@ use std::time::Duration;
 
 use tailspan::audit::selfcheck::SelfCheck;
 use tailspan::engine::PARTS_MAX;
-use tailspan::sidecar::tailer::Shared;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
 use tailspan::vitals::Vitals;
 use world::{Dice, World, append, clean, copy_folder, files_below, recordings};
@@ -180,13 +179,12 @@ fn room() -> tempfile::TempDir {
 /// The self-check finds nothing in a state that is right, whatever its files went through.
 fn check_itself(world: &World, seed: u64) {
     let vitals = Arc::new(Vitals::new(world.now, Duration::from_secs(1_800)));
-    let published = tokio::sync::watch::channel(None).0;
-    let shared = Arc::new(Shared { vitals, stop: AtomicBool::new(false), published });
     let reader = world.reader.clone().unwrap();
-    let mut check = SelfCheck::new(reader, world::prices(), vec![world.root.clone()], Arc::clone(&shared));
+    let roots = vec![world.root.clone()];
+    let mut check = SelfCheck::new(reader, world::prices(), roots, Arc::clone(&vitals), Arc::default());
     let checked = check.check().unwrap();
     assert_eq!(checked.drifts, 0, "{checked:?}, seed {seed}");
-    assert_eq!(shared.vitals.state_drift.get(), 0);
+    assert_eq!(vitals.state_drift.get(), 0);
 }
 
 /// Appends some bytes, which may end in the middle of a line.

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -25,7 +25,6 @@ use crate::audit::survey::Survey;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{RowPlace, Unit};
-use crate::sidecar::tailer::Shared;
 use crate::store::{FileRow, Reader, StoreError};
 use crate::tail::reread::{self, Missing};
 use crate::tail::{self, Found};
@@ -34,6 +33,7 @@ use crate::transcript::chunk::FileNumber;
 use crate::transcript::expected::Expected;
 use crate::transcript::ids::SessionId;
 use crate::views::sessions::summary::{Files, SessionSummary};
+use crate::vitals::Vitals;
 
 /// Bytes of session files that one check reads in its first step, and most of one family.
 const BYTES_MAX: u64 = 64 << 20;
@@ -73,7 +73,9 @@ pub struct SelfCheck {
     prices: Prices,
     /// Candidates for session roots.
     roots: Vec<PathBuf>,
-    shared: Arc<Shared>,
+    vitals: Arc<Vitals>,
+    /// Set when the process is asked to end.
+    stop: Arc<AtomicBool>,
     /// The session that is first in the next check.
     next: Option<PathBuf>,
     said: HashSet<compare::Difference>,
@@ -103,15 +105,21 @@ struct Family {
 impl SelfCheck {
     /// A check of the state of `reader` against what lies below `roots`.
     #[must_use]
-    pub fn new(reader: Reader, prices: Prices, roots: Vec<PathBuf>, shared: Arc<Shared>) -> Self {
-        Self { reader, prices, roots, shared, next: None, said: HashSet::new() }
+    pub fn new(
+        reader: Reader,
+        prices: Prices,
+        roots: Vec<PathBuf>,
+        vitals: Arc<Vitals>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        Self { reader, prices, roots, vitals, stop, next: None, said: HashSet::new() }
     }
 
     /// Checks every so often until the sender of `ended` is gone.
     pub fn run(mut self, every: Duration, ended: &Receiver<()>) {
         let mut wait = every.min(FIRST_WAIT);
         while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-            if !self.shared.vitals.is_following.get() {
+            if !self.vitals.is_following.get() {
                 wait = every.min(SCAN_WAIT);
                 continue;
             }
@@ -126,10 +134,6 @@ impl SelfCheck {
     }
 
     /// Compares a sample now. Each drift is logged and counted, once.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn check(&mut self) -> Result<Checked, StoreError> {
         let disk = Disk::of(self.found(), &self.reader)?;
         let mut checked = Checked::default();
@@ -159,7 +163,7 @@ impl SelfCheck {
     }
 
     fn is_stopped(&self) -> bool {
-        self.shared.stop.load(Ordering::Acquire)
+        self.stop.load(Ordering::Acquire)
     }
 
     fn found(&self) -> Vec<Found> {
@@ -269,7 +273,7 @@ impl SelfCheck {
                 }
             }
         }
-        self.shared.vitals.state_drift.add(drifts as u64);
+        self.vitals.state_drift.add(drifts as u64);
         Ok(drifts)
     }
 

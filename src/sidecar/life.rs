@@ -52,7 +52,8 @@ pub(super) struct Life<'a> {
 impl Life<'_> {
     pub(super) fn selfcheck(&self) -> SelfCheck {
         let roots = tail::session_roots(&[], &self.config.projects, self.env);
-        SelfCheck::new(self.kept.reader.clone(), self.prices.clone(), roots, Arc::clone(&self.shared))
+        let (vitals, stop) = (Arc::clone(&self.shared.vitals), Arc::clone(&self.shared.stop));
+        SelfCheck::new(self.kept.reader.clone(), self.prices.clone(), roots, vitals, stop)
     }
 
     pub(super) fn watchdog(&self) -> Watchdog {

@@ -1,6 +1,6 @@
 //! `tailspan run`: the sidecar, from start to clean end.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
         env,
         prices,
         kept: opened.kept.clone(),
-        shared: Arc::new(Shared { vitals: Arc::clone(&vitals), stop: AtomicBool::new(false), published }),
+        shared: Arc::new(Shared { vitals: Arc::clone(&vitals), stop: Arc::default(), published }),
         hints: Hints::default(),
         exported: Arc::default(),
     };

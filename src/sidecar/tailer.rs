@@ -41,7 +41,7 @@ pub struct Shared {
     /// Live gauges.
     pub vitals: Arc<Vitals>,
     /// Set when the process is asked to end.
-    pub stop: AtomicBool,
+    pub stop: Arc<AtomicBool>,
     /// Where `/metrics` takes its totals from: replaced only after they are durable.
     pub published: watch::Sender<Option<Snapshot>>,
 }
@@ -120,10 +120,6 @@ impl Tailer {
     }
 
     /// Reads everything there is, then what comes. Returns when asked to stop, with everything durable.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
     pub fn run(&mut self, progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
         let result = self.follow(progress);
         self.shared.vitals.is_following.set(false);

@@ -42,6 +42,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "store::Reader",
             "store::FileRow",
             "store::StoreError",
+            "vitals",
             "tail",
             "measures",
             "views",
@@ -105,7 +106,6 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("views::traces::tree::list", "views::sessions::summary", "seconds of a duration are made beside the quantiles"),
     ("views::metrics", "views::traces::tree", "an exemplar names the trace that the tree of a turn will have"),
     ("tail", "views::sessions", "which row is expected at a place is written among the events of a session"),
-    ("audit::selfcheck", "sidecar::tailer", "what the sidecar publishes is read where it is made"),
 ];
 
 /// Rooms that touch nothing outside the program.
