@@ -41,10 +41,6 @@ impl fmt::Display for Difference {
 }
 
 /// Every session of the state.
-///
-/// # Errors
-///
-/// The database failed or is damaged.
 pub fn all(reader: &Reader) -> Result<BTreeMap<SessionId, Session>, StoreError> {
     let mut sessions = BTreeMap::new();
     reader.each_session(|session| drop(sessions.insert(session.id.clone(), session)))?;
@@ -53,10 +49,6 @@ pub fn all(reader: &Reader) -> Result<BTreeMap<SessionId, Session>, StoreError> 
 
 /// The lines of sessions of the state, as `scan` would list them. A session that another was forked from must be among
 /// them.
-///
-/// # Errors
-///
-/// The database failed or is damaged.
 pub fn stored(reader: &Reader, sessions: &BTreeMap<SessionId, Session>) -> Result<Vec<SessionSummary>, StoreError> {
     let mut failed = Ok(());
     let failure = RefCell::new(&mut failed);

@@ -54,10 +54,6 @@ impl fmt::Display for Miscount {
 
 /// Compares stored totals with what the units in the state add up to, as far as it is stamped at `epoch` or later. Sums
 /// over all series of a metric are compared: which series takes something may depend on the configuration of its day.
-///
-/// # Errors
-///
-/// The database failed or is damaged.
 pub fn compare(
     reader: &Reader,
     stored: Vec<(Series, Stored)>,

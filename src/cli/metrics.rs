@@ -4,10 +4,6 @@ use super::scan::{ScanError, print};
 use crate::views::metrics::document;
 
 /// Prints the table.
-///
-/// # Errors
-///
-/// It cannot be written.
 pub fn run() -> Result<(), ScanError> {
     print(&document::markdown())
 }

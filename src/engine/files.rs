@@ -96,10 +96,6 @@ fn stamp(device: u64, inode: u64, size: u64, modified_ns: i64) -> u64 {
 
 impl Engine {
     /// Of the files of `found` those that have something new, as jobs, each from its cursor on.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn jobs(&mut self, found: Vec<Found>) -> Result<Vec<Job>, StoreError> {
         let mut jobs = Vec::new();
         for found in found {

@@ -198,10 +198,6 @@ impl Lane {
 
 impl Engine {
     /// Sends history as well: `rules` say what, and to whom.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn with_history(mut self, rules: HistoryRules, now: Timestamp) -> Result<Self, StoreError> {
         let stored = self.writer.rows().complete()?;
         self.history.begin(rules, stored, self.epoch.first_start);

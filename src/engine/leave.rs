@@ -36,10 +36,6 @@ pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
 
 impl Engine {
     /// Lets the turns leave that have ended, and some of the past when none has. Returns true if more are ready.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn tick(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         if self.tick_live(now)? {
             return Ok(true);

@@ -115,10 +115,6 @@ pub struct Start {
 
 impl Engine {
     /// An engine that goes on where the state stopped. `now` is the time of this start.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
         let Start { mut writer, recovered, epoch, prices, labels, policy, spans, parts_max } = start;
         writer.begin_content(spans.content)?;
@@ -157,10 +153,6 @@ impl Engine {
     }
 
     /// Takes the records of one piece in. [`Engine::commit`] writes what changed.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn step(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
         self.projections.set_time(now);
         self.fold(piece, now)?;
@@ -255,20 +247,12 @@ impl Engine {
     }
 
     /// Makes everything durable and returns what `/metrics` may show from now on.
-    ///
-    /// # Errors
-    ///
-    /// The disk is full or failed.
     pub fn flush(&mut self) -> Result<Snapshot, StoreError> {
         self.writer.flush()?;
         self.made_durable()
     }
 
     /// The same in the middle of more to come: the database is not compacted yet.
-    ///
-    /// # Errors
-    ///
-    /// The disk is full or failed.
     pub fn flush_some(&mut self) -> Result<Snapshot, StoreError> {
         self.writer.make_durable()?;
         self.made_durable()
@@ -288,10 +272,6 @@ impl Engine {
     }
 
     /// Takes text out of the files that is not wanted any more; see [`Writer::give_back`]. After [`Engine::flush`].
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn give_back(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.writer.give_back(now)
     }

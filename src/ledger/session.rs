@@ -238,10 +238,6 @@ impl Session {
     }
 
     /// Finds out again how the session begins and ends, from all of its units. `context` gives the surroundings of one.
-    ///
-    /// # Errors
-    ///
-    /// That of `context`.
     pub fn tighten<E>(
         &mut self,
         members: &[Member],

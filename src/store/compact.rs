@@ -177,10 +177,6 @@ impl Places {
     }
 
     /// Fills a new database for `live` bytes, makes it durable, and gives it the place of the newest one.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Places::renew`].
     pub(super) fn fill(
         &self,
         live: u64,

@@ -76,10 +76,6 @@ impl Disk {
     }
 
     /// Finds out whether the files in use are still at their places.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Gone`].
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let same = |path: &Path, file: &File| {
             fs::metadata(path).is_ok_and(|found| file.metadata().is_ok_and(|file| id(&file) == id(&found)))
@@ -116,10 +112,6 @@ fn is_full(error: &io::Error) -> bool {
 
 /// Whether a disk can be written to, and has so much room. Opening a database on a full disk would only leave more
 /// unfinished files.
-///
-/// # Errors
-///
-/// It cannot, or has not.
 pub fn probe(folder: &Path, room: u64) -> Result<(), StoreError> {
     /// Bytes that are written.
     const WRITTEN: u64 = 64 << 10;

@@ -88,10 +88,6 @@ impl Epoch {
     }
 
     /// Writes the file, whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be written.
     pub fn save(&self) -> Result<(), StoreError> {
         let text = Text {
             first_start: self.first_start.to_rfc3339(),

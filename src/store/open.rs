@@ -126,10 +126,6 @@ pub fn exists(folder: &Path) -> bool {
 }
 
 /// Says in the folder that the database turned out to be damaged: the next [`open`] sets it aside.
-///
-/// # Errors
-///
-/// The folder cannot be written.
 pub fn mark_damaged(folder: &Path) -> Result<(), StoreError> {
     let path = folder.join(DAMAGED);
     fs::write(&path, "").map_err(|source| StoreError::Folder { path, source })

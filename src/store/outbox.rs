@@ -72,10 +72,6 @@ impl Outbox {
     }
 
     /// A reader for each endpoint, by name, in this order. Forgets all other endpoints, unless there are no names.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
     pub fn readers(self, names: &[&str]) -> Result<Vec<OutboxReader>, StoreError> {
         if names.is_empty() {
             return Ok(Vec::new());
@@ -130,10 +126,6 @@ impl OutboxReader {
     /// With the same limits these are the same rows until they are acknowledged, whatever is added and however often the
     /// process starts anew: a request that goes again must have the same bytes. None, if there are none or if those that
     /// there are must wait for others; [`OutboxReader::wait`] ends when they have come.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, StoreError> {
         // In this order: what is durable is in every later database too.
         let durable = self.meter.durable();
@@ -162,10 +154,6 @@ impl OutboxReader {
     }
 
     /// Gives up rows for good, those before them included.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
     pub fn acknowledge(&mut self, ids: &[u64]) -> Result<(), StoreError> {
         let Some(last) = ids.last() else { return Ok(()) };
         let _writes = self.handle.writes();

@@ -38,19 +38,11 @@ impl Reader {
     }
 
     /// A session by its whole id.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
         codec::get(self.tree()?.as_ref(), &keys::session(id))
     }
 
     /// Every session, in no particular order.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn each_session(&self, mut take: impl FnMut(Session)) -> Result<(), StoreError> {
         let tree = self.tree()?;
         for row in tree.scan_prefix([keys::SESSION]) {
@@ -64,10 +56,6 @@ impl Reader {
 
     /// The units of a session with what is listed of them: its turns in order of their first rows, then all others in
     /// that order, as long as they are wanted.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn each_member(
         &self,
         session: &SessionId,
@@ -77,56 +65,32 @@ impl Reader {
     }
 
     /// The turns of a session in order.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn turn_order(&self, session: &SessionId) -> Result<TurnOrder, StoreError> {
         Rows::of(self.tree()?.as_ref()).turn_order(session)
     }
 
     /// What lies before a turn in its session, whose turns are in `order`.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn earlier(&self, session: &Session, unit: &Unit, order: &TurnOrder) -> Result<Earlier, StoreError> {
         Rows::of(self.tree()?.as_ref()).earlier(session, unit, order)
     }
 
     /// The sessions that were forked from one.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn forks(&self, source: &SessionId) -> Result<Vec<SessionId>, StoreError> {
         Rows::of(self.tree()?.as_ref()).forks(source)
     }
 
     /// A unit as it is stored: the parts of a long one lie in its sections.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
         Rows::of(self.tree()?.as_ref()).unit(id)
     }
 
     /// A unit with all of its parts, however many they are.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn whole(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
         let unit = self.unit(id)?;
         unit.map(|unit| self.joined(unit)).transpose()
     }
 
     /// A unit as it is stored, with the parts that lie in its sections.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn joined(&self, mut unit: Unit) -> Result<Unit, StoreError> {
         if unit.sections.take().is_some() {
             self.each_section(unit.key.id(), |section| {
@@ -138,29 +102,17 @@ impl Reader {
     }
 
     /// A section of a long unit.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn section(&self, of: UnitId, position: u32) -> Result<Option<Section>, StoreError> {
         Rows::of(self.tree()?.as_ref()).section(of, position)
     }
 
     /// The sections of a long unit, in order, as long as they are wanted.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn each_section(&self, of: UnitId, take: impl FnMut(Section) -> ControlFlow<()>) -> Result<(), StoreError> {
         Rows::of(self.tree()?.as_ref()).each_section(of, 0, take)
     }
 
     /// The units of a session as they are stored, in no particular order, as long as they are wanted. One that moved to
     /// another session since is left out.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn each_unit_of(
         &self,
         session: &SessionId,
@@ -185,10 +137,6 @@ impl Reader {
     }
 
     /// Everything that happened in a session, in no particular order.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn each_parts_of(&self, session: &SessionId, mut take: impl FnMut(&Parts)) -> Result<(), StoreError> {
         self.each_unit_of(session, |unit| {
             take(&unit.parts);
@@ -203,10 +151,6 @@ impl Reader {
     }
 
     /// The units of a session with all of their parts, in the order of their ids.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn units_of(&self, session: &Session) -> Result<Vec<Unit>, StoreError> {
         let mut units = Vec::new();
         self.each_unit_of(&session.id, |unit| {
@@ -218,10 +162,6 @@ impl Reader {
     }
 
     /// A sub-agent by the `uuid` of its first row.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn agent(&self, first_row: RowId) -> Result<Option<Unit>, StoreError> {
         let Some(id) = codec::get(self.tree()?.as_ref(), &keys::agent(first_row))? else { return Ok(None) };
         // An earlier row that was read later has taken its place: then its first row is another one.
@@ -230,19 +170,11 @@ impl Reader {
     }
 
     /// Every file with its number, in the order in which they were first seen.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn each_file(&self, take: impl FnMut(FileNumber, FileRow)) -> Result<(), StoreError> {
         Rows::of(self.tree()?.as_ref()).each_file(take)
     }
 
     /// A file by its number.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn file(&self, number: FileNumber) -> Result<Option<FileRow>, StoreError> {
         Rows::of(self.tree()?.as_ref()).file(number)
     }

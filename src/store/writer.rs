@@ -127,10 +127,6 @@ impl Writer {
     }
 
     /// Every identity, with the unit that it is counted in.
-    ///
-    /// # Errors
-    ///
-    /// The database failed or is damaged.
     pub fn identities(&self) -> Result<Index, StoreError> {
         let mut index = Index::default();
         for row in self.tree.scan_prefix([keys::IDENTITIES]) {
@@ -226,10 +222,6 @@ impl Writer {
     }
 
     /// [`Writer::make_durable`], then [`Writer::compact`] if the files have grown so much that it is time.
-    ///
-    /// # Errors
-    ///
-    /// Those of both.
     pub fn flush(&mut self) -> Result<(), StoreError> {
         self.make_durable()?;
         let on_disk = self.bytes_on_disk();
@@ -246,10 +238,6 @@ impl Writer {
     }
 
     /// Says at which level of content spans are written from now on; before the first of them.
-    ///
-    /// # Errors
-    ///
-    /// The database failed.
     pub fn begin_content(&mut self, level: ContentLevel) -> Result<(), StoreError> {
         self.texts.begin(&self.tree, &self.handle.disk(), level, &self.meter)
     }
