@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{ConfigError, Place};
-use crate::ledger::{self, prices::Override};
+use crate::ledger::prices::{self, Override};
 use crate::transcript::time::Timestamp;
 pub use crate::views::metrics::labels::ProjectLabel;
 pub use crate::views::traces::content::ContentLevel;
@@ -254,7 +254,7 @@ impl Prices {
     ///
     /// # Errors
     /// Overrides that contradict each other, or of something that is no model.
-    pub fn table(&self) -> Result<ledger::prices::Prices, ConfigError> {
-        ledger::prices::Prices::with_overrides(&self.overrides).map_err(|message| ConfigError::Prices { message })
+    pub fn table(&self) -> Result<prices::Prices, ConfigError> {
+        prices::Prices::with_overrides(&self.overrides).map_err(|message| ConfigError::Prices { message })
     }
 }

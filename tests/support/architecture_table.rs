@@ -14,7 +14,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("views::analytics", WING),
     ("text", &[]),
     ("vitals", &["views::metrics", "transcript"]),
-    ("config", &["views", "ledger", "transcript", "text"]),
+    ("config", &["views::metrics::labels", "views::traces", "ledger::prices", "transcript", "text"]),
     ("tail", &["transcript", "text"]),
     ("store", &["views", "ledger", "transcript", "text"]),
     ("export", &["store", "views::traces", "views::metrics", "transcript", "text"]),
