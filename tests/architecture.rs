@@ -153,7 +153,11 @@ fn an_intruder_by_the_way_of_super_is_caught() {
     ];
     assert_eq!(
         walls::forbidden_imports(&house_of(&files)),
-        ["views/metrics/mod.rs:1 imports store::Reader", "views/traces/tree/mod.rs:1 imports tail",]
+        [
+            "views/metrics/mod.rs:1 imports store::Reader",
+            "views/traces/tree/mod.rs:1 imports tail",
+            "views/sessions/mod.rs:1 imports views::traces::tree",
+        ]
     );
     let other_wing = house_of(&[("views/metrics/items.rs", "pub use super::super::sessions::parts;")]);
     assert_eq!(walls::forbidden_imports(&other_wing), ["views/metrics/items.rs:1 imports views::sessions::parts"]);

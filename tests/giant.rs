@@ -38,6 +38,7 @@ use tailspan::ledger::unit::Unit;
 use tailspan::transcript::ids::RowId;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::sessions::{events, parts};
+use tailspan::views::traces::ids::{SpanId, TraceId};
 
 /// Parts beyond which a session is not read as a whole for an answer.
 const WHOLE_MAX: u64 = 10_000;
@@ -265,12 +266,12 @@ async fn a_turn_of_twenty_thousand_calls_arrives_once_across_kills() {
     let expected = calm.take_spans();
     assert!(expected.len() > 22_000, "{}", expected.len());
     let wanted: BTreeSet<(Vec<u8>, Vec<u8>)> =
-        expected.iter().map(|span| (span.trace.to_be_bytes().to_vec(), span.id.to_be_bytes().to_vec())).collect();
+        expected.iter().map(|span| (span.trace.0.to_be_bytes().to_vec(), span.id.0.to_be_bytes().to_vec())).collect();
     assert!(ids == wanted, "{} spans instead of {}", ids.len(), wanted.len());
     let attributes: usize = expected.iter().map(|span| span.attributes.len()).sum();
     assert_eq!(arrived.iter().map(|span| span.attributes.len()).sum::<usize>(), attributes);
     let root = expected.iter().filter(|span| span.parent.is_none()).map(|span| span.trace);
-    assert!(root.into_iter().any(|trace| trace == RowId::of("00000000-0000-4000-8000-000000000000").0));
+    assert!(root.into_iter().any(|trace| trace.0 == RowId::of("00000000-0000-4000-8000-000000000000").0));
 }
 
 #[test]
@@ -281,7 +282,7 @@ fn a_turn_with_a_long_sub_agent_leaves_once() {
     world.read(&mut Dice::new(1), usize::MAX);
     depart(&mut world, usize::MAX);
     let spans = world.take_spans();
-    let ids: BTreeSet<(u128, u64)> = spans.iter().map(|span| (span.trace, span.id)).collect();
+    let ids: BTreeSet<(TraceId, SpanId)> = spans.iter().map(|span| (span.trace, span.id)).collect();
     assert_eq!(ids.len(), spans.len(), "a span leaves twice");
     // The turn, its two responses and its call; the sub-agent, its responses and its calls.
     assert_eq!(spans.len(), 4 + 2 + 600 + 6_000);

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use tailspan::transcript::ids::RowId;
-use tailspan::views::traces::ids::{root_of_turn, span_id, trace_of_background_agent, trace_of_turn};
+use tailspan::views::traces::ids::{SpanId, TraceId, root_of_turn, span_id, trace_of_background_agent, trace_of_turn};
 
 const TRACE: u128 = 0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b;
 const OTHER_TRACE: u128 = 0x0000_0000_0000_4000_8000_0000_0000_0001;
@@ -27,23 +27,27 @@ const VECTORS: [(u128, &str, &str, u64); 8] = [
 #[test]
 fn a_span_id_is_the_beginning_of_a_hash_of_trace_kind_and_key() {
     for (trace, kind, key, id) in VECTORS {
-        assert_eq!(span_id(trace, kind, key), id, "{trace:032x} {kind} {key}: {:016x}", span_id(trace, kind, key));
+        let made = span_id(TraceId(trace), kind, key);
+        assert_eq!(made, SpanId(id), "{trace:032x} {kind} {key}: {made}");
     }
 }
 
 #[test]
 fn a_trace_id_is_the_uuid_of_a_row() {
     let row = RowId::of("5B1D6C1E-8f0a-4e7c-9d2b-3a4f5e6d7c8b");
-    assert_eq!(trace_of_turn(row), TRACE);
-    assert_eq!(trace_of_background_agent(row), TRACE);
-    assert_eq!(root_of_turn(row).trace, TRACE);
-    assert_eq!(root_of_turn(row).span, 0xa77e_2afd_6a09_9d26);
+    assert_eq!(trace_of_turn(row), TraceId(TRACE));
+    assert_eq!(trace_of_background_agent(row), TraceId(TRACE));
+    assert_eq!(root_of_turn(row).trace, TraceId(TRACE));
+    assert_eq!(root_of_turn(row).span, SpanId(0xa77e_2afd_6a09_9d26));
 }
 
 #[test]
 fn an_id_is_never_zero() {
     let nil = RowId::of("00000000-0000-0000-0000-000000000000");
-    assert_eq!((trace_of_turn(nil), trace_of_background_agent(nil), root_of_turn(nil).trace), (1, 1, 1));
+    assert_eq!(
+        (trace_of_turn(nil), trace_of_background_agent(nil), root_of_turn(nil).trace),
+        (TraceId(1), TraceId(1), TraceId(1))
+    );
 }
 
 #[test]

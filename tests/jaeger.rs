@@ -24,6 +24,7 @@ use support::jaeger::{Served, check, encoded, spans, tag, text};
 use support::jaeger_forms::{of_export, of_v1, of_v3};
 use tailspan::transcript::ids::RowId;
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::traces::ids::{SpanId, TraceId};
 use tailspan::views::traces::jaeger::{Trace, trace_v1};
 use tailspan::views::traces::span::{Span, SpanBatch, SpanKind, SpanStatus};
 
@@ -350,10 +351,10 @@ fn traces_outlive_their_session_files() {
 
 #[test]
 fn a_session_that_is_too_large_shows_its_newest_traces() {
-    let span = |trace: u128, id: u64, parent, start| Span {
-        trace,
-        id,
-        parent,
+    let span = |trace: u128, id: u64, parent: Option<u64>, start| Span {
+        trace: TraceId(trace),
+        id: SpanId(id),
+        parent: parent.map(SpanId),
         kind: SpanKind::Internal,
         name: "span".to_owned(),
         start: Timestamp(start),
@@ -369,7 +370,8 @@ fn a_session_that_is_too_large_shows_its_newest_traces() {
     };
     let shown = |spans_max| {
         let empty = SpanBatch { service_version: String::new(), spans: Vec::new() };
-        let trace = Trace::of_session(9, vec![batch(3, 300), empty, batch(1, 100), batch(2, 200)], spans_max).unwrap();
+        let trace =
+            Trace::of_session(TraceId(9), vec![batch(3, 300), empty, batch(1, 100), batch(2, 200)], spans_max).unwrap();
         let json = serde_json::to_value(trace_v1(&trace, "claude-code")).unwrap();
         let starts: Vec<i64> = spans(&json).iter().map(|span| span["startTime"].as_i64().unwrap() / 1000).collect();
         (starts, json["warnings"].clone())
@@ -379,7 +381,7 @@ fn a_session_that_is_too_large_shows_its_newest_traces() {
         |shown| json!([format!("the session is too large to be shown whole: its newest {shown} of 3 traces are here")]);
     assert_eq!(shown(5), (vec![200, 200, 300, 300], warning(2)));
     assert_eq!(shown(0), (vec![300, 300], warning(1)));
-    assert!(Trace::of_session(9, Vec::new(), 6).is_none());
+    assert!(Trace::of_session(TraceId(9), Vec::new(), 6).is_none());
 }
 
 const OPEN_SESSION: &str = "0b1f6c1e-8f0a-4e7c-9d2b-3a4f5e6d7c8b";

@@ -38,7 +38,7 @@ use tailspan::views::metrics::catalog::{self, ALL, Kept, Kind, Metric};
 use tailspan::views::metrics::exemplars::{Exemplar, trace_around};
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::{Sample, Series, Snapshot, Totals};
-use tailspan::views::traces::ids::{SpanAt, root_of_turn, span_id};
+use tailspan::views::traces::ids::{SpanAt, TraceId, root_of_turn, span_id};
 use tailspan::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_spans};
 use tailspan::vitals::Vitals;
 
@@ -228,8 +228,8 @@ fn exemplars_and_beginnings_are_written_behind_their_samples() {
     let mut totals = totals();
     observe(&mut totals, &[&unit]);
     let text = with_scrape(&totals.snapshot(), "abc", |scrape| scrape.openmetrics());
-    let trace = 0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b_u128;
-    let ids = format!("{{trace_id=\"{trace:032x}\",span_id=\"{:016x}\"}}", span_id(trace, "chat", "m1"));
+    let trace = TraceId(0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b);
+    let ids = format!("{{trace_id=\"{trace}\",span_id=\"{}\"}}", span_id(trace, "chat", "m1"));
     for line in [
         &*format!("tailspan_cost_usd_total{{model=\"claude-a\",agent=\"main\"}} 0.25 # {ids} 0.25 1700000950.5"),
         "tailspan_cost_usd_created{model=\"claude-a\",agent=\"main\"} 1700000000.25",
@@ -389,15 +389,14 @@ fn a_sub_agent_is_where_its_call_leads() {
     (known.call, known.parent) = (Some("toolu_1".into()), Some(above.key.id()));
     known.first_row = Some((EPOCH, RowId(9)));
     let around = |unit: &Unit| trace_around(unit, &|id| (id == above.key.id()).then_some(&above), &call_of);
-    assert_eq!(trace_around(&above, &|_| None, &call_of), Some(7));
-    assert_eq!(around(&below), Some(7));
+    assert_eq!([trace_around(&above, &|_| None, &call_of), around(&below)], [Some(TraceId(7)); 2]);
     assert_eq!(trace_around(&below, &|_| None, &call_of), None, "the turn is not at hand");
     let change = |change: &dyn Fn(&mut Agent)| {
         let mut changed = below.clone();
         change(changed.agent.as_mut().unwrap());
         around(&changed)
     };
-    assert_eq!(change(&|agent| agent.background = true), Some(9), "it has a trace of its own");
+    assert_eq!(change(&|agent| agent.background = true), Some(TraceId(9)), "it has a trace of its own");
     assert_eq!(change(&|agent| agent.parent = None), None, "nobody knows yet");
     assert_eq!(change(&|agent| agent.call = Some("toolu_2".into())), None);
     let mut itself = below.clone();
@@ -421,7 +420,8 @@ fn the_latest_observation_of_each_bucket_stays() {
     let snapshot = totals.snapshot();
     let durations = snapshot.exemplars(&catalog::TOOL_DURATION, &["Bash"]);
     let of = |kind, key, value, time| {
-        Some(Exemplar { at: SpanAt { trace: 7, span: span_id(7, kind, key) }, value, time: Timestamp(time) })
+        let at = SpanAt { trace: TraceId(7), span: span_id(TraceId(7), kind, key) };
+        Some(Exemplar { at, value, time: Timestamp(time) })
     };
     assert_eq!(durations[8], of("execute_tool", "t2", 1500, 3500));
     assert_eq!(durations[17], of("execute_tool", "t4", 3_600_000, 3_602_000), "beyond all bounds");
@@ -431,7 +431,7 @@ fn the_latest_observation_of_each_bucket_stays() {
     let mut more = unit.clone();
     more.parts.messages[1].shares[0].cost = Some(Money::from_picousd(300));
     more.parts.messages[1].end = Timestamp(9500);
-    totals.observe(&Change::between(Some(&unit), &more), EVER, Some(7));
+    totals.observe(&Change::between(Some(&unit), &more), EVER, Some(TraceId(7)));
     assert_eq!(costs(&totals.snapshot()), of("chat", "m2", 300, 9500), "the whole cost of what has grown");
     assert_eq!(costs(&snapshot), of("chat", "req_1", 100, 9000), "what was shown does not change");
     let root = snapshot.exemplars(&catalog::TURN_COST, &[]).iter().flatten().next().unwrap().at;

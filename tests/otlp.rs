@@ -16,6 +16,7 @@ use queue::{Queue, batch, deliver, deliver_until, entries, ids, impatient, named
 use sink::{Answer, Sink};
 use tailspan::export::{DrainConfig, DropReason, FailureReason, Otlp, OtlpConfig, Outcome};
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::traces::ids::{SpanId, TraceId};
 use tailspan::views::traces::span::{Attribute, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, Value};
 
 fn attribute(key: &'static str, value: Value) -> Attribute {
@@ -28,9 +29,9 @@ fn wire_attribute(key: &str, value: Wire) -> KeyValue {
 
 fn failed_call() -> Span {
     Span {
-        trace: 0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b,
-        id: 0xfedc_ba98_7654_3210,
-        parent: Some(0x0123_4567_89ab_cdef),
+        trace: TraceId(0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b),
+        id: SpanId(0xfedc_ba98_7654_3210),
+        parent: Some(SpanId(0x0123_4567_89ab_cdef)),
         kind: SpanKind::Client,
         name: "chat claude-opus-5".to_owned(),
         start: Timestamp(1_795_327_371_075),
@@ -47,7 +48,11 @@ fn failed_call() -> Span {
             time: Timestamp(1_795_327_372_500),
             attributes: vec![attribute("attempt", Value::Int(1))],
         }],
-        links: vec![SpanLink { trace: 9, span: 8, attributes: vec![attribute("why", Value::Text("fork".to_owned()))] }],
+        links: vec![SpanLink {
+            trace: TraceId(9),
+            span: SpanId(8),
+            attributes: vec![attribute("why", Value::Text("fork".to_owned()))],
+        }],
         status: SpanStatus::Error("exit code 3".to_owned()),
     }
 }

@@ -143,7 +143,7 @@ type Requests = BTreeMap<u64, (Vec<u64>, Vec<u64>)>;
 fn look(reader: &mut OutboxReader, begun: &mut Requests, seed: u64) -> (Vec<u64>, Vec<u64>) {
     let entries = reader.peek(8, 1 << 20).unwrap();
     let rows: Vec<u64> = entries.iter().map(|(row, _)| *row).collect();
-    let ids: Vec<u64> = entries.iter().flat_map(|(_, batch)| batch.spans.iter().map(|span| span.id)).collect();
+    let ids: Vec<u64> = entries.iter().flat_map(|(_, batch)| batch.spans.iter().map(|span| span.id.0)).collect();
     assert!(entries.windows(2).all(|two| two[0].1.service_version == two[1].1.service_version), "not one request");
     let request = (rows, ids);
     if let Some(first) = request.0.first() {

@@ -18,7 +18,7 @@ use tailspan::views::metrics::totals::Snapshot;
 use tailspan::views::traces::attributes as name;
 use tailspan::views::traces::content::ContentLevel;
 use tailspan::views::traces::finish::SpanRules;
-use tailspan::views::traces::ids::TraceScope;
+use tailspan::views::traces::ids::{TraceId, TraceScope};
 use tailspan::views::traces::span::{Span, Value};
 use world::{Dice, EVERYTHING, World, copy_folder, recordings};
 
@@ -63,8 +63,8 @@ fn left(projects: &Path, rules: SpanRules) -> (Vec<Span>, Snapshot) {
     (world.waiting_spans(), snapshot)
 }
 
-fn session_trace(span: &Span) -> u128 {
-    RowId::of(text(span, name::SESSION).unwrap()).0
+fn session_trace(span: &Span) -> TraceId {
+    TraceId(RowId::of(text(span, name::SESSION).unwrap()).0)
 }
 
 #[test]
@@ -95,9 +95,9 @@ fn a_fork_links_to_the_trace_of_its_source() {
     let (spans, _) = left(&projects("fixtures/a-fork-counts-its-history-once"), PER_SESSION);
     let of_fork = |span: &&Span| text(span, name::SESSION_PREVIOUS).is_some();
     let fork = spans.iter().find(of_fork).unwrap();
-    let source = RowId::of(text(fork, name::SESSION_PREVIOUS).unwrap()).0;
+    let source = TraceId(RowId::of(text(fork, name::SESSION_PREVIOUS).unwrap()).0);
     assert_ne!(fork.trace, source);
-    let targets: Vec<u128> = fork.links.iter().map(|link| link.trace).collect();
+    let targets: Vec<TraceId> = fork.links.iter().map(|link| link.trace).collect();
     assert_eq!(targets, [source]);
     assert!(spans.iter().any(|span| span.trace == source && span.id == fork.links[0].span));
 }
@@ -106,7 +106,7 @@ fn a_fork_links_to_the_trace_of_its_source() {
 fn a_background_sub_agent_is_in_the_trace_of_its_session() {
     let (spans, _) = left(&projects("fixtures/recordings/2.1.330/e3_subagent_background"), PER_SESSION);
     let caller = spans.iter().find(|span| text(span, name::SUBAGENT_TRACE).is_some()).unwrap();
-    assert_eq!(text(caller, name::SUBAGENT_TRACE).unwrap(), format!("{:032x}", caller.trace));
+    assert_eq!(text(caller, name::SUBAGENT_TRACE).unwrap(), caller.trace.to_string());
     assert_eq!(spans.iter().map(|span| span.trace).collect::<BTreeSet<_>>().len(), 1);
 }
 

@@ -19,7 +19,7 @@ use tailspan::transcript::ids::{AgentId, RowId, SessionId};
 use tailspan::transcript::record::{ApiError, Origin, Outcome, Place, Says, Stop};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::usage::Usage;
-use tailspan::views::traces::ids::{SpanAt, root_of_turn, span_id};
+use tailspan::views::traces::ids::{SpanAt, SpanId, TraceId, root_of_turn, span_id};
 use tailspan::views::traces::span::{Span, SpanBatch, SpanStatus, Value};
 use tailspan::views::traces::tree::{ForkedFrom, Position, TurnFacts, span_count, turn_spans};
 
@@ -219,8 +219,8 @@ fn one_request_id_on_two_calls_still_gives_two_spans() {
     let mut turn = turn();
     turn.parts.messages.extend([chat("msg_2", Some("req"), 3, 4), chat("msg_1", Some("req"), 1, 2)]);
     let spans = spans_of(&turn);
-    assert_eq!(spans[0].id, span_id(PROMPT.0, "chat", "req"));
-    assert_eq!(spans[1].id, span_id(PROMPT.0, "chat", "msg_2"));
+    assert_eq!(spans[0].id, span_id(TraceId(PROMPT.0), "chat", "req"));
+    assert_eq!(spans[1].id, span_id(TraceId(PROMPT.0), "chat", "msg_2"));
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn a_turn_links_to_what_its_position_names() {
     let turn = turn();
     let find = |_: &AgentId| None;
     let source = SessionId("source".into());
-    let previous = SpanAt { trace: 1, span: 2 };
+    let previous = SpanAt { trace: TraceId(1), span: SpanId(2) };
     let copied = root_of_turn(RowId(9));
     let forked_from = Some(ForkedFrom { session: &source, turn: Some(copied) });
     let position = Position { turn_index: Some(3), previous: Some(previous), forked_from };
@@ -338,5 +338,5 @@ fn a_turn_links_to_what_its_position_names() {
     assert_eq!(links, [previous, copied]);
     assert_eq!((root.start, root.end), (at(0), at(30)));
     assert_eq!(text(&root, "claude_code.turn.end"), Some("idle"));
-    assert_eq!((root.trace, root.id), (PROMPT.0, 0xa77e_2afd_6a09_9d26));
+    assert_eq!((root.trace, root.id), (TraceId(PROMPT.0), SpanId(0xa77e_2afd_6a09_9d26)));
 }

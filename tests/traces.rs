@@ -17,7 +17,7 @@ use tailspan::ledger::session::Session;
 use tailspan::ledger::unit::Unit;
 use tailspan::transcript::ids::AgentId;
 use tailspan::views::traces::drawing::session_tree;
-use tailspan::views::traces::ids::span_id;
+use tailspan::views::traces::ids::{SpanId, TraceId, span_id};
 use tailspan::views::traces::span::{Attribute, Span, SpanBatch, SpanKind, SpanStatus, Value};
 use tailspan::views::traces::tree::{Earlier, TurnFacts, TurnOrder, position_of, span_count, turn_spans};
 
@@ -112,12 +112,12 @@ fn every_trace_is_a_tree_with_one_root_that_comes_last() {
         let mut traces = HashSet::new();
         for session in pass.sessions() {
             for batch in spans_of_session(&pass, session).into_iter().flatten() {
-                let ids: HashSet<u64> = batch.spans.iter().map(|span| span.id).collect();
+                let ids: HashSet<SpanId> = batch.spans.iter().map(|span| span.id).collect();
                 assert_eq!(ids.len(), batch.spans.len(), "{name}: a span id twice");
-                assert!(!ids.contains(&0), "{name}: a span id of zero");
+                assert!(!ids.contains(&SpanId(0)), "{name}: a span id of zero");
                 let (root, rest) = batch.spans.split_last().unwrap();
                 assert_eq!(root.parent, None, "{name}: the last span is the root");
-                assert!(traces.insert(root.trace), "{name}: trace {:032x} in two batches", root.trace);
+                assert!(traces.insert(root.trace), "{name}: trace {} in two batches", root.trace);
                 for span in rest {
                     assert!(ids.contains(&span.parent.unwrap()), "{name}: {} hangs in the air", span.name);
                     assert_eq!(span.trace, root.trace, "{name}");
@@ -299,7 +299,7 @@ fn a_turn_links_to_the_turn_before_and_a_fork_to_its_source() {
         let batches = spans_of_session(&pass, session).into_iter().flatten();
         batches.map(|mut batch| batch.spans.pop().unwrap()).collect()
     };
-    let links = |root: &Span| -> Vec<(u128, u64, String)> {
+    let links = |root: &Span| -> Vec<(TraceId, SpanId, String)> {
         let why = |attributes: &[Attribute]| format!("{:?}", value(attributes, "claude_code.link").unwrap());
         root.links.iter().map(|link| (link.trace, link.span, why(&link.attributes))).collect()
     };
@@ -428,7 +428,7 @@ fn a_background_subagent_has_a_trace_of_its_own_and_both_sides_say_so() {
     let call = named(&spans, "execute_tool Agent")[0];
     assert_eq!(root.parent, None);
     assert_ne!(root.trace, call.trace);
-    assert_eq!(text(call, "claude_code.subagent.trace_id"), Some(&*format!("{:032x}", root.trace)));
+    assert_eq!(text(call, "claude_code.subagent.trace_id"), Some(&*root.trace.to_string()));
     assert_eq!((root.links[0].trace, root.links[0].span), (call.trace, call.id));
     let why = value(&root.links[0].attributes, "claude_code.link");
     assert_eq!(why, Some(&Value::Text("started_by".to_owned())));

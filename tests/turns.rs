@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tailspan::engine::turns::Policy;
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::traces::ids::{SpanId, TraceId};
 use tailspan::views::traces::span::Span;
 use world::{Dice, EVERYTHING, World, append, files_below};
 
@@ -38,7 +39,7 @@ fn undisturbed(scenario: &str) -> Vec<Span> {
     world.take_spans()
 }
 
-fn by_id(spans: Vec<Span>) -> BTreeMap<(u128, u64), Span> {
+fn by_id(spans: Vec<Span>) -> BTreeMap<(TraceId, SpanId), Span> {
     let count = spans.len();
     let by_id: BTreeMap<_, _> = spans.into_iter().map(|span| ((span.trace, span.id), span)).collect();
     assert_eq!(by_id.len(), count, "a span left twice");

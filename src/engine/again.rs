@@ -6,8 +6,7 @@
 use std::collections::HashSet;
 
 use super::Engine;
-use super::depart::{Departure, Frame, UNITS_MAX};
-use super::history::count;
+use super::departure::{Departure, Frame, UNITS_MAX, count};
 use super::leave::{SPANS_MAX, family_of};
 use crate::engine::turns::sent_ids;
 use crate::ledger::ended;

@@ -13,22 +13,18 @@
 //!   not wait behind it.
 //! - A turn that goes on while an endpoint misses its beginning is caught up before.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::Engine;
-use super::depart::Departure;
+use super::departure::count;
+use super::lane::HistoryRules;
+use super::lanes::{History, is_told, is_untold};
 use super::leave::{SPANS_MAX, TEXT_BYTES_MAX};
-use super::progress::Progress;
 use crate::engine::turns::{Leaving, Next};
 use crate::ledger::ended;
-use crate::ledger::family::has_spans;
-use crate::ledger::unit::{Unit, UnitId};
-use crate::store::{Handed, Mark, MarkChange, Rows, StoreError, has_left};
+use crate::ledger::unit::Unit;
+use crate::store::{Handed, Mark, MarkChange, Rows, StoreError};
 use crate::transcript::time::Timestamp;
-use crate::views::traces::span::SpanBatch;
 
 /// Units that are looked at before something else has its turn.
 const PLANNED_AT_ONCE: usize = 500;
@@ -39,164 +35,14 @@ const TURNS_AT_ONCE: usize = 50;
 /// Spans that wait for an endpoint at which no history is added for it alone.
 const AHEAD_SPANS_MAX: u64 = 2_000;
 
-/// How soon a lane is looked at again, in milliseconds.
-const PAUSE_MS: i64 = 200;
-
-/// Who gets which turns of the past.
-#[derive(Debug, Clone, Default)]
-pub struct HistoryRules {
-    /// The names of all endpoints.
-    pub endpoints: Vec<Arc<str>>,
-    /// Turns that ended at this time or later; `None`: no history is wanted.
-    pub since: Option<Timestamp>,
-    /// Spans per second, of each lane.
-    pub rate: u64,
-}
-
-/// What is still to be sent.
-#[derive(Debug, Default)]
-pub(super) struct History {
-    pub(super) rules: HistoryRules,
-    /// The unit that was looked at last, while the plan is made.
-    plan: Option<Option<u32>>,
-    /// For all endpoints, then for each of the rules.
-    pub(super) lanes: Vec<Lane>,
-    /// Units of which something leaves with the next commit, and whether something had left before.
-    left: BTreeMap<UnitId, bool>,
-    /// What leaves with the next commit for one endpoint alone.
-    alone: Vec<(Arc<str>, UnitId, Vec<SpanBatch>)>,
-    /// Since when endpoints miss nothing, as the next commit stores it.
-    complete: Vec<(Arc<str>, Option<Timestamp>)>,
-    pub(super) progress: Progress,
-    looked: Timestamp,
-}
-
-/// Turns that wait to be sent as history.
-#[derive(Debug, Default)]
-pub(super) struct Lane {
-    /// When they ended, and the numbers of their units.
-    pub(super) turns: BTreeSet<(Timestamp, u32)>,
-    /// Hashes of their sessions, to be told at the start.
-    pub(super) sessions: HashSet<u64>,
-    /// It is known to be empty without a look.
-    is_complete: bool,
-    /// Thousandths of spans that may leave now, below zero after a long turn; and since when that is known.
-    allowance: (i128, Option<Timestamp>),
-    /// A long turn that is under way.
-    pub(super) departure: Option<(UnitId, Departure)>,
-}
-
-impl History {
-    /// True while there is something to do.
-    pub(super) fn is_active(&self) -> bool {
-        self.plan.is_some() || self.lanes.iter().any(|lane| !lane.turns.is_empty()) || self.progress.is_under_way()
-    }
-
-    /// When to look again.
-    pub(super) fn next(&self) -> Option<Timestamp> {
-        let pause = if self.plan.is_some() { 0 } else { PAUSE_MS };
-        self.is_active().then(|| Timestamp(self.looked.0.saturating_add(pause)))
-    }
-
-    /// Notes that something of a unit leaves with the next commit for all endpoints.
-    pub(super) fn leaves(&mut self, unit: UnitId, has_left: bool) {
-        let before = self.left.entry(unit).or_insert(has_left);
-        *before &= has_left;
-    }
-
-    /// Notes that spans of a unit leave with the next commit for one endpoint alone.
-    pub(super) fn leaves_alone(&mut self, endpoint: Arc<str>, unit: UnitId, spans: Vec<SpanBatch>) {
-        self.alone.push((endpoint, unit, spans));
-    }
-
-    /// Notes a changed unit that is over without having left.
-    pub(super) fn note(&mut self, number: u32, unit: &Unit) {
-        let Some(since) = self.rules.since.filter(|_| !self.rules.endpoints.is_empty()) else { return };
-        if !is_untold(unit, since) || !self.add(0, number, unit) {
-            return;
-        }
-        for (lane, endpoint) in self.lanes.iter_mut().skip(1).zip(&self.rules.endpoints) {
-            if std::mem::take(&mut lane.is_complete) {
-                self.complete.push((Arc::clone(endpoint), None));
-            }
-        }
-    }
-
-    fn add(&mut self, lane: usize, number: u32, unit: &Unit) -> bool {
-        let Some(lane) = self.lanes.get_mut(lane) else { return false };
-        lane.sessions.insert(xxh3_64(unit.session().0.as_bytes()));
-        lane.turns.insert((ended::over(unit).at, number))
-    }
-
-    /// Puts a unit into the lanes where it belongs; `marked` are the endpoints that have got what has left of it.
-    fn plan(&mut self, number: u32, unit: &Unit, marked: &[(String, u64)]) {
-        let Some(since) = self.rules.since else { return };
-        if is_untold(unit, since) {
-            self.add(0, number, unit);
-        } else if is_told(unit, since) {
-            for position in 0..self.rules.endpoints.len() {
-                let is_complete = self.lanes.get(position + 1).is_none_or(|lane| lane.is_complete);
-                let name = self.rules.endpoints.get(position);
-                if !is_complete && !marked.iter().any(|(marked, _)| Some(&**marked) == name.map(|name| &**name)) {
-                    self.add(position + 1, number, unit);
-                }
-            }
-        }
-    }
-
-    /// Takes over from the stored rows which endpoints miss nothing, and what of that holds no longer. With no history
-    /// wanted, an endpoint gets what ends from `epoch` on.
-    fn begin(&mut self, rules: HistoryRules, stored: Vec<(String, Timestamp)>, epoch: Timestamp) {
-        self.lanes = (0..=rules.endpoints.len()).map(|_| Lane::default()).collect();
-        let wanted = rules.since.unwrap_or(epoch);
-        for (name, since) in stored {
-            let position = rules.endpoints.iter().position(|endpoint| **endpoint == *name);
-            let Some(position) = position else {
-                // What ends from now on it does not get.
-                self.complete.push((name.into(), None));
-                continue;
-            };
-            if since < wanted {
-                self.complete.push((name.into(), Some(wanted)));
-            }
-            if let Some(lane) = self.lanes.get_mut(position + 1) {
-                lane.is_complete = since <= wanted;
-            }
-        }
-        let misses = self.lanes.iter().skip(1).any(|lane| !lane.is_complete);
-        if rules.since.is_some() && misses {
-            self.plan = Some(None);
-        } else if rules.since.is_some() {
-            self.progress.planned();
-        }
-        self.rules = rules;
-    }
-
-    /// An endpoint has everything in the outbox that it is to get.
-    fn completed(&mut self, position: usize) {
-        if let (Some(lane), Some(name)) = (self.lanes.get_mut(position + 1), self.rules.endpoints.get(position))
-            && !lane.is_complete
-        {
-            lane.is_complete = true;
-            self.complete.push((Arc::clone(name), self.rules.since));
-        }
-    }
-}
-
-impl Lane {
-    fn earn(&mut self, rate: u64, now: Timestamp) {
-        let most = i128::from(rate) * 1_000;
-        let (left, since) = self.allowance;
-        let earned = since.map_or(most, |since| i128::from(now.since_ms(since)) * i128::from(rate));
-        self.allowance = (left.saturating_add(earned).min(most), Some(now));
-    }
-
-    fn pay(&mut self, spans: usize) {
-        self.allowance.0 -= spans as i128 * 1_000;
-    }
-}
-
 impl Engine {
+    /// Says how far the history is. Returns the positions of endpoints for which all of it is in the outbox.
+    fn say_progress(&mut self, now: Timestamp) -> Vec<usize> {
+        let meter = self.writer.meter();
+        let History { progress, rules, lanes, .. } = &mut self.history;
+        progress.say(rules, lanes, &meter, now)
+    }
+
     /// Sends history as well: `rules` say what, and to whom.
     pub fn with_history(mut self, rules: HistoryRules, now: Timestamp) -> Result<Self, StoreError> {
         let stored = self.writer.rows().complete()?;
@@ -401,29 +247,6 @@ struct Sent {
     goes_on: bool,
 }
 
-/// True for the root of a trace that is over and has left for nobody, though it ended late enough.
-fn is_untold(unit: &Unit, since: Timestamp) -> bool {
-    unit.export.done && !unit.export.sent && is_root(unit, since)
-}
-
-/// True for the root of a trace of which something has left.
-fn is_told(unit: &Unit, since: Timestamp) -> bool {
-    (unit.export.sent || !unit.export.done) && has_parts_left(unit) && is_root(unit, since)
-}
-
-fn is_root(unit: &Unit, since: Timestamp) -> bool {
-    unit.leaves_with().is_none() && has_spans(unit) && ended::over(unit).at >= since
-}
-
-/// True if something of a unit has left, be it in a section.
-pub(super) fn has_parts_left(unit: &Unit) -> bool {
-    has_left(unit) || unit.sections.as_ref().is_some_and(|sections| sections.gist.unsent < sections.gist.spans)
-}
-
 fn is_marked(rows: Rows<'_>, unit: u32, endpoint: &str) -> Result<bool, StoreError> {
     Ok(rows.marks(unit)?.iter().any(|(name, _)| name == endpoint))
-}
-
-pub(super) fn count(batches: &[SpanBatch]) -> usize {
-    batches.iter().map(|batch| batch.spans.len()).sum()
 }

@@ -6,8 +6,12 @@
 mod again;
 pub mod ahead;
 mod depart;
+mod departure;
 mod files;
 mod history;
+mod jobs;
+mod lane;
+mod lanes;
 mod leave;
 pub mod live;
 mod prefetch;
@@ -20,10 +24,10 @@ mod write;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use self::depart::Departure;
+use self::departure::Departure;
 use self::files::Files;
-use self::history::History;
-pub use self::history::HistoryRules;
+pub use self::lane::HistoryRules;
+use self::lanes::History;
 use self::project::Projections;
 use crate::engine::ahead::Piece;
 use crate::engine::turns::{Leaving, Policy, Turns};

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Engine;
-use super::history::Lane;
+use super::lane::{HistoryRules, Lane};
+use crate::store::OutboxMeter;
 use crate::transcript::time::Timestamp;
 
 /// Time between two lines, in milliseconds.
@@ -42,23 +42,28 @@ impl Progress {
     }
 }
 
-impl Engine {
+impl Progress {
     /// Says how far the history is. Returns the positions of endpoints for which all of it is in the outbox.
-    pub(super) fn say_progress(&mut self, now: Timestamp) -> Vec<usize> {
-        let (meter, history) = (self.writer.meter(), &mut self.history);
-        let is_planned = std::mem::take(&mut history.progress.is_planned);
-        history.progress.endpoints.resize(history.rules.endpoints.len(), Stage::Idle);
-        let Some((for_all, alone)) = history.lanes.split_first() else { return Vec::new() };
+    pub(super) fn say(
+        &mut self,
+        rules: &HistoryRules,
+        lanes: &mut [Lane],
+        meter: &OutboxMeter,
+        now: Timestamp,
+    ) -> Vec<usize> {
+        let is_planned = std::mem::take(&mut self.is_planned);
+        self.endpoints.resize(rules.endpoints.len(), Stage::Idle);
+        let Some((for_all, alone)) = lanes.split_first() else { return Vec::new() };
         let mut complete = Vec::new();
-        let stages = history.progress.endpoints.iter_mut();
-        for (position, ((stage, lane), name)) in stages.zip(alone).zip(&history.rules.endpoints).enumerate() {
+        let stages = self.endpoints.iter_mut();
+        for (position, ((stage, lane), name)) in stages.zip(alone).zip(&rules.endpoints).enumerate() {
             let left = for_all.turns.len() + lane.turns.len();
             if left == 0 {
                 complete.push(position);
             }
             *stage = match *stage {
                 Stage::Idle | Stage::Waiting { .. } if left > 0 => {
-                    say_start(name, history.rules.since, history.rules.rate, &[for_all, lane]);
+                    say_start(name, rules.since, rules.rate, &[for_all, lane]);
                     Stage::Sending { turns: left, said: now }
                 }
                 // What an earlier run put into the outbox may still wait there.
@@ -78,7 +83,7 @@ impl Engine {
                 same => same,
             };
         }
-        for lane in history.lanes.iter_mut().filter(|lane| lane.turns.is_empty()) {
+        for lane in lanes.iter_mut().filter(|lane| lane.turns.is_empty()) {
             lane.sessions.clear();
         }
         complete

@@ -7,7 +7,7 @@ use crate::transcript::record::{Body, Reason};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Series, Snapshot, Stored, Totals};
-use crate::views::traces::ids::TraceScope;
+use crate::views::traces::ids::{TraceId, TraceScope};
 use crate::vitals::LiveSession;
 
 /// All views that follow commits.
@@ -33,7 +33,7 @@ impl Projections {
     }
 
     /// Takes a change of the facts in. `trace` is the one that the unit's spans are in, if that is known.
-    pub(super) fn observe(&mut self, change: &Change<'_>, trace: Option<u128>, now: Timestamp) {
+    pub(super) fn observe(&mut self, change: &Change<'_>, trace: Option<TraceId>, now: Timestamp) {
         self.totals.observe(change, self.epoch, trace);
         if let Change::Parts(changed) = change {
             self.live.note(&self.labels, changed, now);

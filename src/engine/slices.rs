@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::Engine;
-use super::depart::{Chosen, Departure, Frame};
+use super::departure::{Chosen, Departure, Frame};
 use crate::engine::turns::sent_ids;
 use crate::ledger::family::is_background;
 use crate::ledger::known::Known;

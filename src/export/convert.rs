@@ -9,6 +9,7 @@ use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value as
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use crate::transcript::time::Timestamp;
+use crate::views::traces::ids;
 use crate::views::traces::span::{Attribute, Span, SpanKind, SpanStatus, Value};
 
 /// Fills the SDK's form of a finished span.
@@ -27,7 +28,7 @@ pub(super) fn span_data(span: &Span, scope: &InstrumentationScope) -> SpanData {
         .collect();
     SpanData {
         span_context: context(span.trace, span.id),
-        parent_span_id: span.parent.map_or(SpanId::INVALID, SpanId::from),
+        parent_span_id: span.parent.map_or(SpanId::INVALID, |parent| parent.0.into()),
         parent_span_is_remote: false,
         span_kind: match span.kind {
             SpanKind::Internal => OtelKind::Internal,
@@ -69,8 +70,8 @@ fn attribute_bytes_max(attributes: &[Attribute]) -> usize {
     attributes.iter().map(|attribute| 32 + attribute.key.len() + value_bytes(&attribute.value)).sum()
 }
 
-fn context(trace: u128, span: u64) -> SpanContext {
-    SpanContext::new(TraceId::from(trace), SpanId::from(span), TraceFlags::SAMPLED, false, TraceState::NONE)
+fn context(trace: ids::TraceId, span: ids::SpanId) -> SpanContext {
+    SpanContext::new(TraceId::from(trace.0), SpanId::from(span.0), TraceFlags::SAMPLED, false, TraceState::NONE)
 }
 
 /// The end; of a span without length, a nanosecond after it: Jaeger takes such a span for one of negative length and

@@ -222,12 +222,7 @@ impl Exporter {
             self.counters.add_dropped(DropReason::Rejected);
             // The name may hold user text; the ids find the span in the API.
             let endpoint = self.otlp.name();
-            warn!(
-                endpoint,
-                trace = format!("{:032x}", span.trace),
-                span = format!("{:016x}", span.id),
-                "{text}; dropped"
-            );
+            warn!(endpoint, trace = span.trace.to_string(), span = span.id.to_string(), "{text}; dropped");
         }
         self.counters.set_last_error(self.otlp.name(), Some(text.to_owned()));
         Next::Settled

@@ -126,8 +126,8 @@ fn histogram(point: &Point, now: Timestamp) -> Option<HistogramDataPoint> {
 fn exemplars(point: &Point) -> Vec<OtlpExemplar> {
     let exemplar = |exemplar: &Exemplar| OtlpExemplar {
         time_unix_nano: nanoseconds(exemplar.time),
-        trace_id: exemplar.at.trace.to_be_bytes().to_vec(),
-        span_id: exemplar.at.span.to_be_bytes().to_vec(),
+        trace_id: exemplar.at.trace.0.to_be_bytes().to_vec(),
+        span_id: exemplar.at.span.0.to_be_bytes().to_vec(),
         value: Some(exemplar::Value::AsDouble(point.metric.unit.rendered(exemplar.value))),
         ..OtlpExemplar::default()
     };

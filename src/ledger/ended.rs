@@ -7,17 +7,8 @@
 //! ```
 
 use super::gist::Gist;
-use super::unit::{Unit, UnitId};
+use super::unit::{TurnEnd, Unit, UnitId};
 use crate::transcript::time::Timestamp;
-
-/// How a turn ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TurnEnd {
-    /// When.
-    pub at: Timestamp,
-    /// Value of `claude_code.turn.end`.
-    pub reason: &'static str,
-}
 
 impl TurnEnd {
     /// The same, no earlier than the last thing that happened in the turn or below it.

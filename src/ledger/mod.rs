@@ -9,9 +9,9 @@
 pub mod agents;
 mod claim;
 mod copies;
+mod derived;
 pub mod ended;
 pub mod family;
-mod derived;
 pub mod fold;
 pub mod gist;
 mod holder;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::ended::TurnEnd;
 pub use super::claim::{Claim, ClaimBy};
 use super::gist::Gist;
 use super::holder::Holder;
@@ -168,6 +167,15 @@ pub struct Ask {
     pub call: Box<str>,
     /// The call returned at once.
     pub background: bool,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnEnd {
+    /// When.
+    pub at: Timestamp,
+    /// Value of `claude_code.turn.end`.
+    pub reason: &'static str,
 }
 
 impl Told {

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use tailspan::views::traces::ids::{SpanId, TraceId};
 use tailspan::views::traces::span::{Attribute, Span, SpanKind, SpanStatus, Value as Own};
 
 use super::jaeger::{At, Known, spans, text};
@@ -142,13 +143,13 @@ fn attributes_v3(list: &Value) -> BTreeMap<String, String> {
 
 /// Spans as they are exported.
 pub(crate) fn of_export(spans: &[Span]) -> BTreeMap<At, Known> {
-    let id = |trace: u128, span: u64| (format!("{trace:032x}"), format!("{span:016x}"));
+    let id = |trace: TraceId, span: SpanId| (trace.to_string(), span.to_string());
     let nanoseconds = |milliseconds: i64| i128::from(milliseconds) * 1_000_000;
     let one = |span: &Span| {
         let known = Known {
             name: span.name.clone(),
             kind: if span.kind == SpanKind::Client { "client" } else { "internal" }.to_owned(),
-            parent: span.parent.map(|parent| format!("{parent:016x}")),
+            parent: span.parent.map(|parent| parent.to_string()),
             start: nanoseconds(span.start.0),
             end: nanoseconds(span.end.0),
             error: match &span.status {

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::trace::v1 as wire;
 use tailspan::export::{BackoffLimits, DrainConfig, ExportCounters, Exporter, Otlp, OtlpConfig};
 use tailspan::store::{self, Commit, Opened, OutboxReader, Writer};
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::traces::ids::{SpanId, TraceId};
 use tailspan::views::traces::span::{Span, SpanBatch, SpanKind, SpanStatus};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -103,8 +104,8 @@ pub(crate) async fn deliver_until(
 
 pub(crate) fn named(name: &str, id: u64) -> Span {
     Span {
-        trace: 7,
-        id,
+        trace: TraceId(7),
+        id: SpanId(id),
         parent: None,
         kind: SpanKind::Internal,
         name: name.to_owned(),

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use crate::ledger::family::Family;
 use crate::ledger::known::Known;
 use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId};
-use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, TURN, TURN_KEY, span_id};
+use crate::views::traces::ids::{SpanId, TraceId, trace_of};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Position, family_spans};
 
@@ -36,9 +36,9 @@ pub(crate) fn finished_spans(family: &Family<'_>, position: Position<'_>, so_far
 #[derive(Default)]
 struct Left {
     /// Those that have left.
-    sent: HashSet<u64>,
+    sent: HashSet<SpanId>,
     /// Those that cannot change any more.
-    finished: HashSet<u64>,
+    finished: HashSet<SpanId>,
 }
 
 impl Left {
@@ -50,7 +50,7 @@ impl Left {
         left
     }
 
-    fn note(&mut self, unit: &Unit, trace: u128) {
+    fn note(&mut self, unit: &Unit, trace: TraceId) {
         let (kind, key) = unit.agent.as_ref().map_or((TURN, TURN_KEY), |agent| (INVOKE_AGENT, &*agent.id.0));
         if unit.export.sent {
             self.sent.insert(span_id(trace, kind, key));
@@ -88,7 +88,7 @@ impl Left {
 }
 
 /// Ids of spans of these units in a trace that have left.
-pub(crate) fn sent_ids<'a>(units: impl Iterator<Item = &'a Unit>, trace: u128) -> HashSet<u64> {
+pub(crate) fn sent_ids<'a>(units: impl Iterator<Item = &'a Unit>, trace: TraceId) -> HashSet<SpanId> {
     let mut left = Left::default();
     units.for_each(|unit| left.note(unit, trace));
     left.sent

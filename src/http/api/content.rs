@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::store::{Reader, StoreError};
 use crate::tail::reread::{self, LINE_BYTES_MAX, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
-use crate::views::sessions::events::Source;
+use crate::views::sessions::event::Source;
 use crate::views::text::pieces::{Piece, pieces};
 
 /// Bytes read from files for one page.

@@ -17,7 +17,7 @@ use crate::store::{Reader, StoreError};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
-use crate::views::sessions::events::{Detail, Event};
+use crate::views::sessions::event::{Detail, Event};
 use crate::views::sessions::moments::{self, Around, Kind, Moment, SoFar};
 use crate::views::sessions::outline::Outline;
 use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
@@ -214,7 +214,7 @@ impl LongSession {
         Ok(Told {
             turns: (turns, lists.turns_omitted),
             subagents: (subagents, lists.agents_omitted),
-            trace_ids: lists.traces.into_iter().map(|trace| format!("{trace:032x}")).collect(),
+            trace_ids: lists.traces.into_iter().map(|trace| trace.to_string()).collect(),
             slowest_steps,
             files: self.files,
             durations: self.durations,

@@ -12,7 +12,8 @@ use crate::http::route::request::Request;
 use crate::ledger::session::Session;
 use crate::store::{Reader, StoreError};
 use crate::transcript::time::Timestamp;
-use crate::views::sessions::events::{Event, events};
+use crate::views::sessions::event::Event;
+use crate::views::sessions::events::events;
 use crate::views::sessions::summary::SessionSummary;
 
 /// The parameters of [`replay`].

@@ -24,7 +24,7 @@ use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummar
 use crate::views::sessions::summary::{
     ClientReported, Files, ModelSummary, Part, SessionSummary, Sources, ToolDurations, ToolSummary,
 };
-use crate::views::traces::ids::{TraceScope, hex_trace};
+use crate::views::traces::ids::TraceScope;
 
 #[derive(Serialize)]
 struct Detailed {
@@ -133,7 +133,7 @@ fn detail(reader: &Reader, session: &Session, scope: TraceScope) -> Result<Detai
 
 /// Puts everything of a session into the one trace that its spans share.
 fn share_a_trace(told: &mut Told, session: &Session) {
-    let trace = hex_trace(TraceScope::Session.trace(&session.id, 0));
+    let trace = TraceScope::of_session(&session.id).to_string();
     let turns = told.turns.0.iter_mut().map(|turn| &mut turn.trace_id);
     let agents = told.subagents.0.iter_mut().filter_map(|agent| agent.trace_id.as_mut());
     turns.chain(agents).for_each(|own| own.clone_from(&trace));

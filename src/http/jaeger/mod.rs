@@ -29,7 +29,6 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use self::parameters::Search;
-use self::trace_id::TraceId;
 use self::traces::Traces;
 use super::HasReader;
 use crate::http::api::sessions::unreadable;
@@ -89,11 +88,11 @@ fn find<C: HasReader>(context: &C, search: &Search) -> Result<Found, Problem> {
 /// The trace of `id`; of a session's id, all its traces as one.
 fn one<C: HasReader>(context: &C, id: &str) -> Result<Trace, Problem> {
     let traces = Traces::of(context);
-    if let Some(known) = TraceId::parse(id) {
+    if let Some(known) = trace_id::parse(id) {
         if let Some(trace) = traces.by_id(known).map_err(unreadable)? {
             return Ok(trace);
         }
-        return traces.of_session(&known.as_uuid(), SPANS_MAX).map_err(unreadable)?.ok_or_else(not_found);
+        return traces.of_session(&trace_id::uuid(known), SPANS_MAX).map_err(unreadable)?.ok_or_else(not_found);
     }
     // Sessions whose id is no UUID: none of the client's own, but the files may be anybody's.
     let takes = "a trace id of up to 32 hexadecimal digits, or the id of a session";

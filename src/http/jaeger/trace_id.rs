@@ -1,6 +1,7 @@
 //! The ways in which clients write a trace id.
 
 use crate::transcript::ids::RowId;
+use crate::views::traces::ids::TraceId;
 
 /// Digits of a whole id.
 const HEX_DIGITS: usize = 32;
@@ -8,24 +9,18 @@ const HEX_DIGITS: usize = 32;
 const BASE64_LETTERS: usize = 22;
 const BASE64_PADDED: usize = 24;
 
-/// A trace id, never 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TraceId(pub(super) u128);
+/// Hexadecimal digits of either case, without leading zeros too; the same as a UUID with dashes; base64, as protobuf's own
+/// JSON has it.
+pub(super) fn parse(text: &str) -> Option<TraceId> {
+    let digits: String = if text.len() == 36 { text.replace('-', "") } else { text.to_owned() };
+    let is_hex = (1..=HEX_DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let id = if is_hex { u128::from_str_radix(&digits, 16).ok() } else { from_base64(text) };
+    id.filter(|id| *id != 0).map(TraceId)
+}
 
-impl TraceId {
-    /// Hexadecimal digits of either case, without leading zeros too; the same as a UUID with dashes; base64, as
-    /// protobuf's own JSON has it.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let digits: String = if text.len() == 36 { text.replace('-', "") } else { text.to_owned() };
-        let is_hex = (1..=HEX_DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let id = if is_hex { u128::from_str_radix(&digits, 16).ok() } else { from_base64(text) };
-        id.filter(|id| *id != 0).map(Self)
-    }
-
-    /// 8-4-4-4-12 digits, as sessions are called.
-    pub(super) fn as_uuid(self) -> String {
-        RowId(self.0).to_string()
-    }
+/// 8-4-4-4-12 digits, as sessions are called.
+pub(super) fn uuid(id: TraceId) -> String {
+    RowId(id.0).to_string()
 }
 
 fn from_base64(text: &str) -> Option<u128> {
@@ -49,7 +44,7 @@ fn from_base64(text: &str) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
-    use super::TraceId;
+    use super::{TraceId, parse, uuid};
 
     #[test]
     fn an_id_is_read_in_every_form() {
@@ -63,11 +58,11 @@ mod tests {
             "ADRZa3BBSX2bOBP3/2oSnQ",
             "ADRZa3BBSX2bOBP3_2oSnQ==",
         ] {
-            assert_eq!(TraceId::parse(text), id, "{text}");
+            assert_eq!(parse(text), id, "{text}");
         }
-        assert_eq!(TraceId(1).as_uuid(), "00000000-0000-0000-0000-000000000001");
+        assert_eq!(uuid(TraceId(1)), "00000000-0000-0000-0000-000000000001");
         for text in ["", "0", "xyz", "0034596b7041497d9b3813f7ff6a129d0", "-34596b", "+1", "ADRZa3BBSX2bOBP3/2oSn!=="] {
-            assert_eq!(TraceId::parse(text), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 }

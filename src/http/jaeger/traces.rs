@@ -13,7 +13,7 @@ use std::rc::Rc;
 
 use super::cut::Cut;
 use super::texts::Texts;
-use super::trace_id::TraceId;
+use super::trace_id::uuid;
 use super::{CUT_SPANS_MAX, SPANS_MAX};
 use crate::http::HasReader;
 use crate::ledger::ended;
@@ -24,7 +24,7 @@ use crate::store::{Reader, StoreError};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::finish::{MadeOf, SpanRules, finish};
-use crate::views::traces::ids::{TraceScope, trace_of};
+use crate::views::traces::ids::{TraceId, TraceScope, trace_of};
 use crate::views::traces::jaeger::{Filter, Trace, mark_in_progress};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Earlier, Position, TurnFacts, TurnOrder, family_spans, position_of, turn_spans};
@@ -107,9 +107,9 @@ impl<'c> Traces<'c> {
     /// The trace of a session whose id is no UUID, where sessions are traces: its id is a hash.
     fn of_session_by_hash(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
         let mut session = None;
-        if self.rules.scope == TraceScope::Session && self.session(&SessionId(id.as_uuid().into()))?.is_none() {
+        if self.rules.scope == TraceScope::Session && self.session(&SessionId(uuid(id).into()))?.is_none() {
             self.reader.each_session(|one| {
-                if self.rules.scope.trace(&one.id, 0) == id.0 {
+                if TraceScope::of_session(&one.id) == id {
                     session = Some(one.id);
                 }
             })?;
@@ -119,9 +119,9 @@ impl<'c> Traces<'c> {
 
     fn of_unit(&self, unit: Option<Unit>, id: TraceId) -> Result<Option<Trace>, StoreError> {
         // The trace of a turn is found by its id, whatever shares a trace when it is exported.
-        let Some(unit) = unit.filter(|unit| trace_of(unit) == id.0) else { return Ok(None) };
+        let Some(unit) = unit.filter(|unit| trace_of(unit) == id) else { return Ok(None) };
         let built = self.build_around(unit.key.id(), unit.leaves_with(), TraceScope::Turn)?;
-        Ok(built.traces.into_iter().find(|trace| trace.id() == id.0))
+        Ok(built.traces.into_iter().find(|trace| trace.id() == id))
     }
 
     /// All traces of a session as one; the id of a session is a UUID, which is also the id of the trace.
@@ -132,7 +132,11 @@ impl<'c> Traces<'c> {
         let spans = tally.messages() + calls + tally.compactions + tally.turns + tally.subagents;
         if spans <= spans_max as u64 {
             let units = self.reader.units_of(&session)?;
-            return Ok(Trace::of_session(RowId::of(id).0, self.all_batches(&session, &units)?, spans_max));
+            return Ok(Trace::of_session(
+                TraceScope::of_session(&session.id),
+                self.all_batches(&session, &units)?,
+                spans_max,
+            ));
         }
         self.newest_of_session(&session, spans_max)
     }
@@ -162,7 +166,7 @@ impl<'c> Traces<'c> {
             }
         }
         let shown = batches.len();
-        let trace = Trace::of_session(RowId::of(&session.id.0).0, batches, spans_max);
+        let trace = Trace::of_session(TraceScope::of_session(&session.id), batches, spans_max);
         warnings
             .push(format!("the session is too large to be shown whole: at most its newest {shown} traces are here"));
         Ok(trace.map(|trace| warnings.into_iter().fold(trace, Trace::with_warning)))
@@ -175,7 +179,7 @@ impl<'c> Traces<'c> {
         filter: &Filter,
         mut take: impl FnMut(Trace) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let (mut built, mut known): (HashSet<UnitId>, HashSet<u128>) = Default::default();
+        let (mut built, mut known): (HashSet<UnitId>, HashSet<TraceId>) = Default::default();
         // With their starts: of a large trace that takes a while to find.
         let mut waiting: Vec<(Timestamp, Trace)> = Vec::new();
         for Candidate { first, unit, above } in self.candidates(filter)? {
@@ -400,7 +404,7 @@ impl<'c> Traces<'c> {
         agents: impl Iterator<Item = &'a Unit>,
     ) -> Vec<SpanBatch> {
         let own = agents.filter(|agent| agent.key != root.key).map(|agent| (agent, agent.activity_end()));
-        let open: HashSet<u128> = own
+        let open: HashSet<TraceId> = own
             .chain([(root, at)])
             .filter(|(unit, at)| self.goes_on(unit, *at))
             .map(|(unit, _)| trace_of(unit))

@@ -126,7 +126,7 @@ impl Lines<'_> {
             return String::new();
         };
         let (value, time) = (metric.unit.rendered(*value), seconds(*time));
-        format!(" # {{trace_id=\"{:032x}\",span_id=\"{:016x}\"}} {value} {time}", at.trace, at.span)
+        format!(" # {{trace_id=\"{}\",span_id=\"{}\"}} {value} {time}", at.trace, at.span)
     }
 
     fn line(&mut self, line: impl Display) {

@@ -9,7 +9,7 @@ use super::metric::{Kind, Label, Metric};
 use crate::measures::dimensions::SUBAGENT;
 use crate::measures::{Dimension, Dimensions, Item, Measure, Observation, Slot, Wanted};
 use crate::transcript::time::Timestamp;
-use crate::views::traces::ids::SpanAt;
+use crate::views::traces::ids::{SpanAt, TraceId};
 
 /// One number of an item in a metric.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ impl Entry {
         observation: &Observation<'_>,
         (position, metric): (usize, &'static Metric),
         rules: &LabelRules,
-        trace: Option<u128>,
+        trace: Option<TraceId>,
     ) -> Option<Self> {
         let labels = labels_of(metric, &observation.dimensions, rules)?;
         let key = Key::of(observation, (position, metric));

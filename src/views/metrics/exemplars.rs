@@ -12,8 +12,8 @@ use crate::ledger::family;
 use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId, UnitKey};
 use crate::measures::Place;
 use crate::transcript::time::Timestamp;
-use crate::views::traces::ids::trace_of;
 use crate::views::traces::ids::{CHAT, EXECUTE_TOOL, SpanAt, root_of_turn, span_id};
+use crate::views::traces::ids::{TraceId, trace_of};
 
 /// One observation and the span that shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub fn trace_around<'a>(
     unit: &'a Unit,
     find: &dyn Fn(UnitId) -> Option<&'a Unit>,
     find_call: &dyn Fn(&'a Unit, &str) -> Option<&'a Tool>,
-) -> Option<u128> {
+) -> Option<TraceId> {
     let root = family::root_around(unit, find, find_call)?;
     // A background sub-agent whose first row was not read yet may get another trace.
     let is_named = root.agent.as_ref().is_none_or(|agent| agent.first_row.is_some());
@@ -44,7 +44,7 @@ pub fn trace_around<'a>(
 }
 
 /// The span that shows what was observed at a place, and when that ended; `trace` is the one that the unit's spans are in.
-pub(super) fn of(place: &Place<'_>, trace: Option<u128>) -> Option<(SpanAt, Timestamp)> {
+pub(super) fn of(place: &Place<'_>, trace: Option<TraceId>) -> Option<(SpanAt, Timestamp)> {
     match place {
         Place::Message(parts, message) => trace.map(|trace| (chat(trace, parts, message), message.end)),
         Place::Tool(tool) => {
@@ -62,7 +62,7 @@ pub(super) fn of(place: &Place<'_>, trace: Option<u128>) -> Option<(SpanAt, Time
 }
 
 /// The span of a model call among `parts`.
-fn chat(trace: u128, parts: &Parts, message: &Message) -> SpanAt {
+fn chat(trace: TraceId, parts: &Parts, message: &Message) -> SpanAt {
     // Of several with the same request id only the first is named by it.
     let is_earlier =
         |other: &Message| other.request == message.request && (other.start, &other.id) < (message.start, &message.id);

@@ -28,7 +28,7 @@ use crate::views::metrics::gauges::Gauges;
 use crate::views::metrics::labels::{self, LabelRules, OTHER};
 use crate::views::metrics::series::{Exemplars, bucket_of};
 pub use crate::views::metrics::series::{Histogram, Sample, Series, Snapshot, Stored};
-use crate::views::traces::ids::TraceScope;
+use crate::views::traces::ids::{TraceId, TraceScope};
 
 /// All stored totals. A clone is cheap: the samples are copied when one of the two changes.
 #[derive(Debug, Clone)]
@@ -151,7 +151,7 @@ impl Totals {
 
     /// Takes a change in. Counts what is stamped at `epoch` or later. `trace` is the one that the unit's spans are in
     /// ([`trace_around`](crate::views::metrics::exemplars::trace_around)); without it calls and responses have no exemplars.
-    pub fn observe(&mut self, change: &Change<'_>, epoch: Timestamp, trace: Option<u128>) {
+    pub fn observe(&mut self, change: &Change<'_>, epoch: Timestamp, trace: Option<TraceId>) {
         let Self { readers, rules, pending, scope, .. } = self;
         let mut gauges = Gauges::default();
         change.observe(readers.wanted(epoch), &mut |state, observation| {

@@ -3,10 +3,11 @@
 //! ```text
 //! summary    the sums of one session, and of all
 //! parts      turns, sub-agents and slowest steps of one session
-//! events     everything that happened in a session, in order; moments  the same within a unit
+//! event      one event; events  everything that happened in a session, in order; moments  the same within a unit
 //! timeline   the order of the events of a session that is too long to be in memory; outline  its units in short
 //! ```
 
+pub mod event;
 pub mod events;
 pub mod moments;
 pub mod outline;

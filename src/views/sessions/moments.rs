@@ -15,7 +15,7 @@ use crate::transcript::ids::RowId;
 use crate::transcript::record::{Note, Stop};
 use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
-use crate::views::sessions::events::{Detail, Event, Source};
+use crate::views::sessions::event::{Detail, Event, Source};
 
 /// A unit, and what its events say of it.
 #[derive(Debug, Clone, Copy)]

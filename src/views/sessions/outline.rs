@@ -10,7 +10,7 @@ use crate::ledger::session::Member;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
-use crate::views::traces::ids::trace_of;
+use crate::views::traces::ids::{TraceId, trace_of};
 
 /// The units of a session in short.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Outline {
     apart: HashSet<UnitId>,
     agents: First<(Timestamp, AgentId, UnitId)>,
     of_turns: BTreeMap<usize, OfTurn>,
-    traces: First<(Timestamp, UnitId, u128)>,
+    traces: First<(Timestamp, UnitId, TraceId)>,
 }
 
 /// The sub-agents of a turn.
@@ -165,5 +165,5 @@ pub struct Lists {
     /// The sub-agents of each turn, by its number.
     pub of_turns: BTreeMap<usize, AgentsOf>,
     /// The first traces.
-    pub traces: Vec<u128>,
+    pub traces: Vec<TraceId>,
 }

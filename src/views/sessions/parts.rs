@@ -13,7 +13,7 @@ use crate::ledger::unit::{Parts, TurnEnd, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
-use crate::views::sessions::events::{Detail, Event, as_rfc3339, as_text};
+use crate::views::sessions::event::{Detail, Event, as_rfc3339, as_text};
 use crate::views::sessions::outline::AgentsOf;
 use crate::views::traces::ids::trace_of;
 
@@ -235,7 +235,7 @@ pub fn trace_ids(units: &[Unit]) -> Vec<String> {
 }
 
 fn trace_id(unit: &Unit) -> String {
-    format!("{:032x}", trace_of(unit))
+    trace_of(unit).to_string()
 }
 
 impl Sums {

@@ -20,7 +20,7 @@ use crate::ledger::session::Session;
 use crate::ledger::unit::Unit;
 use crate::transcript::ids::AgentId;
 use crate::views::traces::attributes as name;
-use crate::views::traces::ids::SpanAt;
+use crate::views::traces::ids::{SpanAt, SpanId};
 use crate::views::traces::span::{Attribute, Span, SpanBatch, Value};
 use crate::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_spans};
 
@@ -82,7 +82,7 @@ fn blocks(batches: &[SpanBatch]) -> Vec<Block> {
         spans.map(|span| (SpanAt { trace: span.trace, span: span.id }, span.name.as_str())).collect();
     let block = |batch: &SpanBatch| {
         let root = batch.spans.iter().find(|span| span.parent.is_none())?;
-        let mut children: BTreeMap<u64, Vec<&Span>> = BTreeMap::new();
+        let mut children: BTreeMap<SpanId, Vec<&Span>> = BTreeMap::new();
         for span in &batch.spans {
             if let Some(parent) = span.parent {
                 children.entry(parent).or_default().push(span);
@@ -101,7 +101,7 @@ fn blocks(batches: &[SpanBatch]) -> Vec<Block> {
                 || "sub-agent, its call is not known".to_owned(),
                 |name| format!("background, started by {name}"),
             );
-            format!("trace {:032x} ({caller})", root.trace)
+            format!("trace {} ({caller})", root.trace)
         };
         Some(Block { title, lines })
     };
@@ -109,7 +109,7 @@ fn blocks(batches: &[SpanBatch]) -> Vec<Block> {
 }
 
 /// Spans stand in order of time in a batch, so siblings do too.
-fn outline(parent: &Span, children: &BTreeMap<u64, Vec<&Span>>, depth: usize, lines: &mut Vec<Line>) {
+fn outline(parent: &Span, children: &BTreeMap<SpanId, Vec<&Span>>, depth: usize, lines: &mut Vec<Line>) {
     for child in children.get(&parent.id).into_iter().flatten() {
         lines.push(line(child, depth));
         outline(child, children, depth + 1, lines);
@@ -123,7 +123,7 @@ fn turn_title(root: &Span, is_compaction: bool) -> String {
         None if is_compaction => "between turns".to_owned(),
         None => "before the first prompt".to_owned(),
     };
-    let mut title = format!("{what}  {}  trace {:032x}", duration(root), root.trace);
+    let mut title = format!("{what}  {}  trace {}", duration(root), root.trace);
     let end = text_of(root, name::TURN_END).filter(|end| *end != "stop");
     for note in end.map(str::to_owned).into_iter().chain(event_notes(root)) {
         title.push_str("  ");

@@ -18,6 +18,9 @@
 //! - Should two model calls of one trace carry the same `requestId`, which gateways can cause, the first keeps it and
 //!   every later one uses its `message.id`.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ledger::unit::{Unit, UnitKey};
@@ -38,31 +41,39 @@ pub const INVOKE_AGENT: &str = "invoke_agent";
 /// Kind of the span of a compaction; the key is the `uuid` of its row.
 pub const COMPACTION: &str = "compaction";
 
+/// A trace id, never 0. It is written as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TraceId(pub u128);
+
+/// A span id, never 0. It is written as 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SpanId(pub u64);
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// A span by its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpanAt {
-    /// Trace id, never 0.
-    pub trace: u128,
-    /// Span id, never 0.
-    pub span: u64,
-}
-
-/// A trace id as it is written everywhere: 32 hexadecimal digits.
-#[must_use]
-pub fn hex_trace(trace: u128) -> String {
-    format!("{trace:032x}")
-}
-
-/// A span id as it is written everywhere: 16 hexadecimal digits.
-#[must_use]
-pub fn hex_span(span: u64) -> String {
-    format!("{span:016x}")
+    /// The trace.
+    pub trace: TraceId,
+    /// The span in it.
+    pub span: SpanId,
 }
 
 /// The trace of a turn, by the `uuid` of its prompt row.
 #[must_use]
-pub fn trace_of_turn(prompt: RowId) -> u128 {
-    prompt.0.max(1)
+pub fn trace_of_turn(prompt: RowId) -> TraceId {
+    TraceId(prompt.0.max(1))
 }
 
 /// The root of a turn's trace, by the `uuid` of its prompt row.
@@ -74,27 +85,27 @@ pub fn root_of_turn(prompt: RowId) -> SpanAt {
 
 /// The trace of a background sub-agent, by the `uuid` of its first row.
 #[must_use]
-pub fn trace_of_background_agent(first_row: RowId) -> u128 {
-    first_row.0.max(1)
+pub fn trace_of_background_agent(first_row: RowId) -> TraceId {
+    TraceId(first_row.0.max(1))
 }
 
 /// The trace that a unit is the root of, or would be.
 #[must_use]
-pub fn trace_of(unit: &Unit) -> u128 {
+pub fn trace_of(unit: &Unit) -> TraceId {
     match (&unit.key, unit.agent.as_ref().and_then(|agent| agent.first_row)) {
         (UnitKey::Turn(row) | UnitKey::Loose(row), _) => trace_of_turn(*row),
         (UnitKey::Agent(..), Some((_, row))) => trace_of_background_agent(row),
         // Its first row was never read: the hash of session and agent is as stable.
-        (UnitKey::Agent(..), None) => unit.key.id().0.max(1),
+        (UnitKey::Agent(..), None) => TraceId(unit.key.id().0.max(1)),
     }
 }
 
 /// The id of a span in `trace`, by its kind and natural key; never 0.
 #[must_use]
-pub fn span_id(trace: u128, kind: &str, natural_key: &str) -> u64 {
-    let parts = [DOMAIN.as_bytes(), &trace.to_be_bytes(), kind.as_bytes(), natural_key.as_bytes()];
+pub fn span_id(trace: TraceId, kind: &str, natural_key: &str) -> SpanId {
+    let parts = [DOMAIN.as_bytes(), &trace.0.to_be_bytes(), kind.as_bytes(), natural_key.as_bytes()];
     let digest = Sha256::digest(parts.join(&0));
-    digest.first_chunk().map_or(1, |first| u64::from_be_bytes(*first)).max(1)
+    SpanId(digest.first_chunk().map_or(1, |first| u64::from_be_bytes(*first)).max(1))
 }
 
 /// What a trace holds.
@@ -114,12 +125,18 @@ impl TraceScope {
         SpanAt { trace: self.trace(session, at.trace), ..at }
     }
 
+    /// The trace of a whole session.
+    #[must_use]
+    pub fn of_session(session: &SessionId) -> TraceId {
+        TraceId(RowId::of(&session.0).0.max(1))
+    }
+
     /// The trace that holds what is in `turn`'s otherwise.
     #[must_use]
-    pub fn trace(self, session: &SessionId, turn: u128) -> u128 {
+    pub fn trace(self, session: &SessionId, turn: TraceId) -> TraceId {
         match self {
             Self::Turn => turn,
-            Self::Session => RowId::of(&session.0).0.max(1),
+            Self::Session => Self::of_session(session),
         }
     }
 }

@@ -17,7 +17,7 @@ pub fn apply(scope: TraceScope, session: &SessionId, source: Option<&SessionId>,
             link.trace = scope.trace(target, link.trace);
         }
         let apart = span.attributes.iter_mut().filter(|attribute| attribute.key == name::SUBAGENT_TRACE);
-        apart.for_each(|attribute| attribute.value = Value::Text(format!("{:032x}", span.trace)));
+        apart.for_each(|attribute| attribute.value = Value::Text(span.trace.to_string()));
     }
 }
 

@@ -5,16 +5,17 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::transcript::time::Timestamp;
+use crate::views::traces::ids::{SpanId, TraceId};
 
 /// One finished span.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Span {
-    /// Trace id, 16 bytes.
-    pub trace: u128,
-    /// Span id, 8 bytes, never 0.
-    pub id: u64,
-    /// Span id of the parent in the same trace; `None` for a root.
-    pub parent: Option<u64>,
+    /// The trace that it is in.
+    pub trace: TraceId,
+    /// Its own id.
+    pub id: SpanId,
+    /// The parent in the same trace; `None` for a root.
+    pub parent: Option<SpanId>,
     /// `INTERNAL` or `CLIENT`.
     pub kind: SpanKind,
     /// Name, at most 128 bytes.
@@ -89,10 +90,10 @@ pub struct SpanEvent {
 /// A pointer to a span of another trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpanLink {
-    /// Trace id of the target.
-    pub trace: u128,
-    /// Span id of the target.
-    pub span: u64,
+    /// The trace of the target.
+    pub trace: TraceId,
+    /// The target.
+    pub span: SpanId,
     /// Attributes in a fixed order.
     pub attributes: Vec<Attribute>,
 }

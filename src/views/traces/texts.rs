@@ -9,6 +9,7 @@ use crate::transcript::expected::{Expected, Missing};
 use crate::views::traces::attributes as name;
 use crate::views::traces::content::ReadRow;
 use crate::views::traces::content::{self, ContentLevel};
+use crate::views::traces::ids::{TraceId, trace_of_turn};
 use crate::views::traces::span::{Attribute, Span, SpanBatch, Value};
 
 /// Finds the rows behind spans.
@@ -18,7 +19,7 @@ pub(super) struct Texts<'a> {
     tools: HashMap<&'a str, (&'a Unit, &'a Tool)>,
     messages: HashMap<&'a str, Vec<&'a Message>>,
     agents: HashMap<&'a str, Vec<&'a Unit>>,
-    turns: HashMap<u128, &'a Unit>,
+    turns: HashMap<TraceId, &'a Unit>,
 }
 
 /// Attributes, or why there are none.
@@ -38,7 +39,7 @@ impl<'a> Texts<'a> {
                 texts.agents.entry(agent.id.told()).or_default().push(unit);
             }
             if let UnitKey::Turn(row) = unit.key {
-                texts.turns.insert(row.0, unit);
+                texts.turns.insert(trace_of_turn(row), unit);
             }
         }
         texts

@@ -1,6 +1,6 @@
 //! Texts made fit for an attribute: without secrets, readable, short.
 
-use super::VALUE_BYTES_MAX;
+use super::level::VALUE_BYTES_MAX;
 use crate::transcript::scrub::scrub;
 use crate::views::traces::tree::is_printable;
 

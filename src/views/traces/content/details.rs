@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::cut::readable;
-use super::text;
+use super::level::text;
 use crate::views::traces::attributes as name;
 use crate::views::traces::span::Attribute;
 

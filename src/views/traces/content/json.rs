@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::VALUE_BYTES_MAX;
 use super::cut::{clean, cut, head, unseen};
+use super::level::VALUE_BYTES_MAX;
 use crate::transcript::scrub::{names_secret, scrub, scrub_named};
 
 /// Elements that are looked at, most first: fewer are tried if the names alone are too much.

@@ -17,35 +17,15 @@
 mod cut;
 mod details;
 mod json;
+mod level;
 
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use crate::ledger::unit::RowPlace;
-use crate::transcript::expected::{Expected, Missing};
 use crate::views::traces::attributes as name;
-use crate::views::traces::span::{Attribute, Value};
+use crate::views::traces::span::Attribute;
 use cut::readable;
-
-/// Longest attribute value, in bytes: Tempo cuts longer ones.
-pub const VALUE_BYTES_MAX: usize = 2048;
-
-/// Reads a row again by its place.
-pub type ReadRow<'r> = &'r mut dyn FnMut(RowPlace, &Expected) -> Result<Arc<Json>, Missing>;
-
-/// How much of the conversation spans may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub enum ContentLevel {
-    /// Nothing.
-    #[default]
-    Off,
-    /// What tools were asked to do: commands, files, patterns, URLs.
-    Details,
-    /// Everything: prompts, answers, thinking, arguments and results of tools.
-    Content,
-}
+use level::text;
+pub use level::{ContentLevel, ReadRow, VALUE_BYTES_MAX};
 
 /// What the input of a call lets out; `folders` are working directories that paths may be relative to.
 #[must_use]
@@ -100,10 +80,6 @@ pub fn answer(level: ContentLevel, contents: &[&Json], finish_reason: Option<&st
         message.insert("finish_reason".to_owned(), reason.into());
     }
     vec![text(name::OUTPUT_MESSAGES, json::fitted(&Json::Array(vec![message])))]
-}
-
-fn text(key: &'static str, text: String) -> Attribute {
-    Attribute { key: key.into(), value: Value::Text(text) }
 }
 
 /// The text of a content that is nothing but one text.

@@ -1,7 +1,7 @@
 //! Which traces a search takes.
 
-use super::Trace;
 use super::tags;
+use super::trace::Trace;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::{Span, SpanBatch};
 

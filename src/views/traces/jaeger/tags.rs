@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::{SCOPE_NAME, SCOPE_VERSION, kind_name};
+use super::trace::{SCOPE_NAME, SCOPE_VERSION, kind_name};
 use crate::views::traces::span::{Attribute, Span, SpanBatch, SpanEvent, SpanStatus, Value};
 
 /// Largest integer that every reader of JSON keeps exact: 2^53 - 1.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::tags::{self, Tag};
-use super::{Trace, hex_span, hex_trace};
+use super::trace::Trace;
 use crate::transcript::time::Timestamp;
+use crate::views::traces::ids::{SpanId, TraceId};
 use crate::views::traces::span::{Span, SpanEvent};
 
 /// A trace.
@@ -101,13 +102,13 @@ pub fn trace<'a>(trace: &'a Trace, service: &'a str) -> TraceV1<'a> {
         of_batches.push(id);
     }
     let warnings = Some(&*trace.warnings).filter(|warnings| !warnings.is_empty());
-    TraceV1 { trace_id: hex_trace(trace.id), spans: Spans { trace, processes: of_batches }, processes, warnings }
+    TraceV1 { trace_id: trace.id().to_string(), spans: Spans { trace, processes: of_batches }, processes, warnings }
 }
 
 fn span_v1(span: &Span, process_id: ProcessId) -> SpanV1<'_> {
     SpanV1 {
-        trace_id: hex_trace(span.trace),
-        span_id: hex_span(span.id),
+        trace_id: span.trace.to_string(),
+        span_id: span.id.to_string(),
         operation_name: &span.name,
         references: references(span),
         start_time: microseconds(span.start),
@@ -121,7 +122,11 @@ fn span_v1(span: &Span, process_id: ProcessId) -> SpanV1<'_> {
 
 /// The parent first: readers take the first `CHILD_OF` for it.
 fn references(span: &Span) -> Vec<Reference> {
-    let reference = |ref_type, trace, span| Reference { ref_type, trace_id: hex_trace(trace), span_id: hex_span(span) };
+    let reference = |ref_type, trace: TraceId, span: SpanId| Reference {
+        ref_type,
+        trace_id: trace.to_string(),
+        span_id: span.to_string(),
+    };
     let parent = span.parent.map(|parent| reference("CHILD_OF", span.trace, parent));
     let links = span.links.iter().map(|link| reference("FOLLOWS_FROM", link.trace, link.span));
     parent.into_iter().chain(links).collect()

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use super::{SCOPE_NAME, SCOPE_VERSION, Trace, hex_span, hex_trace, is_error};
+use super::trace::{SCOPE_NAME, SCOPE_VERSION, Trace, is_error};
 use crate::transcript::time::Timestamp;
+use crate::views::traces::ids::SpanId;
 use crate::views::traces::span::{Attribute, Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus, Value};
 
 /// The attribute in which Jaeger itself keeps the warnings of a span.
@@ -169,10 +170,10 @@ pub fn summary<'a>(trace: &'a Trace, service: &'a str) -> TraceSummary<'a> {
     let span_count = trace.spans().count();
     let error_span_count = trace.spans().filter(|span| is_error(span)).count();
     let parentless = trace.spans().find(|span| span.parent.is_none());
-    let ids: HashSet<u64> = trace.spans().map(|span| span.id).collect();
+    let ids: HashSet<SpanId> = trace.spans().map(|span| span.id).collect();
     let is_orphan = |span: &&Span| span.parent.is_some_and(|parent| !ids.contains(&parent));
     TraceSummary {
-        trace_id: hex_trace(trace.id),
+        trace_id: trace.id().to_string(),
         root_service_name: service,
         root_operation_name: parentless.map_or("", |root| &root.name),
         min_start_time_unix_nano: nanoseconds(trace.start()),
@@ -186,9 +187,9 @@ pub fn summary<'a>(trace: &'a Trace, service: &'a str) -> TraceSummary<'a> {
 
 fn span_v3<'a>(span: &'a Span, warnings: &'a [String]) -> SpanV3<'a> {
     SpanV3 {
-        trace_id: hex_trace(span.trace),
-        span_id: hex_span(span.id),
-        parent_span_id: span.parent.map(hex_span),
+        trace_id: span.trace.to_string(),
+        span_id: span.id.to_string(),
+        parent_span_id: span.parent.map(|parent| parent.to_string()),
         name: &span.name,
         kind: match span.kind {
             SpanKind::Internal => 1,
@@ -220,7 +221,7 @@ fn event_v3(event: &SpanEvent) -> Event<'_> {
 }
 
 fn link_v3(link: &SpanLink) -> Link<'_> {
-    Link { trace_id: hex_trace(link.trace), span_id: hex_span(link.span), attributes: key_values(&link.attributes) }
+    Link { trace_id: link.trace.to_string(), span_id: link.span.to_string(), attributes: key_values(&link.attributes) }
 }
 
 fn key_values(attributes: &[Attribute]) -> Vec<KeyValue<'_>> {

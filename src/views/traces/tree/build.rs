@@ -5,15 +5,18 @@ use std::collections::{HashSet, VecDeque};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::describe::{self, MAIN_AGENT, Thread};
+use super::facts::{Own, Position, Slice, TurnFacts};
 use super::list::List;
-use super::{Own, Position, Slice, TurnFacts, events, text};
+use super::{events, text};
 use crate::ledger::family::Reach;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Agent, Compacted, Message, Tool, Unit};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::attributes as name;
 use crate::views::traces::ids::trace_of;
-use crate::views::traces::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, SpanAt, TURN, TURN_KEY, span_id};
+use crate::views::traces::ids::{
+    CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, SpanAt, SpanId, TURN, TURN_KEY, TraceId, span_id,
+};
 use crate::views::traces::span::{Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus};
 
 /// Every trace of a turn, its own first. Those of background agents are left out if they leave by themselves.
@@ -97,7 +100,7 @@ struct Apart<'a> {
 
 /// One trace in the making.
 struct Trace<'a> {
-    id: u128,
+    id: TraceId,
     /// Hashes of the request ids that name a model call already.
     requests: HashSet<u64>,
     /// Spans with their natural keys.
@@ -107,9 +110,9 @@ struct Trace<'a> {
 /// A turn or a sub-agent about to become a span with everything below it.
 struct Invocation<'a> {
     unit: &'a Unit,
-    id: u64,
+    id: SpanId,
     key: &'a str,
-    parent: Option<u64>,
+    parent: Option<SpanId>,
     links: Vec<SpanLink>,
     /// The end, if nothing below lasts longer without an end of its own.
     end: Timestamp,
@@ -282,7 +285,7 @@ impl<'f, 'a> Walk<'f, 'a> {
     }
 
     /// A sub-agent inside the trace of its call.
-    fn nested(&mut self, trace: &mut Trace<'a>, unit: &'a Unit, call: u64, depth: usize) -> Option<Grown> {
+    fn nested(&mut self, trace: &mut Trace<'a>, unit: &'a Unit, call: SpanId, depth: usize) -> Option<Grown> {
         let key: &str = &unit.agent.as_ref()?.id.0;
         let id = span_id(trace.id, INVOKE_AGENT, key);
         let end = unit.activity_end();
@@ -302,7 +305,7 @@ impl<'f, 'a> Walk<'f, 'a> {
 
 impl<'a> Trace<'a> {
     /// A compaction, linked to the turn before: it summarises all that came up to here.
-    fn compaction(&mut self, thread: Thread<'a>, compacted: &'a Compacted, parent: u64, position: Position<'a>) {
+    fn compaction(&mut self, thread: Thread<'a>, compacted: &'a Compacted, parent: SpanId, position: Position<'a>) {
         let key = compacted.id.to_string();
         let duration = i64::try_from(compacted.what.duration_ms).unwrap_or(i64::MAX);
         let start = Timestamp(compacted.time.0.saturating_sub(duration));
@@ -323,7 +326,7 @@ impl<'a> Trace<'a> {
         self.spans.push((name::COMPACT, span));
     }
 
-    fn chat(&mut self, thread: Thread<'a>, message: &'a Message, parent: u64, events: Vec<SpanEvent>) {
+    fn chat(&mut self, thread: Thread<'a>, message: &'a Message, parent: SpanId, events: Vec<SpanEvent>) {
         let names = |request: &&str| self.requests.insert(xxh3_64(request.as_bytes()));
         let request = message.request.as_deref().filter(names);
         let key = request.unwrap_or(&message.id);

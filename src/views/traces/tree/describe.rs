@@ -1,14 +1,14 @@
 //! What each kind of span says of itself: names, numbers, ids and error classes, never text of the conversation.
 
+use super::facts::{Position, TurnFacts};
 use super::list::List;
-use super::{Position, TurnFacts};
 use crate::ledger::money::Money;
 use crate::ledger::session::project_of;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Context, Message, Tool, Unit};
 use crate::transcript::record::{Compaction, Outcome};
 use crate::views::traces::attributes as name;
-use crate::views::traces::ids::SpanAt;
+use crate::views::traces::ids::{SpanAt, TraceId};
 use crate::views::traces::span::{SpanLink, SpanStatus};
 
 /// Name of the agent that is the client itself.
@@ -96,7 +96,7 @@ pub(super) fn compaction(thread: Thread<'_>, what: &Compaction) -> List {
 }
 
 /// `request` is that of the response that called; `apart` the traces of sub-agents that have their own.
-pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: &[u128]) -> List {
+pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: &[TraceId]) -> List {
     let mut list = thread.list("execute_tool");
     let called = tool.call.as_ref().map_or("", |call| &call.name);
     list.text(name::TOOL_NAME, called);
@@ -112,8 +112,8 @@ pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart
     list.maybe_text(name::SKILL, tool.call.as_ref().and_then(|call| call.skill.as_deref()));
     match apart {
         [] => {}
-        [trace] => list.text(name::SUBAGENT_TRACE, &format!("{trace:032x}")),
-        traces => list.several(name::SUBAGENT_TRACES, traces.iter().map(|trace| format!("{trace:032x}"))),
+        [trace] => list.text(name::SUBAGENT_TRACE, &trace.to_string()),
+        traces => list.several(name::SUBAGENT_TRACES, traces.iter().map(TraceId::to_string)),
     }
     list.word(name::TOOL_OUTCOME, tool.result.as_ref().map_or(OUTCOME_OPEN, |end| end.outcome.name()));
     let Some(end) = &tool.result else { return list };

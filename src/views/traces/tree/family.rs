@@ -1,6 +1,7 @@
 //! The spans of a family: a unit and the sub-agents below it.
 
-use super::{Position, TurnFacts, apart_spans, own_spans};
+use super::build;
+use super::facts::{Position, TurnFacts};
 use crate::ledger::family::{DEPTH_MAX, Family, is_background};
 use crate::ledger::unit::{TurnEnd, Unit};
 use crate::transcript::ids::AgentId;
@@ -16,9 +17,9 @@ pub fn family_spans(family: &Family<'_>, position: Position<'_>, end: TurnEnd) -
     match started(family) {
         Some(started) => {
             let facts = TurnFacts { turn: family.top(), agents: &find, position, end };
-            vec![apart_spans(&facts, unit, started)]
+            vec![build::apart_trace(&facts, unit, started)]
         }
-        None => own_spans(&TurnFacts { turn: unit, agents: &find, position, end }),
+        None => build::all_traces(&TurnFacts { turn: unit, agents: &find, position, end }, false),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The turns of a session in order, to say what lies before each.
 
-use super::Earlier;
+use super::facts::Earlier;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::time::Timestamp;
 

@@ -1,0 +1,80 @@
+//! What is to be read of the session files, and what was.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use super::Engine;
+use super::ahead::{Job, Piece};
+use crate::ledger::known::Thread;
+use crate::store::{FileRow, StoreError};
+use crate::tail::Found;
+use crate::transcript::chunk::FileNumber;
+
+impl Engine {
+    /// Of the files of `found` those that have something new, as jobs, each from its cursor on.
+    pub fn jobs(&mut self, found: Vec<Found>) -> Result<Vec<Job>, StoreError> {
+        let mut jobs = Vec::new();
+        for found in found {
+            let path = found.path.as_os_str().as_encoded_bytes();
+            let file = match self.known.paths.number(path) {
+                Some(file) if self.files.is_unchanged(file, &found) => continue,
+                Some(file) => file,
+                None => self.known.paths.push(path),
+            };
+            let cursor = self.stored_row(file)?.and_then(|row| row.cursor).map(Box::new);
+            jobs.push(Job { file, found, cursor });
+        }
+        Ok(jobs)
+    }
+
+    /// Bytes of found files that are not counted yet.
+    #[must_use]
+    pub fn lag_bytes(&self, found: &[Found]) -> u64 {
+        let lag = |found: &Found| {
+            let number = self.known.paths.number(found.path.as_os_str().as_encoded_bytes());
+            found.size.saturating_sub(number.map_or(0, |number| self.files.seen(number).offset))
+        };
+        found.iter().map(lag).sum()
+    }
+
+    /// The row of a file as it is in memory or stored; none if nothing of the file was ever counted.
+    pub(super) fn stored_row(&self, file: FileNumber) -> Result<Option<FileRow>, StoreError> {
+        if let Some(row) = self.files.row(file) {
+            return Ok(Some(row.clone()));
+        }
+        if self.files.seen(file).stamp == 0 {
+            return Ok(None);
+        }
+        self.writer.rows().file(file)
+    }
+
+    /// Has the row of the file that a piece is of in memory; a new one if nothing of the file was counted before.
+    pub(super) fn load_row(&mut self, piece: &Piece) -> Result<(), StoreError> {
+        if self.files.row(piece.file).is_none() {
+            let row = self.stored_row(piece.file)?.unwrap_or_else(|| FileRow {
+                path: self.known.paths.path(piece.file),
+                role: piece.role.clone(),
+                cursor: None,
+                thread: Thread::default(),
+            });
+            self.files.rows.insert(piece.file, row);
+        }
+        Ok(())
+    }
+
+    /// Notes that a piece was counted.
+    pub(super) fn counted(&mut self, piece: &Piece) {
+        if let Some(row) = self.files.rows.get_mut(&piece.file) {
+            row.cursor = Some(piece.cursor.clone());
+        }
+        self.files.note(piece.file, &piece.cursor);
+        self.files.dirty.insert(piece.file);
+    }
+
+    /// Where a file is; `None` if it has no number.
+    pub(super) fn path_of(&self, file: FileNumber) -> Option<PathBuf> {
+        let path = self.known.paths.path(file);
+        (!path.is_empty()).then(|| PathBuf::from(OsString::from_vec(path)))
+    }
+}

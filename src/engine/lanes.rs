@@ -1,0 +1,152 @@
+//! What is still to be sent of the past: a lane for all endpoints, and one for each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::lane::{HistoryRules, Lane};
+use super::progress::Progress;
+use crate::ledger::ended;
+use crate::ledger::family::has_spans;
+use crate::ledger::unit::{Unit, UnitId};
+use crate::store::has_left;
+use crate::transcript::time::Timestamp;
+use crate::views::traces::span::SpanBatch;
+
+/// How soon a lane is looked at again, in milliseconds.
+const PAUSE_MS: i64 = 200;
+
+/// What is still to be sent.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) rules: HistoryRules,
+    /// The unit that was looked at last, while the plan is made.
+    pub(super) plan: Option<Option<u32>>,
+    /// For all endpoints, then for each of the rules.
+    pub(super) lanes: Vec<Lane>,
+    /// Units of which something leaves with the next commit, and whether something had left before.
+    pub(super) left: BTreeMap<UnitId, bool>,
+    /// What leaves with the next commit for one endpoint alone.
+    pub(super) alone: Vec<(Arc<str>, UnitId, Vec<SpanBatch>)>,
+    /// Since when endpoints miss nothing, as the next commit stores it.
+    pub(super) complete: Vec<(Arc<str>, Option<Timestamp>)>,
+    pub(super) progress: Progress,
+    pub(super) looked: Timestamp,
+}
+
+impl History {
+    /// True while there is something to do.
+    pub(super) fn is_active(&self) -> bool {
+        self.plan.is_some() || self.lanes.iter().any(|lane| !lane.turns.is_empty()) || self.progress.is_under_way()
+    }
+
+    /// When to look again.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        let pause = if self.plan.is_some() { 0 } else { PAUSE_MS };
+        self.is_active().then(|| Timestamp(self.looked.0.saturating_add(pause)))
+    }
+
+    /// Notes that something of a unit leaves with the next commit for all endpoints.
+    pub(super) fn leaves(&mut self, unit: UnitId, has_left: bool) {
+        let before = self.left.entry(unit).or_insert(has_left);
+        *before &= has_left;
+    }
+
+    /// Notes that spans of a unit leave with the next commit for one endpoint alone.
+    pub(super) fn leaves_alone(&mut self, endpoint: Arc<str>, unit: UnitId, spans: Vec<SpanBatch>) {
+        self.alone.push((endpoint, unit, spans));
+    }
+
+    /// Notes a changed unit that is over without having left.
+    pub(super) fn note(&mut self, number: u32, unit: &Unit) {
+        let Some(since) = self.rules.since.filter(|_| !self.rules.endpoints.is_empty()) else { return };
+        if !is_untold(unit, since) || !self.add(0, number, unit) {
+            return;
+        }
+        for (lane, endpoint) in self.lanes.iter_mut().skip(1).zip(&self.rules.endpoints) {
+            if std::mem::take(&mut lane.is_complete) {
+                self.complete.push((Arc::clone(endpoint), None));
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, lane: usize, number: u32, unit: &Unit) -> bool {
+        let Some(lane) = self.lanes.get_mut(lane) else { return false };
+        lane.sessions.insert(xxh3_64(unit.session().0.as_bytes()));
+        lane.turns.insert((ended::over(unit).at, number))
+    }
+
+    /// Puts a unit into the lanes where it belongs; `marked` are the endpoints that have got what has left of it.
+    pub(super) fn plan(&mut self, number: u32, unit: &Unit, marked: &[(String, u64)]) {
+        let Some(since) = self.rules.since else { return };
+        if is_untold(unit, since) {
+            self.add(0, number, unit);
+        } else if is_told(unit, since) {
+            for position in 0..self.rules.endpoints.len() {
+                let is_complete = self.lanes.get(position + 1).is_none_or(|lane| lane.is_complete);
+                let name = self.rules.endpoints.get(position);
+                if !is_complete && !marked.iter().any(|(marked, _)| Some(&**marked) == name.map(|name| &**name)) {
+                    self.add(position + 1, number, unit);
+                }
+            }
+        }
+    }
+
+    /// Takes over from the stored rows which endpoints miss nothing, and what of that holds no longer. With no history
+    /// wanted, an endpoint gets what ends from `epoch` on.
+    pub(super) fn begin(&mut self, rules: HistoryRules, stored: Vec<(String, Timestamp)>, epoch: Timestamp) {
+        self.lanes = (0..=rules.endpoints.len()).map(|_| Lane::default()).collect();
+        let wanted = rules.since.unwrap_or(epoch);
+        for (name, since) in stored {
+            let position = rules.endpoints.iter().position(|endpoint| **endpoint == *name);
+            let Some(position) = position else {
+                // What ends from now on it does not get.
+                self.complete.push((name.into(), None));
+                continue;
+            };
+            if since < wanted {
+                self.complete.push((name.into(), Some(wanted)));
+            }
+            if let Some(lane) = self.lanes.get_mut(position + 1) {
+                lane.is_complete = since <= wanted;
+            }
+        }
+        let misses = self.lanes.iter().skip(1).any(|lane| !lane.is_complete);
+        if rules.since.is_some() && misses {
+            self.plan = Some(None);
+        } else if rules.since.is_some() {
+            self.progress.planned();
+        }
+        self.rules = rules;
+    }
+
+    /// An endpoint has everything in the outbox that it is to get.
+    pub(super) fn completed(&mut self, position: usize) {
+        if let (Some(lane), Some(name)) = (self.lanes.get_mut(position + 1), self.rules.endpoints.get(position))
+            && !lane.is_complete
+        {
+            lane.is_complete = true;
+            self.complete.push((Arc::clone(name), self.rules.since));
+        }
+    }
+}
+
+/// True for the root of a trace that is over and has left for nobody, though it ended late enough.
+pub(super) fn is_untold(unit: &Unit, since: Timestamp) -> bool {
+    unit.export.done && !unit.export.sent && is_root(unit, since)
+}
+
+/// True for the root of a trace of which something has left.
+pub(super) fn is_told(unit: &Unit, since: Timestamp) -> bool {
+    (unit.export.sent || !unit.export.done) && has_parts_left(unit) && is_root(unit, since)
+}
+
+fn is_root(unit: &Unit, since: Timestamp) -> bool {
+    unit.leaves_with().is_none() && has_spans(unit) && ended::over(unit).at >= since
+}
+
+/// True if something of a unit has left, be it in a section.
+pub(super) fn has_parts_left(unit: &Unit) -> bool {
+    has_left(unit) || unit.sections.as_ref().is_some_and(|sections| sections.gist.unsent < sections.gist.spans)
+}

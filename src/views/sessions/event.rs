@@ -1,0 +1,222 @@
+//! One event of a session, as it is answered.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::RowPlace;
+use crate::transcript::expected::Expected;
+use crate::transcript::time::Timestamp;
+
+/// One thing that happened in a session.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Event {
+    /// Position in the whole session, from 0.
+    pub index: usize,
+    /// When, RFC 3339 UTC in milliseconds.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub at: Timestamp,
+    /// What, with the ids and numbers of its kind.
+    #[serde(flatten)]
+    pub detail: Detail,
+    /// The sub-agent it happened in; `None` for the main thread.
+    pub agent: Option<Arc<str>>,
+    /// Turn of the session, from 1; `None` before the first and for sub-agents that no known call started.
+    pub turn: Option<usize>,
+    /// How long it took: a message from request to last row, a result from its call, an agent from its start.
+    pub duration_seconds: Option<f64>,
+    /// How it ended: stop reason, outcome of the call, reason of the failure or of the agent's end.
+    pub outcome: Option<Arc<str>>,
+    /// Tokens of all messages up to and with this event.
+    pub tokens_so_far: Tokens,
+    /// Their list price in US dollars; what has no price is not in it.
+    #[serde(serialize_with = "as_text")]
+    pub cost_usd_so_far: Money,
+    /// Where its text stands.
+    #[serde(skip)]
+    pub source: Option<Source>,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Detail {
+    /// A prompt reached the model.
+    Prompt {
+        /// `uuid` of its row.
+        uuid: String,
+        /// Who asked.
+        origin: &'static str,
+        /// Length in characters.
+        chars: u32,
+    },
+    /// A sub-agent began.
+    SubagentStart {
+        /// Its type.
+        agent_type: Option<Arc<str>>,
+        /// The call that started it.
+        tool_call_id: Option<Box<str>>,
+        /// It goes on after its call has returned.
+        background: bool,
+    },
+    /// An API attempt failed.
+    ApiError {
+        /// `uuid` of its row.
+        uuid: String,
+        /// HTTP status, if there was an answer.
+        status: Option<u16>,
+        /// Number of the attempt, from 1; 0 if not said.
+        attempt: u32,
+        /// Wait before the next attempt; 0 after the last.
+        retry_in_seconds: f64,
+    },
+    /// An API response was complete.
+    Message {
+        /// `message.id`
+        message_id: Box<str>,
+        /// `requestId`
+        request_id: Option<Box<str>>,
+        /// Canonical id of the model.
+        model: Arc<str>,
+        /// Its tokens, those billed beside it included.
+        tokens: Tokens,
+        /// Their list price in US dollars; `None` if no part has a price.
+        #[serde(serialize_with = "as_text_or_null")]
+        cost_usd: Option<Money>,
+        /// Tokens of it without a price.
+        unpriced_tokens: u64,
+    },
+    /// A tool was called.
+    ToolCall {
+        /// `tool_use.id`
+        tool_call_id: Box<str>,
+        /// Name of the tool.
+        tool: Arc<str>,
+        /// The message that called.
+        message_id: Box<str>,
+    },
+    /// A tool call ended.
+    ToolResult {
+        /// `tool_use.id`
+        tool_call_id: Box<str>,
+        /// Name of the tool; `None` if its call was not seen.
+        tool: Option<Arc<str>>,
+        /// Bytes of the result's text.
+        bytes: u64,
+        /// Exit code of a failed command.
+        exit_code: Option<i32>,
+        /// Who allowed or refused the call.
+        decision: Option<Arc<str>>,
+        /// The client wrote it at a later resume: its time is not the end of the call.
+        filled_in: bool,
+    },
+    /// The conversation was compacted.
+    Compaction {
+        /// `uuid` of its row.
+        uuid: String,
+        /// `manual` or `auto`.
+        trigger: &'static str,
+        /// Tokens of the conversation before.
+        tokens_before: u64,
+        /// Tokens after.
+        tokens_after: u64,
+    },
+    /// A hook ran: `outcome` says what became of it.
+    Hook {
+        /// `uuid` of its row.
+        uuid: String,
+        /// For example `PostToolUse:Bash`.
+        name: Arc<str>,
+        /// For example `PostToolUse`.
+        event: Arc<str>,
+        /// The call that it ran for.
+        tool_call_id: Option<Box<str>>,
+        /// Its exit code.
+        exit_code: Option<i32>,
+    },
+    /// The running turn took up a prompt that was given while it ran.
+    QueuedPrompt {
+        /// `uuid` of its row.
+        uuid: String,
+        /// Who asked.
+        origin: &'static str,
+        /// Length in characters.
+        chars: u32,
+    },
+    /// Work in the background ended while the turn ran.
+    TaskEnd {
+        /// `uuid` of its row.
+        uuid: String,
+        /// Id of the task; of a sub-agent, its own.
+        task_id: Option<Box<str>>,
+        /// The call that started it.
+        tool_call_id: Option<Box<str>>,
+    },
+    /// The session made a pull request, or works on one.
+    PullRequest {
+        /// Its number.
+        number: u64,
+        /// Where it is.
+        url: Arc<str>,
+        /// `owner/name`
+        repository: Option<Arc<str>>,
+    },
+    /// The client told what was done while the person was away.
+    AwaySummary {
+        /// `uuid` of its row.
+        uuid: String,
+        /// Length in characters.
+        chars: u32,
+    },
+    /// Plan mode began or ended.
+    PlanMode {
+        /// `uuid` of its row.
+        uuid: String,
+        /// It began.
+        begins: bool,
+    },
+    /// The API ran a tool inside a response.
+    ServerTool {
+        /// `uuid` of the row in which it began.
+        uuid: String,
+        /// Its name, for example `advisor`.
+        tool: Arc<str>,
+    },
+    /// A person interrupted.
+    Interrupt,
+    /// A sub-agent came to its end.
+    SubagentEnd {
+        /// Its type.
+        agent_type: Option<Arc<str>>,
+        /// The call that started it.
+        tool_call_id: Option<Box<str>>,
+    },
+}
+
+/// Where an event's text stands, and what must be found there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The rows, in order.
+    pub rows: Vec<RowPlace>,
+    /// What each of them is.
+    pub expected: Expected,
+}
+
+/// A time as RFC 3339 UTC in milliseconds.
+pub(super) fn as_rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339())
+}
+
+/// Money as an exact decimal text.
+pub(super) fn as_text<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(money)
+}
+
+fn as_text_or_null<S: Serializer>(money: &Option<Money>, serializer: S) -> Result<S::Ok, S::Error> {
+    match money {
+        Some(money) => as_text(money, serializer),
+        None => serializer.serialize_none(),
+    }
+}
