@@ -1,7 +1,9 @@
-//! Errors and paths as text, for logs and messages.
+//! Errors and paths as text, for logs and messages, and the text that percent-encoding stands for.
 
 use std::error::Error;
 use std::path::Path;
+
+use percent_encoding::percent_decode_str;
 
 /// A path as text, for logs and for telling which of two is lower.
 #[must_use]
@@ -20,4 +22,17 @@ pub fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Text with each `%XX` replaced by the byte that it stands for; `None` if a `%` stands before anything else, or if the
+/// bytes are not UTF-8.
+#[must_use]
+pub fn percent_decoded(text: &str) -> Option<String> {
+    let is_code =
+        |behind: &str| behind.as_bytes().first_chunk::<2>().is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit));
+    // The crate lets pass what is no code, and a typing error would become a value.
+    if !text.split('%').skip(1).all(is_code) {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok().map(|decoded| decoded.into_owned())
 }

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::text::percent_decoded;
 use crate::transcript::time::Timestamp;
 
 use super::settings::HistorySince;
@@ -144,18 +145,4 @@ pub(super) fn pairs(text: &str) -> Option<BTreeMap<String, String>> {
             (!name.is_empty()).then_some((name, percent_decoded(value.trim())?))
         })
         .collect()
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            decoded.push((hex(bytes.next()?)? << 4) | hex(bytes.next()?)?);
-        } else {
-            decoded.push(byte);
-        }
-    }
-    String::from_utf8(decoded).ok()
 }

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use crate::http::route::problem::Problem;
 use crate::http::route::routes::Parameters;
+use crate::text::percent_decoded;
 use crate::transcript::time::Timestamp;
 
 /// Decoded parameters, all of them known to the route; each at most once, unless the route is [`Parameters::Among`].
@@ -119,18 +120,7 @@ fn decode_form(text: &str) -> Result<String, Problem> {
     decode_percent(&text.replace('+', " "))
 }
 
-/// Text with `%XX` replaced by the byte that it stands for.
+/// Text with each `%XX` replaced by the byte that it stands for.
 pub(in crate::http) fn decode_percent(text: &str) -> Result<String, Problem> {
-    let bad = || Problem::bad_request(format!("`{text}` is not percent-encoded UTF-8"));
-    let mut pieces = text.split('%');
-    let mut bytes = pieces.next().unwrap_or("").as_bytes().to_vec();
-    for piece in pieces {
-        let (code, rest) = piece.as_bytes().split_at_checked(2).ok_or_else(bad)?;
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let [high, low] = code else { return Err(bad()) };
-        let (high, low) = (digit(*high).ok_or_else(bad)?, digit(*low).ok_or_else(bad)?);
-        bytes.push(high << 4 | low);
-        bytes.extend_from_slice(rest);
-    }
-    String::from_utf8(bytes).map_err(|_| bad())
+    percent_decoded(text).ok_or_else(|| Problem::bad_request(format!("`{text}` is not percent-encoded UTF-8")))
 }
