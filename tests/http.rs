@@ -143,6 +143,30 @@ fn query_parameters_are_strict() {
 }
 
 #[test]
+fn parameters_have_defaults_other_names_and_may_come_again() {
+    let served = Served::new();
+    let ask = |query: &str| get(served.addr, &format!("/kinds?{query}"));
+    for (query, answer) in [
+        ("sure=true", "[1.5,true,[]]"),
+        ("sure=false&size=-2e3", "[-2000.0,false,[]]"),
+        ("sure=true&label=a&tag=b&label=&label=c", r#"[1.5,true,["a","b","c"]]"#),
+    ] {
+        let reply = ask(query);
+        assert_eq!((reply.status, reply.text()), (200, answer), "{query}");
+    }
+    for (query, detail) in [
+        ("", "`sure` is required"),
+        ("sure=yes", "`sure` takes `true` or `false`, not `yes`"),
+        ("sure=true&size=large", "`size` takes a number, not `large`"),
+        ("sure=true&size=inf", "`size` takes a number, not `inf`"),
+        ("sure=true&sure=true", "`sure` is given twice"),
+        ("labels=a", "unknown: `labels`; this route takes `size`, `sure`, `label`, `tag`"),
+    ] {
+        assert_problem(&ask(query), 400, detail);
+    }
+}
+
+#[test]
 fn gzip_is_for_large_answers_and_clients_that_take_it() {
     let served = Served::new();
     let ask = |path, accept| request(served.addr, "GET", path, &[("Accept-Encoding", accept)], b"");

@@ -88,7 +88,11 @@ impl Side {
     }
 
     fn assert_refused(&self, user: u32, reason: &str) {
-        let (status, answer) = self.asked_by(user, &self.replay());
+        self.assert_refused_at(user, &self.replay(), reason);
+    }
+
+    fn assert_refused_at(&self, user: u32, path: &str, reason: &str) {
+        let (status, answer) = self.asked_by(user, path);
         assert_eq!(status, 403, "{answer}");
         assert!(answer.contains("content-type: application/problem+json"), "{answer}");
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -163,17 +167,49 @@ fn another_user_gets_everything_but_what_was_said() {
         "/-/ready",
         "/api/v1/analytics/sessions",
         &format!("/api/v1/analytics/sessions/{}", side.session),
-        "/jaeger/api/traces?service=claude-code",
-        &format!("/jaeger/api/traces/{}", side.session),
-        &format!("/jaeger/api/v3/traces/{}", side.session),
+        "/jaeger/api/services",
+        "/jaeger/api/operations?service=claude-code",
     ] {
         let (status, answer) = side.asked_by(NOBODY, path);
         assert_eq!(status, 200, "{path}: {answer}");
         assert_eq!(said.iter().find(|text| answer.contains(*text)), None, "{path}");
     }
+    // Spans hold what was said, as far as `traces.content` lets it out.
+    for path in spans_of(&side.session) {
+        side.assert_refused_at(NOBODY, &path, "that of user 65534");
+        let (status, answer) = side.asked_by(ROOT, &path);
+        assert_eq!(status, 200, "{path}: {answer}");
+    }
     let metrics = side.daemon.metrics();
     let refused = "http_requests_total{route=\"/api/v1/analytics/sessions/{id}/replay\",code=\"403\"} 2";
     assert!(metrics.contains(refused), "{metrics}");
+}
+
+#[test]
+fn everybody_gets_spans_that_hold_no_text() {
+    if !may_be_others() {
+        return;
+    }
+    let (folder, config) = prepared("[]");
+    fs::write(&config, "").unwrap();
+    let side = Side::started("127.0.0.1:0", &[], folder, &config);
+    let said = texts(&get(side.daemon.address, &side.replay()));
+    for path in spans_of(&side.session) {
+        let (status, answer) = side.asked_by(NOBODY, &path);
+        assert_eq!(status, 200, "{path}: {answer}");
+        assert_eq!(said.iter().find(|text| answer.contains(*text)), None, "{path}");
+    }
+}
+
+/// Answers with spans.
+fn spans_of(session: &str) -> [String; 4] {
+    [
+        "/jaeger/api/traces?service=claude-code".to_owned(),
+        format!("/jaeger/api/traces/{session}"),
+        format!("/jaeger/api/v3/traces/{session}"),
+        "/jaeger/api/v3/trace-summaries?query.startTimeMin=2000-01-01T00:00:00Z&query.startTimeMax=2100-01-01T00:00:00Z"
+            .to_owned(),
+    ]
 }
 
 #[test]

@@ -1,19 +1,14 @@
-//! What handlers are given, and the route table.
+//! What handlers are given.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::HasReader;
-use super::api::{replay, session_detail, sessions};
-use super::jaeger;
-use super::metrics::claude_code;
-use super::pages::{health, landing};
 use crate::export::{DropReason, ExportCounters, FailureReason};
+use crate::http::api::state::HasReader;
 use crate::http::metrics::exposition::{Build, Deliveries, Scrape};
+use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::problem::Problem;
-use crate::http::route::routes::Route;
-use crate::http::server::app::{Status, Waiting};
 use crate::http::server::counters::RequestCounters;
 use crate::store::{OutboxMeter, Reader};
 use crate::transcript::time::Timestamp;
@@ -47,33 +42,6 @@ pub struct Context {
     /// The clock, which only the wiring has.
     pub now: fn() -> Timestamp,
 }
-
-/// Every path that is answered.
-pub static ROUTES: &[Route<Context>] = &[
-    Route::fixed("/", landing::page),
-    Route::fixed("/metrics", health::metrics),
-    Route::fixed("/metrics/claude-code", claude_code::metrics),
-    Route::fixed("/-/healthy", health::healthy),
-    Route::fixed("/healthz", health::healthy),
-    Route::fixed("/-/ready", health::ready),
-    Route::fixed("/readyz", health::ready),
-    Route::fixed("/ready", health::ready),
-    Route::get("/api/v1/analytics/sessions", sessions::LIST_PARAMETERS, sessions::list),
-    Route::get("/api/v1/analytics/sessions/{id}", &[], session_detail::one).large(),
-    Route::get("/api/v1/analytics/sessions/{id}/replay", replay::REPLAY_PARAMETERS, replay::replay).large().quoting(),
-    Route::foreign("/jaeger/api/services", &[], jaeger::v1::services),
-    Route::foreign("/jaeger/api/services/{service}/operations", &[], jaeger::v1::operation_names).large(),
-    Route::foreign("/jaeger/api/operations", jaeger::OPERATIONS_PARAMETERS, jaeger::v1::operations_with_kinds).large(),
-    Route::foreign("/jaeger/api/traces", jaeger::SEARCH_PARAMETERS, jaeger::v1::traces).large(),
-    Route::foreign("/jaeger/api/traces/{id}", &[], jaeger::v1::trace).large(),
-    Route::foreign("/jaeger/api/dependencies", &[], jaeger::v1::dependencies),
-    Route::foreign("/jaeger/api/v3/services", &[], jaeger::v3::services),
-    Route::foreign("/jaeger/api/v3/operations", jaeger::OPERATIONS_PARAMETERS, jaeger::v3::operations_with_kinds)
-        .large(),
-    Route::foreign("/jaeger/api/v3/traces", jaeger::SEARCH_V3_PARAMETERS, jaeger::v3::traces).large(),
-    Route::foreign("/jaeger/api/v3/traces/{id}", &[], jaeger::v3::trace).large(),
-    Route::foreign("/jaeger/api/v3/trace-summaries", jaeger::SEARCH_V3_PARAMETERS, jaeger::v3::summaries).large(),
-];
 
 impl HasReader for Context {
     fn reader(&self) -> &Reader {

@@ -7,7 +7,7 @@
 //! metrics   `/metrics` in its formats
 //! api       sessions and their replay
 //! jaeger    Jaeger's query API over the facts
-//! context   what the functions read, and the table of routes
+//! context   what the functions are given; table  one line for each path
 //! ```
 //!
 //! Plain hyper, not a framework: header timeout, header size, body size and connection count are limits that we
@@ -21,16 +21,24 @@ pub mod metrics;
 pub mod pages;
 mod route;
 mod server;
+pub mod table;
 
 pub use api::state::HasReader;
 pub use metrics::accept::wants_openmetrics;
+pub use pages::status::{Status, Waiting};
 pub use route::answer::Answer;
+pub use route::description::{Description, Form, PROBLEM};
 pub use route::direct::get;
-pub use route::problem::{Problem, ServeError};
-pub use route::query::Query;
+pub use route::parameter::{
+    About, Boolean, Described, Kind, Number, OneOf, Parameter, Place, Schema, Text, Time, Until, Whole,
+};
+pub use route::problem::Problem;
+pub use route::query::Others;
 pub use route::request::Request;
-pub use route::routes::{Handler, Parameters, Route, Work};
-pub use server::app::{App, Status, Waiting};
+pub use route::routes::{Handler, Route, Work};
+pub use server::app::App;
 pub use server::counters::RequestCounters;
-pub use server::listen::{Limits, Server};
+pub use server::error::ServeError;
+pub use server::limits::Limits;
+pub use server::listen::Server;
 pub use server::readers::Readers;

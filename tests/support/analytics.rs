@@ -55,9 +55,9 @@ impl HasReader for State {
 }
 
 static ROUTES: &[Route<State>] = &[
-    Route::get("/api/v1/analytics/sessions", sessions::LIST_PARAMETERS, sessions::list),
-    Route::get("/api/v1/analytics/sessions/{id}", &[], session_detail::one),
-    Route::get("/api/v1/analytics/sessions/{id}/replay", replay::REPLAY_PARAMETERS, replay::replay),
+    Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list),
+    Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one),
+    Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay),
 ];
 
 /// Files, state and server; all gone when dropped.

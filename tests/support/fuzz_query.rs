@@ -1,5 +1,7 @@
 //! Addresses that a client may ask for: every route over a small state. Shared with `fuzz/`.
 
+#![allow(dead_code, reason = "not everybody who asks uses all of it")]
+
 use std::fs;
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +9,8 @@ use tailspan::engine::ahead::{Parsed, next_piece};
 use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::export::ExportCounters;
-use tailspan::http::context::{Context, ROUTES};
+use tailspan::http::context::Context;
+use tailspan::http::table::ROUTES;
 use tailspan::http::{RequestCounters, get};
 use tailspan::ledger::prices::Prices;
 use tailspan::store::{self, Opened};
@@ -50,29 +53,37 @@ struct State {
     _engine: std::sync::Mutex<Engine>,
 }
 
+/// Status and body of an answer.
+pub(crate) fn ask(target: &str) -> (u16, Vec<u8>) {
+    get(ROUTES, context(), target)
+}
+
+fn context() -> &'static Context {
+    static STATE: OnceLock<State> = OnceLock::new();
+    &STATE.get_or_init(state).context
+}
+
 /// Panics if an address makes a handler panic or fail, or an answer that says it is JSON is none.
 pub(crate) fn run(data: &[u8]) {
-    static STATE: OnceLock<State> = OnceLock::new();
-    let context = &STATE.get_or_init(state).context;
     let Ok(text) = std::str::from_utf8(data) else { return };
     let target = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
-    let (status, body) = get(ROUTES, context, &target);
+    let (status, body) = ask(&target);
     assert!(STATUSES.contains(&status), "{status} for {target:?}");
     if target.starts_with("/api/") || target.starts_with("/jaeger/") || status != 200 {
         let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
         if let Some(cursor) = answer.get("next_cursor").and_then(serde_json::Value::as_str) {
-            turn_page(context, &target, cursor, &answer);
+            turn_page(&target, cursor, &answer);
         }
     }
 }
 
 /// The next page is an answer too, and shows nothing of this one again.
-fn turn_page(context: &Context, target: &str, cursor: &str, page: &serde_json::Value) {
+fn turn_page(target: &str, cursor: &str, page: &serde_json::Value) {
     // A fragment is not asked for.
     let target = target.split('#').next().unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let kept: Vec<&str> = query.split('&').filter(|part| !part.starts_with("cursor=")).collect();
-    let (status, body) = get(ROUTES, context, &format!("{path}?{}&cursor={cursor}", kept.join("&")));
+    let (status, body) = ask(&format!("{path}?{}&cursor={cursor}", kept.join("&")));
     if status == 400 && query.contains('%') {
         // The name of the parameter was written in another way, so that now it is given twice.
         return;

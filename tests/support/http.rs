@@ -136,6 +136,28 @@ impl Client {
         body
     }
 
+    /// The next chunk of a body without a length, empty at its end; `None` if the connection ends before.
+    pub(crate) fn read_chunk(&mut self) -> Option<Vec<u8>> {
+        let length = usize::from_str_radix(&self.line(), 16).ok()?;
+        let mut chunk = vec![0; length + 2];
+        self.stream.read_exact(&mut chunk).ok()?;
+        assert!(chunk.ends_with(b"\r\n"));
+        chunk.truncate(length);
+        Some(chunk)
+    }
+
+    /// All chunks of a body, and whether its end came.
+    pub(crate) fn read_chunks(&mut self) -> (Vec<u8>, bool) {
+        let mut body = Vec::new();
+        loop {
+            match self.read_chunk() {
+                Some(chunk) if chunk.is_empty() => return (body, true),
+                Some(chunk) => body.extend(chunk),
+                None => return (body, false),
+            }
+        }
+    }
+
     /// Status and headers, and the body's length if it is stated; the body stays unread.
     pub(crate) fn read_head(&mut self) -> (Reply, Option<usize>) {
         let status_line = self.line();

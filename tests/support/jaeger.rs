@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde_json::Value;
-use tailspan::http::jaeger::{OPERATIONS_PARAMETERS, SEARCH_PARAMETERS, SEARCH_V3_PARAMETERS, v1, v3};
+use tailspan::http::jaeger::{v1, v3};
 use tailspan::http::{App, HasReader, Limits, Readers, RequestCounters, Route, Server};
 use tailspan::store::Reader;
 use tailspan::transcript::time::Timestamp;
@@ -48,17 +48,17 @@ impl HasReader for State {
 }
 
 static ROUTES: &[Route<State>] = &[
-    Route::foreign("/jaeger/api/services", &[], v1::services),
-    Route::foreign("/jaeger/api/services/{service}/operations", &[], v1::operation_names),
-    Route::foreign("/jaeger/api/operations", OPERATIONS_PARAMETERS, v1::operations_with_kinds),
-    Route::foreign("/jaeger/api/traces", SEARCH_PARAMETERS, v1::traces),
-    Route::foreign("/jaeger/api/traces/{id}", &[], v1::trace),
-    Route::foreign("/jaeger/api/dependencies", &[], v1::dependencies),
-    Route::foreign("/jaeger/api/v3/services", &[], v3::services),
-    Route::foreign("/jaeger/api/v3/operations", OPERATIONS_PARAMETERS, v3::operations_with_kinds),
-    Route::foreign("/jaeger/api/v3/traces", SEARCH_V3_PARAMETERS, v3::traces),
-    Route::foreign("/jaeger/api/v3/traces/{id}", &[], v3::trace),
-    Route::foreign("/jaeger/api/v3/trace-summaries", SEARCH_V3_PARAMETERS, v3::summaries),
+    Route::foreign("/jaeger/api/services", &v1::SERVICES, v1::services),
+    Route::foreign("/jaeger/api/services/{service}/operations", &v1::OPERATION_NAMES, v1::operation_names),
+    Route::foreign("/jaeger/api/operations", &v1::OPERATIONS, v1::operations_with_kinds),
+    Route::foreign("/jaeger/api/traces", &v1::TRACES, v1::traces),
+    Route::foreign("/jaeger/api/traces/{id}", &v1::TRACE, v1::trace),
+    Route::foreign("/jaeger/api/dependencies", &v1::DEPENDENCIES, v1::dependencies),
+    Route::foreign("/jaeger/api/v3/services", &v3::SERVICES, v3::services),
+    Route::foreign("/jaeger/api/v3/operations", &v3::OPERATIONS, v3::operations_with_kinds),
+    Route::foreign("/jaeger/api/v3/traces", &v3::TRACES, v3::traces),
+    Route::foreign("/jaeger/api/v3/traces/{id}", &v3::TRACE, v3::trace),
+    Route::foreign("/jaeger/api/v3/trace-summaries", &v3::SUMMARIES, v3::summaries),
 ];
 
 /// Files, state and server; all gone when dropped.

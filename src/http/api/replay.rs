@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use crate::http::api::content::{Content, Page};
 use crate::http::api::long_session::LongSession;
-use crate::http::api::sessions::{CURRENCY, ROWS, ROWS_MAX, find, summary_of, unreadable};
+use crate::http::api::sessions::{CURRENCY, ID, ROWS_MAX, find, summary_of, unreadable};
 use crate::http::api::state::HasReader;
 use crate::http::route::answer::Answer;
+use crate::http::route::description::{Description, Form, PROBLEM};
+use crate::http::route::parameter::{Parameter, Time, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::ledger::session::Session;
@@ -16,8 +18,29 @@ use crate::views::sessions::event::Event;
 use crate::views::sessions::events::events;
 use crate::views::sessions::summary::SessionSummary;
 
-/// The parameters of [`replay`].
-pub const REPLAY_PARAMETERS: &[&str] = &["from", "limit", "at"];
+const FROM: Parameter<Whole> = Parameter::query(
+    "from",
+    Whole::from(0),
+    "The position of the first event; without it and `at`, the page begins with the first event of the session.",
+);
+const LIMIT: Parameter<Whole> =
+    Parameter::query("limit", Whole::within(1, ROWS_MAX), "How many events a page has at most.").or("100");
+const AT: Parameter<Time> = Parameter::query(
+    "at",
+    Time,
+    "The page begins with the first event at this time or later; a date is its first moment in UTC.",
+);
+
+/// What [`replay`] does.
+pub static REPLAY: Description = Description {
+    summary: "Tells the events of a session in order, each with its text, page by page.",
+    parameters: &[&ID, &FROM, &LIMIT, &AT],
+    answers: &[Form::json(
+        "Replay",
+        "The session, a page of its events with their texts, and the position at which the next page begins.",
+    )],
+    refusal: PROBLEM,
+};
 
 #[derive(Serialize)]
 struct Replay<'a> {
@@ -43,14 +66,14 @@ struct Shown<'a> {
 /// A parameter is bad, there is no such session, or the state cannot be read. Text that cannot be read is no error: its
 /// event says why.
 pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let (reader, query) = (context.reader(), &request.query);
-    let from = query.number("from", 0..=u64::MAX)?;
-    let at = query.time("at")?;
+    let reader = context.reader();
+    let from = request.given(&FROM)?;
+    let at = request.given(&AT)?;
     if from.is_some() && at.is_some() {
         return Err(Problem::bad_request("`from` and `at` exclude each other"));
     }
-    let limit = count(query.number("limit", 1..=ROWS_MAX)?.unwrap_or(ROWS));
-    let session = find(reader, request.param("id"))?;
+    let limit = count(request.value(&LIMIT)?);
+    let session = find(reader, request.value(&ID)?)?;
     let wanted = Wanted { from: from.map(count), at: at.map(Timestamp), limit };
     let Part { from, total, events } = part(reader, &session, &wanted).map_err(unreadable)?;
     let mut page = Page::new(reader);

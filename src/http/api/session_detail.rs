@@ -8,9 +8,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::http::api::long_session::{LongSession, Told, rows_max};
-use crate::http::api::sessions::{CURRENCY, account_of, find, summary_of, unreadable};
+use crate::http::api::sessions::{CURRENCY, ID, account_of, find, summary_of, unreadable};
 use crate::http::api::state::HasReader;
 use crate::http::route::answer::Answer;
+use crate::http::route::description::{Description, Form, PROBLEM};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::ledger::session::Session;
@@ -25,6 +26,17 @@ use crate::views::sessions::summary::{
     ClientReported, Files, ModelSummary, Part, SessionSummary, Sources, ToolDurations, ToolSummary,
 };
 use crate::views::traces::ids::TraceScope;
+
+/// What [`one`] does.
+pub static ONE: Description = Description {
+    summary: "Tells of one session, with its parts.",
+    parameters: &[&ID],
+    answers: &[Form::json(
+        "Session",
+        "The session with its sums, models, tools, turns, sub-agents, traces, slowest steps and files.",
+    )],
+    refusal: PROBLEM,
+};
 
 #[derive(Serialize)]
 struct Detailed {
@@ -76,7 +88,7 @@ struct FileSummary {
 /// There is no such session, the beginning of its id is ambiguous, or the state cannot be read.
 pub fn one<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let reader = context.reader();
-    let session = find(reader, request.param("id"))?;
+    let session = find(reader, request.value(&ID)?)?;
     Answer::json(&detail(reader, &session, context.span_rules().scope)?)
 }
 

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use crate::http::api::state::HasReader;
 use crate::http::route::answer::Answer;
+use crate::http::route::description::{Description, Form, PROBLEM};
 use crate::http::route::page::Place;
+use crate::http::route::parameter::{OneOf, Parameter, Text, Time, Until, Whole};
 use crate::http::route::problem::Problem;
-use crate::http::route::query::Query;
 use crate::http::route::request::Request;
 use crate::ledger::session::{Reported, Session, reported};
 use crate::store::{Reader, StoreError};
@@ -18,14 +19,57 @@ use crate::transcript::shown::shown_name;
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::summary::{SessionSummary, session_summary};
 
-/// The parameters of [`list`].
-pub const LIST_PARAMETERS: &[&str] = &["project", "model", "since", "until", "sort", "order", "limit", "cursor"];
-
 /// Rows of a page at most, and turns, sub-agents and traces of one session; the answer says how many more there are.
 pub(in crate::http) const ROWS_MAX: u64 = 1000;
 
-/// Rows of a page unless `limit` says otherwise.
-pub(in crate::http) const ROWS: u64 = 100;
+/// Which session is asked for.
+pub(in crate::http) const ID: Parameter<Text> = Parameter::path(
+    "id",
+    Text,
+    "The id of a session, or its beginning: at least 4 characters that no other session's id begins with.",
+);
+
+const PROJECT: Parameter<Text> =
+    Parameter::query("project", Text, "Only sessions of the project with this name, as the answers tell it.");
+const MODEL: Parameter<Text> =
+    Parameter::query("model", Text, "Only sessions in which this model, by its canonical name, has answered.");
+const SINCE: Parameter<Time> = Parameter::query(
+    "since",
+    Time,
+    "Only sessions that ended at this time or later; a date is its first moment in UTC.",
+);
+const UNTIL: Parameter<Until> = Parameter::query(
+    "until",
+    Until,
+    "Only sessions that started before this time; of a date, the whole day in UTC belongs to the range.",
+);
+const SORT: Parameter<OneOf<Sort>> =
+    Parameter::query("sort", OneOf(&SORTS), "What the list is sorted by; sessions that are equal in it by their ids.")
+        .or("ended");
+const ORDER: Parameter<OneOf<bool>> = Parameter::query(
+    "order",
+    OneOf(&[("asc", true), ("desc", false)]),
+    "Whether the list begins with the least of what it is sorted by, or with the most.",
+)
+.or("desc");
+const LIMIT: Parameter<Whole> =
+    Parameter::query("limit", Whole::within(1, ROWS_MAX), "How many sessions a page has at most.").or("100");
+const CURSOR: Parameter<Text> = Parameter::query(
+    "cursor",
+    Text,
+    "Where the page begins: the `next_cursor` of an answer with the same `sort` and `order`.",
+);
+
+/// What [`list`] does.
+pub static LIST: Description = Description {
+    summary: "Lists sessions, page by page.",
+    parameters: &[&PROJECT, &MODEL, &SINCE, &UNTIL, &SORT, &ORDER, &LIMIT, &CURSOR],
+    answers: &[Form::json(
+        "SessionList",
+        "A page of sessions with their sums, how many there are in all, and where the next page begins.",
+    )],
+    refusal: PROBLEM,
+};
 
 /// Currency of everything that ends in `_usd`.
 pub(in crate::http) const CURRENCY: &str = "USD";
@@ -35,8 +79,6 @@ const PREFIX_CHARS_MIN: usize = 4;
 
 /// Sessions that a refusal of an ambiguous beginning names.
 const CANDIDATES_MAX: usize = 5;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy)]
@@ -51,16 +93,28 @@ enum Sort {
 }
 
 const SORTS: [(&str, Sort); 7] = [
-    ("started", Sort::Started),
-    ("ended", Sort::Ended),
-    ("cost", Sort::Cost),
-    ("tokens", Sort::Tokens),
-    ("messages", Sort::Messages),
-    ("turns", Sort::Turns),
-    ("duration", Sort::Duration),
+    (Sort::Started.word(), Sort::Started),
+    (Sort::Ended.word(), Sort::Ended),
+    (Sort::Cost.word(), Sort::Cost),
+    (Sort::Tokens.word(), Sort::Tokens),
+    (Sort::Messages.word(), Sort::Messages),
+    (Sort::Turns.word(), Sort::Turns),
+    (Sort::Duration.word(), Sort::Duration),
 ];
 
 impl Sort {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Ended => "ended",
+            Self::Cost => "cost",
+            Self::Tokens => "tokens",
+            Self::Messages => "messages",
+            Self::Turns => "turns",
+            Self::Duration => "duration",
+        }
+    }
+
     /// What a session is sorted by at the time `now`. A time that is stamped in the future is none: a session with such
     /// an end has its place by its start, and one without a true time stands behind all others, or it would be the
     /// latest for ever.
@@ -90,15 +144,15 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    fn of(query: &'a Query) -> Result<Self, Problem> {
-        let (since, until) = (query.time("since")?, until(query)?);
+    fn of(request: &'a Request) -> Result<Self, Problem> {
+        let (since, until) = (request.given(&SINCE)?, request.given(&UNTIL)?);
         if let (Some(since), Some(until)) = (since, until)
             && since >= until
         {
             return Err(Problem::bad_request("`since` must be before `until`"));
         }
-        let project = query.text("project").map(|wanted| Project { wanted, known: HashMap::new() });
-        Ok(Self { project, model: query.text("model"), since, until })
+        let project = request.given(&PROJECT)?.map(|wanted| Project { wanted, known: HashMap::new() });
+        Ok(Self { project, model: request.given(&MODEL)?, since, until })
     }
 
     fn takes(&mut self, session: &Session) -> bool {
@@ -129,17 +183,7 @@ impl Project<'_> {
     }
 }
 
-/// `until` as a moment that is not included any more: of a date alone, the midnight after it.
-fn until(query: &Query) -> Result<Option<i64>, Problem> {
-    let date_alone = query.text("until").is_some_and(|text| !text.contains('T'));
-    let time = query.time("until")?;
-    Ok(time.map(|time| if date_alone { time.saturating_add(DAY_MS) } else { time }))
-}
-
 /// Sessions that the filters take, page by page.
-///
-/// # Errors
-/// A parameter is bad, or the state cannot be read.
 pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     struct List {
@@ -148,13 +192,13 @@ pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Prob
         next_cursor: Option<String>,
         currency: &'static str,
     }
-    let (reader, now, query) = (context.reader(), context.now(), &request.query);
-    let mut filter = Filter::of(query)?;
-    let sort = query.choice("sort", &SORTS)?.unwrap_or(Sort::Ended);
-    let ascending = query.choice("order", &[("asc", true), ("desc", false)])?.unwrap_or(false);
-    let limit = usize::try_from(query.number("limit", 1..=ROWS_MAX)?.unwrap_or(ROWS)).unwrap_or(usize::MAX);
-    let name = format!("sessions/{}/{ascending}", query.text("sort").unwrap_or("ended"));
-    let after = query.text("cursor").map(|cursor| Place::from_cursor(&name, cursor)).transpose()?;
+    let (reader, now) = (context.reader(), context.now());
+    let mut filter = Filter::of(request)?;
+    let sort = request.value(&SORT)?;
+    let ascending = request.value(&ORDER)?;
+    let limit = usize::try_from(request.value(&LIMIT)?).unwrap_or(usize::MAX);
+    let name = format!("sessions/{}/{ascending}", sort.word());
+    let after = request.given(&CURSOR)?.map(|cursor| Place::from_cursor(&name, cursor)).transpose()?;
 
     let mut places = Vec::new();
     let take = |session: Session| {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use super::traces::Traces;
+use crate::http::jaeger::lookup::Lookup;
 use crate::ledger::family::{LEVELS_MAX, is_background, is_started_by};
 use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
@@ -32,13 +32,13 @@ struct Room {
 }
 
 impl Cut {
-    pub(super) fn of(traces: &Traces<'_>, root: &Unit, spans_max: usize) -> Result<Self, StoreError> {
+    pub(super) fn of(lookup: &Lookup<'_>, root: &Unit, spans_max: usize) -> Result<Self, StoreError> {
         let mut room = Room { spans: spans_max.saturating_sub(1), ..Room::default() };
-        room.fill(traces, root, &root.parts)?;
+        room.fill(lookup, root, &root.parts)?;
         let mut failed = Ok(());
         if root.sections.is_some() {
-            traces.reader.each_section(root.key.id(), |section| {
-                failed = room.fill(traces, root, &section.parts);
+            lookup.reader.each_section(root.key.id(), |section| {
+                failed = room.fill(lookup, root, &section.parts);
                 if failed.is_err() || room.spans == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
         }
@@ -47,17 +47,17 @@ impl Cut {
         let mut above: Vec<Unit> = Vec::new();
         let mut parent = root.agent.as_ref().and_then(|agent| agent.parent);
         while let Some(id) = parent.filter(|_| above.len() < LEVELS_MAX) {
-            let Some(unit) = traces.reader.unit(id)? else { break };
+            let Some(unit) = lookup.reader.unit(id)? else { break };
             parent = unit.agent.as_ref().and_then(|agent| agent.parent);
             above.push(unit);
         }
         let top = above.last().unwrap_or(&shown);
-        let session = traces.session(top.session())?;
-        let earlier = traces.earlier(session.as_deref(), top)?;
+        let session = lookup.session(top.session())?;
+        let earlier = lookup.earlier(session.as_deref(), top)?;
         let position = session.as_deref().map_or_else(Position::default, |session| position_of(session, top, earlier));
         let find = |agent: &AgentId| room.agents.get(&UnitKey::agent(top.session(), agent).id());
         let gist = root.gist_with_below();
-        let end = traces.end_of(root, gist.latest.unwrap_or_else(|| root.activity_end()));
+        let end = lookup.end_of(root, gist.latest.unwrap_or_else(|| root.activity_end()));
         let facts = TurnFacts { turn: top, agents: &find, position, end };
         let (trace, own) = (trace_of(root), &shown.parts);
         let slice = Slice { unit: &shown, own, only: &room.only, trace, root: &shown, end: end.at };
@@ -85,7 +85,7 @@ impl Cut {
 
 impl Room {
     /// Takes in as many of these parts as there is room for, each call with the sub-agent below it.
-    fn fill(&mut self, traces: &Traces<'_>, root: &Unit, parts: &Parts) -> Result<(), StoreError> {
+    fn fill(&mut self, lookup: &Lookup<'_>, root: &Unit, parts: &Parts) -> Result<(), StoreError> {
         let room = |room: &mut usize, spans: usize| {
             let fits = spans <= *room;
             *room = room.saturating_sub(spans);
@@ -100,7 +100,7 @@ impl Room {
         for tool in parts.tools.iter().filter(|tool| tool.call.is_some()) {
             let mut below = Vec::new();
             for agent in tool.agents() {
-                below.extend(self.below(traces, root, agent, &tool.id)?);
+                below.extend(self.below(lookup, root, agent, &tool.id)?);
             }
             let spans = below.iter().filter(|unit| !is_background(unit)).map(|unit| unit.gist().spans + 1).sum::<u64>();
             let spans = usize::try_from(spans).unwrap_or(usize::MAX);
@@ -119,9 +119,9 @@ impl Room {
     }
 
     /// The sub-agents below a call, if there is room for them; of a background agent only that it is there.
-    fn below(&self, traces: &Traces<'_>, root: &Unit, agent: &AgentId, call: &str) -> Result<Vec<Unit>, StoreError> {
+    fn below(&self, lookup: &Lookup<'_>, root: &Unit, agent: &AgentId, call: &str) -> Result<Vec<Unit>, StoreError> {
         let id = |agent: &AgentId| UnitKey::agent(root.session(), agent).id();
-        let Some(head) = traces.reader.unit(id(agent))? else { return Ok(Vec::new()) };
+        let Some(head) = lookup.reader.unit(id(agent))? else { return Ok(Vec::new()) };
         if is_background(&head) {
             let is_own = head.agent.as_ref().is_some_and(|agent| agent.call.as_deref() == Some(call));
             return Ok(if is_own { vec![head] } else { Vec::new() });
@@ -136,9 +136,9 @@ impl Room {
             if !met.insert(unit.key.id()) {
                 continue;
             }
-            let unit = if is_background(&unit) { unit } else { traces.reader.joined(unit)? };
+            let unit = if is_background(&unit) { unit } else { lookup.reader.joined(unit)? };
             for agent in unit.parts.tools.iter().flat_map(Tool::agents) {
-                open.extend(traces.reader.unit(id(agent))?);
+                open.extend(lookup.reader.unit(id(agent))?);
             }
             found.push(unit);
         }

@@ -1,12 +1,14 @@
 //! Jaeger's query API, read-only, over the facts: `/jaeger/api/...` and `/jaeger/api/v3/...`.
 //!
 //! ```text
+//! v1, v3       the routes
+//! search       what both answer: traces of a search, one trace, names of operations
+//! parameters   what a search asks for, in v1's words and in v3's; kinds  how their texts are read
 //! traces       from stored units to traces: by id, by session, newest first
 //! cut          the first spans of a trace that has too many
 //! texts        rows of the session files, if text is let out
+//! lookup       what traces and their cuts read of the state, for one request
 //! trace_id     the ways in which clients write a trace id
-//! parameters   what a search asks for, in v1's words and in v3's
-//! v1, v3       the routes
 //! ```
 //!
 //! - Traces are made when somebody asks, by the same code and with the same settings as those that are exported; nothing
@@ -16,116 +18,12 @@
 //!   passed over, since Grafana adds its own.
 
 mod cut;
+mod kinds;
+mod lookup;
 mod parameters;
+mod search;
 mod texts;
 mod trace_id;
 mod traces;
 pub mod v1;
 pub mod v3;
-
-pub use parameters::{OPERATIONS_PARAMETERS, SEARCH_PARAMETERS, SEARCH_V3_PARAMETERS};
-
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
-
-use self::parameters::Search;
-use self::traces::Traces;
-use super::HasReader;
-use crate::http::api::sessions::unreadable;
-use crate::http::route::problem::Problem;
-use crate::views::traces::jaeger::{Filter, Trace, operation_of};
-
-/// Traces that one search builds at most. Beyond it the search ends with what it has found.
-const TRACES_BUILT_MAX: usize = 2_000;
-
-/// Spans in one answer at most, some 1.5 kB each. Of a search, further traces are left out; of a whole session, its
-/// oldest turns; of one trace, its last spans. A warning says so.
-const SPANS_MAX: usize = 20_000;
-
-/// Spans of a trace that is too large to be shown whole.
-const CUT_SPANS_MAX: usize = 10_000;
-
-/// Newest traces whose spans name the operations.
-const TRACES_OF_OPERATIONS_MAX: usize = 500;
-
-/// Traces of a search, newest first.
-struct Found {
-    traces: Vec<Trace>,
-    /// Why there may be more of them.
-    partial: Option<String>,
-}
-
-fn find<C: HasReader>(context: &C, search: &Search) -> Result<Found, Problem> {
-    let mut found = Found { traces: Vec::new(), partial: None };
-    if search.service.as_ref().is_some_and(|service| *service != context.span_rules().service) {
-        return Ok(found);
-    }
-    let (mut built, mut spans) = (0usize, 0usize);
-    let take = |trace: Trace| {
-        built += 1;
-        if search.filter.takes(&trace) {
-            spans = spans.saturating_add(trace.spans().count());
-            if spans > SPANS_MAX && !found.traces.is_empty() {
-                found.partial = Some(format!("there are more traces: an answer has {SPANS_MAX} spans at most"));
-                return ControlFlow::Break(());
-            }
-            found.traces.push(trace);
-            if found.traces.len() >= search.limit {
-                return ControlFlow::Break(());
-            }
-        }
-        if built >= TRACES_BUILT_MAX {
-            let bound = format!("the search ended after {TRACES_BUILT_MAX} traces: narrow its time range");
-            found.partial = Some(bound);
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    };
-    Traces::of(context).newest_first(&search.filter, take).map_err(unreadable)?;
-    Ok(found)
-}
-
-/// The trace of `id`; of a session's id, all its traces as one.
-fn one<C: HasReader>(context: &C, id: &str) -> Result<Trace, Problem> {
-    let traces = Traces::of(context);
-    if let Some(known) = trace_id::parse(id) {
-        if let Some(trace) = traces.by_id(known).map_err(unreadable)? {
-            return Ok(trace);
-        }
-        return traces.of_session(&trace_id::uuid(known), SPANS_MAX).map_err(unreadable)?.ok_or_else(not_found);
-    }
-    // Sessions whose id is no UUID: none of the client's own, but the files may be anybody's.
-    let takes = "a trace id of up to 32 hexadecimal digits, or the id of a session";
-    traces.of_session(id, SPANS_MAX).map_err(unreadable)?.ok_or_else(|| Problem::bad_parameter("traceID", takes, id))
-}
-
-/// About how large an answer with these traces is, in bytes.
-fn bytes_of(traces: &[Trace]) -> usize {
-    /// Of one span, as JSON.
-    const SPAN_BYTES: usize = 1_536;
-    traces.iter().map(|trace| trace.spans().count().saturating_mul(SPAN_BYTES)).sum::<usize>().max(1024)
-}
-
-fn not_found() -> Problem {
-    Problem::not_found("trace with this id")
-}
-
-/// Names and kinds of the newest traces' spans, each once, in order.
-fn operations<C: HasReader>(context: &C, service: Option<&str>) -> Result<BTreeSet<(String, &'static str)>, Problem> {
-    let mut operations = BTreeSet::new();
-    if service.is_some_and(|service| *service != context.span_rules().service) {
-        return Ok(operations);
-    }
-    let mut left = TRACES_OF_OPERATIONS_MAX;
-    let take = |trace: Trace| {
-        for (name, kind) in trace.spans().map(operation_of) {
-            if !operations.iter().any(|(known, of)| known == name && *of == kind) {
-                operations.insert((name.to_owned(), kind));
-            }
-        }
-        left -= 1;
-        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    Traces::of(context).newest_first(&Filter::default(), take).map_err(unreadable)?;
-    Ok(operations)
-}

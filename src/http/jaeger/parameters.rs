@@ -1,45 +1,92 @@
 //! What a search asks for, in v1's words and in v3's.
 
-use serde_json::{Map, Value};
-
+use crate::http::jaeger::kinds::{GoDuration, JsonTags, Microseconds, Moment, Tag};
+use crate::http::route::parameter::{Described, Parameter, Text, Whole};
 use crate::http::route::problem::Problem;
-use crate::http::route::query::Query;
-use crate::transcript::time::Timestamp;
-use crate::views::traces::jaeger::{Filter, parse_go_duration};
+use crate::http::route::request::Request;
+use crate::views::traces::jaeger::Filter;
 
-/// Parameters of v1's search.
-pub const SEARCH_PARAMETERS: &[&str] =
-    &["service", "operation", "tag", "tags", "minDuration", "maxDuration", "limit", "start", "end", "traceID"];
-
-/// Parameters of v3's search and summaries.
-pub const SEARCH_V3_PARAMETERS: &[&str] = &[
-    "query.serviceName",
-    "query.service_name",
-    "query.operationName",
-    "query.operation_name",
-    "query.attributes",
-    "query.durationMin",
-    "query.duration_min",
-    "query.durationMax",
-    "query.duration_max",
-    "query.searchDepth",
-    "query.search_depth",
-    "query.num_traces",
-    "query.startTimeMin",
-    "query.start_time_min",
-    "query.startTimeMax",
-    "query.start_time_max",
-];
-
-/// Parameters of the lists of operations, v1's and v3's.
-pub const OPERATIONS_PARAMETERS: &[&str] = &["service", "spanKind", "span_kind"];
-
-/// Traces of v1's search unless `limit` says otherwise.
-const LIMIT: usize = 20;
-/// Traces of v3's search unless `query.searchDepth` says otherwise.
-const LIMIT_V3: usize = 100;
 /// Traces of any search at most; a larger limit is this one.
 const LIMIT_MAX: usize = 1_000;
+
+/// Which trace is asked for.
+pub(super) const TRACE: Parameter<Text> = Parameter::path(
+    "id",
+    Text,
+    "The id of a trace in up to 32 hexadecimal digits, or the id of a session, which is shown as one trace.",
+);
+
+/// Whose operations are asked for, in the path.
+pub(super) const SERVICE_OF: Parameter<Text> =
+    Parameter::path("service", Text, "The name of a service; there is one, and others have no operations.");
+
+/// Whose operations are asked for, in the query.
+pub(super) const OPERATIONS_SERVICE: Parameter<Text> =
+    Parameter::query("service", Text, "The name of a service; there is one, and others have no operations.");
+pub(super) const SPAN_KIND: Parameter<Text> =
+    Parameter::query("spanKind", Text, "Only operations whose spans are of this kind, for example `client`.");
+/// The same in v3, which knows two names for it.
+pub(super) const SPAN_KIND_V3: Parameter<Text> = SPAN_KIND.also(&["span_kind"]);
+
+pub(super) const TRACE_ID: Parameter<Text> = Parameter::query(
+    "traceID",
+    Text,
+    "The id of a trace that is asked for; if there is one, nothing else of the search counts.",
+)
+.several();
+const SERVICE: Parameter<Text> =
+    Parameter::query("service", Text, "Only traces of the service with this name; there is one.");
+const OPERATION: Parameter<Text> =
+    Parameter::query("operation", Text, "Only traces with a span of the operation with this name.");
+const TAG: Parameter<Tag> =
+    Parameter::query("tag", Tag, "Only traces with a span that has this attribute, as `name:value`.").several();
+const TAGS: Parameter<JsonTags> =
+    Parameter::query("tags", JsonTags, "Only traces with a span that has all of these attributes.").several();
+const MIN_DURATION: Parameter<GoDuration> =
+    Parameter::query("minDuration", GoDuration, "Only traces with a span that lasts as long as this or longer.");
+const MAX_DURATION: Parameter<GoDuration> =
+    Parameter::query("maxDuration", GoDuration, "Only traces with a span that does not last longer than this.");
+const START: Parameter<Microseconds> = Parameter::query(
+    "start",
+    Microseconds,
+    "Only traces that started at this time or later, in microseconds since 1970-01-01 UTC.",
+);
+const END: Parameter<Microseconds> = Parameter::query(
+    "end",
+    Microseconds,
+    "Only traces that started at this time or earlier, in microseconds since 1970-01-01 UTC.",
+);
+const LIMIT: Parameter<Whole> =
+    Parameter::query("limit", Whole::from(1), "How many traces are answered at most; more than 1000 is 1000.").or("20");
+
+const SERVICE_V3: Parameter<Text> =
+    Parameter::query("query.serviceName", Text, SERVICE.about.meaning).also(&["query.service_name"]);
+const OPERATION_V3: Parameter<Text> =
+    Parameter::query("query.operationName", Text, OPERATION.about.meaning).also(&["query.operation_name"]);
+const ATTRIBUTES_V3: Parameter<JsonTags> = Parameter::query("query.attributes", JsonTags, TAGS.about.meaning).several();
+const MIN_DURATION_V3: Parameter<GoDuration> =
+    Parameter::query("query.durationMin", GoDuration, MIN_DURATION.about.meaning).also(&["query.duration_min"]);
+const MAX_DURATION_V3: Parameter<GoDuration> =
+    Parameter::query("query.durationMax", GoDuration, MAX_DURATION.about.meaning).also(&["query.duration_max"]);
+const LIMIT_V3: Parameter<Whole> = Parameter::query("query.searchDepth", Whole::from(1), LIMIT.about.meaning)
+    .also(&["query.search_depth", "query.num_traces"])
+    .or("100");
+const START_V3: Parameter<Moment> =
+    Parameter::query("query.startTimeMin", Moment, "Only traces that started at this time or later.")
+        .also(&["query.start_time_min"])
+        .required();
+const END_V3: Parameter<Moment> =
+    Parameter::query("query.startTimeMax", Moment, "Only traces that started at this time or earlier.")
+        .also(&["query.start_time_max"])
+        .required();
+
+/// All that v1's search takes.
+pub(super) const SEARCH: &[&dyn Described] =
+    &[&SERVICE, &OPERATION, &TAG, &TAGS, &MIN_DURATION, &MAX_DURATION, &LIMIT, &START, &END, &TRACE_ID];
+
+/// All that v3's search takes.
+pub(super) const SEARCH_V3: &[&dyn Described] =
+    &[&SERVICE_V3, &OPERATION_V3, &ATTRIBUTES_V3, &MIN_DURATION_V3, &MAX_DURATION_V3, &LIMIT_V3, &START_V3, &END_V3];
 
 /// A search, read from a query.
 #[derive(Debug)]
@@ -51,50 +98,42 @@ pub(super) struct Search {
 
 impl Search {
     /// v1: times in microseconds, no time means any time.
-    pub(super) fn v1(query: &Query) -> Result<Self, Problem> {
-        let mut tags = json_tags(query, "tags")?;
-        for tag in query.texts("tag") {
-            let takes = "a name and a value with a colon between";
-            let (key, text) = tag.split_once(':').ok_or_else(|| Problem::bad_parameter("tag", takes, tag))?;
-            tags.push((key.to_owned(), text.to_owned()));
-        }
+    pub(super) fn v1(request: &Request) -> Result<Self, Problem> {
+        let mut tags: Vec<_> = request.all(&TAGS)?.into_iter().flatten().collect();
+        tags.extend(request.all(&TAG)?);
         let filter = Filter {
-            operation: query.text("operation").map(str::to_owned),
+            operation: request.given(&OPERATION)?.map(str::to_owned),
             tags,
-            shortest_ns: duration(query, "minDuration")?,
-            longest_ns: duration(query, "maxDuration")?,
-            from_us: microseconds(query, "start")?.unwrap_or(i64::MIN),
-            until_us: microseconds(query, "end")?.unwrap_or(i64::MAX),
+            shortest_ns: request.given(&MIN_DURATION)?,
+            longest_ns: request.given(&MAX_DURATION)?,
+            from_us: request.given(&START)?.unwrap_or(i64::MIN),
+            until_us: request.given(&END)?.unwrap_or(i64::MAX),
         };
         Ok(Self {
-            service: query.text("service").map(str::to_owned),
-            filter: consistent(filter, "start", "end")?,
-            limit: limit(query, &["limit"])?.unwrap_or(LIMIT),
+            service: request.given(&SERVICE)?.map(str::to_owned),
+            filter: consistent(filter, START.about.name, END.about.name)?,
+            limit: limited(request.value(&LIMIT)?),
         })
     }
 
     /// v3: times in RFC 3339, both of them required; every name also in snake case.
-    pub(super) fn v3(query: &Query) -> Result<Self, Problem> {
-        let either = |name, old| if query.text(name).is_some() { name } else { old };
-        let text = |name, old| query.text(either(name, old)).map(str::to_owned);
-        let from = time(query, either("query.startTimeMin", "query.start_time_min"))?;
-        let until = time(query, either("query.startTimeMax", "query.start_time_max"))?;
-        let (Some(from_us), Some(until_us)) = (from, until) else {
+    pub(super) fn v3(request: &Request) -> Result<Self, Problem> {
+        let (Some(from_us), Some(until_us)) = (request.given(&START_V3)?, request.given(&END_V3)?) else {
             return Err(Problem::bad_request("query.startTimeMin and query.startTimeMax are required"));
         };
         let filter = Filter {
-            operation: text("query.operationName", "query.operation_name"),
-            tags: json_tags(query, "query.attributes")?,
-            shortest_ns: duration(query, either("query.durationMin", "query.duration_min"))?,
-            longest_ns: duration(query, either("query.durationMax", "query.duration_max"))?,
+            operation: request.given(&OPERATION_V3)?.map(str::to_owned),
+            tags: request.all(&ATTRIBUTES_V3)?.into_iter().flatten().collect(),
+            shortest_ns: request.given(&MIN_DURATION_V3)?,
+            longest_ns: request.given(&MAX_DURATION_V3)?,
             from_us,
             until_us,
         };
-        let limit = limit(query, &["query.searchDepth", "query.search_depth", "query.num_traces"])?;
+        let limit = request.value(&LIMIT_V3)?;
         Ok(Self {
-            service: text("query.serviceName", "query.service_name"),
-            filter: consistent(filter, "query.startTimeMin", "query.startTimeMax")?,
-            limit: limit.unwrap_or(LIMIT_V3),
+            service: request.given(&SERVICE_V3)?.map(str::to_owned),
+            filter: consistent(filter, START_V3.about.name, END_V3.about.name)?,
+            limit: limited(limit),
         })
     }
 }
@@ -109,45 +148,6 @@ fn consistent(filter: Filter, from: &str, until: &str) -> Result<Filter, Problem
     Ok(filter)
 }
 
-/// The first of `names` that is given.
-fn limit(query: &Query, names: &[&str]) -> Result<Option<usize>, Problem> {
-    let Some(name) = names.iter().find(|name| query.text(name).is_some()) else { return Ok(None) };
-    let number = query.number(name, 1..=u64::MAX)?;
-    Ok(number.map(|number| usize::try_from(number).unwrap_or(LIMIT_MAX).min(LIMIT_MAX)))
-}
-
-fn duration(query: &Query, name: &str) -> Result<Option<u64>, Problem> {
-    let Some(text) = query.text(name) else { return Ok(None) };
-    let takes = "a duration such as 100ms, 1.5s or 1m30s";
-    parse_go_duration(text).map(Some).ok_or_else(|| Problem::bad_parameter(name, takes, text))
-}
-
-fn microseconds(query: &Query, name: &str) -> Result<Option<i64>, Problem> {
-    let Some(text) = query.text(name) else { return Ok(None) };
-    let takes = "microseconds since 1970-01-01 UTC";
-    text.parse().map(Some).map_err(|_| Problem::bad_parameter(name, takes, text))
-}
-
-/// In microseconds since 1970-01-01 UTC; what is below a millisecond is cut off, and spans have none.
-fn time(query: &Query, name: &str) -> Result<Option<i64>, Problem> {
-    let Some(text) = query.text(name) else { return Ok(None) };
-    // Grafana leaves the `+` of an offset as it is, and so it arrives as a space.
-    let time = Timestamp::parse(&text.replace(' ', "+"));
-    let takes = "a time in RFC 3339 (2026-01-31T09:30:00Z)";
-    time.map(|time| Some(time.0.saturating_mul(1000))).ok_or_else(|| Problem::bad_parameter(name, takes, text))
-}
-
-/// Every parameter `name`, each a JSON object; a value that is no text is taken as it is written.
-fn json_tags(query: &Query, name: &str) -> Result<Vec<(String, String)>, Problem> {
-    let mut tags = Vec::new();
-    for text in query.texts(name) {
-        let takes = "a JSON object of names and texts";
-        let object: Map<String, Value> =
-            serde_json::from_str(text).map_err(|_| Problem::bad_parameter(name, takes, text))?;
-        tags.extend(object.into_iter().map(|(key, value)| match value {
-            Value::String(text) => (key, text),
-            other => (key, other.to_string()),
-        }));
-    }
-    Ok(tags)
+fn limited(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(LIMIT_MAX).min(LIMIT_MAX)
 }

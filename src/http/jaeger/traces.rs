@@ -9,44 +9,38 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::rc::Rc;
 
-use super::cut::Cut;
-use super::texts::Texts;
-use super::trace_id::uuid;
-use super::{CUT_SPANS_MAX, SPANS_MAX};
-use crate::http::HasReader;
-use crate::ledger::ended;
+use crate::http::api::state::HasReader;
+use crate::http::jaeger::cut::Cut;
+use crate::http::jaeger::lookup::Lookup;
+use crate::http::jaeger::trace_id::uuid;
 use crate::ledger::family::{Family, LEVELS_MAX, Reach, Want, below, has_spans, is_background, roots};
 use crate::ledger::session::{Member, Session};
-use crate::ledger::unit::{TurnEnd, Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Unit, UnitId, UnitKey};
 use crate::store::{Reader, StoreError};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::views::traces::finish::{MadeOf, SpanRules, finish};
 use crate::views::traces::ids::{TraceId, TraceScope, trace_of};
 use crate::views::traces::jaeger::{Filter, Trace, mark_in_progress};
 use crate::views::traces::span::SpanBatch;
-use crate::views::traces::tree::{Earlier, Position, TurnFacts, TurnOrder, family_spans, position_of, turn_spans};
+use crate::views::traces::tree::{Position, TurnFacts, family_spans, position_of, turn_spans};
+
+/// Spans in one answer at most, some 1.5 kB each. Of a search, further traces are left out; of a whole session, its
+/// oldest turns; of one trace, its last spans. A warning says so.
+pub(super) const SPANS_MAX: usize = 20_000;
+
+/// Spans of a trace that is too large to be shown whole.
+const CUT_SPANS_MAX: usize = 10_000;
 
 /// Units whose times a search keeps at once, the newest; older ones are not looked at.
 const CANDIDATES_MAX: usize = 200_000;
 
-/// Sessions that one request keeps; beyond it all are read anew. Its newest turns are of a few sessions, most often.
-const SESSIONS_KEPT: usize = 16;
-
 /// Makes traces from the state as it is now, for one request.
 pub(super) struct Traces<'c> {
-    pub(super) reader: &'c Reader,
-    now: Timestamp,
-    rules: &'c SpanRules,
-    /// Each turn needs its session.
-    sessions: RefCell<HashMap<SessionId, Option<Rc<Session>>>>,
-    /// And each the turns before it.
-    orders: RefCell<HashMap<SessionId, Rc<TurnOrder>>>,
+    reader: &'c Reader,
+    lookup: Lookup<'c>,
     /// Units whose traces were cut: what is below them is not built once more.
     cut: RefCell<HashSet<UnitId>>,
-    texts: RefCell<Texts<'c>>,
 }
 
 /// A unit that may have spans.
@@ -73,15 +67,7 @@ struct Built {
 
 impl<'c> Traces<'c> {
     pub(super) fn of<C: HasReader>(context: &'c C) -> Self {
-        Self {
-            reader: context.reader(),
-            now: context.now(),
-            rules: context.span_rules(),
-            sessions: RefCell::default(),
-            orders: RefCell::default(),
-            cut: RefCell::default(),
-            texts: RefCell::new(Texts::of(context.reader())),
-        }
+        Self { reader: context.reader(), lookup: Lookup::of(context), cut: RefCell::default() }
     }
 
     /// The trace with this id.
@@ -107,7 +93,8 @@ impl<'c> Traces<'c> {
     /// The trace of a session whose id is no UUID, where sessions are traces: its id is a hash.
     fn of_session_by_hash(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
         let mut session = None;
-        if self.rules.scope == TraceScope::Session && self.session(&SessionId(uuid(id).into()))?.is_none() {
+        if self.lookup.rules.scope == TraceScope::Session && self.lookup.session(&SessionId(uuid(id).into()))?.is_none()
+        {
             self.reader.each_session(|one| {
                 if TraceScope::of_session(&one.id) == id {
                     session = Some(one.id);
@@ -126,7 +113,7 @@ impl<'c> Traces<'c> {
 
     /// All traces of a session as one; the id of a session is a UUID, which is also the id of the trace.
     pub(super) fn of_session(&self, id: &str, spans_max: usize) -> Result<Option<Trace>, StoreError> {
-        let Some(session) = self.session(&SessionId(id.into()))? else { return Ok(None) };
+        let Some(session) = self.lookup.session(&SessionId(id.into()))? else { return Ok(None) };
         let tally = &session.tally;
         let calls: u64 = tally.tools.values().map(|tool| tool.calls).sum();
         let spans = tally.messages() + calls + tally.compactions + tally.turns + tally.subagents;
@@ -157,7 +144,7 @@ impl<'c> Traces<'c> {
             if built.contains(&unit) {
                 continue;
             }
-            let new = self.build_around(unit, above, self.rules.scope)?;
+            let new = self.build_around(unit, above, self.lookup.rules.scope)?;
             built.extend(new.units);
             for trace in new.traces {
                 spans += trace.spans().count();
@@ -260,7 +247,7 @@ impl<'c> Traces<'c> {
 
     /// The trace that holds the spans of a unit: of a turn, or of the whole session if all of it shares one.
     fn build_for_search(&self, unit: UnitId, above: Option<UnitId>) -> Result<Built, StoreError> {
-        if self.rules.scope == TraceScope::Turn {
+        if self.lookup.rules.scope == TraceScope::Turn {
             return self.build_around(unit, above, TraceScope::Turn);
         }
         let Some(found) = self.reader.unit(unit)? else { return Ok(Built::default()) };
@@ -271,22 +258,6 @@ impl<'c> Traces<'c> {
         })?;
         let trace = self.of_session(&found.session().0, SPANS_MAX)?;
         Ok(Built { traces: trace.into_iter().collect(), units })
-    }
-
-    /// Gives spans their last form: as it is when they are exported.
-    fn finish(
-        &self,
-        batches: &mut [SpanBatch],
-        scope: TraceScope,
-        session: &SessionId,
-        units: &[&Unit],
-    ) -> Result<(), StoreError> {
-        let owner = self.session(session)?;
-        let source = owner.as_deref().and_then(|session| session.fork.as_ref()).map(|fork| &fork.from);
-        let rules = SpanRules { scope, ..self.rules.clone() };
-        let mut texts = self.texts.borrow_mut();
-        finish(batches, &rules, MadeOf { session, source, units }, &mut |row, expected| texts.read(row, expected));
-        texts.failed()
     }
 
     fn is_cut(&self, unit: UnitId) -> bool {
@@ -302,8 +273,9 @@ impl<'c> Traces<'c> {
         let all = gist.spans;
         if all > SPANS_MAX as u64 {
             let at = gist.latest.unwrap_or_else(|| root.activity_end());
-            let Cut { mut batch, units, shown: made_of } = Cut::of(self, root, CUT_SPANS_MAX)?;
-            self.finish(std::slice::from_mut(&mut batch), scope, root.session(), &made_of.iter().collect::<Vec<_>>())?;
+            let Cut { mut batch, units, shown: made_of } = Cut::of(&self.lookup, root, CUT_SPANS_MAX)?;
+            let made_of: Vec<&Unit> = made_of.iter().collect();
+            self.lookup.finish(std::slice::from_mut(&mut batch), scope, root.session(), &made_of)?;
             self.cut.borrow_mut().insert(root.key.id());
             let shown = batch.spans.len();
             let warning = format!("the trace is too large to be shown whole: {shown} of its {all} spans are here");
@@ -322,49 +294,16 @@ impl<'c> Traces<'c> {
             return Ok(Built { traces: Vec::new(), units: Vec::new() });
         };
         let at = family.below().iter().map(|agent| agent.activity_end()).fold(root.activity_end(), Ord::max);
-        let position = self.session(family.top().session())?;
-        let earlier = self.earlier(position.as_deref(), family.top())?;
+        let position = self.lookup.session(family.top().session())?;
+        let earlier = self.lookup.earlier(position.as_deref(), family.top())?;
         let position =
             position.as_deref().map_or_else(Position::default, |session| position_of(session, family.top(), earlier));
-        let mut batches = family_spans(&family, position, self.end_of(root, at));
-        self.finish(&mut batches, scope, root.session(), &family.units().collect::<Vec<_>>())?;
+        let mut batches = family_spans(&family, position, self.lookup.end_of(root, at));
+        self.lookup.finish(&mut batches, scope, root.session(), &family.units().collect::<Vec<_>>())?;
         let batches = self.marked(batches, (family.unit(), at), family.below().into_iter());
         let units =
             family.units().filter(|unit| !is_background(unit)).chain([root]).map(|unit| unit.key.id()).collect();
         Ok(Built { traces: batches.into_iter().filter_map(Trace::new).collect(), units })
-    }
-
-    pub(super) fn earlier(&self, session: Option<&Session>, turn: &Unit) -> Result<Earlier, StoreError> {
-        match session {
-            Some(session) if turn.is_turn() => self.reader.earlier(session, turn, &*self.turn_order(&session.id)?),
-            Some(_) | None => Ok(Earlier::default()),
-        }
-    }
-
-    fn turn_order(&self, session: &SessionId) -> Result<Rc<TurnOrder>, StoreError> {
-        if let Some(known) = self.orders.borrow().get(session) {
-            return Ok(known.clone());
-        }
-        let order = Rc::new(self.reader.turn_order(session)?);
-        let mut orders = self.orders.borrow_mut();
-        if orders.len() >= SESSIONS_KEPT {
-            orders.clear();
-        }
-        orders.insert(session.clone(), order.clone());
-        Ok(order)
-    }
-
-    pub(super) fn session(&self, id: &SessionId) -> Result<Option<Rc<Session>>, StoreError> {
-        if let Some(known) = self.sessions.borrow().get(id) {
-            return Ok(known.clone());
-        }
-        let session = self.reader.session(id)?.map(Rc::new);
-        let mut sessions = self.sessions.borrow_mut();
-        if sessions.len() >= SESSIONS_KEPT {
-            sessions.clear();
-        }
-        sessions.insert(id.clone(), session.clone());
-        Ok(session)
     }
 
     /// The spans of all units of a session, one batch per trace.
@@ -375,25 +314,15 @@ impl<'c> Traces<'c> {
         let find = |id: &AgentId| agents.get(id.plain()).copied();
         let mut batches = Vec::new();
         for root in roots(&units) {
-            let position = position_of(session, root, self.earlier(Some(session), root)?);
+            let position = position_of(session, root, self.lookup.earlier(Some(session), root)?);
             let at = below(root, &find).iter().map(|agent| agent.activity_end()).fold(root.activity_end(), Ord::max);
-            let end = self.end_of(root, at);
+            let end = self.lookup.end_of(root, at);
             let mut made = turn_spans(&TurnFacts { turn: root, agents: &find, position, end });
             let made_of: Vec<&Unit> = Reach::from(root, &find).everything(root).collect();
-            self.finish(&mut made, self.rules.scope, &session.id, &made_of)?;
+            self.lookup.finish(&mut made, self.lookup.rules.scope, &session.id, &made_of)?;
             batches.append(&mut self.marked(made, (root, at), agents.values().copied()));
         }
         Ok(batches)
-    }
-
-    /// As the exporter has it, but that what has not ended lasts until now. `at` is the last activity in its trace.
-    pub(super) fn end_of(&self, unit: &Unit, at: Timestamp) -> TurnEnd {
-        let open = TurnEnd { at: self.now.max(at), reason: "open" };
-        ended::ended(unit, at, self.now, self.rules.idle_ms).unwrap_or(open)
-    }
-
-    fn goes_on(&self, unit: &Unit, at: Timestamp) -> bool {
-        ended::ended(unit, at, self.now, self.rules.idle_ms).is_none()
     }
 
     /// Marks the traces that go on: that of `root`, whose last activity is the time with it, and those of sub-agents.
@@ -406,12 +335,12 @@ impl<'c> Traces<'c> {
         let own = agents.filter(|agent| agent.key != root.key).map(|agent| (agent, agent.activity_end()));
         let open: HashSet<TraceId> = own
             .chain([(root, at)])
-            .filter(|(unit, at)| self.goes_on(unit, *at))
+            .filter(|(unit, at)| self.lookup.goes_on(unit, *at))
             .map(|(unit, _)| trace_of(unit))
             .collect();
         for batch in &mut batches {
             if batch.spans.first().is_some_and(|span| open.contains(&span.trace)) {
-                mark_in_progress(batch, self.now);
+                mark_in_progress(batch, self.lookup.now);
             }
         }
         batches

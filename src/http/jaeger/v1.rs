@@ -1,14 +1,67 @@
-//! Jaeger's v1 routes: what Grafana's data source calls.
+//! Jaeger's v1 routes: what Grafana's data source calls. Refusals are answers in Jaeger's form.
 
 use serde::Serialize;
 
-use super::parameters::Search;
-use super::{Found, SPANS_MAX, bytes_of, find, one, operations};
-use crate::http::HasReader;
+use crate::http::api::state::HasReader;
+use crate::http::jaeger::parameters::{self, OPERATIONS_SERVICE, SEARCH, SERVICE_OF, SPAN_KIND, Search, TRACE_ID};
+use crate::http::jaeger::search::{Found, bytes_of, find, one, operations};
+use crate::http::jaeger::traces::SPANS_MAX;
 use crate::http::route::answer::Answer;
+use crate::http::route::description::{Description, Form};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::views::traces::jaeger::{Trace, TraceV1, trace_v1};
+
+/// How v1 refuses.
+const REFUSAL: Form = Form::json("JaegerRefusal", "What is wrong, as Jaeger's v1 has it: `data` is null.");
+
+/// What [`services`] does.
+pub static SERVICES: Description = Description {
+    summary: "Lists the names of services, of which there is one.",
+    parameters: &[],
+    answers: &[Form::json("JaegerNames", "Names, and how many there are.")],
+    refusal: REFUSAL,
+};
+
+/// What [`operation_names`] does.
+pub static OPERATION_NAMES: Description = Description {
+    summary: "Lists the names of a service's operations.",
+    parameters: &[&SERVICE_OF],
+    answers: &[Form::json("JaegerNames", "Names, and how many there are.")],
+    refusal: REFUSAL,
+};
+
+/// What [`operations_with_kinds`] does.
+pub static OPERATIONS: Description = Description {
+    summary: "Lists the names and span kinds of a service's operations.",
+    parameters: &[&OPERATIONS_SERVICE, &SPAN_KIND],
+    answers: &[Form::json("JaegerOperations", "Names with span kinds, and how many there are.")],
+    refusal: REFUSAL,
+};
+
+/// What [`traces`] does.
+pub static TRACES: Description = Description {
+    summary: "Finds traces, newest first.",
+    parameters: SEARCH,
+    answers: &[Form::json("JaegerTraces", "Traces with their spans and processes, in the form of Jaeger's v1.")],
+    refusal: REFUSAL,
+};
+
+/// What [`trace`] does.
+pub static TRACE: Description = Description {
+    summary: "Tells one trace, or one session as a trace.",
+    parameters: &[&parameters::TRACE],
+    answers: &[Form::json("JaegerTraces", "Traces with their spans and processes, in the form of Jaeger's v1.")],
+    refusal: REFUSAL,
+};
+
+/// What [`dependencies`] does.
+pub static DEPENDENCIES: Description = Description {
+    summary: "Lists calls between services, of which there are none.",
+    parameters: &[],
+    answers: &[Form::json("JaegerDependencies", "An empty list.")],
+    refusal: REFUSAL,
+};
 
 /// What every answer is wrapped in.
 #[derive(Serialize)]
@@ -37,19 +90,13 @@ struct Operation {
 }
 
 /// The names of services: there is one. Grafana's check of the data source asks this.
-///
-/// # Errors
-/// None.
 pub fn services<C: HasReader>(context: &C, _: &Request) -> Result<Answer, Problem> {
     told(listed(&[&context.span_rules().service]), None)
 }
 
 /// The names of a service's operations.
-///
-/// # Errors
-/// None: refusals are answers in Jaeger's form.
 pub fn operation_names<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let names = operations(context, Some(request.param("service"))).and_then(|operations| {
+    let names = operations(context, Some(request.value(&SERVICE_OF)?)).and_then(|operations| {
         let mut names: Vec<String> = operations.into_iter().map(|(name, _)| name).collect();
         names.dedup();
         listed(&names)
@@ -58,12 +105,9 @@ pub fn operation_names<C: HasReader>(context: &C, request: &Request) -> Result<A
 }
 
 /// The names and span kinds of a service's operations.
-///
-/// # Errors
-/// None: refusals are answers in Jaeger's form.
 pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let kind = request.query.text("spanKind");
-    let list = operations(context, request.query.text("service")).and_then(|operations| {
+    let kind = request.given(&SPAN_KIND)?;
+    let list = operations(context, request.given(&OPERATIONS_SERVICE)?).and_then(|operations| {
         let wanted = operations.into_iter().filter(|(_, of)| kind.is_none_or(|kind| kind == *of));
         let list: Vec<Operation> = wanted.map(|(name, span_kind)| Operation { name, span_kind }).collect();
         listed(&list)
@@ -72,55 +116,46 @@ pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Re
 }
 
 /// The traces of a search, newest first, or those of the `traceID`s.
-///
-/// # Errors
-/// None: refusals are answers in Jaeger's form.
 pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let mut ids = request.query.texts("traceID").peekable();
-    let answer = if ids.peek().is_some() {
-        several(context, ids)
-    } else {
-        Search::v1(&request.query).and_then(|search| {
+    let ids = request.all(&TRACE_ID)?;
+    let answer = if ids.is_empty() {
+        Search::v1(request).and_then(|search| {
             let Found { traces, partial } = find(context, &search)?;
             let errors = partial.map(|msg| vec![Error { code: None, msg, trace_id: None }]);
             shown(context, &traces, errors)
         })
+    } else {
+        several(context, &ids)
     };
     told(answer, None)
 }
 
 /// One trace, or one session as a trace.
-///
-/// # Errors
-/// None: refusals are answers in Jaeger's form.
 pub fn trace<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let id = request.param("id");
+    let id = request.value(&parameters::TRACE)?;
     told(one(context, id).and_then(|trace| shown(context, &[trace], None)), Some(id))
 }
 
 /// Calls between services: with one service there are none.
-///
-/// # Errors
-/// None.
 pub fn dependencies<C: HasReader>(_: &C, _: &Request) -> Result<Answer, Problem> {
     told(Answer::json(&enveloped::<[(); 0]>([], None)), None)
 }
 
-fn several<'a, C: HasReader>(context: &C, ids: impl Iterator<Item = &'a str>) -> Result<Answer, Problem> {
+fn several<C: HasReader>(context: &C, ids: &[&str]) -> Result<Answer, Problem> {
     /// Ids that one request may name: as many as its address holds.
     const IDS_MAX: usize = 256;
     let (mut traces, mut errors, mut room) = (Vec::new(), Vec::new(), SPANS_MAX);
     let left_out = || Problem::bad_request(format!("left out: an answer has {SPANS_MAX} spans at most"));
-    for id in ids.take(IDS_MAX) {
+    for id in ids.iter().take(IDS_MAX) {
         let trace = if room == 0 { Err(left_out()) } else { one(context, id) };
         let spans = trace.as_ref().map_or(0, |trace| trace.spans().count());
         let fits = spans <= room || traces.is_empty();
         room = if fits { room.saturating_sub(spans) } else { 0 };
         match trace {
             Ok(trace) if fits => traces.push(trace),
-            Ok(_) => errors.push(Error { code: None, msg: message(&left_out()), trace_id: Some(id.to_owned()) }),
+            Ok(_) => errors.push(Error { code: None, msg: message(&left_out()), trace_id: Some((*id).to_owned()) }),
             Err(problem) => {
-                errors.push(Error { code: None, msg: message(&problem), trace_id: Some(id.to_owned()) });
+                errors.push(Error { code: None, msg: message(&problem), trace_id: Some((*id).to_owned()) });
             }
         }
     }
@@ -150,7 +185,7 @@ fn message(problem: &Problem) -> String {
 fn told(outcome: Result<Answer, Problem>, trace_id: Option<&str>) -> Result<Answer, Problem> {
     outcome.or_else(|problem| {
         let (msg, trace_id) = (message(&problem), trace_id.map(str::to_owned));
-        let error = Error { code: Some(problem.code()), msg, trace_id };
-        Ok(problem.told_as(&enveloped((), Some(vec![error]))))
+        let error = Error { code: Some(problem.status().as_u16()), msg, trace_id };
+        Ok(Answer::refusal(problem, &enveloped((), Some(vec![error]))))
     })
 }

@@ -1,19 +1,60 @@
-//! Jaeger's v3 routes: the same traces as OTLP.
+//! Jaeger's v3 routes: the same traces as OTLP. Refusals are answers in Jaeger's form.
 
 use serde::Serialize;
 
-use super::parameters::Search;
-use super::{bytes_of, find, one, operations};
-use crate::http::HasReader;
+use crate::http::api::state::HasReader;
+use crate::http::jaeger::parameters::{self, OPERATIONS_SERVICE, SEARCH_V3, SPAN_KIND_V3, Search};
+use crate::http::jaeger::search::{bytes_of, find, one, operations};
 use crate::http::route::answer::Answer;
+use crate::http::route::description::{Description, Form};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::views::traces::jaeger::{ResourceSpans, Trace, TraceSummary, resource_spans, summary};
 
+/// How v3 refuses.
+const REFUSAL: Form = Form::json("JaegerV3Refusal", "What is wrong, as Jaeger's v3 has it: `error` with a message.");
+
+/// What [`services`] does.
+pub static SERVICES: Description = Description {
+    summary: "Lists the names of services, of which there is one.",
+    parameters: &[],
+    answers: &[Form::json("JaegerV3Services", "The names of services.")],
+    refusal: REFUSAL,
+};
+
+/// What [`operations_with_kinds`] does.
+pub static OPERATIONS: Description = Description {
+    summary: "Lists the names and span kinds of a service's operations.",
+    parameters: &[&OPERATIONS_SERVICE, &SPAN_KIND_V3],
+    answers: &[Form::json("JaegerV3Operations", "Names with span kinds.")],
+    refusal: REFUSAL,
+};
+
+/// What [`traces`] does.
+pub static TRACES: Description = Description {
+    summary: "Finds traces, newest first.",
+    parameters: SEARCH_V3,
+    answers: &[Form::json("JaegerV3Traces", "Traces as OTLP: spans by resource and scope.")],
+    refusal: REFUSAL,
+};
+
+/// What [`trace`] does.
+pub static TRACE: Description = Description {
+    summary: "Tells one trace, or one session as a trace.",
+    parameters: &[&parameters::TRACE],
+    answers: &[Form::json("JaegerV3Traces", "Traces as OTLP: spans by resource and scope.")],
+    refusal: REFUSAL,
+};
+
+/// What [`summaries`] does.
+pub static SUMMARIES: Description = Description {
+    summary: "Finds traces, newest first, and tells each in one line.",
+    parameters: SEARCH_V3,
+    answers: &[Form::json("JaegerV3Summaries", "Ids, names, times and numbers of spans of traces.")],
+    refusal: REFUSAL,
+};
+
 /// The names of services: there is one.
-///
-/// # Errors
-/// None.
 pub fn services<C: HasReader>(context: &C, _: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     struct Services<'a> {
@@ -23,9 +64,6 @@ pub fn services<C: HasReader>(context: &C, _: &Request) -> Result<Answer, Proble
 }
 
 /// The names and span kinds of a service's operations.
-///
-/// # Errors
-/// None: refusals are answers in Jaeger's form.
 pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -37,9 +75,8 @@ pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Re
     struct Operations {
         operations: Vec<Operation>,
     }
-    let query = &request.query;
-    let kind = query.text("spanKind").or_else(|| query.text("span_kind"));
-    told(operations(context, query.text("service")).and_then(|operations| {
+    let kind = request.given(&SPAN_KIND_V3)?;
+    told(operations(context, request.given(&OPERATIONS_SERVICE)?).and_then(|operations| {
         let wanted = operations.into_iter().filter(|(_, of)| kind.is_none_or(|kind| kind == *of));
         Answer::json(&Operations {
             operations: wanted.map(|(name, span_kind)| Operation { name, span_kind }).collect(),
@@ -48,11 +85,8 @@ pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Re
 }
 
 /// The traces of a search, newest first.
-///
-/// # Errors
-/// None: refusals are answers in Jaeger's form.
 pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    told(Search::v3(&request.query).and_then(|search| {
+    told(Search::v3(request).and_then(|search| {
         let found = find(context, &search)?;
         if found.traces.is_empty() {
             return Err(Problem::not_found("trace that meets the query"));
@@ -62,23 +96,17 @@ pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Pr
 }
 
 /// One trace, or one session as a trace.
-///
-/// # Errors
-/// None: refusals are answers in Jaeger's form.
 pub fn trace<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    told(one(context, request.param("id")).and_then(|trace| shown(context, &[trace])))
+    told(one(context, request.value(&parameters::TRACE)?).and_then(|trace| shown(context, &[trace])))
 }
 
 /// The traces of a search in one line each, newest first.
-///
-/// # Errors
-/// None: refusals are answers in Jaeger's form.
 pub fn summaries<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     struct Summaries<'a> {
         summaries: Vec<TraceSummary<'a>>,
     }
-    told(Search::v3(&request.query).and_then(|search| {
+    told(Search::v3(request).and_then(|search| {
         let found = find(context, &search)?;
         let summaries = found.traces.iter().map(|trace| summary(trace, &context.span_rules().service)).collect();
         Answer::json(&Summaries { summaries })
@@ -114,7 +142,7 @@ fn told(outcome: Result<Answer, Problem>) -> Result<Answer, Problem> {
     }
     outcome.or_else(|problem| {
         let message = problem.detail().to_owned();
-        let error = Details { http_code: problem.code(), message: &message };
-        Ok(problem.told_as(&Refusal { error }))
+        let error = Details { http_code: problem.status().as_u16(), message: &message };
+        Ok(Answer::refusal(problem, &Refusal { error }))
     })
 }

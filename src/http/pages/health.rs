@@ -1,25 +1,39 @@
 //! Probes and `/metrics`, named as Prometheus exporters name them.
 
+use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::answer::Answer;
-use crate::http::route::problem::{Problem, not_ready};
+use crate::http::route::description::{Description, Form};
+use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
-use crate::http::server::app::{Status, Waiting};
+
+/// What [`healthy`] does.
+pub static HEALTHY: Description = Description {
+    summary: "Tells whether what is written can be counted.",
+    parameters: &[],
+    answers: &[Form::text("A sentence for people; the status is for the probe.")],
+    refusal: Form::text("Why it cannot."),
+};
+
+/// What [`ready`] does.
+pub static READY: Description = Description {
+    summary: "Tells whether the first scan is complete.",
+    parameters: &[],
+    answers: &[Form::text("A sentence for people; the status is for the probe.")],
+    refusal: INCOMPLETE,
+};
+
+/// How what waits for the first scan refuses.
+pub(in crate::http) const INCOMPLETE: Form = Form::text("How far the first scan is.");
 
 /// 200 as long as what is written can be counted, 503 with the reason while it cannot.
-///
-/// # Errors
-/// None.
 pub fn healthy<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
     Ok(match context.healthy() {
         Ok(()) => Answer::text("tailspan is healthy.\n"),
-        Err(trouble) => not_ready(format!("{trouble}\n")),
+        Err(trouble) => Answer::not_ready(format!("{trouble}\n")),
     })
 }
 
 /// Ready: 200 once the first scan is complete.
-///
-/// # Errors
-/// None.
 pub fn ready<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
     Ok(match context.ready() {
         Ok(()) => Answer::text("tailspan is ready.\n"),
@@ -29,9 +43,6 @@ pub fn ready<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
 
 /// The metrics, once the first scan is complete: before that, counters would rise through history as if it
 /// happened now.
-///
-/// # Errors
-/// That of [`Status::metrics`].
 pub fn metrics<C: Status>(context: &C, request: &Request) -> Result<Answer, Problem> {
     match context.ready() {
         Ok(()) => {
@@ -44,5 +55,5 @@ pub fn metrics<C: Status>(context: &C, request: &Request) -> Result<Answer, Prob
 
 pub(in crate::http) fn incomplete(waiting: Waiting) -> Answer {
     let Waiting { files_done, files_total } = waiting;
-    not_ready(format!("first scan is not complete: {files_done} of {files_total} files\n"))
+    Answer::not_ready(format!("first scan is not complete: {files_done} of {files_total} files\n"))
 }

@@ -2,10 +2,11 @@
 
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
+use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::answer::Answer;
+use crate::http::route::description::{Description, Form, HTML, PROBLEM};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
-use crate::http::server::app::{Status, Waiting};
 
 /// Nothing but the style in the page itself; not even a frame around it.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -41,10 +42,15 @@ footer { margin-top: 2rem; font-size: .85rem; opacity: .75; }
 <p>Follows the session files of Claude Code and serves what happened in them as metrics, traces and JSON.</p>
 ";
 
+/// What [`page`] does.
+pub static PAGE: Description = Description {
+    summary: "Shows what this is, how it is and where to go.",
+    parameters: &[],
+    answers: &[Form::of(HTML, "A page for people.")],
+    refusal: PROBLEM,
+};
+
 /// The landing page.
-///
-/// # Errors
-/// None.
 pub fn page<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
     let state = match context.ready() {
         Ok(()) => "ready".to_owned(),

@@ -1,8 +1,7 @@
-//! What a handler returns: a status, a content type and a body held in memory.
+//! What a handler returns: a status, a content type, and a body that is held in memory or written while it is read.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
@@ -10,26 +9,36 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 
-use crate::http::route::problem::{FINE, Problem};
+use crate::http::route::description::{HTML, JSON, PROBLEM_JSON, TEXT};
+use crate::http::route::problem::{FINE, NOT_READY, Problem};
+use crate::http::route::stream::Stream;
 
 /// Bodies up to this are sent as they are: they fit one packet, and gzip would cost more than it saves.
 const GZIP_BYTES_MIN: usize = 1024;
 
 /// An answer; [`Problem`] is the other outcome of a handler.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Answer {
     status: StatusCode,
     content_type: HeaderValue,
-    body: Vec<u8>,
+    body: Body,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether gzip would cost more than it saves, or hold back what must go at once.
+    as_it_is: bool,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(in crate::http) enum Body {
+    Whole(Vec<u8>),
+    Stream(Stream),
 }
 
 impl Answer {
     pub(in crate::http) fn new(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Self {
-        Self { status, content_type, body, headers: Vec::new() }
+        Self { status, content_type, body: Body::Whole(body), headers: Vec::new(), as_it_is: false }
     }
 
     /// `value` as JSON.
@@ -41,26 +50,23 @@ impl Answer {
     }
 
     /// [`Answer::json`] of a value that will have some `bytes`: a large body that grows bit by bit takes twice its room.
-    ///
-    /// # Errors
-    /// Those of [`Answer::json`].
     pub(in crate::http) fn json_of(value: &impl Serialize, bytes: usize) -> Result<Self, Problem> {
         let mut body = Vec::with_capacity(bytes);
         serde_json::to_writer(&mut body, value)
             .map_err(|error| Problem::internal(format!("the answer cannot be written as JSON: {error}")))?;
-        Ok(Self::new(FINE, HeaderValue::from_static("application/json"), body))
+        Ok(Self::new(FINE, HeaderValue::from_static(JSON), body))
     }
 
     /// Plain text in UTF-8.
     #[must_use]
     pub fn text(body: impl Into<String>) -> Self {
-        Self::new(FINE, HeaderValue::from_static("text/plain; charset=utf-8"), body.into().into_bytes())
+        Self::new(FINE, HeaderValue::from_static(TEXT), body.into().into_bytes())
     }
 
     /// A page in UTF-8; the caller escapes.
     #[must_use]
     pub fn html(body: impl Into<String>) -> Self {
-        Self::new(FINE, HeaderValue::from_static("text/html; charset=utf-8"), body.into().into_bytes())
+        Self::new(FINE, HeaderValue::from_static(HTML), body.into().into_bytes())
     }
 
     /// Any other content type.
@@ -68,9 +74,30 @@ impl Answer {
     /// # Errors
     /// An internal problem if `content_type` cannot be a header value.
     pub fn bytes(content_type: &str, body: Vec<u8>) -> Result<Self, Problem> {
-        let content_type = HeaderValue::from_str(content_type)
-            .map_err(|_| Problem::internal(format!("`{content_type}` is not a content type")))?;
-        Ok(Self::new(FINE, content_type, body))
+        Ok(Self::new(FINE, header_of(content_type)?, body))
+    }
+
+    /// A body that `source` writes piece by piece, on a thread of its own, no faster than the client reads.
+    ///
+    /// - The head goes with the first piece. A `source` that fails before it is a problem; one that fails later leaves the
+    ///   client with a body that has no end.
+    /// - Pieces are large; what must go at once is flushed.
+    /// - Once the client has gone, writing and flushing fail. `source` then returns: it holds a handler's slot.
+    ///
+    /// # Errors
+    /// An internal problem if `content_type` cannot be a header value.
+    pub fn stream(
+        content_type: &str,
+        source: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+    ) -> Result<Self, Problem> {
+        let answer = Self::new(FINE, header_of(content_type)?, Vec::new());
+        Ok(Self { body: Body::Stream(Stream::new(source)), ..answer })
+    }
+
+    /// The same answer, never compressed: it is already, or its pieces are small and must arrive at once.
+    #[must_use]
+    pub fn as_it_is(self) -> Self {
+        Self { as_it_is: true, ..self }
     }
 
     /// Adds a header, for example `Content-Disposition`.
@@ -80,40 +107,59 @@ impl Answer {
         self
     }
 
-    pub(in crate::http) fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
-        self
+    /// Plain text for a probe that reads only the status: not yet.
+    pub(in crate::http) fn not_ready(text: impl Into<String>) -> Self {
+        Self { status: NOT_READY, ..Self::text(text) }
     }
 
-    pub(in crate::http) fn status_code(&self) -> u16 {
-        self.status.as_u16()
+    /// A refusal in the words of another project's API: the status is the problem's, `body` is JSON of its own shape.
+    pub(in crate::http) fn refusal(problem: Problem, body: &impl Serialize) -> Self {
+        match Self::json(body) {
+            Ok(answer) => Self { status: problem.status(), ..answer },
+            Err(_) => problem.into(),
+        }
     }
 
+    pub(in crate::http) fn content_type(&self) -> &str {
+        self.content_type.to_str().unwrap_or_default()
+    }
+
+    /// Status and body, all of it.
     pub(in crate::http) fn into_parts(self) -> (u16, Vec<u8>) {
-        (self.status.as_u16(), self.body)
+        let stream = match self.body {
+            Body::Whole(body) => return (self.status.as_u16(), body),
+            Body::Stream(stream) => stream,
+        };
+        let mut body = Vec::new();
+        match stream.write_to(&mut body) {
+            Ok(()) => (self.status.as_u16(), body),
+            Err(error) => {
+                let problem = Problem::internal(format!("the answer cannot be written: {error}"));
+                (problem.status().as_u16(), problem.to_json())
+            }
+        }
     }
 
     /// Compresses the body if the client `accepts_gzip` and it is worth it.
     pub(in crate::http) fn encoded(mut self, accepts_gzip: bool) -> Self {
-        if accepts_gzip
-            && self.body.len() > GZIP_BYTES_MIN
-            && let Some(smaller) = gzip(&self.body)
-        {
-            self.body = smaller;
-            self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+        if !accepts_gzip || self.as_it_is {
+            return self;
         }
+        match &mut self.body {
+            Body::Whole(body) if body.len() > GZIP_BYTES_MIN => {
+                let Some(smaller) = gzip(body) else { return self };
+                *body = smaller;
+            }
+            Body::Whole(_) => return self,
+            Body::Stream(stream) => stream.gzip = true,
+        }
+        self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         self
     }
 
-    /// What its body takes in memory, in bytes.
-    pub(in crate::http) fn body_bytes(&self) -> usize {
-        self.body.capacity()
-    }
-
-    /// The answer; `kept` is dropped once its last byte was written, or its connection is gone.
-    pub(in crate::http) fn into_response(self, kept: impl Send + 'static) -> Response<Full<Bytes>> {
-        let body = Bytes::from_owner(Body { bytes: self.body, _kept: kept });
-        let mut response = Response::new(Full::new(body));
+    /// Head and body.
+    pub(in crate::http) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, self.content_type);
@@ -126,15 +172,14 @@ impl Answer {
     }
 }
 
-/// A body, and what lasts as long as it does.
-struct Body<T> {
-    bytes: Vec<u8>,
-    _kept: T,
-}
-
-impl<T> AsRef<[u8]> for Body<T> {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        let content_type = HeaderValue::from_static(PROBLEM_JSON);
+        let answer = Self::new(problem.status(), content_type, problem.to_json());
+        match problem.header() {
+            Some((name, value)) => answer.with_header(name, value),
+            None => answer,
+        }
     }
 }
 
@@ -164,4 +209,9 @@ fn gzip(body: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body).ok()?;
     encoder.finish().ok()
+}
+
+fn header_of(content_type: &str) -> Result<HeaderValue, Problem> {
+    HeaderValue::from_str(content_type)
+        .map_err(|_| Problem::internal(format!("`{content_type}` is not a content type")))
 }

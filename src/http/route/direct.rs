@@ -11,20 +11,22 @@ use crate::http::route::routes::{self, Route};
 
 /// Status and body of a GET of `target`, a path with its query.
 pub fn get<C>(routes: &'static [Route<C>], context: &C, target: &str) -> (u16, Vec<u8>) {
-    ask(routes, context, target).unwrap_or_else(Problem::into_answer).into_parts()
+    ask(routes, context, target).unwrap_or_else(Answer::from).into_parts()
 }
 
 fn ask<C>(routes: &'static [Route<C>], context: &C, target: &str) -> Result<Answer, Problem> {
     let uri: Uri = target.parse().map_err(|_| Problem::bad_request("this is no address"))?;
     let found = routes::find(routes, &Method::GET, uri.path()).map_err(|missed| missed.problem)?;
-    let query = Query::parse(uri.query(), found.route.query)?;
+    let description = found.route.description;
+    let query = Query::parse(uri.query(), found.route.others, description.parameters)?;
     let request = Request {
         method: Method::GET,
         path: uri.path().to_owned(),
-        query,
         body: bytes::Bytes::new(),
+        description,
+        query,
         params: found.params,
         headers: HeaderMap::new(),
     };
-    (found.route.handler)(context, &request)
+    found.route.answer(context, &request)
 }

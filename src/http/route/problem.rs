@@ -1,53 +1,16 @@
-//! What goes wrong: for the client a [`Problem`], for the operator a [`ServeError`].
+//! What a client is told when it does not get what it asked for.
 //!
 //! The only file of the project with HTTP status codes.
-
-use std::io;
-use std::net::SocketAddr;
 
 use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use serde::Serialize;
 
-use crate::http::route::answer::Answer;
+/// The status of an answer that is what was asked for.
+pub(in crate::http) const FINE: StatusCode = StatusCode::OK;
 
-/// Why the server cannot serve.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    #[error("cannot listen on {address}: {hint}")]
-    Bind { address: SocketAddr, hint: &'static str, source: io::Error },
-    #[error("cannot hand the listener on {address} to the runtime")]
-    Start { address: SocketAddr, source: io::Error },
-    #[error("`web.content_users` names users, and the list of users (/etc/passwd) cannot be read")]
-    Users { source: io::Error },
-    #[error(
-        "`web.content_users` names `{name}`, and there is no such user in /etc/passwd; a user that the system knows from \
-         elsewhere is named by its number (`id -u {name}`)"
-    )]
-    UnknownUser { name: String },
-}
-
-impl ServeError {
-    pub(in crate::http) fn bind(address: SocketAddr, source: io::Error) -> Self {
-        let hint = match source.kind() {
-            io::ErrorKind::AddrInUse => {
-                "the port is in use; stop the other process or choose another port with --listen"
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "this machine does not have the address; choose one that it has with --listen"
-            }
-            io::ErrorKind::PermissionDenied => "the port needs privileges; choose one above 1023 with --listen",
-            _ => "choose another address with --listen",
-        };
-        Self::Bind { address, hint, source }
-    }
-
-    /// True if the configuration must be mended.
-    #[must_use]
-    pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::UnknownUser { .. })
-    }
-}
+/// The status that tells a probe: not yet.
+pub(in crate::http) const NOT_READY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
 /// An answer that is not what was asked for, sent as `application/problem+json` (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,8 +111,8 @@ impl Problem {
         self.with_header(CONNECTION, HeaderValue::from_static("close"))
     }
 
-    pub(in crate::http) fn code(&self) -> u16 {
-        self.status.as_u16()
+    pub(in crate::http) const fn status(&self) -> StatusCode {
+        self.status
     }
 
     pub(in crate::http) fn is_not_found(&self) -> bool {
@@ -160,15 +123,13 @@ impl Problem {
         &self.detail
     }
 
-    /// The same refusal in the words of another project's API: the status stays, `body` is JSON of its own shape.
-    pub(in crate::http) fn told_as(self, body: &impl Serialize) -> Answer {
-        match Answer::json(body) {
-            Ok(answer) => answer.with_status(self.status),
-            Err(_) => self.into_answer(),
-        }
+    /// The header that goes with it, for example when to try again.
+    pub(in crate::http) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        self.header.as_deref().cloned()
     }
 
-    pub(in crate::http) fn into_answer(self) -> Answer {
+    /// As JSON, in the form of RFC 9457.
+    pub(in crate::http) fn to_json(&self) -> Vec<u8> {
         #[derive(Serialize)]
         struct Body<'a> {
             r#type: &'static str,
@@ -178,19 +139,6 @@ impl Problem {
         }
         let body =
             Body { r#type: "about:blank", title: self.title, status: self.status.as_u16(), detail: &self.detail };
-        let bytes = serde_json::to_vec(&body).unwrap_or_else(|_| b"{}".to_vec());
-        let answer = Answer::new(self.status, HeaderValue::from_static("application/problem+json"), bytes);
-        match self.header.map(|header| *header) {
-            Some((name, value)) => answer.with_header(name, value),
-            None => answer,
-        }
+        serde_json::to_vec(&body).unwrap_or_else(|_| b"{}".to_vec())
     }
-}
-
-/// The status of an answer that is what was asked for.
-pub(in crate::http) const FINE: StatusCode = StatusCode::OK;
-
-/// Plain text for a probe that reads only the status: not yet.
-pub(in crate::http) fn not_ready(text: impl Into<String>) -> Answer {
-    Answer::text(text).with_status(StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -4,6 +4,9 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, HeaderMap, HeaderName};
 
+use crate::http::route::description::Description;
+use crate::http::route::parameter::{About, Described, Kind, Parameter, Place};
+use crate::http::route::problem::Problem;
 use crate::http::route::query::Query;
 
 /// A request that passed the guard and found its route.
@@ -12,20 +15,61 @@ pub struct Request {
     pub method: Method,
     /// As sent, still percent-encoded.
     pub path: String,
-    pub query: Query,
     /// Empty unless the method is one with a body.
     pub body: Bytes,
+    /// What its route tells of it.
+    pub(in crate::http) description: &'static Description,
+    pub(in crate::http) query: Query,
     pub(in crate::http) params: Vec<(&'static str, String)>,
     pub(in crate::http) headers: HeaderMap,
 }
 
 impl Request {
-    /// What stands at `{name}` of the route's pattern, percent-decoded; may hold any character, `/` and `..` too.
-    #[must_use]
-    pub fn param(&self, name: &str) -> &str {
-        let found = self.params.iter().find(|(known, _)| *known == name);
-        debug_assert!(found.is_some(), "a handler reads only the parts that its pattern names");
-        found.map_or("", |(_, value)| value.as_str())
+    /// The value of a parameter; `None` if it is not given and has no default.
+    ///
+    /// # Errors
+    /// A bad parameter if its text is not one that it takes.
+    pub fn given<K: Kind>(&self, parameter: &Parameter<K>) -> Result<Option<K::Value<'_>>, Problem> {
+        self.check(parameter);
+        let about = &parameter.about;
+        let default = about.default.map(|text| (about.name, text));
+        let Some((name, text)) = self.text(about).or(default) else { return Ok(None) };
+        read(parameter, name, text).map(Some)
+    }
+
+    /// The value of a parameter that has a default, or without which there is no answer. What stands at `{name}` of the
+    /// route's pattern is percent-decoded and may hold any character, `/` and `..` too.
+    ///
+    /// # Errors
+    /// A bad parameter if its text is not one that it takes, a bad request if it is missing.
+    pub fn value<K: Kind>(&self, parameter: &Parameter<K>) -> Result<K::Value<'_>, Problem> {
+        let missing = || Problem::bad_request(format!("`{}` is required", parameter.about.name));
+        self.given(parameter)?.ok_or_else(missing)
+    }
+
+    /// Every value of a parameter that may be given more than once.
+    ///
+    /// # Errors
+    /// A bad parameter if one of its texts is not one that it takes.
+    pub fn all<K: Kind>(&self, parameter: &Parameter<K>) -> Result<Vec<K::Value<'_>>, Problem> {
+        self.check(parameter);
+        self.query.texts(&parameter.about).map(|(name, text)| read(parameter, name, text)).collect()
+    }
+
+    /// The text of a parameter, with the name by which it is given.
+    fn text(&self, about: &About) -> Option<(&'static str, &str)> {
+        match about.place {
+            Place::Path => {
+                self.params.iter().find(|(name, _)| *name == about.name).map(|(name, text)| (*name, text.as_str()))
+            }
+            Place::Query => about.names().find_map(|name| self.query.text(name).map(|text| (name, text))),
+        }
+    }
+
+    /// What a handler reads must be what its route tells: a defect, which every test that asks the route finds.
+    fn check<K: Kind>(&self, parameter: &Parameter<K>) {
+        let is_told = |told: &&dyn Described| *told.about() == parameter.about && told.schema() == parameter.schema();
+        debug_assert!(self.description.parameters.iter().any(is_told), "{parameter:?} is not told of");
     }
 
     /// A header's first value, if it is text.
@@ -39,4 +83,8 @@ impl Request {
     pub fn accept(&self) -> &str {
         self.header(&ACCEPT).unwrap_or("*/*")
     }
+}
+
+fn read<'r, K: Kind>(parameter: &Parameter<K>, name: &str, text: &'r str) -> Result<K::Value<'r>, Problem> {
+    parameter.kind.read(text).ok_or_else(|| Problem::bad_parameter(name, &parameter.kind.takes(), text))
 }

@@ -3,13 +3,16 @@
 use http::Method;
 
 use crate::http::route::answer::Answer;
+use crate::http::route::description::Description;
 use crate::http::route::problem::Problem;
-use crate::http::route::query::decode_percent;
+use crate::http::route::query::{Others, decode_percent};
 use crate::http::route::request::Request;
-use crate::http::server::counters::OTHER_ROUTE;
 
 /// Answers a request; runs on a blocking thread and may read files and the store.
 pub type Handler<C> = fn(&C, &Request) -> Result<Answer, Problem>;
+
+/// The route label of requests that no row of the table matched, or that were refused before the table was asked.
+pub(in crate::http) const OTHER_ROUTE: &str = "other";
 
 const GET_ONLY: &[Method] = &[Method::GET];
 
@@ -19,22 +22,12 @@ pub struct Route<C: 'static> {
     pub pattern: &'static str,
     /// GET includes HEAD.
     pub methods: &'static [Method],
-    pub query: Parameters,
+    pub description: &'static Description,
+    pub others: Others,
     pub work: Work,
     /// Whether the answer quotes a conversation: then not everybody who reaches the port gets it.
-    pub quotes: bool,
+    pub quotes: fn(&C) -> bool,
     pub handler: Handler<C>,
-}
-
-/// Which query parameters a route takes.
-#[derive(Debug, Clone, Copy)]
-pub enum Parameters {
-    /// The query is not looked at: pages and probes, to which anything may be appended.
-    Ignored,
-    /// Every other name is refused, so that a misspelt filter is not an unfiltered answer.
-    Only(&'static [&'static str]),
-    /// Other names are passed over, and a name may come again: the API and its clients are not ours.
-    Among(&'static [&'static str]),
 }
 
 /// What a handler waits for.
@@ -50,18 +43,26 @@ pub enum Work {
 
 impl<C> Route<C> {
     /// A page or probe: GET, any query, answered from memory.
-    pub const fn fixed(pattern: &'static str, handler: Handler<C>) -> Self {
-        Self { pattern, methods: GET_ONLY, query: Parameters::Ignored, work: Work::Memory, quotes: false, handler }
+    pub const fn fixed(pattern: &'static str, description: &'static Description, handler: Handler<C>) -> Self {
+        Self { work: Work::Memory, others: Others::Unread, ..Self::get(pattern, description, handler) }
     }
 
-    /// A question to the store: GET, only the parameters named in `query`.
-    pub const fn get(pattern: &'static str, query: &'static [&'static str], handler: Handler<C>) -> Self {
-        Self { pattern, methods: GET_ONLY, query: Parameters::Only(query), work: Work::Store, quotes: false, handler }
+    /// A question to the store: GET, only the parameters that `description` describes.
+    pub const fn get(pattern: &'static str, description: &'static Description, handler: Handler<C>) -> Self {
+        let (others, work) = (Others::Refused, Work::Store);
+        Self { pattern, methods: GET_ONLY, description, others, work, quotes: |_| false, handler }
     }
 
-    /// A question to the store in the words of another project's API: GET, any query, of which `query` is read.
-    pub const fn foreign(pattern: &'static str, query: &'static [&'static str], handler: Handler<C>) -> Self {
-        Self { pattern, methods: GET_ONLY, query: Parameters::Among(query), work: Work::Store, quotes: false, handler }
+    /// A question to the store in the words of another project's API: GET, any query, of which only what `description`
+    /// describes is read.
+    pub const fn foreign(pattern: &'static str, description: &'static Description, handler: Handler<C>) -> Self {
+        Self { others: Others::PassedOver, ..Self::get(pattern, description, handler) }
+    }
+
+    /// The same route by other methods.
+    #[must_use]
+    pub const fn by(self, methods: &'static [Method]) -> Self {
+        Self { methods, ..self }
     }
 
     /// The same route, whose answers may be large.
@@ -73,7 +74,24 @@ impl<C> Route<C> {
     /// The same route, whose answers quote conversations.
     #[must_use]
     pub const fn quoting(self) -> Self {
-        Self { quotes: true, ..self }
+        self.quoting_if(|_| true)
+    }
+
+    /// The same route, whose answers quote conversations under some settings.
+    #[must_use]
+    pub const fn quoting_if(self, quotes: fn(&C) -> bool) -> Self {
+        Self { quotes, ..self }
+    }
+
+    /// Asks its function.
+    pub(in crate::http) fn answer(&self, context: &C, request: &Request) -> Result<Answer, Problem> {
+        let answer = (self.handler)(context, request)?;
+        debug_assert!(
+            self.description.tells(answer.content_type()),
+            "{} does not tell of its content type",
+            self.pattern
+        );
+        Ok(answer)
     }
 
     fn takes(&self, method: &Method) -> bool {

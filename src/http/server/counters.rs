@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// The route label of requests that no row of the table matched, or that were refused before the table was asked.
-pub(in crate::http) const OTHER_ROUTE: &str = "other";
-
 /// Requests by route pattern and status code.
 ///
-/// Bounded: patterns come from the table, codes from [`Problem`](crate::http::Problem). Requests that are not HTTP, or whose
-/// headers are too large or too slow, never become a request and are not counted.
+/// Bounded: patterns come from the table, codes from [`Problem`](crate::http::route::problem::Problem). Requests that are
+/// not HTTP, or whose headers are too large or too slow, never become a request and are not counted.
 #[derive(Debug, Default)]
 pub struct RequestCounters {
     counts: Mutex<BTreeMap<(&'static str, u16), u64>>,

@@ -6,21 +6,21 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Method, Response};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
-use crate::http::route::answer::{Answer, accepts_gzip};
+use crate::http::route::answer::{Answer, Body, accepts_gzip};
 use crate::http::route::problem::Problem;
 use crate::http::route::query::Query;
 use crate::http::route::request::Request;
-use crate::http::route::routes::{self, Found, Route};
+use crate::http::route::routes::{self, Found, OTHER_ROUTE, Route};
 use crate::http::server::app::App;
-use crate::http::server::counters::OTHER_ROUTE;
+use crate::http::server::body::{Made, Outgoing, Pieces, STREAM_BYTES};
 use crate::http::server::guard;
-use crate::http::server::listen::Limits;
+use crate::http::server::limits::Limits;
 use crate::http::server::owner::Link;
 use crate::http::server::seats::Busy;
 use crate::http::server::slots::{Slot, Slots};
@@ -34,7 +34,7 @@ pub(in crate::http) struct Dispatch<C: 'static> {
 }
 
 /// An answer, and what it holds of that which requests share until it is written.
-type Held = (Answer, [Slot; 2]);
+type Held = (Response<Made>, [Slot; 2]);
 
 impl<C: Send + Sync + 'static> Dispatch<C> {
     pub(in crate::http) fn new(app: Arc<App<C>>, limits: Limits) -> Self {
@@ -48,16 +48,16 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         request: http::Request<Incoming>,
         link: &Arc<Link>,
         busy: Busy,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Outgoing> {
         let (head, body) = request.into_parts();
         let mut label = OTHER_ROUTE;
         let outcome = match self.admit(&head, link, &mut label) {
             Ok((found, query)) => self.answer(found, query, head, body, link).await,
             Err(problem) => Err(problem),
         };
-        let (answer, held) = outcome.unwrap_or_else(|problem| (problem.into_answer(), [None, None]));
-        self.app.counters.record(label, answer.status_code());
-        answer.into_response((busy, held))
+        let (response, held) = outcome.unwrap_or_else(refused);
+        self.app.counters.record(label, response.status().as_u16());
+        response.map(|body| Outgoing::new(body, (busy, held)))
     }
 
     /// All that can be refused before the body is read.
@@ -68,7 +68,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
             missed.problem
         })?;
         *label = found.route.pattern;
-        let query = Query::parse(head.uri.query(), found.route.query)?;
+        let query = Query::parse(head.uri.query(), found.route.others, found.route.description.parameters)?;
         Ok((found, query))
     }
 
@@ -88,8 +88,15 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
                 (body, Some(slot))
             }
         };
-        let path = head.uri.path().to_owned();
-        let request = Request { method: head.method, path, query, body, params: found.params, headers: head.headers };
+        let request = Request {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            body,
+            description: found.route.description,
+            query,
+            params: found.params,
+            headers: head.headers,
+        };
         let (answer, room) = self.handle(found.route, request, Arc::clone(link), body_slot).await?;
         Ok((answer, [request_slot, room]))
     }
@@ -112,40 +119,40 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         }
     }
 
-    /// Runs the handler on a blocking thread, and waits for room for its answer, for the time of an answer at most.
+    /// Runs the handler on a blocking thread, and waits for room for its answer, for the time of an answer at most: until
+    /// there is a whole one, or the first piece of a stream.
     ///
     /// A thread cannot be stopped: a handler that overran keeps its slots until it ends, so that no more than the
-    /// limit ever run.
+    /// limit ever run. One whose answer is a stream keeps them until the last piece is written.
     async fn handle(
         &self,
         route: &'static Route<C>,
         request: Request,
         link: Arc<Link>,
         body_slot: Slot,
-    ) -> Result<(Answer, Slot), Problem> {
+    ) -> Result<(Response<Made>, Slot), Problem> {
         let answer_timeout = self.limits.answer_timeout;
         let failed = |error: JoinError| {
             tracing::error!(route = route.pattern, %error, "a handler failed");
             Problem::internal("the handler failed; the log says why")
         };
         let work = async {
-            if route.quotes {
+            if (route.quotes)(&self.app.context) {
                 // Before it waits: a stranger takes no turn of those who are answered.
                 let app = Arc::clone(&self.app);
                 spawn_blocking(move || link.check(&app.readers)).await.map_err(failed)??;
             }
             let handler_slot = self.slots.handler(route.work).await?;
             let app = Arc::clone(&self.app);
+            let head_only = request.method == Method::HEAD;
             let made = spawn_blocking(move || {
                 let (slot, _body_slot) = (handler_slot, body_slot);
                 let gzip = accepts_gzip(&request.headers);
-                let answer = (route.handler)(&app.context, &request)?.encoded(gzip);
+                let answer = route.answer(&app.context, &request)?.encoded(gzip);
                 Ok((answer, slot))
             });
-            // Until there is room for this answer, its handler's slot makes no other.
-            let (answer, _slot) = made.await.map_err(failed)??;
-            let room = self.slots.room(route.work, answer.body_bytes()).await;
-            Ok((answer, room))
+            let (answer, slot) = made.await.map_err(failed)??;
+            self.ready(route, answer, slot, head_only).await
         };
         timeout(answer_timeout, work).await.unwrap_or_else(|_| {
             tracing::warn!(route = route.pattern, ?answer_timeout, "a handler took too long");
@@ -153,4 +160,39 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
             Err(Problem::unavailable(format!("there was no answer within {seconds} s")))
         })
     }
+    /// Waits until there is room for an answer, and for the first piece of a stream.
+    async fn ready(
+        &self,
+        route: &'static Route<C>,
+        answer: Answer,
+        slot: Slot,
+        head_only: bool,
+    ) -> Result<(Response<Made>, Slot), Problem> {
+        let (head, body) = answer.into_response().into_parts();
+        let (made, room) = match body {
+            Body::Whole(bytes) => {
+                let room = self.slots.room(route.work, bytes.capacity()).await;
+                // Until there was room for this answer, its handler's slot made no other.
+                drop(slot);
+                (Made::Whole(bytes), room)
+            }
+            Body::Stream(_) if head_only => {
+                (Made::Pieces(Box::new(Pieces::unwritten(route.pattern, self.limits.answer_timeout))), None)
+            }
+            Body::Stream(stream) => {
+                let room = self.slots.room(route.work, STREAM_BYTES).await;
+                let pieces = Pieces::start(stream, slot, route.pattern, self.limits.answer_timeout).await?;
+                (Made::Pieces(Box::new(pieces)), room)
+            }
+        };
+        Ok((Response::from_parts(head, made), room))
+    }
+}
+
+fn refused(problem: Problem) -> Held {
+    let response = Answer::from(problem).into_response().map(|body| match body {
+        Body::Whole(bytes) => Made::Whole(bytes),
+        Body::Stream(_) => unreachable!("a problem is held in memory"),
+    });
+    (response, [None, None])
 }

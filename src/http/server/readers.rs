@@ -9,7 +9,7 @@ use std::io;
 
 use rustix::process::geteuid;
 
-use crate::http::route::problem::ServeError;
+use crate::http::server::error::ServeError;
 
 /// Users by name and number. Those that the system knows from elsewhere (LDAP) are named by their numbers.
 const USERS: &str = "/etc/passwd";

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A request for what is used up is refused at once, the others wait as long as an answer may take. Whoever holds a
-//! permit keeps it in the answer itself, so that a client that reads slowly is counted until it has read.
+//! permit keeps it in the answer itself, so that a client that reads slowly is counted until it has read. The handler of a
+//! stream is at work until its last piece is written, and the room of one is what it has in memory at most.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::route::problem::Problem;
 use crate::http::route::routes::Work;
-use crate::http::server::listen::Limits;
+use crate::http::server::limits::Limits;
 
 /// Room for answers is counted in pieces of this many bytes.
 const PIECE_BYTES: usize = 1024;

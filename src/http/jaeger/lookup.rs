@@ -1,0 +1,105 @@
+//! What traces and their cuts read of the state: each session and the order of its turns once, and when a turn has ended.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::http::api::state::HasReader;
+use crate::http::jaeger::texts::Texts;
+use crate::ledger::ended;
+use crate::ledger::session::Session;
+use crate::ledger::unit::{TurnEnd, Unit};
+use crate::store::{Reader, StoreError};
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+use crate::views::traces::finish::{MadeOf, SpanRules, finish};
+use crate::views::traces::ids::TraceScope;
+use crate::views::traces::span::SpanBatch;
+use crate::views::traces::tree::{Earlier, TurnOrder};
+
+/// Sessions that one request keeps; beyond it all are read anew. Its newest turns are of a few sessions, most often.
+const SESSIONS_KEPT: usize = 16;
+
+/// What one request knows of the state as it is now.
+pub(super) struct Lookup<'c> {
+    pub(super) reader: &'c Reader,
+    pub(super) now: Timestamp,
+    pub(super) rules: &'c SpanRules,
+    /// Each turn needs its session.
+    sessions: RefCell<HashMap<SessionId, Option<Rc<Session>>>>,
+    /// And each the turns before it.
+    orders: RefCell<HashMap<SessionId, Rc<TurnOrder>>>,
+    texts: RefCell<Texts<'c>>,
+}
+
+impl<'c> Lookup<'c> {
+    pub(super) fn of<C: HasReader>(context: &'c C) -> Self {
+        Self {
+            reader: context.reader(),
+            now: context.now(),
+            rules: context.span_rules(),
+            sessions: RefCell::default(),
+            orders: RefCell::default(),
+            texts: RefCell::new(Texts::of(context.reader())),
+        }
+    }
+
+    pub(super) fn earlier(&self, session: Option<&Session>, turn: &Unit) -> Result<Earlier, StoreError> {
+        match session {
+            Some(session) if turn.is_turn() => self.reader.earlier(session, turn, &*self.turn_order(&session.id)?),
+            Some(_) | None => Ok(Earlier::default()),
+        }
+    }
+
+    fn turn_order(&self, session: &SessionId) -> Result<Rc<TurnOrder>, StoreError> {
+        if let Some(known) = self.orders.borrow().get(session) {
+            return Ok(known.clone());
+        }
+        let order = Rc::new(self.reader.turn_order(session)?);
+        let mut orders = self.orders.borrow_mut();
+        if orders.len() >= SESSIONS_KEPT {
+            orders.clear();
+        }
+        orders.insert(session.clone(), order.clone());
+        Ok(order)
+    }
+
+    pub(super) fn session(&self, id: &SessionId) -> Result<Option<Rc<Session>>, StoreError> {
+        if let Some(known) = self.sessions.borrow().get(id) {
+            return Ok(known.clone());
+        }
+        let session = self.reader.session(id)?.map(Rc::new);
+        let mut sessions = self.sessions.borrow_mut();
+        if sessions.len() >= SESSIONS_KEPT {
+            sessions.clear();
+        }
+        sessions.insert(id.clone(), session.clone());
+        Ok(session)
+    }
+
+    /// As the exporter has it, but that what has not ended lasts until now. `at` is the last activity in its trace.
+    pub(super) fn end_of(&self, unit: &Unit, at: Timestamp) -> TurnEnd {
+        let open = TurnEnd { at: self.now.max(at), reason: "open" };
+        ended::ended(unit, at, self.now, self.rules.idle_ms).unwrap_or(open)
+    }
+
+    pub(super) fn goes_on(&self, unit: &Unit, at: Timestamp) -> bool {
+        ended::ended(unit, at, self.now, self.rules.idle_ms).is_none()
+    }
+
+    /// Gives spans their last form: as it is when they are exported.
+    pub(super) fn finish(
+        &self,
+        batches: &mut [SpanBatch],
+        scope: TraceScope,
+        session: &SessionId,
+        units: &[&Unit],
+    ) -> Result<(), StoreError> {
+        let owner = self.session(session)?;
+        let source = owner.as_deref().and_then(|session| session.fork.as_ref()).map(|fork| &fork.from);
+        let rules = SpanRules { scope, ..self.rules.clone() };
+        let mut texts = self.texts.borrow_mut();
+        finish(batches, &rules, MadeOf { session, source, units }, &mut |row, expected| texts.read(row, expected));
+        texts.failed()
+    }
+}

@@ -1,0 +1,22 @@
+//! What the routes of metrics do.
+
+use crate::http::metrics::{exposition, openmetrics};
+use crate::http::pages::health::INCOMPLETE;
+use crate::http::route::description::{Description, Form};
+
+/// What [`metrics`](crate::http::pages::health::metrics) does.
+pub static METRICS: Description =
+    Description { summary: "Tells every metric as it is now.", parameters: &[], answers: FORMATS, refusal: INCOMPLETE };
+
+/// What [`metrics`](crate::http::metrics::claude_code::metrics) does.
+pub static CLAUDE_CODE: Description = Description {
+    summary: "Tells the metrics by the names of Claude Code's own telemetry, if the configuration asks for it.",
+    parameters: &[],
+    answers: FORMATS,
+    refusal: INCOMPLETE,
+};
+
+const FORMATS: &[Form] = &[
+    Form::of(exposition::CONTENT_TYPE, "The text format 0.0.4 of Prometheus."),
+    Form::of(openmetrics::CONTENT_TYPE, "OpenMetrics 1.0, to who asks for it by its name."),
+];

@@ -1,0 +1,66 @@
+//! What a route does, takes and answers: all that a description of the API needs beside the pattern and the methods.
+
+use crate::http::route::parameter::Described;
+
+pub(in crate::http) const JSON: &str = "application/json";
+pub(in crate::http) const TEXT: &str = "text/plain; charset=utf-8";
+pub(in crate::http) const HTML: &str = "text/html; charset=utf-8";
+pub(in crate::http) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What a route does, takes and answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Description {
+    /// One sentence.
+    pub summary: &'static str,
+    /// Those of the path, then those of the query in the order in which a refusal lists them.
+    pub parameters: &'static [&'static dyn Described],
+    /// The forms of an answer that is what was asked for: the client's `Accept` header chooses if there are several.
+    pub answers: &'static [Form],
+    /// The form in which its function refuses. What the server refuses before it is always a [`PROBLEM`].
+    pub refusal: Form,
+}
+
+/// A form of an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    pub content_type: &'static str,
+    /// The name of the schema, if it is JSON.
+    pub schema: Option<&'static str>,
+    /// What stands in it, in one sentence.
+    pub meaning: &'static str,
+}
+
+/// The form of a refusal, unless a route belongs to another project's API.
+pub const PROBLEM: Form = Form {
+    content_type: PROBLEM_JSON,
+    schema: Some("Problem"),
+    meaning: "What is wrong, in the form of RFC 9457: `type`, `title`, `status` and `detail`.",
+};
+
+impl Form {
+    /// JSON of a schema.
+    pub const fn json(schema: &'static str, meaning: &'static str) -> Self {
+        Self { content_type: JSON, schema: Some(schema), meaning }
+    }
+
+    /// Plain text in UTF-8.
+    pub const fn text(meaning: &'static str) -> Self {
+        Self::of(TEXT, meaning)
+    }
+
+    /// Any other content type.
+    pub const fn of(content_type: &'static str, meaning: &'static str) -> Self {
+        Self { content_type, schema: None, meaning }
+    }
+}
+
+impl Description {
+    /// Whether this is the content type of one of its answers or refusals, whatever parameters the type has.
+    pub(in crate::http) fn tells(&self, content_type: &str) -> bool {
+        fn essence(content_type: &str) -> &str {
+            content_type.split(';').next().unwrap_or_default().trim()
+        }
+        let mut forms = self.answers.iter().chain([&self.refusal, &PROBLEM]);
+        forms.any(|form| essence(form.content_type) == essence(content_type))
+    }
+}

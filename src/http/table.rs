@@ -1,0 +1,41 @@
+//! The route table: one line for each path that is answered. Only the wiring imports it.
+
+use crate::http::api::{replay, session_detail, sessions};
+use crate::http::context::Context;
+use crate::http::jaeger::{v1, v3};
+use crate::http::metrics::claude_code;
+use crate::http::metrics::descriptions::{CLAUDE_CODE, METRICS};
+use crate::http::pages::{health, landing};
+use crate::http::route::routes::Route;
+use crate::views::traces::content::ContentLevel;
+
+/// Every path that is answered.
+pub static ROUTES: &[Route<Context>] = &[
+    Route::fixed("/", &landing::PAGE, landing::page),
+    Route::fixed("/metrics", &METRICS, health::metrics),
+    Route::fixed("/metrics/claude-code", &CLAUDE_CODE, claude_code::metrics),
+    Route::fixed("/-/healthy", &health::HEALTHY, health::healthy),
+    Route::fixed("/healthz", &health::HEALTHY, health::healthy),
+    Route::fixed("/-/ready", &health::READY, health::ready),
+    Route::fixed("/readyz", &health::READY, health::ready),
+    Route::fixed("/ready", &health::READY, health::ready),
+    Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list),
+    Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large(),
+    Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay).large().quoting(),
+    Route::foreign("/jaeger/api/services", &v1::SERVICES, v1::services),
+    Route::foreign("/jaeger/api/services/{service}/operations", &v1::OPERATION_NAMES, v1::operation_names).large(),
+    Route::foreign("/jaeger/api/operations", &v1::OPERATIONS, v1::operations_with_kinds).large(),
+    Route::foreign("/jaeger/api/traces", &v1::TRACES, v1::traces).large().quoting_if(spans_quote),
+    Route::foreign("/jaeger/api/traces/{id}", &v1::TRACE, v1::trace).large().quoting_if(spans_quote),
+    Route::foreign("/jaeger/api/dependencies", &v1::DEPENDENCIES, v1::dependencies),
+    Route::foreign("/jaeger/api/v3/services", &v3::SERVICES, v3::services),
+    Route::foreign("/jaeger/api/v3/operations", &v3::OPERATIONS, v3::operations_with_kinds).large(),
+    Route::foreign("/jaeger/api/v3/traces", &v3::TRACES, v3::traces).large().quoting_if(spans_quote),
+    Route::foreign("/jaeger/api/v3/traces/{id}", &v3::TRACE, v3::trace).large().quoting_if(spans_quote),
+    Route::foreign("/jaeger/api/v3/trace-summaries", &v3::SUMMARIES, v3::summaries).large().quoting_if(spans_quote),
+];
+
+/// Spans hold text of the conversation only if `traces.content` lets it out.
+fn spans_quote(context: &Context) -> bool {
+    context.spans.content != ContentLevel::Off
+}
