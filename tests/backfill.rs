@@ -25,11 +25,12 @@ use history::{DAY, FIRST_DAY, backfill, days, printed, series, session, tailspan
 use support::units::recordings;
 use tailspan::audit::pass::{self, Pass};
 use tailspan::audit::survey::Survey;
-use tailspan::http::metrics::exposition::totals_text;
 use tailspan::ledger::prices::Prices;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::history::{Ending, History, Span, Target};
 use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::metrics::points::points;
+use tailspan::views::metrics::text::Format;
 use tailspan::views::metrics::totals::Totals;
 
 /// What has no time of its own, and is not in a history.
@@ -187,7 +188,7 @@ fn a_history_and_the_counters_after_it_are_everything_once() {
         for epoch in times.iter().step_by(1 + times.len() / 4).copied() {
             let mut totals = Totals::new(LabelRules::default());
             pass.observe_since(epoch, &mut totals);
-            let live = counters(&String::from_utf8(totals_text(&totals.snapshot()).unwrap()).unwrap());
+            let live = counters(&Format::Plain.write(&points(&totals.snapshot()), &[]));
             let mut sums = last(&history_of(&pass, epoch));
             cut += usize::from(!sums.is_empty() && !live.is_empty());
             live.into_iter().for_each(|(name, value)| *sums.entry(name).or_default() += value);
@@ -240,7 +241,7 @@ fn the_same_files_have_the_same_names_above_a_limit() {
     let scan = || {
         let found = pass::find(&[world.path().to_owned()], &mut Vec::new()).unwrap();
         let (totals, _) = Survey::of(found, &prices, 4).totals(labels.clone(), |_, _| {});
-        String::from_utf8(totals_text(&totals).unwrap()).unwrap()
+        Format::Plain.write(&points(&totals), &[])
     };
     let first = scan();
     let named = |name: &str| first.lines().filter(|line| line.starts_with(name)).count();

@@ -24,16 +24,17 @@ use daemon::{Daemon, sum};
 use support::units::{recordings, tool, turn};
 use tailspan::config::{Config, Env, Flags};
 use tailspan::http::metrics::claude_code::text;
-use tailspan::http::metrics::exposition::totals_text;
 use tailspan::measures::Change;
 use tailspan::transcript::record::Outcome;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::metrics::points::points;
+use tailspan::views::metrics::text::Format;
 use tailspan::views::metrics::totals::{Snapshot, Totals};
 use tailspan::views::metrics::{claude_code, document};
 
 fn shown(totals: &Snapshot, accept: &str) -> String {
-    String::from_utf8(text(totals, accept).unwrap().1).unwrap()
+    text(totals, accept).1
 }
 
 /// Sum of the samples of a metric whose labels hold all of `parts`.
@@ -47,7 +48,7 @@ fn the_numbers_are_those_of_our_own_families() {
     let (mut priced, mut edited) = (0.0, 0.0);
     for (path, pass) in recordings() {
         let totals = pass.totals(LabelRules::default());
-        let ours = String::from_utf8(totals_text(&totals).unwrap()).unwrap();
+        let ours = Format::Plain.write(&points(&totals), &[]);
         let theirs = shown(&totals, "*/*");
         let check = |their: &str, their_parts: &[&str], our: &str, our_parts: &[&str]| {
             let (their_sum, our_sum) = (part(&theirs, their, their_parts), part(&ours, our, our_parts));

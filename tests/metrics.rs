@@ -22,7 +22,7 @@ use support::units::{Dice, agent, message, recordings, reported, session, shake,
 use tailspan::audit::pass::Pass;
 use tailspan::export::{DropReason, FailureReason};
 use tailspan::http::RequestCounters;
-use tailspan::http::metrics::exposition::{Build, Deliveries, Scrape};
+use tailspan::http::metrics::scrape::{Build, Deliveries, Scrape};
 use tailspan::ledger::money::Money;
 use tailspan::ledger::session::project_of;
 use tailspan::ledger::tokens::Tokens;
@@ -387,9 +387,9 @@ fn scrape(totals: &mut Totals, vitals: &Vitals, now: Timestamp) -> String {
         build: Build { version: "0.1.0", revision: "abc" },
         now,
     };
-    let (content_type, text) = scrape.text().unwrap();
+    let (content_type, text) = scrape.answer("*/*");
     assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8");
-    String::from_utf8(text).unwrap()
+    text
 }
 
 #[test]

@@ -24,7 +24,7 @@ use std::time::Duration;
 use serde_json::Value;
 use support::daemon::Daemon;
 use support::units::{agent, message, recordings, session, tool, turn};
-use tailspan::http::metrics::exposition::{Build, Deliveries, Scrape};
+use tailspan::http::metrics::scrape::{Build, Deliveries, Scrape};
 use tailspan::http::{RequestCounters, wants_openmetrics};
 use tailspan::ledger::money::Money;
 use tailspan::ledger::unit::{Agent, Message, Tool, Unit, UnitId};
@@ -37,6 +37,7 @@ use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::catalog::{self, ALL, Kept, Kind, Metric};
 use tailspan::views::metrics::exemplars::{Exemplar, trace_around};
 use tailspan::views::metrics::labels::LabelRules;
+use tailspan::views::metrics::text::Format;
 use tailspan::views::metrics::totals::{Sample, Series, Snapshot, Totals};
 use tailspan::views::traces::ids::{SpanAt, TraceId, root_of_turn, span_id};
 use tailspan::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_spans};
@@ -177,9 +178,7 @@ fn a_strict_parser_reads_the_numbers_of_the_text_format() {
     let Some(python) = python() else { return };
     let totals = everything();
     let strange = "a \"b\" \\n c\nd\\";
-    let (text, open) = with_scrape(&totals, strange, |scrape| {
-        (String::from_utf8(scrape.text().unwrap().1).unwrap(), scrape.openmetrics())
-    });
+    let (text, open) = with_scrape(&totals, strange, |scrape| (scrape.text(Format::Plain), scrape.text(Format::Open)));
     let (text, open) = (parsed(python, "text", &text), parsed(python, "openmetrics", &open));
     assert!(values(&text).len() > 500, "{}", values(&text).len());
     assert!(values(&text) == values(&open), "the two formats say the same");
@@ -227,7 +226,7 @@ fn exemplars_and_beginnings_are_written_behind_their_samples() {
     unit.parts.messages.push(Message { start, end, closed: true, ..sent });
     let mut totals = totals();
     observe(&mut totals, &[&unit]);
-    let text = with_scrape(&totals.snapshot(), "abc", |scrape| scrape.openmetrics());
+    let text = with_scrape(&totals.snapshot(), "abc", |scrape| scrape.text(Format::Open));
     let trace = TraceId(0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b);
     let ids = format!("{{trace_id=\"{trace}\",span_id=\"{}\"}}", span_id(trace, "chat", "m1"));
     for line in [
@@ -292,12 +291,11 @@ fn openmetrics_is_for_who_asks_for_it() {
     }
     let totals = totals().snapshot();
     with_scrape(&totals, "abc", |scrape| {
-        let (content_type, body) = scrape.answer(open[0]).unwrap();
+        let (content_type, body) = scrape.answer(open[0]);
         assert_eq!(content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
-        assert!(body.ends_with(b"# EOF\n"));
-        let (content_type, body) = scrape.answer("*/*").unwrap();
+        assert!(body.ends_with("# EOF\n"));
+        let (content_type, body) = scrape.answer("*/*");
         assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8");
-        let body = String::from_utf8(body).unwrap();
         assert!(!["_created", "# UNIT", "# EOF", " # {"].iter().any(|more| body.contains(more)), "as it was");
     });
 }

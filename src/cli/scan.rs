@@ -7,12 +7,13 @@ use super::table;
 use crate::audit::pass;
 use crate::audit::survey::Survey;
 use crate::config::{Config, ScanFormat};
-use crate::http::metrics::exposition;
 use crate::ledger::prices::Prices;
 use crate::sidecar::progress::Progress;
 use crate::sidecar::settings::{label_rules, threads};
 use crate::tail::{self, RootEnv};
 use crate::text;
+use crate::views::metrics::points::points;
+use crate::views::metrics::text::Format;
 
 /// Why a scan failed.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +71,7 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
         ScanFormat::Trace => survey.trees(advance),
         ScanFormat::Prometheus => {
             let (totals, read) = survey.totals(label_rules(config), advance);
-            let text = exposition::totals_text(&totals).map_err(io::Error::other).map_err(ScanError::Output)?;
-            (String::from_utf8_lossy(&text).into_owned(), read)
+            (Format::Plain.write(&points(&totals), &[]), read)
         }
     };
     progress.finish();

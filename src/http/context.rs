@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::http::api::state::HasReader;
-use crate::http::metrics::exposition::{Build, Deliveries, Scrape};
+use crate::http::metrics::scrape::{Build, Deliveries, Scrape};
 use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::problem::Problem;
 use crate::http::server::counters::RequestCounters;
@@ -104,7 +104,8 @@ impl Status for Context {
     }
 
     fn metrics(&self, accept: &str) -> Result<(String, Vec<u8>), Problem> {
-        self.scrape(|scrape| scrape.answer(accept))
+        let (content_type, text) = self.scrape(|scrape| scrape.answer(accept));
+        Ok((content_type.to_owned(), text.into_bytes()))
     }
 
     fn version(&self) -> &str {

@@ -11,6 +11,8 @@
 //! - `escaping` says how to write names beyond ASCII. There are none, so every way is the same.
 //! - Nothing is refused: a client that accepts neither gets text, as exporters have always done.
 
+use crate::views::metrics::text::Format;
+
 /// Parts of a header that are looked at; the rest of a longer one is ignored.
 const RANGES_MAX: usize = 64;
 
@@ -26,6 +28,11 @@ pub fn wants_openmetrics(accept: &str) -> bool {
     let best =
         |fits: &dyn Fn(&Range<'_>) -> bool| ranges.iter().filter(|range| fits(range)).map(|range| range.weight).max();
     open > 0 && open >= text.into_iter().find_map(best).unwrap_or(0)
+}
+
+/// The format that `accept` asks for.
+pub(super) fn format_for(accept: &str) -> Format {
+    if wants_openmetrics(accept) { Format::Open } else { Format::Plain }
 }
 
 /// One part of the header.

@@ -1,8 +1,8 @@
 //! What the routes of metrics do.
 
-use crate::http::metrics::{exposition, openmetrics};
 use crate::http::pages::health::INCOMPLETE;
 use crate::http::route::description::{Description, Form};
+use crate::views::metrics::text::Format;
 
 /// What [`metrics`](crate::http::pages::health::metrics) does.
 pub static METRICS: Description =
@@ -17,6 +17,6 @@ pub static CLAUDE_CODE: Description = Description {
 };
 
 const FORMATS: &[Form] = &[
-    Form::of(exposition::CONTENT_TYPE, "The text format 0.0.4 of Prometheus."),
-    Form::of(openmetrics::CONTENT_TYPE, "OpenMetrics 1.0, to who asks for it by its name."),
+    Form::of(Format::Plain.content_type(), "The text format 0.0.4 of Prometheus."),
+    Form::of(Format::Open.content_type(), "OpenMetrics 1.0, to who asks for it by its name."),
 ];

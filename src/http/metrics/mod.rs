@@ -1,8 +1,8 @@
 //! `/metrics` in its formats.
 //!
 //! ```text
-//! exposition   text 0.0.4, and what belongs to the process
-//! openmetrics  OpenMetrics 1.0; accept  which of the two is asked for
+//! scrape       what `/metrics` shows at one moment; process  the `process_*` families
+//! accept       which of the two formats is asked for
 //! claude_code  `/metrics/claude-code`
 //! descriptions what the routes do
 //! ```
@@ -10,5 +10,5 @@
 pub(super) mod accept;
 pub mod claude_code;
 pub mod descriptions;
-pub mod exposition;
-pub mod openmetrics;
+mod process;
+pub mod scrape;

@@ -115,7 +115,7 @@ pub fn points(totals: &Snapshot) -> Vec<Point> {
     decisions(totals, &mut sums);
     let point = |((position, labels), (sum, created)): (Key, _)| {
         let metric = *ALL.get(position)?;
-        Some(Point { metric, labels, sample: Sample::Number(sum), created, exemplars: Vec::new() })
+        Some(Point::new(metric, labels, sum, created))
     };
     sums.0.into_iter().filter_map(point).collect()
 }
@@ -135,9 +135,9 @@ fn decisions(totals: &Snapshot, sums: &mut Sums) {
 }
 
 fn each(totals: &Snapshot, metric: &'static Metric, mut take: impl FnMut(&[&str], &Sample, Option<Timestamp>)) {
-    for (labels, sample) in totals.of(metric) {
-        let labels: Vec<&str> = labels.iter().map(|label| &**label).collect();
-        take(&labels, sample, totals.created(metric, &labels));
+    for (series, stored) in totals.stored(metric) {
+        let labels: Vec<&str> = series.labels.iter().map(|label| &**label).collect();
+        take(&labels, &stored.sample, stored.created);
     }
 }
 

@@ -18,8 +18,9 @@ use crate::views::metrics::catalog::{self, Kept, Kind, Label, Metric};
 use crate::views::metrics::entries::{Entry, Readers};
 pub use crate::views::metrics::history_times::{BEGINNING, Span};
 use crate::views::metrics::labels::{LabelRules, OTHER};
-use crate::views::metrics::openmetrics::{bound, head};
 use crate::views::metrics::series::{Series, bucket_of};
+use crate::views::metrics::text::line::{Start, cumulative, label_pairs, limits};
+use crate::views::metrics::text::open;
 
 /// Bytes of text that are handed out at once.
 const TEXT_BYTES: usize = 64 << 10;
@@ -150,15 +151,13 @@ impl History {
             if own.is_empty() {
                 continue;
             }
-            let name = metric.full_name();
-            let family = name.strip_suffix("_total").unwrap_or(&name);
-            take(&head(family, metric.kind.name(), metric.help))?;
+            take(&open::head(&metric.full_name(), metric.kind, metric.help))?;
             for (labels, cells) in own {
                 let lines = Lines::new(metric, &labels, target);
                 lines.write(&self.span, &cells, ending, &mut written, &mut take)?;
             }
         }
-        take("# EOF\n")?;
+        take(open::END)?;
         Ok(written)
     }
 
@@ -227,20 +226,13 @@ struct Lines {
 impl Lines {
     fn new(metric: &'static Metric, values: &[Arc<str>], target: &Target) -> Self {
         let name = metric.full_name();
-        let start = |ending: &str, le: Option<&str>| {
-            let target = [("job", target.job.as_str()), ("instance", target.instance.as_str())];
-            let own = metric.labels.iter().map(|label| label.name).zip(values.iter().map(|value| &**value));
-            let labels = crate::views::metrics::openmetrics::labels(
-                target.into_iter().chain(own).chain(le.map(|le| ("le", le))),
-            );
-            format!("{name}{ending}{labels}")
-        };
+        let target = [("job", target.job.as_str()), ("instance", target.instance.as_str())];
+        let start = Start::new(&name, target.into_iter().chain(label_pairs(metric, values)));
         let starts = if metric.kind == Kind::Histogram {
-            let bounds = metric.buckets.iter().map(|limit| bound(metric.unit.rendered(*limit)));
-            let buckets = bounds.chain(["+Inf".to_owned()]).map(|le| start("_bucket", Some(&le)));
-            buckets.chain([start("_count", None), start("_sum", None)]).collect()
+            let buckets = limits(metric, open::bound).map(|limit| start.bucket(&limit));
+            buckets.chain([start.of("_count"), start.of("_sum")]).collect()
         } else {
-            vec![start("", None)]
+            vec![start.of("")]
         };
         Self { metric, starts }
     }
@@ -284,18 +276,13 @@ impl Lines {
     /// The samples of one moment.
     fn point(&self, time: i64, buckets: &[u64], sum: i128, text: &mut String) {
         let sum = self.metric.unit.rendered(sum);
-        let mut below = 0u64;
-        let counts = buckets.iter().map(|count| {
-            below = below.saturating_add(*count);
-            below
-        });
         let mut starts = self.starts.iter();
         let mut line = |number: &dyn std::fmt::Display| {
             starts.next().into_iter().for_each(|start| text.push_str(&format!("{start} {number} {time}\n")));
         };
         if self.metric.kind == Kind::Histogram {
-            counts.for_each(|count| line(&count));
-            line(&buckets.iter().fold(0u64, |all, count| all.saturating_add(*count)));
+            cumulative(buckets).for_each(|count| line(&count));
+            line(&cumulative(buckets).last().unwrap_or(0));
         }
         line(&sum);
     }

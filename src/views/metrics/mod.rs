@@ -8,9 +8,9 @@
 //! totals, series          the stored counters and gauges, and their form
 //! exemplars               which span shows an observation
 //! history, history_times  what the counters would have shown in the past
-//! points                  everything that `/metrics` shows, before it is text or OTLP
-//! openmetrics             lines that OpenMetrics and the history have in common
 //! claude_code             our numbers by the names of Claude Code's own telemetry
+//! points                  everything that is shown, before it is text or OTLP
+//! text                    points as text 0.0.4 and as OpenMetrics
 //! ```
 
 pub mod catalog;
@@ -23,7 +23,7 @@ pub mod history;
 mod history_times;
 pub mod labels;
 mod metric;
-pub mod openmetrics;
 pub mod points;
 mod series;
+pub mod text;
 pub mod totals;

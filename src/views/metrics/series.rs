@@ -147,9 +147,13 @@ impl Snapshot {
 
     /// The series of one metric, in order of their label values.
     pub fn of(&self, metric: &'static Metric) -> impl Iterator<Item = (&[Arc<str>], &Sample)> {
+        self.stored(metric).map(|(series, stored)| (series.labels.as_slice(), &stored.sample))
+    }
+
+    /// The same, with when they began.
+    pub(super) fn stored(&self, metric: &'static Metric) -> impl Iterator<Item = (&Series, &Stored)> {
         let own = self.series.range(Series::new(metric, Vec::new())..);
         own.take_while(|(series, _)| series.metric == metric.name)
-            .map(|(series, stored)| (series.labels.as_slice(), &stored.sample))
     }
 }
 

@@ -1,0 +1,33 @@
+//! The `process_*` families, which every Prometheus client library has: processor time, memory and files.
+
+use prometheus::proto::{MetricFamily, MetricType};
+
+use crate::views::metrics::catalog::Kind;
+use crate::views::metrics::text::Single;
+
+/// All of them; none on systems without `/proc`.
+pub(super) fn families() -> Vec<Single> {
+    collected().iter().filter_map(single).collect()
+}
+
+fn single(family: &MetricFamily) -> Option<Single> {
+    let metric = family.get_metric().first()?;
+    let (kind, number) = match family.get_field_type() {
+        MetricType::COUNTER => (Kind::Counter, metric.get_counter().get_value()),
+        _ => (Kind::Gauge, metric.get_gauge().get_value()),
+    };
+    Some(Single { name: family.name().to_owned(), kind, help: family.help().to_owned(), number })
+}
+
+#[cfg(target_os = "linux")]
+fn collected() -> Vec<MetricFamily> {
+    use prometheus::core::Collector;
+
+    prometheus::process_collector::ProcessCollector::for_self().collect()
+}
+
+/// The collector reads `/proc`.
+#[cfg(not(target_os = "linux"))]
+const fn collected() -> Vec<MetricFamily> {
+    Vec::new()
+}

@@ -1,0 +1,161 @@
+//! What `/metrics` shows: points, made for each scrape from what is known at that moment.
+//!
+//! Names, kinds and help come from the catalogue. Totals are those of the last commit; a number that a crash could take
+//! back is not shown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::http::metrics::accept::format_for;
+use crate::http::metrics::process;
+use crate::http::route::problem::FINE;
+use crate::http::server::counters::RequestCounters;
+use crate::transcript::time::Timestamp;
+use crate::views::metrics::catalog::{self, Kept};
+use crate::views::metrics::points::{Point, points_of};
+use crate::views::metrics::text::Format;
+use crate::views::metrics::totals::Snapshot;
+use crate::vitals::Vitals;
+
+/// The route that has been asked by the time anybody can read the numbers.
+const OWN_ROUTE: &str = "/metrics";
+
+/// All that a scrape shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Scrape<'a> {
+    /// Totals of the last commit.
+    pub totals: &'a Snapshot,
+    /// The sidecar's own state.
+    pub vitals: &'a Vitals,
+    /// What has left.
+    pub deliveries: &'a Deliveries,
+    /// What was asked.
+    pub requests: &'a RequestCounters,
+    /// What runs.
+    pub build: Build<'a>,
+    /// The time of the scrape.
+    pub now: Timestamp,
+}
+
+/// What runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Build<'a> {
+    /// Version of the program.
+    pub version: &'a str,
+    /// Commit it was built from.
+    pub revision: &'a str,
+}
+
+/// Deliveries since the start of the process. Plain numbers, because the server does not know the exporter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deliveries {
+    /// Spans that the backend took.
+    pub spans_exported: u64,
+    /// Spans that it refused while it took the rest of their request.
+    pub spans_rejected: u64,
+    /// Requests that failed, by reason.
+    pub failures: Vec<(&'static str, u64)>,
+    /// Spans that were given up, by reason.
+    pub dropped: Vec<(&'static str, u64)>,
+}
+
+impl Scrape<'_> {
+    /// The text in the format that an `Accept` header asks for, behind its content type.
+    #[must_use]
+    pub fn answer(&self, accept: &str) -> (&'static str, String) {
+        let format = format_for(accept);
+        (format.content_type(), self.text(format))
+    }
+
+    /// Every family with at least one series, in the order of the catalogue, then those of the system.
+    #[must_use]
+    pub fn text(&self, format: Format) -> String {
+        format.write(&self.points(), &process::families())
+    }
+
+    /// Every series of the catalogue, in its order.
+    #[must_use]
+    pub fn points(&self) -> Vec<Point> {
+        let mut live = self.live();
+        let points = catalog::ALL.iter().flat_map(|metric| match metric.kept {
+            Kept::State => points_of(metric, self.totals).collect(),
+            Kept::Process => live.remove(metric.name).unwrap_or_default(),
+        });
+        points.collect()
+    }
+
+    /// The series of metrics that are not stored, by metric name.
+    fn live(&self) -> BTreeMap<&'static str, Vec<Point>> {
+        let vitals = self.vitals;
+        let mut live = Live { started: vitals.started, points: BTreeMap::new() };
+        live.add(&catalog::BUILD_INFO, &[self.build.version, self.build.revision], 1);
+        live.add(&catalog::START_TIME, &[], i128::from(vitals.started.0));
+        live.add(&catalog::INITIAL_SCAN_COMPLETE, &[], i128::from(vitals.initial_scan_complete.get()));
+        live.add(&catalog::FILES_WATCHED, &[], i128::from(vitals.files_watched.get()));
+        live.add(&catalog::WATCH_DEGRADED, &[], i128::from(vitals.watch_degraded.get()));
+        live.add(&catalog::PATHS_UNREADABLE, &[], i128::from(vitals.paths_unreadable.get()));
+        live.add(&catalog::READ_LAG, &[], i128::from(vitals.read_lag_bytes.get()));
+        live.add(&catalog::STORE_BYTES, &[], i128::from(vitals.store_bytes.get()));
+        live.add(&catalog::STATE_WRITABLE, &[], i128::from(vitals.trouble().is_none()));
+        live.add(&catalog::STATE_DRIFT, &[], i128::from(vitals.state_drift.get()));
+        live.add(&catalog::LOG_LINES_LOST, &[], i128::from(vitals.log_lines_lost.load(Ordering::Relaxed)));
+        live.add(&catalog::OUTBOX_SPANS, &[], i128::from(vitals.outbox_spans.get()));
+        if let Some(time) = vitals.last_event.get() {
+            live.add(&catalog::LAST_EVENT, &[], i128::from(time.0));
+        }
+        if let Some(time) = vitals.outbox_oldest.get() {
+            live.add(&catalog::OUTBOX_OLDEST, &[], i128::from(time.0));
+        }
+        for (endpoint, waiting) in vitals.history() {
+            live.add(&catalog::HISTORY_WAITING, &[&endpoint], i128::from(waiting));
+        }
+        self.sessions(&mut live);
+        self.deliveries(&mut live);
+        self.requests(&mut live);
+        live.points
+    }
+
+    fn sessions(&self, live: &mut Live) {
+        let counts = self.vitals.live(self.totals, self.now);
+        for entrypoint in crate::views::metrics::labels::ENTRYPOINTS {
+            let counts = counts.get(entrypoint).copied().unwrap_or_default();
+            live.add(&catalog::SESSIONS_ACTIVE, &[entrypoint], i128::from(counts.active));
+            live.add(&catalog::SESSIONS_WAITING, &[entrypoint], i128::from(counts.waiting));
+        }
+    }
+
+    fn deliveries(&self, live: &mut Live) {
+        let Deliveries { spans_exported, spans_rejected, failures, dropped } = self.deliveries;
+        live.add(&catalog::SPANS_EXPORTED, &[], i128::from(*spans_exported));
+        live.add(&catalog::EXPORT_REJECTED, &[], i128::from(*spans_rejected));
+        for (metric, counts) in [(&catalog::EXPORT_FAILURES, failures), (&catalog::SPANS_DROPPED, dropped)] {
+            for reason in metric.labels.iter().flat_map(catalog::Label::at_start) {
+                let count = counts.iter().find(|(known, _)| known == reason).map_or(0, |(_, count)| *count);
+                live.add(metric, &[reason], i128::from(count));
+            }
+        }
+    }
+
+    fn requests(&self, live: &mut Live) {
+        let mut counts = self.requests.snapshot();
+        counts.entry((OWN_ROUTE, FINE.as_u16())).or_default();
+        for ((route, code), count) in counts {
+            live.add(&catalog::HTTP_REQUESTS, &[route, &code.to_string()], i128::from(count));
+        }
+    }
+}
+
+struct Live {
+    started: Timestamp,
+    points: BTreeMap<&'static str, Vec<Point>>,
+}
+
+impl Live {
+    fn add(&mut self, metric: &'static catalog::Metric, values: &[&str], number: i128) {
+        let labels = values.iter().map(|value| Arc::from(*value)).collect();
+        // A counter of the process began with the process.
+        let point = Point::new(metric, labels, number, Some(self.started));
+        self.points.entry(metric.name).or_default().push(point);
+    }
+}

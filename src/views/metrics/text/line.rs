@@ -1,0 +1,85 @@
+//! What the lines of both formats are made of.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use crate::views::metrics::catalog::Metric;
+
+/// What stands before the numbers of a series: its name and its labels, which are escaped once for all its lines.
+#[derive(Debug)]
+pub(in crate::views::metrics) struct Start<'a> {
+    name: &'a str,
+    /// Without the braces.
+    labels: String,
+}
+
+impl<'a> Start<'a> {
+    /// That of the series with this name, of a counter with `_total`, and these labels.
+    pub(in crate::views::metrics) fn new<'b>(name: &'a str, labels: impl Iterator<Item = (&'b str, &'b str)>) -> Self {
+        let labels: Vec<_> = labels.map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
+        Self { name, labels: labels.join(",") }
+    }
+
+    /// Of the sample whose name has this ending: `_sum`, or nothing.
+    pub(in crate::views::metrics) fn of(&self, ending: &str) -> String {
+        self.of_name(&format!("{}{ending}", self.name))
+    }
+
+    /// Of the sample that tells when the series was 0. A counter leaves out its `_total` there.
+    pub(super) fn created(&self) -> String {
+        self.of_name(&format!("{}_created", family_name(self.name)))
+    }
+
+    /// Of the bucket up to `limit`.
+    pub(in crate::views::metrics) fn bucket(&self, limit: &str) -> String {
+        let Self { name, labels } = self;
+        let comma = if labels.is_empty() { "" } else { "," };
+        format!("{name}_bucket{{{labels}{comma}le=\"{limit}\"}}")
+    }
+
+    fn of_name(&self, name: &str) -> String {
+        if self.labels.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", self.labels) }
+    }
+}
+
+/// Appends the line of a sample.
+pub(super) fn push(text: &mut String, start: &str, number: impl Display) {
+    text.push_str(&format!("{start} {number}\n"));
+}
+
+/// The labels of a series with their names.
+pub(in crate::views::metrics) fn label_pairs<'a>(
+    metric: &'static Metric,
+    values: &'a [Arc<str>],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    metric.labels.iter().zip(values).map(|(label, value)| (label.name, &**value))
+}
+
+/// The limits of a histogram's buckets as its lines show them, the infinite one at the end.
+pub(in crate::views::metrics) fn limits(metric: &Metric, shown: fn(f64) -> String) -> impl Iterator<Item = String> {
+    let bounds = metric.buckets.iter().map(move |bound| shown(metric.unit.rendered(*bound)));
+    bounds.chain(["+Inf".to_owned()])
+}
+
+/// How many observations each bucket has together with those below it.
+pub(in crate::views::metrics) fn cumulative(buckets: &[u64]) -> impl Iterator<Item = u64> {
+    buckets.iter().scan(0u64, |below, count| {
+        *below = below.saturating_add(*count);
+        Some(*below)
+    })
+}
+
+/// The name of a family in OpenMetrics, where only the samples of a counter end with `_total`.
+pub(super) fn family_name(name: &str) -> &str {
+    name.strip_suffix("_total").unwrap_or(name)
+}
+
+/// A text without backslashes and line ends of its own.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n")
+}
+
+/// A text as it may stand in quotes.
+pub(super) fn quoted(text: &str) -> String {
+    escaped(text).replace('"', "\\\"")
+}
