@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::config::{
-    ClientTls, Compression, Config, ConfigError, Env, Flags, HistorySince, LogFormat, Places, ProjectLabel, ScanFormat,
-    Tls, known_keys,
+    ClientTls, Compression, Config, ConfigError, Env, Flags, HistorySince, LogFormat, ProjectLabel, ScanFormat,
+    SetPlaces, Tls, known_keys,
 };
 use tailspan::ledger::prices::Rate;
 use tailspan::transcript::time::Timestamp;
@@ -457,7 +457,7 @@ fn a_file_that_cannot_be_read_is_named() {
 fn the_example_shows_every_key_with_its_default() {
     let mut shown = config(EXAMPLE, &[], &[]);
     // It says the same, elsewhere.
-    shown.places = Places::default();
+    shown.places = SetPlaces::default();
     assert_eq!(format!("{shown:?}"), format!("{:?}", config("", &[], &[])));
 
     // Keys without a default are comments without a space after the sign.

@@ -93,7 +93,7 @@ pub struct Checked {
 }
 
 /// Sessions that share rows, and what was said of them when they were read.
-struct Family {
+struct FileFamily {
     groups: BTreeSet<PathBuf>,
     files: Vec<Found>,
     sessions: BTreeSet<SessionId>,
@@ -135,7 +135,7 @@ impl SelfCheck {
 
     /// Compares a sample now. Each drift is logged and counted, once.
     pub fn check(&mut self) -> Result<Checked, StoreError> {
-        let disk = Disk::of(self.found(), &self.reader)?;
+        let disk = OnDisk::of(self.found(), &self.reader)?;
         let mut checked = Checked::default();
         let (mut bytes, mut done, mut suspects) = (0, BTreeSet::new(), Vec::new());
         for group in self.sample(&disk) {
@@ -172,7 +172,7 @@ impl SelfCheck {
     }
 
     /// The next sessions on the disk, from where the last check stopped; the first begins anywhere.
-    fn sample(&mut self, disk: &Disk) -> Vec<PathBuf> {
+    fn sample(&mut self, disk: &OnDisk) -> Vec<PathBuf> {
         let all: Vec<&PathBuf> = disk.groups.keys().collect();
         let random = || usize::try_from(RandomState::new().hash_one(0) >> 1).unwrap_or(0) % all.len().max(1);
         let start = self.next.take().map_or_else(random, |next| all.partition_point(|group| **group < next));
@@ -183,7 +183,7 @@ impl SelfCheck {
     }
 
     /// Reads a session with all that belongs to it. `None` if it cannot be compared now.
-    fn family(&self, disk: &Disk, first: &Path) -> Result<Option<Family>, StoreError> {
+    fn family(&self, disk: &OnDisk, first: &Path) -> Result<Option<FileFamily>, StoreError> {
         let mut groups = BTreeSet::from([first.to_path_buf()]);
         loop {
             let Some(files) = disk.counted(&groups) else { return Ok(None) };
@@ -211,7 +211,7 @@ impl SelfCheck {
             let findings = compare::compare(&stored, &sessions_of(&pass));
             let differs = findings.differences.into_iter().map(|difference| difference.session).collect();
             let sessions = sessions.into_keys().collect();
-            return Ok(Some(Family { groups, files, sessions, stored, compared: findings.compared, differs }));
+            return Ok(Some(FileFamily { groups, files, sessions, stored, compared: findings.compared, differs }));
         }
     }
 
@@ -238,7 +238,7 @@ impl SelfCheck {
     }
 
     /// Reads all files and says which of the suspects are drifts. Returns how many are new.
-    fn confirm(&mut self, suspects: Vec<Family>) -> Result<usize, StoreError> {
+    fn confirm(&mut self, suspects: Vec<FileFamily>) -> Result<usize, StoreError> {
         let suspected: HashSet<&Path> =
             suspects.iter().flat_map(|family| &family.files).map(|found| &*found.path).collect();
         let mut related: Vec<(Vec<Found>, Vec<SessionSummary>)> = Vec::new();
@@ -246,7 +246,7 @@ impl SelfCheck {
             |found| suspected.contains(&*found.path),
             |files, pass| related.push((files, sessions_of(pass))),
         );
-        let disk = Disk::of(self.found(), &self.reader)?;
+        let disk = OnDisk::of(self.found(), &self.reader)?;
         let mut drifts = 0;
         for family in &suspects {
             let mut sessions = BTreeMap::new();
@@ -278,7 +278,7 @@ impl SelfCheck {
     }
 
     /// Whether every row that was counted for these sessions still stands where it stood.
-    fn holds(&self, disk: &Disk, sessions: &BTreeMap<SessionId, Session>) -> Result<bool, StoreError> {
+    fn holds(&self, disk: &OnDisk, sessions: &BTreeMap<SessionId, Session>) -> Result<bool, StoreError> {
         let mut files: HashMap<FileNumber, Result<File, Missing>> = HashMap::new();
         for session in sessions.values() {
             let units = self.reader.units_of(session)?;
@@ -315,7 +315,7 @@ impl SelfCheck {
 }
 
 /// The session files as they are, beside how far they are counted.
-struct Disk {
+struct OnDisk {
     /// Files of each session, by the path of the session.
     groups: BTreeMap<PathBuf, Vec<Found>>,
     rows: HashMap<PathBuf, FileRow>,
@@ -324,7 +324,7 @@ struct Disk {
     numbers: HashMap<FileNumber, PathBuf>,
 }
 
-impl Disk {
+impl OnDisk {
     fn of(found: Vec<Found>, reader: &Reader) -> Result<Self, StoreError> {
         let present: HashMap<PathBuf, PathBuf> =
             found.iter().map(|found| (found.path.clone(), found.session_path())).collect();

@@ -43,7 +43,7 @@ pub struct Survey<'a> {
 }
 
 /// What is kept of a group until all are read.
-struct Outcome<R> {
+struct GroupResult<R> {
     read: Read,
     keys: Vec<u64>,
     result: R,
@@ -195,18 +195,18 @@ impl<'a> Survey<'a> {
         progress: impl Fn(u64, u64) + Sync,
         visit: impl Fn(&Pass) -> R + Sync,
         keys: &mut Vec<u64>,
-        mut take: impl FnMut(usize, Outcome<R>),
+        mut take: impl FnMut(usize, GroupResult<R>),
     ) {
         let work = |group: &Vec<Found>| {
             let mut pass = Pass::read(group, self.prices, self.manner, &progress);
             let keys = pass.keys().collect();
             let result = visit(&pass);
-            Outcome { read: pass.take_read(), keys, result }
+            GroupResult { read: pass.take_read(), keys, result }
         };
         let packing = Packing::of(self.groups.len());
         on_threads(&self.groups, (self.threads, TOGETHER), work, |group, outcome| {
             keys.extend(outcome.keys.iter().map(|key| packing.keyed(*key, group)));
-            take(group, Outcome { keys: Vec::new(), ..outcome });
+            take(group, GroupResult { keys: Vec::new(), ..outcome });
         });
     }
 

@@ -4,11 +4,11 @@ use crate::ledger::tokens::Tokens;
 use crate::views::sessions::summary::{Durations, Summary};
 
 /// Columns: the first is left-aligned, all others right-aligned.
-struct Table {
+struct TextTable {
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl TextTable {
     fn new(head: &[&str]) -> Self {
         Self { rows: vec![head.iter().map(|name| (*name).to_owned()).collect()] }
     }
@@ -76,7 +76,7 @@ pub(super) fn render(summary: &Summary) -> String {
 
 fn models(summary: &Summary, out: &mut String) {
     let mut table =
-        Table::new(&["MODEL", "RESPONSES", "INPUT", "OUTPUT", "CACHE READ", "WRITE 5M", "WRITE 1H", "COST USD"]);
+        TextTable::new(&["MODEL", "RESPONSES", "INPUT", "OUTPUT", "CACHE READ", "WRITE 5M", "WRITE 1H", "COST USD"]);
     let mut row = |name: &str, messages: u64, tokens: Tokens, cost: &str| {
         let tokens = [tokens.input, tokens.output, tokens.cache_read, tokens.cache_write_5m, tokens.cache_write_1h];
         let mut cells = vec![name.to_owned(), grouped(messages)];
@@ -96,8 +96,18 @@ fn tools(summary: &Summary, out: &mut String) {
     if summary.tools.is_empty() {
         return;
     }
-    let mut table =
-        Table::new(&["TOOL", "CALLS", "FAILED", "DENIED", "INTERRUPTED", "OPEN", "P50 S", "P95 S", "MAX S", "SUM S"]);
+    let mut table = TextTable::new(&[
+        "TOOL",
+        "CALLS",
+        "FAILED",
+        "DENIED",
+        "INTERRUPTED",
+        "OPEN",
+        "P50 S",
+        "P95 S",
+        "MAX S",
+        "SUM S",
+    ]);
     let mut tools: Vec<_> = summary.tools.iter().collect();
     tools.sort_by_key(|(_, tool)| std::cmp::Reverse(tool.calls));
     for (name, tool) in tools {
@@ -129,7 +139,7 @@ fn money(summary: &Summary, out: &mut String) {
 fn sessions(summary: &Summary, out: &mut String) {
     let Some(list) = &summary.session_list else { return };
     out.push('\n');
-    let mut table = Table::new(&["SESSION", "STARTED", "PROJECT", "TURNS", "RESPONSES", "TOKENS", "COST USD"]);
+    let mut table = TextTable::new(&["SESSION", "STARTED", "PROJECT", "TURNS", "RESPONSES", "TOKENS", "COST USD"]);
     for session in list {
         table.row(vec![
             session.id.clone(),

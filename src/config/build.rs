@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::env::Env;
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, SetAt};
 use super::flags::Flags;
-use super::merge::{Layer, Value, quoted};
+use super::merge::{Layer, SetValue, quoted};
 use super::otlp::Signal;
 use super::settings::{
-    Config, ContentLevel, LogFormat, Metrics, Outbox, Places, Prices, Profile, ProjectLabel, Scan, ScanFormat,
-    TraceScope, Traces, Web,
+    Config, ContentLevel, LogFormat, Metrics, OutboxSettings, Prices, Profile, ProjectLabel, Scan, ScanFormat,
+    SetPlaces, TraceScope, TraceSettings, Web,
 };
 use super::text::Listen;
 use super::{endpoints, file, keys, push, standard, text};
@@ -61,7 +61,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         resource: resource(flags.offline, env, &mut notices)?,
         traces: traces(&layer)?,
         metrics: metrics(&layer)?,
-        outbox: Outbox {
+        outbox: OutboxSettings {
             bytes_max: layer
                 .text(&keys::OUTBOX_BYTES_MAX, |text| text::size(text, 1 << 20..=1 << 40))?
                 .unwrap_or(256 << 20),
@@ -71,7 +71,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         prices: Prices {
             overrides: layer
                 .read(&keys::PRICES_OVERRIDES, |value| match value {
-                    Value::Prices(overrides) => Some(overrides.clone()),
+                    SetValue::Prices(overrides) => Some(overrides.clone()),
                     _ => None,
                 })?
                 .unwrap_or_default(),
@@ -83,11 +83,11 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
     })
 }
 
-fn places(layer: &Layer, env: &Env) -> Places {
+fn places(layer: &Layer, env: &Env) -> SetPlaces {
     let place = |key| layer.get(key).map(|given| given.place.clone());
-    Places {
+    SetPlaces {
         projects: place(&keys::PROJECTS),
-        state: place(&keys::STATE).or_else(|| xdg(env).map(|_| Place::Variable(XDG.to_owned()))),
+        state: place(&keys::STATE).or_else(|| xdg(env).map(|_| SetAt::Variable(XDG.to_owned()))),
         listen: place(&keys::LISTEN),
         history_since: place(&keys::TRACES_HISTORY_SINCE),
     }
@@ -110,7 +110,7 @@ fn with_standard_variables(
         notices.push("OTEL_SDK_DISABLED is true: nothing is exported, although there is an OTLP endpoint".to_owned());
         return Ok(own);
     }
-    let mut layer = standard::layer(env, Signal::Traces)?;
+    let mut layer = standard::layer(env, Signal::TraceSettings)?;
     layer.overlay(own);
     Ok(layer)
 }
@@ -128,7 +128,7 @@ fn resource(offline: bool, env: &Env, notices: &mut Vec<String>) -> Result<BTree
 
 fn projects(layer: &Layer, home: Option<&Path>) -> Result<Vec<PathBuf>, ConfigError> {
     let roots = layer.read(&keys::PROJECTS, |value| match value {
-        Value::Paths(paths) => paths.iter().map(|path| text::path(path, home)).collect(),
+        SetValue::Paths(paths) => paths.iter().map(|path| text::path(path, home)).collect(),
         _ => None,
     })?;
     Ok(roots.unwrap_or_default())
@@ -136,8 +136,8 @@ fn projects(layer: &Layer, home: Option<&Path>) -> Result<Vec<PathBuf>, ConfigEr
 
 fn state(layer: &Layer, env: &Env, home: Option<&Path>) -> Result<Option<PathBuf>, ConfigError> {
     let given = layer.read(&keys::STATE, |value| match value {
-        Value::Text(text) => text::path(Path::new(text), home),
-        Value::Paths(paths) => paths.first().and_then(|path| text::path(path, home)),
+        SetValue::Text(text) => text::path(Path::new(text), home),
+        SetValue::Paths(paths) => paths.first().and_then(|path| text::path(path, home)),
         _ => None,
     })?;
     let base = || xdg(env).or_else(|| home.map(|home| home.join(".local/state")));
@@ -154,19 +154,19 @@ fn listen(layer: &Layer) -> Result<std::net::SocketAddr, ConfigError> {
     match (address, layer.get(&keys::LISTEN)) {
         (Some(Listen::Loopback(address)), _) => Ok(address),
         (_, Some(given)) => {
-            let got = if let Value::Text(text) = &given.value { quoted(text) } else { String::new() };
+            let got = if let SetValue::Text(text) = &given.value { quoted(text) } else { String::new() };
             Err(ConfigError::NotLoopback { place: given.place.clone(), key: keys::LISTEN.path, got })
         }
         (_, None) => unreachable!("the default address is a loopback address"),
     }
 }
 
-fn traces(layer: &Layer) -> Result<Traces, ConfigError> {
+fn traces(layer: &Layer) -> Result<TraceSettings, ConfigError> {
     let idle = |text: &str| text::duration(text, MILLISECOND..=24 * 30 * HOUR);
     let settle = |text: &str| text::duration(text, Duration::ZERO..=HOUR);
     let rate = |text: &str| text::count(text, 1..=1_000_000).and_then(|rate| u64::try_from(rate).ok());
     let hold = |text: &str| text::duration(text, Duration::from_secs(1)..=24 * HOUR);
-    Ok(Traces {
+    Ok(TraceSettings {
         idle: layer.text(&keys::TRACES_IDLE, idle)?.unwrap_or(HOUR / 2),
         settle: layer.text(&keys::TRACES_SETTLE, settle)?.unwrap_or(Duration::from_secs(1)),
         hold: layer.text(&keys::TRACES_HOLD, hold)?.unwrap_or(Duration::from_secs(60)),

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
-use super::error::{ConfigError, Place};
-use super::keys::{Key, Shape};
-use super::merge::{Value, quoted};
+use super::error::{ConfigError, SetAt};
+use super::keys::{ConfigKey, Shape};
+use super::merge::{SetValue, quoted};
 
 /// A file that is being read.
 pub(super) struct Document<'a> {
@@ -17,26 +17,28 @@ pub(super) struct Document<'a> {
 
 impl Document<'_> {
     /// The line of a byte offset.
-    pub(super) fn place(&self, offset: usize) -> Place {
+    pub(super) fn place(&self, offset: usize) -> SetAt {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        Place::File { path: self.path.to_owned(), line }
+        SetAt::File { path: self.path.to_owned(), line }
     }
 
     /// A value of a key that is neither prices nor endpoints.
-    pub(super) fn value(&self, key: &Key, value: &DeValue<'_>, place: &Place) -> Result<Value, ConfigError> {
+    pub(super) fn value(&self, key: &ConfigKey, value: &DeValue<'_>, place: &SetAt) -> Result<SetValue, ConfigError> {
         let of_shape = match (key.shape, value) {
-            (Shape::Text | Shape::Size, DeValue::String(text)) => Some(Value::Text(text.to_string())),
-            (Shape::Count | Shape::Size, DeValue::Integer(_)) => integer(value).map(Value::Text),
-            (Shape::Boolean, DeValue::Boolean(boolean)) => Some(Value::Text(boolean.to_string())),
-            (Shape::List, DeValue::Array(array)) => strings(array.iter().map(|item| item.get_ref())).map(Value::List),
+            (Shape::Text | Shape::Size, DeValue::String(text)) => Some(SetValue::Text(text.to_string())),
+            (Shape::Count | Shape::Size, DeValue::Integer(_)) => integer(value).map(SetValue::Text),
+            (Shape::Boolean, DeValue::Boolean(boolean)) => Some(SetValue::Text(boolean.to_string())),
+            (Shape::List, DeValue::Array(array)) => {
+                strings(array.iter().map(|item| item.get_ref())).map(SetValue::List)
+            }
             (Shape::Paths, DeValue::Array(array)) => strings(array.iter().map(|item| item.get_ref()))
-                .map(|paths: Vec<String>| Value::Paths(paths.into_iter().map(PathBuf::from).collect())),
+                .map(|paths: Vec<String>| SetValue::Paths(paths.into_iter().map(PathBuf::from).collect())),
             (Shape::Map, DeValue::Table(table)) => table
                 .iter()
                 .map(|(name, value)| Some((name.get_ref().to_string(), string(value.get_ref())?)))
                 .collect::<Option<_>>()
-                .map(Value::Map),
+                .map(SetValue::Map),
             _ => None,
         };
         of_shape.ok_or_else(|| wrong(place.clone(), key.path.to_owned(), value, key.expected))
@@ -44,8 +46,8 @@ impl Document<'_> {
 }
 
 /// The error about a value of the wrong type.
-pub(super) fn wrong(place: Place, key: String, value: &DeValue<'_>, expected: &'static str) -> ConfigError {
-    ConfigError::Value { place, key, got: describe(value), expected }
+pub(super) fn wrong(place: SetAt, key: String, value: &DeValue<'_>, expected: &'static str) -> ConfigError {
+    ConfigError::SetValue { place, key, got: describe(value), expected }
 }
 
 /// A whole number in decimal, whatever base it is written in.

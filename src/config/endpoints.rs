@@ -7,9 +7,9 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::document::{Document, wrong};
-use super::error::{ConfigError, Place};
-use super::keys::{self, Key};
-use super::merge::{Endpoints, Layer, Value, quoted, refused};
+use super::error::{ConfigError, SetAt};
+use super::keys::{self, ConfigKey};
+use super::merge::{Endpoints, Layer, SetValue, quoted, refused};
 use super::otlp;
 use super::otlp::Signal;
 use super::settings::Otlp;
@@ -22,7 +22,7 @@ const NAME: &str =
     "a name of at most 64 letters, digits, `-` and `_`, other than `default`, which is the one of `otlp.endpoint`";
 const ENDPOINT: &str = "a URL, or a table with `endpoint`";
 
-const FIELDS: [&Key; 7] = [
+const FIELDS: [&ConfigKey; 7] = [
     &keys::OTLP_ENDPOINT,
     &keys::OTLP_HEADERS,
     &keys::OTLP_TIMEOUT,
@@ -31,8 +31,8 @@ const FIELDS: [&Key; 7] = [
     &keys::OTLP_CERTIFICATE,
     &keys::OTLP_KEY,
 ];
-const INHERITED: [&Key; 3] = [&keys::OTLP_TIMEOUT, &keys::OTLP_COMPRESSION, &keys::OTLP_CA];
-const SECRETS: [&Key; 3] = [&keys::OTLP_HEADERS, &keys::OTLP_CERTIFICATE, &keys::OTLP_KEY];
+const INHERITED: [&ConfigKey; 3] = [&keys::OTLP_TIMEOUT, &keys::OTLP_COMPRESSION, &keys::OTLP_CA];
+const SECRETS: [&ConfigKey; 3] = [&keys::OTLP_HEADERS, &keys::OTLP_CERTIFICATE, &keys::OTLP_KEY];
 
 pub(super) fn of_table(document: &Document<'_>, table: &DeTable<'_>) -> Result<Endpoints, ConfigError> {
     let mut endpoints = Endpoints::new();
@@ -42,7 +42,7 @@ pub(super) fn of_table(document: &Document<'_>, table: &DeTable<'_>) -> Result<E
         let mut layer = Layer::default();
         match value.get_ref() {
             DeValue::String(url) => {
-                layer.insert(&keys::OTLP_ENDPOINT, Value::Text(url.to_string()), place.clone());
+                layer.insert(&keys::OTLP_ENDPOINT, SetValue::Text(url.to_string()), place.clone());
             }
             DeValue::Table(fields) => read_fields(document, &name, fields, &mut layer)?,
             other => return Err(wrong(place, format!("{}.{name}", keys::OTLP_ENDPOINTS.path), other, ENDPOINT)),
@@ -72,7 +72,7 @@ fn read_fields(
 }
 
 /// `name=URL,...`
-pub(super) fn of_variable(text: &str, place: &Place) -> Result<Endpoints, ConfigError> {
+pub(super) fn of_variable(text: &str, place: &SetAt) -> Result<Endpoints, ConfigError> {
     let mut endpoints = Endpoints::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         // A URL may hold a secret.
@@ -80,7 +80,7 @@ pub(super) fn of_variable(text: &str, place: &Place) -> Result<Endpoints, Config
         let (name, url) = part.split_once('=').ok_or_else(hidden)?;
         check_name(name.trim(), place)?;
         let mut layer = Layer::default();
-        layer.insert(&keys::OTLP_ENDPOINT, Value::Text(url.trim().to_owned()), place.clone());
+        layer.insert(&keys::OTLP_ENDPOINT, SetValue::Text(url.trim().to_owned()), place.clone());
         if endpoints.insert(name.trim().to_owned(), (place.clone(), layer)).is_some() {
             return Err(refused(&keys::OTLP_ENDPOINTS, place.clone(), format!("a list with two of `{}`", name.trim())));
         }
@@ -90,14 +90,14 @@ pub(super) fn of_variable(text: &str, place: &Place) -> Result<Endpoints, Config
 
 /// Every endpoint, the one of `otlp.endpoint` first, and what the user should know about settings without effect.
 pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<Otlp>, Vec<String>), ConfigError> {
-    let mut all: Vec<Otlp> = otlp::otlp(DEFAULT, Signal::Traces, layer, home)?.into_iter().collect();
+    let mut all: Vec<Otlp> = otlp::otlp(DEFAULT, Signal::TraceSettings, layer, home)?.into_iter().collect();
     let given = match layer.get(&keys::OTLP_ENDPOINTS) {
         Some(given) => match &given.value {
-            Value::Endpoints(endpoints) if endpoints.len() > ENDPOINTS_MAX => {
+            SetValue::Endpoints(endpoints) if endpoints.len() > ENDPOINTS_MAX => {
                 let got = format!("a list of {} endpoints", endpoints.len());
                 return Err(refused(&keys::OTLP_ENDPOINTS, given.place.clone(), got));
             }
-            Value::Endpoints(endpoints) => endpoints.clone(),
+            SetValue::Endpoints(endpoints) => endpoints.clone(),
             _ => Endpoints::new(),
         },
         None => Endpoints::new(),
@@ -115,7 +115,7 @@ pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<Otlp>, Vec<
             key: path(&keys::OTLP_ENDPOINT, name),
             expected: keys::OTLP_ENDPOINT.expected,
         };
-        let otlp = otlp::otlp(name, Signal::Traces, &whole, home).map_err(|error| of_endpoint(error, name))?;
+        let otlp = otlp::otlp(name, Signal::TraceSettings, &whole, home).map_err(|error| of_endpoint(error, name))?;
         all.push(otlp.ok_or_else(missing)?);
     }
     let notices = without_effect(layer, &given, &all);
@@ -124,7 +124,7 @@ pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<Otlp>, Vec<
 
 fn without_effect(layer: &Layer, given: &Endpoints, all: &[Otlp]) -> Vec<String> {
     let mut notices = Vec::new();
-    let mut say = |layer: &Layer, name: &str, keys: &[&Key], why: &str| {
+    let mut say = |layer: &Layer, name: &str, keys: &[&ConfigKey], why: &str| {
         for key in keys {
             if let Some(given) = layer.get(key) {
                 notices.push(format!("{}: `{}` has no effect: {why}", given.place, path(key, name)));
@@ -150,12 +150,12 @@ fn without_effect(layer: &Layer, given: &Endpoints, all: &[Otlp]) -> Vec<String>
     notices
 }
 
-fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
+fn check_name(name: &str, place: &SetAt) -> Result<(), ConfigError> {
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if is_plain && !name.is_empty() && name.len() <= NAME_BYTES_MAX && name != DEFAULT {
         return Ok(());
     }
-    Err(ConfigError::Value {
+    Err(ConfigError::SetValue {
         place: place.clone(),
         key: keys::OTLP_ENDPOINTS.path.to_owned(),
         got: format!("a table with {}", quoted(name)),
@@ -164,7 +164,7 @@ fn check_name(name: &str, place: &Place) -> Result<(), ConfigError> {
 }
 
 /// The full path of a key of an endpoint.
-fn path(key: &Key, name: &str) -> String {
+fn path(key: &ConfigKey, name: &str) -> String {
     match key.path.strip_prefix("otlp.") {
         Some(field) if name != DEFAULT => format!("{}.{name}.{field}", keys::OTLP_ENDPOINTS.path),
         _ => key.path.to_owned(),
@@ -178,8 +178,8 @@ fn of_endpoint(error: ConfigError, name: &str) -> ConfigError {
         None => key.to_owned(),
     };
     match error {
-        ConfigError::Value { place, key, got, expected } => {
-            ConfigError::Value { place, key: renamed(&key), got, expected }
+        ConfigError::SetValue { place, key, got, expected } => {
+            ConfigError::SetValue { place, key: renamed(&key), got, expected }
         }
         ConfigError::Missing { place, key, expected } => ConfigError::Missing { place, key: renamed(&key), expected },
         other => other,

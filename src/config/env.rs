@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::error::{ConfigError, Place};
-use super::keys::{self, Key, Shape};
-use super::merge::{Layer, Value, refused};
+use super::error::{ConfigError, SetAt};
+use super::keys::{self, ConfigKey, Shape};
+use super::merge::{Layer, SetValue, refused};
 use super::{endpoints, text};
 
 /// The environment variables of a process, or of a test. Not shown in `Debug`: some of them are secrets.
@@ -34,8 +34,8 @@ impl Env {
     }
 
     /// A variable that must be text for `key`.
-    pub(super) fn text(&self, name: &str, key: &Key) -> Result<Option<&str>, ConfigError> {
-        let not_text = || refused(key, Place::Variable(name.to_owned()), "not valid UTF-8".to_owned());
+    pub(super) fn text(&self, name: &str, key: &ConfigKey) -> Result<Option<&str>, ConfigError> {
+        let not_text = || refused(key, SetAt::Variable(name.to_owned()), "not valid UTF-8".to_owned());
         self.get(name).map(|value| value.to_str().ok_or_else(not_text)).transpose()
     }
 
@@ -45,9 +45,9 @@ impl Env {
         for key in keys::all() {
             let Some(name) = key.variable() else { continue };
             let Some(value) = self.text(&name, key)? else { continue };
-            let place = Place::Variable(name);
+            let place = SetAt::Variable(name);
             if key.shape == Shape::Endpoints {
-                layer.insert(key, Value::Endpoints(endpoints::of_variable(value, &place)?), place);
+                layer.insert(key, SetValue::Endpoints(endpoints::of_variable(value, &place)?), place);
                 continue;
             }
             match split(key.shape, value) {
@@ -60,7 +60,7 @@ impl Env {
     }
 
     fn refuse_unknown(&self) -> Result<(), ConfigError> {
-        let known: Vec<String> = keys::all().iter().filter_map(Key::variable).collect();
+        let known: Vec<String> = keys::all().iter().filter_map(ConfigKey::variable).collect();
         for name in self.0.keys().map(|name| name.to_string_lossy()).filter(|name| name.starts_with("TAILSPAN_")) {
             if !known.iter().any(|known| *known == name) && !is_of_others(&name) {
                 let nearest = keys::nearest(&name, known.into_iter());
@@ -78,15 +78,15 @@ fn is_of_others(name: &str) -> bool {
     matches!(name, "TAILSPAN_REVISION" | "TAILSPAN_PORT") || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn split(shape: Shape, value: &str) -> Option<Value> {
+fn split(shape: Shape, value: &str) -> Option<SetValue> {
     let items = |separators: &[char]| -> Vec<String> {
         value.split(separators).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     };
     match shape {
-        Shape::Text | Shape::Count | Shape::Size | Shape::Boolean => Some(Value::Text(value.to_owned())),
-        Shape::List => Some(Value::List(items(&[',']))),
-        Shape::Paths => Some(Value::Paths(items(&[',', ':']).into_iter().map(PathBuf::from).collect())),
-        Shape::Map => text::pairs(value).map(Value::Map),
+        Shape::Text | Shape::Count | Shape::Size | Shape::Boolean => Some(SetValue::Text(value.to_owned())),
+        Shape::List => Some(SetValue::List(items(&[',']))),
+        Shape::Paths => Some(SetValue::Paths(items(&[',', ':']).into_iter().map(PathBuf::from).collect())),
+        Shape::Map => text::pairs(value).map(SetValue::Map),
         Shape::Prices | Shape::Endpoints => None,
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Where a setting was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum SetAt {
     /// A line (from 1) of the configuration file.
     File {
         /// The file as it was named.
@@ -20,7 +20,7 @@ pub enum Place {
     Flag(&'static str),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SetAt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => write!(formatter, "{}, line {line}", path.display()),
@@ -46,7 +46,7 @@ pub enum ConfigError {
     #[error("{place}: {message}")]
     Syntax {
         /// The line at which reading stopped.
-        place: Place,
+        place: SetAt,
         /// What the parser says, without the text of the line.
         message: String,
     },
@@ -54,7 +54,7 @@ pub enum ConfigError {
     #[error("{place}: unknown key `{key}`; the nearest known key is `{nearest}`")]
     UnknownKey {
         /// Where it stands.
-        place: Place,
+        place: SetAt,
         /// Full path of the key.
         key: String,
         /// Full path of the known key that looks most like it.
@@ -70,9 +70,9 @@ pub enum ConfigError {
     },
     /// A value of the wrong type, form or range.
     #[error("{place}: `{key}` is {got}, expected {expected}")]
-    Value {
+    SetValue {
         /// Where it was given.
-        place: Place,
+        place: SetAt,
         /// Full path of the key.
         key: String,
         /// The value, or what kind of thing it is.
@@ -84,7 +84,7 @@ pub enum ConfigError {
     #[error("{place}: `{key}` is missing, expected {expected}")]
     Missing {
         /// Where the table begins.
-        place: Place,
+        place: SetAt,
         /// Full path of the key.
         key: String,
         /// What the key takes.
@@ -103,7 +103,7 @@ pub enum ConfigError {
     )]
     NotLoopback {
         /// Where it was given.
-        place: Place,
+        place: SetAt,
         /// Full path of the key.
         key: &'static str,
         /// The address.
@@ -116,7 +116,7 @@ pub enum ConfigError {
     )]
     Protocol {
         /// The variable.
-        place: Place,
+        place: SetAt,
         /// Its value.
         got: String,
     },

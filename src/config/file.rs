@@ -5,9 +5,9 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::document::{Document, wrong};
-use super::error::{ConfigError, Place};
-use super::keys::{self, Key, Shape};
-use super::merge::{Layer, Value};
+use super::error::{ConfigError, SetAt};
+use super::keys::{self, ConfigKey, Shape};
+use super::merge::{Layer, SetValue};
 use super::{endpoints, prices};
 
 pub(super) fn layer(path: &Path) -> Result<Layer, ConfigError> {
@@ -39,7 +39,7 @@ fn section(document: &Document<'_>, prefix: &str, table: &DeTable<'_>, layer: &m
 }
 
 /// The error about an unknown key; of an unknown table, about its first key, which says more.
-fn unknown(document: &Document<'_>, path: String, value: &DeValue<'_>, place: Place) -> ConfigError {
+fn unknown(document: &Document<'_>, path: String, value: &DeValue<'_>, place: SetAt) -> ConfigError {
     let first = match value {
         DeValue::Table(table) => table.iter().next(),
         _ => None,
@@ -52,10 +52,15 @@ fn unknown(document: &Document<'_>, path: String, value: &DeValue<'_>, place: Pl
     ConfigError::UnknownKey { place, key: path, nearest }
 }
 
-fn value_of(document: &Document<'_>, key: &Key, value: &DeValue<'_>, place: &Place) -> Result<Value, ConfigError> {
+fn value_of(
+    document: &Document<'_>,
+    key: &ConfigKey,
+    value: &DeValue<'_>,
+    place: &SetAt,
+) -> Result<SetValue, ConfigError> {
     match (key.shape, value) {
-        (Shape::Prices, DeValue::Array(array)) => prices::overrides(document, key.path, array).map(Value::Prices),
-        (Shape::Endpoints, DeValue::Table(table)) => endpoints::of_table(document, table).map(Value::Endpoints),
+        (Shape::Prices, DeValue::Array(array)) => prices::overrides(document, key.path, array).map(SetValue::Prices),
+        (Shape::Endpoints, DeValue::Table(table)) => endpoints::of_table(document, table).map(SetValue::Endpoints),
         _ => document.value(key, value, place),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::error::Place;
+use super::error::SetAt;
 use super::keys;
-use super::merge::{Layer, Value};
+use super::merge::{Layer, SetValue};
 
 /// What the command line says about the configuration, as text; checked together with all else.
 #[derive(Debug, Clone, Default)]
@@ -36,10 +36,10 @@ impl Flags {
     pub(super) fn layer(&self) -> Layer {
         let mut layer = Layer::default();
         if !self.projects.is_empty() {
-            layer.insert(&keys::PROJECTS, Value::Paths(self.projects.clone()), Place::Flag("--projects"));
+            layer.insert(&keys::PROJECTS, SetValue::Paths(self.projects.clone()), SetAt::Flag("--projects"));
         }
         if let Some(state) = &self.state {
-            layer.insert(&keys::STATE, Value::Paths(vec![state.clone()]), Place::Flag("--state"));
+            layer.insert(&keys::STATE, SetValue::Paths(vec![state.clone()]), SetAt::Flag("--state"));
         }
         let sessions = self.scan_sessions.then(|| "true".to_owned());
         let texts = [
@@ -52,7 +52,7 @@ impl Flags {
         ];
         for (key, flag, text) in texts {
             if let Some(text) = text {
-                layer.insert(key, Value::Text(text.clone()), Place::Flag(flag));
+                layer.insert(key, SetValue::Text(text.clone()), SetAt::Flag(flag));
             }
         }
         layer

@@ -20,7 +20,7 @@ pub(super) enum Shape {
     Endpoints,
 }
 
-pub(super) struct Key {
+pub(super) struct ConfigKey {
     pub(super) path: &'static str,
     pub(super) shape: Shape,
     pub(super) expected: &'static str,
@@ -29,8 +29,8 @@ pub(super) struct Key {
 // A key that is declared is also in `ALL`: the file, the variables and the suggestions cannot miss it.
 macro_rules! keys {
     ($($name:ident = $path:literal $shape:ident $expected:literal;)*) => {
-        $(pub(super) const $name: Key = Key { path: $path, shape: Shape::$shape, expected: $expected };)*
-        static ALL: &[Key] = &[$($name),*];
+        $(pub(super) const $name: ConfigKey = ConfigKey { path: $path, shape: Shape::$shape, expected: $expected };)*
+        static ALL: &[ConfigKey] = &[$($name),*];
     };
 }
 
@@ -77,18 +77,18 @@ keys! {
     PRICES_OVERRIDES = "prices.overrides" Prices "an array of tables ([[prices.overrides]])";
 }
 
-impl Key {
+impl ConfigKey {
     /// The name of its environment variable; `None` for tables.
     pub(super) fn variable(&self) -> Option<String> {
         (self.shape != Shape::Prices).then(|| format!("TAILSPAN_{}", self.path.replace('.', "_").to_ascii_uppercase()))
     }
 }
 
-pub(super) fn all() -> &'static [Key] {
+pub(super) fn all() -> &'static [ConfigKey] {
     ALL
 }
 
-pub(super) fn find(path: &str) -> Option<&'static Key> {
+pub(super) fn find(path: &str) -> Option<&'static ConfigKey> {
     ALL.iter().find(|key| key.path == path)
 }
 

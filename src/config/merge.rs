@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::error::{ConfigError, Place};
-use super::keys::Key;
+use super::error::{ConfigError, SetAt};
+use super::keys::ConfigKey;
 use crate::ledger::prices::Override;
 
 /// A value before it is checked. It may hold secrets, hence no `Debug`.
 #[derive(Clone)]
-pub(super) enum Value {
+pub(super) enum SetValue {
     /// Every scalar, as text: one parser per key serves file, variable and flag.
     Text(String),
     List(Vec<String>),
@@ -19,7 +19,7 @@ pub(super) enum Value {
     Endpoints(Endpoints),
 }
 
-impl Value {
+impl SetValue {
     fn describe(&self) -> String {
         match self {
             Self::Text(text) => quoted(text),
@@ -35,22 +35,22 @@ impl Value {
 
 #[derive(Clone)]
 pub(super) struct Given {
-    pub(super) value: Value,
-    pub(super) place: Place,
+    pub(super) value: SetValue,
+    pub(super) place: SetAt,
 }
 
 /// Endpoints by name: where each was given, and what was given.
-pub(super) type Endpoints = BTreeMap<String, (Place, Layer)>;
+pub(super) type Endpoints = BTreeMap<String, (SetAt, Layer)>;
 
 #[derive(Clone, Default)]
 pub(super) struct Layer(BTreeMap<&'static str, Given>);
 
 impl Layer {
-    pub(super) fn insert(&mut self, key: &Key, value: Value, place: Place) {
+    pub(super) fn insert(&mut self, key: &ConfigKey, value: SetValue, place: SetAt) {
         self.0.insert(key.path, Given { value, place });
     }
 
-    pub(super) fn remove(&mut self, key: &Key) {
+    pub(super) fn remove(&mut self, key: &ConfigKey) {
         self.0.remove(key.path);
     }
 
@@ -59,20 +59,28 @@ impl Layer {
         self.0.extend(stronger.0);
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<&Given> {
+    pub(super) fn get(&self, key: &ConfigKey) -> Option<&Given> {
         self.0.get(key.path)
     }
 
     /// The value of `key` if it is given, as `parse` understands it.
-    pub(super) fn read<T>(&self, key: &Key, parse: impl FnOnce(&Value) -> Option<T>) -> Result<Option<T>, ConfigError> {
+    pub(super) fn read<T>(
+        &self,
+        key: &ConfigKey,
+        parse: impl FnOnce(&SetValue) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
         let Some(given) = self.get(key) else { return Ok(None) };
         parse(&given.value).map(Some).ok_or_else(|| refused(key, given.place.clone(), given.value.describe()))
     }
 
     /// [`Layer::read`] for scalars.
-    pub(super) fn text<T>(&self, key: &Key, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ConfigError> {
+    pub(super) fn text<T>(
+        &self,
+        key: &ConfigKey,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
         self.read(key, |value| match value {
-            Value::Text(text) => parse(text),
+            SetValue::Text(text) => parse(text),
             _ => None,
         })
     }
@@ -80,18 +88,18 @@ impl Layer {
     /// [`Layer::read`] for lists, item by item.
     pub(super) fn list<T, C: FromIterator<T>>(
         &self,
-        key: &Key,
+        key: &ConfigKey,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<C>, ConfigError> {
         self.read(key, |value| match value {
-            Value::List(items) => items.iter().map(|item| parse(item)).collect(),
+            SetValue::List(items) => items.iter().map(|item| parse(item)).collect(),
             _ => None,
         })
     }
 }
 
-pub(super) fn refused(key: &Key, place: Place, got: String) -> ConfigError {
-    ConfigError::Value { place, key: key.path.to_owned(), got, expected: key.expected }
+pub(super) fn refused(key: &ConfigKey, place: SetAt, got: String) -> ConfigError {
+    ConfigError::SetValue { place, key: key.path.to_owned(), got, expected: key.expected }
 }
 
 /// Characters of a value that a message shows.

@@ -41,11 +41,11 @@ mod standard;
 mod text;
 
 pub use self::env::Env;
-pub use self::error::{ConfigError, Place};
+pub use self::error::{ConfigError, SetAt};
 pub use self::flags::Flags;
 pub use self::keys::known_keys;
 pub use self::settings::{
-    ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, Otlp, Outbox, Places, Prices,
-    Profile, ProjectLabel, Push, Scan, ScanFormat, Tls, TraceScope, Traces, Web,
+    ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, Otlp, OutboxSettings, Prices,
+    Profile, ProjectLabel, Push, Scan, ScanFormat, SetPlaces, Tls, TraceScope, TraceSettings, Web,
 };
 pub(crate) use self::text::any_duration as duration;

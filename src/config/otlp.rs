@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-use super::error::{ConfigError, Place};
-use super::keys::{self, Key};
-use super::merge::{Layer, Value, quoted, refused};
+use super::error::{ConfigError, SetAt};
+use super::keys::{self, ConfigKey};
+use super::merge::{Layer, SetValue, quoted, refused};
 use super::settings::{ClientTls, Compression, Otlp, Tls};
 use super::text;
 
@@ -18,21 +18,21 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// What is sent: each signal has standard variables and a path of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
-    Traces,
+    TraceSettings,
     Metrics,
 }
 
 impl Signal {
     /// The name of a standard variable that is for this signal alone.
     pub(super) fn variable(self, suffix: &str) -> String {
-        let signal = if self == Self::Traces { "TRACES" } else { "METRICS" };
+        let signal = if self == Self::TraceSettings { "TRACES" } else { "METRICS" };
         format!("OTEL_EXPORTER_OTLP_{signal}_{suffix}")
     }
 
     /// Below the base URL of a collector.
     const fn path(self) -> &'static str {
         match self {
-            Self::Traces => "/v1/traces",
+            Self::TraceSettings => "/v1/traces",
             Self::Metrics => "/v1/metrics",
         }
     }
@@ -53,7 +53,7 @@ pub(super) fn otlp(
         _ => None,
     })?;
     let headers = layer.read(&keys::OTLP_HEADERS, |value| match value {
-        Value::Map(map) => header_map(map),
+        SetValue::Map(map) => header_map(map),
         _ => None,
     })?;
     let tls = tls(layer, home)?;
@@ -69,8 +69,8 @@ pub(super) fn otlp(
 }
 
 fn tls(layer: &Layer, home: Option<&Path>) -> Result<Tls, ConfigError> {
-    let file = |key: &Key| layer.text(key, |text| text::path(Path::new(text), home));
-    let missing = |key: &Key, other: &Key| {
+    let file = |key: &ConfigKey| layer.text(key, |text| text::path(Path::new(text), home));
+    let missing = |key: &ConfigKey, other: &ConfigKey| {
         let Some(given) = layer.get(other) else { unreachable!("a key that was read is in its layer") };
         ConfigError::Missing { place: given.place.clone(), key: key.path.to_owned(), expected: key.expected }
     };
@@ -85,17 +85,17 @@ fn tls(layer: &Layer, home: Option<&Path>) -> Result<Tls, ConfigError> {
 
 /// The complete URL, and where it was given. The specification decides for its variables; ours take a base as well as a
 /// complete URL.
-fn endpoint(signal: Signal, layer: &Layer) -> Result<Option<(Uri, Place)>, ConfigError> {
+fn endpoint(signal: Signal, layer: &Layer) -> Result<Option<(Uri, SetAt)>, ConfigError> {
     let Some(given) = layer.get(&keys::OTLP_ENDPOINT) else { return Ok(None) };
-    let Value::Text(text) = &given.value else { return Ok(None) };
+    let SetValue::Text(text) = &given.value else { return Ok(None) };
     let place = || given.place.clone();
     // What stands before an @ is a password, and would not be sent: the client knows headers only.
     if text.contains('@') {
         return Err(refused(&keys::OTLP_ENDPOINT, place(), "a URL with a user name, which is not shown".to_owned()));
     }
     let complete = |uri: Uri| match &given.place {
-        Place::Variable(name) if *name == signal.variable("ENDPOINT") => Some(uri),
-        Place::Variable(name) if name == "OTEL_EXPORTER_OTLP_ENDPOINT" => with_path(uri, signal),
+        SetAt::Variable(name) if *name == signal.variable("ENDPOINT") => Some(uri),
+        SetAt::Variable(name) if name == "OTEL_EXPORTER_OTLP_ENDPOINT" => with_path(uri, signal),
         _ if uri.path().ends_with(signal.path()) => Some(uri),
         _ => with_path(uri, signal),
     };
@@ -115,7 +115,7 @@ fn has_host(uri: &Uri) -> bool {
 /// A base URL with the path of the signal; where traces go to a complete URL, metrics go beside them.
 fn with_path(uri: Uri, signal: Signal) -> Option<Uri> {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let base = uri.path().strip_suffix(Signal::Traces.path()).unwrap_or(uri.path());
+    let base = uri.path().strip_suffix(Signal::TraceSettings.path()).unwrap_or(uri.path());
     let path = format!("{}{}{query}", base.trim_end_matches('/'), signal.path());
     let mut parts = uri.into_parts();
     parts.path_and_query = Some(path.parse().ok()?);

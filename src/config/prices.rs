@@ -25,7 +25,7 @@ pub(super) fn overrides(
     let one = |(index, item): (usize, &toml::Spanned<DeValue<'_>>)| {
         let (path, offset) = (format!("{path}[{index}]"), item.span().start);
         match item.get_ref() {
-            DeValue::Table(table) => Fields { document, path, offset, table }.price_override(),
+            DeValue::Table(table) => PriceFields { document, path, offset, table }.price_override(),
             other => Err(wrong(document.place(offset), path, other, "a table")),
         }
     };
@@ -33,14 +33,14 @@ pub(super) fn overrides(
 }
 
 /// The fields of one table, with what an error about them needs.
-struct Fields<'a> {
+struct PriceFields<'a> {
     document: &'a Document<'a>,
     path: String,
     offset: usize,
     table: &'a DeTable<'a>,
 }
 
-impl Fields<'_> {
+impl PriceFields<'_> {
     fn price_override(&self) -> Result<Override, ConfigError> {
         self.refuse_unknown(&OVERRIDE_FIELDS)?;
         let model = |value: &DeValue<'_>| string(value).filter(|model| !model.trim().is_empty());
@@ -65,7 +65,7 @@ impl Fields<'_> {
         let DeValue::Table(table) = value.get_ref() else {
             return Err(wrong(self.document.place(offset), path, value.get_ref(), LONG_CONTEXT));
         };
-        let fields = Fields { document: self.document, path, offset, table };
+        let fields = PriceFields { document: self.document, path, offset, table };
         fields.refuse_unknown(&LONG_CONTEXT_FIELDS)?;
         let above = fields.required("above", ABOVE, |value| integer(value)?.parse().ok())?;
         let [input, output, cache_read, cache_write_5m, cache_write_1h] = fields.rates()?;

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::env::Env;
-use super::error::{ConfigError, Place};
-use super::keys::{self, Key, Shape};
-use super::merge::{Layer, Value, quoted, refused};
+use super::error::{ConfigError, SetAt};
+use super::keys::{self, ConfigKey, Shape};
+use super::merge::{Layer, SetValue, quoted, refused};
 use super::otlp::{self, Signal};
 use super::settings::Push;
 use super::{standard, text};
@@ -15,7 +15,7 @@ const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 
-const MILLISECONDS: Key = Key {
+const MILLISECONDS: ConfigKey = ConfigKey {
     path: "otlp.metrics_interval",
     shape: Shape::Count,
     expected: "a whole number of milliseconds from 1000 to 3600000",
@@ -58,15 +58,15 @@ pub(super) fn push(
 fn standard_interval(env: &Env) -> Result<Option<Duration>, ConfigError> {
     const VARIABLE: &str = "OTEL_METRIC_EXPORT_INTERVAL";
     let Some(given) = env.text(VARIABLE, &MILLISECONDS)? else { return Ok(None) };
-    let refusal = || refused(&MILLISECONDS, Place::Variable(VARIABLE.to_owned()), quoted(given));
+    let refusal = || refused(&MILLISECONDS, SetAt::Variable(VARIABLE.to_owned()), quoted(given));
     let milliseconds = text::count(given, 1_000..=3_600_000).and_then(|count| u64::try_from(count).ok());
     milliseconds.map(Duration::from_millis).map(Some).ok_or_else(refusal)
 }
 
 /// Headers and client certificates are for the host of `otlp.endpoint`: another one must not see them.
 fn without_secrets_of_others(own: &Layer) -> Layer {
-    let host = |key: &Key| match own.get(key).map(|given| &given.value) {
-        Some(Value::Text(text)) => text.trim().parse::<http::Uri>().ok().and_then(|uri| uri.authority().cloned()),
+    let host = |key: &ConfigKey| match own.get(key).map(|given| &given.value) {
+        Some(SetValue::Text(text)) => text.trim().parse::<http::Uri>().ok().and_then(|uri| uri.authority().cloned()),
         _ => None,
     };
     let mut layer = own.clone();

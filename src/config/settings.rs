@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, SetAt};
 use crate::ledger::prices::{self, Override};
 use crate::transcript::time::Timestamp;
 pub use crate::views::metrics::labels::ProjectLabel;
@@ -32,11 +32,11 @@ pub struct Config {
     /// Resource attributes from `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`; empty by default.
     pub resource: BTreeMap<String, String>,
     /// How turns become traces.
-    pub traces: Traces,
+    pub traces: TraceSettings,
     /// Which series the metrics have.
     pub metrics: Metrics,
     /// Spans that wait for the backend.
-    pub outbox: Outbox,
+    pub outbox: OutboxSettings,
     /// How session files are looked for, and what `tailspan scan` prints.
     pub scan: Scan,
     /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None`: there are none.
@@ -46,7 +46,7 @@ pub struct Config {
     /// What the user should know about settings that had no effect; for the log, once at the start.
     pub notices: Vec<String>,
     /// Where settings were given that the start tells of.
-    pub places: Places,
+    pub places: SetPlaces,
     /// `OTEL_SDK_DISABLED` is true: nothing is exported, whatever is set.
     pub is_export_disabled: bool,
     pub(super) state: Option<PathBuf>,
@@ -64,15 +64,15 @@ impl Config {
 
 /// Where settings were given that the start tells of; `None`: nowhere, the default holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Places {
+pub struct SetPlaces {
     /// `projects`.
-    pub projects: Option<Place>,
+    pub projects: Option<SetAt>,
     /// `state`, or the variable that its default comes from.
-    pub state: Option<Place>,
+    pub state: Option<SetAt>,
     /// `listen`.
-    pub listen: Option<Place>,
+    pub listen: Option<SetAt>,
     /// `traces.history_since`.
-    pub history_since: Option<Place>,
+    pub history_since: Option<SetAt>,
 }
 
 /// Form of the log lines.
@@ -111,7 +111,7 @@ pub struct Otlp {
     /// `default` for the endpoint of `otlp.endpoint`, else its name in `otlp.endpoints`. The state knows it by this name.
     pub name: String,
     /// Where its URL was given.
-    pub place: Place,
+    pub place: SetAt,
     /// Complete URL of the traces endpoint, `http` or `https`. From a base URL, `/v1/traces` is already appended.
     pub endpoint: http::Uri,
     /// Sent with every request (`otlp.headers`); the values are marked as sensitive and do not show in `Debug`.
@@ -154,7 +154,7 @@ pub enum Compression {
 
 /// How turns become traces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Traces {
+pub struct TraceSettings {
     /// A turn without news for this long has ended (`traces.idle`); 30 min by default, 1 ms to 30 days.
     pub idle: Duration,
     /// How long an ended turn waits for late rows (`traces.settle`); 1 s by default, 0 to 1 h.
@@ -211,7 +211,7 @@ pub struct Metrics {
 
 /// Spans that wait for the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outbox {
+pub struct OutboxSettings {
     /// Bytes of waiting spans at which reading pauses (`outbox.bytes_max`); 256 MiB by default, 1 MiB to 1 TiB.
     pub bytes_max: u64,
 }

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::env::Env;
-use super::error::{ConfigError, Place};
-use super::keys::{self, Key, Shape};
-use super::merge::{Layer, Value, quoted, refused};
+use super::error::{ConfigError, SetAt};
+use super::keys::{self, ConfigKey, Shape};
+use super::merge::{Layer, SetValue, quoted, refused};
 use super::otlp::Signal;
 use super::text;
 
 const PROTOCOL: &str = "http/protobuf";
-const MILLISECONDS: Key =
-    Key { path: "otlp.timeout", shape: Shape::Count, expected: "a whole number of milliseconds from 1 to 600000" };
-const ATTRIBUTES: Key = Key {
+const MILLISECONDS: ConfigKey = ConfigKey {
+    path: "otlp.timeout",
+    shape: Shape::Count,
+    expected: "a whole number of milliseconds from 1 to 600000",
+};
+const ATTRIBUTES: ConfigKey = ConfigKey {
     path: "resource attributes",
     shape: Shape::Map,
     expected: "name=value pairs, separated by commas, percent-encoded",
@@ -25,7 +28,7 @@ pub(super) fn is_disabled(env: &Env) -> bool {
 
 /// Whether the standard variables name an endpoint.
 pub(super) fn has_endpoint(env: &Env) -> bool {
-    variable(env, Signal::Traces, "ENDPOINT", &keys::OTLP_ENDPOINT).is_ok_and(|found| found.is_some())
+    variable(env, Signal::TraceSettings, "ENDPOINT", &keys::OTLP_ENDPOINT).is_ok_and(|found| found.is_some())
 }
 
 /// The layer of the standard variables; to be asked only if something is exported.
@@ -33,7 +36,7 @@ pub(super) fn layer(env: &Env, signal: Signal) -> Result<Layer, ConfigError> {
     if let Some((name, protocol)) = variable(env, signal, "PROTOCOL", &keys::OTLP_ENDPOINT)?
         && protocol != PROTOCOL
     {
-        return Err(ConfigError::Protocol { place: Place::Variable(name), got: quoted(protocol) });
+        return Err(ConfigError::Protocol { place: SetAt::Variable(name), got: quoted(protocol) });
     }
     let mut layer = Layer::default();
     for (suffix, key) in [
@@ -44,19 +47,19 @@ pub(super) fn layer(env: &Env, signal: Signal) -> Result<Layer, ConfigError> {
         ("CLIENT_KEY", &keys::OTLP_KEY),
     ] {
         if let Some((name, value)) = variable(env, signal, suffix, key)? {
-            layer.insert(key, Value::Text(value.to_owned()), Place::Variable(name));
+            layer.insert(key, SetValue::Text(value.to_owned()), SetAt::Variable(name));
         }
     }
     if let Some((name, value)) = variable(env, signal, "TIMEOUT", &MILLISECONDS)? {
-        let place = Place::Variable(name);
+        let place = SetAt::Variable(name);
         let timeout =
             text::count(value, 1..=600_000).ok_or_else(|| refused(&MILLISECONDS, place.clone(), quoted(value)))?;
-        layer.insert(&keys::OTLP_TIMEOUT, Value::Text(format!("{timeout}ms")), place);
+        layer.insert(&keys::OTLP_TIMEOUT, SetValue::Text(format!("{timeout}ms")), place);
     }
     if let Some((name, value)) = variable(env, signal, "HEADERS", &keys::OTLP_HEADERS)? {
-        let place = Place::Variable(name);
+        let place = SetAt::Variable(name);
         let hidden = || refused(&keys::OTLP_HEADERS, place.clone(), "text that is not shown".to_owned());
-        layer.insert(&keys::OTLP_HEADERS, Value::Map(text::pairs(value).ok_or_else(hidden)?), place.clone());
+        layer.insert(&keys::OTLP_HEADERS, SetValue::Map(text::pairs(value).ok_or_else(hidden)?), place.clone());
     }
     Ok(layer)
 }
@@ -65,7 +68,7 @@ pub(super) fn layer(env: &Env, signal: Signal) -> Result<Layer, ConfigError> {
 pub(super) fn resource(env: &Env) -> Result<BTreeMap<String, String>, ConfigError> {
     const VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
     let given = env.text(VARIABLE, &ATTRIBUTES)?.unwrap_or_default();
-    let refusal = || refused(&ATTRIBUTES, Place::Variable(VARIABLE.to_owned()), quoted(given));
+    let refusal = || refused(&ATTRIBUTES, SetAt::Variable(VARIABLE.to_owned()), quoted(given));
     let mut resource = text::pairs(given).ok_or_else(refusal)?;
     if let Some(name) = env.text("OTEL_SERVICE_NAME", &ATTRIBUTES)? {
         resource.insert("service.name".to_owned(), name.to_owned());
@@ -78,7 +81,7 @@ fn variable<'e>(
     env: &'e Env,
     signal: Signal,
     suffix: &str,
-    key: &Key,
+    key: &ConfigKey,
 ) -> Result<Option<(String, &'e str)>, ConfigError> {
     for name in [signal.variable(suffix), format!("OTEL_EXPORTER_OTLP_{suffix}")] {
         if let Some(value) = env.text(&name, key)? {

@@ -15,7 +15,7 @@ const ROWS_MAX: usize = 300;
 /// All files, by number.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    seen: Vec<Seen>,
+    seen: Vec<SeenFile>,
     /// Rows of files that are being read.
     pub(super) rows: BTreeMap<FileNumber, FileRow>,
     /// Files whose rows the next commit writes.
@@ -24,7 +24,7 @@ pub(super) struct Files {
 
 /// How far a file was read. A number that was given out and never counted has no row after a restart.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Seen {
+pub(super) struct SeenFile {
     /// The file as it was then; 0 if it was never read.
     pub(super) stamp: u64,
     /// Bytes of it that are counted.
@@ -36,15 +36,15 @@ impl Files {
     pub(super) fn note(&mut self, file: FileNumber, cursor: &Cursor) {
         let position = usize::try_from(file.0).unwrap_or(usize::MAX);
         if position >= self.seen.len() {
-            self.seen.resize(position.saturating_add(1), Seen::default());
+            self.seen.resize(position.saturating_add(1), SeenFile::default());
         }
         if let Some(seen) = self.seen.get_mut(position) {
             let stamp = stamp(cursor.device, cursor.inode, cursor.size, cursor.modified_ns);
-            *seen = Seen { stamp, offset: cursor.offset };
+            *seen = SeenFile { stamp, offset: cursor.offset };
         }
     }
 
-    pub(super) fn seen(&self, file: FileNumber) -> Seen {
+    pub(super) fn seen(&self, file: FileNumber) -> SeenFile {
         usize::try_from(file.0).ok().and_then(|position| self.seen.get(position)).copied().unwrap_or_default()
     }
 

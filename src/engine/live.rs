@@ -25,10 +25,10 @@ pub fn written(row: Timestamp, now: Timestamp) -> Timestamp {
 
 /// Sessions with a row in this process's time.
 #[derive(Debug, Default)]
-pub struct LiveSessions(BTreeMap<SessionId, Live>);
+pub struct LiveSessions(BTreeMap<SessionId, LiveState>);
 
 #[derive(Debug, Default)]
-struct Live {
+struct LiveState {
     entrypoint: Option<Arc<str>>,
     last: Timestamp,
     /// By unit, and by what of it holds them: itself, or a section.
@@ -67,7 +67,7 @@ impl LiveSessions {
     /// Sessions with a row at or after `since`; older ones are forgotten.
     pub fn since(&mut self, since: Timestamp) -> Vec<LiveSession> {
         self.0.retain(|_, session| session.last >= since);
-        let shown = |session: &Live| LiveSession {
+        let shown = |session: &LiveState| LiveSession {
             entrypoint: labels::entrypoint(session.entrypoint.as_deref()),
             last: session.last,
             open_tools: session.open.values().flatten().cloned().collect(),

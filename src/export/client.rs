@@ -37,14 +37,14 @@ impl Seen {
 
 /// One URL, and what is said with every request to it.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct RequestTarget {
     pub(super) inner: HyperClient<Connector>,
     pub(super) endpoint: Uri,
     pub(super) headers: HeaderMap,
     pub(super) gzip: bool,
 }
 
-impl Target {
+impl RequestTarget {
     /// Sends a message of the protocol and says what became of it.
     pub(super) async fn post(&self, message: Bytes) -> (Result<Response<Bytes>, HttpError>, Outcome) {
         let result = match self.request(message) {
@@ -77,7 +77,7 @@ impl Target {
 /// Sends spans to one endpoint and remembers the outcome.
 #[derive(Debug)]
 pub(super) struct ObservedClient {
-    pub(super) target: Target,
+    pub(super) target: RequestTarget,
     pub(super) seen: Seen,
 }
 

@@ -20,7 +20,7 @@ use super::counters::{DropReason, ExportCounters, FailureReason};
 use super::error::ExportError;
 use super::otlp::Otlp;
 use super::outcome::Outcome;
-use super::pack::{Work, pack};
+use super::pack::{Packed, pack};
 use crate::store::OutboxReader;
 use crate::views::traces::span::SpanBatch;
 
@@ -64,7 +64,7 @@ pub struct Exporter {
 }
 
 /// What comes after one attempt.
-enum Next {
+enum NextStep {
     Settled,
     Halves(SpanBatch, SpanBatch),
     Again(SpanBatch, Duration),
@@ -136,13 +136,13 @@ impl Exporter {
     }
 
     /// Sends all parts and acknowledges their entries; false if it had to stop before.
-    async fn settle(&mut self, work: Work, shutdown: &watch::Receiver<bool>) -> Result<bool, ExportError> {
-        let Work { ids, mut parts } = work;
+    async fn settle(&mut self, work: Packed, shutdown: &watch::Receiver<bool>) -> Result<bool, ExportError> {
+        let Packed { ids, mut parts } = work;
         while let Some(part) = parts.pop_front() {
             match self.attempt(part).await {
-                Next::Settled => {}
-                Next::Halves(first, second) => put_back(&mut parts, [second, first]),
-                Next::Again(part, delay) => {
+                NextStep::Settled => {}
+                NextStep::Halves(first, second) => put_back(&mut parts, [second, first]),
+                NextStep::Again(part, delay) => {
                     put_back(&mut parts, [part]);
                     tokio::select! {
                         biased;
@@ -156,17 +156,17 @@ impl Exporter {
         Ok(true)
     }
 
-    async fn attempt(&mut self, part: SpanBatch) -> Next {
+    async fn attempt(&mut self, part: SpanBatch) -> NextStep {
         match self.otlp.send(slice::from_ref(&part)).await {
             Outcome::Accepted => {
                 self.counters.add_exported(count(&part));
                 self.recovered();
-                Next::Settled
+                NextStep::Settled
             }
             Outcome::Partial { rejected, message } => {
                 self.recovered();
                 self.partly_taken(&part, rejected, message);
-                Next::Settled
+                NextStep::Settled
             }
             Outcome::Rejected { status, message } => {
                 self.counters.add_failure(FailureReason::Status4xx);
@@ -176,22 +176,22 @@ impl Exporter {
             Outcome::Unauthorized { status, message } => {
                 let text = with_status("the endpoint refuses us, spans are kept", Some(status), &message);
                 self.failed(FailureReason::Unauthorized, text);
-                Next::Again(part, self.backoff.next(None))
+                NextStep::Again(part, self.backoff.next(None))
             }
             Outcome::Foreign { status, message } => {
                 let text = format!("spans are kept: the endpoint answered {status} {message}");
                 self.failed(FailureReason::NotOtlp, text);
-                Next::Again(part, self.backoff.next(None))
+                NextStep::Again(part, self.backoff.next(None))
             }
             Outcome::Retry { status, after, message } => {
                 let text = with_status("spans cannot be delivered now, they are kept", status, &message);
                 self.failed(reason_of(status), text);
-                Next::Again(part, self.backoff.next(after))
+                NextStep::Again(part, self.backoff.next(after))
             }
             Outcome::Ambiguous { timed_out, message } => {
                 let reason = if timed_out { FailureReason::Timeout } else { FailureReason::Connect };
                 self.failed(reason, with_status("no answer, the same request will be repeated", None, &message));
-                Next::Again(part, self.backoff.next_ambiguous())
+                NextStep::Again(part, self.backoff.next_ambiguous())
             }
         }
     }
@@ -212,11 +212,11 @@ impl Exporter {
     }
 
     /// Halves a rejected request until the bad span is alone; that one is given up, the rest is delivered.
-    fn split(&mut self, mut part: SpanBatch, text: &str) -> Next {
+    fn split(&mut self, mut part: SpanBatch, text: &str) -> NextStep {
         if part.spans.len() > 1 {
             let spans = part.spans.split_off(part.spans.len() / 2);
             let second = SpanBatch { service_version: part.service_version.clone(), spans };
-            return Next::Halves(part, second);
+            return NextStep::Halves(part, second);
         }
         for span in &part.spans {
             self.counters.add_dropped(DropReason::Rejected);
@@ -225,7 +225,7 @@ impl Exporter {
             warn!(endpoint, trace = span.trace.to_string(), span = span.id.to_string(), "{text}; dropped");
         }
         self.counters.set_last_error(self.otlp.name(), Some(text.to_owned()));
-        Next::Settled
+        NextStep::Settled
     }
 
     fn failed(&mut self, reason: FailureReason, text: String) {

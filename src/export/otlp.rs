@@ -10,7 +10,7 @@ use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig, 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanExporter as _;
 
-use super::client::{ObservedClient, Seen, Target};
+use super::client::{ObservedClient, RequestTarget, Seen};
 use super::convert::span_data;
 use super::error::ExportError;
 use super::outcome::Outcome;
@@ -170,8 +170,8 @@ impl Otlp {
 }
 
 /// What requests to `endpoint` need.
-pub(super) fn target(config: &OtlpConfig, endpoint: Uri) -> Result<Target, ExportError> {
-    Ok(Target {
+pub(super) fn target(config: &OtlpConfig, endpoint: Uri) -> Result<RequestTarget, ExportError> {
+    Ok(RequestTarget {
         inner: HyperClient::new(connector(&endpoint, &config.tls)?, config.timeout, None),
         endpoint,
         headers: header_map(&config.headers)?,

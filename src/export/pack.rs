@@ -9,7 +9,7 @@ use crate::views::traces::span::{Span, SpanBatch};
 const ENVELOPE_BYTES: usize = 4 << 10;
 
 /// Entries that share a resource, cut into requests.
-pub(super) struct Work {
+pub(super) struct Packed {
     /// Entries that are done when all parts are.
     pub(super) ids: Vec<u64>,
     /// One request each, oldest first.
@@ -19,7 +19,7 @@ pub(super) struct Work {
 /// Joins neighbours of one version and cuts at `spans_max` spans or `bytes_max` bytes, without changing the order.
 ///
 /// A span that is larger than `bytes_max` by itself goes alone.
-pub(super) fn pack(entries: Vec<(u64, SpanBatch)>, spans_max: usize, bytes_max: usize) -> Vec<Work> {
+pub(super) fn pack(entries: Vec<(u64, SpanBatch)>, spans_max: usize, bytes_max: usize) -> Vec<Packed> {
     let mut joined: Vec<(Vec<u64>, SpanBatch)> = Vec::new();
     for (id, batch) in entries {
         match joined.last_mut() {
@@ -32,7 +32,7 @@ pub(super) fn pack(entries: Vec<(u64, SpanBatch)>, spans_max: usize, bytes_max: 
     }
     joined
         .into_iter()
-        .map(|(ids, batch)| Work { ids, parts: cut(batch, spans_max, bytes_max.saturating_sub(ENVELOPE_BYTES)) })
+        .map(|(ids, batch)| Packed { ids, parts: cut(batch, spans_max, bytes_max.saturating_sub(ENVELOPE_BYTES)) })
         .collect()
 }
 

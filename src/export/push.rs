@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, info, warn};
 
 use super::backoff::BackoffLimits;
-use super::client::Target;
+use super::client::RequestTarget;
 use super::drain::with_status;
 use super::error::ExportError;
 use super::otlp::{OtlpConfig, target};
@@ -41,7 +41,7 @@ pub type Points = (Option<Vec<Point>>, Timestamp);
 
 /// Pushes until it is told to stop.
 pub struct Pusher {
-    target: Target,
+    target: RequestTarget,
     resource: Vec<(String, String)>,
     interval: Duration,
     /// Last warning, so that the same one is not written once a minute.

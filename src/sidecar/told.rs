@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use http::Uri;
 
-use crate::config::{Config, HistorySince, Place};
+use crate::config::{Config, HistorySince, SetAt};
 use crate::tail::{self, RootEnv};
 use crate::transcript::scrub::scrub;
 
 /// Says it in the log, a line for each.
 pub(super) fn tell(config: &Config, env: &RootEnv, address: SocketAddr) {
     let places = &config.places;
-    let given = |place: &Option<Place>| place.as_ref().map_or_else(|| "default".to_owned(), Place::to_string);
+    let given = |place: &Option<SetAt>| place.as_ref().map_or_else(|| "default".to_owned(), SetAt::to_string);
     let roots = tail::session_roots(&[], &config.projects, env);
     let of_client = env.claude_config_dir.is_some() && places.projects.is_none();
     let whence = if of_client { "environment variable CLAUDE_CONFIG_DIR".to_owned() } else { given(&places.projects) };
@@ -51,7 +51,7 @@ fn folders(roots: &[PathBuf]) -> String {
 }
 
 fn history(config: &Config) -> String {
-    let place = config.places.history_since.as_ref().map(Place::to_string).unwrap_or_default();
+    let place = config.places.history_since.as_ref().map(SetAt::to_string).unwrap_or_default();
     match config.traces.history_since {
         HistorySince::Epoch => "none, what ends from now on (traces.history_since is not set)".to_owned(),
         HistorySince::All => format!("all ({place})"),

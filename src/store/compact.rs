@@ -92,21 +92,21 @@ pub(super) fn live_bytes(tree: &Tree) -> Result<u64, StoreError> {
 
 /// Where the databases of a state folder are.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub(super) struct CopyPlaces {
     pub(super) folder: PathBuf,
     pub(super) db: PathBuf,
     new: PathBuf,
     old: PathBuf,
 }
 
-impl Places {
+impl CopyPlaces {
     pub(super) fn of(folder: &Path) -> Self {
         let at = |name: &str| folder.join(name);
         Self { folder: folder.to_path_buf(), db: at("db"), new: at("db.new"), old: at("db.old") }
     }
 
     /// Gives the newest database the name `db`. The state must be held by this process, and no database be open. The one
-    /// before it stays as `db.old` until [`Places::proven`].
+    /// before it stays as `db.old` until [`CopyPlaces::proven`].
     pub(super) fn tidy(&self) -> io::Result<()> {
         remove(&self.new)?;
         let mut numbered = self.numbered()?;
@@ -207,7 +207,7 @@ impl Places {
         Ok(place)
     }
 
-    /// Removes what [`Places::renew`] left.
+    /// Removes what [`CopyPlaces::renew`] left.
     pub(super) fn discard(&self) {
         discard(&self.new);
     }

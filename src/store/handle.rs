@@ -12,11 +12,11 @@ use super::pulse::Pulse;
 /// Clones see the same database.
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<SharedHandle>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedHandle {
     current: RwLock<(Arc<Tree>, Arc<Disk>)>,
     pulse: Pulse,
     writes: Mutex<()>,
@@ -25,7 +25,7 @@ struct Shared {
 impl Handle {
     pub(super) fn new(tree: Tree, disk: Disk, pulse: Pulse) -> Self {
         let current = RwLock::new((Arc::new(tree), Arc::new(disk)));
-        Self { shared: Arc::new(Shared { current, pulse, writes: Mutex::new(()) }) }
+        Self { shared: Arc::new(SharedHandle { current, pulse, writes: Mutex::new(()) }) }
     }
 
     /// The database of this moment. One that was replaced can still be read by those who hold it.

@@ -9,7 +9,7 @@ use sled::Tree;
 use super::batch::Writes;
 use super::disk::{Disk, FileId, ids_at};
 use super::error::StoreError;
-use super::lock::Claim;
+use super::lock::LockClaim;
 use super::meter::OutboxMeter;
 use super::pulse::Pulse;
 use super::reader::Reader;
@@ -29,7 +29,7 @@ pub struct Kept {
 
 #[derive(Debug, Default)]
 struct Last {
-    claim: Option<Claim>,
+    claim: Option<LockClaim>,
     /// The files of the state that was in use last.
     files: Option<[FileId; 2]>,
     torn: Option<Torn>,
@@ -51,7 +51,7 @@ impl Kept {
     pub(super) fn claim(&self, folder: &Path) -> Result<(), StoreError> {
         let mut last = self.last();
         if last.claim.is_none() {
-            last.claim = Claim::take(folder)?;
+            last.claim = LockClaim::take(folder)?;
         }
         Ok(())
     }

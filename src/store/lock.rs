@@ -46,13 +46,13 @@ impl Lock {
 /// A claim to the path of a state folder, whatever becomes of the folder: held by a process until its end, so that a
 /// second one does not begin a state at the place of one that was moved away.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct LockClaim {
     #[cfg(target_os = "linux")]
     _socket: std::os::unix::net::UnixDatagram,
 }
 
 #[cfg(target_os = "linux")]
-impl Claim {
+impl LockClaim {
     /// Takes a name that the system gives to one process only and frees by itself (an abstract socket, unix(7)). It is
     /// that of the folder above and of the user, so that containers that share a network do not meet. None where there
     /// are no such names: then the lock in the folder must do.
@@ -87,7 +87,7 @@ impl Claim {
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Claim {
+impl LockClaim {
     /// Without such names the lock in the folder must do.
     pub(super) fn take(_: &Path) -> Result<Option<Self>, StoreError> {
         Ok(None)

@@ -100,7 +100,7 @@ impl Marks<'_> {
         if codec::get::<bool>(self.tree, &keys::meta(MARKED))?.is_some() {
             return Ok(());
         }
-        let mut batch = Batch::of(self);
+        let mut batch = MarkBatch::of(self);
         let mut after = None;
         while let Some((number, unit)) = Rows::of(self.tree).next_unit(after)?.filter(|_| !known.is_empty()) {
             after = Some(number);
@@ -117,7 +117,7 @@ impl Marks<'_> {
 
     /// Takes the marks of what endpoints have not taken from those that are removed; each with its cursor.
     pub(super) fn take_back(&self, removed: &BTreeMap<&String, &u64>) -> Result<(), StoreError> {
-        let mut batch = Batch::of(self);
+        let mut batch = MarkBatch::of(self);
         self.each(removed.is_empty(), |unit, endpoint, (_, last)| {
             let is_lost = removed.get(&endpoint.to_owned()).is_some_and(|cursor| last >= **cursor);
             if is_lost { batch.remove(keys::mark(unit, endpoint)) } else { Ok(()) }
@@ -127,7 +127,7 @@ impl Marks<'_> {
 
     /// Gives the marks of what still waits to new endpoints, each with the number of its first row.
     pub(super) fn share(&self, new: &BTreeMap<&str, u64>, meter: &OutboxMeter) -> Result<(), StoreError> {
-        let mut batch = Batch::of(self);
+        let mut batch = MarkBatch::of(self);
         self.each(new.is_empty(), |unit, _, (first, last)| {
             for (endpoint, _) in new.iter().filter(|(name, start)| first >= **start && meter.is_for(first, name)) {
                 batch.put(keys::mark(unit, endpoint), (first, last))?;
@@ -157,13 +157,13 @@ impl Marks<'_> {
 }
 
 /// Rows that are written some at a time.
-struct Batch<'a> {
+struct MarkBatch<'a> {
     marks: &'a Marks<'a>,
     writes: Writes,
     rows: usize,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> MarkBatch<'a> {
     fn of(marks: &'a Marks<'a>) -> Self {
         Self { marks, writes: Writes::default(), rows: 0 }
     }

@@ -12,25 +12,25 @@ use crate::views::traces::span::SpanBatch;
 /// How full the outbox is; shared by the writer, the readers and the metrics. A span waits until every endpoint has it.
 #[derive(Debug, Default)]
 pub struct OutboxMeter {
-    state: Mutex<State>,
+    state: Mutex<MeterState>,
     /// One for each reader: a permit that one of them takes must not be missing for another.
     added: Mutex<Vec<Arc<Notify>>>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct MeterState {
     /// Number of the next row.
     next: u64,
     /// Rows below this number are durable and may be sent.
     durable: u64,
     /// The number after the last row that a reader has seen; no row will ever have it, see [`OutboxMeter::close`].
     closed: Option<u64>,
-    pub(super) rows: BTreeMap<u64, Row>,
+    pub(super) rows: BTreeMap<u64, OutboxRow>,
     /// For each endpoint, the number of the first row that it still wants.
     pub(super) cursors: BTreeMap<String, u64>,
 }
 
-impl State {
+impl MeterState {
     /// Numbers of the rows that nobody wants once every endpoint has come to `floor`, and one of them from `taken.start`
     /// to `taken.end`.
     pub(super) fn unwanted(&self, floor: u64, endpoint: &str, taken: Range<u64>) -> Vec<u64> {
@@ -44,7 +44,7 @@ impl State {
         rows.iter().for_each(|row| drop(self.rows.remove(row)));
     }
 
-    fn wanted<'a>(&'a self, endpoint: &'a str) -> impl Iterator<Item = &'a Row> {
+    fn wanted<'a>(&'a self, endpoint: &'a str) -> impl Iterator<Item = &'a OutboxRow> {
         let from = self.cursors.get(endpoint).copied().unwrap_or_default();
         self.rows.range(from..).map(|(_, row)| row).filter(move |row| row.is_for(endpoint))
     }
@@ -52,7 +52,7 @@ impl State {
 
 /// What is known of a row without reading it.
 #[derive(Debug, Clone)]
-pub(super) struct Row {
+pub(super) struct OutboxRow {
     pub(super) sequence: u64,
     bytes: u64,
     spans: u64,
@@ -61,7 +61,7 @@ pub(super) struct Row {
     pub(super) only: Option<Arc<str>>,
 }
 
-impl Row {
+impl OutboxRow {
     pub(super) fn new(sequence: u64, bytes: u64, added: Timestamp, batch: &SpanBatch) -> Self {
         Self { sequence, bytes, spans: batch.spans.len() as u64, added, only: None }
     }
@@ -76,15 +76,15 @@ impl Row {
 }
 
 impl OutboxMeter {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, MeterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins with the rows of a database, all of them durable, whatever was before. The next row has at least the
     /// number `next`.
-    pub(super) fn opened(&self, rows: Vec<Row>, next: u64) {
+    pub(super) fn opened(&self, rows: Vec<OutboxRow>, next: u64) {
         let rows = rows.into_iter().map(|row| (row.sequence, row)).collect();
-        *self.state() = State { next, durable: next, closed: None, rows, cursors: BTreeMap::new() };
+        *self.state() = MeterState { next, durable: next, closed: None, rows, cursors: BTreeMap::new() };
         self.added.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -96,7 +96,7 @@ impl OutboxMeter {
         first
     }
 
-    pub(super) fn added(&self, rows: Vec<Row>) {
+    pub(super) fn added(&self, rows: Vec<OutboxRow>) {
         self.state().rows.extend(rows.into_iter().map(|row| (row.sequence, row)));
     }
 

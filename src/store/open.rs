@@ -11,7 +11,7 @@ use std::time::Instant;
 use sled::Db;
 
 use super::batch::Writes;
-use super::compact::{Places, live_bytes};
+use super::compact::{CopyPlaces, live_bytes};
 use super::database::database;
 use super::disk::Disk;
 use super::epoch::Epoch;
@@ -69,7 +69,7 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
 /// Those of [`open`], and [`StoreError::Gone`] if the files are not those that were in use then.
 pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, StoreError> {
     let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
-    let places = Places::of(folder);
+    let places = CopyPlaces::of(folder);
     // The newest is a copy that nobody has used yet, if making it was what failed.
     kept.check(&[places.newest(), places.db.clone()], &folder.join("lock"))?;
     // Before anything is made: one that is refused leaves nothing behind.
@@ -121,7 +121,7 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, 
 /// Whether there is a state in `folder`. What a compaction has left has another name until the next [`open`].
 #[must_use]
 pub fn exists(folder: &Path) -> bool {
-    let places = Places::of(folder);
+    let places = CopyPlaces::of(folder);
     places.newest().exists() || places.has_old()
 }
 
@@ -187,14 +187,14 @@ fn holds_something(path: &Path) -> bool {
     read.is_ok() && beginning.iter().any(|byte| *byte != 0)
 }
 
-type Parts = (Writer, Outbox, Handle, Recovered);
+type OpenedParts = (Writer, Outbox, Handle, Recovered);
 
 /// Opens the database, or begins one. sled may panic over damaged pages: that is damage too.
-fn attempt(places: &Places, lock: &Lock, before: Before, kept: &Kept) -> Result<Parts, StoreError> {
+fn attempt(places: &CopyPlaces, lock: &Lock, before: Before, kept: &Kept) -> Result<OpenedParts, StoreError> {
     catch_unwind(AssertUnwindSafe(|| open_parts(places, lock, before, kept))).unwrap_or(Err(StoreError::Panicked))
 }
 
-fn open_parts(places: &Places, lock: &Lock, before: Before, kept: &Kept) -> Result<Parts, StoreError> {
+fn open_parts(places: &CopyPlaces, lock: &Lock, before: Before, kept: &Kept) -> Result<OpenedParts, StoreError> {
     let mut db = database(&places.db)?;
     let layout = Layout::of(&db)?;
     match layout {
@@ -227,7 +227,7 @@ fn open_parts(places: &Places, lock: &Lock, before: Before, kept: &Kept) -> Resu
 }
 
 /// Carries a database of an older layout over into a new one, which takes its place. A kill leaves either of the two.
-fn upgrade(old: Db, places: &Places, pulse: &Pulse, found: u32) -> Result<Db, StoreError> {
+fn upgrade(old: Db, places: &CopyPlaces, pulse: &Pulse, found: u32) -> Result<Db, StoreError> {
     let (started, live) = (Instant::now(), live_bytes(&old)?);
     tracing::info!(
         from = found,

@@ -21,7 +21,7 @@ use super::batch::Writes;
 use super::error::StoreError;
 use super::handle::Handle;
 use super::marks::Marks;
-use super::meter::{OutboxMeter, Row};
+use super::meter::{OutboxMeter, OutboxRow};
 use super::{codec, keys};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;
@@ -54,7 +54,7 @@ impl Outbox {
             let Some(sequence) = keys::number8(&key) else { continue };
             let (added, batch): (Timestamp, SpanBatch) = codec::decode(&tree, &key, &value)?;
             let only: Option<String> = codec::get(&tree, &keys::addressed(sequence))?;
-            let row = Row::new(sequence, value.len() as u64, added, &batch);
+            let row = OutboxRow::new(sequence, value.len() as u64, added, &batch);
             rows.push(row.only_for(only.map(Into::into)));
         }
         let mut cursors = BTreeMap::new();

@@ -8,7 +8,7 @@ use super::batch::Writes;
 use super::commit::Commit;
 use super::error::StoreError;
 use super::keys::PART_BYTES_MAX;
-use super::meter::{OutboxMeter, Row};
+use super::meter::{OutboxMeter, OutboxRow};
 use super::{codec, keys};
 use crate::views::traces::span::SpanBatch;
 
@@ -21,7 +21,7 @@ pub(super) fn put(
     tree: &Tree,
     commit: &Commit<'_>,
     meter: &OutboxMeter,
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<OutboxRow>, StoreError> {
     let for_all = commit.spans.iter().flat_map(rows_of).map(|spans| (None, spans));
     let alone = commit.handed.alone.iter();
     let alone = alone.flat_map(|(name, batch)| rows_of(batch).into_iter().map(move |spans| (Some(name), spans)));
@@ -35,7 +35,7 @@ pub(super) fn put(
         if let Some(only) = only {
             codec::put_with(batch, tree, keys::addressed(sequence), &only.as_ref(), &mut scratch)?;
         }
-        added.push(Row::new(sequence, bytes as u64, commit.now, spans).only_for(only.cloned()));
+        added.push(OutboxRow::new(sequence, bytes as u64, commit.now, spans).only_for(only.cloned()));
     }
     Ok(added)
 }

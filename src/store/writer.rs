@@ -8,7 +8,7 @@ use sled::{Db, Tree};
 
 use super::batch::Writes;
 use super::commit::{Commit, SectionChange, UnitChange};
-use super::compact::{Overhead, Places, discard, live_bytes};
+use super::compact::{CopyPlaces, Overhead, discard, live_bytes};
 use super::disk::Disk;
 use super::error::StoreError;
 use super::handle::Handle;
@@ -58,7 +58,7 @@ pub struct Writer {
     kept: Kept,
     /// Number of the last commit.
     commits: u64,
-    places: Places,
+    places: CopyPlaces,
     /// Where the database is.
     place: PathBuf,
     /// Databases that were replaced and may still be read, with their places.
@@ -76,7 +76,7 @@ impl Writer {
         db: Db,
         handle: Handle,
         kept: &Kept,
-        places: Places,
+        places: CopyPlaces,
         lock: Lock,
     ) -> Result<(Self, Recovered), StoreError> {
         let tree = (*db).clone();

@@ -110,27 +110,27 @@ pub struct Folder {
 ///
 /// A missing root has no files. What vanishes during the scan is left out, what cannot be read is told to `observer`.
 pub fn scan(root: &Path, observer: &mut dyn Observer) -> Vec<Found> {
-    Walk::new(observer).run(root.to_path_buf(), Level::Root)
+    FolderWalk::new(observer).run(root.to_path_buf(), Level::Root)
 }
 
 /// [`scan`] of one folder or file `path` at or below `root`; empty if nothing there can matter.
 pub fn scan_under(root: &Path, path: &Path, observer: &mut dyn Observer) -> Vec<Found> {
     if let Some(place) = place_of(root, path) {
-        let mut walk = Walk::new(observer);
+        let mut walk = FolderWalk::new(observer);
         walk.look_at_file(CWD, path, path.to_path_buf(), place);
         // A folder may bear the name of a file.
         if !walk.found.is_empty() {
             return walk.found;
         }
     }
-    Level::of(root, path).map_or_else(Vec::new, |level| Walk::new(observer).run(path.to_path_buf(), level))
+    Level::of(root, path).map_or_else(Vec::new, |level| FolderWalk::new(observer).run(path.to_path_buf(), level))
 }
 
 /// One session file given by name, with the agents in the folder `<stem>/subagents` beside it; sorted as by [`scan`].
 pub fn scan_session(path: &Path, observer: &mut dyn Observer) -> Vec<Found> {
     let (Some(name), Some(stem)) = (path.file_name(), path.file_stem()) else { return Vec::new() };
     let Some(role) = Level::Slug.file_role(name) else { return Vec::new() };
-    let mut walk = Walk::new(observer);
+    let mut walk = FolderWalk::new(observer);
     walk.look_at_file(CWD, path, path.to_path_buf(), (role, Level::Slug.depth()));
     walk.run(path.with_file_name(stem), Level::Session(lossy(stem)))
 }
@@ -214,7 +214,7 @@ fn lossy(name: &OsStr) -> Arc<str> {
 }
 
 /// One scan under way, level by level. It is a loop over a list, not a recursion, so that depth costs no stack.
-struct Walk<'a> {
+struct FolderWalk<'a> {
     pending: Vec<Folder>,
     /// Folders behind links come last, so that a folder is known by its own name if it has one below the root.
     linked: Vec<Folder>,
@@ -224,7 +224,7 @@ struct Walk<'a> {
     observer: &'a mut dyn Observer,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> FolderWalk<'a> {
     fn new(observer: &'a mut dyn Observer) -> Self {
         Self { pending: Vec::new(), linked: Vec::new(), visited: HashSet::new(), found: Vec::new(), observer }
     }

@@ -11,23 +11,23 @@ pub const PATHS_MAX: usize = 65_536;
 /// A set, not a queue: ten thousand appends to one file are one hint. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Hints {
-    shared: Arc<Shared>,
+    shared: Arc<SharedHints>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedHints {
+    state: Mutex<HintState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct HintState {
     paths: BTreeSet<PathBuf>,
     rescan: bool,
     woken: bool,
 }
 
-impl State {
+impl HintState {
     fn is_quiet(&self) -> bool {
         self.paths.is_empty() && !self.rescan && !self.woken
     }
@@ -72,13 +72,13 @@ impl Hints {
         something
     }
 
-    fn change(&self, apply: impl FnOnce(&mut State)) {
+    fn change(&self, apply: impl FnOnce(&mut HintState)) {
         apply(&mut self.lock());
         self.shared.changed.notify_all();
     }
 
     /// A panic elsewhere cannot leave the set half changed, so a poisoned lock is as good as any.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, HintState> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

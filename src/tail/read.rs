@@ -91,7 +91,7 @@ struct Unfinished {
 }
 
 /// What was found behind the offset.
-enum Extent {
+enum Reach {
     Lines(Vec<u8>),
     TooLong {
         end: u64,
@@ -114,7 +114,7 @@ pub struct Reader {
 }
 
 /// A file that is being read.
-struct Opened<'a> {
+struct OpenedFile<'a> {
     source: Source<'a>,
     stat: Stat,
     found: &'a Found,
@@ -146,7 +146,7 @@ impl Reader {
             return Ok(Read::Unchanged);
         }
         let mut bytes_read = self.bytes_read;
-        let read = match Opened::at(found, file, cursor, &mut bytes_read)? {
+        let read = match OpenedFile::at(found, file, cursor, &mut bytes_read)? {
             None => {
                 self.unfinished.remove(&file);
                 return Ok(Read::Gone);
@@ -180,7 +180,7 @@ impl Reader {
             return Ok(End::Read);
         }
         let mut bytes_read = self.bytes_read;
-        let Some(mut opened) = Opened::at(found, file, cursor, &mut bytes_read)? else {
+        let Some(mut opened) = OpenedFile::at(found, file, cursor, &mut bytes_read)? else {
             self.unfinished.remove(&file);
             return Ok(End::Gone);
         };
@@ -197,7 +197,7 @@ impl Reader {
     /// As [`Reader::next`].
     pub fn last_row(&mut self, found: &Found, file: FileNumber, offset: u64) -> Result<Option<Chunk>, ReadError> {
         let mut bytes_read = self.bytes_read;
-        let Some(mut opened) = Opened::at(found, file, None, &mut bytes_read)? else { return Ok(None) };
+        let Some(mut opened) = OpenedFile::at(found, file, None, &mut bytes_read)? else { return Ok(None) };
         let length = opened.stat.size.saturating_sub(offset);
         if !opened.has_lines() || length == 0 || length > self.limits.line_bytes_max as u64 {
             return Ok(None);
@@ -211,7 +211,7 @@ impl Reader {
 
     fn pieces(
         &mut self,
-        opened: &mut Opened<'_>,
+        opened: &mut OpenedFile<'_>,
         cursor: Option<&Cursor>,
         take: &mut impl FnMut(&Chunk) -> ControlFlow<()>,
     ) -> Result<End, ReadError> {
@@ -256,29 +256,29 @@ impl Reader {
             })
     }
 
-    fn lines(&mut self, opened: &mut Opened<'_>, print: &mut Fingerprint) -> Result<Read, ReadError> {
-        let Opened { source, stat, found, file, asked_offset } = opened;
+    fn lines(&mut self, opened: &mut OpenedFile<'_>, print: &mut Fingerprint) -> Result<Read, ReadError> {
+        let OpenedFile { source, stat, found, file, asked_offset } = opened;
         let start = print.offset();
         let earlier = self.unfinished.remove(file);
         let search = resume_search(earlier, source, stat, start)?;
         let (offset, bytes, too_long_lines) = match self.extent(source, search, stat.size)? {
-            Extent::Lines(bytes) => {
+            Reach::Lines(bytes) => {
                 print.feed(&bytes);
                 (start, bytes, 0)
             }
-            Extent::TooLong { end } => {
+            Reach::TooLong { end } => {
                 print.skip(source, end)?;
                 (end, Vec::new(), 1)
             }
-            Extent::Unfinished(search) => {
+            Reach::Unfinished(search) => {
                 self.remember(*file, Unfinished { asked_offset: *asked_offset, stat: *stat, search });
                 return Ok(Read::Unchanged);
             }
-            Extent::Searching(search) => {
+            Reach::Searching(search) => {
                 self.remember(*file, Unfinished { asked_offset: *asked_offset, stat: *stat, search });
                 return Ok(Read::Searching);
             }
-            Extent::Moved => return Ok(Read::Unchanged),
+            Reach::Moved => return Ok(Read::Unchanged),
         };
         let more = print.offset() < stat.size;
         let (role, cursor) = (found.role.clone(), print.cursor(stat));
@@ -286,7 +286,7 @@ impl Reader {
         Ok(Read::Chunk { chunk, more })
     }
 
-    fn extent(&mut self, source: &mut Source<'_>, mut search: Search, end: u64) -> Result<Extent, ReadError> {
+    fn extent(&mut self, source: &mut Source<'_>, mut search: Search, end: u64) -> Result<Reach, ReadError> {
         let line_bytes_max = (self.limits.line_bytes_max as u64).max(1);
         // No line inside one chunk can then be too long.
         let chunk_bytes = (self.limits.chunk_bytes as u64).clamp(1, line_bytes_max);
@@ -296,7 +296,7 @@ impl Reader {
             let spare = std::mem::take(&mut self.spare);
             let bytes = source.read_into(spare, start, chunk_bytes.min(end.saturating_sub(start)))?;
             match whole_lines(bytes) {
-                Ok(bytes) => return Ok(Extent::Lines(bytes)),
+                Ok(bytes) => return Ok(Reach::Lines(bytes)),
                 Err(bytes) => search.pass(&bytes),
             }
         }
@@ -304,7 +304,7 @@ impl Reader {
         let slice = search.scanned_to().saturating_add(self.limits.search_bytes_max.max(line_bytes_max));
         let Some(newline) = search.run(source, end, (chunk_bytes, slice))? else {
             let goes_on = (slice..end).contains(&search.scanned_to());
-            return Ok(if goes_on { Extent::Searching(search) } else { Extent::Unfinished(search) });
+            return Ok(if goes_on { Reach::Searching(search) } else { Reach::Unfinished(search) });
         };
         let line_end = newline.saturating_add(1);
         let line_length = line_end.saturating_sub(start);
@@ -313,10 +313,10 @@ impl Reader {
             return self.extent(source, Search::from(start), end);
         }
         if line_length > line_bytes_max {
-            return Ok(Extent::TooLong { end: line_end });
+            return Ok(Reach::TooLong { end: line_end });
         }
         let bytes = source.read(start, line_length.max(chunk_bytes).min(end.saturating_sub(start)))?;
-        Ok(whole_lines(bytes).map_or(Extent::Moved, Extent::Lines))
+        Ok(whole_lines(bytes).map_or(Reach::Moved, Reach::Lines))
     }
 
     fn remember(&mut self, file: FileNumber, unfinished: Unfinished) {
@@ -356,7 +356,7 @@ fn whole_lines(mut bytes: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
     Ok(bytes)
 }
 
-impl<'a> Opened<'a> {
+impl<'a> OpenedFile<'a> {
     /// Opens `found`; `None` if it is gone.
     fn at(
         found: &'a Found,

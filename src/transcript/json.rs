@@ -9,24 +9,24 @@
 
 use std::borrow::Cow;
 
-use super::json_string::{End, Raw, end_of_short_string, end_of_string};
+use super::json_string::{Raw, StringEnd, end_of_short_string, end_of_string};
 
 /// The text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotJson;
 
-pub(super) type Read<T> = Result<T, NotJson>;
+pub(super) type ReadJson<T> = Result<T, NotJson>;
 
 /// An object whose keys are taken one by one. A key that comes twice counts by its last value, as in the client.
 pub(super) trait Fields<'a>: Default {
     /// Takes the value of `key` from `json`, always exactly one.
-    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()>;
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> ReadJson<()>;
 
     /// Takes a string that stands where the object is expected.
     fn text(&mut self, _text: Raw<'a>) {}
 
     /// Takes one element of an array that stands where the object is expected.
-    fn element(&mut self, json: &mut Json<'a>) -> Read<()> {
+    fn element(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         json.skip()
     }
 }
@@ -34,12 +34,12 @@ pub(super) trait Fields<'a>: Default {
 /// Anything that a value can be read as. Read in place: rows are large, and moving them costs more than reading them.
 pub(super) trait FromJson<'a>: Default {
     /// Takes the value that stands here. `self` is as [`Default`] made it.
-    fn read(&mut self, json: &mut Json<'a>) -> Read<()>;
+    fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()>;
 }
 
 impl<'a, T: Fields<'a>> FromJson<'a> for T {
     /// The default if something else than an object, a string or an array stands here.
-    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+    fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         match json.peek() {
             b'{' => json.members(|key, json| self.field(key, json)),
             b'[' => json.elements(|json| self.element(json)),
@@ -54,7 +54,7 @@ impl<'a, T: Fields<'a>> FromJson<'a> for T {
 
 /// A list; anything else is an empty one.
 impl<'a, T: Fields<'a>> FromJson<'a> for Vec<T> {
-    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+    fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         if json.peek() != b'[' {
             return json.skip();
         }
@@ -67,7 +67,7 @@ impl<'a, T: Fields<'a>> FromJson<'a> for Vec<T> {
 
 /// A string, if one stands here.
 impl<'a> FromJson<'a> for Option<Raw<'a>> {
-    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+    fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         if json.peek() != b'"' {
             return json.skip();
         }
@@ -78,7 +78,7 @@ impl<'a> FromJson<'a> for Option<Raw<'a>> {
 
 /// The text of a string, if one stands here.
 impl<'a> FromJson<'a> for Option<Cow<'a, str>> {
-    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+    fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         *self = json.value::<Option<Raw<'_>>>()?.map(Raw::text);
         Ok(())
     }
@@ -96,7 +96,7 @@ impl<'a> Json<'a> {
     }
 
     /// Reads all of `bytes` as one value into `target`, which is as [`Default`] made it.
-    pub(super) fn whole<T: FromJson<'a>>(bytes: &'a [u8], target: &mut T) -> Read<()> {
+    pub(super) fn whole<T: FromJson<'a>>(bytes: &'a [u8], target: &mut T) -> ReadJson<()> {
         let mut json = Self::new(bytes);
         target.read(&mut json)?;
         json.end()
@@ -116,20 +116,20 @@ impl<'a> Json<'a> {
         json.skip().is_ok() && json.end().is_ok()
     }
 
-    fn end(&mut self) -> Read<()> {
+    fn end(&mut self) -> ReadJson<()> {
         self.peek();
         if self.at == self.bytes.len() { Ok(()) } else { Err(NotJson) }
     }
 
     /// The value that stands here.
-    pub(super) fn value<T: FromJson<'a>>(&mut self) -> Read<T> {
+    pub(super) fn value<T: FromJson<'a>>(&mut self) -> ReadJson<T> {
         let mut value = T::default();
         value.read(self)?;
         Ok(value)
     }
 
     /// Takes the value that stands here instead of the one in `target`.
-    pub(super) fn replace<T: FromJson<'a>>(&mut self, target: &mut T) -> Read<()> {
+    pub(super) fn replace<T: FromJson<'a>>(&mut self, target: &mut T) -> ReadJson<()> {
         *target = T::default();
         target.read(self)
     }
@@ -145,7 +145,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    fn expect(&mut self, byte: u8) -> Read<()> {
+    fn expect(&mut self, byte: u8) -> ReadJson<()> {
         if self.peek() != byte {
             return Err(NotJson);
         }
@@ -153,19 +153,19 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    fn members(&mut self, mut take: impl FnMut(&[u8], &mut Self) -> Read<()>) -> Read<()> {
+    fn members(&mut self, mut take: impl FnMut(&[u8], &mut Self) -> ReadJson<()>) -> ReadJson<()> {
         self.container(b'{', b'}', |json| {
             let key = json.key()?;
             if key.escaped() { take(key.text().as_bytes(), json) } else { take(key.bytes, json) }
         })
     }
 
-    fn elements(&mut self, take: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+    fn elements(&mut self, take: impl FnMut(&mut Self) -> ReadJson<()>) -> ReadJson<()> {
         self.container(b'[', b']', take)
     }
 
     /// Items between two brackets, divided by commas.
-    fn container(&mut self, open: u8, close: u8, mut item: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+    fn container(&mut self, open: u8, close: u8, mut item: impl FnMut(&mut Self) -> ReadJson<()>) -> ReadJson<()> {
         self.expect(open)?;
         if self.peek() == close {
             self.at += 1;
@@ -184,7 +184,7 @@ impl<'a> Json<'a> {
     }
 
     /// Goes past a value of any type. Without recursion: it may hold values inside one another as deep as it likes.
-    pub(super) fn skip(&mut self) -> Read<()> {
+    pub(super) fn skip(&mut self) -> ReadJson<()> {
         let mut open = Nesting::default();
         loop {
             match self.peek() {
@@ -229,7 +229,7 @@ impl<'a> Json<'a> {
 
     /// A key and its colon.
     #[inline(always)]
-    fn key(&mut self) -> Read<Raw<'a>> {
+    fn key(&mut self) -> ReadJson<Raw<'a>> {
         if self.peek() != b'"' {
             return Err(NotJson);
         }
@@ -238,7 +238,7 @@ impl<'a> Json<'a> {
         Ok(key)
     }
 
-    fn literal(&mut self, word: &[u8]) -> Read<()> {
+    fn literal(&mut self, word: &[u8]) -> ReadJson<()> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if !rest.starts_with(word) {
             return Err(NotJson);
@@ -249,11 +249,11 @@ impl<'a> Json<'a> {
 
     /// The string whose opening quote is next.
     #[inline(always)]
-    fn string(&mut self) -> Read<Raw<'a>> {
+    fn string(&mut self) -> ReadJson<Raw<'a>> {
         let start = self.at + 1;
         let text = self.bytes.get(start..).unwrap_or_default();
         let end = match end_of_short_string(text) {
-            Some(length) => End { length, excess: 0 },
+            Some(length) => StringEnd { length, excess: 0 },
             None => end_of_string(text),
         };
         let bytes = text.get(..end.length).ok_or(NotJson)?;
@@ -275,7 +275,7 @@ impl<'a> Json<'a> {
     }
 
     /// The number that stands here: its text, and whether it is a whole one without exponent.
-    fn number(&mut self) -> Read<(&'a str, bool)> {
+    fn number(&mut self) -> ReadJson<(&'a str, bool)> {
         let start = self.at;
         if self.bytes.get(self.at) == Some(&b'-') {
             self.at += 1;
@@ -379,7 +379,7 @@ pub(super) enum Counted {
 }
 
 impl<'a> FromJson<'a> for Counted {
-    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+    fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         let count = match json.peek() {
             b'n' => return json.skip(),
             b'"' => json.string()?.text().trim().parse().ok().and_then(|number: f64| Scalar::Number(number).count()),
@@ -401,7 +401,7 @@ pub(super) enum Scalar {
 }
 
 impl<'a> FromJson<'a> for Scalar {
-    fn read(&mut self, json: &mut Json<'a>) -> Read<()> {
+    fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         match json.peek() {
             b't' => {
                 json.literal(b"true")?;

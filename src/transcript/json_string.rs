@@ -27,52 +27,52 @@ pub(super) fn end_of_short_string(text: &[u8]) -> Option<usize> {
 /// Where a string ends. Handed on in two registers: in memory, as an `Option` of it would be, it costs more than finding
 /// the end of a key.
 #[derive(Clone, Copy)]
-pub(super) struct End {
-    /// Bytes before the closing quote; [`End::NONE`] has more than any text.
+pub(super) struct StringEnd {
+    /// Bytes before the closing quote; [`StringEnd::NONE`] has more than any text.
     pub(super) length: usize,
     /// By how many bytes escapes are longer than what they stand for.
     pub(super) excess: usize,
 }
 
-impl End {
+impl StringEnd {
     /// There is no end, a wrong escape or a control character.
     pub(super) const NONE: Self = Self { length: usize::MAX, excess: 0 };
 }
 
 /// Where the string that begins with `text` (after its opening quote) ends.
 #[inline(never)]
-pub(super) fn end_of_string(text: &[u8]) -> End {
+pub(super) fn end_of_string(text: &[u8]) -> StringEnd {
     dispatch!(Level::new(), simd => end_by_blocks(simd, text))
 }
 
 /// [`end_of_string`] with what the processor has.
 #[inline(always)]
-fn end_by_blocks<S: Simd>(simd: S, text: &[u8]) -> End {
+fn end_by_blocks<S: Simd>(simd: S, text: &[u8]) -> StringEnd {
     let mut escapes = Escapes::default();
     let mut at = 0;
     loop {
         // No closures here: what is not inlined would not be compiled for the processor that was found.
-        let Some(rest) = text.get(at..) else { return End::NONE };
+        let Some(rest) = text.get(at..) else { return StringEnd::NONE };
         let marks = match rest.first_chunk() {
-            Some(block) => Marks::of(simd, block),
-            None if rest.is_empty() => return End::NONE,
-            None => Marks::of_last(simd, rest),
+            Some(block) => StringMarks::of(simd, block),
+            None if rest.is_empty() => return StringEnd::NONE,
+            None => StringMarks::of_last(simd, rest),
         };
         let escaped = escapes.in_block(marks.slashes);
         let closing = marks.quotes & !escaped;
         // Nothing behind the closing quote matters; without one, all of the block does.
         let inside = closing.wrapping_sub(1) & !closing;
         if marks.controls & inside != 0 {
-            return End::NONE;
+            return StringEnd::NONE;
         }
         let escaped = escaped & inside;
         escapes.excess += escaped.count_ones() as usize;
         let rare = escaped & !marks.frequent;
         if rare != 0 && escapes.check(text, at, rare).is_none() {
-            return End::NONE;
+            return StringEnd::NONE;
         }
         if closing != 0 {
-            return End { length: at + closing.trailing_zeros() as usize, excess: escapes.excess };
+            return StringEnd { length: at + closing.trailing_zeros() as usize, excess: escapes.excess };
         }
         at += BLOCK;
     }
@@ -83,7 +83,7 @@ const LAST_CONTROL: u8 = 0x1f;
 
 /// What is where in a block: one bit per byte, the first byte in the lowest.
 #[derive(Clone, Copy, Default)]
-struct Marks {
+struct StringMarks {
     quotes: u64,
     slashes: u64,
     /// Control characters: never inside a string.
@@ -92,7 +92,7 @@ struct Marks {
     frequent: u64,
 }
 
-impl Marks {
+impl StringMarks {
     #[inline(always)]
     fn of<S: Simd>(simd: S, block: &[u8; BLOCK]) -> Self {
         let bytes = u8x64::from_slice(simd, block);
@@ -189,8 +189,8 @@ impl<'a> Raw<'a> {
         }
         let mut decoded = Vec::with_capacity(self.bytes.len());
         self.pieces(|piece| match piece {
-            Piece::Bytes(bytes) => decoded.extend_from_slice(bytes),
-            Piece::Char(char) => decoded.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+            StringPiece::Bytes(bytes) => decoded.extend_from_slice(bytes),
+            StringPiece::Char(char) => decoded.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
         });
         match String::from_utf8(decoded) {
             Ok(text) => Cow::Owned(text),
@@ -212,29 +212,29 @@ impl<'a> Raw<'a> {
     /// Newlines in the text.
     pub(super) fn newlines(self) -> usize {
         let mut newlines = 0;
-        self.pieces(|piece| newlines += usize::from(matches!(piece, Piece::Char('\n'))));
+        self.pieces(|piece| newlines += usize::from(matches!(piece, StringPiece::Char('\n'))));
         newlines
     }
 
     /// The text in pieces: as it is written, and what escapes stand for. An escape that is cut off is left out.
-    fn pieces(self, mut take: impl FnMut(Piece<'a>)) {
+    fn pieces(self, mut take: impl FnMut(StringPiece<'a>)) {
         let mut rest = self.bytes;
         while let Some(at) = memchr(b'\\', rest) {
             let (before, escape) = rest.split_at_checked(at).unwrap_or((rest, &[]));
             if !before.is_empty() {
-                take(Piece::Bytes(before));
+                take(StringPiece::Bytes(before));
             }
             let Some((char, bytes)) = decoded(escape) else { return };
-            take(Piece::Char(char));
+            take(StringPiece::Char(char));
             rest = escape.get(bytes..).unwrap_or_default();
         }
         if !rest.is_empty() {
-            take(Piece::Bytes(rest));
+            take(StringPiece::Bytes(rest));
         }
     }
 }
 
-enum Piece<'a> {
+enum StringPiece<'a> {
     Bytes(&'a [u8]),
     Char(char),
 }
@@ -305,7 +305,8 @@ mod tests {
                 for (second, after) in pieces.iter().zip([0, 1, 2, 15, 16, 31, 40, 63, 64, 65, 70, 90, 127]) {
                     let text = format!("{}{first}{second}{}\" : 1", "a".repeat(before), "nt".repeat(after));
                     let expected = expected(text.as_bytes());
-                    let found = |end: End| (end.length != End::NONE.length).then_some((end.length, end.excess));
+                    let found =
+                        |end: StringEnd| (end.length != StringEnd::NONE.length).then_some((end.length, end.excess));
                     assert_eq!(found(end_of_string(text.as_bytes())), expected, "{text}");
                     #[cfg(target_arch = "x86_64")]
                     {

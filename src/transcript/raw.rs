@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::ids::RowId;
-use super::json::{Fields, FromJson, Json, Read, Scalar};
+use super::json::{Fields, FromJson, Json, ReadJson, Scalar};
 use super::json_string::Raw;
 use super::raw_usage::RawUsage;
 use super::time::Timestamp;
@@ -70,7 +70,7 @@ macro_rules! texts {
         }
 
         impl<'de> Fields<'de> for $name<'de> {
-            fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
+            fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> ReadJson<()> {
                 match key {
                     $($key => json.replace(&mut self.$field)?,)*
                     _ => json.skip()?,
@@ -120,7 +120,7 @@ impl<T> Default for Told<'_, T> {
 }
 
 impl<'de, T: ClientForm> FromJson<'de> for Told<'de, T> {
-    fn read(&mut self, json: &mut Json<'de>) -> Read<()> {
+    fn read(&mut self, json: &mut Json<'de>) -> ReadJson<()> {
         json.peek();
         match json.exactly(T::BYTES, T::of) {
             Some((text, value)) => (self.text, self.value) = (Some(text), Some(value)),
@@ -255,7 +255,7 @@ pub(super) struct RawRow<'de> {
 }
 
 impl<'de> Fields<'de> for RawRow<'de> {
-    fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> ReadJson<()> {
         if key == b"type" {
             let kind: Word<'de> = json.value()?;
             self.kind = kind.map(|raw| match raw.escaped() {
@@ -273,11 +273,11 @@ impl<'de> Fields<'de> for RawRow<'de> {
 #[derive(Default)]
 pub(super) struct Content<'de> {
     pub text: Option<Raw<'de>>,
-    pub blocks: Vec<Block<'de>>,
+    pub blocks: Vec<MessageBlock<'de>>,
 }
 
 impl<'de> Fields<'de> for Content<'de> {
-    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> Read<()> {
+    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> ReadJson<()> {
         json.skip()
     }
 
@@ -285,7 +285,7 @@ impl<'de> Fields<'de> for Content<'de> {
         self.text = Some(text);
     }
 
-    fn element(&mut self, json: &mut Json<'de>) -> Read<()> {
+    fn element(&mut self, json: &mut Json<'de>) -> ReadJson<()> {
         if self.blocks.is_empty() {
             // Most rows have one block, and blocks are large.
             self.blocks.reserve_exact(1);
@@ -297,7 +297,7 @@ impl<'de> Fields<'de> for Content<'de> {
 }
 
 /// What matters of one block of a message. Small: a line may hold hundreds of thousands of them.
-pub(super) enum Block<'de> {
+pub(super) enum MessageBlock<'de> {
     /// `tool_use`.
     Call { id: Word<'de>, name: Word<'de>, input: Option<Box<RawInput<'de>>> },
     /// `tool_result`, with the first text of the result and the bytes of all its texts.
@@ -308,7 +308,7 @@ pub(super) enum Block<'de> {
     Other { kind: Word<'de>, text: Option<Raw<'de>> },
 }
 
-impl<'de> Block<'de> {
+impl<'de> MessageBlock<'de> {
     /// The block's own text.
     pub(super) const fn text(&self) -> Option<Raw<'de>> {
         match self {
@@ -332,23 +332,23 @@ struct RawBlock<'de> {
 }
 
 impl<'de> RawBlock<'de> {
-    fn told(self) -> Block<'de> {
+    fn told(self) -> MessageBlock<'de> {
         let Self { kind, id, name, call, is_error, text, input, result } = self;
         if kind.says("tool_use") {
             let is_told = input.agent_type.is_some() || input.prompt.is_some() || input.skill.is_some();
-            Block::Call { id, name, input: is_told.then(|| Box::new(input)) }
+            MessageBlock::Call { id, name, input: is_told.then(|| Box::new(input)) }
         } else if kind.says("tool_result") {
-            Block::Result { call, is_error, text, result }
+            MessageBlock::Result { call, is_error, text, result }
         } else if kind.says("server_tool_use") {
-            Block::ServerCall { name }
+            MessageBlock::ServerCall { name }
         } else {
-            Block::Other { kind, text }
+            MessageBlock::Other { kind, text }
         }
     }
 }
 
 impl<'de> Fields<'de> for RawBlock<'de> {
-    fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> ReadJson<()> {
         match key {
             b"type" => json.replace(&mut self.kind)?,
             b"id" => json.replace(&mut self.id)?,
@@ -372,7 +372,7 @@ pub(super) struct ResultText<'de> {
 }
 
 impl<'de> Fields<'de> for ResultText<'de> {
-    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> Read<()> {
+    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> ReadJson<()> {
         json.skip()
     }
 
@@ -383,7 +383,7 @@ impl<'de> Fields<'de> for ResultText<'de> {
         self.bytes += text.decoded_bytes() as u64;
     }
 
-    fn element(&mut self, json: &mut Json<'de>) -> Read<()> {
+    fn element(&mut self, json: &mut Json<'de>) -> ReadJson<()> {
         if let TextBlock { text: Some(text), .. } = json.value()? {
             self.text(text);
         }
@@ -425,7 +425,7 @@ impl RawResult<'_> {
 }
 
 impl<'de> Fields<'de> for RawResult<'de> {
-    fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> Read<()> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'de>) -> ReadJson<()> {
         match key {
             b"agentId" => json.replace(&mut self.agent)?,
             b"resumedAgentId" => {
@@ -456,11 +456,11 @@ pub(super) struct PatchLines {
 }
 
 impl<'de> Fields<'de> for PatchLines {
-    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> Read<()> {
+    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> ReadJson<()> {
         json.skip()
     }
 
-    fn element(&mut self, json: &mut Json<'de>) -> Read<()> {
+    fn element(&mut self, json: &mut Json<'de>) -> ReadJson<()> {
         let line: Option<Raw<'de>> = json.value()?;
         match line.and_then(|line| line.bytes.first().copied()) {
             Some(b'+') => self.added += 1,

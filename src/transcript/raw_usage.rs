@@ -1,6 +1,6 @@
 //! `message.usage` as it is written.
 
-use super::json::{Counted, Fields, Json, Read};
+use super::json::{Counted, Fields, Json, ReadJson};
 use super::record::UnreadableUsage;
 use super::usage::{self, Iteration, IterationKind, TOKENS_MAX, Usage};
 use super::word::{Word, WordText};
@@ -25,7 +25,7 @@ impl RawUsage {
 }
 
 impl<'a> Fields<'a> for RawUsage {
-    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> ReadJson<()> {
         let usage = &mut self.usage;
         let count = match key {
             b"input_tokens" => &mut usage.input,
@@ -48,7 +48,7 @@ impl<'a> Fields<'a> for RawUsage {
 }
 
 impl<'a> Fields<'a> for Usage {
-    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> ReadJson<()> {
         match key {
             b"cache_creation" => {
                 let Split { five_minutes, one_hour } = json.value::<Split>()?;
@@ -71,25 +71,25 @@ impl<'a> Fields<'a> for Usage {
 struct Iterations(Vec<Iteration>);
 
 impl<'a> Fields<'a> for Iterations {
-    fn field(&mut self, _: &[u8], json: &mut Json<'a>) -> Read<()> {
+    fn field(&mut self, _: &[u8], json: &mut Json<'a>) -> ReadJson<()> {
         json.skip()
     }
 
-    fn element(&mut self, json: &mut Json<'a>) -> Read<()> {
+    fn element(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         usage::add_iteration(&mut self.0, json.value()?);
         Ok(())
     }
 }
 
 /// A count, no larger than a response could ever have: sums of these must not overflow.
-fn some_tokens(json: &mut Json<'_>) -> Read<Option<u64>> {
+fn some_tokens(json: &mut Json<'_>) -> ReadJson<Option<u64>> {
     Ok(match json.value()? {
         Counted::Count(tokens) => Some(tokens.min(TOKENS_MAX)),
         Counted::Unreadable | Counted::None => None,
     })
 }
 
-fn tokens(json: &mut Json<'_>) -> Read<u64> {
+fn tokens(json: &mut Json<'_>) -> ReadJson<u64> {
     Ok(some_tokens(json)?.unwrap_or(0))
 }
 
@@ -100,7 +100,7 @@ struct Split {
 }
 
 impl<'a> Fields<'a> for Split {
-    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> ReadJson<()> {
         match key {
             b"ephemeral_5m_input_tokens" => self.five_minutes = tokens(json)?,
             b"ephemeral_1h_input_tokens" => self.one_hour = tokens(json)?,
@@ -118,7 +118,7 @@ struct One {
 }
 
 impl<'a> Fields<'a> for One {
-    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> ReadJson<()> {
         match key {
             b"thinking_tokens" => self.thinking = tokens(json)?,
             b"web_search_requests" => self.web_searches = tokens(json)?,
@@ -129,7 +129,7 @@ impl<'a> Fields<'a> for One {
 }
 
 impl<'a> Fields<'a> for Iteration {
-    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> Read<()> {
+    fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> ReadJson<()> {
         match key {
             b"type" => {
                 self.kind = match json.value::<Word<'a>>()?.word().as_deref() {

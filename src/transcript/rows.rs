@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::fields::{chars_of, id, label, row_id, time};
 use super::ids::{AgentId, RowId, SessionId};
 use super::json::{Json, Scalar};
-use super::raw::{Block, RawAgentMeta, RawInput, RawRow, RawRowFields};
+use super::raw::{MessageBlock, RawAgentMeta, RawInput, RawRow, RawRowFields};
 use super::record::{
     AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Ending, Fallback, Hook, HookKind, IdentityBy, Kind,
     Note, Place, PullRequest, QueueStep, Reason, Record, Row, Says, Stop, TitleBy, ToolCall,
@@ -256,13 +256,17 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     let (mut calls, mut server_tool) = (Vec::new(), None);
     for block in message.content.blocks {
         match block {
-            Block::Call { id, name, input } => calls.extend(tool_call(id, name, &input.unwrap_or_default(), strings)),
-            Block::Other { kind, .. } if kind.says("text") => says.text = true,
-            Block::Other { kind, .. } if kind.says("thinking") || kind.says("redacted_thinking") => {
+            MessageBlock::Call { id, name, input } => {
+                calls.extend(tool_call(id, name, &input.unwrap_or_default(), strings))
+            }
+            MessageBlock::Other { kind, .. } if kind.says("text") => says.text = true,
+            MessageBlock::Other { kind, .. } if kind.says("thinking") || kind.says("redacted_thinking") => {
                 says.thinking = true
             }
-            Block::ServerCall { name } => server_tool = Some(strings.get(name.word().as_deref().unwrap_or("unknown"))),
-            Block::Other { .. } | Block::Result { .. } => {}
+            MessageBlock::ServerCall { name } => {
+                server_tool = Some(strings.get(name.word().as_deref().unwrap_or("unknown")))
+            }
+            MessageBlock::Other { .. } | MessageBlock::Result { .. } => {}
         }
     }
     Assistant {

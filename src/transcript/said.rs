@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::fields::{chars_of, id, label, row_id};
 use super::ids::AgentId;
 use super::json_string::Raw;
-use super::raw::{Block, Content, RawRowFields, ResultText};
+use super::raw::{Content, MessageBlock, RawRowFields, ResultText};
 use super::record::{Kind, Note, Origin, Outcome, Said, ToolResult, User};
 use super::strings::Strings;
 use super::text::{Lead, TextFacts};
@@ -14,13 +14,13 @@ use super::word::{Word, WordText};
 
 pub(super) fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User {
     let content = std::mem::take(&mut fields.message.content);
-    let text = content.text.or_else(|| content.blocks.iter().find_map(Block::text));
+    let text = content.text.or_else(|| content.blocks.iter().find_map(MessageBlock::text));
     let text = text.map(|text| TextFacts::of(&text.text())).unwrap_or_default();
     let mut results: Vec<ToolResult> = content
         .blocks
         .iter()
         .filter_map(|block| match block {
-            Block::Result { call, is_error, result, .. } => tool_result(*call, *is_error, result, fields),
+            MessageBlock::Result { call, is_error, result, .. } => tool_result(*call, *is_error, result, fields),
             _ => None,
         })
         .collect();
@@ -116,7 +116,7 @@ fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
 /// `attachment/queued_command`: what a running turn took up.
 pub(super) fn queued_command(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
     let attachment = &fields.attachment;
-    let text = attachment.prompt.text.or_else(|| attachment.prompt.blocks.iter().find_map(Block::text));
+    let text = attachment.prompt.text.or_else(|| attachment.prompt.blocks.iter().find_map(MessageBlock::text));
     let text = text.map(Raw::text).unwrap_or_default();
     let time = attachment.timestamp.value.or_else(|| Timestamp::parse(&attachment.timestamp.text.word()?));
     let is_task = attachment.mode.says("task-notification") || text.trim_start().starts_with("<task-notification>");

@@ -74,8 +74,8 @@ pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Pr
     }
     let limit = count(request.value(&LIMIT)?);
     let session = find(reader, request.value(&ID)?)?;
-    let wanted = Wanted { from: from.map(count), at: at.map(Timestamp), limit };
-    let Part { from, total, events } = part(reader, &session, &wanted).map_err(unreadable)?;
+    let wanted = WantedEvents { from: from.map(count), at: at.map(Timestamp), limit };
+    let ReplayPart { from, total, events } = part(reader, &session, &wanted).map_err(unreadable)?;
     let mut page = Page::new(reader);
     let mut shown = Vec::new();
     for event in &events {
@@ -94,31 +94,31 @@ pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Pr
 }
 
 /// Which events are asked for.
-struct Wanted {
+struct WantedEvents {
     from: Option<usize>,
     at: Option<Timestamp>,
     limit: usize,
 }
 
 /// Some events of a session that has `total`, the first of them at position `from`.
-struct Part {
+struct ReplayPart {
     from: usize,
     total: usize,
     events: Vec<Event>,
 }
 
-fn part(reader: &Reader, session: &Session, wanted: &Wanted) -> Result<Part, StoreError> {
+fn part(reader: &Reader, session: &Session, wanted: &WantedEvents) -> Result<ReplayPart, StoreError> {
     if LongSession::is_one(session) {
         let long = LongSession::read(reader, session)?;
         let total = long.len();
         let from = wanted.at.map_or_else(|| wanted.from.unwrap_or(0).min(total), |at| long.at(at));
-        return Ok(Part { from, total, events: long.events(reader, from, wanted.limit)? });
+        return Ok(ReplayPart { from, total, events: long.events(reader, from, wanted.limit)? });
     }
     let all = events(&reader.units_of(session)?);
     let total = all.len();
     let at = |at| all.partition_point(|event| event.at < at);
     let from = wanted.at.map_or_else(|| wanted.from.unwrap_or(0).min(total), at);
-    Ok(Part { from, total, events: all.into_iter().skip(from).take(wanted.limit).collect() })
+    Ok(ReplayPart { from, total, events: all.into_iter().skip(from).take(wanted.limit).collect() })
 }
 
 fn count(number: u64) -> usize {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::http::api::state::HasReader;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{Description, Form, PROBLEM};
-use crate::http::route::page::Place;
+use crate::http::route::page::PageEnd;
 use crate::http::route::parameter::{OneOf, Parameter, Text, Time, Until, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
@@ -134,7 +134,7 @@ impl Sort {
 }
 
 /// Which sessions are listed.
-struct Filter<'a> {
+struct SessionFilter<'a> {
     project: Option<Project<'a>>,
     model: Option<&'a str>,
     /// Milliseconds since 1970-01-01 UTC; a session that ended at it is in.
@@ -143,7 +143,7 @@ struct Filter<'a> {
     until: Option<i64>,
 }
 
-impl<'a> Filter<'a> {
+impl<'a> SessionFilter<'a> {
     fn of(request: &'a Request) -> Result<Self, Problem> {
         let (since, until) = (request.given(&SINCE)?, request.given(&UNTIL)?);
         if let (Some(since), Some(until)) = (since, until)
@@ -186,24 +186,24 @@ impl Project<'_> {
 /// Sessions that the filters take, page by page.
 pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
-    struct List {
+    struct SessionPage {
         sessions: Vec<SessionSummary>,
         total: usize,
         next_cursor: Option<String>,
         currency: &'static str,
     }
     let (reader, now) = (context.reader(), context.now());
-    let mut filter = Filter::of(request)?;
+    let mut filter = SessionFilter::of(request)?;
     let sort = request.value(&SORT)?;
     let ascending = request.value(&ORDER)?;
     let limit = usize::try_from(request.value(&LIMIT)?).unwrap_or(usize::MAX);
     let name = format!("sessions/{}/{ascending}", sort.word());
-    let after = request.given(&CURSOR)?.map(|cursor| Place::from_cursor(&name, cursor)).transpose()?;
+    let after = request.given(&CURSOR)?.map(|cursor| PageEnd::from_cursor(&name, cursor)).transpose()?;
 
     let mut places = Vec::new();
     let take = |session: Session| {
         if filter.takes(&session) {
-            places.push(Place { key: sort.key(&session, now), id: session.id.to_string() });
+            places.push(PageEnd { key: sort.key(&session, now), id: session.id.to_string() });
         }
     };
     reader.each_session(take).map_err(unreadable)?;
@@ -213,13 +213,13 @@ pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Prob
     } else {
         places.sort_by(|a, b| b.cmp(a))
     }
-    let behind = |place: &Place| match &after {
+    let behind = |place: &PageEnd| match &after {
         Some(after) if ascending => place > after,
         Some(after) => place < after,
         None => true,
     };
     let first = places.iter().position(behind).unwrap_or(total);
-    let page: Vec<&Place> = places.iter().skip(first).take(limit).collect();
+    let page: Vec<&PageEnd> = places.iter().skip(first).take(limit).collect();
     let more = first.saturating_add(page.len()) < total;
     let next_cursor = page.last().filter(|_| more).map(|place| place.to_cursor(&name));
     let mut sessions = Vec::with_capacity(page.len());
@@ -228,7 +228,7 @@ pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Prob
             sessions.push(summary_of(reader, &session)?);
         }
     }
-    Answer::json(&List { sessions, total, next_cursor, currency: CURRENCY })
+    Answer::json(&SessionPage { sessions, total, next_cursor, currency: CURRENCY })
 }
 
 /// The line of a session in the list.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::http::api::state::HasReader;
-use crate::http::jaeger::texts::Texts;
+use crate::http::jaeger::texts::SessionRows;
 use crate::ledger::ended;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{TurnEnd, Unit};
@@ -29,7 +29,7 @@ pub(super) struct Lookup<'c> {
     sessions: RefCell<HashMap<SessionId, Option<Rc<Session>>>>,
     /// And each the turns before it.
     orders: RefCell<HashMap<SessionId, Rc<TurnOrder>>>,
-    texts: RefCell<Texts<'c>>,
+    texts: RefCell<SessionRows<'c>>,
 }
 
 impl<'c> Lookup<'c> {
@@ -40,7 +40,7 @@ impl<'c> Lookup<'c> {
             rules: context.span_rules(),
             sessions: RefCell::default(),
             orders: RefCell::default(),
-            texts: RefCell::new(Texts::of(context.reader())),
+            texts: RefCell::new(SessionRows::of(context.reader())),
         }
     }
 

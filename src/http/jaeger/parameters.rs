@@ -90,13 +90,13 @@ pub(super) const SEARCH_V3: &[&dyn Described] =
 
 /// A search, read from a query.
 #[derive(Debug)]
-pub(super) struct Search {
+pub(super) struct TraceSearch {
     pub(super) service: Option<String>,
     pub(super) filter: Filter,
     pub(super) limit: usize,
 }
 
-impl Search {
+impl TraceSearch {
     /// v1: times in microseconds, no time means any time.
     pub(super) fn v1(request: &Request) -> Result<Self, Problem> {
         let mut tags: Vec<_> = request.all(&TAGS)?.into_iter().flatten().collect();

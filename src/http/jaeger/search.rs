@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::http::api::sessions::unreadable;
 use crate::http::api::state::HasReader;
-use crate::http::jaeger::parameters::Search;
+use crate::http::jaeger::parameters::TraceSearch;
 use crate::http::jaeger::trace_id;
 use crate::http::jaeger::traces::{SPANS_MAX, Traces};
 use crate::http::route::problem::Problem;
@@ -18,14 +18,14 @@ const TRACES_BUILT_MAX: usize = 2_000;
 const TRACES_OF_OPERATIONS_MAX: usize = 500;
 
 /// Traces of a search, newest first.
-pub(super) struct Found {
+pub(super) struct FoundTraces {
     pub(super) traces: Vec<Trace>,
     /// Why there may be more of them.
     pub(super) partial: Option<String>,
 }
 
-pub(super) fn find<C: HasReader>(context: &C, search: &Search) -> Result<Found, Problem> {
-    let mut found = Found { traces: Vec::new(), partial: None };
+pub(super) fn find<C: HasReader>(context: &C, search: &TraceSearch) -> Result<FoundTraces, Problem> {
+    let mut found = FoundTraces { traces: Vec::new(), partial: None };
     if search.service.as_ref().is_some_and(|service| *service != context.span_rules().service) {
         return Ok(found);
     }

@@ -16,7 +16,7 @@ use crate::transcript::expected::{Expected, Missing};
 const READ_BYTES_MAX: u64 = 256 << 20;
 
 /// Reads the rows for one answer.
-pub(super) struct Texts<'c> {
+pub(super) struct SessionRows<'c> {
     reader: &'c Reader,
     files: OpenFiles,
     latest: Latest,
@@ -24,7 +24,7 @@ pub(super) struct Texts<'c> {
     failed: Result<(), StoreError>,
 }
 
-impl<'c> Texts<'c> {
+impl<'c> SessionRows<'c> {
     pub(super) fn of(reader: &'c Reader) -> Self {
         let (files, latest) = Default::default();
         Self { reader, files, latest, bytes_left: READ_BYTES_MAX, failed: Ok(()) }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::http::api::state::HasReader;
-use crate::http::jaeger::parameters::{self, OPERATIONS_SERVICE, SEARCH, SERVICE_OF, SPAN_KIND, Search, TRACE_ID};
-use crate::http::jaeger::search::{Found, bytes_of, find, one, operations};
+use crate::http::jaeger::parameters::{self, OPERATIONS_SERVICE, SEARCH, SERVICE_OF, SPAN_KIND, TRACE_ID, TraceSearch};
+use crate::http::jaeger::search::{FoundTraces, bytes_of, find, one, operations};
 use crate::http::jaeger::traces::SPANS_MAX;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{Description, Form};
@@ -119,8 +119,8 @@ pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Re
 pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let ids = request.all(&TRACE_ID)?;
     let answer = if ids.is_empty() {
-        Search::v1(request).and_then(|search| {
-            let Found { traces, partial } = find(context, &search)?;
+        TraceSearch::v1(request).and_then(|search| {
+            let FoundTraces { traces, partial } = find(context, &search)?;
             let errors = partial.map(|msg| vec![Error { code: None, msg, trace_id: None }]);
             shown(context, &traces, errors)
         })

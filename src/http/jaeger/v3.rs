@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::http::api::state::HasReader;
-use crate::http::jaeger::parameters::{self, OPERATIONS_SERVICE, SEARCH_V3, SPAN_KIND_V3, Search};
+use crate::http::jaeger::parameters::{self, OPERATIONS_SERVICE, SEARCH_V3, SPAN_KIND_V3, TraceSearch};
 use crate::http::jaeger::search::{bytes_of, find, one, operations};
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{Description, Form};
@@ -86,7 +86,7 @@ pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Re
 
 /// The traces of a search, newest first.
 pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    told(Search::v3(request).and_then(|search| {
+    told(TraceSearch::v3(request).and_then(|search| {
         let found = find(context, &search)?;
         if found.traces.is_empty() {
             return Err(Problem::not_found("trace that meets the query"));
@@ -106,7 +106,7 @@ pub fn summaries<C: HasReader>(context: &C, request: &Request) -> Result<Answer,
     struct Summaries<'a> {
         summaries: Vec<TraceSummary<'a>>,
     }
-    told(Search::v3(request).and_then(|search| {
+    told(TraceSearch::v3(request).and_then(|search| {
         let found = find(context, &search)?;
         let summaries = found.traces.iter().map(|trace| summary(trace, &context.span_rules().service)).collect();
         Answer::json(&Summaries { summaries })

@@ -5,12 +5,12 @@ use crate::http::route::problem::Problem;
 
 /// The place of a row in a list that is sorted by a number, then by id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::http) struct Place {
+pub(in crate::http) struct PageEnd {
     pub(in crate::http) key: i128,
     pub(in crate::http) id: String,
 }
 
-impl Place {
+impl PageEnd {
     /// Opaque text: the list and its order, the key and the id, in hexadecimal digits.
     pub(in crate::http) fn to_cursor(&self, list: &str) -> String {
         let text = format!("{list}/{}/{}", self.key, self.id);
@@ -26,7 +26,7 @@ impl Place {
     }
 }
 
-fn parse(list: &str, cursor: &str) -> Option<Place> {
+fn parse(list: &str, cursor: &str) -> Option<PageEnd> {
     let digits = cursor.as_bytes();
     if !digits.len().is_multiple_of(2) {
         return None;
@@ -38,5 +38,5 @@ fn parse(list: &str, cursor: &str) -> Option<Place> {
     };
     let text = String::from_utf8(digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>()?).ok()?;
     let (key, id) = text.strip_prefix(list)?.strip_prefix('/')?.split_once('/')?;
-    Some(Place { key: key.parse().ok()?, id: id.to_owned() })
+    Some(PageEnd { key: key.parse().ok()?, id: id.to_owned() })
 }

@@ -79,7 +79,7 @@ impl Problem {
     pub(in crate::http) fn body_too_large(bytes_max: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "Body too large",
+            "ProblemBody too large",
             format!("the body of a request may have {bytes_max} bytes at most"),
         )
         .closing()
@@ -131,14 +131,18 @@ impl Problem {
     /// As JSON, in the form of RFC 9457.
     pub(in crate::http) fn to_json(&self) -> Vec<u8> {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct ProblemBody<'a> {
             r#type: &'static str,
             title: &'a str,
             status: u16,
             detail: &'a str,
         }
-        let body =
-            Body { r#type: "about:blank", title: self.title, status: self.status.as_u16(), detail: &self.detail };
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
         serde_json::to_vec(&body).unwrap_or_else(|_| b"{}".to_vec())
     }
 }

@@ -72,21 +72,21 @@ impl Link {
 
     fn look(&self, table: &Path) -> Option<u32> {
         let lines = BufReader::new(File::open(table).ok()?).lines().map_while(Result::ok);
-        let mut rows = lines.skip(1).take(SOCKETS_MAX).filter_map(|line| Row::parse(&line));
+        let mut rows = lines.skip(1).take(SOCKETS_MAX).filter_map(|line| SocketRow::parse(&line));
         let own = rows.find(|row| is_same(row.local, self.peer) && is_same(row.remote, self.local));
         own.filter(|row| row.inode != 0).map(|row| row.user)
     }
 }
 
 /// A socket of the table.
-struct Row {
+struct SocketRow {
     local: SocketAddr,
     remote: SocketAddr,
     user: u32,
     inode: u64,
 }
 
-impl Row {
+impl SocketRow {
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace().skip(1);
         let (local, remote) = (address(fields.next()?)?, address(fields.next()?)?);

@@ -11,14 +11,14 @@ use tokio::sync::Notify;
 
 /// All seats of a server.
 pub(in crate::http) struct Seats {
-    table: Mutex<Table>,
+    table: Mutex<SeatTable>,
     seats_max: usize,
     /// A seat was left, or its connection turned idle.
     changed: Notify,
 }
 
 #[derive(Default)]
-struct Table {
+struct SeatTable {
     /// Numbers seats, and the moments at which they turned idle.
     next: u64,
     taken: HashMap<u64, Taken>,
@@ -79,12 +79,12 @@ impl Seats {
         self.table().taken.values_mut().for_each(Taken::ask_to_leave);
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, SeatTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
+impl SeatTable {
     fn tick(&mut self) -> u64 {
         self.next += 1;
         self.next

@@ -116,7 +116,7 @@ impl Index {
 /// by the first bits of the hash. When they become long on average, each is split in two.
 #[derive(Debug)]
 struct Drawers {
-    drawers: Vec<Vec<Entry>>,
+    drawers: Vec<Vec<IndexEntry>>,
     /// How many of a hash's first bits choose the drawer.
     bits: u32,
     len: usize,
@@ -124,7 +124,7 @@ struct Drawers {
 
 /// The halves of a hash, and the number. In halves it takes 12 bytes and not 16.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct IndexEntry {
     hash: [u32; 2],
     number: u32,
 }
@@ -179,7 +179,7 @@ impl Drawers {
                 if entries.len() == entries.capacity() {
                     entries.reserve_exact(Self::GROWTH);
                 }
-                entries.insert(at, Entry { hash: Self::halves(hash), number });
+                entries.insert(at, IndexEntry { hash: Self::halves(hash), number });
                 self.len += 1;
             }
         }
@@ -198,7 +198,7 @@ impl Drawers {
         let bit = 31_u32.checked_sub(self.bits);
         let mut drawers = Vec::with_capacity(self.drawers.len() * 2);
         for mut entries in std::mem::take(&mut self.drawers) {
-            let is_first = |entry: &Entry| bit.is_some_and(|bit| entry.hash[0] >> bit & 1 == 0);
+            let is_first = |entry: &IndexEntry| bit.is_some_and(|bit| entry.hash[0] >> bit & 1 == 0);
             let second = entries.split_off(entries.partition_point(is_first));
             entries.shrink_to_fit();
             drawers.extend([entries, second]);
@@ -208,7 +208,7 @@ impl Drawers {
     }
 
     fn keys(&self) -> impl Iterator<Item = u64> + '_ {
-        let hash = |entry: &Entry| {
+        let hash = |entry: &IndexEntry| {
             let [high, low] = entry.hash.map(u64::from);
             high << 32 | low
         };

@@ -16,7 +16,7 @@ pub struct Paths {
     /// Names of all files, one behind the other.
     names: Vec<u8>,
     /// By number.
-    files: Vec<Place>,
+    files: Vec<PathPlace>,
     /// By the hash of the path; of the folder in `folder_numbers`. Where two share one, the next free one is taken.
     numbers: HashMap<u64, u32, ById>,
     folder_numbers: HashMap<u64, u32, ById>,
@@ -24,7 +24,7 @@ pub struct Paths {
 
 /// Where the parts of a path are.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct PathPlace {
     /// [`NO_FOLDER`] of a number without a file.
     folder: u32,
     from: u32,
@@ -54,7 +54,7 @@ impl Paths {
         let from = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
         self.names.extend_from_slice(name);
         let to = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.files.push(Place { folder, from, to });
+        self.files.push(PathPlace { folder, from, to });
         let mut hash = xxh3_64(path);
         while self.numbers.contains_key(&hash) {
             hash = hash.wrapping_add(1);
@@ -67,7 +67,7 @@ impl Paths {
     pub fn skip_to(&mut self, number: FileNumber) {
         let length = usize::try_from(number.0).unwrap_or(usize::MAX);
         if length > self.files.len() {
-            self.files.resize(length, Place { folder: NO_FOLDER, from: 0, to: 0 });
+            self.files.resize(length, PathPlace { folder: NO_FOLDER, from: 0, to: 0 });
         }
     }
 

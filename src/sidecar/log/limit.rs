@@ -28,12 +28,12 @@ const KINDS_MAX: usize = 256;
 const TEXT_BYTES_MAX: usize = 1024;
 
 /// File and line in the program that a message comes from.
-pub(super) type Place = (&'static str, u32);
+pub(super) type CallSite = (&'static str, u32);
 
 /// One line that somebody wants to write.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) place: Place,
+pub(super) struct LogEvent<'a> {
+    pub(super) place: CallSite,
     pub(super) message: &'a str,
     /// Fields of [`ABOUT`] as `name=value`.
     pub(super) about: &'a str,
@@ -41,7 +41,7 @@ pub(super) struct Wanted<'a> {
 
 /// Lines that were not written.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sum {
+pub(super) struct Repeats {
     /// How many; at least one.
     pub(super) further: u64,
     /// What they were like.
@@ -51,11 +51,11 @@ pub(super) struct Sum {
 /// What was said lately.
 #[derive(Debug, Default)]
 pub(super) struct Limit {
-    kinds: HashMap<(Place, String), Kind>,
+    kinds: HashMap<(CallSite, String), MessageKind>,
 }
 
 #[derive(Debug)]
-struct Kind {
+struct MessageKind {
     full: u8,
     /// Since the last line that was written.
     further: u64,
@@ -67,15 +67,15 @@ struct Kind {
 
 impl Limit {
     /// Whether this line is written. `now` counts from any moment and never runs backwards.
-    pub(super) fn admits(&mut self, wanted: Wanted<'_>, now: Duration) -> bool {
-        let Wanted { place, message, about } = wanted;
+    pub(super) fn admits(&mut self, wanted: LogEvent<'_>, now: Duration) -> bool {
+        let LogEvent { place, message, about } = wanted;
         let like = format!("{message} {about}");
         let mut key = (place, shortened(like.trim_end()).to_owned());
         if !self.kinds.contains_key(&key) && !self.has_room(now) {
             key = (place, String::new());
         }
         let like = if key.1.is_empty() { shortened(message) } else { &key.1 }.to_owned();
-        let new = Kind { full: 0, further: 0, said: now, came: now, like };
+        let new = MessageKind { full: 0, further: 0, said: now, came: now, like };
         let kind = self.kinds.entry(key).or_insert(new);
         if now.saturating_sub(kind.came) >= FORGET {
             kind.full = 0;
@@ -92,22 +92,22 @@ impl Limit {
     }
 
     /// The sums that are to be said now.
-    pub(super) fn due(&mut self, now: Duration) -> Vec<Sum> {
+    pub(super) fn due(&mut self, now: Duration) -> Vec<Repeats> {
         self.sums(now, PAUSE)
     }
 
     /// All sums, at the end.
-    pub(super) fn rest(&mut self, now: Duration) -> Vec<Sum> {
+    pub(super) fn rest(&mut self, now: Duration) -> Vec<Repeats> {
         self.sums(now, Duration::ZERO)
     }
 
-    fn sums(&mut self, now: Duration, pause: Duration) -> Vec<Sum> {
+    fn sums(&mut self, now: Duration, pause: Duration) -> Vec<Repeats> {
         let due = self.kinds.values_mut().filter(|kind| kind.further > 0 && now.saturating_sub(kind.said) >= pause);
-        let sum = |kind: &mut Kind| {
+        let sum = |kind: &mut MessageKind| {
             kind.said = now;
-            Sum { further: std::mem::take(&mut kind.further), like: kind.like.clone() }
+            Repeats { further: std::mem::take(&mut kind.further), like: kind.like.clone() }
         };
-        let mut sums: Vec<Sum> = due.map(sum).collect();
+        let mut sums: Vec<Repeats> = due.map(sum).collect();
         sums.sort_by(|a, b| a.like.cmp(&b.like));
         sums
     }
@@ -131,10 +131,10 @@ fn shortened(text: &str) -> &str {
 mod tests {
     use super::*;
 
-    const HERE: Place = ("here.rs", 1);
+    const HERE: CallSite = ("here.rs", 1);
 
-    fn bad(about: &str) -> Wanted<'_> {
-        Wanted { place: HERE, message: "a line could not be read", about }
+    fn bad(about: &str) -> LogEvent<'_> {
+        LogEvent { place: HERE, message: "a line could not be read", about }
     }
 
     fn second(seconds: u64) -> Duration {
@@ -150,11 +150,11 @@ mod tests {
         assert_eq!(said(&mut limit, 0, 1000), 3);
         assert_eq!(limit.due(second(59)), []);
         let like = "a line could not be read path=a reason=not_json".to_owned();
-        assert_eq!(limit.due(second(60)), [Sum { further: 997, like: like.clone() }]);
+        assert_eq!(limit.due(second(60)), [Repeats { further: 997, like: like.clone() }]);
         assert_eq!(limit.due(second(200)), [], "nothing came since");
         // One that comes after a minute is said as it is; the next ones are summed again, and nothing is lost.
         assert_eq!(said(&mut limit, 200, 10), 1);
-        assert_eq!(limit.rest(second(201)), [Sum { further: 9, like }]);
+        assert_eq!(limit.rest(second(201)), [Repeats { further: 9, like }]);
         assert_eq!(said(&mut limit, 202 + 3600, 10), 3, "it was forgotten");
     }
 
@@ -176,9 +176,9 @@ mod tests {
         assert_eq!(limit.kinds.len(), KINDS_MAX + 1);
         assert!(limit.kinds.iter().all(|((_, text), kind)| text.len() <= 1024 && kind.like.len() <= 1024));
         let sums = limit.due(second(60));
-        assert_eq!(sums, [Sum { further: 50_000 - 259, like: "a line could not be read".to_owned() }]);
+        assert_eq!(sums, [Repeats { further: 50_000 - 259, like: "a line could not be read".to_owned() }]);
         // Another place is heard all the same, and after an hour there is room again.
-        assert!(limit.admits(Wanted { place: ("other.rs", 1), message: "m", about: "" }, second(61)));
+        assert!(limit.admits(LogEvent { place: ("other.rs", 1), message: "m", about: "" }, second(61)));
         assert!(limit.admits(bad("path=new"), second(3601)));
         assert_eq!(limit.kinds.len(), 2);
     }

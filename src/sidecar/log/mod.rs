@@ -25,8 +25,8 @@ use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use self::limit::{ABOUT, Limit, Sum, Wanted};
-use self::queue::Queue;
+use self::limit::{ABOUT, Limit, LogEvent, Repeats};
+use self::queue::LineQueue;
 use crate::config::{ConfigError, LogFormat};
 
 /// Libraries whose everyday messages say nothing about session files. A filter that names one of them decides for it.
@@ -44,7 +44,7 @@ const SCHEDULED: &str = "tailspan::audit::selfcheck";
 
 /// The log of this process: there is one stderr.
 struct Log {
-    queue: Arc<Queue>,
+    queue: Arc<LineQueue>,
     /// There is a thread that writes.
     has_writer: bool,
     limit: Mutex<Limit>,
@@ -55,7 +55,7 @@ static LOG: LazyLock<Log> = LazyLock::new(Log::start);
 
 impl Log {
     fn start() -> Self {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(LineQueue::default());
         let own = Arc::clone(&queue);
         let write = move || own.write_to(io::stderr(), say_sums);
         let has_writer = thread::Builder::new().name("log".to_owned()).spawn(write).is_ok();
@@ -83,8 +83,8 @@ impl Log {
 pub fn init(filter: &str, format: LogFormat) -> Result<(), ConfigError> {
     let filtered = tracing_subscriber::registry().with(parse(filter)?).with(Repetitions);
     let result = match format {
-        LogFormat::Text => filtered.with(layer().with_ansi(false).with_writer(|| Line)).try_init(),
-        LogFormat::Json => filtered.with(layer().json().flatten_event(true).with_writer(|| Line)).try_init(),
+        LogFormat::Text => filtered.with(layer().with_ansi(false).with_writer(|| LineBuffer)).try_init(),
+        LogFormat::Json => filtered.with(layer().json().flatten_event(true).with_writer(|| LineBuffer)).try_init(),
     };
     match result {
         // The usual hook would wait for a stderr that nobody reads.
@@ -126,15 +126,15 @@ fn say_sums(lost: Option<u64>) {
     sums.iter().for_each(say_sum);
 }
 
-fn say_sum(sum: &Sum) {
-    let Sum { further, like } = sum;
+fn say_sum(sum: &Repeats) {
+    let Repeats { further, like } = sum;
     tracing::warn!(target: SUMS, further, like, "more of the same");
 }
 
 /// Writes what the formatter made of one message.
-struct Line;
+struct LineBuffer;
 
-impl Write for Line {
+impl Write for LineBuffer {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         LOG.add(line);
         Ok(line.len())
@@ -155,22 +155,22 @@ impl<S: Subscriber> Layer<S> for Repetitions {
         if *metadata.level() > Level::INFO || metadata.target() == SUMS || is_scheduled {
             return true;
         }
-        let mut said = Said::default();
+        let mut said = SaidFields::default();
         event.record(&mut said);
         let place = (metadata.file().unwrap_or_default(), metadata.line().unwrap_or_default());
-        let wanted = Wanted { place, message: &said.message, about: &said.about };
+        let wanted = LogEvent { place, message: &said.message, about: &said.about };
         LOG.limit().admits(wanted, LOG.started.elapsed())
     }
 }
 
 /// The parts of a message that tell it from others.
 #[derive(Default)]
-struct Said {
+struct SaidFields {
     message: String,
     about: String,
 }
 
-impl Visit for Said {
+impl Visit for SaidFields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let written = match field.name() {
             "message" => write!(self.message, "{value:?}"),

@@ -20,8 +20,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// The lines that wait.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
+pub(super) struct LineQueue {
+    waiting: Mutex<WaitingLines>,
     /// There is something to write.
     added: Condvar,
     /// Everything is written.
@@ -30,14 +30,14 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingLines {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
     /// One more is being written.
     writes: bool,
 }
 
-impl Queue {
+impl LineQueue {
     /// Adds a line. Control characters but the last newline become spaces: what comes from outside must not look like a
     /// line of its own.
     pub(super) fn add(&self, line: &[u8]) {
@@ -61,7 +61,7 @@ impl Queue {
 
     /// Waits until everything is written, but not longer than `longest`.
     pub(super) fn flush(&self, longest: Duration) {
-        let is_busy = |waiting: &mut Waiting| waiting.writes || !waiting.lines.is_empty();
+        let is_busy = |waiting: &mut WaitingLines| waiting.writes || !waiting.lines.is_empty();
         drop(self.written.wait_timeout_while(self.waiting(), longest, is_busy));
     }
 
@@ -87,7 +87,7 @@ impl Queue {
 
     /// The oldest line; `None` if there was none for a while.
     fn next(&self) -> Option<Vec<u8>> {
-        let is_idle = |waiting: &mut Waiting| waiting.lines.is_empty();
+        let is_idle = |waiting: &mut WaitingLines| waiting.lines.is_empty();
         let waited = self.added.wait_timeout_while(self.waiting(), LOOK, is_idle);
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let line = waiting.lines.pop_front()?;
@@ -104,7 +104,7 @@ impl Queue {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingLines> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

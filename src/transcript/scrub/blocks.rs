@@ -1,7 +1,7 @@
 //! Private keys in PEM: from `-----BEGIN ... PRIVATE KEY-----` to the matching end, or to the end of the text.
 
 use super::keys::Key;
-use super::reader::{DASHES, Reader, is_quote};
+use super::reader::{DASHES, TextReader, is_quote};
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
@@ -20,7 +20,7 @@ pub(super) struct Ends {
 }
 
 /// The body of the block that begins at `at`.
-pub(super) fn find(reader: &Reader<'_>, ends: &mut Ends, at: usize) -> Option<Key> {
+pub(super) fn find(reader: &TextReader<'_>, ends: &mut Ends, at: usize) -> Option<Key> {
     let secret = label_end(reader, at, BEGIN)?;
     if let Some(end) = ends.next(reader, secret) {
         return Some(Key { secret, end });
@@ -31,7 +31,7 @@ pub(super) fn find(reader: &Reader<'_>, ends: &mut Ends, at: usize) -> Option<Ke
 }
 
 /// Where the first block begins between two positions, else the second of them.
-pub(super) fn next_begin(reader: &Reader<'_>, from: usize, to: usize) -> usize {
+pub(super) fn next_begin(reader: &TextReader<'_>, from: usize, to: usize) -> usize {
     let mut at = from;
     while at < to && label_end(reader, at, BEGIN).is_none() {
         at += 1;
@@ -40,7 +40,7 @@ pub(super) fn next_begin(reader: &Reader<'_>, from: usize, to: usize) -> usize {
 }
 
 impl Ends {
-    fn next(&mut self, reader: &Reader<'_>, from: usize) -> Option<usize> {
+    fn next(&mut self, reader: &TextReader<'_>, from: usize) -> Option<usize> {
         if let Some((searched, found)) = self.known
             && from >= searched
             && found.is_none_or(|end| end >= from)
@@ -61,7 +61,7 @@ impl Ends {
 }
 
 /// The position behind `-----BEGIN ... PRIVATE KEY ...-----`.
-fn label_end(reader: &Reader<'_>, at: usize, start: &str) -> Option<usize> {
+fn label_end(reader: &TextReader<'_>, at: usize, start: &str) -> Option<usize> {
     if !reader.starts(at, start) {
         return None;
     }
@@ -71,7 +71,7 @@ fn label_end(reader: &Reader<'_>, at: usize, start: &str) -> Option<usize> {
     (is_private && reader.starts(end, DASHES)).then(|| end + DASHES.len())
 }
 
-fn has_body(reader: &Reader<'_>, from: usize) -> bool {
+fn has_body(reader: &TextReader<'_>, from: usize) -> bool {
     let near = reader.slice_down(from, from + BODY_WITHIN_BYTES);
     near.split(|char: char| !char.is_ascii_alphanumeric() && !matches!(char, '+' | '/'))
         .any(|run| run.len() >= BODY_BYTES_MIN)

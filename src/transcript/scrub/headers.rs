@@ -2,7 +2,7 @@
 
 use super::keys::Key;
 use super::names::is_one_of_in_any_case;
-use super::reader::{MARKER, Reader, is_blank, is_quote, is_space};
+use super::reader::{MARKER, TextReader, is_blank, is_quote, is_space};
 use super::values::{JUDGED_BYTES_MAX, is_placeholder, mixes_digits};
 
 /// A scheme of HTTP authentication and whether its value goes on to the end of the line.
@@ -31,7 +31,7 @@ const SPOKEN: &str = "\
     undefined is or and string missing the a";
 
 /// The secret in the value of an `Authorization` header that begins at `value`.
-pub(super) fn authorization(reader: &Reader<'_>, value: usize) -> Option<Key> {
+pub(super) fn authorization(reader: &TextReader<'_>, value: usize) -> Option<Key> {
     let opened = reader.quote(value).map_or(value, |quote| quote.after);
     let (start, to_line_end) = behind_scheme(reader, opened).unwrap_or((opened, false));
     let judged =
@@ -57,7 +57,7 @@ pub(super) fn authorization(reader: &Reader<'_>, value: usize) -> Option<Key> {
 }
 
 /// The cookies that begin at `value`, all of them.
-pub(super) fn cookie(reader: &Reader<'_>, value: usize) -> Option<Key> {
+pub(super) fn cookie(reader: &TextReader<'_>, value: usize) -> Option<Key> {
     let start = reader.quote(value).map_or(value, |quote| quote.after);
     let judged = word_end(reader, start, JUDGED_BYTES_MAX);
     let first = reader.slice_down(start, judged);
@@ -68,7 +68,7 @@ pub(super) fn cookie(reader: &Reader<'_>, value: usize) -> Option<Key> {
 }
 
 /// The value behind a scheme that stands in a text without its header: it has to look like one.
-pub(super) fn spoken_scheme(reader: &Reader<'_>, at: usize, end: usize) -> Option<Key> {
+pub(super) fn spoken_scheme(reader: &TextReader<'_>, at: usize, end: usize) -> Option<Key> {
     let word = reader.slice(at, end.min(at + SCHEME_BYTES_MAX));
     let fewest = match word {
         "Bearer" | "bearer" => 12,
@@ -95,7 +95,7 @@ pub(super) fn spoken_scheme(reader: &Reader<'_>, at: usize, end: usize) -> Optio
 }
 
 /// The value behind `scheme `, and whether it goes on to the end of the line.
-fn behind_scheme(reader: &Reader<'_>, at: usize) -> Option<(usize, bool)> {
+fn behind_scheme(reader: &TextReader<'_>, at: usize) -> Option<(usize, bool)> {
     let end = reader.run(at, SCHEME_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let word = reader.slice(at, end);
     let (_, to_line_end) = SCHEMES.iter().find(|(scheme, _)| scheme.eq_ignore_ascii_case(word))?;
@@ -107,11 +107,11 @@ fn is_path_of_names(text: &str) -> bool {
     text.contains('.') && text.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'.' | b'_'))
 }
 
-fn word_end(reader: &Reader<'_>, from: usize, max: usize) -> usize {
+fn word_end(reader: &TextReader<'_>, from: usize, max: usize) -> usize {
     let end = reader.run(from, max, |byte| !is_blank(byte) && !is_quote(byte));
     reader.trim(from, end, |byte| matches!(byte, b',' | b';' | b')' | b']' | b'}' | b'\\' | b'.'))
 }
 
-fn line_end(reader: &Reader<'_>, from: usize, max: usize) -> usize {
+fn line_end(reader: &TextReader<'_>, from: usize, max: usize) -> usize {
     reader.run(from, max, |byte| !is_quote(byte) && byte != b'\n' && byte != b'\r')
 }

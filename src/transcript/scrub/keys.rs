@@ -3,7 +3,7 @@
 //! The beginning is kept, because it says whose key to replace. A beginning counts only where a word could begin, and
 //! the length keeps ordinary names (`sk-learn`, `hf_model`, `npm_config_registry`) what they are.
 
-use super::reader::{MARKER, Reader};
+use super::reader::{MARKER, TextReader};
 
 /// A key in a text: kept up to `secret`, hidden from there to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,13 +172,13 @@ const AWS_GAP_BYTES_MAX: usize = 6;
 
 /// End of the run of base64url characters that was looked at last: the law of linear time needs each run read once.
 #[derive(Debug, Default)]
-pub(super) struct Runs {
+pub(super) struct KeyRuns {
     first: (usize, usize),
     second: (usize, usize),
 }
 
 /// The key that begins at `at`.
-pub(super) fn find(reader: &Reader<'_>, runs: &mut Runs, at: usize) -> Option<Key> {
+pub(super) fn find(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Option<Key> {
     if !word_may_begin(reader, at) {
         return None;
     }
@@ -192,7 +192,7 @@ pub(super) fn find(reader: &Reader<'_>, runs: &mut Runs, at: usize) -> Option<Ke
 }
 
 /// The secret access key right behind an access key id.
-pub(super) fn aws_secret(reader: &Reader<'_>, key: Key) -> Option<Key> {
+pub(super) fn aws_secret(reader: &TextReader<'_>, key: Key) -> Option<Key> {
     let behind_id = matches!(reader.slice(key.secret.saturating_sub(4), key.secret), "AKIA" | "ASIA");
     let is_gap = |byte: u8| matches!(byte, b',' | b':' | b';' | b'|' | b' ' | b'\t' | b'"' | b'\'' | b'/');
     let secret = reader.run(key.end, AWS_GAP_BYTES_MAX, is_gap);
@@ -206,7 +206,7 @@ pub(super) fn aws_secret(reader: &Reader<'_>, key: Key) -> Option<Key> {
 }
 
 /// Behind a letter or digit a key does not begin, unless these are the end of `%3D` or `\n`.
-fn word_may_begin(reader: &Reader<'_>, at: usize) -> bool {
+fn word_may_begin(reader: &TextReader<'_>, at: usize) -> bool {
     let (third, second, before) = (reader.before(at, 3), reader.before(at, 2), reader.before(at, 1));
     !before.is_ascii_alphanumeric()
         || (third == b'%' && second.is_ascii_hexdigit() && before.is_ascii_hexdigit())
@@ -214,7 +214,7 @@ fn word_may_begin(reader: &Reader<'_>, at: usize) -> bool {
 }
 
 /// End of a key's body that begins at `from`, if it is long enough and ends where its word ends.
-fn body(reader: &Reader<'_>, from: usize, min: usize, alphabet: Alphabet) -> Option<usize> {
+fn body(reader: &TextReader<'_>, from: usize, min: usize, alphabet: Alphabet) -> Option<usize> {
     let fits = |byte: u8| match alphabet {
         Plain => byte.is_ascii_alphanumeric(),
         Url => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
@@ -231,7 +231,7 @@ fn body(reader: &Reader<'_>, from: usize, min: usize, alphabet: Alphabet) -> Opt
 }
 
 /// A full stop behind a key ends the sentence, not the key.
-fn without_dots(reader: &Reader<'_>, from: usize, mut end: usize) -> usize {
+fn without_dots(reader: &TextReader<'_>, from: usize, mut end: usize) -> usize {
     while end > from && matches!(reader.before(end, 1), b'.' | b':') {
         end -= 1;
     }
@@ -239,7 +239,7 @@ fn without_dots(reader: &Reader<'_>, from: usize, mut end: usize) -> usize {
 }
 
 /// `sk-` alone: many issuers, and many names of other things, which have no digits among capitals.
-fn shared_start(reader: &Reader<'_>, at: usize) -> Option<Key> {
+fn shared_start(reader: &TextReader<'_>, at: usize) -> Option<Key> {
     // `sk-ssh-ed25519@openssh.com` is the type of a public key.
     if !reader.starts(at, "sk-") || reader.starts(at, "sk-ssh-") || reader.starts(at, "sk-ecdsa-") {
         return None;
@@ -256,7 +256,7 @@ fn shared_start(reader: &Reader<'_>, at: usize) -> Option<Key> {
 }
 
 /// `123456789:AA...`, a bot of Telegram.
-fn telegram(reader: &Reader<'_>, at: usize) -> Option<Key> {
+fn telegram(reader: &TextReader<'_>, at: usize) -> Option<Key> {
     let colon = reader.run(at, 11, |byte| byte.is_ascii_digit());
     if colon - at < 8 || !reader.starts(colon, ":AA") {
         return None;
@@ -265,7 +265,7 @@ fn telegram(reader: &Reader<'_>, at: usize) -> Option<Key> {
 }
 
 /// Three parts of base64url joined by dots, the first of which is an object (`eyJ` is `{"`), or the beginning of one.
-fn jwt(reader: &Reader<'_>, runs: &mut Runs, at: usize) -> Option<Key> {
+fn jwt(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Option<Key> {
     if !reader.starts(at, "eyJ") {
         return None;
     }
@@ -275,7 +275,7 @@ fn jwt(reader: &Reader<'_>, runs: &mut Runs, at: usize) -> Option<Key> {
         .map(|end| Key { secret: at + 3, end })
 }
 
-fn whole_jwt(reader: &Reader<'_>, runs: &mut Runs, at: usize) -> Option<usize> {
+fn whole_jwt(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Option<usize> {
     let first = run_once(reader, &mut runs.first, at);
     if reader.at(first) != b'.' || first - at < JWT_PART_BYTES_MIN {
         return None;
@@ -292,7 +292,7 @@ fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
-fn run_once(reader: &Reader<'_>, known: &mut (usize, usize), at: usize) -> usize {
+fn run_once(reader: &TextReader<'_>, known: &mut (usize, usize), at: usize) -> usize {
     if !(known.0..known.1).contains(&at) {
         *known = (at, reader.run(at, usize::MAX, is_base64url));
     }

@@ -37,7 +37,7 @@ use commands::Commands;
 use keys::Key;
 use names::Class;
 use pairs::Pair;
-use reader::{MARKER, Reader, is_word};
+use reader::{MARKER, TextReader, is_word};
 use values::Form;
 
 /// `text` with its secrets replaced by `[REDACTED]`.
@@ -53,8 +53,8 @@ pub fn scrub_named<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     let secret = match names::classify(name).or_else(|| names::classify(name.strip_suffix('s')?)) {
         Some(Class::Authorization | Class::Cookie) => !value.is_empty() && !values::is_placeholder(value),
         Some(class) => {
-            let text = Reader::new(value).slice_down(0, values::JUDGED_BYTES_MAX);
-            values::is_secret(values::Claim { text, class, form: Form::Setting, bare: false, in_sentence: false })
+            let text = TextReader::new(value).slice_down(0, values::JUDGED_BYTES_MAX);
+            values::is_secret(values::SecretClaim { text, class, form: Form::Setting, bare: false, in_sentence: false })
         }
         None => false,
     };
@@ -84,7 +84,7 @@ const NAMED_WITHIN_BYTES: usize = 48;
 
 struct Scrubber<'a> {
     text: &'a str,
-    reader: Reader<'a>,
+    reader: TextReader<'a>,
     out: String,
     /// Everything before is in `out`, as soon as anything is.
     copied: usize,
@@ -92,7 +92,7 @@ struct Scrubber<'a> {
     /// Beginning and end of the word that was read last.
     word: (usize, usize),
     ends: blocks::Ends,
-    runs: keys::Runs,
+    runs: keys::KeyRuns,
     /// Class of the name that was a value (`name: DB_PASSWORD`), and where that ended.
     named: Option<(Class, usize)>,
     /// A value that was found ahead and where it begins. What lies before it, a type or a call, is looked at first.
@@ -103,13 +103,13 @@ impl<'a> Scrubber<'a> {
     fn new(text: &'a str) -> Self {
         Self {
             text,
-            reader: Reader::new(text),
+            reader: TextReader::new(text),
             out: String::new(),
             copied: 0,
             commands: Commands::default(),
             word: (0, 0),
             ends: blocks::Ends::default(),
-            runs: keys::Runs::default(),
+            runs: keys::KeyRuns::default(),
             named: None,
             due: None,
         }

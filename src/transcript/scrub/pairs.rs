@@ -5,8 +5,8 @@
 
 use super::keys::Key;
 use super::names::{Class, classify, is_one_of};
-use super::reader::{MARKER, Quote, Reader, is_blank, is_quote, is_space, is_word};
-use super::values::{Claim, Form, JUDGED_BYTES_MAX, is_secret};
+use super::reader::{MARKER, Quote, TextReader, is_blank, is_quote, is_space, is_word};
+use super::values::{Form, JUDGED_BYTES_MAX, SecretClaim, is_secret};
 
 /// Where the value of a name begins.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ const WRAPPERS: &str = "\
     quote pack";
 
 /// The value of the name between two positions, whatever the name is.
-pub(super) fn find(reader: &Reader<'_>, start: usize, end: usize) -> Option<Pair> {
+pub(super) fn find(reader: &TextReader<'_>, start: usize, end: usize) -> Option<Pair> {
     // `%3F` and `%26` are `?` and `&` in a URL inside a URL.
     let is_encoded = matches!((reader.before(start, 3), reader.before(start, 2)), (b'%', b'2' | b'3'));
     let before = if is_encoded { b'&' } else { reader.before(start, 1) };
@@ -76,7 +76,7 @@ struct Separator {
     compares: bool,
 }
 
-fn separator(reader: &Reader<'_>, at: usize) -> Option<Separator> {
+fn separator(reader: &TextReader<'_>, at: usize) -> Option<Separator> {
     let separator = Separator { end: at + 1, ..Separator::default() };
     match (reader.at(at), reader.at(at + 1), reader.at(at + 2)) {
         (b'=' | b'!', b'=', b'=') => Some(Separator { end: at + 3, compares: true, ..separator }),
@@ -93,24 +93,24 @@ fn separator(reader: &Reader<'_>, at: usize) -> Option<Separator> {
 }
 
 /// `--name` or `-name`, not the end of `some-name`.
-fn is_flag(reader: &Reader<'_>, start: usize) -> bool {
+fn is_flag(reader: &TextReader<'_>, start: usize) -> bool {
     let dashes = if reader.before(start, 2) == b'-' { 2 } else { 1 };
     let before = reader.before(start, dashes + 1);
     is_blank(before) || is_quote(before) || matches!(before, b'[' | b'(' | b'{' | b'|' | b'/')
 }
 
 /// Settings are in capitals, or stand at the beginning of their line.
-fn is_setting(reader: &Reader<'_>, start: usize, end: usize) -> bool {
+fn is_setting(reader: &TextReader<'_>, start: usize, end: usize) -> bool {
     let name = reader.slice_down(start.max(end.saturating_sub(JUDGED_BYTES_MAX)), end);
     !name.bytes().any(|byte| byte.is_ascii_lowercase()) || matches!(reader.before(start, 1), 0 | b'\n' | b'\r')
 }
 
 /// The part of a pair's value that is a secret of this class.
-pub(super) fn secret(reader: &Reader<'_>, pair: Pair, class: Class) -> Option<Key> {
+pub(super) fn secret(reader: &TextReader<'_>, pair: Pair, class: Class) -> Option<Key> {
     let typed = if pair.colon && pair.form == Form::Plain { behind_type(reader, pair.value) } else { None };
     let value = typed.unwrap_or(pair.value);
     if let Some(block) = block_scalar(reader, value) {
-        return bounds_if_secret(reader, Extent::Block { indent: block.1 }, block.0, pair, class);
+        return bounds_if_secret(reader, SecretExtent::Block { indent: block.1 }, block.0, pair, class);
     }
     let (start, extent) = locate(reader, value, pair.form);
     if pair.tight && closes_text(reader, value) {
@@ -120,21 +120,27 @@ pub(super) fn secret(reader: &Reader<'_>, pair: Pair, class: Class) -> Option<Ke
         return Some(key);
     }
     // The call around a literal is kept, the literal is not.
-    let (start, extent) = wrapped(reader, value).filter(|_| matches!(extent, Extent::Bare(_)))?;
+    let (start, extent) = wrapped(reader, value).filter(|_| matches!(extent, SecretExtent::Bare(_)))?;
     bounds_if_secret(reader, extent, start, pair, class)
 }
 
-fn bounds_if_secret(reader: &Reader<'_>, extent: Extent, start: usize, pair: Pair, class: Class) -> Option<Key> {
+fn bounds_if_secret(
+    reader: &TextReader<'_>,
+    extent: SecretExtent,
+    start: usize,
+    pair: Pair,
+    class: Class,
+) -> Option<Key> {
     let judged = extent.end(reader, start, JUDGED_BYTES_MAX);
     // `<password>` alone is a stand-in, and `` NAME=`command` `` a command's output.
     let is_open =
-        matches!(extent, Extent::Element) && judged < start + JUDGED_BYTES_MAX && !reader.starts(judged, "</");
-    let is_output = matches!(extent, Extent::Quoted(quote) if quote.mark == b'`') && pair.form != Form::Plain;
+        matches!(extent, SecretExtent::Element) && judged < start + JUDGED_BYTES_MAX && !reader.starts(judged, "</");
+    let is_output = matches!(extent, SecretExtent::Quoted(quote) if quote.mark == b'`') && pair.form != Form::Plain;
     if is_open || is_output || reader.holds_marker(start, judged) {
         return None;
     }
-    let bare = matches!(extent, Extent::Bare(_) | Extent::Block { .. });
-    let claim = Claim {
+    let bare = matches!(extent, SecretExtent::Bare(_) | SecretExtent::Block { .. });
+    let claim = SecretClaim {
         text: reader.slice_down(start, judged),
         class,
         form: pair.form,
@@ -145,7 +151,7 @@ fn bounds_if_secret(reader: &Reader<'_>, extent: Extent, start: usize, pair: Pai
 }
 
 /// True if a quote ends a text rather than beginning a value: `"TOKEN=" + token`, `"Password:" prompt`.
-fn closes_text(reader: &Reader<'_>, value: usize) -> bool {
+fn closes_text(reader: &TextReader<'_>, value: usize) -> bool {
     let Some(quote) = reader.quote(value) else { return false };
     let next = reader.skip_spaces(quote.after);
     let joins = matches!(reader.at(next), b'+' | b'.' | b'&' | b'%' | b'\\');
@@ -157,7 +163,7 @@ fn closes_text(reader: &Reader<'_>, value: usize) -> bool {
 
 /// How far a value goes.
 #[derive(Clone, Copy)]
-enum Extent {
+enum SecretExtent {
     Quoted(Quote),
     Bare(Form),
     Element,
@@ -167,21 +173,21 @@ enum Extent {
     },
 }
 
-fn locate(reader: &Reader<'_>, value: usize, form: Form) -> (usize, Extent) {
+fn locate(reader: &TextReader<'_>, value: usize, form: Form) -> (usize, SecretExtent) {
     if form == Form::Element {
-        return (value, Extent::Element);
+        return (value, SecretExtent::Element);
     }
     let prefixed = matches!(reader.at(value), b'b' | b'r' | b'f' | b'u' | b'L' | b'@' | b'$');
     let opening = value + usize::from(prefixed && is_quote(reader.at(value + 1)));
-    let Some(quote) = reader.quote(opening) else { return (value, Extent::Bare(form)) };
+    let Some(quote) = reader.quote(opening) else { return (value, SecretExtent::Bare(form)) };
     let is_triple = reader.at(quote.after) == quote.mark && reader.at(quote.after + 1) == quote.mark;
     let start = if is_triple && !quote.escaped { quote.after + 2 } else { quote.after };
-    (start, Extent::Quoted(quote))
+    (start, SecretExtent::Quoted(quote))
 }
 
-impl Extent {
+impl SecretExtent {
     /// End of a value that begins at `start`, looked for in its first `max` bytes.
-    fn end(self, reader: &Reader<'_>, start: usize, max: usize) -> usize {
+    fn end(self, reader: &TextReader<'_>, start: usize, max: usize) -> usize {
         match self {
             Self::Quoted(quote) => quoted_end(reader, start, max, quote),
             Self::Bare(form) => bare_end(reader, start, max, form),
@@ -191,7 +197,7 @@ impl Extent {
     }
 }
 
-fn quoted_end(reader: &Reader<'_>, start: usize, max: usize, quote: Quote) -> usize {
+fn quoted_end(reader: &TextReader<'_>, start: usize, max: usize, quote: Quote) -> usize {
     let limit = start.saturating_add(max).min(reader.len());
     let mut at = start;
     while at < limit {
@@ -210,7 +216,7 @@ fn quoted_end(reader: &Reader<'_>, start: usize, max: usize, quote: Quote) -> us
     end
 }
 
-fn bare_end(reader: &Reader<'_>, start: usize, max: usize, form: Form) -> usize {
+fn bare_end(reader: &TextReader<'_>, start: usize, max: usize, form: Form) -> usize {
     let limit = start.saturating_add(max).min(reader.len());
     let mut at = start;
     while at < limit {
@@ -231,13 +237,13 @@ fn bare_end(reader: &Reader<'_>, start: usize, max: usize, form: Form) -> usize 
 }
 
 /// True if the next pair begins here.
-fn names_next(reader: &Reader<'_>, at: usize) -> bool {
+fn names_next(reader: &TextReader<'_>, at: usize) -> bool {
     let end = reader.run(at, 32, is_word);
     end > at && matches!(reader.at(end), b'=' | b':')
 }
 
 /// True if a word follows, hidden or not, that is not the name of a further pair.
-fn in_sentence(reader: &Reader<'_>, end: usize) -> bool {
+fn in_sentence(reader: &TextReader<'_>, end: usize) -> bool {
     let punctuation = reader.run(end, 1, |byte| matches!(byte, b',' | b'.' | b':'));
     let next = reader.skip_spaces(punctuation);
     let byte = reader.at(next);
@@ -246,7 +252,7 @@ fn in_sentence(reader: &Reader<'_>, end: usize) -> bool {
 }
 
 /// The value behind a type: `&'static str = "..."`.
-fn behind_type(reader: &Reader<'_>, at: usize) -> Option<usize> {
+fn behind_type(reader: &TextReader<'_>, at: usize) -> Option<usize> {
     let reference = at + usize::from(matches!(reader.at(at), b'&' | b'*'));
     let lifetime = if reference > at && reader.at(reference) == b'\'' {
         reader.skip_spaces(reader.run(reference + 1, TYPE_BYTES_MAX, is_word))
@@ -264,15 +270,15 @@ fn behind_type(reader: &Reader<'_>, at: usize) -> Option<usize> {
 }
 
 /// The literal in `String::from("...")`.
-fn wrapped(reader: &Reader<'_>, value: usize) -> Option<(usize, Extent)> {
+fn wrapped(reader: &TextReader<'_>, value: usize) -> Option<(usize, SecretExtent)> {
     let head = reader.run(value, TYPE_BYTES_MAX, |byte| is_word(byte) || byte == b':');
     let last = reader.slice(value, head).rsplit(['.', ':']).next().unwrap_or_default();
     let quote = reader.quote(head + 1).filter(|_| reader.at(head) == b'(' && is_one_of(last, WRAPPERS))?;
-    Some((quote.after, Extent::Quoted(quote)))
+    Some((quote.after, SecretExtent::Quoted(quote)))
 }
 
 /// First line and indentation of a YAML block behind `|` or `>`.
-fn block_scalar(reader: &Reader<'_>, value: usize) -> Option<(usize, usize)> {
+fn block_scalar(reader: &TextReader<'_>, value: usize) -> Option<(usize, usize)> {
     if !matches!(reader.at(value), b'|' | b'>') {
         return None;
     }
@@ -282,7 +288,7 @@ fn block_scalar(reader: &Reader<'_>, value: usize) -> Option<(usize, usize)> {
     (reader.at(newline) == b'\n' && start > line).then_some((start, start - line))
 }
 
-fn block_end(reader: &Reader<'_>, start: usize, max: usize, indent: usize) -> usize {
+fn block_end(reader: &TextReader<'_>, start: usize, max: usize, indent: usize) -> usize {
     let limit = start.saturating_add(max).min(reader.len());
     let mut end = reader.run(start, max, |byte| byte != b'\n');
     while end < limit && reader.run(end + 1, indent, |byte| byte == b' ') - (end + 1) == indent {
@@ -296,6 +302,6 @@ fn block_end(reader: &Reader<'_>, start: usize, max: usize, indent: usize) -> us
 }
 
 /// The class that a name gives to its value, if the name is short enough to be one.
-pub(super) fn class_of(reader: &Reader<'_>, start: usize, end: usize) -> Option<Class> {
+pub(super) fn class_of(reader: &TextReader<'_>, start: usize, end: usize) -> Option<Class> {
     classify(reader.slice_down(start.max(end.saturating_sub(JUDGED_BYTES_MAX)), end))
 }

@@ -1,6 +1,6 @@
 //! A text that is read byte by byte, and how many bytes were read.
 //!
-//! Everything in `scrub` reads through [`Reader`], so its counter is the work done and the linear-time law can be
+//! Everything in `scrub` reads through [`TextReader`], so its counter is the work done and the linear-time law can be
 //! tested without a clock. Positions are byte offsets; a read past the end is a zero, never a panic.
 
 use std::cell::Cell;
@@ -11,13 +11,13 @@ pub(super) const MARKER: &str = "[REDACTED]";
 pub(super) const DASHES: &str = "-----";
 
 /// A text and the number of bytes read from it.
-pub(super) struct Reader<'a> {
+pub(super) struct TextReader<'a> {
     text: &'a str,
     bytes: &'a [u8],
     steps: Cell<u64>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> TextReader<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, bytes: text.as_bytes(), steps: Cell::new(0) }
     }

@@ -1,14 +1,14 @@
 //! User information in URLs: `scheme://user:password@host`.
 
 use super::keys::Key;
-use super::reader::{MARKER, Reader, is_blank, is_quote};
+use super::reader::{MARKER, TextReader, is_blank, is_quote};
 use super::values::{is_placeholder, mixes_digits};
 
 /// A user name alone is hidden from this length on, if it mixes letters and digits: it is a key then.
 const NAME_BYTES_MIN: usize = 16;
 
 /// The user information behind the `://` at `at`. It ends before `/`, so no two searches read the same bytes.
-pub(super) fn find(reader: &Reader<'_>, at: usize) -> Option<Key> {
+pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<Key> {
     if !reader.starts(at, "://") || !reader.before(at, 1).is_ascii_alphanumeric() {
         return None;
     }

@@ -30,7 +30,7 @@ pub(super) enum Form {
 
 /// A value and where it stands.
 #[derive(Clone, Copy)]
-pub(super) struct Claim<'a> {
+pub(super) struct SecretClaim<'a> {
     pub(super) text: &'a str,
     pub(super) class: Class,
     pub(super) form: Form,
@@ -66,8 +66,8 @@ const FOLDERS: &str = "\
 const EXTENSIONS: &str = "pem key json txt crt cer der pfx p12 p8 jks yaml yml env asc gpg pub conf cfg toml ini db";
 
 /// True if the value, which holds no marker, is to be hidden.
-pub(super) fn is_secret(claim: Claim<'_>) -> bool {
-    let Claim { text, class, form, .. } = claim;
+pub(super) fn is_secret(claim: SecretClaim<'_>) -> bool {
+    let SecretClaim { text, class, form, .. } = claim;
     let strict = matches!(form, Form::Setting | Form::Flag | Form::Query);
     if text.trim().is_empty() || is_placeholder(text) || is_kept_word(text) {
         return false;
@@ -103,8 +103,8 @@ fn is_about_flag(text: &str) -> bool {
 }
 
 /// Code if bare, a message if quoted.
-fn reads_as_text(claim: Claim<'_>) -> bool {
-    let Claim { text, bare, in_sentence, .. } = claim;
+fn reads_as_text(claim: SecretClaim<'_>) -> bool {
+    let SecretClaim { text, bare, in_sentence, .. } = claim;
     if !bare {
         return is_lone_name(text) || is_message(text);
     }
