@@ -26,7 +26,6 @@ pub struct Findings {
 /// Something that the state says otherwise than the files.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Difference {
-    /// The session.
     pub session: String,
     /// What of its line differs; `None` if the state does not have the session.
     pub field: Option<String>,

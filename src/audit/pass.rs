@@ -24,7 +24,7 @@ use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Snapshot, Totals};
 use crate::views::sessions::summary::{Files, Part, Sources, Summary, ToolDurations};
 
-/// A time before every row: a sidecar that was there from the beginning has seen all of it happen.
+/// A time before every row. A sidecar whose first start had been then would have counted everything.
 const BEGINNING: Timestamp = Timestamp(i64::MIN);
 
 /// What a pass found.

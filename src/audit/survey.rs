@@ -50,7 +50,7 @@ struct GroupResult<R> {
 }
 
 impl<'a> Survey<'a> {
-    /// Of `found`, read by so many threads.
+    /// A survey of these files, which are read by so many threads.
     #[must_use]
     pub fn of(found: Vec<Found>, prices: &'a Prices, threads: usize) -> Self {
         let mut sessions: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();
@@ -136,8 +136,9 @@ impl<'a> Survey<'a> {
         (totals.snapshot(), read)
     }
 
-    /// Shows `take` everything, in passes that have nothing in common. Reads everything twice: sums that cannot take
-    /// anything out again need to be told before which files belong together.
+    /// Calls `take` with one pass for each set of files that share rows, until every file was in one. The files are read
+    /// twice: once to learn which of them share rows, and once more together, because a counter cannot take back what it
+    /// has counted of one file alone.
     pub fn each(&self, progress: impl Fn(u64, u64) + Sync, mut take: impl FnMut(&Pass)) -> Read {
         let mut keys = Vec::new();
         let mut read = Read::default();

@@ -24,7 +24,6 @@ const IN_FLIGHT_MAX: usize = 8;
 /// A file to be read from a cursor on, or from its beginning.
 #[derive(Debug)]
 pub struct Job {
-    /// Its number.
     pub file: FileNumber,
     /// Where it is and what it was when it was found.
     pub found: Found,

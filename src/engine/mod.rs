@@ -105,7 +105,6 @@ pub struct Start {
     pub recovered: Recovered,
     /// First start and export progress.
     pub epoch: Epoch,
-    /// Prices.
     pub prices: Prices,
     /// Label values.
     pub labels: LabelRules,

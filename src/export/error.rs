@@ -75,10 +75,7 @@ pub enum ExportError {
     Credentials,
     /// A header that HTTP does not allow. Its value is not repeated, for it may be a secret.
     #[error("header {name:?} is not a valid HTTP header")]
-    Header {
-        /// Its name.
-        name: String,
-    },
+    Header { name: String },
     /// The OTLP crate refused, for example because of an `OTEL_EXPORTER_OTLP_*` variable.
     #[error("cannot build the OTLP exporter")]
     Build {

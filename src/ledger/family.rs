@@ -324,7 +324,8 @@ pub fn roots<'a>(units: &[&'a Unit]) -> Vec<&'a Unit> {
         units.iter().filter_map(|unit| Some((unit.agent.as_ref()?.id.plain(), *unit))).collect();
     let find = |id: &AgentId| agents.get(id.plain()).copied();
     let mut in_time = units.to_vec();
-    // Threads before sub-agents: what a turn leads to is no root, however early its rows are.
+    // Threads are looked at before sub-agents: a sub-agent that the calls of a turn lead to is no root, even if its rows are
+    // stamped earlier than those of the turn.
     in_time.sort_by_key(|unit| (unit.agent.is_some(), unit.first, unit.key.id()));
     let mut reached: HashSet<UnitId> = HashSet::new();
     let mut roots = Vec::new();

@@ -32,10 +32,7 @@ pub enum RunError {
     },
     /// A part of the program panicked.
     #[error("{part} stopped unexpectedly")]
-    Panicked {
-        /// The part.
-        part: &'static str,
-    },
+    Panicked { part: &'static str },
 }
 
 impl RunError {

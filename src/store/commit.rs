@@ -55,7 +55,6 @@ pub struct UnitChange<'a> {
 /// A changed section of a unit.
 #[derive(Debug)]
 pub struct SectionChange<'a> {
-    /// Its id.
     pub id: UnitId,
     /// Its number, from [`Index`](crate::ledger::known::Index); only needed where its identities are others than when it was written.
     pub number: Option<u32>,

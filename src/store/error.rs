@@ -92,10 +92,7 @@ pub enum StoreError {
     Emptied,
     /// A row of the database cannot be read.
     #[error("the database is damaged at key {}", String::from_utf8_lossy(key))]
-    Damaged {
-        /// Its key.
-        key: Vec<u8>,
-    },
+    Damaged { key: Vec<u8> },
     /// A unit that was read from the database has no number in it.
     #[error("the database is damaged: a unit has no number")]
     Unnumbered,

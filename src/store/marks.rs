@@ -46,7 +46,6 @@ pub struct Handed {
 pub struct Mark {
     /// Number of the unit.
     pub unit: u32,
-    /// The endpoint.
     pub endpoint: Arc<str>,
     /// How.
     pub change: MarkChange,

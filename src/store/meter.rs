@@ -134,9 +134,9 @@ impl OutboxMeter {
         reader
     }
 
-    /// Sees to it that no row ever follows the number before `end` directly: the request that ends there stays as it
-    /// is. `seen` is what was durable when the reader found nothing more. False if a row that is not durable yet has the
-    /// number `end`; the next flush brings it.
+    /// Keeps the number `end` free for ever, so that a request that ends with the row before it never grows: after a crash
+    /// the same rows make the same request again. `seen` is what was durable when the reader found nothing more. False if a
+    /// row that is not durable yet has the number `end` already; the next flush brings it.
     pub(super) fn close(&self, end: u64, seen: u64) -> bool {
         let mut state = self.state();
         if state.next == end {

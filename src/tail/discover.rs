@@ -99,7 +99,6 @@ impl<F: FnMut(Problem)> Observer for F {
 /// A folder that may hold files that matter.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    /// Its path.
     pub path: PathBuf,
     level: Level,
     is_linked: bool,

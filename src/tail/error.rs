@@ -29,7 +29,6 @@ pub enum ReadError {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size.
         size_bytes: u64,
         /// The most that it may have.
         bytes_max: u64,

@@ -369,7 +369,6 @@ impl Nesting {
 /// A count that a gateway may have written as a text.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Counted {
-    /// A count.
     Count(u64),
     /// Something that is no count.
     Unreadable,

@@ -93,14 +93,12 @@ pub enum Note {
     },
     /// A tool that the API ran inside a response, for example `advisor`.
     ServerTool {
-        /// Its name.
         name: Arc<str>,
         /// How long it ran in milliseconds, once the row after it is known.
         duration_ms: Option<u64>,
     },
 }
 
-/// A pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullRequest {
     /// `prNumber`.
@@ -152,7 +150,6 @@ pub struct Compaction {
     pub manual: bool,
     /// Tokens of the conversation before.
     pub tokens_before: u64,
-    /// Tokens after.
     pub tokens_after: u64,
     /// How long the summary took, in milliseconds.
     pub duration_ms: u64,

@@ -195,7 +195,6 @@ texts! {
         pull_request_url: Word<'de> = b"prUrl",
         pull_request_repository: Word<'de> = b"prRepository",
     }
-    /// `message`.
     RawMessage {
         id: Word<'de> = b"id",
         role: Word<'de> = b"role",
@@ -223,7 +222,6 @@ texts! {
         after: Scalar = b"postTokens",
         duration_ms: Scalar = b"durationMs",
     }
-    /// `attachment`.
     RawAttachment {
         kind: Word<'de> = b"type",
         name: Word<'de> = b"hookName",

@@ -73,7 +73,6 @@ pub enum Body {
     },
     /// `pr-link`.
     PullRequest {
-        /// The session.
         session: SessionId,
         /// When it was written; the client writes the row again and again.
         time: Option<Timestamp>,
@@ -158,7 +157,6 @@ pub struct Row {
     pub sidechain: bool,
     /// `forkedFrom`: the session that this row was copied from.
     pub forked_from: Option<SessionId>,
-    /// `timestamp`.
     pub time: Option<Timestamp>,
     /// `cwd`, which follows the shell's `cd`.
     pub cwd: Option<Arc<str>>,
@@ -187,9 +185,7 @@ impl Row {
 /// The kinds of rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// `user`.
     User(User),
-    /// `assistant`.
     Assistant(Box<Assistant>),
     /// `system/api_error`: an attempt that failed and will be retried.
     ApiError(ApiError),
@@ -206,7 +202,6 @@ pub enum Kind {
     },
     /// Something that a person did or was told.
     Note {
-        /// What.
         what: Note,
         /// When, if that was before the row was written.
         time: Option<Timestamp>,
@@ -382,9 +377,7 @@ pub struct Says {
 /// One `tool_use` block.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolCall {
-    /// `id`.
     pub id: Box<str>,
-    /// `name`.
     pub name: Arc<str>,
     /// `input.subagent_type`.
     pub agent_type: Option<Arc<str>>,
@@ -397,15 +390,10 @@ pub struct ToolCall {
 /// `stop_reason`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stop {
-    /// `end_turn`
     EndTurn,
-    /// `stop_sequence`
     StopSequence,
-    /// `max_tokens`
     MaxTokens,
-    /// `refusal`
     Refusal,
-    /// `tool_use`
     ToolUse,
     /// Any other.
     Other(Arc<str>),
@@ -435,7 +423,6 @@ impl Stop {
 /// `cost-state`: cumulative over the session, forked history included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostState {
-    /// The session.
     pub session: SessionId,
     /// `totalCostUSD` in US dollars, as the client's floating point sum.
     pub usd: f64,
@@ -448,7 +435,6 @@ pub struct CostState {
 pub struct AgentMeta {
     /// The session whose folder the file is in.
     pub session: SessionId,
-    /// The agent.
     pub agent: AgentId,
     /// `agentType`.
     pub agent_type: Option<Arc<str>>,

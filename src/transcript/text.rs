@@ -22,7 +22,6 @@ pub(super) enum Lead {
     LocalCommand,
     /// `[Request interrupted by user]`, also `... for tool use]`.
     Interrupted,
-    /// `<task-notification>`
     TaskNotification,
     /// `Exit code N`
     ExitCode(i32),

@@ -143,8 +143,8 @@ impl Turns {
         self.order.remove(&(due, unit)) | self.history.remove(&(due, unit))
     }
 
-    /// Turns that ended before this have left, if they were wanted: a later one may still be open or not idle for long
-    /// enough. `None` while the past is leaving.
+    /// Every turn that ended before this time and is to be exported has been handed over. A later one may still be open, or
+    /// not idle for long enough. `None` while turns of the past are still leaving.
     #[must_use]
     pub fn left_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.history.is_empty().then(|| Timestamp(now.0.saturating_sub_unsigned(self.idle_ms.saturating_add(1))))

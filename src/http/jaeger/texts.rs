@@ -30,7 +30,6 @@ impl<'c> SessionRows<'c> {
         Self { reader, files, latest, bytes_left: READ_BYTES_MAX, failed: Ok(()) }
     }
 
-    /// Reads a row.
     pub(super) fn read(&mut self, row: RowPlace, expected: &Expected) -> Result<Arc<Value>, Missing> {
         if !self.latest.has(row.file, row.place) {
             let bytes_left = self.bytes_left.checked_sub(row.place.bytes.into());

@@ -14,10 +14,11 @@ pub struct Keys {
     pub sessions: BTreeSet<SessionId>,
     /// Sub-agents without rows, which may wait for them.
     pub waiting: BTreeSet<(SessionId, AgentId)>,
-    /// Whose rows came last: those of the next row, most often.
+    /// The session and sub-agent that the row before belongs to. Most often the next row belongs to the same.
     pub(super) owner: Option<(SessionId, Option<AgentId>)>,
     /// The response whose rows came last.
     pub(super) message: Option<Box<str>>,
-    /// A row of the main thread has a unit before it, so that it begins none but as a prompt.
+    /// The main thread of the file has a unit already, so that a further row of it can begin a new unit only if it is a
+    /// prompt.
     pub(super) is_led: bool,
 }

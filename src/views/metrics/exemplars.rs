@@ -18,7 +18,6 @@ use crate::views::traces::ids::{TraceId, trace_of};
 /// One observation and the span that shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exemplar {
-    /// The span.
     pub at: SpanAt,
     /// What was observed, in the stored unit of its metric.
     pub value: i128,

@@ -54,9 +54,7 @@ pub struct History {
 /// Whose metrics they are: labels that a scraper would add.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// `job`
     pub job: String,
-    /// `instance`
     pub instance: String,
 }
 
@@ -75,7 +73,6 @@ pub enum Ending {
 pub struct Written {
     /// Series; each bucket of a histogram is one.
     pub series: u64,
-    /// Samples.
     pub samples: u64,
     /// The first moment with a sample.
     pub first: Option<Timestamp>,

@@ -10,7 +10,6 @@ use crate::views::metrics::totals::{Sample, Snapshot};
 /// One series at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
-    /// Its metric.
     pub metric: &'static Metric,
     /// Values in the order of the metric's labels.
     pub labels: Vec<Arc<str>>,

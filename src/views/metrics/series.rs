@@ -24,7 +24,6 @@ pub struct Series {
 pub enum Sample {
     /// Of a counter or gauge: a count, or picodollars if the metric's unit is money.
     Number(i128),
-    /// Of a histogram.
     Histogram(Histogram),
 }
 

@@ -123,7 +123,7 @@ impl Totals {
         totals
     }
 
-    /// Says when counting began: the beginning of every series that has none of its own.
+    /// Sets when counting began. Every series that has no beginning of its own gets this one.
     #[must_use]
     pub fn since(mut self, epoch: Timestamp) -> Self {
         for stored in Arc::make_mut(&mut self.samples).values_mut() {
@@ -277,7 +277,8 @@ impl Totals {
         Arc::make_mut(&mut self.samples).get_mut(series).map(|stored| &mut stored.sample)
     }
 
-    /// Keeps the latest exemplar of a bucket. By its own time: the order in which a commit settles is nobody's order.
+    /// Keeps the latest exemplar of a bucket, by the time of the exemplar: within one commit the order in which amounts are
+    /// added is arbitrary.
     fn exemplify(&mut self, metric: &Metric, series: &Series, exemplar: Exemplar) {
         let buckets = Arc::make_mut(&mut self.exemplars)
             .entry(series.clone())

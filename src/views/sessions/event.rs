@@ -54,7 +54,6 @@ pub enum Detail {
     },
     /// A sub-agent began.
     SubagentStart {
-        /// Its type.
         agent_type: Option<Arc<str>>,
         /// The call that started it.
         tool_call_id: Option<Box<str>>,
@@ -74,7 +73,6 @@ pub enum Detail {
     },
     /// An API response was complete.
     Message {
-        /// `message.id`
         message_id: Box<str>,
         /// `requestId`
         request_id: Option<Box<str>>,
@@ -120,7 +118,6 @@ pub enum Detail {
         trigger: &'static str,
         /// Tokens of the conversation before.
         tokens_before: u64,
-        /// Tokens after.
         tokens_after: u64,
     },
     /// A hook ran: `outcome` says what became of it.
@@ -133,7 +130,6 @@ pub enum Detail {
         event: Arc<str>,
         /// The call that it ran for.
         tool_call_id: Option<Box<str>>,
-        /// Its exit code.
         exit_code: Option<i32>,
     },
     /// The running turn took up a prompt that was given while it ran.
@@ -156,7 +152,6 @@ pub enum Detail {
     },
     /// The session made a pull request, or works on one.
     PullRequest {
-        /// Its number.
         number: u64,
         /// Where it is.
         url: Arc<str>,
@@ -188,7 +183,6 @@ pub enum Detail {
     Interrupt,
     /// A sub-agent came to its end.
     SubagentEnd {
-        /// Its type.
         agent_type: Option<Arc<str>>,
         /// The call that started it.
         tool_call_id: Option<Box<str>>,

@@ -20,7 +20,6 @@ use crate::views::sessions::event::{Detail, Event, Source};
 /// A unit, and what its events say of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Around<'a> {
-    /// The unit.
     pub unit: &'a Unit,
     /// Turn of the session, from 1.
     pub turn: Option<usize>,

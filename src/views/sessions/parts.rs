@@ -56,9 +56,7 @@ pub struct TurnSummary {
 /// One sub-agent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentSummary {
-    /// Its id.
     pub id: Arc<str>,
-    /// Its type.
     pub r#type: Option<Arc<str>>,
     /// The call that started it.
     pub tool_call_id: Option<Box<str>>,
@@ -90,7 +88,6 @@ pub struct Sums {
     pub messages: u64,
     /// Distinct tool calls.
     pub tool_calls: u64,
-    /// Tokens.
     pub tokens: Tokens,
     /// List price in US dollars.
     #[serde(serialize_with = "as_text")]

@@ -84,7 +84,6 @@ impl Files {
 pub struct ModelSummary {
     /// Distinct API responses.
     pub messages: u64,
-    /// Tokens.
     pub tokens: Tokens,
     /// List price in US dollars.
     pub cost_usd: String,
@@ -110,7 +109,6 @@ pub struct ToolSummary {
 /// Durations in seconds; quantiles by nearest rank.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Durations {
-    /// Sum.
     pub sum: f64,
     /// Median.
     pub p50: f64,
@@ -149,7 +147,6 @@ pub struct SessionSummary {
     pub turns: u64,
     /// Distinct API responses.
     pub messages: u64,
-    /// Tokens.
     pub tokens: Tokens,
     /// List price in US dollars.
     pub cost_usd: String,
@@ -167,7 +164,6 @@ pub struct SessionSummary {
     pub forked_from: Option<String>,
     /// It was continued by another process.
     pub resumed: bool,
-    /// Title.
     pub title: Option<Arc<str>>,
 }
 

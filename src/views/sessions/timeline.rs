@@ -41,7 +41,6 @@ struct Slowest {
 /// Where events stand: the moments of a unit, or those among the parts of one of its sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Home {
-    /// The unit.
     pub unit: UnitId,
     /// The section; `None` for the unit with the parts that it holds itself.
     pub section: Option<u32>,

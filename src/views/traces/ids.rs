@@ -64,7 +64,6 @@ impl fmt::Display for SpanId {
 /// A span by its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpanAt {
-    /// The trace.
     pub trace: TraceId,
     /// The span in it.
     pub span: SpanId,

@@ -57,7 +57,6 @@ pub enum SpanStatus {
 pub struct Attribute {
     /// Name, from `views::attributes`.
     pub key: Cow<'static, str>,
-    /// Value.
     pub value: Value,
 }
 

@@ -32,7 +32,6 @@ pub enum Format {
 pub struct Single {
     /// Name as it is scraped, of a counter with `_total`.
     pub name: String,
-    /// Kind.
     pub kind: Kind,
     /// One sentence.
     pub help: String,

@@ -10,7 +10,6 @@ use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::{SpanId, TraceId};
 use crate::views::traces::span::{Span, SpanEvent};
 
-/// A trace.
 #[derive(Debug, Serialize)]
 pub struct TraceV1<'a> {
     #[serde(rename = "traceID")]
