@@ -12,11 +12,11 @@ use tailspan::ledger::money::Money;
 use tailspan::ledger::prices::Share;
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::{
-    Call, Claim, ClaimBy, Context, Failure, Message, Prompt, Rank, RowPlace, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
+    Call, Claim, ClaimBy, Context, Message, Prompt, Rank, RowFact, RowPlace, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
 };
 use tailspan::transcript::chunk::FileNumber;
 use tailspan::transcript::ids::{AgentId, RowId, SessionId};
-use tailspan::transcript::record::{ApiError, Origin, Outcome, Place, Says, Stop};
+use tailspan::transcript::record::{ApiError, Fact, Origin, Outcome, Place, Says, Stop};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::usage::Usage;
 use tailspan::views::traces::ids::{SpanAt, SpanId, TraceId, root_of_turn, span_id};
@@ -293,21 +293,25 @@ fn secrets_stay_out_of_names_and_attributes() {
     assert!(!format!("{spans:?}").contains("16C7e42F"));
 }
 
+fn failure(id: u128, seconds: i64, error: ApiError) -> RowFact {
+    RowFact { id: RowId(id), time: at(seconds), place: None, what: Fact::Failure(error), sent: false }
+}
+
 #[test]
 fn a_failure_that_a_response_followed_is_no_error() {
     let error = |last| ApiError { status: Some(529), retry_in_ms: 500, attempt: 1, last };
     let mut turn = turn();
-    turn.parts.failures.push(Failure { id: RowId(1), time: at(2), error: error(true) });
+    turn.parts.rows.push(failure(1, 2, error(true)));
     let failed = spans_of(&turn).pop().unwrap();
     assert_eq!(failed.status, SpanStatus::Error("overloaded".to_owned()));
     turn.parts.messages.push(chat("msg_1", None, 3, 4));
     let went_on = spans_of(&turn);
     assert_eq!(went_on.last().unwrap().status, SpanStatus::Unset);
     assert_eq!(went_on.last().unwrap().events.len(), 1, "the final failure is the turn's, not the next call's");
-    turn.parts.failures[0].error = error(false);
+    turn.parts.rows[0] = failure(1, 2, error(false));
     let retried = spans_of(&turn);
     assert_eq!((retried[0].events.len(), retried[1].events.len()), (1, 0));
-    turn.parts.failures[0].time = at(5);
+    turn.parts.rows[0].time = at(5);
     let after = spans_of(&turn);
     assert_eq!((after[0].events.len(), after[1].events.len()), (0, 1));
 }
@@ -317,7 +321,7 @@ fn events_are_bounded_and_the_rest_is_counted() {
     let mut turn = turn();
     turn.parts.messages.push(chat("msg_1", None, 1, 90));
     let error = ApiError { status: None, retry_in_ms: 500, attempt: 1, last: false };
-    turn.parts.failures.extend((0..40).map(|n| Failure { id: RowId(n as u128), time: at(2 + n), error }));
+    turn.parts.rows.extend((0..40).map(|n| failure(n as u128, 2 + n, error)));
     let spans = spans_of(&turn);
     assert_eq!(spans[0].events.len(), 32);
     assert_eq!(int(&spans[0], "claude_code.events_dropped"), Some(8));

@@ -120,5 +120,5 @@ pub(super) fn turn_round(unit: &mut Unit) {
 pub(super) fn turn_parts_round(parts: &mut Parts) {
     parts.messages.iter_mut().for_each(|message| message.sent = !message.sent);
     parts.tools.iter_mut().for_each(|tool| tool.sent = !tool.sent);
-    parts.compactions.iter_mut().for_each(|compacted| compacted.sent = !compacted.sent);
+    parts.compactions_mut().for_each(|row| row.sent = !row.sent);
 }

@@ -174,7 +174,7 @@ impl Engine {
         let Some(parts) = self.known.parts(home) else { return Ok(Some(chosen)) };
         if from == 0 {
             chosen.only.extend(parts.messages.iter().filter(|one| !one.sent).map(|one| one.id.clone()));
-            chosen.only.extend(parts.compactions.iter().filter(|one| !one.sent).map(|one| one.id.to_string().into()));
+            chosen.only.extend(parts.unsent_compactions());
         }
         let calls = parts.tools.iter().skip(from);
         let calls: Vec<_> = calls
@@ -321,8 +321,7 @@ impl Which {
         let messages = parts.messages.iter().filter(|one| !one.sent && (all || one.closed)).map(|one| one.id.clone());
         let is_ready = |tool: &&Tool| !tool.sent && if all { tool.call.is_some() } else { tool.is_finished() };
         let tools = parts.tools.iter().filter(is_ready).map(|one| one.id.clone());
-        let compactions = parts.compactions.iter().filter(|one| !one.sent).map(|one| one.id.to_string().into());
-        messages.chain(tools).chain(compactions).collect()
+        messages.chain(tools).chain(parts.unsent_compactions()).collect()
     }
 }
 

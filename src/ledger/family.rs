@@ -196,7 +196,7 @@ pub fn standing(unit: &Unit) -> Standing {
         _ if unit.is_turn()
             || unit.sections.is_some()
             || !unit.parts.messages.is_empty()
-            || !unit.parts.compactions.is_empty()
+            || unit.parts.compactions().next().is_some()
             || unit.parts.tools.iter().any(|tool| tool.call.is_some()) =>
         {
             Standing::Alone
@@ -313,7 +313,9 @@ impl TurnNumbers {
 pub fn has_spans(unit: &Unit) -> bool {
     unit.is_turn()
         || unit.agent.is_some()
-        || !(unit.is_silent() && unit.parts.failures.is_empty() && unit.parts.compactions.is_empty())
+        || !unit.is_silent()
+        || unit.parts.failures().next().is_some()
+        || unit.parts.compactions().next().is_some()
 }
 
 /// Of a session's units those that begin a trace which nothing else begins, in order of time: turns, rows before the

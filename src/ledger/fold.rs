@@ -6,7 +6,7 @@
 //! copies    whose a copied row is
 //! merge     responses and tool calls
 //! agents    sub-agents, their runs, and the calls that started them
-//! moments   what happens at one moment: hooks, failures, compactions, notes, ends of turns
+//! moments   what happens at one moment: rows that count or show by themselves, ends of turns
 //! ```
 
 use super::holder::Extent;
@@ -15,7 +15,7 @@ use super::prices::Prices;
 use super::unit::{Claim, ClaimBy, Context, INLINE, Identity, Parts, Rank, RowPlace, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
-use crate::transcript::record::{Body, Ending, Kind, Record, Row, Said, User};
+use crate::transcript::record::{Body, Ending, Fact, Kind, Record, Row, Said, User};
 use crate::transcript::time::Timestamp;
 
 /// Folds the records of one file, in order, into what is known.
@@ -108,17 +108,13 @@ impl<'a> Fold<'a> {
                     self.assistant(seen, unit, assistant);
                 }
             }
-            Kind::ApiError(error) => self.failure(seen, *error),
-            Kind::Compaction(what) => self.compaction(seen, what),
-            Kind::Hook(what) => self.hook(seen, seen.row.id, what),
+            Kind::Fact { what, time } => self.fact(seen, *time, what),
             Kind::StopHooks { hooks, ends_turn } => {
                 for (position, hook) in (0..).zip(hooks) {
-                    self.hook(seen, seen.row.id.of_part(position), hook);
+                    self.counted(seen, seen.row.id.of_part(position), || Fact::Hook(hook.clone()));
                 }
                 self.ended(seen, ends_turn.then_some(Ending::Stop));
             }
-            Kind::Note { what, time } => self.note(seen, *time, what),
-            Kind::Fallback(what) => self.fallback(seen, what),
             Kind::TurnDuration(active_ms) => {
                 self.ended(seen, Some(Ending::Stop));
                 let current = self.current_of(seen);
@@ -226,13 +222,13 @@ impl<'a> Fold<'a> {
     pub(super) fn counted_once(&mut self, seen: &Seen<'_>, id: RowId, time: Timestamp) -> Option<&mut Parts> {
         let identity = Identity::Row(id).hash();
         if let Some(home) = self.known.index.home(identity)
-            && let Some(known) = self.known.parts(home).and_then(|parts| parts.row_time(id))
+            && let Some(known) = self.known.parts(home).and_then(|parts| parts.row(id)).map(|row| row.time)
         {
             // Of two copies the earlier one tells when it happened.
             if time < known
-                && let Some(told) = self.known.parts_mut(home).and_then(|parts| parts.row_time_mut(id))
+                && let Some(row) = self.known.parts_mut(home).and_then(|parts| parts.row_mut(id))
             {
-                *told = time;
+                row.time = time;
             }
             self.unit_of(seen);
             return None;

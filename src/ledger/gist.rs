@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::money::Money;
-use super::parts::{Message, Parts, Tool};
+use super::parts::{Message, Parts, RowFact, Tool};
 use super::tokens::Tokens;
-use crate::transcript::record::{ApiError, Stop};
+use crate::transcript::record::{ApiError, Fact, Stop};
 use crate::transcript::time::Timestamp;
 
 /// What some parts come to. Gists of different parts can be added; what was added can be taken away again.
@@ -55,20 +55,31 @@ impl Gist {
         let mut gist = Self::default();
         parts.messages.iter().for_each(|message| gist.message(message));
         parts.tools.iter().for_each(|tool| gist.tool(tool));
-        for failure in &parts.failures {
-            gist.latest = gist.latest.max(Some(failure.time));
-            if failure.error.last && gist.gave_up.is_none_or(|(known, _)| known <= failure.time) {
-                gist.gave_up = Some((failure.time, failure.error));
-            }
-        }
-        // The person waits for hooks that hold the answer back, and for a compaction that the client began.
-        let hooks = parts.hooks.iter().filter(|hook| hook.what.holds_the_answer()).map(|hook| hook.time);
-        let compactions = parts.compactions.iter().filter(|done| !done.what.manual).map(|done| done.time);
-        gist.latest = gist.latest.max(hooks.chain(compactions).max());
-        let unsent = parts.compactions.iter().filter(|compacted| !compacted.sent).count() as u64;
-        gist.unsent += unsent;
-        gist.ready += unsent;
+        parts.rows.iter().for_each(|row| gist.row(row));
         gist
+    }
+
+    fn row(&mut self, row: &RowFact) {
+        // The person waits for hooks that hold the answer back, and for a compaction that the client began.
+        let lengthens = match &row.what {
+            Fact::Failure(_) => true,
+            Fact::Hook(hook) => hook.holds_the_answer(),
+            Fact::Compaction(done) => !done.manual,
+            _ => false,
+        };
+        if lengthens {
+            self.latest = self.latest.max(Some(row.time));
+        }
+        match &row.what {
+            Fact::Failure(error) if error.last && self.gave_up.is_none_or(|(known, _)| known <= row.time) => {
+                self.gave_up = Some((row.time, *error));
+            }
+            Fact::Compaction(_) if !row.sent => {
+                self.unsent += 1;
+                self.ready += 1;
+            }
+            _ => {}
+        }
     }
 
     fn message(&mut self, message: &Message) {

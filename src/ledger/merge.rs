@@ -9,9 +9,9 @@ use super::parts::ROWS_MAX;
 use super::prices::Prices;
 
 use super::agents::remember;
-use super::unit::{Ask, Call, Identity, Message, Noted, Rank, RowPlace, Tool, ToolEnd, UnitId};
+use super::unit::{Ask, Call, Identity, Message, Rank, RowFact, RowPlace, Tool, ToolEnd, UnitId};
 use crate::transcript::ids::{AgentId, RUN, SessionId};
-use crate::transcript::record::{Assistant, IdentityBy, Note, Stop, ToolCall, ToolResult};
+use crate::transcript::record::{Assistant, Fact, IdentityBy, Note, Stop, ToolCall, ToolResult};
 use crate::transcript::time::Timestamp;
 
 /// A response as one row tells it.
@@ -181,14 +181,13 @@ impl Fold<'_> {
         let began = self.known.thread_mut(self.file).server_tool.take();
         if let Some((_, note)) = began.filter(|(message, _)| **message == *id) {
             let home = self.known.index.home(Identity::Row(note).hash());
-            let noted = home.and_then(|home| self.known.parts_mut(home));
-            let noted = noted.and_then(|parts| parts.notes.iter_mut().find(|known| known.id == note));
-            if let Some(Noted { time, what: Note::ServerTool { duration_ms, .. }, .. }) = noted {
+            let noted = home.and_then(|home| self.known.parts_mut(home)).and_then(|parts| parts.row_mut(note));
+            if let Some(RowFact { time, what: Fact::Note(Note::ServerTool { duration_ms, .. }), .. }) = noted {
                 *duration_ms = Some(seen.time.since_ms(*time));
             }
         }
         if let Some(name) = &row.server_tool {
-            self.note(seen, None, &Note::ServerTool { name: Arc::clone(name), duration_ms: None });
+            self.note(seen, None, Fact::Note(Note::ServerTool { name: Arc::clone(name), duration_ms: None }));
             self.known.thread_mut(self.file).server_tool = Some((id.into(), seen.row.id));
         }
     }
@@ -199,7 +198,7 @@ impl Fold<'_> {
             self.known.thread_mut(self.file).process_ended = true;
             return;
         };
-        self.failure(seen, error);
+        self.counted(seen, seen.row.id, || Fact::Failure(error));
     }
 
     fn message(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, id: &str) {

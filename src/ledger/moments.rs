@@ -1,4 +1,4 @@
-//! What happens at one moment: failures, hooks, compactions, notes, and what a row says of the end of its turn.
+//! What happens at one moment: rows that count or show by themselves, and what a row says of the end of its turn.
 
 use std::sync::Arc;
 
@@ -6,11 +6,9 @@ use super::derived::pull_request_id;
 use super::fold::{Fold, Seen};
 use super::money::Money;
 use super::session::Account;
-use super::unit::{Compacted, Failure, FellBack, HookRun, Identity, Noted, RowPlace, ToldEnd, UnitId, UnitKey};
+use super::unit::{Identity, RowFact, RowPlace, ToldEnd, UnitId, UnitKey};
 use crate::transcript::ids::{RowId, SessionId};
-use crate::transcript::record::{
-    ApiError, Compaction, CostState, Ending, Fallback, Hook, Note, PullRequest, Record, TitleBy,
-};
+use crate::transcript::record::{Compaction, CostState, Ending, Fact, Note, PullRequest, Record, TitleBy};
 use crate::transcript::time::Timestamp;
 
 /// Titles that wait in one file for the row whose session they name.
@@ -20,25 +18,26 @@ const TITLES_MAX: usize = 64;
 const EARLY_MAX: usize = 16;
 
 impl Fold<'_> {
-    pub(super) fn failure(&mut self, seen: &Seen<'_>, error: ApiError) {
-        let Some(parts) = self.counted_once(seen, seen.row.id, seen.time) else { return };
-        parts.failures.push(Failure { id: seen.row.id, time: seen.time, error });
+    /// `told` is when it happened, if that was before the row was written.
+    pub(super) fn fact(&mut self, seen: &Seen<'_>, told: Option<Timestamp>, what: &Fact) {
+        match what {
+            Fact::Compaction(what) => self.compaction(seen, what),
+            Fact::Failure(_) | Fact::Hook(_) | Fact::Fallback(_) => self.counted(seen, seen.row.id, || what.clone()),
+            // It only shows.
+            _ => self.note(seen, told, what.clone()),
+        }
     }
 
-    pub(super) fn hook(&mut self, seen: &Seen<'_>, id: RowId, what: &Hook) {
+    /// Something that the client does for the unit: it begins one if there is none, and lasts as long as it goes on.
+    pub(super) fn counted(&mut self, seen: &Seen<'_>, id: RowId, what: impl FnOnce() -> Fact) {
         let Some(parts) = self.counted_once(seen, id, seen.time) else { return };
-        parts.hooks.push(HookRun { id, time: seen.time, what: what.clone() });
+        parts.rows.push(RowFact { id, time: seen.time, place: None, what: what(), sent: false });
     }
 
-    pub(super) fn fallback(&mut self, seen: &Seen<'_>, what: &Fallback) {
-        let Some(parts) = self.counted_once(seen, seen.row.id, seen.time) else { return };
-        parts.fallbacks.push(FellBack { id: seen.row.id, time: seen.time, what: what.clone() });
-    }
-
-    /// `told` is when it happened, if that was before the row was written. A note begins nothing and lengthens nothing: one
-    /// that stands before the first prompt belongs to it.
-    pub(super) fn note(&mut self, seen: &Seen<'_>, told: Option<Timestamp>, what: &Note) {
-        let note = Noted { id: seen.row.id, time: told.unwrap_or(seen.time), place: seen.place, what: what.clone() };
+    /// It begins nothing and lengthens nothing: one that stands before the first prompt belongs to it.
+    pub(super) fn note(&mut self, seen: &Seen<'_>, told: Option<Timestamp>, what: Fact) {
+        let (id, time, place) = (seen.row.id, told.unwrap_or(seen.time), Some(seen.place));
+        let note = RowFact { id, time, place, what, sent: false };
         match self.current_of(seen) {
             Some(unit) => self.noted(unit, note),
             None => {
@@ -51,13 +50,13 @@ impl Fold<'_> {
     }
 
     /// Gives a note to a unit, unless it was counted before.
-    pub(super) fn noted(&mut self, unit: UnitId, note: Noted) {
+    pub(super) fn noted(&mut self, unit: UnitId, note: RowFact) {
         let identity = Identity::Row(note.id).hash();
-        let is_known = self.known.index.home(identity).and_then(|home| self.known.parts(home)?.row_time(note.id));
-        if is_known.is_none()
+        let known = self.known.index.home(identity).and_then(|home| self.known.parts(home)?.row(note.id));
+        if known.is_none()
             && let Some(parts) = self.room_for(unit, identity)
         {
-            parts.notes.push(note);
+            parts.rows.push(note);
         }
     }
 
@@ -71,15 +70,12 @@ impl Fold<'_> {
     /// One that a person asked for stands between turns, and so for itself.
     pub(super) fn compaction(&mut self, seen: &Seen<'_>, what: &Compaction) {
         let (id, time) = (seen.row.id, seen.time);
-        let new = || Compacted { id, time, what: what.clone(), sent: false };
+        let new = || Fact::Compaction(what.clone());
         let key = UnitKey::Loose(id);
         let home = self.known.index.home(Identity::Row(id).hash());
         let is_in_a_turn = home.is_some_and(|home| home != key.id());
         if !what.manual || is_in_a_turn || seen.row.agent.is_some() || seen.row.sidechain {
-            if let Some(parts) = self.counted_once(seen, id, time) {
-                parts.compactions.push(new());
-            }
-            return;
+            return self.counted(seen, id, new);
         }
         let unit = self.ensure(seen, &key);
         match seen.row.forked_from.as_ref().filter(|source| **source != seen.session) {
@@ -92,7 +88,7 @@ impl Fold<'_> {
         if home.is_none()
             && let Some(parts) = self.room_for(unit, Identity::Row(id).hash())
         {
-            parts.compactions.push(new());
+            parts.rows.push(RowFact { id, time, place: None, what: new(), sent: false });
         }
     }
 
@@ -144,9 +140,10 @@ impl Fold<'_> {
         let (time, generation, current) = (time.unwrap_or(thread.last), thread.generation, thread.current.clone());
         let is_known = self.known.index.home(identity).is_some();
         let Some(unit) = current.map(|current| current.id()).filter(|_| !is_known) else { return };
-        let place = RowPlace { file: self.file, generation, place: record.place };
+        let place = Some(RowPlace { file: self.file, generation, place: record.place });
         if let Some(parts) = self.room_for(unit, identity) {
-            parts.notes.push(Noted { id, time, place, what: Note::PullRequest(what.clone()) });
+            let what = Fact::Note(Note::PullRequest(what.clone()));
+            parts.rows.push(RowFact { id, time, place, what, sent: false });
         }
     }
 

@@ -11,9 +11,7 @@ use super::keys::{Identity, UnitId};
 use super::place::{Rank, RowPlace};
 use super::prices::{Priced, Prices, Share};
 use crate::transcript::ids::{AgentId, RUN, RowId};
-use crate::transcript::record::{
-    ApiError, Compaction, Fallback, Hook, HookKind, Note, Outcome, Says, Stop, UnreadableUsage,
-};
+use crate::transcript::record::{ApiError, Compaction, Fact, Hook, HookKind, Outcome, Says, Stop, UnreadableUsage};
 use crate::transcript::time::Timestamp;
 use crate::transcript::usage::Usage;
 
@@ -30,16 +28,8 @@ pub struct Parts {
     pub messages: Vec<Message>,
     /// Tool calls.
     pub tools: Vec<Tool>,
-    /// Failed API attempts.
-    pub failures: Vec<Failure>,
-    /// Compactions.
-    pub compactions: Vec<Compacted>,
-    /// Hooks that ran.
-    pub hooks: Vec<HookRun>,
-    /// Changes to another model.
-    pub fallbacks: Vec<FellBack>,
-    /// What a person did or was told.
-    pub notes: Vec<Noted>,
+    /// What counts or shows by its row, in the order in which it came.
+    pub rows: Vec<RowFact>,
 }
 
 /// Some of the parts of a unit that has too many to hold them itself.
@@ -163,63 +153,19 @@ pub struct ToolEnd {
     pub place: RowPlace,
 }
 
-/// A failed API attempt.
+/// Something that counts or shows by the `uuid` of the row that tells of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Failure {
-    /// `uuid` of its row.
-    pub id: RowId,
-    /// When.
-    pub time: Timestamp,
-    /// What.
-    pub error: ApiError,
-}
-
-/// A compaction of the conversation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Compacted {
-    /// `uuid` of its row.
-    pub id: RowId,
-    /// When it had ended.
-    pub time: Timestamp,
-    /// What it did.
-    pub what: Compaction,
-    /// Its span has left.
-    pub sent: bool,
-}
-
-/// A hook that ran.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HookRun {
-    /// `uuid` of its row.
-    pub id: RowId,
-    /// When it had ended.
-    pub time: Timestamp,
-    /// What it was.
-    pub what: Hook,
-}
-
-/// The client went on with another model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FellBack {
-    /// `uuid` of its row.
-    pub id: RowId,
-    /// When.
-    pub time: Timestamp,
-    /// From what to what.
-    pub what: Fallback,
-}
-
-/// Something that a person did or was told.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Noted {
+pub struct RowFact {
     /// `uuid` of its row; of a row without one, a hash of what it names.
     pub id: RowId,
-    /// When.
+    /// When; of what took some time, when it had ended.
     pub time: Timestamp,
-    /// Where the row stands.
-    pub place: RowPlace,
+    /// Where the row stands, of one that is read again for its text.
+    pub place: Option<RowPlace>,
     /// What.
-    pub what: Note,
+    pub what: Fact,
+    /// Its span has left; always false of what has none of its own.
+    pub sent: bool,
 }
 
 impl Parts {
@@ -232,13 +178,7 @@ impl Parts {
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.messages.len()
-            + self.tools.len()
-            + self.failures.len()
-            + self.compactions.len()
-            + self.hooks.len()
-            + self.fallbacks.len()
-            + self.notes.len()
+        self.messages.len() + self.tools.len() + self.rows.len()
     }
 
     /// True if there are none.
@@ -251,25 +191,16 @@ impl Parts {
     pub fn append(&mut self, mut later: Self) {
         self.messages.append(&mut later.messages);
         self.tools.append(&mut later.tools);
-        self.failures.append(&mut later.failures);
-        self.compactions.append(&mut later.compactions);
-        self.hooks.append(&mut later.hooks);
-        self.fallbacks.append(&mut later.fallbacks);
-        self.notes.append(&mut later.notes);
+        self.rows.append(&mut later.rows);
     }
 
     /// Every identity that leads here.
     pub fn identities(&self) -> impl Iterator<Item = u64> + '_ {
         let messages = self.messages.iter().map(|message| Identity::Message(&message.id).hash());
-        let calls = self.tools.iter().map(|tool| Identity::Call(&tool.id).hash());
-        let failures = self.failures.iter().map(|failure| Identity::Row(failure.id).hash());
-        let compactions = self.compactions.iter().map(|compaction| Identity::Row(compaction.id).hash());
-        let hooks = self.hooks.iter().map(|hook| Identity::Row(hook.id).hash());
-        let fallbacks = self.fallbacks.iter().map(|fallback| Identity::Row(fallback.id).hash());
-        let notes = self.notes.iter().map(|note| Identity::Row(note.id).hash());
         let names = self.messages.iter().flat_map(|message| message.names.iter().copied());
-        let messages = messages.chain(names).chain(notes);
-        messages.chain(calls).chain(failures).chain(compactions).chain(hooks).chain(fallbacks)
+        let calls = self.tools.iter().map(|tool| Identity::Call(&tool.id).hash());
+        let rows = self.rows.iter().map(|row| Identity::Row(row.id).hash());
+        messages.chain(names).chain(calls).chain(rows)
     }
 
     /// The response of an id.
@@ -307,25 +238,55 @@ impl Parts {
         }
     }
 
-    /// Time of a row that counts by its uuid, if it is here.
-    pub(super) fn row_time(&self, id: RowId) -> Option<Timestamp> {
-        let failures = self.failures.iter().map(|failure| (failure.id, failure.time));
-        let compactions = self.compactions.iter().map(|done| (done.id, done.time));
-        let hooks = self.hooks.iter().map(|hook| (hook.id, hook.time));
-        let fallbacks = self.fallbacks.iter().map(|fallback| (fallback.id, fallback.time));
-        let notes = self.notes.iter().map(|note| (note.id, note.time));
-        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks).chain(notes);
-        rows.find(|(row, _)| *row == id).map(|(_, time)| time)
+    /// What counts or shows by a row.
+    pub(super) fn row(&self, id: RowId) -> Option<&RowFact> {
+        self.rows.iter().find(|row| row.id == id)
     }
 
-    pub(super) fn row_time_mut(&mut self, id: RowId) -> Option<&mut Timestamp> {
-        let failures = self.failures.iter_mut().map(|failure| (failure.id, &mut failure.time));
-        let compactions = self.compactions.iter_mut().map(|done| (done.id, &mut done.time));
-        let hooks = self.hooks.iter_mut().map(|hook| (hook.id, &mut hook.time));
-        let fallbacks = self.fallbacks.iter_mut().map(|fallback| (fallback.id, &mut fallback.time));
-        let notes = self.notes.iter_mut().map(|note| (note.id, &mut note.time));
-        let mut rows = failures.chain(compactions).chain(hooks).chain(fallbacks).chain(notes);
-        rows.find(|(row, _)| *row == id).map(|(_, time)| time)
+    pub(super) fn row_mut(&mut self, id: RowId) -> Option<&mut RowFact> {
+        self.rows.iter_mut().find(|row| row.id == id)
+    }
+
+    /// Failed API attempts, in the order in which they came.
+    pub fn failures(&self) -> impl Iterator<Item = (&RowFact, ApiError)> {
+        self.rows.iter().filter_map(|row| match &row.what {
+            Fact::Failure(what) => Some((row, *what)),
+            _ => None,
+        })
+    }
+
+    /// Compactions, in the order in which they came. Each is a span.
+    pub fn compactions(&self) -> impl Iterator<Item = (&RowFact, &Compaction)> {
+        self.rows.iter().filter_map(|row| match &row.what {
+            Fact::Compaction(what) => Some((row, what)),
+            _ => None,
+        })
+    }
+
+    /// [`Parts::compactions`], to be marked.
+    pub fn compactions_mut(&mut self) -> impl Iterator<Item = &mut RowFact> {
+        self.rows.iter_mut().filter(|row| matches!(row.what, Fact::Compaction(_)))
+    }
+
+    /// Ids of the compactions whose spans have not left.
+    pub fn unsent_compactions(&self) -> impl Iterator<Item = Box<str>> {
+        self.compactions().filter(|(row, _)| !row.sent).map(|(row, _)| row.id.to_string().into())
+    }
+
+    /// Hooks that ran, in the order in which they came.
+    pub fn hooks(&self) -> impl Iterator<Item = (&RowFact, &Hook)> {
+        self.rows.iter().filter_map(|row| match &row.what {
+            Fact::Hook(what) => Some((row, what)),
+            _ => None,
+        })
+    }
+}
+
+impl RowFact {
+    /// True if both tell of the same kind of thing.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what)
     }
 }
 
@@ -393,15 +354,15 @@ impl Tool {
 /// Stop hooks that the summary tells of and that have a row of their own: those count once. The row comes first.
 #[must_use]
 pub fn summed_up(parts: &Parts) -> Vec<RowId> {
-    let is_summary = |hook: &&HookRun| hook.what.kind == HookKind::StopSummary;
-    let told = parts.hooks.iter().filter(|hook| !is_summary(hook) && hook.what.holds_the_answer());
-    let mut told: Vec<_> = told.map(|hook| (hook.what.duration_ms, hook.time)).collect();
+    let is_summary = |hook: &Hook| hook.kind == HookKind::StopSummary;
+    let told = parts.hooks().filter(|(_, hook)| !is_summary(hook) && hook.holds_the_answer());
+    let mut told: Vec<_> = told.map(|(row, hook)| (hook.duration_ms, row.time)).collect();
     let mut summed_up = Vec::new();
-    for hook in parts.hooks.iter().filter(is_summary) {
-        let same = told.iter().position(|(duration, time)| *duration == hook.what.duration_ms && *time <= hook.time);
+    for (row, hook) in parts.hooks().filter(|(_, hook)| is_summary(hook)) {
+        let same = told.iter().position(|(duration, time)| *duration == hook.duration_ms && *time <= row.time);
         if let Some(position) = same {
             told.remove(position);
-            summed_up.push(hook.id);
+            summed_up.push(row.id);
         }
     }
     summed_up

@@ -72,8 +72,8 @@ impl Tally {
     #[must_use]
     pub fn of(parts: &Parts) -> Self {
         let mut tally = Self {
-            compactions: parts.compactions.len() as u64,
-            api_errors: parts.failures.len() as u64,
+            compactions: parts.compactions().count() as u64,
+            api_errors: parts.failures().count() as u64,
             ..Self::default()
         };
         for message in &parts.messages {

@@ -12,9 +12,7 @@ use super::gist::Gist;
 use super::holder::Holder;
 pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
 use super::money::Money;
-pub use super::parts::{
-    Call, Compacted, Failure, FellBack, HookRun, Message, Noted, Parts, Section, Tool, ToolEnd, summed_up,
-};
+pub use super::parts::{Call, Message, Parts, RowFact, Section, Tool, ToolEnd, summed_up};
 pub use super::place::{Context, Rank, RowPlace};
 use super::runs::Runs;
 use super::tally::Tally;

@@ -168,14 +168,13 @@ impl<'a> Around<'a> {
             let make = || Observation { item, slot, measure, dimensions: self.with(own), amount: 1, at, place };
             self.say(take, make, measure, at);
         };
-        for failure in &self.parts.failures {
-            let own = Dimensions { reason: Some(failure.error.reason()), ..Dimensions::default() };
-            say(failure.id, Measure::ApiErrors, failure.time, own);
+        for (row, error) in self.parts.failures() {
+            let own = Dimensions { reason: Some(error.reason()), ..Dimensions::default() };
+            say(row.id, Measure::ApiErrors, row.time, own);
         }
-        for done in &self.parts.compactions {
-            let trigger = if done.what.manual { "manual" } else { "auto" };
-            let own = Dimensions { trigger: Some(trigger), ..Dimensions::default() };
-            say(done.id, Measure::Compactions, done.time, own);
+        for (row, done) in self.parts.compactions() {
+            let own = Dimensions { trigger: Some(done.trigger()), ..Dimensions::default() };
+            say(row.id, Measure::Compactions, row.time, own);
         }
     }
 

@@ -47,7 +47,7 @@ use crate::transcript::ids::{AgentId, RowId, SessionId};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Version of this layout. Programs before layout 5 know no other number.
-pub(super) const SCHEMA: u32 = 6;
+pub(super) const SCHEMA: u32 = 7;
 
 /// Rows of a page of sled's tree at most: above 16 it is split when it is next visited (`Node::should_split` of 0.34.7),
 /// and neighbours of up to 3 rows are merged into it before.

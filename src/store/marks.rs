@@ -197,5 +197,5 @@ pub(crate) fn has_left(unit: &Unit) -> bool {
     unit.export.sent
         || parts.messages.iter().any(|message| message.sent)
         || parts.tools.iter().any(|tool| tool.sent)
-        || parts.compactions.iter().any(|compacted| compacted.sent)
+        || parts.compactions().any(|(row, _)| row.sent)
 }

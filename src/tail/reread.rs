@@ -15,7 +15,7 @@ use crate::transcript::chunk::FileNumber;
 use crate::transcript::expected::Expected;
 pub use crate::transcript::expected::Missing;
 use crate::transcript::parse::{Strings, mend_surrogates, parse};
-use crate::transcript::record::{Body, Kind, Place, Row, Said};
+use crate::transcript::record::{Body, Fact, Kind, Place, Row, Said};
 
 /// Longest line that is read for its text, in bytes.
 pub const LINE_BYTES_MAX: u32 = 8 << 20;
@@ -135,7 +135,7 @@ fn is_expected(row: &Row, expected: &Expected) -> bool {
     match (expected, &row.kind) {
         (Expected::Prompt(uuid), Kind::User(_)) => row.id == *uuid,
         (Expected::Message(id), Kind::Assistant(said)) => said.message == *id,
-        (Expected::Note(uuid), Kind::Note { .. }) => row.id == *uuid,
+        (Expected::Note(uuid), Kind::Fact { what: Fact::Note(_), .. }) => row.id == *uuid,
         (Expected::Call(id), Kind::Assistant(said)) => said.calls.iter().any(|call| call.id == *id),
         (Expected::Result(id), Kind::User(user)) => match &user.said {
             Said::Results(results) => results.iter().any(|result| result.call == *id),

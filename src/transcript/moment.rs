@@ -6,6 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
 
+/// What one row tells of that counts or shows by itself, known again by the `uuid` of the row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact {
+    /// An API attempt failed.
+    Failure(ApiError),
+    /// The conversation was compacted.
+    Compaction(Compaction),
+    /// A hook ran.
+    Hook(Hook),
+    /// The client went on with another model.
+    Fallback(Fallback),
+    /// A person did something or was told something.
+    Note(Note),
+}
+
 /// A hook that ran. One that ends well without output leaves no row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
@@ -153,6 +168,14 @@ pub struct Compaction {
     pub tokens_after: u64,
     /// How long the summary took, in milliseconds.
     pub duration_ms: u64,
+}
+
+impl Compaction {
+    /// The value of the label `trigger`.
+    #[must_use]
+    pub const fn trigger(&self) -> &'static str {
+        if self.manual { "manual" } else { "auto" }
+    }
 }
 
 /// A failed API attempt.

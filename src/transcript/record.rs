@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AgentId, RowId, SessionId};
-pub use super::moment::{API_ERROR_REASONS, ApiError, Compaction, Ending, Fallback, Hook, HookKind, Note, PullRequest};
+pub use super::moment::{
+    API_ERROR_REASONS, ApiError, Compaction, Ending, Fact, Fallback, Hook, HookKind, Note, PullRequest,
+};
 pub use super::origin::Origin;
 use super::time::Timestamp;
 pub use super::usage::UnreadableUsage;
@@ -187,12 +189,13 @@ impl Row {
 pub enum Kind {
     User(User),
     Assistant(Box<Assistant>),
-    /// `system/api_error`: an attempt that failed and will be retried.
-    ApiError(ApiError),
-    /// `system/compact_boundary`.
-    Compaction(Compaction),
-    /// An attachment that says what became of a hook.
-    Hook(Hook),
+    /// A row that counts or shows by itself.
+    Fact {
+        /// What it tells of.
+        what: Fact,
+        /// When that was, if it was before the row was written.
+        time: Option<Timestamp>,
+    },
     /// `system/stop_hook_summary`: the Stop hooks that ran at the end of a turn.
     StopHooks {
         /// Each of them.
@@ -200,20 +203,18 @@ pub enum Kind {
         /// None of them asked the model to go on.
         ends_turn: bool,
     },
-    /// Something that a person did or was told.
-    Note {
-        what: Note,
-        /// When, if that was before the row was written.
-        time: Option<Timestamp>,
-    },
     /// A row that says that the turn is over, and nothing else.
     Ended(Ending),
-    /// `system/model_fallback`.
-    Fallback(Fallback),
     /// `system/turn_duration` of the terminal client: milliseconds of the turn without waiting for the user.
     TurnDuration(Option<u64>),
     /// Any other row: it marks that the session was alive.
     Other,
+}
+
+impl From<Fact> for Kind {
+    fn from(what: Fact) -> Self {
+        Self::Fact { what, time: None }
+    }
 }
 
 /// A `user` row.

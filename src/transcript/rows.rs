@@ -9,8 +9,8 @@ use super::ids::{AgentId, RowId, SessionId};
 use super::json::{Json, Scalar};
 use super::raw::{MessageBlock, RawAgentMeta, RawInput, RawRow, RawRowFields};
 use super::record::{
-    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Ending, Fallback, Hook, HookKind, IdentityBy, Kind,
-    Note, Place, PullRequest, QueueStep, Reason, Record, Row, Says, Stop, TitleBy, ToolCall,
+    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Ending, Fact, Fallback, Hook, HookKind, IdentityBy,
+    Kind, Note, Place, PullRequest, QueueStep, Reason, Record, Row, Says, Stop, TitleBy, ToolCall,
 };
 use super::said::{queued_command, user};
 use super::strings::Field;
@@ -91,31 +91,35 @@ pub(super) fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> 
 
 fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
     match fields.subtype.word().as_deref() {
-        Some("api_error") => Kind::ApiError(ApiError {
+        // An attempt that failed and will be retried.
+        Some("api_error") => Fact::Failure(ApiError {
             status: status(fields.error.status.count()),
             retry_in_ms: fields.retry_in_ms.small().unwrap_or(0),
             attempt: fields.retry_attempt.small().unwrap_or(0),
             last: false,
-        }),
-        Some("compact_boundary") => Kind::Compaction(Compaction {
+        })
+        .into(),
+        Some("compact_boundary") => Fact::Compaction(Compaction {
             manual: fields.compaction.trigger.word().as_deref() == Some("manual"),
             tokens_before: fields.compaction.before.count().unwrap_or(0),
             tokens_after: fields.compaction.after.count().unwrap_or(0),
             duration_ms: fields.compaction.duration_ms.count().unwrap_or(0),
-        }),
+        })
+        .into(),
         Some("model_fallback") => {
             let mut word = |text: Word<'_>| strings.get(text.word().as_deref().unwrap_or("unknown"));
-            Kind::Fallback(Fallback {
+            Fact::Fallback(Fallback {
                 trigger: word(fields.trigger),
                 from: word(fields.original_model),
                 to: word(fields.fallback_model),
             })
+            .into()
         }
         Some("turn_duration") => Kind::TurnDuration(fields.duration_ms.count()),
         Some("stop_hook_summary") => stop_hooks(fields, strings),
         Some("away_summary") => {
             let chars = fields.content.map_or(0, |text| chars_of(&text.text()));
-            Kind::Note { what: Note::AwaySummary { chars }, time: None }
+            Fact::Note(Note::AwaySummary { chars }).into()
         }
         _ => Kind::Other,
     }
@@ -131,21 +135,22 @@ fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<Kind> 
         "async_hook_response" => HookKind::Background,
         "max_turns_reached" => return Some(Kind::Ended(Ending::MaxTurns)),
         "queued_command" => return Some(queued_command(fields, strings)),
-        "plan_mode" => return Some(Kind::Note { what: Note::PlanMode { begins: true }, time: None }),
-        "plan_mode_exit" => return Some(Kind::Note { what: Note::PlanMode { begins: false }, time: None }),
+        "plan_mode" => return Some(Fact::Note(Note::PlanMode { begins: true }).into()),
+        "plan_mode_exit" => return Some(Fact::Note(Note::PlanMode { begins: false }).into()),
         _ => return None,
     };
     let event = attachment.event.word().unwrap_or("unknown".into());
     // Other hooks have an id in the same place, which is that of no call.
     let of_call = ["PreToolUse", "PostToolUse", "Permission"].iter().any(|tool| event.starts_with(tool));
-    Some(Kind::Hook(Hook {
+    let hook = Hook {
         name: strings.get(attachment.name.word().as_deref().unwrap_or("unknown")),
         event: strings.get(&event),
         call: attachment.call.word().as_deref().filter(|call| of_call && !call.is_empty()).map(id),
         duration_ms: attachment.duration_ms.count(),
         exit_code: attachment.exit_code.count().and_then(|code| i32::try_from(code).ok()),
         kind,
-    }))
+    };
+    Some(Fact::Hook(hook).into())
 }
 
 /// The hooks of `system/stop_hook_summary`. One that asked the model to go on is an error there.

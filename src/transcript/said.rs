@@ -6,7 +6,7 @@ use super::fields::{chars_of, id, label, row_id};
 use super::ids::AgentId;
 use super::json_string::Raw;
 use super::raw::{Content, MessageBlock, RawRowFields, ResultText};
-use super::record::{Kind, Note, Origin, Outcome, Said, ToolResult, User};
+use super::record::{Fact, Kind, Note, Origin, Outcome, Said, ToolResult, User};
 use super::strings::Strings;
 use super::text::{Lead, TextFacts};
 use super::time::Timestamp;
@@ -133,7 +133,7 @@ pub(super) fn queued_command(fields: &RawRowFields<'_>, strings: &mut Strings) -
         };
         Note::QueuedPrompt { origin, chars: chars_of(&text) }
     };
-    Kind::Note { what, time }
+    Kind::Fact { what: Fact::Note(what), time }
 }
 
 /// The text between `<name>` and `</name>`.

@@ -67,9 +67,9 @@ impl Left {
                 }
             }
         }
-        for compacted in &unit.parts.compactions {
-            let id = span_id(trace, COMPACTION, &compacted.id.to_string());
-            if compacted.sent {
+        for (row, _) in unit.parts.compactions() {
+            let id = span_id(trace, COMPACTION, &row.id.to_string());
+            if row.sent {
                 self.sent.insert(id);
             }
             self.finished.insert(id);
@@ -101,7 +101,7 @@ pub(crate) fn mark_parts(known: &mut Known, home: UnitId, sent: bool) {
             && parts.tools.iter().all(|tool| tool.told_result().is_some() || tool.result.is_none())
             && (!sent
                 || parts.tools.iter().all(|tool| tool.sent || tool.call.is_none())
-                    && parts.compactions.iter().all(|compacted| compacted.sent))
+                    && parts.compactions().all(|(row, _)| row.sent))
     };
     if known.parts(home).is_none_or(is_marked) {
         return;
@@ -113,7 +113,7 @@ pub(crate) fn mark_parts(known: &mut Known, home: UnitId, sent: bool) {
     if sent {
         parts.messages.iter_mut().for_each(|message| message.sent = true);
         parts.tools.iter_mut().filter(|tool| tool.call.is_some()).for_each(|tool| tool.sent = true);
-        parts.compactions.iter_mut().for_each(|compacted| compacted.sent = true);
+        parts.compactions_mut().for_each(|row| row.sent = true);
     }
 }
 
@@ -122,5 +122,5 @@ pub(crate) fn mark_finished(known: &mut Known, home: UnitId) {
     let Some(parts) = known.parts_mut(home) else { return };
     parts.messages.iter_mut().filter(|message| message.closed).for_each(|message| message.sent = true);
     parts.tools.iter_mut().filter(|tool| tool.is_finished()).for_each(|tool| tool.sent = true);
-    parts.compactions.iter_mut().for_each(|compacted| compacted.sent = true);
+    parts.compactions_mut().for_each(|row| row.sent = true);
 }

@@ -96,7 +96,7 @@ impl Room {
                 self.only.insert(message.id.clone());
             }
         }
-        self.only.extend(parts.compactions.iter().map(|compacted| compacted.id.to_string().into()));
+        self.only.extend(parts.compactions().map(|(row, _)| row.id.to_string().into()));
         for tool in parts.tools.iter().filter(|tool| tool.call.is_some()) {
             let mut below = Vec::new();
             for agent in tool.agents() {

@@ -6,7 +6,7 @@ use crate::ledger::derived::{names_of, pull_request_id, workflow, workflow_of};
 use crate::ledger::unit::{Identity, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
-use crate::transcript::record::{Assistant, Body, IdentityBy, Kind, Record, Row, Said, ToolResult, User};
+use crate::transcript::record::{Assistant, Body, Fact, IdentityBy, Kind, Record, Row, Said, ToolResult, User};
 
 impl Known {
     /// Everything that folding `records` of a file may touch.
@@ -97,12 +97,11 @@ impl Known {
                 keys.units.extend(user.blocks.iter().filter_map(|text| self.home(Identity::Said(time, *text))));
             }
             Kind::Assistant(assistant) => self.keys_of_answer(row, assistant, keys),
-            Kind::Compaction(_) => {
+            Kind::Fact { what, .. } => {
                 keys.units.extend(self.home(Identity::Row(row.id)));
-                keys.units.extend(self.existing(UnitKey::Loose(row.id).id()));
-            }
-            Kind::ApiError(_) | Kind::Hook(_) | Kind::Fallback(_) | Kind::Note { .. } => {
-                keys.units.extend(self.home(Identity::Row(row.id)));
+                // A compaction may be a unit of its own.
+                let own = matches!(what, Fact::Compaction(_)).then(|| UnitKey::Loose(row.id).id());
+                keys.units.extend(own.and_then(|own| self.existing(own)));
             }
             Kind::StopHooks { hooks, .. } => {
                 let ids = (0..).zip(hooks).map(|(position, _)| row.id.of_part(position));

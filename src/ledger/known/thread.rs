@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::queue::Queue;
-use crate::ledger::unit::{Noted, RowPlace, UnitId, UnitKey};
+use crate::ledger::unit::{RowFact, RowPlace, UnitId, UnitKey};
 use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::time::Timestamp;
 
@@ -76,7 +76,7 @@ pub struct Thread {
     /// The moment with which a resume of 1.0 stamped responses that it copied.
     pub stamped: Option<Timestamp>,
     /// What was noted before the first prompt.
-    pub early: Vec<Noted>,
+    pub early: Vec<RowFact>,
     /// Titles of the session that owns a row which has not come yet.
     pub titles: Vec<(RowId, Arc<str>)>,
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::transcript::ids::RowId;
 use crate::transcript::time::Timestamp;
 
 /// Becomes what it is today.
@@ -68,7 +69,9 @@ the_same!(
     crate::ledger::unit::UnitId,
     crate::transcript::chunk::FileNumber,
     crate::transcript::ids::AgentId,
-    crate::transcript::ids::RowId,
+    RowId,
+    (Box<str>, RowId),
+    (RowId, Arc<str>),
     crate::transcript::ids::SessionId,
     crate::ledger::runs::Runs,
     Timestamp,

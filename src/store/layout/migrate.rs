@@ -5,16 +5,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sled::Tree;
 
 use super::frozen::Thaw;
 use super::versions::sign;
-use super::{v4, v5};
+use super::{v4, v5, v6};
 use crate::ledger::gist::Gist;
 use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::session::{Session, WaitingAgent};
-use crate::ledger::unit::{Parts, Section, Sections, Unit, UnitId};
+use crate::ledger::unit::{Parts, RowFact, Section, Sections, Unit, UnitId};
 use crate::store::batch::Writes;
 use crate::store::commit::{SectionChange, UnitChange};
 use crate::store::error::StoreError;
@@ -34,51 +35,21 @@ const LEVELS_MAX: usize = 64;
 /// Fills `to`, which is empty, with what `from` holds in an older layout.
 pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError> {
     match codec::get::<u32>(from, &keys::meta("schema"))? {
-        Some(5) => from_5(from, to),
+        Some(6) => row_by_row(from, to, Copy::row_of_6),
+        Some(5) => row_by_row(from, to, Copy::row_of_5),
         _ => from_4(from, to),
     }
 }
 
-/// Layout 5: what its rows hold is told anew, row by row; nothing that follows from them changes.
-fn from_5(from: &Tree, to: &Tree) -> Result<(), StoreError> {
+/// Adds a row of an older layout, given by its key and value, to the copy.
+type Tell<'a> = fn(&mut Copy<'a>, &[u8], &[u8]) -> Result<(), StoreError>;
+
+/// Layout 5 and later: what the rows hold is told anew, row by row; nothing that follows from them changes.
+fn row_by_row<'a>(from: &'a Tree, to: &'a Tree, tell: Tell<'a>) -> Result<(), StoreError> {
     let mut copy = Copy { from, to, batch: Writes::default(), bytes: 0, rows: 0, next: 0 };
     for row in from {
         let (key, value) = row?;
-        match key.first().copied() {
-            Some(keys::FILE | keys::SESSION | keys::WAITING | keys::UNIT | keys::SECTION)
-                if keys::is_further_part(&key) => {}
-            Some(keys::FILE) => {
-                let row: v4::FileRow = codec::decode(from, &key, &value)?;
-                let row: FileRow = row.thaw();
-                copy.put(key.to_vec(), &row)?;
-            }
-            Some(keys::SESSION) => {
-                let session: v5::Session = codec::decode(from, &key, &value)?;
-                let session: Session = session.thaw();
-                copy.put(key.to_vec(), &session)?;
-            }
-            Some(keys::WAITING) => {
-                let (session, agent, waiting): (SessionId, AgentId, v4::WaitingAgent) =
-                    codec::decode(from, &key, &value)?;
-                let waiting: WaitingAgent = waiting.thaw();
-                copy.put(key.to_vec(), &(session, agent, waiting))?;
-            }
-            Some(keys::UNIT) => {
-                let unit: v5::Unit = codec::decode(from, &key, &value)?;
-                let unit: Unit = unit.thaw();
-                copy.put(key.to_vec(), &unit)?;
-            }
-            Some(keys::SECTION) => {
-                let section: v5::Section = codec::decode(from, &key, &value)?;
-                let section: Section = section.thaw();
-                copy.put(key.to_vec(), &section)?;
-            }
-            // In the same form, with its further parts.
-            _ => {
-                copy.batch.insert(key.to_vec(), &value);
-                copy.wrote(value.len())?;
-            }
-        }
+        tell(&mut copy, &key, &value)?;
     }
     copy.write()?;
     sign(&mut copy.batch, to)?;
@@ -153,7 +124,7 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn put<T: serde::Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), StoreError> {
+    fn put<T: Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), StoreError> {
         let bytes = codec::put(&mut self.batch, self.to, key, value).map_err(StoreError::in_copy)?;
         self.wrote(bytes)
     }
@@ -168,6 +139,45 @@ impl Copy<'_> {
         (self.bytes, self.rows) = (0, 0);
         let batch = std::mem::take(&mut self.batch);
         batch.apply_to_copy(self.to).map_err(StoreError::in_copy)
+    }
+
+    fn row_of_6(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        match key.first().copied() {
+            Some(keys::FILE) => self.anew::<v6::FileRow, FileRow>(key, value),
+            Some(keys::UNIT) => self.anew::<v6::Unit, Unit>(key, value),
+            Some(keys::SECTION) => self.anew::<v6::Section, Section>(key, value),
+            _ => self.untouched(key, value),
+        }
+    }
+
+    fn row_of_5(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        match key.first().copied() {
+            Some(keys::FILE) => self.anew::<v4::FileRow, FileRow>(key, value),
+            Some(keys::SESSION) => self.anew::<v5::Session, Session>(key, value),
+            Some(keys::WAITING) => self.anew::<v5::Waiting, (SessionId, AgentId, WaitingAgent)>(key, value),
+            Some(keys::UNIT) => self.anew::<v5::Unit, Unit>(key, value),
+            Some(keys::SECTION) => self.anew::<v5::Section, Section>(key, value),
+            _ => self.untouched(key, value),
+        }
+    }
+
+    /// A value whose struct is another today, once for all of its parts.
+    fn anew<A: DeserializeOwned + Thaw<B>, B: Serialize>(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        if keys::is_further_part(key) {
+            return Ok(());
+        }
+        let old: A = codec::decode(self.from, key, value)?;
+        self.put(key.to_vec(), &old.thaw())
+    }
+
+    /// A value, or a further part of one, in the same form.
+    fn untouched(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.batch.insert(key.to_vec(), value);
+        self.wrote(value.len())
     }
 
     /// A turn that waits. It had its id for a key.
@@ -232,15 +242,18 @@ impl Copy<'_> {
 /// Parts in the order in which they stand, as many at a time as a section holds. A call stands near its response.
 fn in_sections(parts: Parts) -> Vec<Parts> {
     let count = parts.len().div_ceil(PARTS_MAX);
-    let Parts { messages, tools, failures, compactions, hooks, fallbacks, notes } = parts;
+    let Parts { messages, tools, rows } = parts;
     let mut sections: Vec<Parts> = std::iter::repeat_with(Parts::default).take(count).collect();
     deal(messages, &mut sections, |section| &mut section.messages);
     deal(tools, &mut sections, |section| &mut section.tools);
-    deal(failures, &mut sections, |section| &mut section.failures);
-    deal(compactions, &mut sections, |section| &mut section.compactions);
-    deal(hooks, &mut sections, |section| &mut section.hooks);
-    deal(fallbacks, &mut sections, |section| &mut section.fallbacks);
-    deal(notes, &mut sections, |section| &mut section.notes);
+    let mut kinds: Vec<Vec<RowFact>> = Vec::new();
+    for row in rows {
+        match kinds.iter_mut().find(|kind| kind.first().is_some_and(|first| first.is_like(&row))) {
+            Some(kind) => kind.push(row),
+            None => kinds.push(vec![row]),
+        }
+    }
+    kinds.into_iter().for_each(|kind| deal(kind, &mut sections, |section| &mut section.rows));
     sections
 }
 

@@ -4,6 +4,8 @@
 //! frozen    how structs of an older layout become those of today
 //! v4        layout 4
 //! v5        layout 5
+//! v6        layout 6
+//! rows      rows that counted or showed by themselves up to layout 6
 //! versions  the layout of a database, and that of this program
 //! migrate   a database of an older layout, copied into a new one
 //! ```
@@ -18,8 +20,10 @@
 
 mod frozen;
 mod migrate;
+mod rows;
 mod v4;
 mod v5;
+mod v6;
 mod versions;
 
 pub(super) use migrate::migrate;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::frozen::{Thaw, frozen, frozen_choice};
+use super::rows::{Compacted, Failure, FellBack, OldHookRun, in_one_list};
 use crate::ledger::known;
 use crate::ledger::money::Money;
 use crate::ledger::prices;
@@ -157,12 +158,8 @@ frozen! {
         searches: u32,
         place: RowPlace,
     }
-    struct Failure => unit::Failure { id: RowId, time: Timestamp, error: ApiError }
     struct ApiError => record::ApiError { status: Option<u16>, retry_in_ms: u32, attempt: u32, last: bool }
-    struct Compacted => unit::Compacted { id: RowId, time: Timestamp, what: Compaction, sent: bool }
     struct Compaction => record::Compaction { manual: bool, tokens_before: u64, tokens_after: u64, duration_ms: u64 }
-    struct HookRun => unit::HookRun { id: RowId, time: Timestamp, what: Hook }
-    struct FellBack => unit::FellBack { id: RowId, time: Timestamp, what: Fallback }
     struct Fallback => record::Fallback { trigger: Arc<str>, from: Arc<str>, to: Arc<str> }
     struct Account => session::Account { unit: Option<UnitId>, after: Timestamp, cost: Money; started: None }
     struct Fork => session::Fork { from: SessionId, unit: UnitId, time: Timestamp }
@@ -353,7 +350,7 @@ pub(super) struct Unit {
     tools: Vec<Tool>,
     failures: Vec<Failure>,
     compactions: Vec<Compacted>,
-    hooks: Vec<HookRun>,
+    hooks: Vec<OldHookRun>,
     fallbacks: Vec<FellBack>,
     active_ms: Option<u64>,
     interrupted: Option<Timestamp>,
@@ -365,15 +362,9 @@ pub(super) struct Unit {
 
 impl Thaw<unit::Unit> for Unit {
     fn thaw(self) -> unit::Unit {
-        let parts = unit::Parts {
-            messages: self.messages.thaw(),
-            tools: self.tools.thaw(),
-            failures: self.failures.thaw(),
-            compactions: self.compactions.thaw(),
-            hooks: self.hooks.thaw(),
-            fallbacks: self.fallbacks.thaw(),
-            notes: Vec::new(),
-        };
+        let (failures, compactions) = (self.failures.thaw(), self.compactions.thaw());
+        let rows = [failures, compactions, self.hooks.thaw(), self.fallbacks.thaw(), Vec::new()];
+        let parts = unit::Parts { messages: self.messages.thaw(), tools: self.tools.thaw(), rows: in_one_list(rows) };
         unit::Unit {
             key: self.key.thaw(),
             claim: self.claim.thaw(),

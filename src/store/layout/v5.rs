@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::frozen::{Thaw, frozen};
+use super::rows::{Compacted, Failure, FellBack, OldHookRun, in_one_list};
 use super::v4::{
-    Account, Agent, ApiError, Claim, Compacted, Context, Export, Failure, FellBack, Fork, HookRun, Message, Prompt,
-    Reported, Tally, Tokens, Tool, UnitKey, title_by,
+    Account, Agent, ApiError, Claim, Context, Export, Fork, Message, Prompt, Reported, Tally, Tokens, Tool, UnitKey,
+    WaitingAgent, title_by,
 };
 use crate::ledger::money::Money;
 use crate::ledger::runs::Runs;
 use crate::ledger::unit::UnitId;
 use crate::ledger::{gist, session, unit};
-use crate::transcript::ids::SessionId;
+use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 
 frozen! {
@@ -37,15 +38,6 @@ frozen! {
         asked_again: None,
         holders: Vec::new(),
     }
-    struct Parts => unit::Parts {
-        messages: Vec<Message>,
-        tools: Vec<Tool>,
-        failures: Vec<Failure>,
-        compactions: Vec<Compacted>,
-        hooks: Vec<HookRun>,
-        fallbacks: Vec<FellBack>;
-        notes: Vec::new(),
-    }
     struct Section => unit::Section { of: UnitId, position: u32, parts: Parts }
     struct Sections => unit::Sections { count: u32, tally: Tally, gist: Gist, unsent: Runs, ready: Runs }
     struct LatestResponse => gist::LatestResponse { end: Timestamp, ends_turn: bool }
@@ -64,6 +56,34 @@ frozen! {
         gave_up: Option<(Timestamp, ApiError)>,
         is_loose: bool;
         undated: 0,
+    }
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct Parts {
+    messages: Vec<Message>,
+    tools: Vec<Tool>,
+    failures: Vec<Failure>,
+    compactions: Vec<Compacted>,
+    hooks: Vec<OldHookRun>,
+    fallbacks: Vec<FellBack>,
+}
+
+impl Thaw<unit::Parts> for Parts {
+    fn thaw(self) -> unit::Parts {
+        let Self { messages, tools, failures, compactions, hooks, fallbacks } = self;
+        let rows = [failures.thaw(), compactions.thaw(), hooks.thaw(), fallbacks.thaw(), Vec::new()];
+        unit::Parts { messages: messages.thaw(), tools: tools.thaw(), rows: in_one_list(rows) }
+    }
+}
+
+/// A sub-agent that waits for its rows: its session, its id, what is known of it.
+#[derive(serde::Deserialize)]
+pub(super) struct Waiting(SessionId, AgentId, WaitingAgent);
+
+impl Thaw<(SessionId, AgentId, session::WaitingAgent)> for Waiting {
+    fn thaw(self) -> (SessionId, AgentId, session::WaitingAgent) {
+        (self.0, self.1, self.2.thaw())
     }
 }
 

@@ -14,14 +14,14 @@ const OLDEST: u32 = 4;
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
 const VERSIONS: [(u8, u32); 18] = [
     (keys::META, 1),
-    (keys::FILE, 2),
+    (keys::FILE, 3),
     (keys::SESSION, 3),
     (keys::MEMBER, 1),
     (keys::WAITING, 2),
     (keys::FORK, 1),
     (keys::NUMBER, 1),
-    (keys::UNIT, 3),
-    (keys::SECTION, 2),
+    (keys::UNIT, 4),
+    (keys::SECTION, 3),
     (keys::IDENTITIES, 2),
     (keys::AGENT, 1),
     (keys::TOTAL, 1),
@@ -40,7 +40,7 @@ pub(in crate::store) enum Layout {
     None,
     /// That of this program.
     Own,
-    /// An older one that can be migrated.
+    /// An older one that can be migrated, or that of this program with rows of an older version.
     Older(u32),
     /// One that was never released.
     Unreleased(u32),
@@ -68,12 +68,13 @@ impl Layout {
             let what = || format!("rows `{}` of version", char::from(*prefix));
             (*version > own).then(|| Newer { what: what(), found: *version, known: own })
         });
+        let has_older_rows = VERSIONS.iter().any(|(prefix, own)| versions.get(prefix).is_none_or(|found| found < own));
         Ok(match (schema, newer_rows) {
             (_, _) if schema > keys::SCHEMA => {
                 Self::Newer(Newer { what: "schema".to_owned(), found: schema, known: keys::SCHEMA })
             }
             (_, Some(newer)) => Self::Newer(newer),
-            (keys::SCHEMA, None) => Self::Own,
+            (keys::SCHEMA, None) if !has_older_rows => Self::Own,
             (OLDEST.., None) => Self::Older(schema),
             (_, None) => Self::Unreleased(schema),
         })

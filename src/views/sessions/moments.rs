@@ -7,12 +7,11 @@ use std::sync::Arc;
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{
-    Agent, Call, Compacted, Failure, HookRun, Message, Noted, Parts, Prompt, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
-    summed_up,
+    Agent, Call, Message, Parts, Prompt, RowFact, Tool, ToolEnd, TurnEnd, Unit, UnitKey, summed_up,
 };
 use crate::transcript::expected::Expected;
 use crate::transcript::ids::RowId;
-use crate::transcript::record::{Note, Stop};
+use crate::transcript::record::{ApiError, Compaction, Fact, Hook, Note, Stop};
 use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
 use crate::views::sessions::event::{Detail, Event, Source};
@@ -38,13 +37,13 @@ pub struct Moment<'a> {
 enum What<'a> {
     Prompt(&'a Prompt, RowId),
     AgentStart(&'a Agent),
-    Failure(&'a Failure),
+    Failure(&'a RowFact, ApiError),
     Message(&'a Message),
     Call(&'a Tool, &'a Call),
     Result(&'a Tool, &'a ToolEnd),
-    Compaction(&'a Compacted),
-    Hook(&'a HookRun),
-    Note(&'a Noted),
+    Compaction(&'a RowFact, &'a Compaction),
+    Hook(&'a RowFact, &'a Hook),
+    Note(&'a RowFact, &'a Note),
     Interrupt,
     AgentEnd(&'a Agent, TurnEnd),
 }
@@ -80,13 +79,21 @@ pub fn of_parts(parts: &Parts) -> impl Iterator<Item = Moment<'_>> {
         let end = tool.result.as_ref().map(|end| Moment { at: end.rank.time, what: What::Result(tool, end) });
         call.into_iter().chain(end)
     });
-    let failures = parts.failures.iter().map(|failure| Moment { at: failure.time, what: What::Failure(failure) });
-    let compactions = parts.compactions.iter().map(|done| Moment { at: done.time, what: What::Compaction(done) });
     let summed_up = summed_up(parts);
-    let hooks = parts.hooks.iter().filter(move |hook| !summed_up.contains(&hook.id));
-    let hooks = hooks.map(|hook| Moment { at: hook.time, what: What::Hook(hook) });
-    let notes = parts.notes.iter().map(|note| Moment { at: note.time, what: What::Note(note) });
-    messages.chain(tools).chain(failures).chain(compactions).chain(hooks).chain(notes)
+    let rows = parts.rows.iter().filter(move |row| !summed_up.contains(&row.id));
+    let rows = rows.filter_map(|row| Some(Moment { at: row.time, what: of_row(row)? }));
+    messages.chain(tools).chain(rows)
+}
+
+/// What a row tells of; `None` if there are no words for it here.
+const fn of_row(row: &RowFact) -> Option<What<'_>> {
+    Some(match &row.what {
+        Fact::Failure(error) => What::Failure(row, *error),
+        Fact::Compaction(done) => What::Compaction(row, done),
+        Fact::Hook(hook) => What::Hook(row, hook),
+        Fact::Note(note) => What::Note(row, note),
+        Fact::Fallback(_) => return None,
+    })
 }
 
 impl<'a> Moment<'a> {
@@ -102,13 +109,13 @@ impl<'a> Moment<'a> {
         match self.what {
             What::Prompt(..) => 0,
             What::AgentStart(_) => 1,
-            What::Failure(_) => 2,
+            What::Failure(..) => 2,
             What::Message(_) => 3,
             What::Call(..) => 4,
             What::Result(..) => 5,
-            What::Compaction(_) => 6,
-            What::Hook(_) => 7,
-            What::Note(_) => 8,
+            What::Compaction(..) => 6,
+            What::Hook(..) => 7,
+            What::Note(..) => 8,
             What::Interrupt => 9,
             What::AgentEnd(..) => 10,
         }
@@ -119,10 +126,9 @@ impl<'a> Moment<'a> {
     pub fn id(&self) -> Cow<'a, str> {
         match self.what {
             What::Prompt(_, uuid) => uuid.to_string().into(),
-            What::Failure(failure) => failure.id.to_string().into(),
-            What::Compaction(done) => done.id.to_string().into(),
-            What::Hook(hook) => hook.id.to_string().into(),
-            What::Note(note) => note.id.to_string().into(),
+            What::Failure(row, _) | What::Compaction(row, _) | What::Hook(row, _) | What::Note(row, _) => {
+                row.id.to_string().into()
+            }
             What::Message(message) => Cow::Borrowed(&message.id),
             What::Call(tool, _) | What::Result(tool, _) => Cow::Borrowed(&tool.id),
             What::AgentStart(agent) | What::AgentEnd(agent, _) => agent.call.as_deref().unwrap_or_default().into(),
@@ -198,8 +204,8 @@ impl<'a> Moment<'a> {
                 let took = seconds(end.at.since_ms(unit.started()));
                 (Detail::SubagentEnd { agent_type, tool_call_id }, Some(took), Some(end.reason.into()), None)
             }
-            What::Failure(failure) => {
-                let (uuid, error) = (failure.id.to_string(), failure.error);
+            What::Failure(row, error) => {
+                let uuid = row.id.to_string();
                 let retry_in_seconds = seconds(error.retry_in_ms.into());
                 let detail = Detail::ApiError { uuid, status: error.status, attempt: error.attempt, retry_in_seconds };
                 (detail, None, Some(error.reason().into()), None)
@@ -212,14 +218,14 @@ impl<'a> Moment<'a> {
                 (detail, None, None, Some(source))
             }
             What::Result(tool, end) => result_told(tool, end),
-            What::Compaction(done) => {
-                let (uuid, trigger) = (done.id.to_string(), if done.what.manual { "manual" } else { "auto" });
-                let (tokens_before, tokens_after) = (done.what.tokens_before, done.what.tokens_after);
+            What::Compaction(row, done) => {
+                let (uuid, trigger) = (row.id.to_string(), done.trigger());
+                let (tokens_before, tokens_after) = (done.tokens_before, done.tokens_after);
                 let detail = Detail::Compaction { uuid, trigger, tokens_before, tokens_after };
-                (detail, Some(seconds(done.what.duration_ms)), None, None)
+                (detail, Some(seconds(done.duration_ms)), None, None)
             }
-            What::Hook(hook) => hook_told(hook),
-            What::Note(note) => note_told(note),
+            What::Hook(row, hook) => hook_told(row, hook),
+            What::Note(row, note) => note_told(row, note),
             What::Interrupt => (Detail::Interrupt, None, None, None),
         }
     }
@@ -237,22 +243,21 @@ pub enum Kind {
 /// What an event says, how long it took in seconds, how it ended, where its text stands.
 type Told = (Detail, Option<f64>, Option<Arc<str>>, Option<Source>);
 
-fn hook_told(hook: &HookRun) -> Told {
-    let what = &hook.what;
+fn hook_told(row: &RowFact, hook: &Hook) -> Told {
     let detail = Detail::Hook {
-        uuid: hook.id.to_string(),
-        name: Arc::clone(&what.name),
-        event: Arc::clone(&what.event),
-        tool_call_id: what.call.clone(),
-        exit_code: what.exit_code,
+        uuid: row.id.to_string(),
+        name: Arc::clone(&hook.name),
+        event: Arc::clone(&hook.event),
+        tool_call_id: hook.call.clone(),
+        exit_code: hook.exit_code,
     };
-    (detail, what.duration_ms.map(seconds), Some(what.kind.name().into()), None)
+    (detail, hook.duration_ms.map(seconds), Some(hook.kind.name().into()), None)
 }
 
-fn note_told(note: &Noted) -> Told {
-    let uuid = note.id.to_string();
-    let source = || Some(Source { rows: vec![note.place], expected: Expected::Note(note.id) });
-    match &note.what {
+fn note_told(row: &RowFact, note: &Note) -> Told {
+    let uuid = row.id.to_string();
+    let source = || Some(Source { rows: vec![row.place?], expected: Expected::Note(row.id) });
+    match note {
         Note::QueuedPrompt { origin, chars } => {
             (Detail::QueuedPrompt { uuid, origin: origin.name(), chars: *chars }, None, None, source())
         }

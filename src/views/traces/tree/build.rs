@@ -10,7 +10,8 @@ use super::list::List;
 use super::{events, text};
 use crate::ledger::family::Reach;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Agent, Compacted, Message, Tool, Unit};
+use crate::ledger::unit::{Agent, Message, RowFact, Tool, Unit};
+use crate::transcript::record::Compaction;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::attributes as name;
 use crate::views::traces::ids::trace_of;
@@ -223,8 +224,8 @@ impl<'f, 'a> Walk<'f, 'a> {
             grown.tokens += below.tokens;
             grown.end = grown.end.max(below.end);
         }
-        for compacted in of.unit.parts.compactions.iter().filter(|compacted| is_wanted(&compacted.id.to_string())) {
-            trace.compaction(thread, compacted, of.id, self.facts.position);
+        for (row, done) in of.unit.parts.compactions().filter(|(row, _)| is_wanted(&row.id.to_string())) {
+            trace.compaction(thread, (row, done), of.id, self.facts.position);
         }
         grown
     }
@@ -258,7 +259,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         let request = of.unit.parts.messages.iter().find(|message| message.id == call.message);
         let request = request.and_then(|message| message.request.as_deref());
         let mut list = describe::tool(thread, tool, request, &apart);
-        let events = events::bounded(events::hooks_of(&of.unit.parts, Some(&tool.id)), &mut list);
+        let events = events::bounded(events::hooks_of(&of.unit.parts, &tool.id), &mut list);
         let start = call.rank.time;
         let below_end = below.as_ref().map_or(start, |below| below.end);
         let (end, handed_up) = match &tool.result {
@@ -305,10 +306,16 @@ impl<'f, 'a> Walk<'f, 'a> {
 
 impl<'a> Trace<'a> {
     /// A compaction, linked to the turn before: it summarises all that came up to here.
-    fn compaction(&mut self, thread: Thread<'a>, compacted: &'a Compacted, parent: SpanId, position: Position<'a>) {
-        let key = compacted.id.to_string();
-        let duration = i64::try_from(compacted.what.duration_ms).unwrap_or(i64::MAX);
-        let start = Timestamp(compacted.time.0.saturating_sub(duration));
+    fn compaction(
+        &mut self,
+        thread: Thread<'a>,
+        (row, done): (&RowFact, &Compaction),
+        parent: SpanId,
+        position: Position<'a>,
+    ) {
+        let key = row.id.to_string();
+        let duration = i64::try_from(done.duration_ms).unwrap_or(i64::MAX);
+        let start = Timestamp(row.time.0.saturating_sub(duration));
         let links = position.previous.map(|turn| describe::link(turn, name::LINK_SUMMARISES));
         let span = Span {
             trace: self.id,
@@ -317,8 +324,8 @@ impl<'a> Trace<'a> {
             kind: SpanKind::Internal,
             name: name::COMPACT.to_owned(),
             start,
-            end: compacted.time,
-            attributes: describe::compaction(thread, &compacted.what).done(),
+            end: row.time,
+            attributes: describe::compaction(thread, done).done(),
             events: Vec::new(),
             links: links.into_iter().collect(),
             status: SpanStatus::Unset,

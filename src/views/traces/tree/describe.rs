@@ -89,7 +89,7 @@ pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
 
 pub(super) fn compaction(thread: Thread<'_>, what: &Compaction) -> List {
     let mut list = thread.list(name::COMPACT);
-    list.word(name::COMPACTION_TRIGGER, if what.manual { "manual" } else { "auto" });
+    list.word(name::COMPACTION_TRIGGER, what.trigger());
     list.count(name::COMPACTION_TOKENS_BEFORE, what.tokens_before);
     list.count(name::COMPACTION_TOKENS_AFTER, what.tokens_after);
     list

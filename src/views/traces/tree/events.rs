@@ -1,8 +1,9 @@
 //! What happened at one moment: failed API attempts, hooks, changes of the model.
 
 use super::list::List;
-use crate::ledger::unit::{Failure, FellBack, HookRun, Message, Noted, Parts, Unit, summed_up};
-use crate::transcript::record::Note;
+use crate::ledger::unit::{Message, Parts, RowFact, Unit, summed_up};
+use crate::transcript::ids::RowId;
+use crate::transcript::record::{ApiError, Fact, Fallback, Hook, Note};
 use crate::views::traces::attributes as name;
 use crate::views::traces::span::{SpanEvent, SpanStatus};
 
@@ -21,10 +22,10 @@ pub(super) struct Events {
 /// what nothing followed, hooks without a call and changes of the model belong to the unit.
 pub(super) fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
     let mut of_chats: Vec<Vec<SpanEvent>> = chats.iter().map(|_| Vec::new()).collect();
-    for failure in &unit.parts.failures {
-        let chat = chat_after(failure, chats).and_then(|position| of_chats.get_mut(position));
+    for (row, error) in unit.parts.failures() {
+        let chat = chat_after(row, error, chats).and_then(|position| of_chats.get_mut(position));
         if let Some(events) = chat {
-            events.push(api_error(failure));
+            events.extend(event(row));
         }
     }
     of_chats.iter_mut().for_each(|events| events.sort_by_key(|event| event.time));
@@ -33,17 +34,30 @@ pub(super) fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
 
 /// The events among some parts of a unit that belong to the unit itself.
 pub(super) fn of_unit(parts: &Parts, chats: &[&Message]) -> Vec<SpanEvent> {
-    let mut events: Vec<_> = parts.fallbacks.iter().map(fallback).collect();
-    events.extend(hooks_of(parts, None));
-    events.extend(parts.notes.iter().map(note));
-    events.extend(parts.failures.iter().filter(|failure| chat_after(failure, chats).is_none()).map(api_error));
-    events.sort_by_key(|event| event.time);
-    events
+    let summed_up = summed_up(parts);
+    let is_of_unit = |row: &&RowFact| match &row.what {
+        Fact::Failure(error) => chat_after(row, *error, chats).is_none(),
+        Fact::Hook(hook) => ran_for(None, row, hook, &summed_up),
+        _ => true,
+    };
+    let mut rows: Vec<_> = parts.rows.iter().filter(is_of_unit).collect();
+    rows.sort_by_key(|row| (row.time, rank(&row.what)));
+    rows.into_iter().filter_map(event).collect()
+}
+
+/// The order in which events of one moment are listed.
+const fn rank(what: &Fact) -> u8 {
+    match what {
+        Fact::Fallback(_) => 0,
+        Fact::Hook(_) => 1,
+        Fact::Failure(_) => 3,
+        _ => 2,
+    }
 }
 
 /// Position of the model call that came of a failed attempt.
-fn chat_after(failure: &Failure, chats: &[&Message]) -> Option<usize> {
-    let after = chats.iter().enumerate().filter(|(_, chat)| !failure.error.last && chat.end >= failure.time);
+fn chat_after(row: &RowFact, error: ApiError, chats: &[&Message]) -> Option<usize> {
+    let after = chats.iter().enumerate().filter(|(_, chat)| !error.last && chat.end >= row.time);
     after.min_by_key(|(position, chat)| (chat.end, *position)).map(|(position, _)| position)
 }
 
@@ -76,9 +90,34 @@ pub(super) fn bounded_beyond(mut events: Vec<SpanEvent>, dropped: usize, list: &
     events
 }
 
-fn api_error(failure: &Failure) -> SpanEvent {
-    let error = failure.error;
+/// The hooks that ran for a call.
+pub(super) fn hooks_of(parts: &Parts, call: &str) -> Vec<SpanEvent> {
+    let summed_up = summed_up(parts);
+    let of_call = parts.hooks().filter(|(row, hook)| ran_for(Some(call), row, hook, &summed_up));
+    let mut events: Vec<_> = of_call.filter_map(|(row, _)| event(row)).collect();
+    events.sort_by_key(|event| event.time);
+    events
+}
+
+/// True for a hook that ran for a call, or for none, unless a row of its own tells of it too.
+fn ran_for(call: Option<&str>, row: &RowFact, hook: &Hook, summed_up: &[RowId]) -> bool {
+    hook.call.as_deref() == call && !summed_up.contains(&row.id)
+}
+
+/// What a row tells of as an event; `None` for what is a span of its own.
+fn event(row: &RowFact) -> Option<SpanEvent> {
     let mut list = List::default();
+    let name = match &row.what {
+        Fact::Failure(error) => api_error(*error, &mut list),
+        Fact::Compaction(_) => return None,
+        Fact::Hook(what) => hook(what, &mut list),
+        Fact::Fallback(what) => fallback(what, &mut list),
+        Fact::Note(what) => note(what, &mut list),
+    };
+    Some(SpanEvent { name: name.into(), time: row.time, attributes: list.done() })
+}
+
+fn api_error(error: ApiError, list: &mut List) -> &'static str {
     list.text(name::ERROR_TYPE, error.reason());
     if let Some(status) = error.status {
         list.number(name::HTTP_STATUS, status);
@@ -91,21 +130,11 @@ fn api_error(failure: &Failure) -> SpanEvent {
     } else {
         list.seconds(name::API_ERROR_RETRY_SECONDS, u64::from(error.retry_in_ms));
     }
-    SpanEvent { name: name::API_ERROR.into(), time: failure.time, attributes: list.done() }
+    name::API_ERROR
 }
 
-/// The hooks that ran for a call, or for none.
-pub(super) fn hooks_of(parts: &Parts, call: Option<&str>) -> Vec<SpanEvent> {
-    let summed_up = summed_up(parts);
-    let of_call = parts.hooks.iter().filter(|hook| hook.what.call.as_deref() == call);
-    let mut events: Vec<_> = of_call.filter(|hook| !summed_up.contains(&hook.id)).map(hook_event).collect();
-    events.sort_by_key(|event| event.time);
-    events
-}
-
-fn note(note: &Noted) -> SpanEvent {
-    let mut list = List::default();
-    let name = match &note.what {
+fn note(note: &Note, list: &mut List) -> &'static str {
+    match note {
         Note::QueuedPrompt { origin, chars } => {
             list.word(name::PROMPT_ORIGIN, origin.name());
             list.number(name::PROMPT_LENGTH, *chars);
@@ -132,29 +161,25 @@ fn note(note: &Noted) -> SpanEvent {
             }
             name::SERVER_TOOL
         }
-    };
-    SpanEvent { name: name.into(), time: note.time, attributes: list.done() }
+    }
 }
 
-fn hook_event(hook: &HookRun) -> SpanEvent {
-    let what = &hook.what;
-    let mut list = List::default();
-    list.text(name::HOOK_NAME, &what.name);
-    list.text(name::HOOK_EVENT, &what.event);
-    list.word(name::HOOK_OUTCOME, what.kind.name());
-    if let Some(duration) = what.duration_ms {
+fn hook(hook: &Hook, list: &mut List) -> &'static str {
+    list.text(name::HOOK_NAME, &hook.name);
+    list.text(name::HOOK_EVENT, &hook.event);
+    list.word(name::HOOK_OUTCOME, hook.kind.name());
+    if let Some(duration) = hook.duration_ms {
         list.seconds(name::HOOK_SECONDS, duration);
     }
-    if let Some(code) = what.exit_code {
+    if let Some(code) = hook.exit_code {
         list.number(name::HOOK_EXIT_CODE, code);
     }
-    SpanEvent { name: name::HOOK.into(), time: hook.time, attributes: list.done() }
+    name::HOOK
 }
 
-fn fallback(fallback: &FellBack) -> SpanEvent {
-    let mut list = List::default();
-    list.text(name::FALLBACK_TRIGGER, &fallback.what.trigger);
-    list.text(name::FALLBACK_FROM, &fallback.what.from);
-    list.text(name::FALLBACK_TO, &fallback.what.to);
-    SpanEvent { name: name::FALLBACK.into(), time: fallback.time, attributes: list.done() }
+fn fallback(fallback: &Fallback, list: &mut List) -> &'static str {
+    list.text(name::FALLBACK_TRIGGER, &fallback.trigger);
+    list.text(name::FALLBACK_FROM, &fallback.from);
+    list.text(name::FALLBACK_TO, &fallback.to);
+    name::FALLBACK
 }

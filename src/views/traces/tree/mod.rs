@@ -84,7 +84,7 @@ pub fn span_count(facts: &TurnFacts<'_>) -> usize {
 }
 
 fn count<'a>(reach: &mut Reach<'_, 'a>, unit: &'a Unit, depth: usize) -> usize {
-    let mut spans = 1 + unit.parts.messages.len() + unit.parts.compactions.len();
+    let mut spans = 1 + unit.parts.messages.len() + unit.parts.compactions().count();
     for tool in unit.parts.tools.iter().filter(|tool| tool.call.is_some()) {
         spans += 1;
         for started in reach.started_by(tool, depth).into_iter().filter(|started| !started.apart) {
