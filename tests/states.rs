@@ -367,6 +367,35 @@ fn a_title_loses_its_secrets_when_a_state_is_carried_over() {
     }
 }
 
+/// What a further variant of an enum that is stored asks for: the rows can be read as they are, and say that they are newer.
+#[test]
+fn rows_of_an_older_version_are_taken_over_as_they_are() {
+    let stored = stored_states().pop().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    unpack(&stored, &state);
+    let wanted = told(&state);
+    // The version of units, behind the header of the value and the number of kinds.
+    let versions = |change: i8| {
+        let database = sled::open(state.join("db")).unwrap();
+        let mut versions = database.get(b"mversions").unwrap().unwrap();
+        let unit = versions[4..].chunks_mut(2).find(|kind| kind[0] == b'u').unwrap();
+        unit[1] = unit[1].checked_add_signed(change).unwrap();
+        let version = unit[1];
+        database.insert(b"mversions", versions).unwrap();
+        database.flush().unwrap();
+        version
+    };
+    let own = versions(0);
+    versions(-1);
+    let found = told(&state);
+    let differing: Vec<_> = wanted.iter().filter(|(name, value)| found.get(*name) != Some(value)).collect();
+    assert!(found.len() == wanted.len() && differing.is_empty(), "{differing:#?}");
+    assert_eq!(versions(1), own + 1, "the state says that it has the newer version, and now one that nobody knows");
+    let refused = store::open(&state, Timestamp(1)).unwrap_err().to_string();
+    assert!(refused.contains(&format!("rows `u` of version {}", own + 1)), "{refused}");
+}
+
 #[test]
 fn a_stored_state_says_how_it_was_made() {
     for stored in stored_states() {

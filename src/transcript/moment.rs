@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::origin::Origin;
 
 /// What one row tells of that counts or shows by itself, known again by the `uuid` of the row.
+///
+/// It is stored, by the position of its variant: a further one is appended at the end, and the rows that hold it get a
+/// higher version in `store/layout`. That is no other layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
     /// An API attempt failed.

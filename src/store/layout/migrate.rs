@@ -35,6 +35,8 @@ const LEVELS_MAX: usize = 64;
 /// Fills `to`, which is empty, with what `from` holds in an older layout.
 pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError> {
     match codec::get::<u32>(from, &keys::meta("schema"))? {
+        // What its rows hold can be read as it is; only their versions are older.
+        Some(keys::SCHEMA) => row_by_row(from, to, Copy::untouched),
         Some(6) => row_by_row(from, to, Copy::row_of_6),
         Some(5) => row_by_row(from, to, Copy::row_of_5),
         _ => from_4(from, to),

@@ -17,6 +17,8 @@
 //! - Layouts before 4 were never released: such a database is set aside.
 //! - To change a layout: copy the structs as they are into `vN.rs`, raise the versions of the rows that change, teach
 //!   `migrate` the step, and store a database of the layout that is left as a fixture (`fixtures/states`).
+//! - A variant at the end of an enum is no other layout: what was stored before is read as it is. Only the versions of the
+//!   rows that hold it are raised, so that an older program refuses what it cannot read.
 
 mod frozen;
 mod migrate;
