@@ -3,10 +3,9 @@
 use serde::Deserialize;
 
 use super::frozen::Thaw;
-use super::{v4, v6};
-use crate::ledger::unit::RowFact;
+use crate::ledger::unit::{RowFact, RowPlace};
 use crate::transcript::ids::RowId;
-use crate::transcript::record::Fact;
+use crate::transcript::record::{Compaction, Fact, Note};
 use crate::transcript::time::Timestamp;
 
 /// A row of most kinds.
@@ -17,26 +16,22 @@ pub(super) struct Row<T> {
     what: T,
 }
 
-pub(super) type Failure = Row<v4::ApiError>;
-/// A hook as layouts 4 and 5 stored it.
-pub(super) type OldHookRun = Row<v4::Hook>;
-pub(super) type HookRun = Row<v6::Hook>;
-pub(super) type FellBack = Row<v4::Fallback>;
-
+/// A compaction.
 #[derive(Deserialize)]
-pub(super) struct Compacted {
+pub(super) struct Compacted<C> {
     id: RowId,
     time: Timestamp,
-    what: v4::Compaction,
+    what: C,
     sent: bool,
 }
 
+/// Something that a person did or was told.
 #[derive(Deserialize)]
-pub(super) struct Noted {
+pub(super) struct Noted<P, N> {
     id: RowId,
     time: Timestamp,
-    place: v4::RowPlace,
-    what: v6::Note,
+    place: P,
+    what: N,
 }
 
 /// The lists of a unit or section as one. Within each kind the order stays.
@@ -50,28 +45,29 @@ impl<T: Thaw<Fact>> Thaw<RowFact> for Row<T> {
     }
 }
 
-impl Thaw<RowFact> for Compacted {
+impl<C: Thaw<Compaction>> Thaw<RowFact> for Compacted<C> {
     fn thaw(self) -> RowFact {
         let what = Fact::Compaction(self.what.thaw());
         RowFact { id: self.id, time: self.time, place: None, what, sent: self.sent }
     }
 }
 
-impl Thaw<RowFact> for Noted {
+impl<P: Thaw<RowPlace>, N: Thaw<Note>> Thaw<RowFact> for Noted<P, N> {
     fn thaw(self) -> RowFact {
         let what = Fact::Note(self.what.thaw());
         RowFact { id: self.id, time: self.time, place: Some(self.place.thaw()), what, sent: false }
     }
 }
 
+/// Says which kind of fact an older struct is.
 macro_rules! facts {
     ($($stored:ty => $variant:ident),* $(,)?) => {
-        $(impl Thaw<Fact> for $stored {
-            fn thaw(self) -> Fact {
-                Fact::$variant(self.thaw())
+        $(impl $crate::store::layout::frozen::Thaw<$crate::transcript::record::Fact> for $stored {
+            fn thaw(self) -> $crate::transcript::record::Fact {
+                $crate::transcript::record::Fact::$variant(self.thaw())
             }
         })*
     };
 }
 
-facts!(v4::ApiError => Failure, v4::Hook => Hook, v6::Hook => Hook, v4::Fallback => Fallback);
+pub(super) use facts;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::frozen::{Thaw, frozen, frozen_choice};
-use super::rows::{Compacted, Failure, FellBack, OldHookRun, in_one_list};
+use super::rows::{self, Row, facts, in_one_list};
 use crate::ledger::known;
 use crate::ledger::money::Money;
 use crate::ledger::prices;
@@ -22,6 +22,13 @@ use crate::transcript::record;
 use crate::transcript::time::Timestamp;
 use crate::transcript::title::old_title;
 use crate::transcript::usage;
+
+pub(super) type Failure = Row<ApiError>;
+pub(super) type Compacted = rows::Compacted<Compaction>;
+pub(super) type OldHookRun = Row<Hook>;
+pub(super) type FellBack = Row<Fallback>;
+
+facts!(ApiError => Failure, Hook => Hook, Fallback => Fallback);
 
 frozen! {
     struct FileRow => file::FileRow { path: Vec<u8>, role: FileRole, cursor: Option<Cursor>, thread: Thread }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::frozen::{Thaw, frozen};
-use super::rows::{Compacted, Failure, FellBack, OldHookRun, in_one_list};
+use super::rows::in_one_list;
 use super::v4::{
-    Account, Agent, ApiError, Claim, Context, Export, Fork, Message, Prompt, Reported, Tally, Tokens, Tool, UnitKey,
-    WaitingAgent, title_by,
+    Account, Agent, ApiError, Claim, Compacted, Context, Export, Failure, FellBack, Fork, Message, OldHookRun, Prompt,
+    Reported, Tally, Tokens, Tool, UnitKey, WaitingAgent, title_by,
 };
 use crate::ledger::money::Money;
 use crate::ledger::runs::Runs;

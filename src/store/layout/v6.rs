@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::frozen::{Thaw, frozen, frozen_choice};
-use super::rows::{Compacted, Failure, FellBack, HookRun, Noted, in_one_list};
+use super::rows::{self, Row, facts, in_one_list};
 use super::v4::{
-    ApiError, Call, Context, Cursor, Export, FileRole, Inline, Queue, Rank, RowPlace, Says, Share, Stop, Tally, Tokens,
-    ToolEnd, UnitKey, Usage,
+    ApiError, Call, Compacted, Context, Cursor, Export, Failure, FellBack, FileRole, Inline, Queue, Rank, RowPlace,
+    Says, Share, Stop, Tally, Tokens, ToolEnd, UnitKey, Usage,
 };
 use super::v5::LatestResponse;
 use crate::ledger::money::Money;
@@ -21,6 +21,11 @@ use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record;
 use crate::transcript::time::Timestamp;
+
+type HookRun = Row<Hook>;
+type Noted = rows::Noted<RowPlace, Note>;
+
+facts!(Hook => Hook);
 
 frozen! {
     struct FileRow => file::FileRow { path: Vec<u8>, role: FileRole, cursor: Option<Cursor>, thread: Thread }

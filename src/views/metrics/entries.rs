@@ -75,13 +75,14 @@ impl Key {
 
 impl Entry {
     /// An observation in a metric; `None` if the metric is not about it. `trace` is the one that the unit's spans are in.
-    pub(super) fn of(
-        observation: &Observation<'_>,
+    pub(super) fn of<'a>(
+        observation: &Observation<'a>,
         (position, metric): (usize, &'static Metric),
-        rules: &LabelRules,
+        (rules, last): (&LabelRules, &mut LastLabels<'a>),
         trace: Option<TraceId>,
     ) -> Option<Self> {
-        let labels = labels_of(metric, &observation.dimensions, rules)?;
+        let labels = metric.labels.iter().map(|label| last.value_of(label, &observation.dimensions, rules));
+        let labels = labels.collect::<Option<_>>()?;
         let key = Key::of(observation, (position, metric));
         let span = if metric.has_exemplars() { exemplars::of(&observation.place, trace) } else { None };
         Some(Self { key, metric, labels, amount: observation.amount, time: observation.at, span })
@@ -90,6 +91,32 @@ impl Entry {
     /// The entry as an exemplar of its metric.
     pub(super) fn exemplar(&self) -> Option<Exemplar> {
         self.span.map(|(at, time)| Exemplar { at, value: self.amount, time })
+    }
+}
+
+/// The label values that were made last: nearly all that one change says has the same project and the same model.
+#[derive(Debug, Default)]
+pub(super) struct LastLabels<'a>(Vec<LastLabel<'a>>);
+
+/// A dimension, its raw value, and the label that it became.
+type LastLabel<'a> = (Dimension, Option<&'a str>, Option<Arc<str>>);
+
+impl<'a> LastLabels<'a> {
+    fn value_of(&mut self, label: &Label, of: &Dimensions<'a>, rules: &LabelRules) -> Option<Arc<str>> {
+        let dimension = label.dimension?;
+        let raw = of.get(dimension);
+        let known = self.0.iter_mut().find(|(known, ..)| *known == dimension);
+        if let Some((_, of_raw, value)) = &known
+            && *of_raw == raw
+        {
+            return value.clone();
+        }
+        let value = value_of(label, of, rules);
+        match known {
+            Some(known) => *known = (dimension, raw, value.clone()),
+            None => self.0.push((dimension, raw, value.clone())),
+        }
+        value
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::measures::{Change, State, Wanted};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, Kept, Kind, Label, Metric};
-use crate::views::metrics::entries::{Entry, Readers};
+use crate::views::metrics::entries::{Entry, LastLabels, Readers};
 pub use crate::views::metrics::history_times::{BEGINNING, Span};
 use crate::views::metrics::labels::{LabelRules, OTHER};
 use crate::views::metrics::series::{Series, bucket_of};
@@ -87,11 +87,11 @@ impl History {
 
     /// Takes a change in: of something that is new.
     pub fn observe(&mut self, change: &Change<'_>) {
-        let mut entries: Vec<Entry> = Vec::new();
+        let (mut entries, mut last): (Vec<Entry>, _) = (Vec::new(), LastLabels::default());
         change.observe(Wanted::all(), &mut |state, observation| {
             let metrics = self.readers.of(observation.measure).iter().copied();
             for reader in metrics.filter(|(_, metric)| metric.kind != Kind::Gauge && state == State::After) {
-                let Some(entry) = Entry::of(observation, reader, &self.rules, None) else { continue };
+                let Some(entry) = Entry::of(observation, reader, (&self.rules, &mut last), None) else { continue };
                 // What a metric does not tell apart is one number, which stands near: slots of an item come in a row.
                 let same = entries.iter_mut().rev().take(SLOTS_MAX).find(|known| known.key == entry.key);
                 match same {

@@ -22,7 +22,7 @@ use crate::measures::{Change, State};
 use crate::transcript::record::Reason;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, Kind, Label, Metric};
-use crate::views::metrics::entries::{Entry, Key, Readers};
+use crate::views::metrics::entries::{Entry, Key, LastLabels, Readers};
 use crate::views::metrics::exemplars::Exemplar;
 use crate::views::metrics::gauges::Gauges;
 use crate::views::metrics::labels::{self, LabelRules, OTHER};
@@ -153,13 +153,15 @@ impl Totals {
     /// ([`trace_around`](crate::views::metrics::exemplars::trace_around)); without it calls and responses have no exemplars.
     pub fn observe(&mut self, change: &Change<'_>, epoch: Timestamp, trace: Option<TraceId>) {
         let Self { readers, rules, pending, scope, .. } = self;
-        let mut gauges = Gauges::default();
+        let (mut gauges, mut last) = (Gauges::default(), LastLabels::default());
         change.observe(readers.wanted(epoch), &mut |state, observation| {
             for (position, metric) in readers.of(observation.measure).iter().copied() {
                 if metric.kind == Kind::Gauge {
                     gauges.add((position, metric), state, observation);
                 } else if observation.at >= epoch {
-                    let Some(mut entry) = Entry::of(observation, (position, metric), rules, trace) else { continue };
+                    let Some(mut entry) = Entry::of(observation, (position, metric), (rules, &mut last), trace) else {
+                        continue;
+                    };
                     if let (Some((at, _)), Some(unit)) = (entry.span.as_mut(), change.unit()) {
                         *at = scope.place(unit.session(), *at);
                     }
