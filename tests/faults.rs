@@ -392,7 +392,7 @@ fn a_database_that_was_never_released_is_set_aside_and_made_anew() {
 fn a_newer_database_is_refused_and_left_alone() {
     // The layout as a whole, and rows of one kind.
     for (row, refused) in [
-        ("mschema", "has schema 7, this program knows up to 6"),
+        ("mschema", "has schema 8, this program knows up to 7"),
         ("mversions", "has rows `w` of version 3, this program knows up to 2"),
     ] {
         let folder = tempfile::tempdir().unwrap();
