@@ -14,7 +14,6 @@ use crate::views::traces::ids::{SpanAt, TraceId};
 /// One number of an item in a metric.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    pub key: Key,
     pub metric: &'static Metric,
     pub labels: Vec<Arc<str>>,
     pub amount: i128,
@@ -31,8 +30,8 @@ pub(super) struct Key {
     item: Item,
     share: u32,
     /// Position in the catalogue.
-    metric: usize,
-    part: u32,
+    metric: u16,
+    part: u16,
 }
 
 /// Which metrics count which measure.
@@ -69,7 +68,10 @@ impl Key {
         let Slot { share, part } = observation.slot;
         let split = observation.measure.split();
         let tells = metric.labels.iter().any(|label| split.is_some() && label.dimension == split);
-        Self { item: observation.item, share, metric: position, part: if tells { part } else { 0 } }
+        // Few of either: the catalogue has some sixty metrics, and a measure is split into five at most.
+        let small = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+        let part = if tells { usize::try_from(part).unwrap_or(usize::MAX) } else { 0 };
+        Self { item: observation.item, share, metric: small(position), part: small(part) }
     }
 }
 
@@ -77,15 +79,14 @@ impl Entry {
     /// An observation in a metric; `None` if the metric is not about it. `trace` is the one that the unit's spans are in.
     pub(super) fn of<'a>(
         observation: &Observation<'a>,
-        (position, metric): (usize, &'static Metric),
+        metric: &'static Metric,
         (rules, last): (&LabelRules, &mut LastLabels<'a>),
         trace: Option<TraceId>,
     ) -> Option<Self> {
         let labels = metric.labels.iter().map(|label| last.value_of(label, &observation.dimensions, rules));
         let labels = labels.collect::<Option<_>>()?;
-        let key = Key::of(observation, (position, metric));
         let span = if metric.has_exemplars() { exemplars::of(&observation.place, trace) } else { None };
-        Some(Self { key, metric, labels, amount: observation.amount, time: observation.at, span })
+        Some(Self { metric, labels, amount: observation.amount, time: observation.at, span })
     }
 
     /// The entry as an exemplar of its metric.

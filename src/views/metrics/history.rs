@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::measures::{Change, State, Wanted};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, Kept, Kind, Label, Metric};
-use crate::views::metrics::entries::{Entry, LastLabels, Readers};
+use crate::views::metrics::entries::{Entry, Key, LastLabels, Readers};
 pub use crate::views::metrics::history_times::{BEGINNING, Span};
 use crate::views::metrics::labels::{LabelRules, OTHER};
 use crate::views::metrics::series::{Series, bucket_of};
@@ -87,20 +87,21 @@ impl History {
 
     /// Takes a change in: of something that is new.
     pub fn observe(&mut self, change: &Change<'_>) {
-        let (mut entries, mut last): (Vec<Entry>, _) = (Vec::new(), LastLabels::default());
+        let (mut entries, mut last): (Vec<(Key, Entry)>, _) = (Vec::new(), LastLabels::default());
         change.observe(Wanted::all(), &mut |state, observation| {
             let metrics = self.readers.of(observation.measure).iter().copied();
             for reader in metrics.filter(|(_, metric)| metric.kind != Kind::Gauge && state == State::After) {
-                let Some(entry) = Entry::of(observation, reader, (&self.rules, &mut last), None) else { continue };
+                let Some(entry) = Entry::of(observation, reader.1, (&self.rules, &mut last), None) else { continue };
+                let key = Key::of(observation, reader);
                 // What a metric does not tell apart is one number, which stands near: slots of an item come in a row.
-                let same = entries.iter_mut().rev().take(SLOTS_MAX).find(|known| known.key == entry.key);
+                let same = entries.iter_mut().rev().take(SLOTS_MAX).find(|(known, _)| *known == key);
                 match same {
-                    Some(known) => known.amount = known.amount.saturating_add(entry.amount),
-                    None => entries.push(entry),
+                    Some((_, known)) => known.amount = known.amount.saturating_add(entry.amount),
+                    None => entries.push((key, entry)),
                 }
             }
         });
-        for entry in entries {
+        for (_, entry) in entries {
             self.add(entry.metric, entry.labels, entry.amount, entry.time);
         }
     }

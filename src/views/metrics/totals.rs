@@ -159,13 +159,13 @@ impl Totals {
                 if metric.kind == Kind::Gauge {
                     gauges.add((position, metric), state, observation);
                 } else if observation.at >= epoch {
-                    let Some(mut entry) = Entry::of(observation, (position, metric), (rules, &mut last), trace) else {
+                    let Some(mut entry) = Entry::of(observation, metric, (rules, &mut last), trace) else {
                         continue;
                     };
                     if let (Some((at, _)), Some(unit)) = (entry.span.as_mut(), change.unit()) {
                         *at = scope.place(unit.session(), *at);
                     }
-                    pending.entry(entry.key).or_default().note(state, entry);
+                    pending.entry(Key::of(observation, (position, metric))).or_default().note(state, entry);
                 }
             }
         });
