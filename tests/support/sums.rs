@@ -1,18 +1,14 @@
 //! What is kept of units and sessions so that nobody has to read all of them, held against all of them.
-#![allow(dead_code, reason = "each test uses its own part")]
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use tailspan::audit::counters;
 use tailspan::ledger::gist::Gist;
 use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
-use tailspan::store::{self, Reader};
+use tailspan::store::Reader;
 use tailspan::views::traces::tree::TurnOrder;
-
-use crate::world::{self, World};
 
 /// Every sum in the state is the sum of what it stands for.
 pub(crate) fn check(reader: &Reader, said: &str) {
@@ -60,15 +56,6 @@ fn check_session(reader: &Reader, session: &Session, said: &str) -> BTreeMap<Uni
         assert_eq!((found.turns, found.latest), (earlier.turns, earlier.latest), "{said}");
     }
     units
-}
-
-/// Every counter in the state is what the units in it add up to. The world is closed.
-pub(crate) fn check_counters(world: &mut World, said: &str) {
-    world.close();
-    let opened = store::open(&world.state, world.now).unwrap();
-    let epoch = opened.epoch.first_start;
-    let miscounts = counters::compare(&opened.reader, opened.recovered.totals, &world::labels(), epoch).unwrap();
-    assert!(miscounts.is_empty(), "{said}: {miscounts:?}");
 }
 
 fn check_sections(reader: &Reader, unit: &Unit, said: &str) {

@@ -1,5 +1,4 @@
 //! A state and a folder of session files, driven step by step without processes, clocks or threads.
-#![allow(dead_code, reason = "each test uses its own part")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -93,7 +92,7 @@ pub(crate) fn clean(roots: &[PathBuf]) -> Summary {
 pub(crate) struct World {
     pub(crate) root: PathBuf,
     pub(crate) state: PathBuf,
-    saved: PathBuf,
+    pub(crate) saved: PathBuf,
     pub(crate) engine: Option<Engine>,
     pub(crate) reader: Option<Reader>,
     pub(crate) outbox: Option<OutboxReader>,
@@ -217,16 +216,6 @@ impl World {
         copy_folder(&self.state, &self.saved);
     }
 
-    /// The process dies: everything since the last flush is lost.
-    pub(crate) fn crash(&mut self) {
-        self.engine = None;
-        self.reader = None;
-        self.outbox = None;
-        fs::remove_dir_all(&self.state).unwrap();
-        copy_folder(&self.saved, &self.state);
-        self.open();
-    }
-
     /// The process dies after a flush: what was committed is there, what was read beyond is not.
     pub(crate) fn die(&mut self) {
         self.engine.as_mut().unwrap().flush().unwrap();
@@ -268,12 +257,6 @@ impl World {
             outbox.acknowledge(&rows.iter().map(|(id, _)| *id).collect::<Vec<_>>()).unwrap();
             spans.extend(rows.into_iter().flat_map(|(_, batch)| batch.spans));
         }
-    }
-
-    /// The spans that wait to be sent, oldest first; they go on waiting.
-    pub(crate) fn waiting_spans(&mut self) -> Vec<Span> {
-        let rows = self.outbox.as_mut().unwrap().peek(usize::MAX, usize::MAX).unwrap();
-        rows.into_iter().flat_map(|(_, batch)| batch.spans).collect()
     }
 
     /// What the state says, in the words of `scan`.

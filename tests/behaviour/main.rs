@@ -1,0 +1,100 @@
+//! Behaviour: files, settings, questions and accidents in; numbers, spans, answers and messages out.
+//!
+//! Some tests ask the parts of the program, some the program itself as a child process. They are one program, so that those
+//! that wait (for a disk, for a child, for a scrape) do so while others compute.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at the first surprise, and says its seed; sums of whole numbers are exact"
+)]
+
+mod support;
+
+// What a scan says of fixtures and recordings.
+mod behaviours;
+mod names;
+mod recordings;
+
+// What is read: settings, files, times, models, prices.
+mod config;
+mod config_endpoints;
+mod model_names;
+mod money;
+mod prices;
+mod tail;
+mod times;
+
+// What is counted, and how metrics show it.
+mod claude_code_metrics;
+mod measures;
+mod metrics;
+mod openmetrics;
+mod otlp_metrics;
+mod text_formats;
+
+// Spans: their ids, their tree, their forms, what they hold, when they leave.
+mod content;
+mod ids;
+mod native;
+mod queue;
+mod span_forms;
+mod spans;
+mod traces;
+mod turns;
+
+// Spans on their way to collectors on loopback.
+mod otlp;
+mod otlp_again;
+mod otlp_endpoints;
+mod otlp_failures;
+mod otlp_tls;
+
+// The HTTP server and the answers of its APIs, and who gets them.
+mod api;
+mod api_replay;
+mod http;
+mod http_load;
+mod http_streams;
+mod jaeger;
+mod jaeger_settings;
+mod readers;
+
+// The sidecar at work: what it says, keeps, checks and sends again.
+mod daemon;
+mod history;
+mod log;
+mod readable;
+mod selfcheck;
+mod start;
+mod verify;
+
+// What happens to it: kills, disks, limits of the system, states of earlier programs, sessions without end.
+mod compaction;
+mod disk;
+mod giant;
+mod huge;
+mod limits;
+mod states;
+mod torture;
+mod wide;
+
+// Beside a real Prometheus: the past as a file, dashboards, rules, a day of work.
+mod backfill;
+mod backfill_prometheus;
+mod dashboard_queries;
+mod dashboards;
+mod living_day;
+mod panel_answers;
+mod prometheus;
+mod rules;
+
+// Files to install it with.
+mod deploy;

@@ -1,0 +1,247 @@
+//! Session files in a temporary folder, a state filled from them, and a server over that state.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+use tailspan::audit::pass::{self, Pass};
+use tailspan::engine::ahead::{self, Job, Parsed};
+use tailspan::http::api::{replay, session_detail, sessions};
+use tailspan::http::{App, HasReader, Limits, Readers, RequestCounters, Route, Server};
+use tailspan::ledger::fold::Fold;
+use tailspan::ledger::known::Known;
+use tailspan::ledger::prices::Prices;
+use tailspan::ledger::unit::{Section, Unit, UnitId};
+use tailspan::store::{self, Commit, FileRow, Reader, SectionChange, UnitChange, Writer};
+use tailspan::tail::Found;
+use tailspan::transcript::chunk::{Cursor, FileNumber};
+use tailspan::transcript::time::Timestamp;
+use tailspan::views::traces::finish::SpanRules;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::http::{Reply, get};
+
+/// When everything is asked: 2027-01-01T00:00:00Z.
+const NOW: Timestamp = Timestamp(1_798_761_600_000);
+
+pub(crate) struct State(Reader);
+
+impl HasReader for State {
+    fn reader(&self) -> &Reader {
+        &self.0
+    }
+
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+
+    fn span_rules(&self) -> &SpanRules {
+        const { &SpanRules::DEFAULT }
+    }
+}
+
+static ROUTES: &[Route<State>] = &[
+    Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list),
+    Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one),
+    Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay),
+];
+
+/// Files, state and server; all gone when dropped.
+pub(crate) struct World {
+    pub(crate) projects: PathBuf,
+    known: Known,
+    folded: HashSet<PathBuf>,
+    writer: Writer,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+    _folder: TempDir,
+}
+
+impl World {
+    pub(crate) fn empty() -> Self {
+        let folder = TempDir::new().unwrap();
+        let projects = folder.path().join("projects");
+        fs::create_dir_all(&projects).unwrap();
+        let opened = store::open(&folder.path().join("state"), Timestamp(0)).unwrap();
+        let counters = Arc::new(RequestCounters::default());
+        let (context, allowed_hosts) = (State(opened.reader), Vec::new());
+        let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers: Readers::default() });
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
+        let (address, (stop, stopped)) = (server.local_addr(), watch::channel(false));
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(server.run(app, stopped)).unwrap();
+            runtime.shutdown_background();
+        });
+        let (known, folded, writer) = (Known::default(), HashSet::new(), opened.writer);
+        Self { projects, known, folded, writer, address, stop, thread: Some(thread), _folder: folder }
+    }
+
+    /// Copies of recordings, for example `2.1.330/b_tools`; a bare version is all of its scenarios.
+    pub(crate) fn of(recordings: &[&str]) -> Self {
+        let mut world = Self::empty();
+        recordings.iter().for_each(|name| world.record(name));
+        world.count();
+        world
+    }
+
+    pub(crate) fn record(&self, name: &str) {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings").join(name);
+        if source.join("projects").is_dir() {
+            copy(&source.join("projects"), &self.projects);
+        } else {
+            for scenario in fs::read_dir(&source).unwrap() {
+                copy(&scenario.unwrap().path().join("projects"), &self.projects);
+            }
+        }
+    }
+
+    /// Writes a session file of its own from rows.
+    pub(crate) fn write(&self, session: &str, rows: &[Value]) -> PathBuf {
+        let path = self.projects.join("-home-dev-made").join(format!("{session}.jsonl"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+        path
+    }
+
+    fn found(&self) -> Vec<Found> {
+        pass::find(std::slice::from_ref(&self.projects), &mut Vec::new()).unwrap()
+    }
+
+    /// Folds every file that was not folded yet, and commits.
+    pub(crate) fn count(&mut self) {
+        let mut jobs = Vec::new();
+        for found in self.found() {
+            if !self.folded.insert(found.path.clone()) {
+                continue;
+            }
+            let number = self.known.paths.push(found.path.as_os_str().as_encoded_bytes());
+            jobs.push(Job { file: number, found, cursor: None });
+        }
+        let rows: Vec<_> = jobs.iter().map(|job| (job.file, job.found.clone())).collect();
+        let (prices, mut cursors) = (Prices::embedded(), HashMap::<FileNumber, Cursor>::new());
+        ahead::for_each(&jobs, 1, |parsed| {
+            if let Parsed::Piece(piece) = parsed {
+                let mut fold = Fold::new(&mut self.known, &prices, piece.file, piece.restarted);
+                piece.batch.records.iter().for_each(|record| fold.fold(record));
+                cursors.insert(piece.file, piece.cursor);
+            }
+            ControlFlow::Continue(())
+        });
+        self.known.roll_up();
+        let rows: Vec<(FileNumber, FileRow)> = rows
+            .into_iter()
+            .map(|(file, found)| {
+                let (cursor, thread) = (cursors.remove(&file), self.known.thread(file).cloned().unwrap_or_default());
+                (file, FileRow { path: found.path.as_os_str().as_bytes().to_vec(), role: found.role, cursor, thread })
+            })
+            .collect();
+        let commit = Commit {
+            files: rows.iter().map(|(file, row)| (*file, row)).collect(),
+            units: self.known.changed_units().map(|(before, unit)| changed(&self.known, before, unit)).collect(),
+            sections: self.known.changed_sections().map(|change| changed_section(&self.known, change)).collect(),
+            sessions: self.known.changed_sessions().collect(),
+            ..Commit::default()
+        };
+        self.writer.commit(&commit).unwrap();
+        drop(commit);
+        self.known.committed();
+    }
+
+    /// What `scan --sessions --format json` says about the same files, without the durations of tools in the lines of
+    /// the sessions.
+    pub(crate) fn scanned(&self) -> Value {
+        let pass = Pass::over(&self.found(), &Prices::embedded(), |_, _| {});
+        let mut summary = pass.summary(true);
+        let tools = summary.session_list.iter_mut().flatten().flat_map(|session| session.tools.values_mut());
+        tools.for_each(|tool| tool.duration_seconds = None);
+        serde_json::to_value(summary).unwrap()
+    }
+
+    /// Every row of every session file.
+    pub(crate) fn rows(&self) -> Vec<Value> {
+        let texts = self.found().into_iter().filter(|found| found.path.extension().is_some_and(|end| end == "jsonl"));
+        let texts: Vec<String> = texts.map(|found| fs::read_to_string(found.path).unwrap()).collect();
+        texts.iter().flat_map(|text| text.lines()).map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub(crate) fn ask(&self, rest: &str) -> Reply {
+        get(self.address, &format!("/api/v1/analytics/sessions{rest}"))
+    }
+
+    pub(crate) fn json(&self, rest: &str) -> Value {
+        let reply = self.ask(rest);
+        assert_eq!(reply.status, 200, "{rest}: {}", reply.text());
+        reply.json()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A time on 2026-03-01, so many seconds after noon UTC.
+pub(crate) fn at(second: u32) -> String {
+    format!("2026-03-01T12:{:02}:{:02}.000Z", second / 60, second % 60)
+}
+
+pub(crate) fn prompt(session: &str, second: u32, text: &str) -> Value {
+    json!({"type": "user", "uuid": format!("{session}-prompt-{second}"), "sessionId": session, "timestamp": at(second),
+        "cwd": "/home/dev/made", "message": {"role": "user", "content": text}})
+}
+
+pub(crate) fn answer(session: &str, second: u32, id: &str, content: Value) -> Value {
+    json!({"type": "assistant", "uuid": format!("{session}-{id}-{second}"), "sessionId": session,
+        "timestamp": at(second), "cwd": "/home/dev/made", "requestId": format!("req_{id}"),
+        "message": {"id": id, "role": "assistant", "model": "claude-sonnet-4-5", "content": content,
+            "stop_reason": "tool_use", "usage": {"input_tokens": 10, "output_tokens": 20}}})
+}
+
+pub(crate) fn result(session: &str, second: u32, call: &str, content: Value) -> Value {
+    json!({"type": "user", "uuid": format!("{session}-{call}-{second}"), "sessionId": session,
+        "timestamp": at(second), "cwd": "/home/dev/made", "message": {"role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": call, "content": content, "is_error": false}]}})
+}
+
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+}
+
+fn changed_section<'a>(
+    known: &Known,
+    (id, before, section): (UnitId, Option<&'a Section>, &'a Section),
+) -> SectionChange<'a> {
+    let unit = known.index.number(section.of).unwrap();
+    SectionChange { id, number: known.index.number(id), unit, before, section }
+}
+
+/// A unit to be written with all that belongs to it.
+fn changed<'a>(known: &Known, before: Option<&'a Unit>, unit: &'a Unit) -> UnitChange<'a> {
+    UnitChange { number: known.index.number(unit.key.id()).unwrap(), before, unit }
+}

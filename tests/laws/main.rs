@@ -1,0 +1,29 @@
+//! Laws: whatever the order, the cuts, the crashes and the seed, what is counted is the same.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and says its seed"
+)]
+
+mod support;
+
+// A line by itself: what is JSON, what is secret, and what nobody would write.
+mod fuzz_corpus;
+mod lines;
+mod scrub;
+
+// A state that lives through orders, cuts and crashes, by the thousand.
+mod laws;
+mod shapes;
+mod simulation;
+
+// A state that lives through one thing that went wrong once, or could.
+mod clock;
+mod faults;
+
+// What the API tells of itself, asked with everything that it tells.
+mod table;
