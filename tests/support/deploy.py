@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks of deploy/ that need a YAML parser and schemas; called by tests/deploy.rs, from the top of the repository.
+"""Checks of deploy/ that need a YAML parser and schemas; called by tests/behaviour/deploy.rs, from the top of the repository.
 
     deploy.py yaml | compose | kubernetes | operator | generated FILE SOURCE | grafana | pipelines | environments | plist
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what tests/deploy.rs compares the files in deploy/ with, into target/deploy-tools. Without it those tests are
+# Installs what tests/behaviour/deploy.rs compares the files in deploy/ with, into target/deploy-tools. Without it those tests are
 # skipped, except where CI=true. Besides, they use: promtool, systemd-analyze, nginx, node.
 set -eu
 cd "$(dirname "$0")/../.."
