@@ -9,11 +9,11 @@ use tailspan::cli::{backfill, metrics, scan, verify};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
-use tikv_jemallocator::Jemalloc;
 
 /// Records are made on some threads and freed on others; see `docs/performance.md`.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The thing asked for failed.
 const FAILED: u8 = 1;
