@@ -58,7 +58,7 @@
 //! | [`config`], [`cli`] | wiring: settings as valid types; one file per command | what they set; everything |
 //!
 //! [`text`] (errors and paths as words) and [`vitals`] (how the process is doing) stand beside the rooms.
-//! `tests/architecture` reads every import in every form and holds it against this table; it also knows which outside
+//! `tests/house/architecture` reads every import in every form and holds it against this table; it also knows which outside
 //! crate belongs to which room, and lets no two files import each other in a circle.
 //!
 //! # Words of the house
