@@ -4,35 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tailspan::views::traces::content::ContentLevel;
 use tailspan::views::traces::finish::SpanRules;
 use tailspan::views::traces::ids::TraceScope;
 
 use crate::support::jaeger::{Served, spans, tag, text};
 use crate::support::jaeger_forms::{of_export, of_v1, of_v3};
+use crate::support::span_rules::matrix;
 
 const EVER: &str = "query.startTimeMin=2000-01-01T00:00:00Z&query.startTimeMax=2100-01-01T00:00:00%2B01:00";
-
-/// Settings of which each pair of values stands in one at least.
-fn matrix() -> Vec<SpanRules> {
-    use ContentLevel::{Content, Details, Off};
-    use TraceScope::{Session, Turn};
-    let of = |scope, content, openinference, service: &'static str, idle_ms| SpanRules {
-        content,
-        scope,
-        openinference,
-        service: Cow::Borrowed(service),
-        idle_ms,
-    };
-    vec![
-        of(Turn, Off, false, "claude-code", 1_800_000),
-        of(Turn, Content, true, "my-name", 1_000),
-        of(Turn, Details, false, "my-name", 1_800_000),
-        of(Session, Off, true, "my-name", 1_800_000),
-        of(Session, Details, true, "claude-code", 1_000),
-        of(Session, Content, false, "claude-code", 1_800_000),
-    ]
-}
 
 #[test]
 fn what_is_exported_is_what_is_answered_under_all_settings() {

@@ -8,6 +8,7 @@ use tailspan::engine::turns::Policy;
 use tailspan::store;
 use tailspan::tail::Limits;
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
 use tailspan::views::traces::finish::SpanRules;
 
@@ -272,7 +273,7 @@ fn check_changed_prices(turns: usize, responses: usize, parts_max: usize) {
             recovered,
             epoch,
             prices: prices.clone(),
-            labels: world::labels(),
+            labels: LabelRules::default(),
             policy: EVERYTHING,
             spans: SpanRules::default(),
             parts_max,
@@ -302,7 +303,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
         recovered: opened.recovered,
         epoch: opened.epoch,
         prices: world::prices(),
-        labels: world::labels(),
+        labels: LabelRules::default(),
         policy: EVERYTHING,
         spans: SpanRules::default(),
         parts_max: PARTS_MAX,

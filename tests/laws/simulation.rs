@@ -1,7 +1,8 @@
 //! Seeded worlds: files grow, fork, are torn, rewritten, replaced and deleted while the process crashes.
 //!
-//! Most worlds are small, so that there can be thousands of them; one in ten is large. They live in memory where there is
-//! `/dev/shm`, and several run at a time. A failure says its seed.
+//! A world is a [`Plan`]: a list of what happens. Most are small, so that there can be thousands of them; one in ten is
+//! large. They live in memory where there is `/dev/shm`, and several run at a time. One that fails is made smaller until
+//! nothing can be left out, and is then written to a file; moved to `tests/laws/worlds`, it is tried in every run.
 //!
 //! `TAILSPAN_TEST_SEEDS=50000 cargo test --release --test laws simulation::` runs more worlds than the usual ones, and
 //! `TAILSPAN_TEST_FIRST_SEED=7 TAILSPAN_TEST_SEEDS=1` a certain one.
@@ -10,17 +11,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
 use tailspan::audit::selfcheck::SelfCheck;
-use tailspan::engine::PARTS_MAX;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
 use tailspan::vitals::Vitals;
 
-use crate::support::world::{self, Dice, World, append, clean, copy_folder, files_below, recordings};
+use crate::support::plan::{Action, Loss, Plan};
+use crate::support::world::{self, Dice, World, append, clean, copy_folder};
 use crate::support::{counters, sums};
 
 /// Worlds in an ordinary run of the tests.
@@ -31,40 +32,6 @@ struct Source {
     path: PathBuf,
     bytes: Vec<u8>,
     at: usize,
-}
-
-/// How much happens in a world.
-struct Size {
-    recordings: usize,
-    rounds: usize,
-}
-
-impl Size {
-    fn of(dice: &mut Dice) -> Self {
-        if dice.one_in(10) {
-            return Self { recordings: 3, rounds: 25 };
-        }
-        Self { recordings: 1 + dice.below(2), rounds: 5 + dice.below(6) }
-    }
-}
-
-/// Files of a few recordings, chosen by the seed.
-fn sources(size: &Size, dice: &mut Dice) -> Vec<Source> {
-    static ALL: LazyLock<Vec<PathBuf>> = LazyLock::new(recordings);
-    let all = &*ALL;
-    let mut sources = Vec::new();
-    for number in 0..size.recordings {
-        let projects = all[dice.below(all.len())].join("projects");
-        for file in files_below(&projects) {
-            let inside = file.strip_prefix(&projects).unwrap();
-            let path = PathBuf::from(format!("slug{number}")).join(inside.components().skip(1).collect::<PathBuf>());
-            if !path.to_str().unwrap().contains("tool-results") {
-                sources.push(Source { path, bytes: fs::read(&file).unwrap(), at: 0 });
-            }
-        }
-    }
-    // The same recording twice is the same session in two folders: allowed, it is what a copied folder looks like.
-    sources
 }
 
 /// What the files hold, or held: the truth is a clean pass over all of it.
@@ -87,51 +54,65 @@ impl Shadow {
     }
 }
 
+/// A world while its plan is carried out.
+struct Playing {
+    world: World,
+    sources: Vec<Source>,
+    shadow: Shadow,
+    /// What was shown last.
+    last: BTreeMap<String, i128>,
+}
+
+impl Playing {
+    fn act(&mut self, action: Action) {
+        let Self { world, sources, shadow, last } = self;
+        let count = sources.len();
+        match action {
+            Action::Grow { file, bytes } => grow(&mut sources[file % count], &world.root, bytes),
+            Action::Lose { file, how } => {
+                // What is lost must have been read and be durable, or nobody could know it.
+                world.read(&mut Dice::new(0), usize::MAX);
+                world.settle();
+                lose(&mut sources[file % count], &world.root, shadow, how);
+            }
+            Action::Read { order, pieces } => {
+                world.read(&mut Dice::new(order as u64), pieces.unwrap_or(usize::MAX));
+            }
+            Action::ClockBack { ms } => world.now.0 -= ms,
+            Action::Crash => world.crash(),
+            Action::Restart => world.restart(),
+            Action::Settle => check_monotone(&world.settle(), last),
+        }
+    }
+
+    /// Everything is written, read and has left.
+    fn end(&mut self) -> Snapshot {
+        for source in &mut self.sources {
+            append(&self.world.root.join(&source.path), &source.bytes[source.at..]);
+            source.at = source.bytes.len();
+        }
+        self.world.read(&mut Dice::new(0), usize::MAX);
+        let snapshot = self.world.settle();
+        check_monotone(&snapshot, &mut self.last);
+        snapshot
+    }
+}
+
 /// One world from beginning to end.
-fn run(seed: u64) {
-    let mut dice = Dice::new(seed);
+fn run(plan: &Plan) {
     let keep = room();
-    let mut shadow = Shadow { folder: keep.path().join("shadow"), generations: 0 };
-    let mut world = World::new(keep.path());
-    world.limits.chunk_bytes = [400, 5_000, 1 << 20][dice.below(3)];
-    // Of few parts already, a unit is stored in sections.
-    world.parts_max = [1, 2, 5, PARTS_MAX][dice.below(4)];
+    let mut world = World::under(keep.path(), plan.settings);
+    world.limits.chunk_bytes = plan.chunk_bytes;
+    world.parts_max = plan.parts_max;
     world.restart();
-    let size = Size::of(&mut dice);
-    let mut sources = sources(&size, &mut dice);
-    let mut last = BTreeMap::new();
-    for _ in 0..size.rounds {
-        for _ in 0..4 {
-            let which = dice.below(sources.len());
-            grow(&mut sources[which], &world.root, &mut dice);
-        }
-        if dice.one_in(6) {
-            let which = dice.below(sources.len());
-            // What is lost must have been read and be durable, or nobody could know it.
-            world.read(&mut dice, usize::MAX);
-            world.settle();
-            disturb(&mut sources[which], &world.root, &mut shadow, &mut dice);
-        }
-        let pieces = if dice.one_in(3) { dice.below(4) } else { usize::MAX };
-        world.read(&mut dice, pieces);
-        if dice.one_in(10) {
-            // The clock is set back, by up to three days.
-            world.now.0 -= i64::try_from(dice.below(3 * 86_400_000)).unwrap();
-        }
-        match dice.below(6) {
-            0 => world.crash(),
-            1 => world.restart(),
-            2 | 3 => check_monotone(&world.settle(), &mut last),
-            _ => {}
-        }
+    let sources = plan.files().into_iter().map(|(path, bytes)| Source { path, bytes, at: 0 }).collect();
+    let shadow = Shadow { folder: keep.path().join("shadow"), generations: 0 };
+    let mut playing = Playing { world, sources, shadow, last: BTreeMap::new() };
+    for action in &plan.actions {
+        playing.act(*action);
     }
-    for source in &mut sources {
-        append(&world.root.join(&source.path), &source.bytes[source.at..]);
-        source.at = source.bytes.len();
-    }
-    world.read(&mut dice, usize::MAX);
-    let snapshot = world.settle();
-    check_monotone(&snapshot, &mut last);
+    let snapshot = playing.end();
+    let Playing { mut world, shadow, .. } = playing;
     if shadow.generations > 0 {
         copy_folder(&world.root, &shadow.folder);
     }
@@ -144,20 +125,18 @@ fn run(seed: u64) {
             session.resumed = false;
         }
     }
-    assert_eq!(found, expected, "seed {seed}");
+    assert_eq!(found, expected);
     let counted: i128 = sum(&snapshot, "tokens_total");
-    assert_eq!(counted, i128::from(expected.tokens.total()), "tokens counted once, seed {seed}");
-    assert_eq!(sum(&snapshot, "lifetime_tokens"), counted, "seed {seed}");
-    assert_eq!(sum(&snapshot, "turns_total"), i128::from(expected.turns), "seed {seed}");
-    assert_eq!(sum(&snapshot, "api_requests_total"), i128::from(expected.messages), "seed {seed}");
+    assert_eq!(counted, i128::from(expected.tokens.total()), "tokens counted once");
+    assert_eq!(sum(&snapshot, "lifetime_tokens"), counted);
+    assert_eq!(sum(&snapshot, "turns_total"), i128::from(expected.turns));
+    assert_eq!(sum(&snapshot, "api_requests_total"), i128::from(expected.messages));
     let calls: u64 = expected.tools.values().map(|tool| tool.calls).sum();
-    assert_eq!(sum(&snapshot, "tool_calls_total"), i128::from(calls), "seed {seed}");
-    sums::check(world.reader.as_ref().unwrap(), &format!("seed {seed}"));
-    if dice.one_in(4) {
-        check_itself(&world, seed);
-    }
-    if dice.one_in(4) {
-        counters::check(&mut world, &format!("seed {seed}"));
+    assert_eq!(sum(&snapshot, "tool_calls_total"), i128::from(calls));
+    sums::check(world.reader.as_ref().unwrap(), "a world");
+    if plan.audited {
+        check_itself(&world);
+        counters::check(&mut world, "a world");
     }
 }
 
@@ -167,20 +146,20 @@ fn room() -> tempfile::TempDir {
 }
 
 /// The self-check finds nothing in a state that is right, whatever its files went through.
-fn check_itself(world: &World, seed: u64) {
+fn check_itself(world: &World) {
     let vitals = Arc::new(Vitals::new(world.now, Duration::from_secs(1_800)));
     let reader = world.reader.clone().unwrap();
     let roots = vec![world.root.clone()];
     let mut check = SelfCheck::new(reader, world::prices(), roots, Arc::clone(&vitals), Arc::default());
     let checked = check.check().unwrap();
-    assert_eq!(checked.drifts, 0, "{checked:?}, seed {seed}");
+    assert_eq!(checked.drifts, 0, "{checked:?}");
     assert_eq!(vitals.state_drift.get(), 0);
 }
 
 /// Appends some bytes, which may end in the middle of a line.
-fn grow(source: &mut Source, root: &Path, dice: &mut Dice) {
+fn grow(source: &mut Source, root: &Path, bytes: Option<usize>) {
     let left = source.bytes.len() - source.at;
-    let some = if dice.one_in(4) { left } else { dice.below(20_000).min(left) };
+    let some = bytes.unwrap_or(left).min(left);
     let path = root.join(&source.path);
     if path.to_str().unwrap().ends_with(".meta.json") {
         // Written whole, as the client does.
@@ -195,34 +174,30 @@ fn grow(source: &mut Source, root: &Path, dice: &mut Dice) {
 }
 
 /// Takes lines away, as a garbage collection, a tombstone or a person does.
-fn disturb(source: &mut Source, root: &Path, shadow: &mut Shadow, dice: &mut Dice) {
+fn lose(source: &mut Source, root: &Path, shadow: &mut Shadow, how: Loss) {
     let path = root.join(&source.path);
     if !path.exists() || path.to_str().unwrap().ends_with(".meta.json") {
         return;
     }
     shadow.keep(&path, &source.path);
     let bytes = fs::read(&path).unwrap();
-    match dice.below(4) {
-        // Replaced by a file without its first lines, then the writer goes on.
-        0 => {
+    match how {
+        Loss::Head => {
             let cut = bytes.iter().take(bytes.len() / 2).rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let new = path.with_extension("jsonl.compact.tmp.1");
             fs::write(&new, &bytes[cut..]).unwrap();
             fs::rename(&new, &path).unwrap();
         }
-        // Cut in place, and what was cut is written again.
-        1 => {
+        Loss::Tail => {
             let cut = bytes.iter().take(bytes.len() / 2).rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             fs::write(&path, &bytes[..cut]).unwrap();
             source.at = cut;
         }
-        // Deleted; the rest of the session goes to a new file of the same name.
-        2 => {
+        Loss::Whole => {
             fs::remove_file(&path).unwrap();
             source.at = source.bytes[..source.at].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         }
-        // A torn line is sealed and writing goes on with the next one.
-        _ => {
+        Loss::Torn => {
             let start = source.bytes[..source.at].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             append(&path, b"\n");
             source.at = start;
@@ -248,6 +223,14 @@ fn check_monotone(snapshot: &Snapshot, last: &mut BTreeMap<String, i128>) {
     }
 }
 
+/// Makes a plan that fails smaller, and keeps it as a file.
+fn kept_smallest(plan: Plan) -> PathBuf {
+    let smallest = plan.shrunk(&|plan| catch_unwind(|| run(plan)).is_err());
+    let path = std::env::temp_dir().join(format!("tailspan-world-{}.json", std::process::id()));
+    fs::write(&path, serde_json::to_string_pretty(&smallest).unwrap()).unwrap();
+    path
+}
+
 #[test]
 fn worlds_with_crashes_count_everything_once() {
     let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
@@ -261,13 +244,12 @@ fn worlds_with_crashes_count_everything_once() {
             if seed >= first + seeds || failed.load(Ordering::Relaxed) {
                 return;
             }
-            if let Err(panic) = catch_unwind(|| run(seed)) {
-                failed.store(true, Ordering::Relaxed);
-                println!(
-                    "failed: TAILSPAN_TEST_FIRST_SEED={seed} TAILSPAN_TEST_SEEDS=1 cargo test --test laws simulation::"
-                );
-                resume_unwind(panic);
+            let plan = Plan::of(seed);
+            let Err(panic) = catch_unwind(|| run(&plan)) else { continue };
+            if !failed.swap(true, Ordering::Relaxed) {
+                println!("failed: seed {seed}; the smallest world that does is {}", kept_smallest(plan).display());
             }
+            resume_unwind(panic);
         }
     };
     thread::scope(|scope| {
@@ -275,4 +257,30 @@ fn worlds_with_crashes_count_everything_once() {
             scope.spawn(work);
         }
     });
+}
+
+#[test]
+fn worlds_that_failed_once_count_everything_once() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/laws/worlds");
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        println!("{}", file.display());
+        run(&serde_json::from_slice(&fs::read(&file).unwrap()).unwrap());
+    }
+}
+
+#[test]
+fn a_world_is_made_as_small_as_its_failure() {
+    let loses_then_dies = |plan: &Plan| {
+        let lost = plan.actions.iter().position(|action| matches!(action, Action::Lose { how: Loss::Torn, .. }));
+        lost.is_some_and(|lost| plan.actions[lost..].contains(&Action::Crash))
+    };
+    let plan = (1..).map(Plan::of).find(|plan| plan.recordings.len() > 1 && loses_then_dies(plan)).unwrap();
+    let smallest = plan.shrunk(&loses_then_dies);
+    assert!(matches!(smallest.actions[..], [Action::Lose { how: Loss::Torn, .. }, Action::Crash]), "{smallest:?}");
+    assert_eq!((smallest.recordings.len(), smallest.settings), (1, 0));
+    let text = serde_json::to_string(&smallest).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), smallest, "{text}");
 }

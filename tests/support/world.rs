@@ -98,6 +98,7 @@ pub(crate) struct World {
     pub(crate) outbox: Option<OutboxReader>,
     pub(crate) policy: Policy,
     pub(crate) spans: SpanRules,
+    pub(crate) labels: LabelRules,
     pub(crate) limits: Limits,
     pub(crate) parts_max: usize,
     pub(crate) now: Timestamp,
@@ -140,6 +141,7 @@ impl World {
             outbox: None,
             policy,
             spans,
+            labels: LabelRules::default(),
             limits: Limits::default(),
             parts_max: PARTS_MAX,
             now,
@@ -157,7 +159,7 @@ impl World {
             recovered: opened.recovered,
             epoch: opened.epoch,
             prices: prices(),
-            labels: labels(),
+            labels: self.labels.clone(),
             policy: self.policy,
             spans: self.spans.clone(),
             parts_max: self.parts_max,
@@ -278,9 +280,4 @@ impl World {
 pub(crate) fn prices() -> Prices {
     static PRICES: LazyLock<Prices> = LazyLock::new(Prices::embedded);
     PRICES.clone()
-}
-
-/// Labels as an empty configuration has them.
-pub(crate) fn labels() -> LabelRules {
-    LabelRules::default()
 }

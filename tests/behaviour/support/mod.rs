@@ -26,6 +26,8 @@ pub(crate) mod spans;
 pub(crate) mod units;
 pub(crate) mod vocabulary;
 
+#[path = "../../support/span_rules.rs"]
+pub(crate) mod span_rules;
 #[path = "../../support/sums.rs"]
 pub(crate) mod sums;
 #[path = "../../support/world.rs"]

@@ -2,6 +2,8 @@
 
 pub(crate) mod counters;
 mod crash;
+pub(crate) mod plan;
+pub(crate) mod settings;
 pub(crate) mod shapes;
 
 #[path = "../../support/fuzz_config.rs"]
@@ -14,6 +16,8 @@ pub(crate) mod fuzz_fold;
 pub(crate) mod fuzz_lines;
 #[path = "../../support/fuzz_query.rs"]
 pub(crate) mod fuzz_query;
+#[path = "../../support/span_rules.rs"]
+pub(crate) mod span_rules;
 #[path = "../../support/sums.rs"]
 pub(crate) mod sums;
 #[path = "../../support/world.rs"]
