@@ -25,14 +25,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tailspan::engine::ahead::{Job, Parsed, Piece, next_piece};
+use tailspan::engine::ahead::{FilePiece, Job, Parsed, next_piece};
 use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
 use tailspan::store;
-use tailspan::tail::{self, Found, Limits, Read, Reader};
+use tailspan::tail::{self, FileReader, FoundFile, Read, ReadLimits};
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::{Batch, read};
@@ -52,7 +52,7 @@ struct Done {
 
 /// What the stages work on.
 struct Input {
-    found: Vec<Found>,
+    found: Vec<FoundFile>,
     typical: Vec<Chunk>,
     heavy: Vec<Chunk>,
     batches: Vec<Batch>,
@@ -124,7 +124,7 @@ impl Input {
         assert!(status.success(), "the corpus cannot be generated");
         let root = folder.join(".claude/projects");
         let found = tail::scan(&root, &mut |problem| panic!("{problem}"));
-        let found: Vec<Found> = found.into_iter().filter(|found| found.role == FileRole::Rows).collect();
+        let found: Vec<FoundFile> = found.into_iter().filter(|found| found.role == FileRole::Rows).collect();
         let typical: Vec<Chunk> = found.iter().zip(0..).flat_map(|(found, number)| chunks(found, number)).collect();
         let batches = typical.iter().map(read).collect();
         let bytes = typical.iter().map(|chunk| chunk.bytes.len() as u64).sum();
@@ -140,8 +140,8 @@ impl Input {
     }
 }
 
-fn chunks(found: &Found, number: u32) -> Vec<Chunk> {
-    let mut reader = Reader::new(Limits::default());
+fn chunks(found: &FoundFile, number: u32) -> Vec<Chunk> {
+    let mut reader = FileReader::new(ReadLimits::default());
     let (mut chunks, mut cursor) = (Vec::new(), None);
     while let Ok(Read::Chunk { chunk, .. }) = reader.next(found, FileNumber(number), cursor.as_ref()) {
         cursor = Some(chunk.cursor.clone());
@@ -225,7 +225,7 @@ fn stage_fold(input: &Input) -> Done {
 fn stage_commit(input: &Input) -> Done {
     let folder = tempfile::tempdir().unwrap();
     let mut engine = engine(folder.path().join("state"));
-    let mut reader = Reader::new(Limits { chunk_bytes: 64 << 10, ..Limits::default() });
+    let mut reader = FileReader::new(ReadLimits { chunk_bytes: 64 << 10, ..ReadLimits::default() });
     let (mut commits, mut took) = (0, Duration::ZERO);
     for mut job in engine.jobs(input.found.clone()).unwrap() {
         while let (Parsed::Piece(piece), _) = next_piece(&mut reader, &job) {
@@ -236,7 +236,7 @@ fn stage_commit(input: &Input) -> Done {
     Done { took: Some(took), ..input.done(commits) }
 }
 
-fn commit(engine: &mut Engine, job: &mut Job, piece: Piece) -> Duration {
+fn commit(engine: &mut Engine, job: &mut Job, piece: FilePiece) -> Duration {
     engine.step(&piece, NOW).unwrap();
     job.cursor = Some(Box::new(piece.cursor));
     let started = Instant::now();

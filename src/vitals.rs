@@ -22,15 +22,15 @@ const WAIT_PER_CENT: u64 = 95;
 
 /// A number that is set now and then.
 #[derive(Debug, Default)]
-pub struct Number(AtomicU64);
+pub struct AtomicNumber(AtomicU64);
 
 /// A yes or no that is set now and then.
 #[derive(Debug, Default)]
-pub struct Flag(AtomicBool);
+pub struct AtomicFlag(AtomicBool);
 
 /// A moment that may not have come yet.
 #[derive(Debug)]
-pub struct Moment(AtomicI64);
+pub struct AtomicMoment(AtomicI64);
 
 /// The sidecar's own state.
 #[derive(Debug)]
@@ -38,34 +38,34 @@ pub struct Vitals {
     /// When the process started.
     pub started: Timestamp,
     /// Session files that are followed.
-    pub files_watched: Number,
+    pub files_watched: AtomicNumber,
     /// Folders and files that could not be looked at or read at the last look at all of them.
-    pub paths_unreadable: Number,
+    pub paths_unreadable: AtomicNumber,
     /// Bytes of session files that are not read yet.
-    pub read_lag_bytes: Number,
+    pub read_lag_bytes: AtomicNumber,
     /// Bytes of session files that are counted for good, of the files that were there at the last look at all of them.
-    pub counted_bytes: Number,
+    pub counted_bytes: AtomicNumber,
     /// Time of the latest row.
-    pub last_event: Moment,
+    pub last_event: AtomicMoment,
     /// Bytes of the state on disk.
-    pub store_bytes: Number,
+    pub store_bytes: AtomicNumber,
     /// Spans in the outbox.
-    pub outbox_spans: Number,
+    pub outbox_spans: AtomicNumber,
     /// When the oldest of them was put there.
-    pub outbox_oldest: Moment,
+    pub outbox_oldest: AtomicMoment,
     /// Every file has been read to its end since the start.
-    pub initial_scan_complete: Flag,
+    pub initial_scan_complete: AtomicFlag,
     /// Every file has been read to its end since the state was opened: not while it cannot be used, nor while it
     /// catches up after that.
-    pub is_following: Flag,
+    pub is_following: AtomicFlag,
     /// Files of the first scan that have been read to their end.
-    pub files_done: Number,
+    pub files_done: AtomicNumber,
     /// Files of the first scan.
-    pub files_total: Number,
+    pub files_total: AtomicNumber,
     /// Files are found by looking at all of them only.
-    pub watch_degraded: Flag,
+    pub watch_degraded: AtomicFlag,
     /// Differences that the self-check has found since the start.
-    pub state_drift: Number,
+    pub state_drift: AtomicNumber,
     /// Lines of the log that could not be written since the start; counted where they are written.
     pub log_lines_lost: Arc<AtomicU64>,
     idle: Duration,
@@ -103,7 +103,7 @@ pub struct LiveCounts {
     pub waiting: u64,
 }
 
-impl Number {
+impl AtomicNumber {
     /// Sets the number.
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
@@ -121,7 +121,7 @@ impl Number {
     }
 }
 
-impl Flag {
+impl AtomicFlag {
     /// Sets the flag.
     pub fn set(&self, value: bool) {
         self.0.store(value, Ordering::Relaxed);
@@ -134,13 +134,13 @@ impl Flag {
     }
 }
 
-impl Default for Moment {
+impl Default for AtomicMoment {
     fn default() -> Self {
         Self(AtomicI64::new(Self::NEVER))
     }
 }
 
-impl Moment {
+impl AtomicMoment {
     /// No row of any client has this time.
     const NEVER: i64 = i64::MIN;
 
@@ -167,20 +167,20 @@ impl Vitals {
     pub fn new(started: Timestamp, idle: Duration) -> Self {
         Self {
             started,
-            files_watched: Number::default(),
-            paths_unreadable: Number::default(),
-            read_lag_bytes: Number::default(),
-            counted_bytes: Number::default(),
-            last_event: Moment::default(),
-            store_bytes: Number::default(),
-            outbox_spans: Number::default(),
-            outbox_oldest: Moment::default(),
-            initial_scan_complete: Flag::default(),
-            is_following: Flag::default(),
-            files_done: Number::default(),
-            files_total: Number::default(),
-            watch_degraded: Flag::default(),
-            state_drift: Number::default(),
+            files_watched: AtomicNumber::default(),
+            paths_unreadable: AtomicNumber::default(),
+            read_lag_bytes: AtomicNumber::default(),
+            counted_bytes: AtomicNumber::default(),
+            last_event: AtomicMoment::default(),
+            store_bytes: AtomicNumber::default(),
+            outbox_spans: AtomicNumber::default(),
+            outbox_oldest: AtomicMoment::default(),
+            initial_scan_complete: AtomicFlag::default(),
+            is_following: AtomicFlag::default(),
+            files_done: AtomicNumber::default(),
+            files_total: AtomicNumber::default(),
+            watch_degraded: AtomicFlag::default(),
+            state_drift: AtomicNumber::default(),
             log_lines_lost: Arc::default(),
             idle,
             sessions: Mutex::default(),

@@ -8,9 +8,9 @@ use std::io;
 use serde_json::Value;
 
 use crate::ledger::session::Session;
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
-use crate::views::sessions::summary::{Files, Part, SessionSummary, Sources, ToolDurations};
+use crate::views::sessions::summary::{FileCounts, Part, SessionSummary, SummarySources, ToolDurations};
 
 /// What was found by comparing.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl fmt::Display for Difference {
 }
 
 /// Every session of the state.
-pub fn all(reader: &Reader) -> Result<BTreeMap<SessionId, Session>, StoreError> {
+pub fn all(reader: &StoreReader) -> Result<BTreeMap<SessionId, Session>, StoreError> {
     let mut sessions = BTreeMap::new();
     reader.each_session(|session| drop(sessions.insert(session.id.clone(), session)))?;
     Ok(sessions)
@@ -48,7 +48,10 @@ pub fn all(reader: &Reader) -> Result<BTreeMap<SessionId, Session>, StoreError> 
 
 /// The lines of sessions of the state, as `scan` would list them. A session that another was forked from must be among
 /// them.
-pub fn stored(reader: &Reader, sessions: &BTreeMap<SessionId, Session>) -> Result<Vec<SessionSummary>, StoreError> {
+pub fn stored(
+    reader: &StoreReader,
+    sessions: &BTreeMap<SessionId, Session>,
+) -> Result<Vec<SessionSummary>, StoreError> {
     let mut failed = Ok(());
     let failure = RefCell::new(&mut failed);
     let durations = |session: &Session| {
@@ -58,8 +61,8 @@ pub fn stored(reader: &Reader, sessions: &BTreeMap<SessionId, Session>) -> Resul
         }
         durations
     };
-    let sources = Sources { session: &|id| sessions.get(id), durations: &durations };
-    let summary = Part::of(sessions.values(), &sources, true).summary(Files::default(), true);
+    let sources = SummarySources { session: &|id| sessions.get(id), durations: &durations };
+    let summary = Part::of(sessions.values(), &sources, true).summary(FileCounts::default(), true);
     failed.map(|()| summary.session_list.unwrap_or_default())
 }
 

@@ -7,9 +7,9 @@ use std::fmt;
 
 use crate::audit::held;
 use crate::ledger::money::Money;
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::catalog::{self, Metric, Unit};
+use crate::views::metrics::catalog::{self, Metric, MetricUnit};
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Sample, Series, Snapshot, Stored, Totals};
 
@@ -45,7 +45,7 @@ impl fmt::Display for Miscount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { metric, counted, held } = self;
         let value = |number: &i128| match metric.unit {
-            Unit::Usd => Money::from_picousd(*number).to_string(),
+            MetricUnit::Usd => Money::from_picousd(*number).to_string(),
             _ => number.to_string(),
         };
         write!(f, "{}: {} is counted, the state holds {}", metric.full_name(), value(counted), value(held))
@@ -55,7 +55,7 @@ impl fmt::Display for Miscount {
 /// Compares stored totals with what the units in the state add up to, as far as it is stamped at `epoch` or later. Sums
 /// over all series of a metric are compared: which series takes something may depend on the configuration of its day.
 pub fn compare(
-    reader: &Reader,
+    reader: &StoreReader,
     stored: Vec<(Series, Stored)>,
     rules: &LabelRules,
     epoch: Timestamp,
@@ -70,7 +70,7 @@ pub fn compare(
 }
 
 /// Totals of everything that the state holds.
-fn held(reader: &Reader, rules: &LabelRules, epoch: Timestamp) -> Result<Totals, StoreError> {
+fn held(reader: &StoreReader, rules: &LabelRules, epoch: Timestamp) -> Result<Totals, StoreError> {
     let mut totals = Totals::new(rules.clone());
     held::everything(reader, |change| {
         totals.observe(change, epoch, None);

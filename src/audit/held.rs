@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use crate::ledger::known::Changed;
 use crate::ledger::session::Session;
 use crate::measures::Change;
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 
 /// Hands out every session of the state, then its units and sections, and its turns as if they had just ended.
 ///
 /// # Errors
 ///
 /// The database failed or is damaged; what was handed out before that is not all.
-pub fn everything(reader: &Reader, mut take: impl FnMut(&Change<'_>)) -> Result<(), StoreError> {
+pub fn everything(reader: &StoreReader, mut take: impl FnMut(&Change<'_>)) -> Result<(), StoreError> {
     let mut failed = Ok(());
     reader.each_session(|session| {
         if failed.is_ok() {
@@ -22,7 +22,7 @@ pub fn everything(reader: &Reader, mut take: impl FnMut(&Change<'_>)) -> Result<
     failed
 }
 
-fn of_session(reader: &Reader, session: &Session, take: &mut impl FnMut(&Change<'_>)) -> Result<(), StoreError> {
+fn of_session(reader: &StoreReader, session: &Session, take: &mut impl FnMut(&Change<'_>)) -> Result<(), StoreError> {
     let source = match &session.fork {
         Some(fork) => reader.session(&fork.from)?,
         None => None,

@@ -12,17 +12,17 @@ use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::measures::change;
-use crate::tail::{self, Found, Limits, Problem, Reader, Target};
+use crate::tail::{self, FileReader, FolderProblem, FoundFile, ReadLimits, ScanTarget};
 use crate::text::chain;
 use crate::transcript::chunk::{Chunk, FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::parse::{self, Strings};
-use crate::transcript::record::{Body, Reason};
+use crate::transcript::record::{Reason, RowBody};
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::history::History;
+use crate::views::metrics::history::MetricHistory;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Snapshot, Totals};
-use crate::views::sessions::summary::{Files, Part, Sources, Summary, ToolDurations};
+use crate::views::sessions::summary::{FileCounts, Part, Summary, SummarySources, ToolDurations};
 
 /// A time before every row. A sidecar whose first start had been then would have counted everything.
 const BEGINNING: Timestamp = Timestamp(i64::MIN);
@@ -32,7 +32,7 @@ const BEGINNING: Timestamp = Timestamp(i64::MIN);
 pub struct Pass {
     known: Known,
     /// What was read.
-    pub files: Files,
+    pub files: FileCounts,
     /// Files and folders that could not be read, with the reason.
     pub problems: Vec<String>,
     lines: UncountedLines,
@@ -76,15 +76,15 @@ impl UncountedLines {
 
 /// What was read, besides what was counted.
 #[derive(Debug, Default)]
-pub struct Read {
+pub struct PassRead {
     /// Files and lines.
-    pub files: Files,
+    pub files: FileCounts,
     /// Files that could not be read, with the reason.
     pub problems: Vec<String>,
     pub(crate) lines: UncountedLines,
 }
 
-impl Read {
+impl PassRead {
     pub(crate) fn add(&mut self, other: Self) {
         self.files.add(other.files);
         self.problems.extend(other.problems);
@@ -97,14 +97,14 @@ impl Read {
 /// # Errors
 ///
 /// The first target that does not exist.
-pub fn find(targets: &[PathBuf], problems: &mut Vec<String>) -> Result<Vec<Found>, PathBuf> {
+pub fn find(targets: &[PathBuf], problems: &mut Vec<String>) -> Result<Vec<FoundFile>, PathBuf> {
     let mut found = Vec::new();
-    let mut note = |problem: Problem| problems.push(format!("{problem}: {}", problem.source));
+    let mut note = |problem: FolderProblem| problems.push(format!("{problem}: {}", problem.source));
     for target in targets {
         match tail::resolve_scan_target(target) {
-            Target::Root(root) => found.extend(tail::scan(&root, &mut note)),
-            Target::File(file) => found.extend(tail::scan_session(&file, &mut note)),
-            Target::NotFound => return Err(target.clone()),
+            ScanTarget::Root(root) => found.extend(tail::scan(&root, &mut note)),
+            ScanTarget::File(file) => found.extend(tail::scan_session(&file, &mut note)),
+            ScanTarget::NotFound => return Err(target.clone()),
         }
     }
     // Two roots may overlap, or one may be a link to the other.
@@ -117,19 +117,24 @@ pub fn find(targets: &[PathBuf], problems: &mut Vec<String>) -> Result<Vec<Found
 impl Pass {
     /// Reads `found` to the end, one file after the other. `progress` is told files and bytes as they are done.
     #[must_use]
-    pub fn over(found: &[Found], prices: &Prices, progress: impl FnMut(u64, u64)) -> Self {
+    pub fn over(found: &[FoundFile], prices: &Prices, progress: impl FnMut(u64, u64)) -> Self {
         Self::read(found, prices, Manner { says: true, last_rows: false }, progress)
     }
 
     /// [`Pass::over`] files that were read before: what was said about their lines then is not said again.
-    pub(crate) fn again(found: &[Found], prices: &Prices, manner: Manner) -> Self {
+    pub(crate) fn again(found: &[FoundFile], prices: &Prices, manner: Manner) -> Self {
         Self::read(found, prices, Manner { says: false, ..manner }, |_, _| {})
     }
 
-    pub(crate) fn read(found: &[Found], prices: &Prices, manner: Manner, mut progress: impl FnMut(u64, u64)) -> Self {
+    pub(crate) fn read(
+        found: &[FoundFile],
+        prices: &Prices,
+        manner: Manner,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Self {
         let mut pass = Self {
             known: Known::default(),
-            files: Files::default(),
+            files: FileCounts::default(),
             problems: Vec::new(),
             lines: UncountedLines::default(),
             members: HashMap::new(),
@@ -137,7 +142,7 @@ impl Pass {
         for found in found {
             pass.known.paths.push(found.path.as_os_str().as_encoded_bytes());
         }
-        let mut reader = Reader::new(Limits::without_slices());
+        let mut reader = FileReader::new(ReadLimits::without_slices());
         let mut strings = Strings::default();
         for (found, number) in found.iter().zip(0..) {
             let mut offset = 0;
@@ -188,7 +193,7 @@ impl Pass {
         let seen = parse::each(chunk, strings, |record| {
             fold.fold(&record);
             match &record.body {
-                Body::Implausible => {
+                RowBody::Implausible => {
                     lines.implausible += 1;
                     if says {
                         tracing::warn!(
@@ -198,7 +203,7 @@ impl Pass {
                         );
                     }
                 }
-                Body::Rejected(reason) => {
+                RowBody::Rejected(reason) => {
                     files.rejected_lines += 1;
                     *lines.rejected.entry(*reason).or_default() += 1;
                     if says {
@@ -206,7 +211,7 @@ impl Pass {
                         tracing::warn!(path = &*path, offset, reason = reason.name(), "a line could not be read");
                     }
                 }
-                Body::Unknown(kind) => {
+                RowBody::Unknown(kind) => {
                     files.unknown_records += 1;
                     *lines.unknown.entry(Arc::clone(kind)).or_default() += 1;
                     if says {
@@ -229,8 +234,12 @@ impl Pass {
     }
 
     /// What was read, besides what was counted.
-    pub(crate) fn take_read(&mut self) -> Read {
-        Read { files: self.files, problems: std::mem::take(&mut self.problems), lines: std::mem::take(&mut self.lines) }
+    pub(crate) fn take_read(&mut self) -> PassRead {
+        PassRead {
+            files: self.files,
+            problems: std::mem::take(&mut self.problems),
+            lines: std::mem::take(&mut self.lines),
+        }
     }
 
     /// What the pass adds to a summary.
@@ -244,7 +253,7 @@ impl Pass {
             }
             durations
         };
-        let sources = Sources { session: &|id| self.known.session(id), durations: &durations };
+        let sources = SummarySources { session: &|id| self.known.session(id), durations: &durations };
         Part::of(self.known.sessions(), &sources, with_sessions)
     }
 
@@ -259,7 +268,7 @@ impl Pass {
     }
 
     /// Adds what the pass found to a history.
-    pub fn remember(&self, history: &mut History) {
+    pub fn remember(&self, history: &mut MetricHistory) {
         change::everything(&self.known, |change| history.observe(change));
     }
 

@@ -25,14 +25,14 @@ use crate::audit::survey::Survey;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{RowPlace, Unit};
-use crate::store::{FileRow, Reader, StoreError};
+use crate::store::{FileRow, StoreError, StoreReader};
 use crate::tail::reread::{self, Missing};
-use crate::tail::{self, Found};
+use crate::tail::{self, FoundFile};
 use crate::text::chain;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::expected::Expected;
 use crate::transcript::ids::SessionId;
-use crate::views::sessions::summary::{Files, SessionSummary};
+use crate::views::sessions::summary::{FileCounts, SessionSummary};
 use crate::vitals::Vitals;
 
 /// Bytes of session files that one check reads in its first step, and most of one family.
@@ -69,7 +69,7 @@ const WITHOUT_PLACE: [&str; 9] = [
 /// Compares a sample of sessions with their files.
 #[derive(Debug)]
 pub struct SelfCheck {
-    reader: Reader,
+    reader: StoreReader,
     prices: Prices,
     /// Candidates for session roots.
     roots: Vec<PathBuf>,
@@ -95,7 +95,7 @@ pub struct Checked {
 /// Sessions that share rows, and what was said of them when they were read.
 struct FileFamily {
     groups: BTreeSet<PathBuf>,
-    files: Vec<Found>,
+    files: Vec<FoundFile>,
     sessions: BTreeSet<SessionId>,
     stored: Vec<SessionSummary>,
     compared: usize,
@@ -106,7 +106,7 @@ impl SelfCheck {
     /// A check of the state of `reader` against what lies below `roots`.
     #[must_use]
     pub fn new(
-        reader: Reader,
+        reader: StoreReader,
         prices: Prices,
         roots: Vec<PathBuf>,
         vitals: Arc<Vitals>,
@@ -166,7 +166,7 @@ impl SelfCheck {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn found(&self) -> Vec<Found> {
+    fn found(&self) -> Vec<FoundFile> {
         // What cannot be looked at has been said by the reading thread.
         pass::find(&tail::existing(&self.roots), &mut Vec::new()).unwrap_or_default()
     }
@@ -241,7 +241,7 @@ impl SelfCheck {
     fn confirm(&mut self, suspects: Vec<FileFamily>) -> Result<usize, StoreError> {
         let suspected: HashSet<&Path> =
             suspects.iter().flat_map(|family| &family.files).map(|found| &*found.path).collect();
-        let mut related: Vec<(Vec<Found>, Vec<SessionSummary>)> = Vec::new();
+        let mut related: Vec<(Vec<FoundFile>, Vec<SessionSummary>)> = Vec::new();
         Survey::of(self.found(), &self.prices, 1).quietly().each_with(
             |found| suspected.contains(&*found.path),
             |files, pass| related.push((files, sessions_of(pass))),
@@ -317,7 +317,7 @@ impl SelfCheck {
 /// The session files as they are, beside how far they are counted.
 struct OnDisk {
     /// Files of each session, by the path of the session.
-    groups: BTreeMap<PathBuf, Vec<Found>>,
+    groups: BTreeMap<PathBuf, Vec<FoundFile>>,
     rows: HashMap<PathBuf, FileRow>,
     paths: HashMap<FileNumber, PathBuf>,
     /// The session of each file that is there.
@@ -325,10 +325,10 @@ struct OnDisk {
 }
 
 impl OnDisk {
-    fn of(found: Vec<Found>, reader: &Reader) -> Result<Self, StoreError> {
+    fn of(found: Vec<FoundFile>, reader: &StoreReader) -> Result<Self, StoreError> {
         let present: HashMap<PathBuf, PathBuf> =
             found.iter().map(|found| (found.path.clone(), found.session_path())).collect();
-        let mut groups: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();
+        let mut groups: BTreeMap<PathBuf, Vec<FoundFile>> = BTreeMap::new();
         for found in found {
             groups.entry(found.session_path()).or_default().push(found);
         }
@@ -345,8 +345,8 @@ impl OnDisk {
     }
 
     /// The files of these sessions in order of their paths, if all of them are counted to their end and not too large.
-    fn counted(&self, groups: &BTreeSet<PathBuf>) -> Option<Vec<Found>> {
-        let mut files: Vec<Found> = Vec::new();
+    fn counted(&self, groups: &BTreeSet<PathBuf>) -> Option<Vec<FoundFile>> {
+        let mut files: Vec<FoundFile> = Vec::new();
         for group in groups {
             files.extend(self.groups.get(group)?.iter().cloned());
         }
@@ -355,7 +355,7 @@ impl OnDisk {
         (bytes <= BYTES_MAX && files.iter().all(|found| self.is_counted(found))).then_some(files)
     }
 
-    fn is_counted(&self, found: &Found) -> bool {
+    fn is_counted(&self, found: &FoundFile) -> bool {
         let cursor = self.rows.get(&found.path).and_then(|row| row.cursor.as_ref());
         let is_whole = cursor.is_some_and(|cursor| {
             (cursor.device, cursor.inode, cursor.offset) == (found.device, found.inode, found.size)
@@ -371,7 +371,7 @@ impl OnDisk {
 }
 
 fn sessions_of(pass: &Pass) -> Vec<SessionSummary> {
-    pass.part(true).summary(Files::default(), true).session_list.unwrap_or_default()
+    pass.part(true).summary(FileCounts::default(), true).session_list.unwrap_or_default()
 }
 
 fn links(session: &Session) -> impl Iterator<Item = SessionId> + '_ {

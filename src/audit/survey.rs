@@ -18,10 +18,10 @@ use std::thread;
 
 use memchr::memmem;
 
-use crate::audit::pass::{Manner, Pass, Read};
+use crate::audit::pass::{Manner, Pass, PassRead};
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
-use crate::tail::Found;
+use crate::tail::FoundFile;
 use crate::transcript::chunk::FileRole;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Snapshot, Totals};
@@ -36,7 +36,7 @@ const TOGETHER: usize = 32;
 
 /// What a survey reads.
 pub struct Survey<'a> {
-    groups: Vec<Vec<Found>>,
+    groups: Vec<Vec<FoundFile>>,
     prices: &'a Prices,
     threads: usize,
     manner: Manner,
@@ -44,7 +44,7 @@ pub struct Survey<'a> {
 
 /// What is kept of a group until all are read.
 struct GroupResult<R> {
-    read: Read,
+    read: PassRead,
     keys: Vec<u64>,
     result: R,
 }
@@ -52,12 +52,12 @@ struct GroupResult<R> {
 impl<'a> Survey<'a> {
     /// A survey of these files, which are read by so many threads.
     #[must_use]
-    pub fn of(found: Vec<Found>, prices: &'a Prices, threads: usize) -> Self {
-        let mut sessions: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();
+    pub fn of(found: Vec<FoundFile>, prices: &'a Prices, threads: usize) -> Self {
+        let mut sessions: BTreeMap<PathBuf, Vec<FoundFile>> = BTreeMap::new();
         for found in found {
             sessions.entry(found.session_path()).or_default().push(found);
         }
-        let sessions: Vec<Vec<Found>> = sessions.into_values().collect();
+        let sessions: Vec<Vec<FoundFile>> = sessions.into_values().collect();
         // A fork begins with the rows of its original. Read together from the start, they are read once.
         let mut beginnings = vec![None; sessions.len()];
         on_threads(
@@ -70,7 +70,7 @@ impl<'a> Survey<'a> {
                 }
             },
         );
-        let mut groups: Vec<Vec<Found>> = Vec::with_capacity(sessions.len());
+        let mut groups: Vec<Vec<FoundFile>> = Vec::with_capacity(sessions.len());
         let mut same: HashMap<[u8; UUID_BYTES], usize> = HashMap::new();
         for (session, beginning) in sessions.into_iter().zip(beginnings) {
             let number = beginning.map_or(groups.len(), |uuid| *same.entry(uuid).or_insert(groups.len()));
@@ -99,7 +99,7 @@ impl<'a> Survey<'a> {
     }
 
     /// The summary of everything. `progress` is told files and bytes as they are done.
-    pub fn summary(&self, with_sessions: bool, progress: impl Fn(u64, u64) + Sync) -> (Summary, Read) {
+    pub fn summary(&self, with_sessions: bool, progress: impl Fn(u64, u64) + Sync) -> (Summary, PassRead) {
         let (parts, read) = self.results(progress, |pass| {
             let mut part = pass.part(with_sessions);
             let list = std::mem::take(&mut part.list);
@@ -115,7 +115,7 @@ impl<'a> Survey<'a> {
     }
 
     /// The trees of all sessions, in order of their first rows.
-    pub fn trees(&self, progress: impl Fn(u64, u64) + Sync) -> (String, Read) {
+    pub fn trees(&self, progress: impl Fn(u64, u64) + Sync) -> (String, PassRead) {
         let (trees, read) = self.results(progress, |pass| {
             let tree = |session: &Session| {
                 let units = pass.units_of(session);
@@ -129,7 +129,7 @@ impl<'a> Survey<'a> {
     }
 
     /// The totals of a sidecar that had been there from the beginning.
-    pub fn totals(&self, labels: LabelRules, progress: impl Fn(u64, u64) + Sync) -> (Snapshot, Read) {
+    pub fn totals(&self, labels: LabelRules, progress: impl Fn(u64, u64) + Sync) -> (Snapshot, PassRead) {
         let mut totals = Totals::new(labels);
         let read = self.each(progress, |pass| pass.observe(&mut totals));
         read.lines.observe(read.files.lines, &mut totals);
@@ -139,9 +139,9 @@ impl<'a> Survey<'a> {
     /// Calls `take` with one pass for each set of files that share rows, until every file was in one. The files are read
     /// twice: once to learn which of them share rows, and once more together, because a counter cannot take back what it
     /// has counted of one file alone.
-    pub fn each(&self, progress: impl Fn(u64, u64) + Sync, mut take: impl FnMut(&Pass)) -> Read {
+    pub fn each(&self, progress: impl Fn(u64, u64) + Sync, mut take: impl FnMut(&Pass)) -> PassRead {
         let mut keys = Vec::new();
-        let mut read = Read::default();
+        let mut read = PassRead::default();
         self.each_alone(progress, |_| (), &mut keys, |_, outcome| read.add(outcome.read));
         let together = self.together(keys);
         let work = |group: &Vec<usize>| Pass::again(&self.files_of(group), self.prices, self.manner);
@@ -152,7 +152,7 @@ impl<'a> Survey<'a> {
 
     /// Shows `take` one pass for each set of files that belong together and of which one is `wanted`, with these files.
     /// Reads everything to know which do.
-    pub(crate) fn each_with(&self, wanted: impl Fn(&Found) -> bool, mut take: impl FnMut(Vec<Found>, &Pass)) {
+    pub(crate) fn each_with(&self, wanted: impl Fn(&FoundFile) -> bool, mut take: impl FnMut(Vec<FoundFile>, &Pass)) {
         let mut keys = Vec::new();
         self.each_alone(|_, _| {}, |_| (), &mut keys, |_, _| {});
         for group in self.together(keys) {
@@ -169,9 +169,9 @@ impl<'a> Survey<'a> {
         &self,
         progress: impl Fn(u64, u64) + Sync,
         visit: impl Fn(&Pass) -> R + Sync,
-    ) -> (Vec<R>, Read) {
+    ) -> (Vec<R>, PassRead) {
         let mut keys = Vec::new();
-        let mut read = Read::default();
+        let mut read = PassRead::default();
         let mut results: Vec<Option<R>> = self.groups.iter().map(|_| None).collect();
         self.each_alone(progress, &visit, &mut keys, |group, outcome| {
             read.add(outcome.read);
@@ -198,7 +198,7 @@ impl<'a> Survey<'a> {
         keys: &mut Vec<u64>,
         mut take: impl FnMut(usize, GroupResult<R>),
     ) {
-        let work = |group: &Vec<Found>| {
+        let work = |group: &Vec<FoundFile>| {
             let mut pass = Pass::read(group, self.prices, self.manner, &progress);
             let keys = pass.keys().collect();
             let result = visit(&pass);
@@ -233,8 +233,8 @@ impl<'a> Survey<'a> {
     }
 
     /// Files of several groups, in order of their paths.
-    fn files_of(&self, groups: &[usize]) -> Vec<Found> {
-        let mut files: Vec<Found> =
+    fn files_of(&self, groups: &[usize]) -> Vec<FoundFile> {
+        let mut files: Vec<FoundFile> =
             groups.iter().filter_map(|group| self.groups.get(*group)).flatten().cloned().collect();
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
@@ -286,7 +286,7 @@ const UUID_BYTES: usize = 36;
 
 /// The first `uuid` of a session's own file, if it stands near the beginning. Only a hint: what it misses is found by
 /// the keys.
-fn beginning(session: &[Found]) -> Option<[u8; UUID_BYTES]> {
+fn beginning(session: &[FoundFile]) -> Option<[u8; UUID_BYTES]> {
     const NEAR: u64 = 8192;
     const KEY: &[u8] = b"\"uuid\":\"";
     let file = session.iter().find(|found| found.role == FileRole::Rows && found.depth == 0)?;

@@ -16,7 +16,7 @@ use crate::sidecar::settings::{label_rules, threads};
 use crate::store::{self, StoreError};
 use crate::tail::RootEnv;
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::history::{Ending, History, Span, Target, Written};
+use crate::views::metrics::history::{HistoryEnd, HistorySpan, MetricHistory, ScrapeTarget, Written};
 
 /// What Prometheus has not written to a block yet: blocks that reach into it cost other series their samples.
 const HEAD_MS: i64 = 3 * 3_600_000;
@@ -62,8 +62,8 @@ pub fn run(args: &BackfillArgs, config: &Config, env: &RootEnv, prices: &Prices)
     // A scan needs no state, and neither does a history without one.
     let epoch = config.state().ok().map(store::first_start).transpose()?.flatten();
     let span = span(args, epoch, now)?;
-    let ending = if epoch == Some(span.until) { Ending::Reset } else { Ending::Open };
-    let mut history = History::new(label_rules(config), span);
+    let ending = if epoch == Some(span.until) { HistoryEnd::Reset } else { HistoryEnd::Open };
+    let mut history = MetricHistory::new(label_rules(config), span);
     let problems = if args.from_state {
         of_state(config, prices, &mut history)?
     } else {
@@ -71,7 +71,7 @@ pub fn run(args: &BackfillArgs, config: &Config, env: &RootEnv, prices: &Prices)
     };
     let undated = history.undated();
     let instance = args.instance.clone().unwrap_or_else(|| config.listen.to_string());
-    let written = print(history, &Target { job: args.job.clone(), instance }, ending)?;
+    let written = print(history, &ScrapeTarget { job: args.job.clone(), instance }, ending)?;
     say(written, span, ending, undated, now);
     for problem in &problems {
         tracing::warn!("{problem}");
@@ -80,7 +80,7 @@ pub fn run(args: &BackfillArgs, config: &Config, env: &RootEnv, prices: &Prices)
     if count == 0 { Ok(()) } else { Err(ScanError::Unreadable { count }.into()) }
 }
 
-fn span(args: &BackfillArgs, epoch: Option<Timestamp>, now: Timestamp) -> Result<Span, BackfillError> {
+fn span(args: &BackfillArgs, epoch: Option<Timestamp>, now: Timestamp) -> Result<HistorySpan, BackfillError> {
     let refused = |what: String| Err(BackfillError::Usage(what));
     // A clock that was set back since the first start: what is to come cannot be asked for.
     let epoch = epoch.map(|epoch| epoch.min(now));
@@ -91,7 +91,7 @@ fn span(args: &BackfillArgs, epoch: Option<Timestamp>, now: Timestamp) -> Result
     if let Some(since) = args.since.filter(|since| *since >= until) {
         return refused(format!("--since {} is not before the end, {}", since.to_rfc3339(), until.to_rfc3339()));
     }
-    Ok(Span { since: args.since, until, step_s: args.step })
+    Ok(HistorySpan { since: args.since, until, step_s: args.step })
 }
 
 /// Reads session files; gives what could not be read.
@@ -100,7 +100,7 @@ fn of_files(
     config: &Config,
     env: &RootEnv,
     prices: &Prices,
-    history: &mut History,
+    history: &mut MetricHistory,
 ) -> Result<Vec<String>, BackfillError> {
     let targets = targets(&args.dirs, config, env)?;
     let mut problems = Vec::new();
@@ -114,7 +114,7 @@ fn of_files(
 }
 
 /// Reads the state, session by session.
-fn of_state(config: &Config, prices: &Prices, history: &mut History) -> Result<Vec<String>, BackfillError> {
+fn of_state(config: &Config, prices: &Prices, history: &mut MetricHistory) -> Result<Vec<String>, BackfillError> {
     let folder = config.state()?;
     if !store::exists(folder) {
         return Err(BackfillError::NoState { path: folder.to_path_buf() });
@@ -128,7 +128,7 @@ fn of_state(config: &Config, prices: &Prices, history: &mut History) -> Result<V
 }
 
 /// Writes the history to standard output as it is made: a year does not fit the memory that the program has.
-fn print(history: History, target: &Target, ending: Ending) -> Result<Written, ScanError> {
+fn print(history: MetricHistory, target: &ScrapeTarget, ending: HistoryEnd) -> Result<Written, ScanError> {
     let mut out = BufWriter::new(io::stdout().lock());
     let written = history.write(target, ending, |text| out.write_all(text.as_bytes()));
     match written.and_then(|written| out.flush().map(|()| written)) {
@@ -138,14 +138,14 @@ fn print(history: History, target: &Target, ending: Ending) -> Result<Written, S
 }
 
 /// Says on stderr what the file holds, and what can go wrong with it.
-fn say(written: Written, span: Span, ending: Ending, undated: u64, now: Timestamp) {
+fn say(written: Written, span: HistorySpan, ending: HistoryEnd, undated: u64, now: Timestamp) {
     let until = span.until.to_rfc3339();
     let Written { series, samples, first } = written;
     match first {
         Some(first) => tracing::info!(series, samples, since = first.to_rfc3339(), until, "history is written"),
         None => tracing::warn!(until, "there is no history before the end"),
     }
-    if ending == Ending::Reset {
+    if ending == HistoryEnd::Reset {
         tracing::info!("the end is the first start of the sidecar: its counters go on from there");
     }
     if undated > 0 {

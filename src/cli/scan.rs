@@ -13,7 +13,7 @@ use crate::sidecar::settings::{label_rules, threads};
 use crate::tail::{self, RootEnv};
 use crate::text;
 use crate::views::metrics::points::points;
-use crate::views::metrics::text::Format;
+use crate::views::metrics::text::TextFormat;
 
 /// Why a scan failed.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
         ScanFormat::Trace => survey.trees(advance),
         ScanFormat::Prometheus => {
             let (totals, read) = survey.totals(label_rules(config), advance);
-            (Format::Plain.write(&points(&totals), &[]), read)
+            (TextFormat::Plain.write(&points(&totals), &[]), read)
         }
     };
     progress.finish();

@@ -13,7 +13,7 @@ use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
 use crate::sidecar::settings::{label_rules, threads};
 use crate::store::{self, Opened, StoreError};
-use crate::tail::{self, Found, RootEnv};
+use crate::tail::{self, FoundFile, RootEnv};
 
 /// Differences that are listed, and files that could not be read; the rest is counted.
 const LISTED_MAX: usize = 1000;
@@ -111,10 +111,10 @@ fn line(text: &mut String, line: impl std::fmt::Display) {
 }
 
 /// Bytes of the files that lie behind what was counted.
-fn unread_bytes(opened: &Opened, found: &[Found]) -> u64 {
+fn unread_bytes(opened: &Opened, found: &[FoundFile]) -> u64 {
     let recovered = &opened.recovered;
     let offsets: BTreeMap<_, u64> = recovered.cursors.iter().map(|(file, cursor)| (*file, cursor.offset)).collect();
-    let counted = |file: &Found| {
+    let counted = |file: &FoundFile| {
         let number = recovered.paths.number(file.path.as_os_str().as_encoded_bytes());
         number.and_then(|number| offsets.get(&number).copied()).unwrap_or(0)
     };

@@ -10,7 +10,7 @@ use super::flags::Flags;
 use super::merge::{Layer, SetValue, quoted};
 use super::otlp::Signal;
 use super::settings::{
-    Config, ContentLevel, LogFormat, Metrics, OutboxSettings, Prices, Profile, ProjectLabel, Scan, ScanFormat,
+    Config, ContentLevel, LogFormat, Metrics, OutboxSettings, PriceSettings, Profile, ProjectLabel, Scan, ScanFormat,
     SetPlaces, TraceScope, TraceSettings, Web,
 };
 use super::text::Listen;
@@ -68,7 +68,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         },
         scan: scan(&layer)?,
         selfcheck: layer.text(&keys::SELFCHECK_EVERY, selfcheck)?.unwrap_or(Some(24 * HOUR)),
-        prices: Prices {
+        prices: PriceSettings {
             overrides: layer
                 .read(&keys::PRICES_OVERRIDES, |value| match value {
                     SetValue::Prices(overrides) => Some(overrides.clone()),

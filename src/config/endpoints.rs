@@ -12,7 +12,7 @@ use super::keys::{self, ConfigKey};
 use super::merge::{Endpoints, Layer, SetValue, quoted, refused};
 use super::otlp;
 use super::otlp::Signal;
-use super::settings::Otlp;
+use super::settings::OtlpSettings;
 
 /// Name of the endpoint that `otlp.endpoint` gives.
 pub(super) const DEFAULT: &str = "default";
@@ -89,8 +89,8 @@ pub(super) fn of_variable(text: &str, place: &SetAt) -> Result<Endpoints, Config
 }
 
 /// Every endpoint, the one of `otlp.endpoint` first, and what the user should know about settings without effect.
-pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<Otlp>, Vec<String>), ConfigError> {
-    let mut all: Vec<Otlp> = otlp::otlp(DEFAULT, Signal::TraceSettings, layer, home)?.into_iter().collect();
+pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<OtlpSettings>, Vec<String>), ConfigError> {
+    let mut all: Vec<OtlpSettings> = otlp::otlp(DEFAULT, Signal::TraceSettings, layer, home)?.into_iter().collect();
     let given = match layer.get(&keys::OTLP_ENDPOINTS) {
         Some(given) => match &given.value {
             SetValue::Endpoints(endpoints) if endpoints.len() > ENDPOINTS_MAX => {
@@ -122,7 +122,7 @@ pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<Otlp>, Vec<
     Ok((all, notices))
 }
 
-fn without_effect(layer: &Layer, given: &Endpoints, all: &[Otlp]) -> Vec<String> {
+fn without_effect(layer: &Layer, given: &Endpoints, all: &[OtlpSettings]) -> Vec<String> {
     let mut notices = Vec::new();
     let mut say = |layer: &Layer, name: &str, keys: &[&ConfigKey], why: &str| {
         for key in keys {
@@ -131,7 +131,7 @@ fn without_effect(layer: &Layer, given: &Endpoints, all: &[Otlp]) -> Vec<String>
             }
         }
     };
-    let is_plain = |otlp: &Otlp| otlp.endpoint.scheme_str() != Some("https");
+    let is_plain = |otlp: &OtlpSettings| otlp.endpoint.scheme_str() != Some("https");
     if all.iter().all(is_plain) && !all.is_empty() {
         say(layer, DEFAULT, &[&keys::OTLP_CA], "no endpoint is https");
     }

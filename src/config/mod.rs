@@ -45,7 +45,7 @@ pub use self::error::{ConfigError, SetAt};
 pub use self::flags::Flags;
 pub use self::keys::known_keys;
 pub use self::settings::{
-    ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, Otlp, OutboxSettings, Prices,
-    Profile, ProjectLabel, Push, Scan, ScanFormat, SetPlaces, Tls, TraceScope, TraceSettings, Web,
+    ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, OtlpSettings, OutboxSettings,
+    PriceSettings, Profile, ProjectLabel, Push, Scan, ScanFormat, SetPlaces, Tls, TraceScope, TraceSettings, Web,
 };
 pub(crate) use self::text::any_duration as duration;

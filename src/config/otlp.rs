@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use super::error::{ConfigError, SetAt};
 use super::keys::{self, ConfigKey};
 use super::merge::{Layer, SetValue, quoted, refused};
-use super::settings::{ClientTls, Compression, Otlp, Tls};
+use super::settings::{ClientTls, Compression, OtlpSettings, Tls};
 use super::text;
 
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ pub(super) fn otlp(
     signal: Signal,
     layer: &Layer,
     home: Option<&Path>,
-) -> Result<Option<Otlp>, ConfigError> {
+) -> Result<Option<OtlpSettings>, ConfigError> {
     let timeout =
         layer.text(&keys::OTLP_TIMEOUT, |text| text::duration(text, Duration::from_millis(1)..=TIMEOUT_MAX))?;
     let compression = layer.text(&keys::OTLP_COMPRESSION, |text| match text {
@@ -57,7 +57,7 @@ pub(super) fn otlp(
         _ => None,
     })?;
     let tls = tls(layer, home)?;
-    Ok(endpoint(signal, layer)?.map(|(endpoint, place)| Otlp {
+    Ok(endpoint(signal, layer)?.map(|(endpoint, place)| OtlpSettings {
         name: name.to_owned(),
         place,
         endpoint,

@@ -26,7 +26,7 @@ pub struct Config {
     /// The HTTP server.
     pub web: Web,
     /// Where spans go, the endpoint of `otlp.endpoint` first; empty: export is off.
-    pub otlp: Vec<Otlp>,
+    pub otlp: Vec<OtlpSettings>,
     /// Where metrics are pushed to (`otlp.metrics`); `None`: they are only scraped.
     pub push: Option<Push>,
     /// Resource attributes from `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`; empty by default.
@@ -42,7 +42,7 @@ pub struct Config {
     /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None`: there are none.
     pub selfcheck: Option<Duration>,
     /// Prices that replace or extend the built-in ones.
-    pub prices: Prices,
+    pub prices: PriceSettings,
     /// What the user should know about settings that had no effect; for the log, once at the start.
     pub notices: Vec<String>,
     /// Where settings were given that the start tells of.
@@ -100,14 +100,14 @@ pub struct Web {
 #[derive(Debug, Clone)]
 pub struct Push {
     /// The endpoint (`otlp.metrics_endpoint`, else beside that of `otlp.endpoint`), with the path of metrics.
-    pub otlp: Otlp,
+    pub otlp: OtlpSettings,
     /// Time between two pushes (`otlp.metrics_interval`); 60 s by default, 1 s to 1 h.
     pub interval: Duration,
 }
 
 /// A place where spans go, and how. Keys of `otlp.endpoints.NAME` have the same meaning as those of `otlp`.
 #[derive(Debug, Clone)]
-pub struct Otlp {
+pub struct OtlpSettings {
     /// `default` for the endpoint of `otlp.endpoint`, else its name in `otlp.endpoints`. The state knows it by this name.
     pub name: String,
     /// Where its URL was given.
@@ -244,12 +244,12 @@ pub enum ScanFormat {
 
 /// Prices that replace or extend the built-in ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prices {
+pub struct PriceSettings {
     /// In the order of the file (`prices.overrides`); none by default.
     pub overrides: Vec<Override>,
 }
 
-impl Prices {
+impl PriceSettings {
     /// The built-in prices with these on top.
     ///
     /// # Errors

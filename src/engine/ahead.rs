@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use crate::tail::{End, Found, Limits, Read, ReadError, Reader};
+use crate::tail::{End, FileReader, FoundFile, Read, ReadError, ReadLimits};
 use crate::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use crate::transcript::{Batch, read};
 
@@ -26,7 +26,7 @@ const IN_FLIGHT_MAX: usize = 8;
 pub struct Job {
     pub file: FileNumber,
     /// Where it is and what it was when it was found.
-    pub found: Found,
+    pub found: FoundFile,
     /// Where reading stopped last time.
     pub cursor: Option<Box<Cursor>>,
 }
@@ -35,7 +35,7 @@ pub struct Job {
 #[derive(Debug)]
 pub enum Parsed {
     /// Records of whole lines.
-    Piece(Piece),
+    Piece(FilePiece),
     /// The file could not be read; the rest goes on.
     Failed {
         /// Which file.
@@ -59,7 +59,7 @@ pub enum Parsed {
 
 /// Records of whole lines of one file.
 #[derive(Debug)]
-pub struct Piece {
+pub struct FilePiece {
     /// Which file.
     pub file: FileNumber,
     /// What kind of file.
@@ -74,7 +74,7 @@ pub struct Piece {
     pub cursor: Cursor,
 }
 
-impl Piece {
+impl FilePiece {
     fn of(chunk: &Chunk) -> Self {
         Self {
             file: chunk.file,
@@ -88,9 +88,9 @@ impl Piece {
 }
 
 /// Reads one piece of a file and parses it. The flag says that there is more.
-pub fn next_piece(reader: &mut Reader, job: &Job) -> (Parsed, bool) {
+pub fn next_piece(reader: &mut FileReader, job: &Job) -> (Parsed, bool) {
     match reader.next(&job.found, job.file, job.cursor.as_deref()) {
-        Ok(Read::Chunk { chunk, more }) => (Parsed::Piece(Piece::of(&chunk)), more),
+        Ok(Read::Chunk { chunk, more }) => (Parsed::Piece(FilePiece::of(&chunk)), more),
         Ok(Read::Unchanged) => (Parsed::Done { file: job.file, gone: false }, false),
         Ok(Read::Searching) => (Parsed::Searching { file: job.file }, true),
         Ok(Read::Gone) => (Parsed::Done { file: job.file, gone: true }, false),
@@ -99,10 +99,10 @@ pub fn next_piece(reader: &mut Reader, job: &Job) -> (Parsed, bool) {
 }
 
 /// Reads a file to its end and gives every piece to `take`, then how it ended.
-fn each_piece(reader: &mut Reader, job: &Job, mut take: impl FnMut(Parsed) -> ControlFlow<()>) -> ControlFlow<()> {
+fn each_piece(reader: &mut FileReader, job: &Job, mut take: impl FnMut(Parsed) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut enough = ControlFlow::Continue(());
     let end = reader.each(&job.found, job.file, job.cursor.as_deref(), |chunk| {
-        enough = take(Parsed::Piece(Piece::of(chunk)));
+        enough = take(Parsed::Piece(FilePiece::of(chunk)));
         enough
     });
     enough?;
@@ -122,7 +122,7 @@ pub fn for_each(jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> Co
         for _ in 0..threads.clamp(1, jobs.len().max(1)) {
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
-                let mut reader = Reader::new(Limits::default());
+                let mut reader = FileReader::new(ReadLimits::default());
                 let mut ready = Ready { sender, parsed: Vec::new(), bytes: 0 };
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if each_piece(&mut reader, job, |parsed| ready.add(parsed)).is_break() {

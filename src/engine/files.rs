@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::ledger::known::Thread;
 use crate::store::FileRow;
-use crate::tail::Found;
+use crate::tail::FoundFile;
 use crate::transcript::chunk::{Cursor, FileNumber};
 
 /// Rows of files kept in memory between commits.
@@ -14,7 +14,7 @@ const ROWS_MAX: usize = 300;
 
 /// All files, by number.
 #[derive(Debug, Default)]
-pub(super) struct Files {
+pub(super) struct KnownFiles {
     seen: Vec<SeenFile>,
     /// Rows of files that are being read.
     pub(super) rows: BTreeMap<FileNumber, FileRow>,
@@ -31,7 +31,7 @@ pub(super) struct SeenFile {
     pub(super) offset: u64,
 }
 
-impl Files {
+impl KnownFiles {
     /// Notes how far a file was read.
     pub(super) fn note(&mut self, file: FileNumber, cursor: &Cursor) {
         let position = usize::try_from(file.0).unwrap_or(usize::MAX);
@@ -49,7 +49,7 @@ impl Files {
     }
 
     /// True if a file is as it was when it was read to its end: it need not even be opened.
-    pub(super) fn is_unchanged(&self, file: FileNumber, found: &Found) -> bool {
+    pub(super) fn is_unchanged(&self, file: FileNumber, found: &FoundFile) -> bool {
         let seen = self.seen(file);
         // A file that was read in part has the size of the whole in its cursor.
         seen.offset >= found.size && seen.stamp == stamp(found.device, found.inode, found.size, found.modified_ns)

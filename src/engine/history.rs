@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::departure::count;
 use super::lane::HistoryRules;
-use super::lanes::{History, is_told, is_untold};
+use super::lanes::{Unsent, is_told, is_untold};
 use super::leave::{SPANS_MAX, TEXT_BYTES_MAX};
 use crate::engine::turns::{Leaving, Next};
 use crate::ledger::ended;
@@ -39,7 +39,7 @@ impl Engine {
     /// Says how far the history is. Returns the positions of endpoints for which all of it is in the outbox.
     fn say_progress(&mut self, now: Timestamp) -> Vec<usize> {
         let meter = self.writer.meter();
-        let History { progress, rules, lanes, .. } = &mut self.history;
+        let Unsent { progress, rules, lanes, .. } = &mut self.history;
         progress.say(rules, lanes, &meter, now)
     }
 

@@ -5,15 +5,15 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::Engine;
-use super::ahead::{Job, Piece};
+use super::ahead::{FilePiece, Job};
 use crate::ledger::known::Thread;
 use crate::store::{FileRow, StoreError};
-use crate::tail::Found;
+use crate::tail::FoundFile;
 use crate::transcript::chunk::FileNumber;
 
 impl Engine {
     /// Of the files of `found` those that have something new, as jobs, each from its cursor on.
-    pub fn jobs(&mut self, found: Vec<Found>) -> Result<Vec<Job>, StoreError> {
+    pub fn jobs(&mut self, found: Vec<FoundFile>) -> Result<Vec<Job>, StoreError> {
         let mut jobs = Vec::new();
         for found in found {
             let path = found.path.as_os_str().as_encoded_bytes();
@@ -30,8 +30,8 @@ impl Engine {
 
     /// Bytes of found files that are not counted yet.
     #[must_use]
-    pub fn lag_bytes(&self, found: &[Found]) -> u64 {
-        let lag = |found: &Found| {
+    pub fn lag_bytes(&self, found: &[FoundFile]) -> u64 {
+        let lag = |found: &FoundFile| {
             let number = self.known.paths.number(found.path.as_os_str().as_encoded_bytes());
             found.size.saturating_sub(number.map_or(0, |number| self.files.seen(number).offset))
         };
@@ -50,7 +50,7 @@ impl Engine {
     }
 
     /// Has the row of the file that a piece is of in memory; a new one if nothing of the file was counted before.
-    pub(super) fn load_row(&mut self, piece: &Piece) -> Result<(), StoreError> {
+    pub(super) fn load_row(&mut self, piece: &FilePiece) -> Result<(), StoreError> {
         if self.files.row(piece.file).is_none() {
             let row = self.stored_row(piece.file)?.unwrap_or_else(|| FileRow {
                 path: self.known.paths.path(piece.file),
@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// Notes that a piece was counted.
-    pub(super) fn counted(&mut self, piece: &Piece) {
+    pub(super) fn counted(&mut self, piece: &FilePiece) {
         if let Some(row) = self.files.rows.get_mut(&piece.file) {
             row.cursor = Some(piece.cursor.clone());
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::lane::{HistoryRules, Lane};
-use super::progress::Progress;
+use super::progress::SendingProgress;
 use crate::ledger::ended;
 use crate::ledger::family::has_spans;
 use crate::ledger::unit::{Unit, UnitId};
@@ -19,7 +19,7 @@ const PAUSE_MS: i64 = 200;
 
 /// What is still to be sent.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(super) struct Unsent {
     pub(super) rules: HistoryRules,
     /// The unit that was looked at last, while the plan is made.
     pub(super) plan: Option<Option<u32>>,
@@ -31,11 +31,11 @@ pub(super) struct History {
     pub(super) alone: Vec<(Arc<str>, UnitId, Vec<SpanBatch>)>,
     /// Since when endpoints miss nothing, as the next commit stores it.
     pub(super) complete: Vec<(Arc<str>, Option<Timestamp>)>,
-    pub(super) progress: Progress,
+    pub(super) progress: SendingProgress,
     pub(super) looked: Timestamp,
 }
 
-impl History {
+impl Unsent {
     /// True while there is something to do.
     pub(super) fn is_active(&self) -> bool {
         self.plan.is_some() || self.lanes.iter().any(|lane| !lane.turns.is_empty()) || self.progress.is_under_way()

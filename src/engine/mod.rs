@@ -25,11 +25,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use self::departure::Departure;
-use self::files::Files;
+use self::files::KnownFiles;
 pub use self::lane::HistoryRules;
-use self::lanes::History;
+use self::lanes::Unsent;
 use self::project::Projections;
-use crate::engine::ahead::Piece;
+use crate::engine::ahead::FilePiece;
 use crate::engine::turns::{Leaving, Policy, Turns};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::{Known, Thread};
@@ -40,7 +40,7 @@ use crate::store::{Epoch, OutboxMeter, Recovered, StoreError, Writer};
 use crate::tail::reread::Latest;
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
-use crate::transcript::record::{Body, Record};
+use crate::transcript::record::{Record, RowBody};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::Snapshot;
@@ -73,7 +73,7 @@ pub struct Engine {
     writer: Writer,
     projections: Projections,
     epoch: Epoch,
-    files: Files,
+    files: KnownFiles,
     /// A file of which a piece is folded in part: what is written of it meanwhile is its thread before the piece.
     halfway: Option<(FileNumber, Thread)>,
     turns: Turns,
@@ -86,7 +86,7 @@ pub struct Engine {
     departures: HashMap<UnitId, Departure>,
     /// The turns of sessions of which some left last, in order.
     orders: HashMap<SessionId, TurnOrder>,
-    history: History,
+    history: Unsent,
     /// Units are loaded as if what has left had not, and the other way round.
     turns_marks_round: bool,
     /// Rows whose texts the spans of the next commit have.
@@ -123,7 +123,7 @@ impl Engine {
         writer.begin_content(spans.content)?;
         let mut known = Known::with_parts_max(parts_max);
         known.paths = recovered.paths;
-        let mut files = Files::default();
+        let mut files = KnownFiles::default();
         recovered.cursors.iter().for_each(|(file, cursor)| files.note(*file, cursor));
         let new_prices = recovered.prices != Some(prices.fingerprint());
         let reprice = new_prices && recovered.prices.is_some();
@@ -143,7 +143,7 @@ impl Engine {
             handed_out: None,
             departures: HashMap::new(),
             orders: HashMap::new(),
-            history: History::default(),
+            history: Unsent::default(),
             turns_marks_round: false,
             latest_rows: Mutex::default(),
             last_commit: now,
@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// Takes the records of one piece in. [`Engine::commit`] writes what changed.
-    pub fn step(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
+    pub fn step(&mut self, piece: &FilePiece, now: Timestamp) -> Result<(), StoreError> {
         self.projections.set_time(now);
         self.fold(piece, now)?;
         if piece.role == FileRole::Rows {
@@ -164,7 +164,7 @@ impl Engine {
         }
         for record in &piece.batch.records {
             let reason = self.projections.line(&record.body);
-            if reason.is_none() && record.body != Body::Implausible {
+            if reason.is_none() && record.body != RowBody::Implausible {
                 continue;
             }
             let (path, offset) = (self.path_of(piece.file).unwrap_or_default(), record.place.offset);
@@ -186,7 +186,7 @@ impl Engine {
 
     /// Folds the records of a piece, in as many commits as their size asks for. Should the process die between two of
     /// them, the piece is read again from its beginning: what was counted then adds nothing.
-    fn fold(&mut self, piece: &Piece, now: Timestamp) -> Result<(), StoreError> {
+    fn fold(&mut self, piece: &FilePiece, now: Timestamp) -> Result<(), StoreError> {
         self.load_thread(piece)?;
         let before = self.known.thread(piece.file).cloned();
         let (mut rest, mut restarted) = (piece.batch.records.as_slice(), piece.restarted);
@@ -314,7 +314,7 @@ impl Engine {
 fn folded_at_once(records: &[Record]) -> usize {
     let blocks = records.iter().scan(0, |blocks, record| {
         *blocks += match &record.body {
-            Body::Row(row) => row.blocks(),
+            RowBody::Row(row) => row.blocks(),
             _ => 0,
         };
         Some(*blocks)

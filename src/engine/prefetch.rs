@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::Engine;
 use super::again::{turn_parts_round, turn_round};
-use crate::engine::ahead::Piece;
+use crate::engine::ahead::FilePiece;
 use crate::ledger::agents::LATEST_SECTIONS;
 use crate::ledger::unit::UnitId;
 use crate::store::StoreError;
@@ -22,7 +22,7 @@ impl Engine {
     }
 
     /// Loads how far the file of a piece has come.
-    pub(super) fn load_thread(&mut self, piece: &Piece) -> Result<(), StoreError> {
+    pub(super) fn load_thread(&mut self, piece: &FilePiece) -> Result<(), StoreError> {
         self.load_index()?;
         self.load_row(piece)?;
         if self.known.thread(piece.file).is_none()
@@ -35,7 +35,12 @@ impl Engine {
     }
 
     /// Loads everything that some records of the piece may touch.
-    pub(super) fn prefetch(&mut self, piece: &Piece, records: &[Record], restarted: bool) -> Result<(), StoreError> {
+    pub(super) fn prefetch(
+        &mut self,
+        piece: &FilePiece,
+        records: &[Record],
+        restarted: bool,
+    ) -> Result<(), StoreError> {
         self.load_thread(piece)?;
         loop {
             let keys = self.known.keys_of(piece.file, records, restarted);

@@ -12,7 +12,7 @@ const EVERY_MS: u64 = 60_000;
 
 /// How far each endpoint is.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct SendingProgress {
     /// In the order of the rules; none before the plan is made.
     endpoints: Vec<Stage>,
     is_planned: bool,
@@ -30,7 +30,7 @@ enum Stage {
     Waiting { turns: usize, position: u64 },
 }
 
-impl Progress {
+impl SendingProgress {
     /// It is known what is to be sent.
     pub(super) fn planned(&mut self) {
         self.is_planned = true;
@@ -42,7 +42,7 @@ impl Progress {
     }
 }
 
-impl Progress {
+impl SendingProgress {
     /// Says how far the history is. Returns the positions of endpoints for which all of it is in the outbox.
     pub(super) fn say(
         &mut self,

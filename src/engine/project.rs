@@ -3,7 +3,7 @@
 
 use crate::engine::live::LiveSessions;
 use crate::measures::Change;
-use crate::transcript::record::{Body, Reason};
+use crate::transcript::record::{Reason, RowBody};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Series, Snapshot, Stored, Totals};
@@ -46,14 +46,14 @@ impl Projections {
     }
 
     /// Takes in a line that says nothing of the facts. Returns why it could not be read, if that is so.
-    pub(super) fn line(&mut self, body: &Body) -> Option<&'static str> {
+    pub(super) fn line(&mut self, body: &RowBody) -> Option<&'static str> {
         match body {
-            Body::Implausible => self.totals.implausible(1),
-            Body::Rejected(reason) => {
+            RowBody::Implausible => self.totals.implausible(1),
+            RowBody::Rejected(reason) => {
                 self.totals.rejected(*reason, 1);
                 return Some(Reason::name(*reason));
             }
-            Body::Unknown(kind) => self.totals.unknown(kind, 1),
+            RowBody::Unknown(kind) => self.totals.unknown(kind, 1),
             _ => {}
         }
         None

@@ -21,11 +21,11 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use prost::Message;
 
-use super::outcome::{Outcome, shortened};
+use super::outcome::{RequestOutcome, shortened};
 use super::taken::taken;
 use super::tls;
 
-impl Outcome {
+impl RequestOutcome {
     /// Reads an answer.
     pub(super) fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Self {
         let code = status.as_u16();

@@ -17,20 +17,20 @@ use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
-use super::outcome::Outcome;
+use super::outcome::RequestOutcome;
 use super::tls::Connector;
 
 /// Where the client leaves what became of the last request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen(Arc<Mutex<Option<Outcome>>>);
+pub(super) struct LastOutcome(Arc<Mutex<Option<RequestOutcome>>>);
 
-impl Seen {
+impl LastOutcome {
     /// The outcome since the last call; `None` if no request was sent.
-    pub(super) fn take(&self) -> Option<Outcome> {
+    pub(super) fn take(&self) -> Option<RequestOutcome> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn put(&self, outcome: Outcome) {
+    fn put(&self, outcome: RequestOutcome) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
 }
@@ -46,15 +46,15 @@ pub(super) struct RequestTarget {
 
 impl RequestTarget {
     /// Sends a message of the protocol and says what became of it.
-    pub(super) async fn post(&self, message: Bytes) -> (Result<Response<Bytes>, HttpError>, Outcome) {
+    pub(super) async fn post(&self, message: Bytes) -> (Result<Response<Bytes>, HttpError>, RequestOutcome) {
         let result = match self.request(message) {
             Ok(request) => self.inner.send_bytes(request).await,
             Err(error) => Err(error),
         };
         let now = DateTime::from(SystemTime::now());
         let outcome = match &result {
-            Ok(answer) => Outcome::of_answer(answer.status(), answer.headers(), answer.body(), now),
-            Err(error) => Outcome::of_error(error.as_ref()),
+            Ok(answer) => RequestOutcome::of_answer(answer.status(), answer.headers(), answer.body(), now),
+            Err(error) => RequestOutcome::of_error(error.as_ref()),
         };
         (result, outcome)
     }
@@ -78,7 +78,7 @@ impl RequestTarget {
 #[derive(Debug)]
 pub(super) struct ObservedClient {
     pub(super) target: RequestTarget,
-    pub(super) seen: Seen,
+    pub(super) seen: LastOutcome,
 }
 
 impl ObservedClient {

@@ -18,8 +18,8 @@ use tracing::{debug, error, info, warn};
 use super::backoff::{Backoff, BackoffLimits};
 use super::counters::{DropReason, ExportCounters, FailureReason};
 use super::error::ExportError;
-use super::otlp::Otlp;
-use super::outcome::Outcome;
+use super::otlp::OtlpEndpoint;
+use super::outcome::RequestOutcome;
 use super::pack::{Packed, pack};
 use crate::store::OutboxReader;
 use crate::views::traces::span::SpanBatch;
@@ -55,7 +55,7 @@ impl Default for DrainConfig {
 /// Takes spans from a queue to an endpoint until it is told to stop.
 pub struct Exporter {
     queue: OutboxReader,
-    otlp: Otlp,
+    otlp: OtlpEndpoint,
     config: DrainConfig,
     backoff: Backoff,
     counters: Arc<ExportCounters>,
@@ -73,7 +73,7 @@ enum NextStep {
 impl Exporter {
     /// Ready to [`Exporter::run`].
     #[must_use]
-    pub fn new(queue: OutboxReader, otlp: Otlp, config: DrainConfig) -> Self {
+    pub fn new(queue: OutboxReader, otlp: OtlpEndpoint, config: DrainConfig) -> Self {
         let backoff = Backoff::new(config.backoff, config.seed);
         Self { queue, otlp, config, backoff, counters: Arc::default(), complaint: None }
     }
@@ -158,37 +158,37 @@ impl Exporter {
 
     async fn attempt(&mut self, part: SpanBatch) -> NextStep {
         match self.otlp.send(slice::from_ref(&part)).await {
-            Outcome::Accepted => {
+            RequestOutcome::Accepted => {
                 self.counters.add_exported(count(&part));
                 self.recovered();
                 NextStep::Settled
             }
-            Outcome::Partial { rejected, message } => {
+            RequestOutcome::Partial { rejected, message } => {
                 self.recovered();
                 self.partly_taken(&part, rejected, message);
                 NextStep::Settled
             }
-            Outcome::Rejected { status, message } => {
+            RequestOutcome::Rejected { status, message } => {
                 self.counters.add_failure(FailureReason::Status4xx);
                 self.backoff.reset();
                 self.split(part, &with_status("the collector rejects spans", status, &message))
             }
-            Outcome::Unauthorized { status, message } => {
+            RequestOutcome::Unauthorized { status, message } => {
                 let text = with_status("the endpoint refuses us, spans are kept", Some(status), &message);
                 self.failed(FailureReason::Unauthorized, text);
                 NextStep::Again(part, self.backoff.next(None))
             }
-            Outcome::Foreign { status, message } => {
+            RequestOutcome::Foreign { status, message } => {
                 let text = format!("spans are kept: the endpoint answered {status} {message}");
                 self.failed(FailureReason::NotOtlp, text);
                 NextStep::Again(part, self.backoff.next(None))
             }
-            Outcome::Retry { status, after, message } => {
+            RequestOutcome::Retry { status, after, message } => {
                 let text = with_status("spans cannot be delivered now, they are kept", status, &message);
                 self.failed(reason_of(status), text);
                 NextStep::Again(part, self.backoff.next(after))
             }
-            Outcome::Ambiguous { timed_out, message } => {
+            RequestOutcome::Ambiguous { timed_out, message } => {
                 let reason = if timed_out { FailureReason::Timeout } else { FailureReason::Connect };
                 self.failed(reason, with_status("no answer, the same request will be repeated", None, &message));
                 NextStep::Again(part, self.backoff.next_ambiguous())

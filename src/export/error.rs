@@ -1,4 +1,4 @@
-//! What can stop delivery for good; everything that passes by itself is an [`super::Outcome`].
+//! What can stop delivery for good; everything that passes by itself is an [`super::RequestOutcome`].
 
 use std::io;
 use std::path::PathBuf;

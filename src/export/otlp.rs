@@ -1,4 +1,4 @@
-//! One OTLP endpoint: configuration in, requests out, an [`Outcome`] for each.
+//! One OTLP endpoint: configuration in, requests out, an [`RequestOutcome`] for each.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig, 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanExporter as _;
 
-use super::client::{ObservedClient, RequestTarget, Seen};
+use super::client::{LastOutcome, ObservedClient, RequestTarget};
 use super::convert::span_data;
 use super::error::ExportError;
-use super::outcome::Outcome;
+use super::outcome::RequestOutcome;
 use super::tls::{TlsFiles, connector};
 use crate::views::traces::span::SpanBatch;
 
@@ -78,17 +78,17 @@ impl Default for OtlpConfig {
 
 /// An endpoint. It sends one request at a time.
 #[derive(Debug)]
-pub struct Otlp {
+pub struct OtlpEndpoint {
     name: String,
     exporter: SpanExporter,
-    seen: Seen,
+    seen: LastOutcome,
     scope: InstrumentationScope,
     resource: Vec<KeyValue>,
     /// Version that the exporter's resource has now.
     service_version: Option<String>,
 }
 
-impl Otlp {
+impl OtlpEndpoint {
     /// Checks the configuration; connects to nothing. Sending needs a tokio runtime.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Otlp {
     /// [`ExportError`] for an endpoint, header, certificate or key that cannot be used.
     pub fn new(config: OtlpConfig) -> Result<Self, ExportError> {
         let endpoint = normalize_endpoint(&config.endpoint)?;
-        let seen = Seen::default();
+        let seen = LastOutcome::default();
         let client = ObservedClient { target: target(&config, endpoint.clone())?, seen: seen.clone() };
         // The client compresses, after it has sorted; two layers of retries would hide each other.
         let exporter = SpanExporter::builder()
@@ -125,33 +125,33 @@ impl Otlp {
     /// Batches of different versions have different resources, and an exporter has one: each run of equal versions is
     /// a request. The first that is not taken ends the call; those before it were taken all the same. Callers that
     /// care which one it was pass one version at a time.
-    pub async fn send(&mut self, batches: &[SpanBatch]) -> Outcome {
+    pub async fn send(&mut self, batches: &[SpanBatch]) -> RequestOutcome {
         let mut refused = None;
         for run in batches.chunk_by(|a, b| a.service_version == b.service_version) {
             match self.send_run(run).await {
-                Outcome::Accepted => {}
-                Outcome::Partial { rejected, message } => {
+                RequestOutcome::Accepted => {}
+                RequestOutcome::Partial { rejected, message } => {
                     let before = refused.map_or(0, |(before, _): (u64, String)| before);
                     refused = Some((before.saturating_add(rejected), message));
                 }
                 failed => return failed,
             }
         }
-        refused.map_or(Outcome::Accepted, |(rejected, message)| Outcome::Partial { rejected, message })
+        refused.map_or(RequestOutcome::Accepted, |(rejected, message)| RequestOutcome::Partial { rejected, message })
     }
 
-    async fn send_run(&mut self, run: &[SpanBatch]) -> Outcome {
+    async fn send_run(&mut self, run: &[SpanBatch]) -> RequestOutcome {
         let spans: Vec<_> =
             run.iter().flat_map(|batch| &batch.spans).map(|span| span_data(span, &self.scope)).collect();
         let Some(first) = run.first().filter(|_| !spans.is_empty()) else {
-            return Outcome::Accepted;
+            return RequestOutcome::Accepted;
         };
         self.set_service_version(&first.service_version);
         let result = self.exporter.export(spans).await;
         // Nothing seen: the crate itself refused, which it does above 64 MiB.
         self.seen.take().unwrap_or_else(|| match result {
-            Ok(()) => Outcome::Accepted,
-            Err(error) => Outcome::Rejected { status: None, message: error.to_string() },
+            Ok(()) => RequestOutcome::Accepted,
+            Err(error) => RequestOutcome::Rejected { status: None, message: error.to_string() },
         })
     }
 

@@ -7,7 +7,7 @@ const MESSAGE_CHARS_MAX: usize = 200;
 
 /// How one request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// Taken whole.
     Accepted,
     /// Taken but for some spans, which must not be sent again.

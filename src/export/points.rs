@@ -21,7 +21,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::catalog::{self, Kind, Unit};
+use crate::views::metrics::catalog::{self, MetricKind, MetricUnit};
 use crate::views::metrics::exemplars::Exemplar;
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::Sample;
@@ -61,11 +61,11 @@ fn metric_of(points: &[Point], now: Timestamp) -> Option<Metric> {
     let numbers = || points.iter().filter_map(|point| number(point, now)).collect();
     let cumulative = AggregationTemporality::Cumulative.into();
     let data = match metric.kind {
-        Kind::Counter => {
+        MetricKind::Counter => {
             metric::Data::Sum(Sum { data_points: numbers(), aggregation_temporality: cumulative, is_monotonic: true })
         }
-        Kind::Gauge => metric::Data::Gauge(Gauge { data_points: numbers() }),
-        Kind::Histogram => metric::Data::Histogram(Histogram {
+        MetricKind::Gauge => metric::Data::Gauge(Gauge { data_points: numbers() }),
+        MetricKind::Histogram => metric::Data::Histogram(Histogram {
             data_points: points.iter().filter_map(|point| histogram(point, now)).collect(),
             aggregation_temporality: cumulative,
         }),
@@ -79,20 +79,20 @@ fn metric_of(points: &[Point], now: Timestamp) -> Option<Metric> {
     })
 }
 
-const fn unit(unit: Unit) -> &'static str {
+const fn unit(unit: MetricUnit) -> &'static str {
     match unit {
-        Unit::Seconds | Unit::Timestamp => "s",
-        Unit::Bytes => "By",
-        Unit::Tokens => "{token}",
-        Unit::Usd => "{USD}",
-        Unit::Count | Unit::Boolean => "",
+        MetricUnit::Seconds | MetricUnit::Timestamp => "s",
+        MetricUnit::Bytes => "By",
+        MetricUnit::Tokens => "{token}",
+        MetricUnit::Usd => "{USD}",
+        MetricUnit::Count | MetricUnit::Boolean => "",
     }
 }
 
 fn number(point: &Point, now: Timestamp) -> Option<NumberDataPoint> {
     let Sample::Number(stored) = &point.sample else { return None };
     let value = match point.metric.unit {
-        Unit::Count | Unit::Tokens | Unit::Bytes | Unit::Boolean => {
+        MetricUnit::Count | MetricUnit::Tokens | MetricUnit::Bytes | MetricUnit::Boolean => {
             i64::try_from(*stored).map_or_else(|_| Number::AsDouble(point.metric.unit.rendered(*stored)), Number::AsInt)
         }
         unit => Number::AsDouble(unit.rendered(*stored)),

@@ -17,7 +17,7 @@ use super::client::RequestTarget;
 use super::drain::with_status;
 use super::error::ExportError;
 use super::otlp::{OtlpConfig, target};
-use super::outcome::Outcome;
+use super::outcome::RequestOutcome;
 use super::points::requests;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::points::Point;
@@ -107,28 +107,28 @@ impl Pusher {
         for request in requests(&points?, &self.resource, now) {
             let (_, outcome) = self.target.post(Bytes::from(request.encode_to_vec())).await;
             match outcome {
-                Outcome::Accepted => {}
-                Outcome::Partial { rejected, message } => {
+                RequestOutcome::Accepted => {}
+                RequestOutcome::Partial { rejected, message } => {
                     self.complain(format!("the endpoint took metrics only in part: {rejected} rejected: {message}"));
                     return None;
                 }
-                Outcome::Rejected { status, message } => {
+                RequestOutcome::Rejected { status, message } => {
                     self.complain(with_status("the endpoint rejects metrics", status, &message));
                     return None;
                 }
-                Outcome::Unauthorized { status, message } => {
+                RequestOutcome::Unauthorized { status, message } => {
                     self.complain(with_status("the endpoint refuses metrics from us", Some(status), &message));
                     return None;
                 }
-                Outcome::Foreign { status, message } => {
+                RequestOutcome::Foreign { status, message } => {
                     self.complain(format!("metrics are not taken: the endpoint answered {status} {message}"));
                     return None;
                 }
-                Outcome::Retry { status, after, message } => {
+                RequestOutcome::Retry { status, after, message } => {
                     self.complain(with_status("metrics cannot be pushed now", status, &message));
                     return after.map(|after| after.min(BackoffLimits::default().retry_after_max));
                 }
-                Outcome::Ambiguous { message, .. } => {
+                RequestOutcome::Ambiguous { message, .. } => {
                     self.complain(with_status("no answer to pushed metrics", None, &message));
                     return None;
                 }

@@ -17,7 +17,7 @@ use prost::Message;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::outcome::{Outcome, shortened};
+use super::outcome::{RequestOutcome, shortened};
 
 /// The response of traces and that of metrics in JSON. Their protobuf forms have the same bytes.
 #[derive(Deserialize)]
@@ -40,9 +40,9 @@ struct Partial {
 }
 
 /// Reads the body of a 2xx. `content_type` is empty if the answer names none.
-pub(super) fn taken(status: StatusCode, content_type: &str, body: &[u8]) -> Outcome {
+pub(super) fn taken(status: StatusCode, content_type: &str, body: &[u8]) -> RequestOutcome {
     if body.is_empty() {
-        return Outcome::Accepted;
+        return RequestOutcome::Accepted;
     }
     let is_protobuf = content_type.contains("protobuf");
     let read = match content_type {
@@ -50,19 +50,19 @@ pub(super) fn taken(status: StatusCode, content_type: &str, body: &[u8]) -> Outc
         "" => of_protobuf(body).or_else(|| of_json(body)),
         _ => of_json(body),
     };
-    read.unwrap_or_else(|| Outcome::Foreign { status: status.as_u16(), message: foreign(content_type) })
+    read.unwrap_or_else(|| RequestOutcome::Foreign { status: status.as_u16(), message: foreign(content_type) })
 }
 
-fn of_protobuf(body: &[u8]) -> Option<Outcome> {
+fn of_protobuf(body: &[u8]) -> Option<RequestOutcome> {
     let response = ExportTraceServiceResponse::decode(body).ok()?;
     let partial = response.partial_success.map(|partial| (partial.rejected_spans, partial.error_message));
     Some(outcome(partial))
 }
 
-fn of_json(body: &[u8]) -> Option<Outcome> {
+fn of_json(body: &[u8]) -> Option<RequestOutcome> {
     // What frameworks make of an answer without a body.
     if body.trim_ascii() == b"null" {
-        return Some(Outcome::Accepted);
+        return Some(RequestOutcome::Accepted);
     }
     // A struct is read from an array as well, which no answer is.
     if !body.trim_ascii_start().starts_with(b"{") {
@@ -84,12 +84,12 @@ fn of_json(body: &[u8]) -> Option<Outcome> {
     Some(outcome(partial))
 }
 
-fn outcome(partial: Option<(i64, String)>) -> Outcome {
+fn outcome(partial: Option<(i64, String)>) -> RequestOutcome {
     match partial {
         Some((rejected, message)) if rejected > 0 || !message.is_empty() => {
-            Outcome::Partial { rejected: u64::try_from(rejected).unwrap_or(0), message: shortened(&message) }
+            RequestOutcome::Partial { rejected: u64::try_from(rejected).unwrap_or(0), message: shortened(&message) }
         }
-        _ => Outcome::Accepted,
+        _ => RequestOutcome::Accepted,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::http::metrics::scrape::{Build, Deliveries, Scrape};
 use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::problem::Problem;
 use crate::http::server::counters::RequestCounters;
-use crate::store::{OutboxMeter, Reader};
+use crate::store::{OutboxMeter, StoreReader};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::Snapshot;
@@ -24,7 +24,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[derive(Debug)]
 pub struct Context {
     /// Sessions and units.
-    pub reader: Reader,
+    pub reader: StoreReader,
     /// Live gauges.
     pub vitals: Arc<Vitals>,
     /// Totals, replaced after each commit that is durable.
@@ -44,7 +44,7 @@ pub struct Context {
 }
 
 impl HasReader for Context {
-    fn reader(&self) -> &Reader {
+    fn reader(&self) -> &StoreReader {
         &self.reader
     }
 

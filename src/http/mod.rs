@@ -27,10 +27,11 @@ pub use api::state::HasReader;
 pub use metrics::accept::wants_openmetrics;
 pub use pages::status::{Status, Waiting};
 pub use route::answer::Answer;
-pub use route::description::{Description, Form, PROBLEM};
+pub use route::description::{AnswerForm, Description, PROBLEM};
 pub use route::direct::get;
 pub use route::parameter::{
-    About, Boolean, Described, Kind, Number, OneOf, Parameter, Place, Schema, Text, Time, Until, Whole,
+    About, Boolean, Described, Number, OneOf, Parameter, ParameterKind, ParameterPlace, Schema, Text, Time, Until,
+    Whole,
 };
 pub use route::problem::Problem;
 pub use route::query::Others;
@@ -39,6 +40,6 @@ pub use route::routes::{Handler, Route, Work};
 pub use server::app::App;
 pub use server::counters::RequestCounters;
 pub use server::error::ServeError;
-pub use server::limits::Limits;
+pub use server::limits::ServerLimits;
 pub use server::listen::Server;
 pub use server::readers::Readers;

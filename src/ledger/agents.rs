@@ -1,12 +1,12 @@
 //! Sub-agents: the rows of inline ones, and the call that started each.
 
 use super::derived::{workflow, workflow_of};
-use super::fold::{Fold, Seen};
+use super::fold::{Fold, PlacedRow};
 use super::known::Inline;
 use super::session::WaitingAgent;
 use super::unit::{Agent, Ask, Identity, Parts, Told, Unit, UnitId, UnitKey};
 use crate::transcript::ids::{AgentId, SessionId};
-use crate::transcript::record::{AgentMeta, Kind, User};
+use crate::transcript::record::{AgentMeta, RowKind, User};
 
 /// Inline sub-agents that may run at the same time in one file; the oldest is forgotten beyond that.
 const INLINE_MAX: usize = 64;
@@ -38,7 +38,7 @@ pub(super) fn remember(asks: &mut Vec<Ask>, ask: Ask) {
 
 impl Fold<'_> {
     /// The first prompt of a sub-agent.
-    pub(super) fn agent_prompt(&mut self, seen: &Seen<'_>, unit: UnitId, user: &User) {
+    pub(super) fn agent_prompt(&mut self, seen: &PlacedRow<'_>, unit: UnitId, user: &User) {
         let Some(known) = self.known.unit_mut(unit) else { return };
         let Some(agent) = &mut known.agent else { return };
         let is_first = agent.first_row.is_some_and(|(_, row)| row == seen.row.id);
@@ -52,9 +52,9 @@ impl Fold<'_> {
     }
 
     /// The first user or assistant row of a sub-agent: it names its trace.
-    pub(super) fn first_row(&mut self, seen: &Seen<'_>, unit: UnitId) {
+    pub(super) fn first_row(&mut self, seen: &PlacedRow<'_>, unit: UnitId) {
         let Some(agent) = self.known.unit(unit).and_then(|unit| unit.agent.as_ref()) else { return };
-        let speaks = matches!(seen.row.kind, Kind::User(_) | Kind::Assistant(_));
+        let speaks = matches!(seen.row.kind, RowKind::User(_) | RowKind::Assistant(_));
         if speaks
             && agent.first_row.is_none_or(|(time, _)| seen.time < time)
             && let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut())
@@ -68,7 +68,7 @@ impl Fold<'_> {
 
     /// The unit of a sub-agent's row: that of its current run. A sub-agent is its id, whatever sessions its rows name; but
     /// short ids of old clients may meet by chance, so there only rows of one file are of one sub-agent.
-    pub(super) fn run_of(&mut self, seen: &Seen<'_>, agent: &AgentId) -> UnitKey {
+    pub(super) fn run_of(&mut self, seen: &PlacedRow<'_>, agent: &AgentId) -> UnitKey {
         let known = self.known.thread_mut(self.file).run.clone();
         if let Some(run) = known.filter(|run| matches!(run, UnitKey::Agent(_, id) if id.told() == &*agent.0)) {
             return run;
@@ -93,7 +93,7 @@ impl Fold<'_> {
     }
 
     /// A prompt of a sub-agent that had ended begins a further run of it, which is a unit of its own.
-    pub(super) fn begin_run(&mut self, seen: &Seen<'_>, agent: &AgentId) {
+    pub(super) fn begin_run(&mut self, seen: &PlacedRow<'_>, agent: &AgentId) {
         let current = self.run_of(seen, agent);
         let thread = self.known.thread_mut(self.file);
         if !std::mem::take(&mut thread.rested) {
@@ -188,7 +188,7 @@ impl Fold<'_> {
     }
 
     /// The result of the Workflow tool names the run, whose agents lie in a folder of its name.
-    pub(super) fn workflow_call(&mut self, seen: &Seen<'_>, call: &str, run: &str) {
+    pub(super) fn workflow_call(&mut self, seen: &PlacedRow<'_>, call: &str, run: &str) {
         let waiting = self.known.waiting_mut((seen.session.clone(), workflow(run))).get_or_insert_default();
         waiting.told.call = Some(call.into());
         let agents = waiting.agents.clone();
@@ -245,7 +245,7 @@ impl Fold<'_> {
     }
 
     /// The inline sub-agent that a row belongs to.
-    pub(super) fn inline_mut(&mut self, seen: &Seen<'_>) -> Option<&mut Inline> {
+    pub(super) fn inline_mut(&mut self, seen: &PlacedRow<'_>) -> Option<&mut Inline> {
         let row = seen.row;
         if !row.sidechain || row.agent.is_some() {
             return None;
@@ -255,7 +255,7 @@ impl Fold<'_> {
     }
 
     /// The unit of an inline sub-agent's row (clients before 2.0), found by its parent row.
-    pub(super) fn inline_of(&mut self, seen: &Seen<'_>) -> Option<UnitKey> {
+    pub(super) fn inline_of(&mut self, seen: &PlacedRow<'_>) -> Option<UnitKey> {
         if let Some(inline) = self.inline_mut(seen) {
             if !inline.rows.contains(&seen.row.id) {
                 inline.rows.push(seen.row.id);

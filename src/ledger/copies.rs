@@ -1,7 +1,7 @@
 //! Whose a copied row is. Forks copy the rows of their source into a file of their own; what each kind of fork says of it,
 //! and what counts where nothing is said, is in `contract.md` section 3.
 
-use super::fold::{Fold, Seen};
+use super::fold::{Fold, PlacedRow};
 use super::session::Fork;
 use super::unit::{Claim, ClaimBy, Message, Unit, UnitId, UnitKey};
 use crate::transcript::ids::SessionId;
@@ -13,7 +13,7 @@ const UNMARKED_MAX: usize = 4_096;
 
 impl Fold<'_> {
     /// A row that names the session it was copied from (`forkedFrom`).
-    pub(super) fn copied_row(&mut self, seen: &Seen<'_>) {
+    pub(super) fn copied_row(&mut self, seen: &PlacedRow<'_>) {
         let Some(source) = seen.row.forked_from.as_ref().filter(|source| **source != seen.session) else { return };
         if let Some(unit) = self.current_of(seen) {
             self.copied(seen, unit, source);
@@ -22,7 +22,7 @@ impl Fold<'_> {
 
     /// Marks that rows of a fork are copies of `source`, which owns the current unit, and the turns before it that nothing
     /// was said of.
-    pub(super) fn copied(&mut self, seen: &Seen<'_>, unit: UnitId, source: &SessionId) {
+    pub(super) fn copied(&mut self, seen: &PlacedRow<'_>, unit: UnitId, source: &SessionId) {
         let thread = self.known.thread_mut(self.file);
         thread.is_copied = true;
         let mut units = std::mem::take(&mut thread.unmarked);
@@ -35,7 +35,7 @@ impl Fold<'_> {
     }
 
     /// A copied response: its client writes one `promptId` on all the prompts that it copies.
-    pub(super) fn copied_answer(&mut self, seen: &Seen<'_>, unit: UnitId, source: &SessionId) {
+    pub(super) fn copied_answer(&mut self, seen: &PlacedRow<'_>, unit: UnitId, source: &SessionId) {
         let thread = self.known.thread_mut(self.file);
         thread.copied_prompt = thread.prompt;
         self.copied(seen, unit, source);

@@ -221,7 +221,7 @@ pub fn owner<'a>(known: &'a Known, unit: &'a Unit) -> &'a Unit {
 }
 
 /// Follows calls to sub-agents. Every sub-agent is met at most once, so a cycle ends.
-pub struct Reach<'f, 'a> {
+pub struct AgentWalk<'f, 'a> {
     agents: &'f dyn Fn(&AgentId) -> Option<&'a Unit>,
     met: HashSet<&'a UnitKey>,
 }
@@ -233,7 +233,7 @@ pub struct Started<'a> {
     pub apart: bool,
 }
 
-impl<'f, 'a> Reach<'f, 'a> {
+impl<'f, 'a> AgentWalk<'f, 'a> {
     pub fn from(root: &'a Unit, agents: &'f dyn Fn(&AgentId) -> Option<&'a Unit>) -> Self {
         Self { agents, met: HashSet::from([&root.key]) }
     }
@@ -336,7 +336,7 @@ pub fn roots<'a>(units: &[&'a Unit]) -> Vec<&'a Unit> {
             continue;
         }
         roots.push(unit);
-        reached.extend(Reach::from(unit, &find).everything(unit).map(|unit| unit.key.id()));
+        reached.extend(AgentWalk::from(unit, &find).everything(unit).map(|unit| unit.key.id()));
     }
     roots.sort_by_key(|unit| (unit.first, unit.key.id()));
     roots

@@ -12,10 +12,10 @@
 use super::holder::Extent;
 use super::known::Known;
 use super::prices::Prices;
-use super::unit::{Claim, ClaimBy, Context, INLINE, Identity, Parts, Rank, RowPlace, UnitId, UnitKey};
+use super::unit::{Claim, ClaimBy, INLINE, Identity, Parts, Rank, RowPlace, Surroundings, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
-use crate::transcript::record::{Body, Ending, Fact, Kind, Record, Row, Said, User};
+use crate::transcript::record::{Ending, Fact, Record, Row, RowBody, RowKind, Said, User};
 use crate::transcript::time::Timestamp;
 
 /// Folds the records of one file, in order, into what is known.
@@ -26,7 +26,7 @@ pub struct Fold<'a> {
 }
 
 /// A row that was given its unit.
-pub(super) struct Seen<'a> {
+pub(super) struct PlacedRow<'a> {
     pub row: &'a Row,
     pub session: SessionId,
     pub time: Timestamp,
@@ -47,22 +47,22 @@ impl<'a> Fold<'a> {
     /// Takes one record. What it touches must have been loaded, as [`Known::keys_of`] says.
     pub fn fold(&mut self, record: &Record) {
         match &record.body {
-            Body::Row(row) => self.row(row, record),
-            Body::ApiRequest { time } => {
+            RowBody::Row(row) => self.row(row, record),
+            RowBody::ApiRequest { time } => {
                 let thread = self.known.thread_mut(self.file);
                 // One that is older than the last response asked for that.
                 if thread.answered.is_none_or(|answered| *time >= answered) {
                     thread.requested.get_or_insert(*time);
                 }
             }
-            Body::Queue { step, time } => self.known.thread_mut(self.file).queue.step(*step, *time),
-            Body::CostState(state) => self.cost_state(state),
-            Body::Title { session, title, by } => self.known.session_mut(session).entitle(title, *by),
-            Body::Summary { leaf, title } => self.summary(*leaf, title),
-            Body::Continued { session, into } => self.continued(session, into),
-            Body::PullRequest { session, time, what } => self.pull_request(session, *time, what, record),
-            Body::AgentMeta(meta) => self.agent_meta(meta),
-            Body::Noted | Body::Unknown(_) | Body::Rejected(_) | Body::Implausible => {}
+            RowBody::Queue { step, time } => self.known.thread_mut(self.file).queue.step(*step, *time),
+            RowBody::CostState(state) => self.cost_state(state),
+            RowBody::Title { session, title, by } => self.known.session_mut(session).entitle(title, *by),
+            RowBody::Summary { leaf, title } => self.summary(*leaf, title),
+            RowBody::Continued { session, into } => self.continued(session, into),
+            RowBody::PullRequest { session, time, what } => self.pull_request(session, *time, what, record),
+            RowBody::AgentMeta(meta) => self.agent_meta(meta),
+            RowBody::Noted | RowBody::Unknown(_) | RowBody::Rejected(_) | RowBody::Implausible => {}
         }
     }
 
@@ -83,7 +83,7 @@ impl<'a> Fold<'a> {
         if row.session.is_some() && !self.known.session(&session).is_some_and(|known| known.own_rows) {
             self.known.session_mut(&session).own_rows = true;
         }
-        let seen = Seen { row, session, time, place };
+        let seen = PlacedRow { row, session, time, place };
         let is_main = row.agent.is_none() && !row.sidechain;
         if is_main {
             self.follow(&seen);
@@ -99,37 +99,37 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn row_of_kind(&mut self, seen: &Seen<'_>) {
+    fn row_of_kind(&mut self, seen: &PlacedRow<'_>) {
         match &seen.row.kind {
-            Kind::User(user) => self.user(seen, user),
-            Kind::Assistant(assistant) => {
+            RowKind::User(user) => self.user(seen, user),
+            RowKind::Assistant(assistant) => {
                 self.answers(seen, assistant);
                 if let Some(unit) = self.unit_of(seen) {
                     self.assistant(seen, unit, assistant);
                 }
             }
-            Kind::Fact { what, time } => self.fact(seen, *time, what),
-            Kind::StopHooks { hooks, ends_turn } => {
+            RowKind::Fact { what, time } => self.fact(seen, *time, what),
+            RowKind::StopHooks { hooks, ends_turn } => {
                 for (position, hook) in (0..).zip(hooks) {
                     self.counted(seen, seen.row.id.of_part(position), || Fact::Hook(hook.clone()));
                 }
                 self.ended(seen, ends_turn.then_some(Ending::Stop));
             }
-            Kind::TurnDuration(active_ms) => {
+            RowKind::TurnDuration(active_ms) => {
                 self.ended(seen, Some(Ending::Stop));
                 let current = self.current_of(seen);
                 if let Some(unit) = current.and_then(|current| self.known.unit_mut(current)) {
                     unit.active_ms = unit.active_ms.max(*active_ms);
                 }
             }
-            Kind::Ended(why) => self.told_end(seen, *why),
-            Kind::Other => self.ended(seen, None),
+            RowKind::Ended(why) => self.told_end(seen, *why),
+            RowKind::Other => self.ended(seen, None),
         }
     }
 
     /// Goes on with the turn that a row hangs on, if that is not the one of the row before: two processes may write into
     /// one file.
-    fn follow(&mut self, seen: &Seen<'_>) {
+    fn follow(&mut self, seen: &PlacedRow<'_>) {
         let thread = self.known.thread_mut(self.file);
         let Some(position) = thread.hangs_on_other(seen.row.parent) else { return };
         let unit = thread.others.get(position).map(|other| other.unit.id());
@@ -139,7 +139,7 @@ impl<'a> Fold<'a> {
         }
     }
 
-    fn user(&mut self, seen: &Seen<'_>, user: &User) {
+    fn user(&mut self, seen: &PlacedRow<'_>, user: &User) {
         let agent_row = seen.row.agent.is_some() || seen.row.sidechain;
         if let Said::Prompt(origin) = user.said
             && !agent_row
@@ -192,7 +192,7 @@ impl<'a> Fold<'a> {
     }
 
     /// A row that the next response answers.
-    pub(super) fn asked(&mut self, seen: &Seen<'_>) {
+    pub(super) fn asked(&mut self, seen: &PlacedRow<'_>) {
         if let Some(inline) = self.inline_mut(seen) {
             inline.asked = Some(seen.time);
             return;
@@ -207,7 +207,7 @@ impl<'a> Fold<'a> {
 
     /// When the request of the response in a row began, as far as the rows before it tell: not before the response before
     /// it had ended.
-    pub(super) fn request_began(&mut self, seen: &Seen<'_>) -> Timestamp {
+    pub(super) fn request_began(&mut self, seen: &PlacedRow<'_>) -> Timestamp {
         let (told, answered) = match self.inline_mut(seen) {
             Some(inline) => (inline.asked, None),
             None => {
@@ -219,7 +219,7 @@ impl<'a> Fold<'a> {
     }
 
     /// Where something goes that counts by the id of a row; `None` if it was counted before.
-    pub(super) fn counted_once(&mut self, seen: &Seen<'_>, id: RowId, time: Timestamp) -> Option<&mut Parts> {
+    pub(super) fn counted_once(&mut self, seen: &PlacedRow<'_>, id: RowId, time: Timestamp) -> Option<&mut Parts> {
         let identity = Identity::Row(id).hash();
         if let Some(home) = self.known.index.home(identity)
             && let Some(known) = self.known.parts(home).and_then(|parts| parts.row(id)).map(|row| row.time)
@@ -245,7 +245,7 @@ impl<'a> Fold<'a> {
     }
 
     /// The unit a row belongs to, made if need be, with its times widened.
-    pub(super) fn unit_of(&mut self, seen: &Seen<'_>) -> Option<UnitId> {
+    pub(super) fn unit_of(&mut self, seen: &PlacedRow<'_>) -> Option<UnitId> {
         let key = match (&seen.row.agent, seen.row.sidechain) {
             (Some(agent), _) => self.run_of(seen, agent),
             (None, true) => self.inline_of(seen)?,
@@ -265,7 +265,7 @@ impl<'a> Fold<'a> {
     }
 
     /// The current unit, without making one.
-    pub(super) fn current_of(&mut self, seen: &Seen<'_>) -> Option<UnitId> {
+    pub(super) fn current_of(&mut self, seen: &PlacedRow<'_>) -> Option<UnitId> {
         let key = match (&seen.row.agent, seen.row.sidechain) {
             (Some(agent), _) => Some(self.run_of(seen, agent)),
             (None, true) => self.inline_mut(seen).map(|inline| {
@@ -277,7 +277,7 @@ impl<'a> Fold<'a> {
         key.map(|key| key.id()).filter(|id| self.known.has(*id))
     }
 
-    pub(super) fn ensure(&mut self, seen: &Seen<'_>, key: &UnitKey) -> UnitId {
+    pub(super) fn ensure(&mut self, seen: &PlacedRow<'_>, key: &UnitKey) -> UnitId {
         let claim = Claim { by: ClaimBy::Row, time: seen.time, file: self.file, session: seen.session.clone() };
         // Only what starts a unit may claim it; later rows of a fork must not take it over by a tie.
         let starts = match key {
@@ -292,7 +292,7 @@ impl<'a> Fold<'a> {
     }
 
     /// The unit of a key with a claim on it, made if need be.
-    pub(super) fn ensure_claimed(&mut self, seen: &Seen<'_>, key: &UnitKey, claim: Claim) -> UnitId {
+    pub(super) fn ensure_claimed(&mut self, seen: &PlacedRow<'_>, key: &UnitKey, claim: Claim) -> UnitId {
         let id = key.id();
         let new = !self.known.index.has_unit(id);
         self.known.claim(key, claim, context_of(seen.row));
@@ -308,9 +308,9 @@ impl<'a> Fold<'a> {
     }
 
     /// A row is one of a unit's.
-    fn seen_in(&mut self, seen: &Seen<'_>, id: UnitId) {
+    fn seen_in(&mut self, seen: &PlacedRow<'_>, id: UnitId) {
         self.touch(seen, Some(id));
-        let speaks = matches!(seen.row.kind, Kind::User(_) | Kind::Assistant(_));
+        let speaks = matches!(seen.row.kind, RowKind::User(_) | RowKind::Assistant(_));
         if speaks
             && self.known.unit(id).is_some_and(|unit| !unit.spoken)
             && let Some(unit) = self.known.unit_mut(id)
@@ -321,18 +321,18 @@ impl<'a> Fold<'a> {
     }
 
     /// Widens a unit's times to a row.
-    pub(super) fn touch(&mut self, seen: &Seen<'_>, unit: Option<UnitId>) {
+    pub(super) fn touch(&mut self, seen: &PlacedRow<'_>, unit: Option<UnitId>) {
         self.touch_at(seen, unit, seen.time);
     }
 
     /// Widens a unit's times to the moment that a row tells of.
-    pub(super) fn touch_at(&mut self, seen: &Seen<'_>, unit: Option<UnitId>, time: Timestamp) {
+    pub(super) fn touch_at(&mut self, seen: &PlacedRow<'_>, unit: Option<UnitId>, time: Timestamp) {
         let Some((id, unit)) = unit.and_then(|id| Some((id, self.known.unit(id)?))) else { return };
         if unit.is_known_to_hold(&seen.session, time) {
             return;
         }
         // What a fork itself says of its copies is none of their rows.
-        let aside = matches!(&seen.row.kind, Kind::User(User { said: Said::Aside, .. }) | Kind::Other);
+        let aside = matches!(&seen.row.kind, RowKind::User(User { said: Said::Aside, .. }) | RowKind::Other);
         if aside && self.known.thread(self.file).is_some_and(|thread| thread.is_copied) {
             return;
         }
@@ -361,13 +361,13 @@ impl<'a> Fold<'a> {
     }
 
     /// Rank of a row; `copy` if it says itself that it is one.
-    pub(super) fn rank(&self, seen: &Seen<'_>, copy: bool) -> Rank {
+    pub(super) fn rank(&self, seen: &PlacedRow<'_>, copy: bool) -> Rank {
         Rank { copy, time: seen.time, file: self.file }
     }
 }
 
-fn context_of(row: &Row) -> Context {
-    Context {
+fn context_of(row: &Row) -> Surroundings {
+    Surroundings {
         cwd: row.cwd.clone(),
         branch: row.branch.clone(),
         version: row.version.clone(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::claim::Claim;
-use super::place::Context;
+use super::place::Surroundings;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 
@@ -15,7 +15,7 @@ pub struct Extent {
     /// Time of the last of them.
     pub last: Timestamp,
     /// Surroundings of the first of them.
-    pub context: Context,
+    pub context: Surroundings,
 }
 
 /// A session that has rows of a unit, or to which a copy says that it belongs.
@@ -36,7 +36,7 @@ pub struct Holder {
 impl Extent {
     /// One row.
     #[must_use]
-    pub const fn of(time: Timestamp, context: Context) -> Self {
+    pub const fn of(time: Timestamp, context: Surroundings) -> Self {
         Self { first: time, last: time, context }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::derived::names_of;
-use super::fold::{Fold, Seen};
-use super::known::Named;
+use super::fold::{Fold, PlacedRow};
+use super::known::GatewayNamed;
 use super::parts::ROWS_MAX;
 use super::prices::Prices;
 
@@ -93,7 +93,7 @@ impl Variant<'_> {
 }
 
 impl Fold<'_> {
-    pub(super) fn assistant(&mut self, seen: &Seen<'_>, unit: UnitId, assistant: &Assistant) {
+    pub(super) fn assistant(&mut self, seen: &PlacedRow<'_>, unit: UnitId, assistant: &Assistant) {
         if let Some(source) = assistant.copied_from.as_ref().filter(|source| **source != seen.session) {
             self.copied_answer(seen, unit, source);
         }
@@ -128,7 +128,7 @@ impl Fold<'_> {
 
     /// The id that a response is known by: that of the row, unless a gateway chose it. Then the rows that follow one
     /// another without a row to be answered between them are one response, and so are the copies of a row.
-    fn id_of(&mut self, seen: &Seen<'_>, row: &Assistant) -> Box<str> {
+    fn id_of(&mut self, seen: &PlacedRow<'_>, row: &Assistant) -> Box<str> {
         if row.identity != IdentityBy::Gateway {
             return row.message.clone();
         }
@@ -155,12 +155,12 @@ impl Fold<'_> {
         };
         let id = known.or_else(plain).unwrap_or_else(|| format!("{}{RUN}{:016x}", row.message, names[1]).into());
         let (name, request) = (row.message.clone(), row.request.clone());
-        self.known.thread_mut(self.file).named = Some(Named { name, request, id: id.clone(), last: seen.time });
+        self.known.thread_mut(self.file).named = Some(GatewayNamed { name, request, id: id.clone(), last: seen.time });
         id
     }
 
     /// Notes by which names further copies of a row are found.
-    fn name(&mut self, seen: &Seen<'_>, row: &Assistant, id: &str) {
+    fn name(&mut self, seen: &PlacedRow<'_>, row: &Assistant, id: &str) {
         if row.identity != IdentityBy::Gateway {
             return;
         }
@@ -177,7 +177,7 @@ impl Fold<'_> {
     }
 
     /// A tool that the API runs inside a response: the row after the one in which it begins tells how long it ran.
-    fn server_tool(&mut self, seen: &Seen<'_>, row: &Assistant, id: &str) {
+    fn server_tool(&mut self, seen: &PlacedRow<'_>, row: &Assistant, id: &str) {
         let began = self.known.thread_mut(self.file).server_tool.take();
         if let Some((_, note)) = began.filter(|(message, _)| **message == *id) {
             let home = self.known.index.home(Identity::Row(note).hash());
@@ -193,7 +193,7 @@ impl Fold<'_> {
     }
 
     /// A row that the client made itself: the report of a failure, or filler at a resume.
-    fn synthetic(&mut self, seen: &Seen<'_>, assistant: &Assistant) {
+    fn synthetic(&mut self, seen: &PlacedRow<'_>, assistant: &Assistant) {
         let Some(error) = assistant.failure else {
             self.known.thread_mut(self.file).process_ended = true;
             return;
@@ -201,12 +201,12 @@ impl Fold<'_> {
         self.counted(seen, seen.row.id, || Fact::Failure(error));
     }
 
-    fn message(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, id: &str) {
+    fn message(&mut self, seen: &PlacedRow<'_>, unit: UnitId, row: &Assistant, id: &str) {
         self.variant(seen, unit, row, id);
         self.name(seen, row, id);
     }
 
-    fn variant(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, id: &str) {
+    fn variant(&mut self, seen: &PlacedRow<'_>, unit: UnitId, row: &Assistant, id: &str) {
         let identity = Identity::Message(id).hash();
         let copy = row.copied_from.as_ref().is_some_and(|source| *source != seen.session) || row.request.is_none();
         let rank = self.rank(seen, copy);
@@ -258,7 +258,7 @@ impl Fold<'_> {
         }
     }
 
-    fn call(&mut self, seen: &Seen<'_>, unit: UnitId, row: &Assistant, id: &str, call: &ToolCall) {
+    fn call(&mut self, seen: &PlacedRow<'_>, unit: UnitId, row: &Assistant, id: &str, call: &ToolCall) {
         let copy = row.copied_from.as_ref().is_some_and(|source| *source != seen.session) || row.request.is_none();
         let new = Call {
             name: call.name.clone(),
@@ -319,7 +319,7 @@ impl Fold<'_> {
         self.known.index.home(identity)
     }
 
-    pub(super) fn result(&mut self, seen: &Seen<'_>, unit: UnitId, result: &ToolResult) {
+    pub(super) fn result(&mut self, seen: &PlacedRow<'_>, unit: UnitId, result: &ToolResult) {
         if result.filled_in {
             self.known.thread_mut(self.file).process_ended = true;
         }
@@ -358,7 +358,14 @@ impl Fold<'_> {
     }
 
     /// `toolUseResult.agentId`: the call names its agent.
-    fn link_by_result(&mut self, seen: &Seen<'_>, call: &str, owner: SessionId, agent: &AgentId, background: bool) {
+    fn link_by_result(
+        &mut self,
+        seen: &PlacedRow<'_>,
+        call: &str,
+        owner: SessionId,
+        agent: &AgentId,
+        background: bool,
+    ) {
         let unit = self.unit_of_agent(&seen.session, agent).id();
         if let Some(home) = self.known.index.home(Identity::Call(call).hash())
             && let Some(tool) = self.known.parts(home).and_then(|parts| parts.tool(call))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::derived::pull_request_id;
-use super::fold::{Fold, Seen};
+use super::fold::{Fold, PlacedRow};
 use super::money::Money;
 use super::session::Account;
 use super::unit::{Identity, RowFact, RowPlace, ToldEnd, UnitId, UnitKey};
@@ -19,7 +19,7 @@ const EARLY_MAX: usize = 16;
 
 impl Fold<'_> {
     /// `told` is when it happened, if that was before the row was written.
-    pub(super) fn fact(&mut self, seen: &Seen<'_>, told: Option<Timestamp>, what: &Fact) {
+    pub(super) fn fact(&mut self, seen: &PlacedRow<'_>, told: Option<Timestamp>, what: &Fact) {
         match what {
             Fact::Compaction(what) => self.compaction(seen, what),
             Fact::Failure(_) | Fact::Hook(_) | Fact::Fallback(_) => self.counted(seen, seen.row.id, || what.clone()),
@@ -29,13 +29,13 @@ impl Fold<'_> {
     }
 
     /// Something that the client does for the unit: it begins one if there is none, and lasts as long as it goes on.
-    pub(super) fn counted(&mut self, seen: &Seen<'_>, id: RowId, what: impl FnOnce() -> Fact) {
+    pub(super) fn counted(&mut self, seen: &PlacedRow<'_>, id: RowId, what: impl FnOnce() -> Fact) {
         let Some(parts) = self.counted_once(seen, id, seen.time) else { return };
         parts.rows.push(RowFact { id, time: seen.time, place: None, what: what(), sent: false });
     }
 
     /// It begins nothing and lengthens nothing: one that stands before the first prompt belongs to it.
-    pub(super) fn note(&mut self, seen: &Seen<'_>, told: Option<Timestamp>, what: Fact) {
+    pub(super) fn note(&mut self, seen: &PlacedRow<'_>, told: Option<Timestamp>, what: Fact) {
         let (id, time, place) = (seen.row.id, told.unwrap_or(seen.time), Some(seen.place));
         let note = RowFact { id, time, place, what, sent: false };
         match self.current_of(seen) {
@@ -61,14 +61,14 @@ impl Fold<'_> {
     }
 
     /// A row that says that the current turn is over, and is none of its own.
-    pub(super) fn told_end(&mut self, seen: &Seen<'_>, why: Ending) {
+    pub(super) fn told_end(&mut self, seen: &PlacedRow<'_>, why: Ending) {
         if let Some(current) = self.current_of(seen) {
             self.tell_end(current, seen.time, why);
         }
     }
 
     /// One that a person asked for stands between turns, and so for itself.
-    pub(super) fn compaction(&mut self, seen: &Seen<'_>, what: &Compaction) {
+    pub(super) fn compaction(&mut self, seen: &PlacedRow<'_>, what: &Compaction) {
         let (id, time) = (seen.row.id, seen.time);
         let new = || Fact::Compaction(what.clone());
         let key = UnitKey::Loose(id);
@@ -93,7 +93,7 @@ impl Fold<'_> {
     }
 
     /// A row that says that the current turn is over, or only that it was alive.
-    pub(super) fn ended(&mut self, seen: &Seen<'_>, why: Option<Ending>) {
+    pub(super) fn ended(&mut self, seen: &PlacedRow<'_>, why: Option<Ending>) {
         let current = self.current_of(seen);
         self.touch(seen, current);
         if let (Some(current), Some(why)) = (current, why) {
@@ -163,7 +163,7 @@ impl Fold<'_> {
     }
 
     /// Gives the session of a row the title that waited for it.
-    pub(super) fn entitle(&mut self, seen: &Seen<'_>) {
+    pub(super) fn entitle(&mut self, seen: &PlacedRow<'_>) {
         let titles = &mut self.known.thread_mut(self.file).titles;
         let Some(position) = titles.iter().position(|(leaf, _)| *leaf == seen.row.id) else { return };
         let (_, title) = titles.remove(position);

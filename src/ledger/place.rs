@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::transcript::chunk::FileNumber;
-use crate::transcript::record::Place;
+use crate::transcript::record::LinePlace;
 use crate::transcript::time::Timestamp;
 
 /// How good one variant of a row is: originals before copies, earlier before later, lower path before higher.
@@ -27,12 +27,12 @@ pub struct RowPlace {
     /// How often the file had been read from its beginning; a place of an older reading may be wrong.
     pub generation: u32,
     /// Offset and length.
-    pub place: Place,
+    pub place: LinePlace,
 }
 
 /// Surroundings of a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Context {
+pub struct Surroundings {
     /// Working directory.
     pub cwd: Option<Arc<str>>,
     /// Git branch.

@@ -63,7 +63,7 @@ pub struct Share {
 }
 
 /// A model as a row names it.
-struct Named<'a> {
+struct NamedModel<'a> {
     id: Arc<str>,
     model: Option<&'a Model>,
     fast: bool,
@@ -131,7 +131,7 @@ impl Prices {
         shares
     }
 
-    fn main_share(&self, input: &Priced<'_>, main: &Named<'_>, fallback: bool, terms: Terms) -> Share {
+    fn main_share(&self, input: &Priced<'_>, main: &NamedModel<'_>, fallback: bool, terms: Terms) -> Share {
         let usage = input.usage;
         let tokens = Tokens::of(usage);
         let unbilled = input.refused && usage.output == 0;
@@ -152,7 +152,7 @@ impl Prices {
     ///
     /// With server tools a response is several requests. Its counts are their sum, which can exceed a long-context
     /// threshold that no single prompt did.
-    fn sampling_steps(&self, usage: &Usage, main: &Named<'_>, fallback: bool) -> Vec<Tokens> {
+    fn sampling_steps(&self, usage: &Usage, main: &NamedModel<'_>, fallback: bool) -> Vec<Tokens> {
         let serves = |entry: &&Iteration| match entry.kind {
             IterationKind::Message if fallback => {
                 let own = entry.model.as_deref().and_then(|raw| self.named(raw));
@@ -165,19 +165,19 @@ impl Prices {
     }
 
     /// Finds the model of a name; `None` if the name is none of a model.
-    fn named(&self, raw: &str) -> Option<Named<'_>> {
+    fn named(&self, raw: &str) -> Option<NamedModel<'_>> {
         // Nearly all rows carry the canonical id itself, or with the day of the release.
         if let Some((id, model)) =
             self.models.get_key_value(raw).or_else(|| self.models.get_key_value(without_day(raw)?))
         {
-            return Some(Named { id: Arc::clone(id), model: Some(model), fast: false, regional: false });
+            return Some(NamedModel { id: Arc::clone(id), model: Some(model), fast: false, regional: false });
         }
         let name = model_name::canonical(raw)?;
         let (id, model) = match self.models.get_key_value(name.text.as_str()) {
             Some((id, model)) => (Arc::clone(id), Some(model)),
             None => (Arc::from(name.text), None),
         };
-        Some(Named { id, model, fast: name.fast, regional: name.regional })
+        Some(NamedModel { id, model, fast: name.fast, regional: name.regional })
     }
 }
 
@@ -190,12 +190,12 @@ fn without_day(raw: &str) -> Option<&str> {
 }
 
 /// Whether an entry's own model is another than `main`.
-fn is_other(own: Option<&Named<'_>>, main: &Named<'_>) -> bool {
+fn is_other(own: Option<&NamedModel<'_>>, main: &NamedModel<'_>) -> bool {
     own.is_some_and(|name| name.id != main.id)
 }
 
 /// What is billed beside the top-level counts: one sampling request at `name`, on the terms of the response.
-fn side_share(entry: &Iteration, name: &Named<'_>, usage: &Usage, terms: Terms) -> Share {
+fn side_share(entry: &Iteration, name: &NamedModel<'_>, usage: &Usage, terms: Terms) -> Share {
     let tokens = Tokens::of_iteration(entry);
     let terms = Terms { fast: usage.fast || name.fast, regional: terms.regional || name.regional, ..terms };
     let cost = name.model.and_then(|model| model.cost(&[tokens], terms));

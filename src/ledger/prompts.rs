@@ -1,6 +1,6 @@
 //! Where turns begin: a prompt, a `!` line that wakes the model, and the copies of both.
 
-use super::fold::{Fold, Seen};
+use super::fold::{Fold, PlacedRow};
 use super::known::ShellLine;
 use super::unit::{Claim, ClaimBy, Identity, Prompt, UnitId, UnitKey};
 use crate::transcript::ids::{RowId, SessionId};
@@ -19,7 +19,7 @@ struct Asked {
 impl Fold<'_> {
     /// A prompt of the main thread: a new turn, unless the client wrote one prompt as several rows, or writes an older one
     /// again.
-    pub(super) fn prompt(&mut self, seen: &Seen<'_>, user: &User, origin: Origin) {
+    pub(super) fn prompt(&mut self, seen: &PlacedRow<'_>, user: &User, origin: Origin) {
         self.asked(seen);
         let said: Vec<u64> = user.blocks.iter().map(|text| Identity::Said(seen.time, *text).hash()).collect();
         let key = self.original(seen, &said).unwrap_or(UnitKey::Turn(seen.row.id));
@@ -60,7 +60,7 @@ impl Fold<'_> {
 
     /// The turn that a prompt row is a copy of under another uuid: one of the session that said the same at the same time.
     /// Clients in editors wrote history again in the same file, with one row per block (`claude-code-format.md` section 15.8).
-    fn original(&self, seen: &Seen<'_>, said: &[u64]) -> Option<UnitKey> {
+    fn original(&self, seen: &PlacedRow<'_>, said: &[u64]) -> Option<UnitKey> {
         let own = UnitKey::Turn(seen.row.id);
         if self.known.index.has_unit(own.id()) {
             return None;
@@ -75,7 +75,7 @@ impl Fold<'_> {
         originals.next().map(|unit| unit.key.clone())
     }
 
-    fn begin_turn(&mut self, seen: &Seen<'_>, asked: Asked, prompt_id: Option<RowId>, by: ClaimBy) {
+    fn begin_turn(&mut self, seen: &PlacedRow<'_>, asked: Asked, prompt_id: Option<RowId>, by: ClaimBy) {
         let Asked { key, time, prompt, is_copy } = asked;
         let thread = self.known.thread_mut(self.file);
         let previous = thread.current.clone();
@@ -128,7 +128,7 @@ impl Fold<'_> {
     }
 
     /// A `!` line: whether it is a turn is known when the model answers.
-    pub(super) fn shell_line(&mut self, seen: &Seen<'_>, user: &User) {
+    pub(super) fn shell_line(&mut self, seen: &PlacedRow<'_>, user: &User) {
         let thread = self.known.thread_mut(self.file);
         if user.prompt_id == thread.prompt {
             return;
@@ -144,7 +144,7 @@ impl Fold<'_> {
 
     /// An answer of the main thread: it makes a turn of the `!` line before it, and of a session that goes on with a copied
     /// turn it is the first row of its own.
-    pub(super) fn answers(&mut self, seen: &Seen<'_>, assistant: &Assistant) {
+    pub(super) fn answers(&mut self, seen: &PlacedRow<'_>, assistant: &Assistant) {
         if seen.row.agent.is_some() || seen.row.sidechain || assistant.synthetic {
             return;
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money::Money;
 use super::tally::Tally;
-use super::unit::{Ask, Context, Told, Unit, UnitId};
+use super::unit::{Ask, Surroundings, Told, Unit, UnitId};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::record::{PullRequest, TitleBy};
 use crate::transcript::time::Timestamp;
@@ -73,7 +73,7 @@ pub struct First {
     /// The unit.
     pub unit: UnitId,
     /// Its surroundings.
-    pub context: Context,
+    pub context: Surroundings,
 }
 
 /// The branch of a session's latest unit that tells one.
@@ -223,7 +223,7 @@ impl Session {
     }
 
     /// Widens the session to a unit.
-    fn reach(&mut self, unit: &Member, context: &Context) {
+    fn reach(&mut self, unit: &Member, context: &Surroundings) {
         let place = (unit.first, unit.unit);
         if self.first.as_ref().is_none_or(|first| place <= (first.time, first.unit) || first.unit == unit.unit) {
             self.first = Some(First { time: unit.first, unit: unit.unit, context: context.clone() });
@@ -241,7 +241,7 @@ impl Session {
     pub fn tighten<E>(
         &mut self,
         members: &[Member],
-        mut context: impl FnMut(UnitId) -> Result<Option<Context>, E>,
+        mut context: impl FnMut(UnitId) -> Result<Option<Surroundings>, E>,
     ) -> Result<(), E> {
         let place = |unit: &&Member| (unit.first, unit.unit);
         let ends = [members.iter().min_by_key(place), members.iter().filter(|unit| unit.branch).max_by_key(place)];
@@ -282,7 +282,7 @@ impl Session {
 
     /// Surroundings at its first row.
     #[must_use]
-    pub fn context(&self) -> Option<&Context> {
+    pub fn context(&self) -> Option<&Surroundings> {
         self.first.as_ref().map(|first| &first.context)
     }
 

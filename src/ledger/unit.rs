@@ -13,7 +13,7 @@ use super::holder::Holder;
 pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
 use super::money::Money;
 pub use super::parts::{Call, Message, Parts, RowFact, Section, Tool, ToolEnd, summed_up};
-pub use super::place::{Context, Rank, RowPlace};
+pub use super::place::{Rank, RowPlace, Surroundings};
 use super::runs::Runs;
 use super::tally::Tally;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
@@ -28,7 +28,7 @@ pub struct Unit {
     /// Whose it is.
     pub claim: Claim,
     /// Surroundings at its first row.
-    pub context: Context,
+    pub context: Surroundings,
     /// Time of its first row.
     pub first: Timestamp,
     /// Time of its last row.
@@ -206,7 +206,7 @@ impl Sections {
 impl Unit {
     /// An empty unit, claimed.
     #[must_use]
-    pub fn new(key: UnitKey, claim: Claim, context: Context) -> Self {
+    pub fn new(key: UnitKey, claim: Claim, context: Surroundings) -> Self {
         let (first, last) = (claim.time, claim.time);
         let agent = match &key {
             UnitKey::Agent(_, id) => Some(Agent {

@@ -4,7 +4,7 @@ use super::dimensions::Dimension;
 
 /// What an amount is an amount of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum MeasureUnit {
     /// Things.
     Count,
     /// Tokens.
@@ -19,7 +19,7 @@ pub enum Unit {
 
 /// How amounts of a measure are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MeasureKind {
     /// They are added up.
     Sum,
     /// Each is a size of its own, observed when it is final.
@@ -62,14 +62,14 @@ macro_rules! measures {
 
             /// How its amounts are put together.
             #[must_use]
-            pub const fn kind(self) -> Kind {
-                match self { $(Self::$variant => Kind::$kind),* }
+            pub const fn kind(self) -> MeasureKind {
+                match self { $(Self::$variant => MeasureKind::$kind),* }
             }
 
             /// What its amounts are amounts of.
             #[must_use]
-            pub const fn unit(self) -> Unit {
-                match self { $(Self::$variant => Unit::$unit),* }
+            pub const fn unit(self) -> MeasureUnit {
+                match self { $(Self::$variant => MeasureUnit::$unit),* }
             }
 
             /// What it counts, as a sentence.

@@ -26,5 +26,5 @@ mod wanted;
 pub use change::Change;
 pub use dimensions::{Dimension, Dimensions};
 pub use measure::Measure;
-pub use observation::{Item, Observation, Place, Slot, State};
+pub use observation::{Item, Observation, Slot, SpanPlace, State};
 pub use wanted::Wanted;

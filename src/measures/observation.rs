@@ -41,7 +41,7 @@ pub struct Slot {
 
 /// Where an observation was made, so that its span can be found.
 #[derive(Debug, Clone, Copy)]
-pub enum Place<'a> {
+pub enum SpanPlace<'a> {
     /// At an API response among these parts.
     Message(&'a Parts, &'a Message),
     /// At a tool call.
@@ -68,5 +68,5 @@ pub struct Observation<'a> {
     /// When it happened: what decides the day that it counts for.
     pub at: Timestamp,
     /// Where.
-    pub place: Place<'a>,
+    pub place: SpanPlace<'a>,
 }

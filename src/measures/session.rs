@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::dimensions::Dimensions;
 use super::measure::Measure;
-use super::observation::{Item, Observation, Place, Slot, State};
+use super::observation::{Item, Observation, Slot, SpanPlace, State};
 use super::unit::Take;
 use crate::ledger::session::{Reported, Session, project_of};
 
@@ -20,7 +20,8 @@ pub(super) fn observe<'a>(session: &'a Session, is_new: bool, (before, now): (Re
         ..Dimensions::default()
     };
     let mut say = |state, measure, amount| {
-        let (item, slot, place) = (Item::Session(xxh3_64(session.id.0.as_bytes())), Slot::default(), Place::Nowhere);
+        let (item, slot, place) =
+            (Item::Session(xxh3_64(session.id.0.as_bytes())), Slot::default(), SpanPlace::Nowhere);
         take(state, &Observation { item, slot, measure, dimensions, amount, at, place });
     };
     if is_new && session.started().is_some() {

@@ -2,7 +2,7 @@
 
 use super::dimensions::Dimensions;
 use super::measure::Measure;
-use super::observation::{Item, Observation, Place, Slot, State};
+use super::observation::{Item, Observation, Slot, SpanPlace, State};
 use super::unit::{Take, surroundings};
 use crate::ledger::money::Money;
 use crate::ledger::unit::Unit;
@@ -17,7 +17,7 @@ pub(super) fn observe<'a>(unit: &'a Unit, cost: Option<Money>, take: Take<'_, 'a
         return;
     }
     let dimensions = Dimensions { origin: Some(prompt.origin.name()), ..surroundings(unit) };
-    let (item, slot, place) = (Item::Unit(unit.key.id()), Slot::default(), Place::Turn(unit));
+    let (item, slot, place) = (Item::Unit(unit.key.id()), Slot::default(), SpanPlace::Turn(unit));
     let mut say = |measure, amount| {
         take(State::After, &Observation { item, slot, measure, dimensions, amount, at, place });
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::dimensions::{Dimensions, MAIN, SUBAGENT};
 use super::measure::Measure;
-use super::observation::{Item, Observation, Place, Slot, State};
+use super::observation::{Item, Observation, Slot, SpanPlace, State};
 use super::wanted::Wanted;
 use crate::ledger::known::Changed;
 use crate::ledger::money::Money;
@@ -18,7 +18,7 @@ use crate::transcript::time::Timestamp;
 pub(super) type Take<'t, 'a> = &'t mut dyn FnMut(State, &Observation<'a>);
 
 /// What is around the parts of a unit in one of two states.
-struct Around<'a> {
+struct UnitSurroundings<'a> {
     unit: &'a Unit,
     parts: &'a Parts,
     state: State,
@@ -31,8 +31,8 @@ struct Around<'a> {
 pub(super) fn observe<'a>(change: &Changed<'a>, wanted: Wanted, take: Take<'_, 'a>) {
     let Changed { unit, parts, .. } = *change;
     let before = change.before.zip(change.parts_before);
-    let old = before.map(|(unit, parts)| Around::new(unit, parts, State::Before, wanted));
-    let new = Around::new(unit, parts, State::After, wanted);
+    let old = before.map(|(unit, parts)| UnitSurroundings::new(unit, parts, State::Before, wanted));
+    let new = UnitSurroundings::new(unit, parts, State::After, wanted);
     for (was, is) in changed(before.map_or(&[], |(_, parts)| &parts.messages), &parts.messages, |message| &message.id) {
         old.iter().zip(was).for_each(|(around, message)| around.message(message, take));
         is.into_iter().for_each(|message| new.message(message, take));
@@ -89,7 +89,7 @@ pub(super) fn surroundings(unit: &Unit) -> Dimensions<'_> {
     }
 }
 
-impl<'a> Around<'a> {
+impl<'a> UnitSurroundings<'a> {
     fn new(unit: &'a Unit, parts: &'a Parts, state: State, wanted: Wanted) -> Self {
         Self { unit, parts, state, wanted, dimensions: surroundings(unit) }
     }
@@ -103,7 +103,7 @@ impl<'a> Around<'a> {
 
     fn message(&self, message: &'a Message, take: Take<'_, 'a>) {
         let Some(first) = message.shares.first() else { return };
-        let (at, place) = (message.rank.time, Place::Message(self.parts, message));
+        let (at, place) = (message.rank.time, SpanPlace::Message(self.parts, message));
         let mut say = |measure, (share, part), amount: i128, own: Dimensions<'a>| {
             let item = || Item::Message(Identity::Message(&message.id).hash());
             let slot = Slot { share, part };
@@ -135,7 +135,7 @@ impl<'a> Around<'a> {
 
     fn tool(&self, tool: &'a Tool, take: Take<'_, 'a>) {
         let Some(call) = &tool.call else { return };
-        let place = Place::Tool(tool);
+        let place = SpanPlace::Tool(tool);
         let mut say = |measure, part, amount: i128, at, own: Dimensions<'a>| {
             let item = || Item::Call(Identity::Call(&tool.id).hash());
             let slot = Slot { share: 0, part };
@@ -164,7 +164,7 @@ impl<'a> Around<'a> {
     /// Failed attempts and compactions: few, so all of them in both states.
     fn rows(&self, take: Take<'_, 'a>) {
         let mut say = |id, measure, at, own: Dimensions<'a>| {
-            let (item, slot, place) = (Item::Row(id), Slot::default(), Place::Nowhere);
+            let (item, slot, place) = (Item::Row(id), Slot::default(), SpanPlace::Nowhere);
             let make = || Observation { item, slot, measure, dimensions: self.with(own), amount: 1, at, place };
             self.say(take, make, measure, at);
         };
@@ -180,7 +180,7 @@ impl<'a> Around<'a> {
 
     fn unit(&self, take: Take<'_, 'a>) {
         let mut say = |measure, at, own: Dimensions<'a>| {
-            let (item, slot, place) = (Item::Unit(self.unit.key.id()), Slot::default(), Place::Nowhere);
+            let (item, slot, place) = (Item::Unit(self.unit.key.id()), Slot::default(), SpanPlace::Nowhere);
             let make = || Observation { item, slot, measure, dimensions: self.with(own), amount: 1, at, place };
             self.say(take, make, measure, at);
         };

@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use crate::audit::selfcheck::SelfCheck;
 use crate::config::Config;
 use crate::engine::{Engine, PARTS_MAX, Start};
-use crate::export::{self, DrainConfig, ExportCounters, ExportError, Exporter, Otlp};
+use crate::export::{self, DrainConfig, ExportCounters, ExportError, Exporter, OtlpEndpoint};
 use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
 use crate::sidecar::error::RunError;
@@ -24,7 +24,7 @@ use crate::sidecar::progress::Progress;
 use crate::sidecar::settings::{endpoints, history_rules, label_rules, policy, sources, span_rules};
 use crate::sidecar::tailer::{Shared, Tailer};
 use crate::sidecar::watchdog::Watchdog;
-use crate::store::{self, Kept, Opened, StoreError};
+use crate::store::{self, OpenStore, Opened, StoreError};
 use crate::tail::{self, Hints, RootEnv};
 use crate::text::chain;
 use crate::vitals::Vitals;
@@ -43,7 +43,7 @@ pub(super) struct Life<'a> {
     pub(super) config: &'a Config,
     pub(super) env: &'a RootEnv,
     pub(super) prices: Prices,
-    pub(super) kept: Kept,
+    pub(super) kept: OpenStore,
     pub(super) shared: Arc<Shared>,
     pub(super) hints: Hints,
     pub(super) exported: Arc<ExportCounters>,
@@ -97,7 +97,7 @@ impl Life<'_> {
         let (policy, history) = (policy(self.config, &opened), history_rules(self.config, &opened));
         let endpoints = endpoints(self.config)?;
         let Opened { writer, outbox, epoch, recovered, .. } = opened;
-        let queues = outbox.readers(&endpoints.iter().map(Otlp::name).collect::<Vec<_>>())?;
+        let queues = outbox.readers(&endpoints.iter().map(OtlpEndpoint::name).collect::<Vec<_>>())?;
         let (prices, labels, spans) = (self.prices.clone(), label_rules(self.config), span_rules(self.config));
         let engine =
             Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
@@ -246,7 +246,11 @@ fn mark_damaged(state: &Path) {
 }
 
 /// An exporter for each endpoint; they share their counters.
-fn exporters(queues: Vec<store::OutboxReader>, endpoints: Vec<Otlp>, counters: &Arc<ExportCounters>) -> Vec<Exporter> {
+fn exporters(
+    queues: Vec<store::OutboxReader>,
+    endpoints: Vec<OtlpEndpoint>,
+    counters: &Arc<ExportCounters>,
+) -> Vec<Exporter> {
     let exporter = |(queue, otlp)| Exporter::new(queue, otlp, DrainConfig::default()).counting(Arc::clone(counters));
     queues.into_iter().zip(endpoints).map(exporter).collect()
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::config::{self, ClientTls, Compression, Config, HistorySince, Profile};
 use crate::engine::HistoryRules;
 use crate::engine::turns::{Policy, WHOLE_SPANS_MAX};
-use crate::export::{ClientFiles, ExportError, Otlp, OtlpConfig, TlsFiles};
-use crate::sidecar::tailer::Sources;
+use crate::export::{ClientFiles, ExportError, OtlpConfig, OtlpEndpoint, TlsFiles};
+use crate::sidecar::tailer::TailSources;
 use crate::store::Opened;
 use crate::tail::{self, RootEnv};
 use crate::transcript::time::Timestamp;
@@ -14,8 +14,8 @@ use crate::views::metrics::labels::LabelRules;
 use crate::views::traces::finish::SpanRules;
 
 /// How session files are looked for.
-pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> Sources {
-    Sources {
+pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> TailSources {
+    TailSources {
         roots: tail::session_roots(&[], &config.projects, env),
         rescan: config.scan.rescan,
         // Without an endpoint nobody would ever make room.
@@ -97,13 +97,13 @@ pub fn label_rules(config: &Config) -> LabelRules {
     }
 }
 
-pub(super) fn endpoints(config: &Config) -> Result<Vec<Otlp>, ExportError> {
+pub(super) fn endpoints(config: &Config) -> Result<Vec<OtlpEndpoint>, ExportError> {
     let service = &span_rules(config).service;
-    config.otlp.iter().map(|otlp| Otlp::new(otlp_config(otlp, config, service))).collect()
+    config.otlp.iter().map(|otlp| OtlpEndpoint::new(otlp_config(otlp, config, service))).collect()
 }
 
 /// `service` is what sends, unless the resource says its name.
-pub(super) fn otlp_config(otlp: &config::Otlp, config: &Config, service: &str) -> OtlpConfig {
+pub(super) fn otlp_config(otlp: &config::OtlpSettings, config: &Config, service: &str) -> OtlpConfig {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     OtlpConfig {
         name: otlp.name.clone(),

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::export::{ExportError, PushConfig, Pusher};
 use crate::http::context::Context;
 use crate::http::table::ROUTES;
-use crate::http::{App, Limits, Readers, RequestCounters, Server};
+use crate::http::{App, Readers, RequestCounters, Server, ServerLimits};
 use crate::ledger::prices::Prices;
 use crate::sidecar::error::RunError;
 use crate::sidecar::life::Life;
@@ -21,7 +21,7 @@ use crate::sidecar::settings::{endpoints, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
 use crate::sidecar::{clock, log, signals, told};
-use crate::store::{self, Reader};
+use crate::store::{self, StoreReader};
 use crate::tail::{Hints, RootEnv};
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
@@ -38,7 +38,7 @@ const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
 /// Something could not be started, or the database failed for good.
 pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunError> {
     let now = clock::now();
-    let server = Server::bind(config.listen, Limits::default())?;
+    let server = Server::bind(config.listen, ServerLimits::default())?;
     let address = server.local_addr();
     // Before the state is opened: a configuration that is wrong changes nothing.
     endpoints(config)?;
@@ -114,7 +114,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
 }
 
 /// Time of the latest row that is counted already; `None` if there is none but such as are stamped in the future.
-fn latest_row(reader: &Reader, now: Timestamp) -> Option<Timestamp> {
+fn latest_row(reader: &StoreReader, now: Timestamp) -> Option<Timestamp> {
     let mut latest = None;
     let read = reader.each_session(|session| latest = latest.max(session.ended().filter(|row| row.may_be(now))));
     if let Err(error) = read {

@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
 use crate::sidecar::clock::now;
 use crate::store::StoreError;
-use crate::tail::{self, Folder, Found, Hints, Limits, Observer, Problem, Reader, Watcher};
+use crate::tail::{self, FileReader, Folder, FolderProblem, FoundFile, Hints, Observer, ReadLimits, Watcher};
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::Snapshot;
@@ -48,7 +48,7 @@ pub struct Shared {
 
 /// How the reading thread looks for files.
 #[derive(Debug, Clone)]
-pub struct Sources {
+pub struct TailSources {
     /// Candidates for session roots; those that do not exist are waited for.
     pub roots: Vec<PathBuf>,
     /// Pause between full scans.
@@ -67,10 +67,10 @@ pub struct Tailer {
     engine: Engine,
     shared: Arc<Shared>,
     over: Arc<AtomicBool>,
-    sources: Sources,
+    sources: TailSources,
     hints: Hints,
     watcher: Watcher,
-    reader: Reader,
+    reader: FileReader,
     roots: Vec<PathBuf>,
     reported: std::collections::HashMap<PathBuf, String>,
     outbox: Arc<crate::store::OutboxMeter>,
@@ -86,7 +86,7 @@ pub struct Tailer {
 impl Tailer {
     /// Prepares to tail.
     #[must_use]
-    pub fn new(engine: Engine, shared: Arc<Shared>, sources: Sources, hints: Hints) -> Self {
+    pub fn new(engine: Engine, shared: Arc<Shared>, sources: TailSources, hints: Hints) -> Self {
         let roots = tail::existing(&sources.roots);
         let watcher = Watcher::new(hints.clone());
         let outbox = engine.outbox();
@@ -98,7 +98,7 @@ impl Tailer {
             sources,
             hints,
             watcher,
-            reader: Reader::new(Limits::default()),
+            reader: FileReader::new(ReadLimits::default()),
             roots,
             reported: std::collections::HashMap::new(),
             outbox,
@@ -187,7 +187,7 @@ impl Tailer {
     }
 
     /// Every file of every root, and new watches for folders that have appeared.
-    fn scan(&mut self) -> Vec<Found> {
+    fn scan(&mut self) -> Vec<FoundFile> {
         let roots = tail::existing(&self.sources.roots);
         for root in roots.iter().filter(|root| !self.roots.contains(root)) {
             tracing::info!(root = %root.display(), "a session root has appeared");
@@ -196,7 +196,7 @@ impl Tailer {
         self.watcher.refresh(&self.roots);
         let roots = self.roots.clone();
         self.unreadable = 0;
-        let found: Vec<Found> = roots.iter().flat_map(|root| self.looking(|look| tail::scan(root, look))).collect();
+        let found: Vec<FoundFile> = roots.iter().flat_map(|root| self.looking(|look| tail::scan(root, look))).collect();
         let rows = found.iter().filter(|found| found.role == crate::transcript::chunk::FileRole::Rows).count();
         self.shared.vitals.files_watched.set(rows as u64);
         self.shared.vitals.watch_degraded.set(self.watcher.is_degraded());
@@ -204,7 +204,7 @@ impl Tailer {
     }
 
     /// The files that events named.
-    fn look_at(&mut self, paths: std::collections::BTreeSet<PathBuf>) -> Vec<Found> {
+    fn look_at(&mut self, paths: std::collections::BTreeSet<PathBuf>) -> Vec<FoundFile> {
         let mut found = Vec::new();
         for path in paths {
             // What became of a root itself only a look at everything can tell.
@@ -219,7 +219,7 @@ impl Tailer {
     }
 
     /// Looks for files, watches the folders on the way, and says what cannot be looked at.
-    fn looking(&mut self, look: impl FnOnce(&mut Look<'_>) -> Vec<Found>) -> Vec<Found> {
+    fn looking(&mut self, look: impl FnOnce(&mut Look<'_>) -> Vec<FoundFile>) -> Vec<FoundFile> {
         let mut observer = Look { watcher: &mut self.watcher, problems: Vec::new() };
         let found = look(&mut observer);
         self.unreadable += observer.problems.len() as u64;
@@ -308,7 +308,7 @@ impl Tailer {
 
     /// Reads the files that have something new, a piece of each in turn, so that a large one delays no other.
     /// Returns true if there was any.
-    fn read(&mut self, mut found: Vec<Found>, whole: bool) -> Result<bool, StoreError> {
+    fn read(&mut self, mut found: Vec<FoundFile>, whole: bool) -> Result<bool, StoreError> {
         // A file and its folder may both have been named.
         found.sort_by(|a, b| a.path.cmp(&b.path));
         found.dedup_by(|a, b| a.path == b.path);
@@ -372,7 +372,7 @@ impl Tailer {
     }
 
     /// Notes how much of all files is counted, of which `lag` bytes are not.
-    fn note_counted(&self, all: &[Found], lag: u64) {
+    fn note_counted(&self, all: &[FoundFile], lag: u64) {
         let bytes: u64 = all.iter().map(|found| found.size).sum();
         self.shared.vitals.counted_bytes.set(bytes.saturating_sub(lag));
     }
@@ -420,11 +420,11 @@ impl Tailer {
 /// One look for files.
 struct Look<'a> {
     watcher: &'a mut Watcher,
-    problems: Vec<Problem>,
+    problems: Vec<FolderProblem>,
 }
 
 impl Observer for Look<'_> {
-    fn problem(&mut self, problem: Problem) {
+    fn problem(&mut self, problem: FolderProblem) {
         self.problems.push(problem);
     }
 

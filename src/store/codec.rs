@@ -11,7 +11,7 @@ use super::keys::{self, PART_BYTES_MAX};
 
 /// How a value begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+enum RowFormat {
     /// Up to layout 4: one byte says how many further parts there are.
     Narrow,
     /// Two bytes do.
@@ -109,10 +109,10 @@ fn further_parts(tree: &Tree, key: &[u8]) -> Result<u16, StoreError> {
 }
 
 /// The format of a value, how many further parts it has, and what follows.
-fn header(value: &[u8]) -> Option<(Format, u16, &[u8])> {
+fn header(value: &[u8]) -> Option<(RowFormat, u16, &[u8])> {
     match value {
-        [1, further, rest @ ..] => Some((Format::Narrow, u16::from(*further), rest)),
-        [FORMAT, high, low, rest @ ..] => Some((Format::Wide, u16::from_be_bytes([*high, *low]), rest)),
+        [1, further, rest @ ..] => Some((RowFormat::Narrow, u16::from(*further), rest)),
+        [FORMAT, high, low, rest @ ..] => Some((RowFormat::Wide, u16::from_be_bytes([*high, *low]), rest)),
         _ => None,
     }
 }
@@ -153,8 +153,8 @@ fn whole(tree: &Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, Store
     let mut payload = first.to_vec();
     for number in 0..further {
         let part = match format {
-            Format::Narrow => keys::narrow_part(key, number),
-            Format::Wide => keys::part(key, number),
+            RowFormat::Narrow => keys::narrow_part(key, number),
+            RowFormat::Wide => keys::part(key, number),
         };
         let Some(part) = tree.get(part)? else { return Ok(None) };
         payload.extend_from_slice(&part);

@@ -10,8 +10,8 @@
 //! A database in use is never renamed: sled opens the files of large pages by their path when they are read. A start,
 //! before anybody uses it, gives the newest one the name db.
 //!
-//! It is done when the files have grown by [`GROWTH`] since the last look, and then only if they are more than
-//! [`OVERHEAD_MAX`] times the live rows. Looking costs a pass over all rows, so growth decides when.
+//! It is done when the files have grown by `GROWTH` since the last look, and then only if they are more than
+//! `OVERHEAD_MAX` times the live rows. Looking costs a pass over all rows, so growth decides when.
 
 use std::fs::{self, File};
 use std::io;

@@ -24,7 +24,7 @@ pub struct Epoch {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Text {
+struct EpochText {
     first_start: String,
     exported_until: Option<String>,
     #[serde(default)]
@@ -43,12 +43,12 @@ pub fn first_start(folder: &Path) -> Result<Option<Timestamp>, StoreError> {
 }
 
 /// What the file says, and its first start as a time.
-fn read(path: &Path) -> io::Result<Option<(Timestamp, Text)>> {
+fn read(path: &Path) -> io::Result<Option<(Timestamp, EpochText)>> {
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes?,
     };
-    let text: Text = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+    let text: EpochText = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
     let first_start =
         Timestamp::parse(&text.first_start).ok_or_else(|| io::Error::other("`first_start` is not an RFC 3339 time"))?;
     Ok(Some((first_start, text)))
@@ -89,7 +89,7 @@ impl Epoch {
 
     /// Writes the file, whole or not at all.
     pub fn save(&self) -> Result<(), StoreError> {
-        let text = Text {
+        let text = EpochText {
             first_start: self.first_start.to_rfc3339(),
             exported_until: self.exported_until.map(Timestamp::to_rfc3339),
             instance: Some(self.instance.clone()),

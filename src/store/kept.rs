@@ -12,14 +12,14 @@ use super::error::StoreError;
 use super::lock::LockClaim;
 use super::meter::OutboxMeter;
 use super::pulse::Pulse;
-use super::reader::Reader;
+use super::reader::StoreReader;
 use super::{codec, keys};
 
 /// Serves whatever database is open. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Kept {
+pub struct OpenStore {
     /// Reads sessions and units.
-    pub reader: Reader,
+    pub reader: StoreReader,
     /// How full the outbox is.
     pub meter: Arc<OutboxMeter>,
     /// How long writes take.
@@ -42,7 +42,7 @@ struct Torn {
     writes: Writes,
 }
 
-impl Kept {
+impl OpenStore {
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_state_that_was_compacted_while_it_was_in_use_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::default();
+        let kept = OpenStore::default();
         let mut opened = open_again(folder.path(), Timestamp(0), &kept).unwrap();
         opened.writer.commit(&Commit::default()).unwrap();
         opened.writer.compact().unwrap();
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_commit_that_was_written_in_part_is_written_whole_at_the_next_opening() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::default();
+        let kept = OpenStore::default();
         open_again(folder.path(), Timestamp(0), &kept).unwrap().writer.commit(&Commit::default()).unwrap();
         kept.reader.close();
         // What is left of the second commit.

@@ -1,7 +1,7 @@
 //! The state: sled, and nothing else knows it.
 //!
-//! [`open`] hands out one [`Writer`] (moved into the engine), one [`Outbox`] (whose readers are moved into the
-//! exporters) and a [`Reader`] that can be cloned (for HTTP): writing from a request handler does not compile. The layout is in
+//! [`open()`] hands out one [`Writer`] (moved into the engine), one [`Outbox`] (whose readers are moved into the
+//! exporters) and a [`StoreReader`] that can be cloned (for HTTP): writing from a request handler does not compile. The layout is in
 //! `keys.rs`. What must survive the loss of the database (epoch, how far traces were exported) is in `epoch.json`
 //! beside it.
 
@@ -35,13 +35,13 @@ pub use disk::probe;
 pub use epoch::{Epoch, first_start};
 pub use error::StoreError;
 pub use file::FileRow;
-pub use kept::Kept;
+pub use kept::OpenStore;
 pub(crate) use marks::has_left;
 pub use marks::{Handed, Mark, MarkChange};
 pub use meter::OutboxMeter;
 pub use open::{Opened, exists, mark_damaged, open, open_again};
 pub use outbox::{Outbox, OutboxReader};
 pub use pulse::{Beat, Pulse};
-pub use reader::Reader;
+pub use reader::StoreReader;
 pub(crate) use rows::Rows;
 pub use writer::{Recovered, Writer};

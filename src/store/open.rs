@@ -17,12 +17,12 @@ use super::disk::Disk;
 use super::epoch::Epoch;
 use super::error::StoreError;
 use super::handle::Handle;
-use super::kept::Kept;
+use super::kept::OpenStore;
 use super::layout::{self, Layout, Newer};
 use super::lock::Lock;
 use super::outbox::Outbox;
 use super::pulse::Pulse;
-use super::reader::Reader;
+use super::reader::StoreReader;
 use super::writer::{Recovered, Writer};
 use super::{codec, keys, texts};
 use crate::transcript::time::Timestamp;
@@ -41,9 +41,9 @@ pub struct Opened {
     /// Spans on their way out, for [`Outbox::readers`].
     pub outbox: Outbox,
     /// Reads sessions and units.
-    pub reader: Reader,
+    pub reader: StoreReader,
     /// For [`open_again`].
-    pub kept: Kept,
+    pub kept: OpenStore,
     /// First start and export progress.
     pub epoch: Epoch,
     /// What the database held.
@@ -59,7 +59,7 @@ pub struct Opened {
 /// The folder cannot be used, another process holds it, or a newer program wrote it. A damaged database is no error: it
 /// is renamed and a new one is begun.
 pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
-    open_again(folder, now, &Kept::default())
+    open_again(folder, now, &OpenStore::default())
 }
 
 /// [`open`] after the database had failed: what was kept of that time serves the one that is opened now.
@@ -67,7 +67,7 @@ pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
 /// # Errors
 ///
 /// Those of [`open`], and [`StoreError::Gone`] if the files are not those that were in use then.
-pub fn open_again(folder: &Path, now: Timestamp, kept: &Kept) -> Result<Opened, StoreError> {
+pub fn open_again(folder: &Path, now: Timestamp, kept: &OpenStore) -> Result<Opened, StoreError> {
     let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
     let places = CopyPlaces::of(folder);
     // The newest is a copy that nobody has used yet, if making it was what failed.
@@ -152,7 +152,7 @@ fn discard_unfinished(path: &Path) -> std::io::Result<bool> {
 }
 
 /// Renames a database that cannot be used. It is never deleted.
-fn put_aside(folder: &Path, path: &Path, kept: &Kept, now: Timestamp) -> Result<PathBuf, StoreError> {
+fn put_aside(folder: &Path, path: &Path, kept: &OpenStore, now: Timestamp) -> Result<PathBuf, StoreError> {
     let mut aside = folder.join(format!("db.bad-{}", now.0));
     for number in 1.. {
         if !aside.exists() {
@@ -190,11 +190,11 @@ fn holds_something(path: &Path) -> bool {
 type OpenedParts = (Writer, Outbox, Handle, Recovered);
 
 /// Opens the database, or begins one. sled may panic over damaged pages: that is damage too.
-fn attempt(places: &CopyPlaces, lock: &Lock, before: Before, kept: &Kept) -> Result<OpenedParts, StoreError> {
+fn attempt(places: &CopyPlaces, lock: &Lock, before: Before, kept: &OpenStore) -> Result<OpenedParts, StoreError> {
     catch_unwind(AssertUnwindSafe(|| open_parts(places, lock, before, kept))).unwrap_or(Err(StoreError::Panicked))
 }
 
-fn open_parts(places: &CopyPlaces, lock: &Lock, before: Before, kept: &Kept) -> Result<OpenedParts, StoreError> {
+fn open_parts(places: &CopyPlaces, lock: &Lock, before: Before, kept: &OpenStore) -> Result<OpenedParts, StoreError> {
     let mut db = database(&places.db)?;
     let layout = Layout::of(&db)?;
     match layout {

@@ -18,11 +18,11 @@ use crate::views::traces::tree::{Earlier, TurnOrder};
 
 /// Reads the state. Clones share one database, which may be closed and opened again under them.
 #[derive(Debug, Clone, Default)]
-pub struct Reader {
+pub struct StoreReader {
     handle: Arc<RwLock<Option<Handle>>>,
 }
 
-impl Reader {
+impl StoreReader {
     pub(super) fn opened(&self, handle: Handle) {
         *self.handle.write().unwrap_or_else(PoisonError::into_inner) = Some(handle);
     }

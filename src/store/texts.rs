@@ -23,7 +23,7 @@ const HIGHEST: ContentLevel = ContentLevel::Content;
 
 /// Which text the files may hold.
 #[derive(Debug)]
-pub(super) struct Texts {
+pub(super) struct HeldTexts {
     /// The highest level of which they may hold text.
     held: ContentLevel,
     /// The level of what is written now.
@@ -34,7 +34,7 @@ pub(super) struct Texts {
     not_before: Timestamp,
 }
 
-impl Texts {
+impl HeldTexts {
     /// As the last run left it.
     pub(super) fn load(tree: &Tree) -> Result<Self, StoreError> {
         let held = codec::get(tree, &keys::meta("content"))?.unwrap_or(HIGHEST);

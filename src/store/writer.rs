@@ -12,12 +12,12 @@ use super::compact::{CopyPlaces, Overhead, discard, live_bytes};
 use super::disk::Disk;
 use super::error::StoreError;
 use super::handle::Handle;
-use super::kept::Kept;
+use super::kept::OpenStore;
 use super::lock::Lock;
 use super::meter::OutboxMeter;
 use super::pulse::Beat;
 use super::rows::Rows;
-use super::texts::Texts;
+use super::texts::HeldTexts;
 use super::{codec, keys, spans};
 use crate::ledger::known::{Index, Paths};
 use crate::ledger::session::Member;
@@ -55,7 +55,7 @@ pub struct Writer {
     tree: Tree,
     handle: Handle,
     meter: Arc<OutboxMeter>,
-    kept: Kept,
+    kept: OpenStore,
     /// Number of the last commit.
     commits: u64,
     places: CopyPlaces,
@@ -64,7 +64,7 @@ pub struct Writer {
     /// Databases that were replaced and may still be read, with their places.
     retired: Vec<(Arc<Tree>, PathBuf)>,
     overhead: Overhead,
-    texts: Texts,
+    texts: HeldTexts,
     /// Nobody else uses the folder as long as this lives.
     lock: Lock,
     /// Lives while the fields above are dropped: sled writes what is left.
@@ -75,12 +75,12 @@ impl Writer {
     pub(super) fn new(
         db: Db,
         handle: Handle,
-        kept: &Kept,
+        kept: &OpenStore,
         places: CopyPlaces,
         lock: Lock,
     ) -> Result<(Self, Recovered), StoreError> {
         let tree = (*db).clone();
-        let (overhead, texts) = (Overhead::load(&tree)?, Texts::load(&tree)?);
+        let (overhead, texts) = (Overhead::load(&tree)?, HeldTexts::load(&tree)?);
         let commits = codec::get(&tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
         let (place, meter, kept) = (places.db.clone(), Arc::clone(&kept.meter), kept.clone());
         let retired = Vec::new();

@@ -26,7 +26,7 @@ use super::stat::Stat;
 
 /// A file that matters, as it was when the scan saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundFile {
     /// Path below the root that was scanned; need not be UTF-8.
     pub path: PathBuf,
     /// What kind of file, told by its path.
@@ -43,7 +43,7 @@ pub struct Found {
     pub depth: usize,
 }
 
-impl Found {
+impl FoundFile {
     /// The path of the session that the file belongs to, without an ending: sub-agents of one session lie in a folder
     /// of that name. Told by where the scan began, since folders above that may be called anything.
     #[must_use]
@@ -62,7 +62,7 @@ impl Found {
 /// A folder or file that a scan could not look at; the scan went on without it.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot look at {path}")]
-pub struct Problem {
+pub struct FolderProblem {
     /// The folder or file.
     pub path: PathBuf,
     /// What the system said.
@@ -75,23 +75,23 @@ pub fn role_of(root: &Path, path: &Path) -> Option<FileRole> {
     place_of(root, path).map(|(role, _)| role)
 }
 
-/// The same, with [`Found::depth`].
+/// The same, with [`FoundFile::depth`].
 fn place_of(root: &Path, path: &Path) -> Option<(FileRole, usize)> {
     let level = Level::of(root, path.parent()?)?;
     level.file_role(path.file_name()?).map(|role| (role, level.depth()))
 }
 
-/// Is told what a scan comes across. A closure that takes a [`Problem`] is one.
+/// Is told what a scan comes across. A closure that takes a [`FolderProblem`] is one.
 pub trait Observer {
     /// A folder or file cannot be looked at.
-    fn problem(&mut self, problem: Problem);
+    fn problem(&mut self, problem: FolderProblem);
 
     /// Folders that are listed next, so that watches on them can be set before; none behind a link below the root.
     fn folders(&mut self, _folders: &[Folder]) {}
 }
 
-impl<F: FnMut(Problem)> Observer for F {
-    fn problem(&mut self, problem: Problem) {
+impl<F: FnMut(FolderProblem)> Observer for F {
+    fn problem(&mut self, problem: FolderProblem) {
         self(problem);
     }
 }
@@ -108,12 +108,12 @@ pub struct Folder {
 /// right before its sub-agents.
 ///
 /// A missing root has no files. What vanishes during the scan is left out, what cannot be read is told to `observer`.
-pub fn scan(root: &Path, observer: &mut dyn Observer) -> Vec<Found> {
+pub fn scan(root: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
     FolderWalk::new(observer).run(root.to_path_buf(), Level::Root)
 }
 
 /// [`scan`] of one folder or file `path` at or below `root`; empty if nothing there can matter.
-pub fn scan_under(root: &Path, path: &Path, observer: &mut dyn Observer) -> Vec<Found> {
+pub fn scan_under(root: &Path, path: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
     if let Some(place) = place_of(root, path) {
         let mut walk = FolderWalk::new(observer);
         walk.look_at_file(CWD, path, path.to_path_buf(), place);
@@ -126,7 +126,7 @@ pub fn scan_under(root: &Path, path: &Path, observer: &mut dyn Observer) -> Vec<
 }
 
 /// One session file given by name, with the agents in the folder `<stem>/subagents` beside it; sorted as by [`scan`].
-pub fn scan_session(path: &Path, observer: &mut dyn Observer) -> Vec<Found> {
+pub fn scan_session(path: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
     let (Some(name), Some(stem)) = (path.file_name(), path.file_stem()) else { return Vec::new() };
     let Some(role) = Level::Slug.file_role(name) else { return Vec::new() };
     let mut walk = FolderWalk::new(observer);
@@ -143,7 +143,7 @@ enum Level {
     Root,
     Slug,
     Session(Arc<str>),
-    /// Of a session, with [`Found::depth`] of the files in it.
+    /// Of a session, with [`FoundFile::depth`] of the files in it.
     Subagents(Arc<str>, usize),
 }
 
@@ -168,7 +168,7 @@ impl Level {
         }
     }
 
-    /// [`Found::depth`] of the files in a folder at this level.
+    /// [`FoundFile::depth`] of the files in a folder at this level.
     const fn depth(&self) -> usize {
         match self {
             Self::Subagents(_, depth) => *depth,
@@ -219,7 +219,7 @@ struct FolderWalk<'a> {
     linked: Vec<Folder>,
     /// Device and inode of every listed folder: a link back up the tree ends here.
     visited: HashSet<(u64, u64)>,
-    found: Vec<Found>,
+    found: Vec<FoundFile>,
     observer: &'a mut dyn Observer,
 }
 
@@ -228,7 +228,7 @@ impl<'a> FolderWalk<'a> {
         Self { pending: Vec::new(), linked: Vec::new(), visited: HashSet::new(), found: Vec::new(), observer }
     }
 
-    fn run(mut self, path: PathBuf, level: Level) -> Vec<Found> {
+    fn run(mut self, path: PathBuf, level: Level) -> Vec<FoundFile> {
         // A root may be a link; nothing below it that is one is watched. What an event names need not be a folder.
         let flags = if matches!(level, Level::Root) { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
         let kind = self.report(&path, statat(CWD, &path, flags)).map(|stat| FileType::from_raw_mode(stat.st_mode));
@@ -352,7 +352,7 @@ impl<'a> FolderWalk<'a> {
         let Stat { device, inode, size, modified_ns } = Stat::of(stat);
         // Anything but a file (a pipe, for example) could block the reader. 2.0.x leaves empty files behind.
         if is_file && size > 0 {
-            self.found.push(Found { path, role, device, inode, size, modified_ns, depth });
+            self.found.push(FoundFile { path, role, device, inode, size, modified_ns, depth });
         }
     }
 
@@ -362,7 +362,7 @@ impl<'a> FolderWalk<'a> {
             // Gone since its folder was listed, a link to nothing, or no folder: then there is nothing, so no problem.
             Err(Errno::NOENT | Errno::NOTDIR) => None,
             Err(error) => {
-                self.observer.problem(Problem { path: path.to_path_buf(), source: io::Error::from(error) });
+                self.observer.problem(FolderProblem { path: path.to_path_buf(), source: io::Error::from(error) });
                 None
             }
         }

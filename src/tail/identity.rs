@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::transcript::chunk::Cursor;
 
 use super::error::ReadError;
-use super::source::{Source, TAIL_BYTES_MAX, extend_tail, length_of};
+use super::source::{SourceFile, TAIL_BYTES_MAX, extend_tail, length_of};
 use super::stat::Stat;
 
 /// Most bytes from the beginning of a file that a cursor hashes.
@@ -26,7 +26,7 @@ pub(super) struct Fingerprint {
 impl Fingerprint {
     /// The fingerprint at `cursor` if `source` still is the file that the cursor was made for; else that of a file of
     /// which nothing was read.
-    pub(super) fn resume(source: &mut Source<'_>, stat: &Stat, cursor: Option<&Cursor>) -> Result<Self, ReadError> {
+    pub(super) fn resume(source: &mut SourceFile<'_>, stat: &Stat, cursor: Option<&Cursor>) -> Result<Self, ReadError> {
         let Some(cursor) = cursor else { return Ok(Self::default()) };
         if !stat.same_inode(&Stat::of_cursor(cursor)) || stat.size < cursor.offset {
             return Ok(Self::default());
@@ -49,7 +49,7 @@ impl Fingerprint {
     }
 
     /// Moves to the byte `offset` reading no more than the fingerprint needs.
-    pub(super) fn skip(&mut self, source: &mut Source<'_>, offset: u64) -> Result<(), ReadError> {
+    pub(super) fn skip(&mut self, source: &mut SourceFile<'_>, offset: u64) -> Result<(), ReadError> {
         // A head that is not full reaches up to the old offset, so what comes next continues it.
         let missing = offset.saturating_sub(self.offset).min(HEAD_BYTES_MAX.saturating_sub(self.head.len()) as u64);
         let head = source.read(self.offset, missing)?;

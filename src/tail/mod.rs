@@ -22,9 +22,9 @@ mod source;
 mod stat;
 pub mod watch;
 
-pub use discover::{Folder, Found, Observer, Problem, role_of, scan, scan_session, scan_under};
+pub use discover::{Folder, FolderProblem, FoundFile, Observer, role_of, scan, scan_session, scan_under};
 pub use error::ReadError;
 pub use hints::Hints;
-pub use read::{End, Limits, Read, Reader};
-pub use roots::{RootEnv, Target, existing, resolve_scan_target, session_roots};
+pub use read::{End, FileReader, Read, ReadLimits};
+pub use roots::{RootEnv, ScanTarget, existing, resolve_scan_target, session_roots};
 pub use watch::Watcher;

@@ -12,10 +12,10 @@ use std::ops::ControlFlow;
 
 use crate::transcript::chunk::{CHUNK_BYTES, Chunk, Cursor, FileNumber, FileRole, LINE_BYTES_MAX};
 
-use super::discover::Found;
+use super::discover::FoundFile;
 use super::error::ReadError;
 use super::identity::Fingerprint;
-use super::source::{Search, Source};
+use super::source::{Search, SourceFile};
 use super::stat::Stat;
 
 /// Largest [`FileRole::AgentMeta`] file that is read. Real ones have 300 bytes.
@@ -24,12 +24,12 @@ pub const META_BYTES_MAX: u64 = 1 << 20;
 /// Most unfinished lines whose search is remembered; beyond it one is forgotten and later searched from its beginning.
 const UNFINISHED_LINES_MAX: usize = 4096;
 
-/// Usual [`Limits::search_bytes_max`]: a moment's work.
+/// Usual [`ReadLimits::search_bytes_max`]: a moment's work.
 const SEARCH_BYTES_MAX: u64 = 256 << 20;
 
 /// Sizes in bytes; tests use small ones.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ReadLimits {
     /// Usual size of one read.
     pub chunk_bytes: usize,
     /// Longest line that is read, with its newline. A longer one is skipped and counted.
@@ -38,13 +38,13 @@ pub struct Limits {
     pub search_bytes_max: u64,
 }
 
-impl Default for Limits {
+impl Default for ReadLimits {
     fn default() -> Self {
         Self { chunk_bytes: CHUNK_BYTES, line_bytes_max: LINE_BYTES_MAX, search_bytes_max: SEARCH_BYTES_MAX }
     }
 }
 
-impl Limits {
+impl ReadLimits {
     /// For who has nothing else to do than to read one file after the other.
     #[must_use]
     pub fn without_slices() -> Self {
@@ -70,12 +70,12 @@ pub enum Read {
     Gone,
 }
 
-/// How [`Reader::each`] ended, if nothing went wrong.
+/// How [`FileReader::each`] ended, if nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// All whole lines were taken, or enough of them.
     Read,
-    /// All whole lines up to one whose end is not found yet; [`Reader::next`] goes on with the search.
+    /// All whole lines up to one whose end is not found yet; [`FileReader::next`] goes on with the search.
     Searching,
     /// There is no such file any more.
     Gone,
@@ -105,8 +105,8 @@ enum Reach {
 
 /// Reads files piece by piece; one reader serves all files.
 #[derive(Debug, Default)]
-pub struct Reader {
-    limits: Limits,
+pub struct FileReader {
+    limits: ReadLimits,
     unfinished: HashMap<FileNumber, Unfinished>,
     bytes_read: u64,
     /// Memory of the piece before, for the next one: fresh memory for each would cost as much as parsing a tenth of it.
@@ -115,18 +115,18 @@ pub struct Reader {
 
 /// A file that is being read.
 struct OpenedFile<'a> {
-    source: Source<'a>,
+    source: SourceFile<'a>,
     stat: Stat,
-    found: &'a Found,
+    found: &'a FoundFile,
     file: FileNumber,
     /// Offset of the cursor that the caller has.
     asked_offset: Option<u64>,
 }
 
-impl Reader {
+impl FileReader {
     /// A reader with other limits than the usual ones.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: ReadLimits) -> Self {
         Self { limits, ..Self::default() }
     }
 
@@ -141,7 +141,7 @@ impl Reader {
     /// # Errors
     ///
     /// If the file is there but cannot be read. Nothing is lost: the same call can be made again.
-    pub fn next(&mut self, found: &Found, file: FileNumber, cursor: Option<&Cursor>) -> Result<Read, ReadError> {
+    pub fn next(&mut self, found: &FoundFile, file: FileNumber, cursor: Option<&Cursor>) -> Result<Read, ReadError> {
         if self.is_unchanged(found, file, cursor) {
             return Ok(Read::Unchanged);
         }
@@ -168,10 +168,10 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// As [`Reader::next`]; what was taken before counts.
+    /// As [`FileReader::next`]; what was taken before counts.
     pub fn each(
         &mut self,
-        found: &Found,
+        found: &FoundFile,
         file: FileNumber,
         cursor: Option<&Cursor>,
         mut take: impl FnMut(&Chunk) -> ControlFlow<()>,
@@ -194,8 +194,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// As [`Reader::next`].
-    pub fn last_row(&mut self, found: &Found, file: FileNumber, offset: u64) -> Result<Option<Chunk>, ReadError> {
+    /// As [`FileReader::next`].
+    pub fn last_row(&mut self, found: &FoundFile, file: FileNumber, offset: u64) -> Result<Option<Chunk>, ReadError> {
         let mut bytes_read = self.bytes_read;
         let Some(mut opened) = OpenedFile::at(found, file, None, &mut bytes_read)? else { return Ok(None) };
         let length = opened.stat.size.saturating_sub(offset);
@@ -245,7 +245,7 @@ impl Reader {
         }
     }
 
-    fn is_unchanged(&self, found: &Found, file: FileNumber, cursor: Option<&Cursor>) -> bool {
+    fn is_unchanged(&self, found: &FoundFile, file: FileNumber, cursor: Option<&Cursor>) -> bool {
         let stat = found.stat();
         stat.size == 0
             || cursor.is_some_and(|cursor| cursor.offset >= cursor.size && Stat::of_cursor(cursor) == stat)
@@ -286,7 +286,7 @@ impl Reader {
         Ok(Read::Chunk { chunk, more })
     }
 
-    fn extent(&mut self, source: &mut Source<'_>, mut search: Search, end: u64) -> Result<Reach, ReadError> {
+    fn extent(&mut self, source: &mut SourceFile<'_>, mut search: Search, end: u64) -> Result<Reach, ReadError> {
         let line_bytes_max = (self.limits.line_bytes_max as u64).max(1);
         // No line inside one chunk can then be too long.
         let chunk_bytes = (self.limits.chunk_bytes as u64).clamp(1, line_bytes_max);
@@ -332,7 +332,7 @@ impl Reader {
 /// The search that `earlier` left, if the file only grew since; else a fresh one from `start`.
 fn resume_search(
     earlier: Option<Unfinished>,
-    source: &mut Source<'_>,
+    source: &mut SourceFile<'_>,
     stat: &Stat,
     start: u64,
 ) -> Result<Search, ReadError> {
@@ -359,12 +359,12 @@ fn whole_lines(mut bytes: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
 impl<'a> OpenedFile<'a> {
     /// Opens `found`; `None` if it is gone.
     fn at(
-        found: &'a Found,
+        found: &'a FoundFile,
         file: FileNumber,
         cursor: Option<&Cursor>,
         bytes_read: &'a mut u64,
     ) -> Result<Option<Self>, ReadError> {
-        let opened = Source::open(&found.path, bytes_read)?;
+        let opened = SourceFile::open(&found.path, bytes_read)?;
         let asked_offset = cursor.map(|cursor| cursor.offset);
         Ok(opened.map(|(source, stat)| Self { source, stat, found, file, asked_offset }))
     }

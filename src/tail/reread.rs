@@ -15,7 +15,7 @@ use crate::transcript::chunk::FileNumber;
 use crate::transcript::expected::Expected;
 pub use crate::transcript::expected::Missing;
 use crate::transcript::parse::{Strings, mend_surrogates, parse};
-use crate::transcript::record::{Body, Fact, Kind, Place, Row, Said};
+use crate::transcript::record::{Fact, LinePlace, Row, RowBody, RowKind, Said};
 
 /// Longest line that is read for its text, in bytes.
 pub const LINE_BYTES_MAX: u32 = 8 << 20;
@@ -39,7 +39,7 @@ pub fn open(path: &Path) -> Result<File, Missing> {
 /// # Errors
 ///
 /// Why it cannot be shown.
-pub fn read(file: &File, place: Place, expected: &Expected) -> Result<Value, Missing> {
+pub fn read(file: &File, place: LinePlace, expected: &Expected) -> Result<Value, Missing> {
     let (row, value) = find(file, place)?;
     if is_expected(&row, expected) { value.ok_or(Missing::TooLarge) } else { Err(Missing::Rewritten) }
 }
@@ -47,7 +47,7 @@ pub fn read(file: &File, place: Place, expected: &Expected) -> Result<Value, Mis
 /// The rows that were read last: one row may hold the calls of very many spans, another their results.
 #[derive(Debug, Default)]
 pub struct Latest {
-    rows: VecDeque<(FileNumber, Place, Box<Row>, Arc<Value>)>,
+    rows: VecDeque<(FileNumber, LinePlace, Box<Row>, Arc<Value>)>,
 }
 
 impl Latest {
@@ -56,7 +56,7 @@ impl Latest {
 
     /// True if a row was read last.
     #[must_use]
-    pub fn has(&self, number: FileNumber, place: Place) -> bool {
+    pub fn has(&self, number: FileNumber, place: LinePlace) -> bool {
         self.rows.iter().any(|(of, at, ..)| (*of, *at) == (number, place))
     }
 
@@ -69,7 +69,7 @@ impl Latest {
         &mut self,
         number: FileNumber,
         file: &File,
-        place: Place,
+        place: LinePlace,
         expected: &Expected,
     ) -> Result<Arc<Value>, Missing> {
         let known = self.rows.iter().find(|(of, at, ..)| (*of, *at) == (number, place));
@@ -103,7 +103,7 @@ impl OpenFiles {
     pub fn read(
         &mut self,
         latest: &mut Latest,
-        (number, place): (FileNumber, Place),
+        (number, place): (FileNumber, LinePlace),
         expected: &Expected,
         path: impl FnOnce() -> Option<PathBuf>,
     ) -> Result<Arc<Value>, Missing> {
@@ -119,25 +119,25 @@ impl OpenFiles {
 }
 
 /// The row at a place, and the line as JSON unless it is nested too deep.
-fn find(file: &File, place: Place) -> Result<(Box<Row>, Option<Value>), Missing> {
+fn find(file: &File, place: LinePlace) -> Result<(Box<Row>, Option<Value>), Missing> {
     if place.bytes > LINE_BYTES_MAX {
         return Err(Missing::TooLarge);
     }
     let mut line = vec![0; usize::try_from(place.bytes).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut line, place.offset).map_err(|error| missing(&error))?;
     match parse(&line, &mut Strings::default()) {
-        Body::Row(row) => Ok((row, value_of(&line))),
+        RowBody::Row(row) => Ok((row, value_of(&line))),
         _ => Err(Missing::Rewritten),
     }
 }
 
 fn is_expected(row: &Row, expected: &Expected) -> bool {
     match (expected, &row.kind) {
-        (Expected::Prompt(uuid), Kind::User(_)) => row.id == *uuid,
-        (Expected::Message(id), Kind::Assistant(said)) => said.message == *id,
-        (Expected::Note(uuid), Kind::Fact { what: Fact::Note(_), .. }) => row.id == *uuid,
-        (Expected::Call(id), Kind::Assistant(said)) => said.calls.iter().any(|call| call.id == *id),
-        (Expected::Result(id), Kind::User(user)) => match &user.said {
+        (Expected::Prompt(uuid), RowKind::User(_)) => row.id == *uuid,
+        (Expected::Message(id), RowKind::Assistant(said)) => said.message == *id,
+        (Expected::Note(uuid), RowKind::Fact { what: Fact::Note(_), .. }) => row.id == *uuid,
+        (Expected::Call(id), RowKind::Assistant(said)) => said.calls.iter().any(|call| call.id == *id),
+        (Expected::Result(id), RowKind::User(user)) => match &user.said {
             Said::Results(results) => results.iter().any(|result| result.call == *id),
             _ => false,
         },

@@ -17,7 +17,7 @@ pub struct RootEnv {
 
 /// What `scan DIR` was pointed at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum ScanTarget {
     /// A projects folder: for [`scan`](super::scan).
     Root(PathBuf),
     /// One session file: for [`scan_session`](super::scan_session).
@@ -57,14 +57,14 @@ pub fn existing(roots: &[PathBuf]) -> Vec<PathBuf> {
 
 /// What `path` is: a projects folder, a configuration folder that has one, or a session file.
 #[must_use]
-pub fn resolve_scan_target(path: &Path) -> Target {
-    let Ok(metadata) = fs::metadata(path) else { return Target::NotFound };
+pub fn resolve_scan_target(path: &Path) -> ScanTarget {
+    let Ok(metadata) = fs::metadata(path) else { return ScanTarget::NotFound };
     if metadata.is_dir() {
         let projects = path.join("projects");
-        return Target::Root(if projects.is_dir() { projects } else { path.to_path_buf() });
+        return ScanTarget::Root(if projects.is_dir() { projects } else { path.to_path_buf() });
     }
     let is_session = metadata.is_file() && path.extension() == Some(OsStr::new("jsonl"));
-    if is_session { Target::File(path.to_path_buf()) } else { Target::NotFound }
+    if is_session { ScanTarget::File(path.to_path_buf()) } else { ScanTarget::NotFound }
 }
 
 fn listed_roots(list: &OsStr) -> Vec<PathBuf> {

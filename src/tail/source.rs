@@ -17,13 +17,13 @@ pub(super) const TAIL_BYTES_MAX: usize = 64;
 /// A file under its path, read at explicit offsets.
 ///
 /// Not mapped into memory: a file that is truncated while it is mapped kills the process.
-pub(super) struct Source<'a> {
+pub(super) struct SourceFile<'a> {
     file: File,
     path: &'a Path,
     bytes_read: &'a mut u64,
 }
 
-impl<'a> Source<'a> {
+impl<'a> SourceFile<'a> {
     /// Opens `path`; `None` if there is no such file (any more).
     pub(super) fn open(path: &'a Path, bytes_read: &'a mut u64) -> Result<Option<(Self, Stat)>, ReadError> {
         let opened = File::open(path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
@@ -59,7 +59,7 @@ impl<'a> Source<'a> {
         self.read_into(Vec::new(), offset, length)
     }
 
-    /// [`Source::read`] into memory that is not needed any more.
+    /// [`SourceFile::read`] into memory that is not needed any more.
     pub(super) fn read_into(&mut self, mut bytes: Vec<u8>, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
         // Into reserved memory: filling it with zeros first costs as much as parsing a tenth of it. The standard library
         // reads into such memory too, but feels its way in small steps.
@@ -125,7 +125,7 @@ impl Search {
     }
 
     /// Whether the bytes before the place where the search stopped are still in the file.
-    pub(super) fn can_go_on(&self, source: &mut Source<'_>) -> Result<bool, ReadError> {
+    pub(super) fn can_go_on(&self, source: &mut SourceFile<'_>) -> Result<bool, ReadError> {
         let length = length_of(&self.marker);
         Ok(source.read(self.scanned_to.saturating_sub(length), length)? == self.marker)
     }
@@ -140,7 +140,7 @@ impl Search {
     /// that ends at or behind `slice` had none. Holes are passed over: they have no newlines, and may be terabytes.
     pub(super) fn run(
         &mut self,
-        source: &mut Source<'_>,
+        source: &mut SourceFile<'_>,
         end: u64,
         (step_bytes, slice): (u64, u64),
     ) -> Result<Option<u64>, ReadError> {

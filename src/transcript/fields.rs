@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::ids::RowId;
-use super::raw::Told;
+use super::raw::ToldText;
 use super::time::Timestamp;
 use super::word::WordText;
 
@@ -13,11 +13,11 @@ pub(super) fn id(text: &str) -> Box<str> {
     if text.len() <= BYTES_MAX { text.into() } else { format!("hash-{:032x}", xxh3_128(text.as_bytes())).into() }
 }
 
-pub(super) fn row_id(told: Told<'_, RowId>) -> Option<RowId> {
+pub(super) fn row_id(told: ToldText<'_, RowId>) -> Option<RowId> {
     told.value.or_else(|| told.text.word().as_deref().map(RowId::of))
 }
 
-pub(super) fn time(told: Told<'_, Timestamp>) -> Option<Timestamp> {
+pub(super) fn time(told: ToldText<'_, Timestamp>) -> Option<Timestamp> {
     told.value.or_else(|| Timestamp::parse(&told.text.word()?))
 }
 

@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter};
 use super::chunk::{Chunk, FileRole};
 use super::json::Json;
 use super::raw::RawRow;
-use super::record::{Body, Place, Reason, Record};
+use super::record::{LinePlace, Reason, Record, RowBody};
 use super::rows;
 pub(crate) use super::rows::mend_surrogates;
 use super::split;
@@ -46,18 +46,18 @@ pub fn each(chunk: &Chunk, strings: &mut Strings, mut take: impl FnMut(Record)) 
     let mut start = 0;
     for newline in memchr_iter(b'\n', &chunk.bytes) {
         let line = chunk.bytes.get(start..newline).unwrap_or_default();
-        let place = Place { offset: chunk.offset + start as u64, bytes: length(line) };
+        let place = LinePlace { offset: chunk.offset + start as u64, bytes: length(line) };
         start = newline + 1;
         lines += u64::from(!is_blank(line));
         match parse(line, strings) {
-            Body::Noted => {}
-            Body::Rejected(Reason::NotJson) => rows_within(line, place, strings, &mut take),
+            RowBody::Noted => {}
+            RowBody::Rejected(Reason::NotJson) => rows_within(line, place, strings, &mut take),
             body => split::records(place, body, &mut take),
         }
     }
     for _ in 0..chunk.too_long_lines {
         lines += 1;
-        take(Record { place: Place::default(), body: Body::Rejected(Reason::TooLong) });
+        take(Record { place: LinePlace::default(), body: RowBody::Rejected(Reason::TooLong) });
     }
     lines
 }
@@ -72,34 +72,34 @@ fn is_blank(text: &[u8]) -> bool {
 
 /// Reads one line without its newline, if it is one row.
 #[must_use]
-pub fn parse(line: &[u8], strings: &mut Strings) -> Body {
+pub fn parse(line: &[u8], strings: &mut Strings) -> RowBody {
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     // After a crash the client's own reader strips NUL bytes from the beginning of a line.
     let line = line.trim_ascii_start();
     let line = line.iter().position(|&byte| byte != 0).map_or(&[][..], |at| line.get(at..).unwrap_or_default());
     match line.trim_ascii_start().first() {
-        None => return Body::Noted,
+        None => return RowBody::Noted,
         Some(b'{') => {}
         Some(_) => {
-            return Body::Rejected(if Json::is_valid(line) { Reason::NotAnObject } else { Reason::NotJson });
+            return RowBody::Rejected(if Json::is_valid(line) { Reason::NotAnObject } else { Reason::NotJson });
         }
     }
     // The client reads with replacement characters: a broken byte in some tool's output must not lose its tokens.
     let mut row = RawRow::default();
     match Json::whole(line, &mut row) {
         Ok(()) => rows::body(&mut row, line, strings),
-        Err(_) => Body::Rejected(Reason::NotJson),
+        Err(_) => RowBody::Rejected(Reason::NotJson),
     }
 }
 
 /// True if a line, with or without its newline, is a whole row.
 #[must_use]
 pub fn is_whole_row(line: &[u8], strings: &mut Strings) -> bool {
-    !matches!(parse(line, strings), Body::Rejected(_))
+    !matches!(parse(line, strings), RowBody::Rejected(_))
 }
 
 /// Every whole row of a line that is not one row, and a rejection if anything is left.
-fn rows_within(line: &[u8], place: Place, strings: &mut Strings, take: &mut impl FnMut(Record)) {
+fn rows_within(line: &[u8], place: LinePlace, strings: &mut Strings, take: &mut impl FnMut(Record)) {
     /// How often a line is read again in vain, in its own lengths. A row that was cut has few objects open.
     const TRIES: usize = 16;
     let mut left_to_try = line.len().saturating_mul(TRIES);
@@ -121,10 +121,10 @@ fn rows_within(line: &[u8], place: Place, strings: &mut Strings, take: &mut impl
             Ok(end) => {
                 let (own, after) = text.split_at(end);
                 match row_body(&mut row, own, after, is_outermost, strings) {
-                    Some(Body::Noted) => is_outermost = true,
+                    Some(RowBody::Noted) => is_outermost = true,
                     Some(body) => {
                         is_outermost = true;
-                        let place = Place { offset: place.offset + (at + open) as u64, bytes: length(own) };
+                        let place = LinePlace { offset: place.offset + (at + open) as u64, bytes: length(own) };
                         split::records(place, body, &mut *take);
                     }
                     // An object inside a row that was cut.
@@ -141,17 +141,23 @@ fn rows_within(line: &[u8], place: Place, strings: &mut Strings, take: &mut impl
         at += open + length_read;
     }
     if is_left {
-        take(Record { place, body: Body::Rejected(Reason::NotJson) });
+        take(Record { place, body: RowBody::Rejected(Reason::NotJson) });
     }
 }
 
 /// What an object of a line says if it is a row and no part of one: it has a type and an id of its own, and nothing but whole
 /// rows stands before it (`is_outermost`), or nothing follows it, or another row.
-fn row_body(row: &mut RawRow<'_>, own: &[u8], after: &[u8], is_outermost: bool, strings: &mut Strings) -> Option<Body> {
+fn row_body(
+    row: &mut RawRow<'_>,
+    own: &[u8],
+    after: &[u8],
+    is_outermost: bool,
+    strings: &mut Strings,
+) -> Option<RowBody> {
     let after = after.iter().position(|byte| *byte != 0 && !byte.is_ascii_whitespace()).and_then(|at| after.get(at));
     if !is_outermost && after.is_some_and(|byte| *byte != b'{') {
         return None;
     }
     let has_id = row.noted || row.fields.uuid.text.is_some() || row.fields.session.is_some();
-    Some(rows::body(row, own, strings)).filter(|body| has_id && !matches!(body, Body::Unknown(_)))
+    Some(rows::body(row, own, strings)).filter(|body| has_id && !matches!(body, RowBody::Unknown(_)))
 }

@@ -108,18 +108,18 @@ impl ClientForm for Timestamp {
 
 /// A text, and the value that it is if it has the [`ClientForm`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told<'de, T> {
+pub(super) struct ToldText<'de, T> {
     pub text: Word<'de>,
     pub value: Option<T>,
 }
 
-impl<T> Default for Told<'_, T> {
+impl<T> Default for ToldText<'_, T> {
     fn default() -> Self {
         Self { text: None, value: None }
     }
 }
 
-impl<'de, T: ClientForm> FromJson<'de> for Told<'de, T> {
+impl<'de, T: ClientForm> FromJson<'de> for ToldText<'de, T> {
     fn read(&mut self, json: &mut Json<'de>) -> ReadJson<()> {
         json.peek();
         match json.exactly(T::BYTES, T::of) {
@@ -133,12 +133,12 @@ impl<'de, T: ClientForm> FromJson<'de> for Told<'de, T> {
 texts! {
     /// The whole line. [`Fields`] is written by hand only for `type`, which may make all else skippable.
     RawRowFields {
-        uuid: Told<'de, RowId> = b"uuid",
-        parent: Told<'de, RowId> = b"parentUuid",
+        uuid: ToldText<'de, RowId> = b"uuid",
+        parent: ToldText<'de, RowId> = b"parentUuid",
         session: Word<'de> = b"sessionId",
         agent: Word<'de> = b"agentId",
         sidechain: Scalar = b"isSidechain",
-        timestamp: Told<'de, Timestamp> = b"timestamp",
+        timestamp: ToldText<'de, Timestamp> = b"timestamp",
         cwd: Word<'de> = b"cwd",
         branch: Word<'de> = b"gitBranch",
         version: Word<'de> = b"version",
@@ -152,7 +152,7 @@ texts! {
         thinking_ms: Scalar = b"thinkingDurationMs",
         api_failure: Scalar = b"isApiErrorMessage",
         api_status: Scalar = b"apiErrorStatus",
-        prompt_id: Told<'de, RowId> = b"promptId",
+        prompt_id: ToldText<'de, RowId> = b"promptId",
         prompt_source: Word<'de> = b"promptSource",
         turn_origin: Word<'de> = b"turnOrigin",
         origin: RawKind<'de> = b"origin",
@@ -187,7 +187,7 @@ texts! {
         hook_errors: Vec<RawHookInfo<'de>> = b"hookErrors",
         content: Option<Raw<'de>> = b"content",
         summary: Word<'de> = b"summary",
-        leaf: Told<'de, RowId> = b"leafUuid",
+        leaf: ToldText<'de, RowId> = b"leafUuid",
         agent_name: Word<'de> = b"agentName",
         continued_in: Word<'de> = b"continuedInSessionId",
         start_time: Scalar = b"startTime",
@@ -201,7 +201,7 @@ texts! {
         model: Word<'de> = b"model",
         stop: Word<'de> = b"stop_reason",
         usage: RawUsage = b"usage",
-        content: Content<'de> = b"content",
+        content: RawContent<'de> = b"content",
     }
     /// `permissionDecision`.
     RawDecision { decision: Word<'de> = b"decision", source: Word<'de> = b"source" }
@@ -231,8 +231,8 @@ texts! {
         exit_code: Scalar = b"exitCode",
         mode: Word<'de> = b"commandMode",
         origin: RawKind<'de> = b"origin",
-        prompt: Content<'de> = b"prompt",
-        timestamp: Told<'de, Timestamp> = b"timestamp",
+        prompt: RawContent<'de> = b"prompt",
+        timestamp: ToldText<'de, Timestamp> = b"timestamp",
     }
     /// `input` of a `tool_use`.
     RawInput { agent_type: Word<'de> = b"subagent_type", prompt: Option<Raw<'de>> = b"prompt", skill: Word<'de> = b"skill" }
@@ -269,12 +269,12 @@ impl<'de> Fields<'de> for RawRow<'de> {
 
 /// `message.content`: a string, a list of blocks, or nothing.
 #[derive(Default)]
-pub(super) struct Content<'de> {
+pub(super) struct RawContent<'de> {
     pub text: Option<Raw<'de>>,
     pub blocks: Vec<MessageBlock<'de>>,
 }
 
-impl<'de> Fields<'de> for Content<'de> {
+impl<'de> Fields<'de> for RawContent<'de> {
     fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> ReadJson<()> {
         json.skip()
     }

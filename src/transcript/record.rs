@@ -15,7 +15,7 @@ use super::usage::Usage;
 
 /// Where a line stands in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Place {
+pub struct LinePlace {
     /// Byte offset of the line's first byte.
     pub offset: u64,
     /// Bytes of the line without its newline.
@@ -26,14 +26,14 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// Where it stands.
-    pub place: Place,
+    pub place: LinePlace,
     /// What it says.
-    pub body: Body,
+    pub body: RowBody,
 }
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Body {
+pub enum RowBody {
     /// A row of the conversation: user, assistant or system.
     Row(Box<Row>),
     /// `api-request`: an attempt to call the API begins.
@@ -169,7 +169,7 @@ pub struct Row {
     /// `entrypoint`: `cli`, `sdk-cli`, ...
     pub entrypoint: Option<Arc<str>>,
     /// The kind of row and its own part.
-    pub kind: Kind,
+    pub kind: RowKind,
 }
 
 impl Row {
@@ -177,8 +177,8 @@ impl Row {
     #[must_use]
     pub const fn blocks(&self) -> usize {
         match &self.kind {
-            Kind::Assistant(assistant) => assistant.calls.len(),
-            Kind::User(User { said: Said::Results(results), .. }) => results.len(),
+            RowKind::Assistant(assistant) => assistant.calls.len(),
+            RowKind::User(User { said: Said::Results(results), .. }) => results.len(),
             _ => 0,
         }
     }
@@ -186,7 +186,7 @@ impl Row {
 
 /// The kinds of rows.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub enum RowKind {
     User(User),
     Assistant(Box<Assistant>),
     /// A row that counts or shows by itself.
@@ -211,7 +211,7 @@ pub enum Kind {
     Other,
 }
 
-impl From<Fact> for Kind {
+impl From<Fact> for RowKind {
     fn from(what: Fact) -> Self {
         Self::Fact { what, time: None }
     }

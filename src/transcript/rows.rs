@@ -1,4 +1,4 @@
-//! Rows to records. Never fails: a line that cannot be read is a [`Body::Rejected`].
+//! Rows to records. Never fails: a line that cannot be read is a [`RowBody::Rejected`].
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::ids::{AgentId, RowId, SessionId};
 use super::json::{Json, Scalar};
 use super::raw::{MessageBlock, RawAgentMeta, RawInput, RawRow, RawRowFields};
 use super::record::{
-    AgentMeta, ApiError, Assistant, Body, Compaction, CostState, Ending, Fact, Fallback, Hook, HookKind, IdentityBy,
-    Kind, Note, Place, PullRequest, QueueStep, Reason, Record, Row, Says, Stop, TitleBy, ToolCall,
+    AgentMeta, ApiError, Assistant, Compaction, CostState, Ending, Fact, Fallback, Hook, HookKind, IdentityBy,
+    LinePlace, Note, PullRequest, QueueStep, Reason, Record, Row, RowBody, RowKind, Says, Stop, TitleBy, ToolCall,
 };
 use super::said::{queued_command, user};
 use super::strings::Field;
@@ -46,21 +46,21 @@ pub(crate) fn mend_surrogates(text: &str) -> Option<String> {
     found.then(|| String::from_utf8(mended).ok()).flatten()
 }
 
-pub(super) fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> Body {
+pub(super) fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> RowBody {
     if row.noted {
-        return Body::Noted;
+        return RowBody::Noted;
     }
     let fields = &mut row.fields;
     let kind = match row.kind.as_deref() {
-        Some(b"assistant") => Kind::Assistant(Box::new(assistant(fields, line, strings))),
-        Some(b"user") => Kind::User(user(fields, strings)),
+        Some(b"assistant") => RowKind::Assistant(Box::new(assistant(fields, line, strings))),
+        Some(b"user") => RowKind::User(user(fields, strings)),
         Some(b"system") => system(fields, strings),
         Some(b"attachment") => match attachment(fields, strings) {
             Some(kind) => kind,
-            None => return Body::Noted,
+            None => return RowBody::Noted,
         },
         Some(b"api-request") => {
-            return time(fields.timestamp).map_or(Body::Noted, |time| Body::ApiRequest { time });
+            return time(fields.timestamp).map_or(RowBody::Noted, |time| RowBody::ApiRequest { time });
         }
         Some(b"queue-operation") => return queue(fields),
         Some(b"cost-state") => return cost_state(fields, strings),
@@ -70,10 +70,10 @@ pub(super) fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> 
         Some(b"summary") => return summary(fields),
         Some(b"continued-in") => return continued(fields, strings),
         Some(b"pr-link") => return pull_request(fields, strings),
-        Some(kind) => return Body::Unknown(strings.get(label(&String::from_utf8_lossy(kind)))),
-        None => return Body::Unknown(strings.get("none")),
+        Some(kind) => return RowBody::Unknown(strings.get(label(&String::from_utf8_lossy(kind)))),
+        None => return RowBody::Unknown(strings.get("none")),
     };
-    Body::Row(Box::new(Row {
+    RowBody::Row(Box::new(Row {
         id: row_id(fields.uuid).unwrap_or_else(|| RowId(xxh3_128(line))),
         parent: row_id(fields.parent),
         session: strings.field(Field::Session, fields.session).map(SessionId),
@@ -89,7 +89,7 @@ pub(super) fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> 
     }))
 }
 
-fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
+fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowKind {
     match fields.subtype.word().as_deref() {
         // An attempt that failed and will be retried.
         Some("api_error") => Fact::Failure(ApiError {
@@ -115,25 +115,25 @@ fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
             })
             .into()
         }
-        Some("turn_duration") => Kind::TurnDuration(fields.duration_ms.count()),
+        Some("turn_duration") => RowKind::TurnDuration(fields.duration_ms.count()),
         Some("stop_hook_summary") => stop_hooks(fields, strings),
         Some("away_summary") => {
             let chars = fields.content.map_or(0, |text| chars_of(&text.text()));
             Fact::Note(Note::AwaySummary { chars }).into()
         }
-        _ => Kind::Other,
+        _ => RowKind::Other,
     }
 }
 
 /// The attachments that matter: hooks, the end of a turn, and what a person did or was told.
-fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<Kind> {
+fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<RowKind> {
     let attachment = &fields.attachment;
     let kind = match attachment.kind.word().as_deref()? {
         "hook_success" => HookKind::Success,
         "hook_non_blocking_error" => HookKind::NonBlockingError,
         "hook_blocking_error" => HookKind::BlockingError,
         "async_hook_response" => HookKind::Background,
-        "max_turns_reached" => return Some(Kind::Ended(Ending::MaxTurns)),
+        "max_turns_reached" => return Some(RowKind::Ended(Ending::MaxTurns)),
         "queued_command" => return Some(queued_command(fields, strings)),
         "plan_mode" => return Some(Fact::Note(Note::PlanMode { begins: true }).into()),
         "plan_mode_exit" => return Some(Fact::Note(Note::PlanMode { begins: false }).into()),
@@ -154,7 +154,7 @@ fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<Kind> 
 }
 
 /// The hooks of `system/stop_hook_summary`. One that asked the model to go on is an error there.
-fn stop_hooks(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
+fn stop_hooks(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowKind {
     /// No settings file has that many.
     const HOOKS_MAX: usize = 32;
     let hooks = fields.hook_infos.iter().take(HOOKS_MAX).filter_map(|info| info.duration_ms.count());
@@ -167,67 +167,67 @@ fn stop_hooks(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
         exit_code: None,
         kind: HookKind::StopSummary,
     };
-    Kind::StopHooks { hooks: hooks.map(hook).collect(), ends_turn: fields.hook_errors.is_empty() }
+    RowKind::StopHooks { hooks: hooks.map(hook).collect(), ends_turn: fields.hook_errors.is_empty() }
 }
 
 fn status(count: Option<u64>) -> Option<u16> {
     count.and_then(|status| u16::try_from(status).ok()).filter(|status| (100..=999).contains(status))
 }
 
-fn queue(fields: &RawRowFields<'_>) -> Body {
-    let Some(time) = time(fields.timestamp) else { return Body::Noted };
+fn queue(fields: &RawRowFields<'_>) -> RowBody {
+    let Some(time) = time(fields.timestamp) else { return RowBody::Noted };
     let step = match fields.operation.word().as_deref() {
         Some("enqueue") => QueueStep::Enqueue,
         Some("dequeue") => QueueStep::Dequeue,
         _ => QueueStep::Other,
     };
-    Body::Queue { step, time }
+    RowBody::Queue { step, time }
 }
 
-fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
+fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowBody {
     /// A figure above this is no money that a client has spent, in US dollars. Source: `contract.md` section 3.
     const USD_MAX: f64 = 10_000_000.0;
     match (fields.session.word().as_deref(), fields.cost_usd) {
         (Some(session), usd) if usd.number().is_some_and(|usd| (0.0..=USD_MAX).contains(&usd)) => {
             let (session, usd) = (SessionId(strings.get(session)), usd.number().unwrap_or_default());
-            Body::CostState(Box::new(CostState { session, usd, started: fields.start_time.count() }))
+            RowBody::CostState(Box::new(CostState { session, usd, started: fields.start_time.count() }))
         }
-        (Some(_), Scalar::Count(_) | Scalar::Number(_)) => Body::Implausible,
-        _ => Body::Noted,
+        (Some(_), Scalar::Count(_) | Scalar::Number(_)) => RowBody::Implausible,
+        _ => RowBody::Noted,
     }
 }
 
-fn session_title(fields: &RawRowFields<'_>, text: Word<'_>, by: TitleBy, strings: &mut Strings) -> Body {
+fn session_title(fields: &RawRowFields<'_>, text: Word<'_>, by: TitleBy, strings: &mut Strings) -> RowBody {
     let text = text.word().filter(|title| !title.is_empty());
     match (fields.session.word().as_deref(), text) {
         (Some(session), Some(title)) => {
-            Body::Title { session: SessionId(strings.get(session)), title: title::title(&title), by }
+            RowBody::Title { session: SessionId(strings.get(session)), title: title::title(&title), by }
         }
-        _ => Body::Noted,
+        _ => RowBody::Noted,
     }
 }
 
-fn summary(fields: &RawRowFields<'_>) -> Body {
+fn summary(fields: &RawRowFields<'_>) -> RowBody {
     match (row_id(fields.leaf), fields.summary.word().filter(|title| !title.is_empty())) {
-        (Some(leaf), Some(text)) => Body::Summary { leaf, title: title::title(&text) },
-        _ => Body::Noted,
+        (Some(leaf), Some(text)) => RowBody::Summary { leaf, title: title::title(&text) },
+        _ => RowBody::Noted,
     }
 }
 
-fn continued(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
+fn continued(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowBody {
     match (fields.session.word().as_deref(), fields.continued_in.word().as_deref()) {
         (Some(session), Some(into)) if session != into => {
-            Body::Continued { session: SessionId(strings.get(session)), into: SessionId(strings.get(into)) }
+            RowBody::Continued { session: SessionId(strings.get(session)), into: SessionId(strings.get(into)) }
         }
-        _ => Body::Noted,
+        _ => RowBody::Noted,
     }
 }
 
-fn pull_request(fields: &RawRowFields<'_>, strings: &mut Strings) -> Body {
+fn pull_request(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowBody {
     let (session, url) = (fields.session.word(), fields.pull_request_url.word());
-    let (Some(session), Some(number)) = (session, fields.pull_request.count()) else { return Body::Noted };
+    let (Some(session), Some(number)) = (session, fields.pull_request.count()) else { return RowBody::Noted };
     let repository = fields.pull_request_repository.word();
-    Body::PullRequest {
+    RowBody::PullRequest {
         session: SessionId(strings.get(&session)),
         time: time(fields.timestamp),
         what: PullRequest {
@@ -340,17 +340,17 @@ fn tool_call(told: Word<'_>, name: Word<'_>, input: &RawInput<'_>, strings: &mut
 }
 
 pub(super) fn agent_meta(bytes: &[u8], session: &Arc<str>, agent: &Arc<str>, strings: &mut Strings) -> Record {
-    let place = Place { offset: 0, bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX) };
+    let place = LinePlace { offset: 0, bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX) };
     let mut meta = RawAgentMeta::default();
     let body = match Json::whole(bytes, &mut meta) {
-        Ok(()) => Body::AgentMeta(Box::new(AgentMeta {
+        Ok(()) => RowBody::AgentMeta(Box::new(AgentMeta {
             session: SessionId(Arc::clone(session)),
             agent: AgentId(Arc::clone(agent)),
             agent_type: strings.field(Field::AgentType, meta.agent_type),
             call: meta.call.word().as_deref().map(id),
             background: meta.shape.word().as_deref() == Some("background"),
         })),
-        Err(_) => Body::Rejected(Reason::NotJson),
+        Err(_) => RowBody::Rejected(Reason::NotJson),
     };
     Record { place, body }
 }

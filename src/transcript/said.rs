@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::fields::{chars_of, id, label, row_id};
 use super::ids::AgentId;
 use super::json_string::Raw;
-use super::raw::{Content, MessageBlock, RawRowFields, ResultText};
-use super::record::{Fact, Kind, Note, Origin, Outcome, Said, ToolResult, User};
+use super::raw::{MessageBlock, RawContent, RawRowFields, ResultText};
+use super::record::{Fact, Note, Origin, Outcome, RowKind, Said, ToolResult, User};
 use super::strings::Strings;
 use super::text::{Lead, TextFacts};
 use super::time::Timestamp;
@@ -70,7 +70,7 @@ pub(super) fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User
 }
 
 /// xxh3-64 of the text of each block, 0 for one without text.
-fn hashes_of(content: &Content<'_>) -> Vec<u64> {
+fn hashes_of(content: &RawContent<'_>) -> Vec<u64> {
     /// No prompt has more blocks that matter.
     const BLOCKS_MAX: usize = 16;
     let hash = |text: Option<Raw<'_>>| text.map_or(0, |text| xxh3_64(text.text().as_bytes()));
@@ -114,7 +114,7 @@ fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
 }
 
 /// `attachment/queued_command`: what a running turn took up.
-pub(super) fn queued_command(fields: &RawRowFields<'_>, strings: &mut Strings) -> Kind {
+pub(super) fn queued_command(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowKind {
     let attachment = &fields.attachment;
     let text = attachment.prompt.text.or_else(|| attachment.prompt.blocks.iter().find_map(MessageBlock::text));
     let text = text.map(Raw::text).unwrap_or_default();
@@ -133,7 +133,7 @@ pub(super) fn queued_command(fields: &RawRowFields<'_>, strings: &mut Strings) -
         };
         Note::QueuedPrompt { origin, chars: chars_of(&text) }
     };
-    Kind::Fact { what: Fact::Note(what), time }
+    RowKind::Fact { what: Fact::Note(what), time }
 }
 
 /// The text between `<name>` and `</name>`.

@@ -6,22 +6,22 @@
 
 use std::vec;
 
-use super::record::{Body, Kind, Place, Record, Row, Said, ToolCall, ToolResult};
+use super::record::{LinePlace, Record, Row, RowBody, RowKind, Said, ToolCall, ToolResult};
 use super::usage::Usage;
 
 /// Tool calls or results in one record.
 const BLOCKS_MAX: usize = 100;
 
 /// Gives a line to `take`, in as many records as its size asks for.
-pub(super) fn records(place: Place, body: Body, mut take: impl FnMut(Record)) {
+pub(super) fn records(place: LinePlace, body: RowBody, mut take: impl FnMut(Record)) {
     match body {
-        Body::Row(mut row) if row.blocks() > BLOCKS_MAX => {
+        RowBody::Row(mut row) if row.blocks() > BLOCKS_MAX => {
             let Some(mut blocks) = Blocks::out_of(&mut row) else { return };
             while !blocks.is_empty() {
                 let mut piece = row.clone();
                 blocks.give_some_to(&mut piece);
-                take(Record { place, body: Body::Row(piece) });
-                if let Kind::Assistant(assistant) = &mut row.kind {
+                take(Record { place, body: RowBody::Row(piece) });
+                if let RowKind::Assistant(assistant) = &mut row.kind {
                     assistant.usage = Usage::default();
                 }
             }
@@ -39,8 +39,8 @@ enum Blocks {
 impl Blocks {
     fn out_of(row: &mut Row) -> Option<Self> {
         match &mut row.kind {
-            Kind::Assistant(assistant) => Some(Self::Calls(std::mem::take(&mut assistant.calls).into_iter())),
-            Kind::User(user) => match &mut user.said {
+            RowKind::Assistant(assistant) => Some(Self::Calls(std::mem::take(&mut assistant.calls).into_iter())),
+            RowKind::User(user) => match &mut user.said {
                 Said::Results(results) => Some(Self::Results(std::mem::take(results).into_iter())),
                 _ => None,
             },
@@ -57,10 +57,10 @@ impl Blocks {
 
     fn give_some_to(&mut self, row: &mut Row) {
         match (self, &mut row.kind) {
-            (Self::Calls(calls), Kind::Assistant(assistant)) => {
+            (Self::Calls(calls), RowKind::Assistant(assistant)) => {
                 assistant.calls = calls.by_ref().take(BLOCKS_MAX).collect();
             }
-            (Self::Results(results), Kind::User(user)) => {
+            (Self::Results(results), RowKind::User(user)) => {
                 user.said = Said::Results(results.by_ref().take(BLOCKS_MAX).collect());
             }
             _ => unreachable!("a row is of one kind"),

@@ -8,7 +8,7 @@ use super::json_string::Raw;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct TextFacts {
     pub lead: Lead,
-    pub command: Command,
+    pub command: SlashCommand,
     pub hash: u64,
     pub chars: u32,
 }
@@ -39,12 +39,12 @@ pub(super) enum Lead {
 
 /// The name of a slash command, with its slash, as far as it fits.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Command {
-    name: [u8; Command::BYTES_MAX],
+pub(super) struct SlashCommand {
+    name: [u8; SlashCommand::BYTES_MAX],
     bytes: u8,
 }
 
-impl Command {
+impl SlashCommand {
     const BYTES_MAX: usize = 32;
 
     /// Finds `<command-name>/name</command-name>` near the beginning.
@@ -87,7 +87,7 @@ impl TextFacts {
     pub(super) fn of(text: &str) -> Self {
         Self {
             lead: if text.trim() == COMPACT { Lead::LocalCommand } else { lead_of(text.trim_start()) },
-            command: Command::of(text.trim_start()),
+            command: SlashCommand::of(text.trim_start()),
             hash: xxh3_64(text.as_bytes()),
             chars: u32::try_from(text.chars().count()).unwrap_or(u32::MAX),
         }

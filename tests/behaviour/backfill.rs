@@ -12,10 +12,10 @@ use tailspan::audit::pass::{self, Pass};
 use tailspan::audit::survey::Survey;
 use tailspan::ledger::prices::Prices;
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::metrics::history::{Ending, History, Span, Target};
+use tailspan::views::metrics::history::{HistoryEnd, HistorySpan, MetricHistory, ScrapeTarget};
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::points::points;
-use tailspan::views::metrics::text::Format;
+use tailspan::views::metrics::text::TextFormat;
 use tailspan::views::metrics::totals::Totals;
 
 /// What has no time of its own, and is not in a history.
@@ -49,15 +49,15 @@ fn last(text: &str) -> BTreeMap<String, f64> {
 }
 
 fn history_of(pass: &Pass, until: Timestamp) -> String {
-    let mut history = History::new(LabelRules::default(), Span { since: None, until, step_s: 300 });
+    let mut history = MetricHistory::new(LabelRules::default(), HistorySpan { since: None, until, step_s: 300 });
     pass.remember(&mut history);
-    let target = Target { job: "tailspan".to_owned(), instance: "127.0.0.1:9719".to_owned() };
+    let target = ScrapeTarget { job: "tailspan".to_owned(), instance: "127.0.0.1:9719".to_owned() };
     let mut text = String::new();
     let take = |piece: &str| {
         text.push_str(piece);
         Ok::<(), ()>(())
     };
-    history.write(&target, Ending::Open, take).unwrap();
+    history.write(&target, HistoryEnd::Open, take).unwrap();
     text
 }
 
@@ -173,7 +173,7 @@ fn a_history_and_the_counters_after_it_are_everything_once() {
         for epoch in times.iter().step_by(1 + times.len() / 4).copied() {
             let mut totals = Totals::new(LabelRules::default());
             pass.observe_since(epoch, &mut totals);
-            let live = counters(&Format::Plain.write(&points(&totals.snapshot()), &[]));
+            let live = counters(&TextFormat::Plain.write(&points(&totals.snapshot()), &[]));
             let mut sums = last(&history_of(&pass, epoch));
             cut += usize::from(!sums.is_empty() && !live.is_empty());
             live.into_iter().for_each(|(name, value)| *sums.entry(name).or_default() += value);
@@ -226,7 +226,7 @@ fn the_same_files_have_the_same_names_above_a_limit() {
     let scan = || {
         let found = pass::find(&[world.path().to_owned()], &mut Vec::new()).unwrap();
         let (totals, _) = Survey::of(found, &prices, 4).totals(labels.clone(), |_, _| {});
-        Format::Plain.write(&points(&totals), &[])
+        TextFormat::Plain.write(&points(&totals), &[])
     };
     let first = scan();
     let named = |name: &str| first.lines().filter(|line| line.starts_with(name)).count();

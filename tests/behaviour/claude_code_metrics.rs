@@ -16,7 +16,7 @@ use tailspan::transcript::record::Outcome;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::points::points;
-use tailspan::views::metrics::text::Format;
+use tailspan::views::metrics::text::TextFormat;
 use tailspan::views::metrics::totals::{Snapshot, Totals};
 use tailspan::views::metrics::{claude_code, document};
 
@@ -35,7 +35,7 @@ fn the_numbers_are_those_of_our_own_families() {
     let (mut priced, mut edited) = (0.0, 0.0);
     for (path, pass) in recordings() {
         let totals = pass.totals(LabelRules::default());
-        let ours = Format::Plain.write(&points(&totals), &[]);
+        let ours = TextFormat::Plain.write(&points(&totals), &[]);
         let theirs = shown(&totals, "*/*");
         let check = |their: &str, their_parts: &[&str], our: &str, our_parts: &[&str]| {
             let (their_sum, our_sum) = (part(&theirs, their, their_parts), part(&ours, our, our_parts));

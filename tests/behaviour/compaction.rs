@@ -45,7 +45,7 @@ fn a_compacted_database_says_the_same_to_all_who_read_it() {
 
     let mut opened = store::open(&world.state, world.now).unwrap();
     let mut queue = opened.outbox.readers(&["default"]).unwrap().pop().unwrap();
-    let sessions = |reader: &store::Reader| {
+    let sessions = |reader: &store::StoreReader| {
         let mut ids = Vec::new();
         reader.each_session(|session| ids.push(session.id)).unwrap();
         ids

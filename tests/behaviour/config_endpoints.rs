@@ -57,7 +57,8 @@ fn secrets_of_one_endpoint_are_not_those_of_another() {
     let config = resolve(file, &[]).unwrap();
     assert_eq!(config.notices, [] as [String; 0]);
     let [default, own, plain] = &config.otlp[..] else { unreachable!("three endpoints are configured") };
-    let client = |otlp: &tailspan::config::Otlp| otlp.tls.client.clone().map(|client| (client.certificate, client.key));
+    let client =
+        |otlp: &tailspan::config::OtlpSettings| otlp.tls.client.clone().map(|client| (client.certificate, client.key));
     assert_eq!((default.headers.len(), client(default)), (1, Some(("/c".into(), "/k".into()))));
     assert_eq!((plain.headers.len(), client(plain)), (0, None));
     assert_eq!((plain.timeout, plain.compression), (Duration::from_secs(3), Compression::None));

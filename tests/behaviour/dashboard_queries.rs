@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tailspan::views::metrics::catalog::{self, Kind, Metric, Values};
+use tailspan::views::metrics::catalog::{self, Metric, MetricKind, Values};
 
 use crate::support::daemon::Daemon;
 use crate::support::dashboards::{dashboards, installed, list, panels, text};
@@ -22,8 +22,8 @@ const NOT_SHOWN: &[(&str, &str)] = &[(
 const RAW: &[&str] = &["tailspan_unpriced_tokens_total", "tailspan_responses_without_identity_total"];
 
 /// Metrics of other programs, and of every process, that panels show.
-const FOREIGN: &[(&str, Kind)] =
-    &[("process_cpu_seconds_total", Kind::Counter), ("process_resident_memory_bytes", Kind::Gauge)];
+const FOREIGN: &[(&str, MetricKind)] =
+    &[("process_cpu_seconds_total", MetricKind::Counter), ("process_resident_memory_bytes", MetricKind::Gauge)];
 
 /// Every PromQL query: where it is, its target.
 fn queries() -> Vec<(String, Value)> {
@@ -43,18 +43,18 @@ fn queries() -> Vec<(String, Value)> {
 fn metric_of(name: &str) -> Option<(&'static Metric, &str)> {
     let plain = name.strip_prefix(catalog::PREFIX)?;
     if let Some(metric) = catalog::find(plain) {
-        return (metric.kind != Kind::Histogram).then_some((metric, ""));
+        return (metric.kind != MetricKind::Histogram).then_some((metric, ""));
     }
     ["_bucket", "_sum", "_count"].iter().find_map(|suffix| {
         let metric = catalog::find(plain.strip_suffix(suffix)?)?;
-        (metric.kind == Kind::Histogram).then_some((metric, *suffix))
+        (metric.kind == MetricKind::Histogram).then_some((metric, *suffix))
     })
 }
 
 fn is_counted(selector: &Selector) -> bool {
     match FOREIGN.iter().find(|(name, _)| *name == selector.name) {
-        Some((_, kind)) => *kind == Kind::Counter,
-        None => metric_of(&selector.name).is_some_and(|(metric, _)| metric.kind != Kind::Gauge),
+        Some((_, kind)) => *kind == MetricKind::Counter,
+        None => metric_of(&selector.name).is_some_and(|(metric, _)| metric.kind != MetricKind::Gauge),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::atomic::Ordering;
 
-use tailspan::http::{Limits, Server};
+use tailspan::http::{Server, ServerLimits};
 
 use crate::support::http::{Client, assert_problem, get, head, post, raw, request};
 use crate::support::serving::{MOMENT, Served};
@@ -243,7 +243,7 @@ fn heads_have_limits() {
 
 #[test]
 fn bodies_have_a_limit() {
-    let served = Served::with(Limits { body_bytes_max: 1000, ..Limits::default() });
+    let served = Served::with(ServerLimits { body_bytes_max: 1000, ..ServerLimits::default() });
     assert_eq!(post(served.addr, "/items/a", &[b'x'; 1000]).body, [b'x'; 1000]);
     let announced = raw(served.addr, head("POST", "/items/a", &[], 1001).as_bytes());
     assert_problem(&announced, 413, "1000 bytes");
@@ -257,7 +257,7 @@ fn bodies_have_a_limit() {
 
 #[test]
 fn slow_clients_are_cut_off() {
-    let served = Served::with(Limits { send_timeout: MOMENT, ..Limits::default() });
+    let served = Served::with(ServerLimits { send_timeout: MOMENT, ..ServerLimits::default() });
     let mut silent = Client::connect(served.addr);
     let mut slow_head = Client::connect(served.addr);
     slow_head.send(b"GET / HTTP/1.1\r\nHost: local");
@@ -275,7 +275,7 @@ fn slow_clients_are_cut_off() {
 
 #[test]
 fn a_client_that_does_not_read_loses_its_connection() {
-    let limits = Limits { connections_max: 1, stall_timeout: MOMENT, ..Limits::default() };
+    let limits = ServerLimits { connections_max: 1, stall_timeout: MOMENT, ..ServerLimits::default() };
     let served = Served::with(limits);
     let mut deaf = Client::connect(served.addr);
     deaf.send(head("GET", "/flood", &[], 0).as_bytes());
@@ -285,7 +285,7 @@ fn a_client_that_does_not_read_loses_its_connection() {
 
 #[test]
 fn a_late_handler_is_a_problem_and_health_answers_meanwhile() {
-    let limits = Limits { answer_timeout: MOMENT, store_handlers_max: 1, ..Limits::default() };
+    let limits = ServerLimits { answer_timeout: MOMENT, store_handlers_max: 1, ..ServerLimits::default() };
     let served = Served::with(limits);
     assert_problem(&get(served.addr, "/wait"), 503, "no answer within 0.5 s");
     served.wait_until_held();
@@ -297,7 +297,7 @@ fn a_late_handler_is_a_problem_and_health_answers_meanwhile() {
 
 #[test]
 fn a_broken_handler_is_a_problem_and_the_next_one_answers() {
-    let served = Served::with(Limits { store_handlers_max: 1, ..Limits::default() });
+    let served = Served::with(ServerLimits { store_handlers_max: 1, ..ServerLimits::default() });
     assert_problem(&get(served.addr, "/broken"), 500, "the log says why");
     assert_eq!(get(served.addr, "/items/a").status, 200);
 }
@@ -323,7 +323,7 @@ fn shutdown_answers_what_is_in_flight() {
 
 #[test]
 fn shutdown_drops_what_does_not_end_in_time() {
-    let mut served = Served::with(Limits { shutdown_timeout: MOMENT, ..Limits::default() });
+    let mut served = Served::with(ServerLimits { shutdown_timeout: MOMENT, ..ServerLimits::default() });
     let mut client = Client::connect(served.addr);
     client.send(head("GET", "/wait", &[], 0).as_bytes());
     served.wait_until_held();
@@ -372,7 +372,7 @@ fn requests_are_counted_by_pattern_and_status() {
 #[test]
 fn a_taken_port_is_named_with_the_way_out() {
     let served = Served::new();
-    let error = Server::bind(served.addr, Limits::default()).unwrap_err();
+    let error = Server::bind(served.addr, ServerLimits::default()).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&served.addr.to_string()) && text.contains("in use") && text.contains("--listen"), "{text}");
 }

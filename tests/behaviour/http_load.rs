@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tailspan::http::Limits;
+use tailspan::http::ServerLimits;
 
 use crate::support::http::{Client, assert_problem, get, head};
 use crate::support::serving::{MOMENT, Served};
@@ -18,7 +18,7 @@ fn asking(served: &Served, path: &str) -> Client {
 
 #[test]
 fn idle_connections_give_way_to_a_scrape() {
-    let served = Served::with(Limits { send_timeout: NEVER, ..Limits::default() });
+    let served = Served::with(ServerLimits { send_timeout: NEVER, ..ServerLimits::default() });
     // More than there are seats; the first half has asked something, the second has said nothing yet.
     let mut idle: Vec<Client> = Vec::new();
     for number in 0..300 {
@@ -42,7 +42,7 @@ fn idle_connections_give_way_to_a_scrape() {
 
 #[test]
 fn a_busy_connection_is_answered_before_it_gives_way() {
-    let served = Served::with(Limits { connections_max: 1, send_timeout: NEVER, ..Limits::default() });
+    let served = Served::with(ServerLimits { connections_max: 1, send_timeout: NEVER, ..ServerLimits::default() });
     let mut first = asking(&served, "/wait");
     served.wait_until_held();
     let mut second = asking(&served, "/metrics");
@@ -55,7 +55,7 @@ fn a_busy_connection_is_answered_before_it_gives_way() {
 
 #[test]
 fn the_idle_one_gives_way_and_not_the_busy_one() {
-    let served = Served::with(Limits { connections_max: 2, send_timeout: NEVER, ..Limits::default() });
+    let served = Served::with(ServerLimits { connections_max: 2, send_timeout: NEVER, ..ServerLimits::default() });
     let mut busy = asking(&served, "/wait");
     served.wait_until_held();
     let mut idle = asking(&served, "/items/a");
@@ -70,7 +70,7 @@ fn the_idle_one_gives_way_and_not_the_busy_one() {
 
 #[test]
 fn an_answer_to_a_question_counts_until_it_is_read() {
-    let served = Served::with(Limits { store_requests_max: 1, stall_timeout: NEVER, ..Limits::default() });
+    let served = Served::with(ServerLimits { store_requests_max: 1, stall_timeout: NEVER, ..ServerLimits::default() });
     let mut slow = asking(&served, "/flood");
     assert_eq!(slow.read_head().0.status, 200);
     assert_problem(&get(served.addr, "/items/a"), 503, "too many requests are under way");
@@ -81,7 +81,8 @@ fn an_answer_to_a_question_counts_until_it_is_read() {
 
 #[test]
 fn questions_to_the_store_leave_connections_to_scrapes() {
-    let limits = Limits { connections_max: 4, store_requests_max: 2, send_timeout: NEVER, ..Limits::default() };
+    let limits =
+        ServerLimits { connections_max: 4, store_requests_max: 2, send_timeout: NEVER, ..ServerLimits::default() };
     let served = Served::with(limits);
     let mut busy = [asking(&served, "/wait"), asking(&served, "/large/wait")];
     busy.iter().for_each(|_| served.wait_until_held());
@@ -122,7 +123,7 @@ fn a_client_that_has_shut_down_its_side_gets_its_answer() {
 
 #[test]
 fn large_answers_are_made_in_turn() {
-    let served = Served::with(Limits { large_handlers_max: 1, large_waiting_max: 1, ..Limits::default() });
+    let served = Served::with(ServerLimits { large_handlers_max: 1, large_waiting_max: 1, ..ServerLimits::default() });
     let mut clients = [asking(&served, "/large/wait"), asking(&served, "/large/wait")];
     served.wait_until_held();
     // The other one waits; so everything but large answers is made.
@@ -139,7 +140,7 @@ fn large_answers_are_made_in_turn() {
 
 #[test]
 fn beyond_those_that_wait_for_a_large_answer_the_next_is_refused() {
-    let served = Served::with(Limits { large_handlers_max: 1, large_waiting_max: 0, ..Limits::default() });
+    let served = Served::with(ServerLimits { large_handlers_max: 1, large_waiting_max: 0, ..ServerLimits::default() });
     let mut first = asking(&served, "/large/wait");
     served.wait_until_held();
     let refused = get(served.addr, "/large/small");
@@ -152,7 +153,8 @@ fn beyond_those_that_wait_for_a_large_answer_the_next_is_refused() {
 
 #[test]
 fn a_large_answer_keeps_its_room_until_it_is_read() {
-    let served = Served::with(Limits { answer_bytes_max: 1024 * 1024, stall_timeout: NEVER, ..Limits::default() });
+    let served =
+        Served::with(ServerLimits { answer_bytes_max: 1024 * 1024, stall_timeout: NEVER, ..ServerLimits::default() });
     // Has all the room, and stops reading behind the head.
     let mut slow = asking(&served, "/large/flood");
     let (_, length) = slow.read_head();

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use tailspan::http::Limits;
+use tailspan::http::ServerLimits;
 
 use crate::support::http::{Client, DEADLINE, Reply, assert_problem, get, head};
 use crate::support::serving::{BROKEN_LINES, LINE_BYTES, LINES, MOMENT, Served, line};
@@ -25,7 +25,7 @@ fn lines(count: usize) -> Vec<u8> {
 #[test]
 fn a_stream_is_written_no_faster_than_it_is_read() {
     // It may take longer than an answer, as long as it goes on.
-    let served = Served::with(Limits { answer_timeout: MOMENT, ..Limits::default() });
+    let served = Served::with(ServerLimits { answer_timeout: MOMENT, ..ServerLimits::default() });
     let (mut client, _) = streamed(&served, "/stream", &[]);
     assert_eq!(served.writing_ended(2 * MOMENT), None);
     let written = served.app.context.written.load(Ordering::SeqCst);
@@ -44,7 +44,7 @@ fn a_stream_ends_when_its_client_goes_away() {
     assert!(client.read_chunk().is_some());
     drop(client);
     assert_eq!(served.writing_ended(DEADLINE), Some(Err(ErrorKind::BrokenPipe)));
-    let stalling = Served::with(Limits { stall_timeout: MOMENT, ..Limits::default() });
+    let stalling = Served::with(ServerLimits { stall_timeout: MOMENT, ..ServerLimits::default() });
     let (_client, _) = streamed(&stalling, "/stream", &[]);
     assert_eq!(stalling.writing_ended(DEADLINE), Some(Err(ErrorKind::BrokenPipe)));
 }
@@ -79,7 +79,7 @@ fn a_stream_that_fails_has_no_end_and_is_logged_once() {
 
 #[test]
 fn a_stream_that_stands_still_has_no_end() {
-    let served = Served::with(Limits { answer_timeout: MOMENT, ..Limits::default() });
+    let served = Served::with(ServerLimits { answer_timeout: MOMENT, ..ServerLimits::default() });
     served.release.send(()).unwrap();
     let (mut client, reply) = streamed(&served, "/stream/held", &[("Accept-Encoding", "gzip")]);
     assert_eq!(reply.header("content-encoding"), None);
@@ -93,7 +93,7 @@ fn a_stream_that_stands_still_has_no_end() {
 
 #[test]
 fn a_stream_has_a_slot_while_it_is_written() {
-    let limits = Limits { large_handlers_max: 1, large_waiting_max: 0, ..Limits::default() };
+    let limits = ServerLimits { large_handlers_max: 1, large_waiting_max: 0, ..ServerLimits::default() };
     let served = Served::with(limits);
     served.release.send(()).unwrap();
     let (mut client, _) = streamed(&served, "/large/stream/held", &[]);

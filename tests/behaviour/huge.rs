@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tailspan::tail::{Limits, Read, Reader, scan};
+use tailspan::tail::{FileReader, Read, ReadLimits, scan};
 use tailspan::transcript::chunk::FileNumber;
 
 use crate::support::daemon::{Daemon, sum};
@@ -64,12 +64,12 @@ fn a_scan_passes_over_the_holes_of_a_file() {
 }
 
 /// A reader of short lines that searches 100 bytes at once, and one file.
-fn small(content: &str) -> (tempfile::TempDir, PathBuf, Reader) {
+fn small(content: &str) -> (tempfile::TempDir, PathBuf, FileReader) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("-w/s.jsonl");
     append(&file, content.as_bytes());
-    let limits = Limits { chunk_bytes: 10, line_bytes_max: 50, search_bytes_max: 100 };
-    (folder, file, Reader::new(limits))
+    let limits = ReadLimits { chunk_bytes: 10, line_bytes_max: 50, search_bytes_max: 100 };
+    (folder, file, FileReader::new(limits))
 }
 
 #[test]

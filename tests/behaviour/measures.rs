@@ -8,7 +8,7 @@ use tailspan::ledger::session::Session;
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::Unit;
-use tailspan::measures::measure::Kind;
+use tailspan::measures::measure::MeasureKind;
 use tailspan::measures::{Change, Dimension, Measure, Observation, State, Wanted};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::catalog;
@@ -86,7 +86,7 @@ fn sums(changes: &[Change<'_>]) -> BTreeMap<(Measure, String), i128> {
     for change in changes {
         change.observe(Wanted::all(), &mut |state, observation| {
             let sign = if state == State::After { 1 } else { -1 };
-            if observation.measure.kind() == Kind::Sum {
+            if observation.measure.kind() == MeasureKind::Sum {
                 *sums.entry((observation.measure, format!("{:?}", observation.dimensions))).or_default() +=
                     sign * observation.amount;
             }

@@ -17,7 +17,7 @@ use tailspan::ledger::unit::{Message, Tool, Unit};
 use tailspan::measures::Change;
 use tailspan::transcript::record::{Fact, Outcome, Reason};
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::metrics::catalog::{self, ALL, Kept, Kind, Metric, Values};
+use tailspan::views::metrics::catalog::{self, ALL, KeptIn, Metric, MetricKind, Values};
 use tailspan::views::metrics::labels::{self, LabelRules, ProjectLabel};
 use tailspan::views::metrics::totals::{Sample, Series, Snapshot, Totals};
 use tailspan::vitals::{LiveSession, OpenTool, Vitals};
@@ -59,7 +59,7 @@ fn sum(snapshot: &Snapshot, metric: &'static Metric, wanted: &[&str]) -> i128 {
 
 fn samples(totals: &mut Totals) -> BTreeMap<Series, Sample> {
     let snapshot = totals.snapshot();
-    let stored = ALL.iter().filter(|metric| metric.kept == Kept::State);
+    let stored = ALL.iter().filter(|metric| metric.kept == KeptIn::State);
     stored
         .flat_map(|metric| {
             snapshot.of(metric).map(|(labels, sample)| (Series::new(metric, labels.to_vec()), sample.clone()))
@@ -249,7 +249,7 @@ fn counters_never_run_backwards_and_lifetime_is_exact() {
             for (series, sample) in &now {
                 let metric = catalog::find(&series.metric).unwrap();
                 match (sample, shown.get(series)) {
-                    (Sample::Number(now), Some(Sample::Number(before))) if metric.kind == Kind::Counter => {
+                    (Sample::Number(now), Some(Sample::Number(before))) if metric.kind == MetricKind::Counter => {
                         assert!(now >= before, "seed {seed} step {step}: {series:?} {before} -> {now}");
                     }
                     (Sample::Histogram(now), Some(Sample::Histogram(before))) => {
@@ -462,7 +462,7 @@ fn sessions_with_a_tool_open_for_long_wait() {
 
 #[test]
 fn the_catalogue_agrees_with_what_feeds_it() {
-    let open = ALL.iter().filter(|metric| metric.kept == Kept::State && metric.open_label().is_some());
+    let open = ALL.iter().filter(|metric| metric.kept == KeptIn::State && metric.open_label().is_some());
     let open = open.filter(|metric| metric.labels[metric.open_label().unwrap()].name != "project");
     assert_eq!(open.map(|metric| metric.full_name()).collect::<Vec<_>>(), catalog::SERIES_DROPPED.labels[0].at_start());
     let reasons: Vec<_> = FailureReason::ALL.iter().map(|reason| reason.label()).collect();
@@ -470,7 +470,7 @@ fn the_catalogue_agrees_with_what_feeds_it() {
     let reasons: Vec<_> = DropReason::ALL.iter().map(|reason| reason.label()).collect();
     assert_eq!(catalog::SPANS_DROPPED.labels[0].at_start(), reasons);
     for metric in ALL {
-        assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter, "{}", metric.name);
         assert!(metric.buckets.is_sorted() && metric.labels.iter().filter(|label| label.is_open()).count() <= 2);
     }
 }

@@ -19,10 +19,10 @@ use tailspan::store::{self, Commit};
 use tailspan::transcript::ids::{AgentId, RowId};
 use tailspan::transcript::record::{Outcome, Reason};
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::metrics::catalog::{self, ALL, Kept, Kind, Metric};
+use tailspan::views::metrics::catalog::{self, ALL, KeptIn, Metric, MetricKind};
 use tailspan::views::metrics::exemplars::{Exemplar, trace_around};
 use tailspan::views::metrics::labels::LabelRules;
-use tailspan::views::metrics::text::Format;
+use tailspan::views::metrics::text::TextFormat;
 use tailspan::views::metrics::totals::{Sample, Series, Snapshot, Totals};
 use tailspan::views::traces::ids::{SpanAt, TraceId, root_of_turn, span_id};
 use tailspan::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_spans};
@@ -166,7 +166,8 @@ fn a_strict_parser_reads_the_numbers_of_the_text_format() {
     let Some(python) = python() else { return };
     let totals = everything();
     let strange = "a \"b\" \\n c\nd\\";
-    let (text, open) = with_scrape(&totals, strange, |scrape| (scrape.text(Format::Plain), scrape.text(Format::Open)));
+    let (text, open) =
+        with_scrape(&totals, strange, |scrape| (scrape.text(TextFormat::Plain), scrape.text(TextFormat::Open)));
     let (text, open) = (parsed(python, "text", &text), parsed(python, "openmetrics", &open));
     assert!(values(&text).len() > 500, "{}", values(&text).len());
     assert!(values(&text) == values(&open), "the two formats say the same");
@@ -177,11 +178,11 @@ fn a_strict_parser_reads_the_numbers_of_the_text_format() {
         assert_eq!(family["type"], metric.kind.name(), "{full_name}");
         assert_eq!(family["help"], metric.help, "{full_name}");
         let unit = match metric.unit {
-            catalog::Unit::Seconds | catalog::Unit::Timestamp => "seconds",
-            catalog::Unit::Usd => "usd",
-            catalog::Unit::Tokens => "tokens",
-            catalog::Unit::Bytes => "bytes",
-            catalog::Unit::Count | catalog::Unit::Boolean => "",
+            catalog::MetricUnit::Seconds | catalog::MetricUnit::Timestamp => "seconds",
+            catalog::MetricUnit::Usd => "usd",
+            catalog::MetricUnit::Tokens => "tokens",
+            catalog::MetricUnit::Bytes => "bytes",
+            catalog::MetricUnit::Count | catalog::MetricUnit::Boolean => "",
         };
         assert_eq!(family["unit"], unit, "{full_name}");
         let samples = family["samples"].as_array().unwrap();
@@ -191,8 +192,8 @@ fn a_strict_parser_reads_the_numbers_of_the_text_format() {
             .map(|sample| sample["value"].as_f64().unwrap())
             .collect();
         let series: BTreeSet<String> = samples.iter().map(|sample| sample["labels"].to_string()).collect();
-        let expected = if metric.kept == Kept::State { 1_700_000_000.25 } else { 1_700_000_900.5 };
-        let all = if metric.kind == Kind::Gauge { Vec::new() } else { vec![expected; series.len()] };
+        let expected = if metric.kept == KeptIn::State { 1_700_000_000.25 } else { 1_700_000_900.5 };
+        let all = if metric.kind == MetricKind::Gauge { Vec::new() } else { vec![expected; series.len()] };
         assert_eq!(created, all, "{full_name}: since when it counts, and of gauges nothing");
         for sample in samples {
             assert_eq!(sample["le"], sample["canonical_le"], "{full_name}");
@@ -214,7 +215,7 @@ fn exemplars_and_beginnings_are_written_behind_their_samples() {
     unit.parts.messages.push(Message { start, end, closed: true, ..sent });
     let mut totals = totals();
     observe(&mut totals, &[&unit]);
-    let text = with_scrape(&totals.snapshot(), "abc", |scrape| scrape.text(Format::Open));
+    let text = with_scrape(&totals.snapshot(), "abc", |scrape| scrape.text(TextFormat::Open));
     let trace = TraceId(0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b);
     let ids = format!("{{trace_id=\"{trace}\",span_id=\"{}\"}}", span_id(trace, "chat", "m1"));
     for line in [

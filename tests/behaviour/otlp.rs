@@ -5,7 +5,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Wire;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1 as wire;
-use tailspan::export::{DrainConfig, DropReason, FailureReason, Otlp, OtlpConfig, Outcome};
+use tailspan::export::{DrainConfig, DropReason, FailureReason, OtlpConfig, OtlpEndpoint, RequestOutcome};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::traces::ids::{SpanId, TraceId};
 use tailspan::views::traces::span::{Attribute, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, Value};
@@ -98,7 +98,7 @@ async fn a_span_arrives_once_and_whole() {
         resource: vec![("zone".to_owned(), "eu".to_owned()), ("service.name".to_owned(), "shadowed".to_owned())],
         ..OtlpConfig::default()
     };
-    let counters = deliver(&queue, Otlp::new(config).unwrap(), impatient()).await;
+    let counters = deliver(&queue, OtlpEndpoint::new(config).unwrap(), impatient()).await;
 
     let received = sink.received();
     assert_eq!(received.len(), 1);
@@ -123,8 +123,8 @@ async fn a_span_arrives_once_and_whole() {
 async fn requests_are_plain_without_gzip_and_have_no_version_if_none_is_known() {
     let sink = Sink::start().await;
     let config = OtlpConfig { endpoint: sink.url(), gzip: false, ..OtlpConfig::default() };
-    let outcome = Otlp::new(config).unwrap().send(&[batch("", vec![named("turn", 1)])]).await;
-    assert_eq!(outcome, Outcome::Accepted);
+    let outcome = OtlpEndpoint::new(config).unwrap().send(&[batch("", vec![named("turn", 1)])]).await;
+    assert_eq!(outcome, RequestOutcome::Accepted);
     let received = sink.received();
     assert_eq!(received[0].headers.get("content-encoding"), None);
     assert_eq!(received[0].resource(), ["service.name=claude-code"]);
@@ -154,7 +154,7 @@ async fn retry_after_is_read_as_seconds_and_as_a_date() {
     let mut after = async |status, value| {
         sink.script([Answer::Refuse { status, retry_after: Some(value) }]);
         match otlp.send(&spans).await {
-            Outcome::Retry { status: Some(answered), after, message } => {
+            RequestOutcome::Retry { status: Some(answered), after, message } => {
                 assert_eq!((answered, message), (status, format!("sink says {status}")));
                 after
             }
@@ -273,7 +273,7 @@ async fn a_timeout_repeats_the_same_bytes() {
     sink.script([Answer::Hang]);
     let queue = Queue::of(entries(&[2]));
     let config = OtlpConfig { endpoint: sink.url(), timeout: Duration::from_millis(250), ..OtlpConfig::default() };
-    let counters = deliver(&queue, Otlp::new(config).unwrap(), impatient()).await;
+    let counters = deliver(&queue, OtlpEndpoint::new(config).unwrap(), impatient()).await;
     let received = sink.received();
     assert!(received.iter().all(|request| request.raw == received[0].raw));
     assert!(counters.failures(FailureReason::Timeout) >= 1);
@@ -287,7 +287,7 @@ async fn the_bytes_do_not_depend_on_the_process() {
     for _ in 0..8 {
         let resource = (0..8).map(|number| (format!("key{number}"), "value".to_owned())).collect();
         let config = OtlpConfig { endpoint: sink.url(), resource, ..OtlpConfig::default() };
-        Otlp::new(config).unwrap().send(&entries(&[1])).await;
+        OtlpEndpoint::new(config).unwrap().send(&entries(&[1])).await;
     }
     let received = sink.received();
     assert_eq!(received.len(), 8);
@@ -298,8 +298,10 @@ async fn the_bytes_do_not_depend_on_the_process() {
 async fn a_collector_that_is_down_is_a_retry_without_doubt() {
     let free_port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let config = OtlpConfig { endpoint: format!("http://{free_port}"), ..OtlpConfig::default() };
-    match Otlp::new(config).unwrap().send(&entries(&[1])).await {
-        Outcome::Retry { status: None, after: None, message } => assert!(message.contains("refused"), "{message}"),
+    match OtlpEndpoint::new(config).unwrap().send(&entries(&[1])).await {
+        RequestOutcome::Retry { status: None, after: None, message } => {
+            assert!(message.contains("refused"), "{message}")
+        }
         other => panic!("not a retry: {other:?}"),
     }
 }
@@ -359,7 +361,7 @@ async fn a_batch_without_spans_makes_no_request() {
     let sink = Sink::start().await;
     let queue = Queue::of(vec![batch("2.1.0", Vec::new())]);
     deliver(&queue, otlp(&sink), impatient()).await;
-    assert_eq!(otlp(&sink).send(&[batch("2.1.0", Vec::new())]).await, Outcome::Accepted);
+    assert_eq!(otlp(&sink).send(&[batch("2.1.0", Vec::new())]).await, RequestOutcome::Accepted);
     assert!(sink.received().is_empty());
 }
 
@@ -367,7 +369,7 @@ async fn a_batch_without_spans_makes_no_request() {
 fn secrets_of_headers_are_not_shown() {
     let header =
         |name: &str| OtlpConfig { headers: vec![(name.to_owned(), "hunter2\n".to_owned())], ..OtlpConfig::default() };
-    let error = Otlp::new(header("x-key")).unwrap_err();
+    let error = OtlpEndpoint::new(header("x-key")).unwrap_err();
     let shown = format!("{error} {error:?} {:?}", header("x-key"));
     assert!(shown.contains("x-key") && !shown.contains("hunter2"), "{shown}");
 }

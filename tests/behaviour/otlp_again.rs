@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use tailspan::export::{Exporter, Otlp, OtlpConfig};
+use tailspan::export::{Exporter, OtlpConfig, OtlpEndpoint};
 use tailspan::store::OutboxReader;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ async fn run_until(reader: OutboxReader, sink: &Sink, end: impl Future<Output = 
     let resource = (0..8).map(|number| (format!("key{number}"), "value".to_owned())).collect();
     let config = OtlpConfig { endpoint: sink.url(), timeout: PATIENCE, resource, ..OtlpConfig::default() };
     let (_stop, stopped) = watch::channel(false);
-    let exporter = tokio::spawn(Exporter::new(reader, Otlp::new(config).unwrap(), impatient()).run(stopped));
+    let exporter = tokio::spawn(Exporter::new(reader, OtlpEndpoint::new(config).unwrap(), impatient()).run(stopped));
     tokio::time::timeout(PATIENCE, end).await.expect("it hangs");
     exporter.abort();
     assert!(exporter.await.unwrap_err().is_cancelled());

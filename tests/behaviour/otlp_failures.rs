@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tailspan::export::{
-    BackoffLimits, DrainConfig, DropReason, ExportCounters, Exporter, FailureReason, Otlp, OtlpConfig, Outcome,
+    BackoffLimits, DrainConfig, DropReason, ExportCounters, Exporter, FailureReason, OtlpConfig, OtlpEndpoint,
+    RequestOutcome,
 };
 use tokio::sync::watch;
 
@@ -30,7 +31,7 @@ async fn check_waits(answer: Answer, timeout: Duration, backoff: BackoffLimits, 
     let queue = Queue::of(entries(&[2]));
     let config = OtlpConfig { endpoint: sink.url(), timeout, ..OtlpConfig::default() };
     let drain = DrainConfig { backoff, ..impatient() };
-    let exporter = Exporter::new(queue.reader(), Otlp::new(config).unwrap(), drain);
+    let exporter = Exporter::new(queue.reader(), OtlpEndpoint::new(config).unwrap(), drain);
     let counters = exporter.counters();
     let (stop, stopped) = watch::channel(false);
     let run = tokio::spawn(exporter.run(stopped));
@@ -112,7 +113,7 @@ async fn a_connection_lost_in_the_middle_of_a_request_costs_nothing() {
     sink.cut([Cut::Body(0), Cut::Body(1_000), Cut::Body(100_000)]);
     let queue = Queue::of(large());
     let config = OtlpConfig { endpoint: sink.url(), timeout: PATIENCE, gzip: false, ..OtlpConfig::default() };
-    let counters = deliver(&queue, Otlp::new(config).unwrap(), impatient()).await;
+    let counters = deliver(&queue, OtlpEndpoint::new(config).unwrap(), impatient()).await;
     assert_eq!(ids(&sink.accepted_spans()), (1..=64).collect::<Vec<u64>>());
     assert_eq!(counters.failures(FailureReason::Connect), 3);
     let whole = &sink.received()[0].raw;
@@ -232,7 +233,7 @@ async fn a_port_that_does_not_speak_http_1_is_named_as_such() {
     // The settings that a gRPC server sends first.
     sink.cut([Cut::Answer("\0\0\u{6}\u{4}\0\0\0\0\0\0\u{5}\0\0@\0")]);
     let config = OtlpConfig { endpoint: sink.url(), timeout: PATIENCE, ..OtlpConfig::default() };
-    let outcome = Otlp::new(config).unwrap().send(&entries(&[1])).await;
-    let Outcome::Ambiguous { timed_out: false, message } = outcome else { panic!("{outcome:?}") };
+    let outcome = OtlpEndpoint::new(config).unwrap().send(&entries(&[1])).await;
+    let RequestOutcome::Ambiguous { timed_out: false, message } = outcome else { panic!("{outcome:?}") };
     assert!(message.contains("a gRPC port (4317)") && message.contains("4318"), "{message}");
 }

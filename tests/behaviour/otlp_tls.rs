@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tailspan::export::{ClientFiles, ExportError, FailureReason, Otlp, OtlpConfig, Outcome, TlsFiles};
+use tailspan::export::{ClientFiles, ExportError, FailureReason, OtlpConfig, OtlpEndpoint, RequestOutcome, TlsFiles};
 use tempfile::TempDir;
 
 use crate::support::queue::{Queue, deliver, deliver_until, entries, ids, impatient};
@@ -102,12 +102,14 @@ fn trusting(ca: PathBuf, client: Option<ClientFiles>, sink: &Sink) -> OtlpConfig
 
 /// Checks that spans stay in the queue, that each attempt counts as no connection, and what is said about it.
 async fn check_kept(sink: &Sink, config: OtlpConfig, said: &str) {
-    let outcome = Otlp::new(config.clone()).unwrap().send(&entries(&[1])).await;
-    let Outcome::Retry { status: None, after: None, message } = outcome else { panic!("not a retry: {outcome:?}") };
+    let outcome = OtlpEndpoint::new(config.clone()).unwrap().send(&entries(&[1])).await;
+    let RequestOutcome::Retry { status: None, after: None, message } = outcome else {
+        panic!("not a retry: {outcome:?}")
+    };
     assert!(message.contains(said), "{message}");
 
     let queue = Queue::of(entries(&[2]));
-    let counters = deliver_until(&queue, Otlp::new(config).unwrap(), impatient(), sink.another(3)).await;
+    let counters = deliver_until(&queue, OtlpEndpoint::new(config).unwrap(), impatient(), sink.another(3)).await;
     assert!(counters.failures(FailureReason::Connect) >= 2);
     assert_eq!(counters.spans_exported(), 0);
     assert_eq!(queue.spans(), 2);
@@ -120,7 +122,8 @@ async fn an_authority_of_ones_own_is_trusted() {
     let authority = Authority::new();
     let sink = authority.sink("localhost").await;
     let queue = Queue::of(entries(&[2, 1]));
-    let counters = deliver(&queue, Otlp::new(trusting(authority.file(), None, &sink)).unwrap(), impatient()).await;
+    let counters =
+        deliver(&queue, OtlpEndpoint::new(trusting(authority.file(), None, &sink)).unwrap(), impatient()).await;
     assert_eq!(ids(&sink.accepted_spans()), [1, 2, 3]);
     assert_eq!(counters.last_error(), None);
 }
@@ -164,8 +167,8 @@ async fn a_plain_port_that_is_taken_for_tls_is_named_as_such() {
     let sink = Sink::start().await;
     let authority = Authority::new();
     let config = trusting(authority.file(), None, &sink);
-    let outcome = Otlp::new(config).unwrap().send(&entries(&[1])).await;
-    let Outcome::Retry { message, .. } = outcome else { panic!("not a retry: {outcome:?}") };
+    let outcome = OtlpEndpoint::new(config).unwrap().send(&entries(&[1])).await;
+    let RequestOutcome::Retry { message, .. } = outcome else { panic!("not a retry: {outcome:?}") };
     assert!(message.contains("write http:// in its URL"), "{message}");
 }
 
@@ -175,7 +178,7 @@ async fn a_client_certificate_is_shown_to_who_asks() {
     let sink = servers.sink_for(&clients).await;
     let config = trusting(servers.file(), Some(clients.identity("tailspan").files), &sink);
     let queue = Queue::of(entries(&[3]));
-    deliver(&queue, Otlp::new(config).unwrap(), impatient()).await;
+    deliver(&queue, OtlpEndpoint::new(config).unwrap(), impatient()).await;
     assert_eq!(ids(&sink.accepted_spans()), [1, 2, 3]);
 }
 
@@ -186,7 +189,7 @@ async fn without_the_client_certificate_nothing_is_lost() {
     let strangers = Some(servers.identity("stranger").files);
     for client in [None, strangers] {
         let queue = Queue::of(entries(&[2]));
-        let otlp = Otlp::new(trusting(servers.file(), client, &sink)).unwrap();
+        let otlp = OtlpEndpoint::new(trusting(servers.file(), client, &sink)).unwrap();
         let counters = deliver_until(&queue, otlp, impatient(), sink.another(3)).await;
         // The server's reason may be lost with the connection; that there was no answer is certain.
         assert!(counters.failures(FailureReason::Connect) >= 1);
@@ -204,8 +207,9 @@ fn a_file_that_cannot_be_used_is_named() {
     let said = |ca: Option<&Path>, certificate: &Path, key: &Path| {
         let client = Some(ClientFiles { certificate: certificate.to_owned(), key: key.to_owned() });
         let tls = TlsFiles { ca: ca.map(Path::to_owned), client };
-        let error = Otlp::new(OtlpConfig { endpoint: "https://localhost".to_owned(), tls, ..OtlpConfig::default() })
-            .unwrap_err();
+        let error =
+            OtlpEndpoint::new(OtlpConfig { endpoint: "https://localhost".to_owned(), tls, ..OtlpConfig::default() })
+                .unwrap_err();
         assert!(error.is_configuration());
         tailspan::text::chain(&error).replace(folder.to_str().unwrap(), "DIR")
     };
@@ -233,10 +237,10 @@ fn a_file_that_cannot_be_used_is_named() {
 #[test]
 fn files_of_a_plain_endpoint_are_not_read() {
     let tls = TlsFiles { ca: Some("/absent.pem".into()), client: None };
-    assert!(Otlp::new(OtlpConfig { tls, ..OtlpConfig::default() }).is_ok());
+    assert!(OtlpEndpoint::new(OtlpConfig { tls, ..OtlpConfig::default() }).is_ok());
     let endpoint = "https://localhost".to_owned();
     let tls = TlsFiles { ca: Some("/absent.pem".into()), client: None };
-    let error = Otlp::new(OtlpConfig { endpoint, tls, ..OtlpConfig::default() }).unwrap_err();
+    let error = OtlpEndpoint::new(OtlpConfig { endpoint, tls, ..OtlpConfig::default() }).unwrap_err();
     assert!(matches!(error, ExportError::Read { .. }));
 }
 

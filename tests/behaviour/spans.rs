@@ -6,11 +6,11 @@ use tailspan::ledger::money::Money;
 use tailspan::ledger::prices::Share;
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::{
-    Call, Claim, ClaimBy, Context, Message, Prompt, Rank, RowFact, RowPlace, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
+    Call, Claim, ClaimBy, Message, Prompt, Rank, RowFact, RowPlace, Surroundings, Tool, ToolEnd, TurnEnd, Unit, UnitKey,
 };
 use tailspan::transcript::chunk::FileNumber;
 use tailspan::transcript::ids::{AgentId, RowId, SessionId};
-use tailspan::transcript::record::{ApiError, Fact, Origin, Outcome, Place, Says, Stop};
+use tailspan::transcript::record::{ApiError, Fact, LinePlace, Origin, Outcome, Says, Stop};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::usage::Usage;
 use tailspan::views::traces::ids::{SpanAt, SpanId, TraceId, root_of_turn, span_id};
@@ -34,11 +34,11 @@ fn rank(seconds: i64) -> Rank {
 }
 
 fn row() -> RowPlace {
-    RowPlace { file: FileNumber(0), generation: 1, place: Place::default() }
+    RowPlace { file: FileNumber(0), generation: 1, place: LinePlace::default() }
 }
 
 fn turn() -> Unit {
-    let mut unit = Unit::new(UnitKey::Turn(PROMPT), claim(), Context::default());
+    let mut unit = Unit::new(UnitKey::Turn(PROMPT), claim(), Surroundings::default());
     unit.prompt = Some(Prompt {
         origin: Origin::Human,
         time: at(0),
@@ -55,7 +55,7 @@ fn turn() -> Unit {
 /// A sub-agent that `call` started, with one model call from second 3 to second 8.
 fn agent(id: &str, call: &str, first_row: u128) -> Unit {
     let session = claim().session;
-    let mut unit = Unit::new(UnitKey::Agent(session, AgentId(id.into())), claim(), Context::default());
+    let mut unit = Unit::new(UnitKey::Agent(session, AgentId(id.into())), claim(), Surroundings::default());
     (unit.first, unit.last) = (at(3), at(8));
     let known = unit.agent.as_mut().unwrap();
     known.agent_type = Some("Explore".into());

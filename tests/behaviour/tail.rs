@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use tailspan::tail::read::META_BYTES_MAX;
-use tailspan::tail::{Found, Limits, Problem, Read, ReadError, Reader, role_of, scan, scan_session, scan_under};
+use tailspan::tail::{
+    FileReader, FolderProblem, FoundFile, Read, ReadError, ReadLimits, role_of, scan, scan_session, scan_under,
+};
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tempfile::TempDir;
 
 mod watching;
 
-const SMALL: Limits = Limits { chunk_bytes: 64, line_bytes_max: 256, search_bytes_max: 1 << 20 };
+const SMALL: ReadLimits = ReadLimits { chunk_bytes: 64, line_bytes_max: 256, search_bytes_max: 1 << 20 };
 const FILE: FileNumber = FileNumber(7);
 
 fn put(path: &Path, bytes: impl AsRef<[u8]>) {
@@ -28,11 +30,11 @@ fn append(path: &Path, bytes: impl AsRef<[u8]>) {
     OpenOptions::new().append(true).open(path).unwrap().write_all(bytes.as_ref()).unwrap();
 }
 
-fn scan_all(root: &Path) -> Vec<Found> {
-    scan(root, &mut |problem: Problem| panic!("{problem}: {}", problem.source))
+fn scan_all(root: &Path) -> Vec<FoundFile> {
+    scan(root, &mut |problem: FolderProblem| panic!("{problem}: {}", problem.source))
 }
 
-fn names(root: &Path, found: &[Found]) -> Vec<String> {
+fn names(root: &Path, found: &[FoundFile]) -> Vec<String> {
     found.iter().map(|found| found.path.strip_prefix(root).unwrap().to_string_lossy().into_owned()).collect()
 }
 
@@ -40,17 +42,17 @@ fn names(root: &Path, found: &[Found]) -> Vec<String> {
 struct Tail {
     folder: TempDir,
     path: PathBuf,
-    reader: Reader,
+    reader: FileReader,
     cursor: Option<Cursor>,
     clock_s: u64,
 }
 
 impl Tail {
-    fn new(limits: Limits, bytes: impl AsRef<[u8]>) -> Self {
+    fn new(limits: ReadLimits, bytes: impl AsRef<[u8]>) -> Self {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("slug/session.jsonl");
         put(&path, bytes);
-        let mut tail = Self { folder, path, reader: Reader::new(limits), cursor: None, clock_s: 1_000_000_000 };
+        let mut tail = Self { folder, path, reader: FileReader::new(limits), cursor: None, clock_s: 1_000_000_000 };
         tail.tick();
         tail
     }
@@ -79,7 +81,7 @@ impl Tail {
         self.tick();
     }
 
-    fn found(&self) -> Option<Found> {
+    fn found(&self) -> Option<FoundFile> {
         scan_under(self.folder.path(), &self.path, &mut |problem| panic!("{problem}")).pop()
     }
 
@@ -235,7 +237,7 @@ fn what_may_not_be_read_is_reported_and_the_rest_is_read() {
         return;
     }
     let mut problems = Vec::new();
-    let found = scan(tail.folder.path(), &mut |problem: Problem| problems.push(problem.path));
+    let found = scan(tail.folder.path(), &mut |problem: FolderProblem| problems.push(problem.path));
     restore();
     assert_eq!((found.len(), problems), (1, vec![locked.clone()]));
     let error = tail.reader.next(&found[0], FILE, None).unwrap_err();
@@ -258,7 +260,7 @@ fn a_growing_file_is_read_once() {
     let (chunk, more) = tail.step().unwrap();
     assert_eq!((chunk.bytes.as_slice(), chunk.offset, chunk.restarted, more), (&b"three\nfour\n"[..], 8, false, false));
     assert!(tail.step().is_none());
-    tail.reader = Reader::new(SMALL);
+    tail.reader = FileReader::new(SMALL);
     assert!(tail.step().is_none() && tail.reader.bytes_read() == 0, "a cursor at the end needs no look inside");
     // More than a head and a tail, read in many pieces.
     let long: String = (0..400).map(|number| format!("line {number}\n")).collect();
@@ -307,7 +309,7 @@ fn a_deleted_file_is_gone_until_it_is_made_again() {
     tail.rewrite("two\nthree\n");
     assert_eq!(tail.text(), ("two\nthree\n".into(), true));
     tail.rewrite("");
-    assert!(matches!(tail.reader.next(&Found { size: 0, ..found }, FILE, None), Ok(Read::Unchanged)));
+    assert!(matches!(tail.reader.next(&FoundFile { size: 0, ..found }, FILE, None), Ok(Read::Unchanged)));
 }
 
 #[test]
@@ -335,7 +337,7 @@ fn a_file_that_is_written_anew_while_it_is_read_gives_no_line_of_both() {
 #[test]
 fn a_line_that_was_searched_and_then_cut_hides_no_other() {
     // Found by the fuzz target `cursor`: the new bytes happen to be like the last ones that were searched.
-    let mut tail = Tail::new(Limits { chunk_bytes: 16, line_bytes_max: 200, ..SMALL }, "");
+    let mut tail = Tail::new(ReadLimits { chunk_bytes: 16, line_bytes_max: 200, ..SMALL }, "");
     tail.append("x".repeat(180));
     assert!(tail.step().is_none());
     let file = OpenOptions::new().write(true).open(&tail.path).unwrap();
@@ -372,7 +374,7 @@ fn a_line_may_be_as_long_as_the_limit_and_a_longer_one_is_skipped() {
 #[test]
 fn a_long_line_in_small_appends_is_read_about_twice() {
     let (step, steps) = (4096, 1500);
-    let mut tail = Tail::new(Limits::default(), "first\n");
+    let mut tail = Tail::new(ReadLimits::default(), "first\n");
     tail.drain();
     for _ in 0..steps {
         tail.append(vec![b'x'; step]);
@@ -471,7 +473,7 @@ fn every_complete_line_is_read_and_never_a_torn_one() {
             change(&mut tail, &mut random);
             ever.extend(complete_lines(&fs::read(&tail.path).unwrap()));
             if random.below(20) == 0 {
-                tail.reader = Reader::new(SMALL);
+                tail.reader = FileReader::new(SMALL);
             }
             let reads = if step == 149 { usize::MAX } else { random.below(4) };
             for chunk in (0..reads).map_while(|_| tail.step()).map(|(chunk, _)| chunk) {

@@ -5,36 +5,36 @@ use std::sync::Arc;
 use prometheus::TextEncoder;
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::metrics::catalog::{self, ALL, Kind, Metric};
+use tailspan::views::metrics::catalog::{self, ALL, Metric, MetricKind};
 use tailspan::views::metrics::claude_code;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::points::{Point, points};
-use tailspan::views::metrics::text::{Format, Single};
+use tailspan::views::metrics::text::{Single, TextFormat};
 use tailspan::views::metrics::totals::{Histogram, Sample};
 
 use crate::support::units::recordings;
 
 // ---- The same in the library's words -------------------------------------------------------------------------------
 
-fn family(name: &str, kind: Kind, help: &str, metrics: Vec<proto::Metric>) -> MetricFamily {
+fn family(name: &str, kind: MetricKind, help: &str, metrics: Vec<proto::Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
     family.set_help(help.to_owned());
     family.set_field_type(match kind {
-        Kind::Counter => MetricType::COUNTER,
-        Kind::Gauge => MetricType::GAUGE,
-        Kind::Histogram => MetricType::HISTOGRAM,
+        MetricKind::Counter => MetricType::COUNTER,
+        MetricKind::Gauge => MetricType::GAUGE,
+        MetricKind::Histogram => MetricType::HISTOGRAM,
     });
     family.set_metric(metrics);
     family
 }
 
-fn with_number(kind: Kind, number: f64, metric: &mut proto::Metric) {
+fn with_number(kind: MetricKind, number: f64, metric: &mut proto::Metric) {
     let (mut counter, mut gauge) = (proto::Counter::default(), proto::Gauge::default());
     counter.set_value(number);
     gauge.set_value(number);
     match kind {
-        Kind::Counter => metric.set_counter(counter),
+        MetricKind::Counter => metric.set_counter(counter),
         _ => metric.set_gauge(gauge),
     }
 }
@@ -85,7 +85,7 @@ fn expected(points: &[Point], singles: &[Single]) -> String {
 }
 
 fn check(points: &[Point], singles: &[Single], what: &str) {
-    let (ours, theirs) = (Format::Plain.write(points, singles), expected(points, singles));
+    let (ours, theirs) = (TextFormat::Plain.write(points, singles), expected(points, singles));
     let differs = ours.lines().zip(theirs.lines()).find(|(ours, theirs)| ours != theirs);
     assert!(ours == theirs, "{what}: {differs:?}, {} and {} bytes", ours.len(), theirs.len());
 }
@@ -111,7 +111,7 @@ fn each(number: i128, labels: &str) -> Vec<Point> {
         let count = u64::try_from(number.max(0)).unwrap_or(u64::MAX);
         let buckets = vec![count / 32; metric.buckets.len() + 1];
         let sample = match metric.kind {
-            Kind::Histogram => Sample::Histogram(Histogram { buckets, count, sum: number }),
+            MetricKind::Histogram => Sample::Histogram(Histogram { buckets, count, sum: number }),
             _ => Sample::Number(number),
         };
         let labels = metric.labels.iter().map(|_| Arc::from(labels)).collect();
@@ -128,7 +128,7 @@ fn the_plain_text_is_what_the_library_writes() {
         let points = points(&totals);
         check(&points, &[], &path.display().to_string());
         check(&claude_code::points(&totals), &[], &path.display().to_string());
-        lines += Format::Plain.write(&points, &[]).lines().count();
+        lines += TextFormat::Plain.write(&points, &[]).lines().count();
     }
     assert!(lines > 10_000, "{lines}");
     check(&[], &[], "nothing");
@@ -140,10 +140,11 @@ fn numbers_and_escapes_are_those_of_the_library() {
         check(&each(number, "one"), &[], &number.to_string());
     }
     for text in strange(4) {
-        let single = Single { name: "up".to_owned(), kind: Kind::Gauge, help: format!("{text}."), number: 1.0 };
+        let single = Single { name: "up".to_owned(), kind: MetricKind::Gauge, help: format!("{text}."), number: 1.0 };
         check(&each(7, &text), &[single], &format!("{text:?}"));
     }
-    let single = |number: f64| Single { name: "up_total".into(), kind: Kind::Counter, help: "Help.".into(), number };
+    let single =
+        |number: f64| Single { name: "up_total".into(), kind: MetricKind::Counter, help: "Help.".into(), number };
     let floats = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, f64::MAX, f64::MIN_POSITIVE, -0.0, 0.1 + 0.2, 1e21];
     check(&[], &floats.map(single), "floats");
 }
@@ -152,7 +153,8 @@ fn numbers_and_escapes_are_those_of_the_library() {
 fn openmetrics_says_the_same_numbers_in_its_own_words() {
     for text in strange(3) {
         let point = &each(7, &text)[ALL.iter().position(|metric| **metric == catalog::PROJECT_COST).unwrap()];
-        let single = Single { name: "up_seconds_total".into(), kind: Kind::Counter, help: text.clone(), number: 2.5 };
+        let single =
+            Single { name: "up_seconds_total".into(), kind: MetricKind::Counter, help: text.clone(), number: 2.5 };
         let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let expected = format!(
             "# TYPE tailspan_project_cost_usd counter\n# UNIT tailspan_project_cost_usd usd\n# HELP \
@@ -161,11 +163,11 @@ fn openmetrics_says_the_same_numbers_in_its_own_words() {
              up_seconds seconds\n# HELP up_seconds {escaped}\nup_seconds_total 2.5\n# EOF\n",
             catalog::PROJECT_COST.help
         );
-        assert_eq!(Format::Open.write(std::slice::from_ref(point), &[single]), expected);
+        assert_eq!(TextFormat::Open.write(std::slice::from_ref(point), &[single]), expected);
     }
-    assert_eq!(Format::Open.write(&[], &[]), "# EOF\n");
+    assert_eq!(TextFormat::Open.write(&[], &[]), "# EOF\n");
     // Counts of observations are whole numbers, where plain text rounds them.
-    let open = Format::Open.write(&each(u64::MAX.into(), "one"), &[]);
+    let open = TextFormat::Open.write(&each(u64::MAX.into(), "one"), &[]);
     for line in [
         "tailspan_turn_duration_seconds_bucket{le=\"+Inf\"} 18446744073709551615",
         "tailspan_turn_duration_seconds_count 18446744073709551615",

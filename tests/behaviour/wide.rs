@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tailspan::engine::ahead::{Parsed, next_piece};
 use tailspan::tail;
 use tailspan::transcript::ids::SessionId;
-use tailspan::transcript::record::Body;
+use tailspan::transcript::record::RowBody;
 use tailspan::views::sessions::summary::Summary;
 use tailspan::views::traces::span::Span;
 
@@ -106,12 +106,12 @@ fn a_row_of_very_many_calls_is_folded_and_stored_bit_by_bit() {
     };
     let found = tail::scan(&world.root, &mut |problem| panic!("{problem}"));
     let mut job = world.engine.as_mut().unwrap().jobs(found).unwrap().pop().unwrap();
-    let mut reader = tail::Reader::new(world.limits);
+    let mut reader = tail::FileReader::new(world.limits);
     loop {
         let (parsed, more) = next_piece(&mut reader, &job);
         let Parsed::Piece(piece) = parsed else { panic!("{parsed:?}") };
         for record in &piece.batch.records {
-            assert!(!matches!(&record.body, Body::Row(row) if row.blocks() > 1_000), "{:?}", record.place);
+            assert!(!matches!(&record.body, RowBody::Row(row) if row.blocks() > 1_000), "{:?}", record.place);
         }
         let before = stored(&world);
         world.engine.as_mut().unwrap().step(&piece, world.now).unwrap();

@@ -132,7 +132,7 @@ fn an_intruder_that_is_allowed_elsewhere_is_caught() {
 #[test]
 fn an_intruder_by_the_way_of_super_is_caught() {
     let files = [
-        ("views/metrics/mod.rs", "use super::super::store::Reader;"),
+        ("views/metrics/mod.rs", "use super::super::store::StoreReader;"),
         ("views/traces/tree/mod.rs", "mod inner { use super::super::super::super::tail; } use super::ids::SpanAt;"),
         (
             "views/sessions/mod.rs",
@@ -142,7 +142,7 @@ fn an_intruder_by_the_way_of_super_is_caught() {
     assert_eq!(
         walls::forbidden_imports(&house_of(&files)),
         [
-            "views/metrics/mod.rs:1 imports store::Reader",
+            "views/metrics/mod.rs:1 imports store::StoreReader",
             "views/traces/tree/mod.rs:1 imports tail",
             "views/sessions/mod.rs:1 imports views::traces::tree",
         ]
@@ -159,10 +159,10 @@ fn an_intruder_in_the_code_is_caught() {
         ["ledger/fold.rs:2 imports sidecar::clock::now"]
     );
     // Through a name that a line above bound to something else.
-    let text = "use crate as house;\nfn of(it: &house::store::Reader) {}\n";
+    let text = "use crate as house;\nfn of(it: &house::store::StoreReader) {}\n";
     assert_eq!(
         walls::forbidden_imports(&house_of(&[("ledger/fold.rs", text)])),
-        ["ledger/fold.rs:1 imports the whole house", "ledger/fold.rs:2 imports store::Reader"]
+        ["ledger/fold.rs:1 imports the whole house", "ledger/fold.rs:2 imports store::StoreReader"]
     );
 }
 
@@ -249,7 +249,7 @@ fn circles_of_two_and_of_three_files_are_caught() {
 #[test]
 fn prose_and_text_are_innocent() {
     let text = r##"
-        //! Reads with `std::fs::read`, see [`crate::store::Reader`].
+        //! Reads with `std::fs::read`, see [`crate::store::StoreReader`].
         /* use crate::{store, sidecar}; /* and */ use tokio::spawn; */
         pub(in crate::views) struct Held<'a>(&'a str);
         const QUOTE: char = '"';

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tailspan::engine::PARTS_MAX;
 use tailspan::engine::turns::Policy;
 use tailspan::store;
-use tailspan::tail::Limits;
+use tailspan::tail::ReadLimits;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
@@ -46,7 +46,7 @@ fn session(id: &str) -> String {
 fn a_file_read_in_part_is_read_on_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(folder.path());
-    world.limits = Limits { chunk_bytes: 500, ..Limits::default() };
+    world.limits = ReadLimits { chunk_bytes: 500, ..ReadLimits::default() };
     let file = world.root.join("slug/s.jsonl");
     for number in 0..50 {
         append(&file, &(prompt(&session("s"), number) + &answer(&session("s"), &format!("m{number}"))).into_bytes());
@@ -292,7 +292,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
 
     use tailspan::engine::{Engine, PARTS_MAX, Start};
     use tailspan::sidecar::clock::now;
-    use tailspan::sidecar::tailer::{Shared, Sources, Tailer};
+    use tailspan::sidecar::tailer::{Shared, TailSources, Tailer};
     use tailspan::vitals::{LiveSession, Vitals};
 
     let folder = tempfile::tempdir().unwrap();
@@ -319,7 +319,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     let (published, _) = tokio::sync::watch::channel(None);
     // It scans once, publishes and ends.
     let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop: Arc::new(AtomicBool::new(true)), published });
-    let sources = Sources {
+    let sources = TailSources {
         roots: vec![folder.path().to_owned()],
         rescan: Duration::from_secs(1),
         outbox_bytes_max: u64::MAX,

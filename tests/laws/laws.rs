@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tailspan::engine::turns::Policy;
-use tailspan::tail::Limits;
+use tailspan::tail::ReadLimits;
 use tailspan::views::metrics::catalog;
 use tailspan::views::metrics::totals::Sample;
 use tailspan::views::traces::span::Span;
@@ -54,7 +54,7 @@ fn any_cut_of_the_bytes_gives_the_same_facts() {
         let other = tempfile::tempdir().unwrap();
         world::copy_folder(&folder.path().join("projects"), &other.path().join("projects"));
         let mut world = World::new(other.path());
-        world.limits = Limits { chunk_bytes, ..Limits::default() };
+        world.limits = ReadLimits { chunk_bytes, ..ReadLimits::default() };
         world.read(&mut Dice::new(seed), usize::MAX);
         world.settle();
         assert_eq!(world.summary(), expected, "chunks of {chunk_bytes} bytes");

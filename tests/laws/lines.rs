@@ -4,7 +4,7 @@ use std::fs;
 
 use serde::de::IgnoredAny;
 use tailspan::transcript::parse::{Strings, parse};
-use tailspan::transcript::record::{Body, Kind, Reason, Said};
+use tailspan::transcript::record::{Reason, RowBody, RowKind, Said};
 
 use crate::support::world::{Dice, files_below, recordings};
 
@@ -75,7 +75,7 @@ fn mutate(row: &mut Vec<u8>, dice: &mut Dice) {
 /// Panics unless a line is refused exactly if it is no JSON.
 fn check(line: &[u8]) -> bool {
     let is_json = serde_json::from_str::<IgnoredAny>(&String::from_utf8_lossy(line)).is_ok();
-    let refused = matches!(parse(line, &mut Strings::default()), Body::Rejected(Reason::NotJson));
+    let refused = matches!(parse(line, &mut Strings::default()), RowBody::Rejected(Reason::NotJson));
     assert_eq!(is_json, !refused, "{}", String::from_utf8_lossy(line));
     is_json
 }
@@ -123,8 +123,8 @@ fn every_short_text_is_judged_alike() {
 fn prompt(text: &str) -> (u32, u64) {
     let line = format!("{{\"type\":\"user\",\"message\":{{\"role\":\"user\",\"content\":{text}}}}}");
     match parse(line.as_bytes(), &mut Strings::default()) {
-        Body::Row(row) => match row.kind {
-            Kind::User(user) => (user.text_chars, user.text_hash),
+        RowBody::Row(row) => match row.kind {
+            RowKind::User(user) => (user.text_chars, user.text_hash),
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -135,8 +135,8 @@ fn result_bytes(text: &str) -> u64 {
     let block = format!("{{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":{text}}}");
     let line = format!("{{\"type\":\"user\",\"message\":{{\"role\":\"user\",\"content\":[{block}]}}}}");
     match parse(line.as_bytes(), &mut Strings::default()) {
-        Body::Row(row) => match row.kind {
-            Kind::User(user) => match user.said {
+        RowBody::Row(row) => match row.kind {
+            RowKind::User(user) => match user.said {
                 Said::Results(results) => results[0].bytes,
                 other => panic!("{other:?}"),
             },

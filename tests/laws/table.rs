@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tailspan::http::context::Context;
 use tailspan::http::table::ROUTES;
-use tailspan::http::{Described, Form, Others, Place, Route, Schema};
+use tailspan::http::{AnswerForm, Described, Others, ParameterPlace, Route, Schema};
 
 use crate::support::fuzz_query::ask;
 
@@ -14,7 +14,7 @@ const NONSENSE: &str = "x";
 /// Off unless it is asked for.
 const OFF: &str = "/metrics/claude-code";
 
-fn placed(route: &Route<Context>, place: Place) -> impl Iterator<Item = &'static dyn Described> {
+fn placed(route: &Route<Context>, place: ParameterPlace) -> impl Iterator<Item = &'static dyn Described> {
     let parameters = route.description.parameters.iter().copied();
     parameters.filter(move |parameter| parameter.about().place == place)
 }
@@ -45,12 +45,13 @@ fn usual(name: &str) -> &'static str {
 fn answer(route: &Route<Context>, given: Option<(&str, &str)>) -> (u16, String) {
     let is_given = |parameter: &dyn Described| given.is_some_and(|(name, _)| names(parameter).contains(&name));
     let mut path = route.pattern.to_owned();
-    for parameter in placed(route, Place::Path) {
+    for parameter in placed(route, ParameterPlace::Path) {
         let name = parameter.about().name;
         let value = given.filter(|_| is_given(parameter)).map_or_else(|| usual(name), |(_, value)| value);
         path = path.replace(&format!("{{{name}}}"), value);
     }
-    let required = placed(route, Place::Query).filter(|parameter| parameter.about().required && !is_given(*parameter));
+    let required =
+        placed(route, ParameterPlace::Query).filter(|parameter| parameter.about().required && !is_given(*parameter));
     let mut query: Vec<_> =
         required.map(|parameter| format!("{0}={1}", parameter.about().name, usual(parameter.about().name))).collect();
     query.extend(
@@ -82,10 +83,10 @@ fn every_description_is_a_sentence() {
 #[test]
 fn every_part_of_a_pattern_is_described() {
     for route in ROUTES {
-        let told: Vec<&str> = placed(route, Place::Path).map(|parameter| parameter.about().name).collect();
+        let told: Vec<&str> = placed(route, ParameterPlace::Path).map(|parameter| parameter.about().name).collect();
         assert_eq!(BTreeSet::from_iter(told.iter().copied()), names_of(route.pattern), "{}", route.pattern);
         assert_eq!(told.len(), names_of(route.pattern).len(), "{}", route.pattern);
-        assert!(placed(route, Place::Path).all(|parameter| parameter.about().required), "{}", route.pattern);
+        assert!(placed(route, ParameterPlace::Path).all(|parameter| parameter.about().required), "{}", route.pattern);
     }
 }
 
@@ -119,7 +120,7 @@ fn every_answer_has_a_content_type_and_json_a_schema() {
     for route in ROUTES {
         let told = route.description;
         assert!(!told.answers.is_empty(), "{}", route.pattern);
-        for Form { content_type, schema, meaning } in told.answers.iter().chain([&told.refusal]) {
+        for AnswerForm { content_type, schema, meaning } in told.answers.iter().chain([&told.refusal]) {
             assert!(content_type.split_once('/').is_some(), "{}: {content_type}", route.pattern);
             assert_eq!(content_type.ends_with("json"), schema.is_some(), "{}: {content_type}", route.pattern);
             if let Some(schema) = schema {
@@ -139,7 +140,7 @@ fn what_is_described_is_what_is_read() {
             let other = answer(route, Some((part, NONSENSE)));
             assert_ne!(other, usual, "{} does not read {part}", route.pattern);
         }
-        for parameter in placed(route, Place::Query) {
+        for parameter in placed(route, ParameterPlace::Query) {
             for name in names(parameter) {
                 let (status, body) = answer(route, Some((name, NONSENSE)));
                 assert_ne!((status, &body), (200, &usual.1), "{} does not read {name}", route.pattern);

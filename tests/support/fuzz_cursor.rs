@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tailspan::tail::{Found, Limits, Read, Reader, scan_under};
+use tailspan::tail::{FileReader, FoundFile, Read, ReadLimits, scan_under};
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber};
 use tempfile::TempDir;
 
@@ -19,7 +19,7 @@ const MOVES_MAX: usize = 64;
 pub(crate) fn run(data: &[u8]) {
     let mut moves = Moves { bytes: data };
     let (chunk_bytes, line_bytes_max) = (1 + moves.below(90), 1 + moves.below(250));
-    let limits = Limits { chunk_bytes, line_bytes_max, search_bytes_max: 100 };
+    let limits = ReadLimits { chunk_bytes, line_bytes_max, search_bytes_max: 100 };
     let mut world = World::new(limits);
     for _ in 0..MOVES_MAX {
         let Some(code) = moves.next() else { break };
@@ -56,10 +56,10 @@ struct Durable {
 struct World {
     folder: TempDir,
     path: PathBuf,
-    limits: Limits,
+    limits: ReadLimits,
     /// What is in the file; `None`: there is none.
     content: Option<Vec<u8>>,
-    reader: Reader,
+    reader: FileReader,
     now: Durable,
     saved: Durable,
     written: u32,
@@ -67,13 +67,13 @@ struct World {
 }
 
 impl World {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: ReadLimits) -> Self {
         // In memory where there is such a place: a case is a few hundred system calls.
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
         let path = folder.path().join("slug/session.jsonl");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let reader = Reader::new(limits);
+        let reader = FileReader::new(limits);
         let (now, saved) = (Durable::default(), Durable::default());
         Self { folder, path, limits, content: None, reader, now, saved, written: 0, clock_s: 1_000_000_000 }
     }
@@ -159,7 +159,7 @@ impl World {
     fn crash_or_save(&mut self, is_crash: bool) {
         if is_crash {
             self.now = self.saved.clone();
-            self.reader = Reader::new(self.limits);
+            self.reader = FileReader::new(self.limits);
         } else {
             self.saved = self.now.clone();
         }
@@ -180,7 +180,7 @@ impl World {
         }
     }
 
-    fn check(&mut self, chunk: &Chunk, found: &Found, more: bool) {
+    fn check(&mut self, chunk: &Chunk, found: &FoundFile, more: bool) {
         let content = self.content.as_deref().unwrap();
         let at_line = |offset: usize| offset == 0 || content[offset - 1] == b'\n';
         let (start, end) = (usize::try_from(chunk.offset).unwrap(), usize::try_from(chunk.cursor.offset).unwrap());

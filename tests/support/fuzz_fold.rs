@@ -15,7 +15,7 @@ use tailspan::transcript::read;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::Totals;
-use tailspan::views::sessions::summary::{Files, Part, Sources, ToolDurations};
+use tailspan::views::sessions::summary::{FileCounts, Part, SummarySources, ToolDurations};
 use tailspan::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_spans};
 
 const BEGINNING: Timestamp = Timestamp(i64::MIN);
@@ -71,8 +71,8 @@ fn show(known: &Known) -> Vec<String> {
         known.units().filter(|unit| *unit.session() == session.id).for_each(|unit| durations.add(&unit.parts));
         durations
     };
-    let sources = Sources { session: &|id| known.session(id), durations: &durations };
-    let summary = Part::of(known.sessions(), &sources, true).summary(Files::default(), true);
+    let sources = SummarySources { session: &|id| known.session(id), durations: &durations };
+    let summary = Part::of(known.sessions(), &sources, true).summary(FileCounts::default(), true);
     let summary = serde_json::to_value(&summary).unwrap();
     let names = ["messages", "tokens", "cost_usd", "unpriced_tokens", "models", "compactions", "api_errors"];
     names.iter().map(|name| format!("{name} {}", summary[name])).collect()

@@ -4,7 +4,7 @@ use serde::de::IgnoredAny;
 use tailspan::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use tailspan::transcript::parse::{Strings, parse};
 use tailspan::transcript::read;
-use tailspan::transcript::record::{Body, Reason, Record};
+use tailspan::transcript::record::{Reason, Record, RowBody};
 
 /// Newlines at which one input is cut.
 const CUTS_MAX: usize = 16;
@@ -56,7 +56,7 @@ fn judge(line: &[u8]) {
     let text = String::from_utf8_lossy(&text[zeros..]);
     let trimmed = text.trim_ascii_start();
     if trimmed.is_empty() {
-        assert!(matches!(body, Body::Noted), "a blank line is {body:?}");
+        assert!(matches!(body, RowBody::Noted), "a blank line is {body:?}");
         return;
     }
     let expected = match (serde_json::from_str::<IgnoredAny>(&text).is_ok(), trimmed.starts_with('{')) {
@@ -65,7 +65,7 @@ fn judge(line: &[u8]) {
         (true, true) => None,
     };
     let given = match body {
-        Body::Rejected(reason) => Some(reason),
+        RowBody::Rejected(reason) => Some(reason),
         _ => None,
     };
     assert!(expected == given, "{given:?} instead of {expected:?}: {text:?}");

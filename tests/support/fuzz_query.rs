@@ -14,7 +14,7 @@ use tailspan::http::table::ROUTES;
 use tailspan::http::{RequestCounters, get};
 use tailspan::ledger::prices::Prices;
 use tailspan::store::{self, Opened};
-use tailspan::tail::{self, Limits};
+use tailspan::tail::{self, ReadLimits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::traces::finish::SpanRules;
@@ -120,7 +120,7 @@ fn state() -> State {
     let start = Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX };
     let mut engine = Engine::new(start, NOW).unwrap();
     let found = tail::scan(&root, &mut |problem| panic!("{problem}"));
-    let mut files = tail::Reader::new(Limits::default());
+    let mut files = tail::FileReader::new(ReadLimits::default());
     for job in engine.jobs(found).unwrap() {
         if let (Parsed::Piece(piece), _) = next_piece(&mut files, &job) {
             engine.step(&piece, NOW).unwrap();

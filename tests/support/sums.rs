@@ -7,11 +7,11 @@ use tailspan::ledger::gist::Gist;
 use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
-use tailspan::store::Reader;
+use tailspan::store::StoreReader;
 use tailspan::views::traces::tree::TurnOrder;
 
 /// Every sum in the state is the sum of what it stands for.
-pub(crate) fn check(reader: &Reader, said: &str) {
+pub(crate) fn check(reader: &StoreReader, said: &str) {
     let mut sessions = Vec::new();
     reader.each_session(|session| sessions.push(session)).unwrap();
     let mut units: BTreeMap<UnitId, Unit> = BTreeMap::new();
@@ -24,7 +24,7 @@ pub(crate) fn check(reader: &Reader, said: &str) {
 }
 
 /// Returns the units of the session, as they are stored.
-fn check_session(reader: &Reader, session: &Session, said: &str) -> BTreeMap<UnitId, Unit> {
+fn check_session(reader: &StoreReader, session: &Session, said: &str) -> BTreeMap<UnitId, Unit> {
     let (mut members, mut units) = (Vec::new(), BTreeMap::new());
     reader
         .each_member(&session.id, |member| {
@@ -58,7 +58,7 @@ fn check_session(reader: &Reader, session: &Session, said: &str) -> BTreeMap<Uni
     units
 }
 
-fn check_sections(reader: &Reader, unit: &Unit, said: &str) {
+fn check_sections(reader: &StoreReader, unit: &Unit, said: &str) {
     let whole = reader.whole(unit.key.id()).unwrap().unwrap();
     let Some(sections) = &unit.sections else {
         return assert_eq!(whole, *unit, "{said}");

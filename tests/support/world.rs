@@ -12,12 +12,12 @@ use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
-use tailspan::store::{self, OutboxReader, Reader};
-use tailspan::tail::{self, Limits};
+use tailspan::store::{self, OutboxReader, StoreReader};
+use tailspan::tail::{self, ReadLimits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::Snapshot;
-use tailspan::views::sessions::summary::{Files, Part, Sources, Summary, ToolDurations};
+use tailspan::views::sessions::summary::{FileCounts, Part, Summary, SummarySources, ToolDurations};
 use tailspan::views::traces::finish::SpanRules;
 use tailspan::views::traces::span::Span;
 
@@ -85,7 +85,7 @@ pub(crate) fn append(path: &Path, bytes: &[u8]) {
 pub(crate) fn clean(roots: &[PathBuf]) -> Summary {
     let found = find(roots, &mut Vec::new()).unwrap();
     let pass = Pass::over(&found, &prices(), |_, _| {});
-    Summary { files: Files::default(), ..pass.summary(true) }
+    Summary { files: FileCounts::default(), ..pass.summary(true) }
 }
 
 /// The running half: an engine on a state folder, reading one projects folder.
@@ -94,12 +94,12 @@ pub(crate) struct World {
     pub(crate) state: PathBuf,
     pub(crate) saved: PathBuf,
     pub(crate) engine: Option<Engine>,
-    pub(crate) reader: Option<Reader>,
+    pub(crate) reader: Option<StoreReader>,
     pub(crate) outbox: Option<OutboxReader>,
     pub(crate) policy: Policy,
     pub(crate) spans: SpanRules,
     pub(crate) labels: LabelRules,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ReadLimits,
     pub(crate) parts_max: usize,
     pub(crate) now: Timestamp,
 }
@@ -142,7 +142,7 @@ impl World {
             policy,
             spans,
             labels: LabelRules::default(),
-            limits: Limits::default(),
+            limits: ReadLimits::default(),
             parts_max: PARTS_MAX,
             now,
         };
@@ -178,7 +178,7 @@ impl World {
         for end in (1..found.len()).rev() {
             found.swap(end, dice.below(end + 1));
         }
-        let mut reader = tail::Reader::new(self.limits);
+        let mut reader = tail::FileReader::new(self.limits);
         for mut job in engine.jobs(found).unwrap() {
             loop {
                 if pieces == 0 {
@@ -271,8 +271,8 @@ impl World {
             reader.each_parts_of(&session.id, |parts| durations.add(parts)).unwrap();
             durations
         };
-        let sources = Sources { session: &|id| sessions.get(id), durations: &durations };
-        Part::of(sessions.values(), &sources, true).summary(Files::default(), true)
+        let sources = SummarySources { session: &|id| sessions.get(id), durations: &durations };
+        Part::of(sessions.values(), &sources, true).summary(FileCounts::default(), true)
     }
 }
 

@@ -16,11 +16,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::tail::reread::{self, LINE_BYTES_MAX, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
-use crate::views::sessions::event::Source;
-use crate::views::text::pieces::{Piece, pieces};
+use crate::views::sessions::event::TextSource;
+use crate::views::text::pieces::{TextPiece, pieces};
 
 /// Bytes read from files for one page.
 const PAGE_READ_BYTES_MAX: u64 = 64 << 20;
@@ -30,9 +30,9 @@ const PAGE_TEXT_BYTES_MAX: usize = 4 << 20;
 
 /// What an event says.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(in crate::http) struct Content {
+pub(in crate::http) struct EventContent {
     /// Empty for events without text; `None` if it cannot be shown.
-    content: Option<Vec<Piece>>,
+    content: Option<Vec<TextPiece>>,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     content_unavailable: Option<&'static str>,
@@ -55,8 +55,8 @@ impl Hidden {
 }
 
 /// Reads the texts of one page, each file opened once.
-pub(in crate::http) struct Page<'a> {
-    reader: &'a Reader,
+pub(in crate::http) struct ContentPage<'a> {
+    reader: &'a StoreReader,
     files: HashMap<FileNumber, Result<File, Missing>>,
     latest: Latest,
     read_bytes_left: u64,
@@ -64,26 +64,28 @@ pub(in crate::http) struct Page<'a> {
     full: bool,
 }
 
-impl<'a> Page<'a> {
-    pub(in crate::http) fn new(reader: &'a Reader) -> Self {
+impl<'a> ContentPage<'a> {
+    pub(in crate::http) fn new(reader: &'a StoreReader) -> Self {
         let (read_bytes_left, text_bytes_left) = (PAGE_READ_BYTES_MAX, PAGE_TEXT_BYTES_MAX);
         Self { reader, files: HashMap::new(), latest: Latest::default(), read_bytes_left, text_bytes_left, full: false }
     }
 
     /// The text of the next event.
-    pub(in crate::http) fn content(&mut self, source: Option<&Source>) -> Result<Content, StoreError> {
-        let Some(source) = source else { return Ok(Content { content: Some(Vec::new()), content_unavailable: None }) };
+    pub(in crate::http) fn content(&mut self, source: Option<&TextSource>) -> Result<EventContent, StoreError> {
+        let Some(source) = source else {
+            return Ok(EventContent { content: Some(Vec::new()), content_unavailable: None });
+        };
         Ok(match self.pieces(source)? {
-            Ok(pieces) => Content { content: Some(pieces), content_unavailable: None },
+            Ok(pieces) => EventContent { content: Some(pieces), content_unavailable: None },
             Err(hidden) => {
                 // Once full, nothing more is shown: the next page goes on where this one stopped, without holes.
                 self.full |= matches!(hidden, Hidden::PageFull);
-                Content { content: None, content_unavailable: Some(hidden.reason()) }
+                EventContent { content: None, content_unavailable: Some(hidden.reason()) }
             }
         })
     }
 
-    fn pieces(&mut self, source: &Source) -> Result<Result<Vec<Piece>, Hidden>, StoreError> {
+    fn pieces(&mut self, source: &TextSource) -> Result<Result<Vec<TextPiece>, Hidden>, StoreError> {
         if self.full {
             return Ok(Err(Hidden::PageFull));
         }
@@ -111,7 +113,7 @@ impl<'a> Page<'a> {
             }
         }
         let pieces = pieces(&rows, &source.expected);
-        let Some(left) = self.text_bytes_left.checked_sub(pieces.iter().map(Piece::weight).sum()) else {
+        let Some(left) = self.text_bytes_left.checked_sub(pieces.iter().map(TextPiece::weight).sum()) else {
             return Ok(Err(Hidden::PageFull));
         };
         self.text_bytes_left = left;

@@ -13,16 +13,16 @@ use crate::http::api::sessions::ROWS_MAX;
 use crate::ledger::ended;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{TurnEnd, Unit};
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::event::{Detail, Event};
-use crate::views::sessions::moments::{self, Around, Kind, Moment, SoFar};
+use crate::views::sessions::moments::{self, Around, Moment, SoFar, StepKind};
 use crate::views::sessions::outline::Outline;
 use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
 use crate::views::sessions::summary::ToolDurations;
-use crate::views::sessions::timeline::{Home, Page, Timeline};
+use crate::views::sessions::timeline::{EventPage, Home, Timeline};
 
 /// Responses, tool calls, turns and sub-agents of a session that is read as a whole.
 const WHOLE_MAX: u64 = 10_000;
@@ -45,7 +45,7 @@ impl LongSession {
         tally.messages() + calls + tally.turns + tally.subagents > WHOLE_MAX
     }
 
-    pub(in crate::http) fn read(reader: &Reader, session: &Session) -> Result<Self, StoreError> {
+    pub(in crate::http) fn read(reader: &StoreReader, session: &Session) -> Result<Self, StoreError> {
         let mut members = Vec::new();
         reader.each_member(&session.id, |member| {
             members.push(member);
@@ -79,7 +79,7 @@ impl LongSession {
         Ok(long)
     }
 
-    fn add(&mut self, reader: &Reader, unit: &Unit) -> Result<(), StoreError> {
+    fn add(&mut self, reader: &StoreReader, unit: &Unit) -> Result<(), StoreError> {
         let id = unit.key.id();
         self.outline.add(unit);
         let around = self.around(unit);
@@ -98,7 +98,7 @@ impl LongSession {
     }
 
     /// Puts all events in order.
-    fn sort(&mut self, reader: &Reader) -> Result<(), StoreError> {
+    fn sort(&mut self, reader: &StoreReader) -> Result<(), StoreError> {
         let tied = self.timeline.sort();
         if tied.is_empty() {
             return Ok(());
@@ -133,8 +133,13 @@ impl LongSession {
     }
 
     /// The events from a position on.
-    pub(in crate::http) fn events(&self, reader: &Reader, from: usize, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let Page { before, events } = self.timeline.page(from, limit);
+    pub(in crate::http) fn events(
+        &self,
+        reader: &StoreReader,
+        from: usize,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let EventPage { before, events } = self.timeline.page(from, limit);
         let places = (from..).zip(events).map(|(index, (home, which))| (index, home, which)).collect();
         let mut events = self.read_events(reader, places)?;
         let mut so_far = before;
@@ -149,7 +154,7 @@ impl LongSession {
     }
 
     /// Events by their positions and homes, in this order, without what was used before them.
-    fn read_events(&self, reader: &Reader, places: Vec<(usize, Home, usize)>) -> Result<Vec<Event>, StoreError> {
+    fn read_events(&self, reader: &StoreReader, places: Vec<(usize, Home, usize)>) -> Result<Vec<Event>, StoreError> {
         let wanted =
             (0usize..).zip(places).map(|(place, (index, home, which))| ((place, index), home, which)).collect();
         let mut events: BTreeMap<usize, Event> = BTreeMap::new();
@@ -162,7 +167,7 @@ impl LongSession {
     /// Reads the moments at these places once more; each comes with what was given for it.
     fn each_moment<T>(
         &self,
-        reader: &Reader,
+        reader: &StoreReader,
         places: Vec<(T, Home, usize)>,
         mut take: impl FnMut(T, &Around<'_>, &Moment<'_>),
     ) -> Result<(), StoreError> {
@@ -191,11 +196,11 @@ impl LongSession {
     }
 
     /// What is told of the session beside its sums.
-    pub(in crate::http) fn told(mut self, reader: &Reader) -> Result<Told, StoreError> {
+    pub(in crate::http) fn told(mut self, reader: &StoreReader) -> Result<ToldSession, StoreError> {
         let slowest = |kind| self.read_events(reader, self.timeline.slowest(kind));
         let slowest_steps = SlowestSteps {
-            tool_calls: parts::slowest(&slowest(Kind::Tool)?).tool_calls,
-            api_requests: parts::slowest(&slowest(Kind::Message)?).api_requests,
+            tool_calls: parts::slowest(&slowest(StepKind::Tool)?).tool_calls,
+            api_requests: parts::slowest(&slowest(StepKind::Message)?).api_requests,
         };
         self.timeline = Timeline::default();
         let mut lists = self.outline.lists();
@@ -211,7 +216,7 @@ impl LongSession {
             let (turn, apart) = (self.outline.turn(id), self.outline.is_apart(id));
             subagents.extend(parts::agent_summary(&unit, turn, self.end_of(&unit), apart));
         }
-        Ok(Told {
+        Ok(ToldSession {
             turns: (turns, lists.turns_omitted),
             subagents: (subagents, lists.agents_omitted),
             trace_ids: lists.traces.into_iter().map(|trace| trace.to_string()).collect(),
@@ -223,7 +228,11 @@ impl LongSession {
 }
 
 /// Which of these calls have a result.
-fn returned(reader: &Reader, session: &SessionId, calls: &HashSet<Box<str>>) -> Result<HashSet<Box<str>>, StoreError> {
+fn returned(
+    reader: &StoreReader,
+    session: &SessionId,
+    calls: &HashSet<Box<str>>,
+) -> Result<HashSet<Box<str>>, StoreError> {
     let mut returned = HashSet::new();
     reader.each_parts_of(session, |parts| {
         let tools = parts.tools.iter().filter(|tool| tool.result.is_some() && calls.contains(&tool.id));
@@ -233,7 +242,7 @@ fn returned(reader: &Reader, session: &SessionId, calls: &HashSet<Box<str>>) -> 
 }
 
 /// What is told of a session's units, at most [`ROWS_MAX`] of each.
-pub(in crate::http) struct Told {
+pub(in crate::http) struct ToldSession {
     pub(in crate::http) turns: (Vec<TurnSummary>, usize),
     pub(in crate::http) subagents: (Vec<AgentSummary>, usize),
     pub(in crate::http) trace_ids: Vec<String>,

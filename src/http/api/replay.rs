@@ -2,17 +2,17 @@
 
 use serde::Serialize;
 
-use crate::http::api::content::{Content, Page};
+use crate::http::api::content::{ContentPage, EventContent};
 use crate::http::api::long_session::LongSession;
 use crate::http::api::sessions::{CURRENCY, ID, ROWS_MAX, find, summary_of, unreadable};
 use crate::http::api::state::HasReader;
 use crate::http::route::answer::Answer;
-use crate::http::route::description::{Description, Form, PROBLEM};
+use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::parameter::{Parameter, Time, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::ledger::session::Session;
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::event::Event;
 use crate::views::sessions::events::events;
@@ -35,7 +35,7 @@ const AT: Parameter<Time> = Parameter::query(
 pub static REPLAY: Description = Description {
     summary: "Tells the events of a session in order, each with its text, page by page.",
     parameters: &[&ID, &FROM, &LIMIT, &AT],
-    answers: &[Form::json(
+    answers: &[AnswerForm::json(
         "Replay",
         "The session, a page of its events with their texts, and the position at which the next page begins.",
     )],
@@ -57,7 +57,7 @@ struct Shown<'a> {
     #[serde(flatten)]
     event: &'a Event,
     #[serde(flatten)]
-    content: Content,
+    content: EventContent,
 }
 
 /// The events of a session from a position or a time on.
@@ -76,7 +76,7 @@ pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Pr
     let session = find(reader, request.value(&ID)?)?;
     let wanted = WantedEvents { from: from.map(count), at: at.map(Timestamp), limit };
     let ReplayPart { from, total, events } = part(reader, &session, &wanted).map_err(unreadable)?;
-    let mut page = Page::new(reader);
+    let mut page = ContentPage::new(reader);
     let mut shown = Vec::new();
     for event in &events {
         let content = page.content(event.source.as_ref()).map_err(unreadable)?;
@@ -107,7 +107,7 @@ struct ReplayPart {
     events: Vec<Event>,
 }
 
-fn part(reader: &Reader, session: &Session, wanted: &WantedEvents) -> Result<ReplayPart, StoreError> {
+fn part(reader: &StoreReader, session: &Session, wanted: &WantedEvents) -> Result<ReplayPart, StoreError> {
     if LongSession::is_one(session) {
         let long = LongSession::read(reader, session)?;
         let total = long.len();

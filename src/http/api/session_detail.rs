@@ -7,23 +7,23 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::http::api::long_session::{LongSession, Told, rows_max};
+use crate::http::api::long_session::{LongSession, ToldSession, rows_max};
 use crate::http::api::sessions::{CURRENCY, ID, account_of, find, summary_of, unreadable};
 use crate::http::api::state::HasReader;
 use crate::http::route::answer::Answer;
-use crate::http::route::description::{Description, Form, PROBLEM};
+use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::ledger::session::Session;
 use crate::ledger::unit::Unit;
-use crate::store::Reader;
+use crate::store::StoreReader;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::record::PullRequest;
 use crate::transcript::shown::shown;
 use crate::views::sessions::events;
 use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
 use crate::views::sessions::summary::{
-    ClientReported, Files, ModelSummary, Part, SessionSummary, Sources, ToolDurations, ToolSummary,
+    ClientReported, FileCounts, ModelSummary, Part, SessionSummary, SummarySources, ToolDurations, ToolSummary,
 };
 use crate::views::traces::ids::TraceScope;
 
@@ -31,7 +31,7 @@ use crate::views::traces::ids::TraceScope;
 pub static ONE: Description = Description {
     summary: "Tells of one session, with its parts.",
     parameters: &[&ID],
-    answers: &[Form::json(
+    answers: &[AnswerForm::json(
         "Session",
         "The session with its sums, models, tools, turns, sub-agents, traces, slowest steps and files.",
     )],
@@ -97,7 +97,7 @@ const fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
-fn detail(reader: &Reader, session: &Session, scope: TraceScope) -> Result<Detailed, Problem> {
+fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<Detailed, Problem> {
     let mut told = if LongSession::is_one(session) {
         LongSession::read(reader, session).map_err(unreadable)?.told(reader).map_err(unreadable)?
     } else {
@@ -106,11 +106,11 @@ fn detail(reader: &Reader, session: &Session, scope: TraceScope) -> Result<Detai
     if scope == TraceScope::Session {
         share_a_trace(&mut told, session);
     }
-    let Told { turns: (turns, turns_omitted), subagents: (subagents, subagents_omitted), .. } = told;
+    let ToldSession { turns: (turns, turns_omitted), subagents: (subagents, subagents_omitted), .. } = told;
     let durations = RefCell::new(Some(told.durations));
     let durations = |_: &Session| durations.take().unwrap_or_default();
-    let sources = Sources { session: &|_| None, durations: &durations };
-    let sums = Part::of(iter::once(session), &sources, false).summary(Files::default(), false);
+    let sources = SummarySources { session: &|_| None, durations: &durations };
+    let sums = Part::of(iter::once(session), &sources, false).summary(FileCounts::default(), false);
     let client_reported = account_of(reader, session)?.map(|account| ClientReported {
         cost_usd: account.cost.to_string(),
         unattributed_usd: account.unattributed.to_string(),
@@ -144,7 +144,7 @@ fn detail(reader: &Reader, session: &Session, scope: TraceScope) -> Result<Detai
 }
 
 /// Puts everything of a session into the one trace that its spans share.
-fn share_a_trace(told: &mut Told, session: &Session) {
+fn share_a_trace(told: &mut ToldSession, session: &Session) {
     let trace = TraceScope::of_session(&session.id).to_string();
     let turns = told.turns.0.iter_mut().map(|turn| &mut turn.trace_id);
     let agents = told.subagents.0.iter_mut().filter_map(|agent| agent.trace_id.as_mut());
@@ -154,12 +154,12 @@ fn share_a_trace(told: &mut Told, session: &Session) {
 }
 
 /// What is told of units that are all in memory.
-fn told(units: &[Unit]) -> Told {
+fn told(units: &[Unit]) -> ToldSession {
     let mut durations = ToolDurations::default();
     units.iter().for_each(|unit| durations.add(&unit.parts));
     let mut files = BTreeSet::new();
     units.iter().for_each(|unit| parts::files(unit, &unit.parts, &mut files));
-    Told {
+    ToldSession {
         turns: bounded(parts::turns(units)),
         subagents: bounded(parts::agents(units)),
         trace_ids: bounded(parts::trace_ids(units)).0,
@@ -186,7 +186,7 @@ fn bounded<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
     (rows, omitted)
 }
 
-fn file_summary(reader: &Reader, number: FileNumber) -> Result<Option<FileSummary>, Problem> {
+fn file_summary(reader: &StoreReader, number: FileNumber) -> Result<Option<FileSummary>, Problem> {
     let row = reader.file(number).map_err(unreadable)?;
     Ok(row.map(|row| FileSummary {
         path: shown(&String::from_utf8_lossy(&row.path)),

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use crate::http::api::state::HasReader;
 use crate::http::route::answer::Answer;
-use crate::http::route::description::{Description, Form, PROBLEM};
+use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::page::PageEnd;
 use crate::http::route::parameter::{OneOf, Parameter, Text, Time, Until, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::ledger::session::{Reported, Session, reported};
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
 use crate::transcript::shown::shown_name;
 use crate::transcript::time::Timestamp;
@@ -64,7 +64,7 @@ const CURSOR: Parameter<Text> = Parameter::query(
 pub static LIST: Description = Description {
     summary: "Lists sessions, page by page.",
     parameters: &[&PROJECT, &MODEL, &SINCE, &UNTIL, &SORT, &ORDER, &LIMIT, &CURSOR],
-    answers: &[Form::json(
+    answers: &[AnswerForm::json(
         "SessionList",
         "A page of sessions with their sums, how many there are in all, and where the next page begins.",
     )],
@@ -232,11 +232,11 @@ pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Prob
 }
 
 /// The line of a session in the list.
-pub(in crate::http) fn summary_of(reader: &Reader, session: &Session) -> Result<SessionSummary, Problem> {
+pub(in crate::http) fn summary_of(reader: &StoreReader, session: &Session) -> Result<SessionSummary, Problem> {
     Ok(session_summary(session, account_of(reader, session)?))
 }
 
-pub(in crate::http) fn account_of(reader: &Reader, session: &Session) -> Result<Option<Reported>, Problem> {
+pub(in crate::http) fn account_of(reader: &StoreReader, session: &Session) -> Result<Option<Reported>, Problem> {
     let source = match &session.fork {
         Some(fork) => reader.session(&fork.from).map_err(unreadable)?,
         None => None,
@@ -245,7 +245,7 @@ pub(in crate::http) fn account_of(reader: &Reader, session: &Session) -> Result<
 }
 
 /// The session of a whole id, or of the beginning of one that no other session shares.
-pub(in crate::http) fn find(reader: &Reader, id: &str) -> Result<Session, Problem> {
+pub(in crate::http) fn find(reader: &StoreReader, id: &str) -> Result<Session, Problem> {
     if let Some(session) = reader.session(&SessionId(id.into())).map_err(unreadable)?.filter(Session::is_real) {
         return Ok(session);
     }

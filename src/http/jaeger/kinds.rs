@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::http::route::parameter::{Kind, Schema, TIME, read_time};
+use crate::http::route::parameter::{ParameterKind, Schema, TIME, read_time};
 use crate::views::traces::jaeger::parse_go_duration;
 
 /// A duration in nanoseconds, as Go writes it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GoDuration;
 
-impl Kind for GoDuration {
+impl ParameterKind for GoDuration {
     type Value<'a> = u64;
 
     fn read(&self, text: &str) -> Option<u64> {
@@ -29,7 +29,7 @@ impl Kind for GoDuration {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Microseconds;
 
-impl Kind for Microseconds {
+impl ParameterKind for Microseconds {
     type Value<'a> = i64;
 
     fn read(&self, text: &str) -> Option<i64> {
@@ -47,9 +47,9 @@ impl Kind for Microseconds {
 
 /// A time in RFC 3339, in microseconds since 1970-01-01 UTC; what is below a millisecond is cut off, and spans have none.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment;
+pub(super) struct JaegerTime;
 
-impl Kind for Moment {
+impl ParameterKind for JaegerTime {
     type Value<'a> = i64;
 
     fn read(&self, text: &str) -> Option<i64> {
@@ -69,7 +69,7 @@ impl Kind for Moment {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tag;
 
-impl Kind for Tag {
+impl ParameterKind for Tag {
     type Value<'a> = (String, String);
 
     fn read(&self, text: &str) -> Option<(String, String)> {
@@ -89,7 +89,7 @@ impl Kind for Tag {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JsonTags;
 
-impl Kind for JsonTags {
+impl ParameterKind for JsonTags {
     type Value<'a> = Vec<(String, String)>;
 
     fn read(&self, text: &str) -> Option<Vec<(String, String)>> {

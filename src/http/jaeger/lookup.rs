@@ -9,7 +9,7 @@ use crate::http::jaeger::texts::SessionRows;
 use crate::ledger::ended;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{TurnEnd, Unit};
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::finish::{MadeOf, SpanRules, finish};
@@ -22,7 +22,7 @@ const SESSIONS_KEPT: usize = 16;
 
 /// What one request knows of the state as it is now.
 pub(super) struct Lookup<'c> {
-    pub(super) reader: &'c Reader,
+    pub(super) reader: &'c StoreReader,
     pub(super) now: Timestamp,
     pub(super) rules: &'c SpanRules,
     /// Each turn needs its session.

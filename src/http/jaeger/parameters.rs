@@ -1,6 +1,6 @@
 //! What a search asks for, in v1's words and in v3's.
 
-use crate::http::jaeger::kinds::{GoDuration, JsonTags, Microseconds, Moment, Tag};
+use crate::http::jaeger::kinds::{GoDuration, JaegerTime, JsonTags, Microseconds, Tag};
 use crate::http::route::parameter::{Described, Parameter, Text, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
@@ -71,12 +71,12 @@ const MAX_DURATION_V3: Parameter<GoDuration> =
 const LIMIT_V3: Parameter<Whole> = Parameter::query("query.searchDepth", Whole::from(1), LIMIT.about.meaning)
     .also(&["query.search_depth", "query.num_traces"])
     .or("100");
-const START_V3: Parameter<Moment> =
-    Parameter::query("query.startTimeMin", Moment, "Only traces that started at this time or later.")
+const START_V3: Parameter<JaegerTime> =
+    Parameter::query("query.startTimeMin", JaegerTime, "Only traces that started at this time or later.")
         .also(&["query.start_time_min"])
         .required();
-const END_V3: Parameter<Moment> =
-    Parameter::query("query.startTimeMax", Moment, "Only traces that started at this time or earlier.")
+const END_V3: Parameter<JaegerTime> =
+    Parameter::query("query.startTimeMax", JaegerTime, "Only traces that started at this time or earlier.")
         .also(&["query.start_time_max"])
         .required();
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::ledger::unit::RowPlace;
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::tail::reread::{Latest, OpenFiles};
 use crate::transcript::expected::{Expected, Missing};
 
@@ -17,7 +17,7 @@ const READ_BYTES_MAX: u64 = 256 << 20;
 
 /// Reads the rows for one answer.
 pub(super) struct SessionRows<'c> {
-    reader: &'c Reader,
+    reader: &'c StoreReader,
     files: OpenFiles,
     latest: Latest,
     bytes_left: u64,
@@ -25,7 +25,7 @@ pub(super) struct SessionRows<'c> {
 }
 
 impl<'c> SessionRows<'c> {
-    pub(super) fn of(reader: &'c Reader) -> Self {
+    pub(super) fn of(reader: &'c StoreReader) -> Self {
         let (files, latest) = Default::default();
         Self { reader, files, latest, bytes_left: READ_BYTES_MAX, failed: Ok(()) }
     }

@@ -14,10 +14,10 @@ use crate::http::api::state::HasReader;
 use crate::http::jaeger::cut::Cut;
 use crate::http::jaeger::lookup::Lookup;
 use crate::http::jaeger::trace_id::uuid;
-use crate::ledger::family::{Family, LEVELS_MAX, Reach, Want, below, has_spans, is_background, roots};
+use crate::ledger::family::{AgentWalk, Family, LEVELS_MAX, Want, below, has_spans, is_background, roots};
 use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Unit, UnitId, UnitKey};
-use crate::store::{Reader, StoreError};
+use crate::store::{StoreError, StoreReader};
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::{TraceId, TraceScope, trace_of};
@@ -37,7 +37,7 @@ const CANDIDATES_MAX: usize = 200_000;
 
 /// Makes traces from the state as it is now, for one request.
 pub(super) struct Traces<'c> {
-    reader: &'c Reader,
+    reader: &'c StoreReader,
     lookup: Lookup<'c>,
     /// Units whose traces were cut: what is below them is not built once more.
     cut: RefCell<HashSet<UnitId>>,
@@ -318,7 +318,7 @@ impl<'c> Traces<'c> {
             let at = below(root, &find).iter().map(|agent| agent.activity_end()).fold(root.activity_end(), Ord::max);
             let end = self.lookup.end_of(root, at);
             let mut made = turn_spans(&TurnFacts { turn: root, agents: &find, position, end });
-            let made_of: Vec<&Unit> = Reach::from(root, &find).everything(root).collect();
+            let made_of: Vec<&Unit> = AgentWalk::from(root, &find).everything(root).collect();
             self.lookup.finish(&mut made, self.lookup.rules.scope, &session.id, &made_of)?;
             batches.append(&mut self.marked(made, (root, at), agents.values().copied()));
         }

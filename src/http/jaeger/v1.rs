@@ -7,19 +7,19 @@ use crate::http::jaeger::parameters::{self, OPERATIONS_SERVICE, SEARCH, SERVICE_
 use crate::http::jaeger::search::{FoundTraces, bytes_of, find, one, operations};
 use crate::http::jaeger::traces::SPANS_MAX;
 use crate::http::route::answer::Answer;
-use crate::http::route::description::{Description, Form};
+use crate::http::route::description::{AnswerForm, Description};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::views::traces::jaeger::{Trace, TraceV1, trace_v1};
 
 /// How v1 refuses.
-const REFUSAL: Form = Form::json("JaegerRefusal", "What is wrong, as Jaeger's v1 has it: `data` is null.");
+const REFUSAL: AnswerForm = AnswerForm::json("JaegerRefusal", "What is wrong, as Jaeger's v1 has it: `data` is null.");
 
 /// What [`services`] does.
 pub static SERVICES: Description = Description {
     summary: "Lists the names of services, of which there is one.",
     parameters: &[],
-    answers: &[Form::json("JaegerNames", "Names, and how many there are.")],
+    answers: &[AnswerForm::json("JaegerNames", "Names, and how many there are.")],
     refusal: REFUSAL,
 };
 
@@ -27,7 +27,7 @@ pub static SERVICES: Description = Description {
 pub static OPERATION_NAMES: Description = Description {
     summary: "Lists the names of a service's operations.",
     parameters: &[&SERVICE_OF],
-    answers: &[Form::json("JaegerNames", "Names, and how many there are.")],
+    answers: &[AnswerForm::json("JaegerNames", "Names, and how many there are.")],
     refusal: REFUSAL,
 };
 
@@ -35,7 +35,7 @@ pub static OPERATION_NAMES: Description = Description {
 pub static OPERATIONS: Description = Description {
     summary: "Lists the names and span kinds of a service's operations.",
     parameters: &[&OPERATIONS_SERVICE, &SPAN_KIND],
-    answers: &[Form::json("JaegerOperations", "Names with span kinds, and how many there are.")],
+    answers: &[AnswerForm::json("JaegerOperations", "Names with span kinds, and how many there are.")],
     refusal: REFUSAL,
 };
 
@@ -43,7 +43,7 @@ pub static OPERATIONS: Description = Description {
 pub static TRACES: Description = Description {
     summary: "Finds traces, newest first.",
     parameters: SEARCH,
-    answers: &[Form::json("JaegerTraces", "Traces with their spans and processes, in the form of Jaeger's v1.")],
+    answers: &[AnswerForm::json("JaegerTraces", "Traces with their spans and processes, in the form of Jaeger's v1.")],
     refusal: REFUSAL,
 };
 
@@ -51,7 +51,7 @@ pub static TRACES: Description = Description {
 pub static TRACE: Description = Description {
     summary: "Tells one trace, or one session as a trace.",
     parameters: &[&parameters::TRACE],
-    answers: &[Form::json("JaegerTraces", "Traces with their spans and processes, in the form of Jaeger's v1.")],
+    answers: &[AnswerForm::json("JaegerTraces", "Traces with their spans and processes, in the form of Jaeger's v1.")],
     refusal: REFUSAL,
 };
 
@@ -59,7 +59,7 @@ pub static TRACE: Description = Description {
 pub static DEPENDENCIES: Description = Description {
     summary: "Lists calls between services, of which there are none.",
     parameters: &[],
-    answers: &[Form::json("JaegerDependencies", "An empty list.")],
+    answers: &[AnswerForm::json("JaegerDependencies", "An empty list.")],
     refusal: REFUSAL,
 };
 
@@ -84,7 +84,7 @@ struct Error {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Operation {
+struct OperationV1 {
     name: String,
     span_kind: &'static str,
 }
@@ -109,7 +109,7 @@ pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Re
     let kind = request.given(&SPAN_KIND)?;
     let list = operations(context, request.given(&OPERATIONS_SERVICE)?).and_then(|operations| {
         let wanted = operations.into_iter().filter(|(_, of)| kind.is_none_or(|kind| kind == *of));
-        let list: Vec<Operation> = wanted.map(|(name, span_kind)| Operation { name, span_kind }).collect();
+        let list: Vec<OperationV1> = wanted.map(|(name, span_kind)| OperationV1 { name, span_kind }).collect();
         listed(&list)
     });
     told(list, None)

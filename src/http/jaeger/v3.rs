@@ -6,19 +6,20 @@ use crate::http::api::state::HasReader;
 use crate::http::jaeger::parameters::{self, OPERATIONS_SERVICE, SEARCH_V3, SPAN_KIND_V3, TraceSearch};
 use crate::http::jaeger::search::{bytes_of, find, one, operations};
 use crate::http::route::answer::Answer;
-use crate::http::route::description::{Description, Form};
+use crate::http::route::description::{AnswerForm, Description};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::views::traces::jaeger::{ResourceSpans, Trace, TraceSummary, resource_spans, summary};
 
 /// How v3 refuses.
-const REFUSAL: Form = Form::json("JaegerV3Refusal", "What is wrong, as Jaeger's v3 has it: `error` with a message.");
+const REFUSAL: AnswerForm =
+    AnswerForm::json("JaegerV3Refusal", "What is wrong, as Jaeger's v3 has it: `error` with a message.");
 
 /// What [`services`] does.
 pub static SERVICES: Description = Description {
     summary: "Lists the names of services, of which there is one.",
     parameters: &[],
-    answers: &[Form::json("JaegerV3Services", "The names of services.")],
+    answers: &[AnswerForm::json("JaegerV3Services", "The names of services.")],
     refusal: REFUSAL,
 };
 
@@ -26,7 +27,7 @@ pub static SERVICES: Description = Description {
 pub static OPERATIONS: Description = Description {
     summary: "Lists the names and span kinds of a service's operations.",
     parameters: &[&OPERATIONS_SERVICE, &SPAN_KIND_V3],
-    answers: &[Form::json("JaegerV3Operations", "Names with span kinds.")],
+    answers: &[AnswerForm::json("JaegerV3Operations", "Names with span kinds.")],
     refusal: REFUSAL,
 };
 
@@ -34,7 +35,7 @@ pub static OPERATIONS: Description = Description {
 pub static TRACES: Description = Description {
     summary: "Finds traces, newest first.",
     parameters: SEARCH_V3,
-    answers: &[Form::json("JaegerV3Traces", "Traces as OTLP: spans by resource and scope.")],
+    answers: &[AnswerForm::json("JaegerV3Traces", "Traces as OTLP: spans by resource and scope.")],
     refusal: REFUSAL,
 };
 
@@ -42,7 +43,7 @@ pub static TRACES: Description = Description {
 pub static TRACE: Description = Description {
     summary: "Tells one trace, or one session as a trace.",
     parameters: &[&parameters::TRACE],
-    answers: &[Form::json("JaegerV3Traces", "Traces as OTLP: spans by resource and scope.")],
+    answers: &[AnswerForm::json("JaegerV3Traces", "Traces as OTLP: spans by resource and scope.")],
     refusal: REFUSAL,
 };
 
@@ -50,7 +51,7 @@ pub static TRACE: Description = Description {
 pub static SUMMARIES: Description = Description {
     summary: "Finds traces, newest first, and tells each in one line.",
     parameters: SEARCH_V3,
-    answers: &[Form::json("JaegerV3Summaries", "Ids, names, times and numbers of spans of traces.")],
+    answers: &[AnswerForm::json("JaegerV3Summaries", "Ids, names, times and numbers of spans of traces.")],
     refusal: REFUSAL,
 };
 
@@ -67,19 +68,19 @@ pub fn services<C: HasReader>(context: &C, _: &Request) -> Result<Answer, Proble
 pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Operation {
+    struct OperationV3 {
         name: String,
         span_kind: &'static str,
     }
     #[derive(Serialize)]
     struct Operations {
-        operations: Vec<Operation>,
+        operations: Vec<OperationV3>,
     }
     let kind = request.given(&SPAN_KIND_V3)?;
     told(operations(context, request.given(&OPERATIONS_SERVICE)?).and_then(|operations| {
         let wanted = operations.into_iter().filter(|(_, of)| kind.is_none_or(|kind| kind == *of));
         Answer::json(&Operations {
-            operations: wanted.map(|(name, span_kind)| Operation { name, span_kind }).collect(),
+            operations: wanted.map(|(name, span_kind)| OperationV3 { name, span_kind }).collect(),
         })
     }))
 }
@@ -116,16 +117,16 @@ pub fn summaries<C: HasReader>(context: &C, request: &Request) -> Result<Answer,
 fn shown<C: HasReader>(context: &C, traces: &[Trace]) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Traces<'a> {
+    struct TracesV3<'a> {
         resource_spans: Vec<ResourceSpans<'a>>,
     }
     #[derive(Serialize)]
     struct Wrapper<'a> {
-        result: Traces<'a>,
+        result: TracesV3<'a>,
     }
     let service = &context.span_rules().service;
     let resource_spans = traces.iter().flat_map(|trace| resource_spans(trace, service)).collect();
-    Answer::json_of(&Wrapper { result: Traces { resource_spans } }, bytes_of(traces))
+    Answer::json_of(&Wrapper { result: TracesV3 { resource_spans } }, bytes_of(traces))
 }
 
 /// A refusal in Jaeger's form.

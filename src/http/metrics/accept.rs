@@ -11,7 +11,7 @@
 //! - `escaping` says how to write names beyond ASCII. There are none, so every way is the same.
 //! - Nothing is refused: a client that accepts neither gets text, as exporters have always done.
 
-use crate::views::metrics::text::Format;
+use crate::views::metrics::text::TextFormat;
 
 /// Parts of a header that are looked at; the rest of a longer one is ignored.
 const RANGES_MAX: usize = 64;
@@ -31,8 +31,8 @@ pub fn wants_openmetrics(accept: &str) -> bool {
 }
 
 /// The format that `accept` asks for.
-pub(super) fn format_for(accept: &str) -> Format {
-    if wants_openmetrics(accept) { Format::Open } else { Format::Plain }
+pub(super) fn format_for(accept: &str) -> TextFormat {
+    if wants_openmetrics(accept) { TextFormat::Open } else { TextFormat::Plain }
 }
 
 /// One part of the header.

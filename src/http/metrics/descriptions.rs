@@ -1,8 +1,8 @@
 //! What the routes of metrics do.
 
 use crate::http::pages::health::INCOMPLETE;
-use crate::http::route::description::{Description, Form};
-use crate::views::metrics::text::Format;
+use crate::http::route::description::{AnswerForm, Description};
+use crate::views::metrics::text::TextFormat;
 
 /// What [`metrics`](crate::http::pages::health::metrics) does.
 pub static METRICS: Description =
@@ -16,7 +16,7 @@ pub static CLAUDE_CODE: Description = Description {
     refusal: INCOMPLETE,
 };
 
-const FORMATS: &[Form] = &[
-    Form::of(Format::Plain.content_type(), "The text format 0.0.4 of Prometheus."),
-    Form::of(Format::Open.content_type(), "OpenMetrics 1.0, to who asks for it by its name."),
+const FORMATS: &[AnswerForm] = &[
+    AnswerForm::of(TextFormat::Plain.content_type(), "The text format 0.0.4 of Prometheus."),
+    AnswerForm::of(TextFormat::Open.content_type(), "OpenMetrics 1.0, to who asks for it by its name."),
 ];

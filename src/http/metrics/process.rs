@@ -2,7 +2,7 @@
 
 use prometheus::proto::{MetricFamily, MetricType};
 
-use crate::views::metrics::catalog::Kind;
+use crate::views::metrics::catalog::MetricKind;
 use crate::views::metrics::text::Single;
 
 /// All of them; none on systems without `/proc`.
@@ -13,8 +13,8 @@ pub(super) fn families() -> Vec<Single> {
 fn single(family: &MetricFamily) -> Option<Single> {
     let metric = family.get_metric().first()?;
     let (kind, number) = match family.get_field_type() {
-        MetricType::COUNTER => (Kind::Counter, metric.get_counter().get_value()),
-        _ => (Kind::Gauge, metric.get_gauge().get_value()),
+        MetricType::COUNTER => (MetricKind::Counter, metric.get_counter().get_value()),
+        _ => (MetricKind::Gauge, metric.get_gauge().get_value()),
     };
     Some(Single { name: family.name().to_owned(), kind, help: family.help().to_owned(), number })
 }

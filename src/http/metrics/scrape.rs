@@ -12,9 +12,9 @@ use crate::http::metrics::process;
 use crate::http::route::problem::FINE;
 use crate::http::server::counters::RequestCounters;
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::catalog::{self, Kept};
+use crate::views::metrics::catalog::{self, KeptIn};
 use crate::views::metrics::points::{Point, points_of};
-use crate::views::metrics::text::Format;
+use crate::views::metrics::text::TextFormat;
 use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
 
@@ -70,7 +70,7 @@ impl Scrape<'_> {
 
     /// Every family with at least one series, in the order of the catalogue, then those of the system.
     #[must_use]
-    pub fn text(&self, format: Format) -> String {
+    pub fn text(&self, format: TextFormat) -> String {
         format.write(&self.points(), &process::families())
     }
 
@@ -79,8 +79,8 @@ impl Scrape<'_> {
     pub fn points(&self) -> Vec<Point> {
         let mut live = self.live();
         let points = catalog::ALL.iter().flat_map(|metric| match metric.kept {
-            Kept::State => points_of(metric, self.totals).collect(),
-            Kept::Process => live.remove(metric.name).unwrap_or_default(),
+            KeptIn::State => points_of(metric, self.totals).collect(),
+            KeptIn::Process => live.remove(metric.name).unwrap_or_default(),
         });
         points.collect()
     }

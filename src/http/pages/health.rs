@@ -2,7 +2,7 @@
 
 use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::answer::Answer;
-use crate::http::route::description::{Description, Form};
+use crate::http::route::description::{AnswerForm, Description};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 
@@ -10,20 +10,20 @@ use crate::http::route::request::Request;
 pub static HEALTHY: Description = Description {
     summary: "Tells whether what is written can be counted.",
     parameters: &[],
-    answers: &[Form::text("A sentence for people; the status is for the probe.")],
-    refusal: Form::text("Why it cannot."),
+    answers: &[AnswerForm::text("A sentence for people; the status is for the probe.")],
+    refusal: AnswerForm::text("Why it cannot."),
 };
 
 /// What [`ready`] does.
 pub static READY: Description = Description {
     summary: "Tells whether the first scan is complete.",
     parameters: &[],
-    answers: &[Form::text("A sentence for people; the status is for the probe.")],
+    answers: &[AnswerForm::text("A sentence for people; the status is for the probe.")],
     refusal: INCOMPLETE,
 };
 
 /// How what waits for the first scan refuses.
-pub(in crate::http) const INCOMPLETE: Form = Form::text("How far the first scan is.");
+pub(in crate::http) const INCOMPLETE: AnswerForm = AnswerForm::text("How far the first scan is.");
 
 /// 200 as long as what is written can be counted, 503 with the reason while it cannot.
 pub fn healthy<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {

@@ -4,7 +4,7 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
 use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::answer::Answer;
-use crate::http::route::description::{Description, Form, HTML, PROBLEM};
+use crate::http::route::description::{AnswerForm, Description, HTML, PROBLEM};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 
@@ -46,7 +46,7 @@ footer { margin-top: 2rem; font-size: .85rem; opacity: .75; }
 pub static PAGE: Description = Description {
     summary: "Shows what this is, how it is and where to go.",
     parameters: &[],
-    answers: &[Form::of(HTML, "A page for people.")],
+    answers: &[AnswerForm::of(HTML, "A page for people.")],
     refusal: PROBLEM,
 };
 

@@ -23,7 +23,7 @@ const GZIP_BYTES_MIN: usize = 1024;
 pub struct Answer {
     status: StatusCode,
     content_type: HeaderValue,
-    body: Body,
+    body: AnswerBody,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// Whether gzip would cost more than it saves, or hold back what must go at once.
     as_it_is: bool,
@@ -31,14 +31,14 @@ pub struct Answer {
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(in crate::http) enum Body {
+pub(in crate::http) enum AnswerBody {
     Whole(Vec<u8>),
     Stream(Stream),
 }
 
 impl Answer {
     pub(in crate::http) fn new(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Self {
-        Self { status, content_type, body: Body::Whole(body), headers: Vec::new(), as_it_is: false }
+        Self { status, content_type, body: AnswerBody::Whole(body), headers: Vec::new(), as_it_is: false }
     }
 
     /// `value` as JSON.
@@ -91,7 +91,7 @@ impl Answer {
         source: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
     ) -> Result<Self, Problem> {
         let answer = Self::new(FINE, header_of(content_type)?, Vec::new());
-        Ok(Self { body: Body::Stream(Stream::new(source)), ..answer })
+        Ok(Self { body: AnswerBody::Stream(Stream::new(source)), ..answer })
     }
 
     /// The same answer, never compressed: it is already, or its pieces are small and must arrive at once.
@@ -127,8 +127,8 @@ impl Answer {
     /// Status and body, all of it.
     pub(in crate::http) fn into_parts(self) -> (u16, Vec<u8>) {
         let stream = match self.body {
-            Body::Whole(body) => return (self.status.as_u16(), body),
-            Body::Stream(stream) => stream,
+            AnswerBody::Whole(body) => return (self.status.as_u16(), body),
+            AnswerBody::Stream(stream) => stream,
         };
         let mut body = Vec::new();
         match stream.write_to(&mut body) {
@@ -146,19 +146,19 @@ impl Answer {
             return self;
         }
         match &mut self.body {
-            Body::Whole(body) if body.len() > GZIP_BYTES_MIN => {
+            AnswerBody::Whole(body) if body.len() > GZIP_BYTES_MIN => {
                 let Some(smaller) = gzip(body) else { return self };
                 *body = smaller;
             }
-            Body::Whole(_) => return self,
-            Body::Stream(stream) => stream.gzip = true,
+            AnswerBody::Whole(_) => return self,
+            AnswerBody::Stream(stream) => stream.gzip = true,
         }
         self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
         self
     }
 
     /// Head and body.
-    pub(in crate::http) fn into_response(self) -> Response<Body> {
+    pub(in crate::http) fn into_response(self) -> Response<AnswerBody> {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

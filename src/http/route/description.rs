@@ -15,14 +15,14 @@ pub struct Description {
     /// Those of the path, then those of the query in the order in which a refusal lists them.
     pub parameters: &'static [&'static dyn Described],
     /// The forms of an answer that is what was asked for: the client's `Accept` header chooses if there are several.
-    pub answers: &'static [Form],
+    pub answers: &'static [AnswerForm],
     /// The form in which its function refuses. What the server refuses before it is always a [`PROBLEM`].
-    pub refusal: Form,
+    pub refusal: AnswerForm,
 }
 
 /// A form of an answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Form {
+pub struct AnswerForm {
     pub content_type: &'static str,
     /// The name of the schema, if it is JSON.
     pub schema: Option<&'static str>,
@@ -31,13 +31,13 @@ pub struct Form {
 }
 
 /// The form of a refusal, unless a route belongs to another project's API.
-pub const PROBLEM: Form = Form {
+pub const PROBLEM: AnswerForm = AnswerForm {
     content_type: PROBLEM_JSON,
     schema: Some("Problem"),
     meaning: "What is wrong, in the form of RFC 9457: `type`, `title`, `status` and `detail`.",
 };
 
-impl Form {
+impl AnswerForm {
     /// JSON of a schema.
     pub const fn json(schema: &'static str, meaning: &'static str) -> Self {
         Self { content_type: JSON, schema: Some(schema), meaning }

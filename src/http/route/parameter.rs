@@ -20,7 +20,7 @@ pub struct About {
     pub name: &'static str,
     /// Other names of the same parameter. The first of all names that has a value counts.
     pub also: &'static [&'static str],
-    pub place: Place,
+    pub place: ParameterPlace,
     /// Whether it may be given more than once.
     pub several: bool,
     /// Whether there is no answer without it.
@@ -33,14 +33,14 @@ pub struct About {
 
 /// Where a parameter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ParameterPlace {
     /// In the path, as `{name}` of the pattern.
     Path,
     Query,
 }
 
 /// How the text of a parameter is read.
-pub trait Kind: Debug + Sync {
+pub trait ParameterKind: Debug + Sync {
     type Value<'a>;
 
     /// The value; `None` if this is not a text that it takes.
@@ -88,7 +88,7 @@ pub trait Described: Debug + Sync {
     fn reads(&self, text: &str) -> bool;
 }
 
-impl<K: Kind> Described for Parameter<K> {
+impl<K: ParameterKind> Described for Parameter<K> {
     fn about(&self) -> &About {
         &self.about
     }
@@ -118,20 +118,20 @@ impl About {
     }
 }
 
-impl<K: Kind> Parameter<K> {
+impl<K: ParameterKind> Parameter<K> {
     /// A part of the path.
     pub const fn path(name: &'static str, kind: K, meaning: &'static str) -> Self {
-        Self::at(Place::Path, name, kind, meaning)
+        Self::at(ParameterPlace::Path, name, kind, meaning)
     }
 
     /// A parameter of the query. One with an empty value counts as not given: forms and dashboard variables send all
     /// their fields.
     pub const fn query(name: &'static str, kind: K, meaning: &'static str) -> Self {
-        Self::at(Place::Query, name, kind, meaning)
+        Self::at(ParameterPlace::Query, name, kind, meaning)
     }
 
-    const fn at(place: Place, name: &'static str, kind: K, meaning: &'static str) -> Self {
-        let required = matches!(place, Place::Path);
+    const fn at(place: ParameterPlace, name: &'static str, kind: K, meaning: &'static str) -> Self {
+        let required = matches!(place, ParameterPlace::Path);
         let about = About { name, also: &[], place, several: false, required, default: None, meaning };
         Self { about, kind }
     }
@@ -169,7 +169,7 @@ impl<K: Kind> Parameter<K> {
 #[derive(Debug, Clone, Copy)]
 pub struct Text;
 
-impl Kind for Text {
+impl ParameterKind for Text {
     type Value<'a> = &'a str;
 
     fn read<'a>(&self, text: &'a str) -> Option<&'a str> {
@@ -202,7 +202,7 @@ impl Whole {
     }
 }
 
-impl Kind for Whole {
+impl ParameterKind for Whole {
     type Value<'a> = u64;
 
     fn read(&self, text: &str) -> Option<u64> {
@@ -226,7 +226,7 @@ impl Kind for Whole {
 #[derive(Debug, Clone, Copy)]
 pub struct Number;
 
-impl Kind for Number {
+impl ParameterKind for Number {
     type Value<'a> = f64;
 
     fn read(&self, text: &str) -> Option<f64> {
@@ -246,7 +246,7 @@ impl Kind for Number {
 #[derive(Debug, Clone, Copy)]
 pub struct Boolean;
 
-impl Kind for Boolean {
+impl ParameterKind for Boolean {
     type Value<'a> = bool;
 
     fn read(&self, text: &str) -> Option<bool> {
@@ -266,7 +266,7 @@ impl Kind for Boolean {
 #[derive(Debug, Clone, Copy)]
 pub struct OneOf<T: 'static>(pub &'static [(&'static str, T)]);
 
-impl<T: Copy + Debug + Sync> Kind for OneOf<T> {
+impl<T: Copy + Debug + Sync> ParameterKind for OneOf<T> {
     type Value<'a> = T;
 
     fn read(&self, text: &str) -> Option<T> {
@@ -287,7 +287,7 @@ impl<T: Copy + Debug + Sync> Kind for OneOf<T> {
 #[derive(Debug, Clone, Copy)]
 pub struct Time;
 
-impl Kind for Time {
+impl ParameterKind for Time {
     type Value<'a> = i64;
 
     fn read(&self, text: &str) -> Option<i64> {
@@ -311,7 +311,7 @@ impl Kind for Time {
 #[derive(Debug, Clone, Copy)]
 pub struct Until;
 
-impl Kind for Until {
+impl ParameterKind for Until {
     type Value<'a> = i64;
 
     fn read(&self, text: &str) -> Option<i64> {

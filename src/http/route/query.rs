@@ -1,6 +1,6 @@
 //! The query of a request, decoded strictly.
 
-use crate::http::route::parameter::{About, Described, Place};
+use crate::http::route::parameter::{About, Described, ParameterPlace};
 use crate::http::route::problem::Problem;
 use crate::text::percent_decoded;
 
@@ -32,7 +32,7 @@ impl Query {
             return Ok(Self::default());
         }
         let known: Vec<&About> =
-            parameters.iter().map(|known| known.about()).filter(|about| about.place == Place::Query).collect();
+            parameters.iter().map(|known| known.about()).filter(|about| about.place == ParameterPlace::Query).collect();
         let find = |name: &str| known.iter().find(|about| about.is_called(name));
         let mut pairs: Vec<(String, String)> = Vec::new();
         for part in raw.unwrap_or("").split('&').filter(|part| !part.is_empty()) {

@@ -5,7 +5,7 @@ use http::Method;
 use http::header::{ACCEPT, HeaderMap, HeaderName};
 
 use crate::http::route::description::Description;
-use crate::http::route::parameter::{About, Described, Kind, Parameter, Place};
+use crate::http::route::parameter::{About, Described, Parameter, ParameterKind, ParameterPlace};
 use crate::http::route::problem::Problem;
 use crate::http::route::query::Query;
 
@@ -29,7 +29,7 @@ impl Request {
     ///
     /// # Errors
     /// A bad parameter if its text is not one that it takes.
-    pub fn given<K: Kind>(&self, parameter: &Parameter<K>) -> Result<Option<K::Value<'_>>, Problem> {
+    pub fn given<K: ParameterKind>(&self, parameter: &Parameter<K>) -> Result<Option<K::Value<'_>>, Problem> {
         self.check(parameter);
         let about = &parameter.about;
         let default = about.default.map(|text| (about.name, text));
@@ -42,7 +42,7 @@ impl Request {
     ///
     /// # Errors
     /// A bad parameter if its text is not one that it takes, a bad request if it is missing.
-    pub fn value<K: Kind>(&self, parameter: &Parameter<K>) -> Result<K::Value<'_>, Problem> {
+    pub fn value<K: ParameterKind>(&self, parameter: &Parameter<K>) -> Result<K::Value<'_>, Problem> {
         let missing = || Problem::bad_request(format!("`{}` is required", parameter.about.name));
         self.given(parameter)?.ok_or_else(missing)
     }
@@ -51,7 +51,7 @@ impl Request {
     ///
     /// # Errors
     /// A bad parameter if one of its texts is not one that it takes.
-    pub fn all<K: Kind>(&self, parameter: &Parameter<K>) -> Result<Vec<K::Value<'_>>, Problem> {
+    pub fn all<K: ParameterKind>(&self, parameter: &Parameter<K>) -> Result<Vec<K::Value<'_>>, Problem> {
         self.check(parameter);
         self.query.texts(&parameter.about).map(|(name, text)| read(parameter, name, text)).collect()
     }
@@ -59,15 +59,15 @@ impl Request {
     /// The text of a parameter, with the name by which it is given.
     fn text(&self, about: &About) -> Option<(&'static str, &str)> {
         match about.place {
-            Place::Path => {
+            ParameterPlace::Path => {
                 self.params.iter().find(|(name, _)| *name == about.name).map(|(name, text)| (*name, text.as_str()))
             }
-            Place::Query => about.names().find_map(|name| self.query.text(name).map(|text| (name, text))),
+            ParameterPlace::Query => about.names().find_map(|name| self.query.text(name).map(|text| (name, text))),
         }
     }
 
     /// What a handler reads must be what its route tells: a defect, which every test that asks the route finds.
-    fn check<K: Kind>(&self, parameter: &Parameter<K>) {
+    fn check<K: ParameterKind>(&self, parameter: &Parameter<K>) {
         let is_told = |told: &&dyn Described| *told.about() == parameter.about && told.schema() == parameter.schema();
         debug_assert!(self.description.parameters.iter().any(is_told), "{parameter:?} is not told of");
     }
@@ -85,6 +85,6 @@ impl Request {
     }
 }
 
-fn read<'r, K: Kind>(parameter: &Parameter<K>, name: &str, text: &'r str) -> Result<K::Value<'r>, Problem> {
+fn read<'r, K: ParameterKind>(parameter: &Parameter<K>, name: &str, text: &'r str) -> Result<K::Value<'r>, Problem> {
     parameter.kind.read(text).ok_or_else(|| Problem::bad_parameter(name, &parameter.kind.takes(), text))
 }

@@ -100,7 +100,7 @@ impl<C> Route<C> {
 }
 
 /// The row that answers, and what stands at the names of its pattern.
-pub(in crate::http) struct Found<C: 'static> {
+pub(in crate::http) struct FoundRoute<C: 'static> {
     pub(in crate::http) route: &'static Route<C>,
     pub(in crate::http) params: Vec<(&'static str, String)>,
 }
@@ -111,7 +111,11 @@ pub(in crate::http) struct Missed {
     pub(in crate::http) problem: Problem,
 }
 
-pub(in crate::http) fn find<C>(routes: &'static [Route<C>], method: &Method, path: &str) -> Result<Found<C>, Missed> {
+pub(in crate::http) fn find<C>(
+    routes: &'static [Route<C>],
+    method: &Method,
+    path: &str,
+) -> Result<FoundRoute<C>, Missed> {
     let missed = |problem| Missed { label: OTHER_ROUTE, problem };
     let segments = decode_segments(path).map_err(missed)?;
     let mut allow: Vec<&str> = Vec::new();
@@ -119,7 +123,7 @@ pub(in crate::http) fn find<C>(routes: &'static [Route<C>], method: &Method, pat
     for route in routes {
         let Some(params) = matched(route.pattern, &segments) else { continue };
         if route.takes(method) {
-            return Ok(Found { route, params });
+            return Ok(FoundRoute { route, params });
         }
         label = label.or(Some(route.pattern));
         for allowed in route.methods {

@@ -7,11 +7,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 /// Writes a body to where it is given.
-type Source = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+type StreamSource = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
 
 /// A body that is not written yet.
 pub(in crate::http) struct Stream {
-    source: Source,
+    source: StreamSource,
     pub(in crate::http) gzip: bool,
 }
 

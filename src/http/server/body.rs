@@ -82,7 +82,7 @@ impl Pieces {
         let (sender, receiver) = mpsc::channel(PIECES_WAITING_MAX);
         let thread = spawn_blocking(move || {
             let _slot = slot;
-            let mut writer = Writer { sender, piece: Vec::new() };
+            let mut writer = BodyWriter { sender, piece: Vec::new() };
             let written = stream.write_to(&mut writer);
             match &written {
                 Err(error) if writer.sender.is_closed() => {
@@ -145,19 +145,19 @@ impl Pieces {
 }
 
 /// Where a function writes: fills pieces, and waits while too many wait for the client.
-struct Writer {
+struct BodyWriter {
     sender: mpsc::Sender<Bytes>,
     piece: Vec<u8>,
 }
 
-impl Writer {
+impl BodyWriter {
     fn send(&mut self) -> io::Result<()> {
         let piece = mem::take(&mut self.piece);
         self.sender.blocking_send(Bytes::from(piece)).map_err(|_| has_gone())
     }
 }
 
-impl Write for Writer {
+impl Write for BodyWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = PIECE_BYTES.saturating_sub(self.piece.len());
         let fitting = bytes.get(..room).unwrap_or(bytes);

@@ -12,15 +12,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
-use crate::http::route::answer::{Answer, Body, accepts_gzip};
+use crate::http::route::answer::{Answer, AnswerBody, accepts_gzip};
 use crate::http::route::problem::Problem;
 use crate::http::route::query::Query;
 use crate::http::route::request::Request;
-use crate::http::route::routes::{self, Found, OTHER_ROUTE, Route};
+use crate::http::route::routes::{self, FoundRoute, OTHER_ROUTE, Route};
 use crate::http::server::app::App;
 use crate::http::server::body::{Made, Outgoing, Pieces, STREAM_BYTES};
 use crate::http::server::guard;
-use crate::http::server::limits::Limits;
+use crate::http::server::limits::ServerLimits;
 use crate::http::server::owner::Link;
 use crate::http::server::seats::Busy;
 use crate::http::server::slots::{Slot, Slots};
@@ -28,7 +28,7 @@ use crate::http::server::slots::{Slot, Slots};
 /// Answers requests of all connections.
 pub(in crate::http) struct Dispatch<C: 'static> {
     app: Arc<App<C>>,
-    limits: Limits,
+    limits: ServerLimits,
     slots: Slots,
     body_slots: Arc<Semaphore>,
 }
@@ -37,7 +37,7 @@ pub(in crate::http) struct Dispatch<C: 'static> {
 type Held = (Response<Made>, [Slot; 2]);
 
 impl<C: Send + Sync + 'static> Dispatch<C> {
-    pub(in crate::http) fn new(app: Arc<App<C>>, limits: Limits) -> Self {
+    pub(in crate::http) fn new(app: Arc<App<C>>, limits: ServerLimits) -> Self {
         let body_slots = Arc::new(Semaphore::new(limits.bodies_max));
         Self { app, limits, slots: Slots::new(limits), body_slots }
     }
@@ -61,7 +61,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
     }
 
     /// All that can be refused before the body is read.
-    fn admit(&self, head: &Parts, link: &Link, label: &mut &'static str) -> Result<(Found<C>, Query), Problem> {
+    fn admit(&self, head: &Parts, link: &Link, label: &mut &'static str) -> Result<(FoundRoute<C>, Query), Problem> {
         guard::check(head, link.local.ip(), &self.app.allowed_hosts)?;
         let found = routes::find(self.app.routes, &head.method, head.uri.path()).map_err(|missed| {
             *label = missed.label;
@@ -74,7 +74,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
 
     async fn answer(
         &self,
-        found: Found<C>,
+        found: FoundRoute<C>,
         query: Query,
         head: Parts,
         body: Incoming,
@@ -170,16 +170,16 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
     ) -> Result<(Response<Made>, Slot), Problem> {
         let (head, body) = answer.into_response().into_parts();
         let (made, room) = match body {
-            Body::Whole(bytes) => {
+            AnswerBody::Whole(bytes) => {
                 let room = self.slots.room(route.work, bytes.capacity()).await;
                 // Until there was room for this answer, its handler's slot made no other.
                 drop(slot);
                 (Made::Whole(bytes), room)
             }
-            Body::Stream(_) if head_only => {
+            AnswerBody::Stream(_) if head_only => {
                 (Made::Pieces(Box::new(Pieces::unwritten(route.pattern, self.limits.answer_timeout))), None)
             }
-            Body::Stream(stream) => {
+            AnswerBody::Stream(stream) => {
                 let room = self.slots.room(route.work, STREAM_BYTES).await;
                 let pieces = Pieces::start(stream, slot, route.pattern, self.limits.answer_timeout).await?;
                 (Made::Pieces(Box::new(pieces)), room)
@@ -191,8 +191,8 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
 
 fn refused(problem: Problem) -> Held {
     let response = Answer::from(problem).into_response().map(|body| match body {
-        Body::Whole(bytes) => Made::Whole(bytes),
-        Body::Stream(_) => unreachable!("a problem is held in memory"),
+        AnswerBody::Whole(bytes) => Made::Whole(bytes),
+        AnswerBody::Stream(_) => unreachable!("a problem is held in memory"),
     });
     (response, [None, None])
 }

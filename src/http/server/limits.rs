@@ -36,7 +36,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The limits of a server; the defaults are those of the contract.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ServerLimits {
     /// Request line and headers, at least 8 KiB.
     pub header_bytes_max: usize,
     pub headers_max: usize,
@@ -64,7 +64,7 @@ pub struct Limits {
     pub shutdown_timeout: Duration,
 }
 
-impl Default for Limits {
+impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             header_bytes_max: HEADER_BYTES_MAX,

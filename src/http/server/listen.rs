@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::http::server::app::App;
 use crate::http::server::dispatch::Dispatch;
 use crate::http::server::error::ServeError;
-use crate::http::server::limits::Limits;
+use crate::http::server::limits::ServerLimits;
 use crate::http::server::owner::Link;
 use crate::http::server::seats::{Seat, Seats};
 use crate::http::server::stall::StallGuard;
@@ -32,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     listener: std::net::TcpListener,
     address: SocketAddr,
-    limits: Limits,
+    limits: ServerLimits,
 }
 
 impl Server {
@@ -40,7 +40,7 @@ impl Server {
     ///
     /// # Errors
     /// [`ServeError::Bind`] names the address and what to do.
-    pub fn bind(address: SocketAddr, limits: Limits) -> Result<Self, ServeError> {
+    pub fn bind(address: SocketAddr, limits: ServerLimits) -> Result<Self, ServeError> {
         let failed = |source| ServeError::bind(address, source);
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
@@ -109,7 +109,12 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
 }
 
 /// Serves one connection to its end, or until it is asked to leave: at once if it is idle, else after its answer.
-async fn serve<C: Send + Sync + 'static>(stream: TcpStream, dispatch: Arc<Dispatch<C>>, limits: Limits, seat: Seat) {
+async fn serve<C: Send + Sync + 'static>(
+    stream: TcpStream,
+    dispatch: Arc<Dispatch<C>>,
+    limits: ServerLimits,
+    seat: Seat,
+) {
     let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");

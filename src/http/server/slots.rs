@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::route::problem::Problem;
 use crate::http::route::routes::Work;
-use crate::http::server::limits::Limits;
+use crate::http::server::limits::ServerLimits;
 
 /// Room for answers is counted in pieces of this many bytes.
 const PIECE_BYTES: usize = 1024;
@@ -34,7 +34,7 @@ pub(in crate::http) struct Slots {
 }
 
 impl Slots {
-    pub(in crate::http) fn new(limits: Limits) -> Self {
+    pub(in crate::http) fn new(limits: ServerLimits) -> Self {
         let of = |count| Arc::new(Semaphore::new(count));
         let room_pieces = (limits.answer_bytes_max / PIECE_BYTES).clamp(1, Semaphore::MAX_PERMITS);
         Self {

@@ -25,12 +25,12 @@ pub use changed::Changed;
 pub use index::Index;
 pub use needs::Keys;
 pub use paths::Paths;
-pub use thread::{Branch, Inline, Named, ShellLine, Thread};
+pub use thread::{Branch, GatewayNamed, Inline, ShellLine, Thread};
 
 use super::holder::Extent;
 use super::parts::PARTS_MAX;
 use super::session::{Session, WaitingAgent};
-use super::unit::{Claim, Context, Identity, Parts, Rank, Section, Sections, Unit, UnitId, UnitKey};
+use super::unit::{Claim, Identity, Parts, Rank, Section, Sections, Surroundings, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::hash::ById;
 use crate::transcript::ids::{AgentId, SessionId};
@@ -310,7 +310,7 @@ impl Known {
     }
 
     /// The unit of `key`, made if it does not exist, with the claim of a row on it.
-    pub(super) fn claim(&mut self, key: &UnitKey, claim: Claim, context: Context) -> UnitId {
+    pub(super) fn claim(&mut self, key: &UnitKey, claim: Claim, context: Surroundings) -> UnitId {
         let id = key.id();
         let Some(known) = self.unit(id) else {
             if self.index.has_unit(id) {

@@ -6,7 +6,7 @@ use crate::ledger::derived::{names_of, pull_request_id, workflow, workflow_of};
 use crate::ledger::unit::{Identity, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
-use crate::transcript::record::{Assistant, Body, Fact, IdentityBy, Kind, Record, Row, Said, ToolResult, User};
+use crate::transcript::record::{Assistant, Fact, IdentityBy, Record, Row, RowBody, RowKind, Said, ToolResult, User};
 
 impl Known {
     /// Everything that folding `records` of a file may touch.
@@ -27,7 +27,7 @@ impl Known {
         }
         let mut session = thread.and_then(|thread| thread.session.as_ref()).filter(|_| !restarted);
         for record in records {
-            if let Body::Row(row) = &record.body {
+            if let RowBody::Row(row) = &record.body {
                 // A row without a session belongs to that of the rows before it.
                 session = row.session.as_ref().or(session).or(Some(&stem));
                 let other = thread.and_then(|thread| Some((thread, thread.hangs_on_other(row.parent)?)));
@@ -56,22 +56,22 @@ impl Known {
         Some(id).filter(|id| self.index.has_unit(*id))
     }
 
-    fn keys_of_body(&self, file: FileNumber, body: &Body, session: Option<&SessionId>, keys: &mut Keys) {
+    fn keys_of_body(&self, file: FileNumber, body: &RowBody, session: Option<&SessionId>, keys: &mut Keys) {
         match body {
-            Body::Row(row) => {
+            RowBody::Row(row) => {
                 self.keys_of_kind(row, session, keys);
                 self.keys_of_beginnings(row, session, keys);
                 keys.sessions.extend(row.forked_from.clone());
                 self.keys_of_owner(session, row.agent.as_ref(), keys);
             }
-            Body::CostState(state) => keys.sessions.extend([state.session.clone()]),
-            Body::Title { session, .. } => keys.sessions.extend([session.clone()]),
-            Body::Continued { session, into } => keys.sessions.extend([session.clone(), into.clone()]),
-            Body::PullRequest { session, what, .. } => {
+            RowBody::CostState(state) => keys.sessions.extend([state.session.clone()]),
+            RowBody::Title { session, .. } => keys.sessions.extend([session.clone()]),
+            RowBody::Continued { session, into } => keys.sessions.extend([session.clone(), into.clone()]),
+            RowBody::PullRequest { session, what, .. } => {
                 keys.sessions.extend([session.clone()]);
                 keys.units.extend(self.home(Identity::Row(pull_request_id(session, what))));
             }
-            Body::AgentMeta(meta) => {
+            RowBody::AgentMeta(meta) => {
                 if let Some(call) = &meta.call {
                     keys.units.extend(self.home(Identity::Call(call)));
                 }
@@ -90,24 +90,24 @@ impl Known {
 
     fn keys_of_kind(&self, row: &Row, session: Option<&SessionId>, keys: &mut Keys) {
         match &row.kind {
-            Kind::User(User { said: Said::Results(results), .. }) => self.keys_of_results(results, session, keys),
-            Kind::User(user) => {
+            RowKind::User(User { said: Said::Results(results), .. }) => self.keys_of_results(results, session, keys),
+            RowKind::User(user) => {
                 keys.units.extend(self.existing(UnitKey::Turn(row.id).id()));
                 let time = row.time.unwrap_or_default();
                 keys.units.extend(user.blocks.iter().filter_map(|text| self.home(Identity::Said(time, *text))));
             }
-            Kind::Assistant(assistant) => self.keys_of_answer(row, assistant, keys),
-            Kind::Fact { what, .. } => {
+            RowKind::Assistant(assistant) => self.keys_of_answer(row, assistant, keys),
+            RowKind::Fact { what, .. } => {
                 keys.units.extend(self.home(Identity::Row(row.id)));
                 // A compaction may be a unit of its own.
                 let own = matches!(what, Fact::Compaction(_)).then(|| UnitKey::Loose(row.id).id());
                 keys.units.extend(own.and_then(|own| self.existing(own)));
             }
-            Kind::StopHooks { hooks, .. } => {
+            RowKind::StopHooks { hooks, .. } => {
                 let ids = (0..).zip(hooks).map(|(position, _)| row.id.of_part(position));
                 keys.units.extend(ids.filter_map(|id| self.home(Identity::Row(id))));
             }
-            Kind::TurnDuration(_) | Kind::Ended(_) | Kind::Other => {}
+            RowKind::TurnDuration(_) | RowKind::Ended(_) | RowKind::Other => {}
         }
     }
 
@@ -155,7 +155,7 @@ impl Known {
     fn keys_of_beginnings(&self, row: &Row, session: Option<&SessionId>, keys: &mut Keys) {
         match (&row.agent, row.sidechain) {
             (Some(agent), _) => {
-                if let (Kind::User(User { said: Said::Prompt(_), .. }), Some(session)) = (&row.kind, session) {
+                if let (RowKind::User(User { said: Said::Prompt(_), .. }), Some(session)) = (&row.kind, session) {
                     let run = UnitKey::agent(session, agent).run(row.id);
                     keys.units.extend(run.and_then(|run| self.existing(run.id())));
                 }
@@ -165,7 +165,7 @@ impl Known {
             (None, false) => {
                 keys.units.extend(self.existing(UnitKey::Loose(row.id).id()));
                 // A row that was counted before leaves the next one to begin a unit.
-                keys.is_led = matches!(row.kind, Kind::User(_) | Kind::Assistant(_));
+                keys.is_led = matches!(row.kind, RowKind::User(_) | RowKind::Assistant(_));
             }
         }
     }

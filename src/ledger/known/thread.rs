@@ -11,7 +11,7 @@ use crate::transcript::time::Timestamp;
 
 /// A response whose id a gateway chose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Named {
+pub struct GatewayNamed {
     /// The id that the gateway chose.
     pub name: Box<str>,
     /// Its `requestId`.
@@ -70,7 +70,7 @@ pub struct Thread {
     /// The sub-agent had nothing more to do: a further prompt begins another run.
     pub rested: bool,
     /// The response whose rows are coming, if a gateway gave it its id.
-    pub named: Option<Named>,
+    pub named: Option<GatewayNamed>,
     /// The response and the row in which a tool began that the API runs itself.
     pub server_tool: Option<(Box<str>, RowId)>,
     /// The moment with which a resume of 1.0 stamped responses that it copied.

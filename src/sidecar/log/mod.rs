@@ -43,7 +43,7 @@ const SUMS: &str = "tailspan::log";
 const SCHEDULED: &str = "tailspan::audit::selfcheck";
 
 /// The log of this process: there is one stderr.
-struct Log {
+struct Logger {
     queue: Arc<LineQueue>,
     /// There is a thread that writes.
     has_writer: bool,
@@ -51,9 +51,9 @@ struct Log {
     started: Instant,
 }
 
-static LOG: LazyLock<Log> = LazyLock::new(Log::start);
+static LOG: LazyLock<Logger> = LazyLock::new(Logger::start);
 
-impl Log {
+impl Logger {
     fn start() -> Self {
         let queue = Arc::new(LineQueue::default());
         let own = Arc::clone(&queue);

@@ -10,7 +10,7 @@ use crate::transcript::time::Timestamp;
 
 /// A row of most kinds.
 #[derive(Deserialize)]
-pub(super) struct Row<T> {
+pub(super) struct StoredRow<T> {
     id: RowId,
     time: Timestamp,
     what: T,
@@ -39,7 +39,7 @@ pub(super) fn in_one_list(lists: [Vec<RowFact>; 5]) -> Vec<RowFact> {
     lists.into_iter().flatten().collect()
 }
 
-impl<T: Thaw<Fact>> Thaw<RowFact> for Row<T> {
+impl<T: Thaw<Fact>> Thaw<RowFact> for StoredRow<T> {
     fn thaw(self) -> RowFact {
         RowFact { id: self.id, time: self.time, place: None, what: self.what.thaw(), sent: false }
     }

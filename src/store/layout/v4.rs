@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::frozen::{Thaw, frozen, frozen_choice};
-use super::rows::{self, Row, facts, in_one_list};
+use super::rows::{self, StoredRow, facts, in_one_list};
 use crate::ledger::known;
 use crate::ledger::money::Money;
 use crate::ledger::prices;
@@ -23,10 +23,10 @@ use crate::transcript::time::Timestamp;
 use crate::transcript::title::old_title;
 use crate::transcript::usage;
 
-pub(super) type Failure = Row<ApiError>;
+pub(super) type Failure = StoredRow<ApiError>;
 pub(super) type Compacted = rows::Compacted<Compaction>;
-pub(super) type OldHookRun = Row<Hook>;
-pub(super) type FellBack = Row<Fallback>;
+pub(super) type OldHookRun = StoredRow<Hook>;
+pub(super) type FellBack = StoredRow<Fallback>;
 
 facts!(ApiError => Failure, Hook => Hook, Fallback => Fallback);
 
@@ -67,8 +67,8 @@ frozen! {
     struct Inline => known::Inline { unit: UnitKey, rows: Vec<RowId>, asked: Option<Timestamp> }
     struct Rank => unit::Rank { copy: bool, time: Timestamp, file: FileNumber }
     struct RowPlace => unit::RowPlace { file: FileNumber, generation: u32, place: Place }
-    struct Place => record::Place { offset: u64, bytes: u32 }
-    struct Context => unit::Context {
+    struct Place => record::LinePlace { offset: u64, bytes: u32 }
+    struct Context => unit::Surroundings {
         cwd: Option<Arc<str>>, branch: Option<Arc<str>>, version: Option<Arc<str>>, entrypoint: Option<Arc<str>>,
     }
     struct Export => unit::Export { done: bool, sent: bool, observed: bool }
@@ -426,7 +426,7 @@ struct UnitRef {
 impl Session {
     /// The session as it is today, without its units and what waits or was forked.
     pub(super) fn thaw(self) -> session::Session {
-        let contexts: Vec<unit::Context> = self.contexts.thaw();
+        let contexts: Vec<unit::Surroundings> = self.contexts.thaw();
         let context_of = |unit: &UnitRef| contexts.get(usize::try_from(unit.context).unwrap_or(usize::MAX));
         let branch_of = |unit: &UnitRef| context_of(unit).is_some_and(|context| context.branch.is_some());
         let member = |(id, unit): (&UnitId, &UnitRef)| Member {

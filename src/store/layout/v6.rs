@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::frozen::{Thaw, frozen, frozen_choice};
-use super::rows::{self, Row, facts, in_one_list};
+use super::rows::{self, StoredRow, facts, in_one_list};
 use super::v4::{
     ApiError, Call, Compacted, Context, Cursor, Export, Failure, FellBack, FileRole, Inline, Queue, Rank, RowPlace,
     Says, Share, Stop, Tally, Tokens, ToolEnd, UnitKey, Usage,
@@ -22,7 +22,7 @@ use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record;
 use crate::transcript::time::Timestamp;
 
-type HookRun = Row<Hook>;
+type HookRun = StoredRow<Hook>;
 type Noted = rows::Noted<RowPlace, Note>;
 
 facts!(Hook => Hook);
@@ -69,7 +69,7 @@ frozen! {
     struct ShellLine => known::ShellLine {
         id: RowId, prompt: Option<RowId>, time: Timestamp, place: RowPlace, chars: u32,
     }
-    struct Named => known::Named { name: Box<str>, request: Option<Box<str>>, id: Box<str>, last: Timestamp }
+    struct Named => known::GatewayNamed { name: Box<str>, request: Option<Box<str>>, id: Box<str>, last: Timestamp }
     struct Unit => unit::Unit {
         key: UnitKey,
         claim: Claim,

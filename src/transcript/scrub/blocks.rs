@@ -1,6 +1,6 @@
 //! Private keys in PEM: from `-----BEGIN ... PRIVATE KEY-----` to the matching end, or to the end of the text.
 
-use super::keys::Key;
+use super::keys::SecretKey;
 use super::reader::{DASHES, TextReader, is_quote};
 
 const BEGIN: &str = "-----BEGIN ";
@@ -20,14 +20,14 @@ pub(super) struct Ends {
 }
 
 /// The body of the block that begins at `at`.
-pub(super) fn find(reader: &TextReader<'_>, ends: &mut Ends, at: usize) -> Option<Key> {
+pub(super) fn find(reader: &TextReader<'_>, ends: &mut Ends, at: usize) -> Option<SecretKey> {
     let secret = label_end(reader, at, BEGIN)?;
     if let Some(end) = ends.next(reader, secret) {
-        return Some(Key { secret, end });
+        return Some(SecretKey { secret, end });
     }
     // Code and prose name the beginning in quotes; then nothing of a key follows.
     let is_named = is_quote(reader.at(secret)) && !has_body(reader, secret);
-    (!is_named).then_some(Key { secret, end: reader.len() })
+    (!is_named).then_some(SecretKey { secret, end: reader.len() })
 }
 
 /// Where the first block begins between two positions, else the second of them.

@@ -2,7 +2,7 @@
 //!
 //! A short option means nothing by itself, so the commands of a line are remembered until the line or the command ends.
 
-use super::keys::Key;
+use super::keys::SecretKey;
 use super::reader::{TextReader, is_blank, is_quote};
 use super::values::{JUDGED_BYTES_MAX, is_placeholder};
 
@@ -50,7 +50,7 @@ impl Commands {
     }
 
     /// The password behind the word between two positions, if that word is an option of a command of this line.
-    pub(super) fn password(self, reader: &TextReader<'_>, at: usize, end: usize) -> Option<Key> {
+    pub(super) fn password(self, reader: &TextReader<'_>, at: usize, end: usize) -> Option<SecretKey> {
         let is_option = reader.before(at, 1) == b'-' && is_blank(reader.before(at, 2));
         let is_long = reader.starts(at.saturating_sub(2), "--");
         let word = reader.slice(at, end.min(at + 16));
@@ -68,7 +68,7 @@ impl Commands {
 }
 
 /// `user:password`. The user goes too, as in URLs.
-fn behind_user(reader: &TextReader<'_>, end: usize) -> Option<Key> {
+fn behind_user(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
     let joint = reader.run(end, 1, |byte| byte == b'=');
     let whole = value_bounds(reader, reader.skip_spaces(joint))?;
     let (user, password) = reader.slice(whole.secret, whole.end).split_once(':')?;
@@ -77,12 +77,12 @@ fn behind_user(reader: &TextReader<'_>, end: usize) -> Option<Key> {
     (is_secret && is_password(reader, whole)).then_some(whole)
 }
 
-fn behind(reader: &TextReader<'_>, end: usize) -> Option<Key> {
+fn behind(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
     let start = reader.skip_spaces(end);
     if start == end { None } else { value(reader, start) }
 }
 
-fn value(reader: &TextReader<'_>, start: usize) -> Option<Key> {
+fn value(reader: &TextReader<'_>, start: usize) -> Option<SecretKey> {
     value_bounds(reader, start).filter(|whole| is_password(reader, *whole))
 }
 
@@ -90,17 +90,17 @@ fn is_quoted(reader: &TextReader<'_>, end: usize) -> bool {
     reader.quote(reader.skip_spaces(end)).is_some_and(|quote| quote.mark == b'\'')
 }
 
-fn value_bounds(reader: &TextReader<'_>, at: usize) -> Option<Key> {
+fn value_bounds(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     let quote = reader.quote(at);
     let secret = quote.map_or(at, |quote| quote.after);
     let end = reader.run(secret, usize::MAX, |byte| match quote {
         Some(quote) => byte != quote.mark && byte != b'\n' && byte != b'\\',
         None => !is_blank(byte) && !is_quote(byte) && !matches!(byte, b';' | b'|' | b')'),
     });
-    (end > secret && reader.at(secret) != b'-').then_some(Key { secret, end })
+    (end > secret && reader.at(secret) != b'-').then_some(SecretKey { secret, end })
 }
 
-fn is_password(reader: &TextReader<'_>, key: Key) -> bool {
+fn is_password(reader: &TextReader<'_>, key: SecretKey) -> bool {
     let text = reader.slice_down(key.secret, key.end.min(key.secret + JUDGED_BYTES_MAX));
     !text.is_empty() && !reader.holds_marker(key.secret, key.end) && !is_placeholder(text)
 }

@@ -1,6 +1,6 @@
 //! Headers whose value is not one word: `Authorization: Bearer ...`, `Cookie: a=b; c=d`, and `Bearer ...` by itself.
 
-use super::keys::Key;
+use super::keys::SecretKey;
 use super::names::is_one_of_in_any_case;
 use super::reader::{MARKER, TextReader, is_blank, is_quote, is_space};
 use super::values::{JUDGED_BYTES_MAX, is_placeholder, mixes_digits};
@@ -31,7 +31,7 @@ const SPOKEN: &str = "\
     undefined is or and string missing the a";
 
 /// The secret in the value of an `Authorization` header that begins at `value`.
-pub(super) fn authorization(reader: &TextReader<'_>, value: usize) -> Option<Key> {
+pub(super) fn authorization(reader: &TextReader<'_>, value: usize) -> Option<SecretKey> {
     let opened = reader.quote(value).map_or(value, |quote| quote.after);
     let (start, to_line_end) = behind_scheme(reader, opened).unwrap_or((opened, false));
     let judged =
@@ -53,22 +53,22 @@ pub(super) fn authorization(reader: &TextReader<'_>, value: usize) -> Option<Key
         return None;
     }
     let end = if to_line_end { line_end(reader, start, usize::MAX) } else { word_end(reader, start, usize::MAX) };
-    Some(Key { secret: start, end })
+    Some(SecretKey { secret: start, end })
 }
 
 /// The cookies that begin at `value`, all of them.
-pub(super) fn cookie(reader: &TextReader<'_>, value: usize) -> Option<Key> {
+pub(super) fn cookie(reader: &TextReader<'_>, value: usize) -> Option<SecretKey> {
     let start = reader.quote(value).map_or(value, |quote| quote.after);
     let judged = word_end(reader, start, JUDGED_BYTES_MAX);
     let first = reader.slice_down(start, judged);
     let (name, rest) = first.split_once('=')?;
     let is_cookie =
         !name.is_empty() && rest.len() >= 4 && !reader.holds_marker(start, judged) && !first.contains(['(', '[']);
-    (is_cookie && !is_placeholder(rest)).then(|| Key { secret: start, end: line_end(reader, start, usize::MAX) })
+    (is_cookie && !is_placeholder(rest)).then(|| SecretKey { secret: start, end: line_end(reader, start, usize::MAX) })
 }
 
 /// The value behind a scheme that stands in a text without its header: it has to look like one.
-pub(super) fn spoken_scheme(reader: &TextReader<'_>, at: usize, end: usize) -> Option<Key> {
+pub(super) fn spoken_scheme(reader: &TextReader<'_>, at: usize, end: usize) -> Option<SecretKey> {
     let word = reader.slice(at, end.min(at + SCHEME_BYTES_MAX));
     let fewest = match word {
         "Bearer" | "bearer" => 12,
@@ -90,7 +90,7 @@ pub(super) fn spoken_scheme(reader: &TextReader<'_>, at: usize, end: usize) -> O
     let is_whole = !reader.starts(judged, MARKER);
     (start > end && is_whole && text.len() >= fewest && looks).then(|| {
         let whole = reader.run(start, usize::MAX, is_value);
-        Key { secret: start, end: if whole == judged { start + text.len() } else { whole } }
+        SecretKey { secret: start, end: if whole == judged { start + text.len() } else { whole } }
     })
 }
 

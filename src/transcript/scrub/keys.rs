@@ -7,7 +7,7 @@ use super::reader::{MARKER, TextReader};
 
 /// A key in a text: kept up to `secret`, hidden from there to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct SecretKey {
     pub(super) secret: usize,
     pub(super) end: usize,
 }
@@ -178,21 +178,21 @@ pub(super) struct KeyRuns {
 }
 
 /// The key that begins at `at`.
-pub(super) fn find(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Option<Key> {
+pub(super) fn find(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Option<SecretKey> {
     if !word_may_begin(reader, at) {
         return None;
     }
     let head = [reader.at(at), reader.at(at + 1)];
     let alike = HEADS.iter().zip(ISSUERS).filter(|(known, _)| **known == head);
     let found = alike.map(|(_, issuer)| issuer).find_map(|(start, min, alphabet)| {
-        let key = |secret| body(reader, secret, *min, *alphabet).map(|end| Key { secret, end });
+        let key = |secret| body(reader, secret, *min, *alphabet).map(|end| SecretKey { secret, end });
         reader.starts(at, start).then(|| key(at + start.len())).flatten()
     });
     found.or_else(|| shared_start(reader, at)).or_else(|| telegram(reader, at)).or_else(|| jwt(reader, runs, at))
 }
 
 /// The secret access key right behind an access key id.
-pub(super) fn aws_secret(reader: &TextReader<'_>, key: Key) -> Option<Key> {
+pub(super) fn aws_secret(reader: &TextReader<'_>, key: SecretKey) -> Option<SecretKey> {
     let behind_id = matches!(reader.slice(key.secret.saturating_sub(4), key.secret), "AKIA" | "ASIA");
     let is_gap = |byte: u8| matches!(byte, b',' | b':' | b';' | b'|' | b' ' | b'\t' | b'"' | b'\'' | b'/');
     let secret = reader.run(key.end, AWS_GAP_BYTES_MAX, is_gap);
@@ -202,7 +202,7 @@ pub(super) fn aws_secret(reader: &TextReader<'_>, key: Key) -> Option<Key> {
     let is_secret = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
     let end = reader.run(secret, AWS_SECRET_BYTES + 1, is_secret);
     let is_whole = end - secret == AWS_SECRET_BYTES && !reader.starts(end, MARKER);
-    is_whole.then_some(Key { secret, end })
+    is_whole.then_some(SecretKey { secret, end })
 }
 
 /// Behind a letter or digit a key does not begin, unless these are the end of `%3D` or `\n`.
@@ -239,7 +239,7 @@ fn without_dots(reader: &TextReader<'_>, from: usize, mut end: usize) -> usize {
 }
 
 /// `sk-` alone: many issuers, and many names of other things, which have no digits among capitals.
-fn shared_start(reader: &TextReader<'_>, at: usize) -> Option<Key> {
+fn shared_start(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     // `sk-ssh-ed25519@openssh.com` is the type of a public key.
     if !reader.starts(at, "sk-") || reader.starts(at, "sk-ssh-") || reader.starts(at, "sk-ecdsa-") {
         return None;
@@ -252,27 +252,27 @@ fn shared_start(reader: &TextReader<'_>, at: usize) -> Option<Key> {
     // Judged before the body is read to its end: a body that is not hidden may hold many more of these beginnings.
     let is_key = digits >= 4 || (digits >= 1 && capitals >= 2);
     let end = is_key.then(|| body(reader, secret, SK_BYTES_MIN, Url)).flatten()?;
-    Some(Key { secret, end })
+    Some(SecretKey { secret, end })
 }
 
 /// `123456789:AA...`, a bot of Telegram.
-fn telegram(reader: &TextReader<'_>, at: usize) -> Option<Key> {
+fn telegram(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     let colon = reader.run(at, 11, |byte| byte.is_ascii_digit());
     if colon - at < 8 || !reader.starts(colon, ":AA") {
         return None;
     }
-    body(reader, colon + 3, 30, Url).map(|end| Key { secret: colon + 1, end })
+    body(reader, colon + 3, 30, Url).map(|end| SecretKey { secret: colon + 1, end })
 }
 
 /// Three parts of base64url joined by dots, the first of which is an object (`eyJ` is `{"`), or the beginning of one.
-fn jwt(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Option<Key> {
+fn jwt(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Option<SecretKey> {
     if !reader.starts(at, "eyJ") {
         return None;
     }
     let begun = || body(reader, at + JWT_ALGORITHM.len(), JWT_PART_BYTES_MIN, Dotted);
     whole_jwt(reader, runs, at)
         .or_else(|| reader.starts(at, JWT_ALGORITHM).then(begun).flatten())
-        .map(|end| Key { secret: at + 3, end })
+        .map(|end| SecretKey { secret: at + 3, end })
 }
 
 fn whole_jwt(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Option<usize> {

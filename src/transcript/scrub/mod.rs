@@ -34,11 +34,11 @@ mod values;
 use std::borrow::Cow;
 
 use commands::Commands;
-use keys::Key;
+use keys::SecretKey;
 use names::Class;
 use pairs::Pair;
 use reader::{MARKER, TextReader, is_word};
-use values::Form;
+use values::JoinForm;
 
 /// `text` with its secrets replaced by `[REDACTED]`.
 #[must_use]
@@ -54,7 +54,13 @@ pub fn scrub_named<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
         Some(Class::Authorization | Class::Cookie) => !value.is_empty() && !values::is_placeholder(value),
         Some(class) => {
             let text = TextReader::new(value).slice_down(0, values::JUDGED_BYTES_MAX);
-            values::is_secret(values::SecretClaim { text, class, form: Form::Setting, bare: false, in_sentence: false })
+            values::is_secret(values::SecretClaim {
+                text,
+                class,
+                form: JoinForm::Setting,
+                bare: false,
+                in_sentence: false,
+            })
         }
         None => false,
     };
@@ -96,7 +102,7 @@ struct Scrubber<'a> {
     /// Class of the name that was a value (`name: DB_PASSWORD`), and where that ended.
     named: Option<(Class, usize)>,
     /// A value that was found ahead and where it begins. What lies before it, a type or a call, is looked at first.
-    due: Option<(usize, Key)>,
+    due: Option<(usize, SecretKey)>,
 }
 
 impl<'a> Scrubber<'a> {
@@ -169,13 +175,13 @@ impl<'a> Scrubber<'a> {
     }
 
     /// Replaces a secret up to the private key that may begin in it, which goes to an end of its own.
-    fn hide(&mut self, key: Option<Key>) -> Option<usize> {
-        let Key { secret, end } = key?;
-        self.replace(Some(Key { secret, end: blocks::next_begin(&self.reader, secret, end) }))
+    fn hide(&mut self, key: Option<SecretKey>) -> Option<usize> {
+        let SecretKey { secret, end } = key?;
+        self.replace(Some(SecretKey { secret, end: blocks::next_begin(&self.reader, secret, end) }))
     }
 
     /// Replaces a secret; the position behind it.
-    fn replace(&mut self, key: Option<Key>) -> Option<usize> {
+    fn replace(&mut self, key: Option<SecretKey>) -> Option<usize> {
         let key = key?;
         if key.end <= key.secret || self.reader.starts(key.secret, MARKER) {
             return None;
@@ -241,7 +247,8 @@ impl<'a> Scrubber<'a> {
         let class = match (pairs::class_of(&self.reader, at, end), named) {
             (Some(class), _) => class,
             (None, Some((class, _))) if word.eq_ignore_ascii_case("value") => {
-                pair.form = if pair.form == Form::Plain && !pair.colon { Form::Plain } else { Form::Setting };
+                pair.form =
+                    if pair.form == JoinForm::Plain && !pair.colon { JoinForm::Plain } else { JoinForm::Setting };
                 class
             }
             _ => return None,
@@ -265,9 +272,9 @@ impl<'a> Scrubber<'a> {
     }
 
     /// The secret without the beginning that says whose key it is.
-    fn without_kind(&mut self, secret: Key) -> Key {
+    fn without_kind(&mut self, secret: SecretKey) -> SecretKey {
         let key = keys::find(&self.reader, &mut self.runs, secret.secret);
-        key.map_or(secret, |key| Key { secret: key.secret, end: key.end.max(secret.end) })
+        key.map_or(secret, |key| SecretKey { secret: key.secret, end: key.end.max(secret.end) })
     }
 
     /// Remembers `DB_PASSWORD` of `name: DB_PASSWORD`, for the `value: ...` that follows.

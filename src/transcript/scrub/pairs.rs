@@ -3,15 +3,15 @@
 //! A name is found first, and only a telling one makes anybody look for a value, so what is read twice is bounded:
 //! forty spaces, one type, and the part of the value that is judged.
 
-use super::keys::Key;
+use super::keys::SecretKey;
 use super::names::{Class, classify, is_one_of};
 use super::reader::{MARKER, Quote, TextReader, is_blank, is_quote, is_space, is_word};
-use super::values::{Form, JUDGED_BYTES_MAX, SecretClaim, is_secret};
+use super::values::{JUDGED_BYTES_MAX, JoinForm, SecretClaim, is_secret};
 
 /// Where the value of a name begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pair {
-    pub(super) form: Form,
+    pub(super) form: JoinForm,
     pub(super) value: usize,
     /// Joined by `:`, so a type may stand before the value.
     pub(super) colon: bool,
@@ -33,7 +33,7 @@ pub(super) fn find(reader: &TextReader<'_>, start: usize, end: usize) -> Option<
     let is_encoded = matches!((reader.before(start, 3), reader.before(start, 2)), (b'%', b'2' | b'3'));
     let before = if is_encoded { b'&' } else { reader.before(start, 1) };
     if before == b'<' && reader.at(end) == b'>' {
-        return Some(Pair { form: Form::Element, value: end + 1, colon: false, tight: false });
+        return Some(Pair { form: JoinForm::Element, value: end + 1, colon: false, tight: false });
     }
     let bold = reader.run(end, 3, |byte| byte == b'*');
     let quote = reader.quote(bold);
@@ -48,7 +48,7 @@ pub(super) fn find(reader: &TextReader<'_>, start: usize, end: usize) -> Option<
         let has_value = is_flag && !matches!(reader.at(joint), b'-' | b'|' | b'>' | b'<' | b'&');
         let is_sql = reader.starts(start, "PASSWORD ") && reader.at(joint) == b'\'';
         return (spaced && (has_value || is_sql)).then_some(Pair {
-            form: if is_flag { Form::Flag } else { Form::Plain },
+            form: if is_flag { JoinForm::Flag } else { JoinForm::Plain },
             value: joint,
             colon: false,
             tight: false,
@@ -59,10 +59,10 @@ pub(super) fn find(reader: &TextReader<'_>, start: usize, end: usize) -> Option<
     let tight = joint == end && value == separator.end;
     let assigns = tight && separator.assigns;
     let form = match before {
-        _ if is_flag => Form::Flag,
-        b'?' | b'&' if assigns => Form::Query,
-        _ if assigns && is_setting(reader, start, end) => Form::Setting,
-        _ => Form::Plain,
+        _ if is_flag => JoinForm::Flag,
+        b'?' | b'&' if assigns => JoinForm::Query,
+        _ if assigns && is_setting(reader, start, end) => JoinForm::Setting,
+        _ => JoinForm::Plain,
     };
     let compares_bare = separator.compares && reader.quote(value).is_none();
     (!compares_bare).then_some(Pair { form, value, colon: separator.colon, tight })
@@ -106,8 +106,8 @@ fn is_setting(reader: &TextReader<'_>, start: usize, end: usize) -> bool {
 }
 
 /// The part of a pair's value that is a secret of this class.
-pub(super) fn secret(reader: &TextReader<'_>, pair: Pair, class: Class) -> Option<Key> {
-    let typed = if pair.colon && pair.form == Form::Plain { behind_type(reader, pair.value) } else { None };
+pub(super) fn secret(reader: &TextReader<'_>, pair: Pair, class: Class) -> Option<SecretKey> {
+    let typed = if pair.colon && pair.form == JoinForm::Plain { behind_type(reader, pair.value) } else { None };
     let value = typed.unwrap_or(pair.value);
     if let Some(block) = block_scalar(reader, value) {
         return bounds_if_secret(reader, SecretExtent::Block { indent: block.1 }, block.0, pair, class);
@@ -130,12 +130,12 @@ fn bounds_if_secret(
     start: usize,
     pair: Pair,
     class: Class,
-) -> Option<Key> {
+) -> Option<SecretKey> {
     let judged = extent.end(reader, start, JUDGED_BYTES_MAX);
     // `<password>` alone is a stand-in, and `` NAME=`command` `` a command's output.
     let is_open =
         matches!(extent, SecretExtent::Element) && judged < start + JUDGED_BYTES_MAX && !reader.starts(judged, "</");
-    let is_output = matches!(extent, SecretExtent::Quoted(quote) if quote.mark == b'`') && pair.form != Form::Plain;
+    let is_output = matches!(extent, SecretExtent::Quoted(quote) if quote.mark == b'`') && pair.form != JoinForm::Plain;
     if is_open || is_output || reader.holds_marker(start, judged) {
         return None;
     }
@@ -147,7 +147,7 @@ fn bounds_if_secret(
         bare,
         in_sentence: bare && pair.colon && in_sentence(reader, judged),
     };
-    is_secret(claim).then(|| Key { secret: start, end: extent.end(reader, start, usize::MAX).max(judged) })
+    is_secret(claim).then(|| SecretKey { secret: start, end: extent.end(reader, start, usize::MAX).max(judged) })
 }
 
 /// True if a quote ends a text rather than beginning a value: `"TOKEN=" + token`, `"Password:" prompt`.
@@ -165,7 +165,7 @@ fn closes_text(reader: &TextReader<'_>, value: usize) -> bool {
 #[derive(Clone, Copy)]
 enum SecretExtent {
     Quoted(Quote),
-    Bare(Form),
+    Bare(JoinForm),
     Element,
     /// Lines that are indented by at least so much.
     Block {
@@ -173,8 +173,8 @@ enum SecretExtent {
     },
 }
 
-fn locate(reader: &TextReader<'_>, value: usize, form: Form) -> (usize, SecretExtent) {
-    if form == Form::Element {
+fn locate(reader: &TextReader<'_>, value: usize, form: JoinForm) -> (usize, SecretExtent) {
+    if form == JoinForm::Element {
         return (value, SecretExtent::Element);
     }
     let prefixed = matches!(reader.at(value), b'b' | b'r' | b'f' | b'u' | b'L' | b'@' | b'$');
@@ -216,17 +216,17 @@ fn quoted_end(reader: &TextReader<'_>, start: usize, max: usize, quote: Quote) -
     end
 }
 
-fn bare_end(reader: &TextReader<'_>, start: usize, max: usize, form: Form) -> usize {
+fn bare_end(reader: &TextReader<'_>, start: usize, max: usize, form: JoinForm) -> usize {
     let limit = start.saturating_add(max).min(reader.len());
     let mut at = start;
     while at < limit {
         match reader.at(at) {
             byte if is_blank(byte) || is_quote(byte) || byte == b';' => break,
-            b'&' | b'#' if form == Form::Query => break,
+            b'&' | b'#' if form == JoinForm::Query => break,
             b'<' if reader.at(at + 1) == b'/' => break,
             b'&' if names_next(reader, at + 1) => break,
             // A password on a command line may hold a comma, an argument in code may not.
-            b',' if form == Form::Plain && names_next(reader, at + 1) => break,
+            b',' if form == JoinForm::Plain && names_next(reader, at + 1) => break,
             b'\\' if reader.starts(at, "\\r\\n") => break,
             b'\\' if reader.at(at + 1) == b'n' && names_next(reader, at + 2) => break,
             _ => at += 1,

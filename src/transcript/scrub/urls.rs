@@ -1,6 +1,6 @@
 //! User information in URLs: `scheme://user:password@host`.
 
-use super::keys::Key;
+use super::keys::SecretKey;
 use super::reader::{MARKER, TextReader, is_blank, is_quote};
 use super::values::{is_placeholder, mixes_digits};
 
@@ -8,7 +8,7 @@ use super::values::{is_placeholder, mixes_digits};
 const NAME_BYTES_MIN: usize = 16;
 
 /// The user information behind the `://` at `at`. It ends before `/`, so no two searches read the same bytes.
-pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<Key> {
+pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     if !reader.starts(at, "://") || !reader.before(at, 1).is_ascii_alphanumeric() {
         return None;
     }
@@ -19,7 +19,7 @@ pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<Key> {
     let (user, host) = reader.slice(secret, authority).rsplit_once('@')?;
     let end = secret + user.len();
     // `docker://image:tag@sha256:...`
-    (!user.contains(MARKER) && !host.starts_with("sha256:") && is_secret(user)).then_some(Key { secret, end })
+    (!user.contains(MARKER) && !host.starts_with("sha256:") && is_secret(user)).then_some(SecretKey { secret, end })
 }
 
 fn is_secret(user: &str) -> bool {

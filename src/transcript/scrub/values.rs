@@ -15,7 +15,7 @@ pub(super) const JUDGED_BYTES_MAX: usize = 256;
 
 /// How a name and its value are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum JoinForm {
     /// `NAME=value` of an environment or a settings file.
     Setting,
     /// `--name value`, `--name=value`
@@ -33,7 +33,7 @@ pub(super) enum Form {
 pub(super) struct SecretClaim<'a> {
     pub(super) text: &'a str,
     pub(super) class: Class,
-    pub(super) form: Form,
+    pub(super) form: JoinForm,
     /// Without quotes.
     pub(super) bare: bool,
     /// Further words follow on its line.
@@ -68,11 +68,11 @@ const EXTENSIONS: &str = "pem key json txt crt cer der pfx p12 p8 jks yaml yml e
 /// True if the value, which holds no marker, is to be hidden.
 pub(super) fn is_secret(claim: SecretClaim<'_>) -> bool {
     let SecretClaim { text, class, form, .. } = claim;
-    let strict = matches!(form, Form::Setting | Form::Flag | Form::Query);
+    let strict = matches!(form, JoinForm::Setting | JoinForm::Flag | JoinForm::Query);
     if text.trim().is_empty() || is_placeholder(text) || is_kept_word(text) {
         return false;
     }
-    if form == Form::Flag && is_about_flag(text) {
+    if form == JoinForm::Flag && is_about_flag(text) {
         return false;
     }
     if !strict && reads_as_text(claim) {
@@ -90,7 +90,7 @@ pub(super) fn is_secret(claim: SecretClaim<'_>) -> bool {
         Class::Key => !is_path(text),
         Class::Token if strict => !is_path(text),
         Class::Token | Class::Loose => looks_random(text) && !is_path(text),
-        Class::Query => form == Form::Query && text.len() >= 8,
+        Class::Query => form == JoinForm::Query && text.len() >= 8,
         Class::Connection => !text.contains("://") && text.contains(['=', ':', '@']),
         Class::Authorization | Class::Cookie => false,
     }

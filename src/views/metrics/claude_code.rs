@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog;
-use crate::views::metrics::metric::{Label, Metric, Unit, closed, counter, open};
+use crate::views::metrics::metric::{Label, Metric, MetricUnit, closed, counter, open};
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::{Sample, Snapshot};
 
@@ -29,43 +29,43 @@ const ACTIVE: Label = closed("type", &["cli"]);
 const TOOL_NAME: Label = open("tool_name", CORE_EDIT_TOOLS, "`Edit`, `MultiEdit`, `NotebookEdit`, `Write`");
 const DECISION: Label = closed("decision", &["accept", "reject"]);
 
-const fn family(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
+const fn family(name: &'static str, unit: MetricUnit, labels: &'static [Label], help: &'static str) -> Metric {
     Metric { prefix: PREFIX, ..counter(name, unit, labels, help) }
 }
 
 static TOKENS: Metric = family(
     "token_usage_tokens_total",
-    Unit::Tokens,
+    MetricUnit::Tokens,
     &[MODEL, QUERY_SOURCE, TOKEN_TYPE],
     "Tokens used: tailspan_tokens_total, both kinds of cache writes together.",
 );
 static COST: Metric = family(
     "cost_usage_USD_total",
-    Unit::Usd,
+    MetricUnit::Usd,
     &[MODEL, QUERY_SOURCE],
     "List price of API responses: tailspan_cost_usd_total.",
 );
 static SESSIONS: Metric = family(
     "session_count_total",
-    Unit::Count,
+    MetricUnit::Count,
     &[START_TYPE],
     "Sessions started: tailspan_sessions_started_total. A session that is resumed does not start again.",
 );
 static LINES: Metric = family(
     "lines_of_code_count_total",
-    Unit::Count,
+    MetricUnit::Count,
     &[CHANGE],
     "Lines that tools added to files or removed from files: tailspan_lines_changed_total.",
 );
 static ACTIVE_TIME: Metric = family(
     "active_time_seconds_total",
-    Unit::Seconds,
+    MetricUnit::Seconds,
     &[ACTIVE],
     "Time from prompts to the end of their turns: tailspan_turn_duration_seconds_sum.",
 );
 static DECISIONS: Metric = family(
     "code_edit_tool_decision_total",
-    Unit::Count,
+    MetricUnit::Count,
     &[TOOL_NAME, DECISION],
     "Calls of editing tools that were allowed and have ended, and calls that were refused.",
 );
@@ -74,13 +74,13 @@ static DECISIONS: Metric = family(
 pub static ALL: &[&Metric] = &[&TOKENS, &COST, &SESSIONS, &LINES, &ACTIVE_TIME, &DECISIONS];
 
 /// Where a family is in [`ALL`], and the values of its labels.
-type Key = (usize, Vec<Arc<str>>);
+type SumKey = (usize, Vec<Arc<str>>);
 
 /// Sums of our series under other names.
 #[derive(Default)]
-struct Sums(BTreeMap<Key, (i128, Option<Timestamp>)>);
+struct SeriesSums(BTreeMap<SumKey, (i128, Option<Timestamp>)>);
 
-impl Sums {
+impl SeriesSums {
     fn add(&mut self, family: &'static Metric, labels: &[&str], amount: i128, created: Option<Timestamp>) {
         let Some(position) = ALL.iter().position(|known| *known == family) else { return };
         let labels = labels.iter().map(|label| Arc::from(*label)).collect();
@@ -94,7 +94,7 @@ impl Sums {
 /// Every series, in the order of [`ALL`].
 #[must_use]
 pub fn points(totals: &Snapshot) -> Vec<Point> {
-    let mut sums = Sums::default();
+    let mut sums = SeriesSums::default();
     each(totals, &catalog::TOKENS, |labels, sample, created| {
         if let [model, kind, agent] = labels {
             sums.add(&TOKENS, &[model, agent, token_type(kind)], number(sample), created);
@@ -113,7 +113,7 @@ pub fn points(totals: &Snapshot) -> Vec<Point> {
         sums.add(&ACTIVE_TIME, &["cli"], number(sample), created);
     });
     decisions(totals, &mut sums);
-    let point = |((position, labels), (sum, created)): (Key, _)| {
+    let point = |((position, labels), (sum, created)): (SumKey, _)| {
         let metric = *ALL.get(position)?;
         Some(Point::new(metric, labels, sum, created))
     };
@@ -121,7 +121,7 @@ pub fn points(totals: &Snapshot) -> Vec<Point> {
 }
 
 /// A refused call has a duration too: from the call to the refusal.
-fn decisions(totals: &Snapshot, sums: &mut Sums) {
+fn decisions(totals: &Snapshot, sums: &mut SeriesSums) {
     each(totals, &catalog::TOOL_DURATION, |labels, sample, created| {
         let [tool] = labels else { return };
         let Sample::Histogram(durations) = sample else { return };

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::catalog;
-use super::metric::{Kept, Kind, Label, Metric, Values};
+use super::metric::{KeptIn, Label, Metric, MetricKind, Values};
 
 /// The catalogue as a Markdown table, then the values of closed labels that do not fit it.
 #[must_use]
@@ -18,7 +18,8 @@ pub fn markdown_of(metrics: &[&Metric]) -> String {
     for metric in metrics {
         let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{}`", label.name)).collect();
         let labels = labels.join(", ");
-        let kept = if metric.kept == Kept::Process && metric.kind == Kind::Counter { " Restarts at 0." } else { "" };
+        let kept =
+            if metric.kept == KeptIn::Process && metric.kind == MetricKind::Counter { " Restarts at 0." } else { "" };
         row(
             &mut text,
             format_args!(
@@ -39,7 +40,7 @@ pub fn markdown_of(metrics: &[&Metric]) -> String {
             }
         }
     }
-    let histograms: Vec<_> = metrics.iter().filter(|metric| metric.kind == Kind::Histogram).collect();
+    let histograms: Vec<_> = metrics.iter().filter(|metric| metric.kind == MetricKind::Histogram).collect();
     if !histograms.is_empty() {
         row(&mut text, format_args!("\n| histogram | buckets |\n|---|---|"));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::catalog;
 use super::exemplars::{self, Exemplar};
 use super::labels::{self, LabelRules, OTHER};
-use super::metric::{Kind, Label, Metric};
+use super::metric::{Label, Metric, MetricKind};
 use crate::measures::dimensions::SUBAGENT;
 use crate::measures::{Dimension, Dimensions, Item, Measure, Observation, Slot, Wanted};
 use crate::transcript::time::Timestamp;
@@ -26,7 +26,7 @@ pub(super) struct Entry {
 /// What counts once in a metric: a slot of an item. Two states of an item are compared by it, whatever their labels are, so
 /// that an item which changes its labels or its unit counts once, under the labels that it had when it grew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
+pub(super) struct EntryKey {
     item: Item,
     share: u32,
     /// Position in the catalogue.
@@ -36,9 +36,9 @@ pub(super) struct Key {
 
 /// Which metrics count which measure.
 #[derive(Debug, Clone)]
-pub(super) struct Readers(Vec<Vec<(usize, &'static Metric)>>);
+pub(super) struct MetricsByMeasure(Vec<Vec<(usize, &'static Metric)>>);
 
-impl Readers {
+impl MetricsByMeasure {
     /// Those of all metrics.
     pub(super) fn new() -> Self {
         let of = |measure: &Measure| {
@@ -55,13 +55,14 @@ impl Readers {
 
     /// What they take: what is stamped at `since` or later, and for gauges everything.
     pub(super) fn wanted(&self, since: Timestamp) -> Wanted {
-        let has_gauge = |measure: &&Measure| self.of(**measure).iter().any(|(_, metric)| metric.kind == Kind::Gauge);
+        let has_gauge =
+            |measure: &&Measure| self.of(**measure).iter().any(|(_, metric)| metric.kind == MetricKind::Gauge);
         let always = Measure::ALL.iter().filter(has_gauge);
         always.fold(Wanted::since(since), |wanted, measure| wanted.and_always(*measure))
     }
 }
 
-impl Key {
+impl EntryKey {
     /// That of an observation in a metric. Where the metric does not tell apart what the measure does, an item has one slot
     /// for the sum of it.
     pub(super) fn of(observation: &Observation<'_>, (position, metric): (usize, &Metric)) -> Self {

@@ -10,7 +10,7 @@
 
 use crate::ledger::family;
 use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId, UnitKey};
-use crate::measures::Place;
+use crate::measures::SpanPlace;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::{CHAT, EXECUTE_TOOL, SpanAt, root_of_turn, span_id};
 use crate::views::traces::ids::{TraceId, trace_of};
@@ -43,20 +43,20 @@ pub fn trace_around<'a>(
 }
 
 /// The span that shows what was observed at a place, and when that ended; `trace` is the one that the unit's spans are in.
-pub(super) fn of(place: &Place<'_>, trace: Option<TraceId>) -> Option<(SpanAt, Timestamp)> {
+pub(super) fn of(place: &SpanPlace<'_>, trace: Option<TraceId>) -> Option<(SpanAt, Timestamp)> {
     match place {
-        Place::Message(parts, message) => trace.map(|trace| (chat(trace, parts, message), message.end)),
-        Place::Tool(tool) => {
+        SpanPlace::Message(parts, message) => trace.map(|trace| (chat(trace, parts, message), message.end)),
+        SpanPlace::Tool(tool) => {
             let ended = tool.told_result().map(|end| end.rank.time);
             trace
                 .zip(ended)
                 .map(|(trace, ended)| (SpanAt { trace, span: span_id(trace, EXECUTE_TOOL, &tool.id) }, ended))
         }
-        Place::Turn(unit) => match unit.key {
+        SpanPlace::Turn(unit) => match unit.key {
             UnitKey::Turn(prompt) => Some((root_of_turn(prompt), unit.activity_end())),
             UnitKey::Loose(_) | UnitKey::Agent(..) => None,
         },
-        Place::Nowhere => None,
+        SpanPlace::Nowhere => None,
     }
 }
 

@@ -10,10 +10,10 @@ use crate::measures::{Dimensions, Observation, State};
 
 /// Sums over the observations of one change, by metric and by the dimensions that its labels have.
 #[derive(Debug, Default)]
-pub(super) struct Gauges<'a>(Vec<Sum<'a>>);
+pub(super) struct Gauges<'a>(Vec<GaugeSum<'a>>);
 
 #[derive(Debug)]
-struct Sum<'a> {
+struct GaugeSum<'a> {
     /// Position in the catalogue.
     position: usize,
     metric: &'static Metric,
@@ -38,20 +38,20 @@ impl<'a> Gauges<'a> {
         };
         let dimensions = &observation.dimensions;
         // Most units have one model: there are few sums.
-        let is_same = |sum: &&mut Sum<'a>| {
+        let is_same = |sum: &&mut GaugeSum<'a>| {
             let mut labels = metric.labels.iter().filter_map(|label| label.dimension);
             sum.position == position && labels.all(|own| sum.dimensions.get(own) == dimensions.get(own))
         };
         match self.0.iter_mut().find(is_same) {
             Some(sum) => sum.amount += amount,
-            None => self.0.push(Sum { position, metric, dimensions: *dimensions, amount }),
+            None => self.0.push(GaugeSum { position, metric, dimensions: *dimensions, amount }),
         }
     }
 
     /// The sums by labels, in a fixed order: where there is room for one more model, it decides which.
     pub(super) fn labelled(self, rules: &LabelRules) -> Labelled {
         let mut labelled = Labelled::new();
-        for Sum { position, metric, dimensions, amount } in self.0 {
+        for GaugeSum { position, metric, dimensions, amount } in self.0 {
             let Some(labels) = labels_of(metric, &dimensions, rules) else { continue };
             labelled.entry((labels, position)).or_insert((metric, 0)).1 += amount;
         }

@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use crate::measures::{Change, State, Wanted};
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::catalog::{self, Kept, Kind, Label, Metric};
-use crate::views::metrics::entries::{Entry, Key, LastLabels, Readers};
-pub use crate::views::metrics::history_times::{BEGINNING, Span};
+use crate::views::metrics::catalog::{self, KeptIn, Label, Metric, MetricKind};
+use crate::views::metrics::entries::{Entry, EntryKey, LastLabels, MetricsByMeasure};
+pub use crate::views::metrics::history_times::{BEGINNING, HistorySpan};
 use crate::views::metrics::labels::{LabelRules, OTHER};
 use crate::views::metrics::series::{Series, bucket_of};
-use crate::views::metrics::text::line::{Start, cumulative, label_pairs, limits};
+use crate::views::metrics::text::line::{LineStart, cumulative, label_pairs, limits};
 use crate::views::metrics::text::open;
 
 /// Bytes of text that are handed out at once.
@@ -40,10 +40,10 @@ struct Gain {
 
 /// The counters of a span.
 #[derive(Debug)]
-pub struct History {
+pub struct MetricHistory {
     rules: LabelRules,
-    readers: Readers,
-    span: Span,
+    readers: MetricsByMeasure,
+    span: HistorySpan,
     series: BTreeMap<Series, Cells>,
     /// How often each value of an open label was used.
     uses: BTreeMap<(&'static str, Arc<str>), u64>,
@@ -53,14 +53,14 @@ pub struct History {
 
 /// Whose metrics they are: labels that a scraper would add.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct ScrapeTarget {
     pub job: String,
     pub instance: String,
 }
 
 /// How a history ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum HistoryEnd {
     /// With the last numbers.
     Open,
     /// With a 0 a second later, where the counters of a sidecar begin. Without it, one that had grown beyond the last
@@ -78,21 +78,28 @@ pub struct Written {
     pub first: Option<Timestamp>,
 }
 
-impl History {
+impl MetricHistory {
     /// A history of nothing.
     #[must_use]
-    pub fn new(rules: LabelRules, span: Span) -> Self {
-        Self { rules, readers: Readers::new(), span, series: BTreeMap::new(), uses: BTreeMap::new(), undated: 0 }
+    pub fn new(rules: LabelRules, span: HistorySpan) -> Self {
+        Self {
+            rules,
+            readers: MetricsByMeasure::new(),
+            span,
+            series: BTreeMap::new(),
+            uses: BTreeMap::new(),
+            undated: 0,
+        }
     }
 
     /// Takes a change in: of something that is new.
     pub fn observe(&mut self, change: &Change<'_>) {
-        let (mut entries, mut last): (Vec<(Key, Entry)>, _) = (Vec::new(), LastLabels::default());
+        let (mut entries, mut last): (Vec<(EntryKey, Entry)>, _) = (Vec::new(), LastLabels::default());
         change.observe(Wanted::all(), &mut |state, observation| {
             let metrics = self.readers.of(observation.measure).iter().copied();
-            for reader in metrics.filter(|(_, metric)| metric.kind != Kind::Gauge && state == State::After) {
+            for reader in metrics.filter(|(_, metric)| metric.kind != MetricKind::Gauge && state == State::After) {
                 let Some(entry) = Entry::of(observation, reader.1, (&self.rules, &mut last), None) else { continue };
-                let key = Key::of(observation, reader);
+                let key = EntryKey::of(observation, reader);
                 // What a metric does not tell apart is one number, which stands near: slots of an item come in a row.
                 let same = entries.iter_mut().rev().take(SLOTS_MAX).find(|(known, _)| *known == key);
                 match same {
@@ -113,7 +120,7 @@ impl History {
     }
 
     fn add(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128, time: Timestamp) {
-        let is_nothing = amount == 0 && metric.kind != Kind::Histogram;
+        let is_nothing = amount == 0 && metric.kind != MetricKind::Histogram;
         if is_nothing || time >= self.span.until {
             return;
         }
@@ -139,12 +146,12 @@ impl History {
     /// That of `take`.
     pub fn write<E>(
         mut self,
-        target: &Target,
-        ending: Ending,
+        target: &ScrapeTarget,
+        ending: HistoryEnd,
         mut take: impl FnMut(&str) -> Result<(), E>,
     ) -> Result<Written, E> {
         let mut written = Written::default();
-        for metric in catalog::ALL.iter().copied().filter(|metric| metric.kept == Kept::State) {
+        for metric in catalog::ALL.iter().copied().filter(|metric| metric.kept == KeptIn::State) {
             let own = self.of(metric);
             if own.is_empty() {
                 continue;
@@ -222,11 +229,11 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(metric: &'static Metric, values: &[Arc<str>], target: &Target) -> Self {
+    fn new(metric: &'static Metric, values: &[Arc<str>], target: &ScrapeTarget) -> Self {
         let name = metric.full_name();
         let target = [("job", target.job.as_str()), ("instance", target.instance.as_str())];
-        let start = Start::new(&name, target.into_iter().chain(label_pairs(metric, values)));
-        let starts = if metric.kind == Kind::Histogram {
+        let start = LineStart::new(&name, target.into_iter().chain(label_pairs(metric, values)));
+        let starts = if metric.kind == MetricKind::Histogram {
             let buckets = limits(metric, open::bound).map(|limit| start.bucket(&limit));
             buckets.chain([start.of("_count"), start.of("_sum")]).collect()
         } else {
@@ -237,9 +244,9 @@ impl Lines {
 
     fn write<E>(
         &self,
-        span: &Span,
+        span: &HistorySpan,
         cells: &Cells,
-        ending: Ending,
+        ending: HistoryEnd,
         written: &mut Written,
         take: &mut impl FnMut(&str) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -259,11 +266,11 @@ impl Lines {
                 text.clear();
             }
         }
-        if ending == Ending::Reset {
+        if ending == HistoryEnd::Reset {
             buckets.fill(0);
             self.point(span.end() + 1, &buckets, 0, &mut text);
         }
-        let points = times.len() + usize::from(ending == Ending::Reset);
+        let points = times.len() + usize::from(ending == HistoryEnd::Reset);
         written.series += self.starts.len() as u64;
         written.samples += (self.starts.len() * points) as u64;
         let first = times.first().map(|first| Timestamp(first.saturating_mul(1000)));
@@ -278,7 +285,7 @@ impl Lines {
         let mut line = |number: &dyn std::fmt::Display| {
             starts.next().into_iter().for_each(|start| text.push_str(&format!("{start} {number} {time}\n")));
         };
-        if self.metric.kind == Kind::Histogram {
+        if self.metric.kind == MetricKind::Histogram {
             cumulative(buckets).for_each(|count| line(&count));
             line(&cumulative(buckets).last().unwrap_or(0));
         }

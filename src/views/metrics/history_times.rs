@@ -27,7 +27,7 @@ pub const BEGINNING: Timestamp = Timestamp(1_735_689_600_000);
 
 /// The time that a history is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct HistorySpan {
     /// Its beginning; `None`: that of everything.
     pub since: Option<Timestamp>,
     /// Its end: the first moment that is not in it.
@@ -36,7 +36,7 @@ pub struct Span {
     pub step_s: i64,
 }
 
-impl Span {
+impl HistorySpan {
     /// Which step a moment of this span belongs to.
     pub(super) const fn step_of(&self, time: Timestamp) -> i64 {
         time.0.div_euclid(1000).div_euclid(self.step_s) + 1

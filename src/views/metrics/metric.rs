@@ -16,9 +16,9 @@ pub struct Metric {
     /// Name without the prefix.
     pub name: &'static str,
     /// Kind.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Unit of the rendered number.
-    pub unit: Unit,
+    pub unit: MetricUnit,
     /// One sentence.
     pub help: &'static str,
     /// The measure whose observations it counts; `None` for what belongs to reading or to the process.
@@ -28,12 +28,12 @@ pub struct Metric {
     /// Upper bounds of a histogram's buckets in its stored unit, without the infinite one.
     pub buckets: &'static [i128],
     /// Where the number is kept.
-    pub kept: Kept,
+    pub kept: KeptIn,
 }
 
 /// Kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Never goes down.
     Counter,
     /// Goes up and down.
@@ -44,7 +44,7 @@ pub enum Kind {
 
 /// Unit of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum MetricUnit {
     /// Things.
     Count,
     /// Tokens.
@@ -63,7 +63,7 @@ pub enum Unit {
 
 /// Where a number is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum KeptIn {
     /// In the state: it goes on after a restart.
     State,
     /// In the process: it starts again with it.
@@ -95,7 +95,7 @@ pub enum Values {
     },
 }
 
-impl Kind {
+impl MetricKind {
     /// The word of the text format.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -107,15 +107,15 @@ impl Kind {
     }
 }
 
-impl Unit {
+impl MetricUnit {
     /// That of a measure.
-    const fn of(unit: measure::Unit) -> Self {
+    const fn of(unit: measure::MeasureUnit) -> Self {
         match unit {
-            measure::Unit::Count => Self::Count,
-            measure::Unit::Tokens => Self::Tokens,
-            measure::Unit::Usd => Self::Usd,
-            measure::Unit::Seconds => Self::Seconds,
-            measure::Unit::Bytes => Self::Bytes,
+            measure::MeasureUnit::Count => Self::Count,
+            measure::MeasureUnit::Tokens => Self::Tokens,
+            measure::MeasureUnit::Usd => Self::Usd,
+            measure::MeasureUnit::Seconds => Self::Seconds,
+            measure::MeasureUnit::Bytes => Self::Bytes,
         }
     }
 
@@ -177,7 +177,7 @@ impl Metric {
     /// True if its numbers are shown together with the span that they come from.
     #[must_use]
     pub fn has_exemplars(&self) -> bool {
-        matches!((self.kind, self.of), (Kind::Histogram, _)) || self.name == "cost_usd_total"
+        matches!((self.kind, self.of), (MetricKind::Histogram, _)) || self.name == "cost_usd_total"
     }
 
     /// Position of the open label.
@@ -196,8 +196,13 @@ pub(super) const fn open(name: &'static str, at_start: &'static [&'static str], 
 }
 
 /// Something of reading that is counted.
-pub(super) const fn counter(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
-    let (kind, buckets, kept) = (Kind::Counter, &[], Kept::State);
+pub(super) const fn counter(
+    name: &'static str,
+    unit: MetricUnit,
+    labels: &'static [Label],
+    help: &'static str,
+) -> Metric {
+    let (kind, buckets, kept) = (MetricKind::Counter, &[], KeptIn::State);
     Metric { prefix: PREFIX, name, kind, unit, help, of: None, labels, buckets, kept }
 }
 
@@ -208,12 +213,12 @@ pub(super) const fn counter_of(
     labels: &'static [Label],
     help: &'static str,
 ) -> Metric {
-    Metric { of: Some(of), ..counter(name, Unit::of(of.unit()), labels, help) }
+    Metric { of: Some(of), ..counter(name, MetricUnit::of(of.unit()), labels, help) }
 }
 
 /// What a measure comes to, whenever it was observed. Down as well as up.
 pub(super) const fn gauge_of(name: &'static str, of: Measure, labels: &'static [Label], help: &'static str) -> Metric {
-    Metric { kind: Kind::Gauge, ..counter_of(name, of, labels, help) }
+    Metric { kind: MetricKind::Gauge, ..counter_of(name, of, labels, help) }
 }
 
 /// The sizes of a measure.
@@ -224,20 +229,25 @@ pub(super) const fn histogram_of(
     buckets: &'static [i128],
     help: &'static str,
 ) -> Metric {
-    Metric { kind: Kind::Histogram, buckets, ..counter_of(name, of, labels, help) }
+    Metric { kind: MetricKind::Histogram, buckets, ..counter_of(name, of, labels, help) }
 }
 
 /// Something that the process counts since its start.
 pub(super) const fn live_counter(
     name: &'static str,
-    unit: Unit,
+    unit: MetricUnit,
     labels: &'static [Label],
     help: &'static str,
 ) -> Metric {
-    Metric { kept: Kept::Process, ..counter(name, unit, labels, help) }
+    Metric { kept: KeptIn::Process, ..counter(name, unit, labels, help) }
 }
 
 /// How something in the process is now.
-pub(super) const fn live_gauge(name: &'static str, unit: Unit, labels: &'static [Label], help: &'static str) -> Metric {
-    Metric { kind: Kind::Gauge, ..live_counter(name, unit, labels, help) }
+pub(super) const fn live_gauge(
+    name: &'static str,
+    unit: MetricUnit,
+    labels: &'static [Label],
+    help: &'static str,
+) -> Metric {
+    Metric { kind: MetricKind::Gauge, ..live_counter(name, unit, labels, help) }
 }

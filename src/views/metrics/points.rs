@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::catalog::{self, Kind, Metric};
+use crate::views::metrics::catalog::{self, Metric, MetricKind};
 use crate::views::metrics::exemplars::Exemplar;
 use crate::views::metrics::totals::{Sample, Snapshot};
 
@@ -25,7 +25,7 @@ impl Point {
     /// A number that no span shows, of a series that began at `since`.
     #[must_use]
     pub fn new(metric: &'static Metric, labels: Vec<Arc<str>>, number: i128, since: Option<Timestamp>) -> Self {
-        let created = since.filter(|_| metric.kind != Kind::Gauge);
+        let created = since.filter(|_| metric.kind != MetricKind::Gauge);
         Self { metric, labels, sample: Sample::Number(number), created, exemplars: Vec::new() }
     }
 }
@@ -42,7 +42,7 @@ pub fn points_of(metric: &'static Metric, totals: &Snapshot) -> impl Iterator<It
         metric,
         labels: series.labels.clone(),
         sample: stored.sample.clone(),
-        created: stored.created.filter(|_| metric.kind != Kind::Gauge),
+        created: stored.created.filter(|_| metric.kind != MetricKind::Gauge),
         exemplars: totals.exemplars.get(series).into_iter().flatten().flatten().copied().collect(),
     })
 }

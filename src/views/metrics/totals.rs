@@ -21,8 +21,8 @@ use crate::ledger::unit::Tool;
 use crate::measures::{Change, State};
 use crate::transcript::record::Reason;
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::catalog::{self, Kind, Label, Metric};
-use crate::views::metrics::entries::{Entry, Key, LastLabels, Readers};
+use crate::views::metrics::catalog::{self, Label, Metric, MetricKind};
+use crate::views::metrics::entries::{Entry, EntryKey, LastLabels, MetricsByMeasure};
 use crate::views::metrics::exemplars::Exemplar;
 use crate::views::metrics::gauges::Gauges;
 use crate::views::metrics::labels::{self, LabelRules, OTHER};
@@ -44,8 +44,8 @@ pub struct Totals {
     is_new: bool,
     /// Series per metric, without those of `other`.
     sizes: BTreeMap<&'static str, usize>,
-    readers: Readers,
-    pending: BTreeMap<Key, Growth>,
+    readers: MetricsByMeasure,
+    pending: BTreeMap<EntryKey, Growth>,
     dirty: BTreeSet<Series>,
 }
 
@@ -87,7 +87,7 @@ impl Totals {
             beginning: None,
             is_new: true,
             sizes: BTreeMap::new(),
-            readers: Readers::new(),
+            readers: MetricsByMeasure::new(),
             pending: BTreeMap::new(),
             dirty: BTreeSet::new(),
         };
@@ -156,7 +156,7 @@ impl Totals {
         let (mut gauges, mut last) = (Gauges::default(), LastLabels::default());
         change.observe(readers.wanted(epoch), &mut |state, observation| {
             for (position, metric) in readers.of(observation.measure).iter().copied() {
-                if metric.kind == Kind::Gauge {
+                if metric.kind == MetricKind::Gauge {
                     gauges.add((position, metric), state, observation);
                 } else if observation.at >= epoch {
                     let Some(mut entry) = Entry::of(observation, metric, (rules, &mut last), trace) else {
@@ -165,7 +165,7 @@ impl Totals {
                     if let (Some((at, _)), Some(unit)) = (entry.span.as_mut(), change.unit()) {
                         *at = scope.place(unit.session(), *at);
                     }
-                    pending.entry(Key::of(observation, (position, metric))).or_default().note(state, entry);
+                    pending.entry(EntryKey::of(observation, (position, metric))).or_default().note(state, entry);
                 }
             }
         });
@@ -237,8 +237,8 @@ impl Totals {
             let exemplar = entry.exemplar();
             let Entry { metric, labels, amount, .. } = entry;
             match metric.kind {
-                Kind::Histogram if growth.appeared > 0 => self.apply_at(metric, labels, amount, exemplar),
-                Kind::Counter if growth.amount > 0 => self.apply_at(metric, labels, growth.amount, exemplar),
+                MetricKind::Histogram if growth.appeared > 0 => self.apply_at(metric, labels, amount, exemplar),
+                MetricKind::Counter if growth.amount > 0 => self.apply_at(metric, labels, growth.amount, exemplar),
                 _ => {}
             }
         }
@@ -251,7 +251,7 @@ impl Totals {
 
     /// The same, with the span that shows it.
     fn apply_at(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128, exemplar: Option<Exemplar>) {
-        if amount == 0 && metric.kind != Kind::Histogram {
+        if amount == 0 && metric.kind != MetricKind::Histogram {
             return;
         }
         let Some(series) = self.series(metric, labels.clone()) else { return };
@@ -360,7 +360,7 @@ impl Totals {
 }
 
 fn stored_metrics() -> impl Iterator<Item = &'static Metric> {
-    catalog::ALL.iter().copied().filter(|metric| metric.kept == catalog::Kept::State)
+    catalog::ALL.iter().copied().filter(|metric| metric.kept == catalog::KeptIn::State)
 }
 
 /// Every combination of one value of each label.

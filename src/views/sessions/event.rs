@@ -36,7 +36,7 @@ pub struct Event {
     pub cost_usd_so_far: Money,
     /// Where its text stands.
     #[serde(skip)]
-    pub source: Option<Source>,
+    pub source: Option<TextSource>,
 }
 
 /// The kinds of events.
@@ -191,7 +191,7 @@ pub enum Detail {
 
 /// Where an event's text stands, and what must be found there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct TextSource {
     /// The rows, in order.
     pub rows: Vec<RowPlace>,
     /// What each of them is.

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A message may stand behind the calls it made: a tool starts as soon as its own block is complete. Text is not part
-//! of an event: [`Source`](super::event::Source) says where it stands in the session files.
+//! of an event: [`Source`](super::event::TextSource) says where it stands in the session files.
 
 use std::collections::HashMap;
 

@@ -14,7 +14,7 @@ use crate::transcript::ids::RowId;
 use crate::transcript::record::{ApiError, Compaction, Fact, Hook, Note, Stop};
 use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
-use crate::views::sessions::event::{Detail, Event, Source};
+use crate::views::sessions::event::{Detail, Event, TextSource};
 
 /// A unit, and what its events say of it.
 #[derive(Debug, Clone, Copy)]
@@ -151,10 +151,10 @@ impl<'a> Moment<'a> {
 
     /// How long a tool call or a message took, in milliseconds: what a list of slowest steps is made of.
     #[must_use]
-    pub fn took(&self) -> Option<(Kind, u64)> {
+    pub fn took(&self) -> Option<(StepKind, u64)> {
         match self.what {
-            What::Message(message) => Some((Kind::Message, message.end.since_ms(message.start))),
-            What::Result(tool, _) if tool.call.is_some() => Some((Kind::Tool, tool.duration_ms()?)),
+            What::Message(message) => Some((StepKind::Message, message.end.since_ms(message.start))),
+            What::Result(tool, _) if tool.call.is_some() => Some((StepKind::Tool, tool.duration_ms()?)),
             _ => None,
         }
     }
@@ -182,12 +182,12 @@ impl<'a> Moment<'a> {
         }
     }
 
-    fn told(&self, unit: &Unit) -> Told {
+    fn told(&self, unit: &Unit) -> ToldEvent {
         match self.what {
             What::Prompt(prompt, uuid) => {
                 let (origin, chars) = (prompt.origin.name(), prompt.chars);
                 let detail = Detail::Prompt { uuid: uuid.to_string(), origin, chars };
-                let source = Source { rows: vec![prompt.place], expected: Expected::Prompt(uuid) };
+                let source = TextSource { rows: vec![prompt.place], expected: Expected::Prompt(uuid) };
                 (detail, None, None, Some(source))
             }
             What::AgentStart(agent) => {
@@ -196,7 +196,7 @@ impl<'a> Moment<'a> {
                 let source = agent
                     .prompt
                     .zip(agent.first_row)
-                    .map(|(place, (_, row))| Source { rows: vec![place], expected: Expected::Prompt(row) });
+                    .map(|(place, (_, row))| TextSource { rows: vec![place], expected: Expected::Prompt(row) });
                 (detail, None, None, source)
             }
             What::AgentEnd(agent, end) => {
@@ -214,7 +214,7 @@ impl<'a> Moment<'a> {
             What::Call(tool, call) => {
                 let (tool_call_id, message_id) = (tool.id.clone(), call.told_message().into());
                 let detail = Detail::ToolCall { tool_call_id, tool: call.name.clone(), message_id };
-                let source = Source { rows: vec![call.place], expected: Expected::Call(tool.id.clone()) };
+                let source = TextSource { rows: vec![call.place], expected: Expected::Call(tool.id.clone()) };
                 (detail, None, None, Some(source))
             }
             What::Result(tool, end) => result_told(tool, end),
@@ -233,7 +233,7 @@ impl<'a> Moment<'a> {
 
 /// The kinds of steps that take time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum StepKind {
     /// A tool call.
     Tool,
     /// An API call.
@@ -241,9 +241,9 @@ pub enum Kind {
 }
 
 /// What an event says, how long it took in seconds, how it ended, where its text stands.
-type Told = (Detail, Option<f64>, Option<Arc<str>>, Option<Source>);
+type ToldEvent = (Detail, Option<f64>, Option<Arc<str>>, Option<TextSource>);
 
-fn hook_told(row: &RowFact, hook: &Hook) -> Told {
+fn hook_told(row: &RowFact, hook: &Hook) -> ToldEvent {
     let detail = Detail::Hook {
         uuid: row.id.to_string(),
         name: Arc::clone(&hook.name),
@@ -254,9 +254,9 @@ fn hook_told(row: &RowFact, hook: &Hook) -> Told {
     (detail, hook.duration_ms.map(seconds), Some(hook.kind.name().into()), None)
 }
 
-fn note_told(row: &RowFact, note: &Note) -> Told {
+fn note_told(row: &RowFact, note: &Note) -> ToldEvent {
     let uuid = row.id.to_string();
-    let source = || Some(Source { rows: vec![row.place?], expected: Expected::Note(row.id) });
+    let source = || Some(TextSource { rows: vec![row.place?], expected: Expected::Note(row.id) });
     match note {
         Note::QueuedPrompt { origin, chars } => {
             (Detail::QueuedPrompt { uuid, origin: origin.name(), chars: *chars }, None, None, source())
@@ -277,7 +277,7 @@ fn note_told(row: &RowFact, note: &Note) -> Told {
     }
 }
 
-fn message_told(message: &Message) -> Told {
+fn message_told(message: &Message) -> ToldEvent {
     let prices = message.shares.iter().filter_map(|share| share.cost);
     let unpriced = message.shares.iter().filter(|share| share.cost.is_none());
     let detail = Detail::Message {
@@ -291,11 +291,11 @@ fn message_told(message: &Message) -> Told {
     let mut rows = message.rows.clone();
     rows.sort_by_key(|row| (row.file, row.place.offset));
     let outcome = message.stop.as_ref().map(Stop::name).map(Into::into);
-    let source = Source { rows, expected: Expected::Message(message.told_id().into()) };
+    let source = TextSource { rows, expected: Expected::Message(message.told_id().into()) };
     (detail, Some(seconds(message.end.since_ms(message.start))), outcome, Some(source))
 }
 
-fn result_told(tool: &Tool, end: &ToolEnd) -> Told {
+fn result_told(tool: &Tool, end: &ToolEnd) -> ToldEvent {
     let detail = Detail::ToolResult {
         tool_call_id: tool.id.clone(),
         tool: tool.call.as_ref().map(|call| call.name.clone()),
@@ -304,6 +304,6 @@ fn result_told(tool: &Tool, end: &ToolEnd) -> Told {
         decision: end.decision.clone(),
         filled_in: end.filled_in,
     };
-    let source = Source { rows: vec![end.place], expected: Expected::Result(tool.id.clone()) };
+    let source = TextSource { rows: vec![end.place], expected: Expected::Result(tool.id.clone()) };
     (detail, tool.duration_ms().map(seconds), Some(end.outcome.name().into()), Some(source))
 }

@@ -21,15 +21,15 @@ pub struct Outline {
     numbers: TurnNumbers,
     /// Sub-agents that nothing leads to that is known.
     apart: HashSet<UnitId>,
-    agents: First<(Timestamp, AgentId, UnitId)>,
+    agents: FirstOf<(Timestamp, AgentId, UnitId)>,
     of_turns: BTreeMap<usize, OfTurn>,
-    traces: First<(Timestamp, UnitId, TraceId)>,
+    traces: FirstOf<(Timestamp, UnitId, TraceId)>,
 }
 
 /// The sub-agents of a turn.
 #[derive(Debug)]
 struct OfTurn {
-    first: First<(Timestamp, UnitId, Arc<str>)>,
+    first: FirstOf<(Timestamp, UnitId, Arc<str>)>,
     cost: Money,
 }
 
@@ -46,13 +46,13 @@ pub struct AgentsOf {
 
 /// The first of many, in order.
 #[derive(Debug)]
-struct First<T> {
+struct FirstOf<T> {
     max: usize,
     known: Vec<T>,
     count: usize,
 }
 
-impl<T: Ord> First<T> {
+impl<T: Ord> FirstOf<T> {
     const fn new(max: usize) -> Self {
         Self { max, known: Vec::new(), count: 0 }
     }
@@ -93,7 +93,15 @@ impl Outline {
         let numbered = members.iter().filter(|member| member.turn).map(|member| member.unit);
         let mut turns: Vec<_> = numbered.filter_map(|turn| Some((numbers.turn(turn)?, turn))).collect();
         turns.sort_unstable();
-        Self { max, turns, numbers, apart, agents: First::new(max), of_turns: BTreeMap::new(), traces: First::new(max) }
+        Self {
+            max,
+            turns,
+            numbers,
+            apart,
+            agents: FirstOf::new(max),
+            of_turns: BTreeMap::new(),
+            traces: FirstOf::new(max),
+        }
     }
 
     /// Takes in a unit as it is stored.
@@ -111,7 +119,7 @@ impl Outline {
         let started = unit.started();
         self.agents.add((started, agent.id.clone(), id));
         if let Some(number) = self.numbers.turn(id) {
-            let new = || OfTurn { first: First::new(self.max), cost: Money::default() };
+            let new = || OfTurn { first: FirstOf::new(self.max), cost: Money::default() };
             let turn = self.of_turns.entry(number).or_insert_with(new);
             turn.cost += unit.gist().cost;
             turn.first.add((started, id, agent.id.shared()));

@@ -42,7 +42,7 @@ pub struct TurnSummary {
     pub duration_seconds: Option<f64>,
     /// What the main thread did in it.
     #[serde(flatten)]
-    pub sums: Sums,
+    pub sums: UnitSums,
     /// Ids of the sub-agents that it started, theirs included.
     pub subagents: Vec<Arc<str>>,
     /// How many more there are.
@@ -78,12 +78,12 @@ pub struct AgentSummary {
     pub duration_seconds: Option<f64>,
     /// What it did.
     #[serde(flatten)]
-    pub sums: Sums,
+    pub sums: UnitSums,
 }
 
 /// What one unit did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Sums {
+pub struct UnitSums {
     /// Distinct API responses.
     pub messages: u64,
     /// Distinct tool calls.
@@ -172,7 +172,7 @@ pub fn turn_summary(unit: &Unit, index: usize) -> Option<TurnSummary> {
         ended_at: end.map(|end| end.at.to_rfc3339()),
         end: end.map(|end| end.reason),
         duration_seconds: end.map(|end| seconds(end.at.since_ms(prompt.time))),
-        sums: Sums::of(unit),
+        sums: UnitSums::of(unit),
         subagents: Vec::new(),
         subagents_omitted: 0,
         subagents_cost_usd: Money::ZERO,
@@ -212,7 +212,7 @@ pub fn agent_summary(unit: &Unit, turn: Option<usize>, end: Option<TurnEnd>, apa
         ended_at: end.map(|end| end.at.to_rfc3339()),
         end: end.map(|end| end.reason),
         duration_seconds: end.map(|end| seconds(end.at.since_ms(start))),
-        sums: Sums::of(unit),
+        sums: UnitSums::of(unit),
     })
 }
 
@@ -235,7 +235,7 @@ fn trace_id(unit: &Unit) -> String {
     trace_of(unit).to_string()
 }
 
-impl Sums {
+impl UnitSums {
     fn of(unit: &Unit) -> Self {
         let tally = unit.tally();
         Self {

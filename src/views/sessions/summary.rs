@@ -23,7 +23,7 @@ pub struct Summary {
     /// Version of this shape.
     pub schema: u32,
     /// What was read.
-    pub files: Files,
+    pub files: FileCounts,
     /// Sessions that own a user or assistant row.
     pub sessions: u64,
     /// Prompts that reached the model.
@@ -55,7 +55,7 @@ pub struct Summary {
 
 /// What was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Files {
+pub struct FileCounts {
     /// Session files.
     pub read: u64,
     /// Their bytes.
@@ -68,7 +68,7 @@ pub struct Files {
     pub unknown_records: u64,
 }
 
-impl Files {
+impl FileCounts {
     /// Adds other files.
     pub const fn add(&mut self, other: Self) {
         self.read += other.read;
@@ -233,7 +233,7 @@ impl ToolDurations {
 }
 
 /// Where a summary finds what it needs beside the sessions themselves.
-pub struct Sources<'s, 'a> {
+pub struct SummarySources<'s, 'a> {
     /// A session by id, for what a fork inherited.
     pub session: &'s dyn Fn(&SessionId) -> Option<&'a Session>,
     /// Durations of the tool calls of a session.
@@ -255,7 +255,11 @@ pub struct Part {
 
 impl Part {
     /// The part of `sessions`, with a line for each if `with_sessions`.
-    pub fn of<'a>(sessions: impl Iterator<Item = &'a Session>, sources: &Sources<'_, 'a>, with_sessions: bool) -> Self {
+    pub fn of<'a>(
+        sessions: impl Iterator<Item = &'a Session>,
+        sources: &SummarySources<'_, 'a>,
+        with_sessions: bool,
+    ) -> Self {
         let mut part = Self::default();
         for session in sessions {
             let account = reported(session, session.fork.as_ref().and_then(|fork| (sources.session)(&fork.from)));
@@ -291,7 +295,7 @@ impl Part {
 
     /// The summary of all the sessions that were added.
     #[must_use]
-    pub fn summary(mut self, files: Files, with_sessions: bool) -> Summary {
+    pub fn summary(mut self, files: FileCounts, with_sessions: bool) -> Summary {
         let whole = &self.tally;
         self.list.sort_by(|(a_start, a), (b_start, b)| (a_start, &a.id).cmp(&(b_start, &b.id)));
         Summary {

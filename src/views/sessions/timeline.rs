@@ -13,7 +13,7 @@ use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::UnitId;
 use crate::transcript::time::Timestamp;
-use crate::views::sessions::moments::{Kind, Moment, SoFar};
+use crate::views::sessions::moments::{Moment, SoFar, StepKind};
 
 /// Slowest steps of each kind that are known.
 const SLOWEST_MAX: usize = 10;
@@ -22,7 +22,7 @@ const SLOWEST_MAX: usize = 10;
 #[derive(Debug, Default)]
 pub struct Timeline {
     homes: Vec<Home>,
-    keys: Vec<Key>,
+    keys: Vec<OrderKey>,
     /// What messages used, packed, one behind the other.
     used: Vec<u8>,
     /// Numbers of events in order.
@@ -49,7 +49,7 @@ pub struct Home {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Key {
+struct OrderKey {
     at: Timestamp,
     /// Where it stands among what was used, plus one; 0 for an event that used nothing.
     used: u32,
@@ -65,7 +65,7 @@ struct Slow {
 
 /// Some events in order.
 #[derive(Debug)]
-pub struct Page {
+pub struct EventPage {
     /// What had been used before the first of them.
     pub before: SoFar,
     /// Where each stands, and which of that home's events it is.
@@ -83,7 +83,7 @@ impl Timeline {
                 pack(&mut self.used, &used);
                 place
             });
-            self.keys.push(Key { at: moment.at(), used, rank: moment.rank() });
+            self.keys.push(OrderKey { at: moment.at(), used, rank: moment.rank() });
             if let Some((kind, milliseconds)) = moment.took() {
                 self.slow(kind, Slow { milliseconds, event });
             }
@@ -96,7 +96,7 @@ impl Timeline {
 
     /// Keeps the slowest steps, of equally slow ones the earliest, and those that only their ids tell apart: of these there
     /// may be any number, so others are left out only when there are twice as many.
-    fn slow(&mut self, kind: Kind, step: Slow) {
+    fn slow(&mut self, kind: StepKind, step: Slow) {
         let Some(mut known) = self.slowest.get_mut(slot(kind)).map(std::mem::take) else { return };
         known.steps.push(step);
         if known.steps.len() >= (64 * SLOWEST_MAX).max(2 * known.kept) {
@@ -151,7 +151,7 @@ impl Timeline {
 
     /// The events from a position on.
     #[must_use]
-    pub fn page(&self, from: usize, limit: usize) -> Page {
+    pub fn page(&self, from: usize, limit: usize) -> EventPage {
         let mut before = SoFar::default();
         for event in self.order.iter().take(from) {
             let at = self.keys.get(place(*event)).and_then(|key| place(key.used).checked_sub(1));
@@ -162,7 +162,7 @@ impl Timeline {
             }
         }
         let events = self.order.iter().skip(from).take(limit).filter_map(|event| self.place(*event)).collect();
-        Page { before, events }
+        EventPage { before, events }
     }
 
     fn place(&self, event: u32) -> Option<(Home, usize)> {
@@ -173,7 +173,7 @@ impl Timeline {
 
     /// The slowest steps of a kind with their positions, slowest first.
     #[must_use]
-    pub fn slowest(&self, kind: Kind) -> Vec<(usize, Home, usize)> {
+    pub fn slowest(&self, kind: StepKind) -> Vec<(usize, Home, usize)> {
         let known = self.slowest.get(slot(kind)).map_or(&[][..], |known| &known.steps);
         let took: HashMap<u32, u64> = known.iter().map(|step| (step.event, step.milliseconds)).collect();
         let in_order = self.order.iter().enumerate();
@@ -188,10 +188,10 @@ impl Timeline {
     }
 }
 
-const fn slot(kind: Kind) -> usize {
+const fn slot(kind: StepKind) -> usize {
     match kind {
-        Kind::Tool => 0,
-        Kind::Message => 1,
+        StepKind::Tool => 0,
+        StepKind::Message => 1,
     }
 }
 

@@ -21,7 +21,7 @@ const FRAME_BYTES: usize = 80;
 
 /// One text of an event.
 #[derive(Debug, Clone, Serialize)]
-pub struct Piece {
+pub struct TextPiece {
     /// `text`, `thinking`, `tool_input` (JSON as text), `tool_result`, `image`, ...
     r#type: String,
     /// The text, or its beginning; `None` for what is no text.
@@ -32,7 +32,7 @@ pub struct Piece {
     truncated: bool,
 }
 
-impl Piece {
+impl TextPiece {
     fn text(kind: &str, mut text: String) -> Self {
         let bytes = text.len();
         let truncated = cut(&mut text, PIECE_BYTES_MAX);
@@ -61,11 +61,11 @@ fn cut(text: &mut String, bytes_max: usize) -> bool {
 }
 
 /// The texts of an event, from all of its rows.
-pub fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<Piece> {
+pub fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<TextPiece> {
     let places: &[&str] =
         if matches!(expected, Expected::Note(_)) { &["/attachment/prompt", "/content"] } else { &["/message/content"] };
     let contents = rows.iter().filter_map(|row| places.iter().find_map(|place| row.pointer(place)));
-    let mut pieces: Vec<Piece> = contents.flat_map(|content| pieces_of(content, expected)).collect();
+    let mut pieces: Vec<TextPiece> = contents.flat_map(|content| pieces_of(content, expected)).collect();
     let mut left = EVENT_BYTES_MAX;
     for piece in &mut pieces {
         if let Some(text) = &mut piece.text {
@@ -75,12 +75,12 @@ pub fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<Piece> {
     }
     if pieces.len() > PIECES_MAX {
         let bytes = pieces.drain(PIECES_MAX - 1..).map(|piece| piece.bytes).sum();
-        pieces.push(Piece { r#type: "omitted".to_owned(), text: None, bytes, truncated: true });
+        pieces.push(TextPiece { r#type: "omitted".to_owned(), text: None, bytes, truncated: true });
     }
     pieces
 }
 
-fn pieces_of(content: &Value, expected: &Expected) -> Vec<Piece> {
+fn pieces_of(content: &Value, expected: &Expected) -> Vec<TextPiece> {
     let Value::Array(blocks) = content else { return whole(content, "text") };
     match expected {
         Expected::Prompt(_) | Expected::Note(_) => blocks.iter().map(|block| piece(block, "text")).collect(),
@@ -91,7 +91,7 @@ fn pieces_of(content: &Value, expected: &Expected) -> Vec<Piece> {
         Expected::Call(id) => {
             let call = blocks.iter().find(|block| block.get("id").and_then(Value::as_str) == Some(id));
             call.and_then(|call| call.get("input"))
-                .map(|input| Piece::text("tool_input", input.to_string()))
+                .map(|input| TextPiece::text("tool_input", input.to_string()))
                 .into_iter()
                 .collect()
         }
@@ -106,23 +106,23 @@ fn pieces_of(content: &Value, expected: &Expected) -> Vec<Piece> {
     }
 }
 
-fn whole(content: &Value, kind: &str) -> Vec<Piece> {
+fn whole(content: &Value, kind: &str) -> Vec<TextPiece> {
     match content {
-        Value::String(text) => vec![Piece::text(kind, text.clone())],
+        Value::String(text) => vec![TextPiece::text(kind, text.clone())],
         Value::Null => Vec::new(),
-        other => vec![Piece::other(kind, other)],
+        other => vec![TextPiece::other(kind, other)],
     }
 }
 
 /// A block as a piece; `text_kind` is what a block of text is called.
-fn piece(block: &Value, text_kind: &str) -> Piece {
+fn piece(block: &Value, text_kind: &str) -> TextPiece {
     let text = |key: &str| block.get(key).and_then(Value::as_str).map(str::to_owned);
     match kind_of(block) {
-        "text" => text("text").map(|text| Piece::text(text_kind, text)),
-        "thinking" => text("thinking").map(|text| Piece::text("thinking", text)),
+        "text" => text("text").map(|text| TextPiece::text(text_kind, text)),
+        "thinking" => text("thinking").map(|text| TextPiece::text("thinking", text)),
         _ => None,
     }
-    .unwrap_or_else(|| Piece::other(kind_of(block), block))
+    .unwrap_or_else(|| TextPiece::other(kind_of(block), block))
 }
 
 fn kind_of(block: &Value) -> &str {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::content::{ContentLevel, ReadRow};
 use super::ids::TraceScope;
 use super::span::SpanBatch;
-use super::texts::Texts;
+use super::texts::SpanTexts;
 use super::{openinference, scope};
 use crate::ledger::unit::Unit;
 use crate::transcript::ids::SessionId;
@@ -63,7 +63,7 @@ pub fn finish(batches: &mut [SpanBatch], rules: &SpanRules, of: MadeOf<'_>, read
     }
     let text_bytes = match rules.content {
         ContentLevel::Off => 0,
-        level => Texts::new(level, of.units, read).add(batches),
+        level => SpanTexts::new(level, of.units, read).add(batches),
     };
     scope::apply(rules.scope, of.session, of.source, batches);
     if rules.openinference {

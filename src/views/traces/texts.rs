@@ -13,7 +13,7 @@ use crate::views::traces::ids::{TraceId, trace_of_turn};
 use crate::views::traces::span::{Attribute, Span, SpanBatch, Value};
 
 /// Finds the rows behind spans.
-pub(super) struct Texts<'a> {
+pub(super) struct SpanTexts<'a> {
     level: ContentLevel,
     read: ReadRow<'a>,
     tools: HashMap<&'a str, (&'a Unit, &'a Tool)>,
@@ -25,7 +25,7 @@ pub(super) struct Texts<'a> {
 /// Attributes, or why there are none.
 type Found = Result<Vec<Attribute>, Missing>;
 
-impl<'a> Texts<'a> {
+impl<'a> SpanTexts<'a> {
     /// `units` are all that the spans may be made of; `read` reads their rows.
     pub(super) fn new(level: ContentLevel, units: &[&'a Unit], read: ReadRow<'a>) -> Self {
         let (tools, messages, agents, turns) = Default::default();

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use tailspan::audit::pass::{self, Pass};
 use tailspan::engine::ahead::{self, Job, Parsed};
 use tailspan::http::api::{replay, session_detail, sessions};
-use tailspan::http::{App, HasReader, Limits, Readers, RequestCounters, Route, Server};
+use tailspan::http::{App, HasReader, Readers, RequestCounters, Route, Server, ServerLimits};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::unit::{Section, Unit, UnitId};
-use tailspan::store::{self, Commit, FileRow, Reader, SectionChange, UnitChange, Writer};
-use tailspan::tail::Found;
+use tailspan::store::{self, Commit, FileRow, SectionChange, StoreReader, UnitChange, Writer};
+use tailspan::tail::FoundFile;
 use tailspan::transcript::chunk::{Cursor, FileNumber};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::traces::finish::SpanRules;
@@ -31,10 +31,10 @@ use super::http::{Reply, get};
 /// When everything is asked: 2027-01-01T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_798_761_600_000);
 
-pub(crate) struct State(Reader);
+pub(crate) struct State(StoreReader);
 
 impl HasReader for State {
-    fn reader(&self) -> &Reader {
+    fn reader(&self) -> &StoreReader {
         &self.0
     }
 
@@ -74,7 +74,7 @@ impl World {
         let counters = Arc::new(RequestCounters::default());
         let (context, allowed_hosts) = (State(opened.reader), Vec::new());
         let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers: Readers::default() });
-        let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), ServerLimits::default()).unwrap();
         let (address, (stop, stopped)) = (server.local_addr(), watch::channel(false));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -112,7 +112,7 @@ impl World {
         path
     }
 
-    fn found(&self) -> Vec<Found> {
+    fn found(&self) -> Vec<FoundFile> {
         pass::find(std::slice::from_ref(&self.projects), &mut Vec::new()).unwrap()
     }
 

@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tailspan::http::jaeger::{v1, v3};
-use tailspan::http::{App, HasReader, Limits, Readers, RequestCounters, Route, Server};
-use tailspan::store::Reader;
+use tailspan::http::{App, HasReader, Readers, RequestCounters, Route, Server, ServerLimits};
+use tailspan::store::StoreReader;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::traces::finish::SpanRules;
 use tempfile::TempDir;
@@ -20,13 +20,13 @@ use super::http::{Reply, get};
 use super::world::{Dice, EVERYTHING, World, copy_folder, files_below, recordings};
 
 pub(crate) struct State {
-    reader: Reader,
+    reader: StoreReader,
     now: Timestamp,
     rules: SpanRules,
 }
 
 impl HasReader for State {
-    fn reader(&self) -> &Reader {
+    fn reader(&self) -> &StoreReader {
         &self.reader
     }
 
@@ -150,7 +150,7 @@ impl Served {
         let counters = Arc::new(RequestCounters::default());
         let app =
             Arc::new(App { context, counters, routes: ROUTES, allowed_hosts: Vec::new(), readers: Readers::default() });
-        let server = Server::bind("127.0.0.1:0".parse().unwrap(), Limits::default()).unwrap();
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), ServerLimits::default()).unwrap();
         let (addr, (stop, stopped)) = (server.local_addr(), watch::channel(false));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

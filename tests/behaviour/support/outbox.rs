@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tailspan::export::{ExportCounters, ExportError, Exporter, Otlp, OtlpConfig, run_all};
+use tailspan::export::{ExportCounters, ExportError, Exporter, OtlpConfig, OtlpEndpoint, run_all};
 use tailspan::store::{self, Commit, Opened, OutboxReader, Writer};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::traces::span::SpanBatch;
@@ -68,7 +68,7 @@ impl Running {
                 timeout: PATIENCE,
                 ..OtlpConfig::default()
             };
-            Exporter::new(reader, Otlp::new(config).unwrap(), impatient()).counting(Arc::clone(&counters))
+            Exporter::new(reader, OtlpEndpoint::new(config).unwrap(), impatient()).counting(Arc::clone(&counters))
         };
         let exporters = readers.into_iter().zip(endpoints).map(exporter).collect();
         let (stop, stopped) = watch::channel(false);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1 as wire;
-use tailspan::export::{BackoffLimits, DrainConfig, ExportCounters, Exporter, Otlp, OtlpConfig};
+use tailspan::export::{BackoffLimits, DrainConfig, ExportCounters, Exporter, OtlpConfig, OtlpEndpoint};
 use tailspan::store::{self, Commit, Opened, OutboxReader, Writer};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::traces::ids::{SpanId, TraceId};
@@ -74,18 +74,18 @@ pub(crate) fn impatient() -> DrainConfig {
     DrainConfig { backoff, seed: 1, ..DrainConfig::default() }
 }
 
-pub(crate) fn otlp(sink: &Sink) -> Otlp {
-    Otlp::new(OtlpConfig { endpoint: sink.url(), timeout: PATIENCE, ..OtlpConfig::default() }).unwrap()
+pub(crate) fn otlp(sink: &Sink) -> OtlpEndpoint {
+    OtlpEndpoint::new(OtlpConfig { endpoint: sink.url(), timeout: PATIENCE, ..OtlpConfig::default() }).unwrap()
 }
 
 /// Runs the exporter until the queue is empty, then stops it.
-pub(crate) async fn deliver(queue: &Queue, otlp: Otlp, config: DrainConfig) -> Arc<ExportCounters> {
+pub(crate) async fn deliver(queue: &Queue, otlp: OtlpEndpoint, config: DrainConfig) -> Arc<ExportCounters> {
     deliver_until(queue, otlp, config, queue.emptied()).await
 }
 
 pub(crate) async fn deliver_until(
     queue: &Queue,
-    otlp: Otlp,
+    otlp: OtlpEndpoint,
     config: DrainConfig,
     end: impl Future<Output = ()>,
 ) -> Arc<ExportCounters> {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tailspan::http::metrics::descriptions::METRICS;
 use tailspan::http::pages::{health, landing};
 use tailspan::http::{
-    Answer, App, Boolean, Description, Form, Limits, Number, OneOf, PROBLEM, Parameter, Problem, Readers, Request,
-    RequestCounters, Route, Server, Status, Text, Time, Waiting, Whole,
+    Answer, AnswerForm, App, Boolean, Description, Number, OneOf, PROBLEM, Parameter, Problem, Readers, Request,
+    RequestCounters, Route, Server, ServerLimits, Status, Text, Time, Waiting, Whole,
 };
 use tokio::sync::watch;
 
@@ -109,8 +109,11 @@ const SIZE: Parameter<Number> = Parameter::query("size", Number, "A number.").or
 const SURE: Parameter<Boolean> = Parameter::query("sure", Boolean, "Yes or no.").required();
 const LABEL: Parameter<Text> = Parameter::query("label", Text, "Some texts.").also(&["tag"]).several();
 
-const CONTENTS: &[Form] =
-    &[Form::text("Text."), Form::json("Any", "Any JSON."), Form::of("application/octet-stream", "The body.")];
+const CONTENTS: &[AnswerForm] = &[
+    AnswerForm::text("Text."),
+    AnswerForm::json("Any", "Any JSON."),
+    AnswerForm::of("application/octet-stream", "The body."),
+];
 const PLAIN: Description = Description { summary: "Answers.", parameters: &[], answers: CONTENTS, refusal: PROBLEM };
 static ANY: Description = PLAIN;
 static ITEM: Description = Description { parameters: &[&ID], ..PLAIN };
@@ -182,10 +185,10 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn new() -> Self {
-        Self::with(Limits::default())
+        Self::with(ServerLimits::default())
     }
 
-    pub(crate) fn with(limits: Limits) -> Self {
+    pub(crate) fn with(limits: ServerLimits) -> Self {
         let (bell, held) = channel();
         let (release, gate) = channel();
         let (ending, ended) = channel();

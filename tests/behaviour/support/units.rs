@@ -8,11 +8,11 @@ use tailspan::ledger::prices::{Prices, Share};
 use tailspan::ledger::session::{First, Reported, Session};
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::{
-    Call, Claim, ClaimBy, Context, Message, Prompt, Rank, RowPlace, Tool, ToolEnd, Unit, UnitKey,
+    Call, Claim, ClaimBy, Message, Prompt, Rank, RowPlace, Surroundings, Tool, ToolEnd, Unit, UnitKey,
 };
 use tailspan::transcript::chunk::FileNumber;
 use tailspan::transcript::ids::{AgentId, RowId, SessionId};
-use tailspan::transcript::record::{Origin, Outcome, Place, Says};
+use tailspan::transcript::record::{LinePlace, Origin, Outcome, Says};
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::usage::Usage;
 
@@ -23,7 +23,7 @@ fn claim(time: i64) -> Claim {
 }
 
 fn unit(key: UnitKey, cwd: &str) -> Unit {
-    Unit::new(key, claim(1000), Context { cwd: Some(cwd.into()), ..Context::default() })
+    Unit::new(key, claim(1000), Surroundings { cwd: Some(cwd.into()), ..Surroundings::default() })
 }
 
 pub(crate) fn turn(number: u128, cwd: &str) -> Unit {
@@ -49,7 +49,7 @@ pub(crate) fn agent(number: u128, agent_type: Option<&str>) -> Unit {
 }
 
 fn place() -> RowPlace {
-    RowPlace { file: FILE, generation: 0, place: Place::default() }
+    RowPlace { file: FILE, generation: 0, place: LinePlace::default() }
 }
 
 fn rank(time: i64) -> Rank {
@@ -185,7 +185,7 @@ pub(crate) fn shake(world: &mut [Unit], dice: &mut Dice, step: usize) {
 /// A session with one row, which came through an entry point.
 pub(crate) fn session(entrypoint: &str, started: Timestamp) -> Session {
     let unit = turn(1, "/home/dev/app");
-    let context = Context { entrypoint: Some(entrypoint.into()), ..unit.context.clone() };
+    let context = Surroundings { entrypoint: Some(entrypoint.into()), ..unit.context.clone() };
     let first = First { time: started, unit: unit.key.id(), context };
     Session { first: Some(first), spoken: 1, own_rows: true, ..Session::new(unit.session().clone()) }
 }

@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tailspan::views::metrics::catalog::{ALL, Kind, Label, Values};
+use tailspan::views::metrics::catalog::{ALL, Label, MetricKind, Values};
 
 /// What a word may stand for.
 #[derive(Debug, Clone)]
 struct Word {
-    kind: Kind,
+    kind: MetricKind,
     labels: BTreeSet<String>,
 }
 
@@ -27,14 +27,14 @@ const OWN: &[(&str, &[&str])] = &[
     ("ALERTS", &["alertname", "alertstate", "severity"]),
 ];
 /// What the process collector adds to every exporter.
-const PROCESS: &[(&str, Kind)] = &[
-    ("process_cpu_seconds_total", Kind::Counter),
-    ("process_max_fds", Kind::Gauge),
-    ("process_open_fds", Kind::Gauge),
-    ("process_resident_memory_bytes", Kind::Gauge),
-    ("process_start_time_seconds", Kind::Gauge),
-    ("process_threads", Kind::Gauge),
-    ("process_virtual_memory_bytes", Kind::Gauge),
+const PROCESS: &[(&str, MetricKind)] = &[
+    ("process_cpu_seconds_total", MetricKind::Counter),
+    ("process_max_fds", MetricKind::Gauge),
+    ("process_open_fds", MetricKind::Gauge),
+    ("process_resident_memory_bytes", MetricKind::Gauge),
+    ("process_start_time_seconds", MetricKind::Gauge),
+    ("process_threads", MetricKind::Gauge),
+    ("process_virtual_memory_bytes", MetricKind::Gauge),
 ];
 const WITH_LABELS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 /// What follows the name of an aggregation.
@@ -71,19 +71,19 @@ impl Vocabulary {
         };
         for metric in ALL {
             let (name, labels) = (metric.full_name(), metric.labels.iter().map(|label| label.name).collect::<Vec<_>>());
-            if metric.kind == Kind::Histogram {
-                add(format!("{name}_bucket"), Kind::Counter, &[labels.as_slice(), &["le"]].concat());
-                add(format!("{name}_count"), Kind::Counter, &labels);
-                add(format!("{name}_sum"), Kind::Counter, &labels);
+            if metric.kind == MetricKind::Histogram {
+                add(format!("{name}_bucket"), MetricKind::Counter, &[labels.as_slice(), &["le"]].concat());
+                add(format!("{name}_count"), MetricKind::Counter, &labels);
+                add(format!("{name}_sum"), MetricKind::Counter, &labels);
             } else {
                 add(name, metric.kind, &labels);
             }
         }
-        OWN.iter().for_each(|(name, labels)| add((*name).to_owned(), Kind::Gauge, labels));
+        OWN.iter().for_each(|(name, labels)| add((*name).to_owned(), MetricKind::Gauge, labels));
         PROCESS.iter().for_each(|(name, kind)| add((*name).to_owned(), *kind, &[]));
         for name in recorded {
             let labels = level(name).unwrap_or_else(|| panic!("{name} is not level:metric:operations"));
-            add(name.to_owned(), Kind::Gauge, &labels.iter().map(String::as_str).collect::<Vec<_>>());
+            add(name.to_owned(), MetricKind::Gauge, &labels.iter().map(String::as_str).collect::<Vec<_>>());
         }
         Self(words)
     }
@@ -167,11 +167,11 @@ fn may_be(label: &Label, value: &str) -> bool {
     }
 }
 
-fn misuse(name: &str, kind: Kind, call: Option<&&str>) -> Option<String> {
+fn misuse(name: &str, kind: MetricKind, call: Option<&&str>) -> Option<String> {
     let call = call?;
     match kind {
-        Kind::Gauge if FOR_COUNTERS.contains(call) => Some(format!("{call} of the gauge {name}")),
-        Kind::Counter if FOR_GAUGES.contains(call) => Some(format!("{call} of the counter {name}")),
+        MetricKind::Gauge if FOR_COUNTERS.contains(call) => Some(format!("{call} of the gauge {name}")),
+        MetricKind::Counter if FOR_GAUGES.contains(call) => Some(format!("{call} of the counter {name}")),
         _ => None,
     }
 }

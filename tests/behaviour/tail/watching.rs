@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tailspan::tail::hints::PATHS_MAX;
 use tailspan::tail::{
-    Folder, Found, Hints, Observer, Problem, RootEnv, Target, Watcher, existing, resolve_scan_target, scan, scan_under,
-    session_roots,
+    Folder, FolderProblem, FoundFile, Hints, Observer, RootEnv, ScanTarget, Watcher, existing, resolve_scan_target,
+    scan, scan_under, session_roots,
 };
 use tempfile::TempDir;
 
@@ -47,11 +47,11 @@ fn a_scan_target_is_a_projects_folder_a_configuration_folder_or_a_session() {
     let (projects, session) = (folder.path().join("projects"), folder.path().join("projects/slug/s.jsonl"));
     put(&session, "{}\n");
     put(&folder.path().join("notes.txt"), "x");
-    assert_eq!(resolve_scan_target(folder.path()), Target::Root(projects.clone()));
-    assert_eq!(resolve_scan_target(&projects), Target::Root(projects.clone()));
-    assert_eq!(resolve_scan_target(&session), Target::File(session.clone()));
-    assert_eq!(resolve_scan_target(&folder.path().join("notes.txt")), Target::NotFound);
-    assert_eq!(resolve_scan_target(&folder.path().join("nowhere")), Target::NotFound);
+    assert_eq!(resolve_scan_target(folder.path()), ScanTarget::Root(projects.clone()));
+    assert_eq!(resolve_scan_target(&projects), ScanTarget::Root(projects.clone()));
+    assert_eq!(resolve_scan_target(&session), ScanTarget::File(session.clone()));
+    assert_eq!(resolve_scan_target(&folder.path().join("notes.txt")), ScanTarget::NotFound);
+    assert_eq!(resolve_scan_target(&folder.path().join("nowhere")), ScanTarget::NotFound);
     symlink(&projects, folder.path().join("same")).unwrap();
     let roots = ["same", "projects", "nowhere", "notes.txt"].map(|name| folder.path().join(name));
     assert_eq!(existing(&roots), [fs::canonicalize(&projects).unwrap()]);
@@ -94,7 +94,7 @@ fn wait_for(hints: &Hints, path: &Path) -> BTreeSet<PathBuf> {
 struct Look<'a>(&'a mut Watcher);
 
 impl Observer for Look<'_> {
-    fn problem(&mut self, problem: Problem) {
+    fn problem(&mut self, problem: FolderProblem) {
         panic!("{problem}");
     }
 
@@ -103,7 +103,7 @@ impl Observer for Look<'_> {
     }
 }
 
-fn look(watcher: &mut Watcher, root: &Path) -> Vec<Found> {
+fn look(watcher: &mut Watcher, root: &Path) -> Vec<FoundFile> {
     watcher.refresh(&existing(&[root.to_path_buf()]));
     scan(root, &mut Look(watcher))
 }

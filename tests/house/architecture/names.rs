@@ -10,7 +10,7 @@ pub(crate) const STANDARD: &[&str] = &["std", "core", "alloc"];
 /// The library, as the program names it.
 const OWN: &str = "tailspan";
 
-/// A path as seen from the root: `crate::store::Reader`, `std::fs::read`.
+/// A path as seen from the root: `crate::store::StoreReader`, `std::fs::read`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Naming {
     pub(crate) path: Vec<String>,

@@ -39,7 +39,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     (
         "audit",
         &[
-            "store::Reader",
+            "store::StoreReader",
             "store::FileRow",
             "store::StoreError",
             "vitals",

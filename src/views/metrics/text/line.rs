@@ -7,13 +7,13 @@ use crate::views::metrics::catalog::Metric;
 
 /// What stands before the numbers of a series: its name and its labels, which are escaped once for all its lines.
 #[derive(Debug)]
-pub(in crate::views::metrics) struct Start<'a> {
+pub(in crate::views::metrics) struct LineStart<'a> {
     name: &'a str,
     /// Without the braces.
     labels: String,
 }
 
-impl<'a> Start<'a> {
+impl<'a> LineStart<'a> {
     /// That of the series with this name, of a counter with `_total`, and these labels.
     pub(in crate::views::metrics) fn new<'b>(name: &'a str, labels: impl Iterator<Item = (&'b str, &'b str)>) -> Self {
         let labels: Vec<_> = labels.map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();

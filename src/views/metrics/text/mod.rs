@@ -14,13 +14,13 @@ pub(super) mod line;
 pub(super) mod open;
 mod plain;
 
-use crate::views::metrics::catalog::Kind;
+use crate::views::metrics::catalog::MetricKind;
 use crate::views::metrics::points::Point;
-use line::{Start, label_pairs};
+use line::{LineStart, label_pairs};
 
 /// Which of the two formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum TextFormat {
     /// Text 0.0.4.
     Plain,
     /// OpenMetrics 1.0.
@@ -32,14 +32,14 @@ pub enum Format {
 pub struct Single {
     /// Name as it is scraped, of a counter with `_total`.
     pub name: String,
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// One sentence.
     pub help: String,
     /// The number as it is shown.
     pub number: f64,
 }
 
-impl Format {
+impl TextFormat {
     /// What HTTP calls it.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
@@ -72,7 +72,7 @@ impl Format {
         let name = metric.full_name();
         text.push_str(&self.head(&name, metric.kind, metric.help));
         for point in points {
-            let start = Start::new(&name, label_pairs(metric, &point.labels));
+            let start = LineStart::new(&name, label_pairs(metric, &point.labels));
             match self {
                 Self::Plain => plain::samples(point, &start, text),
                 Self::Open => open::samples(point, &start, text),
@@ -80,7 +80,7 @@ impl Format {
         }
     }
 
-    fn head(self, name: &str, kind: Kind, help: &str) -> String {
+    fn head(self, name: &str, kind: MetricKind, help: &str) -> String {
         match self {
             Self::Plain => plain::head(name, kind, help),
             Self::Open => open::head(name, kind, help),

@@ -12,9 +12,9 @@
 //! - Gauges have no `_created`, so history in a gauge is never taken for an increase. Neither have families of which
 //!   nobody says since when they count, as the `process_*` counters of the system.
 
-use super::line::{Start, cumulative, family_name, limits, push, quoted};
+use super::line::{LineStart, cumulative, family_name, limits, push, quoted};
 use crate::transcript::time::Timestamp;
-use crate::views::metrics::catalog::{Kind, Unit};
+use crate::views::metrics::catalog::{MetricKind, MetricUnit};
 use crate::views::metrics::points::Point;
 use crate::views::metrics::series::bucket_of;
 use crate::views::metrics::totals::Sample;
@@ -26,7 +26,7 @@ pub(in crate::views::metrics) const END: &str = "# EOF\n";
 const UNITS: &[&str] = &["seconds", "bytes", "tokens", "usd"];
 
 /// The lines before the samples of a family; `name` is that of a counter's samples, with `_total`.
-pub(in crate::views::metrics) fn head(name: &str, kind: Kind, help: &str) -> String {
+pub(in crate::views::metrics) fn head(name: &str, kind: MetricKind, help: &str) -> String {
     let name = family_name(name);
     let is_unit = |unit: &&&str| name.strip_suffix(**unit).is_some_and(|rest| rest.ends_with('_'));
     let unit = UNITS.iter().find(is_unit).map_or_else(String::new, |unit| format!("# UNIT {name} {unit}\n"));
@@ -40,7 +40,7 @@ pub(in crate::views::metrics) fn bound(bound: f64) -> String {
 }
 
 /// The lines of a series.
-pub(super) fn samples(point: &Point, start: &Start<'_>, text: &mut String) {
+pub(super) fn samples(point: &Point, start: &LineStart<'_>, text: &mut String) {
     let metric = point.metric;
     match &point.sample {
         Sample::Number(number) => {
@@ -74,5 +74,5 @@ fn exemplar(point: &Point, bucket: usize) -> String {
 
 /// Seconds since 1970-01-01 UTC.
 fn seconds(time: Timestamp) -> f64 {
-    Unit::Timestamp.rendered(i128::from(time.0))
+    MetricUnit::Timestamp.rendered(i128::from(time.0))
 }

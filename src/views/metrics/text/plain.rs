@@ -2,18 +2,18 @@
 //!
 //! Every number is a float, counts of observations too: beyond 2^53 the last digits are lost.
 
-use super::line::{Start, cumulative, escaped, limits, push};
-use crate::views::metrics::catalog::{Kind, Unit};
+use super::line::{LineStart, cumulative, escaped, limits, push};
+use crate::views::metrics::catalog::{MetricKind, MetricUnit};
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::Sample;
 
 /// The lines before the samples of a family.
-pub(super) fn head(name: &str, kind: Kind, help: &str) -> String {
+pub(super) fn head(name: &str, kind: MetricKind, help: &str) -> String {
     format!("# HELP {name} {}\n# TYPE {name} {}\n", escaped(help), kind.name())
 }
 
 /// The lines of a series.
-pub(super) fn samples(point: &Point, start: &Start<'_>, text: &mut String) {
+pub(super) fn samples(point: &Point, start: &LineStart<'_>, text: &mut String) {
     let metric = point.metric;
     match &point.sample {
         Sample::Number(number) => push(text, &start.of(""), metric.unit.rendered(*number)),
@@ -29,5 +29,5 @@ pub(super) fn samples(point: &Point, start: &Start<'_>, text: &mut String) {
 }
 
 fn float(count: u64) -> f64 {
-    Unit::Count.rendered(i128::from(count))
+    MetricUnit::Count.rendered(i128::from(count))
 }

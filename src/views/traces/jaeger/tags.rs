@@ -12,7 +12,7 @@ const SAFE_INTEGER_MAX: u64 = 9_007_199_254_740_991;
 
 /// `{"key": ..., "type": ..., "value": ...}`
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Tag<'a> {
+pub(super) struct JsonTag<'a> {
     key: &'a str,
     r#type: &'static str,
     value: TagValue<'a>,
@@ -27,7 +27,7 @@ enum TagValue<'a> {
     Float(f64),
 }
 
-impl<'a> Tag<'a> {
+impl<'a> JsonTag<'a> {
     fn text(key: &'a str, text: &'a str) -> Self {
         Self { key, r#type: "string", value: TagValue::Text(text.into()) }
     }
@@ -63,15 +63,16 @@ impl<'a> Tag<'a> {
 }
 
 /// Tags of a span in order of their names: scope, attributes, kind, status.
-pub(super) fn of_span(span: &Span) -> Vec<Tag<'_>> {
-    let mut tags = vec![Tag::text("otel.scope.name", SCOPE_NAME), Tag::text("otel.scope.version", SCOPE_VERSION)];
-    tags.extend(span.attributes.iter().map(Tag::of));
-    tags.push(Tag::text("span.kind", kind_name(span.kind)));
+pub(super) fn of_span(span: &Span) -> Vec<JsonTag<'_>> {
+    let mut tags =
+        vec![JsonTag::text("otel.scope.name", SCOPE_NAME), JsonTag::text("otel.scope.version", SCOPE_VERSION)];
+    tags.extend(span.attributes.iter().map(JsonTag::of));
+    tags.push(JsonTag::text("span.kind", kind_name(span.kind)));
     if let SpanStatus::Error(text) = &span.status {
-        tags.push(Tag::text("otel.status_code", "ERROR"));
-        tags.push(Tag { key: "error", r#type: "bool", value: TagValue::Bool(true) });
+        tags.push(JsonTag::text("otel.status_code", "ERROR"));
+        tags.push(JsonTag { key: "error", r#type: "bool", value: TagValue::Bool(true) });
         if !text.is_empty() {
-            tags.push(Tag::text("otel.status_description", text));
+            tags.push(JsonTag::text("otel.status_description", text));
         }
     }
     tags.sort_by_key(|tag| tag.key);
@@ -79,12 +80,12 @@ pub(super) fn of_span(span: &Span) -> Vec<Tag<'_>> {
 }
 
 /// Tags of the process: the resource without `service.name`.
-pub(super) fn of_process(batch: &SpanBatch) -> Vec<Tag<'_>> {
+pub(super) fn of_process(batch: &SpanBatch) -> Vec<JsonTag<'_>> {
     let version = Some(&*batch.service_version).filter(|version| !version.is_empty());
-    version.map(|version| Tag::text("service.version", version)).into_iter().collect()
+    version.map(|version| JsonTag::text("service.version", version)).into_iter().collect()
 }
 
 /// Fields of a log: the event's name, then its attributes.
-pub(super) fn of_event(event: &SpanEvent) -> Vec<Tag<'_>> {
-    std::iter::once(Tag::text("event", &event.name)).chain(event.attributes.iter().map(Tag::of)).collect()
+pub(super) fn of_event(event: &SpanEvent) -> Vec<JsonTag<'_>> {
+    std::iter::once(JsonTag::text("event", &event.name)).chain(event.attributes.iter().map(JsonTag::of)).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::tags::{self, Tag};
+use super::tags::{self, JsonTag};
 use super::trace::Trace;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::{SpanId, TraceId};
@@ -14,7 +14,7 @@ use crate::views::traces::span::{Span, SpanEvent};
 pub struct TraceV1<'a> {
     #[serde(rename = "traceID")]
     trace_id: String,
-    spans: Spans<'a>,
+    spans: SpansV1<'a>,
     /// By number, so that `p10` comes after `p9`; written as `p1`, `p2`, ...
     processes: BTreeMap<ProcessId, Process<'a>>,
     warnings: Option<&'a [String]>,
@@ -22,13 +22,13 @@ pub struct TraceV1<'a> {
 
 /// The spans of a trace, which are brought into form while they are written: there may be thousands.
 #[derive(Debug)]
-struct Spans<'a> {
+struct SpansV1<'a> {
     trace: &'a Trace,
     /// Of each batch.
     processes: Vec<ProcessId>,
 }
 
-impl Serialize for Spans<'_> {
+impl Serialize for SpansV1<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let batches = self.trace.batches.iter().zip(&self.processes);
         serializer
@@ -57,8 +57,8 @@ struct SpanV1<'a> {
     references: Vec<Reference>,
     start_time: i64,
     duration: i64,
-    tags: Vec<Tag<'a>>,
-    logs: Vec<Log<'a>>,
+    tags: Vec<JsonTag<'a>>,
+    logs: Vec<SpanLog<'a>>,
     #[serde(rename = "processID")]
     process_id: ProcessId,
     /// Jaeger's adjusters warn here; we have nothing to adjust.
@@ -76,16 +76,16 @@ struct Reference {
 }
 
 #[derive(Debug, Serialize)]
-struct Log<'a> {
+struct SpanLog<'a> {
     timestamp: i64,
-    fields: Vec<Tag<'a>>,
+    fields: Vec<JsonTag<'a>>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 struct Process<'a> {
     #[serde(rename = "serviceName")]
     service_name: &'a str,
-    tags: Vec<Tag<'a>>,
+    tags: Vec<JsonTag<'a>>,
 }
 
 /// `trace` in v1's form; `service` made it.
@@ -101,7 +101,7 @@ pub fn trace<'a>(trace: &'a Trace, service: &'a str) -> TraceV1<'a> {
         of_batches.push(id);
     }
     let warnings = Some(&*trace.warnings).filter(|warnings| !warnings.is_empty());
-    TraceV1 { trace_id: trace.id().to_string(), spans: Spans { trace, processes: of_batches }, processes, warnings }
+    TraceV1 { trace_id: trace.id().to_string(), spans: SpansV1 { trace, processes: of_batches }, processes, warnings }
 }
 
 fn span_v1(span: &Span, process_id: ProcessId) -> SpanV1<'_> {
@@ -131,8 +131,8 @@ fn references(span: &Span) -> Vec<Reference> {
     parent.into_iter().chain(links).collect()
 }
 
-fn log(event: &SpanEvent) -> Log<'_> {
-    Log { timestamp: microseconds(event.time), fields: tags::of_event(event) }
+fn log(event: &SpanEvent) -> SpanLog<'_> {
+    SpanLog { timestamp: microseconds(event.time), fields: tags::of_event(event) }
 }
 
 const fn microseconds(time: Timestamp) -> i64 {

@@ -28,18 +28,18 @@ struct Resource<'a> {
 #[derive(Debug, Serialize)]
 struct ScopeSpans<'a> {
     scope: Scope,
-    spans: Spans<'a>,
+    spans: SpansV3<'a>,
 }
 
 /// The spans of some batches, which are brought into form while they are written: there may be thousands. The first one
 /// carries the warnings, for OTLP has no other place for them.
 #[derive(Debug)]
-struct Spans<'a> {
+struct SpansV3<'a> {
     batches: &'a [SpanBatch],
     warnings: &'a [String],
 }
 
-impl Serialize for Spans<'_> {
+impl Serialize for SpansV3<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let spans = self.batches.iter().flat_map(|batch| &batch.spans);
         serializer.collect_seq(
@@ -67,15 +67,15 @@ struct SpanV3<'a> {
     end_time_unix_nano: String,
     attributes: Vec<KeyValue<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    events: Vec<Event<'a>>,
+    events: Vec<EventV3<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    links: Vec<Link<'a>>,
-    status: Status<'a>,
+    links: Vec<LinkV3<'a>>,
+    status: StatusV3<'a>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Event<'a> {
+struct EventV3<'a> {
     time_unix_nano: String,
     name: &'a str,
     attributes: Vec<KeyValue<'a>>,
@@ -83,14 +83,14 @@ struct Event<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Link<'a> {
+struct LinkV3<'a> {
     trace_id: String,
     span_id: String,
     attributes: Vec<KeyValue<'a>>,
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Status<'a> {
+struct StatusV3<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,7 +158,7 @@ pub fn resource_spans<'a>(trace: &'a Trace, service: &'a str) -> Vec<ResourceSpa
     let of_run = |(place, run): (usize, &'a [SpanBatch])| {
         let scope = Scope { name: SCOPE_NAME, version: SCOPE_VERSION };
         let version = run.first().map_or("", |batch| &batch.service_version);
-        let spans = Spans { batches: run, warnings: if place == 0 { &trace.warnings } else { &[] } };
+        let spans = SpansV3 { batches: run, warnings: if place == 0 { &trace.warnings } else { &[] } };
         ResourceSpans { resource: resource(version), scope_spans: [ScopeSpans { scope, spans }] }
     };
     runs.enumerate().map(of_run).collect()
@@ -201,8 +201,8 @@ fn span_v3<'a>(span: &'a Span, warnings: &'a [String]) -> SpanV3<'a> {
         events: span.events.iter().map(event_v3).collect(),
         links: span.links.iter().map(link_v3).collect(),
         status: match &span.status {
-            SpanStatus::Unset => Status::default(),
-            SpanStatus::Error(text) => Status { message: Some(text), code: Some(2) },
+            SpanStatus::Unset => StatusV3::default(),
+            SpanStatus::Error(text) => StatusV3 { message: Some(text), code: Some(2) },
         },
     }
 }
@@ -216,12 +216,16 @@ fn with_warnings<'a>(mut attributes: Vec<KeyValue<'a>>, warnings: &'a [String]) 
     attributes
 }
 
-fn event_v3(event: &SpanEvent) -> Event<'_> {
-    Event { time_unix_nano: nanoseconds(event.time), name: &event.name, attributes: key_values(&event.attributes) }
+fn event_v3(event: &SpanEvent) -> EventV3<'_> {
+    EventV3 { time_unix_nano: nanoseconds(event.time), name: &event.name, attributes: key_values(&event.attributes) }
 }
 
-fn link_v3(link: &SpanLink) -> Link<'_> {
-    Link { trace_id: link.trace.to_string(), span_id: link.span.to_string(), attributes: key_values(&link.attributes) }
+fn link_v3(link: &SpanLink) -> LinkV3<'_> {
+    LinkV3 {
+        trace_id: link.trace.to_string(),
+        span_id: link.span.to_string(),
+        attributes: key_values(&link.attributes),
+    }
 }
 
 fn key_values(attributes: &[Attribute]) -> Vec<KeyValue<'_>> {

@@ -4,11 +4,11 @@ use std::collections::{HashSet, VecDeque};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::describe::{self, MAIN_AGENT, Thread};
+use super::describe::{self, MAIN_AGENT, SpanThread};
 use super::facts::{Own, Position, Slice, TurnFacts};
-use super::list::List;
+use super::list::AttributeList;
 use super::{events, text};
-use crate::ledger::family::Reach;
+use crate::ledger::family::AgentWalk;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Agent, Message, RowFact, Tool, Unit};
 use crate::transcript::record::Compaction;
@@ -45,7 +45,7 @@ pub(super) fn slice<'a>(
 ) -> (SpanBatch, Vec<SpanEvent>) {
     let mut walk = Walk::of(facts, slice.unit);
     walk.with_background = false;
-    let mut trace = Trace { id: slice.trace, requests: std::mem::take(named), spans: Vec::new() };
+    let mut trace = TraceBuilder { id: slice.trace, requests: std::mem::take(named), spans: Vec::new() };
     let of = Invocation {
         unit: slice.unit,
         id: slice.id(),
@@ -67,7 +67,7 @@ pub(super) fn slice<'a>(
 /// The span of a unit itself, whose children have left before.
 pub(super) fn own<'a>(facts: &TurnFacts<'a>, own: &Own<'a>) -> SpanBatch {
     let walk = Walk::of(facts, own.unit);
-    let mut trace = Trace { id: own.trace, requests: HashSet::new(), spans: Vec::new() };
+    let mut trace = TraceBuilder { id: own.trace, requests: HashSet::new(), spans: Vec::new() };
     let (kind, key) = own.unit.agent.as_ref().map_or((TURN, TURN_KEY), |agent| (INVOKE_AGENT, &*agent.id.0));
     let links = match own.started_by {
         Some(started_by) => vec![describe::link(started_by, name::LINK_STARTED_BY)],
@@ -87,7 +87,7 @@ pub(super) fn own<'a>(facts: &TurnFacts<'a>, own: &Own<'a>) -> SpanBatch {
 /// A walk over all traces of one turn.
 struct Walk<'f, 'a> {
     facts: &'f TurnFacts<'a>,
-    reach: Reach<'f, 'a>,
+    reach: AgentWalk<'f, 'a>,
     /// Sub-agents that go on after their calls have returned are walked as well.
     with_background: bool,
     apart: VecDeque<Apart<'a>>,
@@ -100,7 +100,7 @@ struct Apart<'a> {
 }
 
 /// One trace in the making.
-struct Trace<'a> {
+struct TraceBuilder<'a> {
     id: TraceId,
     /// Hashes of the request ids that name a model call already.
     requests: HashSet<u64>,
@@ -140,21 +140,21 @@ struct Grown {
 
 impl<'f, 'a> Walk<'f, 'a> {
     fn of(facts: &'f TurnFacts<'a>, root: &'a Unit) -> Self {
-        Self { facts, reach: Reach::from(root, facts.agents), with_background: true, apart: VecDeque::new() }
+        Self { facts, reach: AgentWalk::from(root, facts.agents), with_background: true, apart: VecDeque::new() }
     }
 
     /// The trace whose root is `unit`.
     fn trace(&mut self, unit: &'a Unit, end: Timestamp, links: Vec<SpanLink>) -> SpanBatch {
         let id = trace_of(unit);
         let (kind, key) = unit.agent.as_ref().map_or((TURN, TURN_KEY), |agent| (INVOKE_AGENT, &agent.id.0));
-        let mut trace = Trace { id, requests: HashSet::new(), spans: Vec::new() };
+        let mut trace = TraceBuilder { id, requests: HashSet::new(), spans: Vec::new() };
         let root = Invocation { unit, id: span_id(id, kind, key), key, parent: None, links, end, depth: 0, only: None };
         self.invoke(&mut trace, root);
         self.batch(trace, unit)
     }
 
     /// The spans of a trace in order; the version is that of the unit at its root.
-    fn batch(&self, mut trace: Trace<'_>, unit: &Unit) -> SpanBatch {
+    fn batch(&self, mut trace: TraceBuilder<'_>, unit: &Unit) -> SpanBatch {
         trace.spans.sort_by(|(a_key, a), (b_key, b)| {
             (a.parent.is_none(), a.start, a_key).cmp(&(b.parent.is_none(), b.start, b_key))
         });
@@ -166,7 +166,7 @@ impl<'f, 'a> Walk<'f, 'a> {
     }
 
     /// The span of a turn or sub-agent, after all that is below it.
-    fn invoke(&mut self, trace: &mut Trace<'a>, of: Invocation<'a>) -> Grown {
+    fn invoke(&mut self, trace: &mut TraceBuilder<'a>, of: Invocation<'a>) -> Grown {
         let unit = of.unit;
         let thread = self.thread(unit);
         let below = self.below(trace, &of, thread);
@@ -174,7 +174,7 @@ impl<'f, 'a> Walk<'f, 'a> {
     }
 
     /// The span of a turn or sub-agent, whose children are there.
-    fn close(&self, trace: &mut Trace<'a>, of: Invocation<'a>, below: Grown) -> Grown {
+    fn close(&self, trace: &mut TraceBuilder<'a>, of: Invocation<'a>, below: Grown) -> Grown {
         let unit = of.unit;
         let thread = self.thread(unit);
         let mut list = describe::agent(thread, unit, below.tokens);
@@ -207,7 +207,7 @@ impl<'f, 'a> Walk<'f, 'a> {
     }
 
     /// Model calls, tool calls and sub-agents directly and indirectly below a unit.
-    fn below(&mut self, trace: &mut Trace<'a>, of: &Invocation<'a>, thread: Thread<'a>) -> Grown {
+    fn below(&mut self, trace: &mut TraceBuilder<'a>, of: &Invocation<'a>, thread: SpanThread<'a>) -> Grown {
         let mut chats: Vec<_> = of.unit.parts.messages.iter().collect();
         chats.sort_by_key(|message| (message.start, &message.id));
         let events::Events { of_chats, of_unit } = events::distribute(of.unit, &chats);
@@ -236,9 +236,9 @@ impl<'f, 'a> Walk<'f, 'a> {
     /// sub-agent did is all that is known of how long it took.
     fn tool(
         &mut self,
-        trace: &mut Trace<'a>,
+        trace: &mut TraceBuilder<'a>,
         of: &Invocation<'a>,
-        thread: Thread<'a>,
+        thread: SpanThread<'a>,
         tool: &'a Tool,
     ) -> Option<Grown> {
         let call = tool.call.as_ref()?;
@@ -286,7 +286,7 @@ impl<'f, 'a> Walk<'f, 'a> {
     }
 
     /// A sub-agent inside the trace of its call.
-    fn nested(&mut self, trace: &mut Trace<'a>, unit: &'a Unit, call: SpanId, depth: usize) -> Option<Grown> {
+    fn nested(&mut self, trace: &mut TraceBuilder<'a>, unit: &'a Unit, call: SpanId, depth: usize) -> Option<Grown> {
         let key: &str = &unit.agent.as_ref()?.id.0;
         let id = span_id(trace.id, INVOKE_AGENT, key);
         let end = unit.activity_end();
@@ -298,17 +298,17 @@ impl<'f, 'a> Walk<'f, 'a> {
         )
     }
 
-    fn thread(&self, unit: &'a Unit) -> Thread<'a> {
+    fn thread(&self, unit: &'a Unit) -> SpanThread<'a> {
         let session: &str = &self.facts.turn.session().0;
-        Thread { session, conversation: unit.agent.as_ref().map_or(session, |agent| agent.id.told()) }
+        SpanThread { session, conversation: unit.agent.as_ref().map_or(session, |agent| agent.id.told()) }
     }
 }
 
-impl<'a> Trace<'a> {
+impl<'a> TraceBuilder<'a> {
     /// A compaction, linked to the turn before: it summarises all that came up to here.
     fn compaction(
         &mut self,
-        thread: Thread<'a>,
+        thread: SpanThread<'a>,
         (row, done): (&RowFact, &Compaction),
         parent: SpanId,
         position: Position<'a>,
@@ -333,7 +333,7 @@ impl<'a> Trace<'a> {
         self.spans.push((name::COMPACT, span));
     }
 
-    fn chat(&mut self, thread: Thread<'a>, message: &'a Message, parent: SpanId, events: Vec<SpanEvent>) {
+    fn chat(&mut self, thread: SpanThread<'a>, message: &'a Message, parent: SpanId, events: Vec<SpanEvent>) {
         let names = |request: &&str| self.requests.insert(xxh3_64(request.as_bytes()));
         let request = message.request.as_deref().filter(names);
         let key = request.unwrap_or(&message.id);
@@ -357,7 +357,7 @@ impl<'a> Trace<'a> {
 }
 
 /// `end`, or `start` with a mark if the clock went backwards between them.
-fn not_before(start: Timestamp, end: Timestamp, list: &mut List) -> Timestamp {
+fn not_before(start: Timestamp, end: Timestamp, list: &mut AttributeList) -> Timestamp {
     if end < start {
         list.flag(name::CLOCK_ADJUSTED);
     }

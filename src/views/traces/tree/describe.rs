@@ -1,11 +1,11 @@
 //! What each kind of span says of itself: names, numbers, ids and error classes, never text of the conversation.
 
 use super::facts::{Position, TurnFacts};
-use super::list::List;
+use super::list::AttributeList;
 use crate::ledger::money::Money;
 use crate::ledger::session::project_of;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Context, Message, Tool, Unit};
+use crate::ledger::unit::{Message, Surroundings, Tool, Unit};
 use crate::transcript::record::{Compaction, Outcome};
 use crate::views::traces::attributes as name;
 use crate::views::traces::ids::{SpanAt, TraceId};
@@ -21,15 +21,15 @@ const QUEUED_MS_MIN: u64 = 100;
 
 /// The thread that a span belongs to.
 #[derive(Clone, Copy)]
-pub(super) struct Thread<'a> {
+pub(super) struct SpanThread<'a> {
     pub(super) session: &'a str,
     /// The session's id on the main thread, else the agent's.
     pub(super) conversation: &'a str,
 }
 
-impl Thread<'_> {
-    fn list(&self, operation: &'static str) -> List {
-        let mut list = List::default();
+impl SpanThread<'_> {
+    fn list(&self, operation: &'static str) -> AttributeList {
+        let mut list = AttributeList::default();
         list.word(name::OPERATION, operation);
         list.text(name::SESSION, self.session);
         list.text(name::CONVERSATION, self.conversation);
@@ -47,7 +47,7 @@ pub(super) fn tokens_of(message: &Message) -> Tokens {
     message.shares.iter().map(|share| share.tokens).sum()
 }
 
-pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
+pub(super) fn chat(thread: SpanThread<'_>, message: &Message) -> AttributeList {
     let mut list = thread.list("chat");
     list.word(name::PROVIDER, provider_of(&message.id));
     list.text(name::REQUEST_MODEL, request_model(message));
@@ -87,7 +87,7 @@ pub(super) fn chat(thread: Thread<'_>, message: &Message) -> List {
     list
 }
 
-pub(super) fn compaction(thread: Thread<'_>, what: &Compaction) -> List {
+pub(super) fn compaction(thread: SpanThread<'_>, what: &Compaction) -> AttributeList {
     let mut list = thread.list(name::COMPACT);
     list.word(name::COMPACTION_TRIGGER, what.trigger());
     list.count(name::COMPACTION_TOKENS_BEFORE, what.tokens_before);
@@ -96,7 +96,7 @@ pub(super) fn compaction(thread: Thread<'_>, what: &Compaction) -> List {
 }
 
 /// `request` is that of the response that called; `apart` the traces of sub-agents that have their own.
-pub(super) fn tool(thread: Thread<'_>, tool: &Tool, request: Option<&str>, apart: &[TraceId]) -> List {
+pub(super) fn tool(thread: SpanThread<'_>, tool: &Tool, request: Option<&str>, apart: &[TraceId]) -> AttributeList {
     let mut list = thread.list("execute_tool");
     let called = tool.call.as_ref().map_or("", |call| &call.name);
     list.text(name::TOOL_NAME, called);
@@ -145,7 +145,7 @@ pub(super) fn tool_status(tool: &Tool) -> SpanStatus {
 }
 
 /// A sub-agent, or the turn itself if `unit` is none. `tokens` are the sums of its tree.
-pub(super) fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
+pub(super) fn agent(thread: SpanThread<'_>, unit: &Unit, tokens: Tokens) -> AttributeList {
     let mut list = thread.list("invoke_agent");
     let first = unit.parts.messages.iter().min_by_key(|message| (message.start, &message.id));
     list.word(name::PROVIDER, first.map_or("anthropic", |message| provider_of(&message.id)));
@@ -161,7 +161,7 @@ pub(super) fn agent(thread: Thread<'_>, unit: &Unit, tokens: Tokens) -> List {
 }
 
 /// What a turn's root says beyond [`agent`].
-pub(super) fn turn(list: &mut List, facts: &TurnFacts<'_>) {
+pub(super) fn turn(list: &mut AttributeList, facts: &TurnFacts<'_>) {
     let Position { turn_index, forked_from, .. } = facts.position;
     if let Some(fork) = forked_from {
         list.text(name::SESSION_PREVIOUS, &fork.session.0);
@@ -185,7 +185,7 @@ pub(super) fn turn(list: &mut List, facts: &TurnFacts<'_>) {
 }
 
 /// What the root of any trace says of the surroundings.
-pub(super) fn surroundings(list: &mut List, context: &Context) {
+pub(super) fn surroundings(list: &mut AttributeList, context: &Surroundings) {
     list.maybe_text(name::ENTRYPOINT, context.entrypoint.as_deref());
     // `HEAD` is what the client writes outside a repository.
     list.maybe_text(name::VCS_REF, context.branch.as_deref().filter(|branch| *branch != "HEAD"));
@@ -201,7 +201,7 @@ pub(super) fn turn_links(position: Position<'_>) -> Vec<SpanLink> {
 
 /// A link and why it is there.
 pub(super) fn link(target: SpanAt, why: &'static str) -> SpanLink {
-    let mut list = List::default();
+    let mut list = AttributeList::default();
     list.word(name::LINK, why);
     SpanLink { trace: target.trace, span: target.span, attributes: list.done() }
 }

@@ -1,6 +1,6 @@
 //! What happened at one moment: failed API attempts, hooks, changes of the model.
 
-use super::list::List;
+use super::list::AttributeList;
 use crate::ledger::unit::{Message, Parts, RowFact, Unit, summed_up};
 use crate::transcript::ids::RowId;
 use crate::transcript::record::{ApiError, Fact, Fallback, Hook, Note};
@@ -69,19 +69,19 @@ pub(super) fn ended_by(unit: &Unit) -> Option<&'static str> {
 }
 
 /// Status and `error.type` of a unit's span.
-pub(super) fn unit_status(unit: &Unit, list: &mut List) -> SpanStatus {
+pub(super) fn unit_status(unit: &Unit, list: &mut AttributeList) -> SpanStatus {
     let Some(reason) = ended_by(unit) else { return SpanStatus::Unset };
     list.text(name::ERROR_TYPE, reason);
     SpanStatus::Error(reason.to_owned())
 }
 
 /// At most [`EVENTS_MAX`] events; says in `list` how many are left out.
-pub(super) fn bounded(events: Vec<SpanEvent>, list: &mut List) -> Vec<SpanEvent> {
+pub(super) fn bounded(events: Vec<SpanEvent>, list: &mut AttributeList) -> Vec<SpanEvent> {
     bounded_beyond(events, 0, list)
 }
 
 /// The same, if so many were left out before.
-pub(super) fn bounded_beyond(mut events: Vec<SpanEvent>, dropped: usize, list: &mut List) -> Vec<SpanEvent> {
+pub(super) fn bounded_beyond(mut events: Vec<SpanEvent>, dropped: usize, list: &mut AttributeList) -> Vec<SpanEvent> {
     let dropped = events.len().saturating_sub(EVENTS_MAX) + dropped;
     if dropped > 0 {
         list.count(name::EVENTS_DROPPED, dropped as u64);
@@ -106,7 +106,7 @@ fn ran_for(call: Option<&str>, row: &RowFact, hook: &Hook, summed_up: &[RowId]) 
 
 /// What a row tells of as an event; `None` for what is a span of its own.
 fn event(row: &RowFact) -> Option<SpanEvent> {
-    let mut list = List::default();
+    let mut list = AttributeList::default();
     let name = match &row.what {
         Fact::Failure(error) => api_error(*error, &mut list),
         Fact::Compaction(_) => return None,
@@ -117,7 +117,7 @@ fn event(row: &RowFact) -> Option<SpanEvent> {
     Some(SpanEvent { name: name.into(), time: row.time, attributes: list.done() })
 }
 
-fn api_error(error: ApiError, list: &mut List) -> &'static str {
+fn api_error(error: ApiError, list: &mut AttributeList) -> &'static str {
     list.text(name::ERROR_TYPE, error.reason());
     if let Some(status) = error.status {
         list.number(name::HTTP_STATUS, status);
@@ -133,7 +133,7 @@ fn api_error(error: ApiError, list: &mut List) -> &'static str {
     name::API_ERROR
 }
 
-fn note(note: &Note, list: &mut List) -> &'static str {
+fn note(note: &Note, list: &mut AttributeList) -> &'static str {
     match note {
         Note::QueuedPrompt { origin, chars } => {
             list.word(name::PROMPT_ORIGIN, origin.name());
@@ -164,7 +164,7 @@ fn note(note: &Note, list: &mut List) -> &'static str {
     }
 }
 
-fn hook(hook: &Hook, list: &mut List) -> &'static str {
+fn hook(hook: &Hook, list: &mut AttributeList) -> &'static str {
     list.text(name::HOOK_NAME, &hook.name);
     list.text(name::HOOK_EVENT, &hook.event);
     list.word(name::HOOK_OUTCOME, hook.kind.name());
@@ -177,7 +177,7 @@ fn hook(hook: &Hook, list: &mut List) -> &'static str {
     name::HOOK
 }
 
-fn fallback(fallback: &Fallback, list: &mut List) -> &'static str {
+fn fallback(fallback: &Fallback, list: &mut AttributeList) -> &'static str {
     list.text(name::FALLBACK_TRIGGER, &fallback.trigger);
     list.text(name::FALLBACK_FROM, &fallback.from);
     list.text(name::FALLBACK_TO, &fallback.to);

@@ -9,9 +9,9 @@ use crate::views::traces::span::{Attribute, Value};
 
 /// Attributes in the order in which they were put.
 #[derive(Debug, Default)]
-pub(super) struct List(Vec<Attribute>);
+pub(super) struct AttributeList(Vec<Attribute>);
 
-impl List {
+impl AttributeList {
     /// The attributes, in no more memory than they need: a large trace has thousands of such lists.
     pub(super) fn done(mut self) -> Vec<Attribute> {
         self.0.shrink_to_fit();

@@ -34,7 +34,7 @@ pub use family::{family_spans, started_in};
 pub use order::TurnOrder;
 pub use text::is_printable;
 
-use crate::ledger::family::Reach;
+use crate::ledger::family::AgentWalk;
 use crate::ledger::unit::Unit;
 use crate::views::traces::ids::SpanAt;
 use crate::views::traces::span::{SpanBatch, SpanEvent};
@@ -80,10 +80,10 @@ pub fn apart_spans<'a>(facts: &TurnFacts<'a>, agent: &'a Unit, started_by: SpanA
 /// The number of spans in the turn's own trace, without making them.
 #[must_use]
 pub fn span_count(facts: &TurnFacts<'_>) -> usize {
-    count(&mut Reach::from(facts.turn, facts.agents), facts.turn, 0)
+    count(&mut AgentWalk::from(facts.turn, facts.agents), facts.turn, 0)
 }
 
-fn count<'a>(reach: &mut Reach<'_, 'a>, unit: &'a Unit, depth: usize) -> usize {
+fn count<'a>(reach: &mut AgentWalk<'_, 'a>, unit: &'a Unit, depth: usize) -> usize {
     let mut spans = 1 + unit.parts.messages.len() + unit.parts.compactions().count();
     for tool in unit.parts.tools.iter().filter(|tool| tool.call.is_some()) {
         spans += 1;
