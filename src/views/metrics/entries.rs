@@ -19,8 +19,8 @@ pub(super) struct Entry {
     pub amount: i128,
     /// When it happened: what is held against the epoch.
     pub time: Timestamp,
-    /// The span that shows it and its time, of metrics with exemplars.
-    pub span: Option<(SpanAt, Timestamp)>,
+    /// The span that shows it and its time, of metrics with exemplars: few, so the others have only room for a pointer.
+    pub span: Option<Box<(SpanAt, Timestamp)>>,
 }
 
 /// What counts once in a metric: a slot of an item. Two states of an item are compared by it, whatever their labels are, so
@@ -87,12 +87,12 @@ impl Entry {
         let labels = metric.labels.iter().map(|label| last.value_of(label, &observation.dimensions, rules));
         let labels = labels.collect::<Option<_>>()?;
         let span = if metric.has_exemplars() { exemplars::of(&observation.place, trace) } else { None };
-        Some(Self { metric, labels, amount: observation.amount, time: observation.at, span })
+        Some(Self { metric, labels, amount: observation.amount, time: observation.at, span: span.map(Box::new) })
     }
 
     /// The entry as an exemplar of its metric.
     pub(super) fn exemplar(&self) -> Option<Exemplar> {
-        self.span.map(|(at, time)| Exemplar { at, value: self.amount, time })
+        self.span.as_deref().map(|(at, time)| Exemplar { at: *at, value: self.amount, time: *time })
     }
 }
 

@@ -162,7 +162,7 @@ impl Totals {
                     let Some(mut entry) = Entry::of(observation, metric, (rules, &mut last), trace) else {
                         continue;
                     };
-                    if let (Some((at, _)), Some(unit)) = (entry.span.as_mut(), change.unit()) {
+                    if let (Some((at, _)), Some(unit)) = (entry.span.as_deref_mut(), change.unit()) {
                         *at = scope.place(unit.session(), *at);
                     }
                     pending.entry(EntryKey::of(observation, (position, metric))).or_default().note(state, entry);
