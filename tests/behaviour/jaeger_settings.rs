@@ -76,6 +76,24 @@ const SESSION: &str = "11111111-1111-4111-8111-111111111111";
 const TURN: &str = "aaaaaaaa-0000-4000-8000-000000000001";
 
 #[test]
+fn a_turn_that_goes_on_is_marked_whatever_shares_its_trace() {
+    for scope in [TraceScope::Turn, TraceScope::Session] {
+        let rules = SpanRules { scope, ..SpanRules::DEFAULT };
+        let served = Served::session_ruled(SESSION, &open_call(), "2026-11-22T10:05:00.000Z", rules);
+        for path in ["/traces?service=claude-code".to_owned(), format!("/traces/{}", SESSION.replace('-', ""))] {
+            let traces = served.traces(&path);
+            assert_eq!(traces.len(), 1, "{path}");
+            let root = spans(&traces[0]).iter().find(|span| tag(span, "claude_code.in_progress").is_some());
+            assert_eq!(
+                root.map(|root| &root["operationName"]),
+                Some(&json!("invoke_agent claude-code")),
+                "{path} {scope:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_turn_that_is_idle_by_the_settings_has_ended_in_both() {
     let rules = SpanRules {
         scope: TraceScope::Session,

@@ -275,13 +275,13 @@ impl<'c> Traces<'c> {
             let at = gist.latest.unwrap_or_else(|| root.activity_end());
             let Cut { mut batch, units, shown: made_of } = Cut::of(&self.lookup, root, CUT_SPANS_MAX)?;
             let made_of: Vec<&Unit> = made_of.iter().collect();
+            let going_on = self.going_on(std::slice::from_ref(&batch), (root, at), std::iter::empty());
             self.lookup.finish(std::slice::from_mut(&mut batch), scope, root.session(), &made_of)?;
+            self.mark(std::slice::from_mut(&mut batch), &going_on);
             self.cut.borrow_mut().insert(root.key.id());
             let shown = batch.spans.len();
             let warning = format!("the trace is too large to be shown whole: {shown} of its {all} spans are here");
-            let trace =
-                Trace::new(self.marked(vec![batch], (root, at), std::iter::empty()).pop().unwrap_or_else(empty));
-            let traces = trace.into_iter().map(|trace| trace.with_warning(warning.clone())).collect();
+            let traces = Trace::new(batch).into_iter().map(|trace| trace.with_warning(warning.clone())).collect();
             return Ok(Built { traces, units });
         }
         let mut find = |id, want| {
@@ -299,8 +299,9 @@ impl<'c> Traces<'c> {
         let position =
             position.as_deref().map_or_else(Position::default, |session| position_of(session, family.top(), earlier));
         let mut batches = family_spans(&family, position, self.lookup.end_of(root, at));
+        let going_on = self.going_on(&batches, (family.unit(), at), family.below().into_iter());
         self.lookup.finish(&mut batches, scope, root.session(), &family.units().collect::<Vec<_>>())?;
-        let batches = self.marked(batches, (family.unit(), at), family.below().into_iter());
+        self.mark(&mut batches, &going_on);
         let units =
             family.units().filter(|unit| !is_background(unit)).chain([root]).map(|unit| unit.key.id()).collect();
         Ok(Built { traces: batches.into_iter().filter_map(Trace::new).collect(), units })
@@ -319,34 +320,36 @@ impl<'c> Traces<'c> {
             let end = self.lookup.end_of(root, at);
             let mut made = turn_spans(&TurnFacts { turn: root, agents: &find, position, end });
             let made_of: Vec<&Unit> = AgentWalk::from(root, &find).everything(root).collect();
+            let going_on = self.going_on(&made, (root, at), agents.values().copied());
             self.lookup.finish(&mut made, self.lookup.rules.scope, &session.id, &made_of)?;
-            batches.append(&mut self.marked(made, (root, at), agents.values().copied()));
+            self.mark(&mut made, &going_on);
+            batches.append(&mut made);
         }
         Ok(batches)
     }
 
-    /// Marks the traces that go on: that of `root`, whose last activity is the time with it, and those of sub-agents.
-    fn marked<'a>(
+    /// Which of some batches are of traces that go on: that of `root`, whose last activity is the time with it, and those
+    /// of sub-agents. Asked before the batches get their last form: then a whole session may share one trace.
+    fn going_on<'a>(
         &self,
-        mut batches: Vec<SpanBatch>,
+        batches: &[SpanBatch],
         (root, at): (&Unit, Timestamp),
         agents: impl Iterator<Item = &'a Unit>,
-    ) -> Vec<SpanBatch> {
+    ) -> Vec<bool> {
         let own = agents.filter(|agent| agent.key != root.key).map(|agent| (agent, agent.activity_end()));
         let open: HashSet<TraceId> = own
             .chain([(root, at)])
             .filter(|(unit, at)| self.lookup.goes_on(unit, *at))
             .map(|(unit, _)| trace_of(unit))
             .collect();
-        for batch in &mut batches {
-            if batch.spans.first().is_some_and(|span| open.contains(&span.trace)) {
-                mark_in_progress(batch, self.lookup.now);
-            }
-        }
-        batches
+        let goes_on = |batch: &SpanBatch| batch.spans.first().is_some_and(|span| open.contains(&span.trace));
+        batches.iter().map(goes_on).collect()
     }
-}
 
-fn empty() -> SpanBatch {
-    SpanBatch { service_version: String::new(), spans: Vec::new() }
+    /// Marks the batches that go on.
+    fn mark(&self, batches: &mut [SpanBatch], going_on: &[bool]) {
+        for (batch, _) in batches.iter_mut().zip(going_on).filter(|(_, goes_on)| **goes_on) {
+            mark_in_progress(batch, self.lookup.now);
+        }
+    }
 }

@@ -79,7 +79,7 @@ impl Problem {
     pub(in crate::http) fn body_too_large(bytes_max: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "ProblemBody too large",
+            "Body too large",
             format!("the body of a request may have {bytes_max} bytes at most"),
         )
         .closing()
