@@ -67,8 +67,11 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Hands out every observation that is another in one of the two states: of the parts of a unit those that are
-    /// `wanted`, of turns and sessions, which change rarely, all.
+    /// Hands out every observation that is another in one of the two states, in amount or in dimensions: of the parts of a
+    /// unit those that are `wanted`, of turns and sessions, which change rarely, all.
+    ///
+    /// Of a long unit each section is a change of its own. If the unit gets other dimensions, a section of which no part
+    /// changed says nothing.
     pub fn observe(&self, wanted: Wanted, take: &mut dyn FnMut(State, &Observation<'a>)) {
         match self {
             Self::Parts(changed) => unit::observe(changed, wanted, take),

@@ -45,7 +45,7 @@ macro_rules! dimensions {
 dimensions! {
     Session session: "Id of the session.";
     Project project: "Last component of the working directory; of a worktree that the client made, that of its repository.";
-    Branch branch: "Git branch at the first row of the turn or sub-agent.";
+    Branch branch: "Git branch at the first row of the turn, sub-agent or session.";
     Entrypoint entrypoint: "How the client was started.";
     Agent agent: "`main` for the main thread, `subagent` for a sub-agent.";
     AgentType agent_type: "Type of the sub-agent; none for the main thread, and where nobody tells.";

@@ -9,10 +9,10 @@ pub enum MeasureUnit {
     Count,
     /// Tokens.
     Tokens,
-    /// US dollars, as picodollars (10^-12).
-    Usd,
-    /// Time, as milliseconds.
-    Seconds,
+    /// Money, as 10^-12 US dollars.
+    Picodollars,
+    /// Time in milliseconds.
+    Milliseconds,
     /// Bytes.
     Bytes,
 }
@@ -26,16 +26,17 @@ pub enum MeasureKind {
     Size,
 }
 
-/// Dimensions of everything that belongs to a turn or a sub-agent.
+/// Dimensions of what belongs to a turn or a sub-agent (`Unit`), and of what a session says as a whole (`Session`).
 macro_rules! with_surroundings {
-    ($($more:ident),*) => {
+    (Unit $($more:ident),*) => {
+        with_surroundings!(Session Agent, AgentType $(, $more)*)
+    };
+    (Session $($more:ident),*) => {
         &[
             Dimension::Session,
             Dimension::Project,
             Dimension::Branch,
             Dimension::Entrypoint,
-            Dimension::Agent,
-            Dimension::AgentType,
             $(Dimension::$more),*
         ]
     };
@@ -43,7 +44,7 @@ macro_rules! with_surroundings {
 
 /// Defines every measure once.
 macro_rules! measures {
-    ($($variant:ident $name:literal $kind:ident $unit:ident [$($dimension:ident),*] $help:literal;)*) => {
+    ($($variant:ident $name:literal $kind:ident $unit:ident $of:ident [$($dimension:ident),*] $help:literal;)*) => {
         /// Something that can be counted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Measure {
@@ -81,39 +82,39 @@ macro_rules! measures {
             /// What its amounts can be told apart by.
             #[must_use]
             pub const fn dimensions(self) -> &'static [Dimension] {
-                match self { $(Self::$variant => with_surroundings!($($dimension),*)),* }
+                match self { $(Self::$variant => with_surroundings!($of $($dimension),*)),* }
             }
         }
     };
 }
 
 measures! {
-    Responses "responses" Sum Count [Model] "Distinct API responses, at the model that answered.";
-    ResponseDuration "response_duration" Size Seconds [Model]
+    Responses "responses" Sum Count Unit [Model] "Distinct API responses, at the model that answered.";
+    ResponseDuration "response_duration" Size Milliseconds Unit [Model]
         "Time from the request to the last row of its response, retries included.";
-    Unidentified "responses_without_identity" Sum Count [Model]
+    Unidentified "responses_without_identity" Sum Count Unit [Model]
         "Responses without an id that the API gave them.";
-    UnreadableUsage "unreadable_usage" Sum Count [Model, Reason]
+    UnreadableUsage "unreadable_usage" Sum Count Unit [Model, Reason]
         "Responses of which no row tells in numbers what they used.";
-    Tokens "tokens" Sum Tokens [Model, TokenKind] "Billed tokens. The kinds do not overlap.";
-    Cost "cost" Sum Usd [Model] "List price of API responses.";
-    UnpricedTokens "unpriced_tokens" Sum Tokens [Model] "Tokens of models without a known price: what the cost leaves out.";
-    ToolCalls "tool_calls" Sum Count [Tool] "Distinct tool calls, at the time of the call.";
-    ToolResults "tool_results" Sum Count [Tool, Outcome] "Results of tool calls, at the time of the result.";
-    ToolFailures "tool_failures" Sum Count [Tool, Outcome, Reason]
+    Tokens "tokens" Sum Tokens Unit [Model, TokenKind] "Billed tokens. The kinds do not overlap.";
+    Cost "cost" Sum Picodollars Unit [Model] "List price of API responses.";
+    UnpricedTokens "unpriced_tokens" Sum Tokens Unit [Model] "Tokens of models without a known price: what the cost leaves out.";
+    ToolCalls "tool_calls" Sum Count Unit [Tool] "Distinct tool calls, at the time of the call.";
+    ToolResults "tool_results" Sum Count Unit [Tool, Outcome] "Results of tool calls, at the time of the result.";
+    ToolFailures "tool_failures" Sum Count Unit [Tool, Outcome, Reason]
         "Tool calls that failed, were refused, or were interrupted.";
-    ToolDuration "tool_duration" Size Seconds [Tool, Outcome] "Time from a tool call to its result.";
-    ResultBytes "result_bytes" Sum Bytes [Tool, Outcome] "Bytes of the texts of tool results.";
-    LinesChanged "lines_changed" Sum Count [Tool, Outcome, LineChange] "Lines of files that tools added or removed.";
-    ApiErrors "api_errors" Sum Count [Reason] "Failed API attempts, retried ones included.";
-    Compactions "compactions" Sum Count [Trigger] "Compactions of a conversation.";
-    Turns "turns" Sum Count [Origin] "Prompts that reached the model, at the time of the prompt.";
-    TurnDuration "turn_duration" Size Seconds [Origin] "Time from a prompt to the end of its turn.";
-    TurnCost "turn_cost" Size Usd [Origin] "List price of a turn with its sub-agents; none if a part has no price.";
-    Subagents "subagents" Sum Count [] "Sub-agents that were started.";
-    Sessions "sessions" Sum Count [] "Sessions, at the time of their first row.";
-    ClientReported "client_reported_cost" Sum Usd [] "Cost by the client's own account.";
-    Unattributed "unattributed_cost" Sum Usd [] "What the client reports beyond what the session files show.";
+    ToolDuration "tool_duration" Size Milliseconds Unit [Tool, Outcome] "Time from a tool call to its result.";
+    ResultBytes "result_bytes" Sum Bytes Unit [Tool, Outcome] "Bytes of the texts of tool results.";
+    LinesChanged "lines_changed" Sum Count Unit [Tool, Outcome, LineChange] "Lines of files that tools added or removed.";
+    ApiErrors "api_errors" Sum Count Unit [Reason] "Failed API attempts, retried ones included.";
+    Compactions "compactions" Sum Count Unit [Trigger] "Compactions of a conversation.";
+    Turns "turns" Sum Count Unit [Origin] "Prompts that reached the model, at the time of the prompt.";
+    TurnDuration "turn_duration" Size Milliseconds Unit [Origin] "Time from a prompt to the end of its turn.";
+    TurnCost "turn_cost" Size Picodollars Unit [Origin] "List price of a turn with its sub-agents; none if a part has no price.";
+    Subagents "subagents" Sum Count Unit [] "Sub-agents that were started.";
+    Sessions "sessions" Sum Count Session [] "Sessions, at the time of their first row.";
+    ClientReported "client_reported_cost" Sum Picodollars Session [] "Cost by the client's own account.";
+    Unattributed "unattributed_cost" Sum Picodollars Session [] "What the client reports beyond what the session files show.";
 }
 
 impl Measure {

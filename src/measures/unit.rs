@@ -33,11 +33,15 @@ pub(super) fn observe<'a>(change: &Changed<'a>, wanted: Wanted, take: Take<'_, '
     let before = change.before.zip(change.parts_before);
     let old = before.map(|(unit, parts)| UnitSurroundings::new(unit, parts, State::Before, wanted));
     let new = UnitSurroundings::new(unit, parts, State::After, wanted);
-    for (was, is) in changed(before.map_or(&[], |(_, parts)| &parts.messages), &parts.messages, |message| &message.id) {
+    // Where the dimensions of the unit are others than they were, so are those of everything in it.
+    let moved = old.as_ref().is_some_and(|old| old.dimensions != new.dimensions);
+    let messages = before.map_or(&[][..], |(_, parts)| &parts.messages);
+    for (was, is) in changed(messages, &parts.messages, moved, |message| &message.id) {
         old.iter().zip(was).for_each(|(around, message)| around.message(message, take));
         is.into_iter().for_each(|message| new.message(message, take));
     }
-    for (was, is) in changed(before.map_or(&[], |(_, parts)| &parts.tools), &parts.tools, |tool| &tool.id) {
+    let tools = before.map_or(&[][..], |(_, parts)| &parts.tools);
+    for (was, is) in changed(tools, &parts.tools, moved, |tool| &tool.id) {
         old.iter().zip(was).for_each(|(around, tool)| around.tool(tool, take));
         is.into_iter().for_each(|tool| new.tool(tool, take));
     }
@@ -49,10 +53,11 @@ pub(super) fn observe<'a>(change: &Changed<'a>, wanted: Wanted, take: Take<'_, '
     }
 }
 
-/// The elements that differ between two states of a list, paired by identity.
+/// The elements that differ between two states of a list, or all if they have `moved`, paired by identity.
 fn changed<'a, T: PartialEq, K: Ord + ?Sized + 'a>(
     before: &'a [T],
     after: &'a [T],
+    moved: bool,
     key: impl Fn(&'a T) -> &'a K,
 ) -> Vec<(Option<&'a T>, Option<&'a T>)> {
     // Nearly always elements were only appended, and pairs stand at the same position.
@@ -60,14 +65,16 @@ fn changed<'a, T: PartialEq, K: Ord + ?Sized + 'a>(
     let mut pairs = Vec::new();
     if aligned {
         let rest = after.iter().skip(before.len()).map(|is| (None, Some(is)));
-        pairs.extend(before.iter().zip(after).filter(|(was, is)| was != is).map(|(was, is)| (Some(was), Some(is))));
+        pairs.extend(
+            before.iter().zip(after).filter(|(was, is)| moved || was != is).map(|(was, is)| (Some(was), Some(is))),
+        );
         pairs.extend(rest);
         return pairs;
     }
     let mut olds: BTreeMap<&K, &T> = before.iter().map(|was| (key(was), was)).collect();
     for is in after {
         let was = olds.remove(key(is));
-        if was != Some(is) {
+        if moved || was != Some(is) {
             pairs.push((was, Some(is)));
         }
     }

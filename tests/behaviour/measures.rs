@@ -1,7 +1,7 @@
 //! Everything that can be counted is defined once: the sums that are kept are those of the observations, and every reader
 //! finds what it reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tailspan::ledger::known::Changed;
 use tailspan::ledger::session::Session;
@@ -13,7 +13,7 @@ use tailspan::measures::{Change, Dimension, Measure, Observation, State, Wanted}
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::catalog;
 
-use crate::support::units::{message, recordings, reported, session, turn};
+use crate::support::units::{fixtures, message, recordings, reported, session, turn};
 
 /// The tally of some units, from nothing but their observations.
 fn tally_of<'a>(units: impl Iterator<Item = &'a Unit>) -> Tally {
@@ -110,7 +110,16 @@ fn what_changes_say_one_after_the_other_is_what_the_last_state_says() {
                 step.parts.rows.retain(|row| !failed.contains(&row.id));
                 steps.push(step);
             }
-            steps.push(whole);
+            // The unit turns out to be another session's, of another folder, of a sub-agent of another type.
+            let mut moved = whole.clone();
+            moved.context.cwd = Some("/elsewhere/else".into());
+            moved.context.branch = Some("other".into());
+            if let Some(agent) = &mut moved.agent {
+                agent.agent_type = Some("another".into());
+            }
+            steps.extend([whole, moved.clone()]);
+            moved.parts.tools.reverse();
+            steps.push(moved);
             let mut changes = vec![Change::between(None, &steps[0])];
             changes.extend(steps.windows(2).map(|pair| Change::between(Some(&pair[0]), &pair[1])));
             let last = Change::Parts(Changed::new(steps.last().unwrap()));
@@ -121,31 +130,35 @@ fn what_changes_say_one_after_the_other_is_what_the_last_state_says() {
 
 #[test]
 fn an_observation_has_the_dimensions_of_its_measure_and_no_other() {
-    let mut seen = BTreeMap::new();
+    let mut seen: BTreeSet<(Measure, Option<Dimension>)> = BTreeSet::new();
     let mut note = |change: &Change<'_>| {
         change.observe(Wanted::all(), &mut |_, observation| {
             let measure = observation.measure;
+            seen.insert((measure, None));
             for dimension in Dimension::ALL {
                 let is_given = observation.dimensions.get(*dimension).is_some();
                 assert!(!is_given || measure.dimensions().contains(dimension), "{measure:?} {dimension:?}");
+                seen.extend(is_given.then_some((measure, Some(*dimension))));
             }
-            *seen.entry(measure).or_insert(0u64) += 1;
         });
     };
-    for (_, pass) in recordings() {
+    for (_, pass) in recordings().into_iter().chain(fixtures()) {
         for session in pass.sessions() {
-            note(&Change::new_session(session, None).unwrap());
+            Change::new_session(session, None).iter().for_each(&mut note);
             for unit in pass.units_of(session) {
                 note(&Change::between(None, &unit));
                 Change::ended(&unit).iter().for_each(&mut note);
             }
         }
     }
-    // No recording has a response that a gateway named, or without readable usage, or of an unknown model.
-    let of_gateways = [Measure::Unidentified, Measure::UnreadableUsage, Measure::UnpricedTokens];
-    let missing: Vec<_> =
-        Measure::ALL.iter().filter(|one| !seen.contains_key(one) && !of_gateways.contains(one)).collect();
-    assert!(missing.is_empty(), "no recording says anything of {missing:?}");
+    for measure in Measure::ALL {
+        assert!(seen.contains(&(*measure, None)), "nothing says anything of {measure:?}");
+        for dimension in measure.dimensions() {
+            // Told by few rows, and then of everything in the unit.
+            let is_rare = [Dimension::Branch, Dimension::Entrypoint, Dimension::AgentType].contains(dimension);
+            assert!(is_rare || seen.contains(&(*measure, Some(*dimension))), "{measure:?} never has {dimension:?}");
+        }
+    }
 }
 
 #[test]

@@ -113,8 +113,8 @@ impl MetricUnit {
         match unit {
             measure::MeasureUnit::Count => Self::Count,
             measure::MeasureUnit::Tokens => Self::Tokens,
-            measure::MeasureUnit::Usd => Self::Usd,
-            measure::MeasureUnit::Seconds => Self::Seconds,
+            measure::MeasureUnit::Picodollars => Self::Usd,
+            measure::MeasureUnit::Milliseconds => Self::Seconds,
             measure::MeasureUnit::Bytes => Self::Bytes,
         }
     }

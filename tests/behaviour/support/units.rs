@@ -119,22 +119,36 @@ pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool 
 
 /// What every recording holds, by its folder.
 pub(crate) fn recordings() -> Vec<(PathBuf, Pass)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings");
-    let folders = |path: &Path| -> Vec<PathBuf> {
-        let mut folders: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
-        folders.sort();
-        folders
-    };
-    let scenarios = folders(&root).into_iter().filter(|path| path.is_dir()).flat_map(|version| folders(&version));
+    let versions = folders("fixtures/recordings").into_iter().filter(|path| path.is_dir());
+    let all = read(versions.flat_map(folders));
+    assert!(all.len() > 30, "only {} recordings", all.len());
+    all
+}
+
+/// What every fixture of a behaviour holds, by its folder.
+pub(crate) fn fixtures() -> Vec<(PathBuf, Pass)> {
+    let all = read(folders("fixtures").into_iter());
+    assert!(all.len() > 100, "only {} fixtures", all.len());
+    all
+}
+
+/// What lies in a folder of the project, by name.
+fn folders(path: impl AsRef<Path>) -> Vec<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let mut folders: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders
+}
+
+/// Reads those of some folders that hold session files.
+fn read(folders: impl Iterator<Item = PathBuf>) -> Vec<(PathBuf, Pass)> {
     let prices = Prices::embedded();
     let read = |path: PathBuf| {
         let found = pass::find(&[path.join("projects")], &mut Vec::new()).unwrap();
         let pass = Pass::over(&found, &prices, |_, _| {});
         (path, pass)
     };
-    let all: Vec<_> = scenarios.filter(|path| path.join("projects").is_dir()).map(read).collect();
-    assert!(all.len() > 30, "only {} recordings", all.len());
-    all
+    folders.filter(|path| path.join("projects").is_dir()).map(read).collect()
 }
 
 /// A xorshift generator: the same worlds on every machine.
