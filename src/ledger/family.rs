@@ -1,5 +1,9 @@
-//! Who belongs to whom: the sub-agents that calls lead to, and the turn above each of them. The one walk of the tree of
-//! sub-agents for spans, metrics, the replay and Jaeger's API.
+//! Who belongs to whom: the sub-agents that calls lead to, and the turn above each of them.
+//!
+//! [`AgentWalk`] goes down through units that are in memory, [`Family`] loads those of one trace, [`below`] and [`roots`] go
+//! through what they found: spans, metrics, the replay and Jaeger's API have their trees from here. What goes along stored
+//! links without a tree (what leaves piece by piece in `engine::leave`, a trace that is too large in `http::jaeger::cut`)
+//! asks here who belongs to whom, and ends where [`LEVELS_MAX`] says.
 //!
 //! A call names the sub-agent that it started, and so does a message to one that runs already; the sub-agent knows which
 //! call is its own. A background sub-agent outlives its call: it stands apart. Damaged files can tell of circles, so every
@@ -8,6 +12,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 
+pub use super::keys::LEVELS_MAX;
 use super::known::Known;
 use super::unit::{Tool, Unit, UnitId, UnitKey};
 use crate::transcript::ids::AgentId;
@@ -15,9 +20,6 @@ use crate::transcript::time::Timestamp;
 
 /// Sub-agents below sub-agents in one trace; a deeper one gets a trace of its own.
 pub const DEPTH_MAX: usize = 16;
-
-/// More levels than any chain of sub-agents has.
-pub const LEVELS_MAX: usize = 64;
 
 /// How much of a unit is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,18 +289,13 @@ impl TurnNumbers {
     #[must_use]
     pub fn from(mut turns: Vec<(Timestamp, UnitId)>, parents: HashMap<UnitId, UnitId>) -> Self {
         turns.sort_unstable();
-        let mut numbers: HashMap<UnitId, usize> = turns.into_iter().map(|(_, turn)| turn).zip(1..).collect();
-        for agent in parents.keys() {
-            let mut above = Some(agent);
-            for _ in 0..DEPTH_MAX {
-                above = above.and_then(|unit| parents.get(unit));
-                if let Some(turn) = above.and_then(|unit| numbers.get(unit)).copied() {
-                    numbers.insert(*agent, turn);
-                    break;
-                }
-            }
-        }
-        Self(numbers)
+        let turns: HashMap<UnitId, usize> = turns.into_iter().map(|(_, turn)| turn).zip(1..).collect();
+        let turn_of = |agent: &UnitId| {
+            let chain = std::iter::successors(parents.get(agent), |unit| parents.get(*unit));
+            chain.take(LEVELS_MAX).find_map(|unit| turns.get(unit)).map(|turn| (*agent, *turn))
+        };
+        let agents: Vec<_> = parents.keys().filter(|agent| !turns.contains_key(*agent)).filter_map(turn_of).collect();
+        Self(turns.into_iter().chain(agents).collect())
     }
 
     /// Number of the turn that a unit is, or in which it was started.

@@ -6,6 +6,9 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 use crate::transcript::ids::{AgentId, RUN, RowId, SessionId};
 use crate::transcript::time::Timestamp;
 
+/// More levels than any chain of sub-agents has: damaged files can tell of circles.
+pub const LEVELS_MAX: usize = 64;
+
 /// What a unit is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UnitKey {

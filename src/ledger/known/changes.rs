@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::changed::Changed;
-use super::{Known, LEVELS_MAX, Loaded};
+use super::{Known, Loaded};
 use crate::ledger::gist::Gist;
+use crate::ledger::keys::LEVELS_MAX;
 use crate::ledger::session::{Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::ids::{AgentId, SessionId};

@@ -28,15 +28,13 @@ pub use paths::Paths;
 pub use thread::{Branch, GatewayNamed, Inline, ShellLine, Thread};
 
 use super::holder::Extent;
+use super::keys::LEVELS_MAX;
 use super::parts::PARTS_MAX;
 use super::session::{Session, WaitingAgent};
 use super::unit::{Claim, Identity, Parts, Rank, Section, Sections, Surroundings, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::hash::ById;
 use crate::transcript::ids::{AgentId, SessionId};
-
-/// More levels than any chain of sub-agents has.
-const LEVELS_MAX: usize = 64;
 
 /// What a step needs to know.
 #[derive(Debug)]
