@@ -87,3 +87,53 @@ pub(in crate::store) fn sign(batch: &mut Writes, tree: &Tree) -> Result<(), Stor
     codec::put(batch, tree, keys::meta("versions"), &BTreeMap::from(VERSIONS))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::VERSIONS;
+    use crate::store::keys;
+    use crate::transcript::record::{Ending, Fact, HookKind, Note, Origin};
+
+    /// The version of the rows of units with which each variant of a type came. The compiler asks for one more line when
+    /// there is one more variant; its version must be one more too, in [`VERSIONS`] of units, sections and files, so that
+    /// an older program sees that the state is newer.
+    macro_rules! versions {
+        ($($type:ident { $($variant:pat => $version:literal),* $(,)? })*) => {
+            [$({
+                fn _every(value: &$type) {
+                    match value { $($variant => {}),* }
+                }
+                [$($version),*].into_iter().max()
+            }),*]
+        };
+    }
+
+    #[test]
+    fn a_variant_of_what_is_stored_has_a_version() {
+        use {Ending as E, HookKind as H, Origin as O};
+        let newest = versions! {
+            Fact {
+                Fact::Failure(_) => 4,
+                Fact::Compaction(_) => 4,
+                Fact::Hook(_) => 4,
+                Fact::Fallback(_) => 4,
+                Fact::Note(_) => 4,
+            }
+            Note {
+                Note::QueuedPrompt { .. } => 4,
+                Note::TaskEnded { .. } => 4,
+                Note::PullRequest(_) => 4,
+                Note::AwaySummary { .. } => 4,
+                Note::PlanMode { .. } => 4,
+                Note::ServerTool { .. } => 4,
+            }
+            HookKind {
+                H::Success => 4, H::NonBlockingError => 4, H::BlockingError => 4, H::Background => 4, H::StopSummary => 4,
+            }
+            Ending { E::Stop => 4, E::MaxTurns => 4, E::Exit => 4 }
+            Origin { O::Human => 4, O::Sdk => 4, O::TaskNotification => 4, O::Teammate => 4 }
+        };
+        let unit = VERSIONS.iter().find(|(kind, _)| *kind == keys::UNIT).map(|(_, version)| *version);
+        assert!(newest.into_iter().max().flatten() <= unit, "raise the versions of the rows that hold it");
+    }
+}
