@@ -76,9 +76,7 @@ fn a_full_disk_pauses_reading_and_every_row_counts_once_when_there_is_room_again
         assert_eq!(sum(&shown, "tailspan_state_writable"), 0.0);
         assert!(tokens(&shown) >= 10_000.0 && tokens(&shown) <= written as f64 * 100.0);
         // The trouble is said before the database is closed, which takes a while.
-        daemon.until("the state cannot be asked", || {
-            (daemon.get("/api/v1/analytics/sessions").0 == 503).then_some(())
-        });
+        daemon.until("the state cannot be asked", || (daemon.get("/api/v1/analytics/sessions").0 == 503).then_some(()));
         (written..written + 50).for_each(write);
         written += 50;
         assert_eq!(tokens(&daemon.metrics()), tokens(&shown), "reading has paused");

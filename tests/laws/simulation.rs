@@ -7,7 +7,7 @@
 //! `TAILSPAN_TEST_SEEDS=50000 cargo test --release --test laws simulation::` runs more worlds than the usual ones, and
 //! `TAILSPAN_TEST_FIRST_SEED=7 TAILSPAN_TEST_SEEDS=1` a certain one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use tailspan::vitals::Vitals;
 
 use crate::support::plan::{Action, Loss, Plan};
 use crate::support::world::{self, Dice, World, append, clean, copy_folder};
-use crate::support::{counters, sums};
+use crate::support::{counters, settings, sums};
 
 /// Worlds in an ordinary run of the tests.
 const SEEDS: u64 = 2_500;
@@ -283,4 +283,16 @@ fn a_world_is_made_as_small_as_its_failure() {
     assert_eq!((smallest.recordings.len(), smallest.settings), (1, 0));
     let text = serde_json::to_string(&smallest).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), smallest, "{text}");
+}
+
+#[test]
+fn each_pair_of_settings_is_tried_together() {
+    let rows: Vec<Vec<String>> = settings::matrix().iter().map(settings::Settings::values).collect();
+    for first in 0..rows[0].len() {
+        for second in first + 1..rows[0].len() {
+            let of = |column: usize| rows.iter().map(|row| row[column].clone()).collect::<BTreeSet<_>>();
+            let together: BTreeSet<_> = rows.iter().map(|row| (&row[first], &row[second])).collect();
+            assert_eq!(together.len(), of(first).len() * of(second).len(), "{} {}", rows[0][first], rows[0][second]);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use tailspan::views::traces::finish::SpanRules;
 use tailspan::views::traces::ids::TraceScope;
 
 /// All of them. The first is what an empty configuration says.
-pub(crate) fn matrix() -> [SpanRules; 6] {
+pub(crate) fn matrix() -> [SpanRules; 9] {
     use ContentLevel::{Content, Details, Off};
     use TraceScope::{Session, Turn};
     let of = |scope, content, openinference, service, idle_ms| SpanRules {
@@ -17,12 +17,16 @@ pub(crate) fn matrix() -> [SpanRules; 6] {
         service: Cow::Borrowed(service),
         idle_ms,
     };
+    let (long, short) = (1_800_000, 1_000);
     [
-        of(Turn, Off, false, "claude-code", 1_800_000),
-        of(Turn, Content, true, "my-name", 1_000),
-        of(Turn, Details, false, "my-name", 1_800_000),
-        of(Session, Off, true, "my-name", 1_800_000),
-        of(Session, Details, true, "claude-code", 1_000),
-        of(Session, Content, false, "claude-code", 1_800_000),
+        of(Turn, Off, false, "claude-code", long),
+        of(Session, Off, true, "my-name", long),
+        of(Turn, Off, false, "claude-code", short),
+        of(Turn, Details, true, "my-name", short),
+        of(Session, Details, false, "claude-code", long),
+        of(Turn, Details, true, "claude-code", long),
+        of(Session, Content, false, "my-name", long),
+        of(Turn, Content, true, "claude-code", short),
+        of(Session, Content, false, "my-name", short),
     ]
 }

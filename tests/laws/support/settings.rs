@@ -20,22 +20,43 @@ pub(crate) struct Settings {
 }
 
 /// All of them. The first is what an empty configuration says.
-pub(crate) fn matrix() -> [Settings; 6] {
+pub(crate) fn matrix() -> [Settings; 9] {
     let few = |project| LabelRules { project, series_max: 2, projects_max: 1, ..LabelRules::default() };
     let many = |project| LabelRules { project, ..LabelRules::default() };
     let others = [
         (many(ProjectLabel::Name), WHOLE_SPANS_MAX),
-        (few(ProjectLabel::Hash), 1),
-        (few(ProjectLabel::Off), WHOLE_SPANS_MAX),
-        (few(ProjectLabel::Name), 1),
-        (many(ProjectLabel::Hash), WHOLE_SPANS_MAX),
+        (few(ProjectLabel::Hash), WHOLE_SPANS_MAX),
         (many(ProjectLabel::Off), 1),
+        (few(ProjectLabel::Name), 1),
+        (many(ProjectLabel::Hash), 1),
+        (few(ProjectLabel::Off), WHOLE_SPANS_MAX),
+        (many(ProjectLabel::Name), WHOLE_SPANS_MAX),
+        (many(ProjectLabel::Hash), WHOLE_SPANS_MAX),
+        (few(ProjectLabel::Off), 1),
     ];
     let mut others = others.into_iter();
     span_rules::matrix().map(|spans| {
         let (labels, whole_spans_max) = others.next().unwrap();
         Settings { spans, labels, whole_spans_max }
     })
+}
+
+impl Settings {
+    /// The value of each setting as a word.
+    pub(crate) fn values(&self) -> Vec<String> {
+        let Self { spans, labels, whole_spans_max } = self;
+        let SpanRules { content, scope, openinference, service, idle_ms } = spans;
+        vec![
+            format!("content {content:?}"),
+            format!("scope {scope:?}"),
+            format!("openinference {openinference}"),
+            format!("service {service}"),
+            format!("idle {idle_ms}"),
+            format!("project {:?}", labels.project),
+            format!("series {}", labels.series_max),
+            format!("whole {whole_spans_max}"),
+        ]
+    }
 }
 
 /// What shares a trace under some of the settings.
