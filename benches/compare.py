@@ -5,7 +5,8 @@ usage: compare.py OLD NEW [--fixtures fixtures] [--recordings DIR]... [--live]
                   [--only scan,single,...]
                   [--corpus-mb 500 --corpus-files 1000 --seed 7] [--shown 3] [--work DIR]
 
-scan     every `projects` folder below the fixtures and the recordings: stdout and exit code of `scan` in each format
+scan     every `projects` folder below the fixtures and the recordings: stdout and exit code of `scan` in each format, and
+         of `backfill`
 single   `run` on each of these folders alone, with a fresh state whose epoch is before all rows and with a local OTLP
          sink: /metrics in both formats, every span, sessions, details, replays, the Jaeger API
 merged   the same for all of these folders in one root, each below slugs of its own and with ids of its own
@@ -82,6 +83,9 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 # Turns leave soon, so that the script need not wait; history at any rate.
 QUICK = {"TAILSPAN_TRACES_HISTORY_RATE": "1000000", "TAILSPAN_TRACES_SETTLE": "100ms"}
 SCANS = [["json", "--sessions"], ["table"], ["table", "--sessions"], ["prometheus"], ["trace"]]
+# Both programs must end at the same time, and the default is the moment of the call.
+TODAY = datetime.now(timezone.utc).date().isoformat()
+COMMANDS = [["scan", "--format", *form] for form in SCANS] + [["backfill", "--until", TODAY]]
 # With more projects than labels, those that are met first have one.
 CPUS = itertools.cycle(sorted(os.sched_getaffinity(0)))
 ALL_PROJECTS = {"TAILSPAN_METRICS_PROJECTS_MAX": "5000", "TAILSPAN_METRICS_SERIES_MAX": "5000"}
@@ -488,17 +492,18 @@ def projects_below(folders):
     return found
 
 
-def scan(program, arguments):
-    done = subprocess.run([program, "scan", "--format", *map(str, arguments)], capture_output=True, env=environment())
+def said(program, arguments):
+    """The exit code and the output of a command that ends by itself."""
+    done = subprocess.run([program, *map(str, arguments)], capture_output=True, env=environment())
     return f"exit code {done.returncode}\n{done.stdout.decode(errors='backslashreplace')}"
 
 
 def compare_scans(programs, folders, report):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name, folder in folders.items():
-            for form in SCANS:
-                old, new = pool.map(lambda program: scan(program, [*form, folder]), programs)
-                report.add("scan --format " + " ".join(form), name, old, new)
+            for command in COMMANDS:
+                old, new = pool.map(lambda program: said(program, [*command, folder]), programs)
+                report.add(" ".join(command), name, old, new)
 
 
 def compare_runs(programs, projects, work, report, where, settings=(), with_spans=True, in_order=True, **asked):
@@ -603,9 +608,9 @@ def compare_corpus(programs, given, work, report):
         command = [sys.executable, str(ROOT / "benches/gen_corpus.py"), str(home), *size]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     projects = home / ".claude/projects"
-    for form in SCANS:
-        old, new = (scan(program, [*form, projects]) for program in programs)
-        report.add("scan --format " + " ".join(form), "corpus", old, new)
+    for command in COMMANDS:
+        old, new = (said(program, [*command, projects]) for program in programs)
+        report.add(" ".join(command), "corpus", old, new)
     some = lambda ids: random.Random(given.seed).sample(sorted(ids), min(50, len(ids)))
     for in_order, left_out in ((True, ()), (False, LEFT_OUT_THREADS)):
         place = work / ("in-order" if in_order else "threads")
