@@ -731,7 +731,7 @@ def compare_live(programs, folders, given, work, report):
         pair.start(settings | QUICK | {"TAILSPAN_TRACES_IDLE": "1s"})
         for sidecar in pair.sidecars:
             sidecar.settle(2.5)
-        report.add("rows of both folders", f"{writes} writes", *[scan(pair.programs[0], ["json", root]) for root in pair.roots])
+        report.add("rows of both folders", f"{writes} writes", *[said(pair.programs[0], ["scan", "--format", "json", root]) for root in pair.roots])
         asked = {"left_out": LEFT_OUT_LIVE, "exemplars": False}
         compare_both(programs, pair.sidecars, pair.sinks, report, "live", is_live=True, **asked)
         pair.end("stop")

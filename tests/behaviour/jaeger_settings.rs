@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tailspan::views::traces::content::ContentLevel;
 use tailspan::views::traces::finish::SpanRules;
 use tailspan::views::traces::ids::TraceScope;
 
-use crate::support::jaeger::{Served, spans, tag, text};
+use crate::support::jaeger::{Served, encoded, spans, tag, text};
 use crate::support::jaeger_forms::{of_export, of_v1, of_v3};
 use crate::support::span_rules::matrix;
 
@@ -34,6 +35,16 @@ fn what_is_exported_is_what_is_answered_under_all_settings() {
             assert_eq!(process["serviceName"], **service);
         }
         assert!(served.traces("/traces?service=another").is_empty());
+        // Text is searched if it is there.
+        let by_text = encoded(&json!({"claude_code.tool.command": "pwd; echo x > made.txt"}).to_string());
+        let found = served.traces(&format!("/traces?service={service}&limit=1000&tags={by_text}"));
+        let commands = |trace: &&Value| {
+            let command = spans(trace).iter().filter_map(|span| tag(span, "claude_code.tool.command"));
+            command.into_iter().any(|command| command == "pwd; echo x > made.txt")
+        };
+        let expected: Vec<&Value> = traces.iter().filter(commands).collect();
+        assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{rules:?}");
+        assert_eq!(expected.is_empty(), rules.content == ContentLevel::Off, "{rules:?}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What traces and their cuts read of the state: each session and the order of its turns once, and when a turn has ended.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -12,6 +13,7 @@ use crate::ledger::unit::{TurnEnd, Unit};
 use crate::store::{StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
+use crate::views::traces::content::ContentLevel;
 use crate::views::traces::finish::{MadeOf, SpanRules, finish};
 use crate::views::traces::ids::TraceScope;
 use crate::views::traces::span::SpanBatch;
@@ -24,7 +26,7 @@ const SESSIONS_KEPT: usize = 16;
 pub(super) struct Lookup<'c> {
     pub(super) reader: &'c StoreReader,
     pub(super) now: Timestamp,
-    pub(super) rules: &'c SpanRules,
+    pub(super) rules: Cow<'c, SpanRules>,
     /// Each turn needs its session.
     sessions: RefCell<HashMap<SessionId, Option<Rc<Session>>>>,
     /// And each the turns before it.
@@ -37,11 +39,17 @@ impl<'c> Lookup<'c> {
         Self {
             reader: context.reader(),
             now: context.now(),
-            rules: context.span_rules(),
+            rules: Cow::Borrowed(context.span_rules()),
             sessions: RefCell::default(),
             orders: RefCell::default(),
             texts: RefCell::new(SessionRows::of(context.reader())),
         }
+    }
+
+    /// The same, but spans get no text, so that no session file is read.
+    pub(super) fn without_text<C: HasReader>(context: &'c C) -> Self {
+        let rules = SpanRules { content: ContentLevel::Off, ..context.span_rules().clone() };
+        Self { rules: Cow::Owned(rules), ..Self::of(context) }
     }
 
     pub(super) fn earlier(&self, session: Option<&Session>, turn: &Unit) -> Result<Earlier, StoreError> {
@@ -97,7 +105,7 @@ impl<'c> Lookup<'c> {
     ) -> Result<(), StoreError> {
         let owner = self.session(session)?;
         let source = owner.as_deref().and_then(|session| session.fork.as_ref()).map(|fork| &fork.from);
-        let rules = SpanRules { scope, ..self.rules.clone() };
+        let rules = SpanRules { scope, ..self.rules.as_ref().clone() };
         let mut texts = self.texts.borrow_mut();
         finish(batches, &rules, MadeOf { session, source, units }, &mut |row, expected| texts.read(row, expected));
         texts.failed()

@@ -9,6 +9,9 @@ use crate::http::jaeger::parameters::TraceSearch;
 use crate::http::jaeger::trace_id;
 use crate::http::jaeger::traces::{SPANS_MAX, Traces};
 use crate::http::route::problem::Problem;
+use crate::store::StoreError;
+use crate::views::traces::content::ContentLevel;
+use crate::views::traces::ids::TraceId;
 use crate::views::traces::jaeger::{Filter, Trace, operation_of};
 
 /// Traces that one search builds at most. Beyond it the search ends with what it has found.
@@ -50,7 +53,18 @@ pub(super) fn find<C: HasReader>(context: &C, search: &TraceSearch) -> Result<Fo
         }
         ControlFlow::Continue(())
     };
-    Traces::of(context).newest_first(&search.filter, take).map_err(unreadable)?;
+    // Where no tag is looked for, text decides nothing: it is read of the traces that are found, and of no other.
+    if !search.filter.tags.is_empty() || context.span_rules().content == ContentLevel::Off {
+        Traces::of(context).newest_first(&search.filter, take).map_err(unreadable)?;
+        return Ok(found);
+    }
+    Traces::without_text(context).newest_first(&search.filter, take).map_err(unreadable)?;
+    let with_text = Traces::of(context);
+    for trace in &mut found.traces {
+        if let Some(whole) = by_id(&with_text, trace.id()).map_err(unreadable)? {
+            *trace = whole;
+        }
+    }
     Ok(found)
 }
 
@@ -58,14 +72,17 @@ pub(super) fn find<C: HasReader>(context: &C, search: &TraceSearch) -> Result<Fo
 pub(super) fn one<C: HasReader>(context: &C, id: &str) -> Result<Trace, Problem> {
     let traces = Traces::of(context);
     if let Some(known) = trace_id::parse(id) {
-        if let Some(trace) = traces.by_id(known).map_err(unreadable)? {
-            return Ok(trace);
-        }
-        return traces.of_session(&trace_id::uuid(known), SPANS_MAX).map_err(unreadable)?.ok_or_else(not_found);
+        return by_id(&traces, known).map_err(unreadable)?.ok_or_else(not_found);
     }
     // Sessions whose id is no UUID: none of the client's own, but the files may be anybody's.
     let takes = "a trace id of up to 32 hexadecimal digits, or the id of a session";
     traces.of_session(id, SPANS_MAX).map_err(unreadable)?.ok_or_else(|| Problem::bad_parameter("traceID", takes, id))
+}
+
+/// The trace with this id, or all traces of the session with this id as one.
+fn by_id(traces: &Traces<'_>, id: TraceId) -> Result<Option<Trace>, StoreError> {
+    let trace = traces.by_id(id)?;
+    if trace.is_some() { Ok(trace) } else { traces.of_session(&trace_id::uuid(id), SPANS_MAX) }
 }
 
 /// About how large an answer with these traces is, in bytes.
@@ -98,6 +115,6 @@ pub(super) fn operations<C: HasReader>(
         left -= 1;
         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    Traces::of(context).newest_first(&Filter::default(), take).map_err(unreadable)?;
+    Traces::without_text(context).newest_first(&Filter::default(), take).map_err(unreadable)?;
     Ok(operations)
 }

@@ -70,6 +70,11 @@ impl<'c> Traces<'c> {
         Self { reader: context.reader(), lookup: Lookup::of(context), cut: RefCell::default() }
     }
 
+    /// The same, but spans get no text, so that no session file is read.
+    pub(super) fn without_text<C: HasReader>(context: &'c C) -> Self {
+        Self { lookup: Lookup::without_text(context), ..Self::of(context) }
+    }
+
     /// The trace with this id.
     pub(super) fn by_id(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
         let row = RowId(id.0);
