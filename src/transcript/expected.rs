@@ -1,8 +1,8 @@
-//! What a row must be when it is read again, and why it may not be there any more.
+//! What a row must be when it is read again, and why its text may be missing.
 
 use super::ids::RowId;
 
-/// What a row must be, since a file may have been rewritten after it was counted.
+/// What a row must be when it is read again: the file may have been rewritten since the row was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
     /// A user row with this `uuid`.
@@ -13,7 +13,7 @@ pub enum Expected {
     Call(Box<str>),
     /// A user row with the result of this call.
     Result(Box<str>),
-    /// A row with this `uuid` whose text is that of an attachment, or its own.
+    /// A row with this `uuid` that is read as a note.
     Note(RowId),
 }
 
@@ -24,11 +24,11 @@ pub enum Missing {
     Gone,
     /// Something else stands at the place.
     Rewritten,
-    /// The system refused.
+    /// The operating system refused to open or read the file.
     Unreadable,
-    /// The line is longer than what is read for its text, or nested more than 128 levels deep.
+    /// The line is longer than the 8 MiB that are read for one text, or its JSON is nested more than 128 levels deep.
     TooLarge,
-    /// So much was read for one answer already that nothing more is.
+    /// The limit of bytes that are read for one answer is reached.
     TooMuch,
 }
 

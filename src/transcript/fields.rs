@@ -1,4 +1,4 @@
-//! What the fields of a row say, as it is kept.
+//! Turns fields of a row into the values that are kept.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -7,7 +7,7 @@ use super::raw::ToldText;
 use super::time::Timestamp;
 use super::word::WordText;
 
-/// An id as it is kept: one that is longer than any real id, by its hash.
+/// An id as it is kept. One of more than 256 bytes, longer than any real id, is replaced by its hash.
 pub(super) fn id(text: &str) -> Box<str> {
     const BYTES_MAX: usize = 256;
     if text.len() <= BYTES_MAX { text.into() } else { format!("hash-{:032x}", xxh3_128(text.as_bytes())).into() }
@@ -21,7 +21,8 @@ pub(super) fn time(told: ToldText<'_, Timestamp>) -> Option<Timestamp> {
     told.value.or_else(|| Timestamp::parse(&told.text.word()?))
 }
 
-/// A type as a label value: only short words, since a damaged row may hold anything.
+/// A word as the value of a label: itself if it has at most 40 lower-case letters, digits, `-` and `_`, else `other`,
+/// since a damaged row may hold anything.
 pub(super) fn label(kind: &str) -> &str {
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     if kind.len() <= 40 && kind.bytes().next().is_some_and(|first| first.is_ascii_lowercase()) && kind.bytes().all(word)

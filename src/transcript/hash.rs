@@ -1,19 +1,19 @@
-//! A quick hash for identities, which are random or hashed already, and for the few strings that repeat in every row.
+//! A fast hash for ids, which are random or hashed already, and for the few strings that repeat in every row.
 //!
-//! Not for what an enemy chooses: session files are written by the user's own client.
+//! It does not resist keys that were chosen to collide; session files are written by the user's own client.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Hashes with [`IdHasher`].
 pub type ById = BuildHasherDefault<IdHasher>;
 
-/// Multiplies and folds, eight bytes at a time.
+/// Multiplies and folds eight bytes at a time, as wyhash does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IdHasher(u64);
 
 impl IdHasher {
     fn mix(&mut self, word: u64) {
-        // The multiplier of wyhash; both halves of the product keep every bit of the input alive.
+        // The multiplier of wyhash. Both halves of the product are used, so that every bit of the input matters.
         let product = u128::from(self.0.rotate_left(25) ^ word).wrapping_mul(0xa076_1d64_78bd_642f);
         let [low, high] = [product, product >> 64].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
         self.0 = low ^ high;
@@ -34,7 +34,7 @@ impl Hasher for IdHasher {
         }
     }
 
-    /// The end of a string: its words have said how long it is.
+    /// Ignores the byte that ends a string: the length of the string is in the hash already.
     fn write_u8(&mut self, _: u8) {}
 
     fn write_u32(&mut self, number: u32) {

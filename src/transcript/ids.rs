@@ -1,4 +1,4 @@
-//! Identities: what makes a row, a message, a tool call or a session the same thing twice.
+//! Ids of rows, sessions and sub-agents, by which the same thing is recognised when it is read twice.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,25 +6,25 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
-/// A row's `uuid`, a `promptId` or a request id: 16 bytes.
+/// Id of a row (`uuid`) or of a prompt (`promptId`), in 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RowId(pub u128);
 
 impl RowId {
-    /// The 16 bytes of a UUID; of any other text its 128-bit hash, so that a strange id is still an identity.
+    /// The 16 bytes of a UUID. Any other text is an id too, by its xxh3-128.
     #[must_use]
     pub fn of(text: &str) -> Self {
         Self(parse_uuid(text.as_bytes()).unwrap_or_else(|| xxh3_128(text.as_bytes())))
     }
 
-    /// The 16 bytes of a UUID in its usual form; `None` if it is none.
+    /// The 16 bytes of a UUID in the 8-4-4-4-12 form; `None` if the text has another form.
     pub(super) fn of_uuid(text: &[u8]) -> Option<Self> {
         parse_uuid(text).map(Self)
     }
 }
 
 impl RowId {
-    /// Bytes of [`RowId::to_text`].
+    /// Length of [`RowId::to_text`] in bytes.
     pub const TEXT_BYTES: usize = 36;
 
     /// The usual 8-4-4-4-12 form, in ASCII.
@@ -51,7 +51,7 @@ impl fmt::Display for RowId {
     }
 }
 
-/// What a hexadecimal digit of any case is worth; 255 of what is none.
+/// The value of each byte as a hexadecimal digit of any case; 255 for other bytes.
 #[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a wrong index would not compile")]
 const DIGITS: [u8; 256] = {
     let mut digits = [u8::MAX; 256];
@@ -104,16 +104,17 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// A session's id, a UUID in everything the client writes. Rows say it in `sessionId` (never `session_id`).
+    /// Id of a session (`sessionId`). The client always writes a UUID.
     SessionId
 }
 text_id! {
-    /// A sub-agent's id: `a` and 16 hexadecimal digits (2.1), 7 digits (2.0).
+    /// Id of a sub-agent: `a` and 16 hexadecimal digits in clients of version 2.1, 7 digits in 2.0. Inside this crate
+    /// it may also hold the run of the sub-agent and its session; see [`AgentId::told`].
     AgentId
 }
 
 impl RowId {
-    /// The id of one of several things that a row tells; the first has the row's own.
+    /// The id of one of several facts that a row tells of, counted from 0. The first has the id of the row.
     #[must_use]
     pub fn of_part(self, position: u32) -> Self {
         match position {
@@ -123,33 +124,34 @@ impl RowId {
     }
 }
 
-/// What divides a sub-agent's id, in that of a further run of it, from the first row of the run. No id holds it.
+/// Divides the id of a sub-agent from the id of the first row of a further run, in the id of that run. It occurs in no
+/// id that the client writes.
 pub const RUN: char = '\u{1f}';
 
-/// What divides a sub-agent's id from the session that its rows name, where a call tells of it. No id holds it.
+/// Divides the id of a sub-agent from the session that its rows name. It occurs in no id that the client writes.
 const IN_SESSION: char = '\u{1e}';
 
 impl AgentId {
-    /// The id as the client tells it: that of the agent, for each of its runs.
+    /// The id as the client writes it, without run and session: the same for all runs of the sub-agent.
     #[must_use]
     pub fn told(&self) -> &str {
         self.0.split([RUN, IN_SESSION]).next().unwrap_or(&self.0)
     }
 
-    /// The id together with the session that the sub-agent's rows name. A call may belong to another one: to that which a
-    /// fork was made of, or to that which goes on with it in the background.
+    /// The id together with the session that the sub-agent's rows name. The call that started it may be in another
+    /// session: the one that was forked, or the one that goes on in the background.
     #[must_use]
     pub fn in_session(&self, session: &SessionId) -> Self {
         Self(format!("{}{IN_SESSION}{}", self.0, session.0).into())
     }
 
-    /// The id without a session.
+    /// The id without the session, but with the run.
     #[must_use]
     pub fn plain(&self) -> &str {
         self.0.split(IN_SESSION).next().unwrap_or(&self.0)
     }
 
-    /// The id, and the session if it tells one.
+    /// The id without the session, and the session; `None` if the id has none.
     #[must_use]
     pub fn split(&self) -> (Self, Option<SessionId>) {
         match self.0.split_once(IN_SESSION) {
@@ -158,7 +160,7 @@ impl AgentId {
         }
     }
 
-    /// [`AgentId::told`], shared where it is the whole id.
+    /// [`AgentId::told`] as a shared text; no copy is made if the id has neither run nor session.
     #[must_use]
     pub fn shared(&self) -> Arc<str> {
         let told = self.told();

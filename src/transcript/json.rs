@@ -1,11 +1,11 @@
-//! JSON, read in one pass for the few fields that matter; all else is skipped without being copied.
+//! A JSON reader that goes over a line once, takes the few fields that matter and skips the rest without copying it.
 //!
-//! - **Whole or not at all.** The grammar of RFC 8259 is checked in what is skipped too, so a line that was torn or
-//!   damaged is told from one that says little. Two things are forgiven that the client forgives: bytes that are not
-//!   UTF-8, and halves of surrogate pairs. Both become U+FFFD where the text is wanted.
-//! - **Lenient values.** Whatever type stands where a number or text is expected, the line goes on.
-//! - Speed comes from what is not done: most bytes are text that nobody reads, and a string is decoded only when its
-//!   text is asked for ([`Raw`]).
+//! - **Whole or not at all.** The grammar of RFC 8259 is checked in skipped parts too, so that a torn or damaged line
+//!   is noticed. Two errors are accepted, as by the client: bytes that are not UTF-8, and halves of surrogate pairs.
+//!   Both become U+FFFD when the text is decoded.
+//! - **Lenient values.** A value of an unexpected type is skipped, and the rest of the line is read.
+//! - **Lazy text.** Most bytes are text that nobody reads, so a string is decoded only when its text is asked for
+//!   ([`Raw`]).
 
 use std::borrow::Cow;
 
@@ -17,28 +17,29 @@ pub(super) struct NotJson;
 
 pub(super) type ReadJson<T> = Result<T, NotJson>;
 
-/// An object whose keys are taken one by one. A key that comes twice counts by its last value, as in the client.
+/// A type that is read from an object, key by key. Of a key that comes twice the last value counts, as in the client.
 pub(super) trait Fields<'a>: Default {
-    /// Takes the value of `key` from `json`, always exactly one.
+    /// Reads the value of `key`: takes exactly one value from `json`.
     fn field(&mut self, key: &[u8], json: &mut Json<'a>) -> ReadJson<()>;
 
-    /// Takes a string that stands where the object is expected.
+    /// Takes a string that stands in place of the object.
     fn text(&mut self, _text: Raw<'a>) {}
 
-    /// Takes one element of an array that stands where the object is expected.
+    /// Takes one element of an array that stands in place of the object.
     fn element(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         json.skip()
     }
 }
 
-/// Anything that a value can be read as. Read in place: rows are large, and moving them costs more than reading them.
+/// A type that can be read from a JSON value. It is filled in place, because moving a large row costs more than reading
+/// it.
 pub(super) trait FromJson<'a>: Default {
-    /// Takes the value that stands here. `self` is as [`Default`] made it.
+    /// Reads the next value into `self`, which must be the [`Default`].
     fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()>;
 }
 
 impl<'a, T: Fields<'a>> FromJson<'a> for T {
-    /// The default if something else than an object, a string or an array stands here.
+    /// Reads an object, a string or an array; any other value is skipped and leaves the default.
     fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         match json.peek() {
             b'{' => json.members(|key, json| self.field(key, json)),
@@ -52,7 +53,7 @@ impl<'a, T: Fields<'a>> FromJson<'a> for T {
     }
 }
 
-/// A list; anything else is an empty one.
+/// Reads an array; any other value is skipped and leaves the list empty.
 impl<'a, T: Fields<'a>> FromJson<'a> for Vec<T> {
     fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         if json.peek() != b'[' {
@@ -65,7 +66,7 @@ impl<'a, T: Fields<'a>> FromJson<'a> for Vec<T> {
     }
 }
 
-/// A string, if one stands here.
+/// Reads a string as it is written; any other value is skipped and leaves `None`.
 impl<'a> FromJson<'a> for Option<Raw<'a>> {
     fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         if json.peek() != b'"' {
@@ -76,7 +77,7 @@ impl<'a> FromJson<'a> for Option<Raw<'a>> {
     }
 }
 
-/// The text of a string, if one stands here.
+/// Reads and decodes a string; any other value is skipped and leaves `None`.
 impl<'a> FromJson<'a> for Option<Cow<'a, str>> {
     fn read(&mut self, json: &mut Json<'a>) -> ReadJson<()> {
         *self = json.value::<Option<Raw<'_>>>()?.map(Raw::text);
@@ -84,7 +85,7 @@ impl<'a> FromJson<'a> for Option<Cow<'a, str>> {
     }
 }
 
-/// A text that is being read.
+/// JSON that is being read, and how far.
 pub(super) struct Json<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -95,22 +96,22 @@ impl<'a> Json<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// Reads all of `bytes` as one value into `target`, which is as [`Default`] made it.
+    /// Reads all of `bytes` as one value into `target`, which must be the [`Default`].
     pub(super) fn whole<T: FromJson<'a>>(bytes: &'a [u8], target: &mut T) -> ReadJson<()> {
         let mut json = Self::new(bytes);
         target.read(&mut json)?;
         json.end()
     }
 
-    /// Reads the value that `bytes` begin with into `target`, which is as [`Default`] made it. Returns where it ends, or how
-    /// far the text made sense.
+    /// Reads the value that `bytes` begin with into `target`, which must be the [`Default`]. Returns the offset where
+    /// the value ends or, as the error, the offset up to which the text was valid.
     pub(super) fn first<T: FromJson<'a>>(bytes: &'a [u8], target: &mut T) -> Result<usize, usize> {
         let mut json = Self::new(bytes);
         let read = target.read(&mut json);
         read.map(|()| json.at).map_err(|NotJson| json.at)
     }
 
-    /// Whether all of `bytes` is one value.
+    /// True if all of `bytes` is one value.
     pub(super) fn is_valid(bytes: &'a [u8]) -> bool {
         let mut json = Self::new(bytes);
         json.skip().is_ok() && json.end().is_ok()
@@ -121,20 +122,20 @@ impl<'a> Json<'a> {
         if self.at == self.bytes.len() { Ok(()) } else { Err(NotJson) }
     }
 
-    /// The value that stands here.
+    /// Reads the next value.
     pub(super) fn value<T: FromJson<'a>>(&mut self) -> ReadJson<T> {
         let mut value = T::default();
         value.read(self)?;
         Ok(value)
     }
 
-    /// Takes the value that stands here instead of the one in `target`.
+    /// Reads the next value into `target`, whose old value is dropped.
     pub(super) fn replace<T: FromJson<'a>>(&mut self, target: &mut T) -> ReadJson<()> {
         *target = T::default();
         target.read(self)
     }
 
-    /// The next byte that is not white space; 0 at the end.
+    /// Skips white space and returns the byte behind it without taking it; 0 at the end.
     pub(super) fn peek(&mut self) -> u8 {
         loop {
             match self.bytes.get(self.at) {
@@ -164,7 +165,7 @@ impl<'a> Json<'a> {
         self.container(b'[', b']', take)
     }
 
-    /// Items between two brackets, divided by commas.
+    /// Reads items between two brackets, divided by commas.
     fn container(&mut self, open: u8, close: u8, mut item: impl FnMut(&mut Self) -> ReadJson<()>) -> ReadJson<()> {
         self.expect(open)?;
         if self.peek() == close {
@@ -183,7 +184,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Goes past a value of any type. Without recursion: it may hold values inside one another as deep as it likes.
+    /// Skips a value of any type. It does not recurse, because values may be nested to any depth.
     pub(super) fn skip(&mut self) -> ReadJson<()> {
         let mut open = Nesting::default();
         loop {
@@ -221,13 +222,13 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Goes past an opening bracket. False if nothing is inside: then what is next is the closing one.
+    /// Takes an opening bracket. False if the closing one follows at once.
     fn opens(&mut self, close: u8) -> bool {
         self.at += 1;
         self.peek() != close
     }
 
-    /// A key and its colon.
+    /// Reads a key and its colon.
     #[inline(always)]
     fn key(&mut self) -> ReadJson<Raw<'a>> {
         if self.peek() != b'"' {
@@ -247,7 +248,7 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// The string whose opening quote is next.
+    /// Reads the string whose opening quote is next.
     #[inline(always)]
     fn string(&mut self) -> ReadJson<Raw<'a>> {
         let start = self.at + 1;
@@ -261,8 +262,8 @@ impl<'a> Json<'a> {
         Ok(Raw { bytes, excess: end.excess })
     }
 
-    /// The string that stands here if it has just so many bytes and is what `parse` reads: then nothing in it is
-    /// searched for its end. Else nothing is taken.
+    /// Reads a string of exactly `length` bytes that `parse` accepts, which saves the search for its end. `None` if
+    /// there is no such string; then nothing is taken.
     pub(super) fn exactly<T>(&mut self, length: usize, parse: impl Fn(&[u8]) -> Option<T>) -> Option<(Raw<'a>, T)> {
         let start = self.at + 1;
         let bytes = self.bytes.get(start..start + length)?;
@@ -274,7 +275,7 @@ impl<'a> Json<'a> {
         Some((Raw { bytes, excess: 0 }, value))
     }
 
-    /// The number that stands here: its text, and whether it is a whole one without exponent.
+    /// Reads a number. Returns its text, and true if it has neither fraction nor exponent.
     fn number(&mut self) -> ReadJson<(&'a str, bool)> {
         let start = self.at;
         if self.bytes.get(self.at) == Some(&b'-') {
@@ -307,7 +308,7 @@ impl<'a> Json<'a> {
         Ok((text.unwrap_or_default(), is_whole))
     }
 
-    /// A whole number of few digits, if one stands here; else nothing is taken.
+    /// Reads a whole number of at most 18 digits, which fits into 64 bits. `None` for any other; then nothing is taken.
     fn short_count(&mut self) -> Option<u64> {
         const DIGITS_MAX: usize = 18;
         let mut count = 0;
@@ -334,13 +335,13 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Which containers are open, innermost last: true for an object.
+/// The open objects and arrays, the innermost last; true stands for an object.
 #[derive(Default)]
 struct Nesting {
-    /// The innermost, one bit each.
+    /// The innermost ones, up to 64: one bit each, the last in the lowest.
     bits: u64,
     depth: usize,
-    /// Those further out, 64 at a time.
+    /// The ones around these, 64 in each number.
     outer: Vec<u64>,
 }
 
@@ -366,13 +367,13 @@ impl Nesting {
     }
 }
 
-/// A count that a gateway may have written as a text.
+/// A count that is a number or, as some gateways write it, a number in a string.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Counted {
     Count(u64),
-    /// Something that is no count.
+    /// A value that is not a count.
     Unreadable,
-    /// Nothing, or `null`.
+    /// No value, or `null`.
     #[default]
     None,
 }
@@ -389,7 +390,7 @@ impl<'a> FromJson<'a> for Counted {
     }
 }
 
-/// A count, a fraction or a truth value, if one stands here.
+/// A number or a truth value; `None` for a value of another type.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(super) enum Scalar {
     Count(u64),
@@ -423,7 +424,7 @@ impl<'a> FromJson<'a> for Scalar {
 }
 
 impl Scalar {
-    /// A count; a whole floating point number is one too.
+    /// The value as a count. A floating point number is one if it is whole and from 0 to below 9e15.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
     pub(super) fn count(self) -> Option<u64> {
         match self {
@@ -433,7 +434,7 @@ impl Scalar {
         }
     }
 
-    /// [`Scalar::count`] cut to 32 bits.
+    /// [`Scalar::count`], at most `u32::MAX`.
     pub(super) fn small(self) -> Option<u32> {
         self.count().map(|count| u32::try_from(count).unwrap_or(u32::MAX))
     }

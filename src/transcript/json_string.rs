@@ -7,15 +7,16 @@ use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch, u8x16, u8x64};
 use memchr::memchr;
 
-/// Bytes that are looked at together.
+/// Bytes that are compared at once.
 const BLOCK: usize = 64;
 
-/// Length of a string that ends among its first 16 bytes and has no escapes, as most do: keys and short values.
-/// `text` begins after its opening quote.
+/// Length in bytes of a string without escapes that ends within 16 bytes, as most keys and short values do; `None` for
+/// any other. `text` begins after the opening quote.
 #[inline]
 pub(super) fn end_of_short_string(text: &[u8]) -> Option<usize> {
     let bytes = text.first_chunk::<16>()?;
-    // What every processor of this kind has: to ask for more would take longer than to look at 16 bytes.
+    // Only instructions that every processor of this kind has: finding out what else it can do takes longer than the
+    // work.
     let (end, wrong) = dispatch!(Level::baseline(), simd => {
         let bytes = u8x16::from_slice(simd, bytes);
         let wrong = bytes.simd_eq(b'\\') | bytes.simd_le(LAST_CONTROL);
@@ -24,18 +25,18 @@ pub(super) fn end_of_short_string(text: &[u8]) -> Option<usize> {
     (end < wrong).then_some(usize::try_from(end).ok()?)
 }
 
-/// Where a string ends. Handed on in two registers: in memory, as an `Option` of it would be, it costs more than finding
-/// the end of a key.
+/// Where a string ends. Not an `Option`: the two numbers are returned in registers, and returning an `Option` in memory
+/// would cost more than finding the end of a key.
 #[derive(Clone, Copy)]
 pub(super) struct StringEnd {
-    /// Bytes before the closing quote; [`StringEnd::NONE`] has more than any text.
+    /// Bytes before the closing quote; in [`StringEnd::NONE`] more than any text has.
     pub(super) length: usize,
     /// By how many bytes escapes are longer than what they stand for.
     pub(super) excess: usize,
 }
 
 impl StringEnd {
-    /// There is no end, a wrong escape or a control character.
+    /// The string has no end, or it holds a wrong escape or a control character.
     pub(super) const NONE: Self = Self { length: usize::MAX, excess: 0 };
 }
 
@@ -45,13 +46,13 @@ pub(super) fn end_of_string(text: &[u8]) -> StringEnd {
     dispatch!(Level::new(), simd => end_by_blocks(simd, text))
 }
 
-/// [`end_of_string`] with what the processor has.
+/// [`end_of_string`] with the vector instructions of `simd`.
 #[inline(always)]
 fn end_by_blocks<S: Simd>(simd: S, text: &[u8]) -> StringEnd {
     let mut escapes = Escapes::default();
     let mut at = 0;
     loop {
-        // No closures here: what is not inlined would not be compiled for the processor that was found.
+        // No closures here: a closure that is not inlined would be compiled without the vector instructions of `simd`.
         let Some(rest) = text.get(at..) else { return StringEnd::NONE };
         let marks = match rest.first_chunk() {
             Some(block) => StringMarks::of(simd, block),
@@ -60,7 +61,7 @@ fn end_by_blocks<S: Simd>(simd: S, text: &[u8]) -> StringEnd {
         };
         let escaped = escapes.in_block(marks.slashes);
         let closing = marks.quotes & !escaped;
-        // Nothing behind the closing quote matters; without one, all of the block does.
+        // The bytes before the closing quote; all of the block if it has none.
         let inside = closing.wrapping_sub(1) & !closing;
         if marks.controls & inside != 0 {
             return StringEnd::NONE;
@@ -78,17 +79,17 @@ fn end_by_blocks<S: Simd>(simd: S, text: &[u8]) -> StringEnd {
     }
 }
 
-/// The last of the control characters that JSON knows: the others stand for nothing special.
+/// The last control character that JSON forbids in a string; DEL is allowed. Source: RFC 8259 section 7.
 const LAST_CONTROL: u8 = 0x1f;
 
-/// What is where in a block: one bit per byte, the first byte in the lowest.
+/// Where special bytes stand in a block: one bit per byte, the first byte in the lowest bit.
 #[derive(Clone, Copy, Default)]
 struct StringMarks {
     quotes: u64,
     slashes: u64,
-    /// Control characters: never inside a string.
+    /// Control characters, which a string must not hold.
     controls: u64,
-    /// What most escapes end with: `n`, `t`, quotes and slashes.
+    /// The bytes that most escapes end with: `n`, `t`, quotes and backslashes.
     frequent: u64,
 }
 
@@ -98,7 +99,7 @@ impl StringMarks {
         let bytes = u8x64::from_slice(simd, block);
         let (quotes, slashes) = (bytes.simd_eq(b'"'), bytes.simd_eq(b'\\'));
         let letters = bytes.simd_eq(b'n') | bytes.simd_eq(b't');
-        // Without the boxes the optimizer takes the masks apart into 64 truth values each, at four times the cost.
+        // Without `black_box` the optimizer splits each mask into 64 truth values, which takes four times as long.
         Self {
             quotes: black_box(quotes.to_bitmask()),
             slashes: black_box(slashes.to_bitmask()),
@@ -107,14 +108,14 @@ impl StringMarks {
         }
     }
 
-    /// Of fewer bytes than a block has: behind them is nothing but controls.
+    /// Marks of the last bytes of a text, fewer than a block has; the missing ones count as control characters.
     #[inline(always)]
     fn of_last<S: Simd>(simd: S, bytes: &[u8]) -> Self {
         Self::of(simd, &padded(bytes))
     }
 }
 
-/// Fewer bytes than a block has, with zeros behind them.
+/// A block that begins with `bytes` and ends in zeros.
 #[inline(never)]
 fn padded(bytes: &[u8]) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
@@ -125,15 +126,16 @@ fn padded(bytes: &[u8]) -> [u8; BLOCK] {
 /// Escapes of a string, found block by block.
 #[derive(Default)]
 struct Escapes {
-    /// The first byte of the next block is escaped: 0 or 1.
+    /// 1 if the first byte of the next block is escaped, else 0.
     carried: u64,
-    /// Offset of the end of the last `\u` escape: the second half of a pair is part of the first.
+    /// Offset of the end of the last `\u` escape. The second half of a surrogate pair lies before it and is not counted
+    /// again.
     done: usize,
     excess: usize,
 }
 
 impl Escapes {
-    /// Which bytes of a block stand behind the backslash of an escape. Of several backslashes every second one does.
+    /// Which bytes of a block stand behind the backslash of an escape. In a run of backslashes every second one does.
     /// Source: Langdale and Lemire, "Parsing gigabytes of JSON per second", section 3.1.1.
     #[inline(always)]
     const fn in_block(&mut self, slashes: u64) -> u64 {
@@ -146,8 +148,8 @@ impl Escapes {
         (EVEN ^ even_sequences << 1) & follows
     }
 
-    /// Looks at those escapes of the block at `at` whose bytes after the backslash are marked. Each was counted as one
-    /// byte of excess.
+    /// Checks the escapes of the block at `at` whose byte after the backslash is set in `marked`, and corrects the
+    /// excess: each was counted as one byte. `None` if one is wrong.
     #[cold]
     fn check(&mut self, text: &[u8], at: usize, mut marked: u64) -> Option<()> {
         while marked != 0 {
@@ -184,7 +186,7 @@ impl<'a> Raw<'a> {
     /// The text. What is not Unicode in it becomes U+FFFD.
     pub(super) fn text(self) -> Cow<'a, str> {
         if !self.escaped() {
-            // The whole check first: it passes over ASCII by words, the lossy one goes byte by byte.
+            // The strict check comes first, because it passes over ASCII word by word; the lossy one goes byte by byte.
             return std::str::from_utf8(self.bytes).map_or_else(|_| String::from_utf8_lossy(self.bytes), Cow::Borrowed);
         }
         let mut decoded = Vec::with_capacity(self.bytes.len());
@@ -198,25 +200,26 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The beginning of the text: what the first `bytes_max` bytes say, as they are written.
+    /// The beginning of the text: its first `bytes_max` bytes as they are written, decoded.
     pub(super) fn head(self, bytes_max: usize) -> Cow<'a, str> {
         let head = self.bytes.get(..bytes_max).map_or(self, |bytes| Self { bytes, ..self });
         head.text()
     }
 
-    /// Bytes of the text.
+    /// Length of the decoded text in bytes.
     pub(super) const fn decoded_bytes(self) -> usize {
         self.bytes.len().saturating_sub(self.excess)
     }
 
-    /// Newlines in the text.
+    /// Number of newlines in the decoded text. Only escaped ones exist: a string in JSON holds no other.
     pub(super) fn newlines(self) -> usize {
         let mut newlines = 0;
         self.pieces(|piece| newlines += usize::from(matches!(piece, StringPiece::Char('\n'))));
         newlines
     }
 
-    /// The text in pieces: as it is written, and what escapes stand for. An escape that is cut off is left out.
+    /// Gives the text to `take` in pieces: bytes as they are written, and the characters that escapes stand for. An
+    /// escape that is cut off at the end is left out.
     fn pieces(self, mut take: impl FnMut(StringPiece<'a>)) {
         let mut rest = self.bytes;
         while let Some(at) = memchr(b'\\', rest) {
@@ -239,7 +242,8 @@ enum StringPiece<'a> {
     Char(char),
 }
 
-/// What the escape at the beginning stands for, and its length, which is larger. `None` if it is none or not whole.
+/// The character that the escape at the beginning stands for, and the length of the escape in bytes; `None` if there is
+/// no whole escape.
 fn decoded(escape: &[u8]) -> Option<(char, usize)> {
     let char = match escape.get(1)? {
         b'n' => '\n',
@@ -254,7 +258,7 @@ fn decoded(escape: &[u8]) -> Option<(char, usize)> {
     Some((char, 2))
 }
 
-/// `\u` with its four digits, or two of them that are one character.
+/// Decodes `\u` and four digits, or two of these that form a surrogate pair; half a pair becomes U+FFFD.
 fn unicode(escape: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 6)?.strip_prefix(b"\\u")?;
@@ -272,7 +276,7 @@ fn unicode(escape: &[u8]) -> Option<(char, usize)> {
 mod tests {
     use super::*;
 
-    /// What `serde_json` says of the string that `text` begins: bytes up to the closing quote, and excess.
+    /// What `serde_json` finds for the string that `text` begins with: bytes up to the closing quote, and excess.
     fn expected(text: &[u8]) -> Option<(usize, usize)> {
         let whole = [b"\"", text].concat();
         let mut values = serde_json::Deserializer::from_slice(&whole).into_iter::<String>();
@@ -283,7 +287,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_processor_finds_the_same_end() {
-        // A backslash alone is not among them: it may part a surrogate pair, which only we forgive.
+        // No lone backslash: it could part a surrogate pair, which this crate accepts and `serde_json` does not.
         let pieces: [&str; 13] = [
             "",
             "\\n",

@@ -1,9 +1,9 @@
 //! What Claude Code wrote, read without ever failing: bytes in, [`record::Record`]s out.
 //!
-//! Pure: no files, no clock. Formats and traps: lines are JSON objects of about fifty types, of which six count;
-//! keys come in any order, twice, or with another type than expected; lines are torn, NUL-prefixed, not UTF-8 or
-//! tens of megabytes long. Text is looked at while it passes (beginning, length, hash) and never kept, but for the
-//! titles of sessions, which lose their secrets first ([`scrub`], [`title`]).
+//! Pure: no files, no clock. A line is a JSON object of one of more than fifty types, of which thirteen are read. Keys
+//! come in any order, twice, or with another type than expected; a line may be torn, begin with NUL bytes, not be UTF-8
+//! or have tens of megabytes. Of a text only its beginning, length and hash are taken; the text itself is not kept. The
+//! titles of sessions are the exception, and their secrets are removed first ([`scrub`], [`title`]).
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

@@ -1,4 +1,4 @@
-//! What happens at one moment, beside prompts, answers and tool calls.
+//! Events at one moment that are not prompts, answers or tool calls.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
 
-/// What one row tells of that counts or shows by itself, known again by the `uuid` of the row.
+/// An event that one row tells of and that is counted or shown by itself. Its identity is the `uuid` of the row.
 ///
-/// It is stored, by the position of its variant: a further one is appended at the end, and the rows that hold it get a
-/// higher version in `store/layout`. That is no other layout.
+/// It is stored with the position of its variant: a new variant is appended at the end, and the stored rows that hold
+/// facts get a higher version in `store/layout`. The layout keeps its number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
     /// An API attempt failed.
@@ -20,36 +20,36 @@ pub enum Fact {
     Hook(Hook),
     /// The client went on with another model.
     Fallback(Fallback),
-    /// A person did something or was told something.
+    /// Something that a person did or was told.
     Note(Note),
 }
 
-/// A hook that ran. One that ends well without output leaves no row.
+/// A hook that ran. A hook that succeeds without output leaves no row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
     /// `hookName`, for example `PostToolUse:Bash`.
     pub name: Arc<str>,
     /// `hookEvent`, for example `PostToolUse`.
     pub event: Arc<str>,
-    /// `toolUseID`, of a hook that ran for a tool call.
+    /// `toolUseID`: the tool call that the hook ran for; `None` for hooks of other events.
     pub call: Option<Box<str>>,
-    /// `durationMs`; the row of a hook that blocked or ran in the background does not tell it.
+    /// `durationMs`; `None` for a hook that blocked or ran in the background, because its row does not tell.
     pub duration_ms: Option<u64>,
     /// `exitCode`.
     pub exit_code: Option<i32>,
-    /// What became of it, and which row says so.
+    /// How it ended, and in which kind of row that was written.
     pub kind: HookKind,
 }
 
-/// What became of a hook.
+/// How a hook ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum HookKind {
-    /// `hook_success`: it ended well.
+    /// `hook_success`: it succeeded.
     #[default]
     Success,
     /// `hook_non_blocking_error`: it failed, and the client went on.
     NonBlockingError,
-    /// `hook_blocking_error`: it stopped what it ran for.
+    /// `hook_blocking_error`: it blocked the action that it ran for.
     BlockingError,
     /// `async_hook_response`: it ran in the background, and nobody waited for it.
     Background,
@@ -71,14 +71,14 @@ impl HookKind {
 }
 
 impl Hook {
-    /// True for a hook that holds an answer back until it has ended: the person waits for it.
+    /// True for a hook for which the person waits before the turn is over: a Stop hook that is not in the background.
     #[must_use]
     pub fn holds_the_answer(&self) -> bool {
         matches!(&*self.event, "Stop" | "SubagentStop") && self.kind != HookKind::Background
     }
 }
 
-/// Something that a person did or was told, and that is no prompt, answer or tool call.
+/// Something that a person did or was told, other than a prompt, answer or tool call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Note {
     /// `attachment/queued_command`: a prompt that the running turn took up.
@@ -90,9 +90,9 @@ pub enum Note {
     },
     /// `attachment/queued_command` too: work in the background that ended while a turn ran.
     TaskEnded {
-        /// Id of the task; of a sub-agent, its own.
+        /// Id of the task; if the task is a sub-agent, the id of the sub-agent.
         task: Option<Box<str>>,
-        /// `tool_use.id` of the call that started it.
+        /// `tool_use.id` of the call that started the task.
         call: Option<Box<str>>,
         /// `completed`, `failed`, `killed`.
         status: Option<Arc<str>>,
@@ -106,13 +106,13 @@ pub enum Note {
     },
     /// `attachment/plan_mode` and `plan_mode_exit`.
     PlanMode {
-        /// It began; else it ended.
+        /// True if plan mode began, false if it ended.
         begins: bool,
     },
     /// A tool that the API ran inside a response, for example `advisor`.
     ServerTool {
         name: Arc<str>,
-        /// How long it ran in milliseconds, once the row after it is known.
+        /// How long it ran, in milliseconds; `None` until the next row of the response is known.
         duration_ms: Option<u64>,
     },
 }
@@ -127,14 +127,14 @@ pub struct PullRequest {
     pub repository: Option<Arc<str>>,
 }
 
-/// Why a turn is over, where a row says so.
+/// Why a turn is over, if a row says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Ending {
     /// The client had nothing more to do (`turn_duration`, `stop_hook_summary`, `toolEndsTurn`).
     Stop,
     /// `max_turns_reached`.
     MaxTurns,
-    /// The process has ended (`cost-state`).
+    /// The process of the client has ended (`cost-state`).
     Exit,
 }
 
@@ -161,12 +161,12 @@ pub struct Fallback {
     pub to: Arc<str>,
 }
 
-/// `compactMetadata`.
+/// A compaction of the conversation (`compactMetadata`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compaction {
     /// True for `/compact`, false for the client's own decision.
     pub manual: bool,
-    /// Tokens of the conversation before.
+    /// Tokens of the conversation before the compaction.
     pub tokens_before: u64,
     pub tokens_after: u64,
     /// How long the summary took, in milliseconds.
@@ -184,9 +184,9 @@ impl Compaction {
 /// A failed API attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiError {
-    /// HTTP status, if there was an answer.
+    /// HTTP status from 100 to 999; `None` if there was no answer.
     pub status: Option<u16>,
-    /// The wait before the next attempt in milliseconds; 0 after the last.
+    /// How long the client waits before the next attempt, in milliseconds; 0 after the last attempt.
     pub retry_in_ms: u32,
     /// Number of the attempt, from 1; 0 if not said.
     pub attempt: u32,

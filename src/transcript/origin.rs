@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Who asked.
+/// Who caused a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub enum Origin {
-    /// A person at the terminal; also old rows that do not say.
+    /// A person, in a terminal or an editor. Also assumed for rows that do not say.
     #[default]
     Human,
     /// `claude -p` or the SDK.
@@ -17,7 +17,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Every origin, in the order of the metric's series.
+    /// Every origin, in the order in which the metric lists them.
     pub const ALL: [Self; 4] = [Self::Human, Self::Sdk, Self::TaskNotification, Self::Teammate];
 
     /// The value of the label `origin`.

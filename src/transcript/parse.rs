@@ -1,8 +1,8 @@
-//! A chunk as lines, and each line as rows. Nearly always a line is one row.
+//! Divides a chunk into lines and reads the rows of each line. Nearly always a line is one row.
 //!
 //! Two writers, or a crash between a row and its newline, leave lines that hold a whole row and something else: another
-//! whole row, or the beginning of one that was cut. Every whole row of such a line is a row; what is left of the line is
-//! rejected once. Source: `claude-code-format.md` section 15.7.
+//! whole row, or the beginning of a row that was cut. Every whole row of such a line is read; if anything else is left
+//! of the line, it is rejected once. Source: `claude-code-format.md` section 15.7.
 
 use memchr::{memchr, memchr_iter};
 
@@ -15,15 +15,15 @@ pub(crate) use super::rows::mend_surrogates;
 use super::split;
 pub use super::strings::Strings;
 
-/// What an editor, or a PowerShell of old, writes before the first row.
+/// The UTF-8 byte order mark, which an editor or an old PowerShell writes at the beginning of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The records of one chunk, in order.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Everything that counts or was rejected; lines of known types without anything to count are left out.
+    /// The rows that were read and the lines that were rejected, without [`RowBody::Noted`].
     pub records: Vec<Record>,
-    /// Lines seen, without blank ones.
+    /// Number of lines, without blank ones.
     pub lines: u64,
 }
 
@@ -35,8 +35,8 @@ pub fn read(chunk: &Chunk) -> Batch {
     Batch { records, lines }
 }
 
-/// Reads the whole lines of a chunk and gives each record to `take`, in order. Returns the lines seen, without blank
-/// ones.
+/// Reads the whole lines of a chunk and gives each record to `take`, in order. Returns the number of lines, without
+/// blank ones. Never fails: an unreadable line is a [`RowBody::Rejected`].
 pub fn each(chunk: &Chunk, strings: &mut Strings, mut take: impl FnMut(Record)) -> u64 {
     if let FileRole::AgentMeta { session, agent } = &chunk.role {
         take(rows::agent_meta(&chunk.bytes, session, agent, strings));
@@ -70,11 +70,11 @@ fn is_blank(text: &[u8]) -> bool {
     text.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace())
 }
 
-/// Reads one line without its newline, if it is one row.
+/// Reads one line, without its newline, as one row. A line that is not exactly one row is a [`RowBody::Rejected`].
 #[must_use]
 pub fn parse(line: &[u8], strings: &mut Strings) -> RowBody {
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
-    // After a crash the client's own reader strips NUL bytes from the beginning of a line.
+    // A crash may leave NUL bytes at the beginning of a line, which the client's own reader strips too.
     let line = line.trim_ascii_start();
     let line = line.iter().position(|&byte| byte != 0).map_or(&[][..], |at| line.get(at..).unwrap_or_default());
     match line.trim_ascii_start().first() {
@@ -84,7 +84,8 @@ pub fn parse(line: &[u8], strings: &mut Strings) -> RowBody {
             return RowBody::Rejected(if Json::is_valid(line) { Reason::NotAnObject } else { Reason::NotJson });
         }
     }
-    // The client reads with replacement characters: a broken byte in some tool's output must not lose its tokens.
+    // Broken UTF-8 is accepted, as by the client: one bad byte in the output of a tool must not lose the tokens of a
+    // row.
     let mut row = RawRow::default();
     match Json::whole(line, &mut row) {
         Ok(()) => rows::body(&mut row, line, strings),
@@ -98,13 +99,14 @@ pub fn is_whole_row(line: &[u8], strings: &mut Strings) -> bool {
     !matches!(parse(line, strings), RowBody::Rejected(_))
 }
 
-/// Every whole row of a line that is not one row, and a rejection if anything is left.
+/// Gives to `take` every whole row within a line that is not one row, and one rejection if anything else is left.
 fn rows_within(line: &[u8], place: LinePlace, strings: &mut Strings, take: &mut impl FnMut(Record)) {
-    /// How often a line is read again in vain, in its own lengths. A row that was cut has few objects open.
+    /// Bytes that failed tries may read, as a multiple of the line's length. Few tries are needed: a cut row has few
+    /// open objects.
     const TRIES: usize = 16;
     let mut left_to_try = line.len().saturating_mul(TRIES);
     let (mut at, mut is_left) = (0, false);
-    // Nothing but whole rows stands before: what begins there is no part of a row that was cut.
+    // True while only whole rows stand before `at`, so that an object there cannot be part of a cut row.
     let mut is_outermost = true;
     while let Some(rest) = line.get(at..).filter(|rest| !is_blank(rest)) {
         let Some(open) = memchr(b'{', rest).filter(|_| left_to_try > 0) else {
@@ -145,8 +147,8 @@ fn rows_within(line: &[u8], place: LinePlace, strings: &mut Strings, take: &mut 
     }
 }
 
-/// What an object of a line says if it is a row and no part of one: it has a type and an id of its own, and nothing but whole
-/// rows stands before it (`is_outermost`), or nothing follows it, or another row.
+/// The row that an object within a line is; `None` if it may be a part of a cut row. It is a row if it has a known type
+/// and an id, and if only whole rows stand before it (`is_outermost`) or nothing but an object stands behind it.
 fn row_body(
     row: &mut RawRow<'_>,
     own: &[u8],

@@ -1,4 +1,4 @@
-//! A row as it is written: every field that matters, none required, all else skipped.
+//! A row as it is written. Only the fields that matter are read, and none of them is required.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use super::raw_usage::RawUsage;
 use super::time::Timestamp;
 use super::word::{Word, WordText};
 
-/// True for types that the client is known to write and that hold nothing to count; their other fields are not even
-/// looked at.
+/// True for types of lines that the client is known to write and that hold nothing to count. Their other fields are
+/// skipped.
 pub(super) fn is_noted(kind: &[u8]) -> bool {
     matches!(
         kind,
@@ -81,9 +81,9 @@ macro_rules! texts {
     )*};
 }
 
-/// A value in the one form in which the client writes it: read at once, instead of finding the end of its text first.
+/// A value that the client always writes in one form of fixed length, so that it is read without searching for its end.
 pub(super) trait ClientForm: Sized {
-    /// Bytes of the form.
+    /// Length of the form in bytes.
     const BYTES: usize;
 
     /// The value; `None` if the text has another form.
@@ -106,7 +106,7 @@ impl ClientForm for Timestamp {
     }
 }
 
-/// A text, and the value that it is if it has the [`ClientForm`].
+/// A text, and its value if it has the [`ClientForm`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ToldText<'de, T> {
     pub text: Word<'de>,
@@ -131,7 +131,7 @@ impl<'de, T: ClientForm> FromJson<'de> for ToldText<'de, T> {
 }
 
 texts! {
-    /// The whole line. [`Fields`] is written by hand only for `type`, which may make all else skippable.
+    /// The fields of a line except `type`, which [`RawRow`] reads.
     RawRowFields {
         uuid: ToldText<'de, RowId> = b"uuid",
         parent: ToldText<'de, RowId> = b"parentUuid",
@@ -244,7 +244,7 @@ texts! {
     }
 }
 
-/// A line: [`RawRowFields`], left as soon as its type shows that nothing in it counts.
+/// A line: its type and [`RawRowFields`]. Once the type shows that nothing in it counts, the rest is skipped.
 #[derive(Default)]
 pub(super) struct RawRow<'de> {
     pub kind: Option<Cow<'de, [u8]>>,
@@ -294,7 +294,7 @@ impl<'de> Fields<'de> for RawContent<'de> {
     }
 }
 
-/// What matters of one block of a message. Small: a line may hold hundreds of thousands of them.
+/// The fields that matter of one block of a message. It is kept small, since a line may hold hundreds of thousands.
 pub(super) enum MessageBlock<'de> {
     /// `tool_use`.
     Call { id: Word<'de>, name: Word<'de>, input: Option<Box<RawInput<'de>>> },
@@ -302,7 +302,7 @@ pub(super) enum MessageBlock<'de> {
     Result { call: Word<'de>, is_error: bool, text: Option<Raw<'de>>, result: ResultText<'de> },
     /// `server_tool_use`: the API runs the tool itself.
     ServerCall { name: Word<'de> },
-    /// Any other, with its type.
+    /// Any other block, with its type.
     Other { kind: Word<'de>, text: Option<Raw<'de>> },
 }
 
@@ -406,12 +406,13 @@ pub(super) struct RawResult<'de> {
     pub patch: Vec<Hunk<'de>>,
     pub created: bool,
     pub searches: u32,
-    /// Text of a file that was written whole.
+    /// Text of the file, if the call wrote a whole file.
     pub content: Option<Raw<'de>>,
 }
 
 impl RawResult<'_> {
-    /// Lines added and removed. Of a new file all lines are, as the client counts them: pieces between newlines.
+    /// Lines added and removed. Of a new file all lines count as added, one more than it has newlines, as in the
+    /// client.
     pub(super) fn lines_changed(&self) -> (u32, u32) {
         if let (true, true, Some(content)) = (self.created, self.patch.is_empty(), self.content) {
             return (u32::try_from(content.newlines()).unwrap_or(u32::MAX).saturating_add(1), 0);
@@ -446,7 +447,7 @@ impl<'de> Fields<'de> for RawResult<'de> {
     }
 }
 
-/// Lines of a hunk, told by how they begin.
+/// Number of lines of a hunk that begin with `+` or `-`.
 #[derive(Default)]
 pub(super) struct PatchLines {
     pub added: u32,

@@ -5,19 +5,19 @@ use super::record::UnreadableUsage;
 use super::usage::{self, Iteration, IterationKind, TOKENS_MAX, Usage};
 use super::word::{Word, WordText};
 
-/// `usage`, and whether it could be read.
+/// `message.usage`, and whether all of its counts could be read.
 #[derive(Default)]
 pub(super) struct RawUsage {
     /// What could be read.
     pub usage: Usage,
-    /// A count was there.
+    /// True if at least one of the four token counts was there.
     told: bool,
-    /// Something stood for a count that is none.
+    /// True if one of these counts was not a whole number.
     broken: bool,
 }
 
 impl RawUsage {
-    /// Why it does not tell all that the response used, if it does not.
+    /// Why the usage is incomplete; `None` if it is not.
     pub(super) fn unreadable(&self) -> Option<UnreadableUsage> {
         let missing = (!self.told).then_some(UnreadableUsage::Missing);
         if self.broken { Some(UnreadableUsage::NotANumber) } else { missing }
@@ -66,7 +66,7 @@ impl<'a> Fields<'a> for Usage {
     }
 }
 
-/// `iterations`, of which a line may hold any number.
+/// `usage.iterations`, a list of any length.
 #[derive(Default)]
 struct Iterations(Vec<Iteration>);
 
@@ -81,7 +81,7 @@ impl<'a> Fields<'a> for Iterations {
     }
 }
 
-/// A count, no larger than a response could ever have: sums of these must not overflow.
+/// A count of tokens, cut to [`TOKENS_MAX`] so that sums cannot overflow; `None` if it is missing or not a number.
 fn some_tokens(json: &mut Json<'_>) -> ReadJson<Option<u64>> {
     Ok(match json.value()? {
         Counted::Count(tokens) => Some(tokens.min(TOKENS_MAX)),
@@ -110,7 +110,7 @@ impl<'a> Fields<'a> for Split {
     }
 }
 
-/// The counts of an object of which one or the other is wanted.
+/// Counts of `output_tokens_details` and `server_tool_use`; each object has only one of them.
 #[derive(Default)]
 struct One {
     thinking: u64,

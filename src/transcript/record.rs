@@ -22,16 +22,16 @@ pub struct LinePlace {
     pub bytes: u32,
 }
 
-/// One line, or some of the blocks of one that holds very many.
+/// One line, or a part of a line that holds very many blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// Where it stands.
+    /// Where the line stands; the same for all parts of a line.
     pub place: LinePlace,
-    /// What it says.
+    /// What was read from the line.
     pub body: RowBody,
 }
 
-/// What a line says.
+/// The content of a line, by its type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowBody {
     /// A row of the conversation: user, assistant or system.
@@ -41,27 +41,27 @@ pub enum RowBody {
         /// When it began.
         time: Timestamp,
     },
-    /// `queue-operation`: a prompt waits, or waits no longer.
+    /// `queue-operation`: a prompt was added to the queue of waiting prompts, or left it.
     Queue {
         /// What happened to the queue.
         step: QueueStep,
-        /// When.
+        /// When it happened.
         time: Timestamp,
     },
     /// `cost-state`: the client's own account of the session so far.
     CostState(Box<CostState>),
     /// `custom-title`, `ai-title` or `agent-name`.
     Title {
-        /// The session it names.
+        /// The session that the title is for.
         session: SessionId,
         /// The title, without its secrets.
         title: Arc<str>,
-        /// Who chose it.
+        /// Who chose the title.
         by: TitleBy,
     },
-    /// `summary`: a title of the session that owns a row.
+    /// `summary`: a title of the session to which the row `leaf` belongs.
     Summary {
-        /// `leafUuid`: the row.
+        /// `leafUuid`: the id of that row.
         leaf: RowId,
         /// The title, without its secrets.
         title: Arc<str>,
@@ -73,15 +73,15 @@ pub enum RowBody {
         /// The session that goes on.
         into: SessionId,
     },
-    /// `pr-link`.
+    /// `pr-link`: a pull request that the session made or works on.
     PullRequest {
         session: SessionId,
-        /// When it was written; the client writes the row again and again.
+        /// When the row was written; the client writes it again and again. `None` if it has no readable time.
         time: Option<Timestamp>,
-        /// Which.
+        /// The pull request.
         what: PullRequest,
     },
-    /// `cost-state` with a figure that no client can mean.
+    /// `cost-state` with a negative or absurdly large cost.
     Implausible,
     /// The `.meta.json` beside a sub-agent's file.
     AgentMeta(Box<AgentMeta>),
@@ -93,10 +93,10 @@ pub enum RowBody {
     Rejected(Reason),
 }
 
-/// Who chose a title. The greatest wins.
+/// Who chose a title. Of several titles of a session the one with the greatest value wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum TitleBy {
-    /// An old client, when the session was over (`summary`).
+    /// An old client, after the session (`summary`).
     #[default]
     Summary,
     /// The name of a session in the background (`agent-name`).
@@ -110,11 +110,11 @@ pub enum TitleBy {
 /// What happened to the queue of prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueStep {
-    /// One was put in.
+    /// A prompt was added.
     Enqueue,
-    /// The first one left, to be asked.
+    /// The first prompt left the queue and is being asked.
     Dequeue,
-    /// Anything else: what waits is no longer known.
+    /// Anything else: after it the content of the queue is unknown.
     Other,
 }
 
@@ -125,12 +125,12 @@ pub enum Reason {
     NotJson,
     /// JSON, but not an object.
     NotAnObject,
-    /// Longer than the longest line that is read.
+    /// Longer than the longest line that is read, 64 MiB.
     TooLong,
 }
 
 impl Reason {
-    /// Every reason, in the order of the metric's series.
+    /// Every reason, in the order in which the metric lists them.
     pub const ALL: [Self; 3] = [Self::NotJson, Self::NotAnObject, Self::TooLong];
 
     /// The value of the label `reason`.
@@ -144,10 +144,10 @@ impl Reason {
     }
 }
 
-/// What every row of the conversation carries.
+/// A row of the conversation: the fields that all kinds share, and its kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// `uuid`; of a row without one, a hash of its place and content.
+    /// `uuid`; for a row without one, a hash of the line.
     pub id: RowId,
     /// `parentUuid`.
     pub parent: Option<RowId>,
@@ -155,25 +155,25 @@ pub struct Row {
     pub session: Option<SessionId>,
     /// `agentId`.
     pub agent: Option<AgentId>,
-    /// `isSidechain`.
+    /// `isSidechain`: the row belongs to a sub-agent.
     pub sidechain: bool,
     /// `forkedFrom`: the session that this row was copied from.
     pub forked_from: Option<SessionId>,
     pub time: Option<Timestamp>,
-    /// `cwd`, which follows the shell's `cd`.
+    /// `cwd`: the current folder, which follows `cd` in the shell.
     pub cwd: Option<Arc<str>>,
-    /// `gitBranch`; empty is none.
+    /// `gitBranch`; `None` if missing or empty.
     pub branch: Option<Arc<str>>,
     /// `version` of the client.
     pub version: Option<Arc<str>>,
     /// `entrypoint`: `cli`, `sdk-cli`, ...
     pub entrypoint: Option<Arc<str>>,
-    /// The kind of row and its own part.
+    /// The kind of row, with the fields of that kind.
     pub kind: RowKind,
 }
 
 impl Row {
-    /// How many tool calls or results it holds: what folding it costs.
+    /// Number of tool calls or results in the row, which decides how long folding it takes.
     #[must_use]
     pub const fn blocks(&self) -> usize {
         match &self.kind {
@@ -189,25 +189,26 @@ impl Row {
 pub enum RowKind {
     User(User),
     Assistant(Box<Assistant>),
-    /// A row that counts or shows by itself.
+    /// A row that tells of one event, which is counted or shown by itself.
     Fact {
-        /// What it tells of.
+        /// The event.
         what: Fact,
-        /// When that was, if it was before the row was written.
+        /// When it happened, if that was before the row was written.
         time: Option<Timestamp>,
     },
     /// `system/stop_hook_summary`: the Stop hooks that ran at the end of a turn.
     StopHooks {
-        /// Each of them.
+        /// The hooks that ran.
         hooks: Vec<Hook>,
-        /// None of them asked the model to go on.
+        /// True if no hook asked the model to go on.
         ends_turn: bool,
     },
     /// A row that says that the turn is over, and nothing else.
     Ended(Ending),
-    /// `system/turn_duration` of the terminal client: milliseconds of the turn without waiting for the user.
+    /// `system/turn_duration` of the terminal client: duration of the turn in milliseconds, without the time in which
+    /// it waited for the user; `None` if the row does not say.
     TurnDuration(Option<u64>),
-    /// Any other row: it marks that the session was alive.
+    /// Any other row, which only shows that the session was active.
     Other,
 }
 
@@ -222,23 +223,24 @@ impl From<Fact> for RowKind {
 pub struct User {
     /// `promptId`.
     pub prompt_id: Option<RowId>,
-    /// `turnPosition.turnIndex`: the number of the turn in its session, copies in forks included.
+    /// `turnPosition.turnIndex`: the number of the turn in its session; in a fork, copied turns are counted too.
     pub turn_index: Option<u32>,
-    /// What kind of user row.
+    /// What kind of user row it is.
     pub said: Said,
-    /// xxh3-64 of the text, to find the call that started an inline sub-agent; 0 without text.
+    /// xxh3-64 of the text, by which the call that started an inline sub-agent is found; 0 without text.
     pub text_hash: u64,
     /// Characters of the text.
     pub text_chars: u32,
-    /// Name of the slash command that the prompt is, with its slash.
+    /// Name of the slash command, with its slash; `None` if the prompt is not a command.
     pub command: Option<Arc<str>>,
-    /// xxh3-64 of the text of each block of a prompt, 0 for one without text: what tells copies of it.
+    /// xxh3-64 of the text of each block of a prompt, by which copies of the prompt are recognised; 0 for a block
+    /// without text. Empty for rows that are not prompts.
     pub blocks: Vec<u64>,
     /// `promptSource`: how the prompt came to the client.
     pub source: Option<Arc<str>>,
-    /// `sessionKind` says that the session runs in the background.
+    /// True if `sessionKind` says that the session runs in the background.
     pub background: bool,
-    /// `toolEndsTurn`: nothing follows the result in this turn.
+    /// `toolEndsTurn`: the turn is over after this result.
     pub ends_turn: bool,
 }
 
@@ -251,9 +253,9 @@ pub enum Said {
     Results(Vec<ToolResult>),
     /// `[Request interrupted by user]`.
     Interrupt,
-    /// A `!` line: a turn of a person if the model is called with what it printed.
+    /// A `!` line, which runs in the shell. It is a turn of a person if the model is called with its output.
     ShellLine,
-    /// Words of a hook that the model has to answer.
+    /// Text of a hook that the model has to answer.
     Feedback,
     /// Meta rows, compact summaries, local commands and their output: no turn of their own.
     Aside,
@@ -285,28 +287,29 @@ impl Outcome {
     }
 }
 
-/// One `tool_result` block and what `toolUseResult` beside it says.
+/// One `tool_result` block, with the fields of the row's `toolUseResult` that belong to it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolResult {
     /// `tool_use_id`.
     pub call: Box<str>,
     /// How the call ended.
     pub outcome: Outcome,
-    /// The client wrote this result when the session was resumed, maybe days later: its time says nothing.
+    /// True if the client wrote this result only when the session was resumed, maybe days later, so that the time of
+    /// the row is not the end of the call.
     pub filled_in: bool,
-    /// Bytes of the result's text as it stands in the row.
+    /// Length of the result's text in bytes, decoded.
     pub bytes: u64,
-    /// `Exit code N` of a failed command.
+    /// The N of `Exit code N`, of a failed command.
     pub exit_code: Option<i32>,
     /// `permissionDecision.source`: who allowed or refused the call.
     pub decision: Option<Arc<str>>,
-    /// `toolUseResult.agentId`.
+    /// `toolUseResult.agentId` or `resumedAgentId`: the sub-agent that the call started or resumed.
     pub agent: Option<AgentId>,
-    /// The call returned at once and its agent goes on in the background.
+    /// True if the call returned at once and its sub-agent goes on in the background.
     pub background: bool,
     /// `toolUseResult.runId`: the run of the Workflow tool, which starts agents of its own.
     pub workflow: Option<Box<str>>,
-    /// Lines added to files, by the patch that the row holds.
+    /// Lines added to files, counted in the patch that the row holds.
     pub lines_added: u32,
     /// Lines removed from files.
     pub lines_removed: u32,
@@ -319,7 +322,7 @@ pub struct ToolResult {
 pub struct Assistant {
     /// `message.id`, else `requestId`, else the row's uuid.
     pub message: Box<str>,
-    /// What that id is.
+    /// Where `message` comes from.
     pub identity: IdentityBy,
     /// `requestId`.
     pub request: Option<Box<str>>,
@@ -335,7 +338,7 @@ pub struct Assistant {
     pub unreadable_usage: Option<UnreadableUsage>,
     /// `effort`: how hard the model was asked to think.
     pub effort: Option<Arc<str>>,
-    /// A tool that the API runs itself begins in this row.
+    /// Name of a tool that the API runs itself and that begins in this row.
     pub server_tool: Option<Arc<str>>,
     /// Tool calls in this row.
     pub calls: Vec<ToolCall>,
@@ -353,14 +356,14 @@ pub struct Assistant {
     pub failure: Option<ApiError>,
 }
 
-/// What the id of a response is.
+/// Where the id of a response comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityBy {
     /// `message.id` in the form that the API gives it.
     Api,
-    /// `message.id` in another form: a name that a gateway chose, and another response may have the same.
+    /// `message.id` in another form: chosen by a gateway, and not necessarily unique.
     Gateway,
-    /// `requestId`, or the row's `uuid`: the row has no `message.id`.
+    /// `requestId`, or else the row's `uuid`, because the row has no `message.id`.
     Row,
 }
 
@@ -388,7 +391,7 @@ pub struct ToolCall {
     pub skill: Option<Arc<str>>,
 }
 
-/// `stop_reason`.
+/// `stop_reason`: why the model stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stop {
     EndTurn,
@@ -396,7 +399,7 @@ pub enum Stop {
     MaxTokens,
     Refusal,
     ToolUse,
-    /// Any other.
+    /// Any other value, as a label.
     Other(Arc<str>),
 }
 
@@ -421,17 +424,17 @@ impl Stop {
     }
 }
 
-/// `cost-state`: cumulative over the session, forked history included.
+/// `cost-state`: the cost of the session so far, history that was copied from a forked session included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostState {
     pub session: SessionId,
     /// `totalCostUSD` in US dollars, as the client's floating point sum.
     pub usd: f64,
-    /// `startTime` in milliseconds since 1970: sessions with the same one are summed up in one figure.
+    /// `startTime` in milliseconds since 1970-01-01 UTC. The figure covers all sessions with the same start time.
     pub started: Option<u64>,
 }
 
-/// `agent-<id>.meta.json`.
+/// `agent-<id>.meta.json`: how a sub-agent was started.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentMeta {
     /// The session whose folder the file is in.
@@ -439,8 +442,8 @@ pub struct AgentMeta {
     pub agent: AgentId,
     /// `agentType`.
     pub agent_type: Option<Arc<str>>,
-    /// `toolUseId`: the call that started it.
+    /// `toolUseId`: the call that started the sub-agent.
     pub call: Option<Box<str>>,
-    /// `requestShape == "background"`.
+    /// True if `requestShape` is `background`.
     pub background: bool,
 }

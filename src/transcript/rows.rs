@@ -1,4 +1,4 @@
-//! Rows to records. Never fails: a line that cannot be read is a [`RowBody::Rejected`].
+//! Turns rows as they are written into the bodies of records. Fields that are missing or strange become defaults.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::strings::Strings;
 use super::title;
 use super::word::{Word, WordText};
 
-/// Replaces `\uD800`..`\uDFFF` escapes that have no partner; `None` if there are none.
+/// Replaces escapes of surrogates (`\uD800` to `\uDFFF`) that have no partner by `\ufffd`; `None` if there are none.
 pub(crate) fn mend_surrogates(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let unit = |at: usize| -> Option<u16> {
@@ -140,7 +140,7 @@ fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<RowKin
         _ => return None,
     };
     let event = attachment.event.word().unwrap_or("unknown".into());
-    // Other hooks have an id in the same place, which is that of no call.
+    // Hooks of other events have a `toolUseID` too, but no tool call has that id.
     let of_call = ["PreToolUse", "PostToolUse", "Permission"].iter().any(|tool| event.starts_with(tool));
     let hook = Hook {
         name: strings.get(attachment.name.word().as_deref().unwrap_or("unknown")),
@@ -153,9 +153,9 @@ fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<RowKin
     Some(Fact::Hook(hook).into())
 }
 
-/// The hooks of `system/stop_hook_summary`. One that asked the model to go on is an error there.
+/// The hooks of `system/stop_hook_summary`. A hook that asked the model to go on is listed in `hookErrors`.
 fn stop_hooks(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowKind {
-    /// No settings file has that many.
+    /// Most hooks that are kept, more than any settings file has.
     const HOOKS_MAX: usize = 32;
     let hooks = fields.hook_infos.iter().take(HOOKS_MAX).filter_map(|info| info.duration_ms.count());
     let name = strings.get("Stop");
@@ -185,7 +185,7 @@ fn queue(fields: &RawRowFields<'_>) -> RowBody {
 }
 
 fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowBody {
-    /// A figure above this is no money that a client has spent, in US dollars. Source: `contract.md` section 3.
+    /// Largest cost of a session that is believed, in US dollars. Source: `contract.md` section 3.
     const USD_MAX: f64 = 10_000_000.0;
     match (fields.session.word().as_deref(), fields.cost_usd) {
         (Some(session), usd) if usd.number().is_some_and(|usd| (0.0..=USD_MAX).contains(&usd)) => {
@@ -241,7 +241,7 @@ fn pull_request(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowBody {
 fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) -> Assistant {
     let message = std::mem::take(&mut fields.message);
     let request: Option<Box<str>> = fields.request.word().as_deref().map(id);
-    // A response counts even if nobody says which model gave it.
+    // A response counts even if no field names its model.
     let requested_model = strings.field(Field::RequestedModel, fields.requested_model);
     let told = strings.field(Field::Model, message.model).or_else(|| requested_model.clone());
     let model = told.unwrap_or_else(|| strings.get("unknown"));
@@ -312,7 +312,7 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     }
 }
 
-/// What the id of a response is.
+/// Where the id of a response comes from.
 fn identity_by(told: Word<'_>) -> IdentityBy {
     match told.word().as_deref().filter(|id| !id.is_empty()) {
         Some(id) if is_vendors_id(id) => IdentityBy::Api,
@@ -321,7 +321,8 @@ fn identity_by(told: Word<'_>) -> IdentityBy {
     }
 }
 
-/// True for the form that the API gives ids of responses; any other is a name that a gateway chose.
+/// True for the forms of `message.id` that the API and the cloud vendors write: `msg_` and at least 20 letters or
+/// digits, `msg_bdrk_`, `msg_vrtx_`. An id of another form was chosen by a gateway.
 fn is_vendors_id(id: &str) -> bool {
     const DIGITS_MIN: usize = 20;
     let Some(rest) = id.strip_prefix("msg_") else { return false };

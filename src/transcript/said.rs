@@ -24,7 +24,7 @@ pub(super) fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User
             _ => None,
         })
         .collect();
-    // Beside several results one `toolUseResult` cannot be told whose it is: the numbers go to the first.
+    // A row has one `toolUseResult`, which does not say to which of several results it belongs: the first one gets it.
     if let Some(first) = results.first_mut() {
         (first.lines_added, first.lines_removed) = fields.result.lines_changed();
         first.searches = fields.result.searches;
@@ -32,11 +32,11 @@ pub(super) fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User
         first.workflow = fields.result.workflow.word().as_deref().map(id);
     }
     let aside = fields.meta.is_true() || fields.compact_summary.is_true() || fields.transcript_only.is_true() || {
-        // A custom command reaches the model: its row says which turn it starts.
+        // A custom command is sent to the model, and its row has a `turnOrigin`; a command of the client has none.
         text.lead == Lead::LocalCommand && fields.turn_origin.is_none()
     };
     let prompt_id = row_id(fields.prompt_id);
-    // What a teammate says is a meta row that starts a turn of its own.
+    // The message of a teammate is a meta row too, but it starts a turn.
     let by_teammate = prompt_id.is_some() && is_of_a_teammate(fields.origin.kind);
     let said = if !results.is_empty() {
         Said::Results(results)
@@ -47,7 +47,7 @@ pub(super) fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User
     } else if aside && !by_teammate {
         Said::Aside
     } else if text.lead == Lead::ShellLine {
-        // Before clients named their prompts, no such line reached the model.
+        // Clients without `promptId` never sent the output of such a line to the model.
         if prompt_id.is_some() { Said::ShellLine } else { Said::Aside }
     } else if text.lead == Lead::Interrupted {
         Said::Interrupt
@@ -69,9 +69,9 @@ pub(super) fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User
     }
 }
 
-/// xxh3-64 of the text of each block, 0 for one without text.
+/// xxh3-64 of the text of each block; 0 for a block without text.
 fn hashes_of(content: &RawContent<'_>) -> Vec<u64> {
-    /// No prompt has more blocks that matter.
+    /// The first blocks tell prompts apart; further ones are not hashed.
     const BLOCKS_MAX: usize = 16;
     let hash = |text: Option<Raw<'_>>| text.map_or(0, |text| xxh3_64(text.text().as_bytes()));
     match content.text {
@@ -84,8 +84,9 @@ fn is_of_a_teammate(kind: Word<'_>) -> bool {
     kind.says("peer") || kind.says("teammate")
 }
 
-/// Who asked: `origin.kind`, else `promptSource`, else the entry point. Source: `contract.md` section 3. What a person types
-/// into an editor reaches the client over the SDK.
+/// Who asked: told by `origin.kind`, else by the beginning of the text, else by `promptSource`, `turnOrigin` or the
+/// entry point. An editor passes on what a person types over the SDK, so `sdk` in an editor is a person. Source:
+/// `contract.md` section 3.
 fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
     let by_kind = match fields.origin.kind.word().as_deref() {
         Some("human") => Some(Origin::Human),
@@ -113,7 +114,7 @@ fn origin(fields: &RawRowFields<'_>, lead: Lead) -> Origin {
     told.or_else(by_entrypoint).unwrap_or_default()
 }
 
-/// `attachment/queued_command`: what a running turn took up.
+/// `attachment/queued_command`: a prompt, or the end of a background task, that was given to a running turn.
 pub(super) fn queued_command(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowKind {
     let attachment = &fields.attachment;
     let text = attachment.prompt.text.or_else(|| attachment.prompt.blocks.iter().find_map(MessageBlock::text));
@@ -143,7 +144,7 @@ fn tag<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     Some(value.trim()).filter(|value| !value.is_empty())
 }
 
-/// What a block says; of what `toolUseResult` beside it says, only what goes for all results.
+/// The result that a block holds, without the fields of `toolUseResult` that belong to a single result of the row.
 fn tool_result(call: Word<'_>, is_error: bool, told: &ResultText<'_>, fields: &RawRowFields<'_>) -> Option<ToolResult> {
     let lead = Lead::of(told.first);
     Some(ToolResult {
@@ -165,12 +166,12 @@ fn tool_result(call: Word<'_>, is_error: bool, told: &ResultText<'_>, fields: &R
     })
 }
 
-/// The table of `claude-code-format.md` section 4, "Tool result outcome".
+/// How a call ended. Source: the table in `claude-code-format.md` section 4, "Tool result outcome".
 fn outcome(is_error: bool, lead: Lead, fields: &RawRowFields<'_>) -> Outcome {
     let rejected = fields.decision.decision.says("reject");
     match fields.denial_kind.word().as_deref() {
         Some("interrupted") => Outcome::Interrupted,
-        // The same kind and text stand for "no" and for an interrupt while the tool ran.
+        // This kind stands for a refusal before the tool ran, and for an interrupt while it ran.
         Some("user-rejected") if !fields.denied_before_run.is_true() && !rejected => Outcome::Interrupted,
         Some(_) => Outcome::Denied,
         None => match lead {

@@ -1,26 +1,27 @@
-//! What somebody has chosen, as it may be shown to others: names and paths without secrets and without tricks.
+//! Names and paths that a person chose, made fit to be shown to others: without secrets and invisible characters.
 
 use super::scrub::scrub;
 
-/// Longest name, in characters; what is hidden of it is one marker.
+/// Longest name that is shown, in characters.
 const PROJECT_CHARS_MAX: usize = 64;
 
-/// A name of somebody's own as it may be shown: as [`shown`], and at most 64 characters of it. Cut last: half a secret is
-/// not recognised.
+/// A name as it may be shown: like [`shown`], cut to 64 characters. It is cut last, because half a secret is not
+/// recognised.
 #[must_use]
 pub fn shown_name(name: &str) -> String {
     shown(name).chars().take(PROJECT_CHARS_MAX).collect()
 }
 
-/// What somebody has chosen, such as a path, as it may be shown: every letter visible and in its place, without secrets.
-/// Scrubbed last: an invisible letter must not hide a secret.
+/// A text such as a path as it may be shown: without control and invisible characters, and without secrets. Secrets are
+/// searched for last, because an invisible character could hide one.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let visible: String = text.chars().filter(|letter| is_visible(*letter)).collect();
     scrub(&visible).into_owned()
 }
 
-/// Neither a control character nor one that formats (category Cf of Unicode 16), nor a separator of lines.
+/// True unless the character is a control character, a format character (category Cf of Unicode 16) or a separator of
+/// lines or paragraphs.
 fn is_visible(letter: char) -> bool {
     let formats = matches!(
         letter,

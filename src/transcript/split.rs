@@ -1,18 +1,18 @@
 //! A row with very many tool calls or results, as several records of the same row.
 //!
-//! A record is the least that is folded at once, so it has to be small: a line may hold hundreds of thousands of blocks.
-//! All records of a row have its place and its identities. Only the first says what the response used; the others add
-//! their blocks to it, as the rows do that the client writes for the blocks of one response.
+//! A record is always folded whole, so it has to be small, but a line may hold hundreds of thousands of blocks. All
+//! records of a row have its place and its ids. Only the first record has the usage of the response; the later records
+//! add their blocks to the same response, as later rows of a response do.
 
 use std::vec;
 
 use super::record::{LinePlace, Record, Row, RowBody, RowKind, Said, ToolCall, ToolResult};
 use super::usage::Usage;
 
-/// Tool calls or results in one record.
+/// Most tool calls or results in one record.
 const BLOCKS_MAX: usize = 100;
 
-/// Gives a line to `take`, in as many records as its size asks for.
+/// Gives a line to `take` as one record, or as several if it has more than [`BLOCKS_MAX`] blocks.
 pub(super) fn records(place: LinePlace, body: RowBody, mut take: impl FnMut(Record)) {
     match body {
         RowBody::Row(mut row) if row.blocks() > BLOCKS_MAX => {
@@ -30,7 +30,7 @@ pub(super) fn records(place: LinePlace, body: RowBody, mut take: impl FnMut(Reco
     }
 }
 
-/// What a row may hold any number of.
+/// The blocks of a row, of which there may be any number.
 enum Blocks {
     Calls(vec::IntoIter<ToolCall>),
     Results(vec::IntoIter<ToolResult>),

@@ -1,4 +1,4 @@
-//! Strings that repeat in every row, kept once.
+//! Strings that repeat from row to row, kept once in memory.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::word::{Word, WordText};
 #[derive(Debug, Default)]
 pub struct Strings {
     all: HashSet<Arc<str>, ById>,
-    /// The last one of each field: it is mostly the next one too.
+    /// The last value of each field, which the next row mostly repeats.
     last: [Option<Arc<str>>; Field::COUNT],
 }
 
@@ -36,13 +36,14 @@ impl Field {
 }
 
 impl Strings {
-    /// Above this number of different strings nothing more is kept: a hostile file must not grow memory.
+    /// Most different strings that are kept, so that a hostile file cannot fill the memory. Further ones are not
+    /// shared.
     const STRINGS_MAX: usize = 4096;
 
-    /// Longest string that is kept, in bytes; no folder, branch, version, model or tool has a longer one.
+    /// Longest string in bytes; a longer one is cut. No real folder, branch, version, model or tool is longer.
     const BYTES_MAX: usize = 4096;
 
-    /// The one copy of a text.
+    /// The shared copy of a text, cut to [`Strings::BYTES_MAX`].
     pub(super) fn get(&mut self, text: &str) -> Arc<str> {
         let end = (0..=Self::BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
         let text = text.get(..end.unwrap_or(0)).unwrap_or(text);
@@ -56,7 +57,7 @@ impl Strings {
         new
     }
 
-    /// The one copy of what a field says; `None` if it says nothing.
+    /// The shared copy of the value of a field; `None` if it is missing or empty.
     pub(super) fn field(&mut self, field: Field, word: Word<'_>) -> Option<Arc<str>> {
         let raw = word.filter(|raw| !raw.bytes.is_empty())?;
         let last = self.last.get(field as usize).and_then(Option::as_ref);

@@ -1,4 +1,4 @@
-//! What the beginning of a text gives away: local commands, interrupts, exit codes, refusals.
+//! Recognises a text by its beginning: local commands, interrupts, exit codes, refusals.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -37,7 +37,7 @@ pub(super) enum Lead {
     HookFeedback,
 }
 
-/// The name of a slash command, with its slash, as far as it fits.
+/// The name of a slash command, with its slash, cut to [`SlashCommand::BYTES_MAX`] bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct SlashCommand {
     name: [u8; SlashCommand::BYTES_MAX],
@@ -70,7 +70,7 @@ impl SlashCommand {
     }
 }
 
-/// What a typed `/compact` leaves before the boundary: no prompt. A prompt may begin with it.
+/// A row with this text alone is the command that a person typed, not a prompt. A prompt may begin with the same word.
 const COMPACT: &str = "/compact";
 
 const LOCAL_COMMANDS: [&str; 7] = [
@@ -95,26 +95,27 @@ impl TextFacts {
 }
 
 impl Lead {
-    /// How a text begins, without decoding more of it than that takes.
+    /// How the text of a tool result begins; decodes only its first bytes if they suffice.
     pub(super) fn of(raw: Raw<'_>) -> Self {
-        /// Longer than every beginning that is looked for, spaces before it included.
+        /// More than every beginning that is looked for has, with the spaces before it.
         const HEAD_BYTES: usize = 256;
-        // Most results begin like none of those.
+        // Most results begin with a byte that none of the known beginnings has.
         if !raw.bytes.first().is_some_and(|first| BEGINNINGS.contains(first) || *first <= b' ' || *first >= 0x80) {
             return Self::Plain;
         }
         let head = raw.head(HEAD_BYTES);
         let text = head.trim_start();
-        // Some refusals are told by words further on; a text that begins with many spaces begins later.
+        // The whole text is needed for refusals that are recognised by later words, and behind many leading spaces.
         let is_open = TOLD_LATER.iter().any(|start| text.starts_with(start)) || text.len() < HEAD_BYTES / 4;
         if is_open { lead_of(raw.text().trim_start()) } else { lead_of(text) }
     }
 }
 
-/// First bytes of everything that [`lead_of`] knows, and of an escape, which may stand for a space.
+/// First bytes of the beginnings that a tool result may have, and the backslash, since an escape may stand for a space.
+/// Feedback of hooks and messages of teammates (`S`, `A`) are never tool results.
 const BEGINNINGS: &[u8] = b"<[ETCP\\";
 
-/// Beginnings that are not enough.
+/// Beginnings of refusals for which [`lead_of`] also looks at later words.
 const TOLD_LATER: [&str; 3] = ["Cannot ", "Permission to use ", "PreToolUse:"];
 
 fn lead_of(text: &str) -> Lead {

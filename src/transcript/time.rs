@@ -1,9 +1,9 @@
-//! Times of rows: milliseconds since 1970-01-01 UTC, as the client writes them.
+//! Times of rows: the client writes RFC 3339 in UTC, this crate keeps milliseconds since 1970-01-01 UTC.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-/// How far clocks of two machines may be apart, in milliseconds.
+/// How far a row may be stamped ahead of our clock, in milliseconds: clocks of two machines differ.
 const AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
 
 /// A moment in milliseconds since 1970-01-01 UTC.
@@ -11,46 +11,46 @@ const AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// Reads RFC 3339 text of any offset; `None` if it is not a time. Below a millisecond is cut off.
+    /// Reads an RFC 3339 text with any UTC offset; `None` if it is not a time. Fractions of a millisecond are cut off.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         parse_client_form(text.as_bytes())
             .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis())))
     }
 
-    /// Reads the one form that the client writes; `None` if it is another one.
+    /// Reads `YYYY-MM-DDTHH:MM:SS.mmmZ`, the form that the client writes; `None` for any other form.
     pub(super) fn of_client_form(text: &[u8]) -> Option<Self> {
         parse_client_form(text)
     }
 
-    /// Milliseconds from `earlier` to `self`; 0 if the clock went backwards.
+    /// Milliseconds from `earlier` to `self`; 0 if `self` is the earlier one.
     #[must_use]
     pub fn since_ms(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 
-    /// True of a row's time if the row may have been written by `now`: what is stamped more than five minutes ahead is
-    /// stamped wrong.
+    /// True if a row with this time may have been written by `now`: at most five minutes ahead, since clocks differ.
     #[must_use]
     pub fn may_be(self, now: Self) -> bool {
         self.since_ms(now) <= AHEAD_MS_MAX
     }
 
-    /// RFC 3339 in UTC with milliseconds, for example `2026-11-22T06:02:51.075Z`.
+    /// RFC 3339 in UTC with milliseconds, for example `2026-11-22T06:02:51.075Z`; the plain number if the year is out
+    /// of range.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
         DateTime::<Utc>::from_timestamp_millis(self.0)
             .map_or_else(|| self.0.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 
-    /// Days since 1970-01-01 in UTC.
+    /// Whole days since 1970-01-01, in UTC; negative before.
     #[must_use]
     pub const fn day(self) -> i64 {
         self.0.div_euclid(86_400_000)
     }
 }
 
-/// `YYYY-MM-DDTHH:MM:SS.mmmZ`, the one form that the client writes, without the general parser's cost.
+/// Reads `YYYY-MM-DDTHH:MM:SS.mmmZ`, faster than the general parser.
 fn parse_client_form(text: &[u8]) -> Option<Timestamp> {
     let [
         y0,
@@ -109,13 +109,13 @@ fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(1..=length).contains(&day) {
         return None;
     }
-    // Years that begin in March: the leap day is then the last.
+    // Count years from March, so that the leap day is the last day of a year.
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     Some(year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468)
 }
 
-/// Milliseconds as seconds, exact to the millisecond in text.
+/// Milliseconds as seconds. Written as text the number is exact to the millisecond.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 milliseconds")]
 pub fn seconds(milliseconds: u64) -> f64 {

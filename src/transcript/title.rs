@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use super::scrub::scrub;
 
-/// Characters of a title that are kept.
+/// How many characters of a title are kept, counted as Unicode scalar values.
 pub const TITLE_CHARS_MAX: usize = 200;
 
-/// A title as it is kept. Scrubbed before it is cut: half a secret is no longer recognised.
+/// A title without its secrets, cut to [`TITLE_CHARS_MAX`]. Secrets go first, because half a secret is not recognised.
 pub(super) fn title(text: &str) -> Arc<str> {
     scrub(text).chars().take(TITLE_CHARS_MAX).collect::<String>().into()
 }
 
-/// A title of which a program that knew no secrets kept [`TITLE_CHARS_MAX`] characters, as it is kept today; `None` if
-/// nothing can be kept of it. One that was cut may end in half a secret: it loses its last word.
+/// A title that an earlier release stored with its secrets, in the form that is kept today; `None` if nothing of it can
+/// be kept. A title that was cut at [`TITLE_CHARS_MAX`] may end in half a secret, so it loses its last word.
 #[must_use]
 pub fn old_title(kept: &str) -> Option<Arc<str>> {
     let is_cut = kept.chars().count() >= TITLE_CHARS_MAX;

@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Largest count of tokens that is believed.
+/// Largest count of tokens that is believed; a larger one is cut to it. Far more than any response has, and small
+/// enough that sums fit into 64 bits.
 pub(super) const TOKENS_MAX: u64 = 1 << 40;
 
 /// Entries of `usage.iterations` that are kept one by one. Real lists have a few.
 const ITERATIONS_MAX: usize = 1_000;
 
-/// Sums of further entries, one for each kind and model. An entry beyond these is not counted.
+/// How many sums of further entries there may be, one for each kind and model. Entries of more kinds are not counted.
 const ITERATION_SUMS_MAX: usize = 16;
 
-/// What one API response used, as the row says it. All counts are tokens unless named otherwise.
+/// What one API response used, as a row tells it. Counts are tokens unless stated otherwise.
 ///
-/// Rows of one message repeat it and may be partial (older clients): [`Usage::merge`] keeps the maximum of each field.
+/// Every row of a message repeats the usage, and older clients write partial counts first: [`Usage::merge`] keeps the
+/// maximum of each field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Prompt tokens that were neither read from nor written to the cache.
@@ -24,15 +26,15 @@ pub struct Usage {
     pub output: u64,
     /// Prompt tokens read from the cache.
     pub cache_read: u64,
-    /// Prompt tokens written to the cache, 5-minute and 1-hour together (`cache_creation_input_tokens`).
+    /// Prompt tokens written to the cache with any lifetime (`cache_creation_input_tokens`); `None` if not told.
     pub cache_write: Option<u64>,
-    /// `cache_creation.ephemeral_5m_input_tokens`.
+    /// Written with a lifetime of five minutes (`cache_creation.ephemeral_5m_input_tokens`).
     pub cache_write_5m: u64,
-    /// `cache_creation.ephemeral_1h_input_tokens`.
+    /// Written with a lifetime of one hour (`cache_creation.ephemeral_1h_input_tokens`).
     pub cache_write_1h: u64,
     /// Thinking tokens; already inside [`Usage::output`].
     pub thinking: u64,
-    /// `server_tool_use.web_search_requests`: a number of searches.
+    /// Number of web searches (`server_tool_use.web_search_requests`), not tokens.
     pub web_searches: u64,
     /// `speed == "fast"`.
     pub fast: bool,
@@ -47,14 +49,14 @@ pub struct Usage {
 /// Why `message.usage` cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum UnreadableUsage {
-    /// No count is there.
+    /// None of the four token counts is there.
     Missing,
-    /// Something stands for a count that is none.
+    /// A count is not a whole number of tokens.
     NotANumber,
 }
 
 impl UnreadableUsage {
-    /// Every reason, in the order of the metric's series.
+    /// Every reason, in the order in which the metric lists them.
     pub const ALL: [Self; 2] = [Self::Missing, Self::NotANumber];
 
     /// The value of the label `reason`.
@@ -80,11 +82,11 @@ pub struct Iteration {
     pub output: u64,
     /// Prompt tokens read from the cache.
     pub cache_read: u64,
-    /// Prompt tokens written to the cache, both lifetimes.
+    /// Prompt tokens written to the cache with any lifetime; `None` if not told.
     pub cache_write: Option<u64>,
-    /// Of these, with a 5-minute lifetime.
+    /// Of [`Iteration::cache_write`], those with a lifetime of five minutes.
     pub cache_write_5m: u64,
-    /// Of these, with a 1-hour lifetime.
+    /// Of [`Iteration::cache_write`], those with a lifetime of one hour.
     pub cache_write_1h: u64,
 }
 
@@ -97,7 +99,7 @@ pub enum IterationKind {
     Compaction,
     /// `advisor_message`: billed at its own model, not inside the top-level counts.
     Advisor,
-    /// `fallback_message`: the attempt that served; the top-level counts are its own.
+    /// `fallback_message`: the attempt that gave the answer; the top-level counts are those of this attempt.
     Fallback,
     /// Anything else: ignored.
     #[default]
@@ -140,8 +142,8 @@ impl Iteration {
     }
 }
 
-/// Takes one more entry of `usage.iterations`. Far beyond what a client writes, entries are summed up: their tokens count,
-/// and cost what they would in one request.
+/// Takes one more entry of `usage.iterations`. Beyond [`ITERATIONS_MAX`] entries of the same kind and model are summed
+/// up, and priced as if they were one request.
 pub(super) fn add_iteration(iterations: &mut Vec<Iteration>, entry: Iteration) {
     let is_full = iterations.len() >= ITERATIONS_MAX + ITERATION_SUMS_MAX;
     let sums = iterations.get_mut(ITERATIONS_MAX..).unwrap_or_default();

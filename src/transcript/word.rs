@@ -1,18 +1,18 @@
-//! Short texts of a row.
+//! Short texts of a row, such as ids, names and types.
 
 use std::borrow::Cow;
 
 use super::json_string::Raw;
 
-/// A short text, decoded where it is wanted.
+/// A short text as it is written, decoded only when it is asked for; `None` if the field is missing or not a string.
 pub(super) type Word<'de> = Option<Raw<'de>>;
 
-/// What a [`Word`] says.
+/// Reads the text of a [`Word`].
 pub(super) trait WordText<'de> {
-    /// The text, if it is one.
+    /// The decoded text.
     fn word(&self) -> Option<Cow<'de, str>>;
 
-    /// True if it is exactly this text.
+    /// True if the decoded text is exactly `text`.
     fn says(&self, text: &str) -> bool;
 }
 

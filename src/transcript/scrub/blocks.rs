@@ -5,32 +5,32 @@ use super::reader::{DASHES, TextReader, is_quote};
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
-/// `OPENSSH PRIVATE KEY` and the like.
+/// Longest label in bytes, for example `OPENSSH PRIVATE KEY`.
 const LABEL_BYTES_MAX: usize = 48;
-/// How far behind a quoted beginning without an end a body is looked for.
+/// How many bytes behind a quoted first line that has no last line are searched for the body of a key.
 const BODY_WITHIN_BYTES: usize = 200;
-/// Fewest characters of base64 in a row that are a body.
+/// Fewest base64 characters in a row that count as the body of a key.
 const BODY_BYTES_MIN: usize = 32;
 
-/// Where the next end of a private key is. Looking for it anew behind each beginning would be quadratic.
+/// Remembers where the next last line of a private key is. Searching again behind each first line would be quadratic.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
-    /// Searched from here, found there; `None` if there is no further end.
+    /// Where the search began, and what it found; the inner `None` means that no last line follows.
     known: Option<(usize, Option<usize>)>,
 }
 
-/// The body of the block that begins at `at`.
+/// The body of the private key whose first line begins at `at`.
 pub(super) fn find(reader: &TextReader<'_>, ends: &mut Ends, at: usize) -> Option<SecretKey> {
     let secret = label_end(reader, at, BEGIN)?;
     if let Some(end) = ends.next(reader, secret) {
         return Some(SecretKey { secret, end });
     }
-    // Code and prose name the beginning in quotes; then nothing of a key follows.
+    // Code and prose mention the first line in quotes; then no body follows.
     let is_named = is_quote(reader.at(secret)) && !has_body(reader, secret);
     (!is_named).then_some(SecretKey { secret, end: reader.len() })
 }
 
-/// Where the first block begins between two positions, else the second of them.
+/// Where the first private key between two positions begins; `to` if there is none.
 pub(super) fn next_begin(reader: &TextReader<'_>, from: usize, to: usize) -> usize {
     let mut at = from;
     while at < to && label_end(reader, at, BEGIN).is_none() {
@@ -60,7 +60,7 @@ impl Ends {
     }
 }
 
-/// The position behind `-----BEGIN ... PRIVATE KEY ...-----`.
+/// The position behind `-----BEGIN ... PRIVATE KEY ...-----`, or the same with END, as `start` says.
 fn label_end(reader: &TextReader<'_>, at: usize, start: &str) -> Option<usize> {
     if !reader.starts(at, start) {
         return None;

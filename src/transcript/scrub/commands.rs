@@ -43,7 +43,7 @@ impl Commands {
         }
     }
 
-    /// What is still known behind the end of a line.
+    /// What is still known at the beginning of the next line: only that it may belong to an entry of a netrc file.
     pub(super) fn next_line(self) -> Self {
         let machine_lines = self.machine_lines.saturating_sub(1);
         Self { machine_lines, netrc: self.netrc && machine_lines > 0, ..Self::default() }
@@ -67,7 +67,7 @@ impl Commands {
     }
 }
 
-/// `user:password`. The user goes too, as in URLs.
+/// The `user:password` behind an option. The user is hidden too, as in URLs.
 fn behind_user(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
     let joint = reader.run(end, 1, |byte| byte == b'=');
     let whole = value_bounds(reader, reader.skip_spaces(joint))?;

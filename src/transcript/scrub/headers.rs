@@ -5,7 +5,7 @@ use super::names::is_one_of_in_any_case;
 use super::reader::{MARKER, TextReader, is_blank, is_quote, is_space};
 use super::values::{JUDGED_BYTES_MAX, is_placeholder, mixes_digits};
 
-/// A scheme of HTTP authentication and whether its value goes on to the end of the line.
+/// Schemes of HTTP authentication; true if the value goes on to the end of the line.
 const SCHEMES: &[(&str, bool)] = &[
     ("bearer", false),
     ("basic", false),
@@ -25,7 +25,7 @@ const SCHEMES: &[(&str, bool)] = &[
     ("aws4-hmac-sha256", true),
 ];
 const SCHEME_BYTES_MAX: usize = 20;
-/// Bare words that are spoken of behind `Bearer`, not sent.
+/// Words that follow `Bearer` in prose, and are not a secret.
 const SPOKEN: &str = "\
     token tokens auth authentication authorization scheme header headers key keys credentials required none null \
     undefined is or and string missing the a";
@@ -56,7 +56,7 @@ pub(super) fn authorization(reader: &TextReader<'_>, value: usize) -> Option<Sec
     Some(SecretKey { secret: start, end })
 }
 
-/// The cookies that begin at `value`, all of them.
+/// All cookies of the header whose value begins at `value`, up to the end of the line.
 pub(super) fn cookie(reader: &TextReader<'_>, value: usize) -> Option<SecretKey> {
     let start = reader.quote(value).map_or(value, |quote| quote.after);
     let judged = word_end(reader, start, JUDGED_BYTES_MAX);
@@ -67,7 +67,7 @@ pub(super) fn cookie(reader: &TextReader<'_>, value: usize) -> Option<SecretKey>
     (is_cookie && !is_placeholder(rest)).then(|| SecretKey { secret: start, end: line_end(reader, start, usize::MAX) })
 }
 
-/// The value behind a scheme that stands in a text without its header: it has to look like one.
+/// The value behind a scheme that stands in a text without its header. It is a secret only if it looks like one.
 pub(super) fn spoken_scheme(reader: &TextReader<'_>, at: usize, end: usize) -> Option<SecretKey> {
     let word = reader.slice(at, end.min(at + SCHEME_BYTES_MAX));
     let fewest = match word {
@@ -86,7 +86,7 @@ pub(super) fn spoken_scheme(reader: &TextReader<'_>, at: usize, end: usize) -> O
         8 => is_base64 && (mixes_digits(text) || text.ends_with('=')),
         _ => mixes_digits(text) && !text.contains("//"),
     };
-    // A run that a marker cuts short was longer when it was judged, and not hidden.
+    // A run that ends in a marker was longer when it was judged the first time, and was kept then.
     let is_whole = !reader.starts(judged, MARKER);
     (start > end && is_whole && text.len() >= fewest && looks).then(|| {
         let whole = reader.run(start, usize::MAX, is_value);
@@ -94,7 +94,7 @@ pub(super) fn spoken_scheme(reader: &TextReader<'_>, at: usize, end: usize) -> O
     })
 }
 
-/// The value behind `scheme `, and whether it goes on to the end of the line.
+/// Where the value behind a scheme and a space begins, and whether it goes on to the end of the line.
 fn behind_scheme(reader: &TextReader<'_>, at: usize) -> Option<(usize, bool)> {
     let end = reader.run(at, SCHEME_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let word = reader.slice(at, end);

@@ -1,18 +1,18 @@
-//! Keys that their issuer made recognisable: a fixed beginning, then enough characters of one alphabet.
+//! Keys whose issuer made them recognisable: a fixed beginning, then enough characters of one alphabet.
 //!
-//! The beginning is kept, because it says whose key to replace. A beginning counts only where a word could begin, and
-//! the length keeps ordinary names (`sk-learn`, `hf_model`, `npm_config_registry`) what they are.
+//! The beginning is kept, because it says whose key must be replaced. It counts only where a word could begin, and the
+//! minimum length spares ordinary names (`sk-learn`, `hf_model`, `npm_config_registry`).
 
 use super::reader::{MARKER, TextReader};
 
-/// A key in a text: kept up to `secret`, hidden from there to `end`.
+/// A secret in a text: from position `secret` up to `end` it is hidden; a beginning before `secret` is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SecretKey {
     pub(super) secret: usize,
     pub(super) end: usize,
 }
 
-/// What a key is made of.
+/// The characters that a key is made of.
 #[derive(Clone, Copy)]
 enum Alphabet {
     /// Letters and digits.
@@ -21,7 +21,7 @@ enum Alphabet {
     Url,
     /// `A-Za-z0-9_-.`
     Dotted,
-    /// `A-Za-z0-9_-./:=+`, for what is a path or base64.
+    /// `A-Za-z0-9_-./:=+`, for paths and base64.
     Path,
     /// `0-9a-f`
     Hex,
@@ -31,7 +31,8 @@ enum Alphabet {
 
 use Alphabet::{Dotted, Hex, Path, Plain, Upper, Url};
 
-/// Beginning, fewest characters behind it, alphabet. Longer beginnings stand before their own beginnings.
+/// The beginning of a key, the fewest characters behind it, and their alphabet. If one beginning begins with another,
+/// the longer one comes first.
 const ISSUERS: &[(&str, usize, Alphabet)] = &[
     ("sk-ant-", 8, Url),
     ("sk-proj-", 16, Url),
@@ -132,7 +133,7 @@ const ISSUERS: &[(&str, usize, Alphabet)] = &[
     ("LTAI", 16, Plain),
     ("SK", 32, Hex),
     ("EAACEdEose0cBA", 10, Plain),
-    // PEM of private keys in base64, as in secrets of Kubernetes.
+    // First lines of private keys in PEM, encoded in base64, as in secrets of Kubernetes.
     ("LS0tLS1CRUdJTiBQUklWQVRF", 20, Path),
     ("LS0tLS1CRUdJTiBSU0EgUFJJVkFU", 20, Path),
     ("LS0tLS1CRUdJTiBFQyBQUklWQVRF", 20, Path),
@@ -146,7 +147,7 @@ const ISSUERS: &[(&str, usize, Alphabet)] = &[
     ("api.telegram.org/bot", 30, Path),
 ];
 
-/// The first two characters of each of [`ISSUERS`]: most words begin like none of them.
+/// The first two characters of each of [`ISSUERS`], by which most words are ruled out at once.
 #[allow(clippy::indexing_slicing, reason = "done by the compiler: a beginning of one letter would not build")]
 const HEADS: [[u8; 2]; ISSUERS.len()] = {
     let mut heads = [[0; 2]; ISSUERS.len()];
@@ -159,18 +160,19 @@ const HEADS: [[u8; 2]; ISSUERS.len()] = {
     heads
 };
 
-/// Characters behind `sk-`, the beginning that many share.
+/// Fewest characters behind `sk-`, a beginning that many issuers use.
 const SK_BYTES_MIN: usize = 20;
-/// `{"alg":` in base64url: a token that was cut short still begins like this.
+/// `{"alg":` in base64url, by which a JWT is recognised that was cut off.
 const JWT_ALGORITHM: &str = "eyJhbGciOi";
-/// Characters of each of the first two parts of a JWT.
+/// Fewest characters of each of the first two parts of a JWT.
 const JWT_PART_BYTES_MIN: usize = 8;
 /// Characters of an AWS secret access key.
 const AWS_SECRET_BYTES: usize = 40;
-/// Most separators between the two halves of an AWS key.
+/// Most separators between an AWS access key id and its secret.
 const AWS_GAP_BYTES_MAX: usize = 6;
 
-/// End of the run of base64url characters that was looked at last: the law of linear time needs each run read once.
+/// The runs of base64url characters that were read last, each as beginning and end. Remembering them makes sure that
+/// each run is read once, as the linear-time law asks.
 #[derive(Debug, Default)]
 pub(super) struct KeyRuns {
     first: (usize, usize),
@@ -205,7 +207,7 @@ pub(super) fn aws_secret(reader: &TextReader<'_>, key: SecretKey) -> Option<Secr
     is_whole.then_some(SecretKey { secret, end })
 }
 
-/// Behind a letter or digit a key does not begin, unless these are the end of `%3D` or `\n`.
+/// True if a key may begin at `at`: not behind a letter or digit, unless that ends an escape such as `%3D` or `\n`.
 fn word_may_begin(reader: &TextReader<'_>, at: usize) -> bool {
     let (third, second, before) = (reader.before(at, 3), reader.before(at, 2), reader.before(at, 1));
     !before.is_ascii_alphanumeric()
@@ -213,7 +215,7 @@ fn word_may_begin(reader: &TextReader<'_>, at: usize) -> bool {
         || (second == b'\\' && matches!(before, b'n' | b'r' | b't'))
 }
 
-/// End of a key's body that begins at `from`, if it is long enough and ends where its word ends.
+/// End of the body of a key that begins at `from`; `None` if it is shorter than `min` or the word goes on behind it.
 fn body(reader: &TextReader<'_>, from: usize, min: usize, alphabet: Alphabet) -> Option<usize> {
     let fits = |byte: u8| match alphabet {
         Plain => byte.is_ascii_alphanumeric(),
@@ -230,7 +232,7 @@ fn body(reader: &TextReader<'_>, from: usize, min: usize, alphabet: Alphabet) ->
     (!reader.at(end).is_ascii_alphanumeric()).then(|| without_dots(reader, from, end))
 }
 
-/// A full stop behind a key ends the sentence, not the key.
+/// `end` without full stops and colons before it: they belong to the sentence, not to the key.
 fn without_dots(reader: &TextReader<'_>, from: usize, mut end: usize) -> usize {
     while end > from && matches!(reader.before(end, 1), b'.' | b':') {
         end -= 1;
@@ -238,7 +240,8 @@ fn without_dots(reader: &TextReader<'_>, from: usize, mut end: usize) -> usize {
     end
 }
 
-/// `sk-` alone: many issuers, and many names of other things, which have no digits among capitals.
+/// A key that begins with `sk-` alone. Many issuers use this beginning, but so do other names; unlike keys, these have
+/// few digits and capitals.
 fn shared_start(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     // `sk-ssh-ed25519@openssh.com` is the type of a public key.
     if !reader.starts(at, "sk-") || reader.starts(at, "sk-ssh-") || reader.starts(at, "sk-ecdsa-") {
@@ -249,13 +252,14 @@ fn shared_start(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     let sample = reader.slice(secret, judged);
     let digits = sample.bytes().filter(u8::is_ascii_digit).count();
     let capitals = sample.bytes().filter(u8::is_ascii_uppercase).count();
-    // Judged before the body is read to its end: a body that is not hidden may hold many more of these beginnings.
+    // This is decided before the body is read to its end, since a body that is kept may hold many more of these
+    // beginnings.
     let is_key = digits >= 4 || (digits >= 1 && capitals >= 2);
     let end = is_key.then(|| body(reader, secret, SK_BYTES_MIN, Url)).flatten()?;
     Some(SecretKey { secret, end })
 }
 
-/// `123456789:AA...`, a bot of Telegram.
+/// The token of a Telegram bot, `123456789:AA...`; the number is kept.
 fn telegram(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     let colon = reader.run(at, 11, |byte| byte.is_ascii_digit());
     if colon - at < 8 || !reader.starts(colon, ":AA") {
@@ -264,7 +268,8 @@ fn telegram(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     body(reader, colon + 3, 30, Url).map(|end| SecretKey { secret: colon + 1, end })
 }
 
-/// Three parts of base64url joined by dots, the first of which is an object (`eyJ` is `{"`), or the beginning of one.
+/// A JWT: three parts of base64url joined by dots, the first of which is a JSON object (`eyJ` is `{"`). Also the
+/// beginning of a JWT that was cut off.
 fn jwt(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Option<SecretKey> {
     if !reader.starts(at, "eyJ") {
         return None;

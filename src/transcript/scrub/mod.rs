@@ -10,16 +10,16 @@
 //! password option of a known command  curl -u ann:pw           curl -u [REDACTED]
 //! ```
 //!
-//! **Laws.** `scrub(scrub(text)) == scrub(text)`: what is left beside a marker is judged as if the secret still stood
-//! there. No text makes it panic. Work grows in step with the text: the scanner only moves forward; what is hidden is
-//! read once more at most; what is looked at and left is bounded (40 spaces, 256 bytes of a value) or remembered (the
-//! end of a PEM block, of a base64 run, of a word) or cannot overlap itself (user information of URLs).
+//! **Laws.** `scrub(scrub(text)) == scrub(text)`: text beside a marker is judged as if the secret still stood there. No
+//! text makes it panic. Work grows linearly with the text: the scanner only moves forward; hidden text is read at most
+//! once more; text that is read ahead and kept is bounded (40 spaces, 256 bytes of a value), or its end is remembered
+//! (of a PEM block, a base64 run, a word), or it cannot overlap itself (user information of URLs).
 //!
-//! **Judgement.** Behind names of passwords and keys everything goes that is not plainly something else, because a
-//! secret that leaves cannot be called back and a word that is missing can be looked up in the session file. Behind
-//! `token` and `auth`, which code and prose are full of, a value goes if it looks random, and always in settings, on
-//! command lines and in queries. `let token = next_token();` stays: the value of a call is not in the text. Random
-//! text without a telling name stays too, or no Git hash would be readable.
+//! **Judgement.** Behind names of passwords and keys every value is hidden that is not plainly something else: a secret
+//! that got out cannot be called back, but a hidden word can be looked up in the session file. Behind `token` and
+//! `auth`, which are frequent in code and prose, a value is hidden if it looks random; in settings, on command lines
+//! and in queries it is hidden even if it does not. `let token = next_token();` stays, because it does not hold the
+//! value. Random text without a telling name stays too, or no Git hash would be readable.
 
 mod blocks;
 mod commands;
@@ -46,8 +46,8 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     Scrubber::new(text).finish().0
 }
 
-/// The value of something called `name`, a member of a JSON object for example: hidden whole if the name says that it is
-/// a secret, else without its secrets.
+/// The value of something called `name`, for example of a member of a JSON object. It is hidden as a whole if the name
+/// says that it is a secret; otherwise secrets inside it are hidden.
 #[must_use]
 pub fn scrub_named<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     let secret = match names::classify(name).or_else(|| names::classify(name.strip_suffix('s')?)) {
@@ -67,7 +67,7 @@ pub fn scrub_named<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     if secret { Cow::Borrowed(MARKER) } else { scrub(value) }
 }
 
-/// Whether a name says that its value is a secret: `DB_PASSWORD`, `--api-key`, `passwords`; not a sentence about one.
+/// True if a name says that its value is a secret: `DB_PASSWORD`, `--api-key`, `passwords`. False for a sentence.
 #[must_use]
 pub fn names_secret(name: &str) -> bool {
     const NAME_BYTES_MAX: usize = 64;
@@ -79,29 +79,30 @@ pub fn names_secret(name: &str) -> bool {
     is_name && (sure(name) || name.strip_suffix('s').is_some_and(sure))
 }
 
-/// Bytes that [`scrub`] reads of a text, each as often as it is read: the measure of its linear-time law.
+/// How many bytes [`scrub`] reads for a text, counting a byte each time it is read. Tests of the linear-time law use
+/// it.
 #[must_use]
 pub fn work(text: &str) -> u64 {
     Scrubber::new(text).finish().1
 }
 
-/// How far `value: ...` may stand behind `name: DB_PASSWORD`.
+/// How many bytes behind `name: DB_PASSWORD` its `value: ...` may begin.
 const NAMED_WITHIN_BYTES: usize = 48;
 
 struct Scrubber<'a> {
     text: &'a str,
     reader: TextReader<'a>,
     out: String,
-    /// Everything before is in `out`, as soon as anything is.
+    /// Position up to which the text was copied to `out`, or hidden; 0 while `out` is empty.
     copied: usize,
     commands: Commands,
     /// Beginning and end of the word that was read last.
     word: (usize, usize),
     ends: blocks::Ends,
     runs: keys::KeyRuns,
-    /// Class of the name that was a value (`name: DB_PASSWORD`), and where that ended.
+    /// Class of the last name that stood as a value (`name: DB_PASSWORD`), and where it ended.
     named: Option<(Class, usize)>,
-    /// A value that was found ahead and where it begins. What lies before it, a type or a call, is looked at first.
+    /// A secret that was found further on, and where it begins. The text before it, a type or a call, is scanned first.
     due: Option<(usize, SecretKey)>,
 }
 
@@ -134,11 +135,11 @@ impl<'a> Scrubber<'a> {
         (Cow::Owned(self.out), self.reader.steps())
     }
 
-    /// Looks at one byte or word; the position behind it.
+    /// Looks at one byte or word and returns the position behind it.
     fn step(&mut self, at: usize) -> usize {
         let byte = self.reader.at(at);
         match byte {
-            // A marker is no text: what it stands for was judged when it was put there.
+            // A marker is not judged again: it stands for text that was judged when it was hidden.
             b'[' if self.reader.starts(at, MARKER) => {
                 self.named = None;
                 at + MARKER.len()
@@ -174,13 +175,13 @@ impl<'a> Scrubber<'a> {
         at + 1
     }
 
-    /// Replaces a secret up to the private key that may begin in it, which goes to an end of its own.
+    /// Replaces a secret up to the private key in PEM that may begin inside it: that block has its own end.
     fn hide(&mut self, key: Option<SecretKey>) -> Option<usize> {
         let SecretKey { secret, end } = key?;
         self.replace(Some(SecretKey { secret, end: blocks::next_begin(&self.reader, secret, end) }))
     }
 
-    /// Replaces a secret; the position behind it.
+    /// Replaces a secret by the marker and returns the position behind it.
     fn replace(&mut self, key: Option<SecretKey>) -> Option<usize> {
         let key = key?;
         if key.end <= key.secret || self.reader.starts(key.secret, MARKER) {
@@ -189,7 +190,8 @@ impl<'a> Scrubber<'a> {
         self.out.push_str(self.text.get(self.copied..key.secret).unwrap_or_default());
         self.out.push_str(MARKER);
         self.copied = key.end;
-        // Hiding brings what follows nearer, so no distance is measured across it.
+        // A marker changes distances in the text, so none is measured across it, or a second run could decide
+        // otherwise.
         self.named = None;
         self.due = None;
         Some(key.end)
@@ -217,7 +219,7 @@ impl<'a> Scrubber<'a> {
         end
     }
 
-    /// End of the word, without full stops and dashes. A word with many keys is read once.
+    /// End of the word, without full stops and dashes. It is remembered, so that a word with many keys is read once.
     fn word_end(&mut self, at: usize) -> usize {
         if !(self.word.0..self.word.1).contains(&at) {
             self.word = (at, self.reader.word_end(at));
@@ -225,12 +227,12 @@ impl<'a> Scrubber<'a> {
         self.word.1
     }
 
-    /// The first key of a known issuer in a word.
+    /// Hides the first key of a known issuer in a word and returns the position behind it.
     fn key_inside(&mut self, at: usize, end: usize) -> Option<usize> {
         for start in at..end {
             if let Some(key) = keys::find(&self.reader, &mut self.runs, start) {
                 let second = keys::aws_secret(&self.reader, key);
-                // Nothing is hidden only where a private key begins instead.
+                // `hide` refuses only if a private key in PEM begins at the same place.
                 let next = self.hide(Some(key)).unwrap_or(key.secret);
                 return Some(self.hide(second).unwrap_or(next));
             }
@@ -238,7 +240,7 @@ impl<'a> Scrubber<'a> {
         None
     }
 
-    /// The value of the telling name between two positions; the position behind what was judged.
+    /// Judges the value of the name between two positions and returns where to go on; `None` if the name tells nothing.
     fn pair(&mut self, at: usize, end: usize) -> Option<usize> {
         let mut pair = pairs::find(&self.reader, at, end)?;
         let named = self.named.filter(|(_, from)| at.saturating_sub(*from) <= NAMED_WITHIN_BYTES);
@@ -256,7 +258,7 @@ impl<'a> Scrubber<'a> {
         if matches!(class, Class::Authorization | Class::Cookie) {
             let secret = match class {
                 Class::Cookie => headers::cookie(&self.reader, pair.value),
-                // The path of a URL: `v1/authorization:exchange`.
+                // The word is a part of a URL's path: `v1/authorization:exchange`.
                 _ if self.reader.before(at, 1) == b'/' => None,
                 _ => headers::authorization(&self.reader, pair.value),
             };
@@ -267,11 +269,12 @@ impl<'a> Scrubber<'a> {
         if let Some(secret) = secret {
             self.due = Some((secret.secret, self.without_kind(secret)));
         }
-        // A name whose value stays is not looked at as anything else, or hiding the value would change what it is.
+        // The name is not judged as anything else even if its value stays, or the result would depend on what is
+        // hidden.
         Some(end)
     }
 
-    /// The secret without the beginning that says whose key it is.
+    /// The secret without the beginning that names the issuer of a key, which is kept.
     fn without_kind(&mut self, secret: SecretKey) -> SecretKey {
         let key = keys::find(&self.reader, &mut self.runs, secret.secret);
         key.map_or(secret, |key| SecretKey { secret: key.secret, end: key.end.max(secret.end) })

@@ -1,34 +1,35 @@
-//! Whether a name says that its value is a secret.
+//! Decides whether a name says that its value is a secret.
 //!
-//! The end of a name decides: `db_password` is one, `password_file` is not. `camelCase`, `kebab-case`, `snake_case` and
-//! dots are the same; endings that only say which one (`_PROD`, `_2`, `Confirmation`) are passed over.
+//! The last part of a name decides: `db_password` names a secret, `password_file` does not. `camelCase`, `kebab-case`,
+//! `snake_case` and dots are the same; endings that only tell variants apart (`_PROD`, `_2`, `Confirmation`) are
+//! ignored.
 
-/// How surely the value of a name is a secret.
+/// What kind of secret a name promises, which decides how its value is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
-    /// A password: nearly any value is one.
+    /// A password: nearly any value is a secret.
     Password,
-    /// A key: any value but the path of a key file.
+    /// A key: any value is a secret, except the path of a key file.
     Key,
     /// `token`: a secret in settings and on command lines, elsewhere only if the value looks like one.
     Token,
-    /// `auth`, `credentials`: only if the value looks like one.
+    /// `auth`, `credentials`: a secret only if the value looks like one.
     Loose,
-    /// `key`, `sig`: only in the query of a URL.
+    /// `key`, `sig`: a secret only in the query of a URL.
     Query,
-    /// A connection string: a secret unless it is a URL, whose user information is found anyway.
+    /// A connection string: a secret unless it is a URL, since user information of URLs is found without a name.
     Connection,
-    /// `Authorization`: a scheme, then a secret.
+    /// `Authorization`: the value is a scheme, then a secret.
     Authorization,
-    /// `Cookie`: pairs up to the end of the line.
+    /// `Cookie`: the value is pairs up to the end of the line.
     Cookie,
 }
 
-/// Names longer than this are judged by their end.
+/// Names of more bytes are judged by their last bytes.
 const NAME_BYTES_MAX: usize = 96;
-/// Parts of a name that matter.
+/// Number of parts of a name that are looked at, from its end.
 const PARTS: usize = 4;
-/// Endings passed over.
+/// Most endings that are ignored.
 const ENDINGS_MAX: usize = 2;
 
 const PASSWORDS: &str = "\
@@ -36,30 +37,30 @@ const PASSWORDS: &str = "\
 const KEYS: &str = "\
     apikey apisecret secretkey privatekey accesskey clientsecret sessionkey authkey appkey accesstoken authtoken \
     apitoken refreshtoken bearertoken sessiontoken idtoken pwd signingkey encryptionkey accountkey consumersecret";
-/// Names written in one word end like this: `pgpassword`, `rootpasswd`.
+/// Endings of names that are written as one word: `pgpassword`, `rootpasswd`.
 const PASSWORD_ENDINGS: &str = "password passwd passphrase clientsecret";
 const KEY_ENDINGS: &str = "apikey authtoken accesstoken secretkey";
 
-/// What makes `key` a secret when it stands before it. `public`, `primary`, `cache`, `sort` do not.
+/// Words before `key` that make it a secret. `public`, `primary`, `cache`, `sort` do not.
 const KEY_OWNERS: &str = "\
     access account admin anon anthropic api app application auth aws azure claude client consumer deploy \
     encryption gemini github gitlab google groq hmac ingest integration jwt license mailgun master mistral openai \
     private role rsa secret sendgrid server service session shared signing ssh stripe subscription tls twilio webhook \
     write";
-/// What makes `token` a secret wherever it stands. `next`, `pad`, `eos`, `page` do not.
+/// Words before `token` that make it a secret in any text. `next`, `pad`, `eos`, `page` do not.
 const TOKEN_OWNERS: &str = "\
     access admin api app auth bearer bot csrf deploy device github gitlab hf id install job jwt login npm oauth \
     personal private publish push refresh registry secret security service session slack user vault webhook xsrf";
-/// What makes `token` a piece of text, a count or a position in a list.
+/// Words before `token` that make it a piece of text, a count or a position in a list.
 const TOKEN_PARTS: &str = "\
     bos cancel cancellation cls continuation current end eos first last mask max min next num pad page per prev \
     previous sep special start starting stop sync total unk";
-/// Endings that say which one, not what.
+/// Endings that tell variants of a name apart and do not say what it names.
 const ENDINGS: &str = "\
     b64 base base64 confirm confirmation current default dev development encoded live local new old plain \
     plaintext primary prod production raw secondary stage staging test value";
 
-/// What a name says of its value; `None` if nothing.
+/// The kind of secret that a name promises; `None` if its value is not a secret.
 pub(super) fn classify(name: &str) -> Option<Class> {
     let folded = fold(name);
     let mut parts = folded.rsplit('_').filter(|part| !part.is_empty());
@@ -94,7 +95,7 @@ fn by_word(last: &str, owners: &[&str]) -> Option<Class> {
     }
 }
 
-/// True if a word of code names a secret rather than being one: `user_password`, `authToken`.
+/// True if a word of code is the name of a secret and not a secret itself: `user_password`, `authToken`.
 pub(super) fn names_a_secret(word: &str) -> bool {
     let folded = fold(word);
     folded.split(['_', ':']).any(|part| {
@@ -105,7 +106,7 @@ pub(super) fn names_a_secret(word: &str) -> bool {
     })
 }
 
-/// True if `word` stands in a list of words that are divided by spaces.
+/// True if `word` is in a list of words that are divided by white space.
 pub(super) fn is_one_of(word: &str, list: &str) -> bool {
     list.split_whitespace().any(|listed| listed == word)
 }
@@ -122,7 +123,8 @@ fn is_ending(part: &str) -> bool {
     is_one_of(part, ENDINGS) || part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Lower case, parts joined by `_`: `awsSecretAccessKey`, `AWS-Secret.Access_Key` become `aws_secret_access_key`.
+/// The name in lower case with its parts joined by `_`: `awsSecretAccessKey` and `AWS-Secret.Access_Key` become
+/// `aws_secret_access_key`.
 fn fold(name: &str) -> String {
     let bytes = name.as_bytes();
     let start = bytes.len().saturating_sub(NAME_BYTES_MAX);

@@ -1,7 +1,7 @@
 //! Names and their values: `NAME=value`, `name: value`, `"name": "value"`, `--name value`, `<name>value</name>`.
 //!
-//! A name is found first, and only a telling one makes anybody look for a value, so what is read twice is bounded:
-//! forty spaces, one type, and the part of the value that is judged.
+//! A value is looked for only behind a name, so the bytes that are read twice are bounded: forty spaces, one type, and
+//! the part of the value that is judged.
 
 use super::keys::SecretKey;
 use super::names::{Class, classify, is_one_of};
@@ -13,21 +13,21 @@ use super::values::{JUDGED_BYTES_MAX, JoinForm, SecretClaim, is_secret};
 pub(super) struct Pair {
     pub(super) form: JoinForm,
     pub(super) value: usize,
-    /// Joined by `:`, so a type may stand before the value.
+    /// Name and value are joined by `:`, so a type may stand before the value.
     pub(super) colon: bool,
-    /// No space between name, sign and value.
+    /// No space stands between name, sign and value.
     tight: bool,
 }
 
 const TYPE_BYTES_MAX: usize = 64;
 const TYPES: &str = "\
     str string String bytes Bytes char text any Any SecretString SecretStr CharSequence NSString";
-/// Calls whose argument is the value itself.
+/// Functions and types that wrap a literal, as in `String::from("...")`: the literal is the value.
 const WRAPPERS: &str = "\
     from new String Some SecretString SecretStr Secret str bytes encode to_string Password fromString b64decode \
     quote pack";
 
-/// The value of the name between two positions, whatever the name is.
+/// Where the value of the name between two positions begins, whatever the name is; `None` if no value follows.
 pub(super) fn find(reader: &TextReader<'_>, start: usize, end: usize) -> Option<Pair> {
     // `%3F` and `%26` are `?` and `&` in a URL inside a URL.
     let is_encoded = matches!((reader.before(start, 3), reader.before(start, 2)), (b'%', b'2' | b'3'));
@@ -44,7 +44,7 @@ pub(super) fn find(reader: &TextReader<'_>, start: usize, end: usize) -> Option<
     let is_flag = before == b'-' && quote.is_none() && is_flag(reader, start);
     let Some(separator) = separator(reader, joint) else {
         let spaced = joint > end && quote.is_none();
-        // Behind a flag without a value stands the next flag.
+        // A flag without a value is followed by the next flag or the end of the command.
         let has_value = is_flag && !matches!(reader.at(joint), b'-' | b'|' | b'>' | b'<' | b'&');
         let is_sql = reader.starts(start, "PASSWORD ") && reader.at(joint) == b'\'';
         return (spaced && (has_value || is_sql)).then_some(Pair {
@@ -92,14 +92,14 @@ fn separator(reader: &TextReader<'_>, at: usize) -> Option<Separator> {
     }
 }
 
-/// `--name` or `-name`, not the end of `some-name`.
+/// True for `--name` and `-name`, false for the end of `some-name`.
 fn is_flag(reader: &TextReader<'_>, start: usize) -> bool {
     let dashes = if reader.before(start, 2) == b'-' { 2 } else { 1 };
     let before = reader.before(start, dashes + 1);
     is_blank(before) || is_quote(before) || matches!(before, b'[' | b'(' | b'{' | b'|' | b'/')
 }
 
-/// Settings are in capitals, or stand at the beginning of their line.
+/// True for the name of a setting: it has no small letters, or stands at the beginning of a line.
 fn is_setting(reader: &TextReader<'_>, start: usize, end: usize) -> bool {
     let name = reader.slice_down(start.max(end.saturating_sub(JUDGED_BYTES_MAX)), end);
     !name.bytes().any(|byte| byte.is_ascii_lowercase()) || matches!(reader.before(start, 1), 0 | b'\n' | b'\r')
@@ -119,7 +119,7 @@ pub(super) fn secret(reader: &TextReader<'_>, pair: Pair, class: Class) -> Optio
     if let Some(key) = bounds_if_secret(reader, extent, start, pair, class) {
         return Some(key);
     }
-    // The call around a literal is kept, the literal is not.
+    // A call around a literal is kept, and only the literal is judged.
     let (start, extent) = wrapped(reader, value).filter(|_| matches!(extent, SecretExtent::Bare(_)))?;
     bounds_if_secret(reader, extent, start, pair, class)
 }
@@ -132,7 +132,7 @@ fn bounds_if_secret(
     class: Class,
 ) -> Option<SecretKey> {
     let judged = extent.end(reader, start, JUDGED_BYTES_MAX);
-    // `<password>` alone is a stand-in, and `` NAME=`command` `` a command's output.
+    // `<password>` without a closing tag is a stand-in, and `` NAME=`command` `` stands for the output of a command.
     let is_open =
         matches!(extent, SecretExtent::Element) && judged < start + JUDGED_BYTES_MAX && !reader.starts(judged, "</");
     let is_output = matches!(extent, SecretExtent::Quoted(quote) if quote.mark == b'`') && pair.form != JoinForm::Plain;
@@ -150,7 +150,7 @@ fn bounds_if_secret(
     is_secret(claim).then(|| SecretKey { secret: start, end: extent.end(reader, start, usize::MAX).max(judged) })
 }
 
-/// True if a quote ends a text rather than beginning a value: `"TOKEN=" + token`, `"Password:" prompt`.
+/// True if the quote at `value` ends a text and does not begin a value: `"TOKEN=" + token`, `"Password:" prompt`.
 fn closes_text(reader: &TextReader<'_>, value: usize) -> bool {
     let Some(quote) = reader.quote(value) else { return false };
     let next = reader.skip_spaces(quote.after);
@@ -161,13 +161,13 @@ fn closes_text(reader: &TextReader<'_>, value: usize) -> bool {
         || ends_prompt
 }
 
-/// How far a value goes.
+/// How the end of a value is found.
 #[derive(Clone, Copy)]
 enum SecretExtent {
     Quoted(Quote),
     Bare(JoinForm),
     Element,
-    /// Lines that are indented by at least so much.
+    /// Up to the first line that is indented less.
     Block {
         indent: usize,
     },
@@ -186,7 +186,7 @@ fn locate(reader: &TextReader<'_>, value: usize, form: JoinForm) -> (usize, Secr
 }
 
 impl SecretExtent {
-    /// End of a value that begins at `start`, looked for in its first `max` bytes.
+    /// End of the value that begins at `start`, at most `max` bytes further on.
     fn end(self, reader: &TextReader<'_>, start: usize, max: usize) -> usize {
         match self {
             Self::Quoted(quote) => quoted_end(reader, start, max, quote),
@@ -225,7 +225,7 @@ fn bare_end(reader: &TextReader<'_>, start: usize, max: usize, form: JoinForm) -
             b'&' | b'#' if form == JoinForm::Query => break,
             b'<' if reader.at(at + 1) == b'/' => break,
             b'&' if names_next(reader, at + 1) => break,
-            // A password on a command line may hold a comma, an argument in code may not.
+            // A comma may be part of a password on a command line, but ends an argument in code.
             b',' if form == JoinForm::Plain && names_next(reader, at + 1) => break,
             b'\\' if reader.starts(at, "\\r\\n") => break,
             b'\\' if reader.at(at + 1) == b'n' && names_next(reader, at + 2) => break,
@@ -236,13 +236,13 @@ fn bare_end(reader: &TextReader<'_>, start: usize, max: usize, form: JoinForm) -
     reader.trim(start, at, is_closing)
 }
 
-/// True if the next pair begins here.
+/// True if the name of another pair begins at `at`.
 fn names_next(reader: &TextReader<'_>, at: usize) -> bool {
     let end = reader.run(at, 32, is_word);
     end > at && matches!(reader.at(end), b'=' | b':')
 }
 
-/// True if a word follows, hidden or not, that is not the name of a further pair.
+/// True if a word or a marker follows that is not the name of another pair.
 fn in_sentence(reader: &TextReader<'_>, end: usize) -> bool {
     let punctuation = reader.run(end, 1, |byte| matches!(byte, b',' | b'.' | b':'));
     let next = reader.skip_spaces(punctuation);
@@ -251,7 +251,7 @@ fn in_sentence(reader: &TextReader<'_>, end: usize) -> bool {
     next > punctuation && is_word && !names_next(reader, next)
 }
 
-/// The value behind a type: `&'static str = "..."`.
+/// Where the value behind a type begins, as in `&'static str = "..."`; `None` if no type stands at `at`.
 fn behind_type(reader: &TextReader<'_>, at: usize) -> Option<usize> {
     let reference = at + usize::from(matches!(reader.at(at), b'&' | b'*'));
     let lifetime = if reference > at && reader.at(reference) == b'\'' {
@@ -269,7 +269,7 @@ fn behind_type(reader: &TextReader<'_>, at: usize) -> Option<usize> {
     (is_type && assigns && !reader.holds_marker(at, end)).then(|| reader.skip_spaces(end + 1))
 }
 
-/// The literal in `String::from("...")`.
+/// Where the literal in `String::from("...")` begins, and how its end is found.
 fn wrapped(reader: &TextReader<'_>, value: usize) -> Option<(usize, SecretExtent)> {
     let head = reader.run(value, TYPE_BYTES_MAX, |byte| is_word(byte) || byte == b':');
     let last = reader.slice(value, head).rsplit(['.', ':']).next().unwrap_or_default();
@@ -277,7 +277,7 @@ fn wrapped(reader: &TextReader<'_>, value: usize) -> Option<(usize, SecretExtent
     Some((quote.after, SecretExtent::Quoted(quote)))
 }
 
-/// First line and indentation of a YAML block behind `|` or `>`.
+/// Where the text of a YAML block behind `|` or `>` begins, and by how many spaces it is indented.
 fn block_scalar(reader: &TextReader<'_>, value: usize) -> Option<(usize, usize)> {
     if !matches!(reader.at(value), b'|' | b'>') {
         return None;
@@ -301,7 +301,7 @@ fn block_end(reader: &TextReader<'_>, start: usize, max: usize, indent: usize) -
     end
 }
 
-/// The class that a name gives to its value, if the name is short enough to be one.
+/// The class that the name between two positions gives to its value. A long name is judged by its end.
 pub(super) fn class_of(reader: &TextReader<'_>, start: usize, end: usize) -> Option<Class> {
     classify(reader.slice_down(start.max(end.saturating_sub(JUDGED_BYTES_MAX)), end))
 }

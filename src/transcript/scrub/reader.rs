@@ -1,13 +1,13 @@
-//! A text that is read byte by byte, and how many bytes were read.
+//! Reads a text byte by byte and counts the bytes that were read.
 //!
 //! Everything in `scrub` reads through [`TextReader`], so its counter is the work done and the linear-time law can be
 //! tested without a clock. Positions are byte offsets; a read past the end is a zero, never a panic.
 
 use std::cell::Cell;
 
-/// What a secret is replaced by.
+/// The marker that replaces a secret.
 pub(super) const MARKER: &str = "[REDACTED]";
-/// What frames the first and last line of a PEM block.
+/// The dashes at both ends of the first and last line of a PEM block.
 pub(super) const DASHES: &str = "-----";
 
 /// A text and the number of bytes read from it.
@@ -34,13 +34,13 @@ impl<'a> TextReader<'a> {
         self.steps.set(self.steps.get().saturating_add(steps as u64));
     }
 
-    /// The byte at `at`, 0 past the end.
+    /// The byte at `at`; 0 past the end.
     pub(super) fn at(&self, at: usize) -> u8 {
         self.count(1);
         self.bytes.get(at).copied().unwrap_or(0)
     }
 
-    /// The byte `back` places before `at`, 0 before the beginning.
+    /// The byte `back` places before `at`; 0 before the beginning.
     pub(super) fn before(&self, at: usize, back: usize) -> u8 {
         at.checked_sub(back).map_or(0, |at| self.at(at))
     }
@@ -51,7 +51,7 @@ impl<'a> TextReader<'a> {
         self.text.get(from..to).unwrap_or_default()
     }
 
-    /// The part between two positions without the character that `to` would split.
+    /// The part between two positions, without a character that `to` would split.
     pub(super) fn slice_down(&self, from: usize, to: usize) -> &'a str {
         let mut end = to.min(self.len());
         while !self.text.is_char_boundary(end) {
@@ -65,7 +65,7 @@ impl<'a> TextReader<'a> {
         self.bytes.get(at..).is_some_and(|rest| rest.starts_with(pattern.as_bytes()))
     }
 
-    /// End of the run of bytes that begins at `from` and fits, at most `max` long.
+    /// End of the run of at most `max` bytes from `from` on for which `fits` is true.
     pub(super) fn run(&self, from: usize, max: usize, fits: impl Fn(u8) -> bool) -> usize {
         let limit = from.saturating_add(max).min(self.len());
         let mut at = from;
@@ -75,7 +75,7 @@ impl<'a> TextReader<'a> {
         at
     }
 
-    /// End of the word that begins at `from`. Five dashes are no part of one: they begin a PEM block.
+    /// End of the word that begins at `from`. Five dashes end it, because they may begin a PEM block.
     pub(super) fn word_end(&self, from: usize) -> usize {
         let mut at = from;
         while is_word(self.at(at)) && !self.starts(at, DASHES) {
@@ -84,19 +84,21 @@ impl<'a> TextReader<'a> {
         self.trim(from + 1, at, |byte| matches!(byte, b'-' | b'.'))
     }
 
-    /// Position of the next `pattern`, or the end of the text.
+    /// Position of the next `pattern` at or behind `from`.
     pub(super) fn find(&self, from: usize, pattern: &str) -> Option<usize> {
         let found = self.text.get(from..).and_then(|rest| rest.find(pattern)).map(|offset| from + offset);
         self.count(found.unwrap_or(self.len()).saturating_sub(from));
         found
     }
 
-    /// Spaces and tabs, a bounded number of them: alignment is short, hostile padding is not.
+    /// Position behind the spaces and tabs at `from`. At most 40 are skipped, enough for aligned text, so that hostile
+    /// padding is not read again and again.
     pub(super) fn skip_spaces(&self, from: usize) -> usize {
         self.run(from, SPACES_MAX, is_space)
     }
 
-    /// `to` without the closing punctuation before it, which may be the text's; that of a marker is the marker's.
+    /// `to`, moved back over closing punctuation, which may belong to the surrounding text; the `]` of a marker is not
+    /// passed.
     pub(super) fn trim(&self, from: usize, to: usize, is_closing: impl Fn(u8) -> bool) -> usize {
         let mut end = to;
         while end > from && is_closing(self.before(end, 1)) && !self.ends_in_marker(end) {
@@ -109,7 +111,7 @@ impl<'a> TextReader<'a> {
         end.checked_sub(MARKER.len()).is_some_and(|at| self.starts(at, MARKER))
     }
 
-    /// True if a marker begins between two positions, even if it ends behind them: a value judged by its beginning.
+    /// True if a marker begins between two positions, even if it ends behind the second one.
     pub(super) fn holds_marker(&self, from: usize, to: usize) -> bool {
         let behind = to.saturating_add(MARKER.len() - 1).min(self.len());
         let part = self.bytes.get(from..behind).unwrap_or_default();
@@ -117,7 +119,7 @@ impl<'a> TextReader<'a> {
         part.windows(MARKER.len()).any(|window| window == MARKER.as_bytes())
     }
 
-    /// An opening quote at `at`, with the backslashes before it if the text is quoted itself.
+    /// The opening quote at `at`. Backslashes may stand before it, if the text is itself inside quotes.
     pub(super) fn quote(&self, at: usize) -> Option<Quote> {
         let mark_at = self.run(at, BACKSLASHES_MAX, |byte| byte == b'\\');
         let mark = self.at(mark_at);
@@ -129,9 +131,9 @@ impl<'a> TextReader<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Quote {
     pub(super) mark: u8,
-    /// Backslashes stand before it, so they stand before the closing one too.
+    /// Backslashes stand before it, and so before the closing quote too.
     pub(super) escaped: bool,
-    /// Position behind it.
+    /// Position behind the quotation mark.
     pub(super) after: usize,
 }
 
@@ -146,12 +148,12 @@ pub(super) const fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'`')
 }
 
-/// White space or a control character: what no bare value holds.
+/// True for white space and control characters, which end a value without quotes.
 pub(super) const fn is_blank(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f
 }
 
-/// What names of settings are made of.
+/// True for the characters that names of settings are made of.
 pub(super) const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }

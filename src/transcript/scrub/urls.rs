@@ -4,10 +4,10 @@ use super::keys::SecretKey;
 use super::reader::{MARKER, TextReader, is_blank, is_quote};
 use super::values::{is_placeholder, mixes_digits};
 
-/// A user name alone is hidden from this length on, if it mixes letters and digits: it is a key then.
+/// Fewest bytes of a user name without a password that is taken for a key, if it mixes letters and digits.
 const NAME_BYTES_MIN: usize = 16;
 
-/// The user information behind the `://` at `at`. It ends before `/`, so no two searches read the same bytes.
+/// The user information behind the `://` at `at`. It holds no `/`, so two searches never read the same bytes.
 pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     if !reader.starts(at, "://") || !reader.before(at, 1).is_ascii_alphanumeric() {
         return None;
@@ -18,7 +18,7 @@ pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     });
     let (user, host) = reader.slice(secret, authority).rsplit_once('@')?;
     let end = secret + user.len();
-    // `docker://image:tag@sha256:...`
+    // In `docker://image:tag@sha256:...` the part before `@` is an image, not a user.
     (!user.contains(MARKER) && !host.starts_with("sha256:") && is_secret(user)).then_some(SecretKey { secret, end })
 }
 

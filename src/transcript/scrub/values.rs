@@ -1,4 +1,4 @@
-//! Whether what stands behind a telling name is a secret or a reference, a type, a number, a sentence.
+//! Decides whether the value behind a telling name is a secret, or a reference, a type, a number or a sentence.
 //!
 //! ```text
 //! kept      $VAR ${..} $(..) {{..}} <..> %s *** your-key   true none required string 32000   next_token() cfg.token
@@ -10,7 +10,7 @@
 
 use super::names::{Class, is_one_of, is_one_of_in_any_case, names_a_secret};
 
-/// Bytes of a value that are judged. A longer one is what its beginning is.
+/// How many bytes of a value are judged. A longer value is judged by its beginning.
 pub(super) const JUDGED_BYTES_MAX: usize = 256;
 
 /// How a name and its value are joined.
@@ -24,7 +24,7 @@ pub(super) enum JoinForm {
     Query,
     /// `<name>value</name>`
     Element,
-    /// The rest: JSON, YAML, headers, code.
+    /// Any other form: JSON, YAML, headers, code.
     Plain,
 }
 
@@ -34,9 +34,9 @@ pub(super) struct SecretClaim<'a> {
     pub(super) text: &'a str,
     pub(super) class: Class,
     pub(super) form: JoinForm,
-    /// Without quotes.
+    /// The value has no quotes.
     pub(super) bare: bool,
-    /// Further words follow on its line.
+    /// Further words follow on the same line.
     pub(super) in_sentence: bool,
 }
 
@@ -52,17 +52,17 @@ const CODE_ROOTS: &str = "\
     self this config cfg settings process os env args opts options ctx context req request res response secrets \
     vars var data local module props params import super crate state user event input payload credentials body \
     form";
-/// What follows a flag in a sentence about it.
+/// Words that follow a flag in a sentence about the flag.
 const FLAG_WORDS: &str = "\
     option options flag flags argument arguments parameter switch is was and or to for with from if when in as \
     will should can on instead which that";
-/// Words of messages to people, not of passphrases.
+/// Small words that messages to people have and passphrases lack.
 const MESSAGE_WORDS: &str = "a an the your must is are be to please enter at or not with for";
 const FOLDERS: &str = "\
     home etc usr var tmp opt root users run mnt secrets app src data proc dev srv private workspace workspaces \
     work nix volumes library bin";
 
-/// Of files that keys are in.
+/// Extensions of files that hold keys or settings.
 const EXTENSIONS: &str = "pem key json txt crt cer der pfx p12 p8 jks yaml yml env asc gpg pub conf cfg toml ini db";
 
 /// True if the value, which holds no marker, is to be hidden.
@@ -96,13 +96,13 @@ pub(super) fn is_secret(claim: SecretClaim<'_>) -> bool {
     }
 }
 
-/// `--password option`, `--password PASSWORD`: help texts.
+/// True for help texts: `--password option`, `--password PASSWORD`.
 fn is_about_flag(text: &str) -> bool {
     let is_capitals = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     is_one_of(text, FLAG_WORDS) || (is_capitals && names_a_secret(text))
 }
 
-/// Code if bare, a message if quoted.
+/// True for a value without quotes that is code or part of a sentence, and for a quoted one that is a message.
 fn reads_as_text(claim: SecretClaim<'_>) -> bool {
     let SecretClaim { text, bare, in_sentence, .. } = claim;
     if !bare {
@@ -112,7 +112,7 @@ fn reads_as_text(claim: SecretClaim<'_>) -> bool {
     is_code(text) || (is_letters && in_sentence)
 }
 
-/// A reference to a value, or a stand-in for one.
+/// True for a reference to a value (`$VAR`, `{{...}}`) and for a stand-in (`***`, `<password>`, `your-key`).
 pub(super) fn is_placeholder(text: &str) -> bool {
     let text = text.trim();
     let encloses = |open: char, close: char| text.starts_with(open) && text.ends_with(close);
@@ -136,7 +136,7 @@ pub(super) fn is_placeholder(text: &str) -> bool {
         || starts_with_your(text)
 }
 
-/// `<password>`, or the first word of `<your password>`.
+/// True for `<password>`, and for the first word of `<your password>`.
 fn is_blank_to_fill(text: &str) -> bool {
     let inner = text.strip_prefix('<').unwrap_or_default();
     let is_word = inner.chars().all(|char| char.is_alphabetic() || matches!(char, '-' | '_'));
@@ -148,7 +148,7 @@ fn starts_with_your(text: &str) -> bool {
     head.eq_ignore_ascii_case("your_") || head.eq_ignore_ascii_case("your-")
 }
 
-/// What stands behind `$`: `ecret1` is no name of a variable that people choose.
+/// True if the text behind a `$` is the name of a variable. In `$ecret1` it is not: small letters with digits.
 fn is_variable(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.' | b'-' | b'>' | b'?');
     let head = name.split(['[', '(', ')', ',', ';', '}']).next().unwrap_or_default();
@@ -165,7 +165,7 @@ fn is_kept_word(text: &str) -> bool {
     is_one_of_in_any_case(text, KEPT)
 }
 
-/// `Password` behind `password`: a label.
+/// True for a label: `Password` behind `password`.
 fn is_lone_name(text: &str) -> bool {
     let tail = text.get(1..).unwrap_or_default();
     text.bytes().all(|byte| byte.is_ascii_alphabetic())
@@ -173,14 +173,14 @@ fn is_lone_name(text: &str) -> bool {
         && names_a_secret(text)
 }
 
-/// A sentence for people: it speaks of passwords, or has the small words that passphrases lack.
+/// True for a sentence: it speaks of passwords, or has the small words that passphrases lack.
 fn is_message(text: &str) -> bool {
     let words = || text.split_whitespace().map(|word| word.trim_matches(|char: char| !char.is_alphanumeric()));
     let small = || words().filter(|word| is_one_of_in_any_case(word, MESSAGE_WORDS)).count();
     words().nth(1).is_some() && (words().any(names_a_secret) || (words().nth(4).is_some() && small() >= 2))
 }
 
-/// A call, a path of names, a structure or an operator.
+/// True for a call, a path of names, a structure or an operator.
 fn is_code(text: &str) -> bool {
     let text = text.trim_start_matches(['&', '*', '!', '@']);
     if text.starts_with(['{', '[', '(']) || !text.chars().any(char::is_alphanumeric) || is_one_of(text, CODE_WORDS) {
@@ -199,14 +199,14 @@ fn is_code(text: &str) -> bool {
     rest.is_empty() && (names_a_secret(head) || (root.len() < head.len() && is_one_of(root, CODE_ROOTS)))
 }
 
-/// Number of digits, if the text is a number.
+/// Number of digits of a text that is a number; `None` for other texts.
 fn number_digits(text: &str) -> Option<usize> {
     let fits = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b',' | b'-' | b'+' | b'%');
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     (digits > 0 && text.bytes().all(fits)).then_some(digits)
 }
 
-/// A file, by where it is or what it is called. A random text that begins with `/` is none.
+/// True for the path of a file, told by its folder or its extension. Random text that begins with `/` is no path.
 fn is_path(text: &str) -> bool {
     let first = text.trim_start_matches('/').split('/').next().unwrap_or_default();
     let is_drive = matches!(text.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
@@ -219,18 +219,18 @@ fn is_path(text: &str) -> bool {
         || (text.starts_with('/') && (is_one_of_in_any_case(first, FOLDERS) || is_plain_path(text)))
 }
 
-/// Lower case throughout and two folders deep: base64 is not.
+/// True for lower-case text with at least two slashes, which base64 hardly ever is.
 fn is_plain_path(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"/._-".contains(&byte);
     text.bytes().all(fits) && text.bytes().filter(|byte| *byte == b'/').count() > 1
 }
 
-/// Letters and digits, both.
+/// True if the text has both letters and digits.
 pub(super) fn mixes_digits(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit()) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// What nobody would write by hand: letters with digits, or letters whose case jumps about.
+/// True for text that nobody writes by hand: letters mixed with digits, or letters that often change their case.
 fn looks_random(text: &str) -> bool {
     if text.len() < 8 || text.contains(char::is_whitespace) || text.contains("://") {
         return false;
