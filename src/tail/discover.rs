@@ -1,4 +1,4 @@
-//! Finds the files below a projects folder that matter, by name alone.
+//! Finds the files below a projects folder that belong to sessions, by name alone.
 //!
 //! ```text
 //! <root>/<slug>/<x>.jsonl                                        Rows (2.0.x agent files too)
@@ -24,10 +24,10 @@ use crate::transcript::chunk::FileRole;
 
 use super::stat::Stat;
 
-/// A file that matters, as it was when the scan saw it.
+/// A file of a session, as it was when the scan saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundFile {
-    /// Path below the root that was scanned; need not be UTF-8.
+    /// Path of the file, which begins with the scanned root; it need not be UTF-8.
     pub path: PathBuf,
     /// What kind of file, told by its path.
     pub role: FileRole,
@@ -39,13 +39,14 @@ pub struct FoundFile {
     pub size: u64,
     /// Modification time in nanoseconds since 1970-01-01 UTC.
     pub modified_ns: i64,
-    /// Folders from that of the session down to the file: 0 for a session's own file, 1 in `subagents`.
+    /// How many folders the file lies below the folder of its session: 0 for the session's own file, 1 in `subagents`,
+    /// more in folders below `subagents`.
     pub depth: usize,
 }
 
 impl FoundFile {
-    /// The path of the session that the file belongs to, without an ending: sub-agents of one session lie in a folder
-    /// of that name. Told by where the scan began, since folders above that may be called anything.
+    /// The path of the session that the file belongs to, without `.jsonl`: also the path of the folder in which the
+    /// files of its sub-agents lie. It follows from [`FoundFile::depth`], since the folders above may have any name.
     #[must_use]
     pub fn session_path(&self) -> PathBuf {
         if self.depth == 0 {
@@ -65,28 +66,29 @@ impl FoundFile {
 pub struct FolderProblem {
     /// The folder or file.
     pub path: PathBuf,
-    /// What the system said.
+    /// The error of the operating system.
     pub source: io::Error,
 }
 
-/// What the file `path` below the projects folder `root` is; `None` if it does not matter.
+/// The role of the file `path` below the projects folder `root`; `None` if it is not a file of a session.
 #[must_use]
 pub fn role_of(root: &Path, path: &Path) -> Option<FileRole> {
     place_of(root, path).map(|(role, _)| role)
 }
 
-/// The same, with [`FoundFile::depth`].
+/// [`role_of`] a file, with its [`FoundFile::depth`].
 fn place_of(root: &Path, path: &Path) -> Option<(FileRole, usize)> {
     let level = Level::of(root, path.parent()?)?;
     level.file_role(path.file_name()?).map(|role| (role, level.depth()))
 }
 
-/// Is told what a scan comes across. A closure that takes a [`FolderProblem`] is one.
+/// Receives what a scan comes across. A closure that takes a [`FolderProblem`] is an observer too.
 pub trait Observer {
-    /// A folder or file cannot be looked at.
+    /// Called for a folder or file that cannot be looked at.
     fn problem(&mut self, problem: FolderProblem);
 
-    /// Folders that are listed next, so that watches on them can be set before; none behind a link below the root.
+    /// Called with the folders that are listed next, so that they can be watched before. Folders behind a symbolic link
+    /// below the root are not among them.
     fn folders(&mut self, _folders: &[Folder]) {}
 }
 
@@ -96,7 +98,7 @@ impl<F: FnMut(FolderProblem)> Observer for F {
     }
 }
 
-/// A folder that may hold files that matter.
+/// A folder that may hold files of sessions.
 #[derive(Debug, Clone)]
 pub struct Folder {
     pub path: PathBuf,
@@ -104,20 +106,21 @@ pub struct Folder {
     is_linked: bool,
 }
 
-/// All non-empty files that matter below the projects folder `root`, sorted by the bytes of their paths: a session comes
-/// right before its sub-agents.
+/// All non-empty files of sessions below the projects folder `root`, sorted by the bytes of their paths: the file of a
+/// session comes right before those of its sub-agents.
 ///
-/// A missing root has no files. What vanishes during the scan is left out, what cannot be read is told to `observer`.
+/// A missing root has no files. A file that vanishes during the scan is left out; a folder or file that cannot be
+/// looked at is reported to `observer`.
 pub fn scan(root: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
     FolderWalk::new(observer).run(root.to_path_buf(), Level::Root)
 }
 
-/// [`scan`] of one folder or file `path` at or below `root`; empty if nothing there can matter.
+/// [`scan`] of one folder or file `path` at or below `root`; empty if no file of a session can be there.
 pub fn scan_under(root: &Path, path: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
     if let Some(place) = place_of(root, path) {
         let mut walk = FolderWalk::new(observer);
         walk.look_at_file(CWD, path, path.to_path_buf(), place);
-        // A folder may bear the name of a file.
+        // A folder may have a name like a session file, so it is scanned if no such file is found.
         if !walk.found.is_empty() {
             return walk.found;
         }
@@ -125,7 +128,8 @@ pub fn scan_under(root: &Path, path: &Path, observer: &mut dyn Observer) -> Vec<
     Level::of(root, path).map_or_else(Vec::new, |level| FolderWalk::new(observer).run(path.to_path_buf(), level))
 }
 
-/// One session file given by name, with the agents in the folder `<stem>/subagents` beside it; sorted as by [`scan`].
+/// One session file given by name, and the files of its sub-agents in the folder `<stem>/subagents` beside it, sorted
+/// as by [`scan`].
 pub fn scan_session(path: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
     let (Some(name), Some(stem)) = (path.file_name(), path.file_stem()) else { return Vec::new() };
     let Some(role) = Level::Slug.file_role(name) else { return Vec::new() };
@@ -134,21 +138,21 @@ pub fn scan_session(path: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> 
     walk.run(path.with_file_name(stem), Level::Session(lossy(stem)))
 }
 
-/// The folder of a session's sub-agents, in the session's folder.
+/// Name of the folder of sub-agents, in the folder of a session.
 const SUBAGENTS: &str = "subagents";
 
-/// How deep a folder lies: it decides which children matter.
+/// What kind of folder it is, by its depth below the root: it decides which children are looked at.
 #[derive(Debug, Clone)]
 enum Level {
     Root,
     Slug,
     Session(Arc<str>),
-    /// Of a session, with [`FoundFile::depth`] of the files in it.
+    /// `subagents` of this session, or a folder below it, with the [`FoundFile::depth`] of the files in it.
     Subagents(Arc<str>, usize),
 }
 
 impl Level {
-    /// The level of the folder `path`; `None` if it is outside `root` or nothing in it can matter.
+    /// The level of the folder `path`; `None` if it is outside `root` or cannot hold files of sessions.
     fn of(root: &Path, path: &Path) -> Option<Self> {
         let below = path.strip_prefix(root).ok()?;
         below.components().try_fold(Self::Root, |level, component| match component {
@@ -196,9 +200,9 @@ impl Level {
         }
     }
 
-    /// Whether a folder at this level may be reached through a symbolic link.
+    /// True if a folder at this level may be reached through a symbolic link.
     ///
-    /// Below `subagents` every folder is listed, so a link to `/` there would list the whole file system.
+    /// It may not from `subagents` on, where every folder is listed: a link to `/` would list the whole file system.
     const fn may_be_linked(&self) -> bool {
         !matches!(self, Self::Subagents(..))
     }
@@ -212,12 +216,12 @@ fn lossy(name: &OsStr) -> Arc<str> {
     name.to_string_lossy().into()
 }
 
-/// One scan under way, level by level. It is a loop over a list, not a recursion, so that depth costs no stack.
+/// A scan that is running. It goes level by level in a loop, not in a recursion, so that deep folders need no stack.
 struct FolderWalk<'a> {
     pending: Vec<Folder>,
-    /// Folders behind links come last, so that a folder is known by its own name if it has one below the root.
+    /// Folders behind links, listed last, so that a folder that is also below the root is found under its own path.
     linked: Vec<Folder>,
-    /// Device and inode of every listed folder: a link back up the tree ends here.
+    /// Device and inode of every listed folder. None is listed twice, so a link to a folder above ends the walk there.
     visited: HashSet<(u64, u64)>,
     found: Vec<FoundFile>,
     observer: &'a mut dyn Observer,
@@ -229,7 +233,8 @@ impl<'a> FolderWalk<'a> {
     }
 
     fn run(mut self, path: PathBuf, level: Level) -> Vec<FoundFile> {
-        // A root may be a link; nothing below it that is one is watched. What an event names need not be a folder.
+        // A root may be a link; links below it are noted as such, since they are not watched. `path` may come from an
+        // event and need not be a folder.
         let flags = if matches!(level, Level::Root) { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
         let kind = self.report(&path, statat(CWD, &path, flags)).map(|stat| FileType::from_raw_mode(stat.st_mode));
         if let Some(kind) = kind.filter(|kind| kind.is_dir() || (kind.is_symlink() && level.may_be_linked())) {
@@ -255,7 +260,7 @@ impl<'a> FolderWalk<'a> {
         self.found
     }
 
-    /// Of what a session's folder may hold, one folder matters.
+    /// Looks for the `subagents` folder of a session, the only one in its folder that is listed.
     fn look_below_session(&mut self, folder: &Folder, session: &Arc<str>) {
         let path = child_path(&folder.path, OsStr::new(SUBAGENTS));
         let stat = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW);
@@ -265,7 +270,8 @@ impl<'a> FolderWalk<'a> {
         }
     }
 
-    /// Everything in a folder is asked for by name alone: long paths are what takes time.
+    /// Lists a folder. Its entries are looked up by name relative to the open folder, because resolving long paths is
+    /// slow.
     fn list(&mut self, folder: &Folder) {
         let path = folder.path.as_path();
         let opened = openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
@@ -284,7 +290,7 @@ impl<'a> FolderWalk<'a> {
             }
             let Some(above) = self.report(path, entries.fd()) else { break };
             let kind = match entry.file_type() {
-                // Some file systems do not say.
+                // Some file systems do not tell the kind of an entry.
                 FileType::Unknown => {
                     let child = child_path(path, as_name(entry.file_name()));
                     let stat = statat(above, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
@@ -334,7 +340,7 @@ impl<'a> FolderWalk<'a> {
         }
     }
 
-    /// `name` is the file's from the folder `above` on.
+    /// Looks at the file `name`, which is relative to the folder `above`; `path` is its whole path.
     fn look_at_file(
         &mut self,
         above: impl AsFd,
@@ -350,7 +356,8 @@ impl<'a> FolderWalk<'a> {
     fn note(&mut self, path: PathBuf, (role, depth): (FileRole, usize), stat: &rustix::fs::Stat) {
         let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
         let Stat { device, inode, size, modified_ns } = Stat::of(stat);
-        // Anything but a file (a pipe, for example) could block the reader. 2.0.x leaves empty files behind.
+        // Anything but a regular file, for example a pipe, could block the reader. Clients of version 2.0 leave empty
+        // files.
         if is_file && size > 0 {
             self.found.push(FoundFile { path, role, device, inode, size, modified_ns, depth });
         }
@@ -359,7 +366,8 @@ impl<'a> FolderWalk<'a> {
     fn report<T>(&mut self, path: &Path, result: rustix::io::Result<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            // Gone since its folder was listed, a link to nothing, or no folder: then there is nothing, so no problem.
+            // Gone since its folder was listed, a link to nothing, or not a folder: there is nothing to read, so no
+            // problem.
             Err(Errno::NOENT | Errno::NOTDIR) => None,
             Err(error) => {
                 self.observer.problem(FolderProblem { path: path.to_path_buf(), source: io::Error::from(error) });
@@ -369,7 +377,7 @@ impl<'a> FolderWalk<'a> {
     }
 }
 
-/// [`Path::join`] into memory of the right size: there is one for every file.
+/// [`Path::join`] into memory of the right size, because it is done for every file.
 fn child_path(folder: &Path, name: &OsStr) -> PathBuf {
     let mut path = PathBuf::with_capacity(folder.as_os_str().len() + 1 + name.len());
     path.push(folder);

@@ -11,7 +11,7 @@ pub enum ReadError {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The file was opened but reading failed.
@@ -19,18 +19,18 @@ pub enum ReadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Where in the file, in bytes.
+        /// Offset in the file, in bytes.
         offset: u64,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file that is read whole is larger than it can sensibly be.
+    /// A file that is read as a whole is larger than `bytes_max`.
     #[error("{path} has {size_bytes} bytes, more than the {bytes_max} that such a file may have")]
     TooLarge {
         /// The file.
         path: PathBuf,
         size_bytes: u64,
-        /// The most that it may have.
+        /// The largest size that is read, in bytes.
         bytes_max: u64,
     },
 }

@@ -1,14 +1,14 @@
-//! The set of paths that something happened to, filled by the watcher and emptied by the reader.
+//! The set of paths that may have changed, filled by the watcher and emptied by the reader.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Most paths that are kept; beyond it all are dropped for one full scan, which finds them too.
+/// Most paths that are kept. One more drops them all and asks for a full scan, which finds the same changes.
 pub const PATHS_MAX: usize = 65_536;
 
-/// A set, not a queue: ten thousand appends to one file are one hint. Clones share it.
+/// Paths that may have changed. It is a set: ten thousand appends to one file are one hint. Clones share the set.
 #[derive(Debug, Clone, Default)]
 pub struct Hints {
     shared: Arc<SharedHints>,
@@ -34,7 +34,7 @@ impl HintState {
 }
 
 impl Hints {
-    /// Notes that something happened to `path`.
+    /// Notes that `path` may have changed.
     pub fn add(&self, path: PathBuf) {
         self.change(|state| {
             if state.paths.len() < PATHS_MAX {
@@ -46,24 +46,25 @@ impl Hints {
         });
     }
 
-    /// Notes that something happened and it is not known where.
+    /// Notes that something changed in an unknown place, so that a full scan is needed.
     pub fn flag_rescan(&self) {
         self.change(|state| state.rescan = true);
     }
 
-    /// Ends the [`wait`](Self::wait) that is under way, or else the next one.
+    /// Ends the current [`wait`](Self::wait), or the next one if nobody waits.
     pub fn wake(&self) {
         self.change(|state| state.woken = true);
     }
 
-    /// Takes all paths, and whether a full scan is needed, and leaves nothing.
+    /// Takes all paths out; the flag is true if a full scan is needed.
     #[must_use]
     pub fn take(&self) -> (BTreeSet<PathBuf>, bool) {
         let mut state = self.lock();
         (std::mem::take(&mut state.paths), std::mem::take(&mut state.rescan))
     }
 
-    /// Waits until there is something to take or someone calls [`wake`](Self::wake); false after `timeout` of neither.
+    /// Waits until there is something to take or [`wake`](Self::wake) is called; false if neither happened for
+    /// `timeout`.
     pub fn wait(&self, timeout: Duration) -> bool {
         let waited = self.shared.changed.wait_timeout_while(self.lock(), timeout, |state| state.is_quiet());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +78,7 @@ impl Hints {
         self.shared.changed.notify_all();
     }
 
-    /// A panic elsewhere cannot leave the set half changed, so a poisoned lock is as good as any.
+    /// Locks the set. A poisoned lock can be used: a panic elsewhere cannot leave the set half changed.
     fn lock(&self) -> MutexGuard<'_, HintState> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
 //! Recognises a file that was read before.
 //!
-//! Device and inode are not enough: ext4 gives the inode of a deleted file to the next one. So a cursor also carries
-//! hashes of the first bytes of the file and of the last bytes before its offset. Both are computed from the bytes that
-//! were handed out, not read again afterwards: a rewrite in between must not look as if it had been counted.
+//! Device and inode are not enough: ext4 gives the inode of a deleted file to the next one. So a cursor also has hashes
+//! of the first bytes of the file and of the last bytes before its offset. Both are computed from the bytes that were
+//! returned to the caller and are not read again: bytes that were rewritten in between must not look counted.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -15,7 +15,7 @@ use super::stat::Stat;
 /// Most bytes from the beginning of a file that a cursor hashes.
 const HEAD_BYTES_MAX: usize = 1024;
 
-/// The first and the last bytes of what was read of a file, up to an offset.
+/// The first and the last bytes of the part of a file that was read, and where that part ends.
 #[derive(Debug, Default)]
 pub(super) struct Fingerprint {
     offset: u64,
@@ -24,8 +24,8 @@ pub(super) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint at `cursor` if `source` still is the file that the cursor was made for; else that of a file of
-    /// which nothing was read.
+    /// The fingerprint at `cursor` if `source` is still the file that the cursor was made for; otherwise an empty one,
+    /// so that reading begins at the first byte. Fails if the file cannot be read.
     pub(super) fn resume(source: &mut SourceFile<'_>, stat: &Stat, cursor: Option<&Cursor>) -> Result<Self, ReadError> {
         let Some(cursor) = cursor else { return Ok(Self::default()) };
         if !stat.same_inode(&Stat::of_cursor(cursor)) || stat.size < cursor.offset {
@@ -36,21 +36,21 @@ impl Fingerprint {
         Ok(if print.matches(cursor) { print } else { Self::default() })
     }
 
-    /// Byte up to which the file was read.
+    /// Offset up to which the file was read.
     pub(super) const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Takes in the bytes that follow.
+    /// Adds the bytes that follow.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.feed_head(bytes);
         extend_tail(&mut self.tail, bytes);
         self.offset = self.offset.saturating_add(length_of(bytes));
     }
 
-    /// Moves to the byte `offset` reading no more than the fingerprint needs.
+    /// Moves on to `offset`, reading only the bytes that the fingerprint needs. Fails if the file cannot be read.
     pub(super) fn skip(&mut self, source: &mut SourceFile<'_>, offset: u64) -> Result<(), ReadError> {
-        // A head that is not full reaches up to the old offset, so what comes next continues it.
+        // A head of less than 1024 bytes ends at the old offset, so the bytes from there continue it.
         let missing = offset.saturating_sub(self.offset).min(HEAD_BYTES_MAX.saturating_sub(self.head.len()) as u64);
         let head = source.read(self.offset, missing)?;
         self.feed_head(&head);
@@ -60,7 +60,7 @@ impl Fingerprint {
         Ok(())
     }
 
-    /// The cursor for a file that was `stat` before it was read.
+    /// The cursor at this offset; `stat` is the state of the file before it was read.
     pub(super) fn cursor(&self, stat: &Stat) -> Cursor {
         Cursor {
             device: stat.device,

@@ -1,15 +1,15 @@
-//! Reads session files as they grow: which files there are, what is new in them, when to look again.
+//! Reads session files as they grow: finds the files, reads new lines, and learns when to look again.
 //!
 //! ```text
 //! roots     where projects folders are
 //! discover  a folder → the files in it that matter, each with its role
 //! read      a file and the cursor of last time → the whole lines since then
-//! reread    a row by its place, for its text
+//! reread    the place of a row → the row again, for its text
 //! watch     file system events → hints which paths to look at
 //! ```
 //!
-//! The scan is the truth, events only make it faster: the queue of events may overflow, there are none on network file
-//! systems, and none of what lies behind links. Nothing in this folder keeps state that must survive a restart.
+//! Only the scan is relied on; events make it faster. The queue of events may overflow, and there are no events on
+//! network file systems and behind symbolic links. Nothing in this folder keeps state that must survive a restart.
 
 pub mod discover;
 mod error;

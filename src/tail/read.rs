@@ -1,11 +1,11 @@
-//! Reads what is new in one file: whole lines only, from where the cursor stopped.
+//! Reads the new whole lines of one file, from the offset of its cursor on.
 //!
-//! A line that has no newline yet stays in the file; only how far it was searched is remembered, in memory. So a long
-//! line that grows in small steps is searched once and read once, and a restart merely searches it again. A line without
-//! an end in sight, as in a file of a terabyte, is searched in slices, so that other files come in between.
+//! A line that has no newline yet is not read; only how far it was searched is remembered, in memory. So a long line
+//! that grows in small steps is searched once and read once, and after a restart it is searched again. A very long
+//! line, as in a file of a terabyte, is searched in slices, so that other files are read in between.
 //!
-//! Not seen: a rewrite to the same size within one tick of the file system clock, and a change in the middle of what was
-//! read that leaves the first 1024 and the last 64 bytes before the offset alone. The client does neither.
+//! Two changes are not noticed: a rewrite to the same size within one tick of the file system clock, and a change
+//! between the first 1024 bytes and the last 64 bytes before the offset. The client does neither.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -18,23 +18,24 @@ use super::identity::Fingerprint;
 use super::source::{Search, SourceFile};
 use super::stat::Stat;
 
-/// Largest [`FileRole::AgentMeta`] file that is read. Real ones have 300 bytes.
+/// Largest [`FileRole::AgentMeta`] file that is read, in bytes (1 MiB). Real files have about 300 bytes.
 pub const META_BYTES_MAX: u64 = 1 << 20;
 
-/// Most unfinished lines whose search is remembered; beyond it one is forgotten and later searched from its beginning.
+/// Most unfinished lines whose search is remembered. Beyond that one is forgotten, and searched from its beginning
+/// later.
 const UNFINISHED_LINES_MAX: usize = 4096;
 
-/// Usual [`ReadLimits::search_bytes_max`]: a moment's work.
+/// Usual [`ReadLimits::search_bytes_max`] (256 MiB), so that other files do not wait long.
 const SEARCH_BYTES_MAX: u64 = 256 << 20;
 
-/// Sizes in bytes; tests use small ones.
+/// Sizes in bytes that bound one read. [`ReadLimits::default`] has the usual ones; tests use small ones.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadLimits {
     /// Usual size of one read.
     pub chunk_bytes: usize,
-    /// Longest line that is read, with its newline. A longer one is skipped and counted.
+    /// Longest line that is read, with its newline. A longer line is skipped and counted.
     pub line_bytes_max: usize,
-    /// Bytes that one call searches for the end of a line, at least those of the longest line.
+    /// How many bytes one call searches for the end of a line; at least `line_bytes_max` are searched.
     pub search_bytes_max: u64,
 }
 
@@ -45,61 +46,61 @@ impl Default for ReadLimits {
 }
 
 impl ReadLimits {
-    /// For who has nothing else to do than to read one file after the other.
+    /// Limits without slices, for a caller that reads one file after the other and has nothing to do in between.
     #[must_use]
     pub fn without_slices() -> Self {
         Self { search_bytes_max: u64::MAX, ..Self::default() }
     }
 }
 
-/// What there is to do for a file.
+/// What one call of [`FileReader::next`] found.
 #[derive(Debug)]
 pub enum Read {
     /// Nothing new; the cursor stays as it is.
     Unchanged,
-    /// New lines. [`Chunk::bytes`] is empty if all that was new is a line that is too long.
+    /// New lines. [`Chunk::bytes`] is empty if the only new line is too long.
     Chunk {
         /// The lines and the cursor behind them.
         chunk: Chunk,
-        /// True if the file had more bytes than this: call again.
+        /// True if the file has more bytes behind the cursor: call again.
         more: bool,
     },
-    /// The end of a line was searched for and is not found yet: call again.
+    /// A slice of a long line was searched, and its end was not found yet: call again.
     Searching,
-    /// There is no such file any more.
+    /// The file does not exist any more.
     Gone,
 }
 
 /// How [`FileReader::each`] ended, if nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// All whole lines were taken, or enough of them.
+    /// All whole lines were given to the caller, or the caller had enough.
     Read,
-    /// All whole lines up to one whose end is not found yet; [`FileReader::next`] goes on with the search.
+    /// All whole lines before a long line were given to the caller; [`FileReader::next`] goes on searching for its end.
     Searching,
-    /// There is no such file any more.
+    /// The file does not exist any more.
     Gone,
 }
 
-/// A line without its newline, as it was left.
+/// A line without a newline, and how far it was searched.
 #[derive(Debug)]
 struct Unfinished {
-    /// Offset of the cursor that the caller had.
+    /// Offset of the cursor with which the caller asked.
     asked_offset: Option<u64>,
     stat: Stat,
     search: Search,
 }
 
-/// What was found behind the offset.
+/// What stands behind the offset.
 enum Reach {
     Lines(Vec<u8>),
     TooLong {
         end: u64,
     },
     Unfinished(Search),
-    /// The same, but there are bytes that were not searched.
+    /// An unfinished line of which a part is not searched yet.
     Searching(Search),
-    /// The file was rewritten while it was read; the next look sees the new one.
+    /// The file was rewritten while it was read; the next call reads the new content.
     Moved,
 }
 
@@ -109,7 +110,7 @@ pub struct FileReader {
     limits: ReadLimits,
     unfinished: HashMap<FileNumber, Unfinished>,
     bytes_read: u64,
-    /// Memory of the piece before, for the next one: fresh memory for each would cost as much as parsing a tenth of it.
+    /// Memory of the last chunk, used again for the next one: allocating it anew takes a tenth of the time of parsing.
     spare: Vec<u8>,
 }
 
@@ -119,28 +120,25 @@ struct OpenedFile<'a> {
     stat: Stat,
     found: &'a FoundFile,
     file: FileNumber,
-    /// Offset of the cursor that the caller has.
+    /// Offset of the cursor with which the caller asked.
     asked_offset: Option<u64>,
 }
 
 impl FileReader {
-    /// A reader with other limits than the usual ones.
+    /// A reader with these limits; [`FileReader::default`] has the usual ones.
     #[must_use]
     pub fn new(limits: ReadLimits) -> Self {
         Self { limits, ..Self::default() }
     }
 
-    /// Bytes read from files so far, with those read twice.
+    /// Number of bytes read from files so far; bytes that were read twice count twice.
     #[must_use]
     pub const fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
 
-    /// The next piece of `found`, which has the number `file`, after `cursor` (`None`: from the beginning).
-    ///
-    /// # Errors
-    ///
-    /// If the file is there but cannot be read. Nothing is lost: the same call can be made again.
+    /// The next chunk of `found`, which has the number `file`, after `cursor` (`None`: from the beginning). Fails if
+    /// the file is there but cannot be read; the same call can then be made again.
     pub fn next(&mut self, found: &FoundFile, file: FileNumber, cursor: Option<&Cursor>) -> Result<Read, ReadError> {
         if self.is_unchanged(found, file, cursor) {
             return Ok(Read::Unchanged);
@@ -161,14 +159,13 @@ impl FileReader {
         read
     }
 
-    /// Gives every piece of `found` after `cursor` to `take`, until there is none or `take` has enough. The file is
-    /// opened once and read as far as it went then: what is appended meanwhile is for the next look. One that becomes
-    /// shorter meanwhile was written anew, so the rest is for the next look too. One that is written anew in place and
-    /// is no shorter may give a line of neither, which is rejected; the next look reads all of it again.
+    /// Gives every chunk of `found` after `cursor` to `take`, until there is none or `take` breaks. Fails like
+    /// [`FileReader::next`]; chunks that `take` was given before stay valid.
     ///
-    /// # Errors
-    ///
-    /// As [`FileReader::next`]; what was taken before counts.
+    /// The file is opened once and read up to the size that it has then; later lines are left for the next call. If it
+    /// becomes shorter meanwhile, it was rewritten, and reading stops. If it is rewritten in place and does not become
+    /// shorter, a mixture of both contents may be read as a line and rejected; the next call reads the file from its
+    /// beginning.
     pub fn each(
         &mut self,
         found: &FoundFile,
@@ -189,12 +186,9 @@ impl FileReader {
         read
     }
 
-    /// What stands behind the last newline of `found`, with one: a file that nobody writes any more may end in a whole row
-    /// without it. `None` if there is nothing, or more than a line may have.
-    ///
-    /// # Errors
-    ///
-    /// As [`FileReader::next`].
+    /// The text from `offset`, behind the last newline of `found`, as a line with a newline: a file that nobody writes
+    /// any more may end in a whole row without one. `None` if there is no such text, or more than a line may have.
+    /// Fails like [`FileReader::next`].
     pub fn last_row(&mut self, found: &FoundFile, file: FileNumber, offset: u64) -> Result<Option<Chunk>, ReadError> {
         let mut bytes_read = self.bytes_read;
         let Some(mut opened) = OpenedFile::at(found, file, None, &mut bytes_read)? else { return Ok(None) };
@@ -217,7 +211,7 @@ impl FileReader {
     ) -> Result<End, ReadError> {
         if !opened.has_lines() {
             if let Read::Chunk { chunk, .. } = opened.whole()? {
-                // It has one piece: there is nothing to go on with.
+                // Such a file is one chunk, so it does not matter if `take` breaks.
                 let _ends = take(&chunk);
             }
             return Ok(End::Read);
@@ -238,7 +232,7 @@ impl FileReader {
         }
     }
 
-    /// Keeps the memory of a piece, unless a long line made it large.
+    /// Keeps the memory of a chunk for the next one, unless a long line made it large.
     fn keep(&mut self, bytes: Vec<u8>) {
         if bytes.capacity() <= self.limits.chunk_bytes.saturating_mul(2) {
             self.spare = bytes;
@@ -288,7 +282,7 @@ impl FileReader {
 
     fn extent(&mut self, source: &mut SourceFile<'_>, mut search: Search, end: u64) -> Result<Reach, ReadError> {
         let line_bytes_max = (self.limits.line_bytes_max as u64).max(1);
-        // No line inside one chunk can then be too long.
+        // A chunk is not larger than the longest line, so no line inside one chunk is too long.
         let chunk_bytes = (self.limits.chunk_bytes as u64).clamp(1, line_bytes_max);
         let start = search.start();
         let has_grown = search.has_grown();
@@ -300,7 +294,7 @@ impl FileReader {
                 Err(bytes) => search.pass(&bytes),
             }
         }
-        // One long line: find its end first, so that what is too long never needs memory.
+        // One long line: its end is found before it is read, so that a line that is too long needs no memory.
         let slice = search.scanned_to().saturating_add(self.limits.search_bytes_max.max(line_bytes_max));
         let Some(newline) = search.run(source, end, (chunk_bytes, slice))? else {
             let goes_on = (slice..end).contains(&search.scanned_to());
@@ -309,7 +303,7 @@ impl FileReader {
         let line_end = newline.saturating_add(1);
         let line_length = line_end.saturating_sub(start);
         if line_length > line_bytes_max && has_grown {
-            // What was searched earlier may have been written anew since, with newlines in it.
+            // The bytes that were searched earlier may have been rewritten since, with newlines among them.
             return self.extent(source, Search::from(start), end);
         }
         if line_length > line_bytes_max {
@@ -329,7 +323,7 @@ impl FileReader {
     }
 }
 
-/// The search that `earlier` left, if the file only grew since; else a fresh one from `start`.
+/// The search of `earlier`, if the file only grew since; otherwise a new one from `start`.
 fn resume_search(
     earlier: Option<Unfinished>,
     source: &mut SourceFile<'_>,
@@ -349,7 +343,7 @@ fn resume_search(
     Ok(Search::from(start))
 }
 
-/// `bytes` up to the last newline; all of them as the error if there is none.
+/// `bytes` up to the last newline; all of them, as the error, if there is no newline.
 fn whole_lines(mut bytes: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
     let Some(last) = memchr::memrchr(b'\n', &bytes) else { return Err(bytes) };
     bytes.truncate(last.saturating_add(1));
@@ -373,7 +367,7 @@ impl<'a> OpenedFile<'a> {
         self.found.role == FileRole::Rows && self.stat.size > 0
     }
 
-    /// A file that is read whole.
+    /// Reads a file that is not divided into lines, as one chunk.
     fn whole(&mut self) -> Result<Read, ReadError> {
         let Self { stat, found, file, .. } = *self;
         if stat.size == 0 {
@@ -389,7 +383,8 @@ impl<'a> OpenedFile<'a> {
         let bytes = self.source.read(0, stat.size)?;
         let mut print = Fingerprint::default();
         print.feed(&bytes);
-        // The size before reading counts even if fewer bytes came: then the file changed, and its time tells.
+        // The offset is the size before reading, even if fewer bytes came: then the file has changed, and its new
+        // modification time makes it be read again.
         let cursor = Cursor { offset: stat.size, ..print.cursor(&stat) };
         let role = found.role.clone();
         let chunk = Chunk { file, role, offset: 0, bytes, restarted: true, too_long_lines: 0, cursor };

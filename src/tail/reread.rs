@@ -1,6 +1,6 @@
-//! Rows of the session files, read again by their place for the text that the state does not hold.
+//! Reads rows of session files again by their place, for the text that the state does not hold.
 //!
-//! The client deletes and rewrites its files: a row that is not there any more is a reason ([`Missing`]), never an error.
+//! The client deletes and rewrites its files, so a missing row is normal: the reason is a [`Missing`].
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
@@ -17,16 +17,12 @@ pub use crate::transcript::expected::Missing;
 use crate::transcript::parse::{Strings, mend_surrogates, parse};
 use crate::transcript::record::{Fact, LinePlace, Row, RowBody, RowKind, Said};
 
-/// Longest line that is read for its text, in bytes.
+/// Longest line that is read for its text, in bytes (8 MiB).
 pub const LINE_BYTES_MAX: u32 = 8 << 20;
 
-/// Opens a session file.
-///
-/// # Errors
-///
-/// Why it cannot be read.
+/// Opens a session file. Fails with the reason if it is gone, is not a regular file or cannot be opened.
 pub fn open(path: &Path) -> Result<File, Missing> {
-    // Looked at first: opening a pipe that took the file's name would wait for a writer.
+    // The kind of file is checked first: opening a pipe that took the file's name would wait for a writer.
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => File::open(path).map_err(|error| missing(&error)),
         Ok(_) => Err(Missing::Gone),
@@ -34,37 +30,30 @@ pub fn open(path: &Path) -> Result<File, Missing> {
     }
 }
 
-/// Reads one line and makes sure that it is what was counted.
-///
-/// # Errors
-///
-/// Why it cannot be shown.
+/// Reads one line and checks that it is the row that was counted. Fails with the reason if its text cannot be shown.
 pub fn read(file: &File, place: LinePlace, expected: &Expected) -> Result<Value, Missing> {
     let (row, value) = find(file, place)?;
     if is_expected(&row, expected) { value.ok_or(Missing::TooLarge) } else { Err(Missing::Rewritten) }
 }
 
-/// The rows that were read last: one row may hold the calls of very many spans, another their results.
+/// Keeps the two rows that were read last, because one row may hold the calls of very many spans, and another one their
+/// results.
 #[derive(Debug, Default)]
 pub struct Latest {
     rows: VecDeque<(FileNumber, LinePlace, Box<Row>, Arc<Value>)>,
 }
 
 impl Latest {
-    /// Rows that are kept.
+    /// Number of rows that are kept.
     const ROWS_MAX: usize = 2;
 
-    /// True if a row was read last.
+    /// True if the row at this place is kept.
     #[must_use]
     pub fn has(&self, number: FileNumber, place: LinePlace) -> bool {
         self.rows.iter().any(|(of, at, ..)| (*of, *at) == (number, place))
     }
 
-    /// [`read`], but of a row that was read last. The file is then not looked at again.
-    ///
-    /// # Errors
-    ///
-    /// Why it cannot be shown.
+    /// [`read`]; a row that is kept is not read from the file again. Fails with the reason if its text cannot be shown.
     pub fn read(
         &mut self,
         number: FileNumber,
@@ -87,19 +76,16 @@ impl Latest {
     }
 }
 
-/// Session files that are held open while their rows are read.
+/// Session files that are kept open while their rows are read.
 #[derive(Debug, Default)]
 pub struct OpenFiles(HashMap<FileNumber, Result<File, Missing>>);
 
 impl OpenFiles {
-    /// Files that are held open.
+    /// Most files that are kept open; at this number all are closed.
     const FILES_MAX: usize = 64;
 
-    /// Reads a row of a file, which is opened first if need be; `path` is where it is.
-    ///
-    /// # Errors
-    ///
-    /// Why it cannot be shown.
+    /// Reads a row of a file. If the file is not open yet, it is opened at `path`. Fails with the reason if the text of
+    /// the row cannot be shown.
     pub fn read(
         &mut self,
         latest: &mut Latest,
@@ -118,7 +104,7 @@ impl OpenFiles {
     }
 }
 
-/// The row at a place, and the line as JSON unless it is nested too deep.
+/// The row at a place, and the line as JSON; `None` if it is nested too deep.
 fn find(file: &File, place: LinePlace) -> Result<(Box<Row>, Option<Value>), Missing> {
     if place.bytes > LINE_BYTES_MAX {
         return Err(Missing::TooLarge);
@@ -145,7 +131,8 @@ fn is_expected(row: &Row, expected: &Expected) -> bool {
     }
 }
 
-/// The line as JSON, with what the transcript's parser forgives: NULs in front, broken UTF-8, halves of surrogate pairs.
+/// The line as JSON. Like the transcript's parser it accepts leading NUL bytes, broken UTF-8 and halves of surrogate
+/// pairs.
 fn value_of(line: &[u8]) -> Option<Value> {
     let start = line.iter().position(|&byte| byte == b'{')?;
     let text = String::from_utf8_lossy(line.get(start..)?);
@@ -155,7 +142,7 @@ fn value_of(line: &[u8]) -> Option<Value> {
 fn missing(error: &io::Error) -> Missing {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Missing::Gone,
-        // Shorter than when the row was counted.
+        // The file is shorter than when the row was counted.
         io::ErrorKind::UnexpectedEof => Missing::Rewritten,
         _ => Missing::Unreadable,
     }

@@ -1,4 +1,4 @@
-//! Where the session files are: the projects folders, from flags, configuration or the client's own rules.
+//! Finds the projects folders, which hold the session files: from flags, configuration or the client's own rules.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -6,30 +6,31 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What the environment says about session files.
+/// Settings of the environment that tell where session files are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RootEnv {
     /// `CLAUDE_CONFIG_DIR`: configuration folders, separated by commas.
     pub claude_config_dir: Option<OsString>,
-    /// The home folder of the user.
+    /// The home folder of the user; `None` if it is not known.
     pub home: Option<PathBuf>,
 }
 
-/// What `scan DIR` was pointed at.
+/// What the path that was given to `scan` is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScanTarget {
     /// A projects folder: for [`scan`](super::scan).
     Root(PathBuf),
     /// One session file: for [`scan_session`](super::scan_session).
     File(PathBuf),
-    /// Neither a folder nor a session file.
+    /// The path is neither a folder nor a session file, or does not exist.
     NotFound,
 }
 
 /// The projects folders to read, whether they exist or not, each once.
 ///
-/// The first of these that names any wins: `flags`, `configured`, `CLAUDE_CONFIG_DIR`, the two places below the home
-/// folder that clients use. They may appear later, so the caller keeps them and asks [`existing`] at each scan.
+/// They come from the first of these that names any: `flags`, `configured`, `CLAUDE_CONFIG_DIR`, the two places below
+/// the home folder that clients use. A folder may appear later, so the caller keeps the list and asks [`existing`] at
+/// each scan.
 #[must_use]
 pub fn session_roots(flags: &[PathBuf], configured: &[PathBuf], env: &RootEnv) -> Vec<PathBuf> {
     let mut roots = [flags, configured].into_iter().find(|paths| !paths.is_empty()).map_or_else(
@@ -44,10 +45,10 @@ pub fn session_roots(flags: &[PathBuf], configured: &[PathBuf], env: &RootEnv) -
     roots
 }
 
-/// Those of `roots` that are folders now, with links resolved and each once.
+/// The `roots` that are folders now, with symbolic links resolved, each once.
 ///
-/// Links are resolved because two of the places may be one folder, and because the paths in events begin with the
-/// resolved path.
+/// Links are resolved because two roots may be the same folder, and because the paths in events begin with the resolved
+/// path.
 #[must_use]
 pub fn existing(roots: &[PathBuf]) -> Vec<PathBuf> {
     let mut known = HashSet::new();
@@ -55,7 +56,7 @@ pub fn existing(roots: &[PathBuf]) -> Vec<PathBuf> {
     resolved.filter(|root| root.is_dir() && known.insert(root.clone())).collect()
 }
 
-/// What `path` is: a projects folder, a configuration folder that has one, or a session file.
+/// What `path` is: a projects folder, a configuration folder with a projects folder in it, or a session file.
 #[must_use]
 pub fn resolve_scan_target(path: &Path) -> ScanTarget {
     let Ok(metadata) = fs::metadata(path) else { return ScanTarget::NotFound };

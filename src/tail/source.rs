@@ -1,4 +1,4 @@
-//! An open file that counts the bytes read from it.
+//! An open file that counts the bytes read from it, and the search for the end of a line in it.
 
 use std::fs::File;
 use std::io;
@@ -14,9 +14,9 @@ use super::stat::Stat;
 /// Most bytes before the offset that a cursor hashes.
 pub(super) const TAIL_BYTES_MAX: usize = 64;
 
-/// A file under its path, read at explicit offsets.
+/// An open file that is read at explicit offsets.
 ///
-/// Not mapped into memory: a file that is truncated while it is mapped kills the process.
+/// It is not mapped into memory, because a file that is truncated while it is mapped kills the process.
 pub(super) struct SourceFile<'a> {
     file: File,
     path: &'a Path,
@@ -24,7 +24,7 @@ pub(super) struct SourceFile<'a> {
 }
 
 impl<'a> SourceFile<'a> {
-    /// Opens `path`; `None` if there is no such file (any more).
+    /// Opens `path`; `None` if there is no regular file. Fails if the file is there but cannot be opened.
     pub(super) fn open(path: &'a Path, bytes_read: &'a mut u64) -> Result<Option<(Self, Stat)>, ReadError> {
         let opened = File::open(path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
         match opened {
@@ -37,16 +37,16 @@ impl<'a> SourceFile<'a> {
         }
     }
 
-    /// How large the file is now, in bytes.
+    /// The size of the file now, in bytes. Fails if the system does not tell it.
     pub(super) fn size(&self) -> Result<u64, ReadError> {
         let failed = |source| ReadError::Read { path: self.path.to_path_buf(), offset: 0, source };
         self.file.metadata().map(|metadata| metadata.len()).map_err(failed)
     }
 
-    /// Where the first byte at or after `offset` is that was ever written; what lies before it reads as zeros. `offset`
-    /// itself if the file system does not say.
+    /// The offset of the first byte at or after `offset` that is not in a hole of the file; the bytes before it read as
+    /// zeros. `u64::MAX` if there is none, and `offset` itself if the file system does not tell.
     fn data_from(&self, offset: u64) -> u64 {
-        // Every read names its offset: the one that this moves is nobody's.
+        // This moves the position of the open file, which nobody uses: every read names its offset.
         match seek(&self.file, SeekFrom::Data(offset)) {
             Ok(at) => at,
             Err(Errno::NXIO) => u64::MAX,
@@ -54,15 +54,15 @@ impl<'a> SourceFile<'a> {
         }
     }
 
-    /// The `length` bytes from `offset` on; fewer if the file ends before that.
+    /// The `length` bytes from `offset` on; fewer if the file ends before that. Fails if they cannot be read.
     pub(super) fn read(&mut self, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
         self.read_into(Vec::new(), offset, length)
     }
 
-    /// [`SourceFile::read`] into memory that is not needed any more.
+    /// [`SourceFile::read`] into the memory of `bytes`, whose content is dropped.
     pub(super) fn read_into(&mut self, mut bytes: Vec<u8>, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
-        // Into reserved memory: filling it with zeros first costs as much as parsing a tenth of it. The standard library
-        // reads into such memory too, but feels its way in small steps.
+        // Reads into memory that was not filled with zeros first, which would take a tenth of the time of parsing. The
+        // standard library can do so too, but begins with small reads.
         bytes.clear();
         let most = usize::try_from(length).unwrap_or(usize::MAX);
         bytes.reserve(most);
@@ -85,13 +85,13 @@ impl<'a> SourceFile<'a> {
 /// A search for the next newline that can go on where an earlier one ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Search {
-    /// Byte where the line begins.
+    /// Offset where the line begins.
     start: u64,
-    /// Byte up to which there is no newline.
+    /// Offset up to which there is no newline.
     scanned_to: u64,
-    /// Last bytes before `scanned_to`, to notice that the line was rewritten since.
+    /// The last bytes before `scanned_to`, at most 64, by which a rewrite of the line is noticed.
     marker: Vec<u8>,
-    /// The file has grown since the search began: what lies before the marker may have been written anew.
+    /// True if the file has grown since the search began: the bytes before the marker may have been rewritten.
     grown: bool,
 }
 
@@ -100,7 +100,7 @@ impl Search {
         Self { start, scanned_to: start, marker: Vec::new(), grown: false }
     }
 
-    /// The search in a file that is larger now.
+    /// The same search in a file that has grown.
     pub(super) fn grown(self) -> Self {
         Self { grown: true, ..self }
     }
@@ -109,12 +109,12 @@ impl Search {
         self.grown
     }
 
-    /// Byte up to which there is no newline.
+    /// Offset up to which there is no newline.
     pub(super) const fn scanned_to(&self) -> u64 {
         self.scanned_to
     }
 
-    /// Byte where the line begins.
+    /// Offset where the line begins.
     pub(super) const fn start(&self) -> u64 {
         self.start
     }
@@ -124,20 +124,22 @@ impl Search {
         self.scanned_to == self.start
     }
 
-    /// Whether the bytes before the place where the search stopped are still in the file.
+    /// True if the bytes before the place where the search stopped are still the same. Fails if the file cannot be
+    /// read.
     pub(super) fn can_go_on(&self, source: &mut SourceFile<'_>) -> Result<bool, ReadError> {
         let length = length_of(&self.marker);
         Ok(source.read(self.scanned_to.saturating_sub(length), length)? == self.marker)
     }
 
-    /// Takes in bytes that follow and that have no newline.
+    /// Goes past bytes without a newline.
     pub(super) fn pass(&mut self, bytes: &[u8]) {
         extend_tail(&mut self.marker, bytes);
         self.scanned_to = self.scanned_to.saturating_add(length_of(bytes));
     }
 
-    /// Offset of the first newline before `end`, read in steps of so many bytes; none if there is none, or if the step
-    /// that ends at or behind `slice` had none. Holes are passed over: they have no newlines, and may be terabytes.
+    /// Offset of the first newline before `end`. It reads `step_bytes` at a time and stops at the offset `slice`;
+    /// `None` if no newline was found. Holes are skipped, since they have no newlines and may be terabytes long. Fails
+    /// if the file cannot be read.
     pub(super) fn run(
         &mut self,
         source: &mut SourceFile<'_>,
@@ -164,7 +166,7 @@ impl Search {
     }
 }
 
-/// Appends `bytes` to `tail` and keeps the last [`TAIL_BYTES_MAX`] of both.
+/// Appends `bytes` to `tail` and keeps the last [`TAIL_BYTES_MAX`] bytes.
 pub(super) fn extend_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
     let last = bytes.get(bytes.len().saturating_sub(TAIL_BYTES_MAX)..).unwrap_or(bytes);
     tail.extend_from_slice(last);

@@ -1,18 +1,18 @@
-//! What the system says about a file: by this a file is known to be the same, unchanged.
+//! What the operating system tells about a file: if all of it is the same, the file counts as unchanged.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
 use crate::transcript::chunk::Cursor;
 
-/// What the system says about a file without opening it.
+/// What the operating system tells about a file without opening it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat {
     pub(super) device: u64,
     pub(super) inode: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub(super) size: u64,
-    /// Nanoseconds since 1970-01-01 UTC.
+    /// Modification time in nanoseconds since 1970-01-01 UTC.
     pub(super) modified_ns: i64,
 }
 
@@ -22,7 +22,7 @@ impl Stat {
         Self { device: metadata.dev(), inode: metadata.ino(), size: metadata.len(), modified_ns }
     }
 
-    /// From what the system calls themselves give.
+    /// Converts the result of the system calls `stat` and `fstat`.
     #[allow(clippy::useless_conversion, reason = "the types differ between systems")]
     pub(super) fn of(stat: &rustix::fs::Stat) -> Self {
         let seconds = i64::try_from(stat.st_mtime).unwrap_or(i64::MAX);

@@ -1,9 +1,9 @@
 //! Turns file system events into [`Hints`].
 //!
-//! Each folder that a scan is about to list is watched first, so nothing falls between the two; folders that cannot hold
-//! session files are not. Symbolic links below a root are not watched (a link to `/` would take every watch the system
-//! has): files behind them are found by the scan alone. Whatever goes wrong here costs latency, never data, so nothing is
-//! an error: the watcher says that it [is degraded](Watcher::is_degraded), and the caller scans more often.
+//! Each folder is watched before a scan lists it, so that no change is missed in between; folders that cannot hold
+//! session files are not watched. Nor are symbolic links below a root, because a link to `/` would take every watch
+//! that the system has: files behind them are found by the scan alone. A failure here costs time and never data, so it
+//! is not an error: the watcher says that it [is degraded](Watcher::is_degraded), and the caller scans more often.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -24,45 +24,46 @@ use notify::{
 use super::discover::Folder;
 use super::hints::Hints;
 
-/// Looks between two tries to get out of the degraded state: about a minute at one per second.
+/// Number of full scans between two tries to leave the degraded state: about a minute at one scan per second.
 const LOOKS_PER_RETRY: u32 = 60;
 
-/// Elsewhere than on Linux many watches cost more than one on a folder and everything below it.
+/// True if a folder is watched together with everything below it. Only on Linux many single watches are cheaper.
 const IS_DEEP: bool = cfg!(not(any(target_os = "linux", target_os = "android")));
 
-/// Watches folders.
+/// Watches folders and adds the paths that change to [`Hints`].
 #[derive(Debug)]
 pub struct Watcher {
     hints: Hints,
     health: Arc<Health>,
     inner: Option<RecommendedWatcher>,
     looks_until_retry: u32,
-    /// Device and inode of each root: a root may be replaced without an event, with the folder above it.
+    /// Device and inode of each root: if the folder above is replaced, the root changes without an event.
     roots: BTreeMap<PathBuf, (u64, u64)>,
     chance: Chance,
 }
 
-/// A limit may be met only because the watches of the watcher before this one are still there and count.
+/// Whether a failure may be temporary: the watches of the previous watcher may still exist and count against a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Chance {
-    /// None: a failure is one.
+    /// There was no previous watcher: a failure degrades this one.
     First,
-    /// After a failure at this look, the next look tries once more.
+    /// The watcher was replaced at this scan: after a failure the next scan tries once more.
     Second,
-    /// The next look is the last try.
+    /// Setting watches failed once: the next scan is the last try.
     Last,
 }
 
 impl Watcher {
-    /// A watcher of nothing yet. The paths in `hints` begin as those of the folders do.
+    /// A watcher that watches nothing yet. The paths that it adds to `hints` begin with the paths of the watched
+    /// folders.
     #[must_use]
     pub fn new(hints: Hints) -> Self {
         let (roots, looks_until_retry) = (BTreeMap::new(), LOOKS_PER_RETRY);
         Self { hints, health: Arc::default(), inner: None, looks_until_retry, roots, chance: Chance::First }
     }
 
-    /// To be called before each look at all folders, with the roots that exist now: sets aside watches that cannot be
-    /// relied on any more, so that [`Watcher::watch`] sets new ones.
+    /// Drops watches that cannot be relied on any more, so that [`Watcher::watch`] sets new ones. To be called before
+    /// each full scan, with the roots that exist now.
     pub fn refresh(&mut self, roots: &[PathBuf]) {
         let present: BTreeMap<PathBuf, (u64, u64)> =
             roots.iter().filter_map(|root| Some((root.clone(), identity(root)?))).collect();
@@ -85,7 +86,7 @@ impl Watcher {
         }
     }
 
-    /// Watches those of `folders` that are not watched. To be called right before they are listed.
+    /// Watches the `folders` that are not watched yet. To be called right before they are listed.
     pub fn watch(&mut self, folders: &[Folder]) {
         if self.is_degraded() {
             return;
@@ -99,7 +100,7 @@ impl Watcher {
         let Some(inner) = &mut self.inner else { return };
         let mut new: Vec<PathOp> = Vec::new();
         {
-            // Before the watches are set: a deletion right after that must find the folder here.
+            // Noted before the watches are set, because a deletion right after that must find the folder in the list.
             let mut watched = self.health.watched();
             for folder in folders {
                 if IS_DEEP && watched.iter().any(|other| folder.path.starts_with(other)) {
@@ -118,8 +119,7 @@ impl Watcher {
             if let Some(failed) = &failed {
                 self.health.watched().remove(failed.as_os_str());
             }
-            // What may not be read is told by the scan, or holds nothing that it looks for; what has vanished needs no
-            // watch.
+            // A folder that may not be read is reported by the scan, and a folder that has vanished needs no watch.
             let is_passed_over = match &source.kind {
                 ErrorKind::PathNotFound => true,
                 ErrorKind::Io(error) => {
@@ -127,7 +127,7 @@ impl Watcher {
                         io::ErrorKind::PermissionDenied,
                         io::ErrorKind::NotFound,
                         io::ErrorKind::NotADirectory,
-                        // A path of more than 4,096 bytes: nothing below it can be looked at either.
+                        // A path of more than 4,096 bytes: nothing below it can be read either.
                         io::ErrorKind::InvalidFilename,
                     ];
                     kinds.contains(&error.kind())
@@ -141,7 +141,7 @@ impl Watcher {
         }
     }
 
-    /// Says that not everything can be watched, or has the next look try once more.
+    /// Degrades the watcher, or lets the next scan try once more.
     fn fail(&mut self, error: &notify::Error, unwatched: Vec<PathOp>) {
         if self.chance == Chance::First {
             return self.health.degrade(error);
@@ -154,13 +154,13 @@ impl Watcher {
         self.health.lost.store(true, Ordering::Relaxed);
     }
 
-    /// True if some changes make no event, so that scans alone must find them.
+    /// True if some changes cause no event, so that only scans find them.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
         self.health.degraded.load(Ordering::Relaxed)
     }
 
-    /// True if a look at everything should come soon: the watcher is degraded, or has to set its watches once more.
+    /// True if a full scan should come soon: the watcher is degraded, or has to set its watches once more.
     #[must_use]
     pub fn misses_events(&self) -> bool {
         self.is_degraded() || self.health.lost.load(Ordering::Relaxed)
@@ -175,28 +175,28 @@ impl Watcher {
                 hints.flag_rescan();
             }
         };
-        // Every read of ours would make an access event.
+        // Without access events: every read of this program would cause one.
         let config = Config::default().with_event_kinds(EventKindMask::CORE).with_follow_symlinks(false);
         RecommendedWatcher::new(on_event, config)
     }
 
     fn begin_anew(&mut self, warned: bool) {
         self.inner = None;
-        // A fresh one, because the old watcher's thread may still report while it ends.
+        // A new `Health`, because the thread of the old watcher may still report to the old one while it ends.
         self.health = Arc::new(Health { warned: AtomicBool::new(warned), ..Health::default() });
     }
 }
 
-/// What is watched, and whether events can be relied on; shared with the thread that delivers them.
+/// The watched folders, and whether events can be relied on; shared with the thread that delivers the events.
 #[derive(Debug, Default)]
 struct Health {
     degraded: AtomicBool,
     warned: AtomicBool,
-    /// Some watches may be gone, or speak of folders by names that they had.
+    /// True if some watches may be gone, or may report folders under old names.
     lost: AtomicBool,
-    /// Every folder that was not deleted or moved since its watch was set. Inodes do not tell: the file system may give
-    /// the one of a deleted folder to the next of that name. Never locked while the watcher is called, which waits for
-    /// the thread that locks it too.
+    /// Every folder that was not deleted or moved since its watch was set. Inodes would not do: the file system may
+    /// give that of a deleted folder to a new folder of the same name. The lock is never held while the watcher is
+    /// called, since that call waits for a thread that takes the lock too.
     watched: Mutex<BTreeSet<OsString>>,
 }
 
@@ -205,7 +205,7 @@ impl Health {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets a folder and, as notify does, everything below it. False if it was not watched.
+    /// Forgets a folder and everything below it, as the `notify` crate does. False if it was not watched.
     fn forget(&self, path: &Path) -> bool {
         let mut watched = self.watched();
         if !watched.remove(path.as_os_str()) {
@@ -243,7 +243,7 @@ fn pass_on(event: Event, hints: &Hints, health: &Health) {
     let is_moved = matches!(event.kind, EventKind::Modify(ModifyKind::Name(RenameMode::From)));
     if is_moved || matches!(event.kind, EventKind::Remove(_)) {
         for path in &event.paths {
-            // A folder that is moved takes the watches below it along, under their old names.
+            // A folder that is moved keeps the watches below it, and they report its old name.
             if health.forget(path) && is_moved {
                 health.lose(hints);
             }
