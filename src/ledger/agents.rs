@@ -1,4 +1,4 @@
-//! Sub-agents: the rows of inline ones, and the call that started each.
+//! Sub-agents: their runs, the rows of inline sub-agents, and the call that started each.
 
 use super::derived::{workflow, workflow_of};
 use super::fold::{Fold, PlacedRow};
@@ -8,25 +8,26 @@ use super::unit::{Agent, Ask, Identity, Parts, Told, Unit, UnitId, UnitKey};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::record::{AgentMeta, RowKind, User};
 
-/// Inline sub-agents that may run at the same time in one file; the oldest is forgotten beyond that.
+/// Most inline sub-agents of one file that are remembered; beyond that the oldest is forgotten.
 const INLINE_MAX: usize = 64;
 
-/// Latest rows that are kept of an inline sub-agent, to find the chain of a further row.
+/// Most rows of an inline sub-agent that are remembered, the latest ones: the parent of its next row is one of them.
 const INLINE_ROWS_MAX: usize = 64;
 
-/// Sections of a long unit that are in memory with it, the last ones.
+/// How many of the last sections of a long unit are in memory together with the unit.
 pub const LATEST_SECTIONS: usize = 2;
 
-/// Bytes from which on an agent's id is long enough never to be given twice: 2.1 writes 17, 2.0 wrote 8.
+/// Fewest bytes of a sub-agent's id that is unique over sessions: clients of version 2.1 write 17, those of 2.0 wrote
+/// 8.
 const LONG_ID: usize = 12;
 
-/// Calls that are remembered of those whose results name one sub-agent.
+/// Most calls that are remembered for one sub-agent, of those whose results name it.
 const ASKS_MAX: usize = 256;
 
-/// Agents that are remembered of one run of the Workflow tool.
+/// Most sub-agents that are remembered for one run of the Workflow tool.
 const WORKFLOW_AGENTS_MAX: usize = 1_000;
 
-/// Adds a call to those whose results name a sub-agent, in order of their times.
+/// Adds a call to the list of those whose results name a sub-agent, which is sorted by time.
 pub(super) fn remember(asks: &mut Vec<Ask>, ask: Ask) {
     if let Some(known) = asks.iter_mut().find(|known| known.call == ask.call) {
         (known.time, known.background) = (known.time.min(ask.time), known.background | ask.background);
@@ -37,7 +38,8 @@ pub(super) fn remember(asks: &mut Vec<Ask>, ask: Ask) {
 }
 
 impl Fold<'_> {
-    /// The first prompt of a sub-agent.
+    /// Takes in a prompt of a sub-agent: the first one is the prompt of its unit, and links an inline sub-agent to its
+    /// call.
     pub(super) fn agent_prompt(&mut self, seen: &PlacedRow<'_>, unit: UnitId, user: &User) {
         let Some(known) = self.known.unit_mut(unit) else { return };
         let Some(agent) = &mut known.agent else { return };
@@ -51,7 +53,7 @@ impl Fold<'_> {
         }
     }
 
-    /// The first user or assistant row of a sub-agent: it names its trace.
+    /// Takes in a user or assistant row of a sub-agent. The earliest one gives the sub-agent's trace its id.
     pub(super) fn first_row(&mut self, seen: &PlacedRow<'_>, unit: UnitId) {
         let Some(agent) = self.known.unit(unit).and_then(|unit| unit.agent.as_ref()) else { return };
         let speaks = matches!(seen.row.kind, RowKind::User(_) | RowKind::Assistant(_));
@@ -66,8 +68,9 @@ impl Fold<'_> {
         }
     }
 
-    /// The unit of a sub-agent's row: that of its current run. A sub-agent is its id, whatever sessions its rows name; but
-    /// short ids of old clients may meet by chance, so there only rows of one file are of one sub-agent.
+    /// The unit of a sub-agent's row, which is that of its current run. Rows with the same id are of the same
+    /// sub-agent, whatever sessions they name. Only short ids of old clients may be equal by chance: then only rows of
+    /// the same file are of the same sub-agent.
     pub(super) fn run_of(&mut self, seen: &PlacedRow<'_>, agent: &AgentId) -> UnitKey {
         let known = self.known.thread_mut(self.file).run.clone();
         if let Some(run) = known.filter(|run| matches!(run, UnitKey::Agent(_, id) if id.told() == &*agent.0)) {
@@ -78,7 +81,7 @@ impl Fold<'_> {
         key
     }
 
-    /// The unit of a sub-agent's first run, by the session of a row and its id.
+    /// The unit of a sub-agent's first run; `session` is the one that a row of it names.
     pub(super) fn unit_of_agent(&mut self, session: &SessionId, agent: &AgentId) -> UnitKey {
         let own = UnitKey::agent(session, agent);
         if !self.known.index.has_unit(own.id())
@@ -92,7 +95,7 @@ impl Fold<'_> {
         own
     }
 
-    /// A prompt of a sub-agent that had ended begins a further run of it, which is a unit of its own.
+    /// Begins a further run if a sub-agent gets a prompt after it had ended. The run is a unit of its own.
     pub(super) fn begin_run(&mut self, seen: &PlacedRow<'_>, agent: &AgentId) {
         let current = self.run_of(seen, agent);
         let thread = self.known.thread_mut(self.file);
@@ -115,7 +118,7 @@ impl Fold<'_> {
         self.settle_agent(first.id());
     }
 
-    /// A call whose result names a sub-agent.
+    /// Takes in a call whose result names a sub-agent.
     pub(super) fn ask(&mut self, unit: UnitId, ask: Ask) {
         let Some(mut asks) = self.known.unit(unit).and_then(|unit| Some(unit.agent.as_ref()?.asks.clone())) else {
             return;
@@ -127,9 +130,9 @@ impl Fold<'_> {
         self.settle_agent(unit);
     }
 
-    /// Finds out anew which call started a sub-agent and which gave it more work, from all that is known of it and in
-    /// whatever order that came: its side file says which call started it, or it is the first that names it. Each further
-    /// run is linked to the call that asked for it: the last one before it began.
+    /// Decides again which call started a sub-agent and which calls gave it more work, from everything that is known of
+    /// it, so that the order of reading does not matter. The starting call is the one that its side file names, or else
+    /// the first one that names the sub-agent. Each further run is linked to the last call before it began.
     pub(super) fn settle_agent(&mut self, unit: UnitId) {
         let before = std::mem::take(&mut self.known.missing);
         self.settle_agent_here(unit);
@@ -139,7 +142,7 @@ impl Fold<'_> {
         self.known.missing.extend(before);
     }
 
-    /// Settles the sub-agents of which something was not in memory.
+    /// Decides again for the sub-agents of which something was not in memory before.
     pub fn settle_agents(&mut self) {
         for unit in std::mem::take(&mut self.known.unsettled_agents) {
             self.settle_agent(unit);
@@ -180,14 +183,15 @@ impl Fold<'_> {
                 run.agent_type = named.cloned();
             }
         }
-        // The others only spoke to it.
+        // The remaining calls only sent a message to the sub-agent.
         let UnitKey::Agent(session, _) = &first else { return };
         for ask in asks().filter(|ask| !taken.contains(&&ask.call)) {
             self.name_agent(&ask.call, &agent.id.in_session(session), Some(ask.background));
         }
     }
 
-    /// The result of the Workflow tool names the run, whose agents lie in a folder of its name.
+    /// Takes in that a call of the Workflow tool started `run`. The files of its sub-agents lie in a folder of that
+    /// name.
     pub(super) fn workflow_call(&mut self, seen: &PlacedRow<'_>, call: &str, run: &str) {
         let waiting = self.known.waiting_mut((seen.session.clone(), workflow(run))).get_or_insert_default();
         waiting.told.call = Some(call.into());
@@ -197,7 +201,7 @@ impl Fold<'_> {
         }
     }
 
-    /// An agent that a run of the Workflow tool started.
+    /// Takes in a sub-agent that a run of the Workflow tool started.
     fn workflow_agent(&mut self, meta: &AgentMeta, run: &str) {
         let waiting = self.known.waiting_mut((meta.session.clone(), workflow(run))).get_or_insert_default();
         if !waiting.agents.contains(&meta.agent) && waiting.agents.len() < WORKFLOW_AGENTS_MAX {
@@ -208,7 +212,7 @@ impl Fold<'_> {
         }
     }
 
-    /// Joins one of the agents of a workflow and the call; an agent whose rows have not come waits for them.
+    /// Links a sub-agent of a workflow to the call; if it has no rows yet, the link waits for them.
     fn link_of_workflow(&mut self, call: &str, agent: &UnitKey) {
         let told = Told { call: Some(call.into()), background: true, agent_type: None };
         self.tell_agent(agent, told);
@@ -223,7 +227,7 @@ impl Fold<'_> {
         self.tell_agent(&UnitKey::agent(&meta.session, &meta.agent), told);
     }
 
-    /// What a side file or a workflow says of a sub-agent. Only rows make a unit: what is told before them waits for them.
+    /// Takes in what a side file or a workflow tells of a sub-agent. Only rows make a unit: before them this waits.
     fn tell_agent(&mut self, agent: &UnitKey, told: Told) {
         let UnitKey::Agent(session, id) = agent else { return };
         if !self.known.index.has_unit(agent.id()) {
@@ -234,7 +238,7 @@ impl Fold<'_> {
         }
     }
 
-    /// What waited for the first row of a sub-agent.
+    /// Takes in what waited for the first row of a sub-agent.
     pub(super) fn waited(&mut self, unit: UnitId, waiting: WaitingAgent) {
         let Some(agent) = self.known.unit_mut(unit).and_then(|unit| unit.agent.as_mut()) else { return };
         agent.told.add(waiting.told);
@@ -244,7 +248,7 @@ impl Fold<'_> {
         self.settle_agent(unit);
     }
 
-    /// The inline sub-agent that a row belongs to.
+    /// The inline sub-agent that a row belongs to; `None` if the row is of no inline sub-agent, or of an unknown one.
     pub(super) fn inline_mut(&mut self, seen: &PlacedRow<'_>) -> Option<&mut Inline> {
         let row = seen.row;
         if !row.sidechain || row.agent.is_some() {
@@ -254,7 +258,8 @@ impl Fold<'_> {
         self.known.thread_mut(self.file).inline.iter_mut().find(|inline| belongs(inline))
     }
 
-    /// The unit of an inline sub-agent's row (clients before 2.0), found by its parent row.
+    /// The unit of a row of an inline sub-agent (clients before 2.0), found by its parent row. A row whose parent is
+    /// unknown begins a new inline sub-agent.
     pub(super) fn inline_of(&mut self, seen: &PlacedRow<'_>) -> Option<UnitKey> {
         if let Some(inline) = self.inline_mut(seen) {
             if !inline.rows.contains(&seen.row.id) {
@@ -274,7 +279,7 @@ impl Fold<'_> {
         Some(unit)
     }
 
-    /// Starts an inline sub-agent below the call of the current turn that has the same prompt.
+    /// Links an inline sub-agent to the call of the current turn that has the same prompt.
     fn link_inline(&mut self, unit: UnitId, text_hash: u64) {
         let current = self.known.thread_mut(self.file).current.clone().map(|key| key.id());
         let call = current.and_then(|current| {
@@ -291,7 +296,7 @@ impl Fold<'_> {
         }
     }
 
-    /// The parts of a unit; of a long one those of its last two sections, where a call stands that was just made.
+    /// The parts of a unit; of a long unit those of its last two sections, which hold the calls that were made last.
     fn latest_parts(&self, unit: UnitId) -> impl Iterator<Item = &Parts> {
         let sections = self.known.unit(unit).map(Unit::section_ids).into_iter().flatten();
         let latest = sections.rev().take(LATEST_SECTIONS).collect::<Vec<_>>();
@@ -299,13 +304,13 @@ impl Fold<'_> {
         homes.into_iter().rev().filter_map(|home| self.known.parts(home))
     }
 
-    /// Joins a run of a sub-agent and the call that asked for it, whichever came first. `background`: it goes on after the
-    /// call has returned; `None` if only the call itself may say so.
+    /// Links a run of a sub-agent and the call that asked for it, whichever was read first. `background` is true if the
+    /// run goes on after the call has returned; `None` if only the call itself tells.
     fn join(&mut self, call: &str, run: UnitId, background: Option<bool>, told: &Told) {
         self.known.index.insert(Identity::Link(call).hash(), run);
         let Some(unit) = self.known.unit(run) else { return };
         let (Some(agent), UnitKey::Agent(session, _)) = (unit.agent.clone(), &unit.key) else { return };
-        // What has left in the trace of its call stays there.
+        // A run whose spans have left in the trace of its call stays in that trace.
         let background = if unit.export.sent && !agent.background { Some(false) } else { background };
         let name = agent.id.in_session(session);
         let tool = self.name_agent(call, &name, background);
@@ -322,7 +327,8 @@ impl Fold<'_> {
         }
     }
 
-    /// Writes at a call which sub-agent it started or spoke to; returns what the call says, if it is known.
+    /// Notes at a call which sub-agent it started or sent a message to. Returns what the call tells of the sub-agent;
+    /// `None` if the call is not known.
     fn name_agent(&mut self, call: &str, agent: &AgentId, background: Option<bool>) -> Option<Told> {
         let home = self.known.index.home(Identity::Call(call).hash())?;
         if !self.known.is_here(home) {
@@ -338,7 +344,7 @@ impl Fold<'_> {
         if (!is_named || told.background != tool.background)
             && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(call))
         {
-            // A run takes the place of its agent; the agents of a workflow stand beside one another.
+            // A run replaces an earlier entry of the same sub-agent; several sub-agents of a workflow are all kept.
             let mut agents: Vec<AgentId> = tool.agent.take().into_iter().chain(tool.more_agents.drain(..)).collect();
             agents.retain(|known| known.told() != agent.told());
             agents.push(agent.clone());

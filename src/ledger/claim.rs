@@ -6,14 +6,14 @@ use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 
-/// A claim of a session on a unit; the best one wins whatever comes first.
+/// A claim of a session on a unit. The best claim wins, in whatever order claims come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// What the claim rests on.
     pub by: ClaimBy,
-    /// Time of the row that claims.
+    /// Time of the row that makes the claim.
     pub time: Timestamp,
-    /// File of the row.
+    /// File of that row.
     pub file: FileNumber,
     /// The session that claims.
     pub session: SessionId,
@@ -22,11 +22,11 @@ pub struct Claim {
 /// What a claim on a unit rests on, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum ClaimBy {
-    /// A copy names the session that it was copied from.
+    /// A copied row names this session as the one that it was copied from.
     Word,
     /// The row stands in a file of the session.
     #[default]
     Row,
-    /// So it does, and it is marked as a copy that does not name its source.
+    /// The row stands in a file of the session, but is marked as a copy without naming its source.
     Copy,
 }

@@ -1,5 +1,5 @@
-//! Whose a copied row is. Forks copy the rows of their source into a file of their own; what each kind of fork says of it,
-//! and what counts where nothing is said, is in `contract.md` section 3.
+//! Decides which session owns a copied row. A fork copies the rows of its source into a file of its own. What each kind
+//! of fork writes into copied rows, and which rule holds if it writes nothing, is in `contract.md` section 3.
 
 use super::fold::{Fold, PlacedRow};
 use super::session::Fork;
@@ -7,12 +7,12 @@ use super::unit::{Claim, ClaimBy, Message, Unit, UnitId, UnitKey};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 
-/// Turns in a row of one file without an answer that tells whose they are. Of further ones nothing is said, and the general
-/// rules count.
+/// Most turns of one file that are remembered while no answer has told whether they are copies. Further turns follow
+/// the general rules.
 const UNMARKED_MAX: usize = 4_096;
 
 impl Fold<'_> {
-    /// A row that names the session it was copied from (`forkedFrom`).
+    /// Takes in the session that a row was copied from, if the row names one (`forkedFrom`).
     pub(super) fn copied_row(&mut self, seen: &PlacedRow<'_>) {
         let Some(source) = seen.row.forked_from.as_ref().filter(|source| **source != seen.session) else { return };
         if let Some(unit) = self.current_of(seen) {
@@ -20,8 +20,8 @@ impl Fold<'_> {
         }
     }
 
-    /// Marks that rows of a fork are copies of `source`, which owns the current unit, and the turns before it that nothing
-    /// was said of.
+    /// Notes that rows of a fork are copies of rows of `source`. So `source` owns `unit`, and the turns before it of
+    /// which nothing was known.
     pub(super) fn copied(&mut self, seen: &PlacedRow<'_>, unit: UnitId, source: &SessionId) {
         let thread = self.known.thread_mut(self.file);
         thread.is_copied = true;
@@ -34,14 +34,15 @@ impl Fold<'_> {
         self.forked(source, &seen.session, Fork { from: source.clone(), unit, time: seen.time });
     }
 
-    /// A copied response: its client writes one `promptId` on all the prompts that it copies.
+    /// Takes in a copied response. A client that marks responses writes the same `promptId` into all prompts that it
+    /// copies.
     pub(super) fn copied_answer(&mut self, seen: &PlacedRow<'_>, unit: UnitId, source: &SessionId) {
         let thread = self.known.thread_mut(self.file);
         thread.copied_prompt = thread.prompt;
         self.copied(seen, unit, source);
     }
 
-    /// Notes that a unit belongs to `source` and that `copy` has copies of its rows, as a row says.
+    /// Notes that a unit belongs to `source` and that `copy` has copies of its rows, because a row tells so.
     fn owned_by(&mut self, unit: UnitId, source: &SessionId, copy: &SessionId, time: Timestamp) {
         let is_agent = |unit: &Unit| matches!(unit.key, UnitKey::Agent(..));
         if self.known.unit(unit).is_none_or(|unit| is_agent(unit) || unit.is_known_to_copy(copy, source)) {
@@ -51,7 +52,7 @@ impl Fold<'_> {
         self.known.change_owner(unit, |unit, settling| unit.copied(copy, &word, settling));
     }
 
-    /// The latest copied row tells where a fork left its source.
+    /// Notes where a session was forked: the latest copied row tells.
     fn forked(&mut self, source: &SessionId, session: &SessionId, fork: Fork) {
         self.known.note_fork(source, session);
         let known = self.known.session(session).and_then(|session| session.fork.as_ref());
@@ -60,7 +61,7 @@ impl Fold<'_> {
         }
     }
 
-    /// `continued-in`: a session in the background goes on with the current turn.
+    /// Takes in `continued-in`: another session, in the background, goes on with the current turn.
     pub(super) fn continued(&mut self, session: &SessionId, into: &SessionId) {
         let thread = self.known.thread_mut(self.file);
         let (unit, time) = (thread.current.as_ref().map(UnitKey::id), thread.last);
@@ -70,7 +71,7 @@ impl Fold<'_> {
         }
     }
 
-    /// Remembers a turn that nothing was said of yet.
+    /// Remembers a turn of which no row has told yet whether it is a copy.
     pub(super) fn note_unmarked(&mut self, unit: UnitId) {
         let thread = self.known.thread_mut(self.file);
         if thread.unmarked.len() < UNMARKED_MAX && !thread.unmarked.contains(&unit) {
@@ -78,8 +79,9 @@ impl Fold<'_> {
         }
     }
 
-    /// A row went back in time: if the response before it has no `requestId`, a resume of 1.0 stamped that with its own
-    /// moment, and the times of the response say nothing. Source: `claude-code-format.md` section 15.8.
+    /// Takes in that a row is earlier than the row before it. If the response before it has no `requestId`, a client of
+    /// version 1.0 copied that response at a resume and gave it the time of the resume, so its times are not used.
+    /// Source: `claude-code-format.md` section 15.8.
     pub(super) fn stamped_anew(&mut self) {
         let Some(open) = self.known.thread_mut(self.file).open_message.clone() else { return };
         let Some(home) = self.known.home_of_message(&open) else { return };

@@ -1,9 +1,9 @@
-//! When a turn or a sub-agent is over: the one answer for spans, metrics, the replay and Jaeger's API.
+//! Decides when a turn or a sub-agent is over, in one place for spans, metrics, the replay and Jaeger's API.
 //!
 //! ```text
-//! end       what its rows say: the model stopped, a person interrupted, the client gave up, the next prompt came
-//! ended     the same, or that it has been idle for long
-//! of_agent  the same of a sub-agent, which its call may take with it
+//! end       what its rows tell: the model stopped, a person interrupted, the client gave up, the next prompt came
+//! ended     the same, or nothing happened for long
+//! of_agent  the end of a sub-agent, which the return of its call may bring
 //! ```
 
 use super::gist::Gist;
@@ -11,7 +11,7 @@ use super::unit::{TurnEnd, Unit, UnitId};
 use crate::transcript::time::Timestamp;
 
 impl TurnEnd {
-    /// The same, no earlier than the last thing that happened in the turn or below it.
+    /// The same end, moved to `last` if that is later: the last thing that happened in the turn or below it.
     #[must_use]
     pub fn not_before(self, last: Timestamp) -> Self {
         Self { at: self.at.max(last), ..self }
@@ -19,7 +19,7 @@ impl TurnEnd {
 }
 
 impl Unit {
-    /// Time of the last thing that happened in it, for a turn without what came after its end.
+    /// Time of the last thing that happened in the unit: its prompt, a response, a result, a failure, an interrupt.
     #[must_use]
     pub fn activity_end(&self) -> Timestamp {
         self.activity_end_of(&self.gist())
@@ -27,17 +27,17 @@ impl Unit {
 
     pub(super) fn activity_end_of(&self, gist: &Gist) -> Timestamp {
         let start = self.prompt.as_ref().map_or(self.first, |prompt| prompt.time);
-        // A compaction between turns is all that there is.
+        // A unit without prompt and spans is a compaction between turns, and ends with it.
         let alone = self.told_end.filter(|_| gist.spans == 0 && self.prompt.is_none()).map(|end| end.time);
         gist.latest.into_iter().chain(self.interrupted).chain(alone).fold(start, Timestamp::max)
     }
 
-    /// How the turn ended, as far as its rows tell.
+    /// When and how the turn ended, as far as its rows tell; `None` if they do not.
     #[must_use]
     pub fn end(&self) -> Option<TurnEnd> {
         let gist = self.gist();
         let at = self.activity_end_of(&gist);
-        // What a hook says is answered.
+        // The model has to answer the text of a hook, so a stop before that text is not the end.
         let goes_on = |end: Timestamp| self.asked_again.is_some_and(|asked| asked >= end);
         let stopped = gist.response.is_some_and(|response| response.ends_turn && !goes_on(response.end));
         let told = self.told_end.filter(|told| told.time >= at && !goes_on(told.time));
@@ -54,47 +54,49 @@ impl Unit {
         }
     }
 
-    /// Time of the last thing that happened in it, or in the sub-agents below it that leave together with it.
+    /// Time of the last thing that happened in the unit, or in the sub-agents below it whose spans leave together with
+    /// it.
     #[must_use]
     pub fn activity_end_with_below(&self) -> Timestamp {
         self.gist_with_below().latest.unwrap_or_else(|| self.activity_end())
     }
 }
 
-/// When and how a unit ended in which, or below which, something happened `last`; `None` while it goes on. One that says
-/// nothing of its end has ended when nothing has happened in it for `idle_ms` milliseconds.
+/// When and how a unit ended; `None` while it goes on. `last` is when something last happened in it or below it. If its
+/// rows do not tell an end, it has ended once nothing has happened for `idle_ms` milliseconds before `now`.
 #[must_use]
 pub fn ended(unit: &Unit, last: Timestamp, now: Timestamp, idle_ms: u64) -> Option<TurnEnd> {
     let idle = || (now.since_ms(last) >= idle_ms).then_some(TurnEnd { at: last, reason: "idle" });
     unit.end().map(|end| end.not_before(last)).or_else(idle)
 }
 
-/// When and how a unit ended of which it is known that it is over.
+/// When and how a unit ended that is known to be over: if its rows do not tell, it ended at its last activity, as
+/// `idle`.
 #[must_use]
 pub fn over(unit: &Unit) -> TurnEnd {
     let last = unit.activity_end_with_below();
     unit.end().map_or(TurnEnd { at: last, reason: "idle" }, |end| end.not_before(last))
 }
 
-/// The end of a turn as far as its rows tell; one that has none yet is `open` and ends at its last activity.
+/// The end of a turn as far as its rows tell. A turn without an end is `open` and ends at its last activity.
 #[must_use]
 pub fn so_far(unit: &Unit) -> TurnEnd {
     unit.end().unwrap_or_else(|| TurnEnd { at: unit.activity_end(), reason: "open" })
 }
 
-/// When and how a sub-agent ended; `None` while it runs. `find` gives the unit above it.
+/// When and how a sub-agent ended; `None` while it runs. `find` returns the unit that holds its call.
 #[must_use]
 pub fn of_agent<'a>(unit: &Unit, find: &dyn Fn(UnitId) -> Option<&'a Unit>) -> Option<TurnEnd> {
     let agent = unit.agent.as_ref()?;
     let returned = || {
         let tool = find(agent.parent?)?.parts.tool(agent.call.as_deref()?)?;
-        // A call that returned takes an agent with it that did not end by itself, unless that is a background agent.
+        // When the call has returned, a sub-agent is over too, unless it runs in the background.
         (tool.result.is_some() && !agent.background).then(|| returned(unit))
     };
     unit.end().or_else(returned)
 }
 
-/// How a sub-agent ended whose call returned before it had said so.
+/// The end of a sub-agent whose rows tell no end and whose call has returned.
 #[must_use]
 pub fn returned(unit: &Unit) -> TurnEnd {
     TurnEnd { at: unit.activity_end(), reason: "returned" }

@@ -1,13 +1,13 @@
-//! Who belongs to whom: the sub-agents that calls lead to, and the turn above each of them.
+//! How units belong together: the sub-agents that calls lead to, and the turn above each of them.
 //!
-//! [`AgentWalk`] goes down through units that are in memory, [`Family`] loads those of one trace, [`below`] and [`roots`] go
-//! through what they found: spans, metrics, the replay and Jaeger's API have their trees from here. What goes along stored
-//! links without a tree (what leaves piece by piece in `engine::leave`, a trace that is too large in `http::jaeger::cut`)
-//! asks here who belongs to whom, and ends where [`LEVELS_MAX`] says.
+//! [`AgentWalk`] goes down through units in memory, [`Family`] loads the units of one trace, and [`below`] and
+//! [`roots`] work on such units: the trees of spans, metrics, the replay and Jaeger's API are made here. Code that
+//! follows stored links without a tree (`engine::leave` for spans that leave piece by piece, `http::jaeger::cut` for a
+//! trace that is too large) uses the rules of this file too, and stops after [`LEVELS_MAX`] levels.
 //!
-//! A call names the sub-agent that it started, and so does a message to one that runs already; the sub-agent knows which
-//! call is its own. A background sub-agent outlives its call: it stands apart. Damaged files can tell of circles, so every
-//! walk has an end.
+//! A call names the sub-agent that it started, and so does a message to a sub-agent that runs already; the sub-agent
+//! knows which call started it. A background sub-agent outlives its call and has a trace of its own. Damaged files can
+//! describe circles, so every walk is bounded.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -18,7 +18,7 @@ use super::unit::{Tool, Unit, UnitId, UnitKey};
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
 
-/// Sub-agents below sub-agents in one trace; a deeper one gets a trace of its own.
+/// How deep sub-agents may be nested in one trace; a deeper one gets a trace of its own.
 pub const DEPTH_MAX: usize = 16;
 
 /// How much of a unit is needed.
@@ -26,7 +26,7 @@ pub const DEPTH_MAX: usize = 16;
 pub enum Want {
     /// All of its parts, also those in sections.
     Whole,
-    /// The unit as it is stored.
+    /// The unit as it is stored, without the parts in its sections.
     Head,
 }
 
@@ -36,21 +36,18 @@ pub fn is_background(unit: &Unit) -> bool {
     unit.agent.as_ref().is_some_and(|agent| agent.background)
 }
 
-/// A unit that leaves, with everything that its spans are made of.
+/// A unit whose spans leave, with all other units that these spans are made of.
 pub struct Family<'k> {
     unit: Cow<'k, Unit>,
-    /// The units above it, the nearest first: without the parts that lie in sections.
+    /// The units above it, the nearest first, without the parts in sections.
     above: Vec<Cow<'k, Unit>>,
-    /// The sub-agents that its calls lead to, with all of their parts.
+    /// The sub-agents that its calls lead to, with all of their parts; of background ones only the head.
     agents: HashMap<UnitId, Cow<'k, Unit>>,
 }
 
 impl<'k> Family<'k> {
-    /// The family of a unit; `None` if `find` does not have the unit. A sub-agent that it does not have is left out.
-    ///
-    /// # Errors
-    ///
-    /// That of `find`.
+    /// The family of a unit; `None` if `find` does not find the unit. Other units that it does not find are left out.
+    /// Fails if `find` fails.
     pub fn load<E>(
         id: UnitId,
         find: &mut dyn FnMut(UnitId, Want) -> Result<Option<Cow<'k, Unit>>, E>,
@@ -71,7 +68,7 @@ impl<'k> Family<'k> {
             }
             let Some(head) = find(agent, Want::Head)? else { continue };
             if is_background(&head) {
-                // It has a trace of its own: only that is told.
+                // A background sub-agent has a trace of its own, and its head is enough to tell so.
                 family.agents.insert(agent, head);
             } else if let Some(whole) = find(agent, Want::Whole)? {
                 open.extend(family.called(&whole));
@@ -87,13 +84,13 @@ impl<'k> Family<'k> {
         &self.unit
     }
 
-    /// The turn, or whatever stands at the top of the calls that led to the unit, without the parts that lie in sections.
+    /// The turn, or another unit, at the top of the calls that led to the unit, without the parts in sections.
     #[must_use]
     pub fn top(&self) -> &Unit {
         self.above.last().map_or(&self.unit, |top| top)
     }
 
-    /// The units above it, the nearest first, without the parts that lie in sections.
+    /// The units above it, the nearest first, without the parts in sections.
     pub fn above(&self) -> impl Iterator<Item = &Unit> {
         self.above.iter().map(|unit| &**unit)
     }
@@ -111,29 +108,29 @@ impl<'k> Family<'k> {
         self.agents.get(&UnitKey::agent(self.top().session(), agent).id()).map(|unit| &**unit)
     }
 
-    /// All whole units: itself, and the sub-agents that its calls lead to.
+    /// The unit itself, and the sub-agents that its calls lead to.
     pub fn units(&self) -> impl Iterator<Item = &Unit> {
         std::iter::once(self.unit()).chain(self.agents.values().map(|unit| &**unit))
     }
 
-    /// The sub-agents that leave together with the unit: all below it but background ones.
+    /// The sub-agents whose spans leave together with those of the unit: all below it except background ones.
     #[must_use]
     pub fn below(&self) -> Vec<&Unit> {
         below(self.unit(), &|agent| self.find(agent))
     }
 
-    /// Ids of the unit and of the sub-agents that leave together with it.
+    /// Ids of the unit and of the sub-agents in [`Family::below`].
     #[must_use]
     pub fn ids(&self) -> Vec<UnitId> {
         std::iter::once(self.unit()).chain(self.below()).map(|unit| unit.key.id()).collect()
     }
 }
 
-/// The unit in whose trace a unit's spans are: itself, or one above it. `find` gives the units above, `find_call` a call of
-/// one of them.
+/// The unit whose trace holds the spans of `unit`: itself, or a unit above it. `find` returns a unit by its id,
+/// `find_call` a call of a unit by its id.
 ///
-/// `None` while the call that started a sub-agent is not known, or a unit above it is not at hand, and for one that is nested
-/// more than [`DEPTH_MAX`] deep: too rare to be followed here as well.
+/// `None` if the call that started a sub-agent is not known, if a unit above is not found, or if the unit is nested
+/// more than [`DEPTH_MAX`] deep.
 #[must_use]
 pub fn root_around<'a>(
     unit: &'a Unit,
@@ -153,7 +150,7 @@ pub fn root_around<'a>(
     None
 }
 
-/// The sub-agents that end before `root` may: all below it but background ones.
+/// The sub-agents that must end before `root` can: all below it except background ones.
 #[must_use]
 pub fn below<'a>(root: &'a Unit, find: &dyn Fn(&AgentId) -> Option<&'a Unit>) -> Vec<&'a Unit> {
     let (mut all, mut level) = (Vec::new(), vec![root]);
@@ -169,8 +166,8 @@ pub fn below<'a>(root: &'a Unit, find: &dyn Fn(&AgentId) -> Option<&'a Unit>) ->
     all
 }
 
-/// True if a sub-agent was started by this call and does not outlive it. A message to an agent names it too; it belongs
-/// below the call that started it.
+/// True if a sub-agent was started by this call and does not outlive it. A call that only sent it a message names it
+/// too, but its spans belong below the call that started it.
 #[must_use]
 pub fn is_started_by(unit: &Unit, call: &str) -> bool {
     unit.agent.as_ref().is_some_and(|agent| !agent.background && agent.call.as_deref() == Some(call))
@@ -180,11 +177,11 @@ pub fn is_started_by(unit: &Unit, call: &str) -> bool {
 pub enum Standing {
     /// Into a trace of its own.
     Alone,
-    /// Into a trace of its own, if its call does not turn up.
+    /// Into a trace of its own, unless the call that started it becomes known.
     Unlinked,
-    /// Below the unit that holds its call.
+    /// Below this unit, which holds its call.
     Below(UnitId),
-    /// It has no spans.
+    /// Nowhere: it has no spans.
     Nothing,
 }
 
@@ -207,7 +204,7 @@ pub fn standing(unit: &Unit) -> Standing {
     }
 }
 
-/// The unit whose trace holds the spans of a unit.
+/// The unit whose trace holds the spans of `unit`, as far as the units above it are in memory.
 pub fn owner<'a>(known: &'a Known, unit: &'a Unit) -> &'a Unit {
     let mut owner = unit;
     for _ in 0..LEVELS_MAX {
@@ -231,7 +228,7 @@ pub struct AgentWalk<'f, 'a> {
 /// A sub-agent that a call started.
 pub struct Started<'a> {
     pub unit: &'a Unit,
-    /// It has a trace of its own.
+    /// True if it has a trace of its own.
     pub apart: bool,
 }
 
@@ -240,9 +237,10 @@ impl<'f, 'a> AgentWalk<'f, 'a> {
         Self { agents, met: HashSet::from([&root.key]) }
     }
 
-    /// The sub-agents that `tool` started, as far as their rows are known and they were not met before.
+    /// The sub-agents that `tool` started, without those whose rows are not known and those that were met before.
     ///
-    /// A call that only spoke to a running sub-agent names it too; the sub-agent knows which call is its own.
+    /// A call that only sent a message to a sub-agent names it too, and is told apart because the sub-agent knows which
+    /// call started it.
     pub fn started_by(&mut self, tool: &'a Tool, depth: usize) -> Vec<Started<'a>> {
         let mut started = Vec::new();
         for id in tool.agents().filter(|_| tool.call.is_some()) {
@@ -250,7 +248,7 @@ impl<'f, 'a> AgentWalk<'f, 'a> {
             let Some(agent) = &unit.agent else { continue };
             let is_own = agent.call.as_deref().is_none_or(|call| *call == *tool.id);
             if is_own && self.met.insert(&unit.key) {
-                // One that does not know its call leaves by itself.
+                // A sub-agent that does not know its call has a trace of its own.
                 let apart = agent.background || agent.call.is_none() || tool.background || depth >= DEPTH_MAX;
                 started.push(Started { unit, apart });
             }
@@ -258,7 +256,7 @@ impl<'f, 'a> AgentWalk<'f, 'a> {
         started
     }
 
-    /// Every sub-agent that `root` leads to, and `root`.
+    /// `root`, and every sub-agent that its calls lead to.
     pub fn everything(mut self, root: &'a Unit) -> impl Iterator<Item = &'a Unit> {
         let mut found = vec![root];
         let mut open = VecDeque::from([root]);
@@ -272,12 +270,12 @@ impl<'f, 'a> AgentWalk<'f, 'a> {
     }
 }
 
-/// Turns of a session by number, and which turn each of its units belongs to.
+/// The numbers of the turns of a session, and of the turn that each of its sub-agents belongs to.
 #[derive(Debug, Default)]
 pub struct TurnNumbers(HashMap<UnitId, usize>);
 
 impl TurnNumbers {
-    /// Numbers the turns among `units` by the time of their first rows, from 1: as in their spans.
+    /// Numbers the turns among `units` from 1, by the time of their first rows. Their spans have the same numbers.
     #[must_use]
     pub fn of(units: &[Unit]) -> Self {
         let turns = units.iter().filter(|unit| unit.is_turn()).map(|unit| (unit.first, unit.key.id()));
@@ -285,7 +283,8 @@ impl TurnNumbers {
         Self::from(turns.collect(), parents.collect())
     }
 
-    /// The same from the turns with the times of their first rows, and the unit above each sub-agent.
+    /// The same as [`TurnNumbers::of`], from the turns with the times of their first rows, and the unit above each
+    /// sub-agent.
     #[must_use]
     pub fn from(mut turns: Vec<(Timestamp, UnitId)>, parents: HashMap<UnitId, UnitId>) -> Self {
         turns.sort_unstable();
@@ -298,7 +297,7 @@ impl TurnNumbers {
         Self(turns.into_iter().chain(agents).collect())
     }
 
-    /// Number of the turn that a unit is, or in which it was started.
+    /// Number of the turn that a unit is, or in which it was started; `None` if it belongs to no turn.
     #[must_use]
     pub fn turn(&self, unit: UnitId) -> Option<usize> {
         self.0.get(&unit).copied()
@@ -315,16 +314,16 @@ pub fn has_spans(unit: &Unit) -> bool {
         || unit.parts.compactions().next().is_some()
 }
 
-/// Of a session's units those that begin a trace which nothing else begins, in order of time: turns, rows before the
-/// first prompt if they did something, and sub-agents that no call of the others leads to.
+/// The units of a session that are at the top of a tree, in order of time: turns, loose units that did something, and
+/// sub-agents that no call of another unit leads to.
 #[must_use]
 pub fn roots<'a>(units: &[&'a Unit]) -> Vec<&'a Unit> {
     let agents: HashMap<&str, &'a Unit> =
         units.iter().filter_map(|unit| Some((unit.agent.as_ref()?.id.plain(), *unit))).collect();
     let find = |id: &AgentId| agents.get(id.plain()).copied();
     let mut in_time = units.to_vec();
-    // Threads are looked at before sub-agents: a sub-agent that the calls of a turn lead to is no root, even if its rows are
-    // stamped earlier than those of the turn.
+    // Turns are looked at before sub-agents: a sub-agent that the calls of a turn lead to is no root, even if its rows
+    // are stamped earlier than those of the turn.
     in_time.sort_by_key(|unit| (unit.agent.is_some(), unit.first, unit.key.id()));
     let mut reached: HashSet<UnitId> = HashSet::new();
     let mut roots = Vec::new();

@@ -1,12 +1,12 @@
-//! One record after the other into the units: the only place that decides what a row means.
+//! Folds one record after the other into units. Only this file and the ones below decide what a row means.
 //!
 //! ```text
 //! fold      which unit a row belongs to, and where its parts go
 //! prompts   where turns begin
-//! copies    whose a copied row is
+//! copies    which session owns a copied row
 //! merge     responses and tool calls
 //! agents    sub-agents, their runs, and the calls that started them
-//! moments   what happens at one moment: rows that count or show by themselves, ends of turns
+//! moments   events that are counted or shown by themselves, and ends of turns
 //! ```
 
 use super::holder::Extent;
@@ -18,14 +18,14 @@ use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::record::{Ending, Fact, Record, Row, RowBody, RowKind, Said, User};
 use crate::transcript::time::Timestamp;
 
-/// Folds the records of one file, in order, into what is known.
+/// Folds the records of one file, in order, into [`Known`].
 pub struct Fold<'a> {
     pub(super) known: &'a mut Known,
     pub(super) prices: &'a Prices,
     pub(super) file: FileNumber,
 }
 
-/// A row that was given its unit.
+/// A row with its session, time and place, all of which are filled in if the row lacks them.
 pub(super) struct PlacedRow<'a> {
     pub row: &'a Row,
     pub session: SessionId,
@@ -34,7 +34,7 @@ pub(super) struct PlacedRow<'a> {
 }
 
 impl<'a> Fold<'a> {
-    /// Prepares to fold rows of `file`; `restarted` if they are read from its beginning.
+    /// Prepares to fold rows of `file`; `restarted` is true if they are read from the beginning of the file.
     pub fn new(known: &'a mut Known, prices: &'a Prices, file: FileNumber, restarted: bool) -> Self {
         let thread = known.thread_mut(file);
         if restarted {
@@ -44,13 +44,13 @@ impl<'a> Fold<'a> {
         Self { known, prices, file }
     }
 
-    /// Takes one record. What it touches must have been loaded, as [`Known::keys_of`] says.
+    /// Folds one record. Everything that [`Known::keys_of`] returns for it must have been loaded.
     pub fn fold(&mut self, record: &Record) {
         match &record.body {
             RowBody::Row(row) => self.row(row, record),
             RowBody::ApiRequest { time } => {
                 let thread = self.known.thread_mut(self.file);
-                // One that is older than the last response asked for that.
+                // A request that began before the last response was the request for that response.
                 if thread.answered.is_none_or(|answered| *time >= answered) {
                     thread.requested.get_or_insert(*time);
                 }
@@ -75,7 +75,7 @@ impl<'a> Fold<'a> {
         let went_back = time < thread.last;
         thread.last = thread.last.max(time);
         if row.version.is_some() && row.version != thread.version {
-            // One process has one version.
+            // A process has one version, so another version is another process.
             thread.process_ended |= thread.version.is_some();
             thread.version.clone_from(&row.version);
         }
@@ -127,8 +127,8 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// Goes on with the turn that a row hangs on, if that is not the one of the row before: two processes may write into
-    /// one file.
+    /// Goes on with the turn that the parent of a row belongs to, if that is not the current turn: two processes may
+    /// write into one file.
     fn follow(&mut self, seen: &PlacedRow<'_>) {
         let thread = self.known.thread_mut(self.file);
         let Some(position) = thread.hangs_on_other(seen.row.parent) else { return };
@@ -150,7 +150,7 @@ impl<'a> Fold<'a> {
             (Said::Prompt(_), Some(agent)) => self.begin_run(seen, agent),
             (Said::ShellLine, _) if !agent_row => {
                 self.shell_line(seen, user);
-                // It may turn out to be a turn: what comes before the first prompt does not begin with it.
+                // The line may become a turn, so before the first prompt it does not begin a loose unit.
                 if self.known.thread_mut(self.file).current.is_none() {
                     return self.asked(seen);
                 }
@@ -186,12 +186,12 @@ impl<'a> Fold<'a> {
                     unit.asked_again = unit.asked_again.max(Some(seen.time));
                 }
             }
-            // The next response may answer it, whoever wrote it.
+            // The next response may be an answer to this row, whoever wrote it.
             Said::Aside | Said::ShellLine => self.asked(seen),
         }
     }
 
-    /// A row that the next response answers.
+    /// Takes in a row that the next response may answer: the rows of the last response are complete.
     pub(super) fn asked(&mut self, seen: &PlacedRow<'_>) {
         if let Some(inline) = self.inline_mut(seen) {
             inline.asked = Some(seen.time);
@@ -205,8 +205,8 @@ impl<'a> Fold<'a> {
         thread.rested = false;
     }
 
-    /// When the request of the response in a row began, as far as the rows before it tell: not before the response before
-    /// it had ended.
+    /// When the request for the response in a row began, as far as earlier rows tell; not before the end of the
+    /// response before it.
     pub(super) fn request_began(&mut self, seen: &PlacedRow<'_>) -> Timestamp {
         let (told, answered) = match self.inline_mut(seen) {
             Some(inline) => (inline.asked, None),
@@ -218,13 +218,13 @@ impl<'a> Fold<'a> {
         told.unwrap_or(seen.time).max(answered.unwrap_or(Timestamp(i64::MIN))).min(seen.time)
     }
 
-    /// Where something goes that counts by the id of a row; `None` if it was counted before.
+    /// Where a fact goes that is identified by the id of a row; `None` if it was counted before.
     pub(super) fn counted_once(&mut self, seen: &PlacedRow<'_>, id: RowId, time: Timestamp) -> Option<&mut Parts> {
         let identity = Identity::Row(id).hash();
         if let Some(home) = self.known.index.home(identity)
             && let Some(known) = self.known.parts(home).and_then(|parts| parts.row(id)).map(|row| row.time)
         {
-            // Of two copies the earlier one tells when it happened.
+            // Of two copies the time of the earlier one counts.
             if time < known
                 && let Some(row) = self.known.parts_mut(home).and_then(|parts| parts.row_mut(id))
             {
@@ -237,20 +237,20 @@ impl<'a> Fold<'a> {
         self.room_for(unit, identity)
     }
 
-    /// Where a new part of a unit goes, by its identity.
+    /// Where a new part of a unit goes. Its identity leads there from now on.
     pub(super) fn room_for(&mut self, unit: UnitId, identity: u64) -> Option<&mut Parts> {
         let home = self.known.room(unit)?;
         self.known.index.insert(identity, home);
         self.known.parts_mut(home)
     }
 
-    /// The unit a row belongs to, made if need be, with its times widened.
+    /// The unit that a row belongs to. It is made if it does not exist, and its times are extended to the row.
     pub(super) fn unit_of(&mut self, seen: &PlacedRow<'_>) -> Option<UnitId> {
         let key = match (&seen.row.agent, seen.row.sidechain) {
             (Some(agent), _) => self.run_of(seen, agent),
             (None, true) => self.inline_of(seen)?,
             (None, false) => match self.known.thread_mut(self.file).current.clone() {
-                // A sub-agent's file has rows of that agent only; this is a strange row in it.
+                // A row without `agentId` in the file of a sub-agent gets here too; it belongs to the current unit.
                 Some(current) => current,
                 None => {
                     let key = UnitKey::Loose(seen.row.id);
@@ -264,7 +264,7 @@ impl<'a> Fold<'a> {
         Some(unit)
     }
 
-    /// The current unit, without making one.
+    /// The unit that a row belongs to; `None` if it does not exist yet.
     pub(super) fn current_of(&mut self, seen: &PlacedRow<'_>) -> Option<UnitId> {
         let key = match (&seen.row.agent, seen.row.sidechain) {
             (Some(agent), _) => Some(self.run_of(seen, agent)),
@@ -279,7 +279,7 @@ impl<'a> Fold<'a> {
 
     pub(super) fn ensure(&mut self, seen: &PlacedRow<'_>, key: &UnitKey) -> UnitId {
         let claim = Claim { by: ClaimBy::Row, time: seen.time, file: self.file, session: seen.session.clone() };
-        // Only what starts a unit may claim it; later rows of a fork must not take it over by a tie.
+        // Only the row that begins a unit may claim it: later rows of a fork must not win it in a tie.
         let starts = match key {
             UnitKey::Turn(row) | UnitKey::Loose(row) => *row == seen.row.id,
             UnitKey::Agent(..) => true,
@@ -291,7 +291,7 @@ impl<'a> Fold<'a> {
         key.id()
     }
 
-    /// The unit of a key with a claim on it, made if need be.
+    /// The unit of a key, with a claim on it. It is made if it does not exist.
     pub(super) fn ensure_claimed(&mut self, seen: &PlacedRow<'_>, key: &UnitKey, claim: Claim) -> UnitId {
         let id = key.id();
         let new = !self.known.index.has_unit(id);
@@ -307,7 +307,7 @@ impl<'a> Fold<'a> {
         id
     }
 
-    /// A row is one of a unit's.
+    /// Takes in that a row belongs to a unit.
     fn seen_in(&mut self, seen: &PlacedRow<'_>, id: UnitId) {
         self.touch(seen, Some(id));
         let speaks = matches!(seen.row.kind, RowKind::User(_) | RowKind::Assistant(_));
@@ -320,18 +320,18 @@ impl<'a> Fold<'a> {
         self.first_row(seen, id);
     }
 
-    /// Widens a unit's times to a row.
+    /// Extends the times of a unit to the time of a row.
     pub(super) fn touch(&mut self, seen: &PlacedRow<'_>, unit: Option<UnitId>) {
         self.touch_at(seen, unit, seen.time);
     }
 
-    /// Widens a unit's times to the moment that a row tells of.
+    /// Extends the times of a unit to the moment that a row tells of.
     pub(super) fn touch_at(&mut self, seen: &PlacedRow<'_>, unit: Option<UnitId>, time: Timestamp) {
         let Some((id, unit)) = unit.and_then(|id| Some((id, self.known.unit(id)?))) else { return };
         if unit.is_known_to_hold(&seen.session, time) {
             return;
         }
-        // What a fork itself says of its copies is none of their rows.
+        // Rows that a fork adds to copied turns do not belong to these turns.
         let aside = matches!(&seen.row.kind, RowKind::User(User { said: Said::Aside, .. }) | RowKind::Other);
         if aside && self.known.thread(self.file).is_some_and(|thread| thread.is_copied) {
             return;
@@ -347,7 +347,7 @@ impl<'a> Fold<'a> {
         self.known.change_owner(id, |unit, settling| unit.held(&seen.session, &rows, settling));
     }
 
-    /// Says that no more rows of the open message will come, unless it is `next`.
+    /// Closes the response whose rows were coming, unless `next` is its id: no further row of it is expected.
     pub(super) fn close_message(&mut self, next: Option<&str>) {
         let thread = self.known.thread_mut(self.file);
         if thread.open_message.as_deref() == next {
@@ -360,7 +360,7 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// Rank of a row; `copy` if it says itself that it is one.
+    /// The rank of a row; `copy` is true if the row tells that it is a copy.
     pub(super) fn rank(&self, seen: &PlacedRow<'_>, copy: bool) -> Rank {
         Rank { copy, time: seen.time, file: self.file }
     }

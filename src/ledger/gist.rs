@@ -1,4 +1,4 @@
-//! What parts come to: everything that decides about a unit without its parts being read.
+//! A summary of parts, from which everything about a unit is decided without reading its parts.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,48 +8,50 @@ use super::tokens::Tokens;
 use crate::transcript::record::{ApiError, Fact, Stop};
 use crate::transcript::time::Timestamp;
 
-/// What some parts come to. Gists of different parts can be added; what was added can be taken away again.
+/// A summary of some parts. Gists of different parts can be added, and an added gist can be replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gist {
     /// Tokens of the responses.
     pub tokens: Tokens,
-    /// List price of those that have one.
+    /// List price of the responses, without the shares that have no known price.
     pub cost: Money,
-    /// Responses of which a part has no price.
+    /// Number of responses of which a share has no known price.
     pub unpriced: u64,
-    /// Responses and tool calls: each is a span.
+    /// Number of responses and tool calls, each of which is a span.
     pub spans: u64,
-    /// Tool calls without a result.
+    /// Number of tool calls without a result.
     pub open: u64,
-    /// Parts whose spans have not left.
+    /// Number of parts whose spans have not left.
     pub unsent: u64,
-    /// Those of them whose spans cannot change any more.
+    /// Number of the unsent parts whose spans cannot change any more.
     pub ready: u64,
-    /// Responses whose times say nothing.
+    /// Number of responses whose times are not used ([`Message::undated`]).
     pub undated: u64,
-    /// When the last thing happened: the end of a response, a result, a failure.
+    /// When the last thing happened: the end of a response, a result, a failure, a hook or a compaction that was waited
+    /// for.
     pub latest: Option<Timestamp>,
-    /// The latest response.
+    /// The response that ended last.
     pub response: Option<LatestResponse>,
-    /// The latest failure that no further attempt followed.
+    /// The latest failure after which the client made no further attempt, and when it happened.
     pub gave_up: Option<(Timestamp, ApiError)>,
-    /// Something that was taken away may have been the latest: the times above may be too late.
+    /// True if a replaced part may have been the latest, so that `latest`, `response` and `gave_up` may be too late.
     pub is_loose: bool,
 }
 
 /// The response that ended last.
 ///
-/// Of two that ended at one moment it is the one that ends the turn: nothing follows that, in whatever order they are added.
+/// Of two that ended at the same moment it is the one that ends the turn, since nothing follows that one. So the order
+/// in which responses are added does not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LatestResponse {
-    /// When.
+    /// When it ended.
     pub end: Timestamp,
-    /// The model had nothing more to say.
+    /// True if the model had nothing more to say in this turn.
     pub ends_turn: bool,
 }
 
 impl Gist {
-    /// What these parts come to.
+    /// The gist of these parts.
     #[must_use]
     pub fn of(parts: &Parts) -> Self {
         let mut gist = Self::default();
@@ -60,7 +62,7 @@ impl Gist {
     }
 
     fn row(&mut self, row: &RowFact) {
-        // The person waits for hooks that hold the answer back, and for a compaction that the client began.
+        // A turn lasts until these have ended, because the person waits for them.
         let lengthens = match &row.what {
             Fact::Failure(_) => true,
             Fact::Hook(hook) => hook.holds_the_answer(),
@@ -110,7 +112,7 @@ impl Gist {
         }
     }
 
-    /// Adds what later parts come to.
+    /// Adds the gist of later parts.
     pub fn add(&mut self, later: &Self) {
         self.tokens += later.tokens;
         self.cost += later.cost;
@@ -128,7 +130,7 @@ impl Gist {
         self.is_loose |= later.is_loose;
     }
 
-    /// Takes away what parts came to that were added before, and puts what they come to now in its place.
+    /// Replaces the gist of some parts, which was added before, by their new gist.
     pub fn change(&mut self, before: &Self, after: &Self) {
         self.tokens = self.tokens.minus(before.tokens);
         self.cost -= before.cost;
@@ -149,7 +151,7 @@ impl Gist {
     }
 }
 
-/// True if what was taken away may have been the latest of all, and what took its place is not.
+/// True if the replaced value may have been the latest of all and its replacement is earlier.
 fn lost<T: Ord>(ours: Option<T>, before: Option<T>, after: Option<T>) -> bool {
     before.is_some() && before >= ours && after < before
 }

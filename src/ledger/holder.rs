@@ -1,4 +1,4 @@
-//! One session that has rows of a unit, and when they came.
+//! A session that has rows of a unit, and the times of these rows.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,40 +7,40 @@ use super::place::Surroundings;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 
-/// When the rows came that one session has of a unit.
+/// The times of the rows that one session has of a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extent {
-    /// Time of the first of them.
+    /// Time of the first of these rows.
     pub first: Timestamp,
-    /// Time of the last of them.
+    /// Time of the last of these rows.
     pub last: Timestamp,
-    /// Surroundings of the first of them.
+    /// Surroundings of the first of these rows.
     pub context: Surroundings,
 }
 
-/// A session that has rows of a unit, or to which a copy says that it belongs.
+/// A session that has rows of a unit, or that a copied row names as the owner of the unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The session.
     pub session: SessionId,
-    /// Its rows are copies, as they or those of its source say.
+    /// True if its rows are copies, as they or rows of its source tell.
     pub is_copy: bool,
-    /// The best row of another session that says that this one is the source.
+    /// The best claim of a copied row that names this session as the source.
     pub word: Option<Claim>,
-    /// Its best own claim; `None` if it has no row that begins the unit.
+    /// The best claim of its own rows; `None` if it has no row that begins the unit.
     pub claim: Option<Claim>,
-    /// Its rows; `None` if no row of the unit names it.
+    /// The times of its rows; `None` if it has no row of the unit.
     pub rows: Option<Extent>,
 }
 
 impl Extent {
-    /// One row.
+    /// The extent of one row.
     #[must_use]
     pub const fn of(time: Timestamp, context: Surroundings) -> Self {
         Self { first: time, last: time, context }
     }
 
-    /// Takes in other rows. Of two that are first the context is that of the one that was known.
+    /// Adds other rows. If both begin at the same time, the surroundings stay.
     pub fn add(&mut self, other: &Self) {
         if other.first < self.first {
             (self.first, self.context) = (other.first, other.context.clone());

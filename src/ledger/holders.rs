@@ -1,8 +1,8 @@
-//! Sessions that have rows of one unit. Forks copy rows, so several may; which of them owns it may turn out late, and what is
-//! known of each is kept until then, so that the order of reading says nothing.
+//! The sessions that have rows of one unit. Forks copy rows, so there may be several. Which of them owns the unit may
+//! become known late; what is known of each session is kept, so that the order of reading does not matter.
 //!
-//! Where no row tells a copy from its source, the source is the session all of whose rows are in the other. Rows are copied
-//! from the beginning on, so it is the one that has no turn to itself.
+//! If no row tells which session has the copies, the source is the session whose rows are all in the other session too.
+//! Rows are copied from the beginning on, so the source is the session that has no turn alone.
 
 use std::cmp::Ordering;
 
@@ -12,17 +12,17 @@ use super::unit::Unit;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 
-/// What settles whose a unit is, beside what its rows say.
+/// What decides who owns a unit, besides its own rows.
 #[derive(Clone, Copy)]
 pub(super) struct Settling<'a> {
-    /// The order of two claims by the paths of their files.
+    /// Orders two claims by the paths of their files.
     pub by_path: &'a dyn Fn(&Claim, &Claim) -> Ordering,
-    /// True for a session that has turns, or the end of one, to itself.
+    /// True for a session that has the last row of some turn, and no other session has that row.
     pub has_own: &'a dyn Fn(&SessionId) -> bool,
 }
 
 impl Unit {
-    /// Takes in rows of a session.
+    /// Adds rows of a session.
     pub(super) fn held(&mut self, session: &SessionId, rows: &Extent, settling: Settling<'_>) {
         if self.is_held_alone_by(session) {
             return self.widen(rows);
@@ -34,7 +34,7 @@ impl Unit {
         self.settle_owner(settling);
     }
 
-    /// Takes in rows of the only session that has any.
+    /// Adds rows of the only session that has any.
     pub(super) fn widen(&mut self, rows: &Extent) {
         let mut own = Extent { first: self.first, last: self.last, context: std::mem::take(&mut self.context) };
         own.add(rows);
@@ -46,13 +46,14 @@ impl Unit {
         self.holders.is_empty() && self.claim.session == *session
     }
 
-    /// True if several sessions have rows of the unit and none says which of them are copies.
+    /// True if several sessions have rows of the unit and no row tells which of them are copies.
     pub(super) fn is_tied(&self) -> bool {
         self.holders.len() > 1 && self.agent.is_none() && self.holders.iter().all(|holder| holder.word.is_none())
     }
 
-    /// Of each session that has rows of it, in the order in which they became known, whether it has the last one to itself.
-    /// Rows that are known to be copies do not count, and those of sub-agents are nobody's copies.
+    /// For each session that has rows of the unit, in the order in which they became known: true if only this session
+    /// has the last row. Rows that are known to be copies do not count. Empty for a sub-agent, whose rows are not
+    /// copied.
     pub(super) fn alone(&self) -> Vec<bool> {
         if self.agent.is_some() {
             return Vec::new();
@@ -73,7 +74,7 @@ impl Unit {
             || self.holders.iter().any(|holder| holder.session == *session && holder.rows.is_some())
     }
 
-    /// True if rows of a session say nothing new of when the unit was.
+    /// True if a row of a session at this time does not change the times of the unit.
     pub(super) fn is_known_to_hold(&self, session: &SessionId, time: Timestamp) -> bool {
         let holder = self.holders.iter().find(|holder| holder.session == *session);
         match holder.and_then(|holder| holder.rows.as_ref()) {
@@ -82,7 +83,7 @@ impl Unit {
         }
     }
 
-    /// Takes in that a session claims the unit.
+    /// Adds a claim of a session on the unit.
     pub(super) fn claimed(&mut self, claim: &Claim, settling: Settling<'_>) {
         if self.is_held_alone_by(&claim.session) {
             if order(claim, &self.claim, settling).is_lt() {
@@ -103,7 +104,7 @@ impl Unit {
         }
     }
 
-    /// Takes in that the rows of `copy` are copies of those of the session that claims the unit by this word.
+    /// Notes that the rows of `copy` are copies of rows of the session that `word` names as the owner.
     pub(super) fn copied(&mut self, copy: &SessionId, word: &Claim, settling: Settling<'_>) {
         if !self.change_holder(copy, |holder| std::mem::replace(&mut holder.is_copy, true)) {
             self.settle_owner(settling);
@@ -119,7 +120,7 @@ impl Unit {
         has(copy, |holder| holder.is_copy) && has(source, |holder| holder.word.is_some())
     }
 
-    /// Changes what is known of a session; from the second one on all are listed.
+    /// Changes what is known of a session. All sessions are listed once there is more than one.
     fn change_holder<T>(&mut self, session: &SessionId, change: impl FnOnce(&mut Holder) -> T) -> T {
         if self.holders.is_empty() {
             let rows = Extent { first: self.first, last: self.last, context: self.context.clone() };
@@ -136,7 +137,8 @@ impl Unit {
         changed
     }
 
-    /// Finds out whose it is, and when it was: from the rows of its owner, or, if that has none any more, from all copies.
+    /// Decides which session owns the unit, and sets its times from the rows of the owner; if the owner has none, from
+    /// all copies.
     pub(super) fn settle_owner(&mut self, settling: Settling<'_>) {
         let is_tied = self.is_tied();
         let claims = self.holders.iter().filter_map(|holder| Some((holder, holder.best()?)));
@@ -144,7 +146,7 @@ impl Unit {
             let key =
                 |holder: &Holder| (holder.is_copy, holder.word.is_none(), holder.claim.as_ref().map(|claim| claim.by));
             let has_own = |holder: &Holder| is_tied && (settling.has_own)(&holder.session);
-            // A fork that leaves a turn before its end does not have that end.
+            // The session with the later last row is better: a fork that begins inside a turn lacks the end of it.
             let last = |holder: &Holder| holder.rows.as_ref().map(|rows| rows.last);
             key(one)
                 .cmp(&key(other))
@@ -170,7 +172,7 @@ impl Unit {
     }
 }
 
-/// Which of two claims is better, but for what is said of their sessions: what it rests on, the earliest row, the lower path.
+/// Orders two claims, the better one first: by what they rest on, then by the earlier row, then by the lower path.
 fn order(one: &Claim, other: &Claim, settling: Settling<'_>) -> Ordering {
     let key = |claim: &Claim| (claim.by, claim.time);
     key(one).cmp(&key(other)).then_with(|| (settling.by_path)(one, other))

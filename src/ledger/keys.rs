@@ -1,4 +1,4 @@
-//! What makes a unit, and each thing counted in it, the same thing twice.
+//! Identities: by what a unit, and each thing counted in it, is recognised when it is read again.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
@@ -6,24 +6,26 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 use crate::transcript::ids::{AgentId, RUN, RowId, SessionId};
 use crate::transcript::time::Timestamp;
 
-/// More levels than any chain of sub-agents has: damaged files can tell of circles.
+/// How many levels of sub-agents are followed at most. No real chain is that long, but damaged files can describe
+/// circles.
 pub const LEVELS_MAX: usize = 64;
 
-/// What a unit is about.
+/// What a unit stands for: a turn, a loose unit or a sub-agent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UnitKey {
     /// A turn, by the `uuid` of its prompt row. Copies in forks keep the uuid, so they are the same turn.
     Turn(RowId),
-    /// Rows before the first prompt of a file, by the `uuid` of the first.
+    /// A loose unit: rows before the first prompt of a file, by the `uuid` of the first one. Also a compaction between
+    /// turns.
     Loose(RowId),
     /// A sub-agent of a session.
     Agent(SessionId, AgentId),
 }
 
-/// How the made-up id of an inline sub-agent begins; the `uuid` of its first row follows.
+/// The beginning of the id that is made for an inline sub-agent; the `uuid` of its first row follows.
 pub const INLINE: &str = "inline-";
 
-/// A unit's key in 16 bytes.
+/// The key of a unit, or of one of its sections, in 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnitId(pub u128);
 
@@ -31,7 +33,7 @@ impl UnitId {
     /// Seed of the hashes that are ids of sections.
     const SECTION: u64 = 4;
 
-    /// Seed of the hashes of ids, which must not meet those of identities.
+    /// Seed of [`UnitId::hash`], so that these hashes differ from those of identities.
     const ITSELF: u64 = 5;
 
     /// The id of one of the unit's sections.
@@ -41,7 +43,7 @@ impl UnitId {
         Self(xxh3_128_with_seed(&self.0.to_be_bytes(), seed))
     }
 
-    /// 64 bits for the index in memory: where the unit or section itself is.
+    /// A hash of 64 bits, by which the index in memory finds the unit or section.
     #[must_use]
     pub fn hash(self) -> u64 {
         xxh3_64_with_seed(&self.0.to_be_bytes(), Self::ITSELF)
@@ -49,12 +51,12 @@ impl UnitId {
 }
 
 impl UnitKey {
-    /// Seeds of hashes: the kinds of keys must not meet.
+    /// Seeds of hashes, so that different kinds of keys have different ids.
     const LOOSE: u64 = 1;
     const AGENT: u64 = 2;
 
-    /// The key of a sub-agent of a session, or of the one that its id names. An inline one (clients before 2.0) has no id of its own and is known by its first row,
-    /// which a fork copies: it is the same in every session.
+    /// The key of a sub-agent of a session, or of the session that its id names. An inline sub-agent (clients before
+    /// 2.0) is identified by its first row alone: its key has no session, since a fork copies that row.
     #[must_use]
     pub fn agent(session: &SessionId, agent: &AgentId) -> Self {
         let (agent, named) = agent.split();
@@ -69,7 +71,7 @@ impl UnitKey {
         Self::Agent(SessionId("".into()), AgentId(format!("{INLINE}{row}").into()))
     }
 
-    /// [`UnitKey::id`] of [`UnitKey::inline`], without making a text of it.
+    /// [`UnitKey::id`] of [`UnitKey::inline`], without allocating its text.
     #[must_use]
     pub fn inline_id(row: RowId) -> UnitId {
         let mut agent = [0; INLINE.len() + RowId::TEXT_BYTES];
@@ -79,21 +81,21 @@ impl UnitKey {
         Self::agent_id(b"", &agent)
     }
 
-    /// The key of a further run of a sub-agent, which begins with the prompt `row`.
+    /// The key of a further run of a sub-agent, which begins with the prompt `row`; `None` if this is no sub-agent.
     #[must_use]
     pub fn run(&self, row: RowId) -> Option<Self> {
         let Self::Agent(session, agent) = self else { return None };
         Some(Self::Agent(session.clone(), AgentId(format!("{}{RUN}{row}", agent.told()).into())))
     }
 
-    /// The key of a sub-agent itself, by that of any of its runs.
+    /// The key of the first run of a sub-agent, from the key of any run; `None` if this is no sub-agent.
     #[must_use]
     pub fn first_run(&self) -> Option<Self> {
         let Self::Agent(session, agent) = self else { return None };
         Some(Self::Agent(session.clone(), AgentId(agent.shared())))
     }
 
-    /// True for a sub-agent, but for its further runs.
+    /// True for the first run of a sub-agent.
     #[must_use]
     pub fn is_first_run(&self) -> bool {
         matches!(self, Self::Agent(_, agent) if agent.told().len() == agent.0.len())
@@ -103,7 +105,7 @@ impl UnitKey {
         UnitId(xxh3_128_with_seed(agent, xxh3_64_with_seed(session, Self::AGENT)))
     }
 
-    /// The key in 16 bytes; of a turn, the uuid of its prompt.
+    /// The key in 16 bytes: for a turn the `uuid` of its prompt, otherwise a hash.
     #[must_use]
     pub fn id(&self) -> UnitId {
         match self {
@@ -114,7 +116,7 @@ impl UnitKey {
     }
 }
 
-/// What an identity is the identity of.
+/// An identity, by the kind of thing that it identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity<'a> {
     /// `message.id`
@@ -123,20 +125,21 @@ pub enum Identity<'a> {
     Call(&'a str),
     /// `tool_use.id` of a call that started a sub-agent, known before the call itself.
     Link(&'a str),
-    /// `uuid` of a row that counts once.
+    /// `uuid` of a row that is counted by itself.
     Row(RowId),
     /// A sub-agent's own id.
     Agent(&'a str),
-    /// A block of a prompt: its time, and the hash of its text.
+    /// A block of a prompt: the time of the prompt, and the hash of the block's text.
     Said(Timestamp, u64),
-    /// A row of a response whose id a gateway chose, by its `uuid`, with that id.
+    /// A row of a response whose id a gateway chose: that id, and the `uuid` of the row.
     NamedRow(&'a str, RowId),
-    /// The same by its time and usage.
+    /// The same row by the chosen id, the time of the row, and the hash of its usage.
     NamedUsage(&'a str, Timestamp, u64),
 }
 
 impl Identity<'_> {
-    /// 64 bits for the index in memory. The unit it leads to holds the whole id, so a collision costs a look, not money.
+    /// A hash of 64 bits for the index in memory. The unit that it leads to holds the whole id, which is compared, so a
+    /// collision does not count anything wrong.
     #[must_use]
     pub fn hash(self) -> u64 {
         let (kind, text) = match self {

@@ -1,4 +1,4 @@
-//! API responses and tool calls: merged by identity, best variant first.
+//! Merges the rows of API responses and tool calls by identity. Of several variants of a row the best one counts.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::transcript::time::Timestamp;
 
 /// A response as one row tells it.
 struct Variant<'a> {
-    /// The id that the response is known by.
+    /// The id by which the ledger knows the response.
     id: &'a str,
     row: &'a Assistant,
-    /// Its times say nothing.
+    /// True if its times are not to be used.
     undated: bool,
     rank: Rank,
     start: Timestamp,
@@ -28,7 +28,7 @@ struct Variant<'a> {
 }
 
 impl Variant<'_> {
-    /// The response, as far as this row knows it; without its price.
+    /// The response as this row tells it, without its price.
     fn message(&self) -> Message {
         Message {
             id: self.id.into(),
@@ -54,11 +54,12 @@ impl Variant<'_> {
         }
     }
 
-    /// The maximum of every field; times, rows and surroundings of the best variant only.
+    /// Merges this row into the response: the maximum of every count; times and rows from the file of the best variant
+    /// only.
     fn merge_into(&self, known: &mut Message, better: bool, prices: &Prices) {
         let before = (known.usage.clone(), known.stop.clone(), known.rank);
         known.usage.merge(&self.row.usage);
-        // A row that was written before the response ended says nothing about how it ended.
+        // A row that was written before the response ended does not tell why it stopped.
         if matches!(known.stop, Some(Stop::ToolUse) | None) && self.row.stop.is_some() {
             known.stop.clone_from(&self.row.stop);
         }
@@ -126,14 +127,16 @@ impl Fold<'_> {
         }
     }
 
-    /// The id that a response is known by: that of the row, unless a gateway chose it. Then the rows that follow one
-    /// another without a row to be answered between them are one response, and so are the copies of a row.
+    /// The id by which the ledger knows a response: the one in the row, unless a gateway chose it. Then a response gets
+    /// an id that is made for it; rows without a prompt or result between them are of the same response, and so are
+    /// copies of a row.
     fn id_of(&mut self, seen: &PlacedRow<'_>, row: &Assistant) -> Box<str> {
         if row.identity != IdentityBy::Gateway {
             return row.message.clone();
         }
         let thread = self.known.thread_mut(self.file);
-        // Another request has another answer, and a row from before the last one is a copy of another response.
+        // Another `requestId` is another response, and a row that is earlier than the last one is a copy of another
+        // response.
         if let Some(named) = &mut thread.named
             && named.name == row.message
             && named.request == row.request
@@ -147,7 +150,7 @@ impl Fold<'_> {
             let home = self.known.index.home(*name)?;
             self.known.parts(home)?.named(*name).map(|message| message.id.clone())
         });
-        // A state of before this rule knows it by its name alone.
+        // A state that was written before this rule knows the response by the gateway's id alone.
         let plain = || {
             let message = self.known.parts(self.known.home_of_message(&row.message)?)?.message(&row.message)?;
             let is_it = (message.start..=message.end).contains(&seen.time) && message.usage == row.usage;
@@ -159,7 +162,7 @@ impl Fold<'_> {
         id
     }
 
-    /// Notes by which names further copies of a row are found.
+    /// Notes the identities by which copies of a row are found, if a gateway chose the id of the response.
     fn name(&mut self, seen: &PlacedRow<'_>, row: &Assistant, id: &str) {
         if row.identity != IdentityBy::Gateway {
             return;
@@ -176,7 +179,8 @@ impl Fold<'_> {
         }
     }
 
-    /// A tool that the API runs inside a response: the row after the one in which it begins tells how long it ran.
+    /// Takes in a tool that the API runs inside a response. The time of the next row of the response tells how long it
+    /// ran.
     fn server_tool(&mut self, seen: &PlacedRow<'_>, row: &Assistant, id: &str) {
         let began = self.known.thread_mut(self.file).server_tool.take();
         if let Some((_, note)) = began.filter(|(message, _)| **message == *id) {
@@ -192,7 +196,7 @@ impl Fold<'_> {
         }
     }
 
-    /// A row that the client made itself: the report of a failure, or filler at a resume.
+    /// Takes in a row that the client made itself: the report of a failure, or a filler row at a resume.
     fn synthetic(&mut self, seen: &PlacedRow<'_>, assistant: &Assistant) {
         let Some(error) = assistant.failure else {
             self.known.thread_mut(self.file).process_ended = true;
@@ -225,7 +229,7 @@ impl Fold<'_> {
         };
         let better = self.known.rank_is_better(rank, known.rank);
         if known.rank.file == rank.file && !known.rows.contains(&seen.place) {
-            // The next row of a response: by far the most frequent case.
+            // The next row of the same response in the same file, which is by far the most frequent case.
             if let Some(known) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(id)) {
                 variant.merge_into(known, better, self.prices);
             }
@@ -233,7 +237,7 @@ impl Fold<'_> {
         }
         let mut merged = known.clone();
         variant.merge_into(&mut merged, better, self.prices);
-        // A better variant stands in its own surroundings: the original's turn, not the fork's.
+        // A response moves to the unit of its better variant: to the turn of the original, away from that of a fork.
         let moves = better && rank.file != known.rank.file && self.known.index.owner(home) != unit;
         if !moves {
             if merged != *known
@@ -243,7 +247,7 @@ impl Fold<'_> {
             }
             return;
         }
-        // First the new place: without it, all stays as it is until the fold is done again.
+        // The new place comes first: if it is not in memory, nothing is changed and the fold is repeated.
         let Some(parts) = self.room_for(unit, identity) else { return };
         let id = merged.id.clone();
         let names = merged.names.clone();
@@ -274,9 +278,10 @@ impl Fold<'_> {
         let elsewhere = known.is_some_and(|known| known.rank.file != new.rank.file);
         let better = known.is_none_or(|known| self.known.rank_is_better(new.rank, known.rank));
         let same_row = known.is_some_and(|known| known.rank == new.rank);
-        // A result that came before its call, or a copy's call: the call's own turn is its home.
+        // A tool call moves to the unit of its best call row, if only its result or a copy of the call was known
+        // before.
         let moves = better && (elsewhere || known.is_none()) && self.known.index.owner(home) != unit;
-        // First the new place: without it nothing has changed, and the row is folded once more.
+        // The new place comes first: if it is not in memory, nothing is changed and the fold is repeated.
         if moves && self.known.room(unit).is_none() {
             return;
         }
@@ -304,7 +309,7 @@ impl Fold<'_> {
         }
     }
 
-    /// What holds a tool call; made in `unit` if nobody has seen it.
+    /// The unit or section that holds a tool call. The call is added to `unit` if it is not known.
     fn tool_home(&mut self, unit: UnitId, id: &str) -> Option<UnitId> {
         let identity = Identity::Call(id).hash();
         let home = self.known.index.home(identity);
@@ -357,7 +362,7 @@ impl Fold<'_> {
         }
     }
 
-    /// `toolUseResult.agentId`: the call names its agent.
+    /// Links a call to the sub-agent that its result names (`toolUseResult.agentId`).
     fn link_by_result(
         &mut self,
         seen: &PlacedRow<'_>,
@@ -380,7 +385,7 @@ impl Fold<'_> {
         if self.known.has(unit) {
             return self.ask(unit, ask);
         }
-        // A copy in a fork says it of the session that it was copied from.
+        // In a fork, a copied result may be about a sub-agent of the session that owns the call.
         let other = Some(owner).filter(|owner| *owner != seen.session);
         for session in [seen.session.clone()].into_iter().chain(other) {
             let waiting = self.known.waiting_mut((session, agent.clone())).get_or_insert_default();

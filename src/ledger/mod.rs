@@ -1,8 +1,9 @@
-//! What happened, counted once: records in, units and sessions out.
+//! Turns records into units and sessions, in which everything that happened is counted once.
 //!
-//! Pure. A [`unit::Unit`] is what one prompt, or one sub-agent, caused. Each part of it has an identity (`message.id`,
-//! `tool_use.id`, row `uuid`) and a merge that does not care about order or repetition. Sums are functions of units
-//! ([`tally::Tally`]), so they cannot count anything twice; what a commit changes is the difference of two states.
+//! Pure: no files, no clock. A [`unit::Unit`] is what one prompt, or one sub-agent, caused. Each of its parts has an
+//! identity (`message.id`, `tool_use.id`, `uuid` of a row) and is merged in a way that does not depend on order or
+//! repetition. Sums are computed from units ([`tally::Tally`]), so they cannot count anything twice; what a commit
+//! changes is the difference between two states.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

@@ -13,14 +13,14 @@
 
 use std::sync::Arc;
 
-/// Longest id that a name is reduced to, in bytes; the rest is cut off.
+/// Longest canonical id in bytes; a longer one is cut.
 const ID_BYTES_MAX: usize = 64;
-/// Longest part of a name that is looked at, in bytes; the rest is cut off.
+/// How many bytes of a name are looked at.
 const NAME_BYTES_MAX: usize = 512;
 /// Bedrock prefixes of geographic endpoints, which cost more than the global one.
 const GEO_PREFIXES: [&str; 6] = ["us", "eu", "apac", "au", "jp", "ca"];
 
-/// A model's name, understood.
+/// The name of a model, reduced to its canonical id, and what else the name tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelName {
     /// Canonical id: lower case, at most 64 bytes, not empty. Unknown models have one too.
@@ -31,20 +31,21 @@ pub struct ModelName {
     pub regional: bool,
 }
 
-/// Reduces a name to its canonical id; `None` for an empty name and for `<synthetic>` and its like, which no model wrote.
+/// Reduces a name to its canonical id; `None` for an empty name and for names such as `<synthetic>`, which are no
+/// model's.
 #[must_use]
 pub fn normalize(raw: &str) -> Option<ModelName> {
     canonical(raw).map(|name| ModelName { id: Arc::from(name.text), fast: name.fast, regional: name.regional })
 }
 
-/// A [`ModelName`] whose id is not shared yet.
+/// A [`ModelName`] whose id is an own text.
 pub(crate) struct CanonicalName {
     pub(crate) text: String,
     pub(crate) fast: bool,
     pub(crate) regional: bool,
 }
 
-/// [`normalize`] without the shared id, for a lookup that has its own.
+/// [`normalize`] without a shared id, for a caller that looks up the id in a table.
 pub(crate) fn canonical(raw: &str) -> Option<CanonicalName> {
     let name = raw.trim();
     if name.is_empty() || (name.starts_with('<') && name.ends_with('>')) {
@@ -73,14 +74,14 @@ fn first_bytes(text: &str, bytes_max: usize) -> &str {
     text.get(..end).unwrap_or("")
 }
 
-/// Whether the name is `us.anthropic.…` or that of another geography, alone or at the end of an ARN.
+/// True if the name begins with a Bedrock geography, as in `us.anthropic.…`, alone or at the end of an ARN.
 fn has_geo_prefix(lower: &str) -> bool {
     let Some((head, _)) = lower.split_once(".anthropic.") else { return false };
     let prefix = head.rsplit(':').next().unwrap_or(head);
     GEO_PREFIXES.contains(&prefix)
 }
 
-/// Cuts dates, versions and markers off the end, in whatever order they stand; says whether `-fast` was among them.
+/// Cuts dates, versions and markers off the end, in any order; the flag is true if `-fast` was among them.
 fn without_suffixes(mut text: &str) -> (&str, bool) {
     let mut fast = false;
     loop {
@@ -112,12 +113,12 @@ fn without_suffix(text: &str) -> Option<&str> {
         .or_else(|| without_dashed_date(text))
 }
 
-/// `default`, `latest` or a date.
+/// True for `default`, `latest` and a date.
 fn is_vertex_version(text: &str) -> bool {
     matches!(text, "default" | "latest") || is_compact_date(text)
 }
 
-/// The part of `-v1`, `-v1:0` or `-v1:0:200k` after the `v`.
+/// True for the part of `-v1`, `-v1:0` or `-v1:0:200k` behind the `v`.
 fn is_bedrock_version(text: &str) -> bool {
     let mut parts = text.split(':');
     let major = parts.next().is_some_and(is_digits);
@@ -126,7 +127,7 @@ fn is_bedrock_version(text: &str) -> bool {
     major && minor && window && parts.next().is_none()
 }
 
-/// `YYYYMMDD` of this century.
+/// True for `YYYYMMDD` from the year 2000 to 2099.
 fn is_compact_date(text: &str) -> bool {
     text.len() == 8 && text.starts_with("20") && is_digits(text)
 }
@@ -142,8 +143,8 @@ fn without_dashed_date(text: &str) -> Option<&str> {
     is_date.then_some(rest)
 }
 
-/// `claude-<family>-<version>` from version 4 on, `claude-<version>-<family>` for version 3, without a minor version 0;
-/// `None` if the text is not a family and a version.
+/// The name with family and version in the order of its id: `claude-<family>-<version>` from version 4 on,
+/// `claude-<version>-<family>` for version 3, without a minor version 0. `None` if the text has no such parts.
 fn family_before_version(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.strip_prefix("claude-")?.splitn(4, '-').collect();
     let (family, major, minor, family_first) = match *parts.as_slice() {
@@ -168,12 +169,12 @@ fn family_before_version(text: &str) -> Option<String> {
     Some(if family_first { format!("claude-{family}-{version}") } else { format!("claude-{version}-{family}") })
 }
 
-/// One word of letters: `opus`.
+/// True for a word of small letters: `opus`.
 fn is_family(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
-/// One or two digits; more are a date or something else.
+/// True for one or two digits; more digits are a date or something else.
 fn is_version_number(text: &str) -> bool {
     text.len() <= 2 && is_digits(text)
 }

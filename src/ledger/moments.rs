@@ -1,4 +1,4 @@
-//! What happens at one moment: rows that count or show by themselves, and what a row says of the end of its turn.
+//! Folds events at one moment: rows that are counted or shown by themselves, and rows that tell the end of a turn.
 
 use std::sync::Arc;
 
@@ -11,30 +11,32 @@ use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::record::{Compaction, CostState, Ending, Fact, Note, PullRequest, Record, TitleBy};
 use crate::transcript::time::Timestamp;
 
-/// Titles that wait in one file for the row whose session they name.
+/// Most titles of one file that wait for a row, whose session gets the title.
 const TITLES_MAX: usize = 64;
 
-/// Notes that wait in one file for the first prompt.
+/// Most notes of one file that wait for the first prompt.
 const EARLY_MAX: usize = 16;
 
 impl Fold<'_> {
-    /// `told` is when it happened, if that was before the row was written.
+    /// Takes in an event. `told` is when it happened, if that was before the row was written.
     pub(super) fn fact(&mut self, seen: &PlacedRow<'_>, told: Option<Timestamp>, what: &Fact) {
         match what {
             Fact::Compaction(what) => self.compaction(seen, what),
             Fact::Failure(_) | Fact::Hook(_) | Fact::Fallback(_) => self.counted(seen, seen.row.id, || what.clone()),
-            // It only shows.
+            // The others are shown only and not counted.
             _ => self.note(seen, told, what.clone()),
         }
     }
 
-    /// Something that the client does for the unit: it begins one if there is none, and lasts as long as it goes on.
+    /// Counts an event that belongs to the work of a unit. If there is no unit yet, the event begins one, and the times
+    /// of the unit are extended to it.
     pub(super) fn counted(&mut self, seen: &PlacedRow<'_>, id: RowId, what: impl FnOnce() -> Fact) {
         let Some(parts) = self.counted_once(seen, id, seen.time) else { return };
         parts.rows.push(RowFact { id, time: seen.time, place: None, what: what(), sent: false });
     }
 
-    /// It begins nothing and lengthens nothing: one that stands before the first prompt belongs to it.
+    /// Takes in an event that is only shown. It begins no unit and does not extend its times. Before the first prompt
+    /// it waits for the turn of that prompt.
     pub(super) fn note(&mut self, seen: &PlacedRow<'_>, told: Option<Timestamp>, what: Fact) {
         let (id, time, place) = (seen.row.id, told.unwrap_or(seen.time), Some(seen.place));
         let note = RowFact { id, time, place, what, sent: false };
@@ -49,7 +51,7 @@ impl Fold<'_> {
         }
     }
 
-    /// Gives a note to a unit, unless it was counted before.
+    /// Adds a note to a unit, unless it is known already.
     pub(super) fn noted(&mut self, unit: UnitId, note: RowFact) {
         let identity = Identity::Row(note.id).hash();
         let known = self.known.index.home(identity).and_then(|home| self.known.parts(home)?.row(note.id));
@@ -60,14 +62,14 @@ impl Fold<'_> {
         }
     }
 
-    /// A row that says that the current turn is over, and is none of its own.
+    /// Takes in a row that tells that the current turn is over, without extending the times of the turn to it.
     pub(super) fn told_end(&mut self, seen: &PlacedRow<'_>, why: Ending) {
         if let Some(current) = self.current_of(seen) {
             self.tell_end(current, seen.time, why);
         }
     }
 
-    /// One that a person asked for stands between turns, and so for itself.
+    /// Takes in a compaction. One that a person asked for stands between turns and is a unit of its own.
     pub(super) fn compaction(&mut self, seen: &PlacedRow<'_>, what: &Compaction) {
         let (id, time) = (seen.row.id, seen.time);
         let new = || Fact::Compaction(what.clone());
@@ -92,7 +94,7 @@ impl Fold<'_> {
         }
     }
 
-    /// A row that says that the current turn is over, or only that it was alive.
+    /// Takes in a row that belongs to the current turn and tells that it is over; `None` if it tells nothing.
     pub(super) fn ended(&mut self, seen: &PlacedRow<'_>, why: Option<Ending>) {
         let current = self.current_of(seen);
         self.touch(seen, current);
@@ -101,7 +103,7 @@ impl Fold<'_> {
         }
     }
 
-    /// The later of two ends counts; of one moment that which says more.
+    /// Notes that a row tells the end of a unit. The later of two ends counts; at the same time the first [`Ending`].
     pub(super) fn tell_end(&mut self, unit: UnitId, time: Timestamp, why: Ending) {
         let known = self.known.unit(unit).map(|unit| unit.told_end.map(|end| (end.time, std::cmp::Reverse(end.why))));
         if known.is_some_and(|known| known < Some((time, std::cmp::Reverse(why))))
@@ -147,8 +149,8 @@ impl Fold<'_> {
         }
     }
 
-    /// A title of the session that owns the row `leaf`: that of this file if the row has just been there, else it waits for
-    /// the row.
+    /// Takes in a title for the session of the row `leaf`: for that of this file if the row is one of the latest,
+    /// otherwise the title waits for the row.
     pub(super) fn summary(&mut self, leaf: RowId, title: &Arc<str>) {
         let thread = self.known.thread_mut(self.file);
         if thread.rows.contains(&leaf)
@@ -162,7 +164,7 @@ impl Fold<'_> {
         thread.titles.push((leaf, Arc::clone(title)));
     }
 
-    /// Gives the session of a row the title that waited for it.
+    /// Gives the session of a row the title that waited for the row.
     pub(super) fn entitle(&mut self, seen: &PlacedRow<'_>) {
         let titles = &mut self.known.thread_mut(self.file).titles;
         let Some(position) = titles.iter().position(|(leaf, _)| *leaf == seen.row.id) else { return };

@@ -1,4 +1,4 @@
-//! Exact amounts of money.
+//! Exact amounts of money in US dollars.
 
 use std::fmt;
 use std::iter::Sum;
@@ -58,10 +58,10 @@ impl Money {
         Some(Self(if negative { -magnitude } else { magnitude }))
     }
 
-    /// Takes a float's shortest decimal form as what was meant, rounded to 12 decimals.
+    /// An amount of dollars from a float: its shortest decimal form, rounded to 12 decimals.
     ///
-    /// The client sums floats: its 0.012382500000000001 USD is 0.0123825 USD here. Not a number is no money, too much
-    /// saturates.
+    /// The client sums floats, and rounding removes its errors: 0.012382500000000001 USD becomes 0.0123825 USD. NaN
+    /// becomes 0, and an amount that does not fit saturates.
     #[must_use]
     pub fn from_usd_f64(usd: f64) -> Self {
         if usd.is_nan() {
@@ -133,7 +133,7 @@ impl Sum for Money {
     }
 }
 
-/// The exponent after `e`; saturates, because far beyond the range only its sign matters.
+/// The exponent behind `e`. It saturates, because far out of range only its sign matters.
 fn parse_exponent(text: &str) -> Option<i64> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -148,7 +148,8 @@ fn parse_exponent(text: &str) -> Option<i64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// The first `kept` digits as a number (zeros follow if there are fewer), rounded by the digits that are cut.
+/// The first `kept` digits as a number, filled up with zeros if there are fewer, and rounded half to even by the digits
+/// that are cut. `None` if it does not fit.
 fn round_half_even(digits: impl Iterator<Item = u8>, kept: i64) -> Option<i128> {
     let (mut magnitude, mut first_cut, mut rest_is_zero, mut count) = (0i128, 0, true, 0i64);
     for digit in digits {

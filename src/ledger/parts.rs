@@ -1,7 +1,8 @@
-//! The parts of a unit: responses, tool calls and what else happened, each with an identity.
+//! The parts of a unit: responses, tool calls and other events, each with an identity.
 //!
-//! A unit holds its parts itself up to [`PARTS_MAX`]. Beyond that they lie in *sections*, each of at most so many parts,
-//! stored and loaded one by one: what a commit costs follows what came, not what was there.
+//! A unit holds its parts itself up to [`PARTS_MAX`]. Beyond that they lie in *sections* of at most as many parts,
+//! which are stored and loaded one by one. So the cost of a commit depends on the new parts, not on the length of the
+//! unit.
 
 use std::sync::Arc;
 
@@ -15,20 +16,20 @@ use crate::transcript::record::{ApiError, Compaction, Fact, Hook, HookKind, Outc
 use crate::transcript::time::Timestamp;
 use crate::transcript::usage::Usage;
 
-/// Parts that a unit, or one of its sections, holds at most: some 25 kB.
+/// Most parts that a unit, or one of its sections, holds: about 25 kB when stored.
 pub const PARTS_MAX: usize = 128;
 
-/// Rows that are kept of one response; the text of further ones is not shown.
+/// Most rows of one response whose places are kept; the text of further rows is not shown.
 pub const ROWS_MAX: usize = 1024;
 
-/// Responses, tool calls and what else happened.
+/// Responses, tool calls and other events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Parts {
     /// API responses.
     pub messages: Vec<Message>,
     /// Tool calls.
     pub tools: Vec<Tool>,
-    /// What counts or shows by its row, in the order in which it came.
+    /// Events that are counted or shown by themselves, in the order in which they were read.
     pub rows: Vec<RowFact>,
 }
 
@@ -54,35 +55,36 @@ pub struct Message {
     pub model: Arc<str>,
     /// `requestedModel`
     pub requested_model: Option<Arc<str>>,
-    /// Maximum of each field over all rows.
+    /// What the response used: the maximum of each field over all rows.
     pub usage: Usage,
     /// `stop_reason`, once a row has one.
     pub stop: Option<Stop>,
-    /// The best row so far.
+    /// Rank of the best row so far.
     pub rank: Rank,
-    /// When the request began: `api-request`, else the row that was answered.
+    /// When the request began: the time of `api-request`, or else of the row that was answered.
     pub start: Timestamp,
     /// Time of the last row.
     pub end: Timestamp,
-    /// The rows, one per content block.
+    /// Places of the rows, one for each content block, at most [`ROWS_MAX`].
     pub rows: Vec<RowPlace>,
-    /// What it says besides tool calls.
+    /// Content other than tool calls.
     pub says: Says,
     /// The skill whose instructions led to it.
     pub skill: Option<Arc<str>>,
     /// How hard the model was asked to think.
     pub effort: Option<Arc<str>>,
-    /// Of an id that a gateway chose: hashes of [`Identity::NamedRow`] and [`Identity::NamedUsage`] of its rows.
+    /// If a gateway chose the id: hashes of [`Identity::NamedRow`] and [`Identity::NamedUsage`] of its rows. Otherwise
+    /// empty.
     pub names: Vec<u64>,
-    /// A resume stamped its rows anew: its times say nothing.
+    /// True if its rows were copied at a resume and got the time of the resume, so that `start` and `end` are not used.
     pub undated: bool,
-    /// Why no row tells all that it used, if none does.
+    /// Why the usage is incomplete in every row; `None` if a row has all of it.
     pub unreadable_usage: Option<UnreadableUsage>,
-    /// It has no id that the API gave it.
+    /// True if its id was not given by the API.
     pub unidentified: bool,
-    /// Tokens and cost by model.
+    /// Tokens and cost of each model that took part.
     pub shares: Vec<Share>,
-    /// A later row of the thread is known: no further row of this message is expected.
+    /// True if a later row of the thread is known, so that no further row of this response is expected.
     pub closed: bool,
     /// Its span has left.
     pub sent: bool,
@@ -95,26 +97,26 @@ pub struct Tool {
     pub id: Box<str>,
     /// The call; `None` while only its result is known.
     pub call: Option<Call>,
-    /// The result; `None` while it runs.
+    /// The result; `None` while the tool runs.
     pub result: Option<ToolEnd>,
-    /// The sub-agent it started.
+    /// The sub-agent that it started or sent a message to.
     pub agent: Option<AgentId>,
-    /// Further sub-agents, of a call that starts several.
+    /// Further sub-agents, if the call started several.
     pub more_agents: Vec<AgentId>,
-    /// That sub-agent goes on after the call has returned.
+    /// True if the sub-agent goes on after the call has returned.
     pub background: bool,
-    /// Its turn is over: what another process filled in for its result stays.
+    /// True if its turn is over, so that a result that another process filled in is final.
     pub given_up: bool,
     /// Its span has left.
     pub sent: bool,
 }
 
-/// The calling side of a tool call.
+/// The row that made a tool call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
     /// Name of the tool.
     pub name: Arc<str>,
-    /// Best row so far; its time is the start of the call.
+    /// Rank of the best row so far; its time is the start of the call.
     pub rank: Rank,
     /// Where the row stands.
     pub place: RowPlace,
@@ -122,7 +124,7 @@ pub struct Call {
     pub message: Box<str>,
     /// `input.subagent_type`
     pub agent_type: Option<Arc<str>>,
-    /// Hash of `input.prompt`; 0 without one.
+    /// xxh3-64 of `input.prompt`; 0 without one.
     pub prompt_hash: u64,
     /// The skill that a call of the Skill tool names.
     pub skill: Option<Arc<str>>,
@@ -131,17 +133,17 @@ pub struct Call {
 /// The result of a tool call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolEnd {
-    /// Best row so far; its time is the end of the call.
+    /// Rank of the best row so far; its time is the end of the call.
     pub rank: Rank,
     /// How it ended.
     pub outcome: Outcome,
-    /// Written at a later resume: its time is not the end of the call.
+    /// True if the client wrote it at a later resume, so that its time is not the end of the call.
     pub filled_in: bool,
-    /// Bytes of the result's text.
+    /// Length of the result's text in bytes.
     pub bytes: u64,
-    /// Exit code of a failed command.
+    /// Exit code of a failed command; `None` for others.
     pub exit_code: Option<i32>,
-    /// Who allowed or refused it.
+    /// Who allowed or refused the call (`permissionDecision.source`).
     pub decision: Option<Arc<str>>,
     /// Lines added to files.
     pub lines_added: u32,
@@ -153,48 +155,48 @@ pub struct ToolEnd {
     pub place: RowPlace,
 }
 
-/// Something that counts or shows by the `uuid` of the row that tells of it.
+/// An event that is counted or shown by itself, identified by the row that tells of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowFact {
-    /// `uuid` of its row; of a row without one, a hash of what it names.
+    /// `uuid` of its row; for a row without one, a hash of its content.
     pub id: RowId,
-    /// When; of what took some time, when it had ended.
+    /// When it happened, or when it ended if it took some time.
     pub time: Timestamp,
-    /// Where the row stands, of one that is read again for its text.
+    /// Where the row stands, if it may be read again for its text; otherwise `None`.
     pub place: Option<RowPlace>,
-    /// What.
+    /// The event.
     pub what: Fact,
-    /// Its span has left; always false of what has none of its own.
+    /// True if its span has left; always false for events that have no span of their own.
     pub sent: bool,
 }
 
 impl Parts {
-    /// Says that the turn is over: of calls whose result another process filled in no other will come.
+    /// Notes that the turn is over: results that another process filled in are final.
     pub fn give_up(&mut self) {
         let is_filled_in = |tool: &&mut Tool| tool.result.as_ref().is_some_and(|end| end.filled_in);
         self.tools.iter_mut().filter(is_filled_in).for_each(|tool| tool.given_up = true);
     }
 
-    /// How many there are.
+    /// Number of parts.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.messages.len() + self.tools.len() + self.rows.len()
     }
 
-    /// True if there are none.
+    /// True if there are no parts.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes the parts of a later section in.
+    /// Appends the parts of a later section.
     pub fn append(&mut self, mut later: Self) {
         self.messages.append(&mut later.messages);
         self.tools.append(&mut later.tools);
         self.rows.append(&mut later.rows);
     }
 
-    /// Every identity that leads here.
+    /// The hash of every identity that leads to these parts.
     pub fn identities(&self) -> impl Iterator<Item = u64> + '_ {
         let messages = self.messages.iter().map(|message| Identity::Message(&message.id).hash());
         let names = self.messages.iter().flat_map(|message| message.names.iter().copied());
@@ -203,7 +205,7 @@ impl Parts {
         messages.chain(names).chain(calls).chain(rows)
     }
 
-    /// The response of an id.
+    /// The response with this id.
     #[must_use]
     pub fn message(&self, id: &str) -> Option<&Message> {
         self.messages.iter().rfind(|message| *message.id == *id)
@@ -214,13 +216,13 @@ impl Parts {
         self.messages.iter_mut().rfind(|message| *message.id == *id)
     }
 
-    /// The response that a row belongs to whose id a gateway chose, by what names the row.
+    /// The response that has this hash among [`Message::names`].
     #[must_use]
     pub fn named(&self, name: u64) -> Option<&Message> {
         self.messages.iter().rfind(|message| message.names.contains(&name))
     }
 
-    /// The tool call of an id.
+    /// The tool call with this id.
     #[must_use]
     pub fn tool(&self, id: &str) -> Option<&Tool> {
         self.tools.iter().rfind(|tool| *tool.id == *id)
@@ -238,7 +240,7 @@ impl Parts {
         }
     }
 
-    /// What counts or shows by a row.
+    /// The event with this id.
     pub(super) fn row(&self, id: RowId) -> Option<&RowFact> {
         self.rows.iter().find(|row| row.id == id)
     }
@@ -263,7 +265,7 @@ impl Parts {
         })
     }
 
-    /// [`Parts::compactions`], to be marked.
+    /// [`Parts::compactions`], to be marked as sent.
     pub fn compactions_mut(&mut self) -> impl Iterator<Item = &mut RowFact> {
         self.rows.iter_mut().filter(|row| matches!(row.what, Fact::Compaction(_)))
     }
@@ -283,7 +285,7 @@ impl Parts {
 }
 
 impl RowFact {
-    /// True if both tell of the same kind of thing.
+    /// True if both are events of the same kind.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         std::mem::discriminant(&self.what) == std::mem::discriminant(&other.what)
@@ -299,13 +301,13 @@ impl Call {
 }
 
 impl Message {
-    /// The id as the client tells it; a gateway may give several responses the same.
+    /// The id as the client writes it. It is not unique if a gateway chose it.
     #[must_use]
     pub fn told_id(&self) -> &str {
         self.id.split(RUN).next().unwrap_or(&self.id)
     }
 
-    /// Tokens and cost by model, at these prices.
+    /// Tokens and cost of each model that took part, at these prices.
     pub(super) fn priced(&self, prices: &Prices) -> Vec<Share> {
         prices.shares(&Priced {
             model: &self.model,
@@ -318,7 +320,7 @@ impl Message {
 }
 
 impl Tool {
-    /// Every sub-agent that it started or spoke to.
+    /// Every sub-agent that it started or sent a message to.
     pub fn agents(&self) -> impl Iterator<Item = &AgentId> {
         self.agent.iter().chain(&self.more_agents)
     }
@@ -329,7 +331,7 @@ impl Tool {
         self.result.as_ref().filter(|end| !end.filled_in || self.given_up)
     }
 
-    /// Milliseconds from call to result; `None` while it runs and where the result's time says nothing.
+    /// Milliseconds from call to result; `None` while the tool runs, and if the time of the result cannot be used.
     #[must_use]
     pub fn duration_ms(&self) -> Option<u64> {
         let (call, end) = (self.call.as_ref()?, self.result.as_ref()?);
@@ -338,20 +340,21 @@ impl Tool {
         (!says_nothing).then(|| end.rank.time.since_ms(call.rank.time))
     }
 
-    /// True if it was called and has no result yet.
+    /// True if the call is known and has no result yet.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.call.is_some() && self.result.is_none()
     }
 
-    /// True if its span cannot change any more, and has no sub-agent below it.
+    /// True if its span cannot change any more and no sub-agent is below it.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.call.is_some() && self.result.as_ref().is_some_and(|end| !end.filled_in) && self.agent.is_none()
     }
 }
 
-/// Stop hooks that the summary tells of and that have a row of their own: those count once. The row comes first.
+/// Ids of the summary rows of Stop hooks that also have a row of their own, which comes first. They are not counted
+/// again.
 #[must_use]
 pub fn summed_up(parts: &Parts) -> Vec<RowId> {
     let is_summary = |hook: &Hook| hook.kind == HookKind::StopSummary;

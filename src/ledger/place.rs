@@ -1,4 +1,4 @@
-//! Where a row stands, among what, and which of its variants is the best.
+//! The place of a row, its surroundings, and the rank of its variants.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::transcript::chunk::FileNumber;
 use crate::transcript::record::LinePlace;
 use crate::transcript::time::Timestamp;
 
-/// How good one variant of a row is: originals before copies, earlier before later, lower path before higher.
+/// Which of several variants of a row is believed: originals before copies, then the earlier one, then the lower path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rank {
-    /// A copy by its own words (`requestSessionId`), or without the `requestId` that the original has.
+    /// True for a copy: the row names its source (`requestSessionId`), or lacks the `requestId` that the original has.
     pub copy: bool,
     /// Time of the row.
     pub time: Timestamp,
@@ -24,13 +24,13 @@ pub struct Rank {
 pub struct RowPlace {
     /// The file.
     pub file: FileNumber,
-    /// How often the file had been read from its beginning; a place of an older reading may be wrong.
+    /// How often the file had been read from its beginning; a place of an earlier reading may be wrong.
     pub generation: u32,
-    /// Offset and length.
+    /// Offset and length of the line.
     pub place: LinePlace,
 }
 
-/// Surroundings of a row.
+/// Where and with what the client ran when it wrote a row. A field is `None` if the row lacks it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surroundings {
     /// Working directory.
@@ -39,6 +39,6 @@ pub struct Surroundings {
     pub branch: Option<Arc<str>>,
     /// Version of the client.
     pub version: Option<Arc<str>>,
-    /// Entry point of the client.
+    /// Entry point of the client: `cli`, `sdk-cli`, ...
     pub entrypoint: Option<Arc<str>>,
 }

@@ -1,4 +1,4 @@
-//! Prices of one token of each kind.
+//! Rates: the price of one token of each kind.
 
 use std::fmt;
 
@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::money::Money;
 use super::tokens::Tokens;
 
-/// Tokens that a list price is for.
+/// Number of tokens that a list price is for.
 const TOKENS_PER_LIST_PRICE: i128 = 1_000_000;
-/// Highest rate, in picodollars per token: 1,000,000 USD per million tokens. Keeps every product far from overflow.
+/// Highest rate in picodollars per token, which is 1,000,000 USD per million tokens. With it no product can overflow.
 const PICOUSD_PER_TOKEN_MAX: u64 = 1_000_000_000_000;
 
-/// The price of one token in picodollars (1e-12 USD); written as USD per million tokens, as a number or decimal text.
+/// The price of one token in picodollars (1e-12 USD). It is written as USD per million tokens: a number or a decimal
+/// text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rate(u64);
 
@@ -38,7 +39,7 @@ impl Rate {
     }
 }
 
-/// USD per million tokens.
+/// Decimal USD per million tokens.
 impl fmt::Display for Rate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         Money::from_picousd(self.picousd(1).saturating_mul(TOKENS_PER_LIST_PRICE)).fmt(formatter)

@@ -1,12 +1,12 @@
-//! The price table: embedded history, then what the user's configuration says on top of it.
+//! The price table: the embedded prices over time, and above them the prices in the user's configuration.
 //!
 //! ```text
 //! prices.json   date, source, models (id, percent of the price for US inference and for regional endpoints), prices
 //! one price     model, from?, until?, five rates, long_context?          the same form as in the configuration
 //! ```
 //!
-//! - A model name that ends in `-fast` holds fast mode prices.
-//! - Old models stay in the table for ever: old sessions are read too.
+//! - The prices of a model name that ends in `-fast` are those of the model in fast mode.
+//! - Old models stay in the table, because old sessions are read too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use crate::transcript::time::Timestamp;
 
 const EMBEDDED: &str = include_str!("prices.json");
 
-/// Percent of the list price that models outside the embedded table pay in the US and at regional endpoints: what every
-/// model since Claude 4.6 pays.
+/// Percent of the list price for US inference and at regional endpoints, for models that are not in the embedded table:
+/// the figure of every model since Claude 4.6.
 const PREMIUM_PERCENT: u64 = 110;
 
 /// A price that the user sets. All rates are USD per million tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Override {
-    /// Model name in any form that sessions contain; `-fast` at its end: the price in fast mode.
+    /// Model name in any form that sessions contain. With `-fast` at its end the price is for fast mode.
     pub model: String,
-    /// First UTC day of the price, `YYYY-MM-DD`; none: since ever.
+    /// First UTC day of the price, `YYYY-MM-DD`; without it the price has no beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// First UTC day without the price, `YYYY-MM-DD`; none: for ever.
+    /// First UTC day after the price, `YYYY-MM-DD`; without it the price has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// Uncached prompt tokens.
@@ -47,7 +47,7 @@ pub struct Override {
     pub cache_write_5m: Rate,
     /// Prompt tokens written to the cache for 1 hour.
     pub cache_write_1h: Rate,
-    /// Rates of requests with a long prompt; none: all requests cost the same.
+    /// Rates of requests with a long prompt; without them all requests have the same rates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long_context: Option<LongContext>,
 }
@@ -70,7 +70,7 @@ pub struct LongContext {
     pub cache_write_1h: Rate,
 }
 
-/// What decides the price of a response beside its tokens.
+/// What decides the price of a response besides its tokens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     /// UTC day of the response, in days since 1970-01-01.
@@ -86,7 +86,7 @@ pub(crate) struct Terms {
 pub(crate) struct Model {
     geo_us_percent: u64,
     regional_percent: u64,
-    /// Not empty. The first one that covers a day holds: overrides stand before embedded prices.
+    /// Not empty. The first period that covers a day is used, and overrides come before embedded prices.
     periods: Vec<Period>,
     fast: Vec<Period>,
 }
@@ -94,7 +94,7 @@ pub(crate) struct Model {
 /// Models by canonical id.
 pub(crate) type Models = BTreeMap<Arc<str>, Model>;
 
-/// Days are days since 1970-01-01 UTC.
+/// Rates for some time. Days are counted from 1970-01-01 in UTC; `until` is the first day after the period.
 #[derive(Debug, Clone, Serialize)]
 struct Period {
     from: Option<i64>,
@@ -116,7 +116,7 @@ struct Premiums {
     regional_percent: u64,
 }
 
-/// The embedded table with `overrides` on top; the error is a sentence for the user.
+/// The embedded table with `overrides` above it. If they are wrong, the error is a sentence for the user.
 pub(crate) fn load(overrides: &[Override]) -> Result<Models, String> {
     let file: File = serde_json::from_str(EMBEDDED).map_err(|error| format!("embedded prices: {error}"))?;
     let mut models: Models = file
@@ -132,7 +132,7 @@ pub(crate) fn load(overrides: &[Override]) -> Result<Models, String> {
     }
 }
 
-/// Appends each row to its model, in the order of time.
+/// Appends each row to the periods of its model, in order of time.
 fn add(models: &mut Models, rows: &[Override]) -> Result<(), String> {
     let mut added: BTreeMap<(String, bool), Vec<Period>> = BTreeMap::new();
     for row in rows {
@@ -186,7 +186,8 @@ impl Model {
         Self { geo_us_percent, regional_percent, periods: Vec::new(), fast: Vec::new() }
     }
 
-    /// What a response costs whose sampling requests used `requests`; each pays the tier of its own prompt.
+    /// The cost of a response whose sampling requests used `requests`. Each request has the rates for the length of its
+    /// own prompt. `None` if the model has no price.
     pub(crate) fn cost(&self, requests: &[Tokens], terms: Terms) -> Option<Money> {
         let period = self.period(terms.day, terms.fast)?;
         let list_price = requests.iter().fold(0i128, |sum, tokens| sum.saturating_add(period.picousd(tokens)));
@@ -198,8 +199,9 @@ impl Model {
         Some(Money::from_picousd(divide_half_even(product, 1_000_000)))
     }
 
-    /// The period that holds on a day. Where no fast period does, the latest is taken: what the response says it ran at
-    /// counts, not what the list says was on offer. Models without fast mode ignore it.
+    /// The period for a day. If no period in fast mode covers the day, the latest one is used, because the response
+    /// tells that it ran in fast mode. A model without prices for fast mode ignores `fast`. If no other period covers
+    /// the day, the latest one before it is used, or else the first one.
     fn period(&self, day: i64, fast: bool) -> Option<&Period> {
         if fast && !self.fast.is_empty() {
             let latest = || self.fast.iter().max_by_key(|period| period.from);
@@ -219,12 +221,12 @@ impl Period {
         self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day < until)
     }
 
-    /// Whether this period lasts into a later one.
+    /// True if this period ends after the beginning of a later one.
     fn overlaps(&self, later: &Self) -> bool {
         self.until.zip(later.from).is_none_or(|(until, from)| until > from)
     }
 
-    /// Picodollars (1e-12 USD) for one sampling request, all of it at the tier of its prompt.
+    /// Picodollars (1e-12 USD) for one sampling request, all of it at the rates for the length of its prompt.
     fn picousd(&self, tokens: &Tokens) -> i128 {
         match &self.long {
             Some((above, rates)) if tokens.prompt() > *above => rates.picousd(tokens),

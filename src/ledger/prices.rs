@@ -1,4 +1,4 @@
-//! What a response costs, by model.
+//! Computes what a response costs, for each model that took part.
 //!
 //! ```text
 //! cost   = Σ tokens × rate × (1.1 US inference) × (1.1 regional endpoint) × (0.5 batch)  +  0.01 USD × web searches
@@ -6,9 +6,10 @@
 //! model  the requested one if it has a price (the client prices so), else the answering one
 //! ```
 //!
-//! - Compaction, advisor calls and declined attempts are billed beside the response's own counts: shares of their own.
-//! - A model without a price has no cost. It is never free and never priced as a relative.
-//! - Integers from rate to sum; see [`Money`].
+//! - Compaction, advisor calls and declined attempts are not in the response's own counts. They are shares of their
+//! own.
+//! - A model without a price has no cost: it is neither free nor priced like a similar model.
+//! - All amounts are integers, so nothing but a percentage is ever rounded; see [`Money`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::transcript::hash::ById;
 use crate::transcript::time::Timestamp;
 use crate::transcript::usage::{Iteration, IterationKind, Usage};
 
-/// 0.01 USD; no multiplier applies to it.
+/// Price of a web search: 0.01 USD in picodollars. No multiplier applies to it.
 const WEB_SEARCH_PICOUSD: i128 = 10_000_000_000;
 
 /// Prices of all known models over time.
@@ -39,26 +40,26 @@ pub struct Prices {
 /// A response to be priced.
 #[derive(Debug, Clone, Copy)]
 pub struct Priced<'a> {
-    /// `message.model`, as the row says it.
+    /// `message.model`, as it is written in the row.
     pub model: &'a str,
-    /// `requestedModel`, as the row says it.
+    /// `requestedModel`, as it is written in the row.
     pub requested_model: Option<&'a str>,
     /// What the response used.
     pub usage: &'a Usage,
     /// When the response came; its UTC day decides the price.
     pub at: Timestamp,
-    /// `stop_reason == "refusal"`.
+    /// True if `stop_reason` is `refusal`: then the response costs nothing if it has no output.
     pub refused: bool,
 }
 
-/// What one model did for a response.
+/// Tokens and cost of one model that took part in a response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     /// Canonical id of the model.
     pub model: Arc<str>,
-    /// Tokens that it used.
+    /// Tokens that the model used.
     pub tokens: Tokens,
-    /// What they cost at list prices; `None` if the model has no known price.
+    /// Cost at list prices, with web searches; `None` if the model has no known price.
     pub cost: Option<Money>,
 }
 
@@ -80,25 +81,23 @@ impl Prices {
         }
     }
 
-    /// The embedded table, in which each override takes the place of that model's price on its days.
+    /// The embedded table, in which each override replaces the price of its model on its days.
     ///
-    /// # Errors
-    ///
-    /// A sentence for the user, if a name is not a model's, a date is not a date, two prices of one model hold on the
-    /// same day, or a new model has a price in fast mode only.
+    /// Fails with a sentence for the user if a name is not that of a model, a date is wrong, two overrides of one model
+    /// hold on the same day, or a new model has a price in fast mode only.
     pub fn with_overrides(overrides: &[Override]) -> Result<Self, String> {
         let models = price_table::load(overrides)?;
         let canonical_text = serde_json::to_vec(&models).map_err(|error| format!("price table: {error}"))?;
         Ok(Self { models: models.into_iter().collect(), fingerprint: xxh3_64(&canonical_text) })
     }
 
-    /// A hash of all prices: another one means that stored costs are stale.
+    /// A hash of all prices. If it has changed, stored costs are out of date.
     #[must_use]
     pub const fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
-    /// What each model did for a response and what it cost: first the response itself, then what is billed beside it.
+    /// The shares of a response: first that of its own counts, then one for each entry that is billed in addition.
     ///
     /// Empty if no model wrote the response (`<synthetic>`).
     #[must_use]
@@ -148,10 +147,10 @@ impl Prices {
         Share { model: Arc::clone(&main.id), tokens, cost }
     }
 
-    /// The sampling requests inside the top-level counts, as far as the entries tell.
+    /// The tokens of each sampling request inside the top-level counts, as far as the entries of `iterations` tell.
     ///
-    /// With server tools a response is several requests. Its counts are their sum, which can exceed a long-context
-    /// threshold that no single prompt did.
+    /// With server tools a response is several requests. The top-level counts are their sum, which may be above a
+    /// long-context threshold even if no single prompt is.
     fn sampling_steps(&self, usage: &Usage, main: &NamedModel<'_>, fallback: bool) -> Vec<Tokens> {
         let serves = |entry: &&Iteration| match entry.kind {
             IterationKind::Message if fallback => {
@@ -164,9 +163,9 @@ impl Prices {
         usage.iterations.iter().filter(serves).map(Tokens::of_iteration).collect()
     }
 
-    /// Finds the model of a name; `None` if the name is none of a model.
+    /// Finds the model of a name; `None` if the name is not that of a model.
     fn named(&self, raw: &str) -> Option<NamedModel<'_>> {
-        // Nearly all rows carry the canonical id itself, or with the day of the release.
+        // Nearly all rows have the canonical id itself, or the id with the day of the release.
         if let Some((id, model)) =
             self.models.get_key_value(raw).or_else(|| self.models.get_key_value(without_day(raw)?))
         {
@@ -181,7 +180,7 @@ impl Prices {
     }
 }
 
-/// `name` of `name-YYYYMMDD`.
+/// The `name` of `name-YYYYMMDD`; `None` if the text has another form.
 fn without_day(raw: &str) -> Option<&str> {
     const DAY_BYTES: usize = "-20250929".len();
     let (name, day) = raw.split_at_checked(raw.len().checked_sub(DAY_BYTES)?)?;
@@ -189,12 +188,12 @@ fn without_day(raw: &str) -> Option<&str> {
     digits.bytes().all(|digit| digit.is_ascii_digit()).then_some(name)
 }
 
-/// Whether an entry's own model is another than `main`.
+/// True if the model of an entry is known and is not `main`.
 fn is_other(own: Option<&NamedModel<'_>>, main: &NamedModel<'_>) -> bool {
     own.is_some_and(|name| name.id != main.id)
 }
 
-/// What is billed beside the top-level counts: one sampling request at `name`, on the terms of the response.
+/// The share of an entry that is billed in addition: one sampling request of the model `name`, on the response's terms.
 fn side_share(entry: &Iteration, name: &NamedModel<'_>, usage: &Usage, terms: Terms) -> Share {
     let tokens = Tokens::of_iteration(entry);
     let terms = Terms { fast: usage.fast || name.fast, regional: terms.regional || name.regional, ..terms };
@@ -213,7 +212,7 @@ mod tests {
         for id in prices.models.keys() {
             for raw in [id.to_string(), format!("{id}-20250929")] {
                 let (short, long) = (prices.named(&raw).unwrap(), model_name::canonical(&raw).unwrap());
-                // A day may be a part of an id; then the long way keeps it.
+                // A name with a day may be reduced to an id that is not in the table; such a name is not compared.
                 if prices.models.contains_key(long.text.as_str()) {
                     assert_eq!((&*short.id, short.fast, short.regional), (&*long.text, long.fast, long.regional));
                     dated += 1;

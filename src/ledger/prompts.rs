@@ -1,4 +1,4 @@
-//! Where turns begin: a prompt, a `!` line that wakes the model, and the copies of both.
+//! Decides where turns begin: at a prompt or at a `!` line that the model answers, and at copies of both.
 
 use super::fold::{Fold, PlacedRow};
 use super::known::ShellLine;
@@ -7,25 +7,25 @@ use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::record::{Assistant, Origin, User};
 use crate::transcript::time::Timestamp;
 
-/// A prompt, as a row or the memory of one tells it.
+/// A prompt, from its row or from a remembered `!` line.
 struct Asked {
     key: UnitKey,
     time: Timestamp,
     prompt: Prompt,
-    /// The row is a copy of another prompt row.
+    /// True if the row is a copy of another prompt row.
     is_copy: bool,
 }
 
 impl Fold<'_> {
-    /// A prompt of the main thread: a new turn, unless the client wrote one prompt as several rows, or writes an older one
-    /// again.
+    /// Takes in a prompt of the main thread. It begins a turn, unless the client wrote one prompt as several rows, or
+    /// wrote an older prompt again.
     pub(super) fn prompt(&mut self, seen: &PlacedRow<'_>, user: &User, origin: Origin) {
         self.asked(seen);
         let said: Vec<u64> = user.blocks.iter().map(|text| Identity::Said(seen.time, *text).hash()).collect();
         let key = self.original(seen, &said).unwrap_or(UnitKey::Turn(seen.row.id));
         let thread = self.known.thread_mut(self.file);
         thread.shell_line = None;
-        // A fork writes one `promptId` on all the prompts that it copies: there only their number tells them apart.
+        // A fork writes the same `promptId` into all prompts that it copies, so only the turn number tells these apart.
         let told_apart = match (user.turn_index, thread.turn_index) {
             (Some(new), Some(known)) => new != known,
             _ => user.prompt_id == thread.copied_prompt,
@@ -40,7 +40,7 @@ impl Fold<'_> {
         }
         let queued_ms = thread.queue.asked(seen.time);
         thread.turn_index = user.turn_index;
-        // What a session in the background was given when it began is no prompt of its own.
+        // A prompt without `promptId` in a background session was copied into it when it began.
         let is_copy = user.background && user.prompt_id.is_none();
         let prompt = Prompt {
             origin,
@@ -58,8 +58,9 @@ impl Fold<'_> {
         self.known.thread_mut(self.file).is_copied = is_copy;
     }
 
-    /// The turn that a prompt row is a copy of under another uuid: one of the session that said the same at the same time.
-    /// Clients in editors wrote history again in the same file, with one row per block (`claude-code-format.md` section 15.8).
+    /// The turn whose prompt a row repeats under another `uuid`: a turn of the same session with the same text at the
+    /// same time. Clients in editors wrote history again into the same file, with one row for each block. Source:
+    /// `claude-code-format.md` section 15.8.
     fn original(&self, seen: &PlacedRow<'_>, said: &[u64]) -> Option<UnitKey> {
         let own = UnitKey::Turn(seen.row.id);
         if self.known.index.has_unit(own.id()) {
@@ -68,7 +69,7 @@ impl Fold<'_> {
         let homes = said.iter().filter_map(|said| self.known.index.home(*said));
         let units = homes.filter_map(|home| self.known.unit(home));
         let mut originals = units.filter(|unit| {
-            // Whosever it is: a fork may own it, or have copied it.
+            // Any unit of which this session has rows, whether it owns the unit or has copies.
             let prompt = unit.prompt.as_ref().filter(|_| unit.is_held_by(&seen.session));
             prompt.is_some_and(|prompt| prompt.said.iter().any(|known| said.contains(known)))
         });
@@ -88,8 +89,8 @@ impl Fold<'_> {
         let was_copied = std::mem::take(&mut thread.is_copied);
         let process_ended = std::mem::take(&mut thread.process_ended);
         self.note_unmarked(key.id());
-        // A fork goes on where another session's process ended: that does not make it a resumed one. Who owns the turn before
-        // says nothing: that may turn out later.
+        // A fork goes on where the process of another session ended, which does not make it a resumed session. The
+        // owner of the turn before is not asked, because it may become known later.
         let resumes = process_ended && !was_copied && previous.is_some();
         if let Some(previous) = previous.filter(|previous| *previous != key)
             && let Some(unit) = self.known.unit_mut(previous.id())
@@ -107,12 +108,12 @@ impl Fold<'_> {
     fn take_prompt(&mut self, unit: UnitId, prompt: Prompt, is_copy: bool, resumes: bool) {
         let file = self.file;
         for said in &prompt.said {
-            // The first row that says so is the original.
+            // The first row with this text at this time is the original.
             if self.known.index.home(*said).is_none() {
                 self.known.index.insert(*said, unit);
             }
         }
-        // Of two copies the earlier one tells, whoever owns the turn.
+        // The earlier one of two copies counts, whichever session owns the turn.
         let known = self.known.unit(unit).and_then(|unit| unit.prompt.as_ref());
         let tells = known.is_none_or(|known| {
             let by_path = || self.known.paths.order(file, known.place.file);
@@ -127,7 +128,7 @@ impl Fold<'_> {
         }
     }
 
-    /// A `!` line: whether it is a turn is known when the model answers.
+    /// Remembers a `!` line, which becomes a turn if the model answers it.
     pub(super) fn shell_line(&mut self, seen: &PlacedRow<'_>, user: &User) {
         let thread = self.known.thread_mut(self.file);
         if user.prompt_id == thread.prompt {
@@ -142,8 +143,8 @@ impl Fold<'_> {
         });
     }
 
-    /// An answer of the main thread: it makes a turn of the `!` line before it, and of a session that goes on with a copied
-    /// turn it is the first row of its own.
+    /// Takes in a response of the main thread. It makes a turn of the `!` line before it. In a session that goes on
+    /// with a copied turn it is the first row that is not a copy, and begins a unit.
     pub(super) fn answers(&mut self, seen: &PlacedRow<'_>, assistant: &Assistant) {
         if seen.row.agent.is_some() || seen.row.sidechain || assistant.synthetic {
             return;
@@ -168,7 +169,7 @@ impl Fold<'_> {
         if names_another(&assistant.copied_from) || names_another(&seen.row.forked_from) {
             return;
         }
-        // A branch may write each row twice, and say only of the first that it is a copy.
+        // A fork may write each row twice and mark only the first one as a copy.
         if thread.is_copied && thread.rows.contains(&seen.row.id) {
             return;
         }

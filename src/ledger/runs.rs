@@ -1,19 +1,20 @@
-//! A set of small numbers that come in rows, such as positions: kept as runs, so that thousands in a row take four bytes.
+//! A set of numbers that mostly follow one another, such as positions. It is stored as runs, so that thousands of
+//! consecutive numbers need a few bytes.
 
 use serde::{Deserialize, Serialize};
 
-/// Numbers in ascending order, as runs of first and length.
+/// A set of numbers, stored in ascending order as runs: the first number and the length of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runs(Vec<(u32, u32)>);
 
 impl Runs {
-    /// True if there is no number.
+    /// True if the set is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// True if the number is there.
+    /// True if the number is in the set.
     #[must_use]
     pub fn contains(&self, number: u32) -> bool {
         let at = self.0.partition_point(|(first, _)| *first <= number).checked_sub(1);
@@ -57,7 +58,7 @@ impl Runs {
         }
     }
 
-    /// Takes a number out.
+    /// Removes a number.
     pub fn remove(&mut self, number: u32) {
         let Some(at) = self.0.partition_point(|(first, _)| *first <= number).checked_sub(1) else { return };
         let Some((first, length)) = self.0.get(at).copied().filter(|(first, length)| number - first < *length) else {

@@ -1,4 +1,4 @@
-//! A session: the sums of its units and the client's own account of it.
+//! A session: the sums over its units, and the cost that the client itself reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,57 +12,56 @@ use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::record::{PullRequest, TitleBy};
 use crate::transcript::time::Timestamp;
 
-/// A session. Everything but the client's account follows from its units, which are not listed here: there may be
-/// tens of thousands of them.
+/// A session. Most of it follows from its units, which are not listed here, because there may be tens of thousands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     /// Its id.
     pub id: SessionId,
-    /// Its units that have a user or assistant row.
+    /// Number of its units that have a user or assistant row.
     pub spoken: u64,
-    /// Its units whose prompt was the first of another process.
+    /// Number of its units whose prompt was the first one of another process.
     pub resumes: u64,
-    /// Its first unit.
+    /// The unit that it begins with; `None` if it has no unit.
     pub first: Option<First>,
     /// Time of its last row.
     pub last: Option<Timestamp>,
-    /// Git branch of its latest unit that tells one.
+    /// Git branch of its latest unit that has one.
     pub latest_branch: Option<LatestBranch>,
-    /// A unit that had been the first or the last was changed: the three fields above have to be found out again.
+    /// True if the first or last unit has changed, so that `first`, `last` and `latest_branch` must be found again.
     pub is_loose: bool,
     /// Sums over its units.
     pub tally: Tally,
-    /// The client's own account, once per turn after which it was written; the latest [`ACCOUNTS_MAX`].
+    /// The costs that the client reported, one for each turn after which it did; the latest [`ACCOUNTS_MAX`].
     pub accounts: Vec<Account>,
     /// Where it was forked from, if it was.
     pub fork: Option<Fork>,
-    /// Others were forked from it: what they inherited depends on it.
+    /// True if other sessions were forked from it: the cost that these inherited depends on it.
     pub has_forks: bool,
-    /// What of the client's account is in the totals.
+    /// The part of the client's figure that is in the totals already.
     pub counted_report: Reported,
-    /// The session is in the counter of started sessions.
+    /// True if the session is in the counter of started sessions.
     pub counted_start: bool,
-    /// A row of its own was read: not only copies of it in a fork.
+    /// True if a row that names the session was read, and not only copies of its rows in a fork.
     pub own_rows: bool,
-    /// Turns in which it has the last row, and no other session the same.
+    /// Number of units of which it has the last row and no other session has that row.
     pub alone: u64,
-    /// Sessions that have rows of its turns, where nothing said which rows are copies; at most [`RIVALS_MAX`].
+    /// Sessions that have rows of the same units, if nothing tells which rows are copies; at most [`RIVALS_MAX`].
     pub rivals: BTreeSet<SessionId>,
-    /// Title, if it has one, without its secrets.
+    /// Title without its secrets; `None` if it has none.
     pub title: Option<Arc<str>>,
-    /// Who chose the title.
+    /// Who chose the title; means nothing without a title.
     pub title_by: TitleBy,
     /// Pull requests that it made or worked on, the latest [`PULL_REQUESTS_MAX`].
     pub pull_requests: Vec<PullRequest>,
 }
 
-/// Pull requests that are kept of one session.
+/// Most pull requests that are kept of one session.
 pub const PULL_REQUESTS_MAX: usize = 100;
 
-/// Rivals that are kept of one session.
+/// Most rivals that are kept of one session.
 pub const RIVALS_MAX: usize = 64;
 
-/// Accounts that are kept of one session. What a fork inherited from an older one is not known any more.
+/// Most accounts that are kept of one session. What a fork inherited cannot be told from an older one.
 pub const ACCOUNTS_MAX: usize = 1000;
 
 /// The unit that a session begins with.
@@ -76,7 +75,7 @@ pub struct First {
     pub context: Surroundings,
 }
 
-/// The branch of a session's latest unit that tells one.
+/// The branch of a session's latest unit that has one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatestBranch {
     /// Time of the unit's first row.
@@ -87,7 +86,7 @@ pub struct LatestBranch {
     pub name: Arc<str>,
 }
 
-/// What is listed of each unit of a session.
+/// An entry of the list of a session's units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The unit.
@@ -96,18 +95,18 @@ pub struct Member {
     pub first: Timestamp,
     /// Time of its last row.
     pub last: Timestamp,
-    /// It is a turn with a prompt.
+    /// True for a turn whose prompt row is known.
     pub turn: bool,
-    /// It tells a git branch.
+    /// True if its surroundings have a git branch.
     pub branch: bool,
-    /// The unit that holds the call which started it.
+    /// The unit that holds the call which started it, for a sub-agent whose call is known.
     pub parent: Option<UnitId>,
-    /// It goes on after that call has returned.
+    /// True for a sub-agent that goes on after its call has returned.
     pub background: bool,
 }
 
 impl Member {
-    /// What is listed of a unit.
+    /// The entry of a unit.
     #[must_use]
     pub fn of(unit: &Unit) -> Self {
         let (turn, branch) = (unit.is_turn(), unit.context.branch.is_some());
@@ -116,45 +115,46 @@ impl Member {
         Self { unit: unit.key.id(), first: unit.first, last: unit.last, turn, branch, parent, background }
     }
 
-    /// The unit that its spans leave with; see [`Unit::leaves_with`].
+    /// The unit with whose spans its own leave; see [`Unit::leaves_with`].
     #[must_use]
     pub fn leaves_with(&self) -> Option<UnitId> {
         self.parent.filter(|_| !self.background)
     }
 }
 
-/// A `cost-state` row. It has no time of its own.
+/// A `cost-state` row: the cost that the client reports. The row has no time of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// The unit that was current in the file.
+    /// The unit that the rows before it in the file belong to.
     pub unit: Option<UnitId>,
-    /// Latest time of a row before it.
+    /// Latest time of a row before it in the file.
     pub after: Timestamp,
-    /// `totalCostUSD`, cumulative.
+    /// `totalCostUSD`: the cost of the session so far.
     pub cost: Money,
-    /// `startTime`, in milliseconds since 1970: the figure of a fork includes that of its source if both have the same.
+    /// `startTime` in milliseconds since 1970-01-01 UTC. If a fork has the same one as its source, its figure includes
+    /// that of the source.
     pub started: Option<u64>,
 }
 
-/// What is known of a sub-agent before its rows.
+/// What is known of a sub-agent before any of its rows was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingAgent {
-    /// What its side file says, or its workflow; of a run of the Workflow tool, its call.
+    /// What its side file or its workflow tells; for a run of the Workflow tool, its call.
     pub told: Told,
     /// Calls whose results name it.
     pub asks: Vec<Ask>,
-    /// Of a run of the Workflow tool, which waits like a sub-agent: the agents that it started.
+    /// For a run of the Workflow tool, which waits like a sub-agent: the sub-agents that it started.
     pub agents: Vec<AgentId>,
 }
 
 /// Where a session was forked from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fork {
-    /// The session whose rows were copied last.
+    /// The session that the last copied row was copied from.
     pub from: SessionId,
     /// The unit of the last copied row.
     pub unit: UnitId,
-    /// Its time.
+    /// Time of the last copied row.
     pub time: Timestamp,
 }
 
@@ -194,8 +194,8 @@ impl Session {
         }
     }
 
-    /// Takes in that a unit of the session is now another: `None` before it was one of its units, or if it is none any
-    /// more.
+    /// Updates the session to a change of one of its units. `before` is `None` if the unit was not in the session,
+    /// `after` is `None` if it is not in the session any more.
     pub fn change(&mut self, before: Option<&Unit>, after: Option<&Unit>) {
         if let Some(unit) = before {
             self.tally.subtract(&unit.tally());
@@ -211,7 +211,7 @@ impl Session {
         }
     }
 
-    /// True if the session began or ended with `before`, or took its branch from it, and with `after` it may not.
+    /// True if the session began or ended with `before` or has its branch, and that may not be so with `after`.
     fn was_at_an_end(&self, before: &Unit, after: Option<&Unit>) -> bool {
         let id = before.key.id();
         let began = self.first.as_ref().is_some_and(|first| first.unit == id)
@@ -222,7 +222,7 @@ impl Session {
         began || ended || told
     }
 
-    /// Widens the session to a unit.
+    /// Extends the session to a unit.
     fn reach(&mut self, unit: &Member, context: &Surroundings) {
         let place = (unit.first, unit.unit);
         if self.first.as_ref().is_none_or(|first| place <= (first.time, first.unit) || first.unit == unit.unit) {
@@ -237,7 +237,8 @@ impl Session {
         }
     }
 
-    /// Finds out again how the session begins and ends, from all of its units. `context` gives the surroundings of one.
+    /// Finds again how the session begins and ends, from all of its units. `context` returns the surroundings of a
+    /// unit. Fails if `context` fails.
     pub fn tighten<E>(
         &mut self,
         members: &[Member],
@@ -256,13 +257,13 @@ impl Session {
         Ok(())
     }
 
-    /// True if it owns a user or assistant row: other files hold only metadata.
+    /// True if a unit of it has a user or assistant row. Other sessions have only metadata.
     #[must_use]
     pub const fn is_real(&self) -> bool {
         self.spoken > 0
     }
 
-    /// True if a process ended and another went on.
+    /// True if a process ended and another one went on with the session.
     #[must_use]
     pub const fn resumed(&self) -> bool {
         self.resumes > 0
@@ -286,19 +287,19 @@ impl Session {
         self.first.as_ref().map(|first| &first.context)
     }
 
-    /// Git branch of its latest unit that tells one.
+    /// Git branch of its latest unit that has one.
     #[must_use]
     pub fn branch(&self) -> Option<Arc<str>> {
         self.latest_branch.as_ref().map(|branch| Arc::clone(&branch.name))
     }
 
-    /// Last path component of the folder it was started in.
+    /// Its project: see [`project_of`], for the folder that it was started in.
     #[must_use]
     pub fn project(&self) -> Option<&str> {
         project_of(self.context()?.cwd.as_deref()?)
     }
 
-    /// Takes a `cost-state` row in; of several after one turn the last in the file counts.
+    /// Adds a `cost-state` row. Of several after the same turn the last one in the file counts.
     pub fn account(&mut self, account: Account) {
         match self.accounts.iter_mut().find(|known| known.unit == account.unit) {
             Some(known) if account.after >= known.after => *known = account,
@@ -310,20 +311,20 @@ impl Session {
         self.accounts.drain(..beyond);
     }
 
-    /// The client's last figure for this session, forked history included.
+    /// The cost that the client reported last, copied history of a forked session included.
     #[must_use]
     pub fn reported(&self) -> Option<Money> {
         self.accounts.last().map(|account| account.cost)
     }
 
-    /// Takes a title in: of two by the same the later one counts.
+    /// Adds a title. The one with the greatest [`TitleBy`] counts; of two with the same the later one.
     pub fn entitle(&mut self, title: &Arc<str>, by: TitleBy) {
         if self.title.is_none() || by >= self.title_by {
             (self.title, self.title_by) = (Some(Arc::clone(title)), by);
         }
     }
 
-    /// Takes a pull request in; the row is written again and again, and the last one counts.
+    /// Adds a pull request. Its row is written again and again, and the last one counts.
     pub fn pull_request(&mut self, new: &PullRequest) {
         self.pull_requests.retain(|known| (known.number, &known.repository) != (new.number, &new.repository));
         self.pull_requests.push(new.clone());
@@ -331,7 +332,7 @@ impl Session {
         self.pull_requests.drain(..beyond);
     }
 
-    /// What this session had reported when `fork` left it.
+    /// The cost that the client had reported for this session when `fork` was made.
     #[must_use]
     pub fn reported_before(&self, fork: &Fork) -> Option<Account> {
         let of_unit = self.accounts.iter().rfind(|account| account.unit == Some(fork.unit));
@@ -339,8 +340,8 @@ impl Session {
     }
 }
 
-/// Last path component of a folder, of Windows paths too. A worktree that the client made (`X/.claude/worktrees/NAME`)
-/// belongs to the project of `X`.
+/// The project of a folder: its last path component, also of a Windows path. A worktree that the client made
+/// (`X/.claude/worktrees/NAME`) belongs to the project of `X`. `None` if there is no component.
 #[must_use]
 pub fn project_of(cwd: &str) -> Option<&str> {
     const WORKTREES: [&str; 2] = ["/.claude/worktrees/", "\\.claude\\worktrees\\"];
@@ -349,29 +350,30 @@ pub fn project_of(cwd: &str) -> Option<&str> {
     folder.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().filter(|name| !name.is_empty())
 }
 
-/// What the client reports about one session beyond what it inherited by a fork, and beyond what its rows show.
+/// The cost that the client reports for one session, without the part that a fork inherited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
-    /// Its own part of the client's figure.
+    /// The client's figure without the inherited part.
     pub cost: Money,
-    /// The client's figure minus ours, if positive.
+    /// How much of `cost` is not explained by the rows of the session; 0 if their cost is greater.
     pub unattributed: Money,
 }
 
-/// The client's figure for a session; `source` is the session it was forked from.
+/// The client's figure for a session; `source` is the session that it was forked from. `None` if the client reported
+/// none.
 #[must_use]
 pub fn reported(session: &Session, source: Option<&Session>) -> Option<Reported> {
     let fork = session.fork.as_ref().zip(source);
     let before = fork.and_then(|(fork, source)| source.reported_before(fork));
     let last = session.accounts.last()?;
-    // Clients that do not tell when they began count on from the figure of the source.
+    // Clients that write no `startTime` go on counting from the figure of the source.
     let counts_on = |before: &Account| match (before.started, last.started) {
         (Some(one), Some(other)) => one == other,
         _ => true,
     };
     let inherited = before.filter(counts_on).map(|before| before.cost);
-    // Of a source whose own file is gone, only the copies are left: its part stands in the fork's figure alone. A source
-    // that is there and wrote none was killed, and handed nothing on.
+    // If the source's own file is gone, its reported cost is unknown, and the cost of its copied rows is taken off. A
+    // source whose file is there but has no figure was killed, and the fork inherited nothing.
     let copied = match fork {
         Some((_, source)) if before.is_none() && !source.own_rows => source.tally.cost(),
         _ => Money::ZERO,

@@ -1,4 +1,5 @@
-//! Sums over parts. A unit's tally is a function of the unit alone; a session's and the whole's are sums of these.
+//! Sums over parts. The tally of a unit depends on the unit alone; those of a session and of everything are sums of
+//! these.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,25 +11,25 @@ use super::parts::Parts;
 use super::tokens::Tokens;
 use crate::transcript::record::Outcome;
 
-/// What a model did.
+/// Sums for one model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelTally {
-    /// Distinct API responses.
+    /// Number of distinct API responses.
     pub messages: u64,
-    /// Their tokens, and those of iterations billed to this model.
+    /// Tokens of these responses, and of iterations that are billed to this model.
     pub tokens: Tokens,
-    /// List price of the priced ones.
+    /// Cost of all tokens that have a known price, at list prices.
     pub cost: Money,
-    /// Tokens without a known price.
+    /// Number of tokens without a known price.
     pub unpriced: u64,
 }
 
-/// What a tool did.
+/// Sums for one tool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolTally {
-    /// Distinct calls.
+    /// Number of distinct calls.
     pub calls: u64,
-    /// Calls that ended well.
+    /// Calls that succeeded.
     pub ok: u64,
     /// Calls that failed.
     pub failed: u64,
@@ -46,29 +47,29 @@ impl ToolTally {
     }
 }
 
-/// Sums.
+/// Sums over the parts of a unit, of a session, or of everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Turns.
+    /// Number of turns.
     pub turns: u64,
-    /// Distinct sub-agents.
+    /// Number of distinct sub-agents; further runs of one are not counted.
     pub subagents: u64,
-    /// Distinct compactions.
+    /// Number of distinct compactions.
     pub compactions: u64,
-    /// Failed API attempts, final failures included.
+    /// Number of failed API attempts, final failures included.
     pub api_errors: u64,
     /// Lines added to files by tools.
     pub lines_added: u64,
     /// Lines removed from files by tools.
     pub lines_removed: u64,
-    /// By canonical model id.
+    /// Sums for each model, by canonical id.
     pub models: BTreeMap<Arc<str>, ModelTally>,
-    /// By the tool's own name.
+    /// Sums for each tool, by its name in the session file.
     pub tools: BTreeMap<Arc<str>, ToolTally>,
 }
 
 impl Tally {
-    /// The sums of some parts.
+    /// The sums over some parts; `turns` and `subagents` are 0.
     #[must_use]
     pub fn of(parts: &Parts) -> Self {
         let mut tally = Self {
@@ -104,7 +105,7 @@ impl Tally {
         tally
     }
 
-    /// Distinct API responses.
+    /// Number of distinct API responses of all models.
     #[must_use]
     pub fn messages(&self) -> u64 {
         self.models.values().map(|model| model.messages).sum()
@@ -118,7 +119,7 @@ impl Tally {
         sum
     }
 
-    /// List price of everything that has a price.
+    /// Cost of all models at list prices, without tokens that have no known price.
     #[must_use]
     pub fn cost(&self) -> Money {
         self.models.values().map(|model| model.cost).sum()
@@ -149,7 +150,7 @@ impl Tally {
         }
     }
 
-    /// Takes away a tally that was added before. What is left empty disappears, as if it had never been.
+    /// Subtracts a tally that was added before. A model or tool whose sums become 0 is removed.
     pub fn subtract(&mut self, other: &Self) {
         self.turns = self.turns.saturating_sub(other.turns);
         self.subagents = self.subagents.saturating_sub(other.subagents);

@@ -1,4 +1,4 @@
-//! Token counts by price: five kinds, each with its own rate.
+//! Counts of tokens of five kinds, each of which has its own rate.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
@@ -39,7 +39,7 @@ impl Tokens {
         Self { input: entry.input, output: entry.output, cache_read: entry.cache_read, cache_write_5m, cache_write_1h }
     }
 
-    /// What is left of each count after `other` is taken away, 0 at least.
+    /// Each count minus that of `other`, at least 0.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {
         Self {
@@ -95,8 +95,8 @@ impl Sum for Tokens {
 
 /// Splits cache writes into 5-minute and 1-hour ones.
 ///
-/// The total is authoritative. Where the split is missing or says less, the remainder is 5-minute: rows of old clients
-/// have no split, and the client prices them so.
+/// The total counts. If the split is missing or its sum is lower, the rest is taken as 5-minute writes: rows of old
+/// clients have no split, and the client prices them in this way.
 fn split_writes(total: Option<u64>, part_5m: u64, part_1h: u64) -> (u64, u64) {
     let total = total.unwrap_or_else(|| part_5m.saturating_add(part_1h));
     let write_1h = part_1h.min(total);

@@ -1,4 +1,4 @@
-//! A unit: what one prompt, or one sub-agent, caused. The unit is what is stored, loaded, counted and traced.
+//! A unit: what one prompt, or one sub-agent, caused. Units are stored, loaded, counted and traced as a whole.
 //!
 //! Every part has an identity and a merge that is commutative, associative and idempotent, so neither the order of
 //! files nor the cuts between reads nor a second reading change the result.
@@ -23,9 +23,9 @@ use crate::transcript::time::Timestamp;
 /// What one prompt, or one sub-agent, caused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unit {
-    /// What it is about.
+    /// The turn, loose unit or sub-agent that it stands for.
     pub key: UnitKey,
-    /// Whose it is.
+    /// The best claim on it, which names the session that owns it.
     pub claim: Claim,
     /// Surroundings at its first row.
     pub context: Surroundings,
@@ -33,68 +33,69 @@ pub struct Unit {
     pub first: Timestamp,
     /// Time of its last row.
     pub last: Timestamp,
-    /// The prompt, of a turn.
+    /// The prompt; `None` unless it is a turn whose prompt row is known.
     pub prompt: Option<Prompt>,
-    /// The sub-agent, of a sub-agent.
+    /// The sub-agent; `None` unless the unit is one.
     pub agent: Option<Agent>,
-    /// Its responses, tool calls and so on; none if they lie in sections.
+    /// Its responses, tool calls and other events; empty if they lie in sections.
     pub parts: Parts,
-    /// Its sections, if its parts are too many to be held here.
+    /// Its sections, if it has too many parts to hold them itself.
     pub sections: Option<Box<Sections>>,
-    /// What the sub-agents below it come to that leave together with it; `None` without any.
+    /// Gist of the sub-agents below it whose spans leave together with its own; `None` without any.
     pub below: Option<Box<Gist>>,
-    /// Milliseconds of the turn without waiting for the user, as the terminal client says.
+    /// Duration of the turn in milliseconds without the time in which it waited for the user, as the terminal client
+    /// tells.
     pub active_ms: Option<u64>,
     /// When a person interrupted it.
     pub interrupted: Option<Timestamp>,
-    /// When the next prompt of its thread came.
+    /// When the next prompt of its thread came; `None` while there is none.
     pub superseded: Option<Timestamp>,
-    /// What a row says of its end. What happens later in it makes that untrue.
+    /// The end that a row tells. It does not count if something happens in the unit later.
     pub told_end: Option<ToldEnd>,
-    /// When a hook last had words that the model has to answer: until then it goes on.
+    /// When a hook last gave text that the model has to answer: the unit cannot have ended before.
     pub asked_again: Option<Timestamp>,
-    /// The sessions that have rows of it, if they are several.
+    /// The sessions that have rows of it; empty if there is only one.
     pub holders: Vec<Holder>,
-    /// Its prompt was the first after the process before had ended.
+    /// True if its prompt was the first one after the previous process had ended.
     pub resumes: bool,
-    /// It has a user or assistant row: what makes a session of its owner.
+    /// True if it has a user or assistant row. A session needs such a unit to be a real session.
     pub spoken: bool,
-    /// What has left as spans.
+    /// How far its spans have left.
     pub export: Export,
 }
 
-/// That a turn is over, as a row says.
+/// The end of a turn, as a row tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldEnd {
-    /// When; of a row without a time, that of the row before it.
+    /// Time of the row; for a row without a time, the time of the row before it.
     pub time: Timestamp,
-    /// Why.
+    /// Why the turn is over.
     pub why: Ending,
 }
 
-/// Where the parts of a long unit lie, and what they come to.
+/// The sections of a long unit, and sums over their parts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sections {
     /// How many sections there are.
     pub count: u32,
-    /// Sums over all of them.
+    /// Sums over the parts of all sections.
     pub tally: Tally,
-    /// What they come to.
+    /// Gist of the parts of all sections.
     pub gist: Gist,
-    /// Positions of those that have parts whose spans have not left.
+    /// Positions of the sections with parts whose spans have not left.
     pub unsent: Runs,
-    /// Positions of those that have parts whose spans can leave before the unit has ended.
+    /// Positions of the sections with parts whose spans can leave before the unit has ended.
     pub ready: Runs,
 }
 
-/// How far a turn's spans have left.
+/// How far the spans of a unit have left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Export {
-    /// It was decided whether its spans leave.
+    /// True once it was decided whether its spans leave.
     pub done: bool,
-    /// Its root span is in the outbox or has left.
+    /// True once its root span is in the outbox or has left.
     pub sent: bool,
-    /// The turn's duration and cost are in the histograms.
+    /// True once the turn's duration and cost are in the histograms.
     pub observed: bool,
 }
 
@@ -103,17 +104,17 @@ pub struct Export {
 pub struct Prompt {
     /// Who asked.
     pub origin: Origin,
-    /// When.
+    /// Time of the prompt's row.
     pub time: Timestamp,
     /// Where the row stands.
     pub place: RowPlace,
     /// Length in characters.
     pub chars: u32,
-    /// The slash command that it is, with its slash.
+    /// Name of the slash command, with its slash; `None` if it is not a command.
     pub command: Option<Arc<str>>,
-    /// Milliseconds that it waited while the client was busy, if it was in the client's queue.
+    /// How long it waited in the client's queue, in milliseconds; `None` if it did not or that is not certain.
     pub queued_ms: Option<u64>,
-    /// Hashes of its time and the text of each of its blocks: a row with one of them is a copy of it.
+    /// [`Identity::Said`] of each of its blocks: a prompt row of the same session with one of them is a copy.
     pub said: Vec<u64>,
     /// `promptSource`: how it came to the client.
     pub source: Option<Arc<str>>,
@@ -130,54 +131,54 @@ pub struct Agent {
     pub call: Option<Box<str>>,
     /// The unit that holds the call.
     pub parent: Option<UnitId>,
-    /// It goes on after its call has returned.
+    /// True if it goes on after its call has returned.
     pub background: bool,
-    /// Its first row, whose `uuid` names the trace of a background agent.
+    /// Time and `uuid` of its first user or assistant row. The id of a background sub-agent's trace is made from it.
     pub first_row: Option<(Timestamp, RowId)>,
-    /// Where its prompt stands.
+    /// Place of the row with its prompt.
     pub prompt: Option<RowPlace>,
-    /// Its further runs, of one that had ended and was given more work: when each began, and its first row. Each is a unit
-    /// of its own.
+    /// Its further runs, if it was given more work after it had ended: when each began, and the `uuid` of its first
+    /// row. Each run is a unit of its own.
     pub runs: Vec<(Timestamp, RowId)>,
-    /// What its side file says, or its workflow.
+    /// What its side file or its workflow tells.
     pub told: Told,
-    /// Calls whose results name it, in order: the one that started it, and those that gave it more work.
+    /// Calls whose results name it, in order of time: the one that started it, and those that sent it messages.
     pub asks: Vec<Ask>,
 }
 
-/// What a side file says of a sub-agent, or the workflow that it is part of.
+/// What the side file of a sub-agent tells, or the workflow that it is part of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     /// `tool_use.id` of the call that started it.
     pub call: Option<Box<str>>,
     /// Its type.
     pub agent_type: Option<Arc<str>>,
-    /// It goes on after its call has returned.
+    /// True if it goes on after its call has returned.
     pub background: bool,
 }
 
 /// A call whose result names a sub-agent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ask {
-    /// When.
+    /// Time of the call's row, or of the result's row while the call is not known.
     pub time: Timestamp,
     /// `tool_use.id`
     pub call: Box<str>,
-    /// The call returned at once.
+    /// True if the call returned at once and the sub-agent goes on.
     pub background: bool,
 }
 
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TurnEnd {
-    /// When.
+    /// When it ended.
     pub at: Timestamp,
-    /// Value of `claude_code.turn.end`.
+    /// Why: the value of the attribute `claude_code.turn.end`.
     pub reason: &'static str,
 }
 
 impl Told {
-    /// Takes in what another source says; that may say less.
+    /// Adds what another source tells. What it does not tell stays.
     pub fn add(&mut self, other: Self) {
         self.call = other.call.or(self.call.take());
         self.agent_type = other.agent_type.or(self.agent_type.take());
@@ -186,7 +187,7 @@ impl Told {
 }
 
 impl Sections {
-    /// Takes in that a section is now another; `None` if it was not there.
+    /// Updates the sums to a change of a section; `before` is `None` for a new one.
     pub fn change(&mut self, position: u32, before: Option<&Parts>, after: &Parts) {
         let sums = |parts: &Parts| (Tally::of(parts), Gist::of(parts));
         let (before, after) = (before.map(sums).unwrap_or_default(), sums(after));
@@ -204,7 +205,7 @@ impl Sections {
 }
 
 impl Unit {
-    /// An empty unit, claimed.
+    /// A unit without parts, with a claim on it.
     #[must_use]
     pub fn new(key: UnitKey, claim: Claim, context: Surroundings) -> Self {
         let (first, last) = (claim.time, claim.time);
@@ -258,7 +259,7 @@ impl Unit {
         matches!(self.key, UnitKey::Turn(_)) && self.prompt.is_some()
     }
 
-    /// When it began: its prompt, or the first row of a sub-agent; else its first row.
+    /// When it began: the time of its prompt, of a sub-agent's first user or assistant row, or else of its first row.
     #[must_use]
     pub fn started(&self) -> Timestamp {
         let prompt = self.prompt.as_ref().map(|prompt| prompt.time);
@@ -266,7 +267,7 @@ impl Unit {
         prompt.or_else(agent).unwrap_or(self.first)
     }
 
-    /// What all its parts come to, those in sections too.
+    /// The gist of all its parts, also those in sections.
     #[must_use]
     pub fn gist(&self) -> Gist {
         let mut gist = Gist::of(&self.parts);
@@ -276,8 +277,8 @@ impl Unit {
         gist
     }
 
-    /// What it comes to with the sub-agents below it that leave together with it: also when that was active last, and how
-    /// many spans it is.
+    /// The gist of the unit and of the sub-agents below it whose spans leave together with its own. It also has the
+    /// time of the last activity, and counts the root span.
     #[must_use]
     pub fn gist_with_below(&self) -> Gist {
         let mut gist = self.gist();
@@ -289,20 +290,20 @@ impl Unit {
         gist
     }
 
-    /// The unit that holds the call of a sub-agent which does not outlive it: it leaves together with that one.
+    /// For a sub-agent that does not outlive its call: the unit that holds the call, with whose spans its own leave.
     #[must_use]
     pub fn leaves_with(&self) -> Option<UnitId> {
         self.agent.as_ref().filter(|agent| !agent.background)?.parent
     }
 
-    /// True if it may be that its gist, or that of the sub-agents below it, tells a time that is too late.
+    /// True if its gist, or that of the sub-agents below it, may have times that are too late; see [`Gist::is_loose`].
     #[must_use]
     pub fn is_loose(&self) -> bool {
         self.sections.as_ref().is_some_and(|sections| sections.gist.is_loose)
             || self.below.as_ref().is_some_and(|below| below.is_loose)
     }
 
-    /// Sums over all its parts.
+    /// Sums over all its parts, also those in sections.
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::of(&self.parts);
@@ -321,7 +322,7 @@ impl Unit {
         self.sections.is_none() && parts.messages.is_empty() && parts.tools.is_empty()
     }
 
-    /// The unit without its parts, neither those that it holds itself nor those in sections.
+    /// The unit without parts, sections and sub-agents below.
     #[must_use]
     pub fn head(&self) -> Self {
         Self {
@@ -345,15 +346,15 @@ impl Unit {
         (0..count).map(move |position| id.section(position))
     }
 
-    /// List price of it and of the sub-agents below it that leave together with it; `None` if a response of theirs has
-    /// no known price.
+    /// Cost at list prices of the unit and of the sub-agents below it whose spans leave together with its own; `None`
+    /// if a share of one of their responses has no known price.
     #[must_use]
     pub fn price_with_below(&self) -> Option<Money> {
         let gist = self.gist_with_below();
         (gist.unpriced == 0).then_some(gist.cost)
     }
 
-    /// Every identity that leads to this unit, but for those that lead to its sections.
+    /// The hash of every identity that leads to this unit, without those that lead to its sections.
     pub fn identities(&self) -> impl Iterator<Item = u64> + '_ {
         let agent = self.agent.as_ref();
         let link = agent.and_then(|agent| agent.call.as_deref()).map(|call| Identity::Link(call).hash());

@@ -1,4 +1,4 @@
-//! Two states of the parts of a unit: as they were at the last commit, and as they are.
+//! Two states of the parts of a unit: at the last commit, and now.
 
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 
@@ -11,27 +11,27 @@ pub struct Changed<'a> {
     pub before: Option<&'a Unit>,
     /// The unit as it is.
     pub unit: &'a Unit,
-    /// The parts as they were; `None` for new ones.
+    /// The parts as they were at the last commit; `None` for new ones.
     pub parts_before: Option<&'a Parts>,
     /// The parts as they are.
     pub parts: &'a Parts,
 }
 
 impl<'a> Changed<'a> {
-    /// All that a unit holds itself, as if it were new.
+    /// The parts that a unit holds itself, as if all were new.
     #[must_use]
     pub fn new(unit: &'a Unit) -> Self {
         Self::between(None, unit)
     }
 
-    /// What a unit holds itself in two states.
+    /// The parts that a unit holds itself, in two states.
     #[must_use]
     pub fn between(before: Option<&'a Unit>, unit: &'a Unit) -> Self {
         let parts_before = before.map(|unit| &unit.parts);
         Self { home: unit.key.id(), before, unit, parts_before, parts: &unit.parts }
     }
 
-    /// All of one of a unit's sections, as if it were new.
+    /// The parts of a section of a unit, as if all were new.
     #[must_use]
     pub fn section(unit: &'a Unit, section: &'a Section) -> Self {
         let home = section.of.section(section.position);

@@ -1,4 +1,4 @@
-//! What changed since the last commit: summed up once, then handed to the store and to the totals.
+//! What changed since the last commit: it is summed up once, and then the store and the totals take it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,13 +18,14 @@ impl Known {
         self.units().map(Changed::new).chain(sections)
     }
 
-    /// Says of everything in memory that no more rows will come.
+    /// Marks everything in memory as over: no more rows will come. See
+    /// [`Parts::give_up`](crate::ledger::unit::Parts::give_up).
     pub fn give_up(&mut self) {
         self.units.values_mut().for_each(|loaded| loaded.now.parts.give_up());
         self.sections.values_mut().for_each(|loaded| loaded.now.parts.give_up());
     }
 
-    /// Every changed unit: as it was at the last commit, and as it is.
+    /// Every changed unit: its state at the last commit (`None` for a new unit), and its state now.
     pub fn changed_units(&self) -> impl Iterator<Item = (Option<&Unit>, &Unit)> {
         self.dirty_units
             .iter()
@@ -32,7 +33,7 @@ impl Known {
             .map(|loaded| (loaded.before.as_deref(), &loaded.now))
     }
 
-    /// Every changed section: as it was at the last commit, and as it is.
+    /// Every changed section: its id, its state at the last commit (`None` for a new section), and its state now.
     pub fn changed_sections(&self) -> impl Iterator<Item = (UnitId, Option<&Section>, &Section)> {
         self.dirty_sections
             .iter()
@@ -40,7 +41,7 @@ impl Known {
             .map(|(id, loaded)| (id, loaded.before.as_deref(), &loaded.now))
     }
 
-    /// Everything changed: units with the parts that they hold themselves, then sections.
+    /// All changes: units with the parts that they hold themselves, then sections.
     pub fn changes(&self) -> impl Iterator<Item = Changed<'_>> {
         let units = self.changed_units().map(|(before, unit)| Changed::between(before, unit));
         let sections = self.changed_sections().filter_map(|(home, before, section)| {
@@ -56,7 +57,8 @@ impl Known {
         units.chain(sections)
     }
 
-    /// Units that [`Known::roll_up`] needs and that are not in memory: those above changed sub-agents.
+    /// The units that [`Known::roll_up`] needs and that are not in memory: those above changed sub-agents, and those of
+    /// changed sections.
     #[must_use]
     pub fn missing_above(&self) -> BTreeSet<UnitId> {
         let owners = self.changed_sections().map(|(_, _, section)| section.of);
@@ -79,7 +81,7 @@ impl Known {
         missing
     }
 
-    /// Brings the sums of all changed units and sessions up to date. Once before each commit.
+    /// Brings the sums of all changed units and sessions up to date. To be called once before each commit.
     pub fn roll_up(&mut self) {
         self.sum_sections();
         self.sum_below();
@@ -103,7 +105,7 @@ impl Known {
         }
     }
 
-    /// Adds what has changed in sections to the sums of their units.
+    /// Updates the sums of units to the changes of their sections.
     fn sum_sections(&mut self) {
         let Self { units, sections, dirty_sections, dirty_units, .. } = self;
         for loaded in dirty_sections.iter().filter_map(|id| sections.get(id)) {
@@ -119,11 +121,11 @@ impl Known {
         }
     }
 
-    /// Hands what changed sub-agents come to up to the units above them.
+    /// Updates the gist of sub-agents in the units above them, up to the top.
     fn sum_below(&mut self) {
         let mut handed_up: HashMap<UnitId, Option<(UnitId, Gist)>> = HashMap::new();
         let mut open = self.dirty_units.clone();
-        // A circle of sub-agents, which only damaged files can tell of, must not go on for ever.
+        // Bounded, because damaged files can describe a circle of sub-agents.
         let mut steps = open.len().saturating_mul(LEVELS_MAX);
         while let Some(id) = open.pop_first() {
             let Some(loaded) = self.units.get(&id).filter(|loaded| loaded.now.agent.is_some()) else { continue };
@@ -151,7 +153,7 @@ impl Known {
         }
     }
 
-    /// The unit whose trace a sub-agent leaves with, if it is in memory; `None` where that would be a circle.
+    /// The unit with whose spans those of a sub-agent leave, if it is in memory; `None` if that would be a circle.
     fn leaves_with(&self, unit: &Unit) -> Option<UnitId> {
         let first = unit.leaves_with().filter(|id| self.units.contains_key(id))?;
         let mut above = Some(first);
@@ -170,24 +172,24 @@ impl Known {
         self.dirty_sessions.iter().filter_map(|id| self.sessions.get(id))
     }
 
-    /// Every sub-agent of which it changed what is known before its rows; `None` if it waits no more.
+    /// Every sub-agent without rows of which more became known; the last value is `None` if its rows have come.
     pub fn changed_waiting(&self) -> impl Iterator<Item = (&SessionId, &AgentId, Option<&WaitingAgent>)> {
         self.dirty_waiting.iter().map(|key| (&key.0, &key.1, self.waiting.get(key).and_then(Option::as_ref)))
     }
 
-    /// Sessions and their forks, as copied rows have told since the last commit.
+    /// Pairs of a session and a fork of it that became known since the last commit.
     pub fn new_forks(&self) -> impl Iterator<Item = &(SessionId, SessionId)> {
         self.forks.iter()
     }
 
-    /// How many parts the changed units and sections hold: the size of the next commit.
+    /// Number of changed units, and of the parts that they and the changed sections hold: the size of the next commit.
     #[must_use]
     pub fn dirty_parts(&self) -> usize {
         let units = self.changed_units().map(|(_, unit)| 1 + unit.parts.len());
         units.chain(self.changed_sections().map(|(_, _, section)| section.parts.len())).sum()
     }
 
-    /// Says that everything changed is stored now.
+    /// Notes that all changes are stored.
     pub fn committed(&mut self) {
         for id in std::mem::take(&mut self.dirty_units) {
             if let Some(loaded) = self.units.get_mut(&id) {
@@ -204,7 +206,7 @@ impl Known {
         self.forks.clear();
     }
 
-    /// The units of each session that is loose, for a pass that has everything in memory.
+    /// Finds the first and last units of each loose session again, for a pass that has everything in memory.
     pub(crate) fn tighten_sessions(&mut self) {
         let mut members: BTreeMap<SessionId, Vec<_>> = BTreeMap::new();
         members

@@ -1,13 +1,15 @@
-//! Where every identity is counted: all of them in memory, in 12 bytes each and a little air.
+//! The index of all identities: in which unit or section each is counted. It is in memory, at little more than 12 bytes
+//! for each.
 
 use std::collections::HashMap;
 
 use crate::ledger::unit::{Section, UnitId};
 use crate::transcript::hash::ById;
 
-/// Which unit, or which section of one, an identity belongs to, for every identity ever counted.
+/// Tells for every identity that was ever counted in which unit or section it is.
 ///
-/// Units and sections are numbered in the order in which they are first seen. Their own ids are found like identities.
+/// Units and sections are numbered in the order in which they are first seen. Their own ids are looked up like
+/// identities.
 #[derive(Debug, Default)]
 pub struct Index {
     ids: Vec<UnitId>,
@@ -42,8 +44,9 @@ impl Index {
         id
     }
 
-    /// Takes in a stored unit or section with its number and identities, in the order of the numbers. They may have gaps,
-    /// where a unit was given up; false if it is too large a one to be true. `section` is the unit and position of one.
+    /// Adds a stored unit or section with its number and identities. To be called in the order of the numbers, which
+    /// may have gaps where a unit was removed. False if the number is out of order, or the gap is too large to be true.
+    /// `section` is the unit and position of a section, `None` for a unit.
     #[must_use]
     pub fn load(
         &mut self,
@@ -90,12 +93,12 @@ impl Index {
         self.section(home).map_or(home, |(unit, _)| unit)
     }
 
-    /// Everything by which another file could meet what is known: identities, units and sections, hashed.
+    /// The hashes of all identities, units and sections. Another file with one of them has something in common.
     pub(super) fn keys(&self) -> impl Iterator<Item = u64> + '_ {
         self.homes.keys()
     }
 
-    /// Forgets a unit that the store does not have: its rows make it anew.
+    /// Removes a unit that the store does not have; it is made again when its rows are read.
     pub fn forget_unit(&mut self, unit: UnitId) {
         self.homes.remove(unit.hash());
     }
@@ -112,8 +115,8 @@ impl Index {
     }
 }
 
-/// A map from hashes to numbers that takes little memory and never twice as much for a moment: small sorted lists, chosen
-/// by the first bits of the hash. When they become long on average, each is split in two.
+/// A map from hashes to numbers that needs little memory, and does not need twice as much while it grows. It consists
+/// of small sorted lists, chosen by the first bits of the hash. When they become long on average, each is split in two.
 #[derive(Debug)]
 struct Drawers {
     drawers: Vec<Vec<IndexEntry>>,
@@ -122,7 +125,7 @@ struct Drawers {
     len: usize,
 }
 
-/// The halves of a hash, and the number. In halves it takes 12 bytes and not 16.
+/// A hash in two halves, and the number. In halves an entry has 12 bytes and not 16.
 #[derive(Debug, Clone, Copy)]
 struct IndexEntry {
     hash: [u32; 2],
@@ -136,10 +139,10 @@ impl Default for Drawers {
 }
 
 impl Drawers {
-    /// Entries of a drawer on average at which all drawers are split.
+    /// Average number of entries of a drawer at which all drawers are split.
     const LONG: usize = 96;
 
-    /// By how many entries a drawer grows: doubling would leave a quarter of all memory empty.
+    /// By how many entries a drawer grows. Doubling it would leave a quarter of all memory unused.
     const GROWTH: usize = 16;
 
     fn halves(hash: u64) -> [u32; 2] {
@@ -193,7 +196,7 @@ impl Drawers {
         }
     }
 
-    /// Twice as many drawers, each with the half of one.
+    /// Splits every drawer in two, by the next bit of the hash.
     fn split(&mut self) {
         let bit = 31_u32.checked_sub(self.bits);
         let mut drawers = Vec::with_capacity(self.drawers.len() * 2);
@@ -226,7 +229,7 @@ mod tests {
     fn drawers_hold_what_a_map_holds() {
         let (mut drawers, mut map) = (Drawers::default(), HashMap::new());
         for number in 0..30_000u32 {
-            // A third of them comes again, and some are taken out.
+            // A third of the numbers repeat earlier hashes, and some are removed.
             let hash = u64::from(number % 20_000).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             drawers.insert(hash, number);
             map.insert(hash, number);

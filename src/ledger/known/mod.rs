@@ -1,10 +1,12 @@
-//! What the ledger knows: an index of every identity, and the units, sections and sessions that a step touches.
+//! What the ledger has in memory: an index of every identity, and the units, sections and sessions that a step touches.
 //!
 //! ```text
-//! index     where every identity is counted, all of them in memory
+//! index     the unit or section in which each identity is counted
 //! thread    how far the conversation of one file has come
 //! plan      what has to be loaded before records can be folded (needs)
-//! changes   what changed since the last commit (changed), summed up and handed out
+//! changes   what changed since the last commit (changed), summed up
+//! owners    which session owns a unit that several have rows of
+//! paths     the paths of all files
 //! ```
 
 mod changed;
@@ -36,17 +38,18 @@ use crate::transcript::chunk::FileNumber;
 use crate::transcript::hash::ById;
 use crate::transcript::ids::{AgentId, SessionId};
 
-/// What a step needs to know.
+/// What the ledger has in memory. Units, sections, sessions and threads are loaded from the store when a step needs
+/// them.
 #[derive(Debug)]
 pub struct Known {
-    /// Every identity.
+    /// The unit or section of every identity.
     pub index: Index,
-    /// Paths by file number.
+    /// The paths of all files, by file number.
     pub paths: Paths,
     units: HashMap<UnitId, Loaded<Unit>, ById>,
     sections: HashMap<UnitId, Loaded<Section>, ById>,
     sessions: HashMap<SessionId, Session, ById>,
-    /// Sub-agents that a call or a side file named before any row of theirs was read; `None` if nobody waits.
+    /// What is known of sub-agents before any of their rows was read; `None` if it is known that there is nothing.
     waiting: BTreeMap<(SessionId, AgentId), Option<WaitingAgent>>,
     threads: HashMap<FileNumber, Thread, ById>,
     /// Sessions changed since the last commit.
@@ -55,28 +58,28 @@ pub struct Known {
     pub dirty_units: BTreeSet<UnitId>,
     dirty_sections: BTreeSet<UnitId>,
     dirty_waiting: BTreeSet<(SessionId, AgentId)>,
-    /// Sessions and their forks, as copied rows have told since the last commit.
+    /// Pairs of a session and a fork of it that became known since the last commit.
     forks: BTreeSet<(SessionId, SessionId)>,
-    /// Units and sections that a fold needed and that were not loaded: it has to be done again with them.
+    /// Units and sections that a fold needed and that were not loaded. The fold must be repeated with them.
     pub missing: BTreeSet<UnitId>,
-    /// So are these of the sub-agents that wait for their rows.
+    /// Sub-agents without rows that a fold needed and that were not loaded. The fold must be repeated with them.
     pub missing_waiting: BTreeSet<(SessionId, AgentId)>,
-    /// Sub-agents whose calls have to be found out again.
+    /// Sub-agents whose calls have to be decided again, because something was not loaded.
     pub(super) unsettled_agents: BTreeSet<UnitId>,
-    /// Units whose owner has to be found out again.
+    /// Units whose owner has to be decided again.
     unsettled: BTreeSet<UnitId>,
-    /// Sessions that have come to have turns to themselves, or none any more.
+    /// Sessions for which [`Session::alone`] became 0 or greater than 0.
     turned: BTreeSet<SessionId>,
-    /// Parts that a unit or section holds at most.
+    /// Most parts that a unit or section holds.
     parts_max: usize,
 }
 
-/// A unit or section in memory, and as it was at the last commit.
+/// A unit or section in memory, and its state at the last commit if it has changed since.
 #[derive(Debug)]
 struct Loaded<T> {
     now: T,
     before: Option<Box<T>>,
-    /// It was changed since the last commit.
+    /// True if it was changed or made since the last commit.
     dirty: bool,
 }
 
@@ -89,7 +92,7 @@ impl<T: Clone> Loaded<T> {
         Self { now, before: None, dirty: true }
     }
 
-    /// To be changed: the state before is kept until the commit. The flag says that this is the first change.
+    /// Gives it out to be changed, and keeps the state before until the commit. The flag is true for the first change.
     fn change(&mut self) -> (&mut T, bool) {
         let first = !std::mem::replace(&mut self.dirty, true);
         if first {
@@ -110,7 +113,7 @@ impl Default for Known {
 }
 
 impl Known {
-    /// Knows nothing. A unit, or a section of one, will hold at most so many parts: [`PARTS_MAX`], but for tests.
+    /// An empty ledger. A unit or section will hold at most `parts_max` parts, which is [`PARTS_MAX`] except in tests.
     #[must_use]
     pub fn with_parts_max(parts_max: usize) -> Self {
         Self {
@@ -135,7 +138,7 @@ impl Known {
         }
     }
 
-    /// The session that a file's name tells.
+    /// The session that a file is named after.
     pub(super) fn stem(&self, file: FileNumber) -> SessionId {
         let name = self.paths.name(file);
         SessionId(name.strip_suffix(".jsonl").unwrap_or(&name).into())
@@ -147,7 +150,8 @@ impl Known {
         self.units.contains_key(&id) || self.sections.contains_key(&id)
     }
 
-    /// True if the unit or section is in memory. One that exists and is not has to be loaded: the fold is done again.
+    /// True if the unit or section is in memory. If it exists and is not, it is noted as missing, so that the fold is
+    /// repeated with it.
     pub(super) fn is_here(&mut self, id: UnitId) -> bool {
         if self.has(id) {
             return true;
@@ -164,45 +168,45 @@ impl Known {
         self.sessions.contains_key(session)
     }
 
-    /// True if it is known whether the sub-agent waits.
+    /// True if what is stored of the sub-agent before its rows is in memory, even if that is nothing.
     #[must_use]
     pub fn has_waiting(&self, agent: &(SessionId, AgentId)) -> bool {
         self.waiting.contains_key(agent)
     }
 
-    /// Takes a stored unit in.
+    /// Adds a stored unit, unless it is in memory already.
     pub fn load_unit(&mut self, unit: Unit) {
         self.units.entry(unit.key.id()).or_insert(Loaded::stored(unit));
     }
 
-    /// Takes a stored section in.
+    /// Adds a stored section, unless it is in memory already.
     pub fn load_section(&mut self, section: Section) {
         self.index.note_section(&section);
         self.sections.entry(section.of.section(section.position)).or_insert(Loaded::stored(section));
     }
 
-    /// Takes a stored session in.
+    /// Adds a stored session, unless it is in memory already.
     pub fn load_session(&mut self, session: Session) {
         self.sessions.entry(session.id.clone()).or_insert(session);
     }
 
-    /// Takes in what is stored of a sub-agent without rows, or that there is nothing.
+    /// Adds what is stored of a sub-agent without rows; `None` if nothing is.
     pub fn load_waiting(&mut self, agent: (SessionId, AgentId), waiting: Option<WaitingAgent>) {
         self.waiting.insert(agent, waiting);
     }
 
-    /// Takes a stored thread in.
+    /// Adds the stored thread of a file.
     pub fn load_thread(&mut self, file: FileNumber, thread: Thread) {
         self.threads.insert(file, thread);
     }
 
-    /// A loaded unit.
+    /// A unit, if it is in memory.
     #[must_use]
     pub fn unit(&self, id: UnitId) -> Option<&Unit> {
         self.units.get(&id).map(|loaded| &loaded.now)
     }
 
-    /// A loaded unit, to be changed: its state before is kept until the commit.
+    /// A unit in memory, to be changed. The state before is kept until the commit.
     pub fn unit_mut(&mut self, id: UnitId) -> Option<&mut Unit> {
         let (unit, first) = self.units.get_mut(&id)?.change();
         if first {
@@ -211,14 +215,14 @@ impl Known {
         Some(unit)
     }
 
-    /// The parts of a loaded unit, as far as it holds them itself, or of a loaded section.
+    /// The parts that a unit holds itself, or those of a section, if it is in memory.
     #[must_use]
     pub fn parts(&self, home: UnitId) -> Option<&Parts> {
         let section = || self.sections.get(&home).map(|loaded| &loaded.now.parts);
         self.unit(home).map(|unit| &unit.parts).or_else(section)
     }
 
-    /// The parts of a unit or section, to be changed.
+    /// The parts of a unit or section in memory, to be changed.
     pub fn parts_mut(&mut self, home: UnitId) -> Option<&mut Parts> {
         if self.units.contains_key(&home) {
             return self.unit_mut(home).map(|unit| &mut unit.parts);
@@ -242,7 +246,7 @@ impl Known {
         above
     }
 
-    /// The turn, or whatever stands at the top of the calls that led to a unit.
+    /// The turn, or another unit, at the top of the calls that led to a unit, as far as the units are in memory.
     #[must_use]
     pub fn top_of<'a>(&'a self, unit: &'a Unit) -> &'a Unit {
         self.above(unit).pop().unwrap_or(unit)
@@ -254,7 +258,7 @@ impl Known {
         self.index.home(Identity::Message(id).hash())
     }
 
-    /// A unit with all of its parts, whether they lie in sections or not, if all of it is in memory.
+    /// A unit with all of its parts, also those in sections; `None` unless all of it is in memory.
     #[must_use]
     pub fn whole(&self, id: UnitId) -> Option<Cow<'_, Unit>> {
         let unit = self.unit(id)?;
@@ -269,7 +273,8 @@ impl Known {
         Some(Cow::Owned(whole))
     }
 
-    /// Where a further part of a unit goes: itself, or its last section, made if need be. `None` if that is not loaded.
+    /// Where a further part of a unit goes: the unit itself or its last section, which is made if there is no room.
+    /// `None` if that is not in memory.
     pub(super) fn room(&mut self, unit: UnitId) -> Option<UnitId> {
         let known = self.unit(unit)?;
         let Some(sections) = &known.sections else {
@@ -307,7 +312,7 @@ impl Known {
         id
     }
 
-    /// The unit of `key`, made if it does not exist, with the claim of a row on it.
+    /// The unit of `key`, with the claim of a row on it. It is made if it does not exist.
     pub(super) fn claim(&mut self, key: &UnitKey, claim: Claim, context: Surroundings) -> UnitId {
         let id = key.id();
         let Some(known) = self.unit(id) else {
@@ -326,7 +331,7 @@ impl Known {
             self.stands_alone(id, &[], &alone);
             return id;
         };
-        // A later row of the only session that has any says nothing of whose it is.
+        // A later row of the only session that has rows of the unit does not change the owner.
         let is_later = (known.claim.by, known.claim.time) < (claim.by, claim.time) || known.claim == claim;
         if !(is_later && known.is_held_alone_by(&claim.session)) {
             self.change_owner(id, |unit, settling| {
@@ -337,19 +342,19 @@ impl Known {
         id
     }
 
-    /// True if `new` is a better variant of a row than `old`.
+    /// True if `new` is the rank of a better variant of a row than `old`.
     pub(super) fn rank_is_better(&self, new: Rank, old: Rank) -> bool {
         let key = |rank: Rank| (rank.copy, rank.time);
         key(new).cmp(&key(old)).then_with(|| self.paths.order(new.file, old.file)).is_lt()
     }
 
-    /// A session, to be changed; a new one if nothing is known of it.
+    /// A session, to be changed. It is made if it is not in memory.
     pub fn session_mut(&mut self, id: &SessionId) -> &mut Session {
         self.dirty_sessions.insert(id.clone());
         self.sessions.entry(id.clone()).or_insert_with(|| Session::new(id.clone()))
     }
 
-    /// A loaded session.
+    /// A session, if it is in memory.
     #[must_use]
     pub fn session(&self, id: &SessionId) -> Option<&Session> {
         self.sessions.get(id)
@@ -364,7 +369,8 @@ impl Known {
         }
     }
 
-    /// What is known of a sub-agent before any of its rows, to be changed.
+    /// What is known of a sub-agent before any of its rows, to be changed. If that is not in memory, it is noted as
+    /// missing.
     pub(super) fn waiting_mut(&mut self, agent: (SessionId, AgentId)) -> &mut Option<WaitingAgent> {
         if !self.waiting.contains_key(&agent) {
             self.missing_waiting.insert(agent.clone());
@@ -373,7 +379,7 @@ impl Known {
         self.waiting.entry(agent).or_default()
     }
 
-    /// What was known of a sub-agent before its rows; it waits no more.
+    /// Takes out what was known of a sub-agent before its rows, when its first row has come.
     pub(super) fn take_waiting(&mut self, agent: (SessionId, AgentId)) -> Option<WaitingAgent> {
         let waiting = self.waiting.get_mut(&agent)?.take();
         if waiting.is_some() {
@@ -382,18 +388,19 @@ impl Known {
         waiting
     }
 
-    /// The thread of a file, to be changed.
+    /// The thread of a file, to be changed. It is made if it is not in memory.
     pub fn thread_mut(&mut self, file: FileNumber) -> &mut Thread {
         self.threads.entry(file).or_default()
     }
 
-    /// The thread of a file.
+    /// The thread of a file, if it is in memory.
     #[must_use]
     pub fn thread(&self, file: FileNumber) -> Option<&Thread> {
         self.threads.get(&file)
     }
 
-    /// Forgets units, sessions and threads, which the store can give back. Only after [`Known::committed`].
+    /// Drops units, sections, sessions and threads, which can be loaded again. To be called only after
+    /// [`Known::committed`].
     pub fn forget(&mut self) {
         self.units.clear();
         self.sections.clear();
@@ -402,13 +409,13 @@ impl Known {
         self.threads.clear();
     }
 
-    /// Everything by which rows of another file could change what is known, hashed: files without a common key can be
-    /// counted apart. Needs everything in memory.
+    /// The hashes of everything through which rows of another file could change what is known. Files without a common
+    /// hash can be counted separately. Everything must be in memory.
     pub fn keys(&self) -> impl Iterator<Item = u64> + '_ {
         let sessions = self.sessions.values().flat_map(|session| {
             session.fork.iter().map(|fork| &fork.from).chain([&session.id]).map(|id| xxh3_64(id.0.as_bytes()))
         });
-        // The call that started a sub-agent may stand in a file that has nothing else of it.
+        // The file with the call that started a sub-agent may have no other identity of the sub-agent.
         let agents = self.units.values().filter_map(|loaded| loaded.now.agent.as_ref()?.call.as_deref());
         let waiting = self.waiting.values().filter_map(|waiting| waiting.as_ref()?.told.call.as_deref());
         let calls = agents.chain(waiting).map(|call| Identity::Call(call).hash());
@@ -421,19 +428,19 @@ impl Known {
         self.units.len() + self.sections.len()
     }
 
-    /// Parts that the units and sections in memory hold.
+    /// Number of parts in the units and sections in memory.
     #[must_use]
     pub fn loaded_parts(&self) -> usize {
         let units = self.units.values().map(|loaded| loaded.now.parts.len());
         units.chain(self.sections.values().map(|loaded| loaded.now.parts.len())).sum()
     }
 
-    /// Every loaded unit.
+    /// Every unit in memory.
     pub fn units(&self) -> impl Iterator<Item = &Unit> {
         self.units.values().map(|loaded| &loaded.now)
     }
 
-    /// Every loaded session.
+    /// Every session in memory.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
         self.sessions.values()
     }

@@ -12,13 +12,12 @@ pub struct Keys {
     pub units: BTreeSet<UnitId>,
     /// Sessions.
     pub sessions: BTreeSet<SessionId>,
-    /// Sub-agents without rows, which may wait for them.
+    /// Sub-agents of which something may be known before their rows.
     pub waiting: BTreeSet<(SessionId, AgentId)>,
-    /// The session and sub-agent that the row before belongs to. Most often the next row belongs to the same.
+    /// The session and sub-agent of the last row. Mostly the next row has the same, and nothing more is needed for it.
     pub(super) owner: Option<(SessionId, Option<AgentId>)>,
-    /// The response whose rows came last.
+    /// Id of the response of the last assistant row.
     pub(super) message: Option<Box<str>>,
-    /// The main thread of the file has a unit already, so that a further row of it can begin a new unit only if it is a
-    /// prompt.
+    /// True once the main thread of the file has a unit: from then on only a prompt can begin a new one.
     pub(super) is_led: bool,
 }

@@ -1,4 +1,4 @@
-//! Which of the sessions that have rows of a unit owns it, where that depends on what else they have.
+//! Decides which session owns a unit of which several have rows, where that depends on their other units.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::ids::SessionId;
 
 impl Known {
-    /// Changes what is known of the sessions that have rows of a unit.
+    /// Applies `change` to what a unit knows of the sessions that have rows of it, and updates what follows from that.
     pub(in crate::ledger) fn change_owner(&mut self, id: UnitId, change: impl FnOnce(&mut Unit, Settling<'_>)) {
         if !self.is_here(id) {
             return;
@@ -33,8 +33,8 @@ impl Known {
         self.meet_rivals(id);
     }
 
-    /// Takes in which sessions have the last row of a unit to themselves. Whether one has anything to itself may say whose
-    /// other units are.
+    /// Updates [`Session::alone`](crate::ledger::session::Session::alone) of the sessions that have rows of a unit.
+    /// Whether it is 0 may decide who owns other units.
     pub(super) fn stands_alone(&mut self, id: UnitId, before: &[bool], after: &[bool]) {
         let Some(unit) = self.unit(id) else { return };
         let holders = unit.holders.iter().map(|holder| &holder.session);
@@ -53,7 +53,7 @@ impl Known {
         }
     }
 
-    /// Notes which sessions have rows of one unit, where nothing says which of them are copies.
+    /// Notes which sessions have rows of a unit, if nothing tells which of them are copies.
     fn meet_rivals(&mut self, id: UnitId) {
         let Some(unit) = self.unit(id).filter(|unit| unit.is_tied()) else { return };
         let sessions: Vec<&SessionId> = unit.holders.iter().map(|holder| &holder.session).take(RIVALS_MAX).collect();
@@ -61,7 +61,7 @@ impl Known {
             one == other
                 || self.session(one).is_some_and(|one| one.rivals.len() >= RIVALS_MAX || one.rivals.contains(other))
         };
-        // The one that was met last is new to the others, and they to it.
+        // Only the session that came last can be new to the others.
         let Some(latest) = sessions.last() else { return };
         let pairs = sessions.iter().flat_map(|other| [(*other, *latest), (*latest, *other)]);
         let new: Vec<_> =
@@ -71,8 +71,9 @@ impl Known {
         }
     }
 
-    /// The sessions that have come to have something to themselves, or nothing, with those that they share units with: one
-    /// of these owns the units whose owner has to be found out again.
+    /// Takes out the sessions for which `alone` became 0 or greater than 0, together with their rivals. One of these
+    /// sessions owns each unit whose owner has to be decided again; those in memory are noted for
+    /// [`Known::settle_owners`].
     pub fn turned(&mut self) -> BTreeSet<SessionId> {
         let mut all = std::mem::take(&mut self.turned);
         let rivals = all.iter().filter_map(|id| self.session(id)).flat_map(|session| session.rivals.iter().cloned());
@@ -83,12 +84,12 @@ impl Known {
         all
     }
 
-    /// Has the owner of a unit found out again.
+    /// Notes that the owner of a unit has to be decided again.
     pub fn unsettle(&mut self, unit: UnitId) {
         self.unsettled.insert(unit);
     }
 
-    /// Finds out again whose units are.
+    /// Decides again who owns the units that were noted.
     pub fn settle_owners(&mut self) {
         for id in std::mem::take(&mut self.unsettled) {
             if !self.is_here(id) {

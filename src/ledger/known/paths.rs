@@ -1,4 +1,4 @@
-//! Paths of all files, packed: a state knows ten thousands of files that are long gone.
+//! The paths of all files, stored compactly: a state may know tens of thousands of files, most of them deleted.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -15,9 +15,10 @@ pub struct Paths {
     folders: Vec<Box<[u8]>>,
     /// Names of all files, one behind the other.
     names: Vec<u8>,
-    /// By number.
+    /// Where the path of each file is, by file number.
     files: Vec<PathPlace>,
-    /// By the hash of the path; of the folder in `folder_numbers`. Where two share one, the next free one is taken.
+    /// File number by the hash of the path, and in `folder_numbers` folder by the hash of the folder. If a hash is
+    /// taken, the next free number is used as the hash.
     numbers: HashMap<u64, u32, ById>,
     folder_numbers: HashMap<u64, u32, ById>,
 }
@@ -25,7 +26,7 @@ pub struct Paths {
 /// Where the parts of a path are.
 #[derive(Debug, Clone, Copy)]
 struct PathPlace {
-    /// [`NO_FOLDER`] of a number without a file.
+    /// Position in [`Paths::folders`]; [`NO_FOLDER`] for a number without a file.
     folder: u32,
     from: u32,
     to: u32,
@@ -46,7 +47,7 @@ impl Paths {
         self.files.is_empty()
     }
 
-    /// Gives a path the next number. It has none so far.
+    /// Gives a path, which must not have a number yet, the next number.
     pub fn push(&mut self, path: &[u8]) -> FileNumber {
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         let (folder, name) = split(path);
@@ -63,7 +64,7 @@ impl Paths {
         FileNumber(number)
     }
 
-    /// Leaves numbers below `number` free that were not given out yet.
+    /// Skips the numbers below `number` that were not given out yet: they stay without a file.
     pub fn skip_to(&mut self, number: FileNumber) {
         let length = usize::try_from(number.0).unwrap_or(usize::MAX);
         if length > self.files.len() {
@@ -85,7 +86,7 @@ impl Paths {
         number
     }
 
-    /// The number of a path.
+    /// The number of a path; `None` if it has none.
     #[must_use]
     pub fn number(&self, path: &[u8]) -> Option<FileNumber> {
         let (folder, name) = split(path);
@@ -99,20 +100,20 @@ impl Paths {
         None
     }
 
-    /// The path of a file; empty if it has none.
+    /// The path of a file; empty if the number has no file.
     #[must_use]
     pub fn path(&self, file: FileNumber) -> Vec<u8> {
         let (folder, name) = self.parts(file);
         [folder, name].concat()
     }
 
-    /// The name of a file as text.
+    /// The name of a file without its folder; bytes that are not UTF-8 become U+FFFD.
     #[must_use]
     pub fn name(&self, file: FileNumber) -> Cow<'_, str> {
         String::from_utf8_lossy(self.parts(file).1)
     }
 
-    /// Which of two files comes first by the bytes of their paths.
+    /// Orders two files by the bytes of their paths.
     #[must_use]
     pub fn order(&self, one: FileNumber, other: FileNumber) -> Ordering {
         let bytes = |(folder, name): (_, _)| -> std::iter::Chain<std::slice::Iter<'_, u8>, _> {

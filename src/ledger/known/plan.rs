@@ -9,7 +9,8 @@ use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::record::{Assistant, Fact, IdentityBy, Record, Row, RowBody, RowKind, Said, ToolResult, User};
 
 impl Known {
-    /// Everything that folding `records` of a file may touch.
+    /// Everything that folding `records` of a file may touch and that exists. `restarted` is true if they are read from
+    /// the beginning of the file.
     #[must_use]
     pub fn keys_of(&self, file: FileNumber, records: &[Record], restarted: bool) -> Keys {
         let mut keys = Keys::default();
@@ -28,7 +29,7 @@ impl Known {
         let mut session = thread.and_then(|thread| thread.session.as_ref()).filter(|_| !restarted);
         for record in records {
             if let RowBody::Row(row) = &record.body {
-                // A row without a session belongs to that of the rows before it.
+                // A row without a session belongs to the session of the row before it.
                 session = row.session.as_ref().or(session).or(Some(&stem));
                 let other = thread.and_then(|thread| Some((thread, thread.hangs_on_other(row.parent)?)));
                 let other = other.and_then(|(thread, position)| thread.others.get(position));
@@ -36,7 +37,7 @@ impl Known {
             }
             self.keys_of_body(file, &record.body, session, &mut keys);
         }
-        // The units above a sub-agent say which trace its observations belong to.
+        // The units above a sub-agent decide which trace its observations belong to.
         let mut open: Vec<UnitId> = keys.units.iter().copied().collect();
         while let Some(unit) = open.pop() {
             let Some(agent) = self.unit(unit).and_then(|unit| unit.agent.as_ref()) else { continue };
@@ -51,7 +52,7 @@ impl Known {
         self.index.home(identity.hash())
     }
 
-    /// The unit, if it exists: of most rows there is no such unit.
+    /// The id, if a unit with it exists; for most rows there is none.
     fn existing(&self, id: UnitId) -> Option<UnitId> {
         Some(id).filter(|id| self.index.has_unit(*id))
     }
@@ -99,7 +100,7 @@ impl Known {
             RowKind::Assistant(assistant) => self.keys_of_answer(row, assistant, keys),
             RowKind::Fact { what, .. } => {
                 keys.units.extend(self.home(Identity::Row(row.id)));
-                // A compaction may be a unit of its own.
+                // A compaction that a person asked for is a unit of its own.
                 let own = matches!(what, Fact::Compaction(_)).then(|| UnitKey::Loose(row.id).id());
                 keys.units.extend(own.and_then(|own| self.existing(own)));
             }
@@ -145,13 +146,13 @@ impl Known {
             keys.units.extend(self.home(Identity::Link(&call.id)));
         }
         keys.sessions.extend(assistant.copied_from.clone());
-        // The report of a failure counts by its row, and so does a tool that the API runs.
+        // The report of a failure and a tool that the API runs are identified by their row.
         if assistant.synthetic || assistant.server_tool.is_some() {
             keys.units.extend(self.home(Identity::Row(row.id)));
         }
     }
 
-    /// What a row may begin.
+    /// The units that a row may begin, if they exist already.
     fn keys_of_beginnings(&self, row: &Row, session: Option<&SessionId>, keys: &mut Keys) {
         match (&row.agent, row.sidechain) {
             (Some(agent), _) => {
@@ -164,13 +165,14 @@ impl Known {
             (None, false) if keys.is_led => {}
             (None, false) => {
                 keys.units.extend(self.existing(UnitKey::Loose(row.id).id()));
-                // A row that was counted before leaves the next one to begin a unit.
+                // Only these rows make sure that the thread has a unit; another row may leave it to the next one.
                 keys.is_led = matches!(row.kind, RowKind::User(_) | RowKind::Assistant(_));
             }
         }
     }
 
-    /// The further runs of a sub-agent, and the calls that asked for them: a new one of either finds its other half.
+    /// The further runs of a sub-agent and the calls that asked for them: a new run is linked to its call, and a new
+    /// call to its run.
     fn keys_of_runs(&self, agent: UnitId, keys: &mut Keys) {
         let Some(unit) = self.unit(agent) else { return };
         let Some(agent) = unit.agent.as_ref().filter(|agent| !(agent.runs.is_empty() && agent.asks.is_empty())) else {
@@ -197,7 +199,7 @@ impl Known {
         }
         // The same sub-agent in rows of another session.
         keys.units.extend(self.index.home(Identity::Agent(&agent.0).hash()));
-        // Calls that wait for this agent's first row.
+        // The calls that wait for the first row of this sub-agent.
         let agent = (session.clone(), agent.clone());
         let waiting = self.waiting.get(&agent).and_then(Option::as_ref);
         if let Some(waiting) = waiting {

@@ -14,74 +14,76 @@ use crate::transcript::time::Timestamp;
 pub struct GatewayNamed {
     /// The id that the gateway chose.
     pub name: Box<str>,
-    /// Its `requestId`.
+    /// `requestId` of the response.
     pub request: Option<Box<str>>,
-    /// The id that stands for it.
+    /// The unique id that the ledger gave the response instead.
     pub id: Box<str>,
-    /// Time of its last row.
+    /// Time of the last row of the response.
     pub last: Timestamp,
 }
 
-/// How far the conversation of one file has come: the context that its next row needs.
+/// How far the conversation of one file has come: everything that is needed to fold its next row.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Thread {
     /// How often the file was read from its beginning.
     pub generation: u32,
     /// `sessionId` of the last row.
     pub session: Option<SessionId>,
-    /// The unit that rows belong to.
+    /// The unit that the rows of the main thread belong to now.
     pub current: Option<UnitKey>,
     /// `promptId` of the current turn.
     pub prompt: Option<RowId>,
-    /// The `promptId` that a fork put on all the prompts it copied.
+    /// The `promptId` that a fork wrote into all prompts that it copied.
     pub copied_prompt: Option<RowId>,
-    /// Time of the last row.
+    /// The latest time of a row so far.
     pub last: Timestamp,
-    /// Version of the client that wrote the last row.
+    /// The last version of the client that a row names.
     pub version: Option<Arc<str>>,
-    /// Time of the last prompt or tool result: what the next response answers.
+    /// Time of the last prompt or tool result, which the next response answers.
     pub asked: Option<Timestamp>,
-    /// Time of the first `api-request` since then. A retried call has several.
+    /// Time of the first `api-request` since `asked`. There are several if the client tries again.
     pub requested: Option<Timestamp>,
-    /// The response whose rows are coming.
+    /// Id of the response of which further rows may come.
     pub open_message: Option<Box<str>>,
-    /// The process that wrote the rows so far has ended.
+    /// True if the process that wrote the rows so far has ended.
     pub process_ended: bool,
     /// `turnPosition.turnIndex` of the current turn's prompt.
     pub turn_index: Option<u32>,
-    /// Inline sub-agents (clients before 2.0).
+    /// Inline sub-agents that may have further rows (clients before 2.0).
     pub inline: Vec<Inline>,
-    /// Prompts that wait to be asked.
+    /// The queue of prompts that wait while the client is busy.
     pub queue: Queue,
-    /// When the last response ended: the next one cannot have begun before.
+    /// When the last response ended. The request for the next one did not begin before that.
     pub answered: Option<Timestamp>,
-    /// The latest rows of the current turn, the last one last: a further row hangs on one of them.
+    /// The latest rows of the current turn, the last one at the end. The parent of the next row is one of them.
     pub rows: Vec<RowId>,
-    /// Turns before the current one, the latest last: another process may still write rows that hang on theirs.
+    /// Turns before the current one, the latest at the end. Another process may still write rows of them.
     pub others: Vec<Branch>,
-    /// A `!` line that becomes a turn if the model answers it.
+    /// The last `!` line, which becomes a turn if the model answers it.
     pub shell_line: Option<ShellLine>,
-    /// Turns since the last answer that was no copy: a marked copy after them says whose they are.
+    /// Turns since the last response that was not a copy. If a copy that names its source follows, they belong to that
+    /// source.
     pub unmarked: Vec<UnitId>,
-    /// The current turn is a copy, as its rows say.
+    /// True if the current turn is a copy, as its rows tell.
     pub is_copied: bool,
-    /// The run of a sub-agent that its rows belong to.
+    /// In the file of a sub-agent: the run that its rows belong to now.
     pub run: Option<UnitKey>,
-    /// The sub-agent had nothing more to do: a further prompt begins another run.
+    /// In the file of a sub-agent: true if it has ended, so that a further prompt begins another run.
     pub rested: bool,
-    /// The response whose rows are coming, if a gateway gave it its id.
+    /// The response of which further rows may come, if a gateway chose its id.
     pub named: Option<GatewayNamed>,
-    /// The response and the row in which a tool began that the API runs itself.
+    /// The response and the row in which the API began to run a tool itself; the next row of the response tells its
+    /// duration.
     pub server_tool: Option<(Box<str>, RowId)>,
-    /// The moment with which a resume of 1.0 stamped responses that it copied.
+    /// The time that a client of version 1.0 gave to the responses that it copied at a resume.
     pub stamped: Option<Timestamp>,
-    /// What was noted before the first prompt.
+    /// Notes that came before the first prompt, and that its turn gets.
     pub early: Vec<RowFact>,
-    /// Titles of the session that owns a row which has not come yet.
+    /// Titles for the session of a row that has not come yet, with the id of that row.
     pub titles: Vec<(RowId, Arc<str>)>,
 }
 
-/// A turn that another process may go on with.
+/// A turn before the current one, of which another process may still write rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Branch {
     /// Its unit.
@@ -94,7 +96,7 @@ pub struct Branch {
     pub asked: Option<Timestamp>,
     /// When its last response ended.
     pub answered: Option<Timestamp>,
-    /// Its latest rows, the last one last.
+    /// Its latest rows, the last one at the end.
     pub rows: Vec<RowId>,
 }
 
@@ -114,10 +116,10 @@ pub struct ShellLine {
 }
 
 impl Thread {
-    /// Rows of a turn that are remembered: more than one response has tool calls.
+    /// Most rows of a turn that are remembered: more than the tool calls of one response.
     const ROWS_MAX: usize = 32;
 
-    /// Turns before the current one that are remembered.
+    /// Most turns before the current one that are remembered.
     const OTHERS_MAX: usize = 8;
 
     /// Remembers a row of the current turn.
@@ -128,15 +130,15 @@ impl Thread {
         self.rows.push(row);
     }
 
-    /// Position among the other turns of the one that a row hangs on; `None` if it hangs on the current one, or nobody
-    /// knows.
+    /// Position in `others` of the turn that `parent`, the parent of a row, belongs to; `None` if it belongs to the
+    /// current turn or is not remembered.
     #[must_use]
     pub fn hangs_on_other(&self, parent: Option<RowId>) -> Option<usize> {
         let parent = parent.filter(|parent| !self.others.is_empty() && !self.rows.contains(parent))?;
         self.others.iter().rposition(|other| other.rows.contains(&parent))
     }
 
-    /// Goes on with another turn.
+    /// Makes the turn at `position` in `others` the current one.
     pub fn go_on_with(&mut self, position: usize) {
         let next = self.others.remove(position);
         self.leave_current();
@@ -145,7 +147,7 @@ impl Thread {
         self.is_copied = false;
     }
 
-    /// Leaves the current turn for a new one.
+    /// Moves the current turn to `others`, before a new one begins.
     pub fn leave_current(&mut self) {
         let rows = std::mem::take(&mut self.rows);
         if let Some(unit @ UnitKey::Turn(_)) = self.current.take() {
@@ -158,12 +160,12 @@ impl Thread {
     }
 }
 
-/// An inline sub-agent: rows between those of the main thread, told apart by their parents.
+/// An inline sub-agent. Its rows stand between those of the main thread and are told apart by their parents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inline {
     /// Its unit.
     pub unit: UnitKey,
-    /// Its latest rows, the last one last: further rows hang on any of them.
+    /// Its latest rows, the last one at the end. The parent of its next row is one of them.
     pub rows: Vec<RowId>,
     /// Time of its last prompt or tool result.
     pub asked: Option<Timestamp>,
