@@ -1,4 +1,4 @@
-//! What is different between two states of the facts: the one thing that readers of measures take.
+//! The difference between two states of the facts, which is what readers of measures take.
 
 use super::observation::{Observation, State};
 use super::wanted::Wanted;
@@ -11,36 +11,37 @@ use crate::ledger::unit::Unit;
 /// One change of the facts.
 #[derive(Debug, Clone, Copy)]
 pub enum Change<'a> {
-    /// Some parts of a unit are others than they were.
+    /// Some parts of a unit have changed.
     Parts(Changed<'a>),
-    /// A turn has ended; once per turn.
+    /// A turn has ended. It occurs once for each turn.
     Ended {
         /// The turn.
         turn: &'a Unit,
-        /// List price of the turn and its sub-agents; `None` if a part has no price.
+        /// Cost of the turn and its sub-agents at list prices; `None` if a part has no known price.
         cost: Option<Money>,
     },
-    /// A session has begun, or its client reports other figures.
+    /// A session has begun, or the cost that its client reports has changed.
     Session {
         /// The session.
         session: &'a Session,
-        /// It was not counted before.
+        /// True if the session was not counted before.
         is_new: bool,
-        /// What the client had reported.
+        /// The part of the client's report that was counted before.
         before: Reported,
-        /// What it reports now.
+        /// What the client reports now.
         now: Reported,
     },
 }
 
 impl<'a> Change<'a> {
-    /// What a unit holds itself in two states; `None` before for a new one.
+    /// The parts that a unit holds itself, in two states; `before` is `None` for a new unit.
     #[must_use]
     pub fn between(before: Option<&'a Unit>, unit: &'a Unit) -> Self {
         Self::Parts(Changed::between(before, unit))
     }
 
-    /// A session as if it were new; `None` if it has no row of its own.
+    /// A session as if it were new; `None` if no unit of it has a user or assistant row. `source` is the session that
+    /// it was forked from.
     #[must_use]
     pub fn new_session(session: &'a Session, source: Option<&Session>) -> Option<Self> {
         session.is_real().then(|| Self::Session {
@@ -51,13 +52,13 @@ impl<'a> Change<'a> {
         })
     }
 
-    /// A turn as if it had just ended; `None` for what is no turn.
+    /// A turn as if it had just ended; `None` if the unit is not a turn.
     #[must_use]
     pub fn ended(turn: &'a Unit) -> Option<Self> {
         turn.is_turn().then(|| Self::Ended { turn, cost: turn.price_with_below() })
     }
 
-    /// The unit that it is a change of, or in.
+    /// The unit that has changed; `None` for a session.
     #[must_use]
     pub const fn unit(&self) -> Option<&'a Unit> {
         match self {
@@ -67,11 +68,11 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Hands out every observation that is another in one of the two states, in amount or in dimensions: of the parts of a
-    /// unit those that are `wanted`, of turns and sessions, which change rarely, all.
+    /// Gives to `take` every observation that differs between the two states, in amount or dimensions. Of the parts of
+    /// a unit only those that are `wanted` are given; of turns and sessions, which change rarely, all.
     ///
-    /// Of a long unit each section is a change of its own. If the unit gets other dimensions, a section of which no part
-    /// changed says nothing.
+    /// Each section of a long unit is a change of its own. If the dimensions of the unit change, a section whose parts
+    /// did not change gives no observations.
     pub fn observe(&self, wanted: Wanted, take: &mut dyn FnMut(State, &Observation<'a>)) {
         match self {
             Self::Parts(changed) => unit::observe(changed, wanted, take),
@@ -81,8 +82,8 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Hands out everything that is in memory, as if all of it were new and every turn had ended: units and sections, then
-/// turns, then sessions.
+/// Gives to `take` everything that is in memory, as if all of it were new and every turn had ended: units and sections,
+/// then turns, then sessions.
 pub fn everything(known: &Known, mut take: impl FnMut(&Change<'_>)) {
     known.everything().for_each(|changed| take(&Change::Parts(changed)));
     known.units().filter_map(Change::ended).for_each(|change| take(&change));

@@ -1,9 +1,10 @@
-//! What an amount can be told apart by. The values are raw: what the session files say, not yet bounded or hidden.
+//! The properties by which amounts are told apart. The values are raw, as in the session files: neither their number is
+//! bounded nor are secrets hidden.
 
-/// Defines every dimension once: the data about it, and the field that holds its value.
+/// Defines every dimension once: its name and help, and the field that holds its value.
 macro_rules! dimensions {
     ($($variant:ident $field:ident: $help:literal;)*) => {
-        /// Something that amounts can be told apart by.
+        /// A property by which amounts are told apart.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Dimension {
             $(#[doc = $help] $variant),*
@@ -26,7 +27,7 @@ macro_rules! dimensions {
             }
         }
 
-        /// The value of each dimension that an observation has.
+        /// The value of each dimension of an observation; `None` if it does not have the dimension.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct Dimensions<'a> {
             $(#[doc = $help] pub $field: Option<&'a str>),*

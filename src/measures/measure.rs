@@ -1,15 +1,15 @@
-//! What can be counted.
+//! The measures: everything that can be counted.
 
 use super::dimensions::Dimension;
 
-/// What an amount is an amount of.
+/// The unit of an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeasureUnit {
-    /// Things.
+    /// A number of things.
     Count,
     /// Tokens.
     Tokens,
-    /// Money, as 10^-12 US dollars.
+    /// Money in picodollars (10^-12 US dollars).
     Picodollars,
     /// Time in milliseconds.
     Milliseconds,
@@ -17,16 +17,17 @@ pub enum MeasureUnit {
     Bytes,
 }
 
-/// How amounts of a measure are put together.
+/// How amounts of a measure are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MeasureKind {
     /// They are added up.
     Sum,
-    /// Each is a size of its own, observed when it is final.
+    /// They are not added up: each is one size, observed when it is final, for a distribution.
     Size,
 }
 
-/// Dimensions of what belongs to a turn or a sub-agent (`Unit`), and of what a session says as a whole (`Session`).
+/// The dimensions of measures of a turn or sub-agent (`Unit`), or of a session as a whole (`Session`), and further
+/// ones.
 macro_rules! with_surroundings {
     (Unit $($more:ident),*) => {
         with_surroundings!(Session Agent, AgentType $(, $more)*)
@@ -42,7 +43,7 @@ macro_rules! with_surroundings {
     };
 }
 
-/// Defines every measure once.
+/// Defines every measure once: variant, name, kind, unit, dimensions and help.
 macro_rules! measures {
     ($($variant:ident $name:literal $kind:ident $unit:ident $of:ident [$($dimension:ident),*] $help:literal;)*) => {
         /// Something that can be counted.
@@ -61,13 +62,13 @@ macro_rules! measures {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// How its amounts are put together.
+            /// How its amounts are combined.
             #[must_use]
             pub const fn kind(self) -> MeasureKind {
                 match self { $(Self::$variant => MeasureKind::$kind),* }
             }
 
-            /// What its amounts are amounts of.
+            /// The unit of its amounts.
             #[must_use]
             pub const fn unit(self) -> MeasureUnit {
                 match self { $(Self::$variant => MeasureUnit::$unit),* }
@@ -79,7 +80,7 @@ macro_rules! measures {
                 match self { $(Self::$variant => $help),* }
             }
 
-            /// What its amounts can be told apart by.
+            /// The dimensions that its observations may have.
             #[must_use]
             pub const fn dimensions(self) -> &'static [Dimension] {
                 match self { $(Self::$variant => with_surroundings!($of $($dimension),*)),* }
@@ -118,7 +119,8 @@ measures! {
 }
 
 impl Measure {
-    /// The dimension by which one item says several amounts of this measure at once, each in a part of its own.
+    /// The dimension along which one item has several amounts of this measure, one for each
+    /// [`part`](super::Slot::part); `None` if it has one amount.
     #[must_use]
     pub const fn split(self) -> Option<Dimension> {
         match self {

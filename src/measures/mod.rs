@@ -1,16 +1,19 @@
-//! Everything that can be counted, defined once, with raw values instead of labels. Pure.
+//! Everything that can be counted, defined once. Values are raw: labels are made by the readers. Pure.
 //!
 //! ```text
 //! measure      what can be counted: name, unit, help, dimensions
-//! dimensions   what an amount can be told apart by
-//! observation  one amount of something that counts once; wanted  which of them a reader takes
-//! unit         what the parts of a unit say; turn  a turn that has ended; session  a session
-//! change       what is different between two states of these: the one thing that readers take
+//! dimensions   the properties by which amounts are told apart
+//! observation  one amount of something that is counted once
+//! wanted       which observations a reader takes
+//! unit         observations of the parts of a unit
+//! turn         observations of a turn that has ended
+//! session      observations of a session
+//! change       the difference between two states, as observations: what readers take
 //! ```
 //!
-//! Metrics, lifetime gauges and the history read observations; each of them keeps what it needs. Two states of the same
-//! item have the same identity and the same slots, so that a reader can tell what has grown, and a response that moves to
-//! another session or changes its model counts once.
+//! Metrics, lifetime gauges and the history read observations, and each keeps what it needs. Two states of an item have
+//! the same identity and the same slots. So a reader can tell what has grown, and a response that moves to another
+//! session or changes its model is counted once.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

@@ -1,4 +1,4 @@
-//! One amount of something that counts once.
+//! One amount of something that is counted once.
 
 use super::dimensions::Dimensions;
 use super::measure::Measure;
@@ -6,14 +6,14 @@ use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId};
 use crate::transcript::ids::RowId;
 use crate::transcript::time::Timestamp;
 
-/// What counts once, whatever file, turn or session it is found in.
+/// Something that is counted once, in whatever files, turns or sessions it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Item {
     /// An API response, by the hash of its identity.
     Message(u64),
     /// A tool call, by the hash of its id.
     Call(u64),
-    /// A row that counts by its `uuid`.
+    /// An event that is identified by the `uuid` of its row.
     Row(RowId),
     /// A turn or a sub-agent.
     Unit(UnitId),
@@ -21,52 +21,52 @@ pub enum Item {
     Session(u64),
 }
 
-/// Which of two states of an item an observation is of.
+/// The state of an item that an observation describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// As it was at the last commit: its amounts are counted already.
+    /// The item as it was at the last commit: its amounts are counted already.
     Before,
-    /// As it is now.
+    /// The item as it is now.
     After,
 }
 
-/// Which of the amounts of an item an observation is. Two states of an item are compared slot by slot.
+/// Which amount of an item an observation is. Two states of an item are compared slot by slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Slot {
-    /// 0 for the item itself, from 1 for its shares: a response may be billed to several models.
+    /// 0 for the item itself, and from 1 on for the shares of a response, which may be billed to several models.
     pub share: u32,
-    /// Position along [`Measure::split`], from 0.
+    /// Position of the value in the dimension [`Measure::split`], from 0.
     pub part: u32,
 }
 
-/// Where an observation was made, so that its span can be found.
+/// What an observation was made at, so that its span can be found.
 #[derive(Debug, Clone, Copy)]
 pub enum SpanPlace<'a> {
-    /// At an API response among these parts.
+    /// An API response, and the parts that hold it.
     Message(&'a Parts, &'a Message),
-    /// At a tool call.
+    /// A tool call.
     Tool(&'a Tool),
-    /// At a turn.
+    /// A turn.
     Turn(&'a Unit),
-    /// At something that has no span of its own.
+    /// Something that has no span of its own.
     Nowhere,
 }
 
-/// One amount.
+/// One amount of a measure, with its dimensions, identity and time.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation<'a> {
-    /// What it was observed of.
+    /// The item that has the amount.
     pub item: Item,
-    /// Which amount of that it is.
+    /// Which amount of the item it is.
     pub slot: Slot,
-    /// What was counted.
+    /// What it is an amount of.
     pub measure: Measure,
-    /// What it can be told apart by.
+    /// The properties by which it is told apart.
     pub dimensions: Dimensions<'a>,
-    /// How much, in the stored unit of the measure.
+    /// The amount, in [`Measure::unit`].
     pub amount: i128,
-    /// When it happened: what decides the day that it counts for.
+    /// When it happened, which decides for which day it is counted.
     pub at: Timestamp,
-    /// Where.
+    /// What it was observed at.
     pub place: SpanPlace<'a>,
 }

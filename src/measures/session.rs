@@ -1,4 +1,4 @@
-//! What a session says.
+//! Observations of a session.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -8,7 +8,7 @@ use super::observation::{Item, Observation, Slot, SpanPlace, State};
 use super::unit::Take;
 use crate::ledger::session::{Reported, Session, project_of};
 
-/// Hands out that a session exists, if it is new, and by how much the client's own figures changed.
+/// Gives to `take` that a session exists, if it is new, and the client's own figures before and now.
 pub(super) fn observe<'a>(session: &'a Session, is_new: bool, (before, now): (Reported, Reported), take: Take<'_, 'a>) {
     let context = session.context();
     let at = session.started().unwrap_or_default();

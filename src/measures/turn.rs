@@ -1,4 +1,4 @@
-//! What a turn says once it has ended.
+//! Observations of a turn that has ended.
 
 use super::dimensions::Dimensions;
 use super::measure::Measure;
@@ -7,12 +7,12 @@ use super::unit::{Take, surroundings};
 use crate::ledger::money::Money;
 use crate::ledger::unit::Unit;
 
-/// Hands out how long a turn took and what it cost. `cost` is that of the turn and its sub-agents, `None` if a part has no
-/// price.
+/// Gives to `take` how long a turn took and what it cost. `cost` is that of the turn and its sub-agents; `None` if a
+/// part has no known price.
 pub(super) fn observe<'a>(unit: &'a Unit, cost: Option<Money>, take: Take<'_, 'a>) {
     let Some(prompt) = unit.prompt.as_ref().filter(|_| unit.is_turn()) else { return };
     let at = unit.activity_end();
-    // Of a turn that a resume copied and stamped anew nobody knows how long it took.
+    // The duration of a turn is unknown if its rows were copied at a resume and got the time of the resume.
     if unit.gist().undated > 0 && at == prompt.time {
         return;
     }

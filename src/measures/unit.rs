@@ -1,4 +1,4 @@
-//! What the parts of a turn or sub-agent say.
+//! Observations of the parts of a turn or sub-agent.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::ledger::unit::{Identity, Message, Parts, Tool, Unit, UnitKey};
 use crate::transcript::record::Outcome;
 use crate::transcript::time::Timestamp;
 
-/// Takes observations, each of one of two states.
+/// Takes observations, each with the state that it describes.
 pub(super) type Take<'t, 'a> = &'t mut dyn FnMut(State, &Observation<'a>);
 
-/// What is around the parts of a unit in one of two states.
+/// The parts of a unit in one of two states, and what their observations have in common.
 struct UnitSurroundings<'a> {
     unit: &'a Unit,
     parts: &'a Parts,
@@ -26,14 +26,14 @@ struct UnitSurroundings<'a> {
     dimensions: Dimensions<'a>,
 }
 
-/// Hands out what every item says that is different between two states of some parts, in both states, as far as it is
-/// wanted.
+/// Gives to `take` the wanted observations of every item that differs between two states of some parts, for both
+/// states.
 pub(super) fn observe<'a>(change: &Changed<'a>, wanted: Wanted, take: Take<'_, 'a>) {
     let Changed { unit, parts, .. } = *change;
     let before = change.before.zip(change.parts_before);
     let old = before.map(|(unit, parts)| UnitSurroundings::new(unit, parts, State::Before, wanted));
     let new = UnitSurroundings::new(unit, parts, State::After, wanted);
-    // Where the dimensions of the unit are others than they were, so are those of everything in it.
+    // If the dimensions of the unit have changed, those of everything in it have changed too.
     let moved = old.as_ref().is_some_and(|old| old.dimensions != new.dimensions);
     let messages = before.map_or(&[][..], |(_, parts)| &parts.messages);
     for (was, is) in changed(messages, &parts.messages, moved, |message| &message.id) {
@@ -53,14 +53,14 @@ pub(super) fn observe<'a>(change: &Changed<'a>, wanted: Wanted, take: Take<'_, '
     }
 }
 
-/// The elements that differ between two states of a list, or all if they have `moved`, paired by identity.
+/// The elements that differ between two states of a list, paired by identity; all elements if `moved` is true.
 fn changed<'a, T: PartialEq, K: Ord + ?Sized + 'a>(
     before: &'a [T],
     after: &'a [T],
     moved: bool,
     key: impl Fn(&'a T) -> &'a K,
 ) -> Vec<(Option<&'a T>, Option<&'a T>)> {
-    // Nearly always elements were only appended, and pairs stand at the same position.
+    // Nearly always elements were only appended, so that pairs have the same position.
     let aligned = before.len() <= after.len() && before.iter().zip(after).all(|(was, is)| key(was) == key(is));
     let mut pairs = Vec::new();
     if aligned {
@@ -82,7 +82,7 @@ fn changed<'a, T: PartialEq, K: Ord + ?Sized + 'a>(
     pairs
 }
 
-/// What can be told of everything in a unit.
+/// The dimensions that everything in a unit has in common.
 pub(super) fn surroundings(unit: &Unit) -> Dimensions<'_> {
     let is_agent = matches!(unit.key, UnitKey::Agent(..));
     Dimensions {
@@ -101,7 +101,7 @@ impl<'a> UnitSurroundings<'a> {
         Self { unit, parts, state, wanted, dimensions: surroundings(unit) }
     }
 
-    /// Hands out one observation, if it is wanted.
+    /// Gives one observation to `take`, if it is wanted.
     fn say(&self, take: Take<'_, 'a>, make: impl FnOnce() -> Observation<'a>, measure: Measure, at: Timestamp) {
         if self.wanted.takes(measure, at) {
             take(self.state, &make());
@@ -168,7 +168,7 @@ impl<'a> UnitSurroundings<'a> {
         }
     }
 
-    /// Failed attempts and compactions: few, so all of them in both states.
+    /// Failed attempts and compactions. They are few, so all of them are given for both states.
     fn rows(&self, take: Take<'_, 'a>) {
         let mut say = |id, measure, at, own: Dimensions<'a>| {
             let (item, slot, place) = (Item::Row(id), Slot::default(), SpanPlace::Nowhere);
@@ -200,14 +200,14 @@ impl<'a> UnitSurroundings<'a> {
         }
     }
 
-    /// What an item can be told apart by, together with what its unit can.
+    /// The dimensions of an item: its own, and those that everything in the unit has in common.
     fn with(&self, own: Dimensions<'a>) -> Dimensions<'a> {
         let Dimensions { session, project, branch, entrypoint, agent, agent_type, .. } = self.dimensions;
         Dimensions { session, project, branch, entrypoint, agent, agent_type, ..own }
     }
 }
 
-/// Tokens by the value of [`Dimension::TokenKind`](super::Dimension::TokenKind).
+/// The count of tokens for each value of [`Dimension::TokenKind`](super::Dimension::TokenKind).
 pub(super) const fn kinds(tokens: Tokens) -> [(&'static str, u64); 5] {
     [
         ("input", tokens.input),
