@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - Compaction, advisor calls and declined attempts are not in the response's own counts. They are shares of their
-//! own.
+//!   own.
 //! - A model without a price has no cost: it is neither free nor priced like a similar model.
 //! - All amounts are integers, so nothing but a percentage is ever rounded; see [`Money`].
 

@@ -1,14 +1,14 @@
-//! Rows that are written at once, all or nothing.
+//! Changes of rows that are written together, all or nothing.
 
 use sled::{Batch, IVec, Tree};
 
 use super::disk::Disk;
 use super::error::StoreError;
 
-/// What sled adds to a row, in bytes, at most.
+/// Most bytes that sled adds to a row.
 const ROW_BYTES: usize = 64;
 
-/// A batch of sled that knows its size.
+/// A batch of sled, with its size in bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Writes {
     batch: Batch,
@@ -28,17 +28,14 @@ impl Writes {
         self.batch.remove(key);
     }
 
-    /// Writes the rows, once the disk has room for them.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Full`]: nothing was written. Any other: part of it may have been.
+    /// Writes the rows, after room for them was reserved on the disk. If it fails with [`StoreError::Full`], nothing
+    /// was written; after any other error a part may have been written.
     pub(super) fn apply(self, tree: &Tree, disk: &Disk) -> Result<(), StoreError> {
         disk.reserve(self.bytes)?;
         self.apply_to_copy(tree)
     }
 
-    /// Writes the rows to a database that nobody uses yet.
+    /// Writes the rows to a database that nobody uses yet, without reserving room.
     pub(super) fn apply_to_copy(self, tree: &Tree) -> Result<(), StoreError> {
         Ok(tree.apply_batch(self.batch)?)
     }

@@ -1,4 +1,4 @@
-//! Values as bytes: a format byte, the number of further parts, postcard.
+//! Encodes values as bytes: a format byte, the number of further parts, and the value in postcard.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,33 +9,33 @@ use super::batch::Writes;
 use super::error::StoreError;
 use super::keys::{self, PART_BYTES_MAX};
 
-/// How a value begins.
+/// The form of the header of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RowFormat {
-    /// Up to layout 4: one byte says how many further parts there are.
+    /// Up to layout 4: one byte for the number of further parts.
     Narrow,
-    /// Two bytes do.
+    /// Two bytes for the number of further parts.
     Wide,
 }
 
-/// The format of what is written.
+/// The format byte of values that are written.
 const FORMAT: u8 = 2;
 
-/// Bytes before the payload of what is written.
+/// Length of the header of values that are written, in bytes.
 const HEADER: usize = 3;
 
-/// Bytes of the hash that follows the header of a value with further parts.
+/// Length in bytes of the hash that follows the header of a value with further parts.
 const HASH: usize = 8;
 
-/// How often a value is read again whose parts do not belong together: a commit came between reading two of them.
+/// How often a value is read again if its parts do not belong together, because a commit came between reading them.
 const TRIES: usize = 100;
 
-/// Adds a value to a batch, in as many parts as it needs. Returns its bytes.
+/// Adds a value to a batch, in as many parts as it needs. Returns the length of the encoded value in bytes.
 pub(super) fn put<T: Serialize>(batch: &mut Writes, tree: &Tree, key: Vec<u8>, value: &T) -> Result<usize, StoreError> {
     put_with(batch, tree, key, value, &mut Vec::new())
 }
 
-/// [`put`] of many values: `scratch` holds each while it is encoded, and so is grown once.
+/// [`put`] for many values: `scratch` is memory for encoding, which is used again for each value.
 pub(super) fn put_with<T: Serialize>(
     batch: &mut Writes,
     tree: &Tree,
@@ -49,7 +49,8 @@ pub(super) fn put_with<T: Serialize>(
     let encoded = postcard::to_extend(value, encoded).map_err(StoreError::Encode)?;
     let payload = encoded.get(HEADER..).unwrap_or_default();
     let bytes = payload.len();
-    // A shorter value leaves no parts of the longer one behind. Only rows that had parts are looked at again.
+    // If the old value had more parts, these are removed. It is looked at only if the new value is long enough that the
+    // old one may have had parts.
     let had = if bytes > PART_BYTES_MAX / 2 { further_parts(tree, &key)? } else { 0 };
     if bytes <= PART_BYTES_MAX {
         for number in 0..had {
@@ -63,7 +64,7 @@ pub(super) fn put_with<T: Serialize>(
     Ok(bytes)
 }
 
-/// Adds an encoded value that needs further parts; `had` is how many it had.
+/// Adds an encoded value that needs further parts; `had` is how many the old value had.
 fn put_parts(batch: &mut Writes, key: Vec<u8>, payload: &[u8], had: u16) -> Result<(), StoreError> {
     let mut parts = payload.chunks(PART_BYTES_MAX);
     let first = parts.next().unwrap_or_default();
@@ -74,14 +75,15 @@ fn put_parts(batch: &mut Writes, key: Vec<u8>, payload: &[u8], had: u16) -> Resu
     for (number, part) in (0..further).zip(parts) {
         batch.insert(keys::part(&key, number), part);
     }
-    // The parts are read one by one, while the next commit may write others.
+    // The hash tells a reader whether all parts are of one commit: it reads them one by one, and a commit may come
+    // between.
     let hash = xxh3_64(payload).to_be_bytes();
     let [high, low] = further.to_be_bytes();
     batch.insert(key, [&[FORMAT, high, low], hash.as_slice(), first].concat());
     Ok(())
 }
 
-/// Adds the value of another database to a batch as it is, in the form of today. Returns its bytes.
+/// Adds the value of another database to a batch, unchanged but in the current format. Returns its length in bytes.
 pub(super) fn put_again(batch: &mut Writes, from: &Tree, key: &[u8], value: &[u8]) -> Result<usize, StoreError> {
     let damaged = || StoreError::Damaged { key: key.to_vec() };
     let (_, further, first) = header(value).ok_or_else(damaged)?;
@@ -108,7 +110,7 @@ fn further_parts(tree: &Tree, key: &[u8]) -> Result<u16, StoreError> {
     Ok(header(&value).map_or(0, |(_, further, _)| further))
 }
 
-/// The format of a value, how many further parts it has, and what follows.
+/// The format of a value, the number of its further parts, and the bytes behind the header.
 fn header(value: &[u8]) -> Option<(RowFormat, u16, &[u8])> {
     match value {
         [1, further, rest @ ..] => Some((RowFormat::Narrow, u16::from(*further), rest)),
@@ -117,7 +119,7 @@ fn header(value: &[u8]) -> Option<(RowFormat, u16, &[u8])> {
     }
 }
 
-/// Reads a value back.
+/// Reads the value of a key; `None` if there is none.
 pub(super) fn get<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option<T>, StoreError> {
     match tree.get(key)? {
         Some(value) => decode(tree, key, &value).map(Some),
@@ -125,7 +127,7 @@ pub(super) fn get<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option
     }
 }
 
-/// Reads the value of a key that a scan found; one that was written anew since, as it is now.
+/// Decodes the value of a key that a scan found. If it has parts and was written again since, the new value is read.
 pub(super) fn decode<T: DeserializeOwned>(tree: &Tree, key: &[u8], value: &[u8]) -> Result<T, StoreError> {
     let damaged = || StoreError::Damaged { key: key.to_vec() };
     let (_, further, payload) = header(value).ok_or_else(damaged)?;
@@ -146,7 +148,7 @@ pub(super) fn decode<T: DeserializeOwned>(tree: &Tree, key: &[u8], value: &[u8])
     Err(damaged())
 }
 
-/// All parts of a value; `None` if they do not belong together.
+/// The encoded value from all of its parts; `None` if the parts are not of one commit.
 fn whole(tree: &Tree, key: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     let Some((format, further, rest)) = header(value) else { return Ok(None) };
     let Some((hash, first)) = rest.split_first_chunk::<HASH>() else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What a step changes, as it is given to the writer.
+//! The changes of a step, as the writer takes them.
 
 use super::file::FileRow;
 use super::marks::Handed;
@@ -10,34 +10,34 @@ use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::{Series, Stored};
 use crate::views::traces::span::SpanBatch;
 
-/// Everything that one step changes. It becomes one atomic batch.
+/// Everything that one step changes. It is written as one atomic batch.
 #[derive(Debug, Default)]
 pub struct Commit<'a> {
-    /// Files read.
+    /// Files that were read.
     pub files: Vec<(FileNumber, &'a FileRow)>,
-    /// Units changed.
+    /// Units that changed.
     pub units: Vec<UnitChange<'a>>,
-    /// Sections changed.
+    /// Sections that changed.
     pub sections: Vec<SectionChange<'a>>,
-    /// Sessions changed.
+    /// Sessions that changed.
     pub sessions: Vec<&'a Session>,
-    /// Sub-agents without rows; `None` if they wait no more.
+    /// What is known of sub-agents before any of their rows; `None` once their rows have come.
     pub waiting: Vec<(&'a SessionId, &'a AgentId, Option<&'a WaitingAgent>)>,
-    /// Sessions and their forks.
+    /// Pairs of a session and a fork of it that became known.
     pub forks: Vec<&'a (SessionId, SessionId)>,
-    /// Totals changed, absolute.
+    /// Totals that changed, as absolute values.
     pub totals: Vec<(&'a Series, &'a Stored)>,
-    /// Turns that wait for their end, with their numbers.
+    /// Turns that wait for their end from now on, with the numbers of their units.
     pub pending: Vec<(u32, UnitId)>,
-    /// Turns that need no more waiting.
+    /// Numbers of the units of turns that do not wait any more.
     pub settled: Vec<u32>,
-    /// Spans to be sent.
+    /// Spans that go to every endpoint.
     pub spans: Vec<SpanBatch>,
-    /// What goes to some endpoints and not to others.
+    /// Spans for single endpoints, and which endpoint has got what.
     pub handed: Handed,
-    /// When the commit is made.
+    /// When the commit is made; stored with its spans.
     pub now: Timestamp,
-    /// Fingerprint of the prices in use.
+    /// Fingerprint of the prices in use; `None` if the stored one stays.
     pub prices: Option<u64>,
 }
 
@@ -46,9 +46,9 @@ pub struct Commit<'a> {
 pub struct UnitChange<'a> {
     /// Its number, from [`Index`](crate::ledger::known::Index).
     pub number: u32,
-    /// As it was written last; `None` if it never was.
+    /// The unit as it was written last; `None` if it never was.
     pub before: Option<&'a Unit>,
-    /// As it is now.
+    /// The unit as it is now.
     pub unit: &'a Unit,
 }
 
@@ -56,12 +56,13 @@ pub struct UnitChange<'a> {
 #[derive(Debug)]
 pub struct SectionChange<'a> {
     pub id: UnitId,
-    /// Its number, from [`Index`](crate::ledger::known::Index); only needed where its identities are others than when it was written.
+    /// Its number, from [`Index`](crate::ledger::known::Index). Needed only if its identities have changed since it was
+    /// written.
     pub number: Option<u32>,
     /// The number of its unit.
     pub unit: u32,
-    /// As it was written last; `None` if it never was.
+    /// The section as it was written last; `None` if it never was.
     pub before: Option<&'a Section>,
-    /// As it is now.
+    /// The section as it is now.
     pub section: &'a Section,
 }

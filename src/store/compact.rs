@@ -1,17 +1,18 @@
-//! sled never gives back what rewritten rows took on disk: the live rows are copied into a new database, which then takes
-//! the place of the old one.
+//! Compacts the database. sled never frees the disk space of rows that were rewritten, so the live rows are copied into
+//! a new database, which replaces the old one.
 //!
 //! ```text
-//! 1  db.new is filled, made durable and closed   a kill: it is removed at the next start
-//! 2  db.new is renamed to db-N and opened        a kill: db-N is complete and the newest, so it is used
-//! 3  the old one is removed, once nobody reads it any more
+//! 1  db.new is filled, made durable and closed   after a kill: it is removed at the next start
+//! 2  db.new is renamed to db-N and opened        after a kill: db-N is complete and the newest, so it is used
+//! 3  the old database is removed, once nobody reads it any more
 //! ```
 //!
-//! A database in use is never renamed: sled opens the files of large pages by their path when they are read. A start,
-//! before anybody uses it, gives the newest one the name db.
+//! A database in use is never renamed, because sled opens the files of large pages by their path when they are read.
+//! Each start renames the newest database to `db` before anybody uses it.
 //!
-//! It is done when the files have grown by `GROWTH` since the last look, and then only if they are more than
-//! `OVERHEAD_MAX` times the live rows. Looking costs a pass over all rows, so growth decides when.
+//! The database is compacted if its files have more than `OVERHEAD_MAX` times the bytes of the live rows. Counting
+//! these needs a pass over all rows, so it is done only when the files have grown by `GROWTH_PERCENT` since the last
+//! count.
 
 use std::fs::{self, File};
 use std::io;
@@ -26,42 +27,43 @@ use super::error::StoreError;
 use super::pulse::Pulse;
 use super::{codec, keys};
 
-/// Below this size on disk it is never done.
+/// Smallest size on disk, in bytes (8 MiB), at which a database is compacted.
 const BYTES_MIN: u64 = 8 << 20;
 
-/// Bytes on disk per byte of live rows above which it is done.
+/// Bytes on disk per byte of live rows above which the database is compacted.
 const OVERHEAD_MAX: u64 = 3;
 
-/// Growth of the files since the last look, in percent, at which the live rows are counted again: at worst the files have
-/// 3.75 times the bytes of the live rows.
+/// Growth of the files in percent since the last count, at which the live rows are counted again. So the files have at
+/// most 3.75 times the bytes of the live rows.
 const GROWTH_PERCENT: u64 = 25;
 
-/// Bytes that must be free per byte of live rows, so that a copy does not fill a disk that others write to as well: a
-/// fresh copy takes 1.3 to 1.7 times its live rows, while the old one is still there.
+/// Bytes per byte of live rows that must be free on the disk before a copy. A new copy takes 1.3 to 1.7 times the bytes
+/// of its rows while the old database is still there; the rest is left for other programs.
 const ROOM: u64 = 2;
 
-/// Bytes in one batch of the copy.
+/// Most bytes in one batch of the copy, a little exceeded by the last row.
 const BATCH_BYTES: usize = 512 << 10;
 
-/// Rows in one batch of the copy.
+/// Most rows in one batch of the copy.
 const BATCH_ROWS: usize = 256;
 
-/// When it is time to look.
+/// Decides when the live rows are counted and the database is compacted.
 #[derive(Debug, Default)]
 pub(super) struct Overhead {
-    /// Bytes on disk at the last look.
+    /// Bytes on disk when the live rows were counted last; `None` for a new database.
     looked_at: Option<u64>,
 }
 
 impl Overhead {
-    /// From what the last run knew.
+    /// Loads what the last run stored.
     pub(super) fn load(tree: &Tree) -> Result<Self, StoreError> {
         Ok(Self { looked_at: codec::get(tree, &keys::meta("looked_at"))? })
     }
 
-    /// Bytes of the live rows, if the files have so much more that the rows are to be copied.
+    /// The bytes of the live rows if the database should be compacted now, otherwise `None`. `on_disk` is the size of
+    /// its files in bytes.
     pub(super) fn due(&mut self, tree: &Tree, disk: &Disk, on_disk: u64) -> Result<Option<u64>, StoreError> {
-        // A database without a last look is new, or was filled by one first scan: that leaves little behind.
+        // A database that was never counted is new, or was filled by one first scan, which leaves few rewritten rows.
         let last = self.looked_at.map_or_else(|| on_disk.max(BYTES_MIN), |looked_at| looked_at.max(BYTES_MIN));
         let is_grown = on_disk.saturating_mul(100) > last.saturating_mul(100 + GROWTH_PERCENT);
         let live = if is_grown { Some(live_bytes(tree)?) } else { None };
@@ -71,7 +73,7 @@ impl Overhead {
         Ok(live.filter(|live| on_disk > live.saturating_mul(OVERHEAD_MAX)))
     }
 
-    /// Notes the size of the files, also for the next run.
+    /// Stores the size of the files at this count, also for the next run.
     pub(super) fn looked(&mut self, tree: &Tree, disk: &Disk, on_disk: u64) -> Result<(), StoreError> {
         self.looked_at = Some(on_disk);
         let mut batch = Writes::default();
@@ -80,7 +82,7 @@ impl Overhead {
     }
 }
 
-/// Bytes of all keys and values.
+/// Sum of the bytes of all keys and values.
 pub(super) fn live_bytes(tree: &Tree) -> Result<u64, StoreError> {
     let mut bytes = 0;
     for row in tree {
@@ -105,8 +107,8 @@ impl CopyPlaces {
         Self { folder: folder.to_path_buf(), db: at("db"), new: at("db.new"), old: at("db.old") }
     }
 
-    /// Gives the newest database the name `db`. The state must be held by this process, and no database be open. The one
-    /// before it stays as `db.old` until [`CopyPlaces::proven`].
+    /// Renames the newest database to `db`. This process must hold the lock of the state, and no database may be open.
+    /// The database before it stays as `db.old` until [`CopyPlaces::proven`].
     pub(super) fn tidy(&self) -> io::Result<()> {
         remove(&self.new)?;
         let mut numbered = self.numbered()?;
@@ -123,28 +125,28 @@ impl CopyPlaces {
         sync(&self.folder)
     }
 
-    /// The newest database, which is the one in use while there is one.
+    /// Path of the newest database. While a database is in use, this is the one.
     pub(super) fn newest(&self) -> PathBuf {
         let numbered = self.numbered().ok().and_then(|mut numbered| numbered.pop());
         numbered.map_or_else(|| self.db.clone(), |(_, newest)| newest)
     }
 
-    /// The database could be opened: the one before it is not needed any more.
+    /// Removes `db.old`, because `db` could be opened.
     pub(super) fn proven(&self) {
         discard(&self.old);
     }
 
-    /// The database before the one in use is still there.
+    /// True if `db.old`, the database before the one in use, is still there.
     pub(super) fn has_old(&self) -> bool {
         self.old.exists()
     }
 
-    /// Goes back to the database before one that cannot be opened, which must be out of the way.
+    /// Renames `db.old` back to `db`. The database that cannot be opened must have been moved away before.
     pub(super) fn go_back(&self) -> io::Result<()> {
         fs::rename(&self.old, &self.db)
     }
 
-    /// Databases that took the place of another one while it ran, the newest last.
+    /// The databases `db-N`, which replaced another one while it was in use, with their numbers; the newest last.
     fn numbered(&self) -> io::Result<Vec<(u64, PathBuf)>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
@@ -157,26 +159,24 @@ impl CopyPlaces {
         Ok(found)
     }
 
-    /// Fills a new database with the rows of `tree`, `live` bytes, makes it durable and opens it at its place. The old one
-    /// goes on if that fails.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Copy`] if the new one cannot be made, or has no room: nothing has changed. Others are those of the
-    /// old one.
+    /// Fills a new database with the rows of `tree`, which have `live` bytes, makes it durable and opens it at its
+    /// place. Fails with [`StoreError::Copy`] if the new database cannot be made or has no room; then the old one stays
+    /// in use. Any other error is one of the old database.
     pub(super) fn renew(&self, tree: &Tree, live: u64, pulse: &Pulse) -> Result<(Db, PathBuf), StoreError> {
         let place = self.fill(live, pulse, |new| copy(tree, new, pulse))?;
         match database(&place) {
             Ok(db) => Ok((db, place)),
             Err(error) => {
-                // A start would take it for the newest, without what is written from now on.
+                // The next start would use it as the newest database, although what is written from now on is not in
+                // it.
                 remove(&place).map_err(|source| StoreError::Folder { path: place, source })?;
                 Err(StoreError::in_copy(error))
             }
         }
     }
 
-    /// Fills a new database for `live` bytes, makes it durable, and gives it the place of the newest one.
+    /// Makes a new database for `live` bytes, lets `fill` fill it, makes it durable and renames it to the next `db-N`.
+    /// Returns its path.
     pub(super) fn fill(
         &self,
         live: u64,
@@ -207,13 +207,13 @@ impl CopyPlaces {
         Ok(place)
     }
 
-    /// Removes what [`CopyPlaces::renew`] left.
+    /// Removes the unfinished database that a failed [`CopyPlaces::renew`] left.
     pub(super) fn discard(&self) {
         discard(&self.new);
     }
 }
 
-/// Removes a database that nobody needs. What cannot be removed now is removed at the next start.
+/// Removes a database that nobody needs. If that fails, the next start removes it.
 pub(super) fn discard(path: &Path) {
     if let Err(error) = remove(path) {
         tracing::warn!(path = %path.display(), %error, "an old database cannot be removed now");

@@ -1,4 +1,4 @@
-//! Opening the files of sled, as everybody here wants them opened.
+//! Opens a database of sled, with the settings that this crate always uses.
 
 use std::path::Path;
 use std::thread;
@@ -8,18 +8,18 @@ use sled::Db;
 
 use super::error::StoreError;
 
-/// Memory for sled's page cache. Its real use is two to three times as much.
+/// Size of sled's page cache in bytes (8 MiB). sled really uses two to three times as much memory.
 const CACHE_BYTES: u64 = 8 << 20;
 
-/// A database that was just closed keeps its lock for a moment: this often is it tried again, every 100 ms.
+/// How often opening a locked database is tried, every 100 ms: one that was just closed keeps its lock for a moment.
 const LOCK_TRIES: u32 = 20;
 
-/// Opens the database at `path`, or begins one there.
+/// Opens the database at `path`, or makes one there. Fails if another process holds it or it cannot be read.
 pub(super) fn database(path: &Path) -> Result<Db, StoreError> {
     database_with(path, CACHE_BYTES)
 }
 
-/// Begins a database that is filled in the order of its keys: of what is written nothing is looked at again.
+/// Makes a database that is filled in the order of its keys. It needs little cache, since written rows are not read.
 pub(super) fn database_to_fill(path: &Path) -> Result<Db, StoreError> {
     database_with(path, CACHE_BYTES / 8)
 }

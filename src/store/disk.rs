@@ -1,7 +1,7 @@
-//! The disk below the database: room for what is written next, and whether the files are still where they were.
+//! The disk below the database: reserves room for the next write, and checks that the files are still at their places.
 //!
-//! sled cannot take a failed write back: what it had written of a batch by then may count after the next start. So no
-//! batch begins before the disk has given its blocks.
+//! sled cannot undo a failed write: the part of a batch that was written may be there after the next start. So a batch
+//! is not begun before the disk has reserved the blocks for it.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,20 +11,21 @@ use std::path::{Path, PathBuf};
 use super::error::StoreError;
 use super::lock::Lock;
 
-/// Blocks are taken so many bytes ahead of the end of the file, or more if a batch needs more.
+/// How many bytes behind the end of the file are reserved at once, if a batch does not need more.
 const AHEAD_BYTES: u64 = 4 << 20;
 
-/// What a batch may need beside its own size: segments of sled (512 KiB) that are begun, or were and are not written yet.
+/// Bytes that a batch may need besides its own size, for segments of sled (512 KiB each) that are begun or not written
+/// yet.
 const BEGUN_BYTES: u64 = 2 << 20;
 
-/// Bytes that are written per byte of a batch at most: sled writes a page of its tree anew after some changes to it, and
+/// Most bytes that are written per byte of a batch: sled rewrites a page of its tree after some changes to it, and
 /// moves pages out of segments that it wants to use again.
 const WRITTEN_PER_BYTE: u64 = 8;
 
-/// A file, as the system tells it from every other.
+/// Device and inode of a file, which tell it from every other file.
 pub(super) type FileId = (u64, u64);
 
-/// The file of a database, and the lock of its folder.
+/// The file of an open database, and the lock of its folder.
 #[derive(Debug)]
 pub(super) struct Disk {
     path: PathBuf,
@@ -33,26 +34,23 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Of the database in `place`, which is open.
+    /// The disk of the open database in the folder `place`. Fails if its file cannot be opened.
     pub(super) fn of(place: &Path, lock: &Lock) -> Result<Self, StoreError> {
         let path = place.join("db");
-        // Only to write could blocks be taken.
+        // Blocks can be reserved only in a file that is open for writing.
         match File::options().write(true).open(&path) {
             Ok(file) => Ok(Self { path, file, lock: lock.clone() }),
             Err(source) => Err(StoreError::Folder { path, source }),
         }
     }
 
-    /// Has room for a batch of this many bytes, whatever others write to the disk meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Full`]: nothing was written.
+    /// Reserves room for a batch of this many bytes, which other programs cannot take. Fails with [`StoreError::Full`]
+    /// if there is no room. If the file system cannot reserve blocks, only the free bytes are checked.
     pub(super) fn reserve(&self, bytes: usize) -> Result<(), StoreError> {
         let failed = |source| StoreError::Folder { path: self.path.clone(), source };
         let needed = (bytes as u64).saturating_mul(WRITTEN_PER_BYTE).saturating_add(BEGUN_BYTES);
         let stat = self.file.metadata().map_err(failed)?;
-        // Blocks of 512 bytes, whatever the file system's own are (stat(2)).
+        // `blocks` counts blocks of 512 bytes, whatever the block size of the file system is (stat(2)).
         if stat.blocks().saturating_mul(512).saturating_sub(stat.size()) >= needed {
             return Ok(());
         }
@@ -75,7 +73,7 @@ impl Disk {
         StoreError::Full { path: self.path.clone(), needed, source }
     }
 
-    /// Finds out whether the files in use are still at their places.
+    /// Fails with [`StoreError::Gone`] if a file in use is not at its place any more.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let same = |path: &Path, file: &File| {
             fs::metadata(path).is_ok_and(|found| file.metadata().is_ok_and(|file| id(&file) == id(&found)))
@@ -89,13 +87,13 @@ impl Disk {
         }
     }
 
-    /// The files in use.
+    /// The ids of the files in use: of the database and of the lock.
     pub(super) fn ids(&self) -> io::Result<[FileId; 2]> {
         Ok([id(&self.file.metadata()?), id(&self.lock.file().metadata()?)])
     }
 }
 
-/// The files that would be used in a folder: of its database and its lock.
+/// The ids of the file of the database in the folder `database`, and of the file `lock`.
 pub(super) fn ids_at(database: &Path, lock: &Path) -> io::Result<[FileId; 2]> {
     Ok([id(&fs::metadata(database.join("db"))?), id(&fs::metadata(lock)?)])
 }
@@ -104,16 +102,16 @@ fn id(stat: &fs::Metadata) -> FileId {
     (stat.dev(), stat.ino())
 }
 
-/// The disk, or the part of it that a quota leaves, or the largest file that may be.
+/// True if the error means that the disk, the quota of the user or the largest size of a file is exhausted.
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// Whether a disk can be written to, and has so much room. Opening a database on a full disk would only leave more
-/// unfinished files.
+/// Checks that the disk of `folder` can be written to and has `room` bytes. To be called before a database is opened
+/// again, which on a full disk would only leave more unfinished files. Fails if the test file cannot be written.
 pub fn probe(folder: &Path, room: u64) -> Result<(), StoreError> {
-    /// Bytes that are written.
+    /// Bytes that are written to the test file.
     const WRITTEN: u64 = 64 << 10;
     let path = folder.join("room");
     let write = || -> io::Result<()> {
@@ -131,7 +129,7 @@ pub fn probe(folder: &Path, room: u64) -> Result<(), StoreError> {
     written.and(removed).map_err(|source| StoreError::Folder { path, source })
 }
 
-/// Takes blocks behind the end of a file, whose size stays.
+/// Reserves blocks for `bytes` behind the end of a file without changing its size.
 #[cfg(target_os = "linux")]
 fn take_blocks(file: &File, end: u64, bytes: u64) -> io::Result<()> {
     let taken = || rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, end, bytes);
@@ -143,7 +141,7 @@ fn take_blocks(_: &File, _: u64, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Bytes that this user may still write to the disk of `folder`; `None` if its file system does not say.
+/// Bytes that this user can still write to the disk of `folder`; `None` if its file system does not tell.
 pub(super) fn free_bytes(folder: &Path) -> io::Result<Option<u64>> {
     let disk = rustix::fs::statvfs(folder)?;
     Ok((disk.f_blocks > 0).then(|| disk.f_bavail.saturating_mul(disk.f_frsize)))

@@ -1,4 +1,4 @@
-//! `epoch.json`: what must survive the loss of the database, in a file that people can read.
+//! The file `epoch.json`: what must survive the loss of the database, in a form that people can read.
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
@@ -11,15 +11,15 @@ use super::error::StoreError;
 use crate::transcript::ids::RowId;
 use crate::transcript::time::Timestamp;
 
-/// The sidecar's first start ever, and how far traces had been handed out.
+/// When the sidecar was started for the first time ever, and up to when traces have left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch {
     path: PathBuf,
-    /// First start: counters count what is stamped at or after it.
+    /// The first start: counters count what happened at or after it.
     pub first_start: Timestamp,
-    /// Latest end of a turn whose spans were put into the outbox.
+    /// Latest end of a turn whose spans were put into the outbox; `None` if there is none.
     pub exported_until: Option<Timestamp>,
-    /// Tells this state from any other: a random UUID (version 4).
+    /// Identifies this state: a random UUID (version 4).
     pub instance: String,
 }
 
@@ -31,18 +31,14 @@ struct EpochText {
     instance: Option<String>,
 }
 
-/// The first start that a state folder tells of; `None` if there is no state yet. Takes no lock and changes nothing: the
-/// sidecar may be running.
-///
-/// # Errors
-///
-/// The file is there and cannot be read.
+/// The first start that is stored in a state folder; `None` if there is no state yet. It takes no lock and changes
+/// nothing, so the sidecar may be running. Fails if the file is there and cannot be read.
 pub fn first_start(folder: &Path) -> Result<Option<Timestamp>, StoreError> {
     let path = folder.join("epoch.json");
     Ok(read(&path).map_err(|source| StoreError::Folder { path, source })?.map(|(first_start, _)| first_start))
 }
 
-/// What the file says, and its first start as a time.
+/// The content of the file, and its first start as a time; `None` if there is no file.
 fn read(path: &Path) -> io::Result<Option<(Timestamp, EpochText)>> {
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -55,7 +51,8 @@ fn read(path: &Path) -> io::Result<Option<(Timestamp, EpochText)>> {
 }
 
 impl Epoch {
-    /// Reads the file of a state folder, or makes it with `now`. The second value is true if it was there.
+    /// Reads the file of a state folder, or makes it with `now` as the first start. The flag is true if it was there.
+    /// Fails if the file cannot be read or written.
     pub(super) fn load(folder: &Path, now: Timestamp) -> Result<(Self, bool), StoreError> {
         let path = folder.join("epoch.json");
         let failed = |source| StoreError::Folder { path: path.clone(), source };
@@ -78,7 +75,7 @@ impl Epoch {
         }
     }
 
-    /// Notes that spans of turns that ended by `until` were handed out. Returns true if that is news to be saved.
+    /// Notes that spans of turns that ended by `until` have left. True if that is new, so that [`Epoch::save`] is due.
     pub fn exported(&mut self, until: Timestamp) -> bool {
         let news = self.exported_until.is_none_or(|known| known < until);
         if news {
@@ -87,7 +84,7 @@ impl Epoch {
         news
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file, whole or not at all. Fails if the disk does not take it.
     pub fn save(&self) -> Result<(), StoreError> {
         let text = EpochText {
             first_start: self.first_start.to_rfc3339(),
@@ -105,7 +102,7 @@ impl Epoch {
     }
 }
 
-/// A random UUID. The standard library seeds each of its hash maps from the system's randomness.
+/// A random UUID. The randomness is that of the operating system, from which the standard library seeds its hash maps.
 fn new_instance() -> String {
     let random = || u128::from(RandomState::new().hash_one(0));
     let bits = random() << 64 | random();

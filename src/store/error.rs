@@ -1,4 +1,4 @@
-//! What can go wrong with the state, and what helps.
+//! What can go wrong with the state. The texts tell the user what helps.
 
 use std::io;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub enum StoreError {
     Folder {
         /// State folder, or the file in it.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The database is closed until it can be written again.
@@ -50,7 +50,7 @@ pub enum StoreError {
         path: PathBuf,
         /// Bytes that must be free.
         needed: u64,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The files in use are not at their places any more.
@@ -62,7 +62,7 @@ pub enum StoreError {
         /// The file, or the folder of the database.
         path: PathBuf,
     },
-    /// The process ends: what can wait for the next start is not done.
+    /// The process is about to end, so work that can wait for the next start is not done.
     #[error("the process is about to end")]
     Ending,
     /// The database failed.
@@ -71,7 +71,7 @@ pub enum StoreError {
     /// The database cannot be copied into a new one; it goes on as it is.
     #[error("the database cannot be copied into a new one")]
     Copy {
-        /// What happened to the copy.
+        /// Why the copy failed.
         source: Box<StoreError>,
     },
     /// A copy would leave too little room on the disk for others.
@@ -102,18 +102,19 @@ pub enum StoreError {
     /// A value is larger than the layout allows.
     #[error("a value of {bytes} bytes is larger than the database can hold")]
     TooLarge {
-        /// Its size.
+        /// Its size in bytes.
         bytes: usize,
     },
 }
 
 impl StoreError {
-    /// What happened to a copy says nothing about the database.
+    /// Marks an error as one of a copy, which tells nothing about the database in use.
     pub(super) fn in_copy(source: Self) -> Self {
         Self::Copy { source: Box::new(source) }
     }
 
-    /// True if the same may succeed later: the disk is full, read-only or failing. The database must be opened anew.
+    /// True if the same may succeed later, because the disk is full, read-only or failing. The database must be opened
+    /// again.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         matches!(
@@ -126,7 +127,7 @@ impl StoreError {
         )
     }
 
-    /// True if the database itself is unusable, so that only setting it aside and reading everything again helps.
+    /// True if the database itself cannot be used, so that it must be set aside and everything read again.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
         matches!(

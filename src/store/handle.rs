@@ -1,4 +1,4 @@
-//! The database in use, for everybody who reads or writes it. It is replaced while it runs when it is compacted.
+//! The database in use, shared by all who read or write it. Compaction replaces it while it is in use.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -9,7 +9,7 @@ use super::disk::Disk;
 use super::error::StoreError;
 use super::pulse::Pulse;
 
-/// Clones see the same database.
+/// The database in use. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     shared: Arc<SharedHandle>,
@@ -28,31 +28,31 @@ impl Handle {
         Self { shared: Arc::new(SharedHandle { current, pulse, writes: Mutex::new(()) }) }
     }
 
-    /// The database of this moment. One that was replaced can still be read by those who hold it.
+    /// The current database. Who holds a database that was replaced can still read it.
     pub(super) fn tree(&self) -> Arc<Tree> {
-        // A panic elsewhere cannot leave the pointers half changed.
+        // A poisoned lock can be used: a panic elsewhere cannot leave the pointers half changed.
         Arc::clone(&self.shared.current.read().unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// The disk below it.
+    /// The disk below the current database.
     pub(super) fn disk(&self) -> Arc<Disk> {
         Arc::clone(&self.shared.current.read().unwrap_or_else(PoisonError::into_inner).1)
     }
 
-    /// Returns the one before. Whoever still reads it holds it too.
+    /// Replaces the database and returns the old one, which readers may still hold.
     pub(super) fn replace(&self, tree: Tree, disk: Disk) -> Arc<Tree> {
         let mut current = self.shared.current.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *current, (Arc::new(tree), Arc::new(disk))).0
     }
 
-    /// Writes rows of the outbox. Whoever does this holds [`Handle::writes`].
+    /// Writes rows of the outbox. The caller must hold [`Handle::writes`].
     pub(super) fn apply(&self, batch: Writes) -> Result<(), StoreError> {
         let _beat = self.shared.pulse.begin("a change of the outbox");
         batch.apply(&self.tree(), &self.disk())
     }
 
-    /// Everybody but the writer, which makes the copies, writes while holding this: nothing is written to a database that
-    /// is being copied.
+    /// The lock for writes. The writer holds it while it copies the database, and all others hold it while they write,
+    /// so that nothing is written to a database that is being copied.
     pub(super) fn writes(&self) -> MutexGuard<'_, ()> {
         self.shared.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! What a process keeps of its state from one opening to the next: a disk that cannot be written closes the database,
-//! not the sidecar.
+//! What a process keeps when it closes the database and opens it again. If the disk cannot be written, only the
+//! database is closed, and the sidecar goes on.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,14 +15,14 @@ use super::pulse::Pulse;
 use super::reader::StoreReader;
 use super::{codec, keys};
 
-/// Serves whatever database is open. Clones are the same.
+/// What stays the same over all openings of a database in one process. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct OpenStore {
     /// Reads sessions and units.
     pub reader: StoreReader,
     /// How full the outbox is.
     pub meter: Arc<OutboxMeter>,
-    /// How long writes take.
+    /// Tells how long the current writes have taken.
     pub pulse: Pulse,
     last: Arc<Mutex<Last>>,
 }
@@ -30,12 +30,12 @@ pub struct OpenStore {
 #[derive(Debug, Default)]
 struct Last {
     claim: Option<LockClaim>,
-    /// The files of the state that was in use last.
+    /// The files of the state that was in use last; `None` if any files may be used.
     files: Option<[FileId; 2]>,
     torn: Option<Torn>,
 }
 
-/// A commit that failed while it was written.
+/// A commit that failed while it was written, and its number.
 #[derive(Debug)]
 struct Torn {
     number: u64,
@@ -47,7 +47,7 @@ impl OpenStore {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Claims the path of the state for this process.
+    /// Claims the path of the state for this process, once. Fails if another process has claimed it.
     pub(super) fn claim(&self, folder: &Path) -> Result<(), StoreError> {
         let mut last = self.last();
         if last.claim.is_none() {
@@ -56,7 +56,8 @@ impl OpenStore {
         Ok(())
     }
 
-    /// Refuses every other state than the one that was in use: this process has shown what it counted in that one.
+    /// Fails with [`StoreError::Gone`] if the state is another one than was in use before, since this process has
+    /// already shown the counts of that one.
     pub(super) fn check(&self, databases: &[PathBuf; 2], lock: &Path) -> Result<(), StoreError> {
         let Some(files) = self.last().files else { return Ok(()) };
         let is_there = databases.iter().any(|database| ids_at(database, lock).is_ok_and(|found| found == files));
@@ -71,17 +72,18 @@ impl OpenStore {
         }
     }
 
-    /// The files that were in use were set aside: others take their place.
+    /// Notes that the database in use was set aside, so that a new one may be used.
     pub(super) fn set_aside(&self) {
         self.last().files = None;
     }
 
-    /// Keeps a commit that failed while it was written: part of it may be there after all.
+    /// Keeps a commit that failed while it was written, since a part of it may be in the database.
     pub(super) fn keep_torn(&self, number: u64, writes: Writes) {
         self.last().torn = Some(Torn { number, writes });
     }
 
-    /// Writes the commit that failed once more, as a whole, if the database still is at it or just before.
+    /// Writes the whole commit that failed once more, if the last commit in the database is that one or the one before
+    /// it.
     pub(super) fn mend(&self, tree: &Tree, disk: &Disk) -> Result<(), StoreError> {
         let mut last = self.last();
         let Some(torn) = &last.torn else { return Ok(()) };
@@ -128,11 +130,11 @@ mod tests {
         let kept = OpenStore::default();
         open_again(folder.path(), Timestamp(0), &kept).unwrap().writer.commit(&Commit::default()).unwrap();
         kept.reader.close();
-        // What is left of the second commit.
+        // A part of the second commit.
         drop(database(&folder.path().join("db")).unwrap().insert("z1", "there").unwrap());
         kept.keep_torn(2, rows(["z1", "z2"]));
         drop(open_again(folder.path(), Timestamp(0), &kept).unwrap());
-        // This one would need others that are lost.
+        // The ninth commit must not be written, since the commits before it are missing.
         kept.keep_torn(9, rows(["z3", "z4"]));
         kept.reader.close();
         drop(open_again(folder.path(), Timestamp(0), &kept).unwrap());

@@ -1,4 +1,4 @@
-//! One process per state folder. sled locks its own file, but the folder holds more than one database at times.
+//! The lock that lets only one process use a state folder. sled locks each database, but a folder may hold several.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use super::error::StoreError;
 
-/// A process that was just killed keeps its lock for a moment: this often is it tried again, every 100 ms.
+/// How often taking the lock is tried, every 100 ms: a process that was just killed keeps its lock for a moment.
 const TRIES: u32 = 20;
 
-/// Held until the last clone is dropped.
+/// The lock of a state folder, held until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Lock {
     path: Arc<PathBuf>,
@@ -20,7 +20,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a state folder.
+    /// Takes the lock of a state folder. Fails with [`StoreError::Locked`] if another process holds it.
     pub(super) fn take(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join("lock");
         let failed = |source| StoreError::Folder { path: path.clone(), source };
@@ -43,8 +43,8 @@ impl Lock {
     }
 }
 
-/// A claim to the path of a state folder, whatever becomes of the folder: held by a process until its end, so that a
-/// second one does not begin a state at the place of one that was moved away.
+/// A claim to the path of a state folder, independent of the folder itself. A process holds it until it ends, so that
+/// another one does not begin a new state at the path of a folder that was moved away.
 #[derive(Debug)]
 pub(super) struct LockClaim {
     #[cfg(target_os = "linux")]
@@ -53,9 +53,10 @@ pub(super) struct LockClaim {
 
 #[cfg(target_os = "linux")]
 impl LockClaim {
-    /// Takes a name that the system gives to one process only and frees by itself (an abstract socket, unix(7)). It is
-    /// that of the folder above and of the user, so that containers that share a network do not meet. None where there
-    /// are no such names: then the lock in the folder must do.
+    /// Takes a name that the system gives to one process at a time and frees by itself: an abstract socket, see
+    /// unix(7). The name has the id of the folder above and the user, so that containers that share a network do not
+    /// take the same name. `None` if the name cannot be made or taken for another reason; then only the lock in the
+    /// folder protects the state. Fails with [`StoreError::Locked`] if another process has the name.
     pub(super) fn take(folder: &Path) -> Result<Option<Self>, StoreError> {
         use std::os::linux::net::SocketAddrExt;
         use std::os::unix::ffi::OsStrExt;
@@ -88,7 +89,7 @@ impl LockClaim {
 
 #[cfg(not(target_os = "linux"))]
 impl LockClaim {
-    /// Without such names the lock in the folder must do.
+    /// There are no such names on this system, so only the lock in the folder protects the state.
     pub(super) fn take(_: &Path) -> Result<Option<Self>, StoreError> {
         Ok(None)
     }

@@ -1,13 +1,14 @@
-//! Which endpoint has got which turn: a mark for each unit that is the root of a trace, and each endpoint.
+//! Marks: which endpoint has got the spans of which unit. There is one for each unit that is the root of a trace, and
+//! each endpoint.
 //!
-//! - A mark is written with the first spans of its unit, in the same batch, and says: whatever of the unit has left is in
-//!   the outbox for this endpoint, or was taken by it. What leaves later goes to every endpoint of that time; whoever is
-//!   not among them loses its mark.
-//! - It holds the numbers of the first and the last row of the outbox, each at most so far off as a commit is long. By the
-//!   last an endpoint that is removed loses the marks of what it has not taken. By the first one that is new gets the marks
-//!   of what still waits: it begins there.
-//! - A state of a program without marks says at the units themselves what has left. It is taken for granted that the
-//!   endpoints which this state knew then got all of that.
+//! - A mark is written with the first spans of its unit, in the same batch. It tells that all spans of the unit that
+//!   have left are in the outbox for this endpoint, or were taken by it. Spans that leave later go to every endpoint of
+//!   that time; an endpoint that is not among them loses its mark.
+//! - A mark holds the numbers of the first and the last row of the outbox with spans of the unit, accurate to the
+//!   length of a commit. By the last number a removed endpoint loses the marks of spans that it has not taken. By the
+//!   first one a new endpoint, which begins with the rows that still wait, gets the marks of units that wait as a whole.
+//! - In a state of a program without marks only the units tell which spans have left. It is assumed that the endpoints
+//!   which this state knew got all of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,20 +25,20 @@ use crate::ledger::unit::Unit;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;
 
-/// The meta row that says that marks are complete.
+/// The meta row that tells that there are marks for everything that has left.
 const MARKED: &str = "marked";
 
-/// Rows in one batch.
+/// Most rows in one batch.
 const BATCH_ROWS: usize = 256;
 
-/// What one commit hands to some endpoints and not to others.
+/// What one commit gives to some endpoints and not to others.
 #[derive(Debug, Default)]
 pub struct Handed {
     /// Spans for one endpoint alone.
     pub alone: Vec<(Arc<str>, SpanBatch)>,
     /// Marks that change.
     pub marks: Vec<Mark>,
-    /// Endpoints that miss no turn that ended since a time; `None`: nothing is known any more.
+    /// Since when an endpoint misses no turn; `None` if that is not known any more.
     pub complete: Vec<(Arc<str>, Option<Timestamp>)>,
 }
 
@@ -47,24 +48,25 @@ pub struct Mark {
     /// Number of the unit.
     pub unit: u32,
     pub endpoint: Arc<str>,
-    /// How.
+    /// How it changes.
     pub change: MarkChange,
 }
 
 /// How a mark changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkChange {
-    /// Spans of the unit leave for every endpoint. The number is that of the first row of an earlier commit.
+    /// Spans of the unit leave for every endpoint. The number is that of the first row with spans of the unit, if an
+    /// earlier commit had some.
     WithAll(Option<u64>),
     /// Spans of the unit leave for this endpoint alone.
     Alone,
-    /// Spans of the unit leave, and not for this endpoint.
+    /// Spans of the unit leave, but not for this endpoint.
     Without,
 }
 
 impl Handed {
-    /// Adds everything but the spans to a batch. `rows` are the first number and the last of the rows of the commit, and
-    /// the first of those that are for one endpoint alone.
+    /// Adds everything except the spans to a batch. `rows` are three numbers of rows of the commit: the first, the
+    /// last, and the first of those that are for one endpoint alone.
     pub(super) fn put(&self, batch: &mut Writes, tree: &Tree, rows: [u64; 3]) -> Result<(), StoreError> {
         let [first, last, alone] = rows;
         for Mark { unit, endpoint, change } in &self.marks {
@@ -86,15 +88,15 @@ impl Handed {
     }
 }
 
-/// The marks of a state whose endpoints change. Whoever changes them holds [`Handle::writes`].
+/// The marks of a state whose endpoints change. The caller must hold [`Handle::writes`].
 pub(super) struct Marks<'a> {
     pub(super) handle: &'a Handle,
     pub(super) tree: &'a Tree,
 }
 
 impl Marks<'_> {
-    /// Marks what had left before there were marks, for the endpoints that the state knew then. `last` is the newest row
-    /// that waits.
+    /// Makes marks for the units whose spans left before there were marks, for the endpoints that the state knew then.
+    /// `last` is the number of the newest row that waits.
     pub(super) fn adopt(&self, known: &BTreeMap<String, u64>, last: Option<u64>) -> Result<(), StoreError> {
         if codec::get::<bool>(self.tree, &keys::meta(MARKED))?.is_some() {
             return Ok(());
@@ -108,13 +110,13 @@ impl Marks<'_> {
             }
         }
         batch.write()?;
-        // Only now: after a crash before this it begins again.
+        // Written last, so that after a crash the marks are made again.
         let mut writes = Writes::default();
         codec::put(&mut writes, self.tree, keys::meta(MARKED), &true)?;
         self.handle.apply(writes)
     }
 
-    /// Takes the marks of what endpoints have not taken from those that are removed; each with its cursor.
+    /// Removes from removed endpoints, each given with its cursor, the marks of spans that they have not taken.
     pub(super) fn take_back(&self, removed: &BTreeMap<&String, &u64>) -> Result<(), StoreError> {
         let mut batch = MarkBatch::of(self);
         self.each(removed.is_empty(), |unit, endpoint, (_, last)| {
@@ -124,7 +126,7 @@ impl Marks<'_> {
         batch.write()
     }
 
-    /// Gives the marks of what still waits to new endpoints, each with the number of its first row.
+    /// Adds marks for new endpoints, each given with the number of its first row, for the units that still wait.
     pub(super) fn share(&self, new: &BTreeMap<&str, u64>, meter: &OutboxMeter) -> Result<(), StoreError> {
         let mut batch = MarkBatch::of(self);
         self.each(new.is_empty(), |unit, _, (first, last)| {
@@ -136,7 +138,7 @@ impl Marks<'_> {
         batch.write()
     }
 
-    /// Every mark, unless there is nothing to be done.
+    /// Gives every mark to `take`, unless `nothing` is to be done.
     fn each(
         &self,
         nothing: bool,
@@ -155,7 +157,7 @@ impl Marks<'_> {
     }
 }
 
-/// Rows that are written some at a time.
+/// Changes of marks that are written in batches of [`BATCH_ROWS`].
 struct MarkBatch<'a> {
     marks: &'a Marks<'a>,
     writes: Writes,
@@ -191,7 +193,8 @@ impl<'a> MarkBatch<'a> {
     }
 }
 
-/// True if spans of a unit have left: its own, or those of some of its parts, but for parts in sections.
+/// True if the root span of a unit has left, or the span of a part that it holds itself. Parts in sections do not
+/// count.
 pub(crate) fn has_left(unit: &Unit) -> bool {
     let parts = &unit.parts;
     unit.export.sent

@@ -1,9 +1,9 @@
-//! The state: sled, and nothing else knows it.
+//! The state, in a database of sled. No other room knows sled.
 //!
-//! [`open()`] hands out one [`Writer`] (moved into the engine), one [`Outbox`] (whose readers are moved into the
-//! exporters) and a [`StoreReader`] that can be cloned (for HTTP): writing from a request handler does not compile. The layout is in
-//! `keys.rs`. What must survive the loss of the database (epoch, how far traces were exported) is in `epoch.json`
-//! beside it.
+//! [`open()`] returns one [`Writer`] (moved into the engine), one [`Outbox`] (whose readers are moved into the
+//! exporters) and a [`StoreReader`] that can be cloned (for HTTP). So writing from a request handler does not compile.
+//! The layout is described in `keys.rs`. What must survive the loss of the database (epoch, up to when traces have
+//! left) is in the file `epoch.json` in the same folder.
 
 mod batch;
 mod codec;

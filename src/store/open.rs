@@ -1,4 +1,4 @@
-//! Opening the state: folder, lock, schema, and what to do with a damaged database.
+//! Opens the state: makes the folder, takes the lock, checks the layout, and sets a damaged database aside.
 
 use std::fs;
 use std::io::Read;
@@ -27,10 +27,10 @@ use super::writer::{Recovered, Writer};
 use super::{codec, keys, texts};
 use crate::transcript::time::Timestamp;
 
-/// Bytes of a database's file that tell whether it was written to.
+/// How many bytes at the beginning of a database's file are checked for whether it was written to.
 const BEGINNING_BYTES: u64 = 64 << 10;
 
-/// Empty file that says: the database turned out to be damaged while it was in use.
+/// Name of an empty file which tells that the database turned out to be damaged while it was in use.
 const DAMAGED: &str = "db.damaged";
 
 /// The state, opened.
@@ -38,41 +38,35 @@ const DAMAGED: &str = "db.damaged";
 pub struct Opened {
     /// The only writer.
     pub writer: Writer,
-    /// Spans on their way out, for [`Outbox::readers`].
+    /// The outbox; [`Outbox::readers`] makes its readers.
     pub outbox: Outbox,
     /// Reads sessions and units.
     pub reader: StoreReader,
-    /// For [`open_again`].
+    /// What is kept for [`open_again`].
     pub kept: OpenStore,
-    /// First start and export progress.
+    /// The first start, and up to when traces have left.
     pub epoch: Epoch,
     /// What the database held.
     pub recovered: Recovered,
-    /// Where a damaged database was set aside to.
+    /// Path to which a damaged database was set aside; `None` if it was not damaged.
     pub set_aside: Option<PathBuf>,
 }
 
 /// Opens the state in `folder`, which is made with mode 0700 if it does not exist. `now` is the time of this start.
-///
-/// # Errors
-///
-/// The folder cannot be used, another process holds it, or a newer program wrote it. A damaged database is no error: it
-/// is renamed and a new one is begun.
+/// Fails if the folder cannot be used, another process holds it, or a newer program wrote it. A damaged database is not
+/// an error: it is renamed, and a new one is begun.
 pub fn open(folder: &Path, now: Timestamp) -> Result<Opened, StoreError> {
     open_again(folder, now, &OpenStore::default())
 }
 
-/// [`open`] after the database had failed: what was kept of that time serves the one that is opened now.
-///
-/// # Errors
-///
-/// Those of [`open`], and [`StoreError::Gone`] if the files are not those that were in use then.
+/// [`open`] after the database had failed: `kept` goes on with the database that is opened now. Fails like [`open`],
+/// and with [`StoreError::Gone`] if the files are not those that were in use before.
 pub fn open_again(folder: &Path, now: Timestamp, kept: &OpenStore) -> Result<Opened, StoreError> {
     let failed = |source| StoreError::Folder { path: folder.to_path_buf(), source };
     let places = CopyPlaces::of(folder);
-    // The newest is a copy that nobody has used yet, if making it was what failed.
+    // If making a copy had failed, the newest database may be a copy that was never used; then `db` is the right one.
     kept.check(&[places.newest(), places.db.clone()], &folder.join("lock"))?;
-    // Before anything is made: one that is refused leaves nothing behind.
+    // Claimed before the folder is made, so that a process that is refused leaves nothing behind.
     kept.claim(folder)?;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
@@ -83,7 +77,7 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &OpenStore) -> Result<Ope
     let floor = if known { epoch.exported_until } else { None };
     let mut set_aside = None;
     if folder.join(DAMAGED).exists() {
-        // The marker may have outlived the database that it speaks of.
+        // The database that the marker file is about may not exist any more.
         set_aside = path.exists().then(|| put_aside(folder, &path, kept, now)).transpose()?;
         fs::remove_file(folder.join(DAMAGED)).map_err(failed)?;
     }
@@ -118,25 +112,26 @@ pub fn open_again(folder: &Path, now: Timestamp, kept: &OpenStore) -> Result<Ope
     Ok(Opened { writer, outbox, reader: kept.reader.clone(), kept: kept.clone(), epoch, recovered, set_aside })
 }
 
-/// Whether there is a state in `folder`. What a compaction has left has another name until the next [`open`].
+/// True if there is a state in `folder`, also if its database has another name than `db`, as after a compaction.
 #[must_use]
 pub fn exists(folder: &Path) -> bool {
     let places = CopyPlaces::of(folder);
     places.newest().exists() || places.has_old()
 }
 
-/// Says in the folder that the database turned out to be damaged: the next [`open`] sets it aside.
+/// Notes in the folder that the database turned out to be damaged, so that the next [`open`] sets it aside. Fails if
+/// that cannot be written.
 pub fn mark_damaged(folder: &Path) -> Result<(), StoreError> {
     let path = folder.join(DAMAGED);
     fs::write(&path, "").map_err(|source| StoreError::Folder { path, source })
 }
 
-/// Removes snapshots that were never finished. Returns true if there were any.
+/// Removes unfinished snapshots of sled. Returns true if there were any.
 ///
-/// sled 0.34 writes `snap.N.generating`, then renames it, when it is opened; it takes one that a kill left behind for the
-/// newest snapshot and calls the database corrupt (`RunningConfig::get_snapshot_files` leaves out another ending). The
-/// snapshot before is still there, and the log goes on from it. Nobody else is writing one: an open database is locked
-/// before its snapshots are looked at.
+/// When sled 0.34 is opened, it writes `snap.N.generating` and then renames it. If a kill leaves such a file, sled
+/// takes it for the newest snapshot and calls the database corrupt, because `RunningConfig::get_snapshot_files` ignores
+/// files with another ending than this. The snapshot before is still there, and the log continues it. No other process
+/// can be writing one, because sled locks a database before it looks at its snapshots.
 fn discard_unfinished(path: &Path) -> std::io::Result<bool> {
     let mut found = false;
     for entry in fs::read_dir(path)? {
@@ -151,7 +146,7 @@ fn discard_unfinished(path: &Path) -> std::io::Result<bool> {
     Ok(found)
 }
 
-/// Renames a database that cannot be used. It is never deleted.
+/// Renames a database that cannot be used, and returns its new path. It is never deleted.
 fn put_aside(folder: &Path, path: &Path, kept: &OpenStore, now: Timestamp) -> Result<PathBuf, StoreError> {
     let mut aside = folder.join(format!("db.bad-{}", now.0));
     for number in 1.. {
@@ -173,14 +168,14 @@ fn put_aside(folder: &Path, path: &Path, kept: &OpenStore, now: Timestamp) -> Re
 /// What is known of the database before it is opened.
 #[derive(Clone, Copy)]
 struct Before {
-    /// It was in use, and something is in its file.
+    /// True if it was in use before and something was written to its file.
     was_used: bool,
-    /// Turns that ended by then have left.
+    /// The spans of turns that ended by this time have left.
     floor: Option<Timestamp>,
 }
 
-/// Whether something was ever written to the file of a database: sled takes a file that it cannot make sense of for an
-/// empty one. A first start that was killed early leaves only zeros.
+/// True if something was ever written to the file of a database, which sled itself cannot tell: it takes a damaged file
+/// for an empty one. A first start that was killed early leaves only zeros.
 fn holds_something(path: &Path) -> bool {
     let mut beginning = Vec::new();
     let read = fs::File::open(path.join("db")).and_then(|file| file.take(BEGINNING_BYTES).read_to_end(&mut beginning));
@@ -189,7 +184,7 @@ fn holds_something(path: &Path) -> bool {
 
 type OpenedParts = (Writer, Outbox, Handle, Recovered);
 
-/// Opens the database, or begins one. sled may panic over damaged pages: that is damage too.
+/// Opens the database, or makes one. If sled panics, as it may on damaged pages, that is [`StoreError::Panicked`].
 fn attempt(places: &CopyPlaces, lock: &Lock, before: Before, kept: &OpenStore) -> Result<OpenedParts, StoreError> {
     catch_unwind(AssertUnwindSafe(|| open_parts(places, lock, before, kept))).unwrap_or(Err(StoreError::Panicked))
 }
@@ -210,7 +205,7 @@ fn open_parts(places: &CopyPlaces, lock: &Lock, before: Before, kept: &OpenStore
             layout::sign(&mut batch, &db)?;
             texts::begin_with(&mut batch, &db, false)?;
             if let Some(floor) = before.floor {
-                // The database before this one had handed these out: they must not flood a backend once more.
+                // These turns left with the previous database, and must not be sent to the endpoints again.
                 codec::put(&mut batch, &db, keys::meta("export_floor"), &floor)?;
             }
             batch.apply(&db, &Disk::of(&places.db, lock)?)?;
@@ -226,7 +221,7 @@ fn open_parts(places: &CopyPlaces, lock: &Lock, before: Before, kept: &OpenStore
     Ok((writer, outbox, handle, recovered))
 }
 
-/// Carries a database of an older layout over into a new one, which takes its place. A kill leaves either of the two.
+/// Copies a database of an older layout into a new one, which replaces it. A kill leaves one of the two.
 fn upgrade(old: Db, places: &CopyPlaces, pulse: &Pulse, found: u32) -> Result<Db, StoreError> {
     let (started, live) = (Instant::now(), live_bytes(&old)?);
     tracing::info!(
@@ -240,7 +235,7 @@ fn upgrade(old: Db, places: &CopyPlaces, pulse: &Pulse, found: u32) -> Result<Db
         return Err(error);
     }
     drop(old);
-    // The old one stays beside it until the new one has been opened.
+    // The old database stays as `db.old` until the new one has been opened.
     places.tidy().map_err(|source| StoreError::Folder { path: places.folder.clone(), source })?;
     let db = database(&places.db)?;
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -1,15 +1,15 @@
-//! Spans on their way out: one queue in the database, read oldest first by every endpoint at its own pace.
+//! The outbox: one queue of spans in the database, which every endpoint reads at its own pace, the oldest first.
 //!
-//! - Each endpoint has a cursor, stored under its name: a changed URL keeps its place. A row is deleted in the batch that
-//!   moves the last cursor past it.
-//! - A new endpoint begins with what still waits. The cursor of one that is no longer configured is deleted, and so are
-//!   the rows that waited for it alone. With no endpoint at all, everything stays as it is.
-//! - A row may be for one endpoint alone: history that the others have got already. The others pass over it, and it is
-//!   deleted once that one has taken it.
-//! - **The same request again, even after a crash.** Where a request ends follows from the rows alone: at a limit, at
-//!   another version, or at a gap between the numbers. A reader that comes to the end of the queue makes such a gap, and
-//!   so does every start, so that rows that are queued later can never join a request that may have been sent. Storing
-//!   the range of each request before it is sent would do too, for one flush of the disk per request.
+//! - Each endpoint has a cursor, stored under its name, so an endpoint whose URL changes keeps its place. A row is
+//!   deleted in the batch that moves the last cursor past it.
+//! - A new endpoint begins with the rows that still wait. The cursor of an endpoint that is no longer configured is
+//!   deleted, and so are the rows that waited for it alone. If no endpoint is configured, everything stays as it is.
+//! - A row may be for one endpoint alone: history that the others have got already. The others skip it, and it is
+//!   deleted once that endpoint has taken it.
+//! - **The same request again, even after a crash.** The rows alone decide where a request ends: at a limit, at another
+//!   client version, or at a gap between the numbers. A reader that comes to the end of the queue makes such a gap, and
+//!   so does every start, so that later rows can never join a request that may have been sent already. Storing the
+//!   range of each request before it is sent would also do, but needs one flush of the disk for each request.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,16 +26,16 @@ use super::{codec, keys};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;
 
-/// The queue before it is known who reads it.
+/// The queue, before its readers are made.
 #[derive(Debug)]
 pub struct Outbox {
     handle: Handle,
     meter: Arc<OutboxMeter>,
-    /// As the last run left them.
+    /// The cursors as the last run left them, by name of the endpoint.
     cursors: BTreeMap<String, u64>,
 }
 
-/// The queue as one endpoint sees it: what it has not acknowledged yet.
+/// The queue for one endpoint: the rows that it has not acknowledged yet.
 #[derive(Debug)]
 pub struct OutboxReader {
     name: String,
@@ -66,12 +66,13 @@ impl Outbox {
         }
         let last = rows.last().map(|row| row.sequence);
         let passed = cursors.values().max().copied();
-        // One more than the next: a gap behind what may have been sent.
+        // One number is skipped: a gap behind rows that may have been sent.
         meter.opened(rows, last.max(passed).map_or(0, |number| number + 2));
         Ok(Self { handle, meter, cursors })
     }
 
-    /// A reader for each endpoint, by name, in this order. Forgets all other endpoints, unless there are no names.
+    /// Makes a reader for each endpoint name, in this order. Deletes what belongs to all other endpoints, unless there
+    /// are no names. Fails if the database cannot be read or written.
     pub fn readers(self, names: &[&str]) -> Result<Vec<OutboxReader>, StoreError> {
         if names.is_empty() {
             return Ok(Vec::new());
@@ -84,7 +85,7 @@ impl Outbox {
         marks.take_back(&self.cursors.iter().filter(|(name, _)| !is_configured(name)).collect())?;
         let mut state = self.meter.state();
         let oldest = state.rows.keys().next().copied();
-        // No row is older than the slowest cursor, unless a program without cursors has begun the numbers anew.
+        // No row is older than the slowest cursor, unless a program without cursors has begun to number from 0 again.
         let slowest = self.cursors.values().min().copied();
         let trusted = oldest.is_none_or(|oldest| slowest.is_none_or(|slowest| slowest <= oldest));
         let beginning = oldest.unwrap_or_else(|| self.cursors.values().max().copied().unwrap_or(0));
@@ -102,7 +103,7 @@ impl Outbox {
         let orphans = orphans.map(|row| row.sequence).collect::<Vec<_>>();
         let unwanted = [state.unwanted(floor, "", 0..0), orphans].concat();
         remove(&mut batch, &tree, &unwanted)?;
-        // Who asks how full it is must not wait for the disk.
+        // Released here, so that a question how full the outbox is does not wait for the disk.
         drop(state);
         self.handle.apply(batch)?;
         self.meter.state().forget(&unwanted);
@@ -120,14 +121,15 @@ impl Outbox {
 }
 
 impl OutboxReader {
-    /// The oldest rows with their numbers, without removing them: as many as fit into both limits, but at least one. The
-    /// bytes are those of the rows here; whoever sends them cuts where it must.
+    /// The oldest rows with their numbers, which stay in the queue: as many as fit into both limits, but at least one.
+    /// `bytes_max` limits the bytes of the stored rows; a request that becomes too large must be cut by the sender.
     ///
-    /// With the same limits these are the same rows until they are acknowledged, whatever is added and however often the
-    /// process starts anew: a request that goes again must have the same bytes. None, if there are none or if those that
-    /// there are must wait for others; [`OutboxReader::wait`] ends when they have come.
+    /// With the same limits the result is the same until the rows are acknowledged, whatever is added and however often
+    /// the process restarts, because a request that is sent again must have the same bytes. It is empty if there are no
+    /// rows, or if they must wait for another row; [`OutboxReader::wait`] ends when it has come. Fails if the database
+    /// cannot be read.
     pub fn peek(&mut self, spans_max: usize, bytes_max: usize) -> Result<Vec<(u64, SpanBatch)>, StoreError> {
-        // In this order: what is durable is in every later database too.
+        // In this order, because rows that are durable are also in a database that replaces this one.
         let durable = self.meter.durable();
         let tree = self.handle.tree();
         let (mut spans, mut bytes, mut found) = (0, 0, Vec::<(u64, SpanBatch)>::new());
@@ -153,7 +155,8 @@ impl OutboxReader {
         Ok(if is_final { found } else { Vec::new() })
     }
 
-    /// Gives up rows for good, those before them included.
+    /// Notes that the endpoint has taken these rows and all before them. Rows that no endpoint waits for any more are
+    /// deleted. Fails if the database cannot be written.
     pub fn acknowledge(&mut self, ids: &[u64]) -> Result<(), StoreError> {
         let Some(last) = ids.last() else { return Ok(()) };
         let _writes = self.handle.writes();
@@ -166,7 +169,8 @@ impl OutboxReader {
         codec::put(&mut batch, &tree, keys::cursor(&self.name), &cursor)?;
         let unwanted = state.unwanted(floor, &self.name, self.cursor..cursor);
         remove(&mut batch, &tree, &unwanted)?;
-        // Who asks how full it is must not wait for the disk; nobody else acknowledges meanwhile.
+        // Released here, so that a question how full the outbox is does not wait for the disk. Nobody else acknowledges
+        // meanwhile, since that needs the lock for writes.
         drop(state);
         self.handle.apply(batch)?;
         let mut state = self.meter.state();
@@ -176,7 +180,8 @@ impl OutboxReader {
         Ok(())
     }
 
-    /// Ends when something has become durable, at once if that was since the last time. Ending too often is harmless.
+    /// Waits until a row has become durable; returns at once if that happened since the last call. It may also return
+    /// without a new row.
     pub async fn wait(&self) {
         self.added.notified().await;
     }

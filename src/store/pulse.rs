@@ -1,10 +1,10 @@
-//! How long the writes to the database that are under way have taken: one that never comes back says nothing by itself.
+//! Tells how long the running writes to the database have taken, so that a write which never ends is noticed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Clones see the same writes.
+/// The running writes. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Pulse(Arc<Mutex<Running>>);
 
@@ -12,13 +12,13 @@ pub struct Pulse(Arc<Mutex<Running>>);
 struct Running {
     /// Number of the next write.
     next: u64,
-    /// What is under way, by number, and since when.
+    /// The running writes by number: since when, and what they are.
     writes: BTreeMap<u64, (Instant, &'static str)>,
-    /// What can wait for the next start is not done any more.
+    /// True if the process is about to end, so that work that can wait for the next start is not done.
     is_ending: bool,
 }
 
-/// A write that is under way until this is dropped.
+/// A running write; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Beat {
     pulse: Pulse,
@@ -30,7 +30,7 @@ impl Pulse {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a write; `what` says what it is, in the words of a message.
+    /// Begins a write. `what` describes it in log messages.
     #[must_use]
     pub fn begin(&self, what: &'static str) -> Beat {
         let mut running = self.running();
@@ -40,7 +40,7 @@ impl Pulse {
         Beat { pulse: self.clone(), number }
     }
 
-    /// Says that the process ends soon: a copy of the database that is under way is given up.
+    /// Notes that the process is about to end: a copy of the database that is being made is abandoned.
     pub fn end(&self) {
         self.running().is_ending = true;
     }
@@ -49,7 +49,7 @@ impl Pulse {
         self.running().is_ending
     }
 
-    /// The write that has been under way for longest: since when, and what it is.
+    /// The write that has been running for longest: since when, and what it is. `None` if none is running.
     #[must_use]
     pub fn longest(&self) -> Option<(Instant, &'static str)> {
         self.running().writes.values().min().copied()

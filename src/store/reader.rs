@@ -1,4 +1,4 @@
-//! Reads sessions and units, from any thread that may block.
+//! Reads sessions, units and files, from any thread that may block.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,7 +16,8 @@ use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
-/// Reads the state. Clones share one database, which may be closed and opened again under them.
+/// Reads the state. Clones share one database, which may be closed and opened again meanwhile. Every read fails with
+/// [`StoreError::Closed`] while it is closed, and with another error if the database cannot be read.
 #[derive(Debug, Clone, Default)]
 pub struct StoreReader {
     handle: Arc<RwLock<Option<Handle>>>,
@@ -27,7 +28,7 @@ impl StoreReader {
         *self.handle.write().unwrap_or_else(PoisonError::into_inner) = Some(handle);
     }
 
-    /// Lets go of the database, so that it can be opened again. Until then every read fails.
+    /// Releases the database, so that it can be opened again. Until then every read fails.
     pub fn close(&self) {
         *self.handle.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -37,12 +38,12 @@ impl StoreReader {
         handle.as_ref().map(Handle::tree).ok_or(StoreError::Closed)
     }
 
-    /// A session by its whole id.
+    /// A session by its whole id; `None` if there is none.
     pub fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
         codec::get(self.tree()?.as_ref(), &keys::session(id))
     }
 
-    /// Every session, in no particular order.
+    /// Gives every session to `take`, in no particular order.
     pub fn each_session(&self, mut take: impl FnMut(Session)) -> Result<(), StoreError> {
         let tree = self.tree()?;
         for row in tree.scan_prefix([keys::SESSION]) {
@@ -54,8 +55,8 @@ impl StoreReader {
         Ok(())
     }
 
-    /// The units of a session with what is listed of them: its turns in order of their first rows, then all others in
-    /// that order, as long as they are wanted.
+    /// Gives the entries of a session's units to `take`, until it breaks: turns in order of their first rows, then all
+    /// other units in that order.
     pub fn each_member(
         &self,
         session: &SessionId,
@@ -69,28 +70,28 @@ impl StoreReader {
         Rows::of(self.tree()?.as_ref()).turn_order(session)
     }
 
-    /// What lies before a turn in its session, whose turns are in `order`.
+    /// What lies before a turn in its session; `order` has the turns of the session.
     pub fn earlier(&self, session: &Session, unit: &Unit, order: &TurnOrder) -> Result<Earlier, StoreError> {
         Rows::of(self.tree()?.as_ref()).earlier(session, unit, order)
     }
 
-    /// The sessions that were forked from one.
+    /// The sessions that were forked from `source`.
     pub fn forks(&self, source: &SessionId) -> Result<Vec<SessionId>, StoreError> {
         Rows::of(self.tree()?.as_ref()).forks(source)
     }
 
-    /// A unit as it is stored: the parts of a long one lie in its sections.
+    /// A unit as it is stored, without the parts in its sections; `None` if there is none.
     pub fn unit(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
         Rows::of(self.tree()?.as_ref()).unit(id)
     }
 
-    /// A unit with all of its parts, however many they are.
+    /// A unit with all of its parts, also those in sections; `None` if there is none.
     pub fn whole(&self, id: UnitId) -> Result<Option<Unit>, StoreError> {
         let unit = self.unit(id)?;
         unit.map(|unit| self.joined(unit)).transpose()
     }
 
-    /// A unit as it is stored, with the parts that lie in its sections.
+    /// Adds to a unit, as it is stored, the parts in its sections.
     pub fn joined(&self, mut unit: Unit) -> Result<Unit, StoreError> {
         if unit.sections.take().is_some() {
             self.each_section(unit.key.id(), |section| {
@@ -101,18 +102,18 @@ impl StoreReader {
         Ok(unit)
     }
 
-    /// A section of a long unit.
+    /// A section of a long unit; `None` if there is none at this position.
     pub fn section(&self, of: UnitId, position: u32) -> Result<Option<Section>, StoreError> {
         Rows::of(self.tree()?.as_ref()).section(of, position)
     }
 
-    /// The sections of a long unit, in order, as long as they are wanted.
+    /// Gives the sections of a long unit to `take`, in order, until it breaks.
     pub fn each_section(&self, of: UnitId, take: impl FnMut(Section) -> ControlFlow<()>) -> Result<(), StoreError> {
         Rows::of(self.tree()?.as_ref()).each_section(of, 0, take)
     }
 
-    /// The units of a session as they are stored, in no particular order, as long as they are wanted. One that moved to
-    /// another session since is left out.
+    /// Gives the units of a session, as they are stored, to `take`, in no particular order, until it breaks. A unit
+    /// that moves to another session meanwhile is left out.
     pub fn each_unit_of(
         &self,
         session: &SessionId,
@@ -125,7 +126,7 @@ impl StoreReader {
             numbers.push(number);
             ControlFlow::Continue(())
         })?;
-        // What was written together lies together.
+        // In the order of numbers, because units that were written together lie together on disk.
         numbers.sort_unstable();
         for number in numbers {
             let Some(unit) = rows.numbered(number)?.filter(|unit| unit.session() == session) else { continue };
@@ -136,7 +137,7 @@ impl StoreReader {
         Ok(())
     }
 
-    /// Everything that happened in a session, in no particular order.
+    /// Gives all parts of all units of a session to `take`, in no particular order.
     pub fn each_parts_of(&self, session: &SessionId, mut take: impl FnMut(&Parts)) -> Result<(), StoreError> {
         self.each_unit_of(session, |unit| {
             take(&unit.parts);
@@ -161,20 +162,20 @@ impl StoreReader {
         Ok(units)
     }
 
-    /// A sub-agent by the `uuid` of its first row.
+    /// A sub-agent by the `uuid` of its first row; `None` if there is none.
     pub fn agent(&self, first_row: RowId) -> Result<Option<Unit>, StoreError> {
         let Some(id) = codec::get(self.tree()?.as_ref(), &keys::agent(first_row))? else { return Ok(None) };
-        // An earlier row that was read later has taken its place: then its first row is another one.
+        // The stored key may be out of date: an earlier row that was read later is the first row then.
         let is_first = |unit: &Unit| unit.agent.as_ref().and_then(|agent| agent.first_row).map(|(_, row)| row);
         Ok(self.unit(id)?.filter(|unit| is_first(unit) == Some(first_row)))
     }
 
-    /// Every file with its number, in the order in which they were first seen.
+    /// Gives every file with its number to `take`, in the order in which they were first seen.
     pub fn each_file(&self, take: impl FnMut(FileNumber, FileRow)) -> Result<(), StoreError> {
         Rows::of(self.tree()?.as_ref()).each_file(take)
     }
 
-    /// A file by its number.
+    /// A file by its number; `None` if nothing is stored for it.
     pub fn file(&self, number: FileNumber) -> Result<Option<FileRow>, StoreError> {
         Rows::of(self.tree()?.as_ref()).file(number)
     }

@@ -1,4 +1,4 @@
-//! Reading sessions and units, for the writer and for everybody else.
+//! Reads rows of the database, for the writer and for all readers.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
-/// The rows of a database, as somebody sees them.
+/// The rows of a database, decoded. Every read fails if the database cannot be read or a row is damaged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rows<'a> {
     tree: &'a Tree,
@@ -30,7 +30,7 @@ impl<'a> Rows<'a> {
         codec::get(self.tree, &keys::file(number))
     }
 
-    /// Every file, by number.
+    /// Gives every file with its number to `take`, in order of the numbers.
     pub(crate) fn each_file(self, mut take: impl FnMut(FileNumber, FileRow)) -> Result<(), StoreError> {
         for row in self.tree.scan_prefix([keys::FILE]) {
             let (key, value) = row?;
@@ -50,12 +50,12 @@ impl<'a> Rows<'a> {
         Ok(row.map(|(_, _, waiting)| waiting))
     }
 
-    /// The number of a stored unit.
+    /// The number of a stored unit; `None` if it is not stored.
     pub(crate) fn number(self, id: UnitId) -> Result<Option<u32>, StoreError> {
         codec::get(self.tree, &keys::number(id))
     }
 
-    /// A unit as it is stored: the parts of a long one lie in its sections.
+    /// A unit as it is stored, without the parts in its sections.
     pub(crate) fn unit(self, id: UnitId) -> Result<Option<Unit>, StoreError> {
         match self.number(id)? {
             Some(number) => self.numbered(number),
@@ -68,7 +68,7 @@ impl<'a> Rows<'a> {
         codec::get(self.tree, &keys::unit(number))
     }
 
-    /// The unit with the lowest number above `after`, or of all.
+    /// The unit with the lowest number above `after`, or the lowest of all if that is `None`.
     pub(crate) fn next_unit(self, after: Option<u32>) -> Result<Option<(u32, Unit)>, StoreError> {
         let start = after.map_or(0, |after| after.saturating_add(1));
         for row in self.tree.range(keys::unit(start)..) {
@@ -84,7 +84,7 @@ impl<'a> Rows<'a> {
         Ok(None)
     }
 
-    /// The lowest number of a unit above `after`, or of all.
+    /// The lowest number of a unit above `after`, or the lowest of all if that is `None`.
     pub(crate) fn next_number(self, after: Option<u32>) -> Result<Option<u32>, StoreError> {
         let start = after.map_or(0, |after| after.saturating_add(1));
         for row in self.tree.range(keys::unit(start)..).keys() {
@@ -99,8 +99,8 @@ impl<'a> Rows<'a> {
         Ok(None)
     }
 
-    /// The endpoints that have got what has left of a unit, or will get it from the outbox; each with the number of the
-    /// first row.
+    /// The endpoints that have got the spans of a unit that have left, or will get them from the outbox; each with the
+    /// number of the first row.
     pub(crate) fn marks(self, unit: u32) -> Result<Vec<(String, u64)>, StoreError> {
         let mut marks = Vec::new();
         for row in self.tree.scan_prefix(keys::marks(unit)) {
@@ -112,7 +112,7 @@ impl<'a> Rows<'a> {
         Ok(marks)
     }
 
-    /// The endpoints that miss no turn that ended since a time.
+    /// The endpoints that miss no turn that ended since a time, with that time.
     pub(crate) fn complete(self) -> Result<Vec<(String, Timestamp)>, StoreError> {
         let mut complete = Vec::new();
         let rows = keys::history("");
@@ -131,7 +131,7 @@ impl<'a> Rows<'a> {
         codec::get(self.tree, &keys::section(number, position))
     }
 
-    /// The sections of a unit, in order from a position on, as long as they are wanted.
+    /// Gives the sections of a unit to `take`, in order from the position `from` on, until it breaks.
     pub(crate) fn each_section(
         self,
         of: UnitId,
@@ -145,7 +145,7 @@ impl<'a> Rows<'a> {
             if !key.starts_with(&own) {
                 break;
             }
-            // A longer key is that of a further part of a value.
+            // A longer key is that of a further part of a value, and is skipped.
             if key.len() == start.len() && take(codec::decode(self.tree, &key, &value)?).is_break() {
                 break;
             }
@@ -153,7 +153,8 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// The units of a session with their numbers, in order of their first rows: the turns, then all others.
+    /// Gives the units of a session with their numbers to `take`, until it breaks: turns in order of their first rows,
+    /// then all other units in that order.
     pub(crate) fn each_member(
         self,
         session: &SessionId,
@@ -179,7 +180,7 @@ impl<'a> Rows<'a> {
         self.tree.scan_prefix(keys::members(session, true)).map(member).collect()
     }
 
-    /// What lies before a turn in its session, whose turns are in `order`.
+    /// What lies before a turn in its session; `order` has the turns of the session.
     pub(crate) fn earlier(self, session: &Session, unit: &Unit, order: &TurnOrder) -> Result<Earlier, StoreError> {
         let mut earlier = order.earlier(unit);
         if let Some(fork) = session.fork.as_ref().filter(|_| unit.is_turn() && earlier.turns == 0) {
@@ -189,7 +190,7 @@ impl<'a> Rows<'a> {
         Ok(earlier)
     }
 
-    /// The sessions that were forked from one.
+    /// The sessions that were forked from `source`.
     pub(crate) fn forks(self, source: &SessionId) -> Result<Vec<SessionId>, StoreError> {
         let mut forks = Vec::new();
         for row in self.tree.scan_prefix(keys::forks(source)) {

@@ -1,4 +1,4 @@
-//! The spans of a commit, as rows of the outbox.
+//! Turns the spans of a commit into rows of the outbox.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use super::meter::{OutboxMeter, OutboxRow};
 use super::{codec, keys};
 use crate::views::traces::span::SpanBatch;
 
-/// Bytes of spans in one row of the outbox.
+/// Most bytes of spans in one row of the outbox, so that it needs no further parts. A larger span has a row of its own.
 const OUTBOX_ROW_BYTES_MAX: usize = PART_BYTES_MAX - 500;
 
-/// Adds the spans of a commit to a batch, and who gets them. Returns the rows of the outbox.
+/// Adds the spans of a commit to a batch, with the endpoints that get them. Returns the rows of the outbox.
 pub(super) fn put(
     batch: &mut Writes,
     tree: &Tree,
@@ -40,7 +40,7 @@ pub(super) fn put(
     Ok(added)
 }
 
-/// Cuts a batch of spans so that no row of the outbox becomes too large.
+/// Divides a batch of spans into rows of at most [`OUTBOX_ROW_BYTES_MAX`] bytes.
 fn rows_of(batch: &SpanBatch) -> Vec<SpanBatch> {
     let mut rows: Vec<SpanBatch> = Vec::new();
     let mut bytes = usize::MAX;

@@ -1,9 +1,9 @@
-//! Text of the conversation that the files of the database may hold beyond its rows, and when that is given back.
+//! Text of the conversation that is still in the files of the database after its rows were deleted, and its removal.
 //!
-//! A span that was delivered is deleted, but sled writes over it late or never. As long as the level of content stays as
-//! it is, that is left to the usual compaction. A level that was lowered says that the text is not wanted any more:
-//! once no row of the outbox waits that may have been written before, the database is compacted for this reason alone.
-//! The row `content` keeps the highest level of which the files may hold text, so that no restart forgets it.
+//! A span that was delivered is deleted, but sled overwrites it late or never. While the content level stays the same,
+//! such text is left to the usual compaction. If the level was lowered, the user does not want the text any more: once
+//! no row waits in the outbox that may have been written before, the database is compacted for this reason alone. The
+//! row `content` stores the highest level of which the files may hold text, so that it is known after a restart.
 
 use sled::Tree;
 
@@ -15,18 +15,18 @@ use super::{codec, keys};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::content::ContentLevel;
 
-/// Pause after a copy that could not be made, in milliseconds.
+/// How long to wait after a copy that could not be made, in milliseconds (10 minutes).
 const AGAIN_MS: i64 = 10 * 60 * 1000;
 
-/// The highest level there is: of a database that does not say.
+/// The highest content level, which is assumed for a database that does not tell.
 const HIGHEST: ContentLevel = ContentLevel::Content;
 
-/// Which text the files may hold.
+/// The content level of the text that the files may hold.
 #[derive(Debug)]
 pub(super) struct HeldTexts {
-    /// The highest level of which they may hold text.
+    /// The highest level of which the files may hold text.
     held: ContentLevel,
-    /// The level of what is written now.
+    /// The level at which spans are written now.
     level: ContentLevel,
     /// Rows of the outbox below this number may have been written at a higher level.
     before: u64,
@@ -35,13 +35,13 @@ pub(super) struct HeldTexts {
 }
 
 impl HeldTexts {
-    /// As the last run left it.
+    /// Loads what the last run stored.
     pub(super) fn load(tree: &Tree) -> Result<Self, StoreError> {
         let held = codec::get(tree, &keys::meta("content"))?.unwrap_or(HIGHEST);
         Ok(Self { held, level: held, before: 0, not_before: Timestamp(i64::MIN) })
     }
 
-    /// From now on rows are written at `level`; those in the outbox may be of a higher one.
+    /// Notes that spans are written at `level` from now on. Rows in the outbox may be of a higher level.
     pub(super) fn begin(
         &mut self,
         tree: &Tree,
@@ -53,17 +53,17 @@ impl HeldTexts {
         if level > self.held { self.hold(tree, disk, level) } else { Ok(()) }
     }
 
-    /// True if the files are to be copied without what they hold of a higher level.
+    /// True if the database should be compacted now to remove text of a higher level.
     pub(super) fn is_due(&self, meter: &OutboxMeter, now: Timestamp) -> bool {
         self.can_lower(meter) && now >= self.not_before
     }
 
-    /// A copy could not be made: it is tried again some time after `now`.
+    /// Notes that a copy could not be made. It is tried again [`AGAIN_MS`] after `now`.
     pub(super) fn put_off(&mut self, now: Timestamp) {
         self.not_before = Timestamp(now.0.saturating_add(AGAIN_MS));
     }
 
-    /// The rows were copied into `tree`, and nothing else.
+    /// Notes that `tree` is a copy of the rows alone, without deleted text.
     pub(super) fn copied(&mut self, tree: &Tree, disk: &Disk, meter: &OutboxMeter) -> Result<(), StoreError> {
         if self.can_lower(meter) { self.hold(tree, disk, self.level) } else { Ok(()) }
     }
@@ -80,8 +80,8 @@ impl HeldTexts {
     }
 }
 
-/// Adds to the batch that begins a database of which level it holds text: that of a new one, or of one whose outbox was
-/// copied from a database that did not say.
+/// Adds the first content level of a database to a batch. A new database holds no text; one whose outbox was copied
+/// from a database that did not tell a level may hold text of the highest one.
 pub(super) fn begin_with(batch: &mut Writes, tree: &Tree, has_spans: bool) -> Result<(), StoreError> {
     note(batch, tree, if has_spans { HIGHEST } else { ContentLevel::Off })
 }

@@ -1,4 +1,4 @@
-//! The only writer: prefetch before a step, commit after it.
+//! The only writer of the state. It writes the changes of each step as one commit, and compacts the database.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::{Series, Stored};
 use crate::views::traces::content::ContentLevel;
 
-/// A unit or section, of a section its unit and position, and hashes of its identities.
+/// The id of a unit or section, the unit and position of a section, and the hashes of its identities.
 pub(super) type Identities<T> = (UnitId, Option<(UnitId, u32)>, T);
 
 /// What the database held when it was opened.
@@ -36,19 +36,19 @@ pub(super) type Identities<T> = (UnitId, Option<(UnitId, u32)>, T);
 pub struct Recovered {
     /// The path of every file.
     pub paths: Paths,
-    /// How far every file was read of which something was counted.
+    /// The cursor of every file of which something was counted.
     pub cursors: Vec<(FileNumber, Cursor)>,
     /// Every persisted total.
     pub totals: Vec<(Series, Stored)>,
-    /// Turns whose spans have not left.
+    /// Turns that wait for their end, whose spans have not left.
     pub pending: Vec<UnitId>,
-    /// Fingerprint of the prices that costs were computed with.
+    /// Fingerprint of the prices with which the stored costs were computed; `None` in a new database.
     pub prices: Option<u64>,
-    /// Turns that ended by then had left before the database was made anew.
+    /// If the database replaced a damaged one: the spans of turns that ended by this time had left before.
     pub export_floor: Option<Timestamp>,
 }
 
-/// Writes the state.
+/// Writes the state. There is only one.
 #[derive(Debug)]
 pub struct Writer {
     db: Db,
@@ -59,15 +59,15 @@ pub struct Writer {
     /// Number of the last commit.
     commits: u64,
     places: CopyPlaces,
-    /// Where the database is.
+    /// Path of the database in use.
     place: PathBuf,
-    /// Databases that were replaced and may still be read, with their places.
+    /// Databases that were replaced and may still be read, with their paths.
     retired: Vec<(Arc<Tree>, PathBuf)>,
     overhead: Overhead,
     texts: HeldTexts,
-    /// Nobody else uses the folder as long as this lives.
+    /// No other process uses the folder while this lock is held.
     lock: Lock,
-    /// Lives while the fields above are dropped: sled writes what is left.
+    /// Runs while the fields above are dropped, because sled writes its last changes then.
     closing: Option<Beat>,
 }
 
@@ -126,7 +126,8 @@ impl Writer {
         Ok(recovered)
     }
 
-    /// Every identity, with the unit that it is counted in.
+    /// The index of all identities, with the unit or section in which each is counted. Fails if the database is
+    /// damaged.
     pub fn identities(&self) -> Result<Index, StoreError> {
         let mut index = Index::default();
         for row in self.tree.scan_prefix([keys::IDENTITIES]) {
@@ -140,16 +141,14 @@ impl Writer {
         Ok(index)
     }
 
-    /// What can be read of the state as it is written.
+    /// The rows of the database, as the last commit left them.
     pub(crate) const fn rows(&self) -> Rows<'_> {
         Rows::of(&self.tree)
     }
 
-    /// Writes everything that a step changed, all or nothing. It is durable after [`Writer::flush`].
-    ///
-    /// # Errors
-    ///
-    /// The database failed; nothing of the step is written.
+    /// Writes everything that a step changed as one batch. It is durable after [`Writer::flush`]. Fails if the disk is
+    /// full, when nothing was written, or if the disk or the database fails, when a part may have been written. After
+    /// an I/O error the whole batch is written once more when the database is opened again in this process.
     pub fn commit(&mut self, commit: &Commit<'_>) -> Result<(), StoreError> {
         let (mut batch, mut scratch) = (Writes::default(), Vec::new());
         for (number, row) in &commit.files {
@@ -207,11 +206,8 @@ impl Writer {
         applied
     }
 
-    /// Makes every commit so far durable, and its spans visible to the exporter.
-    ///
-    /// # Errors
-    ///
-    /// The disk is full or failed, or the files are not at their places any more.
+    /// Makes every commit so far durable, and its spans visible to the exporter. Fails if the disk is full or failing,
+    /// or if the files are not at their places any more.
     pub fn make_durable(&mut self) -> Result<(), StoreError> {
         let next = self.meter.next();
         self.handle.disk().check()?;
@@ -221,7 +217,7 @@ impl Writer {
         Ok(())
     }
 
-    /// [`Writer::make_durable`], then [`Writer::compact`] if the files have grown so much that it is time.
+    /// [`Writer::make_durable`], and then [`Writer::compact`] if the files have grown enough. Fails like these.
     pub fn flush(&mut self) -> Result<(), StoreError> {
         self.make_durable()?;
         let on_disk = self.bytes_on_disk();
@@ -237,17 +233,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Says at which level of content spans are written from now on; before the first of them.
+    /// Sets the content level at which spans are written from now on. To be called before the first of them is written.
     pub fn begin_content(&mut self, level: ContentLevel) -> Result<(), StoreError> {
         self.texts.begin(&self.tree, &self.handle.disk(), level, &self.meter)
     }
 
-    /// Takes out of the files what they hold of a higher level of content than the one of now, as soon as no such span
-    /// waits any more. If that cannot be done, it is said, and tried again some time after `now`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Writer::compact`].
+    /// Compacts the database to remove text of a higher content level than the current one, once no span of such a
+    /// level waits any more. If the copy cannot be made, that is logged, and tried again ten minutes after `now`. Fails
+    /// like [`Writer::compact`].
     pub fn give_back(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if !self.texts.is_due(&self.meter, now) {
             return Ok(());
@@ -260,18 +253,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Copies the live rows into a new database, which takes the place of the one in use. Readers go on with it. If the
-    /// copy cannot be made, for want of room, that is said and everything stays as it is.
-    ///
-    /// # Errors
-    ///
-    /// The database is damaged: the writer must be thrown away.
+    /// Copies the live rows into a new database, which replaces the one in use; readers go on with the new one. If the
+    /// copy cannot be made, for example because there is no room, that is logged and everything stays as it is. Fails
+    /// if the database in use fails; then the writer must be dropped.
     pub fn compact(&mut self) -> Result<(), StoreError> {
         let live = live_bytes(&self.tree)?;
         self.copy(live).map(drop)
     }
 
-    /// Returns false if the copy cannot be made now.
+    /// [`Writer::compact`] for `live` bytes of rows. False if the copy cannot be made now.
     fn copy(&mut self, live: u64) -> Result<bool, StoreError> {
         let (started, before) = (Instant::now(), self.bytes_on_disk());
         let handle = self.handle.clone();
@@ -301,7 +291,7 @@ impl Writer {
         Ok(true)
     }
 
-    /// Removes the databases that nobody reads any more.
+    /// Removes the replaced databases that nobody reads any more.
     fn remove_retired(&mut self) {
         for (tree, place) in std::mem::take(&mut self.retired) {
             if Arc::strong_count(&tree) > 1 {
@@ -320,7 +310,7 @@ impl Writer {
         self.db.size_on_disk().unwrap_or(0)
     }
 
-    /// How full the outbox is.
+    /// The meter, which tells how full the outbox is.
     #[must_use]
     pub fn meter(&self) -> Arc<OutboxMeter> {
         Arc::clone(&self.meter)
@@ -333,7 +323,8 @@ impl Drop for Writer {
     }
 }
 
-/// Adds a unit to a batch, with all that follows from it. Returns the bytes of the unit.
+/// Adds a unit to a batch, with the rows that follow from it: number, identities, entry in its session. Returns the
+/// length of the encoded unit in bytes.
 pub(super) fn put_unit(
     batch: &mut Writes,
     tree: &Tree,
@@ -343,7 +334,7 @@ pub(super) fn put_unit(
     let UnitChange { number, before, unit } = *change;
     let (id, key) = (unit.key.id(), keys::unit(number));
     if before.is_some_and(|before| before.sections.is_none()) && unit.sections.is_some() {
-        // Its parts lie in sections now: most of the row ends here.
+        // The parts have moved into sections, so the further parts of the long value are removed.
         codec::remove(batch, tree, key.clone())?;
     }
     let bytes = codec::put_with(batch, tree, key, unit, scratch)?;
@@ -369,7 +360,7 @@ pub(super) fn put_unit(
     Ok(bytes)
 }
 
-/// Adds a section of a unit to a batch. Returns its bytes.
+/// Adds a section of a unit to a batch. Returns the length of the encoded section in bytes.
 pub(super) fn put_section(
     batch: &mut Writes,
     tree: &Tree,

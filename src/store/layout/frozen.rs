@@ -1,7 +1,8 @@
-//! Structs as an older layout stored them: never changed again, and how they become those of today.
+//! Defines structs as an older layout stored them, and converts them to those of today. Such structs never change
+//! again.
 //!
-//! Ids, times and texts (`RowId`, `SessionId`, `AgentId`, `UnitId`, `FileNumber`, `Timestamp`, `Money`) are numbers and
-//! texts as they are, in every layout.
+//! Ids, times and amounts (`RowId`, `SessionId`, `AgentId`, `UnitId`, `FileNumber`, `Timestamp`, `Money`) are plain
+//! numbers and texts, the same in every layout.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use crate::transcript::ids::RowId;
 use crate::transcript::time::Timestamp;
 
-/// Becomes what it is today.
+/// Conversion of a stored struct to that of today.
 pub(super) trait Thaw<T> {
     fn thaw(self) -> T;
 }
@@ -44,7 +45,7 @@ impl<K: Ord, A: Thaw<B>, B> Thaw<BTreeMap<K, B>> for BTreeMap<K, A> {
     }
 }
 
-/// What is the same in every layout.
+/// Implements [`Thaw`] for types that are the same in every layout.
 macro_rules! the_same {
     ($($kind:ty),* $(,)?) => {
         $(impl Thaw<$kind> for $kind {
@@ -77,7 +78,8 @@ the_same!(
     Timestamp,
 );
 
-/// A stored struct, and that each of its fields becomes that of the same name. What is new is given behind a semicolon.
+/// Defines a stored struct, each field of which becomes the field of the same name today. Fields that are new stand
+/// behind a semicolon, with their values.
 macro_rules! frozen {
     ($(struct $name:ident => $today:ty { $($field:ident: $kind:ty),* $(,)? $(; $($new:ident: $value:expr),* $(,)?)? })*) => {
         $(
@@ -96,7 +98,7 @@ macro_rules! frozen {
     };
 }
 
-/// A stored enum without fields.
+/// Defines a stored enum without fields, each variant of which becomes the variant of the same name today.
 macro_rules! frozen_choice {
     ($(enum $name:ident => $today:ty { $($variant:ident),* $(,)? })*) => {
         $(

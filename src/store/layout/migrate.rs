@@ -1,7 +1,7 @@
-//! A database of an older layout, copied into a new one.
+//! Copies a database of an older layout into a new database.
 //!
-//! Nothing is changed in the old one. The caller makes the new one durable and puts it in its place: a kill at any moment
-//! leaves either of the two.
+//! The old database is not changed. The caller makes the new one durable and replaces the old one by it, so that a kill
+//! at any moment leaves one of the two.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -23,19 +23,20 @@ use crate::store::file::FileRow;
 use crate::store::{codec, keys, texts, writer};
 use crate::transcript::ids::{AgentId, SessionId};
 
-/// Bytes in one batch of the copy.
+/// Most bytes in one batch of the copy, a little exceeded by the last row.
 const BATCH_BYTES: usize = 512 << 10;
 
-/// Rows in one batch of the copy.
+/// Most rows in one batch of the copy.
 const BATCH_ROWS: usize = 256;
 
-/// More levels than any chain of sub-agents has.
+/// How many levels of sub-agents are followed at most. No real chain is that long.
 const LEVELS_MAX: usize = 64;
 
-/// Fills `to`, which is empty, with what `from` holds in an older layout.
+/// Fills the empty database `to` with the content of `from`, which has an older layout. Fails if a row of `from` cannot
+/// be read, or with [`StoreError::Copy`] if `to` cannot be written.
 pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError> {
     match codec::get::<u32>(from, &keys::meta("schema"))? {
-        // What its rows hold can be read as it is; only their versions are older.
+        // The rows can be read as they are; only their versions are older.
         Some(keys::SCHEMA) => row_by_row(from, to, Copy::untouched),
         Some(6) => row_by_row(from, to, Copy::row_of_6),
         Some(5) => row_by_row(from, to, Copy::row_of_5),
@@ -43,10 +44,10 @@ pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError
     }
 }
 
-/// Adds a row of an older layout, given by its key and value, to the copy.
+/// Converts a row of an older layout, given by its key and value, and adds it to the copy.
 type Tell<'a> = fn(&mut Copy<'a>, &[u8], &[u8]) -> Result<(), StoreError>;
 
-/// Layout 5 and later: what the rows hold is told anew, row by row; nothing that follows from them changes.
+/// Copies layout 5 or later: each row is converted by itself.
 fn row_by_row<'a>(from: &'a Tree, to: &'a Tree, tell: Tell<'a>) -> Result<(), StoreError> {
     let mut copy = Copy { from, to, batch: Writes::default(), bytes: 0, rows: 0, next: 0 };
     for row in from {
@@ -81,7 +82,7 @@ fn from_4(from: &Tree, to: &Tree) -> Result<(), StoreError> {
                     copy.unit(number, unit.thaw())?;
                 }
             }
-            // These follow from units, or speak of the old files.
+            // These rows are made again from units, or are about the old files.
             _ if *key == keys::meta("looked_at") => {}
             Some(keys::NUMBER | keys::IDENTITIES | keys::AGENT) => {}
             Some(keys::PENDING) => {
@@ -105,7 +106,7 @@ fn from_4(from: &Tree, to: &Tree) -> Result<(), StoreError> {
     copy.write()
 }
 
-/// The number after those of all units.
+/// The first number after those of all units.
 fn next_number(from: &Tree) -> Result<u32, StoreError> {
     let mut last = None;
     for row in from.scan_prefix([keys::UNIT]) {
@@ -114,7 +115,7 @@ fn next_number(from: &Tree) -> Result<u32, StoreError> {
     Ok(last.map_or(0, |last| last + 1))
 }
 
-/// The copy in the making.
+/// A copy that is being made.
 struct Copy<'a> {
     from: &'a Tree,
     to: &'a Tree,
@@ -163,7 +164,7 @@ impl Copy<'_> {
         }
     }
 
-    /// A value whose struct is another today, once for all of its parts.
+    /// Copies a value whose struct is another one today, with all of its parts at once.
     fn anew<A: DeserializeOwned + Thaw<B>, B: Serialize>(
         &mut self,
         key: &[u8],
@@ -176,22 +177,22 @@ impl Copy<'_> {
         self.put(key.to_vec(), &old.thaw())
     }
 
-    /// A value, or a further part of one, in the same form.
+    /// Copies a value, or a further part of one, without change.
     fn untouched(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         self.batch.insert(key.to_vec(), value);
         self.wrote(value.len())
     }
 
-    /// A turn that waits. It had its id for a key.
+    /// Copies a turn that waits for its end. Its key was the id of its unit and becomes the number.
     fn pending(&mut self, id: UnitId) -> Result<(), StoreError> {
-        // One that is not there any more waits for nothing.
+        // A turn whose unit is not there any more is left out.
         if let Some(number) = codec::get::<u32>(self.from, &keys::number(id))? {
             self.batch.insert(keys::pending(number), &id.0.to_be_bytes());
         }
         self.wrote(0)
     }
 
-    /// A value whose struct has not changed; its form on disk may.
+    /// Copies a value whose struct has not changed, in the current format of values.
     fn as_it_is(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         let bytes = codec::put_again(&mut self.batch, self.from, key, value)?;
         self.wrote(bytes)
@@ -210,7 +211,7 @@ impl Copy<'_> {
         self.put(keys::session(&session.id), &session)
     }
 
-    /// A unit with all that follows from it, in sections if it is long.
+    /// Copies a unit, with the rows that follow from it, and cuts it into sections if it is long.
     fn unit(&mut self, number: u32, mut unit: Unit) -> Result<(), StoreError> {
         let id = unit.key.id();
         if unit.parts.len() > PARTS_MAX {
@@ -241,7 +242,7 @@ impl Copy<'_> {
     }
 }
 
-/// Parts in the order in which they stand, as many at a time as a section holds. A call stands near its response.
+/// Divides parts into sections, in their order. Each list is divided evenly, so that a call is near its response.
 fn in_sections(parts: Parts) -> Vec<Parts> {
     let count = parts.len().div_ceil(PARTS_MAX);
     let Parts { messages, tools, rows } = parts;
@@ -269,7 +270,7 @@ fn deal<T>(list: Vec<T>, sections: &mut [Parts], of: impl Fn(&mut Parts) -> &mut
     }
 }
 
-/// Tells each unit what the sub-agents below it come to.
+/// Stores in each unit the gist of the sub-agents below it.
 fn sum_below(copy: &mut Copy<'_>) -> Result<(), StoreError> {
     let (mut own, mut below): (HashMap<UnitId, Gist>, BTreeMap<UnitId, Vec<UnitId>>) = Default::default();
     each(copy.to, keys::UNIT, |unit: Unit| {
@@ -294,7 +295,7 @@ struct Sum<'a> {
 }
 
 impl Sum<'_> {
-    /// What all sub-agents below a unit come to. A circle, which only damaged files can tell of, ends.
+    /// The gist of all sub-agents below a unit. A circle, which damaged files can describe, is not followed twice.
     fn of(&self, unit: UnitId, met: &mut HashSet<UnitId>, depth: usize) -> Gist {
         let mut sum = Gist::default();
         if depth < LEVELS_MAX && met.insert(unit) {
@@ -309,7 +310,7 @@ impl Sum<'_> {
     }
 }
 
-/// Every value of a kind.
+/// Gives every value of a kind to `take`.
 fn each<T: DeserializeOwned>(tree: &Tree, prefix: u8, mut take: impl FnMut(T)) -> Result<(), StoreError> {
     for row in tree.scan_prefix([prefix]) {
         let (key, value) = row?;

@@ -1,4 +1,4 @@
-//! Rows that count or show by themselves, as they were stored up to layout 6: each kind had a list of its own.
+//! Events that are counted or shown by themselves, as they were stored up to layout 6: each kind had a list of its own.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use crate::transcript::ids::RowId;
 use crate::transcript::record::{Compaction, Fact, Note};
 use crate::transcript::time::Timestamp;
 
-/// A row of most kinds.
+/// An event of most kinds: a failure, a hook or a fallback.
 #[derive(Deserialize)]
 pub(super) struct StoredRow<T> {
     id: RowId,
@@ -34,7 +34,7 @@ pub(super) struct Noted<P, N> {
     what: N,
 }
 
-/// The lists of a unit or section as one. Within each kind the order stays.
+/// Joins the lists of a unit or section. Within each kind the order stays.
 pub(super) fn in_one_list(lists: [Vec<RowFact>; 5]) -> Vec<RowFact> {
     lists.into_iter().flatten().collect()
 }
@@ -59,7 +59,7 @@ impl<P: Thaw<RowPlace>, N: Thaw<Note>> Thaw<RowFact> for Noted<P, N> {
     }
 }
 
-/// Says which kind of fact an older struct is.
+/// Defines which variant of `Fact` an older struct becomes.
 macro_rules! facts {
     ($($stored:ty => $variant:ident),* $(,)?) => {
         $(impl $crate::store::layout::frozen::Thaw<$crate::transcript::record::Fact> for $stored {

@@ -1,4 +1,4 @@
-//! Layout 4, of the program of commit 901586a: a unit is one value, and a session lists its units.
+//! Layout 4, as the program of commit 901586a wrote it: a unit is one value, and a session lists its units.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -141,7 +141,7 @@ frozen! {
         background: bool,
         sent: bool;
         more_agents: Vec::new(),
-        // It was counted at once.
+        // In this layout a result was counted at once, also one that another process filled in.
         given_up: true,
     }
     struct Call => unit::Call {
@@ -228,7 +228,7 @@ impl Thaw<record::Hook> for Hook {
     }
 }
 
-/// Who chose a title, where only that of a person was told apart.
+/// Who chose a title. This layout only told whether it was a person.
 pub(super) fn title_by(is_custom: bool) -> record::TitleBy {
     if is_custom { record::TitleBy::Person } else { record::TitleBy::Client }
 }
@@ -300,7 +300,7 @@ impl Thaw<queue::Queue> for Queue {
     }
 }
 
-/// A unit with all of its parts.
+/// A sub-agent. What its side file told was not stored apart.
 #[derive(Deserialize)]
 pub(super) struct Agent {
     id: AgentId,
@@ -344,6 +344,7 @@ impl Thaw<session::WaitingAgent> for WaitingAgent {
     }
 }
 
+/// A unit with all of its parts.
 #[derive(Deserialize)]
 pub(super) struct Unit {
     key: UnitKey,
@@ -424,7 +425,7 @@ struct UnitRef {
 }
 
 impl Session {
-    /// The session as it is today, without its units and what waits or was forked.
+    /// Converts the session, without its units, waiting sub-agents and forks, which have rows of their own today.
     pub(super) fn thaw(self) -> session::Session {
         let contexts: Vec<unit::Surroundings> = self.contexts.thaw();
         let context_of = |unit: &UnitRef| contexts.get(usize::try_from(unit.context).unwrap_or(usize::MAX));

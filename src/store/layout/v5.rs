@@ -1,4 +1,4 @@
-//! Layout 5: a long unit lies in sections. What it shares with layout 4 is read with the structs of that.
+//! Layout 5: the parts of a long unit lie in sections. Structs that did not change since layout 4 are those of `v4`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl Thaw<unit::Parts> for Parts {
     }
 }
 
-/// A sub-agent that waits for its rows: its session, its id, what is known of it.
+/// A sub-agent that waits for its rows: its session, its id, and what is known of it.
 #[derive(serde::Deserialize)]
 pub(super) struct Waiting(SessionId, AgentId, WaitingAgent);
 
@@ -126,7 +126,7 @@ impl Thaw<session::Session> for Session {
             counted_report: self.counted_report.thaw(),
             counted_start: self.counted_start,
             own_rows: self.own_rows,
-            // It was not noted who else has its turns.
+            // This layout did not note which other sessions have rows of its turns, so all count as its own.
             alone: turns,
             rivals: BTreeSet::new(),
             title_by: title_by(self.title_is_custom),

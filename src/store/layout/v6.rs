@@ -1,5 +1,5 @@
-//! Layout 6: each kind of rows that count or show by themselves has a list of its own. What it shares with the layouts
-//! before it is read with the structs of those.
+//! Layout 6: each kind of event that is counted or shown by itself has a list of its own. Structs that did not change
+//! since an earlier layout are those of `v4` and `v5`.
 
 use std::sync::Arc;
 

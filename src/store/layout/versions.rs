@@ -1,4 +1,4 @@
-//! Which layout a database has, and which one this program writes.
+//! Tells which layout a database has, and which one this program writes.
 
 use std::collections::BTreeMap;
 
@@ -33,22 +33,22 @@ const VERSIONS: [(u8, u32); 18] = [
     (keys::PART, 2),
 ];
 
-/// What a database says of its layout.
+/// The layout of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) enum Layout {
-    /// It is new: nothing was written yet.
+    /// None, because the database is new and nothing was written yet.
     None,
-    /// That of this program.
+    /// The layout of this program.
     Own,
-    /// An older one that can be migrated, or that of this program with rows of an older version.
+    /// An older layout that can be migrated, or that of this program with rows of an older version.
     Older(u32),
-    /// One that was never released.
+    /// A layout that was never released.
     Unreleased(u32),
-    /// A newer one.
+    /// A newer layout, or that of this program with rows of a newer version.
     Newer(Newer),
 }
 
-/// What of a database is newer than this program knows.
+/// The part of a database that is newer than this program knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Newer {
     /// `schema`, or rows of a kind.
@@ -81,7 +81,7 @@ impl Layout {
     }
 }
 
-/// Adds to a batch that the database has the layout of this program.
+/// Adds rows to a batch that give the database the layout of this program.
 pub(in crate::store) fn sign(batch: &mut Writes, tree: &Tree) -> Result<(), StoreError> {
     codec::put(batch, tree, keys::meta("schema"), &keys::SCHEMA)?;
     codec::put(batch, tree, keys::meta("versions"), &BTreeMap::from(VERSIONS))?;
@@ -94,9 +94,9 @@ mod tests {
     use crate::store::keys;
     use crate::transcript::record::{Ending, Fact, HookKind, Note, Origin};
 
-    /// The version of the rows of units with which each variant of a type came. The compiler asks for one more line when
-    /// there is one more variant; its version must be one more too, in [`VERSIONS`] of units, sections and files, so that
-    /// an older program sees that the state is newer.
+    /// The version of the rows of units in which each variant of a type was added. The compiler asks for a line for
+    /// each new variant. Its version must be a new one, which is also raised in [`VERSIONS`] for units, sections and
+    /// files, so that an older program sees that the state is newer.
     macro_rules! versions {
         ($($type:ident { $($variant:pat => $version:literal),* $(,)? })*) => {
             [$({
