@@ -199,9 +199,9 @@ impl Model {
         Some(Money::from_picousd(divide_half_even(product, 1_000_000)))
     }
 
-    /// The period for a day. If no period in fast mode covers the day, the latest one is used, because the response
-    /// tells that it ran in fast mode. A model without prices for fast mode ignores `fast`. If no other period covers
-    /// the day, the latest one before it is used, or else the first one.
+    /// The period for a day. In fast mode, if no period for it covers the day, the latest one is used, because the
+    /// response tells that it ran in fast mode. Otherwise, if no period covers the day, the latest one that began
+    /// before it is used, or else the first one. A model without prices for fast mode ignores `fast`.
     fn period(&self, day: i64, fast: bool) -> Option<&Period> {
         if fast && !self.fast.is_empty() {
             let latest = || self.fast.iter().max_by_key(|period| period.from);

@@ -49,8 +49,8 @@ pub(super) fn put_with<T: Serialize>(
     let encoded = postcard::to_extend(value, encoded).map_err(StoreError::Encode)?;
     let payload = encoded.get(HEADER..).unwrap_or_default();
     let bytes = payload.len();
-    // If the old value had more parts, these are removed. It is looked at only if the new value is long enough that the
-    // old one may have had parts.
+    // Further parts that the new value does not need are removed. The old value is looked at only if the new one is
+    // longer than half a part: a value is expected not to shrink by more than that at once.
     let had = if bytes > PART_BYTES_MAX / 2 { further_parts(tree, &key)? } else { 0 };
     if bytes <= PART_BYTES_MAX {
         for number in 0..had {

@@ -6,7 +6,7 @@
 //!   that time; an endpoint that is not among them loses its mark.
 //! - A mark holds the numbers of the first and the last row of the outbox with spans of the unit, accurate to the
 //!   length of a commit. By the last number a removed endpoint loses the marks of spans that it has not taken. By the
-//!   first one a new endpoint, which begins with the rows that still wait, gets the marks of units that wait as a whole.
+//!   first one a new endpoint, which begins with the rows that still wait, gets the marks of units that wait whole.
 //! - In a state of a program without marks only the units tell which spans have left. It is assumed that the endpoints
 //!   which this state knew got all of them.
 
