@@ -1,5 +1,9 @@
 //! Sums over parts. The tally of a unit depends on the unit alone; those of a session and of everything are sums of
 //! these.
+//!
+//! They are the sums of the observations that `measures` makes of the same parts, but for one difference: a result of a
+//! tool call that another process filled in counts here at once, and is observed only when the real one is not expected
+//! any more ([`Tool::told_result`](super::parts::Tool::told_result)), because a counter cannot take anything back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -169,7 +169,7 @@ impl Writer {
                     let row = (session, agent, waiting);
                     codec::put_with(&mut batch, &self.tree, keys::waiting(session, agent), &row, &mut scratch)?;
                 }
-                None => batch.remove(keys::waiting(session, agent)),
+                None => codec::remove(&mut batch, &self.tree, keys::waiting(session, agent))?,
             }
         }
         for (source, fork) in &commit.forks {
