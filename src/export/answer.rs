@@ -1,18 +1,18 @@
 //! What an answer, or the lack of one, means for the spans of a request.
 //!
 //! ```text
-//! 2xx                                       taken, if an OTLP receiver says so ([`super::taken`]); partial success says
-//!                                           how many were not
-//! 2xx or 400 of something else              a login page, a proxy, a wrong port: keep them, say so
-//! 408 425 429 5xx                           later
-//! 3xx 401-405 407 410 415 421 426 431 451   the endpoint or its gate-keeper, not these spans: keep them, say so
-//! 400 413 422 and the rest of 4xx           these spans
-//! no connection                             later
-//! no answer                                 later, and the request may have arrived
+//! 2xx of an OTLP receiver                   the spans are taken (see `taken`); partial success tells how many were not
+//! 2xx or 400 of something else              a login page, a proxy, a wrong port: the spans are kept, with a warning
+//! 408 425 429 5xx                           the same request is sent again later
+//! 3xx 401-405 407 410 415 421 426 431 451   the endpoint or a proxy refuses every request: the spans are kept, with a
+//!                                           warning
+//! 400 413 422 and the rest of 4xx           the receiver refuses these spans
+//! no connection                             the same request is sent again later
+//! no answer                                 the same request is sent again later, though it may have arrived already
 //! ```
 //!
-//! The specification would drop on 401 and 404 too. Such an answer ends when somebody mends the configuration, so the
-//! spans wait for that.
+//! The OTLP specification lets a client drop spans on 401 and 404 too. Such an answer ends when somebody mends the
+//! configuration, so the spans wait for that.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use super::taken::taken;
 use super::tls;
 
 impl RequestOutcome {
-    /// Reads an answer.
+    /// What an HTTP answer means. `now` is the moment of the answer, from which a `Retry-After` date is counted.
     pub(super) fn of_answer(status: StatusCode, headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Self {
         let code = status.as_u16();
         if status.is_success() {
@@ -50,7 +50,7 @@ impl RequestOutcome {
         }
     }
 
-    /// Reads the error of a request without an answer.
+    /// What the error of a request without an answer means.
     pub(super) fn of_error(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Self {
         let message = match tls::advice(error).or_else(|| not_http(error)) {
             Some(advice) => advice.to_owned(),
@@ -65,9 +65,9 @@ impl RequestOutcome {
     }
 }
 
-/// Why a 400 is not about these spans; `None` if it may be.
+/// Why a 400 does not come from an OTLP receiver; `None` if it may come from one.
 fn not_a_receiver(headers: &HeaderMap, body: &[u8]) -> Option<String> {
-    // As servers in Go and nginx say it: "Client sent an HTTP request to an HTTPS server."
+    // Servers in Go and nginx answer so on a TLS port: "Client sent an HTTP request to an HTTPS server."
     let text = String::from_utf8_lossy(body);
     if text.contains("HTTP request") && text.contains("HTTPS") {
         return Some("it expects TLS there: write https:// in the endpoint's URL".to_owned());
@@ -88,7 +88,7 @@ fn message_of(headers: &HeaderMap, body: &[u8]) -> String {
     if kind.contains("protobuf") {
         return RpcStatus::decode(body).map(|status| shortened(&status.message)).unwrap_or_default();
     }
-    // A page of HTML says nothing in 200 characters.
+    // The first 200 characters of an HTML page are markup, not a reason.
     if kind.contains("html") { String::new() } else { shortened(&String::from_utf8_lossy(body)) }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct BackoffLimits {
     /// First wait; it doubles with each failure in a row.
     pub base: Duration,
-    /// Longest wait of our own.
+    /// Longest wait unless the collector asks for one with `Retry-After`.
     pub max: Duration,
     /// Longest wait that a collector may ask for.
     pub retry_after_max: Duration,
@@ -45,22 +45,24 @@ impl Backoff {
         Self { limits, delay: limits.base, random: seed.max(1) }
     }
 
-    /// The wait after one more failure: what the collector asked for within the limits, else
-    /// between 3/4 and the whole of the current delay.
+    /// The wait after one more failure: `retry_after` if the collector asked for it, kept between
+    /// [`BackoffLimits::base`] and [`BackoffLimits::retry_after_max`]; else between 3/4 and the whole of the current
+    /// delay.
     pub fn next(&mut self, retry_after: Option<Duration>) -> Duration {
         let delay = self.delay.min(self.limits.max);
         self.delay = delay.saturating_mul(2).min(self.limits.max);
         let jittered = self.jitter(delay);
-        // "0 seconds" is not an invitation to ask without a pause.
+        // A `Retry-After` of 0 seconds must not make a loop without a pause.
         retry_after.map_or(jittered, |after| after.max(self.limits.base).min(self.limits.retry_after_max))
     }
 
-    /// The wait after a failure that left open whether the request arrived.
+    /// The wait after a failure that left open whether the request arrived, at least
+    /// [`BackoffLimits::ambiguous_min`].
     pub fn next_ambiguous(&mut self) -> Duration {
         self.next(None).max(self.limits.ambiguous_min)
     }
 
-    /// Back to the base: the collector answered well.
+    /// Goes back to the first wait, because the collector has answered.
     pub fn reset(&mut self) {
         self.delay = self.limits.base;
     }

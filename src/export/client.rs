@@ -1,4 +1,5 @@
-//! The HTTP client below the OTLP crate. It sees what the crate's `Result` does not tell, and settles the bytes.
+//! The HTTP client below the OTLP crate. It sees the status and the headers of each answer, which the crate's `Result`
+//! does not tell, and makes equal spans into equal bytes.
 
 use std::future::Future;
 use std::io::Write;
@@ -20,7 +21,7 @@ use prost::Message;
 use super::outcome::RequestOutcome;
 use super::tls::Connector;
 
-/// Where the client leaves what became of the last request.
+/// Where the client leaves the outcome of the last request, for [`super::otlp`] to take.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LastOutcome(Arc<Mutex<Option<RequestOutcome>>>);
 
@@ -35,7 +36,7 @@ impl LastOutcome {
     }
 }
 
-/// One URL, and what is said with every request to it.
+/// One URL, with the headers and the compression of every request to it.
 #[derive(Debug)]
 pub(super) struct RequestTarget {
     pub(super) inner: HyperClient<Connector>,
@@ -45,7 +46,7 @@ pub(super) struct RequestTarget {
 }
 
 impl RequestTarget {
-    /// Sends a message of the protocol and says what became of it.
+    /// Posts `message`, an encoded protobuf message, and says how the request ended.
     pub(super) async fn post(&self, message: Bytes) -> (Result<Response<Bytes>, HttpError>, RequestOutcome) {
         let result = match self.request(message) {
             Ok(request) => self.inner.send_bytes(request).await,
@@ -82,8 +83,9 @@ pub(super) struct ObservedClient {
 }
 
 impl ObservedClient {
-    /// The request is made anew: the crate lets `OTEL_EXPORTER_OTLP_HEADERS` override what the configuration says, and
-    /// the configuration has read the environment already. The crate's own compression is off.
+    /// Takes only the body of `request` and sends it with the configured headers: the crate lets
+    /// `OTEL_EXPORTER_OTLP_HEADERS` override them, and the configuration has read the environment already. The crate's
+    /// own compression is off.
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (result, outcome) = self.target.post(in_stable_order(request.into_body())).await;
         self.seen.put(outcome);

@@ -1,4 +1,5 @@
-//! Our span as the SDK's: ids and times exact, everything in the order it has.
+//! Turns a span of this crate into a span of the SDK. Ids, times and the order of attributes, events and links stay as
+//! they are.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -49,7 +50,7 @@ pub(super) fn span_data(span: &Span, scope: &InstrumentationScope) -> SpanData {
     }
 }
 
-/// Never less than the bytes that the span takes in a request.
+/// An upper bound for the bytes that the span takes in a request, before compression.
 pub(super) fn wire_bytes_max(span: &Span) -> usize {
     let status = match &span.status {
         SpanStatus::Unset => 0,
@@ -74,14 +75,14 @@ fn context(trace: ids::TraceId, span: ids::SpanId) -> SpanContext {
     SpanContext::new(TraceId::from(trace.0), SpanId::from(span.0), TraceFlags::SAMPLED, false, TraceState::NONE)
 }
 
-/// The end; of a span without length, a nanosecond after it: Jaeger takes such a span for one of negative length and
-/// warns about it.
+/// The end of a span. A span without length ends a nanosecond after its start, because Jaeger takes a span whose end
+/// is its start for one of negative length and warns about it.
 fn end_time(span: &Span) -> SystemTime {
     let end = system_time(span.end);
     if span.end > span.start { end } else { end.checked_add(Duration::from_nanos(1)).unwrap_or(end) }
 }
 
-/// Times before 1970 become 1970: OTLP counts nanoseconds from there without a sign.
+/// Times before 1970 become 1970: OTLP counts nanoseconds since 1970 as an unsigned number.
 fn system_time(time: Timestamp) -> SystemTime {
     let since_epoch = Duration::from_millis(u64::try_from(time.0).unwrap_or(0));
     UNIX_EPOCH.checked_add(since_epoch).unwrap_or(UNIX_EPOCH)

@@ -1,4 +1,4 @@
-//! Counts of deliveries for `/metrics`, since the start of the process.
+//! Counters of delivered and failed spans for `/metrics`. They count from the start of the process.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,20 +6,20 @@ use std::sync::{Mutex, PoisonError};
 
 use super::otlp::DEFAULT_ENDPOINT;
 
-/// Value of `reason` in `export_failures_total`: one failed request.
+/// Why a request failed: the value of the label `reason` of `export_failures_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureReason {
     /// No connection, or one that broke before the answer.
     Connect,
     /// No answer in time.
     Timeout,
-    /// The collector said that the payload is bad.
+    /// The collector said that the payload is bad, or answered 408 or 425; or the payload was too large to be sent.
     Status4xx,
     /// The collector or a proxy before it failed.
     Status5xx,
-    /// The endpoint does not want us: 401, 403, 404 and the like.
+    /// The endpoint refuses every request, whatever is in it: 401, 403, 404 and the like.
     Unauthorized,
-    /// 429: too fast.
+    /// The collector asked for fewer requests (status 429).
     Throttled,
     /// An answer that no OTLP receiver gives, such as a login page with status 200.
     NotOtlp,
@@ -52,7 +52,7 @@ impl FailureReason {
     }
 }
 
-/// Value of `reason` in `spans_dropped_total`: one span that will never arrive.
+/// Why a span was given up: the value of the label `reason` of `spans_dropped_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
     /// The collector refused a request with this span alone.
@@ -85,7 +85,7 @@ pub struct ExportCounters {
     throttled: AtomicU64,
     not_otlp: AtomicU64,
     dropped_rejected: AtomicU64,
-    /// By name of the endpoint.
+    /// The latest error of each endpoint that is in trouble, by the endpoint's name.
     last_errors: Mutex<BTreeMap<String, String>>,
 }
 

@@ -1,8 +1,9 @@
-//! The loop from the queue to the endpoint.
+//! The loop that takes spans from the queue and sends them to the endpoint.
 //!
-//! - The next request is made only when the one before is settled; until then it stays as it is, so that a repetition
-//!   has the same bytes even if more spans have been queued meanwhile.
-//! - An entry is acknowledged when all of its spans are settled. A crash before that sends it again.
+//! - A request is *settled* when the endpoint took it or when its spans were given up. The next request is made only
+//!   then; until then the request stays as it is, so that a repetition has the same bytes even if more spans have been
+//!   queued meanwhile.
+//! - An entry of the queue is acknowledged when all of its spans are settled. A crash before that sends it again.
 //! - On shutdown the queue is emptied as far as [`DrainConfig::flush`] allows. An endpoint that has just failed is not
 //!   asked again: the queue keeps the spans for the next start.
 
@@ -35,12 +36,12 @@ pub struct DrainConfig {
     pub flush: Duration,
     /// Waits between attempts.
     pub backoff: BackoffLimits,
-    /// Seed of the jitter.
+    /// Seed of the jitter, see [`Backoff::new`].
     pub seed: u64,
 }
 
 impl Default for DrainConfig {
-    /// 512 spans, 1 MiB, 3 s.
+    /// 512 spans and 1 MiB in a request, 3 s on shutdown; the process id is the seed.
     fn default() -> Self {
         Self {
             spans_max: 512,
@@ -59,11 +60,11 @@ pub struct Exporter {
     config: DrainConfig,
     backoff: Backoff,
     counters: Arc<ExportCounters>,
-    /// Last warning, so that the same one is not written once a minute.
+    /// Last warning, so that the same text is not written once a minute; `None` after a success.
     complaint: Option<String>,
 }
 
-/// What comes after one attempt.
+/// What to do after one attempt to send a part.
 enum NextStep {
     Settled,
     Halves(SpanBatch, SpanBatch),
@@ -71,7 +72,7 @@ enum NextStep {
 }
 
 impl Exporter {
-    /// Ready to [`Exporter::run`].
+    /// An exporter that sends nothing before [`Exporter::run`] is called.
     #[must_use]
     pub fn new(queue: OutboxReader, otlp: OtlpEndpoint, config: DrainConfig) -> Self {
         let backoff = Backoff::new(config.backoff, config.seed);
@@ -90,11 +91,8 @@ impl Exporter {
         Arc::clone(&self.counters)
     }
 
-    /// Delivers until `shutdown` is true or its sender is gone.
-    ///
-    /// # Errors
-    ///
-    /// [`ExportError::Queue`] when the store fails; no other failure ends the loop.
+    /// Delivers until `shutdown` is true or its sender is gone. Fails with [`ExportError::Queue`] if the store fails;
+    /// no other failure ends the loop.
     pub async fn run(mut self, shutdown: watch::Receiver<bool>) -> Result<(), ExportError> {
         let flush = self.config.flush;
         let name = self.otlp.name().to_owned();
@@ -135,7 +133,7 @@ impl Exporter {
         }
     }
 
-    /// Sends all parts and acknowledges their entries; false if it had to stop before.
+    /// Sends all parts and acknowledges their entries. Returns false if the shutdown came first.
     async fn settle(&mut self, work: Packed, shutdown: &watch::Receiver<bool>) -> Result<bool, ExportError> {
         let Packed { ids, mut parts } = work;
         while let Some(part) = parts.pop_front() {
@@ -196,7 +194,8 @@ impl Exporter {
         }
     }
 
-    /// The specification forbids to send the spans of a partial success again, and does not say which they were.
+    /// Counts a partial success. The OTLP specification forbids to send its spans again, and the answer does not say
+    /// which of them were rejected.
     fn partly_taken(&self, part: &SpanBatch, rejected: u64, message: String) {
         let rejected = rejected.min(count(part));
         self.counters.add_exported(count(part) - rejected);
@@ -211,7 +210,7 @@ impl Exporter {
         self.counters.set_last_error(self.otlp.name(), Some(message));
     }
 
-    /// Halves a rejected request until the bad span is alone; that one is given up, the rest is delivered.
+    /// Halves a rejected part until the bad span is alone. That span is given up, the rest is delivered.
     fn split(&mut self, mut part: SpanBatch, text: &str) -> NextStep {
         if part.spans.len() > 1 {
             let spans = part.spans.split_off(part.spans.len() / 2);
@@ -220,7 +219,7 @@ impl Exporter {
         }
         for span in &part.spans {
             self.counters.add_dropped(DropReason::Rejected);
-            // The name may hold user text; the ids find the span in the API.
+            // The span's name is not logged, for it may hold user text; its ids find it in the API.
             let endpoint = self.otlp.name();
             warn!(endpoint, trace = span.trace.to_string(), span = span.id.to_string(), "{text}; dropped");
         }
@@ -248,12 +247,9 @@ impl Exporter {
     }
 }
 
-/// Runs the exporters of several endpoints beside each other on this runtime, until all have ended: what one waits for
-/// keeps no other waiting.
-///
-/// # Errors
-///
-/// The first [`ExportError::Queue`]. The others go on without the one that failed.
+/// Runs the exporters of several endpoints beside each other on this runtime until all have ended. An exporter that
+/// waits for its endpoint delays no other. Fails with the [`ExportError::Queue`] of the first exporter that fails, and
+/// stops the other exporters then.
 pub async fn run_all(exporters: Vec<Exporter>, shutdown: watch::Receiver<bool>) -> Result<(), ExportError> {
     let mut running = JoinSet::new();
     for exporter in exporters {
@@ -268,9 +264,9 @@ pub async fn run_all(exporters: Vec<Exporter>, shutdown: watch::Receiver<bool>) 
     }
     while let Some(ended) = running.join_next().await {
         match ended {
-            // They share the queue: if it failed for one, whoever called decides for all.
+            // The exporters share the store: if it failed for one, the caller decides what becomes of all.
             Ok(ended) => ended?,
-            // Nobody cancels these tasks: it is a panic, for whoever joins this thread.
+            // Nobody cancels these tasks, so the error is a panic. It goes on to whoever joins this thread.
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
@@ -307,7 +303,7 @@ fn is_stopped(shutdown: &watch::Receiver<bool>) -> bool {
 }
 
 async fn stopped(mut shutdown: watch::Receiver<bool>) {
-    // An error means that the sender is gone, and with it whoever wanted the spans delivered.
+    // An error means that the sender is gone: its owner has ended, so the exporter ends as well.
     if shutdown.wait_for(|stop| *stop).await.is_err() {
         debug!("the owner of the exporter is gone");
     }

@@ -1,4 +1,4 @@
-//! What can stop delivery for good; everything that passes by itself is an [`super::RequestOutcome`].
+//! Errors that stop delivery for good. A failure that may pass by itself is an [`super::RequestOutcome`].
 
 use std::io;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub enum ExportError {
         #[source]
         source: rustls::Error,
     },
-    /// Nobody is trusted, so that no certificate could be.
+    /// Neither the system nor the configuration names a certificate authority, so that no certificate can be checked.
     #[error(
         "the system knows no certificate authority to check {endpoint:?} with: install its CA certificates, or name a file as `ca`"
     )]
@@ -79,7 +79,7 @@ pub enum ExportError {
     /// The OTLP crate refused, for example because of an `OTEL_EXPORTER_OTLP_*` variable.
     #[error("cannot build the OTLP exporter")]
     Build {
-        /// Its reason.
+        /// Reason of the OTLP crate.
         #[source]
         source: opentelemetry_otlp::ExporterBuildError,
     },

@@ -3,16 +3,17 @@
 //! ```text
 //! OutboxReader::peek -> pack -> Otlp::send -> Outcome -> OutboxReader::acknowledge
 //!                         ^                      |
-//!                         +---- again, later ----+   Backoff says how much later
+//!                         +---- again, later ----+   Backoff says after how long
 //! ```
 //!
-//! - A span leaves the queue once the collector took it, or said that it never will; each way has its own counter.
-//! - Each endpoint has an exporter and a queue of its own; one request per endpoint is in flight at a time. What failed
-//!   stays in memory as it was packed, so that the same bytes go again.
-//! - Metrics are pushed beside that, by a task of their own: cumulative numbers need no queue.
-//! - Retrying is ours alone (the crate's is off), for it outlives a restart: the queue is on disk.
-//! - `https` needs an authority that signed the endpoint's certificate: a missing one is an error at the start, a wrong
-//!   certificate is a failed connection.
+//! - A span leaves the queue once the collector took it, or said that it never will; each case has its own counter.
+//! - Each endpoint has an exporter and a queue of its own; one request per endpoint is in flight at a time. A failed
+//!   request stays in memory as it was packed, so that the same bytes are sent again.
+//! - Metrics are pushed by a task of their own: cumulative numbers need no queue.
+//! - This room retries, and the retries of the OTLP crate are off: the queue is on disk, so that spans outlive a
+//!   restart.
+//! - `https` needs a trusted authority that signed the endpoint's certificate. If the machine trusts no authority at
+//!   all, the sidecar does not start; a certificate that no trusted authority signed is a failed connection.
 
 mod answer;
 mod backoff;

@@ -1,4 +1,4 @@
-//! One OTLP endpoint: configuration in, requests out, an [`RequestOutcome`] for each.
+//! One OTLP endpoint: it is made from a configuration, sends requests and has a [`RequestOutcome`] for each.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::views::traces::span::SpanBatch;
 /// Path of traces below the base URL of a collector.
 const TRACES_PATH: &str = "/v1/traces";
 
-/// Name of an endpoint that has none of its own.
+/// Name of the endpoint that `otlp.endpoint` configures, which has no name of its own.
 pub(super) const DEFAULT_ENDPOINT: &str = "default";
 
-/// Where spans go and what is said with them.
+/// The URL of an endpoint, and what every request to it carries.
 #[derive(Clone)]
 pub struct OtlpConfig {
     /// What the endpoint is called in the log.
@@ -45,7 +45,7 @@ pub struct OtlpConfig {
 }
 
 impl fmt::Debug for OtlpConfig {
-    /// Without the values of headers.
+    /// Leaves out the values of headers and the credentials of the URL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OtlpConfig")
             .field("name", &self.name)
@@ -61,7 +61,7 @@ impl fmt::Debug for OtlpConfig {
 }
 
 impl Default for OtlpConfig {
-    /// A collector on this machine, 10 s, gzip, service `claude-code`.
+    /// A collector at `http://localhost:4318`, a timeout of 10 s, gzip, and the service name `claude-code`.
     fn default() -> Self {
         Self {
             name: DEFAULT_ENDPOINT.to_owned(),
@@ -84,21 +84,18 @@ pub struct OtlpEndpoint {
     seen: LastOutcome,
     scope: InstrumentationScope,
     resource: Vec<KeyValue>,
-    /// Version that the exporter's resource has now.
+    /// `service.version` of the exporter's resource; `None` before the first request, empty if it has none.
     service_version: Option<String>,
 }
 
 impl OtlpEndpoint {
-    /// Checks the configuration; connects to nothing. Sending needs a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`ExportError`] for an endpoint, header, certificate or key that cannot be used.
+    /// Checks the configuration; connects to nothing. Sending needs a tokio runtime. Fails if the URL, a header, a
+    /// certificate or a key cannot be used.
     pub fn new(config: OtlpConfig) -> Result<Self, ExportError> {
         let endpoint = normalize_endpoint(&config.endpoint)?;
         let seen = LastOutcome::default();
         let client = ObservedClient { target: target(&config, endpoint.clone())?, seen: seen.clone() };
-        // The client compresses, after it has sorted; two layers of retries would hide each other.
+        // Our client compresses, after it has sorted attributes. The crate's retries would hide failures from ours.
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
@@ -120,11 +117,11 @@ impl OtlpEndpoint {
         &self.name
     }
 
-    /// Sends the spans in order and says what became of them.
+    /// Sends the spans in order and says how the requests ended.
     ///
-    /// Batches of different versions have different resources, and an exporter has one: each run of equal versions is
-    /// a request. The first that is not taken ends the call; those before it were taken all the same. Callers that
-    /// care which one it was pass one version at a time.
+    /// Batches of different versions have different resources, and an exporter has one resource at a time: each run of
+    /// batches with equal versions is a request. The first request that fails ends the call, though the requests before
+    /// it were taken. Callers that must know which request failed pass one version at a time.
     pub async fn send(&mut self, batches: &[SpanBatch]) -> RequestOutcome {
         let mut refused = None;
         for run in batches.chunk_by(|a, b| a.service_version == b.service_version) {
@@ -148,7 +145,7 @@ impl OtlpEndpoint {
         };
         self.set_service_version(&first.service_version);
         let result = self.exporter.export(spans).await;
-        // Nothing seen: the crate itself refused, which it does above 64 MiB.
+        // If the client saw no request, the crate itself refused to send, which it does above 64 MiB.
         self.seen.take().unwrap_or_else(|| match result {
             Ok(()) => RequestOutcome::Accepted,
             Err(error) => RequestOutcome::Rejected { status: None, message: error.to_string() },
@@ -163,13 +160,13 @@ impl OtlpEndpoint {
         if !version.is_empty() {
             resource.push(KeyValue::new("service.version", version.to_owned()));
         }
-        // The last one of equal keys wins.
+        // Of attributes with equal keys the last wins: `service.name` and `service.version` stand last.
         self.exporter.set_resource(&Resource::builder_empty().with_attributes(resource).build());
         self.service_version = Some(version.to_owned());
     }
 }
 
-/// What requests to `endpoint` need.
+/// A client for requests to `endpoint`. Fails if a header, a certificate or a key cannot be used.
 pub(super) fn target(config: &OtlpConfig, endpoint: Uri) -> Result<RequestTarget, ExportError> {
     Ok(RequestTarget {
         inner: HyperClient::new(connector(&endpoint, &config.tls)?, config.timeout, None),
@@ -179,11 +176,8 @@ pub(super) fn target(config: &OtlpConfig, endpoint: Uri) -> Result<RequestTarget
     })
 }
 
-/// The URL of traces: a base such as `http://host:4318` gets `/v1/traces`, a URL with a path stays as it is.
-///
-/// # Errors
-///
-/// [`ExportError`] unless it is `http://` or `https://` with a host and without credentials.
+/// The URL of traces: a base such as `http://host:4318` gets `/v1/traces`, a URL with a path stays as it is. Fails
+/// unless the URL is `http://` or `https://` with a host and without credentials.
 pub fn normalize_endpoint(url: &str) -> Result<Uri, ExportError> {
     let shown = || without_credentials(url);
     let trimmed = url.trim();

@@ -1,4 +1,4 @@
-//! What became of one request, in the words of this room.
+//! How one request to an endpoint ended.
 
 use std::time::Duration;
 
@@ -8,23 +8,24 @@ const MESSAGE_CHARS_MAX: usize = 200;
 /// How one request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestOutcome {
-    /// Taken whole.
+    /// The collector took everything in the request.
     Accepted,
-    /// Taken but for some spans, which must not be sent again.
+    /// The collector took the request but for some spans or points, which must not be sent again (OTLP partial
+    /// success).
     Partial {
-        /// Number of spans that were not taken; 0 if the message is only a warning.
+        /// Number of spans or points that were not taken; 0 if the message is only a warning.
         rejected: u64,
         /// The collector's reason.
         message: String,
     },
     /// The payload is bad: it will never be taken as it is.
     Rejected {
-        /// HTTP status; `None` if it was too large to be sent at all.
+        /// HTTP status; `None` if the payload was too large to be sent at all.
         status: Option<u16>,
         /// The collector's reason.
         message: String,
     },
-    /// The endpoint does not want us, whatever we send.
+    /// The endpoint refuses every request, whatever is in it.
     Unauthorized {
         /// HTTP status.
         status: u16,
@@ -38,16 +39,16 @@ pub enum RequestOutcome {
         /// What answered instead, in words.
         message: String,
     },
-    /// Not taken now.
+    /// The request was not taken now, and may be taken later.
     Retry {
         /// HTTP status; `None` if there was no connection.
         status: Option<u16>,
-        /// `Retry-After`, counted from now.
+        /// `Retry-After`, counted from the moment of the answer; `None` if there was none or it lies in the past.
         after: Option<Duration>,
         /// The collector's reason, or the connection's.
         message: String,
     },
-    /// No answer, after the request may have been sent.
+    /// There was no answer, and the request may have arrived.
     Ambiguous {
         /// True if time ran out, false if the connection broke.
         timed_out: bool,
@@ -56,7 +57,8 @@ pub enum RequestOutcome {
     },
 }
 
-/// One line of at most [`MESSAGE_CHARS_MAX`] characters: it comes from outside and goes to the log.
+/// Makes `text` one line of at most [`MESSAGE_CHARS_MAX`] characters, because it comes from outside and goes to the
+/// log.
 pub(super) fn shortened(text: &str) -> String {
     let line: String = text.trim().chars().take(MESSAGE_CHARS_MAX).collect();
     line.replace(char::is_control, " ")

@@ -1,22 +1,23 @@
-//! Entries of the queue into requests. Pure.
+//! Packs entries of the queue into requests. Pure.
 
 use std::collections::VecDeque;
 
 use super::convert::wire_bytes_max;
 use crate::views::traces::span::{Span, SpanBatch};
 
-/// Room in a request for what is not a span: resource, scope, lengths.
+/// Bytes of a request that are reserved for what is not a span: resource, scope, lengths.
 const ENVELOPE_BYTES: usize = 4 << 10;
 
 /// Entries that share a resource, cut into requests.
 pub(super) struct Packed {
-    /// Entries that are done when all parts are.
+    /// Ids of the queue's entries; they may be acknowledged when all parts are settled.
     pub(super) ids: Vec<u64>,
-    /// One request each, oldest first.
+    /// The spans of the entries, oldest first; each part is one request.
     pub(super) parts: VecDeque<SpanBatch>,
 }
 
-/// Joins neighbours of one version and cuts at `spans_max` spans or `bytes_max` bytes, without changing the order.
+/// Joins neighbouring entries of the same service version, and cuts them into parts of at most `spans_max` spans and
+/// `bytes_max` bytes before compression, without changing the order.
 ///
 /// A span that is larger than `bytes_max` by itself goes alone.
 pub(super) fn pack(entries: Vec<(u64, SpanBatch)>, spans_max: usize, bytes_max: usize) -> Vec<Packed> {

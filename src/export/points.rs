@@ -1,15 +1,15 @@
-//! What `/metrics` shows as OTLP metrics.
+//! Writes the points of `/metrics` as OTLP metrics.
 //!
 //! ```text
 //! counter     Sum, monotonic, cumulative     name without `_total`: receivers that write Prometheus names add it
 //! gauge       Gauge
-//! histogram   Histogram, cumulative, with the bounds of `/metrics`; counts per bucket, not up to it
+//! histogram   Histogram, cumulative, with the bounds of `/metrics`; a bucket counts what lies in it, not all below it
 //! start       what OpenMetrics calls `_created`: the first start ever, or when the series was first seen
-//! unit        UCUM. Receivers add `seconds` and `bytes` to names that lack them, and ours have them; what is counted
-//!             stands in braces, which they leave out
+//! unit        UCUM. Receivers append `seconds` and `bytes` to names that lack them; the names here have them. Units
+//!             in braces, such as `{token}`, are annotations that receivers leave out of names
 //! ```
 //!
-//! So a Prometheus that receives these has the names, labels and values that it would have scraped.
+//! So a Prometheus that receives these metrics has the names, labels and values that it would have scraped.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
@@ -26,10 +26,10 @@ use crate::views::metrics::exemplars::Exemplar;
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::Sample;
 
-/// Points in one request: some 200 bytes each, so that no receiver finds it too large.
+/// Most points in one request. A point takes some 200 bytes, so that a request stays below the limits of receivers.
 const POINTS_MAX: usize = 4000;
 
-/// The requests that say all of `points`, in order.
+/// The requests that carry all of `points`, in order. `now` is the time of each point.
 pub(super) fn requests(
     points: &[Point],
     resource: &[(String, String)],
@@ -54,7 +54,7 @@ pub(super) fn requests(
     points.chunks(POINTS_MAX).map(request).collect()
 }
 
-/// Points of one metric.
+/// One metric with its points, which must all be of the same metric; `None` if there is no point.
 fn metric_of(points: &[Point], now: Timestamp) -> Option<Metric> {
     let metric = points.first()?.metric;
     let full_name = metric.full_name();
@@ -144,7 +144,7 @@ fn pair((key, value): &(String, String)) -> KeyValue {
     KeyValue { key: key.clone(), value: Some(value), ..KeyValue::default() }
 }
 
-/// Times before 1970 become 1970: OTLP counts from there without a sign.
+/// Nanoseconds since 1970. Times before 1970 become 1970, because OTLP has no sign for them.
 fn nanoseconds(time: Timestamp) -> u64 {
     u64::try_from(time.0).unwrap_or(0).saturating_mul(1_000_000)
 }

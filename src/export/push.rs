@@ -1,7 +1,7 @@
 //! Pushes metrics to an OTLP endpoint, for people without a scraper.
 //!
 //! - Numbers are cumulative, so a push that fails is made good by the next one: nothing is queued.
-//! - Nothing is pushed before the first scan is complete, as `/metrics` answers nothing then.
+//! - Nothing is pushed before the first scan is complete, because `/metrics` shows no numbers before that either.
 //! - The last push is made at the end, so that the final numbers arrive.
 
 use std::time::Duration;
@@ -28,15 +28,15 @@ const FLUSH: Duration = Duration::from_secs(3);
 /// Where metrics are pushed to, and how often.
 #[derive(Debug, Clone)]
 pub struct PushConfig {
-    /// The endpoint; its URL is used as it is.
+    /// The endpoint. Its URL is used as it is: no path is appended.
     pub otlp: OtlpConfig,
     /// Time between two pushes.
     pub interval: Duration,
-    /// `service.instance.id`: told apart by it, two sidecars do not write the same series.
+    /// `service.instance.id`, which keeps the series of two sidecars apart.
     pub instance: String,
 }
 
-/// What is pushed: the points at this moment, `None` while there is nothing to show, and the time.
+/// What is pushed: the points, or `None` before the first scan is complete, and the time at which they were taken.
 pub type Points = (Option<Vec<Point>>, Timestamp);
 
 /// Pushes until it is told to stop.
@@ -44,16 +44,13 @@ pub struct Pusher {
     target: RequestTarget,
     resource: Vec<(String, String)>,
     interval: Duration,
-    /// Last warning, so that the same one is not written once a minute.
+    /// Last warning, so that the same text is not written once a minute; `None` after a success.
     complaint: Option<String>,
 }
 
 impl Pusher {
-    /// Checks the configuration; connects to nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`ExportError`] for an endpoint, header, certificate or key that cannot be used.
+    /// Checks the configuration; connects to nothing. Fails if the URL, a header, a certificate or a key cannot be
+    /// used.
     pub fn new(config: PushConfig) -> Result<Self, ExportError> {
         let PushConfig { otlp, interval, instance } = config;
         let endpoint = otlp
@@ -73,14 +70,14 @@ impl Pusher {
         Ok(Self { target, resource, interval, complaint: None })
     }
 
-    /// Pushes once per interval until `shutdown` is true or its sender is gone, and once more then.
+    /// Pushes once per interval until `shutdown` is true or its sender is gone, then a last time.
     pub async fn run(mut self, points: impl Fn() -> Points + Send, mut shutdown: watch::Receiver<bool>) {
         let mut ticks = interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                // An error means that the sender is gone, and with it whoever wanted the numbers.
+                // An error means that the sender is gone: its owner has ended, so the pusher ends as well.
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 _ = ticks.tick() => {}
             }
@@ -102,7 +99,7 @@ impl Pusher {
         }
     }
 
-    /// One push. Returns how long the endpoint asked to be left alone.
+    /// Pushes once. Returns the wait that the endpoint asked for with `Retry-After`, at most 10 minutes; else `None`.
     async fn push(&mut self, (points, now): Points) -> Option<Duration> {
         for request in requests(&points?, &self.resource, now) {
             let (_, outcome) = self.target.post(Bytes::from(request.encode_to_vec())).await;

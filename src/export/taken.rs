@@ -1,15 +1,17 @@
-//! What an answer with a status of success says.
+//! Tells whether an answer with a 2xx status comes from an OTLP receiver.
 //!
-//! A login page and a proxy's "OK" are successes of HTTP too. Only these are deliveries:
+//! A login page and a proxy's "OK" have a 2xx status too. Only these answers mean that the spans were taken:
 //!
 //! ```text
-//! nothing                        taken
+//! content type                   body
+//! any or none                    empty
 //! application/x-protobuf         an Export*ServiceResponse
-//! any other type, or none        JSON: an object that is an Export*ServiceResponse, or null
-//! no type                        either of the two
+//! any other type                 JSON: an object that is an Export*ServiceResponse, or null
+//! none                           either of these two
 //! ```
 //!
-//! Fields that are unknown are passed over, as the protocol demands (Langfuse says `{"message": "OK"}`), but for `error`.
+//! Unknown fields of a JSON object are ignored, as the protocol demands (Langfuse answers `{"message": "OK"}`), except
+//! for `error`: an object with one is not such an answer.
 
 use http::StatusCode;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
@@ -19,13 +21,13 @@ use serde_json::Value;
 
 use super::outcome::{RequestOutcome, shortened};
 
-/// The response of traces and that of metrics in JSON. Their protobuf forms have the same bytes.
+/// The response to traces or to metrics in JSON. In protobuf the two responses have the same bytes.
 #[derive(Deserialize)]
 struct Response {
     #[serde(default, alias = "partial_success")]
     #[serde(rename = "partialSuccess")]
     partial: Option<Partial>,
-    /// What gateways put into an answer with a status of success.
+    /// Some gateways put an error into an answer with a 2xx status.
     #[serde(default)]
     error: Value,
 }
@@ -60,11 +62,11 @@ fn of_protobuf(body: &[u8]) -> Option<RequestOutcome> {
 }
 
 fn of_json(body: &[u8]) -> Option<RequestOutcome> {
-    // What frameworks make of an answer without a body.
+    // Some web frameworks write `null` for an answer without a body.
     if body.trim_ascii() == b"null" {
         return Some(RequestOutcome::Accepted);
     }
-    // A struct is read from an array as well, which no answer is.
+    // serde reads a struct from a JSON array too, and no OTLP response is an array.
     if !body.trim_ascii_start().starts_with(b"{") {
         return None;
     }
@@ -73,7 +75,7 @@ fn of_json(body: &[u8]) -> Option<RequestOutcome> {
         return None;
     }
     let partial = response.partial.map(|Partial { rejected, message }| {
-        // 64 bits are text in the JSON of protobuf; some write numbers all the same.
+        // The JSON form of protobuf writes 64-bit integers as text; some receivers write numbers all the same.
         let rejected = match rejected {
             Some(Value::String(text)) => text.parse().unwrap_or(0),
             Some(Value::Number(number)) => number.as_i64().unwrap_or(0),

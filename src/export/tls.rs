@@ -1,7 +1,7 @@
-//! TLS of one endpoint: the files that its configuration names, as a connector. rustls stays in this file.
+//! TLS of one endpoint: makes a connector from the files that the configuration names. Only this file uses rustls.
 //!
-//! The configured authority is added to those of the system, not put in their place: it is often given once for several
-//! endpoints, and one of them may have a public certificate.
+//! The configured certificate authority is trusted in addition to those of the system, not instead of them: it is often
+//! given once for several endpoints, and one of these may have a public certificate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,11 @@ use super::error::ExportError;
 pub struct TlsFiles {
     /// Certificate authorities that are trusted besides those of the system.
     pub ca: Option<PathBuf>,
-    /// What we show to a server that asks who we are.
+    /// The certificate that is shown to a server that asks for one.
     pub client: Option<ClientFiles>,
 }
 
-/// A client certificate. The two are useless without each other.
+/// The files of a client certificate and of its key.
 #[derive(Debug, Clone)]
 pub struct ClientFiles {
     /// The certificate, followed by those that lead to its authority.
@@ -35,7 +35,7 @@ pub struct ClientFiles {
 
 pub(super) type Connector = HttpsConnector<HttpConnector>;
 
-/// A connector for `endpoint`, plain or not.
+/// A connector for `endpoint`, with TLS if its scheme is `https`.
 pub(super) fn connector(endpoint: &Uri, files: &TlsFiles) -> Result<Connector, ExportError> {
     let is_plain = endpoint.scheme_str() != Some("https");
     let builder = if is_plain {
@@ -61,7 +61,7 @@ pub(super) fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'stat
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => Some("the endpoint's certificate is for another host name"),
-        // The reason of the verifier below has no type in rustls, only this name.
+        // The certificate verifier below rustls has no public type for this reason, only this name.
         rustls::Error::InvalidCertificate(CertificateError::Other(other))
             if other.to_string().contains("CaUsedAsEndEntity") =>
         {
@@ -80,8 +80,8 @@ pub(super) fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'stat
     }
 }
 
-/// True if the server ended the handshake: nothing of a request can have been read then, even where the client believed
-/// to be done with the handshake and had sent it (TLS 1.3).
+/// True if the server ended the handshake. It cannot have read a request then, even if the client believed that the
+/// handshake was done and had sent one, as TLS 1.3 allows.
 pub(super) fn is_refused_handshake(error: &(dyn std::error::Error + 'static)) -> bool {
     use AlertDescription as Alert;
     matches!(
@@ -100,14 +100,14 @@ pub(super) fn is_refused_handshake(error: &(dyn std::error::Error + 'static)) ->
     )
 }
 
-/// The TLS error below another one, however deep.
+/// The TLS error among the causes of `error`, however deep; `None` if there is none.
 fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<rustls::Error>() {
             return Some(found);
         }
-        // An error of the system hides what it wraps from `source`.
+        // The `source` of an `io::Error` skips the error that it wraps, so that one is asked for directly.
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         next = match wrapped {
             Some(wrapped) => Some(wrapped),
@@ -123,7 +123,7 @@ fn roots(endpoint: &Uri, ca: Option<&Path>) -> Result<RootCertStore, ExportError
     for error in &system.errors {
         tracing::warn!(error = crate::text::chain(error), "a certificate authority of the system cannot be read");
     }
-    // Some systems carry certificates that no library accepts; the others are what matters.
+    // Some systems carry certificates that no library accepts; those are left out.
     roots.add_parsable_certificates(system.certs);
     if let Some(path) = ca {
         for certificate in certificates(path)? {
@@ -163,7 +163,7 @@ mod tests {
         let alert = |alert| io::Error::other(io::Error::other(rustls::Error::AlertReceived(alert)));
         assert!(is_refused_handshake(&alert(AlertDescription::CertificateRequired)));
         assert!(advice(&alert(AlertDescription::CertificateRequired)).unwrap().contains("`certificate` and `key`"));
-        // After the handshake, anything may have been read.
+        // This alert may come after the handshake, when the server may have read anything.
         assert!(!is_refused_handshake(&alert(AlertDescription::InternalError)));
         assert!(!is_refused_handshake(&io::Error::other("reset")));
     }
