@@ -1,4 +1,4 @@
-//! What ends the sidecar, or keeps it from starting.
+//! The errors that end the sidecar, or keep it from starting.
 
 use std::io;
 
@@ -16,10 +16,10 @@ pub enum RunError {
     /// The state cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The port cannot be used.
+    /// The address cannot be listened on, or the server failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// The OTLP endpoint cannot be used.
+    /// An OTLP endpoint cannot be used.
     #[error(transparent)]
     Export(#[from] ExportError),
     /// The system refused a thread, a runtime or a signal handler.
@@ -27,7 +27,7 @@ pub enum RunError {
     System {
         /// What was to be started.
         what: &'static str,
-        /// What the system said.
+        /// Reason of the system.
         source: io::Error,
     },
     /// A part of the program panicked.
@@ -36,7 +36,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// True if the configuration must be mended.
+    /// True if the configuration must be mended, so that a restart alone does not help.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         match self {

@@ -1,8 +1,9 @@
-//! From an opened state to its end, and again: a full or failing disk pauses the sidecar, it does not end it.
+//! Uses the opened state until it fails or the end is asked for. A full or failing disk pauses the sidecar and does not
+//! end it: the state is opened again once it can be written.
 //!
-//! sled goes on failing once a write has failed, so everything that holds the database is thrown away and made anew when
+//! sled goes on failing once a write has failed, so everything that holds the database is dropped and made anew when
 //! there is room again. Meanwhile `/metrics` shows what was published last, which is durable; the session files keep
-//! what comes, and their cursors are where they were.
+//! new rows, and their cursors stay where they were.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -29,16 +30,16 @@ use crate::tail::{self, Hints, RootEnv};
 use crate::text::chain;
 use crate::vitals::Vitals;
 
-/// Pauses between two tries to use the state again: they double from the first to the second.
+/// The shortest and the longest pause between two tries to use the state again. The pause doubles with each try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
 
-/// A state that was in use for longer than this begins with the short pause again.
+/// After a failure of a state that was in use for longer than this, the pauses begin with the shortest again.
 const CALM: Duration = Duration::from_secs(60);
 
-/// Room that must be there before the state is opened again: a few of sled's segments of 512 KiB.
+/// Free bytes that the disk must have before the state is opened again: eight of sled's segments of 512 KiB.
 const ROOM_BYTES: u64 = 4 << 20;
 
-/// What stays while the state comes and goes.
+/// What outlives the database: it is used again each time that the state is opened anew.
 pub(super) struct Life<'a> {
     pub(super) config: &'a Config,
     pub(super) env: &'a RootEnv,
@@ -61,7 +62,7 @@ impl Life<'_> {
         Watchdog::new(self.kept.pulse.clone(), Arc::clone(&self.shared.vitals), roots)
     }
 
-    /// Reads, writes and sends until the end is `asked` for.
+    /// Reads, writes and sends until `asked` becomes true, or until the state fails for good.
     pub(super) fn run(
         &self,
         mut opened: Opened,
@@ -72,7 +73,7 @@ impl Life<'_> {
         loop {
             let begun = Instant::now();
             match self.once(opened, runtime, &mut asked) {
-                // The end was asked for while it failed: there is nothing to wait for, and nothing is lost.
+                // The end was asked for while the state failed: the process need not wait, and nothing is lost.
                 Err(RunError::Store(error)) if error.may_pass() && *asked.borrow() => {
                     say_trouble(&self.shared.vitals, self.config.state()?, &error);
                     return Ok(());
@@ -91,7 +92,8 @@ impl Life<'_> {
         }
     }
 
-    /// One life of the state. Everything that holds the database has gone when it returns, but for readers.
+    /// Uses one opened state until it fails or the end is asked for. When this returns, nothing but readers holds the
+    /// database any more.
     fn once(&self, opened: Opened, runtime: &Runtime, asked: &mut watch::Receiver<bool>) -> Result<(), RunError> {
         let now = clock::now();
         let (policy, history) = (policy(self.config, &opened), history_rules(self.config, &opened));
@@ -120,22 +122,23 @@ impl Life<'_> {
             tokio::select! {
                 _ = asked.wait_for(|asked| *asked) => {}
                 _ = tailer_ended => {}
-                // Without it the outbox would fill up, and reading would pause for ever.
+                // Without the exporters the outbox would fill up and reading would pause for ever, so the tailer ends
+                // too.
                 () = exporter_ended => over.store(true, Ordering::Release),
             }
         });
         self.hints.wake();
         let tailed = tailer.join().map_err(|_| RunError::Panicked { part: "the reader" })?;
-        // The spans of the last commit are durable now: one more try to hand them over.
+        // The spans of the last commit are durable now, and the exporters try once more to send them.
         stop_export.send_replace(true);
         let exported = exporter.map(thread::JoinHandle::join).transpose();
-        // First: what the exporters met is most often the same.
+        // The tailer's error comes first, because that of the exporters most often has the same cause.
         tailed?;
         let exported = exported.map_err(|_| RunError::Panicked { part: "the exporter" })?.transpose();
         exported.map(|_| ()).map_err(|error| self.store_error(error))
     }
 
-    /// What ended the exporters, as the error of the state that it is.
+    /// The error that ended the exporters; a failure of their queue is an error of the state, and marks a damaged one.
     fn store_error(&self, error: ExportError) -> RunError {
         let ExportError::Queue { source, .. } = error else { return RunError::Export(error) };
         if let (true, Ok(state)) = (source.is_damage(), self.config.state()) {
@@ -144,7 +147,8 @@ impl Life<'_> {
         RunError::Store(source)
     }
 
-    /// Says that the state cannot be written, and tries until it can. `None` if the end is asked for before.
+    /// Says that the state cannot be written, and tries to open it until it can be. Returns `None` if the end is asked
+    /// for before that.
     fn wait_until_usable(
         &self,
         error: &StoreError,
@@ -169,7 +173,7 @@ impl Life<'_> {
                     self.shared.vitals.set_trouble(None);
                     return Ok(Some(opened));
                 }
-                // An answer to a request may hold the old database for a moment.
+                // The state may still be locked: a request that is being answered holds the old database for a moment.
                 Err(error) if error.may_pass() || matches!(error, StoreError::Locked { .. }) => {
                     tracing::debug!(error = chain(&error), "the state cannot be written yet");
                     if matches!(error, StoreError::Gone { .. }) {
@@ -182,7 +186,7 @@ impl Life<'_> {
     }
 }
 
-/// Says that the state cannot be written, unless that is known.
+/// Logs that the state cannot be written and puts the reason into `vitals`, unless it is there already.
 fn say_trouble(vitals: &Vitals, folder: &Path, error: &StoreError) {
     let reason = format!("the state in {} cannot be written: {}", folder.display(), chain(error));
     if vitals.trouble().as_ref() == Some(&reason) {
@@ -206,7 +210,7 @@ fn room_for(error: &StoreError) -> u64 {
 
 type Ended = Result<(), StoreError>;
 
-/// Starts the thread that reads and writes; the receiver is told when it ends, for whatever reason.
+/// Starts the thread that reads and writes. The receiver is woken when the thread ends, for whatever reason.
 fn start_tailer(
     mut tailer: Tailer,
     vitals: Arc<Vitals>,
@@ -214,7 +218,7 @@ fn start_tailer(
 ) -> Result<(thread::JoinHandle<Ended>, oneshot::Receiver<()>), RunError> {
     let (ending, ended) = oneshot::channel();
     let body = move || {
-        // Dropped at the end of the thread, by a panic too: that is the message.
+        // This sender is dropped when the thread ends, also by a panic, and that wakes the receiver.
         let _ending = ending;
         let progress: Mutex<Option<Progress>> = Mutex::new(None);
         let result = tailer.run(|files, bytes, files_total, bytes_total| {
@@ -223,7 +227,7 @@ fn start_tailer(
             }
         });
         match &result {
-            // Before the database is closed: that may take long.
+            // This is said before the database is closed, which may take long.
             Err(error) if error.may_pass() => say_trouble(&vitals, &state, error),
             Err(error) => {
                 tracing::error!(error = chain(error), "the state cannot be used any more");
@@ -255,11 +259,11 @@ fn exporters(
     queues.into_iter().zip(endpoints).map(exporter).collect()
 }
 
-/// The thread that sends spans, and what is told when it ends.
+/// The thread that sends spans, and the receiver that is woken when it ends.
 type Exporting = (thread::JoinHandle<Result<(), ExportError>>, oneshot::Receiver<()>);
 
-/// Starts the thread that sends spans, unless there is nowhere to send them. It has a runtime of its own, since reading
-/// the outbox may block.
+/// Starts the thread that sends spans; `None` if there is no exporter. The thread has a runtime of its own, since
+/// reading the outbox may block.
 fn start_exporters(exporters: Vec<Exporter>, stopped: watch::Receiver<bool>) -> Result<Option<Exporting>, RunError> {
     if exporters.is_empty() {
         return Ok(None);
@@ -270,10 +274,10 @@ fn start_exporters(exporters: Vec<Exporter>, stopped: watch::Receiver<bool>) -> 
         .build()
         .map_err(|source| RunError::System { what: "the exporter's runtime", source })?;
     let body = move || {
-        // Dropped at the end of the thread, by a panic too: that is the message.
+        // This sender is dropped when the thread ends, also by a panic, and that wakes the receiver.
         let _ending = ending;
         let result = runtime.block_on(export::run_all(exporters, stopped));
-        // A name that takes long to be looked up must not hold up the end.
+        // A host name that takes long to be looked up must not hold up the end of the process.
         runtime.shutdown_background();
         result
     };

@@ -1,13 +1,13 @@
 //! The process that stays: it reads and writes on one thread, sends spans on another, and answers in tokio tasks.
 //!
 //! ```text
-//! start      from a configuration to a running sidecar, and to its clean end
-//! settings   the configuration in the words of those who use it
-//! life       from an opened state to its end, and again after a full disk
+//! start      starts the sidecar from a configuration, and ends it cleanly
+//! settings   turns the configuration into the settings of each room
+//! life       uses the opened state until the end, and opens it again after a full disk
 //! tailer     the thread that reads and writes
-//! watchdog   says that the database does not answer, and ends the process if it never does
+//! watchdog   reports that the database does not answer, and ends the process if it never does
 //! signals    SIGTERM and SIGINT
-//! told       what the start says
+//! told       logs at the start what is read, kept, served and sent
 //! log        text or JSON on stderr, never flooded; progress  the bar of a long pass
 //! clock      the only clock of the program
 //! ```

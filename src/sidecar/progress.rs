@@ -19,7 +19,7 @@ impl Progress {
     /// Draws an empty bar for a pass over `files_total` files of `bytes_total` bytes together.
     #[must_use]
     pub fn start(files_total: u64, bytes_total: u64) -> Self {
-        // indicatif looks at its own notion of a terminal; a piped stderr must stay free of control codes in any case.
+        // indicatif decides in its own way what a terminal is; a piped stderr must have no control codes in any case.
         let target =
             if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -29,7 +29,7 @@ impl Progress {
         progress
     }
 
-    /// Adds files that are complete and bytes that are read. Files that grow meanwhile may lead beyond the total.
+    /// Adds files that are complete and bytes that were read. The sums may exceed the totals if files grow meanwhile.
     pub fn advance(&self, files: u64, bytes: u64) {
         self.bar.inc(bytes);
         let files = self.files.fetch_add(files, Ordering::Relaxed).saturating_add(files);
@@ -38,7 +38,7 @@ impl Progress {
         }
     }
 
-    /// Removes the bar, so that the result stands alone.
+    /// Removes the bar from the terminal, so that only the result is left there.
     pub fn finish(self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! The configuration in the words of those who use it.
+//! Turns the configuration into the settings that each room takes.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> Tail
     TailSources {
         roots: tail::session_roots(&[], &config.projects, env),
         rescan: config.scan.rescan,
-        // Without an endpoint nobody would ever make room.
+        // Without an endpoint nothing leaves the outbox, so a full one would stop reading for ever.
         outbox_bytes_max: if config.otlp.is_empty() { u64::MAX } else { config.outbox.bytes_max },
         idle_ms: rules.idle_ms,
         threads: threads(),
@@ -32,12 +32,13 @@ fn sent_since(config: &Config, opened: &Opened) -> Timestamp {
         HistorySince::All => Timestamp(i64::MIN),
         HistorySince::Time(time) => time,
     };
-    // What a damaged database had sent, nobody knows any more; that it had, epoch.json does.
+    // After a damaged database was replaced, nobody knows which turns it had sent. `epoch.json` tells only up to when
+    // turns may have been sent, so no turn from before that is sent again.
     let floor = opened.recovered.export_floor.map(|floor| Timestamp(floor.0.saturating_add(1)));
     floor.map_or(wanted, |floor| wanted.max(floor))
 }
 
-/// Who gets which turns of the past.
+/// Which turns of the past are sent, and to which endpoints.
 pub(super) fn history_rules(config: &Config, opened: &Opened) -> HistoryRules {
     let is_wanted = config.traces.history_since != HistorySince::Epoch;
     let since = sent_since(config, opened);
@@ -73,7 +74,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What spans look like, for the engine and for HTTP alike.
+/// How spans are drawn, for the engine and for HTTP alike.
 pub(super) fn span_rules(config: &Config) -> SpanRules {
     let traces = &config.traces;
     let service = config.resource.get("service.name").cloned();
@@ -86,7 +87,7 @@ pub(super) fn span_rules(config: &Config) -> SpanRules {
     }
 }
 
-/// What the configuration says about labels, in the words of the metrics.
+/// The rules for labels of metrics, from the configuration.
 #[must_use]
 pub fn label_rules(config: &Config) -> LabelRules {
     LabelRules {
@@ -102,7 +103,7 @@ pub(super) fn endpoints(config: &Config) -> Result<Vec<OtlpEndpoint>, ExportErro
     config.otlp.iter().map(|otlp| OtlpEndpoint::new(otlp_config(otlp, config, service))).collect()
 }
 
-/// `service` is what sends, unless the resource says its name.
+/// Settings of one endpoint. `service` is the `service.name` unless the configured resource has one.
 pub(super) fn otlp_config(otlp: &config::OtlpSettings, config: &Config, service: &str) -> OtlpConfig {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     OtlpConfig {
@@ -120,13 +121,13 @@ pub(super) fn otlp_config(otlp: &config::OtlpSettings, config: &Config, service:
     }
 }
 
-/// Where session files are looked for, as the environment says.
+/// The environment variables that say where session files are looked for.
 #[must_use]
 pub fn root_env(env: &config::Env) -> RootEnv {
     RootEnv { claude_config_dir: env.get("CLAUDE_CONFIG_DIR").map(Into::into), home: env.home() }
 }
 
-/// Threads that read and parse.
+/// Number of threads that read and parse: one for each processor, at most 8.
 #[must_use]
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8))

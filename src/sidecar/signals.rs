@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT.
+//! Ends the sidecar on SIGTERM and SIGINT.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,10 +15,12 @@ use crate::sidecar::tailer::Shared;
 use crate::store::Pulse;
 use crate::tail::Hints;
 
-/// What is not finished so long after the first signal never is: supervisors kill after 10 seconds or more.
+/// The process ends this long after the first signal, even if something is not finished. It is less than the 10 seconds
+/// or more after which supervisors kill.
 const LAST: Duration = Duration::from_secs(8);
 
-/// Becomes true with the first signal, which also tells the threads to stop. A second one ends the process at once.
+/// Installs the signal handlers. The receiver becomes true with the first signal, which also tells the threads to stop.
+/// A second signal ends the process at once.
 pub(super) fn asked_to_end(
     runtime: &Runtime,
     shared: Arc<Shared>,
@@ -40,13 +42,13 @@ pub(super) fn asked_to_end(
         end_after(LAST);
         either(&mut terminate, &mut interrupt).await;
         log::flush();
-        // 128 and the number of SIGTERM, as a shell reports a process that a signal ended.
+        // 128 plus 15, the number of SIGTERM: a shell reports a process that was ended by SIGTERM so.
         std::process::exit(143);
     });
     Ok(asked)
 }
 
-/// Ends the process after a while, whatever its threads wait for.
+/// Ends the process with code 1 after `limit`, whatever its threads wait for.
 fn end_after(limit: Duration) {
     let body = move || {
         thread::sleep(limit);

@@ -31,16 +31,13 @@ use crate::vitals::Vitals;
 /// How long blocking handlers may go on after the server has stopped.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// Runs until SIGTERM or SIGINT. A second signal ends the process at once.
-///
-/// # Errors
-///
-/// Something could not be started, or the database failed for good.
+/// Runs until SIGTERM or SIGINT. A second signal ends the process at once. Fails if a part cannot be started, or if the
+/// database fails for good.
 pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunError> {
     let now = clock::now();
     let server = Server::bind(config.listen, ServerLimits::default())?;
     let address = server.local_addr();
-    // Before the state is opened: a configuration that is wrong changes nothing.
+    // The endpoints are checked before the state is opened, so that a wrong configuration changes nothing.
     endpoints(config)?;
     let readers = Readers::named(config.web.content_users.iter().map(String::as_str))?;
     let opened = store::open(config.state()?, now)?;
@@ -95,7 +92,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     Ok(())
 }
 
-/// What HTTP answers from.
+/// What the HTTP server needs to answer requests.
 fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Readers) -> Arc<App<Context>> {
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
@@ -113,33 +110,34 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
     Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers })
 }
 
-/// Time of the latest row that is counted already; `None` if there is none but such as are stamped in the future.
+/// Time of the latest row that is counted already. Sessions whose last row lies in the future are passed over; `None`
+/// if no other is left.
 fn latest_row(reader: &StoreReader, now: Timestamp) -> Option<Timestamp> {
     let mut latest = None;
     let read = reader.each_session(|session| latest = latest.max(session.ended().filter(|row| row.may_be(now))));
     if let Err(error) = read {
-        // Whoever reads the session says so too; the next row tells the time anew.
+        // This is only a warning: the next row that is read sets the time anew.
         tracing::warn!(error = chain(&error), "the time of the latest row is not known before the next one");
     }
     latest
 }
 
-/// Says that spans of an earlier run wait for an endpoint that is no longer configured.
+/// Logs a warning if spans of an earlier run wait in the outbox and no endpoint is configured.
 fn warn_of_waiting(config: &Config, spans: u64) {
     if config.otlp.is_empty() && spans > 0 {
         tracing::warn!(spans, "spans wait in the outbox, and no OTLP endpoint is configured to take them");
     }
 }
 
-/// What pushes metrics, if that is wanted.
+/// The pusher of metrics; `None` if the configuration does not ask for it.
 fn pusher(config: &Config, instance: &str) -> Result<Option<Pusher>, ExportError> {
     let Some(push) = &config.push else { return Ok(None) };
     let otlp = otlp_config(&push.otlp, config, "tailspan");
     Pusher::new(PushConfig { otlp, interval: push.interval, instance: instance.to_owned() }).map(Some)
 }
 
-/// Starts the thread that compares the state with the files now and then, unless that is not wanted. It ends some time
-/// after what is returned has gone; nobody waits for it.
+/// Starts the thread that compares the state with the session files at the configured interval; `None` if the
+/// configuration turns it off. The thread ends some time after the sender is dropped; nobody waits for it.
 fn start_selfcheck(config: &Config, check: SelfCheck) -> Result<Option<mpsc::Sender<()>>, RunError> {
     let Some(every) = config.selfcheck else { return Ok(None) };
     let (sender, ended) = mpsc::channel();
@@ -147,7 +145,8 @@ fn start_selfcheck(config: &Config, check: SelfCheck) -> Result<Option<mpsc::Sen
     thread.map(|_| Some(sender)).map_err(|source| RunError::System { what: "the checking thread", source })
 }
 
-/// Starts the thread that ends the process if the database never answers again.
+/// Starts the watchdog's thread, which ends the process if the database never answers again. The thread ends after the
+/// sender is dropped.
 fn start_watchdog(watchdog: Watchdog) -> Result<mpsc::Sender<()>, RunError> {
     let (sender, ended) = mpsc::channel();
     let body = move || {

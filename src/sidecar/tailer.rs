@@ -1,4 +1,4 @@
-//! The sidecar: one thread that reads and writes, one that sends spans, tokio tasks that answer. The only clock.
+//! The thread that reads session files and writes what they say to the state.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -22,27 +22,28 @@ use crate::vitals::Vitals;
 /// How long events are gathered before they are acted on.
 const GATHER: Duration = Duration::from_millis(15);
 
-/// Pause between scans while the watcher cannot watch everything.
+/// Longest pause between scans of all files while the watcher cannot watch everything.
 const RESCAN_DEGRADED: Duration = Duration::from_secs(1);
 
-/// While looks at all files find nothing that events had not told, they become rarer: up to so many times the usual
-/// pause. A look costs about 10 microseconds per file, and events tell nearly everything.
+/// While scans of all files find nothing that events had not told, they become rarer: the pause grows up to this many
+/// times the configured one. A scan costs about 10 microseconds per file, and events tell nearly everything.
 const RESCAN_RARE: u32 = 20;
 
-/// Commits of turns that leave between two flushes.
+/// Ticks of the engine, each of which commits turns that leave, between two flushes.
 const TICKS_AT_ONCE: u32 = 10;
 
-/// Pause between looks at a full outbox.
+/// Pause between two checks whether a full outbox has room again.
 const FULL_PAUSE: Duration = Duration::from_millis(200);
 
-/// What the reading thread shares with the rest.
+/// What the reading thread shares with the other threads.
 #[derive(Debug)]
 pub struct Shared {
-    /// Live gauges.
+    /// How the process is doing, for `/metrics` and the probes.
     pub vitals: Arc<Vitals>,
     /// Set when the process is asked to end.
     pub stop: Arc<AtomicBool>,
-    /// Where `/metrics` takes its totals from: replaced only after they are durable.
+    /// The totals that `/metrics` shows, replaced only after they are durable; `None` before the first scan is
+    /// complete.
     pub published: watch::Sender<Option<Snapshot>>,
 }
 
@@ -51,7 +52,7 @@ pub struct Shared {
 pub struct TailSources {
     /// Candidates for session roots; those that do not exist are waited for.
     pub roots: Vec<PathBuf>,
-    /// Pause between full scans.
+    /// Pause between scans of all files, if events do not make them unnecessary.
     pub rescan: Duration,
     /// Bytes in the outbox above which reading pauses.
     pub outbox_bytes_max: u64,
@@ -77,14 +78,14 @@ pub struct Tailer {
     paused: bool,
     /// Bytes of session files that were read since the last publication.
     read_bytes: u64,
-    /// Pause before the next look at all files, and when that is.
+    /// Pause before the next scan of all files, and the moment of that scan.
     look: (Duration, Instant),
-    /// Paths that could not be looked at since the last look at all files began.
+    /// Paths that could not be read since the last scan of all files began.
     unreadable: u64,
 }
 
 impl Tailer {
-    /// Prepares to tail.
+    /// Prepares to tail the files below those of `sources.roots` that exist; reads nothing yet.
     #[must_use]
     pub fn new(engine: Engine, shared: Arc<Shared>, sources: TailSources, hints: Hints) -> Self {
         let roots = tail::existing(&sources.roots);
@@ -113,13 +114,15 @@ impl Tailer {
         self.shared.stop.load(Ordering::Acquire) || self.over.load(Ordering::Acquire)
     }
 
-    /// Ends this tailer alone, once it is set and the hints are woken.
+    /// A flag that ends this tailer alone, and not the process. Whoever sets it must then wake the hints.
     #[must_use]
     pub fn over(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.over)
     }
 
-    /// Reads everything there is, then what comes. Returns when asked to stop, with everything durable.
+    /// Reads all session files, then what is added to them. Returns when asked to stop, with everything durable.
+    /// `progress` is called during the first scan with files done, bytes read, and the totals of files and bytes; fails
+    /// if the store fails.
     pub fn run(&mut self, progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
         let result = self.follow(progress);
         self.shared.vitals.is_following.set(false);
@@ -160,7 +163,7 @@ impl Tailer {
             let mut ticks = 0u32;
             while !self.is_full() && self.engine.tick(now())? && !self.stopped() {
                 ticks += 1;
-                // What is not durable lies in memory, and cannot be sent.
+                // Spans that are not durable yet stay in memory and cannot be sent.
                 if ticks.is_multiple_of(TICKS_AT_ONCE) {
                     let snapshot = self.engine.flush_some()?;
                     self.show(snapshot);
@@ -170,7 +173,7 @@ impl Tailer {
             self.engine.give_back(now())?;
         }
         self.engine.commit(now())?;
-        // To compact the database can wait for the next start.
+        // This flush does not compact the database; that can wait for the next start.
         let snapshot = self.engine.flush_some()?;
         self.show(snapshot);
         Ok(())
@@ -180,13 +183,13 @@ impl Tailer {
         if self.watcher.misses_events() { self.sources.rescan.min(RESCAN_DEGRADED) } else { self.sources.rescan }
     }
 
-    /// Whether all files must be looked at, though no event asks for it.
+    /// Whether all files must be scanned, though no event asks for it.
     fn is_look_due(&self) -> bool {
         let misses_events = self.watcher.misses_events();
         misses_events || Instant::now() >= self.look.1 || tail::existing(&self.sources.roots) != self.roots
     }
 
-    /// Every file of every root, and new watches for folders that have appeared.
+    /// Finds every file of every root, and watches folders that have appeared.
     fn scan(&mut self) -> Vec<FoundFile> {
         let roots = tail::existing(&self.sources.roots);
         for root in roots.iter().filter(|root| !self.roots.contains(root)) {
@@ -203,11 +206,11 @@ impl Tailer {
         found
     }
 
-    /// The files that events named.
+    /// Finds the files at or below `paths`, which events named.
     fn look_at(&mut self, paths: std::collections::BTreeSet<PathBuf>) -> Vec<FoundFile> {
         let mut found = Vec::new();
         for path in paths {
-            // What became of a root itself only a look at everything can tell.
+            // Only a scan of all files can tell what became of a root itself.
             let root = self.roots.iter().find(|root| path.starts_with(root) && path != **root);
             let Some(root) = root.cloned() else {
                 self.hints.flag_rescan();
@@ -218,7 +221,7 @@ impl Tailer {
         found
     }
 
-    /// Looks for files, watches the folders on the way, and says what cannot be looked at.
+    /// Runs `look`, which searches for files; watches the folders on the way, and logs those that cannot be read.
     fn looking(&mut self, look: impl FnOnce(&mut Look<'_>) -> Vec<FoundFile>) -> Vec<FoundFile> {
         let mut observer = Look { watcher: &mut self.watcher, problems: Vec::new() };
         let found = look(&mut observer);
@@ -229,9 +232,9 @@ impl Tailer {
         found
     }
 
-    /// Says that a path cannot be read, once per reason.
+    /// Logs why a path cannot be read, unless that was the last reason logged for it.
     fn report(&mut self, path: PathBuf, text: String) {
-        /// Paths whose last problem is remembered.
+        /// Most paths whose last problem is remembered.
         const REPORTED_MAX: usize = 10_000;
         if self.reported.len() >= REPORTED_MAX {
             self.reported.clear();
@@ -242,8 +245,8 @@ impl Tailer {
         }
     }
 
-    /// Reads everything on several threads. Nothing is published before the end: a counter that history is added to
-    /// would show months as if they were now.
+    /// Reads all files on several threads. Nothing is published before the end: a counter that grows while history is
+    /// read would show the use of months as if it were now.
     fn first_scan(&mut self, mut progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
         if self.roots.is_empty() {
             let roots: Vec<String> = self.sources.roots.iter().map(|root| crate::text::display(root)).collect();
@@ -306,14 +309,14 @@ impl Tailer {
         Ok(())
     }
 
-    /// Reads the files that have something new, a piece of each in turn, so that a large one delays no other.
-    /// Returns true if there was any.
+    /// Reads the files that have something new, a piece of each in turn, so that a large file delays no other. `whole`
+    /// says that `found` holds all files. Returns true if something new was read.
     fn read(&mut self, mut found: Vec<FoundFile>, whole: bool) -> Result<bool, StoreError> {
         // A file and its folder may both have been named.
         found.sort_by(|a, b| a.path.cmp(&b.path));
         found.dedup_by(|a, b| a.path == b.path);
         let lag = self.engine.lag_bytes(&found);
-        // What events named says nothing of the other files.
+        // If only files that events named are read, the lag of the other files is still as large as it was.
         let known = if whole { 0 } else { self.shared.vitals.read_lag_bytes.get() };
         self.shared.vitals.read_lag_bytes.set(lag.max(known));
         if whole {
@@ -364,20 +367,22 @@ impl Tailer {
         Ok(has_news)
     }
 
-    /// Has a file looked at again soon, and others with it: a line in it has no end in sight.
+    /// Has a file looked at again soon, because the end of a very long line in it was not found yet. Other files are
+    /// read meanwhile.
     fn search_on(&mut self, job: &Job) {
         let text = "a line of this file is very long: its end is searched for while other files are read";
         self.report(job.found.path.clone(), text.to_owned());
         self.hints.add(job.found.path.clone());
     }
 
-    /// Notes how much of all files is counted, of which `lag` bytes are not.
+    /// Notes how many bytes of `all` files are counted: all but `lag`.
     fn note_counted(&self, all: &[FoundFile], lag: u64) {
         let bytes: u64 = all.iter().map(|found| found.size).sum();
         self.shared.vitals.counted_bytes.set(bytes.saturating_sub(lag));
     }
 
-    /// A full outbox stops reading: the session files are the queue, their cursors wait.
+    /// Whether the outbox is full. A full outbox stops reading: the session files are the queue, and their cursors
+    /// wait.
     fn is_full(&mut self) -> bool {
         let full = self.outbox.bytes() >= self.sources.outbox_bytes_max;
         if full != self.paused {
@@ -406,7 +411,8 @@ impl Tailer {
         vitals.store_bytes.set(self.engine.store_bytes());
         vitals.set_history(self.engine.history_waiting());
         let live = self.engine.live(Timestamp(now().0.saturating_sub_unsigned(self.sources.idle_ms)));
-        // An engine that was made anew knows none before the next row; those that were shown go idle by themselves.
+        // An engine that was made anew knows no session before the next row. The sessions that were shown before stay,
+        // and stop being counted once they are idle.
         if !live.is_empty() {
             vitals.set_sessions(live);
         }
@@ -417,7 +423,7 @@ impl Tailer {
     }
 }
 
-/// One look for files.
+/// One search for files: the watcher that gets the folders on the way, and the problems that came up.
 struct Look<'a> {
     watcher: &'a mut Watcher,
     problems: Vec<FolderProblem>,
@@ -437,7 +443,8 @@ fn left(job: &Job) -> u64 {
     job.found.size.saturating_sub(job.cursor.as_ref().map_or(0, |cursor| cursor.offset))
 }
 
-/// The pause before the next look at all files: the usual one after a look that found what no event had told.
+/// The pause before the next scan of all files: the usual one after a scan that found something that no event had told,
+/// else twice the last pause, at most [`RESCAN_RARE`] times the usual one.
 fn next_look(pause: Duration, usual: Duration, has_news: bool) -> Duration {
     if has_news { usual } else { pause.saturating_mul(2).min(usual.saturating_mul(RESCAN_RARE)).max(usual) }
 }

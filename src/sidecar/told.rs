@@ -1,4 +1,5 @@
-//! What the start says: what is read, where it is kept, served and sent, and which setting said so.
+//! The log lines of the start: which folders are read, where the state is kept, what is served and sent where, and
+//! which setting said so.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use crate::config::{Config, HistorySince, SetAt};
 use crate::tail::{self, RootEnv};
 use crate::transcript::scrub::scrub;
 
-/// Says it in the log, a line for each.
+/// Writes one log line for each of these.
 pub(super) fn tell(config: &Config, env: &RootEnv, address: SocketAddr) {
     let places = &config.places;
     let given = |place: &Option<SetAt>| place.as_ref().map_or_else(|| "default".to_owned(), SetAt::to_string);
@@ -59,7 +60,7 @@ fn history(config: &Config) -> String {
     }
 }
 
-/// A URL without what may be secret in it: whatever is in its query, and what looks like it elsewhere.
+/// A URL without its query, and without anything else in it that looks like a secret.
 fn shown(uri: &Uri) -> String {
     let whole = uri.to_string();
     match whole.split_once('?') {

@@ -1,5 +1,5 @@
-//! The watchdog: says that the database does not answer, ends the process if it never does, and tells how far reading is
-//! behind while nothing can be counted.
+//! The watchdog: reports that the database does not answer, ends the process if it never does, and measures how far
+//! reading is behind while nothing can be counted.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -11,16 +11,16 @@ use crate::store::Pulse;
 use crate::tail;
 use crate::vitals::Vitals;
 
-/// A write to the database that takes longer is a fault. The slowest disks take seconds.
+/// A write to the database that takes longer than this is reported as a fault. The slowest disks take seconds.
 pub const SLOW: Duration = Duration::from_secs(30);
 
-/// One that takes longer than this never comes back.
+/// A write that takes longer than this is taken for one that never returns, and the process ends.
 pub const STUCK: Duration = Duration::from_secs(5 * 60);
 
-/// Pause between two looks.
+/// Pause between two checks of the writes that are under way.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Looks between two measurings of all session files, while nothing can be counted.
+/// Checks from one measuring of all session files to the next, while nothing can be counted.
 const MEASURED_EVERY: u64 = 5;
 
 /// Watches the writes to the database.
@@ -30,19 +30,19 @@ pub struct Watchdog {
     vitals: Arc<Vitals>,
     /// Candidates for session roots.
     roots: Vec<PathBuf>,
-    /// What it has said of a write that is still under way.
+    /// The fault that was reported; `None` while no write is slow.
     said: Option<String>,
     looks: u64,
 }
 
 impl Watchdog {
-    /// Watches over `pulse`, and tells `vitals`. Session files lie below `roots`.
+    /// Watches the writes of `pulse`, and reports to `vitals`. Session files lie below `roots`.
     #[must_use]
     pub const fn new(pulse: Pulse, vitals: Arc<Vitals>, roots: Vec<PathBuf>) -> Self {
         Self { pulse, vitals, roots, said: None, looks: 0 }
     }
 
-    /// Looks again and again until the sender of `ended` is dropped. Returns why the process must end, if it must.
+    /// Checks once a second until the sender of `ended` is dropped. Returns the reason if the process must end.
     pub fn run(mut self, ended: &Receiver<()>) -> Option<String> {
         while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(PAUSE) {
             if let ControlFlow::Break(reason) = self.look(Instant::now()) {
@@ -52,7 +52,7 @@ impl Watchdog {
         None
     }
 
-    /// Looks once. Breaks with a reason if the database will never answer again.
+    /// Checks once. Breaks with a reason if a write has taken [`STUCK`] or longer.
     pub fn look(&mut self, now: Instant) -> ControlFlow<String> {
         let longest = self.pulse.longest().map(|(since, what)| (now.saturating_duration_since(since), what));
         match longest.filter(|(taken, _)| *taken >= SLOW) {
@@ -87,13 +87,13 @@ impl Watchdog {
     fn take_back(&mut self) {
         let Some(said) = self.said.take() else { return };
         tracing::info!("the database answers again");
-        // The same write may have failed in the end, and another trouble be known by now.
+        // The write may have failed in the end, and then `vitals` holds that trouble, which must stay.
         if self.vitals.trouble() == Some(said) {
             self.vitals.set_trouble(None);
         }
     }
 
-    /// How far reading is behind, from the sizes of the files alone.
+    /// Sets how far reading is behind, in bytes, from the sizes of the files alone.
     fn measure(&self) {
         let found = tail::existing(&self.roots).into_iter().flat_map(|root| tail::scan(&root, &mut |_| {}));
         let bytes: u64 = found.map(|file| file.size).sum();

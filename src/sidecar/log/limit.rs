@@ -1,54 +1,57 @@
-//! Keeps one fault that repeats itself from filling a disk: what happens a million times is said three times, then summed.
+//! Keeps one fault that repeats itself from filling a disk: a message that comes a million times is written three
+//! times, then counted.
 //!
-//! - What is the same: the place in the program, the message, and the fields that say whom it is about ([`ABOUT`]), such
-//!   as file and reason. An offset or a number makes no difference.
-//! - The first [`FULL_MAX`] are said, then one in each [`PAUSE`] if no more came, else the sum of what came.
-//! - After [`FORGET`] without any, it begins anew.
-//! - Beyond [`KINDS_MAX`] kinds, a place in the program is one kind whomever it is about: places are few.
+//! - Messages are of one *kind* if they come from the same line of the program, have the same text, and agree in the
+//!   fields of [`ABOUT`], such as file and reason. Other fields, such as an offset, make no difference.
+//! - The first [`FULL_MAX`] messages of a kind are written. After that, a message is written if none of its kind was
+//!   written for [`PAUSE`] and none waits to be counted; all others are counted, and a line tells their number when
+//!   [`PAUSE`] has passed since the last line of the kind.
+//! - After [`FORGET`] without a message, a kind begins anew.
+//! - Beyond [`KINDS_MAX`] kinds, all further messages of one line of the program are one kind: such lines are few.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Fields that tell one subject from another.
+/// Names of the fields that say what a message is about.
 pub(super) const ABOUT: [&str; 7] = ["path", "reason", "endpoint", "route", "session", "root", "state"];
 
-/// Lines of a kind that are said in full.
+/// Messages of a kind that are written before the others are counted.
 const FULL_MAX: u8 = 3;
 
-/// Between two lines of a kind after that.
+/// Pause between two lines of a kind after the first [`FULL_MAX`].
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// A kind that has not come for so long is new.
+/// A kind without a message for this long begins anew.
 const FORGET: Duration = Duration::from_secs(3600);
 
-/// Kinds that are told apart, besides one for each place in the program.
+/// Kinds that are told apart, besides one for each line of the program.
 const KINDS_MAX: usize = 256;
 
-/// Of a kind's description, in bytes: what is remembered is bounded by this times the number of kinds.
+/// Longest description of a kind, in bytes. It and [`KINDS_MAX`] bound the memory of [`Limit`].
 const TEXT_BYTES_MAX: usize = 1024;
 
 /// File and line in the program that a message comes from.
 pub(super) type CallSite = (&'static str, u32);
 
-/// One line that somebody wants to write.
+/// A message that may be written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LogEvent<'a> {
     pub(super) place: CallSite,
     pub(super) message: &'a str,
-    /// Fields of [`ABOUT`] as `name=value`.
+    /// Fields of [`ABOUT`] as `name=value`, with spaces between them.
     pub(super) about: &'a str,
 }
 
-/// Lines that were not written.
+/// Messages of one kind that were counted instead of written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Repeats {
     /// How many; at least one.
     pub(super) further: u64,
-    /// What they were like.
+    /// Text and fields that they share.
     pub(super) like: String,
 }
 
-/// What was said lately.
+/// The kinds of messages that came lately.
 #[derive(Debug, Default)]
 pub(super) struct Limit {
     kinds: HashMap<(CallSite, String), MessageKind>,
@@ -57,16 +60,16 @@ pub(super) struct Limit {
 #[derive(Debug)]
 struct MessageKind {
     full: u8,
-    /// Since the last line that was written.
+    /// Messages that were counted since the last line that was written.
     further: u64,
     said: Duration,
     came: Duration,
-    /// What a sum calls it.
+    /// Text and fields, as a [`Repeats`] tells them.
     like: String,
 }
 
 impl Limit {
-    /// Whether this line is written. `now` counts from any moment and never runs backwards.
+    /// Whether this message is written; if not, it is counted. `now` counts from any moment and never runs backwards.
     pub(super) fn admits(&mut self, wanted: LogEvent<'_>, now: Duration) -> bool {
         let LogEvent { place, message, about } = wanted;
         let like = format!("{message} {about}");
@@ -91,12 +94,12 @@ impl Limit {
         is_said
     }
 
-    /// The sums that are to be said now.
+    /// The counted messages of each kind whose last line is at least [`PAUSE`] old. Their counts begin at 0 again.
     pub(super) fn due(&mut self, now: Duration) -> Vec<Repeats> {
         self.sums(now, PAUSE)
     }
 
-    /// All sums, at the end.
+    /// All counted messages, at the end of the process.
     pub(super) fn rest(&mut self, now: Duration) -> Vec<Repeats> {
         self.sums(now, Duration::ZERO)
     }
@@ -121,7 +124,7 @@ impl Limit {
     }
 }
 
-/// The beginning of a text.
+/// The beginning of a text, at most [`TEXT_BYTES_MAX`] bytes long.
 fn shortened(text: &str) -> &str {
     let end = (0..=TEXT_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or(0)).unwrap_or_default()
@@ -152,7 +155,7 @@ mod tests {
         let like = "a line could not be read path=a reason=not_json".to_owned();
         assert_eq!(limit.due(second(60)), [Repeats { further: 997, like: like.clone() }]);
         assert_eq!(limit.due(second(200)), [], "nothing came since");
-        // One that comes after a minute is said as it is; the next ones are summed again, and nothing is lost.
+        // A message that comes after a minute is written; those after it are counted again, and none is lost.
         assert_eq!(said(&mut limit, 200, 10), 1);
         assert_eq!(limit.rest(second(201)), [Repeats { further: 9, like }]);
         assert_eq!(said(&mut limit, 202 + 3600, 10), 3, "it was forgotten");
@@ -177,7 +180,7 @@ mod tests {
         assert!(limit.kinds.iter().all(|((_, text), kind)| text.len() <= 1024 && kind.like.len() <= 1024));
         let sums = limit.due(second(60));
         assert_eq!(sums, [Repeats { further: 50_000 - 259, like: "a line could not be read".to_owned() }]);
-        // Another place is heard all the same, and after an hour there is room again.
+        // A message from another line is still written, and after an hour there is room for new kinds.
         assert!(limit.admits(LogEvent { place: ("other.rs", 1), message: "m", about: "" }, second(61)));
         assert!(limit.admits(bad("path=new"), second(3601)));
         assert_eq!(limit.kinds.len(), 2);

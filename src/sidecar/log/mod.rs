@@ -1,8 +1,9 @@
-//! Logs on stderr, as text or JSON. stdout belongs to the results. No colour codes: they end up in files and journals.
+//! Logs on stderr, as text or JSON; stdout is for results. There are no colour codes: they would end up in files and
+//! journals.
 //!
-//! Every message of the program passes here, so here is what holds for each: who logs never waits for stderr
-//! (`queue`), and what repeats itself is summed (`limit`) from level INFO up. DEBUG and TRACE are written whole to
-//! who asks for them.
+//! Every message of the program passes here. Whoever logs never waits for stderr (`queue`), and messages of level INFO
+//! and above that repeat themselves are counted (`limit`). DEBUG and TRACE are always written in full if the filter
+//! asks for them.
 
 mod limit;
 mod queue;
@@ -29,23 +30,24 @@ use self::limit::{ABOUT, Limit, LogEvent, Repeats};
 use self::queue::LineQueue;
 use crate::config::{ConfigError, LogFormat};
 
-/// Libraries whose everyday messages say nothing about session files. A filter that names one of them decides for it.
+/// Libraries whose usual messages say nothing about session files, so that only their warnings and errors are logged.
+/// A filter that names one of them decides about its messages.
 const NOISY: [&str; 7] =
     ["hyper", "hyper_util", "notify", "opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk", "sled"];
 
-/// How long the end of the program waits for a log that nobody takes.
+/// How long the end of the program waits until the log is written; stderr may be a pipe that nobody reads.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Target of messages that sum up others: no limit holds for them.
+/// Target of the messages that tell how many others were not written. They are never limited themselves.
 const SUMS: &str = "tailspan::log";
 
-/// What tells at INFO what came of work on a schedule: the configuration says how often, nobody else.
+/// Target of the self-check, whose INFO messages are never limited: they come as often as the configuration says.
 const SCHEDULED: &str = "tailspan::audit::selfcheck";
 
 /// The log of this process: there is one stderr.
 struct Logger {
     queue: Arc<LineQueue>,
-    /// There is a thread that writes.
+    /// False if the thread that writes could not be started.
     has_writer: bool,
     limit: Mutex<Limit>,
     started: Instant,
@@ -70,16 +72,14 @@ impl Logger {
         if self.has_writer {
             self.queue.add(line);
         } else {
-            // Nothing will run without threads: these are the last words.
+            // If no thread can be started, the program ends at once, and this may be its last message.
             drop(io::stderr().write_all(line));
         }
     }
 }
 
-/// Sends logs to stderr from here on, panics of any thread too. A second call changes nothing.
-///
-/// # Errors
-/// A part of `filter` is neither a level nor `target=level`.
+/// Sends logs to stderr from here on, panics of any thread too. A second call changes nothing. Fails if a part of
+/// `filter` is neither a level nor a directive such as `target=level`.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), ConfigError> {
     let filtered = tracing_subscriber::registry().with(parse(filter)?).with(Repetitions);
     let result = match format {
@@ -87,7 +87,7 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), ConfigError> {
         LogFormat::Json => filtered.with(layer().json().flatten_event(true).with_writer(|| LineBuffer)).try_init(),
     };
     match result {
-        // The usual hook would wait for a stderr that nobody reads.
+        // The default panic hook writes to stderr itself, and would wait for ever if nobody reads it.
         Ok(()) => std::panic::set_hook(Box::new(|panic| {
             let trace = Backtrace::capture();
             let trace = (trace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(trace));
@@ -104,20 +104,21 @@ pub fn lost() -> Arc<AtomicU64> {
     LOG.queue.lost()
 }
 
-/// Writes a line that stands alone, not a message of the log.
+/// Writes a line as it is, without the time and the level of a log message.
 pub fn say(line: &str) {
     LOG.add(format!("{line}\n").as_bytes());
 }
 
-/// Says what is still to be summed, and waits until everything is written: before the process ends. Not longer than a
-/// second, for stderr may be a pipe that nobody reads.
+/// Logs how many messages were counted instead of written, and waits until everything is written, at most a second.
+/// To be called before the process ends.
 pub fn flush() {
     let sums = LOG.limit().rest(LOG.started.elapsed());
     sums.iter().for_each(say_sum);
     LOG.queue.flush(FLUSH);
 }
 
-/// Called by the thread that writes, with the number of lines that were lost before the last one.
+/// Logs the counted messages that are due, and the number of `lost` lines if some were. Called by the thread that
+/// writes.
 fn say_sums(lost: Option<u64>) {
     if let Some(lost) = lost {
         tracing::warn!(target: SUMS, lost, "lines of the log could not be written");
@@ -131,7 +132,7 @@ fn say_sum(sum: &Repeats) {
     tracing::warn!(target: SUMS, further, like, "more of the same");
 }
 
-/// Writes what the formatter made of one message.
+/// Takes the formatted text of one message and adds it to the queue.
 struct LineBuffer;
 
 impl Write for LineBuffer {
@@ -145,7 +146,7 @@ impl Write for LineBuffer {
     }
 }
 
-/// Keeps messages back that repeat themselves.
+/// Holds back messages that repeat themselves, as [`Limit`] says.
 struct Repetitions;
 
 impl<S: Subscriber> Layer<S> for Repetitions {
@@ -163,7 +164,7 @@ impl<S: Subscriber> Layer<S> for Repetitions {
     }
 }
 
-/// The parts of a message that tell it from others.
+/// The parts of a message that [`Limit`] compares.
 #[derive(Default)]
 struct SaidFields {
     message: String,
@@ -197,7 +198,7 @@ fn parse(filter: &str) -> Result<EnvFilter, ConfigError> {
     for part in &parts {
         match part.parse::<LevelFilter>() {
             Ok(level) => everything = level,
-            // A lone word would be taken for a target: `TAILSPAN_LOG=verbose` would silence everything.
+            // The crate takes a lone word for a target, so that `TAILSPAN_LOG=verbose` would silence everything.
             Err(_) if !part.contains(['=', '[']) || part.parse::<Directive>().is_err() => return Err(refused(part)),
             Err(_) => {}
         }

@@ -1,7 +1,7 @@
-//! Lines on their way to stderr. Whoever logs never waits and never fails: a thread of its own writes.
+//! The lines that wait to be written to stderr. Whoever logs never waits and never fails: a separate thread writes.
 //!
-//! A log whose disk is full or whose reader has gone or sleeps loses lines, never the program. What is lost is counted,
-//! and said once lines can be written again.
+//! If the log's disk is full, or its reader has gone or sleeps, lines are lost, and the program goes on. Lost lines are
+//! counted, and their number is logged once lines can be written again.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -9,22 +9,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes that wait at most. A line that does not fit is lost.
+/// Most bytes that wait. A line that would exceed them is lost.
 const BYTES_MAX: usize = 1 << 18;
 
-/// Between two looks at what else there is to say.
+/// Pause between two calls of `look` in [`LineQueue::write_to`] while no line comes.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Between two tries to write to what takes nothing at the moment but does not block.
+/// Pause between two tries to write to a full pipe that does not block.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
-/// The lines that wait.
+/// The lines that wait to be written, and the number of lines that were lost.
 #[derive(Debug, Default)]
 pub(super) struct LineQueue {
     waiting: Mutex<WaitingLines>,
-    /// There is something to write.
+    /// Notified when a line was added.
     added: Condvar,
-    /// Everything is written.
+    /// Notified when everything is written.
     written: Condvar,
     lost: Arc<AtomicU64>,
 }
@@ -33,13 +33,13 @@ pub(super) struct LineQueue {
 struct WaitingLines {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// One more is being written.
+    /// True while a line that was taken from `lines` is being written.
     writes: bool,
 }
 
 impl LineQueue {
-    /// Adds a line. Control characters but the last newline become spaces: what comes from outside must not look like a
-    /// line of its own.
+    /// Adds a line. Control characters except tabs and the last newline become spaces, so that text from outside cannot
+    /// look like a line of its own.
     pub(super) fn add(&self, line: &[u8]) {
         let mut line = line.to_vec();
         let text = line.len().saturating_sub(usize::from(line.ends_with(b"\n")));
@@ -54,7 +54,7 @@ impl LineQueue {
         self.added.notify_one();
     }
 
-    /// Lines that were never written, of this process.
+    /// Number of lines that were never written, since the start of the process.
     pub(super) fn lost(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.lost)
     }
@@ -65,7 +65,8 @@ impl LineQueue {
         drop(self.written.wait_timeout_while(self.waiting(), longest, is_busy));
     }
 
-    /// Writes for ever. `look` is called now and then, and with the number of lost lines after one was written.
+    /// Writes lines to `out` for ever. Calls `look` with `None` after each line and every [`LOOK`], and with the number
+    /// of lines that were newly lost after a line could be written.
     pub(super) fn write_to(&self, mut out: impl Write, look: impl Fn(Option<u64>)) {
         let mut said = 0;
         loop {
@@ -85,7 +86,7 @@ impl LineQueue {
         }
     }
 
-    /// The oldest line; `None` if there was none for a while.
+    /// Waits for the oldest line; `None` if there was none for [`LOOK`].
     fn next(&self) -> Option<Vec<u8>> {
         let is_idle = |waiting: &mut WaitingLines| waiting.lines.is_empty();
         let waited = self.added.wait_timeout_while(self.waiting(), LOOK, is_idle);
@@ -109,7 +110,7 @@ impl LineQueue {
     }
 }
 
-/// Writes a whole line, also to a pipe that does not block but is full.
+/// Writes a whole line. If a pipe that does not block is full, it tries again until the pipe has room.
 fn write(out: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     while !line.is_empty() {
         match out.write(line) {
