@@ -1,4 +1,4 @@
-//! From layers to a [`Config`]: order of the sources, defaults, ranges.
+//! Builds a [`Config`] from the layers. The order of the sources, the defaults and the ranges are set here.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,8 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const SERIES_MAX: usize = 100_000;
 
 impl Config {
-    /// Reads the file that `flags` name and resolves all sources.
-    ///
-    /// # Errors
-    /// The first source that cannot be read, key that is not known, or value that is not valid.
+    /// Reads the file that `flags` name and resolves all sources. Fails at the first source that cannot be read, key
+    /// that is not known, or value that is not valid.
     pub fn resolve(flags: &Flags, env: &Env) -> Result<Self, ConfigError> {
         config(flags, env)
     }
@@ -93,8 +91,8 @@ fn places(layer: &Layer, env: &Env) -> SetPlaces {
     }
 }
 
-/// Puts `own` on top of the standard variables, if they matter: they are often set for Claude Code itself, and a
-/// process that exports nothing must not stumble over them.
+/// Puts `own` on top of the standard variables if something is exported. They are often set for Claude Code itself, so
+/// a process that exports nothing must not fail because of them.
 fn with_standard_variables(
     own: Layer,
     offline: bool,
@@ -115,7 +113,7 @@ fn with_standard_variables(
     Ok(layer)
 }
 
-/// Resource attributes; a command that sends nothing says what is wrong with them and goes on without.
+/// Resource attributes. If they are not valid, a command that sends nothing adds a notice and goes on without them.
 fn resource(offline: bool, env: &Env, notices: &mut Vec<String>) -> Result<BTreeMap<String, String>, ConfigError> {
     match standard::resource(env) {
         Err(error) if offline => {
@@ -144,7 +142,8 @@ fn state(layer: &Layer, env: &Env, home: Option<&Path>) -> Result<Option<PathBuf
     Ok(given.or_else(|| base().map(|base| base.join("tailspan"))))
 }
 
-/// The base directory specification: a path that is not absolute is ignored.
+/// The value of `XDG_STATE_HOME`. The XDG base directory specification says that a path that is not absolute is
+/// ignored.
 fn xdg(env: &Env) -> Option<PathBuf> {
     env.get(XDG).map(PathBuf::from).filter(|path| path.is_absolute())
 }
@@ -232,7 +231,7 @@ fn scan(layer: &Layer) -> Result<Scan, ConfigError> {
     })
 }
 
-/// `Some(None)` if there is to be none.
+/// The time between two self-checks: `Some(None)` for `0`, which turns them off; `None` if `text` is not valid.
 fn selfcheck(text: &str) -> Option<Option<Duration>> {
     match text.trim() {
         "0" => Some(None),

@@ -1,4 +1,4 @@
-//! A configuration file that is being read. Values are read from the parse tree, because it knows the line of every key
+//! Reads values from a configuration file. They are taken from the parse tree, because it knows the line of every key
 //! and keeps decimals as they are written.
 
 use std::path::{Path, PathBuf};
@@ -9,21 +9,21 @@ use super::error::{ConfigError, SetAt};
 use super::keys::{ConfigKey, Shape};
 use super::merge::{SetValue, quoted};
 
-/// A file that is being read.
+/// A configuration file: its path, for messages, and its whole text.
 pub(super) struct Document<'a> {
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
 }
 
 impl Document<'_> {
-    /// The line of a byte offset.
+    /// The line in which the byte at `offset` stands.
     pub(super) fn place(&self, offset: usize) -> SetAt {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
         SetAt::File { path: self.path.to_owned(), line }
     }
 
-    /// A value of a key that is neither prices nor endpoints.
+    /// Reads a value for `key`, whose shape is neither [`Shape::Prices`] nor [`Shape::Endpoints`].
     pub(super) fn value(&self, key: &ConfigKey, value: &DeValue<'_>, place: &SetAt) -> Result<SetValue, ConfigError> {
         let of_shape = match (key.shape, value) {
             (Shape::Text | Shape::Size, DeValue::String(text)) => Some(SetValue::Text(text.to_string())),
@@ -45,12 +45,12 @@ impl Document<'_> {
     }
 }
 
-/// The error about a value of the wrong type.
+/// The error for a value of the wrong type.
 pub(super) fn wrong(place: SetAt, key: String, value: &DeValue<'_>, expected: &'static str) -> ConfigError {
     ConfigError::SetValue { place, key, got: describe(value), expected }
 }
 
-/// A whole number in decimal, whatever base it is written in.
+/// A whole number as decimal text, whatever base it is written in; `None` if the value is no integer.
 pub(super) fn integer(value: &DeValue<'_>) -> Option<String> {
     let DeValue::Integer(integer) = value else { return None };
     i128::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number.to_string())

@@ -1,6 +1,7 @@
-//! `[otlp.endpoints]`: further places for spans, each with a layer of its own over what it may take from `[otlp]`.
+//! `[otlp.endpoints]`: further endpoints for spans. Each has a layer of its own above the keys that it may take from
+//! `[otlp]`.
 //!
-//! Headers and client certificates are never taken from there: they are secrets between us and another endpoint.
+//! Headers and client certificates are never taken from `[otlp]`: they are secrets that belong to another endpoint.
 
 use std::path::Path;
 
@@ -71,11 +72,11 @@ fn read_fields(
     Ok(())
 }
 
-/// `name=URL,...`
+/// Reads endpoints from a variable's text, `name=URL,...`.
 pub(super) fn of_variable(text: &str, place: &SetAt) -> Result<Endpoints, ConfigError> {
     let mut endpoints = Endpoints::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        // A URL may hold a secret.
+        // The text is not repeated in the message, because a URL may hold a secret.
         let hidden = || refused(&keys::OTLP_ENDPOINTS, place.clone(), "text that is not shown".to_owned());
         let (name, url) = part.split_once('=').ok_or_else(hidden)?;
         check_name(name.trim(), place)?;
@@ -88,7 +89,7 @@ pub(super) fn of_variable(text: &str, place: &SetAt) -> Result<Endpoints, Config
     Ok(endpoints)
 }
 
-/// Every endpoint, the one of `otlp.endpoint` first, and what the user should know about settings without effect.
+/// Every endpoint, that of `otlp.endpoint` first, and a notice for each setting that has no effect.
 pub(super) fn all(layer: &Layer, home: Option<&Path>) -> Result<(Vec<OtlpSettings>, Vec<String>), ConfigError> {
     let mut all: Vec<OtlpSettings> = otlp::otlp(DEFAULT, Signal::TraceSettings, layer, home)?.into_iter().collect();
     let given = match layer.get(&keys::OTLP_ENDPOINTS) {
@@ -163,7 +164,7 @@ fn check_name(name: &str, place: &SetAt) -> Result<(), ConfigError> {
     })
 }
 
-/// The full path of a key of an endpoint.
+/// The full path of `key` for the endpoint `name`.
 fn path(key: &ConfigKey, name: &str) -> String {
     match key.path.strip_prefix("otlp.") {
         Some(field) if name != DEFAULT => format!("{}.{name}.{field}", keys::OTLP_ENDPOINTS.path),
@@ -171,7 +172,7 @@ fn path(key: &ConfigKey, name: &str) -> String {
     }
 }
 
-/// An error about a key of `[otlp]`, as one about the same key of an endpoint.
+/// Turns an error that names a key of `[otlp]` into one that names the same key of the endpoint `name`.
 fn of_endpoint(error: ConfigError, name: &str) -> ConfigError {
     let renamed = |key: &str| match key.strip_prefix("otlp.") {
         Some(field) => format!("{}.{name}.{field}", keys::OTLP_ENDPOINTS.path),

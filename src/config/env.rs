@@ -1,4 +1,4 @@
-//! The environment as an argument, and its `TAILSPAN_*` layer.
+//! The environment variables, passed as a value, and the layer of the `TAILSPAN_*` variables among them.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -9,31 +9,31 @@ use super::keys::{self, ConfigKey, Shape};
 use super::merge::{Layer, SetValue, refused};
 use super::{endpoints, text};
 
-/// The environment variables of a process, or of a test. Not shown in `Debug`: some of them are secrets.
+/// The environment variables of a process, or of a test. The type has no `Debug`, because some of them are secrets.
 #[derive(Clone, Default)]
 pub struct Env(BTreeMap<OsString, OsString>);
 
 impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Env {
-    /// From `std::env::vars_os()`.
+    /// Collects pairs of name and value, as `std::env::vars_os()` gives them.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
 impl Env {
-    /// The value of a variable; an empty one counts as not set.
+    /// The value of a variable; `None` if it is not set or empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
-    /// The home directory.
+    /// The home directory, from `HOME`; `None` if that is not set or empty.
     #[must_use]
     pub fn home(&self) -> Option<PathBuf> {
         self.get("HOME").map(PathBuf::from)
     }
 
-    /// A variable that must be text for `key`.
+    /// The value of the variable `name` as text; fails with an error about `key` if it is not UTF-8.
     pub(super) fn text(&self, name: &str, key: &ConfigKey) -> Result<Option<&str>, ConfigError> {
         let not_text = || refused(key, SetAt::Variable(name.to_owned()), "not valid UTF-8".to_owned());
         self.get(name).map(|value| value.to_str().ok_or_else(not_text)).transpose()
@@ -52,7 +52,7 @@ impl Env {
             }
             match split(key.shape, value) {
                 Some(value) => layer.insert(key, value, place),
-                // Only a table can fail here, and its values are secret.
+                // Only a table of pairs can fail here. Its text is not shown, because its values may be secret.
                 None => return Err(refused(key, place, "text that is not shown".to_owned())),
             }
         }
@@ -71,7 +71,7 @@ impl Env {
     }
 }
 
-/// Variables with our prefix that are no settings: those of tests and of the build, and those that Kubernetes and
+/// Whether a `TAILSPAN_*` variable is no setting: it is one of the tests or of the build, or one that Kubernetes or
 /// Docker links put into every container when a service is called `tailspan`.
 fn is_of_others(name: &str) -> bool {
     const PREFIXES: [&str; 4] = ["TAILSPAN_TEST_", "TAILSPAN_SERVICE_HOST", "TAILSPAN_SERVICE_PORT", "TAILSPAN_PORT_"];

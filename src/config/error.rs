@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, and where.
+//! The errors of a configuration, and where in its sources they are.
 
 use std::fmt;
 use std::io;
@@ -38,7 +38,7 @@ pub enum ConfigError {
     Read {
         /// The file as it was named.
         path: PathBuf,
-        /// What the system says.
+        /// Reason of the system.
         #[source]
         source: io::Error,
     },
@@ -47,23 +47,23 @@ pub enum ConfigError {
     Syntax {
         /// The line at which reading stopped.
         place: SetAt,
-        /// What the parser says, without the text of the line.
+        /// Reason of the parser, without the text of the line, which may hold a secret.
         message: String,
     },
-    /// No such key.
+    /// The configuration file holds a key that does not exist.
     #[error("{place}: unknown key `{key}`; the nearest known key is `{nearest}`")]
     UnknownKey {
-        /// Where it stands.
+        /// Line of the key.
         place: SetAt,
         /// Full path of the key.
         key: String,
         /// Full path of the known key that looks most like it.
         nearest: String,
     },
-    /// No such `TAILSPAN_*` variable.
+    /// A `TAILSPAN_*` variable is set that does not exist.
     #[error("unknown environment variable {name}; the nearest known one is {nearest}")]
     UnknownVariable {
-        /// Its name.
+        /// Name of the variable.
         name: String,
         /// The known variable that looks most like it.
         nearest: String,
@@ -75,15 +75,15 @@ pub enum ConfigError {
         place: SetAt,
         /// Full path of the key.
         key: String,
-        /// The value, or what kind of thing it is.
+        /// The value, or its type if the value is not shown.
         got: String,
         /// What the key takes.
         expected: &'static str,
     },
-    /// A key that must stand in a table does not.
+    /// A key that is required is missing.
     #[error("{place}: `{key}` is missing, expected {expected}")]
     Missing {
-        /// Where the table begins.
+        /// Where the table begins, or the setting stands, that requires the key.
         place: SetAt,
         /// Full path of the key.
         key: String,
@@ -96,7 +96,7 @@ pub enum ConfigError {
         /// What is wrong, with the model.
         message: String,
     },
-    /// An address that others can reach.
+    /// The address to listen on is not a loopback address, so that other machines could reach it.
     #[error(
         "{place}: `{key}` is {got}, which is not a loopback address; listening elsewhere needs authentication, which this \
          version does not have yet: use 127.0.0.1, [::1] or localhost"
@@ -106,7 +106,7 @@ pub enum ConfigError {
         place: SetAt,
         /// Full path of the key.
         key: &'static str,
-        /// The address.
+        /// The address, quoted.
         got: String,
     },
     /// The standard variables ask for an OTLP transport that this version does not have.
@@ -115,12 +115,12 @@ pub enum ConfigError {
          http/protobuf and an OTLP/HTTP endpoint (usually port 4318), or OTEL_SDK_DISABLED=true to switch export off"
     )]
     Protocol {
-        /// The variable.
+        /// The variable that names the protocol.
         place: SetAt,
-        /// Its value.
+        /// Value of the variable, quoted.
         got: String,
     },
-    /// Nowhere to keep the state.
+    /// There is no directory for the state: it is not configured, and neither `XDG_STATE_HOME` nor `HOME` is set.
     #[error("no place for the state: give `state` (--state, TAILSPAN_STATE), or set XDG_STATE_HOME or HOME")]
     NoState,
     /// A part of the log filter is neither a level nor a directive.

@@ -1,4 +1,4 @@
-//! The layer of the configuration file.
+//! Reads the configuration file into a layer.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ fn section(document: &Document<'_>, prefix: &str, table: &DeTable<'_>, layer: &m
     Ok(())
 }
 
-/// The error about an unknown key; of an unknown table, about its first key, which says more.
+/// The error about an unknown key. For an unknown table it names the first key in it, which tells the user more.
 fn unknown(document: &Document<'_>, path: String, value: &DeValue<'_>, place: SetAt) -> ConfigError {
     let first = match value {
         DeValue::Table(table) => table.iter().next(),

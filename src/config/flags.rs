@@ -1,4 +1,4 @@
-//! The strongest layer: what the command line says.
+//! The layer of the command line's flags, which is stronger than all others.
 
 use std::path::PathBuf;
 
@@ -6,29 +6,29 @@ use super::error::SetAt;
 use super::keys;
 use super::merge::{Layer, SetValue};
 
-/// What the command line says about the configuration, as text; checked together with all else.
+/// What the command line says about the configuration. The values are checked together with those of other sources.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// `--config`.
+    /// `--config`: path of the configuration file; `None`: no file is read.
     pub config: Option<PathBuf>,
-    /// `--projects`, in order.
+    /// `--projects`: session roots in the order given; empty: not given.
     pub projects: Vec<PathBuf>,
-    /// `--state`.
+    /// `--state`: directory of the state.
     pub state: Option<PathBuf>,
-    /// `--listen`.
+    /// `--listen`: address and port to serve HTTP on.
     pub listen: Option<String>,
-    /// `--otlp-endpoint`.
+    /// `--otlp-endpoint`: URL that traces are sent to.
     pub otlp_endpoint: Option<String>,
-    /// `--traces-history-since`.
+    /// `--traces-history-since`: `all` or an RFC 3339 time.
     pub traces_history_since: Option<String>,
-    /// `--log-format`.
+    /// `--log-format`: `text` or `json`.
     pub log_format: Option<String>,
-    /// `--format` of `scan`.
+    /// `--format` of `scan`: `table`, `json`, `prometheus` or `trace`.
     pub scan_format: Option<String>,
-    /// `--sessions` of `scan`.
+    /// `--sessions` of `scan`: list the sessions too.
     pub scan_sessions: bool,
-    /// The command sends nothing: `OTEL_EXPORTER_*` variables, which may be meant for Claude Code itself, are not read
-    /// and cannot stop it.
+    /// True for a command that sends nothing. `OTEL_EXPORTER_*` variables, which may be meant for Claude Code itself,
+    /// are not read then and cannot make it fail.
     pub offline: bool,
 }
 

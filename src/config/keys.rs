@@ -1,8 +1,8 @@
-//! Every key that this version honours: its path, its form, and what it takes in words.
+//! Every key that this version knows: its path, the type of its value, and the words that messages use for that value.
 //!
 //! The variable of a key is its path in capitals: `traces.history_since` is `TAILSPAN_TRACES_HISTORY_SINCE`.
 
-/// Which TOML types a key takes, and how a variable's text is cut.
+/// Which TOML types a key takes, and how the text of its environment variable is split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     Text,
@@ -12,11 +12,11 @@ pub(super) enum Shape {
     Boolean,
     List,
     Paths,
-    /// Text to text; in a variable `name=value,...`, percent-decoded. Values may be secret.
+    /// A table of text values; in a variable `name=value,...`, percent-encoded. Values may be secret.
     Map,
-    /// Tables; there is no variable for these.
+    /// An array of tables with prices; it has no variable.
     Prices,
-    /// Text or tables by name; in a variable `name=URL,...`. URLs may be secret.
+    /// A table whose values are URLs or tables; in a variable `name=URL,...`. URLs may hold secrets.
     Endpoints,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct ConfigKey {
     pub(super) expected: &'static str,
 }
 
-// A key that is declared is also in `ALL`: the file, the variables and the suggestions cannot miss it.
+// Declares keys and puts each into `ALL`, so that the file, the variables and the suggestions cannot miss one.
 macro_rules! keys {
     ($($name:ident = $path:literal $shape:ident $expected:literal;)*) => {
         $(pub(super) const $name: ConfigKey = ConfigKey { path: $path, shape: Shape::$shape, expected: $expected };)*
@@ -78,7 +78,7 @@ keys! {
 }
 
 impl ConfigKey {
-    /// The name of its environment variable; `None` for tables.
+    /// The name of the key's environment variable; `None` for prices, which have none.
     pub(super) fn variable(&self) -> Option<String> {
         (self.shape != Shape::Prices).then(|| format!("TAILSPAN_{}", self.path.replace('.', "_").to_ascii_uppercase()))
     }
@@ -92,7 +92,7 @@ pub(super) fn find(path: &str) -> Option<&'static ConfigKey> {
     ALL.iter().find(|key| key.path == path)
 }
 
-/// Whether `path` is a table that holds keys.
+/// Whether `path` names a table with keys below it.
 pub(super) fn is_section(path: &str) -> bool {
     ALL.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
@@ -102,8 +102,8 @@ pub fn known_keys() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|key| key.path)
 }
 
-/// The candidate that looks most like `name`; the last component alone counts a little less than the whole, so that a
-/// key in the wrong table finds its place.
+/// The candidate that looks most like `name`, by normalized Damerau-Levenshtein similarity. The similarity of the last
+/// components alone counts by nine tenths, so that a key in the wrong table is found too.
 pub(super) fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> String {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let score = |candidate: &str| {

@@ -1,4 +1,4 @@
-//! Layers of settings: each source gives text, lists or tables by key; the strongest source of a key wins.
+//! Layers of settings. Each source gives text, lists or tables by key; for each key the strongest source wins.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use super::error::{ConfigError, SetAt};
 use super::keys::ConfigKey;
 use crate::ledger::prices::Override;
 
-/// A value before it is checked. It may hold secrets, hence no `Debug`.
+/// A value before it is checked. It has no `Debug`, because it may hold secrets.
 #[derive(Clone)]
 pub(super) enum SetValue {
-    /// Every scalar, as text: one parser per key serves file, variable and flag.
+    /// A single value as text, so that one parser per key serves file, variable and flag.
     Text(String),
     List(Vec<String>),
     Paths(Vec<PathBuf>),
@@ -25,7 +25,7 @@ impl SetValue {
             Self::Text(text) => quoted(text),
             Self::List(items) => quoted(&items.join(", ")),
             Self::Paths(paths) => format!("{paths:?}"),
-            // Header values are secrets.
+            // The values of headers may be secret.
             Self::Map(_) => "a table whose values are not shown".to_owned(),
             Self::Endpoints(_) => "a table of endpoints".to_owned(),
             Self::Prices(_) => "an array of tables".to_owned(),
@@ -54,7 +54,7 @@ impl Layer {
         self.0.remove(key.path);
     }
 
-    /// Puts a stronger layer on top.
+    /// Puts a stronger layer on top: its values replace those of the same key.
     pub(super) fn overlay(&mut self, stronger: Self) {
         self.0.extend(stronger.0);
     }
@@ -63,7 +63,7 @@ impl Layer {
         self.0.get(key.path)
     }
 
-    /// The value of `key` if it is given, as `parse` understands it.
+    /// The value of `key` as `parse` reads it; `None` if it is not given. Fails if `parse` returns `None`.
     pub(super) fn read<T>(
         &self,
         key: &ConfigKey,
@@ -73,7 +73,7 @@ impl Layer {
         parse(&given.value).map(Some).ok_or_else(|| refused(key, given.place.clone(), given.value.describe()))
     }
 
-    /// [`Layer::read`] for scalars.
+    /// [`Layer::read`] for single values.
     pub(super) fn text<T>(
         &self,
         key: &ConfigKey,
@@ -85,7 +85,7 @@ impl Layer {
         })
     }
 
-    /// [`Layer::read`] for lists, item by item.
+    /// [`Layer::read`] for lists; `parse` reads one item.
     pub(super) fn list<T, C: FromIterator<T>>(
         &self,
         key: &ConfigKey,
@@ -102,10 +102,10 @@ pub(super) fn refused(key: &ConfigKey, place: SetAt, got: String) -> ConfigError
     ConfigError::SetValue { place, key: key.path.to_owned(), got, expected: key.expected }
 }
 
-/// Characters of a value that a message shows.
+/// Most characters of a value that a message shows.
 const SHOWN_CHARS_MAX: usize = 80;
 
-/// Text as a message shows it: in quotes, control characters escaped, cut to a line.
+/// Text as a message shows it: in quotes, with control characters escaped, cut to [`SHOWN_CHARS_MAX`] characters.
 pub(crate) fn quoted(text: &str) -> String {
     let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
     if shown.len() < text.len() { format!("{shown:?}...") } else { format!("{shown:?}") }

@@ -12,12 +12,13 @@
 //! The environment is an argument ([`Env`]), so that the same arguments always give the same configuration.
 //!
 //! ```text
-//! keys                          every key: its path, its form, what it takes in words
-//! file, env, flags              the sources, each a layer; document is what is read from a file
-//! merge                         layers on top of each other
-//! standard                      the layer of the OTEL_* variables
-//! text, prices, endpoints, otlp values as they are written, made into valid ones
-//! push, build, settings         from layers to a Config, and what it holds
+//! keys                          every key: its path, the type of its value, the words that messages use for it
+//! file, env, flags              each reads one source into a layer; document reads the values of a file
+//! merge                         puts layers on top of each other
+//! standard                      reads the OTEL_* variables into a layer
+//! text, prices, endpoints, otlp turn text into valid values
+//! push, build                   make a Config from the layers
+//! settings                      the Config and its parts
 //! ```
 //!
 //! `deploy/tailspan.toml` shows every key with its default.

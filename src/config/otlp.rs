@@ -1,4 +1,4 @@
-//! Where spans go: the `otlp.*` keys of one endpoint.
+//! Reads the `otlp.*` keys of one endpoint, for spans or for pushed metrics.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::text;
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
-/// What is sent: each signal has standard variables and a path of its own.
+/// The OpenTelemetry signal that is sent. Each signal has standard variables and a URL path of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
     TraceSettings,
@@ -23,13 +23,13 @@ pub(super) enum Signal {
 }
 
 impl Signal {
-    /// The name of a standard variable that is for this signal alone.
+    /// The name of the standard variable for this signal alone, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
     pub(super) fn variable(self, suffix: &str) -> String {
         let signal = if self == Self::TraceSettings { "TRACES" } else { "METRICS" };
         format!("OTEL_EXPORTER_OTLP_{signal}_{suffix}")
     }
 
-    /// Below the base URL of a collector.
+    /// The path of the signal below the base URL of a collector, as the OTLP specification says.
     const fn path(self) -> &'static str {
         match self {
             Self::TraceSettings => "/v1/traces",
@@ -38,7 +38,8 @@ impl Signal {
     }
 }
 
-/// `None` if there is no endpoint. Keys are checked even then: a wrong value should not wait for the day of use.
+/// The settings of one endpoint; `None` if the layer has no endpoint. The other keys are checked even then, so that a
+/// wrong value shows at once.
 pub(super) fn otlp(
     name: &str,
     signal: Signal,
@@ -83,13 +84,13 @@ fn tls(layer: &Layer, home: Option<&Path>) -> Result<Tls, ConfigError> {
     Ok(Tls { ca: file(&keys::OTLP_CA)?, client })
 }
 
-/// The complete URL, and where it was given. The specification decides for its variables; ours take a base as well as a
-/// complete URL.
+/// The complete URL, and where it was given. The OpenTelemetry specification says which of its variables take a base
+/// URL and which a complete one; `otlp.endpoint` takes both.
 fn endpoint(signal: Signal, layer: &Layer) -> Result<Option<(Uri, SetAt)>, ConfigError> {
     let Some(given) = layer.get(&keys::OTLP_ENDPOINT) else { return Ok(None) };
     let SetValue::Text(text) = &given.value else { return Ok(None) };
     let place = || given.place.clone();
-    // What stands before an @ is a password, and would not be sent: the client knows headers only.
+    // Text before an @ is a user name or a password, which would not be sent: the client sends headers only.
     if text.contains('@') {
         return Err(refused(&keys::OTLP_ENDPOINT, place(), "a URL with a user name, which is not shown".to_owned()));
     }
@@ -112,7 +113,8 @@ fn has_host(uri: &Uri) -> bool {
     uri.host().is_some_and(|host| !host.is_empty())
 }
 
-/// A base URL with the path of the signal; where traces go to a complete URL, metrics go beside them.
+/// Appends the path of the signal to a base URL. If the URL ends with the path of traces, that is replaced, so that
+/// metrics go to the same collector.
 fn with_path(uri: Uri, signal: Signal) -> Option<Uri> {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let base = uri.path().strip_suffix(Signal::TraceSettings.path()).unwrap_or(uri.path());

@@ -1,4 +1,4 @@
-//! `[[prices.overrides]]`: prices as exact decimals.
+//! `[[prices.overrides]]`: reads prices as exact decimals, in USD per million tokens.
 
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -32,7 +32,7 @@ pub(super) fn overrides(
     array.iter().enumerate().map(one).collect()
 }
 
-/// The fields of one table, with what an error about them needs.
+/// The fields of one table of prices, with the path and the place that an error about them names.
 struct PriceFields<'a> {
     document: &'a Document<'a>,
     path: String,
@@ -120,7 +120,7 @@ impl PriceFields<'_> {
     }
 }
 
-/// Digits, or digits with a point between them. No sign, no exponent: a price is written out.
+/// A price of digits, or of digits with a point between them. A sign or an exponent is not allowed.
 fn rate(value: &DeValue<'_>) -> Option<Rate> {
     let text = match value {
         DeValue::String(text) => text.to_string(),

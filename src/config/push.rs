@@ -1,4 +1,4 @@
-//! `otlp.metrics`: where metrics are pushed to, from the same keys and standard variables as spans.
+//! `otlp.metrics`: reads where metrics are pushed to, from the keys of `[otlp]` and the standard variables for metrics.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +21,8 @@ const MILLISECONDS: ConfigKey = ConfigKey {
     expected: "a whole number of milliseconds from 1000 to 3600000",
 };
 
-/// `None` unless it is asked for. `own` is what stands above the standard variables.
+/// The settings of pushed metrics; `None` unless `otlp.metrics` is true. `own` holds all layers above the standard
+/// variables.
 pub(super) fn push(
     own: &Layer,
     env: &Env,
@@ -63,7 +64,8 @@ fn standard_interval(env: &Env) -> Result<Option<Duration>, ConfigError> {
     milliseconds.map(Duration::from_millis).map(Some).ok_or_else(refusal)
 }
 
-/// Headers and client certificates are for the host of `otlp.endpoint`: another one must not see them.
+/// `own` without headers and client certificates if metrics go to another host than `otlp.endpoint`: these are meant
+/// for that host, and another one must not see them.
 fn without_secrets_of_others(own: &Layer) -> Layer {
     let host = |key: &ConfigKey| match own.get(key).map(|given| &given.value) {
         Some(SetValue::Text(text)) => text.trim().parse::<http::Uri>().ok().and_then(|uri| uri.authority().cloned()),

@@ -1,4 +1,4 @@
-//! What can be set, as types that hold valid values only.
+//! The settings, as types that hold valid values only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,22 +12,23 @@ pub use crate::views::metrics::labels::ProjectLabel;
 pub use crate::views::traces::content::ContentLevel;
 pub use crate::views::traces::ids::TraceScope;
 
-/// Everything that can be set, valid; each edge gets only its own part.
+/// All settings, checked; each room gets only its own part.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Session roots (`projects`); empty: the caller looks in the places that Claude Code uses.
+    /// Session roots (`projects`); if empty, the caller looks in the places that Claude Code uses.
     pub projects: Vec<PathBuf>,
-    /// Where HTTP is served (`listen`), always a loopback address; `127.0.0.1:9719` by default. Port 0 takes a free one.
+    /// Where HTTP is served (`listen`), always a loopback address; `127.0.0.1:9719` by default. Port 0 takes a free
+    /// one.
     pub listen: SocketAddr,
     /// Log filter (`log`) in the syntax of `tracing_subscriber`; `info` by default. Checked by `sidecar::log::init`.
     pub log: String,
     /// Form of the log lines (`log_format`); text by default.
     pub log_format: LogFormat,
-    /// The HTTP server.
+    /// Settings of the HTTP server (`web.*`).
     pub web: Web,
-    /// Where spans go, the endpoint of `otlp.endpoint` first; empty: export is off.
+    /// Where spans are sent, the endpoint of `otlp.endpoint` first; empty if export is off.
     pub otlp: Vec<OtlpSettings>,
-    /// Where metrics are pushed to (`otlp.metrics`); `None`: they are only scraped.
+    /// Where metrics are pushed to (`otlp.metrics`); `None` if they are only scraped.
     pub push: Option<Push>,
     /// Resource attributes from `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`; empty by default.
     pub resource: BTreeMap<String, String>,
@@ -35,43 +36,42 @@ pub struct Config {
     pub traces: TraceSettings,
     /// Which series the metrics have.
     pub metrics: Metrics,
-    /// Spans that wait for the backend.
+    /// Settings of the outbox, where spans wait to be sent (`outbox.*`).
     pub outbox: OutboxSettings,
     /// How session files are looked for, and what `tailspan scan` prints.
     pub scan: Scan,
-    /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None`: there are none.
+    /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None` turns them off.
     pub selfcheck: Option<Duration>,
     /// Prices that replace or extend the built-in ones.
     pub prices: PriceSettings,
-    /// What the user should know about settings that had no effect; for the log, once at the start.
+    /// Sentences about settings that have no effect, for the log at the start.
     pub notices: Vec<String>,
-    /// Where settings were given that the start tells of.
+    /// Where the settings that the log names at the start were given.
     pub places: SetPlaces,
-    /// `OTEL_SDK_DISABLED` is true: nothing is exported, whatever is set.
+    /// Whether `OTEL_SDK_DISABLED` is true: nothing is exported then, whatever else is set.
     pub is_export_disabled: bool,
     pub(super) state: Option<PathBuf>,
 }
 
 impl Config {
-    /// The directory of the state: `state`, else `$XDG_STATE_HOME/tailspan`, else `~/.local/state/tailspan`.
-    ///
-    /// # Errors
-    /// Nothing is set and there is no home directory. An error only here: `scan` needs no state.
+    /// The directory of the state: `state`, else `$XDG_STATE_HOME/tailspan`, else `~/.local/state/tailspan`. Fails if
+    /// nothing is set and there is no home directory. That is not an error of the whole configuration, because `scan`
+    /// needs no state.
     pub fn state(&self) -> Result<&Path, ConfigError> {
         self.state.as_deref().ok_or(ConfigError::NoState)
     }
 }
 
-/// Where settings were given that the start tells of; `None`: nowhere, the default holds.
+/// Where the settings that the log names at the start were given; `None` if one was not given and its default holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SetPlaces {
-    /// `projects`.
+    /// Where `projects` was given.
     pub projects: Option<SetAt>,
-    /// `state`, or the variable that its default comes from.
+    /// Where `state` was given, or `XDG_STATE_HOME` if its default comes from that variable.
     pub state: Option<SetAt>,
-    /// `listen`.
+    /// Where `listen` was given.
     pub listen: Option<SetAt>,
-    /// `traces.history_since`.
+    /// Where `traces.history_since` was given.
     pub history_since: Option<SetAt>,
 }
 
@@ -85,40 +85,43 @@ pub enum LogFormat {
     Json,
 }
 
-/// The HTTP server.
+/// Settings of the HTTP server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Web {
     /// Names, in lower case and without port, that a `Host` header may carry besides the listener and loopback
     /// (`web.hosts`); none by default.
     pub hosts: BTreeSet<String>,
-    /// Names or numbers of users who get answers that quote conversations (`web.content_users`), beside the sidecar's
-    /// own and root; `*` is everybody who can connect. None by default.
+    /// Names or numbers of users who get answers that quote conversations (`web.content_users`), besides the user that
+    /// the sidecar runs as and root; `*` is everybody who can connect. None by default.
     pub content_users: BTreeSet<String>,
 }
 
 /// Where metrics are pushed to, and how often.
 #[derive(Debug, Clone)]
 pub struct Push {
-    /// The endpoint (`otlp.metrics_endpoint`, else beside that of `otlp.endpoint`), with the path of metrics.
+    /// The endpoint, with the path of metrics: that of `otlp.metrics_endpoint`, else the collector of `otlp.endpoint`.
     pub otlp: OtlpSettings,
     /// Time between two pushes (`otlp.metrics_interval`); 60 s by default, 1 s to 1 h.
     pub interval: Duration,
 }
 
-/// A place where spans go, and how. Keys of `otlp.endpoints.NAME` have the same meaning as those of `otlp`.
+/// An endpoint that spans or metrics are sent to. Keys of `otlp.endpoints.NAME` have the same meaning as those of
+/// `otlp`.
 #[derive(Debug, Clone)]
 pub struct OtlpSettings {
-    /// `default` for the endpoint of `otlp.endpoint`, else its name in `otlp.endpoints`. The state knows it by this name.
+    /// Name of the endpoint in the state and in the log: `default` for that of `otlp.endpoint`, else the name in
+    /// `otlp.endpoints`; `metrics` for that of pushed metrics.
     pub name: String,
     /// Where its URL was given.
     pub place: SetAt,
-    /// Complete URL of the traces endpoint, `http` or `https`. From a base URL, `/v1/traces` is already appended.
+    /// Complete URL, `http` or `https`: the path of the signal, such as `/v1/traces`, is already appended to a base
+    /// URL.
     pub endpoint: http::Uri,
-    /// Sent with every request (`otlp.headers`); the values are marked as sensitive and do not show in `Debug`.
+    /// Headers of every request (`otlp.headers`); the values are marked as sensitive and do not show in `Debug`.
     pub headers: http::HeaderMap,
     /// How long one request may take (`otlp.timeout`); 10 s by default, 1 ms to 10 min.
     pub timeout: Duration,
-    /// How request bodies are packed (`otlp.compression`); gzip by default.
+    /// How request bodies are compressed (`otlp.compression`); gzip by default.
     pub compression: Compression,
     /// Certificates for an `https` endpoint.
     pub tls: Tls,
@@ -127,44 +130,44 @@ pub struct OtlpSettings {
 /// PEM files of an `https` endpoint; they are read when the exporter starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Authorities that are trusted besides those of the system (`otlp.ca`).
+    /// Authorities that are trusted besides those of the system (`otlp.ca`); none by default.
     pub ca: Option<PathBuf>,
-    /// What is shown to a server that asks who we are; none by default.
+    /// The certificate that is shown to a server that asks for one; none by default.
     pub client: Option<ClientTls>,
 }
 
-/// A client certificate.
+/// PEM files of a client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientTls {
     /// The certificate and those that lead to its authority (`otlp.certificate`).
     pub certificate: PathBuf,
-    /// Its private key (`otlp.key`).
+    /// The private key of the certificate, not encrypted (`otlp.key`).
     pub key: PathBuf,
 }
 
-/// How request bodies are packed.
+/// How request bodies are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
-    /// gzip.
+    /// With gzip (RFC 1952).
     #[default]
     Gzip,
-    /// As they are.
+    /// Not at all.
     None,
 }
 
 /// How turns become traces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceSettings {
-    /// A turn without news for this long has ended (`traces.idle`); 30 min by default, 1 ms to 30 days.
+    /// A turn without a new row for this long has ended (`traces.idle`); 30 min by default, 1 ms to 30 d.
     pub idle: Duration,
     /// How long an ended turn waits for late rows (`traces.settle`); 1 s by default, 0 to 1 h.
     pub settle: Duration,
     /// How long a turn may stay open before its finished children leave early (`traces.hold`); 60 s by default, 1 s to
     /// 1 d.
     pub hold: Duration,
-    /// Spans per second of turns of the past (`traces.history_rate`); 500 by default.
+    /// Spans of past turns that are sent per second (`traces.history_rate`); 500 by default, 1 to 1,000,000.
     pub history_rate: u64,
-    /// Which turns of the past are exported (`traces.history_since`).
+    /// Which turns of the past are exported (`traces.history_since`); none by default.
     pub history_since: HistorySince,
     /// What a trace holds (`traces.scope`); a turn by default.
     pub scope: TraceScope,
@@ -178,11 +181,11 @@ pub struct TraceSettings {
 /// A naming scheme beside the GenAI conventions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
-    /// That of Phoenix and Arize, which Langfuse reads too.
+    /// OpenInference, the scheme of Phoenix and Arize, which Langfuse reads too.
     OpenInference,
 }
 
-/// Which turns of the past are sent to every endpoint that has not got them.
+/// Which turns of the past are sent to endpoints that do not have them yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HistorySince {
     /// None: only turns that end while there is an endpoint, from the sidecar's first start on.
@@ -197,9 +200,9 @@ pub enum HistorySince {
 /// Which series the metrics have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
-    /// Label sets per metric before the rest goes to `other` (`metrics.series_max`); 500 by default, 1 to 100,000.
+    /// Label sets per metric; further ones are counted as `other` (`metrics.series_max`). 500 by default, 1 to 100,000.
     pub series_max: usize,
-    /// What the `project` label holds (`metrics.project_label`).
+    /// What the `project` label holds (`metrics.project_label`); see [`ProjectLabel`] for the default.
     pub project_label: ProjectLabel,
     /// Projects with a label value of their own (`metrics.projects_max`); 50 by default, 0 to 100,000.
     pub projects_max: usize,
@@ -209,7 +212,7 @@ pub struct Metrics {
     pub claude_code: bool,
 }
 
-/// Spans that wait for the backend.
+/// Settings of the outbox, where spans wait to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxSettings {
     /// Bytes of waiting spans at which reading pauses (`outbox.bytes_max`); 256 MiB by default, 1 MiB to 1 TiB.
@@ -219,8 +222,8 @@ pub struct OutboxSettings {
 /// How session files are looked for, and what `tailspan scan` prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
-    /// Time between two looks at all files (`scan.rescan`); 3 s by default, 10 ms to 1 h. File events hasten it; while
-    /// looks find nothing that no event had told, it grows to 20 times as much.
+    /// Time between two scans of all files (`scan.rescan`); 3 s by default, 10 ms to 1 h. File events cause earlier
+    /// looks; while scans find nothing that events had not told, the time grows up to 20 times as much.
     pub rescan: Duration,
     /// What `tailspan scan` prints (`scan.format`); a table by default.
     pub format: ScanFormat,
@@ -245,15 +248,13 @@ pub enum ScanFormat {
 /// Prices that replace or extend the built-in ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PriceSettings {
-    /// In the order of the file (`prices.overrides`); none by default.
+    /// The overrides in the order of the file (`prices.overrides`); none by default.
     pub overrides: Vec<Override>,
 }
 
 impl PriceSettings {
-    /// The built-in prices with these on top.
-    ///
-    /// # Errors
-    /// Overrides that contradict each other, or of something that is no model.
+    /// The built-in prices with these overrides on top. Fails if overrides contradict each other, or if one names
+    /// something that is no model.
     pub fn table(&self) -> Result<prices::Prices, ConfigError> {
         prices::Prices::with_overrides(&self.overrides).map_err(|message| ConfigError::Prices { message })
     }

@@ -1,4 +1,4 @@
-//! The standard `OTEL_*` variables, which stand below our own keys.
+//! Reads the standard `OTEL_*` variables, which are weaker than the keys of this program.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ const ATTRIBUTES: ConfigKey = ConfigKey {
     expected: "name=value pairs, separated by commas, percent-encoded",
 };
 
-/// Whether the standard switch turns export off.
+/// Whether `OTEL_SDK_DISABLED` turns export off.
 pub(super) fn is_disabled(env: &Env) -> bool {
     env.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
@@ -31,7 +31,8 @@ pub(super) fn has_endpoint(env: &Env) -> bool {
     variable(env, Signal::TraceSettings, "ENDPOINT", &keys::OTLP_ENDPOINT).is_ok_and(|found| found.is_some())
 }
 
-/// The layer of the standard variables; to be asked only if something is exported.
+/// The layer of the standard variables for `signal`. To be called only if something is exported: values that are not
+/// valid are errors.
 pub(super) fn layer(env: &Env, signal: Signal) -> Result<Layer, ConfigError> {
     if let Some((name, protocol)) = variable(env, signal, "PROTOCOL", &keys::OTLP_ENDPOINT)?
         && protocol != PROTOCOL
@@ -64,7 +65,8 @@ pub(super) fn layer(env: &Env, signal: Signal) -> Result<Layer, ConfigError> {
     Ok(layer)
 }
 
-/// Resource attributes; `OTEL_SERVICE_NAME` is stronger than a `service.name` among the others.
+/// Resource attributes. `OTEL_SERVICE_NAME` is stronger than a `service.name` in `OTEL_RESOURCE_ATTRIBUTES`, as the
+/// OpenTelemetry specification says.
 pub(super) fn resource(env: &Env) -> Result<BTreeMap<String, String>, ConfigError> {
     const VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
     let given = env.text(VARIABLE, &ATTRIBUTES)?.unwrap_or_default();
@@ -76,7 +78,7 @@ pub(super) fn resource(env: &Env) -> Result<BTreeMap<String, String>, ConfigErro
     Ok(resource)
 }
 
-/// The name and value of a standard variable: the one for the signal, else the one for all.
+/// The name and value of a standard variable: the one for `signal` alone if it is set, else the one for all signals.
 fn variable<'e>(
     env: &'e Env,
     signal: Signal,

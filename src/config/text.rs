@@ -1,4 +1,5 @@
-//! Values as people write them: durations, sizes, times, addresses, percent-encoded pairs.
+//! Reads values as people write them: durations, sizes, times, addresses, percent-encoded pairs. Each function returns
+//! `None` for text that is not valid.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +12,7 @@ use crate::transcript::time::Timestamp;
 
 use super::settings::HistorySince;
 
-/// Whole numbers with units `ms s m h d`, one or several: `250ms`, `30m`, `1h30m`.
+/// A duration of one or several whole numbers with units `ms s m h d`: `250ms`, `30m`, `1h30m`.
 pub(super) fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total_ms = None;
@@ -38,7 +39,8 @@ pub(crate) fn any_duration(text: &str) -> Option<Duration> {
     duration(text, Duration::ZERO..=Duration::MAX)
 }
 
-/// Bytes: a whole number, alone or with a decimal (`kB MB GB TB`) or binary (`KiB MiB GiB TiB`) unit of any case.
+/// A size in bytes: a whole number, alone or with a decimal (`kB MB GB TB`) or binary (`KiB MiB GiB TiB`) unit, in
+/// upper or lower case.
 pub(super) fn size(text: &str, allowed: RangeInclusive<u64>) -> Option<u64> {
     let (number, unit) = leading_number(text.trim())?;
     let unit_bytes: u64 = match unit.trim().to_ascii_lowercase().as_str() {
@@ -66,8 +68,8 @@ pub(super) fn count(text: &str, allowed: RangeInclusive<usize>) -> Option<usize>
     text.trim().parse().ok().filter(|count| allowed.contains(count))
 }
 
-/// A path with `~` as the home directory, because files and units have no shell to replace it; `None` if it is empty
-/// or there is no home.
+/// A path in which a leading `~` is the home directory, because no shell replaces it in configuration files and systemd
+/// units; `None` if the path is empty, or if it begins with `~` and there is no home directory.
 pub(super) fn path(path: &Path, home: Option<&Path>) -> Option<PathBuf> {
     if path.as_os_str().is_empty() {
         return None;
@@ -93,7 +95,7 @@ pub(super) fn history_since(text: &str) -> Option<HistorySince> {
     }
 }
 
-/// An address to listen on.
+/// An address to listen on, sorted by whether only this machine can reach it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Listen {
     Loopback(SocketAddr),
@@ -104,7 +106,7 @@ pub(super) enum Listen {
 pub(super) fn listen(text: &str) -> Option<Listen> {
     let text = text.trim();
     if let Ok(address) = text.parse::<SocketAddr>() {
-        // An IPv4 address in IPv6 clothes (::ffff:127.0.0.1) is judged as what it is.
+        // An IPv4 address that is written as IPv6 (::ffff:127.0.0.1) is judged as the IPv4 address.
         let loopback = address.ip().to_canonical().is_loopback();
         return Some(if loopback { Listen::Loopback(address) } else { Listen::Elsewhere });
     }
