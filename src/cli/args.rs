@@ -1,5 +1,5 @@
-//! The arguments of `tailspan`. Values that a file or a variable can give as well are kept as text: `config` checks
-//! them in one place, with one set of messages.
+//! The arguments of `tailspan`. Values that the configuration file or a variable can give as well are kept as text, so
+//! that `config` checks them in one place with the same messages.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -53,7 +53,8 @@ pub struct RunArgs {
     /// OTLP/HTTP endpoint for traces, like http://127.0.0.1:4318 [default: no export]
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
-    /// Send turns of the past to endpoints that lack them: all, or those that end after an RFC 3339 time [default: none]
+    /// Send turns of the past to endpoints that lack them: all, or those that end after an RFC 3339 time [default:
+    /// none]
     #[arg(long, value_name = "all|RFC3339")]
     traces_history_since: Option<String>,
 }
@@ -147,7 +148,7 @@ impl Args {
     }
 }
 
-/// The version, with the revision if the build knows it (`build.rs`).
+/// The version of the program, with the revision of the source if `build.rs` found one.
 fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| match env!("TAILSPAN_REVISION") {
         "unknown" => env!("CARGO_PKG_VERSION").to_owned(),

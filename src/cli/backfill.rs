@@ -18,10 +18,11 @@ use crate::tail::RootEnv;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::history::{HistoryEnd, HistorySpan, MetricHistory, ScrapeTarget, Written};
 
-/// What Prometheus has not written to a block yet: blocks that reach into it cost other series their samples.
+/// Milliseconds of samples that Prometheus may not have written to a block yet: its head spans up to 3 h. Backfilled
+/// blocks that reach into this time cost other series their samples.
 const HEAD_MS: i64 = 3 * 3_600_000;
 
-/// Why there is no history, or not all of it.
+/// Why the history could not be printed, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum BackfillError {
     /// The arguments contradict each other.
@@ -30,7 +31,7 @@ pub enum BackfillError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// `--from-state`, and there is none.
+    /// `--from-state` was given, and there is no state.
     #[error("there is no state in {path}: it begins with `tailspan run`", path = path.display())]
     NoState {
         /// The state folder.
@@ -39,27 +40,24 @@ pub enum BackfillError {
     /// The state cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Session files could not be read, or the result not be written.
+    /// Session files could not be read, or the result could not be written.
     #[error(transparent)]
     Scan(#[from] ScanError),
 }
 
 impl BackfillError {
-    /// True if the arguments must be mended.
+    /// True if the arguments or the configuration must be mended.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Usage(_) | Self::Config(_))
     }
 }
 
-/// Prints the history that the session files hold, or the state.
-///
-/// # Errors
-///
-/// The arguments contradict each other, there is nothing to read, or it could not be read or written.
+/// Prints the history that the session files hold, or with `--from-state` that of the state. Fails if the arguments
+/// contradict each other, if there is nothing to read, or if something could not be read or written.
 pub fn run(args: &BackfillArgs, config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), BackfillError> {
     let now = clock::now();
-    // A scan needs no state, and neither does a history without one.
+    // Without a state directory nobody knows when the sidecar first started; the history is printed all the same.
     let epoch = config.state().ok().map(store::first_start).transpose()?.flatten();
     let span = span(args, epoch, now)?;
     let ending = if epoch == Some(span.until) { HistoryEnd::Reset } else { HistoryEnd::Open };
@@ -82,7 +80,7 @@ pub fn run(args: &BackfillArgs, config: &Config, env: &RootEnv, prices: &Prices)
 
 fn span(args: &BackfillArgs, epoch: Option<Timestamp>, now: Timestamp) -> Result<HistorySpan, BackfillError> {
     let refused = |what: String| Err(BackfillError::Usage(what));
-    // A clock that was set back since the first start: what is to come cannot be asked for.
+    // If the clock was set back since the first start, that lies in the future, for which there is no history.
     let epoch = epoch.map(|epoch| epoch.min(now));
     let until = args.until.or(epoch).unwrap_or(now);
     if until > now {
@@ -94,7 +92,7 @@ fn span(args: &BackfillArgs, epoch: Option<Timestamp>, now: Timestamp) -> Result
     Ok(HistorySpan { since: args.since, until, step_s: args.step })
 }
 
-/// Reads session files; gives what could not be read.
+/// Adds the session files to `history`. Returns a sentence for each file or folder that could not be read.
 fn of_files(
     args: &BackfillArgs,
     config: &Config,
@@ -113,7 +111,7 @@ fn of_files(
     Ok(problems)
 }
 
-/// Reads the state, session by session.
+/// Adds the state to `history`, session by session. The returned list is always empty.
 fn of_state(config: &Config, prices: &Prices, history: &mut MetricHistory) -> Result<Vec<String>, BackfillError> {
     let folder = config.state()?;
     if !store::exists(folder) {
@@ -127,7 +125,7 @@ fn of_state(config: &Config, prices: &Prices, history: &mut MetricHistory) -> Re
     Ok(Vec::new())
 }
 
-/// Writes the history to standard output as it is made: a year does not fit the memory that the program has.
+/// Writes the history to standard output piece by piece, because a year of it may not fit into memory.
 fn print(history: MetricHistory, target: &ScrapeTarget, ending: HistoryEnd) -> Result<Written, ScanError> {
     let mut out = BufWriter::new(io::stdout().lock());
     let written = history.write(target, ending, |text| out.write_all(text.as_bytes()));
@@ -137,7 +135,7 @@ fn print(history: MetricHistory, target: &ScrapeTarget, ending: HistoryEnd) -> R
     }
 }
 
-/// Says on stderr what the file holds, and what can go wrong with it.
+/// Logs what the written history holds, and what can go wrong when it is loaded.
 fn say(written: Written, span: HistorySpan, ending: HistoryEnd, undated: u64, now: Timestamp) {
     let until = span.until.to_rfc3339();
     let Written { series, samples, first } = written;

@@ -3,7 +3,7 @@
 use super::scan::{ScanError, print};
 use crate::views::metrics::document;
 
-/// Prints the table.
+/// Prints the table to standard output. Fails if that cannot be written.
 pub fn run() -> Result<(), ScanError> {
     print(&document::markdown())
 }

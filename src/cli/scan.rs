@@ -1,4 +1,4 @@
-//! `tailspan scan`: one clean pass, printed.
+//! `tailspan scan`: reads the session files once and prints the result.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -21,19 +21,19 @@ pub enum ScanError {
     /// A target that was named does not exist.
     #[error("there is no {}: name a projects folder, a config folder that has one, or a session file", path.display())]
     NotFound {
-        /// The target.
+        /// The target as it was named.
         path: PathBuf,
     },
     /// No session root exists.
     #[error("no session files: neither of {} exists; name a folder, or set CLAUDE_CONFIG_DIR", list(roots))]
     NoRoot {
-        /// Where it was looked.
+        /// The folders that were looked for.
         roots: Vec<PathBuf>,
     },
     /// Files could not be read; everything else was printed.
     #[error("{count} files or folders could not be read")]
     Unreadable {
-        /// How many.
+        /// Number of files and folders that could not be read.
         count: usize,
     },
     /// Standard output could not be written.
@@ -45,11 +45,8 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| text::display(path)).collect::<Vec<_>>().join(", ")
 }
 
-/// Reads what `dirs` name, else the session roots, and prints the result in the configured format.
-///
-/// # Errors
-///
-/// A target does not exist, a file could not be read, or the output could not be written.
+/// Reads the files and folders in `dirs`, or the session roots if there are none, and prints the result in the
+/// configured format. Fails if a target does not exist, a file could not be read, or the output could not be written.
 pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), ScanError> {
     let targets = targets(dirs, config, env)?;
     let mut problems = Vec::new();
@@ -83,7 +80,7 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
     if problems.is_empty() { Ok(()) } else { Err(ScanError::Unreadable { count: problems.len() }) }
 }
 
-/// Writes a result to standard output. A reader that has seen enough, as `head` does, is no error.
+/// Writes a result to standard output. It is no error if the reader closes the pipe early, as `head` does.
 pub(super) fn print(text: &str) -> Result<(), ScanError> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -91,7 +88,7 @@ pub(super) fn print(text: &str) -> Result<(), ScanError> {
     }
 }
 
-/// What is read when nothing is named: the session roots that exist.
+/// The targets to read: `dirs`, or the session roots that exist if `dirs` is empty. Fails if no root exists.
 pub(super) fn targets(dirs: &[PathBuf], config: &Config, env: &RootEnv) -> Result<Vec<PathBuf>, ScanError> {
     if !dirs.is_empty() {
         return Ok(dirs.to_vec());

@@ -1,9 +1,9 @@
-//! The tables of `scan` for people.
+//! The tables that `scan` prints for people to read.
 
 use crate::ledger::tokens::Tokens;
 use crate::views::sessions::summary::{Durations, Summary};
 
-/// Columns: the first is left-aligned, all others right-aligned.
+/// A table as text. Its first column is left-aligned, all others are right-aligned.
 struct TextTable {
     rows: Vec<Vec<String>>,
 }
@@ -44,7 +44,7 @@ impl TextTable {
     }
 }
 
-/// A summary as text.
+/// Renders a summary as text: counts, and tables of models, tools, costs and sessions.
 #[must_use]
 pub(super) fn render(summary: &Summary) -> String {
     let mut out = String::new();

@@ -1,16 +1,17 @@
-//! Values of arguments that no key of the configuration takes.
+//! Reads values of arguments that are not settings of the configuration.
 
 use crate::config;
 use crate::transcript::time::Timestamp;
 
-/// A day, which begins at midnight UTC, or an RFC 3339 time. An error says what was expected.
+/// The start of a day (midnight UTC), or an RFC 3339 time. The error says what was expected.
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     let day = || Timestamp::parse(&format!("{text}T00:00:00.000Z"));
     let expected = "expected a day like 2026-11-01 (midnight UTC) or an RFC 3339 time like 2026-11-01T08:30:00Z";
     Timestamp::parse(text).or_else(day).ok_or_else(|| expected.to_owned())
 }
 
-/// Seconds of a step. An error says what was expected.
+/// The seconds of a step: 15 s to 1 d, such that an hour (or a day, from 1 h on) is a multiple of it. The error says
+/// what was expected.
 pub(super) fn step(text: &str) -> Result<i64, String> {
     let seconds = config::duration(text).filter(|step| step.subsec_millis() == 0).map(|step| step.as_secs());
     let fits = |step: &u64| match step {

@@ -1,4 +1,4 @@
-//! `tailspan verify`: the state against a clean pass over the session files.
+//! `tailspan verify`: compares the state with a clean pass over the session files.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,16 +15,16 @@ use crate::sidecar::settings::{label_rules, threads};
 use crate::store::{self, Opened, StoreError};
 use crate::tail::{self, FoundFile, RootEnv};
 
-/// Differences that are listed, and files that could not be read; the rest is counted.
+/// Most differences, and most unreadable files, that are listed; further ones are only counted.
 const LISTED_MAX: usize = 1000;
 
-/// Why a state could not be checked, or did not pass.
+/// Why a state could not be checked, or differs from the files.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There is nothing to check.
+    /// There is no state to check.
     #[error("there is no state in {path}: it begins with `tailspan run`", path = path.display())]
     NoState {
         /// The state folder.
@@ -39,17 +39,14 @@ pub enum VerifyError {
     /// The state says something else than the files.
     #[error("{count} differences between the state and the session files")]
     Differs {
-        /// How many.
+        /// Number of differences.
         count: usize,
     },
 }
 
-/// Reads all session files and compares each session with what the state says of it, and the counters with what the state
-/// holds.
-///
-/// # Errors
-///
-/// The state cannot be opened (a running sidecar holds it), or there is a difference.
+/// Reads all session files, compares each session with the same session in the state, and compares the stored counters
+/// with the sessions in the state. Fails if the state cannot be opened, for example because a running sidecar holds it,
+/// or if there is a difference.
 pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), VerifyError> {
     let folder = config.state()?;
     if !store::exists(folder) {
@@ -58,7 +55,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     let mut opened = store::open(folder, clock::now())?;
     let roots = tail::existing(&tail::session_roots(&[], &config.projects, env));
     let mut problems = Vec::new();
-    // A root that vanishes meanwhile has no sessions.
+    // A root that was removed in the meantime counts as one without sessions.
     let found = pass::find(&roots, &mut problems).unwrap_or_default();
     let unread_bytes = unread_bytes(&opened, &found);
     let files = found.len();
@@ -110,7 +107,7 @@ fn line(text: &mut String, line: impl std::fmt::Display) {
     }
 }
 
-/// Bytes of the files that lie behind what was counted.
+/// Bytes of the files that the state has not counted yet.
 fn unread_bytes(opened: &Opened, found: &[FoundFile]) -> u64 {
     let recovered = &opened.recovered;
     let offsets: BTreeMap<_, u64> = recovered.cursors.iter().map(|(file, cursor)| (*file, cursor.offset)).collect();
