@@ -10,19 +10,19 @@ use tailspan::config::{Config, ConfigError, Env};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
 
-/// Records are made on some threads and freed on others; see `docs/performance.md`.
+/// The allocator is jemalloc, because records are made on some threads and freed on others; see `docs/performance.md`.
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The thing asked for failed.
+/// Exit code of a command that failed.
 const FAILED: u8 = 1;
 
-/// Wrong usage or configuration.
+/// Exit code for wrong arguments or a configuration that cannot be used.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    // clap ends the process itself with 2 for wrong usage, 0 for help and version.
+    // clap itself ends the process, with 2 for wrong usage and 0 for help and version.
     let args = Args::parse();
     let code = match execute(&args) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,17 +1,17 @@
-//! Errors and paths as text, for logs and messages, and the text that percent-encoding stands for.
+//! Turns errors and paths into text for logs and messages, and decodes percent-encoded text.
 
 use std::error::Error;
 use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 
-/// A path as text, for logs and for telling which of two is lower.
+/// A path as text, for logs and for comparing paths. Bytes that are not UTF-8 become U+FFFD.
 #[must_use]
 pub fn display(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// An error and its causes in one line.
+/// An error and its causes, separated by `: `.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -30,7 +30,7 @@ pub fn chain(error: &dyn Error) -> String {
 pub fn percent_decoded(text: &str) -> Option<String> {
     let is_code =
         |behind: &str| behind.as_bytes().first_chunk::<2>().is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit));
-    // The crate lets pass what is no code, and a typing error would become a value.
+    // The crate keeps a `%` before anything else as it is, so that a typing error would become a value.
     if !text.split('%').skip(1).all(is_code) {
         return None;
     }

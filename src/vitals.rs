@@ -1,4 +1,5 @@
-//! How the sidecar itself is doing: written by whoever knows, read at each scrape, forgotten at exit.
+//! How the sidecar itself is doing. Several threads write these numbers, each scrape reads them, and the end of the
+//! process forgets them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -9,64 +10,65 @@ use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, Metric};
 use crate::views::metrics::totals::{Sample, Snapshot};
 
-/// A session with a row in this long is active. Longer than most tools run, shorter than a coffee break.
+/// A session with a row within this time is active. The value is a choice: longer than most tools run, and shorter than
+/// a break of the user.
 pub const ACTIVE_WINDOW: Duration = Duration::from_secs(5 * 60);
-/// A tool that has been open for less is never a sign of waiting.
+/// A tool call that has been open for fewer milliseconds never counts as waiting for the user.
 const WAIT_MIN_MS: i128 = 10_000;
-/// What counts as long for a tool that has not run often enough to tell.
+/// Milliseconds after which a call counts as waiting if its tool has not run [`OBSERVATIONS_MIN`] times yet.
 const WAIT_UNKNOWN_MS: i128 = 60_000;
-/// How often a tool must have run to tell.
+/// How often a tool must have run before its own durations tell how long it usually takes.
 const OBSERVATIONS_MIN: u64 = 20;
-/// Share of a tool's calls, in per cent, that end sooner than one that likely waits.
+/// A call counts as waiting if it has been open for longer than this share of its tool's calls took, in per cent.
 const WAIT_PER_CENT: u64 = 95;
 
-/// A number that is set now and then.
+/// A number that one thread sets and others read. It is 0 at first.
 #[derive(Debug, Default)]
 pub struct AtomicNumber(AtomicU64);
 
-/// A yes or no that is set now and then.
+/// A flag that one thread sets and others read. It is false at first.
 #[derive(Debug, Default)]
 pub struct AtomicFlag(AtomicBool);
 
-/// A moment that may not have come yet.
+/// A moment that one thread sets and others read. There is none at first.
 #[derive(Debug)]
 pub struct AtomicMoment(AtomicI64);
 
-/// The sidecar's own state.
+/// How the sidecar is doing: what it reads, stores and waits for.
 #[derive(Debug)]
 pub struct Vitals {
     /// When the process started.
     pub started: Timestamp,
     /// Session files that are followed.
     pub files_watched: AtomicNumber,
-    /// Folders and files that could not be looked at or read at the last look at all of them.
+    /// Folders and files that could not be read at the last scan of all files.
     pub paths_unreadable: AtomicNumber,
     /// Bytes of session files that are not read yet.
     pub read_lag_bytes: AtomicNumber,
-    /// Bytes of session files that are counted for good, of the files that were there at the last look at all of them.
+    /// Bytes of session files that are counted and durable, of the files that existed at the last scan of all files.
     pub counted_bytes: AtomicNumber,
-    /// Time of the latest row.
+    /// Time of the latest row; `None` before the first one.
     pub last_event: AtomicMoment,
     /// Bytes of the state on disk.
     pub store_bytes: AtomicNumber,
     /// Spans in the outbox.
     pub outbox_spans: AtomicNumber,
-    /// When the oldest of them was put there.
+    /// When the oldest span in the outbox was put there; `None` if the outbox is empty.
     pub outbox_oldest: AtomicMoment,
-    /// Every file has been read to its end since the start.
+    /// True once every file has been read to its end since the start of the process.
     pub initial_scan_complete: AtomicFlag,
-    /// Every file has been read to its end since the state was opened: not while it cannot be used, nor while it
-    /// catches up after that.
+    /// True once every file has been read to its end since the state was opened. It is false while the state cannot be
+    /// used, and until reading has caught up after that.
     pub is_following: AtomicFlag,
     /// Files of the first scan that have been read to their end.
     pub files_done: AtomicNumber,
-    /// Files of the first scan.
+    /// Files that the first scan has to read.
     pub files_total: AtomicNumber,
-    /// Files are found by looking at all of them only.
+    /// True while the system cannot watch every folder, so that some changes are found by scans of all files only.
     pub watch_degraded: AtomicFlag,
     /// Differences that the self-check has found since the start.
     pub state_drift: AtomicNumber,
-    /// Lines of the log that could not be written since the start; counted where they are written.
+    /// Lines of the log that could not be written since the start. The log itself counts them.
     pub log_lines_lost: Arc<AtomicU64>,
     idle: Duration,
     sessions: Mutex<Vec<LiveSession>>,
@@ -74,32 +76,32 @@ pub struct Vitals {
     history: Mutex<Vec<(Arc<str>, u64)>>,
 }
 
-/// A session that may go on.
+/// A session that has not ended yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveSession {
-    /// The value of the label, see [`crate::views::metrics::labels::entrypoint`].
+    /// Value of the label `entrypoint`, see [`crate::views::metrics::labels::entrypoint`].
     pub entrypoint: &'static str,
-    /// Time of its last row.
+    /// Time of the session's last row.
     pub last: Timestamp,
-    /// Tools without a result.
+    /// Tool calls without a result.
     pub open_tools: Vec<OpenTool>,
 }
 
 /// A tool call without a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenTool {
-    /// The value of the label, see [`crate::views::metrics::labels::LabelRules::tool`].
+    /// Value of the label `tool`, see [`crate::views::metrics::labels::LabelRules::tool`].
     pub tool: Arc<str>,
     /// When it was called.
     pub since: Timestamp,
 }
 
-/// Sessions of one entry point.
+/// Numbers of sessions of one entry point.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LiveCounts {
-    /// Had a row within [`ACTIVE_WINDOW`].
+    /// Sessions with a row within [`ACTIVE_WINDOW`].
     pub active: u64,
-    /// Have a tool open for longer than usual.
+    /// Sessions that likely wait for the user: a tool call is open for longer than its tool usually takes.
     pub waiting: u64,
 }
 
@@ -114,7 +116,7 @@ impl AtomicNumber {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// The number.
+    /// The number that was set last, with what was added since.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -127,7 +129,7 @@ impl AtomicFlag {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    /// The flag.
+    /// The value that was set last.
     #[must_use]
     pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -141,20 +143,20 @@ impl Default for AtomicMoment {
 }
 
 impl AtomicMoment {
-    /// No row of any client has this time.
+    /// Stands for no moment; no row of any client has this time.
     const NEVER: i64 = i64::MIN;
 
-    /// Sets the moment.
+    /// Sets the moment; `None` takes it back.
     pub fn set(&self, value: Option<Timestamp>) {
         self.0.store(value.map_or(Self::NEVER, |time| time.0), Ordering::Relaxed);
     }
 
-    /// Sets the moment unless it is later already.
+    /// Sets the moment unless a later one is set already.
     pub fn advance(&self, value: Timestamp) {
         self.0.fetch_max(value.0, Ordering::Relaxed);
     }
 
-    /// The moment.
+    /// The moment that was set last; `None` if there is none.
     #[must_use]
     pub fn get(&self) -> Option<Timestamp> {
         Some(self.0.load(Ordering::Relaxed)).filter(|time| *time != Self::NEVER).map(Timestamp)
@@ -162,7 +164,8 @@ impl AtomicMoment {
 }
 
 impl Vitals {
-    /// Nothing done yet. A session without a row for `idle` has ended, whatever it has open.
+    /// The vitals of a process that has done nothing yet. A session without a row for `idle` has ended, even if tool
+    /// calls of it are open.
     #[must_use]
     pub fn new(started: Timestamp, idle: Duration) -> Self {
         Self {
@@ -189,34 +192,35 @@ impl Vitals {
         }
     }
 
-    /// Replaces how many turns of the past wait to be put into the outbox, for each endpoint.
+    /// Sets how many turns of the past wait to be put into the outbox, by name of the endpoint.
     pub fn set_history(&self, waiting: Vec<(Arc<str>, u64)>) {
         *self.history.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
     }
 
-    /// Turns of the past that wait to be put into the outbox, for each endpoint.
+    /// How many turns of the past wait to be put into the outbox, by name of the endpoint.
     #[must_use]
     pub fn history(&self) -> Vec<(Arc<str>, u64)> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Why nothing can be counted at the moment; `None` once it can.
+    /// Sets why nothing can be counted at the moment; `None` once counting goes on.
     pub fn set_trouble(&self, trouble: Option<String>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// Why nothing can be counted at the moment.
+    /// Why nothing can be counted at the moment; `None` if counting works.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the sessions that may go on. Those that are idle may be left out; they count as nothing.
+    /// Replaces the sessions that have not ended. Idle sessions may be left out, because they add nothing to the
+    /// counts.
     pub fn set_sessions(&self, sessions: Vec<LiveSession>) {
         *self.sessions.lock().unwrap_or_else(PoisonError::into_inner) = sessions;
     }
 
-    /// Sessions by entry point at `now`; how long a tool usually takes is in `totals`.
+    /// Counts sessions by entry point at `now`. How long a tool usually takes is read from `totals`.
     #[must_use]
     pub fn live(&self, totals: &Snapshot, now: Timestamp) -> BTreeMap<&'static str, LiveCounts> {
         let mut counts: BTreeMap<&'static str, LiveCounts> = BTreeMap::new();
@@ -226,14 +230,14 @@ impl Vitals {
             let entry = counts.entry(session.entrypoint).or_default();
             let waits = |open: &OpenTool| i128::from(now.since_ms(open.since)) > usual_ms(totals, &open.tool);
             entry.active += u64::from(quiet_ms <= ACTIVE_WINDOW.as_millis());
-            // A killed session leaves its tool open for ever.
+            // A session that was killed leaves its tool calls open for ever, so it must not count once it is idle.
             entry.waiting += u64::from(quiet_ms <= self.idle.as_millis() && session.open_tools.iter().any(waits));
         }
         counts
     }
 }
 
-/// How long a tool may be open before it likely waits, in milliseconds.
+/// How long a call of `tool` may be open before it counts as waiting, in milliseconds.
 fn usual_ms(totals: &Snapshot, tool: &str) -> i128 {
     let metric: &'static Metric = &catalog::TOOL_DURATION;
     match totals.get(metric, &[tool]) {
