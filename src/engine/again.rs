@@ -1,7 +1,8 @@
-//! What has left leaves once more, for an endpoint that has not got it.
+//! Makes spans that have left already once more, for an endpoint that has not got them.
 //!
-//! A long turn is walked like one that leaves for the first time, with the marks of its parts turned round: what has left
-//! is to leave, and what has not is to stay, for that leaves for all. Nothing of that is stored.
+//! A long turn is walked as if it left for the first time, with the `sent` marks of its parts inverted: parts that have
+//! left are made into spans, and parts that have not are passed over, because they will leave for all endpoints later.
+//! The inverted marks are never stored.
 
 use std::collections::HashSet;
 
@@ -17,11 +18,11 @@ use crate::views::traces::ids::trace_of;
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Position, family_spans, position_of};
 
-/// Spans, the bytes of text in them, and whether there are more.
+/// Spans, the bytes of text in them, and whether there are more of the same unit.
 pub(super) type Again = (Vec<SpanBatch>, usize, bool);
 
 impl Engine {
-    /// What has left of a unit that is not long. Everything is stored.
+    /// The spans that have left of a unit that is not long. Every change must be stored before.
     pub(super) fn resend(&mut self, id: UnitId) -> Result<Again, StoreError> {
         let session = self.load_above(id)?;
         session.map_or(Ok(()), |session| self.load_order(session))?;
@@ -31,7 +32,7 @@ impl Engine {
         Ok((batches, text_bytes, false))
     }
 
-    /// What has left of a family, and the bytes of text in it.
+    /// The spans that have left of a family, and the bytes of text in them.
     pub(super) fn again(&self, family: &Family<'_>) -> Result<(Vec<SpanBatch>, usize), StoreError> {
         let (unit, session) = (family.unit(), self.known.session(family.top().session()));
         let earlier = self.earlier_of(family.top(), session)?;
@@ -40,7 +41,7 @@ impl Engine {
         let (mut batches, own) = (family_spans(family, position, end), trace_of(unit));
         let sent = sent_ids(std::iter::once(unit).chain(family.below()), own);
         for batch in &mut batches {
-            // What is nested too deep for the trace left with the root.
+            // Sub-agents that are nested too deep for this trace have traces of their own, which left with the root.
             batch.spans.retain(|span| if span.trace == own { sent.contains(&span.id) } else { unit.export.sent });
         }
         batches.retain(|batch| !batch.spans.is_empty());
@@ -48,7 +49,8 @@ impl Engine {
         Ok((batches, text_bytes))
     }
 
-    /// The next piece of what has left of a long unit, for the endpoint of a lane. Everything is stored.
+    /// The next piece of the spans that have left of a long unit, for the endpoint of `lane`. Every change must be
+    /// stored before.
     pub(super) fn resend_piece(&mut self, lane: usize, id: UnitId) -> Result<Again, StoreError> {
         self.load_index()?;
         let departure = self.history.lanes.get_mut(lane).and_then(|lane| lane.departure.take());
@@ -110,13 +112,13 @@ impl Engine {
     }
 }
 
-/// Turns the marks of a unit round.
+/// Inverts the `sent` marks of a unit and of the parts that it holds itself.
 pub(super) fn turn_round(unit: &mut Unit) {
     unit.export.sent = !unit.export.sent;
     turn_parts_round(&mut unit.parts);
 }
 
-/// Turns the marks of parts round.
+/// Inverts the `sent` marks of parts.
 pub(super) fn turn_parts_round(parts: &mut Parts) {
     parts.messages.iter_mut().for_each(|message| message.sent = !message.sent);
     parts.tools.iter_mut().for_each(|tool| tool.sent = !tool.sent);

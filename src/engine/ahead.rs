@@ -1,7 +1,8 @@
-//! Reads and parses several files at once, ahead of the one place that folds.
+//! Reads and parses several files at once, on threads that run ahead of the one thread that folds.
 //!
-//! The result does not depend on which file comes first (see [`crate::ledger`]), so no order is kept between files;
-//! within a file it is. Memory is bounded by the number of threads and of batches in flight, not by the corpus.
+//! The result does not depend on which file comes first (see [`crate::ledger`]), so files are handed over in any order;
+//! the pieces of one file keep their order. Memory is bounded by the number of threads and of batches in flight,
+//! however many files there are.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,47 +13,47 @@ use crate::tail::{End, FileReader, FoundFile, Read, ReadError, ReadLimits};
 use crate::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use crate::transcript::{Batch, read};
 
-/// Bytes of lines behind what is handed over at once: less often is cheaper, and most files are small.
+/// Bytes of lines whose records are handed over together. Fewer handovers are cheaper, and most files are small.
 const BYTES_AT_ONCE: u64 = 256 << 10;
 
-/// Results handed over at once, however small.
+/// Most results that are handed over together, however small they are.
 const AT_ONCE_MAX: usize = 64;
 
-/// Handovers that may wait to be folded. Each is at most about one chunk's records more than [`BYTES_AT_ONCE`].
+/// Most handovers that wait to be folded. Each exceeds [`BYTES_AT_ONCE`] by at most about the records of one chunk.
 const IN_FLIGHT_MAX: usize = 8;
 
-/// A file to be read from a cursor on, or from its beginning.
+/// A file that is to be read from its cursor on, or from its beginning.
 #[derive(Debug)]
 pub struct Job {
     pub file: FileNumber,
-    /// Where it is and what it was when it was found.
+    /// Path, size and times of the file when it was found.
     pub found: FoundFile,
-    /// Where reading stopped last time.
+    /// Where reading stopped last time; `None` if nothing of the file was counted yet.
     pub cursor: Option<Box<Cursor>>,
 }
 
-/// What came of reading a piece of a file.
+/// The result of reading a piece of a file.
 #[derive(Debug)]
 pub enum Parsed {
     /// Records of whole lines.
     Piece(FilePiece),
-    /// The file could not be read; the rest goes on.
+    /// The file could not be read. Other files are still read.
     Failed {
-        /// Which file.
+        /// Number of the file.
         file: FileNumber,
-        /// Why.
+        /// Reason of the reader.
         error: ReadError,
     },
     /// The end of a line of this file is not found yet: [`next_piece`] goes on with the search.
     Searching {
-        /// Which file.
+        /// Number of the file.
         file: FileNumber,
     },
-    /// Nothing more is to be read of this file now.
+    /// There is nothing more to read in this file now.
     Done {
-        /// Which file.
+        /// Number of the file.
         file: FileNumber,
-        /// It is not there any more.
+        /// True if the file does not exist any more.
         gone: bool,
     },
 }
@@ -60,17 +61,17 @@ pub enum Parsed {
 /// Records of whole lines of one file.
 #[derive(Debug)]
 pub struct FilePiece {
-    /// Which file.
+    /// Number of the file.
     pub file: FileNumber,
-    /// What kind of file.
+    /// What the file holds: rows, or something that belongs to them.
     pub role: FileRole,
-    /// The file is read from its beginning.
+    /// True if this is the first piece of a file that is read from its beginning.
     pub restarted: bool,
     /// The records, in order.
     pub batch: Batch,
-    /// Bytes of the lines.
+    /// Bytes of the lines that the records come from.
     pub bytes: u64,
-    /// Cursor once these records are counted.
+    /// Cursor of the file once these records are counted.
     pub cursor: Cursor,
 }
 
@@ -87,7 +88,7 @@ impl FilePiece {
     }
 }
 
-/// Reads one piece of a file and parses it. The flag says that there is more.
+/// Reads one piece of a file and parses it. The flag is true if there is more to read.
 pub fn next_piece(reader: &mut FileReader, job: &Job) -> (Parsed, bool) {
     match reader.next(&job.found, job.file, job.cursor.as_deref()) {
         Ok(Read::Chunk { chunk, more }) => (Parsed::Piece(FilePiece::of(&chunk)), more),
@@ -98,7 +99,7 @@ pub fn next_piece(reader: &mut FileReader, job: &Job) -> (Parsed, bool) {
     }
 }
 
-/// Reads a file to its end and gives every piece to `take`, then how it ended.
+/// Reads a file to its end and gives every piece to `take`, and at last a value that says how reading ended.
 fn each_piece(reader: &mut FileReader, job: &Job, mut take: impl FnMut(Parsed) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut enough = ControlFlow::Continue(());
     let end = reader.each(&job.found, job.file, job.cursor.as_deref(), |chunk| {
@@ -114,7 +115,7 @@ fn each_piece(reader: &mut FileReader, job: &Job, mut take: impl FnMut(Parsed) -
 }
 
 /// Reads all `jobs` to their end on `threads` threads and gives every piece to `take`, on the calling thread.
-/// `take` may end it early.
+/// If `take` returns `Break`, reading stops early.
 pub fn for_each(jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> ControlFlow<()>) {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = sync_channel(IN_FLIGHT_MAX);
@@ -129,14 +130,14 @@ pub fn for_each(jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> Co
                         return;
                     }
                 }
-                // Nobody may be listening any more.
+                // If the caller has stopped early, nobody takes the rest.
                 let _enough = ready.hand_over();
             });
         }
         drop(sender);
         for parsed in receiver.iter().flatten() {
             if take(parsed).is_break() {
-                // The threads notice when they next send.
+                // The receiver is dropped below, and the threads stop when they next send.
                 break;
             }
         }
@@ -144,7 +145,7 @@ pub fn for_each(jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> Co
     });
 }
 
-/// What one thread has parsed and not handed over.
+/// Results that one thread has parsed and not handed over yet.
 struct Ready {
     sender: SyncSender<Vec<Parsed>>,
     parsed: Vec<Parsed>,

@@ -1,14 +1,14 @@
-//! A turn that is too long to be in memory at once leaves in pieces.
+//! Lets a turn that is too long to be in memory at once leave in pieces.
 //!
 //! ```text
-//! while it is open   sections with finished parts, and sub-agents that have some, as they become ready
+//! while it is open   the finished parts of sections and of sub-agents, as they become ready
 //! when it has ended  section by section, each call with the sub-agent below it, then the root
 //! ```
 //!
-//! - A piece is what one commit takes. What has left is marked at the parts themselves: after a crash the walk begins
-//!   anew and passes over them.
-//! - A part is made into a span with those near it at hand: the response that called, the response that came of a failed
-//!   attempt, the hooks of a call stand there.
+//! - A piece is what one commit takes. Parts that have left are marked: after a crash the walk begins anew and passes
+//!   over them.
+//! - A section is made into spans with the sections near it in memory, because the response that made a call, the
+//!   response that followed a failed attempt and the hooks of a call may stand there.
 //! - A sub-agent that is itself too long is walked before the section that holds its call.
 
 use std::collections::{BTreeSet, HashSet};
@@ -28,13 +28,13 @@ use crate::ledger::unit::{Parts, Tool, TurnEnd, Unit, UnitId, UnitKey};
 use crate::store::StoreError;
 use crate::views::traces::tree::Earlier;
 
-/// Parts before and behind a section that are at hand when its spans are made.
+/// How many parts before a section, and how many after it, are in memory when its spans are made.
 const NEAR_PARTS: usize = PARTS_MAX;
 
 impl Engine {
-    /// Lets the next piece of a long turn leave. Returns true if there are more.
+    /// Lets the next piece of a long turn leave. Returns true if there are more pieces.
     pub(super) fn depart(&mut self, id: UnitId, next: Next, leaving: &mut Leaving) -> Result<bool, StoreError> {
-        // The response that made a call may stand far away.
+        // The response that made a call may stand in a section far away, which only the index finds.
         self.load_index()?;
         let (had_left, before) = (self.known.unit(id).is_some_and(has_parts_left), leaving.spans.len());
         let mut departure = match self.departures.remove(&id) {
@@ -81,7 +81,7 @@ impl Engine {
         Ok(Departure::new(named, earlier))
     }
 
-    /// The next piece of a turn that has ended.
+    /// Lets the next piece of a turn that has ended leave. Returns true if there are more pieces.
     fn depart_whole(
         &mut self,
         departure: &mut Departure,
@@ -92,10 +92,11 @@ impl Engine {
         let (mut spans, mut units) = (0, 0);
         if departure.frames.is_empty() {
             let is_late = self.known.unit(id).is_some_and(|unit| unit.export.sent);
-            // Of one that has not left, all is walked.
+            // A turn that has not left is walked as a whole, so the noted sub-agents are only needed for one that has.
             let noted = self.turns.take_ready(id);
             let mut late = if is_late { noted } else { BTreeSet::new() };
-            // A sub-agent whose first rows came late has a span of its own, which the walk makes.
+            // If the first rows of a sub-agent came late, its own span is still to be made, which only a whole walk
+            // does.
             let is_new = self.is_any_new(&late)?;
             if is_new {
                 late.clear();
@@ -112,7 +113,7 @@ impl Engine {
             let Some(frame) = departure.frames.last_mut() else { return Ok(false) };
             self.load(frame.unit)?;
             let Some(home) = self.known.unit(frame.unit).and_then(|unit| frame.next_home(unit)) else {
-                // All of it has left: now the span of the unit itself.
+                // All parts of this unit have left; now the span of the unit itself leaves.
                 let Some(frame) = departure.frames.pop() else { return Ok(false) };
                 if frame.unit == id && self.turns.has_ready(id) {
                     return Ok(true);
@@ -154,7 +155,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// True if one of these units has not left.
+    /// True if the own span of one of these units has not left.
     fn is_any_new(&mut self, units: &BTreeSet<UnitId>) -> Result<bool, StoreError> {
         for unit in units {
             self.load(*unit)?;
@@ -162,8 +163,8 @@ impl Engine {
         Ok(units.iter().any(|unit| self.known.unit(*unit).is_some_and(|unit| !unit.export.sent)))
     }
 
-    /// Chooses parts of a unit that leave in one piece, with everything in memory that they need. `None` if a long
-    /// sub-agent has to leave before them.
+    /// Chooses parts of the section `home` that leave in one piece, and loads everything that their spans need. Returns
+    /// `None` if a long sub-agent has to leave before them; its frame is added to `departure` then.
     pub(super) fn choose(&mut self, departure: &mut Departure, home: UnitId) -> Result<Option<Chosen>, StoreError> {
         let Some(frame) = departure.frames.last() else { return Ok(None) };
         let (id, position, from) = (frame.unit, frame.position, frame.tool);
@@ -191,7 +192,7 @@ impl Engine {
                 self.load(agent)?;
                 if let Some(below) = self.known.unit(agent).filter(|unit| is_started_by(unit, &call)) {
                     let is_long = self.turns.is_long(below);
-                    // Below a call that has left nothing is made into spans but by a walk.
+                    // If the call itself has left, only a walk of the sub-agent makes spans of what came late below it.
                     let came_late = !is_wanted && has_unsent(below);
                     if (is_long || came_late) && departure.may_walk(agent) {
                         departure.frames.push(Frame::of(agent, Some(call.clone())));
@@ -215,8 +216,8 @@ impl Engine {
         Ok(Some(chosen))
     }
 
-    /// Loads a section of a unit, and so many before and behind it that [`NEAR_PARTS`] are at hand on both sides. Returns
-    /// the positions of all of these.
+    /// Loads a section of a unit, and as many sections before and after it as hold [`NEAR_PARTS`] parts on each side.
+    /// Returns the positions of all of these sections.
     fn load_around(&mut self, id: UnitId, position: u32) -> Result<Range<u32>, StoreError> {
         let count = self.known.unit(id).and_then(|unit| unit.sections.as_ref()).map_or(0, |sections| sections.count);
         if count == 0 {
@@ -238,7 +239,8 @@ impl Engine {
         Ok(from..to)
     }
 
-    /// The finished parts of a turn that is open, and of the sub-agents below it.
+    /// Lets the finished parts of an open turn leave, and those of the sub-agents below it. Returns true if there are
+    /// more.
     fn depart_early(
         &mut self,
         departure: &mut Departure,
@@ -259,7 +261,8 @@ impl Engine {
         Ok(goes_on || self.known.unit(id).is_some_and(|unit| unit.gist().ready > 0 && spans >= SPANS_MAX))
     }
 
-    /// Some of the parts of a unit that belongs to a turn, apart from all others. Returns how many spans they are.
+    /// Lets some parts of `unit`, which belongs to `turn`, leave without the rest of the turn. Returns the number of
+    /// spans.
     fn depart_from(
         &mut self,
         departure: &mut Departure,
@@ -305,17 +308,17 @@ impl Engine {
     }
 }
 
-/// Which parts leave apart from all others.
+/// Which parts leave without the rest of their turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
-    /// Those that cannot change any more, of a unit that is open.
+    /// The parts of an open unit that cannot change any more.
     Finished,
-    /// All that have not left, of one that came after the turn had left.
+    /// All parts that have not left, of a unit that got rows after its turn had left.
     Unsent,
 }
 
 impl Which {
-    /// Ids of these parts.
+    /// Ids of the parts in `parts` that this is about.
     fn of(self, parts: &Parts) -> HashSet<Box<str>> {
         let all = self == Self::Unsent;
         let messages = parts.messages.iter().filter(|one| !one.sent && (all || one.closed)).map(|one| one.id.clone());
@@ -325,7 +328,7 @@ impl Which {
     }
 }
 
-/// True if something of a sub-agent has not left, or of those below it.
+/// True if something of a sub-agent, or of the sub-agents below it, has not left.
 fn has_unsent(unit: &Unit) -> bool {
     !unit.export.sent || unit.gist_with_below().unsent > 0
 }
@@ -335,13 +338,13 @@ fn has_unsent_below(unit: &Unit) -> bool {
     unit.below.as_ref().is_some_and(|below| below.unsent > 0)
 }
 
-/// What of a unit stands at a position: a section, or itself.
+/// The home of the parts at a position: a section of the unit, or the unit itself if it has no sections.
 fn home_at(unit: &Unit, position: u32) -> UnitId {
     let id = unit.key.id();
     if unit.sections.is_some() { id.section(position) } else { id }
 }
 
-/// A sub-agent and those below it that leave together with it. All are in memory.
+/// A sub-agent and the sub-agents below it that leave together with it. All of them must be in memory.
 fn foreground(known: &Known, id: UnitId) -> Vec<UnitId> {
     family_of(known, id).map(|family| family.ids()).unwrap_or_default()
 }

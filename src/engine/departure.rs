@@ -1,4 +1,4 @@
-//! How far a turn has left that is too long to leave at once.
+//! How much of a turn that is too long to leave at once has left.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -8,53 +8,57 @@ use crate::ledger::unit::{Message, Parts, Unit, UnitId};
 use crate::views::traces::span::{SpanBatch, SpanEvent};
 use crate::views::traces::tree::{EVENTS_MAX, Earlier};
 
-/// Units that one piece looks at, whether they have spans to send or not.
+/// Most units and sections that one piece looks at, whether they have spans to send or not.
 pub(super) const UNITS_MAX: usize = 500;
 
-/// Departures that are remembered; of a further one the walk begins anew.
+/// Most departures that are remembered. If there are more, all are forgotten and their walks begin anew.
 pub(super) const DEPARTURES_MAX: usize = 16;
 
-/// How far a long turn has left.
+/// How much of a long turn has left: where the walk through it stands.
 #[derive(Debug)]
 pub(super) struct Departure {
-    /// Hashes of the request ids that name a model call of its trace.
+    /// Hashes of the request ids from which ids of `chat` spans in the turn's trace were derived already.
     pub(super) named: HashSet<u64>,
+    /// What lies before the turn in its session.
     pub(super) earlier: Earlier,
-    /// The unit itself, then long sub-agents below it, each below the one before.
+    /// The turn itself, then the long sub-agents that are being walked, each below the one before it.
     pub(super) frames: Vec<Frame>,
-    /// Long sub-agents that have left.
+    /// Long sub-agents that have been walked.
     pub(super) walked: HashSet<UnitId>,
 }
 
-/// A unit that leaves section by section.
+/// A unit that leaves section by section, and the position of the walk in it.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) unit: UnitId,
-    /// The call that started it, of one that is not the unit itself.
+    /// The call that started the sub-agent; `None` for the root of the trace.
     pub(super) call: Option<Box<str>>,
-    /// The next section.
+    /// Position of the next section.
     pub(super) position: u32,
-    /// The next of its calls.
+    /// Number of the next call in that section, from 0.
     pub(super) tool: usize,
-    /// Only sections with parts that have not left.
+    /// True if only sections with parts that have not left are walked.
     pub(super) only_unsent: bool,
-    /// Sections before this one have been seen.
+    /// Position up to which [`Frame::see`] has taken in the sections.
     pub(super) seen: u32,
-    /// The first events that are its own, and how many there are beyond.
+    /// The earliest events of the unit's own span.
     pub(super) events: Vec<SpanEvent>,
+    /// How many further events there are.
     pub(super) events_dropped: usize,
-    /// Its first response, and the last one with a text.
+    /// The first response of the unit.
     pub(super) first: Option<Message>,
+    /// The last response with a text.
     pub(super) answer: Option<Message>,
 }
 
-/// Some parts of a unit that leave.
+/// Some parts of one home that leave in one piece.
 pub(super) struct Chosen {
     pub(super) home: UnitId,
-    /// Positions of the sections around it that are in memory, its own among them.
+    /// Positions of the sections around `home` that are in memory, with that of `home` itself.
     pub(super) near: Range<u32>,
+    /// Ids of the parts that leave.
     pub(super) only: HashSet<Box<str>>,
-    /// The sub-agents below its calls.
+    /// The sub-agents below the calls that leave.
     pub(super) agents: Vec<UnitId>,
 }
 
@@ -63,7 +67,8 @@ impl Departure {
         Self { named, earlier, frames: Vec::new(), walked: HashSet::new() }
     }
 
-    /// True if a long sub-agent is still to be walked. A circle, which only damaged files can tell of, is not.
+    /// True if a long sub-agent is still to be walked. One that is being walked already is not walked again: such a
+    /// circle comes from damaged files only.
     pub(super) fn may_walk(&self, agent: UnitId) -> bool {
         self.frames.len() < LEVELS_MAX
             && !self.walked.contains(&agent)
@@ -88,19 +93,19 @@ impl Frame {
         }
     }
 
-    /// What of the unit is walked next: itself, if it holds its parts, or a section. `None` at the end.
+    /// The home that is walked next: the unit itself if it has no sections, else a section. `None` at the end.
     pub(super) fn next_home(&mut self, unit: &Unit) -> Option<UnitId> {
         let Some(sections) = &unit.sections else {
             return (self.position == 0).then_some(self.unit);
         };
-        // What comes after a unit has left is in few of its sections.
+        // Parts that came after the unit had left are in few of its sections.
         while self.only_unsent && self.position < sections.count && !sections.unsent.contains(self.position) {
             (self.position, self.tool) = (self.position + 1, 0);
         }
         (self.position < sections.count).then(|| self.unit.section(self.position))
     }
 
-    /// Takes over what of a section shows on the span of the unit itself.
+    /// Takes over what a section adds to the span of the unit itself: events, the first response and the answer.
     pub(super) fn see(&mut self, own: &Parts, events: Vec<SpanEvent>) {
         self.events.extend(events);
         self.events.sort_by_key(|event| event.time);
@@ -113,7 +118,7 @@ impl Frame {
     }
 }
 
-/// How many spans there are.
+/// The number of spans in all batches.
 pub(super) fn count(batches: &[SpanBatch]) -> usize {
     batches.iter().map(|batch| batch.spans.len()).sum()
 }

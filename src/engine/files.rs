@@ -1,4 +1,4 @@
-//! What is known of the session files: of each a little in memory, the rest in its row.
+//! How far each session file is counted. A little of each file is in memory, the rest is in its row in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use crate::store::FileRow;
 use crate::tail::FoundFile;
 use crate::transcript::chunk::{Cursor, FileNumber};
 
-/// Rows of files kept in memory between commits.
+/// Most rows of files that are kept in memory between commits.
 const ROWS_MAX: usize = 300;
 
-/// All files, by number.
+/// All session files, by their number.
 #[derive(Debug, Default)]
 pub(super) struct KnownFiles {
     seen: Vec<SeenFile>,
@@ -22,12 +22,12 @@ pub(super) struct KnownFiles {
     pub(super) dirty: BTreeSet<FileNumber>,
 }
 
-/// How far a file was read. A number that was given out and never counted has no row after a restart.
+/// How far a file was read. A file that got a number and was never counted has no row after a restart.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SeenFile {
-    /// The file as it was then; 0 if it was never read.
+    /// Hash of the file's device, inode, size and time of change when it was read; 0 if it was never read.
     pub(super) stamp: u64,
-    /// Bytes of it that are counted.
+    /// Bytes of the file that are counted.
     pub(super) offset: u64,
 }
 
@@ -48,10 +48,10 @@ impl KnownFiles {
         usize::try_from(file.0).ok().and_then(|position| self.seen.get(position)).copied().unwrap_or_default()
     }
 
-    /// True if a file is as it was when it was read to its end: it need not even be opened.
+    /// True if a file is still as it was when it was read to its end. Such a file need not be opened.
     pub(super) fn is_unchanged(&self, file: FileNumber, found: &FoundFile) -> bool {
         let seen = self.seen(file);
-        // A file that was read in part has the size of the whole in its cursor.
+        // The offset is compared too, because the stamp of a file that was read in part has the size of the whole file.
         seen.offset >= found.size && seen.stamp == stamp(found.device, found.inode, found.size, found.modified_ns)
     }
 
@@ -60,7 +60,7 @@ impl KnownFiles {
         self.rows.get(&file)
     }
 
-    /// Takes over how far the conversation of a file has come.
+    /// Puts the state of a file's conversation into its row, if the row is in memory.
     pub(super) fn set_thread(&mut self, file: FileNumber, thread: &Thread) {
         if let Some(row) = self.rows.get_mut(&file) {
             row.thread = thread.clone();
@@ -72,7 +72,7 @@ impl KnownFiles {
         self.dirty.iter().filter_map(|file| Some((*file, self.rows.get(file)?)))
     }
 
-    /// Everything is stored.
+    /// To be called after a commit: every changed row is stored now.
     pub(super) fn committed(&mut self) {
         self.dirty.clear();
         if self.rows.len() > ROWS_MAX {
@@ -81,7 +81,7 @@ impl KnownFiles {
     }
 }
 
-/// A file with a size and a time; never 0.
+/// A hash of a file's identity, size and time of change; never 0.
 fn stamp(device: u64, inode: u64, size: u64, modified_ns: i64) -> u64 {
     let mut hash = Xxh3Default::new();
     [device, inode, size].iter().for_each(|number| hash.update(&number.to_ne_bytes()));

@@ -1,17 +1,18 @@
-//! History: turns that some endpoint has not got, though it is to have them.
+//! Sends history: turns of the past that some endpoint should have and does not have.
 //!
 //! ```text
 //! plan     every unit of the state is looked at once, unless all endpoints are known to miss nothing
-//! lanes    one for turns that have left for nobody: they leave like any other turn, for all
-//!          one for each endpoint: turns that have left, but not for it, leave once more for it alone
-//! end      it is stored for the endpoint that it misses nothing, so that the next start need not look
+//! lanes    the first lane holds turns that have left for nobody: they leave like any other turn, for all endpoints
+//!          each endpoint has a further lane: turns that have left, but not for it, leave once more for it alone
+//! end      the store notes that an endpoint misses nothing, so that the next start need not make a plan
 //! ```
 //!
-//! - Who has got what says the store's marks: a crash loses nothing of it, and nothing is sent again for want of it.
-//! - A lane sends at most so many spans per second, oldest turns first, when nothing live is to leave; the first goes before
-//!   the others. For one endpoint alone no more than [`AHEAD_SPANS_MAX`] are put into the outbox at once: what is live need
-//!   not wait behind it.
-//! - A turn that goes on while an endpoint misses its beginning is caught up before.
+//! - Marks in the store say which endpoint has got which turn, so that a crash neither loses a turn nor sends one
+//!   again.
+//! - A lane sends at most [`HistoryRules::rate`] spans per second, oldest turns first, and only when no live turn is to
+//!   leave. The lane for all endpoints goes before the others. For one endpoint alone nothing is added while
+//!   [`AHEAD_SPANS_MAX`] spans or more wait for it in the outbox, so that live turns need not wait behind history.
+//! - If a turn goes on while an endpoint misses its beginning, the beginning is sent to that endpoint first.
 
 use std::sync::Arc;
 
@@ -26,35 +27,35 @@ use crate::ledger::unit::Unit;
 use crate::store::{Handed, Mark, MarkChange, Rows, StoreError};
 use crate::transcript::time::Timestamp;
 
-/// Units that are looked at before something else has its turn.
+/// Units that one step of the plan looks at, before the engine does something else.
 const PLANNED_AT_ONCE: usize = 500;
 
-/// Turns of a lane in one commit.
+/// Most turns of a lane that leave in one commit.
 const TURNS_AT_ONCE: usize = 50;
 
-/// Spans that wait for an endpoint at which no history is added for it alone.
+/// If this many spans wait for an endpoint in the outbox, no history is added for it alone.
 const AHEAD_SPANS_MAX: u64 = 2_000;
 
 impl Engine {
-    /// Says how far the history is. Returns the positions of endpoints for which all of it is in the outbox.
+    /// Logs how much history is sent. Returns the positions of endpoints for which all history is in the outbox.
     fn say_progress(&mut self, now: Timestamp) -> Vec<usize> {
         let meter = self.writer.meter();
         let Unsent { progress, rules, lanes, .. } = &mut self.history;
         progress.say(rules, lanes, &meter, now)
     }
 
-    /// Sends history as well: `rules` say what, and to whom.
+    /// Makes the engine send history too: `rules` say which turns, and to which endpoints.
     pub fn with_history(mut self, rules: HistoryRules, now: Timestamp) -> Result<Self, StoreError> {
         let stored = self.writer.rows().complete()?;
         self.history.begin(rules, stored, self.epoch.first_start);
         if !self.history.complete.is_empty() {
-            // Before anything ends that one of them does not get.
+            // This must be stored before a turn ends that one of these endpoints does not get.
             self.commit(now)?;
         }
         Ok(self)
     }
 
-    /// Turns of the past that wait to be put into the outbox, for each endpoint.
+    /// How many turns of the past wait to be put into the outbox, by name of the endpoint.
     #[must_use]
     pub fn history_waiting(&self) -> Vec<(Arc<str>, u64)> {
         let lanes = &self.history.lanes;
@@ -63,7 +64,7 @@ impl Engine {
         waiting.map(|(name, lane)| (Arc::clone(name), (for_all + lane.turns.len()) as u64)).collect()
     }
 
-    /// Sends some of the history.
+    /// Sends some history, or makes a step of the plan.
     pub(super) fn tick_history(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if !self.history.is_active() {
             return Ok(());
@@ -78,7 +79,7 @@ impl Engine {
         for position in self.say_progress(now) {
             self.history.completed(position);
         }
-        // Both at once would be more than the rate.
+        // The lanes of single endpoints wait for the first lane, or an endpoint would get more than the rate.
         let is_for_all = self.history.lanes.first().is_some_and(|lane| !lane.turns.is_empty());
         let lanes = if is_for_all { 0..1 } else { 1..self.history.lanes.len() };
         for lane in lanes {
@@ -150,7 +151,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets a turn leave that has left for nobody.
+    /// Lets a turn that has left for nobody leave for all endpoints.
     fn send_to_all(&mut self, number: u32, leaving: &mut Leaving) -> Result<Sent, StoreError> {
         let (Some(since), Some(unit)) = (self.history.rules.since, self.writer.rows().numbered(number)?) else {
             return Ok(Sent::default());
@@ -159,7 +160,7 @@ impl Engine {
         let session = self.load_above(id)?;
         self.tighten_unit(id)?;
         session.map_or(Ok(()), |session| self.load_order(session))?;
-        // Rows that came meanwhile may have changed it.
+        // Rows that came since the plan was made may have changed the unit.
         let Some(unit) = self.known.unit(id).filter(|unit| is_untold(unit, since)) else { return Ok(Sent::default()) };
         let (next, is_long) = (Next::Leave { end: ended::over(unit), wanted: true }, self.turns.is_long(unit));
         let before = count(&leaving.spans);
@@ -173,7 +174,7 @@ impl Engine {
         Ok(sent)
     }
 
-    /// Sends to one endpoint what has left of a turn.
+    /// Sends the spans of a turn that have left already to one endpoint alone.
     fn send_alone(&mut self, position: usize, endpoint: &Arc<str>, number: u32) -> Result<Sent, StoreError> {
         let rows = self.writer.rows();
         let (Some(since), Some(unit)) = (self.history.rules.since, rows.numbered(number)?) else {
@@ -190,7 +191,7 @@ impl Engine {
         Ok(Sent { spans, text_bytes, goes_on })
     }
 
-    /// The endpoints that miss what has left of a unit, though they are to have it.
+    /// The endpoints that should have the spans of a unit that have left, and do not have them.
     pub(super) fn missed_by(&self, unit: &Unit) -> Result<Vec<Arc<str>>, StoreError> {
         let mut missed_by = Vec::new();
         if self.history.rules.since.is_some_and(|since| ended::over(unit).at >= since) {
@@ -201,7 +202,7 @@ impl Engine {
         Ok(missed_by)
     }
 
-    /// What the next commit hands to some endpoints and not to others, and the marks of what leaves with it.
+    /// What the next commit hands to single endpoints, and the marks of the units of which something leaves with it.
     pub(super) fn handed(&mut self) -> Result<Handed, StoreError> {
         let (left, alone) = (std::mem::take(&mut self.history.left), std::mem::take(&mut self.history.alone));
         let mut handed = Handed { complete: std::mem::take(&mut self.history.complete), ..Handed::default() };
@@ -214,7 +215,7 @@ impl Engine {
             for endpoint in &self.history.rules.endpoints {
                 let first = known.iter().find(|(name, _)| **name == **endpoint).map(|(_, first)| *first);
                 let is_caught_up = alone.iter().any(|(name, unit, _)| name == endpoint && unit == id);
-                // Whoever misses the beginning goes on missing it.
+                // An endpoint that misses the beginning of the turn gets no mark, because it still misses that.
                 if first.is_some() || !had_left || is_caught_up {
                     mark(unit, endpoint, MarkChange::WithAll(first));
                 }
@@ -239,7 +240,7 @@ impl Engine {
     }
 }
 
-/// What came of sending a turn.
+/// The result of sending a turn: numbers of spans and bytes of text, and whether more of the turn is to be sent.
 #[derive(Debug, Default)]
 struct Sent {
     spans: usize,

@@ -1,4 +1,4 @@
-//! What is to be read of the session files, and what was.
+//! Decides which session files are to be read, and notes how far they were counted.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -12,7 +12,7 @@ use crate::tail::FoundFile;
 use crate::transcript::chunk::FileNumber;
 
 impl Engine {
-    /// Of the files of `found` those that have something new, as jobs, each from its cursor on.
+    /// A job for each of the `found` files that has something new, to be read from its cursor on.
     pub fn jobs(&mut self, found: Vec<FoundFile>) -> Result<Vec<Job>, StoreError> {
         let mut jobs = Vec::new();
         for found in found {
@@ -28,7 +28,7 @@ impl Engine {
         Ok(jobs)
     }
 
-    /// Bytes of found files that are not counted yet.
+    /// Bytes of the `found` files that are not counted yet.
     #[must_use]
     pub fn lag_bytes(&self, found: &[FoundFile]) -> u64 {
         let lag = |found: &FoundFile| {
@@ -38,7 +38,7 @@ impl Engine {
         found.iter().map(lag).sum()
     }
 
-    /// The row of a file as it is in memory or stored; none if nothing of the file was ever counted.
+    /// The row of a file, from memory or from the store; `None` if nothing of the file was ever counted.
     pub(super) fn stored_row(&self, file: FileNumber) -> Result<Option<FileRow>, StoreError> {
         if let Some(row) = self.files.row(file) {
             return Ok(Some(row.clone()));
@@ -49,7 +49,7 @@ impl Engine {
         self.writer.rows().file(file)
     }
 
-    /// Has the row of the file that a piece is of in memory; a new one if nothing of the file was counted before.
+    /// Loads the row of a piece's file into memory, or makes a new one if nothing of the file was counted before.
     pub(super) fn load_row(&mut self, piece: &FilePiece) -> Result<(), StoreError> {
         if self.files.row(piece.file).is_none() {
             let row = self.stored_row(piece.file)?.unwrap_or_else(|| FileRow {
@@ -63,7 +63,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Notes that a piece was counted.
+    /// Notes that a piece was counted: the next commit writes the file's row with the piece's cursor.
     pub(super) fn counted(&mut self, piece: &FilePiece) {
         if let Some(row) = self.files.rows.get_mut(&piece.file) {
             row.cursor = Some(piece.cursor.clone());
@@ -72,7 +72,7 @@ impl Engine {
         self.files.dirty.insert(piece.file);
     }
 
-    /// Where a file is; `None` if it has no number.
+    /// The path of a file; `None` if no file has this number.
     pub(super) fn path_of(&self, file: FileNumber) -> Option<PathBuf> {
         let path = self.known.paths.path(file);
         (!path.is_empty()).then(|| PathBuf::from(OsString::from_vec(path)))

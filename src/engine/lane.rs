@@ -1,4 +1,4 @@
-//! Turns that wait to be sent as history, and who gets them.
+//! The turns that wait to be sent as history, and the rules for sending them.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -7,29 +7,29 @@ use super::departure::Departure;
 use crate::ledger::unit::UnitId;
 use crate::transcript::time::Timestamp;
 
-/// Who gets which turns of the past.
+/// Which turns of the past are sent, to which endpoints, and how fast.
 #[derive(Debug, Clone, Default)]
 pub struct HistoryRules {
     /// The names of all endpoints.
     pub endpoints: Vec<Arc<str>>,
-    /// Turns that ended at this time or later; `None`: no history is wanted.
+    /// Turns that ended at this time or later are sent; `None` if no history is wanted.
     pub since: Option<Timestamp>,
-    /// Spans per second, of each lane.
+    /// Most spans that each lane sends per second.
     pub rate: u64,
 }
 
-/// Turns that wait to be sent as history.
+/// Turns that wait to be sent as history, all to the same endpoint or all to every endpoint.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    /// When they ended, and the numbers of their units.
+    /// The time at which each turn ended, and the number of its unit.
     pub(super) turns: BTreeSet<(Timestamp, u32)>,
-    /// Hashes of their sessions, to be told at the start.
+    /// Hashes of the turns' sessions, from which the log tells their number when sending starts.
     pub(super) sessions: HashSet<u64>,
-    /// It is known to be empty without a look.
+    /// True if the store says that the endpoint misses nothing, so that the plan need not fill this lane.
     pub(super) is_complete: bool,
-    /// Thousandths of spans that may leave now, below zero after a long turn; and since when that is known.
+    /// How many thousandths of a span may leave now, below zero after a long turn; and when that was computed.
     pub(super) allowance: (i128, Option<Timestamp>),
-    /// A long turn that is under way.
+    /// The long turn of which a part is sent already.
     pub(super) departure: Option<(UnitId, Departure)>,
 }
 

@@ -1,4 +1,4 @@
-//! What is still to be sent of the past: a lane for all endpoints, and one for each.
+//! The history that is still to be sent: a lane for all endpoints together, and one for each of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,24 +14,26 @@ use crate::store::has_left;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;
 
-/// How soon a lane is looked at again, in milliseconds.
+/// Pause between two looks at the lanes, in milliseconds.
 const PAUSE_MS: i64 = 200;
 
-/// What is still to be sent.
+/// The history that is still to be sent, and what the next commit stores about it.
 #[derive(Debug, Default)]
 pub(super) struct Unsent {
     pub(super) rules: HistoryRules,
-    /// The unit that was looked at last, while the plan is made.
+    /// While the plan is made, the number of the unit that was looked at last (`Some(None)` before the first); else
+    /// `None`.
     pub(super) plan: Option<Option<u32>>,
-    /// For all endpoints, then for each of the rules.
+    /// The lane for all endpoints, then one for each endpoint in the order of the rules.
     pub(super) lanes: Vec<Lane>,
-    /// Units of which something leaves with the next commit, and whether something had left before.
+    /// Units of which something leaves with the next commit for all endpoints, and whether something had left before.
     pub(super) left: BTreeMap<UnitId, bool>,
-    /// What leaves with the next commit for one endpoint alone.
+    /// Spans that leave with the next commit for one endpoint alone.
     pub(super) alone: Vec<(Arc<str>, UnitId, Vec<SpanBatch>)>,
-    /// Since when endpoints miss nothing, as the next commit stores it.
+    /// What the next commit stores of endpoints: the time from which on one misses nothing, or `None` to delete that.
     pub(super) complete: Vec<(Arc<str>, Option<Timestamp>)>,
     pub(super) progress: SendingProgress,
+    /// When the lanes were looked at last.
     pub(super) looked: Timestamp,
 }
 
@@ -41,7 +43,7 @@ impl Unsent {
         self.plan.is_some() || self.lanes.iter().any(|lane| !lane.turns.is_empty()) || self.progress.is_under_way()
     }
 
-    /// When to look again.
+    /// When the lanes are to be looked at again; `None` if there is nothing to do.
     pub(super) fn next(&self) -> Option<Timestamp> {
         let pause = if self.plan.is_some() { 0 } else { PAUSE_MS };
         self.is_active().then(|| Timestamp(self.looked.0.saturating_add(pause)))
@@ -58,7 +60,7 @@ impl Unsent {
         self.alone.push((endpoint, unit, spans));
     }
 
-    /// Notes a changed unit that is over without having left.
+    /// Puts a changed unit into the first lane if it is over and has left for nobody.
     pub(super) fn note(&mut self, number: u32, unit: &Unit) {
         let Some(since) = self.rules.since.filter(|_| !self.rules.endpoints.is_empty()) else { return };
         if !is_untold(unit, since) || !self.add(0, number, unit) {
@@ -77,7 +79,8 @@ impl Unsent {
         lane.turns.insert((ended::over(unit).at, number))
     }
 
-    /// Puts a unit into the lanes where it belongs; `marked` are the endpoints that have got what has left of it.
+    /// Puts a unit into the lanes where it belongs. `marked` holds the endpoints that have got the spans that have
+    /// left.
     pub(super) fn plan(&mut self, number: u32, unit: &Unit, marked: &[(String, u64)]) {
         let Some(since) = self.rules.since else { return };
         if is_untold(unit, since) {
@@ -93,15 +96,16 @@ impl Unsent {
         }
     }
 
-    /// Takes over from the stored rows which endpoints miss nothing, and what of that holds no longer. With no history
-    /// wanted, an endpoint gets what ends from `epoch` on.
+    /// Begins with new rules. `stored` says of each endpoint the time from which on it misses nothing, as far as that
+    /// was known; entries that are no longer true are corrected with the next commit. If no history is wanted, an
+    /// endpoint gets the turns that end from `epoch` on.
     pub(super) fn begin(&mut self, rules: HistoryRules, stored: Vec<(String, Timestamp)>, epoch: Timestamp) {
         self.lanes = (0..=rules.endpoints.len()).map(|_| Lane::default()).collect();
         let wanted = rules.since.unwrap_or(epoch);
         for (name, since) in stored {
             let position = rules.endpoints.iter().position(|endpoint| **endpoint == *name);
             let Some(position) = position else {
-                // What ends from now on it does not get.
+                // An endpoint that is no longer configured does not get the turns that end from now on.
                 self.complete.push((name.into(), None));
                 continue;
             };
@@ -121,7 +125,7 @@ impl Unsent {
         self.rules = rules;
     }
 
-    /// An endpoint has everything in the outbox that it is to get.
+    /// Notes that all history for an endpoint is in the outbox.
     pub(super) fn completed(&mut self, position: usize) {
         if let (Some(lane), Some(name)) = (self.lanes.get_mut(position + 1), self.rules.endpoints.get(position))
             && !lane.is_complete
@@ -132,12 +136,12 @@ impl Unsent {
     }
 }
 
-/// True for the root of a trace that is over and has left for nobody, though it ended late enough.
+/// True for the root of a trace that is over, ended at `since` or later, and has left for nobody.
 pub(super) fn is_untold(unit: &Unit, since: Timestamp) -> bool {
     unit.export.done && !unit.export.sent && is_root(unit, since)
 }
 
-/// True for the root of a trace of which something has left.
+/// True for the root of a trace that ended at `since` or later and of which something has left.
 pub(super) fn is_told(unit: &Unit, since: Timestamp) -> bool {
     (unit.export.sent || !unit.export.done) && has_parts_left(unit) && is_root(unit, since)
 }
@@ -146,7 +150,7 @@ fn is_root(unit: &Unit, since: Timestamp) -> bool {
     unit.leaves_with().is_none() && has_spans(unit) && ended::over(unit).at >= since
 }
 
-/// True if something of a unit has left, be it in a section.
+/// True if something of a unit has left, in itself or in one of its sections.
 pub(super) fn has_parts_left(unit: &Unit) -> bool {
     has_left(unit) || unit.sections.as_ref().is_some_and(|sections| sections.gist.unsent < sections.gist.spans)
 }

@@ -1,4 +1,4 @@
-//! Turns that have ended leave as spans.
+//! Lets turns that have ended leave: makes their spans and hands them to the outbox.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -22,20 +22,20 @@ use crate::views::traces::finish::{MadeOf, finish};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Earlier, Position, position_of};
 
-/// Turns that leave in one commit.
+/// Most turns that leave in one commit.
 const LEAVING_MAX: usize = 50;
 
-/// Sessions of which the order of the turns is kept in memory.
+/// Most sessions whose order of turns is kept in memory.
 const ORDERS_MAX: usize = 16;
 
-/// Spans at which a commit takes no further turn.
+/// If a commit has this many spans, it takes no further turn.
 pub(super) const SPANS_MAX: usize = 1_000;
 
-/// Bytes of text on spans at which a commit takes no further turn.
+/// If the spans of a commit have this many bytes of text, it takes no further turn.
 pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
 
 impl Engine {
-    /// Lets the turns leave that have ended, and some of the past when none has. Returns true if more are ready.
+    /// Lets turns that have ended leave, or some history if none has. Returns true if more turns are ready.
     pub fn tick(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         if self.tick_live(now)? {
             return Ok(true);
@@ -49,7 +49,7 @@ impl Engine {
         if due.is_empty() {
             return Ok(false);
         }
-        // What is read of a session below is what is stored.
+        // The code below reads sessions from the store, so every change must be stored before.
         if self.is_dirty() {
             self.commit(now)?;
         }
@@ -80,14 +80,14 @@ impl Engine {
         let at_once = in_pieces.filter(|id| !is_past(id));
         in_pieces.iter().for_each(|id| self.turns.again(*id, now));
         self.write(leaving, now)?;
-        // A line may be large, and may have changed until the next time.
+        // Lines that were read for their text are not kept: they may be large, and may change.
         self.latest_rows = Mutex::default();
-        // Its own commit must not put it off, as one with new rows does.
+        // The commit above put the turn off, as new rows do; its next piece is to leave at once.
         at_once.iter().for_each(|id| self.turns.again(*id, now));
         Ok(in_pieces.is_some() || looked_at >= LEAVING_MAX || looked_at < due.len())
     }
 
-    /// Lets a unit leave with all that belongs to it. Returns how many bytes of text that took.
+    /// Lets a unit leave with its whole family. Returns how many bytes of text the spans hold.
     pub(super) fn let_leave(&mut self, id: UnitId, next: Next, leaving: &mut Leaving) -> Result<usize, StoreError> {
         self.load_below(id)?;
         let Some(family) = family_of(&self.known, id) else { return Ok(0) };
@@ -125,7 +125,7 @@ impl Engine {
         Ok(text_bytes)
     }
 
-    /// What lies before a turn.
+    /// What lies before a turn in its session.
     pub(super) fn earlier_of(&self, turn: &Unit, session: Option<&Session>) -> Result<Earlier, StoreError> {
         match session.and_then(|session| Some((session, self.orders.get(&session.id)?))) {
             Some((session, order)) => self.writer.rows().earlier(session, turn, order),
@@ -133,7 +133,7 @@ impl Engine {
         }
     }
 
-    /// Loads the order of the turns of a session. Everything is stored.
+    /// Loads the order of the turns of a session. Every change must be stored before.
     pub(super) fn load_order(&mut self, session: SessionId) -> Result<(), StoreError> {
         if !self.orders.contains_key(&session) {
             if self.orders.len() >= ORDERS_MAX {
@@ -145,7 +145,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes over into the orders of turns that are in memory what was committed.
+    /// Brings the orders of turns that are in memory up to date with what was committed.
     pub(super) fn change_orders(&mut self) {
         if self.orders.is_empty() {
             return;
@@ -161,8 +161,8 @@ impl Engine {
         }
     }
 
-    /// Gives spans of a session their last form; `units` are all that they may be made of. Returns how many bytes of text
-    /// they took.
+    /// Gives spans of a session their final form. `units` are all units that the spans may be made of. Returns how many
+    /// bytes of text were put on the spans.
     pub(super) fn finish(&self, batches: &mut [SpanBatch], session: &SessionId, units: &[&Unit]) -> usize {
         let fork = self.known.session(session).and_then(|session| session.fork.as_ref());
         let of = MadeOf { session, source: fork.map(|fork| &fork.from), units };
@@ -173,7 +173,7 @@ impl Engine {
         })
     }
 
-    /// Loads a unit, the units above it, its session and the one that was forked from. Returns the session.
+    /// Loads a unit, the units above it, its session and the session that this was forked from. Returns the session.
     pub(super) fn load_above(&mut self, id: UnitId) -> Result<Option<SessionId>, StoreError> {
         self.load(id)?;
         let mut top = id;
@@ -194,8 +194,8 @@ impl Engine {
         Ok(session)
     }
 
-    /// Finds out again when a unit and the sub-agents below it were active last, where a part that may have been the last
-    /// was changed. Everything is stored.
+    /// Computes again when a unit and the sub-agents below it were active last, if a part that may have been the last
+    /// was changed. Every change must be stored before.
     pub(super) fn tighten_unit(&mut self, id: UnitId) -> Result<(), StoreError> {
         let Some(unit) = self.known.unit(id).filter(|unit| unit.is_loose()) else { return Ok(()) };
         let tight = tight(self.writer.rows(), unit, 0)?;
@@ -205,7 +205,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Loads what the spans of a unit are made of: its sections, and the sub-agents that its calls lead to with theirs.
+    /// Loads what the spans of a unit are made of: its sections, the sub-agents that its calls started, and their
+    /// sections.
     pub(super) fn load_below(&mut self, id: UnitId) -> Result<(), StoreError> {
         let session = self.known.unit(id).map(|unit| unit.session().clone());
         let (mut open, mut met) = (vec![id], HashSet::from([id]));
@@ -231,7 +232,7 @@ impl Engine {
     }
 }
 
-/// The family of a unit that is in memory with all that belongs to it; `None` if it is not.
+/// The family of a unit; `None` if the unit is not in memory. What belongs to the unit must be in memory too.
 pub(super) fn family_of(known: &Known, id: UnitId) -> Option<Family<'_>> {
     let mut find = |id, want| {
         Ok::<_, Infallible>(match want {
@@ -245,7 +246,7 @@ pub(super) fn family_of(known: &Known, id: UnitId) -> Option<Family<'_>> {
     }
 }
 
-/// A unit with the gists of its sections and of the sub-agents below it as they are found anew.
+/// A unit whose gists, of its sections and of the sub-agents below it, are computed anew from the store.
 fn tight(rows: Rows<'_>, unit: &Unit, depth: usize) -> Result<Unit, StoreError> {
     let (mut tight, id, session) = (unit.clone(), unit.key.id(), unit.session());
     let (mut gist, mut agents) = (Gist::default(), Vec::new());

@@ -1,4 +1,5 @@
-//! Sessions that were active lately, for the gauges of active and waiting sessions. Not stored: rows tell it anew.
+//! Sessions that were active lately, for the gauges of active and waiting sessions. They are not stored: after a
+//! restart they are known again once new rows come.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,20 +11,20 @@ use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::{self, LabelRules};
 use crate::vitals::{LiveSession, OpenTool};
 
-/// Sessions that may be active at the same time; beyond it new ones are not shown in the gauges.
+/// Most sessions that may be active at the same time. Further ones are not shown in the gauges.
 const LIVE_MAX: usize = 10_000;
 
-/// Open calls that are looked at of one session in one place; of more than that one is enough to know that it waits.
+/// Most open calls that are kept of one home (a unit or a section). One is enough to know that a session waits.
 const OPEN_MAX: usize = 64;
 
-/// When a row that was read at `now` was written. What is stamped with the year 9999 came just now: gauges that tell how
-/// long nothing has happened would never tell it again.
+/// When a row that was read at `now` was written. For a row that is stamped in the future this is `now`: with a time in
+/// the year 9999, a gauge that tells how long nothing has happened would never change again.
 #[must_use]
 pub fn written(row: Timestamp, now: Timestamp) -> Timestamp {
     if row.may_be(now) { row } else { now }
 }
 
-/// Sessions with a row in this process's time.
+/// Sessions that got a row since the process started.
 #[derive(Debug, Default)]
 pub struct LiveSessions(BTreeMap<SessionId, LiveState>);
 
@@ -31,12 +32,12 @@ pub struct LiveSessions(BTreeMap<SessionId, LiveState>);
 struct LiveState {
     entrypoint: Option<Arc<str>>,
     last: Timestamp,
-    /// By unit, and by what of it holds them: itself, or a section.
+    /// Open tool calls, by unit and by their home: the unit itself, or a section of it.
     open: BTreeMap<(UnitId, UnitId), Vec<OpenTool>>,
 }
 
 impl LiveSessions {
-    /// Takes in what changed parts of a unit say about its session.
+    /// Updates the session of a unit from the parts that changed.
     pub fn note(&mut self, labels: &LabelRules, change: &Changed<'_>, now: Timestamp) {
         let unit = change.unit;
         if self.0.len() >= LIVE_MAX && !self.0.contains_key(unit.session()) {

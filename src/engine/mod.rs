@@ -1,6 +1,6 @@
 //! The only writer: prefetch, fold, project, commit.
 //!
-//! One step takes the records of one piece of a file into memory; one commit writes what several steps changed, as one
+//! One step folds the records of one piece of a file into memory; one commit writes what several steps changed, as one
 //! batch. A number is published only after it is durable, or a crash would make a counter run backwards.
 
 mod again;
@@ -48,71 +48,74 @@ use crate::views::traces::finish::SpanRules;
 use crate::views::traces::tree::TurnOrder;
 use crate::vitals::LiveSession;
 
-/// Units changed since the last commit that make another commit due: a batch stays near 300 operations.
+/// If this many units have changed since the last commit, another commit is due: a batch stays near 300 operations.
 const DIRTY_UNITS_MAX: usize = 150;
 
-/// The same for files: most bring a unit along, but those that hold none must not add up to one large batch.
+/// If this many files have changed, another commit is due: files without a unit must not add up to one large batch.
 const DIRTY_FILES_MAX: usize = 150;
 
-/// The same for the parts that changed units and sections hold: a batch stays near 1 MB.
+/// If the changed units and sections hold this many parts, another commit is due: a batch stays near 1 MB.
 const DIRTY_PARTS_MAX: usize = 4_000;
 
-/// Records that are folded before the size of the next commit is looked at.
+/// Most records that are folded before the size of the next commit is checked.
 const RECORDS_AT_ONCE: usize = 64;
 
-/// The same for the tool calls and results that they hold: each may change another section.
+/// Most tool calls and results in these records: each may change another section.
 const BLOCKS_AT_ONCE: usize = 200;
 
-/// Folds what is read into the state.
+/// Folds records into the state. It is the only writer of the store.
 #[derive(Debug)]
 pub struct Engine {
     known: Known,
-    /// The identities are in memory: from the first rows on, not before. A restart that finds nothing new is quick.
+    /// True once the index of identities is in memory. It is loaded with the first rows, so that a restart that finds
+    /// nothing new is quick.
     has_index: bool,
     prices: Prices,
     writer: Writer,
     projections: Projections,
     epoch: Epoch,
     files: KnownFiles,
-    /// A file of which a piece is folded in part: what is written of it meanwhile is its thread before the piece.
+    /// The file of which a piece is folded in part, and its thread before that piece: a commit in between writes this
+    /// thread.
     halfway: Option<(FileNumber, Thread)>,
     turns: Turns,
     spans: SpanRules,
-    /// The next commit stores which prices were used.
+    /// True if the next commit stores the fingerprint of the prices that were used.
     new_prices: bool,
     /// Latest end of a turn whose spans were put into the outbox by this process.
     handed_out: Option<Timestamp>,
-    /// Long turns that leave in pieces.
+    /// Long turns that are leaving in pieces.
     departures: HashMap<UnitId, Departure>,
-    /// The turns of sessions of which some left last, in order.
+    /// The order of turns in sessions of which a turn left lately.
     orders: HashMap<SessionId, TurnOrder>,
     history: Unsent,
-    /// Units are loaded as if what has left had not, and the other way round.
+    /// True while units are loaded with inverted `sent` marks, see `again`.
     turns_marks_round: bool,
-    /// Rows whose texts the spans of the next commit have.
+    /// Rows that were read for the texts of the next commit's spans.
     latest_rows: Mutex<Latest>,
-    /// When something was committed last.
+    /// Time of the last commit, or of the start if there was none.
     last_commit: Timestamp,
     last_event: Option<Timestamp>,
 }
 
-/// What an engine begins with.
+/// What an engine is made from.
 #[derive(Debug)]
 pub struct Start {
-    /// The only writer.
+    /// Writer of the store, of which there is only one.
     pub writer: Writer,
-    /// What the database held.
+    /// What the database held when it was opened.
     pub recovered: Recovered,
-    /// First start and export progress.
+    /// Time of the first start ever, and how much was exported.
     pub epoch: Epoch,
+    /// Prices by which costs are computed.
     pub prices: Prices,
-    /// Label values.
+    /// Rules for the values of labels.
     pub labels: LabelRules,
-    /// When turns end and which leave.
+    /// Rules for when turns end and which of them leave.
     pub policy: Policy,
-    /// What their spans look like.
+    /// Rules for how spans are drawn.
     pub spans: SpanRules,
-    /// Parts that a unit, or a section of one, holds at most: [`PARTS_MAX`], but for tests.
+    /// Most parts that a unit, or a section of one, holds: [`PARTS_MAX`], except in tests.
     pub parts_max: usize,
 }
 
@@ -155,7 +158,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Takes the records of one piece in. [`Engine::commit`] writes what changed.
+    /// Folds the records of one piece. [`Engine::commit`] writes what changed; it is called from here if that is due.
     pub fn step(&mut self, piece: &FilePiece, now: Timestamp) -> Result<(), StoreError> {
         self.projections.set_time(now);
         self.fold(piece, now)?;
@@ -175,7 +178,7 @@ impl Engine {
                 None => tracing::warn!(path = %path.display(), offset, "a cost that no client can mean is left out"),
             }
         }
-        // A commit on the way may have dropped it.
+        // A commit while the piece was folded may have dropped the row from memory.
         self.load_row(piece)?;
         self.counted(piece);
         if self.known.dirty_units.len() >= DIRTY_UNITS_MAX || self.files.dirty.len() >= DIRTY_FILES_MAX {
@@ -184,8 +187,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Folds the records of a piece, in as many commits as their size asks for. Should the process die between two of
-    /// them, the piece is read again from its beginning: what was counted then adds nothing.
+    /// Folds the records of a piece, with a commit in between whenever it would grow too large. If the process dies
+    /// between two commits, the piece is read again from its beginning, and the records that were counted add nothing.
     fn fold(&mut self, piece: &FilePiece, now: Timestamp) -> Result<(), StoreError> {
         self.load_thread(piece)?;
         let before = self.known.thread(piece.file).cloned();
@@ -221,7 +224,8 @@ impl Engine {
             if !self.load_missing_waiting()? && missing.is_empty() {
                 return Ok(());
             }
-            // Something that nobody foresaw belongs to these rows. Folding them twice adds nothing.
+            // These rows need units that were not prefetched. They are loaded, and the rows are folded again, which
+            // adds nothing to what was counted.
             for id in missing {
                 if !self.load(id)? && !self.known.has(id) {
                     if !lost.insert(id) {
@@ -240,11 +244,8 @@ impl Engine {
         !self.files.dirty.is_empty() || !self.known.dirty_units.is_empty() || !self.known.dirty_sessions.is_empty()
     }
 
-    /// Writes everything since the last commit, as one batch.
-    ///
-    /// # Errors
-    ///
-    /// The database failed: the engine must be thrown away and made again from the state.
+    /// Writes everything that changed since the last commit, as one batch. Fails if the database fails: the engine must
+    /// be dropped then and made again from the state.
     pub fn commit(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.write(Leaving::default(), now)
     }
@@ -255,14 +256,15 @@ impl Engine {
         self.made_durable()
     }
 
-    /// The same in the middle of more to come: the database is not compacted yet.
+    /// [`Engine::flush`] for the middle of more work: the database is not compacted.
     pub fn flush_some(&mut self) -> Result<Snapshot, StoreError> {
         self.writer.make_durable()?;
         self.made_durable()
     }
 
     fn made_durable(&mut self) -> Result<Snapshot, StoreError> {
-        // Outside the database stands only what has arrived: a rebuild must not lose what waits in the outbox.
+        // `epoch.json` notes only what has arrived, so that spans that wait in the outbox are not lost if the database
+        // has to be made anew.
         if let Some(until) = self.handed_out
             && !self.history.is_active()
             && self.writer.meter().spans() == 0
@@ -274,7 +276,8 @@ impl Engine {
         Ok(self.projections.snapshot())
     }
 
-    /// Takes text out of the files that is not wanted any more; see [`Writer::give_back`]. After [`Engine::flush`].
+    /// Removes text that is not wanted any more from the database; see [`Writer::give_back`]. To be called after
+    /// [`Engine::flush`].
     pub fn give_back(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.writer.give_back(now)
     }
@@ -285,7 +288,8 @@ impl Engine {
         self.projections.active(since)
     }
 
-    /// Time of the latest row that this process has counted; of one that is stamped in the future, when it was counted.
+    /// Time of the latest row that this process has counted; `None` before the first. A row that is stamped in the
+    /// future counts with the time at which it was counted.
     #[must_use]
     pub const fn last_event(&self) -> Option<Timestamp> {
         self.last_event
@@ -303,14 +307,14 @@ impl Engine {
         self.writer.bytes_on_disk()
     }
 
-    /// Time of the earliest moment at which [`Engine::tick`] may have something to do.
+    /// The earliest moment at which [`Engine::tick`] may have something to do; `None` if nothing waits.
     #[must_use]
     pub fn next_tick(&self) -> Option<Timestamp> {
         self.turns.next().into_iter().chain(self.history.next()).min()
     }
 }
 
-/// How many of these records are folded before the size of the next commit is looked at.
+/// How many of these records are folded before the size of the next commit is checked; at least one if there is one.
 fn folded_at_once(records: &[Record]) -> usize {
     let blocks = records.iter().scan(0, |blocks, record| {
         *blocks += match &record.body {

@@ -1,4 +1,4 @@
-//! Everything that a step touches is read before it: units, sections, sessions.
+//! Loads what a step may touch before it folds: units, sections, sessions.
 
 use std::ops::ControlFlow;
 
@@ -12,7 +12,7 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::record::Record;
 
 impl Engine {
-    /// Has every identity in memory.
+    /// Loads the index of all identities, unless it is in memory.
     pub(super) fn load_index(&mut self) -> Result<(), StoreError> {
         if !self.has_index {
             self.known.index = self.writer.identities()?;
@@ -21,7 +21,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Loads how far the file of a piece has come.
+    /// Loads the thread of a piece's file: the state of its conversation after the rows that were counted.
     pub(super) fn load_thread(&mut self, piece: &FilePiece) -> Result<(), StoreError> {
         self.load_index()?;
         self.load_row(piece)?;
@@ -34,7 +34,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Loads everything that some records of the piece may touch.
+    /// Loads everything that `records`, which are some of the piece's records, may touch.
     pub(super) fn prefetch(
         &mut self,
         piece: &FilePiece,
@@ -64,8 +64,8 @@ impl Engine {
         }
     }
 
-    /// Finds out again whose units are, if sessions that share some have more, or less, to themselves than before. Those
-    /// that are not in memory are missing then.
+    /// Decides again which session owns each unit, for sessions whose claims have changed. Units of them that are not
+    /// in memory are noted as missing.
     pub(super) fn settle_owners(&mut self) -> Result<(), StoreError> {
         for session in self.known.turned() {
             let mut units = Vec::new();
@@ -81,7 +81,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Loads the sub-agents without rows that a fold needed and nobody foresaw. Returns false if nothing is stored of them.
+    /// Loads what is stored of sub-agents without rows that a fold needed and that were not prefetched. Returns false
+    /// if nothing is stored of them.
     pub(super) fn load_missing_waiting(&mut self) -> Result<bool, StoreError> {
         let mut loaded = false;
         for agent in std::mem::take(&mut self.known.missing_waiting) {
@@ -93,7 +94,7 @@ impl Engine {
         Ok(loaded)
     }
 
-    /// Loads a unit, or a section with its unit. Returns false if it was loaded, or does not exist.
+    /// Loads a unit, or a section with its unit. Returns false if it was in memory already, or does not exist.
     pub(super) fn load(&mut self, id: UnitId) -> Result<bool, StoreError> {
         if self.known.has(id) {
             return Ok(false);
@@ -107,11 +108,11 @@ impl Engine {
             turn_round(&mut unit);
         }
         let sections = unit.sections.as_ref().map_or(0, |sections| sections.count);
-        // Any session that has rows of it may turn out to be its owner.
+        // Any session that has rows of the unit may turn out to be its owner.
         let held = unit.holders.iter().map(|holder| &holder.session);
         let sessions: Vec<SessionId> = held.chain([unit.session()]).cloned().collect();
         self.known.load_unit(unit);
-        // What comes next belongs there, most often.
+        // The rows that come next most often belong to the last sections.
         let latest = u32::try_from(LATEST_SECTIONS).unwrap_or(u32::MAX);
         for position in sections.saturating_sub(latest)..sections {
             self.load_section(id, position)?;
@@ -122,7 +123,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Loads a section of a unit. Returns false if it was loaded, or does not exist.
+    /// Loads a section of a unit. Returns false if it was in memory already, or does not exist.
     pub(super) fn load_section(&mut self, of: UnitId, position: u32) -> Result<bool, StoreError> {
         if self.known.has(of.section(position)) {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! What the log says of the history that is sent.
+//! Logs how much of the history is sent.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,43 +7,44 @@ use super::lane::{HistoryRules, Lane};
 use crate::store::OutboxMeter;
 use crate::transcript::time::Timestamp;
 
-/// Time between two lines, in milliseconds.
+/// Time between two log lines about one endpoint, in milliseconds.
 const EVERY_MS: u64 = 60_000;
 
-/// How far each endpoint is.
+/// How much history each endpoint has got.
 #[derive(Debug, Default)]
 pub(super) struct SendingProgress {
-    /// In the order of the rules; none before the plan is made.
+    /// One stage for each endpoint, in the order of the rules; empty before the plan is made.
     endpoints: Vec<Stage>,
+    /// True from the end of the plan until the next look.
     is_planned: bool,
 }
 
-/// How far an endpoint is.
+/// How much history an endpoint has got.
 #[derive(Debug, Clone, Copy, Default)]
 enum Stage {
-    /// Nothing is on the way.
+    /// No history is being sent.
     #[default]
     Idle,
-    /// This many turns are put into the outbox; and when that was said last.
+    /// So many turns in all are being put into the outbox; `said` is the time of the last log line.
     Sending { turns: usize, said: Timestamp },
-    /// All of them are in the outbox, in rows before this position.
+    /// All of these turns are in the outbox, in rows before `position`.
     Waiting { turns: usize, position: u64 },
 }
 
 impl SendingProgress {
-    /// It is known what is to be sent.
+    /// Notes that the plan is made, so that it is known what is to be sent.
     pub(super) fn planned(&mut self) {
         self.is_planned = true;
     }
 
-    /// True while something is to be said.
+    /// True while something is to be logged.
     pub(super) fn is_under_way(&self) -> bool {
         self.is_planned || self.endpoints.iter().any(|stage| !matches!(stage, Stage::Idle))
     }
 }
 
 impl SendingProgress {
-    /// Says how far the history is. Returns the positions of endpoints for which all of it is in the outbox.
+    /// Logs how much history is sent. Returns the positions of endpoints for which all history is in the outbox.
     pub(super) fn say(
         &mut self,
         rules: &HistoryRules,
@@ -66,7 +67,7 @@ impl SendingProgress {
                     say_start(name, rules.since, rules.rate, &[for_all, lane]);
                     Stage::Sending { turns: left, said: now }
                 }
-                // What an earlier run put into the outbox may still wait there.
+                // History that an earlier process put into the outbox may still wait there.
                 Stage::Idle if is_planned => Stage::Waiting { turns: 0, position: meter.position() },
                 Stage::Sending { turns, .. } if left == 0 => Stage::Waiting { turns, position: meter.position() },
                 Stage::Sending { turns, said } if now.since_ms(said) >= EVERY_MS => {

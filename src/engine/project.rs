@@ -1,5 +1,5 @@
-//! The views that follow every commit: each is told of every change, says what a commit writes of it, and shows only what
-//! is durable.
+//! The views that follow every commit. Each observes every change, tells what the commit writes of it, and shows only
+//! what is durable.
 
 use crate::engine::live::LiveSessions;
 use crate::measures::Change;
@@ -14,25 +14,25 @@ use crate::vitals::LiveSession;
 #[derive(Debug)]
 pub(super) struct Projections {
     labels: LabelRules,
-    /// Counters count what is stamped at this time or later.
+    /// Counters count facts that are stamped at this time or later.
     epoch: Timestamp,
     totals: Totals,
     live: LiveSessions,
 }
 
 impl Projections {
-    /// Goes on with what is stored. Counters count from `epoch` on; `scope` says which trace an exemplar is in.
+    /// Goes on with the stored totals. Counters count from `epoch` on; `scope` says which trace an exemplar belongs to.
     pub(super) fn load(labels: LabelRules, stored: Vec<(Series, Stored)>, epoch: Timestamp, scope: TraceScope) -> Self {
         let totals = Totals::load(labels.clone(), stored).since(epoch).with_scope(scope);
         Self { labels, epoch, totals, live: LiveSessions::default() }
     }
 
-    /// Tells the time at which a commit is made.
+    /// Sets the time of the next commit.
     pub(super) const fn set_time(&mut self, now: Timestamp) {
         self.totals.set_time(now);
     }
 
-    /// Takes a change of the facts in. `trace` is the one that the unit's spans are in, if that is known.
+    /// Observes a change of the facts. `trace` is the trace of the unit's spans, if that is known.
     pub(super) fn observe(&mut self, change: &Change<'_>, trace: Option<TraceId>, now: Timestamp) {
         self.totals.observe(change, self.epoch, trace);
         if let Change::Parts(changed) = change {
@@ -40,12 +40,12 @@ impl Projections {
         }
     }
 
-    /// Takes in that so many lines were read.
+    /// Counts lines that were read.
     pub(super) fn lines(&mut self, lines: u64) {
         self.totals.lines(lines);
     }
 
-    /// Takes in a line that says nothing of the facts. Returns why it could not be read, if that is so.
+    /// Counts a line that adds no fact. Returns the reason if the line could not be read.
     pub(super) fn line(&mut self, body: &RowBody) -> Option<&'static str> {
         match body {
             RowBody::Implausible => self.totals.implausible(1),
@@ -59,17 +59,17 @@ impl Projections {
         None
     }
 
-    /// What the commit writes.
+    /// The changed totals, which the commit writes.
     pub(super) fn dirty(&mut self) -> impl Iterator<Item = (&Series, &Stored)> {
         self.totals.dirty()
     }
 
-    /// Says that everything changed is stored now.
+    /// To be called after a commit: every change is stored now.
     pub(super) fn committed(&mut self) {
         self.totals.committed();
     }
 
-    /// What may be shown, once the commit is durable.
+    /// The totals of the last commit, which may be shown once it is durable.
     pub(super) fn snapshot(&mut self) -> Snapshot {
         self.totals.snapshot()
     }

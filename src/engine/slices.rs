@@ -1,4 +1,4 @@
-//! Some parts of a long turn as spans, made with those near them at hand.
+//! Makes some parts of a long turn into spans, with the parts near them in memory.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -21,7 +21,7 @@ use crate::views::traces::tree::{
 };
 
 impl Engine {
-    /// The chosen parts as spans. `root` is the unit that leaves.
+    /// Makes the chosen parts into spans. `root` is the unit that leaves.
     pub(super) fn slice(
         &mut self,
         departure: &mut Departure,
@@ -43,7 +43,7 @@ impl Engine {
         let top = self.known.top_of(root);
         let find = |agent: &AgentId| {
             let id = UnitKey::agent(top.session(), agent).id();
-            // Of one that leaves by itself only the trace is told.
+            // Of a sub-agent that leaves by itself only the trace id is needed, for a link.
             agents.get(&id).map(|unit| &**unit).or_else(|| self.known.unit(id).filter(|unit| is_background(unit)))
         };
         let facts = TurnFacts { turn: top, agents: &find, position: self.position(root, top, departure.earlier), end };
@@ -69,7 +69,8 @@ impl Engine {
         Ok(batches)
     }
 
-    /// Loads the responses that made the chosen calls, where they stand far away: one response may make any number.
+    /// Loads the responses that made the chosen calls. One response may make any number of calls, so it may stand in a
+    /// section far away.
     fn load_callers(&mut self, id: UnitId, chosen: &Chosen) -> Result<(), StoreError> {
         let Some(parts) = self.known.parts(chosen.home) else { return Ok(()) };
         let mut callers: Vec<Box<str>> =
@@ -84,7 +85,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The span of a unit whose parts have left, as a batch; none if it has left itself.
+    /// The own span of a unit whose parts have left, as a batch; empty if that span has left already.
     pub(super) fn own_spans(&self, departure: &Departure, frame: &Frame, root: UnitId, end: TurnEnd) -> Vec<SpanBatch> {
         let (Some(unit), Some(root)) = (self.known.unit(frame.unit), self.known.unit(root)) else { return Vec::new() };
         if unit.export.sent {
@@ -113,7 +114,7 @@ impl Engine {
         batches
     }
 
-    /// The call that started a sub-agent with a trace of its own.
+    /// The span of the call that started a sub-agent which has a trace of its own.
     fn started_by(&self, unit: &Unit) -> Option<SpanAt> {
         let call = unit.agent.as_ref()?.call.as_deref()?;
         started_in(&self.known.above(unit), call)
@@ -125,8 +126,8 @@ impl Engine {
     }
 }
 
-/// A unit with the parts of some sections that lie side by side, and responses far away that
-/// made its calls.
+/// A unit with the parts of the sections in `near`, and with the responses from other sections that made the calls of
+/// `own`.
 fn window(known: &Known, unit: &Unit, near: Range<u32>, own: &Parts) -> Unit {
     let id = unit.key.id();
     let mut parts = Parts::default();
@@ -149,12 +150,12 @@ fn window(known: &Known, unit: &Unit, near: Range<u32>, own: &Parts) -> Unit {
     Unit { parts, ..unit.head() }
 }
 
-/// When a unit ended: the one that leaves says so itself, a sub-agent below it when it was active last.
+/// When a unit ended: `end` for the root, and the time of its last activity for a sub-agent below it.
 fn end_in(unit: &Unit, is_root: bool, end: TurnEnd) -> Timestamp {
     let gist = unit.gist();
     match unit.gist_with_below().latest {
         _ if is_root => end.at,
-        // What a call without a result lasts is known from the sub-agent below it alone.
+        // How long a call without a result lasts is known only from the sub-agent below it.
         Some(latest) if gist.open > 0 => latest,
         _ => unit.activity_end(),
     }

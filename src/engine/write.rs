@@ -1,4 +1,5 @@
-//! One commit: sums brought up to date, totals told, everything changed handed to the store as one batch.
+//! Makes one commit: brings sums up to date, shows the views what changed, and hands every change to the store as one
+//! batch.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +15,10 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::exemplars::trace_around;
 
-/// Units and sections kept in memory between commits; beyond it everything is read from the store again.
+/// If more units and sections than this are in memory after a commit, all are dropped and read from the store again.
 const LOADED_MAX: usize = 600;
 
-/// The same for the parts that they hold: some 5 MB.
+/// The same limit for the parts that they hold: some 5 MB.
 const LOADED_PARTS_MAX: usize = 10_000;
 
 impl Engine {
@@ -72,7 +73,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets what the store can give back, but for the thread of a file that is folded in part.
+    /// Drops from memory what can be read from the store again, except the thread of a file that is folded in part.
     fn forget(&mut self) {
         let halfway = self.halfway.as_ref().and_then(|(file, _)| Some((*file, self.known.thread(*file)?.clone())));
         self.known.forget();
@@ -81,7 +82,7 @@ impl Engine {
         }
     }
 
-    /// Brings the sums of units and sessions up to date, with all that they need in memory.
+    /// Loads what the sums of units and sessions need, and brings them up to date.
     fn roll_up(&mut self) -> Result<(), StoreError> {
         loop {
             let mut loaded = false;
@@ -105,7 +106,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Finds out again how a session begins and ends: from what is stored, and what the next commit changes of it.
+    /// Computes again when a session begins and ends, from what is stored and from what the next commit changes.
     fn tighten(&mut self, id: &SessionId) -> Result<(), StoreError> {
         let mut members: Vec<Member> = Vec::new();
         self.writer.rows().each_member(id, |_, member| {
@@ -124,7 +125,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells the views what has changed.
+    /// Shows the views what has changed.
     fn observe(&mut self, leaving: &Leaving, now: Timestamp) {
         for changed in self.known.changes() {
             let find = |id| self.known.unit(id);
@@ -139,7 +140,8 @@ impl Engine {
         }
     }
 
-    /// Takes over how far the conversations of the read files have come.
+    /// Puts the threads of changed files into their rows. For a file that is folded in part, that is the thread before
+    /// the piece.
     fn note_threads(&mut self) {
         for file in self.files.dirty.clone() {
             let halfway = self.halfway.as_ref().filter(|(halfway, _)| *halfway == file).map(|(_, before)| before);
@@ -149,14 +151,15 @@ impl Engine {
         }
     }
 
-    /// The number of a unit. Before the first rows the identities are not in memory: then no unit is new.
+    /// The number of a unit. If the index of identities is not in memory yet, no unit is new, and the store has the
+    /// number.
     pub(super) fn number_of(&self, unit: UnitId) -> Result<u32, StoreError> {
         let known = self.known.index.number(unit);
         let number = if known.is_some() { known } else { self.writer.rows().number(unit)? };
         number.ok_or(StoreError::Unnumbered)
     }
 
-    /// Brings what follows from whole sessions up to date: the client's account, and that a session has started.
+    /// Counts what follows from whole sessions: the cost that the client reports, and the start of a session.
     fn note_sessions(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let changed: Vec<(SessionId, bool)> =
             self.known.changed_sessions().map(|session| (session.id.clone(), session.has_forks)).collect();
@@ -189,7 +192,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Computes every cost again, after prices have changed. Counters that were counted stay counted.
+    /// Computes every cost in the state again after prices have changed. Counters keep the costs that they have
+    /// counted.
     pub(super) fn reprice(&mut self, now: Timestamp) -> Result<(), StoreError> {
         tracing::info!("prices have changed: the cost of everything in the state is computed again");
         let mut last = None;
@@ -200,13 +204,13 @@ impl Engine {
             self.load(id)?;
             self.reprice_parts(id, now)?;
             for position in 0..sections {
-                // A commit on the way may have dropped it.
+                // A commit in between may have dropped the unit from memory.
                 self.load(id)?;
                 self.load_section(id, position)?;
                 self.reprice_parts(id.section(position), now)?;
             }
         }
-        // Only now: after a crash before this commit it begins again.
+        // The new prices are noted only now, so that everything is computed again after a crash before this commit.
         self.new_prices = true;
         self.commit(now)
     }
@@ -222,7 +226,8 @@ impl Engine {
     }
 }
 
-/// A call that started a sub-agent, by its id. A unit that holds its parts itself may be known before the identities are.
+/// The call `call` that started a sub-agent. It is looked for in the unit first, because the index of identities may
+/// not be in memory yet.
 fn call_of<'a>(known: &'a Known, unit: &'a Unit, call: &str) -> Option<&'a Tool> {
     let indexed = || known.parts(known.index.home(Identity::Call(call).hash())?)?.tool(call);
     unit.parts.tool(call).or_else(indexed)

@@ -1,12 +1,14 @@
-//! When a turn has ended, and that its spans leave once.
+//! Decides when a turn has ended, and sees to it that each of its spans leaves only once.
 //!
-//! - A turn whose rows say that it ended still waits for a moment of quiet: the rows of one response are written one by
-//!   one, and a span that has left is never corrected. A turn that never says so ends when it has been idle for long.
+//! - A turn whose rows say that it ended still waits until no row has come for a moment: the rows of one response are
+//!   written one by one, and a span that has left is never corrected. A turn whose rows never say so ends when it has
+//!   been idle for long.
 //! - A turn that stays open for long, or grows large, sends its finished children early and its root last.
-//! - A background sub-agent is a trace of its own and waits for itself.
-//! - What comes after a turn has left (a late tool result) leaves as further spans of the same trace, with the same
-//!   derived ids. What has left is marked at the message, call or unit that it came from.
-//! - History leaves at a limited rate, behind everything live.
+//! - A background sub-agent has a trace of its own, which leaves when the sub-agent itself has ended.
+//! - Rows that come after a turn has left, such as a late tool result, leave as further spans of the same trace, with
+//!   ids that are derived in the same way. The response, call or unit that a span was made of is marked once it has
+//!   left.
+//! - Turns of the past leave at a limited rate, after everything live.
 
 mod spans;
 
@@ -24,58 +26,62 @@ use crate::views::traces::span::SpanBatch;
 /// When turns end and which of them leave.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// Spans are wanted at all.
+    /// Whether spans are sent at all.
     pub export: bool,
-    /// Only turns that end at or after this leave.
+    /// Only turns that end at this time or later leave.
     pub since: Timestamp,
-    /// Only turns that begin at or after this are in the histograms.
+    /// Time of the first start ever. Turns that ended before it are turns of the past.
     pub epoch: Timestamp,
-    /// Quiet time after the end of a turn before it leaves, in milliseconds.
+    /// How long an ended turn must have been without a new row before it leaves, in milliseconds.
     pub settle_ms: u64,
-    /// A turn open for this long sends its finished children early, in milliseconds.
+    /// A turn that has been open for this many milliseconds sends its finished children early.
     pub hold_ms: u64,
-    /// Spans per second of turns that ended before [`Policy::epoch`].
+    /// Most spans per second of turns that ended before [`Policy::epoch`].
     pub history_rate: u64,
-    /// Spans of the longest turn that leaves as a whole: [`WHOLE_SPANS_MAX`], but for tests.
+    /// A turn with more spans than this leaves in pieces: [`WHOLE_SPANS_MAX`], except in tests.
     pub whole_spans_max: u64,
 }
 
 /// A turn with more spans than this sends its finished children early.
 const SPANS_HELD_MAX: u64 = 400;
 
-/// A turn that has more spans than this, its sub-agents included, leaves in pieces: it is never in memory as a whole.
+/// A turn with more spans than this, those of its sub-agents included, leaves in pieces and is never in memory as a
+/// whole.
 pub const WHOLE_SPANS_MAX: u64 = 4_000;
 
-/// Turns that wait for their end or for quiet.
+/// The turns that wait for their end, or for a moment without new rows.
 #[derive(Debug)]
 pub struct Turns {
     policy: Policy,
-    /// Without a row for this many milliseconds a turn has ended.
+    /// A turn without a row for this many milliseconds has ended.
     idle_ms: u64,
+    /// When each waiting unit is to be looked at.
     due: HashMap<UnitId, Timestamp>,
+    /// The live ones of the waiting units, in order of that time.
     order: BTreeSet<(Timestamp, UnitId)>,
-    /// Turns of the past, which leave as the rate allows.
+    /// The waiting units of the past, in order of their end; they leave as the rate allows.
     history: BTreeSet<(Timestamp, UnitId)>,
-    /// Spans of the past that may leave now, and since when that is known.
+    /// How many spans of the past may leave now, and when that was computed.
     allowance: (u64, Timestamp),
+    /// The latest `now` that was passed in, from which it is seen that the clock was set back.
     latest_now: Timestamp,
-    /// Sub-agents below long turns that have parts which can leave before the turn has ended.
+    /// By long turn, the sub-agents below it that have parts which can leave before the turn has ended.
     ready: HashMap<UnitId, BTreeSet<UnitId>>,
 }
 
-/// What is to be done with a unit that is looked at.
+/// What is to be done with a unit that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing, now.
+    /// Nothing for now.
     Nothing,
-    /// It has ended: its spans leave if they are `wanted`.
+    /// The unit has ended, and leaves.
     Leave {
-        /// When and how.
+        /// When and how the unit ended.
         end: TurnEnd,
-        /// Its spans leave.
+        /// True if its spans are sent; false if the unit is only marked.
         wanted: bool,
     },
-    /// It is open: those of its spans leave that cannot change any more.
+    /// The unit is open, and the spans that cannot change any more leave.
     LeaveEarly,
 }
 
@@ -84,19 +90,19 @@ pub enum Next {
 pub struct Leaving {
     /// Spans for the outbox.
     pub spans: Vec<SpanBatch>,
-    /// Units that wait from now on.
+    /// Units that wait from now on, which the commit stores.
     pub pending: Vec<UnitId>,
-    /// Units that need no more waiting.
+    /// Units that need not wait any more, which the commit stores.
     pub settled: Vec<UnitId>,
-    /// Turns for the histograms, with their cost.
+    /// Ended turns for the histograms, with their cost; `None` if that is not known.
     pub observed: Vec<(UnitId, Option<Money>)>,
-    /// Latest end of a turn that leaves.
+    /// Latest end of a turn whose spans leave; `None` if there is none.
     pub until: Option<Timestamp>,
 }
 
 impl Turns {
-    /// Goes on with the turns that were waiting when the state was closed. Without a row for `idle_ms` milliseconds a turn
-    /// has ended.
+    /// Goes on with the turns that were waiting when the state was closed. A turn without a row for `idle_ms`
+    /// milliseconds has ended.
     #[must_use]
     pub fn new(policy: Policy, idle_ms: u64, pending: Vec<UnitId>, now: Timestamp) -> Self {
         let (due, order, history) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
@@ -120,7 +126,7 @@ impl Turns {
         Timestamp(since.0.saturating_add_unsigned(self.policy.hold_ms))
     }
 
-    /// Looks at a unit again at `until`. Returns true if it was not waiting.
+    /// Has a unit looked at again at `until`. Returns true if it was not waiting before.
     fn wait(&mut self, unit: UnitId, until: Timestamp) -> bool {
         let old = self.due.insert(unit, until);
         if let Some(old) = old {
@@ -131,7 +137,7 @@ impl Turns {
         old.is_none()
     }
 
-    /// Puts a turn of the past behind everything live.
+    /// Has a turn of the past wait behind everything live.
     fn wait_as_history(&mut self, unit: UnitId, end: Timestamp) {
         self.wait(unit, end);
         self.order.remove(&(end, unit));
@@ -143,29 +149,29 @@ impl Turns {
         self.order.remove(&(due, unit)) | self.history.remove(&(due, unit))
     }
 
-    /// Every turn that ended before this time and is to be exported has been handed over. A later one may still be open, or
-    /// not idle for long enough. `None` while turns of the past are still leaving.
+    /// The time before which every turn that ended and is to be exported has been handed over. A later turn may still
+    /// be open, or not idle for long enough. `None` while turns of the past are still leaving.
     #[must_use]
     pub fn left_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.history.is_empty().then(|| Timestamp(now.0.saturating_sub_unsigned(self.idle_ms.saturating_add(1))))
     }
 
-    /// The earliest moment at which something may be due.
+    /// The earliest moment at which a unit may be due; `None` if none waits.
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
-        /// How soon the past is looked at again, in milliseconds.
+        /// Pause between two looks at turns of the past, in milliseconds.
         const ALLOWANCE_MS: i64 = 200;
         let history = (!self.history.is_empty()).then(|| Timestamp(self.allowance.1.0.saturating_add(ALLOWANCE_MS)));
         self.order.first().map(|(due, _)| *due).into_iter().chain(history).min()
     }
 
-    /// Up to `max` units that are due, longest waiting first; then some of the past, oldest first.
+    /// Up to `max` units that are due, the one with the earliest due time first; then some of the past, oldest first.
     #[must_use]
     pub fn due(&mut self, now: Timestamp, max: usize) -> Vec<UnitId> {
-        /// Fewest spans of a turn: its root and a response.
+        /// The fewest spans that a turn has: its root and a response.
         const TURN_SPANS_MIN: u64 = 2;
         if std::mem::replace(&mut self.latest_now, now) > now {
-            // The clock was set back: what is due by the old time would wait for as long as it was ahead.
+            // The clock was set back: units that are due by the old time would wait for as long as the clock was ahead.
             let soon = self.settled(now);
             for (_, unit) in self.order.split_off(&(soon, UnitId(u128::MAX))) {
                 self.wait(unit, soon);
@@ -174,7 +180,7 @@ impl Turns {
         let due = self.order.iter().take_while(|(due, _)| *due <= now);
         let mut units: Vec<UnitId> = due.take(max).map(|(_, unit)| *unit).collect();
         if !self.history.is_empty() {
-            // A clock that was set back must not stop it.
+            // A clock that was set back must not keep turns of the past from leaving.
             let (left, since) = (self.allowance.0, self.allowance.1.min(now));
             self.allowance.1 = since;
             let earned = now.since_ms(since).saturating_mul(self.policy.history_rate) / 1000;
@@ -187,8 +193,8 @@ impl Turns {
         units
     }
 
-    /// Looks at the units that changed since the last commit. Returns those that wait from now on, and those that were
-    /// waiting and need not.
+    /// Looks at the units that changed since the last commit. Returns the units that wait from now on, and those that
+    /// were waiting and need not wait any more.
     pub fn changed(&mut self, known: &mut Known, now: Timestamp) -> (Vec<UnitId>, Vec<UnitId>) {
         let (mut pending, mut settled, mut over) = (Vec::new(), Vec::new(), Vec::new());
         let (mut waiting, mut roots) = (Vec::new(), Vec::new());
@@ -196,7 +202,7 @@ impl Turns {
         for (_, unit) in known.changed_units() {
             let id = unit.key.id();
             match (standing(unit), self.wants(unit, now)) {
-                // Rows of a sub-agent keep the turn above it open, or are late for it.
+                // Rows of a sub-agent keep the turn above it open, or come after that turn has left.
                 (Standing::Below(parent), wants) => {
                     self.note_ready(known, unit);
                     let has_left = unit.export.sent || known.unit(parent).is_some_and(|parent| parent.export.sent);
@@ -206,12 +212,12 @@ impl Turns {
                 (Standing::Nothing, _) | (_, Wants::Nothing) => settled.push(id),
                 (_, Wants::Never) => over.push(id),
                 (Standing::Alone, Wants::Wait) if unit.end().is_some() => waiting.push((id, self.settled(now))),
-                // An open turn must not put off its own early spans by going on.
+                // New rows of an open turn must not put off the spans that leave early.
                 (Standing::Alone, Wants::Wait) => {
                     let known = self.due.get(&id).copied();
                     waiting.push((id, known.map_or(self.settled(now), |known| known.min(self.settled(now)))));
                 }
-                // Its call may still turn up: until then nobody knows where it belongs.
+                // The call that started this sub-agent may still be read: until then its trace is not known.
                 (Standing::Unlinked, Wants::Wait) => {
                     waiting.push((id, self.idle(unit.activity_end()).max(self.settled(now))));
                 }
@@ -237,7 +243,7 @@ impl Turns {
             }
             settled.push(id);
         }
-        // A turn that has nothing of its own to send waits for what came late below it.
+        // A turn with nothing of its own to send still waits if parts came late below it.
         settled.retain(|id| !called_back.contains(id) && self.forget(*id));
         (pending, settled)
     }
@@ -258,8 +264,8 @@ impl Turns {
         }
     }
 
-    /// Notes a sub-agent below a long turn that has parts which can leave, or that came late: such a turn is not looked
-    /// through as a whole.
+    /// Notes a sub-agent below a long turn if it has parts that can leave, or that came late. This is noted because a
+    /// long turn is not searched as a whole.
     fn note_ready(&mut self, known: &Known, unit: &Unit) {
         let (gist, top) = (unit.gist(), owner(known, unit));
         let came_late = if unit.export.sent { gist.unsent > 0 } else { top.export.sent };
@@ -274,8 +280,8 @@ impl Turns {
         unit.gist_with_below().spans > self.policy.whole_spans_max
     }
 
-    /// Sub-agents below a long turn that have parts which can leave, as far as this process has seen. They are noted again
-    /// when they change.
+    /// Takes the noted sub-agents below a long turn: those that have parts which can leave, as far as this process has
+    /// seen. They are noted again when they change.
     pub fn take_ready(&mut self, turn: UnitId) -> BTreeSet<UnitId> {
         self.ready.remove(&turn).unwrap_or_default()
     }
@@ -286,15 +292,15 @@ impl Turns {
         self.ready.contains_key(&turn)
     }
 
-    /// Notes again that a unit of a long turn has parts which can leave.
+    /// Notes again that `unit`, a sub-agent below the long `turn`, has parts which can leave.
     pub fn note_again(&mut self, turn: UnitId, unit: UnitId) {
         if unit != turn {
             self.ready.entry(turn).or_default().insert(unit);
         }
     }
 
-    /// Says what is to be done with a unit: let it leave if it has ended, else when to look again. The units above it are
-    /// in memory.
+    /// Decides what is to be done with a unit that is due: it leaves if it has ended, else it waits again. The units
+    /// above it must be in memory.
     pub fn look(&mut self, known: &Known, id: UnitId, now: Timestamp, leaving: &mut Leaving) -> Next {
         let Some(unit) = known.unit(id) else {
             self.forget(id);
@@ -303,7 +309,7 @@ impl Turns {
         };
         match standing(unit) {
             Standing::Below(_) => {
-                // Meanwhile its call has turned up, or it has something late: it leaves with the turn above it.
+                // The call that started it has been read since, or parts came late: it leaves with the turn above it.
                 let top = owner(known, unit).key.id();
                 self.forget(id);
                 leaving.settled.push(id);
@@ -312,7 +318,7 @@ impl Turns {
                 }
                 return Next::Nothing;
             }
-            // After a restart, or a clock that was set back, it is looked at too early.
+            // After a restart, or after the clock was set back, a unit may be looked at too early.
             Standing::Unlinked if now.since_ms(unit.activity_end()) < self.idle_ms => {
                 let until = self.idle(unit.activity_end()).max(self.settled(now));
                 self.wait(id, until);
@@ -335,8 +341,8 @@ impl Turns {
         Next::Leave { end, wanted }
     }
 
-    /// The same for an open unit, which was active last `at`: its finished children leave if it has been open for long or
-    /// has grown large.
+    /// Decides the same for an open unit that was active last at `at`: its finished children leave if it has been open
+    /// for long or has grown large.
     fn look_early(&mut self, unit: &Unit, at: Timestamp, now: Timestamp) -> Next {
         let (id, gist) = (unit.key.id(), unit.gist_with_below());
         let begun = unit.prompt.as_ref().map_or(unit.first, |prompt| prompt.time);
@@ -350,18 +356,19 @@ impl Turns {
         if self.policy.export && now >= self.policy.since && gist.ready > 0 { Next::LeaveEarly } else { Next::Nothing }
     }
 
-    /// True for a unit of the past, which leaves no faster than the rate allows.
+    /// True for a unit whose last activity lies before the first start ever.
     #[must_use]
     pub fn is_past(&self, unit: &Unit) -> bool {
         unit.activity_end() < self.policy.epoch
     }
 
-    /// Looks at a unit again as soon as possible: it leaves in pieces.
+    /// Has a unit that leaves in pieces looked at again as soon as possible.
     pub fn again(&mut self, id: UnitId, now: Timestamp) {
         self.wait(id, now);
     }
 
-    /// Lets a unit leave that has ended, with the sub-agents below it.
+    /// Marks a unit that has ended, and the sub-agents below it, as left, and notes for the commit what follows from
+    /// that. `family` holds the unit first.
     pub fn leave(&mut self, known: &mut Known, family: &[UnitId], end: TurnEnd, wanted: bool, leaving: &mut Leaving) {
         let Some(unit) = family.first().and_then(|id| known.unit(*id)) else { return };
         let id = unit.key.id();
@@ -381,21 +388,21 @@ impl Turns {
 
 /// What a changed unit needs.
 enum Wants {
-    /// To wait for its end or for quiet.
+    /// It waits for its end, or for a moment without new rows.
     Wait,
-    /// Nothing more: all of it has left, or was never wanted.
+    /// Nothing more: all of it has left, or was decided not to leave.
     Nothing,
-    /// To be marked: it ended before anybody wanted it.
+    /// It is marked as done without leaving: it ended before the time from which on turns leave.
     Never,
 }
 
-/// Marks a unit whose spans have left, or were decided not to, with all of its parts that are in memory.
+/// Marks a unit whose spans have left (`sent`) or are not to leave, and all of its parts that are in memory.
 pub(crate) fn mark(known: &mut Known, id: UnitId, sent: bool) {
     let Some(unit) = known.unit_mut(id) else { return };
     unit.export.done = true;
     unit.export.observed = true;
     unit.export.sent |= sent;
-    // A sub-agent whose call had not been read left as a trace of its own: what comes of it later goes there too.
+    // A sub-agent whose call had not been read left as a trace of its own, and later parts of it go to that trace too.
     if let Some(agent) = unit.agent.as_mut().filter(|agent| sent && agent.parent.is_none()) {
         (agent.background, agent.told.background) = (true, true);
     }

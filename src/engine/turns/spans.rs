@@ -1,4 +1,4 @@
-//! The spans of a unit that have not left yet, and what is marked once they have.
+//! Makes the spans of a unit that have not left yet, and marks the parts whose spans have left.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::views::traces::ids::{SpanId, TraceId, trace_of};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Position, family_spans};
 
-/// The spans of a unit that has ended and of the sub-agents below it, but for those that have left.
+/// The spans of a unit that has ended, and of the sub-agents below it, without those that have left.
 pub(crate) fn spans(family: &Family<'_>, position: Position<'_>, end: TurnEnd) -> Vec<SpanBatch> {
     let (mut batches, left) = (family_spans(family, position, end), Left::of(family));
     for batch in &mut batches {
@@ -20,7 +20,8 @@ pub(crate) fn spans(family: &Family<'_>, position: Position<'_>, end: TurnEnd) -
     batches
 }
 
-/// The spans of an open unit and of the sub-agents below it that cannot change any more, but for those that have left.
+/// The spans of an open unit, and of the sub-agents below it, that cannot change any more, without those that have
+/// left.
 pub(crate) fn finished_spans(family: &Family<'_>, position: Position<'_>, so_far: TurnEnd) -> Vec<SpanBatch> {
     let (mut batches, left) = (family_spans(family, position, so_far), Left::of(family));
     let own = trace_of(family.unit());
@@ -35,9 +36,9 @@ pub(crate) fn finished_spans(family: &Family<'_>, position: Position<'_>, so_far
 /// Ids of spans in a unit's own trace.
 #[derive(Default)]
 struct Left {
-    /// Those that have left.
+    /// Ids of the spans that have left.
     sent: HashSet<SpanId>,
-    /// Those that cannot change any more.
+    /// Ids of the spans that cannot change any more.
     finished: HashSet<SpanId>,
 }
 
@@ -56,7 +57,7 @@ impl Left {
             self.sent.insert(span_id(trace, kind, key));
         }
         for message in &unit.parts.messages {
-            // Two responses may share a request id: then both keys are in use.
+            // If two responses share a request id, one span id is derived from the message id, so both are noted.
             for key in message.request.as_deref().into_iter().chain([&*message.id]) {
                 let id = span_id(trace, CHAT, key);
                 if message.sent {
@@ -79,7 +80,8 @@ impl Left {
             if tool.sent {
                 self.sent.insert(id);
             }
-            // A call that started a sub-agent lasts as long as that: it leaves with the root.
+            // A call that started a sub-agent lasts as long as the sub-agent, so it is not finished and leaves with the
+            // root.
             if tool.is_finished() {
                 self.finished.insert(id);
             }
@@ -87,14 +89,14 @@ impl Left {
     }
 }
 
-/// Ids of spans of these units in a trace that have left.
+/// Ids of the spans of these units in `trace` that have left.
 pub(crate) fn sent_ids<'a>(units: impl Iterator<Item = &'a Unit>, trace: TraceId) -> HashSet<SpanId> {
     let mut left = Left::default();
     units.for_each(|unit| left.note(unit, trace));
     left.sent
 }
 
-/// Marks parts whose spans have left, or were decided not to.
+/// Marks parts whose spans have left (`sent`) or are not to leave.
 pub(crate) fn mark_parts(known: &mut Known, home: UnitId, sent: bool) {
     let is_marked = |parts: &Parts| {
         parts.messages.iter().all(|message| message.closed && (message.sent || !sent))
@@ -107,7 +109,7 @@ pub(crate) fn mark_parts(known: &mut Known, home: UnitId, sent: bool) {
         return;
     }
     let Some(parts) = known.parts_mut(home) else { return };
-    // The last response of a turn has no row behind it that would say that it is complete.
+    // No row follows the last response of a turn, so nothing else would mark that response as complete.
     parts.messages.iter_mut().for_each(|message| message.closed = true);
     parts.give_up();
     if sent {
