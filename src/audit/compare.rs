@@ -1,4 +1,4 @@
-//! What the state says of sessions, beside what a clean pass over their files says.
+//! Compares the sessions of the state with what a clean pass over their files finds.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,24 +12,24 @@ use crate::store::{StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
 use crate::views::sessions::summary::{FileCounts, Part, SessionSummary, SummarySources, ToolDurations};
 
-/// What was found by comparing.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Sessions that the files hold.
+    /// Number of sessions that the files hold.
     pub compared: usize,
-    /// Sessions of which the files are gone: the state is all that is left of them.
+    /// Number of sessions whose files are gone, so that only the state still has them.
     pub only_in_state: usize,
-    /// In the order of the sessions.
+    /// All differences, in the order of the sessions.
     pub differences: Vec<Difference>,
 }
 
-/// Something that the state says otherwise than the files.
+/// A difference between the state and the files.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Difference {
     pub session: String,
-    /// What of its line differs; `None` if the state does not have the session.
+    /// Name of the field of [`SessionSummary`] that differs; `None` if the state does not have the session.
     pub field: Option<String>,
-    /// Both sides, in words.
+    /// What the state and the files say, as a sentence for people.
     pub text: String,
 }
 
@@ -39,15 +39,15 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Every session of the state.
+/// Every session of the state. Fails if the database cannot be read.
 pub fn all(reader: &StoreReader) -> Result<BTreeMap<SessionId, Session>, StoreError> {
     let mut sessions = BTreeMap::new();
     reader.each_session(|session| drop(sessions.insert(session.id.clone(), session)))?;
     Ok(sessions)
 }
 
-/// The lines of sessions of the state, as `scan` would list them. A session that another was forked from must be among
-/// them.
+/// Summaries of `sessions`, which are sessions of the state, as `scan` would list them. If one was forked from another,
+/// that must be among them. Fails if the database cannot be read.
 pub fn stored(
     reader: &StoreReader,
     sessions: &BTreeMap<SessionId, Session>,
@@ -66,7 +66,7 @@ pub fn stored(
     failed.map(|()| summary.session_list.unwrap_or_default())
 }
 
-/// Every difference between the lines of the state and those of a clean pass.
+/// Every difference between the summaries of the state and those of a clean pass.
 #[must_use]
 pub fn compare(stored: &[SessionSummary], clean: &[SessionSummary]) -> Findings {
     let mut stored: BTreeMap<&str, &SessionSummary> =

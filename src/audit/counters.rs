@@ -1,6 +1,7 @@
-//! The counters of the state, beside what everything that the state holds adds up to.
+//! Compares the stored counters with the sums of everything else that the state holds.
 //!
-//! A commit writes counters and what they count at once; only a database that lost a part of one could have them apart.
+//! A commit writes counters and the facts that they count in one batch, so they can differ only if the database lost a
+//! part of a batch.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,8 +14,9 @@ use crate::views::metrics::catalog::{self, Metric, MetricUnit};
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Sample, Series, Snapshot, Stored, Totals};
 
-/// Metrics that are compared: each is the sum of what turns, responses and calls hold. Costs that were counted stay when
-/// prices change, so of costs only the lifetime gauge is compared; of what was read nothing is held.
+/// Metrics that are compared: each is a sum over turns, responses and calls. Counted costs stay when prices change, so
+/// of costs only the lifetime gauge is compared; metrics of lines that were read are left out, for lines are not
+/// stored.
 static COMPARED: [&Metric; 11] = [
     &catalog::TOKENS,
     &catalog::API_REQUESTS,
@@ -29,11 +31,11 @@ static COMPARED: [&Metric; 11] = [
     &catalog::LIFETIME_COST,
 ];
 
-/// Metrics of which more may be counted than is held, but never less: a better row may say that a call that was counted as
-/// failed did not fail, and a counter never shrinks.
+/// Metrics whose counters may be larger than the sums, but never smaller: a row of a better rank may say that a call
+/// that was counted as failed did not fail, and a counter never shrinks.
 static AT_LEAST: [&Metric; 3] = [&catalog::TOOL_FAILURES, &catalog::LINES_CHANGED, &catalog::UNREADABLE_USAGE];
 
-/// A metric that says something else than what the state holds.
+/// A metric whose counters differ from the sum of what the state holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Miscount {
     metric: &'static Metric,
@@ -52,8 +54,9 @@ impl fmt::Display for Miscount {
     }
 }
 
-/// Compares stored totals with what the units in the state add up to, as far as it is stamped at `epoch` or later. Sums
-/// over all series of a metric are compared: which series takes something may depend on the configuration of its day.
+/// Compares stored totals with the sums of the units in the state, as far as these are stamped at `epoch` or later.
+/// Only sums over all series of a metric are compared, because the series of a fact depends on the configuration at the
+/// time when it was counted. Fails if the database cannot be read.
 pub fn compare(
     reader: &StoreReader,
     stored: Vec<(Series, Stored)>,

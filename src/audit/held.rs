@@ -1,4 +1,4 @@
-//! Everything that the state holds, as if all of it were new.
+//! Walks through everything that the state holds, as if all of it were new.
 
 use std::ops::ControlFlow;
 
@@ -7,11 +7,8 @@ use crate::ledger::session::Session;
 use crate::measures::Change;
 use crate::store::{StoreError, StoreReader};
 
-/// Hands out every session of the state, then its units and sections, and its turns as if they had just ended.
-///
-/// # Errors
-///
-/// The database failed or is damaged; what was handed out before that is not all.
+/// Gives `take` every session of the state, then its units and sections, and its turns as if they had just ended. Fails
+/// if the database fails or is damaged; what `take` got before is not everything then.
 pub fn everything(reader: &StoreReader, mut take: impl FnMut(&Change<'_>)) -> Result<(), StoreError> {
     let mut failed = Ok(());
     reader.each_session(|session| {

@@ -1,11 +1,12 @@
-//! A clean pass over session files, and the state beside it.
+//! Clean passes over session files, and comparisons of the state with them.
 //!
 //! ```text
 //! pass       one clean pass, in memory: no state, no server
-//! survey     many small ones, over any number of files
-//! compare    what the state says of sessions, beside what a clean pass says; counters  the same of the counters
-//! held       everything that the state holds, as if all of it were new
-//! selfcheck  compares some sessions now and then, beside a running sidecar
+//! survey     many small passes, over any number of files
+//! compare    compares sessions of the state with those of a clean pass
+//! counters   compares the stored counters with the sums of what the state holds
+//! held       walks through everything that the state holds, as if all of it were new
+//! selfcheck  compares some sessions now and then, while the sidecar runs
 //! ```
 
 pub mod compare;

@@ -1,4 +1,4 @@
-//! One clean pass over session files, in memory: no state, no server. [`crate::audit::survey`] makes many small ones.
+//! One clean pass over session files, in memory: no state, no server. [`crate::audit::survey`] makes many small passes.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,16 +24,16 @@ use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Snapshot, Totals};
 use crate::views::sessions::summary::{FileCounts, Part, Summary, SummarySources, ToolDurations};
 
-/// A time before every row. A sidecar whose first start had been then would have counted everything.
+/// A time before every row. A sidecar with its first start at this time would have counted everything.
 const BEGINNING: Timestamp = Timestamp(i64::MIN);
 
-/// What a pass found.
+/// The result of a pass.
 #[derive(Debug)]
 pub struct Pass {
     known: Known,
-    /// What was read.
+    /// Numbers of files, lines and bytes that were read.
     pub files: FileCounts,
-    /// Files and folders that could not be read, with the reason.
+    /// A sentence for each file or folder that could not be read.
     pub problems: Vec<String>,
     lines: UncountedLines,
     /// The units of each session, in the order of their ids.
@@ -43,23 +43,24 @@ pub struct Pass {
 /// How a pass reads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner {
-    /// It says what is wrong with a line.
+    /// True if lines that cannot be read are logged.
     pub(crate) says: bool,
-    /// A whole row at the end of a file counts without its newline: nobody writes the file any more.
+    /// True if a whole row at the end of a file counts even without its newline. This is for files that nobody writes
+    /// any more.
     pub(crate) last_rows: bool,
 }
 
-/// Lines that add to no sum, and why.
+/// Counts of lines that add nothing to a session, by reason.
 #[derive(Debug, Default)]
 pub struct UncountedLines {
     rejected: BTreeMap<Reason, u64>,
     unknown: BTreeMap<Arc<str>, u64>,
-    /// Figures of the client that no client can mean.
+    /// Lines in which the client reports a cost that cannot be meant.
     implausible: u64,
 }
 
 impl UncountedLines {
-    /// Adds them to totals, with the number of all lines.
+    /// Adds these counts to totals, with `lines`, the number of all lines.
     pub fn observe(&self, lines: u64, totals: &mut Totals) {
         totals.lines(lines);
         totals.implausible(self.implausible);
@@ -74,12 +75,12 @@ impl UncountedLines {
     }
 }
 
-/// What was read, besides what was counted.
+/// What a pass read, apart from the facts in it.
 #[derive(Debug, Default)]
 pub struct PassRead {
-    /// Files and lines.
+    /// Numbers of files, lines and bytes.
     pub files: FileCounts,
-    /// Files that could not be read, with the reason.
+    /// A sentence for each file that could not be read.
     pub problems: Vec<String>,
     pub(crate) lines: UncountedLines,
 }
@@ -92,11 +93,8 @@ impl PassRead {
     }
 }
 
-/// Everything that `targets` name: projects folders, config folders that have one, or single session files.
-///
-/// # Errors
-///
-/// The first target that does not exist.
+/// The session files that `targets` name: projects folders, config folders that have one, or single session files. What
+/// cannot be read is added to `problems`. Fails with the first target that does not exist.
 pub fn find(targets: &[PathBuf], problems: &mut Vec<String>) -> Result<Vec<FoundFile>, PathBuf> {
     let mut found = Vec::new();
     let mut note = |problem: FolderProblem| problems.push(format!("{problem}: {}", problem.source));
@@ -115,13 +113,14 @@ pub fn find(targets: &[PathBuf], problems: &mut Vec<String>) -> Result<Vec<Found
 }
 
 impl Pass {
-    /// Reads `found` to the end, one file after the other. `progress` is told files and bytes as they are done.
+    /// Reads the `found` files to their ends, one after the other. `progress` is called with the numbers of files and
+    /// bytes that were done since the last call.
     #[must_use]
     pub fn over(found: &[FoundFile], prices: &Prices, progress: impl FnMut(u64, u64)) -> Self {
         Self::read(found, prices, Manner { says: true, last_rows: false }, progress)
     }
 
-    /// [`Pass::over`] files that were read before: what was said about their lines then is not said again.
+    /// [`Pass::over`] for files that were read before: what was logged about their lines is not logged again.
     pub(crate) fn again(found: &[FoundFile], prices: &Prices, manner: Manner) -> Self {
         Self::read(found, prices, Manner { says: false, ..manner }, |_, _| {})
     }
@@ -155,9 +154,9 @@ impl Pass {
             if manner.last_rows && offset < found.size && read.is_ok() {
                 let last = reader.last_row(found, FileNumber(number), offset);
                 read = last.map(|chunk| {
-                    // A row that is not whole is still being written.
+                    // A row that is not whole is still being written, and does not count.
                     if let Some(chunk) = chunk.filter(|chunk| parse::is_whole_row(&chunk.bytes, &mut strings)) {
-                        // The reader put the newline there.
+                        // The reader has appended a newline, which is not a byte of the file.
                         let in_file = chunk.bytes.len().saturating_sub(1) as u64;
                         progress(0, in_file);
                         let before = pass.files.bytes;
@@ -185,7 +184,7 @@ impl Pass {
         pass
     }
 
-    /// Each record is folded as soon as it is read: what is freed at once costs next to nothing.
+    /// Folds the records of a chunk, each as soon as it is read: memory that is freed at once costs next to nothing.
     fn take(&mut self, chunk: &Chunk, strings: &mut Strings, prices: &Prices, says: bool) {
         let Self { known, files, lines, .. } = self;
         let path = String::from_utf8_lossy(&known.paths.path(chunk.file)).into_owned();
@@ -228,12 +227,13 @@ impl Pass {
         }
     }
 
-    /// Everything by which rows of other files could change what this pass found.
+    /// Hashes of everything by which rows of other files could change the result of this pass. Files without a common
+    /// key do not affect each other.
     pub fn keys(&self) -> impl Iterator<Item = u64> + '_ {
         self.known.keys()
     }
 
-    /// What was read, besides what was counted.
+    /// Takes out what the pass read, apart from the facts in it.
     pub(crate) fn take_read(&mut self) -> PassRead {
         PassRead {
             files: self.files,
@@ -242,7 +242,7 @@ impl Pass {
         }
     }
 
-    /// What the pass adds to a summary.
+    /// The part of a summary that comes from this pass; `with_sessions` includes the list of sessions.
     #[must_use]
     pub fn part(&self, with_sessions: bool) -> Part {
         let durations = |session: &Session| {
@@ -257,28 +257,28 @@ impl Pass {
         Part::of(self.known.sessions(), &sources, with_sessions)
     }
 
-    /// Adds what the pass found to the totals of a sidecar that had been there from the beginning.
+    /// Adds the facts of the pass to `totals`, as a sidecar that had run from the beginning would have counted them.
     pub fn observe(&self, totals: &mut Totals) {
         self.observe_since(BEGINNING, totals);
     }
 
-    /// Adds what the pass found to the totals of a sidecar that was there from `epoch` on.
+    /// Adds the facts of the pass to `totals`, as a sidecar with its first start at `epoch` would have counted them.
     pub fn observe_since(&self, epoch: Timestamp, totals: &mut Totals) {
         change::everything(&self.known, |change| totals.observe(change, epoch, None));
     }
 
-    /// Adds what the pass found to a history.
+    /// Adds the facts of the pass to a history.
     pub fn remember(&self, history: &mut MetricHistory) {
         change::everything(&self.known, |change| history.observe(change));
     }
 
-    /// The result of the pass.
+    /// The summary of the pass; `with_sessions` includes the list of sessions.
     #[must_use]
     pub fn summary(&self, with_sessions: bool) -> Summary {
         self.part(with_sessions).summary(self.files, with_sessions)
     }
 
-    /// The totals of a sidecar that had been there from the beginning.
+    /// The totals that a sidecar would have if it had run from the beginning.
     #[must_use]
     pub fn totals(&self, labels: LabelRules) -> Snapshot {
         let mut totals = Totals::new(labels);
@@ -287,7 +287,7 @@ impl Pass {
         totals.snapshot()
     }
 
-    /// Every session, in order of their first rows.
+    /// Every session that has rows, in order of their first rows.
     #[must_use]
     pub fn sessions(&self) -> Vec<&Session> {
         let mut sessions: Vec<_> = self.known.sessions().filter(|session| session.is_real()).collect();

@@ -1,11 +1,12 @@
-//! The self-check: now and then some sessions are read once more and compared with the state, beside the engine's thread.
+//! The self-check: now and then some sessions are read once more and compared with the state, on a thread of its own.
 //!
-//! 1. A sample of session files is read in a clean pass, each with all files that the state knows to belong to it. What
-//!    agrees is done. Only files that are counted to their end are looked at, so nobody waits for a growing one.
-//! 2. What differs is read again together with all files, since rows may stand elsewhere too (what `tailspan verify`
-//!    does). It is a drift only if all files that share rows with it are counted to their end, if, over all that time,
-//!    neither the files nor the state have changed, and if every row that was counted still stands in its place: the
-//!    state remembers what files no longer hold.
+//! 1. A sample of session files is read in a clean pass, each with all files that the state knows to belong to it.
+//!    Sessions that agree with the state need nothing more. Only files that are counted to their end are read, so that
+//!    the check waits for no growing file.
+//! 2. Sessions that differ are read again together with all files, since their rows may stand in other files too (as
+//!    `tailspan verify` does). A difference is a *drift* only if all files that share rows with the session are counted
+//!    to their end, if neither the files nor the state have changed during the check, and if every row that was counted
+//!    still stands in its place: the state also remembers rows that files no longer hold.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
@@ -35,25 +36,26 @@ use crate::transcript::ids::SessionId;
 use crate::views::sessions::summary::{FileCounts, SessionSummary};
 use crate::vitals::Vitals;
 
-/// Bytes of session files that one check reads in its first step, and most of one family.
+/// After this many bytes of session files the first step of a check ends. A family may not be larger either.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// Sessions of one check.
+/// Most sessions of one check.
 const SESSIONS_MAX: usize = 500;
 
-/// Sessions of one family: forks of forks.
+/// Most sessions of one family; forks of forks can make it large.
 const FAMILY_MAX: usize = 100;
 
-/// Differences that are remembered, so that each is counted once; beyond it all are forgotten.
+/// Most differences that are remembered, so that each is counted once. If there are more, all are forgotten.
 const SAID_MAX: usize = 10_000;
 
-/// The first check is no later than this after the start.
+/// The longest time from the start to the first check.
 const FIRST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Pause before the next try while the state catches up with the files.
 const SCAN_WAIT: Duration = Duration::from_secs(60);
 
-/// What may have stood in rows without a place: a file that lost rows may have lost these.
+/// Fields of [`SessionSummary`] that may come from rows whose place is not stored. If a file was rewritten, these rows
+/// may be gone, so a difference in such a field is no drift.
 const WITHOUT_PLACE: [&str; 9] = [
     "title",
     "client_reported_usd",
@@ -76,23 +78,25 @@ pub struct SelfCheck {
     vitals: Arc<Vitals>,
     /// Set when the process is asked to end.
     stop: Arc<AtomicBool>,
-    /// The session that is first in the next check.
+    /// Path of the session with which the next check begins; `None` before the first check.
     next: Option<PathBuf>,
+    /// Differences that were logged and counted.
     said: HashSet<compare::Difference>,
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Checked {
-    /// Sessions that were compared.
+    /// Number of sessions that were compared.
     pub compared: usize,
-    /// Sessions that could not be: they grow, their files are gone or unreadable, or they are too large.
+    /// Number of sessions that could not be compared: they grow, their files are gone or unreadable, or they are too
+    /// large.
     pub skipped: usize,
-    /// Differences that were not known before.
+    /// Number of drifts that were not known before.
     pub drifts: usize,
 }
 
-/// Sessions that share rows, and what was said of them when they were read.
+/// Sessions that share rows, with their files and what the first step found.
 struct FileFamily {
     groups: BTreeSet<PathBuf>,
     files: Vec<FoundFile>,
@@ -103,7 +107,7 @@ struct FileFamily {
 }
 
 impl SelfCheck {
-    /// A check of the state of `reader` against what lies below `roots`.
+    /// A check that compares the state of `reader` with the session files below `roots`.
     #[must_use]
     pub fn new(
         reader: StoreReader,
@@ -115,7 +119,8 @@ impl SelfCheck {
         Self { reader, prices, roots, vitals, stop, next: None, said: HashSet::new() }
     }
 
-    /// Checks every so often until the sender of `ended` is gone.
+    /// Checks once in each interval of `every` until the sender of `ended` is dropped. The first check comes an hour
+    /// after the start at the latest.
     pub fn run(mut self, every: Duration, ended: &Receiver<()>) {
         let mut wait = every.min(FIRST_WAIT);
         while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
@@ -133,7 +138,7 @@ impl SelfCheck {
         }
     }
 
-    /// Compares a sample now. Each drift is logged and counted, once.
+    /// Compares a sample now. Each drift is logged and counted once. Fails if the database cannot be read.
     pub fn check(&mut self) -> Result<Checked, StoreError> {
         let disk = OnDisk::of(self.found(), &self.reader)?;
         let mut checked = Checked::default();
@@ -167,11 +172,11 @@ impl SelfCheck {
     }
 
     fn found(&self) -> Vec<FoundFile> {
-        // What cannot be looked at has been said by the reading thread.
+        // The reading thread has logged already which folders cannot be read.
         pass::find(&tail::existing(&self.roots), &mut Vec::new()).unwrap_or_default()
     }
 
-    /// The next sessions on the disk, from where the last check stopped; the first begins anywhere.
+    /// Paths of the next sessions on the disk, from where the last check stopped; the first check begins at random.
     fn sample(&mut self, disk: &OnDisk) -> Vec<PathBuf> {
         let all: Vec<&PathBuf> = disk.groups.keys().collect();
         let random = || usize::try_from(RandomState::new().hash_one(0) >> 1).unwrap_or(0) % all.len().max(1);
@@ -182,7 +187,7 @@ impl SelfCheck {
         sample
     }
 
-    /// Reads a session with all that belongs to it. `None` if it cannot be compared now.
+    /// Reads a session with all files and sessions that belong to it. `None` if it cannot be compared now.
     fn family(&self, disk: &OnDisk, first: &Path) -> Result<Option<FileFamily>, StoreError> {
         let mut groups = BTreeSet::from([first.to_path_buf()]);
         loop {
@@ -197,7 +202,7 @@ impl SelfCheck {
                 for unit in self.reader.units_of(session)? {
                     let places = places_of(&unit);
                     for file in places.iter().map(|(place, _)| place.file).chain([unit.claim.file]) {
-                        // A file that is gone: the state is all that is left of it.
+                        // The file is gone, so that its rows cannot be compared any more.
                         let Some(group) = disk.numbers.get(&file) else { return Ok(None) };
                         more.insert(group.clone());
                     }
@@ -215,7 +220,8 @@ impl SelfCheck {
         }
     }
 
-    /// These sessions as the state has them, with those that they were forked from or that were forked from them.
+    /// The named sessions as the state has them, with the sessions that they were forked from or that were forked from
+    /// them.
     fn relatives<'a>(
         &self,
         named: impl Iterator<Item = &'a Session>,
@@ -237,7 +243,7 @@ impl SelfCheck {
         Ok(sessions)
     }
 
-    /// Reads all files and says which of the suspects are drifts. Returns how many are new.
+    /// Reads all files and logs which differences of the suspects are drifts. Returns how many of them are new.
     fn confirm(&mut self, suspects: Vec<FileFamily>) -> Result<usize, StoreError> {
         let suspected: HashSet<&Path> =
             suspects.iter().flat_map(|family| &family.files).map(|found| &*found.path).collect();
@@ -282,7 +288,7 @@ impl SelfCheck {
         let mut files: HashMap<FileNumber, Result<File, Missing>> = HashMap::new();
         for session in sessions.values() {
             let units = self.reader.units_of(session)?;
-            // Of a unit without a place it is not known whether its rows are still there.
+            // If a unit has no place of a row, nobody knows whether its rows are still in a file that was rewritten.
             if units.iter().any(|unit| places_of(unit).is_empty() && disk.is_rewritten(unit.claim.file)) {
                 return Ok(false);
             }
@@ -314,13 +320,14 @@ impl SelfCheck {
     }
 }
 
-/// The session files as they are, beside how far they are counted.
+/// The session files that exist, and how far they are counted.
 struct OnDisk {
     /// Files of each session, by the path of the session.
     groups: BTreeMap<PathBuf, Vec<FoundFile>>,
+    /// The stored row of each file, by the path of the file.
     rows: HashMap<PathBuf, FileRow>,
     paths: HashMap<FileNumber, PathBuf>,
-    /// The session of each file that is there.
+    /// The path of the session that each file belongs to.
     numbers: HashMap<FileNumber, PathBuf>,
 }
 
@@ -344,7 +351,8 @@ impl OnDisk {
         Ok(disk)
     }
 
-    /// The files of these sessions in order of their paths, if all of them are counted to their end and not too large.
+    /// The files of these sessions in order of their paths; `None` if one is not counted to its end, or if they are
+    /// more than [`BYTES_MAX`] together.
     fn counted(&self, groups: &BTreeSet<PathBuf>) -> Option<Vec<FoundFile>> {
         let mut files: Vec<FoundFile> = Vec::new();
         for group in groups {
@@ -360,11 +368,11 @@ impl OnDisk {
         let is_whole = cursor.is_some_and(|cursor| {
             (cursor.device, cursor.inode, cursor.offset) == (found.device, found.inode, found.size)
         });
-        // It may have grown since it was found.
+        // The file may have grown since it was found.
         is_whole && fs::metadata(&found.path).is_ok_and(|now| (now.ino(), now.len()) == (found.inode, found.size))
     }
 
-    /// Whether the file was read from its beginning more than once.
+    /// Whether the file was read from its beginning more than once, or does not exist any more.
     fn is_rewritten(&self, file: FileNumber) -> bool {
         self.paths.get(&file).and_then(|path| self.rows.get(path)).is_none_or(|row| row.thread.generation > 1)
     }
@@ -378,7 +386,7 @@ fn links(session: &Session) -> impl Iterator<Item = SessionId> + '_ {
     session.fork.iter().map(|fork| fork.from.clone())
 }
 
-/// Where the rows of a unit stand, and what stands there.
+/// The places of a unit's rows, and what must stand at each.
 fn places_of(unit: &Unit) -> Vec<(RowPlace, Expected)> {
     let mut places = Vec::new();
     if let (Some(prompt), crate::ledger::unit::UnitKey::Turn(row)) = (&unit.prompt, &unit.key) {

@@ -1,9 +1,9 @@
 //! A clean pass over any number of session files in bounded memory.
 //!
-//! 1. Files are read in groups, each a session with its sub-agents: on several threads, each group alone, and forgotten
-//!    as soon as it is counted. Of a group only its result is kept, and by what files could meet ([`Pass::keys`]).
+//! 1. Files are read in groups, each a session with its sub-agents, on several threads. Each group is read alone and
+//!    dropped as soon as it is counted; only its result and its keys ([`Pass::keys`]) are kept.
 //! 2. Groups with a common key hold copies of the same rows: forks, sessions that moved. They are read once more,
-//!    together, and that result takes the place of theirs.
+//!    together, and that result replaces their single results.
 //!
 //! The result is that of one [`Pass`] over all files, because a pass over files without a common key is the sum of
 //! passes over each of them.
@@ -28,13 +28,13 @@ use crate::views::metrics::totals::{Snapshot, Totals};
 use crate::views::sessions::summary::{Part, Summary};
 use crate::views::traces::drawing::session_tree;
 
-/// Results that may wait for the calling thread, each several items at once.
+/// Most messages that wait for the calling thread; each holds the results of several items.
 const IN_FLIGHT_MAX: usize = 4;
 
-/// Small results that are handed over together: to wake a thread costs as much as a short file.
+/// Results that are sent in one message: waking a thread costs as much as reading a short file.
 const TOGETHER: usize = 32;
 
-/// What a survey reads.
+/// The files that a survey reads, and how.
 pub struct Survey<'a> {
     groups: Vec<Vec<FoundFile>>,
     prices: &'a Prices,
@@ -42,7 +42,7 @@ pub struct Survey<'a> {
     manner: Manner,
 }
 
-/// What is kept of a group until all are read.
+/// What is kept of a group until all groups are read.
 struct GroupResult<R> {
     read: PassRead,
     keys: Vec<u64>,
@@ -50,7 +50,7 @@ struct GroupResult<R> {
 }
 
 impl<'a> Survey<'a> {
-    /// A survey of these files, which are read by so many threads.
+    /// A survey of the `found` files, which are read on `threads` threads.
     #[must_use]
     pub fn of(found: Vec<FoundFile>, prices: &'a Prices, threads: usize) -> Self {
         let mut sessions: BTreeMap<PathBuf, Vec<FoundFile>> = BTreeMap::new();
@@ -58,7 +58,8 @@ impl<'a> Survey<'a> {
             sessions.entry(found.session_path()).or_default().push(found);
         }
         let sessions: Vec<Vec<FoundFile>> = sessions.into_values().collect();
-        // A fork begins with the rows of its original. Read together from the start, they are read once.
+        // A fork begins with the rows of its original. Such sessions form one group from the start and are read only
+        // once.
         let mut beginnings = vec![None; sessions.len()];
         on_threads(
             &sessions,
@@ -79,26 +80,27 @@ impl<'a> Survey<'a> {
                 None => groups.push(session),
             }
         }
-        // The largest first: then no thread is left alone with a large one.
+        // The largest group is read first, so that at the end no thread is busy alone with a large one.
         groups.sort_by_key(|group| std::cmp::Reverse(group.iter().map(|found| found.size).sum::<u64>()));
         Self { groups, prices, threads, manner: Manner { says: true, last_rows: false } }
     }
 
-    /// Of files that were read before: what was said about their lines then is not said again.
+    /// For files that were read before: what was logged about their lines is not logged again.
     #[must_use]
     pub fn quietly(mut self) -> Self {
         self.manner.says = false;
         self
     }
 
-    /// Of files that nobody writes any more: a whole row at the end of one counts without its newline.
+    /// For files that nobody writes any more: a whole row at the end of a file counts even without its newline.
     #[must_use]
     pub fn with_last_rows(mut self) -> Self {
         self.manner.last_rows = true;
         self
     }
 
-    /// The summary of everything. `progress` is told files and bytes as they are done.
+    /// The summary of all files; `with_sessions` includes the list of sessions. `progress` is called with the numbers
+    /// of files and bytes that were done since the last call.
     pub fn summary(&self, with_sessions: bool, progress: impl Fn(u64, u64) + Sync) -> (Summary, PassRead) {
         let (parts, read) = self.results(progress, |pass| {
             let mut part = pass.part(with_sessions);
@@ -114,7 +116,7 @@ impl<'a> Survey<'a> {
         (whole.summary(read.files, with_sessions), read)
     }
 
-    /// The trees of all sessions, in order of their first rows.
+    /// The span trees of all sessions as text, in order of their first rows.
     pub fn trees(&self, progress: impl Fn(u64, u64) + Sync) -> (String, PassRead) {
         let (trees, read) = self.results(progress, |pass| {
             let tree = |session: &Session| {
@@ -128,7 +130,7 @@ impl<'a> Survey<'a> {
         (trees.into_iter().map(|(_, _, tree)| tree).collect::<Vec<_>>().join("\n"), read)
     }
 
-    /// The totals of a sidecar that had been there from the beginning.
+    /// The totals that a sidecar would have if it had run from the beginning.
     pub fn totals(&self, labels: LabelRules, progress: impl Fn(u64, u64) + Sync) -> (Snapshot, PassRead) {
         let mut totals = Totals::new(labels);
         let read = self.each(progress, |pass| pass.observe(&mut totals));
@@ -136,22 +138,22 @@ impl<'a> Survey<'a> {
         (totals.snapshot(), read)
     }
 
-    /// Calls `take` with one pass for each set of files that share rows, until every file was in one. The files are read
-    /// twice: once to learn which of them share rows, and once more together, because a counter cannot take back what it
-    /// has counted of one file alone.
+    /// Calls `take` with one pass for each set of files that share rows, until every file was in one. The files are
+    /// read twice: once to learn which of them share rows, and once more together, because a counter cannot take back
+    /// what it has counted of one file alone.
     pub fn each(&self, progress: impl Fn(u64, u64) + Sync, mut take: impl FnMut(&Pass)) -> PassRead {
         let mut keys = Vec::new();
         let mut read = PassRead::default();
         self.each_alone(progress, |_| (), &mut keys, |_, outcome| read.add(outcome.read));
         let together = self.together(keys);
         let work = |group: &Vec<usize>| Pass::again(&self.files_of(group), self.prices, self.manner);
-        // In order: which values keep a name of their own above a limit depends on which come first.
+        // The order is fixed, because above a limit of label values those that come first keep their own names.
         in_order(&together, self.threads, work, |pass: Pass| take(&pass));
         read
     }
 
-    /// Shows `take` one pass for each set of files that belong together and of which one is `wanted`, with these files.
-    /// Reads everything to know which do.
+    /// Calls `take` with the files and one pass for each set of files that share rows and of which one is `wanted`.
+    /// Reads all files first, to learn which of them share rows.
     pub(crate) fn each_with(&self, wanted: impl Fn(&FoundFile) -> bool, mut take: impl FnMut(Vec<FoundFile>, &Pass)) {
         let mut keys = Vec::new();
         self.each_alone(|_, _| {}, |_| (), &mut keys, |_, _| {});
@@ -164,7 +166,7 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// One result for each set of groups that belong together.
+    /// One result for each set of groups that share rows.
     fn results<R: Send>(
         &self,
         progress: impl Fn(u64, u64) + Sync,
@@ -190,7 +192,7 @@ impl<'a> Survey<'a> {
         (results, read)
     }
 
-    /// Reads each group alone. `keys` get what groups could meet by, each with the number of its group.
+    /// Reads each group alone. The keys of each group are added to `keys`, each packed with the number of its group.
     fn each_alone<R: Send>(
         &self,
         progress: impl Fn(u64, u64) + Sync,
@@ -211,7 +213,8 @@ impl<'a> Survey<'a> {
         });
     }
 
-    /// The groups that are connected by common keys, as numbers; a group that meets no other stands alone.
+    /// The sets of groups that are connected by common keys, as numbers of groups; a group without a common key is a
+    /// set of its own.
     fn together(&self, mut keys: Vec<u64>) -> Vec<Vec<usize>> {
         keys.sort_unstable();
         let packing = Packing::of(self.groups.len());
@@ -241,8 +244,9 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// A key and its group in one number: less memory, and quickly sorted. What is left of the key is enough: two that are
-/// alike by chance cost a second reading of two sessions, nothing else.
+/// Packs a key and the number of its group into one number, which takes less memory and is sorted quickly. The high
+/// bits of the key are lost. If two keys become equal by chance, two sessions are read a second time, and the result is
+/// the same.
 #[derive(Debug, Clone, Copy)]
 struct Packing {
     group_bits: u32,
@@ -266,7 +270,8 @@ impl Packing {
     }
 }
 
-/// The lowest group that `group` is connected with, as far as is known; the way to it is shortened.
+/// The lowest group that `group` is known to be connected with (the find step of a union-find structure, with path
+/// halving).
 fn leader(leaders: &mut [usize], mut group: usize) -> usize {
     loop {
         let next = leaders.get(group).copied().unwrap_or(group);
@@ -284,8 +289,8 @@ fn leader(leaders: &mut [usize], mut group: usize) -> usize {
 /// Bytes of a UUID as text.
 const UUID_BYTES: usize = 36;
 
-/// The first `uuid` of a session's own file, if it stands near the beginning. Only a hint: what it misses is found by
-/// the keys.
+/// The first `uuid` of a session's own file, if it stands in the first 8 KiB. It is only a hint: forks that it misses
+/// are found by their keys.
 fn beginning(session: &[FoundFile]) -> Option<[u8; UUID_BYTES]> {
     const NEAR: u64 = 8192;
     const KEY: &[u8] = b"\"uuid\":\"";
@@ -296,8 +301,8 @@ fn beginning(session: &[FoundFile]) -> Option<[u8; UUID_BYTES]> {
     head.get(at + KEY.len()..)?.first_chunk().copied()
 }
 
-/// Does `work` for each item on several threads and gives what comes of it, with the number of the item, to `take`.
-/// So many results are handed over `at_once`.
+/// Does `work` for each item on several threads and gives each result, with the number of its item, to `take` on the
+/// calling thread. `at_once` results are sent in one message.
 fn on_threads<I: Sync, T: Send>(
     items: &[I],
     (threads, at_once): (usize, usize),
@@ -319,7 +324,7 @@ fn on_threads<I: Sync, T: Send>(
                         return;
                     }
                 }
-                // Nobody waits for it only if the caller has panicked.
+                // This fails only if the caller has panicked and waits no longer.
                 sender.send(done).ok();
             });
         }
@@ -328,8 +333,8 @@ fn on_threads<I: Sync, T: Send>(
     });
 }
 
-/// As [`on_threads`], but `take` gets the results in the order of the items. Each thread has its share of them and is at
-/// most two ahead, so that few results are in memory.
+/// As [`on_threads`], but `take` gets the results in the order of the items. Each thread works on a fixed share of the
+/// items and is at most two results ahead, so that few results are in memory.
 fn in_order<I: Sync, T: Send>(items: &[I], threads: usize, work: impl Fn(&I) -> T + Sync, mut take: impl FnMut(T)) {
     let threads = threads.clamp(1, items.len().max(1));
     thread::scope(|scope| {
@@ -347,7 +352,7 @@ fn in_order<I: Sync, T: Send>(items: &[I], threads: usize, work: impl Fn(&I) -> 
         };
         let results: Vec<Receiver<T>> = (0..threads).map(start).collect();
         for result in results.iter().cycle().take(items.len()) {
-            // A thread that has panicked sends nothing more: the scope passes that on.
+            // A thread that has panicked sends nothing more; the scope passes the panic on.
             let Ok(result) = result.recv() else { break };
             take(result);
         }
