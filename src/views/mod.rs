@@ -1,11 +1,12 @@
-//! What each reader wants from the facts. Pure. The wings do not know each other; what two of them need is a fact, and
-//! belongs to [`crate::ledger`]. One exception: ids of traces and spans are a public contract that every wing may name.
+//! Turns the facts into what each reader wants. Pure. The four wings below do not import each other; what two of them
+//! need is a fact, and belongs to [`crate::ledger`]. One exception: ids of traces and spans are a public contract,
+//! which every wing may name.
 //!
 //! ```text
-//! metrics    counters, gauges and histograms: what they are called, what they count, and how they are written
+//! metrics    counters, gauges and histograms: their names, what they count, and how they are written
 //! sessions   the sums of a session, its parts, and its events in order
 //! text       the text of a conversation
-//! traces     spans: ids, attributes, the tree of a turn, and the words of Jaeger's API
+//! traces     spans: ids, attributes, the tree of a turn, and the JSON of Jaeger's API
 //! ```
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]

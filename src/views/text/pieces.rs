@@ -1,4 +1,4 @@
-//! Rows as pieces of text, each cut to a length that a page can hold.
+//! Turns rows into pieces of text, each cut to a length that a page can hold.
 
 use std::sync::Arc;
 
@@ -7,28 +7,28 @@ use serde_json::Value;
 
 use crate::transcript::expected::Expected;
 
-/// Text of one piece, in bytes. What is longer is cut and says so.
+/// Longest text of one piece, in bytes. A longer text is cut and marked as truncated.
 const PIECE_BYTES_MAX: usize = 64 << 10;
 
-/// Text of one event, in bytes. Behind it pieces are empty and say so.
+/// Longest text of one event, in bytes. Further pieces are empty and marked as truncated.
 const EVENT_BYTES_MAX: usize = 1 << 20;
 
-/// Pieces of one event. The last one stands for all that follow.
+/// Most pieces of one event. If there are more, the last one stands for all that were left out.
 const PIECES_MAX: usize = 256;
 
-/// What a piece needs in an answer beside its text, in bytes.
+/// About how many bytes a piece adds to an answer besides its text.
 const FRAME_BYTES: usize = 80;
 
-/// One text of an event.
+/// One text of an event, or a note that there is something else than text.
 #[derive(Debug, Clone, Serialize)]
 pub struct TextPiece {
     /// `text`, `thinking`, `tool_input` (JSON as text), `tool_result`, `image`, ...
     r#type: String,
-    /// The text, or its beginning; `None` for what is no text.
+    /// The text, or its beginning; `None` for something that is no text, such as an image.
     text: Option<String>,
-    /// Its length before it was cut, in bytes of UTF-8; of what is no text, the length of its JSON.
+    /// Length of the text before it was cut, in bytes of UTF-8; for something that is no text, the length of its JSON.
     bytes: usize,
-    /// It is not whole.
+    /// True if the text is cut or missing.
     truncated: bool,
 }
 
@@ -39,18 +39,18 @@ impl TextPiece {
         Self { r#type: kind.to_owned(), text: Some(text), bytes, truncated }
     }
 
-    /// Something whose bytes would tell a reader nothing.
+    /// A piece for something that is no text, whose bytes would tell a reader nothing.
     fn other(kind: &str, value: &Value) -> Self {
         Self { r#type: kind.to_owned(), text: None, bytes: value.to_string().len(), truncated: true }
     }
 
-    /// About how many bytes it adds to an answer.
+    /// About how many bytes the piece adds to an answer.
     pub fn weight(&self) -> usize {
         self.text.as_ref().map_or(0, String::len).saturating_add(FRAME_BYTES)
     }
 }
 
-/// Shortens `text` to `bytes_max` at the boundary of a character; false if it was short enough.
+/// Shortens `text` to at most `bytes_max` at the boundary of a character. Returns false if it was short enough.
 fn cut(text: &mut String, bytes_max: usize) -> bool {
     let whole = text.len() <= bytes_max;
     if !whole {
@@ -60,7 +60,7 @@ fn cut(text: &mut String, bytes_max: usize) -> bool {
     !whole
 }
 
-/// The texts of an event, from all of its rows.
+/// The pieces of an event. `rows` are all rows of the event, and `expected` says what it is.
 pub fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<TextPiece> {
     let places: &[&str] =
         if matches!(expected, Expected::Note(_)) { &["/attachment/prompt", "/content"] } else { &["/message/content"] };
@@ -84,7 +84,7 @@ fn pieces_of(content: &Value, expected: &Expected) -> Vec<TextPiece> {
     let Value::Array(blocks) = content else { return whole(content, "text") };
     match expected {
         Expected::Prompt(_) | Expected::Note(_) => blocks.iter().map(|block| piece(block, "text")).collect(),
-        // Calls are events of their own.
+        // Tool calls in a response are events of their own.
         Expected::Message(_) => {
             blocks.iter().filter(|block| kind_of(block) != "tool_use").map(|block| piece(block, "text")).collect()
         }
@@ -114,7 +114,7 @@ fn whole(content: &Value, kind: &str) -> Vec<TextPiece> {
     }
 }
 
-/// A block as a piece; `text_kind` is what a block of text is called.
+/// A block as a piece; `text_kind` is the type of the piece if the block is text.
 fn piece(block: &Value, text_kind: &str) -> TextPiece {
     let text = |key: &str| block.get(key).and_then(Value::as_str).map(str::to_owned);
     match kind_of(block) {

@@ -1,4 +1,4 @@
-//! The spans of a session as a text that a person reads: an outline with durations, tokens and outcomes.
+//! Writes the spans of a session as text for people: an outline with durations, tokens and outcomes.
 //!
 //! ```text
 //! session 1f3c  2 turns  in 12400  out 3180  $0.1123
@@ -10,7 +10,7 @@
 //!       execute_tool Grep         0.1s
 //! ```
 //!
-//! Made from the same spans that are exported, so what it shows is what a trace backend gets.
+//! It is made from the same spans that are exported, so it shows what a trace backend gets.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +27,7 @@ use crate::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_spans};
 /// Characters of a session's id that are shown.
 const ID_CHARS: usize = 4;
 
-/// A session as text; `units` are its own, in any order. Ends with a newline.
+/// A session as text, which ends with a newline. `units` are all units of the session, in any order.
 #[must_use]
 pub fn session_tree(session: &Session, units: &[&Unit]) -> String {
     let agents: HashMap<&str, &Unit> =
@@ -108,7 +108,7 @@ fn blocks(batches: &[SpanBatch]) -> Vec<Block> {
     batches.iter().filter_map(block).collect()
 }
 
-/// Spans stand in order of time in a batch, so siblings do too.
+/// Adds a line for each span below `parent`. Spans are in order of time in a batch, so siblings are too.
 fn outline(parent: &Span, children: &BTreeMap<SpanId, Vec<&Span>>, depth: usize, lines: &mut Vec<Line>) {
     for child in children.get(&parent.id).into_iter().flatten() {
         lines.push(line(child, depth));
@@ -116,7 +116,7 @@ fn outline(parent: &Span, children: &BTreeMap<SpanId, Vec<&Span>>, depth: usize,
     }
 }
 
-/// `turn 2  31.2s  trace 5b1d...  interrupted`; an end that is no news is not said.
+/// A title such as `turn 2  31.2s  trace 5b1d...  interrupted`; the end is left out if it is `stop`.
 fn turn_title(root: &Span, is_compaction: bool) -> String {
     let what = match int_of(root, name::TURN_INDEX) {
         Some(index) => format!("turn {index}"),
@@ -145,7 +145,7 @@ fn line(span: &Span, depth: usize) -> Line {
     Line { name: format!("{indent}{}", span.name), duration: duration(span), notes: notes.join("  ") }
 }
 
-/// `2 failed attempts`, `1 hook`.
+/// Notes on the events of a span, such as `2 failed attempts` or `1 hook`.
 fn event_notes(span: &Span) -> impl Iterator<Item = String> {
     let count = |event: &str| span.events.iter().filter(|known| known.name == event).count() as u64;
     let (errors, hooks, fallbacks) = (count(name::API_ERROR), count(name::HOOK), count(name::FALLBACK));
@@ -153,12 +153,12 @@ fn event_notes(span: &Span) -> impl Iterator<Item = String> {
     notes.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| counted(count, what))
 }
 
-/// `1 turn`, `2 turns`.
+/// A count with its noun, such as `1 turn` or `2 turns`.
 fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Seconds with one decimal, rounded half up.
+/// The length of a span in seconds with one decimal, rounded half up.
 fn duration(span: &Span) -> String {
     let tenths = span.end.since_ms(span.start).saturating_add(50) / 100;
     format!("{}.{}s", tenths / 10, tenths % 10)

@@ -1,5 +1,5 @@
-//! The last form of a span, for the exporter and for Jaeger's API: with as much text as is let out, in the trace that holds
-//! it, under all of its names.
+//! Gives spans their final form, for the exporter and for Jaeger's API: adds the text that the configuration allows,
+//! puts them into the configured trace, and adds the configured second names.
 
 use std::borrow::Cow;
 
@@ -11,24 +11,24 @@ use super::{openinference, scope};
 use crate::ledger::unit::Unit;
 use crate::transcript::ids::SessionId;
 
-/// Settings that decide what leaves. One value for the engine and for HTTP: what is exported and what is answered are the
-/// same spans.
+/// Settings that decide how spans are drawn. The engine and HTTP use the same value, so that the same spans are
+/// exported and answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpanRules {
-    /// How much of the conversation they hold.
+    /// How much of the conversation spans hold.
     pub content: ContentLevel,
-    /// What shares a trace.
+    /// Which spans share a trace.
     pub scope: TraceScope,
-    /// They carry the names of OpenInference as well.
+    /// Whether spans carry the attribute names of OpenInference too.
     pub openinference: bool,
-    /// `service.name` of all of them.
+    /// `service.name` of all spans.
     pub service: Cow<'static, str>,
-    /// Without a row for this many milliseconds a turn has ended.
+    /// A turn without a row for this many milliseconds has ended.
     pub idle_ms: u64,
 }
 
 impl SpanRules {
-    /// Those of a configuration that says nothing.
+    /// The rules of an empty configuration.
     pub const DEFAULT: Self = Self {
         content: ContentLevel::Off,
         scope: TraceScope::Turn,
@@ -39,24 +39,25 @@ impl SpanRules {
 }
 
 impl Default for SpanRules {
-    /// Those of a configuration that says nothing.
+    /// [`SpanRules::DEFAULT`].
     fn default() -> Self {
         Self::DEFAULT
     }
 }
 
-/// What spans were made of.
+/// The facts that spans were made of.
 #[derive(Clone, Copy)]
 pub struct MadeOf<'a> {
-    /// Their session.
+    /// The session of the spans.
     pub session: &'a SessionId,
-    /// The session that it was forked from.
+    /// The session that this one was forked from, if it is a fork.
     pub source: Option<&'a SessionId>,
-    /// All units that they may be made of.
+    /// All units that the spans may be made of.
     pub units: &'a [&'a Unit],
 }
 
-/// Gives spans their last form; `read` reads rows of the session files again. Returns how many bytes of text they took.
+/// Gives spans their final form; `read` reads rows of the session files again. Returns how many bytes of text were
+/// added.
 pub fn finish(batches: &mut [SpanBatch], rules: &SpanRules, of: MadeOf<'_>, read: ReadRow<'_>) -> usize {
     if batches.is_empty() {
         return 0;

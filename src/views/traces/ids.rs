@@ -11,12 +11,14 @@
 //! a model call                 chat            requestId, else message.id
 //! a tool call                  execute_tool    tool_use.id
 //! a sub-agent                  invoke_agent    agent id
+//! a compaction                 compaction      uuid of its row
 //! ```
 //!
 //! - An id of zero is invalid in OpenTelemetry and becomes 1.
-//! - Derived rather than random: a span that is sent again after a crash, or read again from a fork's copy, is the same.
-//! - Should two model calls of one trace carry the same `requestId`, which gateways can cause, the first keeps it and
-//!   every later one uses its `message.id`.
+//! - Ids are derived and not random, so that a span that is sent again after a crash, or read again from the copy in a
+//!   fork, has the same ids.
+//! - If two model calls of one trace carry the same `requestId`, which gateways can cause, the first is named by it and
+//!   every later one by its `message.id`.
 
 use std::fmt;
 
@@ -26,7 +28,7 @@ use sha2::{Digest, Sha256};
 use crate::ledger::unit::{Unit, UnitKey};
 use crate::transcript::ids::{RowId, SessionId};
 
-/// What the hash begins with; another version of the scheme has another domain.
+/// Text at the beginning of what is hashed. Another version of this scheme would have another domain.
 pub const DOMAIN: &str = "tailspan/1";
 /// Kind of a turn's root.
 pub const TURN: &str = "turn";
@@ -61,11 +63,11 @@ impl fmt::Display for SpanId {
     }
 }
 
-/// A span by its ids.
+/// The ids that name one span among all traces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpanAt {
     pub trace: TraceId,
-    /// The span in it.
+    /// Id of the span in that trace.
     pub span: SpanId,
 }
 
@@ -94,7 +96,7 @@ pub fn trace_of(unit: &Unit) -> TraceId {
     match (&unit.key, unit.agent.as_ref().and_then(|agent| agent.first_row)) {
         (UnitKey::Turn(row) | UnitKey::Loose(row), _) => trace_of_turn(*row),
         (UnitKey::Agent(..), Some((_, row))) => trace_of_background_agent(row),
-        // Its first row was never read: the hash of session and agent is as stable.
+        // The first row of the sub-agent was never read; the hash of session and agent is as stable.
         (UnitKey::Agent(..), None) => TraceId(unit.key.id().0.max(1)),
     }
 }
@@ -107,30 +109,31 @@ pub fn span_id(trace: TraceId, kind: &str, natural_key: &str) -> SpanId {
     SpanId(digest.first_chunk().map_or(1, |first| u64::from_be_bytes(*first)).max(1))
 }
 
-/// What a trace holds.
+/// Which spans share a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TraceScope {
-    /// A turn, or a sub-agent of its own.
+    /// Those of a turn, or those of a sub-agent with a trace of its own.
     #[default]
     Turn,
-    /// All turns and sub-agents of a session; the id of the trace is that of the session.
+    /// Those of all turns and sub-agents of a session; the trace id is derived from the session's id.
     Session,
 }
 
 impl TraceScope {
-    /// Where a span of `session` is, that is at `at` in the trace of its turn. Its own id is the same in both scopes.
+    /// Where a span of `session` is in this scope; `at` is where it is in [`TraceScope::Turn`]. Its span id is the same
+    /// in both scopes.
     #[must_use]
     pub fn place(self, session: &SessionId, at: SpanAt) -> SpanAt {
         SpanAt { trace: self.trace(session, at.trace), ..at }
     }
 
-    /// The trace of a whole session.
+    /// The trace of a whole session in [`TraceScope::Session`].
     #[must_use]
     pub fn of_session(session: &SessionId) -> TraceId {
         TraceId(RowId::of(&session.0).0.max(1))
     }
 
-    /// The trace that holds what is in `turn`'s otherwise.
+    /// The trace in this scope of spans that are in the trace `turn` in [`TraceScope::Turn`].
     #[must_use]
     pub fn trace(self, session: &SessionId, turn: TraceId) -> TraceId {
         match self {

@@ -5,12 +5,12 @@
 //! attributes     the name of every attribute
 //! span           a span as it leaves
 //! tree           the spans of a turn and of its sub-agents
-//! finish         the last form of a span, in this order:
-//! content, texts   text of the conversation, and the rows that hold it
-//! scope            the trace that holds it
-//! openinference    a second set of names
-//! jaeger         spans in the words of Jaeger's API
-//! drawing        spans as a text that a person reads
+//! finish         gives a span its final form, with these in this order:
+//!   content, texts   text of the conversation, and the rows that hold it
+//!   scope            the trace that holds the span
+//!   openinference    a second set of names
+//! jaeger         spans for Jaeger's API
+//! drawing        spans as text for people
 //! ```
 
 pub mod attributes;

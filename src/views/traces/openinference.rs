@@ -1,25 +1,26 @@
-//! The names that Phoenix and Arize read, beside those of the GenAI conventions: `traces.profile = ["openinference"]`.
+//! Adds the attribute names that Phoenix and Arize read to those of the GenAI conventions, if
+//! `traces.profile = ["openinference"]` is set.
 //!
-//! Source: Arize-ai/openinference@1fe497f1d, `spec/semantic_conventions.md`. Every value is one that the span has
-//! already, so nothing leaves under these names that would not leave without them.
+//! Source: Arize-ai/openinference@1fe497f1d, `spec/semantic_conventions.md`. The values come from attributes that the
+//! span has already, so no text leaves that would not leave without these names.
 
 use serde::de::IgnoredAny;
 
 use crate::views::traces::attributes as name;
 use crate::views::traces::span::{Attribute, Span, Value};
 
-/// Colours and counts spans: one of `AGENT`, `LLM`, `TOOL`, `CHAIN`.
+/// The kind of a span, by which backends colour and count spans: `AGENT`, `LLM`, `TOOL` or `CHAIN`.
 const SPAN_KIND: &str = "openinference.span.kind";
 /// Generated and prompt tokens together.
 const TOKENS_TOTAL: &str = "llm.token_count.total";
-/// Form of [`INPUT`] and [`OUTPUT`].
+/// Value of [`INPUT_TYPE`] and [`OUTPUT_TYPE`] if the text is JSON.
 const JSON: &str = "application/json";
 const INPUT: &str = "input.value";
 const INPUT_TYPE: &str = "input.mime_type";
 const OUTPUT: &str = "output.value";
 const OUTPUT_TYPE: &str = "output.mime_type";
 
-/// What an attribute is called as well, on model calls.
+/// Attributes of model calls, and their further names.
 const LLM: &[(&str, &str)] = &[
     (name::REQUEST_MODEL, "llm.model_name"),
     (name::PROVIDER, "llm.provider"),
@@ -30,12 +31,12 @@ const LLM: &[(&str, &str)] = &[
     (name::REASONING_TOKENS, "llm.token_count.completion_details.reasoning"),
     (name::COST_AMOUNT, "llm.cost.total"),
 ];
-/// The same on tool calls.
+/// Attributes of tool calls, and their further names.
 const TOOL: &[(&str, &str)] =
     &[(name::TOOL_NAME, "tool.name"), (name::TOOL_CALL_ID, "tool.id"), (name::TOOL_ARGUMENTS, "tool.parameters")];
-/// The same on turns and sub-agents.
+/// Attributes of turns and sub-agents, and their further names.
 const AGENT: &[(&str, &str)] = &[(name::AGENT_NAME, "agent.name")];
-/// The same on any span that holds text.
+/// Attributes that hold text, on any span: the further name, and the name of the text's type.
 const TEXTS: &[(&str, &str, &str)] = &[
     (name::INPUT_MESSAGES, INPUT, INPUT_TYPE),
     (name::TOOL_ARGUMENTS, INPUT, INPUT_TYPE),
@@ -43,7 +44,7 @@ const TEXTS: &[(&str, &str, &str)] = &[
     (name::TOOL_RESULT, OUTPUT, OUTPUT_TYPE),
 ];
 
-/// Adds the names to a finished span.
+/// Adds the further names to a span that has all other attributes.
 pub fn add(span: &mut Span) {
     let find = |key: &str| span.attributes.iter().find(|known| known.key == key).map(|known| known.value.clone());
     let operation = match find(name::OPERATION) {

@@ -1,11 +1,12 @@
-//! Moves the spans of a turn to the trace that holds them.
+//! Moves the spans of a turn to the trace of their session, if the scope asks for it.
 
 use crate::transcript::ids::SessionId;
 use crate::views::traces::attributes as name;
 use crate::views::traces::ids::TraceScope;
 use crate::views::traces::span::{SpanBatch, SpanLink, Value};
 
-/// Moves the spans of one turn of `session` to where they belong; `source` is the session it was forked from.
+/// Moves the spans of one turn of `session` to the trace that `scope` says, and links with them; `source` is the
+/// session that this one was forked from.
 pub fn apply(scope: TraceScope, session: &SessionId, source: Option<&SessionId>, batches: &mut [SpanBatch]) {
     if scope == TraceScope::Turn {
         return;

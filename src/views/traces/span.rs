@@ -1,4 +1,4 @@
-//! A span as it leaves: ids, times, attributes. Pure data; `export` turns it into OTLP.
+//! A span in its own type: ids, times, attributes. Pure data; `export` turns it into OTLP.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,17 @@ use crate::views::traces::ids::{SpanId, TraceId};
 /// One finished span.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Span {
-    /// The trace that it is in.
+    /// The trace that the span is in.
     pub trace: TraceId,
-    /// Its own id.
+    /// The id of the span.
     pub id: SpanId,
     /// The parent in the same trace; `None` for a root.
     pub parent: Option<SpanId>,
-    /// `INTERNAL` or `CLIENT`.
+    /// The kind that OTLP calls `INTERNAL` or `CLIENT`.
     pub kind: SpanKind,
     /// Name, at most 128 bytes.
     pub name: String,
-    /// Start time.
+    /// Start time, in milliseconds.
     pub start: Timestamp,
     /// End time, never before the start.
     pub end: Timestamp,
@@ -28,7 +28,7 @@ pub struct Span {
     pub attributes: Vec<Attribute>,
     /// Events in order of time.
     pub events: Vec<SpanEvent>,
-    /// Links to other traces.
+    /// Links to other spans, most often of other traces.
     pub links: Vec<SpanLink>,
     /// Unset unless the work failed.
     pub status: SpanStatus,
@@ -46,21 +46,21 @@ pub enum SpanKind {
 /// Status of a span.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SpanStatus {
-    /// No error.
+    /// The work did not fail.
     Unset,
-    /// Failed; the text is a class such as `exit code 3`, never output of a tool.
+    /// The work failed. The text is a class such as `exit code 3`, never output of a tool.
     Error(String),
 }
 
-/// Name and value.
+/// An attribute of a span, an event or a link.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attribute {
-    /// Name, from `views::attributes`.
+    /// Name, one of those in `views::traces::attributes` or `views::traces::openinference`.
     pub key: Cow<'static, str>,
     pub value: Value,
 }
 
-/// Value of an attribute.
+/// Value of an attribute. Each variant names the field of OTLP's `AnyValue` that it becomes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Value {
     /// `stringValue`
@@ -80,18 +80,18 @@ pub enum Value {
 pub struct SpanEvent {
     /// Name of the event.
     pub name: Cow<'static, str>,
-    /// When.
+    /// When it happened.
     pub time: Timestamp,
     /// Attributes in a fixed order.
     pub attributes: Vec<Attribute>,
 }
 
-/// A pointer to a span of another trace.
+/// A pointer to another span, most often of another trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpanLink {
-    /// The trace of the target.
+    /// The trace of the span that is pointed to.
     pub trace: TraceId,
-    /// The target.
+    /// The id of that span.
     pub span: SpanId,
     /// Attributes in a fixed order.
     pub attributes: Vec<Attribute>,

@@ -1,4 +1,4 @@
-//! Which rows hold the text of a span, and what of it the level lets out.
+//! Finds the rows that hold the text of a span, and adds as much of the text as the level allows.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::views::traces::content::{self, ContentLevel};
 use crate::views::traces::ids::{TraceId, trace_of_turn};
 use crate::views::traces::span::{Attribute, Span, SpanBatch, Value};
 
-/// Finds the rows behind spans.
+/// Finds the parts that spans were made of, and reads their rows again.
 pub(super) struct SpanTexts<'a> {
     level: ContentLevel,
     read: ReadRow<'a>,
@@ -26,7 +26,7 @@ pub(super) struct SpanTexts<'a> {
 type Found = Result<Vec<Attribute>, Missing>;
 
 impl<'a> SpanTexts<'a> {
-    /// `units` are all that the spans may be made of; `read` reads their rows.
+    /// `units` are all units that the spans may be made of; `read` reads their rows.
     pub(super) fn new(level: ContentLevel, units: &[&'a Unit], read: ReadRow<'a>) -> Self {
         let (tools, messages, agents, turns) = Default::default();
         let mut texts = Self { level, read, tools, messages, agents, turns };
@@ -45,7 +45,7 @@ impl<'a> SpanTexts<'a> {
         texts
     }
 
-    /// Adds what the level lets out. Returns the bytes that were added.
+    /// Adds the text that the level allows to the spans. Returns the number of bytes that were added.
     pub(super) fn add(&mut self, batches: &mut [SpanBatch]) -> usize {
         let mut bytes = 0;
         for span in batches.iter_mut().flat_map(|batch| &mut batch.spans) {
@@ -80,14 +80,14 @@ impl<'a> SpanTexts<'a> {
             return Vec::new();
         }
         if let Some(message) = text_of(span, name::RESPONSE_ID) {
-            // A gateway may give several responses one id: they do not end at the same time.
+            // A gateway may give several responses the same id; the one that ends when the span ends is meant.
             let found = self.messages.get(message).and_then(|all| one_of(all, |message| message.end == span.end));
             return found.map(|message| self.answer(message)).into_iter().collect();
         }
         let unit = match text_of(span, name::AGENT_ID) {
-            // A sub-agent may run several times.
+            // A sub-agent may run several times; the run that starts when the span starts is meant.
             Some(agent) => self.agents.get(agent).and_then(|all| one_of(all, |unit| unit.started() == span.start)),
-            // A root's trace is named after its prompt.
+            // The trace id of a turn is the id of its prompt row.
             None => self.turns.get(&span.trace).copied().filter(|_| span.parent.is_none()),
         };
         unit.map(|unit| self.agent(unit)).unwrap_or_default()
@@ -105,7 +105,7 @@ impl<'a> SpanTexts<'a> {
     }
 
     fn result(&mut self, tool: &Tool) -> Option<Found> {
-        // What a later resume wrote in is its own words, not a result.
+        // A result that a later resume filled in is written by the client and is no result of the tool.
         let end = tool.result.as_ref().filter(|end| !end.filled_in)?;
         let expected = Expected::Result(tool.id.clone());
         Some((self.read)(end.place, &expected).map(|row| {
@@ -124,7 +124,7 @@ impl<'a> SpanTexts<'a> {
         Ok(content::answer(self.level, &contents, message.stop.as_ref().map(|stop| stop.name())))
     }
 
-    /// The prompt of a turn or sub-agent, and its last answer.
+    /// Attributes of the prompt of a turn or sub-agent, and of its last answer.
     fn agent(&mut self, unit: &Unit) -> Vec<Found> {
         let asked = match (&unit.key, &unit.prompt, &unit.agent) {
             (UnitKey::Turn(row), Some(prompt), _) => Some((prompt.place, *row)),
@@ -165,7 +165,7 @@ fn size(attribute: &Attribute) -> usize {
     }
 }
 
-/// The one that fits, else the first.
+/// The first item that `fits`, else the first of all.
 fn one_of<'a, T>(all: &[&'a T], fits: impl Fn(&T) -> bool) -> Option<&'a T> {
     all.iter().find(|one| fits(one)).or(all.first()).copied()
 }

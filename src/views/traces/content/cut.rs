@@ -1,13 +1,14 @@
-//! Texts made fit for an attribute: without secrets, readable, short.
+//! Makes texts fit for an attribute: removes secrets and unprintable characters, and cuts them.
 
 use super::level::VALUE_BYTES_MAX;
 use crate::transcript::scrub::scrub;
 use crate::views::traces::tree::is_printable;
 
-/// Bytes of a text that are looked at: far more than are shown, so that a secret at the cut is seen whole.
+/// Most bytes of a text that are searched for secrets. They are far more than are shown, so that a secret at the cut is
+/// seen whole.
 const LOOKED_AT_BYTES_MAX: usize = 16 << 10;
 
-/// Longest word that is waited for at the end of what is looked at: no key or token is longer.
+/// Most bytes that are given up at the end of the searched part to end it between words: no key or token is longer.
 const WORD_BYTES_MAX: usize = 4 << 10;
 
 /// `text` without secrets and unprintable characters, cut to [`VALUE_BYTES_MAX`]. Line breaks and tabs stay.
@@ -15,8 +16,8 @@ pub(super) fn readable(text: &str) -> String {
     cut(&clean(&scrub(head(text))), unseen(text), VALUE_BYTES_MAX)
 }
 
-/// The part of a text that is looked at. It ends between words: half a secret would not be recognised, and might be
-/// shown after what stood before it was hidden.
+/// The part of a text that is searched for secrets and may be shown. It ends between words, because half a secret would
+/// not be recognised and might be shown.
 pub(super) fn head(text: &str) -> &str {
     if text.len() <= LOOKED_AT_BYTES_MAX {
         return text;
@@ -28,22 +29,23 @@ pub(super) fn head(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// Bytes behind the part that is looked at.
+/// Number of bytes after the part that [`head`] returns.
 pub(super) fn unseen(text: &str) -> usize {
     text.len() - head(text).len()
 }
 
-/// Unprintable characters as `_`.
+/// `text` with every unprintable character replaced by `_`. Line breaks and tabs stay.
 pub(super) fn clean(text: &str) -> String {
     text.chars().map(|char| if is_printable(char) || matches!(char, '\n' | '\t') { char } else { '_' }).collect()
 }
 
-/// `text` if it fits and is all there was, else as much of it as fits before the mark that says so.
+/// `text` if it fits into `bytes_max` and is the whole text, else as much of it as fits before the mark `[TRUNCATED
+/// n]`.
 ///
-/// `unseen` are the bytes behind it that were not looked at. The mark alone may be longer than `bytes_max`.
+/// `unseen` is the number of bytes after `text` that were not searched. The mark alone may be longer than `bytes_max`.
 pub(super) fn cut(text: &str, unseen: usize, bytes_max: usize) -> String {
     let mark = |kept: usize| format!("[TRUNCATED {}]", text.len().saturating_sub(kept).saturating_add(unseen));
-    // It is longest when nothing is kept.
+    // The mark is longest if nothing of the text is kept.
     let longest = mark(0).len();
     if unseen == 0 && text.len() <= bytes_max.max(longest) {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! What a tool was asked to do, of the tools whose input is known.
+//! Attributes that say what a tool was asked to do, for tools whose input is known.
 
 use serde_json::Value as Json;
 
@@ -7,7 +7,8 @@ use super::level::text;
 use crate::views::traces::attributes as name;
 use crate::views::traces::span::Attribute;
 
-/// Members of inputs and what they become. Tools that the client has itself: the input of an MCP tool may be anything.
+/// Attributes, the tools that have them, and the member of the input that each comes from. Only tools of the client
+/// itself are here: the input of an MCP tool may be anything.
 const MEMBERS: &[(&str, &[&str], &str)] = &[
     (name::TOOL_COMMAND, &["Bash", "PowerShell", "Monitor"], "command"),
     (name::TOOL_DESCRIPTION, &["Bash", "PowerShell", "Monitor", "Agent", "Task"], "description"),
@@ -16,7 +17,7 @@ const MEMBERS: &[(&str, &[&str], &str)] = &[
     (name::TOOL_QUERY, &["WebSearch", "ToolSearch"], "query"),
 ];
 
-/// The same, of members that are paths.
+/// The tools whose input has a path, and the member that it comes from.
 const PATHS: &[(&[&str], &str)] = &[
     (&["Read", "Write", "Edit", "MultiEdit"], "file_path"),
     (&["NotebookEdit", "NotebookRead"], "notebook_path"),
@@ -40,7 +41,7 @@ pub(super) fn known(tool: &str) -> bool {
         .any(|tools| tools.contains(&tool))
 }
 
-/// A path below one of the folders, relative to it; of any other absolute path, the last component alone.
+/// A path relative to the folder that it lies below; of any other absolute path, only the last component.
 fn relative<'a>(path: &'a str, folders: &[&str]) -> &'a str {
     let path = path.trim();
     let below = |folder: &&str| match path.strip_prefix(folder.trim_end_matches('/'))? {

@@ -1,4 +1,4 @@
-//! JSON made fit for an attribute: it stays JSON, however much has to go.
+//! Makes JSON fit for an attribute: the result is JSON too, however much has to be left out.
 
 use serde_json::{Map, Value as Json};
 
@@ -6,16 +6,17 @@ use super::cut::{clean, cut, head, unseen};
 use super::level::VALUE_BYTES_MAX;
 use crate::transcript::scrub::{names_secret, scrub, scrub_named};
 
-/// Elements that are looked at, most first: fewer are tried if the names alone are too much.
+/// Most elements that are kept. The first number is tried first; a smaller one is tried if the result is too long even
+/// with empty strings.
 const ELEMENTS_MAX: [usize; 6] = [512, 128, 32, 8, 2, 1];
 
 /// Longest name of a member, in bytes.
 const NAME_BYTES_MAX: usize = 128;
 
-/// How members that hold the value of a name beside them end.
+/// Endings of members that hold the value for a name in another member, as in `{"name": ..., "value": ...}`.
 const VALUES: [&str; 2] = ["value", "content"];
 
-/// Members and elements inside one another; what is deeper is left out.
+/// Deepest nesting of arrays and objects that is kept; deeper ones become null.
 const DEPTH_MAX: usize = 32;
 
 /// `value` as text of at most [`VALUE_BYTES_MAX`] bytes, without secrets.
@@ -34,9 +35,10 @@ pub(super) fn fitted(value: &Json) -> String {
     "[]".to_owned()
 }
 
-/// The text with the longest strings that fits.
+/// The result of `text` for the longest strings with which it fits; `None` if it does not fit with empty strings.
+/// `text` takes the longest allowed string in bytes.
 fn longest(text: impl Fn(usize) -> Option<String>) -> Option<String> {
-    // A longer string would not fit by itself.
+    // A longer string alone would not fit.
     let (mut low, mut high) = (0, VALUE_BYTES_MAX);
     if let Some(whole) = text(high) {
         return Some(whole);
@@ -56,9 +58,9 @@ struct Pruning {
     elements_left: usize,
 }
 
-/// A value without secrets, with strings that know their length.
+/// A JSON value without secrets, in which each string has the number of bytes that are missing from it.
 enum Pruned {
-    /// Cleaned, and how many bytes of it were not looked at.
+    /// A cleaned text, and how many bytes after it were not searched.
     Text(String, usize),
     Other(Json),
     Array(Vec<Pruned>),
@@ -66,7 +68,8 @@ enum Pruned {
 }
 
 impl Pruning {
-    /// `name` is what the value is called.
+    /// Removes secrets from `value`. `name` is the name of the member that holds it; a name such as `password` says
+    /// that the value is secret.
     fn prune(&mut self, value: &Json, name: Option<&str>, depth: usize) -> Pruned {
         self.elements_left = self.elements_left.saturating_sub(1);
         match value {
@@ -79,7 +82,7 @@ impl Pruning {
             Json::Array(_) | Json::Object(_) if depth >= DEPTH_MAX => Pruned::Other(Json::Null),
             Json::Array(elements) => {
                 let mut kept = Vec::new();
-                // `["--password", "..."]`: a word may be the name of the next.
+                // An element may name the next one, as in `["--password", "..."]`.
                 let mut before = None;
                 for element in elements {
                     if self.elements_left == 0 {
@@ -92,7 +95,7 @@ impl Pruning {
             }
             Json::Object(members) => {
                 let mut kept = Vec::new();
-                // `{"name": "DB_PASSWORD", "value": "..."}`: the name of a value may stand beside it.
+                // A member may name the value of another one, as in `{"name": "DB_PASSWORD", "value": "..."}`.
                 let beside = members.values().filter_map(Json::as_str).find(|text| names_secret(text));
                 for (own, member) in members {
                     if self.elements_left == 0 {
@@ -115,7 +118,7 @@ fn without_secrets(text: &str, name: Option<&str>) -> String {
     clean(&name.map_or_else(|| scrub(text), |name| scrub_named(name, text)))
 }
 
-/// The value with no string longer than that.
+/// The value with every string cut to `string_bytes_max`.
 fn shortened(value: &Pruned, string_bytes_max: usize) -> Json {
     match value {
         Pruned::Text(text, unseen) => Json::String(cut(text, *unseen, string_bytes_max)),

@@ -1,4 +1,4 @@
-//! How much is let out, and how long a value may be.
+//! How much of the conversation spans may hold, and how long a value may be.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub type ReadRow<'r> = &'r mut dyn FnMut(RowPlace, &Expected) -> Result<Arc<Json
 /// How much of the conversation spans may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum ContentLevel {
-    /// Nothing.
+    /// Nothing of it.
     #[default]
     Off,
     /// What tools were asked to do: commands, files, patterns, URLs.

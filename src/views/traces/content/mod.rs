@@ -1,18 +1,18 @@
-//! Text of the conversation on spans, as much as the configured level lets out.
+//! Puts text of the conversation on spans, as much as the configured level allows.
 //!
 //! ```text
 //! level     on execute_tool                                     on chat, invoke_agent
 //! off       nothing                                             nothing
 //! details   command, file, pattern, URL, query, description     nothing
-//! content   the same; arguments and result                      prompt, answer, thinking
+//! content   as details; also arguments and result               prompt, answer, thinking
 //! ```
 //!
-//! - Every text goes through [`scrub`](crate::transcript::scrub) first and is cut to [`VALUE_BYTES_MAX`] then: half a
-//!   secret is no longer recognised.
-//! - A text that is cut ends in `[TRUNCATED n]`, `n` being about how many bytes are missing. JSON that is cut stays JSON:
-//!   its strings are shortened, the longest first, then its elements left out.
-//! - Paths are relative to the working directory; of a file elsewhere only the name is said.
-//! - What is not allowed out is never made, so it cannot reach the outbox.
+//! - Every text goes through [`scrub`](crate::transcript::scrub) before it is cut to [`VALUE_BYTES_MAX`], because half
+//!   a secret is no longer recognised.
+//! - A text that is cut ends in `[TRUNCATED n]`, where `n` is about how many bytes are missing. JSON that is cut stays
+//!   JSON: its longest strings are shortened, and if that is not enough, elements are left out.
+//! - Paths are relative to the working directory; of a file elsewhere only the name is shown.
+//! - An attribute that the level does not allow is never made, so that it cannot reach the outbox.
 
 mod cut;
 mod details;
@@ -27,7 +27,7 @@ use cut::readable;
 use level::text;
 pub use level::{ContentLevel, ReadRow, VALUE_BYTES_MAX};
 
-/// What the input of a call lets out; `folders` are working directories that paths may be relative to.
+/// Attributes from the input of a call of `tool`. `folders` are working directories that paths may be relative to.
 #[must_use]
 pub fn call(level: ContentLevel, tool: &str, input: &Json, folders: &[&str]) -> Vec<Attribute> {
     let mut attributes = Vec::new();
@@ -40,13 +40,13 @@ pub fn call(level: ContentLevel, tool: &str, input: &Json, folders: &[&str]) -> 
     attributes
 }
 
-/// Whether [`ContentLevel::Details`] lets out anything of a call of `tool`.
+/// Whether [`ContentLevel::Details`] allows any attribute of a call of `tool`.
 #[must_use]
 pub fn has_details(tool: &str) -> bool {
     details::known(tool)
 }
 
-/// What the `content` of a tool result lets out.
+/// Attributes from the `content` of a tool result.
 #[must_use]
 pub fn result(level: ContentLevel, content: &Json) -> Vec<Attribute> {
     if level < ContentLevel::Content || content.is_null() {
@@ -59,7 +59,7 @@ pub fn result(level: ContentLevel, content: &Json) -> Vec<Attribute> {
     vec![text(name::TOOL_RESULT, value)]
 }
 
-/// What the `content` of a prompt lets out.
+/// Attributes from the `content` of a prompt.
 #[must_use]
 pub fn prompt(level: ContentLevel, content: &Json) -> Vec<Attribute> {
     if level < ContentLevel::Content {
@@ -68,7 +68,7 @@ pub fn prompt(level: ContentLevel, content: &Json) -> Vec<Attribute> {
     vec![text(name::INPUT_MESSAGES, json::fitted(&json!([{ "role": "user", "parts": parts(content) }])))]
 }
 
-/// What an answer lets out: the `content` of its rows, and why it stopped.
+/// Attributes of an answer, from the `content` of its rows and the reason why it stopped.
 #[must_use]
 pub fn answer(level: ContentLevel, contents: &[&Json], finish_reason: Option<&str>) -> Vec<Attribute> {
     if level < ContentLevel::Content {
@@ -82,7 +82,7 @@ pub fn answer(level: ContentLevel, contents: &[&Json], finish_reason: Option<&st
     vec![text(name::OUTPUT_MESSAGES, json::fitted(&Json::Array(vec![message])))]
 }
 
-/// The text of a content that is nothing but one text.
+/// The text of a content that is a single text; `None` if it is anything else.
 fn lone_text(content: &Json) -> Option<&str> {
     match content {
         Json::String(text) => Some(text),
@@ -94,7 +94,7 @@ fn lone_text(content: &Json) -> Option<&str> {
     }
 }
 
-/// Blocks of the API as the parts of a message in the GenAI conventions.
+/// Turns content blocks of the API into the parts of a message as the GenAI conventions have them.
 fn parts(content: &Json) -> Vec<Json> {
     match content {
         Json::String(text) => vec![json!({ "type": "text", "content": text })],
@@ -114,7 +114,7 @@ fn part(block: &Json) -> Json {
         "tool_result" => json!({
             "type": "tool_call_response", "id": field("tool_use_id"), "response": field("content"),
         }),
-        // Images and documents: their bytes would tell a reader nothing.
+        // Of images and documents only the size is kept: their bytes would tell a reader nothing.
         other => json!({ "type": other, "bytes": block.to_string().len() }),
     }
 }

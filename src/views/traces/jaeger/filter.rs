@@ -1,20 +1,20 @@
-//! Which traces a search takes.
+//! Decides which traces match a search.
 
 use super::tags;
 use super::trace::Trace;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::{Span, SpanBatch};
 
-/// What is searched for. As in Jaeger, one and the same span of a trace has to meet all of it.
+/// The conditions of a search. As in Jaeger, a trace matches if a single span of it meets all conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// Name of the span.
+    /// Name of the span; `None` for any name.
     pub operation: Option<String>,
     /// Tags of the span, of its process or of one of its logs, with the text of their values.
     pub tags: Vec<(String, String)>,
-    /// Shortest duration in nanoseconds.
+    /// Shortest duration in nanoseconds; `None` for any.
     pub shortest_ns: Option<u64>,
-    /// Longest duration in nanoseconds.
+    /// Longest duration in nanoseconds; `None` for any.
     pub longest_ns: Option<u64>,
     /// Earliest start in microseconds since 1970-01-01 UTC.
     pub from_us: i64,
@@ -23,7 +23,7 @@ pub struct Filter {
 }
 
 impl Default for Filter {
-    /// Takes everything.
+    /// No conditions: every trace matches.
     fn default() -> Self {
         Self {
             operation: None,
@@ -37,13 +37,13 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// Whether a span of `trace` meets all of it.
+    /// Whether a span of `trace` meets all conditions.
     #[must_use]
     pub fn takes(&self, trace: &Trace) -> bool {
         trace.batches.iter().any(|batch| batch.spans.iter().any(|span| self.takes_span(batch, span)))
     }
 
-    /// Whether something that lasted from `first` to `last` may have spans that start in time.
+    /// Whether a turn or session that lasted from `first` to `last` may have spans that start within the searched time.
     #[must_use]
     pub fn may_take(&self, first: Timestamp, last: Timestamp) -> bool {
         microseconds(first) <= self.until_us && microseconds(last) >= self.from_us

@@ -1,7 +1,7 @@
-//! Durations as Go writes them: `300ms`, `1.5s`, `1m30s`.
+//! Reads durations as Go writes them: `300ms`, `1.5s`, `1m30s`.
 
 const UNITS: [(&str, u64); 8] = [
-    // Longer names first: `ms` is not `m`.
+    // Longer names come first, so that `ms` is not read as `m`.
     ("ns", 1),
     ("us", 1_000),
     ("\u{b5}s", 1_000),
@@ -12,13 +12,13 @@ const UNITS: [(&str, u64); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// Digits behind the point that count: a nanosecond of an hour has thirteen.
+/// Digits after the point that are read: an hour has less than 10^13 nanoseconds.
 const FRACTION_DIGITS: usize = 13;
-/// What a whole unit is in the last of these digits.
+/// One whole unit, counted in the last of these digits: 10^13.
 const FRACTION_WHOLE: u128 = 10_000_000_000_000;
 
-/// Nanoseconds; `None` unless it is `0` or one or more decimal numbers, each with its unit. Below zero is `None` too:
-/// nothing takes less than no time.
+/// The duration in nanoseconds; `None` unless `text` is `0` or one or more decimal numbers, each with its unit. A
+/// negative duration is `None` too, because no span has one.
 #[must_use]
 pub fn parse(text: &str) -> Option<u64> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
@@ -39,7 +39,7 @@ pub fn parse(text: &str) -> Option<u64> {
     Some(sum)
 }
 
-/// A decimal number times a factor, without going through floating point; below one nanosecond is cut off.
+/// A decimal number times a factor, without floating point. What is less than one nanosecond is cut off.
 fn scaled(number: &str, factor: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,18 +1,19 @@
-//! Spans in the words of Jaeger's query API: what a search takes, and both forms of JSON.
+//! Spans for Jaeger's query API: which traces match a search, and both forms of JSON.
 //!
 //! ```text
 //! trace        a trace to be shown
-//! filter       which traces a search takes
-//! go_duration  `1m30s`: how Jaeger's clients write durations
-//! tags         attributes as Jaeger's typed tags
-//! v1           the JSON behind `/api/traces`: what Grafana's data source reads
-//! v3           OTLP as JSON behind `/api/v3/traces`, and summaries
+//! filter       decides which traces match a search
+//! go_duration  reads durations such as `1m30s`, as Jaeger's clients write them
+//! tags         writes attributes as Jaeger's typed tags
+//! v1           the JSON of `/api/traces`, which Grafana's data source reads
+//! v3           the JSON of `/api/v3/traces`, which is OTLP, and summaries
 //! ```
 //!
-//! - Made from the same spans that are exported: ids, names, times and attributes are equal.
-//! - Within a trace the root comes first, then the others in order of their start: Grafana takes the earliest span for
-//!   the root, and of equally early ones the first. Attributes stand in order of their names, as in Jaeger's answers.
-//! - A trace without spans cannot be made: Grafana's data source reads the first span of every trace it is given.
+//! - They are made from the same spans that are exported: ids, names, times and attributes are equal.
+//! - Within a trace the root comes first, then the other spans in order of their start: Grafana takes the earliest span
+//!   for the root, and of equally early spans the first. Attributes are in order of their names, as in Jaeger's
+//!   answers.
+//! - A trace without spans cannot be made, because Grafana's data source reads the first span of every trace.
 
 mod filter;
 mod go_duration;

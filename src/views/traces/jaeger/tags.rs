@@ -1,4 +1,4 @@
-//! Attributes as Jaeger's typed tags.
+//! Writes attributes as Jaeger's typed tags.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::views::traces::span::{Attribute, Span, SpanBatch, SpanEvent, SpanStat
 /// Largest integer that every reader of JSON keeps exact: 2^53 - 1.
 const SAFE_INTEGER_MAX: u64 = 9_007_199_254_740_991;
 
-/// `{"key": ..., "type": ..., "value": ...}`
+/// A tag in the JSON of Jaeger's v1 API: `{"key": ..., "type": ..., "value": ...}`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct JsonTag<'a> {
     key: &'a str,
@@ -37,12 +37,12 @@ impl<'a> JsonTag<'a> {
             Value::Text(text) => ("string", TagValue::Text(text.into())),
             Value::Bool(flag) => ("bool", TagValue::Bool(*flag)),
             Value::Float(number) => ("float64", TagValue::Float(*number)),
-            // As Jaeger does: JavaScript would round it.
+            // Jaeger too writes such an integer as text, because JavaScript would round it.
             Value::Int(number) if number.unsigned_abs() > SAFE_INTEGER_MAX => {
                 ("int64", TagValue::Text(number.to_string().into()))
             }
             Value::Int(number) => ("int64", TagValue::Int(*number)),
-            // Jaeger has no lists; it too shows them as JSON.
+            // Jaeger's tags have no lists; Jaeger too writes a list as JSON text.
             Value::Texts(texts) => {
                 ("string", TagValue::Text(serde_json::Value::from(texts.as_slice()).to_string().into()))
             }
@@ -50,7 +50,7 @@ impl<'a> JsonTag<'a> {
         Self { key: &attribute.key, r#type, value }
     }
 
-    /// Whether it is `key` with a value that reads `text`.
+    /// Whether the tag has this key, and `text` is its value written as text.
     pub(super) fn reads(&self, key: &str, text: &str) -> bool {
         self.key == key
             && match &self.value {

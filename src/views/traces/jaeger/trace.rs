@@ -1,4 +1,4 @@
-//! A trace to be shown, and what both forms say of its spans.
+//! A trace to be shown, and what both forms of JSON need of its spans.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::views::traces::span::{Attribute, Span, SpanBatch, SpanKind, SpanStatu
 /// Value of [`name::TOOL_OUTCOME`] of a call without a result.
 const OPEN: &str = "open";
 
-/// Instrumentation scope of every span; the exporter says the same.
+/// Instrumentation scope of every span, equal to that of exported spans.
 pub(super) const SCOPE_NAME: &str = "tailspan";
 pub(super) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -23,7 +23,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// One trace as it is; `None` if it has no spans.
+    /// A trace of the spans in `batch`, which share a trace id; `None` if there are no spans.
     #[must_use]
     pub fn new(mut batch: SpanBatch) -> Option<Self> {
         let id = batch.spans.first()?.trace;
@@ -31,23 +31,24 @@ impl Trace {
         Some(Self { id, batches: vec![batch], warnings: Vec::new() })
     }
 
-    /// The trace, with a warning.
+    /// The trace with one more warning, a sentence for people.
     #[must_use]
     pub fn with_warning(mut self, warning: String) -> Self {
         self.warnings.push(warning);
         self
     }
 
-    /// Its warnings, for people.
+    /// The warnings of the trace, sentences for people.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// All traces of a session as one, under the id `id`; `None` if there are no spans.
+    /// All traces of a session as one trace with the id `id`; `None` if there are no spans.
     ///
-    /// Every span takes the new trace id; so do links between the traces, so that they still lead somewhere. Beyond
-    /// `spans_max` spans the oldest traces are left out whole, and a warning says so; the newest is always there.
+    /// Every span gets the new trace id, and so do links between these traces, so that their targets exist. If there
+    /// are more than `spans_max` spans, the oldest traces are left out whole, and a warning says so; the newest is
+    /// always there.
     #[must_use]
     pub fn of_session(id: TraceId, mut batches: Vec<SpanBatch>, spans_max: usize) -> Option<Self> {
         batches.retain(|batch| !batch.spans.is_empty());
@@ -68,13 +69,13 @@ impl Trace {
         (!batches.is_empty()).then_some(Self { id, batches, warnings })
     }
 
-    /// Its id: of a session's, the session's.
+    /// The trace id; for all traces of a session as one, the id that was given for it.
     #[must_use]
     pub const fn id(&self) -> TraceId {
         self.id
     }
 
-    /// The spans, by the version of the client.
+    /// The spans, in batches that each have one version of the client.
     #[must_use]
     pub fn into_batches(self) -> Vec<SpanBatch> {
         self.batches
@@ -85,14 +86,15 @@ impl Trace {
         self.batches.iter().flat_map(|batch| &batch.spans)
     }
 
-    /// Start of its earliest span.
+    /// Start of the earliest span.
     #[must_use]
     pub fn start(&self) -> Timestamp {
         self.spans().map(|span| span.start).min().unwrap_or_default()
     }
 }
 
-/// Marks the root of a trace that goes on, and lets it, its open calls and what is above those last until `now`.
+/// Marks the root of a trace that is still in progress, and moves the ends of the root, of open calls and of the spans
+/// above these to `now`.
 pub fn mark_in_progress(batch: &mut SpanBatch, now: Timestamp) {
     let is_open = |tag: &Attribute| tag.key == name::TOOL_OUTCOME && tag.value == Value::Text(OPEN.into());
     let parents: HashMap<SpanId, SpanId> =
@@ -114,13 +116,13 @@ pub fn mark_in_progress(batch: &mut SpanBatch, now: Timestamp) {
     }
 }
 
-/// What a list of operations says of a span: its name, and its kind in lower case.
+/// What a list of operations shows of a span: its name, and its kind in lower case.
 #[must_use]
 pub fn operation_of(span: &Span) -> (&str, &'static str) {
     (&span.name, kind_name(span.kind))
 }
 
-/// Root first, then by start; attributes by name.
+/// Sorts spans, the root first and the others by their start, and attributes by name.
 fn arrange(batch: &mut SpanBatch) {
     batch.spans.sort_by_key(|span| (span.parent.is_some(), span.start));
     for span in &mut batch.spans {
@@ -135,7 +137,7 @@ fn start_of(batch: &SpanBatch) -> Timestamp {
     batch.spans.iter().map(|span| span.start).min().unwrap_or_default()
 }
 
-/// How many of the last batches have `spans_max` spans together at most; at least one.
+/// How many of the last batches have at most `spans_max` spans together; at least one.
 fn newest_within(batches: &[SpanBatch], spans_max: usize) -> usize {
     let mut left = spans_max;
     let fits = |batch: &&SpanBatch| {

@@ -15,16 +15,16 @@ pub struct TraceV1<'a> {
     #[serde(rename = "traceID")]
     trace_id: String,
     spans: SpansV1<'a>,
-    /// By number, so that `p10` comes after `p9`; written as `p1`, `p2`, ...
+    /// Processes by number, so that `p10` comes after `p9`; the number is written as `p1`, `p2`, ...
     processes: BTreeMap<ProcessId, Process<'a>>,
     warnings: Option<&'a [String]>,
 }
 
-/// The spans of a trace, which are brought into form while they are written: there may be thousands.
+/// The spans of a trace. Each is converted when it is written, because there may be thousands.
 #[derive(Debug)]
 struct SpansV1<'a> {
     trace: &'a Trace,
-    /// Of each batch.
+    /// The process of each batch.
     processes: Vec<ProcessId>,
 }
 
@@ -61,7 +61,7 @@ struct SpanV1<'a> {
     logs: Vec<SpanLog<'a>>,
     #[serde(rename = "processID")]
     process_id: ProcessId,
-    /// Jaeger's adjusters warn here; we have nothing to adjust.
+    /// Always null: Jaeger puts warnings about adjusted clocks here, and nothing is adjusted.
     warnings: Option<&'a [String]>,
 }
 
@@ -88,7 +88,7 @@ struct Process<'a> {
     tags: Vec<JsonTag<'a>>,
 }
 
-/// `trace` in v1's form; `service` made it.
+/// `trace` in the JSON of the v1 API; `service` is the service that it comes from.
 #[must_use]
 pub fn trace<'a>(trace: &'a Trace, service: &'a str) -> TraceV1<'a> {
     let mut processes: BTreeMap<ProcessId, Process<'a>> = BTreeMap::new();
@@ -119,7 +119,8 @@ fn span_v1(span: &Span, process_id: ProcessId) -> SpanV1<'_> {
     }
 }
 
-/// The parent first: readers take the first `CHILD_OF` for it.
+/// References to the parent and to the targets of links. The parent comes first, because readers take the first
+/// `CHILD_OF` for it.
 fn references(span: &Span) -> Vec<Reference> {
     let reference = |ref_type, trace: TraceId, span: SpanId| Reference {
         ref_type,

@@ -1,4 +1,5 @@
-//! The JSON of Jaeger's v3 API: OTLP as JSON. Ids are hexadecimal, enumerations integers, 64-bit integers texts.
+//! The JSON of Jaeger's v3 API, which is OTLP as JSON: ids are hexadecimal, enumerations are integers, and 64-bit
+//! integers are texts.
 
 use std::collections::HashSet;
 
@@ -31,8 +32,8 @@ struct ScopeSpans<'a> {
     spans: SpansV3<'a>,
 }
 
-/// The spans of some batches, which are brought into form while they are written: there may be thousands. The first one
-/// carries the warnings, for OTLP has no other place for them.
+/// The spans of some batches. Each is converted when it is written, because there may be thousands. The first span
+/// carries the warnings, because OTLP has no other place for them.
 #[derive(Debug)]
 struct SpansV3<'a> {
     batches: &'a [SpanBatch],
@@ -122,7 +123,7 @@ struct List<'a> {
     values: Vec<AnyValue<'a>>,
 }
 
-/// What a list of traces says of one.
+/// What a list of traces shows of one trace.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceSummary<'a> {
@@ -145,7 +146,8 @@ struct ServiceSummary<'a> {
     error_span_count: usize,
 }
 
-/// `trace` as OTLP, one entry per version of the client; `service` made it.
+/// `trace` as OTLP, with one entry for each run of batches of the same version of the client. `service` is the service
+/// that it comes from.
 #[must_use]
 pub fn resource_spans<'a>(trace: &'a Trace, service: &'a str) -> Vec<ResourceSpans<'a>> {
     let resource = |version: &'a str| {
@@ -164,7 +166,7 @@ pub fn resource_spans<'a>(trace: &'a Trace, service: &'a str) -> Vec<ResourceSpa
     runs.enumerate().map(of_run).collect()
 }
 
-/// `trace` in one line; `service` made it.
+/// A summary of `trace`; `service` is the service that it comes from.
 #[must_use]
 pub fn summary<'a>(trace: &'a Trace, service: &'a str) -> TraceSummary<'a> {
     let span_count = trace.spans().count();
@@ -207,7 +209,8 @@ fn span_v3<'a>(span: &'a Span, warnings: &'a [String]) -> SpanV3<'a> {
     }
 }
 
-/// In front: attributes stand in order of their names.
+/// Adds the warnings as the first attribute, because attributes are in order of their names and `@` sorts before
+/// letters.
 fn with_warnings<'a>(mut attributes: Vec<KeyValue<'a>>, warnings: &'a [String]) -> Vec<KeyValue<'a>> {
     if !warnings.is_empty() {
         let values = warnings.iter().map(|warning| AnyValue::Text(warning)).collect();
@@ -239,7 +242,7 @@ fn key_values(attributes: &[Attribute]) -> Vec<KeyValue<'_>> {
     attributes.iter().map(|attribute| KeyValue { key: &attribute.key, value: value(&attribute.value) }).collect()
 }
 
-/// Nanoseconds since 1970-01-01 UTC as a text; a time before that is 0, for OTLP has none.
+/// Nanoseconds since 1970-01-01 UTC as text. An earlier time becomes 0, because OTLP has no sign for it.
 fn nanoseconds(time: Timestamp) -> String {
     u64::try_from(time.0).map_or(0, |milliseconds| u128::from(milliseconds) * 1_000_000).to_string()
 }

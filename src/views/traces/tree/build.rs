@@ -1,4 +1,5 @@
-//! Builds the spans: down the calls, and the sums back up.
+//! Builds the spans of a trace: goes down from a unit to its calls and their sub-agents, and brings sums and ends back
+//! up.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -20,7 +21,7 @@ use crate::views::traces::ids::{
 };
 use crate::views::traces::span::{Span, SpanBatch, SpanEvent, SpanKind, SpanLink, SpanStatus};
 
-/// Every trace of a turn, its own first. Those of background agents are left out if they leave by themselves.
+/// Every trace of a turn, its own first. Traces of background sub-agents are there only if `with_background` is true.
 pub(super) fn all_traces(facts: &TurnFacts<'_>, with_background: bool) -> Vec<SpanBatch> {
     let mut walk = Walk::of(facts, facts.turn);
     walk.with_background = with_background;
@@ -37,7 +38,7 @@ pub(super) fn apart_trace<'a>(facts: &TurnFacts<'a>, agent: &'a Unit, started_by
     Walk::of(facts, agent).trace(agent, agent.activity_end(), vec![describe::link(started_by, name::LINK_STARTED_BY)])
 }
 
-/// Some of the spans directly and indirectly below a unit, and what of its events is its own.
+/// Some of the spans directly and indirectly below a unit, and the events that belong to the unit's own span.
 pub(super) fn slice<'a>(
     facts: &TurnFacts<'a>,
     slice: &Slice<'a>,
@@ -64,7 +65,7 @@ pub(super) fn slice<'a>(
     (walk.batch(trace, slice.root), events::of_unit(slice.own, &chats))
 }
 
-/// The span of a unit itself, whose children have left before.
+/// The own span of a unit whose children were made before.
 pub(super) fn own<'a>(facts: &TurnFacts<'a>, own: &Own<'a>) -> SpanBatch {
     let walk = Walk::of(facts, own.unit);
     let mut trace = TraceBuilder { id: own.trace, requests: HashSet::new(), spans: Vec::new() };
@@ -88,8 +89,9 @@ pub(super) fn own<'a>(facts: &TurnFacts<'a>, own: &Own<'a>) -> SpanBatch {
 struct Walk<'f, 'a> {
     facts: &'f TurnFacts<'a>,
     reach: AgentWalk<'f, 'a>,
-    /// Sub-agents that go on after their calls have returned are walked as well.
+    /// Whether background sub-agents, which go on after their calls have returned, are walked too.
     with_background: bool,
+    /// Sub-agents with traces of their own that are still to be walked.
     apart: VecDeque<Apart<'a>>,
 }
 
@@ -102,7 +104,7 @@ struct Apart<'a> {
 /// One trace in the making.
 struct TraceBuilder<'a> {
     id: TraceId,
-    /// Hashes of the request ids that name a model call already.
+    /// Hashes of the request ids that span ids of this trace were derived from already.
     requests: HashSet<u64>,
     /// Spans with their natural keys.
     spans: Vec<(&'a str, Span)>,
@@ -115,26 +117,26 @@ struct Invocation<'a> {
     key: &'a str,
     parent: Option<SpanId>,
     links: Vec<SpanLink>,
-    /// The end, if nothing below lasts longer without an end of its own.
+    /// The end of the span, unless something below it that has no end of its own lasts longer.
     end: Timestamp,
     depth: usize,
-    /// Of its own parts only these, by id; `None` for all.
+    /// Ids of the unit's parts that become spans; `None` for all.
     only: Option<&'a HashSet<Box<str>>>,
 }
 
-/// When the span of a unit begins. Rows that go on with what another file has begun have no prompt: they begin with the
-/// request of their first response, which is before its first row.
+/// When the span of a unit begins: with its prompt. Rows that continue a turn of another file have no prompt; their
+/// span begins with the request of their first response, which is earlier than their first row.
 fn start_of(unit: &Unit) -> Timestamp {
     let requests = unit.parts.messages.iter().filter(|_| unit.agent.is_none()).map(|message| message.start);
     unit.prompt.as_ref().map_or_else(|| requests.fold(unit.first, Timestamp::min), |prompt| prompt.time)
 }
 
-/// What a unit hands to the span above it.
+/// What the spans below a unit add to the span of the unit, or a unit to the span above it.
 struct Grown {
     tokens: Tokens,
     end: Timestamp,
     events: Vec<SpanEvent>,
-    /// Events that were left out before.
+    /// Number of events that were left out before.
     dropped: usize,
 }
 
@@ -153,7 +155,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         self.batch(trace, unit)
     }
 
-    /// The spans of a trace in order; the version is that of the unit at its root.
+    /// The spans of a trace in order, as a batch. `unit` is the root of the trace, whose client version the batch gets.
     fn batch(&self, mut trace: TraceBuilder<'_>, unit: &Unit) -> SpanBatch {
         trace.spans.sort_by(|(a_key, a), (b_key, b)| {
             (a.parent.is_none(), a.start, a_key).cmp(&(b.parent.is_none(), b.start, b_key))
@@ -165,7 +167,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         }
     }
 
-    /// The span of a turn or sub-agent, after all that is below it.
+    /// Makes all spans below a turn or sub-agent, then its own.
     fn invoke(&mut self, trace: &mut TraceBuilder<'a>, of: Invocation<'a>) -> Grown {
         let unit = of.unit;
         let thread = self.thread(unit);
@@ -173,7 +175,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         self.close(trace, of, below)
     }
 
-    /// The span of a turn or sub-agent, whose children are there.
+    /// Makes the span of a turn or sub-agent whose children are made.
     fn close(&self, trace: &mut TraceBuilder<'a>, of: Invocation<'a>, below: Grown) -> Grown {
         let unit = of.unit;
         let thread = self.thread(unit);
@@ -206,7 +208,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         Grown { tokens: below.tokens, end, events: Vec::new(), dropped: 0 }
     }
 
-    /// Model calls, tool calls and sub-agents directly and indirectly below a unit.
+    /// Makes the spans of model calls, tool calls, compactions and sub-agents directly and indirectly below a unit.
     fn below(&mut self, trace: &mut TraceBuilder<'a>, of: &Invocation<'a>, thread: SpanThread<'a>) -> Grown {
         let mut chats: Vec<_> = of.unit.parts.messages.iter().collect();
         chats.sort_by_key(|message| (message.start, &message.id));
@@ -230,10 +232,10 @@ impl<'f, 'a> Walk<'f, 'a> {
         grown
     }
 
-    /// A tool call and the sub-agent below it; `None` if only its result is known.
+    /// Makes the spans of a tool call and of the sub-agent below it; `None` if only the result of the call is known.
     ///
-    /// The end handed up is later than the unit's own only for a call that has none of its own: then what its
-    /// sub-agent did is all that is known of how long it took.
+    /// The returned end is later than that of the unit only for a call without an end of its own: how long it took is
+    /// known only from what its sub-agent did.
     fn tool(
         &mut self,
         trace: &mut TraceBuilder<'a>,
@@ -285,7 +287,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         Some(Grown { tokens, end: handed_up, events: Vec::new(), dropped: 0 })
     }
 
-    /// A sub-agent inside the trace of its call.
+    /// Makes the spans of a sub-agent inside the trace of its call.
     fn nested(&mut self, trace: &mut TraceBuilder<'a>, unit: &'a Unit, call: SpanId, depth: usize) -> Option<Grown> {
         let key: &str = &unit.agent.as_ref()?.id.0;
         let id = span_id(trace.id, INVOKE_AGENT, key);
@@ -305,7 +307,8 @@ impl<'f, 'a> Walk<'f, 'a> {
 }
 
 impl<'a> TraceBuilder<'a> {
-    /// A compaction, linked to the turn before: it summarises all that came up to here.
+    /// Makes the span of a compaction. It is linked to the previous turn, the last of those that the compaction
+    /// summarises.
     fn compaction(
         &mut self,
         thread: SpanThread<'a>,
@@ -356,7 +359,7 @@ impl<'a> TraceBuilder<'a> {
     }
 }
 
-/// `end`, or `start` with a mark if the clock went backwards between them.
+/// `end`, or `start` if the clock went backwards between them; that is marked with an attribute.
 fn not_before(start: Timestamp, end: Timestamp, list: &mut AttributeList) -> Timestamp {
     if end < start {
         list.flag(name::CLOCK_ADJUSTED);

@@ -1,4 +1,4 @@
-//! What each kind of span says of itself: names, numbers, ids and error classes, never text of the conversation.
+//! The attributes of each kind of span: names, numbers, ids and error classes, never text of the conversation.
 
 use super::facts::{Position, TurnFacts};
 use super::list::AttributeList;
@@ -11,19 +11,20 @@ use crate::views::traces::attributes as name;
 use crate::views::traces::ids::{SpanAt, TraceId};
 use crate::views::traces::span::{SpanLink, SpanStatus};
 
-/// Name of the agent that is the client itself.
+/// Agent name of the main thread, whose agent is the client itself.
 pub(super) const MAIN_AGENT: &str = "claude-code";
 /// Outcome of a call without a result.
 pub(super) const OUTCOME_OPEN: &str = "open";
 
-/// Every prompt of `claude -p` is in the queue for some milliseconds: that is no news.
+/// Shortest time in a queue that is shown, in milliseconds. Every prompt of `claude -p` is queued for some
+/// milliseconds.
 const QUEUED_MS_MIN: u64 = 100;
 
 /// The thread that a span belongs to.
 #[derive(Clone, Copy)]
 pub(super) struct SpanThread<'a> {
     pub(super) session: &'a str,
-    /// The session's id on the main thread, else the agent's.
+    /// The session's id on the main thread, the agent's id on a sub-agent.
     pub(super) conversation: &'a str,
 }
 
@@ -37,12 +38,12 @@ impl SpanThread<'_> {
     }
 }
 
-/// The model that a response was asked of, as the client named it.
+/// The model that the client asked for, as it named it; the model of the response if that is not known.
 pub(super) fn request_model(message: &Message) -> &str {
     message.requested_model.as_deref().unwrap_or(&message.model)
 }
 
-/// Tokens of a response and of what was billed beside it.
+/// Tokens of a response, summed over all models that it was billed at.
 pub(super) fn tokens_of(message: &Message) -> Tokens {
     message.shares.iter().map(|share| share.tokens).sum()
 }
@@ -63,7 +64,7 @@ pub(super) fn chat(thread: SpanThread<'_>, message: &Message) -> AttributeList {
         list.seconds(name::THINKING_SECONDS, u64::from(message.says.thinking_ms));
     }
     if message.shares.is_empty() {
-        // No model wrote it: it counts nowhere, so it says no numbers here either.
+        // No model wrote this response. It counts nowhere, so it has no numbers here either.
         return list;
     }
     let tokens = tokens_of(message);
@@ -95,7 +96,8 @@ pub(super) fn compaction(thread: SpanThread<'_>, what: &Compaction) -> Attribute
     list
 }
 
-/// `request` is that of the response that called; `apart` the traces of sub-agents that have their own.
+/// Attributes of a tool call. `request` is the request id of the response that made it; `apart` holds the traces of the
+/// sub-agents that it started and that have traces of their own.
 pub(super) fn tool(thread: SpanThread<'_>, tool: &Tool, request: Option<&str>, apart: &[TraceId]) -> AttributeList {
     let mut list = thread.list("execute_tool");
     let called = tool.call.as_ref().map_or("", |call| &call.name);
@@ -121,7 +123,7 @@ pub(super) fn tool(thread: SpanThread<'_>, tool: &Tool, request: Option<&str>, a
         list.number(name::TOOL_EXIT_CODE, code);
     }
     if !end.filled_in {
-        // What a later resume writes in is its own words, not a result.
+        // A result that a later resume filled in is written by the client and is no result of the tool.
         list.count(name::TOOL_RESULT_BYTES, end.bytes);
     }
     if end.searches > 0 {
@@ -134,7 +136,7 @@ pub(super) fn tool(thread: SpanThread<'_>, tool: &Tool, request: Option<&str>, a
     list
 }
 
-/// Only a failure is an error: a refusal or an interrupt is what somebody wanted.
+/// The status of a tool call. Only a failure is an error; a refusal or an interrupt is what somebody wanted.
 pub(super) fn tool_status(tool: &Tool) -> SpanStatus {
     match &tool.result {
         Some(end) if end.outcome == Outcome::Failed => SpanStatus::Error(
@@ -144,7 +146,7 @@ pub(super) fn tool_status(tool: &Tool) -> SpanStatus {
     }
 }
 
-/// A sub-agent, or the turn itself if `unit` is none. `tokens` are the sums of its tree.
+/// Attributes of a sub-agent or of a turn. `tokens` are the sums over everything below it.
 pub(super) fn agent(thread: SpanThread<'_>, unit: &Unit, tokens: Tokens) -> AttributeList {
     let mut list = thread.list("invoke_agent");
     let first = unit.parts.messages.iter().min_by_key(|message| (message.start, &message.id));
@@ -160,7 +162,7 @@ pub(super) fn agent(thread: SpanThread<'_>, unit: &Unit, tokens: Tokens) -> Attr
     list
 }
 
-/// What a turn's root says beyond [`agent`].
+/// Adds the attributes that the root of a turn has besides those of [`agent`].
 pub(super) fn turn(list: &mut AttributeList, facts: &TurnFacts<'_>) {
     let Position { turn_index, forked_from, .. } = facts.position;
     if let Some(fork) = forked_from {
@@ -184,10 +186,10 @@ pub(super) fn turn(list: &mut AttributeList, facts: &TurnFacts<'_>) {
     }
 }
 
-/// What the root of any trace says of the surroundings.
+/// Adds the attributes of the surroundings, which the root of every trace has: entry point, branch, repository.
 pub(super) fn surroundings(list: &mut AttributeList, context: &Surroundings) {
     list.maybe_text(name::ENTRYPOINT, context.entrypoint.as_deref());
-    // `HEAD` is what the client writes outside a repository.
+    // The client writes `HEAD` outside a repository.
     list.maybe_text(name::VCS_REF, context.branch.as_deref().filter(|branch| *branch != "HEAD"));
     list.maybe_text(name::VCS_REPOSITORY, context.cwd.as_deref().and_then(project_of));
 }
@@ -199,14 +201,14 @@ pub(super) fn turn_links(position: Position<'_>) -> Vec<SpanLink> {
     links.into_iter().filter_map(|(target, why)| Some(link(target?, why))).collect()
 }
 
-/// A link and why it is there.
+/// A link to `target` with the reason why it exists.
 pub(super) fn link(target: SpanAt, why: &'static str) -> SpanLink {
     let mut list = AttributeList::default();
     list.word(name::LINK, why);
     SpanLink { trace: target.trace, span: target.span, attributes: list.done() }
 }
 
-/// The provider, told by how it writes message ids.
+/// The provider, as the prefix of its message ids tells it.
 fn provider_of(message_id: &str) -> &'static str {
     if message_id.starts_with("msg_bdrk_") {
         "aws.bedrock"
@@ -217,7 +219,7 @@ fn provider_of(message_id: &str) -> &'static str {
     }
 }
 
-/// `server` of `mcp__server__tool`.
+/// The `server` in a tool name `mcp__server__tool`; `None` for other tools.
 fn mcp_server(tool: &str) -> Option<&str> {
     let (server, _) = tool.strip_prefix("mcp__")?.split_once("__")?;
     Some(server)

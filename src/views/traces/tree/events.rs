@@ -1,4 +1,4 @@
-//! What happened at one moment: failed API attempts, hooks, changes of the model.
+//! Events of spans: failed API attempts, hooks, changes of the model, and other things that happen at one moment.
 
 use super::list::AttributeList;
 use crate::ledger::unit::{Message, Parts, RowFact, Unit, summed_up};
@@ -12,14 +12,14 @@ pub const EVENTS_MAX: usize = 32;
 
 /// The events of a unit, given to the spans that show them.
 pub(super) struct Events {
-    /// Of each of the unit's model calls, in the order they were given.
+    /// The events of each of the unit's model calls, in the order in which the calls were given.
     pub(super) of_chats: Vec<Vec<SpanEvent>>,
-    /// Of the unit itself.
+    /// The events of the unit itself.
     pub(super) of_unit: Vec<SpanEvent>,
 }
 
-/// Gives each failed attempt to the model call that came of it: the first of the thread to end after it. What has none,
-/// what nothing followed, hooks without a call and changes of the model belong to the unit.
+/// Gives each failed attempt to the model call that followed it: the first call of the unit that ends after it. The
+/// unit itself gets failed attempts that no call followed, hooks that ran for no call, and all other events.
 pub(super) fn distribute(unit: &Unit, chats: &[&Message]) -> Events {
     let mut of_chats: Vec<Vec<SpanEvent>> = chats.iter().map(|_| Vec::new()).collect();
     for (row, error) in unit.parts.failures() {
@@ -55,32 +55,33 @@ const fn rank(what: &Fact) -> u8 {
     }
 }
 
-/// Position of the model call that came of a failed attempt.
+/// Position of the model call that followed a failed attempt; `None` if there is none.
 fn chat_after(row: &RowFact, error: ApiError, chats: &[&Message]) -> Option<usize> {
     let after = chats.iter().enumerate().filter(|(_, chat)| !error.last && chat.end >= row.time);
     after.min_by_key(|(position, chat)| (chat.end, *position)).map(|(position, _)| position)
 }
 
-/// The class of the failure that ended a unit: a final one that no response followed.
+/// The class of the failure that ended a unit, which is a last attempt that no response followed; `None` if there is
+/// none.
 pub(super) fn ended_by(unit: &Unit) -> Option<&'static str> {
     let gist = unit.gist();
     let (time, error) = gist.gave_up?;
     gist.response.is_none_or(|response| response.end <= time).then(|| error.reason())
 }
 
-/// Status and `error.type` of a unit's span.
+/// The status of a unit's span; `error.type` is added to `list` if the unit failed.
 pub(super) fn unit_status(unit: &Unit, list: &mut AttributeList) -> SpanStatus {
     let Some(reason) = ended_by(unit) else { return SpanStatus::Unset };
     list.text(name::ERROR_TYPE, reason);
     SpanStatus::Error(reason.to_owned())
 }
 
-/// At most [`EVENTS_MAX`] events; says in `list` how many are left out.
+/// Keeps the first [`EVENTS_MAX`] events, and adds to `list` how many are left out.
 pub(super) fn bounded(events: Vec<SpanEvent>, list: &mut AttributeList) -> Vec<SpanEvent> {
     bounded_beyond(events, 0, list)
 }
 
-/// The same, if so many were left out before.
+/// As [`bounded`], if `dropped` events were left out before.
 pub(super) fn bounded_beyond(mut events: Vec<SpanEvent>, dropped: usize, list: &mut AttributeList) -> Vec<SpanEvent> {
     let dropped = events.len().saturating_sub(EVENTS_MAX) + dropped;
     if dropped > 0 {
@@ -99,12 +100,12 @@ pub(super) fn hooks_of(parts: &Parts, call: &str) -> Vec<SpanEvent> {
     events
 }
 
-/// True for a hook that ran for a call, or for none, unless a row of its own tells of it too.
+/// True for a hook that ran for `call`, or for no call if that is `None`. False if another row tells of the same hook.
 fn ran_for(call: Option<&str>, row: &RowFact, hook: &Hook, summed_up: &[RowId]) -> bool {
     hook.call.as_deref() == call && !summed_up.contains(&row.id)
 }
 
-/// What a row tells of as an event; `None` for what is a span of its own.
+/// The event that a row tells of; `None` for a compaction, which is a span of its own.
 fn event(row: &RowFact) -> Option<SpanEvent> {
     let mut list = AttributeList::default();
     let name = match &row.what {

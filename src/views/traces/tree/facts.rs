@@ -1,4 +1,4 @@
-//! What spans are made of: a turn and what is around it, or some of its parts.
+//! What spans are made of: a turn and its position in the session, or some of its parts.
 
 use std::collections::HashSet;
 
@@ -13,44 +13,45 @@ use crate::views::traces::span::SpanEvent;
 /// A turn and what its spans need from around it.
 #[derive(Clone, Copy)]
 pub struct TurnFacts<'a> {
-    /// The turn. One of the other [`roots`](crate::ledger::family::roots) works too: rows before the first prompt, or a sub-agent without its call.
+    /// The turn, or another of the [`roots`](crate::ledger::family::roots): rows before the first prompt, or a
+    /// sub-agent whose call is not known.
     pub turn: &'a Unit,
     /// Finds a sub-agent of the turn's session.
     pub agents: &'a dyn Fn(&AgentId) -> Option<&'a Unit>,
     /// Where the turn stands in its session.
     pub position: Position<'a>,
-    /// When and how it ended; of a sub-agent only the time counts.
+    /// When and how the turn ended; for a sub-agent only the time is used.
     pub end: TurnEnd,
 }
 
-/// Where a turn stands.
+/// Where a turn stands in its session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Position<'a> {
-    /// From 1 in its session; `None` for what is no turn.
+    /// Number of the turn in its session, from 1; `None` for a unit that is no turn.
     pub turn_index: Option<u32>,
-    /// Root of the turn before it in the session.
+    /// Root span of the previous turn in the session; `None` for the first.
     pub previous: Option<SpanAt>,
-    /// Of the first turn of a forked session.
+    /// Where the session was forked from; only on the first turn of a forked session.
     pub forked_from: Option<ForkedFrom<'a>>,
 }
 
 /// Where a session was forked from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ForkedFrom<'a> {
-    /// The source.
+    /// The session that this one was forked from.
     pub session: &'a SessionId,
-    /// Root of its last turn that was copied; `None` if that is not known to be a turn.
+    /// Root span of the last turn that was copied from it; `None` if that unit is not known to be a turn.
     pub turn: Option<SpanAt>,
 }
 
 /// What lies before a turn in its session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Earlier {
-    /// Turns that began before it.
+    /// Number of turns that began before it.
     pub turns: u32,
-    /// The latest of them.
+    /// The latest of these turns; `None` if there is none.
     pub latest: Option<UnitId>,
-    /// The session was forked from a turn, and that is known.
+    /// True if the unit that the session was forked from is known to be a turn.
     pub source_turn: bool,
 }
 
@@ -72,17 +73,18 @@ pub fn position_of<'a>(session: &'a Session, unit: &Unit, earlier: Earlier) -> P
 /// Some of the parts of a unit that is too long to be made into spans at once.
 #[derive(Clone, Copy)]
 pub struct Slice<'a> {
-    /// The unit, with these parts and those around them, which say what happened to them.
+    /// The unit with these parts and those near them, which may hold the hooks, failures and responses that belong to
+    /// them.
     pub unit: &'a Unit,
-    /// The parts without those around them: what happened among them at one moment may be the unit's own.
+    /// These parts without those near them. Events among them may belong to the unit itself.
     pub own: &'a Parts,
     /// Ids of the parts that become spans: of responses, tool calls, compactions.
     pub only: &'a HashSet<Box<str>>,
     /// The trace that the spans are in.
     pub trace: TraceId,
-    /// The unit at its root.
+    /// The unit at the root of the trace.
     pub root: &'a Unit,
-    /// Ends what has no end of its own.
+    /// The end of spans that have no end of their own.
     pub end: Timestamp,
 }
 
@@ -93,26 +95,26 @@ impl Slice<'_> {
     }
 }
 
-/// A unit whose children have become spans before it.
+/// A unit whose children were made into spans before, and what its own span is made of.
 #[derive(Clone)]
 pub struct Own<'a> {
-    /// The unit. Of its parts at least the first response is there.
+    /// The unit. Of its parts it needs only the first response.
     pub unit: &'a Unit,
-    /// The trace that its span is in.
+    /// The trace of the unit's span.
     pub trace: TraceId,
-    /// The unit at its root.
+    /// The unit at the root of that trace.
     pub root: &'a Unit,
-    /// The span of the call that it is below; `None` for the root.
+    /// The span of the call that the unit is below; `None` for the root.
     pub parent: Option<SpanId>,
-    /// The call that started it, of a sub-agent with a trace of its own.
+    /// The span of the call that started the unit, if that is a sub-agent with a trace of its own.
     pub started_by: Option<SpanAt>,
-    /// When it ended.
+    /// When the unit ended.
     pub end: Timestamp,
-    /// Tokens of its responses and of the sub-agents below it.
+    /// Tokens of the unit's responses and of the sub-agents below it.
     pub tokens: Tokens,
-    /// What happened in it at one moment.
+    /// Events of the unit itself.
     pub events: Vec<SpanEvent>,
-    /// How many more there were.
+    /// How many further events were left out.
     pub events_dropped: usize,
 }
 

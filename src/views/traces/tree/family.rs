@@ -1,4 +1,4 @@
-//! The spans of a family: a unit and the sub-agents below it.
+//! Makes the spans of a family: of a unit and of the sub-agents below it.
 
 use super::build;
 use super::facts::{Position, TurnFacts};
@@ -8,8 +8,8 @@ use crate::transcript::ids::AgentId;
 use crate::views::traces::ids::{EXECUTE_TOOL, SpanAt, span_id, trace_of};
 use crate::views::traces::span::SpanBatch;
 
-/// The spans of the unit and of the sub-agents below it: its own trace first, then those of sub-agents that are nested
-/// too deep for it. `position` is that of the turn at the top, `end` that of the unit.
+/// The spans of a family's unit and of the sub-agents below it: the unit's own trace first, then the traces of
+/// sub-agents that are nested too deep for it. `position` is that of the turn at the top, `end` is the end of the unit.
 #[must_use]
 pub fn family_spans(family: &Family<'_>, position: Position<'_>, end: TurnEnd) -> Vec<SpanBatch> {
     let find = |agent: &AgentId| family.find(agent);
@@ -29,8 +29,8 @@ fn started(family: &Family<'_>) -> Option<SpanAt> {
     started_in(&family.above().collect::<Vec<_>>(), call)
 }
 
-/// The span of the call that started a sub-agent with a trace of its own; `above` are the units above that, the nearest
-/// first.
+/// The span of the call `call` that started a sub-agent with a trace of its own; `above` holds the units above the
+/// sub-agent, the nearest first.
 #[must_use]
 pub fn started_in(above: &[&Unit], call: &str) -> Option<SpanAt> {
     let mut root = above.last().copied()?;

@@ -1,4 +1,4 @@
-//! A list of attributes in the making.
+//! Collects the attributes of a span.
 
 use super::text::{VALUE_BYTES_MAX, printable};
 use crate::ledger::money::Money;
@@ -7,12 +7,12 @@ use crate::transcript::time::seconds;
 use crate::views::traces::attributes;
 use crate::views::traces::span::{Attribute, Value};
 
-/// Attributes in the order in which they were put.
+/// Attributes in the order in which they were added.
 #[derive(Debug, Default)]
 pub(super) struct AttributeList(Vec<Attribute>);
 
 impl AttributeList {
-    /// The attributes, in no more memory than they need: a large trace has thousands of such lists.
+    /// Returns the attributes, in no more memory than they need: a large trace has thousands of such lists.
     pub(super) fn done(mut self) -> Vec<Attribute> {
         self.0.shrink_to_fit();
         self.0
@@ -22,12 +22,12 @@ impl AttributeList {
         self.0.push(Attribute { key: key.into(), value });
     }
 
-    /// One of our own words, which holds nothing to be scrubbed.
+    /// Adds a word of this program, which cannot hold a secret.
     pub(super) fn word(&mut self, key: &'static str, word: &'static str) {
         self.put(key, Value::Text(word.to_owned()));
     }
 
-    /// An empty text says nothing and is left out.
+    /// Adds a text from outside, made printable. An empty text is left out.
     pub(super) fn text(&mut self, key: &'static str, text: &str) {
         if !text.is_empty() {
             self.put(key, Value::Text(printable(text, VALUE_BYTES_MAX)));
@@ -38,7 +38,7 @@ impl AttributeList {
         self.text(key, text.unwrap_or_default());
     }
 
-    /// Ids of ours.
+    /// Adds a list of ids that this program made.
     pub(super) fn several(&mut self, key: &'static str, ids: impl Iterator<Item = String>) {
         self.put(key, Value::Texts(ids.collect()));
     }
@@ -47,7 +47,7 @@ impl AttributeList {
         self.put(key, Value::Texts(vec![printable(text, VALUE_BYTES_MAX)]));
     }
 
-    /// Counts beyond 2^63 saturate: OTLP has no larger integers.
+    /// Adds a count. Counts from 2^63 on become 2^63 - 1, because OTLP has no larger integers.
     pub(super) fn count(&mut self, key: &'static str, count: u64) {
         self.put(key, Value::Int(i64::try_from(count).unwrap_or(i64::MAX)));
     }
@@ -68,7 +68,7 @@ impl AttributeList {
         self.put(key, Value::Bool(true));
     }
 
-    /// Prompt tokens, cache included, and generated tokens.
+    /// Adds the prompt tokens, those read from and written to the cache included, and the generated tokens.
     pub(super) fn usage(&mut self, tokens: Tokens) {
         self.count(attributes::INPUT_TOKENS, tokens.prompt());
         self.count(attributes::OUTPUT_TOKENS, tokens.output);

@@ -10,12 +10,14 @@
 //!       └─ execute_tool Grep
 //! ```
 //!
-//! - A background sub-agent outlives its call and its turn: it has a trace of its own, linked to the call, which names
-//!   that trace. So has a sub-agent nested deeper than [`DEPTH_MAX`](crate::ledger::family::DEPTH_MAX), and one whose call nobody has seen (no link).
-//! - Times are the rows' own. A call without a result ends with what it belongs to; one whose result was filled in by a
-//!   later resume ends where it starts. Both last at least as long as the sub-agent below them.
+//! - A background sub-agent outlives its call and its turn. It has a trace of its own, linked to the call, and the call
+//!   names that trace. A sub-agent that is nested deeper than [`DEPTH_MAX`](crate::ledger::family::DEPTH_MAX) has a
+//!   trace of its own too, and so has one whose call is not known, without a link.
+//! - Times come from the rows. A call without a result ends with the turn or sub-agent that it belongs to; a call whose
+//!   result was filled in by a later resume ends where it starts. Both last at least as long as the sub-agent below
+//!   them.
 //! - Spans carry ids, names, times, sizes and numbers; no text of the conversation and no paths.
-//! - A function of the facts: the same facts give the same spans, byte for byte.
+//! - Spans are a function of the facts: the same facts give the same spans, byte for byte.
 
 mod build;
 mod describe;
@@ -47,14 +49,15 @@ pub fn turn_spans(facts: &TurnFacts<'_>) -> Vec<SpanBatch> {
     build::all_traces(facts, true)
 }
 
-/// [`turn_spans`] without the traces of sub-agents that go on after their calls have returned.
+/// [`turn_spans`] without the traces of background sub-agents, which go on after their calls have returned.
 #[must_use]
 pub fn own_spans(facts: &TurnFacts<'_>) -> Vec<SpanBatch> {
     build::all_traces(facts, false)
 }
 
-/// The spans of some parts of a unit and of the sub-agents below them, and the unit's own events among them. `named` holds
-/// hashes of the request ids that name a model call of the trace already; further ones are added.
+/// The spans of some parts of a unit and of the sub-agents below them, and the events among these parts that belong to
+/// the unit itself. `named` holds hashes of the request ids that span ids of the trace were derived from already; those
+/// of further ones are added.
 #[must_use]
 pub fn slice_spans<'a>(
     facts: &TurnFacts<'a>,
@@ -64,14 +67,14 @@ pub fn slice_spans<'a>(
     build::slice(facts, slice, named)
 }
 
-/// The span of a unit itself.
+/// The own span of a unit, as a batch.
 #[must_use]
 pub fn own_span<'a>(facts: &TurnFacts<'a>, own: &Own<'a>) -> SpanBatch {
     build::own(facts, own)
 }
 
-/// The spans of a sub-agent that has a trace of its own; `facts` are those of the turn that it was started in, `started_by`
-/// is the call.
+/// The spans of a sub-agent that has a trace of its own. `facts` are those of the turn that it was started in,
+/// `started_by` is the span of the call that started it.
 #[must_use]
 pub fn apart_spans<'a>(facts: &TurnFacts<'a>, agent: &'a Unit, started_by: SpanAt) -> SpanBatch {
     build::apart_trace(facts, agent, started_by)

@@ -1,4 +1,4 @@
-//! The turns of a session in order, to say what lies before each.
+//! The order of the turns in a session, which tells what lies before each turn.
 
 use super::facts::Earlier;
 use crate::ledger::unit::{Unit, UnitId};
@@ -8,7 +8,7 @@ use crate::transcript::time::Timestamp;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TurnOrder(Vec<Place>);
 
-/// When a turn began, and which it is: of those that began in the same millisecond the lower id comes first.
+/// When a turn began, and its id. Of turns that began in the same millisecond, the one with the lower id comes first.
 type Place = (Timestamp, UnitId);
 
 impl FromIterator<Place> for TurnOrder {
@@ -20,13 +20,13 @@ impl FromIterator<Place> for TurnOrder {
 }
 
 impl TurnOrder {
-    /// The turns among some units of a session.
+    /// The order of the turns among some units of a session.
     #[must_use]
     pub fn among<'a>(units: impl Iterator<Item = &'a Unit>) -> Self {
         units.filter_map(place_of).collect()
     }
 
-    /// What lies before a unit, as far as these turns tell.
+    /// What lies before a unit, as far as these turns tell; nothing for a unit that is no turn.
     #[must_use]
     pub fn earlier(&self, unit: &Unit) -> Earlier {
         let Some(place) = place_of(unit) else { return Earlier::default() };
@@ -35,7 +35,8 @@ impl TurnOrder {
         Earlier { turns: u32::try_from(before).unwrap_or(u32::MAX), latest, source_turn: false }
     }
 
-    /// Takes over that a unit of the session was changed; `after` is `None` if it belongs to another one now.
+    /// Brings the order up to date after a unit of the session has changed. `before` is `None` if the unit is new in
+    /// the session, `after` is `None` if it belongs to another session now.
     pub fn change(&mut self, before: Option<&Unit>, after: Option<&Unit>) {
         let (before, after) = (before.and_then(place_of), after.and_then(place_of));
         if before == after {
@@ -51,13 +52,13 @@ impl TurnOrder {
         }
     }
 
-    /// How many turns there are.
+    /// The number of turns.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// True if there are none.
+    /// True if there are no turns.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()

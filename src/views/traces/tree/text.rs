@@ -1,4 +1,4 @@
-//! Text that others chose, made fit for span names and attributes.
+//! Makes text from outside fit for span names and attributes.
 
 use crate::transcript::scrub::scrub;
 
@@ -7,10 +7,10 @@ pub(super) const NAME_BYTES_MAX: usize = 128;
 /// Longest attribute value, in bytes: Tempo cuts longer ones.
 pub(super) const VALUE_BYTES_MAX: usize = 2048;
 
-/// `text` without its secrets ([`scrub`]), every unprintable character replaced by `_`, cut at a character boundary to
-/// `bytes_max`. Scrubbed before it is cut: half a secret is no longer recognised.
+/// `text` without its secrets ([`scrub`]), with every unprintable character replaced by `_`, cut at a character
+/// boundary to `bytes_max`. Secrets are removed before it is cut, because half a secret is no longer recognised.
 pub(super) fn printable(text: &str, bytes_max: usize) -> String {
-    // Most texts are ids of this form, and nothing in it could be a secret.
+    // Most texts are UUIDs, which are never secrets, and need no search for them.
     if is_uuid(text) && text.len() <= bytes_max {
         return text.to_owned();
     }
@@ -32,7 +32,7 @@ fn is_uuid(text: &str) -> bool {
     text.len() == 36 && text.bytes().enumerate().all(fits)
 }
 
-/// Whether a character shows and leaves its neighbours where they are.
+/// Whether a character is visible, or a space, and does not hide or reorder the characters next to it.
 #[must_use]
 pub fn is_printable(char: char) -> bool {
     let reorders_or_hides = matches!(
@@ -42,7 +42,7 @@ pub fn is_printable(char: char) -> bool {
     !char.is_control() && !reorders_or_hides
 }
 
-/// `operation subject`, or the operation alone where there is no subject.
+/// A span name `operation subject`, or the operation alone if the subject is empty.
 pub(super) fn span_name(operation: &str, subject: &str) -> String {
     if subject.is_empty() {
         return operation.to_owned();
