@@ -1,4 +1,4 @@
-//! One event of a session, as it is answered.
+//! One event of a session, as the replay answers it.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::transcript::time::Timestamp;
 pub struct Event {
     /// Position in the whole session, from 0.
     pub index: usize,
-    /// When, RFC 3339 UTC in milliseconds.
+    /// When it happened, RFC 3339 UTC in milliseconds.
     #[serde(serialize_with = "as_rfc3339")]
     pub at: Timestamp,
-    /// What, with the ids and numbers of its kind.
+    /// What happened, with the ids and numbers of its kind.
     #[serde(flatten)]
     pub detail: Detail,
-    /// The sub-agent it happened in; `None` for the main thread.
+    /// Id of the sub-agent that it happened in; `None` for the main thread.
     pub agent: Option<Arc<str>>,
     /// Turn of the session, from 1; `None` before the first and for sub-agents that no known call started.
     pub turn: Option<usize>,
@@ -29,12 +29,12 @@ pub struct Event {
     pub duration_seconds: Option<f64>,
     /// How it ended: stop reason, outcome of the call, reason of the failure or of the agent's end.
     pub outcome: Option<Arc<str>>,
-    /// Tokens of all messages up to and with this event.
+    /// Tokens of all messages up to this event, its own included.
     pub tokens_so_far: Tokens,
-    /// Their list price in US dollars; what has no price is not in it.
+    /// List price of these tokens in US dollars, without those that have no price.
     #[serde(serialize_with = "as_text")]
     pub cost_usd_so_far: Money,
-    /// Where its text stands.
+    /// Where the text of the event stands in the session files; `None` if it has none.
     #[serde(skip)]
     pub source: Option<TextSource>,
 }
@@ -47,7 +47,7 @@ pub enum Detail {
     Prompt {
         /// `uuid` of its row.
         uuid: String,
-        /// Who asked.
+        /// Who asked: `human`, `sdk` and the like.
         origin: &'static str,
         /// Length in characters.
         chars: u32,
@@ -57,7 +57,7 @@ pub enum Detail {
         agent_type: Option<Arc<str>>,
         /// The call that started it.
         tool_call_id: Option<Box<str>>,
-        /// It goes on after its call has returned.
+        /// True if it goes on after its call has returned.
         background: bool,
     },
     /// An API attempt failed.
@@ -66,9 +66,9 @@ pub enum Detail {
         uuid: String,
         /// HTTP status, if there was an answer.
         status: Option<u16>,
-        /// Number of the attempt, from 1; 0 if not said.
+        /// Number of the attempt, from 1; 0 if the row does not tell it.
         attempt: u32,
-        /// Wait before the next attempt; 0 after the last.
+        /// Wait before the next attempt in seconds; 0 after the last.
         retry_in_seconds: f64,
     },
     /// An API response was complete.
@@ -78,12 +78,12 @@ pub enum Detail {
         request_id: Option<Box<str>>,
         /// Canonical id of the model.
         model: Arc<str>,
-        /// Its tokens, those billed beside it included.
+        /// Tokens of the response, at all models that it was billed at.
         tokens: Tokens,
-        /// Their list price in US dollars; `None` if no part has a price.
+        /// List price of these tokens in US dollars; `None` if none of them has a price.
         #[serde(serialize_with = "as_text_or_null")]
         cost_usd: Option<Money>,
-        /// Tokens of it without a price.
+        /// How many of these tokens have no price.
         unpriced_tokens: u64,
     },
     /// A tool was called.
@@ -92,7 +92,7 @@ pub enum Detail {
         tool_call_id: Box<str>,
         /// Name of the tool.
         tool: Arc<str>,
-        /// The message that called.
+        /// The message that made the call.
         message_id: Box<str>,
     },
     /// A tool call ended.
@@ -107,7 +107,7 @@ pub enum Detail {
         exit_code: Option<i32>,
         /// Who allowed or refused the call.
         decision: Option<Arc<str>>,
-        /// The client wrote it at a later resume: its time is not the end of the call.
+        /// True if the client filled it in at a later resume: its time is not the end of the call then.
         filled_in: bool,
     },
     /// The conversation was compacted.
@@ -116,19 +116,19 @@ pub enum Detail {
         uuid: String,
         /// `manual` or `auto`.
         trigger: &'static str,
-        /// Tokens of the conversation before.
+        /// Tokens of the conversation before the compaction.
         tokens_before: u64,
         tokens_after: u64,
     },
-    /// A hook ran: `outcome` says what became of it.
+    /// A hook ran; [`Event::outcome`] says how it ended.
     Hook {
         /// `uuid` of its row.
         uuid: String,
-        /// For example `PostToolUse:Bash`.
+        /// Name of the hook, for example `PostToolUse:Bash`.
         name: Arc<str>,
-        /// For example `PostToolUse`.
+        /// The client's event that it ran for, for example `PostToolUse`.
         event: Arc<str>,
-        /// The call that it ran for.
+        /// The call that it ran for; `None` if it ran for none.
         tool_call_id: Option<Box<str>>,
         exit_code: Option<i32>,
     },
@@ -145,7 +145,7 @@ pub enum Detail {
     TaskEnd {
         /// `uuid` of its row.
         uuid: String,
-        /// Id of the task; of a sub-agent, its own.
+        /// Id of the task; if the task is a sub-agent, the agent's id.
         task_id: Option<Box<str>>,
         /// The call that started it.
         tool_call_id: Option<Box<str>>,
@@ -153,12 +153,12 @@ pub enum Detail {
     /// The session made a pull request, or works on one.
     PullRequest {
         number: u64,
-        /// Where it is.
+        /// Address of the pull request.
         url: Arc<str>,
-        /// `owner/name`
+        /// Repository of the pull request, `owner/name`.
         repository: Option<Arc<str>>,
     },
-    /// The client told what was done while the person was away.
+    /// The client wrote a summary of what was done while the person was away.
     AwaySummary {
         /// `uuid` of its row.
         uuid: String,
@@ -169,19 +169,19 @@ pub enum Detail {
     PlanMode {
         /// `uuid` of its row.
         uuid: String,
-        /// It began.
+        /// True if it began, false if it ended.
         begins: bool,
     },
     /// The API ran a tool inside a response.
     ServerTool {
         /// `uuid` of the row in which it began.
         uuid: String,
-        /// Its name, for example `advisor`.
+        /// Name of the tool, for example `advisor`.
         tool: Arc<str>,
     },
     /// A person interrupted.
     Interrupt,
-    /// A sub-agent came to its end.
+    /// A sub-agent ended.
     SubagentEnd {
         agent_type: Option<Arc<str>>,
         /// The call that started it.
@@ -189,21 +189,21 @@ pub enum Detail {
     },
 }
 
-/// Where an event's text stands, and what must be found there.
+/// Where the text of an event stands in the session files, and what must be found there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextSource {
-    /// The rows, in order.
+    /// The places of its rows, in order.
     pub rows: Vec<RowPlace>,
-    /// What each of them is.
+    /// What each of these rows must be.
     pub expected: Expected,
 }
 
-/// A time as RFC 3339 UTC in milliseconds.
+/// Writes a time as RFC 3339 UTC in milliseconds.
 pub(super) fn as_rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time.to_rfc3339())
 }
 
-/// Money as an exact decimal text.
+/// Writes money as exact decimal text.
 pub(super) fn as_text<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(money)
 }

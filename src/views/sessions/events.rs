@@ -1,12 +1,12 @@
-//! The events of a session in order, each with what had been used and spent by then.
+//! The events of a session in order, each with the tokens and the cost of the session so far.
 //!
 //! ```text
-//! order   time; at the same millisecond cause before effect (see `moments`), then id
+//! order   by time; in the same millisecond causes come before effects (see `moments`), then by id
 //! time    prompt, call, result, failure: that of its row; message: its last row, because usage is known only then
 //! ```
 //!
-//! A message may stand behind the calls it made: a tool starts as soon as its own block is complete. Text is not part
-//! of an event: [`Source`](super::event::TextSource) says where it stands in the session files.
+//! A message may come after the calls that it made, because a tool starts as soon as its own block is complete. Text is
+//! not part of an event: [`TextSource`](super::event::TextSource) says where it stands in the session files.
 
 use std::collections::HashMap;
 

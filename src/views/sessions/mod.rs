@@ -1,10 +1,13 @@
-//! Sessions, as `scan`, the API and the replay show them.
+//! Sessions as `scan`, the API and the replay show them.
 //!
 //! ```text
-//! summary    the sums of one session, and of all
+//! summary    the sums of one session, and of all sessions
 //! parts      turns, sub-agents and slowest steps of one session
-//! event      one event; events  everything that happened in a session, in order; moments  the same within a unit
-//! timeline   the order of the events of a session that is too long to be in memory; outline  its units in short
+//! event      one event, as it is answered
+//! events     all events of a session, in order
+//! moments    the events of one unit, before they are in order
+//! timeline   the order of the events of a session that is too long to be in memory
+//! outline    the turns and sub-agents of such a session, in short
 //! ```
 
 pub mod event;

@@ -1,4 +1,4 @@
-//! What happened in a unit, moment by moment: borrowed, in the order in which it stands there.
+//! What happened in a unit, as moments that borrow from the unit, in the order in which its parts are stored.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -16,13 +16,13 @@ use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
 use crate::views::sessions::event::{Detail, Event, TextSource};
 
-/// A unit, and what its events say of it.
+/// A unit, and what its events need to know of its session.
 #[derive(Debug, Clone, Copy)]
 pub struct Around<'a> {
     pub unit: &'a Unit,
-    /// Turn of the session, from 1.
+    /// Turn of the session that the unit is, or in which it was started, from 1; `None` if it belongs to no turn.
     pub turn: Option<usize>,
-    /// The end of a sub-agent that has one.
+    /// When and how a sub-agent ended; `None` while it runs, and for other units.
     pub end: Option<TurnEnd>,
 }
 
@@ -48,16 +48,16 @@ enum What<'a> {
     AgentEnd(&'a Agent, TurnEnd),
 }
 
-/// What had been used and spent by an event.
+/// Tokens and cost of a session up to an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SoFar {
     /// Tokens of all messages.
     pub tokens: Tokens,
-    /// Their list price; what has no price is not in it.
+    /// List price of these tokens, without those that have no price.
     pub cost: Money,
 }
 
-/// What happened to a unit as a whole.
+/// The moments of a unit as a whole: its prompt, start, end and interrupt.
 pub fn of_unit<'a>(around: &Around<'a>) -> impl Iterator<Item = Moment<'a>> + use<'a> {
     let unit = around.unit;
     let prompt = match (&unit.prompt, &unit.key) {
@@ -71,7 +71,7 @@ pub fn of_unit<'a>(around: &Around<'a>) -> impl Iterator<Item = Moment<'a>> + us
     prompt.into_iter().chain(start).chain(end).chain(interrupt)
 }
 
-/// What happened among some parts of a unit.
+/// The moments of some parts of a unit.
 pub fn of_parts(parts: &Parts) -> impl Iterator<Item = Moment<'_>> {
     let messages = parts.messages.iter().map(|message| Moment { at: message.end, what: What::Message(message) });
     let tools = parts.tools.iter().flat_map(|tool| {
@@ -85,7 +85,7 @@ pub fn of_parts(parts: &Parts) -> impl Iterator<Item = Moment<'_>> {
     messages.chain(tools).chain(rows)
 }
 
-/// What a row tells of; `None` if there are no words for it here.
+/// What a row tells of; `None` for a change of the model, which is no event.
 const fn of_row(row: &RowFact) -> Option<What<'_>> {
     Some(match &row.what {
         Fact::Failure(error) => What::Failure(row, *error),
@@ -97,13 +97,13 @@ const fn of_row(row: &RowFact) -> Option<What<'_>> {
 }
 
 impl<'a> Moment<'a> {
-    /// When.
+    /// When it happened.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// Cause before effect, for what happened in the same millisecond.
+    /// The order of moments in the same millisecond, causes before effects; the lowest comes first.
     #[must_use]
     pub const fn rank(&self) -> u8 {
         match self.what {
@@ -121,7 +121,7 @@ impl<'a> Moment<'a> {
         }
     }
 
-    /// Its id, which tells it from others of its kind in the same millisecond.
+    /// An id that puts moments of the same kind and millisecond in a fixed order.
     #[must_use]
     pub fn id(&self) -> Cow<'a, str> {
         match self.what {
@@ -141,7 +141,7 @@ impl<'a> Moment<'a> {
         head(self).cmp(&head(other)).then_with(|| self.id().cmp(&other.id()))
     }
 
-    /// Tokens and list price of a message; `None` of anything else.
+    /// Tokens and list price of a message; `None` for anything else.
     #[must_use]
     pub fn used(&self) -> Option<SoFar> {
         let What::Message(message) = self.what else { return None };
@@ -149,7 +149,8 @@ impl<'a> Moment<'a> {
         Some(SoFar { tokens, cost: message.shares.iter().filter_map(|share| share.cost).sum() })
     }
 
-    /// How long a tool call or a message took, in milliseconds: what a list of slowest steps is made of.
+    /// The kind of a step and how long it took, in milliseconds, for a list of slowest steps; `None` if this is no
+    /// step.
     #[must_use]
     pub fn took(&self) -> Option<(StepKind, u64)> {
         match self.what {
@@ -159,7 +160,8 @@ impl<'a> Moment<'a> {
         }
     }
 
-    /// The event at a position, after what `so_far` says, which it is added to.
+    /// The event at position `index`. Its tokens and cost are added to `so_far`, which holds those of all events
+    /// before.
     #[must_use]
     pub fn event(&self, around: &Around<'a>, index: usize, so_far: &mut SoFar) -> Event {
         if let Some(used) = self.used() {
@@ -240,7 +242,7 @@ pub enum StepKind {
     Message,
 }
 
-/// What an event says, how long it took in seconds, how it ended, where its text stands.
+/// The parts of an event that depend on its kind: detail, duration in seconds, outcome, place of its text.
 type ToldEvent = (Detail, Option<f64>, Option<Arc<str>>, Option<TextSource>);
 
 fn hook_told(row: &RowFact, hook: &Hook) -> ToldEvent {

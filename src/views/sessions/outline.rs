@@ -1,5 +1,5 @@
-//! What is kept of the units of a session that has too many to be in memory: which turn each belongs to, and which come
-//! first.
+//! What is kept of a session that has too many units to be in memory: which turn each unit belongs to, and which units
+//! come first.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -15,36 +15,36 @@ use crate::views::traces::ids::{TraceId, trace_of};
 /// The units of a session in short.
 #[derive(Debug)]
 pub struct Outline {
-    /// At most so many are told of each kind.
+    /// Most items of each list in [`Lists`].
     max: usize,
     turns: Vec<(usize, UnitId)>,
     numbers: TurnNumbers,
-    /// Sub-agents that nothing leads to that is known.
+    /// Sub-agents whose parent is not known.
     apart: HashSet<UnitId>,
     agents: FirstOf<(Timestamp, AgentId, UnitId)>,
     of_turns: BTreeMap<usize, OfTurn>,
     traces: FirstOf<(Timestamp, UnitId, TraceId)>,
 }
 
-/// The sub-agents of a turn.
+/// The sub-agents of a turn while units are added.
 #[derive(Debug)]
 struct OfTurn {
     first: FirstOf<(Timestamp, UnitId, Arc<str>)>,
     cost: Money,
 }
 
-/// The same, as it is told.
+/// The sub-agents of a turn, as they are shown.
 #[derive(Debug, Default)]
 pub struct AgentsOf {
-    /// Their ids, in the order in which they started.
+    /// Ids of the sub-agents that started first, in this order.
     pub ids: Vec<Arc<str>>,
-    /// How many more there are.
+    /// How many further sub-agents there are.
     pub omitted: usize,
-    /// List price of all.
+    /// List price of all sub-agents of the turn.
     pub cost: Money,
 }
 
-/// The first of many, in order.
+/// Collects many items and keeps the first `max` of them in order.
 #[derive(Debug)]
 struct FirstOf<T> {
     max: usize,
@@ -70,7 +70,7 @@ impl<T: Ord> FirstOf<T> {
         self.known.truncate(self.max);
     }
 
-    /// The first ones, and how many more there are.
+    /// Takes out the first items, and how many further ones there were.
     fn take(&mut self) -> (Vec<T>, usize) {
         self.cut();
         let omitted = self.count - self.known.len();
@@ -79,7 +79,7 @@ impl<T: Ord> FirstOf<T> {
 }
 
 impl Outline {
-    /// Numbers the turns among all units of a session. At most `max` of each kind will be told.
+    /// Numbers the turns among all units of a session. Each list of [`Outline::lists`] will have at most `max` items.
     #[must_use]
     pub fn of(members: &[Member], max: usize) -> Self {
         let turns = members.iter().filter(|member| member.turn).map(|member| (member.first, member.unit));
@@ -87,7 +87,7 @@ impl Outline {
         let numbers = TurnNumbers::from(turns.collect(), parents.collect());
         let known: HashSet<UnitId> = members.iter().map(|member| member.unit).collect();
         let is_known = |parent| known.contains(&parent);
-        // A unit that is no sub-agent has no parent either: it is not asked for.
+        // This holds loose units too, which have no parent, but only sub-agents are looked up in it.
         let apart = members.iter().filter(|member| !member.parent.is_some_and(is_known) && !member.turn);
         let apart = apart.map(|member| member.unit).collect();
         let numbered = members.iter().filter(|member| member.turn).map(|member| member.unit);
@@ -104,11 +104,11 @@ impl Outline {
         }
     }
 
-    /// Takes in a unit as it is stored.
+    /// Adds a unit as it is stored.
     pub fn add(&mut self, unit: &Unit) {
         let id = unit.key.id();
         let has_trace = match &unit.agent {
-            // One below a turn of another session is in the trace of that.
+            // A sub-agent below a turn of another session is in the trace of that turn.
             Some(agent) => agent.background || self.apart.contains(&id) && unit.leaves_with().is_none(),
             None => has_spans(unit),
         };
@@ -126,19 +126,19 @@ impl Outline {
         }
     }
 
-    /// Turn of the session that a unit is, or in which it was started.
+    /// The number of the turn that a unit is, or in which it was started, from 1; `None` if it belongs to no turn.
     #[must_use]
     pub fn turn(&self, unit: UnitId) -> Option<usize> {
         self.numbers.turn(unit)
     }
 
-    /// True if nothing that is known leads to a sub-agent.
+    /// True if the unit that started a sub-agent is not known.
     #[must_use]
     pub fn is_apart(&self, agent: UnitId) -> bool {
         self.apart.contains(&agent)
     }
 
-    /// Everything that is told once all units are there. It is told once.
+    /// Takes out the lists, once all units were added. A second call returns empty lists.
     #[must_use]
     pub fn lists(&mut self) -> Lists {
         let turns_omitted = self.turns.len().saturating_sub(self.max);
@@ -159,19 +159,19 @@ impl Outline {
     }
 }
 
-/// What is told of the units of a session.
+/// The first turns, sub-agents and traces of a session.
 #[derive(Debug)]
 pub struct Lists {
-    /// The first turns with their numbers.
+    /// The first turns with their numbers, from 1.
     pub turns: Vec<(usize, UnitId)>,
-    /// How many more there are.
+    /// How many further turns there are.
     pub turns_omitted: usize,
     /// The sub-agents that started first.
     pub agents: Vec<UnitId>,
-    /// How many more there are.
+    /// How many further sub-agents there are.
     pub agents_omitted: usize,
-    /// The sub-agents of each turn, by its number.
+    /// The sub-agents of each turn, by the number of the turn.
     pub of_turns: BTreeMap<usize, AgentsOf>,
-    /// The first traces.
+    /// The traces that began first.
     pub traces: Vec<TraceId>,
 }

@@ -1,4 +1,4 @@
-//! The parts of one session beside its sums: turns, sub-agents, slowest steps.
+//! Lists of one session, besides its sums: turns, sub-agents, slowest steps.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,38 +17,38 @@ use crate::views::sessions::event::{Detail, Event, as_rfc3339, as_text};
 use crate::views::sessions::outline::AgentsOf;
 use crate::views::traces::ids::trace_of;
 
-/// Slowest steps of each kind that are listed.
+/// How many of the slowest steps of each kind are listed.
 const SLOWEST_MAX: usize = 10;
 
-/// One turn, without its sub-agents: they are listed beside it, with their own sums.
+/// One turn. Its sums are without those of its sub-agents, which are listed with sums of their own.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TurnSummary {
     /// Position in the session, from 1.
     pub index: usize,
     /// `uuid` of the prompt.
     pub prompt_uuid: String,
-    /// The same 16 bytes as a trace id: 32 hexadecimal digits.
+    /// The trace of the turn, 32 hexadecimal digits: the 16 bytes of `prompt_uuid`.
     pub trace_id: String,
-    /// Who asked.
+    /// Who asked: `human`, `sdk` and the like.
     pub origin: &'static str,
     /// Time of the prompt, RFC 3339 UTC.
     #[serde(serialize_with = "as_rfc3339")]
     pub started_at: Timestamp,
-    /// RFC 3339 UTC; `null` while the turn is open.
+    /// When it ended, RFC 3339 UTC; `null` while it is open.
     pub ended_at: Option<String>,
     /// How it ended: `stop`, `interrupted`, `api_error`, `next_prompt`; `null` while it is open.
     pub end: Option<&'static str>,
-    /// From prompt to end; `null` while it is open.
+    /// Seconds from prompt to end; `null` while it is open.
     pub duration_seconds: Option<f64>,
-    /// What the main thread did in it.
+    /// Sums of the main thread in this turn.
     #[serde(flatten)]
     pub sums: UnitSums,
-    /// Ids of the sub-agents that it started, theirs included.
+    /// Ids of the sub-agents that it started, with those that these started.
     pub subagents: Vec<Arc<str>>,
-    /// How many more there are.
+    /// How many further sub-agents there are; left out if there are none.
     #[serde(skip_serializing_if = "is_none")]
     pub subagents_omitted: usize,
-    /// List price of all of them in US dollars.
+    /// List price of all its sub-agents in US dollars.
     #[serde(serialize_with = "as_text")]
     pub subagents_cost_usd: Money,
 }
@@ -60,28 +60,28 @@ pub struct AgentSummary {
     pub r#type: Option<Arc<str>>,
     /// The call that started it.
     pub tool_call_id: Option<Box<str>>,
-    /// Turn in which it was started, from 1.
+    /// Turn in which it was started, from 1; `null` if that is not known.
     pub turn: Option<usize>,
-    /// It goes on after its call has returned.
+    /// Whether it goes on after its call has returned.
     pub background: bool,
-    /// Its own trace, 32 hexadecimal digits, if it is a background agent or no known call started it. `null` if its spans
-    /// are in the trace of what called it.
+    /// Its own trace, 32 hexadecimal digits, if it is a background agent or no known call started it; `null` if its
+    /// spans are in the trace of the turn or sub-agent that called it.
     pub trace_id: Option<String>,
     /// Time of its first row, RFC 3339 UTC.
     #[serde(serialize_with = "as_rfc3339")]
     pub started_at: Timestamp,
-    /// RFC 3339 UTC; `null` while it runs.
+    /// When it ended, RFC 3339 UTC; `null` while it runs.
     pub ended_at: Option<String>,
     /// How it ended; `null` while it runs.
     pub end: Option<&'static str>,
-    /// From start to end; `null` while it runs.
+    /// Seconds from start to end; `null` while it runs.
     pub duration_seconds: Option<f64>,
-    /// What it did.
+    /// Sums of the sub-agent alone.
     #[serde(flatten)]
     pub sums: UnitSums,
 }
 
-/// What one unit did.
+/// Sums of one unit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct UnitSums {
     /// Distinct API responses.
@@ -97,31 +97,31 @@ pub struct UnitSums {
 /// The longest calls of tools and of the API.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SlowestSteps {
-    /// Tool calls, slowest first. One that started a sub-agent lasts as long as that.
+    /// Tool calls, slowest first. A call that started a sub-agent lasts as long as the sub-agent.
     pub tool_calls: Vec<Step>,
     /// API calls, slowest first.
     pub api_requests: Vec<Step>,
 }
 
-/// A call that took its time.
+/// One of the slowest calls.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
     /// Name of the tool, or canonical id of the model.
     pub name: Arc<str>,
     /// `tool_use.id`, or `message.id`.
     pub id: Box<str>,
-    /// The event at which it ended: a position in the replay.
+    /// Position in the replay of the event at which it ended, from 0.
     pub event: usize,
-    /// The sub-agent it happened in.
+    /// Id of the sub-agent that it happened in; `null` for the main thread.
     pub agent: Option<Arc<str>>,
-    /// Turn, from 1.
+    /// Turn that it happened in, from 1.
     pub turn: Option<usize>,
     /// When it ended, RFC 3339 UTC.
     #[serde(serialize_with = "as_rfc3339")]
     pub ended_at: Timestamp,
-    /// How long it took.
+    /// How long it took, in seconds.
     pub duration_seconds: f64,
-    /// How it ended.
+    /// How it ended: outcome of the call, or stop reason of the response.
     pub outcome: Option<Arc<str>>,
 }
 
@@ -145,7 +145,7 @@ pub fn turns(units: &[Unit]) -> Vec<TurnSummary> {
 }
 
 impl TurnSummary {
-    /// With the sub-agents that it started.
+    /// The turn with the sub-agents that it started.
     #[must_use]
     pub fn with_agents(self, agents: AgentsOf) -> Self {
         let AgentsOf { ids: subagents, omitted: subagents_omitted, cost: subagents_cost_usd } = agents;
@@ -158,7 +158,7 @@ const fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
-/// A turn with its number in the session, without its sub-agents; `None` if the unit is none.
+/// A turn with its number in the session and an empty list of sub-agents; `None` if the unit is no turn.
 #[must_use]
 pub fn turn_summary(unit: &Unit, index: usize) -> Option<TurnSummary> {
     let (UnitKey::Turn(row), Some(prompt)) = (&unit.key, &unit.prompt) else { return None };
@@ -195,8 +195,8 @@ pub fn agents(units: &[Unit]) -> Vec<AgentSummary> {
     agents
 }
 
-/// A sub-agent with the turn that it was started in and its end; `None` if the unit is none. `apart` says that no call that
-/// is known leads to it.
+/// A sub-agent with the turn that it was started in and its end; `None` if the unit is no sub-agent. `apart` says that
+/// no known call started it.
 #[must_use]
 pub fn agent_summary(unit: &Unit, turn: Option<usize>, end: Option<TurnEnd>, apart: bool) -> Option<AgentSummary> {
     let agent = unit.agent.as_ref()?;
@@ -216,13 +216,13 @@ pub fn agent_summary(unit: &Unit, turn: Option<usize>, end: Option<TurnEnd>, apa
     })
 }
 
-/// Every trace of a session, in the order in which they begin: those of its turns, of rows before the first prompt,
-/// and of sub-agents that have one of their own.
+/// Every trace id of a session, in the order in which the traces begin: those of turns, of rows before the first
+/// prompt, and of sub-agents that have a trace of their own.
 #[must_use]
 pub fn trace_ids(units: &[Unit]) -> Vec<String> {
     let all: Vec<&Unit> = units.iter().collect();
     let mut own: Vec<&Unit> = roots(&all);
-    // A sub-agent below a turn of another session is in the trace of that.
+    // A sub-agent below a turn of another session is in the trace of that turn.
     own.retain(|unit| unit.leaves_with().is_none());
     let known: HashSet<UnitId> = own.iter().map(|unit| unit.key.id()).collect();
     let background = |unit: &&Unit| unit.agent.as_ref().is_some_and(|agent| agent.background);
@@ -276,13 +276,13 @@ fn longest(events: &[Event], name: impl Fn(&Event) -> Option<(Arc<str>, Box<str>
         })
     };
     let mut steps: Vec<Step> = events.iter().filter_map(step).collect();
-    // Stable: of equally long steps the earlier one comes first.
+    // This sort is stable: of equally long steps the earlier one comes first.
     steps.sort_by(|a, b| b.duration_seconds.total_cmp(&a.duration_seconds));
     steps.truncate(SLOWEST_MAX);
     steps
 }
 
-/// Adds every file that holds something of a unit, or of some parts of it.
+/// Adds to `files` every file that holds a row of the unit or of `parts`.
 pub fn files(unit: &Unit, parts: &Parts, files: &mut BTreeSet<FileNumber>) {
     files.insert(unit.claim.file);
     files.extend(unit.prompt.iter().map(|prompt| prompt.place.file));

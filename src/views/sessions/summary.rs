@@ -1,4 +1,5 @@
-//! The answer of `scan`: contract section 2, letter by letter.
+//! The answer of `scan`: sums over all sessions, and a summary of each session. The names and types of the fields are
+//! the JSON that users read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,15 +15,15 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::shown::{shown, shown_name};
 use crate::transcript::time::{Timestamp, seconds};
 
-/// Version of the JSON's shape.
+/// Version of the shape of the JSON, for programs that read it.
 const SCHEMA: u32 = 1;
 
-/// What one pass over session files found.
+/// The result of one pass over session files.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Version of this shape.
+    /// Version of this shape: 1.
     pub schema: u32,
-    /// What was read.
+    /// Numbers of files, bytes and lines that were read.
     pub files: FileCounts,
     /// Sessions that own a user or assistant row.
     pub sessions: u64,
@@ -38,38 +39,38 @@ pub struct Summary {
     pub api_errors: u64,
     /// Tokens of all models.
     pub tokens: Tokens,
-    /// List price in US dollars.
+    /// List price in US dollars, an exact decimal, without tokens that have no price.
     pub cost_usd: String,
     /// Tokens without a known price, by model.
     pub unpriced_tokens: BTreeMap<Arc<str>, u64>,
-    /// By canonical model id.
+    /// Sums of each model, by canonical model id.
     pub models: BTreeMap<Arc<str>, ModelSummary>,
-    /// By the tool's own name.
+    /// Sums of each tool, by the tool's own name.
     pub tools: BTreeMap<Arc<str>, ToolSummary>,
-    /// The client's own account.
+    /// Costs that the client itself reports.
     pub client_reported: ClientReported,
     /// One entry per session, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_list: Option<Vec<SessionSummary>>,
 }
 
-/// What was read.
+/// Numbers of what was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct FileCounts {
     /// Session files.
     pub read: u64,
-    /// Their bytes.
+    /// Bytes of these files.
     pub bytes: u64,
-    /// Their lines, without blank ones.
+    /// Lines of these files, without blank ones.
     pub lines: u64,
     /// Lines that could not be read.
     pub rejected_lines: u64,
-    /// Lines of a type that nobody has described.
+    /// Lines of a type that this version does not know.
     pub unknown_records: u64,
 }
 
 impl FileCounts {
-    /// Adds other files.
+    /// Adds the numbers of other files.
     pub const fn add(&mut self, other: Self) {
         self.read += other.read;
         self.bytes += other.bytes;
@@ -79,7 +80,7 @@ impl FileCounts {
     }
 }
 
-/// A model's part.
+/// Sums of one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ModelSummary {
     /// Distinct API responses.
@@ -89,7 +90,7 @@ pub struct ModelSummary {
     pub cost_usd: String,
 }
 
-/// A tool's part.
+/// Sums of one tool.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ToolSummary {
     /// Distinct calls.
@@ -102,11 +103,11 @@ pub struct ToolSummary {
     pub interrupted: u64,
     /// Calls without a result.
     pub open: u64,
-    /// From call to result; `null` if no call has a duration.
+    /// Time from call to result; `null` if no call has a duration.
     pub duration_seconds: Option<Durations>,
 }
 
-/// Durations in seconds; quantiles by nearest rank.
+/// Durations in seconds; quantiles by the nearest-rank method.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Durations {
     pub sum: f64,
@@ -118,30 +119,30 @@ pub struct Durations {
     pub max: f64,
 }
 
-/// The client's own account in US dollars.
+/// Costs in US dollars that the client itself reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClientReported {
-    /// The last figure of each session, a forked history counted once.
+    /// Sum of the last figure of each session; a forked history is counted once.
     pub cost_usd: String,
-    /// What it says beyond what the session files show.
+    /// The part of these costs that the session files do not show.
     pub unattributed_usd: String,
 }
 
-/// A session's line.
+/// Sums and properties of one session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SessionSummary {
     /// Session id.
     pub id: String,
-    /// Last path component of the working directory, of a worktree that of its repository, as the label `project` has
+    /// Last path component of the working directory (in a worktree, that of its repository) as the label `project` has
     /// it: without secrets and invisible letters, at most 64 characters.
     pub project: Option<String>,
     /// Working directory at the first row, without secrets and invisible letters.
     pub cwd: Option<String>,
-    /// Git branch at the last row that tells one, without secrets and invisible letters.
+    /// Git branch at the last row that has one, without secrets and invisible letters.
     pub git_branch: Option<String>,
-    /// First row, RFC 3339 UTC.
+    /// Time of the first row, RFC 3339 UTC.
     pub started_at: Option<String>,
-    /// Last row, RFC 3339 UTC.
+    /// Time of the last row, RFC 3339 UTC.
     pub ended_at: Option<String>,
     /// Prompts that reached the model.
     pub turns: u64,
@@ -150,19 +151,19 @@ pub struct SessionSummary {
     pub tokens: Tokens,
     /// List price in US dollars.
     pub cost_usd: String,
-    /// The client's own figure; `null` if it wrote none.
+    /// Cost in US dollars that the client itself reports; `null` if it wrote none.
     pub client_reported_usd: Option<String>,
-    /// What the client's figure has beyond ours; `null` if it wrote none.
+    /// The part of that cost that the session files do not show; `null` if the client wrote none.
     pub unattributed_usd: Option<String>,
-    /// Canonical model ids.
+    /// Canonical ids of the models that were used.
     pub models: Vec<Arc<str>>,
     /// Calls and outcomes by tool.
     pub tools: BTreeMap<Arc<str>, ToolCounts>,
     /// Distinct sub-agents.
     pub subagents: u64,
-    /// Session it was forked from.
+    /// Id of the session that it was forked from; `null` if it is no fork.
     pub forked_from: Option<String>,
-    /// It was continued by another process.
+    /// Whether it was continued by another process.
     pub resumed: bool,
     pub title: Option<Arc<str>>,
 }
@@ -180,7 +181,7 @@ pub struct ToolCounts {
     pub interrupted: u64,
     /// Calls without a result.
     pub open: u64,
-    /// From call to result; `null` if no call has a duration, left out where only counts are known.
+    /// Time from call to result; `null` if no call has a duration, left out if only counts are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<Option<Durations>>,
 }
@@ -203,7 +204,7 @@ impl From<&ToolTally> for ToolCounts {
 pub struct ToolDurations(HashMap<Arc<str>, Vec<u32>>);
 
 impl ToolDurations {
-    /// Takes the calls among some parts in.
+    /// Adds the calls among some parts.
     pub fn add(&mut self, parts: &Parts) {
         for tool in &parts.tools {
             if let (Some(call), Some(duration)) = (&tool.call, tool.duration_ms()) {
@@ -219,7 +220,7 @@ impl ToolDurations {
         }
     }
 
-    /// Sum and quantiles of a tool.
+    /// Sum and quantiles of a tool's durations; `None` if it has none.
     fn of(&mut self, tool: &str) -> Option<Durations> {
         let durations = self.0.get_mut(tool)?;
         durations.sort_unstable();
@@ -232,15 +233,15 @@ impl ToolDurations {
     }
 }
 
-/// Where a summary finds what it needs beside the sessions themselves.
+/// Where a summary finds what it needs besides the sessions themselves.
 pub struct SummarySources<'s, 'a> {
-    /// A session by id, for what a fork inherited.
+    /// Finds a session by id, to know which reported cost a fork inherited.
     pub session: &'s dyn Fn(&SessionId) -> Option<&'a Session>,
-    /// Durations of the tool calls of a session.
+    /// Finds the durations of the tool calls of a session.
     pub durations: &'s dyn Fn(&Session) -> ToolDurations,
 }
 
-/// What some sessions add to a summary. Parts of different sessions can be added in any order.
+/// The part of a summary that comes from some sessions. Parts of different sessions can be added in any order.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Part {
     sessions: u64,
@@ -248,13 +249,13 @@ pub struct Part {
     client: Money,
     unattributed: Money,
     durations: ToolDurations,
-    /// The lines of the sessions, with their times, if asked for.
+    /// The summaries of the sessions, with the times of their first rows; empty unless asked for.
     #[serde(skip)]
     pub list: Vec<(Option<Timestamp>, SessionSummary)>,
 }
 
 impl Part {
-    /// The part of `sessions`, with a line for each if `with_sessions`.
+    /// The part of `sessions`, with a summary of each if `with_sessions` is true.
     pub fn of<'a>(
         sessions: impl Iterator<Item = &'a Session>,
         sources: &SummarySources<'_, 'a>,
@@ -346,7 +347,7 @@ pub fn models(tally: &Tally) -> BTreeMap<Arc<str>, ModelSummary> {
     tally.models.iter().map(summary).collect()
 }
 
-/// A session's line.
+/// The summary of one session; `account` is the cost that the client reports for it.
 #[must_use]
 pub fn session_summary(session: &Session, account: Option<Reported>) -> SessionSummary {
     let context = session.context();

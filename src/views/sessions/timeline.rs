@@ -1,10 +1,11 @@
-//! The order of the events of a session that is too long to be in memory: of each event only when it was, and what kind.
+//! The order of the events of a session that is too long to be in memory. Of each event only its time, its kind and
+//! what it used are kept.
 //!
 //! ```text
-//! add      every unit and section in turn     homes and keys, some 20 bytes per event
-//! sort     once                               positions in the session, but for events at the same time
-//! settle   with the ids of those              positions of all
-//! page     some positions                     which events of which homes these are, and what was used before them
+//! add      called for each unit and section   keeps homes and keys, some 20 bytes per event
+//! sort     called once                        puts events in order; returns those whose order depends on their ids
+//! settle   called with these ids              completes the order
+//! page     called with some positions         returns the homes of these events, and what was used before them
 //! ```
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use crate::ledger::unit::UnitId;
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::moments::{Moment, SoFar, StepKind};
 
-/// Slowest steps of each kind that are known.
+/// How many of the slowest steps of each kind are kept.
 const SLOWEST_MAX: usize = 10;
 
 /// Events of a session in order.
@@ -23,35 +24,35 @@ const SLOWEST_MAX: usize = 10;
 pub struct Timeline {
     homes: Vec<Home>,
     keys: Vec<OrderKey>,
-    /// What messages used, packed, one behind the other.
+    /// What messages used, packed one after the other.
     used: Vec<u8>,
-    /// Numbers of events in order.
+    /// Numbers of the events in order; an event's number is its position in `keys`.
     order: Vec<u32>,
     slowest: [Slowest; 2],
 }
 
-/// The slowest steps of a kind, and any number of others that may be among them.
+/// The slowest steps of a kind, with further steps that were not removed yet.
 #[derive(Debug, Default)]
 struct Slowest {
     steps: Vec<Slow>,
-    /// How many there were after all others were left out.
+    /// How many steps were left when further ones were removed last.
     kept: usize,
 }
 
-/// Where events stand: the moments of a unit, or those among the parts of one of its sections.
+/// The home of some events: a unit, or one of its sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Home {
     pub unit: UnitId,
-    /// The section; `None` for the unit with the parts that it holds itself.
+    /// Position of the section; `None` for the unit with the parts that it holds itself.
     pub section: Option<u32>,
-    /// The number of its first event.
+    /// Number of the first event of this home.
     first: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct OrderKey {
     at: Timestamp,
-    /// Where it stands among what was used, plus one; 0 for an event that used nothing.
+    /// Offset in [`Timeline::used`] plus one; 0 for an event that used nothing.
     used: u32,
     rank: u8,
 }
@@ -66,14 +67,14 @@ struct Slow {
 /// Some events in order.
 #[derive(Debug)]
 pub struct EventPage {
-    /// What had been used before the first of them.
+    /// Tokens and cost of the session before the first of these events.
     pub before: SoFar,
-    /// Where each stands, and which of that home's events it is.
+    /// The home of each event, and its position among the moments of that home, from 0.
     pub events: Vec<(Home, usize)>,
 }
 
 impl Timeline {
-    /// Takes in the moments of a unit, or of one of its sections, in the order in which they are told.
+    /// Adds the moments of a unit, or of one of its sections, in the order in which `moments` gives them.
     pub fn add<'a>(&mut self, unit: UnitId, section: Option<u32>, moments: impl Iterator<Item = Moment<'a>>) {
         self.homes.push(Home { unit, section, first: number(self.keys.len()) });
         for moment in moments {
@@ -94,8 +95,8 @@ impl Timeline {
         self.keys.get(place(event)).map_or((Timestamp(i64::MAX), u8::MAX), |key| (key.at, key.rank))
     }
 
-    /// Keeps the slowest steps, of equally slow ones the earliest, and those that only their ids tell apart: of these there
-    /// may be any number, so others are left out only when there are twice as many.
+    /// Keeps the slowest steps, of equally slow ones the earliest, and those that only their ids would order. There may
+    /// be any number of the last, so further steps are removed only when the list has doubled.
     fn slow(&mut self, kind: StepKind, step: Slow) {
         let Some(mut known) = self.slowest.get_mut(slot(kind)).map(std::mem::take) else { return };
         known.steps.push(step);
@@ -112,8 +113,8 @@ impl Timeline {
         }
     }
 
-    /// Puts everything in order, once all is there. Returns the events for which their ids decide, with their places: see
-    /// [`Timeline::settle`].
+    /// Puts all events in order, once all were added. Returns the events whose order depends on their ids, each with
+    /// its number, its home and its position there; [`Timeline::settle`] takes these ids.
     pub fn sort(&mut self) -> Vec<(u32, Home, usize)> {
         let mut order: Vec<u32> = (0..number(self.keys.len())).collect();
         order.sort_unstable_by_key(|event| (self.key(*event), *event));
@@ -122,7 +123,7 @@ impl Timeline {
         tied.filter_map(|event| self.place(*event).map(|(home, which)| (*event, home, which))).collect()
     }
 
-    /// Puts events at the same time in order by their ids.
+    /// Puts events of the same time and kind in order by their `ids`, which are given by the number of the event.
     pub fn settle(&mut self, ids: &HashMap<u32, String>) {
         let mut order = std::mem::take(&mut self.order);
         order.chunk_by_mut(|a, b| self.key(*a) == self.key(*b)).filter(|run| run.len() > 1).for_each(|run| {
@@ -131,25 +132,25 @@ impl Timeline {
         self.order = order;
     }
 
-    /// How many events there are.
+    /// The number of events.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// True if there are none.
+    /// True if there are no events.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// The position of the first event at or after a time.
+    /// The position of the first event at or after `time`.
     #[must_use]
     pub fn at(&self, time: Timestamp) -> usize {
         self.order.partition_point(|event| self.key(*event).0 < time)
     }
 
-    /// The events from a position on.
+    /// At most `limit` events from position `from` on.
     #[must_use]
     pub fn page(&self, from: usize, limit: usize) -> EventPage {
         let mut before = SoFar::default();
@@ -171,7 +172,8 @@ impl Timeline {
         Some((home, place(event - home.first)))
     }
 
-    /// The slowest steps of a kind with their positions, slowest first.
+    /// The slowest steps of a kind, slowest first: the position of each in the session, its home and its position
+    /// there.
     #[must_use]
     pub fn slowest(&self, kind: StepKind) -> Vec<(usize, Home, usize)> {
         let known = self.slowest.get(slot(kind)).map_or(&[][..], |known| &known.steps);
@@ -203,11 +205,12 @@ fn place(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Seven bits per byte, the lowest first; the last byte has its first bit clear. Most numbers here are small.
+/// Appends numbers in LEB128: seven bits per byte, the lowest first, and the high bit set on all bytes but the last.
+/// Most numbers here are small.
 fn pack(bytes: &mut Vec<u8>, used: &SoFar) {
     let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h } = used.tokens;
     let cost = used.cost.picousd();
-    // The sign is the lowest bit.
+    // The sign of the cost is put into the lowest bit.
     let cost = cost.unsigned_abs() << 1 | u128::from(cost < 0);
     let tokens = [input, output, cache_read, cache_write_5m, cache_write_1h].map(u128::from);
     for mut rest in tokens.into_iter().chain([cost]) {
