@@ -6,9 +6,9 @@
 //!
 //! ```text
 //! name    tailspan_ + name; base units; `_total` on counters and on nothing else
-//! labels  closed: every value is known, all series exist at 0 from the start
+//! labels  closed: every value is known, and all series exist at 0 from the start
 //!         open: values come from session files, checked by `labels` and bounded by `metrics.series_max`
-//! stored  absolute, survives restarts; the others are about the running process
+//! kept    in the state: absolute numbers that survive restarts; in the process: numbers about the running process
 //! ```
 
 #![warn(missing_docs)]
@@ -73,18 +73,20 @@ const DROPPABLE: Label = closed(
     ],
 );
 
-/// The boundaries that OpenTelemetry advises for model calls, and two more: long answers take minutes. Milliseconds.
+/// Buckets of model calls in milliseconds: those that OpenTelemetry advises, and two more, because long answers take
+/// minutes.
 const REQUEST_MS: &[i128] =
     &[10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_480, 40_960, 81_920, 163_840, 327_680];
-/// The same for tools, and one more: builds take longer.
+/// Buckets of tool calls in milliseconds: those of [`REQUEST_MS`], and one more, because builds take longer.
 const TOOL_MS: &[i128] =
     &[10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_480, 40_960, 81_920, 163_840, 327_680, 655_360];
-/// The boundaries that OpenTelemetry advises for agents, and three more: turns take an hour. Milliseconds.
+/// Buckets of turns in milliseconds: those that OpenTelemetry advises for agents, and three more, because turns take up
+/// to an hour.
 const TURN_MS: &[i128] = &[
     100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 102_400, 204_800, 409_600, 819_200, 1_638_400,
     3_276_800,
 ];
-/// From a tenth of a cent to 100 USD, in picodollars.
+/// Buckets of the cost of turns in picodollars, from a tenth of a cent to 100 USD.
 const TURN_PICOUSD: &[i128] = &[
     1_000_000_000,
     2_500_000_000,
@@ -223,7 +225,7 @@ metrics! {
         "Answered HTTP requests.");
 }
 
-/// The metric of a name without prefix.
+/// The metric with this name, given without its prefix; `None` if there is none.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Metric> {
     ALL.iter().copied().find(|metric| metric.name == name)

@@ -1,7 +1,9 @@
-//! The families of Claude Code's own telemetry, by its names, with our numbers: for dashboards that were drawn for it.
+//! The metrics of Claude Code's own telemetry under the names that it uses, with the numbers of this program, for
+//! dashboards that were made for that telemetry.
 //!
-//! Source of names and labels: Claude Code 2.1.330, "Monitoring", as a collector writes them for Prometheus. Left out is
-//! what session files do not tell: commits, pull requests, and labels about people, skills, plugins and effort.
+//! Source of names and labels: Claude Code 2.1.330, "Monitoring", as a collector writes them for Prometheus. Metrics
+//! and labels that session files do not tell are left out: commits, pull requests, and labels about people, skills,
+//! plugins and effort.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,12 +14,12 @@ use crate::views::metrics::metric::{Label, Metric, MetricUnit, closed, counter, 
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::{Sample, Snapshot};
 
-/// What every name starts with.
+/// The beginning of every name.
 const PREFIX: &str = "claude_code_";
 
-/// Tools whose permission the client counts.
+/// Tools whose permission decisions the client counts.
 const EDIT_TOOLS: &[&str] = &["Edit", "MultiEdit", "NotebookEdit", "Write"];
-/// Those of them that exist at 0 from the start.
+/// The edit tools whose series exist at 0 from the start.
 const CORE_EDIT_TOOLS: &[&str] = &["Edit", "Write"];
 
 const MODEL: Label = open("model", &[], "canonical model id");
@@ -73,10 +75,10 @@ static DECISIONS: Metric = family(
 /// Every family, in the order of the documentation.
 pub static ALL: &[&Metric] = &[&TOKENS, &COST, &SESSIONS, &LINES, &ACTIVE_TIME, &DECISIONS];
 
-/// Where a family is in [`ALL`], and the values of its labels.
+/// The position of a family in [`ALL`], and the values of its labels.
 type SumKey = (usize, Vec<Arc<str>>);
 
-/// Sums of our series under other names.
+/// Sums of stored series under the names of the families, with the time at which each sum was 0.
 #[derive(Default)]
 struct SeriesSums(BTreeMap<SumKey, (i128, Option<Timestamp>)>);
 
@@ -86,7 +88,7 @@ impl SeriesSums {
         let labels = labels.iter().map(|label| Arc::from(*label)).collect();
         let (sum, began) = self.0.entry((position, labels)).or_default();
         *sum = sum.saturating_add(amount);
-        // All that is added was 0 when the first of it began.
+        // All series that are added were 0 when the first of them began.
         *began = began.iter().chain(&created).min().copied();
     }
 }
@@ -120,7 +122,8 @@ pub fn points(totals: &Snapshot) -> Vec<Point> {
     sums.0.into_iter().filter_map(point).collect()
 }
 
-/// A refused call has a duration too: from the call to the refusal.
+/// Counts allowed and refused calls of edit tools. A refused call has a duration too, from the call to the refusal, so
+/// the allowed calls are those with a duration without the refused ones.
 fn decisions(totals: &Snapshot, sums: &mut SeriesSums) {
     each(totals, &catalog::TOOL_DURATION, |labels, sample, created| {
         let [tool] = labels else { return };
@@ -141,7 +144,7 @@ fn each(totals: &Snapshot, metric: &'static Metric, mut take: impl FnMut(&[&str]
     }
 }
 
-/// The number of a counter, the sum of a histogram.
+/// The number of a counter or gauge, or the sum of a histogram.
 const fn number(sample: &Sample) -> i128 {
     match sample {
         Sample::Number(number) => *number,
@@ -149,7 +152,7 @@ const fn number(sample: &Sample) -> i128 {
     }
 }
 
-/// The value of `type` for one of our kinds of tokens.
+/// The value of the label `type` for a value of the label `kind` of `tailspan_tokens_total`.
 fn token_type(kind: &str) -> &'static str {
     match kind {
         "input" => "input",

@@ -1,17 +1,17 @@
-//! Metrics as the tables of `docs/metrics.md`.
+//! Writes metrics as the tables of `docs/metrics.md`.
 
 use std::fmt::Write;
 
 use super::catalog;
 use super::metric::{KeptIn, Label, Metric, MetricKind, Values};
 
-/// The catalogue as a Markdown table, then the values of closed labels that do not fit it.
+/// The catalogue as Markdown tables: all metrics, then the values of their labels, then the buckets of histograms.
 #[must_use]
 pub fn markdown() -> String {
     markdown_of(catalog::ALL)
 }
 
-/// The same of some metrics.
+/// As [`markdown`], for some metrics.
 #[must_use]
 pub fn markdown_of(metrics: &[&Metric]) -> String {
     let mut text = String::from("| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n");
@@ -51,7 +51,7 @@ pub fn markdown_of(metrics: &[&Metric]) -> String {
     text
 }
 
-/// The metrics with a label, by name.
+/// The names of the metrics that have a label.
 fn owners(metrics: &[&Metric], label: &Label) -> String {
     let owners = metrics.iter().filter(|metric| metric.labels.contains(label));
     owners.map(|metric| format!("`{}`", metric.name)).collect::<Vec<_>>().join(", ")

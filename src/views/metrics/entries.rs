@@ -1,4 +1,4 @@
-//! Observations as metrics see them: in a series, with labels instead of dimensions.
+//! Turns observations into entries of metrics, which have labels instead of dimensions.
 
 use std::sync::Arc;
 
@@ -11,20 +11,22 @@ use crate::measures::{Dimension, Dimensions, Item, Measure, Observation, Slot, W
 use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::{SpanAt, TraceId};
 
-/// One number of an item in a metric.
+/// The number that one observation adds to a series.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub metric: &'static Metric,
     pub labels: Vec<Arc<str>>,
     pub amount: i128,
-    /// When it happened: what is held against the epoch.
+    /// When it happened, which is compared with the epoch.
     pub time: Timestamp,
-    /// The span that shows it and its time, of metrics with exemplars: few, so the others have only room for a pointer.
+    /// The span that shows the observation, and its time, for metrics with exemplars. Few metrics have these, so the
+    /// pair is boxed.
     pub span: Option<Box<(SpanAt, Timestamp)>>,
 }
 
-/// What counts once in a metric: a slot of an item. Two states of an item are compared by it, whatever their labels are, so
-/// that an item which changes its labels or its unit counts once, under the labels that it had when it grew.
+/// Names what counts once in a metric: a slot of an item. Two states of an item are compared by this key, whatever
+/// their labels are, so that an item which changes its labels or its unit counts once, under the labels that it had
+/// when it grew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EntryKey {
     item: Item,
@@ -39,7 +41,7 @@ pub(super) struct EntryKey {
 pub(super) struct MetricsByMeasure(Vec<Vec<(usize, &'static Metric)>>);
 
 impl MetricsByMeasure {
-    /// Those of all metrics.
+    /// Reads the measures of all metrics in the catalogue.
     pub(super) fn new() -> Self {
         let of = |measure: &Measure| {
             let metrics = catalog::ALL.iter().copied().enumerate();
@@ -53,7 +55,7 @@ impl MetricsByMeasure {
         self.0.get(measure as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// What they take: what is stamped at `since` or later, and for gauges everything.
+    /// Which observations the metrics take: those stamped at `since` or later, and for gauges all.
     pub(super) fn wanted(&self, since: Timestamp) -> Wanted {
         let has_gauge =
             |measure: &&Measure| self.of(**measure).iter().any(|(_, metric)| metric.kind == MetricKind::Gauge);
@@ -63,13 +65,13 @@ impl MetricsByMeasure {
 }
 
 impl EntryKey {
-    /// That of an observation in a metric. Where the metric does not tell apart what the measure does, an item has one slot
-    /// for the sum of it.
+    /// The key of an observation in a metric. If the metric has no label for the dimension by which the measure is
+    /// split, an item has one slot for the sum over that dimension.
     pub(super) fn of(observation: &Observation<'_>, (position, metric): (usize, &Metric)) -> Self {
         let Slot { share, part } = observation.slot;
         let split = observation.measure.split();
         let tells = metric.labels.iter().any(|label| split.is_some() && label.dimension == split);
-        // Few of either: the catalogue has some sixty metrics, and a measure is split into five at most.
+        // Both numbers are small: the catalogue has some sixty metrics, and a measure is split into five at most.
         let small = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
         let part = if tells { usize::try_from(part).unwrap_or(usize::MAX) } else { 0 };
         Self { item: observation.item, share, metric: small(position), part: small(part) }
@@ -77,7 +79,8 @@ impl EntryKey {
 }
 
 impl Entry {
-    /// An observation in a metric; `None` if the metric is not about it. `trace` is the one that the unit's spans are in.
+    /// The entry of an observation in a metric; `None` if a label of the metric has no value for it. `trace` is the
+    /// trace of the unit's spans.
     pub(super) fn of<'a>(
         observation: &Observation<'a>,
         metric: &'static Metric,
@@ -96,7 +99,8 @@ impl Entry {
     }
 }
 
-/// The label values that were made last: nearly all that one change says has the same project and the same model.
+/// The label values that were made last. Nearly all observations of one change have the same project and the same
+/// model.
 #[derive(Debug, Default)]
 pub(super) struct LastLabels<'a>(Vec<LastLabel<'a>>);
 
@@ -122,12 +126,12 @@ impl<'a> LastLabels<'a> {
     }
 }
 
-/// The labels of what has these dimensions; `None` if a label has no value.
+/// The labels of a metric for these dimensions; `None` if a label has no value.
 pub(super) fn labels_of(metric: &Metric, of: &Dimensions<'_>, rules: &LabelRules) -> Option<Vec<Arc<str>>> {
     metric.labels.iter().map(|label| value_of(label, of, rules)).collect()
 }
 
-/// The value of a label: bounded, and nothing that must not be shown.
+/// The value of a label, from a bounded set and without anything that must not be shown.
 fn value_of(label: &Label, of: &Dimensions<'_>, rules: &LabelRules) -> Option<Arc<str>> {
     let dimension = label.dimension?;
     let raw = of.get(dimension);
@@ -137,7 +141,7 @@ fn value_of(label: &Label, of: &Dimensions<'_>, rules: &LabelRules) -> Option<Ar
         Dimension::Entrypoint => Some(labels::entrypoint(raw).into()),
         Dimension::AgentType => (of.agent == Some(SUBAGENT)).then(|| labels::agent_type(raw).into()),
         Dimension::Tool => raw.map(|name| rules.tool(name)),
-        // These have few values, and all of them are words of ours.
+        // These dimensions have few values, all of them words of this program.
         Dimension::Agent
         | Dimension::TokenKind
         | Dimension::Outcome
@@ -145,7 +149,7 @@ fn value_of(label: &Label, of: &Dimensions<'_>, rules: &LabelRules) -> Option<Ar
         | Dimension::Origin
         | Dimension::Trigger
         | Dimension::LineChange => raw.map(Arc::from),
-        // Without bounds: no metric may have them.
+        // These dimensions have any number of values, so no metric may have them as labels.
         Dimension::Session | Dimension::Branch => Some(OTHER.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! Which span shows an observation: the way from a number on a graph to the trace behind it.
+//! Finds the span that shows an observation, so that a number on a graph can link to its trace.
 //!
 //! ```text
 //! a model call's duration and cost   its `chat` span
@@ -6,7 +6,7 @@
 //! a turn's duration and cost         the root of its trace
 //! ```
 //!
-//! Where the facts do not say for sure there is none: a link that leads nowhere is worse than no link.
+//! If the facts do not tell the span for sure, there is no exemplar: a link that leads nowhere is worse than no link.
 
 use crate::ledger::family;
 use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId, UnitKey};
@@ -19,17 +19,17 @@ use crate::views::traces::ids::{TraceId, trace_of};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exemplar {
     pub at: SpanAt,
-    /// What was observed, in the stored unit of its metric.
+    /// The observed value, in the stored unit of its metric.
     pub value: i128,
-    /// When it ended.
+    /// When the observed call or turn ended.
     pub time: Timestamp,
 }
 
-/// The trace that a unit's spans are in: its own, or that of the turn above it. `find` gives the units above, `find_call`
-/// a call of one of them.
+/// The trace that a unit's spans are in: its own, or that of the turn above it. `find` finds the units above,
+/// `find_call` a call of one of them.
 ///
-/// `None` while the call that started a sub-agent is not known, or a unit above it is not at hand: its spans may end up
-/// in another trace than the facts so far say.
+/// `None` while the call that started a sub-agent is not known, or a unit above it is not in memory: its spans may end
+/// up in another trace than the facts so far tell.
 #[must_use]
 pub fn trace_around<'a>(
     unit: &'a Unit,
@@ -42,7 +42,7 @@ pub fn trace_around<'a>(
     is_named.then(|| trace_of(root))
 }
 
-/// The span that shows what was observed at a place, and when that ended; `trace` is the one that the unit's spans are in.
+/// The span that shows what was observed at `place`, and when that ended; `trace` is the trace of the unit's spans.
 pub(super) fn of(place: &SpanPlace<'_>, trace: Option<TraceId>) -> Option<(SpanAt, Timestamp)> {
     match place {
         SpanPlace::Message(parts, message) => trace.map(|trace| (chat(trace, parts, message), message.end)),
@@ -62,7 +62,7 @@ pub(super) fn of(place: &SpanPlace<'_>, trace: Option<TraceId>) -> Option<(SpanA
 
 /// The span of a model call among `parts`.
 fn chat(trace: TraceId, parts: &Parts, message: &Message) -> SpanAt {
-    // Of several with the same request id only the first is named by it.
+    // Of several responses with the same request id only the first has a span id derived from it.
     let is_earlier =
         |other: &Message| other.request == message.request && (other.start, &other.id) < (message.start, &message.id);
     let request = message.request.as_deref().filter(|_| !parts.messages.iter().any(is_earlier));

@@ -1,4 +1,4 @@
-//! What the gauges of one change come to: up and down, whenever it was observed.
+//! Sums up what one change adds to gauges, or takes from them. Unlike counters, gauges take observations of any time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ struct GaugeSum<'a> {
 pub(super) type Labelled = BTreeMap<(Vec<Arc<str>>, usize), (&'static Metric, i128)>;
 
 impl<'a> Gauges<'a> {
-    /// Adds an observation, or takes it away if it is of the state before.
+    /// Adds an observation of the state after the change, or subtracts one of the state before.
     pub(super) fn add(
         &mut self,
         (position, metric): (usize, &'static Metric),
@@ -37,7 +37,7 @@ impl<'a> Gauges<'a> {
             State::After => observation.amount,
         };
         let dimensions = &observation.dimensions;
-        // Most units have one model: there are few sums.
+        // There are few sums, because most units have one model.
         let is_same = |sum: &&mut GaugeSum<'a>| {
             let mut labels = metric.labels.iter().filter_map(|label| label.dimension);
             sum.position == position && labels.all(|own| sum.dimensions.get(own) == dimensions.get(own))
@@ -48,7 +48,8 @@ impl<'a> Gauges<'a> {
         }
     }
 
-    /// The sums by labels, in a fixed order: where there is room for one more model, it decides which.
+    /// The sums by labels, in a fixed order, which decides the model that gets a series if there is room for only one
+    /// more.
     pub(super) fn labelled(self, rules: &LabelRules) -> Labelled {
         let mut labelled = Labelled::new();
         for GaugeSum { position, metric, dimensions, amount } in self.0 {

@@ -1,12 +1,12 @@
-//! What the counters of `/metrics` would have shown in the past, had there been a sidecar and a scraper.
+//! What the counters of `/metrics` would have shown in the past if there had been a sidecar and a scraper.
 //!
-//! Names, labels and numbers are those of the totals: both count the same observations. A counter starts
-//! at 0 at the beginning of the span and counts what is stamped before its end, so a history that ends at the epoch of a
-//! sidecar and that sidecar's own counters hold everything once.
+//! Names, labels and numbers are those of the totals, because both count the same observations. A counter starts at 0
+//! at the beginning of the span and counts what is stamped before the end of the span. So a history that ends at the
+//! epoch of a sidecar and the counters of that sidecar together hold everything once.
 //!
-//! - Left out: gauges, which tell of now, and counters of lines, which have no time of their own.
-//! - Series appear when they first change. Of values that are too many, those that were used most keep their names: unlike
-//!   the totals, a history knows the future.
+//! - Gauges are left out, because they tell of now, and so are counters of lines, which have no time of their own.
+//! - Series appear when they first change. If an open label has too many values, those that were used most keep their
+//!   names: unlike the totals, a history knows them all before it is written.
 //! - Memory: one cell for each step in which a series changed, whatever the size of the files.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,13 +22,13 @@ use crate::views::metrics::series::{Series, bucket_of};
 use crate::views::metrics::text::line::{LineStart, cumulative, label_pairs, limits};
 use crate::views::metrics::text::open;
 
-/// Bytes of text that are handed out at once.
+/// Bytes of text that are given to the caller at once.
 const TEXT_BYTES: usize = 64 << 10;
 
-/// Entries of one share of an item, at most: five kinds of tokens in each of the metrics that count them.
+/// Most entries of one share of an item: five kinds of tokens in each of the metrics that count them.
 const SLOTS_MAX: usize = 32;
 
-/// What a series gained, by step and bucket.
+/// What a series gained, by step and position of the bucket.
 type Cells = BTreeMap<(i64, usize), Gain>;
 
 /// What a bucket of a series gained in a step; a counter has one bucket.
@@ -38,7 +38,7 @@ struct Gain {
     sum: i128,
 }
 
-/// The counters of a span.
+/// The counters of a span of time.
 #[derive(Debug)]
 pub struct MetricHistory {
     rules: LabelRules,
@@ -47,11 +47,11 @@ pub struct MetricHistory {
     series: BTreeMap<Series, Cells>,
     /// How often each value of an open label was used.
     uses: BTreeMap<(&'static str, Arc<str>), u64>,
-    /// What is stamped before the beginning of everything.
+    /// Number of observations that are stamped before [`BEGINNING`].
     undated: u64,
 }
 
-/// Whose metrics they are: labels that a scraper would add.
+/// The target that the metrics seem to come from: values of the labels that a scraper would add.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScrapeTarget {
     pub job: String,
@@ -61,10 +61,11 @@ pub struct ScrapeTarget {
 /// How a history ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryEnd {
-    /// With the last numbers.
+    /// Each series ends with its last number.
     Open,
-    /// With a 0 a second later, where the counters of a sidecar begin. Without it, one that had grown beyond the last
-    /// number before it was scraped would look as if it had gone on from there.
+    /// Each series ends with a 0 a second after its last number, because the counters of a sidecar begin at 0 then.
+    /// Without that, a counter that exceeds the last number when it is first scraped would look as if it had gone on
+    /// from there.
     Reset,
 }
 
@@ -74,12 +75,12 @@ pub struct Written {
     /// Series; each bucket of a histogram is one.
     pub series: u64,
     pub samples: u64,
-    /// The first moment with a sample.
+    /// The first moment with a sample; `None` if there is no sample.
     pub first: Option<Timestamp>,
 }
 
 impl MetricHistory {
-    /// A history of nothing.
+    /// An empty history.
     #[must_use]
     pub fn new(rules: LabelRules, span: HistorySpan) -> Self {
         Self {
@@ -92,7 +93,7 @@ impl MetricHistory {
         }
     }
 
-    /// Takes a change in: of something that is new.
+    /// Adds a change of something that is new, so that only its state after the change counts.
     pub fn observe(&mut self, change: &Change<'_>) {
         let (mut entries, mut last): (Vec<(EntryKey, Entry)>, _) = (Vec::new(), LastLabels::default());
         change.observe(Wanted::all(), &mut |state, observation| {
@@ -100,7 +101,8 @@ impl MetricHistory {
             for reader in metrics.filter(|(_, metric)| metric.kind != MetricKind::Gauge && state == State::After) {
                 let Some(entry) = Entry::of(observation, reader.1, (&self.rules, &mut last), None) else { continue };
                 let key = EntryKey::of(observation, reader);
-                // What a metric does not tell apart is one number, which stands near: slots of an item come in a row.
+                // Slots that a metric does not tell apart are one number. Slots of an item come in a row, so it is
+                // near.
                 let same = entries.iter_mut().rev().take(SLOTS_MAX).find(|(known, _)| *known == key);
                 match same {
                     Some((_, known)) => known.amount = known.amount.saturating_add(entry.amount),
@@ -113,7 +115,8 @@ impl MetricHistory {
         }
     }
 
-    /// Things without a time of their own, or before [`BEGINNING`], which are not in a history that was told no beginning.
+    /// Number of observations that were left out because they have no time, or one before [`BEGINNING`]; 0 if the span
+    /// has a beginning of its own.
     #[must_use]
     pub const fn undated(&self) -> u64 {
         self.undated
@@ -138,12 +141,8 @@ impl MetricHistory {
         gain.sum = gain.sum.saturating_add(amount);
     }
 
-    /// Hands the history out as OpenMetrics with timestamps: each series once, its samples in order of time, `# EOF` at the
-    /// end.
-    ///
-    /// # Errors
-    ///
-    /// That of `take`.
+    /// Gives the history to `take` as OpenMetrics with timestamps: each series once, its samples in order of time, and
+    /// `# EOF` at the end. Fails with the error of `take`.
     pub fn write<E>(
         mut self,
         target: &ScrapeTarget,
@@ -166,7 +165,7 @@ impl MetricHistory {
         Ok(written)
     }
 
-    /// Takes the series of a metric out, those that are too many as `other`.
+    /// Takes out the series of a metric; series beyond the limit are added up as `other`.
     fn of(&mut self, metric: &'static Metric) -> BTreeMap<Vec<Arc<str>>, Cells> {
         let mut rest = self.series.split_off(&Series::new(metric, Vec::new()));
         let first_of_next = rest.keys().find(|series| series.metric != metric.name).cloned();
@@ -214,17 +213,18 @@ impl MetricHistory {
         values.into_iter().map_while(fits).collect()
     }
 
-    /// Series that a metric with this open label may have.
+    /// Most series that a metric with this open label may have.
     fn limit(&self, label: Option<&Label>) -> usize {
         let by_project = label.is_some_and(|label| catalog::PROJECT_COST.labels.contains(label));
         if by_project { self.rules.series_max.min(self.rules.projects_max) } else { self.rules.series_max }
     }
 }
 
-/// The lines of a series in the making: everything that stands before the numbers.
+/// Writes the lines of a series.
 struct Lines {
     metric: &'static Metric,
-    /// Of a counter one; of a histogram one for each bucket, the count and the sum.
+    /// What stands before the numbers: one text for a counter; for a histogram one for each bucket, the count and the
+    /// sum.
     starts: Vec<String>,
 }
 
@@ -278,7 +278,7 @@ impl Lines {
         take(&text)
     }
 
-    /// The samples of one moment.
+    /// Appends the samples of one moment; `time` is in seconds since 1970-01-01 UTC.
     fn point(&self, time: i64, buckets: &[u64], sum: i128, text: &mut String) {
         let sum = self.metric.unit.rendered(sum);
         let mut starts = self.starts.iter();

@@ -1,8 +1,9 @@
-//! Label values: what session files say, reduced to a bounded set of harmless words.
+//! Label values: reduces what session files say to a bounded set of harmless words.
 //!
-//! Names of people's own making (tools, sub-agents, entry points) become `other` unless they are known. Session ids,
-//! paths and text never pass. Names of folders pass without their secrets and invisible letters. What stays open
-//! (models, projects, listed MCP servers, kinds of lines) is bounded by the number of series in [`crate::views::metrics::totals`].
+//! Names that users choose (of tools, sub-agents, entry points) become `other` unless they are known. Session ids,
+//! paths and text never become labels. Names of folders do, without their secrets and invisible letters. Labels whose
+//! values are not known before (models, projects, listed MCP servers, kinds of lines) are bounded by the limit of
+//! series in [`crate::views::metrics::totals`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,16 +13,16 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::transcript::scrub::scrub;
 use crate::transcript::shown::shown_name;
 
-/// Everything without a value of its own.
+/// The value for everything that has no value of its own.
 pub const OTHER: &str = "other";
-/// The entry point of rows that do not say it: clients before 2.1.
+/// The value for rows that do not have the name: clients before 2.1 write no entry point.
 pub const UNKNOWN: &str = "unknown";
-/// Tools of MCP servers that are not listed.
+/// The value for tools of MCP servers that are not listed in `metrics.mcp_servers`.
 const MCP: &str = "mcp";
 
-/// Tools that exist at 0 from the start, with their failures and durations.
+/// Tools whose series exist at 0 from the start, with those of their failures and durations.
 ///
-/// Not all built-in ones: a histogram is twenty lines of every scrape, and most tools are never used.
+/// They are not all built-in tools: a histogram is twenty lines of every scrape, and most tools are never used.
 pub const CORE_TOOLS: &[&str] = &[
     "Agent",
     "Bash",
@@ -127,7 +128,7 @@ pub const ENTRYPOINTS: &[&str] = &[
     OTHER,
 ];
 
-/// Longest model id, kind of line and name of an MCP server, in bytes.
+/// Longest model id, kind of line, or name of an MCP server that becomes a label value, in bytes.
 const WORD_BYTES_MAX: usize = 64;
 /// What the `project` label holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,18 +136,19 @@ pub enum ProjectLabel {
     /// The last component of the working directory.
     #[default]
     Name,
-    /// The first 8 hexadecimal digits of its xxh3-64: the name does not show, but who knows it can compare.
+    /// The first 8 hexadecimal digits of the name's XXH3-64 hash: it does not show the name, but whoever knows a name
+    /// can compare.
     Hash,
     /// There are no metrics by project.
     Off,
 }
 
-/// What the configuration says about labels.
+/// Settings of labels (`metrics.*` in the configuration).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelRules {
-    /// Series per metric; the rest is added to `other`.
+    /// Most series of one metric; further ones are added to `other`.
     pub series_max: usize,
-    /// Projects with a value of their own; the rest is added to `other`.
+    /// Most projects with a value of their own; further ones are added to `other`.
     pub projects_max: usize,
     /// What the `project` label holds.
     pub project: ProjectLabel,
@@ -162,14 +164,14 @@ impl Default for LabelRules {
 }
 
 impl LabelRules {
-    /// The value of `tool` for a tool's own name.
+    /// The value of the label `tool` for a tool's own name.
     #[must_use]
     pub fn tool(&self, name: &str) -> Arc<str> {
         if let Some(known) = known(BUILT_IN_TOOLS, name) {
             return known.into();
         }
         let Some(rest) = name.strip_prefix("mcp__") else { return OTHER.into() };
-        // A server's name may itself hold two underscores: the longest listed one counts.
+        // A server's name may itself hold two underscores, so the longest listed name that fits is taken.
         let listed = self.mcp_servers.iter().filter(|server| {
             is_word(server) && rest.strip_prefix(server.as_str()).is_some_and(|tool| tool.starts_with("__"))
         });
@@ -177,7 +179,8 @@ impl LabelRules {
         server.map_or_else(|| MCP.into(), |server| format!("mcp__{server}").into())
     }
 
-    /// The value of `project` for the project of a working directory; `None` if there are no metrics by project.
+    /// The value of the label `project` for the project of a working directory; `None` if there are no metrics by
+    /// project.
     #[must_use]
     pub fn project(&self, name: Option<&str>) -> Option<Arc<str>> {
         match (self.project, name) {
@@ -191,8 +194,8 @@ impl LabelRules {
         }
     }
 
-    /// True if a stored value of `project` may be shown under these rules: names disappear when hashes are asked for, and
-    /// those that an earlier version stored with a secret always.
+    /// True if a stored value of `project` may be shown under these rules. Names are not shown if hashes are
+    /// configured, and names that an earlier version stored with a secret are never shown.
     #[must_use]
     pub fn shows_project(&self, value: &str) -> bool {
         match self.project {
@@ -207,7 +210,7 @@ impl LabelRules {
     }
 }
 
-/// The value of `model` for a canonical model id.
+/// The value of the label `model` for a canonical model id.
 #[must_use]
 pub fn model(id: &str) -> Arc<str> {
     let fits = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
@@ -215,22 +218,22 @@ pub fn model(id: &str) -> Arc<str> {
     if valid { id.into() } else { OTHER.into() }
 }
 
-/// The value of `agent_type`.
+/// The value of the label `agent_type` for a type of sub-agent.
 #[must_use]
 pub fn agent_type(name: Option<&str>) -> &'static str {
     name.and_then(|name| known(AGENT_TYPES, name)).unwrap_or(OTHER)
 }
 
-/// The value of `entrypoint`.
+/// The value of the label `entrypoint` for the way in which the client was started.
 #[must_use]
 pub fn entrypoint(name: Option<&str>) -> &'static str {
     name.map_or(UNKNOWN, |name| known(ENTRYPOINTS, name).unwrap_or(OTHER))
 }
 
-/// The value of `kind` for a line of an unknown type.
+/// The value of the label `kind` for a line of an unknown type.
 #[must_use]
 pub fn record_kind(kind: &str) -> Arc<str> {
-    // Digits could be an id.
+    // Digits are not allowed, because they could be an id.
     let fits = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b'/');
     let valid = (1..=WORD_BYTES_MAX).contains(&kind.len()) && kind.bytes().all(fits) && scrub(kind) == kind;
     if valid { kind.into() } else { OTHER.into() }

@@ -5,27 +5,27 @@
 use crate::measures::measure;
 use crate::measures::{Dimension, Measure};
 
-/// What every name starts with.
+/// The beginning of every name in the catalogue.
 pub const PREFIX: &str = "tailspan_";
 
 /// One metric.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// What its name starts with: [`PREFIX`], but for those of [`claude_code`](super::claude_code).
+    /// The beginning of its full name: [`PREFIX`], except for the metrics of [`claude_code`](super::claude_code).
     pub prefix: &'static str,
     /// Name without the prefix.
     pub name: &'static str,
-    /// Kind.
+    /// Whether it is a counter, a gauge or a histogram.
     pub kind: MetricKind,
     /// Unit of the rendered number.
     pub unit: MetricUnit,
-    /// One sentence.
+    /// What it counts, in one or a few sentences.
     pub help: &'static str,
-    /// The measure whose observations it counts; `None` for what belongs to reading or to the process.
+    /// The measure whose observations it counts; `None` if it is about reading or about the process.
     pub of: Option<Measure>,
     /// Labels, in the order in which values are given; at most one is open.
     pub labels: &'static [Label],
-    /// Upper bounds of a histogram's buckets in its stored unit, without the infinite one.
+    /// Upper bounds of a histogram's buckets in its stored unit, without the infinite one; empty for other kinds.
     pub buckets: &'static [i128],
     /// Where the number is kept.
     pub kept: KeptIn,
@@ -34,9 +34,9 @@ pub struct Metric {
 /// Kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
-    /// Never goes down.
+    /// A number that never goes down.
     Counter,
-    /// Goes up and down.
+    /// A number that goes up and down.
     Gauge,
     /// Counts of observations by size.
     Histogram,
@@ -45,7 +45,7 @@ pub enum MetricKind {
 /// Unit of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricUnit {
-    /// Things.
+    /// A number of things.
     Count,
     /// Tokens.
     Tokens,
@@ -53,7 +53,7 @@ pub enum MetricUnit {
     Usd,
     /// Seconds; stored in milliseconds.
     Seconds,
-    /// Seconds since 1970-01-01 UTC.
+    /// Seconds since 1970-01-01 UTC; stored in milliseconds.
     Timestamp,
     /// Bytes.
     Bytes,
@@ -61,42 +61,42 @@ pub enum MetricUnit {
     Boolean,
 }
 
-/// Where a number is kept.
+/// Where the number of a metric is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeptIn {
-    /// In the state: it goes on after a restart.
+    /// In the state: the number goes on after a restart.
     State,
-    /// In the process: it starts again with it.
+    /// In the process: the number starts anew with each process.
     Process,
 }
 
 /// A label of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label {
-    /// Its name.
+    /// Name of the label.
     pub name: &'static str,
-    /// What values it has.
+    /// Which values it may have.
     pub values: Values,
-    /// The dimension whose values it bounds; `None` of a metric without a measure.
+    /// The dimension that its values come from; `None` for a label of a metric without a measure.
     pub dimension: Option<Dimension>,
 }
 
-/// What values a label has.
+/// Which values a label may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// These.
+    /// Only these values.
     Closed(&'static [&'static str]),
-    /// Such as turn up, up to a limit.
+    /// Any values that are observed, up to a limit.
     Open {
-        /// Values that exist before they turn up.
+        /// Values whose series exist from the start.
         at_start: &'static [&'static str],
-        /// What they are.
+        /// What the values are, in words for people.
         about: &'static str,
     },
 }
 
 impl MetricKind {
-    /// The word of the text format.
+    /// The name of the kind in the text formats.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -108,7 +108,7 @@ impl MetricKind {
 }
 
 impl MetricUnit {
-    /// That of a measure.
+    /// The unit of a metric that counts a measure.
     const fn of(unit: measure::MeasureUnit) -> Self {
         match unit {
             measure::MeasureUnit::Count => Self::Count,
@@ -119,7 +119,7 @@ impl MetricUnit {
         }
     }
 
-    /// The word of the documentation.
+    /// The name of the unit in the documentation.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -133,7 +133,7 @@ impl MetricUnit {
         }
     }
 
-    /// A stored number of this unit as it is rendered.
+    /// A stored number of this unit as `/metrics` shows it: picodollars as dollars, milliseconds as seconds.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "the text format has floats; the stored number stays exact")]
     pub fn rendered(self, stored: i128) -> f64 {
@@ -155,12 +155,12 @@ impl Label {
         }
     }
 
-    /// The same label, with the values of a dimension.
+    /// The same label, with values that come from a dimension.
     pub(super) const fn of(self, dimension: Dimension) -> Self {
         Self { dimension: Some(dimension), ..self }
     }
 
-    /// True if values turn up.
+    /// True if values are added when they are observed.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self.values, Values::Open { .. })
@@ -180,7 +180,7 @@ impl Metric {
         matches!((self.kind, self.of), (MetricKind::Histogram, _)) || self.name == "cost_usd_total"
     }
 
-    /// Position of the open label.
+    /// Position of the open label; `None` if all labels are closed.
     #[must_use]
     pub fn open_label(&self) -> Option<usize> {
         self.labels.iter().position(Label::is_open)
@@ -195,7 +195,7 @@ pub(super) const fn open(name: &'static str, at_start: &'static [&'static str], 
     Label { name, values: Values::Open { at_start, about }, dimension: None }
 }
 
-/// Something of reading that is counted.
+/// A counter of something about reading, kept in the state.
 pub(super) const fn counter(
     name: &'static str,
     unit: MetricUnit,
@@ -206,7 +206,7 @@ pub(super) const fn counter(
     Metric { prefix: PREFIX, name, kind, unit, help, of: None, labels, buckets, kept }
 }
 
-/// What a measure comes to, of all that is stamped after the first start.
+/// A counter of a measure, which counts observations that are stamped at the first start or later.
 pub(super) const fn counter_of(
     name: &'static str,
     of: Measure,
@@ -216,12 +216,12 @@ pub(super) const fn counter_of(
     Metric { of: Some(of), ..counter(name, MetricUnit::of(of.unit()), labels, help) }
 }
 
-/// What a measure comes to, whenever it was observed. Down as well as up.
+/// A gauge of a measure, which sums observations of any time and goes down if a sum does.
 pub(super) const fn gauge_of(name: &'static str, of: Measure, labels: &'static [Label], help: &'static str) -> Metric {
     Metric { kind: MetricKind::Gauge, ..counter_of(name, of, labels, help) }
 }
 
-/// The sizes of a measure.
+/// A histogram of the sizes of a measure's observations.
 pub(super) const fn histogram_of(
     name: &'static str,
     of: Measure,
@@ -232,7 +232,7 @@ pub(super) const fn histogram_of(
     Metric { kind: MetricKind::Histogram, buckets, ..counter_of(name, of, labels, help) }
 }
 
-/// Something that the process counts since its start.
+/// A counter of something that the process counts since its start.
 pub(super) const fn live_counter(
     name: &'static str,
     unit: MetricUnit,
@@ -242,7 +242,7 @@ pub(super) const fn live_counter(
     Metric { kept: KeptIn::Process, ..counter(name, unit, labels, help) }
 }
 
-/// How something in the process is now.
+/// A gauge of something in the process.
 pub(super) const fn live_gauge(
     name: &'static str,
     unit: MetricUnit,

@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! metric                  what a metric is
-//! catalog                 every metric, defined once, with the measure that it counts; document  the same as tables
-//! labels                  what session files say, reduced to bounded words
-//! entries, gauges         observations as metrics see them: in a series
-//! totals, series          the stored counters and gauges, and their form
-//! exemplars               which span shows an observation
+//! catalog                 every metric, defined once, with the measure that it counts
+//! document                writes the catalogue as tables
+//! labels                  reduces what session files say to bounded label values
+//! entries, gauges         turn observations into numbers with labels
+//! totals, series          the stored counters and gauges, and the form in which they are stored
+//! exemplars               finds the span that shows an observation
 //! history, history_times  what the counters would have shown in the past
-//! claude_code             our numbers by the names of Claude Code's own telemetry
-//! points                  everything that is shown, before it is text or OTLP
-//! text                    points as text 0.0.4 and as OpenMetrics
+//! claude_code             the numbers under the names of Claude Code's own telemetry
+//! points                  everything that is shown, before it becomes text or OTLP
+//! text                    writes points as text 0.0.4 and as OpenMetrics
 //! ```
 
 pub mod catalog;

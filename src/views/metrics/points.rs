@@ -1,4 +1,4 @@
-//! Everything that is shown, before it is text or OTLP: one list for all formats.
+//! Everything that is shown, as one list for all formats, before it becomes text or OTLP.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ pub struct Point {
     pub metric: &'static Metric,
     /// Values in the order of the metric's labels.
     pub labels: Vec<Arc<str>>,
-    /// What it has reached.
+    /// The number or histogram that the series has reached.
     pub sample: Sample,
-    /// When it was at 0; `None` for gauges and where nobody knows.
+    /// When the series was at 0; `None` for gauges, and if that is not known.
     pub created: Option<Timestamp>,
-    /// The latest observation of each bucket that has one, or the latest increase.
+    /// For a histogram, the latest observation of each bucket that has one; for a counter, the latest increase.
     pub exemplars: Vec<Exemplar>,
 }
 
 impl Point {
-    /// A number that no span shows, of a series that began at `since`.
+    /// A number without exemplars, of a series that was at 0 at `since`.
     #[must_use]
     pub fn new(metric: &'static Metric, labels: Vec<Arc<str>>, number: i128, since: Option<Timestamp>) -> Self {
         let created = since.filter(|_| metric.kind != MetricKind::Gauge);
@@ -36,7 +36,7 @@ pub fn points(totals: &Snapshot) -> Vec<Point> {
     catalog::ALL.iter().flat_map(|metric| points_of(metric, totals)).collect()
 }
 
-/// The stored series of one metric: none of a metric that belongs to the process.
+/// The stored series of one metric; none if the metric is kept in the process.
 pub fn points_of(metric: &'static Metric, totals: &Snapshot) -> impl Iterator<Item = Point> {
     totals.stored(metric).map(move |(series, stored)| Point {
         metric,

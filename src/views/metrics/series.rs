@@ -13,16 +13,18 @@ use crate::views::metrics::exemplars::Exemplar;
 /// One series: a metric and the values of its labels.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Series {
-    /// Name of the metric without prefix. Text and not a number, so that stored samples outlive changes of the list.
+    /// Name of the metric without prefix. It is stored as text, so that stored samples outlive changes of the
+    /// catalogue.
     pub metric: Cow<'static, str>,
     /// Values in the order of the metric's labels.
     pub labels: Vec<Arc<str>>,
 }
 
-/// What a series has reached.
+/// The number or histogram that a series has reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sample {
-    /// Of a counter or gauge: a count, or picodollars if the metric's unit is money.
+    /// The number of a counter or gauge, in the stored unit: see
+    /// [`MetricUnit`](crate::views::metrics::catalog::MetricUnit).
     Number(i128),
     Histogram(Histogram),
 }
@@ -30,9 +32,9 @@ pub enum Sample {
 /// Observations by size.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// Observations in each bucket alone; the last one is that beyond all bounds.
+    /// Observations in each bucket, without those of lower buckets; the last bucket is beyond all bounds.
     pub buckets: Vec<u64>,
-    /// All observations.
+    /// Number of all observations.
     pub count: u64,
     /// Exact sum in milliseconds or picodollars, as the metric's unit says.
     pub sum: i128,
@@ -41,16 +43,16 @@ pub struct Histogram {
 /// What is stored of a series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// What it has reached.
+    /// The number or histogram that it has reached.
     pub sample: Sample,
-    /// When it was at 0 first; `None` if the totals were never told the time.
+    /// When it was first at 0; `None` if that is not known.
     pub created: Option<Timestamp>,
 }
 
 /// The latest observation of each bucket of a series; a counter has one bucket.
 pub(super) type Exemplars = Vec<Option<Exemplar>>;
 
-/// All series at one moment. A clone is a pointer.
+/// All series at one moment. A clone is cheap, because it shares the data.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub(super) series: Arc<BTreeMap<Series, Stored>>,
@@ -113,7 +115,7 @@ impl Sample {
 }
 
 impl From<Sample> for Stored {
-    /// A sample of which nobody knows when it was 0.
+    /// A sample of a series for which it is not known when it was 0.
     fn from(sample: Sample) -> Self {
         Self { sample, created: None }
     }
@@ -125,20 +127,20 @@ impl Snapshot {
         self.series.iter().map(|(series, stored)| (series, &stored.sample))
     }
 
-    /// The sample of one series.
+    /// The sample of one series; `None` if the series does not exist.
     #[must_use]
     pub fn get(&self, metric: &'static Metric, labels: &[&str]) -> Option<&Sample> {
         self.series.get(&named(metric, labels)).map(|stored| &stored.sample)
     }
 
-    /// When a series was at 0 first.
+    /// When a series was first at 0; `None` if that is not known.
     #[must_use]
     pub fn created(&self, metric: &'static Metric, labels: &[&str]) -> Option<Timestamp> {
         self.series.get(&named(metric, labels)).and_then(|stored| stored.created)
     }
 
-    /// The latest observation of each bucket of a series, beyond all bounds too; of a counter, the latest increase.
-    /// Empty if there is none.
+    /// The latest observation of each bucket of a series, the bucket beyond all bounds included; for a counter, the
+    /// latest increase. Empty if there is none.
     #[must_use]
     pub fn exemplars(&self, metric: &'static Metric, labels: &[&str]) -> &[Option<Exemplar>] {
         self.exemplars.get(&named(metric, labels)).map_or(&[], Vec::as_slice)
@@ -149,7 +151,7 @@ impl Snapshot {
         self.stored(metric).map(|(series, stored)| (series.labels.as_slice(), &stored.sample))
     }
 
-    /// The same, with when they began.
+    /// The series of one metric with the times at which they were first at 0, in order of their label values.
     pub(super) fn stored(&self, metric: &'static Metric) -> impl Iterator<Item = (&Series, &Stored)> {
         let own = self.series.range(Series::new(metric, Vec::new())..);
         own.take_while(|(series, _)| series.metric == metric.name)

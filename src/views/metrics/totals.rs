@@ -4,15 +4,15 @@
 //! observe(change) per changed unit and section  ->  dirty(): what the commit writes  ->  committed()  ->  snapshot()
 //! ```
 //!
-//! - Samples are absolute: a batch written again after a crash writes the same bytes.
-//! - Counters take what each item (response, call, turn, ...) has grown between two commits, summed over all units of
-//!   the commit. An item that moves to another unit or gets other labels counts once; one that shrinks takes nothing
-//!   back, because a counter must not.
-//! - Lifetime gauges take both directions, so they always are the exact sum over all units.
-//! - Histograms observe an item when it becomes final, once.
-//! - A series begins at the first start if it exists at 0 from then on, else when it is first seen. So what is shown was
-//!   counted after its beginning, and a scraper may take the number at the beginning for 0.
-//! - Exemplars are not stored: one that is lost with the process is no loss of a number.
+//! - Samples are absolute: a batch that is written again after a crash has the same bytes.
+//! - Counters add what each item (response, call, turn, ...) has grown between two commits, summed over all units of
+//!   the commit. An item that moves to another unit or gets other labels counts once. An item that shrinks subtracts
+//!   nothing, because a counter never goes down.
+//! - Lifetime gauges go up and down, so they are always the exact sum over all units.
+//! - Histograms observe an item once, when it becomes final.
+//! - A series begins at the first start if it exists at 0 from then on, else when it is first seen. So everything in it
+//!   was counted after its beginning, and a scraper may assume 0 at the beginning.
+//! - Exemplars are not stored: if one is lost with the process, no number is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,26 +36,26 @@ pub struct Totals {
     rules: LabelRules,
     samples: Arc<BTreeMap<Series, Stored>>,
     exemplars: Arc<BTreeMap<Series, Exemplars>>,
-    /// Which trace the span of an exemplar is in.
+    /// Says which trace the span of an exemplar is in.
     scope: TraceScope,
-    /// When a series begins that appears now.
+    /// The beginning of series that appear from now on.
     beginning: Option<Timestamp>,
-    /// Nothing was stored and nothing has been shown yet.
+    /// True while nothing was stored and nothing has been shown yet.
     is_new: bool,
-    /// Series per metric, without those of `other`.
+    /// Number of series of each metric, without those of `other`.
     sizes: BTreeMap<&'static str, usize>,
     readers: MetricsByMeasure,
     pending: BTreeMap<EntryKey, Growth>,
     dirty: BTreeSet<Series>,
 }
 
-/// What one number of an item gained since the last commit.
+/// What one slot of an item gained since the last commit.
 #[derive(Debug, Clone, Default)]
 struct Growth {
     amount: i128,
-    /// How often it appeared minus how often it disappeared.
+    /// How often the slot appeared minus how often it disappeared.
     appeared: i64,
-    /// Its newest state.
+    /// The newest state of the slot; `None` if it only disappeared.
     newest: Option<Entry>,
 }
 
@@ -76,7 +76,7 @@ impl Growth {
 }
 
 impl Totals {
-    /// Totals of nothing: every series whose labels are known, at 0.
+    /// Empty totals: every series whose labels are known exists at 0.
     #[must_use]
     pub fn new(rules: LabelRules) -> Self {
         let mut totals = Self {
@@ -100,7 +100,7 @@ impl Totals {
         totals
     }
 
-    /// The stored totals. Samples that this version has no metric for, or may not show, are left out.
+    /// Loads stored totals. Samples that this version has no metric for, or may not show, are left out.
     #[must_use]
     pub fn load(rules: LabelRules, rows: impl IntoIterator<Item = (Series, impl Into<Stored>)>) -> Self {
         let mut totals = Self::new(rules);
@@ -133,24 +133,25 @@ impl Totals {
         self
     }
 
-    /// Says what a trace holds.
+    /// Sets which spans share a trace, for exemplars.
     #[must_use]
     pub const fn with_scope(mut self, scope: TraceScope) -> Self {
         self.scope = scope;
         self
     }
 
-    /// Tells the time at which series that appear from now on are first seen.
+    /// Sets the time of the next commit, at which series that appear from now on begin.
     pub const fn set_time(&mut self, now: Timestamp) {
-        // A state made again from the files holds what an older one had shown: a beginning after that would be taken
-        // for a reset, and all of it for new.
+        // A state that is made anew from the files counts what an older state had shown already. If its series began
+        // now, a scraper would take that for a reset, and the whole numbers for an increase.
         if !self.is_new {
             self.beginning = Some(now);
         }
     }
 
-    /// Takes a change in. Counts what is stamped at `epoch` or later. `trace` is the one that the unit's spans are in
-    /// ([`trace_around`](crate::views::metrics::exemplars::trace_around)); without it calls and responses have no exemplars.
+    /// Adds a change. Counters and histograms take what is stamped at `epoch` or later. `trace` is the trace of the
+    /// unit's spans ([`trace_around`](crate::views::metrics::exemplars::trace_around)); without it, calls and responses
+    /// have no exemplars.
     pub fn observe(&mut self, change: &Change<'_>, epoch: Timestamp, trace: Option<TraceId>) {
         let Self { readers, rules, pending, scope, .. } = self;
         let (mut gauges, mut last) = (Gauges::default(), LastLabels::default());
@@ -177,7 +178,8 @@ impl Totals {
         }
     }
 
-    /// A tool of the past gets its series now: a counter that appears with its first call loses it in `increase()`.
+    /// Makes the series of each tool, of calls before the epoch too: `increase()` does not see the first call of a
+    /// counter that appears with it.
     fn introduce_tools(&mut self, tools: &[Tool]) {
         let mut known: Vec<&str> = Vec::new();
         for call in tools.iter().filter_map(|tool| tool.call.as_ref()) {
@@ -189,22 +191,22 @@ impl Totals {
         }
     }
 
-    /// Takes in lines that were read.
+    /// Counts lines that were read.
     pub fn lines(&mut self, lines: u64) {
         self.apply(&catalog::LINES, Vec::new(), i128::from(lines));
     }
 
-    /// Takes in lines that could not be read.
+    /// Counts lines that could not be read.
     pub fn rejected(&mut self, reason: Reason, lines: u64) {
         self.apply(&catalog::REJECTED_LINES, vec![reason.name().into()], i128::from(lines));
     }
 
-    /// Takes in figures of the client that no client can mean.
+    /// Counts costs reported by the client that cannot be meant.
     pub fn implausible(&mut self, figures: u64) {
         self.apply(&catalog::IMPLAUSIBLE_FIGURES, Vec::new(), i128::from(figures));
     }
 
-    /// Takes in lines of a type that nobody has described.
+    /// Counts lines of a type that this version does not know.
     pub fn unknown(&mut self, kind: &str, lines: u64) {
         self.apply(&catalog::UNKNOWN_RECORDS, vec![labels::record_kind(kind)], i128::from(lines));
     }
@@ -215,13 +217,14 @@ impl Totals {
         self.dirty.iter().filter_map(|series| self.samples.get_key_value(series))
     }
 
-    /// Says that everything changed is stored now.
+    /// To be called after a commit: every change is stored now.
     pub fn committed(&mut self) {
         self.settle();
         self.dirty.clear();
     }
 
-    /// All samples at this moment. Publish it after the commit: a number that a crash takes back must not be shown.
+    /// All samples at this moment. They must be shown only after the commit is durable, or a crash would take them
+    /// back.
     #[must_use]
     pub fn snapshot(&mut self) -> Snapshot {
         self.settle();
@@ -229,8 +232,8 @@ impl Totals {
         Snapshot { series: Arc::clone(&self.samples), exemplars: Arc::clone(&self.exemplars) }
     }
 
-    /// Adds what has grown. Only now, when all units of the commit were seen: a response that leaves one unit and
-    /// arrives in another has not grown.
+    /// Adds what has grown. This waits until all units of the commit were observed, because a response that moves from
+    /// one unit to another has not grown.
     fn settle(&mut self) {
         for growth in std::mem::take(&mut self.pending).into_values() {
             let Some(entry) = growth.newest else { continue };
@@ -244,12 +247,12 @@ impl Totals {
         }
     }
 
-    /// Adds to a number, or observes a value.
+    /// Adds `amount` to a number, or observes it in a histogram.
     fn apply(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128) {
         self.apply_at(metric, labels, amount, None);
     }
 
-    /// The same, with the span that shows it.
+    /// As [`Totals::apply`], with the span that shows the amount.
     fn apply_at(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128, exemplar: Option<Exemplar>) {
         if amount == 0 && metric.kind != MetricKind::Histogram {
             return;
@@ -266,7 +269,7 @@ impl Totals {
         }
         self.dirty.insert(series);
         if dropped {
-            // No series: a metric by project, whose limit is a choice and not a loss.
+            // Metrics by project have no such series, because their limit is a choice of the user and not a loss.
             let series = Series::new(&catalog::SERIES_DROPPED, vec![metric.full_name().into()]);
             if let Some(Sample::Number(number)) = self.sample_mut(&series) {
                 *number = number.saturating_add(1);
@@ -279,8 +282,8 @@ impl Totals {
         Arc::make_mut(&mut self.samples).get_mut(series).map(|stored| &mut stored.sample)
     }
 
-    /// Keeps the latest exemplar of a bucket, by the time of the exemplar: within one commit the order in which amounts are
-    /// added is arbitrary.
+    /// Keeps the latest exemplar of a bucket by its own time, because the order in which amounts are added within one
+    /// commit is arbitrary.
     fn exemplify(&mut self, metric: &Metric, series: &Series, exemplar: Exemplar) {
         let buckets = Arc::make_mut(&mut self.exemplars)
             .entry(series.clone())
@@ -292,7 +295,8 @@ impl Totals {
         }
     }
 
-    /// The series for these values, made if need be: that of `other` if the metric is full.
+    /// The series for these label values, which is made if it does not exist; the series of `other` if the metric is
+    /// full.
     fn series(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>) -> Option<Series> {
         let mut series = Series::new(metric, labels);
         if self.samples.contains_key(&series) {
@@ -309,7 +313,7 @@ impl Totals {
         self.samples.contains_key(&series).then_some(series)
     }
 
-    /// Makes all series of a new value of an open label, at 0, in every metric that has the label and room.
+    /// Makes all series of a new value of an open label, at 0, in every metric that has the label and room for them.
     fn introduce(&mut self, label: &Label, value: &Arc<str>) {
         for metric in stored_metrics() {
             let Some(position) = metric.labels.iter().position(|own| own == label) else { continue };
@@ -332,7 +336,7 @@ impl Totals {
         }
     }
 
-    /// Series that a metric with this open label may have.
+    /// Most series that a metric with this open label may have.
     fn limit(&self, label: &Label) -> usize {
         let by_project = catalog::PROJECT_COST.labels.contains(label);
         if by_project { self.rules.series_max.min(self.rules.projects_max) } else { self.rules.series_max }

@@ -1,36 +1,36 @@
-//! What the lines of both formats are made of.
+//! The parts of lines that both text formats share.
 
 use std::fmt::Display;
 use std::sync::Arc;
 
 use crate::views::metrics::catalog::Metric;
 
-/// What stands before the numbers of a series: its name and its labels, which are escaped once for all its lines.
+/// The beginning of a series' lines: its name and its labels, which are escaped once for all its lines.
 #[derive(Debug)]
 pub(in crate::views::metrics) struct LineStart<'a> {
     name: &'a str,
-    /// Without the braces.
+    /// The labels as text, without the braces around them.
     labels: String,
 }
 
 impl<'a> LineStart<'a> {
-    /// That of the series with this name, of a counter with `_total`, and these labels.
+    /// The beginning of lines of a series. `name` is the scraped name, with `_total` for a counter.
     pub(in crate::views::metrics) fn new<'b>(name: &'a str, labels: impl Iterator<Item = (&'b str, &'b str)>) -> Self {
         let labels: Vec<_> = labels.map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
         Self { name, labels: labels.join(",") }
     }
 
-    /// Of the sample whose name has this ending: `_sum`, or nothing.
+    /// The beginning of the line of the sample whose name has this `ending`, such as `_sum` or nothing.
     pub(in crate::views::metrics) fn of(&self, ending: &str) -> String {
         self.of_name(&format!("{}{ending}", self.name))
     }
 
-    /// Of the sample that tells when the series was 0. A counter leaves out its `_total` there.
+    /// The beginning of the line that tells when the series was 0. A counter's name has no `_total` there.
     pub(super) fn created(&self) -> String {
         self.of_name(&format!("{}_created", family_name(self.name)))
     }
 
-    /// Of the bucket up to `limit`.
+    /// The beginning of the line of the bucket up to `limit`.
     pub(in crate::views::metrics) fn bucket(&self, limit: &str) -> String {
         let Self { name, labels } = self;
         let comma = if labels.is_empty() { "" } else { "," };
@@ -61,7 +61,7 @@ pub(in crate::views::metrics) fn limits(metric: &Metric, shown: fn(f64) -> Strin
     bounds.chain(["+Inf".to_owned()])
 }
 
-/// How many observations each bucket has together with those below it.
+/// The number of observations of each bucket together with those of the buckets below it.
 pub(in crate::views::metrics) fn cumulative(buckets: &[u64]) -> impl Iterator<Item = u64> {
     buckets.iter().scan(0u64, |below, count| {
         *below = below.saturating_add(*count);
@@ -74,12 +74,12 @@ pub(super) fn family_name(name: &str) -> &str {
     name.strip_suffix("_total").unwrap_or(name)
 }
 
-/// A text without backslashes and line ends of its own.
+/// A text with its backslashes and line ends escaped.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n")
 }
 
-/// A text as it may stand in quotes.
+/// A text that may stand between quotes: its backslashes, line ends and quotes are escaped.
 pub(super) fn quoted(text: &str) -> String {
     escaped(text).replace('"', "\\\"")
 }

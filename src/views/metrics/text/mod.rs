@@ -1,14 +1,14 @@
-//! Points as text, in the two formats that Prometheus scrapes.
+//! Writes points as text, in the two formats that Prometheus scrapes.
 //!
 //! ```text
 //! plain  text 0.0.4
 //! open   OpenMetrics 1.0
-//! line   what both are made of, and the history as well
+//! line   parts of lines that both formats share, and the history too
 //! ```
 //!
-//! Both are written from the same points, so that a scraper may change between the two. Stored numbers become floats
-//! only now. Floats are written as Rust shows them: the fewest digits that are read as the same float, without an
-//! exponent.
+//! Both formats are written from the same points, so that a scraper may change between them. Only here do stored
+//! numbers become floats. Floats are written as Rust shows them: with the fewest digits that are read as the same
+//! float, without an exponent.
 
 pub(super) mod line;
 pub(super) mod open;
@@ -18,7 +18,7 @@ use crate::views::metrics::catalog::MetricKind;
 use crate::views::metrics::points::Point;
 use line::{LineStart, label_pairs};
 
-/// Which of the two formats.
+/// One of the two text formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextFormat {
     /// Text 0.0.4.
@@ -27,20 +27,20 @@ pub enum TextFormat {
     Open,
 }
 
-/// A family that is not of a catalogue: one number without labels.
+/// A metric that is not in a catalogue: one number without labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Single {
-    /// Name as it is scraped, of a counter with `_total`.
+    /// Name as it is scraped, with `_total` for a counter.
     pub name: String,
     pub kind: MetricKind,
-    /// One sentence.
+    /// What it counts, in one sentence.
     pub help: String,
     /// The number as it is shown.
     pub number: f64,
 }
 
 impl TextFormat {
-    /// What HTTP calls it.
+    /// The value of the `Content-Type` header for this format.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -49,7 +49,8 @@ impl TextFormat {
         }
     }
 
-    /// A whole text: the families of `points`, in which those of one metric stand together, and then the single ones.
+    /// A whole text: the metrics of `points`, in which the points of one metric must be next to each other, and then
+    /// `singles`.
     #[must_use]
     pub fn write(self, points: &[Point], singles: &[Single]) -> String {
         let mut text = String::new();

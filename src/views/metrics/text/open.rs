@@ -1,7 +1,7 @@
-//! OpenMetrics 1.0: the families of the plain text, and what that has no words for.
+//! OpenMetrics 1.0: the metrics of the plain text, with more lines for what that format cannot tell.
 //!
 //! ```text
-//! # TYPE, # UNIT, # HELP   the family's name, of a counter without `_total`
+//! # TYPE, # UNIT, # HELP   with the name of the metric family, for a counter without `_total`
 //! _created                 when a series was 0: the first start, or when it was first seen
 //! # {trace_id,span_id}     the latest observation of a bucket, and the latest increase of the cost
 //! # EOF
@@ -9,8 +9,8 @@
 //!
 //! - Values are those of the plain text. Only limits of buckets are written differently, `1.0` for `1`, and counts of
 //!   observations are whole numbers.
-//! - Gauges have no `_created`, so history in a gauge is never taken for an increase. Neither have families of which
-//!   nobody says since when they count, as the `process_*` counters of the system.
+//! - Gauges have no `_created`, so that history in a gauge is never taken for an increase. Counters have none either if
+//!   it is not known since when they count, such as the `process_*` counters of the system.
 
 use super::line::{LineStart, cumulative, family_name, limits, push, quoted};
 use crate::transcript::time::Timestamp;
@@ -19,13 +19,13 @@ use crate::views::metrics::points::Point;
 use crate::views::metrics::series::bucket_of;
 use crate::views::metrics::totals::Sample;
 
-/// The last line, without which a text is taken for a part of one.
+/// The last line. Without it, readers take a text for an incomplete one.
 pub(in crate::views::metrics) const END: &str = "# EOF\n";
 
 /// Units that a family's name may end with.
 const UNITS: &[&str] = &["seconds", "bytes", "tokens", "usd"];
 
-/// The lines before the samples of a family; `name` is that of a counter's samples, with `_total`.
+/// The lines before the samples of a metric; `name` is the name of its samples, with `_total` for a counter.
 pub(in crate::views::metrics) fn head(name: &str, kind: MetricKind, help: &str) -> String {
     let name = family_name(name);
     let is_unit = |unit: &&&str| name.strip_suffix(**unit).is_some_and(|rest| rest.ends_with('_'));
@@ -33,13 +33,13 @@ pub(in crate::views::metrics) fn head(name: &str, kind: MetricKind, help: &str) 
     format!("# TYPE {name} {}\n{unit}# HELP {name} {}\n", kind.name(), quoted(help))
 }
 
-/// A bound as a canonical float. Between 0.0001 and 1,000,000, where all bounds are, that is how Rust writes one with a
-/// point.
+/// A bound as a canonical float of OpenMetrics. Between 0.0001 and 1,000,000, where all bounds are, Rust's `Debug` form
+/// is the canonical one.
 pub(in crate::views::metrics) fn bound(bound: f64) -> String {
     format!("{bound:?}")
 }
 
-/// The lines of a series.
+/// Appends the lines of a series.
 pub(super) fn samples(point: &Point, start: &LineStart<'_>, text: &mut String) {
     let metric = point.metric;
     match &point.sample {
@@ -61,8 +61,8 @@ pub(super) fn samples(point: &Point, start: &LineStart<'_>, text: &mut String) {
     }
 }
 
-/// What stands behind a sample: the exemplar of its bucket, or nothing. Its labels have 63 characters, of 128 that are
-/// allowed.
+/// The text after a sample: the exemplar of its bucket, or nothing. The exemplar's labels have 63 characters;
+/// OpenMetrics allows 128.
 fn exemplar(point: &Point, bucket: usize) -> String {
     let metric = point.metric;
     let own = point.exemplars.iter().find(|exemplar| bucket_of(metric.buckets, exemplar.value) == bucket);

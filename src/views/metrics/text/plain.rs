@@ -1,18 +1,18 @@
 //! Text 0.0.4: what a browser shows, `scan --format prometheus` prints, and every scraper reads.
 //!
-//! Every number is a float, counts of observations too: beyond 2^53 the last digits are lost.
+//! Every number is a float, counts of observations too, so that beyond 2^53 the last digits are lost.
 
 use super::line::{LineStart, cumulative, escaped, limits, push};
 use crate::views::metrics::catalog::{MetricKind, MetricUnit};
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::Sample;
 
-/// The lines before the samples of a family.
+/// The lines before the samples of a metric.
 pub(super) fn head(name: &str, kind: MetricKind, help: &str) -> String {
     format!("# HELP {name} {}\n# TYPE {name} {}\n", escaped(help), kind.name())
 }
 
-/// The lines of a series.
+/// Appends the lines of a series.
 pub(super) fn samples(point: &Point, start: &LineStart<'_>, text: &mut String) {
     let metric = point.metric;
     match &point.sample {
