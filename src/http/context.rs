@@ -1,4 +1,4 @@
-//! What handlers are given.
+//! The context: what every handler is given besides the request.
 
 use std::sync::Arc;
 
@@ -25,21 +25,21 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub struct Context {
     /// Sessions and units.
     pub reader: StoreReader,
-    /// Live gauges.
+    /// How the process is doing.
     pub vitals: Arc<Vitals>,
-    /// Totals, replaced after each commit that is durable.
+    /// Totals, replaced after each commit that is durable; `None` before the first scan is complete.
     pub totals: watch::Receiver<Option<Snapshot>>,
     /// How full the outbox is.
     pub outbox: Arc<OutboxMeter>,
-    /// What the exporter did.
+    /// Counters of the exporters.
     pub export: Arc<ExportCounters>,
-    /// What the server answered.
+    /// Counters of answered requests.
     pub requests: Arc<RequestCounters>,
     /// Whether `/metrics/claude-code` is served.
     pub claude_code: bool,
-    /// What spans look like: as the engine has it.
+    /// How spans are drawn, the same as for the engine.
     pub spans: SpanRules,
-    /// The clock, which only the wiring has.
+    /// The clock, a function because only `sidecar` has one.
     pub now: fn() -> Timestamp,
 }
 
@@ -58,7 +58,7 @@ impl HasReader for Context {
 }
 
 impl Context {
-    /// What `/metrics` shows, as long as it answers.
+    /// What `/metrics` shows; `None` before the first scan is complete.
     #[must_use]
     pub fn points(&self) -> Option<Vec<Point>> {
         self.ready().ok().map(|()| self.scrape(|scrape| scrape.points()))

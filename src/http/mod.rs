@@ -1,13 +1,14 @@
-//! The HTTP server: from a socket to a function that answers, and the functions.
+//! The HTTP server, and the handlers that answer requests.
 //!
 //! ```text
-//! server    accepts, limits, guards, and hands a request to its function
-//! route     what a route is, what its function is given and what it gives back
-//! pages     for people: the page at `/`, and the probes
+//! server    accepts connections, enforces limits, refuses forged requests, and hands a request to its handler
+//! route     what a route is, what its handler is given and what it returns
+//! pages     the page at `/` for people, and the probes
 //! metrics   `/metrics` in its formats
 //! api       sessions and their replay
 //! jaeger    Jaeger's query API over the facts
-//! context   what the functions are given; table  one line for each path
+//! context   what handlers are given
+//! table     one line for each path
 //! ```
 //!
 //! Plain hyper, not a framework: header timeout, header size, body size and connection count are limits that we

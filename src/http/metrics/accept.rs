@@ -1,4 +1,4 @@
-//! Which of the two formats of `/metrics` an `Accept` header asks for.
+//! Decides which of the two formats of `/metrics` an `Accept` header asks for.
 //!
 //! ```text
 //! Prometheus 2   application/openmetrics-text;version=1.0.0,...;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1
@@ -6,14 +6,14 @@
 //! curl, people   */*
 //! ```
 //!
-//! - OpenMetrics is answered only to who names it: what people read in a browser stays the text format.
-//! - It is answered in version 1.0.0 alone, and text in version 0.0.4: another version is another type.
-//! - `escaping` says how to write names beyond ASCII. There are none, so every way is the same.
-//! - Nothing is refused: a client that accepts neither gets text, as exporters have always done.
+//! - OpenMetrics is answered only to clients that name it, so that people get the text format in a browser.
+//! - Only version 1.0.0 of OpenMetrics and version 0.0.4 of text are known; another version counts as another type.
+//! - `escaping` says how to write names beyond ASCII. There are no such names, so it makes no difference.
+//! - Nothing is refused: a client that accepts neither format gets text, as from other exporters.
 
 use crate::views::metrics::text::TextFormat;
 
-/// Parts of a header that are looked at; the rest of a longer one is ignored.
+/// Most parts of a header that are read; the rest of a longer one is ignored.
 const RANGES_MAX: usize = 64;
 
 /// True if `accept` prefers OpenMetrics 1.0 to the text format 0.0.4, or likes both equally.
@@ -22,7 +22,7 @@ pub fn wants_openmetrics(accept: &str) -> bool {
     let ranges: Vec<Range<'_>> = accept.split(',').take(RANGES_MAX).filter_map(Range::parse).collect();
     let is_open = |range: &&Range<'_>| range.is("application/openmetrics-text") && range.has_version("1.0.0");
     let open = ranges.iter().filter(is_open).map(|range| range.weight).max().unwrap_or(0);
-    // The most specific range that fits is the one that counts.
+    // The most specific range that fits counts, as RFC 9110 says.
     let is_text = |range: &Range<'_>| range.is("text/plain") && range.has_version("0.0.4");
     let text = [&is_text as &dyn Fn(&Range<'_>) -> bool, &|range| range.is("text/*"), &|range| range.is("*/*")];
     let best =
@@ -44,7 +44,7 @@ struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// `None` if its weight cannot be read: nobody knows how much it is wanted.
+    /// Reads one part; `None` if its weight cannot be read.
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let mut range = Self { media_type: parts.next()?, version: None, weight: 1000 };
@@ -63,7 +63,7 @@ impl<'a> Range<'a> {
         self.media_type.eq_ignore_ascii_case(media_type)
     }
 
-    /// True if any version is welcome, or this one.
+    /// True if the range has this version, or none.
     fn has_version(&self, version: &str) -> bool {
         self.version.is_none_or(|own| own == version)
     }

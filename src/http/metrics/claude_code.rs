@@ -1,5 +1,5 @@
-//! `/metrics/claude-code`: our numbers by the names of Claude Code's own telemetry. Off unless it is asked for: scraped
-//! beside that telemetry, both would be added up.
+//! `/metrics/claude-code`: the numbers of this program under the names of Claude Code's own telemetry. It is off by
+//! default: if that telemetry is scraped too, both would be added up.
 
 use crate::http::context::Context;
 use crate::http::metrics::accept::format_for;
@@ -11,14 +11,11 @@ use crate::http::route::request::Request;
 use crate::views::metrics::claude_code::points;
 use crate::views::metrics::totals::Snapshot;
 
-/// What is said while it is off.
+/// What the refusal says while it is off.
 const OFF: &str = "page at /metrics/claude-code unless `metrics.claude_code = true` stands in the configuration \
                    (TAILSPAN_METRICS_CLAUDE_CODE=true)";
 
-/// The families, once the first scan is complete.
-///
-/// # Errors
-/// Not found while it is off.
+/// Answers with these metrics, once the first scan is complete. Fails with "not found" while it is off.
 pub fn metrics(context: &Context, request: &Request) -> Result<Answer, Problem> {
     if !context.claude_code {
         return Err(Problem::not_found(OFF));
@@ -33,7 +30,7 @@ pub fn metrics(context: &Context, request: &Request) -> Result<Answer, Problem> 
     }
 }
 
-/// The families in the format that an `Accept` header asks for, behind its content type.
+/// The content type and the text of these metrics, in the format that an `Accept` header asks for.
 #[must_use]
 pub fn text(totals: &Snapshot, accept: &str) -> (&'static str, String) {
     let format = format_for(accept);

@@ -1,14 +1,14 @@
-//! What the routes of metrics do.
+//! Descriptions of the routes of metrics.
 
 use crate::http::pages::health::INCOMPLETE;
 use crate::http::route::description::{AnswerForm, Description};
 use crate::views::metrics::text::TextFormat;
 
-/// What [`metrics`](crate::http::pages::health::metrics) does.
+/// Description of [`metrics`](crate::http::pages::health::metrics).
 pub static METRICS: Description =
     Description { summary: "Tells every metric as it is now.", parameters: &[], answers: FORMATS, refusal: INCOMPLETE };
 
-/// What [`metrics`](crate::http::metrics::claude_code::metrics) does.
+/// Description of [`metrics`](crate::http::metrics::claude_code::metrics).
 pub static CLAUDE_CODE: Description = Description {
     summary: "Tells the metrics by the names of Claude Code's own telemetry, if the configuration asks for it.",
     parameters: &[],

@@ -1,10 +1,11 @@
 //! `/metrics` in its formats.
 //!
 //! ```text
-//! scrape       what `/metrics` shows at one moment; process  the `process_*` families
-//! accept       which of the two formats is asked for
-//! claude_code  `/metrics/claude-code`
-//! descriptions what the routes do
+//! scrape        collects what `/metrics` shows at one moment
+//! process       the `process_*` metrics
+//! accept        decides which of the two formats is asked for
+//! claude_code   `/metrics/claude-code`
+//! descriptions  descriptions of the routes
 //! ```
 
 pub(super) mod accept;

@@ -1,11 +1,11 @@
-//! The `process_*` families, which every Prometheus client library has: processor time, memory and files.
+//! The `process_*` metrics, which every Prometheus client library has: processor time, memory and files.
 
 use prometheus::proto::{MetricFamily, MetricType};
 
 use crate::views::metrics::catalog::MetricKind;
 use crate::views::metrics::text::Single;
 
-/// All of them; none on systems without `/proc`.
+/// All `process_*` metrics; none on systems without `/proc`.
 pub(super) fn families() -> Vec<Single> {
     collected().iter().filter_map(single).collect()
 }
@@ -26,7 +26,7 @@ fn collected() -> Vec<MetricFamily> {
     prometheus::process_collector::ProcessCollector::for_self().collect()
 }
 
-/// The collector reads `/proc`.
+/// There is nothing to collect, because the collector reads `/proc`.
 #[cfg(not(target_os = "linux"))]
 const fn collected() -> Vec<MetricFamily> {
     Vec::new()

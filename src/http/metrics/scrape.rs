@@ -1,7 +1,7 @@
-//! What `/metrics` shows: points, made for each scrape from what is known at that moment.
+//! Collects what `/metrics` shows: points, made for each scrape from what is known at that moment.
 //!
-//! Names, kinds and help come from the catalogue. Totals are those of the last commit; a number that a crash could take
-//! back is not shown.
+//! Names, kinds and help come from the catalogue. Totals are those of the last durable commit, so that no number is
+//! shown that a crash could take back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::views::metrics::text::TextFormat;
 use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
 
-/// The route that has been asked by the time anybody can read the numbers.
+/// The route of the scrape itself. Its counter is shown from the first scrape on, at 0 then.
 const OWN_ROUTE: &str = "/metrics";
 
 /// All that a scrape shows.
@@ -26,19 +26,19 @@ const OWN_ROUTE: &str = "/metrics";
 pub struct Scrape<'a> {
     /// Totals of the last commit.
     pub totals: &'a Snapshot,
-    /// The sidecar's own state.
+    /// How the process is doing.
     pub vitals: &'a Vitals,
-    /// What has left.
+    /// Counts of delivered and failed spans.
     pub deliveries: &'a Deliveries,
-    /// What was asked.
+    /// Counts of answered requests.
     pub requests: &'a RequestCounters,
-    /// What runs.
+    /// Version and revision of the program.
     pub build: Build<'a>,
     /// The time of the scrape.
     pub now: Timestamp,
 }
 
-/// What runs.
+/// Which build of the program runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Build<'a> {
     /// Version of the program.
@@ -52,7 +52,7 @@ pub struct Build<'a> {
 pub struct Deliveries {
     /// Spans that the backend took.
     pub spans_exported: u64,
-    /// Spans that it refused while it took the rest of their request.
+    /// Spans that the backend refused while it took the rest of their request.
     pub spans_rejected: u64,
     /// Requests that failed, by reason.
     pub failures: Vec<(&'static str, u64)>,
@@ -61,14 +61,14 @@ pub struct Deliveries {
 }
 
 impl Scrape<'_> {
-    /// The text in the format that an `Accept` header asks for, behind its content type.
+    /// The content type and the text, in the format that an `Accept` header asks for.
     #[must_use]
     pub fn answer(&self, accept: &str) -> (&'static str, String) {
         let format = format_for(accept);
         (format.content_type(), self.text(format))
     }
 
-    /// Every family with at least one series, in the order of the catalogue, then those of the system.
+    /// Every metric with at least one series, in the order of the catalogue, then the `process_*` metrics.
     #[must_use]
     pub fn text(&self, format: TextFormat) -> String {
         format.write(&self.points(), &process::families())
@@ -154,7 +154,7 @@ struct Live {
 impl Live {
     fn add(&mut self, metric: &'static catalog::Metric, values: &[&str], number: i128) {
         let labels = values.iter().map(|value| Arc::from(*value)).collect();
-        // A counter of the process began with the process.
+        // A counter that is kept in the process was 0 when the process started.
         let point = Point::new(metric, labels, number, Some(self.started));
         self.points.entry(metric.name).or_default().push(point);
     }

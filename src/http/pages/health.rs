@@ -6,7 +6,7 @@ use crate::http::route::description::{AnswerForm, Description};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 
-/// What [`healthy`] does.
+/// Description of [`healthy`].
 pub static HEALTHY: Description = Description {
     summary: "Tells whether what is written can be counted.",
     parameters: &[],
@@ -14,7 +14,7 @@ pub static HEALTHY: Description = Description {
     refusal: AnswerForm::text("Why it cannot."),
 };
 
-/// What [`ready`] does.
+/// Description of [`ready`].
 pub static READY: Description = Description {
     summary: "Tells whether the first scan is complete.",
     parameters: &[],
@@ -22,10 +22,10 @@ pub static READY: Description = Description {
     refusal: INCOMPLETE,
 };
 
-/// How what waits for the first scan refuses.
+/// The form in which routes refuse that wait for the first scan.
 pub(in crate::http) const INCOMPLETE: AnswerForm = AnswerForm::text("How far the first scan is.");
 
-/// 200 as long as what is written can be counted, 503 with the reason while it cannot.
+/// Answers 200 as long as what Claude Code writes can be counted, and 503 with the reason while it cannot.
 pub fn healthy<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
     Ok(match context.healthy() {
         Ok(()) => Answer::text("tailspan is healthy.\n"),
@@ -33,7 +33,7 @@ pub fn healthy<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
     })
 }
 
-/// Ready: 200 once the first scan is complete.
+/// Answers 200 once the first scan is complete, and 503 before.
 pub fn ready<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
     Ok(match context.ready() {
         Ok(()) => Answer::text("tailspan is ready.\n"),
@@ -41,8 +41,8 @@ pub fn ready<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
     })
 }
 
-/// The metrics, once the first scan is complete: before that, counters would rise through history as if it
-/// happened now.
+/// Answers with the metrics once the first scan is complete. Before that, counters would rise by the history that is
+/// read, as if it happened now.
 pub fn metrics<C: Status>(context: &C, request: &Request) -> Result<Answer, Problem> {
     match context.ready() {
         Ok(()) => {

@@ -1,4 +1,4 @@
-//! The page at `/`: what this is, how it is, where to go.
+//! The page at `/`: what this program is, whether it is ready, and links to its other paths.
 
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
@@ -8,7 +8,7 @@ use crate::http::route::description::{AnswerForm, Description, HTML, PROBLEM};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 
-/// Nothing but the style in the page itself; not even a frame around it.
+/// The page may load nothing; only the style in the page itself is allowed, and no frame around it.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
@@ -42,7 +42,7 @@ footer { margin-top: 2rem; font-size: .85rem; opacity: .75; }
 <p>Follows the session files of Claude Code and serves what happened in them as metrics, traces and JSON.</p>
 ";
 
-/// What [`page`] does.
+/// Description of [`page`].
 pub static PAGE: Description = Description {
     summary: "Shows what this is, how it is and where to go.",
     parameters: &[],

@@ -1,4 +1,4 @@
-//! The page at `/`, and the probes; `status` is what they ask the context.
+//! The page at `/`, and the probes; `status` holds what they need to know of the context.
 
 pub mod health;
 pub mod landing;

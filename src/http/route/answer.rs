@@ -1,4 +1,4 @@
-//! What a handler returns: a status, a content type, and a body that is held in memory or written while it is read.
+//! What a handler returns: a status, a content type, and a body that is in memory or is written while the client reads.
 
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ use crate::http::route::description::{HTML, JSON, PROBLEM_JSON, TEXT};
 use crate::http::route::problem::{FINE, NOT_READY, Problem};
 use crate::http::route::stream::Stream;
 
-/// Bodies up to this are sent as they are: they fit one packet, and gzip would cost more than it saves.
+/// Bodies of up to this many bytes are never compressed: they fit one packet, and gzip would cost more than it saves.
 const GZIP_BYTES_MIN: usize = 1024;
 
 /// An answer; [`Problem`] is the other outcome of a handler.
@@ -25,7 +25,7 @@ pub struct Answer {
     content_type: HeaderValue,
     body: AnswerBody,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether gzip would cost more than it saves, or hold back what must go at once.
+    /// True if the body must not be compressed: it is compressed already, or its pieces must be sent at once.
     as_it_is: bool,
 }
 
@@ -41,15 +41,14 @@ impl Answer {
         Self { status, content_type, body: AnswerBody::Whole(body), headers: Vec::new(), as_it_is: false }
     }
 
-    /// `value` as JSON.
-    ///
-    /// # Errors
-    /// An internal problem if `value` cannot be JSON, for example a map whose keys are not text.
+    /// `value` as JSON. Fails with an internal problem if `value` cannot be JSON, for example a map whose keys are not
+    /// text.
     pub fn json(value: &impl Serialize) -> Result<Self, Problem> {
         Self::json_of(value, 128)
     }
 
-    /// [`Answer::json`] of a value that will have some `bytes`: a large body that grows bit by bit takes twice its room.
+    /// [`Answer::json`] for a value that will have about so many `bytes`, because a large body that grows step by step
+    /// takes up to twice its size.
     pub(in crate::http) fn json_of(value: &impl Serialize, bytes: usize) -> Result<Self, Problem> {
         let mut body = Vec::with_capacity(bytes);
         serde_json::to_writer(&mut body, value)
@@ -63,29 +62,26 @@ impl Answer {
         Self::new(FINE, HeaderValue::from_static(TEXT), body.into().into_bytes())
     }
 
-    /// A page in UTF-8; the caller escapes.
+    /// An HTML page in UTF-8. The caller must escape its text.
     #[must_use]
     pub fn html(body: impl Into<String>) -> Self {
         Self::new(FINE, HeaderValue::from_static(HTML), body.into().into_bytes())
     }
 
-    /// Any other content type.
-    ///
-    /// # Errors
-    /// An internal problem if `content_type` cannot be a header value.
+    /// Any other content type. Fails with an internal problem if `content_type` cannot be a header value.
     pub fn bytes(content_type: &str, body: Vec<u8>) -> Result<Self, Problem> {
         Ok(Self::new(FINE, header_of(content_type)?, body))
     }
 
     /// A body that `source` writes piece by piece, on a thread of its own, no faster than the client reads.
     ///
-    /// - The head goes with the first piece. A `source` that fails before it is a problem; one that fails later leaves the
-    ///   client with a body that has no end.
-    /// - Pieces are large; what must go at once is flushed.
-    /// - Once the client has gone, writing and flushing fail. `source` then returns: it holds a handler's slot.
+    /// - The head is sent with the first piece. If `source` fails before that, the client gets a problem; if it fails
+    ///   later, the body has no end.
+    /// - Pieces are large; `source` flushes what must be sent at once.
+    /// - Once the client has gone, writing and flushing fail. `source` must then return, because it holds a handler's
+    ///   slot.
     ///
-    /// # Errors
-    /// An internal problem if `content_type` cannot be a header value.
+    /// Fails with an internal problem if `content_type` cannot be a header value.
     pub fn stream(
         content_type: &str,
         source: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
@@ -94,7 +90,8 @@ impl Answer {
         Ok(Self { body: AnswerBody::Stream(Stream::new(source)), ..answer })
     }
 
-    /// The same answer, never compressed: it is already, or its pieces are small and must arrive at once.
+    /// The same answer, never compressed: because it is already, or because its pieces are small and must arrive at
+    /// once.
     #[must_use]
     pub fn as_it_is(self) -> Self {
         Self { as_it_is: true, ..self }
@@ -107,12 +104,12 @@ impl Answer {
         self
     }
 
-    /// Plain text for a probe that reads only the status: not yet.
+    /// Plain text with the status that tells a probe "not now".
     pub(in crate::http) fn not_ready(text: impl Into<String>) -> Self {
         Self { status: NOT_READY, ..Self::text(text) }
     }
 
-    /// A refusal in the words of another project's API: the status is the problem's, `body` is JSON of its own shape.
+    /// A refusal in the form of another project's API: with the status of `problem`, and `body` as JSON.
     pub(in crate::http) fn refusal(problem: Problem, body: &impl Serialize) -> Self {
         match Self::json(body) {
             Ok(answer) => Self { status: problem.status(), ..answer },
@@ -124,7 +121,7 @@ impl Answer {
         self.content_type.to_str().unwrap_or_default()
     }
 
-    /// Status and body, all of it.
+    /// The status and the whole body; a stream is written to its end.
     pub(in crate::http) fn into_parts(self) -> (u16, Vec<u8>) {
         let stream = match self.body {
             AnswerBody::Whole(body) => return (self.status.as_u16(), body),
@@ -140,7 +137,7 @@ impl Answer {
         }
     }
 
-    /// Compresses the body if the client `accepts_gzip` and it is worth it.
+    /// Compresses the body if the client accepts gzip and the body is large enough.
     pub(in crate::http) fn encoded(mut self, accepts_gzip: bool) -> Self {
         if !accepts_gzip || self.as_it_is {
             return self;
@@ -165,7 +162,7 @@ impl Answer {
         headers.insert(CONTENT_TYPE, self.content_type);
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // Every answer is of this moment, and quotes private conversations.
+        // No cache may keep answers: they change at every moment, and may quote private conversations.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.extend(self.headers);
         response
@@ -198,14 +195,14 @@ pub(in crate::http) fn accepts_gzip(headers: &HeaderMap) -> bool {
     listed("gzip").or_else(|| listed("x-gzip")).or_else(|| listed("*")).unwrap_or(false)
 }
 
-/// `q=0`, `q=0.0`, and so on: RFC 9110's "not acceptable".
+/// Whether a parameter is `q=0`, `q=0.0` and so on, which RFC 9110 calls "not acceptable".
 fn is_zero_weight(weight: &str) -> bool {
     let Some((name, value)) = weight.trim().split_once('=') else { return false };
     name.trim().eq_ignore_ascii_case("q") && value.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
 }
 
 fn gzip(body: &[u8]) -> Option<Vec<u8>> {
-    // Fast: on loopback the processor is dearer than the bytes.
+    // On loopback processor time costs more than bytes, so the fast level is used.
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body).ok()?;
     encoder.finish().ok()

@@ -1,4 +1,4 @@
-//! What a route does, takes and answers: all that a description of the API needs beside the pattern and the methods.
+//! What a route does, takes and answers: all that a description of the API needs besides the pattern and the methods.
 
 use crate::http::route::parameter::Described;
 
@@ -10,13 +10,13 @@ pub(in crate::http) const PROBLEM_JSON: &str = "application/problem+json";
 /// What a route does, takes and answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Description {
-    /// One sentence.
+    /// What the route does, in one sentence.
     pub summary: &'static str,
-    /// Those of the path, then those of the query in the order in which a refusal lists them.
+    /// The parameters of the path, then those of the query in the order in which a refusal lists them.
     pub parameters: &'static [&'static dyn Described],
-    /// The forms of an answer that is what was asked for: the client's `Accept` header chooses if there are several.
+    /// The forms of a successful answer; the client's `Accept` header chooses if there are several.
     pub answers: &'static [AnswerForm],
-    /// The form in which its function refuses. What the server refuses before it is always a [`PROBLEM`].
+    /// The form in which the handler refuses. A request that is refused before is always answered with a [`PROBLEM`].
     pub refusal: AnswerForm,
 }
 
@@ -26,7 +26,7 @@ pub struct AnswerForm {
     pub content_type: &'static str,
     /// The name of the schema, if it is JSON.
     pub schema: Option<&'static str>,
-    /// What stands in it, in one sentence.
+    /// What the answer holds, in one sentence.
     pub meaning: &'static str,
 }
 
@@ -38,7 +38,7 @@ pub const PROBLEM: AnswerForm = AnswerForm {
 };
 
 impl AnswerForm {
-    /// JSON of a schema.
+    /// JSON of the schema with this name.
     pub const fn json(schema: &'static str, meaning: &'static str) -> Self {
         Self { content_type: JSON, schema: Some(schema), meaning }
     }

@@ -1,4 +1,4 @@
-//! A question without a connection: route, query and handler alone. What the guard and the network add is left out.
+//! Answers a request without a connection, by route, query and handler alone. The guard and the network are left out.
 
 use http::header::HeaderMap;
 use http::{Method, Uri};
@@ -9,7 +9,7 @@ use crate::http::route::query::Query;
 use crate::http::route::request::Request;
 use crate::http::route::routes::{self, Route};
 
-/// Status and body of a GET of `target`, a path with its query.
+/// The status and body of a GET of `target`, which is a path with its query.
 pub fn get<C>(routes: &'static [Route<C>], context: &C, target: &str) -> (u16, Vec<u8>) {
     ask(routes, context, target).unwrap_or_else(Answer::from).into_parts()
 }

@@ -1,13 +1,14 @@
-//! What a route is, what its function is given and what it gives back.
+//! What a route is, what its handler is given and what it returns.
 //!
 //! ```text
-//! routes           the rows of the table, and how a path finds its row
+//! routes           the rows of the route table, and how a path finds its row
 //! description      what a route does, takes and answers
-//! parameter        what it takes, and how it is read
-//! request, query   what a function is given
-//! answer, problem  what it gives back; stream  a body that is written while it is read
-//! page             where a page of a list ended
-//! direct           a question without a connection
+//! parameter        the parameters of a route, and how they are read
+//! request, query   what a handler is given
+//! answer, problem  what a handler returns
+//! stream           a body that is written while the client reads
+//! page             the cursor that says where a page of a list ended
+//! direct           answers a request without a connection
 //! ```
 
 pub(super) mod answer;

@@ -1,5 +1,5 @@
-//! Where a page of a list ended: the sort key and id of its last row, so that rows that come or go in front of it do
-//! not shift the next page.
+//! The cursor that says where a page of a list ended. It holds the sort key and id of the last row, so that rows that
+//! are added or removed before it do not shift the next page.
 
 use crate::http::route::problem::Problem;
 
@@ -11,13 +11,13 @@ pub(in crate::http) struct PageEnd {
 }
 
 impl PageEnd {
-    /// Opaque text: the list and its order, the key and the id, in hexadecimal digits.
+    /// The cursor as text that clients need not understand: the list and its order, the key and the id, in hexadecimal.
     pub(in crate::http) fn to_cursor(&self, list: &str) -> String {
         let text = format!("{list}/{}/{}", self.key, self.id);
         text.bytes().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Reads a cursor of the same list in the same order.
+    /// Reads a cursor; fails if it is not one of the same list in the same order.
     pub(in crate::http) fn from_cursor(list: &str, cursor: &str) -> Result<Self, Problem> {
         parse(list, cursor).ok_or_else(|| {
             let takes = "the `next_cursor` of an answer with the same `sort` and `order`";

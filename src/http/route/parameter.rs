@@ -1,20 +1,21 @@
 //! A parameter of a route: one description, by which it is read, refused and documented.
 //!
-//! A handler has no other way to a value than to hand a [`Parameter`] to the [request](crate::http::route::request::Request),
-//! and the request knows those of its route: what is read is what the table tells.
+//! A handler can read a value only by giving a [`Parameter`] to the [request](crate::http::route::request::Request),
+//! and the request knows the parameters of its route. So a handler reads nothing that the route table does not
+//! describe.
 
 use std::fmt::Debug;
 
 use crate::transcript::time::Timestamp;
 
-/// A parameter, and in `kind` how its text is read.
+/// A parameter; `kind` says how its text is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter<K> {
     pub(in crate::http) about: About,
     pub(in crate::http) kind: K,
 }
 
-/// What is to be known of a parameter beside its kind.
+/// The properties of a parameter besides its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct About {
     pub name: &'static str,
@@ -23,11 +24,11 @@ pub struct About {
     pub place: ParameterPlace,
     /// Whether it may be given more than once.
     pub several: bool,
-    /// Whether there is no answer without it.
+    /// Whether a request without it is refused.
     pub required: bool,
-    /// What is read if nothing is given.
+    /// The text that is read if none is given; `None` if there is no default.
     pub default: Option<&'static str>,
-    /// One sentence.
+    /// What it means, in one sentence.
     pub meaning: &'static str,
 }
 
@@ -43,7 +44,7 @@ pub enum ParameterPlace {
 pub trait ParameterKind: Debug + Sync {
     type Value<'a>;
 
-    /// The value; `None` if this is not a text that it takes.
+    /// The value; `None` if the kind does not take this text.
     fn read<'a>(&self, text: &'a str) -> Option<Self::Value<'a>>;
 
     /// Completes "`name` takes …".
@@ -65,7 +66,7 @@ pub enum Schema {
     OneOf(Vec<&'static str>),
     /// A time in RFC 3339.
     Time,
-    /// The same, or a date.
+    /// A time in RFC 3339, or a date.
     TimeOrDate,
     /// A number with its unit.
     Duration,
@@ -84,7 +85,7 @@ pub trait Described: Debug + Sync {
     /// Completes "`name` takes …".
     fn takes(&self) -> String;
 
-    /// Whether it takes this text.
+    /// Whether the parameter takes this text.
     fn reads(&self, text: &str) -> bool;
 }
 
@@ -150,7 +151,7 @@ impl<K: ParameterKind> Parameter<K> {
         self
     }
 
-    /// The same parameter, without which there is no answer.
+    /// The same parameter, without which a request is refused.
     #[must_use]
     pub const fn required(mut self) -> Self {
         self.about.required = true;
@@ -306,8 +307,8 @@ impl ParameterKind for Time {
     }
 }
 
-/// The end of a time range, as [`Time`] reads it, but that of a date alone the whole day belongs to the range: it is the
-/// first moment after it.
+/// The end of a time range, in milliseconds since 1970-01-01 UTC. It is read as [`Time`], except that a date alone is
+/// the first moment after that day, so that the whole day belongs to the range.
 #[derive(Debug, Clone, Copy)]
 pub struct Until;
 
@@ -328,16 +329,16 @@ impl ParameterKind for Until {
     }
 }
 
-/// What every kind of time takes, if nothing else.
+/// The words for what every kind of time takes.
 pub(in crate::http) const TIME: &str = "a time in RFC 3339 (2026-01-31T09:30:00Z)";
 
-/// A time in RFC 3339.
+/// Reads a time in RFC 3339.
 pub(in crate::http) fn read_time(text: &str) -> Option<Timestamp> {
-    // Clients leave the `+` of an offset as it is, and so it arrives as a space.
+    // Clients often do not encode the `+` of an offset, and it arrives as a space.
     Timestamp::parse(&text.replace(' ', "+"))
 }
 
-/// Whether a text that is a time or a date can be no time.
+/// Whether a text, which is a time or a date, is a date.
 fn is_date(text: &str) -> bool {
     !text.contains('T')
 }

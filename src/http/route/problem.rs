@@ -1,4 +1,4 @@
-//! What a client is told when it does not get what it asked for.
+//! The answer to a client that does not get what it asked for.
 //!
 //! The only file of the project with HTTP status codes.
 
@@ -6,20 +6,20 @@ use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use serde::Serialize;
 
-/// The status of an answer that is what was asked for.
+/// The status of a successful answer.
 pub(in crate::http) const FINE: StatusCode = StatusCode::OK;
 
-/// The status that tells a probe: not yet.
+/// The status that tells a probe "not now".
 pub(in crate::http) const NOT_READY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
-/// An answer that is not what was asked for, sent as `application/problem+json` (RFC 9457).
+/// The reason why a request is not answered, sent as `application/problem+json` (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{title}: {detail}")]
 pub struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: String,
-    // Boxed: rare, and it would double the size of every `Result` on the way.
+    // Boxed, because it is rare and would double the size of every `Result` that holds a problem.
     header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
@@ -33,7 +33,7 @@ impl Problem {
         self
     }
 
-    /// The request is not one that can be answered; `detail` says what would be.
+    /// The request cannot be answered as it is; `detail` says what is wrong.
     #[must_use]
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "Bad request", detail)
@@ -58,7 +58,7 @@ impl Problem {
             .with_header(RETRY_AFTER, HeaderValue::from_static("10"))
     }
 
-    /// A defect of ours; trying again will not help.
+    /// A defect of this program; trying again will not help.
     #[must_use]
     pub fn internal(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", detail)
@@ -106,7 +106,7 @@ impl Problem {
         }
     }
 
-    // What is left of the body would be read as the next request.
+    // The connection is closed, because the rest of the body would be read as the next request.
     fn closing(self) -> Self {
         self.with_header(CONNECTION, HeaderValue::from_static("close"))
     }
@@ -123,12 +123,12 @@ impl Problem {
         &self.detail
     }
 
-    /// The header that goes with it, for example when to try again.
+    /// A further header of the answer, for example `Retry-After`.
     pub(in crate::http) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         self.header.as_deref().cloned()
     }
 
-    /// As JSON, in the form of RFC 9457.
+    /// The problem as JSON in the form of RFC 9457.
     pub(in crate::http) fn to_json(&self) -> Vec<u8> {
         #[derive(Serialize)]
         struct ProblemBody<'a> {

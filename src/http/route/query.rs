@@ -4,15 +4,15 @@ use crate::http::route::parameter::{About, Described, ParameterPlace};
 use crate::http::route::problem::Problem;
 use crate::text::percent_decoded;
 
-/// What becomes of query parameters that a route does not describe.
+/// How query parameters that a route does not describe are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
-    /// The query is not looked at: pages and probes, to which anything may be appended.
+    /// The query is not read at all. This is for pages and probes, to which anything may be appended.
     Unread,
-    /// They are refused, so that a misspelt filter is not an unfiltered answer. A name may come once, unless its
-    /// parameter is one of [`several`](About::several).
+    /// They are refused, so that a misspelt filter does not lead to an unfiltered answer. A name may be given only
+    /// once, unless its parameter has [`several`](About::several).
     Refused,
-    /// They are passed over, and every name may come again: the API and its clients are not ours.
+    /// They are ignored, and every name may be given again. This is for another project's API, whose clients send more.
     PassedOver,
 }
 
@@ -52,12 +52,12 @@ impl Query {
         if unknown.is_empty() { Ok(Self { pairs }) } else { Err(unknown_parameters(&unknown, &known)) }
     }
 
-    /// The first value of `name`, unless it is empty.
+    /// The first value of `name`; `None` if there is none or it is empty.
     pub(in crate::http) fn text(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
     }
 
-    /// Every value of a parameter that is not empty, with the name by which it is given.
+    /// Every value of a parameter that is not empty, with the name under which it is given.
     pub(in crate::http) fn texts(&self, about: &About) -> impl Iterator<Item = (&str, &str)> {
         let given = self.pairs.iter().filter(|(name, value)| about.is_called(name) && !value.is_empty());
         given.map(|(name, value)| (name.as_str(), value.as_str()))
@@ -75,7 +75,7 @@ fn decode_form(text: &str) -> Result<String, Problem> {
     decode_percent(&text.replace('+', " "))
 }
 
-/// Text with each `%XX` replaced by the byte that it stands for.
+/// Text with each `%XX` replaced by the byte that it stands for; fails if the text is not percent-encoded UTF-8.
 pub(in crate::http) fn decode_percent(text: &str) -> Result<String, Problem> {
     percent_decoded(text).ok_or_else(|| Problem::bad_request(format!("`{text}` is not percent-encoded UTF-8")))
 }

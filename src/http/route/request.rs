@@ -1,4 +1,4 @@
-//! What a handler is given: the request, decoded.
+//! The decoded request, which a handler is given.
 
 use bytes::Bytes;
 use http::Method;
@@ -13,11 +13,11 @@ use crate::http::route::query::Query;
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: Method,
-    /// As sent, still percent-encoded.
+    /// The path as it was sent, still percent-encoded.
     pub path: String,
     /// Empty unless the method is one with a body.
     pub body: Bytes,
-    /// What its route tells of it.
+    /// The description of its route.
     pub(in crate::http) description: &'static Description,
     pub(in crate::http) query: Query,
     pub(in crate::http) params: Vec<(&'static str, String)>,
@@ -25,10 +25,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// The value of a parameter; `None` if it is not given and has no default.
-    ///
-    /// # Errors
-    /// A bad parameter if its text is not one that it takes.
+    /// The value of a parameter; `None` if it is not given and has no default. Fails if the parameter does not take its
+    /// text.
     pub fn given<K: ParameterKind>(&self, parameter: &Parameter<K>) -> Result<Option<K::Value<'_>>, Problem> {
         self.check(parameter);
         let about = &parameter.about;
@@ -37,26 +35,22 @@ impl Request {
         read(parameter, name, text).map(Some)
     }
 
-    /// The value of a parameter that has a default, or without which there is no answer. What stands at `{name}` of the
-    /// route's pattern is percent-decoded and may hold any character, `/` and `..` too.
-    ///
-    /// # Errors
-    /// A bad parameter if its text is not one that it takes, a bad request if it is missing.
+    /// The value of a parameter that has a default or is required. The text at `{name}` of the route's pattern is
+    /// percent-decoded and may hold any character, `/` and `..` too. Fails if the parameter does not take its text, or
+    /// if it is missing.
     pub fn value<K: ParameterKind>(&self, parameter: &Parameter<K>) -> Result<K::Value<'_>, Problem> {
         let missing = || Problem::bad_request(format!("`{}` is required", parameter.about.name));
         self.given(parameter)?.ok_or_else(missing)
     }
 
-    /// Every value of a parameter that may be given more than once.
-    ///
-    /// # Errors
-    /// A bad parameter if one of its texts is not one that it takes.
+    /// Every value of a parameter that may be given more than once. Fails if the parameter does not take one of its
+    /// texts.
     pub fn all<K: ParameterKind>(&self, parameter: &Parameter<K>) -> Result<Vec<K::Value<'_>>, Problem> {
         self.check(parameter);
         self.query.texts(&parameter.about).map(|(name, text)| read(parameter, name, text)).collect()
     }
 
-    /// The text of a parameter, with the name by which it is given.
+    /// The text of a parameter, with the name under which it is given.
     fn text(&self, about: &About) -> Option<(&'static str, &str)> {
         match about.place {
             ParameterPlace::Path => {
@@ -66,19 +60,20 @@ impl Request {
         }
     }
 
-    /// What a handler reads must be what its route tells: a defect, which every test that asks the route finds.
+    /// Panics in debug builds if the route does not describe the parameter, so that every test of the route finds this
+    /// defect.
     fn check<K: ParameterKind>(&self, parameter: &Parameter<K>) {
         let is_told = |told: &&dyn Described| *told.about() == parameter.about && told.schema() == parameter.schema();
         debug_assert!(self.description.parameters.iter().any(is_told), "{parameter:?} is not told of");
     }
 
-    /// A header's first value, if it is text.
+    /// The first value of a header; `None` if it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// What the client wants to read; `*/*` if it does not say.
+    /// The value of the `Accept` header; `*/*` if there is none.
     #[must_use]
     pub fn accept(&self) -> &str {
         self.header(&ACCEPT).unwrap_or("*/*")

@@ -1,4 +1,4 @@
-//! The route table: rows of a pattern, methods and a function, searched from the top.
+//! The route table: each row has a pattern, methods and a handler. It is searched from the top.
 
 use http::Method;
 
@@ -20,24 +20,24 @@ const GET_ONLY: &[Method] = &[Method::GET];
 pub struct Route<C: 'static> {
     /// A path whose `{name}` segments match any one segment. It is also the route label of the metrics.
     pub pattern: &'static str,
-    /// GET includes HEAD.
+    /// The methods that are answered; GET includes HEAD.
     pub methods: &'static [Method],
     pub description: &'static Description,
     pub others: Others,
     pub work: Work,
-    /// Whether the answer quotes a conversation: then not everybody who reaches the port gets it.
+    /// Whether the answer quotes a conversation. If so, only [`Readers`](crate::http::Readers) get it.
     pub quotes: fn(&C) -> bool,
     pub handler: Handler<C>,
 }
 
-/// What a handler waits for.
+/// What a handler reads, which decides how many of its kind run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Memory only. Never queued: health and metrics answer while the store hangs.
+    /// Memory only. Such a handler never waits for others, so that health and metrics answer while the store hangs.
     Memory,
-    /// Files or the store. Queued when too many are at work.
+    /// Files or the store. Such a handler waits if too many of them run.
     Store,
-    /// The same, with an answer that may be large. Few are made at once, and few wait.
+    /// Files or the store, with an answer that may be large. Few of these handlers run at once, and few requests wait.
     Large,
 }
 
@@ -47,19 +47,19 @@ impl<C> Route<C> {
         Self { work: Work::Memory, others: Others::Unread, ..Self::get(pattern, description, handler) }
     }
 
-    /// A question to the store: GET, only the parameters that `description` describes.
+    /// A question to the store: GET, with only the parameters in `description`.
     pub const fn get(pattern: &'static str, description: &'static Description, handler: Handler<C>) -> Self {
         let (others, work) = (Others::Refused, Work::Store);
         Self { pattern, methods: GET_ONLY, description, others, work, quotes: |_| false, handler }
     }
 
-    /// A question to the store in the words of another project's API: GET, any query, of which only what `description`
-    /// describes is read.
+    /// A question to the store by another project's API: GET, with any query, of which only the parameters in
+    /// `description` are read.
     pub const fn foreign(pattern: &'static str, description: &'static Description, handler: Handler<C>) -> Self {
         Self { others: Others::PassedOver, ..Self::get(pattern, description, handler) }
     }
 
-    /// The same route by other methods.
+    /// The same route for other methods.
     #[must_use]
     pub const fn by(self, methods: &'static [Method]) -> Self {
         Self { methods, ..self }
@@ -83,7 +83,7 @@ impl<C> Route<C> {
         Self { quotes, ..self }
     }
 
-    /// Asks its function.
+    /// Calls the handler.
     pub(in crate::http) fn answer(&self, context: &C, request: &Request) -> Result<Answer, Problem> {
         let answer = (self.handler)(context, request)?;
         debug_assert!(
@@ -99,13 +99,13 @@ impl<C> Route<C> {
     }
 }
 
-/// The row that answers, and what stands at the names of its pattern.
+/// The row that answers, and the texts at the `{name}` segments of its pattern.
 pub(in crate::http) struct FoundRoute<C: 'static> {
     pub(in crate::http) route: &'static Route<C>,
     pub(in crate::http) params: Vec<(&'static str, String)>,
 }
 
-/// No row answers; the label is the pattern whose methods do not include the one asked for.
+/// No row answers. The label is `other`, or the pattern of a row that matches the path but not the method.
 pub(in crate::http) struct Missed {
     pub(in crate::http) label: &'static str,
     pub(in crate::http) problem: Problem,
@@ -143,7 +143,7 @@ fn decode_segments(path: &str) -> Result<Vec<String>, Problem> {
     segments(path).map(decode_percent).collect()
 }
 
-/// A slash at the end changes nothing.
+/// The segments of a path. A slash at the end makes no difference.
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     let inner = path.strip_prefix('/').unwrap_or(path);
     inner.strip_suffix('/').unwrap_or(inner).split('/')

@@ -1,4 +1,4 @@
-//! A body that is written piece by piece, for answers that are too large for memory or that have no end yet.
+//! A body that is written piece by piece, for answers that are too large for memory or that go on while they are read.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Writes a body to where it is given.
+/// A function that writes a body to the given writer.
 type StreamSource = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
 
 /// A body that is not written yet.
@@ -20,7 +20,7 @@ impl Stream {
         Self { source: Box::new(source), gzip: false }
     }
 
-    /// Writes it to its end, compressed if that was asked for.
+    /// Writes the body to its end, compressed if `gzip` is true.
     pub(in crate::http) fn write_to(self, sink: &mut dyn Write) -> io::Result<()> {
         if !self.gzip {
             (self.source)(sink)?;

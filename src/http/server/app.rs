@@ -1,4 +1,4 @@
-//! The seam between the server and what it serves: the server knows an [`App`], and nothing of what its functions read.
+//! What the server serves: it knows an [`App`], and nothing of what the handlers read.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::http::server::readers::Readers;
 /// `C` is what every handler is given: the store, the configuration, whatever the routes read.
 pub struct App<C: 'static> {
     pub context: C,
-    /// Shared, so that the context can render them at `/metrics`.
+    /// Counters of answered requests. They are shared, so that the context can show them at `/metrics`.
     pub counters: Arc<RequestCounters>,
-    /// The first row that matches wins: fixed paths before patterns with `{name}`.
+    /// The route table. The first row that matches wins, so fixed paths stand before patterns with `{name}`.
     pub routes: &'static [Route<C>],
     /// Names that a `Host` header may carry besides loopback and the address that was connected to; a port is ignored.
     pub allowed_hosts: Vec<String>,

@@ -1,13 +1,13 @@
-//! Bodies on their way: whole ones, and streams of pieces that a thread writes while the client reads.
+//! Bodies that are being sent: whole ones, and streams of pieces that a thread writes while the client reads.
 //!
 //! ```text
-//! function → thread: writes → at most 4 pieces wait → connection → client
-//!              ↑ waits while the client does not read; its write fails once the client has gone
+//! handler's source → thread: writes → at most 4 pieces wait → connection → client
+//!                      ↑ waits while the client does not read; its write fails once the client has gone
 //! ```
 //!
-//! - A function that fails midway, or writes nothing for as long as an answer may take, ends the connection without the
-//!   end of the body, by which a client of HTTP/1.1 knows that it has not got all. One of HTTP/1.0 cannot know.
-//! - What an answer holds of that which requests share is kept until its last byte was written.
+//! - If a source fails midway, or writes nothing for as long as an answer may take, the connection ends without the end
+//!   of the body. A client of HTTP/1.1 knows by that that the body is not complete; one of HTTP/1.0 cannot know.
+//! - The slots that an answer holds are kept until its last byte was written.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -30,31 +30,32 @@ use crate::http::route::stream::Stream;
 use crate::http::server::seats::Busy;
 use crate::http::server::slots::Slot;
 
-/// Bytes of a piece; one is smaller if its function flushes, or at the end.
+/// Bytes of a piece; a piece is smaller if the source flushes, or at the end.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Pieces that wait for the client. For one more, the thread waits.
+/// Most pieces that wait for the client. The thread waits before it adds a further one.
 const PIECES_WAITING_MAX: usize = 4;
 
-/// What a stream has in memory at most: the pieces that wait, the one that is being made, and the one on its way.
+/// Most bytes that a stream has in memory: the pieces that wait, the one that is being made, and the one that is being
+/// sent.
 pub(in crate::http) const STREAM_BYTES: usize = PIECE_BYTES * (PIECES_WAITING_MAX + 2);
 
-/// What lasts as long as an answer does.
+/// What an answer keeps until it is written: its mark that the connection is busy, and its slots.
 pub(in crate::http) type Kept = (Busy, [Slot; 2]);
 
-/// A body that is ready to go.
+/// A body that is ready to be sent.
 pub(in crate::http) enum Made {
     Whole(Vec<u8>),
     Pieces(Box<Pieces>),
 }
 
-/// A body that goes.
+/// A body that is being sent.
 pub(in crate::http) enum Outgoing {
     Whole(Full<Bytes>),
     Pieces(Box<Pieces>, Arc<Kept>),
 }
 
-/// A body whose end will not come: the reason is in the log, and the connection ends.
+/// The error of a body that ends early. The reason is in the log, and the connection ends.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer broke off")]
 pub(in crate::http) struct BrokenOff;
@@ -63,7 +64,7 @@ pub(in crate::http) struct BrokenOff;
 pub(in crate::http) struct Pieces {
     first: Option<Bytes>,
     receiver: mpsc::Receiver<Bytes>,
-    /// How the writing ended, unless that is known.
+    /// The thread that writes; `None` once it is known how the writing ended.
     thread: Option<JoinHandle<io::Result<()>>>,
     route: &'static str,
     patience: Duration,
@@ -71,8 +72,8 @@ pub(in crate::http) struct Pieces {
 }
 
 impl Pieces {
-    /// Writes a stream on a blocking thread, which has the handler's `slot` until it ends, and waits for its first piece: a
-    /// function that fails before it is told as a problem.
+    /// Writes a stream on a blocking thread, which has the handler's `slot` until it ends, and waits for its first
+    /// piece. If the source fails before its first piece, the client gets a problem.
     pub(in crate::http) async fn start(
         stream: Stream,
         slot: Slot,
@@ -94,7 +95,7 @@ impl Pieces {
             written
         });
         let mut pieces = Self { first: None, receiver, thread: Some(thread), route, patience, waiting: None };
-        // Whoever waits here does so for the time of an answer; the patience is for what comes after.
+        // The caller limits this wait by the time of an answer; `patience` limits the waits for later pieces.
         match pieces.receiver.recv().await {
             Some(first) => Ok(Self { first: Some(first), ..pieces }),
             None => match poll_fn(|cx| pieces.poll_end(cx)).await {
@@ -104,7 +105,7 @@ impl Pieces {
         }
     }
 
-    /// No pieces, where only the head is asked for.
+    /// A body without pieces, for a request that asks for the head only.
     pub(in crate::http) fn unwritten(route: &'static str, patience: Duration) -> Self {
         let (_, receiver) = mpsc::channel(1);
         Self { first: None, receiver, thread: None, route, patience, waiting: None }
@@ -124,7 +125,7 @@ impl Pieces {
                 let patience = self.patience;
                 let timer = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
                 ready!(timer.as_mut().poll(cx));
-                // A poll after the error must not find a timer that is spent.
+                // A later poll must not find a timer that has ended.
                 timer.as_mut().reset(Instant::now() + patience);
                 tracing::warn!(route = self.route, ?patience, "a handler writes nothing more of its answer");
                 Poll::Ready(Some(Err(BrokenOff)))
@@ -132,7 +133,7 @@ impl Pieces {
         }
     }
 
-    /// How the writing ended: whole, or not.
+    /// Waits for the end of the writing: `None` if the body is complete.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<BrokenOff>> {
         let Some(thread) = &mut self.thread else { return Poll::Ready(None) };
         let ended = ready!(Pin::new(thread).poll(cx));
@@ -144,7 +145,7 @@ impl Pieces {
     }
 }
 
-/// Where a function writes: fills pieces, and waits while too many wait for the client.
+/// What a source writes to. It fills pieces, and waits while too many pieces wait for the client.
 struct BodyWriter {
     sender: mpsc::Sender<Bytes>,
     piece: Vec<u8>,
@@ -169,7 +170,7 @@ impl Write for BodyWriter {
         Ok(fitting.len())
     }
 
-    /// Lets go what is written. Fails if nobody reads it, also if there is nothing.
+    /// Sends what is written so far. Fails if the client has gone, even if there is nothing to send.
     fn flush(&mut self) -> io::Result<()> {
         if self.sender.is_closed() {
             return Err(has_gone());
@@ -183,7 +184,7 @@ fn has_gone() -> io::Error {
 }
 
 impl Outgoing {
-    /// `made`, with what is kept until its last byte was written, or its connection is gone.
+    /// A body to send, with what is kept until its last byte was written or its connection has ended.
     pub(in crate::http) fn new(made: Made, kept: Kept) -> Self {
         match made {
             Made::Whole(bytes) => Self::Whole(Full::new(Bytes::from_owner(Owned { bytes, _kept: kept }))),
@@ -220,7 +221,7 @@ impl Body for Outgoing {
     }
 }
 
-/// Bytes, and what lasts as long as they do.
+/// Bytes, and what is kept as long as they are.
 struct Owned<B, K> {
     bytes: B,
     _kept: K,

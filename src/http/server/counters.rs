@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Requests by route pattern and status code.
 ///
-/// Bounded: patterns come from the table, codes from [`Problem`](crate::http::route::problem::Problem). Requests that are
-/// not HTTP, or whose headers are too large or too slow, never become a request and are not counted.
+/// Their number is bounded, because patterns come from the table and codes from
+/// [`Problem`](crate::http::route::problem::Problem). Input that is not HTTP, or whose headers are too large or too
+/// slow, is refused by hyper and is not counted.
 #[derive(Debug, Default)]
 pub struct RequestCounters {
     counts: Mutex<BTreeMap<(&'static str, u16), u64>>,

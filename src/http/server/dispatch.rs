@@ -1,4 +1,4 @@
-//! From the head of a request to its answer.
+//! Answers a request: checks its head, finds its route, reads its body, and runs its handler.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(in crate::http) struct Dispatch<C: 'static> {
     body_slots: Arc<Semaphore>,
 }
 
-/// An answer, and what it holds of that which requests share until it is written.
+/// An answer, and the slots that it holds until it is written.
 type Held = (Response<Made>, [Slot; 2]);
 
 impl<C: Send + Sync + 'static> Dispatch<C> {
@@ -60,7 +60,8 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         response.map(|body| Outgoing::new(body, (busy, held)))
     }
 
-    /// All that can be refused before the body is read.
+    /// Checks all that can be checked before the body is read, and finds the route. `label` becomes the route label of
+    /// the request counter.
     fn admit(&self, head: &Parts, link: &Link, label: &mut &'static str) -> Result<(FoundRoute<C>, Query), Problem> {
         guard::check(head, link.local.ip(), &self.app.allowed_hosts)?;
         let found = routes::find(self.app.routes, &head.method, head.uri.path()).map_err(|missed| {
@@ -119,11 +120,11 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         }
     }
 
-    /// Runs the handler on a blocking thread, and waits for room for its answer, for the time of an answer at most: until
-    /// there is a whole one, or the first piece of a stream.
+    /// Runs the handler on a blocking thread, and waits for its whole answer or the first piece of a stream, and for
+    /// room for it. All of this may take no longer than an answer may take.
     ///
-    /// A thread cannot be stopped: a handler that overran keeps its slots until it ends, so that no more than the
-    /// limit ever run. One whose answer is a stream keeps them until the last piece is written.
+    /// A thread cannot be stopped: a handler that takes too long keeps its slots until it ends, so that no more
+    /// handlers than the limit ever run. A handler whose answer is a stream keeps them until the last piece is written.
     async fn handle(
         &self,
         route: &'static Route<C>,
@@ -138,7 +139,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         };
         let work = async {
             if (route.quotes)(&self.app.context) {
-                // Before it waits: a stranger takes no turn of those who are answered.
+                // This is checked before the request waits for a slot, so that users who are refused take none.
                 let app = Arc::clone(&self.app);
                 spawn_blocking(move || link.check(&app.readers)).await.map_err(failed)??;
             }
@@ -172,7 +173,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         let (made, room) = match body {
             AnswerBody::Whole(bytes) => {
                 let room = self.slots.room(route.work, bytes.capacity()).await;
-                // Until there was room for this answer, its handler's slot made no other.
+                // The handler's slot is held until there is room, so that no further answer is made before.
                 drop(slot);
                 (Made::Whole(bytes), room)
             }

@@ -1,4 +1,4 @@
-//! What stops the server.
+//! The errors that keep the server from serving.
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ impl ServeError {
         Self::Bind { address, hint, source }
     }
 
-    /// True if the configuration must be mended.
+    /// True if the configuration must be mended, so that a restart alone does not help.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         matches!(self, Self::UnknownUser { .. })

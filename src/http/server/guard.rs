@@ -1,15 +1,16 @@
 //! Refuses requests that a page on another site made a browser send.
 //!
-//! The server has no password on loopback, so a browser on the same machine is the way in. Two doors are shut:
+//! The server has no password on loopback, so a browser on the same machine can be used to attack it. Two attacks are
+//! refused:
 //!
 //! ```text
-//! DNS rebinding   evil.example resolves to 127.0.0.1; the page reads as same-origin. → The Host header must be an
-//!                 address that was really connected to, loopback, or a configured name.
-//! Cross-origin    a form posts to http://127.0.0.1:9719. → Methods that change something need an Origin equal to
-//! writes          the Host, or none at all (not a browser).
+//! DNS rebinding   evil.example resolves to 127.0.0.1, so that its page reads answers as same-origin. → The Host header
+//!                 must be the address that was connected to, a loopback address, or a configured name.
+//! Cross-origin    a form on another site posts to http://127.0.0.1:9719. → Methods that change something need an
+//! writes          Origin equal to the Host, or no Origin at all (then the client is not a browser).
 //! ```
 //!
-//! Cross-origin reads need no door: there are no CORS headers, so the browser keeps the answer from the page.
+//! Cross-origin reads are not refused: there are no CORS headers, so the browser keeps the answer from the page.
 
 use std::net::IpAddr;
 
@@ -19,12 +20,13 @@ use http::{Method, Version};
 
 use crate::http::route::problem::Problem;
 
-/// Longest path with query. Half of the header limit, so that the headers of a browser fit beside it.
+/// Longest path with query, in bytes. It is half of the header limit, so that there is room for a browser's headers.
 pub(in crate::http) const ADDRESS_BYTES_MAX: usize = 8 * 1024;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Passes or refuses by the head alone; `local` is the address on which the connection arrived.
+/// Checks the head of a request; `local` is the address on which the connection arrived. Fails if the request is
+/// refused.
 pub(in crate::http) fn check(head: &Parts, local: IpAddr, allowed_hosts: &[String]) -> Result<(), Problem> {
     if head.uri.path_and_query().is_some_and(|path| path.as_str().len() > ADDRESS_BYTES_MAX) {
         return Err(Problem::address_too_long(ADDRESS_BYTES_MAX));
@@ -61,7 +63,7 @@ fn check_host(named: &str, local: IpAddr, allowed_hosts: &[String]) -> Result<()
     };
     let configured = |allowed: &String| split_port(allowed).is_some_and(|(name, _)| same_name(name, host));
     let fine = match host.parse::<IpAddr>() {
-        // A number cannot be rebound: the browser connected to what it says.
+        // A host that is an IP address cannot be rebound: the browser connected to that very address.
         Ok(ip) if ip.to_canonical().is_loopback() || ip.to_canonical() == local.to_canonical() => true,
         _ => same_name(host, "localhost") || allowed_hosts.iter().any(configured),
     };
@@ -73,13 +75,13 @@ fn check_host(named: &str, local: IpAddr, allowed_hosts: &[String]) -> Result<()
     }
 }
 
-/// Names are equal in any case, and with or without the dot of the root.
+/// Whether two host names are equal; upper and lower case, and a dot at the end, make no difference.
 fn same_name(one: &str, other: &str) -> bool {
     let bare = |name: &'_ str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     bare(one) == bare(other)
 }
 
-/// Host without brackets, and port; `None` if the text is not of that form.
+/// The host without brackets, and the port; `None` if the text is not a host with an optional port.
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, rest) = match text.strip_prefix('[') {
         Some(inner) => inner.split_once(']')?,
@@ -96,9 +98,10 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// Browsers state the origin of every request that is not a plain read; what states nothing is not a browser.
+/// Whether a request comes from a page of this server, or not from a browser. Browsers state the origin of every
+/// request that is not a plain read, so a request without one does not come from a browser.
 fn is_same_site(headers: &HeaderMap, host: Option<&str>) -> bool {
-    // `same-site` is another port or a sibling name: another program.
+    // `same-site` means another port or another name of the same domain, which may be another program.
     let site_fine =
         headers.get_all(SEC_FETCH_SITE).iter().all(|site| ["same-origin", "none"].iter().any(|fine| site == fine));
     let origin_fine = |origin: &str| host.is_some_and(|host| is_origin_of(origin, host));

@@ -22,9 +22,10 @@ use crate::http::server::owner::Link;
 use crate::http::server::seats::{Seat, Seats};
 use crate::http::server::stall::StallGuard;
 
-/// hyper's own minimum for its buffer; it panics below.
+/// The smallest buffer that hyper takes, in bytes; it panics on a smaller one.
 const HEADER_BYTES_FLOOR: usize = 8 * 1024;
-/// After a failed accept. Without file descriptors, accept fails at once and would spin.
+/// Pause after a failed accept. If there are no free file descriptors, accept fails at once, and a loop without a pause
+/// would use a whole processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound listener that does not serve yet.
@@ -36,10 +37,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `address`; port 0 takes a free one. Needs no runtime.
-    ///
-    /// # Errors
-    /// [`ServeError::Bind`] names the address and what to do.
+    /// Binds `address`; port 0 takes a free port. Needs no runtime. Fails with [`ServeError::Bind`], which names the
+    /// address and what to do.
     pub fn bind(address: SocketAddr, limits: ServerLimits) -> Result<Self, ServeError> {
         let failed = |source| ServeError::bind(address, source);
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
@@ -54,13 +53,11 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` holds `true` or has no sender, then finishes what is in flight.
-    ///
-    /// A handler that overran its time may still be on a blocking thread afterwards: end the runtime with
-    /// `shutdown_timeout` or `shutdown_background`, not by dropping it.
-    ///
-    /// # Errors
+    /// Serves until `shutdown` holds `true` or has no sender, then finishes the requests that have begun. Fails with
     /// [`ServeError::Start`] if the runtime does not take the listener.
+    ///
+    /// A handler that took too long may still run on a blocking thread afterwards: end the runtime with
+    /// `shutdown_timeout` or `shutdown_background`, not by dropping it.
     pub async fn run<C: Send + Sync + 'static>(
         self,
         app: Arc<App<C>>,
@@ -76,7 +73,8 @@ impl Server {
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 Some(ended) = connections.join_next() => log_failure(ended),
-                // Accepted before there is a seat: only then is it known that one is wanted.
+                // A connection is accepted before there is a seat for it, because only then is it known that one is
+                // needed.
                 accepted = accept(&listener), if waiting.is_none() => waiting = accepted,
                 seat = seats.take(), if waiting.is_some() => {
                     if let Some(stream) = waiting.take() {
@@ -96,7 +94,7 @@ impl Server {
     }
 }
 
-/// The next connection; `None` if there was none after all.
+/// The next connection; `None` if it could not be accepted.
 async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     match listener.accept().await {
         Ok((stream, _)) => Some(stream),
@@ -108,7 +106,8 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
-/// Serves one connection to its end, or until it is asked to leave: at once if it is idle, else after its answer.
+/// Serves one connection to its end, or until it is asked to leave: an idle one is closed at once, a busy one after its
+/// answer.
 async fn serve<C: Send + Sync + 'static>(
     stream: TcpStream,
     dispatch: Arc<Dispatch<C>>,
@@ -125,7 +124,7 @@ async fn serve<C: Send + Sync + 'static>(
         async move { Ok::<_, Infallible>(dispatch.respond(request, &link, busy).await) }
     });
     let connection = http1::Builder::new()
-        // Without a timer the header timeout does nothing, or panics.
+        // hyper needs this timer for the header timeout.
         .timer(TokioTimer::new())
         .header_read_timeout(limits.send_timeout)
         .max_headers(limits.headers_max)
@@ -135,7 +134,7 @@ async fn serve<C: Send + Sync + 'static>(
         .serve_connection(TokioIo::new(StallGuard::new(stream, limits.stall_timeout)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
-        // First: a request that is there already is answered.
+        // The connection is polled first, so that a request that has arrived already is answered.
         biased;
         ended = connection.as_mut() => ended,
         () = seat.asked_to_leave() => {
@@ -147,7 +146,7 @@ async fn serve<C: Send + Sync + 'static>(
         }
     };
     if let Err(error) = ended {
-        // A client's doing, and any client can do it: not worth a line by default.
+        // Any client can cause this, so it is not logged by default.
         tracing::debug!(%error, "a connection ended early");
     }
 }

@@ -1,17 +1,19 @@
-//! From a socket to the function that answers.
+//! The server: from a socket to the handler that answers, and back.
 //!
 //! ```text
-//! listen    accepts, stops gracefully; limits  how much, how many and how long
-//! seats     limits connections: those that are idle give way
+//! listen    accepts connections, stops gracefully
+//! limits    the limits of sizes, numbers and times
+//! seats     limits connections, and closes idle ones for new ones
 //! stall     closes a connection whose client does not read
 //! dispatch  one request: guard → route → body → handler on a blocking thread → answer
-//! body      whole bodies and streams on their way
+//! body      sends whole bodies and streams
 //! guard     refuses DNS rebinding, cross-origin writes, long addresses
-//! owner     whose connection it is; readers  who gets answers that quote conversations
-//! slots     how many handlers run at once, and how large their answers are together
-//! counters  requests by route and status
-//! app       what is served: the server knows no more of it
-//! error     what stops the server
+//! owner     finds the user whose connection it is
+//! readers   says which users get answers that quote conversations
+//! slots     limits how many handlers run at once, and how large their answers are together
+//! counters  counts requests by route and status
+//! app       what the server serves
+//! error     the errors that keep the server from serving
 //! ```
 
 pub(super) mod app;

@@ -1,4 +1,4 @@
-//! Whose connection it is, as Linux tells: the user who made the socket at the other end.
+//! Finds the user whose connection it is, as Linux tells: the user who made the socket at the other end.
 //!
 //! ```text
 //! /proc/self/net/tcp    sl  local_address  rem_address    st  tx:rx  tr:when  retrnsmt  uid  timeout  inode
@@ -6,11 +6,11 @@
 //! /proc/self/net/tcp6   the same with 128 bits; an IPv4 address stands there as ::ffff:127.0.0.1
 //! ```
 //!
-//! - The peer's socket is the row whose local end is the connection's peer and whose remote end is ours. No two sockets
-//!   have both ends in common, so a port that somebody else takes later does not lead to the wrong row: what is written
-//!   to our end goes to the socket that the row is about, or to nobody.
-//! - A row without an inode is a socket that nobody holds any more (the kernel says user 0 of it): it tells nothing.
-//! - In a user namespace, users without a number there all have the overflow number: it tells nothing either.
+//! - The peer's socket is the row whose local end is the connection's peer and whose remote end is the server's end. No
+//!   two sockets have both ends in common, so the row is never that of another user who takes the same port later: what
+//!   the server writes goes to the socket of this row, or to nobody.
+//! - A row without an inode is a socket that nobody holds any more. The kernel shows user 0 for it, so it is ignored.
+//! - In a user namespace, all users without a number there have the overflow number, so that number is ignored too.
 //! - A peer in another network namespace, behind a proxy of the container runtime, is not in the table.
 
 use std::fs::{self, File};
@@ -24,13 +24,14 @@ use crate::http::server::readers::Readers;
 
 const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
 
-/// Sockets of a table that are looked at.
+/// Most rows of a table that are read.
 const SOCKETS_MAX: usize = 1_000_000;
 
-/// The table is read in pieces, and a row may slip from one to the other while sockets come and go.
+/// How often the tables are read if the row is not found: a table is read in pieces, and a row may move from one piece
+/// to another while sockets come and go.
 const LOOKS_MAX: usize = 3;
 
-/// Users of a namespace that has all of them: the initial one, and those that are made like it.
+/// Number of users that `/proc/self/uid_map` shows for a namespace that has all users, such as the initial one.
 const ALL_USERS: &str = "4294967295";
 
 /// The two ends of a connection.
@@ -45,8 +46,8 @@ impl Link {
         Self { local, peer, owner: OnceLock::new() }
     }
 
-    /// Refuses answers that quote conversations to those who may not read them. Reads the table of sockets at the first
-    /// such request of a connection.
+    /// Fails if the user of this connection may not read answers that quote conversations. Reads the table of sockets
+    /// at the first such request of a connection.
     pub(in crate::http) fn check(&self, readers: &Readers) -> Result<(), Problem> {
         if readers.is_everybody() {
             return Ok(());
@@ -78,7 +79,7 @@ impl Link {
     }
 }
 
-/// A socket of the table.
+/// A row of the table: one socket.
 struct SocketRow {
     local: SocketAddr,
     remote: SocketAddr,
@@ -96,7 +97,8 @@ impl SocketRow {
     }
 }
 
-/// Address and port as the table has them: words of 32 bits in the order of the machine's bytes, the port as a number.
+/// Reads an address and port of the table: 32-bit words in the byte order of the machine, in hexadecimal, and the port
+/// as a hexadecimal number.
 fn address(text: &str) -> Option<SocketAddr> {
     let (words, port) = text.split_once(':')?;
     let mut bytes = Vec::with_capacity(16);
@@ -111,12 +113,12 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
 }
 
-/// An IPv4 address in IPv6 clothes is the IPv4 address.
+/// Whether two ends are the same; an IPv4 address that is written as IPv6 is the IPv4 address.
 fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
 }
 
-/// Whether a number may stand for any user who has none of his own in this namespace.
+/// Whether a number may stand for any user who has no number in this namespace.
 fn is_overflow(user: u32) -> bool {
     let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").ok().and_then(|text| text.trim().parse().ok());
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();

@@ -1,7 +1,8 @@
-//! Who gets answers that quote conversations: the user that this program runs as, root, and those who are named.
+//! The users who get answers that quote conversations: the user that this program runs as, root, and the configured
+//! users.
 //!
-//! Session files are for their owner alone, a port on loopback is everybody's. Root is let in because it reads the files
-//! anyway.
+//! Only their owner can read session files, but everybody on the machine can reach a port on loopback. Root is allowed
+//! because it can read the files anyway.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +12,8 @@ use rustix::process::geteuid;
 
 use crate::http::server::error::ServeError;
 
-/// Users by name and number. Those that the system knows from elsewhere (LDAP) are named by their numbers.
+/// The file with names and numbers of users. Users that the system knows from elsewhere (LDAP) are configured by
+/// number.
 const USERS: &str = "/etc/passwd";
 
 /// Stands for whoever can reach the port.
@@ -19,7 +21,7 @@ const EVERYBODY: &str = "*";
 
 const ROOT: u32 = 0;
 
-/// Users who may read conversations, beside the program's own and root; none by default.
+/// Users who may read conversations, besides the one that the program runs as and root; none by default.
 #[derive(Debug, Clone, Default)]
 pub struct Readers {
     everybody: bool,
@@ -27,16 +29,13 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// What is said where the system does not tell.
+    /// The refusal if the system does not tell whose connection it is.
     pub(in crate::http) const REFUSAL_UNTOLD: &str = "this answer quotes conversations, and the system does not tell which user's \
         connection this is; ask from a program on the same machine, outside of containers with a network or users of \
         their own, or set `web.content_users = [\"*\"]` to let everybody read who can reach this port";
 
-    /// The users of these names or numbers; `*` is everybody.
-    ///
-    /// # Errors
-    /// [`ServeError::Users`] if the list of users cannot be read, [`ServeError::UnknownUser`] for a name that is not in
-    /// it.
+    /// The users of these names or numbers; `*` is everybody. Fails with [`ServeError::Users`] if the list of users
+    /// cannot be read, and with [`ServeError::UnknownUser`] for a name that is not in it.
     pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, ServeError> {
         let mut readers = Self::default();
         let mut listed = None;
@@ -65,7 +64,7 @@ impl Readers {
         user == geteuid().as_raw() || user == ROOT || self.users.contains(&user)
     }
 
-    /// What another user is told.
+    /// The refusal for a user who may not read conversations.
     pub(in crate::http) fn refusal(&self, user: u32) -> String {
         let own = geteuid().as_raw();
         format!(
@@ -84,7 +83,7 @@ fn users() -> Result<String, ServeError> {
     }
 }
 
-/// `name:password:number:...`, one user a line.
+/// The number of a user in the text of `/etc/passwd`, which has one user per line: `name:password:number:...`.
 fn number_of(users: &str, name: &str) -> Option<u32> {
     let mut fields = users.lines().map(|line| line.split(':')).find(|fields| fields.clone().next() == Some(name))?;
     fields.nth(2)?.parse().ok()

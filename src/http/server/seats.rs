@@ -1,8 +1,8 @@
-//! Connections have seats, and those that are idle give way when there are too few.
+//! Limits the number of connections: each has a seat, and idle connections are closed when there are too few seats.
 //!
 //! A connection is busy from the head of a request until the last byte of its answer was written, and idle otherwise: a
-//! client that has said nothing yet is idle too. While a new connection finds no free seat, the one that is idle longest
-//! is asked to leave, so that clients that keep their connections open for later cannot keep a scraper out.
+//! client that has said nothing yet is idle too. While a new connection finds no free seat, the one that is idle
+//! longest is asked to leave, so that clients that keep their connections open for later cannot keep a scraper out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,13 +13,13 @@ use tokio::sync::Notify;
 pub(in crate::http) struct Seats {
     table: Mutex<SeatTable>,
     seats_max: usize,
-    /// A seat was left, or its connection turned idle.
+    /// Notified when a seat became free or its connection idle.
     changed: Notify,
 }
 
 #[derive(Default)]
 struct SeatTable {
-    /// Numbers seats, and the moments at which they turned idle.
+    /// A counter that numbers seats and the moments at which they became idle.
     next: u64,
     taken: HashMap<u64, Taken>,
 }
@@ -31,14 +31,14 @@ struct Taken {
     bell: Arc<Notify>,
 }
 
-/// The seat of one connection, free again when dropped.
+/// The seat of one connection. Dropping it makes the seat free.
 pub(in crate::http) struct Seat {
     seats: Arc<Seats>,
     number: u64,
     bell: Arc<Notify>,
 }
 
-/// One request of a connection, until it is dropped.
+/// Marks a connection as busy with one request until it is dropped.
 pub(in crate::http) struct Busy {
     seats: Arc<Seats>,
     number: u64,
@@ -49,7 +49,8 @@ impl Seats {
         Arc::new(Self { table: Mutex::default(), seats_max, changed: Notify::new() })
     }
 
-    /// The next free seat; asks idle connections to leave until there is one. Only one may wait for it at a time.
+    /// Waits for the next free seat, and asks idle connections to leave until there is one. Only one caller may wait at
+    /// a time.
     pub(in crate::http) async fn take(self: &Arc<Self>) -> Seat {
         loop {
             if let Some(seat) = self.try_take() {
@@ -99,7 +100,7 @@ impl Taken {
 }
 
 impl Seat {
-    /// A request has come.
+    /// Marks the connection as busy with one more request.
     pub(in crate::http) fn busy(&self) -> Busy {
         if let Some(taken) = self.seats.table().taken.get_mut(&self.number) {
             taken.requests += 1;

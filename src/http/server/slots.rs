@@ -1,14 +1,15 @@
-//! What requests share: how many are under way, how many handlers run, how many bytes are on their way out.
+//! Slots: limits how many requests are in progress, how many handlers run, and how many bytes of answers are in memory.
 //!
 //! ```text
-//! memory  nothing is shared: health and metrics answer while everything else hangs
-//! store   a request → a handler, after a wait
-//! large   a request → a place in the line → a handler → room for the answer, kept until it is written
+//! memory  needs no slot, so that health and metrics answer while everything else hangs
+//! store   needs a request slot, then a handler slot
+//! large   needs a request slot, then a handler slot (few may wait for it), then room for the answer
 //! ```
 //!
-//! A request for what is used up is refused at once, the others wait as long as an answer may take. Whoever holds a
-//! permit keeps it in the answer itself, so that a client that reads slowly is counted until it has read. The handler of a
-//! stream is at work until its last piece is written, and the room of one is what it has in memory at most.
+//! If there is no request slot, or too many wait for a large answer, a request is refused at once; for other slots it
+//! waits as long as an answer may take. Slots are kept in the answer itself, so that a client that reads slowly is
+//! counted until it has read everything. The handler of a stream runs until its last piece is written, and the room of
+//! a stream is the most that it has in memory.
 
 use std::sync::Arc;
 
@@ -18,10 +19,10 @@ use crate::http::route::problem::Problem;
 use crate::http::route::routes::Work;
 use crate::http::server::limits::ServerLimits;
 
-/// Room for answers is counted in pieces of this many bytes.
+/// Room for answers is counted in units of this many bytes.
 const PIECE_BYTES: usize = 1024;
 
-/// A part of what is shared, given back when dropped.
+/// One slot, or several; dropping it gives them back. `None` for work that needs none.
 pub(in crate::http) type Slot = Option<OwnedSemaphorePermit>;
 
 pub(in crate::http) struct Slots {
@@ -47,7 +48,7 @@ impl Slots {
         }
     }
 
-    /// Lets a request in, or refuses it.
+    /// Takes a request slot; fails if there is none.
     pub(in crate::http) fn request(&self, work: Work) -> Result<Slot, Problem> {
         if work == Work::Memory {
             return Ok(None);
@@ -56,7 +57,7 @@ impl Slots {
         Arc::clone(&self.requests).try_acquire_owned().map(Some).map_err(refused)
     }
 
-    /// Waits until a handler may run; refuses to if too many wait for large answers.
+    /// Waits for a handler slot; fails if too many requests wait for large answers.
     pub(in crate::http) async fn handler(&self, work: Work) -> Result<Slot, Problem> {
         match work {
             Work::Memory => Ok(None),
@@ -72,7 +73,7 @@ impl Slots {
         }
     }
 
-    /// Waits until there is room for a large answer of so many bytes. One that needs more than all has all.
+    /// Waits until there is room for a large answer of so many bytes. An answer larger than all room takes all of it.
     pub(in crate::http) async fn room(&self, work: Work, bytes: usize) -> Slot {
         if work != Work::Large {
             return None;

@@ -1,4 +1,4 @@
-//! A stream that fails when the client stops reading.
+//! A connection whose writes fail when the client stops reading.
 //!
 //! hyper has no write timeout: a client that asks for a large answer and never reads it would hold its connection slot
 //! for ever. The timer runs only while a write waits. The kernel lets a write go on only after a good part of its
@@ -32,7 +32,7 @@ impl StallGuard {
         let patience = self.patience;
         let timer = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(timer.as_mut().poll(cx));
-        // A poll after the error must not find a timer that is spent.
+        // A later poll must not find a timer that has ended.
         timer.as_mut().reset(Instant::now() + patience);
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
     }
