@@ -1,12 +1,13 @@
 //! The text of events, read from the session files when it is asked for.
 //!
 //! ```text
-//! row     found by file, offset and length; parsed; must be the row that was counted, or it is not shown
-//! line    up to 8 MiB are read
-//! text    up to 64 KiB of each piece, 1 MiB of an event, 4 MiB of a page; 64 MiB are read for a page
+//! row     found by file, offset and length, and parsed; it is shown only if it is the row that was counted
+//! line    at most 8 MiB are read
+//! text    at most 64 KiB of each piece, 1 MiB of an event, 4 MiB of a page; at most 64 MiB are read for a page
 //! ```
 //!
-//! The client deletes and rewrites its files: text that is not there any more is a reason, never an error.
+//! The client deletes and rewrites its files, so text that does not exist any more is no error: the event says why it
+//! is missing.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -22,18 +23,18 @@ use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::event::TextSource;
 use crate::views::text::pieces::{TextPiece, pieces};
 
-/// Bytes read from files for one page.
+/// Most bytes that are read from files for one page.
 const PAGE_READ_BYTES_MAX: u64 = 64 << 20;
 
-/// Bytes of text in one page.
+/// Most bytes of text in one page.
 const PAGE_TEXT_BYTES_MAX: usize = 4 << 20;
 
-/// What an event says.
+/// The text of an event.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(in crate::http) struct EventContent {
-    /// Empty for events without text; `None` if it cannot be shown.
+    /// The pieces of the text; empty for events without text, `None` if the text cannot be shown.
     content: Option<Vec<TextPiece>>,
-    /// Why not.
+    /// Why the text cannot be shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     content_unavailable: Option<&'static str>,
 }
@@ -54,7 +55,7 @@ impl Hidden {
     }
 }
 
-/// Reads the texts of one page, each file opened once.
+/// Reads the texts of one page. Each file is opened only once.
 pub(in crate::http) struct ContentPage<'a> {
     reader: &'a StoreReader,
     files: HashMap<FileNumber, Result<File, Missing>>,
@@ -78,7 +79,7 @@ impl<'a> ContentPage<'a> {
         Ok(match self.pieces(source)? {
             Ok(pieces) => EventContent { content: Some(pieces), content_unavailable: None },
             Err(hidden) => {
-                // Once full, nothing more is shown: the next page goes on where this one stopped, without holes.
+                // Once the page is full, no later text of it is shown either, so that a reader sees where to go on.
                 self.full |= matches!(hidden, Hidden::PageFull);
                 EventContent { content: None, content_unavailable: Some(hidden.reason()) }
             }

@@ -1,9 +1,9 @@
-//! A session that is too long to be in memory for an answer: its units are read one by one.
+//! A session that is too long to be in memory for an answer. Its units are read one by one.
 //!
 //! ```text
-//! members  what is listed of each unit    which turn a sub-agent belongs to
-//! units    every event                    when and which kind; the order of all; how long tools took; files
-//! page     the events wanted              their units and sections once more
+//! 1. members   a short row of each unit    tells which turn each sub-agent belongs to
+//! 2. units     every unit and section      tell time and kind of each event, durations of tools, files
+//! 3. page      the wanted events           their units and sections are read once more
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -24,13 +24,13 @@ use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummar
 use crate::views::sessions::summary::ToolDurations;
 use crate::views::sessions::timeline::{EventPage, Home, Timeline};
 
-/// Responses, tool calls, turns and sub-agents of a session that is read as a whole.
+/// Most responses, tool calls, turns and sub-agents together of a session that is read as a whole.
 const WHOLE_MAX: u64 = 10_000;
 
-/// What is known of a long session.
+/// What is kept of a long session while it is answered.
 pub(in crate::http) struct LongSession {
     outline: Outline,
-    /// Calls that have returned, of sub-agents that do not say themselves that they have ended.
+    /// Calls that have returned, of sub-agents whose own rows do not say that they have ended.
     returned: HashSet<Box<str>>,
     timeline: Timeline,
     durations: ToolDurations,
@@ -55,7 +55,7 @@ impl LongSession {
         drop(members);
         let (timeline, durations, files) = (Timeline::default(), ToolDurations::default(), BTreeSet::new());
         let mut long = Self { outline, returned: HashSet::new(), timeline, durations, files };
-        // Whether a sub-agent that does not say so has ended is known once every call is there.
+        // If the rows of a sub-agent do not say that it has ended, its call tells. All calls must be read before.
         let (mut open, mut calls) = (Vec::new(), HashSet::new());
         reader.each_unit_of(&session.id, |unit| {
             match unit.agent.as_ref().filter(|agent| !agent.background && unit.end().is_none()) {
@@ -122,17 +122,17 @@ impl LongSession {
         unit.end().or_else(|| has_returned().then(|| ended::returned(unit)))
     }
 
-    /// Events of the whole session.
+    /// The number of events of the whole session.
     pub(in crate::http) const fn len(&self) -> usize {
         self.timeline.len()
     }
 
-    /// The position of the first event at or after a time.
+    /// The position of the first event at or after `time`.
     pub(in crate::http) fn at(&self, time: Timestamp) -> usize {
         self.timeline.at(time)
     }
 
-    /// The events from a position on.
+    /// At most `limit` events from position `from` on.
     pub(in crate::http) fn events(
         &self,
         reader: &StoreReader,
@@ -153,7 +153,8 @@ impl LongSession {
         Ok(events)
     }
 
-    /// Events by their positions and homes, in this order, without what was used before them.
+    /// The events at these places, in this order. Each place is a position in the session, a home, and a position
+    /// there. The tokens and cost of earlier events are not added.
     fn read_events(&self, reader: &StoreReader, places: Vec<(usize, Home, usize)>) -> Result<Vec<Event>, StoreError> {
         let wanted =
             (0usize..).zip(places).map(|(place, (index, home, which))| ((place, index), home, which)).collect();
@@ -164,7 +165,8 @@ impl LongSession {
         Ok(events.into_values().collect())
     }
 
-    /// Reads the moments at these places once more; each comes with what was given for it.
+    /// Reads the moments at these places once more. Each place is a value that `take` gets back with the moment, a
+    /// home, and a position there.
     fn each_moment<T>(
         &self,
         reader: &StoreReader,
@@ -195,7 +197,7 @@ impl LongSession {
         Ok(())
     }
 
-    /// What is told of the session beside its sums.
+    /// The lists of the session that are answered besides its sums.
     pub(in crate::http) fn told(mut self, reader: &StoreReader) -> Result<ToldSession, StoreError> {
         let slowest = |kind| self.read_events(reader, self.timeline.slowest(kind));
         let slowest_steps = SlowestSteps {
@@ -241,7 +243,8 @@ fn returned(
     Ok(returned)
 }
 
-/// What is told of a session's units, at most [`ROWS_MAX`] of each.
+/// The lists of a session that are answered besides its sums, with at most [`ROWS_MAX`] turns, sub-agents and traces.
+/// The numbers say how many further turns and sub-agents there are.
 pub(in crate::http) struct ToldSession {
     pub(in crate::http) turns: (Vec<TurnSummary>, usize),
     pub(in crate::http) subagents: (Vec<AgentSummary>, usize),

@@ -1,11 +1,12 @@
 //! Sessions and their replay.
 //!
 //! ```text
-//! sessions        the list; session_detail  one session with its parts
+//! sessions        the list of sessions
+//! session_detail  one session with its parts
 //! replay          the events of a session, page by page
 //! long_session    a session that is too long to be in memory for an answer
 //! content         the text of events, read from the session files
-//! state           how the functions reach the state
+//! state           how handlers reach the state
 //! ```
 
 mod content;

@@ -31,7 +31,7 @@ const AT: Parameter<Time> = Parameter::query(
     "The page begins with the first event at this time or later; a date is its first moment in UTC.",
 );
 
-/// What [`replay`] does.
+/// Description of [`replay`].
 pub static REPLAY: Description = Description {
     summary: "Tells the events of a session in order, each with its text, page by page.",
     parameters: &[&ID, &FROM, &LIMIT, &AT],
@@ -60,11 +60,8 @@ struct Shown<'a> {
     content: EventContent,
 }
 
-/// The events of a session from a position or a time on.
-///
-/// # Errors
-/// A parameter is bad, there is no such session, or the state cannot be read. Text that cannot be read is no error: its
-/// event says why.
+/// Answers with the events of a session from a position or a time on. Fails if a parameter is bad, there is no such
+/// session, or the state cannot be read. Text that cannot be read is no error: its event says why.
 pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let reader = context.reader();
     let from = request.given(&FROM)?;
@@ -93,14 +90,14 @@ pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Pr
     })
 }
 
-/// Which events are asked for.
+/// The events that are asked for.
 struct WantedEvents {
     from: Option<usize>,
     at: Option<Timestamp>,
     limit: usize,
 }
 
-/// Some events of a session that has `total`, the first of them at position `from`.
+/// Some events of a session that has `total` events; the first of them is at position `from`.
 struct ReplayPart {
     from: usize,
     total: usize,

@@ -27,7 +27,7 @@ use crate::views::sessions::summary::{
 };
 use crate::views::traces::ids::TraceScope;
 
-/// What [`one`] does.
+/// Description of [`one`].
 pub static ONE: Description = Description {
     summary: "Tells of one session, with its parts.",
     parameters: &[&ID],
@@ -67,25 +67,23 @@ struct Detailed {
 #[derive(Serialize)]
 struct PullRequestSummary {
     number: u64,
-    /// Without its secrets.
+    /// The address without secrets.
     url: Arc<str>,
-    /// `owner/name`
+    /// The repository, as `owner/name`.
     repository: Option<Arc<str>>,
 }
 
 /// A file that holds rows of a session.
 #[derive(Serialize)]
 struct FileSummary {
-    /// Without secrets and invisible letters.
+    /// The path without secrets and invisible letters.
     path: String,
-    /// Bytes that are counted.
+    /// Bytes of the file that are counted.
     bytes_read: u64,
 }
 
-/// One session with its parts.
-///
-/// # Errors
-/// There is no such session, the beginning of its id is ambiguous, or the state cannot be read.
+/// Answers with one session and its parts. Fails if there is no such session, if the beginning of its id is ambiguous,
+/// or if the state cannot be read.
 pub fn one<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let reader = context.reader();
     let session = find(reader, request.value(&ID)?)?;
@@ -143,7 +141,7 @@ fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<
     })
 }
 
-/// Puts everything of a session into the one trace that its spans share.
+/// Replaces all trace ids of a session by that of the one trace that its spans share.
 fn share_a_trace(told: &mut ToldSession, session: &Session) {
     let trace = TraceScope::of_session(&session.id).to_string();
     let turns = told.turns.0.iter_mut().map(|turn| &mut turn.trace_id);
@@ -153,7 +151,7 @@ fn share_a_trace(told: &mut ToldSession, session: &Session) {
     told.trace_ids.iter_mut().for_each(|own| own.clone_from(&trace));
 }
 
-/// What is told of units that are all in memory.
+/// The lists of a session whose units are all in memory.
 fn told(units: &[Unit]) -> ToldSession {
     let mut durations = ToolDurations::default();
     units.iter().for_each(|unit| durations.add(&unit.parts));
@@ -169,7 +167,7 @@ fn told(units: &[Unit]) -> ToldSession {
     }
 }
 
-/// The latest last, and no more than are kept of a session: [`crate::ledger::session::PULL_REQUESTS_MAX`].
+/// The pull requests of a session, the latest last; at most [`crate::ledger::session::PULL_REQUESTS_MAX`] are kept.
 fn pull_requests(session: &Session) -> Vec<PullRequestSummary> {
     let summary = |request: &PullRequest| PullRequestSummary {
         number: request.number,
@@ -179,7 +177,7 @@ fn pull_requests(session: &Session) -> Vec<PullRequestSummary> {
     session.pull_requests.iter().map(summary).collect()
 }
 
-/// The first [`rows_max`] rows, and how many there are beyond.
+/// The first [`rows_max`] rows, and how many further ones there are.
 fn bounded<T>(mut rows: Vec<T>) -> (Vec<T>, usize) {
     let omitted = rows.len().saturating_sub(rows_max());
     rows.truncate(rows_max());

@@ -1,4 +1,4 @@
-//! `/api/v1/analytics/sessions` and `/api/v1/analytics/sessions/{id}`: the list, and one session with its parts.
+//! `/api/v1/analytics/sessions`: the list of sessions; and what routes of one session share with it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::transcript::shown::shown_name;
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::summary::{SessionSummary, session_summary};
 
-/// Rows of a page at most, and turns, sub-agents and traces of one session; the answer says how many more there are.
+/// Most rows of a page, and most turns, sub-agents and traces in the answer about one session.
 pub(in crate::http) const ROWS_MAX: u64 = 1000;
 
 /// Which session is asked for.
@@ -60,7 +60,7 @@ const CURSOR: Parameter<Text> = Parameter::query(
     "Where the page begins: the `next_cursor` of an answer with the same `sort` and `order`.",
 );
 
-/// What [`list`] does.
+/// Description of [`list`].
 pub static LIST: Description = Description {
     summary: "Lists sessions, page by page.",
     parameters: &[&PROJECT, &MODEL, &SINCE, &UNTIL, &SORT, &ORDER, &LIMIT, &CURSOR],
@@ -71,13 +71,13 @@ pub static LIST: Description = Description {
     refusal: PROBLEM,
 };
 
-/// Currency of everything that ends in `_usd`.
+/// Currency of every field whose name ends in `_usd`.
 pub(in crate::http) const CURRENCY: &str = "USD";
 
-/// Shorter beginnings of an id are refused: they find another session every day.
+/// Shortest beginning of an id that is accepted, in characters: a shorter one may find another session tomorrow.
 const PREFIX_CHARS_MIN: usize = 4;
 
-/// Sessions that a refusal of an ambiguous beginning names.
+/// Most sessions that a refusal of an ambiguous beginning names.
 const CANDIDATES_MAX: usize = 5;
 
 /// What a list is sorted by.
@@ -115,9 +115,9 @@ impl Sort {
         }
     }
 
-    /// What a session is sorted by at the time `now`. A time that is stamped in the future is none: a session with such
-    /// an end has its place by its start, and one without a true time stands behind all others, or it would be the
-    /// latest for ever.
+    /// The number that a session is sorted by at the time `now`. A time that is stamped in the future counts as none,
+    /// or its session would be the latest for ever: such an end is replaced by the start, and a session without any
+    /// valid time is the earliest of all.
     fn key(self, session: &Session, now: Timestamp) -> i128 {
         let started = session.started().filter(|time| time.may_be(now)).unwrap_or_default();
         let ended = session.ended().filter(|time| time.may_be(now)).unwrap_or(started);
@@ -137,9 +137,9 @@ impl Sort {
 struct SessionFilter<'a> {
     project: Option<Project<'a>>,
     model: Option<&'a str>,
-    /// Milliseconds since 1970-01-01 UTC; a session that ended at it is in.
+    /// Sessions that ended at this time or later match. Milliseconds since 1970-01-01 UTC.
     since: Option<i64>,
-    /// Milliseconds since 1970-01-01 UTC; a session that started at it is out.
+    /// Sessions that started before this time match. Milliseconds since 1970-01-01 UTC.
     until: Option<i64>,
 }
 
@@ -164,10 +164,11 @@ impl<'a> SessionFilter<'a> {
     }
 }
 
-/// A project by the name that the answers tell, which is the value of the label too.
+/// The wanted project, by its name as answers and labels show it.
 struct Project<'a> {
     wanted: &'a str,
-    /// Whether a name is told as the wanted one: many sessions have one project, and to look for secrets takes time.
+    /// Whether a stored name is shown as the wanted one. It is kept because many sessions have the same project, and
+    /// the search for secrets in a name takes time.
     known: HashMap<Box<str>, bool>,
 }
 
@@ -183,7 +184,7 @@ impl Project<'_> {
     }
 }
 
-/// Sessions that the filters take, page by page.
+/// Answers with a page of the sessions that match the filters. Fails if a parameter is bad or the state cannot be read.
 pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     struct SessionPage {
@@ -231,7 +232,7 @@ pub fn list<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Prob
     Answer::json(&SessionPage { sessions, total, next_cursor, currency: CURRENCY })
 }
 
-/// The line of a session in the list.
+/// The summary of a session, as it is in the list.
 pub(in crate::http) fn summary_of(reader: &StoreReader, session: &Session) -> Result<SessionSummary, Problem> {
     Ok(session_summary(session, account_of(reader, session)?))
 }
@@ -244,7 +245,7 @@ pub(in crate::http) fn account_of(reader: &StoreReader, session: &Session) -> Re
     Ok(reported(session, source.as_ref()))
 }
 
-/// The session of a whole id, or of the beginning of one that no other session shares.
+/// The session with this id, or the only session whose id begins with it. Fails if there is none, or more than one.
 pub(in crate::http) fn find(reader: &StoreReader, id: &str) -> Result<Session, Problem> {
     if let Some(session) = reader.session(&SessionId(id.into())).map_err(unreadable)?.filter(Session::is_real) {
         return Ok(session);
@@ -274,7 +275,7 @@ pub(in crate::http) fn find(reader: &StoreReader, id: &str) -> Result<Session, P
     }
 }
 
-/// What the client is told when the state fails; the operator finds the cause in the log.
+/// The problem that a client gets when the state cannot be read; the cause is logged.
 pub(in crate::http) fn unreadable(error: StoreError) -> Problem {
     if matches!(error, StoreError::Closed) {
         return Problem::unavailable(error.to_string());

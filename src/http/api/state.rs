@@ -1,4 +1,4 @@
-//! How the analytics routes reach the state, whatever else the context of an [`App`](crate::http::App) holds.
+//! How handlers reach the state, whatever else the context of an [`App`](crate::http::App) holds.
 
 use crate::store::StoreReader;
 use crate::transcript::time::Timestamp;
@@ -6,12 +6,12 @@ use crate::views::traces::finish::SpanRules;
 
 /// A context with access to the state and the time.
 pub trait HasReader {
-    /// Reads sessions and units.
+    /// The reader of sessions and units.
     fn reader(&self) -> &StoreReader;
 
-    /// The time: what goes on lasts until now, and what is stamped later is stamped wrong.
+    /// The current time. Traces that are in progress last until now, and rows that are stamped later are stamped wrong.
     fn now(&self) -> Timestamp;
 
-    /// What spans look like: as the exporter has it.
+    /// How spans are drawn, the same as for the exporter.
     fn span_rules(&self) -> &SpanRules;
 }

@@ -1,4 +1,4 @@
-//! The first spans of a trace that has more of them than an answer may have.
+//! Cuts a trace that has more spans than an answer may have: makes its first spans, and its root.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -14,15 +14,15 @@ use crate::views::traces::tree::{Own, Position, Slice, TurnFacts, own_span, posi
 
 /// A trace that is cut.
 pub(super) struct Cut {
-    /// Its first spans, and its root.
+    /// The first spans of the trace, and its root.
     pub(super) batch: SpanBatch,
-    /// The units that are in it.
+    /// The units of which spans are in `batch`.
     pub(super) units: Vec<UnitId>,
-    /// What its spans were made of.
+    /// The units that these spans were made of, as far as they were read.
     pub(super) shown: Vec<Unit>,
 }
 
-/// Parts of a unit and the sub-agents below them, as many as there is room for.
+/// The room for spans that is left, and the parts and sub-agents that were put into it.
 #[derive(Default)]
 struct Room {
     spans: usize,
@@ -84,7 +84,7 @@ impl Cut {
 }
 
 impl Room {
-    /// Takes in as many of these parts as there is room for, each call with the sub-agent below it.
+    /// Adds as many of these parts as there is room for, each call with the sub-agents below it.
     fn fill(&mut self, lookup: &Lookup<'_>, root: &Unit, parts: &Parts) -> Result<(), StoreError> {
         let room = |room: &mut usize, spans: usize| {
             let fits = spans <= *room;
@@ -113,12 +113,13 @@ impl Room {
                 break;
             }
         }
-        // What is not shown is not kept either, but for what tells of that which is.
+        // All parts are kept, because failures and hooks among them belong to spans that are shown.
         self.parts.append(parts.clone());
         Ok(())
     }
 
-    /// The sub-agents below a call, if there is room for them; of a background agent only that it is there.
+    /// The sub-agents below a call, if there is room for them. A background agent is only named, because it has a trace
+    /// of its own.
     fn below(&self, lookup: &Lookup<'_>, root: &Unit, agent: &AgentId, call: &str) -> Result<Vec<Unit>, StoreError> {
         let id = |agent: &AgentId| UnitKey::agent(root.session(), agent).id();
         let Some(head) = lookup.reader.unit(id(agent))? else { return Ok(Vec::new()) };
@@ -126,7 +127,7 @@ impl Room {
             let is_own = head.agent.as_ref().is_some_and(|agent| agent.call.as_deref() == Some(call));
             return Ok(if is_own { vec![head] } else { Vec::new() });
         }
-        // A long one has no room: its call is shown without it.
+        // If there is no room for a sub-agent, its call is shown without it.
         if !is_started_by(&head, call) || head.gist_with_below().spans >= self.spans as u64 {
             return Ok(Vec::new());
         }

@@ -45,7 +45,8 @@ impl ParameterKind for Microseconds {
     }
 }
 
-/// A time in RFC 3339, in microseconds since 1970-01-01 UTC; what is below a millisecond is cut off, and spans have none.
+/// A time in RFC 3339, which is read as microseconds since 1970-01-01 UTC. Digits below a millisecond are cut off,
+/// because the times of spans have none.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JaegerTime;
 
@@ -65,7 +66,7 @@ impl ParameterKind for JaegerTime {
     }
 }
 
-/// A name and a value.
+/// A name and a value with a colon between them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tag;
 
@@ -85,7 +86,7 @@ impl ParameterKind for Tag {
     }
 }
 
-/// Names and values as a JSON object; a value that is no text is taken as it is written.
+/// Names and values as a JSON object. A value that is no text is read as the JSON text that it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JsonTags;
 

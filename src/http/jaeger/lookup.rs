@@ -1,4 +1,5 @@
-//! What traces and their cuts read of the state: each session and the order of its turns once, and when a turn has ended.
+//! What one request reads of the state to make traces: each session and the order of its turns once, and the ends of
+//! turns.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -19,17 +20,18 @@ use crate::views::traces::ids::TraceScope;
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
-/// Sessions that one request keeps; beyond it all are read anew. Its newest turns are of a few sessions, most often.
+/// Most sessions that one request keeps; if there are more, all are dropped and read anew. Most often the newest turns
+/// are of a few sessions.
 const SESSIONS_KEPT: usize = 16;
 
-/// What one request knows of the state as it is now.
+/// The state as one request reads it.
 pub(super) struct Lookup<'c> {
     pub(super) reader: &'c StoreReader,
     pub(super) now: Timestamp,
     pub(super) rules: Cow<'c, SpanRules>,
-    /// Each turn needs its session.
+    /// Sessions that were read; `None` for one that does not exist.
     sessions: RefCell<HashMap<SessionId, Option<Rc<Session>>>>,
-    /// And each the turns before it.
+    /// Orders of turns that were read, from which each turn gets its number and the turn before it.
     orders: RefCell<HashMap<SessionId, Rc<TurnOrder>>>,
     texts: RefCell<SessionRows<'c>>,
 }
@@ -85,7 +87,8 @@ impl<'c> Lookup<'c> {
         Ok(session)
     }
 
-    /// As the exporter has it, but that what has not ended lasts until now. `at` is the last activity in its trace.
+    /// When and how a unit ended, as the exporter sees it, except that a unit that has not ended lasts until now. `at`
+    /// is the last activity in its trace.
     pub(super) fn end_of(&self, unit: &Unit, at: Timestamp) -> TurnEnd {
         let open = TurnEnd { at: self.now.max(at), reason: "open" };
         ended::ended(unit, at, self.now, self.rules.idle_ms).unwrap_or(open)
@@ -95,7 +98,7 @@ impl<'c> Lookup<'c> {
         ended::ended(unit, at, self.now, self.rules.idle_ms).is_none()
     }
 
-    /// Gives spans their last form: as it is when they are exported.
+    /// Gives spans the final form that exported spans have. Fails if the database fails.
     pub(super) fn finish(
         &self,
         batches: &mut [SpanBatch],

@@ -1,21 +1,22 @@
 //! Jaeger's query API, read-only, over the facts: `/jaeger/api/...` and `/jaeger/api/v3/...`.
 //!
 //! ```text
-//! v1, v3       the routes
-//! search       what both answer: traces of a search, one trace, names of operations
-//! parameters   what a search asks for, in v1's words and in v3's; kinds  how their texts are read
-//! traces       from stored units to traces: by id, by session, newest first
+//! v1, v3       the routes of both versions
+//! search       what both versions answer: traces of a search, one trace, names of operations
+//! parameters   the parameters of a search, in v1 and in v3
+//! kinds        how the texts of these parameters are read
+//! traces       makes traces from stored units: by id, by session, newest first
 //! cut          the first spans of a trace that has too many
-//! texts        rows of the session files, if text is let out
-//! lookup       what traces and their cuts read of the state, for one request
-//! trace_id     the ways in which clients write a trace id
+//! texts        reads rows of the session files for the text of spans
+//! lookup       what one request reads of the state
+//! trace_id     reads trace ids in the forms in which clients write them
 //! ```
 //!
-//! - Traces are made when somebody asks, by the same code and with the same settings as those that are exported; nothing
-//!   is stored for them. The session files are read only if `traces.content` lets text out.
-//! - What goes on is there too: it lasts until now and carries `claude_code.in_progress`.
-//! - Names of parameters, forms of answers and of refusals are Jaeger's, not ours; parameters that we do not know are
-//!   passed over, since Grafana adds its own.
+//! - Traces are made when somebody asks, by the same code and with the same settings as exported ones; nothing is
+//!   stored for them. The session files are read only if `traces.content` allows text.
+//! - Traces that are in progress are answered too: they last until now and carry `claude_code.in_progress`.
+//! - Names of parameters and the forms of answers and refusals are Jaeger's. Unknown parameters are ignored, since
+//!   Grafana adds its own.
 
 mod cut;
 mod kinds;

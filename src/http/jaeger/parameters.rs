@@ -1,4 +1,4 @@
-//! What a search asks for, in v1's words and in v3's.
+//! The parameters of a search, in v1 and in v3.
 
 use crate::http::jaeger::kinds::{GoDuration, JaegerTime, JsonTags, Microseconds, Tag};
 use crate::http::route::parameter::{Described, Parameter, Text, Whole};
@@ -6,7 +6,7 @@ use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::views::traces::jaeger::Filter;
 
-/// Traces of any search at most; a larger limit is this one.
+/// Most traces in the answer to a search; a larger limit is lowered to this one.
 const LIMIT_MAX: usize = 1_000;
 
 /// Which trace is asked for.
@@ -16,16 +16,16 @@ pub(super) const TRACE: Parameter<Text> = Parameter::path(
     "The id of a trace in up to 32 hexadecimal digits, or the id of a session, which is shown as one trace.",
 );
 
-/// Whose operations are asked for, in the path.
+/// The service whose operations are asked for, in the path.
 pub(super) const SERVICE_OF: Parameter<Text> =
     Parameter::path("service", Text, "The name of a service; there is one, and others have no operations.");
 
-/// Whose operations are asked for, in the query.
+/// The service whose operations are asked for, in the query.
 pub(super) const OPERATIONS_SERVICE: Parameter<Text> =
     Parameter::query("service", Text, "The name of a service; there is one, and others have no operations.");
 pub(super) const SPAN_KIND: Parameter<Text> =
     Parameter::query("spanKind", Text, "Only operations whose spans are of this kind, for example `client`.");
-/// The same in v3, which knows two names for it.
+/// [`SPAN_KIND`] in v3, which has two names for it.
 pub(super) const SPAN_KIND_V3: Parameter<Text> = SPAN_KIND.also(&["span_kind"]);
 
 pub(super) const TRACE_ID: Parameter<Text> = Parameter::query(
@@ -80,11 +80,11 @@ const END_V3: Parameter<JaegerTime> =
         .also(&["query.start_time_max"])
         .required();
 
-/// All that v1's search takes.
+/// All parameters of a search in v1.
 pub(super) const SEARCH: &[&dyn Described] =
     &[&SERVICE, &OPERATION, &TAG, &TAGS, &MIN_DURATION, &MAX_DURATION, &LIMIT, &START, &END, &TRACE_ID];
 
-/// All that v3's search takes.
+/// All parameters of a search in v3.
 pub(super) const SEARCH_V3: &[&dyn Described] =
     &[&SERVICE_V3, &OPERATION_V3, &ATTRIBUTES_V3, &MIN_DURATION_V3, &MAX_DURATION_V3, &LIMIT_V3, &START_V3, &END_V3];
 
@@ -97,7 +97,7 @@ pub(super) struct TraceSearch {
 }
 
 impl TraceSearch {
-    /// v1: times in microseconds, no time means any time.
+    /// Reads a search of v1: times are in microseconds, and without a time any time matches.
     pub(super) fn v1(request: &Request) -> Result<Self, Problem> {
         let mut tags: Vec<_> = request.all(&TAGS)?.into_iter().flatten().collect();
         tags.extend(request.all(&TAG)?);
@@ -116,7 +116,7 @@ impl TraceSearch {
         })
     }
 
-    /// v3: times in RFC 3339, both of them required; every name also in snake case.
+    /// Reads a search of v3: times are in RFC 3339, and both are required; every name may also be in snake case.
     pub(super) fn v3(request: &Request) -> Result<Self, Problem> {
         let (Some(from_us), Some(until_us)) = (request.given(&START_V3)?, request.given(&END_V3)?) else {
             return Err(Problem::bad_request("query.startTimeMin and query.startTimeMax are required"));

@@ -1,4 +1,4 @@
-//! What v1 and v3 answer alike: the traces of a search, one trace, the names of operations.
+//! What both versions answer: the traces of a search, one trace, the names of operations.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -14,16 +14,16 @@ use crate::views::traces::content::ContentLevel;
 use crate::views::traces::ids::TraceId;
 use crate::views::traces::jaeger::{Filter, Trace, operation_of};
 
-/// Traces that one search builds at most. Beyond it the search ends with what it has found.
+/// Most traces that one search builds. After that the search ends with what it has found.
 const TRACES_BUILT_MAX: usize = 2_000;
 
-/// Newest traces whose spans name the operations.
+/// The names of operations come from this many of the newest traces.
 const TRACES_OF_OPERATIONS_MAX: usize = 500;
 
 /// Traces of a search, newest first.
 pub(super) struct FoundTraces {
     pub(super) traces: Vec<Trace>,
-    /// Why there may be more of them.
+    /// Why there may be more traces, a sentence for people; `None` if all were found or the limit was reached.
     pub(super) partial: Option<String>,
 }
 
@@ -68,13 +68,13 @@ pub(super) fn find<C: HasReader>(context: &C, search: &TraceSearch) -> Result<Fo
     Ok(found)
 }
 
-/// The trace of `id`; of a session's id, all its traces as one.
+/// The trace with this id; if it is the id of a session, all traces of the session as one.
 pub(super) fn one<C: HasReader>(context: &C, id: &str) -> Result<Trace, Problem> {
     let traces = Traces::of(context);
     if let Some(known) = trace_id::parse(id) {
         return by_id(&traces, known).map_err(unreadable)?.ok_or_else(not_found);
     }
-    // Sessions whose id is no UUID: none of the client's own, but the files may be anybody's.
+    // The client's own session ids are UUIDs, but files from elsewhere may have other ids.
     let takes = "a trace id of up to 32 hexadecimal digits, or the id of a session";
     traces.of_session(id, SPANS_MAX).map_err(unreadable)?.ok_or_else(|| Problem::bad_parameter("traceID", takes, id))
 }
@@ -87,7 +87,7 @@ fn by_id(traces: &Traces<'_>, id: TraceId) -> Result<Option<Trace>, StoreError> 
 
 /// About how large an answer with these traces is, in bytes.
 pub(super) fn bytes_of(traces: &[Trace]) -> usize {
-    /// Of one span, as JSON.
+    /// About how many bytes one span has as JSON.
     const SPAN_BYTES: usize = 1_536;
     traces.iter().map(|trace| trace.spans().count().saturating_mul(SPAN_BYTES)).sum::<usize>().max(1024)
 }
@@ -96,7 +96,7 @@ fn not_found() -> Problem {
     Problem::not_found("trace with this id")
 }
 
-/// Names and kinds of the newest traces' spans, each once, in order.
+/// The names and kinds of the spans in the newest traces, each pair once, in order.
 pub(super) fn operations<C: HasReader>(
     context: &C,
     service: Option<&str>,

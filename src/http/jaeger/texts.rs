@@ -1,4 +1,4 @@
-//! Rows of the session files, read again for the text of spans.
+//! Reads rows of the session files again for the text of spans.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -12,7 +12,7 @@ use crate::store::{StoreError, StoreReader};
 use crate::tail::reread::{Latest, OpenFiles};
 use crate::transcript::expected::{Expected, Missing};
 
-/// Bytes that are read from session files for one answer.
+/// Most bytes that are read from session files for one answer.
 const READ_BYTES_MAX: u64 = 256 << 20;
 
 /// Reads the rows for one answer.
@@ -46,7 +46,7 @@ impl<'c> SessionRows<'c> {
         files.read(latest, (row.file, row.place), expected, path)
     }
 
-    /// That the database failed while rows were looked for.
+    /// Fails if the database failed while rows were looked for since the last call.
     pub(super) fn failed(&mut self) -> Result<(), StoreError> {
         std::mem::replace(&mut self.failed, Ok(()))
     }

@@ -1,16 +1,16 @@
-//! The ways in which clients write a trace id.
+//! Reads trace ids in the forms in which clients write them.
 
 use crate::transcript::ids::RowId;
 use crate::views::traces::ids::TraceId;
 
-/// Digits of a whole id.
+/// Hexadecimal digits of a whole id.
 const HEX_DIGITS: usize = 32;
 /// Letters of 16 bytes in base64, without and with padding.
 const BASE64_LETTERS: usize = 22;
 const BASE64_PADDED: usize = 24;
 
-/// Hexadecimal digits of either case, without leading zeros too; the same as a UUID with dashes; base64, as protobuf's own
-/// JSON has it.
+/// Reads an id of hexadecimal digits in upper or lower case, with or without leading zeros; of a UUID with dashes; or
+/// of base64, as the JSON form of protobuf writes it. `None` if it is none of these, or 0.
 pub(super) fn parse(text: &str) -> Option<TraceId> {
     let digits: String = if text.len() == 36 { text.replace('-', "") } else { text.to_owned() };
     let is_hex = (1..=HEX_DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str) -> Option<TraceId> {
     id.filter(|id| *id != 0).map(TraceId)
 }
 
-/// 8-4-4-4-12 digits, as sessions are called.
+/// The id as a UUID of 8-4-4-4-12 digits, which is the form of session ids.
 pub(super) fn uuid(id: TraceId) -> String {
     RowId(id.0).to_string()
 }
@@ -38,7 +38,7 @@ fn from_base64(text: &str) -> Option<u128> {
     };
     let (last, before) = letters.as_bytes().split_last()?;
     let high = before.iter().try_fold(0u128, |id, letter| Some(id << 6 | u128::from(six_bits(*letter)?)))?;
-    // Of the last letter only two bits belong to the sixteen bytes.
+    // Only two bits of the last letter belong to the sixteen bytes.
     Some(high << 2 | u128::from(six_bits(*last)? >> 4))
 }
 

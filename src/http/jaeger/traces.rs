@@ -1,9 +1,9 @@
-//! From stored units to traces: by id, by session, newest first.
+//! Makes traces from stored units: by id, by session, newest first.
 //!
-//! A unit is a row of the store that is read by its key. The trace of a turn is named after its unit; that of a
-//! sub-agent of its own is found by the index of first rows. Either is built from the unit at the top of its calls and
-//! from the sub-agents below that one: nothing else of the session is read. Of a trace that has more spans than an answer
-//! may have, the first ones are built, and the root, which tells of all.
+//! A unit is a row of the store that is read by its key. The id of a turn's trace is that of its unit; the trace of a
+//! sub-agent with a trace of its own is found by the index of first rows. Both are built from the unit at the root and
+//! from the sub-agents below it; nothing else of the session is read. If a trace has more spans than an answer may
+//! have, its first spans are built, and its root, whose sums are those of the whole trace.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -25,21 +25,21 @@ use crate::views::traces::jaeger::{Filter, Trace, mark_in_progress};
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::{Position, TurnFacts, family_spans, position_of, turn_spans};
 
-/// Spans in one answer at most, some 1.5 kB each. Of a search, further traces are left out; of a whole session, its
-/// oldest turns; of one trace, its last spans. A warning says so.
+/// Most spans in one answer, some 1.5 kB each. A search leaves out further traces, a whole session its oldest turns,
+/// and a single trace its last spans. A warning says so.
 pub(super) const SPANS_MAX: usize = 20_000;
 
-/// Spans of a trace that is too large to be shown whole.
+/// Spans that are shown of a trace that has more than [`SPANS_MAX`].
 const CUT_SPANS_MAX: usize = 10_000;
 
-/// Units whose times a search keeps at once, the newest; older ones are not looked at.
+/// Most units that a search looks at, the newest ones; older ones are left out.
 const CANDIDATES_MAX: usize = 200_000;
 
 /// Makes traces from the state as it is now, for one request.
 pub(super) struct Traces<'c> {
     reader: &'c StoreReader,
     lookup: Lookup<'c>,
-    /// Units whose traces were cut: what is below them is not built once more.
+    /// Units whose traces were cut. The sub-agents below them are not built once more.
     cut: RefCell<HashSet<UnitId>>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Traces<'c> {
 struct Candidate {
     first: Timestamp,
     unit: UnitId,
-    /// The unit that its spans leave with.
+    /// The unit in whose trace its spans are; `None` if it has a trace of its own.
     above: Option<UnitId>,
 }
 
@@ -58,7 +58,7 @@ impl Candidate {
     }
 }
 
-/// What one unit begins: traces, and the units in them.
+/// Some traces, and the units whose spans are in them.
 #[derive(Default)]
 struct Built {
     traces: Vec<Trace>,
@@ -75,7 +75,7 @@ impl<'c> Traces<'c> {
         Self { lookup: Lookup::without_text(context), ..Self::of(context) }
     }
 
-    /// The trace with this id.
+    /// The trace with this id; `None` if there is none.
     pub(super) fn by_id(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
         let row = RowId(id.0);
         for key in [UnitKey::Turn(row), UnitKey::Loose(row)] {
@@ -87,7 +87,7 @@ impl<'c> Traces<'c> {
         if let Some(trace) = self.of_unit(self.reader.agent(row)?, id)? {
             return Ok(Some(trace));
         }
-        // A sub-agent whose first row was never read has its unit's own id.
+        // The trace of a sub-agent whose first row was never read has the id of its unit.
         let unit = self.reader.unit(UnitId(id.0))?.filter(|unit| unit.agent.is_some());
         if let Some(trace) = self.of_unit(unit, id)? {
             return Ok(Some(trace));
@@ -95,7 +95,8 @@ impl<'c> Traces<'c> {
         self.of_session_by_hash(id)
     }
 
-    /// The trace of a session whose id is no UUID, where sessions are traces: its id is a hash.
+    /// The trace of a session whose id is no UUID, if each session is one trace. The id of such a trace is a hash of
+    /// the session's id.
     fn of_session_by_hash(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
         let mut session = None;
         if self.lookup.rules.scope == TraceScope::Session && self.lookup.session(&SessionId(uuid(id).into()))?.is_none()
@@ -110,13 +111,13 @@ impl<'c> Traces<'c> {
     }
 
     fn of_unit(&self, unit: Option<Unit>, id: TraceId) -> Result<Option<Trace>, StoreError> {
-        // The trace of a turn is found by its id, whatever shares a trace when it is exported.
+        // The trace of a turn is found by its id even if exported spans share one trace for the whole session.
         let Some(unit) = unit.filter(|unit| trace_of(unit) == id) else { return Ok(None) };
         let built = self.build_around(unit.key.id(), unit.leaves_with(), TraceScope::Turn)?;
         Ok(built.traces.into_iter().find(|trace| trace.id() == id))
     }
 
-    /// All traces of a session as one; the id of a session is a UUID, which is also the id of the trace.
+    /// All traces of a session as one, with the session's id as trace id; `None` if there is no such session.
     pub(super) fn of_session(&self, id: &str, spans_max: usize) -> Result<Option<Trace>, StoreError> {
         let Some(session) = self.lookup.session(&SessionId(id.into()))? else { return Ok(None) };
         let tally = &session.tally;
@@ -164,18 +165,18 @@ impl<'c> Traces<'c> {
         Ok(trace.map(|trace| warnings.into_iter().fold(trace, Trace::with_warning)))
     }
 
-    /// Hands out traces that may have spans within the filter's times, those that start last first, until `take` has
-    /// enough. Builds no more than it must: `take` decides one by one.
+    /// Gives `take` the traces that may have spans within the filter's times, those that start last first, until `take`
+    /// breaks. Traces are built one by one, so that few are built that are not needed.
     pub(super) fn newest_first(
         &self,
         filter: &Filter,
         mut take: impl FnMut(Trace) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let (mut built, mut known): (HashSet<UnitId>, HashSet<TraceId>) = Default::default();
-        // With their starts: of a large trace that takes a while to find.
+        // Traces with their starts, which take a while to find in a large trace.
         let mut waiting: Vec<(Timestamp, Trace)> = Vec::new();
         for Candidate { first, unit, above } in self.candidates(filter)? {
-            // A trace may go out once nothing that is still to come can start after it.
+            // A trace is given to `take` once no later candidate can start after it.
             while waiting.last().is_some_and(|(start, _)| *start > first) {
                 if waiting.pop().is_some_and(|(_, trace)| take(trace).is_break()) {
                     return Ok(());
@@ -226,8 +227,8 @@ impl<'c> Traces<'c> {
         Ok(candidates)
     }
 
-    /// The trace that holds the spans of a unit, which leave with those of the unit `above` it. Should that not lead to
-    /// the unit, it has a trace of its own beside it.
+    /// The trace that holds the spans of a unit, which are in the trace of the unit `above` it. If that trace does not
+    /// hold the unit, the unit's own trace is built too.
     fn build_around(&self, unit: UnitId, above: Option<UnitId>, scope: TraceScope) -> Result<Built, StoreError> {
         let (mut root, mut next) = (None, above);
         for _ in 0..LEVELS_MAX {
@@ -250,7 +251,7 @@ impl<'c> Traces<'c> {
         Ok(built)
     }
 
-    /// The trace that holds the spans of a unit: of a turn, or of the whole session if all of it shares one.
+    /// The trace that holds the spans of a unit: that of a turn, or that of the whole session if its spans share one.
     fn build_for_search(&self, unit: UnitId, above: Option<UnitId>) -> Result<Built, StoreError> {
         if self.lookup.rules.scope == TraceScope::Turn {
             return self.build_around(unit, above, TraceScope::Turn);
@@ -269,7 +270,7 @@ impl<'c> Traces<'c> {
         self.cut.borrow().contains(&unit)
     }
 
-    /// The trace whose root a unit is, and those of sub-agents that are nested too deep for it.
+    /// The trace whose root is `root`, and those of sub-agents that are nested too deep for it.
     fn build(&self, root: &Unit, scope: TraceScope) -> Result<Built, StoreError> {
         if !has_spans(root) {
             return Ok(Built { traces: Vec::new(), units: vec![root.key.id()] });
@@ -333,8 +334,9 @@ impl<'c> Traces<'c> {
         Ok(batches)
     }
 
-    /// Which of some batches are of traces that go on: that of `root`, whose last activity is the time with it, and those
-    /// of sub-agents. Asked before the batches get their last form: then a whole session may share one trace.
+    /// Tells for each batch whether its trace is in progress. The traces are that of `root`, whose last activity was at
+    /// `at`, and those of `agents`. This must be called before the batches get their final form, in which a whole
+    /// session may share one trace.
     fn going_on<'a>(
         &self,
         batches: &[SpanBatch],
@@ -351,7 +353,7 @@ impl<'c> Traces<'c> {
         batches.iter().map(goes_on).collect()
     }
 
-    /// Marks the batches that go on.
+    /// Marks the batches whose traces are in progress.
     fn mark(&self, batches: &mut [SpanBatch], going_on: &[bool]) {
         for (batch, _) in batches.iter_mut().zip(going_on).filter(|(_, goes_on)| **goes_on) {
             mark_in_progress(batch, self.lookup.now);

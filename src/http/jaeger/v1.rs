@@ -1,4 +1,4 @@
-//! Jaeger's v1 routes: what Grafana's data source calls. Refusals are answers in Jaeger's form.
+//! Jaeger's v1 routes, which Grafana's data source calls. Refusals have Jaeger's form.
 
 use serde::Serialize;
 
@@ -12,10 +12,10 @@ use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::views::traces::jaeger::{Trace, TraceV1, trace_v1};
 
-/// How v1 refuses.
+/// The form of refusals in v1.
 const REFUSAL: AnswerForm = AnswerForm::json("JaegerRefusal", "What is wrong, as Jaeger's v1 has it: `data` is null.");
 
-/// What [`services`] does.
+/// Description of [`services`].
 pub static SERVICES: Description = Description {
     summary: "Lists the names of services, of which there is one.",
     parameters: &[],
@@ -23,7 +23,7 @@ pub static SERVICES: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What [`operation_names`] does.
+/// Description of [`operation_names`].
 pub static OPERATION_NAMES: Description = Description {
     summary: "Lists the names of a service's operations.",
     parameters: &[&SERVICE_OF],
@@ -31,7 +31,7 @@ pub static OPERATION_NAMES: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What [`operations_with_kinds`] does.
+/// Description of [`operations_with_kinds`].
 pub static OPERATIONS: Description = Description {
     summary: "Lists the names and span kinds of a service's operations.",
     parameters: &[&OPERATIONS_SERVICE, &SPAN_KIND],
@@ -39,7 +39,7 @@ pub static OPERATIONS: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What [`traces`] does.
+/// Description of [`traces`].
 pub static TRACES: Description = Description {
     summary: "Finds traces, newest first.",
     parameters: SEARCH,
@@ -47,7 +47,7 @@ pub static TRACES: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What [`trace`] does.
+/// Description of [`trace`].
 pub static TRACE: Description = Description {
     summary: "Tells one trace, or one session as a trace.",
     parameters: &[&parameters::TRACE],
@@ -55,7 +55,7 @@ pub static TRACE: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What [`dependencies`] does.
+/// Description of [`dependencies`].
 pub static DEPENDENCIES: Description = Description {
     summary: "Lists calls between services, of which there are none.",
     parameters: &[],
@@ -63,7 +63,7 @@ pub static DEPENDENCIES: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What every answer is wrapped in.
+/// The JSON object that holds every answer of v1.
 #[derive(Serialize)]
 struct Envelope<T> {
     data: T,
@@ -89,12 +89,12 @@ struct OperationV1 {
     span_kind: &'static str,
 }
 
-/// The names of services: there is one. Grafana's check of the data source asks this.
+/// Answers with the names of services, of which there is one. Grafana checks its data source with this route.
 pub fn services<C: HasReader>(context: &C, _: &Request) -> Result<Answer, Problem> {
     told(listed(&[&context.span_rules().service]), None)
 }
 
-/// The names of a service's operations.
+/// Answers with the names of a service's operations.
 pub fn operation_names<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let names = operations(context, Some(request.value(&SERVICE_OF)?)).and_then(|operations| {
         let mut names: Vec<String> = operations.into_iter().map(|(name, _)| name).collect();
@@ -104,7 +104,7 @@ pub fn operation_names<C: HasReader>(context: &C, request: &Request) -> Result<A
     told(names, None)
 }
 
-/// The names and span kinds of a service's operations.
+/// Answers with the names and span kinds of a service's operations.
 pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let kind = request.given(&SPAN_KIND)?;
     let list = operations(context, request.given(&OPERATIONS_SERVICE)?).and_then(|operations| {
@@ -115,7 +115,7 @@ pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Re
     told(list, None)
 }
 
-/// The traces of a search, newest first, or those of the `traceID`s.
+/// Answers with the traces of a search, newest first, or with the traces whose ids are given as `traceID`.
 pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let ids = request.all(&TRACE_ID)?;
     let answer = if ids.is_empty() {
@@ -130,19 +130,19 @@ pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Pr
     told(answer, None)
 }
 
-/// One trace, or one session as a trace.
+/// Answers with one trace, or with one session as a trace.
 pub fn trace<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let id = request.value(&parameters::TRACE)?;
     told(one(context, id).and_then(|trace| shown(context, &[trace], None)), Some(id))
 }
 
-/// Calls between services: with one service there are none.
+/// Answers with the calls between services; there are none, because there is one service.
 pub fn dependencies<C: HasReader>(_: &C, _: &Request) -> Result<Answer, Problem> {
     told(Answer::json(&enveloped::<[(); 0]>([], None)), None)
 }
 
 fn several<C: HasReader>(context: &C, ids: &[&str]) -> Result<Answer, Problem> {
-    /// Ids that one request may name: as many as its address holds.
+    /// Most ids of one request that are answered, about as many as its address can hold.
     const IDS_MAX: usize = 256;
     let (mut traces, mut errors, mut room) = (Vec::new(), Vec::new(), SPANS_MAX);
     let left_out = || Problem::bad_request(format!("left out: an answer has {SPANS_MAX} spans at most"));
@@ -167,7 +167,7 @@ fn shown<C: HasReader>(context: &C, traces: &[Trace], errors: Option<Vec<Error>>
     Answer::json_of(&enveloped(data, errors), bytes_of(traces))
 }
 
-/// Jaeger counts these lists, and nothing else.
+/// An answer with a list. `total` is its length, which Jaeger tells for these lists only.
 fn listed(data: &[impl Serialize]) -> Result<Answer, Problem> {
     Answer::json(&Envelope { total: data.len(), ..enveloped(data, None) })
 }
@@ -176,12 +176,12 @@ const fn enveloped<T>(data: T, errors: Option<Vec<Error>>) -> Envelope<T> {
     Envelope { data, total: 0, limit: 0, offset: 0, errors }
 }
 
-/// Jaeger's own words for what its clients look for.
+/// The message of a problem; "trace not found" has Jaeger's own wording, because its clients look for that.
 fn message(problem: &Problem) -> String {
     if problem.is_not_found() { "trace not found".to_owned() } else { problem.detail().to_owned() }
 }
 
-/// A refusal in Jaeger's form.
+/// Turns a problem into a refusal in Jaeger's form.
 fn told(outcome: Result<Answer, Problem>, trace_id: Option<&str>) -> Result<Answer, Problem> {
     outcome.or_else(|problem| {
         let (msg, trace_id) = (message(&problem), trace_id.map(str::to_owned));

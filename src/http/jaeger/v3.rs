@@ -1,4 +1,4 @@
-//! Jaeger's v3 routes: the same traces as OTLP. Refusals are answers in Jaeger's form.
+//! Jaeger's v3 routes: the same traces as OTLP. Refusals have Jaeger's form.
 
 use serde::Serialize;
 
@@ -11,11 +11,11 @@ use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::views::traces::jaeger::{ResourceSpans, Trace, TraceSummary, resource_spans, summary};
 
-/// How v3 refuses.
+/// The form of refusals in v3.
 const REFUSAL: AnswerForm =
     AnswerForm::json("JaegerV3Refusal", "What is wrong, as Jaeger's v3 has it: `error` with a message.");
 
-/// What [`services`] does.
+/// Description of [`services`].
 pub static SERVICES: Description = Description {
     summary: "Lists the names of services, of which there is one.",
     parameters: &[],
@@ -23,7 +23,7 @@ pub static SERVICES: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What [`operations_with_kinds`] does.
+/// Description of [`operations_with_kinds`].
 pub static OPERATIONS: Description = Description {
     summary: "Lists the names and span kinds of a service's operations.",
     parameters: &[&OPERATIONS_SERVICE, &SPAN_KIND_V3],
@@ -31,7 +31,7 @@ pub static OPERATIONS: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What [`traces`] does.
+/// Description of [`traces`].
 pub static TRACES: Description = Description {
     summary: "Finds traces, newest first.",
     parameters: SEARCH_V3,
@@ -39,7 +39,7 @@ pub static TRACES: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What [`trace`] does.
+/// Description of [`trace`].
 pub static TRACE: Description = Description {
     summary: "Tells one trace, or one session as a trace.",
     parameters: &[&parameters::TRACE],
@@ -47,7 +47,7 @@ pub static TRACE: Description = Description {
     refusal: REFUSAL,
 };
 
-/// What [`summaries`] does.
+/// Description of [`summaries`].
 pub static SUMMARIES: Description = Description {
     summary: "Finds traces, newest first, and tells each in one line.",
     parameters: SEARCH_V3,
@@ -55,7 +55,7 @@ pub static SUMMARIES: Description = Description {
     refusal: REFUSAL,
 };
 
-/// The names of services: there is one.
+/// Answers with the names of services, of which there is one.
 pub fn services<C: HasReader>(context: &C, _: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     struct Services<'a> {
@@ -64,7 +64,7 @@ pub fn services<C: HasReader>(context: &C, _: &Request) -> Result<Answer, Proble
     told(Answer::json(&Services { services: [&context.span_rules().service] }))
 }
 
-/// The names and span kinds of a service's operations.
+/// Answers with the names and span kinds of a service's operations.
 pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -85,7 +85,7 @@ pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Re
     }))
 }
 
-/// The traces of a search, newest first.
+/// Answers with the traces of a search, newest first; with "not found" if there are none.
 pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     told(TraceSearch::v3(request).and_then(|search| {
         let found = find(context, &search)?;
@@ -96,12 +96,12 @@ pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Pr
     }))
 }
 
-/// One trace, or one session as a trace.
+/// Answers with one trace, or with one session as a trace.
 pub fn trace<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     told(one(context, request.value(&parameters::TRACE)?).and_then(|trace| shown(context, &[trace])))
 }
 
-/// The traces of a search in one line each, newest first.
+/// Answers with a summary of each trace of a search, newest first.
 pub fn summaries<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     struct Summaries<'a> {
@@ -129,7 +129,7 @@ fn shown<C: HasReader>(context: &C, traces: &[Trace]) -> Result<Answer, Problem>
     Answer::json_of(&Wrapper { result: TracesV3 { resource_spans } }, bytes_of(traces))
 }
 
-/// A refusal in Jaeger's form.
+/// Turns a problem into a refusal in Jaeger's form.
 fn told(outcome: Result<Answer, Problem>) -> Result<Answer, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
