@@ -32,9 +32,9 @@ pub struct Config {
     pub push: Option<Push>,
     /// Resource attributes from `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`; empty by default.
     pub resource: BTreeMap<String, String>,
-    /// How turns become traces.
+    /// Settings of traces: how turns become traces (`traces.*`).
     pub traces: TraceSettings,
-    /// Which series the metrics have.
+    /// Settings of metrics: which series they have (`metrics.*`).
     pub metrics: Metrics,
     /// Settings of the outbox, where spans wait to be sent (`outbox.*`).
     pub outbox: OutboxSettings,
@@ -155,7 +155,7 @@ pub enum Compression {
     None,
 }
 
-/// How turns become traces.
+/// Settings of traces: how turns become traces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceSettings {
     /// A turn without a new row for this long has ended (`traces.idle`); 30 min by default, 1 ms to 30 d.
@@ -197,7 +197,7 @@ pub enum HistorySince {
     Time(Timestamp),
 }
 
-/// Which series the metrics have.
+/// Settings of metrics: which series they have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
     /// Label sets per metric; further ones are counted as `other` (`metrics.series_max`). 500 by default, 1 to 100,000.

@@ -15,7 +15,7 @@ pub enum ExportError {
     Endpoint {
         /// As configured, without credentials.
         endpoint: String,
-        /// What the parser disliked.
+        /// Reason of the parser.
         #[source]
         source: http::uri::InvalidUri,
     },
@@ -32,7 +32,7 @@ pub enum ExportError {
     Read {
         /// The file as it was named.
         path: PathBuf,
-        /// What the system says.
+        /// Reason of the system.
         #[source]
         source: io::Error,
     },
@@ -41,7 +41,7 @@ pub enum ExportError {
     Pem {
         /// The file as it was named.
         path: PathBuf,
-        /// What it should hold.
+        /// What the file should hold, in words.
         expected: &'static str,
     },
     /// A certificate authority that cannot be used.

@@ -95,7 +95,8 @@ impl OtlpEndpoint {
         let endpoint = normalize_endpoint(&config.endpoint)?;
         let seen = LastOutcome::default();
         let client = ObservedClient { target: target(&config, endpoint.clone())?, seen: seen.clone() };
-        // Our client compresses, after it has sorted attributes. The crate's retries would hide failures from ours.
+        // `ObservedClient` compresses, after it has sorted attributes. The exporter retries: the crate's own retries
+        // would hide failures from it.
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)

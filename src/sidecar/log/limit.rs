@@ -45,7 +45,7 @@ pub(super) struct LogEvent<'a> {
 /// Messages of one kind that were counted instead of written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Repeats {
-    /// How many; at least one.
+    /// Number of these messages, at least one.
     pub(super) further: u64,
     /// Text and fields that they share.
     pub(super) like: String,
