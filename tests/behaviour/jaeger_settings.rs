@@ -1,7 +1,7 @@
 //! Whatever the settings are: the spans in the outbox are the spans that Jaeger's API answers.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tailspan::views::traces::content::ContentLevel;
@@ -20,6 +20,18 @@ fn what_is_exported_is_what_is_answered_under_all_settings() {
         let mut served = Served::ruled(rules.clone());
         let exported = of_export(&served.world.take_spans());
         assert!(exported.len() > 300, "{}", exported.len());
+        let traces_named: BTreeSet<&String> = exported.keys().map(|(trace, _)| trace).collect();
+        for span in exported.values() {
+            for (_, trace) in span.attributes.iter().filter(|(key, _)| key.starts_with("claude_code.subagent.trace_id"))
+            {
+                let named = trace.split(|letter: char| !letter.is_ascii_hexdigit()).filter(|word| word.len() == 32);
+                let named: Vec<String> = named.map(str::to_owned).collect();
+                assert!(
+                    !named.is_empty() && named.iter().all(|trace| traces_named.contains(trace)),
+                    "{trace} {rules:?}"
+                );
+            }
+        }
         let service = &rules.service;
         assert_eq!(served.json("/services")["data"], json!([service]));
         let traces = served.traces(&format!("/traces?service={service}&limit=1000"));

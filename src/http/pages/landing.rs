@@ -15,7 +15,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 const LINKS: [(&str, &str); 5] = [
     ("/metrics", "metrics for Prometheus"),
-    ("/-/healthy", "whether the process is alive"),
+    ("/-/healthy", "whether the sidecar works: 503 with the reason while its state cannot be written"),
     ("/-/ready", "whether the first scan is complete"),
     ("/api/v1/analytics/sessions", "sessions as JSON; add an id, and /replay, for one of them"),
     ("/jaeger/api/services", "the Jaeger query API: point a Grafana Jaeger data source at /jaeger"),

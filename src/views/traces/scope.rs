@@ -17,8 +17,13 @@ pub fn apply(scope: TraceScope, session: &SessionId, source: Option<&SessionId>,
             let target = source.filter(|_| leads_to_source(link)).unwrap_or(session);
             link.trace = scope.trace(target, link.trace);
         }
-        let apart = span.attributes.iter_mut().filter(|attribute| attribute.key == name::SUBAGENT_TRACE);
-        apart.for_each(|attribute| attribute.value = Value::Text(span.trace.to_string()));
+        for attribute in &mut span.attributes {
+            match &mut attribute.value {
+                Value::Text(trace) if attribute.key == name::SUBAGENT_TRACE => *trace = span.trace.to_string(),
+                Value::Texts(traces) if attribute.key == name::SUBAGENT_TRACES => traces.fill(span.trace.to_string()),
+                _ => {}
+            }
+        }
     }
 }
 
