@@ -28,8 +28,8 @@
 //!    difference: counters, lifetime gauges, the history of `backfill`. They keep sums, the *totals*. (The sums of one
 //!    session are stored with the session, because lists need them at once: [`ledger::tally`]. A test, called a law
 //!    because it must hold for every input, compares them with the sums of its observations.)
-//! 5. [`views`] makes of the facts what each reader wants: [`views::metrics`], [`views::sessions`], [`views::traces`],
-//!    [`views::text`]. Spans get ids that are derived from the rows, and their last form in one place,
+//! 5. [`views`] makes of the facts what each reader wants: [`views::metrics`], [`views::analytics`],
+//!    [`views::sessions`], [`views::traces`], [`views::text`]. Spans get ids that are derived from the rows, and their last form in one place,
 //!    [`views::traces::finish`], for the exporter and for Jaeger's API alike.
 //! 6. [`engine`] decides when a turn has ended, so that its spans go into the *outbox*, where they wait to be sent
 //!    ([`engine::turns`]). It writes cursor, units, sessions, totals and outbox as one batch to the [`store`], then
@@ -89,6 +89,8 @@
 //! | tally | sums of a unit or a session for lists and summaries |
 //! | observation | one amount of a measure, with raw dimensions, an identity and a time |
 //! | change | what a commit changes, as two states of an item (the parts of a unit or section, an ended turn, a session); readers of measures take it |
+//! | cell | what a unit or section spent at one model in one quarter hour; stored beside it, in the same batch |
+//! | cube | the cells of all sessions in memory, for questions about the whole history |
 //! | totals | the sums that metrics are made of, as they are stored and published |
 //! | commit | to write everything that some rows changed, as one atomic batch |
 //! | closed | of a response: a later row was read, so that no further row of it is expected |

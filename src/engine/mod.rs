@@ -276,6 +276,11 @@ impl Engine {
         Ok(self.projections.snapshot())
     }
 
+    /// Makes cells of some units of a state that has none; see [`Writer::make_cells`]. True if there are more.
+    pub fn make_cells(&mut self) -> Result<bool, StoreError> {
+        self.writer.make_cells()
+    }
+
     /// Removes text that is not wanted any more from the database; see [`Writer::give_back`]. To be called after
     /// [`Engine::flush`].
     pub fn give_back(&mut self, now: Timestamp) -> Result<(), StoreError> {

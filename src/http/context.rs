@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::export::{DropReason, ExportCounters, FailureReason};
+use crate::http::api::analytics::cells::{HasCells, SharedCells};
 use crate::http::api::state::HasReader;
 use crate::http::metrics::scrape::{Build, Deliveries, Scrape};
 use crate::http::pages::status::{Status, Waiting};
@@ -25,6 +26,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub struct Context {
     /// Sessions and units.
     pub reader: StoreReader,
+    /// The cells of all sessions, for questions about sums.
+    pub cells: SharedCells,
     /// How the process is doing.
     pub vitals: Arc<Vitals>,
     /// Totals, replaced after each commit that is durable; `None` before the first scan is complete.
@@ -54,6 +57,12 @@ impl HasReader for Context {
 
     fn span_rules(&self) -> &SpanRules {
         &self.spans
+    }
+}
+
+impl HasCells for Context {
+    fn cells(&self) -> &SharedCells {
+        &self.cells
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::audit::selfcheck::SelfCheck;
 use crate::config::Config;
 use crate::export::{ExportError, PushConfig, Pusher};
+use crate::http::api::analytics::cells::SharedCells;
 use crate::http::context::Context;
 use crate::http::table::ROUTES;
 use crate::http::{App, Readers, RequestCounters, Server, ServerLimits};
@@ -97,6 +98,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
         reader: life.kept.reader.clone(),
+        cells: SharedCells::default(),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
         outbox: Arc::clone(&life.kept.meter),

@@ -132,6 +132,8 @@ impl Tailer {
     fn follow(&mut self, progress: impl FnMut(u64, u64, u64, u64)) -> Result<(), StoreError> {
         self.first_scan(progress)?;
         let mut rescan = Instant::now() + self.pause();
+        // After an upgrade they are made in the background, a few in each round.
+        let mut lacks_cells = true;
         while !self.stopped() {
             let mut wait = rescan.saturating_duration_since(Instant::now());
             if let Some(tick) = self.engine.next_tick()
@@ -141,6 +143,9 @@ impl Tailer {
             }
             if self.paused {
                 wait = wait.min(FULL_PAUSE);
+            }
+            if lacks_cells {
+                wait = Duration::ZERO;
             }
             if self.hints.wait(wait) && !self.stopped() {
                 thread::sleep(GATHER);
@@ -171,6 +176,7 @@ impl Tailer {
             }
             self.publish()?;
             self.engine.give_back(now())?;
+            lacks_cells = lacks_cells && self.engine.make_cells()?;
         }
         self.engine.commit(now())?;
         // This flush does not compact the database; that can wait for the next start.

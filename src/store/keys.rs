@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! m name              meta: `schema`, `versions`, `prices`, `export_floor`, `looked_at`, `commit`, `content`, the
-//!                     highest level of which the files may hold text (see `texts.rs`), `marked`, once there are rows
+//!                     highest level of which the files may hold text (see `texts.rs`), `cells`, the next unit whose
+//!                     cells are to be made, while some are missing (see `cells.rs`), `marked`, once there are rows
 //!                     `h` for everything that has left, and `history/` with the name of an endpoint: since when it
 //!                     misses no turn
 //! f file:u32          a file: path, role, cursor, and the thread's context behind the cursor
@@ -18,6 +19,8 @@
 //! u number:u32        a unit (turn, loose rows, sub-agent), with its messages and tool calls if they are not too many
 //! v unit:u32 position:u32
 //!                     a section of a long unit: some of its messages and tool calls
+//! c unit:u32 [position:u32]
+//!                     the cells of a unit, or of one of its sections: what they come to in each quarter hour
 //! i number:u32        the id of a unit or section and 64-bit hashes of its identities, packed; all of them are in
 //!                     memory while the sidecar runs
 //! a row:16            a sub-agent by the uuid of its first row, which is the id of its own trace: its unit
@@ -78,6 +81,7 @@ pub(super) const FORK: u8 = b'k';
 pub(super) const NUMBER: u8 = b'n';
 pub(super) const UNIT: u8 = b'u';
 pub(super) const SECTION: u8 = b'v';
+pub(super) const CELLS: u8 = b'c';
 pub(super) const AGENT: u8 = b'a';
 pub(super) const IDENTITIES: u8 = b'i';
 pub(super) const TOTAL: u8 = b't';
@@ -163,6 +167,24 @@ pub(super) fn sections(unit: u32) -> Vec<u8> {
 
 pub(super) fn section(unit: u32, position: u32) -> Vec<u8> {
     key(SECTION, &[unit.to_be_bytes(), position.to_be_bytes()].concat())
+}
+
+/// The key of a unit's cells, which is also the beginning of the keys of its sections' cells.
+pub(super) fn cells(unit: u32) -> Vec<u8> {
+    key(CELLS, &unit.to_be_bytes())
+}
+
+pub(super) fn section_cells(unit: u32, position: u32) -> Vec<u8> {
+    key(CELLS, &[unit.to_be_bytes(), position.to_be_bytes()].concat())
+}
+
+/// The position of the section in the key of cells, `None` for those of the unit; nothing for a further part of a value.
+pub(super) fn of_cells(key: &[u8]) -> Option<Option<u32>> {
+    match key.get(1..)? {
+        [_, _, _, _] => Some(None),
+        [_, _, _, _, position @ ..] => Some(Some(u32::from_be_bytes(position.try_into().ok()?))),
+        _ => None,
+    }
 }
 
 pub(super) fn agent(first_row: RowId) -> Vec<u8> {

@@ -6,6 +6,8 @@
 //! left) is in the file `epoch.json` in the same folder.
 
 mod batch;
+mod cells;
+mod changes;
 mod codec;
 mod commit;
 mod compact;
@@ -30,6 +32,7 @@ mod spans;
 mod texts;
 mod writer;
 
+pub use changes::{ChangedSessions, StateVersion};
 pub use commit::{Commit, SectionChange, UnitChange};
 pub use disk::probe;
 pub use epoch::{Epoch, first_start};

@@ -24,7 +24,7 @@ use super::outbox::Outbox;
 use super::pulse::Pulse;
 use super::reader::StoreReader;
 use super::writer::{Recovered, Writer};
-use super::{codec, keys, texts};
+use super::{cells, codec, keys, texts};
 use crate::transcript::time::Timestamp;
 
 /// How many bytes at the beginning of a database's file are checked for whether it was written to.
@@ -193,7 +193,13 @@ fn open_parts(places: &CopyPlaces, lock: &Lock, before: Before, kept: &OpenStore
     let mut db = database(&places.db)?;
     let layout = Layout::of(&db)?;
     match layout {
-        Layout::Own => {}
+        Layout::Own if layout::has_cells(&db)? => {}
+        Layout::Own => {
+            let mut batch = Writes::default();
+            layout::sign(&mut batch, &db)?;
+            cells::make_all(&mut batch, &db)?;
+            batch.apply(&db, &Disk::of(&places.db, lock)?)?;
+        }
         Layout::Older(found) => db = upgrade(db, places, &kept.pulse, found)?,
         Layout::Newer(Newer { what, found, known }) => {
             return Err(StoreError::NewerSchema { path: places.folder.clone(), what, found, known });

@@ -5,15 +5,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sled::Tree;
 
+use super::changes::{ChangedSessions, Changes, StateVersion};
 use super::error::StoreError;
 use super::file::FileRow;
 use super::handle::Handle;
 use super::rows::Rows;
-use super::{codec, keys};
+use super::{cells, codec, keys};
 use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
+use crate::views::analytics::cube::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
 /// Reads the state. Clones share one database, which may be closed and opened again meanwhile. Every read fails with
@@ -21,6 +23,7 @@ use crate::views::traces::tree::{Earlier, TurnOrder};
 #[derive(Debug, Clone, Default)]
 pub struct StoreReader {
     handle: Arc<RwLock<Option<Handle>>>,
+    changes: Arc<Changes>,
 }
 
 impl StoreReader {
@@ -36,6 +39,34 @@ impl StoreReader {
     fn tree(&self) -> Result<Arc<Tree>, StoreError> {
         let handle = self.handle.read().unwrap_or_else(PoisonError::into_inner);
         handle.as_ref().map(Handle::tree).ok_or(StoreError::Closed)
+    }
+
+    /// What commits have changed, for readers that keep something in memory.
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Takes the sessions that changed since the last call, for the one reader that keeps the cells of all sessions in
+    /// memory, and the version of the state that has all of these changes.
+    #[must_use]
+    pub fn take_changed(&self) -> (StateVersion, ChangedSessions) {
+        self.changes.take()
+    }
+
+    /// The version of the state as it is now.
+    #[must_use]
+    pub fn version(&self) -> StateVersion {
+        self.changes.version()
+    }
+
+    /// The cells of a session: of each of its units and their sections.
+    pub fn cells_of(&self, session: &SessionId) -> Result<Vec<StoredUnit>, StoreError> {
+        Rows::of(self.tree()?.as_ref()).cells_of(session)
+    }
+
+    /// False while cells are being made for a state that had none.
+    pub fn has_all_cells(&self) -> Result<bool, StoreError> {
+        Ok(self.tree()?.get(keys::meta(cells::NEXT))?.is_none())
     }
 
     /// A session by its whole id; `None` if there is none.

@@ -12,6 +12,7 @@ use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::cube::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
 /// The rows of a database, decoded. Every read fails if the database cannot be read or a row is damaged.
@@ -128,7 +129,12 @@ impl<'a> Rows<'a> {
     /// A section of a unit.
     pub(crate) fn section(self, of: UnitId, position: u32) -> Result<Option<Section>, StoreError> {
         let Some(number) = self.number(of)? else { return Ok(None) };
-        codec::get(self.tree, &keys::section(number, position))
+        self.numbered_section(number, position)
+    }
+
+    /// [`Rows::section`] by the number of the unit.
+    pub(crate) fn numbered_section(self, unit: u32, position: u32) -> Result<Option<Section>, StoreError> {
+        codec::get(self.tree, &keys::section(unit, position))
     }
 
     /// Gives the sections of a unit to `take`, in order from the position `from` on, until it breaks.
@@ -168,6 +174,28 @@ impl<'a> Rows<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The cells of a session: of each of its units and their sections.
+    pub(crate) fn cells_of(self, session: &SessionId) -> Result<Vec<StoredUnit>, StoreError> {
+        let mut members = Vec::new();
+        self.each_member(session, |number, member| {
+            members.push((number, member));
+            ControlFlow::Continue(())
+        })?;
+        // In the order of numbers, because units that were written together lie together on disk.
+        members.sort_unstable_by_key(|(number, _)| *number);
+        let unit = |(number, member): (u32, Member)| {
+            let mut cells = Vec::new();
+            for row in self.tree.scan_prefix(keys::cells(number)) {
+                let (key, value) = row?;
+                if let Some(section) = keys::of_cells(&key) {
+                    cells.push((section, codec::decode(self.tree, &key, &value)?));
+                }
+            }
+            Ok(StoredUnit { member, cells })
+        };
+        members.into_iter().map(unit).collect()
     }
 
     /// The turns of a session in order.

@@ -18,7 +18,7 @@ use super::meter::OutboxMeter;
 use super::pulse::Beat;
 use super::rows::Rows;
 use super::texts::HeldTexts;
-use super::{codec, keys, spans};
+use super::{cells, codec, keys, spans};
 use crate::ledger::known::{Index, Paths};
 use crate::ledger::session::Member;
 use crate::ledger::unit::{Unit, UnitId};
@@ -99,6 +99,7 @@ impl Writer {
             lock,
             closing: None,
         };
+        writer.kept.reader.changes().begin(writer.commits);
         let recovered = writer.recover()?;
         Ok((writer, recovered))
     }
@@ -193,7 +194,22 @@ impl Writer {
         codec::put_with(&mut batch, &self.tree, keys::meta(keys::COMMIT), &self.commits, &mut scratch)?;
         self.apply(batch)?;
         self.meter.added(added);
+        let units = commit.units.iter().flat_map(|change| change.before.into_iter().chain([change.unit]));
+        let sessions = units.map(Unit::session).chain(commit.sessions.iter().map(|session| &session.id));
+        self.kept.reader.changes().add(self.commits, sessions);
         Ok(())
+    }
+
+    /// Makes cells of some units that have none, because the state is of a program that made none. Returns true if there
+    /// are more. Fails like [`Writer::commit`].
+    pub fn make_cells(&mut self) -> Result<bool, StoreError> {
+        let mut batch = Writes::default();
+        let Some(made) = cells::make_some(&mut batch, &self.tree)? else { return Ok(false) };
+        self.commits += 1;
+        codec::put(&mut batch, &self.tree, keys::meta(keys::COMMIT), &self.commits)?;
+        self.apply(batch)?;
+        self.kept.reader.changes().add(self.commits, made.sessions.iter());
+        Ok(made.are_more)
     }
 
     fn apply(&self, batch: Writes) -> Result<(), StoreError> {
@@ -338,6 +354,7 @@ pub(super) fn put_unit(
         codec::remove(batch, tree, key.clone())?;
     }
     let bytes = codec::put_with(batch, tree, key, unit, scratch)?;
+    cells::put_unit(batch, tree, change, scratch)?;
     if before.is_none() {
         codec::put_with(batch, tree, keys::number(id), &number, scratch)?;
     }
@@ -369,6 +386,7 @@ pub(super) fn put_section(
 ) -> Result<usize, StoreError> {
     let SectionChange { id, number, unit, before, section } = *change;
     let bytes = codec::put_with(batch, tree, keys::section(unit, section.position), section, scratch)?;
+    cells::put_section(batch, tree, change, scratch)?;
     if before.is_none_or(|before| !before.parts.identities().eq(section.parts.identities())) {
         let number = number.ok_or(StoreError::Unnumbered)?;
         let place = Some((section.of, section.position));

@@ -128,6 +128,21 @@ fn assert_same(what: &str, told: &Value, wanted: &Value) {
     assert!(told == wanted, "{what}\ntold:   {told}\nwanted: {wanted}");
 }
 
+/// Sums by session are those of the list, once cells are made for a state that had none.
+fn assert_costs(daemon: &Daemon, list: &[Value]) {
+    let rows = daemon.until("the cells of all sessions are there", || {
+        let costs = json(daemon, "/api/v1/analytics/costs?group_by=session");
+        (costs["complete"] == true).then(|| costs["rows"].as_array().unwrap().clone())
+    });
+    let spent = |cost: &Value| cost.as_str().filter(|cost| *cost != "0").map(str::to_owned);
+    let row = |row: &Value| Some((row["session"].as_str()?.to_owned(), spent(&row["cost_usd"])?));
+    let session = |session: &Value| Some((session["id"].as_str()?.to_owned(), spent(&session["cost_usd"])?));
+    let (told, listed): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        (rows.iter().filter_map(row).collect(), list.iter().filter_map(session).collect());
+    assert!(!listed.is_empty());
+    assert_eq!(told, listed);
+}
+
 /// A span of Jaeger's answer without what a later version of tailspan changes.
 fn span(span: &Value, processes: &Value) -> Value {
     let tags = |tags: &Value| {
@@ -163,6 +178,7 @@ fn a_stored_state_tells_every_session_though_no_file_of_it_is_left() {
         let base = "/api/v1/analytics/sessions";
         let list = pages(&daemon, &format!("{base}?limit=100"), "sessions", "next_cursor", "cursor");
         assert_same("the list", &Value::Array(list.clone()), &expected(&stored, "sessions.json"));
+        assert_costs(&daemon, &list);
         let (details, replays) = (expected(&stored, "details.json"), expected(&stored, "replay.json"));
         assert_eq!(details.as_object().unwrap().len(), list.len());
         for (id, wanted) in details.as_object().unwrap() {

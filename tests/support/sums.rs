@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use tailspan::ledger::gist::Gist;
+use tailspan::ledger::known::Changed;
 use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
 use tailspan::store::StoreReader;
+use tailspan::views::analytics::cells::{Cells, Window};
+use tailspan::views::analytics::cube::StoredUnit;
 use tailspan::views::traces::tree::TurnOrder;
 
 /// Every sum in the state is the sum of what it stands for.
@@ -40,6 +43,7 @@ fn check_session(reader: &StoreReader, session: &Session, said: &str) -> BTreeMa
         check_sections(reader, &unit, said);
         units.insert(member.unit, unit);
     }
+    check_cells(reader, session, &units, said);
     let mut tally = Tally::default();
     units.values().for_each(|unit| tally.add(&unit.tally()));
     assert_eq!(session.tally, tally, "{said}: session {}", session.id);
@@ -56,6 +60,24 @@ fn check_session(reader: &StoreReader, session: &Session, said: &str) -> BTreeMa
         assert_eq!((found.turns, found.latest), (earlier.turns, earlier.latest), "{said}");
     }
     units
+}
+
+/// The stored cells are those of the parts that are stored.
+fn check_cells(reader: &StoreReader, session: &Session, units: &BTreeMap<UnitId, Unit>, said: &str) {
+    assert!(reader.has_all_cells().unwrap(), "{said}");
+    let stored = reader.cells_of(&session.id).unwrap();
+    assert_eq!(stored.len(), units.len(), "{said}");
+    for StoredUnit { member, cells } in stored {
+        let unit = &units[&member.unit];
+        let mut own = vec![(None, Cells::of(&Changed::new(unit)))];
+        reader
+            .each_section(member.unit, |section| {
+                own.push((Some(section.position), Cells::within(&section.parts, Window::default())));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!(cells, own, "{said}: the cells of {:?}", unit.key);
+    }
 }
 
 fn check_sections(reader: &StoreReader, unit: &Unit, said: &str) {

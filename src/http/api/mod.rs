@@ -1,6 +1,7 @@
-//! Sessions and their replay.
+//! Sessions, their replay, and sums over all of them.
 //!
 //! ```text
+//! analytics       sums over the whole history
 //! sessions        the list of sessions
 //! session_detail  one session with its parts
 //! replay          the events of a session, page by page
@@ -9,6 +10,7 @@
 //! state           how handlers reach the state
 //! ```
 
+pub mod analytics;
 mod content;
 mod long_session;
 pub mod replay;

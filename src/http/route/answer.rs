@@ -104,6 +104,11 @@ impl Answer {
         self
     }
 
+    /// A status without a body.
+    pub(in crate::http) fn empty(status: StatusCode) -> Self {
+        Self::new(status, HeaderValue::from_static(JSON), Vec::new())
+    }
+
     /// Plain text with the status that tells a probe "not now".
     pub(in crate::http) fn not_ready(text: impl Into<String>) -> Self {
         Self { status: NOT_READY, ..Self::text(text) }

@@ -68,6 +68,8 @@ pub enum Schema {
     Time,
     /// A time in RFC 3339, or a date.
     TimeOrDate,
+    /// The name of a time zone in the IANA database.
+    TimeZone,
     /// A number with its unit.
     Duration,
     /// A name, a colon and a value.

@@ -20,7 +20,7 @@ use crate::store::batch::Writes;
 use crate::store::commit::{SectionChange, UnitChange};
 use crate::store::error::StoreError;
 use crate::store::file::FileRow;
-use crate::store::{codec, keys, texts, writer};
+use crate::store::{cells, codec, keys, texts, writer};
 use crate::transcript::ids::{AgentId, SessionId};
 
 /// Most bytes in one batch of the copy, a little exceeded by the last row.
@@ -56,6 +56,7 @@ fn row_by_row<'a>(from: &'a Tree, to: &'a Tree, tell: Tell<'a>) -> Result<(), St
     }
     copy.write()?;
     sign(&mut copy.batch, to)?;
+    cells::make_all(&mut copy.batch, to)?;
     copy.write()
 }
 
@@ -101,6 +102,7 @@ fn from_4(from: &Tree, to: &Tree) -> Result<(), StoreError> {
     copy.write()?;
     sum_below(&mut copy)?;
     sign(&mut copy.batch, to)?;
+    cells::make_all(&mut copy.batch, to)?;
     let has_spans = from.scan_prefix([keys::OUTBOX]).next().transpose()?.is_some();
     texts::begin_with(&mut copy.batch, to, has_spans)?;
     copy.write()

@@ -29,4 +29,4 @@ mod v6;
 mod versions;
 
 pub(super) use migrate::migrate;
-pub(super) use versions::{Layout, Newer, sign};
+pub(super) use versions::{Layout, Newer, has_cells, sign};

@@ -11,8 +11,11 @@ use crate::store::{codec, keys};
 /// The oldest layout that can be migrated.
 const OLDEST: u32 = 4;
 
+/// The version of cells. A database with another one is used as it is, and gets its cells anew in the background.
+const CELLS: u32 = 1;
+
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
-const VERSIONS: [(u8, u32); 18] = [
+const VERSIONS: [(u8, u32); 19] = [
     (keys::META, 1),
     (keys::FILE, 3),
     (keys::SESSION, 3),
@@ -23,6 +26,7 @@ const VERSIONS: [(u8, u32); 18] = [
     (keys::UNIT, 4),
     (keys::SECTION, 3),
     (keys::IDENTITIES, 2),
+    (keys::CELLS, CELLS),
     (keys::AGENT, 1),
     (keys::TOTAL, 1),
     (keys::PENDING, 1),
@@ -68,7 +72,9 @@ impl Layout {
             let what = || format!("rows `{}` of version", char::from(*prefix));
             (*version > own).then(|| Newer { what: what(), found: *version, known: own })
         });
-        let has_older_rows = VERSIONS.iter().any(|(prefix, own)| versions.get(prefix).is_none_or(|found| found < own));
+        let facts = VERSIONS.iter().filter(|(prefix, _)| *prefix != keys::CELLS);
+        let has_older_rows =
+            facts.into_iter().any(|(prefix, own)| versions.get(prefix).is_none_or(|found| found < own));
         Ok(match (schema, newer_rows) {
             (_, _) if schema > keys::SCHEMA => {
                 Self::Newer(Newer { what: "schema".to_owned(), found: schema, known: keys::SCHEMA })
@@ -79,6 +85,12 @@ impl Layout {
             (_, None) => Self::Unreleased(schema),
         })
     }
+}
+
+/// Whether a database has cells of the version that this program writes, or is getting them.
+pub(in crate::store) fn has_cells(tree: &Tree) -> Result<bool, StoreError> {
+    let versions: BTreeMap<u8, u32> = codec::get(tree, &keys::meta("versions"))?.unwrap_or_default();
+    Ok(versions.get(&keys::CELLS) == Some(&CELLS))
 }
 
 /// Adds rows to a batch that give the database the layout of this program.

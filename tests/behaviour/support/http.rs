@@ -105,6 +105,8 @@ impl Client {
     pub(crate) fn read(&mut self) -> Reply {
         let (mut reply, length) = self.read_head();
         reply.body = match length {
+            // "Not modified" has no body and no length. Source: RFC 9110, section 15.4.5.
+            None if reply.status == 304 => Vec::new(),
             Some(length) => self.read_body(length),
             None => {
                 let mut body = Vec::new();

@@ -7,6 +7,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("ledger", &["transcript"]),
     ("measures", &["ledger", "transcript"]),
     ("views", &[]),
+    ("views::analytics", WING),
     ("views::metrics", WING),
     ("views::sessions", WING),
     ("views::traces", WING),
@@ -130,7 +131,8 @@ pub(crate) const IMPURE_MACROS: &[&str] = &["print", "println", "eprint", "eprin
 pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["main"]),
     ("bytes", &["export", "http"]),
-    ("chrono", &["transcript", "config", "export"]),
+    ("chrono", &["transcript", "views", "config", "export"]),
+    ("chrono_tz", &["views"]),
     ("clap", &["cli", "main"]),
     ("fearless_simd", &["transcript"]),
     ("flate2", &["export", "http"]),

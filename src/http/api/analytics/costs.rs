@@ -1,0 +1,279 @@
+//! `/api/v1/analytics/costs`: tokens and cost, filtered and grouped.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::cells::{CellsNow, HasCells};
+use super::questions::{
+    AGENT, BRANCH, CURSOR, ENTRYPOINT, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW,
+    filter_of,
+};
+use crate::http::api::sessions::{CURRENCY, unreadable};
+use crate::http::route::answer::Answer;
+use crate::http::route::description::{AnswerForm, Description, PROBLEM};
+use crate::http::route::page::PageEnd;
+use crate::http::route::parameter::{OneOf, Parameter, ParameterKind, Schema};
+use crate::http::route::problem::Problem;
+use crate::http::route::request::Request;
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
+use crate::store::StoreReader;
+use crate::transcript::time::Timestamp;
+use crate::views::analytics::blocks::Block;
+use crate::views::analytics::cells::Cells;
+use crate::views::analytics::costs::{CostQuestion, CostRow, CostTable, Edges, GroupBy, Sums, costs, partial};
+use crate::views::analytics::filter::Filter;
+use crate::views::analytics::period::Period;
+
+const GROUP_BY: Parameter<GroupList> = Parameter::query(
+    "group_by",
+    GroupList,
+    "What rows are told apart by: one or two of these, with a comma between them or given one by one; `day` if none is.",
+)
+.several();
+const SORT: Parameter<OneOf<Sort>> = Parameter::query(
+    "sort",
+    OneOf(&SORTS),
+    "What rows are sorted by; `key` if they are told apart by a time first, else `cost`.",
+);
+const ORDER: Parameter<OneOf<bool>> = Parameter::query(
+    "order",
+    OneOf(&[("asc", true), ("desc", false)]),
+    "Whether the rows begin with the least or with the most; `asc` for `key`, else `desc`.",
+);
+
+/// Description of [`answer`].
+pub static COSTS: Description = Description {
+    summary: "Tells tokens and cost, by time, project, model and more.",
+    parameters: &[
+        &GROUP_BY,
+        &TZ,
+        &SINCE,
+        &UNTIL,
+        &PROJECT,
+        &BRANCH,
+        &MODEL,
+        &AGENT,
+        &TOOL,
+        &WORKFLOW,
+        &ORIGIN,
+        &SESSION,
+        &ENTRYPOINT,
+        &SORT,
+        &ORDER,
+        &LIMIT,
+        &CURSOR,
+    ],
+    answers: &[AnswerForm::json(
+        "Costs",
+        "A page of rows with their sums, the sums of everything that was asked for, and where the next page begins.",
+    )],
+    refusal: PROBLEM,
+};
+
+const GROUPS: [(&str, GroupBy); 12] = [
+    ("hour", GroupBy::Period(Period::Hour)),
+    ("day", GroupBy::Period(Period::Day)),
+    ("week", GroupBy::Period(Period::Week)),
+    ("month", GroupBy::Period(Period::Month)),
+    ("block", GroupBy::Block),
+    ("project", GroupBy::Project),
+    ("branch", GroupBy::Branch),
+    ("model", GroupBy::Model),
+    ("agent", GroupBy::Agent),
+    ("session", GroupBy::Session),
+    ("workflow", GroupBy::Workflow),
+    ("entrypoint", GroupBy::Entrypoint),
+];
+
+/// Some of [`GROUPS`], with commas between them.
+#[derive(Debug, Clone, Copy)]
+struct GroupList;
+
+impl ParameterKind for GroupList {
+    type Value<'a> = Vec<GroupBy>;
+
+    fn read(&self, text: &str) -> Option<Vec<GroupBy>> {
+        text.split(',').map(|word| OneOf(&GROUPS).read(word.trim())).collect()
+    }
+
+    fn takes(&self) -> String {
+        format!("{} or two of them with a comma between", OneOf(&GROUPS).takes())
+    }
+
+    fn schema(&self) -> Schema {
+        OneOf(&GROUPS).schema()
+    }
+}
+
+/// What rows are sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Key,
+    Cost,
+    Tokens,
+}
+
+const SORTS: [(&str, Sort); 3] = [("key", Sort::Key), ("cost", Sort::Cost), ("tokens", Sort::Tokens)];
+
+impl Sort {
+    fn of(self, row: &CostRow) -> i128 {
+        match self {
+            Self::Key => 0,
+            Self::Cost => row.sums.cost.picousd(),
+            Self::Tokens => row.sums.tokens.total().into(),
+        }
+    }
+}
+
+fn word(by: GroupBy) -> &'static str {
+    GROUPS.iter().find(|(_, group)| *group == by).map_or("", |(word, _)| word)
+}
+
+/// Answers with a page of rows. Fails if a parameter is bad or the state cannot be read.
+pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let (zone, groups) = (request.value(&TZ)?, groups(request)?);
+    let filter = filter_of(request, zone)?;
+    let by_time = matches!(groups.first(), Some(GroupBy::Period(_) | GroupBy::Block));
+    let sort = request.given(&SORT)?.unwrap_or(if by_time { Sort::Key } else { Sort::Cost });
+    let ascending = request.given(&ORDER)?.unwrap_or(sort == Sort::Key);
+    let limit = usize::try_from(request.value(&LIMIT)?).unwrap_or(usize::MAX);
+    let list = format!("costs/{:?}/{sort:?}/{ascending}", groups.iter().map(|by| word(*by)).collect::<Vec<_>>());
+    let after = request.given(&CURSOR)?.map(|cursor| PageEnd::from_cursor(&list, cursor)).transpose()?;
+
+    let cells = context.cells().now(context.reader())?;
+    if let Some(answer) = cells.not_modified(request) {
+        return Ok(answer);
+    }
+    let edges = edges(context.reader(), &cells, &filter)?;
+    let question = CostQuestion { group_by: &groups, zone, filter: &filter, edges: &edges };
+    let CostTable { rows, total } = costs(cells.cube(), &question);
+    let mut rows: Vec<(PageEnd, CostRow)> =
+        rows.into_iter().map(|row| (PageEnd { key: sort.of(&row), id: row.order.clone() }, row)).collect();
+    rows.sort_by(|(a, _), (b, _)| if ascending { a.cmp(b) } else { b.cmp(a) });
+    let is_behind = |end: &PageEnd| match &after {
+        Some(after) if ascending => end > after,
+        Some(after) => end < after,
+        None => true,
+    };
+    rows.retain(|(end, _)| is_behind(end));
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| more).map(|(end, _)| end.to_cursor(&list));
+    let names: Vec<&str> = groups.iter().map(|by| word(*by)).collect();
+    let now = context.now();
+    let page = CostPage {
+        group_by: &names,
+        tz: zone.name(),
+        since: filter.window.since.map(Timestamp::to_rfc3339),
+        until: filter.window.until.map(Timestamp::to_rfc3339),
+        rows: rows.iter().map(|(_, row)| RowForm { names: &names, row, now }).collect(),
+        total: SumsForm::of(&total),
+        complete: cells.is_complete(),
+        next_cursor,
+        currency: CURRENCY,
+    };
+    Ok(cells.tagged(Answer::json(&page)?))
+}
+
+fn groups(request: &Request) -> Result<Vec<GroupBy>, Problem> {
+    let groups: Vec<GroupBy> = request.all(&GROUP_BY)?.into_iter().flatten().collect();
+    match *groups.as_slice() {
+        [] => Ok(vec![GroupBy::Period(Period::Day)]),
+        [_] => Ok(groups),
+        [first, second] if first != second => Ok(groups),
+        [_, _] => Err(Problem::bad_request("`group_by` is given twice with the same value")),
+        _ => Err(Problem::bad_request("`group_by` may be given twice at most")),
+    }
+}
+
+/// What happened in the quarter hours of which the filter takes a part, from the parts themselves.
+fn edges(reader: &StoreReader, cells: &CellsNow<'_>, filter: &Filter) -> Result<Edges, Problem> {
+    let mut edges: Edges = HashMap::new();
+    for (unit, section) in partial(cells.cube(), filter) {
+        let exact = match section {
+            None => reader.unit(unit).map_err(unreadable)?.map(|unit| Cells::within(&unit.parts, filter.window)),
+            Some(position) => {
+                let section = reader.section(unit, position).map_err(unreadable)?;
+                section.map(|section| Cells::within(&section.parts, filter.window))
+            }
+        };
+        edges.extend(exact.map(|exact| ((unit, section), exact)));
+    }
+    Ok(edges)
+}
+
+#[derive(Serialize)]
+struct CostPage<'a> {
+    group_by: &'a [&'static str],
+    tz: &'static str,
+    since: Option<String>,
+    until: Option<String>,
+    rows: Vec<RowForm<'a>>,
+    total: SumsForm,
+    complete: bool,
+    next_cursor: Option<String>,
+    currency: &'static str,
+}
+
+#[derive(Serialize)]
+struct SumsForm {
+    messages: u64,
+    turns: u64,
+    sessions: u64,
+    tokens: Tokens,
+    cost_usd: String,
+    unpriced_tokens: u64,
+}
+
+impl SumsForm {
+    fn of(sums: &Sums) -> Self {
+        let Sums { messages, turns, sessions, tokens, cost, unpriced } = *sums;
+        Self { messages, turns, sessions, tokens, cost_usd: cost.to_string(), unpriced_tokens: unpriced }
+    }
+}
+
+/// A row: the value of each property by its name, its sums, and what there is to tell of a block.
+struct RowForm<'a> {
+    names: &'a [&'static str],
+    row: &'a CostRow,
+    now: Timestamp,
+}
+
+impl Serialize for RowForm<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.names.iter().zip(&self.row.values) {
+            map.serialize_entry(name, value)?;
+        }
+        let sums = SumsForm::of(&self.row.sums);
+        map.serialize_entry("messages", &sums.messages)?;
+        map.serialize_entry("turns", &sums.turns)?;
+        map.serialize_entry("sessions", &sums.sessions)?;
+        map.serialize_entry("tokens", &sums.tokens)?;
+        map.serialize_entry("cost_usd", &sums.cost_usd)?;
+        map.serialize_entry("unpriced_tokens", &sums.unpriced_tokens)?;
+        if let Some(block) = &self.row.block {
+            let is_active = block.is_active(self.now);
+            let cost = self.row.sums.cost;
+            map.serialize_entry("ended_at", &block.last.to_rfc3339())?;
+            map.serialize_entry("is_active", &is_active)?;
+            map.serialize_entry("burn_usd_per_hour", &burn_per(cost, block, HOUR_MS).map(|burn| burn.to_string()))?;
+            let rest = block.end().0.saturating_sub(self.now.0);
+            let projected = burn_per(cost, block, rest).filter(|_| is_active).map(|rest| (cost + rest).to_string());
+            map.serialize_entry("projected_usd", &projected)?;
+        }
+        map.end()
+    }
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// What so many milliseconds cost at the pace from the first response of a block to its last; `None` if there is only one
+/// moment with responses.
+fn burn_per(cost: Money, block: &Block, milliseconds: i64) -> Option<Money> {
+    let took = i128::from(block.last.0.saturating_sub(block.first.0));
+    cost.picousd().checked_mul(milliseconds.into())?.checked_div(took).map(Money::from_picousd)
+}

@@ -1,0 +1,141 @@
+//! The parameters that all questions about sums share.
+
+use crate::http::route::parameter::{Parameter, ParameterKind, Schema, TIME, Text, Time, Whole, read_time};
+use crate::http::route::problem::Problem;
+use crate::http::route::request::Request;
+use crate::transcript::time::Timestamp;
+use crate::views::analytics::cells::Window;
+use crate::views::analytics::filter::Filter;
+use crate::views::analytics::period::{Day, Zone};
+
+/// Most rows of a page.
+pub(super) const ROWS_MAX: u64 = 1000;
+
+pub(super) const SINCE: Parameter<Moment> = Parameter::query(
+    "since",
+    Moment,
+    "Only what happened at this time or later; a date is its first moment in the time zone.",
+);
+pub(super) const UNTIL: Parameter<Moment> = Parameter::query(
+    "until",
+    Moment,
+    "Only what happened before this time; of a date, the whole day in the time zone belongs to the range.",
+);
+pub(super) const TZ: Parameter<ZoneName> =
+    Parameter::query("tz", ZoneName, "The time zone of dates, days, weeks and months.").or("UTC");
+pub(super) const PROJECT: Parameter<Text> =
+    Parameter::query("project", Text, "Only this project, as the answers tell it.").several();
+pub(super) const BRANCH: Parameter<Text> = Parameter::query("branch", Text, "Only this git branch.").several();
+pub(super) const MODEL: Parameter<Text> =
+    Parameter::query("model", Text, "Only this model, by its canonical name.").several();
+pub(super) const AGENT: Parameter<Text> =
+    Parameter::query("agent", Text, "Only the `main` thread, sub-agents of this type, or those of an `unknown` type.")
+        .several();
+pub(super) const TOOL: Parameter<Text> =
+    Parameter::query("tool", Text, "Only turns and sub-agents that called this tool.").several();
+pub(super) const WORKFLOW: Parameter<Text> =
+    Parameter::query("workflow", Text, "Only this workflow; session files alone tell of none.").several();
+pub(super) const ORIGIN: Parameter<Text> = Parameter::query(
+    "origin",
+    Text,
+    "Only turns that were asked for by `human`, `sdk`, `task-notification` or `teammate`.",
+)
+.several();
+pub(super) const SESSION: Parameter<Text> =
+    Parameter::query("session", Text, "Only the session with this id.").several();
+pub(super) const ENTRYPOINT: Parameter<Text> =
+    Parameter::query("entrypoint", Text, "Only sessions of clients that were started this way.").several();
+pub(super) const LIMIT: Parameter<Whole> =
+    Parameter::query("limit", Whole::within(1, ROWS_MAX), "How many rows a page has at most.").or("1000");
+pub(super) const CURSOR: Parameter<Text> =
+    Parameter::query("cursor", Text, "Where the page begins: the `next_cursor` of an answer to the same question.");
+
+/// A time, or a date, which is a day of the time zone that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment;
+
+/// A value of [`Moment`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum TimeOrDate {
+    Time(Timestamp),
+    Date(Day),
+}
+
+impl ParameterKind for Moment {
+    type Value<'a> = TimeOrDate;
+
+    fn read(&self, text: &str) -> Option<TimeOrDate> {
+        Day::parse(text).map(TimeOrDate::Date).or_else(|| read_time(text).map(TimeOrDate::Time))
+    }
+
+    fn takes(&self) -> String {
+        format!("{TIME} or a date (2026-01-31)")
+    }
+
+    fn schema(&self) -> Schema {
+        Time.schema()
+    }
+}
+
+/// A time zone by its name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ZoneName;
+
+impl ParameterKind for ZoneName {
+    type Value<'a> = Zone;
+
+    fn read(&self, text: &str) -> Option<Zone> {
+        Zone::named(text)
+    }
+
+    fn takes(&self) -> String {
+        "a time zone of the IANA database (Europe/Berlin)".to_owned()
+    }
+
+    fn schema(&self) -> Schema {
+        Schema::TimeZone
+    }
+}
+
+/// What counts, by the parameters of a request. Fails if one is bad, or if the range has no time in it.
+pub(super) fn filter_of(request: &Request, zone: Zone) -> Result<Filter, Problem> {
+    let all = |parameter: &Parameter<Text>| -> Result<Vec<String>, Problem> {
+        Ok(request.all(parameter)?.into_iter().map(str::to_owned).collect())
+    };
+    let window = Window {
+        since: moment(request.given(&SINCE)?, |day| zone.midnight(day))?,
+        until: moment(request.given(&UNTIL)?, |day| zone.midnight(day.next()?))?,
+    };
+    if let Window { since: Some(since), until: Some(until) } = window
+        && since >= until
+    {
+        return Err(Problem::bad_request("`since` must be before `until`"));
+    }
+    Ok(Filter {
+        window,
+        session: all(&SESSION)?,
+        project: all(&PROJECT)?,
+        branch: all(&BRANCH)?,
+        entrypoint: all(&ENTRYPOINT)?,
+        model: all(&MODEL)?,
+        agent: all(&AGENT)?,
+        origin: all(&ORIGIN)?,
+        tool: all(&TOOL)?,
+        workflow: all(&WORKFLOW)?,
+    })
+}
+
+/// A time, or what a day stands for.
+fn moment(
+    given: Option<TimeOrDate>,
+    of_day: impl FnOnce(Day) -> Option<Timestamp>,
+) -> Result<Option<Timestamp>, Problem> {
+    match given {
+        None => Ok(None),
+        Some(TimeOrDate::Time(time)) => Ok(Some(time)),
+        Some(TimeOrDate::Date(day)) => {
+            let beyond = || Problem::bad_request(format!("{day} is beyond the calendar"));
+            of_day(day).map(Some).ok_or_else(beyond)
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Tokens and cost, filtered and grouped.
+//!
+//! - A response belongs to the time of its first original row, and a turn to the time of its prompt. Project, branch and
+//!   entrypoint are those of its unit; `agent` is whose thread it is of.
+//! - A turn counts in each row in which one of its responses counts, whenever that came, if its prompt lies in the row's
+//!   time. A turn without responses counts in the row of its own project, branch and entrypoint, without a model.
+//! - So tokens and cost of the rows add up to the total. Turns and sessions are distinct within each row and within the
+//!   total: they add up where each of them lies in one row.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::blocks::{Block, block_of, blocks};
+use super::cells::{Cells, SpendCell, Window};
+use super::cube::{Block as SessionBlock, Cube, CubeCell, CubeTurn, CubeUnit, Name};
+use super::filter::{Filter, NumberedFilter};
+use super::period::{NamedPeriod, Period, Quarter, Zone};
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
+use crate::ledger::unit::UnitId;
+use crate::transcript::hash::ById;
+use crate::transcript::ids::SessionId;
+use crate::transcript::shown::shown_name;
+use crate::transcript::time::Timestamp;
+
+/// What rows are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupBy {
+    /// An hour, day, week or month.
+    Period(Period),
+    /// A five-hour block.
+    Block,
+    /// The project.
+    Project,
+    /// The git branch.
+    Branch,
+    /// The model.
+    Model,
+    /// Whose thread.
+    Agent,
+    /// The session.
+    Session,
+    /// The workflow. No session file tells of one.
+    Workflow,
+    /// How the client was started.
+    Entrypoint,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct CostQuestion<'q> {
+    /// One or two properties, in the order in which rows name them.
+    pub group_by: &'q [GroupBy],
+    /// The zone of days, weeks and months.
+    pub zone: Zone,
+    /// What counts.
+    pub filter: &'q Filter,
+    /// What happened in the filter's window in its first and last quarter hour, by [`partial`].
+    pub edges: &'q Edges,
+}
+
+/// Exact cells of quarter hours of which a window takes a part, by the unit or section that holds them.
+pub type Edges = HashMap<(UnitId, Option<u32>), Cells>;
+
+/// Sums of a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Distinct responses.
+    pub messages: u64,
+    /// Distinct turns.
+    pub turns: u64,
+    /// Distinct sessions.
+    pub sessions: u64,
+    /// Billed tokens.
+    pub tokens: Tokens,
+    /// List price.
+    pub cost: Money,
+    /// Tokens without a known price.
+    pub unpriced: u64,
+}
+
+/// One row of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CostRow {
+    /// The value of each property; `None` for what has no value.
+    pub values: Vec<Option<String>>,
+    /// A text by which rows are in order of their values: of times, in order of time.
+    pub order: String,
+    /// Its sums.
+    pub sums: Sums,
+    /// The block, if rows are told apart by blocks.
+    pub block: Option<Block>,
+}
+
+/// Rows, and their total.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CostTable {
+    /// The rows, in no particular order.
+    pub rows: Vec<CostRow>,
+    /// The sums of everything that the filter takes.
+    pub total: Sums,
+}
+
+/// The quarter hours of which a window takes only a part.
+fn partial_quarters(window: Window) -> impl Iterator<Item = Quarter> {
+    let bounds = [window.since, window.until].into_iter().flatten();
+    bounds.filter(|time| Quarter::of(*time).start() != *time).map(Quarter::of)
+}
+
+/// The units and sections whose parts must be looked at one by one, because the window begins or ends within a quarter
+/// hour in which they have cells.
+#[must_use]
+pub fn partial(cube: &Cube, filter: &Filter) -> Vec<(UnitId, Option<u32>)> {
+    let quarters: Vec<Quarter> = partial_quarters(filter.window).collect();
+    if quarters.is_empty() {
+        return Vec::new();
+    }
+    let numbered = NumberedFilter::of(filter, &cube.names);
+    let mut holders = Vec::new();
+    for (_, block) in cube.sessions().filter(|(id, _)| numbered.takes_session(id)) {
+        for cell in block.cells.iter().filter(|cell| quarters.contains(&cell.quarter)) {
+            if let Some(unit) = block.units.get(cell.unit as usize).filter(|unit| numbered.takes_unit(unit)) {
+                holders.push((unit.id, cell.section));
+            }
+        }
+    }
+    holders.sort_unstable();
+    holders.dedup();
+    holders
+}
+
+/// Answers a question.
+#[must_use]
+pub fn costs(cube: &Cube, question: &CostQuestion<'_>) -> CostTable {
+    let mut table = Table {
+        cube,
+        question,
+        filter: NumberedFilter::of(question.filter, &cube.names),
+        partial: partial_quarters(question.filter.window).collect(),
+        keys: Keys::of(cube, question),
+        rows: Rows::default(),
+        total: Row::default(),
+    };
+    for ((id, block), number) in cube.sessions().zip(1..) {
+        if table.filter.takes_session(id) {
+            table.session(id, block, number);
+        }
+    }
+    table.finish()
+}
+
+/// The values of a row as numbers.
+type Key = [u32; 2];
+
+/// A row while it is summed up.
+#[derive(Debug, Default)]
+struct Row {
+    sums: Sums,
+    /// The session and the turn that were counted last. Those of a session, and of a turn, come one after the other.
+    session: u32,
+    turn: (u32, u32),
+}
+
+struct Table<'t> {
+    cube: &'t Cube,
+    question: &'t CostQuestion<'t>,
+    filter: NumberedFilter<'t>,
+    partial: Vec<Quarter>,
+    keys: Keys<'t>,
+    rows: Rows,
+    total: Row,
+}
+
+/// The rows so far.
+#[derive(Default)]
+struct Rows {
+    places: HashMap<Key, usize, ById>,
+    rows: Vec<(Key, Row)>,
+    /// The row that was asked for last: most often it is asked for again.
+    last: usize,
+}
+
+impl Rows {
+    /// Changes the row with this key.
+    fn change(&mut self, key: Key, change: impl FnOnce(&mut Row)) {
+        if self.rows.get(self.last).is_none_or(|(last, _)| *last != key) {
+            self.last = *self.places.entry(key).or_insert_with(|| {
+                self.rows.push((key, Row::default()));
+                self.rows.len() - 1
+            });
+        }
+        if let Some((_, row)) = self.rows.get_mut(self.last) {
+            change(row);
+        }
+    }
+}
+
+impl<'t> Table<'t> {
+    fn session(&mut self, id: &'t SessionId, block: &SessionBlock, number: u32) {
+        self.keys.session(id);
+        let window = self.question.filter.window;
+        let (mut turn, mut counted) = (None, vec![false; block.turns.len()]);
+        for cell in &block.cells {
+            let Some(unit) = block.units.get(cell.unit as usize) else { continue };
+            if !self.filter.takes_unit(unit) || !self.filter.takes_model(cell) {
+                continue;
+            }
+            if let Some(spent) = self.within(unit, cell) {
+                let key = self.keys.of_cell(unit, cell);
+                self.rows.change(key, |row| row.spend(&spent, number));
+                self.total.spend(&spent, number);
+            }
+            let Some(position) = unit.turn else { continue };
+            let Some(own) = block.turns.get(position as usize).filter(|own| window.has(own.at)) else { continue };
+            if turn.is_none_or(|(known, _)| known != position) {
+                turn = Some((position, self.keys.of_times(own.at, cell.quarter)));
+            }
+            let key = self.keys.of_parts(unit, cell.model, turn.map_or([0; 2], |(_, times)| times));
+            self.turn(key, (number, position.saturating_add(1)));
+            counted.iter_mut().skip(position as usize).take(1).for_each(|counted| *counted = true);
+        }
+        let silent = block.turns.iter().zip(0u32..).zip(counted).filter(|(_, counted)| !counted);
+        for ((own, position), _) in silent {
+            self.silent_turn(block, own, (number, position.saturating_add(1)));
+        }
+    }
+
+    /// Counts a turn without responses that the filter takes.
+    fn silent_turn(&mut self, block: &SessionBlock, turn: &CubeTurn, number: (u32, u32)) {
+        let Some(unit) = block.units.get(turn.unit as usize) else { return };
+        let is_taken = self.question.filter.window.has(turn.at) && self.filter.takes_unit(unit);
+        if is_taken && !self.filter.asks_for_models() {
+            let times = self.keys.of_times(turn.at, Quarter::of(turn.at));
+            let key = self.keys.of_parts(unit, Name::NONE, times);
+            self.turn(key, number);
+        }
+    }
+
+    /// Counts a turn, by the numbers of its session and of itself, once in a row and in the total.
+    fn turn(&mut self, key: Key, number: (u32, u32)) {
+        self.rows.change(key, |row| row.turn(number));
+        self.total.turn(number);
+    }
+
+    /// What a cell holds of the window; `None` if nothing.
+    fn within(&self, unit: &CubeUnit, cell: &CubeCell) -> Option<CubeCell> {
+        if self.partial.contains(&cell.quarter) {
+            let cells = self.question.edges.get(&(unit.id, cell.section))?;
+            let model = self.cube.names.shown(cell.model)?;
+            let is_it = |exact: &&SpendCell| {
+                let name = cells.models.get(exact.model as usize).map(|name| shown_name(name));
+                exact.quarter == cell.quarter && name.as_deref() == Some(model)
+            };
+            let exact = cells.spend.iter().find(is_it)?;
+            let SpendCell { messages, tokens, cost, unpriced, .. } = *exact;
+            return Some(CubeCell { messages, tokens, cost, unpriced, ..*cell });
+        }
+        self.question.filter.window.has(cell.quarter.start()).then_some(*cell)
+    }
+
+    fn finish(self) -> CostTable {
+        let keys = self.keys;
+        let rows = self.rows.rows.into_iter().map(|(key, row)| keys.row(key, row.sums));
+        CostTable { rows: rows.collect(), total: self.total.sums }
+    }
+}
+
+impl Row {
+    fn spend(&mut self, cell: &CubeCell, session: u32) {
+        self.sums.messages += cell.messages;
+        self.sums.tokens += cell.tokens;
+        self.sums.cost += cell.cost;
+        self.sums.unpriced += cell.unpriced;
+        self.in_session(session);
+    }
+
+    fn turn(&mut self, turn: (u32, u32)) {
+        if self.turn != turn {
+            self.turn = turn;
+            self.sums.turns += 1;
+        }
+        self.in_session(turn.0);
+    }
+
+    fn in_session(&mut self, session: u32) {
+        if self.session != session {
+            self.session = session;
+            self.sums.sessions += 1;
+        }
+    }
+}
+
+/// Gives the values of rows numbers, and names them at the end.
+struct Keys<'t> {
+    cube: &'t Cube,
+    zone: Zone,
+    blocks: Vec<Block>,
+    parts: Vec<KeyPart>,
+    /// The sessions so far; a session's number is how many there were with it.
+    sessions: Vec<&'t SessionId>,
+    /// The times of the quarter hour that was asked for last.
+    last: Option<(Quarter, [u32; 2])>,
+}
+
+/// One of the properties by which rows are told apart.
+struct KeyPart {
+    by: GroupBy,
+    /// Numbers of the periods that were met, by their first moments.
+    known: BTreeMap<Timestamp, u32>,
+    periods: Vec<NamedPeriod>,
+}
+
+impl<'t> Keys<'t> {
+    fn of(cube: &'t Cube, question: &CostQuestion<'t>) -> Self {
+        let has_blocks = question.group_by.contains(&GroupBy::Block);
+        let blocks = if has_blocks { blocks(cube) } else { Vec::new() };
+        let part = |by: &GroupBy| KeyPart { by: *by, known: BTreeMap::new(), periods: Vec::new() };
+        let parts = question.group_by.iter().map(part).collect();
+        Self { cube, zone: question.zone, blocks, parts, sessions: Vec::new(), last: None }
+    }
+
+    fn session(&mut self, id: &'t SessionId) {
+        self.sessions.push(id);
+    }
+
+    fn of_cell(&mut self, unit: &CubeUnit, cell: &CubeCell) -> Key {
+        if self.last.is_none_or(|(quarter, _)| quarter != cell.quarter) {
+            self.last = Some((cell.quarter, self.of_times(cell.quarter.start(), cell.quarter)));
+        }
+        self.of_parts(unit, cell.model, self.last.map_or([0; 2], |(_, times)| times))
+    }
+
+    /// The key of what a unit did at a model; `times` has the numbers of properties that are times.
+    fn of_parts(&self, unit: &CubeUnit, model: Name, times: [u32; 2]) -> Key {
+        let mut key = times;
+        for (number, part) in key.iter_mut().zip(&self.parts) {
+            *number = match part.by {
+                GroupBy::Period(_) | GroupBy::Block => *number,
+                GroupBy::Project => unit.project.0,
+                GroupBy::Branch => unit.branch.0,
+                GroupBy::Model => model.0,
+                GroupBy::Agent => unit.agent.0,
+                GroupBy::Session => u32::try_from(self.sessions.len()).unwrap_or(u32::MAX),
+                GroupBy::Workflow => 0,
+                GroupBy::Entrypoint => unit.entrypoint.0,
+            };
+        }
+        key
+    }
+
+    /// The numbers, from 1, of the period of a time, and of the block of a time or else of a quarter hour: a prompt may
+    /// come just before the hour in which its response begins a block. 0 for what is no time, and without a period.
+    fn of_times(&mut self, time: Timestamp, quarter: Quarter) -> [u32; 2] {
+        let mut numbers = [0; 2];
+        for (number, part) in numbers.iter_mut().zip(&mut self.parts) {
+            *number = match part.by {
+                GroupBy::Period(period) => part.of_time(self.zone, period, time).unwrap_or(0),
+                GroupBy::Block => {
+                    let block = block_of(&self.blocks, Quarter::of(time)).or(block_of(&self.blocks, quarter));
+                    block.and_then(|block| u32::try_from(block + 1).ok()).unwrap_or(0)
+                }
+                _ => 0,
+            };
+        }
+        numbers
+    }
+
+    fn row(&self, key: Key, sums: Sums) -> CostRow {
+        let at = |number: u32| (number as usize).checked_sub(1);
+        let (mut values, mut order, mut block) = (Vec::new(), String::new(), None);
+        for (part, number) in self.parts.iter().zip(key) {
+            let (value, text) = match part.by {
+                GroupBy::Period(_) => {
+                    let period = at(number).and_then(|at| part.periods.get(at));
+                    (period.map(|period| period.name.clone()), period.map(|period| ordered(period.start)))
+                }
+                GroupBy::Block => {
+                    block = at(number).and_then(|at| self.blocks.get(at)).copied();
+                    (block.map(|block| block.start.to_rfc3339()), block.map(|block| ordered(block.start)))
+                }
+                GroupBy::Session => {
+                    let id = at(number).and_then(|at| self.sessions.get(at)).map(|id| id.to_string());
+                    (id.clone(), id)
+                }
+                _ => {
+                    let name = self.cube.names.shown(Name(number)).map(|name| name.to_string());
+                    (name.clone(), name)
+                }
+            };
+            // What has no value stands behind everything that has one.
+            order.push_str(&text.map_or_else(|| "1".to_owned(), |text| format!("0{text}")));
+            order.push('\0');
+            values.push(value);
+        }
+        CostRow { values, order, sums, block }
+    }
+}
+
+impl KeyPart {
+    /// The number of the period in which a time lies, from 1; `None` for a time that no calendar has.
+    fn of_time(&mut self, zone: Zone, period: Period, time: Timestamp) -> Option<u32> {
+        if let Some((_, number)) = self.known.range(..=time).next_back()
+            && let Some(known) = self.periods.get((*number as usize).checked_sub(1)?)
+            && time < known.end
+        {
+            return Some(*number);
+        }
+        let named = zone.period(period, time)?;
+        let start = named.start;
+        self.periods.push(named);
+        let number = u32::try_from(self.periods.len()).ok()?;
+        self.known.insert(start, number);
+        Some(number)
+    }
+}
+
+/// A time as digits whose order is that of time.
+fn ordered(time: Timestamp) -> String {
+    format!("{:020}", time.0.wrapping_sub(i64::MIN).cast_unsigned())
+}

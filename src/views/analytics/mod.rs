@@ -1,0 +1,17 @@
+//! Sums over the whole history, as questions about it ask for them.
+//!
+//! ```text
+//! period  hours, days, weeks and months in a time zone
+//! cells   what a unit or section comes to in each quarter hour; stored beside it
+//! cube    the cells of all sessions, in memory
+//! filter  what is counted of it
+//! blocks  five-hour blocks
+//! costs   tokens and cost, filtered and grouped
+//! ```
+
+pub mod blocks;
+pub mod cells;
+pub mod costs;
+pub mod cube;
+pub mod filter;
+pub mod period;
