@@ -31,8 +31,7 @@ pub use route::answer::Answer;
 pub use route::description::{AnswerForm, Description, PROBLEM};
 pub use route::direct::get;
 pub use route::parameter::{
-    About, Boolean, Described, Number, OneOf, Parameter, ParameterKind, ParameterPlace, Schema, Text, Time, Until,
-    Whole,
+    About, Boolean, Described, Number, OneOf, Parameter, ParameterKind, ParameterPlace, Schema, Text, Time, Whole,
 };
 pub use route::problem::Problem;
 pub use route::query::Others;

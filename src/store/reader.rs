@@ -15,7 +15,7 @@ use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
-use crate::views::analytics::cube::StoredUnit;
+use crate::views::analytics::block::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
 /// Reads the state. Clones share one database, which may be closed and opened again meanwhile. Every read fails with

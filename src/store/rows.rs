@@ -12,7 +12,7 @@ use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::views::analytics::cube::StoredUnit;
+use crate::views::analytics::block::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
 /// The rows of a database, decoded. Every read fails if the database cannot be read or a row is damaged.

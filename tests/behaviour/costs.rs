@@ -254,7 +254,11 @@ fn wrong_parameters_are_refused_with_what_is_right() {
         ("since=2026-01-02&until=2026-01-01", "`since` must be before `until`"),
         ("limit=0", "from 1 to 1000"),
         ("cursor=00", "next_cursor"),
-        ("projekt=a", "`project`"),
+        ("projekt=a", "the nearest to `projekt` is `project`"),
+        (
+            "xyzzy=a&grop_by=day",
+            "unknown: `xyzzy`, `grop_by`; the nearest to `grop_by` is `group_by`; this route takes",
+        ),
     ] {
         let refusal = asked.refusal(query);
         assert!(refusal.contains(detail), "{query}: {refusal}");

@@ -121,7 +121,10 @@ fn query_parameters_are_strict() {
         ("time=yesterday", "`time` takes a time in RFC 3339 (2026-01-31T09:30:00Z) or a date (2026-01-31)"),
         ("time=2026-02-30", "`time`"),
         ("time=2026-2-3", "`time`"),
-        ("text=a&txet=b", "unknown: `txet`; this route takes `text`, `number`, `choice`, `time`"),
+        (
+            "text=a&txet=b",
+            "unknown: `txet`; the nearest to `txet` is `text`; this route takes `text`, `number`, `choice`, `time`",
+        ),
         ("text=a&text=b", "`text` is given twice"),
         ("text=%e9", "percent-encoded"),
     ] {
@@ -148,7 +151,10 @@ fn parameters_have_defaults_other_names_and_may_come_again() {
         ("sure=true&size=large", "`size` takes a number, not `large`"),
         ("sure=true&size=inf", "`size` takes a number, not `inf`"),
         ("sure=true&sure=true", "`sure` is given twice"),
-        ("labels=a", "unknown: `labels`; this route takes `size`, `sure`, `label`, `tag`"),
+        (
+            "labels=a",
+            "unknown: `labels`; the nearest to `labels` is `label`; this route takes `size`, `sure`, `label`, `tag`",
+        ),
     ] {
         assert_problem(&ask(query), 400, detail);
     }

@@ -67,6 +67,7 @@ mod http_streams;
 mod jaeger;
 mod jaeger_settings;
 mod readers;
+mod session_filters;
 
 // The sidecar at work: what it says, keeps, checks and sends again.
 mod daemon;

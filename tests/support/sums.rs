@@ -9,8 +9,8 @@ use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
 use tailspan::store::StoreReader;
+use tailspan::views::analytics::block::StoredUnit;
 use tailspan::views::analytics::cells::{Cells, Window};
-use tailspan::views::analytics::cube::StoredUnit;
 use tailspan::views::traces::tree::TurnOrder;
 
 /// Every sum in the state is the sum of what it stands for.

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
+use crate::http::api::analytics::cells::HasCells;
 use crate::http::api::content::{ContentPage, EventContent};
 use crate::http::api::long_session::LongSession;
-use crate::http::api::sessions::{CURRENCY, ID, ROWS_MAX, find, summary_of, unreadable};
-use crate::http::api::state::HasReader;
+use crate::http::api::sessions::{CURRENCY, ID, ROWS_MAX, find, summary_of};
+use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::parameter::{Parameter, Time, Whole};
@@ -62,7 +63,7 @@ struct Shown<'a> {
 
 /// Answers with the events of a session from a position or a time on. Fails if a parameter is bad, there is no such
 /// session, or the state cannot be read. Text that cannot be read is no error: its event says why.
-pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn replay<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let reader = context.reader();
     let from = request.given(&FROM)?;
     let at = request.given(&AT)?;
@@ -70,7 +71,7 @@ pub fn replay<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Pr
         return Err(Problem::bad_request("`from` and `at` exclude each other"));
     }
     let limit = count(request.value(&LIMIT)?);
-    let session = find(reader, request.value(&ID)?)?;
+    let session = find(context, request.value(&ID)?)?;
     let wanted = WantedEvents { from: from.map(count), at: at.map(Timestamp), limit };
     let ReplayPart { from, total, events } = part(reader, &session, &wanted).map_err(unreadable)?;
     let mut page = ContentPage::new(reader);

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::http::api::analytics::cells::HasCells;
 use crate::http::api::long_session::{LongSession, ToldSession, rows_max};
-use crate::http::api::sessions::{CURRENCY, ID, account_of, find, summary_of, unreadable};
-use crate::http::api::state::HasReader;
+use crate::http::api::sessions::{CURRENCY, ID, account_of, find, summary_of};
+use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::problem::Problem;
@@ -84,9 +85,9 @@ struct FileSummary {
 
 /// Answers with one session and its parts. Fails if there is no such session, if the beginning of its id is ambiguous,
 /// or if the state cannot be read.
-pub fn one<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
+pub fn one<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let reader = context.reader();
-    let session = find(reader, request.value(&ID)?)?;
+    let session = find(context, request.value(&ID)?)?;
     Answer::json(&detail(reader, &session, context.span_rules().scope)?)
 }
 

@@ -1,6 +1,7 @@
 //! How handlers reach the state, whatever else the context of an [`App`](crate::http::App) holds.
 
-use crate::store::StoreReader;
+use crate::http::route::problem::Problem;
+use crate::store::{StoreError, StoreReader};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::finish::SpanRules;
 
@@ -14,4 +15,13 @@ pub trait HasReader {
 
     /// How spans are drawn, the same as for the exporter.
     fn span_rules(&self) -> &SpanRules;
+}
+
+/// The problem that a client gets when the state cannot be read; the cause is logged.
+pub(in crate::http) fn unreadable(error: StoreError) -> Problem {
+    if matches!(error, StoreError::Closed) {
+        return Problem::unavailable(error.to_string());
+    }
+    tracing::error!(error = &error as &dyn std::error::Error, "the state could not be read for an answer");
+    Problem::internal(format!("the state cannot be read: {error}"))
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use crate::http::api::sessions::unreadable;
 use crate::http::api::state::HasReader;
+use crate::http::api::state::unreadable;
 use crate::http::jaeger::parameters::TraceSearch;
 use crate::http::jaeger::trace_id;
 use crate::http::jaeger::traces::{SPANS_MAX, Traces};

@@ -309,28 +309,6 @@ impl ParameterKind for Time {
     }
 }
 
-/// The end of a time range, in milliseconds since 1970-01-01 UTC. It is read as [`Time`], except that a date alone is
-/// the first moment after that day, so that the whole day belongs to the range.
-#[derive(Debug, Clone, Copy)]
-pub struct Until;
-
-impl ParameterKind for Until {
-    type Value<'a> = i64;
-
-    fn read(&self, text: &str) -> Option<i64> {
-        const DAY_MS: i64 = 86_400_000;
-        Time.read(text).map(|time| if is_date(text) { time.saturating_add(DAY_MS) } else { time })
-    }
-
-    fn takes(&self) -> String {
-        Time.takes()
-    }
-
-    fn schema(&self) -> Schema {
-        Time.schema()
-    }
-}
-
 /// The words for what every kind of time takes.
 pub(in crate::http) const TIME: &str = "a time in RFC 3339 (2026-01-31T09:30:00Z)";
 

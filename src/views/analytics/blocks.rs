@@ -45,7 +45,7 @@ impl Block {
 #[must_use]
 pub fn blocks(cube: &Cube) -> Vec<Block> {
     let mut quarters: HashMap<Quarter, (Timestamp, Timestamp), ById> = HashMap::default();
-    for cell in cube.sessions().flat_map(|(_, block)| &block.cells).filter(|cell| cell.messages > 0) {
+    for cell in cube.blocks().flat_map(|(_, block)| &block.cells).filter(|cell| cell.messages > 0) {
         let (first, last) = quarters.entry(cell.quarter).or_insert((cell.first, cell.last));
         (*first, *last) = (cell.first.min(*first), cell.last.max(*last));
     }

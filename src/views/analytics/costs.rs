@@ -9,10 +9,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::block::{Block as SessionBlock, CubeCell, CubeTurn, CubeUnit};
 use super::blocks::{Block, block_of, blocks};
 use super::cells::{Cells, SpendCell, Window};
-use super::cube::{Block as SessionBlock, Cube, CubeCell, CubeTurn, CubeUnit, Name};
+use super::cube::Cube;
 use super::filter::{Filter, NumberedFilter};
+use super::names::Name;
 use super::period::{NamedPeriod, Period, Quarter, Zone};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
@@ -116,7 +118,7 @@ pub fn partial(cube: &Cube, filter: &Filter) -> Vec<(UnitId, Option<u32>)> {
     }
     let numbered = NumberedFilter::of(filter, &cube.names);
     let mut holders = Vec::new();
-    for (_, block) in cube.sessions().filter(|(id, _)| numbered.takes_session(id)) {
+    for (_, block) in cube.blocks().filter(|(id, _)| numbered.takes_session(id)) {
         for cell in block.cells.iter().filter(|cell| quarters.contains(&cell.quarter)) {
             if let Some(unit) = block.units.get(cell.unit as usize).filter(|unit| numbered.takes_unit(unit)) {
                 holders.push((unit.id, cell.section));
@@ -140,7 +142,7 @@ pub fn costs(cube: &Cube, question: &CostQuestion<'_>) -> CostTable {
         rows: Rows::default(),
         total: Row::default(),
     };
-    for ((id, block), number) in cube.sessions().zip(1..) {
+    for ((id, block), number) in cube.blocks().zip(1..) {
         if table.filter.takes_session(id) {
             table.session(id, block, number);
         }

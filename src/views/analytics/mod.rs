@@ -3,15 +3,21 @@
 //! ```text
 //! period  hours, days, weeks and months in a time zone
 //! cells   what a unit or section comes to in each quarter hour; stored beside it
-//! cube    the cells of all sessions, in memory
+//! names   names as numbers
+//! block   the cells of one session, in memory
+//! cube    all sessions, in memory
 //! filter  what is counted of it
+//! index   what the list of sessions is filtered and sorted by
 //! blocks  five-hour blocks
 //! costs   tokens and cost, filtered and grouped
 //! ```
 
+pub mod block;
 pub mod blocks;
 pub mod cells;
 pub mod costs;
 pub mod cube;
 pub mod filter;
+pub mod index;
+pub mod names;
 pub mod period;

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use serde_json::{Value, json};
 use tailspan::audit::pass::{self, Pass};
 use tailspan::engine::ahead::{self, Job, Parsed};
+use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
 use tailspan::http::api::{replay, session_detail, sessions};
 use tailspan::http::{App, HasReader, Readers, RequestCounters, Route, Server, ServerLimits};
 use tailspan::ledger::fold::Fold;
@@ -31,7 +32,13 @@ use super::http::{Reply, get};
 /// When everything is asked: 2027-01-01T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_798_761_600_000);
 
-pub(crate) struct State(StoreReader);
+pub(crate) struct State(StoreReader, SharedCells);
+
+impl HasCells for State {
+    fn cells(&self) -> &SharedCells {
+        &self.1
+    }
+}
 
 impl HasReader for State {
     fn reader(&self) -> &StoreReader {
@@ -72,7 +79,7 @@ impl World {
         fs::create_dir_all(&projects).unwrap();
         let opened = store::open(&folder.path().join("state"), Timestamp(0)).unwrap();
         let counters = Arc::new(RequestCounters::default());
-        let (context, allowed_hosts) = (State(opened.reader), Vec::new());
+        let (context, allowed_hosts) = (State(opened.reader, SharedCells::default()), Vec::new());
         let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers: Readers::default() });
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), ServerLimits::default()).unwrap();
         let (address, (stop, stopped)) = (server.local_addr(), watch::channel(false));

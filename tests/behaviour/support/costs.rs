@@ -6,6 +6,7 @@ use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
 use tailspan::http::api::analytics::costs;
+use tailspan::http::api::sessions;
 use tailspan::http::{HasReader, Route, get};
 use tailspan::ledger::family::TurnNumbers;
 use tailspan::ledger::money::Money;
@@ -46,7 +47,8 @@ impl HasCells for Asked {
     }
 }
 
-static ROUTES: &[Route<Asked>] = &[Route::get("/costs", &costs::COSTS, costs::answer)];
+static ROUTES: &[Route<Asked>] =
+    &[Route::get("/costs", &costs::COSTS, costs::answer), Route::get("/sessions", &sessions::LIST, sessions::list)];
 
 impl Asked {
     pub(crate) fn of(world: &World) -> Self {
@@ -55,8 +57,17 @@ impl Asked {
     }
 
     pub(crate) fn ask(&self, query: &str) -> Value {
-        let (status, body) = get(ROUTES, self, &format!("/costs?{query}"));
-        assert_eq!(status, 200, "{query}: {}", String::from_utf8_lossy(&body));
+        self.answer(&format!("/costs?{query}"))
+    }
+
+    /// The list of sessions.
+    pub(crate) fn sessions(&self, query: &str) -> Value {
+        self.answer(&format!("/sessions?{query}"))
+    }
+
+    fn answer(&self, target: &str) -> Value {
+        let (status, body) = get(ROUTES, self, target);
+        assert_eq!(status, 200, "{target}: {}", String::from_utf8_lossy(&body));
         serde_json::from_slice(&body).unwrap()
     }
 
@@ -85,10 +96,11 @@ pub(crate) fn recorded() -> (Asked, World, TempDir) {
     })
 }
 
-/// One response's tokens at one model, or a turn without any, with everything that it can be told apart by.
+/// One response's tokens at one model, or a turn or sub-agent by itself, with everything that it can be told apart by.
 #[derive(Debug, Clone)]
 pub(crate) struct Fact {
     pub(crate) at: Option<Timestamp>,
+    pub(crate) is_turn: bool,
     pub(crate) project: Option<String>,
     pub(crate) branch: Option<String>,
     pub(crate) entrypoint: Option<String>,
@@ -123,6 +135,7 @@ pub(crate) fn facts(reader: &StoreReader) -> Vec<Fact> {
             let told = unit.agent.as_ref().and_then(|agent| agent.agent_type.as_deref());
             let one = Fact {
                 at: None,
+                is_turn: unit.is_turn(),
                 project: unit.context.cwd.as_deref().and_then(project_of).map(str::to_owned),
                 branch: unit.context.branch.as_deref().map(str::to_owned),
                 entrypoint: unit.context.entrypoint.as_deref().map(str::to_owned),
@@ -140,9 +153,7 @@ pub(crate) fn facts(reader: &StoreReader) -> Vec<Fact> {
                 cost: Money::ZERO,
                 unpriced: 0,
             };
-            if unit.is_turn() {
-                facts.push(one.clone());
-            }
+            facts.push(one.clone());
             for message in &unit.parts.messages {
                 facts.extend(message.shares.iter().enumerate().map(|(position, share)| Fact {
                     at: Some(message.rank.time),
@@ -250,7 +261,7 @@ pub(crate) fn expected(
             });
         }
     }
-    for fact in taken.iter().filter(|fact| fact.at.is_none() && !asks_for_models) {
+    for fact in taken.iter().filter(|fact| fact.at.is_none() && fact.is_turn && !asks_for_models) {
         let (turn, at) = fact.turn.unwrap();
         if within(at) && !answered.contains(&turn) {
             count(fact, at, &|sums| {

@@ -160,7 +160,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("serde_json", &["transcript", "ledger", "views", "tail", "store", "export", "http", "audit", "cli"]),
     ("sha2", &["views::traces::ids"]),
     ("sled", &["store"]),
-    ("strsim", &["config"]),
+    ("strsim", &["config", "http"]),
     ("thiserror", &["config", "tail", "store", "export", "http", "sidecar", "cli"]),
     ("tikv_jemallocator", &["main"]),
     ("tokio", &["store", "export", "http", "sidecar"]),

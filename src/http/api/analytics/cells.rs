@@ -7,12 +7,13 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use http::StatusCode;
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 
-use crate::http::api::sessions::unreadable;
 use crate::http::api::state::HasReader;
+use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::store::{ChangedSessions, StateVersion, StoreError, StoreReader};
+use crate::transcript::ids::SessionId;
 use crate::views::analytics::cube::Cube;
 
 /// The cells of all sessions, shared by all handlers.
@@ -40,7 +41,7 @@ pub trait HasCells: HasReader {
 
 /// The cells as they were at a version of the state.
 #[derive(Debug)]
-pub(super) struct CellsNow<'c> {
+pub(in crate::http) struct CellsNow<'c> {
     kept: RwLockReadGuard<'c, Kept>,
     tag: String,
 }
@@ -53,7 +54,7 @@ impl Default for SharedCells {
 
 impl SharedCells {
     /// The cells as the last commit left them. Fails if the state cannot be read.
-    pub(super) fn now(&self, reader: &StoreReader) -> Result<CellsNow<'_>, Problem> {
+    pub(in crate::http) fn now(&self, reader: &StoreReader) -> Result<CellsNow<'_>, Problem> {
         // A poisoned lock can be used: what a panic left half made has no version, and is loaded anew.
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         if kept.version == Some(reader.version()) {
@@ -78,7 +79,7 @@ impl Kept {
         let known = self.version.take().is_some();
         let complete = reader.has_all_cells()?;
         let (version, changed) = reader.take_changed();
-        let sessions = match changed {
+        let sessions: Vec<SessionId> = match changed {
             ChangedSessions::Some(sessions) if known => sessions.into_iter().collect(),
             ChangedSessions::Some(_) | ChangedSessions::All => {
                 self.cube = Cube::default();
@@ -87,9 +88,11 @@ impl Kept {
                 sessions
             }
         };
-        for session in sessions {
-            let units = reader.cells_of(&session)?;
-            self.cube.put(session, &units);
+        for id in sessions {
+            match reader.session(&id)? {
+                Some(session) => self.cube.put(&session, &reader.cells_of(&id)?),
+                None => self.cube.remove(&id),
+            }
         }
         (self.version, self.complete) = (Some(version), complete);
         Ok(())
@@ -97,24 +100,24 @@ impl Kept {
 }
 
 impl CellsNow<'_> {
-    pub(super) fn cube(&self) -> &Cube {
+    pub(in crate::http) fn cube(&self) -> &Cube {
         &self.kept.cube
     }
 
     /// False while cells are being made for a state that had none: then sums are too small.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(in crate::http) fn is_complete(&self) -> bool {
         self.kept.complete
     }
 
     /// The answer to a client that has the answer of this version already; `None` for any other client.
-    pub(super) fn not_modified(&self, request: &Request) -> Option<Answer> {
+    pub(in crate::http) fn not_modified(&self, request: &Request) -> Option<Answer> {
         let known = request.header(&IF_NONE_MATCH)?;
         let is_same = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.tag;
         known.split(',').any(|tag| is_same(tag.trim())).then(|| self.tagged(Answer::empty(StatusCode::NOT_MODIFIED)))
     }
 
     /// The answer with the version that it was computed from.
-    pub(super) fn tagged(&self, answer: Answer) -> Answer {
+    pub(in crate::http) fn tagged(&self, answer: Answer) -> Answer {
         match HeaderValue::from_str(&self.tag) {
             Ok(tag) => answer.with_header(ETAG, tag),
             Err(_) => answer,

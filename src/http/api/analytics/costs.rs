@@ -10,7 +10,8 @@ use super::questions::{
     AGENT, BRANCH, CURSOR, ENTRYPOINT, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW,
     filter_of,
 };
-use crate::http::api::sessions::{CURRENCY, unreadable};
+use crate::http::api::sessions::CURRENCY;
+use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::page::PageEnd;

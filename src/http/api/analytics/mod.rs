@@ -8,4 +8,4 @@
 
 pub mod cells;
 pub mod costs;
-mod questions;
+pub(super) mod questions;

@@ -9,54 +9,55 @@ use crate::views::analytics::filter::Filter;
 use crate::views::analytics::period::{Day, Zone};
 
 /// Most rows of a page.
-pub(super) const ROWS_MAX: u64 = 1000;
+pub(in crate::http::api) const ROWS_MAX: u64 = 1000;
 
-pub(super) const SINCE: Parameter<Moment> = Parameter::query(
+pub(in crate::http::api) const SINCE: Parameter<Moment> = Parameter::query(
     "since",
     Moment,
     "Only what happened at this time or later; a date is its first moment in the time zone.",
 );
-pub(super) const UNTIL: Parameter<Moment> = Parameter::query(
+pub(in crate::http::api) const UNTIL: Parameter<Moment> = Parameter::query(
     "until",
     Moment,
     "Only what happened before this time; of a date, the whole day in the time zone belongs to the range.",
 );
-pub(super) const TZ: Parameter<ZoneName> =
+pub(in crate::http::api) const TZ: Parameter<ZoneName> =
     Parameter::query("tz", ZoneName, "The time zone of dates, days, weeks and months.").or("UTC");
-pub(super) const PROJECT: Parameter<Text> =
+pub(in crate::http::api) const PROJECT: Parameter<Text> =
     Parameter::query("project", Text, "Only this project, as the answers tell it.").several();
-pub(super) const BRANCH: Parameter<Text> = Parameter::query("branch", Text, "Only this git branch.").several();
-pub(super) const MODEL: Parameter<Text> =
+pub(in crate::http::api) const BRANCH: Parameter<Text> =
+    Parameter::query("branch", Text, "Only this git branch.").several();
+pub(in crate::http::api) const MODEL: Parameter<Text> =
     Parameter::query("model", Text, "Only this model, by its canonical name.").several();
-pub(super) const AGENT: Parameter<Text> =
+pub(in crate::http::api) const AGENT: Parameter<Text> =
     Parameter::query("agent", Text, "Only the `main` thread, sub-agents of this type, or those of an `unknown` type.")
         .several();
-pub(super) const TOOL: Parameter<Text> =
+pub(in crate::http::api) const TOOL: Parameter<Text> =
     Parameter::query("tool", Text, "Only turns and sub-agents that called this tool.").several();
-pub(super) const WORKFLOW: Parameter<Text> =
+pub(in crate::http::api) const WORKFLOW: Parameter<Text> =
     Parameter::query("workflow", Text, "Only this workflow; session files alone tell of none.").several();
-pub(super) const ORIGIN: Parameter<Text> = Parameter::query(
+pub(in crate::http::api) const ORIGIN: Parameter<Text> = Parameter::query(
     "origin",
     Text,
     "Only turns that were asked for by `human`, `sdk`, `task-notification` or `teammate`.",
 )
 .several();
-pub(super) const SESSION: Parameter<Text> =
+pub(in crate::http::api) const SESSION: Parameter<Text> =
     Parameter::query("session", Text, "Only the session with this id.").several();
-pub(super) const ENTRYPOINT: Parameter<Text> =
+pub(in crate::http::api) const ENTRYPOINT: Parameter<Text> =
     Parameter::query("entrypoint", Text, "Only sessions of clients that were started this way.").several();
-pub(super) const LIMIT: Parameter<Whole> =
+pub(in crate::http::api) const LIMIT: Parameter<Whole> =
     Parameter::query("limit", Whole::within(1, ROWS_MAX), "How many rows a page has at most.").or("1000");
-pub(super) const CURSOR: Parameter<Text> =
+pub(in crate::http::api) const CURSOR: Parameter<Text> =
     Parameter::query("cursor", Text, "Where the page begins: the `next_cursor` of an answer to the same question.");
 
 /// A time, or a date, which is a day of the time zone that is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment;
+pub(in crate::http::api) struct Moment;
 
 /// A value of [`Moment`].
 #[derive(Debug, Clone, Copy)]
-pub(super) enum TimeOrDate {
+pub(in crate::http::api) enum TimeOrDate {
     Time(Timestamp),
     Date(Day),
 }
@@ -79,7 +80,7 @@ impl ParameterKind for Moment {
 
 /// A time zone by its name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ZoneName;
+pub(in crate::http::api) struct ZoneName;
 
 impl ParameterKind for ZoneName {
     type Value<'a> = Zone;
@@ -98,7 +99,7 @@ impl ParameterKind for ZoneName {
 }
 
 /// What counts, by the parameters of a request. Fails if one is bad, or if the range has no time in it.
-pub(super) fn filter_of(request: &Request, zone: Zone) -> Result<Filter, Problem> {
+pub(in crate::http::api) fn filter_of(request: &Request, zone: Zone) -> Result<Filter, Problem> {
     let all = |parameter: &Parameter<Text>| -> Result<Vec<String>, Problem> {
         Ok(request.all(parameter)?.into_iter().map(str::to_owned).collect())
     };

@@ -1,0 +1,143 @@
+//! What the list of sessions is filtered and sorted by, kept in memory so that no session is decoded for it.
+
+use super::block::CubeUnit;
+use super::filter::Filter;
+use super::names::{Name, Names};
+use crate::ledger::money::Money;
+use crate::ledger::session::Session;
+use crate::transcript::time::Timestamp;
+
+/// One session, as the list knows it.
+#[derive(Debug, Clone)]
+pub struct SessionEntry {
+    /// Whether it has a user or assistant row of its own. Others are not listed.
+    pub is_real: bool,
+    /// Time of its first row.
+    pub started: Option<Timestamp>,
+    /// Time of its last row.
+    pub ended: Option<Timestamp>,
+    /// List price of what it spent.
+    pub cost: Money,
+    /// Billed tokens.
+    pub tokens: u64,
+    /// Distinct responses.
+    pub messages: u64,
+    /// Turns.
+    pub turns: u64,
+    project: Name,
+    models: Box<[Name]>,
+    tools: Box<[Name]>,
+    /// Its title without its secrets, in lower case.
+    title: Option<Box<str>>,
+}
+
+/// What the list of sessions is asked for besides what every question is.
+#[derive(Debug, Clone, Default)]
+pub struct SessionQuestion<'q> {
+    /// The filters of all questions. A session matches a project if it was started in it, and a branch, agent, origin,
+    /// entrypoint, model or tool if any of its turns or sub-agents does. It matches a window if it overlaps it.
+    pub filter: Filter,
+    /// Words that its title must have, in any order and case.
+    pub words: Option<&'q str>,
+    /// Least list price.
+    pub min_cost: Option<Money>,
+}
+
+/// The question with names as numbers.
+#[derive(Debug)]
+pub struct SessionMatch {
+    question: Filter,
+    min_cost: Option<Money>,
+    words: Vec<String>,
+    project: Wanted,
+    model: Wanted,
+    tool: Wanted,
+    branch: Wanted,
+    agent: Wanted,
+    origin: Wanted,
+    entrypoint: Wanted,
+}
+
+/// Some names of which one is wanted; `None` if all are.
+#[derive(Debug)]
+struct Wanted(Option<Vec<Name>>);
+
+impl Wanted {
+    fn of(names: &Names, wanted: &[String]) -> Self {
+        Self((!wanted.is_empty()).then(|| wanted.iter().filter_map(|name| names.find(name)).collect()))
+    }
+
+    fn takes(&self, name: Name) -> bool {
+        self.0.as_ref().is_none_or(|wanted| wanted.contains(&name))
+    }
+
+    fn takes_any(&self, names: &[Name]) -> bool {
+        self.0.as_ref().is_none_or(|wanted| names.iter().any(|name| wanted.contains(name)))
+    }
+
+    fn takes_unit(&self, units: &[CubeUnit], of: fn(&CubeUnit) -> Name) -> bool {
+        self.0.as_ref().is_none_or(|wanted| units.iter().any(|unit| wanted.contains(&of(unit))))
+    }
+}
+
+impl SessionEntry {
+    pub(super) fn of(names: &mut Names, session: &Session) -> Self {
+        let tally = &session.tally;
+        Self {
+            is_real: session.is_real(),
+            started: session.started(),
+            ended: session.ended(),
+            cost: tally.cost(),
+            tokens: tally.tokens().total(),
+            messages: tally.messages(),
+            turns: tally.turns,
+            project: names.number(session.project()),
+            models: tally.models.keys().map(|model| names.number(Some(model))).collect(),
+            tools: tally.tools.keys().map(|tool| names.number(Some(tool))).collect(),
+            title: session.title.as_ref().map(|title| title.to_lowercase().into()),
+        }
+    }
+}
+
+impl SessionMatch {
+    /// The question, asked of sessions with these names.
+    #[must_use]
+    pub fn of(question: SessionQuestion<'_>, names: &Names) -> Self {
+        let SessionQuestion { filter, words, min_cost } = question;
+        let words = words.unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
+        let wanted = |names_wanted: &[String]| Wanted::of(names, names_wanted);
+        Self {
+            project: wanted(&filter.project),
+            model: wanted(&filter.model),
+            tool: wanted(&filter.tool),
+            branch: wanted(&filter.branch),
+            agent: wanted(&filter.agent),
+            origin: wanted(&filter.origin),
+            entrypoint: wanted(&filter.entrypoint),
+            question: filter,
+            min_cost,
+            words,
+        }
+    }
+
+    /// Whether a session is listed, by its id, its entry and its units.
+    #[must_use]
+    pub fn takes(&self, id: &str, entry: &SessionEntry, units: &[CubeUnit]) -> bool {
+        let Filter { window, session, workflow, .. } = &self.question;
+        let title = entry.title.as_deref().unwrap_or_default();
+        entry.is_real
+            && workflow.is_empty()
+            && (session.is_empty() || session.iter().any(|wanted| wanted == id))
+            && window.since.is_none_or(|since| entry.ended.is_some_and(|ended| ended >= since))
+            && window.until.is_none_or(|until| entry.started.is_some_and(|started| started < until))
+            && self.min_cost.is_none_or(|least| entry.cost >= least)
+            && self.words.iter().all(|word| title.contains(word.as_str()))
+            && self.project.takes(entry.project)
+            && self.model.takes_any(&entry.models)
+            && self.tool.takes_any(&entry.tools)
+            && self.branch.takes_unit(units, |unit| unit.branch)
+            && self.agent.takes_unit(units, |unit| unit.agent)
+            && self.origin.takes_unit(units, |unit| unit.origin)
+            && self.entrypoint.takes_unit(units, |unit| unit.entrypoint)
+    }
+}
