@@ -60,6 +60,7 @@ mod otlp_tls;
 // The HTTP server and the answers of its APIs, and who gets them.
 mod api;
 mod api_replay;
+mod ccusage;
 mod costs;
 mod http;
 mod http_load;
