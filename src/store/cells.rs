@@ -14,9 +14,6 @@ use crate::ledger::known::Changed;
 use crate::transcript::ids::SessionId;
 use crate::views::analytics::cells::{Cells, Window};
 
-/// The meta row that holds the number of the next unit whose cells are to be made. Without it all are there.
-pub(super) const NEXT: &str = "cells";
-
 /// Most units whose cells are made in one batch.
 const UNITS_MAX: usize = 256;
 
@@ -33,7 +30,7 @@ pub(super) struct MadeCells {
 
 /// Notes that the cells of all units are to be made.
 pub(super) fn make_all(batch: &mut Writes, tree: &Tree) -> Result<(), StoreError> {
-    codec::put(batch, tree, keys::meta(NEXT), &0u32)?;
+    codec::put(batch, tree, keys::meta(keys::NEXT_CELLS), &0u32)?;
     Ok(())
 }
 
@@ -63,14 +60,14 @@ pub(super) fn put_section(
 
 /// Adds the cells of the next units that have none to a batch; `None` if all have theirs.
 pub(super) fn make_some(batch: &mut Writes, tree: &Tree) -> Result<Option<MadeCells>, StoreError> {
-    let Some(next) = codec::get::<u32>(tree, &keys::meta(NEXT))? else { return Ok(None) };
+    let Some(next) = codec::get::<u32>(tree, &keys::meta(keys::NEXT_CELLS))? else { return Ok(None) };
     let rows = Rows::of(tree);
     let mut made = MadeCells { sessions: HashSet::new(), are_more: true };
     let mut after = next.checked_sub(1);
     let (mut sections, mut scratch) = (0, Vec::new());
     for _ in 0..UNITS_MAX {
         let Some((number, unit)) = rows.next_unit(after)? else {
-            batch.remove(keys::meta(NEXT));
+            batch.remove(keys::meta(keys::NEXT_CELLS));
             made.are_more = false;
             return Ok(Some(made));
         };
@@ -88,6 +85,6 @@ pub(super) fn make_some(batch: &mut Writes, tree: &Tree) -> Result<Option<MadeCe
             break;
         }
     }
-    codec::put(batch, tree, keys::meta(NEXT), &after.map_or(0, |after| after.saturating_add(1)))?;
+    codec::put(batch, tree, keys::meta(keys::NEXT_CELLS), &after.map_or(0, |after| after.saturating_add(1)))?;
     Ok(Some(made))
 }

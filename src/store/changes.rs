@@ -6,12 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::transcript::ids::SessionId;
 
 /// A version of the state: what was read at the same version is the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct StateVersion {
     /// How often the database was opened in this process.
     pub opened: u64,
     /// Number of the last commit.
     pub commit: u64,
+    /// False while cells are being made for a state that had none.
+    pub has_all_cells: bool,
 }
 
 /// Sessions that were changed.
@@ -42,16 +44,16 @@ impl Changes {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the database was opened, with the number of its last commit.
-    pub(super) fn begin(&self, commit: u64) {
+    /// Notes that the database was opened, with the number of its last commit and whether it has all cells.
+    pub(super) fn begin(&self, commit: u64, has_all_cells: bool) {
         let mut noted = self.noted();
-        *noted = (StateVersion { opened: noted.0.opened + 1, commit }, ChangedSessions::All);
+        *noted = (StateVersion { opened: noted.0.opened + 1, commit, has_all_cells }, ChangedSessions::All);
     }
 
-    /// Notes a commit, after it was written.
-    pub(super) fn add<'a>(&self, commit: u64, sessions: impl Iterator<Item = &'a SessionId>) {
+    /// Notes a commit, after it was written, and whether the state has all cells with it.
+    pub(super) fn add<'a>(&self, commit: u64, has_all_cells: bool, sessions: impl Iterator<Item = &'a SessionId>) {
         let mut noted = self.noted();
-        noted.0.commit = commit;
+        (noted.0.commit, noted.0.has_all_cells) = (commit, has_all_cells);
         if let ChangedSessions::Some(known) = &mut noted.1 {
             for session in sessions {
                 if !known.contains(session) {

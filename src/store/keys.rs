@@ -99,6 +99,9 @@ fn key(prefix: u8, rest: &[u8]) -> Vec<u8> {
     [&[prefix], rest].concat()
 }
 
+/// The meta row that holds the number of the next unit whose cells are to be made. Without it all are there.
+pub(super) const NEXT_CELLS: &str = "cells";
+
 /// The meta row that holds the number of the last commit.
 pub(super) const COMMIT: &str = "commit";
 

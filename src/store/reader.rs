@@ -10,12 +10,12 @@ use super::error::StoreError;
 use super::file::FileRow;
 use super::handle::Handle;
 use super::rows::Rows;
-use super::{cells, codec, keys};
+use super::{codec, keys};
 use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
-use crate::views::analytics::block::StoredUnit;
+use crate::views::analytics::session_cells::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
 /// Reads the state. Clones share one database, which may be closed and opened again meanwhile. Every read fails with
@@ -62,11 +62,6 @@ impl StoreReader {
     /// The cells of a session: of each of its units and their sections.
     pub fn cells_of(&self, session: &SessionId) -> Result<Vec<StoredUnit>, StoreError> {
         Rows::of(self.tree()?.as_ref()).cells_of(session)
-    }
-
-    /// False while cells are being made for a state that had none.
-    pub fn has_all_cells(&self) -> Result<bool, StoreError> {
-        Ok(self.tree()?.get(keys::meta(cells::NEXT))?.is_none())
     }
 
     /// A session by its whole id; `None` if there is none.

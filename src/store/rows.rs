@@ -12,7 +12,7 @@ use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
-use crate::views::analytics::block::StoredUnit;
+use crate::views::analytics::session_cells::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
 /// The rows of a database, decoded. Every read fails if the database cannot be read or a row is damaged.
@@ -185,8 +185,15 @@ impl<'a> Rows<'a> {
         })?;
         // In the order of numbers, because units that were written together lie together on disk.
         members.sort_unstable_by_key(|(number, _)| *number);
+        // A unit is listed twice if its key changed while the list was read.
+        members.dedup_by_key(|(number, _)| *number);
+        // Those that are still to be made are not there, or are of another version.
+        let next: Option<u32> = codec::get(self.tree, &keys::meta(keys::NEXT_CELLS))?;
         let unit = |(number, member): (u32, Member)| {
             let mut cells = Vec::new();
+            if next.is_some_and(|next| number >= next) {
+                return Ok(StoredUnit { member, cells });
+            }
             for row in self.tree.scan_prefix(keys::cells(number)) {
                 let (key, value) = row?;
                 if let Some(section) = keys::of_cells(&key) {

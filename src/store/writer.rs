@@ -58,6 +58,8 @@ pub struct Writer {
     kept: OpenStore,
     /// Number of the last commit.
     commits: u64,
+    /// False while cells are being made for a state that had none.
+    has_all_cells: bool,
     places: CopyPlaces,
     /// Path of the database in use.
     place: PathBuf,
@@ -82,6 +84,7 @@ impl Writer {
         let tree = (*db).clone();
         let (overhead, texts) = (Overhead::load(&tree)?, HeldTexts::load(&tree)?);
         let commits = codec::get(&tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
+        let has_all_cells = tree.get(keys::meta(keys::NEXT_CELLS))?.is_none();
         let (place, meter, kept) = (places.db.clone(), Arc::clone(&kept.meter), kept.clone());
         let retired = Vec::new();
         let writer = Self {
@@ -91,6 +94,7 @@ impl Writer {
             meter,
             kept,
             commits,
+            has_all_cells,
             places,
             place,
             retired,
@@ -99,7 +103,7 @@ impl Writer {
             lock,
             closing: None,
         };
-        writer.kept.reader.changes().begin(writer.commits);
+        writer.kept.reader.changes().begin(writer.commits, writer.has_all_cells);
         let recovered = writer.recover()?;
         Ok((writer, recovered))
     }
@@ -196,19 +200,23 @@ impl Writer {
         self.meter.added(added);
         let units = commit.units.iter().flat_map(|change| change.before.into_iter().chain([change.unit]));
         let sessions = units.map(Unit::session).chain(commit.sessions.iter().map(|session| &session.id));
-        self.kept.reader.changes().add(self.commits, sessions);
+        self.kept.reader.changes().add(self.commits, self.has_all_cells, sessions);
         Ok(())
     }
 
     /// Makes cells of some units that have none, because the state is of a program that made none. Returns true if there
     /// are more. Fails like [`Writer::commit`].
     pub fn make_cells(&mut self) -> Result<bool, StoreError> {
+        if self.has_all_cells {
+            return Ok(false);
+        }
         let mut batch = Writes::default();
         let Some(made) = cells::make_some(&mut batch, &self.tree)? else { return Ok(false) };
         self.commits += 1;
         codec::put(&mut batch, &self.tree, keys::meta(keys::COMMIT), &self.commits)?;
         self.apply(batch)?;
-        self.kept.reader.changes().add(self.commits, made.sessions.iter());
+        self.has_all_cells = !made.are_more;
+        self.kept.reader.changes().add(self.commits, self.has_all_cells, made.sessions.iter());
         Ok(made.are_more)
     }
 
@@ -352,6 +360,7 @@ pub(super) fn put_unit(
     if before.is_some_and(|before| before.sections.is_none()) && unit.sections.is_some() {
         // The parts have moved into sections, so the further parts of the long value are removed.
         codec::remove(batch, tree, key.clone())?;
+        codec::remove(batch, tree, keys::cells(number))?;
     }
     let bytes = codec::put_with(batch, tree, key, unit, scratch)?;
     cells::put_unit(batch, tree, change, scratch)?;

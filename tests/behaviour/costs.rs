@@ -7,7 +7,7 @@ use tailspan::ledger::money::Money;
 use tailspan::transcript::time::Timestamp;
 use tempfile::TempDir;
 
-use crate::support::costs::{Expected, Fact, Keys, expected, facts, filled, recorded, row, value};
+use crate::support::costs::{Asked, Expected, Fact, Keys, expected, facts, filled, recorded, row, value};
 use crate::support::daemon::Daemon;
 use crate::support::http::request;
 use crate::support::jaeger::encoded;
@@ -295,4 +295,29 @@ fn a_client_that_has_the_answer_is_told_so_until_something_is_committed() {
     assert_ne!(later.header("etag"), Some(&*tag));
     assert!(daemon_now["total"]["messages"].as_u64() > first.json()["total"]["messages"].as_u64());
     daemon.stop();
+}
+
+#[test]
+fn what_is_kept_in_memory_is_what_is_loaded_anew() {
+    for seed in 0..6 {
+        let folder = TempDir::new().unwrap();
+        let mut world = World::new(folder.path());
+        for recording in recordings() {
+            copy_folder(&recording.join("projects"), &world.root);
+        }
+        let kept = Asked::of(&world);
+        let mut dice = Dice::new(seed);
+        for step in 0..12 {
+            let pieces = if step == 11 { usize::MAX } else { dice.below(20) };
+            world.read(&mut dice, pieces);
+            world.settle();
+            let fresh = Asked::of(&world);
+            for query in ["group_by=session,model", "group_by=block", "group_by=branch,agent", "group_by=day&tool=Bash"]
+            {
+                assert_eq!(kept.ask(query), fresh.ask(query), "seed {seed} step {step}: {query}");
+            }
+            assert_eq!(kept.sessions("limit=1000"), fresh.sessions("limit=1000"), "seed {seed} step {step}");
+        }
+        assert!(kept.sessions("")["total"].as_u64() > Some(40));
+    }
 }

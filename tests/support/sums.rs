@@ -9,8 +9,8 @@ use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
 use tailspan::store::StoreReader;
-use tailspan::views::analytics::block::StoredUnit;
 use tailspan::views::analytics::cells::{Cells, Window};
+use tailspan::views::analytics::session_cells::StoredUnit;
 use tailspan::views::traces::tree::TurnOrder;
 
 /// Every sum in the state is the sum of what it stands for.
@@ -64,7 +64,7 @@ fn check_session(reader: &StoreReader, session: &Session, said: &str) -> BTreeMa
 
 /// The stored cells are those of the parts that are stored.
 fn check_cells(reader: &StoreReader, session: &Session, units: &BTreeMap<UnitId, Unit>, said: &str) {
-    assert!(reader.has_all_cells().unwrap(), "{said}");
+    assert!(reader.version().has_all_cells, "{said}");
     let stored = reader.cells_of(&session.id).unwrap();
     assert_eq!(stored.len(), units.len(), "{said}");
     for StoredUnit { member, cells } in stored {

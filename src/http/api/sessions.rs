@@ -170,6 +170,7 @@ pub fn list<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Probl
     struct SessionPage {
         sessions: Vec<SessionSummary>,
         total: usize,
+        complete: bool,
         next_cursor: Option<String>,
         currency: &'static str,
     }
@@ -183,12 +184,12 @@ pub fn list<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Probl
     let after = request.given(&CURSOR)?.map(|cursor| PageEnd::from_cursor(&name, cursor)).transpose()?;
 
     let cells = context.cells().now(reader)?;
-    if let Some(answer) = cells.not_modified(request) {
+    if let Some(answer) = cells.not_modified(request, "") {
         return Ok(answer);
     }
     let cube = cells.cube();
     let wanted = SessionMatch::of(question, &cube.names);
-    let taken = cube.sessions().filter(|(id, one)| wanted.takes(&id.0, &one.entry, &one.block.units));
+    let taken = cube.sessions().filter(|(id, one)| wanted.takes(&id.0, &one.entry, &one.cells.units));
     let mut places: Vec<(i128, &str)> = taken.map(|(id, one)| (sort.key(&one.entry, now), &*id.0)).collect();
     let total = places.len();
     let in_order = |a: &(i128, &str), b: &(i128, &str)| if ascending { a.cmp(b) } else { b.cmp(a) };
@@ -210,8 +211,8 @@ pub fn list<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Probl
             sessions.push(summary_of(reader, &session)?);
         }
     }
-    let page = SessionPage { sessions, total, next_cursor, currency: CURRENCY };
-    Ok(cells.tagged(Answer::json(&page)?))
+    let page = SessionPage { sessions, total, complete: cells.is_complete(), next_cursor, currency: CURRENCY };
+    Ok(cells.tagged(Answer::json(&page)?, ""))
 }
 
 /// The summary of a session, as it is in the list.

@@ -1,8 +1,9 @@
 //! Five-hour blocks: the windows in which a subscription counts.
 //!
 //! A block begins at the full hour (UTC) of the first response after the end of the block before, or after five hours
-//! without one, and lasts five hours. Source of the rule: `ccusage blocks`, version 20.0.24. Blocks are those of all
-//! responses, whatever an answer is filtered by: the windows are the account's.
+//! without one, and lasts five hours. Source of the rule: `ccusage blocks`, version 20.0.24; only a response in the very
+//! millisecond in which a block ends is in that block there, and in the next one here. Blocks are those of all responses,
+//! whatever an answer is filtered by: the windows are the account's.
 
 use std::collections::HashMap;
 
@@ -37,7 +38,7 @@ impl Block {
     /// Whether a response at `now` belongs to it, and one came within the last five hours.
     #[must_use]
     pub const fn is_active(&self, now: Timestamp) -> bool {
-        now.0 < self.end().0 && now.0 - self.last.0 < BLOCK_MS
+        self.start.0 <= now.0 && now.0 < self.end().0 && now.0 - self.last.0 < BLOCK_MS
     }
 }
 
@@ -45,7 +46,7 @@ impl Block {
 #[must_use]
 pub fn blocks(cube: &Cube) -> Vec<Block> {
     let mut quarters: HashMap<Quarter, (Timestamp, Timestamp), ById> = HashMap::default();
-    for cell in cube.blocks().flat_map(|(_, block)| &block.cells).filter(|cell| cell.messages > 0) {
+    for cell in cube.cells().flat_map(|(_, session)| &session.cells).filter(|cell| cell.messages > 0) {
         let (first, last) = quarters.entry(cell.quarter).or_insert((cell.first, cell.last));
         (*first, *last) = (cell.first.min(*first), cell.last.max(*last));
     }

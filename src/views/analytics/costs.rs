@@ -9,13 +9,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::block::{Block as SessionBlock, CubeCell, CubeTurn, CubeUnit};
 use super::blocks::{Block, block_of, blocks};
 use super::cells::{Cells, SpendCell, Window};
 use super::cube::Cube;
 use super::filter::{Filter, NumberedFilter};
 use super::names::Name;
 use super::period::{NamedPeriod, Period, Quarter, Zone};
+use super::session_cells::{CubeCell, CubeTurn, CubeUnit, SessionCells};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::UnitId;
@@ -52,7 +52,7 @@ pub enum GroupBy {
 pub struct CostQuestion<'q> {
     /// One or two properties, in the order in which rows name them.
     pub group_by: &'q [GroupBy],
-    /// The zone of days, weeks and months.
+    /// The zone of hours, days, weeks and months.
     pub zone: Zone,
     /// What counts.
     pub filter: &'q Filter,
@@ -118,9 +118,9 @@ pub fn partial(cube: &Cube, filter: &Filter) -> Vec<(UnitId, Option<u32>)> {
     }
     let numbered = NumberedFilter::of(filter, &cube.names);
     let mut holders = Vec::new();
-    for (_, block) in cube.blocks().filter(|(id, _)| numbered.takes_session(id)) {
-        for cell in block.cells.iter().filter(|cell| quarters.contains(&cell.quarter)) {
-            if let Some(unit) = block.units.get(cell.unit as usize).filter(|unit| numbered.takes_unit(unit)) {
+    for (_, session) in cube.cells().filter(|(id, _)| numbered.takes_session(id)) {
+        for cell in session.cells.iter().filter(|cell| quarters.contains(&cell.quarter)) {
+            if let Some(unit) = session.units.get(cell.unit as usize).filter(|unit| numbered.takes_unit(unit)) {
                 holders.push((unit.id, cell.section));
             }
         }
@@ -142,7 +142,7 @@ pub fn costs(cube: &Cube, question: &CostQuestion<'_>) -> CostTable {
         rows: Rows::default(),
         total: Row::default(),
     };
-    for ((id, block), number) in cube.blocks().zip(1..) {
+    for ((id, block), number) in cube.cells().zip(1..) {
         if table.filter.takes_session(id) {
             table.session(id, block, number);
         }
@@ -197,7 +197,7 @@ impl Rows {
 }
 
 impl<'t> Table<'t> {
-    fn session(&mut self, id: &'t SessionId, block: &SessionBlock, number: u32) {
+    fn session(&mut self, id: &'t SessionId, block: &SessionCells, number: u32) {
         self.keys.session(id);
         let window = self.question.filter.window;
         let (mut turn, mut counted) = (None, vec![false; block.turns.len()]);
@@ -206,15 +206,17 @@ impl<'t> Table<'t> {
             if !self.filter.takes_unit(unit) || !self.filter.takes_model(cell) {
                 continue;
             }
-            if let Some(spent) = self.within(unit, cell) {
-                let key = self.keys.of_cell(unit, cell);
-                self.rows.change(key, |row| row.spend(&spent, number));
-                self.total.spend(&spent, number);
+            let exact = if self.partial.contains(&cell.quarter) { self.exact(unit, cell) } else { None };
+            if let Some(spent) = exact.as_ref().or_else(|| self.is_within(cell).then_some(cell)) {
+                let times = self.keys.of_quarter(cell.quarter);
+                let key = self.keys.of_parts(unit, cell.model, times);
+                self.rows.change(key, |row| row.spend(spent, number));
+                self.total.spend(spent, number);
             }
             let Some(position) = unit.turn else { continue };
             let Some(own) = block.turns.get(position as usize).filter(|own| window.has(own.at)) else { continue };
             if turn.is_none_or(|(known, _)| known != position) {
-                turn = Some((position, self.keys.of_times(own.at, cell.quarter)));
+                turn = Some((position, self.keys.of_turn(own.at, cell.quarter)));
             }
             let key = self.keys.of_parts(unit, cell.model, turn.map_or([0; 2], |(_, times)| times));
             self.turn(key, (number, position.saturating_add(1)));
@@ -227,11 +229,11 @@ impl<'t> Table<'t> {
     }
 
     /// Counts a turn without responses that the filter takes.
-    fn silent_turn(&mut self, block: &SessionBlock, turn: &CubeTurn, number: (u32, u32)) {
+    fn silent_turn(&mut self, block: &SessionCells, turn: &CubeTurn, number: (u32, u32)) {
         let Some(unit) = block.units.get(turn.unit as usize) else { return };
         let is_taken = self.question.filter.window.has(turn.at) && self.filter.takes_unit(unit);
         if is_taken && !self.filter.asks_for_models() {
-            let times = self.keys.of_times(turn.at, Quarter::of(turn.at));
+            let times = self.keys.of_quarter(Quarter::of(turn.at));
             let key = self.keys.of_parts(unit, Name::NONE, times);
             self.turn(key, number);
         }
@@ -243,20 +245,27 @@ impl<'t> Table<'t> {
         self.total.turn(number);
     }
 
-    /// What a cell holds of the window; `None` if nothing.
-    fn within(&self, unit: &CubeUnit, cell: &CubeCell) -> Option<CubeCell> {
-        if self.partial.contains(&cell.quarter) {
-            let cells = self.question.edges.get(&(unit.id, cell.section))?;
-            let model = self.cube.names.shown(cell.model)?;
-            let is_it = |exact: &&SpendCell| {
-                let name = cells.models.get(exact.model as usize).map(|name| shown_name(name));
-                exact.quarter == cell.quarter && name.as_deref() == Some(model)
-            };
-            let exact = cells.spend.iter().find(is_it)?;
-            let SpendCell { messages, tokens, cost, unpriced, .. } = *exact;
-            return Some(CubeCell { messages, tokens, cost, unpriced, ..*cell });
+    /// Whether all of a cell lies in the window.
+    fn is_within(&self, cell: &CubeCell) -> bool {
+        self.question.filter.window.has(cell.quarter.start()) && !self.partial.contains(&cell.quarter)
+    }
+
+    /// What a cell, of whose quarter hour the window takes a part, holds of the window; `None` if nothing.
+    fn exact(&self, unit: &CubeUnit, cell: &CubeCell) -> Option<CubeCell> {
+        let cells = self.question.edges.get(&(unit.id, cell.section))?;
+        let model = self.cube.names.shown(cell.model)?;
+        let is_it = |exact: &&SpendCell| {
+            let name = cells.models.get(exact.model as usize).map(|name| shown_name(name));
+            exact.quarter == cell.quarter && name.as_deref() == Some(model)
+        };
+        let mut sum = CubeCell { messages: 0, tokens: Tokens::default(), cost: Money::ZERO, unpriced: 0, ..*cell };
+        for exact in cells.spend.iter().filter(is_it) {
+            sum.messages += exact.messages;
+            sum.tokens += exact.tokens;
+            sum.cost += exact.cost;
+            sum.unpriced += exact.unpriced;
         }
-        self.question.filter.window.has(cell.quarter.start()).then_some(*cell)
+        cells.spend.iter().any(|exact| is_it(&exact)).then_some(sum)
     }
 
     fn finish(self) -> CostTable {
@@ -299,7 +308,8 @@ struct Keys<'t> {
     parts: Vec<KeyPart>,
     /// The sessions so far; a session's number is how many there were with it.
     sessions: Vec<&'t SessionId>,
-    /// The times of the quarter hour that was asked for last.
+    /// The numbers of quarter hours that were met, and of the one that was asked for last.
+    quarters: HashMap<Quarter, [u32; 2], ById>,
     last: Option<(Quarter, [u32; 2])>,
 }
 
@@ -317,18 +327,19 @@ impl<'t> Keys<'t> {
         let blocks = if has_blocks { blocks(cube) } else { Vec::new() };
         let part = |by: &GroupBy| KeyPart { by: *by, known: BTreeMap::new(), periods: Vec::new() };
         let parts = question.group_by.iter().map(part).collect();
-        Self { cube, zone: question.zone, blocks, parts, sessions: Vec::new(), last: None }
+        Self {
+            cube,
+            zone: question.zone,
+            blocks,
+            parts,
+            sessions: Vec::new(),
+            quarters: HashMap::default(),
+            last: None,
+        }
     }
 
     fn session(&mut self, id: &'t SessionId) {
         self.sessions.push(id);
-    }
-
-    fn of_cell(&mut self, unit: &CubeUnit, cell: &CubeCell) -> Key {
-        if self.last.is_none_or(|(quarter, _)| quarter != cell.quarter) {
-            self.last = Some((cell.quarter, self.of_times(cell.quarter.start(), cell.quarter)));
-        }
-        self.of_parts(unit, cell.model, self.last.map_or([0; 2], |(_, times)| times))
     }
 
     /// The key of what a unit did at a model; `times` has the numbers of properties that are times.
@@ -349,19 +360,37 @@ impl<'t> Keys<'t> {
         key
     }
 
-    /// The numbers, from 1, of the period of a time, and of the block of a time or else of a quarter hour: a prompt may
-    /// come just before the hour in which its response begins a block. 0 for what is no time, and without a period.
-    fn of_times(&mut self, time: Timestamp, quarter: Quarter) -> [u32; 2] {
-        let mut numbers = [0; 2];
-        for (number, part) in numbers.iter_mut().zip(&mut self.parts) {
-            *number = match part.by {
-                GroupBy::Period(period) => part.of_time(self.zone, period, time).unwrap_or(0),
-                GroupBy::Block => {
-                    let block = block_of(&self.blocks, Quarter::of(time)).or(block_of(&self.blocks, quarter));
-                    block.and_then(|block| u32::try_from(block + 1).ok()).unwrap_or(0)
-                }
-                _ => 0,
-            };
+    /// The numbers, from 1, of the periods or blocks of a quarter hour; 0 for what is no time, and where there is none. A
+    /// period begins and ends with a quarter hour.
+    fn of_quarter(&mut self, quarter: Quarter) -> [u32; 2] {
+        if let Some((_, numbers)) = self.last.filter(|(last, _)| *last == quarter) {
+            return numbers;
+        }
+        let numbers = self.quarters.get(&quarter).copied().unwrap_or_else(|| {
+            let mut numbers = [0; 2];
+            for (number, part) in numbers.iter_mut().zip(&mut self.parts) {
+                let found = match part.by {
+                    GroupBy::Period(period) => part.of_time(self.zone, period, quarter.start()),
+                    GroupBy::Block => block_of(&self.blocks, quarter).and_then(|block| u32::try_from(block + 1).ok()),
+                    _ => None,
+                };
+                *number = found.unwrap_or(0);
+            }
+            self.quarters.insert(quarter, numbers);
+            numbers
+        });
+        self.last = Some((quarter, numbers));
+        numbers
+    }
+
+    /// The same for a turn, by the time of its prompt and the quarter hour of its first responses: a prompt may come just
+    /// before the hour in which its response begins a block.
+    fn of_turn(&mut self, prompt: Timestamp, responses: Quarter) -> [u32; 2] {
+        let (mut numbers, later) = (self.of_quarter(Quarter::of(prompt)), self.of_quarter(responses));
+        for ((number, later), part) in numbers.iter_mut().zip(later).zip(&self.parts) {
+            if part.by == GroupBy::Block && *number == 0 {
+                *number = later;
+            }
         }
         numbers
     }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::block::{Block, StoredUnit};
 use super::index::SessionEntry;
 use super::names::Names;
+use super::session_cells::{SessionCells, StoredUnit};
 use crate::ledger::session::Session;
 use crate::transcript::ids::SessionId;
 
@@ -22,15 +22,15 @@ pub struct CubeSession {
     /// What the list of sessions knows of it.
     pub entry: SessionEntry,
     /// Its cells.
-    pub block: Block,
+    pub cells: SessionCells,
 }
 
 impl Cube {
     /// Puts a session and its cells in the place of what was there.
     pub fn put(&mut self, session: &Session, units: &[StoredUnit]) {
         let entry = SessionEntry::of(&mut self.names, session);
-        let block = Block::of(&mut self.names, units);
-        self.sessions.insert(session.id.clone(), CubeSession { entry, block });
+        let cells = SessionCells::of(&mut self.names, units);
+        self.sessions.insert(session.id.clone(), CubeSession { entry, cells });
     }
 
     /// Takes a session out.
@@ -44,8 +44,8 @@ impl Cube {
     }
 
     /// The cells of every session, in no particular order.
-    pub fn blocks(&self) -> impl Iterator<Item = (&SessionId, &Block)> {
-        self.sessions.iter().map(|(id, session)| (id, &session.block))
+    pub fn cells(&self) -> impl Iterator<Item = (&SessionId, &SessionCells)> {
+        self.sessions.iter().map(|(id, session)| (id, &session.cells))
     }
 
     /// One session.

@@ -1,8 +1,8 @@
 //! The filters that every question about sums takes.
 
-use super::block::{CubeCell, CubeUnit};
 use super::cells::Window;
 use super::names::{Name, Names};
+use super::session_cells::{CubeCell, CubeUnit};
 use crate::transcript::ids::SessionId;
 
 /// What is asked for: of each property any of the values, and all if there is none.

@@ -1,8 +1,8 @@
 //! What the list of sessions is filtered and sorted by, kept in memory so that no session is decoded for it.
 
-use super::block::CubeUnit;
 use super::filter::Filter;
 use super::names::{Name, Names};
+use super::session_cells::CubeUnit;
 use crate::ledger::money::Money;
 use crate::ledger::session::Session;
 use crate::transcript::time::Timestamp;

@@ -1,18 +1,17 @@
 //! Sums over the whole history, as questions about it ask for them.
 //!
 //! ```text
-//! period  hours, days, weeks and months in a time zone
-//! cells   what a unit or section comes to in each quarter hour; stored beside it
-//! names   names as numbers
-//! block   the cells of one session, in memory
-//! cube    all sessions, in memory
-//! filter  what is counted of it
-//! index   what the list of sessions is filtered and sorted by
-//! blocks  five-hour blocks
-//! costs   tokens and cost, filtered and grouped
+//! period         hours, days, weeks and months in a time zone
+//! cells          what a unit or section comes to in each quarter hour; stored beside it
+//! names          names as numbers
+//! session_cells  the cells of one session, in memory
+//! cube           all sessions, in memory
+//! filter         what is counted of them
+//! index          what the list of sessions is filtered and sorted by
+//! blocks         five-hour blocks
+//! costs          tokens and cost, filtered and grouped
 //! ```
 
-pub mod block;
 pub mod blocks;
 pub mod cells;
 pub mod costs;
@@ -21,3 +20,4 @@ pub mod filter;
 pub mod index;
 pub mod names;
 pub mod period;
+pub mod session_cells;

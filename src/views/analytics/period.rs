@@ -1,6 +1,6 @@
 //! Hours, days, weeks and months in a time zone, as runs of quarter hours.
 //!
-//! Every offset from UTC that is in use since 1973 is a multiple of a quarter hour. So every day, also one of 23 or 25
+//! Since 1973 offsets from UTC are multiples of a quarter hour, and clocks change at one. So every day, also one of 23 or 25
 //! hours, is a whole number of quarter hours of UTC, and sums of quarter hours add up to it.
 
 use std::fmt;

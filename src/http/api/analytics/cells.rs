@@ -16,6 +16,9 @@ use crate::store::{ChangedSessions, StateVersion, StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
 use crate::views::analytics::cube::Cube;
 
+/// How often cells are read again if a reading in between has failed.
+const TRIES: usize = 10;
+
 /// The cells of all sessions, shared by all handlers.
 #[derive(Debug)]
 pub struct SharedCells {
@@ -29,8 +32,6 @@ struct Kept {
     /// `None` if cells could not be read: then all are loaded anew.
     version: Option<StateVersion>,
     cube: Cube,
-    /// False while cells are being made for a state that had none.
-    complete: bool,
 }
 
 /// Access to the cells, whatever else the context of an [`App`](crate::http::App) holds.
@@ -43,7 +44,8 @@ pub trait HasCells: HasReader {
 #[derive(Debug)]
 pub(in crate::http) struct CellsNow<'c> {
     kept: RwLockReadGuard<'c, Kept>,
-    tag: String,
+    process: u64,
+    version: StateVersion,
 }
 
 impl Default for SharedCells {
@@ -55,29 +57,28 @@ impl Default for SharedCells {
 impl SharedCells {
     /// The cells as the last commit left them. Fails if the state cannot be read.
     pub(in crate::http) fn now(&self, reader: &StoreReader) -> Result<CellsNow<'_>, Problem> {
-        // A poisoned lock can be used: what a panic left half made has no version, and is loaded anew.
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        if kept.version == Some(reader.version()) {
-            return Ok(self.told(kept));
+        let mut wanted = reader.version();
+        for _ in 0..TRIES {
+            // A poisoned lock can be used: what a panic left half made has no version, and is loaded anew.
+            let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(version) = kept.version.filter(|version| *version >= wanted) {
+                return Ok(CellsNow { kept, process: self.process, version });
+            }
+            drop(kept);
+            let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+            if kept.version.is_none_or(|version| version < wanted) {
+                kept.refresh(reader).map_err(unreadable)?;
+            }
+            // Another reading may fail before this one goes on.
+            wanted = kept.version.unwrap_or(wanted);
         }
-        drop(kept);
-        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        kept.refresh(reader).map_err(unreadable)?;
-        drop(kept);
-        Ok(self.told(self.kept.read().unwrap_or_else(PoisonError::into_inner)))
-    }
-
-    fn told<'c>(&self, kept: RwLockReadGuard<'c, Kept>) -> CellsNow<'c> {
-        let StateVersion { opened, commit } = kept.version.unwrap_or_default();
-        let tag = format!("\"{:x}-{opened:x}-{commit:x}\"", self.process);
-        CellsNow { kept, tag }
+        Err(Problem::unavailable("the state changes faster than it can be read"))
     }
 }
 
 impl Kept {
     fn refresh(&mut self, reader: &StoreReader) -> Result<(), StoreError> {
         let known = self.version.take().is_some();
-        let complete = reader.has_all_cells()?;
         let (version, changed) = reader.take_changed();
         let sessions: Vec<SessionId> = match changed {
             ChangedSessions::Some(sessions) if known => sessions.into_iter().collect(),
@@ -94,7 +95,7 @@ impl Kept {
                 None => self.cube.remove(&id),
             }
         }
-        (self.version, self.complete) = (Some(version), complete);
+        self.version = Some(version);
         Ok(())
     }
 }
@@ -106,19 +107,27 @@ impl CellsNow<'_> {
 
     /// False while cells are being made for a state that had none: then sums are too small.
     pub(in crate::http) fn is_complete(&self) -> bool {
-        self.kept.complete
+        self.version.has_all_cells
+    }
+
+    /// The version as an entity tag. `besides` tells apart what else an answer depends on.
+    fn tag(&self, besides: &str) -> String {
+        let StateVersion { opened, commit, .. } = self.version;
+        format!("W/\"{:x}-{opened:x}-{commit:x}{besides}\"", self.process)
     }
 
     /// The answer to a client that has the answer of this version already; `None` for any other client.
-    pub(in crate::http) fn not_modified(&self, request: &Request) -> Option<Answer> {
-        let known = request.header(&IF_NONE_MATCH)?;
-        let is_same = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.tag;
-        known.split(',').any(|tag| is_same(tag.trim())).then(|| self.tagged(Answer::empty(StatusCode::NOT_MODIFIED)))
+    pub(in crate::http) fn not_modified(&self, request: &Request, besides: &str) -> Option<Answer> {
+        let (known, own) = (request.header(&IF_NONE_MATCH)?, self.tag(besides));
+        // The comparison is weak: RFC 9110, section 13.1.2.
+        let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        let is_same = known.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == opaque(&own));
+        is_same.then(|| self.tagged(Answer::empty(StatusCode::NOT_MODIFIED), besides))
     }
 
     /// The answer with the version that it was computed from.
-    pub(in crate::http) fn tagged(&self, answer: Answer) -> Answer {
-        match HeaderValue::from_str(&self.tag) {
+    pub(in crate::http) fn tagged(&self, answer: Answer, besides: &str) -> Answer {
+        match HeaderValue::from_str(&self.tag(besides)) {
             Ok(tag) => answer.with_header(ETAG, tag),
             Err(_) => answer,
         }

@@ -22,7 +22,7 @@ use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::store::StoreReader;
 use crate::transcript::time::Timestamp;
-use crate::views::analytics::blocks::Block;
+use crate::views::analytics::blocks::{BLOCK_MS, Block};
 use crate::views::analytics::cells::Cells;
 use crate::views::analytics::costs::{CostQuestion, CostRow, CostTable, Edges, GroupBy, Sums, costs, partial};
 use crate::views::analytics::filter::Filter;
@@ -145,7 +145,11 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let after = request.given(&CURSOR)?.map(|cursor| PageEnd::from_cursor(&list, cursor)).transpose()?;
 
     let cells = context.cells().now(context.reader())?;
-    if let Some(answer) = cells.not_modified(request) {
+    // What blocks tell of the present holds for a minute.
+    let now = context.now();
+    let besides =
+        if groups.contains(&GroupBy::Block) { format!("-{}", now.0.div_euclid(60_000)) } else { String::new() };
+    if let Some(answer) = cells.not_modified(request, &besides) {
         return Ok(answer);
     }
     let edges = edges(context.reader(), &cells, &filter)?;
@@ -164,7 +168,6 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     rows.truncate(limit);
     let next_cursor = rows.last().filter(|_| more).map(|(end, _)| end.to_cursor(&list));
     let names: Vec<&str> = groups.iter().map(|by| word(*by)).collect();
-    let now = context.now();
     let page = CostPage {
         group_by: &names,
         tz: zone.name(),
@@ -176,7 +179,7 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         next_cursor,
         currency: CURRENCY,
     };
-    Ok(cells.tagged(Answer::json(&page)?))
+    Ok(cells.tagged(Answer::json(&page)?, &besides))
 }
 
 fn groups(request: &Request) -> Result<Vec<GroupBy>, Problem> {
@@ -262,7 +265,7 @@ impl Serialize for RowForm<'_> {
             map.serialize_entry("ended_at", &block.last.to_rfc3339())?;
             map.serialize_entry("is_active", &is_active)?;
             map.serialize_entry("burn_usd_per_hour", &burn_per(cost, block, HOUR_MS).map(|burn| burn.to_string()))?;
-            let rest = block.end().0.saturating_sub(self.now.0);
+            let rest = block.end().0.saturating_sub(self.now.0).min(BLOCK_MS);
             let projected = burn_per(cost, block, rest).filter(|_| is_active).map(|rest| (cost + rest).to_string());
             map.serialize_entry("projected_usd", &projected)?;
         }

@@ -1,6 +1,6 @@
 //! The parameters that all questions about sums share.
 
-use crate::http::route::parameter::{Parameter, ParameterKind, Schema, TIME, Text, Time, Whole, read_time};
+use crate::http::route::parameter::{Parameter, ParameterKind, Schema, TIME, Text, Whole, read_time};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::transcript::time::Timestamp;
@@ -22,7 +22,7 @@ pub(in crate::http::api) const UNTIL: Parameter<Moment> = Parameter::query(
     "Only what happened before this time; of a date, the whole day in the time zone belongs to the range.",
 );
 pub(in crate::http::api) const TZ: Parameter<ZoneName> =
-    Parameter::query("tz", ZoneName, "The time zone of dates, days, weeks and months.").or("UTC");
+    Parameter::query("tz", ZoneName, "The time zone of dates, hours, days, weeks and months.").or("UTC");
 pub(in crate::http::api) const PROJECT: Parameter<Text> =
     Parameter::query("project", Text, "Only this project, as the answers tell it.").several();
 pub(in crate::http::api) const BRANCH: Parameter<Text> =
@@ -48,8 +48,11 @@ pub(in crate::http::api) const ENTRYPOINT: Parameter<Text> =
     Parameter::query("entrypoint", Text, "Only sessions of clients that were started this way.").several();
 pub(in crate::http::api) const LIMIT: Parameter<Whole> =
     Parameter::query("limit", Whole::within(1, ROWS_MAX), "How many rows a page has at most.").or("1000");
-pub(in crate::http::api) const CURSOR: Parameter<Text> =
-    Parameter::query("cursor", Text, "Where the page begins: the `next_cursor` of an answer to the same question.");
+pub(in crate::http::api) const CURSOR: Parameter<Text> = Parameter::query(
+    "cursor",
+    Text,
+    "Where the page begins: the `next_cursor` of an answer to the same question in the same order.",
+);
 
 /// A time, or a date, which is a day of the time zone that is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +77,7 @@ impl ParameterKind for Moment {
     }
 
     fn schema(&self) -> Schema {
-        Time.schema()
+        Schema::TimeOrDate
     }
 }
 

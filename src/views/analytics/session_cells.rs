@@ -21,7 +21,7 @@ pub const MAIN_AGENT: &str = "main";
 
 /// The cells of one session.
 #[derive(Debug, Default)]
-pub struct Block {
+pub struct SessionCells {
     /// Its units.
     pub units: Vec<CubeUnit>,
     /// Its turns, in order of their prompts, each as a position in `units`.
@@ -47,14 +47,14 @@ pub struct CubeUnit {
     pub origin: Name,
     /// Tools that it called.
     pub tools: Vec<Name>,
-    /// The turn that it is or belongs to: a position in [`Block::turns`].
+    /// The turn that it is or belongs to: a position in [`SessionCells::turns`].
     pub turn: Option<u32>,
 }
 
 /// A turn of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct CubeTurn {
-    /// Its unit: a position in [`Block::units`].
+    /// Its unit: a position in [`SessionCells::units`].
     pub unit: u32,
     /// Time of the prompt.
     pub at: Timestamp,
@@ -63,7 +63,7 @@ pub struct CubeTurn {
 /// One cell.
 #[derive(Debug, Clone, Copy)]
 pub struct CubeCell {
-    /// Its unit: a position in [`Block::units`].
+    /// Its unit: a position in [`SessionCells::units`].
     pub unit: u32,
     /// The section that holds its parts; `None` if the unit does.
     pub section: Option<u32>,
@@ -94,24 +94,24 @@ pub struct StoredUnit {
     pub cells: Vec<(Option<u32>, Cells)>,
 }
 
-impl Block {
+impl SessionCells {
     pub(super) fn of(names: &mut Names, stored: &[StoredUnit]) -> Self {
         let turns = stored.iter().filter(|unit| unit.member.turn);
         let turns: Vec<_> = turns.map(|unit| (unit.member.first, unit.member.unit)).collect();
         let parents = stored.iter().filter_map(|unit| Some((unit.member.unit, unit.member.parent?))).collect();
         let numbers = TurnNumbers::from(turns, parents);
-        let mut block = Self::default();
+        let mut session = Self::default();
         for (unit, position) in stored.iter().zip(0..) {
             let whose = unit.cells.iter().find_map(|(_, cells)| cells.whose.as_ref());
             let turn = numbers.turn(unit.member.unit).and_then(|number| u32::try_from(number.checked_sub(1)?).ok());
-            block.units.push(CubeUnit::of(names, unit, whose, turn));
+            session.units.push(CubeUnit::of(names, unit, whose, turn));
             if unit.member.turn {
                 let prompt = whose.and_then(|whose| whose.prompt);
                 let at = prompt.map_or(unit.member.first, |(_, at)| at);
-                block.turns.push(CubeTurn { unit: position, at });
+                session.turns.push(CubeTurn { unit: position, at });
             }
             for (section, cells) in &unit.cells {
-                block.cells.extend(cells.spend.iter().map(|cell| CubeCell {
+                let read = cells.spend.iter().map(|cell| CubeCell {
                     unit: position,
                     section: *section,
                     quarter: cell.quarter,
@@ -122,10 +122,28 @@ impl Block {
                     tokens: cell.tokens,
                     cost: cell.cost,
                     unpriced: cell.unpriced,
-                }));
+                });
+                read.for_each(|cell| session.add(cell));
             }
         }
-        block.in_order()
+        session.in_order()
+    }
+
+    /// Adds a cell. Two models whose names are shown alike are one here.
+    fn add(&mut self, cell: CubeCell) {
+        let holder = (cell.unit, cell.section);
+        let same = self.cells.iter_mut().rev().take_while(|known| (known.unit, known.section) == holder);
+        let mut same = same.filter(|known| (known.quarter, known.model) == (cell.quarter, cell.model));
+        match same.next() {
+            Some(known) => {
+                known.messages += cell.messages;
+                (known.first, known.last) = (known.first.min(cell.first), known.last.max(cell.last));
+                known.tokens += cell.tokens;
+                known.cost += cell.cost;
+                known.unpriced += cell.unpriced;
+            }
+            None => self.cells.push(cell),
+        }
     }
 
     /// The same with turns in order of their numbers, and cells in order of turns. The origin of a turn is that of all

@@ -1,0 +1,144 @@
+//! How long answers about sums take while sessions grow: `cargo bench --bench analytics`, or `-- SESSIONS...`.
+//!
+//! A history is generated in memory: sessions of about 15 turns over a year, some of them with a sub-agent. Each question
+//! is asked 100 times; the median and the second slowest (p99) are told.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a benchmark stops at the first surprise, and prints"
+)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tailspan::ledger::money::Money;
+use tailspan::ledger::session::{Member, Session};
+use tailspan::ledger::tokens::Tokens;
+use tailspan::ledger::unit::UnitId;
+use tailspan::transcript::ids::SessionId;
+use tailspan::transcript::record::Origin;
+use tailspan::transcript::time::Timestamp;
+use tailspan::views::analytics::cells::{CellAgent, Cells, SpendCell, Whose};
+use tailspan::views::analytics::costs::{CostQuestion, Edges, GroupBy, costs};
+use tailspan::views::analytics::cube::Cube;
+use tailspan::views::analytics::filter::Filter;
+use tailspan::views::analytics::index::{SessionMatch, SessionQuestion};
+use tailspan::views::analytics::period::{Period, Quarter, Zone};
+use tailspan::views::analytics::session_cells::StoredUnit;
+
+const ASKED: usize = 100;
+const YEAR_MS: u64 = 365 * 86_400_000;
+/// 2025-11-29T00:00:00Z.
+const BEGIN: i64 = 1_764_374_400_000;
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// A turn or sub-agent with the cells of its responses.
+fn unit(dice: &mut Dice, number: u128, at: Timestamp, parent: Option<UnitId>) -> StoredUnit {
+    let turn = parent.is_none();
+    let models: Vec<Arc<str>> = vec![format!("claude-model-{}", dice.below(6)).into()];
+    let text = |name: &str, number: u64| Some(Box::from(format!("{name}-{number}")));
+    let agent = if turn { CellAgent::Main } else { CellAgent::SubAgent(text("type", dice.below(5))) };
+    let whose = Whose {
+        project: text("project", dice.below(20)),
+        branch: text("branch", dice.below(8)),
+        entrypoint: Some("cli".into()),
+        agent,
+        prompt: turn.then_some((Origin::Human, at)),
+    };
+    let spend = (0..1 + dice.below(2)).map(|later| {
+        let quarter = Quarter(Quarter::of(at).0 + i32::try_from(later).unwrap());
+        let tokens = Tokens { input: dice.below(100), output: dice.below(9_000), ..Tokens::default() };
+        let cost = Money::from_picousd(i128::from(dice.below(1_000_000_000_000)));
+        SpendCell {
+            quarter,
+            model: 0,
+            messages: 1 + dice.below(9),
+            first_ms: 0,
+            last_ms: 600_000,
+            tokens,
+            cost,
+            unpriced: 0,
+        }
+    });
+    let cells = Cells { whose: Some(whose), models, tools: vec!["Bash".into()], spend: spend.collect() };
+    let (unit, first, last) = (UnitId(number), at, Timestamp(at.0 + 600_000));
+    let member = Member { unit, first, last, turn, branch: true, parent, background: false };
+    StoredUnit { member, cells: vec![(None, cells)] }
+}
+
+fn history(sessions: u64) -> Cube {
+    let (mut dice, mut cube) = (Dice(7), Cube::default());
+    for number in 0..sessions {
+        let begin = BEGIN + i64::try_from(dice.below(YEAR_MS)).unwrap();
+        let mut units = Vec::new();
+        for turn in 0..10 + dice.below(10) {
+            let at = Timestamp(begin + i64::try_from(turn * 300_000).unwrap());
+            let id = u128::from(number) << 32 | u128::from(turn) << 1;
+            units.push(unit(&mut dice, id, at, None));
+            if dice.below(10) == 0 {
+                units.push(unit(&mut dice, id + 1, at, Some(UnitId(id))));
+            }
+        }
+        cube.put(&Session::new(SessionId(format!("{number:08}-0000-4000-8000-000000000000").into())), &units);
+    }
+    cube
+}
+
+fn measure(name: &str, mut ask: impl FnMut() -> usize) {
+    let mut times: Vec<Duration> = Vec::new();
+    let mut rows = 0;
+    for _ in 0..ASKED {
+        let started = Instant::now();
+        rows = black_box(ask());
+        times.push(started.elapsed());
+    }
+    times.sort_unstable();
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let (half, late) = (milliseconds(times[ASKED / 2]), milliseconds(times[ASKED - 2]));
+    println!("  {name:32} p50 {half:8.2} ms  p99 {late:8.2} ms  {rows:7} rows");
+}
+
+fn main() {
+    let given: Vec<u64> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let sizes = if given.is_empty() { vec![5_000, 100_000] } else { given };
+    for sessions in sizes {
+        let started = Instant::now();
+        let cube = history(sessions);
+        let cells: usize = cube.cells().map(|(_, session)| session.cells.len()).sum();
+        println!("{sessions} sessions, {cells} cells, made in {:.1} s", started.elapsed().as_secs_f64());
+        let edges = Edges::new();
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let groupings: [(&str, &[GroupBy]); 7] = [
+            ("hour", &[GroupBy::Period(Period::Hour)]),
+            ("day", &[GroupBy::Period(Period::Day)]),
+            ("day,model", &[GroupBy::Period(Period::Day), GroupBy::Model]),
+            ("month,project", &[GroupBy::Period(Period::Month), GroupBy::Project]),
+            ("block", &[GroupBy::Block]),
+            ("session", &[GroupBy::Session]),
+            ("branch,agent", &[GroupBy::Branch, GroupBy::Agent]),
+        ];
+        for (name, group_by) in groupings {
+            let filter = Filter::default();
+            let question = CostQuestion { group_by, zone: berlin, filter: &filter, edges: &edges };
+            measure(&format!("costs by {name}"), || costs(&cube, &question).rows.len());
+        }
+        measure("sessions of a branch", || {
+            let filter = Filter { branch: vec!["branch-3".to_owned()], ..Filter::default() };
+            let wanted = SessionMatch::of(SessionQuestion { filter, ..SessionQuestion::default() }, &cube.names);
+            cube.sessions().filter(|(id, one)| wanted.takes(&id.0, &one.entry, &one.cells.units)).count()
+        });
+    }
+}
