@@ -141,6 +141,7 @@ pub fn costs(cube: &Cube, question: &CostQuestion<'_>) -> CostTable {
         keys: Keys::of(cube, question),
         rows: Rows::default(),
         total: Row::default(),
+        counted: Vec::new(),
     };
     for ((id, block), number) in cube.cells().zip(1..) {
         if table.filter.takes_session(id) {
@@ -169,7 +170,10 @@ struct Table<'t> {
     partial: Vec<Quarter>,
     keys: Keys<'t>,
     rows: Rows,
+    /// Its distinct turns and sessions; all else of it is the sum of the rows.
     total: Row,
+    /// Which turns of a session were counted. Its memory is used for each session.
+    counted: Vec<bool>,
 }
 
 /// The rows so far.
@@ -200,7 +204,10 @@ impl<'t> Table<'t> {
     fn session(&mut self, id: &'t SessionId, block: &SessionCells, number: u32) {
         self.keys.session(id);
         let window = self.question.filter.window;
-        let (mut turn, mut counted) = (None, vec![false; block.turns.len()]);
+        let (mut turn, mut marked) = (None, None);
+        let mut counted = std::mem::take(&mut self.counted);
+        counted.clear();
+        counted.resize(block.turns.len(), false);
         for cell in &block.cells {
             let Some(unit) = block.units.get(cell.unit as usize) else { continue };
             if !self.filter.takes_unit(unit) || !self.filter.takes_model(cell) {
@@ -211,7 +218,7 @@ impl<'t> Table<'t> {
                 let times = self.keys.of_quarter(cell.quarter);
                 let key = self.keys.of_parts(unit, cell.model, times);
                 self.rows.change(key, |row| row.spend(spent, number));
-                self.total.spend(spent, number);
+                self.total.in_session(number);
             }
             let Some(position) = unit.turn else { continue };
             let Some(own) = block.turns.get(position as usize).filter(|own| window.has(own.at)) else { continue };
@@ -219,13 +226,18 @@ impl<'t> Table<'t> {
                 turn = Some((position, self.keys.of_turn(own.at, cell.quarter)));
             }
             let key = self.keys.of_parts(unit, cell.model, turn.map_or([0; 2], |(_, times)| times));
+            if marked == Some((position, key)) {
+                continue;
+            }
+            marked = Some((position, key));
             self.turn(key, (number, position.saturating_add(1)));
             counted.iter_mut().skip(position as usize).take(1).for_each(|counted| *counted = true);
         }
-        let silent = block.turns.iter().zip(0u32..).zip(counted).filter(|(_, counted)| !counted);
+        let silent = block.turns.iter().zip(0u32..).zip(&counted).filter(|(_, counted)| !**counted);
         for ((own, position), _) in silent {
             self.silent_turn(block, own, (number, position.saturating_add(1)));
         }
+        self.counted = counted;
     }
 
     /// Counts a turn without responses that the filter takes.
@@ -269,9 +281,15 @@ impl<'t> Table<'t> {
     }
 
     fn finish(self) -> CostTable {
-        let keys = self.keys;
+        let (keys, mut total) = (self.keys, self.total.sums);
+        for (_, row) in &self.rows.rows {
+            total.messages += row.sums.messages;
+            total.tokens += row.sums.tokens;
+            total.cost += row.sums.cost;
+            total.unpriced += row.sums.unpriced;
+        }
         let rows = self.rows.rows.into_iter().map(|(key, row)| keys.row(key, row.sums));
-        CostTable { rows: rows.collect(), total: self.total.sums }
+        CostTable { rows: rows.collect(), total }
     }
 }
 
