@@ -321,3 +321,30 @@ fn what_is_kept_in_memory_is_what_is_loaded_anew() {
         assert!(kept.sessions("")["total"].as_u64() > Some(40));
     }
 }
+
+#[test]
+fn amounts_beyond_32_bits_are_exact() {
+    let (asked, _world, _folder) = filled(|world| {
+        let row = |number: u32, model: &str, second: u32| {
+            json!({"type": "assistant", "uuid": format!("large-{number}"), "sessionId": "large", "cwd": "/home/dev/made",
+                "timestamp": format!("2026-03-01T12:00:{second:02}.000Z"), "requestId": format!("req_{number}"),
+                "message": {"id": format!("msg_01large{number:020}"), "role": "assistant", "model": model,
+                    "content": [{"type": "text", "text": "done"}], "stop_reason": "end_turn",
+                    "usage": {"input_tokens": 9_000_000_000u64, "output_tokens": 1}}})
+        };
+        let rows =
+            [row(1, "claude-sonnet-4-5", 10), row(2, "claude-sonnet-4-5", 20), row(3, "claude-unheard-of-9", 30)];
+        let path = world.root.join("-home-dev-made/large.jsonl");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+    });
+    for window in ["", "&since=2026-03-01T12:00:05Z"] {
+        let answer = asked.ask(&format!("group_by=model{window}"));
+        let sums: Vec<_> = answer["rows"].as_array().unwrap().iter().map(row).collect();
+        assert_eq!(sums.iter().map(|sums| sums.0).collect::<Vec<_>>(), [2, 1], "{window}");
+        assert_eq!(sums.iter().map(|sums| &sums.3["input"]).collect::<Vec<_>>(), [18_000_000_000u64, 9_000_000_000]);
+        assert_eq!((sums[0].5, sums[1].5), (0, 9_000_000_001), "{window}");
+        // 6 dollars a million above 200,000 tokens, and 22.50 for output.
+        assert_eq!(sums[0].4, "108000.000045", "{window}");
+    }
+}

@@ -47,8 +47,8 @@ impl Block {
 pub fn blocks(cube: &Cube) -> Vec<Block> {
     let mut quarters: HashMap<Quarter, (Timestamp, Timestamp), ById> = HashMap::default();
     for cell in cube.cells().flat_map(|(_, session)| &session.cells).filter(|cell| cell.messages > 0) {
-        let (first, last) = quarters.entry(cell.quarter).or_insert((cell.first, cell.last));
-        (*first, *last) = (cell.first.min(*first), cell.last.max(*last));
+        let (first, last) = quarters.entry(cell.quarter).or_insert((cell.first(), cell.last()));
+        (*first, *last) = (cell.first().min(*first), cell.last().max(*last));
     }
     let mut spans: Vec<(Timestamp, Timestamp)> = quarters.into_values().collect();
     spans.sort_unstable();

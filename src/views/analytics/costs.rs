@@ -15,7 +15,7 @@ use super::cube::Cube;
 use super::filter::{Filter, NumberedFilter};
 use super::names::Name;
 use super::period::{NamedPeriod, Period, Quarter, Zone};
-use super::session_cells::{CubeCell, CubeTurn, CubeUnit, SessionCells};
+use super::session_cells::{CubeCell, CubeTurn, CubeUnit, SessionCells, Spent};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::UnitId;
@@ -120,9 +120,11 @@ pub fn partial(cube: &Cube, filter: &Filter) -> Vec<(UnitId, Option<u32>)> {
     let mut holders = Vec::new();
     for (_, session) in cube.cells().filter(|(id, _)| numbered.takes_session(id)) {
         for cell in session.cells.iter().filter(|cell| quarters.contains(&cell.quarter)) {
-            if let Some(unit) = session.units.get(cell.unit as usize).filter(|unit| numbered.takes_unit(unit)) {
-                holders.push((unit.id, cell.section));
-            }
+            let place = cell.unit as usize;
+            let is_taken = session.units.get(place).is_some_and(|unit| numbered.takes_unit(unit))
+                && numbered.takes_tools(session, cell.unit)
+                && numbered.takes_model(cell);
+            holders.extend(session.ids.get(place).filter(|_| is_taken).map(|id| (*id, cell.section())));
         }
     }
     holders.sort_unstable();
@@ -141,6 +143,7 @@ pub fn costs(cube: &Cube, question: &CostQuestion<'_>) -> CostTable {
         keys: Keys::of(cube, question),
         rows: Rows::default(),
         total: Row::default(),
+        edge: None,
         counted: Vec::new(),
     };
     for ((id, block), number) in cube.cells().zip(1..) {
@@ -172,6 +175,8 @@ struct Table<'t> {
     rows: Rows,
     /// Its distinct turns and sessions; all else of it is the sum of the rows.
     total: Row,
+    /// The cell at an edge of the window that was looked at last.
+    edge: Option<((UnitId, Option<u32>), Quarter, Name)>,
     /// Which turns of a session were counted. Its memory is used for each session.
     counted: Vec<bool>,
 }
@@ -210,14 +215,16 @@ impl<'t> Table<'t> {
         counted.resize(block.turns.len(), false);
         for cell in &block.cells {
             let Some(unit) = block.units.get(cell.unit as usize) else { continue };
-            if !self.filter.takes_unit(unit) || !self.filter.takes_model(cell) {
+            let is_taken = self.filter.takes_unit(unit)
+                && self.filter.takes_model(cell)
+                && self.filter.takes_tools(block, cell.unit);
+            if !is_taken {
                 continue;
             }
-            let exact = if self.partial.contains(&cell.quarter) { self.exact(unit, cell) } else { None };
-            if let Some(spent) = exact.as_ref().or_else(|| self.is_within(cell).then_some(cell)) {
+            if let Some(spent) = self.within(block, cell) {
                 let times = self.keys.of_quarter(cell.quarter);
                 let key = self.keys.of_parts(unit, cell.model, times);
-                self.rows.change(key, |row| row.spend(spent, number));
+                self.rows.change(key, |row| row.spend(&spent, number));
                 self.total.in_session(number);
             }
             let Some(position) = unit.turn else { continue };
@@ -243,7 +250,9 @@ impl<'t> Table<'t> {
     /// Counts a turn without responses that the filter takes.
     fn silent_turn(&mut self, block: &SessionCells, turn: &CubeTurn, number: (u32, u32)) {
         let Some(unit) = block.units.get(turn.unit as usize) else { return };
-        let is_taken = self.question.filter.window.has(turn.at) && self.filter.takes_unit(unit);
+        let is_taken = self.question.filter.window.has(turn.at)
+            && self.filter.takes_unit(unit)
+            && self.filter.takes_tools(block, turn.unit);
         if is_taken && !self.filter.asks_for_models() {
             let times = self.keys.of_quarter(Quarter::of(turn.at));
             let key = self.keys.of_parts(unit, Name::NONE, times);
@@ -257,27 +266,28 @@ impl<'t> Table<'t> {
         self.total.turn(number);
     }
 
-    /// Whether all of a cell lies in the window.
-    fn is_within(&self, cell: &CubeCell) -> bool {
-        self.question.filter.window.has(cell.quarter.start()) && !self.partial.contains(&cell.quarter)
-    }
-
-    /// What a cell, of whose quarter hour the window takes a part, holds of the window; `None` if nothing.
-    fn exact(&self, unit: &CubeUnit, cell: &CubeCell) -> Option<CubeCell> {
-        let cells = self.question.edges.get(&(unit.id, cell.section))?;
+    /// What a cell holds of the window; `None` if nothing.
+    fn within(&mut self, session: &SessionCells, cell: &CubeCell) -> Option<Spent> {
+        if !self.partial.contains(&cell.quarter) {
+            return self.question.filter.window.has(cell.quarter.start()).then(|| cell.spent());
+        }
+        let holder = (*session.ids.get(cell.unit as usize)?, cell.section());
+        // What does not fit one cell is in several, one after the other: the exact sums are taken once.
+        let edge = Some((holder, cell.quarter, cell.model));
+        if std::mem::replace(&mut self.edge, edge) == edge {
+            return None;
+        }
+        let cells = self.question.edges.get(&holder)?;
         let model = self.cube.names.shown(cell.model)?;
         let is_it = |exact: &&SpendCell| {
             let name = cells.models.get(exact.model as usize).map(|name| shown_name(name));
             exact.quarter == cell.quarter && name.as_deref() == Some(model)
         };
-        let mut sum = CubeCell { messages: 0, tokens: Tokens::default(), cost: Money::ZERO, unpriced: 0, ..*cell };
-        for exact in cells.spend.iter().filter(is_it) {
-            sum.messages += exact.messages;
-            sum.tokens += exact.tokens;
-            sum.cost += exact.cost;
-            sum.unpriced += exact.unpriced;
-        }
-        cells.spend.iter().any(|exact| is_it(&exact)).then_some(sum)
+        let mut found = cells.spend.iter().filter(is_it).peekable();
+        found.peek()?;
+        let mut sum = Spent::default();
+        found.for_each(|exact| sum.add(&exact.into()));
+        Some(sum)
     }
 
     fn finish(self) -> CostTable {
@@ -294,11 +304,11 @@ impl<'t> Table<'t> {
 }
 
 impl Row {
-    fn spend(&mut self, cell: &CubeCell, session: u32) {
-        self.sums.messages += cell.messages;
-        self.sums.tokens += cell.tokens;
-        self.sums.cost += cell.cost;
-        self.sums.unpriced += cell.unpriced;
+    fn spend(&mut self, spent: &Spent, session: u32) {
+        self.sums.messages += spent.messages;
+        self.sums.tokens += spent.tokens;
+        self.sums.cost += spent.cost;
+        self.sums.unpriced += spent.unpriced;
         self.in_session(session);
     }
 

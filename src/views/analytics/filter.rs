@@ -2,7 +2,7 @@
 
 use super::cells::Window;
 use super::names::{Name, Names};
-use super::session_cells::{CubeCell, CubeUnit};
+use super::session_cells::{CubeCell, CubeUnit, SessionCells};
 use crate::transcript::ids::SessionId;
 
 /// What is asked for: of each property any of the values, and all if there is none.
@@ -68,13 +68,16 @@ impl<'f> NumberedFilter<'f> {
 
     pub(super) fn takes_unit(&self, unit: &CubeUnit) -> bool {
         let one = |wanted: &Option<Vec<Name>>, name: Name| wanted.as_ref().is_none_or(|wanted| wanted.contains(&name));
-        let tool = self.tool.as_ref().is_none_or(|wanted| unit.tools.iter().any(|tool| wanted.contains(tool)));
         one(&self.project, unit.project)
             && one(&self.branch, unit.branch)
             && one(&self.entrypoint, unit.entrypoint)
             && one(&self.agent, unit.agent)
             && one(&self.origin, unit.origin)
-            && tool
+    }
+
+    /// Whether a unit of a session, by its position, called one of the wanted tools.
+    pub(super) fn takes_tools(&self, session: &SessionCells, unit: u32) -> bool {
+        self.tool.as_ref().is_none_or(|wanted| session.called(unit, wanted))
     }
 
     pub(super) fn takes_model(&self, cell: &CubeCell) -> bool {

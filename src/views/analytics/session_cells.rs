@@ -3,7 +3,7 @@
 //! Cells of one turn, with those of its sub-agents, lie together: distinct turns are counted exactly by looking at the one
 //! before.
 
-use super::cells::{CellAgent, Cells, Whose};
+use super::cells::{CellAgent, Cells, SpendCell, Whose};
 use super::names::{Name, Names};
 use crate::ledger::family::TurnNumbers;
 use crate::ledger::money::Money;
@@ -24,17 +24,19 @@ pub const MAIN_AGENT: &str = "main";
 pub struct SessionCells {
     /// Its units.
     pub units: Vec<CubeUnit>,
+    /// The ids of its units, in the same order.
+    pub ids: Vec<UnitId>,
     /// Its turns, in order of their prompts, each as a position in `units`.
     pub turns: Vec<CubeTurn>,
     /// Its cells: those of a turn together, and then those of units without a turn.
     pub cells: Vec<CubeCell>,
+    /// Tools that were called, each once for each unit, by positions in `units`.
+    tools: Vec<(u32, Name)>,
 }
 
 /// A unit of a session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct CubeUnit {
-    /// Its id.
-    pub id: UnitId,
     /// Its project.
     pub project: Name,
     /// Its git branch.
@@ -45,8 +47,6 @@ pub struct CubeUnit {
     pub agent: Name,
     /// Who asked for its turn.
     pub origin: Name,
-    /// Tools that it called.
-    pub tools: Vec<Name>,
     /// The turn that it is or belongs to: a position in [`SessionCells::turns`].
     pub turn: Option<u32>,
 }
@@ -60,29 +60,104 @@ pub struct CubeTurn {
     pub at: Timestamp,
 }
 
-/// One cell.
-#[derive(Debug, Clone, Copy)]
-pub struct CubeCell {
-    /// Its unit: a position in [`SessionCells::units`].
-    pub unit: u32,
-    /// The section that holds its parts; `None` if the unit does.
-    pub section: Option<u32>,
-    /// When.
-    pub quarter: Quarter,
-    /// The model.
-    pub model: Name,
+/// What was spent, as sums.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
     /// Distinct responses.
     pub messages: u64,
-    /// Time of the first of them.
-    pub first: Timestamp,
-    /// Time of the last of them.
-    pub last: Timestamp,
     /// Billed tokens.
     pub tokens: Tokens,
     /// List price.
     pub cost: Money,
     /// Tokens without a known price.
     pub unpriced: u64,
+}
+
+/// One cell in 64 bytes, because a question looks at all of them. What does not fit the fields is in a further cell.
+#[derive(Debug, Clone, Copy)]
+pub struct CubeCell {
+    /// Its unit: a position in [`SessionCells::units`].
+    pub unit: u32,
+    /// When.
+    pub quarter: Quarter,
+    /// The model.
+    pub model: Name,
+    /// Distinct responses.
+    pub messages: u32,
+    /// Position of the section that holds its parts, or [`NO_SECTION`].
+    section: u32,
+    first_ms: u32,
+    last_ms: u32,
+    tokens: [u32; 5],
+    unpriced: u32,
+    picousd: u64,
+}
+
+const _: () = assert!(size_of::<CubeCell>() == 64);
+
+/// Stands for a cell whose parts the unit itself holds.
+const NO_SECTION: u32 = u32::MAX;
+
+impl Spent {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.tokens += other.tokens;
+        self.cost += other.cost;
+        self.unpriced += other.unpriced;
+    }
+
+    /// Takes out what fits the fields of one cell.
+    fn take(&mut self) -> Self {
+        let small = |number: &mut u64| {
+            let taken = (*number).min(u32::MAX.into());
+            *number -= taken;
+            taken
+        };
+        let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h } = &mut self.tokens;
+        let [input, output, cache_read, cache_write_5m, cache_write_1h] =
+            [input, output, cache_read, cache_write_5m, cache_write_1h].map(small);
+        let tokens = Tokens { input, output, cache_read, cache_write_5m, cache_write_1h };
+        let cost = Money::from_picousd(self.cost.picousd().clamp(0, u64::MAX.into()));
+        self.cost -= cost;
+        Self { messages: small(&mut self.messages), tokens, cost, unpriced: small(&mut self.unpriced) }
+    }
+
+    /// Whether nothing is left; a negative cost, which no price leads to, counts as nothing.
+    fn is_nothing(&self) -> bool {
+        self.messages == 0 && self.tokens == Tokens::default() && self.cost <= Money::ZERO && self.unpriced == 0
+    }
+}
+
+impl CubeCell {
+    /// What was spent.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        let [input, output, cache_read, cache_write_5m, cache_write_1h] = self.tokens.map(u64::from);
+        Spent {
+            messages: self.messages.into(),
+            tokens: Tokens { input, output, cache_read, cache_write_5m, cache_write_1h },
+            cost: Money::from_picousd(self.picousd.into()),
+            unpriced: self.unpriced.into(),
+        }
+    }
+
+    /// Position of the section that holds its parts; `None` if the unit does.
+    #[must_use]
+    pub fn section(&self) -> Option<u32> {
+        (self.section != NO_SECTION).then_some(self.section)
+    }
+
+    /// Time of the first response.
+    #[must_use]
+    pub fn first(&self) -> Timestamp {
+        Timestamp(self.quarter.start().0 + i64::from(self.first_ms))
+    }
+
+    /// Time of the last response.
+    #[must_use]
+    pub fn last(&self) -> Timestamp {
+        Timestamp(self.quarter.start().0 + i64::from(self.last_ms))
+    }
 }
 
 /// A unit as it is stored: its entry in the session, and the cells of it and of its sections.
@@ -104,46 +179,63 @@ impl SessionCells {
         for (unit, position) in stored.iter().zip(0..) {
             let whose = unit.cells.iter().find_map(|(_, cells)| cells.whose.as_ref());
             let turn = numbers.turn(unit.member.unit).and_then(|number| u32::try_from(number.checked_sub(1)?).ok());
-            session.units.push(CubeUnit::of(names, unit, whose, turn));
+            session.units.push(CubeUnit::of(names, whose, turn));
+            session.ids.push(unit.member.unit);
             if unit.member.turn {
                 let prompt = whose.and_then(|whose| whose.prompt);
                 let at = prompt.map_or(unit.member.first, |(_, at)| at);
                 session.turns.push(CubeTurn { unit: position, at });
             }
+            let tools = unit.cells.iter().flat_map(|(_, cells)| &cells.tools);
+            session.tools.extend(tools.map(|tool| (position, names.number(Some(tool)))));
             for (section, cells) in &unit.cells {
-                let read = cells.spend.iter().map(|cell| CubeCell {
-                    unit: position,
-                    section: *section,
-                    quarter: cell.quarter,
-                    model: names.number(cells.models.get(cell.model as usize).map(|model| &**model)),
-                    messages: cell.messages,
-                    first: cell.first(),
-                    last: cell.last(),
-                    tokens: cell.tokens,
-                    cost: cell.cost,
-                    unpriced: cell.unpriced,
-                });
-                read.for_each(|cell| session.add(cell));
+                session.add(names, position, *section, cells);
             }
         }
+        session.tools.sort_unstable();
+        session.tools.dedup();
         session.in_order()
     }
 
-    /// Adds a cell. Two models whose names are shown alike are one here.
-    fn add(&mut self, cell: CubeCell) {
-        let holder = (cell.unit, cell.section);
-        let same = self.cells.iter_mut().rev().take_while(|known| (known.unit, known.section) == holder);
-        let mut same = same.filter(|known| (known.quarter, known.model) == (cell.quarter, cell.model));
-        match same.next() {
-            Some(known) => {
-                known.messages += cell.messages;
-                (known.first, known.last) = (known.first.min(cell.first), known.last.max(cell.last));
-                known.tokens += cell.tokens;
-                known.cost += cell.cost;
-                known.unpriced += cell.unpriced;
+    /// Adds the cells of a unit or section. Two models whose names are shown alike are one here.
+    fn add(&mut self, names: &mut Names, unit: u32, section: Option<u32>, cells: &Cells) {
+        let mut sums: Vec<(CubeCell, Spent)> = Vec::with_capacity(cells.spend.len());
+        for cell in &cells.spend {
+            let model = names.number(cells.models.get(cell.model as usize).map(|model| &**model));
+            let SpendCell { quarter, first_ms, last_ms, .. } = *cell;
+            let same = sums.iter_mut().find(|(known, _)| (known.quarter, known.model) == (quarter, model));
+            if let Some((known, sum)) = same {
+                (known.first_ms, known.last_ms) = (known.first_ms.min(first_ms), known.last_ms.max(last_ms));
+                sum.add(&cell.into());
+                continue;
             }
-            None => self.cells.push(cell),
+            let section = section.unwrap_or(NO_SECTION);
+            let (messages, tokens, unpriced, picousd) = Default::default();
+            let empty =
+                CubeCell { unit, quarter, model, messages, section, first_ms, last_ms, tokens, unpriced, picousd };
+            sums.push((empty, cell.into()));
         }
+        for (empty, mut rest) in sums {
+            while !rest.is_nothing() {
+                let Spent { messages, tokens, cost, unpriced } = rest.take();
+                let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+                let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h } = tokens;
+                self.cells.push(CubeCell {
+                    messages: small(messages),
+                    tokens: [input, output, cache_read, cache_write_5m, cache_write_1h].map(small),
+                    unpriced: small(unpriced),
+                    picousd: u64::try_from(cost.picousd()).unwrap_or(u64::MAX),
+                    ..empty
+                });
+            }
+        }
+    }
+
+    /// Whether a unit, by its position, called one of some tools.
+    pub(super) fn called(&self, unit: u32, tools: &[Name]) -> bool {
+        let first = self.tools.partition_point(|(of, _)| *of < unit);
+        let mut own = self.tools.iter().skip(first).take_while(|(of, _)| *of == unit);
+        own.any(|(_, tool)| tools.contains(tool))
     }
 
     /// The same with turns in order of their numbers, and cells in order of turns. The origin of a turn is that of all
@@ -167,11 +259,7 @@ impl SessionCells {
 }
 
 impl CubeUnit {
-    fn of(names: &mut Names, stored: &StoredUnit, whose: Option<&Whose>, turn: Option<u32>) -> Self {
-        let mut tools: Vec<Name> =
-            stored.cells.iter().flat_map(|(_, cells)| &cells.tools).map(|tool| names.number(Some(tool))).collect();
-        tools.sort_unstable();
-        tools.dedup();
+    fn of(names: &mut Names, whose: Option<&Whose>, turn: Option<u32>) -> Self {
         let agent = whose.map(|whose| match &whose.agent {
             CellAgent::Main => MAIN_AGENT,
             CellAgent::SubAgent(told) => told.as_deref().unwrap_or(UNKNOWN_AGENT),
@@ -180,6 +268,12 @@ impl CubeUnit {
         let (project, branch) = (text(|whose| whose.project.as_deref()), text(|whose| whose.branch.as_deref()));
         let entrypoint = text(|whose| whose.entrypoint.as_deref());
         let origin = text(|whose| whose.prompt.map(|(origin, _)| origin.name()));
-        Self { id: stored.member.unit, project, branch, entrypoint, agent: names.number(agent), origin, tools, turn }
+        Self { project, branch, entrypoint, agent: names.number(agent), origin, turn }
+    }
+}
+
+impl From<&SpendCell> for Spent {
+    fn from(cell: &SpendCell) -> Self {
+        Self { messages: cell.messages, tokens: cell.tokens, cost: cell.cost, unpriced: cell.unpriced }
     }
 }
