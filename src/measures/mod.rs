@@ -27,7 +27,7 @@ mod unit;
 mod wanted;
 
 pub use change::Change;
-pub use dimensions::{Dimension, Dimensions};
+pub use dimensions::{Dimension, Dimensions, MAIN};
 pub use measure::Measure;
 pub use observation::{Item, Observation, Slot, SpanPlace, State};
 pub use wanted::Wanted;

@@ -173,18 +173,6 @@ impl SpendCell {
         let (tokens, cost) = Default::default();
         Self { quarter, model, messages: 0, first_ms: offset, last_ms: offset, tokens, cost, unpriced: 0 }
     }
-
-    /// Time of the first response.
-    #[must_use]
-    pub fn first(&self) -> Timestamp {
-        Timestamp(self.quarter.start().0 + i64::from(self.first_ms))
-    }
-
-    /// Time of the last response.
-    #[must_use]
-    pub fn last(&self) -> Timestamp {
-        Timestamp(self.quarter.start().0 + i64::from(self.last_ms))
-    }
 }
 
 impl Whose {

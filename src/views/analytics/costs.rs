@@ -118,7 +118,7 @@ pub fn partial(cube: &Cube, filter: &Filter) -> Vec<(UnitId, Option<u32>)> {
     }
     let numbered = NumberedFilter::of(filter, &cube.names);
     let mut holders = Vec::new();
-    for (_, session) in cube.cells().filter(|(id, _)| numbered.takes_session(id)) {
+    for (_, session) in cube.cells().filter(|(id, _)| numbered.takes_session(&id.0)) {
         for cell in session.cells.iter().filter(|cell| quarters.contains(&cell.quarter)) {
             let place = cell.unit as usize;
             let is_taken = session.units.get(place).is_some_and(|unit| numbered.takes_unit(unit))
@@ -147,7 +147,7 @@ pub fn costs(cube: &Cube, question: &CostQuestion<'_>) -> CostTable {
         counted: Vec::new(),
     };
     for ((id, block), number) in cube.cells().zip(1..) {
-        if table.filter.takes_session(id) {
+        if table.filter.takes_session(&id.0) {
             table.session(id, block, number);
         }
     }
@@ -169,7 +169,7 @@ struct Row {
 struct Table<'t> {
     cube: &'t Cube,
     question: &'t CostQuestion<'t>,
-    filter: NumberedFilter<'t>,
+    filter: NumberedFilter,
     partial: Vec<Quarter>,
     keys: Keys<'t>,
     rows: Rows,

@@ -47,10 +47,4 @@ impl Cube {
     pub fn cells(&self) -> impl Iterator<Item = (&SessionId, &SessionCells)> {
         self.sessions.iter().map(|(id, session)| (id, &session.cells))
     }
-
-    /// One session.
-    #[must_use]
-    pub fn session(&self, id: &SessionId) -> Option<&CubeSession> {
-        self.sessions.get(id)
-    }
 }

@@ -3,7 +3,6 @@
 use super::cells::Window;
 use super::names::{Name, Names};
 use super::session_cells::{CubeCell, CubeUnit, SessionCells};
-use crate::transcript::ids::SessionId;
 
 /// What is asked for: of each property any of the values, and all if there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,60 +31,77 @@ pub struct Filter {
 
 /// A filter with names as numbers.
 #[derive(Debug)]
-pub(super) struct NumberedFilter<'f> {
-    session: &'f [String],
-    project: Option<Vec<Name>>,
-    branch: Option<Vec<Name>>,
-    entrypoint: Option<Vec<Name>>,
-    model: Option<Vec<Name>>,
-    agent: Option<Vec<Name>>,
-    origin: Option<Vec<Name>>,
-    tool: Option<Vec<Name>>,
-    workflow: Option<Vec<Name>>,
+pub(super) struct NumberedFilter {
+    session: Vec<String>,
+    has_workflow: bool,
+    pub(super) project: Wanted,
+    pub(super) branch: Wanted,
+    pub(super) entrypoint: Wanted,
+    pub(super) model: Wanted,
+    pub(super) agent: Wanted,
+    pub(super) origin: Wanted,
+    pub(super) tool: Wanted,
 }
 
-impl<'f> NumberedFilter<'f> {
-    pub(super) fn of(filter: &'f Filter, names: &Names) -> Self {
-        let numbers = |wanted: &[String]| {
-            (!wanted.is_empty()).then(|| wanted.iter().filter_map(|name| names.find(name)).collect::<Vec<_>>())
-        };
+/// Some names of which one is wanted; `None` if all are.
+#[derive(Debug)]
+pub(super) struct Wanted(Option<Vec<Name>>);
+
+impl Wanted {
+    fn of(names: &Names, wanted: &[String]) -> Self {
+        Self((!wanted.is_empty()).then(|| wanted.iter().filter_map(|name| names.find(name)).collect()))
+    }
+
+    pub(super) fn takes(&self, name: Name) -> bool {
+        self.takes_any(|| [name])
+    }
+
+    /// Whether one of the names that `names` makes is wanted. They are made only if not all are.
+    pub(super) fn takes_any<I: IntoIterator<Item = Name>>(&self, names: impl FnOnce() -> I) -> bool {
+        self.0.as_ref().is_none_or(|wanted| names().into_iter().any(|name| wanted.contains(&name)))
+    }
+}
+
+impl NumberedFilter {
+    pub(super) fn of(filter: &Filter, names: &Names) -> Self {
+        let wanted = |given: &[String]| Wanted::of(names, given);
         Self {
-            session: &filter.session,
-            project: numbers(&filter.project),
-            branch: numbers(&filter.branch),
-            entrypoint: numbers(&filter.entrypoint),
-            model: numbers(&filter.model),
-            agent: numbers(&filter.agent),
-            origin: numbers(&filter.origin),
-            tool: numbers(&filter.tool),
-            workflow: numbers(&filter.workflow).map(|_| Vec::new()),
+            session: filter.session.clone(),
+            has_workflow: !filter.workflow.is_empty(),
+            project: wanted(&filter.project),
+            branch: wanted(&filter.branch),
+            entrypoint: wanted(&filter.entrypoint),
+            model: wanted(&filter.model),
+            agent: wanted(&filter.agent),
+            origin: wanted(&filter.origin),
+            tool: wanted(&filter.tool),
         }
     }
 
-    pub(super) fn takes_session(&self, id: &SessionId) -> bool {
-        self.workflow.is_none() && (self.session.is_empty() || self.session.iter().any(|wanted| **wanted == *id.0))
+    /// Whether a session is wanted by its id. No session file tells of a workflow.
+    pub(super) fn takes_session(&self, id: &str) -> bool {
+        !self.has_workflow && (self.session.is_empty() || self.session.iter().any(|wanted| wanted == id))
     }
 
     pub(super) fn takes_unit(&self, unit: &CubeUnit) -> bool {
-        let one = |wanted: &Option<Vec<Name>>, name: Name| wanted.as_ref().is_none_or(|wanted| wanted.contains(&name));
-        one(&self.project, unit.project)
-            && one(&self.branch, unit.branch)
-            && one(&self.entrypoint, unit.entrypoint)
-            && one(&self.agent, unit.agent)
-            && one(&self.origin, unit.origin)
+        self.project.takes(unit.project)
+            && self.branch.takes(unit.branch)
+            && self.entrypoint.takes(unit.entrypoint)
+            && self.agent.takes(unit.agent)
+            && self.origin.takes(unit.origin)
     }
 
     /// Whether a unit of a session, by its position, called one of the wanted tools.
     pub(super) fn takes_tools(&self, session: &SessionCells, unit: u32) -> bool {
-        self.tool.as_ref().is_none_or(|wanted| session.called(unit, wanted))
+        self.tool.takes_any(|| session.called(unit))
     }
 
     pub(super) fn takes_model(&self, cell: &CubeCell) -> bool {
-        self.model.as_ref().is_none_or(|wanted| wanted.contains(&cell.model))
+        self.model.takes(cell.model)
     }
 
     /// Whether only what certain models did is asked for.
     pub(super) const fn asks_for_models(&self) -> bool {
-        self.model.is_some()
+        self.model.0.is_some()
     }
 }

@@ -1,6 +1,7 @@
 //! What the list of sessions is filtered and sorted by, kept in memory so that no session is decoded for it.
 
-use super::filter::Filter;
+use super::cells::Window;
+use super::filter::{Filter, NumberedFilter};
 use super::names::{Name, Names};
 use super::session_cells::CubeUnit;
 use crate::ledger::money::Money;
@@ -46,38 +47,10 @@ pub struct SessionQuestion<'q> {
 /// The question with names as numbers.
 #[derive(Debug)]
 pub struct SessionMatch {
-    question: Filter,
+    window: Window,
     min_cost: Option<Money>,
     words: Vec<String>,
-    project: Wanted,
-    model: Wanted,
-    tool: Wanted,
-    branch: Wanted,
-    agent: Wanted,
-    origin: Wanted,
-    entrypoint: Wanted,
-}
-
-/// Some names of which one is wanted; `None` if all are.
-#[derive(Debug)]
-struct Wanted(Option<Vec<Name>>);
-
-impl Wanted {
-    fn of(names: &Names, wanted: &[String]) -> Self {
-        Self((!wanted.is_empty()).then(|| wanted.iter().filter_map(|name| names.find(name)).collect()))
-    }
-
-    fn takes(&self, name: Name) -> bool {
-        self.0.as_ref().is_none_or(|wanted| wanted.contains(&name))
-    }
-
-    fn takes_any(&self, names: &[Name]) -> bool {
-        self.0.as_ref().is_none_or(|wanted| names.iter().any(|name| wanted.contains(name)))
-    }
-
-    fn takes_unit(&self, units: &[CubeUnit], of: fn(&CubeUnit) -> Name) -> bool {
-        self.0.as_ref().is_none_or(|wanted| units.iter().any(|unit| wanted.contains(&of(unit))))
-    }
+    names: NumberedFilter,
 }
 
 impl SessionEntry {
@@ -105,39 +78,26 @@ impl SessionMatch {
     pub fn of(question: SessionQuestion<'_>, names: &Names) -> Self {
         let SessionQuestion { filter, words, min_cost } = question;
         let words = words.unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
-        let wanted = |names_wanted: &[String]| Wanted::of(names, names_wanted);
-        Self {
-            project: wanted(&filter.project),
-            model: wanted(&filter.model),
-            tool: wanted(&filter.tool),
-            branch: wanted(&filter.branch),
-            agent: wanted(&filter.agent),
-            origin: wanted(&filter.origin),
-            entrypoint: wanted(&filter.entrypoint),
-            question: filter,
-            min_cost,
-            words,
-        }
+        Self { window: filter.window, min_cost, words, names: NumberedFilter::of(&filter, names) }
     }
 
     /// Whether a session is listed, by its id, its entry and its units.
     #[must_use]
     pub fn takes(&self, id: &str, entry: &SessionEntry, units: &[CubeUnit]) -> bool {
-        let Filter { window, session, workflow, .. } = &self.question;
+        let Self { window, min_cost, words, names } = self;
         let title = entry.title.as_deref().unwrap_or_default();
         entry.is_real
-            && workflow.is_empty()
-            && (session.is_empty() || session.iter().any(|wanted| wanted == id))
+            && names.takes_session(id)
             && window.since.is_none_or(|since| entry.ended.is_some_and(|ended| ended >= since))
             && window.until.is_none_or(|until| entry.started.is_some_and(|started| started < until))
-            && self.min_cost.is_none_or(|least| entry.cost >= least)
-            && self.words.iter().all(|word| title.contains(word.as_str()))
-            && self.project.takes(entry.project)
-            && self.model.takes_any(&entry.models)
-            && self.tool.takes_any(&entry.tools)
-            && self.branch.takes_unit(units, |unit| unit.branch)
-            && self.agent.takes_unit(units, |unit| unit.agent)
-            && self.origin.takes_unit(units, |unit| unit.origin)
-            && self.entrypoint.takes_unit(units, |unit| unit.entrypoint)
+            && min_cost.is_none_or(|least| entry.cost >= least)
+            && words.iter().all(|word| title.contains(word.as_str()))
+            && names.project.takes(entry.project)
+            && names.model.takes_any(|| entry.models.iter().copied())
+            && names.tool.takes_any(|| entry.tools.iter().copied())
+            && names.branch.takes_any(|| units.iter().map(|unit| unit.branch))
+            && names.agent.takes_any(|| units.iter().map(|unit| unit.agent))
+            && names.origin.takes_any(|| units.iter().map(|unit| unit.origin))
+            && names.entrypoint.takes_any(|| units.iter().map(|unit| unit.entrypoint))
     }
 }

@@ -10,14 +10,12 @@ use crate::ledger::money::Money;
 use crate::ledger::session::Member;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::UnitId;
+use crate::measures::MAIN;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::period::Quarter;
 
 /// The agent of a sub-agent of which nobody tells the type.
 pub const UNKNOWN_AGENT: &str = "unknown";
-
-/// The agent of the main thread.
-pub const MAIN_AGENT: &str = "main";
 
 /// The cells of one session.
 #[derive(Debug, Default)]
@@ -231,11 +229,10 @@ impl SessionCells {
         }
     }
 
-    /// Whether a unit, by its position, called one of some tools.
-    pub(super) fn called(&self, unit: u32, tools: &[Name]) -> bool {
+    /// The tools that a unit, by its position, called.
+    pub(super) fn called(&self, unit: u32) -> impl Iterator<Item = Name> {
         let first = self.tools.partition_point(|(of, _)| *of < unit);
-        let mut own = self.tools.iter().skip(first).take_while(|(of, _)| *of == unit);
-        own.any(|(_, tool)| tools.contains(tool))
+        self.tools.iter().skip(first).take_while(move |(of, _)| *of == unit).map(|(_, tool)| *tool)
     }
 
     /// The same with turns in order of their numbers, and cells in order of turns. The origin of a turn is that of all
@@ -261,7 +258,7 @@ impl SessionCells {
 impl CubeUnit {
     fn of(names: &mut Names, whose: Option<&Whose>, turn: Option<u32>) -> Self {
         let agent = whose.map(|whose| match &whose.agent {
-            CellAgent::Main => MAIN_AGENT,
+            CellAgent::Main => MAIN,
             CellAgent::SubAgent(told) => told.as_deref().unwrap_or(UNKNOWN_AGENT),
         });
         let mut text = |of: fn(&Whose) -> Option<&str>| names.number(whose.and_then(of));
