@@ -19,7 +19,7 @@ use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::UnitId;
 use tailspan::transcript::ids::SessionId;
-use tailspan::transcript::record::Origin;
+use tailspan::transcript::record::{Origin, Outcome};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::analytics::cells::{CellAgent, Cells, SpendCell, Whose};
 use tailspan::views::analytics::costs::{CostQuestion, Edges, GroupBy, costs};
@@ -28,6 +28,7 @@ use tailspan::views::analytics::filter::Filter;
 use tailspan::views::analytics::index::{SessionMatch, SessionQuestion};
 use tailspan::views::analytics::period::{Period, Quarter, Zone};
 use tailspan::views::analytics::session_cells::StoredUnit;
+use tailspan::views::analytics::work::{Work, WorkCall, WorkResponse};
 
 const ASKED: usize = 100;
 const YEAR_MS: u64 = 365 * 86_400_000;
@@ -57,6 +58,10 @@ fn unit(dice: &mut Dice, number: u128, at: Timestamp, parent: Option<UnitId>) ->
         entrypoint: Some("cli".into()),
         agent,
         prompt: turn.then_some((Origin::Human, at)),
+        started: at,
+        ended: Timestamp(at.0 + 200_000),
+        is_over: true,
+        waited_for_by: None,
     };
     let spend = (0..1 + dice.below(2)).map(|later| {
         let quarter = Quarter(Quarter::of(at).0 + i32::try_from(later).unwrap());
@@ -73,10 +78,36 @@ fn unit(dice: &mut Dice, number: u128, at: Timestamp, parent: Option<UnitId>) ->
             unpriced: 0,
         }
     });
-    let cells = Cells { whose: Some(whose), models, tools: vec!["Bash".into()], spend: spend.collect() };
+    let spend = spend.collect();
+    let cells = Cells { whose: Some(whose), models, tools: vec!["Bash".into()], spend, work: work(dice, at) };
     let (unit, first, last) = (UnitId(number), at, Timestamp(at.0 + 600_000));
     let member = Member { unit, first, last, turn, branch: true, parent, background: false };
     StoredUnit { member, cells: vec![(None, cells)] }
+}
+
+/// Four requests of a thread, each but the last with two calls side by side.
+fn work(dice: &mut Dice, at: Timestamp) -> Work {
+    let mut work = Work::default();
+    for number in 0..4u64 {
+        let start = Timestamp(at.0 + i64::try_from(number * 50_000).unwrap());
+        let end = Timestamp(start.0 + 10_000);
+        let (id, model, prompt) = (dice.below(u64::MAX), "claude-model-1".into(), 20_000 + 4_000 * number);
+        let cache_read = prompt - 4_000;
+        work.responses.push(WorkResponse { id, model, start, end, prompt, cache_read, output: 300, picousd: Some(9) });
+        for _ in (0..2).filter(|_| number < 3) {
+            work.calls.push(WorkCall {
+                id: dice.below(u64::MAX),
+                response: id,
+                tool: format!("Tool{}", dice.below(12)).into(),
+                at: end,
+                took_ms: Some(dice.below(39_000)),
+                outcome: Some(Outcome::Ok),
+                bytes: dice.below(9_000),
+                waits_for_agents: false,
+            });
+        }
+    }
+    work
 }
 
 fn history(sessions: u64) -> Cube {

@@ -12,7 +12,7 @@ use super::rows::Rows;
 use super::{codec, keys};
 use crate::ledger::known::Changed;
 use crate::transcript::ids::SessionId;
-use crate::views::analytics::cells::{Cells, Window};
+use crate::views::analytics::cells::Cells;
 
 /// Most units whose cells are made in one batch.
 const UNITS_MAX: usize = 256;
@@ -28,8 +28,11 @@ pub(super) struct MadeCells {
     pub(super) are_more: bool,
 }
 
-/// Notes that the cells of all units are to be made.
+/// Notes that the cells of all units are to be made, and takes out those that another program made.
 pub(super) fn make_all(batch: &mut Writes, tree: &Tree) -> Result<(), StoreError> {
+    for key in tree.scan_prefix([keys::CELLS]).keys() {
+        batch.remove(key?.to_vec());
+    }
     codec::put(batch, tree, keys::meta(keys::NEXT_CELLS), &0u32)?;
     Ok(())
 }
@@ -53,7 +56,7 @@ pub(super) fn put_section(
     change: &SectionChange<'_>,
     scratch: &mut Vec<u8>,
 ) -> Result<(), StoreError> {
-    let cells = Cells::within(&change.section.parts, Window::default());
+    let cells = Cells::of_parts(&change.section.parts);
     codec::put_with(batch, tree, keys::section_cells(change.unit, change.section.position), &cells, scratch)?;
     Ok(())
 }
@@ -75,7 +78,7 @@ pub(super) fn make_some(batch: &mut Writes, tree: &Tree) -> Result<Option<MadeCe
         let count = unit.sections.as_ref().map_or(0, |sections| sections.count);
         for position in 0..count {
             let Some(section) = rows.numbered_section(number, position)? else { continue };
-            let cells = Cells::within(&section.parts, Window::default());
+            let cells = Cells::of_parts(&section.parts);
             codec::put_with(batch, tree, keys::section_cells(number, position), &cells, &mut scratch)?;
         }
         made.sessions.insert(unit.session().clone());

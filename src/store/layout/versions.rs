@@ -12,7 +12,7 @@ use crate::store::{codec, keys};
 const OLDEST: u32 = 4;
 
 /// The version of cells. A database with another one is used as it is, and gets its cells anew in the background.
-const CELLS: u32 = 1;
+const CELLS: u32 = 2;
 
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
 const VERSIONS: [(u8, u32); 19] = [

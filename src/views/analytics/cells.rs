@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::ended;
 use crate::ledger::known::Changed;
 use crate::ledger::money::Money;
 use crate::ledger::session::project_of;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Parts, Unit, UnitKey};
+use crate::ledger::unit::{Identity, Parts, Unit, UnitKey};
 use crate::transcript::record::Origin;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::period::Quarter;
+use crate::views::analytics::work::Work;
 
 /// The cells of the parts that a unit or a section holds itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Cells {
     pub tools: Vec<Arc<str>>,
     /// What was spent, by quarter hour and model.
     pub spend: Vec<SpendCell>,
+    /// What was done and when.
+    pub work: Work,
 }
 
 /// What all cells of a unit have in common.
@@ -43,6 +47,14 @@ pub struct Whose {
     pub agent: CellAgent,
     /// Who asked and when, for a turn whose prompt row is known.
     pub prompt: Option<(Origin, Timestamp)>,
+    /// When it began, as [`Unit::started`].
+    pub started: Timestamp,
+    /// When it ended, as [`ended::so_far`]: of a unit that goes on, the last that happened.
+    pub ended: Timestamp,
+    /// Whether its rows tell an end.
+    pub is_over: bool,
+    /// For a sub-agent whose end its call waits for: that call, as [`WorkCall::id`](super::work::WorkCall::id).
+    pub waited_for_by: Option<u64>,
 }
 
 /// Whose thread cells are of.
@@ -96,12 +108,18 @@ impl Cells {
     /// The cells of the parts of a unit or section, as they are now.
     #[must_use]
     pub fn of(changed: &Changed<'_>) -> Self {
-        let mut cells = Self::within(changed.parts, Window::default());
+        let mut cells = Self::of_parts(changed.parts);
         cells.whose = changed.is_unit().then(|| Whose::of(changed.unit));
         cells
     }
 
-    /// The cells of what happened in a window, which need not begin or end with a quarter hour.
+    /// The cells of a section.
+    #[must_use]
+    pub fn of_parts(parts: &Parts) -> Self {
+        Self { work: Work::of(parts), ..Self::within(parts, Window::default()) }
+    }
+
+    /// The sums of what happened in a window, which need not begin or end with a quarter hour.
     #[must_use]
     pub fn within(parts: &Parts, window: Window) -> Self {
         let mut cells = Self::default();
@@ -187,12 +205,18 @@ impl Whose {
             }
             UnitKey::Turn(_) | UnitKey::Loose(_) => CellAgent::Main,
         };
+        let end = ended::so_far(unit);
+        let call = unit.agent.as_ref().filter(|agent| !agent.background).and_then(|agent| agent.call.as_deref());
         Self {
             project: unit.context.cwd.as_deref().and_then(project_of).map(text),
             branch: unit.context.branch.as_deref().map(text),
             entrypoint: unit.context.entrypoint.as_deref().map(text),
             agent,
             prompt: unit.prompt.as_ref().filter(|_| unit.is_turn()).map(|prompt| (prompt.origin, prompt.time)),
+            started: unit.started(),
+            ended: end.at,
+            is_over: unit.end().is_some(),
+            waited_for_by: call.map(|call| Identity::Call(call).hash()),
         }
     }
 }

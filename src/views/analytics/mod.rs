@@ -3,6 +3,7 @@
 //! ```text
 //! period         hours, days, weeks and months in a time zone
 //! cells          what a unit or section comes to in each quarter hour; stored beside it
+//! work           what a unit or section did and when, in a small form; stored with its cells
 //! names          names as numbers
 //! session_cells  the cells of one session, in memory
 //! cube           all sessions, in memory
@@ -21,3 +22,4 @@ pub mod index;
 pub mod names;
 pub mod period;
 pub mod session_cells;
+pub mod work;

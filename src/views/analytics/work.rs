@@ -1,0 +1,172 @@
+//! What a unit or section did and when, in a small form: enough to tell what waited for what, how long calls took, and
+//! what their results cost later. It is stored beside the sums, so that no question decodes units.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::unit::{Identity, Message, Parts, RowFact, Tool, summed_up};
+use crate::transcript::record::{Fact, HookKind, Outcome};
+use crate::transcript::time::Timestamp;
+
+/// Responses, calls and waits, each in order of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// API responses with usable times, by when their requests began.
+    pub responses: Vec<WorkResponse>,
+    /// Tool calls, by when they were made.
+    pub calls: Vec<WorkCall>,
+    /// What else took time or ended a context, by when it began.
+    pub waits: Vec<WorkWait>,
+}
+
+/// One API response.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkResponse {
+    /// [`Identity::Message`] as a hash.
+    pub id: u64,
+    /// Canonical id of the model that answered.
+    pub model: Arc<str>,
+    /// When the request began, its retries included.
+    pub start: Timestamp,
+    /// Time of its last row, not before `start`.
+    pub end: Timestamp,
+    /// Prompt tokens: uncached, read and written.
+    pub prompt: u64,
+    /// Prompt tokens read from the cache.
+    pub cache_read: u64,
+    /// Generated tokens.
+    pub output: u64,
+    /// List price in picodollars of what the answering model used; `None` without a known price.
+    pub picousd: Option<u64>,
+}
+
+/// One tool call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkCall {
+    /// [`Identity::Call`] as a hash.
+    pub id: u64,
+    /// The response that called, as [`WorkResponse::id`].
+    pub response: u64,
+    /// Name of the tool.
+    pub tool: Arc<str>,
+    /// When it was made.
+    pub at: Timestamp,
+    /// Milliseconds from call to result; `None` if that is not known, as [`Tool::duration_ms`].
+    pub took_ms: Option<u64>,
+    /// How it ended; `None` while no result counts.
+    pub outcome: Option<Outcome>,
+    /// Length of the result's text in bytes.
+    pub bytes: u64,
+    /// Whether it started sub-agents that it waited for.
+    pub waits_for_agents: bool,
+}
+
+/// A stretch of time in which neither the model nor a tool worked, or an event between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkWait {
+    /// What it was.
+    pub kind: WaitKind,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended.
+    pub end: Timestamp,
+}
+
+/// What time went by for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum WaitKind {
+    /// The pause after a failed attempt, with the reason of the failure.
+    Retry(Box<str>),
+    /// A compaction, with what set it off.
+    Compaction(Box<str>),
+    /// A hook that was waited for, with its name, and the call that it ran for as [`WorkCall::id`].
+    Hook(Arc<str>, Option<u64>),
+}
+
+impl Work {
+    /// What some parts did.
+    #[must_use]
+    pub fn of(parts: &Parts) -> Self {
+        let mut work = Self {
+            responses: parts.messages.iter().filter_map(WorkResponse::of).collect(),
+            calls: parts.tools.iter().filter_map(WorkCall::of).collect(),
+            waits: waits(parts),
+        };
+        // The same parts in another order have the same work.
+        work.responses.sort_unstable_by_key(|response| (response.start, response.end, response.id));
+        work.calls.sort_unstable_by_key(|call| (call.at, call.id));
+        work.waits.sort_unstable_by(|a, b| (a.start, a.end, &a.kind).cmp(&(b.start, b.end, &b.kind)));
+        work
+    }
+
+    /// Adds what another part of the same unit did, and puts all in order of time.
+    pub fn append(&mut self, other: &Self) {
+        self.responses.extend_from_slice(&other.responses);
+        self.calls.extend_from_slice(&other.calls);
+        self.waits.extend_from_slice(&other.waits);
+        self.responses.sort_by_key(|response| (response.start, response.end, response.id));
+        self.calls.sort_by_key(|call| (call.at, call.id));
+        self.waits.sort_by(|a, b| (a.start, a.end, &a.kind).cmp(&(b.start, b.end, &b.kind)));
+    }
+}
+
+impl WorkResponse {
+    /// `None` for a response that no model wrote, and for one whose times say nothing.
+    fn of(message: &Message) -> Option<Self> {
+        let share = message.shares.first().filter(|_| !message.undated)?;
+        let cost = share.cost.map(|cost| u64::try_from(cost.picousd().max(0)).unwrap_or(u64::MAX));
+        Some(Self {
+            id: Identity::Message(&message.id).hash(),
+            model: Arc::clone(&share.model),
+            start: message.start,
+            end: message.end.max(message.start),
+            prompt: share.tokens.prompt(),
+            cache_read: share.tokens.cache_read,
+            output: share.tokens.output,
+            picousd: cost,
+        })
+    }
+}
+
+impl WorkCall {
+    /// `None` while only the result of the call is known.
+    fn of(tool: &Tool) -> Option<Self> {
+        let call = tool.call.as_ref()?;
+        let end = tool.told_result();
+        Some(Self {
+            id: Identity::Call(&tool.id).hash(),
+            response: Identity::Message(&call.message).hash(),
+            tool: Arc::clone(&call.name),
+            at: call.rank.time,
+            took_ms: tool.duration_ms(),
+            outcome: end.map(|end| end.outcome),
+            bytes: end.map_or(0, |end| end.bytes),
+            waits_for_agents: tool.agent.is_some() && !tool.background,
+        })
+    }
+}
+
+fn waits(parts: &Parts) -> Vec<WorkWait> {
+    let summed_up = summed_up(parts);
+    let wait = |row: &RowFact| {
+        let before = |milliseconds: u64| {
+            let milliseconds = i64::try_from(milliseconds).unwrap_or(i64::MAX);
+            Timestamp(row.time.0.saturating_sub(milliseconds))
+        };
+        let (kind, start, end) = match &row.what {
+            Fact::Failure(error) if error.retry_in_ms > 0 => {
+                let end = Timestamp(row.time.0.saturating_add(error.retry_in_ms.into()));
+                (WaitKind::Retry(error.reason().into()), row.time, end)
+            }
+            Fact::Compaction(done) => (WaitKind::Compaction(done.trigger().into()), before(done.duration_ms), row.time),
+            Fact::Hook(hook) if hook.kind != HookKind::Background && !summed_up.contains(&row.id) => {
+                let call = hook.call.as_deref().map(|call| Identity::Call(call).hash());
+                (WaitKind::Hook(Arc::clone(&hook.name), call), before(hook.duration_ms?), row.time)
+            }
+            _ => return None,
+        };
+        Some(WorkWait { kind, start, end })
+    };
+    parts.rows.iter().filter_map(wait).collect()
+}
