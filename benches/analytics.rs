@@ -15,12 +15,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tailspan::ledger::money::Money;
+use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::UnitId;
 use tailspan::transcript::ids::SessionId;
 use tailspan::transcript::record::{Origin, Outcome};
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::analytics::bottlenecks::bottlenecks;
 use tailspan::views::analytics::cells::{CellAgent, Cells, SpendCell, Whose};
 use tailspan::views::analytics::costs::{CostQuestion, Edges, GroupBy, costs};
 use tailspan::views::analytics::cube::Cube;
@@ -28,6 +30,7 @@ use tailspan::views::analytics::filter::Filter;
 use tailspan::views::analytics::index::{SessionMatch, SessionQuestion};
 use tailspan::views::analytics::period::{Period, Quarter, Zone};
 use tailspan::views::analytics::session_cells::StoredUnit;
+use tailspan::views::analytics::tools::{ToolGroup, ToolQuestion, tools};
 use tailspan::views::analytics::work::{Work, WorkCall, WorkResponse};
 
 const ASKED: usize = 100;
@@ -91,9 +94,9 @@ fn work(dice: &mut Dice, at: Timestamp) -> Work {
     for number in 0..4u64 {
         let start = Timestamp(at.0 + i64::try_from(number * 50_000).unwrap());
         let end = Timestamp(start.0 + 10_000);
-        let (id, model, prompt) = (dice.below(u64::MAX), "claude-model-1".into(), 20_000 + 4_000 * number);
-        let cache_read = prompt - 4_000;
-        work.responses.push(WorkResponse { id, model, start, end, prompt, cache_read, output: 300, picousd: Some(9) });
+        let (id, model) = (dice.below(u64::MAX), "claude-sonnet-4-5".into());
+        let tokens = Tokens { cache_read: 20_000 + 4_000 * number, output: 300, ..Tokens::default() };
+        work.responses.push(WorkResponse { id, model, start, end, tokens, picousd: Some(9_000_000) });
         for _ in (0..2).filter(|_| number < 3) {
             work.calls.push(WorkCall {
                 id: dice.below(u64::MAX),
@@ -111,7 +114,7 @@ fn work(dice: &mut Dice, at: Timestamp) -> Work {
 }
 
 fn history(sessions: u64) -> Cube {
-    let (mut dice, mut cube) = (Dice(7), Cube::default());
+    let (mut dice, mut cube, prices) = (Dice(7), Cube::default(), Prices::embedded());
     for number in 0..sessions {
         let begin = BEGIN + i64::try_from(dice.below(YEAR_MS)).unwrap();
         let mut units = Vec::new();
@@ -166,6 +169,13 @@ fn main() {
             let question = CostQuestion { group_by, zone: berlin, filter: &filter, edges: &edges };
             measure(&format!("costs by {name}"), || costs(&cube, &question).rows.len());
         }
+        let all = Filter::default();
+        let by = [ToolGroup::Period(Period::Day)];
+        for (name, group_by) in [("tools", &[][..]), ("tools by day", &by[..])] {
+            let question = ToolQuestion { group_by, zone: berlin, filter: &all };
+            measure(name, || tools(&cube, &question).rows.len());
+        }
+        measure("bottlenecks", || bottlenecks(&cube, &all).rows.len());
         measure("sessions of a branch", || {
             let filter = Filter { branch: vec!["branch-3".to_owned()], ..Filter::default() };
             let wanted = SessionMatch::of(SessionQuestion { filter, ..SessionQuestion::default() }, &cube.names);

@@ -1,6 +1,6 @@
 //! The route table: one line for each path that is answered. Only the wiring imports it.
 
-use crate::http::api::analytics::costs;
+use crate::http::api::analytics::{bottlenecks, costs, tools};
 use crate::http::api::{replay, session_detail, sessions};
 use crate::http::context::Context;
 use crate::http::jaeger::{v1, v3};
@@ -21,6 +21,8 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/readyz", &health::READY, health::ready),
     Route::fixed("/ready", &health::READY, health::ready),
     Route::get("/api/v1/analytics/costs", &costs::COSTS, costs::answer),
+    Route::get("/api/v1/analytics/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer),
+    Route::get("/api/v1/analytics/tools/usage", &tools::TOOLS, tools::answer),
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large(),
     Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay).large().quoting(),

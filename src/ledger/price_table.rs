@@ -199,6 +199,11 @@ impl Model {
         Some(Money::from_picousd(divide_half_even(product, 1_000_000)))
     }
 
+    /// The rates of a request on a day, without any premium and outside fast mode.
+    pub(crate) fn rates(&self, day: i64, tokens: &Tokens) -> Option<&Rates> {
+        self.period(day, false).map(|period| period.rates(tokens))
+    }
+
     /// The period for a day. In fast mode, if no period for it covers the day, the latest one is used, because the
     /// response tells that it ran in fast mode. Otherwise, if no period covers the day, the latest one that began
     /// before it is used, or else the first one. A model without prices for fast mode ignores `fast`.
@@ -228,9 +233,13 @@ impl Period {
 
     /// Picodollars (1e-12 USD) for one sampling request, all of it at the rates for the length of its prompt.
     fn picousd(&self, tokens: &Tokens) -> i128 {
+        self.rates(tokens).picousd(tokens)
+    }
+
+    fn rates(&self, tokens: &Tokens) -> &Rates {
         match &self.long {
-            Some((above, rates)) if tokens.prompt() > *above => rates.picousd(tokens),
-            _ => self.rates.picousd(tokens),
+            Some((above, rates)) if tokens.prompt() > *above => rates,
+            _ => &self.rates,
         }
     }
 }

@@ -130,6 +130,17 @@ impl Prices {
         shares
     }
 
+    /// An estimate of what a response of a model paid for each token that it read from the cache, in picodollars: the rate
+    /// of its day, times what the whole response `paid` in relation to the list price without premiums. `None` if the
+    /// model has no price.
+    #[must_use]
+    pub fn cached_input(&self, model: &str, at: Timestamp, tokens: &Tokens, paid_picousd: u64) -> Option<u64> {
+        let rates = self.models.get(model)?.rates(at.day(), tokens)?;
+        let rate = i128::from(rates.cache_read.picousd_per_token());
+        let paid = rate.saturating_mul(paid_picousd.into()).checked_div(rates.picousd(tokens)).unwrap_or(rate);
+        u64::try_from(paid).ok()
+    }
+
     fn main_share(&self, input: &Priced<'_>, main: &NamedModel<'_>, fallback: bool, terms: Terms) -> Share {
         let usage = input.usage;
         let tokens = Tokens::of(usage);

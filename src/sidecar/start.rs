@@ -98,7 +98,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
         reader: life.kept.reader.clone(),
-        cells: SharedCells::default(),
+        cells: SharedCells::new(life.prices.clone()),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
         outbox: Arc::clone(&life.kept.meter),

@@ -260,7 +260,7 @@ fn wrong_parameters_are_refused_with_what_is_right() {
             "unknown: `xyzzy`, `grop_by`; the nearest to `grop_by` is `group_by`; this route takes",
         ),
     ] {
-        let refusal = asked.refusal(query);
+        let refusal = asked.refusal(&format!("/costs?{query}"));
         assert!(refusal.contains(detail), "{query}: {refusal}");
     }
     let empty = asked.ask("");

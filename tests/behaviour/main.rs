@@ -20,6 +20,7 @@ mod support;
 
 // What a scan says of fixtures and recordings.
 mod behaviours;
+mod bottlenecks;
 mod names;
 mod recordings;
 
@@ -62,6 +63,7 @@ mod api;
 mod api_replay;
 mod ccusage;
 mod costs;
+mod critical_path;
 mod http;
 mod http_load;
 mod http_streams;
@@ -86,6 +88,7 @@ mod giant;
 mod huge;
 mod limits;
 mod states;
+mod tools_usage;
 mod torture;
 mod wide;
 

@@ -139,7 +139,7 @@ fn state() -> State {
         outbox: engine.outbox(),
         export: Arc::new(ExportCounters::default()),
         requests: Arc::new(RequestCounters::default()),
-        cells: tailspan::http::api::analytics::cells::SharedCells::default(),
+        cells: tailspan::http::api::analytics::cells::SharedCells::new(Prices::embedded()),
         claude_code: false,
         now: || NOW,
     };

@@ -9,7 +9,7 @@ use tailspan::ledger::session::{Member, Session};
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::unit::{Unit, UnitId};
 use tailspan::store::StoreReader;
-use tailspan::views::analytics::cells::{Cells, Window};
+use tailspan::views::analytics::cells::Cells;
 use tailspan::views::analytics::session_cells::StoredUnit;
 use tailspan::views::traces::tree::TurnOrder;
 
@@ -72,7 +72,7 @@ fn check_cells(reader: &StoreReader, session: &Session, units: &BTreeMap<UnitId,
         let mut own = vec![(None, Cells::of(&Changed::new(unit)))];
         reader
             .each_section(member.unit, |section| {
-                own.push((Some(section.position), Cells::within(&section.parts, Window::default())));
+                own.push((Some(section.position), Cells::of_parts(&section.parts)));
                 ControlFlow::Continue(())
             })
             .unwrap();

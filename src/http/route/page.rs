@@ -10,6 +10,36 @@ pub(in crate::http) struct PageEnd {
     pub(in crate::http) id: String,
 }
 
+/// How a list is sorted, and which page of it is asked for.
+#[derive(Debug)]
+pub(in crate::http) struct PageOf<'p> {
+    /// The list and its order, as cursors name them.
+    pub(in crate::http) list: &'p str,
+    /// Whether it begins with the least.
+    pub(in crate::http) ascending: bool,
+    /// Where the page before ended; `None` for the first page.
+    pub(in crate::http) after: Option<PageEnd>,
+    /// Most rows of the page.
+    pub(in crate::http) limit: usize,
+}
+
+impl PageOf<'_> {
+    /// The rows of the page, in order, and the cursor of the next one; `None` if this is the last.
+    pub(in crate::http) fn cut<T>(&self, mut rows: Vec<(PageEnd, T)>) -> (Vec<T>, Option<String>) {
+        let is_behind = |end: &PageEnd| match &self.after {
+            Some(after) if self.ascending => end > after,
+            Some(after) => end < after,
+            None => true,
+        };
+        rows.retain(|(end, _)| is_behind(end));
+        rows.sort_by(|(a, _), (b, _)| if self.ascending { a.cmp(b) } else { b.cmp(a) });
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        let next = rows.last().filter(|_| more).map(|(end, _)| end.to_cursor(self.list));
+        (rows.into_iter().map(|(_, row)| row).collect(), next)
+    }
+}
+
 impl PageEnd {
     /// The cursor as text that clients need not understand: the list and its order, the key and the id, in hexadecimal.
     pub(in crate::http) fn to_cursor(&self, list: &str) -> String {

@@ -7,14 +7,15 @@
 //! - So tokens and cost of the rows add up to the total. Turns and sessions are distinct within each row and within the
 //!   total: they add up where each of them lies in one row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::blocks::{Block, block_of, blocks};
 use super::cells::{Cells, SpendCell, Window};
 use super::cube::Cube;
 use super::filter::{Filter, NumberedFilter};
 use super::names::Name;
-use super::period::{NamedPeriod, Period, Quarter, Zone};
+use super::period::{Period, Quarter, Zone};
+use super::periods::{Periods, ordered};
 use super::session_cells::{CubeCell, CubeTurn, CubeUnit, SessionCells, Spent};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
@@ -331,7 +332,6 @@ impl Row {
 /// Gives the values of rows numbers, and names them at the end.
 struct Keys<'t> {
     cube: &'t Cube,
-    zone: Zone,
     blocks: Vec<Block>,
     parts: Vec<KeyPart>,
     /// The sessions so far; a session's number is how many there were with it.
@@ -344,26 +344,21 @@ struct Keys<'t> {
 /// One of the properties by which rows are told apart.
 struct KeyPart {
     by: GroupBy,
-    /// Numbers of the periods that were met, by their first moments.
-    known: BTreeMap<Timestamp, u32>,
-    periods: Vec<NamedPeriod>,
+    /// The periods that were met, if rows are told apart by periods.
+    periods: Option<Periods>,
 }
 
 impl<'t> Keys<'t> {
     fn of(cube: &'t Cube, question: &CostQuestion<'t>) -> Self {
         let has_blocks = question.group_by.contains(&GroupBy::Block);
         let blocks = if has_blocks { blocks(cube) } else { Vec::new() };
-        let part = |by: &GroupBy| KeyPart { by: *by, known: BTreeMap::new(), periods: Vec::new() };
+        let periods = |by: &GroupBy| match by {
+            GroupBy::Period(period) => Some(Periods::of(question.zone, *period)),
+            _ => None,
+        };
+        let part = |by: &GroupBy| KeyPart { by: *by, periods: periods(by) };
         let parts = question.group_by.iter().map(part).collect();
-        Self {
-            cube,
-            zone: question.zone,
-            blocks,
-            parts,
-            sessions: Vec::new(),
-            quarters: HashMap::default(),
-            last: None,
-        }
+        Self { cube, blocks, parts, sessions: Vec::new(), quarters: HashMap::default(), last: None }
     }
 
     fn session(&mut self, id: &'t SessionId) {
@@ -398,7 +393,7 @@ impl<'t> Keys<'t> {
             let mut numbers = [0; 2];
             for (number, part) in numbers.iter_mut().zip(&mut self.parts) {
                 let found = match part.by {
-                    GroupBy::Period(period) => part.of_time(self.zone, period, quarter.start()),
+                    GroupBy::Period(_) => part.periods.as_mut().and_then(|periods| periods.number(quarter.start())),
                     GroupBy::Block => block_of(&self.blocks, quarter).and_then(|block| u32::try_from(block + 1).ok()),
                     _ => None,
                 };
@@ -428,10 +423,7 @@ impl<'t> Keys<'t> {
         let (mut values, mut order, mut block) = (Vec::new(), String::new(), None);
         for (part, number) in self.parts.iter().zip(key) {
             let (value, text) = match part.by {
-                GroupBy::Period(_) => {
-                    let period = at(number).and_then(|at| part.periods.get(at));
-                    (period.map(|period| period.name.clone()), period.map(|period| ordered(period.start)))
-                }
+                GroupBy::Period(_) => part.periods.as_ref().map_or((None, None), |periods| periods.named(number)),
                 GroupBy::Block => {
                     block = at(number).and_then(|at| self.blocks.get(at)).copied();
                     (block.map(|block| block.start.to_rfc3339()), block.map(|block| ordered(block.start)))
@@ -452,27 +444,4 @@ impl<'t> Keys<'t> {
         }
         CostRow { values, order, sums, block }
     }
-}
-
-impl KeyPart {
-    /// The number of the period in which a time lies, from 1; `None` for a time that no calendar has.
-    fn of_time(&mut self, zone: Zone, period: Period, time: Timestamp) -> Option<u32> {
-        if let Some((_, number)) = self.known.range(..=time).next_back()
-            && let Some(known) = self.periods.get((*number as usize).checked_sub(1)?)
-            && time < known.end
-        {
-            return Some(*number);
-        }
-        let named = zone.period(period, time)?;
-        let start = named.start;
-        self.periods.push(named);
-        let number = u32::try_from(self.periods.len()).ok()?;
-        self.known.insert(start, number);
-        Some(number)
-    }
-}
-
-/// A time as digits whose order is that of time.
-fn ordered(time: Timestamp) -> String {
-    format!("{:020}", time.0.wrapping_sub(i64::MIN).cast_unsigned())
 }

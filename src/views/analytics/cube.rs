@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use super::index::SessionEntry;
 use super::names::Names;
 use super::session_cells::{SessionCells, StoredUnit};
+use super::session_work::SessionWork;
+use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::transcript::ids::SessionId;
 
@@ -23,14 +25,17 @@ pub struct CubeSession {
     pub entry: SessionEntry,
     /// Its cells.
     pub cells: SessionCells,
+    /// Its tool calls.
+    pub work: SessionWork,
 }
 
 impl Cube {
-    /// Puts a session and its cells in the place of what was there.
-    pub fn put(&mut self, session: &Session, units: &[StoredUnit]) {
+    /// Puts a session and its cells in the place of what was there. `prices` values what results of tools cost later.
+    pub fn put(&mut self, session: &Session, units: &[StoredUnit], prices: &Prices) {
         let entry = SessionEntry::of(&mut self.names, session);
         let cells = SessionCells::of(&mut self.names, units);
-        self.sessions.insert(session.id.clone(), CubeSession { entry, cells });
+        let work = SessionWork::of(&mut self.names, units, prices);
+        self.sessions.insert(session.id.clone(), CubeSession { entry, cells, work });
     }
 
     /// Takes a session out.

@@ -56,6 +56,11 @@ impl Wanted {
         self.takes_any(|| [name])
     }
 
+    /// Whether not all are wanted.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whether one of the names that `names` makes is wanted. They are made only if not all are.
     pub(super) fn takes_any<I: IntoIterator<Item = Name>>(&self, names: impl FnOnce() -> I) -> bool {
         self.0.as_ref().is_none_or(|wanted| names().into_iter().any(|name| wanted.contains(&name)))
@@ -84,10 +89,14 @@ impl NumberedFilter {
     }
 
     pub(super) fn takes_unit(&self, unit: &CubeUnit) -> bool {
+        self.takes_turn(unit) && self.agent.takes(unit.agent)
+    }
+
+    /// Whether a turn is wanted by where and by whom it was asked for, whoever was at work in it.
+    pub(super) fn takes_turn(&self, unit: &CubeUnit) -> bool {
         self.project.takes(unit.project)
             && self.branch.takes(unit.branch)
             && self.entrypoint.takes(unit.entrypoint)
-            && self.agent.takes(unit.agent)
             && self.origin.takes(unit.origin)
     }
 
@@ -102,6 +111,6 @@ impl NumberedFilter {
 
     /// Whether only what certain models did is asked for.
     pub(super) const fn asks_for_models(&self) -> bool {
-        self.model.0.is_some()
+        self.model.is_asked()
     }
 }

@@ -56,6 +56,8 @@ pub struct CubeTurn {
     pub unit: u32,
     /// Time of the prompt.
     pub at: Timestamp,
+    /// Milliseconds from the prompt to the end; `None` while it goes on.
+    pub took_ms: Option<u64>,
 }
 
 /// What was spent, as sums.
@@ -182,7 +184,8 @@ impl SessionCells {
             if unit.member.turn {
                 let prompt = whose.and_then(|whose| whose.prompt);
                 let at = prompt.map_or(unit.member.first, |(_, at)| at);
-                session.turns.push(CubeTurn { unit: position, at });
+                let took_ms = whose.filter(|whose| whose.is_over).map(|whose| whose.ended.since_ms(at));
+                session.turns.push(CubeTurn { unit: position, at, took_ms });
             }
             let tools = unit.cells.iter().flat_map(|(_, cells)| &cells.tools);
             session.tools.extend(tools.map(|tool| (position, names.number(Some(tool)))));

@@ -1,11 +1,14 @@
 //! What a unit or section did and when, in a small form: enough to tell what waited for what, how long calls took, and
 //! what their results cost later. It is stored beside the sums, so that no question decodes units.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Identity, Message, Parts, RowFact, Tool, summed_up};
+use crate::transcript::hash::ById;
 use crate::transcript::record::{Fact, HookKind, Outcome};
 use crate::transcript::time::Timestamp;
 
@@ -31,13 +34,9 @@ pub struct WorkResponse {
     pub start: Timestamp,
     /// Time of its last row, not before `start`.
     pub end: Timestamp,
-    /// Prompt tokens: uncached, read and written.
-    pub prompt: u64,
-    /// Prompt tokens read from the cache.
-    pub cache_read: u64,
-    /// Generated tokens.
-    pub output: u64,
-    /// List price in picodollars of what the answering model used; `None` without a known price.
+    /// Tokens that the answering model used.
+    pub tokens: Tokens,
+    /// Their list price in picodollars; `None` without a known price.
     pub picousd: Option<u64>,
 }
 
@@ -94,20 +93,29 @@ impl Work {
             waits: waits(parts),
         };
         // The same parts in another order have the same work.
-        work.responses.sort_unstable_by_key(|response| (response.start, response.end, response.id));
-        work.calls.sort_unstable_by_key(|call| (call.at, call.id));
-        work.waits.sort_unstable_by(|a, b| (a.start, a.end, &a.kind).cmp(&(b.start, b.end, &b.kind)));
+        work.sort();
         work
     }
 
-    /// Adds what another part of the same unit did, and puts all in order of time.
-    pub fn append(&mut self, other: &Self) {
-        self.responses.extend_from_slice(&other.responses);
-        self.calls.extend_from_slice(&other.calls);
-        self.waits.extend_from_slice(&other.waits);
+    /// Adds what other parts of the same unit did, and puts all in order of time.
+    pub fn append_all<'a>(&mut self, others: impl Iterator<Item = &'a Self>) {
+        for other in others {
+            self.responses.extend_from_slice(&other.responses);
+            self.calls.extend_from_slice(&other.calls);
+            self.waits.extend_from_slice(&other.waits);
+        }
+        self.sort();
+    }
+
+    fn sort(&mut self) {
         self.responses.sort_by_key(|response| (response.start, response.end, response.id));
         self.calls.sort_by_key(|call| (call.at, call.id));
         self.waits.sort_by(|a, b| (a.start, a.end, &a.kind).cmp(&(b.start, b.end, &b.kind)));
+    }
+
+    /// The model of each response.
+    pub(super) fn models(&self) -> HashMap<u64, &str, ById> {
+        self.responses.iter().map(|response| (response.id, &*response.model)).collect()
     }
 }
 
@@ -121,9 +129,7 @@ impl WorkResponse {
             model: Arc::clone(&share.model),
             start: message.start,
             end: message.end.max(message.start),
-            prompt: share.tokens.prompt(),
-            cache_read: share.tokens.cache_read,
-            output: share.tokens.output,
+            tokens: share.tokens,
             picousd: cost,
         })
     }

@@ -79,7 +79,7 @@ impl World {
         fs::create_dir_all(&projects).unwrap();
         let opened = store::open(&folder.path().join("state"), Timestamp(0)).unwrap();
         let counters = Arc::new(RequestCounters::default());
-        let (context, allowed_hosts) = (State(opened.reader, SharedCells::default()), Vec::new());
+        let (context, allowed_hosts) = (State(opened.reader, SharedCells::new(Prices::embedded())), Vec::new());
         let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers: Readers::default() });
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), ServerLimits::default()).unwrap();
         let (address, (stop, stopped)) = (server.local_addr(), watch::channel(false));

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
-use tailspan::http::api::analytics::costs;
-use tailspan::http::api::sessions;
+use tailspan::http::api::analytics::{bottlenecks, costs, tools};
+use tailspan::http::api::{replay, session_detail, sessions};
 use tailspan::http::{HasReader, Route, get};
 use tailspan::ledger::family::TurnNumbers;
 use tailspan::ledger::money::Money;
@@ -47,13 +47,24 @@ impl HasCells for Asked {
     }
 }
 
-static ROUTES: &[Route<Asked>] =
-    &[Route::get("/costs", &costs::COSTS, costs::answer), Route::get("/sessions", &sessions::LIST, sessions::list)];
+static ROUTES: &[Route<Asked>] = &[
+    Route::get("/costs", &costs::COSTS, costs::answer),
+    Route::get("/tools", &tools::TOOLS, tools::answer),
+    Route::get("/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer),
+    Route::get("/sessions", &sessions::LIST, sessions::list),
+    Route::get("/sessions/{id}", &session_detail::ONE, session_detail::one),
+    Route::get("/sessions/{id}/replay", &replay::REPLAY, replay::replay),
+];
 
 impl Asked {
     pub(crate) fn of(world: &World) -> Self {
         let reader = world.reader.clone().unwrap();
-        Self { reader, cells: SharedCells::default(), now: world.now, rules: SpanRules::default() }
+        Self {
+            reader,
+            cells: SharedCells::new(tailspan::ledger::prices::Prices::embedded()),
+            now: world.now,
+            rules: SpanRules::default(),
+        }
     }
 
     pub(crate) fn ask(&self, query: &str) -> Value {
@@ -65,15 +76,21 @@ impl Asked {
         self.answer(&format!("/sessions?{query}"))
     }
 
-    fn answer(&self, target: &str) -> Value {
-        let (status, body) = get(ROUTES, self, target);
-        assert_eq!(status, 200, "{target}: {}", String::from_utf8_lossy(&body));
-        serde_json::from_slice(&body).unwrap()
+    /// The answer at a path.
+    pub(crate) fn answer(&self, target: &str) -> Value {
+        serde_json::from_str(&self.text(target)).unwrap()
     }
 
-    pub(crate) fn refusal(&self, query: &str) -> String {
-        let (status, body) = get(ROUTES, self, &format!("/costs?{query}"));
-        assert_eq!(status, 400, "{query}: {}", String::from_utf8_lossy(&body));
+    /// The same as text.
+    pub(crate) fn text(&self, target: &str) -> String {
+        let (status, body) = get(ROUTES, self, target);
+        assert_eq!(status, 200, "{target}: {}", String::from_utf8_lossy(&body));
+        String::from_utf8(body).unwrap()
+    }
+
+    pub(crate) fn refusal(&self, target: &str) -> String {
+        let (status, body) = get(ROUTES, self, target);
+        assert_eq!(status, 400, "{target}: {}", String::from_utf8_lossy(&body));
         String::from_utf8(body).unwrap()
     }
 }

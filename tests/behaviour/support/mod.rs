@@ -1,6 +1,7 @@
 //! What the tests of this folder share.
 
 pub(crate) mod analytics;
+pub(crate) mod calls;
 pub(crate) mod costs;
 pub(crate) mod daemon;
 pub(crate) mod dashboards;

@@ -2,16 +2,18 @@
 //! and then only those of sessions that have changed.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use http::StatusCode;
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 
+use super::places::KnownPlaces;
 use crate::http::api::state::HasReader;
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
+use crate::ledger::prices::Prices;
 use crate::store::{ChangedSessions, StateVersion, StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
 use crate::views::analytics::cube::Cube;
@@ -23,6 +25,7 @@ const TRIES: usize = 10;
 #[derive(Debug)]
 pub struct SharedCells {
     kept: RwLock<Kept>,
+    prices: Prices,
     /// Tells the versions of this process from those of another.
     process: u64,
 }
@@ -32,6 +35,8 @@ struct Kept {
     /// `None` if cells could not be read: then all are loaded anew.
     version: Option<StateVersion>,
     cube: Cube,
+    /// Where calls and responses stand that answers name one by one, by session.
+    places: Mutex<KnownPlaces>,
 }
 
 /// Access to the cells, whatever else the context of an [`App`](crate::http::App) holds.
@@ -48,13 +53,13 @@ pub(in crate::http) struct CellsNow<'c> {
     version: StateVersion,
 }
 
-impl Default for SharedCells {
-    fn default() -> Self {
-        Self { kept: RwLock::default(), process: RandomState::new().hash_one(()) }
-    }
-}
-
 impl SharedCells {
+    /// No cells yet. `prices` values what results of tools cost later.
+    #[must_use]
+    pub fn new(prices: Prices) -> Self {
+        Self { kept: RwLock::default(), prices, process: RandomState::new().hash_one(()) }
+    }
+
     /// The cells as the last commit left them. Fails if the state cannot be read.
     pub(in crate::http) fn now(&self, reader: &StoreReader) -> Result<CellsNow<'_>, Problem> {
         let mut wanted = reader.version();
@@ -67,7 +72,7 @@ impl SharedCells {
             drop(kept);
             let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
             if kept.version.is_none_or(|version| version < wanted) {
-                kept.refresh(reader).map_err(unreadable)?;
+                kept.refresh(reader, &self.prices).map_err(unreadable)?;
             }
             // Another reading may fail before this one goes on.
             wanted = kept.version.unwrap_or(wanted);
@@ -77,21 +82,23 @@ impl SharedCells {
 }
 
 impl Kept {
-    fn refresh(&mut self, reader: &StoreReader) -> Result<(), StoreError> {
+    fn refresh(&mut self, reader: &StoreReader, prices: &Prices) -> Result<(), StoreError> {
         let known = self.version.take().is_some();
         let (version, changed) = reader.take_changed();
         let sessions: Vec<SessionId> = match changed {
             ChangedSessions::Some(sessions) if known => sessions.into_iter().collect(),
             ChangedSessions::Some(_) | ChangedSessions::All => {
                 self.cube = Cube::default();
+                self.places().clear();
                 let mut sessions = Vec::new();
                 reader.each_session(|session| sessions.push(session.id))?;
                 sessions
             }
         };
         for id in sessions {
+            self.places().remove(&id);
             match reader.session(&id)? {
-                Some(session) => self.cube.put(&session, &reader.cells_of(&id)?),
+                Some(session) => self.cube.put(&session, &reader.cells_of(&id)?, prices),
                 None => self.cube.remove(&id),
             }
         }
@@ -100,7 +107,19 @@ impl Kept {
     }
 }
 
+impl Kept {
+    fn places(&self) -> MutexGuard<'_, KnownPlaces> {
+        // A poisoned lock can be used: each entry is put in as a whole.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl CellsNow<'_> {
+    /// Where calls and responses stand, as far as answers have named them since their sessions changed.
+    pub(in crate::http) fn places(&self) -> MutexGuard<'_, KnownPlaces> {
+        self.kept.places()
+    }
+
     pub(in crate::http) fn cube(&self) -> &Cube {
         &self.kept.cube
     }

@@ -14,7 +14,7 @@ use crate::http::api::sessions::CURRENCY;
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
-use crate::http::route::page::PageEnd;
+use crate::http::route::page::{PageEnd, PageOf};
 use crate::http::route::parameter::{OneOf, Parameter, ParameterKind, Schema};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
@@ -155,25 +155,16 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let edges = edges(context.reader(), &cells, &filter)?;
     let question = CostQuestion { group_by: &groups, zone, filter: &filter, edges: &edges };
     let CostTable { rows, total } = costs(cells.cube(), &question);
-    let mut rows: Vec<(PageEnd, CostRow)> =
-        rows.into_iter().map(|row| (PageEnd { key: sort.of(&row), id: row.order.clone() }, row)).collect();
-    rows.sort_by(|(a, _), (b, _)| if ascending { a.cmp(b) } else { b.cmp(a) });
-    let is_behind = |end: &PageEnd| match &after {
-        Some(after) if ascending => end > after,
-        Some(after) => end < after,
-        None => true,
-    };
-    rows.retain(|(end, _)| is_behind(end));
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next_cursor = rows.last().filter(|_| more).map(|(end, _)| end.to_cursor(&list));
+    let end = |row: &CostRow| PageEnd { key: sort.of(row), id: row.order.clone() };
+    let page = PageOf { list: &list, ascending, after, limit };
+    let (rows, next_cursor) = page.cut(rows.into_iter().map(|row| (end(&row), row)).collect());
     let names: Vec<&str> = groups.iter().map(|by| word(*by)).collect();
     let page = CostPage {
         group_by: &names,
         tz: zone.name(),
         since: filter.window.since.map(Timestamp::to_rfc3339),
         until: filter.window.until.map(Timestamp::to_rfc3339),
-        rows: rows.iter().map(|(_, row)| RowForm { names: &names, row, now }).collect(),
+        rows: rows.iter().map(|row| RowForm { names: &names, row, now }).collect(),
         total: SumsForm::of(&total),
         complete: cells.is_complete(),
         next_cursor,

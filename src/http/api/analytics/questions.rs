@@ -129,6 +129,20 @@ pub(in crate::http::api) fn filter_of(request: &Request, zone: Zone) -> Result<F
     })
 }
 
+/// Days that a question looks back if it does not say since when.
+pub(in crate::http::api) const DAYS: i64 = 30;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// A window with a beginning and an end: without an end it ends now, and without a beginning it begins [`DAYS`] days of 24
+/// hours before its end, at a full minute.
+pub(in crate::http::api) fn last_days(window: Window, now: Timestamp) -> Window {
+    let until = window.until.unwrap_or(now);
+    let begin = until.0.saturating_sub(DAYS * 24 * 60 * MINUTE_MS);
+    let since = window.since.unwrap_or(Timestamp(begin.div_euclid(MINUTE_MS) * MINUTE_MS));
+    Window { since: Some(since), until: window.until }
+}
+
 /// A time, or what a day stands for.
 fn moment(
     given: Option<TimeOrDate>,

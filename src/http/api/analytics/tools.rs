@@ -1,0 +1,374 @@
+//! `/api/v1/analytics/tools/usage`: tool calls, filtered and grouped.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde::ser::Serializer;
+
+use super::cells::HasCells;
+use super::places::{Place, Sought, places};
+use super::questions::{
+    AGENT, BRANCH, CURSOR, ENTRYPOINT, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW,
+    filter_of, last_days,
+};
+use crate::http::api::sessions::CURRENCY;
+use crate::http::route::answer::Answer;
+use crate::http::route::description::{AnswerForm, Description, PROBLEM};
+use crate::http::route::page::{PageEnd, PageOf};
+use crate::http::route::parameter::{OneOf, Parameter};
+use crate::http::route::problem::Problem;
+use crate::http::route::request::Request;
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::{Timestamp, seconds};
+use crate::views::analytics::cells::Window;
+use crate::views::analytics::filter::Filter;
+use crate::views::analytics::period::Period;
+use crate::views::analytics::sketch::{self, Sketch};
+use crate::views::analytics::tools::{NamedRow, Outcomes, Slow, ToolGroup, ToolQuestion, ToolRow, ToolTable, tools};
+
+const GROUP_BY: Parameter<OneOf<ToolGroup>> = Parameter::query(
+    "group_by",
+    OneOf(&GROUPS),
+    "What rows are told apart by besides the tool; may be given twice with different values.",
+)
+.several();
+const SORT: Parameter<OneOf<Sort>> =
+    Parameter::query("sort", OneOf(&SORTS), "What rows are sorted by; rows that are equal in it by their values.")
+        .or("calls");
+const ORDER: Parameter<OneOf<bool>> = Parameter::query(
+    "order",
+    OneOf(&[("asc", true), ("desc", false)]),
+    "Whether the rows begin with the least of what they are sorted by, or with the most.",
+)
+.or("desc");
+
+/// Description of [`answer`].
+pub static TOOLS: Description = Description {
+    summary: "Tells how often tools were called, how long calls took, how they ended, and what their results cost.",
+    parameters: &[
+        &GROUP_BY,
+        &TZ,
+        &SINCE,
+        &UNTIL,
+        &PROJECT,
+        &BRANCH,
+        &MODEL,
+        &AGENT,
+        &TOOL,
+        &WORKFLOW,
+        &ORIGIN,
+        &SESSION,
+        &ENTRYPOINT,
+        &SORT,
+        &ORDER,
+        &LIMIT,
+        &CURSOR,
+    ],
+    answers: &[AnswerForm::json(
+        "ToolUsage",
+        "A page of tools, how many calls there are in all, and where the next page begins.",
+    )],
+    refusal: PROBLEM,
+};
+
+const GROUPS: [(&str, ToolGroup); 5] = [
+    ("day", ToolGroup::Period(Period::Day)),
+    ("week", ToolGroup::Period(Period::Week)),
+    ("month", ToolGroup::Period(Period::Month)),
+    ("project", ToolGroup::Project),
+    ("agent", ToolGroup::Agent),
+];
+
+/// What rows are sorted by.
+#[derive(Debug, Clone, Copy)]
+enum Sort {
+    Calls,
+    Failed,
+    Duration,
+    P95,
+    Bytes,
+    CriticalPath,
+}
+
+const SORTS: [(&str, Sort); 6] = [
+    ("calls", Sort::Calls),
+    ("failed", Sort::Failed),
+    ("duration", Sort::Duration),
+    ("p95", Sort::P95),
+    ("bytes", Sort::Bytes),
+    ("critical_path", Sort::CriticalPath),
+];
+
+impl Sort {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Failed => "failed",
+            Self::Duration => "duration",
+            Self::P95 => "p95",
+            Self::Bytes => "bytes",
+            Self::CriticalPath => "critical_path",
+        }
+    }
+
+    fn of(self, row: &mut ToolRow) -> i128 {
+        match self {
+            Self::Calls => row.outcomes.calls.into(),
+            Self::Failed => row.outcomes.failed.into(),
+            Self::Duration => row.took_ms.sum().into(),
+            Self::P95 => row.took_ms.quantiles([95]).map_or(-1, |[p95]| p95.into()),
+            Self::Bytes => row.bytes.sum().into(),
+            Self::CriticalPath => row.critical_ms.into(),
+        }
+    }
+}
+
+fn word(by: ToolGroup) -> &'static str {
+    GROUPS.iter().find(|(_, group)| *group == by).map_or("", |(word, _)| word)
+}
+
+/// Answers with a page of tools. Fails if a parameter is bad or the state cannot be read.
+pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let (zone, groups) = (request.value(&TZ)?, groups(request)?);
+    let now = context.now();
+    let asked = filter_of(request, zone)?;
+    let window = last_days(asked.window, now);
+    let (filter, before) = (Filter { window, ..asked.clone() }, Filter { window: before(window, now), ..asked });
+    let (sort, ascending) = (request.value(&SORT)?, request.value(&ORDER)?);
+    let limit = usize::try_from(request.value(&LIMIT)?).unwrap_or(usize::MAX);
+    let names: Vec<&str> = groups.iter().map(|by| word(*by)).collect();
+    let list = format!("tools/{names:?}/{}/{ascending}", sort.word());
+    let after = request.given(&CURSOR)?.map(|cursor| PageEnd::from_cursor(&list, cursor)).transpose()?;
+
+    let cells = context.cells().now(context.reader())?;
+    // A range without a beginning moves on with time, minute by minute.
+    let besides = window.since.map_or_else(String::new, |since| format!("-{}", since.0));
+    if let Some(answer) = cells.not_modified(request, &besides) {
+        return Ok(answer);
+    }
+    let question = |filter| ToolQuestion { group_by: &groups, zone, filter };
+    let ToolTable { rows, total, turn_ms } = tools(cells.cube(), &question(&filter));
+    let by_time = groups.iter().any(|by| matches!(by, ToolGroup::Period(_)));
+    let mut earlier = if by_time { Vec::new() } else { tools(cells.cube(), &question(&before)).rows };
+    let page = PageOf { list: &list, ascending, after, limit };
+    let keyed = rows.into_iter().map(|mut row| {
+        let end = PageEnd { key: sort.of(&mut row.row), id: row.order.clone() };
+        (end, row)
+    });
+    let (mut rows, next_cursor) = page.cut(keyed.collect());
+    let slow: Vec<(SessionId, Sought)> =
+        rows.iter().flat_map(|row| row.row.slowest()).map(|slow| sought(&slow)).collect();
+    let places = places(context.reader(), &cells, context.span_rules().scope, &slow)?;
+    let forms = rows.iter_mut().map(|row| {
+        let previous = earlier.iter_mut().find(|earlier| earlier.is_like(row));
+        RowForm::of(&names, row, previous, turn_ms, &places)
+    });
+    let answer = ToolPage {
+        group_by: &names,
+        tz: zone.name(),
+        since: window.since.map(Timestamp::to_rfc3339),
+        until: window.until.map(Timestamp::to_rfc3339),
+        tools: forms.collect(),
+        total: OutcomesForm::of(&total),
+        previous_since: before.window.since.map(Timestamp::to_rfc3339),
+        previous_until: before.window.until.map(Timestamp::to_rfc3339),
+        quantile_error: sketch::ERROR,
+        complete: cells.is_complete(),
+        next_cursor,
+        currency: CURRENCY,
+    };
+    Ok(cells.tagged(Answer::json(&answer)?, &besides))
+}
+
+fn groups(request: &Request) -> Result<Vec<ToolGroup>, Problem> {
+    let groups = request.all(&GROUP_BY)?;
+    match *groups.as_slice() {
+        [] | [_] => Ok(groups),
+        [first, second] if first != second => Ok(groups),
+        [_, _] => Err(Problem::bad_request("`group_by` is given twice with the same value")),
+        _ => Err(Problem::bad_request("`group_by` may be given twice at most")),
+    }
+}
+
+/// The same length of time before a window. One without an end ends now.
+fn before(window: Window, now: Timestamp) -> Window {
+    let (Some(since), until) = (window.since, window.until.unwrap_or(now)) else { return window };
+    Window { since: Some(Timestamp(since.0.saturating_sub(until.0.saturating_sub(since.0)))), until: Some(since) }
+}
+
+fn sought(slow: &Slow) -> (SessionId, Sought) {
+    let end = Timestamp(slow.at().0.saturating_add(slow.took_ms.into()));
+    (slow.session.clone(), Sought { unit: slow.unit, is_call: true, start: slow.at(), end })
+}
+
+#[derive(Serialize)]
+struct ToolPage<'a> {
+    group_by: &'a [&'static str],
+    tz: &'static str,
+    since: Option<String>,
+    until: Option<String>,
+    tools: Vec<RowForm<'a>>,
+    total: OutcomesForm,
+    previous_since: Option<String>,
+    previous_until: Option<String>,
+    quantile_error: f64,
+    complete: bool,
+    next_cursor: Option<String>,
+    currency: &'static str,
+}
+
+#[derive(Serialize)]
+struct OutcomesForm {
+    calls: u64,
+    failed: u64,
+    denied: u64,
+    interrupted: u64,
+    open: u64,
+}
+
+#[derive(Serialize)]
+struct Durations {
+    count: u64,
+    sum: f64,
+    p50: Option<f64>,
+    p90: Option<f64>,
+    p95: Option<f64>,
+    p99: Option<f64>,
+    max: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Bytes {
+    sum: u64,
+    p50: Option<u32>,
+    p95: Option<u32>,
+    max: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Carried {
+    tokens_estimate: u64,
+    carried_tokens_estimate: u64,
+    carry_cost_usd_estimate: String,
+}
+
+#[derive(Serialize)]
+struct Previous {
+    calls: u64,
+    failure_ratio: Option<f64>,
+    p50: Option<f64>,
+    p95: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct SlowForm {
+    session: SessionId,
+    event: Option<usize>,
+    turn: Option<usize>,
+    trace_id: String,
+    span_id: String,
+    at: String,
+    duration_seconds: f64,
+    outcome: Option<&'static str>,
+}
+
+/// A row: the tool, the value of each further property, and its figures.
+#[derive(Serialize)]
+struct RowForm<'a> {
+    tool: String,
+    #[serde(flatten)]
+    keys: KeysForm<'a>,
+    #[serde(flatten)]
+    outcomes: OutcomesForm,
+    failure_ratio: Option<f64>,
+    duration_seconds: Durations,
+    result_bytes: Bytes,
+    context: Carried,
+    sessions: u64,
+    critical_path_seconds: f64,
+    critical_path_share: Option<f64>,
+    previous: Option<Previous>,
+    slowest: Vec<SlowForm>,
+}
+
+/// The value of each property by its name.
+struct KeysForm<'a> {
+    names: &'a [&'static str],
+    values: Vec<Option<String>>,
+}
+
+impl OutcomesForm {
+    const fn of(outcomes: &Outcomes) -> Self {
+        let Outcomes { calls, failed, denied, interrupted, open } = *outcomes;
+        Self { calls, failed, denied, interrupted, open }
+    }
+}
+
+impl Durations {
+    fn of(took_ms: &mut Sketch) -> Self {
+        let quantiles = took_ms.quantiles([50, 90, 95, 99]).map(|all| all.map(|part| seconds(part.into())));
+        let [p50, p90, p95, p99] = quantiles.map_or([None; 4], |all| all.map(Some));
+        let max = took_ms.max().map(|max| seconds(max.into()));
+        Self { count: took_ms.count(), sum: seconds(took_ms.sum()), p50, p90, p95, p99, max }
+    }
+}
+
+impl<'a> RowForm<'a> {
+    fn of(
+        names: &'a [&'static str],
+        named: &mut NamedRow,
+        previous: Option<&mut NamedRow>,
+        turn_ms: u64,
+        places: &HashMap<Sought, Place>,
+    ) -> Self {
+        let row = &mut named.row;
+        let [bytes_p50, bytes_p95] = row.bytes.quantiles([50, 95]).map_or([None; 2], |all| all.map(Some));
+        let previous = previous.map(|earlier| {
+            let row = &mut earlier.row;
+            let Durations { p50, p95, .. } = Durations::of(&mut row.took_ms);
+            Previous { calls: row.outcomes.calls, failure_ratio: row.outcomes.failure_ratio(), p50, p95 }
+        });
+        Self {
+            tool: named.tool.clone(),
+            keys: KeysForm { names, values: named.values.clone() },
+            outcomes: OutcomesForm::of(&row.outcomes),
+            failure_ratio: row.outcomes.failure_ratio(),
+            duration_seconds: Durations::of(&mut row.took_ms),
+            result_bytes: Bytes { sum: row.bytes.sum(), p50: bytes_p50, p95: bytes_p95, max: row.bytes.max() },
+            context: Carried {
+                tokens_estimate: row.tokens,
+                carried_tokens_estimate: row.carried_tokens,
+                carry_cost_usd_estimate: row.carry_cost().to_string(),
+            },
+            sessions: row.sessions,
+            critical_path_seconds: seconds(row.critical_ms),
+            critical_path_share: (turn_ms > 0).then(|| seconds(row.critical_ms) / seconds(turn_ms)),
+            previous,
+            slowest: row.slowest().iter().filter_map(|slow| SlowForm::of(slow, places)).collect(),
+        }
+    }
+}
+
+impl SlowForm {
+    /// `None` if the call is not in the state any more.
+    fn of(slow: &Slow, places: &HashMap<Sought, Place>) -> Option<Self> {
+        let (session, sought) = sought(slow);
+        let place = places.get(&sought)?;
+        Some(Self {
+            session,
+            event: place.event,
+            turn: place.turn,
+            trace_id: place.span.trace.to_string(),
+            span_id: place.span.span.to_string(),
+            at: slow.at().to_rfc3339(),
+            duration_seconds: seconds(slow.took_ms.into()),
+            outcome: slow.outcome.map(|outcome| outcome.name()),
+        })
+    }
+}
+
+impl Serialize for KeysForm<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.names.iter().zip(&self.values))
+    }
+}

@@ -1,0 +1,300 @@
+//! Tool calls, filtered and grouped by tool, and by up to two further properties.
+//!
+//! A call belongs to the time at which it was made. Project and agent are those of its turn or sub-agent; the filter `tool`
+//! takes the calls of the tool, and `model` those of responses of the model.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use super::cells::Window;
+use super::cube::{Cube, CubeSession};
+use super::filter::{Filter, NumberedFilter};
+use super::names::Name;
+use super::period::{Period, Zone};
+use super::periods::Periods;
+use super::session_cells::CubeUnit;
+use super::session_work::{CARRY_PICOUSD, CubeCall};
+use super::sketch::Sketch;
+use crate::ledger::money::Money;
+use crate::ledger::unit::UnitId;
+use crate::transcript::hash::ById;
+use crate::transcript::ids::SessionId;
+use crate::transcript::record::Outcome;
+use crate::transcript::time::Timestamp;
+
+/// Most of the slowest calls that a row tells of.
+pub const SLOWEST_MAX: usize = 5;
+
+/// What rows are told apart by besides the tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolGroup {
+    /// A day, week or month.
+    Period(Period),
+    /// The project.
+    Project,
+    /// Whose thread.
+    Agent,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct ToolQuestion<'q> {
+    /// What rows are told apart by besides the tool, in the order in which rows name them.
+    pub group_by: &'q [ToolGroup],
+    /// The zone of days, weeks and months.
+    pub zone: Zone,
+    /// What counts.
+    pub filter: &'q Filter,
+}
+
+/// How calls ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// All calls.
+    pub calls: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that were refused.
+    pub denied: u64,
+    /// Those that were interrupted.
+    pub interrupted: u64,
+    /// Those without a result.
+    pub open: u64,
+}
+
+/// What there is to tell of the calls of a row.
+#[derive(Debug, Default)]
+pub struct ToolRow {
+    /// How they ended.
+    pub outcomes: Outcomes,
+    /// Milliseconds from call to result.
+    pub took_ms: Sketch,
+    /// Bytes of results.
+    pub bytes: Sketch,
+    /// Tokens of results, estimated.
+    pub tokens: u64,
+    /// The same, once for each later response that had the result in its prompt.
+    pub carried_tokens: u64,
+    /// What later responses paid for results, in units of [`CARRY_PICOUSD`].
+    carry: u64,
+    /// Sessions with such calls.
+    pub sessions: u64,
+    /// Milliseconds of turns that waited for these calls and for nothing else.
+    pub critical_ms: u64,
+    /// The slowest calls.
+    slowest: BinaryHeap<Reverse<Slow>>,
+    /// The session that was counted last.
+    session: u32,
+}
+
+/// A slow call. Of equally slow ones the earlier comes first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slow {
+    /// How long it took, in milliseconds.
+    pub took_ms: u32,
+    at: Reverse<Timestamp>,
+    /// Its session.
+    pub session: SessionId,
+    /// Its unit.
+    pub unit: UnitId,
+    /// How it ended; `None` while no result counts.
+    pub outcome: Option<Outcome>,
+}
+
+/// Which row a call belongs to: its tool, and the numbers of the further properties.
+type Key = (Name, [u32; 2]);
+
+/// A row with its values.
+#[derive(Debug)]
+pub struct NamedRow {
+    /// The tool.
+    pub tool: String,
+    /// The value of each further property; `None` for what has no value.
+    pub values: Vec<Option<String>>,
+    /// A text by which rows are in order of their values.
+    pub order: String,
+    /// What there is to tell.
+    pub row: ToolRow,
+    key: Key,
+}
+
+/// Rows, and their total.
+#[derive(Debug, Default)]
+pub struct ToolTable {
+    /// The rows, in no particular order.
+    pub rows: Vec<NamedRow>,
+    /// The calls of all rows.
+    pub total: Outcomes,
+    /// Milliseconds of all turns that have ended, whose prompts the filter takes whatever tools they called.
+    pub turn_ms: u64,
+}
+
+impl Outcomes {
+    fn add(&mut self, outcome: Option<Outcome>) {
+        self.calls += 1;
+        match outcome {
+            None => self.open += 1,
+            Some(Outcome::Ok) => {}
+            Some(Outcome::Failed) => self.failed += 1,
+            Some(Outcome::Denied) => self.denied += 1,
+            Some(Outcome::Interrupted) => self.interrupted += 1,
+        }
+    }
+
+    /// Failed calls as a share of all; `None` without calls.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
+    pub fn failure_ratio(&self) -> Option<f64> {
+        (self.calls > 0).then(|| self.failed as f64 / self.calls as f64)
+    }
+}
+
+impl Slow {
+    /// When the call was made.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at.0
+    }
+}
+
+impl ToolRow {
+    fn add(&mut self, call: &CubeCall, session: u32) {
+        self.outcomes.add(call.outcome);
+        if let Some(took) = call.took_ms() {
+            self.took_ms.add(took);
+        }
+        if call.outcome.is_some() {
+            self.bytes.add(call.bytes);
+        }
+        self.tokens += u64::from(call.tokens);
+        self.carried_tokens += u64::from(call.tokens) * u64::from(call.carried);
+        self.carry += u64::from(call.carry);
+        self.critical_ms += u64::from(call.critical_ms);
+        if self.session != session {
+            self.session = session;
+            self.sessions += 1;
+        }
+    }
+
+    fn slow(&mut self, took_ms: u32, slow: impl FnOnce() -> Option<Slow>) {
+        let is_full = self.slowest.len() >= SLOWEST_MAX;
+        if is_full && self.slowest.peek().is_some_and(|Reverse(least)| least.took_ms > took_ms) {
+            return;
+        }
+        self.slowest.extend(slow().map(Reverse));
+        if self.slowest.len() > SLOWEST_MAX {
+            self.slowest.pop();
+        }
+    }
+
+    /// What later responses paid for the results, estimated.
+    #[must_use]
+    pub fn carry_cost(&self) -> Money {
+        Money::from_picousd(i128::from(self.carry) * i128::from(CARRY_PICOUSD))
+    }
+
+    /// The slowest calls, slowest first.
+    #[must_use]
+    pub fn slowest(&self) -> Vec<Slow> {
+        let mut slowest: Vec<Slow> = self.slowest.iter().map(|Reverse(slow)| slow.clone()).collect();
+        slowest.sort_by(|a, b| b.cmp(a));
+        slowest
+    }
+}
+
+/// Answers a question.
+#[must_use]
+pub fn tools(cube: &Cube, question: &ToolQuestion<'_>) -> ToolTable {
+    let filter = NumberedFilter::of(question.filter, &cube.names);
+    let mut periods: Vec<Option<Periods>> = question.group_by.iter().map(|by| by.periods(question.zone)).collect();
+    let mut rows: HashMap<Key, ToolRow, ById> = HashMap::default();
+    let (mut total, mut turn_ms) = (Outcomes::default(), 0);
+    for ((id, session), number) in cube.sessions().zip(1..) {
+        if !filter.takes_session(&id.0) {
+            continue;
+        }
+        turn_ms += turn_ms_of(session, &filter, question.filter.window);
+        for call in calls_within(session, question.filter.window) {
+            let Some(unit) = session.cells.units.get(call.unit as usize) else { continue };
+            if !(filter.tool.takes(call.tool) && filter.model.takes(call.model) && filter.takes_unit(unit)) {
+                continue;
+            }
+            total.add(call.outcome);
+            let row = rows.entry((call.tool, key(question.group_by, &mut periods, unit, call.at))).or_default();
+            row.add(call, number);
+            if let Some(took_ms) = call.took_ms() {
+                row.slow(took_ms, || Slow::of(id, session, call, took_ms));
+            }
+        }
+    }
+    let rows = rows.into_iter().map(|(key, row)| named(cube, question.group_by, &periods, key, row)).collect();
+    ToolTable { rows, total, turn_ms }
+}
+
+impl Slow {
+    fn of(id: &SessionId, session: &CubeSession, call: &CubeCall, took_ms: u32) -> Option<Self> {
+        let unit = *session.cells.ids.get(call.unit as usize)?;
+        Some(Self { took_ms, at: Reverse(call.at), session: id.clone(), unit, outcome: call.outcome })
+    }
+}
+
+fn turn_ms_of(session: &CubeSession, filter: &NumberedFilter, window: Window) -> u64 {
+    let is_taken = |unit: u32| session.cells.units.get(unit as usize).is_some_and(|unit| filter.takes_unit(unit));
+    let turns = session.cells.turns.iter().filter(|turn| window.has(turn.at) && is_taken(turn.unit));
+    turns.filter_map(|turn| turn.took_ms).sum()
+}
+
+/// The calls of a session that were made in a window.
+fn calls_within(session: &CubeSession, window: Window) -> &[CubeCall] {
+    let calls = session.work.calls.as_slice();
+    let first = window.since.map_or(0, |since| calls.partition_point(|call| call.at < since));
+    let last = window.until.map_or(calls.len(), |until| calls.partition_point(|call| call.at < until));
+    calls.get(first..last).unwrap_or_default()
+}
+
+fn key(by: &[ToolGroup], periods: &mut [Option<Periods>], unit: &CubeUnit, at: Timestamp) -> [u32; 2] {
+    let mut key = [0; 2];
+    for ((number, by), periods) in key.iter_mut().zip(by).zip(periods) {
+        *number = match by {
+            ToolGroup::Period(_) => periods.as_mut().and_then(|periods| periods.number(at)).unwrap_or(0),
+            ToolGroup::Project => unit.project.0,
+            ToolGroup::Agent => unit.agent.0,
+        };
+    }
+    key
+}
+
+fn named(cube: &Cube, by: &[ToolGroup], periods: &[Option<Periods>], key: Key, row: ToolRow) -> NamedRow {
+    let shown = |name: Name| cube.names.shown(name).map(|name| name.to_string());
+    let tool = shown(key.0).unwrap_or_default();
+    let (mut values, mut order) = (Vec::new(), String::new());
+    for ((by, number), periods) in by.iter().zip(key.1).zip(periods) {
+        let (value, text) = match by {
+            ToolGroup::Period(_) => periods.as_ref().map_or((None, None), |periods| periods.named(number)),
+            ToolGroup::Project | ToolGroup::Agent => (shown(Name(number)), shown(Name(number))),
+        };
+        // What has no value stands behind everything that has one.
+        order.push_str(&text.map_or_else(|| "1".to_owned(), |text| format!("0{text}")));
+        order.push('\0');
+        values.push(value);
+    }
+    order.push_str(&tool);
+    NamedRow { tool, values, order, row, key }
+}
+
+impl ToolGroup {
+    fn periods(self, zone: Zone) -> Option<Periods> {
+        match self {
+            Self::Period(period) => Some(Periods::of(zone, period)),
+            Self::Project | Self::Agent => None,
+        }
+    }
+}
+
+impl NamedRow {
+    /// Whether a row of another question tells of the same tool and values. Not for rows that are told apart by time.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
