@@ -8,6 +8,7 @@ use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::http::api::analytics::cells::{HasCells, SharedCells};
 use crate::http::api::state::HasReader;
 use crate::http::metrics::scrape::{Build, Deliveries, Scrape};
+use crate::http::openapi::{ApiDocument, HasDocument};
 use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::problem::Problem;
 use crate::http::server::counters::RequestCounters;
@@ -40,6 +41,8 @@ pub struct Context {
     pub requests: Arc<RequestCounters>,
     /// Whether `/metrics/claude-code` is served.
     pub claude_code: bool,
+    /// The description of the API.
+    pub document: ApiDocument,
     /// How spans are drawn, the same as for the engine.
     pub spans: SpanRules,
     /// The clock, a function because only `sidecar` has one.
@@ -63,6 +66,12 @@ impl HasReader for Context {
 impl HasCells for Context {
     fn cells(&self) -> &SharedCells {
         &self.cells
+    }
+}
+
+impl HasDocument for Context {
+    fn document(&self) -> &ApiDocument {
+        &self.document
     }
 }
 

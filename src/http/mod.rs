@@ -7,6 +7,7 @@
 //! metrics   `/metrics` in its formats
 //! api       sessions and their replay
 //! jaeger    Jaeger's query API over the facts
+//! openapi   the description of the API, made of the table
 //! context   what handlers are given
 //! table     one line for each path
 //! ```
@@ -19,6 +20,7 @@ pub mod api;
 pub mod context;
 pub mod jaeger;
 pub mod metrics;
+pub mod openapi;
 pub mod pages;
 mod route;
 mod server;
@@ -28,10 +30,10 @@ pub use api::state::HasReader;
 pub use metrics::accept::wants_openmetrics;
 pub use pages::status::{Status, Waiting};
 pub use route::answer::Answer;
-pub use route::description::{AnswerForm, Description, PROBLEM};
+pub use route::description::{AnswerForm, AnswerSchema, Description, PROBLEM};
 pub use route::direct::get;
 pub use route::parameter::{
-    About, Boolean, Described, Number, OneOf, Parameter, ParameterKind, ParameterPlace, Schema, Text, Time, Whole,
+    About, Boolean, Described, Name, Number, OneOf, Parameter, ParameterKind, ParameterPlace, Schema, Text, Time, Whole,
 };
 pub use route::problem::Problem;
 pub use route::query::Others;

@@ -6,6 +6,7 @@ use crate::http::context::Context;
 use crate::http::jaeger::{v1, v3};
 use crate::http::metrics::claude_code;
 use crate::http::metrics::descriptions::{CLAUDE_CODE, METRICS};
+use crate::http::openapi::serve;
 use crate::http::pages::{health, landing};
 use crate::http::route::routes::Route;
 use crate::views::traces::content::ContentLevel;
@@ -14,28 +15,32 @@ use crate::views::traces::content::ContentLevel;
 pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/", &landing::PAGE, landing::page),
     Route::fixed("/metrics", &METRICS, health::metrics),
-    Route::fixed("/metrics/claude-code", &CLAUDE_CODE, claude_code::metrics),
+    Route::fixed("/metrics/claude-code", &CLAUDE_CODE, claude_code::metrics).or_not_found(),
     Route::fixed("/-/healthy", &health::HEALTHY, health::healthy),
     Route::fixed("/healthz", &health::HEALTHY, health::healthy),
     Route::fixed("/-/ready", &health::READY, health::ready),
     Route::fixed("/readyz", &health::READY, health::ready),
     Route::fixed("/ready", &health::READY, health::ready),
-    Route::get("/api/v1/analytics/costs", &costs::COSTS, costs::answer),
-    Route::get("/api/v1/analytics/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer),
-    Route::get("/api/v1/analytics/tools/usage", &tools::TOOLS, tools::answer),
-    Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list),
-    Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large(),
-    Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay).large().quoting(),
+    Route::fixed("/api/v1/openapi.json", &serve::OPENAPI, serve::openapi),
+    Route::get("/api/v1/analytics/costs", &costs::COSTS, costs::answer).tagged(),
+    Route::get("/api/v1/analytics/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer).tagged(),
+    Route::get("/api/v1/analytics/tools/usage", &tools::TOOLS, tools::answer).tagged(),
+    Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list).tagged(),
+    Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large().or_not_found(),
+    Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay)
+        .large()
+        .or_not_found()
+        .quoting(),
     Route::foreign("/jaeger/api/services", &v1::SERVICES, v1::services),
     Route::foreign("/jaeger/api/services/{service}/operations", &v1::OPERATION_NAMES, v1::operation_names).large(),
     Route::foreign("/jaeger/api/operations", &v1::OPERATIONS, v1::operations_with_kinds).large(),
     Route::foreign("/jaeger/api/traces", &v1::TRACES, v1::traces).large().quoting_if(spans_quote),
-    Route::foreign("/jaeger/api/traces/{id}", &v1::TRACE, v1::trace).large().quoting_if(spans_quote),
+    Route::foreign("/jaeger/api/traces/{id}", &v1::TRACE, v1::trace).large().or_not_found().quoting_if(spans_quote),
     Route::foreign("/jaeger/api/dependencies", &v1::DEPENDENCIES, v1::dependencies),
     Route::foreign("/jaeger/api/v3/services", &v3::SERVICES, v3::services),
     Route::foreign("/jaeger/api/v3/operations", &v3::OPERATIONS, v3::operations_with_kinds).large(),
-    Route::foreign("/jaeger/api/v3/traces", &v3::TRACES, v3::traces).large().quoting_if(spans_quote),
-    Route::foreign("/jaeger/api/v3/traces/{id}", &v3::TRACE, v3::trace).large().quoting_if(spans_quote),
+    Route::foreign("/jaeger/api/v3/traces", &v3::TRACES, v3::traces).large().or_not_found().quoting_if(spans_quote),
+    Route::foreign("/jaeger/api/v3/traces/{id}", &v3::TRACE, v3::trace).large().or_not_found().quoting_if(spans_quote),
     Route::foreign("/jaeger/api/v3/trace-summaries", &v3::SUMMARIES, v3::summaries).large().quoting_if(spans_quote),
 ];
 

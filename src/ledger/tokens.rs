@@ -3,12 +3,13 @@
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::transcript::usage::{Iteration, Usage};
 
 /// Numbers of tokens; sums saturate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub struct Tokens {
     /// Prompt tokens that were neither read from nor written to the cache.
     pub input: u64,

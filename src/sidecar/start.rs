@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::export::{ExportError, PushConfig, Pusher};
 use crate::http::api::analytics::cells::SharedCells;
 use crate::http::context::Context;
+use crate::http::openapi::ApiDocument;
 use crate::http::table::ROUTES;
 use crate::http::{App, Readers, RequestCounters, Server, ServerLimits};
 use crate::ledger::prices::Prices;
@@ -105,6 +106,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
         export: Arc::clone(&life.exported),
         requests: Arc::clone(&counters),
         claude_code: life.config.metrics.claude_code,
+        document: ApiDocument::of(ROUTES),
         spans: span_rules(life.config),
         now: clock::now,
     };

@@ -10,6 +10,7 @@ use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::export::ExportCounters;
 use tailspan::http::context::Context;
+use tailspan::http::openapi::ApiDocument;
 use tailspan::http::table::ROUTES;
 use tailspan::http::{RequestCounters, get};
 use tailspan::ledger::prices::Prices;
@@ -141,6 +142,7 @@ fn state() -> State {
         requests: Arc::new(RequestCounters::default()),
         cells: tailspan::http::api::analytics::cells::SharedCells::new(Prices::embedded()),
         claude_code: false,
+        document: ApiDocument::of(ROUTES),
         now: || NOW,
     };
     State { context, _folder: folder, _engine: std::sync::Mutex::new(engine) }

@@ -15,6 +15,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::store::{StoreError, StoreReader};
@@ -30,9 +31,9 @@ const PAGE_READ_BYTES_MAX: u64 = 64 << 20;
 const PAGE_TEXT_BYTES_MAX: usize = 4 << 20;
 
 /// The text of an event.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub(in crate::http) struct EventContent {
-    /// The pieces of the text; empty for events without text, `None` if the text cannot be shown.
+    /// The pieces of the text; empty for events without text, `null` if the text cannot be shown.
     content: Option<Vec<TextPiece>>,
     /// Why the text cannot be shown.
     #[serde(skip_serializing_if = "Option::is_none")]

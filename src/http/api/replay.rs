@@ -1,5 +1,6 @@
 //! `/api/v1/analytics/sessions/{id}/replay`: the events of a session with their text, page by page.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::api::analytics::cells::HasCells;
@@ -36,14 +37,14 @@ const AT: Parameter<Time> = Parameter::query(
 pub static REPLAY: Description = Description {
     summary: "Tells the events of a session in order, each with its text, page by page.",
     parameters: &[&ID, &FROM, &LIMIT, &AT],
-    answers: &[AnswerForm::json(
+    answers: &[AnswerForm::json::<Replay<'static>>(
         "Replay",
         "The session, a page of its events with their texts, and the position at which the next page begins.",
     )],
     refusal: PROBLEM,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Replay<'a> {
     session: SessionSummary,
     total_events: usize,
@@ -53,7 +54,8 @@ struct Replay<'a> {
     currency: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReplayEvent")]
 struct Shown<'a> {
     #[serde(flatten)]
     event: &'a Event,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::api::analytics::cells::HasCells;
@@ -32,14 +33,14 @@ use crate::views::traces::ids::TraceScope;
 pub static ONE: Description = Description {
     summary: "Tells of one session, with its parts.",
     parameters: &[&ID],
-    answers: &[AnswerForm::json(
+    answers: &[AnswerForm::json::<Detailed>(
         "Session",
         "The session with its sums, models, tools, turns, sub-agents, traces, slowest steps and files.",
     )],
     refusal: PROBLEM,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Detailed {
     session: SessionSummary,
     models: BTreeMap<Arc<str>, ModelSummary>,
@@ -65,7 +66,7 @@ struct Detailed {
 }
 
 /// A pull request that a session made or worked on.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PullRequestSummary {
     number: u64,
     /// The address without secrets.
@@ -75,7 +76,7 @@ struct PullRequestSummary {
 }
 
 /// A file that holds rows of a session.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FileSummary {
     /// The path without secrets and invisible letters.
     path: String,

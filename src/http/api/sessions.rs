@@ -1,5 +1,6 @@
 //! `/api/v1/analytics/sessions`: the list of sessions; and what routes of one session share with it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::api::analytics::cells::HasCells;
@@ -10,7 +11,7 @@ use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::page::PageEnd;
-use crate::http::route::parameter::{OneOf, Parameter, ParameterKind, Schema, Text, Whole};
+use crate::http::route::parameter::{Name, OneOf, Parameter, ParameterKind, Schema, Text, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::ledger::money::Money;
@@ -25,9 +26,9 @@ use crate::views::sessions::summary::{SessionSummary, session_summary};
 pub(in crate::http) const ROWS_MAX: u64 = 1000;
 
 /// Which session is asked for.
-pub(in crate::http) const ID: Parameter<Text> = Parameter::path(
+pub(in crate::http) const ID: Parameter<Name> = Parameter::path(
     "id",
-    Text,
+    Name { pattern: ".{4}" },
     "The id of a session, or its beginning: at least 4 characters that no other session's id begins with.",
 );
 
@@ -75,7 +76,7 @@ pub static LIST: Description = Description {
         &LIMIT,
         &CURSOR,
     ],
-    answers: &[AnswerForm::json(
+    answers: &[AnswerForm::json::<SessionPage>(
         "SessionList",
         "A page of sessions with their sums, how many there are in all, and where the next page begins.",
     )],
@@ -144,7 +145,10 @@ impl Sort {
     }
 }
 
-/// An amount of money that is not negative, in US dollars.
+/// The largest amount that may be asked for, in US dollars.
+const DOLLARS_MAX: u64 = 1_000_000_000;
+
+/// An amount of money from 0 to [`DOLLARS_MAX`].
 #[derive(Debug, Clone, Copy)]
 struct Dollars;
 
@@ -152,28 +156,35 @@ impl ParameterKind for Dollars {
     type Value<'a> = Money;
 
     fn read(&self, text: &str) -> Option<Money> {
-        Money::parse_usd(text).filter(|money| *money >= Money::ZERO)
+        let max = Money::parse_usd(&DOLLARS_MAX.to_string())?;
+        Money::parse_usd(text).filter(|money| (Money::ZERO..=max).contains(money))
     }
 
     fn takes(&self) -> String {
-        "an amount of US dollars (1.50)".to_owned()
+        format!("an amount of US dollars (1.50), at most {DOLLARS_MAX}")
     }
 
     fn schema(&self) -> Schema {
-        Schema::Number
+        Schema::Dollars { max: DOLLARS_MAX }
     }
+}
+
+/// A page of sessions.
+#[derive(Serialize, JsonSchema)]
+struct SessionPage {
+    sessions: Vec<SessionSummary>,
+    /// How many sessions there are on all pages.
+    total: usize,
+    /// False while sums are being made of a state that had none: then not all filters know all sessions.
+    complete: bool,
+    /// The `cursor` of the next page; `null` on the last one.
+    next_cursor: Option<String>,
+    /// Currency of every field whose name ends in `_usd`.
+    currency: &'static str,
 }
 
 /// Answers with a page of the sessions that match the filters. Fails if a parameter is bad or the state cannot be read.
 pub fn list<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    #[derive(Serialize)]
-    struct SessionPage {
-        sessions: Vec<SessionSummary>,
-        total: usize,
-        complete: bool,
-        next_cursor: Option<String>,
-        currency: &'static str,
-    }
     let (reader, now) = (context.reader(), context.now());
     let filter = filter_of(request, request.value(&TZ)?)?;
     let question = SessionQuestion { filter, words: request.given(&WORDS)?, min_cost: request.given(&MIN_COST)? };

@@ -1,7 +1,7 @@
 //! The parameters of a search, in v1 and in v3.
 
 use crate::http::jaeger::kinds::{GoDuration, JaegerTime, JsonTags, Microseconds, Tag};
-use crate::http::route::parameter::{Described, Parameter, Text, Whole};
+use crate::http::route::parameter::{Described, Name, Parameter, Text, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::views::traces::jaeger::Filter;
@@ -9,10 +9,13 @@ use crate::views::traces::jaeger::Filter;
 /// Most traces in the answer to a search; a larger limit is lowered to this one.
 const LIMIT_MAX: usize = 1_000;
 
+/// The usual forms of ids: of a trace, which is not 0, and of a session, which is a UUID.
+const TRACE_FORMS: &str = "^((?!0+$)[0-9a-fA-F]{1,32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$";
+
 /// Which trace is asked for.
-pub(super) const TRACE: Parameter<Text> = Parameter::path(
+pub(super) const TRACE: Parameter<Name> = Parameter::path(
     "id",
-    Text,
+    Name { pattern: TRACE_FORMS },
     "The id of a trace in up to 32 hexadecimal digits, or the id of a session, which is shown as one trace.",
 );
 
@@ -31,7 +34,7 @@ pub(super) const SPAN_KIND_V3: Parameter<Text> = SPAN_KIND.also(&["span_kind"]);
 pub(super) const TRACE_ID: Parameter<Text> = Parameter::query(
     "traceID",
     Text,
-    "The id of a trace that is asked for; if there is one, nothing else of the search counts.",
+    "The id of a trace that is asked for; if there is one, what else is searched for does not count.",
 )
 .several();
 const SERVICE: Parameter<Text> =

@@ -1,5 +1,6 @@
 //! Jaeger's v1 routes, which Grafana's data source calls. Refusals have Jaeger's form.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::api::state::HasReader;
@@ -13,13 +14,14 @@ use crate::http::route::request::Request;
 use crate::views::traces::jaeger::{Trace, TraceV1, trace_v1};
 
 /// The form of refusals in v1.
-const REFUSAL: AnswerForm = AnswerForm::json("JaegerRefusal", "What is wrong, as Jaeger's v1 has it: `data` is null.");
+const REFUSAL: AnswerForm =
+    AnswerForm::json::<Envelope<()>>("JaegerRefusal", "What is wrong, as Jaeger's v1 has it: `data` is null.");
 
 /// Description of [`services`].
 pub static SERVICES: Description = Description {
     summary: "Lists the names of services, of which there is one.",
     parameters: &[],
-    answers: &[AnswerForm::json("JaegerNames", "Names, and how many there are.")],
+    answers: &[AnswerForm::json::<Envelope<Vec<String>>>("JaegerNames", "Names, and how many there are.")],
     refusal: REFUSAL,
 };
 
@@ -27,7 +29,7 @@ pub static SERVICES: Description = Description {
 pub static OPERATION_NAMES: Description = Description {
     summary: "Lists the names of a service's operations.",
     parameters: &[&SERVICE_OF],
-    answers: &[AnswerForm::json("JaegerNames", "Names, and how many there are.")],
+    answers: &[AnswerForm::json::<Envelope<Vec<String>>>("JaegerNames", "Names, and how many there are.")],
     refusal: REFUSAL,
 };
 
@@ -35,7 +37,10 @@ pub static OPERATION_NAMES: Description = Description {
 pub static OPERATIONS: Description = Description {
     summary: "Lists the names and span kinds of a service's operations.",
     parameters: &[&OPERATIONS_SERVICE, &SPAN_KIND],
-    answers: &[AnswerForm::json("JaegerOperations", "Names with span kinds, and how many there are.")],
+    answers: &[AnswerForm::json::<Envelope<Vec<OperationV1>>>(
+        "JaegerOperations",
+        "Names with span kinds, and how many there are.",
+    )],
     refusal: REFUSAL,
 };
 
@@ -43,7 +48,10 @@ pub static OPERATIONS: Description = Description {
 pub static TRACES: Description = Description {
     summary: "Finds traces, newest first.",
     parameters: SEARCH,
-    answers: &[AnswerForm::json("JaegerTraces", "Traces with their spans and processes, in the form of Jaeger's v1.")],
+    answers: &[AnswerForm::json::<Envelope<Vec<TraceV1<'static>>>>(
+        "JaegerTraces",
+        "Traces with their spans and processes, in the form of Jaeger's v1.",
+    )],
     refusal: REFUSAL,
 };
 
@@ -51,7 +59,10 @@ pub static TRACES: Description = Description {
 pub static TRACE: Description = Description {
     summary: "Tells one trace, or one session as a trace.",
     parameters: &[&parameters::TRACE],
-    answers: &[AnswerForm::json("JaegerTraces", "Traces with their spans and processes, in the form of Jaeger's v1.")],
+    answers: &[AnswerForm::json::<Envelope<Vec<TraceV1<'static>>>>(
+        "JaegerTraces",
+        "Traces with their spans and processes, in the form of Jaeger's v1.",
+    )],
     refusal: REFUSAL,
 };
 
@@ -59,12 +70,12 @@ pub static TRACE: Description = Description {
 pub static DEPENDENCIES: Description = Description {
     summary: "Lists calls between services, of which there are none.",
     parameters: &[],
-    answers: &[AnswerForm::json("JaegerDependencies", "An empty list.")],
+    answers: &[AnswerForm::json::<Envelope<[(); 0]>>("JaegerDependencies", "An empty list.")],
     refusal: REFUSAL,
 };
 
 /// The JSON object that holds every answer of v1.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Envelope<T> {
     data: T,
     total: usize,
@@ -73,7 +84,8 @@ struct Envelope<T> {
     errors: Option<Vec<Error>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JaegerError")]
 struct Error {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<u16>,
@@ -82,8 +94,9 @@ struct Error {
     trace_id: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "JaegerOperation")]
 struct OperationV1 {
     name: String,
     span_kind: &'static str,
@@ -118,15 +131,15 @@ pub fn operations_with_kinds<C: HasReader>(context: &C, request: &Request) -> Re
 /// Answers with the traces of a search, newest first, or with the traces whose ids are given as `traceID`.
 pub fn traces<C: HasReader>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let ids = request.all(&TRACE_ID)?;
-    let answer = if ids.is_empty() {
-        TraceSearch::v1(request).and_then(|search| {
-            let FoundTraces { traces, partial } = find(context, &search)?;
-            let errors = partial.map(|msg| vec![Error { code: None, msg, trace_id: None }]);
-            shown(context, &traces, errors)
-        })
-    } else {
-        several(context, &ids)
-    };
+    // As by Jaeger, a search that cannot be read is refused even if ids are given, and it does not count.
+    let answer = TraceSearch::v1(request).and_then(|search| {
+        if !ids.is_empty() {
+            return several(context, &ids);
+        }
+        let FoundTraces { traces, partial } = find(context, &search)?;
+        let errors = partial.map(|msg| vec![Error { code: None, msg, trace_id: None }]);
+        shown(context, &traces, errors)
+    });
     told(answer, None)
 }
 

@@ -13,11 +13,12 @@ const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
-const LINKS: [(&str, &str); 5] = [
+const LINKS: [(&str, &str); 6] = [
     ("/metrics", "metrics for Prometheus"),
     ("/-/healthy", "whether the sidecar works: 503 with the reason while its state cannot be written"),
     ("/-/ready", "whether the first scan is complete"),
     ("/api/v1/analytics/sessions", "sessions as JSON; add an id, and /replay, for one of them"),
+    ("/api/v1/openapi.json", "every route, parameter and answer, as OpenAPI for programs"),
     ("/jaeger/api/services", "the Jaeger query API: point a Grafana Jaeger data source at /jaeger"),
 ];
 

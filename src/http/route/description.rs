@@ -1,6 +1,9 @@
 //! What a route does, takes and answers: all that a description of the API needs besides the pattern and the methods.
 
+use schemars::{JsonSchema, SchemaGenerator};
+
 use crate::http::route::parameter::Described;
+use crate::http::route::problem::ProblemBody;
 
 pub(in crate::http) const JSON: &str = "application/json";
 pub(in crate::http) const TEXT: &str = "text/plain; charset=utf-8";
@@ -24,23 +27,34 @@ pub struct Description {
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerForm {
     pub content_type: &'static str,
-    /// The name of the schema, if it is JSON.
-    pub schema: Option<&'static str>,
+    /// The schema of the value, if it is JSON.
+    pub schema: Option<AnswerSchema>,
     /// What the answer holds, in one sentence.
     pub meaning: &'static str,
+}
+
+/// The schema of an answer, which is made of the type that is written.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerSchema {
+    /// The name under which the description of the API lists it.
+    pub name: &'static str,
+    /// Makes it.
+    pub(in crate::http) make: fn(&mut SchemaGenerator) -> schemars::Schema,
 }
 
 /// The form of a refusal, unless a route belongs to another project's API.
 pub const PROBLEM: AnswerForm = AnswerForm {
     content_type: PROBLEM_JSON,
-    schema: Some("Problem"),
-    meaning: "What is wrong, in the form of RFC 9457: `type`, `title`, `status` and `detail`.",
+    ..AnswerForm::json::<ProblemBody<'static>>(
+        "Problem",
+        "What is wrong, in the form of RFC 9457: `type`, `title`, `status` and `detail`.",
+    )
 };
 
 impl AnswerForm {
-    /// JSON of the schema with this name.
-    pub const fn json(schema: &'static str, meaning: &'static str) -> Self {
-        Self { content_type: JSON, schema: Some(schema), meaning }
+    /// A `T` as JSON, which the description of the API lists by this name.
+    pub const fn json<T: JsonSchema>(name: &'static str, meaning: &'static str) -> Self {
+        Self { content_type: JSON, schema: Some(AnswerSchema { name, make: T::json_schema }), meaning }
     }
 
     /// Plain text in UTF-8.

@@ -64,6 +64,18 @@ pub enum Schema {
     Number,
     Boolean,
     OneOf(Vec<&'static str>),
+    /// The name of something that is stored. A name that does not match this regular expression is refused, unless
+    /// something that is stored has it.
+    Name(&'static str),
+    /// From one to `max` of some words, each once, with commas between them.
+    ListOf {
+        words: Vec<&'static str>,
+        max: usize,
+    },
+    /// An amount of money from 0 to `max` US dollars.
+    Dollars {
+        max: u64,
+    },
     /// A time in RFC 3339.
     Time,
     /// A time in RFC 3339, or a date.
@@ -185,6 +197,30 @@ impl ParameterKind for Text {
 
     fn schema(&self) -> Schema {
         Schema::Text
+    }
+}
+
+/// The name of something that is stored. What is no name of the usual form may be one all the same, so that all texts are
+/// taken, and the handler refuses those that it finds nothing for.
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    /// A regular expression that names of the usual form match, in the dialect of ECMA-262.
+    pub pattern: &'static str,
+}
+
+impl ParameterKind for Name {
+    type Value<'a> = &'a str;
+
+    fn read<'a>(&self, text: &'a str) -> Option<&'a str> {
+        Some(text)
+    }
+
+    fn takes(&self) -> String {
+        "a name".to_owned()
+    }
+
+    fn schema(&self) -> Schema {
+        Schema::Name(self.pattern)
     }
 }
 

@@ -4,13 +4,137 @@
 
 use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The status of a successful answer.
 pub(in crate::http) const FINE: StatusCode = StatusCode::OK;
 
+/// The status that tells a client that it has the answer already.
+pub(in crate::http) const UNCHANGED: StatusCode = StatusCode::NOT_MODIFIED;
+
 /// The status that tells a probe "not now".
 pub(in crate::http) const NOT_READY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+
+/// Whether a status says that something does not exist.
+pub(in crate::http) fn is_missing(status: StatusCode) -> bool {
+    status == StatusCode::NOT_FOUND
+}
+
+/// A status with which requests are refused.
+pub(in crate::http) struct Refusal {
+    status: StatusCode,
+    meaning: &'static str,
+    header: Option<(&'static str, &'static str)>,
+    by: By,
+}
+
+/// Who refuses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The server, before or instead of the handler.
+    Server,
+    /// The server, while it reads a body.
+    Body,
+    /// The server or the handler.
+    Both,
+    /// The handler.
+    Handler,
+}
+
+/// Every status with which a request that finds its route may be refused.
+const REFUSALS: [Refusal; 8] = [
+    Refusal {
+        status: StatusCode::BAD_REQUEST,
+        meaning: "The request cannot be answered as it is; the detail says what would be right.",
+        header: None,
+        by: By::Both,
+    },
+    Refusal {
+        status: StatusCode::FORBIDDEN,
+        meaning: "The `Host` header does not name this server, or the answer quotes conversations and is not for this user.",
+        header: None,
+        by: By::Server,
+    },
+    Refusal { status: StatusCode::NOT_FOUND, meaning: "There is nothing of this name.", header: None, by: By::Handler },
+    Refusal {
+        status: StatusCode::REQUEST_TIMEOUT,
+        meaning: "The body took too long to arrive.",
+        header: None,
+        by: By::Body,
+    },
+    Refusal {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        meaning: "The body has too many bytes.",
+        header: None,
+        by: By::Body,
+    },
+    Refusal {
+        status: StatusCode::URI_TOO_LONG,
+        meaning: "The path and the query have too many bytes.",
+        header: None,
+        by: By::Server,
+    },
+    Refusal {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        meaning: "The state cannot be read, or this program has a defect; the log says more.",
+        header: None,
+        by: By::Both,
+    },
+    Refusal {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        meaning: "There is no answer now; trying again later may help.",
+        header: Some(("Retry-After", "After how many seconds to try again.")),
+        by: By::Both,
+    },
+];
+
+/// The statuses with which requests are refused that find their route.
+pub(in crate::http) fn refusals(has_body: bool) -> impl Iterator<Item = &'static Refusal> {
+    REFUSALS.iter().filter(move |refusal| has_body || refusal.by != By::Body)
+}
+
+impl Refusal {
+    pub(in crate::http) fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// What it means, in one sentence.
+    pub(in crate::http) const fn meaning(&self) -> &'static str {
+        self.meaning
+    }
+
+    /// The name of a header that it carries, and what that means.
+    pub(in crate::http) const fn header(&self) -> Option<(&'static str, &'static str)> {
+        self.header
+    }
+
+    /// Whether handlers refuse so, and not only the server.
+    pub(in crate::http) fn is_by_handlers(&self) -> bool {
+        matches!(self.by, By::Both | By::Handler)
+    }
+
+    pub(in crate::http) fn is_missing(&self) -> bool {
+        is_missing(self.status)
+    }
+
+    pub(in crate::http) fn is_unavailable(&self) -> bool {
+        self.status == NOT_READY
+    }
+}
+
+/// A problem as JSON, in the form of RFC 9457.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct ProblemBody<'a> {
+    /// Always `about:blank`: the status says what kind of problem it is.
+    r#type: &'static str,
+    /// The kind of problem in a word or two.
+    title: &'a str,
+    /// The status of the answer.
+    status: u16,
+    /// What is wrong with this request, and what would be right.
+    detail: &'a str,
+}
 
 /// The reason why a request is not answered, sent as `application/problem+json` (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +240,7 @@ impl Problem {
     }
 
     pub(in crate::http) fn is_not_found(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND
+        is_missing(self.status)
     }
 
     pub(in crate::http) fn detail(&self) -> &str {
@@ -130,13 +254,6 @@ impl Problem {
 
     /// The problem as JSON in the form of RFC 9457.
     pub(in crate::http) fn to_json(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct ProblemBody<'a> {
-            r#type: &'static str,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-        }
         let body = ProblemBody {
             r#type: "about:blank",
             title: self.title,

@@ -25,6 +25,10 @@ pub struct Route<C: 'static> {
     pub description: &'static Description,
     pub others: Others,
     pub work: Work,
+    /// Whether answers carry an entity tag, by which a client that has the answer already gets "not modified".
+    pub tagged: bool,
+    /// Whether the handler may refuse with "not found".
+    pub missing: bool,
     /// Whether the answer quotes a conversation. If so, only [`Readers`](crate::http::Readers) get it.
     pub quotes: fn(&C) -> bool,
     pub handler: Handler<C>,
@@ -50,7 +54,8 @@ impl<C> Route<C> {
     /// A question to the store: GET, with only the parameters in `description`.
     pub const fn get(pattern: &'static str, description: &'static Description, handler: Handler<C>) -> Self {
         let (others, work) = (Others::Refused, Work::Store);
-        Self { pattern, methods: GET_ONLY, description, others, work, quotes: |_| false, handler }
+        let (tagged, missing) = (false, false);
+        Self { pattern, methods: GET_ONLY, description, others, work, tagged, missing, quotes: |_| false, handler }
     }
 
     /// A question to the store by another project's API: GET, with any query, of which only the parameters in
@@ -69,6 +74,18 @@ impl<C> Route<C> {
     #[must_use]
     pub const fn large(self) -> Self {
         Self { work: Work::Large, ..self }
+    }
+
+    /// The same route, whose answers carry an entity tag.
+    #[must_use]
+    pub const fn tagged(self) -> Self {
+        Self { tagged: true, ..self }
+    }
+
+    /// The same route, whose handler may answer "not found".
+    #[must_use]
+    pub const fn or_not_found(self) -> Self {
+        Self { missing: true, ..self }
     }
 
     /// The same route, whose answers quote conversations.

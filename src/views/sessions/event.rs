@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::ledger::money::Money;
@@ -11,19 +12,20 @@ use crate::transcript::expected::Expected;
 use crate::transcript::time::Timestamp;
 
 /// One thing that happened in a session.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Event {
     /// Position in the whole session, from 0.
     pub index: usize,
     /// When it happened, RFC 3339 UTC in milliseconds.
     #[serde(serialize_with = "as_rfc3339")]
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// What happened, with the ids and numbers of its kind.
     #[serde(flatten)]
     pub detail: Detail,
-    /// Id of the sub-agent that it happened in; `None` for the main thread.
+    /// Id of the sub-agent that it happened in; `null` for the main thread.
     pub agent: Option<Arc<str>>,
-    /// Turn of the session, from 1; `None` before the first and for sub-agents that no known call started.
+    /// Turn of the session, from 1; `null` before the first and for sub-agents that no known call started.
     pub turn: Option<usize>,
     /// How long it took: a message from request to last row, a result from its call, an agent from its start.
     pub duration_seconds: Option<f64>,
@@ -33,6 +35,7 @@ pub struct Event {
     pub tokens_so_far: Tokens,
     /// List price of these tokens in US dollars, without those that have no price.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub cost_usd_so_far: Money,
     /// Where the text of the event stands in the session files; `None` if it has none.
     #[serde(skip)]
@@ -40,7 +43,7 @@ pub struct Event {
 }
 
 /// The kinds of events.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Detail {
     /// A prompt reached the model.
@@ -80,8 +83,9 @@ pub enum Detail {
         model: Arc<str>,
         /// Tokens of the response, at all models that it was billed at.
         tokens: Tokens,
-        /// List price of these tokens in US dollars; `None` if none of them has a price.
+        /// List price of these tokens in US dollars; `null` if none of them has a price.
         #[serde(serialize_with = "as_text_or_null")]
+        #[schemars(with = "Option<String>")]
         cost_usd: Option<Money>,
         /// How many of these tokens have no price.
         unpriced_tokens: u64,
@@ -99,7 +103,7 @@ pub enum Detail {
     ToolResult {
         /// `tool_use.id`
         tool_call_id: Box<str>,
-        /// Name of the tool; `None` if its call was not seen.
+        /// Name of the tool; `null` if its call was not seen.
         tool: Option<Arc<str>>,
         /// Bytes of the result's text.
         bytes: u64,
@@ -120,7 +124,7 @@ pub enum Detail {
         tokens_before: u64,
         tokens_after: u64,
     },
-    /// A hook ran; [`Event::outcome`] says how it ended.
+    /// A hook ran; `outcome` says how it ended.
     Hook {
         /// `uuid` of its row.
         uuid: String,
@@ -128,7 +132,7 @@ pub enum Detail {
         name: Arc<str>,
         /// The client's event that it ran for, for example `PostToolUse`.
         event: Arc<str>,
-        /// The call that it ran for; `None` if it ran for none.
+        /// The call that it ran for; `null` if it ran for none.
         tool_call_id: Option<Box<str>>,
         exit_code: Option<i32>,
     },

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ledger::ended;
@@ -21,7 +22,7 @@ use crate::views::traces::ids::trace_of;
 const SLOWEST_MAX: usize = 10;
 
 /// One turn. Its sums are without those of its sub-agents, which are listed with sums of their own.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TurnSummary {
     /// Position in the session, from 1.
     pub index: usize,
@@ -33,6 +34,7 @@ pub struct TurnSummary {
     pub origin: &'static str,
     /// Time of the prompt, RFC 3339 UTC.
     #[serde(serialize_with = "as_rfc3339")]
+    #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// When it ended, RFC 3339 UTC; `null` while it is open.
     pub ended_at: Option<String>,
@@ -50,11 +52,12 @@ pub struct TurnSummary {
     pub subagents_omitted: usize,
     /// List price of all its sub-agents in US dollars.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub subagents_cost_usd: Money,
 }
 
 /// One sub-agent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AgentSummary {
     pub id: Arc<str>,
     pub r#type: Option<Arc<str>>,
@@ -69,6 +72,7 @@ pub struct AgentSummary {
     pub trace_id: Option<String>,
     /// Time of its first row, RFC 3339 UTC.
     #[serde(serialize_with = "as_rfc3339")]
+    #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// When it ended, RFC 3339 UTC; `null` while it runs.
     pub ended_at: Option<String>,
@@ -82,7 +86,7 @@ pub struct AgentSummary {
 }
 
 /// Sums of one unit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UnitSums {
     /// Distinct API responses.
     pub messages: u64,
@@ -91,11 +95,12 @@ pub struct UnitSums {
     pub tokens: Tokens,
     /// List price in US dollars.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub cost_usd: Money,
 }
 
 /// The longest calls of tools and of the API.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SlowestSteps {
     /// Tool calls, slowest first. A call that started a sub-agent lasts as long as the sub-agent.
     pub tool_calls: Vec<Step>,
@@ -104,7 +109,7 @@ pub struct SlowestSteps {
 }
 
 /// One of the slowest calls.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Step {
     /// Name of the tool, or canonical id of the model.
     pub name: Arc<str>,
@@ -118,6 +123,7 @@ pub struct Step {
     pub turn: Option<usize>,
     /// When it ended, RFC 3339 UTC.
     #[serde(serialize_with = "as_rfc3339")]
+    #[schemars(with = "String")]
     pub ended_at: Timestamp,
     /// How long it took, in seconds.
     pub duration_seconds: f64,

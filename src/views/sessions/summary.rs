@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::money::Money;
@@ -81,7 +82,7 @@ impl FileCounts {
 }
 
 /// Sums of one model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ModelSummary {
     /// Distinct API responses.
     pub messages: u64,
@@ -91,7 +92,7 @@ pub struct ModelSummary {
 }
 
 /// Sums of one tool.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ToolSummary {
     /// Distinct calls.
     pub calls: u64,
@@ -108,7 +109,7 @@ pub struct ToolSummary {
 }
 
 /// Durations in seconds; quantiles by the nearest-rank method.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Durations {
     pub sum: f64,
     /// Median.
@@ -120,7 +121,7 @@ pub struct Durations {
 }
 
 /// Costs in US dollars that the client itself reports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ClientReported {
     /// Sum of the last figure of each session; a forked history is counted once.
     pub cost_usd: String,
@@ -129,7 +130,7 @@ pub struct ClientReported {
 }
 
 /// Sums and properties of one session.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SessionSummary {
     /// Session id.
     pub id: String,
@@ -169,7 +170,7 @@ pub struct SessionSummary {
 }
 
 /// Calls and outcomes of a tool in one session.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct ToolCounts {
     /// Distinct calls.
     pub calls: u64,

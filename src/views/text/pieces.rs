@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,11 +21,11 @@ const PIECES_MAX: usize = 256;
 const FRAME_BYTES: usize = 80;
 
 /// One text of an event, or a note that there is something else than text.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TextPiece {
     /// `text`, `thinking`, `tool_input` (JSON as text), `tool_result`, `image`, ...
     r#type: String,
-    /// The text, or its beginning; `None` for something that is no text, such as an image.
+    /// The text, or its beginning; `null` for something that is no text, such as an image.
     text: Option<String>,
     /// Length of the text before it was cut, in bytes of UTF-8; for something that is no text, the length of its JSON.
     bytes: usize,

@@ -111,7 +111,7 @@ const LABEL: Parameter<Text> = Parameter::query("label", Text, "Some texts.").al
 
 const CONTENTS: &[AnswerForm] = &[
     AnswerForm::text("Text."),
-    AnswerForm::json("Any", "Any JSON."),
+    AnswerForm::json::<serde_json::Value>("Any", "Any JSON."),
     AnswerForm::of("application/octet-stream", "The body."),
 ];
 const PLAIN: Description = Description { summary: "Answers.", parameters: &[], answers: CONTENTS, refusal: PROBLEM };

@@ -156,6 +156,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("rustix", &["tail", "store", "http"]),
     ("rustls", &["export"]),
     ("rustls_native_certs", &["export"]),
+    ("schemars", &["ledger", "views", "http"]),
     ("serde", &["transcript", "ledger", "views", "store", "export", "http"]),
     ("serde_json", &["transcript", "ledger", "views", "tail", "store", "export", "http", "audit", "cli"]),
     ("sha2", &["views::traces::ids"]),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::cells::HasCells;
@@ -51,7 +52,7 @@ pub static BOTTLENECKS: Description = Description {
         &CURSOR,
     ],
     answers: &[
-        AnswerForm::json(
+        AnswerForm::json::<BottleneckPage>(
             "Bottlenecks",
             "What turns waited for, the longest first, how much was done side by side, and where the next page begins.",
         ),
@@ -136,49 +137,82 @@ fn sought(slow: &SlowStretch) -> (SessionId, Sought) {
     (slow.session.clone(), Sought { unit: slow.unit, is_call: slow.is_call, start: slow.start(), end })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct BottleneckPage {
+    /// The time zone of dates.
     tz: &'static str,
+    /// The first moment that counts.
     since: Option<String>,
+    /// The first moment that does not count any more; `null` if there is none.
     until: Option<String>,
+    /// Turns that have ended.
     turns: u64,
+    /// Their time from prompt to end.
     turn_seconds: f64,
+    /// What they waited for. The seconds of all rows add up to `turn_seconds`.
     critical_path: Vec<RowForm>,
+    /// How much was done side by side.
     parallelism: Parallelism,
+    /// By how much of its value a quantile may be off; those of up to 2,048 numbers are exact.
     quantile_error: f64,
+    /// False while sums are being made for a state of an older version.
     complete: bool,
+    /// Where the next page begins; `null` on the last one.
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Parallelism")]
 struct Parallelism {
+    /// The durations of all responses and calls added up, on the paths or beside them.
     busy_seconds: f64,
+    /// The time of the turns.
     wall_seconds: f64,
+    /// The first divided by the second; `null` without turns.
     ratio: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PathRow")]
 struct RowForm {
+    /// What was waited for: `model`, `tool`, `retry`, `compaction`, `hook` or `idle`.
     kind: &'static str,
+    /// Which of its kind: the model, the tool, the reason of the failure, what set the compaction off, the hook.
     name: String,
+    /// Time on the critical paths.
     seconds: f64,
+    /// The same as a share of the time of the turns.
     share: Option<f64>,
+    /// Turns that have it on their paths.
     turns: u64,
+    /// Half of these turns waited at most so long for it.
     p50_seconds_per_turn: Option<f64>,
+    /// 95 of a hundred of these turns waited at most so long for it.
     p95_seconds_per_turn: Option<f64>,
+    /// How much longer what lies beside the paths could have taken for free.
     slack_seconds: f64,
+    /// The share of the time of all turns that would go if this took half the time.
     if_halved_share: Option<f64>,
+    /// The longest stretches, longest first.
     slowest: Vec<SlowForm>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SlowStretch")]
 struct SlowForm {
+    #[schemars(with = "String")]
     session: SessionId,
+    /// The turn, from 1.
     turn: Option<usize>,
+    /// Position in the replay of the event at which it ended, from 0.
     event: Option<usize>,
+    /// Its trace, 32 hexadecimal digits.
     trace_id: String,
+    /// Its span, 16 hexadecimal digits.
     span_id: String,
+    /// When the response or call began.
     at: String,
+    /// Time on the critical path.
     seconds: f64,
 }
 

@@ -4,14 +4,13 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use http::StatusCode;
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 
 use super::places::KnownPlaces;
 use crate::http::api::state::HasReader;
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
-use crate::http::route::problem::Problem;
+use crate::http::route::problem::{Problem, UNCHANGED};
 use crate::http::route::request::Request;
 use crate::ledger::prices::Prices;
 use crate::store::{ChangedSessions, StateVersion, StoreError, StoreReader};
@@ -141,7 +140,7 @@ impl CellsNow<'_> {
         // The comparison is weak: RFC 9110, section 13.1.2.
         let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
         let is_same = known.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == opaque(&own));
-        is_same.then(|| self.tagged(Answer::empty(StatusCode::NOT_MODIFIED), besides))
+        is_same.then(|| self.tagged(Answer::empty(UNCHANGED), besides))
     }
 
     /// The answer with the version that it was computed from.

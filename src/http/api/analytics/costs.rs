@@ -1,9 +1,11 @@
 //! `/api/v1/analytics/costs`: tokens and cost, filtered and grouped.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
 use super::cells::{CellsNow, HasCells};
 use super::questions::{
@@ -15,7 +17,7 @@ use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::page::{PageEnd, PageOf};
-use crate::http::route::parameter::{OneOf, Parameter, ParameterKind, Schema};
+use crate::http::route::parameter::{OneOf, Parameter, ParameterKind, Schema as Type};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::ledger::money::Money;
@@ -67,12 +69,15 @@ pub static COSTS: Description = Description {
         &LIMIT,
         &CURSOR,
     ],
-    answers: &[AnswerForm::json(
+    answers: &[AnswerForm::json::<CostPage<'static>>(
         "Costs",
         "A page of rows with their sums, the sums of everything that was asked for, and where the next page begins.",
     )],
     refusal: PROBLEM,
 };
+
+/// Most properties that rows are told apart by.
+const GROUPS_MAX: usize = 2;
 
 const GROUPS: [(&str, GroupBy); 12] = [
     ("hour", GroupBy::Period(Period::Hour)),
@@ -104,8 +109,8 @@ impl ParameterKind for GroupList {
         format!("{} or two of them with a comma between", OneOf(&GROUPS).takes())
     }
 
-    fn schema(&self) -> Schema {
-        OneOf(&GROUPS).schema()
+    fn schema(&self) -> Type {
+        Type::ListOf { words: GROUPS.iter().map(|(word, _)| *word).collect(), max: GROUPS_MAX }
     }
 }
 
@@ -164,7 +169,7 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         tz: zone.name(),
         since: filter.window.since.map(Timestamp::to_rfc3339),
         until: filter.window.until.map(Timestamp::to_rfc3339),
-        rows: rows.iter().map(|row| RowForm { names: &names, row, now }).collect(),
+        rows: rows.iter().map(|row| RowForm::of(&names, row, now)).collect(),
         total: SumsForm::of(&total),
         complete: cells.is_complete(),
         next_cursor,
@@ -200,26 +205,40 @@ fn edges(reader: &StoreReader, cells: &CellsNow<'_>, filter: &Filter) -> Result<
     Ok(edges)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CostPage<'a> {
+    /// What rows are told apart by, in the order in which each row has it.
     group_by: &'a [&'static str],
+    /// The time zone of hours, days, weeks and months.
     tz: &'static str,
+    /// The first moment that was asked for; `null` if there is none.
     since: Option<String>,
+    /// The first moment behind what was asked for; `null` if there is none.
     until: Option<String>,
     rows: Vec<RowForm<'a>>,
+    /// The sums of the rows of all pages.
     total: SumsForm,
+    /// False while sums are being made of a state that had none: then they are too small.
     complete: bool,
+    /// The `cursor` of the next page; `null` on the last one.
     next_cursor: Option<String>,
+    /// Currency of every field whose name has `_usd` in it.
     currency: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Sums")]
 struct SumsForm {
+    /// Distinct API responses.
     messages: u64,
+    /// Distinct turns.
     turns: u64,
+    /// Distinct sessions.
     sessions: u64,
     tokens: Tokens,
+    /// List price in US dollars.
     cost_usd: String,
+    /// Tokens without a known price.
     unpriced_tokens: u64,
 }
 
@@ -231,36 +250,75 @@ impl SumsForm {
 }
 
 /// A row: the value of each property by its name, its sums, and what there is to tell of a block.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CostRow")]
 struct RowForm<'a> {
-    names: &'a [&'static str],
-    row: &'a CostRow,
-    now: Timestamp,
+    #[serde(flatten)]
+    values: ValuesForm<'a>,
+    #[serde(flatten)]
+    sums: SumsForm,
+    #[serde(flatten)]
+    block: Option<BlockForm>,
 }
 
-impl Serialize for RowForm<'_> {
+impl<'a> RowForm<'a> {
+    fn of(names: &'a [&'static str], row: &'a CostRow, now: Timestamp) -> Self {
+        let values = ValuesForm { names, row };
+        let block = row.block.as_ref().map(|block| BlockForm::of(block, row.sums.cost, now));
+        Self { values, sums: SumsForm::of(&row.sums), block }
+    }
+}
+
+/// The value of each property of a row by its name, in the order that was asked for.
+struct ValuesForm<'a> {
+    names: &'a [&'static str],
+    row: &'a CostRow,
+}
+
+impl Serialize for ValuesForm<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, value) in self.names.iter().zip(&self.row.values) {
-            map.serialize_entry(name, value)?;
+        serializer.collect_map(self.names.iter().zip(&self.row.values))
+    }
+}
+
+impl JsonSchema for ValuesForm<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Values".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let meaning = "What the row is of, if `group_by` names this property; `null` if there is no value.";
+        let value = json!({"type": ["string", "null"], "description": meaning});
+        let properties: Map<String, Value> =
+            GROUPS.iter().map(|(name, _)| ((*name).to_owned(), value.clone())).collect();
+        json_schema!({"type": "object", "properties": properties})
+    }
+}
+
+/// What there is to tell of a block, beside its sums.
+#[derive(Serialize, JsonSchema)]
+struct BlockForm {
+    /// The last response of the block.
+    ended_at: String,
+    /// Whether the block goes on.
+    is_active: bool,
+    /// The pace from the first response of the block to the last; `null` if there is only one.
+    burn_usd_per_hour: Option<String>,
+    /// What an active block comes to at that pace; `null` for one that has ended.
+    projected_usd: Option<String>,
+}
+
+impl BlockForm {
+    fn of(block: &Block, cost: Money, now: Timestamp) -> Self {
+        let is_active = block.is_active(now);
+        let rest = block.end().0.saturating_sub(now.0).min(BLOCK_MS);
+        let projected = burn_per(cost, block, rest).filter(|_| is_active);
+        Self {
+            ended_at: block.last.to_rfc3339(),
+            is_active,
+            burn_usd_per_hour: burn_per(cost, block, HOUR_MS).map(|burn| burn.to_string()),
+            projected_usd: projected.map(|rest| (cost + rest).to_string()),
         }
-        let sums = SumsForm::of(&self.row.sums);
-        map.serialize_entry("messages", &sums.messages)?;
-        map.serialize_entry("turns", &sums.turns)?;
-        map.serialize_entry("sessions", &sums.sessions)?;
-        map.serialize_entry("tokens", &sums.tokens)?;
-        map.serialize_entry("cost_usd", &sums.cost_usd)?;
-        map.serialize_entry("unpriced_tokens", &sums.unpriced_tokens)?;
-        if let Some(block) = &self.row.block {
-            let is_active = block.is_active(self.now);
-            let cost = self.row.sums.cost;
-            map.serialize_entry("ended_at", &block.last.to_rfc3339())?;
-            map.serialize_entry("is_active", &is_active)?;
-            map.serialize_entry("burn_usd_per_hour", &burn_per(cost, block, HOUR_MS).map(|burn| burn.to_string()))?;
-            let rest = block.end().0.saturating_sub(self.now.0).min(BLOCK_MS);
-            let projected = burn_per(cost, block, rest).filter(|_| is_active).map(|rest| (cost + rest).to_string());
-            map.serialize_entry("projected_usd", &projected)?;
-        }
-        map.end()
     }
 }
 

@@ -1,9 +1,11 @@
 //! `/api/v1/analytics/tools/usage`: tool calls, filtered and grouped.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde::Serialize;
-use serde::ser::Serializer;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
 use super::cells::HasCells;
 use super::places::{Place, Sought, places};
@@ -64,7 +66,7 @@ pub static TOOLS: Description = Description {
         &LIMIT,
         &CURSOR,
     ],
-    answers: &[AnswerForm::json(
+    answers: &[AnswerForm::json::<ToolPage>(
         "ToolUsage",
         "A page of tools, how many calls there are in all, and where the next page begins.",
     )],
@@ -201,32 +203,49 @@ fn sought(slow: &Slow) -> (SessionId, Sought) {
     (slow.session.clone(), Sought { unit: slow.unit, is_call: true, start: slow.at(), end })
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ToolPage<'a> {
+    /// What rows are told apart by besides the tool.
     group_by: &'a [&'static str],
+    /// The time zone of dates, days, weeks and months.
     tz: &'static str,
+    /// The first moment that counts.
     since: Option<String>,
+    /// The first moment that does not count any more; `null` if there is none.
     until: Option<String>,
     tools: Vec<RowForm<'a>>,
+    /// The calls of all rows, not only of this page.
     total: OutcomesForm,
+    /// The beginning of the same length of time before, for `previous`.
     previous_since: Option<String>,
+    /// Its end.
     previous_until: Option<String>,
+    /// By how much of its value a quantile may be off; those of up to 2,048 numbers are exact.
     quantile_error: f64,
+    /// False while sums are being made for a state of an older version.
     complete: bool,
+    /// Where the next page begins; `null` on the last one.
     next_cursor: Option<String>,
     currency: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ToolOutcomes")]
 struct OutcomesForm {
+    /// All calls.
     calls: u64,
+    /// Those that failed.
     failed: u64,
+    /// Those that were refused.
     denied: u64,
+    /// Those that were interrupted.
     interrupted: u64,
+    /// Those without a result.
     open: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ToolDurations")]
 struct Durations {
     count: u64,
     sum: f64,
@@ -237,7 +256,8 @@ struct Durations {
     max: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ResultBytes")]
 struct Bytes {
     sum: u64,
     p50: Option<u32>,
@@ -245,14 +265,19 @@ struct Bytes {
     max: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CarriedResults")]
 struct Carried {
+    /// Tokens of the results.
     tokens_estimate: u64,
+    /// The same, once for each later response that had the result in its prompt.
     carried_tokens_estimate: u64,
+    /// What these responses paid for it, as cached input, in US dollars.
     carry_cost_usd_estimate: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PreviousCalls")]
 struct Previous {
     calls: u64,
     failure_ratio: Option<f64>,
@@ -260,38 +285,55 @@ struct Previous {
     p95: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SlowCall")]
 struct SlowForm {
+    #[schemars(with = "String")]
     session: SessionId,
+    /// Position in the replay of the event at which it ended, from 0.
     event: Option<usize>,
+    /// The turn, from 1.
     turn: Option<usize>,
+    /// Its trace, 32 hexadecimal digits.
     trace_id: String,
+    /// Its span, 16 hexadecimal digits.
     span_id: String,
+    /// When the call was made.
     at: String,
     duration_seconds: f64,
     outcome: Option<&'static str>,
 }
 
 /// A row: the tool, the value of each further property, and its figures.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ToolRow")]
 struct RowForm<'a> {
     tool: String,
     #[serde(flatten)]
     keys: KeysForm<'a>,
     #[serde(flatten)]
     outcomes: OutcomesForm,
+    /// Failed calls as a share of all.
     failure_ratio: Option<f64>,
+    /// Time from call to result, in seconds, where it is known.
     duration_seconds: Durations,
+    /// Length of the texts of results.
     result_bytes: Bytes,
+    /// What results cost after they were produced: estimates.
     context: Carried,
+    /// Sessions with such calls.
     sessions: u64,
+    /// Time for which turns waited for these calls and for nothing else.
     critical_path_seconds: f64,
+    /// The same as a share of the time of all turns in the range.
     critical_path_share: Option<f64>,
+    /// The same length of time before; `null` without such calls then, and if rows are told apart by time.
     previous: Option<Previous>,
+    /// The slowest calls, slowest first.
     slowest: Vec<SlowForm>,
 }
 
-/// The value of each property by its name.
+/// The value of each further property of a row by its name, in the order that was asked for.
 struct KeysForm<'a> {
     names: &'a [&'static str],
     values: Vec<Option<String>>,
@@ -370,5 +412,19 @@ impl SlowForm {
 impl Serialize for KeysForm<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.names.iter().zip(&self.values))
+    }
+}
+
+impl JsonSchema for KeysForm<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "ToolKeys".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let meaning = "What the row is of, if `group_by` names this property; `null` if there is no value.";
+        let value = json!({"type": ["string", "null"], "description": meaning});
+        let properties: Map<String, Value> =
+            GROUPS.iter().map(|(name, _)| ((*name).to_owned(), value.clone())).collect();
+        json_schema!({"type": "object", "properties": properties})
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::trace::{SCOPE_NAME, SCOPE_VERSION, kind_name};
@@ -11,15 +12,17 @@ use crate::views::traces::span::{Attribute, Span, SpanBatch, SpanEvent, SpanStat
 const SAFE_INTEGER_MAX: u64 = 9_007_199_254_740_991;
 
 /// A tag in the JSON of Jaeger's v1 API: `{"key": ..., "type": ..., "value": ...}`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "JaegerTag")]
 pub(super) struct JsonTag<'a> {
     key: &'a str,
     r#type: &'static str,
     value: TagValue<'a>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "JaegerTagValue")]
 enum TagValue<'a> {
     Text(Cow<'a, str>),
     Bool(bool),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::tags::{self, JsonTag};
@@ -10,12 +11,15 @@ use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::{SpanId, TraceId};
 use crate::views::traces::span::{Span, SpanEvent};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JaegerTrace")]
 pub struct TraceV1<'a> {
     #[serde(rename = "traceID")]
     trace_id: String,
+    #[schemars(with = "Vec<SpanV1<'a>>")]
     spans: SpansV1<'a>,
     /// Processes by number, so that `p10` comes after `p9`; the number is written as `p1`, `p2`, ...
+    #[schemars(with = "BTreeMap<String, Process<'a>>")]
     processes: BTreeMap<ProcessId, Process<'a>>,
     warnings: Option<&'a [String]>,
 }
@@ -46,8 +50,9 @@ impl Serialize for ProcessId {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "JaegerSpan")]
 struct SpanV1<'a> {
     #[serde(rename = "traceID")]
     trace_id: String,
@@ -60,12 +65,14 @@ struct SpanV1<'a> {
     tags: Vec<JsonTag<'a>>,
     logs: Vec<SpanLog<'a>>,
     #[serde(rename = "processID")]
+    #[schemars(with = "String")]
     process_id: ProcessId,
     /// Always null: Jaeger puts warnings about adjusted clocks here, and nothing is adjusted.
     warnings: Option<&'a [String]>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JaegerReference")]
 struct Reference {
     #[serde(rename = "refType")]
     ref_type: &'static str,
@@ -75,13 +82,15 @@ struct Reference {
     span_id: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JaegerLog")]
 struct SpanLog<'a> {
     timestamp: i64,
     fields: Vec<JsonTag<'a>>,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "JaegerProcess")]
 struct Process<'a> {
     #[serde(rename = "serviceName")]
     service_name: &'a str,

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::trace::{SCOPE_NAME, SCOPE_VERSION, Trace, is_error};
@@ -14,21 +15,25 @@ use crate::views::traces::span::{Attribute, Span, SpanBatch, SpanEvent, SpanKind
 const WARNINGS: &str = "@jaeger@warnings";
 
 /// Spans of one resource.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "OtlpResourceSpans")]
 pub struct ResourceSpans<'a> {
     resource: Resource<'a>,
     scope_spans: [ScopeSpans<'a>; 1],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OtlpResource")]
 struct Resource<'a> {
     attributes: Vec<KeyValue<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OtlpScopeSpans")]
 struct ScopeSpans<'a> {
     scope: Scope,
+    #[schemars(with = "Vec<SpanV3<'a>>")]
     spans: SpansV3<'a>,
 }
 
@@ -49,14 +54,16 @@ impl Serialize for SpansV3<'_> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OtlpScope")]
 struct Scope {
     name: &'static str,
     version: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "OtlpSpan")]
 struct SpanV3<'a> {
     trace_id: String,
     span_id: String,
@@ -74,23 +81,26 @@ struct SpanV3<'a> {
     status: StatusV3<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "OtlpEvent")]
 struct EventV3<'a> {
     time_unix_nano: String,
     name: &'a str,
     attributes: Vec<KeyValue<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "OtlpLink")]
 struct LinkV3<'a> {
     trace_id: String,
     span_id: String,
     attributes: Vec<KeyValue<'a>>,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "OtlpStatus")]
 struct StatusV3<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
@@ -98,13 +108,15 @@ struct StatusV3<'a> {
     code: Option<u8>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OtlpKeyValue")]
 struct KeyValue<'a> {
     key: &'a str,
     value: AnyValue<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OtlpValue")]
 enum AnyValue<'a> {
     #[serde(rename = "stringValue")]
     Text(&'a str),
@@ -118,14 +130,16 @@ enum AnyValue<'a> {
     List(List<'a>),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OtlpList")]
 struct List<'a> {
     values: Vec<AnyValue<'a>>,
 }
 
 /// What a list of traces shows of one trace.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "JaegerTraceSummary")]
 pub struct TraceSummary<'a> {
     trace_id: String,
     root_service_name: &'a str,
@@ -138,8 +152,9 @@ pub struct TraceSummary<'a> {
     services: [ServiceSummary<'a>; 1],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "JaegerServiceSummary")]
 struct ServiceSummary<'a> {
     name: &'a str,
     span_count: usize,
