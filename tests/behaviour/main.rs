@@ -69,6 +69,7 @@ mod http_load;
 mod http_streams;
 mod jaeger;
 mod jaeger_settings;
+mod openapi;
 mod readers;
 mod session_filters;
 

@@ -12,6 +12,7 @@ pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod jaeger;
 pub(crate) mod jaeger_forms;
+pub(crate) mod json_schema;
 pub(crate) mod outbox;
 pub(crate) mod panels;
 pub(crate) mod past;

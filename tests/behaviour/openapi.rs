@@ -1,0 +1,236 @@
+//! The description of the API, and the real program held against it: by the answers to what its recordings hold, by a
+//! program that judges descriptions, and by one that asks whatever the description allows and forbids.
+//!
+//! Programs: `openapi-spec-validator` and `schemathesis` as `tests/support/api_tools.sh` installs them. Without them their
+//! tests are skipped, except where CI=true.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::daemon::Daemon;
+use crate::support::http::{Reply, get, request};
+use crate::support::json_schema::Schemas;
+use crate::support::privileges::skip;
+use crate::support::world::copy_folder;
+
+const DOCUMENT: &str = "/api/v1/openapi.json";
+
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A sidecar over recordings.
+struct Side {
+    daemon: Daemon,
+    _folder: TempDir,
+}
+
+impl Side {
+    /// Of all recordings of these versions.
+    fn of(versions: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let projects = folder.path().join("projects");
+        for version in versions {
+            for recording in fs::read_dir(top().join("fixtures/recordings").join(version)).unwrap() {
+                copy_folder(&recording.unwrap().path().join("projects"), &projects);
+            }
+        }
+        let config = folder.path().join("tailspan.toml");
+        fs::write(&config, "[metrics]\nclaude_code = true\n").unwrap();
+        let more = ["--config", config.to_str().unwrap()];
+        let daemon = Daemon::start(&projects, &folder.path().join("state"), &more);
+        daemon.metrics();
+        Self { daemon, _folder: folder }
+    }
+
+    fn ask(&self, target: &str) -> Reply {
+        get(self.daemon.address, target)
+    }
+
+    fn json(&self, target: &str) -> Value {
+        self.ask(target).json()
+    }
+
+    fn document(&self) -> Schemas {
+        Schemas(self.json(DOCUMENT))
+    }
+}
+
+/// Asks, and holds the answers against the description.
+struct Judge<'s> {
+    side: &'s Side,
+    schemas: Schemas,
+    /// Status by pattern of what was answered.
+    seen: BTreeSet<(String, u16)>,
+}
+
+impl<'s> Judge<'s> {
+    fn of(side: &'s Side) -> Self {
+        Self { side, schemas: side.document(), seen: BTreeSet::new() }
+    }
+
+    /// Asks a route. `parts` fill its pattern, and `query` is appended.
+    fn ask(&mut self, pattern: &str, parts: &[(&str, &str)], query: &str) -> Reply {
+        let path =
+            parts.iter().fold(pattern.to_owned(), |path, (name, part)| path.replace(&format!("{{{name}}}"), part));
+        let reply = self.side.ask(&format!("{path}?{query}"));
+        self.judge(pattern, &reply, &format!("{path}?{query}"));
+        reply
+    }
+
+    fn judge(&mut self, pattern: &str, reply: &Reply, said: &str) {
+        let operation = &self.schemas.0["paths"][pattern]["get"];
+        let response = &operation["responses"][reply.status.to_string()];
+        assert!(response.is_object(), "{said}: {} is not described", reply.status);
+        let is_told = operation["responses"].get("304").is_some();
+        assert!(reply.header("etag").is_none() || is_told, "{said}: it is not described that the answer has an ETag");
+        self.seen.insert((pattern.to_owned(), reply.status));
+        if reply.status == 304 {
+            assert!(reply.body.is_empty() && response.get("content").is_none(), "{said}");
+            return;
+        }
+        let content_type = reply.header("content-type").unwrap();
+        let form = response["content"].get(content_type);
+        let schema = form.unwrap_or_else(|| panic!("{said}: {} as {content_type} is not described", reply.status));
+        if content_type.ends_with("json") {
+            let wrong = self.schemas.wrong(&schema["schema"], &reply.json());
+            assert!(wrong.is_empty(), "{said}: {wrong:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_description_is_of_every_route_and_each_has_a_name_of_its_own() {
+    let side = Side::of(&["2.0.77"]);
+    let document = side.document().0;
+    assert_eq!(document["openapi"], "3.1.1");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), tailspan::http::table::ROUTES.len());
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    let tags: Vec<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().unwrap() {
+            let name = operation["operationId"].as_str().unwrap();
+            assert_eq!(names.insert(name, path), None, "{name}");
+            assert!(tags.contains(&&operation["tags"][0]), "{method} {path}");
+        }
+    }
+    // A type that is listed twice under one name gets a number behind it.
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert!(schemas.keys().all(|name| !name.ends_with(|last: char| last.is_ascii_digit())), "{:?}", schemas.keys());
+    let texts = document.to_string();
+    assert!(!texts.contains("[`") && !texts.contains("`None`"), "a comment that only its source understands");
+    assert!(side.ask("/").text().contains(DOCUMENT));
+}
+
+#[test]
+fn every_answer_is_as_the_description_says() {
+    let side = Side::of(&["1.0.128", "2.0.77", "2.1.330", "2.1.332"]);
+    let mut judge = Judge::of(&side);
+    let (costs, list) = ("/api/v1/analytics/costs", "/api/v1/analytics/sessions");
+    let by = ["hour", "day", "week", "month", "block", "project", "branch", "model", "agent", "session", "workflow"];
+    for by in by.into_iter().chain(["entrypoint", "day,model", "block,agent"]) {
+        judge.ask(costs, &[], &format!("group_by={by}&since=2026-11-01&tz=Europe/Berlin"));
+    }
+    judge.ask(costs, &[], "limit=1");
+    for query in ["limit=1", "limit=0", "until=2020-01-01", "nonsense=1"] {
+        judge.ask(list, &[], query);
+    }
+    for pattern in [costs, list] {
+        let tag = side.ask(pattern).header("etag").unwrap().to_owned();
+        let unchanged = request(side.daemon.address, "GET", pattern, &[("If-None-Match", &tag)], b"");
+        judge.judge(pattern, &unchanged, pattern);
+    }
+    let sessions = judge.ask(list, &[], "limit=1000").json();
+    let one = format!("{list}/{{id}}");
+    for id in sessions["sessions"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).chain(["nobody"]) {
+        judge.ask(&one, &[("id", id)], "");
+        judge.ask(&format!("{one}/replay"), &[("id", id)], "limit=1000");
+        judge.ask("/jaeger/api/traces/{id}", &[("id", id)], "");
+        judge.ask("/jaeger/api/v3/traces/{id}", &[("id", id)], "");
+    }
+    judge.ask(&one, &[("id", "x")], "");
+    judge.ask(&format!("{one}/replay"), &[("id", "x")], "from=1&at=2026-11-22");
+    jaeger(&mut judge);
+    let paths: Vec<String> = judge.schemas.0["paths"].as_object().unwrap().keys().cloned().collect();
+    for pattern in &paths {
+        if !pattern.contains('{') {
+            judge.ask(pattern, &[], "query.startTimeMin=2026-01-01T00:00:00Z&query.startTimeMax=2027-01-01T00:00:00Z");
+        }
+        let foreign = request(side.daemon.address, "GET", pattern, &[("Host", "example.org")], b"");
+        judge.judge(pattern, &foreign, pattern);
+        assert_eq!(foreign.status, 403, "{pattern}");
+    }
+    let unseen: Vec<&String> = paths.iter().filter(|path| !judge.seen.contains(&((*path).clone(), 200))).collect();
+    // Strict routes refused the query above, and were asked before.
+    assert_eq!(unseen, Vec::<&String>::new());
+    for status in [304, 400, 403, 404] {
+        assert!(judge.seen.iter().any(|(_, seen)| *seen == status), "{status} was not answered");
+    }
+}
+
+fn jaeger(judge: &mut Judge<'_>) {
+    judge.ask("/jaeger/api/services/{service}/operations", &[("service", "claude-code")], "");
+    for pattern in ["/jaeger/api/operations", "/jaeger/api/v3/operations"] {
+        judge.ask(pattern, &[], "service=claude-code");
+    }
+    for query in ["limit=1000", "limit=x", "traceID=1&traceID=0", "traceID=1&start=x", "tag=nothing"] {
+        judge.ask("/jaeger/api/traces", &[], query);
+    }
+    let always = "query.startTimeMin=2020-01-01T00:00:00Z&query.startTimeMax=2030-01-01T00:00:00Z";
+    for pattern in ["/jaeger/api/v3/traces", "/jaeger/api/v3/trace-summaries"] {
+        judge.ask(pattern, &[], &format!("{always}&query.searchDepth=1000"));
+        judge.ask(pattern, &[], &format!("{always}&query.serviceName=nobody"));
+        judge.ask(pattern, &[], "");
+    }
+}
+
+/// A program that `tests/support/api_tools.sh` installs.
+fn tool(name: &str) -> Option<PathBuf> {
+    let program = top().join("target/api-tools/venv/bin").join(name);
+    if program.exists() {
+        return Some(program);
+    }
+    skip("tests/support/api_tools.sh has not run");
+    None
+}
+
+fn said(command: &mut Command) -> (bool, String) {
+    let output = command.output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), text)
+}
+
+#[test]
+fn the_description_is_openapi() {
+    let Some(python) = tool("python") else { return };
+    let side = Side::of(&["2.0.77"]);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("openapi.json");
+    fs::write(&file, side.ask(DOCUMENT).text()).unwrap();
+    let (is_fine, text) = said(Command::new(python).args(["-m", "openapi_spec_validator"]).arg(&file));
+    assert!(is_fine, "{text}");
+}
+
+/// All checks of schemathesis, with the same requests every time.
+#[test]
+fn schemathesis_finds_nothing() {
+    let Some(program) = tool("schemathesis") else { return };
+    let side = Side::of(&["2.0.77", "2.1.330"]);
+    let folder = TempDir::new().unwrap();
+    let mut command = Command::new(program);
+    command.current_dir(folder.path()).arg("run").arg(format!("http://{}{DOCUMENT}", side.daemon.address));
+    command.args(["--checks", "all", "--generation-deterministic", "--max-examples", "20", "--no-color"]);
+    // How much is thrown away while requests are made up says nothing of the server.
+    command.args(["--suppress-health-check", "filter_too_much,too_slow", "--continue-on-failure"]);
+    command.env("PYTHONPATH", top().join("tests/support")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("SCHEMATHESIS_HOOKS", "schemathesis_hooks");
+    let (is_fine, text) = said(&mut command);
+    assert!(is_fine, "{text}");
+}

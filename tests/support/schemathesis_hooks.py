@@ -1,0 +1,32 @@
+"""What OpenAPI has no words for, told to schemathesis: which parameters, each of them right, are refused together.
+
+Only requests that are meant to be right are changed; wrong ones are sent as they are.
+"""
+
+import schemathesis
+
+# Of each pair, the first must be below the second, or there can be only one.
+PAIRS = [
+    ("since", "until"),
+    ("from", "at"),
+    ("start", "end"),
+    ("minDuration", "maxDuration"),
+    ("query.durationMin", "query.durationMax"),
+]
+
+# Both are required, and the first must not be later.
+FIRST, LAST = "query.startTimeMin", "query.startTimeMax"
+
+
+@schemathesis.hook
+def map_case(context, case):
+    if case.meta is None or not case.meta.generation.mode.is_positive or not case.query:
+        return case
+    # A cursor is of one list in one order, so none can be made up.
+    case.query.pop("cursor", None)
+    for first, second in PAIRS:
+        if first in case.query:
+            case.query.pop(second, None)
+    if FIRST in case.query and LAST in case.query:
+        case.query[LAST] = "9999-12-31T23:59:59Z"
+    return case
