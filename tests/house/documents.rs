@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tailspan::http::openapi::markdown;
+use tailspan::http::table::ROUTES;
 use tailspan::views::metrics::document;
 
 fn documents() -> Vec<PathBuf> {
@@ -72,4 +74,46 @@ fn the_metrics_of_the_guide_are_the_catalogue() {
         return;
     }
     assert!(text == expected, "docs/metrics.md is behind the catalogue: run the test with UPDATE=1");
+}
+
+/// A document with what its routes say between the marks for it.
+fn with_reference(text: &str) -> String {
+    let (mut filled, mut inside) = (String::new(), false);
+    for line in text.lines() {
+        inside &= !line.starts_with("<!-- end of ");
+        if !inside {
+            filled.push_str(&format!("{line}\n"));
+        }
+        let begins = line.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->")).unwrap_or_default();
+        let tables = match begins.strip_prefix("parameters of ") {
+            Some(pattern) => markdown::parameters(ROUTES, pattern),
+            None if begins == "routes" => markdown::routes(ROUTES),
+            None => continue,
+        };
+        assert!(!tables.is_empty(), "there is no route for {line}");
+        inside = true;
+        filled.push_str(&tables);
+    }
+    assert!(!inside, "a mark without an end");
+    filled
+}
+
+#[test]
+fn the_reference_of_the_api_is_the_route_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let expected = with_reference(&text);
+    if std::env::var("UPDATE").is_ok() {
+        fs::write(&path, expected).unwrap();
+        return;
+    }
+    assert!(text == expected, "docs/api.md is behind the route table: run the test with UPDATE=1");
+    let named = |pattern: &str| text.contains(&format!("<!-- parameters of {pattern} -->"));
+    let own =
+        ROUTES.iter().filter(|route| route.pattern.starts_with("/api/") && !route.description.parameters.is_empty());
+    let unnamed: Vec<&str> = own
+        .filter(|route| route.description.parameters.iter().any(|one| !one.about().required) && !named(route.pattern))
+        .map(|route| route.pattern)
+        .collect();
+    assert!(unnamed.is_empty(), "docs/api.md lacks `<!-- parameters of ... -->` for {unnamed:?}");
 }
