@@ -70,6 +70,7 @@ mod http_streams;
 mod jaeger;
 mod jaeger_settings;
 mod openapi;
+mod projection;
 mod readers;
 mod session_filters;
 

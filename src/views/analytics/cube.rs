@@ -1,11 +1,15 @@
 //! All sessions in memory: what the list knows of each, and its cells. A question reads no rows of the state.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::cells::Window;
+use super::filter::{Filter, NumberedFilter};
 use super::index::SessionEntry;
 use super::names::Names;
 use super::session_cells::{SessionCells, StoredUnit};
 use super::session_work::SessionWork;
+use super::spend::{QuarterSpend, Sign};
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::transcript::ids::SessionId;
@@ -16,6 +20,10 @@ pub struct Cube {
     /// Every name in them.
     pub names: Names,
     sessions: HashMap<SessionId, CubeSession>,
+    /// What all sessions have spent.
+    spend: QuarterSpend,
+    /// What was spent of what some filters take.
+    watched: Vec<(Filter, QuarterSpend)>,
 }
 
 /// One session.
@@ -30,17 +38,56 @@ pub struct CubeSession {
 }
 
 impl Cube {
+    /// A cube without sessions that keeps sums of what each of these filters takes. Their windows are not looked at.
+    #[must_use]
+    pub fn watching(filters: impl IntoIterator<Item = Filter>) -> Self {
+        let watched = filters.into_iter().map(|filter| (filter, QuarterSpend::default())).collect();
+        Self { watched, ..Self::default() }
+    }
+
     /// Puts a session and its cells in the place of what was there. `prices` values what results of tools cost later.
     pub fn put(&mut self, session: &Session, units: &[StoredUnit], prices: &Prices) {
+        self.remove(&session.id);
         let entry = SessionEntry::of(&mut self.names, session);
         let cells = SessionCells::of(&mut self.names, units);
         let work = SessionWork::of(&mut self.names, units, prices);
+        self.count(&session.id, &cells, Sign::Plus);
         self.sessions.insert(session.id.clone(), CubeSession { entry, cells, work });
     }
 
     /// Takes a session out.
     pub fn remove(&mut self, id: &SessionId) {
-        self.sessions.remove(id);
+        if let Some(session) = self.sessions.remove(id) {
+            self.count(id, &session.cells, Sign::Minus);
+        }
+    }
+
+    /// Adds a session to the sums that are kept, or takes it out. A filter takes the same cells of it at both times: a
+    /// name that became known in between is not one of the session's.
+    fn count(&mut self, id: &SessionId, cells: &SessionCells, sign: Sign) {
+        self.spend.count(cells, sign);
+        for (filter, spend) in &mut self.watched {
+            spend.count_taken(id, cells, &NumberedFilter::of(filter, &self.names), sign);
+        }
+    }
+
+    /// What was spent of what a filter takes, whatever its window is. What all have spent, or a filter that is watched
+    /// takes, is known already; for any other filter all cells are looked at.
+    #[must_use]
+    pub fn spend(&self, filter: &Filter) -> Cow<'_, QuarterSpend> {
+        let filter = Filter { window: Window::default(), ..filter.clone() };
+        if filter == Filter::default() {
+            return Cow::Borrowed(&self.spend);
+        }
+        if let Some((_, spend)) = self.watched.iter().find(|(watched, _)| *watched == filter) {
+            return Cow::Borrowed(spend);
+        }
+        let numbered = NumberedFilter::of(&filter, &self.names);
+        let mut spend = QuarterSpend::default();
+        for (id, cells) in self.cells() {
+            spend.count_taken(id, cells, &numbered, Sign::Plus);
+        }
+        Cow::Owned(spend)
     }
 
     /// Every session, in no particular order.

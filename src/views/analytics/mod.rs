@@ -2,38 +2,46 @@
 //!
 //! ```text
 //! period         hours, days, weeks and months in a time zone
+//! periods        numbers for those that are met
 //! cells          what a unit or section comes to in each quarter hour; stored beside it
 //! work           what a unit or section did and when, in a small form; stored with its cells
 //! names          names as numbers
-//! session_cells  the cells of one session, in memory
-//! session_work   its tool calls, in memory
-//! carried        what results of calls cost after they were produced
-//! sketch         quantiles
-//! cube           all sessions, in memory
-//! filter         what is counted of them
-//! index          what the list of sessions is filtered and sorted by
 //! critical_path  what a turn waited for
+//! carried        what results of calls cost after they were produced
+//! session_cells  the cells of one session, in memory
+//! session_work   its tool calls and what its turns waited for, in memory
+//! filter         what is counted of them
+//! spend          what was spent in each quarter hour, for sums that are asked for all the time
+//! cube           all sessions, in memory
+//! index          what the list of sessions is filtered and sorted by
 //! blocks         five-hour blocks
+//! sketch         quantiles
 //! costs          tokens and cost, filtered and grouped
 //! tools          tool calls, filtered and grouped
 //! bottlenecks    where the time of turns went
-//! periods        numbers for hours, days, weeks and months
+//! forecast       what the days to come bring, from the days before
+//! projection     the same of a month, week or day of the calendar, and how it would have done in the past
+//! budgets        what may be spent, held against what was and what is expected
 //! ```
 
 pub mod blocks;
 pub mod bottlenecks;
+pub mod budgets;
 mod carried;
 pub mod cells;
 pub mod costs;
 pub mod critical_path;
 pub mod cube;
 pub mod filter;
+pub mod forecast;
 pub mod index;
 pub mod names;
 pub mod period;
 mod periods;
+pub mod projection;
 pub mod session_cells;
 pub mod session_work;
 pub mod sketch;
+pub mod spend;
 pub mod tools;
 pub mod work;

@@ -61,6 +61,18 @@ impl Day {
     pub fn next(self) -> Option<Self> {
         self.0.succ_opt().map(Self)
     }
+
+    /// The day so many days before it; `None` at the end of the calendar.
+    #[must_use]
+    pub fn before(self, days: u64) -> Option<Self> {
+        self.0.checked_sub_days(Days::new(days)).map(Self)
+    }
+
+    /// How many days later it is than another; below 0 if it is earlier.
+    #[must_use]
+    pub fn since(self, other: Self) -> i64 {
+        self.0.signed_duration_since(other.0).num_days()
+    }
 }
 
 impl fmt::Display for Day {
@@ -107,6 +119,12 @@ impl Zone {
         let quarters = (0..=96).map(|quarters| local.checked_add_signed(TimeDelta::minutes(15 * quarters)));
         let found = quarters.flatten().find_map(|local| self.0.from_local_datetime(&local).earliest());
         found.map(|time| Timestamp(time.timestamp_millis()))
+    }
+
+    /// The day in which a time lies; `None` for a time that no calendar has.
+    #[must_use]
+    pub fn day(self, time: Timestamp) -> Option<Day> {
+        self.local(time).map(|local| Day(local.date_naive()))
     }
 
     fn local(self, time: Timestamp) -> Option<DateTime<Tz>> {

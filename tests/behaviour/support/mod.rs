@@ -26,6 +26,7 @@ pub(crate) mod serving;
 pub(crate) mod shim;
 pub(crate) mod sink;
 pub(crate) mod spans;
+pub(crate) mod spending;
 pub(crate) mod units;
 pub(crate) mod vocabulary;
 
