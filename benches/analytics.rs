@@ -29,6 +29,7 @@ use tailspan::views::analytics::cube::Cube;
 use tailspan::views::analytics::filter::Filter;
 use tailspan::views::analytics::index::{SessionMatch, SessionQuestion};
 use tailspan::views::analytics::period::{Period, Quarter, Zone};
+use tailspan::views::analytics::projection::{CONFIDENCE, DailySpend};
 use tailspan::views::analytics::session_cells::StoredUnit;
 use tailspan::views::analytics::tools::{ToolGroup, ToolQuestion, tools};
 use tailspan::views::analytics::work::{Work, WorkCall, WorkResponse};
@@ -176,6 +177,15 @@ fn main() {
             measure(name, || tools(&cube, &question).rows.len());
         }
         measure("bottlenecks", || bottlenecks(&cube, &all).rows.len());
+        // The year ends with this moment.
+        let now = Timestamp(BEGIN + i64::try_from(YEAR_MS).unwrap());
+        let some = Filter { project: vec!["project-3".to_owned()], ..Filter::default() };
+        for (name, filter) in [("projection", &Filter::default()), ("projection of a project", &some)] {
+            measure(name, || {
+                let days = DailySpend::of(&cube.spend(filter), berlin, now).unwrap();
+                days.projection(Period::Month, CONFIDENCE).unwrap().days_used + days.back_test(CONFIDENCE).months
+            });
+        }
         measure("sessions of a branch", || {
             let filter = Filter { branch: vec!["branch-3".to_owned()], ..Filter::default() };
             let wanted = SessionMatch::of(SessionQuestion { filter, ..SessionQuestion::default() }, &cube.names);

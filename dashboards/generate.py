@@ -211,6 +211,7 @@ def cost():
         cells("1e6 * " + ratio(total(increase("project_cost_usd_total"), "project"),
                                total(increase("project_tokens_total"), "project"))),
     ]
+    limit, spent = total(series("budget_usd"), "budget"), total(series("budget_spent_usd"), "budget")
     return dashboard(
         "tailspan-cost", "Claude Code / Cost",
         "Where the money goes, whether the pace is usual, and what the month will cost. All prices are list prices of "
@@ -293,12 +294,24 @@ def cost():
                     query(total(increase("turn_cost_usd_bucket", over="$__interval"), "le"), "{{le}}", form="heatmap"),
                     interval="2h", nothing="not enough turns yet")),
             ]),
+            (6, [
+                (24, table(
+                    "Budgets", "The budgets of the configuration ([[budgets]]): what may be spent in their month, week or "
+                    "day, what was, how much of it that is, and what is expected at its end. They are as they are now, "
+                    "whatever time is chosen.", "currencyUSD",
+                    [cells(limit), cells(spent), cells(ratio(spent, limit)),
+                     cells(total(series("budget_expected_usd"), "budget"))],
+                    transformations=columns(("budget", "Budget"), ["Limit", "Spent", "Used", "Expected"]),
+                    overrides=[column("Limit", **money), column("Spent", **money), column("Expected", **money),
+                               column("Used", unit="percentunit", decimals=0)],
+                    nothing="no budget in the configuration")),
+            ]),
             (5, [
-                (5, bargauge("Tokens without a price", "Tokens of models that the price list does not know, in the "
+                (6, bargauge("Tokens without a price", "Tokens of models that the price list does not know, in the "
                              "chosen time. Money in all panels leaves them out: add a price in the configuration.",
                              "short", now(ranked(total(UNPRICED, "model") + " > 0"), "{{model}}"), decimals=0,
                              nothing="none")),
-                (5, bargauge("Responses with gaps", "Responses in the chosen time that tell too little. missing and "
+                (6, bargauge("Responses with gaps", "Responses in the chosen time that tell too little. missing and "
                              "not_a_number: no row tells what they used, or not in numbers; their tokens and cost are "
                              "in no figure. no id: by model, those without an id that the API gave them, as gateways "
                              "write them; a copy of one is harder to tell from another. implausible cost: figures of "
@@ -307,14 +320,14 @@ def cost():
                               now("%s > 0" % total(increase("implausible_figures_total")), "implausible cost"),
                               now(ranked(total(WITHOUT_ID, "model") + " > 0"), "no id: {{model}}")], decimals=0,
                              overrides=fixed(GAPS), nothing="none")),
-                (5, stat("Not in the session files", "What the client's own figures say beyond what its session files "
-                         "show, over all history: permission checks, titles, summaries. It cannot be split by model.",
-                         "currencyUSD", now(or_zero(total(series("unattributed_cost_usd")))), decimals=2,
-                         colour=PURPLE)),
-                (5, stat("The client's own figure", "Sum of the last figure that the client wrote into each session, "
-                         "over all history. It misses sessions that were killed.", "currencyUSD",
-                         now(or_zero(total(series("client_reported_cost_usd")))), decimals=2, colour=GREY)),
-                (4, stat("All of history", "List price of everything that the session files have ever shown, and its "
+                (6, stat("The client's own figure", "Sum of the last figure that the client wrote into each session, over "
+                         "all history, without sessions that were killed; and what its figures say beyond what its "
+                         "session files show: permission checks, titles, summaries, which cannot be split by model.",
+                         "currencyUSD",
+                         [now(or_zero(total(series("client_reported_cost_usd"))), "client"),
+                          now(or_zero(total(series("unattributed_cost_usd"))), "not in the session files")], decimals=2,
+                         colour=GREY, overrides=fixed({"not in the session files": PURPLE}))),
+                (6, stat("All of history", "List price of everything that the session files have ever shown, and its "
                          "tokens.", "currencyUSD",
                          [now(or_zero(total(series("lifetime_cost_usd"))), "cost"),
                           now(or_zero(total(series("lifetime_tokens"))), "tokens")], decimals=2, colour=GREY,

@@ -66,6 +66,12 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         },
         scan: scan(&layer)?,
         selfcheck: layer.text(&keys::SELFCHECK_EVERY, selfcheck)?.unwrap_or(Some(24 * HOUR)),
+        budgets: layer
+            .read(&keys::BUDGETS, |value| match value {
+                SetValue::Budgets(budgets) => Some(budgets.clone()),
+                _ => None,
+            })?
+            .unwrap_or_default(),
         prices: PriceSettings {
             overrides: layer
                 .read(&keys::PRICES_OVERRIDES, |value| match value {

@@ -23,7 +23,7 @@ impl Document<'_> {
         SetAt::File { path: self.path.to_owned(), line }
     }
 
-    /// Reads a value for `key`, whose shape is neither [`Shape::Prices`] nor [`Shape::Endpoints`].
+    /// Reads a value for `key`, whose shape is none of [`Shape::Prices`], [`Shape::Budgets`] and [`Shape::Endpoints`].
     pub(super) fn value(&self, key: &ConfigKey, value: &DeValue<'_>, place: &SetAt) -> Result<SetValue, ConfigError> {
         let of_shape = match (key.shape, value) {
             (Shape::Text | Shape::Size, DeValue::String(text)) => Some(SetValue::Text(text.to_string())),
@@ -63,7 +63,7 @@ pub(super) fn string(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-fn strings<'a, 'i: 'a>(values: impl Iterator<Item = &'a DeValue<'i>>) -> Option<Vec<String>> {
+pub(super) fn strings<'a, 'i: 'a>(values: impl Iterator<Item = &'a DeValue<'i>>) -> Option<Vec<String>> {
     values.map(string).collect()
 }
 

@@ -16,6 +16,8 @@ pub(super) enum Shape {
     Map,
     /// An array of tables with prices; it has no variable.
     Prices,
+    /// An array of tables with budgets; it has no variable.
+    Budgets,
     /// A table whose values are URLs or tables; in a variable `name=URL,...`. URLs may hold secrets.
     Endpoints,
 }
@@ -74,13 +76,15 @@ keys! {
     SCAN_FORMAT = "scan.format" Text "\"table\", \"json\", \"prometheus\" or \"trace\"";
     SCAN_SESSIONS = "scan.sessions" Boolean "true or false";
     SELFCHECK_EVERY = "selfcheck.every" Text "a duration from 1s to 30d, like \"24h\", or \"0\"";
+    BUDGETS = "budgets" Budgets "an array of at most 16 tables ([[budgets]])";
     PRICES_OVERRIDES = "prices.overrides" Prices "an array of tables ([[prices.overrides]])";
 }
 
 impl ConfigKey {
-    /// The name of the key's environment variable; `None` for prices, which have none.
+    /// The name of the key's environment variable; `None` for prices and budgets, which have none.
     pub(super) fn variable(&self) -> Option<String> {
-        (self.shape != Shape::Prices).then(|| format!("TAILSPAN_{}", self.path.replace('.', "_").to_ascii_uppercase()))
+        (!matches!(self.shape, Shape::Prices | Shape::Budgets))
+            .then(|| format!("TAILSPAN_{}", self.path.replace('.', "_").to_ascii_uppercase()))
     }
 }
 

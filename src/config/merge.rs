@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::error::{ConfigError, SetAt};
 use super::keys::ConfigKey;
 use crate::ledger::prices::Override;
+use crate::views::analytics::budgets::Budget;
 
 /// A value before it is checked. It has no `Debug`, because it may hold secrets.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub(super) enum SetValue {
     Paths(Vec<PathBuf>),
     Map(BTreeMap<String, String>),
     Prices(Vec<Override>),
+    Budgets(Vec<Budget>),
     Endpoints(Endpoints),
 }
 
@@ -28,7 +30,7 @@ impl SetValue {
             // The values of headers may be secret.
             Self::Map(_) => "a table whose values are not shown".to_owned(),
             Self::Endpoints(_) => "a table of endpoints".to_owned(),
-            Self::Prices(_) => "an array of tables".to_owned(),
+            Self::Prices(_) | Self::Budgets(_) => "an array of tables".to_owned(),
         }
     }
 }

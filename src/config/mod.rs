@@ -16,7 +16,7 @@
 //! file, env, flags              each reads one source into a layer; document reads the values of a file
 //! merge                         puts layers on top of each other
 //! standard                      reads the OTEL_* variables into a layer
-//! text, prices, endpoints, otlp turn text into valid values
+//! text, prices, budgets, endpoints, otlp  turn text into valid values
 //! push, build                   make a Config from the layers
 //! settings                      the Config and its parts
 //! ```
@@ -25,6 +25,7 @@
 
 #![warn(missing_docs)]
 
+mod budgets;
 mod build;
 mod document;
 mod endpoints;
@@ -46,7 +47,8 @@ pub use self::error::{ConfigError, SetAt};
 pub use self::flags::Flags;
 pub use self::keys::known_keys;
 pub use self::settings::{
-    ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, OtlpSettings, OutboxSettings,
-    PriceSettings, Profile, ProjectLabel, Push, Scan, ScanFormat, SetPlaces, Tls, TraceScope, TraceSettings, Web,
+    Budget, ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, OtlpSettings,
+    OutboxSettings, PriceSettings, Profile, ProjectLabel, Push, Scan, ScanFormat, SetPlaces, Tls, TraceScope,
+    TraceSettings, Web,
 };
 pub(crate) use self::text::any_duration as duration;

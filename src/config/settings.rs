@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::{ConfigError, SetAt};
 use crate::ledger::prices::{self, Override};
 use crate::transcript::time::Timestamp;
+pub use crate::views::analytics::budgets::Budget;
 pub use crate::views::metrics::labels::ProjectLabel;
 pub use crate::views::traces::content::ContentLevel;
 pub use crate::views::traces::ids::TraceScope;
@@ -42,6 +43,8 @@ pub struct Config {
     pub scan: Scan,
     /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None` turns them off.
     pub selfcheck: Option<Duration>,
+    /// What may be spent (`budgets`); none by default, at most 16.
+    pub budgets: Vec<Budget>,
     /// Prices that replace or extend the built-in ones.
     pub prices: PriceSettings,
     /// Sentences about settings that have no effect, for the log at the start.

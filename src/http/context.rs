@@ -82,6 +82,19 @@ impl Context {
         self.ready().ok().map(|()| self.scrape(|scrape| scrape.points()))
     }
 
+    /// Looks at the budgets, so that the next scrape shows how they are doing. Returns whether it did: not before the first
+    /// scan is complete, and not while the state cannot be read. Without budgets nothing is loaded.
+    pub fn look_at_budgets(&self) -> bool {
+        if self.cells.budgets().configured().is_empty() {
+            return true;
+        }
+        let cells = self.ready().ok().and_then(|()| self.cells.now(&self.reader).ok());
+        cells.is_some_and(|cells| {
+            cells.budgets((self.now)());
+            true
+        })
+    }
+
     fn scrape<T>(&self, take: impl FnOnce(&Scrape<'_>) -> T) -> T {
         let totals = self.totals.borrow().clone().unwrap_or_default();
         self.vitals.outbox_spans.set(self.outbox.spans());
@@ -90,6 +103,7 @@ impl Context {
             totals: &totals,
             vitals: &self.vitals,
             deliveries: &self.deliveries(),
+            budgets: &self.cells.budgets().told(),
             requests: &self.requests,
             build: Build { version: VERSION, revision: env!("TAILSPAN_REVISION") },
             now: (self.now)(),

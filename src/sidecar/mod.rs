@@ -5,6 +5,7 @@
 //! settings   turns the configuration into the settings of each room
 //! life       uses the opened state until the end, and opens it again after a full disk
 //! tailer     the thread that reads and writes
+//! budgets    the thread that looks at the budgets, so that no scrape waits for that
 //! watchdog   reports that the database does not answer, and ends the process if it never does
 //! signals    SIGTERM and SIGINT
 //! told       logs at the start what is read, kept, served and sent
@@ -12,6 +13,7 @@
 //! clock      the only clock of the program
 //! ```
 
+mod budgets;
 pub mod clock;
 pub mod error;
 mod life;

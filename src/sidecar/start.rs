@@ -22,7 +22,7 @@ use crate::sidecar::life::Life;
 use crate::sidecar::settings::{endpoints, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
-use crate::sidecar::{clock, log, signals, told};
+use crate::sidecar::{budgets, clock, log, signals, told};
 use crate::store::{self, StoreReader};
 use crate::tail::{Hints, RootEnv};
 use crate::text::chain;
@@ -71,6 +71,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let (stop_http, http_stopped) = watch::channel(false);
     let (stop_push, push_stopped) = watch::channel(false);
     let app = app(&life, totals, readers);
+    let _looking = budgets::start(Arc::clone(&app), !config.budgets.is_empty())?;
     let pushing = pusher.map(|pusher| {
         let app = Arc::clone(&app);
         runtime.spawn(pusher.run(move || (app.context.points(), clock::now()), push_stopped))
@@ -99,7 +100,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
         reader: life.kept.reader.clone(),
-        cells: SharedCells::new(life.prices.clone()),
+        cells: SharedCells::new(life.prices.clone()).with_budgets(life.config.budgets.clone()),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
         outbox: Arc::clone(&life.kept.meter),

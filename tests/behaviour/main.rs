@@ -61,6 +61,7 @@ mod otlp_tls;
 // The HTTP server and the answers of its APIs, and who gets them.
 mod api;
 mod api_replay;
+mod budgets;
 mod ccusage;
 mod costs;
 mod critical_path;

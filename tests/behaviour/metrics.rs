@@ -373,6 +373,7 @@ fn scrape(totals: &mut Totals, vitals: &Vitals, now: Timestamp) -> String {
         totals: &totals.snapshot(),
         vitals,
         deliveries: &deliveries,
+        budgets: &crate::budgets::shown(),
         requests: &RequestCounters::default(),
         build: Build { version: "0.1.0", revision: "abc" },
         now,

@@ -93,6 +93,7 @@ fn with_scrape<T>(totals: &Snapshot, revision: &str, act: impl FnOnce(&Scrape<'_
         totals,
         vitals: &vitals(),
         deliveries: &Deliveries { spans_exported: 4, failures: vec![("timeout", 3)], ..Deliveries::default() },
+        budgets: &crate::budgets::shown(),
         requests: &RequestCounters::default(),
         build: Build { version: "0.1.0", revision },
         now: LATER,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::http::api::analytics::budgets::BudgetsNow;
 use crate::http::metrics::accept::format_for;
 use crate::http::metrics::process;
 use crate::http::route::problem::FINE;
@@ -30,6 +31,8 @@ pub struct Scrape<'a> {
     pub vitals: &'a Vitals,
     /// Counts of delivered and failed spans.
     pub deliveries: &'a Deliveries,
+    /// How the budgets were doing when they were looked at last.
+    pub budgets: &'a BudgetsNow,
     /// Counts of answered requests.
     pub requests: &'a RequestCounters,
     /// Version and revision of the program.
@@ -113,6 +116,7 @@ impl Scrape<'_> {
         self.sessions(&mut live);
         self.deliveries(&mut live);
         self.requests(&mut live);
+        self.budgets(&mut live);
         live.points
     }
 
@@ -133,6 +137,21 @@ impl Scrape<'_> {
             for reason in metric.labels.iter().flat_map(catalog::Label::at_start) {
                 let count = counts.iter().find(|(known, _)| known == reason).map_or(0, |(_, count)| *count);
                 live.add(metric, &[reason], i128::from(count));
+            }
+        }
+    }
+
+    fn budgets(&self, live: &mut Live) {
+        for (budget, now) in self.budgets.iter() {
+            let amounts = [
+                (&catalog::BUDGET_LIMIT, Some(budget.limit)),
+                (&catalog::BUDGET_SPENT, now.map(|now| now.spent)),
+                (&catalog::BUDGET_EXPECTED, now.and_then(|now| now.expected)),
+            ];
+            for (metric, amount) in amounts {
+                if let Some(amount) = amount {
+                    live.add(metric, &[&budget.name], amount.picousd());
+                }
             }
         }
     }

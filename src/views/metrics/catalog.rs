@@ -53,6 +53,7 @@ const DROP_REASON: Label = closed("reason", &["rejected"]);
 const ENDPOINT: Label = open("endpoint", &[], "name of an OTLP endpoint in the configuration");
 const ROUTE: Label = open("route", &[], "pattern of the path, or `other`");
 const CODE: Label = open("code", &[], "HTTP status");
+const BUDGET: Label = open("budget", &[], "name of a budget in the configuration");
 const VERSION: Label = open("version", &[], "version of tailspan");
 const REVISION: Label = open("revision", &[], "commit it was built from");
 const DROPPABLE: Label = closed(
@@ -173,6 +174,12 @@ metrics! {
         "The client's own figures, the last of each session, a forked history counted once.");
     UNATTRIBUTED_COST = gauge_of("unattributed_cost_usd", Measure::Unattributed, &[];
         "What the client's own figures say beyond what its session files show.");
+    BUDGET_LIMIT = live_gauge("budget_usd", MetricUnit::Usd, &[BUDGET];
+        "What may be spent in the period of a budget of the configuration.");
+    BUDGET_SPENT = live_gauge("budget_spent_usd", MetricUnit::Usd, &[BUDGET];
+        "List price of what a budget counts in its present period so far; at most a minute old.");
+    BUDGET_EXPECTED = live_gauge("budget_expected_usd", MetricUnit::Usd, &[BUDGET];
+        "What a budget is expected to come to at the end of its period; absent below seven days with spend.");
     BUILD_INFO = live_gauge("build_info", MetricUnit::Boolean, &[VERSION, REVISION];
         "Always 1; the labels say what runs.");
     START_TIME = live_gauge("start_time_seconds", MetricUnit::Timestamp, &[];

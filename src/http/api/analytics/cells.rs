@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 
+use super::budgets::{BudgetsNow, SharedBudgets};
 use super::places::KnownPlaces;
 use crate::http::api::state::HasReader;
 use crate::http::api::state::unreadable;
@@ -15,16 +16,21 @@ use crate::http::route::request::Request;
 use crate::ledger::prices::Prices;
 use crate::store::{ChangedSessions, StateVersion, StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+use crate::views::analytics::budgets::Budget;
 use crate::views::analytics::cube::Cube;
+use crate::views::analytics::filter::Filter;
+use crate::views::analytics::period::Quarter;
 
 /// How often cells are read again if a reading in between has failed.
 const TRIES: usize = 10;
 
-/// The cells of all sessions, shared by all handlers.
+/// The cells of all sessions, and the budgets that they are held against, shared by all handlers.
 #[derive(Debug)]
 pub struct SharedCells {
     kept: RwLock<Kept>,
     prices: Prices,
+    budgets: SharedBudgets,
     /// Tells the versions of this process from those of another.
     process: u64,
 }
@@ -36,6 +42,8 @@ struct Kept {
     cube: Cube,
     /// Where calls and responses stand that answers name one by one, by session.
     places: Mutex<KnownPlaces>,
+    /// Of what these take the cube keeps sums.
+    watched: Vec<Filter>,
 }
 
 /// Access to the cells, whatever else the context of an [`App`](crate::http::App) holds.
@@ -48,6 +56,7 @@ pub trait HasCells: HasReader {
 #[derive(Debug)]
 pub(in crate::http) struct CellsNow<'c> {
     kept: RwLockReadGuard<'c, Kept>,
+    budgets: &'c SharedBudgets,
     process: u64,
     version: StateVersion,
 }
@@ -56,7 +65,21 @@ impl SharedCells {
     /// No cells yet. `prices` values what results of tools cost later.
     #[must_use]
     pub fn new(prices: Prices) -> Self {
-        Self { kept: RwLock::default(), prices, process: RandomState::new().hash_one(()) }
+        let (kept, budgets) = (RwLock::default(), SharedBudgets::of(Vec::new()));
+        Self { kept, prices, budgets, process: RandomState::new().hash_one(()) }
+    }
+
+    /// The same with the budgets of the configuration.
+    #[must_use]
+    pub fn with_budgets(self, budgets: Vec<Budget>) -> Self {
+        let watched = budgets.iter().map(|budget| budget.filter.clone()).collect();
+        let kept = RwLock::new(Kept { watched, ..Kept::default() });
+        Self { kept, budgets: SharedBudgets::of(budgets), ..self }
+    }
+
+    /// The budgets, and how they were doing when they were looked at last.
+    pub(in crate::http) const fn budgets(&self) -> &SharedBudgets {
+        &self.budgets
     }
 
     /// The cells as the last commit left them. Fails if the state cannot be read.
@@ -66,7 +89,7 @@ impl SharedCells {
             // A poisoned lock can be used: what a panic left half made has no version, and is loaded anew.
             let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(version) = kept.version.filter(|version| *version >= wanted) {
-                return Ok(CellsNow { kept, process: self.process, version });
+                return Ok(CellsNow { kept, budgets: &self.budgets, process: self.process, version });
             }
             drop(kept);
             let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +110,7 @@ impl Kept {
         let sessions: Vec<SessionId> = match changed {
             ChangedSessions::Some(sessions) if known => sessions.into_iter().collect(),
             ChangedSessions::Some(_) | ChangedSessions::All => {
-                self.cube = Cube::default();
+                self.cube = Cube::watching(self.watched.iter().cloned());
                 self.places().clear();
                 let mut sessions = Vec::new();
                 reader.each_session(|session| sessions.push(session.id))?;
@@ -113,6 +136,12 @@ impl Kept {
     }
 }
 
+/// The moment for which projections and budgets are told at a given one: the beginning of its quarter hour, so that the same
+/// answer holds for as long. Less would be precision that no projection has, and more would let a new day wait.
+pub(super) fn told_at(now: Timestamp) -> Timestamp {
+    Quarter::of(now).start()
+}
+
 impl CellsNow<'_> {
     /// Where calls and responses stand, as far as answers have named them since their sessions changed.
     pub(in crate::http) fn places(&self) -> MutexGuard<'_, KnownPlaces> {
@@ -121,6 +150,11 @@ impl CellsNow<'_> {
 
     pub(in crate::http) fn cube(&self) -> &Cube {
         &self.kept.cube
+    }
+
+    /// How the budgets are doing at [`told_at`] a moment.
+    pub(in crate::http) fn budgets(&self, now: Timestamp) -> BudgetsNow {
+        self.budgets.now(self.cube(), self.version, told_at(now))
     }
 
     /// False while cells are being made for a state that had none: then sums are too small.

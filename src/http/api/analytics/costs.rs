@@ -7,7 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::cells::{CellsNow, HasCells};
+use super::budgets::BudgetForm;
+use super::cells::{CellsNow, HasCells, told_at};
+use super::projection::{ProjectionForm, projection};
 use super::questions::{
     AGENT, BRANCH, CURSOR, ENTRYPOINT, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW,
     filter_of,
@@ -28,7 +30,7 @@ use crate::views::analytics::blocks::{BLOCK_MS, Block};
 use crate::views::analytics::cells::Cells;
 use crate::views::analytics::costs::{CostQuestion, CostRow, CostTable, Edges, GroupBy, Sums, costs, partial};
 use crate::views::analytics::filter::Filter;
-use crate::views::analytics::period::Period;
+use crate::views::analytics::period::{Period, QUARTER_MS};
 
 const GROUP_BY: Parameter<GroupList> = Parameter::query(
     "group_by",
@@ -71,7 +73,8 @@ pub static COSTS: Description = Description {
     ],
     answers: &[AnswerForm::json::<CostPage<'static>>(
         "Costs",
-        "A page of rows with their sums, the sums of everything that was asked for, and where the next page begins.",
+        "A page of rows with their sums, the sums of everything that was asked for, where the next page begins, what the \
+         month will have cost, and how budgets are doing.",
     )],
     refusal: PROBLEM,
 };
@@ -150,10 +153,10 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let after = request.given(&CURSOR)?.map(|cursor| PageEnd::from_cursor(&list, cursor)).transpose()?;
 
     let cells = context.cells().now(context.reader())?;
-    // What blocks tell of the present holds for a minute.
+    // What blocks tell of the present holds for a minute, and what is told of the rest of the month for a quarter hour.
     let now = context.now();
-    let besides =
-        if groups.contains(&GroupBy::Block) { format!("-{}", now.0.div_euclid(60_000)) } else { String::new() };
+    let holds_ms = if groups.contains(&GroupBy::Block) { MINUTE_MS } else { QUARTER_MS };
+    let besides = format!("-{}", now.0.div_euclid(holds_ms));
     if let Some(answer) = cells.not_modified(request, &besides) {
         return Ok(answer);
     }
@@ -164,6 +167,11 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let page = PageOf { list: &list, ascending, after, limit };
     let (rows, next_cursor) = page.cut(rows.into_iter().map(|row| (end(&row), row)).collect());
     let names: Vec<&str> = groups.iter().map(|by| word(*by)).collect();
+    let (projection, projection_reason) = match projection(&cells, &filter, zone, told_at(now)) {
+        Ok(projection) => (Some(projection), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let budgets = cells.budgets(now);
     let page = CostPage {
         group_by: &names,
         tz: zone.name(),
@@ -171,6 +179,9 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         until: filter.window.until.map(Timestamp::to_rfc3339),
         rows: rows.iter().map(|row| RowForm::of(&names, row, now)).collect(),
         total: SumsForm::of(&total),
+        projection,
+        projection_reason,
+        budgets: budgets.forms(),
         complete: cells.is_complete(),
         next_cursor,
         currency: CURRENCY,
@@ -218,6 +229,13 @@ struct CostPage<'a> {
     rows: Vec<RowForm<'a>>,
     /// The sums of the rows of all pages.
     total: SumsForm,
+    /// What the current month in `tz` will have cost, of everything that the filters take; `null` with a reason.
+    projection: Option<ProjectionForm>,
+    /// Why there is no projection; left out if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    projection_reason: Option<String>,
+    /// How the budgets of the configuration are doing, whatever the filters are.
+    budgets: Vec<BudgetForm<'a>>,
     /// False while sums are being made of a state that had none: then they are too small.
     complete: bool,
     /// The `cursor` of the next page; `null` on the last one.
@@ -323,6 +341,7 @@ impl BlockForm {
 }
 
 const HOUR_MS: i64 = 3_600_000;
+const MINUTE_MS: i64 = 60_000;
 
 /// What so many milliseconds cost at the pace from the first response of a block to its last; `None` if there is only one
 /// moment with responses.
