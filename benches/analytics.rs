@@ -127,7 +127,7 @@ fn history(sessions: u64) -> Cube {
                 units.push(unit(&mut dice, id + 1, at, Some(UnitId(id))));
             }
         }
-        cube.put(&Session::new(SessionId(format!("{number:08}-0000-4000-8000-000000000000").into())), &units);
+        cube.put(&Session::new(SessionId(format!("{number:08}-0000-4000-8000-000000000000").into())), &units, &prices);
     }
     cube
 }
