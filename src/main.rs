@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
+use tailspan::cli::report::{self, ReportError};
 use tailspan::cli::{backfill, metrics, scan, verify};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::sidecar::error::RunError;
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
         Err(error) => {
             let wrong_usage = error.chain().any(|cause| cause.is::<ConfigError>())
                 || error.downcast_ref::<RunError>().is_some_and(RunError::is_configuration)
-                || error.downcast_ref::<BackfillError>().is_some_and(BackfillError::is_usage);
+                || error.downcast_ref::<BackfillError>().is_some_and(BackfillError::is_usage)
+                || error.downcast_ref::<ReportError>().is_some_and(ReportError::is_usage);
             log::say(&format!("tailspan: {error:#}"));
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
         }
@@ -52,6 +54,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices)?,
         Command::Verify(_) => verify::run(&config, &roots, &prices)?,
         Command::Backfill(args) => backfill::run(args, &config, &roots, &prices)?,
+        Command::Report(args) => report::run(args, &config, &env, &prices)?,
         Command::Metrics => metrics::run()?,
     }
     Ok(())

@@ -1,9 +1,9 @@
-//! Turns errors and paths into text for logs and messages, and decodes percent-encoded text.
+//! Turns errors and paths into text for logs and messages, and reads and writes percent-encoded text.
 
 use std::error::Error;
 use std::path::Path;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// A path as text, for logs and for comparing paths. Bytes that are not UTF-8 become U+FFFD.
 #[must_use]
@@ -35,4 +35,10 @@ pub fn percent_decoded(text: &str) -> Option<String> {
         return None;
     }
     percent_decode_str(text).decode_utf8().ok().map(|decoded| decoded.into_owned())
+}
+
+/// Text with `%XX` for each byte that is neither a letter nor a digit of ASCII, so that it can be a value in a query.
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
+use super::report::args::ReportArgs;
 use super::values;
 use crate::config::Flags;
 use crate::transcript::time::Timestamp;
@@ -35,6 +36,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Print the counters of the past with timestamps, for promtool tsdb create-blocks-from openmetrics
     Backfill(BackfillArgs),
+    /// Tell costs, tools, bottlenecks, patterns, sessions, blocks or today, for people or as a file
+    Report(Box<ReportArgs>),
     /// Print every metric with its labels and meaning, as a table
     Metrics,
 }
@@ -136,6 +139,7 @@ impl Args {
             Command::Backfill(backfill) => {
                 Flags { projects: backfill.projects.clone(), state: backfill.state.clone(), offline: true, ..common }
             }
+            Command::Report(report) => report.flags(common),
             Command::Metrics => Flags { offline: true, ..common },
             Command::Scan(scan) => Flags {
                 projects: scan.projects.clone(),

@@ -1,8 +1,10 @@
 //! The command line: one file per command.
 
 pub mod args;
+pub mod ask;
 pub mod backfill;
 pub mod metrics;
+pub mod report;
 pub mod scan;
 mod table;
 mod values;

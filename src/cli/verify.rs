@@ -108,7 +108,7 @@ fn line(text: &mut String, line: impl std::fmt::Display) {
 }
 
 /// Bytes of the files that the state has not counted yet.
-fn unread_bytes(opened: &Opened, found: &[FoundFile]) -> u64 {
+pub(super) fn unread_bytes(opened: &Opened, found: &[FoundFile]) -> u64 {
     let recovered = &opened.recovered;
     let offsets: BTreeMap<_, u64> = recovered.cursors.iter().map(|(file, cursor)| (*file, cursor.offset)).collect();
     let counted = |file: &FoundFile| {

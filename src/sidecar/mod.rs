@@ -7,6 +7,7 @@
 //! tailer     the thread that reads and writes
 //! budgets    the thread that looks at the budgets, so that no scrape waits for that
 //! watchdog   reports that the database does not answer, and ends the process if it never does
+//! local      the answers of the API without a server, for reports
 //! signals    SIGTERM and SIGINT
 //! told       logs at the start what is read, kept, served and sent
 //! log        text or JSON on stderr, never flooded; progress  the bar of a long pass
@@ -17,6 +18,7 @@ mod budgets;
 pub mod clock;
 pub mod error;
 mod life;
+pub mod local;
 pub mod log;
 pub mod progress;
 pub mod settings;

@@ -131,6 +131,12 @@ impl Zone {
         DateTime::<Utc>::from_timestamp_millis(time.0).map(|utc| utc.with_timezone(&self.0))
     }
 
+    /// What a calendar and a clock on the wall show: `Tue 2026-11-24 09:12`. `None` for a time that no calendar has.
+    #[must_use]
+    pub fn shown(self, time: Timestamp) -> Option<String> {
+        Some(self.local(time)?.format("%a %Y-%m-%d %H:%M").to_string())
+    }
+
     /// The period in which a time lies: its first moment, the first moment after it, and its name. `None` for a time
     /// that no calendar has.
     #[must_use]

@@ -164,7 +164,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("postcard", &["store", "audit"]),
     ("prometheus", &["http"]),
     ("prost", &["export"]),
-    ("rustix", &["tail", "store", "http"]),
+    ("rustix", &["tail", "store", "http", "cli"]),
     ("rustls", &["export"]),
     ("rustls_native_certs", &["export"]),
     ("schemars", &["ledger", "views", "http"]),
@@ -179,6 +179,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("tracing", &["tail", "store", "export", "http", "engine", "audit", "sidecar", "cli", "main"]),
     ("tracing_subscriber", &["sidecar"]),
+    ("unicode_width", &["cli"]),
     ("xxhash_rust", &["transcript", "ledger", "measures", "views", "tail", "store", "engine"]),
 ];
 

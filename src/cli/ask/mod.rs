@@ -1,0 +1,13 @@
+//! Asks the HTTP API, wherever it is: of a running sidecar, or in this process.
+//!
+//! ```text
+//! client    one GET over HTTP, with a time by which it must be answered
+//! question  a path with its parameters
+//! source    who answers: a sidecar, the state, or the files
+//! answer    the values of an answer
+//! ```
+
+pub(super) mod answer;
+pub(super) mod client;
+pub(super) mod question;
+pub(super) mod source;

@@ -1,0 +1,116 @@
+//! A report as text for a terminal or a pipe.
+
+use super::document::{Advice, Align, Cell, Cut, Document, Fact, Part, Row, Table, Tone};
+use super::glyphs::Glyphs;
+use super::layout::{GAP, widths};
+use super::paint::{painted, painted_bar};
+use super::width::{cut, folded, width};
+
+/// How text is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli::report) struct Look {
+    /// Columns that a line may take.
+    pub(in crate::cli::report) width: usize,
+    pub(in crate::cli::report) colours: bool,
+    pub(in crate::cli::report) glyphs: Glyphs,
+}
+
+/// The report as lines, each with a newline.
+pub(in crate::cli::report) fn render(document: &Document, look: Look) -> String {
+    let mut lines = Vec::new();
+    look.paragraph(&mut lines, "", Tone::Strong, &document.title);
+    for part in &document.parts {
+        match part {
+            Part::Text(tone, text) => look.paragraph(&mut lines, "", *tone, text),
+            Part::Facts(facts) => look.facts(&mut lines, facts),
+            Part::Table(table) => look.table(&mut lines, table),
+            Part::Advice(advice) => look.advice(&mut lines, advice),
+        }
+    }
+    lines.into_iter().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+impl Look {
+    fn paragraph(self, lines: &mut Vec<String>, indent: &str, tone: Tone, text: &str) {
+        for line in folded(&self.glyphs.clean(text), self.width.saturating_sub(width(indent))) {
+            lines.push(format!("{indent}{}", painted(&line, tone, self.colours)));
+        }
+    }
+
+    fn facts(self, lines: &mut Vec<String>, facts: &[Fact]) {
+        lines.push(String::new());
+        let names = facts.iter().map(|fact| width(fact.name)).max().unwrap_or(0) + GAP;
+        for fact in facts {
+            let spark = self.glyphs.spark(&fact.spark);
+            let mut text = folded(&self.glyphs.clean(&fact.text), self.width.saturating_sub(names)).into_iter();
+            let mut first = painted(&pad(fact.name, names, Align::Left), Tone::Dim, self.colours);
+            if !spark.is_empty() {
+                first.push_str(&painted_bar(&spark, self.colours));
+                first.push_str("  ");
+            }
+            first.push_str(&painted(&text.next().unwrap_or_default(), fact.tone, self.colours));
+            lines.push(first);
+            lines.extend(text.map(|line| " ".repeat(names) + &painted(&line, fact.tone, self.colours)));
+        }
+    }
+
+    fn table(self, lines: &mut Vec<String>, table: &Table) {
+        lines.push(String::new());
+        let widths = widths(table, self.width, self.glyphs);
+        let heads = table.columns.iter().map(|column| Cell::toned(Tone::Dim, column.head.to_uppercase())).collect();
+        lines.push(self.row(table, &widths, &Row::of(heads)));
+        lines.extend(table.rows.iter().map(|row| self.row(table, &widths, row)));
+        if let Some(note) = &table.note {
+            self.paragraph(lines, "", Tone::Dim, note);
+        }
+    }
+
+    fn row(self, table: &Table, widths: &[Option<usize>], row: &Row) -> String {
+        let mut line = String::new();
+        for ((column, room), cell) in table.columns.iter().zip(widths).zip(&row.cells) {
+            let Some(room) = *room else { continue };
+            if !line.is_empty() {
+                line.push_str(&" ".repeat(GAP));
+            }
+            match cell {
+                Cell::Bar { part, whole } => {
+                    let bar = self.glyphs.bar(*part, *whole, room);
+                    line.push_str(&painted_bar(&bar, self.colours));
+                    line.push_str(&" ".repeat(room.saturating_sub(width(&bar))));
+                }
+                Cell::Text(tone, text) => {
+                    let how = if column.cut == Cut::Never { Cut::End } else { column.cut };
+                    let text = pad(&cut(&self.glyphs.clean(text), room, how, self.glyphs), room, column.align);
+                    let tone = if *tone == Tone::Plain { row.tone } else { *tone };
+                    line.push_str(&painted(&text, tone, self.colours));
+                }
+            }
+        }
+        line
+    }
+
+    fn advice(self, lines: &mut Vec<String>, advice: &[Advice]) {
+        for (number, one) in (1..).zip(advice) {
+            lines.push(String::new());
+            let head = format!("{number}. {}", one.title);
+            self.paragraph(lines, "", one.tone, &head);
+            for (tone, text) in
+                [(Tone::Dim, &one.weight), (Tone::Plain, &one.finding), (Tone::Good, &one.recommendation)]
+            {
+                self.paragraph(lines, "   ", tone, text);
+            }
+            for seen in &one.evidence {
+                let line = cut(&self.glyphs.clean(seen), self.width.saturating_sub(5), Cut::End, self.glyphs);
+                lines.push(format!("   - {}", painted(&line, Tone::Dim, self.colours)));
+            }
+        }
+    }
+}
+
+fn pad(text: &str, room: usize, align: Align) -> String {
+    let blanks = " ".repeat(room.saturating_sub(width(text)));
+    match align {
+        Align::Left => format!("{text}{blanks}"),
+        Align::Right => format!("{blanks}{text}"),
+    }
+}

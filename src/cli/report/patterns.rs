@@ -1,0 +1,100 @@
+//! `report patterns`: what could be done better, and what that would save.
+
+use serde_json::Value;
+
+use super::asker::Asker;
+use super::draw::csv::CsvColumn;
+use super::draw::document::{Advice, Document, Fact, Part, Tone};
+use super::draw::figures::{counted, duration, money};
+use super::titles::short_id;
+use crate::cli::ask::answer::{self, Answer, count, list, number, text};
+use crate::cli::ask::question::Question;
+use crate::ledger::money::Money;
+use crate::transcript::time::Timestamp;
+
+/// Places that are shown of each finding.
+const EVIDENCE: usize = 3;
+
+/// The question that the report is about.
+pub(super) fn question(asker: &Asker<'_>) -> Question {
+    asker.sorted(asker.question("patterns"))
+}
+
+/// The columns of the rows as CSV.
+pub(super) fn csv_columns() -> Vec<CsvColumn> {
+    let names = [
+        "id",
+        "severity",
+        "title",
+        "finding",
+        "recommendation",
+        "saving_usd",
+        "saving_seconds",
+        "basis",
+        "method",
+        "since",
+        "until",
+    ];
+    names.into_iter().map(|name| (name.to_owned(), format!("/{name}"))).collect()
+}
+
+/// The report. `answer` is that to [`question`].
+pub(super) fn document(asker: &Asker<'_>, answer: &Answer) -> Document {
+    let when = asker.range.words(asker.present);
+    let title = format!("What to change, {when} ({})", asker.present.zone.name());
+    let patterns = list(&answer.json, "/patterns");
+    if patterns.is_empty() {
+        let text = "No rule found anything to change in this time.".to_owned();
+        return Document { title, parts: vec![Part::Text(Tone::Good, text)] };
+    }
+    let shown = usize::from(asker.limit());
+    let saving: Money = patterns.iter().filter_map(|pattern| answer::money(pattern, "/saving_usd")).sum();
+    let found = counted(patterns.len() as u64, "finding");
+    let found = format!("{found}, the largest saving first; {} in all, as far as they do not overlap", money(saving));
+    let mut parts = vec![Part::Facts(vec![Fact::new("found", found).toned(Tone::Strong)])];
+    parts.push(Part::Advice(patterns.iter().take(shown).map(|pattern| advice(asker, pattern)).collect()));
+    if shown < patterns.len() {
+        parts.push(Part::Text(Tone::Dim, "There are more: --limit.".to_owned()));
+    }
+    Document { title, parts }
+}
+
+fn advice(asker: &Asker<'_>, pattern: &Value) -> Advice {
+    let own = |place| text(pattern, place).unwrap_or_default().to_owned();
+    let tone = match text(pattern, "/severity") {
+        Some("cost") => Tone::Bad,
+        Some("warn") => Tone::Warn,
+        _ => Tone::Strong,
+    };
+    let dollars = answer::money(pattern, "/saving_usd").filter(|saving| *saving > Money::ZERO).map(money);
+    let time = number(pattern, "/saving_seconds").filter(|saving| *saving > 0.0).map(duration);
+    let saving: Vec<String> = dollars.into_iter().chain(time).collect();
+    let mut weight = own("/severity");
+    if !saving.is_empty() {
+        weight.push_str(&format!(", could save {}", saving.join(" and ")));
+    }
+    if let Some(basis) = text(pattern, "/basis") {
+        weight.push_str(&format!(" ({basis})"));
+    }
+    let evidence = list(pattern, "/evidence");
+    let mut seen: Vec<String> = evidence.iter().take(EVIDENCE).map(|one| place(asker, one)).collect();
+    if evidence.len() > EVIDENCE {
+        seen.push(format!("and {} more places", evidence.len() - EVIDENCE));
+    }
+    let (finding, recommendation) = (own("/finding"), own("/recommendation"));
+    Advice { title: own("/title"), tone, weight, finding, recommendation, evidence: seen }
+}
+
+/// Where something was seen: session, turn, time and what it was.
+fn place(asker: &Asker<'_>, one: &Value) -> String {
+    let mut words = Vec::new();
+    words.extend(text(one, "/session").map(|id| format!("session {}", short_id(id))));
+    words.extend(count(one, "/turn").map(|turn| format!("turn {turn}")));
+    words.extend(text(one, "/at").and_then(Timestamp::parse).map(|at| asker.present.clock(at)));
+    let place = words.join(", ");
+    match text(one, "/detail") {
+        Some(detail) if place.is_empty() => detail.to_owned(),
+        Some(detail) => format!("{place}: {detail}"),
+        None => place,
+    }
+}

@@ -1,0 +1,170 @@
+//! The answers of the HTTP API without a server: from a state that no sidecar holds, or from session files that are
+//! folded into a state for the moment.
+
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::engine::ahead::{self, Parsed};
+use crate::engine::{Engine, PARTS_MAX, Start};
+use crate::http::api::analytics::cells::SharedCells;
+use crate::http::context::Context;
+use crate::http::table::ROUTES;
+use crate::http::{RequestCounters, get};
+use crate::ledger::prices::Prices;
+use crate::sidecar::clock;
+use crate::sidecar::settings::{label_rules, policy, span_rules, threads};
+use crate::store::{self, OpenStore, Opened, StoreError, Writer};
+use crate::tail::{FileReader, FoundFile, ReadLimits};
+use crate::text::chain;
+use crate::vitals::Vitals;
+
+/// How often another name is tried for the folder of a moment.
+const TRIES: usize = 8;
+
+/// The API over a state that this process holds until it is dropped.
+#[derive(Debug)]
+pub struct Local {
+    context: Context,
+    _writer: Option<Box<Writer>>,
+    _engine: Option<Box<Engine>>,
+    // The last field, because fields are dropped in their order: the database is closed before its folder is removed.
+    _folder: Option<Scratch>,
+}
+
+impl Local {
+    /// The API over an opened state. What is missing of its sums after an upgrade is made first. Fails if the database
+    /// fails.
+    pub fn of_state(config: &Config, opened: Opened) -> Result<Self, StoreError> {
+        let Opened { mut writer, kept, .. } = opened;
+        while writer.make_cells()? {}
+        let context = context(config, &kept);
+        Ok(Self { context, _writer: Some(Box::new(writer)), _engine: None, _folder: None })
+    }
+
+    /// The API over `found` session files, read to their ends into a state in a folder for temporary files, which is
+    /// removed when this is dropped. `progress` is called with the numbers of files and bytes since the last call.
+    /// Returns a sentence for each file that could not be read as well. Fails if the database fails.
+    pub fn of_files(
+        config: &Config,
+        prices: &Prices,
+        found: Vec<FoundFile>,
+        progress: impl FnMut(u64, u64),
+    ) -> Result<(Self, Vec<String>), StoreError> {
+        let folder = Scratch::make().map_err(|source| StoreError::Folder { path: std::env::temp_dir(), source })?;
+        let now = clock::now();
+        let opened = store::open(folder.path(), now)?;
+        let policy = policy(config, &opened);
+        let Opened { writer, kept, epoch, recovered, .. } = opened;
+        let (prices, labels, spans) = (prices.clone(), label_rules(config), span_rules(config));
+        let mut engine =
+            Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
+        let problems = read_all(&mut engine, found, progress)?;
+        engine.commit(now)?;
+        let context = context(config, &kept);
+        Ok((Self { context, _writer: None, _engine: Some(Box::new(engine)), _folder: Some(folder) }, problems))
+    }
+
+    /// The status and body of a GET of `target`, a path with its query, as the server would answer it.
+    #[must_use]
+    pub fn get(&self, target: &str) -> (u16, Vec<u8>) {
+        get(ROUTES, &self.context, target)
+    }
+}
+
+fn context(config: &Config, kept: &OpenStore) -> Context {
+    let (_, totals) = watch::channel(None);
+    Context {
+        reader: kept.reader.clone(),
+        cells: SharedCells::default(),
+        vitals: Arc::new(Vitals::new(clock::now(), config.traces.idle)),
+        totals,
+        outbox: Arc::clone(&kept.meter),
+        export: Arc::default(),
+        requests: Arc::new(RequestCounters::default()),
+        claude_code: false,
+        spans: span_rules(config),
+        now: clock::now,
+    }
+}
+
+/// Folds all files. Returns a sentence for each that could not be read.
+fn read_all(
+    engine: &mut Engine,
+    found: Vec<FoundFile>,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Vec<String>, StoreError> {
+    let jobs = engine.jobs(found)?;
+    let (mut failed, mut problems, mut long) = (Ok(()), Vec::new(), Vec::new());
+    ahead::for_each(&jobs, threads(), |parsed| {
+        match parsed {
+            Parsed::Piece(piece) => {
+                progress(0, piece.bytes);
+                failed = engine.step(&piece, clock::now());
+            }
+            Parsed::Failed { error, .. } => problems.push(chain(&error)),
+            Parsed::Searching { file } => long.push(file),
+            Parsed::Done { .. } => progress(1, 0),
+        }
+        if failed.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    failed?;
+    let long: Vec<FoundFile> = jobs.into_iter().filter(|job| long.contains(&job.file)).map(|job| job.found).collect();
+    // The end of a very long line is searched for to the last byte: there is nothing else to do meanwhile.
+    let mut reader = FileReader::new(ReadLimits::without_slices());
+    for mut job in engine.jobs(long)? {
+        loop {
+            let (parsed, goes_on) = ahead::next_piece(&mut reader, &job);
+            match parsed {
+                Parsed::Piece(piece) => {
+                    engine.step(&piece, clock::now())?;
+                    job.cursor = Some(Box::new(piece.cursor));
+                }
+                Parsed::Failed { error, .. } => problems.push(chain(&error)),
+                Parsed::Searching { .. } | Parsed::Done { .. } => {}
+            }
+            if !goes_on {
+                break;
+            }
+        }
+    }
+    Ok(problems)
+}
+
+/// A folder of this process alone, removed when it is dropped.
+#[derive(Debug)]
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make() -> io::Result<Self> {
+        let mut failed = None;
+        for number in 0..TRIES {
+            let name = format!("tailspan-{}-{:016x}", std::process::id(), RandomState::new().hash_one(number));
+            let path = std::env::temp_dir().join(name);
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| io::ErrorKind::AlreadyExists.into()))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "a temporary folder could not be removed");
+        }
+    }
+}
