@@ -61,7 +61,7 @@
 //! | [`audit`] | rule: a clean pass, and the state beside it | the store's reader, tail, measures, views, ledger, vitals |
 //! | [`sidecar`] | wiring: the clock, the start, the log | all of the above |
 //! | [`config`] | wiring: settings as valid types | the types that it makes: of views, prices, money and transcript |
-//! | [`cli`] | wiring: one file per command | everything |
+//! | [`cli`] | wiring: one file or folder per command | everything |
 //!
 //! [`text`] (errors and paths as words) and [`vitals`] (how the process is doing) stand beside the rooms. The same
 //! table, in finer parts, is in `tests/house/architecture/table.rs`: the tests there read every import in every form

@@ -6,7 +6,7 @@ use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
 use tailspan::cli::report::{self, ReportError};
-use tailspan::cli::{backfill, metrics, scan, verify};
+use tailspan::cli::{backfill, metrics, scan, statusline, verify};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
@@ -47,14 +47,16 @@ fn execute(args: &Args) -> anyhow::Result<()> {
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
-    let prices = config.prices.table()?;
+    // Computed where it is needed: a status line has milliseconds, and needs no prices.
+    let prices = || config.prices.table();
     let roots = settings::root_env(&env);
     match &args.command {
-        Command::Run(_) => start::run(&config, &roots, prices)?,
-        Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices)?,
-        Command::Verify(_) => verify::run(&config, &roots, &prices)?,
-        Command::Backfill(args) => backfill::run(args, &config, &roots, &prices)?,
-        Command::Report(args) => report::run(args, &config, &env, &prices)?,
+        Command::Run(_) => start::run(&config, &roots, prices()?)?,
+        Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices()?)?,
+        Command::Verify(_) => verify::run(&config, &roots, &prices()?)?,
+        Command::Backfill(args) => backfill::run(args, &config, &roots, &prices()?)?,
+        Command::Report(args) => report::run(args, &config, &env, &prices()?)?,
+        Command::Statusline(_) => statusline::run(&config, &env)?,
         Command::Metrics => metrics::run()?,
     }
     Ok(())

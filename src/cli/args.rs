@@ -38,6 +38,8 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// Tell costs, tools, bottlenecks, patterns, sessions, blocks or today, for people or as a file
     Report(Box<ReportArgs>),
+    /// Print one line of figures for the status line of Claude Code, whose JSON is read on stdin
+    Statusline(StatuslineArgs),
     /// Print every metric with its labels and meaning, as a table
     Metrics,
 }
@@ -119,6 +121,27 @@ pub struct BackfillArgs {
     pub from_state: bool,
 }
 
+/// Examples at the end of `tailspan statusline --help`.
+const STATUSLINE_HELP: &str = "\
+Names in braces become figures: today, today_tokens, today_turns, block, block_left, block_burn, block_projected,
+session, session_tokens, budget (from the sidecar), client (the cost as the client tells it), model, project, version,
+duration, lines_added, lines_removed (from stdin). A part between two ` | ` whose figure is not known is left out.
+
+In ~/.claude/settings.json:
+  { \"statusLine\": { \"type\": \"command\", \"command\": \"tailspan statusline\" } }";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = STATUSLINE_HELP)]
+pub struct StatuslineArgs {
+    /// The line, with names in braces [default: '{today} today | block {block} {block_left} | session {session} |
+    /// {budget}']
+    #[arg(long, value_name = "LINE")]
+    format: Option<String>,
+    /// Address of the sidecar [default: 127.0.0.1:9719]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+}
+
 impl Args {
     /// What the arguments say about the configuration.
     #[must_use]
@@ -139,6 +162,12 @@ impl Args {
             Command::Backfill(backfill) => {
                 Flags { projects: backfill.projects.clone(), state: backfill.state.clone(), offline: true, ..common }
             }
+            Command::Statusline(statusline) => Flags {
+                listen: statusline.listen.clone(),
+                statusline_format: statusline.format.clone(),
+                offline: true,
+                ..common
+            },
             Command::Report(report) => report.flags(common),
             Command::Metrics => Flags { offline: true, ..common },
             Command::Scan(scan) => Flags {

@@ -6,6 +6,7 @@ pub mod backfill;
 pub mod metrics;
 pub mod report;
 pub mod scan;
+pub mod statusline;
 mod table;
 mod values;
 pub mod verify;

@@ -11,7 +11,7 @@ use super::merge::{Layer, SetValue, quoted};
 use super::otlp::Signal;
 use super::settings::{
     Config, ContentLevel, LogFormat, Metrics, OutboxSettings, PriceSettings, Profile, ProjectLabel, Scan, ScanFormat,
-    SetPlaces, TraceScope, TraceSettings, Web,
+    SetPlaces, Statusline, TraceScope, TraceSettings, Web,
 };
 use super::text::Listen;
 use super::{endpoints, file, keys, push, standard, text};
@@ -20,6 +20,8 @@ const LISTEN_DEFAULT: &str = "127.0.0.1:9719";
 const XDG: &str = "XDG_STATE_HOME";
 const HOUR: Duration = Duration::from_secs(3_600);
 const MILLISECOND: Duration = Duration::from_millis(1);
+const STATUSLINE_DEFAULT: &str = "{today} today | block {block} {block_left} | session {session} | {budget}";
+const STATUSLINE_CHARS_MAX: usize = 500;
 const SERIES_MAX: usize = 100_000;
 
 impl Config {
@@ -65,6 +67,9 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
                 .unwrap_or(256 << 20),
         },
         scan: scan(&layer)?,
+        statusline: Statusline {
+            format: layer.text(&keys::STATUSLINE_FORMAT, statusline)?.unwrap_or_else(|| STATUSLINE_DEFAULT.to_owned()),
+        },
         selfcheck: layer.text(&keys::SELFCHECK_EVERY, selfcheck)?.unwrap_or(Some(24 * HOUR)),
         budgets: layer
             .read(&keys::BUDGETS, |value| match value {
@@ -235,6 +240,12 @@ fn scan(layer: &Layer) -> Result<Scan, ConfigError> {
         format: layer.text(&keys::SCAN_FORMAT, format)?.unwrap_or_default(),
         sessions: layer.text(&keys::SCAN_SESSIONS, text::boolean)?.unwrap_or(false),
     })
+}
+
+/// The line of `tailspan statusline`; `None` if it is empty, too long or not one line.
+fn statusline(text: &str) -> Option<String> {
+    let is_line = !text.trim().is_empty() && text.chars().count() <= STATUSLINE_CHARS_MAX;
+    (is_line && !text.chars().any(char::is_control)).then(|| text.to_owned())
 }
 
 /// The time between two self-checks: `Some(None)` for `0`, which turns them off; `None` if `text` is not valid.

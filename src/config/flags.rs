@@ -27,6 +27,8 @@ pub struct Flags {
     pub scan_format: Option<String>,
     /// `--sessions` of `scan`: list the sessions too.
     pub scan_sessions: bool,
+    /// `--format` of `statusline`: the line with names in braces.
+    pub statusline_format: Option<String>,
     /// True for a command that sends nothing. `OTEL_EXPORTER_*` variables, which may be meant for Claude Code itself,
     /// are not read then and cannot make it fail.
     pub offline: bool,
@@ -48,6 +50,7 @@ impl Flags {
             (&keys::TRACES_HISTORY_SINCE, "--traces-history-since", &self.traces_history_since),
             (&keys::LOG_FORMAT, "--log-format", &self.log_format),
             (&keys::SCAN_FORMAT, "--format", &self.scan_format),
+            (&keys::STATUSLINE_FORMAT, "--format", &self.statusline_format),
             (&keys::SCAN_SESSIONS, "--sessions", &sessions),
         ];
         for (key, flag, text) in texts {

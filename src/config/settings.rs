@@ -41,6 +41,8 @@ pub struct Config {
     pub outbox: OutboxSettings,
     /// How session files are looked for, and what `tailspan scan` prints.
     pub scan: Scan,
+    /// What `tailspan statusline` prints (`statusline.*`).
+    pub statusline: Statusline,
     /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None` turns them off.
     pub selfcheck: Option<Duration>,
     /// What may be spent (`budgets`); none by default, at most 16.
@@ -232,6 +234,13 @@ pub struct Scan {
     pub format: ScanFormat,
     /// Whether `tailspan scan` lists the sessions (`scan.sessions`); no by default.
     pub sessions: bool,
+}
+
+/// What `tailspan statusline` prints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statusline {
+    /// The line, with names of figures in braces (`statusline.format`); 1 to 500 characters on one line.
+    pub format: String,
 }
 
 /// What `tailspan scan` prints.

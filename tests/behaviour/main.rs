@@ -73,7 +73,9 @@ mod jaeger_settings;
 mod openapi;
 mod projection;
 mod readers;
+mod report;
 mod session_filters;
+mod statusline;
 
 // The sidecar at work: what it says, keeps, checks and sends again.
 mod daemon;

@@ -17,6 +17,11 @@ pub(in crate::cli) fn text<'a>(value: &'a Value, place: &str) -> Option<&'a str>
     value.pointer(place)?.as_str()
 }
 
+/// The text at a place, unless it is empty.
+pub(in crate::cli) fn some_text(value: &Value, place: &str) -> Option<String> {
+    text(value, place).filter(|text| !text.trim().is_empty()).map(str::to_owned)
+}
+
 /// The whole number at a place.
 pub(in crate::cli) fn count(value: &Value, place: &str) -> Option<u64> {
     value.pointer(place)?.as_u64()

@@ -118,7 +118,7 @@ impl Source {
         let listen = config.listen;
         match listener(listen) {
             Listener::Sidecar(None) => {
-                log::say(&format!("tailspan: the sidecar at {listen} answers; it has read everything"));
+                log::say(&format!("tailspan: the sidecar at {listen} answers; its first scan is complete"));
                 return Ok(Self::Sidecar(listen));
             }
             Listener::Sidecar(Some(progress)) => {

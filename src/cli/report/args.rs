@@ -127,7 +127,7 @@ pub struct FilterArgs {
     /// Only turns that were asked for by human, sdk, task-notification or teammate
     #[arg(long, value_name = "WHO")]
     pub origin: Vec<String>,
-    /// Only the session with this id
+    /// Only the session whose id this is, or begins with (at least 4 characters)
     #[arg(long, value_name = "ID")]
     pub session: Vec<String>,
     /// Only sessions of clients that were started this way

@@ -5,9 +5,13 @@ use super::range::{Present, Range};
 use crate::cli::ask::answer::{Answer, list, text};
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::{AskError, Source};
+use crate::text::percent_encoded;
 
 /// Most rows of a table that is no list of times.
 const ROWS: u16 = 20;
+
+/// Length of a whole id of a session.
+const ID_CHARS: usize = 36;
 
 /// Who is asked, and what all questions have in common.
 #[derive(Debug)]
@@ -16,6 +20,25 @@ pub(super) struct Asker<'a> {
     pub(super) args: &'a ReportArgs,
     pub(super) present: Present,
     pub(super) range: Range,
+    /// Names and values of what counts, in the words of the API.
+    pub(super) filters: Vec<(&'static str, String)>,
+}
+
+/// The filters of the arguments. Tables show the beginnings of ids, so the beginning of an id will do here: whoever
+/// answers is asked which session that is. Fails if it may be several.
+pub(super) fn filters(source: &Source, args: &ReportArgs) -> Result<Vec<(&'static str, String)>, AskError> {
+    let whole = |(name, value): (&'static str, &str)| {
+        if name != "session" || value.chars().count() >= ID_CHARS {
+            return Ok((name, value.to_owned()));
+        }
+        match source.ask(&Question::of(&format!("sessions/{}", percent_encoded(value)))) {
+            Ok(answer) => Ok((name, text(&answer.json, "/id").unwrap_or(value).to_owned())),
+            // No session begins so: then nothing counts.
+            Err(AskError::Older { .. }) => Ok((name, value.to_owned())),
+            Err(error) => Err(error),
+        }
+    };
+    args.filters.pairs().map(whole).collect()
 }
 
 impl Asker<'_> {
@@ -27,7 +50,7 @@ impl Asker<'_> {
     /// The same about another time.
     pub(super) fn question_of(&self, path: &str, range: Range) -> Question {
         let question = Question::of(path).with("tz", self.present.zone.name()).within(range.since, range.until);
-        self.args.filters.pairs().fold(question, |question, (name, value)| question.with(name, value))
+        self.filters.iter().fold(question, |question, (name, value)| question.with(name, value))
     }
 
     /// Asks.

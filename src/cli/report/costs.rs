@@ -76,8 +76,9 @@ pub(super) fn document(asker: &Asker<'_>, answer: &Answer) -> Result<Document, A
         None => None,
     };
     let mut facts = vec![Fact::new("spent", spent(&answer.json)).toned(Tone::Strong)];
-    facts.extend(before.as_ref().map(|before| compared(total, self::total(&before.json))));
-    facts.extend(course(&keys, answer));
+    facts
+        .extend(before.as_ref().map(|before| compared(total, self::total(&before.json), "in the same length of time")));
+    facts.extend(course(asker, &keys, answer));
     facts.extend(unpriced(&answer.json));
     facts.extend(money_ahead::projection(&answer.json));
     let mut parts = vec![Part::Facts(facts)];
@@ -110,8 +111,8 @@ pub(super) fn spent(answer: &Value) -> String {
     )
 }
 
-/// How a total differs from that of the time before.
-pub(super) fn compared(now: Money, before: Money) -> Fact {
+/// How a total differs from that of the time before; `when` says how long that is.
+pub(super) fn compared(now: Money, before: Money, when: &str) -> Fact {
     let difference = now - before;
     let ratio = if before > Money::ZERO {
         let ratio = difference.to_f64() / before.to_f64();
@@ -121,7 +122,7 @@ pub(super) fn compared(now: Money, before: Money) -> Fact {
         String::new()
     };
     let tone = tone_of_change(difference);
-    let text = format!("{} in the same length of time: {}{ratio} since", money(before), change(difference));
+    let text = format!("{} {when}: {}{ratio} since", money(before), change(difference));
     Fact::new("before", text).toned(tone)
 }
 
@@ -135,12 +136,18 @@ pub(super) fn tone_of_change(difference: Money) -> Tone {
 }
 
 /// A line of small bars, if rows are times.
-fn course(keys: &[GroupKey], answer: &Answer) -> Option<Fact> {
+fn course(asker: &Asker<'_>, keys: &[GroupKey], answer: &Answer) -> Option<Fact> {
     let rows = list(&answer.json, "/rows");
     let [key] = keys else { return None };
-    let spark: Vec<u128> = rows.iter().map(|row| answer::money(row, "/cost_usd").map_or(0, amount)).collect();
-    let most = rows.iter().max_by_key(|row| answer::money(row, "/cost_usd"))?;
-    let text = format!("most: {}", money(answer::money(most, "/cost_usd")?));
+    let cost = |row: &Value| answer::money(row, "/cost_usd").map_or(0, amount);
+    let spark: Vec<u128> = match key {
+        GroupKey::Day => days(asker, rows).iter().map(|(_, row)| row.map_or(0, cost)).collect(),
+        _ => rows.iter().map(cost).collect(),
+    };
+    let most = rows.iter().max_by_key(|row| cost(row))?;
+    let name = text(most, &format!("/{}", key.name()))?;
+    let name = if *key == GroupKey::Day { day_name(asker, name) } else { name.to_owned() };
+    let text = format!("most: {name}, {}", money(answer::money(most, "/cost_usd")?));
     (key.is_time() && (SPARK_MIN..=DAYS_MAX).contains(&spark.len()))
         .then(|| Fact { spark, ..Fact::new("course", text) })
 }

@@ -94,7 +94,8 @@ pub fn run(args: &ReportArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     let roots = settings::root_env(env);
     let source = if args.scan { Source::files(config, &roots, prices) } else { Source::find(config, &roots, prices) };
     let source = source?;
-    let asker = Asker { source: &source, args, present, range };
+    let filters = asker::filters(&source, args)?;
+    let asker = Asker { source: &source, args, present, range, filters };
     print(&made(&asker, env)?)
 }
 

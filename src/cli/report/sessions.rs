@@ -10,7 +10,7 @@ use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
 use super::draw::figures::{amount, duration, grouped, money};
 use super::titles::short_id;
-use crate::cli::ask::answer::{self, Answer, count, list, text};
+use crate::cli::ask::answer::{self, Answer, count, list, some_text, text};
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::AskError;
 use crate::ledger::money::Money;
@@ -81,7 +81,7 @@ pub(super) fn document(asker: &Asker<'_>, answer: &Answer) -> Result<Document, A
 fn in_range(asker: &Asker<'_>, sessions: &[&Value]) -> Result<HashMap<String, (Money, Option<u64>)>, AskError> {
     let mut sums = HashMap::new();
     // A filter for sessions would ask for all of them besides these.
-    if !asker.args.filters.session.is_empty() {
+    if asker.filters.iter().any(|(name, _)| *name == "session") {
         let answer = asker.ask(&asker.question("costs").with("group_by", "session"))?;
         sums.extend(list(&answer.json, "/rows").iter().filter_map(sums_of));
         return Ok(sums);
@@ -111,8 +111,8 @@ fn table(asker: &Asker<'_>, sessions: &[&Value], in_range: &HashMap<String, (Mon
         Row::of(vec![
             Cell::or_dash(started.map(|started| asker.present.clock(started))),
             Cell::or_dash(lasted),
-            Cell::or_dash(text(session, "/project").map(str::to_owned)),
-            Cell::or_dash(text(session, "/title").map(str::to_owned)),
+            Cell::or_dash(some_text(session, "/project")),
+            Cell::or_dash(some_text(session, "/title")),
             Cell::of(grouped(turns)),
             Cell::of(money(cost(session))),
             Cell::Bar { part: amount(cost(session)), whole: most },

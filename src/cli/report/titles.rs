@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::asker::Asker;
-use crate::cli::ask::answer::{list, text};
+use crate::cli::ask::answer::{list, some_text, text};
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::AskError;
 
@@ -29,7 +29,7 @@ pub(super) fn of(asker: &Asker<'_>, ids: &[&str]) -> Result<HashMap<String, Told
         let answer = asker.ask(&question)?;
         for session in list(&answer.json, "/sessions") {
             let Some(id) = text(session, "/id") else { continue };
-            let own = |place| text(session, place).map(str::to_owned);
+            let own = |place| some_text(session, place);
             told.insert(id.to_owned(), Told { title: own("/title"), project: own("/project") });
         }
     }

@@ -71,7 +71,7 @@ pub(super) fn document(asker: &Asker<'_>, answers: &Answers) -> Result<Document,
     let title = format!("Today, {} ({})", asker.present.clock(now), zone.name());
     let mut facts = vec![Fact::new("spent", spent(hours)).toned(Tone::Strong)];
     if let Some(before) = yesterday(asker)? {
-        let compared = compared(total(hours), total(&before.json));
+        let compared = compared(total(hours), total(&before.json), "by this time");
         facts.push(Fact { name: "yesterday", ..compared });
     }
     facts.extend(course(asker, &answers.hours));

@@ -20,6 +20,7 @@ pub(crate) mod privileges;
 pub(crate) mod promql;
 pub(crate) mod queue;
 pub(crate) mod receiver;
+pub(crate) mod reports;
 pub(crate) mod rule_files;
 pub(crate) mod scraper;
 pub(crate) mod serving;

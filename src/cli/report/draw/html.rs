@@ -99,10 +99,10 @@ fn table_of(table: &Table) -> String {
     out + "</div>\n"
 }
 
-/// A bar in thousandths, which readers of screens can tell as well.
+/// A bar in thousandths. The figure beside it is read aloud, the bar is not.
 fn meter(part: u128, whole: u128) -> String {
     let thousandths = part.min(whole).saturating_mul(1000).checked_div(whole).unwrap_or(0);
-    format!("<meter min=\"0\" max=\"1000\" value=\"{thousandths}\"></meter>")
+    format!("<meter min=\"0\" max=\"1000\" value=\"{thousandths}\" aria-hidden=\"true\"></meter>")
 }
 
 fn article(advice: &Advice) -> String {

@@ -10,8 +10,9 @@ pub(super) const GAP: usize = 2;
 /// Widest and narrowest bar.
 const BAR: (usize, usize) = (24, 4);
 
-/// Narrowest cell of text that is cut.
-const CUT_MIN: usize = 8;
+/// Narrowest cell of text that is cut, and of a name: less would not tell two models apart.
+const TEXT_MIN: usize = 8;
+const NAME_MIN: usize = 16;
 
 /// The width of each column in `room` columns of a terminal; `None` for a column that is left out.
 pub(super) fn widths(table: &Table, room: usize, glyphs: Glyphs) -> Vec<Option<usize>> {
@@ -23,7 +24,8 @@ pub(super) fn widths(table: &Table, room: usize, glyphs: Glyphs) -> Vec<Option<u
         let least = |at: usize, column: &Column| match column.cut {
             Cut::Never => natural.get(at).copied().unwrap_or(0),
             Cut::Bar => BAR.1,
-            Cut::Middle | Cut::End => natural.get(at).copied().unwrap_or(0).min(CUT_MIN.max(width(column.head))),
+            Cut::Middle => natural.get(at).copied().unwrap_or(0).min(NAME_MIN.max(width(column.head))),
+            Cut::End => natural.get(at).copied().unwrap_or(0).min(TEXT_MIN.max(width(column.head))),
         };
         let columns: Vec<(usize, &Column)> =
             table.columns.iter().enumerate().filter(|(at, _)| kept.get(*at) == Some(&true)).collect();
