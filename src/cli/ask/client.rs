@@ -51,8 +51,8 @@ fn parsed(answer: &[u8]) -> Option<Reply> {
     let (head, body) = (std::str::from_utf8(answer.get(..end)?).ok()?, answer.get(end + 4..)?);
     let mut lines = head.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    let lengths =
+    let mut lengths =
         lines.filter_map(|line| line.split_once(':')).filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let is_whole = lengths.map(|(_, length)| length.trim().parse() == Ok(body.len())).all(|is_whole| is_whole);
+    let is_whole = lengths.all(|(_, length)| length.trim().parse() == Ok(body.len()));
     is_whole.then(|| Reply { status, body: body.to_vec() })
 }

@@ -78,7 +78,7 @@ fn table(asker: &Asker<'_>, rows: &[Value]) -> Table {
         let cells = vec![
             costs::key_cell(asker, GroupKey::Block, row),
             Cell::or_dash(last),
-            Cell::of(money(cost(row))),
+            costs::cost_cell(row),
             Cell::Bar { part: amount(cost(row)), whole: most },
             Cell::or_dash(count(row, "/messages").map(grouped)),
             Cell::or_dash(tokens(row).map(short)),

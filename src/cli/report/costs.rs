@@ -97,6 +97,13 @@ pub(super) fn total(answer: &Value) -> Money {
     answer::money(answer, "/total/cost_usd").unwrap_or(Money::ZERO)
 }
 
+/// What a row spent, for people. Nothing is not what tokens without a price cost.
+pub(super) fn cost_cell(row: &Value) -> Cell {
+    let cost = answer::money(row, "/cost_usd").unwrap_or(Money::ZERO);
+    let is_unpriced = count(row, "/unpriced_tokens").is_some_and(|tokens| tokens > 0);
+    if cost == Money::ZERO && is_unpriced { Cell::toned(Tone::Warn, "no price") } else { Cell::of(money(cost)) }
+}
+
 /// A total in words.
 pub(super) fn spent(answer: &Value) -> String {
     let Some(all) = answer.pointer("/total") else { return "-".to_owned() };
@@ -114,6 +121,9 @@ pub(super) fn spent(answer: &Value) -> String {
 /// How a total differs from that of the time before; `when` says how long that is.
 pub(super) fn compared(now: Money, before: Money, when: &str) -> Fact {
     let difference = now - before;
+    if difference == Money::ZERO {
+        return Fact::new("before", format!("{} {when} as well", money(before)));
+    }
     let ratio = if before > Money::ZERO {
         let ratio = difference.to_f64() / before.to_f64();
         let sign = if ratio > 0.0 { "+" } else { "-" };
@@ -180,7 +190,7 @@ fn table(asker: &Asker<'_>, keys: &[GroupKey], answer: &Answer) -> Result<Table,
             let told = text(row, "/session").and_then(|id| told.get(id)).cloned().unwrap_or_default();
             cells.extend([Cell::or_dash(told.project), Cell::or_dash(told.title)]);
         }
-        cells.extend([Cell::of(money(cost)), Cell::Bar { part: amount(cost), whole: most }]);
+        cells.extend([cost_cell(row), Cell::Bar { part: amount(cost), whole: most }]);
         cells.push(Cell::of(share(cost, total)));
         cells.extend(sums(row));
         Row::of(cells)

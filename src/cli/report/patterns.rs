@@ -79,7 +79,7 @@ fn advice(asker: &Asker<'_>, pattern: &Value) -> Advice {
     let evidence = list(pattern, "/evidence");
     let mut seen: Vec<String> = evidence.iter().take(EVIDENCE).map(|one| place(asker, one)).collect();
     if evidence.len() > EVIDENCE {
-        seen.push(format!("and {} more places", evidence.len() - EVIDENCE));
+        seen.push(format!("and {} more", evidence.len() - EVIDENCE));
     }
     let (finding, recommendation) = (own("/finding"), own("/recommendation"));
     Advice { title: own("/title"), tone, weight, finding, recommendation, evidence: seen }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::asker::Asker;
-use super::costs::spent;
+use super::costs::{cost_cell, spent};
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
 use super::draw::figures::{amount, duration, grouped, money};
@@ -77,44 +77,45 @@ pub(super) fn document(asker: &Asker<'_>, answer: &Answer) -> Result<Document, A
     Ok(Document { title, parts: vec![facts, Part::Table(table)] })
 }
 
-/// Cost and turns of sessions within the time of the report, by id.
-fn in_range(asker: &Asker<'_>, sessions: &[&Value]) -> Result<HashMap<String, (Money, Option<u64>)>, AskError> {
+/// The sums of sessions within the time of the report, by id.
+fn in_range(asker: &Asker<'_>, sessions: &[&Value]) -> Result<HashMap<String, Value>, AskError> {
     let mut sums = HashMap::new();
     // A filter for sessions would ask for all of them besides these.
     if asker.filters.iter().any(|(name, _)| *name == "session") {
         let answer = asker.ask(&asker.question("costs").with("group_by", "session"))?;
-        sums.extend(list(&answer.json, "/rows").iter().filter_map(sums_of));
+        sums.extend(list(&answer.json, "/rows").iter().filter_map(by_id));
         return Ok(sums);
     }
     for some in sessions.chunks(AT_ONCE) {
         let question = asker.question("costs").with("group_by", "session");
         let ids = some.iter().filter_map(|session| text(session, "/id"));
         let answer = asker.ask(&ids.fold(question, |question, id| question.with("session", id)))?;
-        sums.extend(list(&answer.json, "/rows").iter().filter_map(sums_of));
+        sums.extend(list(&answer.json, "/rows").iter().filter_map(by_id));
     }
     Ok(sums)
 }
 
-fn sums_of(row: &Value) -> Option<(String, (Money, Option<u64>))> {
-    Some((text(row, "/session")?.to_owned(), (answer::money(row, "/cost_usd")?, count(row, "/turns"))))
+fn by_id(row: &Value) -> Option<(String, Value)> {
+    Some((text(row, "/session")?.to_owned(), row.clone()))
 }
 
-fn table(asker: &Asker<'_>, sessions: &[&Value], in_range: &HashMap<String, (Money, Option<u64>)>) -> Table {
-    let spent_by = |session: &Value| text(session, "/id").and_then(|id| in_range.get(id)).copied();
-    let cost = |session: &Value| spent_by(session).map_or(Money::ZERO, |(cost, _)| cost);
+fn table(asker: &Asker<'_>, sessions: &[&Value], in_range: &HashMap<String, Value>) -> Table {
+    let spent_by = |session: &Value| text(session, "/id").and_then(|id| in_range.get(id));
+    let cost =
+        |session: &Value| spent_by(session).and_then(|row| answer::money(row, "/cost_usd")).unwrap_or(Money::ZERO);
     let most = sessions.iter().map(|session| amount(cost(session))).max().unwrap_or(0);
     let made = |session: &&Value| {
         let time = |place| text(session, place).and_then(Timestamp::parse);
         let (started, ended) = (time("/started_at"), time("/ended_at"));
         let lasted = started.zip(ended).map(|(started, ended)| duration(seconds(ended.since_ms(started))));
-        let turns = spent_by(session).and_then(|(_, turns)| turns).unwrap_or(0);
+        let turns = spent_by(session).and_then(|row| count(row, "/turns")).unwrap_or(0);
         Row::of(vec![
             Cell::or_dash(started.map(|started| asker.present.clock(started))),
             Cell::or_dash(lasted),
             Cell::or_dash(some_text(session, "/project")),
             Cell::or_dash(some_text(session, "/title")),
             Cell::of(grouped(turns)),
-            Cell::of(money(cost(session))),
+            spent_by(session).map_or_else(|| Cell::of(money(Money::ZERO)), cost_cell),
             Cell::Bar { part: amount(cost(session)), whole: most },
             Cell::or_dash(text(session, "/id").map(short_id)),
         ])

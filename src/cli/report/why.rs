@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::args::GroupKey;
 use super::asker::Asker;
-use super::costs::{key_cell, tone_of_change};
+use super::costs::{cost_cell, key_cell, tone_of_change};
 use super::draw::document::{Cell, Column, Part, Row, Table, Tone};
 use super::draw::figures::{amount, change, grouped, money, share};
 use super::titles::{self, short_id};
@@ -26,12 +26,13 @@ pub(super) fn parts(asker: &Asker<'_>, keys: &[GroupKey], total: Money) -> Resul
     }
     let mut parts = Vec::new();
     for key in [GroupKey::Project, GroupKey::Model].into_iter().filter(|key| !keys.contains(key)) {
-        parts.push(Part::Table(shares(asker, key, total)?));
+        parts.push(shares(asker, key, total)?);
     }
     if !keys.contains(&GroupKey::Session) {
-        parts.push(Part::Table(sessions(asker, total)?));
+        parts.push(sessions(asker, total)?);
     }
-    Ok(parts)
+    parts.retain(|table| !table.rows.is_empty());
+    Ok(parts.into_iter().map(Part::Table).collect())
 }
 
 fn shares(asker: &Asker<'_>, key: GroupKey, total: Money) -> Result<Table, AskError> {
@@ -62,7 +63,7 @@ fn shares(asker: &Asker<'_>, key: GroupKey, total: Money) -> Result<Table, AskEr
         let cost = cost(row);
         let mut cells = vec![
             key_cell(asker, key, row),
-            Cell::of(money(cost)),
+            cost_cell(row),
             Cell::Bar { part: amount(cost), whole: most },
             Cell::of(share(cost, total)),
         ];
@@ -93,7 +94,7 @@ pub(super) fn sessions(asker: &Asker<'_>, total: Money) -> Result<Table, AskErro
             Cell::or_dash(told.project),
             Cell::or_dash(told.title),
             Cell::or_dash(count(row, "/turns").map(grouped)),
-            Cell::of(money(cost)),
+            cost_cell(row),
             Cell::of(share(cost, total)),
         ])
     };

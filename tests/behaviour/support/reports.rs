@@ -48,6 +48,9 @@ fn of_fixtures(target: &str) -> Option<&'static str> {
         "costs" if target.contains("group_by=block") => {
             Some(include_str!("../../../fixtures/reports/answers/block.json"))
         }
+        "costs" if target.contains("group_by=") && !target.contains("group_by=day") => {
+            Some("{\"rows\":[],\"total\":{},\"next_cursor\":null,\"currency\":\"USD\"}")
+        }
         "costs" => Some(include_str!("../../../fixtures/reports/answers/costs.json")),
         "sessions" => Some("{\"sessions\":[],\"total\":0,\"next_cursor\":null,\"currency\":\"USD\"}"),
         "tools/usage" => Some(include_str!("../../../fixtures/reports/answers/tools.json")),

@@ -36,7 +36,8 @@ impl Glyphs {
     /// Text that can do nothing to a terminal: without control and invisible characters, on one line. Where there is
     /// only ASCII, other letters are question marks.
     pub(in crate::cli) fn clean(self, text: &str) -> String {
-        let line: String = text.chars().map(|letter| if letter.is_whitespace() { ' ' } else { letter }).collect();
+        let line = without_escapes(text);
+        let line: String = line.chars().map(|letter| if letter.is_whitespace() { ' ' } else { letter }).collect();
         let harmless = shown(&line);
         if !self.is_ascii {
             return harmless;
@@ -70,4 +71,30 @@ impl Glyphs {
         };
         amounts.iter().map(|amount| sign(*amount)).collect()
     }
+}
+
+/// Text without the escape sequences of terminals (ECMA-48): colours, moves, titles of windows. What begins like one and
+/// does not end goes to the end of the text.
+fn without_escapes(text: &str) -> String {
+    let mut out = String::new();
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            // The second sign says how the sequence ends.
+            '\u{1b}' => match letters.next() {
+                Some('[') => drop(letters.find(|end| ('@'..='~').contains(end))),
+                Some(']' | 'P' | 'X' | '^' | '_') => {
+                    let end = letters.find(|end| matches!(end, '\u{7}' | '\u{1b}' | '\u{9c}'));
+                    // The end may have two signs.
+                    if end == Some('\u{1b}') {
+                        letters.next();
+                    }
+                }
+                Some(_) | None => {}
+            },
+            '\u{9b}' => drop(letters.find(|end| ('@'..='~').contains(end))),
+            letter => out.push(letter),
+        }
+    }
+    out
 }

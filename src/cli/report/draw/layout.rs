@@ -10,22 +10,26 @@ pub(super) const GAP: usize = 2;
 /// Widest and narrowest bar.
 const BAR: (usize, usize) = (24, 4);
 
-/// Narrowest cell of text that is cut, and of a name: less would not tell two models apart.
-const TEXT_MIN: usize = 8;
-const NAME_MIN: usize = 16;
+/// Narrowest cell of a name, and of text, that is cut. The first is tried first: less would not tell two models apart.
+const NARROWEST: [(usize, usize); 2] = [(16, 8), (4, 4)];
 
 /// The width of each column in `room` columns of a terminal; `None` for a column that is left out.
 pub(super) fn widths(table: &Table, room: usize, glyphs: Glyphs) -> Vec<Option<usize>> {
     let natural: Vec<usize> =
         table.columns.iter().enumerate().map(|(at, column)| natural(table, at, column, glyphs)).collect();
     let mut kept: Vec<bool> = vec![true; natural.len()];
+    let mut narrowest = NARROWEST.into_iter();
+    let mut floor = narrowest.next().unwrap_or_default();
     loop {
-        // Text gives way first, then bars; then the columns that tell least are left out.
-        let least = |at: usize, column: &Column| match column.cut {
-            Cut::Never => natural.get(at).copied().unwrap_or(0),
-            Cut::Bar => BAR.1,
-            Cut::Middle => natural.get(at).copied().unwrap_or(0).min(NAME_MIN.max(width(column.head))),
-            Cut::End => natural.get(at).copied().unwrap_or(0).min(TEXT_MIN.max(width(column.head))),
+        // Text gives way first, then bars; then the columns that tell least are left out; then text gives way to the last.
+        let least = |at: usize, column: &Column| {
+            let natural = natural.get(at).copied().unwrap_or(0);
+            match column.cut {
+                Cut::Never => natural,
+                Cut::Bar => BAR.1,
+                Cut::Middle => natural.min(floor.0.max(width(column.head))),
+                Cut::End => natural.min(floor.1.max(width(column.head))),
+            }
         };
         let columns: Vec<(usize, &Column)> =
             table.columns.iter().enumerate().filter(|(at, _)| kept.get(*at) == Some(&true)).collect();
@@ -34,9 +38,16 @@ pub(super) fn widths(table: &Table, room: usize, glyphs: Glyphs) -> Vec<Option<u
             return given(&columns, &natural, &least, room + GAP - needed, kept.len());
         }
         let last = columns.iter().filter(|(_, column)| column.rank > 0).max_by_key(|(at, column)| (column.rank, *at));
-        let Some((last, _)) = last else { return given(&columns, &natural, &least, 0, kept.len()) };
-        if let Some(kept) = kept.get_mut(*last) {
-            *kept = false;
+        match last.map(|(last, _)| *last) {
+            Some(last) => {
+                if let Some(kept) = kept.get_mut(last) {
+                    *kept = false;
+                }
+            }
+            None => match narrowest.next() {
+                Some(narrower) => floor = narrower,
+                None => return given(&columns, &natural, &least, 0, kept.len()),
+            },
         }
     }
 }
