@@ -9,6 +9,7 @@ use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
 use super::draw::figures::{amount, duration, grouped, money, short};
 use super::range::Present;
+use super::rows;
 use crate::cli::ask::answer::{self, Answer, count, list, text, tokens};
 use crate::cli::ask::question::Question;
 use crate::ledger::money::Money;
@@ -33,7 +34,7 @@ pub(super) fn document(asker: &Asker<'_>, answer: &Answer) -> Document {
     if rows.is_empty() {
         return Document { title, parts: vec![Part::Text(Tone::Dim, "Nothing was spent in this time.".to_owned())] };
     }
-    let mut facts = vec![Fact::new("spent", costs::spent(&answer.json)).toned(Tone::Strong)];
+    let mut facts = vec![Fact::new("spent", rows::spent(&answer.json)).toned(Tone::Strong)];
     facts.push(active(&answer.json, asker.present).unwrap_or_else(|| Fact::new("now", "no block is running")));
     Document { title, parts: vec![Part::Facts(facts), Part::Table(table(asker, rows))] }
 }
@@ -76,9 +77,9 @@ fn table(asker: &Asker<'_>, rows: &[Value]) -> Table {
         let dollars = |place| Cell::or_dash(answer::money(row, place).map(money));
         let last = text(row, "/ended_at").and_then(Timestamp::parse).map(|last| asker.present.hour(last));
         let cells = vec![
-            costs::key_cell(asker, GroupKey::Block, row),
+            rows::key_cell(asker, GroupKey::Block, row),
             Cell::or_dash(last),
-            costs::cost_cell(row),
+            rows::cost_cell(row),
             Cell::Bar { part: amount(cost(row)), whole: most },
             Cell::or_dash(count(row, "/messages").map(grouped)),
             Cell::or_dash(tokens(row).map(short)),

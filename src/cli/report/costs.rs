@@ -6,16 +6,16 @@ use super::args::GroupKey;
 use super::asker::Asker;
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
-use super::draw::figures::{amount, change, counted, grouped, money, percent, share, short};
+use super::draw::figures::{amount, grouped, money, share};
 use super::money_ahead;
-use super::titles::{self, short_id};
+use super::rows::{self, SUMS, compared, cost_cell, day_name, key_cell, spent, sums, total};
+use super::titles;
 use super::why;
-use crate::cli::ask::answer::{self, Answer, count, list, text, tokens};
+use crate::cli::ask::answer::{self, Answer, count, list, text};
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::AskError;
 use crate::ledger::money::Money;
-use crate::transcript::time::Timestamp;
-use crate::views::analytics::period::{Day, Period};
+use crate::views::analytics::period::Period;
 
 /// Rows from which on a table of times has a line of small bars above it.
 const SPARK_MIN: usize = 3;
@@ -77,7 +77,7 @@ pub(super) fn document(asker: &Asker<'_>, answer: &Answer) -> Result<Document, A
     };
     let mut facts = vec![Fact::new("spent", spent(&answer.json)).toned(Tone::Strong)];
     facts
-        .extend(before.as_ref().map(|before| compared(total, self::total(&before.json), "in the same length of time")));
+        .extend(before.as_ref().map(|before| compared(total, rows::total(&before.json), "in the same length of time")));
     facts.extend(course(asker, &keys, answer));
     facts.extend(unpriced(&answer.json));
     facts.extend(money_ahead::projection(&answer.json));
@@ -90,59 +90,6 @@ pub(super) fn document(asker: &Asker<'_>, answer: &Answer) -> Result<Document, A
     parts.push(Part::Table(table(asker, &keys, answer)?));
     parts.extend(why::parts(asker, &keys, total)?);
     Ok(Document { title, parts })
-}
-
-/// The exact total of an answer about costs.
-pub(super) fn total(answer: &Value) -> Money {
-    answer::money(answer, "/total/cost_usd").unwrap_or(Money::ZERO)
-}
-
-/// What a row spent, for people. Nothing is not what tokens without a price cost.
-pub(super) fn cost_cell(row: &Value) -> Cell {
-    let cost = answer::money(row, "/cost_usd").unwrap_or(Money::ZERO);
-    let is_unpriced = count(row, "/unpriced_tokens").is_some_and(|tokens| tokens > 0);
-    if cost == Money::ZERO && is_unpriced { Cell::toned(Tone::Warn, "no price") } else { Cell::of(money(cost)) }
-}
-
-/// A total in words.
-pub(super) fn spent(answer: &Value) -> String {
-    let Some(all) = answer.pointer("/total") else { return "-".to_owned() };
-    let of = |place| count(all, place).unwrap_or(0);
-    format!(
-        "{} for {} tokens: {} in {} of {}",
-        money(total(answer)),
-        short(tokens(all).unwrap_or(0)),
-        counted(of("/messages"), "response"),
-        counted(of("/turns"), "turn"),
-        counted(of("/sessions"), "session"),
-    )
-}
-
-/// How a total differs from that of the time before; `when` says how long that is.
-pub(super) fn compared(now: Money, before: Money, when: &str) -> Fact {
-    let difference = now - before;
-    if difference == Money::ZERO {
-        return Fact::new("before", format!("{} {when} as well", money(before)));
-    }
-    let ratio = if before > Money::ZERO {
-        let ratio = difference.to_f64() / before.to_f64();
-        let sign = if ratio > 0.0 { "+" } else { "-" };
-        format!(" ({sign}{})", percent(ratio.abs()))
-    } else {
-        String::new()
-    };
-    let tone = tone_of_change(difference);
-    let text = format!("{} {when}: {}{ratio} since", money(before), change(difference));
-    Fact::new("before", text).toned(tone)
-}
-
-/// Spending more is something to look at, and spending less is not.
-pub(super) fn tone_of_change(difference: Money) -> Tone {
-    match difference.cmp(&Money::ZERO) {
-        std::cmp::Ordering::Greater => Tone::Warn,
-        std::cmp::Ordering::Less => Tone::Good,
-        std::cmp::Ordering::Equal => Tone::Plain,
-    }
 }
 
 /// A line of small bars, if rows are times.
@@ -210,20 +157,6 @@ fn table(asker: &Asker<'_>, keys: &[GroupKey], answer: &Answer) -> Result<Table,
     Ok(Table { columns, rows: drawn, note })
 }
 
-/// The columns of [`sums`].
-pub(super) const SUMS: [Column; 4] = [
-    Column::number("turns").rank(2),
-    Column::number("sessions").rank(5),
-    Column::number("responses").rank(6),
-    Column::number("tokens").rank(4),
-];
-
-/// Turns, sessions, responses and tokens of a row.
-pub(super) fn sums(row: &Value) -> [Cell; 4] {
-    let counted = |place| Cell::or_dash(count(row, place).map(grouped));
-    [counted("/turns"), counted("/sessions"), counted("/messages"), Cell::or_dash(tokens(row).map(short))]
-}
-
 fn column_of(key: GroupKey) -> Column {
     match key {
         GroupKey::Hour | GroupKey::Day | GroupKey::Week | GroupKey::Month | GroupKey::Block | GroupKey::Session => {
@@ -231,24 +164,6 @@ fn column_of(key: GroupKey) -> Column {
         }
         _ => Column::name(key.name()),
     }
-}
-
-/// The value of a key as people read it.
-pub(super) fn key_cell(asker: &Asker<'_>, key: GroupKey, row: &Value) -> Cell {
-    let Some(value) = text(row, &format!("/{}", key.name())) else { return Cell::toned(Tone::Dim, "(none)") };
-    let time = || Timestamp::parse(value).map(|time| asker.present.clock(time));
-    Cell::of(match key {
-        GroupKey::Day => day_name(asker, value),
-        GroupKey::Hour | GroupKey::Block => time().unwrap_or_else(|| value.to_owned()),
-        GroupKey::Session => short_id(value),
-        _ => value.to_owned(),
-    })
-}
-
-/// `2026-11-24` with the day of the week before it.
-fn day_name(asker: &Asker<'_>, name: &str) -> String {
-    let start = Day::parse(name).and_then(|day| asker.present.zone.midnight(day));
-    start.map_or_else(|| name.to_owned(), |start| asker.present.day(start))
 }
 
 /// Every day of the range, with its row if something was spent on it; only those with a row if there are too many days,

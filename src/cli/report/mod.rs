@@ -5,7 +5,7 @@
 //! zone, range   the time zone of the system; words like `7d` and `tuesday` as moments
 //! asker     what all questions of a report have in common
 //! costs, tools, bottlenecks, patterns, sessions, blocks, today   one report each: its question, its rows, what it says
-//! why, money_ahead, titles   parts of several reports
+//! rows, why, money_ahead, titles   parts of several reports
 //! draw      the forms: text, Markdown, HTML, CSV
 //! ```
 //!
@@ -21,6 +21,7 @@ pub(in crate::cli) mod draw;
 mod money_ahead;
 mod patterns;
 pub(in crate::cli) mod range;
+mod rows;
 mod sessions;
 mod titles;
 mod today;

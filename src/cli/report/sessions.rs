@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::asker::Asker;
-use super::costs::{cost_cell, spent};
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
 use super::draw::figures::{amount, duration, grouped, money};
+use super::rows::{cost_cell, spent};
 use super::titles::short_id;
 use crate::cli::ask::answer::{self, Answer, count, list, some_text, text};
 use crate::cli::ask::question::Question;

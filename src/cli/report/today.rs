@@ -2,10 +2,11 @@
 
 use super::asker::Asker;
 use super::blocks;
-use super::costs::{self, compared, spent, total};
+use super::costs;
 use super::draw::document::{Document, Fact, Part, Tone};
 use super::draw::figures::{amount, counted};
 use super::range::Range;
+use super::rows::{compared, spent, total};
 use super::tools;
 use super::why;
 use super::{money_ahead, range::Present};
