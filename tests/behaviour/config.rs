@@ -488,14 +488,9 @@ fn arguments_stand_where_the_user_puts_them() {
     let Command::Scan(scan) = after.command else { panic!("scan was asked for") };
     assert_eq!(scan.dirs, ["dir", "file.jsonl"].map(PathBuf::from));
     assert_eq!(args("tailspan --config a.toml run").unwrap().flags().config, Some("a.toml".into()));
-    for wrong in [
-        "tailspan",
-        "tailspan report",
-        "tailspan report profits",
-        "tailspan run dir",
-        "tailspan scan --format xml",
-        "tailspan run --lisen a",
-    ] {
+    for wrong in
+        ["tailspan", "tailspan report", "tailspan run dir", "tailspan scan --format xml", "tailspan run --lisen a"]
+    {
         assert_eq!(args(wrong).err(), Some(2), "{wrong}");
     }
     assert_eq!(args("tailspan --version").err(), Some(0));

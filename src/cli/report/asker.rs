@@ -32,7 +32,7 @@ pub(super) fn filters(source: &Source, args: &ReportArgs) -> Result<Vec<(&'stati
             return Ok((name, value.to_owned()));
         }
         match source.ask(&Question::of(&format!("sessions/{}", percent_encoded(value)))) {
-            Ok(answer) => Ok((name, text(&answer.json, "/id").unwrap_or(value).to_owned())),
+            Ok(answer) => Ok((name, text(&answer.json, "/session/id").unwrap_or(value).to_owned())),
             // No session begins so: then nothing counts.
             Err(AskError::Older { .. }) => Ok((name, value.to_owned())),
             Err(error) => Err(error),

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::glyphs::Glyphs;
+
 /// A column: its name, and where its value is in a row of an answer (RFC 6901).
 pub(in crate::cli::report) type CsvColumn = (String, String);
 
@@ -21,11 +23,11 @@ fn line(cells: impl Iterator<Item = String>) -> String {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => quoted(&safe(text)),
+        Value::String(text) => quoted(&safe(&Glyphs::UNICODE.clean(text))),
         Value::Array(items) => {
             let texts: Vec<String> =
                 items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
-            quoted(&safe(&texts.join(" ")))
+            quoted(&safe(&Glyphs::UNICODE.clean(&texts.join(" "))))
         }
         other => quoted(&other.to_string()),
     }

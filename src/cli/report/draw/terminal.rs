@@ -40,17 +40,27 @@ impl Look {
     fn facts(self, lines: &mut Vec<String>, facts: &[Fact]) {
         lines.push(String::new());
         let names = facts.iter().map(|fact| width(fact.name)).max().unwrap_or(0) + GAP;
+        let room = self.width.saturating_sub(names);
         for fact in facts {
-            let spark = self.glyphs.spark(&fact.spark);
-            let mut text = folded(&self.glyphs.clean(&fact.text), self.width.saturating_sub(names)).into_iter();
-            let mut first = painted(&pad(fact.name, names, Align::Left), Tone::Dim, self.colours);
-            if !spark.is_empty() {
-                first.push_str(&painted_bar(&spark, self.colours));
-                first.push_str("  ");
+            let spark = Some(self.glyphs.spark(&fact.spark)).filter(|spark| (1..=room).contains(&width(spark)));
+            let mut said = folded(&self.glyphs.clean(&fact.text), room);
+            if said.is_empty() {
+                said.push(String::new());
             }
-            first.push_str(&painted(&text.next().unwrap_or_default(), fact.tone, self.colours));
-            lines.push(first);
-            lines.extend(text.map(|line| " ".repeat(names) + &painted(&line, fact.tone, self.colours)));
+            let said = said.iter().map(|line| painted(line, fact.tone, self.colours));
+            let drawn = match spark {
+                // The bars and the text stand on one line if there is room for both.
+                Some(spark) if width(&spark) + GAP + width(&fact.text) <= room => {
+                    let bars = painted_bar(&spark, self.colours) + &" ".repeat(GAP);
+                    vec![bars + &said.collect::<String>()]
+                }
+                Some(spark) => [painted_bar(&spark, self.colours)].into_iter().chain(said).collect(),
+                None => said.collect(),
+            };
+            for (number, line) in drawn.iter().enumerate() {
+                let name = if number == 0 { fact.name } else { "" };
+                lines.push(painted(&pad(name, names, Align::Left), Tone::Dim, self.colours) + line);
+            }
         }
     }
 
