@@ -24,7 +24,7 @@ QUESTIONS = [
     ("What did this week cost, and why?", "costs", ""),
     ("Which tool is slow?", "tools", "answered-tools-80.txt"),
     ("What should I change?", "patterns", "answered-patterns-80.txt"),
-    ("Will I stay in budget?", "costs --since month --by week", "answered-costs-80.txt"),
+    ("Will I stay in budget?", "costs --since month --by week", ""),
     ("What happened on Tuesday?", "sessions --on tuesday", ""),
 ]
 

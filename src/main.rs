@@ -56,7 +56,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Verify(_) => verify::run(&config, &roots, &prices()?)?,
         Command::Backfill(args) => backfill::run(args, &config, &roots, &prices()?)?,
         Command::Report(args) => report::run(args, &config, &env, &prices()?)?,
-        Command::Statusline(_) => statusline::run(&config, &env)?,
+        Command::Statusline(args) => statusline::run(args.patience, &config, &env)?,
         Command::Metrics => metrics::run()?,
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -140,6 +141,9 @@ pub struct StatuslineArgs {
     /// Address of the sidecar [default: 127.0.0.1:9719]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
+    /// How long the sidecar has for its answers; what it does not tell in time is left out
+    #[arg(long, value_name = "DURATION", default_value = "12ms", value_parser = values::patience)]
+    pub patience: Duration,
 }
 
 impl Args {

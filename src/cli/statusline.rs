@@ -27,9 +27,6 @@ use crate::transcript::time::Timestamp;
 use crate::views::analytics::blocks::BLOCK_MS;
 use crate::views::analytics::period::{Period, QUARTER_MS, Zone};
 
-/// How long the sidecar has for all answers together.
-const PATIENCE: Duration = Duration::from_millis(12);
-
 /// Most bytes of standard input that are read: the client writes about two thousand.
 const INPUT_BYTES_MAX: u64 = 1 << 20;
 
@@ -39,14 +36,15 @@ const BETWEEN: &str = " | ";
 /// What is printed if no part is left.
 const NOTHING: &str = "tailspan";
 
-/// Prints the line. Fails only if standard output cannot be written.
-pub fn run(config: &Config, env: &Env) -> Result<(), ScanError> {
+/// Prints the line; the sidecar has `patience` for all of its answers. Fails only if standard output cannot be written.
+pub fn run(patience: Duration, config: &Config, env: &Env) -> Result<(), ScanError> {
     let format = &config.statusline.format;
     let told = told(&mut io::stdin().lock(), io::stdin().is_terminal());
     let now = clock::now();
     let zone = zone::of_system(env).unwrap_or(Zone::UTC);
     let mut figures = of_client(&told);
-    figures.extend(of_sidecar(config.listen, format, text(&told, "/session_id"), now, zone));
+    let asking = Asking { address: config.listen, patience, format, session: text(&told, "/session_id") };
+    figures.extend(asking.of_sidecar(now, zone));
     let line = filled(format, &figures);
     print(&format!("{}\n", Glyphs::of_locale(env).clean(&line)))
 }
@@ -85,36 +83,51 @@ fn of_client(told: &Value) -> Figures {
     figures
 }
 
-/// The figures that the sidecar tells in time, of those that the format names.
-fn of_sidecar(address: SocketAddr, format: &str, session: Option<&str>, now: Timestamp, zone: Zone) -> Figures {
-    let wants = |names: &[&str]| names.iter().any(|name| format.contains(&format!("{{{name}")));
-    let today = zone.period(Period::Day, now).map(|today| today.start);
-    let day = Question::of("costs").with("tz", zone.name()).within(today, None).with("limit", "1");
-    // A block that runs has begun less than one block ago, after a gap; whole quarter hours are added up at once.
-    let recent = Timestamp(now.0.saturating_sub(4 * BLOCK_MS).div_euclid(QUARTER_MS).saturating_mul(QUARTER_MS));
-    let block = Question::of("costs").with("group_by", "block").within(Some(recent), None);
-    let own = session.map(|id| Question::of("costs").with("session", id).with("limit", "1"));
-    let ask = |question: Option<Question>| -> Option<Value> {
-        let reply = client::get(address, question?.target(), PATIENCE).ok().filter(|reply| reply.status == 200)?;
-        serde_json::from_slice(&reply.body).ok()
-    };
-    if address.port() == 0 {
-        return Figures::new();
+/// What is asked of whom.
+struct Asking<'a> {
+    address: SocketAddr,
+    patience: Duration,
+    format: &'a str,
+    session: Option<&'a str>,
+}
+
+impl Asking<'_> {
+    /// The figures that the sidecar tells in time, of those that the format names.
+    fn of_sidecar(&self, now: Timestamp, zone: Zone) -> Figures {
+        if self.address.port() == 0 {
+            return Figures::new();
+        }
+        let today = zone.period(Period::Day, now).map(|today| today.start);
+        let day = Question::of("costs").with("tz", zone.name()).within(today, None).with("limit", "1");
+        // A block that runs has begun less than one block ago, after a gap; whole quarter hours are added up at once.
+        let recent = Timestamp(now.0.saturating_sub(4 * BLOCK_MS).div_euclid(QUARTER_MS).saturating_mul(QUARTER_MS));
+        let block = Question::of("costs").with("group_by", "block").within(Some(recent), None);
+        let own = self.session.map(|id| Question::of("costs").with("session", id).with("limit", "1"));
+        let [day, block, own] = thread::scope(|scope| {
+            let asked = [
+                self.wants(&["today", "budget"]).then_some(day),
+                self.wants(&["block"]).then_some(block),
+                own.filter(|_| self.wants(&["session"])),
+            ];
+            let asking = asked.map(|question| scope.spawn(|| self.ask(&question?)));
+            asking.map(|thread| thread.join().ok().flatten())
+        });
+        let mut figures = Figures::new();
+        figures.extend(day.as_ref().into_iter().flat_map(of_day));
+        figures.extend(block.as_ref().into_iter().flat_map(|answer| of_block(answer, now)));
+        figures.extend(own.as_ref().into_iter().flat_map(of_session));
+        figures
     }
-    let [day, block, own] = thread::scope(|scope| {
-        let asked = [
-            wants(&["today", "budget"]).then_some(day),
-            wants(&["block"]).then_some(block),
-            own.filter(|_| wants(&["session"])),
-        ];
-        let asking = asked.map(|question| scope.spawn(|| ask(question)));
-        asking.map(|thread| thread.join().ok().flatten())
-    });
-    let mut figures = Figures::new();
-    figures.extend(day.as_ref().into_iter().flat_map(of_day));
-    figures.extend(block.as_ref().into_iter().flat_map(|answer| of_block(answer, now)));
-    figures.extend(own.as_ref().into_iter().flat_map(of_session));
-    figures
+
+    /// Whether the format names a figure whose name begins so.
+    fn wants(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.format.contains(&format!("{{{name}")))
+    }
+
+    fn ask(&self, question: &Question) -> Option<Value> {
+        let reply = client::get(self.address, question.target(), self.patience).ok();
+        serde_json::from_slice(&reply.filter(|reply| reply.status == 200)?.body).ok()
+    }
 }
 
 fn of_day(answer: &Value) -> Vec<(&'static str, String)> {

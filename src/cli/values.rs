@@ -1,5 +1,7 @@
 //! Reads values of arguments that are not settings of the configuration.
 
+use std::time::Duration;
+
 use crate::config;
 use crate::transcript::time::Timestamp;
 
@@ -21,4 +23,10 @@ pub(super) fn step(text: &str) -> Result<i64, String> {
     };
     let step = seconds.filter(fits).and_then(|step| i64::try_from(step).ok());
     step.ok_or_else(|| "expected 15s to 1d, a whole part of an hour or of a day, like 1m, 5m or 1h".to_owned())
+}
+
+/// How long to wait: 1 ms to 1 min. The error says what was expected.
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
+    let fits = |length: &Duration| (Duration::from_millis(1)..=Duration::from_secs(60)).contains(length);
+    config::duration(text).filter(fits).ok_or_else(|| "expected 1ms to 1m, like 12ms".to_owned())
 }

@@ -33,10 +33,10 @@ fn the_sidecar_tells_the_day_the_block_the_session_and_the_budget() {
     let sidecar = Fake::start();
     let all = "{today} {today_tokens} {today_turns} | {block} {block_burn} {block_projected} | {session} {session_tokens} | {budget}";
     assert_eq!(
-        line(sidecar.address(), &["--format", all], &[], &told()),
+        line(sidecar.address(), &["--patience", "1m", "--format", all], &[], &told()),
         "$1,234.57 110k 2 | $3.20 $1.28 $6.40 | $1,234.57 110k | week of the team $97.50 of $100.00, will be over"
     );
-    let by_default = line(sidecar.address(), &[], &[], &told());
+    let by_default = line(sidecar.address(), &["--patience", "1m"], &[], &told());
     assert!(by_default.starts_with("$1,234.57 today | "), "{by_default}");
 }
 

@@ -90,7 +90,7 @@ fn place(asker: &Asker<'_>, one: &Value) -> String {
     let mut words = Vec::new();
     words.extend(text(one, "/session").map(|id| format!("session {}", short_id(id))));
     words.extend(count(one, "/turn").map(|turn| format!("turn {turn}")));
-    words.extend(text(one, "/at").and_then(Timestamp::parse).map(|at| asker.present.clock(at)));
+    words.extend(text(one, "/at").and_then(Timestamp::parse).map(|at| asker.present.moment(at)));
     let place = words.join(", ");
     match text(one, "/detail") {
         Some(detail) if place.is_empty() => detail.to_owned(),

@@ -94,6 +94,16 @@ impl Present {
         self.zone.shown(time).unwrap_or_else(|| time.to_rfc3339())
     }
 
+    /// `Tue 11-24 09:12`; with the year if it is not this year.
+    pub(in crate::cli) fn moment(self, time: Timestamp) -> String {
+        let (text, now) = (self.clock(time), self.clock(self.now));
+        let year = |text: &str| text.split([' ', '-']).nth(1).map(str::to_owned);
+        match year(&text).filter(|own| year(&now).as_ref() == Some(own)) {
+            Some(own) => text.replacen(&format!("{own}-"), "", 1),
+            None => text,
+        }
+    }
+
     /// `09:12`.
     pub(in crate::cli) fn hour(self, time: Timestamp) -> String {
         let text = self.clock(time);

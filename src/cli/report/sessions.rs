@@ -110,7 +110,7 @@ fn table(asker: &Asker<'_>, sessions: &[&Value], in_range: &HashMap<String, Valu
         let lasted = started.zip(ended).map(|(started, ended)| duration(seconds(ended.since_ms(started))));
         let turns = spent_by(session).and_then(|row| count(row, "/turns")).unwrap_or(0);
         Row::of(vec![
-            Cell::or_dash(started.map(|started| asker.present.clock(started))),
+            Cell::or_dash(started.map(|started| asker.present.moment(started))),
             Cell::or_dash(lasted),
             Cell::or_dash(some_text(session, "/project")),
             Cell::or_dash(some_text(session, "/title")),
@@ -122,13 +122,13 @@ fn table(asker: &Asker<'_>, sessions: &[&Value], in_range: &HashMap<String, Valu
     };
     let columns = vec![
         Column::fixed("started"),
-        Column::number("lasted").rank(4),
+        Column::number("lasted").rank(5),
         Column::text("project").rank(2),
         Column::text("title").rank(1),
         Column::number("turns").rank(3),
         Column::number("cost"),
         Column::bar().rank(6),
-        Column::fixed("session").rank(5),
+        Column::fixed("session").rank(4),
     ];
     Table { columns, rows: sessions.iter().map(made).collect(), note: None }
 }

@@ -166,7 +166,7 @@ pub(super) fn slowest(asker: &Asker<'_>, tools: &[Value]) -> Option<Table> {
     calls.sort_by(|(a, ..), (b, ..)| b.total_cmp(a));
     calls.truncate(SLOWEST);
     let made = |(seconds, tool, call): &(f64, &Value, &Value)| {
-        let at = text(call, "/at").and_then(Timestamp::parse).map(|at| asker.present.clock(at));
+        let at = text(call, "/at").and_then(Timestamp::parse).map(|at| asker.present.moment(at));
         Row::of(vec![
             Cell::of(duration(*seconds)),
             Cell::or_dash(text(tool, "/tool").map(str::to_owned)),

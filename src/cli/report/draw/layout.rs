@@ -11,7 +11,7 @@ pub(super) const GAP: usize = 2;
 const BAR: (usize, usize) = (24, 4);
 
 /// Narrowest cell of a name, and of text, that is cut. The first is tried first: less would not tell two models apart.
-const NARROWEST: [(usize, usize); 2] = [(16, 8), (4, 4)];
+const NARROWEST: [(usize, usize); 2] = [(16, 12), (4, 4)];
 
 /// The width of each column in `room` columns of a terminal; `None` for a column that is left out.
 pub(super) fn widths(table: &Table, room: usize, glyphs: Glyphs) -> Vec<Option<usize>> {
