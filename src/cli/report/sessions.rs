@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::asker::Asker;
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
-use super::draw::figures::{amount, duration, grouped, money};
+use super::draw::figures::{duration, grouped, money};
 use super::rows::{cost_cell, spent};
 use super::titles::short_id;
-use crate::cli::ask::answer::{self, Answer, count, list, some_text, text};
+use crate::cli::ask::answer::{Answer, count, list, some_text, text};
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::AskError;
 use crate::ledger::money::Money;
@@ -101,9 +101,6 @@ fn by_id(row: &Value) -> Option<(String, Value)> {
 
 fn table(asker: &Asker<'_>, sessions: &[&Value], in_range: &HashMap<String, Value>) -> Table {
     let spent_by = |session: &Value| text(session, "/id").and_then(|id| in_range.get(id));
-    let cost =
-        |session: &Value| spent_by(session).and_then(|row| answer::money(row, "/cost_usd")).unwrap_or(Money::ZERO);
-    let most = sessions.iter().map(|session| amount(cost(session))).max().unwrap_or(0);
     let made = |session: &&Value| {
         let time = |place| text(session, place).and_then(Timestamp::parse);
         let (started, ended) = (time("/started_at"), time("/ended_at"));
@@ -116,7 +113,6 @@ fn table(asker: &Asker<'_>, sessions: &[&Value], in_range: &HashMap<String, Valu
             Cell::or_dash(some_text(session, "/title")),
             Cell::of(grouped(turns)),
             spent_by(session).map_or_else(|| Cell::of(money(Money::ZERO)), cost_cell),
-            Cell::Bar { part: amount(cost(session)), whole: most },
             Cell::or_dash(text(session, "/id").map(short_id)),
         ])
     };
@@ -127,7 +123,6 @@ fn table(asker: &Asker<'_>, sessions: &[&Value], in_range: &HashMap<String, Valu
         Column::text("title").rank(1),
         Column::number("turns").rank(3),
         Column::number("cost"),
-        Column::bar().rank(6),
         Column::fixed("session").rank(4),
     ];
     Table { columns, rows: sessions.iter().map(made).collect(), note: None }
