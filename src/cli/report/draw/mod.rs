@@ -1,4 +1,4 @@
-//! Draws a report: what it says is in a [`Document`], and each form of it is one file.
+//! Draws a report: what it says is in a [`Document`](document::Document), and each form of it is one file.
 //!
 //! ```text
 //! document   what a report says, without any form
