@@ -16,6 +16,7 @@ use crate::engine::ahead::{self, Parsed};
 use crate::engine::{Engine, PARTS_MAX, Start};
 use crate::http::api::analytics::cells::SharedCells;
 use crate::http::context::Context;
+use crate::http::openapi::ApiDocument;
 use crate::http::table::ROUTES;
 use crate::http::{RequestCounters, get};
 use crate::ledger::prices::Prices;
@@ -42,10 +43,10 @@ pub struct Local {
 impl Local {
     /// The API over an opened state. What is missing of its sums after an upgrade is made first. Fails if the database
     /// fails.
-    pub fn of_state(config: &Config, opened: Opened) -> Result<Self, StoreError> {
+    pub fn of_state(config: &Config, prices: &Prices, opened: Opened) -> Result<Self, StoreError> {
         let Opened { mut writer, kept, .. } = opened;
         while writer.make_cells()? {}
-        let context = context(config, &kept);
+        let context = context(config, prices.clone(), &kept);
         Ok(Self { context, _writer: Some(Box::new(writer)), _engine: None, _folder: None })
     }
 
@@ -63,12 +64,14 @@ impl Local {
         let opened = store::open(folder.path(), now)?;
         let policy = policy(config, &opened);
         let Opened { writer, kept, epoch, recovered, .. } = opened;
-        let (prices, labels, spans) = (prices.clone(), label_rules(config), span_rules(config));
-        let mut engine =
-            Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
+        let (labels, spans) = (label_rules(config), span_rules(config));
+        let mut engine = Engine::new(
+            Start { writer, recovered, epoch, prices: prices.clone(), labels, policy, spans, parts_max: PARTS_MAX },
+            now,
+        )?;
         let problems = read_all(&mut engine, found, progress)?;
         engine.commit(now)?;
-        let context = context(config, &kept);
+        let context = context(config, prices.clone(), &kept);
         Ok((Self { context, _writer: None, _engine: Some(Box::new(engine)), _folder: Some(folder) }, problems))
     }
 
@@ -79,17 +82,18 @@ impl Local {
     }
 }
 
-fn context(config: &Config, kept: &OpenStore) -> Context {
+fn context(config: &Config, prices: Prices, kept: &OpenStore) -> Context {
     let (_, totals) = watch::channel(None);
     Context {
         reader: kept.reader.clone(),
-        cells: SharedCells::default(),
+        cells: SharedCells::new(prices).with_budgets(config.budgets.clone()),
         vitals: Arc::new(Vitals::new(clock::now(), config.traces.idle)),
         totals,
         outbox: Arc::clone(&kept.meter),
         export: Arc::default(),
         requests: Arc::new(RequestCounters::default()),
         claude_code: false,
+        document: ApiDocument::of(ROUTES),
         spans: span_rules(config),
         now: clock::now,
     }

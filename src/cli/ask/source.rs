@@ -151,7 +151,7 @@ impl Source {
         if opened.recovered.prices.is_some_and(|used| used != prices.fingerprint()) {
             log::say("tailspan: prices have changed since: `tailspan run` computes every cost in the state again");
         }
-        Ok(Self::Local(Box::new(Local::of_state(config, opened)?), who))
+        Ok(Self::Local(Box::new(Local::of_state(config, prices, opened)?), who))
     }
 
     /// The session files, read once. Says on stderr how many there are. Fails if they cannot be found or read.
