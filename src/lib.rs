@@ -28,6 +28,8 @@
 //!    difference: counters, lifetime gauges, the history of `backfill`. They keep sums, the *totals*. (The sums of one
 //!    session are stored with the session, because lists need them at once: [`ledger::tally`]. A test, called a law
 //!    because it must hold for every input, compares them with the sums of its observations.)
+//!    Beside the measures stand the rules of the user, which count the same facts in the same way ([`custom`]); what
+//!    they need of a text is computed when its row is read, and goes on with the fact.
 //! 5. [`views`] makes of the facts what each reader wants: [`views::metrics`], [`views::analytics`],
 //!    [`views::sessions`], [`views::traces`], [`views::text`]. Spans get ids that are derived from the rows, and their last form in one place,
 //!    [`views::traces::finish`], for the exporter and for Jaeger's API alike.
@@ -52,7 +54,8 @@
 //! | [`transcript`] | pure: what Claude Code wrote | |
 //! | [`ledger`] | pure: what happened, counted once | transcript |
 //! | [`measures`] | pure: everything that can be counted | ledger, transcript |
-//! | [`views`] | pure: what each reader wants; its parts for traces, metrics and sessions know each other by span ids only | measures, ledger, transcript |
+//! | [`custom`] | pure: rules of the user that say what else is counted | measures, ledger, transcript |
+//! | [`views`] | pure: what each reader wants; its parts for traces, metrics and sessions know each other by span ids only | custom (metrics alone), measures, ledger, transcript |
 //! | [`tail`] | edge: bytes arrive, rows are read again | transcript |
 //! | [`store`] | edge: sled, and nobody else knows it | views, ledger, transcript |
 //! | [`export`] | edge: spans and metrics leave | store, views of traces and metrics, transcript |
@@ -106,9 +109,9 @@
 //! # What is absent, on purpose
 //!
 //! - No text of prompts, answers, tool inputs or results in the state: units keep ids, names, times, sizes, numbers
-//!   and the place of each row. Text is read from the session file when somebody asks. Two exceptions: titles, without
-//!   their secrets, and spans on their way out, as far as `traces.content` says; `store` takes that back when it is
-//!   lowered.
+//!   and the place of each row. Text is read from the session file when somebody asks. Three exceptions: titles, without
+//!   their secrets; spans on their way out, as far as `traces.content` says (`store` takes that back when it is
+//!   lowered); and short words that a rule of the user takes out of a text for a label ([`custom`]).
 //! - No `trait Store`, no mocks: tests use a real store in a temporary folder.
 //! - No increments on disk: totals are absolute, a batch written twice is written once.
 //! - No wall clock outside [`sidecar::clock`]: time is an argument. (How long a write or a wait takes is measured
@@ -118,6 +121,7 @@
 pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod custom;
 pub mod engine;
 pub mod export;
 pub mod http;

@@ -6,7 +6,8 @@ use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
 use tailspan::cli::report::{self, ReportError};
-use tailspan::cli::{backfill, metrics, scan, statusline, verify};
+use tailspan::cli::rules::RulesError;
+use tailspan::cli::{backfill, metrics, rules, scan, statusline, verify};
 use tailspan::config::{Config, ConfigError, Env};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             let wrong_usage = error.chain().any(|cause| cause.is::<ConfigError>())
                 || error.downcast_ref::<RunError>().is_some_and(RunError::is_configuration)
                 || error.downcast_ref::<BackfillError>().is_some_and(BackfillError::is_usage)
+                || error.downcast_ref::<RulesError>().is_some_and(RulesError::is_usage)
                 || error.downcast_ref::<ReportError>().is_some_and(ReportError::is_usage);
             log::say(&format!("tailspan: {error:#}"));
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
@@ -58,6 +60,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Report(args) => report::run(args, &config, &env, &prices()?)?,
         Command::Statusline(args) => statusline::run(args.patience, &config, &env)?,
         Command::Metrics => metrics::run()?,
+        Command::Rules(args) => rules::run(args, &config, &roots, &prices()?)?,
     }
     Ok(())
 }

@@ -25,13 +25,17 @@ fn of_session(reader: &StoreReader, session: &Session, take: &mut impl FnMut(&Ch
         None => None,
     };
     Change::new_session(session, source.as_ref()).iter().for_each(&mut *take);
-    reader.each_unit_of(&session.id, |unit| {
+    reader.each_unit_of(&session.id, |mut unit| {
+        reader.add_extracts(&mut unit)?;
         take(&Change::between(None, &unit));
         if unit.sections.is_some() {
-            reader.each_section(unit.key.id(), |section| {
+            let mut failed = Ok(());
+            reader.each_section(unit.key.id(), |mut section| {
+                failed = reader.add_section_extracts(unit.key.id(), &mut section);
                 take(&Change::Parts(Changed::section(&unit, &section)));
-                ControlFlow::Continue(())
+                if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
+            failed?;
         }
         Change::ended(&unit).iter().for_each(&mut *take);
         Ok(ControlFlow::Continue(()))

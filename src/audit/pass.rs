@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::custom::{RuleReader, Rules};
 use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
@@ -19,6 +20,7 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::parse::{self, Strings};
 use crate::transcript::record::{Reason, RowBody};
 use crate::transcript::time::Timestamp;
+use crate::views::metrics::custom::{self, Said};
 use crate::views::metrics::history::MetricHistory;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Snapshot, Totals};
@@ -38,16 +40,20 @@ pub struct Pass {
     lines: UncountedLines,
     /// The units of each session, in the order of their ids.
     members: HashMap<SessionId, Vec<UnitId>>,
+    /// Extracts what rules need of texts; `None` if none needs any.
+    rules: Option<RuleReader>,
 }
 
 /// How a pass reads.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Manner {
+pub(crate) struct Manner<'a> {
     /// True if lines that cannot be read are logged.
     pub(crate) says: bool,
     /// True if a whole row at the end of a file counts even without its newline. This is for files that nobody writes
     /// any more.
     pub(crate) last_rows: bool,
+    /// Rules of custom metrics, for which texts are looked at.
+    pub(crate) rules: Option<&'a Rules>,
 }
 
 /// Counts of lines that add nothing to a session, by reason.
@@ -117,18 +123,18 @@ impl Pass {
     /// bytes that were done since the last call.
     #[must_use]
     pub fn over(found: &[FoundFile], prices: &Prices, progress: impl FnMut(u64, u64)) -> Self {
-        Self::read(found, prices, Manner { says: true, last_rows: false }, progress)
+        Self::read(found, prices, Manner { says: true, last_rows: false, rules: None }, progress)
     }
 
     /// [`Pass::over`] for files that were read before: what was logged about their lines is not logged again.
-    pub(crate) fn again(found: &[FoundFile], prices: &Prices, manner: Manner) -> Self {
+    pub(crate) fn again(found: &[FoundFile], prices: &Prices, manner: Manner<'_>) -> Self {
         Self::read(found, prices, Manner { says: false, ..manner }, |_, _| {})
     }
 
     pub(crate) fn read(
         found: &[FoundFile],
         prices: &Prices,
-        manner: Manner,
+        manner: Manner<'_>,
         mut progress: impl FnMut(u64, u64),
     ) -> Self {
         let mut pass = Self {
@@ -137,6 +143,7 @@ impl Pass {
             problems: Vec::new(),
             lines: UncountedLines::default(),
             members: HashMap::new(),
+            rules: manner.rules.map(RuleReader::new).filter(|rules| !rules.is_idle()),
         };
         for found in found {
             pass.known.paths.push(found.path.as_os_str().as_encoded_bytes());
@@ -186,10 +193,13 @@ impl Pass {
 
     /// Folds the records of a chunk, each as soon as it is read: memory that is freed at once costs next to nothing.
     fn take(&mut self, chunk: &Chunk, strings: &mut Strings, prices: &Prices, says: bool) {
-        let Self { known, files, lines, .. } = self;
+        let Self { known, files, lines, rules, .. } = self;
         let path = String::from_utf8_lossy(&known.paths.path(chunk.file)).into_owned();
         let mut fold = Fold::new(known, prices, chunk.file, chunk.restarted);
-        let seen = parse::each(chunk, strings, |record| {
+        let seen = parse::each(chunk, strings, |mut record| {
+            if let Some(rules) = rules.as_mut() {
+                rules.extract(chunk, &mut record);
+            }
             fold.fold(&record);
             match &record.body {
                 RowBody::Implausible => {
@@ -220,6 +230,9 @@ impl Pass {
                 _ => {}
             }
         });
+        if let Some(rules) = rules {
+            rules.forget();
+        }
         if chunk.role == FileRole::Rows {
             files.read += u64::from(chunk.restarted);
             files.bytes += chunk.bytes.len() as u64;
@@ -270,6 +283,11 @@ impl Pass {
     /// Adds the facts of the pass to a history.
     pub fn remember(&self, history: &mut MetricHistory) {
         change::everything(&self.known, |change| history.observe(change));
+    }
+
+    /// Gives to `take` everything that the rules of custom metrics count in the pass, stamped at `since` or later.
+    pub fn said(&self, labels: &LabelRules, since: Timestamp, take: &mut dyn FnMut(Said<'_>)) {
+        change::everything(&self.known, |change| custom::each(change, labels, since, take));
     }
 
     /// The summary of the pass; `with_sessions` includes the list of sessions.

@@ -192,7 +192,8 @@ impl SelfCheck {
         let mut groups = BTreeSet::from([first.to_path_buf()]);
         loop {
             let Some(files) = disk.counted(&groups) else { return Ok(None) };
-            let pass = Pass::read(&files, &self.prices, Manner { says: false, last_rows: false }, |_, _| {});
+            let pass =
+                Pass::read(&files, &self.prices, Manner { says: false, last_rows: false, rules: None }, |_, _| {});
             if !pass.problems.is_empty() || self.is_stopped() {
                 return Ok(None);
             }

@@ -19,6 +19,7 @@ use std::thread;
 use memchr::memmem;
 
 use crate::audit::pass::{Manner, Pass, PassRead};
+use crate::custom::Rules;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::tail::FoundFile;
@@ -39,7 +40,7 @@ pub struct Survey<'a> {
     groups: Vec<Vec<FoundFile>>,
     prices: &'a Prices,
     threads: usize,
-    manner: Manner,
+    manner: Manner<'a>,
 }
 
 /// What is kept of a group until all groups are read.
@@ -82,7 +83,7 @@ impl<'a> Survey<'a> {
         }
         // The largest group is read first, so that at the end no thread is busy alone with a large one.
         groups.sort_by_key(|group| std::cmp::Reverse(group.iter().map(|found| found.size).sum::<u64>()));
-        Self { groups, prices, threads, manner: Manner { says: true, last_rows: false } }
+        Self { groups, prices, threads, manner: Manner { says: true, last_rows: false, rules: None } }
     }
 
     /// For files that were read before: what was logged about their lines is not logged again.
@@ -96,6 +97,13 @@ impl<'a> Survey<'a> {
     #[must_use]
     pub fn with_last_rows(mut self) -> Self {
         self.manner.last_rows = true;
+        self
+    }
+
+    /// For custom metrics: looks at the texts that their rules ask for.
+    #[must_use]
+    pub fn with_rules(mut self, rules: &'a Rules) -> Self {
+        self.manner.rules = Some(rules).filter(|rules| !rules.is_empty());
         self
     }
 

@@ -43,6 +43,8 @@ pub enum Command {
     Statusline(StatuslineArgs),
     /// Print every metric with its labels and meaning, as a table
     Metrics,
+    /// Try the rules of custom metrics
+    Rules(RulesArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -146,6 +148,34 @@ pub struct StatuslineArgs {
     pub patience: Duration,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct RulesArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Check the rules in a file, and say what each would have counted in the last days; 2 if one is wrong
+    Check(RulesCheckArgs),
+    /// Print the kinds of events and their variables, as tables
+    Variables,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RulesCheckArgs {
+    /// File with `[[metrics.custom]]` tables
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How many days back from now are counted
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: u32,
+    /// Session root, repeatable [default: where Claude Code keeps its projects]
+    #[arg(long, value_name = "DIR")]
+    projects: Vec<PathBuf>,
+}
+
 impl Args {
     /// What the arguments say about the configuration.
     #[must_use]
@@ -173,7 +203,12 @@ impl Args {
                 ..common
             },
             Command::Report(report) => report.flags(common),
-            Command::Metrics => Flags { offline: true, ..common },
+            Command::Rules(RulesArgs { command: RulesCommand::Check(check) }) => {
+                Flags { projects: check.projects.clone(), offline: true, ..common }
+            }
+            Command::Metrics | Command::Rules(RulesArgs { command: RulesCommand::Variables }) => {
+                Flags { offline: true, ..common }
+            }
             Command::Scan(scan) => Flags {
                 projects: scan.projects.clone(),
                 scan_format: scan.format.clone(),

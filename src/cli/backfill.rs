@@ -104,7 +104,7 @@ fn of_files(
     let mut problems = Vec::new();
     let found = pass::find(&targets, &mut problems).map_err(|path| ScanError::NotFound { path })?;
     let progress = Progress::start(found.len() as u64, found.iter().map(|found| found.size).sum());
-    let survey = Survey::of(found, prices, threads());
+    let survey = Survey::of(found, prices, threads()).with_rules(config.metrics.custom.rules());
     let read = survey.each(|files, bytes| progress.advance(files, bytes), |pass| pass.remember(history));
     progress.finish();
     problems.extend(read.problems);

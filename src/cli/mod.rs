@@ -5,6 +5,7 @@ pub mod ask;
 pub mod backfill;
 pub mod metrics;
 pub mod report;
+pub mod rules;
 pub mod scan;
 pub mod statusline;
 mod table;

@@ -7,13 +7,16 @@ use super::table;
 use crate::audit::pass;
 use crate::audit::survey::Survey;
 use crate::config::{Config, ScanFormat};
+use crate::ledger::money::Money;
 use crate::ledger::prices::Prices;
 use crate::sidecar::progress::Progress;
 use crate::sidecar::settings::{label_rules, threads};
 use crate::tail::{self, RootEnv};
 use crate::text;
-use crate::views::metrics::points::points;
+use crate::views::metrics::points::{Point, points, points_of};
 use crate::views::metrics::text::TextFormat;
+use crate::views::metrics::totals::Sample;
+use crate::views::sessions::summary::CustomCount;
 
 /// Why a scan failed.
 #[derive(Debug, thiserror::Error)]
@@ -53,16 +56,19 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
     let found = pass::find(&targets, &mut problems).map_err(|path| ScanError::NotFound { path })?;
     let bytes = found.iter().map(|found| found.size).sum();
     let progress = Progress::start(found.len() as u64, bytes);
-    let survey = Survey::of(found, prices, threads()).with_last_rows();
+    let rules = config.metrics.custom.rules();
+    let survey = Survey::of(found, prices, threads()).with_last_rows().with_rules(rules);
     let advance = |files, bytes| progress.advance(files, bytes);
     let (text, read) = match config.scan.format {
         ScanFormat::Json => {
-            let (summary, read) = survey.summary(config.scan.sessions, advance);
+            let (mut summary, read) = survey.summary(config.scan.sessions, advance);
+            summary.custom_metrics = custom(&survey, config);
             let json = serde_json::to_string_pretty(&summary).map_err(io::Error::other).map_err(ScanError::Output)?;
             (json + "\n", read)
         }
         ScanFormat::Table => {
-            let (summary, read) = survey.summary(config.scan.sessions, advance);
+            let (mut summary, read) = survey.summary(config.scan.sessions, advance);
+            summary.custom_metrics = custom(&survey, config);
             (table::render(&summary), read)
         }
         ScanFormat::Trace => survey.trees(advance),
@@ -78,6 +84,33 @@ pub fn run(dirs: &[PathBuf], config: &Config, env: &RootEnv, prices: &Prices) ->
         tracing::warn!("{problem}");
     }
     if problems.is_empty() { Ok(()) } else { Err(ScanError::Unreadable { count: problems.len() }) }
+}
+
+/// What the rules of custom metrics count; `None` if there are none. The files are read once more for it.
+fn custom(survey: &Survey<'_>, config: &Config) -> Option<Vec<CustomCount>> {
+    if config.metrics.custom.rules().is_empty() {
+        return None;
+    }
+    let (totals, _) = survey.totals(label_rules(config), |_, _| {});
+    let count = |point: Point| {
+        let names = point.metric.labels.iter().map(|label| label.name.to_owned());
+        let (count, sum) = match &point.sample {
+            Sample::Number(sum) => (None, *sum),
+            Sample::Histogram(histogram) => (Some(histogram.count), histogram.sum),
+        };
+        CustomCount {
+            metric: point.metric.full_name(),
+            labels: names.zip(point.labels.iter().map(ToString::to_string)).collect(),
+            count,
+            sum: decimal(sum),
+        }
+    };
+    Some(totals.custom().iter().flat_map(|metric| points_of(metric, &totals)).map(count).collect())
+}
+
+/// A number of a custom metric as exact decimal text.
+pub(super) fn decimal(stored: i128) -> String {
+    Money::from_picousd(stored).to_string()
 }
 
 /// Writes a result to standard output. It is no error if the reader closes the pipe early, as `head` does.

@@ -1,23 +1,23 @@
 //! The tables that `scan` prints for people to read.
 
 use crate::ledger::tokens::Tokens;
-use crate::views::sessions::summary::{Durations, Summary};
+use crate::views::sessions::summary::{CustomCount, Durations, Summary};
 
 /// A table as text. Its first column is left-aligned, all others are right-aligned.
-struct TextTable {
+pub(super) struct TextTable {
     rows: Vec<Vec<String>>,
 }
 
 impl TextTable {
-    fn new(head: &[&str]) -> Self {
+    pub(super) fn new(head: &[&str]) -> Self {
         Self { rows: vec![head.iter().map(|name| (*name).to_owned()).collect()] }
     }
 
-    fn row(&mut self, cells: Vec<String>) {
+    pub(super) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
-    fn print(&self, out: &mut String) {
+    pub(super) fn print(&self, out: &mut String) {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -70,6 +70,7 @@ pub(super) fn render(summary: &Summary) -> String {
     models(summary, &mut out);
     tools(summary, &mut out);
     money(summary, &mut out);
+    custom(summary, &mut out);
     sessions(summary, &mut out);
     out
 }
@@ -136,6 +137,18 @@ fn money(summary: &Summary, out: &mut String) {
     }
 }
 
+fn custom(summary: &Summary, out: &mut String) {
+    let Some(list) = &summary.custom_metrics else { return };
+    out.push('\n');
+    let mut table = TextTable::new(&["CUSTOM METRIC", "EVENTS", "SUM"]);
+    for CustomCount { metric, labels, count, sum } in list {
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        let name = if labels.is_empty() { metric.clone() } else { format!("{metric}{{{}}}", labels.join(",")) };
+        table.row(vec![name, count.map_or_else(|| "-".to_owned(), grouped), sum.clone()]);
+    }
+    table.print(out);
+}
+
 fn sessions(summary: &Summary, out: &mut String) {
     let Some(list) = &summary.session_list else { return };
     out.push('\n');
@@ -155,7 +168,7 @@ fn sessions(summary: &Summary, out: &mut String) {
 }
 
 /// A count with thousands separated by commas.
-fn grouped(count: u64) -> String {
+pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();
     for (position, digit) in digits.chars().enumerate() {

@@ -15,6 +15,7 @@ use super::settings::{
 };
 use super::text::Listen;
 use super::{endpoints, file, keys, push, standard, text};
+use crate::views::metrics::rules::CustomRules;
 
 const LISTEN_DEFAULT: &str = "127.0.0.1:9719";
 const XDG: &str = "XDG_STATE_HOME";
@@ -222,7 +223,30 @@ fn metrics(layer: &Layer) -> Result<Metrics, ConfigError> {
         project_label: layer.text(&keys::METRICS_PROJECT_LABEL, label)?.unwrap_or_default(),
         projects_max: layer.text(&keys::METRICS_PROJECTS_MAX, |text| text::count(text, 0..=SERIES_MAX))?.unwrap_or(50),
         mcp_servers: layer.list(&keys::METRICS_MCP_SERVERS, server)?.unwrap_or_default(),
+        custom: custom(layer)?.unwrap_or_default(),
         claude_code: layer.text(&keys::METRICS_CLAUDE_CODE, text::boolean)?.unwrap_or(false),
+    })
+}
+
+/// Reads the rules in the file at `path`, which may hold other settings as well.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, holds a mistake, or holds no rule.
+pub fn rules_of(path: &Path) -> Result<CustomRules, ConfigError> {
+    let layer = file::layer(path)?;
+    custom(&layer)?.filter(|rules| !rules.rules().is_empty()).ok_or_else(|| ConfigError::Missing {
+        place: SetAt::File { path: path.to_owned(), line: 1 },
+        key: keys::METRICS_CUSTOM.path.to_owned(),
+        expected: keys::METRICS_CUSTOM.expected,
+    })
+}
+
+/// The rules of custom metrics; `None` if there are none.
+fn custom(layer: &Layer) -> Result<Option<CustomRules>, ConfigError> {
+    layer.read(&keys::METRICS_CUSTOM, |value| match value {
+        SetValue::Rules(rules) => Some(rules.clone()),
+        _ => None,
     })
 }
 

@@ -23,7 +23,8 @@ impl Document<'_> {
         SetAt::File { path: self.path.to_owned(), line }
     }
 
-    /// Reads a value for `key`, whose shape is none of [`Shape::Prices`], [`Shape::Budgets`] and [`Shape::Endpoints`].
+    /// Reads a value for `key`, whose shape is not one of those with tables of their own ([`Shape::Prices`],
+    /// [`Shape::Budgets`], [`Shape::Rules`], [`Shape::Endpoints`]).
     pub(super) fn value(&self, key: &ConfigKey, value: &DeValue<'_>, place: &SetAt) -> Result<SetValue, ConfigError> {
         let of_shape = match (key.shape, value) {
             (Shape::Text | Shape::Size, DeValue::String(text)) => Some(SetValue::Text(text.to_string())),

@@ -90,6 +90,18 @@ pub enum ConfigError {
         /// What the key takes.
         expected: &'static str,
     },
+    /// A rule of a custom metric that cannot be used.
+    #[error("{place}: `{key}`{}: {message}", in_words(*at))]
+    Rule {
+        /// Line of the key.
+        place: SetAt,
+        /// Full path of the key, `metrics.custom[0].when` for example.
+        key: String,
+        /// Line and column in the text of the value, both from 1; `None` if the value as a whole is wrong.
+        at: Option<(usize, usize)>,
+        /// What is wrong, and what is expected.
+        message: String,
+    },
     /// Prices that cannot be used.
     #[error("`prices.overrides`: {message}")]
     Prices {
@@ -132,4 +144,13 @@ pub enum ConfigError {
         /// The part at fault, quoted.
         part: String,
     },
+}
+
+/// A place in the text of a value, as messages tell it.
+fn in_words(at: Option<(usize, usize)>) -> String {
+    match at {
+        None => String::new(),
+        Some((1, column)) => format!(", column {column}"),
+        Some((line, column)) => format!(", line {line} of the text, column {column}"),
+    }
 }

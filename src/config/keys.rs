@@ -18,6 +18,8 @@ pub(super) enum Shape {
     Prices,
     /// An array of tables with budgets; it has no variable.
     Budgets,
+    /// An array of tables with rules of custom metrics; it has no variable.
+    Rules,
     /// A table whose values are URLs or tables; in a variable `name=URL,...`. URLs may hold secrets.
     Endpoints,
 }
@@ -70,6 +72,7 @@ keys! {
     METRICS_PROJECT_LABEL = "metrics.project_label" Text "\"name\", \"hash\" or \"off\"";
     METRICS_PROJECTS_MAX = "metrics.projects_max" Count "an integer from 0 to 100000";
     METRICS_MCP_SERVERS = "metrics.mcp_servers" List "a list of MCP server names";
+    METRICS_CUSTOM = "metrics.custom" Rules "an array of tables ([[metrics.custom]])";
     METRICS_CLAUDE_CODE = "metrics.claude_code" Boolean "true or false";
     OUTBOX_BYTES_MAX = "outbox.bytes_max" Size "a size from 1MiB to 1TiB, like \"256MiB\" or a number of bytes";
     SCAN_RESCAN = "scan.rescan" Text "a duration from 10ms to 1h, like \"3s\"";
@@ -82,9 +85,9 @@ keys! {
 }
 
 impl ConfigKey {
-    /// The name of the key's environment variable; `None` for prices and budgets, which have none.
+    /// The name of the key's environment variable; `None` for prices, budgets and rules, which have none.
     pub(super) fn variable(&self) -> Option<String> {
-        (!matches!(self.shape, Shape::Prices | Shape::Budgets))
+        (!matches!(self.shape, Shape::Prices | Shape::Budgets | Shape::Rules))
             .then(|| format!("TAILSPAN_{}", self.path.replace('.', "_").to_ascii_uppercase()))
     }
 }

@@ -16,7 +16,8 @@
 //! file, env, flags              each reads one source into a layer; document reads the values of a file
 //! merge                         puts layers on top of each other
 //! standard                      reads the OTEL_* variables into a layer
-//! text, prices, budgets, endpoints, otlp  turn text into valid values
+//! text, prices, budgets, custom, endpoints, otlp
+//!                               turn text into valid values
 //! push, build                   make a Config from the layers
 //! settings                      the Config and its parts
 //! ```
@@ -27,6 +28,7 @@
 
 mod budgets;
 mod build;
+mod custom;
 mod document;
 mod endpoints;
 mod env;
@@ -42,6 +44,7 @@ mod settings;
 mod standard;
 mod text;
 
+pub use self::build::rules_of;
 pub use self::env::Env;
 pub use self::error::{ConfigError, SetAt};
 pub use self::flags::Flags;

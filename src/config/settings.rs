@@ -10,6 +10,7 @@ use crate::ledger::prices::{self, Override};
 use crate::transcript::time::Timestamp;
 pub use crate::views::analytics::budgets::Budget;
 pub use crate::views::metrics::labels::ProjectLabel;
+use crate::views::metrics::rules::CustomRules;
 pub use crate::views::traces::content::ContentLevel;
 pub use crate::views::traces::ids::TraceScope;
 
@@ -215,6 +216,8 @@ pub struct Metrics {
     pub mcp_servers: BTreeSet<String>,
     /// Whether `/metrics/claude-code` is served (`metrics.claude_code`); no by default.
     pub claude_code: bool,
+    /// Rules of custom metrics, checked (`metrics.custom`); none by default.
+    pub custom: CustomRules,
 }
 
 /// Settings of the outbox, where spans wait to be sent.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+use crate::custom::{RuleReader, Rules};
 use crate::tail::{End, FileReader, FoundFile, Read, ReadError, ReadLimits};
 use crate::transcript::chunk::{Chunk, Cursor, FileNumber, FileRole};
 use crate::transcript::{Batch, read};
@@ -76,12 +77,17 @@ pub struct FilePiece {
 }
 
 impl FilePiece {
-    fn of(chunk: &Chunk) -> Self {
+    fn of(chunk: &Chunk, rules: &mut RuleReader) -> Self {
+        let mut batch = read(chunk);
+        if !rules.is_idle() {
+            rules.forget();
+            batch.records.iter_mut().for_each(|record| rules.extract(chunk, record));
+        }
         Self {
             file: chunk.file,
             role: chunk.role.clone(),
             restarted: chunk.restarted,
-            batch: read(chunk),
+            batch,
             bytes: chunk.bytes.len() as u64,
             cursor: chunk.cursor.clone(),
         }
@@ -90,8 +96,13 @@ impl FilePiece {
 
 /// Reads one piece of a file and parses it. The flag is true if there is more to read.
 pub fn next_piece(reader: &mut FileReader, job: &Job) -> (Parsed, bool) {
+    next_piece_by(&mut RuleReader::new(&Rules::default()), reader, job)
+}
+
+/// [`next_piece`] with extracts for the rules of custom metrics.
+pub fn next_piece_by(rules: &mut RuleReader, reader: &mut FileReader, job: &Job) -> (Parsed, bool) {
     match reader.next(&job.found, job.file, job.cursor.as_deref()) {
-        Ok(Read::Chunk { chunk, more }) => (Parsed::Piece(FilePiece::of(&chunk)), more),
+        Ok(Read::Chunk { chunk, more }) => (Parsed::Piece(FilePiece::of(&chunk, rules)), more),
         Ok(Read::Unchanged) => (Parsed::Done { file: job.file, gone: false }, false),
         Ok(Read::Searching) => (Parsed::Searching { file: job.file }, true),
         Ok(Read::Gone) => (Parsed::Done { file: job.file, gone: true }, false),
@@ -100,10 +111,14 @@ pub fn next_piece(reader: &mut FileReader, job: &Job) -> (Parsed, bool) {
 }
 
 /// Reads a file to its end and gives every piece to `take`, and at last a value that says how reading ended.
-fn each_piece(reader: &mut FileReader, job: &Job, mut take: impl FnMut(Parsed) -> ControlFlow<()>) -> ControlFlow<()> {
+fn each_piece(
+    (reader, rules): (&mut FileReader, &mut RuleReader),
+    job: &Job,
+    mut take: impl FnMut(Parsed) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let mut enough = ControlFlow::Continue(());
     let end = reader.each(&job.found, job.file, job.cursor.as_deref(), |chunk| {
-        enough = take(Parsed::Piece(FilePiece::of(chunk)));
+        enough = take(Parsed::Piece(FilePiece::of(chunk, rules)));
         enough
     });
     enough?;
@@ -116,7 +131,12 @@ fn each_piece(reader: &mut FileReader, job: &Job, mut take: impl FnMut(Parsed) -
 
 /// Reads all `jobs` to their end on `threads` threads and gives every piece to `take`, on the calling thread.
 /// If `take` returns `Break`, reading stops early.
-pub fn for_each(jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> ControlFlow<()>) {
+pub fn for_each(jobs: &[Job], threads: usize, take: impl FnMut(Parsed) -> ControlFlow<()>) {
+    for_each_by(&Rules::default(), jobs, threads, take);
+}
+
+/// [`for_each`] with extracts for the rules of custom metrics.
+pub fn for_each_by(rules: &Rules, jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> ControlFlow<()>) {
     let next = AtomicUsize::new(0);
     let (sender, receiver) = sync_channel(IN_FLIGHT_MAX);
     thread::scope(|scope| {
@@ -124,9 +144,10 @@ pub fn for_each(jobs: &[Job], threads: usize, mut take: impl FnMut(Parsed) -> Co
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
                 let mut reader = FileReader::new(ReadLimits::default());
+                let mut rules = RuleReader::new(rules);
                 let mut ready = Ready { sender, parsed: Vec::new(), bytes: 0 };
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if each_piece(&mut reader, job, |parsed| ready.add(parsed)).is_break() {
+                    if each_piece((&mut reader, &mut rules), job, |parsed| ready.add(parsed)).is_break() {
                         return;
                     }
                 }

@@ -104,6 +104,9 @@ impl Engine {
             return self.load_section(of, position);
         }
         let Some(mut unit) = self.writer.rows().unit(id)? else { return Ok(false) };
+        if self.writer.has_extracts() {
+            self.writer.rows().add_extracts(&mut unit)?;
+        }
         if self.turns_marks_round {
             turn_round(&mut unit);
         }
@@ -129,6 +132,9 @@ impl Engine {
             return Ok(false);
         }
         let Some(mut section) = self.writer.rows().section(of, position)? else { return Ok(false) };
+        if self.writer.has_extracts() {
+            self.writer.rows().add_section_extracts(of, &mut section)?;
+        }
         if self.turns_marks_round {
             turn_parts_round(&mut section.parts);
         }

@@ -85,7 +85,7 @@ const fn unit(unit: MetricUnit) -> &'static str {
         MetricUnit::Bytes => "By",
         MetricUnit::Tokens => "{token}",
         MetricUnit::Usd => "{USD}",
-        MetricUnit::Count | MetricUnit::Boolean => "",
+        MetricUnit::Count | MetricUnit::Boolean | MetricUnit::Number => "",
     }
 }
 

@@ -272,6 +272,7 @@ impl Fold<'_> {
             agent_type: call.agent_type.clone(),
             prompt_hash: call.prompt_hash,
             skill: call.skill.clone(),
+            extracts: call.extracts.clone(),
         };
         let Some(home) = self.tool_home(unit, &call.id) else { return };
         let known = self.known.parts(home).and_then(|parts| parts.tool(&call.id)).and_then(|tool| tool.call.as_ref());
@@ -288,7 +289,9 @@ impl Fold<'_> {
         if (better || same_row)
             && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(&call.id))
         {
-            tool.call = Some(new);
+            // The input of a call is the same in every copy. A reading under other rules has no extracts for those of before.
+            let extracts = new.extracts.clone().or_else(|| tool.call.as_ref()?.extracts.clone());
+            tool.call = Some(Call { extracts, ..new });
         }
         if moves {
             self.move_tool(home, unit, &call.id);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::{Identity, UnitId};
 use super::place::{Rank, RowPlace};
 use super::prices::{Priced, Prices, Share};
+use crate::transcript::extracts::Extracts;
 use crate::transcript::ids::{AgentId, RUN, RowId};
 use crate::transcript::record::{ApiError, Compaction, Fact, Hook, HookKind, Outcome, Says, Stop, UnreadableUsage};
 use crate::transcript::time::Timestamp;
@@ -128,6 +129,9 @@ pub struct Call {
     pub prompt_hash: u64,
     /// The skill that a call of the Skill tool names.
     pub skill: Option<Arc<str>>,
+    /// What the rules of custom metrics extracted of its input. It is stored in a row of its own.
+    #[serde(skip)]
+    pub extracts: Extracts,
 }
 
 /// The result of a tool call.

@@ -51,6 +51,7 @@ impl Fold<'_> {
             queued_ms,
             said,
             source: user.source.clone(),
+            extracts: user.extracts.clone(),
         };
         let asked = Asked { is_copy: key != UnitKey::Turn(seen.row.id), key, time: seen.time, prompt };
         let by = if is_copy { ClaimBy::Copy } else { ClaimBy::Row };
@@ -121,10 +122,17 @@ impl Fold<'_> {
         });
         let Some(unit) = self.known.unit_mut(unit) else { return };
         unit.resumes |= resumes;
-        let queued_ms = unit.prompt.as_ref().and_then(|known| known.queued_ms);
+        let (queued_ms, extracts) =
+            unit.prompt.as_ref().map_or((None, None), |known| (known.queued_ms, known.extracts.clone()));
         match &mut unit.prompt {
-            Some(known) if !tells => known.queued_ms = queued_ms.or(prompt.queued_ms),
-            slot => *slot = Some(Prompt { queued_ms: prompt.queued_ms.or(queued_ms), ..prompt }),
+            Some(known) if !tells => {
+                known.queued_ms = queued_ms.or(prompt.queued_ms);
+                known.extracts = extracts.or(prompt.extracts);
+            }
+            slot => {
+                let (queued_ms, extracts) = (prompt.queued_ms.or(queued_ms), prompt.extracts.clone().or(extracts));
+                *slot = Some(Prompt { queued_ms, extracts, ..prompt });
+            }
         }
     }
 
@@ -161,6 +169,7 @@ impl Fold<'_> {
                 queued_ms: None,
                 said: Vec::new(),
                 source: None,
+                extracts: None,
             };
             let asked = Asked { key: UnitKey::Turn(line.id), time: line.time, prompt, is_copy: false };
             return self.begin_turn(seen, asked, line.prompt, ClaimBy::Row);

@@ -16,6 +16,7 @@ pub use super::parts::{Call, Message, Parts, RowFact, Section, Tool, ToolEnd, su
 pub use super::place::{Rank, RowPlace, Surroundings};
 use super::runs::Runs;
 use super::tally::Tally;
+use crate::transcript::extracts::Extracts;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record::{Ending, Origin};
 use crate::transcript::time::Timestamp;
@@ -118,6 +119,9 @@ pub struct Prompt {
     pub said: Vec<u64>,
     /// `promptSource`: how it came to the client.
     pub source: Option<Arc<str>>,
+    /// What the rules of custom metrics extracted of its text. It is stored in a row of its own.
+    #[serde(skip)]
+    pub extracts: Extracts,
 }
 
 /// A sub-agent.

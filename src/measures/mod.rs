@@ -30,4 +30,5 @@ pub use change::Change;
 pub use dimensions::{Dimension, Dimensions, MAIN};
 pub use measure::Measure;
 pub use observation::{Item, Observation, Slot, SpanPlace, State};
+pub use unit::surroundings;
 pub use wanted::Wanted;

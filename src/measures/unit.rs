@@ -83,7 +83,8 @@ fn changed<'a, T: PartialEq, K: Ord + ?Sized + 'a>(
 }
 
 /// The dimensions that everything in a unit has in common.
-pub(super) fn surroundings(unit: &Unit) -> Dimensions<'_> {
+#[must_use]
+pub fn surroundings(unit: &Unit) -> Dimensions<'_> {
     let is_agent = matches!(unit.key, UnitKey::Agent(..));
     Dimensions {
         session: Some(&unit.session().0),

@@ -98,9 +98,10 @@ impl Life<'_> {
         let now = clock::now();
         let (policy, history) = (policy(self.config, &opened), history_rules(self.config, &opened));
         let endpoints = endpoints(self.config)?;
-        let Opened { writer, outbox, epoch, recovered, .. } = opened;
+        let Opened { writer, outbox, mut epoch, recovered, .. } = opened;
         let queues = outbox.readers(&endpoints.iter().map(OtlpEndpoint::name).collect::<Vec<_>>())?;
         let (prices, labels, spans) = (self.prices.clone(), label_rules(self.config), span_rules(self.config));
+        let labels = labels.seen(|rules| epoch.count_rules(rules, now))?;
         let engine =
             Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
         let engine = engine.with_history(history, now)?;

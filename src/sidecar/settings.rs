@@ -22,6 +22,7 @@ pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> Tail
         outbox_bytes_max: if config.otlp.is_empty() { u64::MAX } else { config.outbox.bytes_max },
         idle_ms: rules.idle_ms,
         threads: threads(),
+        rules: config.metrics.custom.rules().clone(),
     }
 }
 
@@ -95,6 +96,7 @@ pub fn label_rules(config: &Config) -> LabelRules {
         projects_max: config.metrics.projects_max,
         project: config.metrics.project_label,
         mcp_servers: config.metrics.mcp_servers.clone(),
+        custom: config.metrics.custom.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::custom::{RuleReader, Rules};
 use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
 use crate::sidecar::clock::now;
@@ -60,6 +61,8 @@ pub struct TailSources {
     pub idle_ms: u64,
     /// Threads for the first scan.
     pub threads: usize,
+    /// Rules of custom metrics, for which texts are looked at.
+    pub rules: Rules,
 }
 
 /// Tails the session files until it is stopped.
@@ -72,6 +75,7 @@ pub struct Tailer {
     hints: Hints,
     watcher: Watcher,
     reader: FileReader,
+    rules: RuleReader,
     roots: Vec<PathBuf>,
     reported: std::collections::HashMap<PathBuf, String>,
     outbox: Arc<crate::store::OutboxMeter>,
@@ -92,6 +96,7 @@ impl Tailer {
         let watcher = Watcher::new(hints.clone());
         let outbox = engine.outbox();
         let look = (sources.rescan, Instant::now());
+        let rules = RuleReader::new(&sources.rules);
         Self {
             engine,
             shared,
@@ -100,6 +105,7 @@ impl Tailer {
             hints,
             watcher,
             reader: FileReader::new(ReadLimits::default()),
+            rules,
             roots,
             reported: std::collections::HashMap::new(),
             outbox,
@@ -270,7 +276,7 @@ impl Tailer {
         let mut problems = Vec::new();
         let mut searching = Vec::new();
         let (engine, shared, over, read) = (&mut self.engine, &self.shared, &self.over, &mut self.read_bytes);
-        ahead::for_each(&jobs, self.sources.threads, |parsed| {
+        ahead::for_each_by(&self.sources.rules, &jobs, self.sources.threads, |parsed| {
             match parsed {
                 Parsed::Piece(piece) => {
                     *read += piece.bytes;
@@ -336,7 +342,7 @@ impl Tailer {
             }
             let mut more = Vec::new();
             for mut job in jobs {
-                let (parsed, goes_on) = ahead::next_piece(&mut self.reader, &job);
+                let (parsed, goes_on) = ahead::next_piece_by(&mut self.rules, &mut self.reader, &job);
                 match parsed {
                     Parsed::Piece(piece) => {
                         has_news = true;

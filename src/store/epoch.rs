@@ -1,5 +1,6 @@
 //! The file `epoch.json`: what must survive the loss of the database, in a form that people can read.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
@@ -21,6 +22,8 @@ pub struct Epoch {
     pub exported_until: Option<Timestamp>,
     /// Identifies this state: a random UUID (version 4).
     pub instance: String,
+    /// The rules of custom metrics that were counted last, by name: fingerprint, and when each was first seen.
+    pub rules: BTreeMap<String, (u64, Timestamp)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -29,6 +32,16 @@ struct EpochText {
     exported_until: Option<String>,
     #[serde(default)]
     instance: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    rules: BTreeMap<String, RuleSeen>,
+}
+
+/// A rule of a custom metric, as the file tells it.
+#[derive(Serialize, Deserialize)]
+struct RuleSeen {
+    /// In hexadecimal, since JSON has no exact numbers of 64 bits.
+    fingerprint: String,
+    first_seen: String,
 }
 
 /// The first start that is stored in a state folder; `None` if there is no state yet. It takes no lock and changes
@@ -50,6 +63,21 @@ fn read(path: &Path) -> io::Result<Option<(Timestamp, EpochText)>> {
     Ok(Some((first_start, text)))
 }
 
+impl RuleSeen {
+    fn of((fingerprint, first_seen): &(u64, Timestamp)) -> Self {
+        Self { fingerprint: format!("{fingerprint:016x}"), first_seen: first_seen.to_rfc3339() }
+    }
+}
+
+/// The rules in the file; one that cannot be read counts as never seen.
+fn seen(rules: &BTreeMap<String, RuleSeen>) -> BTreeMap<String, (u64, Timestamp)> {
+    let read = |(name, seen): (&String, &RuleSeen)| {
+        let fingerprint = u64::from_str_radix(&seen.fingerprint, 16).ok()?;
+        Some((name.clone(), (fingerprint, Timestamp::parse(&seen.first_seen)?)))
+    };
+    rules.iter().filter_map(read).collect()
+}
+
 impl Epoch {
     /// Reads the file of a state folder, or makes it with `now` as the first start. The flag is true if it was there.
     /// Fails if the file cannot be read or written.
@@ -61,14 +89,21 @@ impl Epoch {
                 let exported_until = text.exported_until.as_deref().and_then(Timestamp::parse);
                 let known = text.instance.filter(|instance| !instance.is_empty());
                 let is_new = known.is_none();
-                let epoch = Self { path, first_start, exported_until, instance: known.unwrap_or_else(new_instance) };
+                let instance = known.unwrap_or_else(new_instance);
+                let epoch = Self { path, first_start, exported_until, instance, rules: seen(&text.rules) };
                 if is_new {
                     epoch.save()?;
                 }
                 Ok((epoch, true))
             }
             None => {
-                let epoch = Self { path, first_start: now, exported_until: None, instance: new_instance() };
+                let epoch = Self {
+                    path,
+                    first_start: now,
+                    exported_until: None,
+                    instance: new_instance(),
+                    rules: BTreeMap::new(),
+                };
                 epoch.save()?;
                 Ok((epoch, false))
             }
@@ -84,12 +119,29 @@ impl Epoch {
         news
     }
 
+    /// Notes which rules of custom metrics are counted, by name and fingerprint, and returns when each was first seen. A
+    /// rule that was not counted last time, or has changed since, is seen at `now`. Fails like [`Epoch::save`].
+    pub fn count_rules(&mut self, rules: &[(String, u64)], now: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+        let known = |(name, fingerprint): &(String, u64)| {
+            self.rules.get(name).filter(|(known, _)| known == fingerprint).map_or(now, |(_, since)| *since)
+        };
+        let since: Vec<Timestamp> = rules.iter().map(known).collect();
+        let noted = rules.iter().zip(&since).map(|((name, fingerprint), since)| (name.clone(), (*fingerprint, *since)));
+        let noted = noted.collect();
+        if noted != self.rules {
+            self.rules = noted;
+            self.save()?;
+        }
+        Ok(since)
+    }
+
     /// Writes the file, whole or not at all. Fails if the disk does not take it.
     pub fn save(&self) -> Result<(), StoreError> {
         let text = EpochText {
             first_start: self.first_start.to_rfc3339(),
             exported_until: self.exported_until.map(Timestamp::to_rfc3339),
             instance: Some(self.instance.clone()),
+            rules: self.rules.iter().map(|(name, seen)| (name.clone(), RuleSeen::of(seen))).collect(),
         };
         let write = || -> io::Result<()> {
             let new = self.path.with_extension("json.new");

@@ -21,6 +21,9 @@
 //!                     a section of a long unit: some of its messages and tool calls
 //! c unit:u32 [position:u32]
 //!                     the cells of a unit, or of one of its sections: what they come to in each quarter hour
+//! x unit:u32 [position:u32]
+//!                     what the rules of custom metrics extracted of texts of a unit, or of one of its sections; see
+//!                     `extracts.rs`
 //! i number:u32        the id of a unit or section and 64-bit hashes of its identities, packed; all of them are in
 //!                     memory while the sidecar runs
 //! a row:16            a sub-agent by the uuid of its first row, which is the id of its own trace: its unit
@@ -82,6 +85,7 @@ pub(super) const NUMBER: u8 = b'n';
 pub(super) const UNIT: u8 = b'u';
 pub(super) const SECTION: u8 = b'v';
 pub(super) const CELLS: u8 = b'c';
+pub(super) const EXTRACTS: u8 = b'x';
 pub(super) const AGENT: u8 = b'a';
 pub(super) const IDENTITIES: u8 = b'i';
 pub(super) const TOTAL: u8 = b't';
@@ -179,6 +183,15 @@ pub(super) fn cells(unit: u32) -> Vec<u8> {
 
 pub(super) fn section_cells(unit: u32, position: u32) -> Vec<u8> {
     key(CELLS, &[unit.to_be_bytes(), position.to_be_bytes()].concat())
+}
+
+/// The key of the extracts of a unit.
+pub(super) fn extracts(unit: u32) -> Vec<u8> {
+    key(EXTRACTS, &unit.to_be_bytes())
+}
+
+pub(super) fn section_extracts(unit: u32, position: u32) -> Vec<u8> {
+    key(EXTRACTS, &[unit.to_be_bytes(), position.to_be_bytes()].concat())
 }
 
 /// The position of the section in the key of cells, `None` for those of the unit; nothing for a further part of a value.

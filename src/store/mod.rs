@@ -15,6 +15,7 @@ mod database;
 mod disk;
 mod epoch;
 mod error;
+mod extracts;
 mod file;
 mod handle;
 mod kept;

@@ -128,6 +128,16 @@ impl StoreReader {
         Ok(unit)
     }
 
+    /// Puts on a unit that was read what rules extracted of its texts.
+    pub fn add_extracts(&self, unit: &mut Unit) -> Result<(), StoreError> {
+        Rows::of(self.tree()?.as_ref()).add_extracts(unit)
+    }
+
+    /// Puts on a section that was read what rules extracted of its texts; `of` is its unit.
+    pub fn add_section_extracts(&self, of: UnitId, section: &mut Section) -> Result<(), StoreError> {
+        Rows::of(self.tree()?.as_ref()).add_section_extracts(of, section)
+    }
+
     /// A section of a long unit; `None` if there is none at this position.
     pub fn section(&self, of: UnitId, position: u32) -> Result<Option<Section>, StoreError> {
         Rows::of(self.tree()?.as_ref()).section(of, position)

@@ -10,6 +10,7 @@ use super::{codec, keys};
 use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
+use crate::transcript::extracts::Extracts;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::session_cells::StoredUnit;
@@ -135,6 +136,11 @@ impl<'a> Rows<'a> {
     /// [`Rows::section`] by the number of the unit.
     pub(crate) fn numbered_section(self, unit: u32, position: u32) -> Result<Option<Section>, StoreError> {
         codec::get(self.tree, &keys::section(unit, position))
+    }
+
+    /// What is extracted under a key of extracts; nothing if there is no such row.
+    pub(super) fn extracted(self, key: &[u8]) -> Result<Vec<(u64, Extracts)>, StoreError> {
+        Ok(codec::get(self.tree, key)?.unwrap_or_default())
     }
 
     /// Gives the sections of a unit to `take`, in order from the position `from` on, until it breaks.

@@ -13,12 +13,13 @@ use super::disk::Disk;
 use super::error::StoreError;
 use super::handle::Handle;
 use super::kept::OpenStore;
+use super::layout::versions;
 use super::lock::Lock;
 use super::meter::OutboxMeter;
 use super::pulse::Beat;
 use super::rows::Rows;
 use super::texts::HeldTexts;
-use super::{cells, codec, keys, spans};
+use super::{cells, codec, extracts, keys, spans};
 use crate::ledger::known::{Index, Paths};
 use crate::ledger::session::Member;
 use crate::ledger::unit::{Unit, UnitId};
@@ -60,6 +61,8 @@ pub struct Writer {
     commits: u64,
     /// False while cells are being made for a state that had none.
     has_all_cells: bool,
+    /// True once the database holds what rules extracted of texts.
+    has_extracts: bool,
     places: CopyPlaces,
     /// Path of the database in use.
     place: PathBuf,
@@ -84,6 +87,7 @@ impl Writer {
         let tree = (*db).clone();
         let (overhead, texts) = (Overhead::load(&tree)?, HeldTexts::load(&tree)?);
         let commits = codec::get(&tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
+        let has_extracts = extracts::are_there(&tree)?;
         let has_all_cells = tree.get(keys::meta(keys::NEXT_CELLS))?.is_none();
         let (place, meter, kept) = (places.db.clone(), Arc::clone(&kept.meter), kept.clone());
         let retired = Vec::new();
@@ -95,6 +99,7 @@ impl Writer {
             kept,
             commits,
             has_all_cells,
+            has_extracts,
             places,
             place,
             retired,
@@ -159,11 +164,18 @@ impl Writer {
         for (number, row) in &commit.files {
             codec::put_with(&mut batch, &self.tree, keys::file(*number), row, &mut scratch)?;
         }
+        let mut extracted = false;
         for change in &commit.units {
             put_unit(&mut batch, &self.tree, change, &mut scratch)?;
+            extracted |= extracts::put_unit(&mut batch, &self.tree, change, &mut scratch)?;
         }
         for change in &commit.sections {
             put_section(&mut batch, &self.tree, change, &mut scratch)?;
+            extracted |= extracts::put_section(&mut batch, &self.tree, change, &mut scratch)?;
+        }
+        if extracted && !self.has_extracts {
+            // From now on an older program would lose what it does not know.
+            versions::sign(&mut batch, &self.tree)?;
         }
         for session in &commit.sessions {
             codec::put_with(&mut batch, &self.tree, keys::session(&session.id), session, &mut scratch)?;
@@ -197,6 +209,7 @@ impl Writer {
         self.commits += 1;
         codec::put_with(&mut batch, &self.tree, keys::meta(keys::COMMIT), &self.commits, &mut scratch)?;
         self.apply(batch)?;
+        self.has_extracts |= extracted;
         self.meter.added(added);
         let units = commit.units.iter().flat_map(|change| change.before.into_iter().chain([change.unit]));
         let sessions = units.map(Unit::session).chain(commit.sessions.iter().map(|session| &session.id));
@@ -326,6 +339,11 @@ impl Writer {
                 discard(&place);
             }
         }
+    }
+
+    /// True if units and sections may have extracts, which [`Rows::add_extracts`] puts on them.
+    pub(crate) const fn has_extracts(&self) -> bool {
+        self.has_extracts
     }
 
     /// Size of the database on disk in bytes.

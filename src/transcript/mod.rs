@@ -9,6 +9,7 @@
 
 pub mod chunk;
 pub mod expected;
+pub mod extracts;
 mod fields;
 pub mod hash;
 pub mod ids;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::extracts::Extracts;
 use super::ids::{AgentId, RowId, SessionId};
 pub use super::moment::{
     API_ERROR_REASONS, ApiError, Compaction, Ending, Fact, Fallback, Hook, HookKind, Note, PullRequest,
@@ -242,6 +243,8 @@ pub struct User {
     pub background: bool,
     /// `toolEndsTurn`: the turn is over after this result.
     pub ends_turn: bool,
+    /// What the rules of custom metrics extracted of the text of a prompt.
+    pub extracts: Extracts,
 }
 
 /// What a user row is.
@@ -389,6 +392,8 @@ pub struct ToolCall {
     pub prompt_hash: u64,
     /// `input.skill` of the Skill tool.
     pub skill: Option<Arc<str>>,
+    /// What the rules of custom metrics extracted of its input.
+    pub extracts: Extracts,
 }
 
 /// `stop_reason`: why the model stopped.

@@ -337,6 +337,7 @@ fn tool_call(told: Word<'_>, name: Word<'_>, input: &RawInput<'_>, strings: &mut
         agent_type: input.agent_type.word().as_deref().map(|name| strings.get(name)),
         prompt_hash: input.prompt.map_or(0, |prompt| xxh3_64(prompt.text().as_bytes())),
         skill: input.skill.word().as_deref().filter(|_| name.says("Skill")).map(|name| strings.get(name)),
+        extracts: None,
     })
 }
 

@@ -66,6 +66,7 @@ pub(super) fn user(fields: &mut RawRowFields<'_>, strings: &mut Strings) -> User
         background: fields.session_kind.says("bg"),
         ends_turn: fields.tool_ends_turn.is_true(),
         said,
+        extracts: None,
     }
 }
 

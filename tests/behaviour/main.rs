@@ -35,6 +35,7 @@ mod times;
 
 // What is counted, and how metrics show it.
 mod claude_code_metrics;
+mod custom_metrics;
 mod measures;
 mod metrics;
 mod openmetrics;

@@ -183,7 +183,7 @@ fn a_strict_parser_reads_the_numbers_of_the_text_format() {
             catalog::MetricUnit::Usd => "usd",
             catalog::MetricUnit::Tokens => "tokens",
             catalog::MetricUnit::Bytes => "bytes",
-            catalog::MetricUnit::Count | catalog::MetricUnit::Boolean => "",
+            catalog::MetricUnit::Count | catalog::MetricUnit::Boolean | catalog::MetricUnit::Number => "",
         };
         assert_eq!(family["unit"], unit, "{full_name}");
         let samples = family["samples"].as_array().unwrap();

@@ -48,6 +48,7 @@ fn turn() -> Unit {
         queued_ms: None,
         said: Vec::new(),
         source: None,
+        extracts: None,
     });
     unit
 }
@@ -102,6 +103,7 @@ fn tool(id: &str, name: &str, start: i64, result: Option<(i64, Outcome)>) -> Too
         agent_type: None,
         prompt_hash,
         skill: None,
+        extracts: None,
     };
     let result = result.map(|(end, outcome)| ToolEnd {
         rank: rank(end),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tailspan::cli::rules;
 use tailspan::http::openapi::markdown;
 use tailspan::http::table::ROUTES;
 use tailspan::views::metrics::document;
@@ -60,6 +61,20 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(seen > 80, "only {seen} links were found");
+}
+
+#[test]
+fn the_variables_of_the_guide_are_those_of_rules() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/custom-metrics.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("<!-- variables -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end of variables -->").unwrap();
+    let expected = format!("{before}<!-- variables -->\n{}<!-- end of variables -->{after}", rules::markdown());
+    if std::env::var("UPDATE").is_ok() {
+        fs::write(&path, expected).unwrap();
+        return;
+    }
+    assert!(text == expected, "docs/custom-metrics.md is behind the variables of rules: run the test with UPDATE=1");
 }
 
 #[test]

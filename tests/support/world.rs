@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use tailspan::audit::pass::{Pass, find};
-use tailspan::engine::ahead::{Parsed, next_piece};
+use tailspan::custom::RuleReader;
+use tailspan::engine::ahead::{Parsed, next_piece_by};
 use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::ledger::prices::Prices;
@@ -172,6 +173,7 @@ impl World {
     /// Reads what is new. `pieces` ends it early: a step that was not finished.
     pub(crate) fn read(&mut self, dice: &mut Dice, mut pieces: usize) {
         let now = self.now;
+        let mut rules = RuleReader::new(self.labels.custom.rules());
         let engine = self.engine.as_mut().unwrap();
         let mut found = tail::scan(&self.root, &mut |problem| panic!("{problem}"));
         // Files come in any order.
@@ -184,7 +186,7 @@ impl World {
                 if pieces == 0 {
                     return;
                 }
-                let (parsed, more) = next_piece(&mut reader, &job);
+                let (parsed, more) = next_piece_by(&mut rules, &mut reader, &job);
                 if let Parsed::Piece(piece) = parsed {
                     pieces -= 1;
                     engine.step(&piece, now).unwrap();

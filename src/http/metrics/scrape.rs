@@ -77,7 +77,7 @@ impl Scrape<'_> {
         format.write(&self.points(), &process::families())
     }
 
-    /// Every series of the catalogue, in its order.
+    /// Every series of the catalogue, in its order, then those of custom metrics.
     #[must_use]
     pub fn points(&self) -> Vec<Point> {
         let mut live = self.live();
@@ -85,7 +85,8 @@ impl Scrape<'_> {
             KeptIn::State => points_of(metric, self.totals).collect(),
             KeptIn::Process => live.remove(metric.name).unwrap_or_default(),
         });
-        points.collect()
+        let custom = self.totals.custom().iter().flat_map(|metric| points_of(metric, self.totals));
+        points.chain(custom).collect()
     }
 
     /// The series of metrics that are not stored, by metric name.

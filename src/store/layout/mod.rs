@@ -26,7 +26,7 @@ mod rows;
 mod v4;
 mod v5;
 mod v6;
-mod versions;
+pub(super) mod versions;
 
 pub(super) use migrate::migrate;
 pub(super) use versions::{Layout, Newer, has_cells, sign};

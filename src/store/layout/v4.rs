@@ -81,6 +81,7 @@ frozen! {
         queued_ms: Option<u64>;
         said: Vec::new(),
         source: None,
+        extracts: None,
     }
     struct Message => unit::Message {
         id: Box<str>,
@@ -151,7 +152,8 @@ frozen! {
         message: Box<str>,
         agent_type: Option<Arc<str>>,
         prompt_hash: u64,
-        skill: Option<Arc<str>>,
+        skill: Option<Arc<str>>;
+        extracts: None,
     }
     struct ToolEnd => unit::ToolEnd {
         rank: Rank,

@@ -121,7 +121,8 @@ frozen! {
         command: Option<Arc<str>>,
         queued_ms: Option<u64>,
         said: Vec<u64>,
-        source: Option<Arc<str>>,
+        source: Option<Arc<str>>;
+        extracts: None,
     }
     struct Agent => unit::Agent {
         id: AgentId,

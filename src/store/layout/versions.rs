@@ -14,8 +14,11 @@ const OLDEST: u32 = 4;
 /// The version of cells. A database with another one is used as it is, and gets its cells anew in the background.
 const CELLS: u32 = 2;
 
+/// The version of extracts. A database without any is used as it is, and is signed when the first are written.
+const EXTRACTS: u32 = 1;
+
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
-const VERSIONS: [(u8, u32); 19] = [
+const VERSIONS: [(u8, u32); 20] = [
     (keys::META, 1),
     (keys::FILE, 3),
     (keys::SESSION, 3),
@@ -27,6 +30,7 @@ const VERSIONS: [(u8, u32); 19] = [
     (keys::SECTION, 3),
     (keys::IDENTITIES, 2),
     (keys::CELLS, CELLS),
+    (keys::EXTRACTS, EXTRACTS),
     (keys::AGENT, 1),
     (keys::TOTAL, 1),
     (keys::PENDING, 1),
@@ -72,7 +76,7 @@ impl Layout {
             let what = || format!("rows `{}` of version", char::from(*prefix));
             (*version > own).then(|| Newer { what: what(), found: *version, known: own })
         });
-        let facts = VERSIONS.iter().filter(|(prefix, _)| *prefix != keys::CELLS);
+        let facts = VERSIONS.iter().filter(|(prefix, _)| ![keys::CELLS, keys::EXTRACTS].contains(prefix));
         let has_older_rows =
             facts.into_iter().any(|(prefix, own)| versions.get(prefix).is_none_or(|found| found < own));
         Ok(match (schema, newer_rows) {

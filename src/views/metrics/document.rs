@@ -61,6 +61,7 @@ fn values(label: &Label) -> String {
     match label.values {
         Values::Closed(values) => values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", "),
         Values::Open { about, .. } => about.to_owned(),
+        Values::Said => "what the rule says".to_owned(),
     }
 }
 

@@ -78,6 +78,14 @@ impl EntryKey {
     }
 }
 
+impl EntryKey {
+    /// The key of an event in the metric of the rule at this position.
+    pub(super) fn of_rule(item: Item, rule: usize) -> Self {
+        let metric = u16::try_from(catalog::ALL.len().saturating_add(rule)).unwrap_or(u16::MAX);
+        Self { item, share: 0, metric, part: 0 }
+    }
+}
+
 impl Entry {
     /// The entry of an observation in a metric; `None` if a label of the metric has no value for it. `trace` is the
     /// trace of the unit's spans.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::measures::{Change, State, Wanted};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, KeptIn, Label, Metric, MetricKind};
+use crate::views::metrics::custom;
 use crate::views::metrics::entries::{Entry, EntryKey, LastLabels, MetricsByMeasure};
 pub use crate::views::metrics::history_times::{BEGINNING, HistorySpan};
 use crate::views::metrics::labels::{LabelRules, OTHER};
@@ -110,6 +111,12 @@ impl MetricHistory {
                 }
             }
         });
+        let rules = self.rules.clone();
+        custom::each(change, &rules, Timestamp(i64::MIN), &mut |said| {
+            if let Some(metric) = rules.custom.metrics().get(said.rule).filter(|_| said.state == State::After) {
+                self.add(metric, said.labels, said.amount, said.at);
+            }
+        });
         for (_, entry) in entries {
             self.add(entry.metric, entry.labels, entry.amount, entry.time);
         }
@@ -150,7 +157,9 @@ impl MetricHistory {
         mut take: impl FnMut(&str) -> Result<(), E>,
     ) -> Result<Written, E> {
         let mut written = Written::default();
-        for metric in catalog::ALL.iter().copied().filter(|metric| metric.kept == KeptIn::State) {
+        let custom = self.rules.custom.clone();
+        let metrics = catalog::ALL.iter().chain(custom.metrics()).copied();
+        for metric in metrics.filter(|metric| metric.kept == KeptIn::State) {
             let own = self.of(metric);
             if own.is_empty() {
                 continue;
@@ -173,6 +182,9 @@ impl MetricHistory {
             self.series.append(&mut rest.split_off(&next));
         }
         let all = rest.into_iter().map(|(series, cells)| (series.labels, cells));
+        if metric.is_custom() {
+            return self.bounded(all.collect());
+        }
         let Some(open) = metric.open_label() else { return all.collect() };
         let all: Vec<_> = all.collect();
         let kept = self.kept(metric, open, all.iter().map(|(labels, _)| labels));
@@ -181,12 +193,22 @@ impl MetricHistory {
             if let Some(value) = labels.get_mut(open).filter(|value| !kept.contains(*value)) {
                 *value = OTHER.into();
             }
-            let sums = own.entry(labels).or_default();
-            for (cell, gain) in cells {
-                let sum = sums.entry(cell).or_default();
-                sum.count = sum.count.saturating_add(gain.count);
-                sum.sum = sum.sum.saturating_add(gain.sum);
+            add_to(own.entry(labels).or_default(), cells);
+        }
+        own
+    }
+
+    /// Series of a custom metric: those with most events keep their labels, as many as there is room for.
+    fn bounded(&self, all: BTreeMap<Vec<Arc<str>>, Cells>) -> BTreeMap<Vec<Arc<str>>, Cells> {
+        let mut all: Vec<_> = all.into_iter().collect();
+        let events = |cells: &Cells| cells.values().map(|gain| gain.count).sum::<u64>();
+        all.sort_by_cached_key(|(labels, cells)| (std::cmp::Reverse(events(cells)), labels.clone()));
+        let mut own: BTreeMap<Vec<Arc<str>>, Cells> = BTreeMap::new();
+        for (position, (mut labels, cells)) in all.into_iter().enumerate() {
+            if position >= self.rules.series_max {
+                labels.iter_mut().for_each(|value| *value = OTHER.into());
             }
+            add_to(own.entry(labels).or_default(), cells);
         }
         own
     }
@@ -217,6 +239,15 @@ impl MetricHistory {
     fn limit(&self, label: Option<&Label>) -> usize {
         let by_project = label.is_some_and(|label| catalog::PROJECT_COST.labels.contains(label));
         if by_project { self.rules.series_max.min(self.rules.projects_max) } else { self.rules.series_max }
+    }
+}
+
+/// Adds what happened in the cells of one series to those of another.
+fn add_to(sums: &mut Cells, cells: Cells) {
+    for (cell, gain) in cells {
+        let sum = sums.entry(cell).or_default();
+        sum.count = sum.count.saturating_add(gain.count);
+        sum.sum = sum.sum.saturating_add(gain.sum);
     }
 }
 

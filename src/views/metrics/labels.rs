@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::rules::CustomRules;
 use crate::transcript::scrub::scrub;
 use crate::transcript::shown::shown_name;
+use crate::transcript::time::Timestamp;
 
 /// The value for everything that has no value of its own.
 pub const OTHER: &str = "other";
@@ -154,16 +156,40 @@ pub struct LabelRules {
     pub project: ProjectLabel,
     /// MCP servers with a value of their own.
     pub mcp_servers: BTreeSet<String>,
+    /// The rules of custom metrics.
+    pub custom: CustomRules,
 }
 
 impl Default for LabelRules {
     /// The defaults of the configuration.
     fn default() -> Self {
-        Self { series_max: 500, projects_max: 50, project: ProjectLabel::default(), mcp_servers: BTreeSet::new() }
+        Self {
+            series_max: 500,
+            projects_max: 50,
+            project: ProjectLabel::default(),
+            mcp_servers: BTreeSet::new(),
+            custom: CustomRules::default(),
+        }
     }
 }
 
 impl LabelRules {
+    /// The same rules, with custom metrics that count from when `seen` says that each rule was first seen; it gets the
+    /// name and fingerprint of each. A rule that shows projects is another rule when these are shown differently.
+    ///
+    /// # Errors
+    ///
+    /// Fails like `seen`.
+    pub fn seen<E>(mut self, seen: impl FnOnce(&[(String, u64)]) -> Result<Vec<Timestamp>, E>) -> Result<Self, E> {
+        let told = self.custom.rules().all().iter().map(|rule| {
+            let shown = if rule.shows_project() { self.project as u64 + 1 } else { 0 };
+            (rule.text.name.clone(), rule.fingerprint.rotate_left(1) ^ shown)
+        });
+        let told: Vec<_> = told.collect();
+        self.custom = self.custom.since(seen(&told)?);
+        Ok(self)
+    }
+
     /// The value of the label `tool` for a tool's own name.
     #[must_use]
     pub fn tool(&self, name: &str) -> Arc<str> {

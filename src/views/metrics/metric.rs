@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+use crate::custom::ONE;
 use crate::measures::measure;
 use crate::measures::{Dimension, Measure};
 
@@ -59,6 +60,8 @@ pub enum MetricUnit {
     Bytes,
     /// 0 or 1.
     Boolean,
+    /// Whatever a rule of the user says; stored in units of 10^-12. Only custom metrics have it.
+    Number,
 }
 
 /// Where the number of a metric is kept.
@@ -93,6 +96,8 @@ pub enum Values {
         /// What the values are, in words for people.
         about: &'static str,
     },
+    /// What a rule of the user says; label sets are bounded as a whole.
+    Said,
 }
 
 impl MetricKind {
@@ -130,6 +135,7 @@ impl MetricUnit {
             Self::Timestamp => "Unix time in seconds",
             Self::Bytes => "bytes",
             Self::Boolean => "0 or 1",
+            Self::Number => "as the rule says",
         }
     }
 
@@ -140,6 +146,8 @@ impl MetricUnit {
         match self {
             Self::Usd => crate::ledger::money::Money::from_picousd(stored).to_f64(),
             Self::Seconds | Self::Timestamp => stored as f64 / 1000.0,
+            // Apart, so that whole numbers stay whole.
+            Self::Number => (stored / ONE) as f64 + (stored % ONE) as f64 / ONE as f64,
             Self::Count | Self::Tokens | Self::Bytes | Self::Boolean => stored as f64,
         }
     }
@@ -152,6 +160,7 @@ impl Label {
         match self.values {
             Values::Closed(values) => values,
             Values::Open { at_start, .. } => at_start,
+            Values::Said => &[],
         }
     }
 
@@ -174,10 +183,16 @@ impl Metric {
         format!("{}{}", self.prefix, self.name)
     }
 
+    /// True for the metric of a rule of the user.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.unit == MetricUnit::Number
+    }
+
     /// True if its numbers are shown together with the span that they come from.
     #[must_use]
     pub fn has_exemplars(&self) -> bool {
-        matches!((self.kind, self.of), (MetricKind::Histogram, _)) || self.name == "cost_usd_total"
+        self.kind == MetricKind::Histogram && !self.is_custom() || self.name == "cost_usd_total"
     }
 
     /// Position of the open label; `None` if all labels are closed.

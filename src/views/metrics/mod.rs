@@ -8,6 +8,7 @@
 //! entries, gauges         turn observations into numbers with labels
 //! totals, series          the stored counters and gauges, and the form in which they are stored
 //! exemplars               finds the span that shows an observation
+//! rules, custom           the custom metrics of the configuration, and what their rules count of a change
 //! history, history_times  what the counters would have shown in the past
 //! claude_code             the numbers under the names of Claude Code's own telemetry
 //! points                  everything that is shown, before it becomes text or OTLP
@@ -16,6 +17,7 @@
 
 pub mod catalog;
 pub mod claude_code;
+pub mod custom;
 pub mod document;
 mod entries;
 pub mod exemplars;
@@ -25,6 +27,7 @@ mod history_times;
 pub mod labels;
 mod metric;
 pub mod points;
+pub mod rules;
 mod series;
 pub mod text;
 pub mod totals;

@@ -30,10 +30,15 @@ impl Point {
     }
 }
 
-/// Every stored series, in the order of the catalogue.
+/// Every stored series, in the order of the catalogue, then those of custom metrics in the order of their rules.
 #[must_use]
 pub fn points(totals: &Snapshot) -> Vec<Point> {
-    catalog::ALL.iter().flat_map(|metric| points_of(metric, totals)).collect()
+    catalog::ALL
+        .iter()
+        .copied()
+        .chain(totals.custom().iter().copied())
+        .flat_map(|metric| points_of(metric, totals))
+        .collect()
 }
 
 /// The stored series of one metric; none if the metric is kept in the process.

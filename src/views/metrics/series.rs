@@ -57,6 +57,7 @@ pub(super) type Exemplars = Vec<Option<Exemplar>>;
 pub struct Snapshot {
     pub(super) series: Arc<BTreeMap<Series, Stored>>,
     pub(super) exemplars: Arc<BTreeMap<Series, Exemplars>>,
+    pub(super) custom: Arc<[&'static Metric]>,
 }
 
 impl Series {
@@ -122,6 +123,12 @@ impl From<Sample> for Stored {
 }
 
 impl Snapshot {
+    /// The custom metrics, in the order of their rules.
+    #[must_use]
+    pub fn custom(&self) -> &[&'static Metric] {
+        &self.custom
+    }
+
     /// Every series with its sample, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Series, &Sample)> {
         self.series.iter().map(|(series, stored)| (series, &stored.sample))

@@ -22,6 +22,7 @@ use crate::measures::{Change, State};
 use crate::transcript::record::Reason;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, Label, Metric, MetricKind};
+use crate::views::metrics::custom;
 use crate::views::metrics::entries::{Entry, EntryKey, LastLabels, MetricsByMeasure};
 use crate::views::metrics::exemplars::Exemplar;
 use crate::views::metrics::gauges::Gauges;
@@ -97,6 +98,14 @@ impl Totals {
                 totals.insert(Series::new(metric, labels), Sample::zero(metric).into());
             }
         }
+        for metric in totals.rules.custom.clone().metrics() {
+            if metric.labels.is_empty() {
+                totals.insert(Series::new(metric, Vec::new()), Sample::zero(metric).into());
+            } else {
+                let dropped = Series::new(&catalog::SERIES_DROPPED, vec![metric.full_name().into()]);
+                totals.insert(dropped, Sample::zero(&catalog::SERIES_DROPPED).into());
+            }
+        }
         totals
     }
 
@@ -107,9 +116,12 @@ impl Totals {
         for (series, stored) in rows {
             totals.is_new = false;
             let stored: Stored = stored.into();
-            let metric = stored_metrics().find(|metric| series.metric == metric.name);
-            let Some(metric) = metric.filter(|metric| totals.takes(metric, &series) && stored.sample.fits(metric))
-            else {
+            let metric = totals.metric_of(&series);
+            // A series that began before the rule was first seen is of another rule, which had the same name.
+            let is_of_rule = |metric: &Metric| stored.created >= totals.rules.custom.beginning_of(metric);
+            let fits =
+                |metric: &&Metric| totals.takes(metric, &series) && stored.sample.fits(metric) && is_of_rule(metric);
+            let Some(metric) = metric.filter(fits) else {
                 continue;
             };
             totals.insert(Series::new(metric, series.labels.clone()), stored);
@@ -126,8 +138,10 @@ impl Totals {
     /// Sets when counting began. Every series that has no beginning of its own gets this one.
     #[must_use]
     pub fn since(mut self, epoch: Timestamp) -> Self {
-        for stored in Arc::make_mut(&mut self.samples).values_mut() {
-            stored.created.get_or_insert(epoch);
+        let custom = &self.rules.custom;
+        for (series, stored) in Arc::make_mut(&mut self.samples) {
+            let own = custom.find(&series.metric).and_then(|metric| custom.beginning_of(metric));
+            stored.created.get_or_insert(own.map_or(epoch, |own| own.max(epoch)));
         }
         self.beginning = Some(epoch);
         self
@@ -169,6 +183,11 @@ impl Totals {
                     pending.entry(EntryKey::of(observation, (position, metric))).or_default().note(state, entry);
                 }
             }
+        });
+        custom::each(change, rules, epoch, &mut |said| {
+            let Some(metric) = rules.custom.metrics().get(said.rule).copied() else { return };
+            let entry = Entry { metric, labels: said.labels, amount: said.amount, time: said.at, span: None };
+            pending.entry(EntryKey::of_rule(said.item, said.rule)).or_default().note(said.state, entry);
         });
         for ((labels, _), (metric, amount)) in gauges.labelled(rules) {
             self.apply(metric, labels, amount);
@@ -229,7 +248,11 @@ impl Totals {
     pub fn snapshot(&mut self) -> Snapshot {
         self.settle();
         self.is_new = false;
-        Snapshot { series: Arc::clone(&self.samples), exemplars: Arc::clone(&self.exemplars) }
+        Snapshot {
+            series: Arc::clone(&self.samples),
+            exemplars: Arc::clone(&self.exemplars),
+            custom: Arc::clone(self.rules.custom.shared_metrics()),
+        }
     }
 
     /// Adds what has grown. This waits until all units of the commit were observed, because a response that moves from
@@ -302,6 +325,9 @@ impl Totals {
         if self.samples.contains_key(&series) {
             return Some(series);
         }
+        if metric.is_custom() {
+            return Some(self.custom_series(metric, series));
+        }
         let position = metric.open_label()?;
         let label = metric.labels.get(position)?;
         let value = Arc::clone(series.labels.get(position)?);
@@ -311,6 +337,22 @@ impl Totals {
             self.introduce(label, &OTHER.into());
         }
         self.samples.contains_key(&series).then_some(series)
+    }
+
+    /// Makes a series of a custom metric; the series whose labels are all `other` if the metric is full.
+    fn custom_series(&mut self, metric: &'static Metric, mut series: Series) -> Series {
+        if self.sizes.get(metric.name).copied().unwrap_or(0) >= self.rules.series_max {
+            series.labels.iter_mut().for_each(|value| *value = OTHER.into());
+        }
+        if !self.samples.contains_key(&series) {
+            let created = self.beginning.max(self.rules.custom.beginning_of(metric));
+            self.insert(series.clone(), Stored { sample: Sample::zero(metric), created });
+        }
+        series
+    }
+
+    fn metric_of(&self, series: &Series) -> Option<&'static Metric> {
+        stored_metrics().find(|metric| series.metric == metric.name).or_else(|| self.rules.custom.find(&series.metric))
     }
 
     /// Makes all series of a new value of an open label, at 0, in every metric that has the label and room for them.
@@ -343,8 +385,11 @@ impl Totals {
     }
 
     fn insert(&mut self, series: Series, stored: Stored) {
-        let metric = stored_metrics().find(|metric| series.metric == metric.name);
-        let named = !series.labels.iter().any(|value| **value == *OTHER);
+        let metric = self.metric_of(&series);
+        let is_other = |value: &Arc<str>| **value == *OTHER;
+        let is_custom = metric.is_some_and(|metric| metric.is_custom());
+        let of_rest = if is_custom { series.labels.iter().all(is_other) } else { series.labels.iter().any(is_other) };
+        let named = !of_rest;
         let new = Arc::make_mut(&mut self.samples).insert(series, stored).is_none();
         if let Some(metric) = metric.filter(|_| new && named) {
             *self.sizes.entry(metric.name).or_default() += 1;
@@ -354,7 +399,11 @@ impl Totals {
     /// True if a stored series is one that `metric` could have now.
     fn takes(&self, metric: &Metric, series: &Series) -> bool {
         let known = |(label, value): (&Label, &Arc<str>)| match label.values {
-            catalog::Values::Closed(values) => values.contains(&&**value),
+            catalog::Values::Closed(values) => {
+                let is_custom = || self.rules.custom.metrics().iter().any(|metric| metric.full_name() == **value);
+                values.contains(&&**value) || *metric == catalog::SERIES_DROPPED && is_custom()
+            }
+            catalog::Values::Said => true,
             catalog::Values::Open { .. } => {
                 !catalog::PROJECT_COST.labels.contains(label) || self.rules.shows_project(value)
             }

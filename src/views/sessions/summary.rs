@@ -53,6 +53,23 @@ pub struct Summary {
     /// One entry per session, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_list: Option<Vec<SessionSummary>>,
+    /// What the rules of custom metrics count, one entry per series; missing if there are no rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_metrics: Option<Vec<CustomCount>>,
+}
+
+/// One series of a custom metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CustomCount {
+    /// The name of the metric as it is scraped.
+    pub metric: String,
+    /// The labels with their values.
+    pub labels: BTreeMap<String, String>,
+    /// Number of events; missing for a counter, which adds their values only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// The values added up, an exact decimal.
+    pub sum: String,
 }
 
 /// Numbers of what was read.
@@ -327,6 +344,7 @@ impl Part {
                 unattributed_usd: self.unattributed.to_string(),
             },
             session_list: with_sessions.then(|| self.list.into_iter().map(|(_, session)| session).collect()),
+            custom_metrics: None,
         }
     }
 }

@@ -37,6 +37,7 @@ pub(crate) fn turn(number: u128, cwd: &str) -> Unit {
         queued_ms: None,
         said: Vec::new(),
         source: None,
+        extracts: None,
     });
     unit
 }
@@ -91,6 +92,7 @@ pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool 
         message: "m".into(),
         agent_type: None,
         skill: None,
+        extracts: None,
         prompt_hash: 0,
     };
     let end = |(time, outcome)| ToolEnd {

@@ -163,7 +163,7 @@ fn may_be(label: &Label, value: &str) -> bool {
     let plain = value.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
     match label.values {
         Values::Closed(values) => !plain || values.contains(&value),
-        Values::Open { .. } => true,
+        Values::Open { .. } | Values::Said => true,
     }
 }
 

@@ -6,9 +6,10 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("transcript", &[]),
     ("ledger", &["transcript"]),
     ("measures", &["ledger", "transcript"]),
+    ("custom", &["measures", "ledger", "transcript"]),
     ("views", &[]),
     ("views::analytics", WING),
-    ("views::metrics", WING),
+    ("views::metrics", &["views::traces::ids", "custom", "measures", "ledger", "transcript"]),
     ("views::sessions", WING),
     ("views::traces", WING),
     ("views::text", WING),
@@ -17,7 +18,10 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     (
         "config",
         &[
+            "custom",
             "views::metrics::labels",
+            "views::metrics::rules",
+            "views::metrics::custom",
             "views::traces",
             "views::analytics",
             "ledger::prices",
@@ -46,7 +50,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ),
     // The server hands requests to functions that it does not know.
     ("http::server", &["http::route", "transcript", "text"]),
-    ("engine", &["store", "measures", "views", "ledger", "transcript", "tail", "text", "vitals"]),
+    ("engine", &["store", "custom", "measures", "views", "ledger", "transcript", "tail", "text", "vitals"]),
     (
         "audit",
         &[
@@ -55,6 +59,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "store::StoreError",
             "vitals",
             "tail",
+            "custom",
             "measures",
             "views",
             "ledger",
@@ -75,6 +80,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "store",
             "tail",
             "vitals",
+            "custom",
             "measures",
             "views",
             "ledger",
@@ -99,6 +105,7 @@ const BELOW: &[&str] = &[
     "store",
     "tail",
     "vitals",
+    "custom",
     "measures",
     "views",
     "ledger",
@@ -110,7 +117,7 @@ const BELOW: &[&str] = &[
 pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Rooms that touch nothing outside the program.
-pub(crate) const PURE: &[&str] = &["transcript", "ledger", "measures", "views"];
+pub(crate) const PURE: &[&str] = &["transcript", "ledger", "measures", "custom", "views"];
 
 /// What a pure room must not name.
 pub(crate) const IMPURE: &[&str] = &[
@@ -142,6 +149,7 @@ pub(crate) const IMPURE_MACROS: &[&str] = &["print", "println", "eprint", "eprin
 pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["main"]),
     ("bytes", &["export", "http"]),
+    ("cel", &["custom"]),
     ("chrono", &["transcript", "views", "config", "export"]),
     ("chrono_tz", &["views"]),
     ("clap", &["cli", "main"]),
@@ -164,23 +172,24 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("postcard", &["store", "audit"]),
     ("prometheus", &["http"]),
     ("prost", &["export"]),
+    ("regex", &["custom"]),
     ("rustix", &["tail", "store", "http", "cli"]),
     ("rustls", &["export"]),
     ("rustls_native_certs", &["export"]),
     ("schemars", &["ledger", "views", "http"]),
     ("serde", &["transcript", "ledger", "views", "store", "export", "http"]),
-    ("serde_json", &["transcript", "ledger", "views", "tail", "store", "export", "http", "audit", "cli"]),
+    ("serde_json", &["transcript", "ledger", "custom", "views", "tail", "store", "export", "http", "audit", "cli"]),
     ("sha2", &["views::traces::ids"]),
     ("sled", &["store"]),
-    ("strsim", &["config", "http"]),
-    ("thiserror", &["config", "tail", "store", "export", "http", "sidecar", "cli"]),
+    ("strsim", &["config", "custom", "http"]),
+    ("thiserror", &["config", "custom", "tail", "store", "export", "http", "sidecar", "cli"]),
     ("tikv_jemallocator", &["main"]),
     ("tokio", &["store", "export", "http", "sidecar"]),
     ("toml", &["config"]),
     ("tracing", &["tail", "store", "export", "http", "engine", "audit", "sidecar", "cli", "main"]),
     ("tracing_subscriber", &["sidecar"]),
     ("unicode_width", &["cli"]),
-    ("xxhash_rust", &["transcript", "ledger", "measures", "views", "tail", "store", "engine"]),
+    ("xxhash_rust", &["transcript", "ledger", "measures", "custom", "views", "tail", "store", "engine"]),
 ];
 
 /// Files that import each other in a loop, and why they still do.
