@@ -55,7 +55,7 @@
 //! | [`ledger`] | pure: what happened, counted once | transcript |
 //! | [`measures`] | pure: everything that can be counted | ledger, transcript |
 //! | [`custom`] | pure: rules of the user that say what else is counted | measures, ledger, transcript |
-//! | [`views`] | pure: what each reader wants; its parts for traces, metrics and sessions know each other by span ids only | custom (metrics alone), measures, ledger, transcript |
+//! | [`views`] | pure: what each reader wants; its parts know each other by span ids only, and by the critical path of a turn | custom (metrics alone), measures, ledger, transcript |
 //! | [`tail`] | edge: bytes arrive, rows are read again | transcript |
 //! | [`store`] | edge: sled, and nobody else knows it | views, ledger, transcript |
 //! | [`export`] | edge: spans and metrics leave | store, views of traces and metrics, transcript |

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use crate::http::api::sessions::ROWS_MAX;
 use crate::ledger::ended;
 use crate::ledger::session::Session;
-use crate::ledger::unit::{TurnEnd, Unit};
+use crate::ledger::unit::{TurnEnd, Unit, UnitId};
 use crate::store::{StoreError, StoreReader};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
@@ -21,6 +21,7 @@ use crate::views::sessions::event::{Detail, Event};
 use crate::views::sessions::moments::{self, Around, Moment, SoFar, StepKind};
 use crate::views::sessions::outline::Outline;
 use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
+use crate::views::sessions::paths::{OnPath, Threads};
 use crate::views::sessions::summary::ToolDurations;
 use crate::views::sessions::timeline::{EventPage, Home, Timeline};
 
@@ -75,6 +76,7 @@ impl LongSession {
                 long.add(reader, &unit)?;
             }
         }
+        long.outline.sort();
         long.sort(reader)?;
         Ok(long)
     }
@@ -111,6 +113,36 @@ impl LongSession {
         Ok(())
     }
 
+    /// What was done in a turn, and in the sub-agents that it waits for.
+    fn family(&self, reader: &StoreReader, turn: UnitId) -> Result<Threads, StoreError> {
+        let (mut threads, mut open, mut met) = (Threads::default(), vec![turn], HashSet::from([turn]));
+        while let Some(id) = open.pop() {
+            let Some(unit) = reader.unit(id)? else { continue };
+            threads.add(&unit);
+            if unit.sections.is_some() {
+                reader.each_section(id, |section| {
+                    threads.add_section(id, &section.parts);
+                    ControlFlow::Continue(())
+                })?;
+            }
+            let agents = threads.waiting_calls(id).flat_map(|call| self.outline.waited_for(call));
+            open.extend(agents.filter(|agent| met.insert(*agent)));
+        }
+        Ok(threads)
+    }
+
+    /// What lies on the paths of the turns of these units.
+    fn on_path(&self, reader: &StoreReader, units: impl Iterator<Item = UnitId>) -> Result<OnPath, StoreError> {
+        let turns: BTreeSet<usize> = units.filter_map(|unit| self.outline.turn(unit)).collect();
+        let mut paths = OnPath::default();
+        for turn in turns.into_iter().filter_map(|number| self.outline.numbered(number)) {
+            if let Some(path) = self.family(reader, turn)?.path(turn) {
+                paths.add(&path);
+            }
+        }
+        Ok(paths)
+    }
+
     fn around<'a>(&self, unit: &'a Unit) -> Around<'a> {
         Around { unit, turn: self.outline.turn(unit.key.id()), end: self.end_of(unit) }
     }
@@ -140,8 +172,9 @@ impl LongSession {
         limit: usize,
     ) -> Result<Vec<Event>, StoreError> {
         let EventPage { before, events } = self.timeline.page(from, limit);
+        let on_path = self.on_path(reader, events.iter().map(|(home, _)| home.unit))?;
         let places = (from..).zip(events).map(|(index, (home, which))| (index, home, which)).collect();
-        let mut events = self.read_events(reader, places)?;
+        let mut events = self.read_events(reader, places, &on_path)?;
         let mut so_far = before;
         for event in &mut events {
             if let Detail::Message { tokens, cost_usd, .. } = &event.detail {
@@ -155,12 +188,19 @@ impl LongSession {
 
     /// The events at these places, in this order. Each place is a position in the session, a home, and a position
     /// there. The tokens and cost of earlier events are not added.
-    fn read_events(&self, reader: &StoreReader, places: Vec<(usize, Home, usize)>) -> Result<Vec<Event>, StoreError> {
+    fn read_events(
+        &self,
+        reader: &StoreReader,
+        places: Vec<(usize, Home, usize)>,
+        on_path: &OnPath,
+    ) -> Result<Vec<Event>, StoreError> {
         let wanted =
             (0usize..).zip(places).map(|(place, (index, home, which))| ((place, index), home, which)).collect();
         let mut events: BTreeMap<usize, Event> = BTreeMap::new();
         self.each_moment(reader, wanted, |(place, index), around, moment| {
-            events.insert(place, moment.event(around, index, &mut SoFar::default()));
+            let critical_path_seconds = moment.on_path(on_path);
+            let event = moment.event(around, index, &mut SoFar::default());
+            events.insert(place, Event { critical_path_seconds, ..event });
         })?;
         Ok(events.into_values().collect())
     }
@@ -199,7 +239,7 @@ impl LongSession {
 
     /// The lists of the session that are answered besides its sums.
     pub(in crate::http) fn told(mut self, reader: &StoreReader) -> Result<ToldSession, StoreError> {
-        let slowest = |kind| self.read_events(reader, self.timeline.slowest(kind));
+        let slowest = |kind| self.read_events(reader, self.timeline.slowest(kind), &OnPath::default());
         let slowest_steps = SlowestSteps {
             tool_calls: parts::slowest(&slowest(StepKind::Tool)?).tool_calls,
             api_requests: parts::slowest(&slowest(StepKind::Message)?).api_requests,
@@ -208,7 +248,9 @@ impl LongSession {
         let mut lists = self.outline.lists();
         let mut turns: Vec<TurnSummary> = Vec::with_capacity(lists.turns.len());
         for (number, id) in lists.turns {
-            let summary = reader.unit(id)?.and_then(|unit| parts::turn_summary(&unit, number));
+            let threads = self.family(reader, id)?;
+            let summary = reader.unit(id)?;
+            let summary = summary.and_then(|unit| parts::turn_summary(&unit, number, || threads.summary(id)));
             let agents = lists.of_turns.remove(&number).unwrap_or_default();
             turns.extend(summary.map(|turn| turn.with_agents(agents)));
         }

@@ -37,6 +37,10 @@ pub struct Event {
     #[serde(serialize_with = "as_text")]
     #[schemars(with = "String")]
     pub cost_usd_so_far: Money,
+    /// How many seconds of the critical path of its turn ended with it: a message or a result. Left out of others, and
+    /// of those that the turn did not wait for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical_path_seconds: Option<f64>,
     /// Where the text of the event stands in the session files; `None` if it has none.
     #[serde(skip)]
     pub source: Option<TextSource>,

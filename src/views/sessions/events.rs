@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 use super::event::Event;
 use super::moments::{self, Around, Moment, SoFar};
+use super::paths::OnPath;
 use crate::ledger::ended;
 use crate::ledger::family::TurnNumbers;
 use crate::ledger::unit::{Unit, UnitId};
@@ -32,5 +33,10 @@ pub fn events(units: &[Unit]) -> Vec<Event> {
         all.iter().flat_map(|around| moments(around).map(move |moment| (around, moment))).collect();
     moments.sort_by(|(_, a), (_, b)| a.order_of(b));
     let mut so_far = SoFar::default();
-    (0..).zip(moments).map(|(index, (around, moment))| moment.event(around, index, &mut so_far)).collect()
+    let on_path = OnPath::of(units);
+    let event = |(index, (around, moment)): (usize, (&Around<'_>, Moment<'_>))| Event {
+        critical_path_seconds: moment.on_path(&on_path),
+        ..moment.event(around, index, &mut so_far)
+    };
+    (0..).zip(moments).map(event).collect()
 }

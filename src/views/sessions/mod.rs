@@ -3,6 +3,7 @@
 //! ```text
 //! summary    the sums of one session, and of all sessions
 //! parts      turns, sub-agents and slowest steps of one session
+//! paths      what turns waited for, and which events lie on these paths
 //! event      one event, as it is answered
 //! events     all events of a session, in order
 //! moments    the events of one unit, before they are in order
@@ -15,5 +16,6 @@ pub mod events;
 pub mod moments;
 pub mod outline;
 pub mod parts;
+pub mod paths;
 pub mod summary;
 pub mod timeline;

@@ -15,6 +15,7 @@ use crate::transcript::record::{ApiError, Compaction, Fact, Hook, Note, Stop};
 use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
 use crate::views::sessions::event::{Detail, Event, TextSource};
+use crate::views::sessions::paths::OnPath;
 
 /// A unit, and what its events need to know of its session.
 #[derive(Debug, Clone, Copy)]
@@ -180,7 +181,18 @@ impl<'a> Moment<'a> {
             outcome,
             tokens_so_far: so_far.tokens,
             cost_usd_so_far: so_far.cost,
+            critical_path_seconds: None,
             source,
+        }
+    }
+
+    /// [`Event::critical_path_seconds`]
+    #[must_use]
+    pub fn on_path(&self, paths: &OnPath) -> Option<f64> {
+        match self.what {
+            What::Message(message) => paths.message(&message.id),
+            What::Result(tool, _) => paths.call(&tool.id),
+            _ => None,
         }
     }
 

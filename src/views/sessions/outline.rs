@@ -10,6 +10,7 @@ use crate::ledger::session::Member;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::transcript::ids::AgentId;
 use crate::transcript::time::Timestamp;
+use crate::views::sessions::paths::waited_for_by;
 use crate::views::traces::ids::{TraceId, trace_of};
 
 /// The units of a session in short.
@@ -24,6 +25,8 @@ pub struct Outline {
     agents: FirstOf<(Timestamp, AgentId, UnitId)>,
     of_turns: BTreeMap<usize, OfTurn>,
     traces: FirstOf<(Timestamp, UnitId, TraceId)>,
+    /// The sub-agents that calls wait for, each with its call, as [`waited_for_by`].
+    waited_for: Vec<(u64, UnitId)>,
 }
 
 /// The sub-agents of a turn while units are added.
@@ -101,6 +104,7 @@ impl Outline {
             agents: FirstOf::new(max),
             of_turns: BTreeMap::new(),
             traces: FirstOf::new(max),
+            waited_for: Vec::new(),
         }
     }
 
@@ -116,6 +120,7 @@ impl Outline {
             self.traces.add((unit.first, id, trace_of(unit)));
         }
         let Some(agent) = &unit.agent else { return };
+        self.waited_for.extend(waited_for_by(unit).map(|call| (call, id)));
         let started = unit.started();
         self.agents.add((started, agent.id.clone(), id));
         if let Some(number) = self.numbers.turn(id) {
@@ -130,6 +135,24 @@ impl Outline {
     #[must_use]
     pub fn turn(&self, unit: UnitId) -> Option<usize> {
         self.numbers.turn(unit)
+    }
+
+    /// The turn of a number, from 1; `None` if there is none.
+    #[must_use]
+    pub fn numbered(&self, number: usize) -> Option<UnitId> {
+        let found = self.turns.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.turns.get(found).map(|(_, turn)| *turn)
+    }
+
+    /// Puts in order what [`Outline::waited_for`] looks up, once all units were added.
+    pub fn sort(&mut self) {
+        self.waited_for.sort_unstable();
+    }
+
+    /// The sub-agents that a call waits for, given by [`Identity::Call`](crate::ledger::unit::Identity::Call) as a hash.
+    pub fn waited_for(&self, call: u64) -> impl Iterator<Item = UnitId> {
+        let first = self.waited_for.partition_point(|(other, _)| *other < call);
+        self.waited_for.iter().skip(first).take_while(move |(other, _)| *other == call).map(|(_, agent)| *agent)
     }
 
     /// True if the unit that started a sub-agent is not known.

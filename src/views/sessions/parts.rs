@@ -16,6 +16,7 @@ use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
 use crate::views::sessions::event::{Detail, Event, as_rfc3339, as_text};
 use crate::views::sessions::outline::AgentsOf;
+use crate::views::sessions::paths::{PathSummary, Threads};
 use crate::views::traces::ids::trace_of;
 
 /// How many of the slowest steps of each kind are listed.
@@ -42,6 +43,8 @@ pub struct TurnSummary {
     pub end: Option<&'static str>,
     /// Seconds from prompt to end; `null` while it is open.
     pub duration_seconds: Option<f64>,
+    /// What it waited for, the longest first; of an open turn, so far.
+    pub critical_path: Vec<PathSummary>,
     /// Sums of the main thread in this turn.
     #[serde(flatten)]
     pub sums: UnitSums,
@@ -134,9 +137,12 @@ pub struct Step {
 /// The turns of a session, in order.
 #[must_use]
 pub fn turns(units: &[Unit]) -> Vec<TurnSummary> {
-    let numbers = TurnNumbers::of(units);
-    let mut turns: Vec<TurnSummary> =
-        units.iter().filter_map(|unit| turn_summary(unit, numbers.turn(unit.key.id())?)).collect();
+    let (numbers, threads) = (TurnNumbers::of(units), Threads::of(units));
+    let summary = |unit: &Unit| {
+        let id = unit.key.id();
+        turn_summary(unit, numbers.turn(id)?, || threads.summary(id))
+    };
+    let mut turns: Vec<TurnSummary> = units.iter().filter_map(summary).collect();
     turns.sort_by_key(|turn| turn.index);
     let mut agents: Vec<&Unit> = units.iter().filter(|unit| unit.agent.is_some()).collect();
     agents.sort_by_key(|unit| (unit.started(), unit.key.id()));
@@ -164,9 +170,10 @@ const fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
-/// A turn with its number in the session and an empty list of sub-agents; `None` if the unit is no turn.
+/// A turn with its number in the session and an empty list of sub-agents; `None` if the unit is no turn. `path` tells
+/// what it waited for.
 #[must_use]
-pub fn turn_summary(unit: &Unit, index: usize) -> Option<TurnSummary> {
+pub fn turn_summary(unit: &Unit, index: usize, path: impl FnOnce() -> Vec<PathSummary>) -> Option<TurnSummary> {
     let (UnitKey::Turn(row), Some(prompt)) = (&unit.key, &unit.prompt) else { return None };
     let end = unit.end();
     Some(TurnSummary {
@@ -178,6 +185,7 @@ pub fn turn_summary(unit: &Unit, index: usize) -> Option<TurnSummary> {
         ended_at: end.map(|end| end.at.to_rfc3339()),
         end: end.map(|end| end.reason),
         duration_seconds: end.map(|end| seconds(end.at.since_ms(prompt.time))),
+        critical_path: path(),
         sums: UnitSums::of(unit),
         subagents: Vec::new(),
         subagents_omitted: 0,

@@ -10,8 +10,8 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("views", &[]),
     ("views::analytics", WING),
     ("views::metrics", &["views::traces::ids", "custom", "measures", "ledger", "transcript"]),
-    ("views::sessions", WING),
-    ("views::traces", WING),
+    ("views::sessions", WING_OF_TIME),
+    ("views::traces", WING_OF_TIME),
     ("views::text", WING),
     ("text", &[]),
     ("vitals", &["views::metrics", "transcript"]),
@@ -94,6 +94,16 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
 
 /// The wings of `views` do not know each other; ids of traces and spans are a public contract.
 const WING: &[&str] = &["views::traces::ids", "measures", "ledger", "transcript"];
+
+/// A wing that tells what turns waited for, as analytics works it out.
+const WING_OF_TIME: &[&str] = &[
+    "views::analytics::critical_path",
+    "views::analytics::work",
+    "views::traces::ids",
+    "measures",
+    "ledger",
+    "transcript",
+];
 
 /// Everything that the sidecar puts together.
 const BELOW: &[&str] = &[

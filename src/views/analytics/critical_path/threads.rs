@@ -105,7 +105,7 @@ impl<'a> Threads<'a, '_> {
             all.push(waited);
             of_calls.extend(call.map(|call| (call, waited)));
         }
-        of_calls.sort_unstable();
+        of_calls.sort_by_key(|(call, _)| *call);
         Waits { all: Layer::of(all), of_calls }
     }
 

@@ -5,7 +5,7 @@ use crate::views::analytics::critical_path::graph::Piece;
 use crate::views::analytics::critical_path::stretch::PathPlace;
 
 /// A hook, a pause or a compaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Waited {
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
@@ -31,7 +31,8 @@ pub(super) struct Span {
 impl Layer {
     /// Where waits overlap, a moment is that of the one that ended last: the others were over by then.
     pub(super) fn of(mut waits: Vec<Waited>) -> Self {
-        waits.sort_unstable_by(|a, b| (b.end, a.start, a.part, a.step).cmp(&(a.end, b.start, b.part, b.step)));
+        // Of two that are alike in time it is the one that was given first.
+        waits.sort_by(|a, b| (b.end, a.start).cmp(&(a.end, b.start)));
         let mut apart: Vec<Waited> = Vec::with_capacity(waits.len());
         for wait in waits {
             let end = apart.last().map_or(wait.end, |later| later.start.min(wait.end));
