@@ -1,10 +1,10 @@
 //! What turns wait for: the same to the millisecond as the turn lasts, as worked out by hand, as another, slower way finds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use tailspan::ledger::unit::{Identity, Unit, UnitId};
+use tailspan::ledger::unit::{Identity, Unit};
 use tailspan::transcript::time::Timestamp;
-use tailspan::views::analytics::critical_path::TurnPath;
+use tailspan::views::analytics::critical_path::{PathPart, TurnPath};
 use tailspan::views::analytics::work::Work;
 
 use crate::support::units::{Dice, recordings};
@@ -33,7 +33,7 @@ fn hole(path: &TurnPath<'_>, started: i64, ended: i64) -> Option<String> {
 
 /// What is told of a path, in the form of the oracle.
 fn told(path: &TurnPath<'_>) -> oracle::Answer {
-    let part = |part: &tailspan::views::analytics::critical_path::PathPart<'_>| {
+    let part = |part: &PathPart<'_>| {
         let name = format!("{} {}", part.kind.name(), part.name);
         (name, (part.path_ms, part.slack_ms, part.saved_if_halved_ms))
     };

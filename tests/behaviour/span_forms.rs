@@ -124,6 +124,26 @@ fn exemplars_lead_to_the_trace_that_was_sent() {
 }
 
 #[test]
+fn spans_tell_how_much_of_the_critical_path_lies_in_them() {
+    let (spans, _) = left(&projects("fixtures/recordings/2.1.330/e6_subagent_sync"), SpanRules::default());
+    let (mut sum, mut beside) = (0.0, 0);
+    for span in &spans {
+        let on_path = match spans::value(&span.attributes, name::CRITICAL_PATH_SECONDS) {
+            Some(Value::Float(seconds)) => Some(*seconds),
+            _ => None,
+        };
+        let has_one = span.name.starts_with("chat") || span.name.starts_with("execute_tool");
+        assert_eq!(on_path.is_some(), has_one, "{}", span.name);
+        sum += on_path.unwrap_or(0.0);
+        beside += usize::from(on_path == Some(0.0));
+    }
+    // 0.354 of the model, 1.196 of Bash, 0.221 of Agent; the rest of the turn's 3.377 seconds is idle. Of the two
+    // sub-agents only one was waited for: the call of the other one, its two answers and its call of Bash lie beside.
+    assert!((sum - 1.771).abs() < 1e-9, "{sum}");
+    assert_eq!(beside, 4);
+}
+
+#[test]
 fn openinference_adds_its_names_to_the_same_values() {
     let rules = SpanRules { content: ContentLevel::Content, openinference: true, ..SpanRules::default() };
     let plain = SpanRules { openinference: false, ..rules.clone() };

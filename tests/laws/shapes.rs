@@ -18,6 +18,7 @@ use serde_json::Value;
 use tailspan::audit::pass::{Pass, find};
 use tailspan::engine::PARTS_MAX;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
+use tailspan::views::traces::attributes::CRITICAL_PATH_SECONDS;
 use tailspan::views::traces::ids::TraceScope;
 use tailspan::views::traces::span::Span;
 
@@ -366,6 +367,8 @@ fn unlike(one: &Span, other: &Span) -> String {
 
 /// Spans in order of their ids.
 fn sorted(mut spans: Vec<Span>) -> Vec<Span> {
+    // A span that leaves while its turn goes on cannot know the turn's path, and when that is depends on the order.
+    spans.iter_mut().for_each(|span| span.attributes.retain(|own| own.key != CRITICAL_PATH_SECONDS));
     spans.sort_by_key(|span| (span.trace, span.id));
     spans
 }

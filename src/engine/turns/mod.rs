@@ -22,6 +22,7 @@ use crate::ledger::money::Money;
 use crate::ledger::unit::{TurnEnd, Unit, UnitId};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;
+use crate::views::traces::tree::HELD_SPANS_MAX;
 
 /// When turns end and which of them leave.
 #[derive(Debug, Clone, Copy)]
@@ -41,9 +42,6 @@ pub struct Policy {
     /// A turn with more spans than this leaves in pieces: [`WHOLE_SPANS_MAX`], except in tests.
     pub whole_spans_max: u64,
 }
-
-/// A turn with more spans than this sends its finished children early.
-const SPANS_HELD_MAX: u64 = 400;
 
 /// A turn with more spans than this, those of its sub-agents included, leaves in pieces and is never in memory as a
 /// whole.
@@ -346,7 +344,7 @@ impl Turns {
     fn look_early(&mut self, unit: &Unit, at: Timestamp, now: Timestamp) -> Next {
         let (id, gist) = (unit.key.id(), unit.gist_with_below());
         let begun = unit.prompt.as_ref().map_or(unit.first, |prompt| prompt.time);
-        let large = gist.spans > SPANS_HELD_MAX;
+        let large = gist.spans > HELD_SPANS_MAX;
         let long = now.since_ms(begun) >= self.policy.hold_ms;
         if !(large || long) {
             self.wait(id, self.idle(at).min(self.held(begun)).max(self.settled(now)));

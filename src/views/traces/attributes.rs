@@ -81,6 +81,9 @@ pub const VCS_REF: &str = "vcs.ref.head.name";
 /// CORE: the last path component of the working directory; in a worktree that the client made, that of its repository.
 pub const VCS_REPOSITORY: &str = "vcs.repository.name";
 
+/// OURS: seconds of the turn's critical path that lie in the span, a double: 0 if nothing waited for it. On model calls and
+/// tool calls of a turn that has ended, unless they left while it went on.
+pub const CRITICAL_PATH_SECONDS: &str = "claude_code.critical_path_seconds";
 /// OURS: position of the turn in its session, from 1.
 pub const TURN_INDEX: &str = "claude_code.turn.index";
 /// OURS: how the turn ended: `stop`, `next_prompt`, `interrupted`, `api_error`, `idle`, `open`.

@@ -1,5 +1,6 @@
 //! Turns with answers that were worked out by hand.
 
+use tailspan::views::analytics::critical_path::PathPart;
 use tailspan::views::analytics::work::WaitKind;
 
 use super::making::{Thread, World};
@@ -7,7 +8,7 @@ use super::making::{Thread, World};
 /// `kind name milliseconds slack saved` of each part, the longest first.
 fn parts(world: &World) -> Vec<String> {
     let path = world.path();
-    let row = |part: &tailspan::views::analytics::critical_path::PathPart<'_>| {
+    let row = |part: &PathPart<'_>| {
         let (kind, name) = (part.kind.name(), part.name);
         format!("{kind} {name} {} {} {}", part.path_ms, part.slack_ms, part.saved_if_halved_ms)
     };

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use tailspan::views::analytics::work::{WaitKind, Work, WorkWait};
+use tailspan::views::analytics::work::{WaitKind, Work, WorkResponse, WorkWait};
 
 use super::making::{Thread, World};
 
@@ -129,8 +129,8 @@ impl Graph {
         let (started, ended) = (thread.started, thread.ended.max(thread.started));
         let first = steps.first().map_or(ended, |step| step.start);
         let mut node = self.node();
-        self.edge(from, node, gap(&thread.work, &steps, started, first));
-        for (position, step) in steps.iter().enumerate() {
+        self.edge(from, node, gap(&thread.work, started, first));
+        for position in 0..steps.len() {
             let until = steps.get(position + 1).map_or(ended, |next| next.start);
             node = self.step(world, thread, &steps, position, (node, until), depth);
         }
@@ -174,7 +174,7 @@ impl Graph {
         self.edge(from, own, lead(own_end));
         let all = self.join(branches, Some(own));
         let next = self.node();
-        self.edge(all, next, gap(work, steps, done, until));
+        self.edge(all, next, gap(work, done, until));
         next
     }
 
@@ -256,7 +256,7 @@ fn steps(world: &World, thread: &Thread, met: &mut HashSet<u64>, depth: usize) -
     let clip = |time: i64| time.clamp(started, ended);
     let mut responses = thread.work.responses.clone();
     responses.sort_by_key(|response| (response.start, response.end, response.id));
-    let step = |response: &tailspan::views::analytics::work::WorkResponse| Step {
+    let step = |response: &WorkResponse| Step {
         start: clip(response.start.0),
         end: clip(response.end.0),
         model: format!("model {}", response.model),
@@ -310,7 +310,7 @@ fn add(step: &mut Step, made: Made, id: u64, clip: impl Fn(i64) -> i64) {
     step.ids.push(id);
 }
 
-fn gap(work: &Work, _: &[Step], since: i64, until: i64) -> Spent {
+fn gap(work: &Work, since: i64, until: i64) -> Spent {
     let mut spent = Spent::new();
     for ms in since..until {
         *spent.entry(wait_at(work, ms).map_or_else(|| "idle idle".to_owned(), name)).or_default() += 1;

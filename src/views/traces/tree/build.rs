@@ -5,13 +5,14 @@ use std::collections::{HashSet, VecDeque};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::critical::OnPath;
 use super::describe::{self, MAIN_AGENT, SpanThread};
 use super::facts::{Own, Position, Slice, TurnFacts};
 use super::list::AttributeList;
 use super::{events, text};
 use crate::ledger::family::AgentWalk;
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Agent, Message, RowFact, Tool, Unit};
+use crate::ledger::unit::{Agent, Identity, Message, RowFact, Tool, Unit};
 use crate::transcript::record::Compaction;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::attributes as name;
@@ -25,7 +26,10 @@ use crate::views::traces::span::{Span, SpanBatch, SpanEvent, SpanKind, SpanLink,
 pub(super) fn all_traces(facts: &TurnFacts<'_>, with_background: bool) -> Vec<SpanBatch> {
     let mut walk = Walk::of(facts, facts.turn);
     walk.with_background = with_background;
+    walk.on_path = OnPath::of(facts);
     let mut batches = vec![walk.trace(facts.turn, facts.end.at, describe::turn_links(facts.position))];
+    // The turn does not wait for sub-agents that have traces of their own.
+    walk.on_path = OnPath::default();
     while let Some(Apart { unit, started_by }) = walk.apart.pop_front() {
         let links = vec![describe::link(started_by, name::LINK_STARTED_BY)];
         batches.push(walk.trace(unit, unit.activity_end(), links));
@@ -91,6 +95,8 @@ struct Walk<'f, 'a> {
     reach: AgentWalk<'f, 'a>,
     /// Whether background sub-agents, which go on after their calls have returned, are walked too.
     with_background: bool,
+    /// What lies on the critical path of the turn, while the turn's own trace is made.
+    on_path: OnPath,
     /// Sub-agents with traces of their own that are still to be walked.
     apart: VecDeque<Apart<'a>>,
 }
@@ -142,7 +148,8 @@ struct Grown {
 
 impl<'f, 'a> Walk<'f, 'a> {
     fn of(facts: &'f TurnFacts<'a>, root: &'a Unit) -> Self {
-        Self { facts, reach: AgentWalk::from(root, facts.agents), with_background: true, apart: VecDeque::new() }
+        let (reach, on_path) = (AgentWalk::from(root, facts.agents), OnPath::default());
+        Self { facts, reach, with_background: true, on_path, apart: VecDeque::new() }
     }
 
     /// The trace whose root is `unit`.
@@ -217,7 +224,8 @@ impl<'f, 'a> Walk<'f, 'a> {
         let is_wanted = |id: &str| of.only.is_none_or(|only| only.contains(id));
         for (message, events) in chats.into_iter().zip(of_chats).filter(|(message, _)| is_wanted(&message.id)) {
             grown.tokens += describe::tokens_of(message);
-            trace.chat(thread, message, of.id, events);
+            let on_path = self.on_path.within(Identity::Message(&message.id));
+            trace.chat(thread, message, of.id, (events, on_path));
         }
         let mut tools: Vec<_> = of.unit.parts.tools.iter().collect();
         tools.sort_by_key(|tool| (tool.call.as_ref().map(|call| call.rank.time), &tool.id));
@@ -261,6 +269,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         let request = of.unit.parts.messages.iter().find(|message| message.id == call.message);
         let request = request.and_then(|message| message.request.as_deref());
         let mut list = describe::tool(thread, tool, request, &apart);
+        describe::critical_path(&mut list, self.on_path.within(Identity::Call(&tool.id)));
         let events = events::bounded(events::hooks_of(&of.unit.parts, &tool.id), &mut list);
         let start = call.rank.time;
         let below_end = below.as_ref().map_or(start, |below| below.end);
@@ -336,11 +345,19 @@ impl<'a> TraceBuilder<'a> {
         self.spans.push((name::COMPACT, span));
     }
 
-    fn chat(&mut self, thread: SpanThread<'a>, message: &'a Message, parent: SpanId, events: Vec<SpanEvent>) {
+    /// Makes the span of a model call, with its events and the milliseconds of the critical path that lie in it.
+    fn chat(
+        &mut self,
+        thread: SpanThread<'a>,
+        message: &'a Message,
+        parent: SpanId,
+        (events, on_path): (Vec<SpanEvent>, Option<u64>),
+    ) {
         let names = |request: &&str| self.requests.insert(xxh3_64(request.as_bytes()));
         let request = message.request.as_deref().filter(names);
         let key = request.unwrap_or(&message.id);
         let mut list = describe::chat(thread, message);
+        describe::critical_path(&mut list, on_path);
         let events = events::bounded(events, &mut list);
         let span = Span {
             trace: self.id,

@@ -88,6 +88,13 @@ pub(super) fn chat(thread: SpanThread<'_>, message: &Message) -> AttributeList {
     list
 }
 
+/// Adds how many milliseconds of the turn's critical path lie in a span, if that is known.
+pub(super) fn critical_path(list: &mut AttributeList, milliseconds: Option<u64>) {
+    if let Some(milliseconds) = milliseconds {
+        list.seconds(name::CRITICAL_PATH_SECONDS, milliseconds);
+    }
+}
+
 pub(super) fn compaction(thread: SpanThread<'_>, what: &Compaction) -> AttributeList {
     let mut list = thread.list(name::COMPACT);
     list.word(name::COMPACTION_TRIGGER, what.trigger());

@@ -20,6 +20,8 @@
 //! - Spans are a function of the facts: the same facts give the same spans, byte for byte.
 
 mod build;
+mod count;
+mod critical;
 mod describe;
 mod events;
 mod facts;
@@ -30,13 +32,14 @@ mod text;
 
 use std::collections::HashSet;
 
+pub use count::span_count;
+pub use critical::HELD_SPANS_MAX;
 pub use events::EVENTS_MAX;
 pub use facts::{Earlier, ForkedFrom, Own, Position, Slice, TurnFacts, invocation_id, position_of};
 pub use family::{family_spans, started_in};
 pub use order::TurnOrder;
 pub use text::is_printable;
 
-use crate::ledger::family::AgentWalk;
 use crate::ledger::unit::Unit;
 use crate::views::traces::ids::SpanAt;
 use crate::views::traces::span::{SpanBatch, SpanEvent};
@@ -78,21 +81,4 @@ pub fn own_span<'a>(facts: &TurnFacts<'a>, own: &Own<'a>) -> SpanBatch {
 #[must_use]
 pub fn apart_spans<'a>(facts: &TurnFacts<'a>, agent: &'a Unit, started_by: SpanAt) -> SpanBatch {
     build::apart_trace(facts, agent, started_by)
-}
-
-/// The number of spans in the turn's own trace, without making them.
-#[must_use]
-pub fn span_count(facts: &TurnFacts<'_>) -> usize {
-    count(&mut AgentWalk::from(facts.turn, facts.agents), facts.turn, 0)
-}
-
-fn count<'a>(reach: &mut AgentWalk<'_, 'a>, unit: &'a Unit, depth: usize) -> usize {
-    let mut spans = 1 + unit.parts.messages.len() + unit.parts.compactions().count();
-    for tool in unit.parts.tools.iter().filter(|tool| tool.call.is_some()) {
-        spans += 1;
-        for started in reach.started_by(tool, depth).into_iter().filter(|started| !started.apart) {
-            spans += count(reach, started.unit, depth + 1);
-        }
-    }
-    spans
 }
