@@ -67,7 +67,7 @@ fn the_order_of_parts_and_their_sections_change_nothing() {
         assert_eq!(other.path(), world.path(), "seed {seed}");
         let sections = sections(&world.turn.work, &mut dice);
         other.turn.work = Work::default();
-        sections.iter().for_each(|section| other.turn.work.append(section));
+        other.turn.work.append_all(sections.iter());
         assert_eq!(other.path(), world.path(), "seed {seed}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ledger::ended;
@@ -11,7 +12,7 @@ use crate::views::analytics::critical_path::{PathPlace, PathUnit, TurnPath, crit
 use crate::views::analytics::work::Work;
 
 /// What a turn waited for, of one kind and name.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PathSummary {
     /// `model`, `tool`, `retry`, `compaction`, `hook`, `idle`, or once a source tells them, `permission` and `queue`.
     pub kind: &'static str,

@@ -173,7 +173,7 @@ struct Parallelism {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "PathRow")]
+#[schemars(rename = "Bottleneck")]
 struct RowForm {
     /// What was waited for: `model`, `tool`, `retry`, `compaction`, `hook` or `idle`.
     kind: &'static str,
