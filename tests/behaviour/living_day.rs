@@ -23,6 +23,8 @@ use crate::support::vocabulary::{self, Vocabulary};
 /// dashboards are `file: title query`.
 const EXPLAINED: &[(&str, &str)] = &[
     ("TailspanTargetMissing", "the target is there; without it, nothing else would answer"),
+    ("TailspanBudgetExpectedOver", "one day is too short for a projection"),
+    ("cost: Budgets D", "one day is too short for a projection"),
     ("cost: Responses with gaps A", "the usage of every response of this day can be read"),
     ("cost: Responses with gaps B", "no client of this day reports a cost that none can mean"),
     ("health: Series over the limit per hour A", "no metric reaches 500 series; the panel leaves out what never does"),
@@ -73,8 +75,10 @@ fn live(folder: &Path, sink: &Sink) -> Lived {
     let mut day = Day::ending(now(), &projects);
     fs::create_dir_all(&state).unwrap();
     fs::write(state.join("epoch.json"), day.epoch()).unwrap();
-    let url = sink.url();
-    let options = ["--otlp-endpoint", &url, "--traces-history-since", "all"];
+    let config = folder.join("tailspan.toml");
+    fs::write(&config, "[[budgets]]\nname = \"month\"\nusd = \"200\"\nperiod = \"month\"\n").unwrap();
+    let (url, config) = (sink.url(), config.to_str().unwrap().to_owned());
+    let options = ["--config", &config, "--otlp-endpoint", &url, "--traces-history-since", "all"];
     let mut daemon = Daemon::start(&projects, &state, &options);
     let address = daemon.address;
     daemon.metrics();

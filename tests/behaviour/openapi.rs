@@ -139,6 +139,12 @@ fn every_answer_is_as_the_description_says() {
         judge.ask(costs, &[], &format!("group_by={by}&since=2026-11-01&tz=Europe/Berlin"));
     }
     judge.ask(costs, &[], "limit=1");
+    for by in ["", "group_by=day,agent", "group_by=project&group_by=month", "group_by=nonsense"] {
+        judge.ask("/api/v1/analytics/tools/usage", &[], &format!("{by}&since=2026-11-01"));
+    }
+    for query in ["since=2026-11-01", "since=2026-11-01&format=folded", "format=nonsense"] {
+        judge.ask("/api/v1/analytics/bottlenecks", &[], query);
+    }
     for query in ["limit=1", "limit=0", "until=2020-01-01", "nonsense=1"] {
         judge.ask(list, &[], query);
     }

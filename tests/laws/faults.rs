@@ -392,7 +392,7 @@ fn a_newer_database_is_refused_and_left_alone() {
     // The layout as a whole, and rows of one kind.
     for (row, refused) in [
         ("mschema", "has schema 8, this program knows up to 7"),
-        ("mversions", "has rows `w` of version 3, this program knows up to 2"),
+        ("mversions", "has rows `x` of version 2, this program knows up to 1"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut world = World::new(folder.path());

@@ -14,6 +14,9 @@ const NONSENSE: &str = "x";
 /// Off unless it is asked for.
 const OFF: &str = "/metrics/claude-code";
 
+/// The parameter that says where a range begins.
+const SINCE: &str = "since";
+
 fn placed(route: &Route<Context>, place: ParameterPlace) -> impl Iterator<Item = &'static dyn Described> {
     let parameters = route.description.parameters.iter().copied();
     parameters.filter(move |parameter| parameter.about().place == place)
@@ -54,6 +57,9 @@ fn answer(route: &Route<Context>, given: Option<(&str, &str)>) -> (u16, String) 
         placed(route, ParameterPlace::Query).filter(|parameter| parameter.about().required && !is_given(*parameter));
     let mut query: Vec<_> =
         required.map(|parameter| format!("{0}={1}", parameter.about().name, usual(parameter.about().name))).collect();
+    // Some routes look back thirty days unless they are asked for more.
+    let looks_back = placed(route, ParameterPlace::Query).any(|parameter| parameter.about().name == SINCE);
+    query.extend((looks_back && given.is_none_or(|(name, _)| name != SINCE)).then(|| format!("{SINCE}=2000-01-01")));
     query.extend(
         given
             .filter(|(name, _)| !names_of(route.pattern).contains(name))

@@ -115,10 +115,10 @@ const fn range_of(number: u32) -> usize {
 }
 
 /// The number in the middle of a range.
-const fn middle(range: usize) -> u32 {
+fn middle(range: usize) -> u32 {
     let range = range as u64;
     let shift = (range >> BITS).saturating_sub(1);
     let first = (range - (shift << BITS)) << shift;
     let middle = first + ((1 << shift) - 1) / 2;
-    if middle > u32::MAX as u64 { u32::MAX } else { middle as u32 }
+    u32::try_from(middle).unwrap_or(u32::MAX)
 }

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::cells::HasCells;
-use super::places::{Place, Sought, places};
+use super::place::{Place, Sought};
+use super::places::places;
 use super::questions::{
     AGENT, BRANCH, CURSOR, ENTRYPOINT, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW,
     filter_of, last_days,

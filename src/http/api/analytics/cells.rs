@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 
 use super::budgets::{BudgetsNow, SharedBudgets};
-use super::places::KnownPlaces;
+use super::place::KnownPlaces;
 use crate::http::api::state::HasReader;
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;

@@ -11,15 +11,15 @@ use super::budgets::BudgetForm;
 use super::cells::{CellsNow, HasCells, told_at};
 use super::projection::{ProjectionForm, projection};
 use super::questions::{
-    AGENT, BRANCH, CURSOR, ENTRYPOINT, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW,
-    filter_of,
+    AGENT, BRANCH, CURSOR, ENTRYPOINT, Groups, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL,
+    WORKFLOW, filter_of, groups,
 };
 use crate::http::api::sessions::CURRENCY;
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::page::{PageEnd, PageOf};
-use crate::http::route::parameter::{OneOf, Parameter, ParameterKind, Schema as Type};
+use crate::http::route::parameter::{OneOf, Parameter};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::ledger::money::Money;
@@ -32,9 +32,9 @@ use crate::views::analytics::costs::{CostQuestion, CostRow, CostTable, Edges, Gr
 use crate::views::analytics::filter::Filter;
 use crate::views::analytics::period::{Period, QUARTER_MS};
 
-const GROUP_BY: Parameter<GroupList> = Parameter::query(
+const GROUP_BY: Parameter<Groups<GroupBy>> = Parameter::query(
     "group_by",
-    GroupList,
+    Groups(&GROUPS),
     "What rows are told apart by: one or two of these, with a comma between them or given one by one; `day` if none is.",
 )
 .several();
@@ -79,9 +79,6 @@ pub static COSTS: Description = Description {
     refusal: PROBLEM,
 };
 
-/// Most properties that rows are told apart by.
-const GROUPS_MAX: usize = 2;
-
 const GROUPS: [(&str, GroupBy); 12] = [
     ("hour", GroupBy::Period(Period::Hour)),
     ("day", GroupBy::Period(Period::Day)),
@@ -96,26 +93,6 @@ const GROUPS: [(&str, GroupBy); 12] = [
     ("workflow", GroupBy::Workflow),
     ("entrypoint", GroupBy::Entrypoint),
 ];
-
-/// Some of [`GROUPS`], with commas between them.
-#[derive(Debug, Clone, Copy)]
-struct GroupList;
-
-impl ParameterKind for GroupList {
-    type Value<'a> = Vec<GroupBy>;
-
-    fn read(&self, text: &str) -> Option<Vec<GroupBy>> {
-        text.split(',').map(|word| OneOf(&GROUPS).read(word.trim())).collect()
-    }
-
-    fn takes(&self) -> String {
-        format!("{} or two of them with a comma between", OneOf(&GROUPS).takes())
-    }
-
-    fn schema(&self) -> Type {
-        Type::ListOf { words: GROUPS.iter().map(|(word, _)| *word).collect(), max: GROUPS_MAX }
-    }
-}
 
 /// What rows are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,12 +115,15 @@ impl Sort {
 }
 
 fn word(by: GroupBy) -> &'static str {
-    GROUPS.iter().find(|(_, group)| *group == by).map_or("", |(word, _)| word)
+    Groups(&GROUPS).word(by)
 }
 
 /// Answers with a page of rows. Fails if a parameter is bad or the state cannot be read.
 pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let (zone, groups) = (request.value(&TZ)?, groups(request)?);
+    let (zone, mut groups) = (request.value(&TZ)?, groups(request, &GROUP_BY)?);
+    if groups.is_empty() {
+        groups.push(GroupBy::Period(Period::Day));
+    }
     let filter = filter_of(request, zone)?;
     let by_time = matches!(groups.first(), Some(GroupBy::Period(_) | GroupBy::Block));
     let sort = request.given(&SORT)?.unwrap_or(if by_time { Sort::Key } else { Sort::Cost });
@@ -187,17 +167,6 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         currency: CURRENCY,
     };
     Ok(cells.tagged(Answer::json(&page)?, &besides))
-}
-
-fn groups(request: &Request) -> Result<Vec<GroupBy>, Problem> {
-    let groups: Vec<GroupBy> = request.all(&GROUP_BY)?.into_iter().flatten().collect();
-    match *groups.as_slice() {
-        [] => Ok(vec![GroupBy::Period(Period::Day)]),
-        [_] => Ok(groups),
-        [first, second] if first != second => Ok(groups),
-        [_, _] => Err(Problem::bad_request("`group_by` is given twice with the same value")),
-        _ => Err(Problem::bad_request("`group_by` may be given twice at most")),
-    }
 }
 
 /// What happened in the quarter hours of which the filter takes a part, from the parts themselves.

@@ -8,13 +8,15 @@
 //! budgets      the budgets of the configuration
 //! tools        tool calls
 //! bottlenecks  where the time of turns went
-//! places       where single calls and responses stand, as links
+//! place        where a single call or response stands
+//! places       finds that, so that answers can link to it
 //! ```
 
 pub mod bottlenecks;
 pub mod budgets;
 pub mod cells;
 pub mod costs;
+mod place;
 pub(super) mod places;
 mod projection;
 pub(super) mod questions;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::cells::CellsNow;
+use super::place::{Place, Sought};
 use crate::http::api::long_session::LongSession;
 use crate::http::api::state::unreadable;
 use crate::http::route::problem::Problem;
@@ -13,7 +14,6 @@ use crate::ledger::session::Session;
 use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId};
 use crate::store::{StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
-use crate::transcript::time::Timestamp;
 use crate::views::sessions::event::{Detail, Event};
 use crate::views::sessions::events::events;
 use crate::views::traces::ids::{CHAT, EXECUTE_TOOL, SpanAt, TraceId, TraceScope, span_id, trace_of};
@@ -23,33 +23,6 @@ const PLACES_MAX: usize = 50_000;
 
 /// Most events of one millisecond among which that of a call in a long session is looked for.
 const SAME_TIME_MAX: usize = 256;
-
-/// A call or response, as sums know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::http) struct Sought {
-    /// The unit that holds it.
-    pub(in crate::http) unit: UnitId,
-    /// Whether it is a tool call, not a response.
-    pub(in crate::http) is_call: bool,
-    /// When it began.
-    pub(in crate::http) start: Timestamp,
-    /// When it ended.
-    pub(in crate::http) end: Timestamp,
-}
-
-/// Where a call or response stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) struct Place {
-    /// Position in the replay of the event at which it ended, from 0.
-    pub(in crate::http) event: Option<usize>,
-    /// The turn, from 1.
-    pub(in crate::http) turn: Option<usize>,
-    /// Its span.
-    pub(in crate::http) span: SpanAt,
-}
-
-/// Places by session; `None` for what was not found.
-pub(in crate::http) type KnownPlaces = HashMap<SessionId, HashMap<Sought, Option<Place>>>;
 
 /// Finds places, each session being read at most once. What is not found is left out.
 pub(in crate::http) fn places(
@@ -170,12 +143,6 @@ impl Own {
             turn: event.and_then(|event| event.turn),
             span: scope.place(&session.id, span),
         }
-    }
-}
-
-impl Sought {
-    fn lasts(&self, milliseconds: Option<u64>) -> bool {
-        milliseconds == Some(self.end.since_ms(self.start))
     }
 }
 

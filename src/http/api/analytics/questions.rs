@@ -1,6 +1,8 @@
 //! The parameters that all questions about sums share.
 
-use crate::http::route::parameter::{Parameter, ParameterKind, Schema, TIME, Text, Whole, read_time};
+use std::fmt::Debug;
+
+use crate::http::route::parameter::{OneOf, Parameter, ParameterKind, Schema, TIME, Text, Whole, read_time};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::transcript::time::Timestamp;
@@ -78,6 +80,50 @@ impl ParameterKind for Moment {
 
     fn schema(&self) -> Schema {
         Schema::TimeOrDate
+    }
+}
+
+/// Most properties by which rows are told apart.
+const GROUPS_MAX: usize = 2;
+
+/// Some of these words, with commas between them.
+#[derive(Debug)]
+pub(in crate::http::api) struct Groups<T: 'static>(pub(in crate::http::api) &'static [(&'static str, T)]);
+
+impl<T: Copy + Sync + Debug> ParameterKind for Groups<T> {
+    type Value<'a> = Vec<T>;
+
+    fn read(&self, text: &str) -> Option<Vec<T>> {
+        text.split(',').map(|word| OneOf(self.0).read(word.trim())).collect()
+    }
+
+    fn takes(&self) -> String {
+        format!("{} or two of them with a comma between", OneOf(self.0).takes())
+    }
+
+    fn schema(&self) -> Schema {
+        Schema::ListOf { words: self.0.iter().map(|(word, _)| *word).collect(), max: GROUPS_MAX }
+    }
+}
+
+impl<T: Copy + PartialEq> Groups<T> {
+    /// The word of a value.
+    pub(in crate::http::api) fn word(&self, value: T) -> &'static str {
+        self.0.iter().find(|(_, own)| *own == value).map_or("", |(word, _)| word)
+    }
+}
+
+/// The properties that a request names in a parameter, at most two. Fails if one is unknown or named twice.
+pub(in crate::http::api) fn groups<T: Copy + Sync + Debug + PartialEq>(
+    request: &Request,
+    parameter: &Parameter<Groups<T>>,
+) -> Result<Vec<T>, Problem> {
+    let groups: Vec<T> = request.all(parameter)?.into_iter().flatten().collect();
+    match *groups.as_slice() {
+        [] | [_] => Ok(groups),
+        [first, second] if first != second => Ok(groups),
+        [_, _] => Err(Problem::bad_request("`group_by` is given twice with the same value")),
+        _ => Err(Problem::bad_request("`group_by` may be given twice at most")),
     }
 }
 

@@ -8,10 +8,11 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::cells::HasCells;
-use super::places::{Place, Sought, places};
+use super::place::{Place, Sought};
+use super::places::places;
 use super::questions::{
-    AGENT, BRANCH, CURSOR, ENTRYPOINT, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW,
-    filter_of, last_days,
+    AGENT, BRANCH, CURSOR, ENTRYPOINT, Groups, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL,
+    WORKFLOW, filter_of, groups, last_days,
 };
 use crate::http::api::sessions::CURRENCY;
 use crate::http::route::answer::Answer;
@@ -28,10 +29,10 @@ use crate::views::analytics::period::Period;
 use crate::views::analytics::sketch::{self, Sketch};
 use crate::views::analytics::tools::{NamedRow, Outcomes, Slow, ToolGroup, ToolQuestion, ToolRow, ToolTable, tools};
 
-const GROUP_BY: Parameter<OneOf<ToolGroup>> = Parameter::query(
+const GROUP_BY: Parameter<Groups<ToolGroup>> = Parameter::query(
     "group_by",
-    OneOf(&GROUPS),
-    "What rows are told apart by besides the tool; may be given twice with different values.",
+    Groups(&GROUPS),
+    "What rows are told apart by besides the tool: one or two of these, with a comma between them or given one by one.",
 )
 .several();
 const SORT: Parameter<OneOf<Sort>> =
@@ -126,12 +127,12 @@ impl Sort {
 }
 
 fn word(by: ToolGroup) -> &'static str {
-    GROUPS.iter().find(|(_, group)| *group == by).map_or("", |(word, _)| word)
+    Groups(&GROUPS).word(by)
 }
 
 /// Answers with a page of tools. Fails if a parameter is bad or the state cannot be read.
 pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let (zone, groups) = (request.value(&TZ)?, groups(request)?);
+    let (zone, groups) = (request.value(&TZ)?, groups(request, &GROUP_BY)?);
     let now = context.now();
     let asked = filter_of(request, zone)?;
     let window = last_days(asked.window, now);
@@ -180,16 +181,6 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         currency: CURRENCY,
     };
     Ok(cells.tagged(Answer::json(&answer)?, &besides))
-}
-
-fn groups(request: &Request) -> Result<Vec<ToolGroup>, Problem> {
-    let groups = request.all(&GROUP_BY)?;
-    match *groups.as_slice() {
-        [] | [_] => Ok(groups),
-        [first, second] if first != second => Ok(groups),
-        [_, _] => Err(Problem::bad_request("`group_by` is given twice with the same value")),
-        _ => Err(Problem::bad_request("`group_by` may be given twice at most")),
-    }
 }
 
 /// The same length of time before a window. One without an end ends now.

@@ -1,0 +1,42 @@
+//! Where single calls and responses stand that an answer names.
+
+use std::collections::HashMap;
+
+use crate::ledger::unit::UnitId;
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+use crate::views::traces::ids::SpanAt;
+
+/// A call or response, as sums know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::http) struct Sought {
+    /// The unit that holds it.
+    pub(in crate::http) unit: UnitId,
+    /// Whether it is a tool call, not a response.
+    pub(in crate::http) is_call: bool,
+    /// When it began.
+    pub(in crate::http) start: Timestamp,
+    /// When it ended.
+    pub(in crate::http) end: Timestamp,
+}
+
+/// Where a call or response stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) struct Place {
+    /// Position in the replay of the event at which it ended, from 0.
+    pub(in crate::http) event: Option<usize>,
+    /// The turn, from 1.
+    pub(in crate::http) turn: Option<usize>,
+    /// Its span.
+    pub(in crate::http) span: SpanAt,
+}
+
+/// Places by session; `None` for what was not found.
+pub(in crate::http) type KnownPlaces = HashMap<SessionId, HashMap<Sought, Option<Place>>>;
+
+impl Sought {
+    /// Whether it lasted so long.
+    pub(super) fn lasts(&self, milliseconds: Option<u64>) -> bool {
+        milliseconds == Some(self.end.since_ms(self.start))
+    }
+}
