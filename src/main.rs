@@ -8,7 +8,7 @@ use tailspan::cli::backfill::BackfillError;
 use tailspan::cli::report::{self, ReportError};
 use tailspan::cli::rules::RulesError;
 use tailspan::cli::{backfill, metrics, rules, scan, statusline, verify};
-use tailspan::config::{Config, ConfigError, Env};
+use tailspan::config::{Config, ConfigError, Env, Flags};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
 
@@ -44,7 +44,14 @@ fn main() -> ExitCode {
 
 fn execute(args: &Args) -> anyhow::Result<()> {
     let env: Env = std::env::vars_os().collect();
-    let config = Config::resolve(&args.flags(), &env)?;
+    let flags = args.flags();
+    let config = match Config::resolve(&flags, &env) {
+        // A status line is printed whatever stands in the configuration; `tailspan run` says what is wrong with it.
+        Err(error) if matches!(args.command, Command::Statusline(_)) => {
+            Config::resolve(&Flags { config: None, ..flags }, &Env::default()).map_err(|_| error)?
+        }
+        config => config?,
+    };
     log::init(&config.log, config.log_format)?;
     for notice in &config.notices {
         tracing::warn!("{notice}");

@@ -98,7 +98,9 @@ class Sidecar:
             "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
         }
-        command = [binary, "run", "--projects", self.projects, "--state", folder / "state", "--listen",
+        config = folder / "tailspan.toml"
+        config.write_text('[[budgets]]\nname = "month"\nusd = 200\nperiod = "month"\n')
+        command = [binary, "run", "--config", config, "--projects", self.projects, "--state", folder / "state", "--listen",
                    "127.0.0.1:%d" % self.port, "--otlp-endpoint", endpoint]
         self.log = open(folder / "log", "wb")
         self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)

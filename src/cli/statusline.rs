@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Read};
 use std::net::SocketAddr;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ use crate::views::analytics::period::{Period, QUARTER_MS, Zone};
 /// Most bytes of standard input that are read: the client writes about two thousand.
 const INPUT_BYTES_MAX: u64 = 1 << 20;
 
+/// How long the client has to write it.
+const INPUT_PATIENCE: Duration = Duration::from_millis(500);
+
 /// What stands between two parts of the line. A part of which a figure is not known is left out.
 const BETWEEN: &str = " | ";
 
@@ -39,7 +43,7 @@ const NOTHING: &str = "tailspan";
 /// Prints the line; the sidecar has `patience` for all of its answers. Fails only if standard output cannot be written.
 pub fn run(patience: Duration, config: &Config, env: &Env) -> Result<(), ScanError> {
     let format = &config.statusline.format;
-    let told = told(&mut io::stdin().lock(), io::stdin().is_terminal());
+    let told = told();
     let now = clock::now();
     let zone = zone::of_system(env).unwrap_or(Zone::UTC);
     let mut figures = of_client(&told);
@@ -49,12 +53,19 @@ pub fn run(patience: Duration, config: &Config, env: &Env) -> Result<(), ScanErr
     print(&format!("{}\n", Glyphs::of_locale(env).clean(&line)))
 }
 
-/// What the client tells; `null` if it is no JSON, or if a person sits at the other end.
-fn told(input: &mut impl Read, is_terminal: bool) -> Value {
-    let mut bytes = Vec::new();
-    // What was read before a failure is not JSON either.
-    let read = if is_terminal { Ok(0) } else { input.take(INPUT_BYTES_MAX).read_to_end(&mut bytes) };
-    read.ok().and_then(|_| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+/// What the client tells; `null` if it is no JSON, if it does not come in time, or if a person sits at the other end.
+fn told() -> Value {
+    if io::stdin().is_terminal() {
+        return Value::Null;
+    }
+    let (sender, told) = mpsc::channel();
+    // The thread ends with the process if the other end stays open.
+    thread::spawn(move || {
+        let mut values = serde_json::Deserializer::from_reader(io::stdin().lock().take(INPUT_BYTES_MAX)).into_iter();
+        // Nobody waits any more if this was too late.
+        drop(sender.send(values.next().and_then(Result::ok)));
+    });
+    told.recv_timeout(INPUT_PATIENCE).ok().flatten().unwrap_or_default()
 }
 
 type Figures = BTreeMap<&'static str, String>;

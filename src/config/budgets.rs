@@ -23,8 +23,21 @@ const PERIOD: &str = "\"month\", \"week\" or \"day\"";
 const TZ: &str = "a time zone of the IANA database, like \"Europe/Berlin\"";
 const FILTER: &str = "a text, or a list of texts of which any counts";
 
-const FIELDS: [&str; 12] =
-    ["name", "usd", "period", "tz", "project", "branch", "model", "agent", "entrypoint", "session", "origin", "tool"];
+const FIELDS: [&str; 13] = [
+    "name",
+    "usd",
+    "period",
+    "tz",
+    "project",
+    "branch",
+    "model",
+    "agent",
+    "entrypoint",
+    "session",
+    "origin",
+    "tool",
+    "workflow",
+];
 
 pub(super) fn budgets(document: &Document<'_>, path: &str, array: &DeArray<'_>) -> Result<Vec<Budget>, ConfigError> {
     let mut budgets: Vec<Budget> = Vec::new();
@@ -82,6 +95,7 @@ impl BudgetFields<'_> {
             session: texts("session")?,
             origin: texts("origin")?,
             tool: texts("tool")?,
+            workflow: texts("workflow")?,
             ..Filter::default()
         })
     }

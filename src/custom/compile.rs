@@ -170,6 +170,9 @@ fn fingerprint(text: &RuleText) -> u64 {
     xxh3_64(format!("{name:?} {} {when:?} {value:?} {kind:?} {labels:?}", on.name()).as_bytes())
 }
 
+/// Keys whose expressions give an answer, not a text to show.
+const ANSWERS: [&str; 2] = ["when", "value"];
+
 /// Makes the expressions of one rule.
 struct Maker {
     position: usize,
@@ -209,7 +212,16 @@ impl Maker {
     /// Takes the parts that need the text out of an expression of a key. Fails if such a part cannot be extracted.
     fn extract(&mut self, key: &str, expression: &mut Expression) -> Result<(), RuleError> {
         let known = self.known();
+        let before = self.probes.len();
         split::take_probes(expression, &known, &mut self.probes);
+        let is_text = |probe: &Expression| matches!(&probe.expr, cel::common::ast::Expr::Ident(name) if name == TEXT);
+        if ANSWERS.contains(&key) && self.probes.iter().skip(before).any(is_text) {
+            let message = format!(
+                "`{TEXT}` cannot be used together with what is known only later: ask about it by itself, as in \
+                 {TEXT}.contains(\"...\")"
+            );
+            return Err(RuleError { rule: self.position, key: key.to_owned(), at: None, message });
+        }
         let left = free_names(expression);
         let Some(name) = left.iter().find(|name| (known.of_text)(name)) else { return Ok(()) };
         let message =

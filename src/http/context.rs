@@ -89,7 +89,8 @@ impl Context {
             return true;
         }
         let cells = self.ready().ok().and_then(|()| self.cells.now(&self.reader).ok());
-        cells.is_some_and(|cells| {
+        // Sums that are too small would end an alert.
+        cells.filter(|cells| cells.is_complete()).is_some_and(|cells| {
             cells.budgets((self.now)());
             true
         })

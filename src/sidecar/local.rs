@@ -148,9 +148,10 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn make() -> io::Result<Self> {
+        remove_of_dead();
         let mut failed = None;
         for number in 0..TRIES {
-            let name = format!("tailspan-{}-{:016x}", std::process::id(), RandomState::new().hash_one(number));
+            let name = format!("{SCRATCH}{}-{:016x}", std::process::id(), RandomState::new().hash_one(number));
             let path = std::env::temp_dir().join(name);
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Self(path)),
@@ -162,6 +163,23 @@ impl Scratch {
 
     fn path(&self) -> &Path {
         &self.0
+    }
+}
+
+/// How the names of these folders begin; the number of the process follows.
+const SCRATCH: &str = "tailspan-scan-";
+
+/// Removes the folders of processes that were ended before they could do so.
+fn remove_of_dead() {
+    let found = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for entry in found {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(SCRATCH)?.split('-').next()?.parse::<u32>().ok());
+        let is_dead = process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists());
+        // Where there is no /proc, nobody can be told dead. Folders of other users cannot be removed, and stay.
+        if is_dead && Path::new("/proc/self").exists() {
+            drop(fs::remove_dir_all(entry.path()));
+        }
     }
 }
 

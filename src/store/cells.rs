@@ -28,11 +28,9 @@ pub(super) struct MadeCells {
     pub(super) are_more: bool,
 }
 
-/// Notes that the cells of all units are to be made, and takes out those that another program made.
+/// Notes that the cells of all units are to be made. Those that another program made are not read any more, and are replaced
+/// one by one.
 pub(super) fn make_all(batch: &mut Writes, tree: &Tree) -> Result<(), StoreError> {
-    for key in tree.scan_prefix([keys::CELLS]).keys() {
-        batch.remove(key?.to_vec());
-    }
     codec::put(batch, tree, keys::meta(keys::NEXT_CELLS), &0u32)?;
     Ok(())
 }
@@ -74,6 +72,9 @@ pub(super) fn make_some(batch: &mut Writes, tree: &Tree) -> Result<Option<MadeCe
             made.are_more = false;
             return Ok(Some(made));
         };
+        for key in tree.scan_prefix(keys::cells(number)).keys() {
+            batch.remove(key?);
+        }
         put_unit(batch, tree, &UnitChange { number, before: None, unit: &unit }, &mut scratch)?;
         let count = unit.sections.as_ref().map_or(0, |sections| sections.count);
         for position in 0..count {

@@ -47,6 +47,7 @@ mod content;
 mod ids;
 mod native;
 mod queue;
+mod shipped;
 mod span_forms;
 mod spans;
 mod traces;

@@ -209,6 +209,36 @@ fn a_result_is_carried_until_the_conversation_is_compacted() {
 }
 
 #[test]
+fn calls_of_the_same_time_and_length_lead_to_their_own_spans() {
+    let calls = [("toolu_a", "Bash"), ("toolu_b", "Read")];
+    let content: Vec<Value> =
+        calls.iter().map(|(id, name)| json!({"type": "tool_use", "id": id, "name": name, "input": {}})).collect();
+    let results: Vec<Value> =
+        calls.iter().map(|(id, _)| json!({"type": "tool_result", "tool_use_id": id, "content": "x"})).collect();
+    let (asked, _world, _folder) = filled(|world| {
+        let mut both = response("2026-11-01T10:00:05.000Z", 1, 1_000, &Value::Null);
+        both["message"]["content"] = json!(content);
+        let user = |at: &str, content: Value| json!({"type": "user", "timestamp": at, "message": {"role": "user", "content": content}});
+        let (prompt, ended) = ("2026-11-01T10:00:00.000Z", "2026-11-01T10:00:06.000Z");
+        write(world, "together", &[user(prompt, json!("go")), both, user(ended, json!(results))]);
+    });
+    for (id, name) in calls {
+        let answer = asked.answer(&format!("/tools?{ALWAYS}&tool={name}"));
+        let slow = &answer["tools"][0]["slowest"][0];
+        let replay = asked.answer(&format!("/sessions/together/replay?from={}&limit=1", slow["event"]));
+        assert_eq!((&replay["events"][0]["tool"], &replay["events"][0]["tool_call_id"]), (&json!(name), &json!(id)));
+    }
+}
+
+#[test]
+fn the_share_of_the_path_is_of_all_turns_whoever_made_the_calls() {
+    let (asked, _world, _folder) = recorded();
+    let of_agents = asked.answer(&format!("/tools?{ALWAYS}&agent=general-purpose&agent=Explore&agent=unknown"));
+    let rows = of_agents["tools"].as_array().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row["critical_path_share"].is_number()), "{rows:?}");
+}
+
+#[test]
 fn a_question_without_a_beginning_is_about_thirty_days() {
     let (mut asked, _world, _folder) = recorded();
     asked.now = Timestamp::parse("2026-12-01T10:00:30.000Z").unwrap();

@@ -124,7 +124,7 @@ pub struct FilterArgs {
     /// Only this workflow
     #[arg(long, value_name = "NAME")]
     pub workflow: Vec<String>,
-    /// Only turns that were asked for by human, sdk, task-notification or teammate
+    /// Only turns that were asked for by human, sdk, task_notification or teammate
     #[arg(long, value_name = "WHO")]
     pub origin: Vec<String>,
     /// Only the session whose id this is, or begins with (at least 4 characters)

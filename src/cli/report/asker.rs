@@ -41,6 +41,9 @@ pub(super) fn filters(source: &Source, args: &ReportArgs) -> Result<Vec<(&'stati
     args.filters.pairs().map(whole).collect()
 }
 
+/// Before every session.
+const BEGINNING: &str = "1970-01-01T00:00:00Z";
+
 impl Asker<'_> {
     /// A question with the zone and the filters, about the time of the report.
     pub(super) fn question(&self, path: &str) -> Question {
@@ -73,9 +76,17 @@ impl Asker<'_> {
 
     /// The question with the order and the number of rows that the arguments ask for.
     pub(super) fn sorted(&self, question: Question) -> Question {
-        question
-            .with_some("sort", self.args.sort.as_deref())
-            .with_some("limit", self.args.limit.map(|limit| limit.to_string()).as_deref())
+        self.in_order(question).with_some("limit", self.args.limit.map(|limit| limit.to_string()).as_deref())
+    }
+
+    /// The question with the order that the arguments ask for.
+    pub(super) fn in_order(&self, question: Question) -> Question {
+        question.with_some("sort", self.args.sort.as_deref())
+    }
+
+    /// A question that looks back thirty days by itself, and to the beginning if the arguments have none.
+    pub(super) fn looking_back(&self, question: Question) -> Question {
+        if self.range.since.is_none() { question.with("since", BEGINNING) } else { question }
     }
 
     /// All rows of an answer and of the pages behind it; only those of the answer if a number of rows is asked for.

@@ -12,7 +12,7 @@ use crate::cli::ask::question::Question;
 
 /// The question that the report is about.
 pub(super) fn question(asker: &Asker<'_>) -> Question {
-    asker.sorted(asker.question("bottlenecks"))
+    asker.sorted(asker.looking_back(asker.question("bottlenecks")))
 }
 
 /// The columns of the rows as CSV.

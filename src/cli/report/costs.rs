@@ -31,7 +31,9 @@ pub(super) fn keys(asker: &Asker<'_>) -> Vec<GroupKey> {
 /// The question that the report is about.
 pub(super) fn question(asker: &Asker<'_>) -> Question {
     let names: Vec<&str> = keys(asker).iter().map(|key| key.name()).collect();
-    asker.sorted(asker.question("costs").with("group_by", &names.join(",")))
+    let question = asker.question("costs").with("group_by", &names.join(","));
+    // Times are not limited: a day that was left out would be taken for one without spend.
+    if keys(asker).first().is_some_and(|key| key.is_time()) { asker.in_order(question) } else { asker.sorted(question) }
 }
 
 /// The columns of the rows as CSV.

@@ -45,7 +45,7 @@ use crate::cli::ask::source::{AskError, Source};
 use crate::config::{Config, ConfigError, Env};
 use crate::ledger::prices::Prices;
 use crate::sidecar::{clock, log, settings};
-use crate::views::analytics::period::Zone;
+use crate::views::analytics::period::{Period, Zone};
 
 /// Columns of a line where there is no terminal.
 const WIDTH: usize = 80;
@@ -91,7 +91,12 @@ pub fn run(args: &ReportArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     check(args)?;
     let present = Present { now: args.now.unwrap_or_else(clock::now), zone: zone(args, env)? };
     let since = (args.since.as_deref(), default_since(args));
-    let range = Range::of(present, since, args.until.as_deref(), args.on.as_deref()).map_err(ReportError::Usage)?;
+    let mut range = Range::of(present, since, args.until.as_deref(), args.on.as_deref()).map_err(ReportError::Usage)?;
+    if args.since.is_none() && args.by.first() == Some(&GroupKey::Week) {
+        // A week that is shown is a whole one.
+        let week = range.since.and_then(|since| present.zone.period(Period::Week, since));
+        range.since = week.map(|week| week.start).or(range.since);
+    }
     let roots = settings::root_env(env);
     let source = if args.scan { Source::files(config, &roots, prices) } else { Source::find(config, &roots, prices) };
     let source = source?;

@@ -19,7 +19,7 @@ const FAILURES_WORTH: f64 = 0.1;
 
 /// The question that the report is about.
 pub(super) fn question(asker: &Asker<'_>) -> Question {
-    let question = asker.sorted(asker.question("tools/usage"));
+    let question = asker.sorted(asker.looking_back(asker.question("tools/usage")));
     // What waited longest comes first, because that is what people waited for.
     if asker.args.sort.is_none() { question.with("sort", "critical_path") } else { question }
 }

@@ -186,6 +186,18 @@ impl LongSession {
         Ok(events)
     }
 
+    /// At most `limit` events from position `from` on, without what was used before them and what turns waited for.
+    pub(in crate::http) fn plain_events(
+        &self,
+        reader: &StoreReader,
+        from: usize,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let EventPage { events, .. } = self.timeline.page(from, limit);
+        let places = (from..).zip(events).map(|(index, (home, which))| (index, home, which)).collect();
+        self.read_events(reader, places, &OnPath::default())
+    }
+
     /// The events at these places, in this order. Each place is a position in the session, a home, and a position
     /// there. The tokens and cost of earlier events are not added.
     fn read_events(

@@ -53,7 +53,9 @@ pub struct SlowStretch {
     /// Whether that is a call.
     pub is_call: bool,
     /// How long the whole response or call took, in milliseconds.
-    pub took_ms: u32,
+    pub took_ms: u64,
+    /// The low half of its id.
+    pub mark: u32,
 }
 
 /// All that turns waited for.
@@ -80,8 +82,8 @@ impl SlowStretch {
 
     fn of(id: &SessionId, session: &CubeSession, longest: &Longest) -> Option<Self> {
         let unit = *session.cells.ids.get(longest.unit as usize)?;
-        let Longest { path_ms, is_call, start, took_ms, .. } = *longest;
-        Some(Self { path_ms, start: Reverse(start), session: id.clone(), unit, is_call, took_ms })
+        let Longest { path_ms, is_call, mark, start, took_ms, .. } = *longest;
+        Some(Self { path_ms, start: Reverse(start), session: id.clone(), unit, is_call, took_ms, mark })
     }
 }
 
@@ -92,12 +94,12 @@ impl PathRow {
     }
 
     fn add(&mut self, part: &CubePart) {
-        self.path_ms += u64::from(part.path_ms);
+        self.path_ms += part.path_ms;
         self.slack_ms += u64::from(part.slack_ms);
         self.saved_ms += u64::from(part.saved_ms);
         if part.path_ms > 0 {
             self.turns += 1;
-            self.per_turn.add(part.path_ms);
+            self.per_turn.add(u32::try_from(part.path_ms).unwrap_or(u32::MAX));
         }
     }
 
@@ -142,7 +144,7 @@ pub fn bottlenecks(cube: &Cube, filter: &Filter) -> Bottlenecks {
             for part in session.work.parts_of(turn.unit) {
                 let row = rows.entry((part.kind, part.name)).or_insert_with(|| PathRow::new(part.kind));
                 row.add(part);
-                *stacks.entry((unit.project, part.kind, part.name)).or_default() += u64::from(part.path_ms);
+                *stacks.entry((unit.project, part.kind, part.name)).or_default() += part.path_ms;
                 if let Some(longest) = &part.longest {
                     row.slow(longest.path_ms, || SlowStretch::of(id, session, longest));
                 }

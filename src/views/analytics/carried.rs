@@ -58,14 +58,14 @@ impl Growth {
         for call in &work.calls {
             *bytes.entry(call.response).or_default() += call.bytes;
         }
+        let mut compacted: Vec<Timestamp> = compacted(work).collect();
+        compacted.sort_unstable();
+        let compacted_by = |time: Timestamp| compacted.partition_point(|end| *end <= time);
         for (earlier, later) in work.responses.iter().zip(work.responses.iter().skip(1)) {
             let grown =
                 later.tokens.prompt().checked_sub(earlier.tokens.prompt().saturating_add(earlier.tokens.output));
             if let (Some(bytes), Some(grown)) = (bytes.get(&earlier.id).filter(|bytes| **bytes > 0), grown)
-                && !work
-                    .waits
-                    .iter()
-                    .any(|wait| empties(&wait.kind) && wait.end > earlier.start && wait.end <= later.start)
+                && compacted_by(earlier.start) == compacted_by(later.start)
             {
                 self.bytes += bytes;
                 self.tokens += grown;
@@ -82,15 +82,17 @@ impl Growth {
     }
 }
 
-const fn empties(kind: &WaitKind) -> bool {
-    matches!(kind, WaitKind::Compaction(_))
+/// When the compactions of a unit ended.
+fn compacted(work: &Work) -> impl Iterator<Item = Timestamp> {
+    let is_compaction = |kind: &WaitKind| matches!(kind, WaitKind::Compaction(_));
+    work.waits.iter().filter(move |wait| is_compaction(&wait.kind)).map(|wait| wait.end)
 }
 
 impl Context {
     /// Adds what a unit of the thread did.
     pub(super) fn add(&mut self, work: &Work, prices: &Prices) {
         self.requests.extend(work.responses.iter().map(|response| (response.start, paid(response, prices))));
-        self.compacted.extend(work.waits.iter().filter(|wait| empties(&wait.kind)).map(|wait| wait.end));
+        self.compacted.extend(compacted(work));
     }
 
     /// The same in order, with sums. To be called once all units were added.

@@ -35,7 +35,7 @@ pub struct CubePart {
     /// Which of its kind.
     pub name: Name,
     /// Milliseconds on the critical path.
-    pub path_ms: u32,
+    pub path_ms: u64,
     /// How many milliseconds longer what lies beside the path could have taken for free.
     pub slack_ms: u32,
     /// By how many milliseconds the turn would be shorter if this took half the time.
@@ -54,13 +54,15 @@ pub struct Longest {
     pub unit: u32,
     /// Whether it is a call.
     pub is_call: bool,
+    /// The low half of its id in [`Work`].
+    pub mark: u32,
     /// When the response or call began.
     pub start: Timestamp,
     /// How long the whole of it took, in milliseconds.
-    pub took_ms: u32,
+    pub took_ms: u64,
 }
 
-/// One tool call in 48 bytes, because a question looks at all of them.
+/// One tool call in 56 bytes, because a question looks at all of them.
 #[derive(Debug, Clone, Copy)]
 pub struct CubeCall {
     /// When it was made.
@@ -82,6 +84,8 @@ pub struct CubeCall {
     pub critical_ms: u32,
     /// What they paid for it, in units of [`CARRY_PICOUSD`], estimated.
     pub carry: u32,
+    /// The low half of [`WorkCall::id`](super::work::WorkCall::id).
+    pub mark: u32,
     /// How it ended; `None` while no result counts.
     pub outcome: Option<Outcome>,
 }
@@ -89,7 +93,7 @@ pub struct CubeCall {
 /// The unit of [`CubeCall::carry`]: a ten-millionth of a dollar, in picodollars.
 pub const CARRY_PICOUSD: u32 = 100_000;
 
-const _: () = assert!(size_of::<CubeCall>() == 48);
+const _: () = assert!(size_of::<CubeCall>() == 56);
 
 /// Stands for a duration that is not known.
 const UNKNOWN: u32 = u32::MAX;
@@ -182,11 +186,13 @@ impl SessionWork {
             let unit = small(position);
             self.busy.push((unit, path.busy_ms));
             let first = self.parts.len();
+            let places: HashMap<(PathKind, &str), usize> =
+                path.parts.iter().enumerate().map(|(at, part)| ((part.kind, part.name), first + at)).collect();
             self.parts.extend(path.parts.iter().map(|part| CubePart {
                 unit,
                 kind: part.kind,
                 name: names.number(Some(part.name)),
-                path_ms: saturated(part.path_ms),
+                path_ms: part.path_ms,
                 slack_ms: saturated(part.slack_ms),
                 saved_ms: saturated(part.saved_if_halved_ms),
                 longest: None,
@@ -195,8 +201,8 @@ impl SessionWork {
                 if let (PathPlace::Call(call), PathKind::Tool) = (stretch.at, stretch.kind) {
                     *critical.entry(call).or_default() += stretch.ms();
                 }
-                let at = path.parts.iter().position(|part| (part.kind, part.name) == (stretch.kind, stretch.name));
-                let part = at.and_then(|at| self.parts.get_mut(first + at));
+                let place = places.get(&(stretch.kind, stretch.name));
+                let part = place.and_then(|place| self.parts.get_mut(*place));
                 let longest = steps.get(&stretch.at).map(|step| Longest { path_ms: saturated(stretch.ms()), ..*step });
                 if let (Some(part), Some(longest)) = (part, longest)
                     && part.longest.is_none_or(|known| known.path_ms < longest.path_ms)
@@ -230,6 +236,7 @@ impl SessionWork {
                 carried: carried.responses,
                 critical_ms: critical.get(&call.id).map_or(0, |ms| saturated(*ms)),
                 carry: rounded(carried.picousd / f64::from(CARRY_PICOUSD)),
+                mark: low(call.id),
                 outcome: call.outcome,
             });
         }
@@ -244,18 +251,25 @@ fn steps(works: &[Cow<'_, Work>]) -> HashMap<PathPlace, Longest> {
     let mut steps = HashMap::new();
     for (unit, work) in (0..).zip(works) {
         for response in &work.responses {
-            let took_ms = saturated(response.end.since_ms(response.start));
-            let step = Longest { path_ms: 0, unit, is_call: false, start: response.start, took_ms };
+            let took_ms = response.end.since_ms(response.start);
+            let (start, mark) = (response.start, low(response.id));
+            let step = Longest { path_ms: 0, unit, is_call: false, mark, start, took_ms };
             steps.insert(PathPlace::Response(response.id), step);
         }
         for call in &work.calls {
-            if let Some(took) = call.took_ms {
-                let step = Longest { path_ms: 0, unit, is_call: true, start: call.at, took_ms: saturated(took) };
+            if let Some(took_ms) = call.took_ms {
+                let (start, mark) = (call.at, low(call.id));
+                let step = Longest { path_ms: 0, unit, is_call: true, mark, start, took_ms };
                 steps.insert(PathPlace::Call(call.id), step);
             }
         }
     }
     steps
+}
+
+/// The low half of an id.
+fn low(id: u64) -> u32 {
+    u32::try_from(id & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 fn saturated(number: u64) -> u32 {

@@ -1,4 +1,4 @@
-//! Quantiles of many whole numbers: exact for up to [`EXACT_MAX`] of them, and then from counts in ranges that are so narrow
+//! Quantiles of many whole numbers: exact for up to 2,048 of them, and then from counts in ranges that are so narrow
 //! that no quantile is off by more than [`ERROR`]. Sketches of parts merge into that of the whole.
 
 /// Most numbers that are kept one by one.

@@ -99,10 +99,12 @@ pub struct Slow {
     pub unit: UnitId,
     /// How it ended; `None` while no result counts.
     pub outcome: Option<Outcome>,
+    /// The low half of its id.
+    pub mark: u32,
 }
 
 /// Which row a call belongs to: its tool, and the numbers of the further properties.
-type Key = (Name, [u32; 2]);
+pub type Key = (Name, [u32; 2]);
 
 /// A row with its values.
 #[derive(Debug)]
@@ -125,7 +127,7 @@ pub struct ToolTable {
     pub rows: Vec<NamedRow>,
     /// The calls of all rows.
     pub total: Outcomes,
-    /// Milliseconds of all turns that have ended, whose prompts the filter takes whatever tools they called.
+    /// Milliseconds of all turns that have ended, whose prompts the filter takes, whoever was at work in them.
     pub turn_ms: u64,
 }
 
@@ -234,12 +236,13 @@ pub fn tools(cube: &Cube, question: &ToolQuestion<'_>) -> ToolTable {
 impl Slow {
     fn of(id: &SessionId, session: &CubeSession, call: &CubeCall, took_ms: u32) -> Option<Self> {
         let unit = *session.cells.ids.get(call.unit as usize)?;
-        Some(Self { took_ms, at: Reverse(call.at), session: id.clone(), unit, outcome: call.outcome })
+        let (at, session, outcome, mark) = (Reverse(call.at), id.clone(), call.outcome, call.mark);
+        Some(Self { took_ms, at, session, unit, outcome, mark })
     }
 }
 
 fn turn_ms_of(session: &CubeSession, filter: &NumberedFilter, window: Window) -> u64 {
-    let is_taken = |unit: u32| session.cells.units.get(unit as usize).is_some_and(|unit| filter.takes_unit(unit));
+    let is_taken = |unit: u32| session.cells.units.get(unit as usize).is_some_and(|unit| filter.takes_turn(unit));
     let turns = session.cells.turns.iter().filter(|turn| window.has(turn.at) && is_taken(turn.unit));
     turns.filter_map(|turn| turn.took_ms).sum()
 }
@@ -292,9 +295,10 @@ impl ToolGroup {
 }
 
 impl NamedRow {
-    /// Whether a row of another question tells of the same tool and values. Not for rows that are told apart by time.
+    /// What rows of other questions about the same cube have in common that tell of the same tool and values. Not for rows
+    /// that are told apart by time.
     #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
-        self.key == other.key
+    pub const fn key(&self) -> Key {
+        self.key
     }
 }

@@ -17,6 +17,8 @@ use crate::transcript::time::Timestamp;
 pub struct Work {
     /// API responses with usable times, by when their requests began.
     pub responses: Vec<WorkResponse>,
+    /// The models of responses whose times say nothing, by [`WorkResponse::id`].
+    pub undated: Vec<(u64, Arc<str>)>,
     /// Tool calls, by when they were made.
     pub calls: Vec<WorkCall>,
     /// What else took time or ended a context, by when it began.
@@ -89,6 +91,7 @@ impl Work {
     pub fn of(parts: &Parts) -> Self {
         let mut work = Self {
             responses: parts.messages.iter().filter_map(WorkResponse::of).collect(),
+            undated: parts.messages.iter().filter_map(undated).collect(),
             calls: parts.tools.iter().filter_map(WorkCall::of).collect(),
             waits: waits(parts),
         };
@@ -101,6 +104,7 @@ impl Work {
     pub fn append_all<'a>(&mut self, others: impl Iterator<Item = &'a Self>) {
         for other in others {
             self.responses.extend_from_slice(&other.responses);
+            self.undated.extend_from_slice(&other.undated);
             self.calls.extend_from_slice(&other.calls);
             self.waits.extend_from_slice(&other.waits);
         }
@@ -109,14 +113,22 @@ impl Work {
 
     fn sort(&mut self) {
         self.responses.sort_by_key(|response| (response.start, response.end, response.id));
+        self.undated.sort_by_key(|(id, _)| *id);
         self.calls.sort_by_key(|call| (call.at, call.id));
         self.waits.sort_by(|a, b| (a.start, a.end, &a.kind).cmp(&(b.start, b.end, &b.kind)));
     }
 
     /// The model of each response.
     pub(super) fn models(&self) -> HashMap<u64, &str, ById> {
-        self.responses.iter().map(|response| (response.id, &*response.model)).collect()
+        let dated = self.responses.iter().map(|response| (response.id, &*response.model));
+        dated.chain(self.undated.iter().map(|(id, model)| (*id, &**model))).collect()
     }
+}
+
+/// The id and the model of a response whose times say nothing.
+fn undated(message: &Message) -> Option<(u64, Arc<str>)> {
+    let share = message.shares.first().filter(|_| message.undated)?;
+    Some((Identity::Message(&message.id).hash(), Arc::clone(&share.model)))
 }
 
 impl WorkResponse {

@@ -61,7 +61,7 @@ pub(crate) fn calls(reader: &StoreReader) -> Vec<OneCall> {
             let told = unit.agent.as_ref().and_then(|agent| agent.agent_type.as_deref());
             for tool in &unit.parts.tools {
                 let Some(call) = &tool.call else { continue };
-                let message = unit.parts.message(&call.message).filter(|message| !message.undated);
+                let message = unit.parts.message(&call.message);
                 let end = tool.told_result();
                 calls.push(OneCall {
                     id: tool.id.to_string(),

@@ -10,8 +10,8 @@ use super::cells::HasCells;
 use super::place::{Place, Sought};
 use super::places::places;
 use super::questions::{
-    AGENT, BRANCH, CURSOR, ENTRYPOINT, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW,
-    filter_of, last_days,
+    AGENT, BRANCH, CURSOR, ENTRYPOINT, LIMIT, LINKED_ROWS_MAX, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL,
+    WORKFLOW, filter_of, last_days,
 };
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
@@ -91,10 +91,16 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         return Ok(cells.tagged(Answer::text(folded(&all)), &besides));
     }
     let Bottlenecks { turns, turn_ms, busy_ms, rows, .. } = all;
+    let is_linked = rows.len() <= LINKED_ROWS_MAX;
     let page = PageOf { list: LIST, ascending: false, after, limit };
     let end = |row: &PathRow| PageEnd { key: row.path_ms.into(), id: format!("{}/{}", row.kind.name(), row.name) };
     let (mut rows, next_cursor) = page.cut(rows.into_iter().map(|row| (end(&row), row)).collect());
-    let slow: Vec<(SessionId, Sought)> = rows.iter().flat_map(PathRow::slowest).map(|slow| sought(&slow)).collect();
+    let slow: Vec<(SessionId, Sought)> = rows
+        .iter()
+        .take(if is_linked { rows.len() } else { 0 })
+        .flat_map(PathRow::slowest)
+        .map(|slow| sought(&slow))
+        .collect();
     let places = places(context.reader(), &cells, context.span_rules().scope, &slow)?;
     let answer = BottleneckPage {
         tz: zone.name(),
@@ -134,8 +140,9 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 }
 
 fn sought(slow: &SlowStretch) -> (SessionId, Sought) {
-    let end = Timestamp(slow.start().0.saturating_add(slow.took_ms.into()));
-    (slow.session.clone(), Sought { unit: slow.unit, is_call: slow.is_call, start: slow.start(), end })
+    let took_ms = i64::try_from(slow.took_ms).unwrap_or(i64::MAX);
+    let end = Timestamp(slow.start().0.saturating_add(took_ms));
+    (slow.session.clone(), Sought { unit: slow.unit, is_call: slow.is_call, mark: slow.mark, start: slow.start(), end })
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -146,7 +153,7 @@ struct BottleneckPage {
     since: Option<String>,
     /// The first moment that does not count any more; `null` if there is none.
     until: Option<String>,
-    /// Turns that have ended.
+    /// Turns whose rows tell that they have ended.
     turns: u64,
     /// Their time from prompt to end.
     turn_seconds: f64,
@@ -194,7 +201,7 @@ struct RowForm {
     slack_seconds: f64,
     /// The share of the time of all turns that would go if this took half the time.
     if_halved_share: Option<f64>,
-    /// The longest stretches, longest first.
+    /// The longest stretches, longest first; none if the answer has more than 100 rows in all.
     slowest: Vec<SlowForm>,
 }
 

@@ -161,7 +161,7 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         total: SumsForm::of(&total),
         projection,
         projection_reason,
-        budgets: budgets.forms(),
+        budgets: if cells.is_complete() { budgets.forms() } else { Vec::new() },
         complete: cells.is_complete(),
         next_cursor,
         currency: CURRENCY,
@@ -203,7 +203,7 @@ struct CostPage<'a> {
     /// Why there is no projection; left out if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     projection_reason: Option<String>,
-    /// How the budgets of the configuration are doing, whatever the filters are.
+    /// How the budgets of the configuration are doing, whatever the filters are; none while `complete` is false.
     budgets: Vec<BudgetForm<'a>>,
     /// False while sums are being made of a state that had none: then they are too small.
     complete: bool,

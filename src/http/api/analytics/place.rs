@@ -14,6 +14,8 @@ pub(in crate::http) struct Sought {
     pub(in crate::http) unit: UnitId,
     /// Whether it is a tool call, not a response.
     pub(in crate::http) is_call: bool,
+    /// The low half of its id.
+    pub(in crate::http) mark: u32,
     /// When it began.
     pub(in crate::http) start: Timestamp,
     /// When it ended.
@@ -35,8 +37,8 @@ pub(in crate::http) struct Place {
 pub(in crate::http) type KnownPlaces = HashMap<SessionId, HashMap<Sought, Option<Place>>>;
 
 impl Sought {
-    /// Whether it lasted so long.
-    pub(super) fn lasts(&self, milliseconds: Option<u64>) -> bool {
-        milliseconds == Some(self.end.since_ms(self.start))
+    /// Whether this is its id, as a hash.
+    pub(super) fn has(&self, id: u64) -> bool {
+        id & u64::from(u32::MAX) == u64::from(self.mark)
     }
 }

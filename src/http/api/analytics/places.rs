@@ -11,7 +11,7 @@ use crate::http::api::state::unreadable;
 use crate::http::route::problem::Problem;
 use crate::ledger::family::{LEVELS_MAX, root_around};
 use crate::ledger::session::Session;
-use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId};
+use crate::ledger::unit::{Identity, Parts, Tool, Unit, UnitId};
 use crate::store::{StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
 use crate::views::sessions::event::{Detail, Event};
@@ -99,7 +99,7 @@ fn find_in_long(
             until(own.is_some())
         })?;
         let Some(own) = own else { continue };
-        let near = long.events(reader, long.at(sought.end), SAME_TIME_MAX)?;
+        let near = long.plain_events(reader, long.at(sought.end), SAME_TIME_MAX)?;
         let event = near.iter().find(|event| ended_by(event) == Some(&*own.id));
         places.insert(*sought, own.place(event, trace(reader, &unit)?, session, scope));
     }
@@ -123,15 +123,11 @@ impl Own {
     /// The call or response that is sought, if it is among these parts.
     fn of(parts: &Parts, sought: &Sought) -> Option<Self> {
         if sought.is_call {
-            let is_it = |tool: &&Tool| {
-                tool.call.as_ref().is_some_and(|call| call.rank.time == sought.start)
-                    && sought.lasts(tool.duration_ms())
-            };
-            let id = &parts.tools.iter().filter(is_it).min_by_key(|tool| &tool.id)?.id;
+            let is_it = |tool: &&Tool| tool.call.is_some() && sought.has(Identity::Call(&tool.id).hash());
+            let id = &parts.tools.iter().find(is_it)?.id;
             return Some(Self { id: id.clone(), kind: EXECUTE_TOOL, key: id.clone() });
         }
-        let is_it = |message: &&Message| message.start == sought.start && message.end == sought.end;
-        let message = parts.messages.iter().filter(is_it).min_by_key(|message| &message.id)?;
+        let message = parts.messages.iter().find(|message| sought.has(Identity::Message(&message.id).hash()))?;
         let key = message.request.as_ref().unwrap_or(&message.id);
         Some(Self { id: message.id.clone(), kind: CHAT, key: key.clone() })
     }

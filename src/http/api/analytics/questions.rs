@@ -41,7 +41,7 @@ pub(in crate::http::api) const WORKFLOW: Parameter<Text> =
 pub(in crate::http::api) const ORIGIN: Parameter<Text> = Parameter::query(
     "origin",
     Text,
-    "Only turns that were asked for by `human`, `sdk`, `task-notification` or `teammate`.",
+    "Only turns that were asked for by `human`, `sdk`, `task_notification` or `teammate`.",
 )
 .several();
 pub(in crate::http::api) const SESSION: Parameter<Text> =
@@ -175,10 +175,14 @@ pub(in crate::http::api) fn filter_of(request: &Request, zone: Zone) -> Result<F
     })
 }
 
+/// Most rows of an answer with all of its pages in which single calls and responses are told: to link to one, its session is
+/// read.
+pub(in crate::http::api) const LINKED_ROWS_MAX: usize = 100;
+
 /// Days that a question looks back if it does not say since when.
 pub(in crate::http::api) const DAYS: i64 = 30;
 
-const MINUTE_MS: i64 = 60_000;
+pub(in crate::http::api) const MINUTE_MS: i64 = 60_000;
 
 /// A window with a beginning and an end: without an end it ends now, and without a beginning it begins [`DAYS`] days of 24
 /// hours before its end, at a full minute.

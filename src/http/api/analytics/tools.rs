@@ -11,8 +11,8 @@ use super::cells::HasCells;
 use super::place::{Place, Sought};
 use super::places::places;
 use super::questions::{
-    AGENT, BRANCH, CURSOR, ENTRYPOINT, Groups, LIMIT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL,
-    WORKFLOW, filter_of, groups, last_days,
+    AGENT, BRANCH, CURSOR, ENTRYPOINT, Groups, LIMIT, LINKED_ROWS_MAX, MINUTE_MS, MODEL, ORIGIN, PROJECT, SESSION,
+    SINCE, TOOL, TZ, UNTIL, WORKFLOW, filter_of, groups, last_days,
 };
 use crate::http::api::sessions::CURRENCY;
 use crate::http::route::answer::Answer;
@@ -27,7 +27,9 @@ use crate::views::analytics::cells::Window;
 use crate::views::analytics::filter::Filter;
 use crate::views::analytics::period::Period;
 use crate::views::analytics::sketch::{self, Sketch};
-use crate::views::analytics::tools::{NamedRow, Outcomes, Slow, ToolGroup, ToolQuestion, ToolRow, ToolTable, tools};
+use crate::views::analytics::tools::{
+    Key, NamedRow, Outcomes, Slow, ToolGroup, ToolQuestion, ToolRow, ToolTable, tools,
+};
 
 const GROUP_BY: Parameter<Groups<ToolGroup>> = Parameter::query(
     "group_by",
@@ -133,7 +135,8 @@ fn word(by: ToolGroup) -> &'static str {
 /// Answers with a page of tools. Fails if a parameter is bad or the state cannot be read.
 pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let (zone, groups) = (request.value(&TZ)?, groups(request, &GROUP_BY)?);
-    let now = context.now();
+    // To a minute, so that the trend is of one time for as long as the answer holds.
+    let now = Timestamp(context.now().0.div_euclid(MINUTE_MS) * MINUTE_MS);
     let asked = filter_of(request, zone)?;
     let window = last_days(asked.window, now);
     let (filter, before) = (Filter { window, ..asked.clone() }, Filter { window: before(window, now), ..asked });
@@ -144,28 +147,31 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let after = request.given(&CURSOR)?.map(|cursor| PageEnd::from_cursor(&list, cursor)).transpose()?;
 
     let cells = context.cells().now(context.reader())?;
-    // A range without a beginning moves on with time, minute by minute.
-    let besides = window.since.map_or_else(String::new, |since| format!("-{}", since.0));
+    // A range without a beginning or an end moves on with time, minute by minute.
+    let besides = format!("-{}", now.0);
     if let Some(answer) = cells.not_modified(request, &besides) {
         return Ok(answer);
     }
     let question = |filter| ToolQuestion { group_by: &groups, zone, filter };
     let ToolTable { rows, total, turn_ms } = tools(cells.cube(), &question(&filter));
     let by_time = groups.iter().any(|by| matches!(by, ToolGroup::Period(_)));
-    let mut earlier = if by_time { Vec::new() } else { tools(cells.cube(), &question(&before)).rows };
+    let earlier = if by_time { Vec::new() } else { tools(cells.cube(), &question(&before)).rows };
+    let mut earlier: HashMap<Key, NamedRow> = earlier.into_iter().map(|row| (row.key(), row)).collect();
+    let is_linked = rows.len() <= LINKED_ROWS_MAX;
     let page = PageOf { list: &list, ascending, after, limit };
     let keyed = rows.into_iter().map(|mut row| {
         let end = PageEnd { key: sort.of(&mut row.row), id: row.order.clone() };
         (end, row)
     });
     let (mut rows, next_cursor) = page.cut(keyed.collect());
-    let slow: Vec<(SessionId, Sought)> =
-        rows.iter().flat_map(|row| row.row.slowest()).map(|slow| sought(&slow)).collect();
+    let slow: Vec<(SessionId, Sought)> = rows
+        .iter()
+        .take(if is_linked { rows.len() } else { 0 })
+        .flat_map(|row| row.row.slowest())
+        .map(|slow| sought(&slow))
+        .collect();
     let places = places(context.reader(), &cells, context.span_rules().scope, &slow)?;
-    let forms = rows.iter_mut().map(|row| {
-        let previous = earlier.iter_mut().find(|earlier| earlier.is_like(row));
-        RowForm::of(&names, row, previous, turn_ms, &places)
-    });
+    let forms = rows.iter_mut().map(|row| RowForm::of(&names, row, earlier.get_mut(&row.key()), turn_ms, &places));
     let answer = ToolPage {
         group_by: &names,
         tz: zone.name(),
@@ -191,7 +197,7 @@ fn before(window: Window, now: Timestamp) -> Window {
 
 fn sought(slow: &Slow) -> (SessionId, Sought) {
     let end = Timestamp(slow.at().0.saturating_add(slow.took_ms.into()));
-    (slow.session.clone(), Sought { unit: slow.unit, is_call: true, start: slow.at(), end })
+    (slow.session.clone(), Sought { unit: slow.unit, is_call: true, mark: slow.mark, start: slow.at(), end })
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -320,7 +326,7 @@ struct RowForm<'a> {
     critical_path_share: Option<f64>,
     /// The same length of time before; `null` without such calls then, and if rows are told apart by time.
     previous: Option<Previous>,
-    /// The slowest calls, slowest first.
+    /// The slowest calls, slowest first; none if the answer has more than 100 rows in all.
     slowest: Vec<SlowForm>,
 }
 

@@ -21,8 +21,8 @@
 //! - A result without a usable time holds up nobody if a request follows; otherwise its call lasts to the end.
 //! - Hooks and compactions before a request count as such, also where the request is only known to follow the row before
 //!   them. A hook that runs for a call counts within that call.
-//! - Waits for a person and the time in the client's queue are not in session files: a turn begins with its prompt, and a
-//!   call with the row that makes it, so the wait for a permission is part of the call.
+//! - Session files do not tell of waits for a person: a call begins with the row that makes it, so the wait for a
+//!   permission is part of the call. A turn begins with its prompt, so its time in the client's queue is before it.
 //!
 //! The cost grows with the number of parts, times the number of different names on the path of one step.
 

@@ -147,7 +147,7 @@ impl<'a> Threads<'a, '_> {
             (agent.started, agent.ended) = (agent.started.max(start), agent.ended.min(end));
         }
         agents.retain(|agent| agent.started < agent.ended);
-        agents.sort_by_key(order);
+        agents.sort_by_cached_key(order);
         if agents.is_empty() {
             self.busy_ms += thread.clip(told_end).since_ms(thread.clip(made.call.at));
         }
