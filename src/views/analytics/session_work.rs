@@ -82,7 +82,7 @@ pub struct CubeCall {
     pub carried: u32,
     /// Milliseconds for which its turn waited for it and for nothing else.
     pub critical_ms: u32,
-    /// What they paid for it, in units of [`CARRY_PICOUSD`], estimated.
+    /// What the responses that had its result in their prompts paid for it, in units of [`CARRY_PICOUSD`], estimated.
     pub carry: u32,
     /// The low half of [`WorkCall::id`](super::work::WorkCall::id).
     pub mark: u32,
