@@ -15,7 +15,7 @@ use super::cube::Cube;
 use super::filter::{Filter, NumberedFilter};
 use super::names::Name;
 use super::period::{Period, Quarter, Zone};
-use super::periods::{Periods, QuarterNumbers, ordered};
+use super::periods::{Periods, ordered};
 use super::session_cells::{CubeCell, CubeTurn, CubeUnit, SessionCells, Spent};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
@@ -185,47 +185,20 @@ struct Table<'t> {
 /// The rows so far.
 #[derive(Default)]
 struct Rows {
-    /// The places of rows with a small first number and no second one, plus one; 0 where there is no row.
-    near: Vec<u32>,
     places: HashMap<Key, usize, ById>,
     rows: Vec<(Key, Row)>,
     /// The row that was asked for last: most often it is asked for again.
     last: usize,
 }
 
-/// Most rows that are found without a search.
-const NEAR_ROWS: u32 = 1 << 20;
-
 impl Rows {
-    /// The place of the row with this key, which is made if there is none.
-    fn place(&mut self, key: Key) -> usize {
-        let new = self.rows.len();
-        let place = if key[1] == 0 && key[0] < NEAR_ROWS {
-            let at = key[0] as usize;
-            if self.near.len() <= at {
-                self.near.resize((at + 1).next_power_of_two(), 0);
-            }
-            match self.near.get_mut(at) {
-                Some(known) if *known > 0 => *known as usize - 1,
-                Some(known) => {
-                    *known = u32::try_from(new + 1).unwrap_or(u32::MAX);
-                    new
-                }
-                None => new,
-            }
-        } else {
-            *self.places.entry(key).or_insert(new)
-        };
-        if place == new {
-            self.rows.push((key, Row::default()));
-        }
-        place
-    }
-
     /// Changes the row with this key.
     fn change(&mut self, key: Key, change: impl FnOnce(&mut Row)) {
         if self.rows.get(self.last).is_none_or(|(last, _)| *last != key) {
-            self.last = self.place(key);
+            self.last = *self.places.entry(key).or_insert_with(|| {
+                self.rows.push((key, Row::default()));
+                self.rows.len() - 1
+            });
         }
         if let Some((_, row)) = self.rows.get_mut(self.last) {
             change(row);
@@ -364,7 +337,7 @@ struct Keys<'t> {
     /// The sessions so far; a session's number is how many there were with it.
     sessions: Vec<&'t SessionId>,
     /// The numbers of quarter hours that were met, and of the one that was asked for last.
-    quarters: QuarterNumbers,
+    quarters: HashMap<Quarter, [u32; 2], ById>,
     last: Option<(Quarter, [u32; 2])>,
 }
 
@@ -385,7 +358,7 @@ impl<'t> Keys<'t> {
         };
         let part = |by: &GroupBy| KeyPart { by: *by, periods: periods(by) };
         let parts = question.group_by.iter().map(part).collect();
-        Self { cube, blocks, parts, sessions: Vec::new(), quarters: QuarterNumbers::default(), last: None }
+        Self { cube, blocks, parts, sessions: Vec::new(), quarters: HashMap::default(), last: None }
     }
 
     fn session(&mut self, id: &'t SessionId) {
@@ -416,7 +389,7 @@ impl<'t> Keys<'t> {
         if let Some((_, numbers)) = self.last.filter(|(last, _)| *last == quarter) {
             return numbers;
         }
-        let numbers = self.quarters.get(quarter).unwrap_or_else(|| {
+        let numbers = self.quarters.get(&quarter).copied().unwrap_or_else(|| {
             let mut numbers = [0; 2];
             for (number, part) in numbers.iter_mut().zip(&mut self.parts) {
                 let found = match part.by {
