@@ -12,6 +12,7 @@ use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
 use tailspan::views::traces::finish::SpanRules;
 
+use crate::support::database;
 use crate::support::world::{self, Dice, EVERYTHING, World, append, clean, copy_folder, files_below};
 
 fn projects_of(fixture: &str) -> PathBuf {
@@ -363,7 +364,7 @@ fn a_start_that_was_killed_while_it_wrote_a_snapshot_costs_nothing() {
 
 /// Adds to the version that is last in a row of a database.
 fn change_version(state: &Path, row: &str, by: i8) {
-    let db = sled::open(state.join("db")).unwrap();
+    let db = database::open(state);
     let mut value = db.get(row).unwrap().unwrap().to_vec();
     let last = value.len() - 1;
     value[last] = value[last].checked_add_signed(by).unwrap();

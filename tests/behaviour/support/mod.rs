@@ -5,6 +5,7 @@ pub(crate) mod calls;
 pub(crate) mod costs;
 pub(crate) mod daemon;
 pub(crate) mod dashboards;
+#[path = "../../support/database.rs"]
 pub(crate) mod database;
 pub(crate) mod day;
 pub(crate) mod giant;

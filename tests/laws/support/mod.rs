@@ -6,6 +6,8 @@ pub(crate) mod plan;
 pub(crate) mod settings;
 pub(crate) mod shapes;
 
+#[path = "../../support/database.rs"]
+pub(crate) mod database;
 #[path = "../../support/fuzz_config.rs"]
 pub(crate) mod fuzz_config;
 #[path = "../../support/fuzz_cursor.rs"]
