@@ -1,0 +1,52 @@
+//! Types of lines of which nothing is read but that they are there.
+
+/// True for types of lines that the client is known to write and that hold nothing to count. Their other fields are
+/// skipped.
+pub(super) fn is_noted(kind: &[u8]) -> bool {
+    matches!(
+        kind,
+        b"api-request-shape"
+            | b"api-request-blob"
+            | b"api-request-resumed"
+            | b"last-prompt"
+            | b"mode"
+            | b"permission-mode"
+            | b"tools-used"
+            | b"atis-latch"
+            | b"file-history-snapshot"
+            | b"file-history-delta"
+            | b"tag"
+            | b"relocated"
+            | b"agent-color"
+            | b"agent-setting"
+            | b"frame-link"
+            | b"ended-by-model"
+            | b"derived-from"
+            | b"fork-context-ref"
+            | b"observer-ref"
+            | b"resume-head-vouch"
+            | b"attribution-snapshot"
+            | b"content-replacement"
+            | b"worktree-state"
+            | b"bridge-session"
+            | b"session-owner"
+            | b"isolation-latch"
+            | b"memory-mode"
+            | b"history-suppression"
+            | b"data-flow-records"
+            | b"data-flow-incomplete"
+            | b"dev-mods"
+            | b"repl-mode"
+            | b"hybrid-organization"
+            | b"host-row"
+            | b"progress"
+            | b"speculation-accept"
+            | b"saved_hook_context"
+            | b"started"
+            | b"result"
+            | b"task-summary"
+            | b"marble-origami-commit"
+            | b"marble-origami-snapshot"
+            | b"branch"
+    ) || kind.starts_with(b"artifact-")
+}
