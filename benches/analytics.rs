@@ -107,6 +107,12 @@ fn work(dice: &mut Dice, at: Timestamp) -> Work {
                 took_ms: Some(dice.below(39_000)),
                 outcome: Some(Outcome::Ok),
                 bytes: dice.below(9_000),
+                input: dice.below(u64::MAX),
+                file: dice.below(u64::MAX),
+                extension: Some("rs".into()),
+                lines_added: 3,
+                lines_removed: 1,
+                by_person: false,
                 waits_for_agents: false,
             });
         }

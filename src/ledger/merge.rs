@@ -272,6 +272,9 @@ impl Fold<'_> {
             agent_type: call.agent_type.clone(),
             prompt_hash: call.prompt_hash,
             skill: call.skill.clone(),
+            input: call.input,
+            file: call.file,
+            extension: call.extension.clone(),
             extracts: call.extracts.clone(),
         };
         let Some(home) = self.tool_home(unit, &call.id) else { return };

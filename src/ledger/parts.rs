@@ -129,6 +129,13 @@ pub struct Call {
     pub prompt_hash: u64,
     /// The skill that a call of the Skill tool names.
     pub skill: Option<Arc<str>>,
+    /// xxh3-64 of the whole `input` as it is written; 0 without one, and in a state that was written before it was kept.
+    /// Calls with the same input have the same.
+    pub input: u64,
+    /// xxh3-64 of the path in `input.file_path` or `input.notebook_path`; 0 likewise.
+    pub file: u64,
+    /// The extension of that path: 1 to 8 lower-case letters or digits of ASCII; `None` without one, or with another.
+    pub extension: Option<Arc<str>>,
     /// What the rules of custom metrics extracted of its input. It is stored in a row of its own.
     #[serde(skip)]
     pub extracts: Extracts,

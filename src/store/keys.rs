@@ -56,7 +56,7 @@ use crate::transcript::ids::{AgentId, RowId, SessionId};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Version of this layout. Programs before layout 5 check only this number, not the versions of rows.
-pub(super) const SCHEMA: u32 = 7;
+pub(super) const SCHEMA: u32 = 8;
 
 /// Most rows of a page of sled's tree: a page of more than 16 rows is split when it is next visited, and neighbours of
 /// up to 3 rows may be merged into it before. Source: `Node::should_split` of sled 0.34.7.

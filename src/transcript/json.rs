@@ -135,6 +135,14 @@ impl<'a> Json<'a> {
         target.read(self)
     }
 
+    /// [`Json::replace`], which also returns the value as it is written.
+    pub(super) fn replace_seen<T: FromJson<'a>>(&mut self, target: &mut T) -> ReadJson<&'a [u8]> {
+        self.peek();
+        let start = self.at;
+        self.replace(target)?;
+        Ok(self.bytes.get(start..self.at).unwrap_or_default())
+    }
+
     /// Skips white space and returns the byte behind it without taking it; 0 at the end.
     pub(super) fn peek(&mut self) -> u8 {
         loop {

@@ -16,6 +16,7 @@ pub mod ids;
 mod json;
 mod json_string;
 mod moment;
+mod named_file;
 mod noted;
 mod origin;
 pub mod parse;

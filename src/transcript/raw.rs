@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::ids::RowId;
 use super::json::{Fields, FromJson, Json, ReadJson, Scalar};
 use super::json_string::Raw;
+use super::named_file::NamedFile;
 use super::noted::is_noted;
 use super::raw_usage::RawUsage;
 use super::time::Timestamp;
@@ -185,7 +188,13 @@ texts! {
         timestamp: ToldText<'de, Timestamp> = b"timestamp",
     }
     /// `input` of a `tool_use`.
-    RawInput { agent_type: Word<'de> = b"subagent_type", prompt: Option<Raw<'de>> = b"prompt", skill: Word<'de> = b"skill" }
+    RawInput {
+        agent_type: Word<'de> = b"subagent_type",
+        prompt: Option<Raw<'de>> = b"prompt",
+        skill: Word<'de> = b"skill",
+        file: Word<'de> = b"file_path",
+        notebook: Word<'de> = b"notebook_path",
+    }
     /// `agent-<id>.meta.json`.
     RawAgentMeta {
         agent_type: Word<'de> = b"agentType",
@@ -247,13 +256,33 @@ impl<'de> Fields<'de> for RawContent<'de> {
 /// The fields that matter of one block of a message. It is kept small, since a line may hold hundreds of thousands.
 pub(super) enum MessageBlock<'de> {
     /// `tool_use`.
-    Call { id: Word<'de>, name: Word<'de>, input: Option<Box<RawInput<'de>>> },
+    Call { id: Word<'de>, name: Word<'de>, input: CallInput<'de> },
     /// `tool_result`, with the first text of the result and the bytes of all its texts.
     Result { call: Word<'de>, is_error: bool, text: Option<Raw<'de>>, result: ResultText<'de> },
     /// `server_tool_use`: the API runs the tool itself.
     ServerCall { name: Word<'de> },
     /// Any other block, with its type.
     Other { kind: Word<'de>, text: Option<Raw<'de>> },
+}
+
+/// The `input` of a `tool_use`.
+#[derive(Default)]
+pub(super) struct CallInput<'de> {
+    /// xxh3-64 of all of it as it is written; 0 if it is not an object.
+    pub hash: u64,
+    /// The file that it names.
+    pub file: NamedFile,
+    /// Its words, if it has those that tell of a sub-agent or a skill.
+    pub words: Option<Box<RawInput<'de>>>,
+}
+
+impl<'de> CallInput<'de> {
+    fn of(words: RawInput<'de>, json: &'de [u8]) -> Self {
+        let hash = if json.starts_with(b"{") { xxh3_64(json) } else { 0 };
+        let file = words.file.or(words.notebook).map_or_else(NamedFile::default, |path| NamedFile::of(&path.text()));
+        let is_told = words.agent_type.is_some() || words.prompt.is_some() || words.skill.is_some();
+        Self { hash, file, words: is_told.then(|| Box::new(words)) }
+    }
 }
 
 impl<'de> MessageBlock<'de> {
@@ -276,15 +305,16 @@ struct RawBlock<'de> {
     is_error: bool,
     text: Option<Raw<'de>>,
     input: RawInput<'de>,
+    /// `input` as it is written.
+    input_json: &'de [u8],
     result: ResultText<'de>,
 }
 
 impl<'de> RawBlock<'de> {
     fn told(self) -> MessageBlock<'de> {
-        let Self { kind, id, name, call, is_error, text, input, result } = self;
+        let Self { kind, id, name, call, is_error, text, input, input_json, result } = self;
         if kind.says("tool_use") {
-            let is_told = input.agent_type.is_some() || input.prompt.is_some() || input.skill.is_some();
-            MessageBlock::Call { id, name, input: is_told.then(|| Box::new(input)) }
+            MessageBlock::Call { id, name, input: CallInput::of(input, input_json) }
         } else if kind.says("tool_result") {
             MessageBlock::Result { call, is_error, text, result }
         } else if kind.says("server_tool_use") {
@@ -304,7 +334,7 @@ impl<'de> Fields<'de> for RawBlock<'de> {
             b"tool_use_id" => json.replace(&mut self.call)?,
             b"is_error" => self.is_error = json.value::<Scalar>()?.is_true(),
             b"text" => json.replace(&mut self.text)?,
-            b"input" => json.replace(&mut self.input)?,
+            b"input" => self.input_json = json.replace_seen(&mut self.input)?,
             b"content" => json.replace(&mut self.result)?,
             _ => json.skip()?,
         }

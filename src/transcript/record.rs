@@ -392,6 +392,12 @@ pub struct ToolCall {
     pub prompt_hash: u64,
     /// `input.skill` of the Skill tool.
     pub skill: Option<Arc<str>>,
+    /// xxh3-64 of the whole `input` as it is written; 0 without one. Calls with the same input have the same.
+    pub input: u64,
+    /// xxh3-64 of the path in `input.file_path` or `input.notebook_path`; 0 without one.
+    pub file: u64,
+    /// The extension of that path: 1 to 8 lower-case letters or digits of ASCII; `None` without one, or with another.
+    pub extension: Option<Arc<str>>,
     /// What the rules of custom metrics extracted of its input.
     pub extracts: Extracts,
 }

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::fields::{chars_of, id, label, row_id, time};
 use super::ids::{AgentId, RowId, SessionId};
 use super::json::{Json, Scalar};
-use super::raw::{MessageBlock, RawAgentMeta, RawInput, RawRow, RawRowFields};
+use super::raw::{CallInput, MessageBlock, RawAgentMeta, RawRow, RawRowFields};
 use super::record::{
     AgentMeta, ApiError, Assistant, Compaction, CostState, Ending, Fact, Fallback, Hook, HookKind, IdentityBy,
     LinePlace, Note, PullRequest, QueueStep, Reason, Record, Row, RowBody, RowKind, Says, Stop, TitleBy, ToolCall,
@@ -261,9 +261,7 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
     let (mut calls, mut server_tool) = (Vec::new(), None);
     for block in message.content.blocks {
         match block {
-            MessageBlock::Call { id, name, input } => {
-                calls.extend(tool_call(id, name, &input.unwrap_or_default(), strings))
-            }
+            MessageBlock::Call { id, name, input } => calls.extend(tool_call(id, name, &input, strings)),
             MessageBlock::Other { kind, .. } if kind.says("text") => says.text = true,
             MessageBlock::Other { kind, .. } if kind.says("thinking") || kind.says("redacted_thinking") => {
                 says.thinking = true
@@ -330,13 +328,18 @@ fn is_vendors_id(id: &str) -> bool {
     is_plain || rest.starts_with("bdrk_") || rest.starts_with("vrtx_")
 }
 
-fn tool_call(told: Word<'_>, name: Word<'_>, input: &RawInput<'_>, strings: &mut Strings) -> Option<ToolCall> {
+fn tool_call(told: Word<'_>, name: Word<'_>, input: &CallInput<'_>, strings: &mut Strings) -> Option<ToolCall> {
+    let words = input.words.as_deref();
+    let skill = words.and_then(|words| words.skill.word()).filter(|_| name.says("Skill"));
     Some(ToolCall {
         id: id(told.word().as_deref().filter(|id| !id.is_empty())?),
         name: strings.field(Field::Tool, name).unwrap_or_else(|| strings.get("unknown")),
-        agent_type: input.agent_type.word().as_deref().map(|name| strings.get(name)),
-        prompt_hash: input.prompt.map_or(0, |prompt| xxh3_64(prompt.text().as_bytes())),
-        skill: input.skill.word().as_deref().filter(|_| name.says("Skill")).map(|name| strings.get(name)),
+        agent_type: words.and_then(|words| words.agent_type.word()).map(|name| strings.get(&name)),
+        prompt_hash: words.and_then(|words| words.prompt).map_or(0, |prompt| xxh3_64(prompt.text().as_bytes())),
+        skill: skill.map(|name| strings.get(&name)),
+        input: input.hash,
+        file: input.file.hash,
+        extension: input.file.extension().map(|extension| strings.get(extension)),
         extracts: None,
     })
 }

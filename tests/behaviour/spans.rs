@@ -103,6 +103,9 @@ fn tool(id: &str, name: &str, start: i64, result: Option<(i64, Outcome)>) -> Too
         agent_type: None,
         prompt_hash,
         skill: None,
+        input: 0,
+        file: 0,
+        extension: None,
         extracts: None,
     };
     let result = result.map(|(end, outcome)| ToolEnd {

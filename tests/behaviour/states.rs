@@ -14,6 +14,7 @@ use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
 use tailspan::store;
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::analytics::work::Work;
 
 use crate::support::daemon::{Daemon, sum};
 use crate::support::database;
@@ -330,6 +331,25 @@ fn a_kill_while_a_state_is_carried_over_leaves_the_old_one_or_the_new_one() {
         }
         println!("{calls} calls; of {KILLS} kills {before} left the old state and {after} a new one beside it");
         assert!(before > 0, "no kill was early");
+    }
+}
+
+/// Layouts up to 7 did not keep what a call was given.
+#[test]
+fn calls_of_an_older_state_have_no_input_that_is_known() {
+    for stored in stored_states() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        unpack(&stored, &state);
+        let opened = store::open(&state, Timestamp(1)).unwrap();
+        let mut sessions = Vec::new();
+        opened.reader.each_session(|session| sessions.push(session)).unwrap();
+        let units = sessions.iter().flat_map(|session| opened.reader.units_of(session).unwrap());
+        let calls: Vec<_> = units.flat_map(|unit| Work::of(&unit.parts).calls).collect();
+        assert!(calls.len() > 500, "{}: {} calls", stored.display(), calls.len());
+        assert!(calls.iter().all(|call| (call.input, call.file) == (0, 0) && call.extension.is_none()));
+        // Results told these already.
+        assert!(calls.iter().any(|call| call.by_person) && calls.iter().any(|call| call.lines_added > 0));
     }
 }
 

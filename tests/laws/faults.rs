@@ -379,7 +379,7 @@ fn a_database_that_was_never_released_is_set_aside_and_made_anew() {
     append(&world.root.join("slug/s.jsonl"), (prompt(&session("s"), 1) + &answer(&session("s"), "m")).as_bytes());
     world.read(&mut Dice::new(1), usize::MAX);
     world.close();
-    change_version(&world.state, "mschema", -2);
+    change_version(&world.state, "mschema", -5);
     let aside = store::open(&world.state, world.now).unwrap().set_aside.unwrap();
     assert!(aside.exists(), "it is renamed, never deleted");
     world.start();
@@ -392,7 +392,7 @@ fn a_database_that_was_never_released_is_set_aside_and_made_anew() {
 fn a_newer_database_is_refused_and_left_alone() {
     // The layout as a whole, and rows of one kind.
     for (row, refused) in [
-        ("mschema", "has schema 8, this program knows up to 7"),
+        ("mschema", "has schema 9, this program knows up to 8"),
         ("mversions", "has rows `x` of version 2, this program knows up to 1"),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -12,7 +12,7 @@ use tailspan::views::traces::attributes::CRITICAL_PATH_SECONDS;
 use tailspan::views::traces::span::Span;
 
 use crate::support::world::{self, Dice, EVERYTHING, World, append, clean, files_below, recordings};
-use crate::support::{counters, sums};
+use crate::support::{calls, counters, sums};
 
 /// All recordings, each in a folder of its own below one root.
 fn everything() -> (tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>) {
@@ -43,6 +43,7 @@ fn the_state_says_what_a_clean_pass_says() {
     let expected = clean(&[world.root.clone()]);
     assert_eq!(world.summary(), expected);
     sums::check(world.reader.as_ref().unwrap(), "all recordings");
+    assert!(calls::check(&world, &world.root) > 100, "the recordings have calls");
     counters::check(&mut world, "all recordings");
     assert!(expected.messages > 150, "the recordings were read");
 }

@@ -24,7 +24,7 @@ use tailspan::views::traces::span::Span;
 
 use crate::support::shapes::{Files, story};
 use crate::support::world::{self, Dice, World, append, clean};
-use crate::support::{counters, settings, sums};
+use crate::support::{calls, counters, settings, sums};
 
 /// Stories in an ordinary run of the tests.
 const SEEDS: u64 = 600;
@@ -299,6 +299,8 @@ fn facts(tape: &Tape) {
         panic!("{}", difference(&found, &expected));
     }
     sums::check(world.reader.as_ref().unwrap(), "a story");
+    calls::check(&world, &world.root);
+    calls::check_inputs(&world);
     counters::check(&mut world, "a story");
 }
 

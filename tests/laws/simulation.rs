@@ -22,7 +22,7 @@ use tailspan::vitals::Vitals;
 
 use crate::support::plan::{Action, Loss, Plan};
 use crate::support::world::{self, Dice, World, append, clean, copy_folder};
-use crate::support::{counters, settings, sums};
+use crate::support::{calls, counters, settings, sums};
 
 /// Worlds in an ordinary run of the tests.
 const SEEDS: u64 = 2_500;
@@ -136,6 +136,7 @@ fn run(plan: &Plan) {
     sums::check(world.reader.as_ref().unwrap(), "a world");
     if plan.audited {
         check_itself(&world);
+        calls::check(&world, everything);
         counters::check(&mut world, "a world");
     }
 }

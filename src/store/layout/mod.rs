@@ -5,6 +5,7 @@
 //! v4        layout 4
 //! v5        layout 5
 //! v6        layout 6
+//! v7        layout 7
 //! rows      events as they were stored up to layout 6
 //! versions  the layout of a database, and that of this program
 //! migrate   copies a database of an older layout into a new one
@@ -26,6 +27,7 @@ mod rows;
 mod v4;
 mod v5;
 mod v6;
+mod v7;
 pub(super) mod versions;
 
 pub(super) use migrate::migrate;

@@ -153,6 +153,9 @@ frozen! {
         agent_type: Option<Arc<str>>,
         prompt_hash: u64,
         skill: Option<Arc<str>>;
+        input: 0,
+        file: 0,
+        extension: None,
         extracts: None,
     }
     struct ToolEnd => unit::ToolEnd {

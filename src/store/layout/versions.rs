@@ -12,7 +12,7 @@ use crate::store::{codec, keys};
 const OLDEST: u32 = 4;
 
 /// The version of cells. A database with another one is used as it is, and gets its cells anew in the background.
-const CELLS: u32 = 2;
+const CELLS: u32 = 3;
 
 /// The version of extracts. A database without any is used as it is, and is signed when the first are written.
 const EXTRACTS: u32 = 1;
@@ -26,8 +26,8 @@ const VERSIONS: [(u8, u32); 20] = [
     (keys::WAITING, 2),
     (keys::FORK, 1),
     (keys::NUMBER, 1),
-    (keys::UNIT, 4),
-    (keys::SECTION, 3),
+    (keys::UNIT, 5),
+    (keys::SECTION, 4),
     (keys::IDENTITIES, 2),
     (keys::CELLS, CELLS),
     (keys::EXTRACTS, EXTRACTS),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::tokens::Tokens;
-use crate::ledger::unit::{Identity, Message, Parts, RowFact, Tool, summed_up};
+use crate::ledger::unit::{Identity, Message, Parts, RowFact, Tool, ToolEnd, summed_up};
 use crate::transcript::hash::ById;
 use crate::transcript::record::{Fact, HookKind, Outcome};
 use crate::transcript::time::Timestamp;
@@ -59,6 +59,18 @@ pub struct WorkCall {
     pub outcome: Option<Outcome>,
     /// Length of the result's text in bytes.
     pub bytes: u64,
+    /// xxh3-64 of its input, as [`Call::input`](crate::ledger::unit::Call::input); 0 if that is not known.
+    pub input: u64,
+    /// xxh3-64 of the path of the file that it names, as [`Call::file`](crate::ledger::unit::Call::file); 0 if it names none or that is not known.
+    pub file: u64,
+    /// The extension of that path, as [`Call::extension`](crate::ledger::unit::Call::extension).
+    pub extension: Option<Arc<str>>,
+    /// Lines that it added to files; 0 while no result counts.
+    pub lines_added: u32,
+    /// Lines that it removed from files; 0 while no result counts.
+    pub lines_removed: u32,
+    /// True if a person was asked whether it may run, and allowed or refused it.
+    pub by_person: bool,
     /// Whether it started sub-agents that it waited for.
     pub waits_for_agents: bool,
 }
@@ -160,9 +172,21 @@ impl WorkCall {
             took_ms: tool.duration_ms(),
             outcome: end.map(|end| end.outcome),
             bytes: end.map_or(0, |end| end.bytes),
+            input: call.input,
+            file: call.file,
+            extension: call.extension.clone(),
+            lines_added: end.map_or(0, |end| end.lines_added),
+            lines_removed: end.map_or(0, |end| end.lines_removed),
+            by_person: end.is_some_and(is_by_person),
             waits_for_agents: tool.agent.is_some() && !tool.background,
         })
     }
+}
+
+/// Whether a person decided about the call of a result. Values of `permissionDecision.source`: `user_temporary`,
+/// `user_permanent` and `user_reject`, beside `config` and `hook`. Source: `claude-code-format.md` section 4.
+fn is_by_person(end: &ToolEnd) -> bool {
+    end.decision.as_deref().is_some_and(|source| source.starts_with("user_"))
 }
 
 fn waits(parts: &Parts) -> Vec<WorkWait> {

@@ -73,6 +73,12 @@ impl Thread {
             took_ms: took.into(),
             outcome: None,
             bytes: 0,
+            input: 0,
+            file: 0,
+            extension: None,
+            lines_added: 0,
+            lines_removed: 0,
+            by_person: false,
             waits_for_agents: false,
         });
         self

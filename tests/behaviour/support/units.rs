@@ -94,6 +94,9 @@ pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool 
         skill: None,
         extracts: None,
         prompt_hash: 0,
+        input: 0,
+        file: 0,
+        extension: None,
     };
     let end = |(time, outcome)| ToolEnd {
         rank: rank(time),

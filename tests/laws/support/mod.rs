@@ -1,5 +1,6 @@
 //! What the tests of this folder share.
 
+pub(crate) mod calls;
 pub(crate) mod counters;
 mod crash;
 pub(crate) mod plan;

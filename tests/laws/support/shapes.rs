@@ -222,9 +222,24 @@ impl Story<'_> {
     }
 
     fn tool(&mut self, session: &mut Session) {
-        let call = self.calls(session, "Bash", json!({"command": "ls"}));
+        // Not by the dice, so that a seed goes on making the same story.
+        let number = usize::try_from(self.number).unwrap();
+        let path = ["/home/dev/app/a.rs", "/home/dev/app/b.PY", "/home/dev/app/Makefile"][number % 3];
+        let (name, input) = match number % 7 {
+            0 => ("Read", json!({"file_path": path})),
+            1 => ("Read", json!({"file_path": path, "offset": number})),
+            2 | 3 => ("Edit", json!({"file_path": path, "old_string": "a", "new_string": number.to_string()})),
+            4 => ("NotebookEdit", json!({"notebook_path": "/home/dev/app/c.ipynb", "new_source": "1"})),
+            _ => ("Bash", json!({"command": if number.is_multiple_of(2) { "ls" } else { "pwd" }})),
+        };
+        let call = self.calls(session, name, input);
         let is_error = self.dice.one_in(4);
-        self.result(session, &call, is_error, json!({}));
+        let source = ["config", "user_temporary"][number / 7 % 2];
+        let mut more = json!({"permissionDecision": {"decision": "accept", "source": source}});
+        if name == "Edit" {
+            more["toolUseResult"] = json!({"structuredPatch": [{"lines": ["+b", " c", "-a", "+d"]}]});
+        }
+        self.result(session, &call, is_error, more);
     }
 
     /// Some turns and what stands between them.
