@@ -7,6 +7,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod account;
 pub mod agents;
 mod claim;
 mod copies;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::account::{Account, models_of};
 use super::derived::pull_request_id;
 use super::fold::{Fold, PlacedRow};
 use super::money::Money;
-use super::session::Account;
 use super::unit::{Identity, RowFact, RowPlace, ToldEnd, UnitId, UnitKey};
 use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::record::{Compaction, CostState, Ending, Fact, Note, PullRequest, Record, TitleBy};
@@ -121,6 +121,7 @@ impl Fold<'_> {
             after: thread.last,
             cost: Money::from_usd_f64(state.usd),
             started: state.started,
+            models: models_of(state),
         };
         if let Some(unit) = account.unit {
             self.tell_end(unit, account.after, Ending::Exit);

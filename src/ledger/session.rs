@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::account::Account;
 use super::money::Money;
 use super::tally::Tally;
 use super::unit::{Ask, Surroundings, Told, Unit, UnitId};
@@ -120,20 +121,6 @@ impl Member {
     pub fn leaves_with(&self) -> Option<UnitId> {
         self.parent.filter(|_| !self.background)
     }
-}
-
-/// A `cost-state` row: the cost that the client reports. The row has no time of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// The unit that the rows before it in the file belong to.
-    pub unit: Option<UnitId>,
-    /// Latest time of a row before it in the file.
-    pub after: Timestamp,
-    /// `totalCostUSD`: the cost of the session so far.
-    pub cost: Money,
-    /// `startTime` in milliseconds since 1970-01-01 UTC. If a fork has the same one as its source, its figure includes
-    /// that of the source.
-    pub started: Option<u64>,
 }
 
 /// What is known of a sub-agent before any of its rows was read.
@@ -334,9 +321,9 @@ impl Session {
 
     /// The cost that the client had reported for this session when `fork` was made.
     #[must_use]
-    pub fn reported_before(&self, fork: &Fork) -> Option<Account> {
+    pub fn reported_before(&self, fork: &Fork) -> Option<&Account> {
         let of_unit = self.accounts.iter().rfind(|account| account.unit == Some(fork.unit));
-        of_unit.or_else(|| self.accounts.iter().rfind(|account| account.after <= fork.time)).copied()
+        of_unit.or_else(|| self.accounts.iter().rfind(|account| account.after <= fork.time))
     }
 }
 
@@ -359,26 +346,42 @@ pub struct Reported {
     pub unattributed: Money,
 }
 
-/// The client's figure for a session; `source` is the session that it was forked from. `None` if the client reported
-/// none.
+/// What the client's last figure for a session is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement<'a> {
+    /// The last account of the session.
+    pub last: &'a Account,
+    /// The account of the session that it was forked from, whose figures `last` includes.
+    pub inherited: Option<&'a Account>,
+    /// Sums over copied rows whose cost `last` includes, if no account tells that.
+    pub copied: Option<&'a Tally>,
+}
+
+/// What the client reports for a session; `source` is the session that it was forked from. `None` if it reported
+/// nothing.
 #[must_use]
-pub fn reported(session: &Session, source: Option<&Session>) -> Option<Reported> {
+pub fn statement<'a>(session: &'a Session, source: Option<&'a Session>) -> Option<Statement<'a>> {
     let fork = session.fork.as_ref().zip(source);
     let before = fork.and_then(|(fork, source)| source.reported_before(fork));
     let last = session.accounts.last()?;
     // Clients that write no `startTime` go on counting from the figure of the source.
-    let counts_on = |before: &Account| match (before.started, last.started) {
+    let counts_on = |before: &&Account| match (before.started, last.started) {
         (Some(one), Some(other)) => one == other,
         _ => true,
     };
-    let inherited = before.filter(counts_on).map(|before| before.cost);
     // If the source's own file is gone, its reported cost is unknown, and the cost of its copied rows is taken off. A
     // source whose file is there but has no figure was killed, and the fork inherited nothing.
-    let copied = match fork {
-        Some((_, source)) if before.is_none() && !source.own_rows => source.tally.cost(),
-        _ => Money::ZERO,
-    };
-    let cost = (last.cost - inherited.unwrap_or_default()).max(Money::ZERO);
+    let copied = fork.filter(|(_, source)| before.is_none() && !source.own_rows).map(|(_, source)| &source.tally);
+    Some(Statement { last, inherited: before.filter(counts_on), copied })
+}
+
+/// The client's figure for a session; `source` is the session that it was forked from. `None` if the client reported
+/// none.
+#[must_use]
+pub fn reported(session: &Session, source: Option<&Session>) -> Option<Reported> {
+    let Statement { last, inherited, copied } = statement(session, source)?;
+    let cost = (last.cost - inherited.map_or(Money::ZERO, |before| before.cost)).max(Money::ZERO);
+    let copied = copied.map_or(Money::ZERO, Tally::cost);
     let unattributed = (cost - copied - session.tally.cost()).max(Money::ZERO);
     Some(Reported { cost, unattributed })
 }

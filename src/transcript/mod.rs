@@ -21,6 +21,7 @@ mod noted;
 mod origin;
 pub mod parse;
 mod raw;
+mod raw_cost;
 mod raw_usage;
 pub mod record;
 mod rows;

@@ -9,6 +9,7 @@ use super::json::{Fields, FromJson, Json, ReadJson, Scalar};
 use super::json_string::Raw;
 use super::named_file::NamedFile;
 use super::noted::is_noted;
+use super::raw_cost::RawModelUsage;
 use super::raw_usage::RawUsage;
 use super::time::Timestamp;
 use super::word::{Word, WordText};
@@ -128,6 +129,7 @@ texts! {
         fallback_model: Word<'de> = b"fallbackModel",
         attachment: RawAttachment<'de> = b"attachment",
         cost_usd: Scalar = b"totalCostUSD",
+        model_usage: RawModelUsage = b"modelUsage",
         custom_title: Word<'de> = b"customTitle",
         ai_title: Word<'de> = b"aiTitle",
         operation: Word<'de> = b"operation",

@@ -443,6 +443,24 @@ pub struct CostState {
     pub usd: f64,
     /// `startTime` in milliseconds since 1970-01-01 UTC. The figure covers all sessions with the same start time.
     pub started: Option<u64>,
+    /// `modelUsage`; empty if the row does not tell it, or not in a way that can be believed.
+    pub models: Vec<ModelCost>,
+}
+
+/// What the client counted for one model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelCost {
+    /// The model by the name that the client asked for.
+    pub model: Arc<str>,
+    /// `costUSD` in US dollars, as the client's floating point sum.
+    pub usd: f64,
+    pub input: u64,
+    pub output: u64,
+    pub cache_read: u64,
+    /// Tokens written to the cache, for whatever time.
+    pub cache_write: u64,
+    /// Searches that the API ran.
+    pub web_searches: u64,
 }
 
 /// `agent-<id>.meta.json`: how a sub-agent was started.

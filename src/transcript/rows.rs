@@ -187,10 +187,12 @@ fn queue(fields: &RawRowFields<'_>) -> RowBody {
 fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowBody {
     /// Largest cost of a session that is believed, in US dollars. Source: `contract.md` section 3.
     const USD_MAX: f64 = 10_000_000.0;
+    let is_plausible = |usd: f64| (0.0..=USD_MAX).contains(&usd);
     match (fields.session.word().as_deref(), fields.cost_usd) {
-        (Some(session), usd) if usd.number().is_some_and(|usd| (0.0..=USD_MAX).contains(&usd)) => {
+        (Some(session), usd) if usd.number().is_some_and(is_plausible) => {
             let (session, usd) = (SessionId(strings.get(session)), usd.number().unwrap_or_default());
-            RowBody::CostState(Box::new(CostState { session, usd, started: fields.start_time.count() }))
+            let models = fields.model_usage.models(is_plausible, strings);
+            RowBody::CostState(Box::new(CostState { session, usd, started: fields.start_time.count(), models }))
         }
         (Some(_), Scalar::Count(_) | Scalar::Number(_)) => RowBody::Implausible,
         _ => RowBody::Noted,

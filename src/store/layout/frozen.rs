@@ -4,7 +4,7 @@
 //! Ids, times and amounts (`RowId`, `SessionId`, `AgentId`, `UnitId`, `FileNumber`, `Timestamp`, `Money`) are plain
 //! numbers and texts, the same in every layout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::transcript::ids::RowId;
@@ -75,6 +75,7 @@ the_same!(
     (RowId, Arc<str>),
     crate::transcript::ids::SessionId,
     crate::ledger::runs::Runs,
+    BTreeSet<crate::transcript::ids::SessionId>,
     Timestamp,
 );
 

@@ -151,6 +151,7 @@ impl Copy<'_> {
         match key.first().copied() {
             Some(keys::UNIT) => self.anew::<v7::Unit, Unit>(key, value),
             Some(keys::SECTION) => self.anew::<v7::Section, Section>(key, value),
+            Some(keys::SESSION) => self.anew::<v7::Session, Session>(key, value),
             _ => self.untouched(key, value),
         }
     }
@@ -158,6 +159,7 @@ impl Copy<'_> {
     fn row_of_6(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         match key.first().copied() {
             Some(keys::FILE) => self.anew::<v6::FileRow, FileRow>(key, value),
+            Some(keys::SESSION) => self.anew::<v7::Session, Session>(key, value),
             Some(keys::UNIT) => self.anew::<v6::Unit, Unit>(key, value),
             Some(keys::SECTION) => self.anew::<v6::Section, Section>(key, value),
             _ => self.untouched(key, value),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::frozen::{Thaw, frozen, frozen_choice};
 use super::rows::{self, StoredRow, facts, in_one_list};
+use crate::ledger::account;
 use crate::ledger::known;
 use crate::ledger::money::Money;
 use crate::ledger::prices;
@@ -173,7 +174,11 @@ frozen! {
     struct ApiError => record::ApiError { status: Option<u16>, retry_in_ms: u32, attempt: u32, last: bool }
     struct Compaction => record::Compaction { manual: bool, tokens_before: u64, tokens_after: u64, duration_ms: u64 }
     struct Fallback => record::Fallback { trigger: Arc<str>, from: Arc<str>, to: Arc<str> }
-    struct Account => session::Account { unit: Option<UnitId>, after: Timestamp, cost: Money; started: None }
+    struct Account => account::Account {
+        unit: Option<UnitId>, after: Timestamp, cost: Money;
+        started: None,
+        models: BTreeMap::new(),
+    }
     struct Fork => session::Fork { from: SessionId, unit: UnitId, time: Timestamp }
     struct Reported => session::Reported { cost: Money, unattributed: Money }
     struct Tally => tally::Tally {

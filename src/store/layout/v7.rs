@@ -1,13 +1,19 @@
-//! Layout 7: all events of a unit or section lie in one list, and a call does not tell its input or file. Structs that did
-//! not change since an earlier layout are those of `v4` and `v6`.
+//! Layout 7: a call does not tell its input or file, and an account of the client has no models. Structs that did not change
+//! since an earlier layout are those of `v4`, `v5` and `v6`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::frozen::{Thaw, frozen};
-use super::v4::{ApiError, Compaction, Context, Export, Fallback, RowPlace, UnitKey};
-use super::v6::{Agent, Claim, Gist, Holder, Hook, Message, Note, Prompt, Sections, ToldEnd, Tool};
+use super::frozen::{Thaw, frozen, frozen_choice};
+use super::v4::{ApiError, Compaction, Context, Export, Fallback, Fork, Reported, RowPlace, Tally, UnitKey};
+use super::v5::{First, LatestBranch};
+use super::v6::{Agent, Claim, Gist, Holder, Hook, Message, Note, Prompt, PullRequest, Sections, ToldEnd, Tool};
+use crate::ledger::money::Money;
 use crate::ledger::unit::{self, UnitId};
-use crate::transcript::ids::RowId;
+use crate::ledger::{account, session};
+use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::record;
 use crate::transcript::time::Timestamp;
 
@@ -36,6 +42,35 @@ frozen! {
     struct Section => unit::Section { of: UnitId, position: u32, parts: Parts }
     struct Parts => unit::Parts { messages: Vec<Message>, tools: Vec<Tool>, rows: Vec<RowFact> }
     struct RowFact => unit::RowFact { id: RowId, time: Timestamp, place: Option<RowPlace>, what: Fact, sent: bool }
+    struct Session => session::Session {
+        id: SessionId,
+        spoken: u64,
+        resumes: u64,
+        first: Option<First>,
+        last: Option<Timestamp>,
+        latest_branch: Option<LatestBranch>,
+        is_loose: bool,
+        tally: Tally,
+        accounts: Vec<Account>,
+        fork: Option<Fork>,
+        has_forks: bool,
+        counted_report: Reported,
+        counted_start: bool,
+        own_rows: bool,
+        alone: u64,
+        rivals: BTreeSet<SessionId>,
+        title: Option<Arc<str>>,
+        title_by: TitleBy,
+        pull_requests: Vec<PullRequest>,
+    }
+    struct Account => account::Account {
+        unit: Option<UnitId>, after: Timestamp, cost: Money, started: Option<u64>;
+        models: BTreeMap::new(),
+    }
+}
+
+frozen_choice! {
+    enum TitleBy => record::TitleBy { Summary, AgentName, Client, Person }
 }
 
 #[derive(Deserialize)]

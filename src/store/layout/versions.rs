@@ -21,7 +21,7 @@ const EXTRACTS: u32 = 1;
 const VERSIONS: [(u8, u32); 20] = [
     (keys::META, 1),
     (keys::FILE, 3),
-    (keys::SESSION, 3),
+    (keys::SESSION, 4),
     (keys::MEMBER, 1),
     (keys::WAITING, 2),
     (keys::FORK, 1),

@@ -216,8 +216,9 @@ impl Story<'_> {
 
     fn cost_state(&mut self, session: &mut Session) {
         let usd = f64::from(u32::try_from(self.number).unwrap()) / 1000.0;
-        let row =
-            json!({"type": "cost-state", "sessionId": session.id, "totalCostUSD": usd, "startTime": session.started});
+        let model = json!({"inputTokens": self.number, "outputTokens": 7, "costUSD": usd});
+        let row = json!({"type": "cost-state", "sessionId": session.id, "totalCostUSD": usd,
+            "startTime": session.started, "modelUsage": {"claude-sonnet-4-5": model}});
         session.rows.push(row);
     }
 
