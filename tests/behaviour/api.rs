@@ -203,8 +203,11 @@ fn one_session_says_what_a_scan_of_its_files_says() {
         assert_eq!(scanned["sessions"], 1, "{name}");
         let one = world.json(&format!("/{}", text(&scanned["session_list"][0]["id"])));
         assert_eq!(one["session"], scanned["session_list"][0], "{name}");
-        for part in ["models", "tools", "unpriced_tokens", "compactions", "api_errors", "client_reported"] {
+        for part in ["models", "tools", "unpriced_tokens", "compactions", "api_errors"] {
             assert_eq!(one[part], scanned[part], "{name}: {part}");
+        }
+        for amount in ["cost_usd", "unattributed_usd"] {
+            assert_eq!(one["client_reported"][amount], scanned["client_reported"][amount], "{name}: {amount}");
         }
     }
 }

@@ -66,6 +66,7 @@ mod api_replay;
 mod budgets;
 mod call_facts;
 mod ccusage;
+mod client_account;
 mod costs;
 mod critical_path;
 mod http;

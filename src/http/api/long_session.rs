@@ -17,6 +17,7 @@ use crate::store::{StoreError, StoreReader};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
+use crate::views::sessions::clues::Clues;
 use crate::views::sessions::event::{Detail, Event};
 use crate::views::sessions::moments::{self, Around, Moment, SoFar, StepKind};
 use crate::views::sessions::outline::Outline;
@@ -36,6 +37,7 @@ pub(in crate::http) struct LongSession {
     timeline: Timeline,
     durations: ToolDurations,
     files: BTreeSet<FileNumber>,
+    clues: Clues,
 }
 
 impl LongSession {
@@ -55,7 +57,8 @@ impl LongSession {
         let outline = Outline::of(&members, rows_max());
         drop(members);
         let (timeline, durations, files) = (Timeline::default(), ToolDurations::default(), BTreeSet::new());
-        let mut long = Self { outline, returned: HashSet::new(), timeline, durations, files };
+        let clues = Clues::default();
+        let mut long = Self { outline, returned: HashSet::new(), timeline, durations, files, clues };
         // If the rows of a sub-agent do not say that it has ended, its call tells. All calls must be read before.
         let (mut open, mut calls) = (Vec::new(), HashSet::new());
         reader.each_unit_of(&session.id, |unit| {
@@ -87,11 +90,13 @@ impl LongSession {
         let around = self.around(unit);
         self.timeline.add(id, None, moments::of_unit(&around).chain(moments::of_parts(&unit.parts)));
         self.durations.add(&unit.parts);
+        self.clues.add(unit);
         parts::files(unit, &unit.parts, &mut self.files);
         if unit.sections.is_some() {
             reader.each_section(id, |section| {
                 self.timeline.add(id, Some(section.position), moments::of_parts(&section.parts));
                 self.durations.add(&section.parts);
+                self.clues.add_parts(unit, &section.parts);
                 parts::files(unit, &section.parts, &mut self.files);
                 ControlFlow::Continue(())
             })?;
@@ -279,6 +284,7 @@ impl LongSession {
             slowest_steps,
             files: self.files,
             durations: self.durations,
+            clues: self.clues,
         })
     }
 }
@@ -306,6 +312,7 @@ pub(in crate::http) struct ToldSession {
     pub(in crate::http) slowest_steps: SlowestSteps,
     pub(in crate::http) files: BTreeSet<FileNumber>,
     pub(in crate::http) durations: ToolDurations,
+    pub(in crate::http) clues: Clues,
 }
 
 /// [`ROWS_MAX`] as a length.

@@ -10,22 +10,24 @@ use serde::Serialize;
 
 use crate::http::api::analytics::cells::HasCells;
 use crate::http::api::long_session::{LongSession, ToldSession, rows_max};
-use crate::http::api::sessions::{CURRENCY, ID, account_of, find, summary_of};
+use crate::http::api::sessions::{CURRENCY, ID, find, source_of, summary_of};
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
-use crate::ledger::session::Session;
+use crate::ledger::session::{Session, reported, statement};
 use crate::ledger::unit::Unit;
 use crate::store::StoreReader;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::record::PullRequest;
 use crate::transcript::shown::shown;
+use crate::views::sessions::account::{ClientAccount, client_account};
+use crate::views::sessions::clues::Clues;
 use crate::views::sessions::events;
 use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
 use crate::views::sessions::summary::{
-    ClientReported, FileCounts, ModelSummary, Part, SessionSummary, SummarySources, ToolDurations, ToolSummary,
+    FileCounts, ModelSummary, Part, SessionSummary, SummarySources, ToolDurations, ToolSummary,
 };
 use crate::views::traces::ids::TraceScope;
 
@@ -50,7 +52,7 @@ struct Detailed {
     api_errors: u64,
     lines_added: u64,
     lines_removed: u64,
-    client_reported: Option<ClientReported>,
+    client_reported: Option<ClientAccount>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pull_requests: Vec<PullRequestSummary>,
     turns: Vec<TurnSummary>,
@@ -111,10 +113,7 @@ fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<
     let durations = |_: &Session| durations.take().unwrap_or_default();
     let sources = SummarySources { session: &|_| None, durations: &durations };
     let sums = Part::of(iter::once(session), &sources, false).summary(FileCounts::default(), false);
-    let client_reported = account_of(reader, session)?.map(|account| ClientReported {
-        cost_usd: account.cost.to_string(),
-        unattributed_usd: account.unattributed.to_string(),
-    });
+    let client_reported = client_reported(reader, session, &told.clues)?;
     let files_omitted = told.files.len().saturating_sub(rows_max());
     let mut files = Vec::new();
     for number in told.files.into_iter().take(rows_max()) {
@@ -143,6 +142,13 @@ fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<
     })
 }
 
+/// The client's own account beside ours; `None` if it wrote none.
+fn client_reported(reader: &StoreReader, session: &Session, clues: &Clues) -> Result<Option<ClientAccount>, Problem> {
+    let source = source_of(reader, session)?;
+    let both = reported(session, source.as_ref()).zip(statement(session, source.as_ref()));
+    Ok(both.map(|(reported, statement)| client_account(session, reported, statement, clues)))
+}
+
 /// Replaces all trace ids of a session by that of the one trace that its spans share.
 fn share_a_trace(told: &mut ToldSession, session: &Session) {
     let trace = TraceScope::of_session(&session.id).to_string();
@@ -157,7 +163,8 @@ fn share_a_trace(told: &mut ToldSession, session: &Session) {
 fn told(units: &[Unit]) -> ToldSession {
     let mut durations = ToolDurations::default();
     units.iter().for_each(|unit| durations.add(&unit.parts));
-    let mut files = BTreeSet::new();
+    let (mut files, mut clues) = (BTreeSet::new(), Clues::default());
+    units.iter().for_each(|unit| clues.add(unit));
     units.iter().for_each(|unit| parts::files(unit, &unit.parts, &mut files));
     ToldSession {
         turns: bounded(parts::turns(units)),
@@ -166,6 +173,7 @@ fn told(units: &[Unit]) -> ToldSession {
         slowest_steps: parts::slowest(&events::events(units)),
         files,
         durations,
+        clues,
     }
 }
 

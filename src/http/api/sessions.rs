@@ -231,12 +231,13 @@ pub(in crate::http) fn summary_of(reader: &StoreReader, session: &Session) -> Re
     Ok(session_summary(session, account_of(reader, session)?))
 }
 
-pub(in crate::http) fn account_of(reader: &StoreReader, session: &Session) -> Result<Option<Reported>, Problem> {
-    let source = match &session.fork {
-        Some(fork) => reader.session(&fork.from).map_err(unreadable)?,
-        None => None,
-    };
-    Ok(reported(session, source.as_ref()))
+fn account_of(reader: &StoreReader, session: &Session) -> Result<Option<Reported>, Problem> {
+    Ok(reported(session, source_of(reader, session)?.as_ref()))
+}
+
+/// The session that a session was forked from; `None` if it was not, or if nothing is known of the other.
+pub(in crate::http) fn source_of(reader: &StoreReader, session: &Session) -> Result<Option<Session>, Problem> {
+    session.fork.as_ref().map_or(Ok(None), |fork| reader.session(&fork.from)).map_err(unreadable)
 }
 
 /// The session with this id, or the only session whose id begins with it. Fails if there is none, or more than one.

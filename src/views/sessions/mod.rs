@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! summary    the sums of one session, and of all sessions
+//! account    the client's own account of one session beside ours
+//! clues      what rows tell of requests without rows
 //! parts      turns, sub-agents and slowest steps of one session
 //! paths      what turns waited for, and which events lie on these paths
 //! event      one event, as it is answered
@@ -11,6 +13,8 @@
 //! outline    the turns and sub-agents of such a session, in short
 //! ```
 
+pub mod account;
+pub mod clues;
 pub mod event;
 pub mod events;
 pub mod moments;

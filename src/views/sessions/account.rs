@@ -1,0 +1,323 @@
+//! The client's own account of a session beside ours: what differs, by model, and why.
+//!
+//! Reasons follow from what rows tell ([`Clues`]) and from the kinds of tokens that differ, never from how large a
+//! difference is. A request that has no rows would add prompt tokens, so output alone that is missing belongs to a
+//! response that has rows; if no tokens differ, the prices do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::clues::Clues;
+use crate::ledger::account::ModelAccount;
+use crate::ledger::money::Money;
+use crate::ledger::session::{Reported, Session, Statement};
+use crate::ledger::tally::{ModelTally, Tally};
+use crate::transcript::time::Timestamp;
+
+/// The client's own account of a session, and where the session files tell something else. The client's cost minus
+/// that of the files is `unattributed_usd` minus `unreported_usd`, of which at least one is 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ClientAccount {
+    /// The last cost in US dollars that the client reported, without what a fork inherited.
+    pub cost_usd: String,
+    /// How many US dollars the client counted beyond what the session files show; 0 if none.
+    pub unattributed_usd: String,
+    /// How many US dollars the session files show beyond what the client counted; 0 if none.
+    pub unreported_usd: String,
+    /// The same for each model, by canonical model id; `null` if the client did not tell it, or if the account was read by
+    /// a program that did not keep it.
+    pub models: Option<BTreeMap<Arc<str>, ModelDifference>>,
+    /// Why the two differ, as far as the session files tell; empty if they do not differ.
+    pub reasons: Vec<Reason>,
+}
+
+/// What the client counted for one model, and where the session files tell something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ModelDifference {
+    /// The cost in US dollars that the client reported, without what a fork inherited.
+    pub cost_usd: String,
+    /// How many US dollars the client counted beyond what the session files show; 0 if none.
+    pub unattributed_usd: String,
+    /// How many US dollars the session files show beyond what the client counted; 0 if none.
+    pub unreported_usd: String,
+    /// What the client counted beyond what the session files show, each number at least 0.
+    pub unattributed_tokens: Counted,
+    /// What the session files show beyond what the client counted, each number at least 0.
+    pub unreported_tokens: Counted,
+}
+
+/// Numbers of tokens and of searches, as the client counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Counted {
+    /// Prompt tokens that were neither read from nor written to the cache.
+    pub input: u64,
+    /// Generated tokens, thinking included.
+    pub output: u64,
+    /// Prompt tokens read from the cache.
+    pub cache_read: u64,
+    /// Prompt tokens written to the cache, for 5 minutes or for 1 hour.
+    pub cache_write: u64,
+    /// Web searches that the API ran.
+    pub web_searches: u64,
+}
+
+/// A likely reason of a difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Reason {
+    pub reason: Why,
+    /// The reason as a sentence.
+    pub explanation: &'static str,
+    /// The models whose figures differ for this reason; empty if the client did not tell its figures by model.
+    pub models: Vec<Arc<str>>,
+}
+
+/// Why the client's account and the session files differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    Compaction,
+    WebSearch,
+    WebFetch,
+    Goal,
+    InterruptedResponse,
+    CutResponse,
+    UnpricedModel,
+    OtherPrices,
+    Rounding,
+    NotReportedYet,
+    KilledProcess,
+    ParallelProcesses,
+    Unknown,
+}
+
+impl Why {
+    const fn explanation(self) -> &'static str {
+        match self {
+            Self::Compaction => "The client writes no rows of the request that compacts a conversation.",
+            Self::WebSearch => "The client writes no rows of the requests inside web searches.",
+            Self::WebFetch => "The client writes no rows of the request in which a model reads a fetched page.",
+            Self::Goal => "The client writes no rows of the requests that judge whether a /goal is reached.",
+            Self::InterruptedResponse => {
+                "A response was interrupted while it came: the client counted it, but its rows are missing or incomplete."
+            }
+            Self::CutResponse => {
+                "The rows of a response tell fewer output tokens than the client counted, as when its stream breaks off."
+            }
+            Self::UnpricedModel => "No price of the model is known here, and the client takes that of another model.",
+            Self::OtherPrices => "The client counted the same tokens at other prices.",
+            Self::Rounding => "The client adds floating point numbers, which loses this much.",
+            Self::NotReportedYet => "The client has reported nothing since; it does so when its process ends.",
+            Self::KilledProcess => "A process was killed, and the client forgot what that had requested.",
+            Self::ParallelProcesses => {
+                "Several processes ran the session at the same time, and each counted its own requests only."
+            }
+            Self::Unknown => "Nothing in the session files tells why.",
+        }
+    }
+}
+
+/// The two sides that are compared.
+struct Sides<'a> {
+    statement: Statement<'a>,
+    ours: Tally,
+    clues: &'a Clues,
+    /// Up to when the client's figures reach.
+    until: Timestamp,
+    /// The most that the client's floating point sums can lose.
+    lost_max: Money,
+}
+
+/// What the client counted, of a model or in all, minus what the session files show.
+#[derive(Default)]
+struct Difference {
+    cost: Money,
+    /// What the client counted more and less; `None` if it did not tell.
+    tokens: Option<(Counted, Counted)>,
+    /// True if we know no price for some of the tokens.
+    is_unpriced: bool,
+}
+
+/// The client's account of a session, compared with what the files show. `reported` is the client's figure, and
+/// `statement` what that is made of.
+#[must_use]
+pub fn client_account(session: &Session, reported: Reported, statement: Statement<'_>, clues: &Clues) -> ClientAccount {
+    let mut ours = session.tally.clone();
+    statement.copied.iter().for_each(|copied| ours.add(copied));
+    let cost = reported.cost - ours.cost();
+    let unpriced = ours.models.values().any(|model| model.unpriced > 0);
+    let (until, lost_max) = (statement.last.after, lost_max(&statement, &ours));
+    let sides = Sides { statement, ours, clues, until, lost_max };
+    let (models, reasons) = match sides.by_model() {
+        Some(differences) => {
+            let reasons = sides.reasons(differences.iter().map(|(name, (_, difference))| (Some(name), difference)));
+            let told = |(name, (client, difference)): (Arc<str>, (Money, Difference))| {
+                let (unattributed_tokens, unreported_tokens) = difference.tokens.unwrap_or_default();
+                let [unattributed_usd, unreported_usd] = both_ways(difference.cost);
+                let cost_usd = client.to_string();
+                let told = ModelDifference {
+                    cost_usd,
+                    unattributed_usd,
+                    unreported_usd,
+                    unattributed_tokens,
+                    unreported_tokens,
+                };
+                (name, told)
+            };
+            (Some(differences.into_iter().map(told).collect()), reasons)
+        }
+        None => {
+            let difference = Difference { cost, tokens: None, is_unpriced: unpriced };
+            (None, sides.reasons([(None, &difference)].into_iter()))
+        }
+    };
+    let [unattributed_usd, unreported_usd] = both_ways(cost);
+    ClientAccount { cost_usd: reported.cost.to_string(), unattributed_usd, unreported_usd, models, reasons }
+}
+
+/// A difference as two amounts, of which at least one is 0.
+fn both_ways(difference: Money) -> [String; 2] {
+    [difference, Money::ZERO - difference].map(|amount| amount.max(Money::ZERO).to_string())
+}
+
+/// A sum of n floats is off by at most n times half a unit in the last place, each product of tokens and price by a few
+/// more, and reading the sum as picodollars by one.
+fn lost_max(statement: &Statement<'_>, ours: &Tally) -> Money {
+    const OF_A_PRODUCT: u64 = 8;
+    const HALF_PLACE: i128 = 1 << 53;
+    let requests = i128::from(ours.messages() + OF_A_PRODUCT);
+    Money::from_picousd(statement.last.cost.picousd().saturating_mul(requests) / HALF_PLACE + 1)
+}
+
+impl Sides<'_> {
+    /// The client's cost of each model, and the difference; `None` if the client does not tell it by model.
+    fn by_model(&self) -> Option<BTreeMap<Arc<str>, (Money, Difference)>> {
+        let Statement { last, inherited, .. } = self.statement;
+        let has_models =
+            |account: &crate::ledger::account::Account| !account.models.is_empty() || account.cost == Money::ZERO;
+        if !has_models(last) || inherited.is_some_and(|before| !has_models(before)) {
+            return None;
+        }
+        let names: BTreeSet<&Arc<str>> = last.models.keys().chain(self.ours.models.keys()).collect();
+        let difference = |name: &Arc<str>| {
+            let before = inherited.and_then(|before| before.models.get(name)).copied().unwrap_or_default();
+            let client = minus(last.models.get(name).copied().unwrap_or_default(), before)?;
+            let ours = self.ours.models.get(name).cloned().unwrap_or_default();
+            let tokens = self.tokens(name, &client, &ours);
+            let difference =
+                Difference { cost: client.cost - ours.cost, tokens: Some(tokens), is_unpriced: ours.unpriced > 0 };
+            Some((Arc::clone(name), (client.cost, difference)))
+        };
+        names.into_iter().map(difference).collect()
+    }
+
+    /// What the client counted more and less than the rows tell.
+    fn tokens(&self, name: &str, client: &ModelAccount, ours: &ModelTally) -> (Counted, Counted) {
+        let tokens = &ours.tokens;
+        let writes = tokens.cache_write_5m.saturating_add(tokens.cache_write_1h);
+        let counts = |of: fn(u64, u64) -> u64| Counted {
+            input: of(client.input, tokens.input),
+            output: of(client.output, tokens.output),
+            cache_read: of(client.cache_read, tokens.cache_read),
+            cache_write: of(client.cache_write, writes),
+            web_searches: of(client.web_searches, self.clues.searches_of(name)),
+        };
+        (counts(u64::saturating_sub), counts(|client, ours| ours.saturating_sub(client)))
+    }
+
+    fn reasons<'a>(&self, differences: impl Iterator<Item = (Option<&'a Arc<str>>, &'a Difference)>) -> Vec<Reason> {
+        let mut reasons: BTreeMap<Why, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for (model, difference) in differences {
+            for why in self.reasons_of(model.map(|model| &**model), difference) {
+                reasons.entry(why).or_default().extend(model.cloned());
+            }
+        }
+        let reason = |(reason, models): (Why, BTreeSet<_>)| {
+            let models = models.into_iter().collect();
+            Reason { reason, explanation: reason.explanation(), models }
+        };
+        reasons.into_iter().map(reason).collect()
+    }
+
+    fn reasons_of(&self, model: Option<&str>, difference: &Difference) -> Vec<Why> {
+        let Difference { cost, tokens, is_unpriced } = difference;
+        let nothing = Counted::default();
+        let (more, less) = match tokens {
+            Some((more, less)) => (*more != nothing, *less != nothing),
+            None => (*cost > Money::ZERO, *cost < Money::ZERO),
+        };
+        let is_lost = *cost <= self.lost_max && Money::ZERO - *cost <= self.lost_max;
+        if *cost == Money::ZERO && !more && !less {
+            return Vec::new();
+        }
+        if is_lost && tokens.is_none_or(|(more, less)| more == nothing && less == nothing) {
+            return vec![Why::Rounding];
+        }
+        let mut reasons = Vec::new();
+        if more {
+            let of_rows = |(more, less): (Counted, Counted)| less == nothing && is_output_alone(more);
+            reasons.extend(match tokens.is_some_and(of_rows) {
+                true if self.clues.interrupted(model, self.until) => vec![Why::InterruptedResponse],
+                true => vec![Why::CutResponse],
+                false => self.requests_without_rows(model, tokens.map(|(more, _)| more)),
+            });
+        }
+        if less {
+            reasons.extend(self.uncounted_responses());
+        }
+        match is_unpriced {
+            true => reasons.push(Why::UnpricedModel),
+            false if reasons.is_empty() && tokens.is_some() => reasons.push(Why::OtherPrices),
+            false => {}
+        }
+        if reasons.is_empty() { vec![Why::Unknown] } else { reasons }
+    }
+
+    /// Requests to a model that the client counted and of which it wrote no rows.
+    fn requests_without_rows(&self, model: Option<&str>, more: Option<Counted>) -> Vec<Why> {
+        let (clues, until) = (self.clues, self.until);
+        let searched = more.map_or_else(|| clues.searched(until), |more| more.web_searches > 0);
+        let found = [
+            (Why::Compaction, clues.compacted(model, until)),
+            (Why::WebSearch, searched),
+            (Why::WebFetch, clues.fetched(until)),
+            (Why::Goal, clues.has_goal(until)),
+            (Why::InterruptedResponse, clues.interrupted(model, until)),
+        ];
+        or_unknown(found)
+    }
+
+    /// Responses that have rows and that the client did not count.
+    fn uncounted_responses(&self) -> Vec<Why> {
+        or_unknown([
+            (Why::NotReportedYet, self.clues.goes_on_after(self.until)),
+            (Why::KilledProcess, self.clues.has_killed_process()),
+            (Why::ParallelProcesses, self.clues.has_parallel_processes()),
+        ])
+    }
+}
+
+fn or_unknown<const N: usize>(found: [(Why, bool); N]) -> Vec<Why> {
+    let found: Vec<Why> = found.into_iter().filter(|(_, is_found)| *is_found).map(|(why, _)| why).collect();
+    if found.is_empty() { vec![Why::Unknown] } else { found }
+}
+
+/// True if only output is counted. A request that has no rows would have a prompt.
+const fn is_output_alone(counted: Counted) -> bool {
+    let Counted { input, output, cache_read, cache_write, web_searches } = counted;
+    output > 0 && input == 0 && cache_read == 0 && cache_write == 0 && web_searches == 0
+}
+
+/// What an account counts beyond an earlier one; `None` if it counts less, so that the two do not belong together.
+fn minus(client: ModelAccount, before: ModelAccount) -> Option<ModelAccount> {
+    Some(ModelAccount {
+        cost: Some(client.cost - before.cost).filter(|cost| *cost >= Money::ZERO)?,
+        input: client.input.checked_sub(before.input)?,
+        output: client.output.checked_sub(before.output)?,
+        cache_read: client.cache_read.checked_sub(before.cache_read)?,
+        cache_write: client.cache_write.checked_sub(before.cache_write)?,
+        web_searches: client.web_searches.checked_sub(before.web_searches)?,
+    })
+}

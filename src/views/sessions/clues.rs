@@ -1,0 +1,235 @@
+//! What the rows of a session tell of requests that wrote no rows, and of responses that the client did not count.
+//!
+//! Source of each rule: `claude-code-format.md` sections 8 and 15. The client writes no rows of the requests that compact
+//! a conversation, search the web, read a fetched page or judge a goal. It forgets what a killed process had requested,
+//! and a process knows nothing of another one that runs beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::ledger::unit::{Message, Parts, Unit, UnitId};
+use crate::transcript::record::{Fact, Outcome};
+use crate::transcript::time::Timestamp;
+
+/// Begins the id of a sub-agent that compacts a conversation, in clients in which one does: it has rows.
+const COMPACTING_AGENT: &str = "acompact-";
+/// The command that sets a goal.
+const GOAL: &str = "/goal";
+/// The tool whose requests search the web.
+const WEB_SEARCH: &str = "WebSearch";
+/// The tool whose requests read a page.
+const WEB_FETCH: &str = "WebFetch";
+
+/// What was found in the units of one session.
+#[derive(Debug, Default)]
+pub struct Clues {
+    /// Which models answered in the main thread, and when.
+    answers: Vec<Stretch>,
+    compactions: Vec<Clue>,
+    has_compacting_agent: bool,
+    interrupts: BTreeMap<UnitId, Interrupt>,
+    first_search: Option<Timestamp>,
+    first_fetch: Option<Timestamp>,
+    first_goal: Option<Timestamp>,
+    /// Searches that the API ran in responses that have rows, by model.
+    searches: BTreeMap<Arc<str>, u64>,
+    /// When a response of the main thread was last requested.
+    last_request: Option<Timestamp>,
+    /// For each turn: its prompt, and the last request for a response in it.
+    turns: BTreeMap<UnitId, (Timestamp, Option<Timestamp>)>,
+    has_filled_in: bool,
+}
+
+/// Responses of one model in a row.
+#[derive(Debug)]
+struct Stretch {
+    model: Arc<str>,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+/// Something that happened in a unit.
+#[derive(Debug)]
+struct Clue {
+    at: Timestamp,
+    /// For a sub-agent, the models that answered in it.
+    models: Option<BTreeSet<Arc<str>>>,
+}
+
+/// An interrupt, and what came last before it.
+#[derive(Debug)]
+struct Interrupt {
+    started: Timestamp,
+    clue: Clue,
+    last: Option<(Timestamp, bool)>,
+}
+
+impl Clues {
+    /// Adds a unit with the parts that it holds itself.
+    pub fn add(&mut self, unit: &Unit) {
+        let agent = unit.agent.as_ref();
+        self.has_compacting_agent |= agent.is_some_and(|agent| agent.id.0.starts_with(COMPACTING_AGENT));
+        if let Some(prompt) = &unit.prompt {
+            if unit.is_turn() {
+                self.turns.entry(unit.key.id()).or_insert((prompt.time, None));
+            }
+            if prompt.command.as_deref() == Some(GOAL) {
+                self.first_goal = earliest(self.first_goal, prompt.time);
+            }
+        }
+        if let Some(at) = unit.interrupted {
+            let clue = Clue { at, models: agent.map(|_| BTreeSet::new()) };
+            self.interrupts.insert(unit.key.id(), Interrupt { started: unit.started(), clue, last: None });
+        }
+        self.add_parts(unit, &unit.parts);
+    }
+
+    /// Adds parts of a unit that was added before.
+    pub fn add_parts(&mut self, unit: &Unit, parts: &Parts) {
+        let id = unit.key.id();
+        for message in &parts.messages {
+            self.add_message(unit, message);
+        }
+        for tool in &parts.tools {
+            let name = tool.call.as_ref().map(|call| &*call.name);
+            let at = tool.result.as_ref().map(|end| end.rank.time);
+            if let (Some(end), Some(interrupt)) = (&tool.result, self.interrupts.get_mut(&id)) {
+                let is_stopped = matches!(end.outcome, Outcome::Interrupted | Outcome::Denied);
+                interrupt.saw(end.rank.time, is_stopped);
+            }
+            let Some((at, end)) = at.zip(tool.result.as_ref()) else { continue };
+            self.has_filled_in |= end.filled_in;
+            match name {
+                Some(WEB_SEARCH) if end.searches > 0 => self.first_search = earliest(self.first_search, at),
+                Some(WEB_FETCH) if end.outcome == Outcome::Ok => self.first_fetch = earliest(self.first_fetch, at),
+                _ => {}
+            }
+        }
+        for row in parts.rows.iter().filter(|row| matches!(row.what, Fact::Compaction(_))) {
+            let of_agent = || parts.messages.iter().filter_map(model_of).cloned().collect();
+            self.compactions.push(Clue { at: row.time, models: unit.agent.as_ref().map(|_| of_agent()) });
+        }
+    }
+
+    fn add_message(&mut self, unit: &Unit, message: &Message) {
+        let id = unit.key.id();
+        if let (Some(interrupt), Some(model)) = (self.interrupts.get_mut(&id), model_of(message)) {
+            interrupt.saw(message.end, false);
+            interrupt.clue.models.iter_mut().for_each(|models| _ = models.insert(Arc::clone(model)));
+        }
+        let Some(model) = model_of(message) else { return };
+        if message.usage.web_searches > 0 {
+            *self.searches.entry(Arc::clone(model)).or_default() += message.usage.web_searches;
+        }
+        if unit.agent.is_some() {
+            return;
+        }
+        self.last_request = self.last_request.max(Some(message.start));
+        if let Some((_, last)) = self.turns.get_mut(&id) {
+            *last = (*last).max(Some(message.start));
+        }
+        match self.answers.last_mut().filter(|stretch| stretch.model == *model) {
+            Some(stretch) => {
+                stretch.from = stretch.from.min(message.start);
+                stretch.until = stretch.until.max(message.end);
+            }
+            None => {
+                let (from, until) = (message.start, message.end);
+                self.answers.push(Stretch { model: Arc::clone(model), from, until });
+            }
+        }
+    }
+
+    /// True if a conversation of this model was compacted by a request without rows, at or before `until`.
+    #[must_use]
+    pub fn compacted(&self, model: Option<&str>, until: Timestamp) -> bool {
+        let mut compactions = self.compactions.iter().filter(|clue| clue.at <= until);
+        !self.has_compacting_agent && compactions.any(|clue| self.may_be_of(clue, model))
+    }
+
+    /// True if a response of this model was interrupted while it came, in a unit that began at or before `until`.
+    #[must_use]
+    pub fn interrupted(&self, model: Option<&str>, until: Timestamp) -> bool {
+        let streams = self.interrupts.values().filter(|interrupt| {
+            interrupt.started <= until && interrupt.last.is_none_or(|(_, is_stopped_call)| !is_stopped_call)
+        });
+        streams.into_iter().any(|interrupt| self.may_be_of(&interrupt.clue, model))
+    }
+
+    /// True if the client searched the web at or before `until`.
+    #[must_use]
+    pub fn searched(&self, until: Timestamp) -> bool {
+        self.first_search.is_some_and(|at| at <= until)
+    }
+
+    /// True if the client fetched a page at or before `until`.
+    #[must_use]
+    pub fn fetched(&self, until: Timestamp) -> bool {
+        self.first_fetch.is_some_and(|at| at <= until)
+    }
+
+    /// True if a person set a goal at or before `until`.
+    #[must_use]
+    pub fn has_goal(&self, until: Timestamp) -> bool {
+        self.first_goal.is_some_and(|at| at <= until)
+    }
+
+    /// How often the API searched the web in responses of a model that have rows.
+    #[must_use]
+    pub fn searches_of(&self, model: &str) -> u64 {
+        self.searches.get(model).copied().unwrap_or(0)
+    }
+
+    /// True if a response was requested after `time`.
+    #[must_use]
+    pub fn goes_on_after(&self, time: Timestamp) -> bool {
+        self.last_request.is_some_and(|last| last > time)
+    }
+
+    /// True if a process left a call behind whose result another one had to fill in.
+    #[must_use]
+    pub const fn has_killed_process(&self) -> bool {
+        self.has_filled_in
+    }
+
+    /// True if a turn requested responses after the prompt of the next one, which one process never does.
+    #[must_use]
+    pub fn has_parallel_processes(&self) -> bool {
+        let mut turns: Vec<_> = self.turns.values().collect();
+        turns.sort_unstable();
+        let next = turns.iter().skip(1);
+        turns.iter().zip(next).any(|((_, last), (prompt, _))| last.is_some_and(|last| last > *prompt))
+    }
+
+    /// True if the request behind a clue may have been one to this model: to a model of the sub-agent, or to one that
+    /// answered in the main thread before or after. If nothing answered there, to any model.
+    fn may_be_of(&self, clue: &Clue, model: Option<&str>) -> bool {
+        let Some(model) = model else { return true };
+        if let Some(models) = &clue.models {
+            return models.is_empty() || models.contains(model);
+        }
+        let around = self.answers.iter().filter(|stretch| stretch.from <= clue.at && clue.at <= stretch.until);
+        let before = self.answers.iter().filter(|stretch| stretch.until <= clue.at);
+        let after = self.answers.iter().filter(|stretch| stretch.from >= clue.at);
+        let nearest = [before.max_by_key(|stretch| stretch.until), after.min_by_key(|stretch| stretch.from)];
+        self.answers.is_empty() || around.chain(nearest.into_iter().flatten()).any(|stretch| *stretch.model == *model)
+    }
+}
+
+impl Interrupt {
+    /// Takes in something that ended at a time. The last thing before the interrupt tells what was interrupted.
+    fn saw(&mut self, time: Timestamp, is_stopped_call: bool) {
+        if time <= self.clue.at {
+            self.last = self.last.max(Some((time, is_stopped_call)));
+        }
+    }
+}
+
+/// The canonical id of the model that gave a response.
+fn model_of(message: &Message) -> Option<&Arc<str>> {
+    message.shares.first().map(|share| &share.model)
+}
+
+fn earliest(known: Option<Timestamp>, time: Timestamp) -> Option<Timestamp> {
+    Some(known.map_or(time, |known| known.min(time)))
+}
