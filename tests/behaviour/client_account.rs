@@ -260,10 +260,13 @@ fn a_compaction_after_the_account_explains_nothing_before() {
     assert_eq!(reasons(&before), [("compaction".to_owned(), vec![SONNET.to_owned()])]);
     let after = told(turn("made", 0).into_iter().chain([rest(), boundary(5)]));
     assert_eq!(words(&after), ["unknown"]);
-    // It was asked of the model of the conversation, not of another one.
+    // It was asked of the model of the conversation, which may have been changed for it if that does not go on.
     let other = cost_state("made", &[(SONNET, 0.00033, [10, 20, 0]), ("claude-haiku-4-5", 0.0005, [300, 40, 0])]);
-    let of_other = told(turn("made", 0).into_iter().chain([boundary(5), other]));
-    assert_eq!(reasons(&of_other), [("unknown".to_owned(), vec!["claude-haiku-4-5".to_owned()])]);
+    let goes_on = [(SONNET, 0.00066, [20, 40, 0]), ("claude-haiku-4-5", 0.0005, [300, 40, 0])];
+    let between = turn("made", 0).into_iter().chain([boundary(5)]).chain(turn("made", 9));
+    let of_haiku = |word: &str| [(word.to_owned(), vec!["claude-haiku-4-5".to_owned()])];
+    assert_eq!(reasons(&told(between.chain([cost_state("made", &goes_on)]))), of_haiku("unknown"));
+    assert_eq!(reasons(&told(turn("made", 0).into_iter().chain([boundary(5), other]))), of_haiku("compaction"));
 }
 
 #[test]
@@ -292,4 +295,49 @@ fn an_account_without_models_is_compared_as_a_whole() {
     broken["modelUsage"]["claude-haiku-4-5"]["costUSD"] = (-1.0).into();
     let whole = told(turn("made", 0).into_iter().chain([broken]));
     assert_eq!((&whole["models"], &whole["reasons"]), (&Value::Null, &json!([])));
+}
+
+#[test]
+fn a_process_that_told_nothing_was_killed() {
+    // The client restores the figures of a session and the time from which they count. It found none here.
+    let second = |second: i64| 1_772_366_400_000 + second * 1000;
+    let of = |started: i64| {
+        let mut account = cost_state("made", &[(SONNET, 0.00033, [10, 20, 0])]);
+        account["startTime"] = started.into();
+        told(turn("made", 0).into_iter().chain(turn("made", 60)).chain([account]))
+    };
+    assert_eq!(reasons(&of(second(59))), [("killed_process".to_owned(), vec![SONNET.to_owned()])]);
+    assert_eq!(words(&of(second(-1))), ["unknown"]);
+}
+
+#[test]
+fn a_title_that_the_client_made_up_was_asked_for() {
+    let title = |kind: &str, key: &str| json!({"type": kind, "sessionId": "made", key: "Trees"});
+    let of = |title: Value| {
+        let rest = cost_state("made", &[(SONNET, 0.00136, [310, 29, 0])]);
+        words(&told(turn("made", 0).into_iter().chain([title, rest])))
+    };
+    assert_eq!(of(title("ai-title", "aiTitle")), ["title"]);
+    assert_eq!(of(title("custom-title", "customTitle")), ["unknown"]);
+}
+
+/// The account stands in the file of the main thread, whose last row is older than the first one of the sub-agent.
+#[test]
+fn a_sub_agent_is_interrupted_before_the_account() {
+    let mut world = World::empty();
+    let call = json!([{"type": "tool_use", "id": "toolu_1", "name": "Agent", "input": {"subagent_type": "Explore"}}]);
+    let rest = cost_state("made", &[(SONNET, 0.00063, [110, 20, 0])]);
+    let path = world.write("made", &[prompt("made", 0, "look"), answer("made", 1, "msg_1", call), rest]);
+    let of_agent = |mut row: Value| {
+        (row["agentId"], row["isSidechain"]) = ("a1".into(), true.into());
+        row
+    };
+    let mut interrupt = prompt("made", 9, "");
+    interrupt["message"]["content"] = json!([{"type": "text", "text": "[Request interrupted by user]"}]);
+    let rows = [of_agent(prompt("made", 2, "look around")), of_agent(interrupt)];
+    let folder = path.with_extension("").join("subagents");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("agent-a1.jsonl"), rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+    world.count();
+    assert_eq!(words(&account(&world, "made")), ["interrupted_response"]);
 }

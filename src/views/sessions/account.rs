@@ -10,11 +10,12 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::clues::Clues;
+use super::clues::{Clues, Reach};
 use crate::ledger::account::ModelAccount;
 use crate::ledger::money::Money;
 use crate::ledger::session::{Reported, Session, Statement};
 use crate::ledger::tally::{ModelTally, Tally};
+use crate::transcript::record::TitleBy;
 use crate::transcript::time::Timestamp;
 
 /// The client's own account of a session, and where the session files tell something else. The client's cost minus
@@ -82,6 +83,7 @@ pub enum Why {
     WebSearch,
     WebFetch,
     Goal,
+    Title,
     InterruptedResponse,
     CutResponse,
     UnpricedModel,
@@ -100,6 +102,7 @@ impl Why {
             Self::WebSearch => "The client writes no rows of the requests inside web searches.",
             Self::WebFetch => "The client writes no rows of the request in which a model reads a fetched page.",
             Self::Goal => "The client writes no rows of the requests that judge whether a /goal is reached.",
+            Self::Title => "The client writes no rows of the request that makes up a title.",
             Self::InterruptedResponse => {
                 "A response was interrupted while it came: the client counted it, but its rows are missing or incomplete."
             }
@@ -110,7 +113,7 @@ impl Why {
             Self::OtherPrices => "The client counted the same tokens at other prices.",
             Self::Rounding => "The client adds floating point numbers, which loses this much.",
             Self::NotReportedYet => "The client has reported nothing since; it does so when its process ends.",
-            Self::KilledProcess => "A process was killed, and the client forgot what that had requested.",
+            Self::KilledProcess => "A process ended without telling what it had requested, as one does that is killed.",
             Self::ParallelProcesses => {
                 "Several processes ran the session at the same time, and each counted its own requests only."
             }
@@ -125,7 +128,9 @@ struct Sides<'a> {
     ours: Tally,
     clues: &'a Clues,
     /// Up to when the client's figures reach.
-    until: Timestamp,
+    reach: Reach,
+    /// True if the client made up the title of the session.
+    has_made_title: bool,
     /// The most that the client's floating point sums can lose.
     lost_max: Money,
 }
@@ -148,8 +153,9 @@ pub fn client_account(session: &Session, reported: Reported, statement: Statemen
     statement.copied.iter().for_each(|copied| ours.add(copied));
     let cost = reported.cost - ours.cost();
     let unpriced = ours.models.values().any(|model| model.unpriced > 0);
-    let (until, lost_max) = (statement.last.after, lost_max(&statement, &ours));
-    let sides = Sides { statement, ours, clues, until, lost_max };
+    let (reach, lost_max) = (clues.reach(statement.last.after), lost_max(&statement, &ours));
+    let has_made_title = session.title.is_some() && session.title_by == TitleBy::Client;
+    let sides = Sides { statement, ours, clues, reach, has_made_title, lost_max };
     let (models, reasons) = match sides.by_model() {
         Some(differences) => {
             let reasons = sides.reasons(differences.iter().map(|(name, (_, difference))| (Some(name), difference)));
@@ -259,7 +265,7 @@ impl Sides<'_> {
         if more {
             let of_rows = |(more, less): (Counted, Counted)| less == nothing && is_output_alone(more);
             reasons.extend(match tokens.is_some_and(of_rows) {
-                true if self.clues.interrupted(model, self.until) => vec![Why::InterruptedResponse],
+                true if self.clues.interrupted(model, self.reach) => vec![Why::InterruptedResponse],
                 true => vec![Why::CutResponse],
                 false => self.requests_without_rows(model, tokens.map(|(more, _)| more)),
             });
@@ -277,23 +283,26 @@ impl Sides<'_> {
 
     /// Requests to a model that the client counted and of which it wrote no rows.
     fn requests_without_rows(&self, model: Option<&str>, more: Option<Counted>) -> Vec<Why> {
-        let (clues, until) = (self.clues, self.until);
-        let searched = more.map_or_else(|| clues.searched(until), |more| more.web_searches > 0);
+        let (clues, reach) = (self.clues, self.reach);
+        let searched = more.map_or_else(|| clues.searched(reach), |more| more.web_searches > 0);
         let found = [
-            (Why::Compaction, clues.compacted(model, until)),
+            (Why::Compaction, clues.compacted(model, reach)),
             (Why::WebSearch, searched),
-            (Why::WebFetch, clues.fetched(until)),
-            (Why::Goal, clues.has_goal(until)),
-            (Why::InterruptedResponse, clues.interrupted(model, until)),
+            (Why::WebFetch, clues.fetched(reach)),
+            (Why::Goal, clues.has_goal(reach)),
+            (Why::Title, self.has_made_title),
+            (Why::InterruptedResponse, clues.interrupted(model, reach)),
         ];
         or_unknown(found)
     }
 
     /// Responses that have rows and that the client did not count.
     fn uncounted_responses(&self) -> Vec<Why> {
+        let last = self.statement.last;
+        let started = last.started.and_then(|started| i64::try_from(started).ok()).map(Timestamp);
         or_unknown([
-            (Why::NotReportedYet, self.clues.goes_on_after(self.until)),
-            (Why::KilledProcess, self.clues.has_killed_process()),
+            (Why::NotReportedYet, self.clues.goes_on_after(last.after)),
+            (Why::KilledProcess, self.clues.has_killed_process(started)),
             (Why::ParallelProcesses, self.clues.has_parallel_processes()),
         ])
     }

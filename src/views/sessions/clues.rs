@@ -28,16 +28,30 @@ pub struct Clues {
     compactions: Vec<Clue>,
     has_compacting_agent: bool,
     interrupts: BTreeMap<UnitId, Interrupt>,
-    first_search: Option<Timestamp>,
-    first_fetch: Option<Timestamp>,
-    first_goal: Option<Timestamp>,
+    first_search: First,
+    first_fetch: First,
+    first_goal: First,
     /// Searches that the API ran in responses that have rows, by model.
     searches: BTreeMap<Arc<str>, u64>,
-    /// When a response of the main thread was last requested.
-    last_request: Option<Timestamp>,
+    /// When a response of the main thread was first and last requested.
+    requests: Option<(Timestamp, Timestamp)>,
     /// For each turn: its prompt, and the last request for a response in it.
     turns: BTreeMap<UnitId, (Timestamp, Option<Timestamp>)>,
     has_filled_in: bool,
+}
+
+/// Up to when an account reaches: in the main thread, and in sub-agents, whose rows are in other files than it.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach {
+    main: Timestamp,
+    agents: Timestamp,
+}
+
+/// When something first happened: in the main thread, and in sub-agents.
+#[derive(Debug, Default)]
+struct First {
+    main: Option<Timestamp>,
+    agents: Option<Timestamp>,
 }
 
 /// Responses of one model in a row.
@@ -74,7 +88,7 @@ impl Clues {
                 self.turns.entry(unit.key.id()).or_insert((prompt.time, None));
             }
             if prompt.command.as_deref() == Some(GOAL) {
-                self.first_goal = earliest(self.first_goal, prompt.time);
+                self.first_goal.saw(false, prompt.time);
             }
         }
         if let Some(at) = unit.interrupted {
@@ -100,8 +114,8 @@ impl Clues {
             let Some((at, end)) = at.zip(tool.result.as_ref()) else { continue };
             self.has_filled_in |= end.filled_in;
             match name {
-                Some(WEB_SEARCH) if end.searches > 0 => self.first_search = earliest(self.first_search, at),
-                Some(WEB_FETCH) if end.outcome == Outcome::Ok => self.first_fetch = earliest(self.first_fetch, at),
+                Some(WEB_SEARCH) if end.searches > 0 => self.first_search.saw(unit.agent.is_some(), at),
+                Some(WEB_FETCH) if end.outcome == Outcome::Ok => self.first_fetch.saw(unit.agent.is_some(), at),
                 _ => {}
             }
         }
@@ -124,7 +138,8 @@ impl Clues {
         if unit.agent.is_some() {
             return;
         }
-        self.last_request = self.last_request.max(Some(message.start));
+        let (first, last) = self.requests.unwrap_or((message.start, message.start));
+        self.requests = Some((first.min(message.start), last.max(message.start)));
         if let Some((_, last)) = self.turns.get_mut(&id) {
             *last = (*last).max(Some(message.start));
         }
@@ -140,38 +155,46 @@ impl Clues {
         }
     }
 
-    /// True if a conversation of this model was compacted by a request without rows, at or before `until`.
+    /// Up to when an account reaches that was written after the row of a time. What sub-agents did before the next
+    /// prompt belongs to it as well.
     #[must_use]
-    pub fn compacted(&self, model: Option<&str>, until: Timestamp) -> bool {
-        let mut compactions = self.compactions.iter().filter(|clue| clue.at <= until);
+    pub fn reach(&self, after: Timestamp) -> Reach {
+        let later = self.turns.values().map(|(prompt, _)| *prompt).filter(|prompt| *prompt > after);
+        Reach { main: after, agents: later.min().unwrap_or(Timestamp(i64::MAX)) }
+    }
+
+    /// True if a conversation of this model was compacted by a request without rows.
+    #[must_use]
+    pub fn compacted(&self, model: Option<&str>, reach: Reach) -> bool {
+        let mut compactions = self.compactions.iter().filter(|clue| reach.includes(clue, clue.at));
         !self.has_compacting_agent && compactions.any(|clue| self.may_be_of(clue, model))
     }
 
-    /// True if a response of this model was interrupted while it came, in a unit that began at or before `until`.
+    /// True if a response of this model was interrupted while it came.
     #[must_use]
-    pub fn interrupted(&self, model: Option<&str>, until: Timestamp) -> bool {
-        let streams = self.interrupts.values().filter(|interrupt| {
-            interrupt.started <= until && interrupt.last.is_none_or(|(_, is_stopped_call)| !is_stopped_call)
+    pub fn interrupted(&self, model: Option<&str>, reach: Reach) -> bool {
+        let mut streams = self.interrupts.values().filter(|interrupt| {
+            reach.includes(&interrupt.clue, interrupt.started) && interrupt.last.is_none_or(|(_, is_call)| !is_call)
         });
-        streams.into_iter().any(|interrupt| self.may_be_of(&interrupt.clue, model))
+        streams.any(|interrupt| self.may_be_of(&interrupt.clue, model))
     }
 
-    /// True if the client searched the web at or before `until`.
+    /// True if the client searched the web.
     #[must_use]
-    pub fn searched(&self, until: Timestamp) -> bool {
-        self.first_search.is_some_and(|at| at <= until)
+    pub fn searched(&self, reach: Reach) -> bool {
+        self.first_search.is_within(reach)
     }
 
-    /// True if the client fetched a page at or before `until`.
+    /// True if the client fetched a page.
     #[must_use]
-    pub fn fetched(&self, until: Timestamp) -> bool {
-        self.first_fetch.is_some_and(|at| at <= until)
+    pub fn fetched(&self, reach: Reach) -> bool {
+        self.first_fetch.is_within(reach)
     }
 
-    /// True if a person set a goal at or before `until`.
+    /// True if a person set a goal.
     #[must_use]
-    pub fn has_goal(&self, until: Timestamp) -> bool {
-        self.first_goal.is_some_and(|at| at <= until)
+    pub fn has_goal(&self, reach: Reach) -> bool {
+        self.first_goal.is_within(reach)
     }
 
     /// How often the API searched the web in responses of a model that have rows.
@@ -183,13 +206,15 @@ impl Clues {
     /// True if a response was requested after `time`.
     #[must_use]
     pub fn goes_on_after(&self, time: Timestamp) -> bool {
-        self.last_request.is_some_and(|last| last > time)
+        self.requests.is_some_and(|(_, last)| last > time)
     }
 
-    /// True if a process left a call behind whose result another one had to fill in.
+    /// True if a process ended without an account: it left a call behind whose result another one had to fill in, or
+    /// responses were requested before the account `started`.
     #[must_use]
-    pub const fn has_killed_process(&self) -> bool {
-        self.has_filled_in
+    pub fn has_killed_process(&self, started: Option<Timestamp>) -> bool {
+        let before = self.requests.zip(started).is_some_and(|((first, _), started)| first < started);
+        self.has_filled_in || before
     }
 
     /// True if a turn requested responses after the prompt of the next one, which one process never does.
@@ -202,7 +227,8 @@ impl Clues {
     }
 
     /// True if the request behind a clue may have been one to this model: to a model of the sub-agent, or to one that
-    /// answered in the main thread before or after. If nothing answered there, to any model.
+    /// answered in the main thread before or after. If nothing answered after it, it may be of any model: a person may
+    /// have chosen another one.
     fn may_be_of(&self, clue: &Clue, model: Option<&str>) -> bool {
         let Some(model) = model else { return true };
         if let Some(models) = &clue.models {
@@ -211,8 +237,9 @@ impl Clues {
         let around = self.answers.iter().filter(|stretch| stretch.from <= clue.at && clue.at <= stretch.until);
         let before = self.answers.iter().filter(|stretch| stretch.until <= clue.at);
         let after = self.answers.iter().filter(|stretch| stretch.from >= clue.at);
-        let nearest = [before.max_by_key(|stretch| stretch.until), after.min_by_key(|stretch| stretch.from)];
-        self.answers.is_empty() || around.chain(nearest.into_iter().flatten()).any(|stretch| *stretch.model == *model)
+        let (before, after) = (before.max_by_key(|stretch| stretch.until), after.min_by_key(|stretch| stretch.from));
+        let goes_on = self.answers.iter().any(|stretch| stretch.until > clue.at);
+        !goes_on || around.chain(before).chain(after).any(|stretch| *stretch.model == *model)
     }
 }
 
@@ -230,6 +257,19 @@ fn model_of(message: &Message) -> Option<&Arc<str>> {
     message.shares.first().map(|share| &share.model)
 }
 
-fn earliest(known: Option<Timestamp>, time: Timestamp) -> Option<Timestamp> {
-    Some(known.map_or(time, |known| known.min(time)))
+impl Reach {
+    fn includes(self, clue: &Clue, time: Timestamp) -> bool {
+        if clue.models.is_some() { time < self.agents } else { time <= self.main }
+    }
+}
+
+impl First {
+    fn saw(&mut self, in_agent: bool, time: Timestamp) {
+        let first = if in_agent { &mut self.agents } else { &mut self.main };
+        *first = Some(first.map_or(time, |known| known.min(time)));
+    }
+
+    fn is_within(&self, reach: Reach) -> bool {
+        self.main.is_some_and(|at| at <= reach.main) || self.agents.is_some_and(|at| at < reach.agents)
+    }
 }
