@@ -23,7 +23,7 @@ impl Fold<'_> {
         match what {
             Fact::Compaction(what) => self.compaction(seen, what),
             Fact::Failure(_) | Fact::Hook(_) | Fact::Fallback(_) => self.counted(seen, seen.row.id, || what.clone()),
-            // The others are shown only and not counted.
+            // The others are only shown, or only stored, and not counted.
             _ => self.note(seen, told, what.clone()),
         }
     }
@@ -35,10 +35,12 @@ impl Fold<'_> {
         parts.rows.push(RowFact { id, time: seen.time, place: None, what: what(), sent: false });
     }
 
-    /// Takes in an event that is only shown. It begins no unit and does not extend its times. Before the first prompt
+    /// Takes in an event that is only shown or stored. It begins no unit and does not extend its times. Before the first prompt
     /// it waits for the turn of that prompt.
     pub(super) fn note(&mut self, seen: &PlacedRow<'_>, told: Option<Timestamp>, what: Fact) {
-        let (id, time, place) = (seen.row.id, told.unwrap_or(seen.time), Some(seen.place));
+        // What the model was offered is not read again.
+        let place = (!matches!(what, Fact::Offer(_))).then_some(seen.place);
+        let (id, time) = (seen.row.id, told.unwrap_or(seen.time));
         let note = RowFact { id, time, place, what, sent: false };
         match self.current_of(seen) {
             Some(unit) => self.noted(unit, note),
@@ -54,10 +56,19 @@ impl Fold<'_> {
     /// Adds a note to a unit, unless it is known already.
     pub(super) fn noted(&mut self, unit: UnitId, note: RowFact) {
         let identity = Identity::Row(note.id).hash();
-        let known = self.known.index.home(identity).and_then(|home| self.known.parts(home)?.row(note.id));
-        if known.is_none()
-            && let Some(parts) = self.room_for(unit, identity)
-        {
+        let home = self.known.index.home(identity);
+        let known = home.and_then(|home| Some((home, self.known.parts(home)?.row(note.id)?)));
+        if let Some((home, known)) = known {
+            // Of two copies the time of the earlier one counts.
+            if matches!(known.what, Fact::Offer(_))
+                && note.time < known.time
+                && let Some(known) = self.known.parts_mut(home).and_then(|parts| parts.row_mut(note.id))
+            {
+                known.time = note.time;
+            }
+            return;
+        }
+        if let Some(parts) = self.room_for(unit, identity) {
             parts.rows.push(note);
         }
     }

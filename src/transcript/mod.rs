@@ -18,6 +18,7 @@ mod json_string;
 mod moment;
 mod named_file;
 mod noted;
+mod offer;
 mod origin;
 pub mod parse;
 mod raw;

@@ -22,6 +22,28 @@ pub enum Fact {
     Fallback(Fallback),
     /// Something that a person did or was told.
     Note(Note),
+    /// The model was told of tools or instructions of MCP servers. It is stored for analytics and no event.
+    Offer(Offer),
+}
+
+/// What a row tells the model about MCP servers. It stays in every later prompt of its thread until a compaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The servers, each once; built-in tools have none.
+    pub servers: Vec<ServerOffer>,
+}
+
+/// What a row tells the model about one MCP server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerOffer {
+    /// Its name as in the names of its tools.
+    pub server: Arc<str>,
+    /// Bytes of the lines that name its tools, or of its instructions.
+    pub bytes: u64,
+    /// How many of its tools can be called from now on.
+    pub tools: u32,
+    /// How many of its tools cannot be called any more. Their lines stay in the prompt.
+    pub removed: u32,
 }
 
 /// A hook that ran. A hook that succeeds without output leaves no row.

@@ -188,6 +188,10 @@ texts! {
         origin: RawKind<'de> = b"origin",
         prompt: RawContent<'de> = b"prompt",
         timestamp: ToldText<'de, Timestamp> = b"timestamp",
+        added_names: Vec<Listed<'de>> = b"addedNames",
+        added_lines: Vec<Listed<'de>> = b"addedLines",
+        added_blocks: Vec<Listed<'de>> = b"addedBlocks",
+        removed_names: Vec<Listed<'de>> = b"removedNames",
     }
     /// `input` of a `tool_use`.
     RawInput {
@@ -202,6 +206,20 @@ texts! {
         agent_type: Word<'de> = b"agentType",
         call: Word<'de> = b"toolUseId",
         shape: Word<'de> = b"requestShape",
+    }
+}
+
+/// A text in a list; `None` for an element of another type.
+#[derive(Default)]
+pub(super) struct Listed<'de>(pub Word<'de>);
+
+impl<'de> Fields<'de> for Listed<'de> {
+    fn field(&mut self, _: &[u8], json: &mut Json<'de>) -> ReadJson<()> {
+        json.skip()
+    }
+
+    fn text(&mut self, text: Raw<'de>) {
+        self.0 = Some(text);
     }
 }
 

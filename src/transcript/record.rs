@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::extracts::Extracts;
 use super::ids::{AgentId, RowId, SessionId};
 pub use super::moment::{
-    API_ERROR_REASONS, ApiError, Compaction, Ending, Fact, Fallback, Hook, HookKind, Note, PullRequest,
+    API_ERROR_REASONS, ApiError, Compaction, Ending, Fact, Fallback, Hook, HookKind, Note, Offer, PullRequest,
+    ServerOffer,
 };
 pub use super::origin::Origin;
 use super::time::Timestamp;

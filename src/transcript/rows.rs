@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::fields::{chars_of, id, label, row_id, time};
 use super::ids::{AgentId, RowId, SessionId};
 use super::json::{Json, Scalar};
+use super::offer;
 use super::raw::{CallInput, MessageBlock, RawAgentMeta, RawRow, RawRowFields};
 use super::record::{
     AgentMeta, ApiError, Assistant, Compaction, CostState, Ending, Fact, Fallback, Hook, HookKind, IdentityBy,
@@ -125,7 +126,7 @@ fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowKind {
     }
 }
 
-/// The attachments that matter: hooks, the end of a turn, and what a person did or was told.
+/// The attachments that matter: hooks, the end of a turn, what a person did or was told, and what the model was offered.
 fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<RowKind> {
     let attachment = &fields.attachment;
     let kind = match attachment.kind.word().as_deref()? {
@@ -135,6 +136,8 @@ fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<RowKin
         "async_hook_response" => HookKind::Background,
         "max_turns_reached" => return Some(RowKind::Ended(Ending::MaxTurns)),
         "queued_command" => return Some(queued_command(fields, strings)),
+        "deferred_tools_delta" => return offer::tools(attachment, strings).map(Into::into),
+        "mcp_instructions_delta" => return offer::instructions(attachment, strings).map(Into::into),
         "plan_mode" => return Some(Fact::Note(Note::PlanMode { begins: true }).into()),
         "plan_mode_exit" => return Some(Fact::Note(Note::PlanMode { begins: false }).into()),
         _ => return None,

@@ -159,6 +159,7 @@ behaviours! {
     us_inference_costs_a_tenth_more_since_4_6,
     warm_up_agents_count,
     what_a_person_was_told_shows_in_the_trace,
+    what_the_model_is_offered_is_no_event,
     wrong_types_in_fields_cost_only_those_fields,
 }
 

@@ -85,6 +85,7 @@ mod statusline;
 mod daemon;
 mod history;
 mod log;
+mod offers;
 mod readable;
 mod selfcheck;
 mod start;

@@ -12,7 +12,7 @@ use crate::store::{codec, keys};
 const OLDEST: u32 = 4;
 
 /// The version of cells. A database with another one is used as it is, and gets its cells anew in the background.
-const CELLS: u32 = 3;
+const CELLS: u32 = 4;
 
 /// The version of extracts. A database without any is used as it is, and is signed when the first are written.
 const EXTRACTS: u32 = 1;
@@ -20,14 +20,14 @@ const EXTRACTS: u32 = 1;
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
 const VERSIONS: [(u8, u32); 20] = [
     (keys::META, 1),
-    (keys::FILE, 3),
+    (keys::FILE, 4),
     (keys::SESSION, 4),
     (keys::MEMBER, 1),
     (keys::WAITING, 2),
     (keys::FORK, 1),
     (keys::NUMBER, 1),
-    (keys::UNIT, 5),
-    (keys::SECTION, 4),
+    (keys::UNIT, 6),
+    (keys::SECTION, 5),
     (keys::IDENTITIES, 2),
     (keys::CELLS, CELLS),
     (keys::EXTRACTS, EXTRACTS),
@@ -134,6 +134,7 @@ mod tests {
                 Fact::Hook(_) => 4,
                 Fact::Fallback(_) => 4,
                 Fact::Note(_) => 4,
+                Fact::Offer(_) => 6,
             }
             Note {
                 Note::QueuedPrompt { .. } => 4,

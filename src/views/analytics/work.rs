@@ -23,6 +23,24 @@ pub struct Work {
     pub calls: Vec<WorkCall>,
     /// What else took time or ended a context, by when it began.
     pub waits: Vec<WorkWait>,
+    /// What the model was told about MCP servers, by when.
+    pub offers: Vec<WorkOffer>,
+}
+
+/// What one row told the model about one MCP server. Its bytes are in every later prompt of the same thread until the
+/// next compaction.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WorkOffer {
+    /// When it was told.
+    pub at: Timestamp,
+    /// The server as in the names of its tools: `mcp__server__tool`.
+    pub server: Arc<str>,
+    /// Bytes that entered the prompt; 0 if tools were only taken back.
+    pub bytes: u64,
+    /// How many of its tools can be called from then on; 0 for instructions.
+    pub tools: u32,
+    /// How many of its tools cannot be called any more.
+    pub removed: u32,
 }
 
 /// One API response.
@@ -106,6 +124,7 @@ impl Work {
             undated: parts.messages.iter().filter_map(undated).collect(),
             calls: parts.tools.iter().filter_map(WorkCall::of).collect(),
             waits: waits(parts),
+            offers: parts.rows.iter().flat_map(WorkOffer::all_of).collect(),
         };
         // The same parts in another order have the same work.
         work.sort();
@@ -119,6 +138,7 @@ impl Work {
             self.undated.extend_from_slice(&other.undated);
             self.calls.extend_from_slice(&other.calls);
             self.waits.extend_from_slice(&other.waits);
+            self.offers.extend_from_slice(&other.offers);
         }
         self.sort();
     }
@@ -128,6 +148,7 @@ impl Work {
         self.undated.sort_by_key(|(id, _)| *id);
         self.calls.sort_by_key(|call| (call.at, call.id));
         self.waits.sort_by(|a, b| (a.start, a.end, &a.kind).cmp(&(b.start, b.end, &b.kind)));
+        self.offers.sort();
     }
 
     /// The model of each response.
@@ -179,6 +200,23 @@ impl WorkCall {
             lines_removed: end.map_or(0, |end| end.lines_removed),
             by_person: end.is_some_and(is_by_person),
             waits_for_agents: tool.agent.is_some() && !tool.background,
+        })
+    }
+}
+
+impl WorkOffer {
+    /// What a row offers of each server.
+    fn all_of(row: &RowFact) -> impl Iterator<Item = Self> {
+        let servers = match &row.what {
+            Fact::Offer(offer) => offer.servers.as_slice(),
+            _ => &[],
+        };
+        servers.iter().map(|told| Self {
+            at: row.time,
+            server: Arc::clone(&told.server),
+            bytes: told.bytes,
+            tools: told.tools,
+            removed: told.removed,
         })
     }
 }

@@ -86,14 +86,14 @@ pub fn of_parts(parts: &Parts) -> impl Iterator<Item = Moment<'_>> {
     messages.chain(tools).chain(rows)
 }
 
-/// What a row tells of; `None` for a change of the model, which is no event.
+/// What a row tells of; `None` for a change of the model and for what it was offered, which are no events.
 const fn of_row(row: &RowFact) -> Option<What<'_>> {
     Some(match &row.what {
         Fact::Failure(error) => What::Failure(row, *error),
         Fact::Compaction(done) => What::Compaction(row, done),
         Fact::Hook(hook) => What::Hook(row, hook),
         Fact::Note(note) => What::Note(row, note),
-        Fact::Fallback(_) => return None,
+        Fact::Fallback(_) | Fact::Offer(_) => return None,
     })
 }
 

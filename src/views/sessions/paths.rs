@@ -107,7 +107,7 @@ impl Threads {
     pub fn add_section(&mut self, unit: UnitId, parts: &Parts) {
         let Some(thread) = self.units.get_mut(&unit) else { return };
         // In no order: `Work::append` would put all in order for each section, and the path is found in any.
-        let Work { responses, undated: _, calls, waits } = Work::of(parts);
+        let Work { responses, undated: _, calls, waits, offers: _ } = Work::of(parts);
         thread.work.responses.extend(responses);
         thread.work.calls.extend(calls);
         thread.work.waits.extend(waits);

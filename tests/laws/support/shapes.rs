@@ -263,6 +263,7 @@ impl Story<'_> {
 
     fn turn(&mut self, session: &mut Session) {
         self.prompt(session, json!({}));
+        self.offered(session);
         for _ in 0..self.dice.below(3) {
             self.tool(session);
         }
@@ -292,6 +293,30 @@ impl Story<'_> {
             }
             _ => {}
         }
+    }
+
+    /// What the client tells the model about MCP servers.
+    fn offered(&mut self, session: &mut Session) {
+        let attachment = match self.number % 4 {
+            0 => {
+                json!({"type": "deferred_tools_delta", "addedNames": ["Monitor", "mcp__a__x", "mcp__b__y", "mcp__a__z"],
+                "addedLines": ["Monitor", "mcp__a__x: does", "mcp__b__y", "mcp__a__z"], "removedNames": []})
+            }
+            1 => json!({"type": "deferred_tools_delta", "addedNames": [], "addedLines": [],
+                "removedNames": ["mcp__a__x", "Monitor"]}),
+            2 => json!({"type": "mcp_instructions_delta", "addedNames": ["a"], "addedBlocks": ["## a\nUse it."],
+                "removedNames": ["b"]}),
+            _ => return,
+        };
+        // Neither by the dice nor with a number of its own, so that a seed goes on making the same story.
+        let uuid = format!("{:08x}-0000-4000-8000-00000000000f", self.number);
+        let row = json!({
+            "parentUuid": session.parent, "isSidechain": false, "type": "attachment", "uuid": uuid,
+            "timestamp": stamp(self.now), "sessionId": session.id, "cwd": "/home/dev/app", "version": "2.1.332",
+            "gitBranch": "main", "entrypoint": "cli", "attachment": attachment,
+        });
+        session.parent = Some(uuid);
+        session.rows.push(row);
     }
 
     fn absorbed(&mut self, session: &mut Session) {

@@ -105,12 +105,12 @@ fn ran_for(call: Option<&str>, row: &RowFact, hook: &Hook, summed_up: &[RowId]) 
     hook.call.as_deref() == call && !summed_up.contains(&row.id)
 }
 
-/// The event that a row tells of; `None` for a compaction, which is a span of its own.
+/// The event that a row tells of; `None` for a compaction, which is a span of its own, and for what the model was offered.
 fn event(row: &RowFact) -> Option<SpanEvent> {
     let mut list = AttributeList::default();
     let name = match &row.what {
         Fact::Failure(error) => api_error(*error, &mut list),
-        Fact::Compaction(_) => return None,
+        Fact::Compaction(_) | Fact::Offer(_) => return None,
         Fact::Hook(what) => hook(what, &mut list),
         Fact::Fallback(what) => fallback(what, &mut list),
         Fact::Note(what) => note(what, &mut list),

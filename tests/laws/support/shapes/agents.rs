@@ -51,6 +51,7 @@ impl Story<'_> {
         let from = own.rows.len();
         let name = own.path.file_stem().unwrap().to_str().unwrap().strip_prefix("agent-").unwrap().to_owned();
         self.row(own, "user", json!({"message": text("user", prompt)}));
+        self.offered(own);
         for _ in 0..self.dice.below(2) {
             self.tool(own);
         }

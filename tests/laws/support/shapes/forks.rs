@@ -7,7 +7,9 @@ use super::{Session, Story};
 impl Story<'_> {
     /// A fork of some kind, with turns of its own. `/background` ends its source.
     pub(super) fn fork(&mut self, source: &mut Session) -> Vec<Session> {
-        let rows = source.rows.iter().enumerate().filter(|(_, row)| row.get("uuid").is_some());
+        // No fork ends with what the model was offered: a seed goes on making the same story as without.
+        let is_end = |row: &Value| row.get("uuid").is_some() && row["attachment"]["removedNames"].is_null();
+        let rows = source.rows.iter().enumerate().filter(|(_, row)| is_end(row));
         let cuts: Vec<usize> = rows.map(|(at, _)| at + 1).collect();
         if cuts.is_empty() || source.background {
             return Vec::new();
