@@ -22,7 +22,7 @@ NOW = "2026-11-27T17:00:00Z"
 QUESTIONS = [
     ("What did this week cost, and why?", "costs"),
     ("Which tool is slow?", "tools"),
-    ("What should be faster?", "bottlenecks"),
+    ("What should I change?", "patterns"),
     ("Will I stay in budget?", "costs --since month --by week"),
     ("What happened on Tuesday?", "sessions --on tuesday"),
 ]

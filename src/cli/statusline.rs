@@ -17,7 +17,6 @@ use super::ask::answer::{self, count, list, number, text, tokens};
 use super::ask::client;
 use super::ask::question::Question;
 use super::report::blocks;
-use super::report::draw::figures::{duration, grouped, money, short};
 use super::report::draw::glyphs::Glyphs;
 use super::report::zone;
 use super::scan::{ScanError, print};
@@ -26,6 +25,7 @@ use crate::ledger::money::Money;
 use crate::sidecar::clock;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::blocks::BLOCK_MS;
+use crate::views::analytics::figures::{duration, grouped, money, short};
 use crate::views::analytics::period::{Period, QUARTER_MS, Zone};
 
 /// Most bytes of standard input that are read: the client writes about two thousand.

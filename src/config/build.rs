@@ -78,6 +78,12 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
                 _ => None,
             })?
             .unwrap_or_default(),
+        patterns: layer
+            .read(&keys::PATTERNS, |value| match value {
+                SetValue::Patterns(patterns) => Some(patterns.clone()),
+                _ => None,
+            })?
+            .unwrap_or_default(),
         prices: PriceSettings {
             overrides: layer
                 .read(&keys::PRICES_OVERRIDES, |value| match value {

@@ -24,7 +24,7 @@ impl Document<'_> {
     }
 
     /// Reads a value for `key`, whose shape is not one of those with tables of their own ([`Shape::Prices`],
-    /// [`Shape::Budgets`], [`Shape::Rules`], [`Shape::Endpoints`]).
+    /// [`Shape::Budgets`], [`Shape::Rules`], [`Shape::Patterns`], [`Shape::Endpoints`]).
     pub(super) fn value(&self, key: &ConfigKey, value: &DeValue<'_>, place: &SetAt) -> Result<SetValue, ConfigError> {
         let of_shape = match (key.shape, value) {
             (Shape::Text | Shape::Size, DeValue::String(text)) => Some(SetValue::Text(text.to_string())),

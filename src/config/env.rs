@@ -87,6 +87,6 @@ fn split(shape: Shape, value: &str) -> Option<SetValue> {
         Shape::List => Some(SetValue::List(items(&[',']))),
         Shape::Paths => Some(SetValue::Paths(items(&[',', ':']).into_iter().map(PathBuf::from).collect())),
         Shape::Map => text::pairs(value).map(SetValue::Map),
-        Shape::Prices | Shape::Budgets | Shape::Rules | Shape::Endpoints => None,
+        Shape::Prices | Shape::Budgets | Shape::Rules | Shape::Patterns | Shape::Endpoints => None,
     }
 }

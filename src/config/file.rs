@@ -8,7 +8,7 @@ use super::document::{Document, wrong};
 use super::error::{ConfigError, SetAt};
 use super::keys::{self, ConfigKey, Shape};
 use super::merge::{Layer, SetValue};
-use super::{budgets, custom, endpoints, prices};
+use super::{budgets, custom, endpoints, patterns, prices};
 
 pub(super) fn layer(path: &Path) -> Result<Layer, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
@@ -62,6 +62,9 @@ fn value_of(
         (Shape::Prices, DeValue::Array(array)) => prices::overrides(document, key.path, array).map(SetValue::Prices),
         (Shape::Budgets, DeValue::Array(array)) => budgets::budgets(document, key.path, array).map(SetValue::Budgets),
         (Shape::Rules, DeValue::Array(array)) => custom::rules(document, key.path, array).map(SetValue::Rules),
+        (Shape::Patterns, DeValue::Table(table)) => {
+            patterns::patterns(document, key.path, table).map(SetValue::Patterns)
+        }
         (Shape::Endpoints, DeValue::Table(table)) => endpoints::of_table(document, table).map(SetValue::Endpoints),
         _ => document.value(key, value, place),
     }

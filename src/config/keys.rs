@@ -20,6 +20,8 @@ pub(super) enum Shape {
     Budgets,
     /// An array of tables with rules of custom metrics; it has no variable.
     Rules,
+    /// A table with the settings of the rules of patterns; it has no variable.
+    Patterns,
     /// A table whose values are URLs or tables; in a variable `name=URL,...`. URLs may hold secrets.
     Endpoints,
 }
@@ -81,13 +83,14 @@ keys! {
     STATUSLINE_FORMAT = "statusline.format" Text "one line of 1 to 500 characters, with names in braces";
     SELFCHECK_EVERY = "selfcheck.every" Text "a duration from 1s to 30d, like \"24h\", or \"0\"";
     BUDGETS = "budgets" Budgets "an array of at most 16 tables ([[budgets]])";
+    PATTERNS = "patterns" Patterns "a table ([patterns])";
     PRICES_OVERRIDES = "prices.overrides" Prices "an array of tables ([[prices.overrides]])";
 }
 
 impl ConfigKey {
-    /// The name of the key's environment variable; `None` for prices, budgets and rules, which have none.
+    /// The name of the key's environment variable; `None` for prices, budgets, rules and patterns, which have none.
     pub(super) fn variable(&self) -> Option<String> {
-        (!matches!(self.shape, Shape::Prices | Shape::Budgets | Shape::Rules))
+        (!matches!(self.shape, Shape::Prices | Shape::Budgets | Shape::Rules | Shape::Patterns))
             .then(|| format!("TAILSPAN_{}", self.path.replace('.', "_").to_ascii_uppercase()))
     }
 }

@@ -7,6 +7,7 @@ use super::error::{ConfigError, SetAt};
 use super::keys::ConfigKey;
 use crate::ledger::prices::Override;
 use crate::views::analytics::budgets::Budget;
+use crate::views::analytics::patterns::settings::PatternSettings;
 use crate::views::metrics::rules::CustomRules;
 
 /// A value before it is checked. It has no `Debug`, because it may hold secrets.
@@ -20,6 +21,7 @@ pub(super) enum SetValue {
     Prices(Vec<Override>),
     Budgets(Vec<Budget>),
     Rules(CustomRules),
+    Patterns(PatternSettings),
     Endpoints(Endpoints),
 }
 
@@ -32,6 +34,7 @@ impl SetValue {
             // The values of headers may be secret.
             Self::Map(_) => "a table whose values are not shown".to_owned(),
             Self::Endpoints(_) => "a table of endpoints".to_owned(),
+            Self::Patterns(_) => "a table of patterns".to_owned(),
             Self::Prices(_) | Self::Budgets(_) | Self::Rules(_) => "an array of tables".to_owned(),
         }
     }

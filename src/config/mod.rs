@@ -16,7 +16,7 @@
 //! file, env, flags              each reads one source into a layer; document reads the values of a file
 //! merge                         puts layers on top of each other
 //! standard                      reads the OTEL_* variables into a layer
-//! text, prices, budgets, custom, endpoints, otlp
+//! text, prices, budgets, patterns, custom, endpoints, otlp
 //!                               turn text into valid values
 //! push, build                   make a Config from the layers
 //! settings                      the Config and its parts
@@ -38,6 +38,7 @@ mod flags;
 mod keys;
 mod merge;
 mod otlp;
+mod patterns;
 mod prices;
 mod push;
 mod settings;
@@ -51,7 +52,7 @@ pub use self::flags::Flags;
 pub use self::keys::known_keys;
 pub use self::settings::{
     Budget, ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, OtlpSettings,
-    OutboxSettings, PriceSettings, Profile, ProjectLabel, Push, Scan, ScanFormat, SetPlaces, Statusline, Tls,
-    TraceScope, TraceSettings, Web,
+    OutboxSettings, PatternSettings, PriceSettings, Profile, ProjectLabel, Push, Scan, ScanFormat, SetPlaces,
+    Statusline, Tls, TraceScope, TraceSettings, Web,
 };
 pub(crate) use self::text::any_duration as duration;

@@ -9,6 +9,7 @@ use super::error::{ConfigError, SetAt};
 use crate::ledger::prices::{self, Override};
 use crate::transcript::time::Timestamp;
 pub use crate::views::analytics::budgets::Budget;
+pub use crate::views::analytics::patterns::settings::PatternSettings;
 pub use crate::views::metrics::labels::ProjectLabel;
 use crate::views::metrics::rules::CustomRules;
 pub use crate::views::traces::content::ContentLevel;
@@ -48,6 +49,8 @@ pub struct Config {
     pub selfcheck: Option<Duration>,
     /// What may be spent (`budgets`); none by default, at most 16.
     pub budgets: Vec<Budget>,
+    /// Which rules of patterns are on, and from where on they speak up (`patterns`).
+    pub patterns: PatternSettings,
     /// Prices that replace or extend the built-in ones.
     pub prices: PriceSettings,
     /// Sentences about settings that have no effect, for the log at the start.

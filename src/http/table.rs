@@ -1,6 +1,6 @@
 //! The route table: one line for each path that is answered. Only the wiring imports it.
 
-use crate::http::api::analytics::{bottlenecks, costs, tools};
+use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
 use crate::http::api::{replay, session_detail, sessions};
 use crate::http::context::Context;
 use crate::http::jaeger::{v1, v3};
@@ -24,6 +24,7 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/api/v1/openapi.json", &serve::OPENAPI, serve::openapi),
     Route::get("/api/v1/analytics/costs", &costs::COSTS, costs::answer).tagged(),
     Route::get("/api/v1/analytics/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer).tagged(),
+    Route::get("/api/v1/analytics/patterns", &patterns::PATTERNS, patterns::answer).tagged(),
     Route::get("/api/v1/analytics/tools/usage", &tools::TOOLS, tools::answer).tagged(),
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list).tagged(),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large().or_not_found(),

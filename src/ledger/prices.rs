@@ -130,15 +130,35 @@ impl Prices {
         shares
     }
 
-    /// An estimate of what a response of a model paid for each token that it read from the cache, in picodollars: the rate
-    /// of its day, times what the whole response `paid` in relation to the list price without premiums. `None` if the
-    /// model has no price.
+    /// An estimate of what a response of a model paid for each token that it read from the cache, in picodollars, as
+    /// [`Prices::at_rates_of`].
     #[must_use]
     pub fn cached_input(&self, model: &str, at: Timestamp, tokens: &Tokens, paid_picousd: u64) -> Option<u64> {
+        self.at_rates_of(model, at, tokens, paid_picousd, &Tokens { cache_read: 1, ..Tokens::default() })
+    }
+
+    /// An estimate of what `other` tokens would have cost in a response of a model with `tokens`, in picodollars: the rates
+    /// of its day, times what the whole response `paid` in relation to the list price without premiums. `None` if the model
+    /// has no price.
+    #[must_use]
+    pub fn at_rates_of(
+        &self,
+        model: &str,
+        at: Timestamp,
+        tokens: &Tokens,
+        paid_picousd: u64,
+        other: &Tokens,
+    ) -> Option<u64> {
         let rates = self.models.get(model)?.rates(at.day(), tokens)?;
-        let rate = i128::from(rates.cache_read.picousd_per_token());
-        let paid = rate.saturating_mul(paid_picousd.into()).checked_div(rates.picousd(tokens)).unwrap_or(rate);
+        let list = rates.picousd(other);
+        let paid = list.saturating_mul(paid_picousd.into()).checked_div(rates.picousd(tokens)).unwrap_or(list);
         u64::try_from(paid).ok()
+    }
+
+    /// What tokens would cost at a model at list prices, in picodollars; `None` if it has no price.
+    #[must_use]
+    pub fn list(&self, model: &str, at: Timestamp, tokens: &Tokens) -> Option<u64> {
+        u64::try_from(self.models.get(model)?.rates(at.day(), tokens)?.picousd(tokens)).ok()
     }
 
     fn main_share(&self, input: &Priced<'_>, main: &NamedModel<'_>, fallback: bool, terms: Terms) -> Share {

@@ -86,7 +86,7 @@ fn context(config: &Config, prices: Prices, kept: &OpenStore) -> Context {
     let (_, totals) = watch::channel(None);
     Context {
         reader: kept.reader.clone(),
-        cells: SharedCells::new(prices).with_budgets(config.budgets.clone()),
+        cells: SharedCells::new(prices).with_budgets(config.budgets.clone()).with_patterns(config.patterns.clone()),
         vitals: Arc::new(Vitals::new(clock::now(), config.traces.idle)),
         totals,
         outbox: Arc::clone(&kept.meter),

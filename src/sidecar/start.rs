@@ -100,7 +100,9 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
         reader: life.kept.reader.clone(),
-        cells: SharedCells::new(life.prices.clone()).with_budgets(life.config.budgets.clone()),
+        cells: SharedCells::new(life.prices.clone())
+            .with_budgets(life.config.budgets.clone())
+            .with_patterns(life.config.patterns.clone()),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
         outbox: Arc::clone(&life.kept.meter),

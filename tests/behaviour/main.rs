@@ -75,6 +75,7 @@ mod http_streams;
 mod jaeger;
 mod jaeger_settings;
 mod openapi;
+mod patterns;
 mod projection;
 mod readers;
 mod report;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tailspan::cli::rules;
 use tailspan::http::openapi::markdown;
 use tailspan::http::table::ROUTES;
+use tailspan::views::analytics::patterns::{all, markdown as patterns};
 use tailspan::views::metrics::document;
 
 fn documents() -> Vec<PathBuf> {
@@ -89,6 +90,34 @@ fn the_metrics_of_the_guide_are_the_catalogue() {
         return;
     }
     assert!(text == expected, "docs/metrics.md is behind the catalogue: run the test with UPDATE=1");
+}
+
+#[test]
+fn the_patterns_of_the_guide_are_the_rules() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/patterns.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (mut expected, mut inside, mut told) = (String::new(), false, BTreeSet::new());
+    for line in text.lines() {
+        inside &= !line.starts_with("<!-- end -->");
+        if !inside {
+            expected.push_str(&format!("{line}\n"));
+        }
+        let mark = line.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->")).unwrap_or_default();
+        if mark == "rules" {
+            expected.push_str(&patterns::overview());
+            inside = true;
+        } else if let Some(id) = mark.strip_prefix("rule ") {
+            expected.push_str(&patterns::rule(id).unwrap());
+            told.insert(id.to_owned());
+            inside = true;
+        }
+    }
+    assert_eq!(told, all::rules().map(|rule| rule.id.to_owned()).collect(), "each rule has a section");
+    if std::env::var("UPDATE").is_ok() {
+        fs::write(&path, expected).unwrap();
+        return;
+    }
+    assert!(text == expected, "docs/patterns.md is behind the rules: run the test with UPDATE=1");
 }
 
 /// A document with what its routes say between the marks for it.

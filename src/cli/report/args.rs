@@ -13,7 +13,7 @@ const EXAMPLES: &str = "\
 Five questions:
   tailspan report costs                        what did this week cost, and why?
   tailspan report tools                        which tool is slow?
-  tailspan report bottlenecks                  what should be faster?
+  tailspan report patterns                     what should I change?
   tailspan report costs --since month          will I stay in budget?
   tailspan report sessions --on tuesday        what happened on Tuesday?
 
@@ -32,8 +32,8 @@ pub struct ReportArgs {
     /// agent, session, workflow, entrypoint [default: day]
     #[arg(long, value_name = "KEY[,KEY]", value_delimiter = ',')]
     pub by: Vec<GroupKey>,
-    /// Where the time begins [default: 7d; for tools and bottlenecks 30d, for blocks 2d; with --by week 8w, with
-    /// --by month all]
+    /// Where the time begins [default: 7d; for tools, bottlenecks and patterns 30d, for blocks 2d; with
+    /// --by week 8w, with --by month all]
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Where the time ends; a day or month counts as a whole [default: now]
@@ -162,8 +162,7 @@ pub enum ReportKind {
     Tools,
     /// Where the time of turns went
     Bottlenecks,
-    /// What could be done better, and what that would save. Hidden as long as no route of this version tells it
-    #[value(hide = true)]
+    /// What could be done better, and what that would save
     Patterns,
     /// Sessions with their titles, turns and costs
     Sessions,

@@ -7,7 +7,6 @@ use super::asker::Asker;
 use super::costs;
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
-use super::draw::figures::{amount, duration, grouped, money, short};
 use super::range::Present;
 use super::rows;
 use crate::cli::ask::answer::{self, Answer, count, list, text, tokens};
@@ -15,6 +14,7 @@ use crate::cli::ask::question::Question;
 use crate::ledger::money::Money;
 use crate::transcript::time::{Timestamp, seconds};
 use crate::views::analytics::blocks::BLOCK_MS;
+use crate::views::analytics::figures::{amount, duration, grouped, money, short};
 
 /// The question that the report is about.
 pub(super) fn question(asker: &Asker<'_>) -> Question {

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::asker::Asker;
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
-use super::draw::figures::{counted, duration, grouped, milliseconds, percent};
 use super::titles::short_id;
 use crate::cli::ask::answer::{Answer, count, list, number, text};
 use crate::cli::ask::question::Question;
+use crate::views::analytics::figures::{counted, duration, grouped, milliseconds, percent};
 
 /// The question that the report is about.
 pub(super) fn question(asker: &Asker<'_>) -> Question {

@@ -6,7 +6,7 @@ use super::args::GroupKey;
 use super::asker::Asker;
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
-use super::draw::figures::{amount, grouped, money, share};
+use super::draw::glyphs::Spark;
 use super::money_ahead;
 use super::rows::{self, SUMS, compared, cost_cell, day_name, key_cell, spent, sums, total};
 use super::titles;
@@ -15,6 +15,7 @@ use crate::cli::ask::answer::{self, Answer, count, list, text};
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::AskError;
 use crate::ledger::money::Money;
+use crate::views::analytics::figures::{amount, grouped, money, share};
 use crate::views::analytics::period::Period;
 
 /// Rows from which on a table of times has a line of small bars above it.
@@ -108,7 +109,7 @@ fn course(asker: &Asker<'_>, keys: &[GroupKey], answer: &Answer) -> Option<Fact>
     let name = if *key == GroupKey::Day { day_name(asker, name) } else { name.to_owned() };
     let text = format!("most: {name}, {}", money(answer::money(most, "/cost_usd")?));
     (key.is_time() && (SPARK_MIN..=DAYS_MAX).contains(&spark.len()))
-        .then(|| Fact { spark, ..Fact::new("course", text) })
+        .then(|| Fact { spark: Spark { amounts: spark, most: None }, ..Fact::new("course", text) })
 }
 
 fn unpriced(answer: &Value) -> Option<Fact> {

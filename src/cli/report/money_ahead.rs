@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::draw::document::{Cell, Column, Fact, Row, Table, Tone};
-use super::draw::figures::{amount, money, percent, share};
 use crate::cli::ask::answer::{self, count, list, number, text};
 use crate::ledger::money::Money;
+use crate::views::analytics::figures::{amount, money, percent, share};
 
 /// What the month will cost, in a sentence; or why nobody knows.
 pub(super) fn projection(answer: &Value) -> Option<Fact> {

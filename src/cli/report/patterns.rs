@@ -5,19 +5,20 @@ use serde_json::Value;
 use super::asker::Asker;
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Advice, Document, Fact, Part, Tone};
-use super::draw::figures::{counted, duration, money};
+use super::draw::glyphs::Spark;
 use super::titles::short_id;
 use crate::cli::ask::answer::{self, Answer, count, list, number, text};
 use crate::cli::ask::question::Question;
 use crate::ledger::money::Money;
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::figures::{amount, counted, duration, money};
 
 /// Places that are shown of each finding.
 const EVIDENCE: usize = 3;
 
-/// The question that the report is about.
+/// The question that the report is about. There is one answer without pages: the report itself shows so many of it.
 pub(super) fn question(asker: &Asker<'_>) -> Question {
-    asker.sorted(asker.question("patterns"))
+    asker.in_order(asker.question("patterns"))
 }
 
 /// The columns of the rows as CSV.
@@ -45,19 +46,49 @@ pub(super) fn document(asker: &Asker<'_>, answer: &Answer) -> Document {
     let patterns = list(&answer.json, "/patterns");
     if patterns.is_empty() {
         let text = "No rule found anything to change in this time.".to_owned();
-        return Document { title, parts: vec![Part::Text(Tone::Good, text)] };
+        let parts = [Part::Text(Tone::Good, text)].into_iter().chain(week(answer));
+        return Document { title, parts: parts.collect() };
     }
     let shown = usize::from(asker.limit());
-    let saving: Money = patterns.iter().filter_map(|pattern| answer::money(pattern, "/saving_usd")).sum();
     let found = counted(patterns.len() as u64, "finding");
-    let found = format!("{found}, the largest saving first; {} in all, as far as they do not overlap", money(saving));
+    let found = format!("{found}, the largest saving first; savings may overlap");
     let mut parts = vec![Part::Facts(vec![Fact::new("found", found).toned(Tone::Strong)])];
     parts.push(Part::Advice(patterns.iter().take(shown).map(|pattern| advice(asker, pattern)).collect()));
     if shown < patterns.len() {
         parts.push(Part::Text(Tone::Dim, "There are more: --limit.".to_owned()));
     }
+    parts.extend(week(answer));
     Document { title, parts }
 }
+
+/// What was spent in each hour of the week, a row for each day from midnight to midnight, all on one scale.
+fn week(answer: &Answer) -> Option<Part> {
+    let cost = |hour: &Value| answer::money(hour, "/cost_usd").map_or(0, amount);
+    let days: Vec<(&str, Vec<u128>)> = list(&answer.json, "/usage/week")
+        .iter()
+        .filter_map(|day| Some((text(day, "/weekday")?, list(day, "/hours").iter().map(cost).collect())))
+        .collect();
+    let most = days.iter().flat_map(|(_, hours)| hours).copied().max().filter(|most| *most > 0)?;
+    let facts = DAYS.iter().zip(&days).map(|((name, whole), (weekday, amounts))| {
+        debug_assert_eq!(whole, weekday);
+        let sum = amounts.iter().sum::<u128>();
+        let sum = money(Money::from_picousd(i128::try_from(sum).unwrap_or(i128::MAX)));
+        let spark = Spark { amounts: amounts.clone(), most: Some(most) };
+        Fact { spark, ..Fact::new(name, sum) }
+    });
+    Some(Part::Facts(facts.collect()))
+}
+
+/// The weekdays, as they are shown and as the answer names them.
+const DAYS: [(&str, &str); 7] = [
+    ("Mon", "Monday"),
+    ("Tue", "Tuesday"),
+    ("Wed", "Wednesday"),
+    ("Thu", "Thursday"),
+    ("Fri", "Friday"),
+    ("Sat", "Saturday"),
+    ("Sun", "Sunday"),
+];
 
 fn advice(asker: &Asker<'_>, pattern: &Value) -> Advice {
     let own = |place| text(pattern, place).unwrap_or_default().to_owned();

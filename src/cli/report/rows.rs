@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::args::GroupKey;
 use super::asker::Asker;
 use super::draw::document::{Cell, Column, Fact, Tone};
-use super::draw::figures::{change, counted, grouped, money, percent, short};
 use super::titles::short_id;
 use crate::cli::ask::answer::{self, count, text, tokens};
 use crate::ledger::money::Money;
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::figures::{change, counted, grouped, money, percent, short};
 use crate::views::analytics::period::Day;
 
 /// The exact total of an answer about costs.

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::asker::Asker;
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
-use super::draw::figures::{duration, grouped, money};
 use super::rows::{cost_cell, spent};
 use super::titles::short_id;
 use crate::cli::ask::answer::{Answer, count, list, some_text, text};
@@ -15,6 +14,7 @@ use crate::cli::ask::question::Question;
 use crate::cli::ask::source::AskError;
 use crate::ledger::money::Money;
 use crate::transcript::time::{Timestamp, seconds};
+use crate::views::analytics::figures::{duration, grouped, money};
 
 /// Most sessions whose share of the time is asked for at once.
 const AT_ONCE: usize = 100;

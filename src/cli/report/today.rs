@@ -4,7 +4,7 @@ use super::asker::Asker;
 use super::blocks;
 use super::costs;
 use super::draw::document::{Document, Fact, Part, Tone};
-use super::draw::figures::{amount, counted};
+use super::draw::glyphs::Spark;
 use super::range::Range;
 use super::rows::{compared, spent, total};
 use super::tools;
@@ -16,6 +16,7 @@ use crate::cli::ask::source::AskError;
 use crate::ledger::money::Money;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::blocks::BLOCK_MS;
+use crate::views::analytics::figures::{amount, counted};
 use crate::views::analytics::period::Period;
 
 /// The answers that the report is made of; each has a name in its JSON.
@@ -122,7 +123,7 @@ fn course(asker: &Asker<'_>, hours: &Answer) -> Option<Fact> {
         at = hour.end;
     }
     let text = format!("by hour, 00:00 to {}", asker.present.hour(now));
-    (!rows.is_empty()).then(|| Fact { spark, ..Fact::new("hours", text) })
+    (!rows.is_empty()).then(|| Fact { spark: Spark { amounts: spark, most: None }, ..Fact::new("hours", text) })
 }
 
 /// The rows of the report as CSV: the hours.

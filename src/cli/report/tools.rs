@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::asker::Asker;
 use super::draw::csv::CsvColumn;
 use super::draw::document::{Cell, Column, Document, Fact, Part, Row, Table, Tone};
-use super::draw::figures::{counted, duration, grouped, milliseconds, percent};
 use super::titles::short_id;
 use crate::cli::ask::answer::{Answer, count, list, number, text};
 use crate::cli::ask::question::Question;
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::figures::{counted, duration, grouped, milliseconds, percent};
 
 /// Single calls that are shown.
 const SLOWEST: usize = 5;

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use super::args::GroupKey;
 use super::asker::Asker;
 use super::draw::document::{Cell, Column, Part, Row, Table, Tone};
-use super::draw::figures::{amount, change, grouped, money, share};
 use super::rows::{cost_cell, key_cell, tone_of_change};
 use super::titles::{self, short_id};
 use crate::cli::ask::answer::{self, count, list, text};
 use crate::cli::ask::source::AskError;
 use crate::ledger::money::Money;
+use crate::views::analytics::figures::{amount, change, grouped, money, share};
 
 /// Rows of each table.
 const ROWS: usize = 5;

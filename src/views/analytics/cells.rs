@@ -16,7 +16,7 @@ use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Identity, Parts, Unit, UnitKey};
 use crate::transcript::record::Origin;
 use crate::transcript::time::Timestamp;
-use crate::views::analytics::period::Quarter;
+use crate::views::analytics::period::{QUARTER_MS, Quarter};
 use crate::views::analytics::work::Work;
 
 /// The cells of the parts that a unit or a section holds itself.
@@ -101,6 +101,21 @@ impl Window {
     #[must_use]
     pub fn has(&self, time: Timestamp) -> bool {
         self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until)
+    }
+
+    /// The same length of time before it; `None` if it has no beginning. One without an end ends now.
+    #[must_use]
+    pub fn before(self, now: Timestamp) -> Option<Self> {
+        let (since, until) = (self.since?, self.until.unwrap_or(now));
+        let begin = Timestamp(since.0.saturating_sub(until.0.saturating_sub(since.0)));
+        Some(Self { since: Some(begin), until: Some(since) })
+    }
+
+    /// The least window of whole quarter hours that holds it.
+    #[must_use]
+    pub fn in_whole_quarters(self) -> Self {
+        let end = |until: Timestamp| Quarter::of(Timestamp(until.0.saturating_add(QUARTER_MS - 1))).start();
+        Self { since: self.since.map(|since| Quarter::of(since).start()), until: self.until.map(end) }
     }
 }
 

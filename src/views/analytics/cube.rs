@@ -7,6 +7,10 @@ use super::cells::Window;
 use super::filter::{Filter, NumberedFilter};
 use super::index::SessionEntry;
 use super::names::Names;
+use super::patterns::edits::{Edit, edits};
+use super::patterns::finding::Finding;
+use super::patterns::session_rules::findings;
+use super::patterns::settings::PatternSettings;
 use super::session_cells::{SessionCells, StoredUnit};
 use super::session_work::SessionWork;
 use super::spend::{QuarterSpend, Sign};
@@ -24,6 +28,8 @@ pub struct Cube {
     spend: QuarterSpend,
     /// What was spent of what some filters take.
     watched: Vec<(Filter, QuarterSpend)>,
+    /// What the rules of patterns go by.
+    patterns: PatternSettings,
 }
 
 /// One session.
@@ -35,14 +41,19 @@ pub struct CubeSession {
     pub cells: SessionCells,
     /// Its tool calls.
     pub work: SessionWork,
+    /// What the rules of patterns found in it, in order of time.
+    pub findings: Vec<Finding>,
+    /// The calls that changed files, in order of time.
+    pub edits: Vec<Edit>,
 }
 
 impl Cube {
-    /// A cube without sessions that keeps sums of what each of these filters takes. Their windows are not looked at.
+    /// A cube without sessions that keeps sums of what each of these filters takes, and what the rules of patterns find.
+    /// Windows of the filters are not looked at.
     #[must_use]
-    pub fn watching(filters: impl IntoIterator<Item = Filter>) -> Self {
+    pub fn watching(filters: impl IntoIterator<Item = Filter>, patterns: PatternSettings) -> Self {
         let watched = filters.into_iter().map(|filter| (filter, QuarterSpend::default())).collect();
-        Self { watched, ..Self::default() }
+        Self { watched, patterns, ..Self::default() }
     }
 
     /// Puts a session and its cells in the place of what was there. `prices` values what results of tools cost later.
@@ -51,8 +62,10 @@ impl Cube {
         let entry = SessionEntry::of(&mut self.names, session);
         let cells = SessionCells::of(&mut self.names, units);
         let work = SessionWork::of(&mut self.names, units, prices);
+        let findings = findings(&mut self.names, units, (&cells, &work), prices, &self.patterns);
+        let edits = edits(&mut self.names, units);
         self.count(&session.id, &cells, Sign::Plus);
-        self.sessions.insert(session.id.clone(), CubeSession { entry, cells, work });
+        self.sessions.insert(session.id.clone(), CubeSession { entry, cells, work, findings, edits });
     }
 
     /// Takes a session out.

@@ -5,7 +5,7 @@ use super::filter::{Filter, NumberedFilter};
 use super::names::{Name, Names};
 use super::session_cells::CubeUnit;
 use crate::ledger::money::Money;
-use crate::ledger::session::Session;
+use crate::ledger::session::{Reported, Session};
 use crate::transcript::time::Timestamp;
 
 /// One session, as the list knows it.
@@ -25,6 +25,8 @@ pub struct SessionEntry {
     pub messages: u64,
     /// Turns.
     pub turns: u64,
+    /// What the client itself reports that it cost, and how much of it no row explains.
+    pub reported: Reported,
     project: Name,
     models: Box<[Name]>,
     tools: Box<[Name]>,
@@ -64,6 +66,7 @@ impl SessionEntry {
             tokens: tally.tokens().total(),
             messages: tally.messages(),
             turns: tally.turns,
+            reported: session.counted_report,
             project: names.number(session.project()),
             models: tally.models.keys().map(|model| names.number(Some(model))).collect(),
             tools: tally.tools.keys().map(|tool| names.number(Some(tool))).collect(),

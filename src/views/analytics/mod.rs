@@ -16,9 +16,11 @@
 //! index          what the list of sessions is filtered and sorted by
 //! blocks         five-hour blocks
 //! sketch         quantiles
+//! figures        money, tokens, durations and shares, rounded for people
 //! costs          tokens and cost, filtered and grouped
 //! tools          tool calls, filtered and grouped
 //! bottlenecks    where the time of turns went
+//! patterns       what could be done better, and what that would save
 //! forecast       what the days to come bring, from the days before
 //! projection     the same of a month, week or day of the calendar, and how it would have done in the past
 //! budgets        what may be spent, held against what was and what is expected
@@ -32,10 +34,12 @@ pub mod cells;
 pub mod costs;
 pub mod critical_path;
 pub mod cube;
+pub mod figures;
 pub mod filter;
 pub mod forecast;
 pub mod index;
 pub mod names;
+pub mod patterns;
 pub mod period;
 mod periods;
 pub mod projection;

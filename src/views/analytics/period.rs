@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{
+    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Timelike, Utc,
+};
 use chrono_tz::Tz;
 
 use crate::transcript::time::Timestamp;
@@ -129,6 +131,15 @@ impl Zone {
 
     fn local(self, time: Timestamp) -> Option<DateTime<Tz>> {
         DateTime::<Utc>::from_timestamp_millis(time.0).map(|utc| utc.with_timezone(&self.0))
+    }
+
+    /// The weekday, from 0 for Monday, and the hour from 0 to 23 that a calendar and a clock on the wall show. `None` for a
+    /// time that no calendar has.
+    #[must_use]
+    pub fn hour_of_week(self, time: Timestamp) -> Option<(usize, usize)> {
+        let local = self.local(time)?;
+        let weekday = usize::try_from(local.weekday().num_days_from_monday()).ok()?;
+        Some((weekday, usize::try_from(local.hour()).ok()?))
     }
 
     /// What a calendar and a clock on the wall show: `Tue 2026-11-24 09:12`. `None` for a time that no calendar has.

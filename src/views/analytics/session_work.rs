@@ -107,7 +107,7 @@ impl CubeCall {
 }
 
 /// What a unit and its sections did, in order of time.
-fn work_of(unit: &StoredUnit) -> Cow<'_, Work> {
+pub(super) fn work_of(unit: &StoredUnit) -> Cow<'_, Work> {
     match unit.cells.as_slice() {
         [(_, only)] => Cow::Borrowed(&only.work),
         all => {

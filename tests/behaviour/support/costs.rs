@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
-use tailspan::http::api::analytics::{bottlenecks, costs, tools};
+use tailspan::http::api::analytics::{bottlenecks, costs, patterns, tools};
 use tailspan::http::api::{replay, session_detail, sessions};
 use tailspan::http::{HasReader, Route, get};
 use tailspan::ledger::family::TurnNumbers;
@@ -51,6 +51,7 @@ static ROUTES: &[Route<Asked>] = &[
     Route::get("/costs", &costs::COSTS, costs::answer),
     Route::get("/tools", &tools::TOOLS, tools::answer),
     Route::get("/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer),
+    Route::get("/patterns", &patterns::PATTERNS, patterns::answer),
     Route::get("/sessions", &sessions::LIST, sessions::list),
     Route::get("/sessions/{id}", &session_detail::ONE, session_detail::one),
     Route::get("/sessions/{id}/replay", &replay::REPLAY, replay::replay),

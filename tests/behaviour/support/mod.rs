@@ -29,6 +29,7 @@ pub(crate) mod shim;
 pub(crate) mod sink;
 pub(crate) mod spans;
 pub(crate) mod spending;
+pub(crate) mod story;
 pub(crate) mod units;
 pub(crate) mod vocabulary;
 

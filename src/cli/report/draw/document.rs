@@ -1,5 +1,7 @@
 //! What a report says, without any form. Texts in it may be foreign; whoever draws them makes them harmless.
 
+use super::glyphs::Spark;
+
 /// A whole report.
 #[derive(Debug, Clone, Default)]
 pub(in crate::cli::report) struct Document {
@@ -24,14 +26,14 @@ pub(in crate::cli::report) enum Part {
 pub(in crate::cli::report) struct Fact {
     pub(in crate::cli::report) name: &'static str,
     /// Amounts that are drawn as a row of small bars before the text; mostly none.
-    pub(in crate::cli::report) spark: Vec<u128>,
+    pub(in crate::cli::report) spark: Spark,
     pub(in crate::cli::report) text: String,
     pub(in crate::cli::report) tone: Tone,
 }
 
 impl Fact {
     pub(in crate::cli::report) fn new(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, spark: Vec::new(), text: text.into(), tone: Tone::Plain }
+        Self { name, spark: Spark::default(), text: text.into(), tone: Tone::Plain }
     }
 
     pub(in crate::cli::report) fn toned(self, tone: Tone) -> Self {

@@ -2,6 +2,14 @@
 
 use crate::transcript::shown::shown;
 
+/// Amounts that are drawn as a row of small bars.
+#[derive(Debug, Clone, Default)]
+pub(in crate::cli) struct Spark {
+    pub(in crate::cli) amounts: Vec<u128>,
+    /// What the highest bar stands for; the largest amount if there is none.
+    pub(in crate::cli) most: Option<u128>,
+}
+
 /// A set of signs.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::cli) struct Glyphs {
@@ -58,8 +66,8 @@ impl Glyphs {
     }
 
     /// A row of small bars, one for each amount; zero is a blank.
-    pub(in crate::cli) fn spark(self, amounts: &[u128]) -> String {
-        let most = amounts.iter().copied().max().unwrap_or(0);
+    pub(in crate::cli) fn spark(self, Spark { amounts, most }: &Spark) -> String {
+        let most = most.or_else(|| amounts.iter().copied().max()).unwrap_or(0);
         let steps = self.spark.len() as u128;
         let sign = |amount: u128| match amount.saturating_mul(steps).checked_div(most) {
             None => ' ',

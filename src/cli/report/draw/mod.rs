@@ -14,7 +14,6 @@
 
 pub(super) mod csv;
 pub(super) mod document;
-pub(in crate::cli) mod figures;
 pub(in crate::cli) mod glyphs;
 pub(super) mod html;
 mod layout;

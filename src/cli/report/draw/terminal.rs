@@ -110,8 +110,11 @@ impl Look {
                 self.paragraph(lines, "   ", tone, text);
             }
             for seen in &one.evidence {
-                let line = cut(&self.glyphs.clean(seen), self.width.saturating_sub(5), Cut::End, self.glyphs);
-                lines.push(format!("   - {}", painted(&line, Tone::Dim, self.colours)));
+                for (number, line) in folded(&self.glyphs.clean(seen), self.width.saturating_sub(5)).iter().enumerate()
+                {
+                    let mark = if number == 0 { '-' } else { ' ' };
+                    lines.push(format!("   {mark} {}", painted(line, Tone::Dim, self.colours)));
+                }
             }
         }
     }

@@ -142,7 +142,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 fn sought(slow: &SlowStretch) -> (SessionId, Sought) {
     let took_ms = i64::try_from(slow.took_ms).unwrap_or(i64::MAX);
     let end = Timestamp(slow.start().0.saturating_add(took_ms));
-    (slow.session.clone(), Sought { unit: slow.unit, is_call: slow.is_call, mark: slow.mark, start: slow.start(), end })
+    (slow.session.clone(), Sought { unit: slow.unit, is_call: slow.is_call, mark: slow.mark, end })
 }
 
 #[derive(Serialize, JsonSchema)]

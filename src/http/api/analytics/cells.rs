@@ -20,6 +20,7 @@ use crate::transcript::time::Timestamp;
 use crate::views::analytics::budgets::Budget;
 use crate::views::analytics::cube::Cube;
 use crate::views::analytics::filter::Filter;
+use crate::views::analytics::patterns::settings::PatternSettings;
 use crate::views::analytics::period::Quarter;
 
 /// How often cells are read again if a reading in between has failed.
@@ -44,6 +45,8 @@ struct Kept {
     places: Mutex<KnownPlaces>,
     /// Of what these take the cube keeps sums.
     watched: Vec<Filter>,
+    /// What the rules of patterns go by.
+    patterns: PatternSettings,
 }
 
 /// Access to the cells, whatever else the context of an [`App`](crate::http::App) holds.
@@ -71,10 +74,17 @@ impl SharedCells {
 
     /// The same with the budgets of the configuration.
     #[must_use]
-    pub fn with_budgets(self, budgets: Vec<Budget>) -> Self {
+    pub fn with_budgets(mut self, budgets: Vec<Budget>) -> Self {
         let watched = budgets.iter().map(|budget| budget.filter.clone()).collect();
-        let kept = RwLock::new(Kept { watched, ..Kept::default() });
-        Self { kept, budgets: SharedBudgets::of(budgets), ..self }
+        self.kept.get_mut().unwrap_or_else(PoisonError::into_inner).watched = watched;
+        Self { budgets: SharedBudgets::of(budgets), ..self }
+    }
+
+    /// The same with the settings of patterns.
+    #[must_use]
+    pub fn with_patterns(mut self, patterns: PatternSettings) -> Self {
+        self.kept.get_mut().unwrap_or_else(PoisonError::into_inner).patterns = patterns;
+        self
     }
 
     /// The budgets, and how they were doing when they were looked at last.
@@ -110,7 +120,7 @@ impl Kept {
         let sessions: Vec<SessionId> = match changed {
             ChangedSessions::Some(sessions) if known => sessions.into_iter().collect(),
             ChangedSessions::Some(_) | ChangedSessions::All => {
-                self.cube = Cube::watching(self.watched.iter().cloned());
+                self.cube = Cube::watching(self.watched.iter().cloned(), self.patterns.clone());
                 self.places().clear();
                 let mut sessions = Vec::new();
                 reader.each_session(|session| sessions.push(session.id))?;
@@ -146,6 +156,11 @@ impl CellsNow<'_> {
     /// Where calls and responses stand, as far as answers have named them since their sessions changed.
     pub(in crate::http) fn places(&self) -> MutexGuard<'_, KnownPlaces> {
         self.kept.places()
+    }
+
+    /// What the rules of patterns go by.
+    pub(super) fn patterns(&self) -> &PatternSettings {
+        &self.kept.patterns
     }
 
     pub(in crate::http) fn cube(&self) -> &Cube {

@@ -8,6 +8,8 @@
 //! budgets      the budgets of the configuration
 //! tools        tool calls
 //! bottlenecks  where the time of turns went
+//! patterns     what could be done better
+//! usage        when and how much people work
 //! place        where a single call or response stands
 //! places       finds that, so that answers can link to it
 //! ```
@@ -16,8 +18,10 @@ pub mod bottlenecks;
 pub mod budgets;
 pub mod cells;
 pub mod costs;
+pub mod patterns;
 mod place;
 pub(super) mod places;
 mod projection;
 pub(super) mod questions;
 pub mod tools;
+mod usage;

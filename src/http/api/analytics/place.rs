@@ -16,8 +16,6 @@ pub(in crate::http) struct Sought {
     pub(in crate::http) is_call: bool,
     /// The low half of its id.
     pub(in crate::http) mark: u32,
-    /// When it began.
-    pub(in crate::http) start: Timestamp,
     /// When it ended.
     pub(in crate::http) end: Timestamp,
 }

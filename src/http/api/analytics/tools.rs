@@ -23,7 +23,6 @@ use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::{Timestamp, seconds};
-use crate::views::analytics::cells::Window;
 use crate::views::analytics::filter::Filter;
 use crate::views::analytics::period::Period;
 use crate::views::analytics::sketch::{self, Sketch};
@@ -139,7 +138,8 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let now = Timestamp(context.now().0.div_euclid(MINUTE_MS) * MINUTE_MS);
     let asked = filter_of(request, zone)?;
     let window = last_days(asked.window, now);
-    let (filter, before) = (Filter { window, ..asked.clone() }, Filter { window: before(window, now), ..asked });
+    let (filter, before) =
+        (Filter { window, ..asked.clone() }, Filter { window: window.before(now).unwrap_or(window), ..asked });
     let (sort, ascending) = (request.value(&SORT)?, request.value(&ORDER)?);
     let limit = usize::try_from(request.value(&LIMIT)?).unwrap_or(usize::MAX);
     let names: Vec<&str> = groups.iter().map(|by| word(*by)).collect();
@@ -189,15 +189,9 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     Ok(cells.tagged(Answer::json(&answer)?, &besides))
 }
 
-/// The same length of time before a window. One without an end ends now.
-fn before(window: Window, now: Timestamp) -> Window {
-    let (Some(since), until) = (window.since, window.until.unwrap_or(now)) else { return window };
-    Window { since: Some(Timestamp(since.0.saturating_sub(until.0.saturating_sub(since.0)))), until: Some(since) }
-}
-
 fn sought(slow: &Slow) -> (SessionId, Sought) {
     let end = Timestamp(slow.at().0.saturating_add(slow.took_ms.into()));
-    (slow.session.clone(), Sought { unit: slow.unit, is_call: true, mark: slow.mark, start: slow.at(), end })
+    (slow.session.clone(), Sought { unit: slow.unit, is_call: true, mark: slow.mark, end })
 }
 
 #[derive(Serialize, JsonSchema)]

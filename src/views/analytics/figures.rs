@@ -1,7 +1,5 @@
 //! Figures as people read them: money at two decimals, tokens at two or three digits, durations at two units.
 
-use std::time::Duration;
-
 use crate::ledger::money::Money;
 
 /// Picodollars in a cent.
@@ -10,14 +8,14 @@ const CENT: u128 = 10_000_000_000;
 /// Dollars at two decimals, rounded half up, with commas: `$1,234.50`. An amount below a cent that is not zero is
 /// `<$0.01`, because `$0.00` would say that it was free.
 #[must_use]
-pub(in crate::cli) fn money(amount: Money) -> String {
+pub fn money(amount: Money) -> String {
     let sign = if amount < Money::ZERO { "-" } else { "" };
     format!("{sign}{}", magnitude(amount))
 }
 
 /// The same with its sign: `+$1.20`, `-$1.20`.
 #[must_use]
-pub(in crate::cli) fn change(amount: Money) -> String {
+pub fn change(amount: Money) -> String {
     let sign = match amount.cmp(&Money::ZERO) {
         std::cmp::Ordering::Less => "-",
         std::cmp::Ordering::Equal => "",
@@ -37,7 +35,7 @@ fn magnitude(amount: Money) -> String {
 
 /// A count with commas between thousands: `12,345`.
 #[must_use]
-pub(in crate::cli) fn grouped(count: impl Into<u128>) -> String {
+pub fn grouped(count: impl Into<u128>) -> String {
     let digits = count.into().to_string();
     let mut grouped = String::new();
     for (position, digit) in digits.chars().enumerate() {
@@ -51,14 +49,14 @@ pub(in crate::cli) fn grouped(count: impl Into<u128>) -> String {
 
 /// A count with what is counted: `1 turn`, `12 turns`.
 #[must_use]
-pub(in crate::cli) fn counted(count: u64, one: &str) -> String {
+pub fn counted(count: u64, one: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{} {one}{ending}", grouped(count))
 }
 
 /// Tokens or bytes in thousands, millions and so on: `999`, `1.2k`, `12M`.
 #[must_use]
-pub(in crate::cli) fn short(count: u64) -> String {
+pub fn short(count: u64) -> String {
     const UNITS: [(u128, &str); 4] = [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
     let count = u128::from(count);
     // What rounds to a whole unit is told in it: 999,950 is 1.0M, not 1000k.
@@ -71,9 +69,11 @@ pub(in crate::cli) fn short(count: u64) -> String {
 /// Seconds in at most two units: `350ms`, `3.2s`, `38s`, `3m 20s`, `2h 5m`, `3d 4h`. What is no duration (negative, not
 /// a number) is a dash.
 #[must_use]
-pub(in crate::cli) fn duration(seconds: f64) -> String {
-    let Ok(duration) = Duration::try_from_secs_f64(seconds) else { return "-".to_owned() };
-    let milliseconds = duration.as_millis();
+pub fn duration(seconds: f64) -> String {
+    if seconds.is_nan() || seconds < 0.0 {
+        return "-".to_owned();
+    }
+    let milliseconds = milliseconds(seconds);
     let (whole, tenths) = ((milliseconds + 500) / 1000, (milliseconds + 50) / 100);
     match whole {
         _ if milliseconds == 0 => "0s".to_owned(),
@@ -88,24 +88,25 @@ pub(in crate::cli) fn duration(seconds: f64) -> String {
 
 /// A ratio as a percentage: `65%`; `<1%` for less than one, but not zero.
 #[must_use]
-pub(in crate::cli) fn percent(ratio: f64) -> String {
+pub fn percent(ratio: f64) -> String {
     if ratio > 0.0 && ratio < 0.01 { "<1%".to_owned() } else { format!("{:.0}%", ratio * 100.0) }
 }
 
 /// A part of a whole as a percentage; a dash if there is no whole.
 #[must_use]
-pub(in crate::cli) fn share(part: Money, whole: Money) -> String {
+pub fn share(part: Money, whole: Money) -> String {
     if whole <= Money::ZERO { "-".to_owned() } else { percent(part.to_f64() / whole.to_f64()) }
 }
 
 /// An amount of money as something that can be drawn; what is negative counts as nothing.
 #[must_use]
-pub(in crate::cli) fn amount(money: Money) -> u128 {
+pub fn amount(money: Money) -> u128 {
     u128::try_from(money.picousd()).unwrap_or(0)
 }
 
-/// Seconds as something that can be drawn, in milliseconds.
+/// Seconds in whole milliseconds, rounded down from nanoseconds; 0 for what is no duration.
 #[must_use]
-pub(in crate::cli) fn milliseconds(seconds: f64) -> u128 {
-    Duration::try_from_secs_f64(seconds).map_or(0, |duration| duration.as_millis())
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast of a float saturates")]
+pub fn milliseconds(seconds: f64) -> u128 {
+    (seconds * 1e9).round() as u128 / 1_000_000
 }

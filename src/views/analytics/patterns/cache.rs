@@ -1,0 +1,75 @@
+//! Prompts that were written to the cache again although they had been in it.
+//!
+//! A request that goes on with a conversation reads what the one before it left in the cache. What it does not read is lost:
+//! the cache keeps a prompt for five minutes or an hour after its last use, and only for the same model and the same
+//! beginning. Source: "Prompt caching" in the documentation of the API.
+
+use super::seen::{Request, Thread};
+use crate::ledger::tokens::Tokens;
+
+/// How long the cache keeps a prompt, in milliseconds.
+const FIVE_MINUTES_MS: u64 = 300_000;
+const HOUR_MS: u64 = 3_600_000;
+
+/// A request that wrote a prompt to the cache again.
+pub(super) struct Rebuild<'s, 'a> {
+    /// The request.
+    pub(super) request: &'s Request<'a>,
+    /// Why.
+    pub(super) why: Why,
+    /// The tokens that were sent again, as they were billed.
+    pub(super) again: Tokens,
+}
+
+/// Why a cached prompt was lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It was not used for as long as the cache keeps it.
+    Expired,
+    /// Another model goes on.
+    Model,
+    /// The beginning of the prompt is another one, or the cache was lost in some other way.
+    Other,
+}
+
+impl<'a> Thread<'a> {
+    /// Every request that wrote at least so many tokens of a cached prompt again.
+    pub(super) fn rebuilds(&self, tokens_min: u64) -> Vec<Rebuild<'_, 'a>> {
+        let mut kept_ms = FIVE_MINUTES_MS;
+        let mut rebuilds = Vec::new();
+        for (before, request) in self.pairs() {
+            let (had, has) = (&before.response.tokens, &request.response.tokens);
+            match (had.cache_write_5m, had.cache_write_1h) {
+                (_, 1..) => kept_ms = HOUR_MS,
+                (1.., 0) => kept_ms = FIVE_MINUTES_MS,
+                (0, 0) => {}
+            }
+            let cached = had.cache_read.saturating_add(had.cache_write_5m).saturating_add(had.cache_write_1h);
+            // A shorter prompt is another conversation: what was in the cache is not asked for any more.
+            if has.prompt() < cached {
+                continue;
+            }
+            let again = sent_again(has, cached.saturating_sub(has.cache_read));
+            if again.prompt() == 0 || again.prompt() < tokens_min {
+                continue;
+            }
+            let unused_ms = request.response.start.since_ms(before.response.start);
+            let why = match unused_ms > kept_ms {
+                true => Why::Expired,
+                false if before.response.model != request.response.model => Why::Model,
+                false => Why::Other,
+            };
+            rebuilds.push(Rebuild { request, why, again });
+        }
+        rebuilds
+    }
+}
+
+/// Of the tokens that a request sent, as many as were lost: those written for an hour first, as they are the beginning of
+/// the prompt, and then those written for five minutes, and those not written at all.
+fn sent_again(sent: &Tokens, lost: u64) -> Tokens {
+    let cache_write_1h = sent.cache_write_1h.min(lost);
+    let cache_write_5m = sent.cache_write_5m.min(lost - cache_write_1h);
+    let input = sent.input.min(lost - cache_write_1h - cache_write_5m);
+    Tokens { input, cache_write_5m, cache_write_1h, ..Tokens::default() }
+}

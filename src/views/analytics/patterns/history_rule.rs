@@ -1,0 +1,69 @@
+//! A rule that looks at all of history, when somebody asks.
+
+use super::rule::RuleText;
+use super::session_rule::Figure;
+use super::settings::PatternSettings;
+use crate::ledger::money::Money;
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+use crate::views::analytics::budgets::{Budget, BudgetNow};
+use crate::views::analytics::cube::Cube;
+use crate::views::analytics::filter::Filter;
+use crate::views::analytics::period::Zone;
+
+/// A question about patterns.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// All sessions.
+    pub cube: &'a Cube,
+    /// What counts. Its window has a beginning.
+    pub filter: &'a Filter,
+    /// The zone of working hours and weekdays.
+    pub zone: Zone,
+    /// The moment of the question.
+    pub now: Timestamp,
+    /// The settings of all rules.
+    pub settings: &'a PatternSettings,
+    /// The budgets of the configuration, and how they are doing.
+    pub budgets: &'a [(&'a Budget, &'a BudgetNow)],
+}
+
+/// A rule that looks at all of history.
+pub struct HistoryRule {
+    /// What it says of itself.
+    pub text: RuleText,
+    /// What it finds; `None` if there is nothing to tell.
+    pub(super) judge: fn(&Asked<'_>) -> Option<Judged>,
+}
+
+/// What a rule found in history.
+pub(super) struct Judged {
+    /// What was found, in a sentence or two.
+    pub(super) sentence: String,
+    /// The same in figures.
+    pub(super) figures: Vec<(&'static str, Figure)>,
+    /// What could be saved; zero if it is not about that.
+    pub(super) saving: Money,
+    /// When it was seen first and last, if it was seen at a time.
+    pub(super) seen: Option<(Timestamp, Timestamp)>,
+    /// What shows it, the most telling first.
+    pub(super) evidence: Vec<Shown>,
+}
+
+/// Something that shows a finding.
+pub(super) struct Shown {
+    /// The session, if it is about one.
+    pub(super) session: Option<SessionId>,
+    /// When, if it is about a time.
+    pub(super) at: Option<Timestamp>,
+    /// What it shows.
+    pub(super) detail: String,
+}
+
+/// The first and last of some times.
+pub(super) fn first_and_last(times: impl Iterator<Item = Timestamp>) -> Option<(Timestamp, Timestamp)> {
+    times.fold(None, |seen, time| match seen {
+        None => Some((time, time)),
+        Some((first, last)) => Some((time.min(first), time.max(last))),
+    })
+}

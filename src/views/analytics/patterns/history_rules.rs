@@ -1,0 +1,8 @@
+//! The rules that look at all of history.
+
+use super::history_rule::HistoryRule;
+use super::{budget_pace, files_deleted_soon, outside_hours, unattributed, unpriced};
+
+/// Every one of them.
+pub static HISTORY_RULES: [&HistoryRule; 5] =
+    [&budget_pace::RULE, &outside_hours::RULE, &unattributed::RULE, &files_deleted_soon::RULE, &unpriced::RULE];

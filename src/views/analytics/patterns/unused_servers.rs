@@ -1,0 +1,150 @@
+//! MCP servers that every prompt tells of and that nobody calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::finding::{Finding, Found, Sum};
+use super::rule::{Basis, Limit, RuleText, Severity};
+use super::seen::{Seen, Thread};
+use super::session_rule::{Around, Figure, SessionRule};
+use super::settings::PatternSettings;
+use crate::ledger::tokens::Tokens;
+use crate::transcript::time::Timestamp;
+use crate::views::analytics::figures::{counted, money, short};
+use crate::views::analytics::names::{Name, Names};
+
+/// Bytes of a token of a list of tools or of instructions.
+const BYTES_PER_TOKEN: u64 = 4;
+
+const SESSIONS: Limit = Limit {
+    name: "sessions",
+    default: 3.0,
+    range: (1.0, 1e6),
+    help: "Least sessions that a server was offered in and in none of which it was called.",
+};
+
+/// The rule.
+pub(super) static RULE: SessionRule = SessionRule {
+    text: RuleText {
+        id: "unused_servers",
+        title: "MCP servers that are never used",
+        severity: Severity::Cost,
+        basis: Basis::Estimated,
+        recommendation: "Disconnect them (`/mcp`, `claude mcp remove`), or connect them only in the projects that need them.",
+        method: "Of servers that are offered in at least so many sessions of the range and called in none: the bytes of their \
+                 tools and instructions that the client told the model, four to a token, written to the cache once in each \
+                 thread and read by every later response until the conversation is compacted. Schemas that are sent whole \
+                 are in no row and do not count.",
+        limits: &[SESSIONS],
+    },
+    find,
+    keep: Some(never_called),
+    is_told: |sum, _| sum.count > 0,
+    sentence,
+    figures,
+    detail,
+};
+
+/// The server of a tool: `github` for `mcp__github__create_issue`.
+fn server_of(tool: &str) -> Option<&str> {
+    tool.strip_prefix("mcp__")?.split("__").next()
+}
+
+fn find(seen: &Seen<'_>, _: &PatternSettings, names: &mut Names) -> Vec<Finding> {
+    let calls = seen.threads.iter().flat_map(|thread| &thread.calls);
+    let called: BTreeSet<&str> = calls.filter_map(|called| server_of(&called.call.tool)).collect();
+    let mut found: BTreeMap<Name, Finding> = BTreeMap::new();
+    for thread in &seen.threads {
+        for (unit, offer) in thread.offers.iter().filter(|(_, offer)| !called.contains(&*offer.server)) {
+            let tokens = offer.bytes / BYTES_PER_TOKEN;
+            if tokens == 0 {
+                continue;
+            }
+            let (requests, picousd) = carried(seen, thread, offer.at, tokens);
+            let name = names.number(Some(&offer.server));
+            let finding = found.entry(name).or_insert(Finding {
+                rule: 0,
+                at: offer.at,
+                unit: *unit,
+                model: Name::NONE,
+                name,
+                picousd: 0,
+                ms: 0,
+                amount: 0,
+                step: None,
+            });
+            finding.picousd = finding.picousd.saturating_add(picousd);
+            finding.amount = finding.amount.saturating_add(tokens.saturating_mul(requests));
+        }
+    }
+    found.into_values().collect()
+}
+
+/// How many responses had so many tokens in their prompts, from a time on, and what they paid for them, in picodollars.
+fn carried(seen: &Seen<'_>, thread: &Thread<'_>, from: Timestamp, tokens: u64) -> (u64, u64) {
+    let first = thread.requests.partition_point(|request| request.response.start < from);
+    let (mut requests, mut picousd) = (0u64, 0u64);
+    for request in thread.requests.iter().skip(first) {
+        if thread.is_compacted_between(from, request.response.start) {
+            break;
+        }
+        let is_for_hour = request.response.tokens.cache_write_1h > 0;
+        let own = match (requests, is_for_hour) {
+            (0, true) => Tokens { cache_write_1h: tokens, ..Tokens::default() },
+            (0, false) => Tokens { cache_write_5m: tokens, ..Tokens::default() },
+            _ => Tokens { cache_read: tokens, ..Tokens::default() },
+        };
+        picousd = picousd.saturating_add(seen.price(request.response, &own));
+        requests += 1;
+    }
+    (requests, picousd)
+}
+
+/// The findings about servers that were offered in enough sessions and called in no session of the range.
+fn never_called<'c>(around: &Around<'_>, found: Vec<Found<'c>>) -> Vec<Found<'c>> {
+    if found.is_empty() {
+        return found;
+    }
+    let tools = (around.called)();
+    let called: BTreeSet<&str> = tools.iter().filter_map(|tool| server_of(tool)).collect();
+    let mut sessions: BTreeMap<Name, BTreeSet<&str>> = BTreeMap::new();
+    for found in &found {
+        sessions.entry(found.finding.name).or_default().insert(&found.session.0);
+    }
+    let least = around.settings.whole(&RULE.text, &SESSIONS);
+    let is_enough = |name: Name| sessions.get(&name).is_some_and(|sessions| sessions.len() as u64 >= least);
+    let wanted: BTreeSet<Name> = sessions
+        .keys()
+        .copied()
+        .filter(|name| {
+            is_enough(*name) && (around.shown)(*name).is_some_and(|server| !called.contains(server.as_str()))
+        })
+        .collect();
+    found.into_iter().filter(|found| wanted.contains(&found.finding.name)).collect()
+}
+
+fn sentence(sum: &Sum) -> String {
+    let servers = sum.names.len() as u64;
+    let named: Vec<&str> = sum.names.keys().map(String::as_str).take(3).collect();
+    format!(
+        "{} ({}{}) told the model of tools in {} and were called in none: {} tokens of prompts, for about {}.",
+        counted(servers, "MCP server"),
+        named.join(", "),
+        if servers > 3 { " and others" } else { "" },
+        counted(sum.sessions, "session"),
+        short(sum.amount),
+        money(sum.saving)
+    )
+}
+
+fn figures(sum: &Sum) -> Vec<(&'static str, Figure)> {
+    vec![
+        ("servers", Figure::Count(sum.names.len() as u64)),
+        ("sessions", Figure::Count(sum.sessions)),
+        ("carried_tokens_estimate", Figure::Count(sum.amount)),
+        ("usd_by_server", Figure::Amounts(sum.names.iter().map(|(name, own)| (name.clone(), own.saving)).collect())),
+    ]
+}
+
+fn detail(finding: &Finding, name: &str) -> String {
+    format!("{name}: {} tokens of prompts", short(finding.amount))
+}

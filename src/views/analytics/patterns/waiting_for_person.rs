@@ -1,0 +1,78 @@
+//! Turns that stood still until a person answered.
+
+use super::finding::{Finding, Sum};
+use super::rule::{Basis, Limit, RuleText, Severity};
+use super::seen::Seen;
+use super::session_rule::{Figure, SessionRule, any};
+use super::settings::PatternSettings;
+use crate::transcript::time::seconds;
+use crate::views::analytics::figures::{counted, duration};
+use crate::views::analytics::names::Names;
+
+/// Tools that do nothing but ask a person.
+const ASKING: [&str; 2] = ["AskUserQuestion", "ExitPlanMode"];
+
+const SECONDS: Limit = Limit {
+    name: "seconds",
+    default: 60.0,
+    range: (0.0, 10_000_000.0),
+    help: "Least seconds that one question had to wait.",
+};
+
+/// The rule.
+pub(super) static RULE: SessionRule = SessionRule {
+    text: RuleText {
+        id: "waiting_for_person",
+        title: "Waiting for a person",
+        severity: Severity::Info,
+        basis: Basis::Measured,
+        recommendation: "Let the client notify you when it asks. Say in the first prompt what it may decide by itself.",
+        method: "The time for which a turn waited for a tool that asks a person, and for nothing else. Waits for a \
+                 permission are not told apart from the run of the tool, and do not count.",
+        limits: &[SECONDS],
+    },
+    find,
+    keep: None,
+    is_told: any,
+    sentence,
+    figures,
+    detail,
+};
+
+fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<Finding> {
+    let least = settings.milliseconds(&RULE.text, &SECONDS);
+    let mut found = Vec::new();
+    for called in seen.threads.iter().flat_map(|thread| &thread.calls) {
+        if !ASKING.contains(&&*called.call.tool) {
+            continue;
+        }
+        let Some(call) = seen.known(called) else { continue };
+        let ms = u64::from(call.critical_ms);
+        if ms > 0 && ms >= least {
+            found.push(Finding { ms, amount: 1, ..called.finding(names, call.model) });
+        }
+    }
+    found
+}
+
+fn sentence(sum: &Sum) -> String {
+    format!(
+        "{} in {} waited {} for an answer.",
+        counted(sum.count, "question"),
+        counted(sum.sessions, "session"),
+        duration(seconds(sum.ms))
+    )
+}
+
+fn figures(sum: &Sum) -> Vec<(&'static str, Figure)> {
+    vec![
+        ("questions", Figure::Count(sum.count)),
+        ("sessions", Figure::Count(sum.sessions)),
+        ("waited_seconds", Figure::Seconds(sum.ms)),
+        ("by_tool", sum.counts()),
+    ]
+}
+
+fn detail(finding: &Finding, name: &str) -> String {
+    format!("{name} waited {}", duration(seconds(finding.ms)))
+}
