@@ -13,14 +13,23 @@ import sys
 
 from grafana import (
     AGENTS, API_REASONS, BLUE, CHANGES, GAPS, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES,
-    RED, SCOPE, STATES, TEAL, TOOLS, YELLOW, api, at_end, bargauge, column, columns, dashboard, drill, explore, fixed,
-    heatmap, host, increase, increase_from_the_first, of_sidecars, or_none, or_zero, override, quantile, query, ranked, rate,
+    RED, SCOPE, STATES, TEAL, TOOLS, YELLOW, analytics, answer_of, api, at_end, bargauge, column, columns, dashboard, drill,
+    explore, fixed, heatmap, host, increase, increase_from_the_first, of_sidecars, or_none, or_zero, override, quantile, query, ranked, rate,
     ratio, series, shaped, source_variable, stat, steps, table, text_of, text_variable, timeseries, total, trace_of,
     used,
 )
 
 HERE = pathlib.Path(__file__).resolve().parent
 JAEGER = source_variable("jaeger_datasource", "Jaeger data source", "jaeger")
+INFINITY_SOURCE = source_variable("infinity_datasource", "Infinity data source", "yesoreyeram-infinity-datasource")
+ADDRESS = text_variable("tailspan", "Address of the sidecar", "http://127.0.0.1:9719")
+# What leads to one session and stands in several tables.
+REPLAY = "${tailspan:raw}/api/v1/analytics/sessions/%s/replay"
+CHOICES = "".join("&${%s:queryparam}" % name for name in [
+    "prometheus_datasource", "infinity_datasource", "jaeger_datasource", "tailspan", "job", "instance"])
+INSIGHTS = drill("Insights", "tailspan-insights")
+WAITED_FOR = answer_of("What turns waited for (JSON)", "bottlenecks")
+TO_CHANGE = answer_of("What to change (JSON)", "patterns")
 OPENS_TRACE = " Points are exemplars: a click opens the trace of that very call."
 
 
@@ -98,6 +107,41 @@ def cache_hits():
         decimals=1, nothing="no tokens yet", thresholds=steps((0.6, "yellow"), (0.8, "green"), first="red"))
 
 
+def session_links(field="Session"):
+    chosen = "${__data.fields.%s:raw}" % field
+    return [
+        {"title": "Show its turns", "url": "/d/tailspan-sessions?var-session=%s&${__url_time_range}%s" % (chosen, CHOICES)},
+        {"title": "Replay, step by step", "url": REPLAY % chosen, "targetBlank": True},
+        {"title": "Trace of the whole session", "url": trace_of(field), "targetBlank": True},
+    ]
+
+
+def place_columns(prefix):
+    """Where in history something is: the columns of an answer, and what they lead to."""
+    return ([(prefix + "session", "Session", "string"), (prefix + "event", "Event", "number"),
+             (prefix + "trace_id", "Trace", "string")],
+            [column("Session", width=110, links=session_links()),
+             column("Event", width=70, unit="short", decimals=0, links=[{
+                 "title": "Replay from here", "targetBlank": True,
+                 "url": REPLAY % "${__data.fields.Session:raw}" + "?from=${__data.fields.Event:raw}&limit=20"}]),
+             column("Trace", width=110, links=[
+                 {"title": "Open the trace", "url": trace_of("Trace"), "targetBlank": True}])])
+
+
+def budgets(links=()):
+    limit, spent = total(series("budget_usd"), "budget"), total(series("budget_spent_usd"), "budget")
+    money = {"unit": "currencyUSD", "decimals": 2}
+    return table(
+        "Budgets", "The budgets of the configuration ([[budgets]]): what may be spent in their month, week or day, what "
+        "was, how much of it that is, and what is expected at its end. They are as they are now, whatever time is chosen.",
+        "currencyUSD",
+        [cells(limit), cells(spent), cells(ratio(spent, limit)), cells(total(series("budget_expected_usd"), "budget"))],
+        transformations=columns(("budget", "Budget"), ["Limit", "Spent", "Used", "Expected"]),
+        overrides=[column("Limit", **money), column("Spent", **money), column("Expected", **money),
+                   column("Used", unit="percentunit", decimals=0)],
+        nothing="no budget in the configuration", links=links)
+
+
 def failed_share():
     return stat(
         "Failed tool calls", "Share of tool calls that failed, were refused or were interrupted. Some failing commands "
@@ -158,7 +202,7 @@ def overview():
                 (6, bargauge(
                     "Models by cost", "What each model cost in the chosen time.", "currencyUSD",
                     now("topk(8, %s > 0)" % total(increase("cost_usd_total"), "model"), "{{model}}"), decimals=2,
-                    overrides=fixed(MODELS), nothing="nothing spent yet")),
+                    overrides=fixed(MODELS), nothing="nothing spent yet", links=[drill("Cost", "tailspan-cost"), INSIGHTS])),
                 (6, bargauge(
                     "Projects by cost", "The dearest projects in the chosen time, by the folder that the session runs "
                     "in.", "currencyUSD",
@@ -169,7 +213,7 @@ def overview():
                     "longest bar is the bottleneck.", "s",
                     now("topk(8, %s > 0)" % total(increase("tool_duration_seconds_sum"), "tool"), "{{tool}}"),
                     decimals=0, overrides=fixed(TOOLS), nothing="no calls yet",
-                    links=[drill("Tools and bottlenecks", "tailspan-tools")])),
+                    links=[drill("Tools and bottlenecks", "tailspan-tools"), INSIGHTS])),
                 (6, bargauge(
                     "Sub-agents by cost", "What sub-agents cost in the chosen time, by their type.", "currencyUSD",
                     now("topk(8, %s > 0)" % total(increase("subagent_cost_usd_total"), "agent_type"), "{{agent_type}}"),
@@ -211,7 +255,6 @@ def cost():
         cells("1e6 * " + ratio(total(increase("project_cost_usd_total"), "project"),
                                total(increase("project_tokens_total"), "project"))),
     ]
-    limit, spent = total(series("budget_usd"), "budget"), total(series("budget_spent_usd"), "budget")
     return dashboard(
         "tailspan-cost", "Claude Code / Cost",
         "Where the money goes, whether the pace is usual, and what the month will cost. All prices are list prices of "
@@ -228,7 +271,7 @@ def cost():
                 (4, stat("Month-end projection", "Spend of this month so far, and for every day that is left (in UTC) "
                          "the average day of the last week. Set a budget against it, not against today.",
                          "currencyUSD", now(PROJECTION), decimals=2, time_from="now/M", nothing="nothing spent yet",
-                         colour=ORANGE)),
+                         colour=ORANGE, links=[INSIGHTS, answer_of("Costs by day (JSON)", "costs", "group_by=day")])),
                 (4, stat("Cost per turn", "Average list price of a prompt and all that it caused, sub-agents included, "
                          "in the chosen time.", "currencyUSD",
                          now(ratio(total(increase("turn_cost_usd_sum")), total(increase("turn_cost_usd_count")))),
@@ -269,7 +312,8 @@ def cost():
                         ("model", "Model"), ["Cost", "Requests", "Tokens", "Cost per request", "Cache hits"]),
                     overrides=[column("Cost", **money), column("Requests", decimals=0), column("Tokens", decimals=1),
                                column("Cost per request", unit="currencyUSD", decimals=3),
-                               column("Cache hits", unit="percentunit", decimals=1)], nothing="no requests yet")),
+                               column("Cache hits", unit="percentunit", decimals=1)], nothing="no requests yet",
+                    links=[INSIGHTS, TO_CHANGE])),
                 (10, table(
                     "Projects", "What each project cost in the chosen time. Dollars per million tokens tell how dear "
                     "its tokens are: many cache reads make it low, much output makes it high.", "short", by_project,
@@ -295,16 +339,7 @@ def cost():
                     interval="2h", nothing="not enough turns yet")),
             ]),
             (6, [
-                (24, table(
-                    "Budgets", "The budgets of the configuration ([[budgets]]): what may be spent in their month, week or "
-                    "day, what was, how much of it that is, and what is expected at its end. They are as they are now, "
-                    "whatever time is chosen.", "currencyUSD",
-                    [cells(limit), cells(spent), cells(ratio(spent, limit)),
-                     cells(total(series("budget_expected_usd"), "budget"))],
-                    transformations=columns(("budget", "Budget"), ["Limit", "Spent", "Used", "Expected"]),
-                    overrides=[column("Limit", **money), column("Spent", **money), column("Expected", **money),
-                               column("Used", unit="percentunit", decimals=0)],
-                    nothing="no budget in the configuration")),
+                (24, budgets([INSIGHTS])),
             ]),
             (5, [
                 (6, bargauge("Tokens without a price", "Tokens of models that the price list does not know, in the "
@@ -333,7 +368,7 @@ def cost():
                           now(or_zero(total(series("lifetime_tokens"))), "tokens")], decimals=2, colour=GREY,
                          overrides=[override("byName", "tokens", unit="short", decimals=1)])),
             ]),
-        ], since="now-7d", refresh="5m")
+        ], since="now-7d", refresh="5m", variables=[ADDRESS])
 
 
 # --- 3. Tools and bottlenecks ---------------------------------------------------------------------------------------
@@ -404,7 +439,9 @@ def tools():
                         ("tool", "Tool"), ["Total time", "Calls", "Failed", "Median", "p95"]),
                     overrides=[column("Tool", links=[find]), column("Calls", unit="short", decimals=0),
                                column("Failed", unit="percentunit", decimals=1), column("Median", decimals=1),
-                               column("p95", decimals=1), column("Total time", decimals=0)], nothing="no calls yet")),
+                               column("p95", decimals=1), column("Total time", decimals=0)], nothing="no calls yet",
+                    links=[INSIGHTS, answer_of("Tools, with what held turns up (JSON)", "tools/usage",
+                                               "sort=critical_path")])),
                 (10, heatmap(
                     "Tool calls by duration", "How many calls took how long. Two bands are two kinds of work; a band "
                     "that climbs is something that gets slower.", "s",
@@ -427,7 +464,8 @@ def tools():
                     "short",
                     [query(total(rate("api_request_duration_seconds_sum")), "model calls"),
                      query(total(rate("tool_duration_seconds_sum")), "tools")], interval="10m",
-                    overrides=fixed({"model calls": PURPLE, "tools": ORANGE}), nothing="no calls yet")),
+                    overrides=fixed({"model calls": PURPLE, "tools": ORANGE}), nothing="no calls yet",
+                    links=[INSIGHTS, WAITED_FOR])),
             ]),
             (8, [
                 (8, timeseries(
@@ -446,7 +484,7 @@ def tools():
                     "short", query(lively("3600 * ", "api_errors_total", "reason"), "{{reason}}"), stack=True,
                     interval="10m", overrides=fixed(API_REASONS), nothing="none")),
             ]),
-        ], variables=[JAEGER])
+        ], variables=[JAEGER, ADDRESS])
 
 
 # --- 4. Sessions ----------------------------------------------------------------------------------------------------
@@ -473,7 +511,6 @@ STEP_COLUMNS = [
 def sessions():
     list_path = "/api/v1/analytics/sessions?since=${__from:date:iso}&until=${__to:date:iso}"
     one_path = "/api/v1/analytics/sessions/${session}"
-    replay = "${tailspan:raw}/api/v1/analytics/sessions/%s/replay"
     chosen = {
         **source_variable("session", "Session", ""), "type": "query", "refresh": 2,
         "datasource": {"type": "yesoreyeram-infinity-datasource", "uid": "${infinity_datasource}"},
@@ -484,13 +521,6 @@ def sessions():
                   [("id", "__text", "string"), ("id", "__value", "string")])}},
     }
     del chosen["query"]["infinityQuery"]["datasource"]
-    session_links = [
-        {"title": "Show its turns below", "url": "/d/tailspan-sessions?var-session=${__data.fields.Session:raw}"
-         "&${__url_time_range}&${prometheus_datasource:queryparam}&${infinity_datasource:queryparam}"
-         "&${jaeger_datasource:queryparam}&${tailspan:queryparam}&${job:queryparam}&${instance:queryparam}"},
-        {"title": "Replay, step by step", "url": replay % "${__data.fields.Session:raw}", "targetBlank": True},
-        {"title": "Trace of the whole session", "url": trace_of("Session"), "targetBlank": True},
-    ]
     money = {"unit": "currencyUSD", "decimals": 3}
     # An empty cell would look like a fault of the table.
     untitled = [{"type": "special", "options": {"match": match, "result": {"text": "no title", "index": index}}}
@@ -526,8 +556,8 @@ def sessions():
                     api(list_path + "&sort=cost&limit=200", "sessions", SESSION_COLUMNS), sort="Cost",
                     transformations=shaped(SESSION_COLUMNS, "Cost", "Not in the file"), overrides=[
                         *times, column("Cost", **money), column("Not in the file", **money),
-                        column("Title", mappings=untitled), column("Output tokens", decimals=1), column("Session", width=310, links=session_links)],
-                    nothing="no sessions in this time")),
+                        column("Title", mappings=untitled), column("Output tokens", decimals=1), column("Session", width=310, links=session_links())],
+                    nothing="no sessions in this time", links=[INSIGHTS])),
             ]),
             (9, [
                 (14, table(
@@ -546,7 +576,7 @@ def sessions():
                     transformations=shaped(STEP_COLUMNS), overrides=[
                         *times, column("Duration", unit="s", decimals=1), column("Event", links=[
                             {"title": "Replay from here", "targetBlank": True,
-                             "url": replay % "${session}" + "?from=${__data.fields.Event:raw}&limit=20"}])],
+                             "url": REPLAY % "${session}" + "?from=${__data.fields.Event:raw}&limit=20"}])],
                     nothing="choose a session")),
             ]),
             (8, [
@@ -570,8 +600,7 @@ def sessions():
                     stack=True, interval="30m", nothing="none yet")),
             ]),
         ], variables=[
-            source_variable("infinity_datasource", "Infinity data source", "yesoreyeram-infinity-datasource"), JAEGER,
-            text_variable("tailspan", "Address of the sidecar", "http://127.0.0.1:9719"), chosen])
+            INFINITY_SOURCE, JAEGER, ADDRESS, chosen])
 
 
 # --- 5. Team --------------------------------------------------------------------------------------------------------
@@ -780,7 +809,173 @@ def health():
         ], since="now-6h", refresh="30s")
 
 
-ALL = {"overview": overview, "cost": cost, "tools": tools, "sessions": sessions, "team": team, "health": health}
+# --- 7. Insights ----------------------------------------------------------------------------------------------------
+
+PLACE, PLACE_LINKS = place_columns("evidence.0.")
+PATTERN_COLUMNS = [
+    ("title", "Pattern", "string"), ("severity", "Severity", "string"), ("finding", "What was found", "string"),
+    ("recommendation", "What to do", "string"), ("saving_usd", "Saving", "number"),
+    ("saving_seconds", "Time saved", "number"), ("basis", "Basis", "string"), *PLACE,
+]
+SLOWEST, SLOWEST_LINKS = place_columns("slowest.0.")
+WAIT_COLUMNS = [
+    ("kind", "Kind", "string"), ("name", "Name", "string"), ("seconds", "Time", "number"), ("share", "Share", "number"),
+    ("turns", "Turns", "number"), ("p95_seconds_per_turn", "p95 per turn", "number"),
+    ("if_halved_share", "If halved", "number"), *SLOWEST,
+]
+HALVED_COLUMNS = [("kind", "Kind", "string"), ("name", "Name", "string"), ("if_halved_share", "Shorter by", "number")]
+HOURS = ["%02d" % hour for hour in range(24)]
+WEEK_COLUMNS = [("weekday", "Day", "string"),
+                *(("hours.%d.cost_usd" % hour, title, "number") for hour, title in enumerate(HOURS))]
+EXTENT_COLUMNS = [("sessions", "Sessions", "number"), ("turns", "Turns", "number"), ("messages", "Responses", "number"),
+                  ("tokens", "Tokens", "number"), ("cost_usd", "Cost", "number")]
+LANGUAGE_COLUMNS = [("extension", "Extension", "string"), ("files", "Files", "number"), ("calls", "Edits", "number"),
+                    ("lines_added", "Added", "number"), ("lines_removed", "Removed", "number")]
+EDITED, EDITED_LINKS = [("session", "Session", "string"), ("event", "Event", "number")], PLACE_LINKS[:2]
+FILE_COLUMNS = [*LANGUAGE_COLUMNS[:1], *LANGUAGE_COLUMNS[2:], ("at", "Last", "timestamp"), *EDITED]
+USUAL_COLUMNS = [("session_seconds.p50", "Length, half up to", "number"),
+                 ("session_seconds.p90", "Length, 9 of 10 up to", "number"),
+                 ("turns_per_session.p50", "Turns, half up to", "number"),
+                 ("turns_per_session.p90", "Turns, 9 of 10 up to", "number")]
+MONTH_COLUMNS = [("spent_usd", "Spent", "number"), ("low_usd", "At least", "number"), ("expected_usd", "Expected", "number"),
+                 ("high_usd", "At most", "number")]
+SEVERITIES = {"cost": ORANGE, "warn": RED, "info": BLUE}
+NEEDS = " Needs the Infinity data source."
+
+
+def insights():
+    asked = analytics("patterns")
+    months = "/api/v1/analytics/costs?group_by=month&limit=1&tz=${__timezone}"
+    money = {"unit": "currencyUSD", "decimals": 2}
+    limit, spent = total(series("budget_usd"), "budget"), total(series("budget_spent_usd"), "budget")
+    wrapped = {"custom_cellOptions": {"type": "auto", "wrapText": True}, "custom_inspect": True}
+    nothing_saved = [{"type": "value", "options": {"0": {"text": "-", "index": 0}}}]
+    severities = [{"type": "value", "options": {name: {"text": name, "color": colour, "index": index}
+                                                for index, (name, colour) in enumerate(SEVERITIES.items())}}]
+    no_extension = [{"type": "special", "options": {"match": match, "result": {"text": "none", "index": index}}}
+                    for index, match in enumerate(["null", "empty"])]
+    share = {"unit": "percentunit", "decimals": 1, "min": 0, "max": 1}
+    bar = {"custom_cellOptions": {"type": "gauge", "mode": "basic"}, "color": {"mode": "fixed", "fixedColor": BLUE}}
+    extent = {"overrides": [override("byName", "Cost", **money), override("byName", "Tokens", decimals=1)],
+              "decimals": 0, "nothing": "nothing in this time", "transformations": shaped(EXTENT_COLUMNS)}
+    return dashboard(
+        "tailspan-insights", "Claude Code / Insights",
+        "What to change: habits that cost money or time and what they would save, what turns waited for, budgets and what "
+        "the month will cost, when the work is done. Spend and budgets come from Prometheus; all else is asked of one "
+        "sidecar through the Infinity data source. Without its plugin those panels say that a data source was not found, and "
+        "the others work.",
+        [
+            (4, [
+                (4, stat("Spend, chosen instances", "Spend in the chosen time, as Prometheus knows it: of every chosen "
+                         "instance, since its first start or a backfill.", "currencyUSD", now(or_zero(SPENT)), decimals=2,
+                         colour=GREEN, nothing="$0.00", links=[drill("Cost", "tailspan-cost")])),
+                (4, stat("Change of spend", "Spend in the chosen time against as much time before it: 0 % is as much as then."
+                         + NEEDS, "percentunit", api(asked, "usage.previous", [("cost_change", "Change", "number")]),
+                         decimals=0, nothing="nothing spent before", thresholds=steps((0.25, "yellow"), (1, "orange")))),
+                (4, stat("Expected this month", "What the present month is expected to cost, whatever time is chosen: as likely "
+                         "too low as too high." + NEEDS, "currencyUSD",
+                         api(months, "projection", [("expected_usd", "Expected", "number")]), decimals=2,
+                         nothing="under 7 days of spend", colour=ORANGE)),
+                (4, stat("Fullest budget", "Of the budgets of the configuration, how much of the fullest is spent.",
+                         "percentunit", now("max(%s)" % ratio(spent, limit)), decimals=0, nothing="no budget",
+                         thresholds=steps((0.8, "yellow"), (1, "red")))),
+                (4, stat("Largest saving", "What the pattern that costs most money could have saved, and the one that costs "
+                         "most time. Savings of several patterns may overlap, so they are not added up." + NEEDS, "short",
+                         api(asked, "patterns", [("saving_usd", "Money", "number"), ("saving_seconds", "Time", "number")]),
+                         reduced="max", nothing="nothing found", colour=TEAL, mappings=nothing_saved, overrides=[
+                             override("byName", "Money", **money), override("byName", "Time", unit="s", decimals=1)])),
+                (4, stat("Beside the model", "Share of the time of all turns that went to tools, hooks, retries and pauses "
+                         "instead of the model. A faster model changes nothing about it." + NEEDS, "percentunit",
+                         api(analytics("bottlenecks", "limit=1000"), 'critical_path.#(kind!="model")#',
+                             [("share", "Share", "number")]), reduced="sum", decimals=0, nothing="no turns yet",
+                         thresholds=steps((0.5, "yellow"), (0.75, "orange")))),
+            ]),
+            (12, [
+                (24, table(
+                    "What to change", "Habits that cost money or time in the chosen time, what could save most first, with "
+                    "what that would have saved. measured follows from the session files, estimated needs an assumption; "
+                    "docs/patterns.md says of each what it sees and when it is wrong. Session, event and trace lead to the "
+                    "most telling place." + NEEDS, "short", api(asked, "patterns", PATTERN_COLUMNS),
+                    transformations=shaped(PATTERN_COLUMNS), links=[TO_CHANGE], overrides=[
+                        column("Pattern", width=170, **wrapped),
+                        column("Severity", width=85, mappings=severities, custom_cellOptions={"type": "color-text"}),
+                        column("What was found", **wrapped), column("What to do", **wrapped),
+                        column("Saving", width=85, mappings=nothing_saved, **money),
+                        column("Time saved", width=95, unit="s", decimals=1, mappings=nothing_saved),
+                        column("Basis", width=95), *PLACE_LINKS], nothing="no rule found anything to change")),
+            ]),
+            (10, [
+                (17, table(
+                    "What turns waited for", "The critical path of all turns that ended in the chosen time, by what they "
+                    "waited for, the longest first; what ran beside something longer is not in it. If halved: by how much "
+                    "all turns together would be shorter if it took half the time. Session, event and trace lead to the "
+                    "longest wait." + NEEDS, "short", api(analytics("bottlenecks", "limit=50"), "critical_path", WAIT_COLUMNS),
+                    transformations=shaped(WAIT_COLUMNS), links=[WAITED_FOR, drill("Tools and bottlenecks", "tailspan-tools")],
+                    overrides=[
+                        column("Kind", width=95), column("Time", width=95, unit="s", decimals=1),
+                        column("Share", **share, **bar), column("Turns", width=75, decimals=0),
+                        column("p95 per turn", width=105, unit="s", decimals=1),
+                        column("If halved", width=85, unit="percentunit", decimals=1), *SLOWEST_LINKS],
+                    nothing="no turns in this time")),
+                (7, bargauge(
+                    "If it took half the time", "By how much all turns together would be shorter if this took half the time, "
+                    "for the ten that turns waited for longest. The longest bar is where speed pays." + NEEDS, "percentunit",
+                    api(analytics("bottlenecks", "limit=10"), "critical_path", HALVED_COLUMNS), rows=True, decimals=1,
+                    transformations=shaped(HALVED_COLUMNS), nothing="no turns in this time")),
+            ]),
+            (8, [
+                (12, budgets([drill("Cost", "tailspan-cost")])),
+                (7, timeseries(
+                    "Budgets over time", "How much of each budget was spent at each moment. It falls when its period ends; "
+                    "above the dashed line it is over.", "percentunit",
+                    query(ratio(spent, limit), "{{budget}}"), thresholds=steps((1, "red")),
+                    nothing="no budget in the configuration")),
+                (5, stat("This month", "The present month, whatever time is chosen: what is spent, and between what its cost "
+                         "will lie with a probability of 80 %. docs/cost.md says how often that holds." + NEEDS,
+                         "currencyUSD", api(months, "projection", MONTH_COLUMNS), decimals=2, nothing="under 7 days of spend", stacked=True,
+                         transformations=shaped(MONTH_COLUMNS), overrides=fixed({
+                             "Spent": GREEN, "Expected": ORANGE, "At least": GREY, "At most": GREY}))),
+            ]),
+            (9, [
+                (24, table(
+                    "The week, hour by hour", "What was spent in each hour of each weekday of the chosen time, in the time "
+                    "zone of the dashboard. Dark hours that nobody worked in are jobs, or something that runs away." + NEEDS,
+                    "currencyUSD", api(asked, "usage.week", WEEK_COLUMNS), heat=True, decimals=1,
+                    transformations=shaped(WEEK_COLUMNS), overrides=[
+                        column("Day", width=100, custom_align="left", custom_cellOptions={"type": "auto"}),
+                        override("byRegexp", "[0-9]+", mappings=nothing_saved)], nothing="nothing spent yet")),
+            ]),
+            (4, [
+                (12, stat("The chosen time", "What one sidecar knows of the chosen time, its history from before the first "
+                          "start included; each range is widened to quarter hours." + NEEDS, "short",
+                          api(asked, "usage.total", EXTENT_COLUMNS), **extent)),
+                (12, stat("As much time before", "The same of as much time before the chosen one." + NEEDS, "short",
+                          api(asked, "usage.previous", EXTENT_COLUMNS), colour=GREY, **extent)),
+            ]),
+            (8, [
+                (8, table(
+                    "Languages", "What was changed in files of each extension in the chosen time, the most edits first."
+                    + NEEDS, "short", api(asked, "usage.languages", LANGUAGE_COLUMNS), decimals=0,
+                    transformations=shaped(LANGUAGE_COLUMNS), overrides=[column("Extension", mappings=no_extension)],
+                    nothing="no edits in this time")),
+                (10, table(
+                    "Files changed most", "The ten files with the most edits in the chosen time. Their names are in the "
+                    "session files only: the event leads to the last edit." + NEEDS, "short",
+                    api(asked, "usage.files", FILE_COLUMNS), decimals=0, transformations=shaped(FILE_COLUMNS), overrides=[
+                        column("Extension", mappings=no_extension), column("Last", unit="dateTimeAsLocal", width=160),
+                        *EDITED_LINKS], nothing="no edits in this time")),
+                (6, stat("Usual sessions", "How long the sessions that began in the chosen time last, and how many turns they "
+                         "have: half of them at most so much, and nine of ten." + NEEDS, "short",
+                         api(asked, "usage", USUAL_COLUMNS), decimals=0, nothing="no sessions in this time", colour=PURPLE, stacked=True,
+                         transformations=shaped(USUAL_COLUMNS), overrides=[
+                             override("byRegexp", "Length.*", unit="s", decimals=1)])),
+            ]),
+        ], since="now-7d", refresh="15m", variables=[INFINITY_SOURCE, JAEGER, ADDRESS],
+        links=[TO_CHANGE, WAITED_FOR])
+
+
+ALL = {"overview": overview, "cost": cost, "tools": tools, "insights": insights, "sessions": sessions, "team": team,
+       "health": health}
 
 
 GUIDE = HERE.parent / "docs/dashboards.md"

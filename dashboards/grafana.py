@@ -154,13 +154,26 @@ def query(expression, legend="", *, instant=False, exemplar=False, form="time_se
     return target
 
 
+# The chosen time, as parameters of the sidecar's API. Grafana knows the zone of the browser.
+CHOSEN = "since=${__from:date:iso}&until=${__to:date:iso}&tz=${__timezone}"
+
+
+def analytics(name, more=""):
+    """The path of a question to the sidecar about the chosen time."""
+    return "/api/v1/analytics/%s?%s%s" % (name, CHOSEN, "&" + more if more else "")
+
+
 def or_none(root):
     """A root that may be absent, in the language of the Infinity data source: then there are no rows, and no error."""
     return "[%s]|@flatten" % root
 
 
 def api(path, root, columns):
-    """A question to the sidecar's API through the Infinity data source; `columns` are (selector, title, type)."""
+    """A question to the sidecar's API through the Infinity data source; `columns` are (selector, title, type).
+
+    The backend parser reads root and selectors as GJSON paths. A root that is not there is an error, one that is null has
+    no rows; a selector that finds nothing is an empty cell.
+    """
     return {
         "datasource": INFINITY, "type": "json", "source": "url", "parser": "backend", "format": "table",
         "url": path, "url_options": {"method": "GET", "data": ""}, "root_selector": root, "filters": [],
@@ -200,7 +213,9 @@ def steps(*thresholds, first="green"):
             + [{"color": colour, "value": value} for value, colour in thresholds]}
 
 
-def stat(title, description, unit, targets, *, colour=None, thresholds=None, spark=False, mappings=(), **more):
+def stat(title, description, unit, targets, *, colour=None, thresholds=None, spark=False, mappings=(), reduced="lastNotNull",
+         stacked=False, **more):
+    """`stacked`: several values stand below each other."""
     defaults = {"mappings": list(mappings)}
     if thresholds:
         defaults.update(color={"mode": "thresholds"}, thresholds=thresholds)
@@ -208,8 +223,8 @@ def stat(title, description, unit, targets, *, colour=None, thresholds=None, spa
         defaults.update(color={"mode": "fixed", "fixedColor": colour or BLUE})
     options = {
         "colorMode": "value", "graphMode": "area" if spark else "none", "justifyMode": "auto", "textMode": "auto",
-        "orientation": "auto", "wideLayout": True, "showPercentChange": False,
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "orientation": "horizontal" if stacked else "auto", "wideLayout": True, "showPercentChange": False,
+        "reduceOptions": {"calcs": [reduced], "fields": "", "values": False},
     }
     return panel("stat", title, description, unit, targets, options=options, defaults=defaults, **more)
 
@@ -242,11 +257,13 @@ def timeseries(title, description, unit, targets, *, stack=False, log=False, top
     return panel("timeseries", title, description, unit, targets, options=options, defaults=defaults, **more)
 
 
-def bargauge(title, description, unit, targets, **more):
+def bargauge(title, description, unit, targets, *, rows=False, **more):
+    """`rows`: a bar for each row of a table, named by its texts, instead of one for each series."""
+    reduced = {"limit": 10} if rows else {}
     options = {
         "displayMode": "basic", "orientation": "horizontal", "showUnfilled": True, "valueMode": "color",
         "namePlacement": "auto", "minVizHeight": 12, "minVizWidth": 8, "sizing": "auto",
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": rows, **reduced},
     }
     # One colour: the names stand beside the bars.
     defaults = {"color": {"mode": "fixed", "fixedColor": BLUE}, "min": 0}
@@ -264,11 +281,16 @@ def heatmap(title, description, unit, target, **more):
     return panel("heatmap", title, description, unit, target, options=options, **more)
 
 
-def table(title, description, unit, targets, *, sort=None, **more):
+def table(title, description, unit, targets, *, sort=None, heat=False, **more):
+    """`heat`: cells are coloured by their numbers, all on one scale, and as narrow as their texts."""
     options = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "fields": ""}}
     if sort:
         options["sortBy"] = [{"displayName": sort, "desc": True}]
     defaults = {"custom": {"align": "auto", "filterable": True}, "color": {"mode": "thresholds"}}
+    if heat:
+        cells = {"type": "color-background", "mode": "basic"}
+        defaults = {"custom": {"align": "center", "filterable": False, "minWidth": 44, "cellOptions": cells},
+                    "color": {"mode": "continuous-blues"}, "min": 0}
     return panel("table", title, description, unit, targets, options=options, defaults=defaults, **more)
 
 
@@ -288,7 +310,8 @@ def columns(first, titles):
 def shaped(asked, *money):
     """Columns of an answer of the API in the order in which they were asked for: Infinity sorts them by name.
 
-    Money comes as decimal texts, so that it is exact; a table sorts numbers.
+    Money comes as decimal texts, so that it is exact; a table sorts numbers. Infinity makes numbers of them, too, but did
+    not always.
     """
     converted = [{"targetField": title, "destinationType": "number"} for title in money]
     order = {title: at for at, (_, title, _) in enumerate(asked)}
@@ -300,6 +323,11 @@ def shaped(asked, *money):
 
 def drill(title, uid):
     return {"title": title, "url": "/d/%s?${__url_time_range}&${__all_variables}" % uid}
+
+
+def answer_of(title, name, more=""):
+    """What the sidecar itself says of the chosen time, as JSON in another tab."""
+    return {"title": title, "url": "${tailspan:raw}" + analytics(name, more), "targetBlank": True}
 
 
 def explore(query_text, since="${__from}", until="${__to}"):
@@ -339,7 +367,13 @@ def text_variable(name, label, value):
             "hide": 0, "skipUrlSync": False}
 
 
-def dashboard(uid, title, description, rows, *, since="now-24h", refresh="1m", variables=()):
+def answers_link(link):
+    """A link of a panel as one of a dashboard, in the row of its variables."""
+    return {"type": "link", "asDropdown": False, "includeVars": False, "keepTime": False, "tags": [], "icon": "doc",
+            "tooltip": "", **link}
+
+
+def dashboard(uid, title, description, rows, *, since="now-24h", refresh="1m", variables=(), links=()):
     panels, y, number = [], 0, 0
     for height, entries in rows:
         x = 0
@@ -355,7 +389,7 @@ def dashboard(uid, title, description, rows, *, since="now-24h", refresh="1m", v
         "timepicker": {}, "annotations": {"list": []},
         "links": [{"type": "dashboards", "title": "tailspan", "tags": ["tailspan"], "asDropdown": True,
                    "includeVars": True, "keepTime": True, "targetBlank": False, "icon": "external link",
-                   "tooltip": "", "url": ""}],
+                   "tooltip": "", "url": ""}, *map(answers_link, links)],
         "templating": {"list": [
             source_variable("prometheus_datasource", "Prometheus data source", "prometheus"),
             *variables,

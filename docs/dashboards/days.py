@@ -1,4 +1,5 @@
-"""Eight days of three machines, as rows in the form of Claude Code 2.1.330: what the previews are drawn from.
+"""Eight days of three machines, and as much history, as rows in the form of Claude Code 2.1.330: what the previews are drawn
+from.
 
 The same seed gives the same days. Each machine is a list of (time, path, line), sorted by time; `path` is relative to
 its projects folder. Texts are filler; names of projects and hosts are invented.
@@ -11,6 +12,7 @@ import random
 UTC = dt.UTC
 END = dt.datetime(2026, 11, 20, 17, 40, tzinfo=UTC)  # a Friday afternoon: weekend, usual days and today are all there
 START = END.replace(hour=7, minute=0) - dt.timedelta(days=8)
+BEFORE = START - dt.timedelta(days=8)  # what is there at the first start already: it is in answers of the API only
 PRICES = {  # USD per million tokens: input, output, cache read, cache write for an hour
     "claude-opus-5-5": (4, 20, 0.2, 8), "claude-sonnet-5-5": (2, 10, 0.1, 4), "claude-haiku-5-5": (0.1, 0.5, 0.01, 0.2),
 }
@@ -19,6 +21,12 @@ TOOLS = {  # weight, median seconds, spread, share that fails
     "Grep": (9, 0.25, 0.8, 0.01), "Glob": (4, 0.12, 0.6, 0.0), "Write": (5, 0.1, 0.5, 0.03),
     "WebFetch": (2, 4.0, 0.8, 0.12), "WebSearch": (1, 6.0, 0.5, 0.02), "mcp__github__get_issue": (3, 1.3, 0.7, 0.06),
     "Agent": (3, 0, 0, 0),
+}
+QUESTION = (0, 150, 0.9, 0)  # AskUserQuestion: a person answers
+FILES = {  # what is edited in a project
+    "api": ["src/main.rs", "src/routes.rs", "src/store.rs", "Cargo.toml", "migrations/004_users.sql"],
+    "web": ["src/App.tsx", "src/Cart.tsx", "src/theme.css", "package.json"],
+    "billing": ["billing/invoice.py", "billing/tax.py", "tests/test_tax.py", "README.md"],
 }
 AGENT_TYPES = ["Explore", "Explore", "Plan", "general-purpose"]
 
@@ -48,6 +56,7 @@ class Machine:
 
     def __init__(self, host, seed):
         self.host, self.dice, self.rows = host, random.Random(seed), []
+        self.files = random.Random(seed)  # dice of its own, so that it moves no other
 
     def uuid(self):
         digits = "%032x" % self.dice.getrandbits(128)
@@ -60,9 +69,9 @@ class Machine:
     def lognormal(self, median, spread, least, most):
         return min(most, max(least, self.dice.lognormvariate(0, spread) * median))
 
-    def days(self):
-        day = START.replace(hour=0, minute=0)
-        while day < END:
+    def days(self, first=START, last=END):
+        day = first.replace(hour=0, minute=0)
+        while day < last:
             weekend = day.weekday() >= 5
             count = self.host.sessions * (0.25 if weekend and not self.host.night else 1)
             for _ in range(round(self.dice.uniform(0.75, 1.25) * count)):
@@ -70,11 +79,11 @@ class Machine:
                 at = day + dt.timedelta(hours=self.dice.choice(list(hours)), minutes=self.dice.uniform(0, 60))
                 Session(self, at).write()
             day += dt.timedelta(days=1)
-        if not self.host.night:
+        if not self.host.night and last == END:
             # What goes on at the end: one session works, one waits for a permission.
             Session(self, END - dt.timedelta(minutes=25)).write(turns=9)
             Session(self, END - dt.timedelta(minutes=9)).write(turns=1, hang=True)
-        self.rows = sorted((row for row in self.rows if START <= row[0] <= END), key=lambda row: row[0])
+        self.rows = sorted((row for row in self.rows if first <= row[0] <= last), key=lambda row: row[0])
         return self.rows
 
 
@@ -161,9 +170,11 @@ class Session:
         chosen = "Bash" if hang else self.dice.choices(names, weights)[0]
         if agent and chosen == "Agent":
             chosen = "Read"
+        if chosen == "Bash" and not (agent or hang or machine.host.night) and machine.files.random() < 0.03:
+            chosen = "AskUserQuestion"
         call = machine.name("toolu_01")
         block = {"type": "text", "text": "Done."} if last else {
-            "type": "tool_use", "id": call, "name": chosen, "input": {"description": "a step"}}
+            "type": "tool_use", "id": call, "name": chosen, "input": self.input(chosen)}
         self.emit({
             "type": "assistant", "promptId": prompt, "requestId": machine.name("req_011"), "requestedModel": model,
             "message": {
@@ -177,15 +188,24 @@ class Session:
             return True
         if chosen == "Agent":
             return self.sub_agent(prompt, call)
-        _, median, spread, failing = TOOLS[chosen]
+        _, median, spread, failing = TOOLS.get(chosen, QUESTION)
         self.wait(machine.lognormal(median, spread, 0.01, 500))
         return self.result(prompt, call, chosen, failing, agent, path)
+
+    def input(self, tool):
+        if tool not in ("Read", "Edit", "Write"):
+            return {"description": "a step"}
+        named = self.machine.files.choice(FILES.get(self.project, ["README.md"]))
+        return {"file_path": "%s/%s" % (self.base["cwd"], named)}
 
     def result(self, prompt, call, tool, failing, agent, path):
         roll = self.dice.random()
         failed, denied, stopped = roll < failing, failing <= roll < failing + 0.012, roll > 0.993
+        # Now and then a whole log, which all later requests carry along.
+        words = 6000 if tool == "Bash" and not agent and self.machine.files.random() < 0.02 else 20
+        self.context = min(self.context + words * 2, 190_000) if words > 20 else self.context
         row = {"type": "user", "promptId": prompt, "message": {"role": "user", "content": [
-            {"type": "tool_result", "tool_use_id": call, "content": "filler " * 20, "is_error": failed or denied or stopped}]}}
+            {"type": "tool_result", "tool_use_id": call, "content": "filler " * words, "is_error": failed or denied or stopped}]}}
         if denied:
             self.wait(self.machine.lognormal(20, 1, 2, 300))
             row["toolDenialKind"], row["toolDenialBeforeRun"] = "user-rejected", True
@@ -226,9 +246,11 @@ class Session:
 
 
 def machines(install="days"):
-    """Hosts with their rows: three with all of the days; one with none of them, or with one session half an hour old."""
+    """Hosts with their rows: three with all of the days and history; one with none of them, or with one session half an hour
+    old."""
     if install == "days":
-        return [(host, Machine(host, seed).days()) for seed, host in enumerate(HOSTS, 7)]
+        return [(host, Machine(host, 100 + seed).days(BEFORE, START) + Machine(host, seed).days())
+                for seed, host in enumerate(HOSTS, 7)]
     machine = Machine(HOSTS[0], 7)
     if install == "one":
         Session(machine, END - dt.timedelta(minutes=30)).write(turns=3)

@@ -64,7 +64,8 @@ class Fields:
         found = {"unit": self.defaults["unit"], "decimals": self.defaults.get("decimals"), **{
             key: self.defaults[key] for key in ("max",) if key in self.defaults}}
         for override in self.overrides:
-            if override["matcher"]["options"] == name:
+            matcher = override["matcher"]
+            if matcher["options"] == name or matcher["id"] == "byRegexp" and re.fullmatch(matcher["options"], name):
                 found.update({one["id"]: one["value"] for one in override["properties"]})
         colour = found.get("color", {}).get("fixedColor")
         if not colour:
@@ -93,6 +94,8 @@ def draw(panel, answers, start, step, exemplars, width, height):
         return table(panel, answers, height)
     if kind == "stat":
         return stat(panel, answers, entries, width, height)
+    if kind == "bargauge" and "expr" not in answers[0][0]:
+        entries = bars_of_rows(panel, answers[0])
     if not any(numbers(one["values"]) for _, one in entries):
         return nothing(panel)
     if kind == "bargauge":
@@ -100,6 +103,20 @@ def draw(panel, answers, start, step, exemplars, width, height):
     if kind == "heatmap":
         return heat(panel, entries, start, step, width, height)
     return lines(panel, entries, start, step, exemplars, width, height)
+
+
+REDUCERS = {"lastNotNull": lambda values: values[-1], "max": max, "sum": sum}
+
+
+def bars_of_rows(panel, asked):
+    """A bar for each row of a table: its texts are the name, its number the length."""
+    target, rows = asked
+    made = []
+    for row in rows[:panel["options"]["reduceOptions"]["limit"]]:
+        texts = [str(row[one["text"]]) for one in target["columns"] if one["type"] == "string"]
+        number = next(row[one["text"]] for one in target["columns"] if one["type"] == "number")
+        made.append((" ".join(texts), {"values": [(0, number)]}))
+    return made
 
 
 def nothing(panel):
@@ -110,8 +127,12 @@ def stat(panel, answers, entries, width, height):
     fields = Fields(panel)
     made = []
     for target, answer in answers:
-        if "expr" not in target:
-            made += [(name, value, []) for name, value in answer[0].items()]
+        if "expr" not in target and answer:
+            reduced = REDUCERS[panel["options"]["reduceOptions"]["calcs"][0]]
+            for column in target["columns"]:
+                values = [float(row[column["text"]]) for row in answer if row[column["text"]] is not None]
+                if values:
+                    made.append((column["text"], reduced(values), []))
     for name, one in entries:
         values = numbers(one["values"])
         if values:
@@ -124,11 +145,12 @@ def stat(panel, answers, entries, width, height):
         colour = fields.threshold(value) if "thresholds" in fields.defaults else field["colour"]
         spark = sparkline(history, width, height, colour) if len(history) > 1 else ""
         label = '<div class="label">%s</div>' % esc(name) if len(made) > 1 else ""
-        text = shown(value, field["unit"], field["decimals"])
-        size = min(34, int(1.7 * (width / len(made)) / max(len(text), 4)))
+        text = mapped(value, fields.defaults.get("mappings", []))[0] or shown(value, field["unit"], field["decimals"])
+        size = 22 if panel["options"]["orientation"] == "horizontal" else min(34, int(1.7 * (width / len(made)) / max(len(text), 4)))
         parts.append('<div class="one">%s%s<div class="big" style="color:%s;font-size:%dpx">%s</div></div>'
                      % (spark, label, colour, size, esc(text)))
-    return '<div class="stats">%s</div>' % "".join(parts)
+    stacked = ' stacked' if panel["options"]["orientation"] == "horizontal" else ""
+    return '<div class="stats%s">%s</div>' % (stacked, "".join(parts))
 
 
 def sparkline(values, width, height, colour):
@@ -177,19 +199,59 @@ def table(panel, answers, height):
         return nothing(panel)
     for order in panel["options"].get("sortBy", []):
         rows = sorted(rows, key=lambda row: float(row.get(order["displayName"]) or -1), reverse=order["desc"])
-    fitting = int((height - 26) / 25)
-    made = ["<tr>%s</tr>" % "".join("<th>%s</th>" % esc(title) for title in titles)]
+    kinds = {title: fields.of(title).get("custom.cellOptions", fields.defaults["custom"].get("cellOptions", {})) for title in titles}
+    wraps = any(kind.get("wrapText") for kind in kinds.values())
+    heat = [title for title in titles if kinds[title].get("type") == "color-background"]
+    top = max((float(row[title]) for row in rows for title in heat), default=0) or 1
+    fitting = len(rows) if wraps else int((height - 26) / 25)
+    made = ["<tr>%s</tr>" % "".join(header(title, fields.of(title)) for title in titles)]
     for row in rows[:fitting]:
-        cells = []
-        for title in titles:
-            field = fields.of(title)
-            text = shown(row.get(title), field["unit"], field["decimals"])
-            if not text and "mappings" in field:
-                text = field["mappings"][0]["options"]["result"]["text"]
-            link = ' class="link"' if field.get("links") else ""
-            cells.append("<td%s>%s</td>" % (link, esc(text)))
+        cells = [cell(row.get(title), fields.of(title), kinds[title], top) for title in titles]
         made.append("<tr>%s</tr>" % "".join(cells))
-    return "<table>%s</table>" % "".join(made)
+    name = ' class="heat"' if heat else ' class="fixed"' if wraps else ""
+    return '<table%s>%s</table>' % (name, "".join(made))
+
+
+def header(title, field):
+    width = field.get("custom.width")
+    return "<th%s>%s</th>" % (' style="width:%dpx;max-width:%dpx"' % (width, width) if width else "", esc(title))
+
+
+def cell(value, field, kind, top):
+    text, colour = mapped(value, field.get("mappings", []))
+    if text is None:
+        text = shown(value, field["unit"], field["decimals"])
+    style, name = "", []
+    if kind.get("type") == "color-background":
+        style = "background:rgba(87,148,242,%.2f)" % (0.85 * float(value) / top)
+    elif kind.get("type") == "color-text" and colour:
+        style = "color:%s" % colour
+    elif kind.get("type") == "gauge":
+        share = 100 * float(value or 0) / field["max"]
+        text, name = None, ["gauge"]
+        inside = '<span class="track"><span style="width:%.1f%%;background:%s"></span></span><span class="value">%s</span>' % (
+            share, field["colour"], esc(shown(value, field["unit"], field["decimals"])))
+    if field.get("links") and text:
+        name.append("link")
+    if kind.get("wrapText"):
+        name.append("wraps")
+    if field.get("custom.width"):
+        style += ";max-width:%dpx" % field["custom.width"]
+    return '<td class="%s" style="%s">%s</td>' % (" ".join(name), style, inside if text is None else esc(text))
+
+
+def mapped(value, mappings):
+    """Text and colour that stand for a value, as Grafana's value mappings say."""
+    for mapping in mappings:
+        if mapping["type"] == "special":
+            if value is None and mapping["options"]["match"] == "null" or value == "" and mapping["options"]["match"] == "empty":
+                return mapping["options"]["result"]["text"], None
+            continue
+        for wanted, result in mapping["options"].items():
+            is_zero = wanted == "0" and re.fullmatch(r"0(\.0*)?", str(value))
+            if str(value) == wanted or is_zero:
+                return result["text"], result.get("color")
+    return None, None
 
 
 def ticks(start, end, width):
@@ -337,14 +399,17 @@ body{margin:0;background:%s;color:%s;font:12px 'DejaVu Sans',sans-serif;width:%d
 .title small{color:%s;font-weight:400;margin-left:8px;font-size:10px}
 svg text{fill:%s;font-size:10px}.keys{padding:0 8px;overflow:hidden;line-height:16px;font-size:10.5px;color:%s}
 .key{margin-right:10px;white-space:nowrap}.key i{display:inline-block;width:10px;height:3px;margin:0 4px 3px 0;vertical-align:middle}
-.stats{display:flex;height:100%%}.one{flex:1;position:relative;display:flex;flex-direction:column;justify-content:center;align-items:center}
+.stats{display:flex;height:100%%}.stacked{flex-direction:column}.stacked .one{flex-direction:row;justify-content:space-between;padding:0 14px}.one{flex:1;position:relative;display:flex;flex-direction:column;justify-content:center;align-items:center}
 .big{position:relative;font-weight:500;white-space:nowrap}.label{position:relative;color:%s}.spark{position:absolute;left:0;bottom:0}
 .none{display:flex;height:100%%;align-items:center;justify-content:center;color:%s}
 .bar{display:flex;align-items:center;padding:0 8px}.name{width:34%%;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;font-size:11px}
 .track{flex:1;height:62%%;background:#22252b}.track span{display:block;height:100%%;opacity:.8}.value{width:78px;text-align:right;white-space:nowrap}
 table{border-collapse:collapse;width:100%%;font-size:11px}th{text-align:left;color:#6E9FFF;font-weight:500}
 td,th{padding:0 8px;height:24px;border-bottom:1px solid %s;white-space:nowrap;max-width:260px;overflow:hidden;text-overflow:ellipsis}
-td.link{color:#6E9FFF;text-decoration:underline}
+td.link{color:#6E9FFF;text-decoration:underline}td.wraps{white-space:normal;line-height:14px;padding:3px 8px}
+td.gauge{min-width:150px}td.gauge .track{display:inline-block;width:90px;height:12px;vertical-align:middle}td.gauge .value{display:inline-block;width:52px}
+table.fixed,table.heat{table-layout:fixed}
+table.heat td,table.heat th{padding:0 2px;text-align:center;max-width:54px}table.heat td:first-child,table.heat th:first-child{text-align:left;padding-left:8px;max-width:100px}
 """
 
 

@@ -44,7 +44,7 @@ class Asker:
     def replaced(self, text, start, length, step):
         values = {
             "__rate_interval": "%ds" % max(step + SCRAPE, 4 * SCRAPE), "__interval": "%ds" % step,
-            "__range": "%ds" % length, "job": ".*", "instance": ".*", "session": self.session,
+            "__range": "%ds" % length, "job": ".*", "instance": ".*", "session": self.session, "__timezone": "UTC",
             "__from:date:iso": start.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             "__to:date:iso": END.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
         }
@@ -68,8 +68,16 @@ class Asker:
 
 
 def at(value, selector):
-    for part in selector.split(".") if selector else []:
-        value = value[part]
+    """What a GJSON path finds, as far as the dashboards have them: names, positions, `#(name!="text")#` for the rows that
+    meet it. A name that an object has not is an error here: whoever renames a field shall hear of it."""
+    for part in re.findall(r'#\([^)]*\)#|[^.]+', selector):
+        if part.startswith("#("):
+            name, unwanted = re.fullmatch(r'#\((\w+)!="(.*)"\)#', part).groups()
+            value = [entry for entry in value if entry[name] != unwanted]
+        elif isinstance(value, list):
+            value = value[int(part)] if int(part) < len(value) else None
+        elif value is not None:
+            value = value[part]
     return value
 
 
@@ -78,10 +86,12 @@ def rows_of(answer, target):
     try:
         root = at(answer, target["root_selector"].removeprefix("[").removesuffix("]|@flatten"))
     except KeyError:
+        if not target["root_selector"].startswith("["):
+            raise
         # No session is chosen: the question is that for the list, which has no turns.
         return []
-    return [{column["text"]: at(entry, column["selector"]) for column in target["columns"]}
-            for entry in (root if isinstance(root, list) else [root])]
+    rows = [] if root is None else root if isinstance(root, list) else [root]
+    return [{column["text"]: at(entry, column["selector"]) for column in target["columns"]} for entry in rows]
 
 
 def legend(target, labels):

@@ -26,12 +26,11 @@ from rig import Missing, Rig, binary_of, needed
 
 HERE = pathlib.Path(__file__).resolve().parent
 DASHBOARDS = HERE.parent.parent / "dashboards"
-ORDER = ["overview", "cost", "tools", "sessions", "team", "health"]
+ORDER = ["overview", "cost", "tools", "insights", "sessions", "team", "health"]
 NOTHING = "no data yet"  # what a panel says that has no words of its own
 # (dashboard, panel, query): why it answers nothing here. Whoever answers must not stand here.
 EMPTY = {
     ("health", "Series over the limit per hour", "A"): "no metric has 500 series in these days",
-    ("cost", "Budgets", "D"): "budgets are looked at once a minute, and these days take less",
     ("cost", "Responses with gaps", "A"): "every response of these days tells its usage in numbers",
     ("cost", "Responses with gaps", "B"): "no client of these days reports a cost that none can mean",
     ("cost", "Responses with gaps", "C"): "no gateway chose an id in these days",

@@ -25,6 +25,7 @@ from days import END, START, first_moment, machines
 
 SCRAPE = 60  # seconds between samples: what Prometheus does unless told otherwise
 DEADLINE = 60
+BUDGETS = [("a month", 200, "month"), ("a day", 20, "day")]
 
 
 class Missing(Exception):
@@ -91,6 +92,8 @@ class Sidecar:
         self.host, self.rows, self.next, self.lines = host, rows, 0, 0
         self.projects = folder / "projects"
         self.projects.mkdir(parents=True)
+        # History, which is there before the first start and in no counter.
+        self.write(START)
         self.port = free_port()
         self.samples = []
         environment = {
@@ -99,7 +102,7 @@ class Sidecar:
             "NO_FAKE_STAT": "1",
         }
         config = folder / "tailspan.toml"
-        config.write_text('[[budgets]]\nname = "month"\nusd = 200\nperiod = "month"\n')
+        config.write_text("".join('[[budgets]]\nname = "%s"\nusd = %d\nperiod = "%s"\n' % budget for budget in BUDGETS))
         command = [binary, "run", "--config", config, "--projects", self.projects, "--state", folder / "state", "--listen",
                    "127.0.0.1:%d" % self.port, "--otlp-endpoint", endpoint]
         self.log = open(folder / "log", "wb")
@@ -122,7 +125,12 @@ class Sidecar:
                 self.lines += 1
             self.next += 1
 
-    def sample(self, at):
+    def look_at_budgets(self):
+        """They are looked at once a minute, which these days do not last, and whenever somebody asks."""
+        get(self.url("/api/v1/analytics/costs?limit=1"))
+
+    def until_read(self):
+        """What it shows when it has read all rows."""
         def read():
             values = {}
             for line in get(self.url("/metrics")).splitlines():
@@ -131,7 +139,10 @@ class Sidecar:
                     values[name] = value
             return values if float(values["tailspan_lines_total"]) >= self.lines else None
 
-        self.samples.append((at, wait_for("%s has read %d lines" % (self.host.instance, self.lines), read)))
+        return wait_for("%s has read %d lines" % (self.host.instance, self.lines), read)
+
+    def sample(self, at):
+        self.samples.append((at, self.until_read()))
 
     def stop(self):
         self.process.terminate()
@@ -201,6 +212,9 @@ class Rig:
             for sidecar in self.sidecars:
                 sidecar.write(at)
             for sidecar in self.sidecars:
+                if at.minute in (0, 30) or at == END:
+                    sidecar.until_read()
+                    sidecar.look_at_budgets()
                 sidecar.sample(at)
             count += 1
         rows = sum(sidecar.lines for sidecar in self.sidecars)

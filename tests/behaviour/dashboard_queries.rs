@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 use tailspan::views::metrics::catalog::{self, Metric, MetricKind, Values};
 
-use crate::support::daemon::Daemon;
 use crate::support::dashboards::{dashboards, installed, list, panels, text};
 use crate::support::promql::{Selector, by_labels, made_labels, selectors};
 
@@ -194,58 +192,4 @@ fn a_new_install_has_an_answer_in_every_panel() {
         assert!(answered > 100, "{said}");
         println!("{said}");
     }
-}
-
-/// What a selector of the Infinity data source finds; a path of names.
-fn at<'a>(value: &'a Value, selector: &str) -> Option<&'a Value> {
-    selector.split('.').filter(|name| !name.is_empty()).try_fold(value, |value, name| value.get(name))
-}
-
-#[test]
-fn tables_ask_for_what_the_api_answers() {
-    let state = tempfile::tempdir().unwrap();
-    let projects = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/recordings/2.1.330/e6_subagent_sync/projects");
-    let daemon = Daemon::start(&projects, state.path(), &[]);
-    daemon.metrics();
-    let get = |path: &str| -> Value {
-        let (status, body) = daemon.get(path);
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str(&body).unwrap()
-    };
-    let session = text(&get("/api/v1/analytics/sessions")["sessions"][0]["id"]).to_owned();
-    let all = dashboards();
-    let (_, dashboard) = all.iter().find(|(name, _)| *name == "sessions").unwrap();
-    let mut asked: Vec<Value> = Vec::new();
-    for panel in list(&dashboard["panels"]) {
-        asked.extend(list(&panel["targets"]).iter().filter(|target| target.get("expr").is_none()).cloned());
-    }
-    let variables = list(&dashboard["templating"]["list"]);
-    asked.extend(variables.iter().filter_map(|one| one["query"].get("infinityQuery")).cloned());
-    assert_eq!(asked.len(), 5, "list, count, turns, steps, and the choice of a session");
-    for target in asked {
-        let path = text(&target["url"])
-            .replace("${session}", &session)
-            .replace("${__from:date:iso}", "2026-11-22T00:00:00.000Z")
-            .replace("${__to:date:iso}", "2026-11-23T00:00:00.000Z");
-        assert!(!path.contains('$'), "{path}");
-        let answer = get(&path);
-        // `[name]|@flatten` is the same as `name` where there is one.
-        let root = text(&target["root_selector"]).trim_start_matches('[').trim_end_matches("]|@flatten");
-        let root = at(&answer, root).unwrap();
-        let row = root.as_array().map_or(root, |rows| &rows[0]);
-        for column in list(&target["columns"]) {
-            let value = at(row, text(&column["selector"]));
-            let value = value.unwrap_or_else(|| panic!("{path}: no {}: {row}", column["selector"]));
-            let number = value.is_number() || value.as_str().is_some_and(|text| text.parse::<f64>().is_ok());
-            let fits = match text(&column["type"]) {
-                "number" => number,
-                "timestamp" => value.as_str().is_some_and(|text| text.ends_with('Z')),
-                _ => value.is_string(),
-            };
-            assert!(fits || value.is_null(), "{path}: {column} is {value}");
-        }
-    }
-    // Without a session in the choice, the question is one for the list: an empty table, not an error.
-    assert!(get("/api/v1/analytics/sessions/").get("sessions").is_some());
-    assert_eq!(daemon.stop(), Some(0));
 }

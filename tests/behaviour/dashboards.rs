@@ -6,13 +6,16 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tailspan::views::metrics::catalog::{self, Values};
 
-use crate::support::dashboards::{dashboards, folder, installed, list, panels, text};
+use crate::support::dashboards::{dashboards, folder, installed, links_of, list, panels, text};
 
 /// Units that Grafana knows; those that are used here.
 const UNITS: &[&str] = &["short", "percentunit", "currencyUSD", "bytes", "s", "bool_yes_no", "dateTimeAsLocal"];
 
 const KINDS: &[&str] = &["stat", "timeseries", "bargauge", "table", "heatmap"];
 const PANELS_MAX: usize = 20;
+
+/// How the chosen time is told to the sidecar.
+const CHOSEN: &str = "?since=${__from:date:iso}&until=${__to:date:iso}&tz=${__timezone}";
 const COLUMNS: u64 = 24;
 
 #[test]
@@ -212,13 +215,7 @@ fn links_lead_somewhere() {
     let uids: BTreeSet<&str> = all.iter().map(|(_, dashboard)| text(&dashboard["uid"])).collect();
     let mut explored = 0;
     for (place, panel) in panels(&all) {
-        let mut links = list(&panel["links"]).to_vec();
-        for property in list(&panel["fieldConfig"]["overrides"]).iter().flat_map(|one| list(&one["properties"])) {
-            if property["id"] == "links" {
-                links.extend_from_slice(list(&property["value"]));
-            }
-        }
-        for link in links {
+        for link in links_of(&panel) {
             let url = text(&link["url"]);
             assert!(!text(&link["title"]).is_empty(), "{place}: {link}");
             if let Some(rest) = url.strip_prefix("/d/") {
@@ -229,12 +226,22 @@ fn links_lead_somewhere() {
                 let panes: Value = serde_json::from_str(&plain).unwrap();
                 assert_eq!(panes["a"]["queries"][0]["datasource"]["uid"], "${jaeger_datasource}", "{place}");
             } else {
-                let path = url.strip_prefix("${tailspan:raw}/api/v1/analytics/sessions/");
-                assert!(path.is_some_and(|path| path.contains("/replay")), "{place}: {url}");
+                // What these answer is asked in `dashboard_queries`.
+                let path = url.strip_prefix("${tailspan:raw}/api/v1/analytics/");
+                let known =
+                    |path: &str| path.starts_with("sessions/") && path.contains("/replay") || path.contains(CHOSEN);
+                assert!(path.is_some_and(known), "{place}: {url}");
             }
         }
     }
-    assert!(explored >= 4, "{explored} links to traces");
+    assert!(explored >= 8, "{explored} links to traces");
+    for (name, dashboard) in &all {
+        // The first leads to the other dashboards, more to answers of the sidecar.
+        for link in &list(&dashboard["links"])[1..] {
+            let url = text(&link["url"]);
+            assert!(url.starts_with("${tailspan:raw}/api/v1/analytics/") && url.contains(CHOSEN), "{name}: {url}");
+        }
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ const EXPLAINED: &[(&str, &str)] = &[
     ("TailspanTargetMissing", "the target is there; without it, nothing else would answer"),
     ("TailspanBudgetExpectedOver", "one day is too short for a projection"),
     ("cost: Budgets D", "one day is too short for a projection"),
+    ("insights: Budgets D", "one day is too short for a projection"),
     ("cost: Responses with gaps A", "the usage of every response of this day can be read"),
     ("cost: Responses with gaps B", "no client of this day reports a cost that none can mean"),
     ("health: Series over the limit per hour A", "no metric reaches 500 series; the panel leaves out what never does"),

@@ -107,6 +107,7 @@ mod wide;
 mod backfill;
 mod backfill_prometheus;
 mod dashboard_queries;
+mod dashboard_tables;
 mod dashboards;
 mod living_day;
 mod panel_answers;

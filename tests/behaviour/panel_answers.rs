@@ -110,6 +110,28 @@ fn the_projection_divides_by_the_age_of_the_history() {
 }
 
 #[test]
+fn the_fullest_budget_is_the_one_with_the_largest_share() {
+    if !installed("promtool", "prometheus") {
+        return;
+    }
+    let gauge = |name: &str, budget: &str| named(name, &format!("{SCRAPED}, budget=\"{budget}\""));
+    let series = [
+        (gauge("tailspan_budget_usd", "month"), "200x10"),
+        (gauge("tailspan_budget_spent_usd", "month"), "60x10"),
+        (gauge("tailspan_budget_usd", "day"), "10x10"),
+        (gauge("tailspan_budget_spent_usd", "day"), "4x10"),
+        // Nothing may be spent: there is no share of it.
+        (gauge("tailspan_budget_usd", "none"), "0x10"),
+        (gauge("tailspan_budget_spent_usd", "none"), "1x10"),
+    ];
+    let asked = [
+        Asked::is(&query("insights", "Fullest budget", "1h"), 600, 0.4),
+        Asked::counts(&query("insights", "Budgets over time", "1h"), 600, 2),
+    ];
+    answers("1m", &series, &asked).unwrap();
+}
+
+#[test]
 fn panels_of_the_process_show_sidecars_only() {
     if !installed("promtool", "prometheus") {
         return;

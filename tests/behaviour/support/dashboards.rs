@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-const NAMES: [&str; 6] = ["overview", "cost", "tools", "sessions", "team", "health"];
+const NAMES: [&str; 7] = ["overview", "cost", "tools", "insights", "sessions", "team", "health"];
 
 pub(crate) fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/dashboards"))
@@ -26,6 +26,17 @@ pub(crate) fn list(value: &Value) -> &[Value] {
 
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+/// Links of a panel and of its columns.
+pub(crate) fn links_of(panel: &Value) -> Vec<Value> {
+    let mut links = list(&panel["links"]).to_vec();
+    for property in list(&panel["fieldConfig"]["overrides"]).iter().flat_map(|one| list(&one["properties"])) {
+        if property["id"] == "links" {
+            links.extend_from_slice(list(&property["value"]));
+        }
+    }
+    links
 }
 
 /// Every panel with a name to say in a failure.
