@@ -285,6 +285,16 @@ def check_grafana():
             check(used in uids, f"{source['name']} leads to {used}, which does not exist")
         print(source["uid"], source["type"], source["url"])
     services = merged_services()
+    # What is no part of Grafana is a plugin, whose version is the one that every document names.
+    fetched = services["grafana"]["environment"]["GF_PLUGINS_PREINSTALL"].split(",")
+    for plugin in fetched:
+        check(re.fullmatch(r"[a-z-]+@\d+\.\d+\.\d+", plugin), f"{plugin} is not pinned")
+    wanted = {source["type"] for source in sources} - {"prometheus", "jaeger", "tempo"}
+    check(wanted == {plugin.split("@")[0] for plugin in fetched}, f"{fetched} are not the plugins of {wanted}")
+    top = DEPLOY.parent
+    for path in [*top.glob("docs/*.md"), *top.glob("deploy/*.md")]:
+        for name, version in re.findall(r"(yesoreyeram-infinity-datasource)[ @](\d[\d.]*\d)", path.read_text()):
+            check(f"{name}@{version}" in fetched, f"{path}: {name} {version} is not {fetched}")
     provider = one(DEPLOY / "compose/grafana/dashboards/tailspan.yaml")["providers"][0]
     variable = provider["options"]["path"].strip("${}")
     folder = services["grafana"]["environment"][variable]
