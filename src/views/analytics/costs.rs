@@ -9,44 +9,21 @@
 
 use std::collections::HashMap;
 
-use super::blocks::{Block, block_of, blocks};
+use super::blocks::Block;
 use super::cells::{Cells, SpendCell, Window};
+pub use super::cost_keys::GroupBy;
+use super::cost_keys::{Key, Keys, Values};
 use super::cube::Cube;
 use super::filter::{Filter, NumberedFilter};
 use super::names::Name;
-use super::period::{Period, Quarter, Zone};
-use super::periods::{Periods, ordered};
-use super::session_cells::{CubeCell, CubeTurn, CubeUnit, SessionCells, Spent};
+use super::period::{Quarter, Zone};
+use super::quarters::{Properties, SessionQuarters};
+use super::session_cells::{CubeCell, CubeTurn, SessionCells, Spent};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::UnitId;
 use crate::transcript::hash::ById;
-use crate::transcript::ids::SessionId;
 use crate::transcript::shown::shown_name;
-use crate::transcript::time::Timestamp;
-
-/// What rows are told apart by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupBy {
-    /// An hour, day, week or month.
-    Period(Period),
-    /// A five-hour block.
-    Block,
-    /// The project.
-    Project,
-    /// The git branch.
-    Branch,
-    /// The model.
-    Model,
-    /// Whose thread.
-    Agent,
-    /// The session.
-    Session,
-    /// The workflow. No session file tells of one.
-    Workflow,
-    /// How the client was started.
-    Entrypoint,
-}
 
 /// What is asked for.
 #[derive(Debug)]
@@ -136,27 +113,30 @@ pub fn partial(cube: &Cube, filter: &Filter) -> Vec<(UnitId, Option<u32>)> {
 /// Answers a question.
 #[must_use]
 pub fn costs(cube: &Cube, question: &CostQuestion<'_>) -> CostTable {
+    let filter = NumberedFilter::of(question.filter, &cube.names);
+    let keys = Keys::of(cube, question.zone, question.group_by);
     let mut table = Table {
         cube,
         question,
-        filter: NumberedFilter::of(question.filter, &cube.names),
+        told_apart: Properties::of(&filter).and(keys.properties()),
+        filter,
         partial: partial_quarters(question.filter.window).collect(),
-        keys: Keys::of(cube, question),
+        keys,
         rows: Rows::default(),
         total: Row::default(),
         edge: None,
         counted: Vec::new(),
     };
-    for ((id, block), number) in cube.cells().zip(1..) {
+    for ((id, session), number) in cube.sessions().zip(1..) {
         if table.filter.takes_session(&id.0) {
-            table.session(id, block, number);
+            table.keys.session(id);
+            if !table.by_quarter(&session.quarters, number) {
+                table.by_cell(&session.cells, number);
+            }
         }
     }
     table.finish()
 }
-
-/// The values of a row as numbers.
-type Key = [u32; 2];
 
 /// A row while it is summed up.
 #[derive(Debug, Default)]
@@ -171,6 +151,8 @@ struct Table<'t> {
     cube: &'t Cube,
     question: &'t CostQuestion<'t>,
     filter: NumberedFilter,
+    /// The properties of units and cells that the question tells apart.
+    told_apart: Properties,
     partial: Vec<Quarter>,
     keys: Keys<'t>,
     rows: Rows,
@@ -207,8 +189,37 @@ impl Rows {
 }
 
 impl<'t> Table<'t> {
-    fn session(&mut self, id: &'t SessionId, block: &SessionCells, number: u32) {
-        self.keys.session(id);
+    /// Counts a session by its sums of quarter hours, if the question tells nothing within it apart. Returns false if it
+    /// does, and then nothing is counted.
+    fn by_quarter(&mut self, quarters: &SessionQuarters, number: u32) -> bool {
+        if quarters.mixed.has_one_of(self.told_apart) || quarters.has_one_of(&self.partial) {
+            return false;
+        }
+        let Some(unit) = quarters.unit.filter(|unit| self.filter.takes_unit(unit)) else { return true };
+        if !self.filter.model.takes(quarters.model) {
+            return true;
+        }
+        let window = self.question.filter.window;
+        let within = || quarters.all.iter().filter(|one| window.has(one.quarter.start()));
+        if !within().all(|one| one.turns == 0 || self.keys.is_of_prompt(one.quarter)) {
+            return false;
+        }
+        for one in within() {
+            let times = self.keys.of_quarter(one.quarter);
+            let key = self.keys.of_parts(&unit, quarters.model, times);
+            let spent = one.spent();
+            self.rows.change(key, |row| {
+                row.sums.turns += u64::from(one.turns);
+                row.spend(&spent, number);
+            });
+            self.total.sums.turns += u64::from(one.turns);
+            self.total.in_session(number);
+        }
+        true
+    }
+
+    /// Counts a session cell by cell.
+    fn by_cell(&mut self, block: &SessionCells, number: u32) {
         let window = self.question.filter.window;
         let (mut turn, mut marked) = (None, None);
         let mut counted = std::mem::take(&mut self.counted);
@@ -299,7 +310,11 @@ impl<'t> Table<'t> {
             total.cost += row.sums.cost;
             total.unpriced += row.sums.unpriced;
         }
-        let rows = self.rows.rows.into_iter().map(|(key, row)| keys.row(key, row.sums));
+        let row = |(key, row): (Key, Row)| {
+            let Values { values, order, block } = keys.values(key);
+            CostRow { values, order, sums: row.sums, block }
+        };
+        let rows = self.rows.rows.into_iter().map(row);
         CostTable { rows: rows.collect(), total }
     }
 }
@@ -326,122 +341,5 @@ impl Row {
             self.session = session;
             self.sums.sessions += 1;
         }
-    }
-}
-
-/// Gives the values of rows numbers, and names them at the end.
-struct Keys<'t> {
-    cube: &'t Cube,
-    blocks: Vec<Block>,
-    parts: Vec<KeyPart>,
-    /// The sessions so far; a session's number is how many there were with it.
-    sessions: Vec<&'t SessionId>,
-    /// The numbers of quarter hours that were met, and of the one that was asked for last.
-    quarters: HashMap<Quarter, [u32; 2], ById>,
-    last: Option<(Quarter, [u32; 2])>,
-}
-
-/// One of the properties by which rows are told apart.
-struct KeyPart {
-    by: GroupBy,
-    /// The periods that were met, if rows are told apart by periods.
-    periods: Option<Periods>,
-}
-
-impl<'t> Keys<'t> {
-    fn of(cube: &'t Cube, question: &CostQuestion<'t>) -> Self {
-        let has_blocks = question.group_by.contains(&GroupBy::Block);
-        let blocks = if has_blocks { blocks(cube) } else { Vec::new() };
-        let periods = |by: &GroupBy| match by {
-            GroupBy::Period(period) => Some(Periods::of(question.zone, *period)),
-            _ => None,
-        };
-        let part = |by: &GroupBy| KeyPart { by: *by, periods: periods(by) };
-        let parts = question.group_by.iter().map(part).collect();
-        Self { cube, blocks, parts, sessions: Vec::new(), quarters: HashMap::default(), last: None }
-    }
-
-    fn session(&mut self, id: &'t SessionId) {
-        self.sessions.push(id);
-    }
-
-    /// The key of what a unit did at a model; `times` has the numbers of properties that are times.
-    fn of_parts(&self, unit: &CubeUnit, model: Name, times: [u32; 2]) -> Key {
-        let mut key = times;
-        for (number, part) in key.iter_mut().zip(&self.parts) {
-            *number = match part.by {
-                GroupBy::Period(_) | GroupBy::Block => *number,
-                GroupBy::Project => unit.project.0,
-                GroupBy::Branch => unit.branch.0,
-                GroupBy::Model => model.0,
-                GroupBy::Agent => unit.agent.0,
-                GroupBy::Session => u32::try_from(self.sessions.len()).unwrap_or(u32::MAX),
-                GroupBy::Workflow => 0,
-                GroupBy::Entrypoint => unit.entrypoint.0,
-            };
-        }
-        key
-    }
-
-    /// The numbers, from 1, of the periods or blocks of a quarter hour; 0 for what is no time, and where there is none. A
-    /// period begins and ends with a quarter hour.
-    fn of_quarter(&mut self, quarter: Quarter) -> [u32; 2] {
-        if let Some((_, numbers)) = self.last.filter(|(last, _)| *last == quarter) {
-            return numbers;
-        }
-        let numbers = self.quarters.get(&quarter).copied().unwrap_or_else(|| {
-            let mut numbers = [0; 2];
-            for (number, part) in numbers.iter_mut().zip(&mut self.parts) {
-                let found = match part.by {
-                    GroupBy::Period(_) => part.periods.as_mut().and_then(|periods| periods.number(quarter.start())),
-                    GroupBy::Block => block_of(&self.blocks, quarter).and_then(|block| u32::try_from(block + 1).ok()),
-                    _ => None,
-                };
-                *number = found.unwrap_or(0);
-            }
-            self.quarters.insert(quarter, numbers);
-            numbers
-        });
-        self.last = Some((quarter, numbers));
-        numbers
-    }
-
-    /// The same for a turn, by the time of its prompt and the quarter hour of its first responses: a prompt may come just
-    /// before the hour in which its response begins a block.
-    fn of_turn(&mut self, prompt: Timestamp, responses: Quarter) -> [u32; 2] {
-        let (mut numbers, later) = (self.of_quarter(Quarter::of(prompt)), self.of_quarter(responses));
-        for ((number, later), part) in numbers.iter_mut().zip(later).zip(&self.parts) {
-            if part.by == GroupBy::Block && *number == 0 {
-                *number = later;
-            }
-        }
-        numbers
-    }
-
-    fn row(&self, key: Key, sums: Sums) -> CostRow {
-        let at = |number: u32| (number as usize).checked_sub(1);
-        let (mut values, mut order, mut block) = (Vec::new(), String::new(), None);
-        for (part, number) in self.parts.iter().zip(key) {
-            let (value, text) = match part.by {
-                GroupBy::Period(_) => part.periods.as_ref().map_or((None, None), |periods| periods.named(number)),
-                GroupBy::Block => {
-                    block = at(number).and_then(|at| self.blocks.get(at)).copied();
-                    (block.map(|block| block.start.to_rfc3339()), block.map(|block| ordered(block.start)))
-                }
-                GroupBy::Session => {
-                    let id = at(number).and_then(|at| self.sessions.get(at)).map(|id| id.to_string());
-                    (id.clone(), id)
-                }
-                _ => {
-                    let name = self.cube.names.shown(Name(number)).map(|name| name.to_string());
-                    (name.clone(), name)
-                }
-            };
-            // What has no value stands behind everything that has one.
-            order.push_str(&text.map_or_else(|| "1".to_owned(), |text| format!("0{text}")));
-            order.push('\0');
-            values.push(value);
-        }
-        CostRow { values, order, sums, block }
     }
 }

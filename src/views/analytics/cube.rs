@@ -11,6 +11,7 @@ use super::patterns::edits::{Edit, edits};
 use super::patterns::finding::Finding;
 use super::patterns::session_rules::findings;
 use super::patterns::settings::PatternSettings;
+use super::quarters::SessionQuarters;
 use super::session_cells::{SessionCells, StoredUnit};
 use super::session_work::SessionWork;
 use super::spend::{QuarterSpend, Sign};
@@ -39,6 +40,8 @@ pub struct CubeSession {
     pub entry: SessionEntry,
     /// Its cells.
     pub cells: SessionCells,
+    /// What its cells come to in each quarter hour.
+    pub(super) quarters: SessionQuarters,
     /// Its tool calls.
     pub work: SessionWork,
     /// What the rules of patterns found in it, in order of time.
@@ -65,7 +68,8 @@ impl Cube {
         let findings = findings(&mut self.names, units, (&cells, &work), prices, &self.patterns);
         let edits = edits(&mut self.names, units);
         self.count(&session.id, &cells, Sign::Plus);
-        self.sessions.insert(session.id.clone(), CubeSession { entry, cells, work, findings, edits });
+        let quarters = SessionQuarters::of(&cells);
+        self.sessions.insert(session.id.clone(), CubeSession { entry, cells, quarters, work, findings, edits });
     }
 
     /// Takes a session out.

@@ -9,6 +9,7 @@
 //! critical_path  what a turn waited for
 //! carried        what results of calls cost after they were produced
 //! session_cells  the cells of one session, in memory
+//! quarters       what they come to in each quarter hour, whoever did it, in memory
 //! session_work   its tool calls and what its turns waited for, in memory
 //! filter         what is counted of them
 //! spend          what was spent in each quarter hour, for sums that are asked for all the time
@@ -17,6 +18,7 @@
 //! blocks         five-hour blocks
 //! sketch         quantiles
 //! figures        money, tokens, durations and shares, rounded for people
+//! cost_keys      by what rows of costs are told apart
 //! costs          tokens and cost, filtered and grouped
 //! tools          tool calls, filtered and grouped
 //! bottlenecks    where the time of turns went
@@ -31,6 +33,7 @@ pub mod bottlenecks;
 pub mod budgets;
 mod carried;
 pub mod cells;
+mod cost_keys;
 pub mod costs;
 pub mod critical_path;
 pub mod cube;
@@ -43,6 +46,7 @@ pub mod patterns;
 pub mod period;
 mod periods;
 pub mod projection;
+mod quarters;
 pub mod session_cells;
 pub mod session_work;
 pub mod sketch;

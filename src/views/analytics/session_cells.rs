@@ -107,7 +107,7 @@ impl Spent {
     }
 
     /// Takes out what fits the fields of one cell.
-    fn take(&mut self) -> Self {
+    pub(super) fn take(&mut self) -> Self {
         let small = |number: &mut u64| {
             let taken = (*number).min(u32::MAX.into());
             *number -= taken;
@@ -123,7 +123,7 @@ impl Spent {
     }
 
     /// Whether nothing is left; a negative cost, which no price leads to, counts as nothing.
-    fn is_nothing(&self) -> bool {
+    pub(super) fn is_nothing(&self) -> bool {
         self.messages == 0 && self.tokens == Tokens::default() && self.cost <= Money::ZERO && self.unpriced == 0
     }
 }
