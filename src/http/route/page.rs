@@ -24,6 +24,23 @@ pub(in crate::http) struct PageOf<'p> {
 }
 
 impl PageOf<'_> {
+    /// Leaves out rows that cannot be on the page by their keys alone, and none by which the cursor of the next page is
+    /// known. So that of many rows only a few are given an id.
+    pub(in crate::http) fn narrow<T>(&self, mut rows: Vec<(i128, T)>) -> Vec<(i128, T)> {
+        let towards = |key: i128| if self.ascending { key } else { !key };
+        let first = self.after.as_ref().map(|after| towards(after.key));
+        rows.retain(|(key, _)| first.is_none_or(|first| towards(*key) >= first));
+        // Rows with the key of the last page may be on that page.
+        let begun = rows.iter().filter(|(key, _)| Some(towards(*key)) == first).count();
+        let last = begun.saturating_add(self.limit);
+        if last < rows.len() {
+            let (_, (key, _), _) = rows.select_nth_unstable_by_key(last, |(key, _)| towards(*key));
+            let last = towards(*key);
+            rows.retain(|(key, _)| towards(*key) <= last);
+        }
+        rows
+    }
+
     /// The rows of the page, in order, and the cursor of the next one; `None` if this is the last.
     pub(in crate::http) fn cut<T>(&self, mut rows: Vec<(PageEnd, T)>) -> (Vec<T>, Option<String>) {
         let is_behind = |end: &PageEnd| match &self.after {

@@ -13,21 +13,30 @@ pub(super) struct Periods {
     /// Their numbers by their first moments.
     known: BTreeMap<Timestamp, u32>,
     met: Vec<NamedPeriod>,
+    /// The period that was asked for last: most often it is asked for again.
+    last: u32,
 }
 
 impl Periods {
     /// None yet.
     pub(super) const fn of(zone: Zone, period: Period) -> Self {
-        Self { zone, period, known: BTreeMap::new(), met: Vec::new() }
+        Self { zone, period, known: BTreeMap::new(), met: Vec::new(), last: 0 }
     }
 
     /// The number of the period in which a time lies, from 1; `None` for a time that no calendar has.
     pub(super) fn number(&mut self, time: Timestamp) -> Option<u32> {
-        if let Some((_, number)) = self.known.range(..=time).next_back()
-            && self.get(*number).is_some_and(|known| time < known.end)
-        {
-            return Some(*number);
+        let has_it = |number: u32| self.get(number).is_some_and(|known| known.start <= time && time < known.end);
+        if !has_it(self.last) {
+            let before = self.known.range(..=time).next_back().map(|(_, number)| *number);
+            self.last = match before.filter(|number| has_it(*number)) {
+                Some(known) => known,
+                None => self.meet(time)?,
+            };
         }
+        Some(self.last)
+    }
+
+    fn meet(&mut self, time: Timestamp) -> Option<u32> {
         let named = self.zone.period(self.period, time)?;
         let start = named.start;
         self.met.push(named);

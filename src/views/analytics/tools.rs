@@ -68,9 +68,9 @@ pub struct ToolRow {
     /// How they ended.
     pub outcomes: Outcomes,
     /// Milliseconds from call to result.
-    pub took_ms: Sketch,
+    pub took_ms: Summed,
     /// Bytes of results.
-    pub bytes: Sketch,
+    pub bytes: Summed,
     /// Tokens of results, estimated.
     pub tokens: u64,
     /// The same, once for each later response that had the result in its prompt.
@@ -81,10 +81,31 @@ pub struct ToolRow {
     pub sessions: u64,
     /// Milliseconds of turns that waited for these calls and for nothing else.
     pub critical_ms: u64,
-    /// The slowest calls.
-    slowest: BinaryHeap<Reverse<Slow>>,
     /// The session that was counted last.
     session: u32,
+    /// What takes much memory; `None` until [`ToolTable::add_details`] is called, if there are many rows.
+    pub details: Option<Box<ToolDetails>>,
+}
+
+/// Whole numbers, of which only these are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summed {
+    /// How many there are.
+    pub count: u64,
+    /// Their sum.
+    pub sum: u64,
+    max: u32,
+}
+
+/// What takes much memory to tell of the calls of a row.
+#[derive(Debug, Default)]
+pub struct ToolDetails {
+    /// Milliseconds from call to result.
+    pub took_ms: Sketch,
+    /// Bytes of results.
+    pub bytes: Sketch,
+    /// The slowest calls.
+    slowest: BinaryHeap<Reverse<Slow>>,
 }
 
 /// A slow call. Of equally slow ones the earlier comes first.
@@ -103,32 +124,45 @@ pub struct Slow {
     pub mark: u32,
 }
 
-/// Which row a call belongs to: its tool, and the numbers of the further properties.
+/// Which row a call belongs to: its tool, and the numbers of the further properties. Tables of other questions about the
+/// same cube have the same keys, unless rows are told apart by time.
 pub type Key = (Name, [u32; 2]);
 
-/// A row with its values.
+/// The values of a row.
 #[derive(Debug)]
-pub struct NamedRow {
+pub struct ToolValues {
     /// The tool.
     pub tool: String,
     /// The value of each further property; `None` for what has no value.
     pub values: Vec<Option<String>>,
     /// A text by which rows are in order of their values.
     pub order: String,
-    /// What there is to tell.
-    pub row: ToolRow,
-    key: Key,
 }
 
 /// Rows, and their total.
-#[derive(Debug, Default)]
-pub struct ToolTable {
+#[derive(Debug)]
+pub struct ToolTable<'c> {
+    calls: Calls<'c>,
     /// The rows, in no particular order.
-    pub rows: Vec<NamedRow>,
+    pub rows: Vec<(Key, ToolRow)>,
     /// The calls of all rows.
     pub total: Outcomes,
     /// Milliseconds of all turns that have ended, whose prompts the filter takes, whoever was at work in them.
     pub turn_ms: u64,
+}
+
+/// Most rows that have details from the first. Of more rows an answer shows only a page.
+const DETAILED_MAX: usize = 512;
+
+/// The calls that are asked for.
+#[derive(Debug)]
+struct Calls<'c> {
+    cube: &'c Cube,
+    window: Window,
+    filter: NumberedFilter,
+    group_by: &'c [ToolGroup],
+    /// The periods that were met, of each property that is a time.
+    periods: Vec<Option<Periods>>,
 }
 
 impl Outcomes {
@@ -159,6 +193,20 @@ impl Slow {
     }
 }
 
+impl Summed {
+    fn add(&mut self, number: u32) {
+        self.count += 1;
+        self.sum = self.sum.saturating_add(number.into());
+        self.max = self.max.max(number);
+    }
+
+    /// The largest; `None` if there is none.
+    #[must_use]
+    pub fn max(&self) -> Option<u32> {
+        (self.count > 0).then_some(self.max)
+    }
+}
+
 impl ToolRow {
     fn add(&mut self, call: &CubeCall, session: u32) {
         self.outcomes.add(call.outcome);
@@ -178,21 +226,28 @@ impl ToolRow {
         }
     }
 
-    fn slow(&mut self, took_ms: u32, slow: impl FnOnce() -> Option<Slow>) {
-        let is_full = self.slowest.len() >= SLOWEST_MAX;
-        if is_full && self.slowest.peek().is_some_and(|Reverse(least)| least.took_ms > took_ms) {
-            return;
-        }
-        self.slowest.extend(slow().map(Reverse));
-        if self.slowest.len() > SLOWEST_MAX {
-            self.slowest.pop();
-        }
-    }
-
     /// What later responses paid for the results, estimated.
     #[must_use]
     pub fn carry_cost(&self) -> Money {
         Money::from_picousd(i128::from(self.carry) * i128::from(CARRY_PICOUSD))
+    }
+}
+
+impl ToolDetails {
+    fn add(&mut self, (id, session): (&SessionId, &CubeSession), call: &CubeCall) {
+        if call.outcome.is_some() {
+            self.bytes.add(call.bytes);
+        }
+        let Some(took_ms) = call.took_ms() else { return };
+        self.took_ms.add(took_ms);
+        let is_full = self.slowest.len() >= SLOWEST_MAX;
+        if is_full && self.slowest.peek().is_some_and(|Reverse(least)| least.took_ms > took_ms) {
+            return;
+        }
+        self.slowest.extend(Slow::of(id, session, call, took_ms).map(Reverse));
+        if self.slowest.len() > SLOWEST_MAX {
+            self.slowest.pop();
+        }
     }
 
     /// The slowest calls, slowest first.
@@ -206,31 +261,90 @@ impl ToolRow {
 
 /// Answers a question.
 #[must_use]
-pub fn tools(cube: &Cube, question: &ToolQuestion<'_>) -> ToolTable {
+pub fn tools<'c>(cube: &'c Cube, question: &ToolQuestion<'c>) -> ToolTable<'c> {
     let filter = NumberedFilter::of(question.filter, &cube.names);
-    let mut periods: Vec<Option<Periods>> = question.group_by.iter().map(|by| by.periods(question.zone)).collect();
-    let mut rows: HashMap<Key, ToolRow, ById> = HashMap::default();
-    let (mut total, mut turn_ms) = (Outcomes::default(), 0);
-    for ((id, session), number) in cube.sessions().zip(1..) {
-        if !filter.takes_session(&id.0) {
-            continue;
-        }
-        turn_ms += turn_ms_of(session, &filter, question.filter.window);
-        for call in calls_within(session, question.filter.window) {
-            let Some(unit) = session.cells.units.get(call.unit as usize) else { continue };
-            if !(filter.tool.takes(call.tool) && filter.model.takes(call.model) && filter.takes_unit(unit)) {
-                continue;
+    let periods = question.group_by.iter().map(|by| by.periods(question.zone)).collect();
+    let window = question.filter.window;
+    let mut calls = Calls { cube, window, filter, group_by: question.group_by, periods };
+    let mut places: HashMap<Key, usize, ById> = HashMap::default();
+    let mut rows: Vec<(Key, ToolRow)> = Vec::new();
+    let (mut total, mut last, mut are_many) = (Outcomes::default(), 0, false);
+    calls.each(|key, number, session, call| {
+        if rows.get(last).is_none_or(|(known, _)| *known != key) {
+            last = *places.entry(key).or_insert_with(|| {
+                let details = (!are_many).then(Box::default);
+                rows.push((key, ToolRow { details, ..ToolRow::default() }));
+                rows.len() - 1
+            });
+            if rows.len() > DETAILED_MAX && !are_many {
+                are_many = true;
+                rows.iter_mut().for_each(|(_, row)| row.details = None);
             }
-            total.add(call.outcome);
-            let row = rows.entry((call.tool, key(question.group_by, &mut periods, unit, call.at))).or_default();
+        }
+        total.add(call.outcome);
+        if let Some((_, row)) = rows.get_mut(last) {
             row.add(call, number);
-            if let Some(took_ms) = call.took_ms() {
-                row.slow(took_ms, || Slow::of(id, session, call, took_ms));
+            row.details.iter_mut().for_each(|details| details.add(session, call));
+        }
+    });
+    let turn_ms = calls.turn_ms();
+    ToolTable { calls, rows, total, turn_ms }
+}
+
+impl ToolTable<'_> {
+    /// Adds details to rows of the table that have none.
+    pub fn add_details(&mut self, rows: &mut [(Key, ToolRow)]) {
+        let is_bare = |(place, (key, row)): (usize, &(Key, ToolRow))| row.details.is_none().then_some((*key, place));
+        let places: HashMap<Key, usize, ById> = rows.iter().enumerate().filter_map(is_bare).collect();
+        if places.is_empty() {
+            return;
+        }
+        self.calls.each(|key, _, session, call| {
+            if let Some((_, row)) = places.get(&key).and_then(|place| rows.get_mut(*place)) {
+                row.details.get_or_insert_default().add(session, call);
+            }
+        });
+    }
+
+    /// The values of a row.
+    #[must_use]
+    pub fn values(&self, key: Key) -> ToolValues {
+        let shown = |name: Name| self.calls.cube.names.shown(name).map(|name| name.to_string());
+        let tool = shown(key.0).unwrap_or_default();
+        let (mut values, mut order) = (Vec::new(), String::new());
+        for ((by, number), periods) in self.calls.group_by.iter().zip(key.1).zip(&self.calls.periods) {
+            let (value, text) = match by {
+                ToolGroup::Period(_) => periods.as_ref().map_or((None, None), |periods| periods.named(number)),
+                ToolGroup::Project | ToolGroup::Agent => (shown(Name(number)), shown(Name(number))),
+            };
+            // What has no value stands behind everything that has one.
+            order.push_str(&text.map_or_else(|| "1".to_owned(), |text| format!("0{text}")));
+            order.push('\0');
+            values.push(value);
+        }
+        order.push_str(&tool);
+        ToolValues { tool, values, order }
+    }
+}
+
+impl Calls<'_> {
+    /// Gives every call with the key of its row, and with its session and the number of that, from 1.
+    fn each(&mut self, mut take: impl FnMut(Key, u32, (&SessionId, &CubeSession), &CubeCall)) {
+        let Self { cube, window, filter, group_by, periods } = self;
+        for ((id, session), number) in cube.sessions().zip(1..).filter(|((id, _), _)| filter.takes_session(&id.0)) {
+            for call in calls_within(session, *window) {
+                let Some(unit) = session.cells.units.get(call.unit as usize) else { continue };
+                if filter.tool.takes(call.tool) && filter.model.takes(call.model) && filter.takes_unit(unit) {
+                    take((call.tool, key(group_by, periods, unit, call.at)), number, (id, session), call);
+                }
             }
         }
     }
-    let rows = rows.into_iter().map(|(key, row)| named(cube, question.group_by, &periods, key, row)).collect();
-    ToolTable { rows, total, turn_ms }
+
+    fn turn_ms(&self) -> u64 {
+        let sessions = self.cube.sessions().filter(|(id, _)| self.filter.takes_session(&id.0));
+        sessions.map(|(_, session)| turn_ms_of(session, &self.filter, self.window)).sum()
+    }
 }
 
 impl Slow {
@@ -267,38 +381,11 @@ fn key(by: &[ToolGroup], periods: &mut [Option<Periods>], unit: &CubeUnit, at: T
     key
 }
 
-fn named(cube: &Cube, by: &[ToolGroup], periods: &[Option<Periods>], key: Key, row: ToolRow) -> NamedRow {
-    let shown = |name: Name| cube.names.shown(name).map(|name| name.to_string());
-    let tool = shown(key.0).unwrap_or_default();
-    let (mut values, mut order) = (Vec::new(), String::new());
-    for ((by, number), periods) in by.iter().zip(key.1).zip(periods) {
-        let (value, text) = match by {
-            ToolGroup::Period(_) => periods.as_ref().map_or((None, None), |periods| periods.named(number)),
-            ToolGroup::Project | ToolGroup::Agent => (shown(Name(number)), shown(Name(number))),
-        };
-        // What has no value stands behind everything that has one.
-        order.push_str(&text.map_or_else(|| "1".to_owned(), |text| format!("0{text}")));
-        order.push('\0');
-        values.push(value);
-    }
-    order.push_str(&tool);
-    NamedRow { tool, values, order, row, key }
-}
-
 impl ToolGroup {
     fn periods(self, zone: Zone) -> Option<Periods> {
         match self {
             Self::Period(period) => Some(Periods::of(zone, period)),
             Self::Project | Self::Agent => None,
         }
-    }
-}
-
-impl NamedRow {
-    /// What rows of other questions about the same cube have in common that tell of the same tool and values. Not for rows
-    /// that are told apart by time.
-    #[must_use]
-    pub const fn key(&self) -> Key {
-        self.key
     }
 }

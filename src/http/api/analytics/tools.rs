@@ -1,7 +1,7 @@
 //! `/api/v1/analytics/tools/usage`: tool calls, filtered and grouped.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
@@ -25,9 +25,9 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::time::{Timestamp, seconds};
 use crate::views::analytics::filter::Filter;
 use crate::views::analytics::period::Period;
-use crate::views::analytics::sketch::{self, Sketch};
+use crate::views::analytics::sketch;
 use crate::views::analytics::tools::{
-    Key, NamedRow, Outcomes, Slow, ToolGroup, ToolQuestion, ToolRow, ToolTable, tools,
+    Key, Outcomes, Slow, ToolGroup, ToolQuestion, ToolRow, ToolTable, ToolValues, tools,
 };
 
 const GROUP_BY: Parameter<Groups<ToolGroup>> = Parameter::query(
@@ -119,9 +119,9 @@ impl Sort {
         match self {
             Self::Calls => row.outcomes.calls.into(),
             Self::Failed => row.outcomes.failed.into(),
-            Self::Duration => row.took_ms.sum().into(),
-            Self::P95 => row.took_ms.quantiles([95]).map_or(-1, |[p95]| p95.into()),
-            Self::Bytes => row.bytes.sum().into(),
+            Self::Duration => row.took_ms.sum.into(),
+            Self::P95 => took_ms(row, [95]).map_or(-1, |[p95]| p95.into()),
+            Self::Bytes => row.bytes.sum.into(),
             Self::CriticalPath => row.critical_ms.into(),
         }
     }
@@ -153,25 +153,21 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         return Ok(answer);
     }
     let question = |filter| ToolQuestion { group_by: &groups, zone, filter };
-    let ToolTable { rows, total, turn_ms } = tools(cells.cube(), &question(&filter));
-    let by_time = groups.iter().any(|by| matches!(by, ToolGroup::Period(_)));
-    let earlier = if by_time { Vec::new() } else { tools(cells.cube(), &question(&before)).rows };
-    let mut earlier: HashMap<Key, NamedRow> = earlier.into_iter().map(|row| (row.key(), row)).collect();
-    let is_linked = rows.len() <= LINKED_ROWS_MAX;
+    let mut table = tools(cells.cube(), &question(&filter));
+    let is_linked = table.rows.len() <= LINKED_ROWS_MAX;
     let page = PageOf { list: &list, ascending, after, limit };
-    let keyed = rows.into_iter().map(|mut row| {
-        let end = PageEnd { key: sort.of(&mut row.row), id: row.order.clone() };
-        (end, row)
-    });
-    let (mut rows, next_cursor) = page.cut(keyed.collect());
+    let (mut rows, next_cursor) = page_of(&mut table, sort, &page);
+    let by_time = groups.iter().any(|by| matches!(by, ToolGroup::Period(_)));
+    let mut earlier = if by_time { HashMap::new() } else { same(tools(cells.cube(), &question(&before)), &rows) };
     let slow: Vec<(SessionId, Sought)> = rows
         .iter()
         .take(if is_linked { rows.len() } else { 0 })
-        .flat_map(|row| row.row.slowest())
+        .flat_map(|row| row.row.details.iter().flat_map(|details| details.slowest()))
         .map(|slow| sought(&slow))
         .collect();
     let places = places(context.reader(), &cells, context.span_rules().scope, &slow)?;
-    let forms = rows.iter_mut().map(|row| RowForm::of(&names, row, earlier.get_mut(&row.key()), turn_ms, &places));
+    let (total, turn_ms) = (table.total, table.turn_ms);
+    let forms = rows.iter_mut().map(|row| RowForm::of(&names, row, earlier.get_mut(&row.key), turn_ms, &places));
     let answer = ToolPage {
         group_by: &names,
         tz: zone.name(),
@@ -187,6 +183,45 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         currency: CURRENCY,
     };
     Ok(cells.tagged(Answer::json(&answer)?, &besides))
+}
+
+/// A row of a page.
+struct PageRow {
+    key: Key,
+    row: ToolRow,
+    named: ToolValues,
+}
+
+/// The rows of a page with all that they tell, and the cursor of the next page.
+fn page_of(table: &mut ToolTable<'_>, sort: Sort, page: &PageOf<'_>) -> (Vec<PageRow>, Option<String>) {
+    let mut rows = std::mem::take(&mut table.rows);
+    if matches!(sort, Sort::P95) {
+        table.add_details(&mut rows);
+    }
+    let keyed = rows.into_iter().map(|mut row| (sort.of(&mut row.1), row)).collect();
+    let named = page.narrow(keyed).into_iter().map(|(number, row)| {
+        let named = table.values(row.0);
+        (PageEnd { key: number, id: named.order.clone() }, (row, named))
+    });
+    let (cut, next_cursor) = page.cut(named.collect());
+    let (mut rows, named): (Vec<_>, Vec<_>) = cut.into_iter().unzip();
+    table.add_details(&mut rows);
+    let rows = rows.into_iter().zip(named).map(|((key, row), named)| PageRow { key, row, named });
+    (rows.collect(), next_cursor)
+}
+
+/// The rows of another table that have the keys of a page, with all that they tell.
+fn same(mut table: ToolTable<'_>, page: &[PageRow]) -> HashMap<Key, ToolRow> {
+    let wanted: HashSet<Key> = page.iter().map(|row| row.key).collect();
+    let mut rows = std::mem::take(&mut table.rows);
+    rows.retain(|(key, _)| wanted.contains(key));
+    table.add_details(&mut rows);
+    rows.into_iter().collect()
+}
+
+/// Quantiles of the durations of a row.
+fn took_ms<const N: usize>(row: &mut ToolRow, per_cent: [u64; N]) -> Option<[u32; N]> {
+    row.details.as_mut()?.took_ms.quantiles(per_cent)
 }
 
 fn sought(slow: &Slow) -> (SessionId, Sought) {
@@ -338,36 +373,37 @@ impl OutcomesForm {
 }
 
 impl Durations {
-    fn of(took_ms: &mut Sketch) -> Self {
-        let quantiles = took_ms.quantiles([50, 90, 95, 99]).map(|all| all.map(|part| seconds(part.into())));
+    fn of(row: &mut ToolRow) -> Self {
+        let quantiles = took_ms(row, [50, 90, 95, 99]).map(|all| all.map(|part| seconds(part.into())));
         let [p50, p90, p95, p99] = quantiles.map_or([None; 4], |all| all.map(Some));
-        let max = took_ms.max().map(|max| seconds(max.into()));
-        Self { count: took_ms.count(), sum: seconds(took_ms.sum()), p50, p90, p95, p99, max }
+        let max = row.took_ms.max().map(|max| seconds(max.into()));
+        Self { count: row.took_ms.count, sum: seconds(row.took_ms.sum), p50, p90, p95, p99, max }
     }
 }
 
 impl<'a> RowForm<'a> {
     fn of(
         names: &'a [&'static str],
-        named: &mut NamedRow,
-        previous: Option<&mut NamedRow>,
+        page: &mut PageRow,
+        previous: Option<&mut ToolRow>,
         turn_ms: u64,
         places: &HashMap<Sought, Place>,
     ) -> Self {
-        let row = &mut named.row;
-        let [bytes_p50, bytes_p95] = row.bytes.quantiles([50, 95]).map_or([None; 2], |all| all.map(Some));
-        let previous = previous.map(|earlier| {
-            let row = &mut earlier.row;
-            let Durations { p50, p95, .. } = Durations::of(&mut row.took_ms);
+        let PageRow { row, named, .. } = page;
+        let bytes = row.details.as_mut().and_then(|details| details.bytes.quantiles([50, 95]));
+        let [bytes_p50, bytes_p95] = bytes.map_or([None; 2], |all| all.map(Some));
+        let previous = previous.map(|row| {
+            let Durations { p50, p95, .. } = Durations::of(row);
             Previous { calls: row.outcomes.calls, failure_ratio: row.outcomes.failure_ratio(), p50, p95 }
         });
+        let slowest = row.details.as_ref().map(|details| details.slowest()).unwrap_or_default();
         Self {
             tool: named.tool.clone(),
             keys: KeysForm { names, values: named.values.clone() },
             outcomes: OutcomesForm::of(&row.outcomes),
             failure_ratio: row.outcomes.failure_ratio(),
-            duration_seconds: Durations::of(&mut row.took_ms),
-            result_bytes: Bytes { sum: row.bytes.sum(), p50: bytes_p50, p95: bytes_p95, max: row.bytes.max() },
+            duration_seconds: Durations::of(row),
+            result_bytes: Bytes { sum: row.bytes.sum, p50: bytes_p50, p95: bytes_p95, max: row.bytes.max() },
             context: Carried {
                 tokens_estimate: row.tokens,
                 carried_tokens_estimate: row.carried_tokens,
@@ -377,7 +413,7 @@ impl<'a> RowForm<'a> {
             critical_path_seconds: seconds(row.critical_ms),
             critical_path_share: (turn_ms > 0).then(|| seconds(row.critical_ms) / seconds(turn_ms)),
             previous,
-            slowest: row.slowest().iter().filter_map(|slow| SlowForm::of(slow, places)).collect(),
+            slowest: slowest.iter().filter_map(|slow| SlowForm::of(slow, places)).collect(),
         }
     }
 }
