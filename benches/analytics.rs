@@ -23,11 +23,15 @@ use tailspan::transcript::ids::SessionId;
 use tailspan::transcript::record::{Origin, Outcome};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::analytics::bottlenecks::bottlenecks;
-use tailspan::views::analytics::cells::{CellAgent, Cells, SpendCell, Whose};
+use tailspan::views::analytics::cells::{CellAgent, Cells, SpendCell, Whose, Window};
 use tailspan::views::analytics::costs::{CostQuestion, Edges, GroupBy, costs};
 use tailspan::views::analytics::cube::Cube;
 use tailspan::views::analytics::filter::Filter;
 use tailspan::views::analytics::index::{SessionMatch, SessionQuestion};
+use tailspan::views::analytics::patterns::answer::patterns;
+use tailspan::views::analytics::patterns::history_rule::Asked;
+use tailspan::views::analytics::patterns::settings::PatternSettings;
+use tailspan::views::analytics::patterns::usage::usage;
 use tailspan::views::analytics::period::{Period, Quarter, Zone};
 use tailspan::views::analytics::projection::{CONFIDENCE, DailySpend};
 use tailspan::views::analytics::session_cells::StoredUnit;
@@ -191,6 +195,13 @@ fn main() {
         measure("bottlenecks", || bottlenecks(&cube, &all).rows.len());
         // The year ends with this moment.
         let now = Timestamp(BEGIN + i64::try_from(YEAR_MS).unwrap());
+        let settings = PatternSettings::default();
+        let month = Window { since: Some(Timestamp(now.0 - 30 * 86_400_000)), until: None };
+        let last_days = Filter { window: month, ..Filter::default() };
+        for (name, filter) in [("patterns and usage", &all), ("the same of thirty days", &last_days)] {
+            let asked = Asked { cube: &cube, filter, zone: berlin, now, settings: &settings, budgets: &[] };
+            measure(name, || patterns(&asked).len() + usage(&asked).projects.len());
+        }
         let some = Filter { project: vec!["project-3".to_owned()], ..Filter::default() };
         for (name, filter) in [("projection", &Filter::default()), ("projection of a project", &some)] {
             measure(name, || {

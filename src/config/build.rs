@@ -48,7 +48,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
     } else {
         notices.extend(without_effect);
     }
-    Ok(Config {
+    let config = Config {
         projects: projects(&layer, home.as_deref())?,
         listen: listen(&layer)?,
         log: layer.text(&keys::LOG, |text| Some(text.to_owned()))?.unwrap_or_else(|| "info".to_owned()),
@@ -96,7 +96,21 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         notices,
         places: places(&layer, env),
         is_export_disabled: standard::is_disabled(env),
-    })
+    };
+    cheaper_model_has_a_price(&layer, &config)?;
+    Ok(config)
+}
+
+/// Fails if `patterns.cheaper_model` names a model without a price. Wrong prices are told when they are used.
+fn cheaper_model_has_a_price(layer: &Layer, config: &Config) -> Result<(), ConfigError> {
+    let Some(given) = layer.get(&keys::PATTERNS) else { return Ok(()) };
+    let Ok(prices) = config.prices.table() else { return Ok(()) };
+    let model = config.patterns.cheaper_model.clone();
+    if prices.knows(&model) {
+        return Ok(());
+    }
+    let nearest = keys::nearest(&model, prices.known_models().map(str::to_owned));
+    Err(ConfigError::UnpricedModel { place: given.place.clone(), key: "patterns.cheaper_model", model, nearest })
 }
 
 fn places(layer: &Layer, env: &Env) -> SetPlaces {

@@ -60,6 +60,18 @@ pub enum ConfigError {
         /// Full path of the known key that looks most like it.
         nearest: String,
     },
+    /// A model is named that has no price.
+    #[error("{place}: `{key}` is \"{model}\", which has no price; the nearest model with one is \"{nearest}\"")]
+    UnpricedModel {
+        /// Line of the table that names it.
+        place: SetAt,
+        /// Full path of the key.
+        key: &'static str,
+        /// The model as it was named.
+        model: String,
+        /// The model with a price that looks most like it.
+        nearest: String,
+    },
     /// A `TAILSPAN_*` variable is set that does not exist.
     #[error("unknown environment variable {name}; the nearest known one is {nearest}")]
     UnknownVariable {

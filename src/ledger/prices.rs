@@ -155,10 +155,21 @@ impl Prices {
         u64::try_from(paid).ok()
     }
 
+    /// Whether a model, named in any of the ways in which rows name models, has a price at some time.
+    #[must_use]
+    pub fn knows(&self, model: &str) -> bool {
+        self.named(model).is_some_and(|named| named.model.is_some())
+    }
+
+    /// Every model that has a price at some time, by its canonical id.
+    pub fn known_models(&self) -> impl Iterator<Item = &str> {
+        self.models.keys().map(|id| &**id)
+    }
+
     /// What tokens would cost at a model at list prices, in picodollars; `None` if it has no price.
     #[must_use]
     pub fn list(&self, model: &str, at: Timestamp, tokens: &Tokens) -> Option<u64> {
-        u64::try_from(self.models.get(model)?.rates(at.day(), tokens)?.picousd(tokens)).ok()
+        u64::try_from(self.named(model)?.model?.rates(at.day(), tokens)?.picousd(tokens)).ok()
     }
 
     fn main_share(&self, input: &Priced<'_>, main: &NamedModel<'_>, fallback: bool, terms: Terms) -> Share {

@@ -40,6 +40,17 @@ impl Tokens {
         Self { input: entry.input, output: entry.output, cache_read: entry.cache_read, cache_write_5m, cache_write_1h }
     }
 
+    /// So many tokens written to the cache, for as long as a response with these counts wrote most of its own.
+    #[must_use]
+    pub const fn written_like(self, tokens: u64) -> Self {
+        let none = Self { input: 0, output: 0, cache_read: 0, cache_write_5m: 0, cache_write_1h: 0 };
+        if self.cache_write_1h > self.cache_write_5m {
+            Self { cache_write_1h: tokens, ..none }
+        } else {
+            Self { cache_write_5m: tokens, ..none }
+        }
+    }
+
     /// Each count minus that of `other`, at least 0.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {

@@ -2,7 +2,8 @@
 //!
 //! - Such a row says what is new and what is gone since the row before; it enters the prompt once and stays there.
 //! - A list that is not of texts, or shorter than the list of names beside it, counts as far as it goes.
-//! - The schema of a tool that is not offered by name but sent whole is in no row.
+//! - Schemas are not looked at: those of tools that are sent whole are in `prompt_snapshot`, those of others in
+//!   `deferred_tools_record`.
 //!
 //! Source: `claude-code-format.md` section 16, `attachment.type`, and what client 2.1.330 wrote with a server (`m_mcp`).
 

@@ -18,7 +18,7 @@ const EVIDENCE: usize = 3;
 
 /// The question that the report is about. There is one answer without pages: the report itself shows so many of it.
 pub(super) fn question(asker: &Asker<'_>) -> Question {
-    asker.in_order(asker.question("patterns"))
+    asker.in_order(asker.looking_back(asker.question("patterns")))
 }
 
 /// The columns of the rows as CSV.
@@ -69,14 +69,15 @@ fn week(answer: &Answer) -> Option<Part> {
         .filter_map(|day| Some((text(day, "/weekday")?, list(day, "/hours").iter().map(cost).collect())))
         .collect();
     let most = days.iter().flat_map(|(_, hours)| hours).copied().max().filter(|most| *most > 0)?;
-    let facts = DAYS.iter().zip(&days).map(|((name, whole), (weekday, amounts))| {
-        debug_assert_eq!(whole, weekday);
+    let facts = days.iter().filter_map(|(weekday, amounts)| {
+        let (name, _) = DAYS.iter().find(|(_, whole)| whole == weekday)?;
         let sum = amounts.iter().sum::<u128>();
         let sum = money(Money::from_picousd(i128::try_from(sum).unwrap_or(i128::MAX)));
         let spark = Spark { amounts: amounts.clone(), most: Some(most) };
-        Fact { spark, ..Fact::new(name, sum) }
+        Some(Fact { spark, ..Fact::new(name, sum) })
     });
-    Some(Part::Facts(facts.collect()))
+    let hours = Fact::new("hour", "0.....6.....12....18....").toned(Tone::Dim);
+    Some(Part::Facts([hours].into_iter().chain(facts).collect()))
 }
 
 /// The weekdays, as they are shown and as the answer names them.

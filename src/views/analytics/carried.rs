@@ -113,7 +113,7 @@ impl Context {
         if call.outcome.is_none() {
             return Carried::default();
         }
-        let came = Timestamp(call.at.0.saturating_add(i64::try_from(call.took_ms.unwrap_or(0)).unwrap_or(i64::MAX)));
+        let came = call.end();
         let end = self.compacted.get(self.compacted.partition_point(|compacted| *compacted <= came));
         let first = self.requests.partition_point(|(start, _)| *start < came);
         let last = end.map_or(self.requests.len(), |end| self.requests.partition_point(|(start, _)| start < end));

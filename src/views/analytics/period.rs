@@ -5,9 +5,7 @@
 
 use std::fmt;
 
-use chrono::{
-    DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Timelike, Utc,
-};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use crate::transcript::time::Timestamp;
@@ -56,6 +54,12 @@ impl Day {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| day.to_string() == text).map(Self)
+    }
+
+    /// Its place in the week, from 0 for Monday to 6.
+    #[must_use]
+    pub fn weekday(self) -> usize {
+        usize::try_from(self.0.weekday().num_days_from_monday()).unwrap_or(0)
     }
 
     /// The day after it; `None` at the end of the calendar.
@@ -131,15 +135,6 @@ impl Zone {
 
     fn local(self, time: Timestamp) -> Option<DateTime<Tz>> {
         DateTime::<Utc>::from_timestamp_millis(time.0).map(|utc| utc.with_timezone(&self.0))
-    }
-
-    /// The weekday, from 0 for Monday, and the hour from 0 to 23 that a calendar and a clock on the wall show. `None` for a
-    /// time that no calendar has.
-    #[must_use]
-    pub fn hour_of_week(self, time: Timestamp) -> Option<(usize, usize)> {
-        let local = self.local(time)?;
-        let weekday = usize::try_from(local.weekday().num_days_from_monday()).ok()?;
-        Some((weekday, usize::try_from(local.hour()).ok()?))
     }
 
     /// What a calendar and a clock on the wall show: `Tue 2026-11-24 09:12`. `None` for a time that no calendar has.

@@ -106,8 +106,12 @@ impl CubeCall {
     }
 }
 
-/// What a unit and its sections did, in order of time.
-pub(super) fn work_of(unit: &StoredUnit) -> Cow<'_, Work> {
+/// What each unit with its sections did, in order of time.
+pub(super) fn works(stored: &[StoredUnit]) -> Vec<Cow<'_, Work>> {
+    stored.iter().map(work_of).collect()
+}
+
+fn work_of(unit: &StoredUnit) -> Cow<'_, Work> {
     match unit.cells.as_slice() {
         [(_, only)] => Cow::Borrowed(&only.work),
         all => {
@@ -136,11 +140,11 @@ impl SessionWork {
         found.ok().and_then(|at| self.busy.get(at)).map_or(0, |(_, busy)| *busy)
     }
 
-    pub(super) fn of(names: &mut Names, stored: &[StoredUnit], prices: &Prices) -> Self {
-        let works: Vec<Cow<'_, Work>> = stored.iter().map(work_of).collect();
+    /// `works` is what each unit did, by [`works`].
+    pub(super) fn of(names: &mut Names, stored: &[StoredUnit], works: &[Cow<'_, Work>], prices: &Prices) -> Self {
         let (mut growth, mut main) = (Growth::default(), Context::default());
         let is_main = |unit: &StoredUnit| whose(unit).is_none_or(|whose| whose.agent == CellAgent::Main);
-        for (unit, work) in stored.iter().zip(&works) {
+        for (unit, work) in stored.iter().zip(works) {
             growth.add(work);
             if is_main(unit) {
                 main.add(work, prices);
@@ -148,8 +152,8 @@ impl SessionWork {
         }
         let main = main.in_order();
         let mut session = Self::default();
-        let critical = session.walk(names, stored, &works);
-        for ((unit, work), position) in stored.iter().zip(&works).zip(0..) {
+        let critical = session.walk(names, stored, works);
+        for ((unit, work), position) in stored.iter().zip(works).zip(0..) {
             let own = (!is_main(unit)).then(|| {
                 let mut own = Context::default();
                 own.add(work, prices);

@@ -181,6 +181,13 @@ impl WorkResponse {
 }
 
 impl WorkCall {
+    /// When its result came; when it was made, if that is not known.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        let took = i64::try_from(self.took_ms.unwrap_or(0)).unwrap_or(i64::MAX);
+        Timestamp(self.at.0.saturating_add(took))
+    }
+
     /// `None` while only the result of the call is known.
     fn of(tool: &Tool) -> Option<Self> {
         let call = tool.call.as_ref()?;

@@ -102,6 +102,24 @@ fn what_is_usual_adds_up_to_what_was_spent() {
     }
 }
 
+/// Under every filter the total is that of the answer about costs: turns count by the same rule.
+#[test]
+fn what_is_usual_is_filtered_as_costs_are() {
+    let (asked, _world, _folder) = recorded();
+    let mut with_turns = 0;
+    for filter in
+        ["agent=general-purpose", "agent=main", "tool=Bash", "tool=Read", "model=claude-sonnet-4-5", "origin=sdk"]
+    {
+        let usage = &asked.answer(&format!("/patterns?{ALWAYS}&{filter}"))["usage"]["total"];
+        let total = &asked.ask(&format!("{ALWAYS}&{filter}"))["total"];
+        for name in ["turns", "sessions", "messages", "cost_usd"] {
+            assert_eq!(usage[name], total[name], "{filter}: {name}");
+        }
+        with_turns += u64::from(total["turns"].as_u64() > Some(0));
+    }
+    assert!(with_turns > 3, "{with_turns}");
+}
+
 #[test]
 fn every_finding_leads_to_an_event_that_is_there() {
     let (asked, _world, _folder) = recorded();

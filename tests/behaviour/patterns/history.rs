@@ -5,11 +5,10 @@ use tailspan::config::PatternSettings;
 use tailspan::ledger::money::Money;
 use tailspan::transcript::time::Timestamp;
 
-use super::{ALWAYS, Told, dollars, told};
+use super::{ALWAYS, SONNET, Told, dollars, told};
 use crate::support::costs::Asked;
 use crate::support::story::Story;
 
-const SONNET: &str = "claude-sonnet-4-5";
 const DAY_MS: i64 = 86_400_000;
 
 fn session(number: usize, model: &str, later_ms: i64) -> Story {
@@ -73,4 +72,16 @@ fn what_the_client_reports_beyond_the_rows_is_told() {
     let mut same = session(1, SONNET, 0);
     same.reports(told.cost.to_f64());
     assert!(Told::of(&[same]).pattern("unattributed").is_none());
+}
+
+#[test]
+fn working_hours_may_go_over_midnight() {
+    // Tuesday at 9:00, at 23:00, and Wednesday at 5:00.
+    let hour = 3_600_000;
+    let stories = [session(1, SONNET, 0), session(2, SONNET, 14 * hour), session(3, SONNET, 20 * hour)];
+    let limits = [(("outside_hours", "from_hour"), 22.0), (("outside_hours", "to_hour"), 6.0)].into();
+    let told = Told::with(&stories, PatternSettings { limits, ..PatternSettings::default() });
+    let found = told.pattern("outside_hours").unwrap();
+    assert_eq!(found["figures"]["sessions"], 1, "{found}");
+    assert_eq!(found["evidence"][0]["session"], stories[0].session);
 }

@@ -5,8 +5,9 @@ mod answers;
 mod history;
 mod sessions;
 mod settings;
+mod work;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tailspan::config::PatternSettings;
 use tailspan::http::api::analytics::cells::SharedCells;
 use tailspan::ledger::money::Money;
@@ -15,9 +16,28 @@ use tailspan::transcript::time::Timestamp;
 
 use crate::support::costs::{Asked, filled};
 use crate::support::story::Story;
-use crate::support::world::World;
+use crate::support::world::{Dice, World};
 
 const ALWAYS: &str = "since=2000-01-01";
+const OPUS: &str = "claude-opus-4-5";
+const SONNET: &str = "claude-sonnet-4-5";
+const HAIKU: &str = "claude-haiku-4-5";
+
+/// How many histories are made for each rule.
+const SEEDS: u64 = 20;
+
+fn some(dice: &mut Dice, low: usize, high: usize) -> u64 {
+    (low + dice.below(high - low)) as u64
+}
+
+/// A turn of some calls with small results.
+fn turn(story: &mut Story, calls: u64) {
+    story.prompt(200);
+    for number in 0..calls {
+        story.tool("Bash", json!({"command": format!("step {number}")}), 400);
+    }
+    story.answer(300);
+}
 
 /// What happened in some stories.
 struct Told {

@@ -59,6 +59,10 @@ fn mistakes_are_refused_with_their_line_and_what_would_be_right() {
             "[patterns]\nlong_context = 1",
             "2: `patterns.long_context` is the integer 1, expected a table with the limits of the rule",
         ),
+        (
+            "[patterns]\ncheaper_model = \"claude-haiku-4-6\"",
+            "1: `patterns.cheaper_model` is \"claude-haiku-4-6\", which has no price; the nearest model with one is \"claude-haiku-4-5\"",
+        ),
         ("patterns = 1", "1: `patterns` is the integer 1, expected a table ([patterns])"),
     ] {
         assert_eq!(settings(file).unwrap_err(), format!("FILE, line {message}"), "{file}");

@@ -82,6 +82,19 @@ impl Story {
         self
     }
 
+    /// Others have left the conversation so far in the cache.
+    pub(crate) fn warm(&mut self) -> &mut Self {
+        self.cached.insert(self.model.clone(), (self.context, self.now));
+        self
+    }
+
+    /// A tool of an MCP server comes.
+    pub(crate) fn tools_come(&mut self, tool: &str) -> &mut Self {
+        let delta =
+            json!({"type": "deferred_tools_delta", "addedNames": [tool], "addedLines": [tool], "removedNames": []});
+        self.row(json!({"type": "attachment", "attachment": delta}))
+    }
+
     /// The conversation is shorter by so many tokens, and the cache is none the worse for it.
     pub(crate) fn drop_tokens(&mut self, tokens: u64) -> &mut Self {
         self.context -= tokens;

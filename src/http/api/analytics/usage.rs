@@ -126,7 +126,7 @@ struct FileForm {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "UsageExtent")]
 struct ExtentForm {
-    /// Sessions with a response.
+    /// Sessions with a response or a prompt.
     sessions: u64,
     /// Turns.
     turns: u64,

@@ -19,7 +19,8 @@ pub(super) static RULE: HistoryRule = HistoryRule {
         recommendation: "See what it went to (`tailspan report costs`), and do what the other findings say first.",
         method: "Each budget of the configuration: what was spent in its period so far, and what the whole period is expected \
                  to cost, as the projection says. It is told for the time of the question, whatever range is asked for, and only without \
-                 filters. It is no saving.",
+                 filters.",
+        saves: false,
         limits: &[],
     },
     judge,

@@ -4,8 +4,11 @@
 //! the cache keeps a prompt for five minutes or an hour after its last use, and only for the same model and the same
 //! beginning. Source: "Prompt caching" in the documentation of the API.
 
+use std::cmp::Ordering;
+
 use super::seen::{Request, Thread};
 use crate::ledger::tokens::Tokens;
+use crate::transcript::time::Timestamp;
 
 /// How long the cache keeps a prompt, in milliseconds.
 const FIVE_MINUTES_MS: u64 = 300_000;
@@ -24,25 +27,55 @@ pub(super) struct Rebuild<'s, 'a> {
 /// Why a cached prompt was lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
-    /// It was not used for as long as the cache keeps it.
-    Expired,
+    /// It was not used for as long as the cache keeps it, between two turns.
+    Break,
+    /// The same within a turn or sub-agent: a call took so long.
+    LongCall,
     /// Another model goes on.
     Model,
+    /// The tools of an MCP server came or went.
+    Tools,
     /// The beginning of the prompt is another one, or the cache was lost in some other way.
     Other,
 }
 
+impl Why {
+    /// Whether the cache had forgotten the prompt.
+    pub(super) const fn is_expired(self) -> bool {
+        matches!(self, Self::Break | Self::LongCall)
+    }
+
+    /// The word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Break => "break",
+            Self::LongCall => "long_call",
+            Self::Model => "model_switch",
+            Self::Tools => "tools_changed",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl<'a> Thread<'a> {
+    /// Whether tools of a server came or went between two times.
+    fn is_offered_between(&self, from: Timestamp, to: Timestamp) -> bool {
+        let first = self.offers.partition_point(|(_, offer)| offer.at < from);
+        let between = self.offers.iter().skip(first).take_while(|(_, offer)| offer.at <= to);
+        between.into_iter().any(|(_, offer)| offer.tools > 0 || offer.removed > 0)
+    }
+
     /// Every request that wrote at least so many tokens of a cached prompt again.
     pub(super) fn rebuilds(&self, tokens_min: u64) -> Vec<Rebuild<'_, 'a>> {
         let mut kept_ms = FIVE_MINUTES_MS;
         let mut rebuilds = Vec::new();
         for (before, request) in self.pairs() {
             let (had, has) = (&before.response.tokens, &request.response.tokens);
-            match (had.cache_write_5m, had.cache_write_1h) {
-                (_, 1..) => kept_ms = HOUR_MS,
-                (1.., 0) => kept_ms = FIVE_MINUTES_MS,
-                (0, 0) => {}
+            // The larger share of what was written decides; what was only read is kept as before.
+            match had.cache_write_1h.cmp(&had.cache_write_5m) {
+                Ordering::Greater => kept_ms = HOUR_MS,
+                Ordering::Less => kept_ms = FIVE_MINUTES_MS,
+                Ordering::Equal => {}
             }
             let cached = had.cache_read.saturating_add(had.cache_write_5m).saturating_add(had.cache_write_1h);
             // A shorter prompt is another conversation: what was in the cache is not asked for any more.
@@ -55,8 +88,10 @@ impl<'a> Thread<'a> {
             }
             let unused_ms = request.response.start.since_ms(before.response.start);
             let why = match unused_ms > kept_ms {
-                true => Why::Expired,
+                true if before.unit == request.unit => Why::LongCall,
+                true => Why::Break,
                 false if before.response.model != request.response.model => Why::Model,
+                false if self.is_offered_between(before.response.start, request.response.start) => Why::Tools,
                 false => Why::Other,
             };
             rebuilds.push(Rebuild { request, why, again });

@@ -10,7 +10,7 @@ use crate::ledger::tokens::Tokens;
 use crate::views::analytics::figures::{counted, money, short};
 use crate::views::analytics::names::Names;
 
-const TOKENS: Limit = Limit {
+pub(super) const TOKENS: Limit = Limit {
     name: "tokens",
     default: 10_000.0,
     range: (1.0, 10_000_000.0),
@@ -21,15 +21,17 @@ const TOKENS: Limit = Limit {
 pub(super) static RULE: SessionRule = SessionRule {
     text: RuleText {
         id: "cache_expired",
-        title: "Cache rebuilt after a break",
+        title: "Cache rebuilt after it expired",
         severity: Severity::Cost,
         basis: Basis::Measured,
         recommendation: "Finish a piece of work before a break. After a longer one start a new session, or compact before \
-                         it: then the next request writes a short prompt instead of the whole conversation.",
-        method: "For each request after a break that was longer than the cache keeps a prompt (five minutes, or an hour if \
+                         it: then the next request writes a short prompt instead of the whole conversation. Let calls \
+                         that take longer than five minutes run in the background.",
+        method: "For each request that came longer after the one before than the cache keeps a prompt (five minutes, or an hour if \
                  the conversation was written for an hour): the tokens that the request before it had left in the cache and \
                  that this one paid for again, at what it paid for them minus what reading them from the cache would have \
                  cost.",
+        saves: true,
         limits: &[TOKENS],
     },
     find,
@@ -41,10 +43,10 @@ pub(super) static RULE: SessionRule = SessionRule {
 };
 
 fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<Finding> {
-    rebuilt(seen, settings.whole(&RULE.text, &TOKENS), names, |why| why == Why::Expired)
+    rebuilt(seen, settings.whole(&RULE.text, &TOKENS), names, Why::is_expired)
 }
 
-/// Rebuilds of some kinds as findings: `amount` is the tokens, `ms` stays 0, `name` is the model before.
+/// Rebuilds of some kinds as findings: `amount` is the tokens, `name` the word for the reason.
 pub(super) fn rebuilt(
     seen: &Seen<'_>,
     tokens_min: u64,
@@ -58,11 +60,7 @@ pub(super) fn rebuilt(
             let read = Tokens { cache_read: tokens, ..Tokens::default() };
             let price = |tokens: &Tokens| seen.price(rebuild.request.response, tokens);
             found.push(Finding {
-                name: names.number(Some(match rebuild.why {
-                    Why::Expired => "expired",
-                    Why::Model => "model_switch",
-                    Why::Other => "other",
-                })),
+                name: names.number(Some(rebuild.why.word())),
                 picousd: price(&rebuild.again).saturating_sub(price(&read)),
                 ms: 0,
                 amount: tokens,
@@ -75,10 +73,12 @@ pub(super) fn rebuilt(
 
 fn sentence(sum: &Sum) -> String {
     format!(
-        "{} in {} came after the cache had forgotten the conversation, and wrote {} tokens to it again. Reading them from \
-         the cache would have cost {} less.",
+        "{} in {} came after the cache had forgotten the conversation ({} after a break, {} after a call that took so \
+         long), and wrote {} tokens to it again. Reading them from the cache would have cost {} less.",
         counted(sum.count, "request"),
         counted(sum.sessions, "session"),
+        sum.named(Why::Break.word()),
+        sum.named(Why::LongCall.word()),
         short(sum.amount),
         money(sum.saving)
     )
@@ -87,12 +87,15 @@ fn sentence(sum: &Sum) -> String {
 fn figures(sum: &Sum) -> Vec<(&'static str, Figure)> {
     vec![
         ("rebuilds", Figure::Count(sum.count)),
+        ("after_breaks", Figure::Count(sum.named(Why::Break.word()))),
+        ("after_long_calls", Figure::Count(sum.named(Why::LongCall.word()))),
         ("sessions", Figure::Count(sum.sessions)),
         ("tokens", Figure::Count(sum.amount)),
         ("largest_tokens", Figure::Count(sum.largest)),
     ]
 }
 
-fn detail(finding: &Finding, _: &str) -> String {
-    format!("{} tokens written again", short(finding.amount))
+fn detail(finding: &Finding, name: &str) -> String {
+    let after = if name == Why::LongCall.word() { "a long call" } else { "a break" };
+    format!("{} tokens written again after {after}", short(finding.amount))
 }

@@ -1,21 +1,14 @@
 //! The cache had a conversation and was not used: another model went on with it, or its beginning changed.
 
 use super::cache::Why;
-use super::cache_expired::rebuilt;
+use super::cache_expired::{TOKENS, rebuilt};
 use super::finding::{Finding, Sum};
-use super::rule::{Basis, Limit, RuleText, Severity};
+use super::rule::{Basis, RuleText, Severity};
 use super::seen::Seen;
 use super::session_rule::{Figure, SessionRule, any};
 use super::settings::PatternSettings;
 use crate::views::analytics::figures::{counted, money, short};
 use crate::views::analytics::names::Names;
-
-const TOKENS: Limit = Limit {
-    name: "tokens",
-    default: 10_000.0,
-    range: (1.0, 10_000_000.0),
-    help: "Least tokens that one request had to write to the cache again.",
-};
 
 /// The rule.
 pub(super) static RULE: SessionRule = SessionRule {
@@ -30,6 +23,7 @@ pub(super) static RULE: SessionRule = SessionRule {
         method: "For each request that went on while the cache still had the conversation and did not read it: the tokens \
                  that the request before it had left in the cache and that this one paid for again, at what it paid for \
                  them minus what reading them from the cache would have cost.",
+        saves: true,
         limits: &[TOKENS],
     },
     find,
@@ -41,19 +35,21 @@ pub(super) static RULE: SessionRule = SessionRule {
 };
 
 fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<Finding> {
-    rebuilt(seen, settings.whole(&RULE.text, &TOKENS), names, |why| why != Why::Expired)
+    rebuilt(seen, settings.whole(&RULE.text, &TOKENS), names, |why| !why.is_expired())
 }
 
 fn sentence(sum: &Sum) -> String {
-    let switches = sum.named("model_switch");
-    let why = match (switches, sum.count - switches) {
-        (_, 0) => "another model went on".to_owned(),
-        (0, _) => "the beginning of the prompt was another one, or the cache was lost".to_owned(),
-        (switches, other) => format!(
-            "another model went on ({switches}), or the beginning of the prompt was another one or the cache was lost \
-             ({other})"
-        ),
-    };
+    let why: Vec<String> = [
+        (Why::Model, "another model went on"),
+        (Why::Tools, "tools came or went"),
+        (Why::Other, "the beginning of the prompt was another one, or the cache was lost"),
+    ]
+    .into_iter()
+    .map(|(why, text)| (sum.named(why.word()), text))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, text)| format!("{text} ({count})"))
+    .collect();
+    let why = why.join("; ");
     format!(
         "{} in {} wrote {} tokens to the cache again that it still had: {why}. Reading them would have cost {} less.",
         counted(sum.count, "request"),
@@ -66,8 +62,9 @@ fn sentence(sum: &Sum) -> String {
 fn figures(sum: &Sum) -> Vec<(&'static str, Figure)> {
     vec![
         ("rebuilds", Figure::Count(sum.count)),
-        ("model_switches", Figure::Count(sum.named("model_switch"))),
-        ("other", Figure::Count(sum.named("other"))),
+        ("model_switches", Figure::Count(sum.named(Why::Model.word()))),
+        ("tools_changed", Figure::Count(sum.named(Why::Tools.word()))),
+        ("other", Figure::Count(sum.named(Why::Other.word()))),
         ("sessions", Figure::Count(sum.sessions)),
         ("tokens", Figure::Count(sum.amount)),
         ("largest_tokens", Figure::Count(sum.largest)),
@@ -75,6 +72,10 @@ fn figures(sum: &Sum) -> Vec<(&'static str, Figure)> {
 }
 
 fn detail(finding: &Finding, name: &str) -> String {
-    let why = if name == "model_switch" { "another model" } else { "no reason is told" };
+    let why = match name {
+        name if name == Why::Model.word() => "another model",
+        name if name == Why::Tools.word() => "tools came or went",
+        _ => "no reason is told",
+    };
     format!("{} tokens written again: {why}", short(finding.amount))
 }

@@ -23,12 +23,13 @@ pub(super) static RULE: SessionRule = SessionRule {
         id: "call_fails_again",
         title: "The same call fails again and again",
         severity: Severity::Warn,
-        basis: Basis::Measured,
+        basis: Basis::Estimated,
         recommendation: "Interrupt and say what is wrong. If it comes back, write into CLAUDE.md how the tool or command is \
                          to be used.",
         method: "Calls of one tool with the same input that failed one after the other in one thread: what the responses that \
                  made all but the first of them cost, and how long those responses and calls took. A response that also made \
                  other calls counts for nothing.",
+        saves: true,
         limits: &[TIMES],
     },
     find,
@@ -48,11 +49,12 @@ fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<F
             let model = seen.known(first).map_or(Name::NONE, |call| call.model);
             let mut finding = Finding { amount: run.len() as u64, ..first.finding(names, model) };
             for again in run.iter().skip(1) {
-                let alone = thread.calls.iter().filter(|other| other.call.response == again.call.response).count() == 1;
-                let request = seen.request(again.call.response).filter(|_| alone);
+                let request = seen.request(again.call.response);
+                let request = request.filter(|request| seen.calls_made(request.response.id) == 1);
                 let took = request.map_or(0, |request| request.response.end.since_ms(request.response.start));
-                finding.picousd += request.and_then(|request| request.response.picousd).unwrap_or(0);
-                finding.ms += took + again.call.took_ms.unwrap_or(0);
+                let paid = request.and_then(|request| request.response.picousd).unwrap_or(0);
+                finding.picousd = finding.picousd.saturating_add(paid);
+                finding.ms = finding.ms.saturating_add(took).saturating_add(again.call.took_ms.unwrap_or(0));
             }
             found.push(finding);
         }

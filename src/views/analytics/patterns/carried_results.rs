@@ -29,6 +29,7 @@ pub(super) static RULE: SessionRule = SessionRule {
                          answer is needed of, and compact or start anew once the work goes on to something else.",
         method: "For each result that is large: what the responses after the first few paid to read it from the cache. Its \
                  tokens are estimated from its bytes, by how much the prompts of its session grew.",
+        saves: true,
         limits: &[TOKENS, KEPT],
     },
     find,

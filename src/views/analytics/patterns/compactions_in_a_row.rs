@@ -28,6 +28,7 @@ pub(super) static RULE: SessionRule = SessionRule {
                          reading to sub-agents, or start a new session with a short summary of your own.",
         method: "The time of each compaction that came after fewer responses than the limit since the one before it. What \
                  the client paid for it is not in the session files.",
+        saves: true,
         limits: &[RESPONSES],
     },
     find,
@@ -41,7 +42,8 @@ pub(super) static RULE: SessionRule = SessionRule {
 fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<Finding> {
     let enough = settings.whole(&RULE.text, &RESPONSES);
     let mut found = Vec::new();
-    for thread in &seen.threads {
+    // What lies between two compactions is not known if some responses have no time.
+    for thread in seen.threads.iter().filter(|thread| thread.undated == 0) {
         for ((_, one), (unit, next)) in thread.compactions.iter().zip(thread.compactions.iter().skip(1)) {
             let before = |end| thread.requests.partition_point(|request| request.response.start < end);
             let between = before(next.start).saturating_sub(before(one.end)) as u64;

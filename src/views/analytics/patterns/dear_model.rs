@@ -6,6 +6,7 @@ use super::seen::{Seen, Thread};
 use super::session_rule::{Figure, SessionRule};
 use super::settings::PatternSettings;
 use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
 use crate::views::analytics::figures::{counted, money};
 use crate::views::analytics::names::Names;
 
@@ -37,7 +38,8 @@ pub(super) static RULE: SessionRule = SessionRule {
                          their own (`model:` in their files).",
         method: "Whole sessions and whole sub-agents that are small, because a cheaper model within a longer session would \
                  have to write its prompt to a cache of its own: what they cost minus the list price of the same tokens at \
-                 the cheaper model. It would use other tokens, and may do worse.",
+                 the cheaper model, which would have had to write what the first response read from the cache. It would use other tokens, and may do worse.",
+        saves: true,
         limits: &[RESPONSES, OUTPUT, CALLS, USD],
     },
     find,
@@ -60,15 +62,20 @@ fn small(seen: &Seen<'_>, thread: &Thread<'_>, settings: &PatternSettings, names
     let whole = |limit| settings.whole(&RULE.text, limit);
     let requests = &thread.requests;
     let output: u64 = requests.iter().map(|request| request.response.tokens.output).sum();
-    let is_small = requests.len() as u64 <= whole(&RESPONSES)
+    let is_small = thread.undated == 0
+        && requests.len() as u64 <= whole(&RESPONSES)
         && thread.calls.len() as u64 <= whole(&CALLS)
         && output <= whole(&OUTPUT);
     let first = requests.first().filter(|_| is_small)?;
     let (mut paid, mut cheaper) = (0u64, 0u64);
-    for request in requests {
+    for (position, request) in requests.iter().enumerate() {
         let response = request.response;
         paid = paid.saturating_add(response.picousd?);
-        let list = seen.prices.list(&settings.cheaper_model, response.start, &response.tokens)?;
+        // What another session, fork or run left in the cache of this model, the other one would have had to write.
+        let read = if position == 0 { response.tokens.cache_read } else { 0 };
+        let written = response.tokens.written_like(read);
+        let tokens = response.tokens.minus(Tokens { cache_read: read, ..Tokens::default() }) + written;
+        let list = seen.prices.list(&settings.cheaper_model, response.start, &tokens)?;
         cheaper = cheaper.saturating_add(list);
     }
     let picousd = paid.saturating_sub(cheaper);

@@ -1,10 +1,11 @@
 //! Which files were changed, by hashes of their paths: no path is kept.
 
+use std::borrow::Cow;
+
 use super::finding::Step;
-use super::seen::works;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::names::{Name, Names};
-use crate::views::analytics::session_cells::StoredUnit;
+use crate::views::analytics::work::Work;
 
 /// One call that changed lines of a file.
 #[derive(Debug, Clone, Copy)]
@@ -25,13 +26,12 @@ pub struct Edit {
     pub step: Step,
 }
 
-/// The calls of a session that changed files, in order of time.
-pub(in crate::views::analytics) fn edits(names: &mut Names, stored: &[StoredUnit]) -> Vec<Edit> {
+/// The calls of a session that changed files, in order of time. `works` is what each of its units did.
+pub(in crate::views::analytics) fn edits(names: &mut Names, works: &[Cow<'_, Work>]) -> Vec<Edit> {
     let mut edits = Vec::new();
-    for (work, unit) in works(stored).iter().zip(0u32..) {
+    for (work, unit) in works.iter().zip(0u32..) {
         for call in work.calls.iter().filter(|call| call.file != 0 && (call.lines_added, call.lines_removed) != (0, 0))
         {
-            let took = i64::try_from(call.took_ms.unwrap_or(0)).unwrap_or(i64::MAX);
             edits.push(Edit {
                 at: call.at,
                 unit,
@@ -39,7 +39,7 @@ pub(in crate::views::analytics) fn edits(names: &mut Names, stored: &[StoredUnit
                 extension: names.number(call.extension.as_deref()),
                 lines_added: call.lines_added,
                 lines_removed: call.lines_removed,
-                step: Step::new(true, call.id, Timestamp(call.at.0.saturating_add(took))),
+                step: Step::new(true, call.id, call.end()),
             });
         }
     }

@@ -7,7 +7,6 @@ use super::rule::{Basis, Limit, RuleText, Severity};
 use super::seen::{Called, Seen, Thread};
 use super::session_rule::{Figure, SessionRule, any};
 use super::settings::PatternSettings;
-use crate::ledger::tokens::Tokens;
 use crate::transcript::hash::ById;
 use crate::transcript::record::Outcome;
 use crate::transcript::time::Timestamp;
@@ -32,6 +31,7 @@ pub(super) static RULE: SessionRule = SessionRule {
         method: "For each `Read` with the same input as one before it in the same thread, a result of the same length, no \
                  call between that writes to the file and no compaction: its tokens, estimated from its bytes, at what the \
                  next response paid to write them to the cache and what all later ones paid to read them.",
+        saves: true,
         limits: &[BYTES],
     },
     find,
@@ -57,10 +57,10 @@ fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<F
             let is_again = before.is_some_and(|before| {
                 before.call.bytes == call.bytes
                     && call.bytes >= least
-                    && !thread.is_compacted_between(before.end(), call.at)
-                    && !is_written_between(&written, call.file, before.call.at, called.end())
+                    && !thread.is_compacted_between(before.call.end(), call.at)
+                    && !is_written_between(&written, call.file, before.call.at, called.call.end())
             });
-            if let Some(known) = seen.known(called).filter(|_| is_again) {
+            if let Some(known) = seen.known(called).filter(|known| is_again && known.carried > 0) {
                 let picousd = carried(known).saturating_add(written_once(seen, thread, called, known));
                 found.push(Finding { picousd, amount: known.tokens.into(), ..called.finding(names, known.model) });
             }
@@ -74,7 +74,7 @@ fn writes(seen: &Seen<'_>) -> HashMap<u64, Vec<Timestamp>, ById> {
     let mut writes: HashMap<u64, Vec<Timestamp>, ById> = HashMap::default();
     for called in seen.threads.iter().flat_map(|thread| &thread.calls) {
         if called.call.file != 0 && &*called.call.tool != READ {
-            writes.entry(called.call.file).or_default().push(called.end());
+            writes.entry(called.call.file).or_default().push(called.call.end());
         }
     }
     writes.values_mut().for_each(|times| times.sort_unstable());
@@ -96,12 +96,10 @@ fn carried(call: &CubeCall) -> u64 {
 
 /// What the next response paid to write a result to the cache, in picodollars.
 fn written_once(seen: &Seen<'_>, thread: &Thread<'_>, called: &Called<'_>, call: &CubeCall) -> u64 {
-    let next = thread.requests.partition_point(|request| request.response.start < called.end());
+    let next = thread.requests.partition_point(|request| request.response.start < called.call.end());
     let Some(request) = thread.requests.get(next) else { return 0 };
     let tokens = u64::from(call.tokens);
-    let is_for_hour = request.response.tokens.cache_write_1h > 0;
-    let (cache_write_5m, cache_write_1h) = if is_for_hour { (0, tokens) } else { (tokens, 0) };
-    seen.price(request.response, &Tokens { cache_write_5m, cache_write_1h, ..Tokens::default() })
+    seen.price(request.response, &request.response.tokens.written_like(tokens))
 }
 
 fn sentence(sum: &Sum) -> String {

@@ -8,7 +8,8 @@ use crate::ledger::money::Money;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::figures::{counted, money};
 
-const DAY_MS: u64 = 86_400_000;
+const SECONDS_PER_DAY: u64 = 86_400;
+const DAY_MS: u64 = SECONDS_PER_DAY * 1000;
 
 const DAYS: Limit = Limit {
     name: "days",
@@ -29,14 +30,15 @@ pub(super) static RULE: HistoryRule = HistoryRule {
         recommendation: "Copy the files of sessions that you still want to read, or raise `cleanupPeriodDays` in the \
                          settings of the client. Sums, spans and metrics stay without the files; texts do not.",
         method: "Sessions whose last row is nearly as old as the client keeps files. It is told for the time of the question, \
-                 whatever range is asked for. It is no saving.",
+                 whatever range is asked for.",
+        saves: false,
         limits: &[DAYS, BEFORE],
     },
     judge,
 };
 
 fn judge(asked: &Asked<'_>) -> Option<Judged> {
-    let days = |limit| asked.settings.whole(&RULE.text, limit).saturating_mul(DAY_MS);
+    let days = |limit| asked.settings.milliseconds(&RULE.text, limit).saturating_mul(SECONDS_PER_DAY);
     let ago = |ms: u64| Timestamp(asked.now.0.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX)));
     let kept = days(&DAYS);
     let (deleted, soon) = (ago(kept), ago(kept.saturating_sub(days(&BEFORE))));

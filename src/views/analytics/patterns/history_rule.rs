@@ -7,16 +7,17 @@ use crate::ledger::money::Money;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::budgets::{Budget, BudgetNow};
+use crate::views::analytics::costs::{CostQuestion, CostTable, Edges, GroupBy, costs};
 use crate::views::analytics::cube::Cube;
 use crate::views::analytics::filter::Filter;
-use crate::views::analytics::period::Zone;
+use crate::views::analytics::period::{Day, Zone};
 
 /// A question about patterns.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     /// All sessions.
     pub cube: &'a Cube,
-    /// What counts. Its window has a beginning.
+    /// What counts. Its window has a beginning, and consists of whole quarter hours.
     pub filter: &'a Filter,
     /// The zone of working hours and weekdays.
     pub zone: Zone,
@@ -26,6 +27,21 @@ pub struct Asked<'a> {
     pub settings: &'a PatternSettings,
     /// The budgets of the configuration, and how they are doing.
     pub budgets: &'a [(&'a Budget, &'a BudgetNow)],
+}
+
+impl Asked<'_> {
+    /// Tokens and cost of the range, as the answer about costs tells them.
+    pub(super) fn costs(&self, group_by: &[GroupBy]) -> CostTable {
+        // The window is one of whole quarter hours, so it has no edges.
+        let edges = Edges::new();
+        costs(self.cube, &CostQuestion { group_by, zone: self.zone, filter: self.filter, edges: &edges })
+    }
+}
+
+/// The weekday, from 0 for Monday, and the hour of the day, from 0 to 23, of an hour as rows name it.
+pub(super) fn hour_of_week(hour: &str) -> Option<(usize, usize)> {
+    let weekday = Day::parse(hour.get(..10)?)?.weekday();
+    Some((weekday, hour.get(11..13)?.parse().ok()?))
 }
 
 /// A rule that looks at all of history.

@@ -8,7 +8,7 @@ use super::seen::Seen;
 use super::session_rule::{Figure, SessionRule, any};
 use super::settings::PatternSettings;
 use crate::ledger::tokens::Tokens;
-use crate::views::analytics::figures::{counted, grouped, money, short};
+use crate::views::analytics::figures::{counted, money, short};
 use crate::views::analytics::names::Names;
 
 const TOKENS: Limit = Limit {
@@ -29,6 +29,7 @@ pub(super) static RULE: SessionRule = SessionRule {
                          thread: let a sub-agent do it.",
         method: "For each request: the tokens above the limit that it read from the cache, at what it paid for them. One \
                  finding is all requests of one turn or sub-agent.",
+        saves: true,
         limits: &[TOKENS],
     },
     find,
@@ -63,9 +64,9 @@ fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<F
 
 fn sentence(sum: &Sum) -> String {
     format!(
-        "Turns and sub-agents went on with prompts of up to {3} tokens, {0} times in {1}. What was above the limit cost {2} to \
+        "Turns and sub-agents went on with prompts of up to {3} tokens, {0} in {1}. What was above the limit cost {2} to \
          read again and again.",
-        grouped(sum.count),
+        counted(sum.count, "time"),
         counted(sum.sessions, "session"),
         money(sum.saving),
         short(sum.largest)

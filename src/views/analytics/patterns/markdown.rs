@@ -18,7 +18,8 @@ pub fn overview() -> String {
 pub fn rule(id: &str) -> Option<String> {
     let rule = rules().find(|rule| rule.id == id)?;
     let mut text = format!("{}.\n\n- **What to do.** {}\n", rule.title, rule.recommendation);
-    text.push_str(&format!("- **The saving** ({}). {}\n", rule.basis.word(), rule.method));
+    let what = if rule.saves { "The saving" } else { "What is told" };
+    text.push_str(&format!("- **{what}** ({}). {}\n", rule.basis.word(), rule.method));
     if !rule.limits.is_empty() {
         text.push_str("\n| limit | default | from, to | what it is |\n|---|---|---|---|\n");
         for limit in rule.limits {

@@ -29,7 +29,7 @@ pub mod history_rule;
 pub mod history_rules;
 pub mod markdown;
 pub mod rule;
-mod seen;
+pub(super) mod seen;
 pub mod session_rule;
 pub mod session_rules;
 pub mod settings;

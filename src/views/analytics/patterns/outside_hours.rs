@@ -2,16 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::history_rule::{Asked, HistoryRule, Judged, Shown, first_and_last};
+use super::history_rule::{Asked, HistoryRule, Judged, Shown, first_and_last, hour_of_week};
 use super::rule::{Basis, EVIDENCE_MAX, Limit, RuleText, Severity};
 use super::session_rule::Figure;
-use super::usage::{Cells, cells};
 use crate::ledger::money::Money;
+use crate::transcript::ids::SessionId;
+use crate::transcript::time::Timestamp;
+use crate::views::analytics::costs::{CostRow, GroupBy};
 use crate::views::analytics::figures::{money, percent};
+use crate::views::analytics::period::Period;
 
 const FROM: Limit =
     Limit { name: "from_hour", default: 8.0, range: (0.0, 24.0), help: "The hour at which working hours begin." };
-const TO: Limit = Limit { name: "to_hour", default: 18.0, range: (0.0, 24.0), help: "The hour at which they end." };
+const TO: Limit = Limit {
+    name: "to_hour",
+    default: 18.0,
+    range: (0.0, 24.0),
+    help: "The hour at which they end; before `from_hour`, it is one of the next day.",
+};
 const DAYS: Limit =
     Limit { name: "days", default: 5.0, range: (0.0, 7.0), help: "Working days of a week, from Monday on." };
 const SHARE: Limit = Limit {
@@ -29,7 +37,8 @@ pub(super) static RULE: HistoryRule = HistoryRule {
         severity: Severity::Info,
         basis: Basis::Measured,
         recommendation: "See whether somebody started it on purpose: `tailspan report costs --by hour` and `--by session`.",
-        method: "What was spent in hours of the zone of the question that are not working hours. It is no saving.",
+        method: "What was spent in hours of the zone of the question that are not working hours.",
+        saves: false,
         limits: &[FROM, TO, DAYS, SHARE],
     },
     judge,
@@ -37,31 +46,41 @@ pub(super) static RULE: HistoryRule = HistoryRule {
 
 fn judge(asked: &Asked<'_>) -> Option<Judged> {
     let number = |limit| asked.settings.number(&RULE.text, limit);
-    let is_working = |weekday: usize, hour: usize| {
-        (weekday as f64) < number(&DAYS) && (hour as f64) >= number(&FROM) && (hour as f64) < number(&TO)
+    let (from, to) = (number(&FROM), number(&TO));
+    let is_working = |hour: &str| {
+        let Some((weekday, hour)) = hour_of_week(hour) else { return false };
+        let hour = hour as f64;
+        // Hours over midnight belong to the day on which they begin.
+        let (is_in, is_after_midnight) =
+            if from <= to { (hour >= from && hour < to, false) } else { (hour >= from || hour < to, hour < to) };
+        let weekday = if is_after_midnight { (weekday + 6) % 7 } else { weekday };
+        is_in && (weekday as f64) < number(&DAYS)
     };
-    let (mut all, mut outside) = (Money::ZERO, Money::ZERO);
-    let mut sessions: BTreeMap<_, (Money, _)> = BTreeMap::new();
-    cells(asked, &mut |Cells { session, cell, weekday, hour, .. }| {
-        let cost = cell.spent().cost;
-        all += cost;
-        if !is_working(weekday, hour) && cost > Money::ZERO {
-            outside += cost;
-            let (sum, first) = sessions.entry(session.clone()).or_insert((Money::ZERO, cell.first()));
-            *sum += cost;
-            *first = cell.first().min(*first);
-        }
-    });
+    let hours = asked.costs(&[GroupBy::Period(Period::Hour)]);
+    let hour_of = |row: &CostRow| row.values.first().cloned().flatten();
+    let is_outside = |row: &&CostRow| hour_of(row).is_some_and(|hour| !is_working(&hour));
+    let outside: Money = hours.rows.iter().filter(is_outside).map(|row| row.sums.cost).sum();
+    let all = hours.total.cost;
     let share = if all > Money::ZERO { outside.to_f64() / all.to_f64() } else { 0.0 };
     if outside <= Money::ZERO || share < number(&SHARE) {
         return None;
+    }
+    let mut sessions: BTreeMap<String, (Money, Timestamp)> = BTreeMap::new();
+    for row in asked.costs(&[GroupBy::Period(Period::Hour), GroupBy::Session]).rows.iter().filter(is_outside) {
+        let at = hour_of(row).and_then(|hour| Timestamp::parse(&hour));
+        let session = row.values.get(1).cloned().flatten();
+        if let (Some(at), Some(session), true) = (at, session, row.sums.cost > Money::ZERO) {
+            let (sum, first) = sessions.entry(session).or_insert((Money::ZERO, at));
+            *sum += row.sums.cost;
+            *first = at.min(*first);
+        }
     }
     let seen = first_and_last(sessions.values().map(|(_, first)| *first));
     let count = sessions.len() as u64;
     let mut sessions: Vec<_> = sessions.into_iter().collect();
     sessions.sort_by(|(a, (one, _)), (b, (other, _))| other.cmp(one).then_with(|| a.cmp(b)));
-    let evidence = sessions.into_iter().map(|(session, (cost, first))| Shown {
-        session: Some(session),
+    let evidence = sessions.into_iter().take(EVIDENCE_MAX).map(|(session, (cost, first))| Shown {
+        session: Some(SessionId(session.into())),
         at: Some(first),
         detail: format!("{} outside working hours", money(cost)),
     });
@@ -80,6 +99,6 @@ fn judge(asked: &Asked<'_>) -> Option<Judged> {
         ],
         saving: Money::ZERO,
         seen,
-        evidence: evidence.take(EVIDENCE_MAX).collect(),
+        evidence: evidence.collect(),
     })
 }

@@ -30,6 +30,7 @@ pub(super) static RULE: SessionRule = SessionRule {
                          with another model. Other reasons point to the network or the account.",
         method: "The pauses after failed attempts on the critical paths of turns. What a failed attempt itself took is not \
                  told and does not count. Failed attempts cost nothing.",
+        saves: true,
         limits: &[SECONDS],
     },
     find,

@@ -16,8 +16,10 @@ pub struct RuleText {
     pub basis: Basis,
     /// What to do.
     pub recommendation: &'static str,
-    /// How the saving is worked out.
+    /// How the saving is worked out; of a rule without one, what is told.
     pub method: &'static str,
+    /// Whether it says what could be saved.
+    pub saves: bool,
     /// From where on it speaks up.
     pub limits: &'static [Limit],
 }

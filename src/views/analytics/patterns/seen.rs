@@ -11,11 +11,11 @@ use crate::transcript::time::Timestamp;
 use crate::views::analytics::cells::CellAgent;
 use crate::views::analytics::names::{Name, Names};
 use crate::views::analytics::session_cells::{SessionCells, StoredUnit};
-use crate::views::analytics::session_work::{CubeCall, SessionWork, whose, work_of};
+use crate::views::analytics::session_work::{CubeCall, SessionWork, whose};
 use crate::views::analytics::work::{WaitKind, Work, WorkCall, WorkOffer, WorkResponse, WorkWait};
 
 /// A session.
-pub(super) struct Seen<'a> {
+pub(in crate::views::analytics) struct Seen<'a> {
     /// Its main thread, and a thread for each sub-agent.
     pub(super) threads: Vec<Thread<'a>>,
     /// Its units and turns.
@@ -26,8 +26,11 @@ pub(super) struct Seen<'a> {
     pub(super) prices: &'a Prices,
     /// Calls of [`Seen::work`] by unit and the low half of their ids.
     calls: HashMap<(u32, u32), usize, ById>,
-    /// The threads and positions of the requests that made calls, by the ids of the requests.
+    /// The threads and positions of requests, by the ids of their responses.
     requests: HashMap<u64, (usize, usize), ById>,
+    /// The responses that made calls, by the ids of the calls, with how many calls each made.
+    callers: HashMap<u64, u64, ById>,
+    calls_made: HashMap<u64, u32, ById>,
 }
 
 /// Requests that build on each other, with their calls.
@@ -39,6 +42,8 @@ pub(super) struct Thread<'a> {
     pub(super) waited_for_by: Option<u64>,
     /// In order of time.
     pub(super) requests: Vec<Request<'a>>,
+    /// How many responses have no usable times, and are not among the requests.
+    pub(super) undated: usize,
     /// In order of time.
     pub(super) calls: Vec<Called<'a>>,
     /// In order of their ends.
@@ -65,13 +70,8 @@ pub(super) struct Called<'a> {
     pub(super) call: &'a WorkCall,
 }
 
-/// What a unit and its sections did, for as long as rules look at it.
-pub(super) fn works(stored: &[StoredUnit]) -> Vec<Cow<'_, Work>> {
-    stored.iter().map(work_of).collect()
-}
-
 impl<'a> Seen<'a> {
-    pub(super) fn of(
+    pub(in crate::views::analytics) fn of(
         stored: &[StoredUnit],
         works: &'a [Cow<'a, Work>],
         (cells, work): (&'a SessionCells, &'a SessionWork),
@@ -92,11 +92,15 @@ impl<'a> Seen<'a> {
         }
         threads.iter_mut().for_each(Thread::sort);
         let calls = work.calls.iter().enumerate().map(|(at, call)| ((call.unit, call.mark), at)).collect();
-        let mut requests = HashMap::default();
+        let (mut requests, mut callers, mut calls_made) = (HashMap::default(), HashMap::default(), HashMap::default());
         for (thread, own) in threads.iter().enumerate() {
+            for Called { call, .. } in &own.calls {
+                callers.insert(call.id, call.response);
+                *calls_made.entry(call.response).or_default() += 1;
+            }
             requests.extend(own.requests.iter().enumerate().map(|(at, request)| (request.response.id, (thread, at))));
         }
-        Self { threads, cells, work, prices, calls, requests }
+        Self { threads, cells, work, prices, calls, requests, callers, calls_made }
     }
 
     /// A call as answers know it.
@@ -109,6 +113,16 @@ impl<'a> Seen<'a> {
     pub(super) fn request(&self, id: u64) -> Option<&Request<'a>> {
         let (thread, at) = self.requests.get(&id)?;
         self.threads.get(*thread)?.requests.get(*at)
+    }
+
+    /// The request with the response that made a call, given by its id.
+    pub(super) fn caller(&self, call: u64) -> Option<&Request<'a>> {
+        self.request(*self.callers.get(&call)?)
+    }
+
+    /// How many calls a response made.
+    pub(super) fn calls_made(&self, response: u64) -> u32 {
+        self.calls_made.get(&response).copied().unwrap_or(0)
     }
 
     /// What other tokens would have cost in a request, premiums included, in picodollars; 0 if it has no price.
@@ -127,6 +141,7 @@ impl<'a> Seen<'a> {
 
 impl<'a> Thread<'a> {
     fn add(&mut self, unit: u32, work: &'a Work) {
+        self.undated += work.undated.len();
         self.requests.extend(work.responses.iter().map(|response| Request { unit, response }));
         self.calls.extend(work.calls.iter().map(|call| Called { unit, call }));
         let compactions = work.waits.iter().filter(|wait| matches!(wait.kind, WaitKind::Compaction(_)));
@@ -173,12 +188,6 @@ impl Request<'_> {
 }
 
 impl Called<'_> {
-    /// When its result came; when it was made, if that is not known.
-    pub(super) fn end(&self) -> Timestamp {
-        let took = i64::try_from(self.call.took_ms.unwrap_or(0)).unwrap_or(i64::MAX);
-        Timestamp(self.call.at.0.saturating_add(took))
-    }
-
     /// A finding about this call, by the name of its tool, that saves nothing yet.
     pub(super) fn finding(&self, names: &mut Names, model: Name) -> Finding {
         Finding {
@@ -190,7 +199,7 @@ impl Called<'_> {
             picousd: 0,
             ms: 0,
             amount: 0,
-            step: Some(Step::new(true, self.call.id, self.end())),
+            step: Some(Step::new(true, self.call.id, self.call.end())),
         }
     }
 }

@@ -26,6 +26,7 @@ pub(super) static RULE: SessionRule = SessionRule {
         recommendation: "Ask for sub-agents that do not need each other's answers in one go: \"in parallel\".",
         method: "For sub-agents of one turn whose calls follow each other with nothing else between: the time of all of them \
                  minus that of the longest. Whether one needed the answer of another is not told.",
+        saves: true,
         limits: &[SECONDS],
     },
     find,
@@ -41,7 +42,7 @@ fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<F
     let mut found = Vec::new();
     for run in seen.threads.iter().flat_map(serial) {
         let took = || run.iter().filter_map(|called| called.call.took_ms);
-        let ms = took().sum::<u64>().saturating_sub(took().max().unwrap_or(0));
+        let ms = took().fold(0, u64::saturating_add).saturating_sub(took().max().unwrap_or(0));
         if let Some(first) = run.first()
             && ms > 0
             && ms >= least

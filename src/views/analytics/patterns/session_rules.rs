@@ -1,17 +1,14 @@
 //! The rules that look at single sessions.
 
 use super::finding::Finding;
-use super::seen::{Seen, works};
+use super::seen::Seen;
 use super::session_rule::SessionRule;
 use super::settings::PatternSettings;
 use super::{
     cache_expired, cache_rebuilt, call_fails_again, carried_results, compactions_in_a_row, dear_model, file_read_again,
     long_context, retries, serial_agents, unused_servers, waiting_for_person, warm_up,
 };
-use crate::ledger::prices::Prices;
 use crate::views::analytics::names::Names;
-use crate::views::analytics::session_cells::{SessionCells, StoredUnit};
-use crate::views::analytics::session_work::SessionWork;
 
 /// Every one of them.
 pub static SESSION_RULES: [&SessionRule; 13] = [
@@ -33,16 +30,12 @@ pub static SESSION_RULES: [&SessionRule; 13] = [
 /// What the rules that are on find in a session, in order of time.
 pub(in crate::views::analytics) fn findings(
     names: &mut Names,
-    stored: &[StoredUnit],
-    (cells, work): (&SessionCells, &SessionWork),
-    prices: &Prices,
+    seen: &Seen<'_>,
     settings: &PatternSettings,
 ) -> Vec<Finding> {
-    let works = works(stored);
-    let seen = Seen::of(stored, &works, (cells, work), prices);
     let mut found = Vec::new();
     for (rule, number) in SESSION_RULES.iter().zip(0u8..).filter(|(rule, _)| settings.is_on(&rule.text)) {
-        let own = (rule.find)(&seen, settings, names);
+        let own = (rule.find)(seen, settings, names);
         found.extend(own.into_iter().map(|finding| Finding { rule: number, ..finding }));
     }
     found.sort_by_key(|finding| (finding.at, finding.rule));

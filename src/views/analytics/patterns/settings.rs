@@ -64,7 +64,8 @@ impl PatternSettings {
 
     /// The limit of a rule in seconds as milliseconds.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast of a float saturates")]
     pub fn milliseconds(&self, rule: &RuleText, limit: &Limit) -> u64 {
-        self.whole(rule, limit).saturating_mul(1000)
+        (self.number(rule, limit) * 1000.0).round() as u64
     }
 }

@@ -5,7 +5,7 @@ use super::rule::{Basis, EVIDENCE_MAX, Limit, RuleText, Severity};
 use super::session_rule::Figure;
 use super::usage::taken_sessions;
 use crate::ledger::money::Money;
-use crate::views::analytics::figures::{money, percent};
+use crate::views::analytics::figures::{counted, money, percent};
 
 const USD: Limit = Limit { name: "usd", default: 0.1, range: (0.0, 1e6), help: "Least US dollars of it." };
 const SHARE: Limit = Limit {
@@ -25,18 +25,20 @@ pub(super) static RULE: HistoryRule = HistoryRule {
         recommendation: "Add it when you compare with the bill: sums by model and project do not have it. The detail of a \
                          session tells the likely reason.",
         method: "Of sessions that ended in the range and for which the client reports a cost: the part of it that the rows of \
-                 the session do not come to. It is no saving.",
+                 the session do not come to.",
+        saves: false,
         limits: &[USD, SHARE],
     },
     judge,
 };
 
 fn judge(asked: &Asked<'_>) -> Option<Judged> {
-    let (mut reported, mut unattributed) = (Money::ZERO, Money::ZERO);
+    let (mut reported, mut unattributed, mut reporting) = (Money::ZERO, Money::ZERO, 0u64);
     let mut sessions = Vec::new();
     for (id, session) in taken_sessions(asked) {
         let Some(ended) = session.entry.ended.filter(|ended| asked.filter.window.has(*ended)) else { continue };
         reported += session.entry.reported.cost;
+        reporting += u64::from(session.entry.reported.cost > Money::ZERO);
         unattributed += session.entry.reported.unattributed;
         if session.entry.reported.unattributed > Money::ZERO {
             sessions.push((session.entry.reported.unattributed, id, ended));
@@ -60,16 +62,19 @@ fn judge(asked: &Asked<'_>) -> Option<Judged> {
     });
     Some(Judged {
         sentence: format!(
-            "The client reports {} for these sessions; {} of it ({}) are in no row.",
+            "The client reports {} for {} of this time; {} of it ({}), of {}, are in no row.",
             money(reported),
+            counted(reporting, "session"),
             money(unattributed),
-            percent(share)
+            percent(share),
+            counted(count, "session")
         ),
         figures: vec![
             ("reported_usd", Figure::Usd(reported)),
             ("unattributed_usd", Figure::Usd(unattributed)),
             ("share", Figure::Share(share)),
             ("sessions", Figure::Count(count)),
+            ("reported_sessions", Figure::Count(reporting)),
         ],
         saving: Money::ZERO,
         seen,

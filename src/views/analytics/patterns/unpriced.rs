@@ -1,12 +1,10 @@
 //! Models without a known price.
 
-use std::collections::BTreeMap;
-
-use super::history_rule::{Asked, HistoryRule, Judged, Shown, first_and_last};
-use super::rule::{Basis, RuleText, Severity};
+use super::history_rule::{Asked, HistoryRule, Judged, Shown};
+use super::rule::{Basis, EVIDENCE_MAX, RuleText, Severity};
 use super::session_rule::Figure;
-use super::usage::{Cells, cells};
 use crate::ledger::money::Money;
+use crate::views::analytics::costs::{CostRow, GroupBy};
 use crate::views::analytics::figures::{counted, short};
 
 /// The rule.
@@ -18,46 +16,36 @@ pub(super) static RULE: HistoryRule = HistoryRule {
         basis: Basis::Measured,
         recommendation: "Give them a price: `[[prices.overrides]]` in the configuration. History is then priced anew.",
         method: "Tokens of models that neither the built-in table nor the configuration has a price for. They are in no cost, \
-                 so every sum of money is too small. It is no saving.",
+                 so every sum of money is too small.",
+        saves: false,
         limits: &[],
     },
     judge,
 };
 
 fn judge(asked: &Asked<'_>) -> Option<Judged> {
-    let mut models: BTreeMap<_, (u64, _, _)> = BTreeMap::new();
-    cells(asked, &mut |Cells { cell, .. }| {
-        let unpriced = cell.spent().unpriced;
-        if unpriced > 0 {
-            let (sum, first, last) = models.entry(cell.model).or_insert((0, cell.first(), cell.last()));
-            (*sum, *first, *last) = (*sum + unpriced, cell.first().min(*first), cell.last().max(*last));
-        }
-    });
-    let shown = |name| asked.cube.names.shown(name).map_or_else(|| "unknown".to_owned(), |name| name.to_string());
-    let seen = first_and_last(models.values().flat_map(|(_, first, last)| [*first, *last]));
-    let mut models: Vec<(String, u64, _)> =
-        models.into_iter().map(|(model, (tokens, _, last))| (shown(model), tokens, last)).collect();
-    models.sort_by(|(a, one, _), (b, other, _)| other.cmp(one).then_with(|| a.cmp(b)));
-    let tokens = models.iter().map(|(_, tokens, _)| *tokens).sum::<u64>();
-    let (first, ..) = models.first()?;
-    let evidence = models.iter().map(|(model, tokens, last)| Shown {
+    let rows = asked.costs(&[GroupBy::Model]).rows;
+    let unpriced = rows.into_iter().filter(|row| row.sums.unpriced > 0);
+    let name = |row: &CostRow| row.values.first().cloned().flatten().unwrap_or_else(|| "unknown".to_owned());
+    let mut models: Vec<(String, u64)> = unpriced.map(|row| (name(&row), row.sums.unpriced)).collect();
+    models.sort_by(|(a, one), (b, other)| other.cmp(one).then_with(|| a.cmp(b)));
+    let tokens = models.iter().map(|(_, tokens)| *tokens).sum::<u64>();
+    let (first, _) = models.first()?;
+    let evidence = models.iter().take(EVIDENCE_MAX).map(|(model, tokens)| Shown {
         session: None,
-        at: Some(*last),
+        at: None,
         detail: format!("{model}: {} tokens", short(*tokens)),
     });
     Some(Judged {
         sentence: format!(
-            "{} of {} have no price, so that no cost has them: {first}{}.",
-            short(tokens) + " tokens",
+            "{} tokens of {} have no price, so that no cost has them: {first}{}.",
+            short(tokens),
             counted(models.len() as u64, "model"),
             if models.len() > 1 { " and others" } else { "" }
         ),
-        figures: vec![
-            ("tokens", Figure::Count(tokens)),
-            ("tokens_by_model", Figure::Counts(models.iter().map(|(name, sum, _)| (name.clone(), *sum)).collect())),
-        ],
+        figures: vec![("tokens", Figure::Count(tokens)), ("tokens_by_model", Figure::Counts(models.clone()))],
         saving: Money::ZERO,
-        seen,
+        seen: None,
         evidence: evidence.collect(),
     })
 }

@@ -32,8 +32,8 @@ pub(super) static RULE: SessionRule = SessionRule {
         recommendation: "Disconnect them (`/mcp`, `claude mcp remove`), or connect them only in the projects that need them.",
         method: "Of servers that are offered in at least so many sessions of the range and called in none: the bytes of their \
                  tools and instructions that the client told the model, four to a token, written to the cache once in each \
-                 thread and read by every later response until the conversation is compacted. Schemas that are sent whole \
-                 are in no row and do not count.",
+                 thread and read by every later response until the conversation is compacted. Schemas do not count.",
+        saves: true,
         limits: &[SESSIONS],
     },
     find,
@@ -44,22 +44,27 @@ pub(super) static RULE: SessionRule = SessionRule {
     detail,
 };
 
-/// The server of a tool: `github` for `mcp__github__create_issue`.
-fn server_of(tool: &str) -> Option<&str> {
-    tool.strip_prefix("mcp__")?.split("__").next()
+/// Whether one of these tools is one of a server: `mcp__github__create_issue` of `github`.
+fn is_called(tools: &BTreeSet<String>, server: &str) -> bool {
+    let prefix = format!("mcp__{server}__");
+    tools.range(prefix.clone()..).next().is_some_and(|tool| tool.starts_with(&prefix))
 }
 
 fn find(seen: &Seen<'_>, _: &PatternSettings, names: &mut Names) -> Vec<Finding> {
-    let calls = seen.threads.iter().flat_map(|thread| &thread.calls);
-    let called: BTreeSet<&str> = calls.filter_map(|called| server_of(&called.call.tool)).collect();
+    let calls = || seen.threads.iter().flat_map(|thread| &thread.calls);
+    if seen.threads.iter().all(|thread| thread.offers.is_empty()) {
+        return Vec::new();
+    }
+    let called: BTreeSet<String> = calls().map(|called| called.call.tool.to_string()).collect();
     let mut found: BTreeMap<Name, Finding> = BTreeMap::new();
     for thread in &seen.threads {
-        for (unit, offer) in thread.offers.iter().filter(|(_, offer)| !called.contains(&*offer.server)) {
+        let read = Read::of(seen, thread);
+        for (unit, offer) in thread.offers.iter().filter(|(_, offer)| !is_called(&called, &offer.server)) {
             let tokens = offer.bytes / BYTES_PER_TOKEN;
             if tokens == 0 {
                 continue;
             }
-            let (requests, picousd) = carried(seen, thread, offer.at, tokens);
+            let (requests, picousd) = read.carried(seen, thread, offer.at, tokens);
             let name = names.number(Some(&offer.server));
             let finding = found.entry(name).or_insert(Finding {
                 rule: 0,
@@ -79,24 +84,41 @@ fn find(seen: &Seen<'_>, _: &PatternSettings, names: &mut Names) -> Vec<Finding>
     found.into_values().collect()
 }
 
-/// How many responses had so many tokens in their prompts, from a time on, and what they paid for them, in picodollars.
-fn carried(seen: &Seen<'_>, thread: &Thread<'_>, from: Timestamp, tokens: u64) -> (u64, u64) {
-    let first = thread.requests.partition_point(|request| request.response.start < from);
-    let (mut requests, mut picousd) = (0u64, 0u64);
-    for request in thread.requests.iter().skip(first) {
-        if thread.is_compacted_between(from, request.response.start) {
-            break;
+/// What the requests of a thread paid for a million tokens that they read from the cache, added up from the first on, in
+/// picodollars: one sum more than there are requests.
+struct Read(Vec<u128>);
+
+const MILLION: u64 = 1_000_000;
+
+impl Read {
+    fn of(seen: &Seen<'_>, thread: &Thread<'_>) -> Self {
+        let mut sums = vec![0u128];
+        if !thread.offers.is_empty() {
+            let mut sum = 0;
+            sums.extend(thread.requests.iter().map(|request| {
+                let million = Tokens { cache_read: MILLION, ..Tokens::default() };
+                sum += u128::from(seen.price(request.response, &million));
+                sum
+            }));
         }
-        let is_for_hour = request.response.tokens.cache_write_1h > 0;
-        let own = match (requests, is_for_hour) {
-            (0, true) => Tokens { cache_write_1h: tokens, ..Tokens::default() },
-            (0, false) => Tokens { cache_write_5m: tokens, ..Tokens::default() },
-            _ => Tokens { cache_read: tokens, ..Tokens::default() },
-        };
-        picousd = picousd.saturating_add(seen.price(request.response, &own));
-        requests += 1;
+        Self(sums)
     }
-    (requests, picousd)
+
+    /// How many responses had so many tokens in their prompts, from a time on until the conversation was compacted, and
+    /// what they paid for them, in picodollars: the first wrote them, all others read them.
+    fn carried(&self, seen: &Seen<'_>, thread: &Thread<'_>, from: Timestamp, tokens: u64) -> (u64, u64) {
+        let first = thread.requests.partition_point(|request| request.response.start < from);
+        let after = thread.compactions.partition_point(|(_, wait)| wait.end <= from);
+        let last = thread.compactions.get(after).map_or(thread.requests.len(), |(_, wait)| {
+            thread.requests.partition_point(|request| request.response.start < wait.end)
+        });
+        let Some(request) = thread.requests.get(first).filter(|_| first < last) else { return (0, 0) };
+        let written = seen.price(request.response, &request.response.tokens.written_like(tokens));
+        let sum = |count: usize| self.0.get(count).copied().unwrap_or(0);
+        let read = sum(last).saturating_sub(sum(first + 1)).saturating_mul(tokens.into()) / u128::from(MILLION);
+        let picousd = u64::try_from(read).unwrap_or(u64::MAX).saturating_add(written);
+        ((last - first) as u64, picousd)
+    }
 }
 
 /// The findings about servers that were offered in enough sessions and called in no session of the range.
@@ -104,8 +126,7 @@ fn never_called<'c>(around: &Around<'_>, found: Vec<Found<'c>>) -> Vec<Found<'c>
     if found.is_empty() {
         return found;
     }
-    let tools = (around.called)();
-    let called: BTreeSet<&str> = tools.iter().filter_map(|tool| server_of(tool)).collect();
+    let called = (around.called)();
     let mut sessions: BTreeMap<Name, BTreeSet<&str>> = BTreeMap::new();
     for found in &found {
         sessions.entry(found.finding.name).or_default().insert(&found.session.0);
@@ -115,9 +136,7 @@ fn never_called<'c>(around: &Around<'_>, found: Vec<Found<'c>>) -> Vec<Found<'c>
     let wanted: BTreeSet<Name> = sessions
         .keys()
         .copied()
-        .filter(|name| {
-            is_enough(*name) && (around.shown)(*name).is_some_and(|server| !called.contains(server.as_str()))
-        })
+        .filter(|name| is_enough(*name) && (around.shown)(*name).is_some_and(|server| !is_called(&called, &server)))
         .collect();
     found.into_iter().filter(|found| wanted.contains(&found.finding.name)).collect()
 }

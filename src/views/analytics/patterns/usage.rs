@@ -1,21 +1,21 @@
 //! When and how much people work: the usage patterns beside the rules.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::edits::Edit;
 use super::finding::Step;
-use super::history_rule::Asked;
+use super::history_rule::{Asked, hour_of_week};
 use crate::ledger::money::Money;
 use crate::ledger::unit::UnitId;
 use crate::transcript::hash::ById;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::cells::Window;
+use crate::views::analytics::costs::{GroupBy, Sums};
 use crate::views::analytics::cube::CubeSession;
 use crate::views::analytics::filter::{Filter, NumberedFilter};
-use crate::views::analytics::names::Name;
-use crate::views::analytics::period::Quarter;
-use crate::views::analytics::session_cells::{CubeCell, CubeUnit};
+use crate::views::analytics::period::Period;
+use crate::views::analytics::session_cells::SessionCells;
 use crate::views::analytics::sketch::Sketch;
 
 /// Days of a week and hours of a day.
@@ -92,7 +92,7 @@ pub struct EditedFile {
 /// How much was done in a range.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// Sessions with a response in it.
+    /// Sessions with a response or a prompt in it.
     pub sessions: u64,
     /// Turns whose prompt came in it.
     pub turns: u64,
@@ -104,73 +104,40 @@ pub struct Extent {
     pub cost: Money,
 }
 
-/// A cell that is asked for, with its hour of the week.
-pub(super) struct Cells<'c> {
-    pub(super) session: &'c SessionId,
-    pub(super) unit: &'c CubeUnit,
-    pub(super) cell: &'c CubeCell,
-    /// From 0 for Monday.
-    pub(super) weekday: usize,
-    /// From 0 to 23.
-    pub(super) hour: usize,
-}
-
-/// Shows every cell that is asked for.
-pub(super) fn cells<'c>(asked: &Asked<'c>, show: &mut dyn FnMut(Cells<'c>)) {
-    let filter = NumberedFilter::of(asked.filter, &asked.cube.names);
-    let mut hours: HashMap<Quarter, Option<(usize, usize)>, ById> = HashMap::default();
-    for (id, session) in asked.cube.sessions().filter(|(id, _)| filter.takes_session(&id.0)) {
-        for cell in &session.cells.cells {
-            let Some(unit) = session.cells.units.get(cell.unit as usize) else { continue };
-            if asked.filter.window.has(cell.quarter.start())
-                && filter.takes_unit(unit)
-                && filter.takes_model(cell)
-                && filter.takes_tools(&session.cells, cell.unit)
-            {
-                let found = hours.entry(cell.quarter).or_insert_with(|| asked.zone.hour_of_week(cell.quarter.start()));
-                if let Some((weekday, hour)) = *found {
-                    show(Cells { session: id, unit, cell, weekday, hour });
-                }
-            }
-        }
-    }
-}
-
 /// The sessions of which a unit is asked for, whatever the window is.
 pub(super) fn taken_sessions<'c>(asked: &Asked<'c>) -> impl Iterator<Item = (&'c SessionId, &'c CubeSession)> {
     let filter = NumberedFilter::of(asked.filter, &asked.cube.names);
     asked.cube.sessions().filter(move |(id, session)| {
-        let cells = &session.cells;
-        let takes = |(position, unit): (u32, &CubeUnit)| {
-            filter.takes_unit(unit) && filter.takes_tools(cells, position) && {
-                let mut own = cells.cells.iter().filter(|cell| cell.unit == position);
-                !filter.asks_for_models() || own.any(|cell| filter.takes_model(cell))
-            }
-        };
-        filter.takes_session(&id.0) && (0u32..).zip(&cells.units).any(takes)
+        filter.takes_session(&id.0) && taken_units(&filter, &session.cells).into_iter().any(|taken| taken)
     })
+}
+
+/// Whether each unit of a session is asked for.
+fn taken_units(filter: &NumberedFilter, cells: &SessionCells) -> Vec<bool> {
+    let mut taken = vec![!filter.asks_for_models(); cells.units.len()];
+    for cell in cells.cells.iter().filter(|cell| filter.asks_for_models() && filter.takes_model(cell)) {
+        if let Some(taken) = taken.get_mut(cell.unit as usize) {
+            *taken = true;
+        }
+    }
+    for ((taken, unit), position) in taken.iter_mut().zip(&cells.units).zip(0u32..) {
+        *taken = *taken && filter.takes_unit(unit) && filter.takes_tools(cells, position);
+    }
+    taken
 }
 
 /// When and how much people work, as far as it is asked for.
 #[must_use]
 pub fn usage(asked: &Asked<'_>) -> Usage {
     let mut week = [[HourSum::default(); HOURS]; DAYS];
-    let mut by_project: BTreeMap<Name, Money> = BTreeMap::new();
-    let mut by_branch: BTreeMap<Name, Money> = BTreeMap::new();
-    cells(asked, &mut |Cells { unit, cell, weekday, hour, .. }| {
-        let spent = cell.spent();
-        *by_project.entry(unit.project).or_default() += spent.cost;
-        *by_branch.entry(unit.branch).or_default() += spent.cost;
-        if let Some(sum) = week.get_mut(weekday).and_then(|day| day.get_mut(hour)) {
-            sum.messages += spent.messages;
-            sum.cost += spent.cost;
-        }
-    });
-    for (_, at) in turns(asked) {
-        if let Some((weekday, hour)) = asked.zone.hour_of_week(at)
-            && let Some(sum) = week.get_mut(weekday).and_then(|day| day.get_mut(hour))
-        {
-            sum.turns += 1;
+    let hours = asked.costs(&[GroupBy::Period(Period::Hour)]);
+    for row in hours.rows {
+        let at = row.values.first().and_then(|hour| hour_of_week(hour.as_deref()?));
+        let sum = at.and_then(|(weekday, hour)| week.get_mut(weekday)?.get_mut(hour));
+        if let Some(sum) = sum {
+            sum.turns += row.sums.turns;
+            sum.messages += row.sums.messages;
+            sum.cost += row.sums.cost;
         }
     }
     let (mut session_seconds, mut turns_per_session) = (Sketch::new(), Sketch::new());
@@ -187,14 +154,14 @@ pub fn usage(asked: &Asked<'_>) -> Usage {
         week,
         session_seconds,
         turns_per_session,
-        projects: shares(asked, by_project),
-        branches: shares(asked, by_branch),
+        projects: shares(asked, GroupBy::Project),
+        branches: shares(asked, GroupBy::Branch),
         languages,
         files,
-        now: extent(asked),
+        now: Extent::of(&hours.total),
         before: before.map(|window| {
             let filter = Filter { window, ..asked.filter.clone() };
-            (window, extent(&Asked { filter: &filter, ..*asked }))
+            (window, Extent::of(&Asked { filter: &filter, ..*asked }.costs(&[GroupBy::Project]).total))
         }),
     }
 }
@@ -204,16 +171,13 @@ fn changed(asked: &Asked<'_>) -> (Vec<(Option<String>, Edits)>, Vec<EditedFile>)
     let filter = NumberedFilter::of(asked.filter, &asked.cube.names);
     let mut files: HashMap<u64, (Edits, &SessionId, UnitId, &Edit), ById> = HashMap::default();
     for (id, session) in asked.cube.sessions().filter(|(id, _)| filter.takes_session(&id.0)) {
-        let cells = &session.cells;
-        for edit in session.edits.iter().filter(|edit| asked.filter.window.has(edit.at)) {
-            let unit = cells.units.get(edit.unit as usize).zip(cells.ids.get(edit.unit as usize));
-            let Some((_, unit_id)) = unit.filter(|(unit, _)| filter.takes_unit(unit)) else { continue };
-            let is_taken = filter.takes_tools(cells, edit.unit)
-                && (!filter.asks_for_models()
-                    || cells.cells.iter().any(|cell| cell.unit == edit.unit && filter.takes_model(cell)));
-            if !is_taken {
-                continue;
-            }
+        let mut edits = session.edits.iter().filter(|edit| asked.filter.window.has(edit.at)).peekable();
+        if edits.peek().is_none() {
+            continue;
+        }
+        let taken = taken_units(&filter, &session.cells);
+        for edit in edits.filter(|edit| taken.get(edit.unit as usize).copied().unwrap_or(false)) {
+            let Some(unit_id) = session.cells.ids.get(edit.unit as usize) else { continue };
             let (sum, session, unit, last) = files.entry(edit.file).or_insert((Edits::default(), id, *unit_id, edit));
             sum.add(edit);
             if (edit.at, id) > (last.at, *session) {
@@ -257,45 +221,18 @@ impl Edits {
     }
 }
 
-/// The turns that are asked for, by their sessions and the times of their prompts.
-fn turns<'c>(asked: &Asked<'c>) -> impl Iterator<Item = (&'c SessionId, Timestamp)> {
-    let filter = NumberedFilter::of(asked.filter, &asked.cube.names);
-    let window = asked.filter.window;
-    let mut turns = Vec::new();
-    for (id, session) in asked.cube.sessions().filter(|(id, _)| filter.takes_session(&id.0)) {
-        let cells = &session.cells;
-        for turn in cells.turns.iter().filter(|turn| window.has(turn.at)) {
-            let unit = cells.units.get(turn.unit as usize);
-            let has_model = || cells.cells.iter().any(|cell| cell.unit == turn.unit && filter.takes_model(cell));
-            if unit.is_some_and(|unit| filter.takes_unit(unit))
-                && filter.takes_tools(cells, turn.unit)
-                && (!filter.asks_for_models() || has_model())
-            {
-                turns.push((id, turn.at));
-            }
-        }
+impl Extent {
+    fn of(total: &Sums) -> Self {
+        let Sums { sessions, turns, messages, tokens, cost, .. } = *total;
+        Self { sessions, turns, messages, tokens: tokens.total(), cost }
     }
-    turns.into_iter()
-}
-
-fn extent(asked: &Asked<'_>) -> Extent {
-    let mut extent = Extent { turns: turns(asked).count() as u64, ..Extent::default() };
-    let mut sessions: HashSet<&SessionId> = HashSet::new();
-    cells(asked, &mut |Cells { session, cell, .. }| {
-        let spent = cell.spent();
-        sessions.insert(session);
-        extent.messages += spent.messages;
-        extent.tokens += spent.tokens.total();
-        extent.cost += spent.cost;
-    });
-    extent.sessions = sessions.len() as u64;
-    extent
 }
 
 /// The largest amounts with their names, the most first.
-fn shares(asked: &Asked<'_>, sums: BTreeMap<Name, Money>) -> Vec<(Option<String>, Money)> {
-    let shown = |name| asked.cube.names.shown(name).map(|name| name.to_string());
-    let mut shares: Vec<_> = sums.into_iter().map(|(name, cost)| (shown(name), cost)).collect();
+fn shares(asked: &Asked<'_>, by: GroupBy) -> Vec<(Option<String>, Money)> {
+    let rows = asked.costs(&[by]).rows;
+    let mut shares: Vec<_> =
+        rows.into_iter().map(|row| (row.values.into_iter().next().flatten(), row.sums.cost)).collect();
     shares.retain(|(_, cost)| *cost > Money::ZERO);
     shares.sort_by(|(a, one), (b, other)| other.cmp(one).then_with(|| a.cmp(b)));
     shares.truncate(SHARES_MAX);

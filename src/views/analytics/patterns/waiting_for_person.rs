@@ -3,7 +3,7 @@
 use super::finding::{Finding, Sum};
 use super::rule::{Basis, Limit, RuleText, Severity};
 use super::seen::Seen;
-use super::session_rule::{Figure, SessionRule, any};
+use super::session_rule::{Figure, SessionRule};
 use super::settings::PatternSettings;
 use crate::transcript::time::seconds;
 use crate::views::analytics::figures::{counted, duration};
@@ -29,11 +29,12 @@ pub(super) static RULE: SessionRule = SessionRule {
         recommendation: "Let the client notify you when it asks. Say in the first prompt what it may decide by itself.",
         method: "The time for which a turn waited for a tool that asks a person, and for nothing else. Waits for a \
                  permission are not told apart from the run of the tool, and do not count.",
+        saves: true,
         limits: &[SECONDS],
     },
     find,
     keep: None,
-    is_told: any,
+    is_told: |sum, _| sum.ms > 0,
     sentence,
     figures,
     detail,
@@ -43,10 +44,14 @@ fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<F
     let least = settings.milliseconds(&RULE.text, &SECONDS);
     let mut found = Vec::new();
     for called in seen.threads.iter().flat_map(|thread| &thread.calls) {
+        let Some(call) = seen.known(called) else { continue };
+        if called.call.by_person {
+            // Its time holds the wait as well as the run.
+            found.push(called.finding(names, call.model));
+        }
         if !ASKING.contains(&&*called.call.tool) {
             continue;
         }
-        let Some(call) = seen.known(called) else { continue };
         let ms = u64::from(call.critical_ms);
         if ms > 0 && ms >= least {
             found.push(Finding { ms, amount: 1, ..called.finding(names, call.model) });
@@ -57,16 +62,17 @@ fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<F
 
 fn sentence(sum: &Sum) -> String {
     format!(
-        "{} in {} waited {} for an answer.",
-        counted(sum.count, "question"),
-        counted(sum.sessions, "session"),
-        duration(seconds(sum.ms))
+        "{} waited {} for an answer. A person also decided about {}, whose waits are not told apart from their runs.",
+        counted(sum.amount, "question"),
+        duration(seconds(sum.ms)),
+        counted(sum.count - sum.amount, "call")
     )
 }
 
 fn figures(sum: &Sum) -> Vec<(&'static str, Figure)> {
     vec![
-        ("questions", Figure::Count(sum.count)),
+        ("questions", Figure::Count(sum.amount)),
+        ("decided_calls", Figure::Count(sum.count - sum.amount)),
         ("sessions", Figure::Count(sum.sessions)),
         ("waited_seconds", Figure::Seconds(sum.ms)),
         ("by_tool", sum.counts()),

@@ -36,6 +36,7 @@ pub(super) static RULE: SessionRule = SessionRule {
         method: "For each sub-agent with few responses: what it cost, minus what the thread that called it would have paid \
                  for the same: the same generated tokens, the same results written to its cache, and its own prompt read \
                  from the cache for each response but the last. What those results would have cost later is left out.",
+        saves: true,
         limits: &[RESPONSES, USD],
     },
     find,
@@ -51,7 +52,10 @@ pub(super) static RULE: SessionRule = SessionRule {
 
 fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<Finding> {
     let most = settings.whole(&RULE.text, &RESPONSES);
-    let little = seen.threads.iter().filter(|thread| thread.agent.is_some() && thread.requests.len() as u64 <= most);
+    let little = seen
+        .threads
+        .iter()
+        .filter(|thread| thread.agent.is_some() && thread.undated == 0 && thread.requests.len() as u64 <= most);
     let mut found = Vec::new();
     for thread in little {
         if let Some(finding) = overhead(seen, thread, names) {
@@ -64,8 +68,7 @@ fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<F
 fn overhead(seen: &Seen<'_>, thread: &Thread<'_>, names: &mut Names) -> Option<Finding> {
     let (unit, call) = (thread.agent?, thread.waited_for_by?);
     let first = thread.requests.first()?;
-    let called = seen.threads.iter().flat_map(|other| &other.calls).find(|called| called.call.id == call)?;
-    let caller = seen.request(called.call.response)?.response;
+    let caller = seen.caller(call)?.response;
     let mut paid = 0u64;
     let (mut output, mut results) = (0u64, 0u64);
     for (position, request) in thread.requests.iter().enumerate() {
@@ -81,9 +84,7 @@ fn overhead(seen: &Seen<'_>, thread: &Thread<'_>, names: &mut Names) -> Option<F
     // The last response only told the caller what the caller would have seen itself.
     let read = caller.tokens.prompt().saturating_mul(thread.requests.len().saturating_sub(1) as u64);
     // New results would be written the way the caller writes.
-    let is_for_hour = caller.tokens.cache_write_1h > 0;
-    let (cache_write_5m, cache_write_1h) = if is_for_hour { (0, results) } else { (results, 0) };
-    let instead = Tokens { input: 0, output, cache_read: read, cache_write_5m, cache_write_1h };
+    let instead = Tokens { output, cache_read: read, ..caller.tokens.written_like(results) };
     let picousd = paid.saturating_sub(seen.price(caller, &instead));
     let amount = first.response.tokens.prompt();
     (picousd > 0).then_some(Finding { picousd, amount, name: seen.agent(unit), ..first.finding(names) })
