@@ -67,7 +67,8 @@ impl Cube {
         let cells = SessionCells::of(&mut self.names, units);
         let works = works(units);
         let work = SessionWork::of(&mut self.names, units, &works, prices);
-        let seen = Seen::of(units, &works, (&cells, &work), prices);
+        let forked = session.fork.as_ref().map(|fork| fork.time);
+        let seen = Seen::of(units, &works, (&cells, &work), prices, forked);
         let findings = findings(&mut self.names, &seen, &self.patterns);
         let edits = edits(&mut self.names, &works);
         self.count(&session.id, &cells, Sign::Plus);

@@ -253,3 +253,31 @@ fn usage_beyond_all_reason_stops_nothing() {
     let told = Told::of(&[story]);
     assert!(told.answer["patterns"].as_array().unwrap().len() > 2, "{}", told.answer);
 }
+
+#[test]
+fn a_fork_that_does_not_read_its_source_costs_what_the_cache_had() {
+    for seed in 0..SEEDS {
+        let stories = |forgets: bool, later_ms: i64| {
+            let mut dice = Dice::new(seed);
+            let mut story = Story::new(1, SONNET, some(&mut dice, 20_000, 120_000));
+            turn(&mut story, 3);
+            let mut fork = story.fork(2);
+            if forgets {
+                fork.forget();
+            }
+            fork.pass(later_ms);
+            turn(&mut fork, 2);
+            [story, fork]
+        };
+        let (lost, kept) = (Told::of(&stories(true, 1_000)), Told::of(&stories(false, 1_000)));
+        let found = lost.pattern("cache_rebuilt").unwrap();
+        assert_eq!(found["figures"]["forks"], 1, "{found}");
+        // What the fork itself asked is in it.
+        let missing = missing(saving(found), lost.cost - kept.cost);
+        assert!((-0.02..=0.0).contains(&missing), "seed {seed}: {missing}");
+        assert!(kept.pattern("cache_rebuilt").is_none());
+        let late = Told::of(&stories(true, 600_000));
+        assert_eq!(late.pattern("cache_expired").unwrap()["figures"]["after_breaks"], 1);
+        assert!(late.pattern("cache_rebuilt").is_none());
+    }
+}

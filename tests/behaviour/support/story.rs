@@ -107,6 +107,18 @@ impl Story {
         self.context
     }
 
+    /// Another session that goes on with this one: it begins with a copy of its rows.
+    pub(crate) fn fork(&self, number: usize) -> Self {
+        let mut fork = Self { session: format!("{number:08x}-0000-4000-8000-00000000000a"), ..self.clone() };
+        for row in &mut fork.rows {
+            row["sessionId"] = fork.session.clone().into();
+            if row["type"] == "assistant" {
+                row["requestSessionId"] = self.session.clone().into();
+            }
+        }
+        fork
+    }
+
     /// What the client says that the session has cost.
     pub(crate) fn reports(&mut self, usd: f64) -> &mut Self {
         self.rows.push(json!({"type": "cost-state", "sessionId": self.session, "totalCostUSD": usd}));

@@ -35,6 +35,8 @@ pub(super) enum Why {
     Model,
     /// The tools of an MCP server came or went.
     Tools,
+    /// A fork did not read what its source had left.
+    Fork,
     /// The beginning of the prompt is another one, or the cache was lost in some other way.
     Other,
 }
@@ -52,6 +54,7 @@ impl Why {
             Self::LongCall => "long_call",
             Self::Model => "model_switch",
             Self::Tools => "tools_changed",
+            Self::Fork => "fork",
             Self::Other => "other",
         }
     }
@@ -65,10 +68,21 @@ impl<'a> Thread<'a> {
         between.into_iter().any(|(_, offer)| offer.tools > 0 || offer.removed > 0)
     }
 
+    /// The first request of a fork, if it wrote its prompt anew: that of its source was in the cache.
+    fn of_fork(&self) -> Option<Rebuild<'_, 'a>> {
+        let (forked, request) = (self.forked?, self.requests.first()?);
+        let tokens = request.response.tokens;
+        let is_for_hour = tokens.cache_write_1h > tokens.cache_write_5m;
+        let kept_ms = if is_for_hour { HOUR_MS } else { FIVE_MINUTES_MS };
+        let why = if request.response.start.since_ms(forked) > kept_ms { Why::Break } else { Why::Fork };
+        Some(Rebuild { request, why, again: Tokens { output: 0, cache_read: 0, ..tokens } })
+    }
+
     /// Every request that wrote at least so many tokens of a cached prompt again.
     pub(super) fn rebuilds(&self, tokens_min: u64) -> Vec<Rebuild<'_, 'a>> {
         let mut kept_ms = FIVE_MINUTES_MS;
         let mut rebuilds = Vec::new();
+        rebuilds.extend(self.of_fork().filter(|rebuild| rebuild.again.prompt() >= tokens_min));
         for (before, request) in self.pairs() {
             let (had, has) = (&before.response.tokens, &request.response.tokens);
             // The larger share of what was written decides; what was only read is kept as before.

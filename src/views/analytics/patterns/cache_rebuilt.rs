@@ -42,6 +42,7 @@ fn sentence(sum: &Sum) -> String {
     let why: Vec<String> = [
         (Why::Model, "another model went on"),
         (Why::Tools, "tools came or went"),
+        (Why::Fork, "a fork began"),
         (Why::Other, "the beginning of the prompt was another one, or the cache was lost"),
     ]
     .into_iter()
@@ -64,6 +65,7 @@ fn figures(sum: &Sum) -> Vec<(&'static str, Figure)> {
         ("rebuilds", Figure::Count(sum.count)),
         ("model_switches", Figure::Count(sum.named(Why::Model.word()))),
         ("tools_changed", Figure::Count(sum.named(Why::Tools.word()))),
+        ("forks", Figure::Count(sum.named(Why::Fork.word()))),
         ("other", Figure::Count(sum.named(Why::Other.word()))),
         ("sessions", Figure::Count(sum.sessions)),
         ("tokens", Figure::Count(sum.amount)),
@@ -75,6 +77,7 @@ fn detail(finding: &Finding, name: &str) -> String {
     let why = match name {
         name if name == Why::Model.word() => "another model",
         name if name == Why::Tools.word() => "tools came or went",
+        name if name == Why::Fork.word() => "a fork began",
         _ => "no reason is told",
     };
     format!("{} tokens written again: {why}", short(finding.amount))

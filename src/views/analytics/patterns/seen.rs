@@ -38,6 +38,8 @@ pub(in crate::views::analytics) struct Seen<'a> {
 pub(super) struct Thread<'a> {
     /// For a sub-agent its unit; `None` for the main thread.
     pub(super) agent: Option<u32>,
+    /// For the main thread of a fork: when the source had its last row before it.
+    pub(super) forked: Option<Timestamp>,
     /// For a sub-agent whose end its call waits for: that call.
     pub(super) waited_for_by: Option<u64>,
     /// In order of time.
@@ -71,13 +73,16 @@ pub(super) struct Called<'a> {
 }
 
 impl<'a> Seen<'a> {
+    /// A session with its units, what each did, what answers know of it, and for a fork when its source had its last row
+    /// before it.
     pub(in crate::views::analytics) fn of(
         stored: &[StoredUnit],
         works: &'a [Cow<'a, Work>],
         (cells, work): (&'a SessionCells, &'a SessionWork),
         prices: &'a Prices,
+        forked: Option<Timestamp>,
     ) -> Self {
-        let mut threads = vec![Thread::default()];
+        let mut threads = vec![Thread { forked, ..Thread::default() }];
         for ((unit, did), position) in stored.iter().zip(works).zip(0u32..) {
             let whose = whose(unit);
             let is_agent = whose.is_some_and(|whose| whose.agent != CellAgent::Main);
