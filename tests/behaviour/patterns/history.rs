@@ -1,9 +1,13 @@
 //! The rules that look at all of history.
 
 use serde_json::json;
-use tailspan::config::PatternSettings;
+use tailspan::config::{Budget, PatternSettings};
+use tailspan::http::api::analytics::cells::SharedCells;
 use tailspan::ledger::money::Money;
+use tailspan::ledger::prices::Prices;
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::analytics::filter::Filter;
+use tailspan::views::analytics::period::{Period, Zone};
 
 use super::{ALWAYS, SONNET, Told, dollars, told};
 use crate::support::costs::Asked;
@@ -84,4 +88,31 @@ fn working_hours_may_go_over_midnight() {
     let found = told.pattern("outside_hours").unwrap();
     assert_eq!(found["figures"]["sessions"], 1, "{found}");
     assert_eq!(found["evidence"][0]["session"], stories[0].session);
+}
+
+#[test]
+fn a_budget_that_is_used_up_is_told_whatever_the_range_is() {
+    let (asked, _world, _folder) = told(&[session(1, SONNET, 0)], PatternSettings::default());
+    let mut asked = Some(asked);
+    let mut found = |usd: &str, query: &str| {
+        let budget = Budget {
+            name: "month".to_owned(),
+            limit: Money::parse_usd(usd).unwrap(),
+            period: Period::Month,
+            zone: Zone::UTC,
+            filter: Filter::default(),
+        };
+        let cells = SharedCells::new(Prices::embedded()).with_budgets(vec![budget]);
+        let at = Asked { cells, ..asked.take().unwrap() };
+        let answer = at.answer(&format!("/patterns?{query}"));
+        asked = Some(at);
+        let patterns = answer["patterns"].as_array().unwrap().iter();
+        patterns.into_iter().find(|found| found["id"] == "budget_pace").cloned()
+    };
+    let over = found("0.01", "").unwrap();
+    assert_eq!((&over["figures"]["used_up"], &over["saving_usd"]), (&json!(1), &json!("0")), "{over}");
+    assert!(over["finding"].as_str().unwrap().starts_with("1 budget is used up. `month` will come to $0.1"), "{over}");
+    assert!(found("0.01", "until=2020-01-01").is_some(), "it is about now");
+    assert!(found("0.01", "project=shop").is_none(), "a budget is of no project that is asked for");
+    assert!(found("100", "").is_none());
 }
