@@ -19,10 +19,22 @@ DOCUMENT = TOP / "docs" / "reports.md"
 BEGIN, END = "<!-- transcript -->\n", "<!-- end of transcript -->"
 NOW = "2026-11-27T17:00:00Z"
 
+# Which files are deleted soon is told by the clock of the machine, so it would be another text each day.
+CONFIGURATION = """
+[patterns]
+off = ["files_deleted_soon"]
+
+[[budgets]]
+name = "month"
+usd = 8
+period = "month"
+tz = "Europe/Berlin"
+"""
+
 QUESTIONS = [
     ("What did this week cost, and why?", "costs"),
     ("Which tool is slow?", "tools"),
-    ("What should I change?", "patterns"),
+    ("What should I change?", "patterns --since all --limit 4"),
     ("Will I stay in budget?", "costs --since month --by week"),
     ("What happened on Tuesday?", "sessions --on tuesday"),
 ]
@@ -44,7 +56,10 @@ def titled(home):
 
 def asked(program, home, report):
     """What the report prints."""
+    settings = home / "tailspan.toml"
+    settings.write_text(CONFIGURATION)
     command = [program, "report", *report.split(), "--scan", "--listen", "127.0.0.1:9", "--now", NOW]
+    command += ["--config", str(settings)]
     environment = {"HOME": str(home), "TZ": "Europe/Berlin", "LANG": "C.UTF-8", "TAILSPAN_LOG": "off"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 

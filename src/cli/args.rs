@@ -37,7 +37,7 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Print the counters of the past with timestamps, for promtool tsdb create-blocks-from openmetrics
     Backfill(BackfillArgs),
-    /// Tell costs, tools, bottlenecks, sessions, blocks or today, for people or as a file
+    /// Tell costs, tools, bottlenecks, patterns, sessions, blocks or today, for people or as a file
     Report(Box<ReportArgs>),
     /// Print one line of figures for the status line of Claude Code, whose JSON is read on stdin
     Statusline(StatuslineArgs),

@@ -80,7 +80,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
             .unwrap_or_default(),
         patterns: layer
             .read(&keys::PATTERNS, |value| match value {
-                SetValue::Patterns(patterns) => Some(patterns.clone()),
+                SetValue::Patterns(set) => Some(set.settings.clone()),
                 _ => None,
             })?
             .unwrap_or_default(),
@@ -103,14 +103,16 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
 
 /// Fails if `patterns.cheaper_model` names a model without a price. Wrong prices are told when they are used.
 fn cheaper_model_has_a_price(layer: &Layer, config: &Config) -> Result<(), ConfigError> {
-    let Some(given) = layer.get(&keys::PATTERNS) else { return Ok(()) };
-    let Ok(prices) = config.prices.table() else { return Ok(()) };
+    let Some(SetValue::Patterns(set)) = layer.get(&keys::PATTERNS).map(|given| &given.value) else { return Ok(()) };
+    let (Some(place), Ok(prices)) = (set.cheaper_model_at.clone(), config.prices.table()) else { return Ok(()) };
     let model = config.patterns.cheaper_model.clone();
     if prices.knows(&model) {
         return Ok(());
     }
-    let nearest = keys::nearest(&model, prices.known_models().map(str::to_owned));
-    Err(ConfigError::UnpricedModel { place: given.place.clone(), key: "patterns.cheaper_model", model, nearest })
+    // Of models whose names go on, the newest has the largest number.
+    let longer = prices.known_models().filter(|known| known.starts_with(&model)).max();
+    let nearest = longer.map_or_else(|| keys::nearest(&model, prices.known_models().map(str::to_owned)), str::to_owned);
+    Err(ConfigError::UnpricedModel { place, key: "patterns.cheaper_model", model, nearest })
 }
 
 fn places(layer: &Layer, env: &Env) -> SetPlaces {

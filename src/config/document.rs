@@ -68,7 +68,7 @@ pub(super) fn strings<'a, 'i: 'a>(values: impl Iterator<Item = &'a DeValue<'i>>)
     values.map(string).collect()
 }
 
-fn describe(value: &DeValue<'_>) -> String {
+pub(super) fn describe(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => quoted(text),
         DeValue::Integer(integer) => format!("the integer {integer}"),

@@ -60,6 +60,20 @@ pub enum ConfigError {
         /// Full path of the known key that looks most like it.
         nearest: String,
     },
+    /// A number outside of its range.
+    #[error("{place}: `{key}` is {got}, expected a number from {from} to {to}")]
+    Range {
+        /// Where it was given.
+        place: SetAt,
+        /// Full path of the key.
+        key: String,
+        /// The value, or its type.
+        got: String,
+        /// The least that it may be.
+        from: f64,
+        /// The most that it may be.
+        to: f64,
+    },
     /// A model is named that has no price.
     #[error("{place}: `{key}` is \"{model}\", which has no price; the nearest model with one is \"{nearest}\"")]
     UnpricedModel {

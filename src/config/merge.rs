@@ -21,8 +21,15 @@ pub(super) enum SetValue {
     Prices(Vec<Override>),
     Budgets(Vec<Budget>),
     Rules(CustomRules),
-    Patterns(PatternSettings),
+    Patterns(SetPatterns),
     Endpoints(Endpoints),
+}
+
+/// The settings of patterns, and where the model was named, whose price can only be looked up once all prices are known.
+#[derive(Clone)]
+pub(super) struct SetPatterns {
+    pub(super) settings: PatternSettings,
+    pub(super) cheaper_model_at: Option<SetAt>,
 }
 
 impl SetValue {

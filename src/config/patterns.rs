@@ -2,9 +2,10 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::document::{Document, integer, string, strings, wrong};
+use super::document::{Document, describe, integer, string, strings, wrong};
 use super::error::ConfigError;
 use super::keys;
+use super::merge::SetPatterns;
 use crate::views::analytics::patterns::all::rules;
 use crate::views::analytics::patterns::rule::{Limit, RuleText};
 use crate::views::analytics::patterns::settings::PatternSettings;
@@ -12,18 +13,14 @@ use crate::views::analytics::patterns::settings::PatternSettings;
 const OFF: &str = "a list of names of rules, like [\"outside_hours\"]";
 const HOUR_USD: &str = "US dollars from 0 to 1000000";
 const MODEL: &str = "the name of a model, like \"claude-haiku-4-5\"";
-const NUMBER: &str = "a number within the limits that docs/patterns.md gives";
+const NO_LIMITS: &str = "nothing: this rule has no limits; `off` silences it";
 const RULE: &str = "a table with the limits of the rule";
 
 /// The keys beside the names of rules.
 const KEYS: [&str; 3] = ["off", "hour_usd", "cheaper_model"];
 
-pub(super) fn patterns(
-    document: &Document<'_>,
-    path: &str,
-    table: &DeTable<'_>,
-) -> Result<PatternSettings, ConfigError> {
-    let mut settings = PatternSettings::default();
+pub(super) fn patterns(document: &Document<'_>, path: &str, table: &DeTable<'_>) -> Result<SetPatterns, ConfigError> {
+    let (mut settings, mut cheaper_model_at) = (PatternSettings::default(), None);
     for (name, value) in table {
         let (key, place) = (format!("{path}.{}", name.get_ref()), document.place(name.span().start));
         let refused = |expected| wrong(place.clone(), key.clone(), value.get_ref(), expected);
@@ -44,6 +41,7 @@ pub(super) fn patterns(
             "cheaper_model" => {
                 let model = string(value.get_ref()).filter(|model| !model.trim().is_empty());
                 settings.cheaper_model = model.ok_or_else(|| refused(MODEL))?;
+                cheaper_model_at = Some(place);
             }
             id => {
                 let Some(rule) = rules().find(|rule| rule.id == id) else {
@@ -56,7 +54,7 @@ pub(super) fn patterns(
             }
         }
     }
-    Ok(settings)
+    Ok(SetPatterns { settings, cheaper_model_at })
 }
 
 fn read_limits(
@@ -67,12 +65,17 @@ fn read_limits(
 ) -> Result<(), ConfigError> {
     for (name, value) in table {
         let (key, place) = (format!("{path}.{}", name.get_ref()), document.place(name.span().start));
+        if rule.limits.is_empty() {
+            return Err(wrong(place, key, value.get_ref(), NO_LIMITS));
+        }
         let Some(limit) = rule.limits.iter().find(|limit| limit.name == &**name.get_ref()) else {
             let nearest = keys::nearest(&key, rule.limits.iter().map(|limit| format!("{path}.{}", limit.name)));
             return Err(ConfigError::UnknownKey { place, key, nearest });
         };
         let number = number(value.get_ref()).filter(|number| is_within(*number, limit));
-        let number = number.ok_or_else(|| wrong(place, key, value.get_ref(), NUMBER))?;
+        let (from, to) = limit.range;
+        let number =
+            number.ok_or_else(|| ConfigError::Range { place, key, got: describe(value.get_ref()), from, to })?;
         settings.limits.insert((rule.id, limit.name), number);
     }
     Ok(())

@@ -109,7 +109,7 @@ fn course(asker: &Asker<'_>, keys: &[GroupKey], answer: &Answer) -> Option<Fact>
     let name = if *key == GroupKey::Day { day_name(asker, name) } else { name.to_owned() };
     let text = format!("most: {name}, {}", money(answer::money(most, "/cost_usd")?));
     (key.is_time() && (SPARK_MIN..=DAYS_MAX).contains(&spark.len()))
-        .then(|| Fact { spark: Spark { amounts: spark, most: None }, ..Fact::new("course", text) })
+        .then(|| Fact { spark: Spark { amounts: spark, ..Spark::default() }, ..Fact::new("course", text) })
 }
 
 fn unpriced(answer: &Value) -> Option<Fact> {

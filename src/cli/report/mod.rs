@@ -108,6 +108,9 @@ pub fn run(args: &ReportArgs, config: &Config, env: &Env, prices: &Prices) -> Re
 /// Refuses arguments that have no meaning together.
 fn check(args: &ReportArgs) -> Result<(), ReportError> {
     let usage = |text: &str| Err(ReportError::Usage(text.to_owned()));
+    if args.sort.is_some() && args.report == ReportKind::Patterns {
+        return usage("`report patterns` has one order: what could save most comes first");
+    }
     if !args.by.is_empty() && args.report != ReportKind::Costs {
         return usage("--by is for `report costs` alone");
     }

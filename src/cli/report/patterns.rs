@@ -45,13 +45,22 @@ pub(super) fn document(asker: &Asker<'_>, answer: &Answer) -> Document {
     let title = format!("What to change, {when} ({})", asker.present.zone.name());
     let patterns = list(&answer.json, "/patterns");
     if patterns.is_empty() {
-        let text = "No rule found anything to change in this time.".to_owned();
+        let text = match count(&answer.json, "/usage/total/messages") {
+            Some(0) => "Nothing was done in this time, as far as the filters take it.",
+            _ => "No rule found anything to change in this time.",
+        };
+        let text = text.to_owned();
         let parts = [Part::Text(Tone::Good, text)].into_iter().chain(week(answer));
         return Document { title, parts: parts.collect() };
     }
     let shown = usize::from(asker.limit());
     let found = counted(patterns.len() as u64, "finding");
-    let found = format!("{found}, the largest saving first; savings may overlap");
+    let saves = |pattern: &Value| {
+        answer::money(pattern, "/saving_usd").is_some_and(|saving| saving > Money::ZERO)
+            || number(pattern, "/saving_seconds").is_some_and(|saving| saving > 0.0)
+    };
+    let order = "the largest saving first; savings may overlap";
+    let found = if patterns.iter().any(saves) { format!("{found}, {order}") } else { found };
     let mut parts = vec![Part::Facts(vec![Fact::new("found", found).toned(Tone::Strong)])];
     parts.push(Part::Advice(patterns.iter().take(shown).map(|pattern| advice(asker, pattern)).collect()));
     if shown < patterns.len() {
@@ -73,10 +82,11 @@ fn week(answer: &Answer) -> Option<Part> {
         let (name, _) = DAYS.iter().find(|(_, whole)| whole == weekday)?;
         let sum = amounts.iter().sum::<u128>();
         let sum = money(Money::from_picousd(i128::try_from(sum).unwrap_or(i128::MAX)));
-        let spark = Spark { amounts: amounts.clone(), most: Some(most) };
+        let spark = Spark { amounts: amounts.clone(), most: Some(most), scale: "" };
         Some(Fact { spark, ..Fact::new(name, sum) })
     });
-    let hours = Fact::new("hour", "0.....6.....12....18....").toned(Tone::Dim);
+    let scale = Spark { scale: "0     6     12    18    ", ..Spark::default() };
+    let hours = Fact { spark: scale, ..Fact::new("hour", "") };
     Some(Part::Facts([hours].into_iter().chain(facts).collect()))
 }
 
@@ -111,7 +121,7 @@ fn advice(asker: &Asker<'_>, pattern: &Value) -> Advice {
     let evidence = list(pattern, "/evidence");
     let mut seen: Vec<String> = evidence.iter().take(EVIDENCE).map(|one| place(asker, one)).collect();
     if evidence.len() > EVIDENCE {
-        seen.push(format!("and {} more", evidence.len() - EVIDENCE));
+        seen.push("and more".to_owned());
     }
     let (finding, recommendation) = (own("/finding"), own("/recommendation"));
     Advice { title: own("/title"), tone, weight, finding, recommendation, evidence: seen }

@@ -123,7 +123,7 @@ fn course(asker: &Asker<'_>, hours: &Answer) -> Option<Fact> {
         at = hour.end;
     }
     let text = format!("by hour, 00:00 to {}", asker.present.hour(now));
-    (!rows.is_empty()).then(|| Fact { spark: Spark { amounts: spark, most: None }, ..Fact::new("hours", text) })
+    (!rows.is_empty()).then(|| Fact { spark: Spark { amounts: spark, ..Spark::default() }, ..Fact::new("hours", text) })
 }
 
 /// The rows of the report as CSV: the hours.

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 use tailspan::config::PatternSettings;
+use tailspan::http::api::analytics::cells::SharedCells;
 use tailspan::ledger::money::Money;
+use tailspan::ledger::prices::Prices;
 
 use super::{ALWAYS, dollars, told};
-use crate::support::costs::recorded;
+use crate::support::costs::{Asked, recorded};
 use crate::support::story::Story;
 
 /// A session with a break that cost something and a question that took time, in a project and on a branch.
@@ -123,6 +125,16 @@ fn what_is_usual_is_filtered_as_costs_are() {
 #[test]
 fn every_finding_leads_to_an_event_that_is_there() {
     let (asked, _world, _folder) = recorded();
+    // The recordings are short: everything is told.
+    let names = [
+        ("dear_model", "usd"),
+        ("sub_agent_warm_up", "usd"),
+        ("cache_rebuilt", "tokens"),
+        ("carried_results", "tokens"),
+    ];
+    let limits = names.into_iter().chain([("carried_results", "responses")]).map(|limit| (limit, 0.0)).collect();
+    let settings = PatternSettings { limits, ..PatternSettings::default() };
+    let asked = Asked { cells: SharedCells::new(Prices::embedded()).with_patterns(settings), ..asked };
     let answer = asked.answer(&format!("/patterns?{ALWAYS}"));
     let mut events = 0;
     for pattern in answer["patterns"].as_array().unwrap() {

@@ -49,7 +49,7 @@ fn mistakes_are_refused_with_their_line_and_what_would_be_right() {
         ),
         (
             "[patterns.long_context]\ntokens = 0",
-            "2: `patterns.long_context.tokens` is the integer 0, expected a number within the limits that docs/patterns.md gives",
+            "2: `patterns.long_context.tokens` is the integer 0, expected a number from 1 to 10000000",
         ),
         (
             "[patterns]\nhour_usd = -1",
@@ -61,7 +61,15 @@ fn mistakes_are_refused_with_their_line_and_what_would_be_right() {
         ),
         (
             "[patterns]\ncheaper_model = \"claude-haiku-4-6\"",
-            "1: `patterns.cheaper_model` is \"claude-haiku-4-6\", which has no price; the nearest model with one is \"claude-haiku-4-5\"",
+            "2: `patterns.cheaper_model` is \"claude-haiku-4-6\", which has no price; the nearest model with one is \"claude-haiku-4-5\"",
+        ),
+        (
+            "[patterns]\ncheaper_model = \"claude-haiku\"",
+            "2: `patterns.cheaper_model` is \"claude-haiku\", which has no price; the nearest model with one is \"claude-haiku-5-5\"",
+        ),
+        (
+            "[patterns.unpriced]\nusd = 1",
+            "2: `patterns.unpriced.usd` is the integer 1, expected nothing: this rule has no limits; `off` silences it",
         ),
         ("patterns = 1", "1: `patterns` is the integer 1, expected a table ([patterns])"),
     ] {

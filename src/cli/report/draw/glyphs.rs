@@ -8,6 +8,8 @@ pub(in crate::cli) struct Spark {
     pub(in crate::cli) amounts: Vec<u128>,
     /// What the highest bar stands for; the largest amount if there is none.
     pub(in crate::cli) most: Option<u128>,
+    /// What stands in the place of the bars: the scale of those below.
+    pub(in crate::cli) scale: &'static str,
 }
 
 /// A set of signs.
@@ -66,7 +68,10 @@ impl Glyphs {
     }
 
     /// A row of small bars, one for each amount; zero is a blank.
-    pub(in crate::cli) fn spark(self, Spark { amounts, most }: &Spark) -> String {
+    pub(in crate::cli) fn spark(self, Spark { amounts, most, scale }: &Spark) -> String {
+        if !scale.is_empty() {
+            return (*scale).to_owned();
+        }
         let most = most.or_else(|| amounts.iter().copied().max()).unwrap_or(0);
         let steps = self.spark.len() as u128;
         let sign = |amount: u128| match amount.saturating_mul(steps).checked_div(most) {

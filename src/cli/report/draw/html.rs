@@ -34,6 +34,7 @@ meter::-moz-meter-bar { background: var(--bar); }
 .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 1.5rem 0; }
 dt { color: var(--soft); } dd { margin: 0; }
+.spark { font-family: monospace; white-space: pre; }
 article { border-left: 3px solid var(--line); padding-left: 1rem; margin: 1.5rem 0; }
 article p { margin: .3rem 0; } ul { margin: .3rem 0; color: var(--soft); }
 </style>
@@ -61,7 +62,7 @@ fn facts_of(facts: &[Fact]) -> String {
     let fact = |fact: &Fact| {
         let spark = Glyphs::UNICODE.spark(&fact.spark);
         let (name, text, class) = (fact.name, escaped(&fact.text), class(fact.tone));
-        format!("<dt>{name}</dt><dd class=\"{class}\">{spark} {text}</dd>\n")
+        format!("<dt>{name}</dt><dd class=\"{class}\"><span class=\"spark\">{spark}</span> {text}</dd>\n")
     };
     format!("<dl>\n{}</dl>\n", facts.iter().map(fact).collect::<String>())
 }

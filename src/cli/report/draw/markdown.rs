@@ -26,7 +26,8 @@ pub(in crate::cli::report) fn render(document: &Document) -> String {
 
 fn fact(fact: &Fact) -> String {
     let spark = Glyphs::UNICODE.spark(&fact.spark);
-    let spark = if spark.trim().is_empty() { spark } else { format!("`{spark}` ") };
+    // Blanks at the ends of a code span may be taken away, so that the bars would stand elsewhere.
+    let spark = if spark.trim().is_empty() { spark } else { format!("`{}` ", spark.replace(' ', "·")) };
     format!("- **{}**: {spark}{}\n", fact.name, escaped(&fact.text))
 }
 

@@ -163,7 +163,7 @@ struct EvidenceForm {
     trace_id: Option<String>,
     /// Its span, 16 hexadecimal digits.
     span_id: Option<String>,
-    /// When; `null` if it is not about a time.
+    /// When: of a turn its prompt, else when the request or call began; `null` if it is not about a time.
     at: Option<String>,
     /// What it shows.
     detail: String,
@@ -196,7 +196,7 @@ impl EvidenceForm {
         let place = sought(&evidence).and_then(|(_, sought)| places.get(&sought));
         Self {
             session: evidence.session,
-            turn: place.and_then(|place| place.turn),
+            turn: place.and_then(|place| place.turn).or(evidence.turn.and_then(|turn| usize::try_from(turn).ok())),
             event: place.and_then(|place| place.event),
             trace_id: place.map(|place| place.span.trace.to_string()),
             span_id: place.map(|place| place.span.span.to_string()),

@@ -41,7 +41,9 @@ pub struct Evidence {
     pub session: Option<SessionId>,
     /// The unit and the response or call, if it is about one.
     pub step: Option<(UnitId, Step)>,
-    /// When, if it is about a time.
+    /// The turn, from 1, if it is about one.
+    pub turn: Option<u32>,
+    /// When, if it is about a time: of a turn its prompt, else when the request or call began.
     pub at: Option<Timestamp>,
     /// What it shows.
     pub detail: String,
@@ -63,7 +65,12 @@ pub fn patterns(asked: &Asked<'_>) -> Vec<Pattern> {
                 && filter.takes_tools(&session.cells, finding.unit)
                 && let Some(own) = by_rule.get_mut(usize::from(finding.rule))
             {
-                own.push(Found { session: id, unit: *unit_id, project: unit.project, finding: *finding });
+                own.push(Found {
+                    session: id,
+                    unit: *unit_id,
+                    turn: unit.turn.map(|turn| turn.saturating_add(1)),
+                    finding: *finding,
+                });
             }
         }
     }
@@ -100,9 +107,12 @@ fn of_session_rule<'c>(asked: &Asked<'c>, rule: &'static SessionRule, mut found:
         let same = |found: &Found<'_>| (found.finding.at, found.session.clone());
         weigh(b).total_cmp(&weigh(a)).then_with(|| same(a).cmp(&same(b)))
     });
-    let evidence = found.iter().take(EVIDENCE_MAX).map(|found| Evidence {
+    // What saves nothing shows little beside what does.
+    let telling = found.iter().filter(|one| weigh(one) > 0.0 || found.first().is_none_or(|first| weigh(first) <= 0.0));
+    let evidence = telling.take(EVIDENCE_MAX).map(|found| Evidence {
         session: Some(found.session.clone()),
         step: found.finding.step.map(|step| (found.unit, step)),
+        turn: found.turn,
         at: Some(found.finding.at),
         detail: (rule.detail)(&found.finding, &shown(found.finding.name).unwrap_or_default()),
     });
@@ -130,6 +140,7 @@ impl Pattern {
         let evidence = evidence.into_iter().take(EVIDENCE_MAX).map(|shown| Evidence {
             session: shown.session,
             step: None,
+            turn: None,
             at: shown.at,
             detail: shown.detail,
         });

@@ -20,6 +20,12 @@ const OUTPUT: Limit = Limit {
 };
 const CALLS: Limit =
     Limit { name: "calls", default: 3.0, range: (0.0, 1000.0), help: "Most tool calls of a small task." };
+const PROMPT: Limit = Limit {
+    name: "prompt_tokens",
+    default: 60_000.0,
+    range: (1.0, 1e7),
+    help: "Most tokens of a prompt of a small task.",
+};
 const USD: Limit = Limit {
     name: "usd",
     default: 0.1,
@@ -38,9 +44,9 @@ pub(super) static RULE: SessionRule = SessionRule {
                          their own (`model:` in their files).",
         method: "Whole sessions and whole sub-agents that are small, because a cheaper model within a longer session would \
                  have to write its prompt to a cache of its own: what they cost minus the list price of the same tokens at \
-                 the cheaper model, which would have had to write what the first response read from the cache. It would use other tokens, and may do worse.",
+                 the cheaper model (`cheaper_model`, claude-haiku-4-5 by default), which would have had to write what the first response read from the cache. It would use other tokens, and may do worse.",
         saves: true,
-        limits: &[RESPONSES, OUTPUT, CALLS, USD],
+        limits: &[RESPONSES, OUTPUT, CALLS, PROMPT, USD],
     },
     find,
     keep: None,
@@ -65,7 +71,8 @@ fn small(seen: &Seen<'_>, thread: &Thread<'_>, settings: &PatternSettings, names
     let is_small = thread.undated == 0
         && requests.len() as u64 <= whole(&RESPONSES)
         && thread.calls.len() as u64 <= whole(&CALLS)
-        && output <= whole(&OUTPUT);
+        && output <= whole(&OUTPUT)
+        && requests.iter().all(|request| request.response.tokens.prompt() <= whole(&PROMPT));
     let first = requests.first().filter(|_| is_small)?;
     let (mut paid, mut cheaper) = (0u64, 0u64);
     for (position, request) in requests.iter().enumerate() {

@@ -55,8 +55,8 @@ pub struct Found<'c> {
     pub session: &'c SessionId,
     /// Its unit.
     pub unit: UnitId,
-    /// The project of its unit.
-    pub project: Name,
+    /// Its turn, from 1; `None` if it is in none.
+    pub turn: Option<u32>,
     /// The finding.
     pub finding: Finding,
 }

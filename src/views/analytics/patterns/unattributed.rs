@@ -22,8 +22,8 @@ pub(super) static RULE: HistoryRule = HistoryRule {
         title: "Spend that no row explains",
         severity: Severity::Info,
         basis: Basis::Measured,
-        recommendation: "Add it when you compare with the bill: sums by model and project do not have it. The detail of a \
-                         session tells the likely reason.",
+        recommendation: "Add it when you compare with the bill: sums by model and project do not have it. `client_reported` in \
+                         /api/v1/analytics/sessions/ID tells the likely reason for each session.",
         method: "Of sessions that ended in the range and for which the client reports a cost: the part of it that the rows of \
                  the session do not come to.",
         saves: false,
