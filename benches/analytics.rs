@@ -29,7 +29,7 @@ use tailspan::views::analytics::cube::Cube;
 use tailspan::views::analytics::filter::Filter;
 use tailspan::views::analytics::index::{SessionMatch, SessionQuestion};
 use tailspan::views::analytics::patterns::answer::patterns;
-use tailspan::views::analytics::patterns::history_rule::Asked;
+use tailspan::views::analytics::patterns::history_rule::{Asked, by_hour};
 use tailspan::views::analytics::patterns::settings::PatternSettings;
 use tailspan::views::analytics::patterns::usage::usage;
 use tailspan::views::analytics::period::{Period, Quarter, Zone};
@@ -199,8 +199,12 @@ fn main() {
         let month = Window { since: Some(Timestamp(now.0 - 30 * 86_400_000)), until: None };
         let last_days = Filter { window: month, ..Filter::default() };
         for (name, filter) in [("patterns and usage", &all), ("the same of thirty days", &last_days)] {
-            let asked = Asked { cube: &cube, filter, zone: berlin, now, settings: &settings, budgets: &[] };
-            measure(name, || patterns(&asked).len() + usage(&asked).projects.len());
+            measure(name, || {
+                let hours = by_hour(&cube, filter, berlin);
+                let (cube, settings) = (&cube, &settings);
+                let asked = Asked { cube, filter, zone: berlin, hours: &hours, now, settings, budgets: &[] };
+                patterns(&asked).len() + usage(&asked).projects.len()
+            });
         }
         let some = Filter { project: vec!["project-3".to_owned()], ..Filter::default() };
         for (name, filter) in [("projection", &Filter::default()), ("projection of a project", &some)] {

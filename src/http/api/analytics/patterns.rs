@@ -23,7 +23,7 @@ use crate::transcript::time::{Timestamp, seconds};
 use crate::views::analytics::filter::Filter;
 use crate::views::analytics::patterns::answer::{Evidence, Pattern, patterns};
 use crate::views::analytics::patterns::finding::Step;
-use crate::views::analytics::patterns::history_rule::Asked;
+use crate::views::analytics::patterns::history_rule::{Asked, by_hour};
 use crate::views::analytics::patterns::session_rule::Figure;
 use crate::views::analytics::patterns::usage::usage;
 use crate::views::analytics::period::Quarter;
@@ -70,7 +70,8 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let told = cells.budgets(context.now());
     let budgets: Vec<_> = told.iter().filter_map(|(budget, now)| Some((budget, now?))).collect();
     let (cube, settings) = (cells.cube(), cells.patterns());
-    let asked = Asked { cube, filter: &filter, zone, now, settings, budgets: &budgets };
+    let hours = by_hour(cube, &filter, zone);
+    let asked = Asked { cube, filter: &filter, zone, hours: &hours, now, settings, budgets: &budgets };
     let (found, usage) = (patterns(&asked), usage(&asked));
     let seen = found.iter().flat_map(|pattern| &pattern.evidence);
     let edited = usage.files.iter().map(sought_of);

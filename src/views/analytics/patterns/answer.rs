@@ -103,13 +103,20 @@ fn of_session_rule<'c>(asked: &Asked<'c>, rule: &'static SessionRule, mut found:
     let first = found.iter().map(|found| found.finding.at).min();
     let last = found.iter().map(|found| found.finding.at).max();
     let weigh = |found: &Found<'_>| weight(asked, Money::from_picousd(found.finding.picousd.into()), found.finding.ms);
-    found.sort_by(|a, b| {
-        let same = |found: &Found<'_>| (found.finding.at, found.session.clone());
-        weigh(b).total_cmp(&weigh(a)).then_with(|| same(a).cmp(&same(b)))
-    });
+    let mut weighed: Vec<(f64, &Found<'_>)> = found.iter().map(|found| (weigh(found), found)).collect();
+    let order = |(one, a): &(f64, &Found<'_>), (other, b): &(f64, &Found<'_>)| {
+        other.total_cmp(one).then_with(|| (a.finding.at, &a.session.0).cmp(&(b.finding.at, &b.session.0)))
+    };
+    // Only the most telling are put in order.
+    if weighed.len() > EVIDENCE_MAX {
+        weighed.select_nth_unstable_by(EVIDENCE_MAX, order);
+        weighed.truncate(EVIDENCE_MAX);
+    }
+    weighed.sort_by(order);
     // What saves nothing shows little beside what does.
-    let telling = found.iter().filter(|one| weigh(one) > 0.0 || found.first().is_none_or(|first| weigh(first) <= 0.0));
-    let evidence = telling.take(EVIDENCE_MAX).map(|found| Evidence {
+    let largest = weighed.first().map_or(0.0, |(weight, _)| *weight);
+    let telling = weighed.into_iter().filter(|(weight, _)| *weight > 0.0 || largest <= 0.0);
+    let evidence = telling.map(|(_, found)| Evidence {
         session: Some(found.session.clone()),
         step: found.finding.step.map(|step| (found.unit, step)),
         turn: found.turn,

@@ -10,7 +10,7 @@ use crate::views::analytics::budgets::{Budget, BudgetNow};
 use crate::views::analytics::costs::{CostQuestion, CostTable, Edges, GroupBy, costs};
 use crate::views::analytics::cube::Cube;
 use crate::views::analytics::filter::Filter;
-use crate::views::analytics::period::{Day, Zone};
+use crate::views::analytics::period::{Day, Period, Zone};
 
 /// A question about patterns.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct Asked<'a> {
     pub filter: &'a Filter,
     /// The zone of working hours and weekdays.
     pub zone: Zone,
+    /// Tokens and cost by hour, by [`by_hour`].
+    pub hours: &'a CostTable,
     /// The moment of the question.
     pub now: Timestamp,
     /// The settings of all rules.
@@ -29,12 +31,22 @@ pub struct Asked<'a> {
     pub budgets: &'a [(&'a Budget, &'a BudgetNow)],
 }
 
+/// Tokens and cost of a range of whole quarter hours by hour, as the answer about costs tells them.
+#[must_use]
+pub fn by_hour(cube: &Cube, filter: &Filter, zone: Zone) -> CostTable {
+    told(cube, filter, zone, &[GroupBy::Period(Period::Hour)])
+}
+
+fn told(cube: &Cube, filter: &Filter, zone: Zone, group_by: &[GroupBy]) -> CostTable {
+    // The window is one of whole quarter hours, so it has no edges.
+    let edges = Edges::new();
+    costs(cube, &CostQuestion { group_by, zone, filter, edges: &edges })
+}
+
 impl Asked<'_> {
     /// Tokens and cost of the range, as the answer about costs tells them.
     pub(super) fn costs(&self, group_by: &[GroupBy]) -> CostTable {
-        // The window is one of whole quarter hours, so it has no edges.
-        let edges = Edges::new();
-        costs(self.cube, &CostQuestion { group_by, zone: self.zone, filter: self.filter, edges: &edges })
+        told(self.cube, self.filter, self.zone, group_by)
     }
 }
 

@@ -1,16 +1,18 @@
 //! Money that was spent outside working hours.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use super::history_rule::{Asked, HistoryRule, Judged, Shown, first_and_last, hour_of_week};
 use super::rule::{Basis, EVIDENCE_MAX, Limit, RuleText, Severity};
 use super::session_rule::Figure;
 use crate::ledger::money::Money;
+use crate::transcript::hash::ById;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
-use crate::views::analytics::costs::{CostRow, GroupBy};
+use crate::views::analytics::costs::CostRow;
 use crate::views::analytics::figures::{money, percent};
-use crate::views::analytics::period::Period;
+use crate::views::analytics::filter::NumberedFilter;
+use crate::views::analytics::period::Quarter;
 
 const FROM: Limit =
     Limit { name: "from_hour", default: 8.0, range: (0.0, 24.0), help: "The hour at which working hours begin." };
@@ -56,7 +58,7 @@ fn judge(asked: &Asked<'_>) -> Option<Judged> {
         let weekday = if is_after_midnight { (weekday + 6) % 7 } else { weekday };
         is_in && (weekday as f64) < number(&DAYS)
     };
-    let hours = asked.costs(&[GroupBy::Period(Period::Hour)]);
+    let hours = asked.hours;
     let hour_of = |row: &CostRow| row.values.first().cloned().flatten();
     let is_outside = |row: &&CostRow| hour_of(row).is_some_and(|hour| !is_working(&hour));
     let outside: Money = hours.rows.iter().filter(is_outside).map(|row| row.sums.cost).sum();
@@ -65,22 +67,12 @@ fn judge(asked: &Asked<'_>) -> Option<Judged> {
     if outside <= Money::ZERO || share < number(&SHARE) {
         return None;
     }
-    let mut sessions: BTreeMap<String, (Money, Timestamp)> = BTreeMap::new();
-    for row in asked.costs(&[GroupBy::Period(Period::Hour), GroupBy::Session]).rows.iter().filter(is_outside) {
-        let at = hour_of(row).and_then(|hour| Timestamp::parse(&hour));
-        let session = row.values.get(1).cloned().flatten();
-        if let (Some(at), Some(session), true) = (at, session, row.sums.cost > Money::ZERO) {
-            let (sum, first) = sessions.entry(session).or_insert((Money::ZERO, at));
-            *sum += row.sums.cost;
-            *first = at.min(*first);
-        }
-    }
-    let seen = first_and_last(sessions.values().map(|(_, first)| *first));
+    let mut sessions = spent_in(asked, hours.rows.iter().filter(is_outside).filter_map(hour_of));
+    let seen = first_and_last(sessions.iter().map(|(_, (_, first))| *first));
     let count = sessions.len() as u64;
-    let mut sessions: Vec<_> = sessions.into_iter().collect();
     sessions.sort_by(|(a, (one, _)), (b, (other, _))| other.cmp(one).then_with(|| a.cmp(b)));
     let evidence = sessions.into_iter().take(EVIDENCE_MAX).map(|(session, (cost, first))| Shown {
-        session: Some(SessionId(session.into())),
+        session: Some(session.clone()),
         at: Some(first),
         detail: format!("{} outside working hours", money(cost)),
     });
@@ -102,3 +94,34 @@ fn judge(asked: &Asked<'_>) -> Option<Judged> {
         evidence: evidence.collect(),
     })
 }
+
+/// What each session spent in some hours, as rows name them, and when it did so first.
+fn spent_in<'c>(asked: &Asked<'c>, hours: impl Iterator<Item = String>) -> Vec<(&'c SessionId, (Money, Timestamp))> {
+    let starts: HashSet<Quarter, ById> = hours
+        .filter_map(|hour| Timestamp::parse(&hour))
+        .flat_map(|start| (0..QUARTERS).map(move |number| Quarter(Quarter::of(start).0.saturating_add(number))))
+        .collect();
+    let filter = NumberedFilter::of(asked.filter, &asked.cube.names);
+    let mut sessions = Vec::new();
+    for (id, session) in asked.cube.sessions().filter(|(id, _)| filter.takes_session(&id.0)) {
+        let (cells, mut spent) = (&session.cells, None);
+        for cell in &cells.cells {
+            let is_taken = starts.contains(&cell.quarter)
+                && asked.filter.window.has(cell.quarter.start())
+                && cells.units.get(cell.unit as usize).is_some_and(|unit| filter.takes_unit(unit))
+                && filter.takes_model(cell)
+                && filter.takes_tools(cells, cell.unit);
+            let cost = cell.spent().cost;
+            if is_taken && cost > Money::ZERO {
+                let (sum, first) = spent.get_or_insert((Money::ZERO, cell.first()));
+                *sum += cost;
+                *first = cell.first().min(*first);
+            }
+        }
+        sessions.extend(spent.map(|spent| (id, spent)));
+    }
+    sessions
+}
+
+/// Quarter hours of an hour.
+const QUARTERS: i32 = 4;

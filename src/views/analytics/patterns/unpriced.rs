@@ -24,6 +24,9 @@ pub(super) static RULE: HistoryRule = HistoryRule {
 };
 
 fn judge(asked: &Asked<'_>) -> Option<Judged> {
+    if asked.hours.total.unpriced == 0 {
+        return None;
+    }
     let rows = asked.costs(&[GroupBy::Model]).rows;
     let unpriced = rows.into_iter().filter(|row| row.sums.unpriced > 0);
     let name = |row: &CostRow| row.values.first().cloned().flatten().unwrap_or_else(|| "unknown".to_owned());

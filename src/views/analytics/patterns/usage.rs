@@ -130,8 +130,7 @@ fn taken_units(filter: &NumberedFilter, cells: &SessionCells) -> Vec<bool> {
 #[must_use]
 pub fn usage(asked: &Asked<'_>) -> Usage {
     let mut week = [[HourSum::default(); HOURS]; DAYS];
-    let hours = asked.costs(&[GroupBy::Period(Period::Hour)]);
-    for row in hours.rows {
+    for row in &asked.hours.rows {
         let at = row.values.first().and_then(|hour| hour_of_week(hour.as_deref()?));
         let sum = at.and_then(|(weekday, hour)| week.get_mut(weekday)?.get_mut(hour));
         if let Some(sum) = sum {
@@ -158,10 +157,10 @@ pub fn usage(asked: &Asked<'_>) -> Usage {
         branches: shares(asked, GroupBy::Branch),
         languages,
         files,
-        now: Extent::of(&hours.total),
+        now: Extent::of(&asked.hours.total),
         before: before.map(|window| {
             let filter = Filter { window, ..asked.filter.clone() };
-            (window, Extent::of(&Asked { filter: &filter, ..*asked }.costs(&[GroupBy::Project]).total))
+            (window, Extent::of(&Asked { filter: &filter, ..*asked }.costs(&[GroupBy::Period(Period::Month)]).total))
         }),
     }
 }
