@@ -9,8 +9,8 @@ use crate::views::traces::jaeger::Filter;
 /// Most traces in the answer to a search; a larger limit is lowered to this one.
 const LIMIT_MAX: usize = 1_000;
 
-/// The usual forms of ids: of a trace, which is not 0, and of a session, which is a UUID.
-const TRACE_FORMS: &str = "^((?!0+$)[0-9a-fA-F]{1,32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$";
+/// The usual forms of ids: of a trace, and of a session, which is a UUID; neither is 0.
+const TRACE_FORMS: &str = "^((?!0+$)[0-9a-fA-F]{1,32}|(?![0-]+$)[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$";
 
 /// Which trace is asked for.
 pub(super) const TRACE: Parameter<Name> = Parameter::path(

@@ -87,6 +87,9 @@ pub struct SpendCell {
     pub unpriced: u64,
 }
 
+/// The beginning of the year 0: RFC 3339 has no earlier time.
+const FIRST_MS: i64 = -62_167_219_200_000;
+
 /// From a first moment to the moment after the last; `None` where there is no bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Window {
@@ -107,8 +110,8 @@ impl Window {
     #[must_use]
     pub fn before(self, now: Timestamp) -> Option<Self> {
         let (since, until) = (self.since?, self.until.unwrap_or(now));
-        let begin = Timestamp(since.0.saturating_sub(until.0.saturating_sub(since.0)));
-        Some(Self { since: Some(begin), until: Some(since) })
+        let begin = since.0.saturating_sub(until.0.saturating_sub(since.0)).max(FIRST_MS);
+        Some(Self { since: Some(Timestamp(begin)), until: Some(since) })
     }
 
     /// The least window of whole quarter hours that holds it.

@@ -160,9 +160,11 @@ struct EvidenceForm {
     turn: Option<usize>,
     /// Position in the replay of the event that shows it, from 0; `null` if none does.
     event: Option<usize>,
-    /// Its trace, 32 hexadecimal digits.
+    /// Its trace, 32 hexadecimal digits; not there if no response or call shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
-    /// Its span, 16 hexadecimal digits.
+    /// Its span, 16 hexadecimal digits; not there if no response or call shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     span_id: Option<String>,
     /// When: of a turn its prompt, else when the request or call began; `null` if it is not about a time.
     at: Option<String>,
