@@ -67,6 +67,10 @@ class Asker:
         return [one for series in found for one in series["exemplars"]]
 
 
+# What an answer leaves out where there is none.
+SOMETIMES = {"trace_id"}
+
+
 def at(value, selector):
     """What a GJSON path finds, as far as the dashboards have them: names, positions, `#(name!="text")#` for the rows that
     meet it. A name that an object has not is an error here: whoever renames a field shall hear of it."""
@@ -77,7 +81,7 @@ def at(value, selector):
         elif isinstance(value, list):
             value = value[int(part)] if int(part) < len(value) else None
         elif value is not None:
-            value = value[part]
+            value = value.get(part) if part in SOMETIMES else value[part]
     return value
 
 
