@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::args::{RulesArgs, RulesCheckArgs, RulesCommand};
 use super::scan::{ScanError, decimal, print, targets};
-use super::table::{TextTable, grouped};
+use super::table::TextTable;
 use crate::audit::pass;
 use crate::audit::survey::Survey;
 use crate::config::{self, Config, ConfigError};
@@ -16,6 +16,7 @@ use crate::sidecar::progress::Progress;
 use crate::sidecar::settings::{label_rules, threads};
 use crate::tail::RootEnv;
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::figures::grouped;
 use crate::views::metrics::custom::Said;
 use crate::views::metrics::labels::LabelRules;
 

@@ -1,6 +1,7 @@
 //! The tables that `scan` prints for people to read.
 
 use crate::ledger::tokens::Tokens;
+use crate::views::analytics::figures::grouped;
 use crate::views::sessions::summary::{CustomCount, Durations, Summary};
 
 /// A table as text. Its first column is left-aligned, all others are right-aligned.
@@ -165,17 +166,4 @@ fn sessions(summary: &Summary, out: &mut String) {
         ]);
     }
     table.print(out);
-}
-
-/// A count with thousands separated by commas.
-pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut grouped = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }

@@ -46,7 +46,7 @@ impl Block {
 #[must_use]
 pub fn blocks(cube: &Cube) -> Vec<Block> {
     let mut quarters: HashMap<Quarter, (Timestamp, Timestamp), ById> = HashMap::default();
-    for cell in cube.cells().flat_map(|(_, session)| &session.cells).filter(|cell| cell.messages > 0) {
+    for cell in cube.cells().flat_map(|(_, session)| &session.cells).filter(|cell| cell.has_responses()) {
         let (first, last) = quarters.entry(cell.quarter).or_insert((cell.first(), cell.last()));
         (*first, *last) = (cell.first().min(*first), cell.last().max(*last));
     }

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use super::filter::NumberedFilter;
 use super::names::Name;
 use super::period::Quarter;
-use super::session_cells::{CubeUnit, SessionCells, Spent};
-use crate::ledger::money::Money;
-use crate::ledger::tokens::Tokens;
+use super::session_cells::{CubeUnit, SessionCells, SmallSpent, Spent};
 
 /// Some of the properties by which units and cells are told apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,36 +69,15 @@ pub(super) struct CubeQuarter {
     pub(super) quarter: Quarter,
     /// Turns whose prompts lie in it.
     pub(super) turns: u32,
-    picousd: u64,
-    messages: u32,
-    tokens: [u32; 5],
-    unpriced: u32,
+    spent: SmallSpent,
 }
 
 const _: () = assert!(size_of::<CubeQuarter>() == 48);
 
 impl CubeQuarter {
-    fn of(quarter: Quarter, turns: u32, spent: &Spent) -> Self {
-        let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h } = spent.tokens;
-        Self {
-            quarter,
-            turns,
-            picousd: u64::try_from(spent.cost.picousd()).unwrap_or(u64::MAX),
-            messages: small(spent.messages),
-            tokens: [input, output, cache_read, cache_write_5m, cache_write_1h].map(small),
-            unpriced: small(spent.unpriced),
-        }
-    }
-
     /// What was spent; nothing if there are only prompts.
     pub(super) fn spent(&self) -> Spent {
-        let [input, output, cache_read, cache_write_5m, cache_write_1h] = self.tokens.map(u64::from);
-        Spent {
-            messages: self.messages.into(),
-            tokens: Tokens { input, output, cache_read, cache_write_5m, cache_write_1h },
-            cost: Money::from_picousd(self.picousd.into()),
-            unpriced: self.unpriced.into(),
-        }
+        self.spent.all()
     }
 }
 
@@ -117,7 +94,7 @@ impl SessionQuarters {
         let mut quarters = Self { all: Vec::with_capacity(sums.len()), ..Self::default() };
         for (quarter, (mut turns, mut rest)) in sums {
             while turns > 0 || !rest.is_nothing() {
-                quarters.all.push(CubeQuarter::of(quarter, std::mem::take(&mut turns), &rest.take()));
+                quarters.all.push(CubeQuarter { quarter, turns: std::mem::take(&mut turns), spent: rest.take() });
             }
         }
         quarters.compare(session);
@@ -153,8 +130,4 @@ impl SessionQuarters {
     pub(super) fn has_one_of(&self, quarters: &[Quarter]) -> bool {
         quarters.iter().any(|quarter| self.all.binary_search_by_key(quarter, |own| own.quarter).is_ok())
     }
-}
-
-fn small(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -73,6 +73,28 @@ pub struct Spent {
     pub unpriced: u64,
 }
 
+/// What was spent, in 40 bytes; larger amounts are told in several of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SmallSpent {
+    picousd: u64,
+    messages: u32,
+    tokens: [u32; 5],
+    unpriced: u32,
+}
+
+impl SmallSpent {
+    /// The same with room for any amount.
+    pub(super) fn all(&self) -> Spent {
+        let [input, output, cache_read, cache_write_5m, cache_write_1h] = self.tokens.map(u64::from);
+        Spent {
+            messages: self.messages.into(),
+            tokens: Tokens { input, output, cache_read, cache_write_5m, cache_write_1h },
+            cost: Money::from_picousd(self.picousd.into()),
+            unpriced: self.unpriced.into(),
+        }
+    }
+}
+
 /// One cell in 64 bytes, because a question looks at all of them. What does not fit the fields is in a further cell.
 #[derive(Debug, Clone, Copy)]
 pub struct CubeCell {
@@ -82,15 +104,11 @@ pub struct CubeCell {
     pub quarter: Quarter,
     /// The model.
     pub model: Name,
-    /// Distinct responses.
-    pub messages: u32,
     /// Position of the section that holds its parts, or [`NO_SECTION`].
     section: u32,
     first_ms: u32,
     last_ms: u32,
-    tokens: [u32; 5],
-    unpriced: u32,
-    picousd: u64,
+    spent: SmallSpent,
 }
 
 const _: () = assert!(size_of::<CubeCell>() == 64);
@@ -106,20 +124,18 @@ impl Spent {
         self.unpriced += other.unpriced;
     }
 
-    /// Takes out what fits the fields of one cell.
-    pub(super) fn take(&mut self) -> Self {
+    /// Takes out what fits a [`SmallSpent`].
+    pub(super) fn take(&mut self) -> SmallSpent {
         let small = |number: &mut u64| {
-            let taken = (*number).min(u32::MAX.into());
-            *number -= taken;
+            let taken = u32::try_from(*number).unwrap_or(u32::MAX);
+            *number -= u64::from(taken);
             taken
         };
         let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h } = &mut self.tokens;
-        let [input, output, cache_read, cache_write_5m, cache_write_1h] =
-            [input, output, cache_read, cache_write_5m, cache_write_1h].map(small);
-        let tokens = Tokens { input, output, cache_read, cache_write_5m, cache_write_1h };
-        let cost = Money::from_picousd(self.cost.picousd().clamp(0, u64::MAX.into()));
-        self.cost -= cost;
-        Self { messages: small(&mut self.messages), tokens, cost, unpriced: small(&mut self.unpriced) }
+        let tokens = [input, output, cache_read, cache_write_5m, cache_write_1h].map(small);
+        let picousd = u64::try_from(self.cost.picousd().max(0)).unwrap_or(u64::MAX);
+        self.cost -= Money::from_picousd(picousd.into());
+        SmallSpent { picousd, messages: small(&mut self.messages), tokens, unpriced: small(&mut self.unpriced) }
     }
 
     /// Whether nothing is left; a negative cost, which no price leads to, counts as nothing.
@@ -132,13 +148,13 @@ impl CubeCell {
     /// What was spent.
     #[must_use]
     pub fn spent(&self) -> Spent {
-        let [input, output, cache_read, cache_write_5m, cache_write_1h] = self.tokens.map(u64::from);
-        Spent {
-            messages: self.messages.into(),
-            tokens: Tokens { input, output, cache_read, cache_write_5m, cache_write_1h },
-            cost: Money::from_picousd(self.picousd.into()),
-            unpriced: self.unpriced.into(),
-        }
+        self.spent.all()
+    }
+
+    /// Whether a response came in it, and not only further models of one.
+    #[must_use]
+    pub const fn has_responses(&self) -> bool {
+        self.spent.messages > 0
     }
 
     /// Position of the section that holds its parts; `None` if the unit does.
@@ -211,23 +227,13 @@ impl SessionCells {
                 continue;
             }
             let section = section.unwrap_or(NO_SECTION);
-            let (messages, tokens, unpriced, picousd) = Default::default();
-            let empty =
-                CubeCell { unit, quarter, model, messages, section, first_ms, last_ms, tokens, unpriced, picousd };
+            let spent = SmallSpent::default();
+            let empty = CubeCell { unit, quarter, model, section, first_ms, last_ms, spent };
             sums.push((empty, cell.into()));
         }
         for (empty, mut rest) in sums {
             while !rest.is_nothing() {
-                let Spent { messages, tokens, cost, unpriced } = rest.take();
-                let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-                let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h } = tokens;
-                self.cells.push(CubeCell {
-                    messages: small(messages),
-                    tokens: [input, output, cache_read, cache_write_5m, cache_write_1h].map(small),
-                    unpriced: small(unpriced),
-                    picousd: u64::try_from(cost.picousd()).unwrap_or(u64::MAX),
-                    ..empty
-                });
+                self.cells.push(CubeCell { spent: rest.take(), ..empty });
             }
         }
     }

@@ -220,7 +220,6 @@ fn value(figure: &Figure) -> Value {
         Figure::Seconds(ms) => json!(seconds(*ms)),
         Figure::Share(share) => json!(share),
         Figure::Usd(money) => json!(money.to_string()),
-        Figure::Word(word) => json!(word),
         Figure::Counts(counts) => counts.iter().map(|(name, count)| (name.clone(), json!(count))).collect(),
         Figure::Amounts(sums) => sums.iter().map(|(name, sum)| (name.clone(), json!(sum.to_string()))).collect(),
     }

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Sum};
 use super::rule::{Basis, Limit, RuleText, Severity};
 use super::seen::{Seen, Thread};
-use super::session_rule::{Figure, SessionRule};
+use super::session_rule::{Figure, SessionRule, saves};
 use super::settings::PatternSettings;
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
@@ -50,10 +50,7 @@ pub(super) static RULE: SessionRule = SessionRule {
     },
     find,
     keep: None,
-    is_told: |sum, settings| {
-        let least = settings.picousd(&RULE.text, &USD);
-        sum.count > 0 && sum.saving >= Money::from_picousd(least.into())
-    },
+    is_told: |sum, settings| saves(sum, settings, &RULE.text, &USD),
     sentence,
     figures,
     detail,

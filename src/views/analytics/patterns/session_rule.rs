@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::finding::{Finding, Found, Sum};
-use super::rule::RuleText;
+use super::rule::{Limit, RuleText};
 use super::seen::Seen;
 use super::settings::PatternSettings;
 use crate::ledger::money::Money;
@@ -51,8 +51,6 @@ pub enum Figure {
     Share(f64),
     /// US dollars.
     Usd(Money),
-    /// A word.
-    Word(String),
     /// Counts by name.
     Counts(Vec<(String, u64)>),
     /// US dollars by name.
@@ -64,6 +62,11 @@ impl Sum {
     pub(super) fn counts(&self) -> Figure {
         Figure::Counts(self.names.iter().map(|(name, own)| (name.clone(), own.count)).collect())
     }
+}
+
+/// Whether all findings together would have saved at least so many US dollars.
+pub(super) fn saves(sum: &Sum, settings: &PatternSettings, rule: &RuleText, least: &Limit) -> bool {
+    sum.count > 0 && sum.saving >= Money::from_picousd(settings.picousd(rule, least).into())
 }
 
 /// Whether there is a finding at all.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::finding::{Finding, Found, Sum};
 use super::rule::{Basis, Limit, RuleText, Severity};
 use super::seen::{Seen, Thread};
-use super::session_rule::{Around, Figure, SessionRule};
+use super::session_rule::{Around, Figure, SessionRule, any};
 use super::settings::PatternSettings;
 use crate::ledger::tokens::Tokens;
 use crate::transcript::time::Timestamp;
@@ -38,7 +38,7 @@ pub(super) static RULE: SessionRule = SessionRule {
     },
     find,
     keep: Some(never_called),
-    is_told: |sum, _| sum.count > 0,
+    is_told: any,
     sentence,
     figures,
     detail,

@@ -61,12 +61,14 @@ fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<F
 }
 
 fn sentence(sum: &Sum) -> String {
-    format!(
-        "{} waited {} for an answer. A person also decided about {}, whose waits are not told apart from their runs.",
-        counted(sum.amount, "question"),
-        duration(seconds(sum.ms)),
-        counted(sum.count - sum.amount, "call")
-    )
+    let waited = format!("{} waited {} for an answer.", counted(sum.amount, "question"), duration(seconds(sum.ms)));
+    match sum.count - sum.amount {
+        0 => waited,
+        decided => format!(
+            "{waited} A person also decided about {}, whose waits are not told apart from their runs.",
+            counted(decided, "call")
+        ),
+    }
 }
 
 fn figures(sum: &Sum) -> Vec<(&'static str, Figure)> {
