@@ -1,7 +1,9 @@
 //! How long answers about sums take while sessions grow: `cargo bench --bench analytics`, or `-- SESSIONS...`.
 //!
-//! A history is generated in memory: sessions of about 15 turns over a year, some of them with a sub-agent. Each question
-//! is asked 100 times; the median and the second slowest (p99) are told.
+//! A history is generated in memory: sessions of about 15 turns over a year, some of them with a sub-agent. A session has
+//! one project, branch and model, as those of `gen_corpus.py` and most real ones have; its sub-agents have models of their
+//! own. With `--mixed` every turn and sub-agent has others. Each question is asked 100 times; the median and the second
+//! slowest (p99) are told.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -54,15 +56,30 @@ impl Dice {
     }
 }
 
+/// What the turns of a session have in common.
+#[derive(Clone, Copy)]
+struct Common {
+    project: u64,
+    branch: u64,
+    model: u64,
+}
+
+impl Common {
+    fn of(dice: &mut Dice) -> Self {
+        Self { project: dice.below(20), branch: dice.below(8), model: dice.below(6) }
+    }
+}
+
 /// A turn or sub-agent with the cells of its responses.
-fn unit(dice: &mut Dice, number: u128, at: Timestamp, parent: Option<UnitId>) -> StoredUnit {
+fn unit(dice: &mut Dice, common: Common, number: u128, at: Timestamp, parent: Option<UnitId>) -> StoredUnit {
     let turn = parent.is_none();
-    let models: Vec<Arc<str>> = vec![format!("claude-model-{}", dice.below(6)).into()];
+    let model = if turn { common.model } else { dice.below(6) };
+    let models: Vec<Arc<str>> = vec![format!("claude-model-{model}").into()];
     let text = |name: &str, number: u64| Some(Box::from(format!("{name}-{number}")));
     let agent = if turn { CellAgent::Main } else { CellAgent::SubAgent(text("type", dice.below(5))) };
     let whose = Whose {
-        project: text("project", dice.below(20)),
-        branch: text("branch", dice.below(8)),
+        project: text("project", common.project),
+        branch: text("branch", common.branch),
         entrypoint: Some("cli".into()),
         agent,
         prompt: turn.then_some((Origin::Human, at)),
@@ -124,17 +141,19 @@ fn work(dice: &mut Dice, at: Timestamp) -> Work {
     work
 }
 
-fn history(sessions: u64) -> Cube {
+fn history(sessions: u64, mixed: bool) -> Cube {
     let (mut dice, mut cube, prices) = (Dice(7), Cube::default(), Prices::embedded());
     for number in 0..sessions {
         let begin = BEGIN + i64::try_from(dice.below(YEAR_MS)).unwrap();
-        let mut units = Vec::new();
+        let (mut units, of_session) = (Vec::new(), Common::of(&mut dice));
         for turn in 0..10 + dice.below(10) {
             let at = Timestamp(begin + i64::try_from(turn * 300_000).unwrap());
             let id = u128::from(number) << 32 | u128::from(turn) << 1;
-            units.push(unit(&mut dice, id, at, None));
+            let common = if mixed { Common::of(&mut dice) } else { of_session };
+            units.push(unit(&mut dice, common, id, at, None));
             if dice.below(10) == 0 {
-                units.push(unit(&mut dice, id + 1, at, Some(UnitId(id))));
+                let common = if mixed { Common::of(&mut dice) } else { of_session };
+                units.push(unit(&mut dice, common, id + 1, at, Some(UnitId(id))));
             }
         }
         cube.put(&Session::new(SessionId(format!("{number:08}-0000-4000-8000-000000000000").into())), &units, &prices);
@@ -158,10 +177,11 @@ fn measure(name: &str, mut ask: impl FnMut() -> usize) {
 
 fn main() {
     let given: Vec<u64> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let mixed = std::env::args().any(|argument| argument == "--mixed");
     let sizes = if given.is_empty() { vec![5_000, 100_000] } else { given };
     for sessions in sizes {
         let started = Instant::now();
-        let cube = history(sessions);
+        let cube = history(sessions, mixed);
         let cells: usize = cube.cells().map(|(_, session)| session.cells.len()).sum();
         println!("{sessions} sessions, {cells} cells, made in {:.1} s", started.elapsed().as_secs_f64());
         let edges = Edges::new();

@@ -68,6 +68,7 @@ mod call_facts;
 mod ccusage;
 mod client_account;
 mod costs;
+mod costs_mixed;
 mod critical_path;
 mod http;
 mod http_load;

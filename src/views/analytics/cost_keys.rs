@@ -96,6 +96,11 @@ impl<'t> Keys<'t> {
         })
     }
 
+    /// Whether rows are told apart by blocks, and there are any.
+    pub(super) const fn has_blocks(&self) -> bool {
+        !self.blocks.is_empty()
+    }
+
     /// The key of what a unit did at a model; `times` has the numbers of properties that are times.
     pub(super) fn of_parts(&self, unit: &CubeUnit, model: Name, times: [u32; 2]) -> Key {
         let mut key = times;

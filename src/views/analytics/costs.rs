@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use super::blocks::Block;
 use super::cells::{Cells, SpendCell, Window};
+use super::classes::{Class, ClassQuarters};
 pub use super::cost_keys::GroupBy;
 use super::cost_keys::{Key, Keys, Values};
 use super::cube::Cube;
@@ -18,11 +19,11 @@ use super::filter::{Filter, NumberedFilter};
 use super::names::Name;
 use super::period::{Quarter, Zone};
 use super::quarters::{Properties, SessionQuarters};
+use super::rows::Rows;
 use super::session_cells::{CubeCell, CubeTurn, SessionCells, Spent};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::UnitId;
-use crate::transcript::hash::ById;
 use crate::transcript::shown::shown_name;
 
 /// What is asked for.
@@ -155,7 +156,7 @@ struct Table<'t> {
     told_apart: Properties,
     partial: Vec<Quarter>,
     keys: Keys<'t>,
-    rows: Rows,
+    rows: Rows<Key, Row>,
     /// Its distinct turns and sessions; all else of it is the sum of the rows.
     total: Row,
     /// The cell at an edge of the window that was looked at last.
@@ -164,36 +165,15 @@ struct Table<'t> {
     counted: Vec<bool>,
 }
 
-/// The rows so far.
-#[derive(Default)]
-struct Rows {
-    places: HashMap<Key, usize, ById>,
-    rows: Vec<(Key, Row)>,
-    /// The row that was asked for last: most often it is asked for again.
-    last: usize,
-}
-
-impl Rows {
-    /// Changes the row with this key.
-    fn change(&mut self, key: Key, change: impl FnOnce(&mut Row)) {
-        if self.rows.get(self.last).is_none_or(|(last, _)| *last != key) {
-            self.last = *self.places.entry(key).or_insert_with(|| {
-                self.rows.push((key, Row::default()));
-                self.rows.len() - 1
-            });
-        }
-        if let Some((_, row)) = self.rows.get_mut(self.last) {
-            change(row);
-        }
-    }
-}
-
 impl<'t> Table<'t> {
-    /// Counts a session by its sums of quarter hours, if the question tells nothing within it apart. Returns false if it
-    /// does, and then nothing is counted.
+    /// Counts a session by its sums of quarter hours. Returns false if these do not tell what is asked for, and then nothing
+    /// is counted.
     fn by_quarter(&mut self, quarters: &SessionQuarters, number: u32) -> bool {
-        if quarters.mixed.has_one_of(self.told_apart) || quarters.has_one_of(&self.partial) {
+        if self.filter.asks_for_tools() || quarters.has_one_of(&self.partial) {
             return false;
+        }
+        if quarters.mixed.has_one_of(self.told_apart) {
+            return self.by_class(&quarters.classes, number);
         }
         let Some(unit) = quarters.unit.filter(|unit| self.filter.takes_unit(unit)) else { return true };
         if !self.filter.model.takes(quarters.model) {
@@ -207,15 +187,56 @@ impl<'t> Table<'t> {
         for one in within() {
             let times = self.keys.of_quarter(one.quarter);
             let key = self.keys.of_parts(&unit, quarters.model, times);
-            let spent = one.spent();
-            self.rows.change(key, |row| {
-                row.sums.turns += u64::from(one.turns);
-                row.spend(&spent, number);
-            });
-            self.total.sums.turns += u64::from(one.turns);
-            self.total.in_session(number);
+            self.sums(key, (one.turns, &one.spent()), number);
         }
         true
+    }
+
+    /// The same by the sums of classes.
+    fn by_class(&mut self, quarters: &ClassQuarters, number: u32) -> bool {
+        let window = self.question.filter.window;
+        let mut prompts = quarters.prompts().filter(|quarter| window.has(quarter.start()));
+        if self.keys.has_blocks() && !prompts.all(|quarter| self.keys.is_of_prompt(quarter)) {
+            return false;
+        }
+        for (class, all) in quarters.by_class() {
+            if !takes_class(&self.filter, class) {
+                continue;
+            }
+            for one in all.iter().filter(|one| window.has(one.quarter.start())) {
+                let times = self.keys.of_quarter(one.quarter);
+                let key = self.keys.of_parts(&class.unit, class.model, times);
+                self.sums(key, (one.turns, &one.spent()), number);
+            }
+        }
+        self.shared_turns(quarters, number);
+        true
+    }
+
+    /// Adds turns that count nowhere else, and what was spent, to the row of a key.
+    fn sums(&mut self, key: Key, (turns, spent): (u32, &Spent), number: u32) {
+        if let Some(row) = self.rows.get(key, Row::default) {
+            row.sums.turns += u64::from(turns);
+            row.spend(spent, number);
+        }
+        self.total.sums.turns += u64::from(turns);
+        self.total.in_session(number);
+    }
+
+    /// Counts the turns of a session whose responses are of several classes: in each row in which one of these counts, or in
+    /// their own if none does.
+    fn shared_turns(&mut self, quarters: &ClassQuarters, number: u32) {
+        let window = self.question.filter.window;
+        let mut counted = None;
+        for (class, one) in quarters.shared() {
+            let is_answered = one.is_own && counted == Some(one.turn);
+            if !is_answered && window.has(one.quarter.start()) && takes_class(&self.filter, class) {
+                let times = self.keys.of_quarter(one.quarter);
+                let key = self.keys.of_parts(&class.unit, class.model, times);
+                self.turn(key, (number, one.turn.saturating_add(1)));
+                counted = Some(one.turn);
+            }
+        }
     }
 
     /// Counts a session cell by cell.
@@ -236,7 +257,7 @@ impl<'t> Table<'t> {
             if let Some(spent) = self.within(block, cell) {
                 let times = self.keys.of_quarter(cell.quarter);
                 let key = self.keys.of_parts(unit, cell.model, times);
-                self.rows.change(key, |row| row.spend(&spent, number));
+                self.rows.get(key, Row::default).into_iter().for_each(|row| row.spend(&spent, number));
                 self.total.in_session(number);
             }
             let Some(position) = unit.turn else { continue };
@@ -274,7 +295,7 @@ impl<'t> Table<'t> {
 
     /// Counts a turn, by the numbers of its session and of itself, once in a row and in the total.
     fn turn(&mut self, key: Key, number: (u32, u32)) {
-        self.rows.change(key, |row| row.turn(number));
+        self.rows.get(key, Row::default).into_iter().for_each(|row| row.turn(number));
         self.total.turn(number);
     }
 
@@ -303,8 +324,8 @@ impl<'t> Table<'t> {
     }
 
     fn finish(self) -> CostTable {
-        let (keys, mut total) = (self.keys, self.total.sums);
-        for (_, row) in &self.rows.rows {
+        let (keys, mut total, rows) = (self.keys, self.total.sums, self.rows.into_rows());
+        for (_, row) in &rows {
             total.messages += row.sums.messages;
             total.tokens += row.sums.tokens;
             total.cost += row.sums.cost;
@@ -314,9 +335,12 @@ impl<'t> Table<'t> {
             let Values { values, order, block } = keys.values(key);
             CostRow { values, order, sums: row.sums, block }
         };
-        let rows = self.rows.rows.into_iter().map(row);
-        CostTable { rows: rows.collect(), total }
+        CostTable { rows: rows.into_iter().map(row).collect(), total }
     }
+}
+
+fn takes_class(filter: &NumberedFilter, class: &Class) -> bool {
+    filter.takes_unit(&class.unit) && filter.model.takes(class.model)
 }
 
 impl Row {

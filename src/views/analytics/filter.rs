@@ -109,6 +109,11 @@ impl NumberedFilter {
         self.model.takes(cell.model)
     }
 
+    /// Whether only turns and sub-agents that called certain tools are asked for.
+    pub(super) const fn asks_for_tools(&self) -> bool {
+        self.tool.is_asked()
+    }
+
     /// Whether only what certain models did is asked for.
     pub(super) const fn asks_for_models(&self) -> bool {
         self.model.is_asked()

@@ -1,10 +1,12 @@
 //! What one session came to in each quarter hour, whoever did what.
 //!
 //! Most questions tell nothing within a session apart: they ask for times, or for what all of the session has in common.
-//! They look at these sums instead of its cells, of which there are several times as many.
+//! They look at these sums instead of its cells, of which there are several times as many. For others there are the sums of
+//! [`super::classes`].
 
 use std::collections::BTreeMap;
 
+use super::classes::ClassQuarters;
 use super::filter::NumberedFilter;
 use super::names::Name;
 use super::period::Quarter;
@@ -60,6 +62,8 @@ pub(super) struct SessionQuarters {
     pub(super) model: Name,
     /// The properties in which units and cells differ.
     pub(super) mixed: Properties,
+    /// The same by classes, if there are several.
+    pub(super) classes: ClassQuarters,
 }
 
 /// What a session came to in one quarter hour. What does not fit the fields is in a further one.
@@ -98,6 +102,9 @@ impl SessionQuarters {
             }
         }
         quarters.compare(session);
+        if quarters.mixed != Properties::TOOL {
+            quarters.classes = ClassQuarters::of(session);
+        }
         quarters
     }
 

@@ -12,6 +12,7 @@ use super::filter::{Filter, NumberedFilter};
 use super::names::Name;
 use super::period::{Period, Zone};
 use super::periods::Periods;
+use super::rows::Rows;
 use super::session_cells::CubeUnit;
 use super::session_work::{CARRY_PICOUSD, CubeCall};
 use super::sketch::Sketch;
@@ -266,27 +267,21 @@ pub fn tools<'c>(cube: &'c Cube, question: &ToolQuestion<'c>) -> ToolTable<'c> {
     let periods = question.group_by.iter().map(|by| by.periods(question.zone)).collect();
     let window = question.filter.window;
     let mut calls = Calls { cube, window, filter, group_by: question.group_by, periods };
-    let mut places: HashMap<Key, usize, ById> = HashMap::default();
-    let mut rows: Vec<(Key, ToolRow)> = Vec::new();
-    let (mut total, mut last, mut are_many) = (Outcomes::default(), 0, false);
+    let mut rows: Rows<Key, ToolRow> = Rows::default();
+    let (mut total, mut are_many) = (Outcomes::default(), false);
     calls.each(|key, number, session, call| {
-        if rows.get(last).is_none_or(|(known, _)| *known != key) {
-            last = *places.entry(key).or_insert_with(|| {
-                let details = (!are_many).then(Box::default);
-                rows.push((key, ToolRow { details, ..ToolRow::default() }));
-                rows.len() - 1
-            });
-            if rows.len() > DETAILED_MAX && !are_many {
-                are_many = true;
-                rows.iter_mut().for_each(|(_, row)| row.details = None);
-            }
+        if rows.len() > DETAILED_MAX && !are_many {
+            are_many = true;
+            rows.iter_mut().for_each(|row| row.details = None);
         }
         total.add(call.outcome);
-        if let Some((_, row)) = rows.get_mut(last) {
+        let details = || (!are_many).then(Box::default);
+        if let Some(row) = rows.get(key, || ToolRow { details: details(), ..ToolRow::default() }) {
             row.add(call, number);
             row.details.iter_mut().for_each(|details| details.add(session, call));
         }
     });
+    let rows = rows.into_rows();
     let turn_ms = calls.turn_ms();
     ToolTable { calls, rows, total, turn_ms }
 }
