@@ -7,6 +7,7 @@ use super::error::ConfigError;
 use super::keys;
 use super::merge::quoted;
 use crate::ledger::money::Money;
+use crate::transcript::record::Origin;
 use crate::views::analytics::budgets::Budget;
 use crate::views::analytics::filter::Filter;
 use crate::views::analytics::period::{Period, Zone};
@@ -22,6 +23,7 @@ const USD: &str = "US dollars as a plain decimal above 0 with at most 6 decimals
 const PERIOD: &str = "\"month\", \"week\" or \"day\"";
 const TZ: &str = "a time zone of the IANA database, like \"Europe/Berlin\"";
 const FILTER: &str = "a text, or a list of texts of which any counts";
+const ORIGIN: &str = "\"human\", \"sdk\", \"task_notification\" or \"teammate\", or a list of some of them";
 
 const FIELDS: [&str; 13] = [
     "name",
@@ -93,7 +95,7 @@ impl BudgetFields<'_> {
             agent: texts("agent")?,
             entrypoint: texts("entrypoint")?,
             session: texts("session")?,
-            origin: texts("origin")?,
+            origin: self.optional("origin", ORIGIN, origins)?.unwrap_or_default(),
             tool: texts("tool")?,
             workflow: texts("workflow")?,
             ..Filter::default()
@@ -155,6 +157,12 @@ fn usd(value: &DeValue<'_>) -> Option<Money> {
     let (whole, decimals) = text.split_once('.').unwrap_or((&text, "0"));
     let is_plain = digits(whole) && digits(decimals) && decimals.len() <= DECIMALS_MAX;
     Money::parse_usd(&text).filter(|amount| is_plain && *amount > Money::ZERO)
+}
+
+/// Those who may ask for a turn, by the names that answers tell.
+fn origins(value: &DeValue<'_>) -> Option<Vec<String>> {
+    let is_known = |name: &String| Origin::ALL.iter().any(|origin| origin.name() == name);
+    texts(value).filter(|names| names.iter().all(is_known))
 }
 
 fn period(text: &str) -> Option<Period> {

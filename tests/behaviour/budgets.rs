@@ -71,6 +71,7 @@ fn mistakes_are_refused_with_their_line_and_what_would_be_right() {
         (budget("").replace("period = \"month\"\n", ""), format!("1: `budgets[0].period` is missing, {period}")),
         (budget("tz = \"Berlin\""), "5: `budgets[0].tz` is \"Berlin\", expected a time zone of the IANA database, like \"Europe/Berlin\"".to_owned()),
         (budget("tool = []"), "5: `budgets[0].tool` is an array, expected a text, or a list of texts of which any counts".to_owned()),
+        (budget("origin = [\"human\", \"skd\"]"), "5: `budgets[0].origin` is an array, expected \"human\", \"sdk\", \"task_notification\" or \"teammate\", or a list of some of them".to_owned()),
         (budget(&budget("")), "6: `budgets[1].name` is \"month\", as in an earlier budget, expected a name of at most 64 bytes that no other budget has".to_owned()),
         ("budgets = 1".to_owned(), "1: `budgets` is the integer 1, expected an array of at most 16 tables ([[budgets]])".to_owned()),
         ((0..17).map(|number| budget("").replacen("month", &number.to_string(), 1)).collect(), "81: `budgets` is an array of more than 16 tables, expected an array of at most 16 tables ([[budgets]])".to_owned()),

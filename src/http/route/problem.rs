@@ -169,6 +169,13 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "Bad parameter", format!("`{name}` takes {takes}, not `{value}`"))
     }
 
+    /// The same, and what may have been meant.
+    #[must_use]
+    pub(in crate::http) fn meant(mut self, nearest: Option<&str>) -> Self {
+        self.detail.extend(nearest.map(|nearest| format!("; the nearest is `{nearest}`")));
+        self
+    }
+
     /// There is no `what`, for example "session 0b1c…".
     #[must_use]
     pub fn not_found(what: &str) -> Self {

@@ -67,17 +67,18 @@ impl Query {
 /// A known name is named if it is at least so like the unknown one, from 0 to 1.
 const LIKENESS_MIN: f64 = 0.4;
 
+/// The known name that looks most like another; `None` if none looks like it.
+pub(in crate::http) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    let likeness = |known: &&str| strsim::normalized_damerau_levenshtein(name, known);
+    let nearest = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    nearest.filter(|known| likeness(known) >= LIKENESS_MIN)
+}
+
 fn unknown_parameters(unknown: &[&str], known: &[&About]) -> Problem {
     let listed = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let names: Vec<&str> = known.iter().flat_map(|about| about.names()).collect();
+    let names: Vec<&'static str> = known.iter().flat_map(|about| about.names()).collect();
     let takes = if names.is_empty() { "no parameters".to_owned() } else { listed(&names) };
-    let alike = |name: &str| {
-        let likeness = |known: &&str| strsim::normalized_damerau_levenshtein(name, known);
-        let nearest = names.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        nearest
-            .filter(|known| likeness(known) >= LIKENESS_MIN)
-            .map(|known| format!("; the nearest to `{name}` is `{known}`"))
-    };
+    let alike = |name: &str| Some(format!("; the nearest to `{name}` is `{}`", nearest(name, &names)?));
     let nearest: String = unknown.iter().filter_map(|name| alike(name)).collect();
     Problem::bad_request(format!("unknown: {}{nearest}; this route takes {takes}", listed(unknown)))
 }

@@ -5,9 +5,9 @@ use http::Method;
 use http::header::{ACCEPT, HeaderMap, HeaderName};
 
 use crate::http::route::description::Description;
-use crate::http::route::parameter::{About, Described, Parameter, ParameterKind, ParameterPlace};
+use crate::http::route::parameter::{About, Described, Parameter, ParameterKind, ParameterPlace, Schema};
 use crate::http::route::problem::Problem;
-use crate::http::route::query::Query;
+use crate::http::route::query::{Query, nearest};
 
 /// A request that passed the guard and found its route.
 #[derive(Debug, Clone)]
@@ -81,5 +81,12 @@ impl Request {
 }
 
 fn read<'r, K: ParameterKind>(parameter: &Parameter<K>, name: &str, text: &'r str) -> Result<K::Value<'r>, Problem> {
-    parameter.kind.read(text).ok_or_else(|| Problem::bad_parameter(name, &parameter.kind.takes(), text))
+    let refused = || {
+        let words = match parameter.kind.schema() {
+            Schema::OneOf(words) | Schema::ListOf { words, .. } => words,
+            _ => Vec::new(),
+        };
+        Problem::bad_parameter(name, &parameter.kind.takes(), text).meant(nearest(text, &words))
+    };
+    parameter.kind.read(text).ok_or_else(refused)
 }
