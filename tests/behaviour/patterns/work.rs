@@ -1,6 +1,7 @@
 //! Rules about how work is done: retries, questions, sub-agents, models. Each against the same conversation without the habit.
 
 use serde_json::json;
+use tailspan::config::PatternSettings;
 
 use super::{HAIKU, OPUS, SEEDS, SONNET, Told, missing, saving, saving_ms, some, turn};
 use crate::support::story::{RESPONSE_MS, Story};
@@ -142,6 +143,22 @@ fn compactions_in_a_row_cost_the_time_of_those_that_came_too_soon() {
         assert!(once.pattern("compactions_in_a_row").is_none());
         assert!(Told::of(&[story(12, true)]).pattern("compactions_in_a_row").is_none(), "much was done between them");
     }
+}
+
+#[test]
+fn compactions_that_are_days_apart_are_not_in_a_row() {
+    let told = |apart_ms: i64, limits: &[((&'static str, &'static str), f64)]| {
+        let mut story = Story::new(1, SONNET, 150_000);
+        story.prompt(100).compact(20_000, 10_000).answer(100).pass(apart_ms);
+        story.prompt(100).answer(100).compact(20_000, 30_000).answer(100);
+        let limits = limits.iter().copied().collect();
+        let told = Told::with(&[story], PatternSettings { limits, ..PatternSettings::default() });
+        told.pattern("compactions_in_a_row").map(saving_ms)
+    };
+    let hour = 3_600_000;
+    assert_eq!((told(11 * hour, &[]), told(12 * hour, &[]), told(72 * hour, &[])), (Some(30_000), None, None));
+    assert_eq!(told(72 * hour, &[(("compactions_in_a_row", "hours"), 100.0)]), Some(30_000));
+    assert_eq!(told(hour, &[(("compactions_in_a_row", "hours"), 0.5)]), None);
 }
 
 #[test]
