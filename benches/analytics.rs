@@ -31,6 +31,7 @@ use tailspan::views::analytics::cube::Cube;
 use tailspan::views::analytics::filter::Filter;
 use tailspan::views::analytics::index::{SessionMatch, SessionQuestion};
 use tailspan::views::analytics::patterns::answer::patterns;
+use tailspan::views::analytics::patterns::files_deleted_soon::files_kept_ms;
 use tailspan::views::analytics::patterns::history_rule::{Asked, by_hour};
 use tailspan::views::analytics::patterns::settings::PatternSettings;
 use tailspan::views::analytics::patterns::usage::usage;
@@ -222,7 +223,9 @@ fn main() {
             measure(name, || {
                 let hours = by_hour(&cube, filter, berlin);
                 let (cube, settings) = (&cube, &settings);
-                let asked = Asked { cube, filter, zone: berlin, hours: &hours, now, settings, budgets: &[] };
+                let files_kept_ms = files_kept_ms(settings, || None);
+                let (zone, budgets) = (berlin, &[]);
+                let asked = Asked { cube, filter, zone, hours: &hours, now, settings, files_kept_ms, budgets };
                 patterns(&asked).len() + usage(&asked).projects.len()
             });
         }

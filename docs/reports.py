@@ -19,11 +19,7 @@ DOCUMENT = TOP / "docs" / "reports.md"
 BEGIN, END = "<!-- transcript -->\n", "<!-- end of transcript -->"
 NOW = "2026-11-27T17:00:00Z"
 
-# Which files are deleted soon is told by the clock of the machine, so it would be another text each day.
 CONFIGURATION = """
-[patterns]
-off = ["files_deleted_soon"]
-
 [[budgets]]
 name = "month"
 usd = 8

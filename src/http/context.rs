@@ -46,7 +46,9 @@ pub struct Context {
     /// How spans are drawn, the same as for the engine.
     pub spans: SpanRules,
     /// The clock, a function because only `sidecar` has one.
-    pub now: fn() -> Timestamp,
+    pub clock: fn() -> Timestamp,
+    /// The time that it is taken to be; `None`: as the clock says.
+    pub at: Option<Timestamp>,
 }
 
 impl HasReader for Context {
@@ -55,7 +57,7 @@ impl HasReader for Context {
     }
 
     fn now(&self) -> Timestamp {
-        (self.now)()
+        self.at.unwrap_or_else(self.clock)
     }
 
     fn span_rules(&self) -> &SpanRules {
@@ -91,7 +93,7 @@ impl Context {
         let cells = self.ready().ok().and_then(|()| self.cells.now(&self.reader).ok());
         // Sums that are too small would end an alert.
         cells.filter(|cells| cells.is_complete()).is_some_and(|cells| {
-            cells.budgets((self.now)());
+            cells.budgets(self.now());
             true
         })
     }
@@ -107,7 +109,7 @@ impl Context {
             budgets: &self.cells.budgets().told(),
             requests: &self.requests,
             build: Build { version: VERSION, revision: env!("TAILSPAN_REVISION") },
-            now: (self.now)(),
+            now: self.now(),
         })
     }
 

@@ -21,14 +21,28 @@ use crate::http::table::ROUTES;
 use crate::http::{RequestCounters, get};
 use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
-use crate::sidecar::settings::{label_rules, policy, span_rules, threads};
+use crate::sidecar::settings::{client, label_rules, policy, span_rules, threads};
 use crate::store::{self, OpenStore, Opened, StoreError, Writer};
-use crate::tail::{FileReader, FoundFile, ReadLimits};
+use crate::tail::{FileReader, FoundFile, ReadLimits, RootEnv};
 use crate::text::chain;
+use crate::transcript::time::Timestamp;
 use crate::vitals::Vitals;
 
 /// How often another name is tried for the folder of a moment.
 const TRIES: usize = 8;
+
+/// What the API goes by, whatever it is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// Where session files are, if the configuration does not say.
+    pub env: &'a RootEnv,
+    /// What tokens cost.
+    pub prices: &'a Prices,
+    /// The time that it is taken to be; `None`: as the clock says.
+    pub at: Option<Timestamp>,
+}
 
 /// The API over a state that this process holds until it is dropped.
 #[derive(Debug)]
@@ -43,10 +57,10 @@ pub struct Local {
 impl Local {
     /// The API over an opened state. What is missing of its sums after an upgrade is made first. Fails if the database
     /// fails.
-    pub fn of_state(config: &Config, prices: &Prices, opened: Opened) -> Result<Self, StoreError> {
+    pub fn of_state(rules: Rules<'_>, opened: Opened) -> Result<Self, StoreError> {
         let Opened { mut writer, kept, .. } = opened;
         while writer.make_cells()? {}
-        let context = context(config, prices.clone(), &kept);
+        let context = context(rules, &kept);
         Ok(Self { context, _writer: Some(Box::new(writer)), _engine: None, _folder: None })
     }
 
@@ -54,11 +68,11 @@ impl Local {
     /// removed when this is dropped. `progress` is called with the numbers of files and bytes since the last call.
     /// Returns a sentence for each file that could not be read as well. Fails if the database fails.
     pub fn of_files(
-        config: &Config,
-        prices: &Prices,
+        rules: Rules<'_>,
         found: Vec<FoundFile>,
         progress: impl FnMut(u64, u64),
     ) -> Result<(Self, Vec<String>), StoreError> {
+        let Rules { config, prices, .. } = rules;
         let folder = Scratch::make().map_err(|source| StoreError::Folder { path: std::env::temp_dir(), source })?;
         let now = clock::now();
         let opened = store::open(folder.path(), now)?;
@@ -71,7 +85,7 @@ impl Local {
         )?;
         let problems = read_all(&mut engine, found, progress)?;
         engine.commit(now)?;
-        let context = context(config, prices.clone(), &kept);
+        let context = context(rules, &kept);
         Ok((Self { context, _writer: None, _engine: Some(Box::new(engine)), _folder: Some(folder) }, problems))
     }
 
@@ -82,11 +96,14 @@ impl Local {
     }
 }
 
-fn context(config: &Config, prices: Prices, kept: &OpenStore) -> Context {
+fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Context {
     let (_, totals) = watch::channel(None);
     Context {
         reader: kept.reader.clone(),
-        cells: SharedCells::new(prices).with_budgets(config.budgets.clone()).with_patterns(config.patterns.clone()),
+        cells: SharedCells::new(prices.clone())
+            .with_budgets(config.budgets.clone())
+            .with_patterns(config.patterns.clone())
+            .with_client(client(config, env)),
         vitals: Arc::new(Vitals::new(clock::now(), config.traces.idle)),
         totals,
         outbox: Arc::clone(&kept.meter),
@@ -95,7 +112,8 @@ fn context(config: &Config, prices: Prices, kept: &OpenStore) -> Context {
         claude_code: false,
         document: ApiDocument::of(ROUTES),
         spans: span_rules(config),
-        now: clock::now,
+        clock: clock::now,
+        at,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use crate::export::{ClientFiles, ExportError, OtlpConfig, OtlpEndpoint, TlsFiles};
 use crate::sidecar::tailer::TailSources;
 use crate::store::Opened;
-use crate::tail::{self, RootEnv};
+use crate::tail::{self, ClientSettings, RootEnv};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::traces::finish::SpanRules;
@@ -127,6 +127,12 @@ pub(super) fn otlp_config(otlp: &config::OtlpSettings, config: &Config, service:
 #[must_use]
 pub fn root_env(env: &config::Env) -> RootEnv {
     RootEnv { claude_config_dir: env.get("CLAUDE_CONFIG_DIR").map(Into::into), home: env.home() }
+}
+
+/// The settings of the client, beside the folders where session files are looked for.
+#[must_use]
+pub(super) fn client(config: &Config, env: &RootEnv) -> ClientSettings {
+    ClientSettings::of(tail::session_roots(&[], &config.projects, env))
 }
 
 /// Number of threads that read and parse: one for each processor, at most 8.

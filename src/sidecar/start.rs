@@ -22,13 +22,16 @@ use crate::sidecar::life::Life;
 use crate::sidecar::settings::{endpoints, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
-use crate::sidecar::{budgets, clock, log, signals, told};
+use crate::sidecar::{budgets, clock, log, settings, signals, told};
 use crate::store::{self, StoreReader};
 use crate::tail::{Hints, RootEnv};
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
+
+/// Milliseconds of a day.
+const DAY_MS: u64 = 86_400_000;
 
 /// How long blocking handlers may go on after the server has stopped.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
@@ -102,7 +105,8 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
         reader: life.kept.reader.clone(),
         cells: SharedCells::new(life.prices.clone())
             .with_budgets(life.config.budgets.clone())
-            .with_patterns(life.config.patterns.clone()),
+            .with_patterns(life.config.patterns.clone())
+            .with_client(settings::client(life.config, life.env)),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
         outbox: Arc::clone(&life.kept.meter),
@@ -111,8 +115,12 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
         claude_code: life.config.metrics.claude_code,
         document: ApiDocument::of(ROUTES),
         spans: span_rules(life.config),
-        now: clock::now,
+        clock: clock::now,
+        at: None,
     };
+    // What is wrong with its settings is told at the start, and not only to the first who asks.
+    let days = context.cells.files_kept_ms() / DAY_MS;
+    tracing::info!("the client deletes session files {days} days after they were written last");
     let allowed_hosts = life.config.web.hosts.iter().cloned().collect();
     Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers })
 }

@@ -6,11 +6,13 @@
 //! read      a file and the cursor of last time → the whole lines since then
 //! reread    the place of a row → the row again, for its text
 //! watch     file system events → hints which paths to look at
+//! client    the settings of the client → how long it keeps its files
 //! ```
 //!
 //! Only the scan is relied on; events make it faster. The queue of events may overflow, and there are no events on
 //! network file systems and behind symbolic links. Nothing in this folder keeps state that must survive a restart.
 
+pub mod client;
 pub mod discover;
 mod error;
 pub mod hints;
@@ -22,6 +24,7 @@ mod source;
 mod stat;
 pub mod watch;
 
+pub use client::ClientSettings;
 pub use discover::{Folder, FolderProblem, FoundFile, Observer, role_of, scan, scan_session, scan_under};
 pub use error::ReadError;
 pub use hints::Hints;

@@ -284,6 +284,13 @@ fn a_client_that_has_the_answer_is_told_so_until_something_is_committed() {
     let again = ask(&tag);
     assert_eq!((again.status, again.text(), again.header("etag")), (304, "", Some(&*tag)));
     assert_eq!(ask(&format!("\"x\", W/{tag}")).status, 304);
+    // The answer about patterns also depends on the settings of the client.
+    let patterns =
+        |tag: &str| request(daemon.address, "GET", "/api/v1/analytics/patterns", &[("if-none-match", tag)], b"");
+    let told = patterns("\"another\"").header("etag").unwrap().to_owned();
+    assert_eq!(patterns(&told).status, 304);
+    std::fs::write(folder.path().join("settings.json"), "{\"cleanupPeriodDays\": 60}").unwrap();
+    assert_eq!(patterns(&told).status, 200);
     let other = recordings().into_iter().find(|path| path.ends_with("2.1.330/d_failing")).unwrap();
     copy_folder(&other.join("projects"), &projects);
     let later =

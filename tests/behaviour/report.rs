@@ -91,9 +91,14 @@ impl World {
 
     fn asked(&self, source: &str, arguments: &str) -> Printed {
         let (projects, state) = (self.projects(), self.state());
-        let places = ["--projects", projects.to_str().unwrap(), "--state", state.to_str().unwrap(), "--now", NOW];
+        let places = ["--projects", projects.to_str().unwrap(), "--state", state.to_str().unwrap()];
+        let now: &[&str] = if arguments.contains("--now") { &[] } else { &["--now", NOW] };
         let words = arguments.split_whitespace().chain(source.split_whitespace());
-        tailspan(&["report"].into_iter().chain(words).chain(places).collect::<Vec<_>>(), &[], "")
+        tailspan(
+            &["report"].into_iter().chain(words).chain(places).chain(now.iter().copied()).collect::<Vec<_>>(),
+            &[],
+            "",
+        )
     }
 }
 
@@ -288,6 +293,31 @@ fn csv_has_exact_figures_and_all_rows() {
         assert_eq!(cells[0], row["session"].as_str().unwrap());
         assert_eq!(cells[9], row["cost_usd"].as_str().unwrap());
     }
+}
+
+#[test]
+fn patterns_of_files_know_the_settings_of_the_client_and_the_time_of_the_report() {
+    let world = World::new();
+    let told = |now: &str| {
+        let printed = world.scanned(&format!("patterns --since all --json --now {now}"));
+        let answer: Value = serde_json::from_str(&printed.text).unwrap_or_else(|_| panic!("{}", printed.said));
+        let patterns = answer["patterns"].as_array().unwrap().iter();
+        let found = patterns.into_iter().find(|found| found["id"] == "files_deleted_soon");
+        (found.map(|found| found["figures"]["sessions"].clone()), printed.said)
+    };
+    // The first of two sessions has its last row on the 25th, the last on the 28th.
+    assert_eq!(told("2026-12-01T00:00:00Z").0, None);
+    assert_eq!(told("2026-12-21T12:00:00Z").0, Some(json!(1)));
+    assert_eq!(told("2026-12-24T12:00:00Z").0, Some(json!(4)));
+    let settings = world.folder.path().join("settings.json");
+    fs::write(&settings, "{\"cleanupPeriodDays\": 10}").unwrap();
+    assert_eq!(told("2026-12-01T00:00:00Z").0, Some(json!(1)));
+    assert_eq!(told("2026-12-21T12:00:00Z").0, None);
+    fs::write(&settings, "{\"cleanupPeriodDays\": 0}").unwrap();
+    let (found, said) = told("2026-12-21T12:00:00Z");
+    assert_eq!(found, Some(json!(1)));
+    let wrong = format!("`cleanupPeriodDays` in {} is 0, expected a whole number", settings.display());
+    assert_eq!(said.matches(&wrong).count(), 1, "{said}");
 }
 
 #[test]

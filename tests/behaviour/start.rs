@@ -90,3 +90,38 @@ fn the_start_says_where_metrics_go_and_keeps_secrets_of_urls() {
     assert!(metrics[0].contains(" every 3600 s ("), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("sesame") || line.contains("16C7e42F")), "{lines:#?}");
 }
+
+#[test]
+fn the_start_says_when_files_are_deleted_and_what_is_wrong_with_the_settings_of_the_client() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("projects")).unwrap();
+    let settings = folder.path().join("settings.json");
+    let deletes = |config: &str| starts_with(&said(folder.path(), &[], &[], config), "the client deletes");
+    let after = |days: u64| vec![format!("the client deletes session files {days} days after they were written last")];
+    fs::write(&settings, "{\"cleanupPeriodDays\": 60}").unwrap();
+    assert_eq!(deletes(""), after(60));
+    fs::write(&settings, "{\"cleanupPeriodDays\": 60").unwrap();
+    assert_eq!(deletes("[patterns.files_deleted_soon]\ndays = 90"), after(90));
+    let lines = said(folder.path(), &[], &[], "");
+    let wrong =
+        starts_with(&lines, &format!("the settings of the client in {} are no JSON object", settings.display()));
+    assert_eq!((wrong.len(), starts_with(&lines, "the client deletes")), (1, after(30)), "{lines:#?}");
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_of_the_client_is_told_once_until_they_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let (projects, settings) = (folder.path().join("projects"), folder.path().join("settings.json"));
+    fs::create_dir(&projects).unwrap();
+    let mut daemon = Daemon::start(&projects, &folder.path().join("state"), &[]);
+    daemon.wait_for_log("the first scan is complete");
+    for text in ["{", "{", "{\"cleanupPeriodDays\": 0}", "{}", "{", "{\"cleanupPeriodDays\": 7.5}"] {
+        fs::write(&settings, text).unwrap();
+        assert_eq!(daemon.get("/api/v1/analytics/patterns").0, 200);
+    }
+    daemon.wait_for_log("is 7.5, expected a whole number of days from 1");
+    let about = |what: &str| daemon.said.iter().filter(|line| line.contains(what)).count();
+    let told = (about("are no JSON object"), about("`cleanupPeriodDays` in "), about("taken to be kept for 30 days"));
+    assert_eq!(told, (2, 2, 4), "{:#?}", daemon.said);
+    assert_eq!(daemon.stop(), Some(0));
+}

@@ -143,7 +143,8 @@ fn state() -> State {
         cells: tailspan::http::api::analytics::cells::SharedCells::new(Prices::embedded()),
         claude_code: false,
         document: ApiDocument::of(ROUTES),
-        now: || NOW,
+        clock: || NOW,
+        at: None,
     };
     State { context, _folder: folder, _engine: std::sync::Mutex::new(engine) }
 }

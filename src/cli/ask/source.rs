@@ -11,13 +11,12 @@ use super::question::Question;
 use crate::audit::pass;
 use crate::cli::scan::{ScanError, targets};
 use crate::cli::verify::unread_bytes;
-use crate::config::{Config, ConfigError};
-use crate::ledger::prices::Prices;
-use crate::sidecar::local::Local;
+use crate::config::ConfigError;
+use crate::sidecar::local::{Local, Rules};
 use crate::sidecar::progress::Progress;
 use crate::sidecar::{clock, log};
 use crate::store::{self, StoreError};
-use crate::tail::{self, RootEnv};
+use crate::tail;
 
 /// How long it may take to learn who listens.
 const GREETING: Duration = Duration::from_secs(2);
@@ -114,8 +113,8 @@ enum Listener {
 impl Source {
     /// The sidecar at the configured address, else the state. Says on stderr who answers, and how complete that is.
     /// Fails if there is neither.
-    pub(in crate::cli) fn find(config: &Config, env: &RootEnv, prices: &Prices) -> Result<Self, AskError> {
-        let listen = config.listen;
+    pub(in crate::cli) fn find(rules: Rules<'_>) -> Result<Self, AskError> {
+        let listen = rules.config.listen;
         match listener(listen) {
             Listener::Sidecar(None) => {
                 log::say(&format!("tailspan: the sidecar at {listen} answers; its first scan is complete"));
@@ -128,10 +127,11 @@ impl Source {
             Listener::Stranger => log::say(&format!("tailspan: what listens at {listen} is not tailspan")),
             Listener::Nobody => {}
         }
-        Self::state(config, env, prices, config.state()?)
+        Self::state(rules, rules.config.state()?)
     }
 
-    fn state(config: &Config, env: &RootEnv, prices: &Prices, folder: &Path) -> Result<Self, AskError> {
+    fn state(rules: Rules<'_>, folder: &Path) -> Result<Self, AskError> {
+        let Rules { config, env, prices, .. } = rules;
         let listen = config.listen;
         if !store::exists(folder) {
             return Err(AskError::Nobody { listen, state: folder.to_path_buf() });
@@ -151,17 +151,17 @@ impl Source {
         if opened.recovered.prices.is_some_and(|used| used != prices.fingerprint()) {
             log::say("tailspan: prices have changed since: `tailspan run` computes every cost in the state again");
         }
-        Ok(Self::Local(Box::new(Local::of_state(config, prices, opened)?), who))
+        Ok(Self::Local(Box::new(Local::of_state(rules, opened)?), who))
     }
 
     /// The session files, read once. Says on stderr how many there are. Fails if they cannot be found or read.
-    pub(in crate::cli) fn files(config: &Config, env: &RootEnv, prices: &Prices) -> Result<Self, AskError> {
-        let targets = targets(&[], config, env)?;
+    pub(in crate::cli) fn files(rules: Rules<'_>) -> Result<Self, AskError> {
+        let targets = targets(&[], rules.config, rules.env)?;
         let mut problems = Vec::new();
         let found = pass::find(&targets, &mut problems).map_err(|path| ScanError::NotFound { path })?;
         let count = found.len();
         let progress = Progress::start(count as u64, found.iter().map(|found| found.size).sum());
-        let (local, unread) = Local::of_files(config, prices, found, |files, bytes| progress.advance(files, bytes))?;
+        let (local, unread) = Local::of_files(rules, found, |files, bytes| progress.advance(files, bytes))?;
         progress.finish();
         problems.extend(unread);
         for problem in &problems {

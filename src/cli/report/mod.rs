@@ -44,6 +44,7 @@ use crate::cli::ask::question::Question;
 use crate::cli::ask::source::{AskError, Source};
 use crate::config::{Config, ConfigError, Env};
 use crate::ledger::prices::Prices;
+use crate::sidecar::local::Rules;
 use crate::sidecar::{clock, log, settings};
 use crate::views::analytics::period::{Period, Zone};
 
@@ -98,8 +99,8 @@ pub fn run(args: &ReportArgs, config: &Config, env: &Env, prices: &Prices) -> Re
         range.since = week.map(|week| week.start).or(range.since);
     }
     let roots = settings::root_env(env);
-    let source = if args.scan { Source::files(config, &roots, prices) } else { Source::find(config, &roots, prices) };
-    let source = source?;
+    let rules = Rules { config, env: &roots, prices, at: args.now };
+    let source = if args.scan { Source::files(rules)? } else { Source::find(rules)? };
     let filters = asker::filters(&source, args)?;
     let asker = Asker { source: &source, args, present, range, filters };
     print(&made(&asker, env)?)

@@ -1,17 +1,22 @@
 //! The rules that look at all of history.
 
+use std::fs;
+
 use serde_json::json;
 use tailspan::config::{Budget, PatternSettings};
 use tailspan::http::api::analytics::cells::SharedCells;
 use tailspan::ledger::money::Money;
 use tailspan::ledger::prices::Prices;
+use tailspan::tail::ClientSettings;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::analytics::filter::Filter;
 use tailspan::views::analytics::period::{Period, Zone};
+use tempfile::TempDir;
 
 use super::{ALWAYS, SONNET, Told, dollars, told};
 use crate::support::costs::Asked;
 use crate::support::story::Story;
+use crate::support::world::World;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -63,6 +68,123 @@ fn files_are_told_before_the_client_deletes_them() {
         assert_eq!(found, is_told, "after {days} days");
         asked = Some(at);
     }
+}
+
+/// Whether a session whose last row is so many days old is told, with these files of settings in the configuration folder
+/// and in that of the organisation, and after how many days files are taken to be deleted.
+struct Deleted {
+    asked: Option<Asked>,
+    folder: TempDir,
+    ended: i64,
+    _world: (World, TempDir),
+}
+
+impl Deleted {
+    fn new(settings: PatternSettings) -> Self {
+        let stories = [session(1, SONNET, 0)];
+        let (asked, world, kept) = told(&stories, settings.clone());
+        let folder = TempDir::new().unwrap();
+        fs::create_dir_all(folder.path().join("projects")).unwrap();
+        fs::create_dir_all(folder.path().join("managed/managed-settings.d")).unwrap();
+        let roots = vec![folder.path().join("projects"), folder.path().join("nowhere/projects")];
+        let client = ClientSettings::of(roots).managed_in(folder.path().join("managed"));
+        let cells = SharedCells::new(Prices::embedded()).with_patterns(settings).with_client(client);
+        let asked = Some(Asked { cells, ..asked });
+        Self { asked, folder, ended: stories[0].now, _world: (world, kept) }
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    /// For how many days files are taken to be kept; `None` if nothing is told.
+    fn told_after(&mut self, days: i64) -> Option<u64> {
+        let now = Timestamp(self.ended + days * DAY_MS);
+        let at = Asked { now, ..self.asked.take().unwrap() };
+        let answer = at.answer("/patterns");
+        self.asked = Some(at);
+        let found = answer["patterns"].as_array().unwrap().iter().find(|found| found["id"] == "files_deleted_soon");
+        found.map(|found| found["figures"]["kept_days"].as_u64().unwrap())
+    }
+}
+
+#[test]
+fn the_settings_of_the_client_say_when_it_deletes_files() {
+    let mut deleted = Deleted::new(PatternSettings::default());
+    assert_eq!((deleted.told_after(26), deleted.told_after(56)), (Some(30), None), "without settings");
+    // A change counts at once.
+    deleted.write("settings.json", "{\"model\": \"opus\", \"cleanupPeriodDays\": 60}");
+    assert_eq!((deleted.told_after(26), deleted.told_after(56), deleted.told_after(61)), (None, Some(60), None));
+    deleted.write("settings.json", "\u{feff}{\"cleanupPeriodDays\": 9}");
+    assert_eq!((deleted.told_after(3), deleted.told_after(5)), (None, Some(9)));
+    deleted.write("settings.json", "{\"cleanupPeriodDays\": 9007199254740991}");
+    assert_eq!((deleted.told_after(26), deleted.told_after(3000)), (None, None), "for ever");
+    // The organisation is stronger, and its last file is the strongest.
+    deleted.write("managed/managed-settings.json", "{\"cleanupPeriodDays\": 20}");
+    assert_eq!((deleted.told_after(16), deleted.told_after(26)), (Some(20), None));
+    deleted.write("managed/managed-settings.d/10-days.json", "{\"cleanupPeriodDays\": 40}");
+    deleted.write("managed/managed-settings.d/20-model.json", "{\"model\": \"opus\"}");
+    deleted.write("managed/managed-settings.d/30-days.txt", "{\"cleanupPeriodDays\": 50}");
+    assert_eq!((deleted.told_after(16), deleted.told_after(36)), (None, Some(40)));
+}
+
+#[test]
+fn what_the_configuration_says_is_stronger_than_the_settings_of_the_client() {
+    let limits = [(("files_deleted_soon", "days"), 100.0)].into();
+    let mut deleted = Deleted::new(PatternSettings { limits, ..PatternSettings::default() });
+    deleted.write("settings.json", "{\"cleanupPeriodDays\": 60}");
+    deleted.write("managed/managed-settings.json", "{\"cleanupPeriodDays\": 70}");
+    assert_eq!((deleted.told_after(56), deleted.told_after(66), deleted.told_after(96)), (None, None, Some(100)));
+}
+
+#[test]
+fn of_several_folders_the_one_that_is_emptied_first_counts() {
+    let mut deleted = Deleted::new(PatternSettings::default());
+    deleted.write("settings.json", "{\"cleanupPeriodDays\": 60}");
+    // A configuration folder in place of its projects folder, as `scan` takes it.
+    fs::create_dir_all(deleted.folder.path().join("nowhere/projects/projects")).unwrap();
+    assert_eq!((deleted.told_after(26), deleted.told_after(56)), (Some(30), None), "the other has no settings");
+    deleted.write("nowhere/projects/settings.json", "{\"cleanupPeriodDays\": 80}");
+    assert_eq!((deleted.told_after(26), deleted.told_after(56)), (None, Some(60)));
+}
+
+#[test]
+fn a_link_to_a_projects_folder_has_its_settings_beside_itself() {
+    let mut deleted = Deleted::new(PatternSettings::default());
+    let at = |name: &str| deleted.folder.path().join(name);
+    fs::create_dir_all(at("disk")).unwrap();
+    fs::rename(at("projects"), at("disk/projects")).unwrap();
+    std::os::unix::fs::symlink(at("disk/projects"), at("projects")).unwrap();
+    fs::write(at("disk/settings.json"), "{\"cleanupPeriodDays\": 80}").unwrap();
+    fs::write(at("settings.json"), "{\"cleanupPeriodDays\": 60}").unwrap();
+    assert_eq!(deleted.told_after(56), Some(60));
+}
+
+#[test]
+fn settings_of_the_client_that_are_odd_count_for_nothing() {
+    let mut deleted = Deleted::new(PatternSettings::default());
+    let deep = "[".repeat(100_000);
+    for odd in ["", "{", "[]", "7", "null", deep.as_str(), "{\"cleanupPeriodDays\": 60", "\u{0}\u{1}"] {
+        deleted.write("settings.json", odd);
+        assert_eq!(deleted.told_after(26), Some(30), "{:?}", odd.chars().take(40).collect::<String>());
+    }
+    for odd in ["0", "-1", "1.5", "1e9", "\"60\"", "null", "true", "[60]", "18446744073709551616"] {
+        deleted.write("settings.json", &format!("{{\"cleanupPeriodDays\": {odd}}}"));
+        assert_eq!(deleted.told_after(26), Some(30), "{odd}");
+    }
+    // Neither is a folder or a pipe, which nobody ever writes to.
+    let path = deleted.folder.path().join("settings.json");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(deleted.told_after(26), Some(30));
+    fs::remove_dir(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert_eq!(deleted.told_after(26), Some(30));
+    // Broken settings of the organisation leave those of the user.
+    fs::remove_file(&path).unwrap();
+    deleted.write("settings.json", "{\"cleanupPeriodDays\": 60}");
+    deleted.write("managed/managed-settings.json", "{");
+    assert_eq!(deleted.told_after(56), Some(60));
 }
 
 #[test]

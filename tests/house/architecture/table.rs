@@ -41,6 +41,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "vitals",
             "ledger",
             "transcript",
+            "tail::client",
             "tail::reread",
             "text",
             "export::ExportCounters",

@@ -15,11 +15,13 @@ use crate::http::route::problem::{Problem, UNCHANGED};
 use crate::http::route::request::Request;
 use crate::ledger::prices::Prices;
 use crate::store::{ChangedSessions, StateVersion, StoreError, StoreReader};
+use crate::tail::client::ClientSettings;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::budgets::Budget;
 use crate::views::analytics::cube::Cube;
 use crate::views::analytics::filter::Filter;
+use crate::views::analytics::patterns::files_deleted_soon::files_kept_ms;
 use crate::views::analytics::patterns::settings::PatternSettings;
 use crate::views::analytics::period::Quarter;
 
@@ -32,6 +34,8 @@ pub struct SharedCells {
     kept: RwLock<Kept>,
     prices: Prices,
     budgets: SharedBudgets,
+    /// What the client says of its files; `None` if nobody asks it.
+    client: Option<ClientSettings>,
     /// Tells the versions of this process from those of another.
     process: u64,
 }
@@ -69,7 +73,7 @@ impl SharedCells {
     #[must_use]
     pub fn new(prices: Prices) -> Self {
         let (kept, budgets) = (RwLock::default(), SharedBudgets::of(Vec::new()));
-        Self { kept, prices, budgets, process: RandomState::new().hash_one(()) }
+        Self { kept, prices, budgets, client: None, process: RandomState::new().hash_one(()) }
     }
 
     /// The same with the budgets of the configuration.
@@ -87,9 +91,23 @@ impl SharedCells {
         self
     }
 
+    /// The same with the settings of the client, which are read again for each question that goes by them.
+    #[must_use]
+    pub fn with_client(self, client: ClientSettings) -> Self {
+        Self { client: Some(client), ..self }
+    }
+
     /// The budgets, and how they were doing when they were looked at last.
     pub(in crate::http) const fn budgets(&self) -> &SharedBudgets {
         &self.budgets
+    }
+
+    /// For how long the client keeps a session file that is not written any more, in milliseconds: as the configuration
+    /// says, else as the settings of the client say now.
+    pub fn files_kept_ms(&self) -> u64 {
+        // No file is read while others wait for the lock.
+        let patterns = self.kept.read().unwrap_or_else(PoisonError::into_inner).patterns.clone();
+        files_kept_ms(&patterns, || self.client.as_ref().map(ClientSettings::kept_days))
     }
 
     /// The cells as the last commit left them. Fails if the state cannot be read.

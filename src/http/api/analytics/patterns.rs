@@ -62,8 +62,10 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let filter = Filter { window, ..asked };
 
     let cells = context.cells().now(context.reader())?;
-    // Working hours, budgets and ranges without a beginning move on with time, a quarter hour at a time.
-    let besides = format!("-{}", now.0);
+    // Working hours, budgets and ranges without a beginning move on with time, a quarter hour at a time. The settings of the
+    // client may change at any time.
+    let files_kept_ms = context.cells().files_kept_ms();
+    let besides = format!("-{}-{files_kept_ms}", now.0);
     if let Some(answer) = cells.not_modified(request, &besides) {
         return Ok(answer);
     }
@@ -71,7 +73,7 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let budgets: Vec<_> = told.iter().filter_map(|(budget, now)| Some((budget, now?))).collect();
     let (cube, settings) = (cells.cube(), cells.patterns());
     let hours = by_hour(cube, &filter, zone);
-    let asked = Asked { cube, filter: &filter, zone, hours: &hours, now, settings, budgets: &budgets };
+    let asked = Asked { cube, filter: &filter, zone, hours: &hours, now, settings, files_kept_ms, budgets: &budgets };
     let (found, usage) = (patterns(&asked), usage(&asked));
     let seen = found.iter().flat_map(|pattern| &pattern.evidence);
     let edited = usage.files.iter().map(sought_of);

@@ -27,6 +27,9 @@ pub struct Asked<'a> {
     pub now: Timestamp,
     /// The settings of all rules.
     pub settings: &'a PatternSettings,
+    /// For how long the client keeps a session file that is not written any more, in milliseconds, by
+    /// [`files_kept_ms`](super::files_deleted_soon::files_kept_ms).
+    pub files_kept_ms: u64,
     /// The budgets of the configuration, and how they are doing.
     pub budgets: &'a [(&'a Budget, &'a BudgetNow)],
 }
