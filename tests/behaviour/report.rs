@@ -296,6 +296,21 @@ fn csv_has_exact_figures_and_all_rows() {
 }
 
 #[test]
+fn patterns_are_cut_as_csv_as_they_are_in_a_table() {
+    let world = World::new();
+    let ids = |arguments: &str| -> Vec<String> {
+        let csv = world.scanned(&format!("patterns --since all --csv {arguments}")).text;
+        csv.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
+    };
+    let all = ids("");
+    assert!(all.len() > 2, "{all:?}");
+    assert_eq!((ids("--limit 2"), ids("--limit 1000")), (all[..2].to_vec(), all));
+    // The answer of the API is printed as it is.
+    let json = |arguments: &str| world.scanned(&format!("patterns --since all --json {arguments}")).text;
+    assert_eq!(json("--limit 2"), json(""));
+}
+
+#[test]
 fn patterns_of_files_know_the_settings_of_the_client_and_the_time_of_the_report() {
     let world = World::new();
     let told = |now: &str| {

@@ -50,7 +50,8 @@ pub struct ReportArgs {
     /// What rows are sorted by, as the API has it for this report [default: time, else what is most]
     #[arg(long, value_name = "WORD")]
     pub sort: Option<String>,
-    /// Most rows that are not days, weeks or the like, 1 to 1000 [default: 20; all of them in CSV]
+    /// Most rows that are not days, weeks or the like, 1 to 1000 [default: 20; all of them in CSV]. The answer that
+    /// `patterns --json` prints always has all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: Option<u16>,
     /// Print the answer of the API as it is

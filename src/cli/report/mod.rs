@@ -167,7 +167,12 @@ fn made(asker: &Asker<'_>, env: &Env) -> Result<Vec<u8>, ReportError> {
         return Ok(line(answer.body));
     }
     if asker.args.csv {
-        return Ok(csv::render(&columns, &asker.all_rows(&question, &answer, place)?).into_bytes());
+        let mut rows = asker.all_rows(&question, &answer, place)?;
+        if asker.args.report == ReportKind::Patterns {
+            // The answer about patterns has no pages, so that the API is not told how many are wanted.
+            rows.truncate(asker.args.limit.map_or(usize::MAX, usize::from));
+        }
+        return Ok(csv::render(&columns, &rows).into_bytes());
     }
     let document = match asker.args.report {
         ReportKind::Costs => costs::document(asker, &answer)?,
