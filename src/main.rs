@@ -48,7 +48,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
     let config = match Config::resolve(&flags, &env) {
         // A status line is printed whatever stands in the configuration; `tailspan run` says what is wrong with it.
         Err(error) if matches!(args.command, Command::Statusline(_)) => {
-            Config::resolve(&Flags { config: None, ..flags }, &Env::default()).map_err(|_| error)?
+            Config::resolve(&Flags { config: None, ..flags.clone() }, &Env::default()).map_err(|_| error)?
         }
         config => config?,
     };
@@ -64,7 +64,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Scan(scan) => scan::run(&scan.dirs, &config, &roots, &prices()?)?,
         Command::Verify(_) => verify::run(&config, &roots, &prices()?)?,
         Command::Backfill(args) => backfill::run(args, &config, &roots, &prices()?)?,
-        Command::Report(args) => report::run(args, &config, &env, &prices()?)?,
+        Command::Report(args) => report::run(args, (flags.config.as_deref(), &config), &env, &prices()?)?,
         Command::Statusline(args) => statusline::run(args.patience, &config, &env)?,
         Command::Metrics => metrics::run()?,
         Command::Rules(args) => rules::run(args, &config, &roots, &prices()?)?,

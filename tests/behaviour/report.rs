@@ -336,6 +336,26 @@ fn patterns_of_files_know_the_settings_of_the_client_and_the_time_of_the_report(
 }
 
 #[test]
+fn the_configuration_of_a_report_is_not_that_of_the_sidecar_that_answers() {
+    let world = World::new();
+    let file = world.folder.path().join("own.toml");
+    fs::write(&file, "[patterns]\noff = [\"cache_rebuilt\"]\n").unwrap();
+    let (fake, config) = (Fake::start(), format!("--config {}", file.display()));
+    let address = format!("--listen {}", fake.address());
+    let said = |source: &str, arguments: &str| {
+        let printed = world.asked(source, arguments);
+        assert_eq!(printed.code, Some(0), "{arguments}: {}", printed.said);
+        printed.said.lines().filter(|line| line.contains(" those of the sidecar ")).count()
+    };
+    for report in ["costs", "tools", "patterns", "sessions", "blocks", "today"] {
+        assert_eq!(said(&address, &format!("{report} {config}")), 1, "{report}");
+        assert_eq!(said(&address, report), 0, "{report}");
+    }
+    assert_eq!(said(&address, &format!("bottlenecks {config}")), 0, "nothing in it depends on a configuration");
+    assert_eq!(said("--scan", &format!("patterns {config}")), 0, "the file counts");
+}
+
+#[test]
 fn the_beginning_of_an_id_is_enough() {
     let world = World::new();
     let total = |filter: &str| {

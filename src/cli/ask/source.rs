@@ -175,6 +175,11 @@ impl Source {
         Ok(Self::Local(Box::new(local), "this version".to_owned()))
     }
 
+    /// Whether another process answers, by its own configuration.
+    pub(in crate::cli) const fn is_sidecar(&self) -> bool {
+        matches!(self, Self::Sidecar(_))
+    }
+
     /// The answer to a question. Fails if it is refused, or if there is no answer.
     pub(in crate::cli) fn ask(&self, question: &Question) -> Result<Answer, AskError> {
         let (reply, who) = match self {

@@ -30,6 +30,7 @@ mod why;
 pub(in crate::cli) mod zone;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use self::args::{ColorChoice, GroupKey, ReportArgs, ReportKind};
 use self::asker::Asker;
@@ -86,9 +87,14 @@ impl From<ConfigError> for ReportError {
     }
 }
 
-/// Prints the report that the arguments ask for. Fails if they are wrong, if nobody answers, or if the report cannot be
-/// written.
-pub fn run(args: &ReportArgs, config: &Config, env: &Env, prices: &Prices) -> Result<(), ReportError> {
+/// Prints the report that the arguments ask for. `file` is the configuration file that they name. Fails if they are wrong,
+/// if nobody answers, or if the report cannot be written.
+pub fn run(
+    args: &ReportArgs,
+    (file, config): (Option<&Path>, &Config),
+    env: &Env,
+    prices: &Prices,
+) -> Result<(), ReportError> {
     check(args)?;
     let present = Present { now: args.now.unwrap_or_else(clock::now), zone: zone(args, env)? };
     let since = (args.since.as_deref(), default_since(args));
@@ -101,9 +107,20 @@ pub fn run(args: &ReportArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     let roots = settings::root_env(env);
     let rules = Rules { config, env: &roots, prices, at: args.now };
     let source = if args.scan { Source::files(rules)? } else { Source::find(rules)? };
+    if let (Some(file), true) = (file.filter(|_| goes_by_rules(args.report)), source.is_sidecar()) {
+        log::say(&format!(
+            "tailspan: prices, budgets and rules are those of the sidecar that runs; with --scan, those of {} count",
+            file.display()
+        ));
+    }
     let filters = asker::filters(&source, args)?;
     let asker = Asker { source: &source, args, present, range, filters };
     print(&made(&asker, env)?)
+}
+
+/// Whether a report depends on what a configuration file says of prices, budgets or rules.
+const fn goes_by_rules(report: ReportKind) -> bool {
+    !matches!(report, ReportKind::Bottlenecks)
 }
 
 /// Refuses arguments that have no meaning together.
