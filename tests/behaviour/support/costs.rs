@@ -105,11 +105,6 @@ pub(crate) fn filled(fill: impl FnOnce(&World)) -> (Asked, World, TempDir) {
     (Asked::of(&world), world, folder)
 }
 
-/// A value of a filter that nothing has, or hardly anything: who asks for turns is refused if nobody can be called so.
-pub(crate) fn rarest(filter: &str) -> &'static str {
-    if filter == "origin" { "teammate" } else { "nothing has this" }
-}
-
 /// Every recording in one state.
 pub(crate) fn recorded() -> (Asked, World, TempDir) {
     filled(|world| {

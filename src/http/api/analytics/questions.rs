@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use crate::http::route::parameter::{OneOf, Parameter, ParameterKind, Schema, TIME, Text, Whole, read_time};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
-use crate::transcript::record::Origin;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::cells::Window;
 use crate::views::analytics::filter::Filter;
@@ -39,8 +38,12 @@ pub(in crate::http::api) const TOOL: Parameter<Text> =
     Parameter::query("tool", Text, "Only turns and sub-agents that called this tool.").several();
 pub(in crate::http::api) const WORKFLOW: Parameter<Text> =
     Parameter::query("workflow", Text, "Only this workflow; session files alone tell of none.").several();
-pub(in crate::http::api) const ORIGIN: Parameter<OneOf<Origin>> =
-    Parameter::query("origin", OneOf(&ORIGINS), "Only turns that were asked for by these.").several();
+pub(in crate::http::api) const ORIGIN: Parameter<Text> = Parameter::query(
+    "origin",
+    Text,
+    "Only turns that were asked for by `human`, `sdk`, `task_notification` or `teammate`.",
+)
+.several();
 pub(in crate::http::api) const SESSION: Parameter<Text> =
     Parameter::query("session", Text, "Only the session with this id.").several();
 pub(in crate::http::api) const ENTRYPOINT: Parameter<Text> =
@@ -52,12 +55,6 @@ pub(in crate::http::api) const CURSOR: Parameter<Text> = Parameter::query(
     Text,
     "Where the page begins: the `next_cursor` of an answer to the same question in the same order.",
 );
-
-/// Everybody who may ask for a turn, as answers tell it.
-const ORIGINS: [(&str, Origin); Origin::ALL.len()] = {
-    let [human, sdk, notification, teammate] = Origin::ALL;
-    [(human.name(), human), (sdk.name(), sdk), (notification.name(), notification), (teammate.name(), teammate)]
-};
 
 /// A time, or a date, which is a day of the time zone that is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -172,7 +169,7 @@ pub(in crate::http::api) fn filter_of(request: &Request, zone: Zone) -> Result<F
         entrypoint: all(&ENTRYPOINT)?,
         model: all(&MODEL)?,
         agent: all(&AGENT)?,
-        origin: request.all(&ORIGIN)?.into_iter().map(|origin| origin.name().to_owned()).collect(),
+        origin: all(&ORIGIN)?,
         tool: all(&TOOL)?,
         workflow: all(&WORKFLOW)?,
     })
