@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::http::api::analytics::cells::{HasCells, SharedCells};
 use crate::http::api::state::HasReader;
+use crate::http::api::tables::answer::HasHost;
 use crate::http::metrics::scrape::{Build, Deliveries, Scrape};
 use crate::http::openapi::{ApiDocument, HasDocument};
 use crate::http::pages::status::{Status, Waiting};
@@ -43,6 +44,8 @@ pub struct Context {
     pub claude_code: bool,
     /// The description of the API.
     pub document: ApiDocument,
+    /// The name of this machine, which exported rows carry.
+    pub host: Arc<str>,
     /// How spans are drawn, the same as for the engine.
     pub spans: SpanRules,
     /// The clock, a function because only `sidecar` has one.
@@ -68,6 +71,12 @@ impl HasReader for Context {
 impl HasCells for Context {
     fn cells(&self) -> &SharedCells {
         &self.cells
+    }
+}
+
+impl HasHost for Context {
+    fn host(&self) -> &str {
+        &self.host
     }
 }
 

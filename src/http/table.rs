@@ -1,6 +1,7 @@
 //! The route table: one line for each path that is answered. Only the wiring imports it.
 
 use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
+use crate::http::api::tables::answer as tables;
 use crate::http::api::{replay, session_detail, sessions};
 use crate::http::context::Context;
 use crate::http::jaeger::{v1, v3};
@@ -32,6 +33,7 @@ pub static ROUTES: &[Route<Context>] = &[
         .large()
         .or_not_found()
         .quoting(),
+    Route::get("/api/v1/export/{file}", &tables::EXPORT, tables::answer).large().tagged(),
     Route::foreign("/jaeger/api/services", &v1::SERVICES, v1::services),
     Route::foreign("/jaeger/api/services/{service}/operations", &v1::OPERATION_NAMES, v1::operation_names).large(),
     Route::foreign("/jaeger/api/operations", &v1::OPERATIONS, v1::operations_with_kinds).large(),

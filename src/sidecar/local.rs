@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -18,10 +18,10 @@ use crate::http::api::analytics::cells::SharedCells;
 use crate::http::context::Context;
 use crate::http::openapi::ApiDocument;
 use crate::http::table::ROUTES;
-use crate::http::{RequestCounters, get};
+use crate::http::{RequestCounters, get, write};
 use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
-use crate::sidecar::settings::{client, label_rules, policy, span_rules, threads};
+use crate::sidecar::settings::{client, host, label_rules, policy, span_rules, threads};
 use crate::store::{self, OpenStore, Opened, StoreError, Writer};
 use crate::tail::{FileReader, FoundFile, ReadLimits, RootEnv};
 use crate::text::chain;
@@ -94,6 +94,12 @@ impl Local {
     pub fn get(&self, target: &str) -> (u16, Vec<u8>) {
         get(ROUTES, &self.context, target)
     }
+
+    /// Writes the body of the answer to a GET of `target` to `sink` while it is made. Returns the status, and the body of what
+    /// is no answer. Fails if the body cannot be made or written.
+    pub fn write(&self, target: &str, sink: &mut dyn Write) -> io::Result<(u16, Vec<u8>)> {
+        write(ROUTES, &self.context, target, sink)
+    }
 }
 
 fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Context {
@@ -111,6 +117,7 @@ fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Co
         requests: Arc::new(RequestCounters::default()),
         claude_code: false,
         document: ApiDocument::of(ROUTES),
+        host: host(),
         spans: span_rules(config),
         clock: clock::now,
         at,

@@ -1,5 +1,6 @@
 //! Turns the configuration into the settings that each room takes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{self, ClientTls, Compression, Config, HistorySince, Profile};
@@ -24,6 +25,11 @@ pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> Tail
         threads: threads(),
         rules: config.metrics.custom.rules().clone(),
     }
+}
+
+/// The name of this machine.
+pub fn host() -> Arc<str> {
+    rustix::system::uname().nodename().to_string_lossy().into()
 }
 
 /// Turns that end from this time on are sent, if there is an endpoint.

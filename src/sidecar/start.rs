@@ -19,7 +19,7 @@ use crate::http::{App, Readers, RequestCounters, Server, ServerLimits};
 use crate::ledger::prices::Prices;
 use crate::sidecar::error::RunError;
 use crate::sidecar::life::Life;
-use crate::sidecar::settings::{endpoints, otlp_config, span_rules};
+use crate::sidecar::settings::{endpoints, host, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
 use crate::sidecar::{budgets, clock, log, settings, signals, told};
@@ -114,6 +114,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
         requests: Arc::clone(&counters),
         claude_code: life.config.metrics.claude_code,
         document: ApiDocument::of(ROUTES),
+        host: host(),
         spans: span_rules(life.config),
         clock: clock::now,
         at: None,

@@ -9,6 +9,7 @@ use tailspan::http::openapi::markdown;
 use tailspan::http::table::ROUTES;
 use tailspan::views::analytics::patterns::{all, markdown as patterns};
 use tailspan::views::metrics::document;
+use tailspan::views::tables::markdown as columns;
 
 fn documents() -> Vec<PathBuf> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -90,6 +91,20 @@ fn the_metrics_of_the_guide_are_the_catalogue() {
         return;
     }
     assert!(text == expected, "docs/metrics.md is behind the catalogue: run the test with UPDATE=1");
+}
+
+#[test]
+fn the_columns_of_the_guide_are_those_of_exports() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/export.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("<!-- columns -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end of columns -->").unwrap();
+    let expected = format!("{before}<!-- columns -->\n{}<!-- end of columns -->{after}", columns::markdown());
+    if std::env::var("UPDATE").is_ok() {
+        fs::write(&path, expected).unwrap();
+        return;
+    }
+    assert!(text == expected, "docs/export.md is behind the columns of exports: run the test with UPDATE=1");
 }
 
 #[test]

@@ -70,6 +70,10 @@ pub(crate) fn run(data: &[u8]) {
     let target = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
     let (status, body) = ask(&target);
     assert!(STATUSES.contains(&status), "{status} for {target:?}");
+    // Exported tables may be lines of JSON, or no JSON at all.
+    if status == 200 && target.starts_with("/api/v1/export/") {
+        return;
+    }
     if target.starts_with("/api/") || target.starts_with("/jaeger/") || status != 200 {
         let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
         if let Some(cursor) = answer.get("next_cursor").and_then(serde_json::Value::as_str) {
@@ -134,6 +138,7 @@ fn state() -> State {
     drop(outbox);
     let context = Context {
         spans: SpanRules::default(),
+        host: "fuzz".into(),
         reader,
         vitals,
         totals: watch::channel(Some(snapshot)).1,

@@ -7,6 +7,7 @@
 //! replay          the events of a session, page by page
 //! long_session    a session that is too long to be in memory for an answer
 //! content         the text of events, read from the session files
+//! tables          whole tables of rows as files
 //! state           how handlers reach the state
 //! ```
 
@@ -17,3 +18,4 @@ pub mod replay;
 pub mod session_detail;
 pub mod sessions;
 pub(super) mod state;
+pub mod tables;

@@ -145,6 +145,11 @@ impl Sort {
     }
 }
 
+/// The number that the list is sorted by if it is not asked for otherwise; it begins with the greatest.
+pub(in crate::http) fn latest_first(session: &SessionEntry, now: Timestamp) -> i128 {
+    Sort::Ended.key(session, now)
+}
+
 /// The largest amount that may be asked for, in US dollars.
 const DOLLARS_MAX: u64 = 1_000_000_000;
 

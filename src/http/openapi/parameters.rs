@@ -109,6 +109,7 @@ fn schema_of(schema: &Schema) -> (Value, Written) {
         Schema::Boolean => json!({"type": "boolean"}),
         Schema::OneOf(words) => json!({"type": "string", "enum": words}),
         Schema::Name(pattern) => json!({"type": "string", "pattern": pattern}),
+        Schema::Date => json!({"type": "string", "format": "date"}),
         Schema::Time => json!({"type": "string", "format": "date-time"}),
         Schema::TimeOrDate => {
             json!({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]})

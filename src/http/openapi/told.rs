@@ -25,12 +25,13 @@ pub(super) struct Group {
 }
 
 /// All groups. A route belongs to the first that fits.
-pub(super) const GROUPS: [Group; 6] = [
+pub(super) const GROUPS: [Group; 7] = [
     Group {
         name: "analytics",
         meaning: "Sums over all sessions, the list of sessions, and each of them.",
         begins: &["/api/v1/analytics"],
     },
+    Group { name: "export", meaning: "Whole tables of rows, as files.", begins: &["/api/v1/export"] },
     Group { name: "api", meaning: "What there is to ask.", begins: &["/api/v1"] },
     Group {
         name: "jaeger",

@@ -142,6 +142,16 @@ impl Answer {
         }
     }
 
+    /// Writes the body to `sink` if this is an answer. Returns the status, and the body of what is no answer.
+    pub(in crate::http) fn write_to(self, sink: &mut dyn Write) -> io::Result<(u16, Vec<u8>)> {
+        match self.body {
+            AnswerBody::Whole(body) if self.status == FINE => sink.write_all(&body)?,
+            AnswerBody::Whole(body) => return Ok((self.status.as_u16(), body)),
+            AnswerBody::Stream(stream) => stream.write_to(sink)?,
+        }
+        Ok((self.status.as_u16(), Vec::new()))
+    }
+
     /// Compresses the body if the client accepts gzip and the body is large enough.
     pub(in crate::http) fn encoded(mut self, accepts_gzip: bool) -> Self {
         if !accepts_gzip || self.as_it_is {

@@ -1,5 +1,7 @@
 //! Answers a request without a connection, by route, query and handler alone. The guard and the network are left out.
 
+use std::io::{self, Write};
+
 use http::header::HeaderMap;
 use http::{Method, Uri};
 
@@ -12,6 +14,17 @@ use crate::http::route::routes::{self, Route};
 /// The status and body of a GET of `target`, which is a path with its query.
 pub fn get<C>(routes: &'static [Route<C>], context: &C, target: &str) -> (u16, Vec<u8>) {
     ask(routes, context, target).unwrap_or_else(Answer::from).into_parts()
+}
+
+/// Writes the body of the answer to a GET of `target` to `sink`, as it is made. Returns the status, and the body of what is no
+/// answer. Fails if the body cannot be made or written.
+pub fn write<C>(
+    routes: &'static [Route<C>],
+    context: &C,
+    target: &str,
+    sink: &mut dyn Write,
+) -> io::Result<(u16, Vec<u8>)> {
+    ask(routes, context, target).unwrap_or_else(Answer::from).write_to(sink)
 }
 
 fn ask<C>(routes: &'static [Route<C>], context: &C, target: &str) -> Result<Answer, Problem> {

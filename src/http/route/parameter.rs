@@ -76,6 +76,8 @@ pub enum Schema {
     Dollars {
         max: u64,
     },
+    /// A day of the calendar.
+    Date,
     /// A time in RFC 3339.
     Time,
     /// A time in RFC 3339, or a date.

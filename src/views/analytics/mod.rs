@@ -14,6 +14,7 @@
 //! filter         what is counted of them
 //! spend          what was spent in each quarter hour, for sums that are asked for all the time
 //! cube           all sessions, in memory
+//! reach          which sessions must be read for rows of units
 //! index          what the list of sessions is filtered and sorted by
 //! blocks         five-hour blocks
 //! sketch         quantiles
@@ -48,6 +49,7 @@ pub mod period;
 mod periods;
 pub mod projection;
 mod quarters;
+pub mod reach;
 mod rows;
 pub mod session_cells;
 pub mod session_work;

@@ -6,7 +6,8 @@ use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
 use tailspan::http::api::analytics::{bottlenecks, costs, patterns, tools};
-use tailspan::http::api::{replay, session_detail, sessions};
+use tailspan::http::api::tables::answer::HasHost;
+use tailspan::http::api::{replay, session_detail, sessions, tables};
 use tailspan::http::{HasReader, Route, get};
 use tailspan::ledger::family::TurnNumbers;
 use tailspan::ledger::money::Money;
@@ -47,11 +48,18 @@ impl HasCells for Asked {
     }
 }
 
+impl HasHost for Asked {
+    fn host(&self) -> &str {
+        "made"
+    }
+}
+
 static ROUTES: &[Route<Asked>] = &[
     Route::get("/costs", &costs::COSTS, costs::answer),
     Route::get("/tools", &tools::TOOLS, tools::answer),
     Route::get("/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer),
     Route::get("/patterns", &patterns::PATTERNS, patterns::answer),
+    Route::get("/export/{file}", &tables::answer::EXPORT, tables::answer::answer),
     Route::get("/sessions", &sessions::LIST, sessions::list),
     Route::get("/sessions/{id}", &session_detail::ONE, session_detail::one),
     Route::get("/sessions/{id}/replay", &replay::REPLAY, replay::replay),

@@ -108,6 +108,11 @@ impl Client {
             // "Not modified" has no body and no length. Source: RFC 9110, section 15.4.5.
             None if reply.status == 304 => Vec::new(),
             Some(length) => self.read_body(length),
+            None if reply.header("transfer-encoding") == Some("chunked") => {
+                let (body, is_whole) = self.read_chunks();
+                assert!(is_whole, "the answer broke off");
+                body
+            }
             None => {
                 let mut body = Vec::new();
                 self.stream.read_to_end(&mut body).unwrap();

@@ -13,6 +13,20 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("views::sessions", WING_OF_TIME),
     ("views::traces", WING_OF_TIME),
     ("views::text", WING),
+    // Tables are asked for as sums are.
+    (
+        "views::tables",
+        &[
+            "views::analytics::cells",
+            "views::analytics::filter",
+            "views::analytics::period",
+            "views::analytics::session_cells",
+            "views::traces::ids",
+            "measures",
+            "ledger",
+            "transcript",
+        ],
+    ),
     ("text", &[]),
     ("vitals", &["views::metrics", "transcript"]),
     (
@@ -179,12 +193,13 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("opentelemetry_otlp", &["export"]),
     ("opentelemetry_proto", &["export"]),
     ("opentelemetry_sdk", &["export"]),
+    ("parquet", &["http"]),
     ("percent_encoding", &["text"]),
     ("postcard", &["store", "audit"]),
     ("prometheus", &["http"]),
     ("prost", &["export"]),
     ("regex", &["custom"]),
-    ("rustix", &["tail", "store", "http", "cli"]),
+    ("rustix", &["tail", "store", "http", "sidecar", "cli"]),
     ("rustls", &["export"]),
     ("rustls_native_certs", &["export"]),
     ("schemars", &["ledger", "views", "http"]),
@@ -200,7 +215,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("tracing", &["tail", "store", "export", "http", "engine", "audit", "sidecar", "cli", "main"]),
     ("tracing_subscriber", &["sidecar"]),
     ("unicode_width", &["cli"]),
-    ("xxhash_rust", &["transcript", "ledger", "measures", "custom", "views", "tail", "store", "engine"]),
+    ("xxhash_rust", &["transcript", "ledger", "measures", "custom", "views", "tail", "store", "engine", "cli"]),
 ];
 
 /// Files that import each other in a loop, and why they still do.
