@@ -7,6 +7,7 @@ use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
 use tailspan::cli::report::{self, ReportError};
 use tailspan::cli::rules::RulesError;
+use tailspan::cli::tables::{self, error::ExportError};
 use tailspan::cli::{backfill, metrics, rules, scan, statusline, verify};
 use tailspan::config::{Config, ConfigError, Env, Flags};
 use tailspan::sidecar::error::RunError;
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
                 || error.downcast_ref::<RunError>().is_some_and(RunError::is_configuration)
                 || error.downcast_ref::<BackfillError>().is_some_and(BackfillError::is_usage)
                 || error.downcast_ref::<RulesError>().is_some_and(RulesError::is_usage)
-                || error.downcast_ref::<ReportError>().is_some_and(ReportError::is_usage);
+                || error.downcast_ref::<ReportError>().is_some_and(ReportError::is_usage)
+                || error.downcast_ref::<ExportError>().is_some_and(ExportError::is_usage);
             log::say(&format!("tailspan: {error:#}"));
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
         }
@@ -65,6 +67,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Verify(_) => verify::run(&config, &roots, &prices()?)?,
         Command::Backfill(args) => backfill::run(args, &config, &roots, &prices()?)?,
         Command::Report(args) => report::run(args, (flags.config.as_deref(), &config), &env, &prices()?)?,
+        Command::Export(args) => tables::run(args, &config, &env, &prices()?)?,
         Command::Statusline(args) => statusline::run(args.patience, &config, &env)?,
         Command::Metrics => metrics::run()?,
         Command::Rules(args) => rules::run(args, &config, &roots, &prices()?)?,

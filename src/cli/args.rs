@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use super::report::args::ReportArgs;
+use super::tables::args::ExportArgs;
 use super::values;
 use crate::config::Flags;
 use crate::transcript::time::Timestamp;
@@ -39,6 +40,8 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// Tell costs, tools, bottlenecks, patterns, sessions, blocks or today, for people or as a file
     Report(Box<ReportArgs>),
+    /// Write tables of sessions, turns, messages, tool calls or costs as JSON, CSV or Parquet
+    Export(Box<ExportArgs>),
     /// Print one line of figures for the status line of Claude Code, whose JSON is read on stdin
     Statusline(StatuslineArgs),
     /// Print every metric with its labels and meaning, as a table
@@ -203,6 +206,7 @@ impl Args {
                 ..common
             },
             Command::Report(report) => report.flags(common),
+            Command::Export(export) => export.flags(common),
             Command::Rules(RulesArgs { command: RulesCommand::Check(check) }) => {
                 Flags { projects: check.projects.clone(), offline: true, ..common }
             }

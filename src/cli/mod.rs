@@ -9,5 +9,6 @@ pub mod rules;
 pub mod scan;
 pub mod statusline;
 mod table;
+pub mod tables;
 mod values;
 pub mod verify;

@@ -70,6 +70,7 @@ mod client_account;
 mod costs;
 mod costs_mixed;
 mod critical_path;
+mod export_files;
 mod export_tables;
 mod http;
 mod http_load;

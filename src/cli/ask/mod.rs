@@ -3,6 +3,7 @@
 //! ```text
 //! client    one GET over HTTP, with a time by which it must be answered
 //! question  a path with its parameters
+//! stream    one GET whose answer is passed on while it comes
 //! source    who answers: a sidecar, the state, or the files
 //! answer    the values of an answer
 //! ```
@@ -11,3 +12,4 @@ pub(super) mod answer;
 pub(super) mod client;
 pub(super) mod question;
 pub(super) mod source;
+mod stream;

@@ -16,6 +16,11 @@ impl Question {
         Self { target: format!("/api/v1/analytics/{path}"), has_query: false }
     }
 
+    /// A table as a file.
+    pub(in crate::cli) fn export(table: &str, format: &str) -> Self {
+        Self { target: format!("/api/v1/export/{table}.{format}"), has_query: false }
+    }
+
     /// The same question with a parameter more.
     #[must_use]
     pub(in crate::cli) fn with(mut self, name: &str, value: &str) -> Self {

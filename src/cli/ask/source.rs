@@ -1,6 +1,6 @@
 //! Who answers: the sidecar that runs, else the state in this process, or the session files.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::answer::{Answer, text};
 use super::client::{self, Reply};
 use super::question::Question;
+use super::stream::{self, Streamed};
 use crate::audit::pass;
 use crate::cli::scan::{ScanError, targets};
 use crate::cli::verify::unread_bytes;
@@ -64,6 +65,9 @@ pub enum AskError {
         /// What went wrong on the way.
         source: io::Error,
     },
+    /// What was answered cannot be written.
+    #[error("cannot write the answer")]
+    Sink(#[source] io::Error),
     /// The question was refused.
     #[error("{reason}")]
     Refused {
@@ -180,6 +184,36 @@ impl Source {
         matches!(self, Self::Sidecar(_))
     }
 
+    /// Passes the answer to a question on to `sink` while it is made. `known` is the tag of an answer that is there already.
+    /// Fails if the question is refused, if there is no whole answer, or if it cannot be written.
+    pub(in crate::cli) fn write(
+        &self,
+        question: &Question,
+        known: Option<&str>,
+        sink: &mut dyn Write,
+    ) -> Result<Wrote, AskError> {
+        let mut sink = Sink { sink, failed: None };
+        let (answered, who) = match self {
+            Self::Sidecar(address) => {
+                let answered = stream::get(*address, question.target(), known, PATIENCE, &mut sink);
+                (answered, format!("the sidecar at {address}"))
+            }
+            Self::Local(local, who) => {
+                let answered = local.write(question.target(), &mut sink);
+                let streamed = |(status, refusal)| Streamed { status, tag: None, refusal };
+                (answered.map(streamed), who.clone())
+            }
+        };
+        if let Some(error) = sink.failed {
+            return Err(AskError::Sink(error));
+        }
+        match answered {
+            Ok(Streamed { status: status @ (200 | 304), tag, .. }) => Ok(Wrote { is_new: status == 200, tag }),
+            Ok(Streamed { status, refusal, .. }) => Err(refused(status, &refusal, who, question.path().to_owned())),
+            Err(source) => Err(AskError::Silent { who, source }),
+        }
+    }
+
     /// The answer to a question. Fails if it is refused, or if there is no answer.
     pub(in crate::cli) fn ask(&self, question: &Question) -> Result<Answer, AskError> {
         let (reply, who) = match self {
@@ -207,6 +241,50 @@ impl Source {
             }
         }
     }
+}
+
+/// How an answer was passed on.
+#[derive(Debug)]
+pub(in crate::cli) struct Wrote {
+    /// False if nothing has changed since the answer that was known.
+    pub(in crate::cli) is_new: bool,
+    /// The tag of the answer, if a sidecar gave it.
+    pub(in crate::cli) tag: Option<String>,
+}
+
+/// Where an answer is passed on to. What goes wrong there is told from what goes wrong with the answer.
+struct Sink<'s> {
+    sink: &'s mut dyn Write,
+    failed: Option<io::Error>,
+}
+
+impl Sink<'_> {
+    fn told<T>(&mut self, written: io::Result<T>) -> io::Result<T> {
+        written.map_err(|error| {
+            let kind = error.kind();
+            self.failed = Some(error);
+            kind.into()
+        })
+    }
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.write(bytes);
+        self.told(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.sink.flush();
+        self.told(flushed)
+    }
+}
+
+/// Why an answer is none.
+fn refused(status: u16, body: &[u8], who: String, path: String) -> AskError {
+    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let reason = text(&json, "/detail").map_or_else(|| format!("status {status} at {path}"), str::to_owned);
+    if status == 404 { AskError::Older { who, path } } else { AskError::Refused { status, reason } }
 }
 
 /// Learns what listens at an address by what it says of its readiness.

@@ -10,7 +10,7 @@ const EXPECTED: &str = "expected a day (today, yesterday, tuesday, 2026-11-24), 
 
 /// A time from `since`, up to and without `until`; without an end it lasts until now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::report) struct Range {
+pub(in crate::cli) struct Range {
     pub(in crate::cli::report) since: Option<Timestamp>,
     pub(in crate::cli::report) until: Option<Timestamp>,
 }
@@ -23,9 +23,14 @@ pub(in crate::cli) struct Present {
 }
 
 impl Range {
+    /// Its first moment, and the first one after it.
+    pub(in crate::cli) const fn bounds(self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.since, self.until)
+    }
+
     /// The range of `--since` and `--until`, or of `--on`; `since` is the default of the former. The error says which
     /// of them is wrong, and what was expected.
-    pub(in crate::cli::report) fn of(
+    pub(in crate::cli) fn of(
         present: Present,
         since: (Option<&str>, &str),
         until: Option<&str>,
