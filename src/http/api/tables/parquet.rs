@@ -86,7 +86,7 @@ struct ColumnPart {
     /// For each row 1 if it has a value and else 0, if rows may be without.
     levels: Option<Vec<i16>>,
     /// The text of the row before, which most often is that of the next row too.
-    last: Option<(Box<str>, ByteArray)>,
+    last: Option<ByteArray>,
 }
 
 /// Writes a table as Parquet.
@@ -191,9 +191,9 @@ impl TakeCells for Cells<'_> {
         match (&mut part.values, value) {
             (_, Value::None) => {}
             (Values::Text(values), Value::Text(text)) => {
-                let known = part.last.as_ref().filter(|(known, _)| **known == *text).map(|(_, bytes)| bytes.clone());
+                let known = part.last.take().filter(|known| known.data() == text.as_bytes());
                 let bytes = known.unwrap_or_else(|| ByteArray::from(text));
-                part.last = Some((text.into(), bytes.clone()));
+                part.last = Some(bytes.clone());
                 values.push(bytes);
             }
             (Values::Int64(values), Value::Count(number)) => values.push(i64::try_from(number).unwrap_or(i64::MAX)),
