@@ -22,6 +22,7 @@ use self::error::ExportError;
 use crate::cli::ask::source::Source;
 use crate::config::{Config, Env};
 use crate::ledger::prices::Prices;
+use crate::sidecar::local::Rules;
 use crate::sidecar::settings;
 
 /// Writes what the arguments ask for. Fails if they are wrong, if nobody answers, or if a file cannot be written.
@@ -30,7 +31,8 @@ pub fn run(args: &ExportArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     // What is wrong with the arguments is said before anything is read.
     let question = if args.all { None } else { Some(one::question(args)?) };
     let roots = settings::root_env(env);
-    let source = if args.scan { Source::files(config, &roots, prices) } else { Source::find(config, &roots, prices) };
+    let rules = Rules { config, env: &roots, prices, at: None };
+    let source = if args.scan { Source::files(rules) } else { Source::find(rules) };
     match question {
         Some(question) => one::run(args, &question, &source?),
         None => lake::run(args, &source?),

@@ -10,6 +10,7 @@
 //! carried        what results of calls cost after they were produced
 //! session_cells  the cells of one session, in memory
 //! quarters       what they come to in each quarter hour, whoever did it, in memory
+//! classes        the same for each kind of turn and sub-agent of the session
 //! session_work   its tool calls and what its turns waited for, in memory
 //! filter         what is counted of them
 //! spend          what was spent in each quarter hour, for sums that are asked for all the time
@@ -19,6 +20,7 @@
 //! blocks         five-hour blocks
 //! sketch         quantiles
 //! figures        money, tokens, durations and shares, rounded for people
+//! rows           rows while they are summed up
 //! cost_keys      by what rows of costs are told apart
 //! costs          tokens and cost, filtered and grouped
 //! tools          tool calls, filtered and grouped
