@@ -59,7 +59,8 @@
 //! | [`tail`] | edge: bytes arrive, rows are read again | transcript |
 //! | [`store`] | edge: sled, and nobody else knows it | views, ledger, transcript |
 //! | [`export`] | edge: spans and metrics leave | store, views of traces and metrics, transcript |
-//! | [`http`] | edge: questions arrive | store, views, ledger, transcript, `tail::reread`, vitals, counters of export |
+//! | [`index`] | edge: what search narrows by | `views::text`, `tail::reread` |
+//! | [`http`] | edge: questions arrive | store, index, views, ledger, transcript, `tail::reread`, vitals, counters of export |
 //! | [`engine`] | rule: the only writer | store, measures, views, ledger, transcript, tail, vitals |
 //! | [`audit`] | rule: a clean pass, and the state beside it | the store's reader, tail, measures, views, ledger, vitals |
 //! | [`sidecar`] | wiring: the clock, the start, the log | all of the above |
@@ -125,6 +126,7 @@ pub mod custom;
 pub mod engine;
 pub mod export;
 pub mod http;
+pub mod index;
 pub mod ledger;
 pub mod measures;
 pub mod sidecar;

@@ -2,7 +2,7 @@
 
 use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
 use crate::http::api::tables::answer as tables;
-use crate::http::api::{replay, session_detail, sessions};
+use crate::http::api::{replay, search, session_detail, sessions};
 use crate::http::context::Context;
 use crate::http::jaeger::{v1, v3};
 use crate::http::metrics::claude_code;
@@ -27,6 +27,7 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::get("/api/v1/analytics/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer).tagged(),
     Route::get("/api/v1/analytics/patterns", &patterns::PATTERNS, patterns::answer).tagged(),
     Route::get("/api/v1/analytics/tools/usage", &tools::TOOLS, tools::answer).tagged(),
+    Route::get("/api/v1/analytics/search", &search::SEARCH, search::search).large().quoting(),
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list).tagged(),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large().or_not_found(),
     Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay)

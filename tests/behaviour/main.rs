@@ -82,6 +82,7 @@ mod patterns;
 mod projection;
 mod readers;
 mod report;
+mod search;
 mod session_filters;
 mod statusline;
 

@@ -149,6 +149,9 @@ fn every_answer_is_as_the_description_says() {
     for query in ["since=2026-11-01", "since=2026-11-01&tz=Asia/Tokyo&project=nobody", "tz=nonsense"] {
         judge.ask("/api/v1/analytics/patterns", &[], query);
     }
+    for query in ["q=the&limit=3", "q=/[a-z]/&kind=tool_input", "q=the&sort=oldest&until=2020-01-01", "q=%22", "q="] {
+        judge.ask("/api/v1/analytics/search", &[], query);
+    }
     for query in ["limit=1", "limit=0", "until=2020-01-01", "nonsense=1"] {
         judge.ask(list, &[], query);
     }

@@ -18,6 +18,7 @@ mod scrub;
 
 // A state that lives through orders, cuts and crashes, by the thousand.
 mod laws;
+mod search;
 mod shapes;
 mod simulation;
 

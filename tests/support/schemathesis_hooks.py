@@ -29,4 +29,8 @@ def map_case(context, case):
             case.query.pop(second, None)
     if FIRST in case.query and LAST in case.query:
         case.query[LAST] = "9999-12-31T23:59:59Z"
+    # A question to search has a syntax: a phrase has its closing quote, an expression can be compiled, and there is a word.
+    if isinstance(case.query.get("q"), str) and case.path.endswith("/search"):
+        words = case.query["q"].replace('"', " ").replace("/", " ")[:100]
+        case.query["q"] = words if words.strip() else "word"
     return case

@@ -19,6 +19,7 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::clues::Clues;
 use crate::views::sessions::event::{Detail, Event};
+use crate::views::sessions::events::PlacedEvent;
 use crate::views::sessions::moments::{self, Around, Moment, SoFar, StepKind};
 use crate::views::sessions::outline::Outline;
 use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
@@ -201,6 +202,22 @@ impl LongSession {
         let EventPage { events, .. } = self.timeline.page(from, limit);
         let places = (from..).zip(events).map(|(index, (home, which))| (index, home, which)).collect();
         self.read_events(reader, places, &OnPath::default())
+    }
+
+    /// At most `limit` events from position `from` on, each with whose it is.
+    pub(in crate::http) fn placed_events(
+        &self,
+        reader: &StoreReader,
+        from: usize,
+        limit: usize,
+    ) -> Result<Vec<PlacedEvent>, StoreError> {
+        let EventPage { events, .. } = self.timeline.page(from, limit);
+        let places = (from..).zip(events).map(|(index, (home, which))| (index, home, which)).collect();
+        let mut events: BTreeMap<usize, PlacedEvent> = BTreeMap::new();
+        self.each_moment(reader, places, |index, around, moment| {
+            events.insert(index, PlacedEvent::of(around, moment.event(around, index, &mut SoFar::default())));
+        })?;
+        Ok(events.into_values().collect())
     }
 
     /// The events at these places, in this order. Each place is a position in the session, a home, and a position

@@ -4,6 +4,7 @@
 //! analytics       sums over the whole history
 //! sessions        the list of sessions
 //! session_detail  one session with its parts
+//! search          texts that match, wherever they stand
 //! replay          the events of a session, page by page
 //! long_session    a session that is too long to be in memory for an answer
 //! content         the text of events, read from the session files
@@ -15,6 +16,7 @@ pub mod analytics;
 mod content;
 mod long_session;
 pub mod replay;
+pub mod search;
 pub mod session_detail;
 pub mod sessions;
 pub(super) mod state;

@@ -1,11 +1,15 @@
 //! What the list of sessions is filtered and sorted by, kept in memory so that no session is decoded for it.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::cells::Window;
 use super::filter::{Filter, NumberedFilter};
 use super::names::{Name, Names};
-use super::session_cells::CubeUnit;
+use super::session_cells::{CubeUnit, SessionCells};
 use crate::ledger::money::Money;
 use crate::ledger::session::{Reported, Session};
+use crate::ledger::unit::UnitId;
 use crate::transcript::time::Timestamp;
 
 /// One session, as the list knows it.
@@ -27,11 +31,14 @@ pub struct SessionEntry {
     pub turns: u64,
     /// What the client itself reports that it cost, and how much of it no row explains.
     pub reported: Reported,
-    project: Name,
+    /// The project that it was started in.
+    pub project: Name,
     models: Box<[Name]>,
     tools: Box<[Name]>,
-    /// Its title without its secrets, in lower case.
-    title: Option<Box<str>>,
+    /// Its title without its secrets.
+    pub title: Option<Arc<str>>,
+    /// The same in lower case.
+    lower_title: Option<Box<str>>,
 }
 
 /// What the list of sessions is asked for besides what every question is.
@@ -70,8 +77,59 @@ impl SessionEntry {
             project: names.number(session.project()),
             models: tally.models.keys().map(|model| names.number(Some(model))).collect(),
             tools: tally.tools.keys().map(|tool| names.number(Some(tool))).collect(),
-            title: session.title.as_ref().map(|title| title.to_lowercase().into()),
+            title: session.title.clone(),
+            lower_title: session.title.as_ref().map(|title| title.to_lowercase().into()),
         }
+    }
+}
+
+/// Which texts are looked for, by where they stand.
+#[derive(Debug)]
+pub struct TextMatch {
+    window: Window,
+    names: NumberedFilter,
+}
+
+/// What of a session is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedTexts {
+    /// Units with texts that are wanted; `None` if those of all units are.
+    pub units: Option<HashSet<UnitId>>,
+    /// Whether its title is wanted. It belongs to no turn, so a question about some turns does not want it.
+    pub title: bool,
+}
+
+impl TextMatch {
+    /// The filter, asked of sessions with these names. Models and tools are those of single texts: here only sessions
+    /// without any are left out.
+    #[must_use]
+    pub fn of(filter: &Filter, names: &Names) -> Self {
+        Self { window: filter.window, names: NumberedFilter::of(filter, names) }
+    }
+
+    /// What of a session is looked for; `None` if nothing is.
+    #[must_use]
+    pub fn takes(&self, id: &str, entry: &SessionEntry, cells: &SessionCells) -> Option<WantedTexts> {
+        let Self { window, names } = self;
+        let might = entry.is_real
+            && names.takes_session(id)
+            && window.since.is_none_or(|since| entry.ended.is_some_and(|ended| ended >= since))
+            && window.until.is_none_or(|until| entry.started.is_some_and(|started| started < until))
+            && names.model.takes_any(|| entry.models.iter().copied())
+            && names.tool.takes_any(|| entry.tools.iter().copied());
+        if !might {
+            return None;
+        }
+        let of_turns =
+            names.branch.is_asked() || names.entrypoint.is_asked() || names.agent.is_asked() || names.origin.is_asked();
+        let of_texts = names.model.is_asked() || names.tool.is_asked();
+        let units = (of_turns || names.project.is_asked()).then(|| {
+            let taken = cells.ids.iter().zip(&cells.units).filter(|(_, unit)| names.takes_unit(unit));
+            taken.map(|(id, _)| *id).collect::<HashSet<UnitId>>()
+        });
+        let title = !of_turns && !of_texts && names.project.takes(entry.project);
+        let nothing = !title && units.as_ref().is_some_and(HashSet::is_empty);
+        (!nothing).then_some(WantedTexts { units, title })
     }
 }
 
@@ -88,7 +146,7 @@ impl SessionMatch {
     #[must_use]
     pub fn takes(&self, id: &str, entry: &SessionEntry, units: &[CubeUnit]) -> bool {
         let Self { window, min_cost, words, names } = self;
-        let title = entry.title.as_deref().unwrap_or_default();
+        let title = entry.lower_title.as_deref().unwrap_or_default();
         entry.is_real
             && names.takes_session(id)
             && window.since.is_none_or(|since| entry.ended.is_some_and(|ended| ended >= since))

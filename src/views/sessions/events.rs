@@ -9,6 +9,7 @@
 //! not part of an event: [`TextSource`](super::event::TextSource) says where it stands in the session files.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::event::Event;
 use super::moments::{self, Around, Moment, SoFar};
@@ -17,9 +18,48 @@ use crate::ledger::ended;
 use crate::ledger::family::TurnNumbers;
 use crate::ledger::unit::{Unit, UnitId};
 
+/// An event, and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacedEvent {
+    /// The event, without what was used before it and what turns waited for.
+    pub event: Event,
+    /// Its unit.
+    pub unit: UnitId,
+    /// The folder of its unit.
+    pub cwd: Option<Arc<str>>,
+    /// The type of the sub-agent that it happened in, which nobody may tell; `None` for the main thread.
+    pub agent: Option<Option<Arc<str>>>,
+}
+
+impl PlacedEvent {
+    /// An event of the unit that is around it.
+    #[must_use]
+    pub fn of(around: &Around<'_>, event: Event) -> Self {
+        let (unit, agent) = (around.unit, around.unit.agent.as_ref());
+        let agent = agent.map(|agent| agent.agent_type.clone());
+        Self { event, unit: unit.key.id(), cwd: unit.context.cwd.clone(), agent }
+    }
+}
+
 /// Every event of a session, from all of its units.
 #[must_use]
 pub fn events(units: &[Unit]) -> Vec<Event> {
+    let mut so_far = SoFar::default();
+    let on_path = OnPath::of(units);
+    in_order(units, |around, index, moment| Event {
+        critical_path_seconds: moment.on_path(&on_path),
+        ..moment.event(around, index, &mut so_far)
+    })
+}
+
+/// The same, each with whose it is.
+#[must_use]
+pub fn placed_events(units: &[Unit]) -> Vec<PlacedEvent> {
+    in_order(units, |around, index, moment| PlacedEvent::of(around, moment.event(around, index, &mut SoFar::default())))
+}
+
+/// What `make` makes of each moment of a session, in order.
+fn in_order<T>(units: &[Unit], mut make: impl FnMut(&Around<'_>, usize, Moment<'_>) -> T) -> Vec<T> {
     let numbers = TurnNumbers::of(units);
     let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), unit)).collect();
     let around = |unit| Around {
@@ -32,11 +72,5 @@ pub fn events(units: &[Unit]) -> Vec<Event> {
     let mut moments: Vec<(&Around<'_>, Moment<'_>)> =
         all.iter().flat_map(|around| moments(around).map(move |moment| (around, moment))).collect();
     moments.sort_by(|(_, a), (_, b)| a.order_of(b));
-    let mut so_far = SoFar::default();
-    let on_path = OnPath::of(units);
-    let event = |(index, (around, moment)): (usize, (&Around<'_>, Moment<'_>))| Event {
-        critical_path_seconds: moment.on_path(&on_path),
-        ..moment.event(around, index, &mut so_far)
-    };
-    (0..).zip(moments).map(event).collect()
+    (0..).zip(moments).map(|(index, (around, moment))| make(around, index, moment)).collect()
 }

@@ -1,3 +1,4 @@
-//! The text of a conversation, as answers show it.
+//! The text of a conversation, as answers show it and as search compares it.
 
+pub mod find;
 pub mod pieces;

@@ -8,12 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tailspan::audit::pass::{self, Pass};
 use tailspan::engine::ahead::{self, Job, Parsed};
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
-use tailspan::http::api::{replay, session_detail, sessions};
+use tailspan::http::api::{replay, search, session_detail, sessions};
 use tailspan::http::{App, HasReader, Readers, RequestCounters, Route, Server, ServerLimits};
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
@@ -55,6 +56,11 @@ impl HasReader for State {
 }
 
 static ROUTES: &[Route<State>] = &[
+    Route::get("/api/v1/analytics/search", &search::SEARCH, search::search),
+    // Each page has time for one step only.
+    Route::get("/impatient/search", &search::SEARCH, |state, request| {
+        search::search_for(state, request, Duration::ZERO)
+    }),
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one),
     Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay),
@@ -182,6 +188,24 @@ impl World {
 
     pub(crate) fn ask(&self, rest: &str) -> Reply {
         get(self.address, &format!("/api/v1/analytics/sessions{rest}"))
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The answer to a search.
+    pub(crate) fn search(&self, query: &str) -> Value {
+        let reply = get(self.address, &format!("/api/v1/analytics/search?{query}"));
+        assert_eq!(reply.status, 200, "{query}: {}", reply.text());
+        reply.json()
+    }
+
+    /// The same from a server that has no time for it.
+    pub(crate) fn search_impatiently(&self, query: &str) -> Value {
+        let reply = get(self.address, &format!("/impatient/search?{query}"));
+        assert_eq!(reply.status, 200, "{query}: {}", reply.text());
+        reply.json()
     }
 
     pub(crate) fn json(&self, rest: &str) -> Value {

@@ -2,12 +2,13 @@
 //! and then only those of sessions that have changed.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 
 use super::budgets::{BudgetsNow, SharedBudgets};
 use super::place::KnownPlaces;
+use crate::http::api::search::known::KnownFiles;
 use crate::http::api::state::HasReader;
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
@@ -47,6 +48,8 @@ struct Kept {
     cube: Cube,
     /// Where calls and responses stand that answers name one by one, by session.
     places: Mutex<KnownPlaces>,
+    /// Which files hold the texts of sessions, as far as a search has asked.
+    files: Arc<KnownFiles>,
     /// Of what these take the cube keeps sums.
     watched: Vec<Filter>,
     /// What the rules of patterns go by.
@@ -140,6 +143,7 @@ impl Kept {
             ChangedSessions::Some(_) | ChangedSessions::All => {
                 self.cube = Cube::watching(self.watched.iter().cloned(), self.patterns.clone());
                 self.places().clear();
+                self.files.forget_all();
                 let mut sessions = Vec::new();
                 reader.each_session(|session| sessions.push(session.id))?;
                 sessions
@@ -147,6 +151,7 @@ impl Kept {
         };
         for id in sessions {
             self.places().remove(&id);
+            self.files.forget(&id);
             match reader.session(&id)? {
                 Some(session) => self.cube.put(&session, &reader.cells_of(&id)?, prices),
                 None => self.cube.remove(&id),
@@ -174,6 +179,11 @@ impl CellsNow<'_> {
     /// Where calls and responses stand, as far as answers have named them since their sessions changed.
     pub(in crate::http) fn places(&self) -> MutexGuard<'_, KnownPlaces> {
         self.kept.places()
+    }
+
+    /// Which files hold the texts of sessions, as far as is known.
+    pub(in crate::http) fn files(&self) -> Arc<KnownFiles> {
+        Arc::clone(&self.kept.files)
     }
 
     /// What the rules of patterns go by.

@@ -1,0 +1,148 @@
+//! Reads session files for a search: first the lines that may match, then the rows of single events.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::known::Files;
+use crate::index::scan::{Lines, Scanner};
+use crate::ledger::unit::{Parts, Unit};
+use crate::store::{StoreError, StoreReader};
+use crate::tail::reread::{self, Latest, Missing};
+use crate::transcript::chunk::FileNumber;
+use crate::views::sessions::event::TextSource;
+use crate::views::sessions::parts;
+use crate::views::text::find::hint::Hint;
+
+/// Most files that are kept open; at this number all are closed.
+const FILES_MAX: usize = 64;
+
+/// Why a search ends before its answer is made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SearchError {
+    /// The state cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nobody waits for the answer any more.
+    #[error("the client has gone")]
+    Gone,
+}
+
+/// Which lines of the files of a session may match.
+#[derive(Debug)]
+pub(super) enum Candidates {
+    All,
+    /// These.
+    Some(HashMap<FileNumber, Lines>),
+}
+
+/// Session files that are read.
+pub(super) struct Reading<'r> {
+    reader: &'r StoreReader,
+    /// Asked now and then whether somebody still waits for the answer.
+    is_wanted: &'r mut dyn FnMut() -> bool,
+    scanner: Scanner,
+    latest: Latest,
+    open: HashMap<FileNumber, Result<File, Missing>>,
+    /// Bytes that were read.
+    pub(super) bytes: u64,
+}
+
+impl<'r> Reading<'r> {
+    pub(super) fn new(reader: &'r StoreReader, is_wanted: &'r mut dyn FnMut() -> bool) -> Self {
+        let (scanner, latest, open) = (Scanner::default(), Latest::default(), HashMap::new());
+        Self { reader, is_wanted, scanner, latest, open, bytes: 0 }
+    }
+
+    /// Fails if nobody waits for the answer any more.
+    pub(super) fn check(&mut self) -> Result<(), SearchError> {
+        if (self.is_wanted)() { Ok(()) } else { Err(SearchError::Gone) }
+    }
+
+    /// The lines of some files that may match; `None` if there are none.
+    pub(super) fn candidates(&mut self, files: &Files, hint: &Hint) -> Result<Option<Candidates>, SearchError> {
+        if *hint == Hint::Anything {
+            return Ok(Some(Candidates::All));
+        }
+        let mut some = HashMap::new();
+        for number in files.iter() {
+            let lines = self.lines(*number, hint)?;
+            if !lines.is_empty() {
+                some.insert(*number, lines);
+            }
+        }
+        Ok((!some.is_empty()).then_some(Candidates::Some(some)))
+    }
+
+    fn lines(&mut self, number: FileNumber, hint: &Hint) -> Result<Lines, SearchError> {
+        self.open(number)?;
+        let Self { is_wanted, scanner, open, bytes, .. } = self;
+        let mut lines = Lines::default();
+        // What cannot be opened or read cannot be shown: nothing of it is found.
+        let Some(Ok(file)) = open.get(&number) else { return Ok(lines) };
+        let goes_on = |read| {
+            *bytes += read;
+            if is_wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let done: io::Result<Option<()>> = scanner.lines(file, 0..u64::MAX, hint, &mut lines, goes_on);
+        match done {
+            Ok(None) => Err(SearchError::Gone),
+            Ok(Some(())) => Ok(lines),
+            Err(error) => {
+                tracing::debug!(file = number.0, %error, "a session file cannot be searched");
+                Ok(lines)
+            }
+        }
+    }
+
+    /// The rows of an event; `None` if they cannot be shown any more.
+    pub(super) fn rows(&mut self, source: &TextSource) -> Result<Option<Vec<Arc<Value>>>, SearchError> {
+        let mut rows = Vec::with_capacity(source.rows.len());
+        for row in &source.rows {
+            self.open(row.file)?;
+            let Some(Ok(file)) = self.open.get(&row.file) else { return Ok(None) };
+            if !self.latest.has(row.file, row.place) {
+                self.bytes += u64::from(row.place.bytes);
+            }
+            match self.latest.read(row.file, file, row.place, &source.expected) {
+                Ok(row) => rows.push(row),
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some(rows))
+    }
+
+    fn open(&mut self, number: FileNumber) -> Result<(), SearchError> {
+        if self.open.contains_key(&number) {
+            return Ok(());
+        }
+        if self.open.len() >= FILES_MAX {
+            self.open.clear();
+        }
+        let path = self.reader.file(number)?.map(|row| PathBuf::from(OsString::from_vec(row.path)));
+        self.open.insert(number, path.map_or(Err(Missing::Gone), |path| reread::open(&path)));
+        Ok(())
+    }
+}
+
+impl Candidates {
+    /// Whether an event may match.
+    pub(super) fn have(&self, source: &TextSource) -> bool {
+        let Self::Some(lines) = self else { return true };
+        let has = |file, offset, bytes| lines.get(&file).is_some_and(|lines: &Lines| lines.has(offset, bytes));
+        source.rows.iter().any(|row| has(row.file, row.place.offset, row.place.bytes))
+    }
+}
+
+/// Adds the files that hold texts of a unit, or of some of its parts.
+pub(super) fn add_files(unit: &Unit, parts: &Parts, files: &mut BTreeSet<FileNumber>) {
+    parts::files(unit, parts, files);
+    files.extend(parts.rows.iter().filter_map(|row| row.place).map(|place| place.file));
+}

@@ -1,0 +1,147 @@
+//! A session whose files have lines that may match: its events, one by one in the order that is asked for.
+
+use std::collections::BTreeSet;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use super::files::{Candidates, Reading, SearchError, add_files};
+use super::known::{Files, KnownFiles};
+use super::question::{Listed, Place, SearchQuestion};
+use crate::http::api::long_session::LongSession;
+use crate::ledger::session::Session;
+use crate::ledger::unit::Unit;
+use crate::store::{StoreError, StoreReader};
+use crate::transcript::time::Timestamp;
+use crate::views::sessions::events::{PlacedEvent, placed_events};
+
+/// How many events of a long session are looked at together.
+const WINDOW_EVENTS: usize = 4096;
+
+/// A session that is being searched.
+pub(super) struct OpenSession {
+    pub(super) listed: Arc<Listed>,
+    candidates: Candidates,
+    /// The events that come next, the very next one last.
+    next: Vec<PlacedEvent>,
+    /// The rest of a session that is too long to be in memory.
+    rest: Option<(Box<LongSession>, Range<usize>)>,
+}
+
+/// The units of a session that is not too long, if they were read already.
+type Units = Option<Vec<Unit>>;
+
+impl OpenSession {
+    /// Opens a session; `None` if no line of its files may match, or if it is not in the state any more.
+    pub(super) fn open(
+        (reader, known): (&StoreReader, &KnownFiles),
+        reading: &mut Reading<'_>,
+        listed: Arc<Listed>,
+        question: &SearchQuestion,
+    ) -> Result<Option<Self>, SearchError> {
+        let Some(session) = reader.session(&listed.id)? else { return Ok(None) };
+        let (files, units) = files_of(reader, known, &session)?;
+        let Some(candidates) = reading.candidates(&files, &question.hint)? else { return Ok(None) };
+        let mut open = Self { listed, candidates, next: Vec::new(), rest: None };
+        if LongSession::is_one(&session) {
+            let long = LongSession::read(reader, &session)?;
+            let range = wanted(&long, question);
+            open.rest = Some((Box::new(long), range));
+        } else {
+            let units = units.map_or_else(|| reader.units_of(&session), Ok)?;
+            open.put(placed_events(&units), question);
+        }
+        Ok(Some(open))
+    }
+
+    /// The next event that may match, and its place.
+    pub(super) fn next(
+        &mut self,
+        reader: &StoreReader,
+        question: &SearchQuestion,
+    ) -> Result<Option<(Place, PlacedEvent)>, StoreError> {
+        loop {
+            if let Some(event) = self.next.pop() {
+                return Ok(Some((question.place(&self.listed, event.event.at, Some(event.event.index)), event)));
+            }
+            let Some((long, range)) = self.rest.as_mut().filter(|(_, range)| !range.is_empty()) else {
+                return Ok(None);
+            };
+            let window = if question.newest {
+                range.end.saturating_sub(WINDOW_EVENTS).max(range.start)..range.end
+            } else {
+                range.start..(range.start + WINDOW_EVENTS).min(range.end)
+            };
+            *range = if question.newest { range.start..window.start } else { window.end..range.end };
+            let events = long.placed_events(reader, window.start, window.len())?;
+            self.put(events, question);
+        }
+    }
+
+    /// Puts events in the order that is asked for, without those that cannot match and those of earlier pages.
+    fn put(&mut self, mut events: Vec<PlacedEvent>, question: &SearchQuestion) {
+        let before = |after: &Place, place: &Place| (&place.session, place.event) != (&after.session, after.event);
+        events.retain(|placed| {
+            let event = &placed.event;
+            let place = || question.place(&self.listed, event.at, Some(event.index));
+            event.source.as_ref().is_some_and(|source| self.candidates.have(source))
+                && question.is_within(event.at)
+                && self.listed.takes(placed.unit)
+                && question.after.as_ref().is_none_or(|after| {
+                    let place = place();
+                    // Of the last event of a page, texts of further kinds may come on the next one.
+                    place > *after || !before(after, &place)
+                })
+        });
+        events.sort_by_key(|placed| {
+            std::cmp::Reverse(question.place(&self.listed, placed.event.at, Some(placed.event.index)))
+        });
+        self.next = events;
+    }
+}
+
+/// The events of a long session that lie in the window and behind the page before.
+fn wanted(long: &LongSession, question: &SearchQuestion) -> Range<usize> {
+    let (mut start, mut end) = (0, long.len());
+    if let Some(since) = question.window.since {
+        start = long.at(since);
+    }
+    if let Some(until) = question.window.until {
+        end = long.at(until);
+    }
+    // Only what lies behind by its time: an event outside of its session is put at its edge.
+    match question.after.as_ref().map(|after| after.time) {
+        Some(time) if question.newest => end = end.min(long.at(Timestamp(time.saturating_neg().saturating_add(1)))),
+        Some(time) => start = start.max(long.at(Timestamp(time))),
+        None => {}
+    }
+    start..end.max(start)
+}
+
+/// The files that hold texts of a session, and its units if they had to be read for that.
+fn files_of(reader: &StoreReader, known: &KnownFiles, session: &Session) -> Result<(Files, Units), StoreError> {
+    let (kept, age) = known.of(&session.id);
+    if let Some(files) = kept {
+        return Ok((files, None));
+    }
+    let mut files = BTreeSet::new();
+    let mut units = None;
+    if LongSession::is_one(session) {
+        reader.each_unit_of(&session.id, |unit| {
+            add_files(&unit, &unit.parts, &mut files);
+            if unit.sections.is_some() {
+                reader.each_section(unit.key.id(), |section| {
+                    add_files(&unit, &section.parts, &mut files);
+                    ControlFlow::Continue(())
+                })?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+    } else {
+        let all = reader.units_of(session)?;
+        all.iter().for_each(|unit| add_files(unit, &unit.parts, &mut files));
+        units = Some(all);
+    }
+    let files: Files = files.into_iter().collect();
+    known.keep(&session.id, &files, age);
+    Ok((files, units))
+}

@@ -1,0 +1,140 @@
+//! What the line of a session file must have if its texts match, told without decoding it. A line that has it need not
+//! match; one that has it not cannot.
+//!
+//! A run of letters stands in the file as it is in the text, but for its case, unless something in the line is written
+//! with an escape that could stand for one of its letters: such a line is decoded in any case.
+//!
+//! The hint is of one word only. All words may stand in an event, each in a line of its own: a response is written over
+//! several lines.
+
+use std::ops::Range;
+
+use memchr::{memchr, memmem, memrchr};
+
+use super::fold::fold;
+use super::query::{Query, What};
+
+/// A run in ASCII of at least so many letters is preferred to a longer one that is not, because it is found faster.
+const ASCII_CHARS_MIN: usize = 3;
+
+/// What lines must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// Nothing is known: every line may match.
+    Anything,
+    /// Folded letters, all of them ASCII, and none that JSON escapes.
+    Ascii(Box<str>),
+    /// Folded letters, some of them beyond ASCII.
+    Letters(Box<str>),
+}
+
+/// Letters beyond ASCII that fold to an ASCII letter, as bytes.
+const FOLDED: [(u8, &[u8]); 2] = [(b's', "ſ".as_bytes()), (b'k', "\u{212a}".as_bytes())];
+
+impl Hint {
+    /// The longest run of letters that all matching texts have.
+    #[must_use]
+    pub fn of(query: &Query) -> Self {
+        let wanted = query.terms.iter().filter(|term| !term.not).filter_map(|term| match &term.what {
+            What::Text(text) => Some(&**text),
+            What::Regex(_, literal) => literal.as_deref(),
+        });
+        let (mut ascii, mut letters) = ("", "");
+        for text in wanted {
+            for run in text.split(|letter| !is_plain(letter)) {
+                letters = if run.len() > letters.len() { run } else { letters };
+                let parts = run.split(|letter: char| !letter.is_ascii());
+                ascii = parts.fold(ascii, |longest, part| if part.len() > longest.len() { part } else { longest });
+            }
+        }
+        match (ascii.len(), letters) {
+            (_, "") => Self::Anything,
+            (length, _) if length >= ASCII_CHARS_MIN || length == letters.len() => Self::Ascii(ascii.into()),
+            _ => Self::Letters(letters.into()),
+        }
+    }
+
+    /// Gives the places of lines that may match to `take`, in order. `lines` are whole lines; `scratch` is memory that
+    /// is used again.
+    pub fn lines(&self, lines: &[u8], scratch: &mut Vec<u8>, mut take: impl FnMut(Range<usize>)) {
+        match self {
+            Self::Anything => each_line(lines, take),
+            Self::Ascii(run) => ascii_lines(lines, run.as_bytes(), scratch, take),
+            Self::Letters(run) => each_line(lines, |place| {
+                let line = lines.get(place.clone()).unwrap_or_default();
+                let has_escape = || escapes(line, |code| code >= u32::from(b' '));
+                let has_run = || !line.is_ascii() && fold(&String::from_utf8_lossy(line)).contains(&**run);
+                if has_run() || has_escape() {
+                    take(place);
+                }
+            }),
+        }
+    }
+}
+
+/// Whether a letter stands in a file as it is, unless somebody escapes what need not be. What takes the place of broken
+/// letters does not.
+fn is_plain(letter: char) -> bool {
+    !(letter.is_control() || matches!(letter, '"' | '\\' | '\u{2028}' | '\u{2029}' | '\u{fffd}'))
+}
+
+fn ascii_lines(lines: &[u8], run: &[u8], scratch: &mut Vec<u8>, mut take: impl FnMut(Range<usize>)) {
+    scratch.clear();
+    scratch.extend_from_slice(lines);
+    scratch.make_ascii_lowercase();
+    let folded: &[u8] = scratch;
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut add = |at: usize| found.push(line_around(folded, at));
+    each_line_with(folded, run, &mut add);
+    for (letter, bytes) in FOLDED {
+        if run.contains(&letter) {
+            each_line_with(folded, bytes, &mut add);
+        }
+    }
+    if run.contains(&b'/') {
+        each_line_with(folded, b"\\/", &mut add);
+    }
+    for at in memmem::find_iter(folded, b"\\u") {
+        let is_letter = |code| (0x20..0x7f).contains(&code) || code == 0x17f || code == 0x212a;
+        if folded.get(at..at + 6).is_none_or(|escape| escapes(escape, is_letter)) {
+            add(at);
+        }
+    }
+    found.sort_unstable_by_key(|place| place.start);
+    found.dedup();
+    found.into_iter().for_each(&mut take);
+}
+
+/// Gives one place of each line that has some bytes to `add`.
+fn each_line_with(lines: &[u8], bytes: &[u8], add: &mut impl FnMut(usize)) {
+    let finder = memmem::Finder::new(bytes);
+    let mut from = 0;
+    while let Some(at) = lines.get(from..).and_then(|rest| finder.find(rest)) {
+        add(from + at);
+        from = line_around(lines, from + at).end;
+    }
+}
+
+/// The line that has a byte, with its newline.
+fn line_around(lines: &[u8], at: usize) -> Range<usize> {
+    let start = lines.get(..at).and_then(|before| memrchr(b'\n', before)).map_or(0, |newline| newline + 1);
+    let end = lines.get(at..).and_then(|rest| memchr(b'\n', rest)).map_or(lines.len(), |newline| at + newline + 1);
+    start..end
+}
+
+fn each_line(lines: &[u8], mut take: impl FnMut(Range<usize>)) {
+    let mut start = 0;
+    while start < lines.len() {
+        let line = line_around(lines, start);
+        start = line.end;
+        take(line);
+    }
+}
+
+/// Whether one of the `\uXXXX` in a line stands for a code that counts, or cannot be read.
+fn escapes(line: &[u8], counts: impl Fn(u32) -> bool) -> bool {
+    memmem::find_iter(line, b"\\u").any(|at| {
+        let digits = line.get(at + 2..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
+        digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).is_none_or(&counts)
+    })
+}
