@@ -7,6 +7,7 @@ use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
 use tailspan::cli::report::{self, ReportError};
 use tailspan::cli::rules::RulesError;
+use tailspan::cli::search::{self, SearchError};
 use tailspan::cli::tables::{self, error::ExportError};
 use tailspan::cli::{backfill, metrics, rules, scan, statusline, verify};
 use tailspan::config::{Config, ConfigError, Env, Flags};
@@ -35,7 +36,8 @@ fn main() -> ExitCode {
                 || error.downcast_ref::<BackfillError>().is_some_and(BackfillError::is_usage)
                 || error.downcast_ref::<RulesError>().is_some_and(RulesError::is_usage)
                 || error.downcast_ref::<ReportError>().is_some_and(ReportError::is_usage)
-                || error.downcast_ref::<ExportError>().is_some_and(ExportError::is_usage);
+                || error.downcast_ref::<ExportError>().is_some_and(ExportError::is_usage)
+                || error.downcast_ref::<SearchError>().is_some_and(SearchError::is_usage);
             log::say(&format!("tailspan: {error:#}"));
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
         }
@@ -68,6 +70,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Backfill(args) => backfill::run(args, &config, &roots, &prices()?)?,
         Command::Report(args) => report::run(args, (flags.config.as_deref(), &config), &env, &prices()?)?,
         Command::Export(args) => tables::run(args, &config, &env, &prices()?)?,
+        Command::Search(args) => search::run(args, &config, &env, &prices()?)?,
         Command::Statusline(args) => statusline::run(args.patience, &config, &env)?,
         Command::Metrics => metrics::run()?,
         Command::Rules(args) => rules::run(args, &config, &roots, &prices()?)?,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use super::report::args::ReportArgs;
+use super::search::SearchArgs;
 use super::tables::args::ExportArgs;
 use super::values;
 use crate::config::Flags;
@@ -42,6 +43,8 @@ pub enum Command {
     Report(Box<ReportArgs>),
     /// Write tables of sessions, turns, messages, tool calls or costs as JSON, CSV or Parquet
     Export(Box<ExportArgs>),
+    /// Find words in prompts, answers, thoughts, tool inputs and results, and titles
+    Search(Box<SearchArgs>),
     /// Print one line of figures for the status line of Claude Code, whose JSON is read on stdin
     Statusline(StatuslineArgs),
     /// Print every metric with its labels and meaning, as a table
@@ -207,6 +210,7 @@ impl Args {
             },
             Command::Report(report) => report.flags(common),
             Command::Export(export) => export.flags(common),
+            Command::Search(search) => search.flags(common),
             Command::Rules(RulesArgs { command: RulesCommand::Check(check) }) => {
                 Flags { projects: check.projects.clone(), offline: true, ..common }
             }

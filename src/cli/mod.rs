@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod report;
 pub mod rules;
 pub mod scan;
+pub mod search;
 pub mod statusline;
 mod table;
 pub mod tables;

@@ -1,6 +1,6 @@
 //! What every report needs to ask: who answers, about which time, with which filters.
 
-use super::args::ReportArgs;
+use super::args::{FilterArgs, ReportArgs};
 use super::range::{Present, Range};
 use crate::cli::ask::answer::{Answer, list, text};
 use crate::cli::ask::question::Question;
@@ -26,7 +26,7 @@ pub(super) struct Asker<'a> {
 
 /// The filters of the arguments. Tables show the beginnings of ids, so the beginning of an id will do here: whoever
 /// answers is asked which session that is. Fails if it may be several.
-pub(super) fn filters(source: &Source, args: &ReportArgs) -> Result<Vec<(&'static str, String)>, AskError> {
+pub(in crate::cli) fn filters(source: &Source, filters: &FilterArgs) -> Result<Vec<(&'static str, String)>, AskError> {
     let whole = |(name, value): (&'static str, &str)| {
         if name != "session" || value.chars().count() >= ID_CHARS {
             return Ok((name, value.to_owned()));
@@ -38,7 +38,7 @@ pub(super) fn filters(source: &Source, args: &ReportArgs) -> Result<Vec<(&'stati
             Err(error) => Err(error),
         }
     };
-    args.filters.pairs().map(whole).collect()
+    filters.pairs().map(whole).collect()
 }
 
 /// Before every session.

@@ -13,7 +13,7 @@
 //! questions. So a figure in a report is always one of the API.
 
 pub mod args;
-mod asker;
+pub(in crate::cli) mod asker;
 pub(in crate::cli) mod blocks;
 mod bottlenecks;
 mod costs;
@@ -113,7 +113,7 @@ pub fn run(
             file.display()
         ));
     }
-    let filters = asker::filters(&source, args)?;
+    let filters = asker::filters(&source, &args.filters)?;
     let asker = Asker { source: &source, args, present, range, filters };
     print(&made(&asker, env)?)
 }

@@ -11,8 +11,8 @@ const EXPECTED: &str = "expected a day (today, yesterday, tuesday, 2026-11-24), 
 /// A time from `since`, up to and without `until`; without an end it lasts until now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) struct Range {
-    pub(in crate::cli::report) since: Option<Timestamp>,
-    pub(in crate::cli::report) until: Option<Timestamp>,
+    pub(in crate::cli) since: Option<Timestamp>,
+    pub(in crate::cli) until: Option<Timestamp>,
 }
 
 /// The present: what words like `today` mean.
