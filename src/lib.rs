@@ -59,7 +59,7 @@
 //! | [`tail`] | edge: bytes arrive, rows are read again | transcript |
 //! | [`store`] | edge: sled, and nobody else knows it | views, ledger, transcript |
 //! | [`export`] | edge: spans and metrics leave | store, views of traces and metrics, transcript |
-//! | [`index`] | edge: what search narrows by | `views::text`, `tail::reread` |
+//! | [`index`] | edge: what search narrows by | the store's reader, `views::text`, `tail::reread`, transcript |
 //! | [`http`] | edge: questions arrive | store, index, views, ledger, transcript, `tail::reread`, vitals, counters of export |
 //! | [`engine`] | rule: the only writer | store, measures, views, ledger, transcript, tail, vitals |
 //! | [`audit`] | rule: a clean pass, and the state beside it | the store's reader, tail, measures, views, ledger, vitals |

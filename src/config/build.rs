@@ -11,7 +11,7 @@ use super::merge::{Layer, SetValue, quoted};
 use super::otlp::Signal;
 use super::settings::{
     Config, ContentLevel, LogFormat, Metrics, OutboxSettings, PriceSettings, Profile, ProjectLabel, Scan, ScanFormat,
-    SetPlaces, Statusline, TraceScope, TraceSettings, Web,
+    SearchSettings, SetPlaces, Statusline, TraceScope, TraceSettings, Web,
 };
 use super::text::Listen;
 use super::{endpoints, file, keys, push, standard, text};
@@ -68,6 +68,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
                 .unwrap_or(256 << 20),
         },
         scan: scan(&layer)?,
+        search: SearchSettings { index: layer.text(&keys::SEARCH_INDEX, text::boolean)?.unwrap_or(true) },
         statusline: Statusline {
             format: layer.text(&keys::STATUSLINE_FORMAT, statusline)?.unwrap_or_else(|| STATUSLINE_DEFAULT.to_owned()),
         },

@@ -80,6 +80,7 @@ keys! {
     SCAN_RESCAN = "scan.rescan" Text "a duration from 10ms to 1h, like \"3s\"";
     SCAN_FORMAT = "scan.format" Text "\"table\", \"json\", \"prometheus\" or \"trace\"";
     SCAN_SESSIONS = "scan.sessions" Boolean "true or false";
+    SEARCH_INDEX = "search.index" Boolean "true or false";
     STATUSLINE_FORMAT = "statusline.format" Text "one line of 1 to 500 characters, with names in braces";
     SELFCHECK_EVERY = "selfcheck.every" Text "a duration from 1s to 30d, like \"24h\", or \"0\"";
     BUDGETS = "budgets" Budgets "an array of at most 16 tables ([[budgets]])";

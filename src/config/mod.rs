@@ -52,7 +52,7 @@ pub use self::flags::Flags;
 pub use self::keys::known_keys;
 pub use self::settings::{
     Budget, ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, OtlpSettings,
-    OutboxSettings, PatternSettings, PriceSettings, Profile, ProjectLabel, Push, Scan, ScanFormat, SetPlaces,
-    Statusline, Tls, TraceScope, TraceSettings, Web,
+    OutboxSettings, PatternSettings, PriceSettings, Profile, ProjectLabel, Push, Scan, ScanFormat, SearchSettings,
+    SetPlaces, Statusline, Tls, TraceScope, TraceSettings, Web,
 };
 pub(crate) use self::text::any_duration as duration;

@@ -44,6 +44,8 @@ pub struct Config {
     /// How session files are looked for, and what `tailspan scan` prints.
     pub scan: Scan,
     /// What `tailspan statusline` prints (`statusline.*`).
+    pub search: SearchSettings,
+    /// What `tailspan statusline` prints.
     pub statusline: Statusline,
     /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None` turns them off.
     pub selfcheck: Option<Duration>,
@@ -240,6 +242,13 @@ pub struct Scan {
     pub format: ScanFormat,
     /// Whether `tailspan scan` lists the sessions (`scan.sessions`); no by default.
     pub sessions: bool,
+}
+
+/// Settings of search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchSettings {
+    /// Whether an index is kept, without which all session files are read (`search.index`); yes by default.
+    pub index: bool,
 }
 
 /// What `tailspan statusline` prints.

@@ -1,6 +1,6 @@
 //! The context: what every handler is given besides the request.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
@@ -13,6 +13,7 @@ use crate::http::openapi::{ApiDocument, HasDocument};
 use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::problem::Problem;
 use crate::http::server::counters::RequestCounters;
+use crate::index::catalogue::SearchIndex;
 use crate::store::{OutboxMeter, StoreReader};
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::points::Point;
@@ -28,6 +29,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub struct Context {
     /// Sessions and units.
     pub reader: StoreReader,
+    /// What search narrows by; nothing before it is opened, and without it.
+    pub index: Arc<OnceLock<SearchIndex>>,
     /// The cells of all sessions, for questions about sums.
     pub cells: SharedCells,
     /// How the process is doing.
@@ -65,6 +68,10 @@ impl HasReader for Context {
 
     fn span_rules(&self) -> &SpanRules {
         &self.spans
+    }
+
+    fn index(&self) -> Arc<OnceLock<SearchIndex>> {
+        Arc::clone(&self.index)
     }
 }
 

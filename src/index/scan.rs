@@ -70,7 +70,11 @@ impl Scanner {
         // True while the end of a line that is too long is looked for.
         let mut skipping = false;
         loop {
-            self.piece.resize(filled + PIECE_BYTES, 0);
+            let left = part.end.saturating_sub(offset + filled as u64);
+            if left == 0 {
+                return Ok(Some(()));
+            }
+            self.piece.resize(filled + PIECE_BYTES.min(usize::try_from(left).unwrap_or(usize::MAX)), 0);
             let read = file.read_at(self.piece.get_mut(filled..).unwrap_or_default(), offset + filled as u64)?;
             if read == 0 {
                 // Half a line is not counted yet.
@@ -100,9 +104,6 @@ impl Scanner {
             if filled > LINE_BYTES_MAX as usize {
                 lines.add_some(offset..offset + filled as u64);
                 (offset, filled, skipping) = (offset + filled as u64, 0, true);
-            }
-            if offset >= part.end {
-                return Ok(Some(()));
             }
         }
     }

@@ -106,6 +106,7 @@ fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Co
     let (_, totals) = watch::channel(None);
     Context {
         reader: kept.reader.clone(),
+        index: Arc::default(),
         cells: SharedCells::new(prices.clone())
             .with_budgets(config.budgets.clone())
             .with_patterns(config.patterns.clone())

@@ -6,6 +6,7 @@
 //! life       uses the opened state until the end, and opens it again after a full disk
 //! tailer     the thread that reads and writes
 //! budgets    the thread that looks at the budgets, so that no scrape waits for that
+//! indexing   the thread that keeps the index of search
 //! watchdog   reports that the database does not answer, and ends the process if it never does
 //! local      the answers of the API without a server, for reports
 //! signals    SIGTERM and SIGINT
@@ -17,6 +18,7 @@
 mod budgets;
 pub mod clock;
 pub mod error;
+mod indexing;
 mod life;
 pub mod local;
 pub mod log;

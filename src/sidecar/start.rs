@@ -22,7 +22,7 @@ use crate::sidecar::life::Life;
 use crate::sidecar::settings::{endpoints, host, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
-use crate::sidecar::{budgets, clock, log, settings, signals, told};
+use crate::sidecar::{budgets, clock, indexing, log, settings, signals, told};
 use crate::store::{self, StoreReader};
 use crate::tail::{Hints, RootEnv};
 use crate::text::chain;
@@ -74,6 +74,8 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let (stop_http, http_stopped) = watch::channel(false);
     let (stop_push, push_stopped) = watch::channel(false);
     let app = app(&life, totals, readers);
+    let index_folder = config.search.index.then(|| config.state().map(|state| state.join("index"))).transpose()?;
+    let _indexing = indexing::start(Arc::clone(&app), index_folder, Arc::clone(&life.shared.stop))?;
     let _looking = budgets::start(Arc::clone(&app), !config.budgets.is_empty())?;
     let pushing = pusher.map(|pusher| {
         let app = Arc::clone(&app);
@@ -103,6 +105,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
         reader: life.kept.reader.clone(),
+        index: Arc::default(),
         cells: SharedCells::new(life.prices.clone())
             .with_budgets(life.config.budgets.clone())
             .with_patterns(life.config.patterns.clone())

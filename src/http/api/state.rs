@@ -1,6 +1,9 @@
 //! How handlers reach the state, whatever else the context of an [`App`](crate::http::App) holds.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::http::route::problem::Problem;
+use crate::index::catalogue::SearchIndex;
 use crate::store::{StoreError, StoreReader};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::finish::SpanRules;
@@ -15,6 +18,11 @@ pub trait HasReader {
 
     /// How spans are drawn, the same as for the exporter.
     fn span_rules(&self) -> &SpanRules;
+
+    /// What search narrows by; nothing before it is opened, and without it.
+    fn index(&self) -> Arc<OnceLock<SearchIndex>> {
+        Arc::default()
+    }
 }
 
 /// The problem that a client gets when the state cannot be read; the cause is logged.

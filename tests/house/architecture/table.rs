@@ -47,7 +47,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("tail", &["transcript", "text"]),
     ("store", &["views", "ledger", "transcript", "text"]),
     ("export", &["store", "views::traces", "views::metrics", "transcript", "text"]),
-    ("index", &["views::text", "tail::reread"]),
+    ("index", &["store::StoreReader", "store::StoreError", "views::text", "tail::reread", "transcript"]),
     (
         "http",
         &[
@@ -199,16 +199,16 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("opentelemetry_sdk", &["export"]),
     ("parquet", &["http"]),
     ("percent_encoding", &["text"]),
-    ("postcard", &["store", "audit"]),
+    ("postcard", &["store", "index", "audit"]),
     ("prometheus", &["http"]),
     ("prost", &["export"]),
     ("regex", &["custom", "views::text"]),
     ("regex_syntax", &["views::text"]),
-    ("rustix", &["tail", "store", "http", "sidecar", "cli"]),
+    ("rustix", &["tail", "store", "index", "http", "sidecar", "cli"]),
     ("rustls", &["export"]),
     ("rustls_native_certs", &["export"]),
     ("schemars", &["ledger", "views", "http"]),
-    ("serde", &["transcript", "ledger", "views", "store", "export", "http"]),
+    ("serde", &["transcript", "ledger", "views", "store", "index", "export", "http"]),
     ("serde_json", &["transcript", "ledger", "custom", "views", "tail", "store", "export", "http", "audit", "cli"]),
     ("sha2", &["views::traces::ids"]),
     ("sled", &["store"]),
@@ -217,10 +217,10 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("tikv_jemallocator", &["main"]),
     ("tokio", &["store", "export", "http", "sidecar"]),
     ("toml", &["config"]),
-    ("tracing", &["tail", "store", "export", "http", "engine", "audit", "sidecar", "cli", "main"]),
+    ("tracing", &["tail", "store", "index", "export", "http", "engine", "audit", "sidecar", "cli", "main"]),
     ("tracing_subscriber", &["sidecar"]),
     ("unicode_width", &["cli"]),
-    ("xxhash_rust", &["transcript", "ledger", "measures", "custom", "views", "tail", "store", "engine", "cli"]),
+    ("xxhash_rust", &["transcript", "ledger", "measures", "custom", "views", "tail", "store", "index", "engine", "cli"]),
 ];
 
 /// Files that import each other in a loop, and why they still do.

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
-use std::fs::File;
-use std::io;
-use std::ops::ControlFlow;
+use std::fs::{self, File};
+use std::ops::{ControlFlow, Range};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::known::Files;
+use crate::index::catalogue::{Narrowed, SearchIndex, Stamp};
 use crate::index::scan::{Lines, Scanner};
 use crate::ledger::unit::{Parts, Unit};
 use crate::store::{StoreError, StoreReader};
@@ -43,9 +43,20 @@ pub(super) enum Candidates {
     Some(HashMap<FileNumber, Lines>),
 }
 
+/// What the index knows of a file.
+enum Known {
+    Unknown,
+    /// No line of it may match.
+    Nothing,
+    /// Lines in these parts may.
+    Parts(Vec<Range<u64>>),
+}
+
 /// Session files that are read.
 pub(super) struct Reading<'r> {
     reader: &'r StoreReader,
+    /// The index, and what it says of the question.
+    index: Option<(&'r SearchIndex, Narrowed)>,
     /// Asked now and then whether somebody still waits for the answer.
     is_wanted: &'r mut dyn FnMut() -> bool,
     scanner: Scanner,
@@ -56,9 +67,13 @@ pub(super) struct Reading<'r> {
 }
 
 impl<'r> Reading<'r> {
-    pub(super) fn new(reader: &'r StoreReader, is_wanted: &'r mut dyn FnMut() -> bool) -> Self {
+    pub(super) fn new(
+        reader: &'r StoreReader,
+        index: Option<(&'r SearchIndex, Narrowed)>,
+        is_wanted: &'r mut dyn FnMut() -> bool,
+    ) -> Self {
         let (scanner, latest, open) = (Scanner::default(), Latest::default(), HashMap::new());
-        Self { reader, is_wanted, scanner, latest, open, bytes: 0 }
+        Self { reader, index, is_wanted, scanner, latest, open, bytes: 0 }
     }
 
     /// Fails if nobody waits for the answer any more.
@@ -82,24 +97,48 @@ impl<'r> Reading<'r> {
     }
 
     fn lines(&mut self, number: FileNumber, hint: &Hint) -> Result<Lines, SearchError> {
+        let parts = match self.known(number) {
+            Known::Nothing => return Ok(Lines::default()),
+            Known::Parts(parts) => parts,
+            Known::Unknown => std::iter::once(0..u64::MAX).collect(),
+        };
         self.open(number)?;
         let Self { is_wanted, scanner, open, bytes, .. } = self;
         let mut lines = Lines::default();
         // What cannot be opened or read cannot be shown: nothing of it is found.
         let Some(Ok(file)) = open.get(&number) else { return Ok(lines) };
-        let goes_on = |read| {
+        let mut goes_on = |read| {
             *bytes += read;
             if is_wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        let done: io::Result<Option<()>> = scanner.lines(file, 0..u64::MAX, hint, &mut lines, goes_on);
-        match done {
-            Ok(None) => Err(SearchError::Gone),
-            Ok(Some(())) => Ok(lines),
-            Err(error) => {
-                tracing::debug!(file = number.0, %error, "a session file cannot be searched");
-                Ok(lines)
+        for part in parts {
+            match scanner.lines(file, part, hint, &mut lines, &mut goes_on) {
+                Ok(None) => return Err(SearchError::Gone),
+                Ok(Some(())) => {}
+                Err(error) => tracing::debug!(file = number.0, %error, "a session file cannot be searched"),
             }
         }
+        Ok(lines)
+    }
+
+    /// Which parts of a file may have lines that match, as the index knows it, if the file is still the one it knows.
+    fn known(&self, number: FileNumber) -> Known {
+        let Some(reading) = self.index.as_ref().and_then(|(index, narrowed)| index.reading(narrowed, number)) else {
+            return Known::Unknown;
+        };
+        let Ok(metadata) = fs::metadata(&reading.path) else { return Known::Unknown };
+        let now = Stamp::of(&metadata);
+        if !reading.is_of(&now) {
+            let holds = metadata.is_file() && File::open(&reading.path).is_ok_and(|file| reading.holds(&file));
+            if !holds {
+                return Known::Unknown;
+            }
+        }
+        let mut parts = reading.parts;
+        if now.size > reading.end {
+            parts.push(reading.end..u64::MAX);
+        }
+        if parts.is_empty() { Known::Nothing } else { Known::Parts(parts) }
     }
 
     /// The rows of an event; `None` if they cannot be shown any more.

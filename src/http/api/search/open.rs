@@ -38,9 +38,23 @@ impl OpenSession {
         listed: Arc<Listed>,
         question: &SearchQuestion,
     ) -> Result<Option<Self>, SearchError> {
+        // Of most sessions the files are known, and have nothing: nothing of them is read from the state.
+        let (kept, age) = known.of(&listed.id);
+        let mut candidates = None;
+        if let Some(files) = &kept {
+            candidates = reading.candidates(files, &question.hint)?;
+            if candidates.is_none() {
+                return Ok(None);
+            }
+        }
         let Some(session) = reader.session(&listed.id)? else { return Ok(None) };
-        let (files, units) = files_of(reader, known, &session)?;
-        let Some(candidates) = reading.candidates(&files, &question.hint)? else { return Ok(None) };
+        let mut units = None;
+        if kept.is_none() {
+            let (files, read) = files_of(reader, &session)?;
+            known.keep(&session.id, &files, age);
+            (candidates, units) = (reading.candidates(&files, &question.hint)?, read);
+        }
+        let Some(candidates) = candidates else { return Ok(None) };
         let mut open = Self { listed, candidates, next: Vec::new(), rest: None };
         if LongSession::is_one(&session) {
             let long = LongSession::read(reader, &session)?;
@@ -117,12 +131,8 @@ fn wanted(long: &LongSession, question: &SearchQuestion) -> Range<usize> {
     start..end.max(start)
 }
 
-/// The files that hold texts of a session, and its units if they had to be read for that.
-fn files_of(reader: &StoreReader, known: &KnownFiles, session: &Session) -> Result<(Files, Units), StoreError> {
-    let (kept, age) = known.of(&session.id);
-    if let Some(files) = kept {
-        return Ok((files, None));
-    }
+/// The files that hold texts of a session, and its units unless there are too many.
+fn files_of(reader: &StoreReader, session: &Session) -> Result<(Files, Units), StoreError> {
     let mut files = BTreeSet::new();
     let mut units = None;
     if LongSession::is_one(session) {
@@ -142,6 +152,5 @@ fn files_of(reader: &StoreReader, known: &KnownFiles, session: &Session) -> Resu
         units = Some(all);
     }
     let files: Files = files.into_iter().collect();
-    known.keep(&session.id, &files, age);
     Ok((files, units))
 }

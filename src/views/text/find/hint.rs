@@ -92,11 +92,10 @@ fn ascii_lines(lines: &[u8], run: &[u8], scratch: &mut Vec<u8>, mut take: impl F
         }
     }
     if run.contains(&b'/') {
-        each_line_with(folded, b"\\/", &mut add);
+        escaped(folded, b"\\/").for_each(&mut add);
     }
-    for at in memmem::find_iter(folded, b"\\u") {
-        let is_letter = |code| (0x20..0x7f).contains(&code) || code == 0x17f || code == 0x212a;
-        if folded.get(at..at + 6).is_none_or(|escape| escapes(escape, is_letter)) {
+    for at in escaped(folded, b"\\u") {
+        if folded.get(at..at + 6).is_none_or(|escape| escapes(escape, is_ascii_letter)) {
             add(at);
         }
     }
@@ -133,8 +132,58 @@ fn each_line(lines: &[u8], mut take: impl FnMut(Range<usize>)) {
 
 /// Whether one of the `\uXXXX` in a line stands for a code that counts, or cannot be read.
 fn escapes(line: &[u8], counts: impl Fn(u32) -> bool) -> bool {
-    memmem::find_iter(line, b"\\u").any(|at| {
+    escaped(line, b"\\u").any(|at| {
         let digits = line.get(at + 2..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
         digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).is_none_or(&counts)
     })
+}
+
+/// Where an escape stands, which is two bytes. Behind a backslash that is escaped itself there is none: the text `\u{7f}` is
+/// written `\\u{7f}`, and source code is full of it.
+fn escaped<'l>(line: &'l [u8], escape: &'l [u8; 2]) -> impl Iterator<Item = usize> + 'l {
+    memmem::find_iter(line, escape).filter(|at| {
+        let before = line.get(..*at).unwrap_or_default();
+        before.iter().rev().take_while(|byte| **byte == b'\\').count().is_multiple_of(2)
+    })
+}
+
+/// Whether lines are written with escapes, or with other forms of letters, so that not all that stands in them is seen
+/// without decoding them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Oddness {
+    /// Some stand for ASCII.
+    pub ascii: bool,
+    /// Some stand for a letter.
+    pub letters: bool,
+}
+
+impl Oddness {
+    /// Of some whole lines.
+    #[must_use]
+    pub fn of(lines: &[u8]) -> Self {
+        let has = |bytes: &[u8]| memmem::find(lines, bytes).is_some();
+        let ascii = escaped(lines, b"\\/").next().is_some()
+            || FOLDED.iter().any(|(_, bytes)| has(bytes))
+            || escapes(lines, is_ascii_letter);
+        Self { ascii, letters: escapes(lines, |code| code >= u32::from(b' ')) }
+    }
+}
+
+impl Hint {
+    /// Every four bytes of the run, and whether it is ASCII; `None` if it is too short.
+    #[must_use]
+    pub fn grams(&self) -> Option<(Vec<[u8; 4]>, bool)> {
+        let (run, is_ascii) = match self {
+            Self::Anything => return None,
+            Self::Ascii(run) => (run, true),
+            Self::Letters(run) => (run, false),
+        };
+        let grams: Vec<[u8; 4]> = run.as_bytes().windows(4).filter_map(|four| four.first_chunk()).copied().collect();
+        (!grams.is_empty()).then_some((grams, is_ascii))
+    }
+}
+
+/// Whether a code stands for something that folds to a letter in ASCII.
+const fn is_ascii_letter(code: u32) -> bool {
+    matches!(code, 0x20..0x7f | 0x17f | 0x212a)
 }

@@ -1,0 +1,216 @@
+//! Reads session files and adds to the index what is new of them.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use memchr::memrchr;
+
+use super::catalogue::{SearchIndex, Stamp, key_of};
+use super::grams::ColumnBits;
+use super::segment::{COLUMNS, Extent, Print};
+use crate::store::{StoreError, StoreReader};
+use crate::tail::reread::{self, LINE_BYTES_MAX};
+use crate::transcript::chunk::{FileNumber, FileRole};
+use crate::views::text::find::hint::Oddness;
+
+/// Bytes of lines that a column stands for, about.
+const COLUMN_BYTES: u64 = 128 << 10;
+
+/// Bytes that are read at once.
+const PIECE_BYTES: usize = 128 << 10;
+
+/// Makes the calling thread one that runs when no other wants to.
+pub fn give_way() {
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::debug!(%error, "the search index is built at the usual priority");
+    }
+}
+
+/// Adds to an index.
+pub struct Builder {
+    bits: ColumnBits,
+    scratch: Vec<u8>,
+    piece: Vec<u8>,
+    /// Bytes of lines that a column stands for, about.
+    column_bytes: u64,
+    /// Columns with which a segment is full.
+    columns_max: usize,
+    /// The column that is being filled, and how many bytes it stands for; `None` before the first one.
+    column: Option<((usize, usize), u64)>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::small(COLUMN_BYTES, COLUMNS)
+    }
+}
+
+impl Builder {
+    /// One whose columns stand for about so many bytes, and whose segments have so many columns, for tests: so that few
+    /// lines fill a segment.
+    #[must_use]
+    pub fn small(column_bytes: u64, columns_max: usize) -> Self {
+        let (bits, scratch, piece) = (ColumnBits::default(), Vec::new(), Vec::new());
+        Self { bits, scratch, piece, column_bytes, columns_max, column: None }
+    }
+
+    /// Looks at every file of the state and adds what is new. `goes_on` is asked before each piece. Returns whether it went
+    /// through all. Fails if the state cannot be read, or the folder of the index not be written.
+    pub fn pass(
+        &mut self,
+        index: &SearchIndex,
+        reader: &StoreReader,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<io::Result<bool>, StoreError> {
+        let mut files = Vec::new();
+        reader.each_file(|number, row| {
+            if row.role == FileRole::Rows {
+                files.push((number, PathBuf::from(OsString::from_vec(row.path))));
+            }
+        })?;
+        // The newest first, because they are asked for first.
+        Ok(self.add_all(index, files.into_iter().rev(), goes_on))
+    }
+
+    fn add_all(
+        &mut self,
+        index: &SearchIndex,
+        files: impl Iterator<Item = (FileNumber, PathBuf)>,
+        goes_on: &dyn Fn() -> bool,
+    ) -> io::Result<bool> {
+        for (number, path) in files {
+            if !goes_on() {
+                return Ok(false);
+            }
+            match self.add_file(index, number, &path, goes_on) {
+                Ok(()) => {}
+                Err(Failure::Session(error)) => {
+                    tracing::debug!(path = %path.display(), %error, "a session file is not in the search index");
+                }
+                Err(Failure::Index(error)) => {
+                    self.column = None;
+                    return Err(error);
+                }
+            }
+        }
+        index.clear_if_dead()?;
+        Ok(true)
+    }
+
+    fn add_file(
+        &mut self,
+        index: &SearchIndex,
+        number: FileNumber,
+        path: &Path,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<(), Failure> {
+        let (stamp, end, print) = {
+            let inner = index.read();
+            let known = inner.files.get(&number).filter(|known| known.path == path);
+            known.map_or((None, 0, Print::default()), |known| (known.stamp, known.end(), known.print))
+        };
+        let now = Stamp::of(&std::fs::metadata(path).map_err(Failure::Session)?);
+        if stamp == Some(now) {
+            return Ok(());
+        }
+        let file = reread::open(path).map_err(|missing| Failure::Session(io::Error::other(missing.reason())))?;
+        // Taken before anything is read: what changes after it is noticed.
+        let now = Stamp::of(&file.metadata().map_err(Failure::Session)?);
+        let same = end > 0 && Print::of(&file, end).is_ok_and(|own| own == print);
+        if !same {
+            index.write().forget(number);
+        }
+        self.add_lines(index, (number, path), &file, if same { end } else { 0 }, goes_on)?;
+        if let Some(known) = index.write().files.get_mut(&number) {
+            known.stamp = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Adds the whole lines of a file from a place on.
+    fn add_lines(
+        &mut self,
+        index: &SearchIndex,
+        (number, path): (FileNumber, &Path),
+        file: &File,
+        mut start: u64,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<(), Failure> {
+        let mut piece = std::mem::take(&mut self.piece);
+        let mut filled = 0;
+        // A longer line is not shown: what stands behind it is read whenever it is asked for.
+        while filled <= LINE_BYTES_MAX as usize && goes_on() {
+            piece.resize(filled + PIECE_BYTES, 0);
+            let read = file.read_at(piece.get_mut(filled..).unwrap_or_default(), start + filled as u64);
+            let read = read.map_err(Failure::Session)?;
+            if read == 0 {
+                break;
+            }
+            filled += read;
+            let all = piece.get(..filled).unwrap_or_default();
+            let Some(whole) = memrchr(b'\n', all).map(|newline| newline + 1) else { continue };
+            let end = start + whole as u64;
+            let print = Print::of(file, end).map_err(Failure::Session)?;
+            let extent = Extent { file: number.0, start, end, print };
+            self.add(index, path, file, extent, all.get(..whole).unwrap_or_default())?;
+            piece.copy_within(whole..filled, 0);
+            (start, filled) = (end, filled - whole);
+        }
+        self.piece = piece;
+        Ok(())
+    }
+
+    /// Adds some lines to the column that is being filled, and closes it when it is full.
+    fn add(
+        &mut self,
+        index: &SearchIndex,
+        path: &Path,
+        file: &File,
+        extent: Extent,
+        lines: &[u8],
+    ) -> Result<(), Failure> {
+        let mut inner = index.write();
+        let (place, bytes) = match self.column {
+            Some(column) if inner.segments.get(column.0.0).is_some() => column,
+            _ => {
+                self.bits.clear();
+                let key = || key_of(file, extent.start..extent.end);
+                (inner.begin_column(key).map_err(Failure::Session)?, 0)
+            }
+        };
+        let Some(key) = inner.segments.get(place.0).map(|segment| segment.key) else { return Ok(()) };
+        drop(inner);
+        // Nobody waits for this.
+        self.bits.add(&key, lines, &mut self.scratch);
+        let odd = Oddness::of(lines);
+        let mut inner = index.write();
+        if let Some(segment) = inner.segments.get_mut(place.0) {
+            segment.put(place.1, &self.bits);
+            if let Some(column) = segment.columns.get_mut(place.1) {
+                column.odd_ascii |= odd.ascii;
+                column.odd_letters |= odd.letters;
+                column.extents.push(extent);
+            }
+            inner.put(extent, place, &mut |_| Some(path.to_path_buf()));
+        }
+        drop(inner);
+        let bytes = bytes + (extent.end - extent.start);
+        self.column = (bytes < self.column_bytes).then_some((place, bytes));
+        if self.column.is_none() {
+            index.seal_if_full(self.columns_max).map_err(Failure::Index)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why something is not added.
+enum Failure {
+    /// A session file cannot be read.
+    Session(io::Error),
+    /// The index cannot be written.
+    Index(io::Error),
+}

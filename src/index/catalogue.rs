@@ -1,0 +1,357 @@
+//! All segments, and which parts of which file they know.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::ops::Range;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::grams::Key;
+use super::segment::{Bits, COLUMNS, Column, Extent, Print, Segment};
+use crate::store::StoreReader;
+use crate::transcript::chunk::FileNumber;
+use crate::views::text::find::hint::Hint;
+
+/// Most bytes of the first part of a segment that its key is computed from.
+const KEY_BYTES_MAX: u64 = 64 << 10;
+
+/// First bytes of a file by which it is known again.
+const HEAD_BYTES_MAX: u64 = 1024;
+
+/// Last bytes before a place by which a file is known again.
+const TAIL_BYTES_MAX: u64 = 64;
+
+/// Bytes of parts that belong to no file any more, besides half of all, at which everything is thrown away.
+const DEAD_BYTES_MAX: u64 = 256 << 20;
+
+/// The index, which one thread adds to, and which questions ask meanwhile.
+#[derive(Debug)]
+pub struct SearchIndex {
+    folder: PathBuf,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Inner {
+    /// The last one grows, the others are in files.
+    pub(super) segments: Vec<Segment>,
+    pub(super) files: HashMap<FileNumber, KnownFile>,
+    /// Counts parts as they are added.
+    pub(super) added: u64,
+    /// Counts how often everything was thrown away.
+    age: u64,
+    /// Number of the next file.
+    next: u64,
+    known_bytes: u64,
+    dead_bytes: u64,
+}
+
+/// What is known of a file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownFile {
+    pub(super) path: PathBuf,
+    /// As it was when it was read last; `None` if that was in an earlier process.
+    pub(super) stamp: Option<Stamp>,
+    pub(super) print: Print,
+    pub(super) parts: Vec<Part>,
+}
+
+/// A part of a file, and the column that stands for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    start: u64,
+    end: u64,
+    segment: usize,
+    column: usize,
+    added: u64,
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    /// Bytes.
+    pub size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The columns that may have what is looked for, at one moment.
+#[derive(Debug)]
+pub struct Narrowed {
+    columns: Vec<Bits>,
+    added: u64,
+    age: u64,
+}
+
+/// What is to be read of a file.
+#[derive(Debug)]
+pub struct Reading {
+    /// Where the file was.
+    pub path: PathBuf,
+    stamp: Option<Stamp>,
+    print: Print,
+    /// Up to where the index knows it.
+    pub end: u64,
+    /// The parts before that may have what is looked for, in order.
+    pub parts: Vec<Range<u64>>,
+}
+
+impl Stamp {
+    /// Of a file as it is now.
+    #[must_use]
+    pub fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl Reading {
+    /// Whether nothing has changed since the file was read for the index.
+    #[must_use]
+    pub fn is_of(&self, now: &Stamp) -> bool {
+        self.stamp.as_ref() == Some(now)
+    }
+
+    /// Whether what the index knows of a file still begins and ends as it did: it was only appended to.
+    #[must_use]
+    pub fn holds(&self, file: &File) -> bool {
+        Print::of(file, self.end).is_ok_and(|print| print == self.print)
+    }
+}
+
+impl Print {
+    /// Of a file up to `end`.
+    pub(super) fn of(file: &File, end: u64) -> io::Result<Self> {
+        let head = read(file, 0..end.min(HEAD_BYTES_MAX))?;
+        let tail = read(file, end.saturating_sub(TAIL_BYTES_MAX)..end)?;
+        Ok(Self {
+            head_bytes: u32::try_from(head.len()).unwrap_or(u32::MAX),
+            head: xxh3_64(&head),
+            tail: xxh3_64(&tail),
+        })
+    }
+}
+
+/// The key of a segment that begins with this part of a file.
+pub(super) fn key_of(file: &File, part: Range<u64>) -> io::Result<Key> {
+    Ok(Key::of(&read(file, part.start..part.end.min(part.start + KEY_BYTES_MAX))?))
+}
+
+fn read(file: &File, part: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(part.end.saturating_sub(part.start)).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, part.start)?;
+    Ok(bytes)
+}
+
+impl SearchIndex {
+    /// The index in a folder, which is made if there is none. What cannot be used is removed. `path` tells where a file
+    /// is. Fails if the folder cannot be made or read.
+    pub fn open(folder: &Path, mut path: impl FnMut(FileNumber) -> Option<PathBuf>) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let mut inner = Inner::default();
+        let mut names: Vec<(u64, PathBuf)> = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            match path.file_stem().and_then(|name| name.to_str()?.parse().ok()) {
+                Some(number) if path.extension().is_some_and(|end| end == "segment") => names.push((number, path)),
+                _ => fs::remove_file(&path)?,
+            }
+        }
+        names.sort();
+        for (number, name) in names {
+            inner.next = number + 1;
+            let key = |first: &Extent| {
+                let file = File::open(path(FileNumber(first.file))?).ok()?;
+                key_of(&file, first.start..first.end).ok()
+            };
+            match Segment::load(&name, key) {
+                Ok(segment) => inner.put_loaded(segment, &mut path),
+                Err(error) => {
+                    tracing::info!(segment = %name.display(), %error, "a part of the search index is made anew");
+                    fs::remove_file(&name)?;
+                }
+            }
+        }
+        Ok(Self { folder: folder.to_path_buf(), inner: RwLock::new(inner) })
+    }
+
+    /// The same, with the files of a state. Fails if the folder cannot be made or read.
+    pub fn open_for(folder: &Path, reader: &StoreReader) -> io::Result<Self> {
+        let path = |number| reader.file(number).ok()?.map(|row| PathBuf::from(OsString::from_vec(row.path)));
+        Self::open(folder, path)
+    }
+
+    /// The columns that may have what is looked for; `None` if that is too short to tell, or if the index cannot be read.
+    #[must_use]
+    pub fn narrow(&self, hint: &Hint) -> Option<Narrowed> {
+        let (grams, is_ascii) = hint.grams()?;
+        let inner = self.read();
+        let columns = inner.segments.iter().map(|segment| segment.may_have(&grams, is_ascii));
+        match columns.collect() {
+            Ok(columns) => Some(Narrowed { columns, added: inner.added, age: inner.age }),
+            Err(error) => {
+                tracing::warn!(%error, "the search index cannot be read: files are read instead");
+                None
+            }
+        }
+    }
+
+    /// What is to be read of a file; `None` if nothing is known of it.
+    #[must_use]
+    pub fn reading(&self, narrowed: &Narrowed, number: FileNumber) -> Option<Reading> {
+        let inner = self.read();
+        let file = inner.files.get(&number).filter(|file| narrowed.age == inner.age && !file.parts.is_empty())?;
+        let mut parts: Vec<Range<u64>> = Vec::new();
+        for part in file.parts.iter().filter(|part| narrowed.may_have(part)) {
+            match parts.last_mut() {
+                Some(last) if last.end == part.start => last.end = part.end,
+                _ => parts.push(part.start..part.end),
+            }
+        }
+        let (path, stamp, print) = (file.path.clone(), file.stamp, file.print);
+        Some(Reading { path, stamp, print, end: file.end(), parts })
+    }
+
+    /// Bytes of session files that are known.
+    #[must_use]
+    pub fn known_bytes(&self) -> u64 {
+        self.read().known_bytes
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        // A poisoned lock can be used: parts are told only after their bits were put into the table.
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the segment that grows to a file if it is full. Fails if it cannot be written; it is thrown away then, with
+    /// all else, so that memory stays bounded.
+    pub(super) fn seal_if_full(&self, columns_max: usize) -> io::Result<()> {
+        let mut inner = self.write();
+        let number = inner.next;
+        let Some(last) = inner.segments.last_mut().filter(|last| last.columns.len() >= columns_max && last.grows())
+        else {
+            return Ok(());
+        };
+        match last.seal(&self.folder.join(format!("{number:08}.segment"))) {
+            Ok(()) => {
+                inner.next = number + 1;
+                Ok(())
+            }
+            Err(error) => {
+                inner.clear();
+                Err(error)
+            }
+        }
+    }
+
+    /// Throws everything away if most of it is of no use any more. Fails if files cannot be removed.
+    pub(super) fn clear_if_dead(&self) -> io::Result<()> {
+        let mut inner = self.write();
+        if inner.dead_bytes < DEAD_BYTES_MAX || inner.dead_bytes < inner.known_bytes {
+            return Ok(());
+        }
+        inner.clear();
+        for entry in fs::read_dir(&self.folder)? {
+            fs::remove_file(entry?.path())?;
+        }
+        Ok(())
+    }
+}
+
+impl Narrowed {
+    fn may_have(&self, part: &Part) -> bool {
+        // What was added since is in no column that was looked at.
+        let bits = self.columns.get(part.segment).filter(|_| part.added <= self.added);
+        let word = bits.and_then(|bits| bits.get(part.column / 64));
+        word.is_none_or(|word| word >> (part.column % 64) & 1 == 1)
+    }
+}
+
+impl KnownFile {
+    /// Up to where it is known.
+    pub(super) fn end(&self) -> u64 {
+        self.parts.last().map_or(0, |part| part.end)
+    }
+}
+
+impl Inner {
+    fn clear(&mut self) {
+        *self = Self { age: self.age + 1, next: self.next, ..Self::default() };
+    }
+
+    /// Takes in a segment of an earlier process. Parts that do not go on where the file is known are dead.
+    fn put_loaded(&mut self, mut segment: Segment, path: &mut impl FnMut(FileNumber) -> Option<PathBuf>) {
+        let number = self.segments.len();
+        for (column, own) in segment.columns.iter_mut().enumerate() {
+            for extent in std::mem::take(&mut own.extents) {
+                self.put(extent, (number, column), path);
+            }
+        }
+        self.segments.push(segment);
+    }
+
+    /// Notes that a column stands for a part of a file.
+    pub(super) fn put(
+        &mut self,
+        extent: Extent,
+        (segment, column): (usize, usize),
+        path: &mut impl FnMut(FileNumber) -> Option<PathBuf>,
+    ) {
+        let Extent { file: number, start, end, print } = extent;
+        let number = FileNumber(number);
+        if start == 0 {
+            self.forget(number);
+        }
+        let file = self.files.entry(number).or_default();
+        if file.end() != start {
+            self.dead_bytes += end - start;
+            return;
+        }
+        if file.parts.is_empty() {
+            file.path = path(number).unwrap_or_default();
+        }
+        self.added += 1;
+        file.print = print;
+        file.parts.push(Part { start, end, segment, column, added: self.added });
+        self.known_bytes += end - start;
+    }
+
+    /// Forgets what is known of a file.
+    pub(super) fn forget(&mut self, number: FileNumber) {
+        if let Some(file) = self.files.remove(&number) {
+            self.known_bytes -= file.end();
+            self.dead_bytes += file.end();
+        }
+    }
+
+    /// The column that parts are added to, with its number and that of its segment; a new one if the last is closed.
+    /// `key` is that of a new segment.
+    pub(super) fn begin_column(&mut self, key: impl FnOnce() -> io::Result<Key>) -> io::Result<(usize, usize)> {
+        if self.segments.last().is_none_or(|last| last.columns.len() >= COLUMNS || !last.grows()) {
+            self.segments.push(Segment::new(key()?));
+        }
+        let segment = self.segments.len().saturating_sub(1);
+        let columns = self.segments.last_mut().map_or(0, |last| {
+            last.columns.push(Column::default());
+            last.columns.len()
+        });
+        Ok((segment, columns.saturating_sub(1)))
+    }
+}

@@ -1,0 +1,83 @@
+//! The thread that keeps the index of search. It begins once everything was read for the first time, gives way to everything
+//! else, and is never waited for.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::http::App;
+use crate::http::context::Context;
+use crate::index::build::{Builder, give_way};
+use crate::index::catalogue::SearchIndex;
+use crate::sidecar::error::RunError;
+use crate::store::StoreReader;
+use crate::text::chain;
+
+/// Time between two tries to begin: the first scan may still go on.
+const FIRST_EVERY: Duration = Duration::from_millis(250);
+
+/// Shortest time between two passes: what is new until then is read when it is asked for.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// A pass may take one part in so many of the time.
+const SHARE: u32 = 50;
+
+/// Starts the thread; `None` if `folder` is none. The thread ends after the sender is dropped or `stop` is set.
+pub(super) fn start(
+    app: Arc<App<Context>>,
+    folder: Option<PathBuf>,
+    stop: Arc<AtomicBool>,
+) -> Result<Option<mpsc::Sender<()>>, RunError> {
+    let Some(folder) = folder else { return Ok(None) };
+    let (sender, ended) = mpsc::channel();
+    let body = move || {
+        give_way();
+        let (context, mut builder, mut pause) = (&app.context, Builder::default(), FIRST_EVERY);
+        let (mut seen, mut told) = (None, false);
+        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(pause) {
+            let version = context.reader.version();
+            if !context.vitals.initial_scan_complete.get() || seen == Some(version) {
+                continue;
+            }
+            let Some(index) = opened(&context.index, &folder, &context.reader) else { return };
+            let began = Instant::now();
+            let goes_on = || !stop.load(Ordering::Acquire);
+            match builder.pass(index, &context.reader, &goes_on) {
+                Ok(Ok(true)) => {
+                    seen = Some(version);
+                    if !std::mem::replace(&mut told, true) {
+                        let (bytes, took) = (index.known_bytes(), began.elapsed());
+                        tracing::info!(bytes, ?took, "the search index knows all session files");
+                    }
+                }
+                Ok(Ok(false)) => return,
+                Ok(Err(error)) => tracing::warn!(%error, "the search index cannot be written: it is tried again"),
+                // The state may be closed for a while.
+                Err(error) => tracing::debug!(error = chain(&error), "the search index waits for the state"),
+            }
+            pause = EVERY.max(began.elapsed() * SHARE);
+        }
+    };
+    let thread = thread::Builder::new().name("index".to_owned()).spawn(body);
+    thread.map(|_| Some(sender)).map_err(|source| RunError::System { what: "the thread of the search index", source })
+}
+
+/// The index, opened when it is needed first; `None` if its folder cannot be used: search goes on without it.
+fn opened<'i>(
+    index: &'i OnceLock<SearchIndex>,
+    folder: &std::path::Path,
+    reader: &StoreReader,
+) -> Option<&'i SearchIndex> {
+    if index.get().is_none() {
+        match SearchIndex::open_for(folder, reader) {
+            Ok(new) => drop(index.set(new)),
+            Err(error) => {
+                tracing::warn!(%error, folder = %folder.display(), "search goes on without an index");
+                return None;
+            }
+        }
+    }
+    index.get()
+}
