@@ -1,5 +1,7 @@
 //! Search: what is found where, in which order, page by page, and by the command.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::support::analytics::{World, answer, at, prompt, result, text};
@@ -210,4 +212,37 @@ fn a_session_that_is_gone_or_rewritten_is_not_found() {
     std::fs::remove_file(path).unwrap();
     assert_eq!(found(&world, "deploy"), ["tool_result a 3", "prompt a 0", "title a null"]);
     world.count();
+}
+
+/// Exit code, standard output and standard error of `tailspan search` over the files of a world.
+fn command(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tailspan"));
+    command.env_clear().env("TZ", "UTC").env("HOME", world.projects.parent().unwrap());
+    command.arg("search").args(arguments).args(["--scan", "--projects"]).arg(&world.projects);
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_command_prints_what_is_found_and_says_by_its_code_whether_anything_was() {
+    let world = world();
+    let (code, out, _) = command(&world, &["retrydelayms", "--kind", "tool_input"]);
+    let place = format!("2026-03-01 12:00:12  tool input Bash  {FIRST} turn 1 event 2  made  Deploy timeout");
+    assert_eq!((code, out), (Some(0), format!("{place}\n    grep -rn \"retryDelayMs\" src cargo test\n")));
+    let (_, out, _) = command(&world, &["retrydelayms", "--kind", "tool_input", "--color", "always"]);
+    assert!(out.contains("\"\u{1b}[1;31mretryDelayMs\u{1b}[0m\""), "{out:?}");
+    let (_, out, _) = command(&world, &["error", "--kind", "tool_result"]);
+    assert!(out.contains("[31merror") && !out.contains('\u{1b}'), "a text can do nothing to the terminal: {out:?}");
+    let (code, out, _) = command(&world, &["deploy", "--not", "sails", "--kind", "prompt", "--json"]);
+    assert_eq!((code, outline(&serde_json::from_str(&out).unwrap())), (Some(0), vec!["prompt a 0".to_owned()]));
+    let (code, out, said) = command(&world, &["deploy", "--limit", "2", "--oldest"]);
+    assert_eq!((code, out.lines().count()), (Some(0), 4));
+    assert!(said.contains("there may be more than 2"), "{said}");
+    let (code, out, said) = command(&world, &["nothing-has-this"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(said.ends_with("tailspan: nothing matches\n"), "{said}");
+    let (code, _, said) = command(&world, &["/(/"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("column 1: the expression cannot be used: unclosed group"), "{said}");
 }
