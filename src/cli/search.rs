@@ -14,6 +14,7 @@ use super::report::range::{Present, Range};
 use super::report::{asker, zone};
 use crate::config::{Config, ConfigError, Env, Flags};
 use crate::ledger::prices::Prices;
+use crate::sidecar::local::Rules;
 use crate::sidecar::{clock, log, settings};
 use crate::views::analytics::period::Zone;
 
@@ -146,8 +147,7 @@ pub fn run(args: &SearchArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     let range = Range::of(present, (args.since.as_deref(), "all"), args.until.as_deref(), args.on.as_deref());
     let range = range.map_err(SearchError::Usage)?;
     let roots = settings::root_env(env);
-    let source = if args.scan { Source::files(config, &roots, prices) } else { Source::find(config, &roots, prices) };
-    let source = source?;
+    let source = Source::of(Rules { config, env: &roots, prices, at: None }, args.scan)?;
     let mut question = Question::of("search").with("q", &args.query()).within(range.since, range.until);
     for kind in &args.kind {
         question = question.with("kind", kind);

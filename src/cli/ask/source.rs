@@ -115,9 +115,13 @@ enum Listener {
 }
 
 impl Source {
-    /// The sidecar at the configured address, else the state. Says on stderr who answers, and how complete that is.
-    /// Fails if there is neither.
-    pub(in crate::cli) fn find(rules: Rules<'_>) -> Result<Self, AskError> {
+    /// The session files if `scan` is true. Otherwise the sidecar at the configured address, else the state. Says on stderr
+    /// who answers, and how complete that is. Fails if nobody does.
+    pub(in crate::cli) fn of(rules: Rules<'_>, scan: bool) -> Result<Self, AskError> {
+        if scan { Self::files(rules) } else { Self::find(rules) }
+    }
+
+    fn find(rules: Rules<'_>) -> Result<Self, AskError> {
         let listen = rules.config.listen;
         match listener(listen) {
             Listener::Sidecar(None) => {
@@ -158,8 +162,7 @@ impl Source {
         Ok(Self::Local(Box::new(Local::of_state(rules, opened)?), who))
     }
 
-    /// The session files, read once. Says on stderr how many there are. Fails if they cannot be found or read.
-    pub(in crate::cli) fn files(rules: Rules<'_>) -> Result<Self, AskError> {
+    fn files(rules: Rules<'_>) -> Result<Self, AskError> {
         let targets = targets(&[], rules.config, rules.env)?;
         let mut problems = Vec::new();
         let found = pass::find(&targets, &mut problems).map_err(|path| ScanError::NotFound { path })?;

@@ -32,7 +32,7 @@ pub fn run(args: &ExportArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     let question = if args.all { None } else { Some(one::question(args)?) };
     let roots = settings::root_env(env);
     let rules = Rules { config, env: &roots, prices, at: None };
-    let source = if args.scan { Source::files(rules) } else { Source::find(rules) };
+    let source = Source::of(rules, args.scan);
     match question {
         Some(question) => one::run(args, &question, &source?),
         None => lake::run(args, &source?),

@@ -220,7 +220,10 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("tracing", &["tail", "store", "index", "export", "http", "engine", "audit", "sidecar", "cli", "main"]),
     ("tracing_subscriber", &["sidecar"]),
     ("unicode_width", &["cli"]),
-    ("xxhash_rust", &["transcript", "ledger", "measures", "custom", "views", "tail", "store", "index", "engine", "cli"]),
+    (
+        "xxhash_rust",
+        &["transcript", "ledger", "measures", "custom", "views", "tail", "store", "index", "engine", "cli"],
+    ),
 ];
 
 /// Files that import each other in a loop, and why they still do.
