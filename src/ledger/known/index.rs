@@ -155,21 +155,10 @@ impl Drawers {
         usize::try_from(first).unwrap_or(0)
     }
 
-    /// The drawer of a hash, and the place of the hash in it, or where it would be put. Hashes are spread evenly, so the place
-    /// is guessed from the bits behind those that choose the drawer, and looked for from there.
     fn find(&self, hash: u64) -> (usize, Result<usize, usize>) {
         let (drawer, halves) = (self.drawer_of(hash), Self::halves(hash));
-        let Some(entries) = self.drawers.get(drawer) else { return (drawer, Err(0)) };
-        let part = hash.checked_shl(self.bits).unwrap_or(0) >> 32;
-        let guess = usize::try_from((part * entries.len() as u64) >> 32).unwrap_or(0);
-        let (before, behind) = entries.split_at_checked(guess).unwrap_or((entries, &[]));
-        let later = behind.iter().take_while(|entry| entry.hash < halves).count();
-        let place = match later {
-            0 => guess - before.iter().rev().take_while(|entry| entry.hash >= halves).count(),
-            _ => guess + later,
-        };
-        let is_there = entries.get(place).is_some_and(|entry| entry.hash == halves);
-        (drawer, if is_there { Ok(place) } else { Err(place) })
+        let found = self.drawers.get(drawer).map(|entries| entries.binary_search_by_key(&halves, |entry| entry.hash));
+        (drawer, found.unwrap_or(Err(0)))
     }
 
     fn get(&self, hash: u64) -> Option<u32> {
