@@ -181,7 +181,8 @@ fn print(source: &Source, question: &Question, args: &SearchArgs, colours: bool)
         let hits = list(&answer.json, "/hits");
         found += hits.len();
         let written = if args.json {
-            let mut line = answer.body.clone();
+            // An answer that takes long begins with white space.
+            let mut line = answer.body.trim_ascii_start().to_vec();
             line.push(b'\n');
             line
         } else {

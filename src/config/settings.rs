@@ -43,9 +43,9 @@ pub struct Config {
     pub outbox: OutboxSettings,
     /// How session files are looked for, and what `tailspan scan` prints.
     pub scan: Scan,
-    /// What `tailspan statusline` prints (`statusline.*`).
+    /// Whether there is an index of search (`search.*`).
     pub search: SearchSettings,
-    /// What `tailspan statusline` prints.
+    /// What `tailspan statusline` prints (`statusline.*`).
     pub statusline: Statusline,
     /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None` turns them off.
     pub selfcheck: Option<Duration>,

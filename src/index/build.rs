@@ -25,6 +25,10 @@ const PIECE_BYTES: usize = 128 << 10;
 
 /// Makes the calling thread one that runs when no other wants to.
 pub fn give_way() {
+    // Elsewhere this is a property of the process, not of the thread.
+    if !cfg!(target_os = "linux") {
+        return;
+    }
     if let Err(error) = rustix::process::nice(10) {
         tracing::debug!(%error, "the search index is built at the usual priority");
     }
@@ -89,6 +93,9 @@ impl Builder {
             match self.add_file(index, number, &path, goes_on) {
                 Ok(()) => {}
                 Err(Failure::Session(error)) => {
+                    if error.kind() == io::ErrorKind::NotFound {
+                        index.write().forget(number);
+                    }
                     tracing::debug!(path = %path.display(), %error, "a session file is not in the search index");
                 }
                 Err(Failure::Index(error)) => {
@@ -108,38 +115,39 @@ impl Builder {
         path: &Path,
         goes_on: &dyn Fn() -> bool,
     ) -> Result<(), Failure> {
-        let (stamp, end, print) = {
-            let inner = index.read();
-            let known = inner.files.get(&number).filter(|known| known.path == path);
-            known.map_or((None, 0, Print::default()), |known| (known.stamp, known.end(), known.print))
-        };
+        let known = index.read().files.get(&number).filter(|known| known.path == path).cloned().unwrap_or_default();
+        let is_of = |now: &Stamp| known.stamp.as_ref() == Some(now);
         let now = Stamp::of(&std::fs::metadata(path).map_err(Failure::Session)?);
-        if stamp == Some(now) {
+        if known.is_whole && is_of(&now) {
             return Ok(());
         }
         let file = reread::open(path).map_err(|missing| Failure::Session(io::Error::other(missing.reason())))?;
         // Taken before anything is read: what changes after it is noticed.
         let now = Stamp::of(&file.metadata().map_err(Failure::Session)?);
-        let same = end > 0 && Print::of(&file, end).is_ok_and(|own| own == print);
+        let end = known.end();
+        let same = end > 0
+            && (is_of(&now) || known.stamp.is_some_and(|stamp| stamp.grew_into(&now)))
+            && Print::of(&file, end).is_ok_and(|own| own == known.print);
         if !same {
             index.write().forget(number);
         }
-        self.add_lines(index, (number, path), &file, if same { end } else { 0 }, goes_on)?;
+        let start = if same { end } else { 0 };
+        let is_whole = self.add_lines(index, (number, path), (&file, now), start, goes_on)?;
         if let Some(known) = index.write().files.get_mut(&number) {
-            known.stamp = Some(now);
+            (known.stamp, known.is_whole) = (Some(now), is_whole);
         }
         Ok(())
     }
 
-    /// Adds the whole lines of a file from a place on.
+    /// Adds the whole lines of a file from a place on. Returns whether it came to the end.
     fn add_lines(
         &mut self,
         index: &SearchIndex,
         (number, path): (FileNumber, &Path),
-        file: &File,
+        (file, stamp): (&File, Stamp),
         mut start: u64,
         goes_on: &dyn Fn() -> bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let mut piece = std::mem::take(&mut self.piece);
         let mut filled = 0;
         // A longer line is not shown: what stands behind it is read whenever it is asked for.
@@ -155,13 +163,13 @@ impl Builder {
             let Some(whole) = memrchr(b'\n', all).map(|newline| newline + 1) else { continue };
             let end = start + whole as u64;
             let print = Print::of(file, end).map_err(Failure::Session)?;
-            let extent = Extent { file: number.0, start, end, print };
+            let extent = Extent { file: number.0, start, end, print, stamp };
             self.add(index, path, file, extent, all.get(..whole).unwrap_or_default())?;
             piece.copy_within(whole..filled, 0);
             (start, filled) = (end, filled - whole);
         }
         self.piece = piece;
-        Ok(())
+        Ok(goes_on())
     }
 
     /// Adds some lines to the column that is being filled, and closes it when it is full.
@@ -178,7 +186,7 @@ impl Builder {
             Some(column) if inner.segments.get(column.0.0).is_some() => column,
             _ => {
                 self.bits.clear();
-                let key = || key_of(file, extent.start..extent.end);
+                let key = || key_of(file, extent.end);
                 (inner.begin_column(key).map_err(Failure::Session)?, 0)
             }
         };

@@ -6,19 +6,20 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::grams::Key;
+pub use super::segment::Stamp;
 use super::segment::{Bits, COLUMNS, Column, Extent, Print, Segment};
 use crate::store::StoreReader;
 use crate::transcript::chunk::FileNumber;
 use crate::views::text::find::hint::Hint;
 
-/// Most bytes of the first part of a segment that its key is computed from.
+/// Most bytes of a file that the key of a segment is computed from.
 const KEY_BYTES_MAX: u64 = 64 << 10;
 
 /// First bytes of a file by which it is known again.
@@ -56,8 +57,10 @@ pub(super) struct Inner {
 #[derive(Debug, Clone, Default)]
 pub(super) struct KnownFile {
     pub(super) path: PathBuf,
-    /// As it was when it was read last; `None` if that was in an earlier process.
+    /// As it was when it was read last; `None` if nothing of it was.
     pub(super) stamp: Option<Stamp>,
+    /// Whether all of it was read then: a process may end before.
+    pub(super) is_whole: bool,
     pub(super) print: Print,
     pub(super) parts: Vec<Part>,
 }
@@ -70,17 +73,6 @@ pub(super) struct Part {
     segment: usize,
     column: usize,
     added: u64,
-}
-
-/// What changes when a file does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    device: u64,
-    inode: u64,
-    /// Bytes.
-    pub size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 /// The columns that may have what is looked for, at one moment.
@@ -104,20 +96,6 @@ pub struct Reading {
     pub parts: Vec<Range<u64>>,
 }
 
-impl Stamp {
-    /// Of a file as it is now.
-    #[must_use]
-    pub fn of(metadata: &fs::Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
 impl Reading {
     /// Whether nothing has changed since the file was read for the index.
     #[must_use]
@@ -125,10 +103,11 @@ impl Reading {
         self.stamp.as_ref() == Some(now)
     }
 
-    /// Whether what the index knows of a file still begins and ends as it did: it was only appended to.
+    /// Whether a file, as it is now, was only appended to since it was read for the index.
     #[must_use]
-    pub fn holds(&self, file: &File) -> bool {
-        Print::of(file, self.end).is_ok_and(|print| print == self.print)
+    pub fn holds(&self, file: &File, now: &Stamp) -> bool {
+        self.stamp.is_some_and(|stamp| stamp.grew_into(now))
+            && Print::of(file, self.end).is_ok_and(|print| print == self.print)
     }
 }
 
@@ -145,9 +124,10 @@ impl Print {
     }
 }
 
-/// The key of a segment that begins with this part of a file.
-pub(super) fn key_of(file: &File, part: Range<u64>) -> io::Result<Key> {
-    Ok(Key::of(&read(file, part.start..part.end.min(part.start + KEY_BYTES_MAX))?))
+/// The key of a segment that begins with lines of a file that end here. It is made of the beginning of the file, since the
+/// lines alone may be so short that somebody could guess them.
+pub(super) fn key_of(file: &File, end: u64) -> io::Result<Key> {
+    Ok(Key::of(&read(file, 0..end.min(KEY_BYTES_MAX))?))
 }
 
 fn read(file: &File, part: Range<u64>) -> io::Result<Vec<u8>> {
@@ -175,7 +155,7 @@ impl SearchIndex {
             inner.next = number + 1;
             let key = |first: &Extent| {
                 let file = File::open(path(FileNumber(first.file))?).ok()?;
-                key_of(&file, first.start..first.end).ok()
+                key_of(&file, first.end).ok()
             };
             match Segment::load(&name, key) {
                 Ok(segment) => inner.put_loaded(segment, &mut path),
@@ -314,21 +294,21 @@ impl Inner {
         (segment, column): (usize, usize),
         path: &mut impl FnMut(FileNumber) -> Option<PathBuf>,
     ) {
-        let Extent { file: number, start, end, print } = extent;
+        let Extent { file: number, start, end, print, stamp } = extent;
         let number = FileNumber(number);
         if start == 0 {
             self.forget(number);
         }
         let file = self.files.entry(number).or_default();
-        if file.end() != start {
-            self.dead_bytes += end - start;
+        if file.end() != start || end < start {
+            self.dead_bytes += end.saturating_sub(start);
             return;
         }
         if file.parts.is_empty() {
             file.path = path(number).unwrap_or_default();
         }
         self.added += 1;
-        file.print = print;
+        (file.print, file.stamp) = (print, Some(stamp));
         file.parts.push(Part { start, end, segment, column, added: self.added });
         self.known_bytes += end - start;
     }

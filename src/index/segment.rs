@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ const ROW_BYTES: usize = WORDS * 8;
 const MAGIC: &[u8; 8] = b"tsindex1";
 
 /// Raised whenever a file of an earlier program would be read wrongly.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Most bytes of a head that is read.
 const HEAD_BYTES_MAX: usize = 64 << 20;
@@ -43,6 +43,40 @@ pub(super) struct Extent {
     pub(super) end: u64,
     /// By which the file is known again: its first bytes, and those before `end`.
     pub(super) print: Print,
+    /// The file as it was when they were read.
+    pub(super) stamp: Stamp,
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    /// Bytes.
+    pub size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Of a file as it is now.
+    #[must_use]
+    pub fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether a file with this stamp may only have been appended to since: it is the same, and longer. One that was edited
+    /// in its middle may look alike at both ends.
+    #[must_use]
+    pub fn grew_into(&self, now: &Self) -> bool {
+        (self.device, self.inode) == (now.device, now.inode) && self.size < now.size
+    }
 }
 
 /// Hashes of the first bytes of a file, and of the last bytes before a place.

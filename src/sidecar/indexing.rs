@@ -35,7 +35,7 @@ pub(super) fn start(
     let body = move || {
         give_way();
         let (context, mut builder, mut pause) = (&app.context, Builder::default(), FIRST_EVERY);
-        let (mut seen, mut told) = (None, false);
+        let (mut seen, mut told, mut failed) = (None, false, None);
         while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(pause) {
             let version = context.reader.version();
             if !context.vitals.initial_scan_complete.get() || seen == Some(version) {
@@ -46,14 +46,21 @@ pub(super) fn start(
             let goes_on = || !stop.load(Ordering::Acquire);
             match builder.pass(index, &context.reader, &goes_on) {
                 Ok(Ok(true)) => {
-                    seen = Some(version);
+                    (seen, failed) = (Some(version), None);
                     if !std::mem::replace(&mut told, true) {
                         let (bytes, took) = (index.known_bytes(), began.elapsed());
                         tracing::info!(bytes, ?took, "the search index knows all session files");
                     }
                 }
                 Ok(Ok(false)) => return,
-                Ok(Err(error)) => tracing::warn!(%error, "the search index cannot be written: it is tried again"),
+                // Said once for each reason, not with every try.
+                Ok(Err(error)) => {
+                    let reason = Some(error.to_string());
+                    if failed != reason {
+                        tracing::warn!(%error, "the search index cannot be written: it is tried again");
+                    }
+                    failed = reason;
+                }
                 // The state may be closed for a while.
                 Err(error) => tracing::debug!(error = chain(&error), "the search index waits for the state"),
             }

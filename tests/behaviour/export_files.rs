@@ -285,6 +285,15 @@ fn a_second_export_of_days_writes_what_is_new_or_changed_and_nothing_else() {
     let fifth = place.run(&export);
     assert!(said(&fifth).contains("0 files written") && said(&fifth).contains("4 of days"), "{}", said(&fifth));
     assert!(lake.join(path("messages")).exists());
+
+    // So do days of which it has lost some.
+    let whole = files(&lake);
+    let mut sessions: Vec<PathBuf> = files(&place.projects()).into_keys().collect();
+    sessions.pop();
+    sessions.iter().for_each(|path| fs::remove_file(path).unwrap());
+    let sixth = place.run(&export);
+    assert!(said(&sixth).contains("0 files written") && said(&sixth).contains("more rows"), "{}", said(&sixth));
+    assert_eq!(changed(&whole, &files(&lake)), Vec::<String>::new());
 }
 
 #[test]

@@ -424,7 +424,7 @@ fn live(seed: u64) -> usize {
     let path = &paths[dice.below(paths.len())];
     let text = fs::read_to_string(path).unwrap();
     if dice.one_in(2) {
-        fs::write(path, text.replace("elta", "elto").replacen('{', "{ ", 1)).unwrap();
+        fs::write(path, text.replace("elta", "elto")).unwrap();
     } else {
         fs::remove_file(path).unwrap();
     }

@@ -1,8 +1,9 @@
 //! All tables, a file for each day: `DIR/TABLE/host=HOST/day=DAY/part-0.parquet`.
 //!
 //! Every day of every table is made anew and compared with what was written before: a row that comes late, or a price that
-//! changes, is found wherever it belongs. Only what differs is put in its place, as a whole. A day that has no rows any
-//! more is left as it is, because a lake outlives the state: a machine that lost its state must not take its past along.
+//! changes, is found wherever it belongs. Only what differs is put in its place, as a whole. A day that has fewer rows than
+//! before, or none, is left as it is, because a lake outlives the state: a machine that lost its state, or has not read
+//! everything yet, must not take its past along.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,6 +20,7 @@ use super::manifest::{Manifest, Written};
 use crate::cli::ask::answer::text;
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::Source;
+use crate::http::api::tables::parquet::rows_of;
 use crate::sidecar::{log, settings};
 use crate::text::percent_encoded;
 use crate::transcript::time::Timestamp;
@@ -40,6 +42,10 @@ struct Lake<'l> {
     now: Manifest,
     /// Files that were put in their places.
     changed: u64,
+    /// Files that were left alone because they have more rows than there are now.
+    larger: u64,
+    /// Their days: what was added up of these stays as well.
+    kept: BTreeSet<Day>,
 }
 
 /// Writes what is new or has changed.
@@ -52,14 +58,17 @@ pub(super) fn run(args: &ExportArgs, source: &Source) -> Result<(), ExportError>
     fs::create_dir_all(&own).map_err(|source| ExportError::Write { path: own.clone(), source })?;
     let path = own.join(format!("{}.json", file_name(&host)));
     let before = Manifest::read(&path);
-    let mut lake = Lake { folder, source, host, before, now: Manifest::default(), changed: 0 };
+    let mut lake =
+        Lake { folder, source, host, before, now: Manifest::default(), changed: 0, larger: 0, kept: BTreeSet::new() };
     let Some(days) = lake.days()? else {
         log::say(&format!("tailspan: nothing has changed; {} files are as they were", lake.before.files.len()));
         return Ok(());
     };
-    for table in TableName::value_variants() {
-        lake.table(*table, &days)?;
-    }
+    let made = TableName::value_variants().iter().try_for_each(|table| lake.table(*table, &days));
+    let unfinished = lake.unfinished();
+    let removed = fs::remove_file(&unfinished).or_else(unless_missing);
+    made?;
+    removed.map_err(|source| failed(&unfinished, source))?;
     let written = lake.now.files.len();
     let left = lake.before.files.keys().filter(|path| !lake.now.files.contains_key(*path)).count();
     // What is not written any more stays, and stays known.
@@ -70,7 +79,10 @@ pub(super) fn run(args: &ExportArgs, source: &Source) -> Result<(), ExportError>
     if now != lake.before {
         now.write(&path).map_err(|source| ExportError::Write { path: path.clone(), source })?;
     }
-    let stay = if left > 0 { format!("; {left} of days without rows were left alone") } else { String::new() };
+    let (left, larger) = (left as u64 - lake.larger, lake.larger);
+    let told =
+        |count: u64, what: &str| if count > 0 { format!("; {count} {what} were left alone") } else { String::new() };
+    let stay = [told(left, "of days without rows"), told(larger, "that have more rows than there are now")].concat();
     log::say(&format!("tailspan: {} files written, {} unchanged{stay}", lake.changed, written as u64 - lake.changed));
     Ok(())
 }
@@ -104,13 +116,19 @@ impl Lake<'_> {
             let host = file_name(&self.host);
             let path = format!("{}/host={host}/day={day}/part-0.parquet", table.name());
             if !self.before.has(self.folder, &path, &written) {
-                self.place(&unfinished, &self.folder.join(&path))?;
+                let place = self.folder.join(&path);
+                let is_smaller = rows_of(&place) > rows_of(&unfinished) || self.kept.contains(day);
+                if is_smaller && self.before.files.contains_key(&path) {
+                    self.larger += 1;
+                    self.kept.insert(*day);
+                    continue;
+                }
+                self.place(&unfinished, &place)?;
                 self.changed += 1;
             }
             self.now.files.insert(path, written);
         }
-        let unfinished = self.unfinished();
-        fs::remove_file(&unfinished).or_else(unless_missing).map_err(|source| failed(&unfinished, source))
+        Ok(())
     }
 
     fn unfinished(&self) -> PathBuf {

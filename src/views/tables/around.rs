@@ -9,7 +9,7 @@ use crate::ledger::prices::Share;
 use crate::ledger::session::project_of;
 use crate::ledger::unit::{Unit, UnitKey};
 use crate::measures::MAIN;
-use crate::transcript::ids::SessionId;
+use crate::transcript::ids::{RUN, SessionId};
 use crate::transcript::shown::shown_name;
 use crate::views::analytics::filter::Filter;
 use crate::views::analytics::period::Zone;
@@ -218,4 +218,10 @@ pub(super) const fn used_columns<R: HasUsed>() -> [Column<R>; 7] {
             Value::Count(row.used().unpriced)
         }),
     ]
+}
+
+/// The id of a response by which its copies count once: what tells several apart to which a gateway gave the same is behind
+/// a `#`.
+pub(super) fn shown_id(id: &str) -> Box<str> {
+    id.replace(RUN, "#").into()
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::around::{
-    Around, Asked, HasAround, HasUsed, Names, agent, agent_id, branch, entrypoint, host, project, session, turn, used,
-    used_columns, workflow,
+    Around, Asked, HasAround, HasUsed, Names, agent, agent_id, branch, entrypoint, host, project, session, shown_id,
+    turn, used, used_columns, workflow,
 };
 use super::column::{Column, Kind, Row, TakeCells, Used, Value, cells};
 use crate::ledger::unit::{Message, Parts};
@@ -31,7 +31,12 @@ pub(super) static COLUMNS: [Column<MessageRow>; 22] = {
         host(),
         session(),
         turn(),
-        Column::of("message_id", Kind::Text, "`message.id`, by which copies count once.", |row| Value::Text(&row.id)),
+        Column::of(
+            "message_id",
+            Kind::Text,
+            "`message.id`, by which copies count once. Where a gateway gave it to several responses, what tells them apart is behind a `#`.",
+            |row| Value::Text(&row.id),
+        ),
         Column::some("request_id", Kind::Text, "`requestId`.", |row| Value::text(row.request.as_ref())),
         Column::of("at", Kind::Time, "When its first row was written.", |row| Value::Time(row.at)),
         Column::some(
@@ -103,7 +108,7 @@ impl MessageRow {
         Some(Self {
             around: Arc::clone(around),
             at: message.rank.time,
-            id: message.told_id().into(),
+            id: shown_id(&message.id),
             request: message.request.clone(),
             took_ms: (!message.undated).then(|| message.end.since_ms(message.start)),
             model: model?,

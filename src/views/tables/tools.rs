@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::around::{
-    Around, Asked, HasAround, Names, agent, agent_id, branch, entrypoint, host, is_one_of, project, session, turn,
-    workflow,
+    Around, Asked, HasAround, Names, agent, agent_id, branch, entrypoint, host, is_one_of, project, session, shown_id,
+    turn, workflow,
 };
 use super::column::{Column, Kind, Row, TakeCells, Value, cells};
 use crate::ledger::unit::{Call, Parts, Tool};
@@ -41,7 +41,9 @@ pub(super) static COLUMNS: [Column<ToolRow>; 20] = [
     session(),
     turn(),
     Column::of("tool_call_id", Kind::Text, "`tool_use.id`, by which copies count once.", |row| Value::Text(&row.id)),
-    Column::of("message_id", Kind::Text, "`message.id` of the response that called.", |row| Value::Text(&row.message)),
+    Column::of("message_id", Kind::Text, "The `message_id` of the response that called.", |row| {
+        Value::Text(&row.message)
+    }),
     Column::of("tool", Kind::Text, "The name of the tool, without secrets.", |row| Value::Text(&row.name)),
     Column::of("at", Kind::Time, "When it was called.", |row| Value::Time(row.at)),
     Column::some(
@@ -134,7 +136,7 @@ impl ToolRow {
             around: Arc::clone(around),
             at: call.rank.time,
             id: tool.id.clone(),
-            message: call.told_message().into(),
+            message: shown_id(&call.message),
             name,
             took_ms: tool.duration_ms(),
             end: tool.result.as_ref().map(|end| End {

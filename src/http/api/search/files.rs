@@ -129,7 +129,7 @@ impl<'r> Reading<'r> {
         let Ok(metadata) = fs::metadata(&reading.path) else { return Known::Unknown };
         let now = Stamp::of(&metadata);
         if !reading.is_of(&now) {
-            let holds = metadata.is_file() && File::open(&reading.path).is_ok_and(|file| reading.holds(&file));
+            let holds = metadata.is_file() && File::open(&reading.path).is_ok_and(|file| reading.holds(&file, &now));
             if !holds {
                 return Known::Unknown;
             }

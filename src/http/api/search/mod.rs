@@ -8,7 +8,7 @@
 //! known     which files hold the texts of a session
 //! ```
 //!
-//! The state holds no text, so nothing is found in a file that is gone.
+//! The state holds no text but titles, so of a file that is gone nothing else is found.
 
 mod files;
 pub(super) mod known;

@@ -11,5 +11,5 @@
 pub mod answer;
 mod asked;
 mod forms;
-mod parquet;
+pub mod parquet;
 mod read;

@@ -4,7 +4,9 @@
 //! A row group lies column by column in the file, and rows come one by one. So every column is encoded and compressed into
 //! memory of its own, page by page, and joined when the row group is full: what is in memory is a compressed row group.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -15,6 +17,8 @@ use parquet::data_type::{ByteArray, FixedLenByteArray};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
+use parquet::file::reader::FileReader;
+use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::{ColumnDescPtr, Type, TypePtr};
 
@@ -33,6 +37,13 @@ const BATCH: usize = 1024;
 
 /// Bytes of a decimal of 38 digits.
 const DECIMAL_BYTES: i32 = 16;
+
+/// How many rows a file has; `None` if it is no whole Parquet file.
+#[must_use]
+pub fn rows_of(path: &Path) -> Option<i64> {
+    let reader = SerializedFileReader::new(File::open(path).ok()?).ok()?;
+    Some(reader.metadata().file_metadata().num_rows())
+}
 
 /// Memory that two owners write to and take from: the library wants to own what it writes to.
 #[derive(Clone, Default)]

@@ -28,6 +28,9 @@ pub enum Hint {
     Letters(Box<str>),
 }
 
+/// Most fours of a run that are looked for: more narrow no further, and each is a row to read.
+const GRAMS_MAX: usize = 32;
+
 /// Letters beyond ASCII that fold to an ASCII letter, as bytes.
 const FOLDED: [(u8, &[u8]); 2] = [(b's', "ſ".as_bytes()), (b'k', "\u{212a}".as_bytes())];
 
@@ -62,7 +65,8 @@ impl Hint {
             Self::Ascii(run) => ascii_lines(lines, run.as_bytes(), scratch, take),
             Self::Letters(run) => each_line(lines, |place| {
                 let line = lines.get(place.clone()).unwrap_or_default();
-                let has_escape = || escapes(line, |code| code >= u32::from(b' '));
+                let has_slash = || run.contains('/') && escaped(line, b"\\/").next().is_some();
+                let has_escape = || escapes(line, |code| code >= u32::from(b' ')) || has_slash();
                 let has_run = || !line.is_ascii() && fold(&String::from_utf8_lossy(line)).contains(&**run);
                 if has_run() || has_escape() {
                     take(place);
@@ -92,13 +96,10 @@ fn ascii_lines(lines: &[u8], run: &[u8], scratch: &mut Vec<u8>, mut take: impl F
         }
     }
     if run.contains(&b'/') {
-        escaped(folded, b"\\/").for_each(&mut add);
+        found.extend(lines_of(folded, escaped(folded, b"\\/")));
     }
-    for at in escaped(folded, b"\\u") {
-        if folded.get(at..at + 6).is_none_or(|escape| escapes(escape, is_ascii_letter)) {
-            add(at);
-        }
-    }
+    let is_odd = |at: &usize| folded.get(*at..*at + 6).is_none_or(|escape| escapes(escape, is_ascii_letter));
+    found.extend(lines_of(folded, escaped(folded, b"\\u").filter(is_odd)));
     found.sort_unstable_by_key(|place| place.start);
     found.dedup();
     found.into_iter().for_each(&mut take);
@@ -112,6 +113,16 @@ fn each_line_with(lines: &[u8], bytes: &[u8], add: &mut impl FnMut(usize)) {
         add(from + at);
         from = line_around(lines, from + at).end;
     }
+}
+
+/// The lines that have some bytes, each once. The bytes are in order.
+fn lines_of(lines: &[u8], places: impl Iterator<Item = usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    places.filter_map(move |at| {
+        let line = (at >= end).then(|| line_around(lines, at))?;
+        end = line.end;
+        Some(line)
+    })
 }
 
 /// The line that has a byte, with its newline.
@@ -162,15 +173,14 @@ impl Oddness {
     #[must_use]
     pub fn of(lines: &[u8]) -> Self {
         let has = |bytes: &[u8]| memmem::find(lines, bytes).is_some();
-        let ascii = escaped(lines, b"\\/").next().is_some()
-            || FOLDED.iter().any(|(_, bytes)| has(bytes))
-            || escapes(lines, is_ascii_letter);
-        Self { ascii, letters: escapes(lines, |code| code >= u32::from(b' ')) }
+        let has_slash = escaped(lines, b"\\/").next().is_some();
+        let ascii = has_slash || FOLDED.iter().any(|(_, bytes)| has(bytes)) || escapes(lines, is_ascii_letter);
+        Self { ascii, letters: has_slash || escapes(lines, |code| code >= u32::from(b' ')) }
     }
 }
 
 impl Hint {
-    /// Every four bytes of the run, and whether it is ASCII; `None` if it is too short.
+    /// Four bytes of the run each, as many as are looked for, and whether it is ASCII; `None` if it is too short.
     #[must_use]
     pub fn grams(&self) -> Option<(Vec<[u8; 4]>, bool)> {
         let (run, is_ascii) = match self {
@@ -178,7 +188,9 @@ impl Hint {
             Self::Ascii(run) => (run, true),
             Self::Letters(run) => (run, false),
         };
-        let grams: Vec<[u8; 4]> = run.as_bytes().windows(4).filter_map(|four| four.first_chunk()).copied().collect();
+        let all = run.as_bytes().windows(4);
+        let every = all.len().div_ceil(GRAMS_MAX).max(1);
+        let grams: Vec<[u8; 4]> = all.step_by(every).filter_map(|four| four.first_chunk()).copied().collect();
         (!grams.is_empty()).then_some((grams, is_ascii))
     }
 }

@@ -21,7 +21,7 @@ pub const QUERY_BYTES_MAX: usize = 2000;
 pub const TERMS_MAX: usize = 32;
 
 /// Most memory of one compiled expression, in bytes.
-const REGEX_BYTES_MAX: usize = 1 << 20;
+const REGEX_BYTES_MAX: usize = 256 << 10;
 
 /// What is looked for.
 #[derive(Debug, Clone)]
