@@ -1,14 +1,11 @@
 //! Reads session files for a search: first the lines that may match, then the rows of single events.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::ops::{ControlFlow, Range};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-use serde_json::Value;
 
 use super::known::Files;
 use crate::index::catalogue::{Narrowed, SearchIndex, Stamp};
@@ -20,9 +17,16 @@ use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::event::TextSource;
 use crate::views::sessions::parts;
 use crate::views::text::find::hint::Hint;
+use crate::views::text::find::texts::{TextKind, texts};
 
 /// Most files that are kept open; at this number all are closed.
 const FILES_MAX: usize = 64;
+
+/// Bytes of the texts of one event after which no further row of it is read: an answer may have a thousand rows.
+const EVENT_BYTES_MAX: usize = 64 << 20;
+
+/// The texts of an event, by kind.
+pub(super) type OwnTexts = BTreeMap<TextKind, Vec<String>>;
 
 /// Why a search ends before its answer is made.
 #[derive(Debug, thiserror::Error)]
@@ -141,21 +145,29 @@ impl<'r> Reading<'r> {
         if parts.is_empty() { Known::Nothing } else { Known::Parts(parts) }
     }
 
-    /// The rows of an event; `None` if they cannot be shown any more.
-    pub(super) fn rows(&mut self, source: &TextSource) -> Result<Option<Vec<Arc<Value>>>, SearchError> {
-        let mut rows = Vec::with_capacity(source.rows.len());
+    /// The texts of an event, by kind; `None` if its rows cannot be shown any more. Rows are read one by one, and after
+    /// [`EVENT_BYTES_MAX`] no more.
+    pub(super) fn texts(&mut self, source: &TextSource, plain: TextKind) -> Result<Option<OwnTexts>, SearchError> {
+        let (mut all, mut bytes) = (OwnTexts::new(), 0);
         for row in &source.rows {
+            if bytes >= EVENT_BYTES_MAX {
+                break;
+            }
             self.open(row.file)?;
             let Some(Ok(file)) = self.open.get(&row.file) else { return Ok(None) };
             if !self.latest.has(row.file, row.place) {
                 self.bytes += u64::from(row.place.bytes);
             }
-            match self.latest.read(row.file, file, row.place, &source.expected) {
-                Ok(row) => rows.push(row),
-                Err(_) => return Ok(None),
+            let Ok(row) = self.latest.read(row.file, file, row.place, &source.expected) else { return Ok(None) };
+            for (kind, pieces) in texts(std::slice::from_ref(&row), &source.expected, plain) {
+                let own = all.entry(kind).or_default();
+                for piece in pieces {
+                    bytes += piece.len();
+                    own.push(piece.into_owned());
+                }
             }
         }
-        Ok(Some(rows))
+        Ok(Some(all))
     }
 
     fn open(&mut self, number: FileNumber) -> Result<(), SearchError> {

@@ -58,7 +58,7 @@ impl OpenSession {
         let mut open = Self { listed, candidates, next: Vec::new(), rest: None };
         if LongSession::is_one(&session) {
             let long = LongSession::read(reader, &session)?;
-            let range = wanted(&long, question);
+            let range = wanted(&long, question, &open.listed);
             open.rest = Some((Box::new(long), range));
         } else {
             let units = units.map_or_else(|| reader.units_of(&session), Ok)?;
@@ -114,7 +114,7 @@ impl OpenSession {
 }
 
 /// The events of a long session that lie in the window and behind the page before.
-fn wanted(long: &LongSession, question: &SearchQuestion) -> Range<usize> {
+fn wanted(long: &LongSession, question: &SearchQuestion, listed: &Listed) -> Range<usize> {
     let (mut start, mut end) = (0, long.len());
     if let Some(since) = question.window.since {
         start = long.at(since);
@@ -122,8 +122,10 @@ fn wanted(long: &LongSession, question: &SearchQuestion) -> Range<usize> {
     if let Some(until) = question.window.until {
         end = long.at(until);
     }
-    // Only what lies behind by its time: an event outside of its session is put at its edge.
-    match question.after.as_ref().map(|after| after.time) {
+    // Only what lies behind by its time. An event outside of its session is put at its edge, so that of those at the edge all
+    // are looked at.
+    let edge = question.towards(if question.newest { listed.last.max(listed.first) } else { listed.first });
+    match question.after.as_ref().map(|after| after.time).filter(|time| *time != edge) {
         Some(time) if question.newest => end = end.min(long.at(Timestamp(time.saturating_neg().saturating_add(1)))),
         Some(time) => start = start.max(long.at(Timestamp(time))),
         None => {}

@@ -28,7 +28,7 @@ use crate::views::analytics::session_cells::UNKNOWN_AGENT;
 use crate::views::sessions::event::{Detail, Event};
 use crate::views::sessions::events::PlacedEvent;
 use crate::views::text::find::found::Snippet;
-use crate::views::text::find::texts::{TextKind, texts};
+use crate::views::text::find::texts::TextKind;
 
 /// A page of texts that match.
 #[derive(Debug, Default)]
@@ -163,7 +163,8 @@ impl<'w> Walk<'w> {
             }
             self.reading.check()?;
             // A session that was open where the page before ended is opened again, and counted there.
-            self.page.searched_sessions += u64::from(is_new && matches!(item, Item::Session(_)));
+            let is_behind = self.question.after.as_ref().is_none_or(|after| place > *after);
+            self.page.searched_sessions += u64::from(is_behind && matches!(item, Item::Session(_)));
             self.take(&place, item)?;
             if is_new {
                 went_on = true;
@@ -219,9 +220,9 @@ impl<'w> Walk<'w> {
     fn compare(&mut self, place: &Place, listed: &Arc<Listed>, placed: &PlacedEvent) -> Result<(), SearchError> {
         let event = &placed.event;
         let Some((source, plain)) = event.source.as_ref().zip(kind_of(&event.detail)) else { return Ok(()) };
-        let Some(rows) = self.reading.rows(source)? else { return Ok(()) };
+        let Some(texts) = self.reading.texts(source, plain)? else { return Ok(()) };
         let (model, tool) = (model_of(event), tool_of(event));
-        for (kind, pieces) in texts(&rows, &source.expected, plain) {
+        for (kind, pieces) in texts {
             if !self.question.takes(kind, model.as_deref(), tool.as_deref()) {
                 continue;
             }

@@ -1,6 +1,7 @@
 //! Whether texts match, and the snippet that shows where.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::fold::fold;
 use super::query::{Query, Term, What};
@@ -40,11 +41,9 @@ impl Query {
             return None;
         }
         let wanted: Vec<&What> = self.terms.iter().filter(|term| !term.not).map(|term| &term.what).collect();
-        let first = |piece: &Piece<'_>| wanted.iter().filter_map(|what| what.next(piece, 0)).min();
-        let (piece, at) = match pieces.iter().find_map(|piece| first(piece).map(|found| (piece, found))) {
-            Some((piece, (start, _))) => (piece, start),
-            None => (pieces.first()?, 0),
-        };
+        let first = |piece: &Piece<'_>| wanted.iter().filter_map(|what| what.first(piece)).min();
+        let found = pieces.iter().find_map(|piece| first(piece).map(|at| (piece, at)));
+        let (piece, at) = found.or_else(|| Some((pieces.first()?, 0)))?;
         Some(piece.snippet(at, &wanted))
     }
 }
@@ -61,10 +60,17 @@ impl<'t> Piece<'t> {
         let end = (start + SNIPPET_CHARS_MAX).min(total);
         let mut found: Vec<(usize, usize)> = Vec::new();
         for what in wanted {
-            let mut from = start;
-            while let Some((begin, length)) = what.next(self, from).filter(|(begin, _)| *begin < end) {
-                found.push((begin, (begin + length).min(end)));
-                from = begin + length.max(1);
+            // Only this window is counted in characters, however long the text is.
+            let own = what.own(self);
+            let window = place_of(own, start)..place_of(own, end);
+            let mut from = window.start;
+            while let Some(place) = what.find(own, from).filter(|place| place.start < window.end) {
+                let chars =
+                    |until: usize| own.get(window.start..until.min(window.end)).map_or(0, |part| part.chars().count());
+                found.push((chars(place.start), chars(place.end)));
+                // Behind a match, or the next letter if it is empty.
+                let letter = own.get(place.end..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
+                from = if place.is_empty() { place.end + letter } else { place.end };
                 if found.len() >= MATCHES_MAX * wanted.len() {
                     break;
                 }
@@ -78,7 +84,7 @@ impl<'t> Piece<'t> {
                 _ => matches.push((begin, stop)),
             }
         }
-        let matches = matches.into_iter().map(|(begin, stop)| (begin - start, stop - begin)).collect();
+        let matches = matches.into_iter().map(|(begin, stop)| (begin, stop - begin)).collect();
         Snippet { text: self.text.chars().skip(start).take(SNIPPET_CHARS_MAX).collect(), matches }
     }
 }
@@ -91,22 +97,36 @@ impl What {
         }
     }
 
-    /// Start and length, in characters, of the first match at or after a character.
-    fn next(&self, piece: &Piece<'_>, from: usize) -> Option<(usize, usize)> {
-        let text = if matches!(self, Self::Text(_)) { &piece.folded } else { piece.text };
-        let from = if text.is_ascii() {
-            from.min(text.len())
-        } else {
-            text.char_indices().nth(from).map_or(text.len(), |(at, _)| at)
-        };
-        let (start, end) = match self {
+    /// The text in which it is looked for.
+    fn own<'p>(&self, piece: &'p Piece<'_>) -> &'p str {
+        if matches!(self, Self::Text(_)) { &piece.folded } else { piece.text }
+    }
+
+    /// The bytes of the first match at or after a byte.
+    fn find(&self, text: &str, from: usize) -> Option<Range<usize>> {
+        match self {
             Self::Text(wanted) => {
                 let at = from + memchr::memmem::find(text.as_bytes().get(from..)?, wanted.as_bytes())?;
-                (at, at + wanted.len())
+                Some(at..at + wanted.len())
             }
-            Self::Regex(regex, _) => regex.find_at(text, from).map(|found| (found.start(), found.end()))?,
-        };
-        let chars = |part: Option<&str>| part.map_or(0, |part| part.chars().count());
-        Some((chars(text.get(..start)), chars(text.get(start..end))))
+            Self::Regex(regex, _) => {
+                (from <= text.len()).then(|| regex.find_at(text, from)).flatten().map(|found| found.range())
+            }
+        }
     }
+
+    /// Where the first match begins, in characters.
+    fn first(&self, piece: &Piece<'_>) -> Option<usize> {
+        let text = self.own(piece);
+        let found = self.find(text, 0)?;
+        text.get(..found.start).map(|before| before.chars().count())
+    }
+}
+
+/// The byte at which a character begins; the length of the text behind the last one.
+fn place_of(text: &str, character: usize) -> usize {
+    if text.is_ascii() {
+        return character.min(text.len());
+    }
+    text.char_indices().nth(character).map_or(text.len(), |(at, _)| at)
 }
