@@ -138,9 +138,12 @@ fn read(file: &File, part: Range<u64>) -> io::Result<Vec<u8>> {
 
 impl SearchIndex {
     /// The index in a folder, which is made if there is none. What cannot be used is removed. `path` tells where a file
-    /// is. Fails if the folder cannot be made or read.
+    /// is. Fails if the folder cannot be made or read, also where the state around it was moved away.
     pub fn open(folder: &Path, mut path: impl FnMut(FileNumber) -> Option<PathBuf>) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         let mut inner = Inner::default();
         let mut names: Vec<(u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(folder)? {

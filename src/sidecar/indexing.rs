@@ -1,7 +1,8 @@
 //! The thread that keeps the index of search. It begins once everything was read for the first time, gives way to everything
 //! else, and is never waited for.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
@@ -41,7 +42,16 @@ pub(super) fn start(
             if !context.vitals.initial_scan_complete.get() || seen == Some(version) {
                 continue;
             }
-            let Some(index) = opened(&context.index, &folder, &context.reader) else { return };
+            let index = match opened(&context.index, &folder, &context.reader) {
+                Ok(index) => index,
+                Err(error) => {
+                    if differs(&mut failed, &error) {
+                        tracing::warn!(%error, folder = %folder.display(), "search goes on without an index for now");
+                    }
+                    pause = EVERY;
+                    continue;
+                }
+            };
             let began = Instant::now();
             let goes_on = || !stop.load(Ordering::Acquire);
             match builder.pass(index, &context.reader, &goes_on) {
@@ -53,13 +63,10 @@ pub(super) fn start(
                     }
                 }
                 Ok(Ok(false)) => return,
-                // Said once for each reason, not with every try.
                 Ok(Err(error)) => {
-                    let reason = Some(error.to_string());
-                    if failed != reason {
+                    if differs(&mut failed, &error) {
                         tracing::warn!(%error, "the search index cannot be written: it is tried again");
                     }
-                    failed = reason;
                 }
                 // The state may be closed for a while.
                 Err(error) => tracing::debug!(error = chain(&error), "the search index waits for the state"),
@@ -71,20 +78,17 @@ pub(super) fn start(
     thread.map(|_| Some(sender)).map_err(|source| RunError::System { what: "the thread of the search index", source })
 }
 
-/// The index, opened when it is needed first; `None` if its folder cannot be used: search goes on without it.
-fn opened<'i>(
-    index: &'i OnceLock<SearchIndex>,
-    folder: &std::path::Path,
-    reader: &StoreReader,
-) -> Option<&'i SearchIndex> {
-    if index.get().is_none() {
-        match SearchIndex::open_for(folder, reader) {
-            Ok(new) => drop(index.set(new)),
-            Err(error) => {
-                tracing::warn!(%error, folder = %folder.display(), "search goes on without an index");
-                return None;
-            }
-        }
+/// Whether something fails for another reason than before: each is said once, not with every try.
+fn differs(failed: &mut Option<String>, error: &io::Error) -> bool {
+    let reason = Some(error.to_string());
+    std::mem::replace(failed, reason.clone()) != reason
+}
+
+/// The index, opened when it is needed first. Fails if its folder cannot be used: search goes on without it.
+fn opened<'i>(index: &'i OnceLock<SearchIndex>, folder: &Path, reader: &StoreReader) -> io::Result<&'i SearchIndex> {
+    if let Some(index) = index.get() {
+        return Ok(index);
     }
-    index.get()
+    let new = SearchIndex::open_for(folder, reader)?;
+    Ok(index.get_or_init(|| new))
 }
