@@ -2,11 +2,11 @@
 //! more: a page whose time was up is not the last one.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::ask::answer::{count, list, text};
+use super::ask::args::SourceArgs;
 use super::ask::question::Question;
 use super::ask::source::{AskError, Source};
 use super::report::args::{ColorChoice, FilterArgs};
@@ -66,18 +66,8 @@ pub struct SearchArgs {
     /// Colours: auto is on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
-    /// Read the session files once, and ask neither sidecar nor state
-    #[arg(long)]
-    scan: bool,
-    /// Session root for --scan, repeatable [default: where Claude Code keeps its projects]
-    #[arg(long, value_name = "DIR")]
-    projects: Vec<PathBuf>,
-    /// Directory of the state, read if no sidecar answers [default: as for `run`]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Address of the sidecar [default: 127.0.0.1:9719]
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 /// Why nothing, or not everything, is printed.
@@ -119,13 +109,7 @@ impl SearchArgs {
     /// What the arguments say about the configuration; `common` is what every command takes.
     #[must_use]
     pub fn flags(&self, common: Flags) -> Flags {
-        Flags {
-            projects: self.projects.clone(),
-            state: self.state.clone(),
-            listen: self.listen.clone(),
-            offline: true,
-            ..common
-        }
+        self.source.flags(common)
     }
 
     /// The words as the API takes them.
@@ -147,7 +131,7 @@ pub fn run(args: &SearchArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     let range = Range::of(present, (args.since.as_deref(), "all"), args.until.as_deref(), args.on.as_deref());
     let range = range.map_err(SearchError::Usage)?;
     let roots = settings::root_env(env);
-    let source = Source::of(Rules { config, env: &roots, prices, at: None }, args.scan)?;
+    let source = Source::of(Rules { config, env: &roots, prices, at: None }, args.source.scan)?;
     let mut question = Question::of("search").with("q", &args.query()).within(range.since, range.until);
     for kind in &args.kind {
         question = question.with("kind", kind);

@@ -1,5 +1,6 @@
 //! Search: what is found where, in which order, page by page, and by the command.
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -99,6 +100,20 @@ fn texts_are_compared_as_they_are_and_not_as_they_are_written() {
     assert_eq!(found(&world, "sessionId"), Vec::<String>::new(), "names of fields are no text");
     assert_eq!(found(&world, "description"), Vec::<String>::new());
     assert_eq!(found(&world, "command"), Vec::<String>::new());
+}
+
+#[test]
+fn a_line_of_nothing_but_escapes_is_one_line() {
+    let mut world = World::empty();
+    let path = world.write(FIRST, &[prompt(FIRST, 0, "PLACE")]);
+    // Looked at anew for each of them, the line would be read 600,000 times.
+    let escapes = ["\\u0061", "\\/"].map(|escape| escape.repeat(300_000)).concat();
+    let row = fs::read_to_string(&path).unwrap().replace("PLACE", &escapes);
+    fs::write(&path, row).unwrap();
+    world.count();
+    assert_eq!(found(&world, "aaaa"), ["prompt a 0"]);
+    assert_eq!(found(&world, "a//"), ["prompt a 0"]);
+    assert!(found(&world, "zzzz").is_empty());
 }
 
 #[test]
@@ -209,7 +224,7 @@ fn a_session_that_is_gone_or_rewritten_is_not_found() {
     let path = world.write(SECOND, &[prompt(SECOND, 5, "Write of boats that deploy their oars.")]);
     assert_eq!(found(&world, "oars"), ["prompt b 0"], "the same row says it now");
     assert_eq!(found(&world, "sails"), Vec::<String>::new());
-    std::fs::remove_file(path).unwrap();
+    fs::remove_file(path).unwrap();
     assert_eq!(found(&world, "deploy"), ["tool_result a 3", "prompt a 0", "title a null"]);
     world.count();
 }

@@ -1,9 +1,8 @@
 //! The arguments of `tailspan report`.
 
-use std::path::PathBuf;
-
 use clap::{ArgGroup, ValueEnum};
 
+use crate::cli::ask::args::SourceArgs;
 use crate::cli::values;
 use crate::config::Flags;
 use crate::transcript::time::Timestamp;
@@ -72,18 +71,8 @@ pub struct ReportArgs {
     /// Columns of a line, 30 to 1000 [default: those of the terminal, else 80]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(30..=1000))]
     pub width: Option<u16>,
-    /// Read the session files once, and ask neither sidecar nor state
-    #[arg(long)]
-    pub scan: bool,
-    /// Session root for --scan, repeatable [default: where Claude Code keeps its projects]
-    #[arg(long, value_name = "DIR")]
-    projects: Vec<PathBuf>,
-    /// Directory of the state, read if no sidecar answers [default: as for `run`]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Address of the sidecar [default: 127.0.0.1:9719]
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Report as if it were this time, for tests and examples
     #[arg(long, value_name = "TIME", value_parser = values::time, hide = true)]
     pub now: Option<Timestamp>,
@@ -93,13 +82,7 @@ impl ReportArgs {
     /// What the arguments say about the configuration; `common` is what every command takes.
     #[must_use]
     pub fn flags(&self, common: Flags) -> Flags {
-        Flags {
-            projects: self.projects.clone(),
-            state: self.state.clone(),
-            listen: self.listen.clone(),
-            offline: true,
-            ..common
-        }
+        self.source.flags(common)
     }
 }
 

@@ -106,7 +106,7 @@ pub fn run(
     }
     let roots = settings::root_env(env);
     let rules = Rules { config, env: &roots, prices, at: args.now };
-    let source = Source::of(rules, args.scan)?;
+    let source = Source::of(rules, args.source.scan)?;
     if let (Some(file), true) = (file.filter(|_| goes_by_rules(args.report)), source.is_sidecar()) {
         log::say(&format!(
             "tailspan: prices, budgets and rules are those of the sidecar that runs; with --scan, those of {} count",

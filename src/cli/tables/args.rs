@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use crate::cli::ask::args::SourceArgs;
 use crate::cli::report::args::FilterArgs;
 use crate::config::Flags;
 
@@ -54,18 +55,8 @@ pub struct ExportArgs {
     pub host: Option<String>,
     #[command(flatten)]
     pub filters: FilterArgs,
-    /// Read the session files once, and ask neither sidecar nor state
-    #[arg(long)]
-    pub scan: bool,
-    /// Session root for --scan, repeatable [default: where Claude Code keeps its projects]
-    #[arg(long, value_name = "DIR")]
-    projects: Vec<PathBuf>,
-    /// Directory of the state, read if no sidecar answers [default: as for `run`]
-    #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
-    /// Address of the sidecar [default: 127.0.0.1:9719]
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
 }
 
 /// A table.
@@ -132,13 +123,7 @@ impl ExportArgs {
     /// What the arguments say about the configuration; `common` is what every command takes.
     #[must_use]
     pub fn flags(&self, common: Flags) -> Flags {
-        Flags {
-            projects: self.projects.clone(),
-            state: self.state.clone(),
-            listen: self.listen.clone(),
-            offline: true,
-            ..common
-        }
+        self.source.flags(common)
     }
 
     /// Refuses arguments that have no meaning together.

@@ -32,7 +32,7 @@ pub fn run(args: &ExportArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     let question = if args.all { None } else { Some(one::question(args)?) };
     let roots = settings::root_env(env);
     let rules = Rules { config, env: &roots, prices, at: None };
-    let source = Source::of(rules, args.scan);
+    let source = Source::of(rules, args.source.scan);
     match question {
         Some(question) => one::run(args, &question, &source?),
         None => lake::run(args, &source?),

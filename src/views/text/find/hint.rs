@@ -141,7 +141,7 @@ fn each_line(lines: &[u8], mut take: impl FnMut(Range<usize>)) {
     }
 }
 
-/// Whether one of the `\uXXXX` in a line stands for a code that counts, or cannot be read.
+/// Whether one of the escapes in a line that are `\u` and four digits stands for a code that counts, or cannot be read.
 fn escapes(line: &[u8], counts: impl Fn(u32) -> bool) -> bool {
     escaped(line, b"\\u").any(|at| {
         let digits = line.get(at + 2..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
