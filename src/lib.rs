@@ -57,11 +57,12 @@
 //! | [`custom`] | pure: rules of the user that say what else is counted | measures, ledger, transcript |
 //! | [`views`] | pure: what each reader wants; its parts know each other by span ids only, by the critical path of a turn, and by the filters of questions | custom (metrics alone), measures, ledger, transcript |
 //! | [`tail`] | edge: bytes arrive, rows are read again | transcript |
+//! | [`archive`] | edge: compressed copies of quiet files; rows are read from them when a file is gone | tail, transcript |
 //! | [`store`] | edge: sled, and nobody else knows it | views, ledger, transcript |
 //! | [`export`] | edge: spans and metrics leave | store, views of traces and metrics, transcript |
 //! | [`index`] | edge: what search narrows by | the store's reader, `views::text`, `tail::reread`, transcript |
-//! | [`http`] | edge: questions arrive | store, index, views, ledger, transcript, `tail::reread`, vitals, counters of export |
-//! | [`engine`] | rule: the only writer | store, measures, views, ledger, transcript, tail, vitals |
+//! | [`http`] | edge: questions arrive | store, index, views, ledger, transcript, `tail::reread`, archive, vitals, counters of export |
+//! | [`engine`] | rule: the only writer | store, measures, views, ledger, transcript, tail, archive, vitals |
 //! | [`audit`] | rule: a clean pass, and the state beside it | the store's reader, tail, measures, views, ledger, vitals |
 //! | [`sidecar`] | wiring: the clock, the start, the log | all of the above |
 //! | [`config`] | wiring: settings as valid types | the types that it makes: of views, prices, money and transcript |
@@ -119,6 +120,7 @@
 //!   where it happens, and a `Retry-After` that is a date is held against the clock by [`export`].)
 //! - No state that an upgrade cannot open: from layout 4 on everything is carried over (`store/layout`).
 
+pub mod archive;
 pub mod audit;
 pub mod cli;
 pub mod config;

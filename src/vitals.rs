@@ -74,6 +74,29 @@ pub struct Vitals {
     sessions: Mutex<Vec<LiveSession>>,
     trouble: Mutex<Option<String>>,
     history: Mutex<Vec<(Arc<str>, u64)>>,
+    archive: Mutex<ArchiveVitals>,
+}
+
+/// How the archive is doing, and which sessions have nobody who keeps their text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArchiveVitals {
+    /// Sessions of which the archive has no copy and whose file the client deletes soon, each with the value of the label
+    /// `within`; empty before somebody looked.
+    pub expiring: Vec<(&'static str, u64)>,
+    /// Copies, also of what files were earlier.
+    pub copies: u64,
+    /// Bytes of the copies.
+    pub bytes: u64,
+    /// Bytes of the session files that the copies hold.
+    pub file_bytes: u64,
+    /// Files copied since the start.
+    pub copied: u64,
+    /// Tries to copy a file that failed since the start.
+    pub failed: u64,
+    /// Copies and sessions that ended for their age since the start, each with the value of the label `what`.
+    pub ended: [(&'static str, u64); 2],
+    /// Why nothing can be copied at the moment; `None` if it can.
+    pub paused: Option<String>,
 }
 
 /// A session that has not ended yet.
@@ -189,6 +212,7 @@ impl Vitals {
             sessions: Mutex::default(),
             trouble: Mutex::default(),
             history: Mutex::default(),
+            archive: Mutex::new(ArchiveVitals { ended: [("copies", 0), ("sessions", 0)], ..ArchiveVitals::default() }),
         }
     }
 
@@ -201,6 +225,17 @@ impl Vitals {
     #[must_use]
     pub fn history(&self) -> Vec<(Arc<str>, u64)> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what is told of the archive.
+    pub fn tell_archive(&self, change: impl FnOnce(&mut ArchiveVitals)) {
+        change(&mut self.archive.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What is told of the archive.
+    #[must_use]
+    pub fn archive(&self) -> ArchiveVitals {
+        self.archive.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sets why nothing can be counted at the moment; `None` once counting goes on.

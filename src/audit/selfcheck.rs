@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +27,7 @@ use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{RowPlace, Unit};
 use crate::store::{FileRow, StoreError, StoreReader};
-use crate::tail::reread::{self, Missing};
+use crate::tail::reread::{self, Missing, Source};
 use crate::tail::{self, FoundFile};
 use crate::text::chain;
 use crate::transcript::chunk::FileNumber;
@@ -286,7 +286,7 @@ impl SelfCheck {
 
     /// Whether every row that was counted for these sessions still stands where it stood.
     fn holds(&self, disk: &OnDisk, sessions: &BTreeMap<SessionId, Session>) -> Result<bool, StoreError> {
-        let mut files: HashMap<FileNumber, Result<File, Missing>> = HashMap::new();
+        let mut files: HashMap<FileNumber, Result<Source, Missing>> = HashMap::new();
         for session in sessions.values() {
             let units = self.reader.units_of(session)?;
             // If a unit has no place of a row, nobody knows whether its rows are still in a file that was rewritten.

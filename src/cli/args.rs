@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use super::archive::ArchiveArgs;
 use super::report::args::ReportArgs;
 use super::search::SearchArgs;
 use super::tables::args::ExportArgs;
@@ -45,6 +46,8 @@ pub enum Command {
     Export(Box<ExportArgs>),
     /// Find words in prompts, answers, thoughts, tool inputs and results, and titles
     Search(Box<SearchArgs>),
+    /// List, check, restore and take in copies of session files
+    Archive(ArchiveArgs),
     /// Print one line of figures for the status line of Claude Code, whose JSON is read on stdin
     Statusline(StatuslineArgs),
     /// Print every metric with its labels and meaning, as a table
@@ -211,6 +214,7 @@ impl Args {
             Command::Report(report) => report.flags(common),
             Command::Export(export) => export.flags(common),
             Command::Search(search) => search.flags(common),
+            Command::Archive(archive) => archive.flags(common),
             Command::Rules(RulesArgs { command: RulesCommand::Check(check) }) => {
                 Flags { projects: check.projects.clone(), offline: true, ..common }
             }

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod archive;
 pub mod args;
 pub mod ask;
 pub mod backfill;

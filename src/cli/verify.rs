@@ -11,7 +11,7 @@ use crate::audit::{compare, counters};
 use crate::config::{Config, ConfigError};
 use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
-use crate::sidecar::settings::{label_rules, threads};
+use crate::sidecar::settings::{archive, label_rules, threads};
 use crate::store::{self, Opened, StoreError};
 use crate::tail::{self, FoundFile, RootEnv};
 
@@ -56,7 +56,13 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     let roots = tail::existing(&tail::session_roots(&[], &config.projects, env));
     let mut problems = Vec::new();
     // A root that was removed in the meantime counts as one without sessions.
-    let found = pass::find(&roots, &mut problems).unwrap_or_default();
+    let mut found = pass::find(&roots, &mut problems).unwrap_or_default();
+    let archive = archive(config);
+    match archive.beside(&found) {
+        Ok(copies) => found.extend(copies),
+        Err(error) => problems.push(format!("cannot read the archive: {error}")),
+    }
+    found.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
     let unread_bytes = unread_bytes(&opened, &found);
     let files = found.len();
     let (clean, read) = Survey::of(found, prices, threads()).summary(true, |_, _| {});

@@ -10,8 +10,8 @@ use super::flags::Flags;
 use super::merge::{Layer, SetValue, quoted};
 use super::otlp::Signal;
 use super::settings::{
-    Config, ContentLevel, LogFormat, Metrics, OutboxSettings, PriceSettings, Profile, ProjectLabel, Scan, ScanFormat,
-    SearchSettings, SetPlaces, Statusline, TraceScope, TraceSettings, Web,
+    ArchiveSettings, Config, ContentLevel, LogFormat, Metrics, OutboxSettings, PriceSettings, Profile, ProjectLabel,
+    Retention, Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, TraceScope, TraceSettings, Web,
 };
 use super::text::Listen;
 use super::{endpoints, file, keys, push, standard, text};
@@ -20,6 +20,7 @@ use crate::views::metrics::rules::CustomRules;
 const LISTEN_DEFAULT: &str = "127.0.0.1:9719";
 const XDG: &str = "XDG_STATE_HOME";
 const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
 const MILLISECOND: Duration = Duration::from_millis(1);
 const STATUSLINE_DEFAULT: &str = "{today} today | block {block} {block_left} | session {session} | {budget}";
 const STATUSLINE_CHARS_MAX: usize = 500;
@@ -69,6 +70,8 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         },
         scan: scan(&layer)?,
         search: SearchSettings { index: layer.text(&keys::SEARCH_INDEX, text::boolean)?.unwrap_or(true) },
+        archive: archive(&layer)?,
+        retention: retention(&layer)?,
         statusline: Statusline {
             format: layer.text(&keys::STATUSLINE_FORMAT, statusline)?.unwrap_or_else(|| STATUSLINE_DEFAULT.to_owned()),
         },
@@ -94,6 +97,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
                 .unwrap_or_default(),
         },
         state: state(&layer, env, home.as_deref())?,
+        archive_directory: directory(&layer, &keys::ARCHIVE_DIRECTORY, home.as_deref())?,
         notices,
         places: places(&layer, env),
         is_export_disabled: standard::is_disabled(env),
@@ -168,13 +172,18 @@ fn projects(layer: &Layer, home: Option<&Path>) -> Result<Vec<PathBuf>, ConfigEr
 }
 
 fn state(layer: &Layer, env: &Env, home: Option<&Path>) -> Result<Option<PathBuf>, ConfigError> {
-    let given = layer.read(&keys::STATE, |value| match value {
+    let given = directory(layer, &keys::STATE, home)?;
+    let base = || xdg(env).or_else(|| home.map(|home| home.join(".local/state")));
+    Ok(given.or_else(|| base().map(|base| base.join("tailspan"))))
+}
+
+/// A directory that a key, a variable or a flag names.
+fn directory(layer: &Layer, key: &keys::ConfigKey, home: Option<&Path>) -> Result<Option<PathBuf>, ConfigError> {
+    layer.read(key, |value| match value {
         SetValue::Text(text) => text::path(Path::new(text), home),
         SetValue::Paths(paths) => paths.first().and_then(|path| text::path(path, home)),
         _ => None,
-    })?;
-    let base = || xdg(env).or_else(|| home.map(|home| home.join(".local/state")));
-    Ok(given.or_else(|| base().map(|base| base.join("tailspan"))))
+    })
 }
 
 /// The value of `XDG_STATE_HOME`. The XDG base directory specification says that a path that is not absolute is
@@ -293,6 +302,29 @@ fn scan(layer: &Layer) -> Result<Scan, ConfigError> {
 fn statusline(text: &str) -> Option<String> {
     let is_line = !text.trim().is_empty() && text.chars().count() <= STATUSLINE_CHARS_MAX;
     (is_line && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+fn archive(layer: &Layer) -> Result<ArchiveSettings, ConfigError> {
+    let after = layer.text(&keys::ARCHIVE_AFTER, |text| text::duration(text, Duration::ZERO..=365 * DAY))?;
+    Ok(ArchiveSettings {
+        enabled: layer.text(&keys::ARCHIVE_ENABLED, text::boolean)?.unwrap_or(false),
+        after: after.unwrap_or(DAY),
+    })
+}
+
+fn retention(layer: &Layer) -> Result<Retention, ConfigError> {
+    Ok(Retention {
+        facts: layer.text(&keys::RETENTION_FACTS, age)?.flatten(),
+        archive: layer.text(&keys::RETENTION_ARCHIVE, age)?.flatten(),
+    })
+}
+
+/// The age at which something ends: `Some(None)` for `never`; `None` if `text` is not valid.
+fn age(text: &str) -> Option<Option<Duration>> {
+    match text.trim() {
+        "never" => Some(None),
+        text => text::duration(text, DAY..=36_500 * DAY).map(Some),
+    }
 }
 
 /// The time between two self-checks: `Some(None)` for `0`, which turns them off; `None` if `text` is not valid.

@@ -27,6 +27,8 @@ pub struct Flags {
     pub scan_format: Option<String>,
     /// `--sessions` of `scan`: list the sessions too.
     pub scan_sessions: bool,
+    /// `--directory` of `archive`.
+    pub archive_directory: Option<PathBuf>,
     /// `--format` of `statusline`: the line with names in braces.
     pub statusline_format: Option<String>,
     /// True for a command that sends nothing. `OTEL_EXPORTER_*` variables, which may be meant for Claude Code itself,
@@ -42,6 +44,10 @@ impl Flags {
         }
         if let Some(state) = &self.state {
             layer.insert(&keys::STATE, SetValue::Paths(vec![state.clone()]), SetAt::Flag("--state"));
+        }
+        if let Some(directory) = &self.archive_directory {
+            let directory = SetValue::Paths(vec![directory.clone()]);
+            layer.insert(&keys::ARCHIVE_DIRECTORY, directory, SetAt::Flag("--directory"));
         }
         let sessions = self.scan_sessions.then(|| "true".to_owned());
         let texts = [

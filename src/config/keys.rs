@@ -81,6 +81,11 @@ keys! {
     SCAN_FORMAT = "scan.format" Text "\"table\", \"json\", \"prometheus\" or \"trace\"";
     SCAN_SESSIONS = "scan.sessions" Boolean "true or false";
     SEARCH_INDEX = "search.index" Boolean "true or false";
+    ARCHIVE_ENABLED = "archive.enabled" Boolean "true or false";
+    ARCHIVE_AFTER = "archive.after" Text "a duration from 0s to 365d, like \"1d\"";
+    ARCHIVE_DIRECTORY = "archive.directory" Text "a directory";
+    RETENTION_FACTS = "retention.facts" Text "a duration from 1d to 36500d, like \"400d\", or \"never\"";
+    RETENTION_ARCHIVE = "retention.archive" Text "a duration from 1d to 36500d, like \"400d\", or \"never\"";
     STATUSLINE_FORMAT = "statusline.format" Text "one line of 1 to 500 characters, with names in braces";
     SELFCHECK_EVERY = "selfcheck.every" Text "a duration from 1s to 30d, like \"24h\", or \"0\"";
     BUDGETS = "budgets" Budgets "an array of at most 16 tables ([[budgets]])";

@@ -51,8 +51,8 @@ pub use self::error::{ConfigError, SetAt};
 pub use self::flags::Flags;
 pub use self::keys::known_keys;
 pub use self::settings::{
-    Budget, ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics, OtlpSettings,
-    OutboxSettings, PatternSettings, PriceSettings, Profile, ProjectLabel, Push, Scan, ScanFormat, SearchSettings,
-    SetPlaces, Statusline, Tls, TraceScope, TraceSettings, Web,
+    ArchiveSettings, Budget, ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics,
+    OtlpSettings, OutboxSettings, PatternSettings, PriceSettings, Profile, ProjectLabel, Push, Retention, Scan,
+    ScanFormat, SearchSettings, SetPlaces, Statusline, Tls, TraceScope, TraceSettings, Web,
 };
 pub(crate) use self::text::any_duration as duration;

@@ -45,6 +45,10 @@ pub struct Config {
     pub scan: Scan,
     /// Whether there is an index of search (`search.*`).
     pub search: SearchSettings,
+    /// Copies of session files (`archive.*`).
+    pub archive: ArchiveSettings,
+    /// When things end (`retention.*`).
+    pub retention: Retention,
     /// What `tailspan statusline` prints (`statusline.*`).
     pub statusline: Statusline,
     /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None` turns them off.
@@ -62,6 +66,7 @@ pub struct Config {
     /// Whether `OTEL_SDK_DISABLED` is true: nothing is exported then, whatever else is set.
     pub is_export_disabled: bool,
     pub(super) state: Option<PathBuf>,
+    pub(super) archive_directory: Option<PathBuf>,
 }
 
 impl Config {
@@ -70,6 +75,12 @@ impl Config {
     /// needs no state.
     pub fn state(&self) -> Result<&Path, ConfigError> {
         self.state.as_deref().ok_or(ConfigError::NoState)
+    }
+
+    /// The directory of the archive: `archive.directory`, else `archive` in that of the state. Fails as [`Self::state`]
+    /// does.
+    pub fn archive_directory(&self) -> Result<PathBuf, ConfigError> {
+        self.archive_directory.clone().map_or_else(|| self.state().map(|state| state.join("archive")), Ok)
     }
 }
 
@@ -249,6 +260,24 @@ pub struct Scan {
 pub struct SearchSettings {
     /// Whether an index is kept, without which all session files are read (`search.index`); yes by default.
     pub index: bool,
+}
+
+/// Copies of session files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveSettings {
+    /// Whether session files are copied (`archive.enabled`); no by default. Copies that there are, are read anyway.
+    pub enabled: bool,
+    /// How long a file was not written before it is copied (`archive.after`); 1 d by default, 0 to 365 d.
+    pub after: Duration,
+}
+
+/// When things end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Age at which what is known of a session ends, but for sums by day (`retention.facts`); `None`, never, by default.
+    pub facts: Option<Duration>,
+    /// Age at which copies in the archive end (`retention.archive`); `None`, never, by default.
+    pub archive: Option<Duration>,
 }
 
 /// What `tailspan statusline` prints.

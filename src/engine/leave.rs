@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use super::Engine;
+use crate::archive::OpenFiles;
 use crate::engine::turns::{Leaving, Next, finished_spans, mark_finished, spans};
 use crate::ledger::ended;
 use crate::ledger::family::{Family, LEVELS_MAX, Want};
@@ -15,7 +16,6 @@ use crate::ledger::known::Known;
 use crate::ledger::session::Session;
 use crate::ledger::unit::{Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::{Rows, StoreError, has_left};
-use crate::tail::reread::OpenFiles;
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::finish::{MadeOf, finish};
@@ -167,7 +167,7 @@ impl Engine {
         let fork = self.known.session(session).and_then(|session| session.fork.as_ref());
         let of = MadeOf { session, source: fork.map(|fork| &fork.from), units };
         let mut latest = self.latest_rows.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut files = OpenFiles::default();
+        let mut files = OpenFiles::new(&self.archive);
         finish(batches, &self.spans, of, &mut |row, expected| {
             files.read(&mut latest, (row.file, row.place), expected, || self.path_of(row.file))
         })

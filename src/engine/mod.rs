@@ -29,6 +29,7 @@ use self::files::KnownFiles;
 pub use self::lane::HistoryRules;
 use self::lanes::Unsent;
 use self::project::Projections;
+use crate::archive::Archive;
 use crate::engine::ahead::FilePiece;
 use crate::engine::turns::{Leaving, Policy, Turns};
 use crate::ledger::fold::Fold;
@@ -91,6 +92,8 @@ pub struct Engine {
     history: Unsent,
     /// True while units are loaded with inverted `sent` marks, see `again`.
     turns_marks_round: bool,
+    /// Copies of session files, for texts whose file is gone.
+    archive: Archive,
     /// Rows that were read for the texts of the next commit's spans.
     latest_rows: Mutex<Latest>,
     /// Time of the last commit, or of the start if there was none.
@@ -148,6 +151,7 @@ impl Engine {
             orders: HashMap::new(),
             history: Unsent::default(),
             turns_marks_round: false,
+            archive: Archive::default(),
             latest_rows: Mutex::default(),
             last_commit: now,
             last_event: None,
@@ -156,6 +160,12 @@ impl Engine {
             engine.reprice(now)?;
         }
         Ok(engine)
+    }
+
+    /// The same engine, which reads texts from these copies where a session file is gone.
+    #[must_use]
+    pub fn with_archive(self, archive: Archive) -> Self {
+        Self { archive, ..self }
     }
 
     /// Folds the records of one piece. [`Engine::commit`] writes what changed; it is called from here if that is due.

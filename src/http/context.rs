@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
+use crate::archive::Archive;
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::http::api::analytics::cells::{HasCells, SharedCells};
 use crate::http::api::state::HasReader;
@@ -39,6 +40,8 @@ pub struct Context {
     pub totals: watch::Receiver<Option<Snapshot>>,
     /// How full the outbox is.
     pub outbox: Arc<OutboxMeter>,
+    /// Copies of session files.
+    pub archive: Archive,
     /// Counters of the exporters.
     pub export: Arc<ExportCounters>,
     /// Counters of answered requests.
@@ -68,6 +71,10 @@ impl HasReader for Context {
 
     fn span_rules(&self) -> &SpanRules {
         &self.spans
+    }
+
+    fn archive(&self) -> Archive {
+        self.archive.clone()
     }
 
     fn index(&self) -> Arc<OnceLock<SearchIndex>> {

@@ -1,10 +1,8 @@
 //! Reads session files and adds to the index what is new of them.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use memchr::memrchr;
@@ -13,7 +11,7 @@ use super::catalogue::{SearchIndex, Stamp, key_of};
 use super::grams::ColumnBits;
 use super::segment::{COLUMNS, Extent, Print};
 use crate::store::{StoreError, StoreReader};
-use crate::tail::reread::{self, LINE_BYTES_MAX};
+use crate::tail::reread::{self, LINE_BYTES_MAX, Source};
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::views::text::find::hint::Oddness;
 
@@ -144,7 +142,7 @@ impl Builder {
         &mut self,
         index: &SearchIndex,
         (number, path): (FileNumber, &Path),
-        (file, stamp): (&File, Stamp),
+        (file, stamp): (&Source, Stamp),
         mut start: u64,
         goes_on: &dyn Fn() -> bool,
     ) -> Result<bool, Failure> {
@@ -177,7 +175,7 @@ impl Builder {
         &mut self,
         index: &SearchIndex,
         path: &Path,
-        file: &File,
+        file: &Source,
         extent: Extent,
         lines: &[u8],
     ) -> Result<(), Failure> {

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -16,6 +16,7 @@ use super::grams::Key;
 pub use super::segment::Stamp;
 use super::segment::{Bits, COLUMNS, Column, Extent, Print, Segment};
 use crate::store::StoreReader;
+use crate::tail::reread::{self, Source};
 use crate::transcript::chunk::FileNumber;
 use crate::views::text::find::hint::Hint;
 
@@ -105,7 +106,7 @@ impl Reading {
 
     /// Whether a file, as it is now, was only appended to since it was read for the index.
     #[must_use]
-    pub fn holds(&self, file: &File, now: &Stamp) -> bool {
+    pub fn holds(&self, file: &Source, now: &Stamp) -> bool {
         self.stamp.is_some_and(|stamp| stamp.grew_into(now))
             && Print::of(file, self.end).is_ok_and(|print| print == self.print)
     }
@@ -113,7 +114,7 @@ impl Reading {
 
 impl Print {
     /// Of a file up to `end`.
-    pub(super) fn of(file: &File, end: u64) -> io::Result<Self> {
+    pub(super) fn of(file: &Source, end: u64) -> io::Result<Self> {
         let head = read(file, 0..end.min(HEAD_BYTES_MAX))?;
         let tail = read(file, end.saturating_sub(TAIL_BYTES_MAX)..end)?;
         Ok(Self {
@@ -126,11 +127,11 @@ impl Print {
 
 /// The key of a segment that begins with lines of a file that end here. It is made of the beginning of the file, since the
 /// lines alone may be so short that somebody could guess them.
-pub(super) fn key_of(file: &File, end: u64) -> io::Result<Key> {
+pub(super) fn key_of(file: &Source, end: u64) -> io::Result<Key> {
     Ok(Key::of(&read(file, 0..end.min(KEY_BYTES_MAX))?))
 }
 
-fn read(file: &File, part: Range<u64>) -> io::Result<Vec<u8>> {
+fn read(file: &Source, part: Range<u64>) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(part.end.saturating_sub(part.start)).unwrap_or_default()];
     file.read_exact_at(&mut bytes, part.start)?;
     Ok(bytes)
@@ -157,7 +158,7 @@ impl SearchIndex {
         for (number, name) in names {
             inner.next = number + 1;
             let key = |first: &Extent| {
-                let file = File::open(path(FileNumber(first.file))?).ok()?;
+                let file = reread::open(&path(FileNumber(first.file))?).ok()?;
                 key_of(&file, first.end).ok()
             };
             match Segment::load(&name, key) {

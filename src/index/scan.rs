@@ -1,13 +1,11 @@
 //! Reads a session file piece by piece and tells the places of lines that may match, without decoding them.
 
-use std::fs::File;
 use std::io;
 use std::ops::{ControlFlow, Range};
-use std::os::unix::fs::FileExt;
 
 use memchr::{memchr, memrchr};
 
-use crate::tail::reread::LINE_BYTES_MAX;
+use crate::tail::reread::{LINE_BYTES_MAX, Source};
 use crate::views::text::find::hint::Hint;
 
 /// Bytes that are read at once.
@@ -60,7 +58,7 @@ impl Scanner {
     /// the file cannot be read.
     pub fn lines(
         &mut self,
-        file: &File,
+        file: &Source,
         part: Range<u64>,
         hint: &Hint,
         lines: &mut Lines,

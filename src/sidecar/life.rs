@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
+use crate::archive::Archive;
 use crate::audit::selfcheck::SelfCheck;
 use crate::config::Config;
 use crate::engine::{Engine, PARTS_MAX, Start};
@@ -48,6 +49,7 @@ pub(super) struct Life<'a> {
     pub(super) shared: Arc<Shared>,
     pub(super) hints: Hints,
     pub(super) exported: Arc<ExportCounters>,
+    pub(super) archive: Archive,
 }
 
 impl Life<'_> {
@@ -104,7 +106,7 @@ impl Life<'_> {
         let labels = labels.seen(|rules| epoch.count_rules(rules, now))?;
         let engine =
             Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
-        let engine = engine.with_history(history, now)?;
+        let engine = engine.with_history(history, now)?.with_archive(self.archive.clone());
         let sources = sources(self.config, self.env, &span_rules(self.config));
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
         let over = tailer.over();

@@ -21,7 +21,7 @@ use crate::http::table::ROUTES;
 use crate::http::{RequestCounters, get, write};
 use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
-use crate::sidecar::settings::{client, host, label_rules, policy, span_rules, threads};
+use crate::sidecar::settings::{archive, client, host, label_rules, policy, span_rules, threads};
 use crate::store::{self, OpenStore, Opened, StoreError, Writer};
 use crate::tail::{FileReader, FoundFile, ReadLimits, RootEnv};
 use crate::text::chain;
@@ -72,19 +72,11 @@ impl Local {
         found: Vec<FoundFile>,
         progress: impl FnMut(u64, u64),
     ) -> Result<(Self, Vec<String>), StoreError> {
-        let Rules { config, prices, .. } = rules;
         let folder = Scratch::make().map_err(|source| StoreError::Folder { path: std::env::temp_dir(), source })?;
         let now = clock::now();
         let opened = store::open(folder.path(), now)?;
-        let policy = policy(config, &opened);
-        let Opened { writer, kept, epoch, recovered, .. } = opened;
-        let (labels, spans) = (label_rules(config), span_rules(config));
-        let mut engine = Engine::new(
-            Start { writer, recovered, epoch, prices: prices.clone(), labels, policy, spans, parts_max: PARTS_MAX },
-            now,
-        )?;
-        let problems = read_all(&mut engine, found, progress)?;
-        engine.commit(now)?;
+        let kept = opened.kept.clone();
+        let (engine, problems) = counted(rules, opened, found, progress)?;
         let context = context(rules, &kept);
         Ok((Self { context, _writer: None, _engine: Some(Box::new(engine)), _folder: Some(folder) }, problems))
     }
@@ -102,6 +94,31 @@ impl Local {
     }
 }
 
+/// Counts `found` files in a state that no sidecar uses, and makes that durable. Returns a sentence for each file that could
+/// not be read. Fails if the database fails.
+pub fn count(rules: Rules<'_>, opened: Opened, found: Vec<FoundFile>) -> Result<Vec<String>, StoreError> {
+    let (mut engine, problems) = counted(rules, opened, found, |_, _| {})?;
+    engine.flush()?;
+    Ok(problems)
+}
+
+fn counted(
+    Rules { config, prices, .. }: Rules<'_>,
+    opened: Opened,
+    found: Vec<FoundFile>,
+    progress: impl FnMut(u64, u64),
+) -> Result<(Engine, Vec<String>), StoreError> {
+    let now = clock::now();
+    let policy = policy(config, &opened);
+    let Opened { writer, epoch, recovered, .. } = opened;
+    let (labels, spans) = (label_rules(config), span_rules(config));
+    let start = Start { writer, recovered, epoch, prices: prices.clone(), labels, policy, spans, parts_max: PARTS_MAX };
+    let mut engine = Engine::new(start, now)?.with_archive(archive(config));
+    let problems = read_all(&mut engine, found, progress)?;
+    engine.commit(now)?;
+    Ok((engine, problems))
+}
+
 fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Context {
     let (_, totals) = watch::channel(None);
     Context {
@@ -113,6 +130,7 @@ fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Co
             .with_client(client(config, env)),
         vitals: Arc::new(Vitals::new(clock::now(), config.traces.idle)),
         totals,
+        archive: archive(config),
         outbox: Arc::clone(&kept.meter),
         export: Arc::default(),
         requests: Arc::new(RequestCounters::default()),

@@ -7,6 +7,7 @@
 //! tailer     the thread that reads and writes
 //! budgets    the thread that looks at the budgets, so that no scrape waits for that
 //! indexing   the thread that keeps the index of search
+//! keeping    the thread that keeps the archive
 //! watchdog   reports that the database does not answer, and ends the process if it never does
 //! local      the answers of the API without a server, for reports
 //! signals    SIGTERM and SIGINT
@@ -19,6 +20,7 @@ mod budgets;
 pub mod clock;
 pub mod error;
 mod indexing;
+mod keeping;
 mod life;
 pub mod local;
 pub mod log;

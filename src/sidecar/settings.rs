@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::archive::Archive;
 use crate::config::{self, ClientTls, Compression, Config, HistorySince, Profile};
 use crate::engine::HistoryRules;
 use crate::engine::turns::{Policy, WHOLE_SPANS_MAX};
@@ -25,6 +26,11 @@ pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> Tail
         threads: threads(),
         rules: config.metrics.custom.rules().clone(),
     }
+}
+
+/// Where the copies of session files are; nowhere if there is no place for a state either.
+pub fn archive(config: &Config) -> Archive {
+    config.archive_directory().map_or_else(|_| Archive::default(), |directory| Archive::at(&directory))
 }
 
 /// The name of this machine.

@@ -18,11 +18,12 @@ use crate::http::table::ROUTES;
 use crate::http::{App, Readers, RequestCounters, Server, ServerLimits};
 use crate::ledger::prices::Prices;
 use crate::sidecar::error::RunError;
+use crate::sidecar::keeping::Keeping;
 use crate::sidecar::life::Life;
 use crate::sidecar::settings::{endpoints, host, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
-use crate::sidecar::{budgets, clock, indexing, log, settings, signals, told};
+use crate::sidecar::{budgets, clock, indexing, keeping, log, settings, signals, told};
 use crate::store::{self, StoreReader};
 use crate::tail::{Hints, RootEnv};
 use crate::text::chain;
@@ -61,6 +62,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
         shared: Arc::new(Shared { vitals: Arc::clone(&vitals), stop: Arc::default(), published }),
         hints: Hints::default(),
         exported: Arc::default(),
+        archive: settings::archive(config),
     };
     let _checking = start_selfcheck(config, life.selfcheck())?;
     let _watching = start_watchdog(life.watchdog())?;
@@ -76,6 +78,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let app = app(&life, totals, readers);
     let index_folder = config.search.index.then(|| config.state().map(|state| state.join("index"))).transpose()?;
     let _indexing = indexing::start(Arc::clone(&app), index_folder, Arc::clone(&life.shared.stop))?;
+    let _keeping = keeping::start(Keeping::of(&life))?;
     let _looking = budgets::start(Arc::clone(&app), !config.budgets.is_empty())?;
     let pushing = pusher.map(|pusher| {
         let app = Arc::clone(&app);
@@ -112,6 +115,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
             .with_client(settings::client(life.config, life.env)),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
+        archive: life.archive.clone(),
         outbox: Arc::clone(&life.kept.meter),
         export: Arc::clone(&life.exported),
         requests: Arc::clone(&counters),

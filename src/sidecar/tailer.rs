@@ -165,7 +165,8 @@ impl Tailer {
                 rescan = Instant::now() + self.pause();
             }
             let whole = all || (due && self.is_look_due());
-            let found = if whole { self.scan() } else { self.look_at(paths) };
+            let mut found = if whole { self.scan() } else { self.look_at(paths) };
+            found.extend(self.hints.take_copies());
             let has_news = self.read(found, whole)?;
             if whole {
                 let pause = next_look(self.look.0, self.sources.rescan, has_news);
@@ -324,8 +325,8 @@ impl Tailer {
     /// Reads the files that have something new, a piece of each in turn, so that a large file delays no other. `whole`
     /// says that `found` holds all files. Returns true if something new was read.
     fn read(&mut self, mut found: Vec<FoundFile>, whole: bool) -> Result<bool, StoreError> {
-        // A file and its folder may both have been named.
-        found.sort_by(|a, b| a.path.cmp(&b.path));
+        // A file and its folder may both have been named. A file that is there again is read itself, and not its copy.
+        found.sort_by(|a, b| a.path.cmp(&b.path).then(a.copy.cmp(&b.copy)));
         found.dedup_by(|a, b| a.path == b.path);
         let lag = self.engine.lag_bytes(&found);
         // If only files that events named are read, the lag of the other files is still as large as it was.

@@ -42,6 +42,8 @@ pub struct FoundFile {
     /// How many folders the file lies below the folder of its session: 0 for the session's own file, 1 in `subagents`,
     /// more in folders below `subagents`.
     pub depth: usize,
+    /// The copy that is read in place of the file, which is as above when it was copied; `None` if the file itself is.
+    pub copy: Option<PathBuf>,
 }
 
 impl FoundFile {
@@ -53,6 +55,13 @@ impl FoundFile {
             return self.path.with_extension("");
         }
         self.path.ancestors().nth(self.depth.saturating_add(1)).unwrap_or(&self.path).to_path_buf()
+    }
+
+    /// Whether the file is still as it was found, as far as the system tells.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        std::fs::metadata(&self.path)
+            .is_ok_and(|metadata| metadata.is_file() && Stat::of_metadata(&metadata) == self.stat())
     }
 
     pub(super) const fn stat(&self) -> Stat {
@@ -80,6 +89,15 @@ pub fn role_of(root: &Path, path: &Path) -> Option<FileRole> {
 fn place_of(root: &Path, path: &Path) -> Option<(FileRole, usize)> {
     let level = Level::of(root, path.parent()?)?;
     level.file_role(path.file_name()?).map(|role| (role, level.depth()))
+}
+
+/// A file `path` below the projects folder `root`, with the copy that is read in its place; `None` if it is not a file of a
+/// session. What the system would tell of the file is 0.
+#[must_use]
+pub fn found_copy(root: &Path, path: &Path, copy: PathBuf) -> Option<FoundFile> {
+    let (role, depth) = place_of(root, path)?;
+    let (path, copy) = (path.to_path_buf(), Some(copy));
+    Some(FoundFile { path, role, device: 0, inode: 0, size: 0, modified_ns: 0, depth, copy })
 }
 
 /// Receives what a scan comes across. A closure that takes a [`FolderProblem`] is an observer too.
@@ -359,7 +377,7 @@ impl<'a> FolderWalk<'a> {
         // Anything but a regular file, for example a pipe, could block the reader. Clients of version 2.0 leave empty
         // files.
         if is_file && size > 0 {
-            self.found.push(FoundFile { path, role, device, inode, size, modified_ns, depth });
+            self.found.push(FoundFile { path, role, device, inode, size, modified_ns, depth, copy: None });
         }
     }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::discover::FoundFile;
+
 /// Most paths that are kept. One more drops them all and asks for a full scan, which finds the same changes.
 pub const PATHS_MAX: usize = 65_536;
 
@@ -25,11 +27,12 @@ struct HintState {
     paths: BTreeSet<PathBuf>,
     rescan: bool,
     woken: bool,
+    copies: Vec<FoundFile>,
 }
 
 impl HintState {
     fn is_quiet(&self) -> bool {
-        self.paths.is_empty() && !self.rescan && !self.woken
+        self.paths.is_empty() && !self.rescan && !self.woken && self.copies.is_empty()
     }
 }
 
@@ -49,6 +52,17 @@ impl Hints {
     /// Notes that something changed in an unknown place, so that a full scan is needed.
     pub fn flag_rescan(&self) {
         self.change(|state| state.rescan = true);
+    }
+
+    /// Asks that these are read, which are copies of files that are gone. They replace those that were asked for before.
+    pub fn read_copies(&self, copies: Vec<FoundFile>) {
+        self.change(|state| state.copies = copies);
+    }
+
+    /// Takes out the copies that are to be read.
+    #[must_use]
+    pub fn take_copies(&self) -> Vec<FoundFile> {
+        std::mem::take(&mut self.lock().copies)
     }
 
     /// Ends the current [`wait`](Self::wait), or the next one if nobody waits.

@@ -5,6 +5,7 @@
 //! discover  a folder → the files in it that matter, each with its role
 //! read      a file and the cursor of last time → the whole lines since then
 //! reread    the place of a row → the row again, for its text
+//! frames    a compressed copy of a file, read at any place
 //! watch     file system events → hints which paths to look at
 //! client    the settings of the client → how long it keeps its files
 //! ```
@@ -15,6 +16,7 @@
 pub mod client;
 pub mod discover;
 mod error;
+pub mod frames;
 pub mod hints;
 mod identity;
 pub mod read;
@@ -25,7 +27,7 @@ mod stat;
 pub mod watch;
 
 pub use client::ClientSettings;
-pub use discover::{Folder, FolderProblem, FoundFile, Observer, role_of, scan, scan_session, scan_under};
+pub use discover::{Folder, FolderProblem, FoundFile, Observer, found_copy, role_of, scan, scan_session, scan_under};
 pub use error::ReadError;
 pub use hints::Hints;
 pub use read::{End, FileReader, Read, ReadLimits};

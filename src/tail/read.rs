@@ -358,7 +358,7 @@ impl<'a> OpenedFile<'a> {
         cursor: Option<&Cursor>,
         bytes_read: &'a mut u64,
     ) -> Result<Option<Self>, ReadError> {
-        let opened = SourceFile::open(&found.path, bytes_read)?;
+        let opened = SourceFile::open(found, bytes_read)?;
         let asked_offset = cursor.map(|cursor| cursor.offset);
         Ok(opened.map(|(source, stat)| Self { source, stat, found, file, asked_offset }))
     }

@@ -2,15 +2,16 @@
 //!
 //! The client deletes and rewrites its files, so a missing row is normal: the reason is a [`Missing`].
 
-use std::collections::{HashMap, VecDeque};
-use std::fs::{self, File};
+use std::collections::VecDeque;
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::frames::Frames;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::expected::Expected;
 pub use crate::transcript::expected::Missing;
@@ -20,18 +21,60 @@ use crate::transcript::record::{Fact, LinePlace, Row, RowBody, RowKind, Said};
 /// Longest line that is read for its text, in bytes (8 MiB).
 pub const LINE_BYTES_MAX: u32 = 8 << 20;
 
+/// A session file, or a copy of one, that is open for reading at any place.
+#[derive(Debug)]
+pub enum Source {
+    File(File),
+    Copy(Box<Frames>),
+}
+
+impl Source {
+    /// Reads some bytes from `offset` on, at least one unless it ends there, and returns how many. Fails if they cannot
+    /// be read.
+    pub fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read_at(into, offset),
+            Self::Copy(copy) => copy.read_at(into, offset),
+        }
+    }
+
+    /// Reads as many bytes as there is room for. Fails if they cannot be read, or if it ends before.
+    pub fn read_exact_at(&self, mut into: &mut [u8], mut offset: u64) -> io::Result<()> {
+        if let Self::File(file) = self {
+            return file.read_exact_at(into, offset);
+        }
+        while !into.is_empty() {
+            let read = self.read_at(into, offset)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            into = into.get_mut(read..).unwrap_or_default();
+            offset += read as u64;
+        }
+        Ok(())
+    }
+
+    /// What the system tells of the file, or of the file that holds the copy. Fails if it does not.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        match self {
+            Self::File(file) => file.metadata(),
+            Self::Copy(copy) => copy.metadata(),
+        }
+    }
+}
+
 /// Opens a session file. Fails with the reason if it is gone, is not a regular file or cannot be opened.
-pub fn open(path: &Path) -> Result<File, Missing> {
+pub fn open(path: &Path) -> Result<Source, Missing> {
     // The kind of file is checked first: opening a pipe that took the file's name would wait for a writer.
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => File::open(path).map_err(|error| missing(&error)),
+        Ok(metadata) if metadata.is_file() => File::open(path).map(Source::File).map_err(|error| missing(&error)),
         Ok(_) => Err(Missing::Gone),
         Err(error) => Err(missing(&error)),
     }
 }
 
 /// Reads one line and checks that it is the row that was counted. Fails with the reason if its text cannot be shown.
-pub fn read(file: &File, place: LinePlace, expected: &Expected) -> Result<Value, Missing> {
+pub fn read(file: &Source, place: LinePlace, expected: &Expected) -> Result<Value, Missing> {
     let (row, value) = find(file, place)?;
     if is_expected(&row, expected) { value.ok_or(Missing::TooLarge) } else { Err(Missing::Rewritten) }
 }
@@ -53,17 +96,18 @@ impl Latest {
         self.rows.iter().any(|(of, at, ..)| (*of, *at) == (number, place))
     }
 
-    /// [`read`]; a row that is kept is not read from the file again. Fails with the reason if its text cannot be shown.
+    /// [`read`]; a row that is kept is not read again. Fails with the reason if its text cannot be shown.
     pub fn read(
         &mut self,
         number: FileNumber,
-        file: &File,
+        file: &Source,
         place: LinePlace,
         expected: &Expected,
     ) -> Result<Arc<Value>, Missing> {
-        let known = self.rows.iter().find(|(of, at, ..)| (*of, *at) == (number, place));
-        if let Some((.., row, value)) = known {
-            return if is_expected(row, expected) { Ok(Arc::clone(value)) } else { Err(Missing::Rewritten) };
+        // A file and its copies may have different rows at one place.
+        let mut known = self.rows.iter().filter(|(of, at, ..)| (*of, *at) == (number, place));
+        if let Some((.., value)) = known.find(|(.., row, _)| is_expected(row, expected)) {
+            return Ok(Arc::clone(value));
         }
         let (row, value) = find(file, place)?;
         if !is_expected(&row, expected) {
@@ -76,36 +120,8 @@ impl Latest {
     }
 }
 
-/// Session files that are kept open while their rows are read.
-#[derive(Debug, Default)]
-pub struct OpenFiles(HashMap<FileNumber, Result<File, Missing>>);
-
-impl OpenFiles {
-    /// Most files that are kept open; at this number all are closed.
-    const FILES_MAX: usize = 64;
-
-    /// Reads a row of a file. If the file is not open yet, it is opened at `path`. Fails with the reason if the text of
-    /// the row cannot be shown.
-    pub fn read(
-        &mut self,
-        latest: &mut Latest,
-        (number, place): (FileNumber, LinePlace),
-        expected: &Expected,
-        path: impl FnOnce() -> Option<PathBuf>,
-    ) -> Result<Arc<Value>, Missing> {
-        if self.0.len() >= Self::FILES_MAX {
-            self.0.clear();
-        }
-        let opened = || path().map_or(Err(Missing::Gone), |path| open(&path));
-        match self.0.entry(number).or_insert_with(opened) {
-            Ok(file) => latest.read(number, file, place, expected),
-            Err(missing) => Err(*missing),
-        }
-    }
-}
-
 /// The row at a place, and the line as JSON; `None` if it is nested too deep.
-fn find(file: &File, place: LinePlace) -> Result<(Box<Row>, Option<Value>), Missing> {
+fn find(file: &Source, place: LinePlace) -> Result<(Box<Row>, Option<Value>), Missing> {
     if place.bytes > LINE_BYTES_MAX {
         return Err(Missing::TooLarge);
     }

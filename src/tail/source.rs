@@ -1,14 +1,16 @@
-//! An open file that counts the bytes read from it, and the search for the end of a line in it.
+//! An open session file, or a copy of one, that counts the bytes read from it, and the search for the end of a line in it.
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::{Errno, pread};
 
+use super::discover::FoundFile;
 use super::error::ReadError;
+use super::frames::{FRAME_BYTES, Frames};
 use super::stat::Stat;
 
 /// Most bytes before the offset that a cursor hashes.
@@ -18,36 +20,54 @@ pub(super) const TAIL_BYTES_MAX: usize = 64;
 ///
 /// It is not mapped into memory, because a file that is truncated while it is mapped kills the process.
 pub(super) struct SourceFile<'a> {
-    file: File,
-    path: &'a Path,
+    file: Opened,
+    path: &'a PathBuf,
     bytes_read: &'a mut u64,
 }
 
+/// What is read.
+enum Opened {
+    File(File),
+    Copy(Frames),
+}
+
 impl<'a> SourceFile<'a> {
-    /// Opens `path`; `None` if there is no regular file. Fails if the file is there but cannot be opened.
-    pub(super) fn open(path: &'a Path, bytes_read: &'a mut u64) -> Result<Option<(Self, Stat)>, ReadError> {
-        let opened = File::open(path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+    /// Opens what was found; `None` if there is no regular file. Fails if it is there but cannot be opened.
+    pub(super) fn open(found: &'a FoundFile, bytes_read: &'a mut u64) -> Result<Option<(Self, Stat)>, ReadError> {
+        let path = found.copy.as_ref().unwrap_or(&found.path);
+        let opened = match &found.copy {
+            // A copy does not change: it is as it was found.
+            Some(copy) => Frames::open(copy).map(|copy| {
+                let stat = Stat { size: copy.size(), ..found.stat() };
+                Some((Opened::Copy(copy), stat))
+            }),
+            None => File::open(path).and_then(|file| {
+                let metadata = file.metadata()?;
+                Ok(metadata.is_file().then(|| (Opened::File(file), Stat::of_metadata(&metadata))))
+            }),
+        };
         match opened {
-            Ok((file, metadata)) if metadata.is_file() => {
-                Ok(Some((Self { file, path, bytes_read }, Stat::of_metadata(&metadata))))
-            }
-            Ok(_) => Ok(None),
+            Ok(opened) => Ok(opened.map(|(file, stat)| (Self { file, path, bytes_read }, stat))),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-            Err(source) => Err(ReadError::Open { path: path.to_path_buf(), source }),
+            Err(source) => Err(ReadError::Open { path: path.clone(), source }),
         }
     }
 
     /// The size of the file now, in bytes. Fails if the system does not tell it.
     pub(super) fn size(&self) -> Result<u64, ReadError> {
-        let failed = |source| ReadError::Read { path: self.path.to_path_buf(), offset: 0, source };
-        self.file.metadata().map(|metadata| metadata.len()).map_err(failed)
+        let failed = |source| ReadError::Read { path: self.path.clone(), offset: 0, source };
+        match &self.file {
+            Opened::File(file) => file.metadata().map(|metadata| metadata.len()).map_err(failed),
+            Opened::Copy(copy) => Ok(copy.size()),
+        }
     }
 
     /// The offset of the first byte at or after `offset` that is not in a hole of the file; the bytes before it read as
     /// zeros. `u64::MAX` if there is none, and `offset` itself if the file system does not tell.
     fn data_from(&self, offset: u64) -> u64 {
+        let Opened::File(file) = &self.file else { return offset };
         // This moves the position of the open file, which nobody uses: every read names its offset.
-        match seek(&self.file, SeekFrom::Data(offset)) {
+        match seek(file, SeekFrom::Data(offset)) {
             Ok(at) => at,
             Err(Errno::NXIO) => u64::MAX,
             Err(_) => offset,
@@ -68,18 +88,29 @@ impl<'a> SourceFile<'a> {
         bytes.reserve(most);
         while bytes.len() < most {
             let at = offset.saturating_add(length_of(&bytes));
-            match pread(&self.file, spare_capacity(&mut bytes), at) {
+            let read = match &self.file {
+                Opened::File(file) => pread(file, spare_capacity(&mut bytes), at).map_err(io::Error::from),
+                Opened::Copy(copy) => more_of(copy, &mut bytes, most, at),
+            };
+            match read {
                 Ok(0) => break,
                 Ok(read) => *self.bytes_read = self.bytes_read.saturating_add(read as u64),
-                Err(Errno::INTR) => {}
-                Err(error) => {
-                    return Err(ReadError::Read { path: self.path.to_path_buf(), offset: at, source: error.into() });
-                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(ReadError::Read { path: self.path.clone(), offset: at, source }),
             }
         }
         bytes.truncate(most);
         Ok(bytes)
     }
+}
+
+/// Appends bytes of a copy to `bytes`, which then are at most `most`, and returns how many.
+fn more_of(copy: &Frames, bytes: &mut Vec<u8>, most: usize, at: u64) -> io::Result<usize> {
+    let before = bytes.len();
+    bytes.resize(most.min(before.saturating_add(FRAME_BYTES)), 0);
+    let read = copy.read_at(bytes.get_mut(before..).unwrap_or_default(), at);
+    bytes.truncate(before.saturating_add(*read.as_ref().unwrap_or(&0)));
+    read
 }
 
 /// A search for the next newline that can go on where an earlier one ended.

@@ -63,6 +63,7 @@ mod otlp_tls;
 // The HTTP server and the answers of its APIs, and who gets them.
 mod api;
 mod api_replay;
+mod archive;
 mod budgets;
 mod call_facts;
 mod ccusage;

@@ -145,6 +145,7 @@ fn state() -> State {
         outbox: engine.outbox(),
         export: Arc::new(ExportCounters::default()),
         requests: Arc::new(RequestCounters::default()),
+        archive: tailspan::archive::Archive::default(),
         index: Arc::default(),
         cells: tailspan::http::api::analytics::cells::SharedCells::new(Prices::embedded()),
         claude_code: false,

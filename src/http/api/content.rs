@@ -9,17 +9,16 @@
 //! The client deletes and rewrites its files, so text that does not exist any more is no error: the event says why it
 //! is missing.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::archive::{Archive, OpenFiles};
 use crate::store::{StoreError, StoreReader};
-use crate::tail::reread::{self, LINE_BYTES_MAX, Latest, Missing};
+use crate::tail::reread::{LINE_BYTES_MAX, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::event::TextSource;
 use crate::views::text::pieces::{TextPiece, pieces};
@@ -59,7 +58,7 @@ impl Hidden {
 /// Reads the texts of one page. Each file is opened only once.
 pub(in crate::http) struct ContentPage<'a> {
     reader: &'a StoreReader,
-    files: HashMap<FileNumber, Result<File, Missing>>,
+    files: OpenFiles,
     latest: Latest,
     read_bytes_left: u64,
     text_bytes_left: usize,
@@ -67,9 +66,10 @@ pub(in crate::http) struct ContentPage<'a> {
 }
 
 impl<'a> ContentPage<'a> {
-    pub(in crate::http) fn new(reader: &'a StoreReader) -> Self {
+    pub(in crate::http) fn new(reader: &'a StoreReader, archive: &Archive) -> Self {
         let (read_bytes_left, text_bytes_left) = (PAGE_READ_BYTES_MAX, PAGE_TEXT_BYTES_MAX);
-        Self { reader, files: HashMap::new(), latest: Latest::default(), read_bytes_left, text_bytes_left, full: false }
+        let (files, latest) = (OpenFiles::new(archive), Latest::default());
+        Self { reader, files, latest, read_bytes_left, text_bytes_left, full: false }
     }
 
     /// The text of the next event.
@@ -103,13 +103,8 @@ impl<'a> ContentPage<'a> {
         self.read_bytes_left = left;
         let mut rows = Vec::with_capacity(source.rows.len());
         for place in &source.rows {
-            self.open(place.file)?;
-            let read = match self.files.get(&place.file) {
-                Some(Ok(file)) => self.latest.read(place.file, file, place.place, &source.expected),
-                Some(Err(missing)) => Err(*missing),
-                None => Err(Missing::Gone),
-            };
-            match read {
+            let path = self.path(place.file)?;
+            match self.files.read(&mut self.latest, (place.file, place.place), &source.expected, || path) {
                 Ok(row) => rows.push(row),
                 Err(missing) => return Ok(Err(Hidden::Row(missing))),
             }
@@ -122,11 +117,9 @@ impl<'a> ContentPage<'a> {
         Ok(Ok(pieces))
     }
 
-    fn open(&mut self, number: FileNumber) -> Result<(), StoreError> {
-        if !self.files.contains_key(&number) {
-            let path = self.reader.file(number)?.map(|row| PathBuf::from(OsString::from_vec(row.path)));
-            self.files.insert(number, path.map_or(Err(Missing::Gone), |path| reread::open(&path)));
-        }
-        Ok(())
+    /// The path of a file that is not open yet.
+    fn path(&self, number: FileNumber) -> Result<Option<PathBuf>, StoreError> {
+        let row = if self.files.has(number) { None } else { self.reader.file(number)? };
+        Ok(row.map(|row| PathBuf::from(OsString::from_vec(row.path))))
     }
 }

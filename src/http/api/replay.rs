@@ -76,7 +76,7 @@ pub fn replay<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let session = find(context, request.value(&ID)?)?;
     let wanted = WantedEvents { from: from.map(count), at: at.map(Timestamp), limit };
     let ReplayPart { from, total, events } = part(reader, &session, &wanted).map_err(unreadable)?;
-    let mut page = ContentPage::new(reader);
+    let mut page = ContentPage::new(reader, &context.archive());
     let mut shown = Vec::new();
     for event in &events {
         let content = page.content(event.source.as_ref()).map_err(unreadable)?;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::archive::Archive;
 use crate::http::route::problem::Problem;
 use crate::index::catalogue::SearchIndex;
 use crate::store::{StoreError, StoreReader};
@@ -18,6 +19,11 @@ pub trait HasReader {
 
     /// How spans are drawn, the same as for the exporter.
     fn span_rules(&self) -> &SpanRules;
+
+    /// Copies of session files, for texts whose file is gone; none unless the context has some.
+    fn archive(&self) -> Archive {
+        Archive::default()
+    }
 
     /// What search narrows by; nothing before it is opened, and without it.
     fn index(&self) -> Arc<OnceLock<SearchIndex>> {

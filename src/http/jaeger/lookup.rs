@@ -44,7 +44,7 @@ impl<'c> Lookup<'c> {
             rules: Cow::Borrowed(context.span_rules()),
             sessions: RefCell::default(),
             orders: RefCell::default(),
-            texts: RefCell::new(SessionRows::of(context.reader())),
+            texts: RefCell::new(SessionRows::of(context.reader(), &context.archive())),
         }
     }
 

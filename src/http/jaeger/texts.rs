@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::archive::{Archive, OpenFiles};
 use crate::ledger::unit::RowPlace;
 use crate::store::{StoreError, StoreReader};
-use crate::tail::reread::{Latest, OpenFiles};
+use crate::tail::reread::Latest;
 use crate::transcript::expected::{Expected, Missing};
 
 /// Most bytes that are read from session files for one answer.
@@ -25,8 +26,8 @@ pub(super) struct SessionRows<'c> {
 }
 
 impl<'c> SessionRows<'c> {
-    pub(super) fn of(reader: &'c StoreReader) -> Self {
-        let (files, latest) = Default::default();
+    pub(super) fn of(reader: &'c StoreReader, archive: &Archive) -> Self {
+        let (files, latest) = (OpenFiles::new(archive), Latest::default());
         Self { reader, files, latest, bytes_left: READ_BYTES_MAX, failed: Ok(()) }
     }
 

@@ -114,11 +114,28 @@ impl Scrape<'_> {
         for (endpoint, waiting) in vitals.history() {
             live.add(&catalog::HISTORY_WAITING, &[&endpoint], i128::from(waiting));
         }
+        self.archive(&mut live);
         self.sessions(&mut live);
         self.deliveries(&mut live);
         self.requests(&mut live);
         self.budgets(&mut live);
         live.points
+    }
+
+    fn archive(&self, live: &mut Live) {
+        let archive = self.vitals.archive();
+        for (within, sessions) in archive.expiring {
+            live.add(&catalog::SESSIONS_EXPIRING, &[within], i128::from(sessions));
+        }
+        live.add(&catalog::ARCHIVE_COPIES, &[], i128::from(archive.copies));
+        live.add(&catalog::ARCHIVE_BYTES, &[], i128::from(archive.bytes));
+        live.add(&catalog::ARCHIVE_FILE_BYTES, &[], i128::from(archive.file_bytes));
+        live.add(&catalog::ARCHIVE_COPIED, &[], i128::from(archive.copied));
+        live.add(&catalog::ARCHIVE_FAILURES, &[], i128::from(archive.failed));
+        live.add(&catalog::ARCHIVE_WRITABLE, &[], i128::from(archive.paused.is_none()));
+        for (what, count) in archive.ended {
+            live.add(&catalog::RETENTION_ENDED, &[what], i128::from(count));
+        }
     }
 
     fn sessions(&self, live: &mut Live) {

@@ -2,25 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::ops::{ControlFlow, Range};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::known::Files;
+use crate::archive::{Archive, OpenFiles};
 use crate::index::catalogue::{Narrowed, SearchIndex, Stamp};
 use crate::index::scan::{Lines, Scanner};
 use crate::ledger::unit::{Parts, Unit};
 use crate::store::{StoreError, StoreReader};
-use crate::tail::reread::{self, Latest, Missing};
+use crate::tail::reread::{self, Latest, Source};
 use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::event::TextSource;
 use crate::views::sessions::parts;
 use crate::views::text::find::hint::Hint;
 use crate::views::text::find::texts::{TextKind, texts};
-
-/// Most files that are kept open; at this number all are closed.
-const FILES_MAX: usize = 64;
 
 /// Bytes of the texts of one event after which no further row of it is read: an answer may have a thousand rows.
 const EVENT_BYTES_MAX: usize = 64 << 20;
@@ -43,8 +41,8 @@ pub(super) enum SearchError {
 #[derive(Debug)]
 pub(super) enum Candidates {
     All,
-    /// These.
-    Some(HashMap<FileNumber, Lines>),
+    /// These: of a file, and of each of its copies that has other rows.
+    Some(HashMap<FileNumber, Vec<Lines>>),
 }
 
 /// What the index knows of a file.
@@ -65,18 +63,18 @@ pub(super) struct Reading<'r> {
     is_wanted: &'r mut dyn FnMut() -> bool,
     scanner: Scanner,
     latest: Latest,
-    open: HashMap<FileNumber, Result<File, Missing>>,
+    open: OpenFiles,
     /// Bytes that were read.
     pub(super) bytes: u64,
 }
 
 impl<'r> Reading<'r> {
     pub(super) fn new(
-        reader: &'r StoreReader,
+        (reader, archive): (&'r StoreReader, &Archive),
         index: Option<(&'r SearchIndex, Narrowed)>,
         is_wanted: &'r mut dyn FnMut() -> bool,
     ) -> Self {
-        let (scanner, latest, open) = (Scanner::default(), Latest::default(), HashMap::new());
+        let (scanner, latest, open) = (Scanner::default(), Latest::default(), OpenFiles::new(archive));
         Self { reader, index, is_wanted, scanner, latest, open, bytes: 0 }
     }
 
@@ -93,36 +91,48 @@ impl<'r> Reading<'r> {
         let mut some = HashMap::new();
         for number in files.iter() {
             let lines = self.lines(*number, hint)?;
-            if !lines.is_empty() {
+            if lines.iter().any(|lines| !lines.is_empty()) {
                 some.insert(*number, lines);
             }
         }
         Ok((!some.is_empty()).then_some(Candidates::Some(some)))
     }
 
-    fn lines(&mut self, number: FileNumber, hint: &Hint) -> Result<Lines, SearchError> {
+    fn lines(&mut self, number: FileNumber, hint: &Hint) -> Result<Vec<Lines>, SearchError> {
         let parts = match self.known(number) {
-            Known::Nothing => return Ok(Lines::default()),
+            Known::Nothing => Vec::new(),
             Known::Parts(parts) => parts,
             Known::Unknown => std::iter::once(0..u64::MAX).collect(),
         };
-        self.open(number)?;
+        let path = self.path(number)?;
         let Self { is_wanted, scanner, open, bytes, .. } = self;
-        let mut lines = Lines::default();
-        // What cannot be opened or read cannot be shown: nothing of it is found.
-        let Some(Ok(file)) = open.get(&number) else { return Ok(lines) };
+        let Some(file) = open.get(number, || path) else { return Ok(Vec::new()) };
         let mut goes_on = |read| {
             *bytes += read;
             if is_wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        for part in parts {
-            match scanner.lines(file, part, hint, &mut lines, &mut goes_on) {
-                Ok(None) => return Err(SearchError::Gone),
-                Ok(Some(())) => {}
-                Err(error) => tracing::debug!(file = number.0, %error, "a session file cannot be searched"),
+        let mut scan = |source: &Source, parts: Vec<Range<u64>>| {
+            let mut lines = Lines::default();
+            for part in parts {
+                match scanner.lines(source, part, hint, &mut lines, &mut goes_on) {
+                    Ok(None) => return Err(SearchError::Gone),
+                    Ok(Some(())) => {}
+                    Err(error) => tracing::debug!(file = number.0, %error, "a session file cannot be searched"),
+                }
             }
+            Ok(lines)
+        };
+        let mut all = Vec::new();
+        if !parts.is_empty()
+            // What cannot be opened or read cannot be shown: nothing of it is found.
+            && let Ok(now) = file.now()
+        {
+            all.push(scan(now, parts)?);
         }
-        Ok(lines)
+        for copy in file.further() {
+            all.push(scan(copy, std::iter::once(0..u64::MAX).collect())?);
+        }
+        Ok(all)
     }
 
     /// Which parts of a file may have lines that match, as the index knows it, if the file is still the one it knows.
@@ -133,7 +143,7 @@ impl<'r> Reading<'r> {
         let Ok(metadata) = fs::metadata(&reading.path) else { return Known::Unknown };
         let now = Stamp::of(&metadata);
         if !reading.is_of(&now) {
-            let holds = metadata.is_file() && File::open(&reading.path).is_ok_and(|file| reading.holds(&file, &now));
+            let holds = metadata.is_file() && reread::open(&reading.path).is_ok_and(|file| reading.holds(&file, &now));
             if !holds {
                 return Known::Unknown;
             }
@@ -153,12 +163,12 @@ impl<'r> Reading<'r> {
             if bytes >= EVENT_BYTES_MAX {
                 break;
             }
-            self.open(row.file)?;
-            let Some(Ok(file)) = self.open.get(&row.file) else { return Ok(None) };
+            let path = self.path(row.file)?;
             if !self.latest.has(row.file, row.place) {
                 self.bytes += u64::from(row.place.bytes);
             }
-            let Ok(row) = self.latest.read(row.file, file, row.place, &source.expected) else { return Ok(None) };
+            let read = self.open.read(&mut self.latest, (row.file, row.place), &source.expected, || path);
+            let Ok(row) = read else { return Ok(None) };
             for (kind, pieces) in texts(std::slice::from_ref(&row), &source.expected, plain) {
                 let own = all.entry(kind).or_default();
                 for piece in pieces {
@@ -170,16 +180,10 @@ impl<'r> Reading<'r> {
         Ok(Some(all))
     }
 
-    fn open(&mut self, number: FileNumber) -> Result<(), SearchError> {
-        if self.open.contains_key(&number) {
-            return Ok(());
-        }
-        if self.open.len() >= FILES_MAX {
-            self.open.clear();
-        }
-        let path = self.reader.file(number)?.map(|row| PathBuf::from(OsString::from_vec(row.path)));
-        self.open.insert(number, path.map_or(Err(Missing::Gone), |path| reread::open(&path)));
-        Ok(())
+    /// The path of a file that is not open yet.
+    fn path(&self, number: FileNumber) -> Result<Option<PathBuf>, StoreError> {
+        let row = if self.open.has(number) { None } else { self.reader.file(number)? };
+        Ok(row.map(|row| PathBuf::from(OsString::from_vec(row.path))))
     }
 }
 
@@ -187,7 +191,9 @@ impl Candidates {
     /// Whether an event may match.
     pub(super) fn have(&self, source: &TextSource) -> bool {
         let Self::Some(lines) = self else { return true };
-        let has = |file, offset, bytes| lines.get(&file).is_some_and(|lines: &Lines| lines.has(offset, bytes));
+        let has = |file, offset, bytes| {
+            lines.get(&file).is_some_and(|all| all.iter().any(|lines: &Lines| lines.has(offset, bytes)))
+        };
         source.rows.iter().any(|row| has(row.file, row.place.offset, row.place.bytes))
     }
 }

@@ -153,7 +153,7 @@ pub fn search<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
 /// [`search`] with another time for a page.
 pub fn search_for<C: HasCells>(context: &C, request: &Request, patience: Duration) -> Result<Answer, Problem> {
     let began = Instant::now();
-    let (reader, index) = (context.reader().clone(), context.index());
+    let (reader, archive, index) = (context.reader().clone(), context.archive(), context.index());
     let filter = filter_of(request, request.value(&TZ)?)?;
     let newest = request.value(&SORT)?;
     let order = format!("search/{newest}");
@@ -175,13 +175,12 @@ pub fn search_for<C: HasCells>(context: &C, request: &Request, patience: Duratio
     let (known, sessions, all_known) = (cells.files(), listed(&cells, &filter), cells.is_complete());
     drop(cells);
     let first = SearchQuestion { patience: patience.min(AT_ONCE), ..question };
-    let page =
-        Walk::new((&reader, &known, index.get()), &first, &sessions, &mut || true).page().map_err(
-            |error| match error {
-                SearchError::Store(error) => unreadable(error),
-                SearchError::Gone => Problem::internal(error.to_string()),
-            },
-        )?;
+    let page = Walk::new((&reader, &archive), (&known, index.get()), &first, &sessions, &mut || true).page().map_err(
+        |error| match error {
+            SearchError::Store(error) => unreadable(error),
+            SearchError::Gone => Problem::internal(error.to_string()),
+        },
+    )?;
     let told = Told { all_known, order, began };
     let patience = patience.saturating_sub(first.patience);
     if !page.cut_short || patience.is_zero() {
@@ -198,7 +197,7 @@ pub fn search_for<C: HasCells>(context: &C, request: &Request, patience: Duratio
             beat = Instant::now();
             sink.write_all(b"\n").and_then(|()| sink.flush()).is_ok()
         };
-        let more = Walk::new((&reader, &known, index.get()), &rest, &sessions, &mut is_wanted).page();
+        let more = Walk::new((&reader, &archive), (&known, index.get()), &rest, &sessions, &mut is_wanted).page();
         let page = page.followed_by(more.map_err(io::Error::other)?);
         serde_json::to_writer(sink, &told.page(page)).map_err(io::Error::from)
     });

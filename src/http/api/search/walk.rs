@@ -20,6 +20,7 @@ use super::files::{Reading, SearchError};
 use super::known::KnownFiles;
 use super::open::OpenSession;
 use super::question::{Listed, Place, SearchQuestion};
+use crate::archive::Archive;
 use crate::index::catalogue::SearchIndex;
 use crate::store::StoreReader;
 use crate::transcript::shown::shown_name;
@@ -118,13 +119,14 @@ pub(super) struct Walk<'w> {
 impl<'w> Walk<'w> {
     /// A search through these sessions. `is_wanted` tells whether somebody still waits for the answer.
     pub(super) fn new(
-        (reader, known, index): (&'w StoreReader, &'w KnownFiles, Option<&'w SearchIndex>),
+        (reader, archive): (&'w StoreReader, &Archive),
+        (known, index): (&'w KnownFiles, Option<&'w SearchIndex>),
         question: &'w SearchQuestion,
         sessions: &[Arc<Listed>],
         is_wanted: &'w mut dyn FnMut() -> bool,
     ) -> Self {
         let index = index.and_then(|index| Some((index, index.narrow(&question.hint)?)));
-        let (reading, page) = (Reading::new(reader, index, is_wanted), Page::default());
+        let (reading, page) = (Reading::new((reader, archive), index, is_wanted), Page::default());
         let mut walk = Self { reader, known, question, reading, queue: BinaryHeap::new(), page };
         sessions.iter().for_each(|listed| walk.list(Arc::clone(listed)));
         walk

@@ -1,0 +1,55 @@
+//! Why a command about the archive did not do what was asked for.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::archive::import::ImportError;
+use crate::cli::scan::ScanError;
+use crate::config::ConfigError;
+use crate::store::StoreError;
+
+/// Why something is not done, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The archive cannot be read.
+    #[error("cannot read the archive in {path}", path = path.display())]
+    Read {
+        /// Its folder.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// Copies are damaged.
+    #[error("{count} copies are damaged")]
+    Damaged {
+        /// How many.
+        count: usize,
+    },
+    /// No session has this id, or several have.
+    #[error("{0}")]
+    Session(String),
+    /// Files were not restored.
+    #[error("{count} files were not restored")]
+    NotRestored {
+        /// How many.
+        count: usize,
+    },
+    /// Nothing more can be taken in.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// Files were not taken in.
+    #[error("{count} files were not taken in")]
+    NotImported {
+        /// How many.
+        count: usize,
+    },
+    /// The state cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Standard output could not be written.
+    #[error(transparent)]
+    Print(#[from] ScanError),
+}

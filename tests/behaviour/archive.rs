@@ -1,0 +1,465 @@
+//! The archive: what the client deletes or rewrites is read from copies, and copies count only if they are right.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::daemon::{Daemon, sum};
+use crate::support::http::get;
+use crate::support::privileges::{Mount, skip};
+use crate::support::shim::Shim;
+use crate::support::world::{append, copy_folder, recordings};
+
+/// Words of the recordings, one of them of no file.
+const WORDS: [&str; 5] = ["the", "error", "hello", "\"exit code\"", "qqqqzzzz"];
+
+/// Session files, a state and an archive.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn empty() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    /// Some recordings: with sub-agents, failures and a compaction.
+    fn recorded() -> Self {
+        let place = Self::empty();
+        for recording in recordings() {
+            copy_folder(&recording.join("projects"), &place.projects());
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn projects(&self) -> PathBuf {
+        self.path("projects")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    fn archive(&self) -> PathBuf {
+        self.path("archive")
+    }
+
+    /// `tailspan` with the state and the archive of this place.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tailspan"));
+        command.env_clear().args(arguments).arg("--state").arg(self.state());
+        match arguments[0] {
+            "archive" => command.arg("--directory").arg(self.archive()),
+            _ => command.env("TAILSPAN_ARCHIVE_DIRECTORY", self.archive()).arg("--projects").arg(self.projects()),
+        };
+        command.env("TAILSPAN_PROJECTS", self.projects());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What it prints, as a command that succeeds.
+    fn text(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}{}", said(&output.stdout), said(&output.stderr));
+        said(&output.stdout)
+    }
+
+    /// A sidecar that copies everything at once, with more settings.
+    fn daemon(&self, more: &str) -> Daemon {
+        let config = self.path("tailspan.toml");
+        let archive = self.archive();
+        let text = format!(
+            "[archive]\nenabled = true\nafter = \"0s\"\ndirectory = \"{}\"\n[traces]\ncontent = \"content\"\n{more}",
+            archive.display()
+        );
+        fs::write(&config, text).unwrap();
+        let daemon = Daemon::start(&self.projects(), &self.state(), &["--config", config.to_str().unwrap()]);
+        daemon.metrics();
+        daemon
+    }
+
+    /// The paths of all files below a folder.
+    fn files(folder: &Path) -> BTreeSet<PathBuf> {
+        let mut folders = vec![folder.to_path_buf()];
+        let mut files = BTreeSet::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    files.insert(entry.path());
+                }
+            }
+        }
+        files
+    }
+}
+
+/// How many files of sessions there are.
+fn session_files(place: &Place) -> usize {
+    let mut problems = 0;
+    let found = tailspan::tail::scan(&place.projects(), &mut |_| problems += 1);
+    assert_eq!(problems, 0);
+    found.len()
+}
+
+fn said(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn copies(daemon: &Daemon, number: usize) {
+    daemon.until(&format!("there are {number} copies"), || {
+        (sum(&daemon.metrics(), "tailspan_archive_copies") == number as f64).then_some(())
+    });
+}
+
+fn json_of(daemon: &Daemon, target: &str) -> Value {
+    get(daemon.address, target).json()
+}
+
+/// Everything that a person reads of conversations.
+fn everything(daemon: &Daemon) -> Value {
+    let sessions = json_of(daemon, "/api/v1/analytics/sessions?limit=1000");
+    let ids: Vec<&str> =
+        sessions["sessions"].as_array().unwrap().iter().map(|session| session["id"].as_str().unwrap()).collect();
+    let replays: Vec<Value> = ids
+        .iter()
+        .map(|id| json_of(daemon, &format!("/api/v1/analytics/sessions/{id}/replay?limit=1000"))["events"].take())
+        .collect();
+    let traces: Vec<Value> =
+        ids.iter().map(|id| json_of(daemon, &format!("/jaeger/api/traces/{}", id.replace('-', "")))).collect();
+    let found: Vec<Value> = WORDS
+        .iter()
+        .map(|words| {
+            let words: String = words.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            json_of(daemon, &format!("/api/v1/analytics/search?q={words}&limit=1000"))["hits"].take()
+        })
+        .collect();
+    json!({"sessions": sessions["sessions"], "replays": replays, "traces": traces, "found": found})
+}
+
+fn row(session: &str, number: u32, text: &str) -> String {
+    format!(
+        "{{\"type\":\"user\",\"sessionId\":\"{session}\",\"uuid\":\"{number:08x}-0000-4000-8000-000000000000\",\
+         \"message\":{{\"role\":\"user\",\"content\":\"{text}\"}},\"timestamp\":\"2026-11-22T06:{number:02}:00.000Z\"}}\n\
+         {{\"type\":\"assistant\",\"sessionId\":\"{session}\",\"uuid\":\"{number:08x}-0000-4000-8000-000000000001\",\
+         \"message\":{{\"id\":\"m{number}\",\"model\":\"claude-sonnet-4-5\",\"content\":[],\"stop_reason\":\"end_turn\",\
+         \"usage\":{{\"input_tokens\":60,\"output_tokens\":40}}}},\"timestamp\":\"2026-11-22T06:{number:02}:01.000Z\"}}\n"
+    )
+}
+
+const SESSION: &str = "aaaaaaaa-1111-4000-8000-000000000000";
+
+fn own_file(place: &Place) -> PathBuf {
+    place.projects().join("slug").join(format!("{SESSION}.jsonl"))
+}
+
+#[test]
+fn what_the_client_deletes_answers_as_before() {
+    let place = Place::recorded();
+    let files = session_files(&place);
+    let daemon = place.daemon("");
+    copies(&daemon, files);
+    let before = everything(&daemon);
+    assert!(before["found"][0].as_array().unwrap().len() > 20 && before["found"][4] == json!([]));
+
+    fs::remove_dir_all(place.projects()).unwrap();
+    assert_eq!(everything(&daemon), before, "from the copies");
+    daemon.stop();
+    let verified = place.text(&["verify"]);
+    assert!(verified.contains("0 differences") && !verified.contains("only in the state"), "{verified}");
+    let daemon = place.daemon("");
+    assert_eq!(everything(&daemon), before, "after a restart");
+    daemon.stop();
+
+    fs::remove_dir_all(place.state()).unwrap();
+    let daemon = place.daemon("");
+    daemon.until("the copies are counted", || (everything(&daemon) == before).then_some(()));
+}
+
+#[test]
+fn what_a_file_was_before_it_was_rewritten_stays() {
+    let place = Place::empty();
+    append(&own_file(&place), (row(SESSION, 1, "the first walrus") + &row(SESSION, 2, "the second")).as_bytes());
+    let mut daemon = place.daemon("");
+    copies(&daemon, 1);
+    append(&own_file(&place), row(SESSION, 3, "a third, appended").as_bytes());
+    daemon.wait_for_log("rewritten=0");
+    daemon.wait_for_log("rewritten=0");
+    copies(&daemon, 1);
+    // As `/rewind` of some versions does: the file begins anew.
+    fs::write(own_file(&place), row(SESSION, 4, "all new: a penguin")).unwrap();
+    daemon.wait_for_log("rewritten=1");
+    copies(&daemon, 2);
+    let prompts = |daemon: &Daemon| {
+        let replay = json_of(daemon, &format!("/api/v1/analytics/sessions/{SESSION}/replay?limit=100"));
+        let events = replay["events"].as_array().cloned().unwrap_or_default();
+        let prompts = events.iter().filter(|event| event["kind"] == "prompt");
+        prompts.map(|event| event["content"][0]["text"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let all =
+        ["the first walrus", "the second", "a third, appended", "all new: a penguin"].map(str::to_owned).map(Some);
+    assert_eq!(prompts(&daemon), all);
+    for word in ["walrus", "appended", "penguin"] {
+        let hits = json_of(&daemon, &format!("/api/v1/analytics/search?q={word}"))["hits"].take();
+        assert_eq!(hits.as_array().unwrap().len(), 1, "{word}");
+    }
+    daemon.stop();
+    assert!(place.text(&["verify"]).contains("0 differences"));
+
+    // The state is made again of the file and of both copies; and of both copies alone.
+    for is_gone in [false, true] {
+        fs::remove_dir_all(place.state()).unwrap();
+        if is_gone {
+            fs::remove_file(own_file(&place)).unwrap();
+        }
+        let daemon = place.daemon("");
+        daemon.until("all prompts are there", || (prompts(&daemon) == all).then_some(()));
+        let hits = json_of(&daemon, "/api/v1/analytics/search?q=walrus")["hits"].take();
+        assert_eq!(hits.as_array().unwrap().len(), 1);
+        let total = json_of(&daemon, "/api/v1/analytics/costs")["total"]["tokens"]["input"].take();
+        assert_eq!(total, json!(240), "four responses");
+        daemon.stop();
+        assert!(place.text(&["verify"]).contains("0 differences"));
+    }
+}
+
+#[test]
+fn sessions_of_another_machine_count_once() {
+    let (place, other) = (Place::recorded(), Place::recorded());
+    // A session that only the other machine has, and one that both have.
+    append(&own_file(&other), row(SESSION, 1, "of the other machine").as_bytes());
+    let scan = |place: &Place| -> Value {
+        let projects = place.projects();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tailspan"));
+        let output = command.env_clear().args(["scan", "--format", "json"]).arg(projects).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let (both, folder) = (scan(&other), other.projects());
+    let daemon = place.daemon("");
+    let total = |daemon: &Daemon| json_of(daemon, "/api/v1/analytics/costs")["total"].take();
+    let told = place.text(&["archive", "import", folder.to_str().unwrap()]);
+    assert!(told.contains("the running sidecar counts them"), "{told}");
+    let is_whole = |total: &Value| total["cost_usd"] == both["cost_usd"] && total["messages"] == both["messages"];
+    daemon.until_or("they are counted", || {
+        let total = total(&daemon);
+        if is_whole(&total) { Ok(()) } else { Err(format!("{total} {}", both["cost_usd"])) }
+    });
+    let again = place.text(&["archive", "import", folder.to_str().unwrap()]);
+    assert!(again.starts_with("0 files of 0 bytes taken in"), "{again}");
+    fs::remove_dir_all(&folder).unwrap();
+    let hits = json_of(&daemon, "/api/v1/analytics/search?q=%22of+the+other+machine%22")["hits"].take();
+    assert_eq!(hits.as_array().unwrap().len(), 1);
+    daemon.stop();
+    assert!(place.text(&["verify"]).contains("0 differences"));
+
+    // An archive is taken in as a whole, and counted where no sidecar runs.
+    let third = Place::empty();
+    fs::create_dir_all(third.projects()).unwrap();
+    third.daemon("").stop();
+    let archive = place.archive();
+    let told = third.text(&["archive", "import", archive.to_str().unwrap()]);
+    assert!(told.contains("files counted"), "{told}");
+    let daemon = third.daemon("");
+    assert!(is_whole(&total(&daemon)), "{}", total(&daemon));
+    daemon.stop();
+    assert!(third.text(&["archive", "verify"]).contains(" 0 damaged"));
+}
+
+#[test]
+fn a_session_is_restored_where_it_was_or_elsewhere() {
+    let place = Place::recorded();
+    let session = "aaaaaaaa";
+    append(&own_file(&place), row(SESSION, 1, "to be restored").as_bytes());
+    let agent = place.projects().join("slug").join(SESSION).join("subagents/agent-a1.jsonl");
+    append(&agent, row(SESSION, 2, "an agent").as_bytes());
+    let written = fs::read(own_file(&place)).unwrap();
+    let daemon = place.daemon("");
+    let files = session_files(&place);
+    copies(&daemon, files);
+    fs::remove_dir_all(place.projects().join("slug")).unwrap();
+
+    let elsewhere = place.path("elsewhere");
+    place.text(&["archive", "restore", session, "--to", elsewhere.to_str().unwrap()]);
+    let restored = Place::files(&elsewhere);
+    let own = elsewhere.join("slug").join(format!("{SESSION}.jsonl"));
+    assert_eq!(fs::read(&own).unwrap(), written);
+    assert_eq!(restored.len(), 2, "{restored:?}");
+    assert!(!own_file(&place).exists());
+    place.text(&["archive", "restore", session]);
+    assert_eq!(fs::read(own_file(&place)).unwrap(), written);
+    assert!(place.text(&["archive", "restore", SESSION]).contains("is there"));
+    fs::write(own_file(&place), "{\"mine\":1}\n").unwrap();
+    let output = place.run(&["archive", "restore", session]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output.stdout).contains("was left alone"), "{}", said(&output.stdout));
+    assert_eq!(fs::read_to_string(own_file(&place)).unwrap(), "{\"mine\":1}\n");
+    let unknown = place.run(&["archive", "restore", "zzzz"]);
+    assert!(said(&unknown.stderr).contains("no session in the archive has the id zzzz"));
+
+    let listed = place.text(&["archive", "list"]);
+    assert!(listed.lines().any(|line| line.starts_with(SESSION) && line.contains("slug")), "{listed}");
+    let lines: Vec<Value> =
+        place.text(&["archive", "list", "--json"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), files);
+    assert!(lines.iter().any(|line| line["session"] == SESSION && line["file_bytes"] == json!(written.len())));
+}
+
+#[test]
+fn a_copy_can_be_read_without_tailspan() {
+    let place = Place::empty();
+    let rows: String = (0..50).map(|number| row(SESSION, number, &"long ".repeat(4_000))).collect();
+    append(&own_file(&place), rows.as_bytes());
+    let daemon = place.daemon("");
+    copies(&daemon, 1);
+    let copy = Place::files(&place.archive().join("files")).into_iter().next().unwrap();
+    assert!(fs::metadata(&copy).unwrap().len() * 20 < rows.len() as u64);
+    let Ok(output) = Command::new("zstd").arg("-dc").arg(&copy).output() else {
+        return skip("zstd is not installed");
+    };
+    assert!(output.status.success() && output.stdout == rows.as_bytes(), "{}", said(&output.stderr));
+}
+
+#[test]
+fn a_damaged_copy_is_named_and_the_rest_goes_on() {
+    let place = Place::recorded();
+    let daemon = place.daemon("");
+    let files = session_files(&place);
+    copies(&daemon, files);
+    daemon.stop();
+    fs::remove_dir_all(place.projects()).unwrap();
+    let all: Vec<PathBuf> = Place::files(&place.archive().join("files")).into_iter().collect();
+    // One byte of a frame, the end, all of it, and a newer version.
+    let [frame, end, whole] = [0, 1, 2].map(|number| &all[number * 3]);
+    let mut bytes = fs::read(frame).unwrap();
+    bytes[20] ^= 1;
+    fs::write(frame, bytes).unwrap();
+    let bytes = fs::read(end).unwrap();
+    fs::write(end, &bytes[..bytes.len() - 1]).unwrap();
+    fs::write(whole, []).unwrap();
+    let output = place.run(&["archive", "verify"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output.stdout);
+    for path in [frame, end, whole] {
+        assert!(text.contains(&format!("damaged: {}", path.display())), "{text}");
+    }
+    assert_eq!(text.lines().count(), 4, "{text}");
+    let mut daemon = place.daemon("");
+    daemon.wait_for_log("copies in the archive cannot be read");
+    let sessions = json_of(&daemon, "/api/v1/analytics/sessions?limit=1000")["sessions"].take();
+    let mut hidden = BTreeSet::new();
+    for session in sessions.as_array().unwrap() {
+        let id = session["id"].as_str().unwrap();
+        let replay = json_of(&daemon, &format!("/api/v1/analytics/sessions/{id}/replay?limit=1000"));
+        let why = replay["events"].as_array().unwrap().iter().filter_map(|event| event["content_unavailable"].as_str());
+        hidden.extend(why.map(str::to_owned));
+    }
+    assert_eq!(hidden, BTreeSet::from(["file is gone".to_owned()]));
+}
+
+#[test]
+fn a_copy_that_was_interrupted_is_none() {
+    let place = Place::empty();
+    let other = Place::empty();
+    append(&own_file(&other), row(SESSION, 1, "of the other machine").as_bytes());
+    append(&own_file(&other).with_file_name("bbbbbbbb-1111-4000-8000-000000000000.jsonl"), b"{}\n");
+    let Some(shim) = Shim::build(place.folder.path()) else { return };
+    let folder = other.projects();
+    let import = || place.command(&["archive", "import", folder.to_str().unwrap()]);
+    let calls = shim.calls(import(), &place.archive());
+    assert!(calls > 8, "{calls}");
+    for call in 1..=calls {
+        fs::remove_dir_all(place.archive()).unwrap_or_default();
+        shim.kill_at(import(), &place.archive(), call);
+        let verified = place.text(&["archive", "verify"]);
+        assert!(!verified.contains("damaged:"), "killed at call {call}: {verified}");
+        place.text(&["archive", "import", folder.to_str().unwrap()]);
+        let verified = place.text(&["archive", "verify"]);
+        assert!(verified.contains("2 copies of ") && verified.contains(" 0 damaged"), "call {call}: {verified}");
+    }
+}
+
+#[test]
+fn a_full_disk_pauses_the_archive_and_deletes_nothing() {
+    let place = Place::empty();
+    let disk = place.archive();
+    let Some(_mount) = Mount::new(&disk, "size=4m") else { return };
+    append(&own_file(&place), row(SESSION, 1, "kept").as_bytes());
+    let mut daemon = place.daemon("");
+    let line = daemon.wait_for_log("the archive pauses until they can");
+    assert!(line.contains("bytes are free") && line.contains("nothing is deleted"), "{line}");
+    daemon.until("it shows", || (sum(&daemon.metrics(), "tailspan_archive_writable") == 0.0).then_some(()));
+    assert_eq!(daemon.get("/-/healthy").0, 200, "counting goes on");
+    _mount.remount("size=200m");
+    daemon.wait_for_log("copies can be written again");
+    copies(&daemon, 1);
+    assert_eq!(sum(&daemon.metrics(), "tailspan_archive_writable"), 1.0);
+}
+
+#[test]
+fn sessions_that_the_client_deletes_soon_are_told() {
+    let place = Place::empty();
+    let now = std::time::SystemTime::now();
+    for (number, days) in [(1, 1), (2, 24), (3, 28), (4, 29), (5, 40)] {
+        let path = place.projects().join("slug").join(format!("{number:08x}-1111-4000-8000-000000000000.jsonl"));
+        append(&path, row(SESSION, number, "old").as_bytes());
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(now - std::time::Duration::from_secs(days * 86_400 + 60)).unwrap();
+    }
+    let daemon = Daemon::start(&place.projects(), &place.state(), &[]);
+    let expiring = |daemon: &Daemon| {
+        let metrics = daemon.metrics();
+        ["1d", "7d"].map(|within| sum(&metrics, &format!("tailspan_sessions_expiring{{within=\"{within}\"}}")))
+    };
+    daemon.until_or("30 days, as without settings", || {
+        let expiring = expiring(&daemon);
+        if expiring == [2.0, 4.0] { Ok(()) } else { Err(format!("{expiring:?}")) }
+    });
+    daemon.stop();
+    fs::write(place.projects().with_file_name("settings.json"), "{\"cleanupPeriodDays\": 45}").unwrap();
+    let daemon = Daemon::start(&place.projects(), &place.state(), &[]);
+    daemon.until("45 days", || (expiring(&daemon) == [0.0, 1.0]).then_some(()));
+    daemon.stop();
+    // What has a copy is lost to nobody.
+    let daemon = place.daemon("");
+    copies(&daemon, 5);
+    daemon.until("none", || (expiring(&daemon) == [0.0, 0.0]).then_some(()));
+}
+
+#[test]
+fn copies_end_only_if_the_configuration_says_so() {
+    let place = Place::empty();
+    let now = std::time::SystemTime::now();
+    for (number, days) in [(1, 1), (2, 100), (3, 500)] {
+        let path = place.projects().join("slug").join(format!("{number:08x}-1111-4000-8000-000000000000.jsonl"));
+        append(&path, row(SESSION, number, "old").as_bytes());
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(now - std::time::Duration::from_secs(days * 86_400)).unwrap();
+    }
+    let daemon = place.daemon("");
+    copies(&daemon, 3);
+    daemon.stop();
+    let mut daemon = place.daemon("[retention]\narchive = \"99d\"\n");
+    let line = daemon.wait_for_log("ended for their age");
+    assert!(line.contains("copies=2"), "{line}");
+    daemon.until("they are counted", || {
+        let metrics = daemon.metrics();
+        (sum(&metrics, "tailspan_retention_ended_total{what=\"copies\"}") == 2.0).then_some(())
+    });
+    copies(&daemon, 1);
+    // Their files are still there, and are not copied again with the next one.
+    append(&own_file(&place), row(SESSION, 4, "new").as_bytes());
+    daemon.wait_for_log("were copied into the archive");
+    copies(&daemon, 2);
+}
