@@ -782,9 +782,32 @@ def health():
                         "unauthorized": BLUE, "throttled": TEAL, "not_otlp": GREY}))),
             ]),
             (8, [
+                (12, timeseries(
+                    "Sessions without a copy that expire", "Sessions whose file the client deletes within a day or a "
+                    "week, as its settings say, and that the archive has no copy of: their figures stay, what was said "
+                    "in them does not.", "short",
+                    query(total(series("sessions_expiring"), "within"), "within {{within}}"),
+                    overrides=fixed({"within 1d": RED, "within 7d": YELLOW}))),
+                (12, timeseries(
+                    "Archive", "How many copies there are; in an hour, how many files were copied, how many could not be "
+                    "(the log says why, and they are tried again), and what ended for its age, as [retention] says. Paused: "
+                    "instances whose archive cannot be written, because its disk is full, read-only or failing.",
+                    "short",
+                    [query(total(series("archive_copies")), "copies"),
+                     query("count(%s == 0) or vector(0)" % series("archive_writable"), "paused instances"),
+                     query("3600 * " + total(rate("archive_copied_total")), "copied"),
+                     query("3600 * " + total(rate("archive_failures_total")), "failed"),
+                     query("3600 * " + total(rate("retention_ended_total"), "what"), "ended {{what}}")],
+                    overrides=fixed({"copies": BLUE, "copied": GREEN, "failed": RED, "paused instances": ORANGE}))),
+            ]),
+            (8, [
                 (5, timeseries(
-                    "State on disk", "Size of the database. It grows with history, slowly.", "bytes",
-                    query(total(series("store_bytes"), "instance"), "{{instance}}"))),
+                    "State and archive on disk", "Size of the database, which grows with history, slowly; of the copies of "
+                    "session files, if archive.enabled is set, and of the files that they hold.", "bytes",
+                    [query(total(series("store_bytes"), "instance"), "{{instance}}"),
+                     query(total(series("archive_bytes")), "copies"),
+                     query(total(series("archive_file_bytes")), "copied files")],
+                    overrides=fixed({"copies": BLUE, "copied files": GREY}))),
                 (5, timeseries(
                     "Files", "Session files that are followed, and instances that the system does not tell about "
                     "changes: they look at all files instead. Then raise fs.inotify.max_user_watches. Unreadable: "

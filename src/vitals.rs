@@ -81,8 +81,8 @@ pub struct Vitals {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ArchiveVitals {
     /// Sessions of which the archive has no copy and whose file the client deletes soon, each with the value of the label
-    /// `within`; empty before somebody looked.
-    pub expiring: Vec<(&'static str, u64)>,
+    /// `within`; 0 before somebody looked.
+    pub expiring: [(&'static str, u64); 2],
     /// Copies, also of what files were earlier.
     pub copies: u64,
     /// Bytes of the copies.
@@ -212,7 +212,11 @@ impl Vitals {
             sessions: Mutex::default(),
             trouble: Mutex::default(),
             history: Mutex::default(),
-            archive: Mutex::new(ArchiveVitals { ended: [("copies", 0), ("sessions", 0)], ..ArchiveVitals::default() }),
+            archive: Mutex::new(ArchiveVitals {
+                expiring: [("1d", 0), ("7d", 0)],
+                ended: [("copies", 0), ("sessions", 0)],
+                ..ArchiveVitals::default()
+            }),
         }
     }
 

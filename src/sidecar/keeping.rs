@@ -221,7 +221,7 @@ impl Round {
         let left: Vec<i64> =
             own.map(|found| (found.modified_ns / 1_000_000).saturating_add(kept_ms).saturating_sub(now.0)).collect();
         let within = |days: i64| left.iter().filter(|left| **left <= days * DAY_MS).count() as u64;
-        let expiring = vec![("1d", within(1)), ("7d", within(7))];
+        let expiring = [("1d", within(1)), ("7d", within(7))];
         self.keeping.vitals.tell_archive(|told| told.expiring = expiring);
     }
 }

@@ -12,7 +12,7 @@ use crate::support::dashboards::{dashboards, folder, installed, links_of, list, 
 const UNITS: &[&str] = &["short", "percentunit", "currencyUSD", "bytes", "s", "bool_yes_no", "dateTimeAsLocal"];
 
 const KINDS: &[&str] = &["stat", "timeseries", "bargauge", "table", "heatmap"];
-const PANELS_MAX: usize = 20;
+const PANELS_MAX: usize = 22;
 
 /// How the chosen time is told to the sidecar.
 const CHOSEN: &str = "?since=${__from:date:iso}&until=${__to:date:iso}&tz=${__timezone}";

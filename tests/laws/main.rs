@@ -17,6 +17,7 @@ mod lines;
 mod scrub;
 
 // A state that lives through orders, cuts and crashes, by the thousand.
+mod archive;
 mod laws;
 mod search;
 mod shapes;
