@@ -110,12 +110,14 @@ struct Round {
     /// The file that is touched when copies come in, as it was last.
     changed: Option<(u64, i64)>,
     failed: BTreeMap<PathBuf, String>,
+    /// Whether the log has told of files that the client deletes.
+    warned: bool,
 }
 
 impl Round {
     fn new(keeping: Keeping) -> Self {
         let keeper = Keeper::new(keeping.archive.clone());
-        Self { keeping, keeper, passed: None, looked: None, changed: None, failed: BTreeMap::new() }
+        Self { keeping, keeper, passed: None, looked: None, changed: None, failed: BTreeMap::new(), warned: false }
     }
 
     fn beat(&mut self) {
@@ -189,9 +191,8 @@ impl Round {
     fn pass(&mut self) {
         let now = clock::now();
         let mut unseen = |_: FolderProblem| {};
-        let found: Vec<(FoundFile, &Path)> = self
-            .keeping
-            .roots
+        let roots = self.keeping.roots.clone();
+        let found: Vec<(FoundFile, &Path)> = roots
             .iter()
             .flat_map(|root| tail::scan(root, &mut unseen).into_iter().map(move |found| (found, root.as_path())))
             .collect();
@@ -214,7 +215,8 @@ impl Round {
         self.tell_expiring(&found, kept, now);
     }
 
-    fn tell_expiring(&self, found: &[(FoundFile, &Path)], kept: Duration, now: Timestamp) {
+    /// Tells of how many sessions nobody keeps the text; in the log once, when it is urgent for the first time.
+    fn tell_expiring(&mut self, found: &[(FoundFile, &Path)], kept: Duration, now: Timestamp) {
         let kept_ms = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let own = found.iter().map(|(found, _)| found);
         let own = own.filter(|found| found.role == FileRole::Rows && found.depth == 0 && !self.keeper.has(found));
@@ -223,6 +225,13 @@ impl Round {
         let within = |days: i64| left.iter().filter(|left| **left <= days * DAY_MS).count() as u64;
         let expiring = [("1d", within(1)), ("7d", within(7))];
         self.keeping.vitals.tell_archive(|told| told.expiring = expiring);
+        if within(1) > 0 && !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!(
+                within_a_day = within(1),
+                within_a_week = within(7),
+                "the client deletes session files that have no copy: figures stay, what was said does not; [archive] enabled keeps it"
+            );
+        }
     }
 }
 

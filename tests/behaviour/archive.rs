@@ -417,7 +417,9 @@ fn sessions_that_the_client_deletes_soon_are_told() {
         let file = fs::File::options().write(true).open(&path).unwrap();
         file.set_modified(now - std::time::Duration::from_secs(days * 86_400 + 60)).unwrap();
     }
-    let daemon = Daemon::start(&place.projects(), &place.state(), &[]);
+    let mut daemon = Daemon::start(&place.projects(), &place.state(), &[]);
+    let line = daemon.wait_for_log("the client deletes session files that have no copy");
+    assert!(line.contains("within_a_day=2 within_a_week=4"), "{line}");
     let expiring = |daemon: &Daemon| {
         let metrics = daemon.metrics();
         ["1d", "7d"].map(|within| sum(&metrics, &format!("tailspan_sessions_expiring{{within=\"{within}\"}}")))

@@ -28,11 +28,14 @@ const KILLS: usize = 200;
 const TO_OPEN: &str = "TAILSPAN_TEST_STATE_TO_OPEN";
 const ENDPOINTS: [&str; 3] = ["default", "archive", "jaeger"];
 /// Metrics of a process: all others are kept in the state.
-const OF_A_PROCESS: [&str; 20] = [
+const OF_A_PROCESS: [&str; 23] = [
     "tailspan_history_waiting",
     "process_",
     "tailspan_sessions_active",
     "tailspan_sessions_waiting",
+    "tailspan_sessions_expiring",
+    "tailspan_archive_",
+    "tailspan_retention_",
     "tailspan_build_info",
     "tailspan_start_time_seconds",
     "tailspan_initial_scan_complete",
