@@ -4,8 +4,9 @@
 //! response that is known already counts once, by its id.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::copy::{Copied, CopyError, unfinished};
@@ -150,12 +151,15 @@ impl Archive {
 fn put(copy: &Copy, place: &Path) -> io::Result<()> {
     let new = unfinished(place);
     if let Some(folder) = place.parent() {
-        fs::create_dir_all(folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    let copied = fs::copy(&copy.path, &new).and_then(|_| {
-        File::open(&new)?.sync_all()?;
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
+    let copied = opened.and_then(|mut file| {
+        io::copy(&mut File::open(&copy.path)?, &mut file)?;
+        file.sync_all()?;
         Copy::open(new.clone(), copy.number)?.check()?;
-        fs::rename(&new, place)
+        fs::rename(&new, place)?;
+        place.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     });
     if copied.is_err() {
         fs::remove_file(&new).ok();

@@ -28,6 +28,12 @@ impl Engine {
         Ok(jobs)
     }
 
+    /// True if no file was ever counted.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.known.paths.is_empty()
+    }
+
     /// Bytes of the `found` files that are not counted yet.
     #[must_use]
     pub fn lag_bytes(&self, found: &[FoundFile]) -> u64 {

@@ -1,5 +1,6 @@
 //! The thread that reads session files and writes what they say to the state.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::archive::Archive;
 use crate::custom::{RuleReader, Rules};
 use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
@@ -63,6 +65,8 @@ pub struct TailSources {
     pub threads: usize,
     /// Rules of custom metrics, for which texts are looked at.
     pub rules: Rules,
+    /// Copies of session files, which a new state reads as well.
+    pub archive: Archive,
 }
 
 /// Tails the session files until it is stopped.
@@ -77,7 +81,7 @@ pub struct Tailer {
     reader: FileReader,
     rules: RuleReader,
     roots: Vec<PathBuf>,
-    reported: std::collections::HashMap<PathBuf, String>,
+    reported: HashMap<PathBuf, String>,
     outbox: Arc<crate::store::OutboxMeter>,
     paused: bool,
     /// Bytes of session files that were read since the last publication.
@@ -86,6 +90,8 @@ pub struct Tailer {
     look: (Duration, Instant),
     /// Paths that could not be read since the last scan of all files began.
     unreadable: u64,
+    /// Copies that are to be read once reading goes on.
+    copies: Vec<FoundFile>,
 }
 
 impl Tailer {
@@ -107,12 +113,13 @@ impl Tailer {
             reader: FileReader::new(ReadLimits::default()),
             rules,
             roots,
-            reported: std::collections::HashMap::new(),
+            reported: HashMap::new(),
             outbox,
             paused: false,
             read_bytes: 0,
             look,
             unreadable: 0,
+            copies: Vec::new(),
         }
     }
 
@@ -166,8 +173,12 @@ impl Tailer {
             }
             let whole = all || (due && self.is_look_due());
             let mut found = if whole { self.scan() } else { self.look_at(paths) };
-            found.extend(self.hints.take_copies());
+            let copies = self.copies_to_read();
+            found.extend(copies.iter().cloned());
             let has_news = self.read(found, whole)?;
+            if self.paused && self.copies.is_empty() {
+                self.copies = copies;
+            }
             if whole {
                 let pause = next_look(self.look.0, self.sources.rescan, has_news);
                 self.look = (pause, Instant::now() + pause);
@@ -190,6 +201,15 @@ impl Tailer {
         let snapshot = self.engine.flush_some()?;
         self.show(snapshot);
         Ok(())
+    }
+
+    /// Copies that somebody asked to be read; none while reading pauses.
+    fn copies_to_read(&mut self) -> Vec<FoundFile> {
+        let new = self.hints.take_copies();
+        if !new.is_empty() {
+            self.copies = new;
+        }
+        if self.paused { Vec::new() } else { std::mem::take(&mut self.copies) }
     }
 
     fn pause(&self) -> Duration {
@@ -266,7 +286,10 @@ impl Tailer {
             tracing::warn!(roots = roots.join(", "), "no session root exists yet: waiting for one to appear");
         }
         let started = Instant::now();
-        let found = self.scan();
+        let mut found = self.scan();
+        if self.engine.is_new() {
+            found.extend(self.archived());
+        }
         self.note_counted(&found, self.engine.lag_bytes(&found));
         let jobs = self.engine.jobs(found)?;
         let (files, bytes) = (jobs.len() as u64, jobs.iter().map(left).sum::<u64>());
@@ -320,6 +343,17 @@ impl Tailer {
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(files, bytes, milliseconds, "the first scan is complete");
         Ok(())
+    }
+
+    /// What only the archive has. A state that was lost is to be whole before it is shown.
+    fn archived(&mut self) -> Vec<FoundFile> {
+        match self.sources.archive.lacking(&HashMap::new(), &self.roots) {
+            Ok(copies) => copies,
+            Err(error) => {
+                tracing::warn!(%error, "the archive cannot be read: what only it has is not counted");
+                Vec::new()
+            }
+        }
     }
 
     /// Reads the files that have something new, a piece of each in turn, so that a large file delays no other. `whole`

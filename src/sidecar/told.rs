@@ -21,6 +21,12 @@ pub(super) fn tell(config: &Config, env: &RootEnv, address: SocketAddr) {
     if let Ok(state) = config.state() {
         tracing::info!("keeping the state in {} ({})", state.display(), given(&places.state));
     }
+    if config.archive.enabled
+        && let Ok(directory) = config.archive_directory()
+    {
+        let after = config.archive.after;
+        tracing::info!("copying session files that were quiet for {after:?} to {}", directory.display());
+    }
     tracing::info!("serving http://{address} ({})", given(&places.listen));
     for otlp in &config.otlp {
         let name = if config.otlp.len() > 1 { format!("endpoint {}, ", otlp.name) } else { String::new() };

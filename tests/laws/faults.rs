@@ -326,6 +326,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
         outbox_bytes_max: u64::MAX,
         idle_ms: 3_600_000,
         threads: 1,
+        archive: tailspan::archive::Archive::default(),
         rules: tailspan::custom::Rules::default(),
     };
     Tailer::new(engine, Arc::clone(&shared), sources, tailspan::tail::Hints::default()).run(|_, _, _, _| {}).unwrap();
