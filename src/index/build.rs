@@ -5,18 +5,18 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use memchr::memrchr;
+use memchr::{memchr, memrchr};
 
-use super::catalogue::{SearchIndex, Stamp, key_of};
+use super::catalogue::{SearchIndex, Stamp};
 use super::grams::ColumnBits;
-use super::segment::{COLUMNS, Extent, Print};
+use super::segment::{COLUMNS, Extent, Origin, Print};
 use crate::store::{StoreError, StoreReader};
 use crate::tail::reread::{self, LINE_BYTES_MAX, Source};
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::views::text::find::hint::Oddness;
 
 /// Bytes of lines that a column stands for, about.
-const COLUMN_BYTES: u64 = 128 << 10;
+const COLUMN_BYTES: u64 = 48 << 10;
 
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 128 << 10;
@@ -159,15 +159,28 @@ impl Builder {
             filled += read;
             let all = piece.get(..filled).unwrap_or_default();
             let Some(whole) = memrchr(b'\n', all).map(|newline| newline + 1) else { continue };
-            let end = start + whole as u64;
-            let print = Print::of(file, end).map_err(Failure::Session)?;
-            let extent = Extent { file: number.0, start, end, print, stamp };
-            self.add(index, path, file, extent, all.get(..whole).unwrap_or_default())?;
+            let mut rest = all.get(..whole).unwrap_or_default();
+            while !rest.is_empty() {
+                let (lines, behind) = rest.split_at(self.fitting(rest));
+                let end = start + lines.len() as u64;
+                let print = Print::of(file, end).map_err(Failure::Session)?;
+                let extent = Extent { file: number.0, start, end, print, stamp };
+                self.add(index, path, file, extent, lines)?;
+                (start, rest) = (end, behind);
+            }
             piece.copy_within(whole..filled, 0);
-            (start, filled) = (end, filled - whole);
+            filled -= whole;
         }
         self.piece = piece;
         Ok(goes_on())
+    }
+
+    /// How many bytes of some whole lines fill the column: whole lines, and one at least.
+    fn fitting(&self, lines: &[u8]) -> usize {
+        let room = self.column_bytes - self.column.map_or(0, |(_, bytes)| bytes);
+        let from = usize::try_from(room).unwrap_or(usize::MAX).saturating_sub(1);
+        let behind = lines.get(from..).and_then(|rest| memchr(b'\n', rest));
+        behind.map_or(lines.len(), |newline| from + newline + 1)
     }
 
     /// Adds some lines to the column that is being filled, and closes it when it is full.
@@ -184,8 +197,8 @@ impl Builder {
             Some(column) if inner.segments.get(column.0.0).is_some() => column,
             _ => {
                 self.bits.clear();
-                let key = || key_of(file, extent.end);
-                (inner.begin_column(key).map_err(Failure::Session)?, 0)
+                let origin = Origin { file: extent.file, end: extent.end };
+                (inner.begin_column(file, origin).map_err(Failure::Session)?, 0)
             }
         };
         let Some(key) = inner.segments.get(place.0).map(|segment| segment.key) else { return Ok(()) };
@@ -199,9 +212,9 @@ impl Builder {
             if let Some(column) = segment.columns.get_mut(place.1) {
                 column.odd_ascii |= odd.ascii;
                 column.odd_letters |= odd.letters;
-                column.extents.push(extent);
+                column.add(extent);
             }
-            inner.put(extent, place, &mut |_| Some(path.to_path_buf()));
+            inner.put(extent, place, || Ok(path.to_path_buf())).map_err(Failure::Session)?;
         }
         drop(inner);
         let bytes = bytes + (extent.end - extent.start);

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::grams::Key;
 pub use super::segment::Stamp;
-use super::segment::{Bits, COLUMNS, Column, Extent, Print, Segment};
+use super::segment::{Bits, COLUMNS, Column, Extent, Locked, Origin, Print, Segment};
 use crate::store::StoreReader;
 use crate::tail::reread::{self, Source};
 use crate::transcript::chunk::FileNumber;
@@ -76,10 +76,23 @@ pub(super) struct Part {
     added: u64,
 }
 
+/// Shortest run, in bytes, of which the index knows something.
+const RUN_BYTES_MIN: usize = 4;
+
+/// Rows of one event that begin within so many bytes of each other are looked for together: all runs of a question stand
+/// in parts that are so near.
+pub const NEAR_BYTES: u64 = 32 << 10;
+
+/// Where a row begins that belongs to an event with rows further away, or in other files.
+pub type FarRow = (FileNumber, u64);
+
 /// The columns that may have what is looked for, at one moment.
 #[derive(Debug)]
 pub struct Narrowed {
-    columns: Vec<Bits>,
+    /// Which run of the hint few columns have: it is the first one here.
+    pub lead: usize,
+    /// By run, and by segment.
+    runs: Vec<Vec<Bits>>,
     added: u64,
     age: u64,
 }
@@ -94,7 +107,18 @@ pub struct Reading {
     /// Up to where the index knows it.
     pub end: u64,
     /// The parts before that may have what is looked for, in order.
-    pub parts: Vec<Range<u64>>,
+    pub parts: Vec<ReadPart>,
+}
+
+/// A part of a file that may have what is looked for.
+#[derive(Debug, Clone)]
+pub struct ReadPart {
+    /// From line to line, in bytes.
+    pub place: Range<u64>,
+    /// False if no line in it is written with escapes that stand for letters.
+    pub are_odd: bool,
+    /// True if it may have it only together with what stands behind what the index knows.
+    pub if_grown: bool,
 }
 
 impl Reading {
@@ -109,6 +133,14 @@ impl Reading {
     pub fn holds(&self, file: &Source, now: &Stamp) -> bool {
         self.stamp.is_some_and(|stamp| stamp.grew_into(now))
             && Print::of(file, self.end).is_ok_and(|print| print == self.print)
+    }
+}
+
+impl ReadPart {
+    /// All of a file from a place on, of which nothing is known.
+    #[must_use]
+    pub const fn unknown(start: u64) -> Self {
+        Self { place: start..u64::MAX, are_odd: true, if_grown: false }
     }
 }
 
@@ -139,8 +171,9 @@ fn read(file: &Source, part: Range<u64>) -> io::Result<Vec<u8>> {
 
 impl SearchIndex {
     /// The index in a folder, which is made if there is none. What cannot be used is removed. `path` tells where a file
-    /// is. Fails if the folder cannot be made or read, also where the state around it was moved away.
-    pub fn open(folder: &Path, mut path: impl FnMut(FileNumber) -> Option<PathBuf>) -> io::Result<Self> {
+    /// is. Fails if the folder cannot be made or read, also where the state around it was moved away, and if `path` does:
+    /// then nothing is removed for it.
+    pub fn open(folder: &Path, path: impl Fn(FileNumber) -> io::Result<Option<PathBuf>>) -> io::Result<Self> {
         match DirBuilder::new().mode(0o700).create(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -157,12 +190,18 @@ impl SearchIndex {
         names.sort();
         for (number, name) in names {
             inner.next = number + 1;
-            let key = |first: &Extent| {
-                let file = reread::open(&path(FileNumber(first.file))?).ok()?;
-                key_of(&file, first.end).ok()
+            let segment = match Locked::read(&name) {
+                Ok(locked) => {
+                    let Origin { file, end } = locked.origin;
+                    let first = path(FileNumber(file))?.and_then(|first| reread::open(&first).ok());
+                    let key = first.and_then(|first| key_of(&first, end).ok());
+                    let opened = key.and_then(|key| locked.opened_with(key));
+                    opened.ok_or_else(|| io::Error::other("its session file is another one"))
+                }
+                Err(error) => Err(error),
             };
-            match Segment::load(&name, key) {
-                Ok(segment) => inner.put_loaded(segment, &mut path),
+            match segment {
+                Ok(segment) => inner.put_loaded(segment, &path)?,
                 Err(error) => {
                     tracing::info!(segment = %name.display(), %error, "a part of the search index is made anew");
                     fs::remove_file(&name)?;
@@ -172,37 +211,60 @@ impl SearchIndex {
         Ok(Self { folder: folder.to_path_buf(), inner: RwLock::new(inner) })
     }
 
-    /// The same, with the files of a state. Fails if the folder cannot be made or read.
+    /// The same, with the files of a state. Fails if the folder cannot be made or read, or if the state cannot be read.
     pub fn open_for(folder: &Path, reader: &StoreReader) -> io::Result<Self> {
-        let path = |number| reader.file(number).ok()?.map(|row| PathBuf::from(OsString::from_vec(row.path)));
-        Self::open(folder, path)
+        Self::open(folder, |number| {
+            let row = reader.file(number).map_err(io::Error::other)?;
+            Ok(row.map(|row| PathBuf::from(OsString::from_vec(row.path))))
+        })
     }
 
-    /// The columns that may have what is looked for; `None` if that is too short to tell, or if the index cannot be read.
+    /// The columns that may have each run of a hint; `None` if all are too short to tell, or if the index cannot be read.
     #[must_use]
     pub fn narrow(&self, hint: &Hint) -> Option<Narrowed> {
-        let (grams, is_ascii) = hint.grams()?;
         let inner = self.read();
-        let columns = inner.segments.iter().map(|segment| segment.may_have(&grams, is_ascii));
-        match columns.collect() {
-            Ok(columns) => Some(Narrowed { columns, added: inner.added, age: inner.age }),
-            Err(error) => {
-                tracing::warn!(%error, "the search index cannot be read: files are read instead");
-                None
+        let mut runs = Vec::new();
+        for (number, run) in (0..).zip(hint.runs()).filter(|(_, run)| run.bytes().len() >= RUN_BYTES_MIN) {
+            let columns = inner.segments.iter().map(|segment| segment.may_have(run));
+            match columns.collect::<io::Result<Vec<Bits>>>() {
+                Ok(columns) => runs.push((number, run.is_ascii(), columns)),
+                Err(error) => {
+                    tracing::warn!(folder = %self.folder.display(), %error, "the search index cannot be read");
+                    return None;
+                }
             }
         }
+        // What few parts have is looked for first, if it is found fast.
+        let count = |columns: &[Bits]| columns.iter().flatten().map(|word| word.count_ones()).sum::<u32>();
+        let lead = runs.iter().min_by_key(|(number, is_ascii, columns)| (!is_ascii, count(columns), *number))?.0;
+        let (first, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(|(number, ..)| *number == lead);
+        let runs = first.into_iter().chain(others).map(|(.., columns)| columns).collect();
+        Some(Narrowed { lead, runs, added: inner.added, age: inner.age })
     }
 
-    /// What is to be read of a file; `None` if nothing is known of it.
+    /// What is to be read of a file; `None` if nothing is known of it. `far` are places of rows that belong to an event with
+    /// other rows that are [`NEAR_BYTES`] away or more.
     #[must_use]
-    pub fn reading(&self, narrowed: &Narrowed, number: FileNumber) -> Option<Reading> {
+    pub fn reading(&self, narrowed: &Narrowed, number: FileNumber, far: &[FarRow]) -> Option<Reading> {
         let inner = self.read();
         let file = inner.files.get(&number).filter(|file| narrowed.age == inner.age && !file.parts.is_empty())?;
-        let mut parts: Vec<Range<u64>> = Vec::new();
-        for part in file.parts.iter().filter(|part| narrowed.may_have(part)) {
+        let mut parts: Vec<ReadPart> = Vec::new();
+        for part in file.parts.iter().filter(|part| narrowed.may_have(0, part)) {
+            let is_far = || far.iter().any(|(of, place)| *of == number && (part.start..part.end).contains(place));
+            let near = || file.near(part);
+            let has_all = (1..narrowed.runs.len()).all(|run| near().any(|near| narrowed.may_have(run, near)));
+            // What was appended since may have the other runs.
+            let if_grown = !has_all && !is_far();
+            if if_grown && part.end + NEAR_BYTES <= file.end() {
+                continue;
+            }
+            let column = inner.segments.get(part.segment).and_then(|segment| segment.columns.get(part.column));
+            let are_odd = column.is_none_or(|column| column.odd_ascii || column.odd_letters);
             match parts.last_mut() {
-                Some(last) if last.end == part.start => last.end = part.end,
-                _ => parts.push(part.start..part.end),
+                Some(last) if (last.place.end, last.are_odd, last.if_grown) == (part.start, are_odd, if_grown) => {
+                    last.place.end = part.end;
+                }
+                _ => parts.push(ReadPart { place: part.start..part.end, are_odd, if_grown }),
             }
         }
         let (path, stamp, print) = (file.path.clone(), file.stamp, file.print);
@@ -213,6 +275,18 @@ impl SearchIndex {
     #[must_use]
     pub fn known_bytes(&self) -> u64 {
         self.read().known_bytes
+    }
+
+    /// Session files of which something is known.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.read().files.len()
+    }
+
+    /// Bytes that it takes on the disk.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        self.read().segments.iter().map(Segment::disk_bytes).sum()
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Inner> {
@@ -227,22 +301,19 @@ impl SearchIndex {
     /// Writes the segment that grows to a file if it is full. Fails if it cannot be written; it is thrown away then, with
     /// all else, so that memory stays bounded.
     pub(super) fn seal_if_full(&self, columns_max: usize) -> io::Result<()> {
+        // Only the thread that calls this changes anything: while it waits for the disk, questions are asked.
+        let inner = self.read();
+        let (number, name) = (inner.next, self.folder.join(format!("{:08}.segment", inner.next)));
+        let last = inner.segments.last().filter(|last| last.columns.len() >= columns_max && last.grows());
+        let Some(sealed) = last.map(|last| last.seal(&name)) else { return Ok(()) };
+        drop(inner);
         let mut inner = self.write();
-        let number = inner.next;
-        let Some(last) = inner.segments.last_mut().filter(|last| last.columns.len() >= columns_max && last.grows())
-        else {
-            return Ok(());
-        };
-        match last.seal(&self.folder.join(format!("{number:08}.segment"))) {
-            Ok(()) => {
-                inner.next = number + 1;
-                Ok(())
-            }
-            Err(error) => {
-                inner.clear();
-                Err(error)
-            }
+        let sealed = sealed.inspect_err(|_| inner.clear())?;
+        inner.next = number + 1;
+        if let Some(last) = inner.segments.last_mut() {
+            last.go_on_with(sealed);
         }
+        Ok(())
     }
 
     /// Throws everything away if most of it is of no use any more. Fails if files cannot be removed.
@@ -260,9 +331,9 @@ impl SearchIndex {
 }
 
 impl Narrowed {
-    fn may_have(&self, part: &Part) -> bool {
+    fn may_have(&self, run: usize, part: &Part) -> bool {
         // What was added since is in no column that was looked at.
-        let bits = self.columns.get(part.segment).filter(|_| part.added <= self.added);
+        let bits = self.runs.get(run).and_then(|run| run.get(part.segment)).filter(|_| part.added <= self.added);
         let word = bits.and_then(|bits| bits.get(part.column / 64));
         word.is_none_or(|word| word >> (part.column % 64) & 1 == 1)
     }
@@ -273,6 +344,13 @@ impl KnownFile {
     pub(super) fn end(&self) -> u64 {
         self.parts.last().map_or(0, |part| part.end)
     }
+
+    /// The part itself, and those around it that are near.
+    fn near(&self, part: &Part) -> impl Iterator<Item = &Part> {
+        let (start, end) = (part.start.saturating_sub(NEAR_BYTES), part.end + NEAR_BYTES);
+        let first = self.parts.partition_point(|near| near.end <= start);
+        self.parts.get(first..).unwrap_or_default().iter().take_while(move |near| near.start < end)
+    }
 }
 
 impl Inner {
@@ -280,24 +358,32 @@ impl Inner {
         *self = Self { age: self.age + 1, next: self.next, ..Self::default() };
     }
 
-    /// Takes in a segment of an earlier process. Parts that do not go on where the file is known are dead.
-    fn put_loaded(&mut self, mut segment: Segment, path: &mut impl FnMut(FileNumber) -> Option<PathBuf>) {
+    /// Takes in a segment of an earlier process. Parts that do not go on where the file is known are dead. Fails if `path`
+    /// does.
+    fn put_loaded(
+        &mut self,
+        mut segment: Segment,
+        path: &impl Fn(FileNumber) -> io::Result<Option<PathBuf>>,
+    ) -> io::Result<()> {
         let number = self.segments.len();
         for (column, own) in segment.columns.iter_mut().enumerate() {
             for extent in std::mem::take(&mut own.extents) {
-                self.put(extent, (number, column), path);
+                let path = || Ok(path(FileNumber(extent.file))?.unwrap_or_default());
+                self.put(extent, (number, column), path)?;
             }
         }
         self.segments.push(segment);
+        Ok(())
     }
 
-    /// Notes that a column stands for a part of a file.
+    /// Notes that a column stands for a part of a file. `path` is asked where the file is, if it is a new one. Fails if
+    /// `path` does.
     pub(super) fn put(
         &mut self,
         extent: Extent,
         (segment, column): (usize, usize),
-        path: &mut impl FnMut(FileNumber) -> Option<PathBuf>,
-    ) {
+        path: impl FnOnce() -> io::Result<PathBuf>,
+    ) -> io::Result<()> {
         let Extent { file: number, start, end, print, stamp } = extent;
         let number = FileNumber(number);
         if start == 0 {
@@ -306,15 +392,21 @@ impl Inner {
         let file = self.files.entry(number).or_default();
         if file.end() != start || end < start {
             self.dead_bytes += end.saturating_sub(start);
-            return;
+            return Ok(());
         }
         if file.parts.is_empty() {
-            file.path = path(number).unwrap_or_default();
+            file.path = path()?;
         }
         self.added += 1;
         (file.print, file.stamp) = (print, Some(stamp));
-        file.parts.push(Part { start, end, segment, column, added: self.added });
+        match file.parts.last_mut() {
+            Some(last) if (last.segment, last.column) == (segment, column) => {
+                (last.end, last.added) = (end, self.added);
+            }
+            _ => file.parts.push(Part { start, end, segment, column, added: self.added }),
+        }
         self.known_bytes += end - start;
+        Ok(())
     }
 
     /// Forgets what is known of a file.
@@ -326,10 +418,10 @@ impl Inner {
     }
 
     /// The column that parts are added to, with its number and that of its segment; a new one if the last is closed.
-    /// `key` is that of a new segment.
-    pub(super) fn begin_column(&mut self, key: impl FnOnce() -> io::Result<Key>) -> io::Result<(usize, usize)> {
+    /// A new segment has the key of `file`, which it begins with, from its origin.
+    pub(super) fn begin_column(&mut self, file: &Source, origin: Origin) -> io::Result<(usize, usize)> {
         if self.segments.last().is_none_or(|last| last.columns.len() >= COLUMNS || !last.grows()) {
-            self.segments.push(Segment::new(key()?));
+            self.segments.push(Segment::new(key_of(file, origin.end)?, origin));
         }
         let segment = self.segments.len().saturating_sub(1);
         let columns = self.segments.last_mut().map_or(0, |last| {

@@ -1,15 +1,22 @@
-//! Runs of four folded letters (bytes, to be exact) as rows of a table.
+//! Runs of four and of eight folded letters (bytes, to be exact) as rows of a table.
+//!
+//! Every four letters have a row. Of eight letters, one run in eight has one as well: which one, its hash tells. Four letters
+//! alone stand almost everywhere, and the fours of a phrase in many parts that have not the phrase; eight of its letters do
+//! not.
 
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 use crate::views::text::find::fold::fold_char;
 
-/// Rows of the table: bits of a column. Of 128 KiB of lines they take 3.9 %.
-pub(super) const ROWS: usize = 40_960;
+/// Rows of the table: bits of a column. Of 48 KiB of lines they take 4.7 %.
+pub(super) const ROWS: usize = 18_432;
+
+/// Most fours, and most eights, of a run that are looked for: more narrow hardly further, and each is a row to read.
+const GRAMS_MAX: usize = 24;
 
 const _: () = assert!(ROWS.is_multiple_of(64));
 
-/// Which four letters share a row depends on it.
+/// Which letters share a row depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     mask: u64,
@@ -27,19 +34,40 @@ impl Key {
     }
 
     /// The row of four letters.
-    pub(super) fn row(&self, gram: [u8; 4]) -> usize {
+    fn four(&self, gram: [u8; 4]) -> usize {
         let mixed = (u64::from(u32::from_le_bytes(gram)) ^ self.mask).wrapping_mul(self.factor);
-        let high = (mixed ^ mixed >> 29).wrapping_mul(self.factor.rotate_left(17) | 1) >> 32;
-        usize::try_from((high * ROWS as u64) >> 32).unwrap_or_default()
+        place((mixed ^ mixed >> 29).wrapping_mul(self.factor.rotate_left(17) | 1) >> 32)
+    }
+
+    /// The row of eight letters, and whether they have one. (No branch, because nothing could foretell it.)
+    fn eight(&self, gram: [u8; 8]) -> (usize, bool) {
+        let mixed = (u64::from_le_bytes(gram) ^ self.mask).wrapping_mul(self.factor);
+        (place((mixed ^ mixed >> 29).wrapping_mul(self.factor.rotate_left(41) | 1) >> 32), mixed >> 61 == 0)
+    }
+
+    /// The rows of a run that are looked for, those that few parts have before the others; none if the run is too short.
+    pub(super) fn rows(&self, run: &[u8]) -> Vec<usize> {
+        let eights = run.windows(8).filter_map(|eight| eight.first_chunk()).map(|eight| self.eight(*eight));
+        let mut rows: Vec<usize> = eights.filter(|(_, counts)| *counts).map(|(row, _)| row).take(GRAMS_MAX).collect();
+        let fours = run.windows(4);
+        let every = fours.len().div_ceil(GRAMS_MAX).max(1);
+        rows.extend(fours.step_by(every).filter_map(|four| four.first_chunk()).map(|four| self.four(*four)));
+        rows
     }
 }
 
-/// The bits of one column, before it is put into the table.
-pub(super) struct ColumnBits(Vec<u64>);
+/// A hash of 32 bits as a row.
+fn place(hash: u64) -> usize {
+    usize::try_from((hash * ROWS as u64) >> 32).unwrap_or_default()
+}
+
+/// The bits of one column.
+#[derive(Debug, Clone)]
+pub(super) struct ColumnBits(Box<[u64]>);
 
 impl Default for ColumnBits {
     fn default() -> Self {
-        Self(vec![0; ROWS / 64])
+        Self(vec![0; ROWS / 64].into())
     }
 }
 
@@ -60,20 +88,35 @@ impl ColumnBits {
                     }
                 }
             }
-            for gram in scratch.windows(4).filter_map(|four| four.first_chunk()) {
-                let row = key.row(*gram);
-                if let Some(word) = self.0.get_mut(row / 64) {
-                    *word |= 1 << (row % 64);
-                }
+            for four in scratch.windows(4).filter_map(|four| four.first_chunk()) {
+                self.set(key.four(*four), true);
+            }
+            for eight in scratch.windows(8).filter_map(|eight| eight.first_chunk()) {
+                let (row, counts) = key.eight(*eight);
+                self.set(row, counts);
             }
         }
     }
 
-    /// The rows that have a bit.
-    pub(super) fn rows(&self) -> impl Iterator<Item = usize> {
-        (0..).zip(&self.0).flat_map(|(word, bits): (usize, &u64)| {
-            (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit)
-        })
+    fn set(&mut self, row: usize, bit: bool) {
+        if let Some(word) = self.0.get_mut(row / 64) {
+            *word |= u64::from(bit) << (row % 64);
+        }
+    }
+
+    /// Adds the bits of another one.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(word, own)| *word |= own);
+    }
+
+    /// Whether a row has a bit.
+    pub(super) fn has(&self, row: usize) -> bool {
+        self.0.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    /// The bits of 64 rows, by the number of the first one in steps of 64.
+    pub(super) fn rows_64(&self, step: usize) -> u64 {
+        self.0.get(step).copied().unwrap_or_default()
     }
 
     pub(super) fn clear(&mut self) {

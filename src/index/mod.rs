@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! scan       reads a file and tells the places of such lines
-//! grams      four letters as a row of the table
-//! segment    the table of 512 columns: which runs of four letters stand in which parts of files
+//! grams      four and eight letters as rows of the table
+//! segment    the table of 1024 columns: which runs of letters stand in which parts of files
 //! catalogue  all segments, and which parts of which file they know
 //! build      reads files and adds what is new of them
 //! ```
 //!
-//! A column stands for about 128 KiB of lines, of one file or of several. A bit in a row says that some four letters stand
-//! somewhere in it; other letters may share the row, so a column can say "may have" wrongly, and "has not" only rightly.
-//! A question looks at one row for each four letters in its longest run, and only the parts that all of them allow are read.
+//! A column stands for about 48 KiB of lines, of one file or of several. A bit in a row says that some four or eight letters
+//! stand somewhere in it; other letters may share the row, so a column can say "may have" wrongly, and "has not" only rightly.
+//! A question looks at the rows of all runs of letters that it must have. Read are the parts that may have all of them: by
+//! themselves, or, because an answer has several rows, together with what stands near them.
 //!
 //! The index lies in a folder beside the state. Rows are found with a key that is computed from the text of a session file
 //! each time: whoever has the folder and not the session files cannot even ask whether a word may stand there.

@@ -1,9 +1,9 @@
-//! A table of rows and 512 columns, in memory while it grows, and then in a file that is never changed.
+//! A table of rows and 1024 columns, in memory while it grows, and then in a file that is never changed.
 //!
 //! ```text
 //! file     8 bytes of magic, length of the head, head, hash of the head, table, hash of the table
-//! head     version, check of the key, and of each column which parts of files it stands for
-//! table    row by row, 64 bytes each: a question reads a few rows
+//! head     version, check of the key and what it is made of, and of each column which parts of files it stands for
+//! table    row by row, 128 bytes each: a question reads a few rows
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::grams::{ColumnBits, Key, ROWS};
+use crate::views::text::find::hint::Run;
 
 /// Columns of a table.
-pub(super) const COLUMNS: usize = 512;
+pub(super) const COLUMNS: usize = 1024;
 
 /// Words of a row.
 const WORDS: usize = COLUMNS / 64;
@@ -27,7 +28,7 @@ const ROW_BYTES: usize = WORDS * 8;
 const MAGIC: &[u8; 8] = b"tsindex1";
 
 /// Raised whenever a file of an earlier program would be read wrongly.
-const VERSION: u32 = 2;
+const VERSION: u8 = 3;
 
 /// Most bytes of a head that is read.
 const HEAD_BYTES_MAX: usize = 64 << 20;
@@ -87,6 +88,15 @@ pub(super) struct Print {
     pub(super) tail: u64,
 }
 
+/// What the key of a segment is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Origin {
+    /// The file that the segment begins with.
+    pub(super) file: u32,
+    /// Up to where at most.
+    pub(super) end: u64,
+}
+
 /// What a column stands for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Column {
@@ -98,14 +108,17 @@ pub(super) struct Column {
 
 #[derive(Serialize, Deserialize)]
 struct Head {
-    version: u32,
+    version: u8,
     key_check: u64,
+    origin: Origin,
     columns: Vec<Column>,
 }
 
 #[derive(Debug)]
 enum Table {
-    Memory(Vec<u64>),
+    /// Column by column, as they are made.
+    Memory(Vec<ColumnBits>),
+    /// Row by row, from an offset on.
     File(File, u64),
 }
 
@@ -113,13 +126,30 @@ enum Table {
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) key: Key,
+    origin: Origin,
     pub(super) columns: Vec<Column>,
     table: Table,
 }
 
+/// The table of a segment that was written to a file.
+#[derive(Debug)]
+pub(super) struct Sealed(Table);
+
+impl Column {
+    /// Notes that the column stands for a further part of a file, which often goes on where the last one ends.
+    pub(super) fn add(&mut self, extent: Extent) {
+        match self.extents.last_mut() {
+            Some(last) if last.file == extent.file && last.end == extent.start => {
+                *last = Extent { start: last.start, ..extent };
+            }
+            _ => self.extents.push(extent),
+        }
+    }
+}
+
 impl Segment {
-    pub(super) fn new(key: Key) -> Self {
-        Self { key, columns: Vec::new(), table: Table::Memory(vec![0; ROWS * WORDS]) }
+    pub(super) fn new(key: Key, origin: Origin) -> Self {
+        Self { key, origin, columns: Vec::new(), table: Table::Memory(Vec::new()) }
     }
 
     /// Whether it is in memory and can be added to.
@@ -127,25 +157,37 @@ impl Segment {
         matches!(self.table, Table::Memory(_))
     }
 
-    /// Sets the bits of a column that is in memory.
-    pub(super) fn put(&mut self, column: usize, bits: &ColumnBits) {
-        let Table::Memory(words) = &mut self.table else { return };
-        for row in bits.rows() {
-            if let Some(word) = words.get_mut(row * WORDS + column / 64) {
-                *word |= 1 << (column % 64);
-            }
+    /// Size of its file; 0 before it is written.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        match &self.table {
+            Table::Memory(_) => 0,
+            Table::File(file, _) => file.metadata().map_or(0, |metadata| metadata.len()),
         }
     }
 
-    /// The columns that may have all of these letters. Fails if the file cannot be read.
-    pub(super) fn may_have(&self, grams: &[[u8; 4]], is_ascii: bool) -> io::Result<Bits> {
+    /// Adds bits to a column of a table in memory.
+    pub(super) fn put(&mut self, column: usize, bits: &ColumnBits) {
+        let Table::Memory(columns) = &mut self.table else { return };
+        if columns.len() <= column {
+            columns.resize_with(column + 1, ColumnBits::default);
+        }
+        if let Some(own) = columns.get_mut(column) {
+            own.add_all(bits);
+        }
+    }
+
+    /// The columns that may have a run of letters. Fails if the file cannot be read.
+    pub(super) fn may_have(&self, run: &Run) -> io::Result<Bits> {
         let mut found: Bits = [u64::MAX; WORDS];
-        for gram in grams {
-            let row = self.row(self.key.row(*gram))?;
+        for row in self.key.rows(run.bytes()) {
+            let row = self.row(row)?;
             found.iter_mut().zip(row).for_each(|(word, own)| *word &= own);
+            if found == Bits::default() {
+                break;
+            }
         }
         for (number, column) in self.columns.iter().enumerate() {
-            let is_odd = if is_ascii { column.odd_ascii } else { column.odd_letters };
+            let is_odd = if run.is_ascii() { column.odd_ascii } else { column.odd_letters };
             if let Some(word) = found.get_mut(number / 64).filter(|_| is_odd) {
                 *word |= 1 << (number % 64);
             }
@@ -156,9 +198,11 @@ impl Segment {
     fn row(&self, row: usize) -> io::Result<Bits> {
         let mut found: Bits = [0; WORDS];
         match &self.table {
-            Table::Memory(words) => {
-                let own = words.get(row * WORDS..(row + 1) * WORDS).unwrap_or_default();
-                found.iter_mut().zip(own).for_each(|(word, own)| *word = *own);
+            Table::Memory(columns) => {
+                for (word, columns) in found.iter_mut().zip(columns.chunks(64)) {
+                    let bits = (0..).zip(columns).map(|(number, column)| u64::from(column.has(row)) << number);
+                    *word = bits.fold(0, |all, bit| all | bit);
+                }
             }
             Table::File(file, offset) => {
                 let mut bytes = [0; ROW_BYTES];
@@ -170,14 +214,14 @@ impl Segment {
         Ok(found)
     }
 
-    /// Writes the table to a file, as a whole or not at all, and goes on reading it there. The extents of columns are not
-    /// kept in memory any more.
-    pub(super) fn seal(&mut self, path: &Path) -> io::Result<()> {
-        let Table::Memory(words) = &self.table else { return Ok(()) };
+    /// Writes the table to a file, as a whole or not at all: with [`Segment::go_on_with`] it is read there. Fails if it
+    /// cannot be written.
+    pub(super) fn seal(&self, path: &Path) -> io::Result<Sealed> {
+        let Table::Memory(bits) = &self.table else { return Err(io::Error::other("it is in a file already")) };
         let columns = self.columns.clone();
-        let head = Head { version: VERSION, key_check: self.key.check, columns };
+        let head = Head { version: VERSION, key_check: self.key.check, origin: self.origin, columns };
         let head = postcard::to_stdvec(&head).map_err(io::Error::other)?;
-        let table: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let table = by_rows(bits);
         let new = path.with_extension("new");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(MAGIC)?;
@@ -188,14 +232,63 @@ impl Segment {
         file.write_all(&xxh3_64(&table).to_le_bytes())?;
         file.sync_all()?;
         fs::rename(&new, path)?;
-        self.table = Table::File(File::open(path)?, (MAGIC.len() + 8 + head.len() + 8) as u64);
-        self.columns.iter_mut().for_each(|column| column.extents = Vec::new());
-        Ok(())
+        Ok(Sealed(Table::File(File::open(path)?, (MAGIC.len() + 8 + head.len() + 8) as u64)))
     }
 
-    /// Reads a file that [`Segment::seal`] wrote. `key` computes the key again from what the first column begins with. The
-    /// columns have their extents. Fails if the file is damaged, or if the key is another one.
-    pub(super) fn load(path: &Path, key: impl FnOnce(&Extent) -> Option<Key>) -> io::Result<Self> {
+    /// Reads the table where it was written to. The extents of columns are not kept in memory any more.
+    pub(super) fn go_on_with(&mut self, Sealed(table): Sealed) {
+        self.table = table;
+        self.columns.iter_mut().for_each(|column| column.extents = Vec::new());
+    }
+}
+
+/// The table row by row, in bytes.
+fn by_rows(columns: &[ColumnBits]) -> Vec<u8> {
+    let mut table = vec![0; ROWS * ROW_BYTES];
+    for (word, columns) in (0..WORDS).zip(columns.chunks(64)) {
+        for (step, rows) in table.chunks_mut(64 * ROW_BYTES).enumerate() {
+            let mut square = [0; 64];
+            square.iter_mut().zip(columns).for_each(|(own, column)| *own = column.rows_64(step));
+            turn(&mut square);
+            for (row, bits) in rows.chunks_mut(ROW_BYTES).zip(square) {
+                if let Some(place) = row.get_mut(word * 8..word * 8 + 8) {
+                    place.copy_from_slice(&bits.to_le_bytes());
+                }
+            }
+        }
+    }
+    table
+}
+
+/// Makes columns of the rows of a square of bits: bit `a` of word `b` becomes bit `b` of word `a`. Squares of half the size
+/// change their places, and then within each of them those of a quarter.
+fn turn(square: &mut [u64; 64]) {
+    let (mut half, mut mask) = (32, u64::MAX >> 32);
+    while half > 0 {
+        for upper in (0..64).filter(|number| number & half == 0) {
+            let (head, tail) = square.split_at_mut(upper + half);
+            if let (Some(low), Some(high)) = (head.get_mut(upper), tail.first_mut()) {
+                let changed = (*low >> half ^ *high) & mask;
+                *low ^= changed << half;
+                *high ^= changed;
+            }
+        }
+        half /= 2;
+        mask ^= mask << half;
+    }
+}
+
+/// A segment that was read from a file, and cannot be asked without its key.
+pub(super) struct Locked {
+    pub(super) origin: Origin,
+    key_check: u64,
+    columns: Vec<Column>,
+    table: Table,
+}
+
+impl Locked {
+    /// Reads a file that [`Segment::seal`] wrote. Fails if it is damaged, or of another version.
+    pub(super) fn read(path: &Path) -> io::Result<Self> {
         let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
         let bytes = fs::read(path)?;
         let (magic, rest) = bytes.split_first_chunk::<8>().ok_or_else(|| wrong("too short"))?;
@@ -206,15 +299,23 @@ impl Segment {
         }
         let (head, rest) = rest.split_at_checked(length).ok_or_else(|| wrong("too short"))?;
         let (hash, rest) = rest.split_first_chunk::<8>().ok_or_else(|| wrong("too short"))?;
+        if head.first() != Some(&VERSION) {
+            return Err(wrong("of another version"));
+        }
         let (table, end) = rest.split_at_checked(ROWS * ROW_BYTES).ok_or_else(|| wrong("too short"))?;
         if xxh3_64(head).to_le_bytes() != *hash || xxh3_64(table).to_le_bytes() != *end {
             return Err(wrong("damaged"));
         }
-        let head: Head = postcard::from_bytes(head).map_err(io::Error::other)?;
-        let first = head.columns.first().and_then(|column| column.extents.first());
-        let key = first.and_then(key).filter(|key| key.check == head.key_check);
-        let key = key.filter(|_| head.version == VERSION && head.columns.len() <= COLUMNS);
-        let key = key.ok_or_else(|| wrong("its session file is another one"))?;
-        Ok(Self { key, columns: head.columns, table: Table::File(File::open(path)?, (16 + length + 8) as u64) })
+        let Head { version: _, key_check, origin, columns } = postcard::from_bytes(head).map_err(io::Error::other)?;
+        if columns.len() > COLUMNS {
+            return Err(wrong("too many columns"));
+        }
+        Ok(Self { origin, key_check, columns, table: Table::File(File::open(path)?, (16 + length + 8) as u64) })
+    }
+
+    /// The segment, whose columns have their extents; `None` if its key is another one.
+    pub(super) fn opened_with(self, key: Key) -> Option<Segment> {
+        let Self { origin, key_check, columns, table } = self;
+        (key.check == key_check).then_some(Segment { key, origin, columns, table })
     }
 }

@@ -1,9 +1,11 @@
 //! Search: what is found where, in which order, page by page, and by the command.
 
 use std::fs;
+use std::io::{self, Write};
 use std::process::Command;
 
 use serde_json::{Value, json};
+use tailspan::index::catalogue::SearchIndex;
 
 use crate::support::analytics::{World, answer, at, prompt, result, text};
 use crate::support::http::get;
@@ -60,8 +62,15 @@ fn outline(page: &Value) -> Vec<String> {
     hits.map(|hit| format!("{} {} {}", text(&hit["kind"]), &text(&hit["session"])[..1], hit["event"])).collect()
 }
 
+/// All hits: on a busy machine the time of a page may be up before it is full.
 fn found(world: &World, query: &str) -> Vec<String> {
-    outline(&world.search(&format!("q={}", encoded(query))))
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = world.search(&format!("q={}{cursor}", encoded(query)));
+        all.extend(outline(&page));
+        let Some(next) = page["next_cursor"].as_str() else { return all };
+        cursor = format!("&cursor={next}");
+    }
 }
 
 fn encoded(text: &str) -> String {
@@ -200,6 +209,118 @@ fn pages_follow_one_another_however_little_time_there_is() {
     let next = text(&page["next_cursor"]).to_owned();
     let reply = get(world.address(), &format!("/api/v1/analytics/search?q=deploy&sort=oldest&cursor={next}"));
     assert_eq!(reply.status, 400, "a cursor is of one order");
+}
+
+#[test]
+fn a_page_goes_on_where_the_last_one_ended_though_earlier_events_are_found_meanwhile() {
+    for sort in ["newest", "oldest"] {
+        let mut world = World::empty();
+        let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "Bash", "input": {"command": "make ship"}});
+        let calls = json!([call("toolu_1"), call("toolu_2"), call("toolu_3")]);
+        world.write(FIRST, &[prompt(FIRST, 5, "Go."), answer(FIRST, 10, "msg_1", calls)]);
+        world.count();
+        let (mut ids, mut cursor) = (Vec::new(), String::new());
+        for page in 0..4 {
+            let found = world.search(&format!("q=ship&limit=1&sort={sort}{cursor}"));
+            for hit in found["hits"].as_array().unwrap() {
+                let replay = world.json(&format!("/{FIRST}/replay"));
+                let index = usize::try_from(hit["event"].as_u64().unwrap()).unwrap();
+                ids.push(text(&replay["events"][index]["tool_call_id"]).to_owned());
+            }
+            let Some(next) = found["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+            // Something that happened before: all events of the session get other numbers.
+            let events = |world: &World| world.json(&format!("/{FIRST}/replay"))["events"].as_array().unwrap().len();
+            let before = events(&world);
+            let earlier = format!("dddddddd-0000-4000-8000-00000000000{page}");
+            let said = [prompt(FIRST, 1 + page, "Wait."), answer(FIRST, 1 + page, &format!("msg_e{page}"), json!([]))];
+            world.write(&earlier, &said);
+            world.count();
+            assert!(events(&world) > before);
+        }
+        ids.sort();
+        assert_eq!(ids, ["toolu_1", "toolu_2", "toolu_3"], "{sort}: each once");
+    }
+}
+
+#[test]
+fn words_in_several_rows_of_an_answer_are_found_with_the_index_and_nothing_else_is_read() {
+    // Longer than what counts as near.
+    let long = "x".repeat(100_000);
+    let said = |second, words: &str| answer(FIRST, second, "msg_1", json!([{"type": "text", "text": words}]));
+    let mut world = World::empty();
+    world.write(
+        FIRST,
+        &[
+            prompt(FIRST, 0, "prompted"),
+            said(10, "nearest"),
+            said(11, "neighbour"),
+            said(12, &long),
+            said(13, "farthest"),
+            prompt(FIRST, 40, "afterwards"),
+        ],
+    );
+    world.count();
+    let folder = tempfile::TempDir::new().unwrap();
+    world.make_index(&folder.path().join("index"));
+    assert_eq!(found(&world, "neighbour nearest").len(), 1);
+    assert_eq!(found(&world, "farthest neighbour nearest").len(), 1);
+    let read = |query: &str| world.search(&format!("q={}", encoded(query)))["searched_bytes"].as_u64().unwrap();
+    assert!(read("prompted") > 0 && read("afterwards") > 0);
+    assert_eq!(read("prompted afterwards"), 0, "no event has both");
+    assert_eq!(read("/prompted.*afterwards/"), 0);
+    assert_eq!(read("nearest elsewhere"), 0);
+}
+
+#[test]
+fn an_index_that_is_opened_while_the_state_is_closed_stays() {
+    let (world, folder) = (world(), tempfile::TempDir::new().unwrap());
+    world.make_index(folder.path());
+    let segments = || fs::read_dir(folder.path()).unwrap().count();
+    let before = segments();
+    assert!(before > 0);
+    SearchIndex::open(folder.path(), |_| Err(io::Error::other("the state is closed"))).unwrap_err();
+    assert_eq!(segments(), before);
+    assert!(SearchIndex::open_for(folder.path(), world.reader()).unwrap().known_bytes() > 0);
+    SearchIndex::open(folder.path(), |_| Ok(None)).unwrap();
+    assert_eq!(segments(), 0, "without its files it is of no use");
+}
+
+/// Takes some writes, and then none.
+struct Client {
+    left: usize,
+    written: usize,
+}
+
+impl Write for Client {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.written += 1;
+        if self.written > self.left { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_search_whose_client_has_gone_ends() {
+    let mut world = World::empty();
+    for number in 0..50 {
+        let session = format!("aaaaaaaa-0000-4000-8000-0000000000{number:02}");
+        world.write(&session, &[prompt(&session, number, "Write of ships.")]);
+    }
+    world.count();
+    for query in ["q=sails", "q=/[st]hips/", "q=-ships"] {
+        let mut patient = Client { left: usize::MAX, written: 0 };
+        assert_eq!(world.search_into(query, &mut patient).unwrap(), 200);
+        assert!(patient.written > 50, "{query}: a step for each session at least, of {}", patient.written);
+        for left in [0, 1, 20] {
+            let mut gone = Client { left, written: 0 };
+            let ended = world.search_into(query, &mut gone).unwrap_err();
+            assert_eq!((ended.to_string().as_str(), gone.written), ("the client has gone", left + 1), "{query}");
+        }
+    }
 }
 
 #[test]

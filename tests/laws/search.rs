@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
+use tailspan::http::api::search::Patience;
 use tailspan::http::api::{replay, search, sessions};
 use tailspan::http::{HasReader, Route, get};
 use tailspan::index::build::Builder;
@@ -75,10 +75,8 @@ impl HasReader for State {
 }
 
 static ROUTES: &[Route<State>] = &[
-    Route::get("/search", &search::SEARCH, |state, request| {
-        search::search_for(state, request, Duration::from_secs(3600))
-    }),
-    Route::get("/impatient", &search::SEARCH, |state, request| search::search_for(state, request, Duration::ZERO)),
+    Route::get("/search", &search::SEARCH, |state, request| search::search_for(state, request, Patience::ENDLESS)),
+    Route::get("/impatient", &search::SEARCH, |state, request| search::search_for(state, request, Patience::NONE)),
     Route::get("/sessions", &sessions::LIST, sessions::list),
     Route::get("/sessions/{id}/replay", &replay::REPLAY, replay::replay),
 ];

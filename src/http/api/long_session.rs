@@ -215,7 +215,7 @@ impl LongSession {
         let places = (from..).zip(events).map(|(index, (home, which))| (index, home, which)).collect();
         let mut events: BTreeMap<usize, PlacedEvent> = BTreeMap::new();
         self.each_moment(reader, places, |index, around, moment| {
-            events.insert(index, PlacedEvent::of(around, moment.event(around, index, &mut SoFar::default())));
+            events.insert(index, PlacedEvent::of(around, index, moment));
         })?;
         Ok(events.into_values().collect())
     }

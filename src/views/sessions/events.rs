@@ -11,16 +11,32 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::Event;
 use super::moments::{self, Around, Moment, SoFar};
 use super::paths::OnPath;
 use crate::ledger::ended;
 use crate::ledger::family::TurnNumbers;
-use crate::ledger::unit::{Unit, UnitId};
+use crate::ledger::unit::{RowPlace, Unit, UnitId};
+
+/// Where an event stands among those of its session that happened in the same millisecond. It stays what it is whatever
+/// other events are found later.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EventKey {
+    /// The rank of its kind.
+    pub rank: u8,
+    /// Its own id.
+    pub id: Box<str>,
+    /// Its unit: events that begin or end a unit may have no other id.
+    pub unit: UnitId,
+}
 
 /// An event, and whose it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlacedEvent {
+    /// Tells it from all others of the same time.
+    pub key: EventKey,
     /// The event, without what was used before it and what turns waited for.
     pub event: Event,
     /// Its unit.
@@ -32,12 +48,14 @@ pub struct PlacedEvent {
 }
 
 impl PlacedEvent {
-    /// An event of the unit that is around it.
+    /// The event at position `index`, which happened at a moment of the unit around it.
     #[must_use]
-    pub fn of(around: &Around<'_>, event: Event) -> Self {
+    pub fn of(around: &Around<'_>, index: usize, moment: &Moment<'_>) -> Self {
         let (unit, agent) = (around.unit, around.unit.agent.as_ref());
         let agent = agent.map(|agent| agent.agent_type.clone());
-        Self { event, unit: unit.key.id(), cwd: unit.context.cwd.clone(), agent }
+        let key = EventKey { rank: moment.rank(), id: moment.id().into(), unit: unit.key.id() };
+        let event = moment.event(around, index, &mut SoFar::default());
+        Self { key, event, unit: unit.key.id(), cwd: unit.context.cwd.clone(), agent }
     }
 }
 
@@ -52,10 +70,13 @@ pub fn events(units: &[Unit]) -> Vec<Event> {
     })
 }
 
-/// The same, each with whose it is.
+/// The same, each with whose it is, but only those with text of which `takes` takes the places of the rows.
 #[must_use]
-pub fn placed_events(units: &[Unit]) -> Vec<PlacedEvent> {
-    in_order(units, |around, index, moment| PlacedEvent::of(around, moment.event(around, index, &mut SoFar::default())))
+pub fn placed_events(units: &[Unit], takes: impl Fn(&[RowPlace]) -> bool) -> Vec<PlacedEvent> {
+    let placed = in_order(units, |around, index, moment| {
+        moment.has_text_at(around.unit, &takes).then(|| PlacedEvent::of(around, index, &moment))
+    });
+    placed.into_iter().flatten().collect()
 }
 
 /// What `make` makes of each moment of a session, in order.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{
-    Agent, Call, Message, Parts, Prompt, RowFact, Tool, ToolEnd, TurnEnd, Unit, UnitKey, summed_up,
+    Agent, Call, Message, Parts, Prompt, RowFact, RowPlace, Tool, ToolEnd, TurnEnd, Unit, UnitKey, summed_up,
 };
 use crate::transcript::expected::Expected;
 use crate::transcript::ids::RowId;
@@ -140,6 +140,18 @@ impl<'a> Moment<'a> {
     pub(super) fn order_of(&self, other: &Self) -> Ordering {
         let head = |moment: &Self| (moment.at, moment.rank());
         head(self).cmp(&head(other)).then_with(|| self.id().cmp(&other.id()))
+    }
+
+    /// Whether it has text in rows that `takes` takes, told by their places.
+    pub(super) fn has_text_at(&self, unit: &Unit, takes: impl Fn(&[RowPlace]) -> bool) -> bool {
+        match self.what {
+            What::Prompt(prompt, _) => takes(&[prompt.place]),
+            What::Message(message) => takes(&message.rows),
+            What::Call(_, call) => takes(&[call.place]),
+            What::Result(_, end) => takes(&[end.place]),
+            What::AgentStart(_) | What::Note(..) => self.told(unit).3.is_some_and(|source| takes(&source.rows)),
+            What::Failure(..) | What::Compaction(..) | What::Hook(..) | What::Interrupt | What::AgentEnd(..) => false,
+        }
     }
 
     /// Tokens and list price of a message; `None` for anything else.

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,8 +15,11 @@ use serde_json::{Value, json};
 use tailspan::audit::pass::{self, Pass};
 use tailspan::engine::ahead::{self, Job, Parsed};
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
+use tailspan::http::api::search::Patience;
 use tailspan::http::api::{replay, search, session_detail, sessions};
 use tailspan::http::{App, HasReader, Readers, RequestCounters, Route, Server, ServerLimits};
+use tailspan::index::build::Builder;
+use tailspan::index::catalogue::SearchIndex;
 use tailspan::ledger::fold::Fold;
 use tailspan::ledger::known::Known;
 use tailspan::ledger::prices::Prices;
@@ -33,7 +37,7 @@ use super::http::{Reply, get};
 /// When everything is asked: 2027-01-01T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_798_761_600_000);
 
-pub(crate) struct State(StoreReader, SharedCells);
+pub(crate) struct State(StoreReader, SharedCells, Arc<OnceLock<SearchIndex>>);
 
 impl HasCells for State {
     fn cells(&self) -> &SharedCells {
@@ -53,13 +57,22 @@ impl HasReader for State {
     fn span_rules(&self) -> &SpanRules {
         const { &SpanRules::DEFAULT }
     }
+
+    fn index(&self) -> Arc<OnceLock<SearchIndex>> {
+        Arc::clone(&self.2)
+    }
 }
 
 static ROUTES: &[Route<State>] = &[
     Route::get("/api/v1/analytics/search", &search::SEARCH, search::search),
     // Each page has time for one step only.
     Route::get("/impatient/search", &search::SEARCH, |state, request| {
-        search::search_for(state, request, Duration::ZERO)
+        search::search_for(state, request, Patience::NONE)
+    }),
+    // What is not there at once is a stream, of which every step is told.
+    Route::get("/told/search", &search::SEARCH, |state, request| {
+        let patience = Patience { at_once: Duration::ZERO, beat: Duration::ZERO, ..Patience::ENDLESS };
+        search::search_for(state, request, patience)
     }),
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one),
@@ -72,6 +85,7 @@ pub(crate) struct World {
     known: Known,
     folded: HashSet<PathBuf>,
     writer: Writer,
+    app: Arc<App<State>>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -85,8 +99,10 @@ impl World {
         fs::create_dir_all(&projects).unwrap();
         let opened = store::open(&folder.path().join("state"), Timestamp(0)).unwrap();
         let counters = Arc::new(RequestCounters::default());
-        let (context, allowed_hosts) = (State(opened.reader, SharedCells::new(Prices::embedded())), Vec::new());
+        let (context, allowed_hosts) =
+            (State(opened.reader, SharedCells::new(Prices::embedded()), Arc::default()), Vec::new());
         let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers: Readers::default() });
+        let asked = Arc::clone(&app);
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), ServerLimits::default()).unwrap();
         let (address, (stop, stopped)) = (server.local_addr(), watch::channel(false));
         let thread = std::thread::spawn(move || {
@@ -95,7 +111,7 @@ impl World {
             runtime.shutdown_background();
         });
         let (known, folded, writer) = (Known::default(), HashSet::new(), opened.writer);
-        Self { projects, known, folded, writer, address, stop, thread: Some(thread), _folder: folder }
+        Self { projects, known, folded, writer, app: asked, address, stop, thread: Some(thread), _folder: folder }
     }
 
     /// Copies of recordings, for example `2.1.330/b_tools`; a bare version is all of its scenarios.
@@ -199,6 +215,23 @@ impl World {
         let reply = get(self.address, &format!("/api/v1/analytics/search?{query}"));
         assert_eq!(reply.status, 200, "{query}: {}", reply.text());
         reply.json()
+    }
+
+    /// Makes the index of search in a folder, with a column for each line.
+    pub(crate) fn make_index(&self, folder: &Path) {
+        let index = SearchIndex::open_for(folder, self.reader()).unwrap();
+        assert!(Builder::small(1, 8).pass(&index, self.reader(), &|| true).unwrap().unwrap());
+        self.app.context.2.set(index).unwrap();
+    }
+
+    pub(crate) fn reader(&self) -> &StoreReader {
+        self.app.context.reader()
+    }
+
+    /// The answer to a search is written to `sink`, step by step. Fails if it cannot be.
+    pub(crate) fn search_into(&self, query: &str, sink: &mut dyn Write) -> io::Result<u16> {
+        let (status, _) = tailspan::http::write(ROUTES, &self.app.context, &format!("/told/search?{query}"), sink)?;
+        Ok(status)
     }
 
     /// The same from a server that has no time for it.

@@ -34,8 +34,12 @@ pub(in crate::http::api) const MODEL: Parameter<Text> =
 pub(in crate::http::api) const AGENT: Parameter<Text> =
     Parameter::query("agent", Text, "Only the `main` thread, sub-agents of this type, or those of an `unknown` type.")
         .several();
-pub(in crate::http::api) const TOOL: Parameter<Text> =
-    Parameter::query("tool", Text, "Only turns and sub-agents that called this tool.").several();
+pub(in crate::http::api) const TOOL: Parameter<Text> = Parameter::query(
+    "tool",
+    Text,
+    "Only turns and sub-agents that called this tool; of texts, only its inputs and results.",
+)
+.several();
 pub(in crate::http::api) const WORKFLOW: Parameter<Text> =
     Parameter::query("workflow", Text, "Only this workflow; session files alone tell of none.").several();
 pub(in crate::http::api) const ORIGIN: Parameter<Text> = Parameter::query(

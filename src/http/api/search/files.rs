@@ -1,22 +1,21 @@
 //! Reads session files for a search: first the lines that may match, then the rows of single events.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::known::Files;
+use super::known::TextFiles;
 use crate::archive::{Archive, OpenFiles};
-use crate::index::catalogue::{Narrowed, SearchIndex, Stamp};
+use crate::index::catalogue::{FarRow, Narrowed, ReadPart, SearchIndex, Stamp};
 use crate::index::scan::{Lines, Scanner};
-use crate::ledger::unit::{Parts, Unit};
+use crate::ledger::unit::RowPlace;
 use crate::store::{StoreError, StoreReader};
 use crate::tail::reread::{self, Latest, Source};
 use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::event::TextSource;
-use crate::views::sessions::parts;
 use crate::views::text::find::hint::Hint;
 use crate::views::text::find::texts::{TextKind, texts};
 
@@ -51,12 +50,14 @@ enum Known {
     /// No line of it may match.
     Nothing,
     /// Lines in these parts may.
-    Parts(Vec<Range<u64>>),
+    Parts(Vec<ReadPart>),
 }
 
 /// Session files that are read.
 pub(super) struct Reading<'r> {
     reader: &'r StoreReader,
+    /// What lines must have.
+    hint: Hint,
     /// The index, and what it says of the question.
     index: Option<(&'r SearchIndex, Narrowed)>,
     /// Asked now and then whether somebody still waits for the answer.
@@ -71,11 +72,14 @@ pub(super) struct Reading<'r> {
 impl<'r> Reading<'r> {
     pub(super) fn new(
         (reader, archive): (&'r StoreReader, &Archive),
-        index: Option<(&'r SearchIndex, Narrowed)>,
+        index: Option<&'r SearchIndex>,
+        hint: &Hint,
         is_wanted: &'r mut dyn FnMut() -> bool,
     ) -> Self {
+        let index = index.and_then(|index| Some((index, index.narrow(hint)?)));
+        let lead = index.as_ref().map_or(0, |(_, narrowed)| narrowed.lead);
         let (scanner, latest, open) = (Scanner::default(), Latest::default(), OpenFiles::new(archive));
-        Self { reader, index, is_wanted, scanner, latest, open, bytes: 0 }
+        Self { reader, hint: hint.clone().led_by(lead), index, is_wanted, scanner, latest, open, bytes: 0 }
     }
 
     /// Fails if nobody waits for the answer any more.
@@ -84,13 +88,13 @@ impl<'r> Reading<'r> {
     }
 
     /// The lines of some files that may match; `None` if there are none.
-    pub(super) fn candidates(&mut self, files: &Files, hint: &Hint) -> Result<Option<Candidates>, SearchError> {
-        if *hint == Hint::Anything {
+    pub(super) fn candidates(&mut self, texts: &TextFiles) -> Result<Option<Candidates>, SearchError> {
+        if self.hint.runs().is_empty() {
             return Ok(Some(Candidates::All));
         }
         let mut some = HashMap::new();
-        for number in files.iter() {
-            let lines = self.lines(*number, hint)?;
+        for number in &texts.files {
+            let lines = self.lines(*number, &texts.far)?;
             if lines.iter().any(|lines| !lines.is_empty()) {
                 some.insert(*number, lines);
             }
@@ -98,23 +102,23 @@ impl<'r> Reading<'r> {
         Ok((!some.is_empty()).then_some(Candidates::Some(some)))
     }
 
-    fn lines(&mut self, number: FileNumber, hint: &Hint) -> Result<Vec<Lines>, SearchError> {
-        let parts = match self.known(number) {
+    fn lines(&mut self, number: FileNumber, far: &[FarRow]) -> Result<Vec<Lines>, SearchError> {
+        let parts = match self.known(number, far) {
             Known::Nothing => Vec::new(),
             Known::Parts(parts) => parts,
-            Known::Unknown => std::iter::once(0..u64::MAX).collect(),
+            Known::Unknown => vec![ReadPart::unknown(0)],
         };
         let path = self.path(number)?;
-        let Self { is_wanted, scanner, open, bytes, .. } = self;
+        let Self { hint, is_wanted, scanner, open, bytes, .. } = self;
         let Some(file) = open.get(number, || path) else { return Ok(Vec::new()) };
         let mut goes_on = |read| {
             *bytes += read;
             if is_wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        let mut scan = |source: &Source, parts: Vec<Range<u64>>| {
+        let mut scan = |source: &Source, parts: Vec<ReadPart>| {
             let mut lines = Lines::default();
             for part in parts {
-                match scanner.lines(source, part, hint, &mut lines, &mut goes_on) {
+                match scanner.lines(source, (part.place, part.are_odd), hint, &mut lines, &mut goes_on) {
                     Ok(None) => return Err(SearchError::Gone),
                     Ok(Some(())) => {}
                     Err(error) => tracing::debug!(file = number.0, %error, "a session file cannot be searched"),
@@ -130,14 +134,15 @@ impl<'r> Reading<'r> {
             all.push(scan(now, parts)?);
         }
         for copy in file.further() {
-            all.push(scan(copy, std::iter::once(0..u64::MAX).collect())?);
+            all.push(scan(copy, vec![ReadPart::unknown(0)])?);
         }
         Ok(all)
     }
 
     /// Which parts of a file may have lines that match, as the index knows it, if the file is still the one it knows.
-    fn known(&self, number: FileNumber) -> Known {
-        let Some(reading) = self.index.as_ref().and_then(|(index, narrowed)| index.reading(narrowed, number)) else {
+    fn known(&self, number: FileNumber, far: &[FarRow]) -> Known {
+        let Some(reading) = self.index.as_ref().and_then(|(index, narrowed)| index.reading(narrowed, number, far))
+        else {
             return Known::Unknown;
         };
         let Ok(metadata) = fs::metadata(&reading.path) else { return Known::Unknown };
@@ -150,7 +155,9 @@ impl<'r> Reading<'r> {
         }
         let mut parts = reading.parts;
         if now.size > reading.end {
-            parts.push(reading.end..u64::MAX);
+            parts.push(ReadPart::unknown(reading.end));
+        } else {
+            parts.retain(|part| !part.if_grown);
         }
         if parts.is_empty() { Known::Nothing } else { Known::Parts(parts) }
     }
@@ -188,18 +195,14 @@ impl<'r> Reading<'r> {
 }
 
 impl Candidates {
-    /// Whether an event may match.
-    pub(super) fn have(&self, source: &TextSource) -> bool {
+    /// Whether an event with these rows may match.
+    pub(super) fn have(&self, rows: &[RowPlace]) -> bool {
         let Self::Some(lines) = self else { return true };
-        let has = |file, offset, bytes| {
-            lines.get(&file).is_some_and(|all| all.iter().any(|lines: &Lines| lines.has(offset, bytes)))
-        };
-        source.rows.iter().any(|row| has(row.file, row.place.offset, row.place.bytes))
+        let are_several = rows.len() > 1;
+        rows.iter().any(|row| {
+            let lines = lines.get(&row.file);
+            let has = |lines: &Lines| lines.has(row.place.offset, row.place.bytes, are_several);
+            lines.is_some_and(|all| all.iter().any(has))
+        })
     }
-}
-
-/// Adds the files that hold texts of a unit, or of some of its parts.
-pub(super) fn add_files(unit: &Unit, parts: &Parts, files: &mut BTreeSet<FileNumber>) {
-    parts::files(unit, parts, files);
-    files.extend(parts.rows.iter().filter_map(|row| row.place).map(|place| place.file));
 }

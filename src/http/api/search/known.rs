@@ -1,14 +1,43 @@
 //! Which files hold the texts of a session. It takes reading all of its units to tell, so what was found is kept until the
 //! session changes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::index::catalogue::{FarRow, NEAR_BYTES};
+use crate::ledger::unit::{Parts, RowPlace, Unit};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
+use crate::views::sessions::parts;
 
-/// The files of a session, in order.
-pub(in crate::http) type Files = Arc<[FileNumber]>;
+/// The files of a session.
+pub(in crate::http) type Files = Arc<TextFiles>;
+
+/// Where the texts of a session stand.
+#[derive(Debug, Default)]
+pub(in crate::http) struct TextFiles {
+    pub(super) files: BTreeSet<FileNumber>,
+    /// The rows of answers whose rows stand far from each other.
+    pub(super) far: Vec<FarRow>,
+}
+
+impl TextFiles {
+    /// Adds those of a unit, or of some of its parts.
+    pub(super) fn add(&mut self, unit: &Unit, parts: &Parts) {
+        parts::files(unit, parts, &mut self.files);
+        self.files.extend(parts.rows.iter().filter_map(|row| row.place).map(|place| place.file));
+        let rows = parts.messages.iter().map(|message| &message.rows).filter(|rows| are_far(rows));
+        self.far.extend(rows.flatten().map(|row| (row.file, row.place.offset)));
+    }
+}
+
+/// Whether some rows of an answer are not near each other.
+fn are_far(rows: &[RowPlace]) -> bool {
+    let Some(first) = rows.first() else { return false };
+    let offsets = || rows.iter().map(|row| row.place.offset);
+    let spread = offsets().max().zip(offsets().min()).map_or(0, |(last, first)| last - first);
+    spread > NEAR_BYTES || rows.iter().any(|row| row.file != first.file)
+}
 
 /// The files of sessions, as far as they are known.
 #[derive(Debug, Default)]

@@ -6,12 +6,14 @@
 //! open      the events of one session
 //! files     reads session files: lines that may match, rows of single events
 //! known     which files hold the texts of a session
+//! learn     finds that out
 //! ```
 //!
 //! The state holds no text but titles, so of a file that is gone nothing else is found.
 
 mod files;
 pub(super) mod known;
+mod learn;
 mod open;
 mod question;
 mod walk;
@@ -92,15 +94,27 @@ pub static SEARCH: Description = Description {
     refusal: PROBLEM,
 };
 
-/// How long a search goes on before its page ends.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long an answer may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long a search goes on before its page ends.
+    pub page: Duration,
+    /// How long the client waits for a whole answer. After that it is a stream.
+    pub at_once: Duration,
+    /// How often a stream sends white space, which JSON may begin with: a client that has gone is noticed by what cannot be
+    /// sent to it.
+    pub beat: Duration,
+}
 
-/// How long the client waits for a whole answer. After that it is a stream.
-const AT_ONCE: Duration = Duration::from_millis(100);
-
-/// How often a stream sends white space, which JSON may begin with: a client that has gone is noticed by what cannot be
-/// sent to it.
-const BEAT: Duration = Duration::from_millis(50);
+impl Patience {
+    /// That of the API.
+    pub const USUAL: Self =
+        Self { page: Duration::from_secs(1), at_once: Duration::from_millis(100), beat: Duration::from_millis(50) };
+    /// None: a page has time for one step.
+    pub const NONE: Self = Self { page: Duration::ZERO, ..Self::USUAL };
+    /// Without end.
+    pub const ENDLESS: Self = Self { page: Duration::MAX, at_once: Duration::MAX, ..Self::USUAL };
+}
 
 /// A page of texts that match.
 #[derive(Serialize, JsonSchema)]
@@ -147,11 +161,11 @@ struct SearchHit {
 
 /// Answers with a page of texts that match. Fails if a parameter is bad or the state cannot be read.
 pub fn search<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    search_for(context, request, PATIENCE)
+    search_for(context, request, Patience::USUAL)
 }
 
-/// [`search`] with another time for a page.
-pub fn search_for<C: HasCells>(context: &C, request: &Request, patience: Duration) -> Result<Answer, Problem> {
+/// [`search`] with another patience.
+pub fn search_for<C: HasCells>(context: &C, request: &Request, patience: Patience) -> Result<Answer, Problem> {
     let began = Instant::now();
     let (reader, archive, index) = (context.reader().clone(), context.archive(), context.index());
     let filter = filter_of(request, request.value(&TZ)?)?;
@@ -169,29 +183,29 @@ pub fn search_for<C: HasCells>(context: &C, request: &Request, patience: Duratio
         newest,
         limit: usize::try_from(request.value(&LIMIT)?).unwrap_or(usize::MAX),
         after,
-        patience,
+        patience: patience.page.min(patience.at_once),
     };
     let cells = context.cells().now(&reader)?;
     let (known, sessions, all_known) = (cells.files(), listed(&cells, &filter), cells.is_complete());
     drop(cells);
-    let first = SearchQuestion { patience: patience.min(AT_ONCE), ..question };
-    let page = Walk::new((&reader, &archive), (&known, index.get()), &first, &sessions, &mut || true).page().map_err(
-        |error| match error {
+    let page = Walk::new((&reader, &archive), (&known, index.get()), &question, &sessions, &mut || true)
+        .page()
+        .map_err(|error| match error {
             SearchError::Store(error) => unreadable(error),
             SearchError::Gone => Problem::internal(error.to_string()),
-        },
-    )?;
+        })?;
     let told = Told { all_known, order, began };
-    let patience = patience.saturating_sub(first.patience);
-    if !page.cut_short || patience.is_zero() {
+    let Patience { page: whole, at_once, beat: every } = patience;
+    if !page.cut_short || whole <= at_once {
         return Answer::json(&told.page(page));
     }
-    let rest = SearchQuestion { limit: first.limit - page.found.len(), after: page.next.clone(), patience, ..first };
+    let (limit, patience) = (question.limit - page.found.len(), whole - at_once);
+    let rest = SearchQuestion { limit, after: page.next.clone(), patience, ..question };
     // As a stream, because only its writer learns that the client has gone.
     let answer = Answer::stream("application/json", move |sink| {
         let mut beat = Instant::now();
         let mut is_wanted = || {
-            if beat.elapsed() < BEAT {
+            if beat.elapsed() < every {
                 return true;
             }
             beat = Instant::now();
@@ -202,6 +216,16 @@ pub fn search_for<C: HasCells>(context: &C, request: &Request, patience: Duratio
         serde_json::to_writer(sink, &told.page(page)).map_err(io::Error::from)
     });
     Ok(answer?.as_it_is())
+}
+
+/// Learns which files hold the texts of each session, so that no search has to. `goes_on` is asked before each session.
+/// Fails if the state cannot be read.
+pub fn learn_files<C: HasCells>(context: &C, goes_on: &dyn Fn() -> bool) -> Result<(), Problem> {
+    let reader = context.reader();
+    let cells = context.cells().now(reader)?;
+    let (known, ids) = (cells.files(), cells.cube().sessions().map(|(id, _)| id.clone()).collect::<Vec<_>>());
+    drop(cells);
+    ids.iter().take_while(|_| goes_on()).try_for_each(|id| learn::learn(&known, reader, id)).map_err(unreadable)
 }
 
 /// The sessions that may have texts that a filter takes.

@@ -1,15 +1,13 @@
 //! A session whose files have lines that may match: its events, one by one in the order that is asked for.
 
-use std::collections::BTreeSet;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::files::{Candidates, Reading, SearchError, add_files};
-use super::known::{Files, KnownFiles};
+use super::files::{Candidates, Reading, SearchError};
+use super::known::KnownFiles;
+use super::learn::files_of;
 use super::question::{Listed, Place, SearchQuestion};
 use crate::http::api::long_session::LongSession;
-use crate::ledger::session::Session;
-use crate::ledger::unit::Unit;
 use crate::store::{StoreError, StoreReader};
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::events::{PlacedEvent, placed_events};
@@ -27,9 +25,6 @@ pub(super) struct OpenSession {
     rest: Option<(Box<LongSession>, Range<usize>)>,
 }
 
-/// The units of a session that is not too long, if they were read already.
-type Units = Option<Vec<Unit>>;
-
 impl OpenSession {
     /// Opens a session; `None` if no line of its files may match, or if it is not in the state any more.
     pub(super) fn open(
@@ -42,7 +37,7 @@ impl OpenSession {
         let (kept, age) = known.of(&listed.id);
         let mut candidates = None;
         if let Some(files) = &kept {
-            candidates = reading.candidates(files, &question.hint)?;
+            candidates = reading.candidates(files)?;
             if candidates.is_none() {
                 return Ok(None);
             }
@@ -52,7 +47,7 @@ impl OpenSession {
         if kept.is_none() {
             let (files, read) = files_of(reader, &session)?;
             known.keep(&session.id, &files, age);
-            (candidates, units) = (reading.candidates(&files, &question.hint)?, read);
+            (candidates, units) = (reading.candidates(&files)?, read);
         }
         let Some(candidates) = candidates else { return Ok(None) };
         let mut open = Self { listed, candidates, next: Vec::new(), rest: None };
@@ -62,7 +57,8 @@ impl OpenSession {
             open.rest = Some((Box::new(long), range));
         } else {
             let units = units.map_or_else(|| reader.units_of(&session), Ok)?;
-            open.put(placed_events(&units), question);
+            let events = placed_events(&units, |rows| open.candidates.have(rows));
+            open.put(events, question);
         }
         Ok(Some(open))
     }
@@ -75,7 +71,7 @@ impl OpenSession {
     ) -> Result<Option<(Place, PlacedEvent)>, StoreError> {
         loop {
             if let Some(event) = self.next.pop() {
-                return Ok(Some((question.place(&self.listed, event.event.at, Some(event.event.index)), event)));
+                return Ok(Some((question.place(&self.listed, event.event.at, Some(&event.key)), event)));
             }
             let Some((long, range)) = self.rest.as_mut().filter(|(_, range)| !range.is_empty()) else {
                 return Ok(None);
@@ -93,11 +89,11 @@ impl OpenSession {
 
     /// Puts events in the order that is asked for, without those that cannot match and those of earlier pages.
     fn put(&mut self, mut events: Vec<PlacedEvent>, question: &SearchQuestion) {
-        let before = |after: &Place, place: &Place| (&place.session, place.event) != (&after.session, after.event);
+        let before = |after: &Place, place: &Place| (&place.session, &place.event) != (&after.session, &after.event);
         events.retain(|placed| {
             let event = &placed.event;
-            let place = || question.place(&self.listed, event.at, Some(event.index));
-            event.source.as_ref().is_some_and(|source| self.candidates.have(source))
+            let place = || question.place(&self.listed, event.at, Some(&placed.key));
+            event.source.as_ref().is_some_and(|source| self.candidates.have(&source.rows))
                 && question.is_within(event.at)
                 && self.listed.takes(placed.unit)
                 && question.after.as_ref().is_none_or(|after| {
@@ -106,8 +102,8 @@ impl OpenSession {
                     place > *after || !before(after, &place)
                 })
         });
-        events.sort_by_key(|placed| {
-            std::cmp::Reverse(question.place(&self.listed, placed.event.at, Some(placed.event.index)))
+        events.sort_by_cached_key(|placed| {
+            std::cmp::Reverse(question.place(&self.listed, placed.event.at, Some(&placed.key)))
         });
         self.next = events;
     }
@@ -131,28 +127,4 @@ fn wanted(long: &LongSession, question: &SearchQuestion, listed: &Listed) -> Ran
         None => {}
     }
     start..end.max(start)
-}
-
-/// The files that hold texts of a session, and its units unless there are too many.
-fn files_of(reader: &StoreReader, session: &Session) -> Result<(Files, Units), StoreError> {
-    let mut files = BTreeSet::new();
-    let mut units = None;
-    if LongSession::is_one(session) {
-        reader.each_unit_of(&session.id, |unit| {
-            add_files(&unit, &unit.parts, &mut files);
-            if unit.sections.is_some() {
-                reader.each_section(unit.key.id(), |section| {
-                    add_files(&unit, &section.parts, &mut files);
-                    ControlFlow::Continue(())
-                })?;
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-    } else {
-        let all = reader.units_of(session)?;
-        all.iter().for_each(|unit| add_files(unit, &unit.parts, &mut files));
-        units = Some(all);
-    }
-    let files: Files = files.into_iter().collect();
-    Ok((files, units))
 }

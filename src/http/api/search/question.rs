@@ -1,13 +1,17 @@
 //! What is asked for, and the order of what is found.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::ledger::unit::UnitId;
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::cells::Window;
 use crate::views::analytics::index::WantedTexts;
+use crate::views::sessions::events::EventKey;
 use crate::views::text::find::hint::Hint;
 use crate::views::text::find::query::Query;
 use crate::views::text::find::texts::TextKind;
@@ -40,23 +44,32 @@ pub(super) struct Place {
     /// Milliseconds, negative where the newest comes first.
     pub(super) time: i64,
     pub(super) session: Arc<str>,
-    /// The event, and -1 for the title, which is older than every event; the other way round where the newest comes first.
-    pub(super) event: i64,
+    /// The event.
+    pub(super) event: InOrder,
     /// 0 for the event itself, and a number for each kind of its texts.
     pub(super) kind: u8,
+}
+
+/// An event in the order that is asked for; `None` is the title, which is older than every event. No number, because the
+/// numbers of events change when one is found that happened earlier.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum InOrder {
+    /// The oldest first.
+    Forth(Option<EventKey>),
+    /// The newest first.
+    Back(Reverse<Option<EventKey>>),
 }
 
 impl Place {
     /// As a key and an id for a cursor.
     pub(super) fn told(&self) -> (i128, String) {
-        (self.time.into(), format!("{}/{}/{}", self.session, self.event, self.kind))
+        (self.time.into(), serde_json::to_string(&(&*self.session, &self.event, self.kind)).unwrap_or_default())
     }
 
     /// Reads what [`Place::told`] wrote; `None` if it did not.
     pub(super) fn read(key: i128, id: &str) -> Option<Self> {
-        let mut parts = id.rsplitn(3, '/');
-        let (kind, event) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        Some(Self { time: key.try_into().ok()?, session: parts.next()?.into(), event, kind })
+        let (session, event, kind) = serde_json::from_str::<(String, InOrder, u8)>(id).ok()?;
+        Some(Self { time: key.try_into().ok()?, session: session.into(), event, kind })
     }
 }
 
@@ -67,11 +80,11 @@ impl SearchQuestion {
     }
 
     /// The place of an event of a session; `None` for the title.
-    pub(super) fn place(&self, listed: &Listed, at: Timestamp, event: Option<usize>) -> Place {
+    pub(super) fn place(&self, listed: &Listed, at: Timestamp, event: Option<&EventKey>) -> Place {
         // No event lies outside of its session, or a page could begin behind it.
         let time = self.towards(at.clamp(listed.first, listed.last.max(listed.first)));
-        let number = event.map_or(-1, |event| i64::try_from(event).unwrap_or(i64::MAX));
-        let event = if self.newest { -number } else { number };
+        let event = event.cloned();
+        let event = if self.newest { InOrder::Back(Reverse(event)) } else { InOrder::Forth(event) };
         Place { time, session: Arc::clone(&listed.id.0), event, kind: 0 }
     }
 

@@ -113,6 +113,8 @@ pub(super) struct Walk<'w> {
     question: &'w SearchQuestion,
     reading: Reading<'w>,
     queue: BinaryHeap<Reverse<Queued>>,
+    /// An id that comes before all others.
+    nobody: Arc<str>,
     page: Page,
 }
 
@@ -125,16 +127,15 @@ impl<'w> Walk<'w> {
         sessions: &[Arc<Listed>],
         is_wanted: &'w mut dyn FnMut() -> bool,
     ) -> Self {
-        let index = index.and_then(|index| Some((index, index.narrow(&question.hint)?)));
-        let (reading, page) = (Reading::new((reader, archive), index, is_wanted), Page::default());
-        let mut walk = Self { reader, known, question, reading, queue: BinaryHeap::new(), page };
+        let (reading, page) = (Reading::new((reader, archive), index, &question.hint, is_wanted), Page::default());
+        let mut walk = Self { reader, known, question, reading, queue: BinaryHeap::new(), nobody: "".into(), page };
         sessions.iter().for_each(|listed| walk.list(Arc::clone(listed)));
         walk
     }
 
     /// Puts a session into the queue, and its title if that matches.
     fn list(&mut self, listed: Arc<Listed>) {
-        let Self { question, queue, .. } = self;
+        let Self { question, queue, nobody, .. } = self;
         let (near, far) = if question.newest { (listed.last, listed.first) } else { (listed.first, listed.last) };
         if question.after.as_ref().is_some_and(|after| question.towards(far.max(listed.first)) < after.time) {
             return;
@@ -143,9 +144,8 @@ impl<'w> Walk<'w> {
         if listed.wanted.title && listed.title.is_some() && question.is_within(listed.first) {
             queue.push(Reverse(Queued(title, Item::Title(Arc::clone(&listed)))));
         }
-        let time = question.place(&listed, near, None).time;
         // Before everything else of the same time.
-        let place = Place { time, session: "".into(), event: i64::MIN, kind: 0 };
+        let place = Place { session: Arc::clone(nobody), kind: 0, ..question.place(&listed, near, None) };
         queue.push(Reverse(Queued(place, Item::Session(listed))));
     }
 

@@ -1,11 +1,11 @@
-//! What the line of a session file must have if its texts match, told without decoding it. A line that has it need not
-//! match; one that has it not cannot.
+//! What the lines of a session file must have if their texts match, told without decoding them. A line that has it need
+//! not match; one that has it not cannot.
 //!
 //! A run of letters stands in the file as it is in the text, but for its case, unless something in the line is written
 //! with an escape that could stand for one of its letters: such a line is decoded in any case.
 //!
-//! The hint is of one word only. All words may stand in an event, each in a line of its own: a response is written over
-//! several lines.
+//! All runs of a question stand in one event. That is one line, but for answers of the model: each row of an answer may
+//! have another run, so that such a line counts as well if it has only the first.
 
 use std::ops::Range;
 
@@ -17,63 +17,167 @@ use super::query::{Query, What};
 /// A run in ASCII of at least so many letters is preferred to a longer one that is not, because it is found faster.
 const ASCII_CHARS_MIN: usize = 3;
 
-/// What lines must have.
+/// Most runs that are looked for: more narrow no further.
+const RUNS_MAX: usize = 8;
+
+/// What stands in every row of an answer of the model, unless it is written with escapes.
+const ANSWER: &[u8] = b"\"assistant\"";
+
+/// What lines must have: some runs, the one that is looked for first before the others. Every line may match if there is
+/// none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hint {
+    runs: Vec<Run>,
+}
+
+/// A run of folded letters that every matching text has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hint {
-    /// Nothing is known: every line may match.
-    Anything,
-    /// Folded letters, all of them ASCII, and none that JSON escapes.
+pub enum Run {
+    /// All of them ASCII, and none that JSON escapes.
     Ascii(Box<str>),
-    /// Folded letters, some of them beyond ASCII.
+    /// Some of them beyond ASCII.
     Letters(Box<str>),
 }
 
-/// Most fours of a run that are looked for: more narrow no further, and each is a row to read.
-const GRAMS_MAX: usize = 32;
+/// How a line fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// All runs may stand in it.
+    Whole,
+    /// The first run does, and other rows of the same answer may have the others.
+    Part,
+}
 
 /// Letters beyond ASCII that fold to an ASCII letter, as bytes.
 const FOLDED: [(u8, &[u8]); 2] = [(b's', "ſ".as_bytes()), (b'k', "\u{212a}".as_bytes())];
 
-impl Hint {
-    /// The longest run of letters that all matching texts have.
+impl Run {
+    /// The letters in UTF-8.
     #[must_use]
-    pub fn of(query: &Query) -> Self {
-        let wanted = query.terms.iter().filter(|term| !term.not).filter_map(|term| match &term.what {
-            What::Text(text) => Some(&**text),
-            What::Regex(_, literal) => literal.as_deref(),
-        });
-        let (mut ascii, mut letters) = ("", "");
-        for text in wanted {
-            for run in text.split(|letter| !is_plain(letter)) {
-                letters = if run.len() > letters.len() { run } else { letters };
-                let parts = run.split(|letter: char| !letter.is_ascii());
-                ascii = parts.fold(ascii, |longest, part| if part.len() > longest.len() { part } else { longest });
-            }
-        }
-        match (ascii.len(), letters) {
-            (_, "") => Self::Anything,
-            (length, _) if length >= ASCII_CHARS_MIN || length == letters.len() => Self::Ascii(ascii.into()),
-            _ => Self::Letters(letters.into()),
-        }
+    pub const fn bytes(&self) -> &[u8] {
+        let (Self::Ascii(run) | Self::Letters(run)) = self;
+        run.as_bytes()
     }
 
-    /// Gives the places of lines that may match to `take`, in order. `lines` are whole lines; `scratch` is memory that
-    /// is used again.
-    pub fn lines(&self, lines: &[u8], scratch: &mut Vec<u8>, mut take: impl FnMut(Range<usize>)) {
+    /// Whether all letters are ASCII.
+    #[must_use]
+    pub const fn is_ascii(&self) -> bool {
+        matches!(self, Self::Ascii(_))
+    }
+
+    /// Runs that are found fast come first, and of these the longest.
+    fn order(&self) -> (u8, std::cmp::Reverse<usize>) {
+        let class = match self {
+            Self::Ascii(run) if run.len() >= ASCII_CHARS_MIN => 0,
+            Self::Letters(_) => 1,
+            Self::Ascii(_) => 2,
+        };
+        (class, std::cmp::Reverse(self.bytes().len()))
+    }
+
+    /// Whether the run may stand in a line. `folded` is the line in small letters.
+    fn may_be_in(&self, line: &[u8], folded: &[u8], odd: Oddness) -> bool {
         match self {
-            Self::Anything => each_line(lines, take),
-            Self::Ascii(run) => ascii_lines(lines, run.as_bytes(), scratch, take),
-            Self::Letters(run) => each_line(lines, |place| {
+            Self::Ascii(run) => odd.ascii || memmem::find(folded, run.as_bytes()).is_some(),
+            Self::Letters(run) => odd.letters || has_letters(line, run),
+        }
+    }
+}
+
+impl Hint {
+    /// The runs of letters that all matching texts have.
+    #[must_use]
+    pub fn of(query: &Query) -> Self {
+        let wanted = query.terms.iter().filter(|term| !term.not).flat_map(|term| match &term.what {
+            What::Text(text) => std::slice::from_ref(text),
+            What::Regex(_, literals) => literals,
+        });
+        let mut all = Vec::new();
+        for run in wanted.flat_map(|text| text.split(|letter| !is_plain(letter))).filter(|run| !run.is_empty()) {
+            let parts = run.split(|letter: char| !letter.is_ascii()).filter(|part| !part.is_empty());
+            all.extend(parts.map(|part| Run::Ascii(part.into())));
+            if !run.is_ascii() {
+                all.push(Run::Letters(run.into()));
+            }
+        }
+        all.sort_by_key(Run::order);
+        let mut runs: Vec<Run> = Vec::new();
+        for run in all {
+            // What a longer run has says nothing more.
+            let is_told = |known: &Run| {
+                let counts = known.is_ascii() || run.bytes().len() < ASCII_CHARS_MIN || !run.is_ascii();
+                counts && memmem::find(known.bytes(), run.bytes()).is_some()
+            };
+            if runs.len() < RUNS_MAX && !runs.iter().any(is_told) {
+                runs.push(run);
+            }
+        }
+        Self { runs }
+    }
+
+    /// What is looked for, the first one first.
+    #[must_use]
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// The same, but another run is looked for first.
+    #[must_use]
+    pub fn led_by(mut self, number: usize) -> Self {
+        if let Some(runs) = self.runs.get_mut(..=number) {
+            runs.rotate_right(1);
+        }
+        self
+    }
+
+    /// Gives the places of lines that may match to `take`, in order. `lines` are whole lines, `are_odd` is false if they
+    /// are known to have no [`Oddness`], and `scratch` is memory that is used again.
+    pub fn lines(&self, lines: &[u8], are_odd: bool, scratch: &mut Vec<u8>, mut take: impl FnMut(Range<usize>, Fit)) {
+        let Some((first, others)) = self.runs.split_first() else {
+            return each_line(lines, |place| take(place, Fit::Whole));
+        };
+        let mut take_if_fit = |place: Range<usize>, folded: &[u8]| {
+            let line = lines.get(place.clone()).unwrap_or_default();
+            if let Some(fit) = fit_of(line, folded, others, are_odd) {
+                take(place, fit);
+            }
+        };
+        match first {
+            Run::Ascii(run) => {
+                scratch.clear();
+                scratch.extend_from_slice(lines);
+                scratch.make_ascii_lowercase();
+                let folded: &[u8] = scratch;
+                ascii_lines(folded, run.as_bytes(), are_odd, |place| {
+                    take_if_fit(place.clone(), folded.get(place).unwrap_or_default());
+                });
+            }
+            Run::Letters(run) => each_line(lines, |place| {
                 let line = lines.get(place.clone()).unwrap_or_default();
-                let has_slash = || run.contains('/') && escaped(line, b"\\/").next().is_some();
-                let has_escape = || escapes(line, |code| code >= u32::from(b' ')) || has_slash();
-                let has_run = || !line.is_ascii() && fold(&String::from_utf8_lossy(line)).contains(&**run);
-                if has_run() || has_escape() {
-                    take(place);
+                if has_letters(line, run) || (are_odd && Oddness::of(line).letters) {
+                    let folded = if others.is_empty() { Vec::new() } else { line.to_ascii_lowercase() };
+                    take_if_fit(place, &folded);
                 }
             }),
         }
     }
+}
+
+/// How a line fits that has the first run; `None` if it cannot match.
+fn fit_of(line: &[u8], folded: &[u8], others: &[Run], is_odd: bool) -> Option<Fit> {
+    let has_all = |odd| others.iter().all(|run| run.may_be_in(line, folded, odd));
+    if has_all(Oddness::default()) {
+        return Some(Fit::Whole);
+    }
+    let odd = if is_odd { Oddness::of(line) } else { Oddness::default() };
+    if odd != Oddness::default() && has_all(odd) {
+        return Some(Fit::Whole);
+    }
+    (odd.ascii || memmem::find(line, ANSWER).is_some()).then_some(Fit::Part)
+}
+
+fn has_letters(line: &[u8], run: &str) -> bool {
+    !line.is_ascii() && fold(&String::from_utf8_lossy(line)).contains(run)
 }
 
 /// Whether a letter stands in a file as it is, unless somebody escapes what need not be. What takes the place of broken
@@ -82,11 +186,11 @@ fn is_plain(letter: char) -> bool {
     !(letter.is_control() || matches!(letter, '"' | '\\' | '\u{2028}' | '\u{2029}' | '\u{fffd}'))
 }
 
-fn ascii_lines(lines: &[u8], run: &[u8], scratch: &mut Vec<u8>, mut take: impl FnMut(Range<usize>)) {
-    scratch.clear();
-    scratch.extend_from_slice(lines);
-    scratch.make_ascii_lowercase();
-    let folded: &[u8] = scratch;
+/// Gives the places of lines that may have a run. `folded` are lines in small letters.
+fn ascii_lines(folded: &[u8], run: &[u8], are_odd: bool, mut take: impl FnMut(Range<usize>)) {
+    if !are_odd {
+        return each_line_with(folded, run, &mut |at| take(line_around(folded, at)));
+    }
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut add = |at: usize| found.push(line_around(folded, at));
     each_line_with(folded, run, &mut add);
@@ -176,22 +280,6 @@ impl Oddness {
         let has_slash = escaped(lines, b"\\/").next().is_some();
         let ascii = has_slash || FOLDED.iter().any(|(_, bytes)| has(bytes)) || escapes(lines, is_ascii_letter);
         Self { ascii, letters: has_slash || escapes(lines, |code| code >= u32::from(b' ')) }
-    }
-}
-
-impl Hint {
-    /// Four bytes of the run each, as many as are looked for, and whether it is ASCII; `None` if it is too short.
-    #[must_use]
-    pub fn grams(&self) -> Option<(Vec<[u8; 4]>, bool)> {
-        let (run, is_ascii) = match self {
-            Self::Anything => return None,
-            Self::Ascii(run) => (run, true),
-            Self::Letters(run) => (run, false),
-        };
-        let all = run.as_bytes().windows(4);
-        let every = all.len().div_ceil(GRAMS_MAX).max(1);
-        let grams: Vec<[u8; 4]> = all.step_by(every).filter_map(|four| four.first_chunk()).copied().collect();
-        (!grams.is_empty()).then_some((grams, is_ascii))
     }
 }
 

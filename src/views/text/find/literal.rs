@@ -1,32 +1,31 @@
-//! The text that whatever a regular expression finds must have: only lines that have it are decoded.
+//! The texts that whatever a regular expression finds must have: only lines that have them are decoded.
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::fold::{fold, fold_char};
 
-/// The longest folded text that every match of an expression has; `None` if there is none.
-pub(super) fn of(pattern: &str, any_case: bool) -> Option<Box<str>> {
-    let hir = ParserBuilder::new().case_insensitive(any_case).build().parse(pattern).ok()?;
+/// Folded texts that every match of an expression has; none if the expression cannot be read.
+pub(super) fn of(pattern: &str, any_case: bool) -> Box<[Box<str>]> {
+    let Ok(hir) = ParserBuilder::new().case_insensitive(any_case).build().parse(pattern) else { return Box::default() };
     let mut runs = Runs::default();
     runs.add(&hir);
     runs.end();
-    Some(runs.longest).filter(|longest| !longest.is_empty()).map(Into::into)
+    runs.found.into()
 }
 
-/// The longest run so far, and the one that goes on.
+/// The runs so far, and the one that goes on.
 #[derive(Default)]
 struct Runs {
-    longest: String,
+    found: Vec<Box<str>>,
     current: String,
 }
 
 impl Runs {
     fn end(&mut self) {
-        if self.current.len() > self.longest.len() {
-            self.longest.clone_from(&self.current);
+        if !self.current.is_empty() {
+            self.found.push(std::mem::take(&mut self.current).into());
         }
-        self.current.clear();
     }
 
     fn add(&mut self, hir: &Hir) {

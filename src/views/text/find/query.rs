@@ -41,8 +41,8 @@ pub(super) struct Term {
 pub(super) enum What {
     /// Folded text.
     Text(Box<str>),
-    /// An expression, and the longest folded text that all of its matches have; `None` if there is none.
-    Regex(Box<Regex>, Option<Box<str>>),
+    /// An expression, and the folded texts that all of its matches have.
+    Regex(Box<Regex>, Box<[Box<str>]>),
 }
 
 /// Why a question cannot be read.
@@ -98,8 +98,8 @@ fn term(text: &str) -> Result<(Term, &str), String> {
     if let Some((pattern, any_case, after)) = body.strip_prefix('/').and_then(expression) {
         let built = RegexBuilder::new(pattern).case_insensitive(any_case).size_limit(REGEX_BYTES_MAX).build();
         let regex = built.map_err(|error| reason_of(&error))?;
-        let literal = literal::of(pattern, any_case);
-        return Ok((Term { not, what: What::Regex(Box::new(regex), literal) }, after));
+        let literals = literal::of(pattern, any_case);
+        return Ok((Term { not, what: What::Regex(Box::new(regex), literals) }, after));
     }
     let end = body.find(char::is_whitespace).unwrap_or(body.len());
     let (word, after) = body.split_at(end);
