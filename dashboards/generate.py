@@ -802,23 +802,32 @@ def health():
             ]),
             (8, [
                 (5, timeseries(
-                    "State and archive on disk", "Size of the database, which grows with history, slowly; of the copies of "
-                    "session files, if archive.enabled is set, and of the files that they hold.", "bytes",
+                    "On disk", "Size of the database, which grows with history, slowly; of the index of search, at most 5 % of "
+                    "the session files; of the copies of session files, if archive.enabled is set, and of the files that "
+                    "they hold.", "bytes",
                     [query(total(series("store_bytes"), "instance"), "{{instance}}"),
+                     query(total(series("search_index_bytes"), "instance"), "index of {{instance}}"),
                      query(total(series("archive_bytes")), "copies"),
                      query(total(series("archive_file_bytes")), "copied files")],
                     overrides=fixed({"copies": BLUE, "copied files": GREY}))),
                 (5, timeseries(
                     "Files", "Session files that are followed, and instances that the system does not tell about "
                     "changes: they look at all files instead. Then raise fs.inotify.max_user_watches. Unreadable: "
-                    "folders and files that may not be read or whose paths are too long; the log names them.", "short",
+                    "folders and files that may not be read or whose paths are too long; the log names them. Indexed: "
+                    "files that the index of search knows, and instances whose index knew all.", "short",
                     [query(total(series("files_watched")), "files"),
+                     query(total(series("search_index_files")), "indexed"),
+                     query(total(series("search_index_complete")), "indexed instances"),
                      query(total(series("paths_unreadable")), "unreadable"),
                      query(total(series("watch_degraded")), "degraded instances")],
-                    overrides=fixed({"files": BLUE, "unreadable": ORANGE, "degraded instances": RED}))),
+                    overrides=fixed({"files": BLUE, "indexed": TEAL, "indexed instances": GREEN, "unreadable": ORANGE,
+                                     "degraded instances": RED}))),
                 (5, timeseries(
-                    "Processor", "Cores in use. Idle is below 0.01.", "short",
-                    query("sum by (instance) (%s)" % cpu, "{{instance}}"), interval="1m", decimals=4,
+                    "Processor", "Cores in use. Idle is below 0.01. Index: the share of the time in which the index of "
+                    "search was worked on, when nothing else wanted to run.", "short",
+                    [query("sum by (instance) (%s)" % cpu, "{{instance}}"),
+                     query(total(rate("search_index_seconds_total"), "instance"), "index of {{instance}}")],
+                    interval="1m", decimals=4,
                     nothing="not on this system")),
                 (4, timeseries("Memory", "Resident memory of the sidecar.", "bytes",
                                query("sum by (instance) (%s)" % memory, "{{instance}}"),

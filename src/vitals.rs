@@ -70,6 +70,8 @@ pub struct Vitals {
     pub state_drift: AtomicNumber,
     /// Lines of the log that could not be written since the start. The log itself counts them.
     pub log_lines_lost: Arc<AtomicU64>,
+    /// How the index of search is doing.
+    pub index: IndexVitals,
     idle: Duration,
     sessions: Mutex<Vec<LiveSession>>,
     trouble: Mutex<Option<String>>,
@@ -97,6 +99,21 @@ pub struct ArchiveVitals {
     pub ended: [(&'static str, u64); 2],
     /// Why nothing can be copied at the moment; `None` if it can.
     pub paused: Option<String>,
+}
+
+/// How the index of search is doing; all 0 without one.
+#[derive(Debug, Default)]
+pub struct IndexVitals {
+    /// True once it knew every session file since the start of the process.
+    pub is_complete: AtomicFlag,
+    /// Session files that it knows something of.
+    pub files: AtomicNumber,
+    /// Bytes of session files that it knows.
+    pub known_bytes: AtomicNumber,
+    /// Bytes that it takes on the disk.
+    pub disk_bytes: AtomicNumber,
+    /// For how many milliseconds it was worked on since the start.
+    pub busy_ms: AtomicNumber,
 }
 
 /// A session that has not ended yet.
@@ -208,6 +225,7 @@ impl Vitals {
             watch_degraded: AtomicFlag::default(),
             state_drift: AtomicNumber::default(),
             log_lines_lost: Arc::default(),
+            index: IndexVitals::default(),
             idle,
             sessions: Mutex::default(),
             trouble: Mutex::default(),

@@ -1,4 +1,4 @@
-//! The thread that keeps the index of search. It begins once everything was read for the first time, gives way to everything
+//! The thread that keeps the index of search, and what else a search would have to find out first. It begins once everything was read for the first time, gives way to everything
 //! else, and is never waited for.
 
 use std::io;
@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http::App;
+use crate::http::api::search;
 use crate::http::context::Context;
 use crate::index::build::{Builder, give_way};
 use crate::index::catalogue::SearchIndex;
@@ -52,10 +53,21 @@ pub(super) fn start(
                     continue;
                 }
             };
-            let began = Instant::now();
-            let goes_on = || !stop.load(Ordering::Acquire);
-            match builder.pass(index, &context.reader, &goes_on) {
+            let (began, vitals) = (Instant::now(), &context.vitals.index);
+            let goes_on = || {
+                vitals.files.set(u64::try_from(index.files()).unwrap_or(u64::MAX));
+                vitals.known_bytes.set(index.known_bytes());
+                !stop.load(Ordering::Acquire)
+            };
+            if let Err(problem) = search::learn_files(context, &goes_on) {
+                tracing::debug!(?problem, "the next search has to learn which files belong to sessions");
+            }
+            let passed = builder.pass(index, &context.reader, &goes_on);
+            vitals.disk_bytes.set(index.disk_bytes());
+            vitals.busy_ms.set(vitals.busy_ms.get() + u64::try_from(began.elapsed().as_millis()).unwrap_or_default());
+            match passed {
                 Ok(Ok(true)) => {
+                    vitals.is_complete.set(true);
                     (seen, failed) = (Some(version), None);
                     if !std::mem::replace(&mut told, true) {
                         let (bytes, took) = (index.known_bytes(), began.elapsed());

@@ -28,7 +28,8 @@ const KILLS: usize = 200;
 const TO_OPEN: &str = "TAILSPAN_TEST_STATE_TO_OPEN";
 const ENDPOINTS: [&str; 3] = ["default", "archive", "jaeger"];
 /// Metrics of a process: all others are kept in the state.
-const OF_A_PROCESS: [&str; 23] = [
+const OF_A_PROCESS: [&str; 24] = [
+    "tailspan_search_index_",
     "tailspan_history_waiting",
     "process_",
     "tailspan_sessions_active",

@@ -104,6 +104,11 @@ impl Scrape<'_> {
         live.add(&catalog::STATE_WRITABLE, &[], i128::from(vitals.trouble().is_none()));
         live.add(&catalog::STATE_DRIFT, &[], i128::from(vitals.state_drift.get()));
         live.add(&catalog::LOG_LINES_LOST, &[], i128::from(vitals.log_lines_lost.load(Ordering::Relaxed)));
+        live.add(&catalog::SEARCH_INDEX_COMPLETE, &[], i128::from(vitals.index.is_complete.get()));
+        live.add(&catalog::SEARCH_INDEX_FILES, &[], i128::from(vitals.index.files.get()));
+        live.add(&catalog::SEARCH_INDEX_KNOWN, &[], i128::from(vitals.index.known_bytes.get()));
+        live.add(&catalog::SEARCH_INDEX_BYTES, &[], i128::from(vitals.index.disk_bytes.get()));
+        live.add(&catalog::SEARCH_INDEX_SECONDS, &[], i128::from(vitals.index.busy_ms.get()));
         live.add(&catalog::OUTBOX_SPANS, &[], i128::from(vitals.outbox_spans.get()));
         if let Some(time) = vitals.last_event.get() {
             live.add(&catalog::LAST_EVENT, &[], i128::from(time.0));

@@ -230,6 +230,16 @@ metrics! {
         "Copies in the archive, and sessions of the state, that ended for their age, as [retention] says.");
     LOG_LINES_LOST = live_counter("log_lines_lost_total", MetricUnit::Count, &[];
         "Lines of the log that could not be written: its disk is full, or nobody reads the pipe that stderr is.");
+    SEARCH_INDEX_COMPLETE = live_gauge("search_index_complete", MetricUnit::Boolean, &[];
+        "1 once the index of search knew every session file since this process started; until then, search reads more.");
+    SEARCH_INDEX_FILES = live_gauge("search_index_files", MetricUnit::Count, &[];
+        "Session files that the index of search knows.");
+    SEARCH_INDEX_KNOWN = live_gauge("search_index_known_bytes", MetricUnit::Bytes, &[];
+        "Bytes of session files that the index of search knows.");
+    SEARCH_INDEX_BYTES = live_gauge("search_index_bytes", MetricUnit::Bytes, &[];
+        "Size of the index of search on disk.");
+    SEARCH_INDEX_SECONDS = live_counter("search_index_seconds_total", MetricUnit::Seconds, &[];
+        "Time that was spent on the index of search, by a thread that gives way to all others.");
     OUTBOX_SPANS = live_gauge("outbox_spans", MetricUnit::Count, &[];
         "Spans that wait for the backend.");
     OUTBOX_OLDEST = live_gauge("outbox_oldest_timestamp_seconds", MetricUnit::Timestamp, &[];
