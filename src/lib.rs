@@ -60,7 +60,7 @@
 //! | [`archive`] | edge: compressed copies of quiet files; rows are read from them when a file is gone | tail, transcript |
 //! | [`store`] | edge: sled, and nobody else knows it | views, ledger, transcript |
 //! | [`export`] | edge: spans and metrics leave | store, views of traces and metrics, transcript |
-//! | [`index`] | edge: what search narrows by | the store's reader, `views::text`, `tail::reread`, transcript |
+//! | [`index`] | edge: what search narrows by | the store's reader, `views::text`, `tail::reread`, archive, transcript |
 //! | [`http`] | edge: questions arrive | store, index, views, ledger, transcript, `tail::reread`, archive, vitals, counters of export |
 //! | [`engine`] | rule: the only writer | store, measures, views, ledger, transcript, tail, archive, vitals |
 //! | [`audit`] | rule: a clean pass, and the state beside it | the store's reader, tail, measures, views, ledger, vitals |

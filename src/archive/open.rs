@@ -150,6 +150,12 @@ impl OpenFiles {
         Self { archive: archive.clone(), files: HashMap::new() }
     }
 
+    /// Where the copies are.
+    #[must_use]
+    pub const fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
     /// Whether the file with this number is open.
     #[must_use]
     pub fn has(&self, number: FileNumber) -> bool {

@@ -10,8 +10,9 @@ use memchr::{memchr, memrchr};
 use super::catalogue::{SearchIndex, Stamp};
 use super::grams::ColumnBits;
 use super::segment::{COLUMNS, Extent, Origin, Print};
+use super::standing::{Standing, may_hold};
 use crate::store::{StoreError, StoreReader};
-use crate::tail::reread::{self, LINE_BYTES_MAX, Source};
+use crate::tail::reread::{LINE_BYTES_MAX, Source};
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::views::text::find::hint::Oddness;
 
@@ -115,22 +116,23 @@ impl Builder {
     ) -> Result<(), Failure> {
         let known = index.read().files.get(&number).filter(|known| known.path == path).cloned().unwrap_or_default();
         let is_of = |now: &Stamp| known.stamp.as_ref() == Some(now);
-        let now = Stamp::of(&std::fs::metadata(path).map_err(Failure::Session)?);
+        let now = Standing::of(index.archive(), path).map_err(Failure::Session)?.stamp;
         if known.is_whole && is_of(&now) {
             return Ok(());
         }
-        let file = reread::open(path).map_err(|missing| Failure::Session(io::Error::other(missing.reason())))?;
+        let mut opened = index.archive().open(path);
+        let file = opened.now().map_err(|missing| Failure::Session(io::Error::other(missing.reason())))?;
         // Taken before anything is read: what changes after it is noticed.
         let now = Stamp::of(&file.metadata().map_err(Failure::Session)?);
         let end = known.end();
         let same = end > 0
-            && (is_of(&now) || known.stamp.is_some_and(|stamp| stamp.grew_into(&now)))
-            && Print::of(&file, end).is_ok_and(|own| own == known.print);
+            && known.stamp.is_some_and(|stamp| may_hold(file, &now, &stamp))
+            && Print::of(file, end).is_ok_and(|own| own == known.print);
         if !same {
             index.write().forget(number);
         }
         let start = if same { end } else { 0 };
-        let is_whole = self.add_lines(index, (number, path), (&file, now), start, goes_on)?;
+        let is_whole = self.add_lines(index, (number, path), (file, now), start, goes_on)?;
         if let Some(known) = index.write().files.get_mut(&number) {
             (known.stamp, known.is_whole) = (Some(now), is_whole);
         }

@@ -15,8 +15,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::grams::Key;
 pub use super::segment::Stamp;
 use super::segment::{Bits, COLUMNS, Column, Extent, Locked, Origin, Print, Segment};
+use super::standing::may_hold;
+use crate::archive::Archive;
 use crate::store::StoreReader;
-use crate::tail::reread::{self, Source};
+use crate::tail::reread::Source;
 use crate::transcript::chunk::FileNumber;
 use crate::views::text::find::hint::Hint;
 
@@ -36,6 +38,7 @@ const DEAD_BYTES_MAX: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct SearchIndex {
     folder: PathBuf,
+    archive: Archive,
     inner: RwLock<Inner>,
 }
 
@@ -106,6 +109,8 @@ pub struct Reading {
     print: Print,
     /// Up to where the index knows it.
     pub end: u64,
+    /// Whether that was its end.
+    pub is_whole: bool,
     /// The parts before that may have what is looked for, in order.
     pub parts: Vec<ReadPart>,
 }
@@ -128,10 +133,10 @@ impl Reading {
         self.stamp.as_ref() == Some(now)
     }
 
-    /// Whether a file, as it is now, was only appended to since it was read for the index.
+    /// Whether a file, as it is now, was only appended to since it was read for the index. A copy of it counts as the file.
     #[must_use]
     pub fn holds(&self, file: &Source, now: &Stamp) -> bool {
-        self.stamp.is_some_and(|stamp| stamp.grew_into(now))
+        self.stamp.is_some_and(|stamp| may_hold(file, now, &stamp))
             && Print::of(file, self.end).is_ok_and(|print| print == self.print)
     }
 }
@@ -173,7 +178,11 @@ impl SearchIndex {
     /// The index in a folder, which is made if there is none. What cannot be used is removed. `path` tells where a file
     /// is. Fails if the folder cannot be made or read, also where the state around it was moved away, and if `path` does:
     /// then nothing is removed for it.
-    pub fn open(folder: &Path, path: impl Fn(FileNumber) -> io::Result<Option<PathBuf>>) -> io::Result<Self> {
+    pub fn open(
+        folder: &Path,
+        archive: &Archive,
+        path: impl Fn(FileNumber) -> io::Result<Option<PathBuf>>,
+    ) -> io::Result<Self> {
         match DirBuilder::new().mode(0o700).create(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -193,8 +202,8 @@ impl SearchIndex {
             let segment = match Locked::read(&name) {
                 Ok(locked) => {
                     let Origin { file, end } = locked.origin;
-                    let first = path(FileNumber(file))?.and_then(|first| reread::open(&first).ok());
-                    let key = first.and_then(|first| key_of(&first, end).ok());
+                    let first = path(FileNumber(file))?.map(|first| archive.open(&first));
+                    let key = first.and_then(|mut first| key_of(first.now().ok()?, end).ok());
                     let opened = key.and_then(|key| locked.opened_with(key));
                     opened.ok_or_else(|| io::Error::other("its session file is another one"))
                 }
@@ -208,12 +217,18 @@ impl SearchIndex {
                 }
             }
         }
-        Ok(Self { folder: folder.to_path_buf(), inner: RwLock::new(inner) })
+        Ok(Self { folder: folder.to_path_buf(), archive: archive.clone(), inner: RwLock::new(inner) })
+    }
+
+    /// Copies of session files, which are read where a file is gone.
+    #[must_use]
+    pub const fn archive(&self) -> &Archive {
+        &self.archive
     }
 
     /// The same, with the files of a state. Fails if the folder cannot be made or read, or if the state cannot be read.
-    pub fn open_for(folder: &Path, reader: &StoreReader) -> io::Result<Self> {
-        Self::open(folder, |number| {
+    pub fn open_for(folder: &Path, archive: &Archive, reader: &StoreReader) -> io::Result<Self> {
+        Self::open(folder, archive, |number| {
             let row = reader.file(number).map_err(io::Error::other)?;
             Ok(row.map(|row| PathBuf::from(OsString::from_vec(row.path))))
         })
@@ -268,7 +283,7 @@ impl SearchIndex {
             }
         }
         let (path, stamp, print) = (file.path.clone(), file.stamp, file.print);
-        Some(Reading { path, stamp, print, end: file.end(), parts })
+        Some(Reading { path, stamp, print, end: file.end(), is_whole: file.is_whole, parts })
     }
 
     /// Bytes of session files that are known.

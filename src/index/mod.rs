@@ -24,3 +24,4 @@ pub mod catalogue;
 mod grams;
 pub mod scan;
 mod segment;
+pub mod standing;

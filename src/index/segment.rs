@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::grams::{ColumnBits, Key, ROWS};
+use crate::archive::about::About;
 use crate::views::text::find::hint::Run;
 
 /// Columns of a table.
@@ -48,6 +49,9 @@ pub(super) struct Extent {
     pub(super) stamp: Stamp,
 }
 
+/// Nanoseconds of a second.
+const NS_PER_S: i64 = 1_000_000_000;
+
 /// What changes when a file does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
@@ -70,6 +74,18 @@ impl Stamp {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    /// That of a session file when it was copied; when its names changed last is not known.
+    pub(super) fn copied(about: &About) -> Self {
+        let About { device, inode, size, modified_ns, .. } = *about;
+        let modified = (modified_ns.div_euclid(NS_PER_S), modified_ns.rem_euclid(NS_PER_S));
+        Self { device, inode, size, modified, changed: (0, 0) }
+    }
+
+    /// Whether a file with this stamp is the one that was copied.
+    pub(super) fn was_of(&self, about: &About) -> bool {
+        Self { changed: (0, 0), ..*self } == Self::copied(about)
     }
 
     /// Whether a file with this stamp may only have been appended to since: it is the same, and longer. One that was edited

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,6 @@ use crate::http::context::Context;
 use crate::index::build::{Builder, give_way};
 use crate::index::catalogue::SearchIndex;
 use crate::sidecar::error::RunError;
-use crate::store::StoreReader;
 use crate::text::chain;
 
 /// Time between two tries to begin: the first scan may still go on.
@@ -22,6 +21,9 @@ const FIRST_EVERY: Duration = Duration::from_millis(250);
 
 /// Shortest time between two passes: what is new until then is read when it is asked for.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// Longest time between two passes.
+const LOOK_EVERY: Duration = Duration::from_secs(300);
 
 /// A pass may take one part in so many of the time.
 const SHARE: u32 = 50;
@@ -37,13 +39,16 @@ pub(super) fn start(
     let body = move || {
         give_way();
         let (context, mut builder, mut pause) = (&app.context, Builder::default(), FIRST_EVERY);
-        let (mut seen, mut told, mut failed) = (None, false, None);
+        let (mut seen, mut looked, mut told, mut failed) = (None, Instant::now(), false, None);
         while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(pause) {
             let version = context.reader.version();
-            if !context.vitals.initial_scan_complete.get() || seen == Some(version) {
+            // Files may go without a change of the state: their copies are looked at from time to time.
+            let is_seen = seen == Some(version) && looked.elapsed() < LOOK_EVERY;
+            if !context.vitals.initial_scan_complete.get() || is_seen {
                 continue;
             }
-            let index = match opened(&context.index, &folder, &context.reader) {
+            looked = Instant::now();
+            let index = match opened(context, &folder) {
                 Ok(index) => index,
                 Err(error) => {
                     if differs(&mut failed, &error) {
@@ -97,10 +102,10 @@ fn differs(failed: &mut Option<String>, error: &io::Error) -> bool {
 }
 
 /// The index, opened when it is needed first. Fails if its folder cannot be used: search goes on without it.
-fn opened<'i>(index: &'i OnceLock<SearchIndex>, folder: &Path, reader: &StoreReader) -> io::Result<&'i SearchIndex> {
-    if let Some(index) = index.get() {
+fn opened<'c>(context: &'c Context, folder: &Path) -> io::Result<&'c SearchIndex> {
+    if let Some(index) = context.index.get() {
         return Ok(index);
     }
-    let new = SearchIndex::open_for(folder, reader)?;
-    Ok(index.get_or_init(|| new))
+    let new = SearchIndex::open_for(folder, &context.archive, &context.reader)?;
+    Ok(context.index.get_or_init(|| new))
 }

@@ -15,6 +15,7 @@ use crate::custom::{RuleReader, Rules};
 use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
 use crate::sidecar::clock::now;
+use crate::sidecar::look::next_look;
 use crate::store::StoreError;
 use crate::tail::{self, FileReader, Folder, FolderProblem, FoundFile, Hints, Observer, ReadLimits, Watcher};
 use crate::text::chain;
@@ -27,10 +28,6 @@ const GATHER: Duration = Duration::from_millis(15);
 
 /// Longest pause between scans of all files while the watcher cannot watch everything.
 const RESCAN_DEGRADED: Duration = Duration::from_secs(1);
-
-/// While scans of all files find nothing that events had not told, they become rarer: the pause grows up to this many
-/// times the configured one. A scan costs about 10 microseconds per file, and events tell nearly everything.
-const RESCAN_RARE: u32 = 20;
 
 /// Ticks of the engine, each of which commits turns that leave, between two flushes.
 const TICKS_AT_ONCE: u32 = 10;
@@ -488,27 +485,4 @@ impl Observer for Look<'_> {
 
 fn left(job: &Job) -> u64 {
     job.found.size.saturating_sub(job.cursor.as_ref().map_or(0, |cursor| cursor.offset))
-}
-
-/// The pause before the next scan of all files: the usual one after a scan that found something that no event had told,
-/// else twice the last pause, at most [`RESCAN_RARE`] times the usual one.
-fn next_look(pause: Duration, usual: Duration, has_news: bool) -> Duration {
-    if has_news { usual } else { pause.saturating_mul(2).min(usual.saturating_mul(RESCAN_RARE)).max(usual) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn looks_become_rare_while_they_find_nothing() {
-        let usual = Duration::from_secs(3);
-        let mut pause = usual;
-        let mut pauses = Vec::new();
-        for has_news in [false, false, false, false, false, false, true, false] {
-            pause = next_look(pause, usual, has_news);
-            pauses.push(pause.as_secs());
-        }
-        assert_eq!(pauses, [6, 12, 24, 48, 60, 60, 3, 6]);
-    }
 }

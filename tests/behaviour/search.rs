@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::Command;
 
 use serde_json::{Value, json};
+use tailspan::archive::Archive;
 use tailspan::index::catalogue::SearchIndex;
 
 use crate::support::analytics::{World, answer, at, prompt, result, text};
@@ -279,10 +280,11 @@ fn an_index_that_is_opened_while_the_state_is_closed_stays() {
     let segments = || fs::read_dir(folder.path()).unwrap().count();
     let before = segments();
     assert!(before > 0);
-    SearchIndex::open(folder.path(), |_| Err(io::Error::other("the state is closed"))).unwrap_err();
+    SearchIndex::open(folder.path(), &Archive::default(), |_| Err(io::Error::other("the state is closed")))
+        .unwrap_err();
     assert_eq!(segments(), before);
-    assert!(SearchIndex::open_for(folder.path(), world.reader()).unwrap().known_bytes() > 0);
-    SearchIndex::open(folder.path(), |_| Ok(None)).unwrap();
+    assert!(SearchIndex::open_for(folder.path(), &Archive::default(), world.reader()).unwrap().known_bytes() > 0);
+    SearchIndex::open(folder.path(), &Archive::default(), |_| Ok(None)).unwrap();
     assert_eq!(segments(), 0, "without its files it is of no use");
 }
 

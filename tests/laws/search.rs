@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
+use tailspan::archive::Archive;
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
 use tailspan::http::api::search::Patience;
 use tailspan::http::api::{replay, search, sessions};
@@ -85,7 +86,7 @@ impl State {
     /// The state of a world, with the index that an earlier process left.
     fn of(world: &World, folder: &Path) -> Self {
         let reader = world.reader.clone().unwrap();
-        let index = SearchIndex::open_for(folder, &reader).unwrap();
+        let index = SearchIndex::open_for(folder, &Archive::default(), &reader).unwrap();
         Self(reader, SharedCells::new(Prices::embedded()), Arc::new(OnceLock::from(index)))
     }
 

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tailspan::archive::Archive;
 use tailspan::audit::pass::{self, Pass};
 use tailspan::engine::ahead::{self, Job, Parsed};
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
@@ -219,7 +220,7 @@ impl World {
 
     /// Makes the index of search in a folder, with a column for each line.
     pub(crate) fn make_index(&self, folder: &Path) {
-        let index = SearchIndex::open_for(folder, self.reader()).unwrap();
+        let index = SearchIndex::open_for(folder, &Archive::default(), self.reader()).unwrap();
         assert!(Builder::small(1, 8).pass(&index, self.reader(), &|| true).unwrap().unwrap());
         self.app.context.2.set(index).unwrap();
     }

@@ -48,7 +48,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("archive", &["tail", "transcript", "text"]),
     ("store", &["views", "ledger", "transcript", "text"]),
     ("export", &["store", "views::traces", "views::metrics", "transcript", "text"]),
-    ("index", &["store::StoreReader", "store::StoreError", "views::text", "tail::reread", "transcript"]),
+    ("index", &["store::StoreReader", "store::StoreError", "views::text", "tail::reread", "archive", "transcript"]),
     (
         "http",
         &[

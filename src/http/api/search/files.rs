@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::known::TextFiles;
 use crate::archive::{Archive, OpenFiles};
-use crate::index::catalogue::{FarRow, Narrowed, ReadPart, SearchIndex, Stamp};
+use crate::index::catalogue::{FarRow, Narrowed, ReadPart, SearchIndex};
 use crate::index::scan::{Lines, Scanner};
+use crate::index::standing::Standing;
 use crate::ledger::unit::RowPlace;
 use crate::store::{StoreError, StoreReader};
-use crate::tail::reread::{self, Latest, Source};
+use crate::tail::reread::{Latest, Source};
 use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::event::TextSource;
 use crate::views::text::find::hint::Hint;
@@ -145,16 +145,17 @@ impl<'r> Reading<'r> {
         else {
             return Known::Unknown;
         };
-        let Ok(metadata) = fs::metadata(&reading.path) else { return Known::Unknown };
-        let now = Stamp::of(&metadata);
+        let archive = self.open.archive();
+        let Ok(Standing { stamp: now, is_copy }) = Standing::of(archive, &reading.path) else { return Known::Unknown };
         if !reading.is_of(&now) {
-            let holds = metadata.is_file() && reread::open(&reading.path).is_ok_and(|file| reading.holds(&file, &now));
+            let holds = archive.open(&reading.path).now().is_ok_and(|file| reading.holds(file, &now));
             if !holds {
                 return Known::Unknown;
             }
         }
         let mut parts = reading.parts;
-        if now.size > reading.end {
+        // A copy does not grow.
+        if if is_copy { !reading.is_whole } else { now.size > reading.end } {
             parts.push(ReadPart::unknown(reading.end));
         } else {
             parts.retain(|part| !part.if_grown);
