@@ -157,9 +157,9 @@ fn every_format_has_the_same_rows_with_the_columns_of_the_table() {
         let expected: Vec<Vec<String>> =
             objects.iter().map(|row| names.iter().map(|name| as_cell(&row[name])).collect()).collect();
         assert_eq!(cells, expected, "{name}");
-        // Every column that may have a value has one in some recording, but those that only a stream tells.
+        // Every column that may have a value has one in some recording, but those that only a stream tells, or an advisor.
         let empty: Vec<&&str> = names.iter().filter(|name| objects.iter().all(|row| row[**name].is_null())).collect();
-        assert!(empty.iter().all(|name| **name == "workflow"), "{table:?}: {empty:?}");
+        assert!(empty.iter().all(|name| ["workflow", "shares"].contains(*name)), "{table:?}: {empty:?}");
     }
 }
 
@@ -186,6 +186,24 @@ fn as_cell(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+#[test]
+fn a_response_of_several_models_says_what_each_of_them_used() {
+    let fixture = "fixtures/advisor-and-compaction-steps-cost-beside-the-response/projects";
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture);
+    let (asked, _world, _folder) = filled(|world| copy_folder(&source, &world.root));
+    let messages = rows(&asked, "messages", "");
+    let shares: Value = serde_json::from_str(messages[0]["shares"].as_str().unwrap()).unwrap();
+    let columns =
+        ["model", "input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "cost_usd", "unpriced_tokens"];
+    let mut costs: Vec<Value> = rows(&asked, "costs", "")
+        .iter()
+        .map(|row| columns.iter().map(|column| (*column, row[*column].clone())).collect())
+        .collect();
+    costs.sort_by_key(|row| row["model"] != messages[0]["model"]);
+    assert_eq!((messages.len(), costs.len(), shares), (1, 2, Value::from(costs)));
+    assert_eq!(rows(&asked, "messages", "model=claude-opus-5")[0]["shares"], Value::Null, "one model is asked for");
 }
 
 #[test]

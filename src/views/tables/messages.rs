@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::around::{
     Around, Asked, HasAround, HasUsed, Names, agent, agent_id, branch, entrypoint, host, project, session, shown_id,
     turn, used, used_columns, workflow,
@@ -22,10 +24,11 @@ pub struct MessageRow {
     model: Arc<str>,
     used: Used,
     stop: Option<Stop>,
+    shares: Option<Box<str>>,
 }
 
 /// The columns.
-pub(super) static COLUMNS: [Column<MessageRow>; 22] = {
+pub(super) static COLUMNS: [Column<MessageRow>; 23] = {
     let [input, output, cache_read, cache_write_5m, cache_write_1h, cost, unpriced] = used_columns();
     [
         host(),
@@ -62,6 +65,12 @@ pub(super) static COLUMNS: [Column<MessageRow>; 22] = {
         Column::some("stop", Kind::Text, "Why the model stopped.", |row| {
             Value::text(row.stop.as_ref().map(Stop::name))
         }),
+        Column::some(
+            "shares",
+            Kind::Text,
+            "Where several models answered: what each of them used, as a JSON list of objects with `model` and the columns from `input` to `unpriced_tokens`.",
+            |row| Value::text(row.shares.as_ref()),
+        ),
     ]
 };
 
@@ -97,12 +106,17 @@ impl MessageRow {
 
     /// `None` for a response that no model wrote, and for one of which no model is asked for.
     fn of(asked: &Asked, around: &Arc<Around>, message: &Message, names: &mut Names) -> Option<Self> {
-        let (mut model, mut sum) = (None, Used::default());
+        let mut shares: Vec<(Arc<str>, Used)> = Vec::new();
+        let mut sum = Used::default();
         for share in &message.shares {
-            let name = names.shown(&share.model);
-            if asked.takes_model(&name) {
-                sum.add(&used(share));
-                model.get_or_insert(name);
+            let (model, used) = (names.shown(&share.model), used(share));
+            if !asked.takes_model(&model) {
+                continue;
+            }
+            sum.add(&used);
+            match shares.iter_mut().find(|(known, _)| *known == model) {
+                Some((_, known)) => known.add(&used),
+                None => shares.push((model, used)),
             }
         }
         Some(Self {
@@ -111,9 +125,23 @@ impl MessageRow {
             id: shown_id(&message.id),
             request: message.request.clone(),
             took_ms: (!message.undated).then(|| message.end.since_ms(message.start)),
-            model: model?,
+            model: shares.first().map(|(model, _)| Arc::clone(model))?,
             used: sum,
             stop: message.stop.clone(),
+            shares: apart(&shares),
         })
     }
+}
+
+/// What each of several models used, as JSON; `None` for one model, of which the row says everything.
+fn apart(shares: &[(Arc<str>, Used)]) -> Option<Box<str>> {
+    let of = |(model, used): &(Arc<str>, Used)| {
+        let Used { tokens, cost, unpriced } = used;
+        json!({
+            "model": **model, "input": tokens.input, "output": tokens.output, "cache_read": tokens.cache_read,
+            "cache_write_5m": tokens.cache_write_5m, "cache_write_1h": tokens.cache_write_1h,
+            "cost_usd": cost.to_string(), "unpriced_tokens": unpriced,
+        })
+    };
+    (shares.len() > 1).then(|| serde_json::Value::from_iter(shares.iter().map(of)).to_string().into())
 }
