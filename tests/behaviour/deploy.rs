@@ -77,7 +77,9 @@ fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
 
 fn documents() -> Vec<PathBuf> {
     let mut all = files("docs", &[".md"]);
-    all.extend(["README.md", "CONTRIBUTING.md", "deploy/README.md"].map(|name| top().join(name)));
+    all.extend(
+        ["README.md", "CONTRIBUTING.md", "deploy/README.md", "deploy/warehouse/README.md"].map(|name| top().join(name)),
+    );
     all
 }
 

@@ -121,3 +121,4 @@ mod rules;
 
 // Files to install it with.
 mod deploy;
+mod warehouse;
