@@ -314,9 +314,13 @@ def check_pipelines():
         unfit = [name for name in config["processors"] if name.split("/")[0] in ("batch", "tail_sampling", "groupbytrace")]
         check(not unfit, f"{path}: {unfit} is not fit for late spans")
         for name, exporter in config["exporters"].items():
-            if name.startswith("otlphttp"):
+            if name.startswith(("otlphttp", "clickhouse")):
                 check(exporter["sending_queue"]["storage"] in config["extensions"], f"{path}: {name} has no durable queue")
                 check(exporter["retry_on_failure"]["max_elapsed_time"] == "0s", f"{path}: {name} gives up")
+            if name.startswith("clickhouse"):
+                check(not exporter["async_insert"], f"{path}: {name} is told that spans arrived before they are written")
+                check(exporter["ttl"] == "0s", f"{path}: {name} deletes history by the time of its spans")
+                check(exporter["sending_queue"]["batch"]["min_size"] >= 1000, f"{path}: {name} makes many small inserts")
         for name in service["pipelines"]["traces"]["processors"][:1]:
             check(name == "memory_limiter", f"{path}: memory_limiter must be first")
         print(path)
