@@ -113,6 +113,11 @@ impl SharedCells {
         files_kept_ms(&patterns, || self.client.as_ref().map(ClientSettings::kept_days))
     }
 
+    /// Whether a question has loaded them.
+    pub(in crate::http) fn are_loaded(&self) -> bool {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).version.is_some()
+    }
+
     /// The cells as the last commit left them. Fails if the state cannot be read.
     pub(in crate::http) fn now(&self, reader: &StoreReader) -> Result<CellsNow<'_>, Problem> {
         let mut wanted = reader.version();

@@ -218,9 +218,13 @@ pub fn search_for<C: HasCells>(context: &C, request: &Request, patience: Patienc
     Ok(answer?.as_it_is())
 }
 
-/// Learns which files hold the texts of each session, so that no search has to. `goes_on` is asked before each session.
+/// Learns which files hold the texts of each session, so that no search has to; nothing before the first question about
+/// sessions, which loads what takes memory. `goes_on` is asked before each session.
 /// Fails if the state cannot be read.
 pub fn learn_files<C: HasCells>(context: &C, goes_on: &dyn Fn() -> bool) -> Result<(), Problem> {
+    if !context.cells().are_loaded() {
+        return Ok(());
+    }
     let reader = context.reader();
     let cells = context.cells().now(reader)?;
     let (known, ids) = (cells.files(), cells.cube().sessions().map(|(id, _)| id.clone()).collect::<Vec<_>>());
