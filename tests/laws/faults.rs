@@ -317,9 +317,9 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     vitals.set_sessions(vec![LiveSession { entrypoint: "cli", last, open_tools: Vec::new() }]);
     vitals.files_total.set(7);
     vitals.files_done.set(7);
-    let (published, _) = tokio::sync::watch::channel(None);
     // It scans once, publishes and ends.
-    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop: Arc::new(AtomicBool::new(true)), published });
+    let (published, stop) = (tokio::sync::watch::channel(None).0, Arc::new(AtomicBool::new(true)));
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, published });
     let sources = TailSources {
         roots: vec![folder.path().to_owned()],
         rescan: Duration::from_secs(1),

@@ -29,8 +29,8 @@ pub(super) static RULE: HistoryRule = HistoryRule {
         title: "Session files are deleted soon",
         severity: Severity::Info,
         basis: Basis::Measured,
-        recommendation: "Copy the files of sessions that you still want to read, or raise `cleanupPeriodDays` in the \
-                         settings of the client. Sums, spans and metrics stay without the files; texts do not.",
+        recommendation: "Switch on the archive (`[archive] enabled`), or raise `cleanupPeriodDays` in the settings of the \
+                         client. Sums, spans and metrics stay without the files; texts do not.",
         method: "Sessions whose last row is nearly as old as the client keeps files: as long as `days` or its own settings \
                  say. It is told for the time of the question, whatever range is asked for.",
         saves: false,
