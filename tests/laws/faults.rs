@@ -315,8 +315,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     let last = now();
     vitals.last_event.set(Some(last));
     vitals.set_sessions(vec![LiveSession { entrypoint: "cli", last, open_tools: Vec::new() }]);
-    vitals.files_total.set(7);
-    vitals.files_done.set(7);
+    [&vitals.files_total, &vitals.files_done].iter().for_each(|number| number.set(7));
     // It scans once, publishes and ends.
     let (published, stop) = (tokio::sync::watch::channel(None).0, Arc::new(AtomicBool::new(true)));
     let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, published });
@@ -326,7 +325,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
         outbox_bytes_max: u64::MAX,
         idle_ms: 3_600_000,
         threads: 1,
-        archive: tailspan::archive::Archive::default(),
+        archive: Default::default(),
         rules: tailspan::custom::Rules::default(),
     };
     Tailer::new(engine, Arc::clone(&shared), sources, tailspan::tail::Hints::default()).run(|_, _, _, _| {}).unwrap();
