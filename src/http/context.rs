@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::archive::Archive;
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::http::api::analytics::cells::{HasCells, SharedCells};
+use crate::http::api::replay::kept::{HasReplays, Replays};
 use crate::http::api::state::HasReader;
 use crate::http::api::tables::answer::HasHost;
 use crate::http::metrics::scrape::{Build, Deliveries, Scrape};
@@ -34,6 +35,8 @@ pub struct Context {
     pub index: Arc<OnceLock<SearchIndex>>,
     /// The cells of all sessions, for questions about sums.
     pub cells: SharedCells,
+    /// What is kept for replays.
+    pub replays: Replays,
     /// How the process is doing.
     pub vitals: Arc<Vitals>,
     /// Totals, replaced after each commit that is durable; `None` before the first scan is complete.
@@ -85,6 +88,12 @@ impl HasReader for Context {
 impl HasCells for Context {
     fn cells(&self) -> &SharedCells {
         &self.cells
+    }
+}
+
+impl HasReplays for Context {
+    fn replays(&self) -> &Replays {
+        &self.replays
     }
 }
 

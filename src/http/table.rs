@@ -1,6 +1,7 @@
 //! The route table: one line for each path that is answered. Only the wiring imports it.
 
 use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
+use crate::http::api::replay::{cursor, text};
 use crate::http::api::tables::answer as tables;
 use crate::http::api::{replay, search, session_detail, sessions};
 use crate::http::context::Context;
@@ -31,6 +32,15 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list).tagged(),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large().or_not_found(),
     Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay)
+        .large()
+        .or_not_found()
+        .quoting(),
+    Route::post("/api/v1/analytics/sessions/{id}/replay", &cursor::CURSOR, &cursor::MOVE, cursor::step)
+        .large()
+        .or_not_found()
+        .quoting()
+        .keeping(cursor::OPENED),
+    Route::get("/api/v1/analytics/sessions/{id}/replay/{event}/text", &text::TEXT, text::text)
         .large()
         .or_not_found()
         .quoting(),

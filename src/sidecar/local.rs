@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::engine::ahead::{self, Parsed};
 use crate::engine::{Engine, PARTS_MAX, Start};
 use crate::http::api::analytics::cells::SharedCells;
+use crate::http::api::replay::kept::Replays;
 use crate::http::context::Context;
 use crate::http::openapi::ApiDocument;
 use crate::http::table::ROUTES;
@@ -128,6 +129,7 @@ fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Co
             .with_budgets(config.budgets.clone())
             .with_patterns(config.patterns.clone())
             .with_client(client(config, env)),
+        replays: Replays::default(),
         vitals: Arc::new(Vitals::new(clock::now(), config.traces.idle)),
         totals,
         archive: archive(config),

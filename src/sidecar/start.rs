@@ -12,6 +12,7 @@ use crate::audit::selfcheck::SelfCheck;
 use crate::config::Config;
 use crate::export::{ExportError, PushConfig, Pusher};
 use crate::http::api::analytics::cells::SharedCells;
+use crate::http::api::replay::kept::Replays;
 use crate::http::context::Context;
 use crate::http::openapi::ApiDocument;
 use crate::http::table::ROUTES;
@@ -113,6 +114,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
             .with_budgets(life.config.budgets.clone())
             .with_patterns(life.config.patterns.clone())
             .with_client(settings::client(life.config, life.env)),
+        replays: Replays::default(),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
         archive: life.archive.clone(),

@@ -1,6 +1,6 @@
 //! Which sessions were changed by commits, for a reader that keeps something of all sessions in memory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::transcript::ids::SessionId;
@@ -29,12 +29,44 @@ pub enum ChangedSessions {
 #[derive(Debug)]
 pub(super) struct Changes {
     noted: Mutex<(StateVersion, ChangedSessions)>,
+    latest: Mutex<Latest>,
+}
+
+/// When sessions were changed last.
+#[derive(Debug, Default)]
+struct Latest {
+    /// The commits that changed the sessions that were changed last, at most [`LATEST_MAX`].
+    commits: HashMap<SessionId, u64>,
+    /// No other session was changed after this commit.
+    floor: u64,
+}
+
+/// Of how many sessions it is known which commit changed them last. Of all others it is only known that no later commit did
+/// than the first of those that were forgotten.
+const LATEST_MAX: usize = 4096;
+
+impl Latest {
+    fn add(&mut self, session: &SessionId, commit: u64) {
+        if let Some(known) = self.commits.get_mut(session) {
+            *known = commit;
+            return;
+        }
+        if self.commits.len() >= LATEST_MAX {
+            let mut commits: Vec<u64> = self.commits.values().copied().collect();
+            commits.sort_unstable();
+            let floor = commits.get(commits.len() / 2).copied().unwrap_or(commit);
+            self.commits.retain(|_, commit| *commit > floor);
+            self.floor = self.floor.max(floor);
+        }
+        self.commits.insert(session.clone(), commit);
+    }
 }
 
 impl Default for Changes {
     fn default() -> Self {
         // Nothing is noted while nobody takes it.
-        Self { noted: Mutex::new((StateVersion::default(), ChangedSessions::All)) }
+        let noted = Mutex::new((StateVersion::default(), ChangedSessions::All));
+        Self { noted, latest: Mutex::default() }
     }
 }
 
@@ -44,23 +76,37 @@ impl Changes {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes that the database was opened, with the number of its last commit and whether it has all cells.
     pub(super) fn begin(&self, commit: u64, has_all_cells: bool) {
         let mut noted = self.noted();
         *noted = (StateVersion { opened: noted.0.opened + 1, commit, has_all_cells }, ChangedSessions::All);
+        *self.latest() = Latest { commits: HashMap::new(), floor: commit };
     }
 
     /// Notes a commit, after it was written, and whether the state has all cells with it.
     pub(super) fn add<'a>(&self, commit: u64, has_all_cells: bool, sessions: impl Iterator<Item = &'a SessionId>) {
-        let mut noted = self.noted();
+        let (mut noted, mut latest) = (self.noted(), self.latest());
         (noted.0.commit, noted.0.has_all_cells) = (commit, has_all_cells);
-        if let ChangedSessions::Some(known) = &mut noted.1 {
-            for session in sessions {
-                if !known.contains(session) {
-                    known.insert(session.clone());
-                }
+        for session in sessions {
+            latest.add(session, commit);
+            if let ChangedSessions::Some(known) = &mut noted.1
+                && !known.contains(session)
+            {
+                known.insert(session.clone());
             }
         }
+    }
+
+    /// A version that changes whenever a session is changed, and sometimes when it is not: how often the database was
+    /// opened, and the last commit that may have changed it.
+    pub(super) fn of(&self, session: &SessionId) -> (u64, u64) {
+        // The order of the locks is that of `add`.
+        let (noted, latest) = (self.noted(), self.latest());
+        (noted.0.opened, latest.commits.get(session).copied().unwrap_or(latest.floor))
     }
 
     /// Takes what was noted.

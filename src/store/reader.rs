@@ -59,6 +59,12 @@ impl StoreReader {
         self.changes.version()
     }
 
+    /// A version of what is stored of a session: it changes whenever the session does, and sometimes when it does not.
+    #[must_use]
+    pub fn version_of(&self, session: &SessionId) -> (u64, u64) {
+        self.changes.of(session)
+    }
+
     /// The cells of a session: of each of its units and their sections.
     pub fn cells_of(&self, session: &SessionId) -> Result<Vec<StoredUnit>, StoreError> {
         Rows::of(self.tree()?.as_ref()).cells_of(session)

@@ -82,6 +82,8 @@ mod openapi;
 mod patterns;
 mod projection;
 mod readers;
+mod replay_cursors;
+mod replay_steps;
 mod report;
 mod search;
 mod session_filters;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::daemon::Daemon;
@@ -84,7 +84,24 @@ impl<'s> Judge<'s> {
     }
 
     fn judge(&mut self, pattern: &str, reply: &Reply, said: &str) {
-        let operation = &self.schemas.0["paths"][pattern]["get"];
+        self.judge_by("get", pattern, reply, said);
+    }
+
+    /// Sends a body to a route, and judges the body too if it is right.
+    fn post(&mut self, pattern: &str, parts: &[(&str, &str)], body: &Value) -> Reply {
+        let path =
+            parts.iter().fold(pattern.to_owned(), |path, (name, part)| path.replace(&format!("{{{name}}}"), part));
+        let headers = [("Content-Type", "application/json")];
+        let reply = request(self.side.daemon.address, "POST", &path, &headers, body.to_string().as_bytes());
+        let takes = &self.schemas.0["paths"][pattern]["post"]["requestBody"]["content"]["application/json"]["schema"];
+        let wrong = self.schemas.wrong(takes, body);
+        assert_eq!(wrong.is_empty(), reply.status != 400, "{body}: {wrong:#?}");
+        self.judge_by("post", pattern, &reply, &format!("{path} {body}"));
+        reply
+    }
+
+    fn judge_by(&mut self, method: &str, pattern: &str, reply: &Reply, said: &str) {
+        let operation = &self.schemas.0["paths"][pattern][method];
         let response = &operation["responses"][reply.status.to_string()];
         assert!(response.is_object(), "{said}: {} is not described", reply.status);
         let is_told = operation["responses"].get("304").is_some();
@@ -112,7 +129,8 @@ fn the_description_is_of_every_route_and_each_has_a_name_of_its_own() {
     assert_eq!(document["openapi"], "3.1.1");
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), tailspan::http::table::ROUTES.len());
+    let operations: usize = paths.values().map(|methods| methods.as_object().unwrap().len()).sum();
+    assert_eq!(operations, tailspan::http::table::ROUTES.len());
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
     let tags: Vec<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
     for (path, methods) in paths {
@@ -164,10 +182,12 @@ fn every_answer_is_as_the_description_says() {
     let one = format!("{list}/{{id}}");
     for id in sessions["sessions"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).chain(["nobody"]) {
         judge.ask(&one, &[("id", id)], "");
-        judge.ask(&format!("{one}/replay"), &[("id", id)], "limit=1000");
+        judge.ask(&format!("{one}/replay"), &[("id", id)], "limit=1000&context=true");
+        judge.ask(&format!("{one}/replay/{{event}}/text"), &[("id", id), ("event", "0")], "bytes=10");
         judge.ask("/jaeger/api/traces/{id}", &[("id", id)], "");
         judge.ask("/jaeger/api/v3/traces/{id}", &[("id", id)], "");
     }
+    moves(&mut judge, &format!("{one}/replay"));
     for table in ["sessions", "turns", "messages", "tools", "costs"] {
         for format in ["json", "ndjson", "csv", "parquet"] {
             judge.ask("/api/v1/export/{file}", &[("file", &format!("{table}.{format}"))], "");
@@ -192,6 +212,23 @@ fn every_answer_is_as_the_description_says() {
     for status in [304, 400, 403, 404] {
         assert!(judge.seen.iter().any(|(_, seen)| *seen == status), "{status} was not answered");
     }
+}
+
+fn moves(judge: &mut Judge<'_>, replay: &str) {
+    let id = [("id", "5fb3d16f")];
+    let opened = judge.post(replay, &id, &json!({"action": "open"}));
+    assert_eq!(opened.status, 201);
+    let cursor = opened.json()["cursor"].clone();
+    judge.post(replay, &[("id", "nobody")], &json!({"action": "open", "to": {"next": "tool"}}));
+    for action in ["step", "back", "back", "reset", "close", "close", "jump"] {
+        judge.post(replay, &id, &json!({"action": action, "cursor": cursor}));
+    }
+    for to in
+        [json!({"index": 5}), json!({"at": "2026-11-22T06:02:52Z"}), json!({"previous": "error"}), json!({"nth": 1})]
+    {
+        judge.post(replay, &id, &json!({"action": "open", "to": to}));
+    }
+    judge.post(replay, &id, &json!({"action": "seek", "cursor": cursor}));
 }
 
 fn jaeger(judge: &mut Judge<'_>) {

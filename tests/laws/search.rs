@@ -4,25 +4,24 @@
 //! `TAILSPAN_TEST_FIRST_SEED=7 TAILSPAN_TEST_SEEDS=500` runs other stories than the usual ones.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 use tailspan::archive::Archive;
-use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
+use tailspan::http::api::analytics::cells::SharedCells;
+use tailspan::http::api::replay::kept::Replays;
 use tailspan::http::api::search::Patience;
 use tailspan::http::api::{replay, search, sessions};
-use tailspan::http::{HasReader, Route, get};
+use tailspan::http::{Route, get};
 use tailspan::index::build::Builder;
 use tailspan::index::catalogue::SearchIndex;
 use tailspan::ledger::prices::Prices;
-use tailspan::store::StoreReader;
-use tailspan::transcript::time::Timestamp;
-use tailspan::views::traces::finish::SpanRules;
 use tempfile::TempDir;
 
+use crate::support::searched::State;
 use crate::support::shapes::{Files, story};
 use crate::support::world::{Dice, World, append};
 
@@ -49,32 +48,6 @@ const WORDS: [&str; 17] = [
     "🙂",
 ];
 
-struct State(StoreReader, SharedCells, Arc<OnceLock<SearchIndex>>);
-
-impl HasCells for State {
-    fn cells(&self) -> &SharedCells {
-        &self.1
-    }
-}
-
-impl HasReader for State {
-    fn reader(&self) -> &StoreReader {
-        &self.0
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp(1_900_000_000_000)
-    }
-
-    fn span_rules(&self) -> &SpanRules {
-        const { &SpanRules::DEFAULT }
-    }
-
-    fn index(&self) -> Arc<OnceLock<SearchIndex>> {
-        Arc::clone(&self.2)
-    }
-}
-
 static ROUTES: &[Route<State>] = &[
     Route::get("/search", &search::SEARCH, |state, request| search::search_for(state, request, Patience::ENDLESS)),
     Route::get("/impatient", &search::SEARCH, |state, request| search::search_for(state, request, Patience::NONE)),
@@ -87,7 +60,7 @@ impl State {
     fn of(world: &World, folder: &Path) -> Self {
         let reader = world.reader.clone().unwrap();
         let index = SearchIndex::open_for(folder, &Archive::default(), &reader).unwrap();
-        Self(reader, SharedCells::new(Prices::embedded()), Arc::new(OnceLock::from(index)))
+        Self(reader, SharedCells::new(Prices::embedded()), Arc::new(OnceLock::from(index)), Replays::default())
     }
 
     /// Adds to the index what is new, sometimes in part.
@@ -319,8 +292,24 @@ fn check(state: &State, dice: &mut Dice) -> usize {
         let answer = answered(state, route, &query, newest);
         assert_eq!(answer, expected(&told, &wanted, newest), "{} by {route} {sort} {limit}", written.join(" "));
         count += answer.len();
+        check_replays(state, &encoded, limit, &answer);
     }
     count
+}
+
+/// Within each session, the replay finds the events of which the search finds a text.
+fn check_replays(state: &State, encoded: &str, limit: usize, hits: &[(String, String, Option<u64>, String)]) {
+    for session in state.json("/sessions?limit=1000")["sessions"].as_array().unwrap() {
+        let id = session["id"].as_str().unwrap();
+        let expected: BTreeSet<u64> = hits.iter().filter(|hit| hit.1 == id).filter_map(|hit| hit.2).collect();
+        let (mut found, mut from) = (Vec::new(), Some(0));
+        while let Some(start) = from {
+            let page = state.json(&format!("/sessions/{id}/replay?q={encoded}&limit={limit}&from={start}"));
+            found.extend(page["events"].as_array().unwrap().iter().filter_map(|event| event["index"].as_u64()));
+            from = page["next_from"].as_u64();
+        }
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{id}");
+    }
 }
 
 /// The words of a row: the same in all of its copies.

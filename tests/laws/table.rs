@@ -40,6 +40,7 @@ fn usual(name: &str) -> &'static str {
         "service" => "claude-code",
         "file" => "costs.json",
         "q" => "the",
+        "event" => "3",
         "query.startTimeMin" => "2000-01-01T00:00:00Z",
         "query.startTimeMax" => "2100-01-01T00:00:00Z",
         _ => panic!("`{name}` is required, and there is no value for it here"),
@@ -151,7 +152,7 @@ fn every_answer_has_a_content_type_and_json_a_schema() {
 /// A function that reads what its route does not tell of, or answers in another form, panics here.
 #[test]
 fn what_is_described_is_what_is_read() {
-    for route in ROUTES.iter().filter(|route| route.pattern != OFF) {
+    for route in ROUTES.iter().filter(|route| route.pattern != OFF && route.body.is_none()) {
         let usual = answer(route, None);
         assert_eq!(usual.0, 200, "{}: {}", route.pattern, usual.1);
         for part in names_of(route.pattern) {

@@ -148,6 +148,7 @@ fn state() -> State {
         archive: tailspan::archive::Archive::default(),
         index: Arc::default(),
         cells: tailspan::http::api::analytics::cells::SharedCells::new(Prices::embedded()),
+        replays: tailspan::http::api::replay::kept::Replays::default(),
         claude_code: false,
         document: ApiDocument::of(ROUTES),
         clock: || NOW,

@@ -20,7 +20,11 @@ FIRST, LAST = "query.startTimeMin", "query.startTimeMax"
 
 @schemathesis.hook
 def map_case(context, case):
-    if case.meta is None or not case.meta.generation.mode.is_positive or not case.query:
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return case
+    if case.method == "POST" and isinstance(case.body, dict):
+        case.body = opened(case.body)
+    if not case.query:
         return case
     # A cursor is of one list in one order, so none can be made up.
     case.query.pop("cursor", None)
@@ -30,7 +34,20 @@ def map_case(context, case):
     if FIRST in case.query and LAST in case.query:
         case.query[LAST] = "9999-12-31T23:59:59Z"
     # A question to search has a syntax: a phrase has its closing quote, an expression can be compiled, and there is a word.
-    if isinstance(case.query.get("q"), str) and case.path.endswith("/search"):
-        words = case.query["q"].replace('"', " ").replace("/", " ")[:100]
-        case.query["q"] = words if words.strip() else "word"
+    if isinstance(case.query.get("q"), str) and case.path.endswith(("/search", "/replay")):
+        case.query["q"] = question(case.query["q"])
     return case
+
+
+def question(text):
+    """A question that can be read."""
+    words = text.replace('"', " ").replace("/", " ")[:100]
+    return words if words.strip() else "word"
+
+
+def opened(move):
+    """A move that opens a cursor: no cursor of an earlier answer can be made up."""
+    to = move.get("to")
+    if isinstance(to, dict) and "text" in to:
+        to = {"text": question(to["text"])}
+    return {"action": "open"} | ({"to": to} if isinstance(to, dict) else {})

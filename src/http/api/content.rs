@@ -12,9 +12,11 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::archive::{Archive, OpenFiles};
 use crate::store::{StoreError, StoreReader};
@@ -41,13 +43,14 @@ pub(in crate::http) struct EventContent {
 
 /// Why the text of an event cannot be shown.
 #[derive(Debug, Clone, Copy)]
-enum Hidden {
+pub(in crate::http) enum Hidden {
     Row(Missing),
     PageFull,
 }
 
 impl Hidden {
-    const fn reason(self) -> &'static str {
+    /// The reason in words.
+    pub(in crate::http) const fn reason(self) -> &'static str {
         match self {
             Self::Row(missing) => missing.reason(),
             Self::PageFull => "page is full",
@@ -88,6 +91,20 @@ impl<'a> ContentPage<'a> {
     }
 
     fn pieces(&mut self, source: &TextSource) -> Result<Result<Vec<TextPiece>, Hidden>, StoreError> {
+        let rows = match self.rows(source)? {
+            Ok(rows) => rows,
+            Err(hidden) => return Ok(Err(hidden)),
+        };
+        let pieces = pieces(&rows, &source.expected);
+        let Some(left) = self.text_bytes_left.checked_sub(pieces.iter().map(TextPiece::weight).sum()) else {
+            return Ok(Err(Hidden::PageFull));
+        };
+        self.text_bytes_left = left;
+        Ok(Ok(pieces))
+    }
+
+    /// The rows that the text of an event stands in, as JSON. Fails if the state cannot be read.
+    pub(in crate::http) fn rows(&mut self, source: &TextSource) -> Result<Result<Vec<Arc<Value>>, Hidden>, StoreError> {
         if self.full {
             return Ok(Err(Hidden::PageFull));
         }
@@ -109,12 +126,7 @@ impl<'a> ContentPage<'a> {
                 Err(missing) => return Ok(Err(Hidden::Row(missing))),
             }
         }
-        let pieces = pieces(&rows, &source.expected);
-        let Some(left) = self.text_bytes_left.checked_sub(pieces.iter().map(TextPiece::weight).sum()) else {
-            return Ok(Err(Hidden::PageFull));
-        };
-        self.text_bytes_left = left;
-        Ok(Ok(pieces))
+        Ok(Ok(rows))
     }
 
     /// The path of a file that is not open yet.

@@ -5,7 +5,8 @@
 //! sessions        the list of sessions
 //! session_detail  one session with its parts
 //! search          texts that match, wherever they stand
-//! replay          the events of a session, page by page
+//! replay          the events of a session, page by page, and cursors that step through them
+//! reel            the events of a session in order, in short
 //! long_session    a session that is too long to be in memory for an answer
 //! content         the text of events, read from the session files
 //! tables          whole tables of rows as files
@@ -15,6 +16,7 @@
 pub mod analytics;
 mod content;
 mod long_session;
+mod reel;
 pub mod replay;
 pub mod search;
 pub mod session_detail;

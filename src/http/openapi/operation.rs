@@ -7,7 +7,7 @@ use super::parameters::parameter;
 use super::schemas::Schemas;
 use super::told::Told;
 use crate::http::route::description::{AnswerForm, PROBLEM};
-use crate::http::route::problem::{FINE, Refusal, UNCHANGED, refusals};
+use crate::http::route::problem::{FINE, MADE, Refusal, UNCHANGED, refusals};
 
 /// The operation object of OpenAPI.
 pub(super) fn operation(told: &Told, method: &Method, schemas: &mut Schemas) -> Value {
@@ -19,16 +19,23 @@ pub(super) fn operation(told: &Told, method: &Method, schemas: &mut Schemas) -> 
         }));
     }
     let mut responses = answers(told, schemas);
-    for refusal in refusals(*method != Method::GET).filter(|refusal| told.missing || !refusal.is_missing()) {
+    for refusal in refusals(*method != Method::GET, told.keeps).filter(|refusal| told.missing || !refusal.is_missing())
+    {
         responses.insert(refusal.status().to_string(), refused(told, refusal, schemas));
     }
-    json!({
+    let mut operation = json!({
         "operationId": told.operation_id(method),
         "summary": told.description.summary,
         "tags": [told.group()],
         "parameters": parameters,
         "responses": responses,
-    })
+    });
+    if let (Some(body), Value::Object(operation)) = (told.body, &mut operation) {
+        let content = content(std::iter::once(&body.form), schemas);
+        let body = json!({"description": body.form.meaning, "required": true, "content": content});
+        operation.insert("requestBody".to_owned(), body);
+    }
+    operation
 }
 
 /// The answers that are no refusals, by their statuses.
@@ -49,6 +56,13 @@ fn answers(told: &Told, schemas: &mut Schemas) -> Map<String, Value> {
         }
         let unchanged = "Nothing has changed since the answer whose `ETag` was sent as `If-None-Match`.";
         responses.insert(UNCHANGED.as_u16().to_string(), json!({"description": unchanged, "headers": tag}));
+    }
+    if let Some(meaning) = told.makes {
+        let mut made = fine.clone();
+        if let Value::Object(made) = &mut made {
+            made.insert("description".to_owned(), meaning.into());
+        }
+        responses.insert(MADE.as_u16().to_string(), made);
     }
     responses.insert(FINE.as_u16().to_string(), fine);
     responses

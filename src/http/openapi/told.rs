@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::http::route::description::Description;
+use crate::http::route::description::{BodyForm, Description};
 use crate::http::route::routes::Route;
 
 /// What a row of the route table tells.
@@ -15,6 +15,12 @@ pub(in crate::http) struct Told {
     pub(super) tagged: bool,
     /// Whether the handler may answer "not found".
     pub(super) missing: bool,
+    /// The body that it takes.
+    pub(super) body: Option<&'static BodyForm>,
+    /// What the status "created" means, if the handler answers with it.
+    pub(super) makes: Option<&'static str>,
+    /// Whether it keeps something for its clients, which may be gone when they come back.
+    pub(super) keeps: bool,
 }
 
 /// A group of routes: its name, what it is, and how the paths of its routes begin.
@@ -45,8 +51,8 @@ pub(super) const GROUPS: [Group; 7] = [
 
 impl Told {
     pub(in crate::http) const fn of<C>(route: &Route<C>) -> Self {
-        let Route { pattern, methods, description, tagged, missing, .. } = *route;
-        Self { pattern, methods, description, tagged, missing }
+        let Route { pattern, methods, description, tagged, missing, body, makes, keeps, .. } = *route;
+        Self { pattern, methods, description, tagged, missing, body, makes, keeps }
     }
 
     /// The name of the operation: the method and the path in one word, without what many paths have in common.

@@ -12,7 +12,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::http::route::description::{HTML, JSON, PROBLEM_JSON, TEXT};
-use crate::http::route::problem::{FINE, NOT_READY, Problem};
+use crate::http::route::problem::{FINE, MADE, NOT_READY, Problem};
 use crate::http::route::stream::Stream;
 
 /// Bodies of up to this many bytes are never compressed: they fit one packet, and gzip would cost more than it saves.
@@ -95,6 +95,12 @@ impl Answer {
     #[must_use]
     pub fn as_it_is(self) -> Self {
         Self { as_it_is: true, ..self }
+    }
+
+    /// The same answer, which says that something was made.
+    #[must_use]
+    pub(in crate::http) fn made(self) -> Self {
+        Self { status: MADE, ..self }
     }
 
     /// Adds a header, for example `Content-Disposition`.

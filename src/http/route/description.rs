@@ -33,6 +33,14 @@ pub struct AnswerForm {
     pub meaning: &'static str,
 }
 
+/// The body that a route takes.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyForm {
+    pub form: AnswerForm,
+    /// Most bytes of it; never more than the server takes.
+    pub bytes_max: usize,
+}
+
 /// The schema of an answer, which is made of the type that is written.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerSchema {

@@ -10,6 +10,9 @@ use serde::Serialize;
 /// The status of a successful answer.
 pub(in crate::http) const FINE: StatusCode = StatusCode::OK;
 
+/// The status that says that something was made.
+pub(in crate::http) const MADE: StatusCode = StatusCode::CREATED;
+
 /// The status that tells a client that it has the answer already.
 pub(in crate::http) const UNCHANGED: StatusCode = StatusCode::NOT_MODIFIED;
 
@@ -36,6 +39,8 @@ enum By {
     Server,
     /// The server, while it reads a body.
     Body,
+    /// The handler of a route that keeps something for its clients.
+    Holder,
     /// The server or the handler.
     Both,
     /// The handler.
@@ -43,7 +48,7 @@ enum By {
 }
 
 /// Every status with which a request that finds its route may be refused.
-const REFUSALS: [Refusal; 8] = [
+const REFUSALS: [Refusal; 10] = [
     Refusal {
         status: StatusCode::BAD_REQUEST,
         meaning: "The request cannot be answered as it is; the detail says what would be right.",
@@ -64,6 +69,12 @@ const REFUSALS: [Refusal; 8] = [
         by: By::Body,
     },
     Refusal {
+        status: StatusCode::GONE,
+        meaning: "What the request goes on with is not kept any more.",
+        header: None,
+        by: By::Holder,
+    },
+    Refusal {
         status: StatusCode::PAYLOAD_TOO_LARGE,
         meaning: "The body has too many bytes.",
         header: None,
@@ -74,6 +85,12 @@ const REFUSALS: [Refusal; 8] = [
         meaning: "The path and the query have too many bytes.",
         header: None,
         by: By::Server,
+    },
+    Refusal {
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        meaning: "The body is of another content type than the route takes.",
+        header: None,
+        by: By::Body,
     },
     Refusal {
         status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -90,8 +107,13 @@ const REFUSALS: [Refusal; 8] = [
 ];
 
 /// The statuses with which requests are refused that find their route.
-pub(in crate::http) fn refusals(has_body: bool) -> impl Iterator<Item = &'static Refusal> {
-    REFUSALS.iter().filter(move |refusal| has_body || refusal.by != By::Body)
+pub(in crate::http) fn refusals(has_body: bool, keeps: bool) -> impl Iterator<Item = &'static Refusal> {
+    let may = move |by| match by {
+        By::Body => has_body,
+        By::Holder => keeps,
+        _ => true,
+    };
+    REFUSALS.iter().filter(move |refusal| may(refusal.by))
 }
 
 impl Refusal {
@@ -111,7 +133,7 @@ impl Refusal {
 
     /// Whether handlers refuse so, and not only the server.
     pub(in crate::http) fn is_by_handlers(&self) -> bool {
-        matches!(self.by, By::Both | By::Handler)
+        matches!(self.by, By::Both | By::Handler | By::Holder)
     }
 
     pub(in crate::http) fn is_missing(&self) -> bool {
@@ -214,6 +236,17 @@ impl Problem {
             format!("the body of a request may have {bytes_max} bytes at most"),
         )
         .closing()
+    }
+
+    /// The body must be of the content type `takes`.
+    pub(in crate::http) fn unsupported_type(takes: &str) -> Self {
+        let detail = format!("the body must be `{takes}`, and the header `Content-Type` must say so");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", detail).closing()
+    }
+
+    /// What the request goes on with is not kept any more.
+    pub(in crate::http) fn gone(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "Gone", detail)
     }
 
     pub(in crate::http) fn body_too_slow(seconds: f64) -> Self {

@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::http::route::answer::Answer;
-use crate::http::route::description::Description;
+use crate::http::route::description::{BodyForm, Description};
 use crate::http::route::problem::Problem;
 use crate::http::route::query::{Others, decode_percent};
 use crate::http::route::request::Request;
@@ -15,6 +15,11 @@ pub type Handler<C> = fn(&C, &Request) -> Result<Answer, Problem>;
 pub(in crate::http) const OTHER_ROUTE: &str = "other";
 
 const GET_ONLY: &[Method] = &[Method::GET];
+const POST_ONLY: &[Method] = &[Method::POST];
+
+const fn never<C>(_: &C) -> bool {
+    false
+}
 
 /// A row of the table.
 pub struct Route<C: 'static> {
@@ -31,6 +36,12 @@ pub struct Route<C: 'static> {
     pub missing: bool,
     /// Whether the answer quotes a conversation. If so, only [`Readers`](crate::http::Readers) get it.
     pub quotes: fn(&C) -> bool,
+    /// The body that it takes; `None` if it takes none, or any.
+    pub body: Option<&'static BodyForm>,
+    /// What the status "created" means, if the handler answers with it.
+    pub makes: Option<&'static str>,
+    /// Whether it keeps something for its clients, which may be gone when they come back.
+    pub keeps: bool,
     pub handler: Handler<C>,
 }
 
@@ -54,14 +65,31 @@ impl<C> Route<C> {
     /// A question to the store: GET, with only the parameters in `description`.
     pub const fn get(pattern: &'static str, description: &'static Description, handler: Handler<C>) -> Self {
         let (others, work) = (Others::Refused, Work::Store);
-        let (tagged, missing) = (false, false);
-        Self { pattern, methods: GET_ONLY, description, others, work, tagged, missing, quotes: |_| false, handler }
+        let (tagged, missing, keeps) = (false, false, false);
+        let (methods, quotes, body, makes) = (GET_ONLY, never as fn(&C) -> bool, None, None);
+        Self { pattern, methods, description, others, work, tagged, missing, quotes, body, makes, keeps, handler }
     }
 
     /// A question to the store by another project's API: GET, with any query, of which only the parameters in
     /// `description` are read.
     pub const fn foreign(pattern: &'static str, description: &'static Description, handler: Handler<C>) -> Self {
         Self { others: Others::PassedOver, ..Self::get(pattern, description, handler) }
+    }
+
+    /// A request with a body that changes something: POST, with only the parameters in `description`.
+    pub const fn post(
+        pattern: &'static str,
+        description: &'static Description,
+        body: &'static BodyForm,
+        handler: Handler<C>,
+    ) -> Self {
+        Self { methods: POST_ONLY, body: Some(body), ..Self::get(pattern, description, handler) }
+    }
+
+    /// The same route, which makes something and keeps it for a while; `meaning` says what, in one sentence.
+    #[must_use]
+    pub const fn keeping(self, meaning: &'static str) -> Self {
+        Self { makes: Some(meaning), keeps: true, ..self }
     }
 
     /// The same route for other methods.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -13,6 +13,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::http::route::answer::{Answer, AnswerBody, accepts_gzip};
+use crate::http::route::description::BodyForm;
 use crate::http::route::problem::Problem;
 use crate::http::route::query::Query;
 use crate::http::route::request::Request;
@@ -85,7 +86,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         let (body, body_slot) = match head.method {
             Method::GET | Method::HEAD => (Bytes::new(), None),
             _ => {
-                let (body, slot) = self.read_body(&head, body).await?;
+                let (body, slot) = self.read_body(&head, body, found.route.body).await?;
                 (body, Some(slot))
             }
         };
@@ -102,8 +103,20 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         Ok((answer, [request_slot, room]))
     }
 
-    async fn read_body(&self, head: &Parts, body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
-        let bytes_max = self.limits.body_bytes_max;
+    async fn read_body(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        takes: Option<&BodyForm>,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+        let mut bytes_max = self.limits.body_bytes_max;
+        if let Some(BodyForm { form, bytes_max: own_max }) = takes {
+            // A page on another site can send a body without being asked only if it is of one of a few types.
+            if !is_of_type(head, form.content_type) {
+                return Err(Problem::unsupported_type(form.content_type));
+            }
+            bytes_max = bytes_max.min(*own_max);
+        }
         let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|bytes| bytes > bytes_max) {
             return Err(Problem::body_too_large(bytes_max));
@@ -188,6 +201,12 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         };
         Ok((Response::from_parts(head, made), room))
     }
+}
+
+/// Whether the body of a request is said to be of a content type, whatever parameters that has.
+fn is_of_type(head: &Parts, content_type: &str) -> bool {
+    let given = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(content_type)
 }
 
 fn refused(problem: Problem) -> Held {

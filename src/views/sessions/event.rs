@@ -25,8 +25,14 @@ pub struct Event {
     pub detail: Detail,
     /// Id of the sub-agent that it happened in; `null` for the main thread.
     pub agent: Option<Arc<str>>,
+    /// Id of the sub-agent that started that sub-agent; `null` if the main thread did, or nobody tells.
+    pub parent_agent: Option<Arc<str>>,
+    /// How deep that sub-agent is nested: 0 for the main thread, 1 for a sub-agent that it started, and so on.
+    pub depth: usize,
     /// Turn of the session, from 1; `null` before the first and for sub-agents that no known call started.
     pub turn: Option<usize>,
+    /// How long after the event before it in the session; `null` for the first one.
+    pub gap_seconds: Option<f64>,
     /// How long it took: a message from request to last row, a result from its call, an agent from its start.
     pub duration_seconds: Option<f64>,
     /// How it ended: stop reason, outcome of the call, reason of the failure or of the agent's end.
@@ -77,6 +83,17 @@ pub enum Detail {
         attempt: u32,
         /// Wait before the next attempt in seconds; 0 after the last.
         retry_in_seconds: f64,
+    },
+    /// The client went on with another model.
+    ModelChange {
+        /// `uuid` of its row.
+        uuid: String,
+        /// The model before.
+        from: Arc<str>,
+        /// The model after.
+        to: Arc<str>,
+        /// Why, for example `overloaded`.
+        trigger: Arc<str>,
     },
     /// An API response was complete.
     Message {

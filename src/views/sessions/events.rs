@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::moments::{self, Around, Moment, SoFar};
+use super::nesting::Nesting;
 use super::paths::OnPath;
 use crate::ledger::ended;
 use crate::ledger::family::TurnNumbers;
 use crate::ledger::unit::{RowPlace, Unit, UnitId};
+use crate::transcript::time::seconds;
 
 /// Where an event stands among those of its session that happened in the same millisecond. It stays what it is whatever
 /// other events are found later.
@@ -53,7 +55,7 @@ impl PlacedEvent {
     pub fn of(around: &Around<'_>, index: usize, moment: &Moment<'_>) -> Self {
         let (unit, agent) = (around.unit, around.unit.agent.as_ref());
         let agent = agent.map(|agent| agent.agent_type.clone());
-        let key = EventKey { rank: moment.rank(), id: moment.id().into(), unit: unit.key.id() };
+        let key = EventKey { rank: moment.kind().rank(), id: moment.id().into(), unit: unit.key.id() };
         let event = moment.event(around, index, &mut SoFar::default());
         Self { key, event, unit: unit.key.id(), cwd: unit.context.cwd.clone(), agent }
     }
@@ -64,8 +66,10 @@ impl PlacedEvent {
 pub fn events(units: &[Unit]) -> Vec<Event> {
     let mut so_far = SoFar::default();
     let on_path = OnPath::of(units);
+    let mut before = None;
     in_order(units, |around, index, moment| Event {
         critical_path_seconds: moment.on_path(&on_path),
+        gap_seconds: before.replace(moment.at()).map(|before| seconds(moment.at().since_ms(before))),
         ..moment.event(around, index, &mut so_far)
     })
 }
@@ -80,13 +84,14 @@ pub fn placed_events(units: &[Unit], takes: impl Fn(&[RowPlace]) -> bool) -> Vec
 }
 
 /// What `make` makes of each moment of a session, in order.
-fn in_order<T>(units: &[Unit], mut make: impl FnMut(&Around<'_>, usize, Moment<'_>) -> T) -> Vec<T> {
+fn in_order<'u, T>(units: &'u [Unit], mut make: impl FnMut(&Around<'_>, usize, Moment<'_>) -> T) -> Vec<T> {
     let numbers = TurnNumbers::of(units);
     let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), unit)).collect();
-    let around = |unit| Around {
-        unit,
-        turn: numbers.turn(unit.key.id()),
-        end: ended::of_agent(unit, &|id| by_id.get(&id).copied()),
+    let nesting = Nesting::of(units);
+    let around = |unit: &'u Unit| {
+        let id = unit.key.id();
+        let end = ended::of_agent(unit, &|id| by_id.get(&id).copied());
+        Around { unit, turn: numbers.turn(id), end, depth: nesting.depth(id), parent: nesting.parent(id) }
     };
     let all: Vec<Around<'_>> = units.iter().map(around).collect();
     let moments = |around| moments::of_unit(around).chain(moments::of_parts(&around.unit.parts));

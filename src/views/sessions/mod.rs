@@ -7,8 +7,11 @@
 //! parts      turns, sub-agents and slowest steps of one session
 //! paths      what turns waited for, and which events lie on these paths
 //! event      one event, as it is answered
+//! kinds      the kinds of events
 //! events     all events of a session, in order
 //! moments    the events of one unit, before they are in order
+//! nesting    which sub-agent started which
+//! state      what was spent, what is open and which files were named up to an event
 //! timeline   the order of the events of a session that is too long to be in memory
 //! outline    the turns and sub-agents of such a session, in short
 //! ```
@@ -17,9 +20,12 @@ pub mod account;
 pub mod clues;
 pub mod event;
 pub mod events;
+pub mod kinds;
 pub mod moments;
+pub mod nesting;
 pub mod outline;
 pub mod parts;
 pub mod paths;
+pub mod state;
 pub mod summary;
 pub mod timeline;

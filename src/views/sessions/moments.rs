@@ -11,10 +11,11 @@ use crate::ledger::unit::{
 };
 use crate::transcript::expected::Expected;
 use crate::transcript::ids::RowId;
-use crate::transcript::record::{ApiError, Compaction, Fact, Hook, Note, Stop};
+use crate::transcript::record::{ApiError, Compaction, Fact, Fallback, Hook, Note, Outcome, Stop};
 use crate::transcript::time::Timestamp;
 use crate::transcript::time::seconds;
 use crate::views::sessions::event::{Detail, Event, TextSource};
+use crate::views::sessions::kinds::EventKind;
 use crate::views::sessions::paths::OnPath;
 
 /// A unit, and what its events need to know of its session.
@@ -25,6 +26,10 @@ pub struct Around<'a> {
     pub turn: Option<usize>,
     /// When and how a sub-agent ended; `None` while it runs, and for other units.
     pub end: Option<TurnEnd>,
+    /// How deep a sub-agent is nested, from 1; 0 for other units.
+    pub depth: usize,
+    /// The sub-agent that started a sub-agent; `None` if the main thread did, or nobody tells.
+    pub parent: Option<&'a Arc<str>>,
 }
 
 /// One thing that happened.
@@ -39,6 +44,7 @@ enum What<'a> {
     Prompt(&'a Prompt, RowId),
     AgentStart(&'a Agent),
     Failure(&'a RowFact, ApiError),
+    Fallback(&'a RowFact, &'a Fallback),
     Message(&'a Message),
     Call(&'a Tool, &'a Call),
     Result(&'a Tool, &'a ToolEnd),
@@ -47,6 +53,44 @@ enum What<'a> {
     Note(&'a RowFact, &'a Note),
     Interrupt,
     AgentEnd(&'a Agent, TurnEnd),
+}
+
+/// What a moment changes in the state of its session.
+#[derive(Debug, Clone, Copy)]
+pub enum Mark<'a> {
+    /// Nothing but that it happened.
+    Plain,
+    /// A turn began.
+    Turn,
+    /// A sub-agent began.
+    AgentStart,
+    /// A sub-agent ended.
+    AgentEnd,
+    /// A response used something.
+    Used {
+        used: SoFar,
+        /// Tokens of its prompt.
+        context_tokens: u64,
+        model: &'a Arc<str>,
+    },
+    /// A call began.
+    Call {
+        /// Its `tool_use.id`.
+        id: &'a str,
+        /// xxh3-64 of the path of the file that it names; 0 if it names none.
+        file: u64,
+        /// Where its row stands.
+        place: RowPlace,
+    },
+    /// A call ended.
+    Result {
+        /// True if the call itself is known. Its moment is the one before.
+        called: bool,
+        /// True if it ended with an error.
+        failed: bool,
+    },
+    /// The conversation was compacted to so many tokens.
+    Compacted(u64),
 }
 
 /// Tokens and cost of a session up to an event.
@@ -86,14 +130,15 @@ pub fn of_parts(parts: &Parts) -> impl Iterator<Item = Moment<'_>> {
     messages.chain(tools).chain(rows)
 }
 
-/// What a row tells of; `None` for a change of the model and for what it was offered, which are no events.
+/// What a row tells of; `None` for what the model was offered, which is no event.
 const fn of_row(row: &RowFact) -> Option<What<'_>> {
     Some(match &row.what {
         Fact::Failure(error) => What::Failure(row, *error),
         Fact::Compaction(done) => What::Compaction(row, done),
         Fact::Hook(hook) => What::Hook(row, hook),
         Fact::Note(note) => What::Note(row, note),
-        Fact::Fallback(_) | Fact::Offer(_) => return None,
+        Fact::Fallback(fallback) => What::Fallback(row, fallback),
+        Fact::Offer(_) => return None,
     })
 }
 
@@ -104,22 +149,70 @@ impl<'a> Moment<'a> {
         self.at
     }
 
-    /// The order of moments in the same millisecond, causes before effects; the lowest comes first.
+    /// What happened.
     #[must_use]
-    pub const fn rank(&self) -> u8 {
+    pub const fn kind(&self) -> EventKind {
         match self.what {
-            What::Prompt(..) => 0,
-            What::AgentStart(_) => 1,
-            What::Failure(..) => 2,
-            What::Message(_) => 3,
-            What::Call(..) => 4,
-            What::Result(..) => 5,
-            What::Compaction(..) => 6,
-            What::Hook(..) => 7,
-            What::Note(..) => 8,
-            What::Interrupt => 9,
-            What::AgentEnd(..) => 10,
+            What::Prompt(..) => EventKind::Prompt,
+            What::AgentStart(_) => EventKind::SubagentStart,
+            What::Failure(..) => EventKind::ApiError,
+            What::Fallback(..) => EventKind::ModelChange,
+            What::Message(_) => EventKind::Message,
+            What::Call(..) => EventKind::ToolCall,
+            What::Result(..) => EventKind::ToolResult,
+            What::Compaction(..) => EventKind::Compaction,
+            What::Hook(..) => EventKind::Hook,
+            What::Note(_, note) => match note {
+                Note::QueuedPrompt { .. } => EventKind::QueuedPrompt,
+                Note::TaskEnded { .. } => EventKind::TaskEnd,
+                Note::PullRequest(_) => EventKind::PullRequest,
+                Note::AwaySummary { .. } => EventKind::AwaySummary,
+                Note::PlanMode { .. } => EventKind::PlanMode,
+                Note::ServerTool { .. } => EventKind::ServerTool,
+            },
+            What::Interrupt => EventKind::Interrupt,
+            What::AgentEnd(..) => EventKind::SubagentEnd,
         }
+    }
+
+    /// What it changes in the state of its session.
+    #[must_use]
+    pub fn mark(&self) -> Mark<'a> {
+        match self.what {
+            What::Prompt(..) => Mark::Turn,
+            What::AgentStart(_) => Mark::AgentStart,
+            What::AgentEnd(..) => Mark::AgentEnd,
+            What::Message(message) => {
+                let usage = &message.usage;
+                let split = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
+                let written = usage.cache_write.unwrap_or_default().max(split);
+                let context_tokens = usage.input.saturating_add(usage.cache_read).saturating_add(written);
+                let model = message.shares.first().map_or(&message.model, |share| &share.model);
+                Mark::Used { used: used_by(message), context_tokens, model }
+            }
+            What::Call(tool, call) => Mark::Call { id: &tool.id, file: call.file, place: call.place },
+            What::Result(tool, end) => {
+                Mark::Result { called: tool.call.is_some(), failed: end.outcome == Outcome::Failed }
+            }
+            What::Compaction(_, done) => Mark::Compacted(done.tokens_after),
+            What::Failure(..) | What::Fallback(..) | What::Hook(..) | What::Note(..) | What::Interrupt => Mark::Plain,
+        }
+    }
+
+    /// The rows that its text stands in.
+    pub fn rows(&self) -> impl Iterator<Item = RowPlace> + use<'a> {
+        let (one, several): (Option<RowPlace>, &[RowPlace]) = match self.what {
+            What::Prompt(prompt, _) => (Some(prompt.place), &[]),
+            What::AgentStart(agent) => (agent.prompt.filter(|_| agent.first_row.is_some()), &[]),
+            What::Message(message) => (None, &message.rows),
+            What::Call(_, call) => (Some(call.place), &[]),
+            What::Result(_, end) => (Some(end.place), &[]),
+            What::Note(row, Note::QueuedPrompt { .. } | Note::TaskEnded { .. } | Note::AwaySummary { .. }) => {
+                (row.place, &[])
+            }
+            _ => (None, &[]),
+        };
+        one.into_iter().chain(several.iter().copied())
     }
 
     /// An id that puts moments of the same kind and millisecond in a fixed order.
@@ -127,9 +220,11 @@ impl<'a> Moment<'a> {
     pub fn id(&self) -> Cow<'a, str> {
         match self.what {
             What::Prompt(_, uuid) => uuid.to_string().into(),
-            What::Failure(row, _) | What::Compaction(row, _) | What::Hook(row, _) | What::Note(row, _) => {
-                row.id.to_string().into()
-            }
+            What::Failure(row, _)
+            | What::Fallback(row, _)
+            | What::Compaction(row, _)
+            | What::Hook(row, _)
+            | What::Note(row, _) => row.id.to_string().into(),
             What::Message(message) => Cow::Borrowed(&message.id),
             What::Call(tool, _) | What::Result(tool, _) => Cow::Borrowed(&tool.id),
             What::AgentStart(agent) | What::AgentEnd(agent, _) => agent.call.as_deref().unwrap_or_default().into(),
@@ -138,7 +233,7 @@ impl<'a> Moment<'a> {
     }
 
     pub(super) fn order_of(&self, other: &Self) -> Ordering {
-        let head = |moment: &Self| (moment.at, moment.rank());
+        let head = |moment: &Self| (moment.at, moment.kind().rank());
         head(self).cmp(&head(other)).then_with(|| self.id().cmp(&other.id()))
     }
 
@@ -150,7 +245,12 @@ impl<'a> Moment<'a> {
             What::Call(_, call) => takes(&[call.place]),
             What::Result(_, end) => takes(&[end.place]),
             What::AgentStart(_) | What::Note(..) => self.told(unit).3.is_some_and(|source| takes(&source.rows)),
-            What::Failure(..) | What::Compaction(..) | What::Hook(..) | What::Interrupt | What::AgentEnd(..) => false,
+            What::Failure(..)
+            | What::Fallback(..)
+            | What::Compaction(..)
+            | What::Hook(..)
+            | What::Interrupt
+            | What::AgentEnd(..) => false,
         }
     }
 
@@ -158,8 +258,7 @@ impl<'a> Moment<'a> {
     #[must_use]
     pub fn used(&self) -> Option<SoFar> {
         let What::Message(message) = self.what else { return None };
-        let tokens = message.shares.iter().map(|share| share.tokens).sum();
-        Some(SoFar { tokens, cost: message.shares.iter().filter_map(|share| share.cost).sum() })
+        Some(used_by(message))
     }
 
     /// The kind of a step and how long it took, in milliseconds, for a list of slowest steps; `None` if this is no
@@ -188,7 +287,10 @@ impl<'a> Moment<'a> {
             at: self.at,
             detail,
             agent,
+            parent_agent: around.parent.cloned(),
+            depth: around.depth,
             turn: around.turn,
+            gap_seconds: None,
             duration_seconds,
             outcome,
             tokens_so_far: so_far.tokens,
@@ -235,6 +337,10 @@ impl<'a> Moment<'a> {
                 let retry_in_seconds = seconds(error.retry_in_ms.into());
                 let detail = Detail::ApiError { uuid, status: error.status, attempt: error.attempt, retry_in_seconds };
                 (detail, None, Some(error.reason().into()), None)
+            }
+            What::Fallback(row, Fallback { trigger, from, to }) => {
+                let (uuid, from, to) = (row.id.to_string(), Arc::clone(from), Arc::clone(to));
+                (Detail::ModelChange { uuid, from, to, trigger: Arc::clone(trigger) }, None, None, None)
             }
             What::Message(message) => message_told(message),
             What::Call(tool, call) => {
@@ -301,6 +407,12 @@ fn note_told(row: &RowFact, note: &Note) -> ToldEvent {
             (Detail::ServerTool { uuid, tool: Arc::clone(name) }, duration_ms.map(seconds), None, None)
         }
     }
+}
+
+/// Tokens and list price of a response.
+fn used_by(message: &Message) -> SoFar {
+    let tokens = message.shares.iter().map(|share| share.tokens).sum();
+    SoFar { tokens, cost: message.shares.iter().filter_map(|share| share.cost).sum() }
 }
 
 fn message_told(message: &Message) -> ToldEvent {

@@ -58,6 +58,18 @@ impl OnPath {
         paths
     }
 
+    /// Number of responses and calls on these paths.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if nothing is on them.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Seconds on the critical path within a response; `None` if it is beside the path.
     #[must_use]
     pub fn message(&self, id: &str) -> Option<f64> {

@@ -34,9 +34,10 @@ pub struct TextPiece {
 }
 
 impl TextPiece {
-    fn text(kind: &str, mut text: String) -> Self {
+    /// A text of at most `bytes_max` bytes.
+    fn text(kind: &str, mut text: String, bytes_max: usize) -> Self {
         let bytes = text.len();
-        let truncated = cut(&mut text, PIECE_BYTES_MAX);
+        let truncated = cut(&mut text, bytes_max);
         Self { r#type: kind.to_owned(), text: Some(text), bytes, truncated }
     }
 
@@ -55,18 +56,71 @@ impl TextPiece {
 fn cut(text: &mut String, bytes_max: usize) -> bool {
     let whole = text.len() <= bytes_max;
     if !whole {
-        let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
+        text.truncate(boundary(text, bytes_max));
     }
     !whole
 }
 
+/// A range of a text.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TextRange {
+    /// `text`, `thinking`, `tool_input` (JSON as text), `tool_result`, ...
+    r#type: String,
+    /// Where the range begins in the whole text, in bytes of UTF-8: at the beginning of a character.
+    from: usize,
+    /// The text of the range; `null` if the piece is no text, such as an image.
+    text: Option<String>,
+    /// Length of the whole text in bytes of UTF-8; for something that is no text, the length of its JSON.
+    bytes: usize,
+    /// Where the next range begins; `null` at the end of the text.
+    next_from: Option<usize>,
+}
+
+/// A range of a piece of an event, which is not cut otherwise: of the piece at this position, at most `bytes` bytes from the
+/// byte `from` on, but one character at least. `None` if there is no such piece.
+pub fn range(
+    rows: &[Arc<Value>],
+    expected: &Expected,
+    part: usize,
+    (from, bytes): (usize, usize),
+) -> Option<TextRange> {
+    let mut contents = contents(rows, expected);
+    let mut before = 0;
+    let piece = contents.find_map(|content| {
+        let pieces = pieces_of(content, expected, usize::MAX);
+        let count = pieces.len();
+        let own = pieces.into_iter().nth(part - before);
+        before += count;
+        own
+    })?;
+    let TextPiece { r#type, text, bytes: whole, .. } = piece;
+    let Some(text) = text else {
+        return Some(TextRange { r#type, from: 0, text: None, bytes: whole, next_from: None });
+    };
+    let start = boundary(&text, from);
+    let end = boundary(&text, start.saturating_add(bytes));
+    let next = text.get(start..).and_then(|rest| rest.chars().next()).map_or(start, |first| start + first.len_utf8());
+    let end = end.max(next);
+    let next_from = (end < text.len()).then_some(end);
+    Some(TextRange { r#type, from: start, text: text.get(start..end).map(str::to_owned), bytes: whole, next_from })
+}
+
+/// The last boundary of a character at or before a byte.
+fn boundary(text: &str, byte: usize) -> usize {
+    (0..=byte.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
+}
+
+fn contents<'r>(rows: &'r [Arc<Value>], expected: &Expected) -> impl Iterator<Item = &'r Value> + use<'r> {
+    let places: &'static [&'static str] =
+        if matches!(expected, Expected::Note(_)) { &["/attachment/prompt", "/content"] } else { &["/message/content"] };
+    rows.iter().filter_map(move |row| places.iter().find_map(|place| row.pointer(place)))
+}
+
 /// The pieces of an event. `rows` are all rows of the event, and `expected` says what it is.
 pub fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<TextPiece> {
-    let places: &[&str] =
-        if matches!(expected, Expected::Note(_)) { &["/attachment/prompt", "/content"] } else { &["/message/content"] };
-    let contents = rows.iter().filter_map(|row| places.iter().find_map(|place| row.pointer(place)));
-    let mut pieces: Vec<TextPiece> = contents.flat_map(|content| pieces_of(content, expected)).collect();
+    let contents = contents(rows, expected);
+    let mut pieces: Vec<TextPiece> =
+        contents.flat_map(|content| pieces_of(content, expected, PIECE_BYTES_MAX)).collect();
     let mut left = EVENT_BYTES_MAX;
     for piece in &mut pieces {
         if let Some(text) = &mut piece.text {
@@ -81,46 +135,46 @@ pub fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<TextPiece> {
     pieces
 }
 
-fn pieces_of(content: &Value, expected: &Expected) -> Vec<TextPiece> {
-    let Value::Array(blocks) = content else { return whole(content, "text") };
+fn pieces_of(content: &Value, expected: &Expected, max: usize) -> Vec<TextPiece> {
+    let Value::Array(blocks) = content else { return whole(content, "text", max) };
     match expected {
-        Expected::Prompt(_) | Expected::Note(_) => blocks.iter().map(|block| piece(block, "text")).collect(),
+        Expected::Prompt(_) | Expected::Note(_) => blocks.iter().map(|block| piece(block, "text", max)).collect(),
         // Tool calls in a response are events of their own.
         Expected::Message(_) => {
-            blocks.iter().filter(|block| kind_of(block) != "tool_use").map(|block| piece(block, "text")).collect()
+            blocks.iter().filter(|block| kind_of(block) != "tool_use").map(|block| piece(block, "text", max)).collect()
         }
         Expected::Call(id) => {
             let call = blocks.iter().find(|block| block.get("id").and_then(Value::as_str) == Some(id));
             call.and_then(|call| call.get("input"))
-                .map(|input| TextPiece::text("tool_input", input.to_string()))
+                .map(|input| TextPiece::text("tool_input", input.to_string(), max))
                 .into_iter()
                 .collect()
         }
         Expected::Result(id) => {
             let result = blocks.iter().find(|block| block.get("tool_use_id").and_then(Value::as_str) == Some(id));
             match result.and_then(|result| result.get("content")) {
-                Some(Value::Array(parts)) => parts.iter().map(|part| piece(part, "tool_result")).collect(),
-                Some(content) => whole(content, "tool_result"),
+                Some(Value::Array(parts)) => parts.iter().map(|part| piece(part, "tool_result", max)).collect(),
+                Some(content) => whole(content, "tool_result", max),
                 None => Vec::new(),
             }
         }
     }
 }
 
-fn whole(content: &Value, kind: &str) -> Vec<TextPiece> {
+fn whole(content: &Value, kind: &str, max: usize) -> Vec<TextPiece> {
     match content {
-        Value::String(text) => vec![TextPiece::text(kind, text.clone())],
+        Value::String(text) => vec![TextPiece::text(kind, text.clone(), max)],
         Value::Null => Vec::new(),
         other => vec![TextPiece::other(kind, other)],
     }
 }
 
 /// A block as a piece; `text_kind` is the type of the piece if the block is text.
-fn piece(block: &Value, text_kind: &str) -> TextPiece {
+fn piece(block: &Value, text_kind: &str, max: usize) -> TextPiece {
     let text = |key: &str| block.get(key).and_then(Value::as_str).map(str::to_owned);
     match kind_of(block) {
-        "text" => text("text").map(|text| TextPiece::text(text_kind, text)),
-        "thinking" => text("thinking").map(|text| TextPiece::text("thinking", text)),
+        "text" => text("text").map(|text| TextPiece::text(text_kind, text, max)),
+        "thinking" => text("thinking").map(|text| TextPiece::text("thinking", text, max)),
         _ => None,
     }
     .unwrap_or_else(|| TextPiece::other(kind_of(block), block))

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,8 +17,10 @@ use tailspan::archive::Archive;
 use tailspan::audit::pass::{self, Pass};
 use tailspan::engine::ahead::{self, Job, Parsed};
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
+use tailspan::http::api::replay::kept::{HasReplays, Replays};
+use tailspan::http::api::replay::{self, cursor, text as event_text};
 use tailspan::http::api::search::Patience;
-use tailspan::http::api::{replay, search, session_detail, sessions};
+use tailspan::http::api::{search, session_detail, sessions};
 use tailspan::http::{App, HasReader, Readers, RequestCounters, Route, Server, ServerLimits};
 use tailspan::index::build::Builder;
 use tailspan::index::catalogue::SearchIndex;
@@ -38,21 +41,33 @@ use super::http::{Reply, get};
 /// When everything is asked: 2027-01-01T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_798_761_600_000);
 
-pub(crate) struct State(StoreReader, SharedCells, Arc<OnceLock<SearchIndex>>);
+pub(crate) struct State {
+    reader: StoreReader,
+    cells: SharedCells,
+    index: Arc<OnceLock<SearchIndex>>,
+    replays: Replays,
+    now: Arc<AtomicI64>,
+}
 
 impl HasCells for State {
     fn cells(&self) -> &SharedCells {
-        &self.1
+        &self.cells
+    }
+}
+
+impl HasReplays for State {
+    fn replays(&self) -> &Replays {
+        &self.replays
     }
 }
 
 impl HasReader for State {
     fn reader(&self) -> &StoreReader {
-        &self.0
+        &self.reader
     }
 
     fn now(&self) -> Timestamp {
-        NOW
+        Timestamp(self.now.load(Ordering::Relaxed))
     }
 
     fn span_rules(&self) -> &SpanRules {
@@ -60,7 +75,7 @@ impl HasReader for State {
     }
 
     fn index(&self) -> Arc<OnceLock<SearchIndex>> {
-        Arc::clone(&self.2)
+        Arc::clone(&self.index)
     }
 }
 
@@ -78,6 +93,8 @@ static ROUTES: &[Route<State>] = &[
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one),
     Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay),
+    Route::post("/api/v1/analytics/sessions/{id}/replay", &cursor::CURSOR, &cursor::MOVE, cursor::step),
+    Route::get("/api/v1/analytics/sessions/{id}/replay/{event}/text", &event_text::TEXT, event_text::text),
 ];
 
 /// Files, state and server; all gone when dropped.
@@ -88,6 +105,7 @@ pub(crate) struct World {
     writer: Writer,
     app: Arc<App<State>>,
     address: SocketAddr,
+    now: Arc<AtomicI64>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
     _folder: TempDir,
@@ -100,8 +118,15 @@ impl World {
         fs::create_dir_all(&projects).unwrap();
         let opened = store::open(&folder.path().join("state"), Timestamp(0)).unwrap();
         let counters = Arc::new(RequestCounters::default());
-        let (context, allowed_hosts) =
-            (State(opened.reader, SharedCells::new(Prices::embedded()), Arc::default()), Vec::new());
+        let now = Arc::new(AtomicI64::new(NOW.0));
+        let context = State {
+            reader: opened.reader,
+            cells: SharedCells::new(Prices::embedded()),
+            index: Arc::default(),
+            replays: Replays::default(),
+            now: Arc::clone(&now),
+        };
+        let allowed_hosts = Vec::new();
         let app = Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers: Readers::default() });
         let asked = Arc::clone(&app);
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), ServerLimits::default()).unwrap();
@@ -112,7 +137,7 @@ impl World {
             runtime.shutdown_background();
         });
         let (known, folded, writer) = (Known::default(), HashSet::new(), opened.writer);
-        Self { projects, known, folded, writer, app: asked, address, stop, thread: Some(thread), _folder: folder }
+        Self { projects, known, folded, writer, app: asked, address, now, stop, thread: Some(thread), _folder: folder }
     }
 
     /// Copies of recordings, for example `2.1.330/b_tools`; a bare version is all of its scenarios.
@@ -211,6 +236,11 @@ impl World {
         self.address
     }
 
+    /// Lets time pass for the server.
+    pub(crate) fn pass(&self, milliseconds: i64) {
+        self.now.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+
     /// The answer to a search.
     pub(crate) fn search(&self, query: &str) -> Value {
         let reply = get(self.address, &format!("/api/v1/analytics/search?{query}"));
@@ -222,7 +252,7 @@ impl World {
     pub(crate) fn make_index(&self, folder: &Path) {
         let index = SearchIndex::open_for(folder, &Archive::default(), self.reader()).unwrap();
         assert!(Builder::small(1, 8).pass(&index, self.reader(), &|| true).unwrap().unwrap());
-        self.app.context.2.set(index).unwrap();
+        self.app.context.index.set(index).unwrap();
     }
 
     pub(crate) fn reader(&self) -> &StoreReader {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
 use tailspan::http::api::analytics::{bottlenecks, costs, patterns, tools};
+use tailspan::http::api::replay::kept::{HasReplays, Replays};
 use tailspan::http::api::tables::answer::HasHost;
 use tailspan::http::api::{replay, session_detail, sessions, tables};
 use tailspan::http::{HasReader, Route, get};
@@ -26,6 +27,7 @@ pub(crate) struct Asked {
     pub(crate) cells: SharedCells,
     pub(crate) now: Timestamp,
     pub(crate) rules: SpanRules,
+    pub(crate) replays: Replays,
 }
 
 impl HasReader for Asked {
@@ -45,6 +47,12 @@ impl HasReader for Asked {
 impl HasCells for Asked {
     fn cells(&self) -> &SharedCells {
         &self.cells
+    }
+}
+
+impl HasReplays for Asked {
+    fn replays(&self) -> &Replays {
+        &self.replays
     }
 }
 
@@ -73,6 +81,7 @@ impl Asked {
             cells: SharedCells::new(tailspan::ledger::prices::Prices::embedded()),
             now: world.now,
             rules: SpanRules::default(),
+            replays: Replays::default(),
         }
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod calls;
 pub(crate) mod counters;
 mod crash;
 pub(crate) mod plan;
+pub(crate) mod searched;
 pub(crate) mod settings;
 pub(crate) mod shapes;
 

@@ -15,6 +15,7 @@ use crate::ledger::unit::RowPlace;
 use crate::store::{StoreError, StoreReader};
 use crate::tail::reread::{Latest, Source};
 use crate::transcript::chunk::FileNumber;
+use crate::transcript::record::LinePlace;
 use crate::views::sessions::event::TextSource;
 use crate::views::text::find::hint::Hint;
 use crate::views::text::find::texts::{TextKind, texts};
@@ -23,11 +24,11 @@ use crate::views::text::find::texts::{TextKind, texts};
 const EVENT_BYTES_MAX: usize = 64 << 20;
 
 /// The texts of an event, by kind.
-pub(super) type OwnTexts = BTreeMap<TextKind, Vec<String>>;
+pub(in crate::http::api) type OwnTexts = BTreeMap<TextKind, Vec<String>>;
 
 /// Why a search ends before its answer is made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SearchError {
+pub(in crate::http::api) enum SearchError {
     /// The state cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -38,7 +39,7 @@ pub(super) enum SearchError {
 
 /// Which lines of the files of a session may match.
 #[derive(Debug)]
-pub(super) enum Candidates {
+pub(in crate::http::api) enum Candidates {
     All,
     /// These: of a file, and of each of its copies that has other rows.
     Some(HashMap<FileNumber, Vec<Lines>>),
@@ -54,7 +55,7 @@ enum Known {
 }
 
 /// Session files that are read.
-pub(super) struct Reading<'r> {
+pub(in crate::http::api) struct Reading<'r> {
     reader: &'r StoreReader,
     /// What lines must have.
     hint: Hint,
@@ -70,7 +71,7 @@ pub(super) struct Reading<'r> {
 }
 
 impl<'r> Reading<'r> {
-    pub(super) fn new(
+    pub(in crate::http::api) fn new(
         (reader, archive): (&'r StoreReader, &Archive),
         index: Option<&'r SearchIndex>,
         hint: &Hint,
@@ -88,7 +89,7 @@ impl<'r> Reading<'r> {
     }
 
     /// The lines of some files that may match; `None` if there are none.
-    pub(super) fn candidates(&mut self, texts: &TextFiles) -> Result<Option<Candidates>, SearchError> {
+    pub(in crate::http::api) fn candidates(&mut self, texts: &TextFiles) -> Result<Option<Candidates>, SearchError> {
         if self.hint.runs().is_empty() {
             return Ok(Some(Candidates::All));
         }
@@ -165,7 +166,11 @@ impl<'r> Reading<'r> {
 
     /// The texts of an event, by kind; `None` if its rows cannot be shown any more. Rows are read one by one, and after
     /// [`EVENT_BYTES_MAX`] no more.
-    pub(super) fn texts(&mut self, source: &TextSource, plain: TextKind) -> Result<Option<OwnTexts>, SearchError> {
+    pub(in crate::http::api) fn texts(
+        &mut self,
+        source: &TextSource,
+        plain: TextKind,
+    ) -> Result<Option<OwnTexts>, SearchError> {
         let (mut all, mut bytes) = (OwnTexts::new(), 0);
         for row in &source.rows {
             if bytes >= EVENT_BYTES_MAX {
@@ -198,12 +203,14 @@ impl<'r> Reading<'r> {
 impl Candidates {
     /// Whether an event with these rows may match.
     pub(super) fn have(&self, rows: &[RowPlace]) -> bool {
-        let Self::Some(lines) = self else { return true };
         let are_several = rows.len() > 1;
-        rows.iter().any(|row| {
-            let lines = lines.get(&row.file);
-            let has = |lines: &Lines| lines.has(row.place.offset, row.place.bytes, are_several);
-            lines.is_some_and(|all| all.iter().any(has))
-        })
+        rows.iter().any(|row| self.have_row(row.file, row.place, are_several))
+    }
+
+    /// Whether an event with this row, and with further ones if it is one of several, may match.
+    pub(in crate::http::api) fn have_row(&self, file: FileNumber, place: LinePlace, is_of_several: bool) -> bool {
+        let Self::Some(lines) = self else { return true };
+        let has = |lines: &Lines| lines.has(place.offset, place.bytes, is_of_several);
+        lines.get(&file).is_some_and(|all| all.iter().any(has))
     }
 }

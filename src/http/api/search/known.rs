@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::index::catalogue::{FarRow, NEAR_BYTES};
-use crate::ledger::unit::{Parts, RowPlace, Unit};
+use crate::ledger::unit::{Parts, Unit};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::SessionId;
 use crate::views::sessions::parts;
@@ -26,17 +26,27 @@ impl TextFiles {
     pub(super) fn add(&mut self, unit: &Unit, parts: &Parts) {
         parts::files(unit, parts, &mut self.files);
         self.files.extend(parts.rows.iter().filter_map(|row| row.place).map(|place| place.file));
-        let rows = parts.messages.iter().map(|message| &message.rows).filter(|rows| are_far(rows));
-        self.far.extend(rows.flatten().map(|row| (row.file, row.place.offset)));
+        for message in &parts.messages {
+            self.add_rows(message.rows.iter().map(|row| (row.file, row.place.offset)));
+        }
+    }
+
+    /// Adds those of an event with these rows.
+    pub(in crate::http::api) fn add_rows(&mut self, rows: impl Iterator<Item = FarRow> + Clone) {
+        self.files.extend(rows.clone().map(|(file, _)| file));
+        if are_far(rows.clone()) {
+            self.far.extend(rows);
+        }
     }
 }
 
-/// Whether some rows of an answer are not near each other.
-fn are_far(rows: &[RowPlace]) -> bool {
-    let Some(first) = rows.first() else { return false };
-    let offsets = || rows.iter().map(|row| row.place.offset);
+/// Whether some rows of an event are not near each other.
+fn are_far(rows: impl Iterator<Item = FarRow> + Clone) -> bool {
+    let offsets = || rows.clone().map(|(_, offset)| offset);
     let spread = offsets().max().zip(offsets().min()).map_or(0, |(last, first)| last - first);
-    spread > NEAR_BYTES || rows.iter().any(|row| row.file != first.file)
+    let mut files = rows.clone().map(|(file, _)| file);
+    let first = files.next();
+    spread > NEAR_BYTES || files.any(|file| Some(file) != first)
 }
 
 /// The files of sessions, as far as they are known.

@@ -11,12 +11,12 @@
 //!
 //! The state holds no text but titles, so of a file that is gone nothing else is found.
 
-mod files;
+pub(super) mod files;
 pub(super) mod known;
 mod learn;
 mod open;
 mod question;
-mod walk;
+pub(super) mod walk;
 
 use std::io;
 use std::sync::Arc;
@@ -257,7 +257,7 @@ fn place_of(order: &str, cursor: &str) -> Result<Place, Problem> {
     Place::read(key, &id).ok_or_else(|| Problem::bad_parameter("cursor", takes, cursor))
 }
 
-fn refusal(mistake: &QueryMistake) -> Problem {
+pub(super) fn refusal(mistake: &QueryMistake) -> Problem {
     let QueryMistake { column, reason } = mistake;
     Problem::bad_request(format!("`q` cannot be read at column {column}: {reason}"))
 }

@@ -253,13 +253,14 @@ impl<'w> Walk<'w> {
 }
 
 /// What the text of an event is, if it is not of a kind of its own; `None` for an event without text.
-const fn kind_of(detail: &Detail) -> Option<TextKind> {
+pub(in crate::http::api) const fn kind_of(detail: &Detail) -> Option<TextKind> {
     match detail {
         Detail::Prompt { .. } | Detail::SubagentStart { .. } | Detail::QueuedPrompt { .. } => Some(TextKind::Prompt),
         Detail::Message { .. } | Detail::AwaySummary { .. } => Some(TextKind::Answer),
         Detail::ToolCall { .. } => Some(TextKind::ToolInput),
         Detail::ToolResult { .. } | Detail::TaskEnd { .. } => Some(TextKind::ToolResult),
         Detail::ApiError { .. }
+        | Detail::ModelChange { .. }
         | Detail::Compaction { .. }
         | Detail::Hook { .. }
         | Detail::PullRequest { .. }
