@@ -1,7 +1,7 @@
 //! The route table: one line for each path that is answered. Only the wiring imports it.
 
 use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
-use crate::http::api::replay::{cursor, text};
+use crate::http::api::replay::{cursor, files, text};
 use crate::http::api::tables::answer as tables;
 use crate::http::api::{replay, search, session_detail, sessions};
 use crate::http::context::Context;
@@ -40,6 +40,14 @@ pub static ROUTES: &[Route<Context>] = &[
         .or_not_found()
         .quoting()
         .keeping(cursor::OPENED),
+    Route::get("/api/v1/analytics/sessions/{id}/replay/files", &files::FILES, files::files)
+        .large()
+        .or_not_found()
+        .quoting(),
+    Route::get("/api/v1/analytics/sessions/{id}/replay/file", &files::FILE, files::file)
+        .large()
+        .or_not_found()
+        .quoting(),
     Route::get("/api/v1/analytics/sessions/{id}/replay/{event}/text", &text::TEXT, text::text)
         .large()
         .or_not_found()

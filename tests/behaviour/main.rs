@@ -83,6 +83,7 @@ mod patterns;
 mod projection;
 mod readers;
 mod replay_cursors;
+mod replay_files;
 mod replay_steps;
 mod report;
 mod search;

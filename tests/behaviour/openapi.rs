@@ -188,6 +188,11 @@ fn every_answer_is_as_the_description_says() {
         judge.ask("/jaeger/api/v3/traces/{id}", &[("id", id)], "");
     }
     moves(&mut judge, &format!("{one}/replay"));
+    let tools = [("id", "5fb3d16f")];
+    for at in ["", "at=0", "at=x"] {
+        judge.ask(&format!("{one}/replay/files"), &tools, at);
+        judge.ask(&format!("{one}/replay/file"), &tools, &format!("path=/home/dev/b-tools/hello.txt&{at}"));
+    }
     for table in ["sessions", "turns", "messages", "tools", "costs"] {
         for format in ["json", "ndjson", "csv", "parquet"] {
             judge.ask("/api/v1/export/{file}", &[("file", &format!("{table}.{format}"))], "");

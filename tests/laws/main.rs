@@ -16,6 +16,9 @@ mod fuzz_corpus;
 mod lines;
 mod scrub;
 
+// What a session knows of a file.
+mod known_text;
+
 // A state that lives through orders, cuts and crashes, by the thousand.
 mod archive;
 mod laws;

@@ -41,6 +41,7 @@ fn usual(name: &str) -> &'static str {
         "file" => "costs.json",
         "q" => "the",
         "event" => "3",
+        "path" => "/home/dev/b-tools/hello.txt",
         "query.startTimeMin" => "2000-01-01T00:00:00Z",
         "query.startTimeMax" => "2100-01-01T00:00:00Z",
         _ => panic!("`{name}` is required, and there is no value for it here"),

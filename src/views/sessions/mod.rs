@@ -8,6 +8,9 @@
 //! paths      what turns waited for, and which events lie on these paths
 //! event      one event, as it is answered
 //! kinds      the kinds of events
+//! known_text what a session knows of the text of a file
+//! evidence   what the rows of a call tell of it
+//! file_uses  what calls did with files, without their texts
 //! events     all events of a session, in order
 //! moments    the events of one unit, before they are in order
 //! nesting    which sub-agent started which
@@ -20,7 +23,10 @@ pub mod account;
 pub mod clues;
 pub mod event;
 pub mod events;
+pub mod evidence;
+pub mod file_uses;
 pub mod kinds;
+pub mod known_text;
 pub mod moments;
 pub mod nesting;
 pub mod outline;

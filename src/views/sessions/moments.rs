@@ -77,6 +77,7 @@ pub enum Mark<'a> {
     Call {
         /// Its `tool_use.id`.
         id: &'a str,
+        tool: &'a str,
         /// xxh3-64 of the path of the file that it names; 0 if it names none.
         file: u64,
         /// Where its row stands.
@@ -86,8 +87,7 @@ pub enum Mark<'a> {
     Result {
         /// True if the call itself is known. Its moment is the one before.
         called: bool,
-        /// True if it ended with an error.
-        failed: bool,
+        outcome: Outcome,
     },
     /// The conversation was compacted to so many tokens.
     Compacted(u64),
@@ -190,10 +190,8 @@ impl<'a> Moment<'a> {
                 let model = message.shares.first().map_or(&message.model, |share| &share.model);
                 Mark::Used { used: used_by(message), context_tokens, model }
             }
-            What::Call(tool, call) => Mark::Call { id: &tool.id, file: call.file, place: call.place },
-            What::Result(tool, end) => {
-                Mark::Result { called: tool.call.is_some(), failed: end.outcome == Outcome::Failed }
-            }
+            What::Call(tool, call) => Mark::Call { id: &tool.id, tool: &call.name, file: call.file, place: call.place },
+            What::Result(tool, end) => Mark::Result { called: tool.call.is_some(), outcome: end.outcome },
             What::Compaction(_, done) => Mark::Compacted(done.tokens_after),
             What::Failure(..) | What::Fallback(..) | What::Hook(..) | What::Note(..) | What::Interrupt => Mark::Plain,
         }

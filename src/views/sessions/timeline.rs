@@ -17,7 +17,10 @@ use std::sync::Arc;
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{RowPlace, UnitId};
+use crate::transcript::record::Outcome;
 use crate::transcript::time::Timestamp;
+use crate::views::sessions::evidence::FileTool;
+use crate::views::sessions::file_uses::FileUses;
 use crate::views::sessions::kinds::EventKind;
 use crate::views::sessions::moments::{Mark, Moment, SoFar, StepKind};
 use crate::views::sessions::state::{Change, KEYFRAME_EVENTS, SessionState};
@@ -85,8 +88,10 @@ struct OrderKey {
     kind: EventKind,
     /// Of a call, that it is the first to name its file; of a result, that its call is known.
     is_marked: bool,
-    /// True if it tells of an error.
-    failed: bool,
+    /// Of a result, how its call ended; of a failed attempt, that it failed.
+    outcome: Outcome,
+    /// Of a call, what its tool does with files.
+    tool: FileTool,
 }
 
 /// A step and how long it took.
@@ -105,8 +110,6 @@ pub struct Look {
     pub failed: bool,
     /// The unit that it happened in.
     pub unit: UnitId,
-    /// The position in [`Timeline::files`] of the file that a call names.
-    pub file: Option<u32>,
 }
 
 impl Timeline {
@@ -132,8 +135,9 @@ impl Timeline {
 
     fn key_of(&mut self, moment: &Moment<'_>) -> OrderKey {
         let kind = moment.kind();
-        let mut key =
-            OrderKey { at: moment.at(), more: 0, kind, is_marked: false, failed: kind == EventKind::ApiError };
+        let outcome = if kind == EventKind::ApiError { Outcome::Failed } else { Outcome::Ok };
+        let tool = FileTool::Harmless;
+        let mut key = OrderKey { at: moment.at(), more: 0, kind, is_marked: false, outcome, tool };
         match moment.mark() {
             Mark::Plain | Mark::Turn | Mark::AgentStart | Mark::AgentEnd => {}
             Mark::Used { used, context_tokens, model } => {
@@ -145,7 +149,11 @@ impl Timeline {
                 });
                 pack(&mut self.packed, &used, context_tokens, number(model));
             }
-            Mark::Call { id, file, place } if file != 0 => {
+            Mark::Call { id, tool, file, place } => {
+                key.tool = FileTool::of(tool);
+                if file == 0 {
+                    return key;
+                }
                 let (next, files) = (number(self.files.len()), &mut self.files);
                 let file = *self.known_files.entry(file).or_insert_with(|| {
                     files.push(NamedFile { hash: file, place, call: id.into() });
@@ -153,8 +161,7 @@ impl Timeline {
                 });
                 key.more = file.saturating_add(1);
             }
-            Mark::Call { .. } => {}
-            Mark::Result { called, failed } => (key.is_marked, key.failed) = (called, failed),
+            Mark::Result { called, outcome } => (key.is_marked, key.outcome) = (called, outcome),
             Mark::Compacted(tokens) => {
                 key.more = number(self.packed.len()).saturating_add(1);
                 pack_number(&mut self.packed, tokens.into());
@@ -301,8 +308,34 @@ impl Timeline {
     pub fn look(&self, position: usize) -> Option<Look> {
         let event = *self.order.get(position)?;
         let (key, (_, home)) = (self.keys.get(place(event))?, self.home(event)?);
-        let file = (key.kind == EventKind::ToolCall).then(|| key.more.checked_sub(1)).flatten();
-        Some(Look { at: key.at, kind: key.kind, failed: key.failed, unit: home.unit, file })
+        let failed = key.outcome == Outcome::Failed;
+        Some(Look { at: key.at, kind: key.kind, failed, unit: home.unit })
+    }
+
+    /// What calls did with files up to the event at a position, that event included.
+    #[must_use]
+    pub fn uses(&self, until: usize) -> FileUses {
+        let mut uses = FileUses::default();
+        let mut called: HashMap<u32, usize> = HashMap::new();
+        for (position, event) in self.order.iter().copied().enumerate().take(until.saturating_add(1)) {
+            let Some(key) = self.keys.get(place(event)) else { break };
+            match key.kind {
+                EventKind::ToolCall => {
+                    called.insert(event, position);
+                    uses.called(key.tool, place(key.more).checked_sub(1), position);
+                }
+                EventKind::ToolResult if key.is_marked => {
+                    let of_call = event.checked_sub(1).and_then(|call| self.keys.get(place(call)));
+                    // The call is not known to have been before if its row is stamped later.
+                    let at = event.checked_sub(1).and_then(|call| called.remove(&call));
+                    if let Some((call, at)) = of_call.zip(at) {
+                        uses.returned(call.tool, place(call.more).checked_sub(1), (at, position), key.outcome);
+                    }
+                }
+                _ => {}
+            }
+        }
+        uses
     }
 
     /// The unit with the home of this number.

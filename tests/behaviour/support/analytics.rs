@@ -18,7 +18,7 @@ use tailspan::audit::pass::{self, Pass};
 use tailspan::engine::ahead::{self, Job, Parsed};
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
 use tailspan::http::api::replay::kept::{HasReplays, Replays};
-use tailspan::http::api::replay::{self, cursor, text as event_text};
+use tailspan::http::api::replay::{self, cursor, files, text as event_text};
 use tailspan::http::api::search::Patience;
 use tailspan::http::api::{search, session_detail, sessions};
 use tailspan::http::{App, HasReader, Readers, RequestCounters, Route, Server, ServerLimits};
@@ -94,6 +94,8 @@ static ROUTES: &[Route<State>] = &[
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one),
     Route::get("/api/v1/analytics/sessions/{id}/replay", &replay::REPLAY, replay::replay),
     Route::post("/api/v1/analytics/sessions/{id}/replay", &cursor::CURSOR, &cursor::MOVE, cursor::step),
+    Route::get("/api/v1/analytics/sessions/{id}/replay/files", &files::FILES, files::files),
+    Route::get("/api/v1/analytics/sessions/{id}/replay/file", &files::FILE, files::file),
     Route::get("/api/v1/analytics/sessions/{id}/replay/{event}/text", &event_text::TEXT, event_text::text),
 ];
 

@@ -5,6 +5,7 @@
 //! told    events and states, as they are answered
 //! find    events by their texts
 //! text    the whole text of an event, range by range
+//! files   the files that calls named, and their texts as the session knew them
 //! cursor  moves a cursor
 //! spot    where a cursor is, and where its steps lead
 //! kept    what is kept in memory for all of this
@@ -14,6 +15,7 @@
 //! from the state and their texts from the session files.
 
 pub mod cursor;
+pub mod files;
 mod find;
 pub mod kept;
 mod spot;
