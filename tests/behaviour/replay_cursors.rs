@@ -158,8 +158,10 @@ fn a_cursor_is_refused_once_it_is_gone() {
         let body = format!(r#"{{"action": "seek", "cursor": "{other}", "to": {{"index": {to}}}}}"#);
         fine(&ALL, B_TOOLS, &serde_json::from_str(&body).unwrap())["position"].clone()
     };
-    assert_eq!((at("2.0"), at("-99999999999999999999"), at("1e300")), (2.into(), (-1).into(), 23.into()));
+    let max = i64::MAX.to_string();
+    assert_eq!((at("2.0"), at("-99"), at(&max)), (2.into(), (-1).into(), events(&ALL, B_TOOLS, "").len().into()));
     bad(&format!(r#"{{"action": "seek", "cursor": "{other}", "to": {{"index": 1.5}}}}"#), "the body cannot be read");
+    bad(&format!(r#"{{"action": "seek", "cursor": "{other}", "to": {{"index": 1e300}}}}"#), "the body cannot be read");
     bad("", "the body cannot be read");
     bad(r#"{"action": "jump"}"#, "unknown variant `jump`");
     bad(r#"{"action": "step"}"#, "missing field `cursor`");

@@ -36,6 +36,9 @@ def map_case(context, case):
     # A question to search has a syntax: a phrase has its closing quote, an expression can be compiled, and there is a word.
     if isinstance(case.query.get("q"), str) and case.path.endswith(("/search", "/replay")):
         case.query["q"] = question(case.query["q"])
+    # An empty value counts as not given.
+    if case.query.get("path") == "":
+        case.query["path"] = "x"
     return case
 
 

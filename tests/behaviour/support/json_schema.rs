@@ -9,11 +9,6 @@ use tailspan::transcript::time::Timestamp;
 /// The pattern of exact decimals, the only one that answers have.
 const DECIMAL: &str = r"^-?[0-9]+(\.[0-9]+)?$";
 
-/// Characters of a text.
-fn length(value: &Value) -> Option<u64> {
-    value.as_str().map(|text| text.chars().count() as u64)
-}
-
 /// Words that say nothing of a value.
 const SILENT: [&str; 3] = ["description", "title", "default"];
 
@@ -75,8 +70,6 @@ impl Schemas {
                 "const" => must(value.is_null() || rule == value),
                 "minimum" => must(value.as_f64().is_none_or(|number| number >= rule.as_f64().unwrap())),
                 "maximum" => must(value.as_f64().is_none_or(|number| number <= rule.as_f64().unwrap())),
-                "minLength" => must(length(value).is_none_or(|length| length >= rule.as_u64().unwrap())),
-                "maxLength" => must(length(value).is_none_or(|length| length <= rule.as_u64().unwrap())),
                 "minItems" => must(value.as_array().is_none_or(|list| list.len() as u64 >= rule.as_u64().unwrap())),
                 "maxItems" => must(value.as_array().is_none_or(|list| list.len() as u64 <= rule.as_u64().unwrap())),
                 "pattern" if rule == DECIMAL => must(value.as_str().is_none_or(is_decimal)),

@@ -88,18 +88,16 @@ enum To {
     },
     Text {
         /// The next event with a text that has this, as the parameter `q` of the replay.
-        #[schemars(length(min = 1, max = 2000))]
         text: String,
     },
 }
 
-/// Any whole number; one that is too large is the largest.
+/// A whole number of 64 bits, also one that is written with a point.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let number = Number::deserialize(deserializer)?;
-    let large = |number: f64| if number < 0.0 { i64::MIN } else { i64::MAX };
-    let of_float = |number: f64| format!("{number:.0}").parse().unwrap_or_else(|_| large(number));
-    let float = || number.as_f64().filter(|number| number.fract() == 0.0).map(of_float);
-    number.as_i64().or_else(float).ok_or_else(|| D::Error::custom(format!("{number} is no whole number")))
+    let of_float = |number: f64| format!("{number:.0}").parse().ok();
+    let float = || number.as_f64().filter(|number| number.fract() == 0.0).and_then(of_float);
+    number.as_i64().or_else(float).ok_or_else(|| D::Error::custom(format!("{number} is no whole number of 64 bits")))
 }
 
 /// What a cursor can be sent to.
