@@ -94,9 +94,12 @@ enum To {
 
 /// A whole number of 64 bits, also one that is written with a point.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    /// Beyond this, numbers with a point are not exact.
+    const EXACT_MAX: f64 = 9e15;
     let number = Number::deserialize(deserializer)?;
     let of_float = |number: f64| format!("{number:.0}").parse().ok();
-    let float = || number.as_f64().filter(|number| number.fract() == 0.0).and_then(of_float);
+    let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() <= EXACT_MAX;
+    let float = || number.as_f64().filter(is_whole).and_then(of_float);
     number.as_i64().or_else(float).ok_or_else(|| D::Error::custom(format!("{number} is no whole number of 64 bits")))
 }
 
@@ -114,6 +117,27 @@ enum Landmark {
     Agent,
     /// A compaction.
     Compaction,
+}
+
+/// A place that was read.
+enum Target {
+    Index(i64),
+    At(Timestamp),
+    Next(Landmark),
+    Previous(Landmark),
+    Text(Query),
+}
+
+impl Target {
+    fn of(to: &To) -> Result<Self, Problem> {
+        Ok(match to {
+            To::Index { index } => Self::Index(*index),
+            To::At { at } => Self::At(read_time(at).ok_or_else(|| Problem::bad_parameter("at", TIME, at))?),
+            To::Next { next } => Self::Next(*next),
+            To::Previous { previous } => Self::Previous(*previous),
+            To::Text { text } => Self::Text(Query::parse(text).map_err(|mistake| refusal(&mistake))?),
+        })
+    }
 }
 
 /// Where a cursor is.
@@ -140,6 +164,11 @@ pub fn step<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, Pro
     let (reader, replays, now) = (context.reader(), context.replays(), context.now());
     let wanted: Move = serde_json::from_slice(&request.body)
         .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))?;
+    // What is wrong with the body is said before what is gone.
+    let target = match &wanted {
+        Move::Open { to: Some(to) } | Move::Seek { to, .. } => Some(Target::of(to)?),
+        _ => None,
+    };
     let session = find(context, request.value(&ID)?)?;
     let held = match &wanted {
         Move::Open { .. } => None,
@@ -155,14 +184,14 @@ pub fn step<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, Pro
     let reel = replays.reel(reader, &session).map_err(unreadable)?;
     let total = reel.timeline.len();
     let from = held.as_ref().map_or(Spot::of(0, total), |(_, spot)| *spot);
-    let spot = match &wanted {
-        Move::Open { to: None } | Move::Reset { .. } => Spot::of(0, total),
+    let spot = match (&wanted, &target) {
         // From before the first event, so that the first one may be what is looked for.
-        Move::Open { to: Some(to) } => seek(context, &reel, Spot::Before, to)?,
-        Move::Seek { to, .. } => seek(context, &reel, from, to)?,
-        Move::Step { .. } => from.step(total),
-        Move::Back { .. } => from.back(total),
-        Move::Close { .. } => from,
+        (Move::Open { .. }, Some(target)) => seek(context, &reel, Spot::Before, target)?,
+        (_, Some(target)) => seek(context, &reel, from, target)?,
+        (Move::Step { .. }, None) => from.step(total),
+        (Move::Back { .. }, None) => from.back(total),
+        (Move::Close { .. }, None) => from,
+        (Move::Open { .. } | Move::Reset { .. } | Move::Seek { .. }, None) => Spot::of(0, total),
     };
     let (cursor, expires) = match held {
         None => replays.open(&session.id, spot, now),
@@ -206,7 +235,7 @@ fn there<C: HasReplays>(context: &C, reel: &Reel, spot: Spot) -> Result<(Option<
 }
 
 /// The spot that is looked for; the end that lies in that direction if there is none.
-fn seek<C: HasReplays>(context: &C, reel: &Reel, from: Spot, to: &To) -> Result<Spot, Problem> {
+fn seek<C: HasReplays>(context: &C, reel: &Reel, from: Spot, to: &Target) -> Result<Spot, Problem> {
     let total = reel.timeline.len();
     let at = |position: usize, landmark: Landmark| {
         reel.timeline.look(position).is_some_and(|look| match landmark {
@@ -218,17 +247,13 @@ fn seek<C: HasReplays>(context: &C, reel: &Reel, from: Spot, to: &To) -> Result<
         })
     };
     let found = match to {
-        To::Index { index } => usize::try_from(*index).ok(),
-        To::At { at } => {
-            let time = read_time(at).ok_or_else(|| Problem::bad_parameter("at", TIME, at))?;
-            Some(reel.timeline.at(Timestamp(time.0)))
-        }
-        To::Next { next } => Some((from.next()..total).find(|position| at(*position, *next)).unwrap_or(total)),
-        To::Previous { previous } => (0..from.before().min(total)).rev().find(|position| at(*position, *previous)),
-        To::Text { text } => {
-            let query = Query::parse(text).map_err(|mistake| refusal(&mistake))?;
+        Target::Index(index) => usize::try_from(*index).ok(),
+        Target::At(time) => Some(reel.timeline.at(*time)),
+        Target::Next(next) => Some((from.next()..total).find(|position| at(*position, *next)).unwrap_or(total)),
+        Target::Previous(previous) => (0..from.before().min(total)).rev().find(|position| at(*position, *previous)),
+        Target::Text(query) => {
             let index = context.index();
-            let sought = Sought { query: &query, from: from.next(), limit: 1, patience: PATIENCE };
+            let sought = Sought { query, from: from.next(), limit: 1, patience: PATIENCE };
             let hits = find_texts((context.reader(), &context.archive(), index.get()), reel, &sought, |_| true)
                 .map_err(unsearchable)?;
             // If the time is up before one is found, the next search goes on there.
