@@ -49,7 +49,7 @@ pub static FILES: Description = Description {
     refusal: PROBLEM,
 };
 
-/// Description of [`file`].
+/// Description of [`file()`].
 pub static FILE: Description = Description {
     summary: "Tells the text of a file as a session knew it at an event.",
     parameters: &[&ID, &PATH, &AT],
