@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tailspan::archive::Archive;
+use tailspan::archive::keep::{Keeper, Rules};
 use tailspan::http::api::analytics::cells::SharedCells;
 use tailspan::http::api::replay::kept::Replays;
 use tailspan::http::api::search::Patience;
@@ -19,6 +21,8 @@ use tailspan::http::{Route, get};
 use tailspan::index::build::Builder;
 use tailspan::index::catalogue::SearchIndex;
 use tailspan::ledger::prices::Prices;
+use tailspan::tail;
+use tailspan::transcript::time::Timestamp;
 use tempfile::TempDir;
 
 use crate::support::searched::State;
@@ -59,7 +63,7 @@ impl State {
     /// The state of a world, with the index that an earlier process left.
     fn of(world: &World, folder: &Path) -> Self {
         let reader = world.reader.clone().unwrap();
-        let index = SearchIndex::open_for(folder, &Archive::default(), &reader).unwrap();
+        let index = SearchIndex::open_for(folder, &archive_of(world), &reader).unwrap();
         Self(reader, SharedCells::new(Prices::embedded()), Arc::new(OnceLock::from(index)), Replays::default())
     }
 
@@ -421,7 +425,38 @@ fn live(seed: u64) -> usize {
     world.settle();
     state.build(&mut builder, &mut dice);
     no_word_is_in(&index);
-    count + check(&state, &mut dice)
+    count += check(&state, &mut dice);
+    without_files(&world, state, (&mut builder, &index), &mut dice);
+    count
+}
+
+fn archive_of(world: &World) -> Archive {
+    Archive::at(&world.root.with_file_name("archive"))
+}
+
+/// Copies every file and removes all of them: everything is told, and found, as before.
+fn without_files(world: &World, state: State, (builder, index): (&mut Builder, &Path), dice: &mut Dice) {
+    let archive = state.2.get().unwrap().archive().clone();
+    let mut keeper = Keeper::new(archive);
+    keeper.look().unwrap();
+    let found = tail::scan(&world.root, &mut |problem| panic!("{problem}"));
+    let rules = Rules { after: Duration::ZERO, end: None };
+    let files = found.iter().map(|found| (found, world.root.as_path()));
+    let pass = keeper.pass(files, &rules, Timestamp(i64::MAX), &|| true);
+    assert_eq!((pass.copied, pass.failed.len(), pass.paused), (found.len() as u64, 0, None));
+    let all = |state: &State| format!("{:?}", told(state));
+    let before = all(&state);
+    fs::remove_dir_all(&world.root).unwrap();
+    assert!(all(&state) == before, "of the copies");
+    check(&state, dice);
+    state.build(builder, dice);
+    check(&state, dice);
+    let known = state.2.get().unwrap().known_bytes();
+    drop(state);
+    let state = State::of(world, index);
+    assert!(state.2.get().unwrap().known_bytes() <= known);
+    check(&state, dice);
+    assert!(all(&state) == before, "after a restart");
 }
 
 /// Whoever has the index and not the session files finds no word in it, and cannot use it.

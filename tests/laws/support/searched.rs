@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tailspan::archive::Archive;
 use tailspan::http::HasReader;
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
 use tailspan::http::api::replay::kept::{HasReplays, Replays};
@@ -41,6 +42,10 @@ impl HasReader for State {
 
     fn span_rules(&self) -> &SpanRules {
         const { &SpanRules::DEFAULT }
+    }
+
+    fn archive(&self) -> Archive {
+        self.2.get().map(|index| index.archive().clone()).unwrap_or_default()
     }
 
     fn index(&self) -> Arc<OnceLock<SearchIndex>> {
