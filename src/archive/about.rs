@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::tail::{FoundFile, found_copy};
+use crate::transcript::time::Timestamp;
 
 /// Version of this description. Another one is refused.
 const VERSION: u32 = 1;
@@ -71,17 +72,24 @@ impl About {
         decoded(&self.root)
     }
 
+    /// When the file was written last, or copied if that was later, in nanoseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn newest_ns(&self) -> i64 {
+        let copied = Timestamp::parse(&self.copied_at).map_or(i64::MIN, |at| at.0.saturating_mul(1_000_000));
+        self.modified_ns.max(copied)
+    }
+
     /// Whether the copy has the bytes with this hash.
     #[must_use]
     pub fn has_hash(&self, hash: u128) -> bool {
         self.hash == hex(hash)
     }
 
-    /// Whether the file has not changed since, as far as the system tells.
+    /// Whether the file has not changed since, as far as the system tells. The number of its device may be another one
+    /// after each start of the machine.
     #[must_use]
     pub fn is_of(&self, found: &FoundFile) -> bool {
-        (self.device, self.inode, self.size, self.modified_ns)
-            == (found.device, found.inode, found.size, found.modified_ns)
+        (self.inode, self.size, self.modified_ns) == (found.inode, found.size, found.modified_ns)
     }
 
     /// What a scan would have found when the file was copied, to be read from the copy. `path` is that of the file, or one

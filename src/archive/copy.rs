@@ -1,10 +1,12 @@
 //! Makes a copy of one session file. It has the name of a copy only after it was written, read back and found to be equal.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::about::About;
@@ -65,6 +67,16 @@ struct Job<'a> {
     unfinished: PathBuf,
 }
 
+impl CopyError {
+    /// Whether nothing can be written at all: the disk is full, read-only or failing.
+    #[must_use]
+    pub fn is_of_disk(&self) -> bool {
+        let Self::Copy { source, .. } = self else { return false };
+        let of_disk = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::IO].map(Errno::raw_os_error);
+        source.raw_os_error().is_some_and(|code| of_disk.contains(&code))
+    }
+}
+
 impl Archive {
     /// Copies a session file that was found below `root`. `goes_on` is asked now and then, and stops it.
     pub fn copy(
@@ -111,7 +123,16 @@ impl Job<'_> {
             return Ok(Copied::Changed);
         }
         let failed = |source| CopyError::Copy { path: self.target.clone(), source };
-        let is_rewritten = !goes_on_from_before && self.target.exists();
+        let _placing = archive.lock().map_err(failed)?;
+        if self.before() != before {
+            // Another process has put a copy here meanwhile.
+            return Ok(Copied::Changed);
+        }
+        if before.is_none() && self.target.exists() {
+            // It cannot be read, and is kept for whoever wants to mend it.
+            fs::rename(&self.target, self.target.with_extension("zst.damaged")).map_err(failed)?;
+        }
+        let is_rewritten = !goes_on_from_before && before.is_some();
         if is_rewritten {
             let last = archive.earlier_copies(&self.found.path).first().map_or(0, |(number, _)| *number);
             let earlier = numbered(&self.target.with_extension(""), Some(last + 1));
@@ -124,7 +145,7 @@ impl Job<'_> {
         Ok(Copied::New { size: self.found.size, is_rewritten })
     }
 
-    /// The copy that there is; `None` if there is none that can be read. One that cannot be read is kept under a number.
+    /// The copy that there is; `None` if there is none that can be read.
     fn before(&self) -> Option<About> {
         Frames::open(&self.target).ok().and_then(|copy| About::read(copy.about()))
     }
@@ -211,8 +232,10 @@ impl Job<'_> {
 }
 
 /// The name of a copy while this process writes it.
+///
+/// It is short, because that of the copy may be as long as a name can be; by chance no other process has it.
 pub(super) fn unfinished(target: &Path) -> PathBuf {
-    target.with_extension(format!("zst.{}.{UNFINISHED}", std::process::id()))
+    target.with_file_name(format!("{:016x}.{UNFINISHED}", RandomState::new().hash_one((target, std::process::id()))))
 }
 
 /// Asks the system to read a file from the disk the next time, and not from memory. It may refuse, which changes nothing

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::copy::{Copied, CopyError, unfinished};
 use super::place::{Archive, numbered};
-use super::shelf::Copy;
+use super::shelf::{Copy, Shelf};
 use crate::tail::frames::Frames;
 use crate::tail::{self, FolderProblem, FoundFile, ScanTarget};
 use crate::text::chain;
@@ -56,17 +56,22 @@ impl Archive {
     /// Takes in everything below `from`: a projects folder, a configuration folder that has one, a session file, or an
     /// archive. `progress` is called for each file.
     pub fn import(&self, from: &Path, now: Timestamp, mut progress: impl FnMut()) -> Result<Imported, ImportError> {
-        let from = std::path::absolute(from).unwrap_or_else(|_| from.to_path_buf());
+        let from = fs::canonicalize(from).map_err(|_| ImportError::NotFound { path: from.to_path_buf() })?;
         let mut imported = Imported::default();
         let other = Self::at(&from);
         let failed = |path: &Path| {
             let path = path.to_path_buf();
             move |source| ImportError::Archive { path, source }
         };
-        let shelf = other.shelf().map_err(failed(&from))?;
+        let shelf =
+            if from.join("projects").is_dir() { Shelf::default() } else { other.shelf().map_err(failed(&from))? };
         if shelf.copies.is_empty() && shelf.damaged.is_empty() {
             for (found, root) in files(&from, &mut imported)? {
-                self.import_file(&found, &root, now, &mut imported)?;
+                if let Err(error) = self.import_file(&found, &root, now, &mut imported) {
+                    // What was taken in before counts.
+                    self.touch().ok();
+                    return Err(error.into());
+                }
                 progress();
             }
         } else {
@@ -100,8 +105,17 @@ impl Archive {
         imported: &mut Imported,
     ) -> Result<(), CopyError> {
         let known = self.copy_of(&found.path).and_then(|path| Copy::open(path, None).ok());
-        if known.is_some_and(|copy| copy.about.is_of(found)) {
-            imported.known += 1;
+        if let Some(copy) = known.filter(|copy| copy.about.is_of(found)) {
+            if copy.check().is_ok() {
+                imported.known += 1;
+                return Ok(());
+            }
+            // It is damaged, and its file is at hand.
+            let damaged = copy.path.with_extension("zst.damaged");
+            fs::rename(&copy.path, damaged).map_err(|source| CopyError::Copy { path: copy.path.clone(), source })?;
+        }
+        if let Some(reason) = self.is_full(found.size) {
+            imported.failed.push((found.path.clone(), reason));
             return Ok(());
         }
         match self.copy(found, root, now, &|| true) {
@@ -112,8 +126,8 @@ impl Archive {
             Ok(Copied::Changed) => {
                 imported.failed.push((found.path.clone(), "it changed while it was read: import it again".to_owned()));
             }
-            Err(error @ CopyError::Original { .. }) => imported.failed.push((found.path.clone(), chain(&error))),
-            Err(error) => return Err(error),
+            Err(error) if error.is_of_disk() => return Err(error),
+            Err(error) => imported.failed.push((found.path.clone(), chain(&error))),
         }
         Ok(())
     }
@@ -123,20 +137,24 @@ impl Archive {
         let path = copy.about.path();
         let Some(target) = self.copy_of(&path) else { return Ok(false) };
         copy.check()?;
+        if let Some(reason) = self.is_full(copy.bytes * 2) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        let _placing = self.lock()?;
         let newest = Copy::open(target.clone(), None).ok();
         let earlier = self.earlier_copies(&path);
-        let hashes: HashSet<String> = earlier
-            .iter()
-            .filter_map(|(number, path)| Copy::open(path.clone(), Some(*number)).ok())
-            .chain(newest.clone())
-            .map(|copy| copy.about.hash)
-            .collect();
+        let known = earlier.iter().filter_map(|(number, path)| Copy::open(path.clone(), Some(*number)).ok());
+        let known = known.chain(newest.clone()).filter(|known| known.about.hash == copy.about.hash);
+        let hashes: HashSet<String> =
+            known.filter(|known| known.check().is_ok()).map(|known| known.about.hash).collect();
         if hashes.contains(&copy.about.hash) {
             return Ok(false);
         }
         let other = Frames::open(&copy.path)?;
         let place = match &newest {
             None if copy.number.is_none() => target,
+            // The one that is here is damaged.
+            Some(own) if own.about.hash == copy.about.hash => target,
             Some(own) if Frames::open(&own.path).is_ok_and(|own| begins_with(&other, &own)) => target,
             // What is here has grown since.
             Some(own) if Frames::open(&own.path).is_ok_and(|own| begins_with(&own, &other)) => return Ok(false),

@@ -6,9 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::statvfs;
-
-use super::copy::{Copied, CopyError};
+use super::about::About;
+use super::copy::Copied;
 use super::open::goes_on;
 use super::place::Archive;
 use crate::tail::FoundFile;
@@ -16,9 +15,6 @@ use crate::tail::frames::Frames;
 use crate::tail::reread;
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
-
-/// Bytes that the disk must have left besides a copy: the state is to have room.
-const ROOM_BYTES: u64 = 64 << 20;
 
 /// Time after which a copy that is not finished is taken to be left: nobody writes so long at one piece of one.
 const UNFINISHED_AFTER: Duration = Duration::from_secs(3600);
@@ -37,7 +33,6 @@ pub struct Keeper {
 /// The newest copy of a file.
 #[derive(Debug, Clone)]
 struct Known {
-    device: u64,
     inode: u64,
     size: u64,
     modified_ns: i64,
@@ -110,20 +105,20 @@ impl Keeper {
             if copy.number.is_some() {
                 rewritten.insert(copy.about.path());
             } else {
-                let super::about::About { device, inode, size, modified_ns, .. } = copy.about;
-                newest.insert(copy.about.path(), Known { device, inode, size, modified_ns });
+                let About { inode, size, modified_ns, .. } = copy.about;
+                newest.insert(copy.about.path(), Known { inode, size, modified_ns });
             }
         }
-        self.archive.note_rewritten(rewritten, true);
+        self.archive.note_rewritten(rewritten);
         self.shelf = Some(newest);
         Ok(held)
     }
 
-    /// Removes copies whose files were not written for so long. Returns how many. Fails with the first that cannot be removed.
+    /// Removes copies whose files were not written, nor copied, for so long: what was just taken in stays. Returns how many. Fails with the first that cannot be removed.
     pub fn end(&mut self, age: Duration, now: Timestamp) -> io::Result<u64> {
         let mut ended = 0;
         for copy in self.archive.shelf()?.copies {
-            if is_older(copy.about.modified_ns, age, now) {
+            if is_older(copy.about.newest_ns(), age, now) {
                 fs::remove_file(&copy.path)?;
                 ended += 1;
             }
@@ -141,6 +136,9 @@ impl Keeper {
         goes_on: &dyn Fn() -> bool,
     ) -> Pass {
         let mut pass = Pass::default();
+        if self.shelf.is_none() {
+            return pass;
+        }
         for (found, root) in found {
             if !goes_on() {
                 break;
@@ -150,29 +148,29 @@ impl Keeper {
                 continue;
             }
             if !is_quiet(found, rules.after, now) {
-                self.look_at(found);
                 continue;
             }
-            let full = self.is_full(found.size);
-            let copied = match full {
-                Some(reason) => {
-                    pass.paused = Some(reason);
-                    break;
-                }
-                None => self.archive.copy(found, root, now, goes_on),
-            };
-            match copied {
+            if let Some(reason) = self.archive.is_full(0) {
+                pass.paused = Some(reason);
+                break;
+            }
+            if let Some(reason) = self.archive.is_full(found.size) {
+                // A smaller one may fit.
+                pass.failed.push((found.path.clone(), reason));
+                continue;
+            }
+            match self.archive.copy(found, root, now, goes_on) {
                 Ok(Copied::New { size, is_rewritten }) => {
                     pass.copied += 1;
                     pass.bytes += size;
                     if is_rewritten {
                         pass.rewritten += 1;
-                        self.archive.note_rewritten(HashSet::from([found.path.clone()]), false);
+                        self.archive.note_rewritten(HashSet::from([found.path.clone()]));
                     }
                     self.note(found);
                 }
                 Ok(Copied::Changed) => {}
-                Err(error @ CopyError::Copy { .. }) => {
+                Err(error) if error.is_of_disk() => {
                     pass.paused = Some(chain(&error));
                     break;
                 }
@@ -183,40 +181,28 @@ impl Keeper {
     }
 
     /// Notes if a file that has changed since it was copied was rewritten, and did not only grow.
-    fn look_at(&self, found: &FoundFile) {
+    pub fn look_at(&self, found: &FoundFile) {
         let is_copied = self.shelf.as_ref().is_some_and(|shelf| shelf.contains_key(&found.path));
-        if !is_copied || self.archive.may_have_more_than(&found.path) {
+        if !is_copied || self.has(found) || self.archive.may_have_more_than(&found.path) {
             return;
         }
         let copy = self.archive.copy_of(&found.path).and_then(|copy| Frames::open(&copy).ok());
         if let (Some(copy), Ok(file)) = (copy, reread::open(&found.path))
             && !goes_on(&copy, &file)
         {
-            self.archive.note_rewritten(HashSet::from([found.path.clone()]), false);
+            self.archive.note_rewritten(HashSet::from([found.path.clone()]));
         }
     }
 
     fn note(&mut self, found: &FoundFile) {
-        let FoundFile { device, inode, size, modified_ns, .. } = *found;
-        self.shelf.get_or_insert_default().insert(found.path.clone(), Known { device, inode, size, modified_ns });
-    }
-
-    /// The reason, if there is no room for the copy of a file of so many bytes.
-    fn is_full(&self, size: u64) -> Option<String> {
-        let directory = self.archive.directory()?;
-        // The nearest folder that exists is on the same disk.
-        let stat = directory.ancestors().find_map(|folder| statvfs(folder).ok())?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        // Copies of real sessions take a quarter of the bytes or less.
-        let needed = ROOM_BYTES + size / 2;
-        (free < needed).then(|| format!("{}: {free} bytes are free, {needed} are needed", directory.display()))
+        let FoundFile { inode, size, modified_ns, .. } = *found;
+        self.shelf.get_or_insert_default().insert(found.path.clone(), Known { inode, size, modified_ns });
     }
 }
 
 impl Known {
     fn is_of(&self, found: &FoundFile) -> bool {
-        (self.device, self.inode, self.size, self.modified_ns)
-            == (found.device, found.inode, found.size, found.modified_ns)
+        (self.inode, self.size, self.modified_ns) == (found.inode, found.size, found.modified_ns)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::place::Archive;
+use super::place::{Archive, original_of};
 use super::shelf::Shelf;
 use crate::tail::FoundFile;
 
@@ -14,8 +14,14 @@ impl Archive {
     /// read.
     pub fn lacking(&self, counted: &HashMap<PathBuf, u64>, roots: &[PathBuf]) -> io::Result<Vec<FoundFile>> {
         let is_read = |path: &Path| is_there(path) && roots.iter().any(|root| path.starts_with(root));
+        // What a file was earlier has been counted with it, if the file was. To read it again would bring back what has no
+        // time, like a title that was changed since.
+        let is_new = |found: &FoundFile| match original_of(&found.path) {
+            Some((file, _)) => !counted.contains_key(&file) && !counted.contains_key(&found.path),
+            None => true,
+        };
         let lacks = |found: &FoundFile| counted.get(&found.path).is_none_or(|bytes| *bytes < found.size);
-        Ok(self.shelf()?.found(is_read).filter(lacks).collect())
+        Ok(self.shelf()?.found(is_read).filter(|found| is_new(found) && lacks(found)).collect())
     }
 
     /// Everything that the archive has besides these files, which a scan found: copies of files that are gone, and of what

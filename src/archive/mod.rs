@@ -31,4 +31,4 @@ pub mod restore;
 pub mod shelf;
 
 pub use open::{OpenFiles, SessionFile};
-pub use place::Archive;
+pub use place::{Archive, is_earlier};

@@ -32,7 +32,10 @@ impl Archive {
     /// Opens a session file, with its copies as far as they are needed.
     #[must_use]
     pub fn open(&self, path: &Path) -> SessionFile {
-        let (archive, file) = (self.clone(), reread::open(path));
+        // A file that was emptied has nothing, and its copy may have everything.
+        let has_rows = |file: &Source| file.metadata().is_ok_and(|metadata| metadata.len() > 0);
+        let file = reread::open(path).and_then(|file| if has_rows(&file) { Ok(file) } else { Err(Missing::Rewritten) });
+        let archive = self.clone();
         SessionFile { archive, path: path.to_path_buf(), file, copy: None, earlier: None }
     }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+
+use rustix::fs::{FlockOperation, flock, statvfs};
 
 /// End of the names of all copies.
 const END: &[u8] = b".zst";
@@ -16,6 +19,12 @@ const FILE_ENDS: [&[u8]; 2] = [b".jsonl", b".meta.json"];
 
 /// Begin of the name of a folder that no session file is in: what a session file was earlier is told by such a path.
 const EARLIER: &str = ".archive-";
+
+/// The file that is locked while a copy is placed.
+const LOCK: &str = "lock";
+
+/// Bytes that the disk must have left besides a copy: the state is to have room.
+const ROOM_BYTES: u64 = 64 << 20;
 
 /// The file whose time of change tells that copies came in from elsewhere.
 const CHANGED: &str = "changed";
@@ -86,13 +95,32 @@ impl Archive {
         self.directory.is_some() && rewritten.as_ref().is_none_or(|rewritten| rewritten.contains(path))
     }
 
-    /// Notes of which files copies have other rows than the files: of all, or of these too.
-    pub(super) fn note_rewritten(&self, paths: HashSet<PathBuf>, are_all: bool) {
+    /// Notes that copies of these files have other rows than the files.
+    pub(super) fn note_rewritten(&self, paths: HashSet<PathBuf>) {
         let mut rewritten = self.rewritten.write().unwrap_or_else(PoisonError::into_inner);
-        match rewritten.as_mut().filter(|_| !are_all) {
-            Some(known) => known.extend(paths),
-            None => *rewritten = Some(paths),
-        }
+        rewritten.get_or_insert_default().extend(paths);
+    }
+
+    /// The reason, if there is no room for the copy of a file of so many bytes.
+    pub(super) fn is_full(&self, size: u64) -> Option<String> {
+        let directory = self.directory()?;
+        // The nearest folder that exists is on the same disk.
+        let stat = directory.ancestors().find_map(|folder| statvfs(folder).ok())?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        // Copies of real sessions take a quarter of the bytes or less.
+        let needed = ROOM_BYTES + size / 2;
+        (free < needed).then(|| format!("{}: {free} bytes are free, {needed} are needed", directory.display()))
+    }
+
+    /// Keeps other processes from placing copies until what is returned is dropped. Fails if the file of the lock cannot be
+    /// made.
+    pub(super) fn lock(&self) -> io::Result<Option<File>> {
+        let Some(directory) = &self.directory else { return Ok(None) };
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let path = directory.join(LOCK);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(Some(file))
     }
 
     /// Says to whoever keeps the archive that copies came in from elsewhere. Fails if the file cannot be written.
@@ -110,6 +138,12 @@ impl Archive {
 pub(super) fn earlier_path(path: &Path, number: u32) -> PathBuf {
     let folder = path.parent().unwrap_or(Path::new("")).join(format!("{EARLIER}{number}"));
     path.file_name().map_or_else(|| folder.clone(), |name| folder.join(name))
+}
+
+/// Whether a path tells what a session file was before it was rewritten.
+#[must_use]
+pub fn is_earlier(path: &Path) -> bool {
+    original_of(path).is_some()
 }
 
 /// The session file and the number that [`earlier_path`] made a path of; `None` if it is no such path.

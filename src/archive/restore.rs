@@ -53,7 +53,11 @@ impl Copy {
             file.sync_all()
         });
         // A link fails if a file is there by now.
-        let placed = written.and_then(|()| fs::hard_link(&new, path));
+        let placed = written.and_then(|()| match fs::hard_link(&new, path) {
+            // Some file systems have no links.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => fs::rename(&new, path),
+            placed => placed,
+        });
         fs::remove_file(&new).ok();
         placed.map(|()| Restored::New(self.about.size))
     }

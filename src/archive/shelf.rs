@@ -80,7 +80,9 @@ impl Archive {
         let mut folders: Vec<PathBuf> = self.files().into_iter().collect();
         while let Some(folder) = folders.pop() {
             let entries = match fs::read_dir(&folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    continue;
+                }
                 entries => entries.map_err(|error| at(&folder, &error))?,
             };
             for entry in entries {
@@ -93,7 +95,7 @@ impl Archive {
                 }
             }
         }
-        shelf.copies.sort_by(|one, other| one.path.cmp(&other.path));
+        shelf.copies.sort_by_key(|copy| (copy.about.path(), copy.number));
         shelf.damaged.sort();
         Ok(shelf)
     }

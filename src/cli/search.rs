@@ -16,14 +16,18 @@ use crate::config::{Config, ConfigError, Env, Flags};
 use crate::ledger::prices::Prices;
 use crate::sidecar::local::Rules;
 use crate::sidecar::{clock, log, settings};
+use crate::transcript::time::Timestamp;
 use crate::views::analytics::period::Zone;
+
+/// Characters of the id of a session that are printed, as `report` does.
+const ID_CHARS: usize = 8;
 
 /// Examples at the end of `tailspan search --help`.
 const EXAMPLES: &str = "\
 Words stand in any order and case, also within longer ones, and all of them in the same text:
   tailspan search migration timeout            both words
   tailspan search '\"connection refused\"'       exactly this
-  tailspan search '/exit code [1-9]/' --tool Bash
+  tailspan search '/exit code [1-9]/i' --tool Bash
   tailspan search deploy --not staging --kind prompt --since 7d
 
 Exit codes: 0, 1 if nothing matched or nobody answers, 2 if the arguments are wrong.";
@@ -142,7 +146,7 @@ pub fn run(args: &SearchArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     if args.oldest {
         question = question.with("sort", "oldest");
     }
-    let found = print(&source, &question, args, is_coloured(args, env))?;
+    let found = print(&source, &question, args, (zone, is_coloured(args, env)))?;
     if found == 0 { Err(SearchError::Nothing) } else { Ok(()) }
 }
 
@@ -156,7 +160,12 @@ fn is_coloured(args: &SearchArgs, env: &Env) -> bool {
 }
 
 /// Prints page after page. Returns how many texts there were.
-fn print(source: &Source, question: &Question, args: &SearchArgs, colours: bool) -> Result<usize, SearchError> {
+fn print(
+    source: &Source,
+    question: &Question,
+    args: &SearchArgs,
+    (zone, colours): (Zone, bool),
+) -> Result<usize, SearchError> {
     let limit = usize::from(args.limit);
     let (mut found, mut cursor) = (0, None::<String>);
     loop {
@@ -170,7 +179,7 @@ fn print(source: &Source, question: &Question, args: &SearchArgs, colours: bool)
             line.push(b'\n');
             line
         } else {
-            hits.iter().map(|hit| drawn(hit, colours)).collect::<String>().into_bytes()
+            hits.iter().map(|hit| drawn(hit, zone, colours)).collect::<String>().into_bytes()
         };
         let mut out = io::stdout().lock();
         match out.write_all(&written).and_then(|()| out.flush()) {
@@ -191,16 +200,16 @@ fn print(source: &Source, question: &Question, args: &SearchArgs, colours: bool)
 }
 
 /// A text as two lines: where it stands, and the snippet.
-fn drawn(hit: &Value, colours: bool) -> String {
+fn drawn(hit: &Value, zone: Zone, colours: bool) -> String {
     let paint = |text: &str, code: &str| {
         if colours && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     };
-    let at = text(hit, "/at").and_then(|at| at.get(..19)).unwrap_or_default().replace('T', " ");
-    let kind = text(hit, "/kind").unwrap_or_default().replace('_', " ");
+    let at = text(hit, "/at").and_then(Timestamp::parse).and_then(|at| zone.shown(at)).unwrap_or_default();
+    let kind = text(hit, "/kind").unwrap_or_default();
     let tool = text(hit, "/tool").map(|tool| format!(" {}", harmless(tool))).unwrap_or_default();
     let agent = text(hit, "/agent").filter(|agent| *agent != "main");
     let agent = agent.map(|agent| format!(" of {}", harmless(agent))).unwrap_or_default();
-    let session = harmless(text(hit, "/session").unwrap_or_default());
+    let session: String = harmless(text(hit, "/session").unwrap_or_default()).chars().take(ID_CHARS).collect();
     let event = count(hit, "/event").map(|event| format!(" event {event}")).unwrap_or_default();
     let turn = count(hit, "/turn").map(|turn| format!(" turn {turn}")).unwrap_or_default();
     let about = [text(hit, "/project"), text(hit, "/title")];

@@ -14,6 +14,7 @@ use crate::sidecar::clock;
 use crate::sidecar::settings::{archive, label_rules, threads};
 use crate::store::{self, Opened, StoreError};
 use crate::tail::{self, FoundFile, RootEnv};
+use crate::transcript::chunk::FileNumber;
 
 /// Most differences, and most unreadable files, that are listed; further ones are only counted.
 const LISTED_MAX: usize = 1000;
@@ -57,9 +58,10 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     let mut problems = Vec::new();
     // A root that was removed in the meantime counts as one without sessions.
     let mut found = pass::find(&roots, &mut problems).unwrap_or_default();
-    let archive = archive(config);
+    let (archive, offsets) = (archive(config), offsets(&opened));
     match archive.beside(&found) {
-        Ok(copies) => found.extend(copies),
+        // A copy from before a file grew for the last time has less than was counted.
+        Ok(copies) => found.extend(copies.into_iter().filter(|copy| copy.size >= counted(&opened, &offsets, copy))),
         Err(error) => problems.push(format!("cannot read the archive: {error}")),
     }
     found.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
@@ -115,11 +117,16 @@ fn line(text: &mut String, line: impl std::fmt::Display) {
 
 /// Bytes of the files that the state has not counted yet.
 pub(super) fn unread_bytes(opened: &Opened, found: &[FoundFile]) -> u64 {
-    let recovered = &opened.recovered;
-    let offsets: BTreeMap<_, u64> = recovered.cursors.iter().map(|(file, cursor)| (*file, cursor.offset)).collect();
-    let counted = |file: &FoundFile| {
-        let number = recovered.paths.number(file.path.as_os_str().as_encoded_bytes());
-        number.and_then(|number| offsets.get(&number).copied()).unwrap_or(0)
-    };
-    found.iter().map(|file| file.size.saturating_sub(counted(file))).sum()
+    let offsets = offsets(opened);
+    found.iter().map(|file| file.size.saturating_sub(counted(opened, &offsets, file))).sum()
+}
+
+/// How many bytes of each file are counted.
+fn offsets(opened: &Opened) -> BTreeMap<FileNumber, u64> {
+    opened.recovered.cursors.iter().map(|(file, cursor)| (*file, cursor.offset)).collect()
+}
+
+fn counted(opened: &Opened, offsets: &BTreeMap<FileNumber, u64>, file: &FoundFile) -> u64 {
+    let number = opened.recovered.paths.number(file.path.as_os_str().as_encoded_bytes());
+    number.and_then(|number| offsets.get(&number).copied()).unwrap_or(0)
 }

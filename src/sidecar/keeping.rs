@@ -110,6 +110,8 @@ struct Round {
     /// The file that is touched when copies come in, as it was last.
     changed: Option<(u64, i64)>,
     failed: BTreeMap<PathBuf, String>,
+    /// Copies that were asked to be read last.
+    lacking: Vec<FoundFile>,
     /// Whether the log has told of files that the client deletes.
     warned: bool,
 }
@@ -117,7 +119,16 @@ struct Round {
 impl Round {
     fn new(keeping: Keeping) -> Self {
         let keeper = Keeper::new(keeping.archive.clone());
-        Self { keeping, keeper, passed: None, looked: None, changed: None, failed: BTreeMap::new(), warned: false }
+        Self {
+            keeping,
+            keeper,
+            passed: None,
+            looked: None,
+            changed: None,
+            failed: BTreeMap::new(),
+            lacking: Vec::new(),
+            warned: false,
+        }
     }
 
     fn beat(&mut self) {
@@ -169,18 +180,23 @@ impl Round {
         }
     }
 
-    fn read_lacking(&self) {
+    fn read_lacking(&mut self) {
         let mut counted = HashMap::new();
         let read = self.keeping.reader.each_file(|_, row| {
             let bytes = row.cursor.map_or(0, |cursor| cursor.offset);
             counted.insert(PathBuf::from(OsString::from_vec(row.path)), bytes);
         });
         match read.map_err(|error| chain(&error)).and_then(|()| {
-            self.keeping.archive.lacking(&counted, &self.keeping.roots).map_err(|error| error.to_string())
+            self.keeping
+                .archive
+                .lacking(&counted, &tail::existing(&self.keeping.roots))
+                .map_err(|error| error.to_string())
         }) {
-            Ok(copies) if copies.is_empty() => {}
+            // A copy that ends with half a line lacks it for good.
+            Ok(copies) if copies.is_empty() || copies == self.lacking => {}
             Ok(copies) => {
                 tracing::info!(files = copies.len(), "copies of the archive are read, whose files are gone");
+                self.lacking.clone_from(&copies);
                 self.keeping.hints.read_copies(copies);
             }
             Err(error) => tracing::warn!(error, "the archive cannot be compared with the state for now"),
@@ -191,7 +207,7 @@ impl Round {
     fn pass(&mut self) {
         let now = clock::now();
         let mut unseen = |_: FolderProblem| {};
-        let roots = self.keeping.roots.clone();
+        let roots = tail::existing(&self.keeping.roots);
         let found: Vec<(FoundFile, &Path)> = roots
             .iter()
             .flat_map(|root| tail::scan(root, &mut unseen).into_iter().map(move |found| (found, root.as_path())))
@@ -212,6 +228,7 @@ impl Round {
                 });
             }
         }
+        found.iter().for_each(|(found, _)| self.keeper.look_at(found));
         self.tell_expiring(&found, kept, now);
     }
 

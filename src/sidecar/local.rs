@@ -12,6 +12,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::custom::{self, RuleReader};
 use crate::engine::ahead::{self, Parsed};
 use crate::engine::{Engine, PARTS_MAX, Start};
 use crate::http::api::analytics::cells::SharedCells;
@@ -115,7 +116,7 @@ fn counted(
     let (labels, spans) = (label_rules(config), span_rules(config));
     let start = Start { writer, recovered, epoch, prices: prices.clone(), labels, policy, spans, parts_max: PARTS_MAX };
     let mut engine = Engine::new(start, now)?.with_archive(archive(config));
-    let problems = read_all(&mut engine, found, progress)?;
+    let problems = read_all(&mut engine, config.metrics.custom.rules(), found, progress)?;
     engine.commit(now)?;
     Ok((engine, problems))
 }
@@ -148,12 +149,13 @@ fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Co
 /// Folds all files. Returns a sentence for each that could not be read.
 fn read_all(
     engine: &mut Engine,
+    rules: &custom::Rules,
     found: Vec<FoundFile>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Vec<String>, StoreError> {
     let jobs = engine.jobs(found)?;
     let (mut failed, mut problems, mut long) = (Ok(()), Vec::new(), Vec::new());
-    ahead::for_each(&jobs, threads(), |parsed| {
+    ahead::for_each_by(rules, &jobs, threads(), |parsed| {
         match parsed {
             Parsed::Piece(piece) => {
                 progress(0, piece.bytes);
@@ -169,9 +171,10 @@ fn read_all(
     let long: Vec<FoundFile> = jobs.into_iter().filter(|job| long.contains(&job.file)).map(|job| job.found).collect();
     // The end of a very long line is searched for to the last byte: there is nothing else to do meanwhile.
     let mut reader = FileReader::new(ReadLimits::without_slices());
+    let mut rules = RuleReader::new(rules);
     for mut job in engine.jobs(long)? {
         loop {
-            let (parsed, goes_on) = ahead::next_piece(&mut reader, &job);
+            let (parsed, goes_on) = ahead::next_piece_by(&mut rules, &mut reader, &job);
             match parsed {
                 Parsed::Piece(piece) => {
                     engine.step(&piece, clock::now())?;

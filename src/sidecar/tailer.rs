@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::archive::Archive;
+use crate::archive::{self, Archive};
 use crate::custom::{RuleReader, Rules};
 use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
@@ -285,7 +285,7 @@ impl Tailer {
         let started = Instant::now();
         let mut found = self.scan();
         if self.engine.is_new() {
-            found.extend(self.archived());
+            found.extend(self.archived()?);
         }
         self.note_counted(&found, self.engine.lag_bytes(&found));
         let jobs = self.engine.jobs(found)?;
@@ -342,15 +342,22 @@ impl Tailer {
         Ok(())
     }
 
-    /// What only the archive has. A state that was lost is to be whole before it is shown.
-    fn archived(&mut self) -> Vec<FoundFile> {
-        match self.sources.archive.lacking(&HashMap::new(), &self.roots) {
+    /// What only the archive has. A state that was lost is to be whole before it is shown. What files were earlier is read
+    /// at once, the oldest first: of what has no time, like a title, the last that is read counts.
+    fn archived(&mut self) -> Result<Vec<FoundFile>, StoreError> {
+        let copies = match self.sources.archive.lacking(&HashMap::new(), &self.roots) {
             Ok(copies) => copies,
             Err(error) => {
                 tracing::warn!(%error, "the archive cannot be read: what only it has is not counted");
                 Vec::new()
             }
+        };
+        let (earlier, copies): (Vec<_>, Vec<_>) =
+            copies.into_iter().partition(|found| archive::is_earlier(&found.path));
+        for found in earlier {
+            self.read(vec![found], false)?;
         }
+        Ok(copies)
     }
 
     /// Reads the files that have something new, a piece of each in turn, so that a large file delays no other. `whole`

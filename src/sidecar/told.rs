@@ -21,11 +21,12 @@ pub(super) fn tell(config: &Config, env: &RootEnv, address: SocketAddr) {
     if let Ok(state) = config.state() {
         tracing::info!("keeping the state in {} ({})", state.display(), given(&places.state));
     }
-    if config.archive.enabled
-        && let Ok(directory) = config.archive_directory()
-    {
-        let after = config.archive.after;
-        tracing::info!("copying session files that were quiet for {after:?} to {}", directory.display());
+    match config.archive_directory() {
+        Ok(directory) if config.archive.enabled => {
+            let after = config.archive.after;
+            tracing::info!("copying session files that were quiet for {after:?} to {}", directory.display());
+        }
+        _ => tracing::info!("copying no session files (archive.enabled is not set)"),
     }
     tracing::info!("serving http://{address} ({})", given(&places.listen));
     for otlp in &config.otlp {

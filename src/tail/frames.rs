@@ -25,6 +25,9 @@ pub const FRAME_BYTES: usize = 256 << 10;
 /// Most bytes of what a copy says of itself.
 const ABOUT_BYTES_MAX: u32 = 1 << 20;
 
+/// Most bytes of the table: that of a session file of a terabyte.
+const TABLE_BYTES_MAX: u64 = 32 << 20;
+
 /// How hard it is tried to make frames small. Higher ones take a multiple of the time for a few per cent.
 const LEVEL: i32 = 3;
 
@@ -118,6 +121,9 @@ impl Frames {
             return Err(damaged("it is not a whole copy"));
         }
         let table_bytes = u64::from(count).saturating_mul(ENTRY_BYTES);
+        if table_bytes > TABLE_BYTES_MAX {
+            return Err(damaged("its table is damaged"));
+        }
         let Some(table_at) = footer_at.checked_sub(table_bytes).filter(|at| *at >= HEAD_BYTES) else {
             return Err(damaged("its table is damaged"));
         };
@@ -133,9 +139,11 @@ impl Frames {
             at += u64::from(frame.bytes);
             size += u64::from(frame.holds);
         }
+        let most = zstd::zstd_safe::compress_bound(FRAME_BYTES) as u64;
         let is_regular = |(place, frame): (usize, &Frame)| {
             let is_last = place + 1 == frames.len();
-            frame.holds as usize == FRAME_BYTES || (is_last && (frame.holds as usize) < FRAME_BYTES)
+            u64::from(frame.bytes) <= most
+                && (frame.holds as usize == FRAME_BYTES || (is_last && (frame.holds as usize) < FRAME_BYTES))
         };
         if at.saturating_add(HEAD_BYTES) != table_at || !frames.iter().enumerate().all(is_regular) {
             return Err(damaged("its table is damaged"));

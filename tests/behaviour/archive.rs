@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::daemon::{Daemon, sum};
+use crate::support::dashboards::installed;
 use crate::support::http::get;
 use crate::support::privileges::{Mount, skip};
 use crate::support::shim::Shim;
@@ -354,7 +355,7 @@ fn a_damaged_copy_is_named_and_the_rest_goes_on() {
     for path in [frame, end, whole] {
         assert!(text.contains(&format!("damaged: {}", path.display())), "{text}");
     }
-    assert_eq!(text.lines().count(), 4, "{text}");
+    assert_eq!(text.lines().count(), 5, "{text}");
     let mut daemon = place.daemon("");
     daemon.wait_for_log("copies in the archive cannot be read");
     let sessions = json_of(&daemon, "/api/v1/analytics/sessions?limit=1000")["sessions"].take();
@@ -382,12 +383,95 @@ fn a_copy_that_was_interrupted_is_none() {
     for call in 1..=calls {
         fs::remove_dir_all(place.archive()).unwrap_or_default();
         shim.kill_at(import(), &place.archive(), call);
-        let verified = place.text(&["archive", "verify"]);
+        let verified = said(&place.run(&["archive", "verify"]).stdout);
         assert!(!verified.contains("damaged:"), "killed at call {call}: {verified}");
         place.text(&["archive", "import", folder.to_str().unwrap()]);
         let verified = place.text(&["archive", "verify"]);
         assert!(verified.contains("2 copies of ") && verified.contains(" 0 damaged"), "call {call}: {verified}");
     }
+}
+
+#[test]
+fn a_root_behind_a_link_is_archived_as_what_it_is() {
+    let place = Place::empty();
+    append(&own_file(&place), row(SESSION, 1, "behind a link").as_bytes());
+    let real = place.path("real");
+    fs::rename(place.projects(), &real).unwrap();
+    std::os::unix::fs::symlink(&real, place.projects()).unwrap();
+    let daemon = place.daemon("");
+    copies(&daemon, 1);
+    fs::remove_file(own_file(&place)).unwrap();
+    let hits = json_of(&daemon, "/api/v1/analytics/search?q=%22behind+a+link%22")["hits"].take();
+    assert_eq!(hits.as_array().unwrap().len(), 1);
+    let replay = json_of(&daemon, &format!("/api/v1/analytics/sessions/{SESSION}/replay?limit=100"));
+    assert_eq!(replay["events"][0]["content"][0]["text"], "behind a link");
+    daemon.stop();
+    assert!(place.text(&["verify"]).contains("0 differences"));
+}
+
+#[test]
+fn a_file_that_cannot_be_copied_holds_up_no_other() {
+    let place = Place::empty();
+    let long = place.projects().join("a").join("n".repeat(248) + ".jsonl");
+    append(&long, row(SESSION, 1, "too long").as_bytes());
+    append(&own_file(&place), row(SESSION, 2, "usual").as_bytes());
+    let mut daemon = place.daemon("");
+    let line = daemon.wait_for_log("it has no copy in the archive for now");
+    assert!(line.contains("File name too long"), "{line}");
+    copies(&daemon, 1);
+    let metrics = daemon.metrics();
+    assert_eq!(sum(&metrics, "tailspan_archive_writable"), 1.0);
+    assert!(sum(&metrics, "tailspan_archive_failures_total") >= 1.0);
+}
+
+#[test]
+fn an_import_mends_what_is_damaged_and_takes_single_files() {
+    let (place, other) = (Place::empty(), Place::empty());
+    append(&own_file(&other), row(SESSION, 1, "whole").as_bytes());
+    let file = own_file(&other);
+    place.text(&["archive", "import", file.to_str().unwrap()]);
+    let copy = Place::files(&place.archive().join("files")).into_iter().next().unwrap();
+    let mut bytes = fs::read(&copy).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&copy, bytes).unwrap();
+    assert_eq!(place.run(&["archive", "verify"]).status.code(), Some(1));
+    let told = place.text(&["archive", "import", other.projects().to_str().unwrap()]);
+    assert!(told.starts_with("1 files of"), "{told}");
+    assert!(place.text(&["archive", "verify"]).contains("1 copies of"));
+    // It was never below a projects folder of this machine.
+    let output = place.run(&["archive", "restore", SESSION]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output.stdout).contains("--to names one"), "{}", said(&output.stdout));
+    let empty = place.path("empty");
+    fs::create_dir(&empty).unwrap();
+    let output = place.run(&["archive", "import", empty.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output.stderr).contains("session files in"), "{}", said(&output.stderr));
+}
+
+#[test]
+fn imports_at_the_same_time_lose_nothing() {
+    let place = Place::empty();
+    // Four archives with the same file, each with an end of its own.
+    let archives: Vec<Place> = (0..4)
+        .map(|number| {
+            let other = Place::empty();
+            let target = place.path("one").join("projects").join("slug").join(format!("{SESSION}.jsonl"));
+            fs::remove_file(&target).unwrap_or_default();
+            append(&target, (row(SESSION, 1, "common") + &row(SESSION, 2 + number, "own")).as_bytes());
+            other.text(&["archive", "import", place.path("one").to_str().unwrap()]);
+            other
+        })
+        .collect();
+    let imports: Vec<_> = archives
+        .iter()
+        .map(|other| place.command(&["archive", "import", other.archive().to_str().unwrap()]).spawn().unwrap())
+        .collect();
+    for mut import in imports {
+        assert!(import.wait().unwrap().success());
+    }
+    let verified = place.text(&["archive", "verify"]);
+    assert!(verified.starts_with("4 copies of "), "{verified}");
 }
 
 #[test]
@@ -441,18 +525,33 @@ fn sessions_that_the_client_deletes_soon_are_told() {
 
 #[test]
 fn copies_end_only_if_the_configuration_says_so() {
+    if !installed("faketime", "faketime") {
+        return;
+    }
     let place = Place::empty();
     let now = std::time::SystemTime::now();
-    for (number, days) in [(1, 1), (2, 100), (3, 500)] {
+    let day = |days: u64| std::time::Duration::from_secs(days * 86_400);
+    let write = |number: u32, modified: std::time::SystemTime| {
         let path = place.projects().join("slug").join(format!("{number:08x}-1111-4000-8000-000000000000.jsonl"));
         append(&path, row(SESSION, number, "old").as_bytes());
-        let file = fs::File::options().write(true).open(&path).unwrap();
-        file.set_modified(now - std::time::Duration::from_secs(days * 86_400)).unwrap();
-    }
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    };
+    // One that is dated in the future, and two of the past.
+    write(1, now + day(100));
+    write(2, now - day(100));
+    write(3, now - day(500));
     let daemon = place.daemon("");
     copies(&daemon, 3);
     daemon.stop();
+    // What was copied lately stays, however old its file is.
     let mut daemon = place.daemon("[retention]\narchive = \"99d\"\n");
+    copies(&daemon, 3);
+    daemon.wait_for_log("the first scan is complete");
+    daemon.stop();
+    let config = place.path("tailspan.toml");
+    let later = ["faketime", "-f", "+120d"];
+    let more = ["--config", config.to_str().unwrap()];
+    let mut daemon = Daemon::start_within(&later, &place.projects(), &place.state(), &more);
     let line = daemon.wait_for_log("ended for their age");
     assert!(line.contains("copies=2"), "{line}");
     daemon.until("they are counted", || {
@@ -461,7 +560,7 @@ fn copies_end_only_if_the_configuration_says_so() {
     });
     copies(&daemon, 1);
     // Their files are still there, and are not copied again with the next one.
-    append(&own_file(&place), row(SESSION, 4, "new").as_bytes());
+    write(4, now + day(119));
     daemon.wait_for_log("were copied into the archive");
     copies(&daemon, 2);
 }

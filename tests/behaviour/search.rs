@@ -366,7 +366,7 @@ fn command(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
 fn the_command_prints_what_is_found_and_says_by_its_code_whether_anything_was() {
     let world = world();
     let (code, out, _) = command(&world, &["retrydelayms", "--kind", "tool_input"]);
-    let place = format!("2026-03-01 12:00:12  tool input Bash  {FIRST} turn 1 event 2  made  Deploy timeout");
+    let place = format!("Sun 2026-03-01 12:00  tool_input Bash  {} turn 1 event 2  made  Deploy timeout", &FIRST[..8]);
     assert_eq!((code, out), (Some(0), format!("{place}\n    grep -rn \"retryDelayMs\" src cargo test\n")));
     let (_, out, _) = command(&world, &["retrydelayms", "--kind", "tool_input", "--color", "always"]);
     assert!(out.contains("\"\u{1b}[1;31mretryDelayMs\u{1b}[0m\""), "{out:?}");

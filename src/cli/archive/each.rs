@@ -1,6 +1,6 @@
 //! `tailspan archive verify`, `restore` and `import`, which touch every copy.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStringExt;
@@ -12,7 +12,7 @@ use std::thread;
 use super::error::ArchiveError;
 use crate::archive::Archive;
 use crate::archive::restore::Restored;
-use crate::archive::shelf::Shelf;
+use crate::archive::shelf::{Copy, Shelf};
 use crate::cli::scan::print;
 use crate::config::Config;
 use crate::ledger::prices::Prices;
@@ -48,6 +48,9 @@ pub(super) fn verify(shelf: &Shelf) -> Result<(), ArchiveError> {
         line(&mut text, format_args!("damaged: {}: {reason}", path.display()));
     }
     let bytes: u64 = shelf.copies.iter().map(|copy| copy.about.size).sum();
+    if !damaged.is_empty() {
+        line(&mut text, format_args!("a copy whose session file is still there is made anew once it is removed"));
+    }
     let (copies, bytes) = (grouped(shelf.copies.len() as u64), grouped(bytes));
     line(&mut text, format_args!("{copies} copies of {bytes} bytes read, {} damaged", damaged.len()));
     print(&text)?;
@@ -55,7 +58,11 @@ pub(super) fn verify(shelf: &Shelf) -> Result<(), ArchiveError> {
 }
 
 /// Makes the files of one session again. Fails if there is no such session, or if a file was not restored.
-pub(super) fn restore(shelf: &Shelf, session: &str, to: Option<&Path>) -> Result<(), ArchiveError> {
+pub(super) fn restore(
+    shelf: &Shelf,
+    roots: &[PathBuf],
+    (session, to): (&str, Option<&Path>),
+) -> Result<(), ArchiveError> {
     let all = shelf.sessions();
     let exact: Vec<&String> = all.iter().filter(|id| *id == session).collect();
     let named: Vec<&String> =
@@ -70,11 +77,25 @@ pub(super) fn restore(shelf: &Shelf, session: &str, to: Option<&Path>) -> Result
         }
     };
     let (mut text, mut failed) = (String::new(), 0);
-    for copy in shelf.copies.iter().filter(|copy| copy.number.is_none() && copy.session() == *id) {
+    for (path, reason) in shelf.damaged.iter().filter(|(path, _)| path.to_string_lossy().contains(id.as_str())) {
+        failed += 1;
+        line(&mut text, format_args!("not restored: the copy {} is damaged: {reason}", path.display()));
+    }
+    for copy in newest(shelf, id) {
         let path = copy.restored_to(to);
+        if to.is_none() && !roots.iter().any(|root| path.starts_with(root)) {
+            failed += 1;
+            line(
+                &mut text,
+                format_args!("not restored: {} is in none of your projects folders: --to names one", path.display()),
+            );
+            continue;
+        }
         match copy.restore(&path) {
-            Ok(Restored::New(bytes)) => line(&mut text, format_args!("{}: {} bytes", path.display(), grouped(bytes))),
-            Ok(Restored::Same) => line(&mut text, format_args!("{}: is there", path.display())),
+            Ok(Restored::New(bytes)) => {
+                line(&mut text, format_args!("restored {}, {} bytes", path.display(), grouped(bytes)));
+            }
+            Ok(Restored::Same) => line(&mut text, format_args!("{}: is there, and was left alone", path.display())),
             Ok(Restored::Other) => {
                 failed += 1;
                 line(&mut text, format_args!("{}: is there with other content, and was left alone", path.display()));
@@ -87,6 +108,19 @@ pub(super) fn restore(shelf: &Shelf, session: &str, to: Option<&Path>) -> Result
     }
     print(&text)?;
     if failed == 0 { Ok(()) } else { Err(ArchiveError::NotRestored { count: failed }) }
+}
+
+/// The newest copy that can be read of each file of a session.
+fn newest<'s>(shelf: &'s Shelf, session: &str) -> Vec<&'s Copy> {
+    let mut newest: BTreeMap<PathBuf, &Copy> = BTreeMap::new();
+    for copy in shelf.copies.iter().filter(|copy| copy.session() == session) {
+        let path = copy.about.path();
+        let is_newer = |other: &&Copy| (copy.number.is_none(), copy.number) > (other.number.is_none(), other.number);
+        if newest.get(&path).is_none_or(is_newer) {
+            newest.insert(path, copy);
+        }
+    }
+    newest.into_values().collect()
 }
 
 /// Takes in what is not here yet, and has it counted. Fails if something was not taken in, or if the state cannot be used.
@@ -102,6 +136,9 @@ pub(super) fn import(
     }
     let [new, bytes, known] = [imported.new, imported.bytes, imported.known].map(grouped);
     line(&mut text, format_args!("{new} files of {bytes} bytes taken in, {known} were there already"));
+    if imported.new + imported.known == 0 && imported.failed.is_empty() {
+        return Err(ArchiveError::Nothing { path: from.to_path_buf() });
+    }
     let folder = config.state()?;
     if !store::exists(folder) {
         line(&mut text, format_args!("they are counted when `tailspan run` starts"));
@@ -113,7 +150,7 @@ pub(super) fn import(
                     let bytes = row.cursor.map_or(0, |cursor| cursor.offset);
                     counted.insert(PathBuf::from(OsString::from_vec(row.path)), bytes);
                 })?;
-                let roots = tail::session_roots(&[], &config.projects, env);
+                let roots = tail::existing(&tail::session_roots(&[], &config.projects, env));
                 let directory = archive.directory().unwrap_or(from).to_path_buf();
                 let lacking = archive.lacking(&counted, &roots);
                 let lacking = lacking.map_err(|source| ArchiveError::Read { path: directory, source })?;

@@ -22,6 +22,18 @@ pub enum ArchiveError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// There is nothing to take in.
+    #[error("there are no session files in {path}: name a folder like ~/.claude, its projects, or an archive", path = path.display())]
+    Nothing {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// There is no archive.
+    #[error("there is no archive in {path}: `[archive] enabled = true` makes one", path = path.display())]
+    NoArchive {
+        /// Where it would be.
+        path: PathBuf,
+    },
     /// Copies are damaged.
     #[error("{count} copies are damaged")]
     Damaged {

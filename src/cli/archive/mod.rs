@@ -9,11 +9,10 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use self::error::ArchiveError;
-use super::scan::print;
 use crate::archive::Archive;
 use crate::config::{Config, Flags};
 use crate::ledger::prices::Prices;
-use crate::tail::RootEnv;
+use crate::tail::{self, RootEnv};
 
 /// Examples at the end of `tailspan archive --help`.
 const EXAMPLES: &str = "\
@@ -93,12 +92,16 @@ pub fn run(args: &ArchiveArgs, config: &Config, env: &RootEnv, prices: &Prices) 
     }
     let shelf = archive.shelf().map_err(|source| ArchiveError::Read { path: directory.clone(), source })?;
     if shelf.copies.is_empty() && shelf.damaged.is_empty() {
-        print(&format!("there are no copies in {}: `[archive] enabled = true` makes them\n", directory.display()))?;
+        return Err(ArchiveError::NoArchive { path: directory });
     }
     match &args.command {
         ArchiveCommand::List(list) => list::list(&shelf, list.json),
         ArchiveCommand::Verify => each::verify(&shelf),
-        ArchiveCommand::Restore(restore) => each::restore(&shelf, &restore.session, restore.to.as_deref()),
+        ArchiveCommand::Restore(restore) => {
+            let roots = tail::session_roots(&[], &config.projects, env);
+            let roots: Vec<PathBuf> = roots.iter().cloned().chain(tail::existing(&roots)).collect();
+            each::restore(&shelf, &roots, (&restore.session, restore.to.as_deref()))
+        }
         ArchiveCommand::Import(_) => Ok(()),
     }
 }

@@ -131,7 +131,11 @@ impl ExportArgs {
         let is_part = self.since.is_some() || self.until.is_some() || self.on.is_some() || self.tz.is_some();
         let is_filtered = self.filters.pairs().next().is_some();
         match self.format() {
-            None => Err("--format is not given, and the name of the output does not tell it".to_owned()),
+            _ if self.host.as_deref() == Some("") => Err("--host is empty: expected the name of a machine".to_owned()),
+            _ if !self.all && self.partition.is_some() => Err("--partition goes with --all".to_owned()),
+            None => Err("--format is not given, and the name of the output does not tell it: json, ndjson, csv or \
+                         parquet"
+                .to_owned()),
             Some(format) if self.all && format != FormatName::Parquet => {
                 Err("--all writes Parquet: --format parquet".to_owned())
             }

@@ -15,14 +15,28 @@ use crate::views::analytics::period::Zone;
 
 /// Writes the table that the arguments ask for.
 pub(super) fn run(args: &ExportArgs, question: &Question, source: &Source) -> Result<(), ExportError> {
-    let Some(path) = &args.output else { return to_stdout(args, source, question) };
+    let Some(path) = args.output.as_ref().filter(|path| path.as_os_str() != "-") else {
+        return to_stdout(args, source, question);
+    };
+    let failed = |source| ExportError::Write { path: path.clone(), source };
+    let metadata = fs::metadata(path).ok();
+    // A pipe or a device is written to, and not replaced.
+    if metadata.as_ref().is_some_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        let mut file = File::options().write(true).open(path).map_err(failed)?;
+        source.write(question, None, &mut file)?;
+        return file.flush().map_err(failed);
+    }
+    // What a link leads to is replaced, and not the link.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.clone());
     // The file is there when it is whole.
     let unfinished = unfinished(path);
-    let failed = |source| ExportError::Write { path: path.clone(), source };
     let written = File::create(&unfinished).map_err(failed).and_then(|file| {
         let mut sink = BufWriter::new(file);
         source.write(question, None, &mut sink)?;
         let file = sink.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed)?;
+        if let Some(metadata) = metadata {
+            file.set_permissions(metadata.permissions()).map_err(failed)?;
+        }
         file.sync_all().map_err(failed)?;
         fs::rename(&unfinished, path).map_err(failed)
     });
