@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::daemon::{Daemon, sum};
 use crate::support::dashboards::installed;
-use crate::support::http::get;
+use crate::support::http::{get, request};
 use crate::support::privileges::{Mount, skip};
 use crate::support::shim::Shim;
 use crate::support::world::{append, copy_folder, recordings};
@@ -129,22 +129,45 @@ fn json_of(daemon: &Daemon, target: &str) -> Value {
     get(daemon.address, target).json()
 }
 
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+/// Everything that a person reads of a conversation who walks through it: texts, states, files, and where words lead.
+fn replay(daemon: &Daemon, id: &str) -> Value {
+    let path = format!("/api/v1/analytics/sessions/{id}/replay");
+    let page = |query: &str| json_of(daemon, &format!("{path}?limit=1000{query}"))["events"].take();
+    let files = json_of(daemon, &format!("{path}/files"))["files"].take();
+    let texts: Vec<Value> = files
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| json_of(daemon, &format!("{path}/file?path={}", encoded(file["path"].as_str().unwrap()))))
+        .collect();
+    let json = [("Content-Type", "application/json")];
+    let opened = request(daemon.address, "POST", &path, &json, br#"{"action": "open", "to": {"text": "the"}}"#);
+    assert_eq!(opened.status, 201, "{}", opened.text());
+    let opened = opened.json();
+    let place = opened["position"].as_i64().filter(|_| !opened["event"].is_null());
+    let whole = place.map(|place| json_of(daemon, &format!("{path}/{place}/text")));
+    json!({
+        "events": page(""), "states": page("&context=true"), "matching": page("&q=the"), "files": files, "texts": texts,
+        "there": [opened["position"], opened["event"], opened["state"]], "whole": whole,
+    })
+}
+
 /// Everything that a person reads of conversations.
 fn everything(daemon: &Daemon) -> Value {
     let sessions = json_of(daemon, "/api/v1/analytics/sessions?limit=1000");
     let ids: Vec<&str> =
         sessions["sessions"].as_array().unwrap().iter().map(|session| session["id"].as_str().unwrap()).collect();
-    let replays: Vec<Value> = ids
-        .iter()
-        .map(|id| json_of(daemon, &format!("/api/v1/analytics/sessions/{id}/replay?limit=1000"))["events"].take())
-        .collect();
+    let replays: Vec<Value> = ids.iter().map(|id| replay(daemon, id)).collect();
     let traces: Vec<Value> =
         ids.iter().map(|id| json_of(daemon, &format!("/jaeger/api/traces/{}", id.replace('-', "")))).collect();
     let found: Vec<Value> = WORDS
         .iter()
         .map(|words| {
-            let words: String = words.bytes().map(|byte| format!("%{byte:02x}")).collect();
-            json_of(daemon, &format!("/api/v1/analytics/search?q={words}&limit=1000"))["hits"].take()
+            json_of(daemon, &format!("/api/v1/analytics/search?q={}&limit=1000", encoded(words)))["hits"].take()
         })
         .collect();
     json!({"sessions": sessions["sessions"], "replays": replays, "traces": traces, "found": found})
@@ -174,6 +197,13 @@ fn what_the_client_deletes_answers_as_before() {
     copies(&daemon, files);
     let before = everything(&daemon);
     assert!(before["found"][0].as_array().unwrap().len() > 20 && before["found"][4] == json!([]));
+    let told = |name: &str| {
+        let of = |replay: &Value| replay[name].as_array().unwrap().clone();
+        before["replays"].as_array().unwrap().iter().flat_map(of).collect::<Vec<_>>()
+    };
+    assert!(told("matching").len() > 20 && told("files").len() > 10);
+    assert!(told("texts").iter().filter(|text| text["known"] == "whole").count() > 5);
+    assert!(told("there").iter().filter(|there| there["kind"].is_string()).count() > 5);
 
     fs::remove_dir_all(place.projects()).unwrap();
     assert_eq!(everything(&daemon), before, "from the copies");
