@@ -85,6 +85,7 @@ mod readers;
 mod replay_cursors;
 mod replay_files;
 mod replay_steps;
+mod replay_tasks;
 mod report;
 mod search;
 mod session_filters;

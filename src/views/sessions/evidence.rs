@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::known_text::{Edit, Evidence};
 
-/// What a tool does with files.
+/// What a tool does with files, and with the list of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FileTool {
     /// It changes none.
@@ -19,10 +19,14 @@ pub enum FileTool {
     Write,
     /// It may change any file.
     Any,
+    /// It changes no file, but a task of the list.
+    Task,
+    /// It changes no file, but all of the list of tasks.
+    Tasks,
 }
 
 /// Tools of the client that change no file. What any other tool does is not known.
-const HARMLESS: [&str; 35] = [
+const HARMLESS: [&str; 32] = [
     "Agent",
     "AskUserQuestion",
     "BashOutput",
@@ -44,16 +48,13 @@ const HARMLESS: [&str; 35] = [
     "SendMessage",
     "StructuredOutput",
     "Task",
-    "TaskCreate",
     "TaskGet",
     "TaskList",
     "TaskOutput",
     "TaskStop",
-    "TaskUpdate",
     "TeamCreate",
     "TeamDelete",
     "TodoRead",
-    "TodoWrite",
     "ToolSearch",
     "WebFetch",
     "WebSearch",
@@ -68,6 +69,8 @@ impl FileTool {
             "Read" => Self::Read,
             "Edit" | "MultiEdit" | "NotebookEdit" => Self::Edit,
             "Write" => Self::Write,
+            "TaskCreate" | "TaskUpdate" => Self::Task,
+            "TodoWrite" => Self::Tasks,
             tool if HARMLESS.binary_search(&tool).is_ok() => Self::Harmless,
             _ => Self::Any,
         }

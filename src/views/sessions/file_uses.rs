@@ -64,7 +64,7 @@ impl FileUses {
                     FileTool::Read => own.reads += 1,
                     FileTool::Edit => own.edits += 1,
                     FileTool::Write => own.writes += 1,
-                    FileTool::Harmless | FileTool::Any => return,
+                    FileTool::Harmless | FileTool::Any | FileTool::Task | FileTool::Tasks => return,
                 }
                 own.told.push((call, result));
             }

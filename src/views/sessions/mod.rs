@@ -15,6 +15,7 @@
 //! moments    the events of one unit, before they are in order
 //! nesting    which sub-agent started which
 //! state      what was spent, what is open and which files were named up to an event
+//! tasks      the list of tasks, and what rows of calls tell of it
 //! timeline   the order of the events of a session that is too long to be in memory
 //! outline    the turns and sub-agents of such a session, in short
 //! ```
@@ -34,4 +35,5 @@ pub mod parts;
 pub mod paths;
 pub mod state;
 pub mod summary;
+pub mod tasks;
 pub mod timeline;

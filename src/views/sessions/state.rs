@@ -15,6 +15,9 @@ pub const OPEN_MAX: usize = 64;
 /// Most files that a state names: those that were named last.
 pub const FILES_MAX: usize = 20;
 
+/// Most calls that a state names from which the list of tasks is told. Of further ones the first are forgotten.
+pub const TASK_CALLS_MAX: usize = 200;
+
 /// The state of a session after some of its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionState {
@@ -34,6 +37,17 @@ pub struct SessionState {
     pub files: u32,
     /// The files that were named last, the latest first.
     pub latest_files: Vec<u32>,
+    /// The calls that made the list of tasks of the main thread what it is.
+    pub tasks: TaskCalls,
+}
+
+/// Calls that changed the list of tasks since one that told the whole list, that one included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskCalls {
+    /// How many there are.
+    pub count: u32,
+    /// The latest of them in the order of their results, at most [`TASK_CALLS_MAX`].
+    pub latest: Vec<u32>,
 }
 
 /// Things that have begun and not ended.
@@ -62,6 +76,10 @@ pub enum Change {
     },
     /// The call of this number ended.
     Returned(u32),
+    /// The call of this number ended, and has changed a task of the main thread.
+    TaskChanged(u32),
+    /// The call of this number ended, and has told all tasks of the main thread.
+    TasksTold(u32),
     /// The main thread was compacted.
     Compacted(u64),
 }
@@ -78,6 +96,16 @@ impl Open {
     fn end(&mut self, one: u32) {
         self.count = self.count.saturating_sub(1);
         self.latest.retain(|open| *open != one);
+    }
+}
+
+impl TaskCalls {
+    fn add(&mut self, call: u32) {
+        self.count = self.count.saturating_add(1);
+        if self.latest.len() >= TASK_CALLS_MAX {
+            self.latest.remove(0);
+        }
+        self.latest.push(call);
     }
 }
 
@@ -106,6 +134,14 @@ impl SessionState {
                 }
             }
             Change::Returned(call) => self.calls.end(call),
+            Change::TaskChanged(call) => {
+                self.calls.end(call);
+                self.tasks.add(call);
+            }
+            Change::TasksTold(call) => {
+                self.calls.end(call);
+                self.tasks = TaskCalls { count: 1, latest: vec![call] };
+            }
             Change::Compacted(tokens) => self.context_tokens = Some(tokens),
         }
     }

@@ -90,7 +90,7 @@ struct OrderKey {
     is_marked: bool,
     /// Of a result, how its call ended; of a failed attempt, that it failed.
     outcome: Outcome,
-    /// Of a call, what its tool does with files.
+    /// Of a call, what its tool does with files and tasks.
     tool: FileTool,
 }
 
@@ -249,7 +249,15 @@ impl Timeline {
                 Change::Used(used, (!home.is_agent).then_some((context_tokens, model)))
             }
             EventKind::ToolCall => Change::Call { event, file: more.map(number), is_new: key.is_marked },
-            EventKind::ToolResult if key.is_marked => Change::Returned(event.saturating_sub(1)),
+            EventKind::ToolResult if key.is_marked => {
+                let call = event.saturating_sub(1);
+                let is_done = key.outcome == Outcome::Ok && !home.is_agent;
+                match self.keys.get(place(call)).map(|called| called.tool).filter(|_| is_done) {
+                    Some(FileTool::Task) => Change::TaskChanged(call),
+                    Some(FileTool::Tasks) => Change::TasksTold(call),
+                    _ => Change::Returned(call),
+                }
+            }
             EventKind::Compaction if !home.is_agent => {
                 let packed = more.and_then(|more| self.packed.get(more..));
                 let tokens = packed.map(|mut packed| unpack_number(&mut packed));

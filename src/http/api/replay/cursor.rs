@@ -230,7 +230,7 @@ fn there<C: HasReplays>(context: &C, reel: &Reel, spot: Spot) -> Result<(Option<
         }
         None => (None, reel.timeline.state_before(spot.next())),
     };
-    let mut teller = Teller { reel, replays: context.replays(), page: &mut page };
+    let mut teller = Teller::new((reader, reel), context.replays(), &mut page);
     Ok((event, teller.state(&state)?))
 }
 

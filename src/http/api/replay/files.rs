@@ -3,15 +3,13 @@
 //! The text is worked out from the rows of calls and results: from the latest one that tells all of it on, each that tells more
 //! is followed. So it costs a few rows, wherever the event is.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::kept::HasReplays;
-use super::told::Teller;
+use super::told::{CallRows, Teller, call_rows};
 use crate::http::api::content::ContentPage;
 use crate::http::api::reel::Reel;
 use crate::http::api::sessions::{ID, ROWS_MAX, find};
@@ -22,7 +20,6 @@ use crate::http::route::parameter::{Parameter, Text, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::store::{StoreError, StoreReader};
-use crate::transcript::expected::Expected;
 use crate::transcript::ids::SessionId;
 use crate::views::sessions::evidence::{evidence, path_hash};
 use crate::views::sessions::file_uses::{FileUse, FileUses};
@@ -152,7 +149,7 @@ pub fn files<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, Pr
     let rows_max = usize::try_from(ROWS_MAX).unwrap_or(usize::MAX);
     let files_omitted = named.len().saturating_sub(rows_max);
     let mut page = ContentPage::new(reader, &context.archive());
-    let mut teller = Teller { reel: &reel, replays: context.replays(), page: &mut page };
+    let mut teller = Teller::new((reader, &reel), context.replays(), &mut page);
     let mut files = Vec::new();
     for (file, own) in named.into_iter().take(rows_max) {
         let Some(file) = reel.timeline.files().get(*file) else { continue };
@@ -264,24 +261,8 @@ fn told(
     reader: &StoreReader,
     reel: &Reel,
     page: &mut ContentPage<'_>,
-    (call, result): (usize, usize),
+    call: (usize, usize),
 ) -> Result<Option<Evidence>, StoreError> {
-    let events = reel.placed_events(reader, &[call, result])?;
-    let mut rows: BTreeMap<usize, Arc<Value>> = BTreeMap::new();
-    let mut id = None;
-    for placed in events {
-        let Some(source) = placed.event.source else { continue };
-        id = id.or(match source.expected {
-            Expected::Call(ref id) => Some(id.clone()),
-            _ => None,
-        });
-        let Ok(own) = page.rows(&source)? else { return Ok(None) };
-        if let Some(row) = own.into_iter().next() {
-            rows.insert(placed.event.index, row);
-        }
-    }
-    Ok(match (id, rows.get(&call), rows.get(&result)) {
-        (Some(id), Some(call), Some(result)) => Some(evidence(&id, call, result)),
-        _ => None,
-    })
+    let rows = call_rows((reader, reel), page, &[call])?.pop().flatten();
+    Ok(rows.map(|CallRows { id, call, result }| evidence(&id, &call, &result)))
 }

@@ -181,7 +181,7 @@ pub fn replay<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, P
     }
     // Names of files are read after the texts, so that the page has the same texts with states and without.
     let mut names = ContentPage::new(reader, &context.archive());
-    let mut teller = Teller { reel: &reel, replays: context.replays(), page: &mut names };
+    let mut teller = Teller::new((reader, &reel), context.replays(), &mut names);
     let mut shown = Vec::with_capacity(events.len());
     for (event, content, state) in events {
         let state = if with_state { Some(teller.state(&state).map_err(unreadable)?) } else { None };

@@ -1,5 +1,6 @@
 //! Events and states, as replays answer them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -11,11 +12,15 @@ use crate::http::api::content::{ContentPage, EventContent};
 use crate::http::api::reel::Reel;
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreReader};
 use crate::transcript::expected::Expected;
 use crate::views::sessions::event::{Event, TextSource};
-use crate::views::sessions::state::SessionState;
+use crate::views::sessions::state::{SessionState, TaskCalls};
+use crate::views::sessions::tasks::{self, Task, TaskChange, task_change};
 use crate::views::sessions::timeline::NamedFile;
+
+/// Most tasks of a state.
+const TASKS_MAX: usize = 50;
 
 /// An event with its text.
 #[derive(Serialize, JsonSchema)]
@@ -59,23 +64,77 @@ pub(super) struct ToldState {
     files: Vec<Arc<str>>,
     /// How many files calls have named so far.
     files_total: u32,
+    /// The list of tasks of the main thread, from its `TodoWrite`, `TaskCreate` and `TaskUpdate`, in the order in which they
+    /// were added. Of more than 50 the latest.
+    tasks: Vec<Task>,
+    /// How many tasks the list has.
+    tasks_total: usize,
+    /// True if a row that tells of the list cannot be read any more, or more than 200 changed it: then the list is what the
+    /// others tell.
+    tasks_incomplete: bool,
 }
 
 fn as_text<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(money)
 }
 
-/// Tells states of a session.
-pub(super) struct Teller<'t, 'p> {
-    pub(super) reel: &'t Reel,
-    pub(super) replays: &'t Replays,
-    pub(super) page: &'t mut ContentPage<'p>,
+/// The rows of a call and of its result.
+pub(super) struct CallRows {
+    /// Its `tool_use.id`.
+    pub(super) id: Box<str>,
+    pub(super) call: Arc<Value>,
+    pub(super) result: Arc<Value>,
 }
 
-impl Teller<'_, '_> {
+/// The rows of calls, which are given by the positions of each call and of its result; `None` for one whose rows cannot be
+/// read any more. Fails if the state cannot be read.
+pub(super) fn call_rows(
+    (reader, reel): (&StoreReader, &Reel),
+    page: &mut ContentPage<'_>,
+    calls: &[(usize, usize)],
+) -> Result<Vec<Option<CallRows>>, StoreError> {
+    let positions: Vec<usize> = calls.iter().flat_map(|(call, result)| [*call, *result]).collect();
+    let events = reel.placed_events(reader, &positions)?.into_iter().map(|placed| placed.event);
+    let sources: HashMap<usize, TextSource> = events.filter_map(|event| Some((event.index, event.source?))).collect();
+    let mut row = |position: &usize| -> Result<Option<Arc<Value>>, StoreError> {
+        let Some(source) = sources.get(position) else { return Ok(None) };
+        Ok(page.rows(source)?.ok().and_then(|rows| rows.into_iter().next()))
+    };
+    let mut found = Vec::with_capacity(calls.len());
+    for (call, result) in calls {
+        let id = match sources.get(call).map(|source| &source.expected) {
+            Some(Expected::Call(id)) => Some(id.clone()),
+            _ => None,
+        };
+        let rows = row(call)?.zip(row(result)?).zip(id);
+        found.push(rows.map(|((call, result), id)| CallRows { id, call, result }));
+    }
+    Ok(found)
+}
+
+/// Tells states of a session.
+pub(super) struct Teller<'t, 'p> {
+    reader: &'t StoreReader,
+    reel: &'t Reel,
+    replays: &'t Replays,
+    page: &'t mut ContentPage<'p>,
+    /// What calls did to the list of tasks, by their numbers; `None` for one whose rows cannot be read any more.
+    tasks: HashMap<u32, Option<TaskChange>>,
+}
+
+impl<'t, 'p> Teller<'t, 'p> {
+    pub(super) fn new(
+        (reader, reel): (&'t StoreReader, &'t Reel),
+        replays: &'t Replays,
+        page: &'t mut ContentPage<'p>,
+    ) -> Self {
+        Self { reader, reel, replays, page, tasks: HashMap::new() }
+    }
+
     /// A state in words. Fails if the state cannot be read.
     pub(super) fn state(&mut self, state: &SessionState) -> Result<ToldState, StoreError> {
-        let SessionState { so_far, context_tokens, model, turn, calls, agents, files, latest_files } = state;
+        let (mut list, tasks_incomplete) = self.tasks(&state.tasks)?;
+        let SessionState { so_far, context_tokens, model, turn, calls, agents, files, latest_files, tasks: _ } = state;
         let timeline = &self.reel.timeline;
         let mut names = Vec::with_capacity(latest_files.len());
         for file in latest_files {
@@ -97,7 +156,32 @@ impl Teller<'_, '_> {
             subagents_running_total: agents.count,
             files: names,
             files_total: *files,
+            tasks_total: list.len(),
+            tasks: list.split_off(list.len().saturating_sub(TASKS_MAX)),
+            tasks_incomplete,
         })
+    }
+
+    /// The list of tasks that these calls made, and whether some of them cannot be followed.
+    fn tasks(&mut self, calls: &TaskCalls) -> Result<(Vec<Task>, bool), StoreError> {
+        let unknown: Vec<u32> = calls.latest.iter().copied().filter(|call| !self.tasks.contains_key(call)).collect();
+        let position = |event| self.reel.position(event).unwrap_or(usize::MAX);
+        // The result of a call has the number behind it.
+        let pairs: Vec<_> = unknown.iter().map(|call| (position(*call), position(call.saturating_add(1)))).collect();
+        if !pairs.is_empty() {
+            let rows = call_rows((self.reader, self.reel), self.page, &pairs)?;
+            let told = |rows: CallRows| task_change(&rows.id, &rows.call, &rows.result);
+            self.tasks.extend(unknown.into_iter().zip(rows.into_iter().map(|rows| rows.map(told))));
+        }
+        let mut is_incomplete = usize::try_from(calls.count).is_ok_and(|count| count > calls.latest.len());
+        let mut list = Vec::new();
+        for call in &calls.latest {
+            match self.tasks.get(call) {
+                Some(Some(change)) => tasks::apply(&mut list, change),
+                _ => is_incomplete = true,
+            }
+        }
+        Ok((list, is_incomplete))
     }
 
     /// The path of a file; `None` if the row that names it cannot be read any more.
