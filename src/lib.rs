@@ -96,6 +96,7 @@
 //! | change | what a commit changes, as two states of an item (the parts of a unit or section, an ended turn, a session); readers of measures take it |
 //! | cell | what a unit or section spent at one model in one quarter hour; stored beside it, in the same batch |
 //! | cube | the cells of all sessions in memory, for questions about the whole history |
+//! | retired | of a session and its units: ended for its age, as `retention.facts` says; its sums stay, and the hashes of its identities, so that nothing of it is counted again |
 //! | totals | the sums that metrics are made of, as they are stored and published |
 //! | commit | to write everything that some rows changed, as one atomic batch |
 //! | closed | of a response: a later row was read, so that no further row of it is expected |

@@ -61,7 +61,7 @@ impl Archive {
         self.directory.as_ref().map(|directory| directory.join(CHANGED))
     }
 
-    /// The path of the copy of a session file as it was last; of a path that [`earlier_path`] made, of the file as it
+    /// The path of the copy of a session file as it was last; of a path that `earlier_path` made, of the file as it
     /// was then. `None` if there is no archive.
     #[must_use]
     pub fn copy_of(&self, path: &Path) -> Option<PathBuf> {

@@ -1,7 +1,7 @@
 //! Compares the sessions of the state with what a clean pass over their files finds.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 
@@ -17,6 +17,8 @@ use crate::views::sessions::summary::{FileCounts, Part, SessionSummary, SummaryS
 pub struct Findings {
     /// Number of sessions that the files hold.
     pub compared: usize,
+    /// Number of sessions that the files hold and that are not compared, because they ended for their age.
+    pub ended: usize,
     /// Number of sessions whose files are gone, so that only the state still has them.
     pub only_in_state: usize,
     /// All differences, in the order of the sessions.
@@ -39,11 +41,16 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Every session of the state. Fails if the database cannot be read.
+/// Every session of the state, also those that ended for their age. Fails if the database cannot be read.
 pub fn all(reader: &StoreReader) -> Result<BTreeMap<SessionId, Session>, StoreError> {
     let mut sessions = BTreeMap::new();
-    reader.each_session(|session| drop(sessions.insert(session.id.clone(), session)))?;
+    reader.each_source(|session| drop(sessions.insert(session.id.clone(), session)))?;
     Ok(sessions)
+}
+
+/// The ids of sessions that ended for their age. Fails if the database cannot be read.
+pub fn ended(reader: &StoreReader) -> Result<BTreeSet<String>, StoreError> {
+    Ok(reader.retired_sessions()?.into_iter().map(|id| id.to_string()).collect())
 }
 
 /// Summaries of `sessions`, which are sessions of the state, as `scan` would list them. If one was forked from another,
@@ -66,13 +73,21 @@ pub fn stored(
     failed.map(|()| summary.session_list.unwrap_or_default())
 }
 
-/// Every difference between the summaries of the state and those of a clean pass.
+/// Every difference between the summaries of the state and those of a clean pass. Sessions that ended for their age are not
+/// compared, and neither are forks of one whose file is gone: their files hold copies of its rows, and nothing else does.
 #[must_use]
-pub fn compare(stored: &[SessionSummary], clean: &[SessionSummary]) -> Findings {
-    let mut stored: BTreeMap<&str, &SessionSummary> =
-        stored.iter().map(|session| (session.id.as_str(), session)).collect();
+pub fn compare(stored: &[SessionSummary], clean: &[SessionSummary], ended: &BTreeSet<String>) -> Findings {
+    let stored = stored.iter().filter(|session| !ended.contains(&session.id));
+    let mut stored: BTreeMap<&str, &SessionSummary> = stored.map(|session| (session.id.as_str(), session)).collect();
     let mut findings = Findings::default();
+    let has_file = |id: &String| clean.iter().any(|session| session.id == *id);
     for session in clean {
+        let source = session.forked_from.as_ref().filter(|source| ended.contains(*source));
+        if ended.contains(&session.id) || source.is_some_and(|source| !has_file(source)) {
+            stored.remove(session.id.as_str());
+            findings.ended += 1;
+            continue;
+        }
         findings.compared += 1;
         let mut differs = |field, text| {
             findings.differences.push(Difference { session: session.id.clone(), field, text });

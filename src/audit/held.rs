@@ -7,7 +7,7 @@ use crate::ledger::session::Session;
 use crate::measures::Change;
 use crate::store::{StoreError, StoreReader};
 
-/// Gives `take` every session of the state, then its units and sections, and its turns as if they had just ended. Fails
+/// Gives `take` every session of the state that has not ended for its age, then its units and sections, and its turns as if they had just ended. Fails
 /// if the database fails or is damaged; what `take` got before is not everything then.
 pub fn everything(reader: &StoreReader, mut take: impl FnMut(&Change<'_>)) -> Result<(), StoreError> {
     let mut failed = Ok(());
@@ -21,7 +21,7 @@ pub fn everything(reader: &StoreReader, mut take: impl FnMut(&Change<'_>)) -> Re
 
 fn of_session(reader: &StoreReader, session: &Session, take: &mut impl FnMut(&Change<'_>)) -> Result<(), StoreError> {
     let source = match &session.fork {
-        Some(fork) => reader.session(&fork.from)?,
+        Some(fork) => reader.source(&fork.from)?,
         None => None,
     };
     Change::new_session(session, source.as_ref()).iter().for_each(&mut *take);

@@ -214,14 +214,14 @@ impl SelfCheck {
                 continue;
             }
             let stored = compare::stored(&self.reader, &sessions)?;
-            let findings = compare::compare(&stored, &sessions_of(&pass));
+            let findings = compare::compare(&stored, &sessions_of(&pass), &compare::ended(&self.reader)?);
             let differs = findings.differences.into_iter().map(|difference| difference.session).collect();
             let sessions = sessions.into_keys().collect();
             return Ok(Some(FileFamily { groups, files, sessions, stored, compared: findings.compared, differs }));
         }
     }
 
-    /// The named sessions as the state has them, with the sessions that they were forked from or that were forked from
+    /// The named sessions as the state has them, also those that ended for their age, with the sessions that they were forked from or that were forked from
     /// them.
     fn relatives<'a>(
         &self,
@@ -233,7 +233,7 @@ impl SelfCheck {
             if sessions.len() >= FAMILY_MAX || sessions.contains_key(&id) {
                 continue;
             }
-            if let Some(session) = self.reader.session(&id)? {
+            if let Some(session) = self.reader.source(&id)? {
                 open.extend(links(&session));
                 if session.has_forks {
                     open.extend(self.reader.forks(&session.id)?);
@@ -258,7 +258,7 @@ impl SelfCheck {
         for family in &suspects {
             let mut sessions = BTreeMap::new();
             for id in &family.sessions {
-                sessions.extend(self.reader.session(id)?.map(|session| (id.clone(), session)));
+                sessions.extend(self.reader.source(id)?.map(|session| (id.clone(), session)));
             }
             let stored = compare::stored(&self.reader, &sessions)?;
             let changed = stored != family.stored || disk.counted(&family.groups).as_ref() != Some(&family.files);
@@ -273,7 +273,7 @@ impl SelfCheck {
             let clean: Vec<_> = clean.cloned().collect();
             let rewritten =
                 disk.numbers.iter().any(|(file, group)| family.groups.contains(group) && disk.is_rewritten(*file));
-            for difference in compare::compare(&stored, &clean).differences {
+            for difference in compare::compare(&stored, &clean, &compare::ended(&self.reader)?).differences {
                 let has_no_place = difference.field.as_deref().is_some_and(|field| WITHOUT_PLACE.contains(&field));
                 if !(rewritten && has_no_place) {
                     drifts += usize::from(self.say(difference));

@@ -69,7 +69,8 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     let files = found.len();
     let (clean, read) = Survey::of(found, prices, threads()).summary(true, |_, _| {});
     let stored = compare::stored(&opened.reader, &compare::all(&opened.reader)?)?;
-    let findings = compare::compare(&stored, &clean.session_list.unwrap_or_default());
+    let ended = compare::ended(&opened.reader)?;
+    let findings = compare::compare(&stored, &clean.session_list.unwrap_or_default(), &ended);
     let mut text = String::new();
     for problem in problems.iter().chain(&read.problems).take(LISTED_MAX) {
         line(&mut text, format_args!("not checked: {problem}"));
@@ -92,6 +93,12 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     }
     let count = listed + miscounts.len();
     line(&mut text, format_args!("{} sessions in {files} files compared, {count} differences", findings.compared));
+    if findings.ended > 0 {
+        line(
+            &mut text,
+            format_args!("{} sessions are not compared: they ended for their age (retention.facts)", findings.ended),
+        );
+    }
     if findings.only_in_state > 0 {
         line(
             &mut text,

@@ -17,8 +17,10 @@ pub mod live;
 mod prefetch;
 mod progress;
 mod project;
+mod retire;
 mod slices;
 pub mod turns;
+mod walk;
 mod write;
 
 use std::collections::{HashMap, HashSet};
@@ -29,6 +31,8 @@ use self::files::KnownFiles;
 pub use self::lane::HistoryRules;
 use self::lanes::Unsent;
 use self::project::Projections;
+pub use self::walk::Retired;
+use self::walk::Walk;
 use crate::archive::Archive;
 use crate::engine::ahead::FilePiece;
 use crate::engine::turns::{Leaving, Policy, Turns};
@@ -94,6 +98,8 @@ pub struct Engine {
     turns_marks_round: bool,
     /// Copies of session files, for texts whose file is gone.
     archive: Archive,
+    /// The walk over all sessions that ends those which are old enough.
+    retiring: Walk,
     /// Rows that were read for the texts of the next commit's spans.
     latest_rows: Mutex<Latest>,
     /// Time of the last commit, or of the start if there was none.
@@ -152,6 +158,7 @@ impl Engine {
             history: Unsent::default(),
             turns_marks_round: false,
             archive: Archive::default(),
+            retiring: Walk::default(),
             latest_rows: Mutex::default(),
             last_commit: now,
             last_event: None,

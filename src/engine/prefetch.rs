@@ -94,9 +94,9 @@ impl Engine {
         Ok(loaded)
     }
 
-    /// Loads a unit, or a section with its unit. Returns false if it was in memory already, or does not exist.
+    /// Loads a unit, or a section with its unit. Returns false if it was in memory already, does not exist or is retired.
     pub(super) fn load(&mut self, id: UnitId) -> Result<bool, StoreError> {
-        if self.known.has(id) {
+        if self.known.has(id) || self.known.index.is_retired(id) {
             return Ok(false);
         }
         if let Some((of, position)) = self.known.index.section(id) {

@@ -5,7 +5,7 @@ use super::fold::{Fold, PlacedRow};
 use super::known::Inline;
 use super::session::WaitingAgent;
 use super::unit::{Agent, Ask, Identity, Parts, Told, Unit, UnitId, UnitKey};
-use crate::transcript::ids::{AgentId, SessionId};
+use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record::{AgentMeta, RowKind, User};
 
 /// Most inline sub-agents of one file that are remembered; beyond that the oldest is forgotten.
@@ -84,8 +84,16 @@ impl Fold<'_> {
     /// The unit of a sub-agent's first run; `session` is the one that a row of it names.
     pub(super) fn unit_of_agent(&mut self, session: &SessionId, agent: &AgentId) -> UnitKey {
         let own = UnitKey::agent(session, agent);
+        let home = self.known.index.home(Identity::Agent(&agent.0).hash());
+        if let Some(retired) = home.filter(|home| self.known.index.is_retired(*home))
+            && !self.known.index.has_unit(own.id())
+            && agent.0.len() >= LONG_ID
+        {
+            // The key of a retired sub-agent is not known any more; this one has the same id.
+            return UnitKey::Turn(RowId(retired.0));
+        }
         if !self.known.index.has_unit(own.id())
-            && let Some(home) = self.known.index.home(Identity::Agent(&agent.0).hash())
+            && let Some(home) = home
             && self.known.is_here(home)
             && let Some(unit) = self.known.unit(home)
             && (agent.0.len() >= LONG_ID || unit.claim.file == self.file)
@@ -318,7 +326,7 @@ impl Fold<'_> {
         let of_call = tool.and_then(|tool| tool.agent_type);
         let agent_type = told.agent_type.clone().or_else(|| agent.agent_type.clone()).or(of_call);
         let home = self.known.index.home(Identity::Call(call).hash());
-        let parent = home.map(|home| self.known.index.owner(home));
+        let parent = home.filter(|home| !self.known.index.is_retired(*home)).map(|home| self.known.index.owner(home));
         let joined = Agent { call: Some(call.into()), parent, background, agent_type, ..agent.clone() };
         if joined != agent
             && let Some(unit) = self.known.unit_mut(run)

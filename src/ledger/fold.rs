@@ -6,6 +6,7 @@
 //! copies    which session owns a copied row
 //! merge     responses and tool calls
 //! agents    sub-agents, their runs, and the calls that started them
+//! retired   rows of what ended for its age
 //! moments   events that are counted or shown by themselves, and ends of turns
 //! ```
 
@@ -104,7 +105,7 @@ impl<'a> Fold<'a> {
             RowKind::User(user) => self.user(seen, user),
             RowKind::Assistant(assistant) => {
                 self.answers(seen, assistant);
-                if let Some(unit) = self.unit_of(seen) {
+                if let Some(unit) = self.unit_of_answer(seen, assistant) {
                     self.assistant(seen, unit, assistant);
                 }
             }
@@ -133,7 +134,7 @@ impl<'a> Fold<'a> {
         let thread = self.known.thread_mut(self.file);
         let Some(position) = thread.hangs_on_other(seen.row.parent) else { return };
         let unit = thread.others.get(position).map(|other| other.unit.id());
-        if unit.is_some_and(|unit| self.known.is_here(unit)) {
+        if unit.is_some_and(|unit| self.known.is_here(unit) || self.known.index.is_retired(unit)) {
             self.close_message(None);
             self.known.thread_mut(self.file).go_on_with(position);
         }
@@ -237,8 +238,12 @@ impl<'a> Fold<'a> {
         self.room_for(unit, identity)
     }
 
-    /// Where a new part of a unit goes. Its identity leads there from now on.
+    /// Where a new part of a unit goes. Its identity leads there from now on. `None` if the unit is retired, or if the part
+    /// was counted in a unit that is.
     pub(super) fn room_for(&mut self, unit: UnitId, identity: u64) -> Option<&mut Parts> {
+        if self.known.index.was_retired(identity) {
+            return None;
+        }
         let home = self.known.room(unit)?;
         self.known.index.insert(identity, home);
         self.known.parts_mut(home)
@@ -252,6 +257,7 @@ impl<'a> Fold<'a> {
             (None, false) => match self.known.thread_mut(self.file).current.clone() {
                 // A row without `agentId` in the file of a sub-agent gets here too; it belongs to the current unit.
                 Some(current) => current,
+                None if self.is_of_retired(seen) => return None,
                 None => {
                     let key = UnitKey::Loose(seen.row.id);
                     self.known.thread_mut(self.file).current = Some(key.clone());
@@ -264,7 +270,7 @@ impl<'a> Fold<'a> {
         Some(unit)
     }
 
-    /// The unit that a row belongs to; `None` if it does not exist yet.
+    /// The unit that a row belongs to, also a retired one; `None` if it does not exist yet.
     pub(super) fn current_of(&mut self, seen: &PlacedRow<'_>) -> Option<UnitId> {
         let key = match (&seen.row.agent, seen.row.sidechain) {
             (Some(agent), _) => Some(self.run_of(seen, agent)),
@@ -274,7 +280,7 @@ impl<'a> Fold<'a> {
             }),
             (None, false) => self.known.thread_mut(self.file).current.clone(),
         };
-        key.map(|key| key.id()).filter(|id| self.known.has(*id))
+        key.map(|key| key.id()).filter(|id| self.known.has(*id) || self.known.index.is_retired(*id))
     }
 
     pub(super) fn ensure(&mut self, seen: &PlacedRow<'_>, key: &UnitKey) -> UnitId {
@@ -309,6 +315,9 @@ impl<'a> Fold<'a> {
 
     /// Takes in that a row belongs to a unit.
     fn seen_in(&mut self, seen: &PlacedRow<'_>, id: UnitId) {
+        if self.known.index.is_retired(id) {
+            return self.seen_in_retired(seen);
+        }
         self.touch(seen, Some(id));
         let speaks = matches!(seen.row.kind, RowKind::User(_) | RowKind::Assistant(_));
         if speaks

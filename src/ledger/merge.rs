@@ -104,7 +104,9 @@ impl Fold<'_> {
         let id = self.id_of(seen, assistant);
         let is_next = self.known.thread_mut(self.file).open_message.as_deref() != Some(&*id);
         self.close_message(Some(&id));
-        self.message(seen, unit, assistant, &id);
+        if !self.is_retired_answer(seen, assistant) {
+            self.message(seen, unit, assistant, &id);
+        }
         for call in &assistant.calls {
             self.call(seen, unit, assistant, &id, call);
         }
@@ -378,6 +380,9 @@ impl Fold<'_> {
         background: bool,
     ) {
         let unit = self.unit_of_agent(&seen.session, agent).id();
+        if self.known.index.is_retired(unit) {
+            return;
+        }
         if let Some(home) = self.known.index.home(Identity::Call(call).hash())
             && let Some(tool) = self.known.parts(home).and_then(|parts| parts.tool(call))
             && tool.agent.as_ref().is_none_or(|known| known.told() != &*agent.0)

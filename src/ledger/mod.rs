@@ -31,6 +31,7 @@ mod price_table;
 pub mod prices;
 mod prompts;
 pub mod queue;
+mod retired;
 pub mod runs;
 pub mod session;
 pub mod tally;

@@ -68,6 +68,11 @@ impl Fold<'_> {
             return None;
         }
         let homes = said.iter().filter_map(|said| self.known.index.home(*said));
+        // Of a retired turn nobody knows any more which sessions have rows of it; this one had some then.
+        let has_ended = self.known.index.has_ended(&seen.session);
+        if let Some(retired) = homes.clone().find(|home| has_ended && self.known.index.is_retired(*home)) {
+            return Some(UnitKey::Turn(RowId(retired.0)));
+        }
         let units = homes.filter_map(|home| self.known.unit(home));
         let mut originals = units.filter(|unit| {
             // Any unit of which this session has rows, whether it owns the unit or has copies.

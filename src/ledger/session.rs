@@ -250,6 +250,21 @@ impl Session {
         self.spoken > 0
     }
 
+    /// True if the session ended for its age, and nothing was counted in it since: its units are gone, and its sums stay.
+    /// Any other session in which somebody spoke has a unit that it begins with.
+    #[must_use]
+    pub const fn is_retired(&self) -> bool {
+        self.is_real() && self.first.is_none()
+    }
+
+    /// Ends the session for its age. What stays is what keeps it from being counted once more if its rows are read again,
+    /// what was inherited by sessions that were forked from it, its sums, and the time of its last row.
+    pub fn retire(&mut self) {
+        (self.first, self.latest_branch, self.is_loose) = (None, None, false);
+        self.title = None;
+        self.pull_requests = Vec::new();
+    }
+
     /// True if a process ended and another one went on with the session.
     #[must_use]
     pub const fn resumed(&self) -> bool {

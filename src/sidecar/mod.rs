@@ -18,6 +18,7 @@
 
 mod budgets;
 pub mod clock;
+mod ended;
 pub mod error;
 mod indexing;
 mod keeping;

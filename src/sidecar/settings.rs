@@ -25,6 +25,7 @@ pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> Tail
         idle_ms: rules.idle_ms,
         threads: threads(),
         rules: config.metrics.custom.rules().clone(),
+        end_after: config.retention.facts,
         archive: archive(config),
     }
 }

@@ -15,6 +15,7 @@ use crate::custom::{RuleReader, Rules};
 use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
 use crate::sidecar::clock::now;
+use crate::sidecar::ended::Ended;
 use crate::sidecar::look::next_look;
 use crate::store::StoreError;
 use crate::tail::{self, FileReader, Folder, FolderProblem, FoundFile, Hints, Observer, ReadLimits, Watcher};
@@ -62,6 +63,8 @@ pub struct TailSources {
     pub threads: usize,
     /// Rules of custom metrics, for which texts are looked at.
     pub rules: Rules,
+    /// The age at which sessions end; `None` if none ends.
+    pub end_after: Option<Duration>,
     /// Copies of session files, which a new state reads as well.
     pub archive: Archive,
 }
@@ -87,6 +90,7 @@ pub struct Tailer {
     look: (Duration, Instant),
     /// Paths that could not be read since the last scan of all files began.
     unreadable: u64,
+    ended: Ended,
     /// Copies that are to be read once reading goes on.
     copies: Vec<FoundFile>,
 }
@@ -116,6 +120,7 @@ impl Tailer {
             read_bytes: 0,
             look,
             unreadable: 0,
+            ended: Ended::default(),
             copies: Vec::new(),
         }
     }
@@ -143,7 +148,7 @@ impl Tailer {
         self.first_scan(progress)?;
         let mut rescan = Instant::now() + self.pause();
         // After an upgrade they are made in the background, a few in each round.
-        let mut lacks_cells = true;
+        let (mut lacks_cells, mut is_ending) = (true, false);
         while !self.stopped() {
             let mut wait = rescan.saturating_duration_since(Instant::now());
             if let Some(tick) = self.engine.next_tick()
@@ -154,7 +159,7 @@ impl Tailer {
             if self.paused {
                 wait = wait.min(FULL_PAUSE);
             }
-            if lacks_cells {
+            if lacks_cells || is_ending {
                 wait = Duration::ZERO;
             }
             if self.hints.wait(wait) && !self.stopped() {
@@ -192,12 +197,19 @@ impl Tailer {
             self.publish()?;
             self.engine.give_back(now())?;
             lacks_cells = lacks_cells && self.engine.make_cells()?;
+            is_ending = self.end_old()?;
         }
         self.engine.commit(now())?;
         // This flush does not compact the database; that can wait for the next start.
         let snapshot = self.engine.flush_some()?;
         self.show(snapshot);
         Ok(())
+    }
+
+    /// Ends some sessions that are older than the configuration wants them. Returns true if there may be more.
+    fn end_old(&mut self) -> Result<bool, StoreError> {
+        let Some(age) = self.sources.end_after else { return Ok(false) };
+        Ok(self.ended.tell(self.engine.retire(age, now())?, age, &self.shared.vitals))
     }
 
     /// Copies that somebody asked to be read; none while reading pauses.

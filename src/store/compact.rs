@@ -82,6 +82,14 @@ impl Overhead {
     }
 }
 
+/// Whether files of so many bytes are worth a copy of their live rows, after much was removed. A new copy has up to 1.7 times
+/// its live rows.
+pub(super) const fn is_half_empty(on_disk: u64, live: u64) -> bool {
+    /// Above this many times the live rows.
+    const REMOVED_OVERHEAD_MAX: u64 = 2;
+    on_disk > BYTES_MIN && on_disk > live.saturating_mul(REMOVED_OVERHEAD_MAX)
+}
+
 /// Sum of the bytes of all keys and values.
 pub(super) fn live_bytes(tree: &Tree) -> Result<u64, StoreError> {
     let mut bytes = 0;

@@ -33,6 +33,8 @@
 //!                     no request goes over a gap
 //! d sequence:u64      the one endpoint that a row of the outbox is for; a row without this is for all
 //! e name              an OTLP endpoint: the number of the first row of the outbox that it has not taken yet
+//! y hash(session):16  a session that ended for its age: the numbers of its units, of which the rows `i` and `n` stay, and what
+//!                     it spent; see `retire.rs`. Its row `s` stays too, without what only a person reads
 //! h unit:u32 name     a mark: the spans of a unit that have left are in the outbox for this endpoint, or were taken by
 //!                     it; the numbers of the first and the last row. See `marks.rs`
 //! ```
@@ -94,6 +96,7 @@ pub(super) const OUTBOX: u8 = b'o';
 pub(super) const CURSOR: u8 = b'e';
 pub(super) const ADDRESSED: u8 = b'd';
 pub(super) const MARK: u8 = b'h';
+pub(super) const RETIRED: u8 = b'y';
 
 /// The kinds of a session's units in the keys of [`MEMBER`] rows.
 const TURNS: u8 = 0;
@@ -124,6 +127,15 @@ fn hashed(id: &SessionId) -> [u8; 16] {
 
 pub(super) fn session(id: &SessionId) -> Vec<u8> {
     key(SESSION, &hashed(id))
+}
+
+/// The key of the session whose id has this hash.
+pub(super) fn session_at(hash: u128) -> Vec<u8> {
+    key(SESSION, &hash.to_be_bytes())
+}
+
+pub(super) fn retired(id: &SessionId) -> Vec<u8> {
+    key(RETIRED, &hashed(id))
 }
 
 /// The beginning of the keys of a session's units; if `turns` is true, of its turns alone.
@@ -185,7 +197,7 @@ pub(super) fn section_cells(unit: u32, position: u32) -> Vec<u8> {
     key(CELLS, &[unit.to_be_bytes(), position.to_be_bytes()].concat())
 }
 
-/// The key of the extracts of a unit.
+/// The key of the extracts of a unit, which is also the beginning of the keys of those of its sections.
 pub(super) fn extracts(unit: u32) -> Vec<u8> {
     key(EXTRACTS, &unit.to_be_bytes())
 }
@@ -232,12 +244,12 @@ pub(super) fn cursor(endpoint: &str) -> Vec<u8> {
     key(CURSOR, endpoint.as_bytes())
 }
 
-/// True for the key of a further part of a file, session, unit, section or waiting sub-agent.
+/// True for the key of a further part of a file, session, retired session, unit, section or waiting sub-agent.
 pub(super) fn is_further_part(key: &[u8]) -> bool {
     let own = match key.first().copied() {
         Some(FILE | UNIT) => 4,
         Some(SECTION) => 8,
-        Some(SESSION | WAITING) => 16,
+        Some(SESSION | WAITING | RETIRED) => 16,
         _ => return false,
     };
     key.len() > 1 + own

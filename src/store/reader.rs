@@ -15,6 +15,7 @@ use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
+use crate::views::analytics::retired::RetiredSums;
 use crate::views::analytics::session_cells::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
 
@@ -70,13 +71,39 @@ impl StoreReader {
         Rows::of(self.tree()?.as_ref()).cells_of(session)
     }
 
-    /// A session by its whole id; `None` if there is none.
+    /// A session by its whole id; `None` if there is none, or if it ended for its age.
     pub fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        codec::get(self.tree()?.as_ref(), &keys::session(id))
+        Ok(self.source(id)?.filter(|session| !session.is_retired()))
     }
 
-    /// Gives every session to `take`, in no particular order.
+    /// A session from which another was forked, even if it ended for its age; `None` if there is none.
+    pub fn source(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        Rows::of(self.tree()?.as_ref()).session(id)
+    }
+
+    /// What stays of what a session spent that ended for its age, even if the session went on since; `None` if it never ended.
+    pub fn retired(&self, id: &SessionId) -> Result<Option<RetiredSums>, StoreError> {
+        Ok(Rows::of(self.tree()?.as_ref()).retired(id)?.map(|retired| retired.sums))
+    }
+
+    /// The sessions that ended for their age, in no particular order, also those that went on since.
+    pub fn retired_sessions(&self) -> Result<Vec<SessionId>, StoreError> {
+        let mut sessions = Vec::new();
+        Rows::of(self.tree()?.as_ref()).each_retired(|retired| sessions.push(retired.session))?;
+        Ok(sessions)
+    }
+
+    /// Gives every session that has not ended for its age to `take`, in no particular order.
     pub fn each_session(&self, mut take: impl FnMut(Session)) -> Result<(), StoreError> {
+        self.each_source(|session| {
+            if !session.is_retired() {
+                take(session);
+            }
+        })
+    }
+
+    /// Gives every session to `take`, in no particular order, also those that ended for their age.
+    pub fn each_source(&self, mut take: impl FnMut(Session)) -> Result<(), StoreError> {
         let tree = self.tree()?;
         for row in tree.scan_prefix([keys::SESSION]) {
             let (key, value) = row?;

@@ -19,7 +19,7 @@ use crate::views::traces::tree::{Earlier, TurnOrder};
 /// The rows of a database, decoded. Every read fails if the database cannot be read or a row is damaged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    tree: &'a Tree,
+    pub(super) tree: &'a Tree,
 }
 
 impl<'a> Rows<'a> {

@@ -8,7 +8,7 @@ use sled::{Db, Tree};
 
 use super::batch::Writes;
 use super::commit::{Commit, SectionChange, UnitChange};
-use super::compact::{CopyPlaces, Overhead, discard, live_bytes};
+use super::compact::{CopyPlaces, Overhead, discard, is_half_empty, live_bytes};
 use super::disk::Disk;
 use super::error::StoreError;
 use super::handle::Handle;
@@ -19,12 +19,13 @@ use super::meter::OutboxMeter;
 use super::pulse::Beat;
 use super::rows::Rows;
 use super::texts::HeldTexts;
-use super::{cells, codec, extracts, keys, spans};
+use super::{cells, codec, extracts, keys, retire, spans};
 use crate::ledger::known::{Index, Paths};
 use crate::ledger::session::Member;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::text::chain;
 use crate::transcript::chunk::{Cursor, FileNumber};
+use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::{Series, Stored};
 use crate::views::traces::content::ContentLevel;
@@ -63,6 +64,8 @@ pub struct Writer {
     has_all_cells: bool,
     /// True once the database holds what rules extracted of texts.
     has_extracts: bool,
+    /// True once the database holds what stays of sessions that ended for their age.
+    has_retired: bool,
     places: CopyPlaces,
     /// Path of the database in use.
     place: PathBuf,
@@ -88,6 +91,7 @@ impl Writer {
         let (overhead, texts) = (Overhead::load(&tree)?, HeldTexts::load(&tree)?);
         let commits = codec::get(&tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
         let has_extracts = extracts::are_there(&tree)?;
+        let has_retired = retire::are_there(&tree)?;
         let has_all_cells = tree.get(keys::meta(keys::NEXT_CELLS))?.is_none();
         let (place, meter, kept) = (places.db.clone(), Arc::clone(&kept.meter), kept.clone());
         let retired = Vec::new();
@@ -100,6 +104,7 @@ impl Writer {
             commits,
             has_all_cells,
             has_extracts,
+            has_retired,
             places,
             place,
             retired,
@@ -148,6 +153,7 @@ impl Writer {
                 return Err(StoreError::Damaged { key: key.to_vec() });
             }
         }
+        self.rows().each_retired(|retired| index.retire(retired.session, retired.units.iter()))?;
         Ok(index)
     }
 
@@ -233,6 +239,27 @@ impl Writer {
         Ok(made.are_more)
     }
 
+    /// Ends a session for its age: its units are removed, and what it spent stays, with the hashes of its identities. Nothing
+    /// of it may be in memory as changed. Returns the numbers of its units; `None` if it is not there, or if its cells are
+    /// still to be made. Fails like [`Writer::commit`].
+    pub fn retire(&mut self, id: &SessionId) -> Result<Option<Vec<u32>>, StoreError> {
+        if !self.has_all_cells {
+            return Ok(None);
+        }
+        let mut batch = Writes::default();
+        let Some(units) = retire::put(&mut batch, &self.tree, id)? else { return Ok(None) };
+        if !self.has_retired {
+            // From now on an older program would count again what ended.
+            versions::sign(&mut batch, &self.tree)?;
+        }
+        self.commits += 1;
+        codec::put(&mut batch, &self.tree, keys::meta(keys::COMMIT), &self.commits)?;
+        self.apply(batch)?;
+        self.has_retired = true;
+        self.kept.reader.changes().add(self.commits, self.has_all_cells, std::iter::once(id));
+        Ok(Some(units))
+    }
+
     fn apply(&self, batch: Writes) -> Result<(), StoreError> {
         let _beat = self.kept.pulse.begin("a commit");
         let again = batch.clone();
@@ -296,6 +323,13 @@ impl Writer {
     pub fn compact(&mut self) -> Result<(), StoreError> {
         let live = live_bytes(&self.tree)?;
         self.copy(live).map(drop)
+    }
+
+    /// [`Writer::compact`] if the files would become less than half as large. To be called after much was removed, with
+    /// everything durable. Fails like that.
+    pub fn shrink(&mut self) -> Result<(), StoreError> {
+        let live = live_bytes(&self.tree)?;
+        if is_half_empty(self.bytes_on_disk(), live) { self.copy(live).map(drop) } else { Ok(()) }
     }
 
     /// [`Writer::compact`] for `live` bytes of rows. False if the copy cannot be made now.

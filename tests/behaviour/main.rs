@@ -97,6 +97,7 @@ mod history;
 mod log;
 mod offers;
 mod readable;
+mod retention;
 mod selfcheck;
 mod start;
 mod verify;

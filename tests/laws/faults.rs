@@ -327,11 +327,11 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
         threads: 1,
         archive: Default::default(),
         rules: tailspan::custom::Rules::default(),
+        end_after: None,
     };
     Tailer::new(engine, Arc::clone(&shared), sources, tailspan::tail::Hints::default()).run(|_, _, _, _| {}).unwrap();
     let shown = shared.published.borrow().clone().unwrap();
-    assert_eq!(vitals.last_event.get(), Some(last));
-    assert_eq!(vitals.live(&shown, last)["cli"].active, 1);
+    assert_eq!((vitals.last_event.get(), vitals.live(&shown, last)["cli"].active), (Some(last), 1));
     assert_eq!((vitals.files_done.get(), vitals.files_total.get()), (0, 0));
 }
 
@@ -393,7 +393,7 @@ fn a_newer_database_is_refused_and_left_alone() {
     // The layout as a whole, and rows of one kind.
     for (row, refused) in [
         ("mschema", "has schema 9, this program knows up to 8"),
-        ("mversions", "has rows `x` of version 2, this program knows up to 1"),
+        ("mversions", "has rows `y` of version 2, this program knows up to 1"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut world = World::new(folder.path());

@@ -147,6 +147,12 @@ impl Turns {
         self.order.remove(&(due, unit)) | self.history.remove(&(due, unit))
     }
 
+    /// True if a unit waits for its end, or for its spans to leave.
+    #[must_use]
+    pub fn is_waiting(&self, unit: UnitId) -> bool {
+        self.due.contains_key(&unit)
+    }
+
     /// The time before which every turn that ended and is to be exported has been handed over. A later turn may still
     /// be open, or not idle for long enough. `None` while turns of the past are still leaving.
     #[must_use]

@@ -242,7 +242,7 @@ fn account_of(reader: &StoreReader, session: &Session) -> Result<Option<Reported
 
 /// The session that a session was forked from; `None` if it was not, or if nothing is known of the other.
 pub(in crate::http) fn source_of(reader: &StoreReader, session: &Session) -> Result<Option<Session>, Problem> {
-    session.fork.as_ref().map_or(Ok(None), |fork| reader.session(&fork.from)).map_err(unreadable)
+    session.fork.as_ref().map_or(Ok(None), |fork| reader.source(&fork.from)).map_err(unreadable)
 }
 
 /// The session with this id, or the only session whose id begins with it. Fails if there is none, or more than one.

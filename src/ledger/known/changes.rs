@@ -103,6 +103,12 @@ impl Known {
                 None => session_of(unit.session(), &mut |session| session.change(before, Some(unit))),
             }
         }
+        // Rows of a retired session that are read again tell its title once more, which is not kept.
+        for id in dirty_sessions.iter() {
+            if let Some(session) = sessions.get_mut(id).filter(|session| session.is_retired()) {
+                session.retire();
+            }
+        }
     }
 
     /// Updates the sums of units to the changes of their sections.

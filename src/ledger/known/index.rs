@@ -1,10 +1,11 @@
 //! The index of all identities: in which unit or section each is counted. It is in memory, at little more than 12 bytes
 //! for each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::ledger::unit::{Section, UnitId};
 use crate::transcript::hash::ById;
+use crate::transcript::ids::SessionId;
 
 /// Tells for every identity that was ever counted in which unit or section it is.
 ///
@@ -16,6 +17,10 @@ pub struct Index {
     homes: Drawers,
     /// The unit and position of each section: only long units have any.
     sections: HashMap<UnitId, (UnitId, u32), ById>,
+    /// The numbers of retired units, a bit for each number; empty while nothing is retired.
+    retired: Vec<u64>,
+    /// The sessions that they were of.
+    ended: HashSet<SessionId, ById>,
 }
 
 impl Index {
@@ -103,7 +108,47 @@ impl Index {
         self.homes.remove(unit.hash());
     }
 
-    /// True if the unit exists.
+    /// Notes that a session ended for its age: its units, given by their numbers, are retired, and nothing of them is counted
+    /// again.
+    pub fn retire(&mut self, session: SessionId, units: impl IntoIterator<Item = u32>) {
+        self.ended.insert(session);
+        units.into_iter().for_each(|number| self.retire_unit(number));
+    }
+
+    /// True for a session that ended for its age, even if it went on since.
+    #[must_use]
+    pub fn has_ended(&self, session: &SessionId) -> bool {
+        self.ended.contains(session)
+    }
+
+    fn retire_unit(&mut self, number: u32) {
+        let (word, bit) = word_of(number);
+        if word >= self.retired.len() {
+            self.retired.resize(word.saturating_add(1), 0);
+        }
+        if let Some(word) = self.retired.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    /// True for a retired unit, and for a section of one.
+    #[must_use]
+    pub fn is_retired(&self, home: UnitId) -> bool {
+        // Most states have no retired unit, and are asked nothing further.
+        !self.retired.is_empty()
+            && self.number(self.owner(home)).is_some_and(|number| {
+                let (word, bit) = word_of(number);
+                self.retired.get(word).is_some_and(|word| word & bit != 0)
+            })
+    }
+
+    /// True for an identity that was counted in a unit which is retired.
+    #[must_use]
+    pub fn was_retired(&self, identity: u64) -> bool {
+        !self.retired.is_empty() && self.home(identity).is_some_and(|home| self.is_retired(home))
+    }
+
+    /// True if the unit exists, or is retired.
     #[must_use]
     pub fn has_unit(&self, unit: UnitId) -> bool {
         self.number(unit).is_some()
@@ -113,6 +158,11 @@ impl Index {
     pub(super) fn note_section(&mut self, section: &Section) {
         self.sections.insert(section.of.section(section.position), (section.of, section.position));
     }
+}
+
+/// The position of the word that holds the bit of a number, and that bit.
+fn word_of(number: u32) -> (usize, u64) {
+    (usize::try_from(number / u64::BITS).unwrap_or(usize::MAX), 1 << (number % u64::BITS))
 }
 
 /// A map from hashes to numbers that needs little memory, and does not need twice as much while it grows. It consists

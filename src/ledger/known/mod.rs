@@ -151,12 +151,12 @@ impl Known {
     }
 
     /// True if the unit or section is in memory. If it exists and is not, it is noted as missing, so that the fold is
-    /// repeated with it.
+    /// repeated with it. A retired one never is.
     pub(super) fn is_here(&mut self, id: UnitId) -> bool {
         if self.has(id) {
             return true;
         }
-        if self.index.has_unit(id) {
+        if self.index.has_unit(id) && !self.index.is_retired(id) {
             self.missing.insert(id);
         }
         false
@@ -312,12 +312,12 @@ impl Known {
         id
     }
 
-    /// The unit of `key`, with the claim of a row on it. It is made if it does not exist.
+    /// The unit of `key`, with the claim of a row on it. It is made if it does not exist. A retired unit stays as it is.
     pub(super) fn claim(&mut self, key: &UnitKey, claim: Claim, context: Surroundings) -> UnitId {
         let id = key.id();
         let Some(known) = self.unit(id) else {
             if self.index.has_unit(id) {
-                self.missing.insert(id);
+                self.is_here(id);
                 return id;
             }
             self.index.insert_unit(id);

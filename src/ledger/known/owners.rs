@@ -93,7 +93,7 @@ impl Known {
     pub fn settle_owners(&mut self) {
         for id in std::mem::take(&mut self.unsettled) {
             if !self.is_here(id) {
-                if self.index.has_unit(id) {
+                if self.index.has_unit(id) && !self.index.is_retired(id) {
                     self.unsettled.insert(id);
                 }
             } else if self.unit(id).is_some_and(Unit::is_tied) {

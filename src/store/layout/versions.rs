@@ -17,8 +17,12 @@ const CELLS: u32 = 4;
 /// The version of extracts. A database without any is used as it is, and is signed when the first are written.
 const EXTRACTS: u32 = 1;
 
+/// The version of what stays of retired sessions. A database without any is used as it is, and is signed when the first
+/// are written.
+const RETIRED: u32 = 1;
+
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
-const VERSIONS: [(u8, u32); 20] = [
+const VERSIONS: [(u8, u32); 21] = [
     (keys::META, 1),
     (keys::FILE, 4),
     (keys::SESSION, 4),
@@ -31,6 +35,7 @@ const VERSIONS: [(u8, u32); 20] = [
     (keys::IDENTITIES, 2),
     (keys::CELLS, CELLS),
     (keys::EXTRACTS, EXTRACTS),
+    (keys::RETIRED, RETIRED),
     (keys::AGENT, 1),
     (keys::TOTAL, 1),
     (keys::PENDING, 1),
@@ -76,7 +81,8 @@ impl Layout {
             let what = || format!("rows `{}` of version", char::from(*prefix));
             (*version > own).then(|| Newer { what: what(), found: *version, known: own })
         });
-        let facts = VERSIONS.iter().filter(|(prefix, _)| ![keys::CELLS, keys::EXTRACTS].contains(prefix));
+        let made_later = [keys::CELLS, keys::EXTRACTS, keys::RETIRED];
+        let facts = VERSIONS.iter().filter(|(prefix, _)| !made_later.contains(prefix));
         let has_older_rows =
             facts.into_iter().any(|(prefix, own)| versions.get(prefix).is_none_or(|found| found < own));
         Ok(match (schema, newer_rows) {

@@ -55,7 +55,8 @@ pub(super) struct Keys<'t> {
     cube: &'t Cube,
     blocks: Vec<Block>,
     parts: Vec<KeyPart>,
-    /// The sessions so far; a session's number is how many there were with it.
+    /// The sessions so far; a session's number is how many there were with it. Those that follow one another under the same
+    /// id are one.
     sessions: Vec<&'t SessionId>,
     numbers: QuarterNumbers,
 }
@@ -81,7 +82,9 @@ impl<'t> Keys<'t> {
     }
 
     pub(super) fn session(&mut self, id: &'t SessionId) {
-        self.sessions.push(id);
+        if self.sessions.last() != Some(&id) {
+            self.sessions.push(id);
+        }
     }
 
     /// The properties of units and cells by which rows are told apart.

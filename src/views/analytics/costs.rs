@@ -4,6 +4,8 @@
 //!   entrypoint are those of its unit; `agent` is whose thread it is of.
 //! - A turn counts in each row in which one of its responses counts, whenever that came, if its prompt lies in the row's
 //!   time. A turn without responses counts in the row of its own project, branch and entrypoint, without a model.
+//! - What stays of sessions that ended for their age counts in the same way. Told apart by sessions, all of them are in the
+//!   row `ended`.
 //! - So tokens and cost of the rows add up to the total. Turns and sessions are distinct within each row and within the
 //!   total: they add up where each of them lies in one row.
 
@@ -14,7 +16,7 @@ use super::cells::{Cells, SpendCell, Window};
 use super::classes::{Class, ClassQuarters};
 pub use super::cost_keys::GroupBy;
 use super::cost_keys::{Key, Keys, Values};
-use super::cube::Cube;
+use super::cube::{Cube, Spender};
 use super::filter::{Filter, NumberedFilter};
 use super::names::Name;
 use super::period::{Quarter, Zone};
@@ -128,11 +130,11 @@ pub fn costs(cube: &Cube, question: &CostQuestion<'_>) -> CostTable {
         edge: None,
         counted: Vec::new(),
     };
-    for ((id, session), number) in cube.sessions().zip(1..) {
+    for (Spender { id, cells, quarters }, number) in cube.spenders().zip(1..) {
         if table.filter.takes_session(&id.0) {
             table.keys.session(id);
-            if !table.by_quarter(&session.quarters, number) {
-                table.by_cell(&session.cells, number);
+            if !table.by_quarter(quarters, number) {
+                table.by_cell(cells, number);
             }
         }
     }
@@ -304,7 +306,11 @@ impl<'t> Table<'t> {
         if !self.partial.contains(&cell.quarter) {
             return self.question.filter.window.has(cell.quarter.start()).then(|| cell.spent());
         }
-        let holder = (*session.ids.get(cell.unit as usize)?, cell.section());
+        let Some(unit) = session.ids.get(cell.unit as usize) else {
+            // Of what ended for its age nobody knows more than the quarter hour: it counts with its beginning.
+            return self.question.filter.window.has(cell.quarter.start()).then(|| cell.spent());
+        };
+        let holder = (*unit, cell.section());
         // What does not fit one cell is in several, one after the other: the exact sums are taken once.
         let edge = Some((holder, cell.quarter, cell.model));
         if std::mem::replace(&mut self.edge, edge) == edge {

@@ -13,6 +13,7 @@ use super::patterns::seen::Seen;
 use super::patterns::session_rules::findings;
 use super::patterns::settings::PatternSettings;
 use super::quarters::SessionQuarters;
+use super::retired::RetiredSums;
 use super::session_cells::{SessionCells, StoredUnit};
 use super::session_work::{SessionWork, works};
 use super::spend::{QuarterSpend, Sign};
@@ -20,18 +21,39 @@ use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::transcript::ids::SessionId;
 
-/// The cells of all sessions.
+/// The cells of all sessions, and what stays of those that ended for their age.
 #[derive(Debug, Default)]
 pub struct Cube {
     /// Every name in them.
     pub names: Names,
     sessions: HashMap<SessionId, CubeSession>,
+    /// What stays of sessions that ended for their age.
+    retired: HashMap<SessionId, (SessionCells, SessionQuarters)>,
+    ended: EndedId,
     /// What all sessions have spent.
     spend: QuarterSpend,
     /// What was spent of what some filters take.
     watched: Vec<(Filter, QuarterSpend)>,
     /// What the rules of patterns go by.
     patterns: PatternSettings,
+}
+
+/// Stands for the id of every session that ended for its age.
+#[derive(Debug)]
+struct EndedId(SessionId);
+
+impl Default for EndedId {
+    fn default() -> Self {
+        Self(SessionId("ended".into()))
+    }
+}
+
+/// The cells of a session, or what stays of one that ended for its age.
+pub(super) struct Spender<'c> {
+    /// Its id; `ended` for one that ended.
+    pub(super) id: &'c SessionId,
+    pub(super) cells: &'c SessionCells,
+    pub(super) quarters: &'c SessionQuarters,
 }
 
 /// One session.
@@ -71,7 +93,7 @@ impl Cube {
         let seen = Seen::of(units, &works, (&cells, &work), prices, forked);
         let findings = findings(&mut self.names, &seen, &self.patterns);
         let edits = edits(&mut self.names, &works);
-        self.count(&session.id, &cells, Sign::Plus);
+        self.count(Some(&session.id), &cells, Sign::Plus);
         let quarters = SessionQuarters::of(&cells);
         self.sessions.insert(session.id.clone(), CubeSession { entry, cells, quarters, work, findings, edits });
     }
@@ -79,14 +101,31 @@ impl Cube {
     /// Takes a session out.
     pub fn remove(&mut self, id: &SessionId) {
         if let Some(session) = self.sessions.remove(id) {
-            self.count(id, &session.cells, Sign::Minus);
+            self.count(Some(id), &session.cells, Sign::Minus);
         }
     }
 
-    /// Adds a session to the sums that are kept, or takes it out. A filter takes the same cells of it at both times: a
+    /// Puts what stays of a session that ended for its age in the place of what stayed before. The session itself may be
+    /// there again.
+    pub fn put_retired(&mut self, id: &SessionId, sums: &RetiredSums) {
+        self.remove_retired(id);
+        let cells = sums.cells(&mut self.names);
+        self.count(None, &cells, Sign::Plus);
+        let quarters = SessionQuarters::of(&cells);
+        self.retired.insert(id.clone(), (cells, quarters));
+    }
+
+    fn remove_retired(&mut self, id: &SessionId) {
+        if let Some((cells, _)) = self.retired.remove(id) {
+            self.count(None, &cells, Sign::Minus);
+        }
+    }
+
+    /// Adds a session to the sums that are kept, or takes it out; without an id, one that ended. A filter takes the same cells of it at both times: a
     /// name that became known in between is not one of the session's.
-    fn count(&mut self, id: &SessionId, cells: &SessionCells, sign: Sign) {
+    fn count(&mut self, id: Option<&SessionId>, cells: &SessionCells, sign: Sign) {
         self.spend.count(cells, sign);
+        let id = id.unwrap_or(&self.ended.0);
         for (filter, spend) in &mut self.watched {
             spend.count_taken(id, cells, &NumberedFilter::of(filter, &self.names), sign);
         }
@@ -111,13 +150,21 @@ impl Cube {
         Cow::Owned(spend)
     }
 
-    /// Every session, in no particular order.
+    /// Every session that has not ended for its age, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = (&SessionId, &CubeSession)> {
         self.sessions.iter()
     }
 
-    /// The cells of every session, in no particular order.
+    /// The cells of every session, in no particular order, and what stays of sessions that ended for their age.
     pub fn cells(&self) -> impl Iterator<Item = (&SessionId, &SessionCells)> {
-        self.sessions.iter().map(|(id, session)| (id, &session.cells))
+        self.spenders().map(|spender| (spender.id, spender.cells))
+    }
+
+    /// The same, with what the cells come to in each quarter hour.
+    pub(super) fn spenders(&self) -> impl Iterator<Item = Spender<'_>> {
+        let sessions = self.sessions.iter();
+        let sessions = sessions.map(|(id, session)| Spender { id, cells: &session.cells, quarters: &session.quarters });
+        let retired = self.retired.values().map(|(cells, quarters)| Spender { id: &self.ended.0, cells, quarters });
+        sessions.chain(retired)
     }
 }

@@ -13,6 +13,7 @@
 //! classes        the same for each kind of turn and sub-agent of the session
 //! session_work   its tool calls and what its turns waited for, in memory
 //! filter         what is counted of them
+//! retired        what stays of the spending of sessions that ended for their age
 //! spend          what was spent in each quarter hour, for sums that are asked for all the time
 //! cube           all sessions, in memory
 //! reach          which sessions must be read for rows of units
@@ -52,6 +53,7 @@ mod periods;
 pub mod projection;
 mod quarters;
 pub mod reach;
+pub mod retired;
 mod rows;
 pub mod session_cells;
 pub mod session_work;

@@ -22,14 +22,14 @@ pub const UNKNOWN_AGENT: &str = "unknown";
 pub struct SessionCells {
     /// Its units.
     pub units: Vec<CubeUnit>,
-    /// The ids of its units, in the same order.
+    /// The ids of its units, in the same order; none for what stays of a session that ended for its age.
     pub ids: Vec<UnitId>,
     /// Its turns, in order of their prompts, each as a position in `units`.
     pub turns: Vec<CubeTurn>,
     /// Its cells: those of a turn together, and then those of units without a turn.
     pub cells: Vec<CubeCell>,
     /// Tools that were called, each once for each unit, by positions in `units`.
-    tools: Vec<(u32, Name)>,
+    pub(super) tools: Vec<(u32, Name)>,
 }
 
 /// A unit of a session.
@@ -215,7 +215,7 @@ impl SessionCells {
     }
 
     /// Adds the cells of a unit or section. Two models whose names are shown alike are one here.
-    fn add(&mut self, names: &mut Names, unit: u32, section: Option<u32>, cells: &Cells) {
+    pub(super) fn add(&mut self, names: &mut Names, unit: u32, section: Option<u32>, cells: &Cells) {
         let mut sums: Vec<(CubeCell, Spent)> = Vec::with_capacity(cells.spend.len());
         for cell in &cells.spend {
             let model = names.number(cells.models.get(cell.model as usize).map(|model| &**model));
@@ -246,7 +246,7 @@ impl SessionCells {
 
     /// The same with turns in order of their numbers, and cells in order of turns. The origin of a turn is that of all
     /// units in it.
-    fn in_order(mut self) -> Self {
+    pub(super) fn in_order(mut self) -> Self {
         let turn_of = |units: &[CubeUnit], unit: u32| units.get(unit as usize).and_then(|unit| unit.turn);
         self.turns.sort_by_key(|turn| turn_of(&self.units, turn.unit));
         let origins: Vec<Name> =

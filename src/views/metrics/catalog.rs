@@ -227,7 +227,7 @@ metrics! {
     ARCHIVE_WRITABLE = live_gauge("archive_writable", MetricUnit::Boolean, &[];
         "0 while copies cannot be written (the disk is full, read-only or failing) and copying pauses.");
     RETENTION_ENDED = live_counter("retention_ended_total", MetricUnit::Count, &[WHAT];
-        "Copies in the archive, and sessions of the state, that ended for their age, as [retention] says.");
+        "Copies in the archive, and sessions of the state, that ended for their age, as the section retention of the configuration says.");
     LOG_LINES_LOST = live_counter("log_lines_lost_total", MetricUnit::Count, &[];
         "Lines of the log that could not be written: its disk is full, or nobody reads the pipe that stderr is.");
     SEARCH_INDEX_COMPLETE = live_gauge("search_index_complete", MetricUnit::Boolean, &[];

@@ -143,7 +143,7 @@ impl Kept {
     fn refresh(&mut self, reader: &StoreReader, prices: &Prices) -> Result<(), StoreError> {
         let known = self.version.take().is_some();
         let (version, changed) = reader.take_changed();
-        let sessions: Vec<SessionId> = match changed {
+        let mut sessions: Vec<SessionId> = match changed {
             ChangedSessions::Some(sessions) if known => sessions.into_iter().collect(),
             ChangedSessions::Some(_) | ChangedSessions::All => {
                 self.cube = Cube::watching(self.watched.iter().cloned(), self.patterns.clone());
@@ -151,12 +151,19 @@ impl Kept {
                 self.files.forget_all();
                 let mut sessions = Vec::new();
                 reader.each_session(|session| sessions.push(session.id))?;
+                sessions.extend(reader.retired_sessions()?);
                 sessions
             }
         };
+        sessions.sort_unstable();
+        // A session that goes on after it ended is named twice.
+        sessions.dedup();
         for id in sessions {
             self.places().remove(&id);
             self.files.forget(&id);
+            if let Some(sums) = reader.retired(&id)? {
+                self.cube.put_retired(&id, &sums);
+            }
             match reader.session(&id)? {
                 Some(session) => self.cube.put(&session, &reader.cells_of(&id)?, prices),
                 None => self.cube.remove(&id),

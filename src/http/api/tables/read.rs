@@ -82,7 +82,7 @@ impl TableRows {
 
     fn session(&self, id: &SessionId, take: &mut dyn TakeRows) -> io::Result<()> {
         let Some(session) = self.reader.session(id).map_err(io::Error::other)? else { return Ok(()) };
-        let fork = session.fork.as_ref().map(|fork| self.reader.session(&fork.from));
+        let fork = session.fork.as_ref().map(|fork| self.reader.source(&fork.from));
         let source = fork.transpose().map_err(io::Error::other)?.flatten();
         let account = reported(&session, source.as_ref());
         take.row(&SessionRow::of(session, account, &self.asked.host))
