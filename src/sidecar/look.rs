@@ -1,10 +1,28 @@
-//! How long to wait before all session files are looked at again.
+//! Looking for session files, and how long to wait before all are looked at again.
 
 use std::time::Duration;
+
+use crate::tail::{Folder, FolderProblem, Observer, Watcher};
 
 /// While scans of all files find nothing that events had not told, they become rarer: the pause grows up to this many
 /// times the configured one. A scan costs about 10 microseconds per file, and events tell nearly everything.
 const RESCAN_RARE: u32 = 20;
+
+/// One search for files: the watcher that gets the folders on the way, and the problems that came up.
+pub(super) struct Look<'a> {
+    pub(super) watcher: &'a mut Watcher,
+    pub(super) problems: Vec<FolderProblem>,
+}
+
+impl Observer for Look<'_> {
+    fn problem(&mut self, problem: FolderProblem) {
+        self.problems.push(problem);
+    }
+
+    fn folders(&mut self, folders: &[Folder]) {
+        self.watcher.watch(folders);
+    }
+}
 
 /// The pause before the next scan of all files: the usual one after a scan that found something that no event had told,
 /// else twice the last pause, at most [`RESCAN_RARE`] times the usual one.

@@ -16,9 +16,9 @@ use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
 use crate::sidecar::clock::now;
 use crate::sidecar::ended::Ended;
-use crate::sidecar::look::next_look;
+use crate::sidecar::look::{Look, next_look};
 use crate::store::StoreError;
-use crate::tail::{self, FileReader, Folder, FolderProblem, FoundFile, Hints, Observer, ReadLimits, Watcher};
+use crate::tail::{self, FileReader, FoundFile, Hints, ReadLimits, Watcher};
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::Snapshot;
@@ -483,22 +483,6 @@ impl Tailer {
             vitals.last_event.advance(last);
         }
         self.shared.published.send_replace(Some(snapshot));
-    }
-}
-
-/// One search for files: the watcher that gets the folders on the way, and the problems that came up.
-struct Look<'a> {
-    watcher: &'a mut Watcher,
-    problems: Vec<FolderProblem>,
-}
-
-impl Observer for Look<'_> {
-    fn problem(&mut self, problem: FolderProblem) {
-        self.problems.push(problem);
-    }
-
-    fn folders(&mut self, folders: &[Folder]) {
-        self.watcher.watch(folders);
     }
 }
 
