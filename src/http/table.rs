@@ -1,7 +1,7 @@
 //! The route table: one line for each path that is answered. Only the wiring imports it.
 
 use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
-use crate::http::api::replay::{cursor, files, text};
+use crate::http::api::replay::{cursor, files, outline, text};
 use crate::http::api::tables::answer as tables;
 use crate::http::api::{replay, search, session_detail, sessions};
 use crate::http::context::Context;
@@ -9,13 +9,22 @@ use crate::http::jaeger::{v1, v3};
 use crate::http::metrics::claude_code;
 use crate::http::metrics::descriptions::{CLAUDE_CODE, METRICS};
 use crate::http::openapi::serve;
-use crate::http::pages::{health, landing};
+use crate::http::pages::{assets, health, image, landing, session};
 use crate::http::route::routes::Route;
 use crate::views::traces::content::ContentLevel;
 
 /// Every path that is answered.
 pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/", &landing::PAGE, landing::page),
+    Route::get("/sessions/{id}", &session::PAGE, session::page).large().or_not_found().quoting(),
+    Route::get("/sessions/{id}/images/{event}/{part}", &image::IMAGE, image::image).large().or_not_found().quoting(),
+    Route::fixed("/pages/style.css", &assets::CSS, |_, request| assets::STYLE.answer(request)).tagged(),
+    Route::fixed("/pages/icon.svg", &assets::SVG, |_, request| assets::ICON.answer(request)).tagged(),
+    Route::fixed("/pages/replay.js", &assets::JS, |_, request| assets::REPLAY.answer(request)).tagged(),
+    Route::fixed("/pages/text.js", &assets::JS, |_, request| assets::TEXT.answer(request)).tagged(),
+    Route::fixed("/pages/detail.js", &assets::JS, |_, request| assets::DETAIL.answer(request)).tagged(),
+    Route::fixed("/pages/draw.js", &assets::JS, |_, request| assets::DRAW.answer(request)).tagged(),
+    Route::fixed("/pages/sessions.js", &assets::JS, |_, request| assets::SESSIONS.answer(request)).tagged(),
     Route::fixed("/metrics", &METRICS, health::metrics),
     Route::fixed("/metrics/claude-code", &CLAUDE_CODE, claude_code::metrics).or_not_found(),
     Route::fixed("/-/healthy", &health::HEALTHY, health::healthy),
@@ -48,6 +57,13 @@ pub static ROUTES: &[Route<Context>] = &[
         .large()
         .or_not_found()
         .quoting(),
+    Route::get("/api/v1/analytics/sessions/{id}/replay/outline", &outline::OUTLINE, outline::outline)
+        .large()
+        .or_not_found()
+        .tagged(),
+    Route::get("/api/v1/analytics/sessions/{id}/replay/turns/{turn}", &outline::ONE_TURN, outline::turn)
+        .large()
+        .or_not_found(),
     Route::get("/api/v1/analytics/sessions/{id}/replay/{event}/text", &text::TEXT, text::text)
         .large()
         .or_not_found()

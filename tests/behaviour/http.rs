@@ -28,7 +28,9 @@ fn landing_page_says_state_version_and_links() {
     for part in ["ready", "1.2.3&lt;&amp;", "/metrics", "/-/healthy", "/-/ready", "/api/v1/analytics/sessions"] {
         assert!(reply.text().contains(part), "{part}");
     }
-    assert!(!reply.text().contains("<script") && !reply.text().contains("http://"));
+    // Scripts are files of the program, and nothing comes from elsewhere.
+    assert!(!reply.text().contains("<script>") && !reply.text().contains("http://"));
+    assert!(reply.header("content-security-policy").unwrap().contains("script-src 'self'; style-src 'self';"));
     served.app.context.ready.store(false, Ordering::SeqCst);
     assert!(get(served.addr, "/").text().contains("first scan running: 3 of 7 files"));
 }

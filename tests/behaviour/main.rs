@@ -79,6 +79,7 @@ mod http_streams;
 mod jaeger;
 mod jaeger_settings;
 mod openapi;
+mod pages;
 mod patterns;
 mod projection;
 mod readers;

@@ -40,6 +40,7 @@ impl Side {
                 copy_folder(&recording.unwrap().path().join("projects"), &projects);
             }
         }
+        pictured(&projects);
         let config = folder.path().join("tailspan.toml");
         fs::write(&config, "[metrics]\nclaude_code = true\n").unwrap();
         let more = ["--config", config.to_str().unwrap()];
@@ -59,6 +60,18 @@ impl Side {
     fn document(&self) -> Schemas {
         Schemas(self.json(DOCUMENT))
     }
+}
+
+/// A session with a picture of one point.
+fn pictured(projects: &Path) {
+    const PNG: &str =
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    let source = json!({"type": "base64", "media_type": "image/png", "data": PNG});
+    let row = json!({"type": "user", "uuid": "u1", "sessionId": "91c70e5e", "timestamp": "2026-03-01T12:00:00.000Z",
+        "cwd": "/home/dev/pictures", "message": {"role": "user", "content": [{"type": "image", "source": source}]}});
+    let folder = projects.join("-home-dev-pictures");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("91c70e5e.jsonl"), format!("{row}\n")).unwrap();
 }
 
 /// Asks, and holds the answers against the description.
@@ -186,6 +199,13 @@ fn every_answer_is_as_the_description_says() {
         judge.ask(&format!("{one}/replay/{{event}}/text"), &[("id", id), ("event", "0")], "bytes=10");
         judge.ask("/jaeger/api/traces/{id}", &[("id", id)], "");
         judge.ask("/jaeger/api/v3/traces/{id}", &[("id", id)], "");
+    }
+    for (name, part) in [("outline", ""), ("turns/{turn}", "1"), ("turns/{turn}", "99"), ("turns/{turn}", "x")] {
+        judge.ask(&format!("{one}/replay/{name}"), &[("id", "5fb3d16f"), ("turn", part)], "");
+    }
+    for (id, event) in [("5fb3d16f", "3"), ("91c70e5e", "0"), ("nobody", "3")] {
+        judge.ask("/sessions/{id}", &[("id", id)], "from=1");
+        judge.ask("/sessions/{id}/images/{event}/{part}", &[("id", id), ("event", event), ("part", "0")], "");
     }
     moves(&mut judge, &format!("{one}/replay"));
     let tools = [("id", "5fb3d16f")];

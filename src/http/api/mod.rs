@@ -14,7 +14,7 @@
 //! ```
 
 pub mod analytics;
-mod content;
+pub(in crate::http) mod content;
 mod long_session;
 mod reel;
 pub mod replay;

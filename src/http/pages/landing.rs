@@ -1,17 +1,15 @@
-//! The page at `/`: what this program is, whether it is ready, and links to its other paths.
+//! The page at `/`: how the sidecar is, its sessions, and links to its other paths.
+//!
+//! Probes ask for it too, so it is made of memory alone. `files/sessions.js` asks the API for the sessions.
 
-use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 
+use super::escape::{NO_REFERRER, POLICY, escape};
 use crate::http::pages::status::{Status, Waiting};
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, HTML, PROBLEM};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
-
-/// The page may load nothing; only the style in the page itself is allowed, and no frame around it.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-);
 
 const LINKS: [(&str, &str); 6] = [
     ("/metrics", "metrics for Prometheus"),
@@ -29,23 +27,28 @@ const HEAD: &str = "<!doctype html>
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <meta name=\"color-scheme\" content=\"light dark\">
 <title>tailspan</title>
-<style>
-:root { color-scheme: light dark; }
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; }
-dt { margin-top: .5rem; }
-dd { margin: 0; opacity: .75; }
-footer { margin-top: 2rem; font-size: .85rem; opacity: .75; }
-</style>
+<link rel=\"icon\" href=\"/pages/icon.svg\">
+<link rel=\"stylesheet\" href=\"/pages/style.css\">
+<script type=\"module\" src=\"/pages/sessions.js\"></script>
 </head>
-<body>
+<body class=\"landing\">
 <main>
 <h1>tailspan</h1>
 <p>Follows the session files of Claude Code and serves what happened in them as metrics, traces and JSON.</p>
 ";
 
+/// Where the script puts the sessions.
+const SESSIONS: &str = "<section id=\"sessions\" aria-labelledby=\"sessions-title\">
+<h2 id=\"sessions-title\">Sessions</h2>
+<noscript><p>The list of sessions needs JavaScript; \
+<a href=\"/api/v1/analytics/sessions\">/api/v1/analytics/sessions</a> has it as JSON, and the page of a session, \
+<code>/sessions/ID</code>, is readable without.</p></noscript>
+</section>
+";
+
 /// Description of [`page`].
 pub static PAGE: Description = Description {
-    summary: "Shows what this is, how it is and where to go.",
+    summary: "Shows what this is, how it is, its sessions, and where to go.",
     parameters: &[],
     answers: &[AnswerForm::of(HTML, "A page for people.")],
     refusal: PROBLEM,
@@ -63,12 +66,9 @@ pub fn page<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
         LINKS.iter().map(|(path, what)| format!("<dt><a href=\"{path}\">{path}</a></dt><dd>{what}</dd>\n")).collect();
     let version = escape(context.version());
     let html = format!(
-        "{HEAD}<p role=\"status\">State: <strong>{state}</strong></p>\n<nav aria-label=\"Endpoints\">\n<dl>\n{links}</dl>\n\
-         </nav>\n</main>\n<footer>Version {version}</footer>\n</body>\n</html>\n"
+        "{HEAD}<p role=\"status\">State: <strong>{state}</strong></p>\n{SESSIONS}<nav aria-label=\"Endpoints\">\n\
+         <h2>For programs</h2>\n<dl>\n{links}</dl>\n</nav>\n</main>\n<footer>Version {version}</footer>\n</body>\n</html>\n"
     );
-    Ok(Answer::html(html).with_header(CONTENT_SECURITY_POLICY, POLICY))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let answer = Answer::html(html).with_header(CONTENT_SECURITY_POLICY, POLICY);
+    Ok(answer.with_header(REFERRER_POLICY, NO_REFERRER))
 }

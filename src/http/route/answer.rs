@@ -183,9 +183,12 @@ impl Answer {
         headers.insert(CONTENT_TYPE, self.content_type);
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // No cache may keep answers: they change at every moment, and may quote private conversations.
+        // No cache may keep answers: they change at every moment, and may quote private conversations. A handler may say
+        // otherwise of what does not.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.extend(self.headers);
+        for (name, value) in self.headers {
+            headers.insert(name, value);
+        }
         response
     }
 }

@@ -110,7 +110,7 @@ fn boundary(text: &str, byte: usize) -> usize {
     (0..=byte.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
-fn contents<'r>(rows: &'r [Arc<Value>], expected: &Expected) -> impl Iterator<Item = &'r Value> + use<'r> {
+pub(super) fn contents<'r>(rows: &'r [Arc<Value>], expected: &Expected) -> impl Iterator<Item = &'r Value> + use<'r> {
     let places: &'static [&'static str] =
         if matches!(expected, Expected::Note(_)) { &["/attachment/prompt", "/content"] } else { &["/message/content"] };
     rows.iter().filter_map(move |row| places.iter().find_map(|place| row.pointer(place)))
@@ -180,6 +180,6 @@ fn piece(block: &Value, text_kind: &str, max: usize) -> TextPiece {
     .unwrap_or_else(|| TextPiece::other(kind_of(block), block))
 }
 
-fn kind_of(block: &Value) -> &str {
+pub(super) fn kind_of(block: &Value) -> &str {
     block.get("type").and_then(Value::as_str).unwrap_or("unknown")
 }

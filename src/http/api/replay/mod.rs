@@ -8,6 +8,7 @@
 //! files   the files that calls named, and their texts as the session knew them
 //! cursor  moves a cursor
 //! spot    where a cursor is, and where its steps lead
+//! outline the session from afar, and one turn without its texts
 //! kept    what is kept in memory for all of this
 //! ```
 //!
@@ -18,6 +19,7 @@ pub mod cursor;
 pub mod files;
 mod find;
 pub mod kept;
+pub mod outline;
 mod spot;
 pub mod text;
 mod told;

@@ -1,0 +1,130 @@
+//! The page at `/sessions/{id}`: what happened in a session. What is in the page itself is one window of its events with their
+//! texts, for people without scripts; with them, `files/replay.js` makes a timeline of it.
+
+use std::fmt::Write;
+
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use serde_json::Value;
+
+use super::escape::{NO_REFERRER, POLICY, escape};
+use crate::http::api::content::ContentPage;
+use crate::http::api::replay::kept::HasReplays;
+use crate::http::api::sessions::{ID, find, summary_of};
+use crate::http::api::state::unreadable;
+use crate::http::route::answer::Answer;
+use crate::http::route::description::{AnswerForm, Description, HTML, PROBLEM};
+use crate::http::route::parameter::{Parameter, Whole};
+use crate::http::route::problem::Problem;
+use crate::http::route::request::Request;
+use crate::views::sessions::summary::SessionSummary;
+
+/// Events in the page itself.
+const WINDOW: usize = 50;
+
+/// Longest text of an event in the page itself, in characters; a longer one is cut, and the API tells the rest.
+const TEXT_CHARS_MAX: usize = 4000;
+
+const FROM: Parameter<Whole> =
+    Parameter::query("from", Whole::from(0), "The position of the first event in the page itself.").or("0");
+
+/// Description of [`page`].
+pub static PAGE: Description = Description {
+    summary: "Shows what happened in a session.",
+    parameters: &[&ID, &FROM],
+    answers: &[AnswerForm::of(HTML, "A page for people; `#event=17` leads to an event.")],
+    refusal: PROBLEM,
+};
+
+/// The page of a session. Fails if there is no such session, or the state cannot be read.
+pub fn page<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, Problem> {
+    let reader = context.reader();
+    let session = find(context, request.value(&ID)?)?;
+    let from = usize::try_from(request.value(&FROM)?).unwrap_or(usize::MAX);
+    let reel = context.replays().reel(reader, &session).map_err(unreadable)?;
+    let total = reel.timeline.len();
+    let from = from.min(total);
+    let end = total.min(from.saturating_add(WINDOW));
+    let positions: Vec<usize> = (from..end).collect();
+    let mut texts = ContentPage::new(reader, &context.archive());
+    let mut list = String::new();
+    for (event, _) in reel.events(reader, &positions).map_err(unreadable)? {
+        let content = texts.content(event.source.as_ref()).map_err(unreadable)?;
+        let told = serde_json::to_value(&event).and_then(|event| Ok((event, serde_json::to_value(&content)?)));
+        let (event, content) = told.map_err(|error| Problem::internal(format!("an event cannot be told: {error}")))?;
+        list.push_str(&item(&event, &content));
+    }
+    let summary = summary_of(reader, &session)?;
+    let html = document(&summary, &list, (from, end, total));
+    let answer = Answer::html(html).with_header(CONTENT_SECURITY_POLICY, POLICY);
+    Ok(answer.with_header(REFERRER_POLICY, NO_REFERRER))
+}
+
+/// The whole page around the events of a window.
+fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, usize, usize)) -> String {
+    let id = escape(&summary.id);
+    let title = escape(summary.title.as_deref().unwrap_or(&summary.id));
+    let mut about = Vec::new();
+    about.extend(summary.project.as_deref().map(escape));
+    about.extend(summary.git_branch.as_deref().map(escape));
+    about.extend(summary.models.iter().map(|model| escape(model)));
+    about.push(format!("${}", cents(&summary.cost_usd)));
+    about.extend(summary.started_at.as_deref().map(|at| format!("<time>{}</time>", escape(at))));
+    let about = about.join(" · ");
+    let mut around = String::new();
+    if from > 0 {
+        let before = from.saturating_sub(WINDOW);
+        let _ = write!(around, "<a rel=\"prev\" href=\"?from={before}\">Earlier events</a> ");
+    }
+    if end < total {
+        let _ = write!(around, "<a rel=\"next\" href=\"?from={end}\">Later events</a>");
+    }
+    let shown = if end == from { "no events".to_owned() } else { format!("events {from} to {} of {total}", end - 1) };
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · tailspan</title>\n\
+         <link rel=\"icon\" href=\"/pages/icon.svg\">\n<link rel=\"stylesheet\" href=\"/pages/style.css\">\n<script type=\"module\" src=\"/pages/replay.js\"></script>\n\
+         </head>\n<body class=\"session\" data-session=\"{id}\" data-total=\"{total}\">\n\
+         <header>\n<a class=\"home\" href=\"/\">tailspan</a>\n<h1>{title}</h1>\n<p class=\"about\">{about}</p>\n</header>\n\
+         <main id=\"replay\">\n<p>This page shows {shown}. With JavaScript it has a timeline, search and keys.</p>\n\
+         <ol class=\"plain\" start=\"{from}\">\n{list}</ol>\n<nav aria-label=\"Events\">{around}</nav>\n</main>\n\
+         </body>\n</html>\n"
+    )
+}
+
+/// An amount with two decimals, or as it is if it has fewer.
+fn cents(amount: &str) -> &str {
+    amount.split_once('.').and_then(|(whole, _)| amount.get(..whole.len() + 3)).unwrap_or(amount)
+}
+
+/// An event with its texts.
+fn item(event: &Value, content: &Value) -> String {
+    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+    let name = ["tool", "model", "agent_type", "name", "to"].iter().map(|key| text(key)).find(|name| !name.is_empty());
+    let kind = text("kind").replace('_', " ");
+    let index = event.get("index").and_then(Value::as_u64).unwrap_or_default();
+    let mut html = format!(
+        "<li id=\"e{index}\" value=\"{index}\"><h2>{} {}</h2><p class=\"about\"><time>{}</time> {}</p>\n",
+        escape(&kind),
+        escape(name.unwrap_or_default()),
+        escape(text("at")),
+        escape(text("outcome")),
+    );
+    for piece in content.get("content").and_then(Value::as_array).into_iter().flatten() {
+        let kind = piece.get("type").and_then(Value::as_str).unwrap_or_default();
+        match piece.get("text").and_then(Value::as_str) {
+            Some(whole) => {
+                let shown: String = whole.chars().take(TEXT_CHARS_MAX).collect();
+                let cut = if shown.len() < whole.len() { " (cut)" } else { "" };
+                let _ = write!(html, "<p class=\"part\">{}{cut}</p><pre>{}</pre>\n", escape(kind), escape(&shown));
+            }
+            None => {
+                let _ = writeln!(html, "<p class=\"part\">{} (not text)</p>", escape(kind));
+            }
+        }
+    }
+    if let Some(reason) = content.get("content_unavailable").and_then(Value::as_str) {
+        let _ = writeln!(html, "<p class=\"part\">no text: {}</p>", escape(reason));
+    }
+    html + "</li>\n"
+}
