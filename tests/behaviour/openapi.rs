@@ -200,13 +200,7 @@ fn every_answer_is_as_the_description_says() {
         judge.ask("/jaeger/api/traces/{id}", &[("id", id)], "");
         judge.ask("/jaeger/api/v3/traces/{id}", &[("id", id)], "");
     }
-    for (name, part) in [("outline", ""), ("turns/{turn}", "1"), ("turns/{turn}", "99"), ("turns/{turn}", "x")] {
-        judge.ask(&format!("{one}/replay/{name}"), &[("id", "5fb3d16f"), ("turn", part)], "");
-    }
-    for (id, event) in [("5fb3d16f", "3"), ("91c70e5e", "0"), ("nobody", "3")] {
-        judge.ask("/sessions/{id}", &[("id", id)], "from=1");
-        judge.ask("/sessions/{id}/images/{event}/{part}", &[("id", id), ("event", event), ("part", "0")], "");
-    }
+    pages(&mut judge, &format!("{one}/replay"));
     moves(&mut judge, &format!("{one}/replay"));
     let tools = [("id", "5fb3d16f")];
     for at in ["", "at=0", "at=x"] {
@@ -236,6 +230,17 @@ fn every_answer_is_as_the_description_says() {
     assert_eq!(unseen, Vec::<&String>::new());
     for status in [304, 400, 403, 404] {
         assert!(judge.seen.iter().any(|(_, seen)| *seen == status), "{status} was not answered");
+    }
+}
+
+/// The page of a session, its pictures, and what it draws.
+fn pages(judge: &mut Judge<'_>, replay: &str) {
+    for (name, part) in [("outline", ""), ("turns/{turn}", "1"), ("turns/{turn}", "99"), ("turns/{turn}", "x")] {
+        judge.ask(&format!("{replay}/{name}"), &[("id", "5fb3d16f"), ("turn", part)], "");
+    }
+    for (id, event) in [("5fb3d16f", "3"), ("91c70e5e", "0"), ("nobody", "3")] {
+        judge.ask("/sessions/{id}", &[("id", id)], "from=1");
+        judge.ask("/sessions/{id}/images/{event}/{part}", &[("id", id), ("event", event), ("part", "0")], "");
     }
 }
 

@@ -154,12 +154,18 @@ fn another_user_gets_everything_but_what_was_said() {
         "/-/ready",
         "/api/v1/analytics/sessions",
         &format!("/api/v1/analytics/sessions/{}", side.session),
+        &format!("{}/outline", side.replay()),
+        &format!("{}/turns/1", side.replay()),
+        "/pages/replay.js",
         "/jaeger/api/services",
         "/jaeger/api/operations?service=claude-code",
     ] {
         let (status, answer) = side.asked_by(NOBODY, path);
         assert_eq!(status, 200, "{path}: {answer}");
         assert_eq!(said.iter().find(|text| answer.contains(*text)), None, "{path}");
+    }
+    for path in [format!("/sessions/{}", side.session), format!("/sessions/{}/images/0/0", side.session)] {
+        side.assert_refused_at(NOBODY, &path, "that of user 65534");
     }
     // Spans hold what was said, as far as `traces.content` lets it out.
     for path in spans_of(&side.session) {

@@ -47,7 +47,8 @@ pub fn image<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, Pr
     let missing = || Problem::not_found(&format!("picture {part} of event {position}"));
     let events = reel.placed_events(reader, &[position]).map_err(unreadable)?;
     let source = events.into_iter().next().and_then(|placed| placed.event.source).ok_or_else(missing)?;
-    let rows = ContentPage::new(reader, &context.archive()).rows(&source).map_err(unreadable)?.map_err(|_| missing())?;
+    let rows =
+        ContentPage::new(reader, &context.archive()).rows(&source).map_err(unreadable)?.map_err(|_| missing())?;
     let picture = picture(&rows, &source.expected, part).ok_or_else(missing)?;
     let answer = Answer::bytes(picture.content_type, picture.bytes)?;
     Ok(answer.as_it_is().with_header(CONTENT_SECURITY_POLICY, ALONE))

@@ -1,8 +1,6 @@
 //! The page at `/sessions/{id}`: what happened in a session. What is in the page itself is one window of its events with their
 //! texts, for people without scripts; with them, `files/replay.js` makes a timeline of it.
 
-use std::fmt::Write;
-
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use serde_json::Value;
 
@@ -73,10 +71,10 @@ fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, us
     let mut around = String::new();
     if from > 0 {
         let before = from.saturating_sub(WINDOW);
-        let _ = write!(around, "<a rel=\"prev\" href=\"?from={before}\">Earlier events</a> ");
+        around.push_str(&format!("<a rel=\"prev\" href=\"?from={before}\">Earlier events</a> "));
     }
     if end < total {
-        let _ = write!(around, "<a rel=\"next\" href=\"?from={end}\">Later events</a>");
+        around.push_str(&format!("<a rel=\"next\" href=\"?from={end}\">Later events</a>"));
     }
     let shown = if end == from { "no events".to_owned() } else { format!("events {from} to {} of {total}", end - 1) };
     format!(
@@ -116,15 +114,15 @@ fn item(event: &Value, content: &Value) -> String {
             Some(whole) => {
                 let shown: String = whole.chars().take(TEXT_CHARS_MAX).collect();
                 let cut = if shown.len() < whole.len() { " (cut)" } else { "" };
-                let _ = write!(html, "<p class=\"part\">{}{cut}</p><pre>{}</pre>\n", escape(kind), escape(&shown));
+                html.push_str(&format!("<p class=\"part\">{}{cut}</p><pre>{}</pre>\n", escape(kind), escape(&shown)));
             }
             None => {
-                let _ = writeln!(html, "<p class=\"part\">{} (not text)</p>", escape(kind));
+                html.push_str(&format!("<p class=\"part\">{} (not text)</p>\n", escape(kind)));
             }
         }
     }
     if let Some(reason) = content.get("content_unavailable").and_then(Value::as_str) {
-        let _ = writeln!(html, "<p class=\"part\">no text: {}</p>", escape(reason));
+        html.push_str(&format!("<p class=\"part\">no text: {}</p>\n", escape(reason)));
     }
     html + "</li>\n"
 }
