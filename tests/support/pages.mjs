@@ -128,6 +128,7 @@ const cases = {
     await seenAt(page, last);
     await page.keyboard.press("e");
     await said(page, "no further error");
+    await page.waitForFunction(() => document.querySelector("select[aria-label=Turns]").options[0].text.includes("Please fix the zebra"));
     await page.getByLabel("Turns").selectOption({ index: 0 });
     await seenAt(page, 0);
   },
@@ -203,6 +204,12 @@ const cases = {
     assert.deepEqual(await page.locator(".diff del").allTextContents(), ["-let zebras = 1;\n"]);
     assert.match(await page.locator(".diff .hunk").textContent(), /^@@ -4 \+4 @@/);
     await picture(page, "diff");
+    await show(({ kind, tool }) => kind === "tool_result" && tool === "Edit");
+    await page.locator(".detail summary").click();
+    await page.getByRole("button", { name: "/home/dev/made/src/zoo.rs" }).click();
+    await page.locator(".detail li pre").waitFor();
+    assert.match(await page.locator(".detail li pre").textContent(), /let zebras = 2;/);
+    await judge(page, "a file");
     await show(({ content }) => JSON.stringify(content).includes("3 passed"));
     assert.equal(await page.locator("pre.terminal .t-c2").textContent(), "3 passed");
     assert.ok(!(await page.locator("pre.terminal").textContent()).includes("["));

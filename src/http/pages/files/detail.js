@@ -174,6 +174,27 @@ function shown(api, event, piece, part) {
   return el("div", {}, about, body, rest);
 }
 
+// A file as the session knew it at an event.
+function fileOf(api, event, path) {
+  const place = el("div", {});
+  const button = el("button", { type: "button" }, visible(path));
+  button.addEventListener("click", async () => {
+    try {
+      const known = await api.file(path, event.index);
+      const parts = known.known === "whole" ? [{ text: known.text }] : known.parts;
+      const since = known.unknown_since;
+      const note = known.known === "nothing" ? "Nothing of its text is known." : `${known.known === "whole" ? "All" : "A part"} of its text, as the session knew it`;
+      const doubt = since === null || since === undefined ? "" : `; since event ${since} it may be another`;
+      place.replaceChildren(el("p", { class: "part" }, note + doubt),
+        ...parts.flatMap((part) => [part.from_line ? el("p", { class: "part" }, `from line ${part.from_line}`) : "",
+          el("pre", { class: "code", tabindex: "0" }, visible(part.text ?? ""))]));
+    } catch (error) {
+      place.replaceChildren(el("p", { class: "part" }, error.message));
+    }
+  });
+  return el("div", {}, button, place);
+}
+
 // The whole event.
 export function detail(api, event) {
   const [sign, kind] = kindOf(event);
@@ -183,7 +204,7 @@ export function detail(api, event) {
   (event.content ?? []).forEach((piece, part) => made.append(shown(api, event, piece, part)));
   if (event.content_unavailable) made.append(el("p", { class: "part" }, `no text: ${visible(event.content_unavailable)}`));
   if (event.state?.files.length) {
-    const files = event.state.files.map((path) => el("li", {}, visible(path)));
+    const files = event.state.files.map((path) => el("li", {}, fileOf(api, event, path)));
     made.append(el("details", {}, el("summary", {}, `Files so far (${event.state.files_total})`), el("ul", {}, ...files)));
   }
   return made;

@@ -310,8 +310,7 @@ async function look() {
   state.total = outline.total_events;
   ui.scrubber.max = String(Math.max(0, state.total - 1));
   ui.map.replaceChildren(minimap(outline));
-  ui.chapters.replaceChildren(...outline.turns.map(({ turn, event, at }) =>
-    el("option", { value: event }, `Turn ${turn} · ${at.slice(0, 10)} ${at.slice(11, 19)}`)));
+  chapters(outline.turns);
   if (isFirst) return;
   // Events that came may stand before others that are known.
   state.pages.clear();
@@ -319,6 +318,20 @@ async function look() {
   draw();
   if (ui.follow.checked && isLonger) await select(state.total - 1);
   else if (isLonger) say(`${count(state.total)} events now.`);
+}
+
+// The turns by the times and the first words of their prompts, as far as a page of prompts tells these.
+async function chapters(turns) {
+  if (ui.chapters.options.length === turns.length) return;
+  const chosen = ui.chapters.value;
+  const options = turns.map(({ turn, event, at }) => el("option", { value: event }, `Turn ${turn} · ${at.slice(0, 10)} ${at.slice(11, 19)}`));
+  ui.chapters.replaceChildren(...options);
+  if (chosen) ui.chapters.value = chosen;
+  const { events } = await api.events(0, 100, "&kind=prompt&agent=main").catch(() => ({ events: [] }));
+  for (const event of events) {
+    const own = options.find(({ value }) => value === String(event.index));
+    if (own) own.append(` · ${gist(event).slice(0, 60)}`);
+  }
 }
 
 async function poll() {
