@@ -77,6 +77,10 @@ fn made() -> Vec<Value> {
     rows.push(answer(s, 33, "m6", json!([call("Read", "c5", &json!({"file_path": "/home/dev/made/zebra.png"}))])));
     let image = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}});
     rows.push(result(s, 34, "c5", json!([image])));
+    let tasks = json!({"todos": [{"content": "Count zebras", "status": "completed", "activeForm": "Counting"},
+        {"content": "Count gnus", "status": "in_progress", "activeForm": "Counting"}]});
+    rows.push(answer(s, 36, "m8", json!([call("TodoWrite", "c6", &tasks)])));
+    rows.push(result(s, 37, "c6", json!("Todos have been modified.")));
     rows.push(prompt(s, 640, "Look for other animals."));
     for round in 0..40 {
         let (second, id) = (645 + round * 8, format!("r{round}"));

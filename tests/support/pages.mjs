@@ -210,6 +210,9 @@ const cases = {
     await page.locator(".detail li pre").waitFor();
     assert.match(await page.locator(".detail li pre").textContent(), /let zebras = 2;/);
     await judge(page, "a file");
+    await show(({ kind, tool }) => kind === "tool_result" && tool === "TodoWrite");
+    await page.getByText("Tasks (2)").click();
+    assert.deepEqual(await page.locator(".tasks li").allInnerTexts(), ["☑ Count zebras (completed)", "◐ Count gnus (in progress)"]);
     await show(({ content }) => JSON.stringify(content).includes("3 passed"));
     assert.equal(await page.locator("pre.terminal .t-c2").textContent(), "3 passed");
     assert.ok(!(await page.locator("pre.terminal").textContent()).includes("["));
@@ -235,7 +238,9 @@ const cases = {
         for (let index = 0; index < await total(page); index++) {
           await page.evaluate((i) => { location.hash = `#event=${i}`; }, index);
           await until(page, index);
-          for (const button of await page.locator(".detail button").all()) await button.click();
+          await page.evaluate(() => document.querySelectorAll(".detail button").forEach((button) => button.click()));
+          await page.evaluate(() => document.querySelectorAll(".detail details").forEach((one) => { one.open = true; }));
+          await page.waitForFunction(() => [...document.querySelectorAll(".detail li button + div")].every((one) => one.firstChild));
           assert.ok(!TURNING.test(await page.locator("body").innerText()), `event ${index}: a character that turns the text`);
         }
         assert.equal(await page.evaluate(() => window.pwned), undefined);

@@ -203,6 +203,12 @@ export function detail(api, event) {
     facts(event));
   (event.content ?? []).forEach((piece, part) => made.append(shown(api, event, piece, part)));
   if (event.content_unavailable) made.append(el("p", { class: "part" }, `no text: ${visible(event.content_unavailable)}`));
+  if (event.state?.tasks?.length) {
+    const MARKS = { completed: "☑", in_progress: "◐", pending: "☐" };
+    const tasks = event.state.tasks.map(({ subject, status }) =>
+      el("li", {}, el("span", { "aria-hidden": "true" }, `${MARKS[status] ?? "•"} `), visible(`${subject ?? ""} (${String(status).replaceAll("_", " ")})`)));
+    made.append(el("details", {}, el("summary", {}, `Tasks (${event.state.tasks_total})`), el("ul", { class: "tasks" }, ...tasks)));
+  }
   if (event.state?.files.length) {
     const files = event.state.files.map((path) => el("li", {}, fileOf(api, event, path)));
     made.append(el("details", {}, el("summary", {}, `Files so far (${event.state.files_total})`), el("ul", {}, ...files)));
