@@ -340,7 +340,8 @@ fn a_session_is_restored_where_it_was_or_elsewhere() {
     assert!(said(&unknown.stderr).contains("no session in the archive has the id zzzz"));
 
     let listed = place.text(&["archive", "list"]);
-    assert!(listed.lines().any(|line| line.starts_with(SESSION) && line.contains("slug")), "{listed}");
+    assert!(listed.lines().filter(|line| !line.contains("; gone")).all(|line| line.chars().count() <= 80), "{listed}");
+    assert!(listed.lines().any(|line| line.starts_with("slug ") && line.contains(&SESSION[..8])), "{listed}");
     let lines: Vec<Value> =
         place.text(&["archive", "list", "--json"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), files);

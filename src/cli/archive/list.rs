@@ -16,6 +16,12 @@ use crate::views::analytics::figures::grouped;
 /// Characters of a date and a time to the minute, of an RFC 3339 text.
 const MINUTE: usize = 16;
 
+/// Characters of the name of a project that are printed, the last ones.
+const PROJECT_CHARS: usize = 24;
+
+/// Characters of the id of a session that are printed: enough to restore it.
+const SESSION_CHARS: usize = 8;
+
 /// What is printed of a copy as JSON.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -38,7 +44,6 @@ struct Row {
     files: u64,
     earlier: u64,
     bytes: u64,
-    stored: u64,
     written_ns: i64,
     gone: u64,
 }
@@ -58,7 +63,6 @@ pub(super) fn list(shelf: &Shelf, as_json: bool) -> Result<(), ArchiveError> {
         let row = rows.entry(copy.session()).or_default();
         let below = path.strip_prefix(about.root()).ok().and_then(|below| below.iter().next().map(Path::new));
         row.project = below.map_or_else(String::new, display);
-        row.stored += copy.bytes;
         if copy.number.is_some() {
             row.earlier += 1;
             continue;
@@ -70,25 +74,26 @@ pub(super) fn list(shelf: &Shelf, as_json: bool) -> Result<(), ArchiveError> {
     }
     let mut sessions: Vec<(String, Row)> = rows.into_iter().collect();
     sessions.sort_by_key(|(_, row)| std::cmp::Reverse(row.written_ns));
-    let mut table =
-        TextTable::new(&["session", "files", "earlier", "bytes", "stored", "last written (UTC)", "gone", "project"]);
+    let mut table = TextTable::new(&["project", "session", "files", "size", "gone", "last written (UTC)"]);
     for (session, row) in &sessions {
-        let numbers = [row.files, row.earlier, row.bytes, row.stored].map(grouped);
-        let mut cells = vec![session.clone()];
-        cells.extend(numbers);
-        cells.extend([minute(row.written_ns), grouped(row.gone), row.project.clone()]);
-        table.row(cells);
+        let files = if row.earlier == 0 { grouped(row.files) } else { format!("{} +{}", row.files, row.earlier) };
+        let session = session.chars().take(SESSION_CHARS).collect();
+        table.row(vec![
+            end_of(&row.project),
+            session,
+            files,
+            size(row.bytes),
+            grouped(row.gone),
+            minute(row.written_ns),
+        ]);
     }
     if !sessions.is_empty() {
         table.print(&mut text);
     }
     let (bytes, stored) = shelf.copies.iter().fold((0, 0), |sum, copy| (sum.0 + copy.about.size, sum.1 + copy.bytes));
     let (sessions, copies) = (grouped(sessions.len() as u64), grouped(shelf.copies.len() as u64));
-    text.push_str(&format!(
-        "{sessions} sessions, {copies} copies of {} bytes in {}\n",
-        grouped(bytes),
-        grouped(stored)
-    ));
+    text.push_str(&format!("{sessions} sessions, {copies} copies of {} in {}", size(bytes), size(stored)));
+    text.push_str("; gone: files that the client deleted; +1: what a file was before it was rewritten\n");
     for (path, reason) in &shelf.damaged {
         text.push_str(&format!("damaged: {}: {reason}\n", path.display()));
     }
@@ -112,6 +117,28 @@ fn json(copy: &Copy) -> String {
         Ok(line) => line,
         Err(_) => unreachable!("texts and numbers are all that there is to write"),
     }
+}
+
+/// Some bytes, as people write them.
+fn size(bytes: u64) -> String {
+    let (mut unit, mut name) = (1_000, "kB");
+    for larger in ["MB", "GB", "TB"] {
+        if bytes >= unit * 1_000 {
+            (unit, name) = (unit * 1_000, larger);
+        }
+    }
+    let tenths = (bytes.saturating_mul(10)).div_ceil(unit);
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
+}
+
+/// The end of a name that is too long for a column.
+fn end_of(name: &str) -> String {
+    let letters = name.chars().count();
+    if letters <= PROJECT_CHARS {
+        return name.to_owned();
+    }
+    let end: String = name.chars().skip(letters - PROJECT_CHARS + 1).collect();
+    format!("…{end}")
 }
 
 fn time(ns: i64) -> Timestamp {
