@@ -64,6 +64,7 @@ mod otlp_tls;
 mod api;
 mod api_replay;
 mod archive;
+mod archive_import;
 mod budgets;
 mod call_facts;
 mod ccusage;

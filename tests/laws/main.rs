@@ -21,6 +21,7 @@ mod known_text;
 
 // A state that lives through orders, cuts and crashes, by the thousand.
 mod archive;
+mod index;
 mod laws;
 mod retention;
 mod search;
