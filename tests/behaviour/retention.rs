@@ -31,7 +31,7 @@ struct Place {
 fn turn(session: &str, day: &str, number: u32, word: &str) -> Vec<Value> {
     let uuid = |row: u32| format!("{number:08x}-0000-4000-8000-{row:012x}");
     let row = |kind: &str, row: u32, message: Value| {
-        json!({"type": kind, "sessionId": session, "uuid": uuid(row), "cwd": "/work/shop", "gitBranch": "main",
+        json!({"type": kind, "sessionId": session, "uuid": uuid(row), "cwd": "/home/dev/shop", "gitBranch": "main",
             "version": "2.1.332", "isSidechain": false, "timestamp": format!("{day}T06:{:02}:0{row}.000Z", number % 60),
             "message": message})
     };
