@@ -1,10 +1,8 @@
 //! The thread that copies session files which have been quiet, has copies read whose rows the state lacks, and tells which
 //! sessions the client deletes soon. It begins once everything was read for the first time.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -181,23 +179,17 @@ impl Round {
     }
 
     fn read_lacking(&mut self) {
-        let mut counted = HashMap::new();
-        let read = self.keeping.reader.each_file(|_, row| {
-            let bytes = row.cursor.map_or(0, |cursor| cursor.offset);
-            counted.insert(PathBuf::from(OsString::from_vec(row.path)), bytes);
-        });
-        match read.map_err(|error| chain(&error)).and_then(|()| {
-            self.keeping
-                .archive
-                .lacking(&counted, &tail::existing(&self.keeping.roots))
-                .map_err(|error| error.to_string())
-        }) {
-            // A copy that ends with half a line lacks it for good.
-            Ok(copies) if copies.is_empty() || copies == self.lacking => {}
+        let Keeping { archive, reader, roots, hints, .. } = &self.keeping;
+        let counted = reader.counted().map_err(|error| chain(&error));
+        let lacking = |counted| archive.lacking(&counted, &tail::existing(roots)).map_err(|error| error.to_string());
+        match counted.and_then(lacking) {
             Ok(copies) => {
-                tracing::info!(files = copies.len(), "copies of the archive are read, whose files are gone");
+                // A copy that ends with half a line lacks it for good: it is asked for again, and said once.
+                if !copies.is_empty() && copies != self.lacking {
+                    tracing::info!(files = copies.len(), "copies of the archive are read, whose files are gone");
+                }
                 self.lacking.clone_from(&copies);
-                self.keeping.hints.read_copies(copies);
+                hints.read_copies(copies);
             }
             Err(error) => tracing::warn!(error, "the archive cannot be compared with the state for now"),
         }

@@ -1,6 +1,10 @@
 //! Reads sessions, units and files, from any thread that may block.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sled::Tree;
@@ -242,6 +246,16 @@ impl StoreReader {
     /// Gives every file with its number to `take`, in the order in which they were first seen.
     pub fn each_file(&self, take: impl FnMut(FileNumber, FileRow)) -> Result<(), StoreError> {
         Rows::of(self.tree()?.as_ref()).each_file(take)
+    }
+
+    /// How many bytes of each file are counted, by its path. Fails if the database fails or is damaged.
+    pub fn counted(&self) -> Result<HashMap<PathBuf, u64>, StoreError> {
+        let mut counted = HashMap::new();
+        self.each_file(|_, row| {
+            let bytes = row.cursor.map_or(0, |cursor| cursor.offset);
+            counted.insert(PathBuf::from(OsString::from_vec(row.path)), bytes);
+        })?;
+        Ok(counted)
     }
 
     /// A file by its number; `None` if nothing is stored for it.

@@ -1,9 +1,7 @@
 //! `tailspan archive verify`, `restore` and `import`, which touch every copy.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -145,11 +143,7 @@ pub(super) fn import(
     } else {
         match store::open(folder, clock::now()) {
             Ok(opened) => {
-                let mut counted: HashMap<PathBuf, u64> = HashMap::new();
-                opened.reader.each_file(|_, row| {
-                    let bytes = row.cursor.map_or(0, |cursor| cursor.offset);
-                    counted.insert(PathBuf::from(OsString::from_vec(row.path)), bytes);
-                })?;
+                let counted = opened.reader.counted()?;
                 let roots = tail::existing(&tail::session_roots(&[], &config.projects, env));
                 let directory = archive.directory().unwrap_or(from).to_path_buf();
                 let lacking = archive.lacking(&counted, &roots);
