@@ -425,7 +425,13 @@ fn copies_end_only_if_the_configuration_says_so() {
     daemon.wait_for_log("the first scan is complete");
     daemon.stop();
     let config = place.path("tailspan.toml");
-    let later = ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", "+120d"];
+    // The command `faketime` stays beside what it starts, which then outlives a test: its library alone does not.
+    let library = fs::read_dir("/usr/lib")
+        .unwrap()
+        .map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"))
+        .find(|library| library.exists());
+    let preload = format!("LD_PRELOAD={}", library.unwrap().display());
+    let later = ["env", &preload, "FAKETIME=+120d", "FAKETIME_DONT_FAKE_MONOTONIC=1"];
     let more = ["--config", config.to_str().unwrap()];
     let mut daemon = Daemon::start_within(&later, &place.projects(), &place.state(), &more);
     let line = daemon.wait_for_log("ended for their age");
