@@ -16,7 +16,7 @@ use tailspan::store;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::analytics::work::Work;
 
-use crate::support::daemon::{Daemon, sum};
+use crate::support::daemon::{Daemon, is_of_the_process, sum};
 use crate::support::database;
 use crate::support::receiver::Receiver;
 use crate::support::shim::Shim;
@@ -27,33 +27,6 @@ const KILLS: usize = 200;
 /// A state that is to be opened by the test that is told of it, which then ends.
 const TO_OPEN: &str = "TAILSPAN_TEST_STATE_TO_OPEN";
 const ENDPOINTS: [&str; 3] = ["default", "archive", "jaeger"];
-/// Metrics of a process: all others are kept in the state.
-const OF_A_PROCESS: [&str; 24] = [
-    "tailspan_search_index_",
-    "tailspan_history_waiting",
-    "process_",
-    "tailspan_sessions_active",
-    "tailspan_sessions_waiting",
-    "tailspan_sessions_expiring",
-    "tailspan_archive_",
-    "tailspan_retention_",
-    "tailspan_build_info",
-    "tailspan_start_time_seconds",
-    "tailspan_initial_scan_complete",
-    "tailspan_files_watched",
-    "tailspan_watch_degraded",
-    "tailspan_paths_unreadable",
-    "tailspan_read_lag_bytes",
-    "tailspan_last_event_timestamp_seconds",
-    "tailspan_store_bytes",
-    "tailspan_log_lines_lost",
-    "tailspan_state_",
-    "tailspan_spans_exported",
-    "tailspan_export_",
-    "tailspan_history_",
-    "tailspan_spans_dropped",
-    "tailspan_http_requests",
-];
 
 fn stored_states() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/states");
@@ -118,7 +91,7 @@ fn kept(daemon: &Daemon) -> BTreeSet<String> {
     let begun = daemon.get_as("/metrics", "application/openmetrics-text; version=1.0.0");
     let begun = begun.lines().filter(|line| line.split(['{', ' ']).next().unwrap().ends_with("_created"));
     let plain = daemon.metrics();
-    let is_kept = |line: &&str| !line.starts_with('#') && !OF_A_PROCESS.iter().any(|name| line.starts_with(name));
+    let is_kept = |line: &&str| !line.starts_with('#') && !is_of_the_process(line);
     plain.lines().chain(begun).filter(is_kept).map(str::to_owned).collect()
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::daemon::{Daemon, sum};
+use crate::support::daemon::{Daemon, is_of_the_process, sum};
 use crate::support::receiver::{self, Receiver};
 use crate::support::world::{Dice, append, files_below};
 
@@ -180,8 +180,7 @@ impl World {
         });
         for line in last.lines().filter(|line| line.split(['{', ' ']).next().unwrap().ends_with("_total")) {
             let (series, value) = line.rsplit_once(' ').unwrap();
-            // Those of the process begin with it.
-            if ["export", "spans_", "http_", "process_"].iter().any(|part| series.contains(part)) {
+            if is_of_the_process(line) {
                 continue;
             }
             let value = value.parse().unwrap();

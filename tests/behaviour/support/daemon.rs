@@ -8,6 +8,34 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Names that metrics of the process begin with: all others are kept in the state.
+const OF_A_PROCESS: [&str; 24] = [
+    "tailspan_search_index_",
+    "tailspan_history_waiting",
+    "process_",
+    "tailspan_sessions_active",
+    "tailspan_sessions_waiting",
+    "tailspan_sessions_expiring",
+    "tailspan_archive_",
+    "tailspan_retention_",
+    "tailspan_build_info",
+    "tailspan_start_time_seconds",
+    "tailspan_initial_scan_complete",
+    "tailspan_files_watched",
+    "tailspan_watch_degraded",
+    "tailspan_paths_unreadable",
+    "tailspan_read_lag_bytes",
+    "tailspan_last_event_timestamp_seconds",
+    "tailspan_store_bytes",
+    "tailspan_log_lines_lost",
+    "tailspan_state_",
+    "tailspan_spans_exported",
+    "tailspan_export_",
+    "tailspan_history_",
+    "tailspan_spans_dropped",
+    "tailspan_http_requests",
+];
+
 /// Longest wait for anything: far beyond what is usual, so that only a hang ends it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -204,4 +232,9 @@ pub(crate) fn sum(metrics: &str, name: &str) -> f64 {
         .lines()
         .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' ')));
     own.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+}
+
+/// Whether a line of `/metrics` belongs to the process, with which it begins, and not to the state.
+pub(crate) fn is_of_the_process(line: &str) -> bool {
+    OF_A_PROCESS.iter().any(|name| line.starts_with(name))
 }
