@@ -2,6 +2,7 @@
 //
 // A sidecar must run, and tests/support/page_tools.sh must have installed what drives Chromium. WORD is looked for from the first
 // event on. Times are those that a person waits: from the key to what is then on the page.
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 
@@ -70,4 +71,13 @@ await client.send("HeapProfiler.collectGarbage");
 await client.send("Performance.enable");
 const { metrics } = await client.send("Performance.getMetrics");
 console.log(`heap of the scripts: ${(metrics.find(({ name }) => name === "JSHeapUsedSize").value / 1e6).toFixed(1)} MB`);
+
+// What the tab takes as a process: its own pages, and its part of those that it shares with the others.
+const system = await browser.newBrowserCDPSession();
+const { processInfo } = await system.send("SystemInfo.getProcessInfo");
+const shares = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => {
+  const [, kib] = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${id}/smaps_rollup`, "utf8"));
+  return (Number(kib) * 1024) / 1e6;
+});
+console.log(`the tab as a process: ${shares.map((share) => share.toFixed(0)).join(" and ")} MB`);
 await browser.close();

@@ -23,7 +23,7 @@ use crate::store::{StoreError, StoreReader};
 use crate::tail::reread::{LINE_BYTES_MAX, Latest, Missing};
 use crate::transcript::chunk::FileNumber;
 use crate::views::sessions::event::TextSource;
-use crate::views::text::pieces::{TextPiece, pieces};
+use crate::views::text::pieces::{PIECE_BYTES_MAX, TextPiece, pieces};
 
 /// Most bytes that are read from files for one page.
 const PAGE_READ_BYTES_MAX: u64 = 64 << 20;
@@ -65,6 +65,7 @@ pub(in crate::http) struct ContentPage<'a> {
     latest: Latest,
     read_bytes_left: u64,
     text_bytes_left: usize,
+    piece_bytes_max: usize,
     full: bool,
 }
 
@@ -72,7 +73,13 @@ impl<'a> ContentPage<'a> {
     pub(in crate::http) fn new(reader: &'a StoreReader, archive: &Archive) -> Self {
         let (read_bytes_left, text_bytes_left) = (PAGE_READ_BYTES_MAX, PAGE_TEXT_BYTES_MAX);
         let (files, latest) = (OpenFiles::new(archive), Latest::default());
-        Self { reader, files, latest, read_bytes_left, text_bytes_left, full: false }
+        let piece_bytes_max = PIECE_BYTES_MAX;
+        Self { reader, files, latest, read_bytes_left, text_bytes_left, piece_bytes_max, full: false }
+    }
+
+    /// The same with at most so many bytes of each piece, if that is less than [`PIECE_BYTES_MAX`].
+    pub(in crate::http) fn with_piece_bytes_max(self, piece_bytes_max: usize) -> Self {
+        Self { piece_bytes_max, ..self }
     }
 
     /// The text of the next event.
@@ -95,7 +102,7 @@ impl<'a> ContentPage<'a> {
             Ok(rows) => rows,
             Err(hidden) => return Ok(Err(hidden)),
         };
-        let pieces = pieces(&rows, &source.expected);
+        let pieces = pieces(&rows, &source.expected, self.piece_bytes_max);
         let Some(left) = self.text_bytes_left.checked_sub(pieces.iter().map(TextPiece::weight).sum()) else {
             return Ok(Err(Hidden::PageFull));
         };

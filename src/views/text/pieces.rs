@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::transcript::expected::Expected;
 
 /// Longest text of one piece, in bytes. A longer text is cut and marked as truncated.
-const PIECE_BYTES_MAX: usize = 64 << 10;
+pub const PIECE_BYTES_MAX: usize = 64 << 10;
 
 /// Longest text of one event, in bytes. Further pieces are empty and marked as truncated.
 const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -116,11 +116,12 @@ pub(super) fn contents<'r>(rows: &'r [Arc<Value>], expected: &Expected) -> impl 
     rows.iter().filter_map(move |row| places.iter().find_map(|place| row.pointer(place)))
 }
 
-/// The pieces of an event. `rows` are all rows of the event, and `expected` says what it is.
-pub fn pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<TextPiece> {
+/// The pieces of an event, each of at most `bytes_max` bytes, and never more than [`PIECE_BYTES_MAX`]. `rows` are all rows of
+/// the event, and `expected` says what it is.
+pub fn pieces(rows: &[Arc<Value>], expected: &Expected, bytes_max: usize) -> Vec<TextPiece> {
+    let bytes_max = bytes_max.min(PIECE_BYTES_MAX);
     let contents = contents(rows, expected);
-    let mut pieces: Vec<TextPiece> =
-        contents.flat_map(|content| pieces_of(content, expected, PIECE_BYTES_MAX)).collect();
+    let mut pieces: Vec<TextPiece> = contents.flat_map(|content| pieces_of(content, expected, bytes_max)).collect();
     let mut left = EVENT_BYTES_MAX;
     for piece in &mut pieces {
         if let Some(text) = &mut piece.text {

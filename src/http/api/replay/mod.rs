@@ -82,6 +82,12 @@ const QUERY: Parameter<Text> = Parameter::query(
 );
 const CONTEXT: Parameter<Boolean> =
     Parameter::query("context", Boolean, "Whether each event has the `state` of the session after it.").or("false");
+const TEXT_BYTES: Parameter<Whole> = Parameter::query(
+    "text_bytes",
+    Whole::within(0, 65_536),
+    "How many bytes of each text the page has at most; lists need only the beginnings.",
+)
+.or("65536");
 
 /// How long a page with `q` looks for texts that match.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -92,7 +98,7 @@ const FORKS_MAX: usize = 100;
 /// Description of [`replay`].
 pub static REPLAY: Description = Description {
     summary: "Tells the events of a session in order, each with its text, page by page.",
-    parameters: &[&ID, &FROM, &LIMIT, &AT, &UNTIL, &KIND, &AGENT, &QUERY, &CONTEXT],
+    parameters: &[&ID, &FROM, &LIMIT, &AT, &UNTIL, &KIND, &AGENT, &QUERY, &CONTEXT, &TEXT_BYTES],
     answers: &[AnswerForm::json::<Replay>(
         "Replay",
         "The session, a page of its events with their texts, and the position at which the next page begins.",
@@ -175,7 +181,8 @@ pub fn replay<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, P
     let total = reel.timeline.len();
     let from = at.map_or_else(|| from.map_or(0, count).min(total), |at| reel.timeline.at(Timestamp(at)));
     let hits = page(context, &reel, (from, limit), (&wanted, query.as_ref()))?;
-    let mut page = ContentPage::new(reader, &context.archive());
+    let mut page =
+        ContentPage::new(reader, &context.archive()).with_piece_bytes_max(count(request.value(&TEXT_BYTES)?));
     let mut events = Vec::with_capacity(hits.positions.len());
     for (event, state) in reel.events(reader, &hits.positions).map_err(unreadable)? {
         let content = page.content(event.source.as_ref()).map_err(unreadable)?;

@@ -31,15 +31,33 @@ function parsed(text) {
   }
 }
 
+// What the input of a call is told by, the most telling first.
+const TOLD = ["command", "file_path", "pattern", "description", "prompt", "query"];
+
+// The texts of such members in the beginning of an input that was cut.
+function begun(text) {
+  const members = text.matchAll(/"(command|file_path|pattern|description|prompt|query)":("(?:[^"\\]|\\.)*"?)/g);
+  return Object.fromEntries([...members].map(([, name, value]) => [name, parsedText(value)]).reverse());
+}
+
+// A JSON text, which may have been cut within.
+function parsedText(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text.slice(1);
+  }
+}
+
 // The first words of an event, for its row.
 export function gist(event) {
   const piece = (event.content ?? []).find(({ text }) => text);
   if (!piece) return event.content_unavailable ? `no text: ${event.content_unavailable}` : "";
   let text = piece.text.slice(0, 4000);
   if (piece.type === "tool_input") {
-    const input = parsed(piece.text) ?? {};
-    const told = input.command ?? input.file_path ?? input.pattern ?? input.description ?? input.prompt ?? input.query;
-    if (typeof told === "string") text = told;
+    const input = parsed(piece.text) ?? begun(piece.text);
+    const told = TOLD.map((name) => input[name]).find((value) => typeof value === "string");
+    if (told !== undefined) text = told;
   }
   // eslint-disable-next-line no-control-regex
   return visible(text.slice(0, 400).replace(/\u001b\[[0-9;:]*[@-~]/g, "").replace(/\s+/g, " ").trim().slice(0, 160));

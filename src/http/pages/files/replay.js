@@ -7,6 +7,8 @@ import { count, duration, el, money, visible } from "./text.js";
 
 const ROW_PX = 30;
 const PAGE = 50;
+// Of the texts of rows only the first words are shown.
+const ROW_TEXT_BYTES = 4096;
 const PAGES_MAX = 40;
 const GAP_MAX_SECONDS = 3;
 const POLL_MS = 2000;
@@ -111,7 +113,7 @@ async function load(page) {
   while (state.loading) await state.loading;
   if (state.pages.has(page) || page < 0 || page * PAGE >= state.total) return;
   const version = state.version;
-  state.loading = api.events(page * PAGE, PAGE);
+  state.loading = api.events(page * PAGE, PAGE, `&text_bytes=${ROW_TEXT_BYTES}`);
   try {
     const { events } = await state.loading;
     if (version !== state.version) return;
@@ -253,7 +255,7 @@ async function search() {
   try {
     let from = state.at + 1;
     while (from !== null && from < state.total) {
-      const found = await api.events(from, 1, `&q=${encodeURIComponent(words)}`);
+      const found = await api.events(from, 1, `&text_bytes=0&q=${encodeURIComponent(words)}`);
       if (found.events[0]) {
         ui.list.focus();
         return await select(found.events[0].index);
@@ -327,7 +329,7 @@ async function chapters(turns) {
   const options = turns.map(({ turn, event, at }) => el("option", { value: event }, `Turn ${turn} · ${at.slice(0, 10)} ${at.slice(11, 19)}`));
   ui.chapters.replaceChildren(...options);
   if (chosen) ui.chapters.value = chosen;
-  const { events } = await api.events(0, 100, "&kind=prompt&agent=main").catch(() => ({ events: [] }));
+  const { events } = await api.events(0, 100, "&kind=prompt&agent=main&text_bytes=400").catch(() => ({ events: [] }));
   for (const event of events) {
     const own = options.find(({ value }) => value === String(event.index));
     if (own) own.append(` · ${gist(event).slice(0, 60)}`);
