@@ -75,24 +75,23 @@ pub enum HookKind {
     BlockingError,
     /// `async_hook_response`: it ran in the background, and nobody waited for it.
     Background,
-    /// One of the Stop hooks that `system/stop_hook_summary` sums up.
+    /// One of the Stop hooks that `system/stop_hook_summary` sums up. Without a duration, it asked the model to go on.
     StopSummary,
 }
 
-impl HookKind {
+impl Hook {
     /// The value of the attribute `claude_code.hook.outcome`.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Success | Self::StopSummary => "success",
-            Self::NonBlockingError => "non_blocking_error",
-            Self::BlockingError => "blocking_error",
-            Self::Background => "background",
+    pub const fn outcome(&self) -> &'static str {
+        match self.kind {
+            HookKind::StopSummary if self.duration_ms.is_none() => "blocking_error",
+            HookKind::Success | HookKind::StopSummary => "success",
+            HookKind::NonBlockingError => "non_blocking_error",
+            HookKind::BlockingError => "blocking_error",
+            HookKind::Background => "background",
         }
     }
-}
 
-impl Hook {
     /// True for a hook for which the person waits before the turn is over: a Stop hook that is not in the background.
     #[must_use]
     pub fn holds_the_answer(&self) -> bool {

@@ -156,21 +156,25 @@ fn attachment(fields: &RawRowFields<'_>, strings: &mut Strings) -> Option<RowKin
     Some(Fact::Hook(hook).into())
 }
 
-/// The hooks of `system/stop_hook_summary`. A hook that asked the model to go on is listed in `hookErrors`.
+/// The hooks of `system/stop_hook_summary`. One that asked the model to go on has no duration, and its words are in
+/// `hookErrors`. Those come last, so that what earlier versions kept of the row has the same places.
 fn stop_hooks(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowKind {
     /// Most hooks that are kept, more than any settings file has.
     const HOOKS_MAX: usize = 32;
-    let hooks = fields.hook_infos.iter().take(HOOKS_MAX).filter_map(|info| info.duration_ms.count());
+    let durations = || fields.hook_infos.iter().take(HOOKS_MAX).map(|info| info.duration_ms.count());
+    let ends_turn = fields.hook_errors.is_empty();
+    let blocked = durations().filter(|duration| duration.is_none() && !ends_turn);
+    let hooks = durations().filter(Option::is_some).chain(blocked);
     let name = strings.get("Stop");
     let hook = |duration_ms| Hook {
         name: Arc::clone(&name),
         event: Arc::clone(&name),
         call: None,
-        duration_ms: Some(duration_ms),
+        duration_ms,
         exit_code: None,
         kind: HookKind::StopSummary,
     };
-    RowKind::StopHooks { hooks: hooks.map(hook).collect(), ends_turn: fields.hook_errors.is_empty() }
+    RowKind::StopHooks { hooks: hooks.map(hook).collect(), ends_turn }
 }
 
 fn status(count: Option<u64>) -> Option<u16> {

@@ -86,6 +86,7 @@ mod projection;
 mod readers;
 mod replay_cursors;
 mod replay_files;
+mod replay_recordings;
 mod replay_steps;
 mod replay_tasks;
 mod report;

@@ -381,7 +381,7 @@ fn hook_told(row: &RowFact, hook: &Hook) -> ToldEvent {
         tool_call_id: hook.call.clone(),
         exit_code: hook.exit_code,
     };
-    (detail, hook.duration_ms.map(seconds), Some(hook.kind.name().into()), None)
+    (detail, hook.duration_ms.map(seconds), Some(hook.outcome().into()), None)
 }
 
 fn note_told(row: &RowFact, note: &Note) -> ToldEvent {

@@ -280,8 +280,14 @@ impl Story<'_> {
         self.says(session);
         match self.dice.below(6) {
             0 => {
-                let hooks = json!([{"command": "x", "durationMs": 300}, {"command": "y", "durationMs": 700}]);
-                let fields = json!({"subtype": "stop_hook_summary", "hookInfos": hooks, "hookErrors": []});
+                // A hook that asks the model to go on has words and no duration.
+                let (first, words) = if self.dice.one_in(3) {
+                    (json!({"command": "x"}), json!(["[x]: go on"]))
+                } else {
+                    (json!({"command": "x", "durationMs": 300}), json!([]))
+                };
+                let hooks = json!([first, {"command": "y", "durationMs": 700}]);
+                let fields = json!({"subtype": "stop_hook_summary", "hookInfos": hooks, "hookErrors": words});
                 self.row(session, "system", fields);
             }
             1 => drop(self.row(session, "system", json!({"subtype": "turn_duration", "durationMs": 4000}))),

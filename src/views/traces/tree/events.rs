@@ -168,7 +168,7 @@ fn note(note: &Note, list: &mut AttributeList) -> &'static str {
 fn hook(hook: &Hook, list: &mut AttributeList) -> &'static str {
     list.text(name::HOOK_NAME, &hook.name);
     list.text(name::HOOK_EVENT, &hook.event);
-    list.word(name::HOOK_OUTCOME, hook.kind.name());
+    list.word(name::HOOK_OUTCOME, hook.outcome());
     if let Some(duration) = hook.duration_ms {
         list.seconds(name::HOOK_SECONDS, duration);
     }
