@@ -306,14 +306,22 @@ fn long_text_is_cut_and_says_how_long_it_was() {
 #[test]
 fn a_list_of_events_takes_the_beginnings_of_their_texts() {
     let mut world = World::empty();
-    world.write("list", &[prompt("list", 0, "xää, a long prompt"), answer("list", 1, "msg_1", json!([{"type": "text", "text": "ab"}]))]);
+    world.write(
+        "list",
+        &[prompt("list", 0, "xää, a long prompt"), answer("list", 1, "msg_1", json!([{"type": "text", "text": "ab"}]))],
+    );
     world.count();
-    for (bytes, prompt, answer) in [(0, "", ""), (2, "x", "ab"), (3, "xä", "ab"), (1000, "xää, a long prompt", "ab")] {
+    for (bytes, prompt, answer) in [(0, "", ""), (2, "x", "ab"), (3, "xä", "ab"), (1000, "xää, a long prompt", "ab")]
+    {
         let page = world.json(&format!("/list/replay?text_bytes={bytes}"));
         let (first, second) = (&page["events"][0], &page["events"][1]);
         assert_eq!((said(first), said(second)), (prompt.to_owned(), answer.to_owned()), "{bytes} bytes of each");
         let piece = &first["content"][0];
-        assert_eq!((&piece["bytes"], &piece["truncated"]), (&20.into(), &(prompt.len() < 20).into()), "the whole is told");
+        assert_eq!(
+            (&piece["bytes"], &piece["truncated"]),
+            (&20.into(), &(prompt.len() < 20).into()),
+            "the whole is told"
+        );
     }
     assert_problem(&world.ask("/list/replay?text_bytes=65537"), 400, "text_bytes");
 }

@@ -347,3 +347,22 @@ fn a_long_text_can_be_read_range_by_range() {
     assert_problem(&world.ask(&at("x/text")), 400, "`event` takes a whole number");
     assert_problem(&world.ask("/nobody/replay/0/text"), 404, "session nobody");
 }
+
+#[test]
+fn a_long_turn_is_told_around_an_event() {
+    let mut world = World::empty();
+    let said = |second: u32| answer("long", second, &format!("msg_{second}"), json!([{"type": "text", "text": "on"}]));
+    let rows: Vec<Value> = std::iter::once(prompt("long", 0, "go on")).chain((1..1205).map(said)).collect();
+    world.write("long", &rows);
+    world.count();
+    // The turn has its prompt and 1,204 messages.
+    for (near, first, before) in [(0, 0, 0), (300, 0, 0), (600, 100, 100), (1200, 205, 205), (999_999, 205, 205)] {
+        let turn = world.json(&format!("/long/replay/turns/1?near={near}"));
+        let told = turn["events"].as_array().unwrap();
+        let told: Vec<u64> = told.iter().map(|event| event["index"].as_u64().unwrap()).collect();
+        assert_eq!(told, (first..first + 1000).collect::<Vec<_>>(), "near {near}");
+        assert_eq!((&turn["events_omitted"], &turn["events_omitted_before"]), (&205.into(), &before.into()));
+    }
+    let whole = ALL.json(&format!("/{B_TOOLS}/replay/turns/1"));
+    assert_eq!((&whole["events_omitted"], &whole["events_omitted_before"]), (&0.into(), &0.into()));
+}

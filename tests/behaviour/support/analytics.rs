@@ -18,7 +18,7 @@ use tailspan::audit::pass::{self, Pass};
 use tailspan::engine::ahead::{self, Job, Parsed};
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
 use tailspan::http::api::replay::kept::{HasReplays, Replays};
-use tailspan::http::api::replay::{self, cursor, files, text as event_text};
+use tailspan::http::api::replay::{self, cursor, files, outline, text as event_text};
 use tailspan::http::api::search::Patience;
 use tailspan::http::api::{search, session_detail, sessions};
 use tailspan::http::{App, HasReader, Readers, RequestCounters, Route, Server, ServerLimits};
@@ -97,6 +97,7 @@ static ROUTES: &[Route<State>] = &[
     Route::get("/api/v1/analytics/sessions/{id}/replay/files", &files::FILES, files::files),
     Route::get("/api/v1/analytics/sessions/{id}/replay/file", &files::FILE, files::file),
     Route::get("/api/v1/analytics/sessions/{id}/replay/{event}/text", &event_text::TEXT, event_text::text),
+    Route::get("/api/v1/analytics/sessions/{id}/replay/turns/{turn}", &outline::ONE_TURN, outline::turn),
 ];
 
 /// Files, state and server; all gone when dropped.

@@ -32,6 +32,13 @@ const STRETCHES: Parameter<Whole> = Parameter::query(
 )
 .or("200");
 const TURN: Parameter<Whole> = Parameter::path("turn", Whole::from(1), "The turn of the session, from 1.");
+const NEAR: Parameter<Whole> = Parameter::query(
+    "near",
+    Whole::from(0),
+    "The position of an event of the session: of a turn with more than 1,000 events those around it are told, instead of the \
+     first.",
+)
+.or("0");
 
 /// Most turns that an outline names.
 const TURNS_MAX: usize = 5000;
@@ -50,7 +57,7 @@ pub static OUTLINE: Description = Description {
 /// Description of [`turn()`].
 pub static ONE_TURN: Description = Description {
     summary: "Tells the events of a turn without their texts: how long each took, and for what the turn waited.",
-    parameters: &[&ID, &TURN],
+    parameters: &[&ID, &TURN, &NEAR],
     answers: &[AnswerForm::json::<TurnEvents>("ReplayTurn", "The events of the turn and of its sub-agents, in order.")],
     refusal: PROBLEM,
 };
@@ -106,10 +113,12 @@ struct TurnEvents {
     #[schemars(with = "String")]
     session: SessionId,
     turn: usize,
-    /// At most 1,000.
+    /// At most 1,000, which follow each other in the turn.
     events: Vec<Event>,
-    /// How many further events there are.
+    /// How many further events the turn has.
     events_omitted: usize,
+    /// How many of these come before the first one that is told.
+    events_omitted_before: usize,
 }
 
 fn as_text<S: serde::Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
@@ -176,13 +185,23 @@ pub fn turn<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, Pro
     let number = usize::try_from(request.value(&TURN)?).unwrap_or(usize::MAX);
     let session = find(context, request.value(&ID)?)?;
     let reel = context.replays().reel(context.reader(), &session).map_err(unreadable)?;
-    let told = events_of(context, &reel, number).map_err(unreadable)?;
-    let (events, events_omitted) = told.ok_or_else(|| Problem::not_found(&format!("turn {number}")))?;
-    Answer::json(&TurnEvents { session: session.id, turn: number, events, events_omitted })
+    let near = usize::try_from(request.value(&NEAR)?).unwrap_or(usize::MAX);
+    let told = events_of(context, &reel, number, near).map_err(unreadable)?;
+    let (events, omitted) = told.ok_or_else(|| Problem::not_found(&format!("turn {number}")))?;
+    let (events_omitted, events_omitted_before) = (omitted.0 + omitted.1, omitted.0);
+    Answer::json(&TurnEvents { session: session.id, turn: number, events, events_omitted, events_omitted_before })
 }
 
-/// The events of a turn, and how many were left out; `None` if there is no such turn.
-fn events_of<C: HasReplays>(context: &C, reel: &Reel, turn: usize) -> Result<Option<(Vec<Event>, usize)>, StoreError> {
+/// Events of a turn, and how many before and behind them were left out.
+type SomeEvents = (Vec<Event>, (usize, usize));
+
+/// The events of a turn; of many, those around a position in the session. `None` if there is no such turn.
+fn events_of<C: HasReplays>(
+    context: &C,
+    reel: &Reel,
+    turn: usize,
+    near: usize,
+) -> Result<Option<SomeEvents>, StoreError> {
     let is_of_turn = |position: &usize| {
         let look = reel.timeline.look(*position);
         look.is_some_and(|look| look.kind != EventKind::ToolCall && reel.outline.turn(look.unit) == Some(turn))
@@ -192,8 +211,11 @@ fn events_of<C: HasReplays>(context: &C, reel: &Reel, turn: usize) -> Result<Opt
         return Ok(None);
     }
     let most = usize::try_from(ROWS_MAX).unwrap_or(usize::MAX);
-    let omitted = positions.len().saturating_sub(most);
+    let before = positions.partition_point(|position| *position < near).saturating_sub(most / 2);
+    let before = before.min(positions.len().saturating_sub(most));
+    positions.drain(..before);
+    let behind = positions.len().saturating_sub(most);
     positions.truncate(most);
     let events = reel.events(context.reader(), &positions)?;
-    Ok(Some((events.into_iter().map(|(event, _)| event).collect(), omitted)))
+    Ok(Some((events.into_iter().map(|(event, _)| event).collect(), (before, behind))))
 }

@@ -59,8 +59,9 @@ export function waterfall(turn, at) {
         el("span", { class: "name" }, nameOf(event)), el("span", { class: "took" }, duration(event.duration_seconds), " ",
           path), el("span", { class: "track" }, bar))));
   }
-  const left = timed.length - rows.length + turn.events_omitted;
+  const left = timed.length - rows.length;
   const note = el("p", { class: "about" }, "★ is on the critical path: so long the turn waited for it.",
-    left > 0 ? ` ${left} shorter rows are left out.` : "");
+    left > 0 ? ` ${left} shorter rows are left out.` : "",
+    turn.events_omitted > 0 ? ` The turn has ${turn.events_omitted} further events; these are the ones around the event.` : "");
   return el("div", {}, list, note);
 }

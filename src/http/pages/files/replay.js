@@ -31,7 +31,7 @@ const api = {
   events: (from, limit, more = "") => ask(`${base}?from=${from}&limit=${limit}${more}`),
   text: (event, part, from, bytes) => ask(`${base}/${event}/text?part=${part}&from=${from}&bytes=${bytes}`),
   file: (path, at) => ask(`${base}/file?path=${encodeURIComponent(path)}&at=${at}`),
-  turn: (turn) => ask(`${base}/turns/${turn}`),
+  turn: (turn, near) => ask(`${base}/turns/${turn}?near=${near}`),
   image: (event, part) => `/sessions/${encodeURIComponent(session)}/images/${event}/${part}`,
   move: (move) => ask(base, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(move) }),
 };
@@ -197,13 +197,21 @@ async function select(index, quiet = false) {
     if (!quiet) say(`Event ${event.index} of ${state.total}: ${kind} ${nameOf(event)}${isFailed(event) ? ", failed" : ""}`);
     // Who passes by does not need the turns on the way.
     clearTimeout(state.turnTimer);
-    const isKnown = state.turnShown === `${event.turn}/${state.version}`;
+    const isKnown = state.turnShown === `${event.turn}/${state.version}` && holds(state.turn, event.index);
     state.turnTimer = setTimeout(() => showTurn(event), isKnown ? 0 : TURN_WAIT_MS);
     return event;
   } catch (error) {
     say(`The event cannot be read: ${error.message}`);
     return undefined;
   }
+}
+
+// Whether what is known of a turn reaches an event of it: of a long turn only the events around one are asked for.
+function holds(turn, index) {
+  if (!turn || turn.events_omitted === 0) return true;
+  const [first, last] = [turn.events[0].index, turn.events.at(-1).index];
+  const isPast = turn.events_omitted > turn.events_omitted_before;
+  return (index >= first || turn.events_omitted_before === 0) && (index <= last || !isPast);
 }
 
 async function showTurn(event) {
@@ -216,12 +224,14 @@ async function showTurn(event) {
     state.turnShown = null;
     return ui.turn.replaceChildren();
   }
-  if (state.turnShown !== wanted) {
+  if (state.turnShown !== wanted || !holds(state.turn, event.index)) {
     state.turnShown = wanted;
-    const turn = await api.turn(event.turn).catch(() => null);
+    state.turn = null;
+    const turn = await api.turn(event.turn, event.index).catch(() => null);
     if (state.turnShown !== wanted || !turn) return undefined;
     state.turn = turn;
   }
+  if (!state.turn) return undefined;
   return ui.turn.replaceChildren(el("h2", {}, `Turn ${event.turn}`), waterfall(state.turn, state.at));
 }
 
@@ -329,7 +339,7 @@ async function chapters(turns) {
   const options = turns.map(({ turn, event, at }) => el("option", { value: event }, `Turn ${turn} · ${at.slice(0, 10)} ${at.slice(11, 19)}`));
   ui.chapters.replaceChildren(...options);
   if (chosen) ui.chapters.value = chosen;
-  const { events } = await api.events(0, 100, "&kind=prompt&agent=main&text_bytes=400").catch(() => ({ events: [] }));
+  const { events } = await api.events(0, 1000, "&kind=prompt&agent=main&text_bytes=400").catch(() => ({ events: [] }));
   for (const event of events) {
     const own = options.find(({ value }) => value === String(event.index));
     if (own) own.append(` · ${gist(event).slice(0, 60)}`);
