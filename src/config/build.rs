@@ -1,6 +1,7 @@
 //! Builds a [`Config`] from the layers. The order of the sources, the defaults and the ranges are set here.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,15 +50,13 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
     } else {
         notices.extend(without_effect);
     }
+    let listen = listen(&layer)?;
     let config = Config {
         projects: projects(&layer, home.as_deref())?,
-        listen: listen(&layer)?,
+        listen,
         log: layer.text(&keys::LOG, |text| Some(text.to_owned()))?.unwrap_or_else(|| "info".to_owned()),
         log_format: layer.text(&keys::LOG_FORMAT, log_format)?.unwrap_or_default(),
-        web: Web {
-            hosts: layer.list(&keys::WEB_HOSTS, text::host_name)?.unwrap_or_default(),
-            content_users: layer.list(&keys::WEB_CONTENT_USERS, text::user_name)?.unwrap_or_default(),
-        },
+        web: web(&layer, listen)?,
         otlp,
         push,
         resource: resource(flags.offline, env, &mut notices)?,
@@ -192,7 +191,16 @@ fn xdg(env: &Env) -> Option<PathBuf> {
     env.get(XDG).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-fn listen(layer: &Layer) -> Result<std::net::SocketAddr, ConfigError> {
+fn web(layer: &Layer, listen: SocketAddr) -> Result<Web, ConfigError> {
+    let own = (listen.port() != 0).then(|| format!("http://{listen}"));
+    Ok(Web {
+        url: layer.text(&keys::WEB_URL, text::page_url)?.or(own),
+        hosts: layer.list(&keys::WEB_HOSTS, text::host_name)?.unwrap_or_default(),
+        content_users: layer.list(&keys::WEB_CONTENT_USERS, text::user_name)?.unwrap_or_default(),
+    })
+}
+
+fn listen(layer: &Layer) -> Result<SocketAddr, ConfigError> {
     let address = layer.text(&keys::LISTEN, text::listen)?.or_else(|| text::listen(LISTEN_DEFAULT));
     match (address, layer.get(&keys::LISTEN)) {
         (Some(Listen::Loopback(address)), _) => Ok(address),

@@ -47,6 +47,8 @@ keys! {
     LOG = "log" Text "a log filter, like \"info\" or \"info,tailspan::tail=debug\"";
     LOG_FORMAT = "log_format" Text "\"text\" or \"json\"";
     WEB_HOSTS = "web.hosts" List "a list of host names without scheme, port or wildcard";
+    WEB_URL = "web.url" Text
+        "an http:// or https:// URL without user name, query and fragment, like \"https://tailspan.example.org\"";
     WEB_CONTENT_USERS = "web.content_users" List "a list of user names or numbers, or \"*\" for everybody";
     OTLP_ENDPOINT = "otlp.endpoint" Text
         "an http:// or https:// URL without user name, like \"http://127.0.0.1:4318\"";

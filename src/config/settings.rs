@@ -110,6 +110,9 @@ pub enum LogFormat {
 /// Settings of the HTTP server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Web {
+    /// The address under which people reach the pages (`web.url`), without a slash at the end; `http://` and `listen` by
+    /// default. `None` if that is a free port, which is another one after each start.
+    pub url: Option<String>,
     /// Names, in lower case and without port, that a `Host` header may carry besides the listener and loopback
     /// (`web.hosts`); none by default.
     pub hosts: BTreeSet<String>,

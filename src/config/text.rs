@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::Uri;
+
 use crate::text::percent_decoded;
 use crate::transcript::time::Timestamp;
 
@@ -127,6 +129,23 @@ pub(super) fn host_name(text: &str) -> Option<String> {
         .and_then(|rest| rest.strip_suffix(']'))
         .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
     (is_name || is_ipv6).then(|| text.to_ascii_lowercase())
+}
+
+/// Most bytes of the address of the pages: it is part of every span.
+const PAGE_URL_BYTES_MAX: usize = 512;
+
+/// The address under which people reach the pages, without slashes at its end: a URL of `http` or `https` that has
+/// neither a user name nor a query nor a fragment.
+pub(super) fn page_url(text: &str) -> Option<String> {
+    let text = text.trim().trim_end_matches('/');
+    let is_plain = text.len() <= PAGE_URL_BYTES_MAX
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"@?#\"'<>\\^`{|}".contains(&byte));
+    let uri = text.parse::<Uri>().ok().filter(|_| is_plain)?;
+    let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority()?;
+    let has_port = authority.as_str().len() > authority.host().len();
+    let is_there = !authority.host().is_empty() && (!has_port || authority.port_u16().is_some());
+    (is_web && is_there).then(|| text.to_owned())
 }
 
 /// A user's name or number as it stands in `/etc/passwd`, or `*`.

@@ -9,7 +9,7 @@ use crate::http::jaeger::{v1, v3};
 use crate::http::metrics::claude_code;
 use crate::http::metrics::descriptions::{CLAUDE_CODE, METRICS};
 use crate::http::openapi::serve;
-use crate::http::pages::{assets, health, image, landing, session};
+use crate::http::pages::{assets, health, image, landing, session, span};
 use crate::http::route::routes::Route;
 use crate::views::traces::content::ContentLevel;
 
@@ -18,6 +18,8 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/", &landing::PAGE, landing::page),
     Route::get("/sessions/{id}", &session::PAGE, session::page).large().or_not_found().quoting(),
     Route::get("/sessions/{id}/images/{event}/{part}", &image::IMAGE, image::image).large().or_not_found().quoting(),
+    Route::get("/spans/{trace}/{span}", &span::SPAN, span::span).large().or_not_found().leading(),
+    Route::get("/spans/{trace}", &span::TRACE, span::trace).large().or_not_found().leading(),
     Route::fixed("/pages/style.css", &assets::CSS, |_, request| assets::STYLE.answer(request)).tagged(),
     Route::fixed("/pages/icon.svg", &assets::SVG, |_, request| assets::ICON.answer(request)).tagged(),
     Route::fixed("/pages/replay.js", &assets::JS, |_, request| assets::REPLAY.answer(request)).tagged(),

@@ -99,6 +99,7 @@ pub(super) fn span_rules(config: &Config) -> SpanRules {
         openinference: traces.profile.contains(&Profile::OpenInference),
         service: service.map_or(SpanRules::DEFAULT.service, Into::into),
         idle_ms: milliseconds(traces.idle),
+        pages: config.web.url.clone(),
     }
 }
 

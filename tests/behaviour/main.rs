@@ -111,6 +111,7 @@ mod disk;
 mod giant;
 mod huge;
 mod limits;
+mod links;
 mod states;
 mod tools_usage;
 mod torture;

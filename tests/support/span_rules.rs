@@ -16,6 +16,7 @@ pub(crate) fn matrix() -> [SpanRules; 9] {
         openinference,
         service: Cow::Borrowed(service),
         idle_ms,
+        pages: (service == "my-name").then(|| "http://127.0.0.1:9719".to_owned()),
     };
     let (long, short) = (1_800_000, 1_000);
     [

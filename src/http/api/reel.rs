@@ -28,6 +28,7 @@ use crate::views::sessions::outline::Outline;
 use crate::views::sessions::paths::{OnPath, Threads};
 use crate::views::sessions::state::{KEYFRAME_EVENTS, SessionState};
 use crate::views::sessions::timeline::{Home, Timeline};
+use crate::views::traces::ids::{SpanAt, SpanId, TURN, TURN_KEY, TraceId, span_id};
 
 /// Most rows of the critical paths of turns that are kept. Beyond that, those of all turns but the latest are forgotten.
 const PATH_ROWS_MAX: usize = 200_000;
@@ -296,6 +297,32 @@ impl Reel {
             events.insert(place, PlacedEvent::of(around, index, moment));
         })?;
         Ok(events.into_values().collect())
+    }
+
+    /// The position of the event that a span is made of. `traces` tells the trace of the spans of each unit that may hold
+    /// it. A turn without a prompt is shown by its first event.
+    pub(in crate::http) fn of_span(
+        &self,
+        reader: &StoreReader,
+        traces: &HashMap<UnitId, TraceId>,
+        span: SpanId,
+    ) -> Result<Option<usize>, StoreError> {
+        let may_hold = |position: &usize| {
+            let look = self.timeline.look(*position);
+            look.is_some_and(|look| traces.contains_key(&look.unit))
+        };
+        let positions: Vec<usize> = (0..self.timeline.len()).filter(may_hold).collect();
+        let (mut own, mut first_of_turn): (Option<usize>, Option<usize>) = (None, None);
+        self.each_moment(reader, self.places(&positions), |(_, position), around, moment| {
+            let Some(trace) = traces.get(&around.unit.key.id()) else { return };
+            let earliest = |known: Option<usize>| Some(known.map_or(position, |known| known.min(position)));
+            if moment.is_span(SpanAt { trace: *trace, span }) {
+                own = earliest(own);
+            } else if around.unit.agent.is_none() && span == span_id(*trace, TURN, TURN_KEY) {
+                first_of_turn = earliest(first_of_turn);
+            }
+        })?;
+        Ok(own.or(first_of_turn))
     }
 
     /// The rows of each event that has text.

@@ -6,6 +6,7 @@
 //! parameters   the parameters of a search, in v1 and in v3
 //! kinds        how the texts of these parameters are read
 //! traces       makes traces from stored units: by id, by session, newest first
+//! roots        finds what a trace id names: the unit at the root, or the session
 //! cut          the first spans of a trace that has too many
 //! texts        reads rows of the session files for the text of spans
 //! lookup       what one request reads of the state
@@ -22,9 +23,10 @@ mod cut;
 mod kinds;
 mod lookup;
 mod parameters;
+pub(in crate::http) mod roots;
 mod search;
 mod texts;
-mod trace_id;
+pub(in crate::http) mod trace_id;
 mod traces;
 pub mod v1;
 pub mod v3;

@@ -11,7 +11,7 @@ const BASE64_PADDED: usize = 24;
 
 /// Reads an id of hexadecimal digits in upper or lower case, with or without leading zeros; of a UUID with dashes; or
 /// of base64, as the JSON form of protobuf writes it. `None` if it is none of these, or 0.
-pub(super) fn parse(text: &str) -> Option<TraceId> {
+pub(in crate::http) fn parse(text: &str) -> Option<TraceId> {
     let digits: String = if text.len() == 36 { text.replace('-', "") } else { text.to_owned() };
     let is_hex = (1..=HEX_DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let id = if is_hex { u128::from_str_radix(&digits, 16).ok() } else { from_base64(text) };
@@ -19,7 +19,7 @@ pub(super) fn parse(text: &str) -> Option<TraceId> {
 }
 
 /// The id as a UUID of 8-4-4-4-12 digits, which is the form of session ids.
-pub(super) fn uuid(id: TraceId) -> String {
+pub(in crate::http) fn uuid(id: TraceId) -> String {
     RowId(id.0).to_string()
 }
 

@@ -13,12 +13,13 @@ use std::ops::ControlFlow;
 use crate::http::api::state::HasReader;
 use crate::http::jaeger::cut::Cut;
 use crate::http::jaeger::lookup::Lookup;
+use crate::http::jaeger::roots::{roots_of, session_by_hash};
 use crate::http::jaeger::trace_id::uuid;
 use crate::ledger::family::{AgentWalk, Family, LEVELS_MAX, Want, below, has_spans, is_background, roots};
 use crate::ledger::session::{Member, Session};
-use crate::ledger::unit::{Unit, UnitId, UnitKey};
+use crate::ledger::unit::{Unit, UnitId};
 use crate::store::{StoreError, StoreReader};
-use crate::transcript::ids::{AgentId, RowId, SessionId};
+use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::time::Timestamp;
 use crate::views::traces::ids::{TraceId, TraceScope, trace_of};
 use crate::views::traces::jaeger::{Filter, Trace, mark_in_progress};
@@ -77,20 +78,12 @@ impl<'c> Traces<'c> {
 
     /// The trace with this id; `None` if there is none.
     pub(super) fn by_id(&self, id: TraceId) -> Result<Option<Trace>, StoreError> {
-        let row = RowId(id.0);
-        for key in [UnitKey::Turn(row), UnitKey::Loose(row)] {
-            let unit = self.reader.unit(key.id())?.filter(|unit| unit.key == key);
-            if let Some(trace) = self.of_unit(unit, id)? {
+        for unit in roots_of(self.reader, id)? {
+            // The trace of a turn is found by its id even if exported spans share one trace for the whole session.
+            let built = self.build_around(unit.key.id(), unit.leaves_with(), TraceScope::Turn)?;
+            if let Some(trace) = built.traces.into_iter().find(|trace| trace.id() == id) {
                 return Ok(Some(trace));
             }
-        }
-        if let Some(trace) = self.of_unit(self.reader.agent(row)?, id)? {
-            return Ok(Some(trace));
-        }
-        // The trace of a sub-agent whose first row was never read has the id of its unit.
-        let unit = self.reader.unit(UnitId(id.0))?.filter(|unit| unit.agent.is_some());
-        if let Some(trace) = self.of_unit(unit, id)? {
-            return Ok(Some(trace));
         }
         self.of_session_by_hash(id)
     }
@@ -101,20 +94,9 @@ impl<'c> Traces<'c> {
         let mut session = None;
         if self.lookup.rules.scope == TraceScope::Session && self.lookup.session(&SessionId(uuid(id).into()))?.is_none()
         {
-            self.reader.each_session(|one| {
-                if TraceScope::of_session(&one.id) == id {
-                    session = Some(one.id);
-                }
-            })?;
+            session = session_by_hash(self.reader, id)?;
         }
         session.map_or(Ok(None), |session| self.of_session(&session.0, SPANS_MAX))
-    }
-
-    fn of_unit(&self, unit: Option<Unit>, id: TraceId) -> Result<Option<Trace>, StoreError> {
-        // The trace of a turn is found by its id even if exported spans share one trace for the whole session.
-        let Some(unit) = unit.filter(|unit| trace_of(unit) == id) else { return Ok(None) };
-        let built = self.build_around(unit.key.id(), unit.leaves_with(), TraceScope::Turn)?;
-        Ok(built.traces.into_iter().find(|trace| trace.id() == id))
     }
 
     /// All traces of a session as one, with the session's id as trace id; `None` if there is no such session.

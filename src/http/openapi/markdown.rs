@@ -4,7 +4,7 @@ use http::Method;
 
 use super::told::{GROUPS, Told};
 use crate::http::route::parameter::{Described, ParameterPlace};
-use crate::http::route::problem::{FINE, MADE, UNCHANGED, refusals};
+use crate::http::route::problem::{ELSEWHERE, FINE, MADE, UNCHANGED, refusals};
 use crate::http::route::routes::Route;
 
 /// All routes, group by group: what each does, what it answers, and with which statuses; then what the statuses of
@@ -25,6 +25,7 @@ pub fn routes<C>(routes: &[Route<C>]) -> String {
     text.push_str("\n| status | means |\n|---|---|\n");
     row(&mut text, &[&FINE.as_u16().to_string(), "The answer."]);
     row(&mut text, &[&MADE.as_u16().to_string(), "The answer; something was made for the client."]);
+    row(&mut text, &[&ELSEWHERE.as_u16().to_string(), "The answer is the page that `Location` leads to."]);
     row(&mut text, &[&UNCHANGED.as_u16().to_string(), "Nothing has changed since the answer whose `ETag` was sent."]);
     for refusal in refusals(told.iter().any(has_body), told.iter().any(|one| one.keeps)) {
         let header = refusal.header().map(|(name, _)| format!(" With `{name}`.")).unwrap_or_default();
@@ -61,7 +62,7 @@ fn takes(parameter: &dyn Described) -> String {
 
 /// The statuses of a route, in order.
 fn statuses(told: &Told) -> String {
-    let mut all = vec![FINE.as_u16()];
+    let mut all = vec![if told.leads { ELSEWHERE } else { FINE }.as_u16()];
     all.extend(told.tagged.then(|| UNCHANGED.as_u16()));
     all.extend(told.makes.map(|_| MADE.as_u16()));
     let of_route = refusals(has_body(told), told.keeps).filter(|refusal| told.missing || !refusal.is_missing());

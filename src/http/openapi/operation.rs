@@ -7,7 +7,7 @@ use super::parameters::parameter;
 use super::schemas::Schemas;
 use super::told::Told;
 use crate::http::route::description::{AnswerForm, PROBLEM};
-use crate::http::route::problem::{FINE, MADE, Refusal, UNCHANGED, refusals};
+use crate::http::route::problem::{ELSEWHERE, FINE, MADE, Refusal, UNCHANGED, refusals};
 
 /// The operation object of OpenAPI.
 pub(super) fn operation(told: &Told, method: &Method, schemas: &mut Schemas) -> Value {
@@ -64,7 +64,15 @@ fn answers(told: &Told, schemas: &mut Schemas) -> Map<String, Value> {
         }
         responses.insert(MADE.as_u16().to_string(), made);
     }
-    responses.insert(FINE.as_u16().to_string(), fine);
+    if told.leads {
+        let meaning =
+            json!({"description": "The address of that page, relative to this one.", "schema": {"type": "string"}});
+        if let Value::Object(fine) = &mut fine {
+            fine.insert("headers".to_owned(), json!({"Location": meaning}));
+        }
+    }
+    let status = if told.leads { ELSEWHERE } else { FINE };
+    responses.insert(status.as_u16().to_string(), fine);
     responses
 }
 

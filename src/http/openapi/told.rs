@@ -19,6 +19,8 @@ pub(in crate::http) struct Told {
     pub(super) body: Option<&'static BodyForm>,
     /// What the status "created" means, if the handler answers with it.
     pub(super) makes: Option<&'static str>,
+    /// Whether it answers with the address of another page.
+    pub(super) leads: bool,
     /// Whether it keeps something for its clients, which may be gone when they come back.
     pub(super) keeps: bool,
 }
@@ -51,8 +53,8 @@ pub(super) const GROUPS: [Group; 7] = [
 
 impl Told {
     pub(in crate::http) const fn of<C>(route: &Route<C>) -> Self {
-        let Route { pattern, methods, description, tagged, missing, body, makes, keeps, .. } = *route;
-        Self { pattern, methods, description, tagged, missing, body, makes, keeps }
+        let Route { pattern, methods, description, tagged, missing, body, makes, leads, keeps, .. } = *route;
+        Self { pattern, methods, description, tagged, missing, body, makes, leads, keeps }
     }
 
     /// The name of the operation: the method and the path in one word, without what many paths have in common.

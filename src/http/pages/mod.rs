@@ -3,6 +3,7 @@
 //! ```text
 //! landing  the page at `/`: how the sidecar is, and its sessions
 //! session  the page of one session; its first window is readable without scripts
+//! span     where the event of a span is shown
 //! image    a picture of an event
 //! assets   the scripts and the style of both, as they stand in `files/`
 //! escape   texts as HTML
@@ -19,4 +20,5 @@ pub mod health;
 pub mod image;
 pub mod landing;
 pub mod session;
+pub mod span;
 pub(super) mod status;

@@ -5,14 +5,14 @@ use std::io::{self, Write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::http::route::description::{HTML, JSON, PROBLEM_JSON, TEXT};
-use crate::http::route::problem::{FINE, MADE, NOT_READY, Problem};
+use crate::http::route::problem::{ELSEWHERE, FINE, MADE, NOT_READY, Problem};
 use crate::http::route::stream::Stream;
 
 /// Bodies of up to this many bytes are never compressed: they fit one packet, and gzip would cost more than it saves.
@@ -108,6 +108,15 @@ impl Answer {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// The address of another page, which the browser goes to. Fails with an internal problem if `location` cannot be a
+    /// header value.
+    pub(in crate::http) fn elsewhere(location: &str) -> Result<Self, Problem> {
+        let value = HeaderValue::from_str(location)
+            .map_err(|_| Problem::internal(format!("`{location}` is not an address")))?;
+        let answer = Self { status: ELSEWHERE, ..Self::text(format!("It is shown at {location}\n")) };
+        Ok(answer.with_header(LOCATION, value))
     }
 
     /// A status without a body.

@@ -13,6 +13,9 @@ pub(in crate::http) const FINE: StatusCode = StatusCode::OK;
 /// The status that says that something was made.
 pub(in crate::http) const MADE: StatusCode = StatusCode::CREATED;
 
+/// The status that says where the answer is.
+pub(in crate::http) const ELSEWHERE: StatusCode = StatusCode::SEE_OTHER;
+
 /// The status that tells a client that it has the answer already.
 pub(in crate::http) const UNCHANGED: StatusCode = StatusCode::NOT_MODIFIED;
 

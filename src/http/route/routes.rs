@@ -40,6 +40,8 @@ pub struct Route<C: 'static> {
     pub body: Option<&'static BodyForm>,
     /// What the status "created" means, if the handler answers with it.
     pub makes: Option<&'static str>,
+    /// Whether it answers with the address of another page, and with nothing else.
+    pub leads: bool,
     /// Whether it keeps something for its clients, which may be gone when they come back.
     pub keeps: bool,
     pub handler: Handler<C>,
@@ -65,9 +67,23 @@ impl<C> Route<C> {
     /// A question to the store: GET, with only the parameters in `description`.
     pub const fn get(pattern: &'static str, description: &'static Description, handler: Handler<C>) -> Self {
         let (others, work) = (Others::Refused, Work::Store);
-        let (tagged, missing, keeps) = (false, false, false);
+        let (tagged, missing, keeps, leads) = (false, false, false, false);
         let (methods, quotes, body, makes) = (GET_ONLY, never as fn(&C) -> bool, None, None);
-        Self { pattern, methods, description, others, work, tagged, missing, quotes, body, makes, keeps, handler }
+        Self {
+            pattern,
+            methods,
+            description,
+            others,
+            work,
+            tagged,
+            missing,
+            quotes,
+            body,
+            makes,
+            leads,
+            keeps,
+            handler,
+        }
     }
 
     /// A question to the store by another project's API: GET, with any query, of which only the parameters in
@@ -90,6 +106,12 @@ impl<C> Route<C> {
     #[must_use]
     pub const fn keeping(self, meaning: &'static str) -> Self {
         Self { makes: Some(meaning), keeps: true, ..self }
+    }
+
+    /// The same route, which answers with the address of another page.
+    #[must_use]
+    pub const fn leading(self) -> Self {
+        Self { leads: true, ..self }
     }
 
     /// The same route for other methods.

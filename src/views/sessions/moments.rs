@@ -17,6 +17,7 @@ use crate::transcript::time::seconds;
 use crate::views::sessions::event::{Detail, Event, TextSource};
 use crate::views::sessions::kinds::EventKind;
 use crate::views::sessions::paths::OnPath;
+use crate::views::traces::ids::{CHAT, COMPACTION, EXECUTE_TOOL, INVOKE_AGENT, SpanAt, TURN, TURN_KEY, span_id};
 
 /// A unit, and what its events need to know of its session.
 #[derive(Debug, Clone, Copy)]
@@ -227,6 +228,29 @@ impl<'a> Moment<'a> {
             What::Call(tool, _) | What::Result(tool, _) => Cow::Borrowed(&tool.id),
             What::AgentStart(agent) | What::AgentEnd(agent, _) => agent.call.as_deref().unwrap_or_default().into(),
             What::Interrupt => Cow::Borrowed(""),
+        }
+    }
+
+    /// Whether a span is made of it. Of a call that is the call and not its result, of a sub-agent its start.
+    #[must_use]
+    pub fn is_span(&self, at: SpanAt) -> bool {
+        let is_named = |kind, key: &str| span_id(at.trace, kind, key) == at.span;
+        match self.what {
+            What::Prompt(..) => is_named(TURN, TURN_KEY),
+            What::AgentStart(agent) => is_named(INVOKE_AGENT, &agent.id.0),
+            What::Message(message) => {
+                let is_request = message.request.as_deref().is_some_and(|request| is_named(CHAT, request));
+                is_request || is_named(CHAT, &message.id)
+            }
+            What::Call(tool, _) => is_named(EXECUTE_TOOL, &tool.id),
+            What::Compaction(row, _) => is_named(COMPACTION, &row.id.to_string()),
+            What::Failure(..)
+            | What::Fallback(..)
+            | What::Result(..)
+            | What::Hook(..)
+            | What::Note(..)
+            | What::Interrupt
+            | What::AgentEnd(..) => false,
         }
     }
 

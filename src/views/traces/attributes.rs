@@ -76,6 +76,8 @@ pub const HTTP_STATUS: &str = "http.response.status_code";
 pub const SESSION: &str = "session.id";
 /// CORE: the session that this one was forked from.
 pub const SESSION_PREVIOUS: &str = "session.previous_id";
+/// CORE: the address at which the event of the span is shown, on the page of its session.
+pub const URL: &str = "url.full";
 /// CORE: the Git branch.
 pub const VCS_REF: &str = "vcs.ref.head.name";
 /// CORE: the last path component of the working directory; in a worktree that the client made, that of its repository.

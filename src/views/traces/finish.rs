@@ -1,5 +1,5 @@
 //! Gives spans their final form, for the exporter and for Jaeger's API: adds the text that the configuration allows,
-//! puts them into the configured trace, and adds the configured second names.
+//! says where their events are shown, puts them into the configured trace, and adds the configured second names.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use super::content::{ContentLevel, ReadRow};
 use super::ids::TraceScope;
 use super::span::SpanBatch;
 use super::texts::SpanTexts;
-use super::{openinference, scope};
+use super::{address, openinference, scope};
 use crate::ledger::unit::Unit;
 use crate::transcript::ids::SessionId;
 
@@ -25,6 +25,8 @@ pub struct SpanRules {
     pub service: Cow<'static, str>,
     /// A turn without a row for this many milliseconds has ended.
     pub idle_ms: u64,
+    /// The address of the pages that spans lead to, without a slash at the end; `None` if they lead nowhere.
+    pub pages: Option<String>,
 }
 
 impl SpanRules {
@@ -35,6 +37,7 @@ impl SpanRules {
         openinference: false,
         service: Cow::Borrowed("claude-code"),
         idle_ms: 1_800_000,
+        pages: None,
     };
 }
 
@@ -66,6 +69,9 @@ pub fn finish(batches: &mut [SpanBatch], rules: &SpanRules, of: MadeOf<'_>, read
         ContentLevel::Off => 0,
         level => SpanTexts::new(level, of.units, read).add(batches),
     };
+    if let Some(pages) = &rules.pages {
+        batches.iter_mut().flat_map(|batch| &mut batch.spans).for_each(|span| address::add(span, pages));
+    }
     scope::apply(rules.scope, of.session, of.source, batches);
     if rules.openinference {
         batches.iter_mut().flat_map(|batch| &mut batch.spans).for_each(openinference::add);

@@ -7,12 +7,14 @@
 //! tree           the spans of a turn and of its sub-agents
 //! finish         gives a span its final form, with these in this order:
 //!   content, texts   text of the conversation, and the rows that hold it
+//!   address          where the event of the span is shown
 //!   scope            the trace that holds the span
 //!   openinference    a second set of names
 //! jaeger         spans for Jaeger's API
 //! drawing        spans as text for people
 //! ```
 
+pub mod address;
 pub mod attributes;
 pub mod content;
 pub mod drawing;

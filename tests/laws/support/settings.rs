@@ -45,7 +45,7 @@ impl Settings {
     /// The value of each setting as a word.
     pub(crate) fn values(&self) -> Vec<String> {
         let Self { spans, labels, whole_spans_max } = self;
-        let SpanRules { content, scope, openinference, service, idle_ms } = spans;
+        let SpanRules { content, scope, openinference, service, idle_ms, pages: _ } = spans;
         vec![
             format!("content {content:?}"),
             format!("scope {scope:?}"),
