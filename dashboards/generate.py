@@ -24,9 +24,11 @@ JAEGER = source_variable("jaeger_datasource", "Jaeger data source", "jaeger")
 INFINITY_SOURCE = source_variable("infinity_datasource", "Infinity data source", "yesoreyeram-infinity-datasource")
 ADDRESS = text_variable("tailspan", "Address of the sidecar", "http://127.0.0.1:9719")
 # What leads to one session and stands in several tables.
-REPLAY = "${tailspan:raw}/api/v1/analytics/sessions/%s/replay"
+PAGE = "${tailspan:raw}/sessions/%s"
+EVENT = "?from=${__data.fields.Event:raw}#event=${__data.fields.Event:raw}"
 CHOICES = "".join("&${%s:queryparam}" % name for name in [
     "prometheus_datasource", "infinity_datasource", "jaeger_datasource", "tailspan", "job", "instance"])
+TRACE_PAGE = {"title": "What happened in it", "url": "${tailspan:raw}/spans/${__data.fields.Trace:raw}", "targetBlank": True}
 INSIGHTS = drill("Insights", "tailspan-insights")
 WAITED_FOR = answer_of("What turns waited for (JSON)", "bottlenecks")
 TO_CHANGE = answer_of("What to change (JSON)", "patterns")
@@ -111,7 +113,7 @@ def session_links(field="Session"):
     chosen = "${__data.fields.%s:raw}" % field
     return [
         {"title": "Show its turns", "url": "/d/tailspan-sessions?var-session=%s&${__url_time_range}%s" % (chosen, CHOICES)},
-        {"title": "Replay, step by step", "url": REPLAY % chosen, "targetBlank": True},
+        {"title": "What happened, step by step", "url": PAGE % chosen, "targetBlank": True},
         {"title": "Trace of the whole session", "url": trace_of(field), "targetBlank": True},
     ]
 
@@ -122,10 +124,10 @@ def place_columns(prefix):
              (prefix + "trace_id", "Trace", "string")],
             [column("Session", width=110, links=session_links()),
              column("Event", width=70, unit="short", decimals=0, links=[{
-                 "title": "Replay from here", "targetBlank": True,
-                 "url": REPLAY % "${__data.fields.Session:raw}" + "?from=${__data.fields.Event:raw}&limit=20"}]),
+                 "title": "What happened here", "targetBlank": True,
+                 "url": PAGE % "${__data.fields.Session:raw}" + EVENT}]),
              column("Trace", width=110, links=[
-                 {"title": "Open the trace", "url": trace_of("Trace"), "targetBlank": True}])])
+                 {"title": "Open the trace", "url": trace_of("Trace"), "targetBlank": True}, TRACE_PAGE])])
 
 
 def budgets(links=()):
@@ -551,7 +553,7 @@ def sessions():
             (10, [
                 (24, table(
                     "Sessions", "The dearest 200 sessions of the chosen time. A click on a session shows its turns "
-                    "below, its replay, or its trace; click a column to sort. A title stands only where the client or "
+                    "below, its page, or its trace; click a column to sort. A title stands only where the client or "
                     "somebody has given one, which newer clients do.", "short",
                     api(list_path + "&sort=cost&limit=200", "sessions", SESSION_COLUMNS), sort="Cost",
                     transformations=shaped(SESSION_COLUMNS, "Cost", "Not in the file"), overrides=[
@@ -562,21 +564,21 @@ def sessions():
             (9, [
                 (14, table(
                     "Turns of the chosen session", "Each prompt of the session chosen above: how long it took, how it "
-                    "ended, what it cost. A trace id opens the trace.", "short",
+                    "ended, what it cost. A trace id opens the trace, or the page of what happened.", "short",
                     api(one_path, or_none("turns"), TURN_COLUMNS),
                     transformations=shaped(TURN_COLUMNS, "Cost", "Sub-agents"),
                     overrides=[*times, column("Duration", unit="s", decimals=1), column("Cost", **money),
                                column("Sub-agents", **money), column("Trace", links=[
-                                   {"title": "Open the trace", "url": trace_of("Trace"), "targetBlank": True}])],
+                                   {"title": "Open the trace", "url": trace_of("Trace"), "targetBlank": True}, TRACE_PAGE])],
                     nothing="choose a session")),
                 (10, table(
                     "Slowest steps of the chosen session", "Its ten longest tool calls. An event number opens the "
-                    "replay there, with the text of the call and its result.", "short",
+                    "page of the session there, with the text of the call and its result.", "short",
                     api(one_path, or_none("slowest_steps.tool_calls"), STEP_COLUMNS), sort="Duration",
                     transformations=shaped(STEP_COLUMNS), overrides=[
                         *times, column("Duration", unit="s", decimals=1), column("Event", links=[
-                            {"title": "Replay from here", "targetBlank": True,
-                             "url": REPLAY % "${session}" + "?from=${__data.fields.Event:raw}&limit=20"}])],
+                            {"title": "What happened here", "targetBlank": True,
+                             "url": PAGE % "${session:raw}" + EVENT}])],
                     nothing="choose a session")),
             ]),
             (8, [

@@ -10,6 +10,8 @@ use super::ask::args::SourceArgs;
 use super::ask::question::Question;
 use super::ask::source::{AskError, Source};
 use super::report::args::{ColorChoice, FilterArgs};
+use super::report::draw::document::is_address;
+use super::report::draw::paint::linked;
 use super::report::range::{Present, Range};
 use super::report::{asker, zone};
 use crate::config::{Config, ConfigError, Env, Flags};
@@ -215,7 +217,9 @@ fn drawn(hit: &Value, zone: Zone, colours: bool) -> String {
     let about = [text(hit, "/project"), text(hit, "/title")];
     let about: String = about.into_iter().flatten().map(|name| format!("  {}", harmless(name))).collect();
     let what = paint(&format!("{kind}{tool}{agent}"), "36");
-    let place = paint(&format!("{session}{turn}{event}"), "35");
+    let place = format!("{session}{turn}{event}");
+    let page = text(hit, "/page").filter(|page| is_address(page));
+    let place = paint(&page.map_or_else(|| place.clone(), |page| linked(&place, page, colours)), "35");
     format!("{}  {what}  {place}{}\n    {}\n", paint(&at, "2"), paint(&about, "2"), snippet(hit, colours))
 }
 

@@ -37,10 +37,20 @@ fn sort_value(session: &Value, sort: &str) -> i128 {
     }
 }
 
+/// The sessions of a list without the addresses of their pages, which only a server has.
+fn without_pages(list: &Value) -> Value {
+    let mut sessions = list["sessions"].clone();
+    for session in sessions.as_array_mut().unwrap() {
+        let page = session.as_object_mut().unwrap().remove("page").unwrap();
+        assert_eq!(page, format!("/sessions/{}", text(&session["id"])));
+    }
+    sessions
+}
+
 #[test]
 fn the_list_says_what_a_scan_of_the_same_files_says() {
     let (list, scanned) = (RECORDED.json("?sort=started&order=asc&limit=1000"), RECORDED.scanned());
-    assert_eq!(list["sessions"], scanned["session_list"]);
+    assert_eq!(without_pages(&list), scanned["session_list"]);
     assert_eq!(list["total"], scanned["sessions"]);
     assert!(list["total"].as_u64().unwrap() > 40);
     assert_eq!(list["next_cursor"], Value::Null);
@@ -323,7 +333,7 @@ fn names_that_a_session_tells_hold_no_secret() {
     assert_eq!(one["git_branch"], "fix/ghp_[REDACTED]");
     assert_eq!(one["title"], "Use ghp_[REDACTED]");
     assert_eq!(world.json("")["sessions"].as_array().unwrap().len(), 3);
-    assert_eq!(world.json("?sort=started&order=asc")["sessions"], world.scanned()["session_list"]);
+    assert_eq!(without_pages(&world.json("?sort=started&order=asc")), world.scanned()["session_list"]);
     // A project is asked for by the name that the answers tell.
     let of_project = |name: &str| ids(&world.json(&format!("?project={name}"))).into_iter().collect::<BTreeSet<_>>();
     assert_eq!(of_project("ghp_%5BREDACTED%5D"), ["hidden", "plain"].map(str::to_owned).into());

@@ -106,17 +106,18 @@ fn questions() -> Vec<(String, Value)> {
     asked
 }
 
-/// Every address of an answer that a dashboard or a panel links to, without those of sessions, which a row names.
-fn linked() -> Vec<(String, String)> {
+/// Every address of the sidecar that a dashboard or a panel links to: answers, and pages of what a row names.
+fn linked() -> [Vec<(String, String)>; 2] {
     let mut found = Vec::new();
     for (name, dashboard) in dashboards() {
         let of_panels = list(&dashboard["panels"]).iter().flat_map(links_of);
         for link in list(&dashboard["links"]).iter().cloned().chain(of_panels) {
             let path = text(&link["url"]).strip_prefix("${tailspan:raw}").map(str::to_owned);
-            found.extend(path.filter(|path| !path.contains("/sessions/")).map(|path| (name.to_owned(), path)));
+            found.extend(path.map(|path| (name.to_owned(), path)));
         }
     }
-    found
+    let (answers, pages) = found.into_iter().partition(|(_, path)| path.starts_with("/api/"));
+    [answers, pages]
 }
 
 /// A sidecar with the recordings of one day.
@@ -226,8 +227,21 @@ fn tables_ask_for_what_the_api_answers() {
 fn links_to_answers_are_answered() {
     let folder = tempfile::tempdir().unwrap();
     let side = Side::start(folder.path());
-    let linked = linked();
-    assert!(linked.len() >= 7, "{linked:?}");
+    let [linked, pages] = linked();
+    assert!(linked.len() >= 7 && pages.len() >= 5, "{linked:?} {pages:?}");
+    // What a row names: a session, an event of it, the trace of a turn.
+    let (_, one) = side.ask(&format!("/api/v1/analytics/sessions/{}", side.session));
+    let trace = text(&one["turns"][0]["trace_id"]);
+    for (name, address) in pages {
+        let fields = [("Session", side.session.as_str()), ("Event", "3"), ("Trace", trace)];
+        let path = fields.iter().fold(address.replace("${session:raw}", &side.session), |path, (field, value)| {
+            path.replace(&format!("${{__data.fields.{field}:raw}}"), value)
+        });
+        let (page, event) = path.split_once('#').unwrap_or((&path, "event=3"));
+        assert!(!path.contains('$') && event == "event=3", "{name}: {path}");
+        let expected = if page.starts_with("/spans/") { 303 } else { 200 };
+        assert_eq!(side.daemon.get(page).0, expected, "{name}: {path}");
+    }
     for (name, address) in linked {
         let (path, answer) = side.ask(&address);
         assert_eq!(answer["tz"], "Europe/Berlin", "{name}: {path}");

@@ -14,6 +14,7 @@ use crate::support::analytics::{answer, prompt, result};
 use crate::support::daemon::{Daemon, sum};
 use crate::support::http::{Reply, assert_problem, get};
 use crate::support::jaeger::{spans, tag, text};
+use crate::support::reports::tailspan;
 use crate::support::sink::Sink;
 use crate::support::world::{copy_folder, recordings};
 
@@ -371,4 +372,107 @@ fn without_an_address_that_lasts_spans_lead_nowhere() {
     assert_eq!(none, None, "a free port is another one tomorrow");
     let (_, url) = ask(&address.to_string(), &[]);
     assert!(url.as_ref().is_some_and(|url| url.starts_with(&format!("http://{address}/spans/"))), "{url:?}");
+}
+
+#[test]
+fn answers_of_the_api_tell_the_pages_of_what_they_name() {
+    let side = Side::start(
+        |projects| recordings().iter().for_each(|one| copy_folder(&one.join("projects"), projects)),
+        "",
+        &[],
+    );
+    let at = |one: &Value| match one["event"].as_u64() {
+        Some(event) => format!("{PAGES}/sessions/{}?from={event}#event={event}", text(&one["session"])),
+        None => format!("{PAGES}/sessions/{}", text(&one["session"])),
+    };
+    let sessions = side.ask("/api/v1/analytics/sessions?limit=1000").json();
+    for session in sessions["sessions"].as_array().unwrap() {
+        assert_eq!(session["page"], format!("{PAGES}/sessions/{}", text(&session["id"])));
+    }
+    let listed = |path: &str, rows: &str, of_row: &str| {
+        let answer = side.ask(path).json();
+        let rows: Vec<Value> = answer[rows].as_array().unwrap().clone();
+        let all: Vec<Value> = rows.iter().flat_map(|row| row[of_row].as_array().unwrap().clone()).collect();
+        assert!(!all.is_empty(), "{path}");
+        all
+    };
+    let since = "since=2025-01-01";
+    let waits = listed(&format!("/api/v1/analytics/bottlenecks?{since}"), "critical_path", "slowest");
+    let calls = listed(&format!("/api/v1/analytics/tools/usage?{since}"), "tools", "slowest");
+    for one in waits.iter().chain(&calls) {
+        assert_eq!(text(&one["page"]), at(one), "{one}");
+    }
+    let shown = listed(&format!("/api/v1/analytics/patterns?{since}"), "patterns", "evidence");
+    for one in shown.iter().filter(|one| !one["session"].is_null()) {
+        assert_eq!(text(&one["page"]), at(one), "{one}");
+    }
+    assert!(shown.iter().all(|one| one["page"].is_null() == one["session"].is_null()), "{shown:?}");
+    let found = side.ask("/api/v1/analytics/search?q=the&limit=50").json();
+    for hit in found["hits"].as_array().unwrap() {
+        assert_eq!(text(&hit["page"]), at(hit));
+    }
+}
+
+#[test]
+fn reports_and_search_link_to_the_pages_and_pipes_stay_as_they_were() {
+    let side =
+        Side::start(|projects| copy_folder(&fixtures().join("recordings/2.1.330/b_tools/projects"), projects), "", &[]);
+    let address = side.daemon().address.to_string();
+    let printed = |command: &[&str]| {
+        let printed = tailspan(&[command, &["--since", "2026-11-01", "--listen", &address]].concat(), &[], "");
+        assert_eq!(printed.code, Some(0), "{command:?}: {}", printed.said);
+        printed.text
+    };
+    let json: Value = serde_json::from_str(&printed(&["report", "sessions", "--json"])).unwrap();
+    let page = text(&json["sessions"][0]["page"]).to_owned();
+    let short = &text(&json["sessions"][0]["id"])[..8];
+    let html = printed(&["report", "sessions", "--html"]);
+    assert!(html.contains(&format!("<a rel=\"noreferrer\" href=\"{page}\">{short}</a>")), "{html}");
+    assert!(printed(&["report", "sessions", "--markdown"]).contains(&format!("[{short}]({page})")));
+    let csv = printed(&["report", "sessions", "--csv"]);
+    let mut lines = csv.lines();
+    assert!(lines.next().unwrap().ends_with(",page") && lines.next().unwrap().ends_with(&format!(",{page}")), "{csv}");
+    let linked = |page: &str| format!("\u{1b}]8;;{page}\u{1b}\\");
+    for report in ["sessions", "bottlenecks", "tools", "costs"] {
+        let (coloured, plain) = (printed(&["report", report, "--color", "always"]), printed(&["report", report]));
+        assert!(
+            coloured.contains(&linked(&page)) || coloured.contains(&format!("\u{1b}]8;;{page}?from=")),
+            "{report}: {coloured:?}"
+        );
+        assert!(!plain.contains('\u{1b}') && !plain.contains("http"), "{report}: {plain}");
+    }
+    let found: Value = serde_json::from_str(&printed(&["search", "hello", "--json"])).unwrap();
+    let hit = text(&found["hits"][0]["page"]).to_owned();
+    assert!(hit.starts_with(&page) && hit.contains("#event="), "{hit}");
+    let (coloured, plain) = (printed(&["search", "hello", "--color", "always"]), printed(&["search", "hello"]));
+    assert!(coloured.contains(&linked(&hit)), "{coloured:?}");
+    assert!(!plain.contains('\u{1b}') && !plain.contains("http"), "{plain}");
+}
+
+#[test]
+fn the_pages_find_each_other_below_any_path() {
+    let side =
+        Side::start(|projects| copy_folder(&fixtures().join("recordings/2.1.330/b_tools/projects"), projects), "", &[]);
+    let sessions = side.ask("/api/v1/analytics/sessions").json();
+    let page = text(&sessions["sessions"][0]["page"]).to_owned();
+    // With a slash at the end of the address as without.
+    for url in [format!("{PAGES}/"), page.clone(), format!("{page}/")] {
+        let html = side.ask(url.strip_prefix(PAGES).unwrap()).text().to_owned();
+        let links: Vec<&str> = ["href=\"", "src=\""]
+            .iter()
+            .flat_map(|name| html.split(*name).skip(1))
+            .map(|rest| rest.split('"').next().unwrap())
+            .collect();
+        assert!(links.len() > 3, "{url}: {links:?}");
+        for link in links.iter().filter(|link| !link.starts_with('?')) {
+            let target = resolved(&url, link.strip_prefix("./").unwrap_or(link));
+            let path = target.strip_prefix(PAGES).unwrap_or_else(|| panic!("{url}: {link} leads out of the path"));
+            assert!([200, 400].contains(&side.ask(path).status), "{url}: {link}");
+        }
+    }
+    for script in ["replay", "sessions", "text", "detail", "draw"] {
+        let text = side.ask(&format!("/pages/{script}.js")).text().to_owned();
+        let absolute = ["\"/api", "`/api", "\"/sessions", "`/sessions", "\"/pages", "`/pages"];
+        assert!(absolute.iter().all(|begin| !text.contains(begin)), "{script}: below a path this leads nowhere");
+    }
 }

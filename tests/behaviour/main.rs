@@ -27,6 +27,7 @@ mod recordings;
 // What is read: settings, files, times, models, prices.
 mod config;
 mod config_endpoints;
+mod config_pages;
 mod model_names;
 mod money;
 mod prices;

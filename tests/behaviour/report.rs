@@ -15,6 +15,9 @@ use crate::support::reports::{Fake, Printed, tailspan};
 /// Where nobody answers.
 const NOBODY: &str = "127.0.0.1:9";
 
+/// Where the pages are.
+const PAGES: &str = "http://pages.example";
+
 /// When everything is reported: a Sunday.
 const NOW: &str = "2026-11-29T12:00:00Z";
 
@@ -96,7 +99,7 @@ impl World {
         let words = arguments.split_whitespace().chain(source.split_whitespace());
         tailspan(
             &["report"].into_iter().chain(words).chain(places).chain(now.iter().copied()).collect::<Vec<_>>(),
-            &[],
+            &[("TAILSPAN_WEB_URL", PAGES)],
             "",
         )
     }
@@ -156,7 +159,9 @@ fn what_tools_and_turns_and_patterns_say_is_drawn() {
 #[test]
 fn the_sidecar_the_state_and_the_files_say_the_same() {
     let world = World::new();
-    let mut daemon = Daemon::start(&world.projects(), &world.state(), &[]);
+    let config = world.projects().with_file_name("tailspan.toml");
+    fs::write(&config, format!("web.url = \"{PAGES}\"\n")).unwrap();
+    let mut daemon = Daemon::start(&world.projects(), &world.state(), &["--config", config.to_str().unwrap()]);
     daemon.wait_for_log("the first scan is complete");
     let listen = format!("--listen {}", daemon.address);
     let reports = [
@@ -271,7 +276,9 @@ fn foreign_text_is_nothing_but_text() {
     }
     let html = world.scanned("sessions --since all --html").text;
     assert!(html.contains("&lt;script&gt;") && !html.contains("<script"), "{html}");
-    assert!(!html.contains("http://") && !html.contains("https://"), "nothing is loaded from elsewhere");
+    let links = html.matches(&format!("<a rel=\"noreferrer\" href=\"{PAGES}/sessions/")).count();
+    assert_eq!((links, html.matches("http:").count()), (4, 4), "nothing is loaded from elsewhere");
+    assert!(!html.contains("src="), "nothing is loaded at all");
     let markdown = world.scanned("sessions --since all --markdown").text;
     assert!(markdown.contains("&lt;script>") && markdown.contains("\\|"), "{markdown}");
     let csv = world.scanned("sessions --since all --csv").text;

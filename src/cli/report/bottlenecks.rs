@@ -109,7 +109,7 @@ fn slowest(kinds: &[Value]) -> Option<Table> {
         Row::of(vec![
             Cell::or_dash(number(wait, "/seconds").map(duration)),
             Cell::of(label(kind)),
-            Cell::or_dash(text(wait, "/session").map(short_id)),
+            Cell::linked(text(wait, "/session").map(short_id), text(wait, "/page")),
             Cell::or_dash(count(wait, "/turn").map(grouped)),
         ])
     };

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::asker::Asker;
 use super::draw::csv::CsvColumn;
-use super::draw::document::{Advice, Document, Fact, Part, Tone};
+use super::draw::document::{Advice, Document, Fact, Part, Seen, Tone, is_address};
 use super::draw::glyphs::Spark;
 use super::titles::short_id;
 use crate::cli::ask::answer::{self, Answer, count, list, number, text};
@@ -119,9 +119,16 @@ fn advice(asker: &Asker<'_>, pattern: &Value) -> Advice {
         weight.push_str(&format!(" ({basis})"));
     }
     let evidence = list(pattern, "/evidence");
-    let mut seen: Vec<String> = evidence.iter().take(EVIDENCE).map(|one| place(asker, one)).collect();
+    let mut seen: Vec<Seen> = evidence
+        .iter()
+        .take(EVIDENCE)
+        .map(|one| {
+            let page = text(one, "/page").filter(|page| is_address(page)).map(str::to_owned);
+            Seen { text: place(asker, one), page }
+        })
+        .collect();
     if evidence.len() > EVIDENCE {
-        seen.push("and more".to_owned());
+        seen.push(Seen { text: "and more".to_owned(), page: None });
     }
     let (finding, recommendation) = (own("/finding"), own("/recommendation"));
     Advice { title: own("/title"), tone, weight, finding, recommendation, evidence: seen }

@@ -46,6 +46,7 @@ pub(super) fn csv_columns() -> Vec<CsvColumn> {
         ("subagents", "/subagents"),
         ("forked_from", "/forked_from"),
         ("resumed", "/resumed"),
+        ("page", "/page"),
     ];
     names.into_iter().map(|(name, place)| (name.to_owned(), place.to_owned())).collect()
 }
@@ -113,7 +114,7 @@ fn table(asker: &Asker<'_>, sessions: &[&Value], in_range: &HashMap<String, Valu
             Cell::or_dash(some_text(session, "/title")),
             Cell::of(grouped(turns)),
             spent_by(session).map_or_else(|| Cell::of(money(Money::ZERO)), cost_cell),
-            Cell::or_dash(text(session, "/id").map(short_id)),
+            Cell::linked(text(session, "/id").map(short_id), text(session, "/page")),
         ])
     };
     let columns = vec![

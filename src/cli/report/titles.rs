@@ -18,6 +18,8 @@ const ID_CHARS: usize = 8;
 pub(super) struct Told {
     pub(super) title: Option<String>,
     pub(super) project: Option<String>,
+    /// The address of its page.
+    pub(super) page: Option<String>,
 }
 
 /// Titles and projects by id. Sessions that are not known are missing.
@@ -30,7 +32,7 @@ pub(super) fn of(asker: &Asker<'_>, ids: &[&str]) -> Result<HashMap<String, Told
         for session in list(&answer.json, "/sessions") {
             let Some(id) = text(session, "/id") else { continue };
             let own = |place| some_text(session, place);
-            told.insert(id.to_owned(), Told { title: own("/title"), project: own("/project") });
+            told.insert(id.to_owned(), Told { title: own("/title"), project: own("/project"), page: own("/page") });
         }
     }
     Ok(told)

@@ -172,7 +172,7 @@ pub(super) fn slowest(asker: &Asker<'_>, tools: &[Value]) -> Option<Table> {
             Cell::or_dash(text(tool, "/tool").map(str::to_owned)),
             Cell::or_dash(text(call, "/outcome").map(str::to_owned)),
             Cell::or_dash(at),
-            Cell::or_dash(text(call, "/session").map(short_id)),
+            Cell::linked(text(call, "/session").map(short_id), text(call, "/page")),
             Cell::or_dash(count(call, "/turn").map(grouped)),
         ])
     };

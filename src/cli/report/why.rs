@@ -90,7 +90,7 @@ pub(super) fn sessions(asker: &Asker<'_>, total: Money) -> Result<Table, AskErro
         let id = text(row, "/session").unwrap_or_default();
         let told = told.get(id).cloned().unwrap_or_default();
         Row::of(vec![
-            Cell::of(short_id(id)),
+            Cell::linked(Some(short_id(id)), told.page.as_deref()),
             Cell::or_dash(told.project),
             Cell::or_dash(told.title),
             Cell::or_dash(count(row, "/turns").map(grouped)),

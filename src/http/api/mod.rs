@@ -10,12 +10,14 @@
 //! long_session    a session that is too long to be in memory for an answer
 //! content         the text of events, read from the session files
 //! tables          whole tables of rows as files
+//! page_address    the addresses of pages for people, as answers tell them
 //! state           how handlers reach the state
 //! ```
 
 pub mod analytics;
 pub(in crate::http) mod content;
 mod long_session;
+pub(in crate::http) mod page_address;
 mod reel;
 pub mod replay;
 pub mod search;

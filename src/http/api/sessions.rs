@@ -7,6 +7,7 @@ use crate::http::api::analytics::cells::HasCells;
 use crate::http::api::analytics::questions::{
     AGENT, BRANCH, ENTRYPOINT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW, filter_of,
 };
+use crate::http::api::page_address::page_address;
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
@@ -177,7 +178,7 @@ impl ParameterKind for Dollars {
 /// A page of sessions.
 #[derive(Serialize, JsonSchema)]
 struct SessionPage {
-    sessions: Vec<SessionSummary>,
+    sessions: Vec<ListedSession>,
     /// How many sessions there are on all pages.
     total: usize,
     /// False while sums are being made of a state that had none: then not all filters know all sessions.
@@ -186,6 +187,15 @@ struct SessionPage {
     next_cursor: Option<String>,
     /// Currency of every field whose name ends in `_usd`.
     currency: &'static str,
+}
+
+/// A session of the list.
+#[derive(Serialize, JsonSchema)]
+struct ListedSession {
+    #[serde(flatten)]
+    summary: SessionSummary,
+    /// The address of its page.
+    page: String,
 }
 
 /// Answers with a page of the sessions that match the filters. Fails if a parameter is bad or the state cannot be read.
@@ -224,7 +234,8 @@ pub fn list<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Probl
     let mut sessions = Vec::with_capacity(places.len());
     for (_, id) in places {
         if let Some(session) = reader.session(&SessionId(id.into())).map_err(unreadable)? {
-            sessions.push(summary_of(reader, &session)?);
+            let page = page_address(context.span_rules(), &session.id.0, None);
+            sessions.push(ListedSession { summary: summary_of(reader, &session)?, page });
         }
     }
     let page = SessionPage { sessions, total, complete: cells.is_complete(), next_cursor, currency: CURRENCY };

@@ -27,9 +27,9 @@ const HEAD: &str = "<!doctype html>
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <meta name=\"color-scheme\" content=\"light dark\">
 <title>tailspan</title>
-<link rel=\"icon\" href=\"/pages/icon.svg\">
-<link rel=\"stylesheet\" href=\"/pages/style.css\">
-<script type=\"module\" src=\"/pages/sessions.js\"></script>
+<link rel=\"icon\" href=\"./pages/icon.svg\">
+<link rel=\"stylesheet\" href=\"./pages/style.css\">
+<script type=\"module\" src=\"./pages/sessions.js\"></script>
 </head>
 <body class=\"landing\">
 <main>
@@ -41,7 +41,7 @@ const HEAD: &str = "<!doctype html>
 const SESSIONS: &str = "<section id=\"sessions\" aria-labelledby=\"sessions-title\">
 <h2 id=\"sessions-title\">Sessions</h2>
 <noscript><p>The list of sessions needs JavaScript; \
-<a href=\"/api/v1/analytics/sessions\">/api/v1/analytics/sessions</a> has it as JSON, and the page of a session, \
+<a href=\"./api/v1/analytics/sessions\">/api/v1/analytics/sessions</a> has it as JSON, and the page of a session, \
 <code>/sessions/ID</code>, is readable without.</p></noscript>
 </section>
 ";
@@ -63,7 +63,7 @@ pub fn page<C: Status>(context: &C, _: &Request) -> Result<Answer, Problem> {
         }
     };
     let links: String =
-        LINKS.iter().map(|(path, what)| format!("<dt><a href=\"{path}\">{path}</a></dt><dd>{what}</dd>\n")).collect();
+        LINKS.iter().map(|(path, what)| format!("<dt><a href=\".{path}\">{path}</a></dt><dd>{what}</dd>\n")).collect();
     let version = escape(context.version());
     let html = format!(
         "{HEAD}<p role=\"status\">State: <strong>{state}</strong></p>\n{SESSIONS}<nav aria-label=\"Endpoints\">\n\

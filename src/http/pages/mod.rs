@@ -6,6 +6,7 @@
 //! span     where the event of a span is shown
 //! image    a picture of an event
 //! assets   the scripts and the style of both, as they stand in `files/`
+//! up       the way from one page to the others
 //! escape   texts as HTML
 //! health   probes
 //! status   what pages and probes need to know of the context
@@ -22,3 +23,4 @@ pub mod landing;
 pub mod session;
 pub mod span;
 pub(super) mod status;
+mod up;

@@ -5,6 +5,7 @@ use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use serde_json::Value;
 
 use super::escape::{NO_REFERRER, POLICY, escape};
+use super::up::up_from;
 use crate::http::api::content::ContentPage;
 use crate::http::api::replay::kept::HasReplays;
 use crate::http::api::sessions::{ID, find, summary_of};
@@ -52,13 +53,13 @@ pub fn page<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, Pro
         list.push_str(&item(&event, &content));
     }
     let summary = summary_of(reader, &session)?;
-    let html = document(&summary, &list, (from, end, total));
+    let html = document(&summary, &list, (from, end, total), &up_from(request));
     let answer = Answer::html(html).with_header(CONTENT_SECURITY_POLICY, POLICY);
     Ok(answer.with_header(REFERRER_POLICY, NO_REFERRER))
 }
 
-/// The whole page around the events of a window.
-fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, usize, usize)) -> String {
+/// The whole page around the events of a window; `up` is the way to the first of the pages.
+fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, usize, usize), up: &str) -> String {
     let id = escape(&summary.id);
     let title = escape(summary.title.as_deref().unwrap_or(&summary.id));
     let mut about = Vec::new();
@@ -81,9 +82,9 @@ fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, us
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · tailspan</title>\n\
-         <link rel=\"icon\" href=\"/pages/icon.svg\">\n<link rel=\"stylesheet\" href=\"/pages/style.css\">\n<script type=\"module\" src=\"/pages/replay.js\"></script>\n\
+         <link rel=\"icon\" href=\"{up}pages/icon.svg\">\n<link rel=\"stylesheet\" href=\"{up}pages/style.css\">\n<script type=\"module\" src=\"{up}pages/replay.js\"></script>\n\
          </head>\n<body class=\"session\" data-session=\"{id}\" data-total=\"{total}\">\n\
-         <header>\n<a class=\"home\" href=\"/\">tailspan</a>\n<h1>{title}</h1>\n<p class=\"about\">{about}</p>\n</header>\n\
+         <header>\n<a class=\"home\" href=\"{up}\">tailspan</a>\n<h1>{title}</h1>\n<p class=\"about\">{about}</p>\n</header>\n\
          <main id=\"replay\">\n<p>This page shows {shown}. With JavaScript it has a timeline, search and keys.</p>\n\
          <ol class=\"plain\" start=\"{from}\">\n{list}</ol>\n<nav aria-label=\"Events\">{around}</nav>\n</main>\n\
          </body>\n</html>\n"

@@ -4,6 +4,8 @@
 //! position of the event is looked up when somebody asks, because rows that are read later may have moved it. The answer
 //! tells where something was, and nothing that was said.
 
+use super::up::up_from;
+use crate::http::api::page_address::page_path;
 use crate::http::api::replay::kept::HasReplays;
 use crate::http::api::state::unreadable;
 use crate::http::jaeger::roots::{roots_of, session_of, traces_in};
@@ -15,7 +17,6 @@ use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::ledger::session::Session;
 use crate::ledger::unit::Unit;
-use crate::text::percent_encoded;
 use crate::transcript::ids::SessionId;
 use crate::views::traces::ids::{SpanId, TraceId};
 use crate::views::traces::tree::invocation_id;
@@ -115,7 +116,6 @@ fn shown<C: HasReplays>(
 /// Leads to an event. The address is relative, so that it holds behind any proxy and below any path; browsers without
 /// JavaScript begin with the event, and those with it show the event.
 fn leads(request: &Request, session: &SessionId, position: usize) -> Result<Answer, Problem> {
-    let up = "../".repeat(request.path.matches('/').count().saturating_sub(1));
-    let id = percent_encoded(&session.0).replace("%2D", "-");
-    Answer::elsewhere(&format!("{up}sessions/{id}?from={position}#event={position}"))
+    let up = up_from(request);
+    Answer::elsewhere(&format!("{up}{}", page_path(&session.0, Some(position))))
 }

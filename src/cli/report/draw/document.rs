@@ -51,7 +51,15 @@ pub(in crate::cli::report) struct Advice {
     pub(in crate::cli::report) finding: String,
     pub(in crate::cli::report) recommendation: String,
     /// Where it was seen.
-    pub(in crate::cli::report) evidence: Vec<String>,
+    pub(in crate::cli::report) evidence: Vec<Seen>,
+}
+
+/// Where something was seen.
+#[derive(Debug, Clone)]
+pub(in crate::cli::report) struct Seen {
+    pub(in crate::cli::report) text: String,
+    /// The address of a page about it.
+    pub(in crate::cli::report) page: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -140,6 +148,8 @@ impl Row {
 #[derive(Debug, Clone)]
 pub(in crate::cli::report) enum Cell {
     Text(Tone, String),
+    /// A text, and the address of a page about it.
+    Link(String, String),
     /// A part of a whole.
     Bar {
         part: u128,
@@ -161,9 +171,23 @@ impl Cell {
         text.map_or_else(|| Self::toned(Tone::Dim, "-"), Self::of)
     }
 
+    /// The text, or a dash if there is none, with the address of a page about it if that is known.
+    pub(in crate::cli::report) fn linked(text: Option<String>, page: Option<&str>) -> Self {
+        match (text, page.filter(|page| is_address(page))) {
+            (Some(text), Some(page)) => Self::Link(text, page.to_owned()),
+            (text, _) => Self::or_dash(text),
+        }
+    }
+
     pub(in crate::cli::report) const fn empty() -> Self {
         Self::Text(Tone::Plain, String::new())
     }
+}
+
+/// Whether an answer tells an address that may be made a link: a URL of the web without anything that could end it early.
+pub(in crate::cli) fn is_address(text: &str) -> bool {
+    let is_web = text.starts_with("http://") || text.starts_with("https://");
+    is_web && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'()<>[]\\^`{|}".contains(&byte))
 }
 
 /// How a text is meant.

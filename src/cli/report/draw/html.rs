@@ -1,6 +1,6 @@
 //! A report as one HTML file: no scripts, nothing from elsewhere, light and dark.
 
-use super::document::{Advice, Align, Cell, Cut, Document, Fact, Part, Row, Table, Tone};
+use super::document::{Advice, Align, Cell, Cut, Document, Fact, Part, Row, Seen, Table, Tone};
 use super::glyphs::Glyphs;
 
 const HEAD: &str = "<!doctype html>
@@ -88,6 +88,7 @@ fn table_of(table: &Table) -> String {
                 Cell::Text(tone, text) => {
                     format!("<td class=\"{place} {}\">{}</td>", class(*tone), escaped(text))
                 }
+                Cell::Link(text, page) => format!("<td class=\"{place} plain\">{}</td>", link(text, page)),
                 Cell::Bar { part, whole } => format!("<td class=\"{place}\">{}</td>", meter(*part, *whole)),
             });
         }
@@ -107,7 +108,7 @@ fn meter(part: u128, whole: u128) -> String {
 }
 
 fn article(advice: &Advice) -> String {
-    let evidence: String = advice.evidence.iter().map(|seen| format!("<li>{}</li>\n", escaped(seen))).collect();
+    let evidence: String = advice.evidence.iter().map(seen).collect();
     let evidence = if evidence.is_empty() { evidence } else { format!("<ul>\n{evidence}</ul>\n") };
     format!(
         "<article>\n<h2 class=\"{}\">{}</h2>\n<p class=\"dim\">{}</p>\n<p>{}</p>\n<p class=\"good\">{}</p>\n{evidence}\
@@ -118,6 +119,16 @@ fn article(advice: &Advice) -> String {
         escaped(&advice.finding),
         escaped(&advice.recommendation),
     )
+}
+
+fn seen(Seen { text, page }: &Seen) -> String {
+    let text = page.as_deref().map_or_else(|| escaped(text), |page| link(text, page));
+    format!("<li>{text}</li>\n")
+}
+
+/// A link to a page that knows nothing of where it was followed from.
+fn link(text: &str, page: &str) -> String {
+    format!("<a rel=\"noreferrer\" href=\"{}\">{}</a>", escaped(page), escaped(text))
 }
 
 const fn class(tone: Tone) -> &'static str {

@@ -95,7 +95,7 @@ fn given(
 fn natural(table: &Table, at: usize, column: &Column, glyphs: Glyphs) -> usize {
     let cells = table.rows.iter().filter_map(|row| row.cells.get(at));
     let cell = |cell: &Cell| match cell {
-        Cell::Text(_, text) => width(&glyphs.clean(text)),
+        Cell::Text(_, text) | Cell::Link(text, _) => width(&glyphs.clean(text)),
         Cell::Bar { .. } => 0,
     };
     cells.map(cell).max().unwrap_or(0).max(width(column.head))

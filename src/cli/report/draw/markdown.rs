@@ -1,6 +1,6 @@
 //! A report as one Markdown file, in the dialect of GitHub.
 
-use super::document::{Align, Cell, Cut, Document, Fact, Part, Table};
+use super::document::{Align, Cell, Cut, Document, Fact, Part, Seen, Table};
 use super::glyphs::Glyphs;
 
 /// The report as Markdown.
@@ -16,7 +16,10 @@ pub(in crate::cli::report) fn render(document: &Document) -> String {
                 for (number, one) in (1..).zip(advice) {
                     out.push_str(&format!("{number}. **{}** ({})\n\n", escaped(&one.title), escaped(&one.weight)));
                     out.push_str(&format!("   {}\n\n   {}\n", escaped(&one.finding), escaped(&one.recommendation)));
-                    out.extend(one.evidence.iter().map(|seen| format!("   - {}\n", escaped(seen))));
+                    out.extend(one.evidence.iter().map(|Seen { text, page }| {
+                        let text = page.as_deref().map_or_else(|| escaped(text), |page| link(text, page));
+                        format!("   - {text}\n")
+                    }));
                 }
             }
         }
@@ -47,6 +50,7 @@ fn rows(table: &Table) -> String {
     for row in &table.rows {
         out.push_str(&line(&|at| match row.cells.get(at) {
             Some(Cell::Text(_, text)) => escaped(text),
+            Some(Cell::Link(text, page)) => link(text, page),
             _ => String::new(),
         }));
     }
@@ -54,6 +58,11 @@ fn rows(table: &Table) -> String {
         out.push_str(&format!("\n{}\n", escaped(note)));
     }
     out
+}
+
+/// A link; the address has nothing in it that means something in Markdown but `&`, which stays.
+fn link(text: &str, page: &str) -> String {
+    format!("[{}]({page})", escaped(text))
 }
 
 /// Text that stands for itself: no mark-up of its own, no HTML, one line.

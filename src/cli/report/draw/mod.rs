@@ -6,18 +6,18 @@
 //! glyphs     the signs of bars and cuts, in Unicode or ASCII; foreign text made harmless
 //! width      how wide text is, and cutting it
 //! layout     how wide each column of a table is
-//! paint      colours
+//! paint      colours and links
 //! terminal   text for a terminal or a pipe
 //! markdown, html    the same as one file
 //! csv        exact rows, for spreadsheets
 //! ```
 
 pub(super) mod csv;
-pub(super) mod document;
+pub(in crate::cli) mod document;
 pub(in crate::cli) mod glyphs;
 pub(super) mod html;
 mod layout;
 pub(super) mod markdown;
-mod paint;
+pub(in crate::cli) mod paint;
 pub(super) mod terminal;
 mod width;

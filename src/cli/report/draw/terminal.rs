@@ -1,9 +1,9 @@
 //! A report as text for a terminal or a pipe.
 
-use super::document::{Advice, Align, Cell, Cut, Document, Fact, Part, Row, Table, Tone};
+use super::document::{Advice, Align, Cell, Column, Cut, Document, Fact, Part, Row, Seen, Table, Tone};
 use super::glyphs::Glyphs;
 use super::layout::{GAP, widths};
-use super::paint::{painted, painted_bar};
+use super::paint::{linked, painted, painted_bar};
 use super::width::{cut, folded, width};
 
 /// How text is drawn.
@@ -89,14 +89,22 @@ impl Look {
                     line.push_str(&" ".repeat(room.saturating_sub(width(&bar))));
                 }
                 Cell::Text(tone, text) => {
-                    let how = if column.cut == Cut::Never { Cut::End } else { column.cut };
-                    let text = pad(&cut(&self.glyphs.clean(text), room, how, self.glyphs), room, column.align);
                     let tone = if *tone == Tone::Plain { row.tone } else { *tone };
-                    line.push_str(&painted(&text, tone, self.colours));
+                    line.push_str(&painted(&self.fitted(text, column, room), tone, self.colours));
+                }
+                Cell::Link(text, page) => {
+                    let text = linked(&self.fitted(text, column, room), page, self.colours);
+                    line.push_str(&painted(&text, row.tone, self.colours));
                 }
             }
         }
         line
+    }
+
+    /// A text in the room of its column.
+    fn fitted(self, text: &str, column: &Column, room: usize) -> String {
+        let how = if column.cut == Cut::Never { Cut::End } else { column.cut };
+        pad(&cut(&self.glyphs.clean(text), room, how, self.glyphs), room, column.align)
     }
 
     fn advice(self, lines: &mut Vec<String>, advice: &[Advice]) {
@@ -109,11 +117,13 @@ impl Look {
             {
                 self.paragraph(lines, "   ", tone, text);
             }
-            for seen in &one.evidence {
-                for (number, line) in folded(&self.glyphs.clean(seen), self.width.saturating_sub(5)).iter().enumerate()
+            for Seen { text, page } in &one.evidence {
+                for (number, line) in folded(&self.glyphs.clean(text), self.width.saturating_sub(5)).iter().enumerate()
                 {
                     let mark = if number == 0 { '-' } else { ' ' };
-                    lines.push(format!("   {mark} {}", painted(line, Tone::Dim, self.colours)));
+                    let page = page.as_deref();
+                    let line = page.map_or_else(|| line.clone(), |page| linked(line, page, self.colours));
+                    lines.push(format!("   {mark} {}", painted(&line, Tone::Dim, self.colours)));
                 }
             }
         }

@@ -101,7 +101,7 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         .flat_map(PathRow::slowest)
         .map(|slow| sought(&slow))
         .collect();
-    let places = places(context.reader(), &cells, context.span_rules().scope, &slow)?;
+    let places = places(context.reader(), &cells, context.span_rules(), &slow)?;
     let answer = BottleneckPage {
         tz: zone.name(),
         since: window.since.map(Timestamp::to_rfc3339),
@@ -218,6 +218,8 @@ struct SlowForm {
     trace_id: String,
     /// Its span, 16 hexadecimal digits.
     span_id: String,
+    /// The address of that event on the page of its session.
+    page: String,
     /// When the response or call began.
     at: String,
     /// Time on the critical path.
@@ -254,6 +256,7 @@ impl SlowForm {
             event: place.event,
             trace_id: place.span.trace.to_string(),
             span_id: place.span.span.to_string(),
+            page: place.page.to_string(),
             at: slow.start().to_rfc3339(),
             seconds: seconds(slow.path_ms.into()),
         })

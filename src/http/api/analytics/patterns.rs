@@ -13,6 +13,7 @@ use super::questions::{
     AGENT, BRANCH, ENTRYPOINT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW, filter_of, last_days,
 };
 use super::usage::{UsageForm, sought_of};
+use crate::http::api::page_address::page_address;
 use crate::http::api::sessions::CURRENCY;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
@@ -27,6 +28,7 @@ use crate::views::analytics::patterns::history_rule::{Asked, by_hour};
 use crate::views::analytics::patterns::session_rule::Figure;
 use crate::views::analytics::patterns::usage::usage;
 use crate::views::analytics::period::Quarter;
+use crate::views::traces::finish::SpanRules;
 
 /// Description of [`answer`].
 pub static PATTERNS: Description = Description {
@@ -78,12 +80,12 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let seen = found.iter().flat_map(|pattern| &pattern.evidence);
     let edited = usage.files.iter().map(sought_of);
     let steps: Vec<(SessionId, Sought)> = seen.filter_map(sought).chain(edited).collect();
-    let places = places(context.reader(), &cells, context.span_rules().scope, &steps)?;
+    let places = places(context.reader(), &cells, context.span_rules(), &steps)?;
     let answer = PatternList {
         tz: zone.name(),
         since: window.since.map(Timestamp::to_rfc3339),
         until: window.until.map(Timestamp::to_rfc3339),
-        patterns: found.into_iter().map(|pattern| PatternForm::of(pattern, &places)).collect(),
+        patterns: found.into_iter().map(|pattern| PatternForm::of(pattern, &places, context.span_rules())).collect(),
         usage: UsageForm::of(&usage, &places),
         hour_usd: settings.hour_usd,
         complete: cells.is_complete(),
@@ -168,6 +170,9 @@ struct EvidenceForm {
     /// Its span, 16 hexadecimal digits; not there if no response or call shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     span_id: Option<String>,
+    /// The address of that event on the page of its session, or of that page; not there if it is not about a session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<String>,
     /// When: of a turn its prompt, else when the request or call began; `null` if it is not about a time.
     at: Option<String>,
     /// What it shows.
@@ -175,9 +180,9 @@ struct EvidenceForm {
 }
 
 impl PatternForm {
-    fn of(pattern: Pattern, places: &HashMap<Sought, Place>) -> Self {
+    fn of(pattern: Pattern, places: &HashMap<Sought, Place>, rules: &SpanRules) -> Self {
         let Pattern { rule, sentence, figures, saving, saving_ms, seen, evidence } = pattern;
-        let evidence = evidence.into_iter().map(|evidence| EvidenceForm::of(evidence, places));
+        let evidence = evidence.into_iter().map(|evidence| EvidenceForm::of(evidence, places, rules));
         Self {
             id: rule.id,
             title: rule.title,
@@ -197,9 +202,12 @@ impl PatternForm {
 }
 
 impl EvidenceForm {
-    fn of(evidence: Evidence, places: &HashMap<Sought, Place>) -> Self {
+    fn of(evidence: Evidence, places: &HashMap<Sought, Place>, rules: &SpanRules) -> Self {
         let place = sought(&evidence).and_then(|(_, sought)| places.get(&sought));
+        let page = place.map(|place| place.page.to_string());
+        let session = || evidence.session.as_ref().map(|session| page_address(rules, &session.0, None));
         Self {
+            page: page.or_else(session),
             session: evidence.session,
             turn: place.and_then(|place| place.turn).or(evidence.turn.and_then(|turn| usize::try_from(turn).ok())),
             event: place.and_then(|place| place.event),

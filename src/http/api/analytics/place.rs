@@ -1,6 +1,7 @@
 //! Where single calls and responses stand that an answer names.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::ledger::unit::UnitId;
 use crate::transcript::ids::SessionId;
@@ -21,7 +22,7 @@ pub(in crate::http) struct Sought {
 }
 
 /// Where a call or response stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::http) struct Place {
     /// Position in the replay of the event at which it ended, from 0.
     pub(in crate::http) event: Option<usize>,
@@ -29,6 +30,8 @@ pub(in crate::http) struct Place {
     pub(in crate::http) turn: Option<usize>,
     /// Its span.
     pub(in crate::http) span: SpanAt,
+    /// The address of its event on the page of its session.
+    pub(in crate::http) page: Arc<str>,
 }
 
 /// Places by session; `None` for what was not found.

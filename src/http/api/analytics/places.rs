@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use super::cells::CellsNow;
 use super::place::{Place, Sought};
 use crate::http::api::long_session::LongSession;
+use crate::http::api::page_address::page_address;
 use crate::http::api::state::unreadable;
 use crate::http::route::problem::Problem;
 use crate::ledger::family::{LEVELS_MAX, root_around};
@@ -16,9 +17,10 @@ use crate::store::{StoreError, StoreReader};
 use crate::transcript::ids::SessionId;
 use crate::views::sessions::event::{Detail, Event};
 use crate::views::sessions::events::events;
-use crate::views::traces::ids::{CHAT, EXECUTE_TOOL, SpanAt, TraceId, TraceScope, span_id, trace_of};
+use crate::views::traces::finish::SpanRules;
+use crate::views::traces::ids::{CHAT, EXECUTE_TOOL, SpanAt, TraceId, span_id, trace_of};
 
-/// Most places that are kept: some 5 MB.
+/// Most places that are kept: some 10 MB.
 const PLACES_MAX: usize = 50_000;
 
 /// Most events of one millisecond among which that of a call in a long session is looked for.
@@ -28,7 +30,7 @@ const SAME_TIME_MAX: usize = 256;
 pub(in crate::http) fn places(
     reader: &StoreReader,
     cells: &CellsNow<'_>,
-    scope: TraceScope,
+    rules: &SpanRules,
     wanted: &[(SessionId, Sought)],
 ) -> Result<HashMap<Sought, Place>, Problem> {
     let mut found = HashMap::new();
@@ -37,22 +39,22 @@ pub(in crate::http) fn places(
         let known = cells.places();
         for (session, sought) in wanted {
             match known.get(session).and_then(|places| places.get(sought)) {
-                Some(place) => found.extend(place.map(|place| (*sought, place))),
+                Some(place) => found.extend(place.clone().map(|place| (*sought, place))),
                 None => unknown.entry(session).or_default().push(*sought),
             }
         }
     }
     for (id, sought) in unknown {
         let Some(session) = reader.session(id).map_err(unreadable)? else { continue };
-        let new = find(reader, &session, scope, &sought).map_err(unreadable)?;
+        let new = find(reader, &session, rules, &sought).map_err(unreadable)?;
         let mut known = cells.places();
         if known.values().map(HashMap::len).sum::<usize>() > PLACES_MAX {
             known.clear();
         }
         let places = known.entry(id.clone()).or_default();
         for sought in sought {
-            let place = new.get(&sought).copied();
-            places.insert(sought, place);
+            let place = new.get(&sought).cloned();
+            places.insert(sought, place.clone());
             found.extend(place.map(|place| (sought, place)));
         }
     }
@@ -62,11 +64,11 @@ pub(in crate::http) fn places(
 fn find(
     reader: &StoreReader,
     session: &Session,
-    scope: TraceScope,
+    rules: &SpanRules,
     sought: &[Sought],
 ) -> Result<HashMap<Sought, Place>, StoreError> {
     if LongSession::is_one(session) {
-        return find_in_long(reader, session, scope, sought);
+        return find_in_long(reader, session, rules, sought);
     }
     let units = reader.units_of(session)?;
     let by_id: HashMap<UnitId, &Unit> = units.iter().map(|unit| (unit.key.id(), unit)).collect();
@@ -77,7 +79,7 @@ fn find(
         let Some(unit) = by_id.get(&sought.unit) else { continue };
         let Some(own) = Own::of(&unit.parts, sought) else { continue };
         let event = by_own_id.get(&*own.id).copied();
-        places.insert(*sought, own.place(event, trace(reader, unit)?, session, scope));
+        places.insert(*sought, own.place(event, trace(reader, unit)?, session, rules));
     }
     Ok(places)
 }
@@ -86,7 +88,7 @@ fn find(
 fn find_in_long(
     reader: &StoreReader,
     session: &Session,
-    scope: TraceScope,
+    rules: &SpanRules,
     sought: &[Sought],
 ) -> Result<HashMap<Sought, Place>, StoreError> {
     let long = LongSession::read(reader, session)?;
@@ -101,7 +103,7 @@ fn find_in_long(
         let Some(own) = own else { continue };
         let near = long.plain_events(reader, long.at(sought.end), SAME_TIME_MAX)?;
         let event = near.iter().find(|event| ended_by(event) == Some(&*own.id));
-        places.insert(*sought, own.place(event, trace(reader, &unit)?, session, scope));
+        places.insert(*sought, own.place(event, trace(reader, &unit)?, session, rules));
     }
     Ok(places)
 }
@@ -132,12 +134,13 @@ impl Own {
         Some(Self { id: message.id.clone(), kind: CHAT, key: key.clone() })
     }
 
-    fn place(&self, event: Option<&Event>, trace: TraceId, session: &Session, scope: TraceScope) -> Place {
+    fn place(&self, event: Option<&Event>, trace: TraceId, session: &Session, rules: &SpanRules) -> Place {
         let span = SpanAt { trace, span: span_id(trace, self.kind, &self.key) };
         Place {
             event: event.map(|event| event.index),
             turn: event.and_then(|event| event.turn),
-            span: scope.place(&session.id, span),
+            span: rules.scope.place(&session.id, span),
+            page: page_address(rules, &session.id.0, event.map(|event| event.index)).into(),
         }
     }
 }

@@ -165,7 +165,7 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         .flat_map(|row| row.row.details.iter().flat_map(|details| details.slowest()))
         .map(|slow| sought(&slow))
         .collect();
-    let places = places(context.reader(), &cells, context.span_rules().scope, &slow)?;
+    let places = places(context.reader(), &cells, context.span_rules(), &slow)?;
     let (total, turn_ms) = (table.total, table.turn_ms);
     let forms = rows.iter_mut().map(|row| RowForm::of(&names, row, earlier.get_mut(&row.key), turn_ms, &places));
     let answer = ToolPage {
@@ -324,6 +324,8 @@ struct SlowForm {
     trace_id: String,
     /// Its span, 16 hexadecimal digits.
     span_id: String,
+    /// The address of that event on the page of its session.
+    page: String,
     /// When the call was made.
     at: String,
     duration_seconds: f64,
@@ -429,6 +431,7 @@ impl SlowForm {
             turn: place.turn,
             trace_id: place.span.trace.to_string(),
             span_id: place.span.span.to_string(),
+            page: place.page.to_string(),
             at: slow.at().to_rfc3339(),
             duration_seconds: seconds(slow.took_ms.into()),
             outcome: slow.outcome.map(|outcome| outcome.name()),

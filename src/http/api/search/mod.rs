@@ -32,6 +32,7 @@ use crate::http::api::analytics::cells::{CellsNow, HasCells};
 use crate::http::api::analytics::questions::{
     AGENT, BRANCH, ENTRYPOINT, MODEL, ORIGIN, PROJECT, ROWS_MAX, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW, filter_of,
 };
+use crate::http::api::page_address::page_address;
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
@@ -45,6 +46,7 @@ use crate::views::analytics::index::TextMatch;
 use crate::views::text::find::hint::Hint;
 use crate::views::text::find::query::{Query, QueryMistake};
 use crate::views::text::find::texts::TextKind;
+use crate::views::traces::finish::SpanRules;
 
 const QUERY: Parameter<Text> = Parameter::query(
     "q",
@@ -140,6 +142,8 @@ struct SearchHit {
     session: SessionId,
     /// Position of the event in the replay of the session, from 0; `null` for a title.
     event: Option<usize>,
+    /// The address of that event on the page of the session, or of that page.
+    page: String,
     /// The turn, from 1; `null` for a title, before the first turn, and in sub-agents that no known call started.
     turn: Option<usize>,
     /// When it happened; of a title, when the session began.
@@ -194,7 +198,7 @@ pub fn search_for<C: HasCells>(context: &C, request: &Request, patience: Patienc
             SearchError::Store(error) => unreadable(error),
             SearchError::Gone => Problem::internal(error.to_string()),
         })?;
-    let told = Told { all_known, order, began };
+    let told = Told { all_known, order, began, rules: context.span_rules().clone() };
     let Patience { page: whole, at_once, beat: every } = patience;
     if !page.cut_short || whole <= at_once {
         return Answer::json(&told.page(page));
@@ -268,6 +272,8 @@ struct Told {
     /// The order, as cursors name it.
     order: String,
     began: Instant,
+    /// They know where the pages are.
+    rules: SpanRules,
 }
 
 impl Told {
@@ -277,7 +283,7 @@ impl Told {
             PageEnd { key, id }.to_cursor(&self.order)
         });
         SearchPage {
-            hits: page.found.into_iter().map(SearchHit::of).collect(),
+            hits: page.found.into_iter().map(|found| SearchHit::of(found, &self.rules)).collect(),
             searched_bytes: page.searched_bytes,
             searched_sessions: page.searched_sessions,
             complete: self.all_known && !page.cut_short,
@@ -288,12 +294,13 @@ impl Told {
 }
 
 impl SearchHit {
-    fn of(found: Found) -> Self {
+    fn of(found: Found, rules: &SpanRules) -> Self {
         let Found { listed, at, kind, snippet, of_event } = found;
         let own = of_event.as_ref();
         Self {
             session: listed.id.clone(),
             event: own.map(|own| own.event),
+            page: page_address(rules, &listed.id.0, own.map(|own| own.event)),
             turn: own.and_then(|own| own.turn),
             at: at.to_rfc3339(),
             kind,

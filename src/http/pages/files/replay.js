@@ -3,7 +3,7 @@
 
 import { detail, gist, isFailed, kindOf, nameOf } from "./detail.js";
 import { minimap, waterfall } from "./draw.js";
-import { count, duration, el, money, visible } from "./text.js";
+import { count, duration, el, money, root, visible } from "./text.js";
 
 const ROW_PX = 30;
 const PAGE = 50;
@@ -16,7 +16,7 @@ const TURN_WAIT_MS = 100;
 const SPEEDS = ["step", "1", "2", "5", "10", "25", "50", "100"];
 
 const { session } = document.body.dataset;
-const base = `/api/v1/analytics/sessions/${encodeURIComponent(session)}/replay`;
+const base = `${root}/api/v1/analytics/sessions/${encodeURIComponent(session)}/replay`;
 
 async function ask(url, options = {}) {
   const answer = await fetch(url, { credentials: "same-origin", ...options });
@@ -32,7 +32,7 @@ const api = {
   text: (event, part, from, bytes) => ask(`${base}/${event}/text?part=${part}&from=${from}&bytes=${bytes}`),
   file: (path, at) => ask(`${base}/file?path=${encodeURIComponent(path)}&at=${at}`),
   turn: (turn, near) => ask(`${base}/turns/${turn}?near=${near}`),
-  image: (event, part) => `/sessions/${encodeURIComponent(session)}/images/${event}/${part}`,
+  image: (event, part) => `${root}/sessions/${encodeURIComponent(session)}/images/${event}/${part}`,
   move: (move) => ask(base, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(move) }),
 };
 

@@ -1,7 +1,7 @@
 // The list of sessions, with search, and what the last days cost.
 
 import { bars } from "./draw.js";
-import { count, duration, el, money, visible } from "./text.js";
+import { count, duration, el, money, root, visible } from "./text.js";
 
 const DAYS = 14;
 const ACTIVE_SECONDS = 300;
@@ -31,7 +31,7 @@ place.append(chart, form, status, el("div", { class: "wide", tabindex: "0", role
 function row(session) {
   const seconds = session.ended_at ? (Date.now() - Date.parse(session.ended_at)) / 1000 : null;
   const isActive = seconds !== null && seconds < ACTIVE_SECONDS;
-  const link = el("a", { href: `/sessions/${encodeURIComponent(session.id)}` }, visible(session.title ?? session.id));
+  const link = el("a", { href: `${root}/sessions/${encodeURIComponent(session.id)}` }, visible(session.title ?? session.id));
   const started = session.started_at ? session.started_at.slice(0, 16).replace("T", " ") : "";
   return el("tr", {}, el("th", { scope: "row" }, link), el("td", {}, visible(session.project ?? "")),
     el("td", {}, isActive ? "active" : seconds === null ? "" : `${duration(seconds)} ago`), el("td", {}, started),
@@ -52,7 +52,7 @@ async function list(isMore) {
   asked.set("limit", "50");
   if (isMore && cursor) asked.set("cursor", cursor);
   try {
-    const page = await ask(`/api/v1/analytics/sessions?${asked}`);
+    const page = await ask(`${root}/api/v1/analytics/sessions?${asked}`);
     if (!isMore) body.replaceChildren();
     body.append(...page.sessions.map(row));
     cursor = page.next_cursor;
@@ -69,9 +69,9 @@ async function texts() {
   if (!asked.has("q")) return;
   asked.set("limit", "20");
   try {
-    const found = await ask(`/api/v1/analytics/search?${asked}`);
+    const found = await ask(`${root}/api/v1/analytics/search?${asked}`);
     const items = found.hits.map((hit) => el("li", {},
-      el("a", { href: `/sessions/${encodeURIComponent(hit.session)}#event=${hit.event ?? 0}` }, visible(hit.title ?? hit.session)),
+      el("a", { href: `${root}/sessions/${encodeURIComponent(hit.session)}#event=${hit.event ?? 0}` }, visible(hit.title ?? hit.session)),
       ` ${hit.kind.replaceAll("_", " ")} `, el("q", {}, visible(hit.snippet))));
     hits.append(el("h2", {}, "Texts that match"), items.length ? el("ul", {}, ...items) : el("p", {}, "None."));
   } catch (error) {
@@ -81,7 +81,7 @@ async function texts() {
 
 async function days() {
   const since = new Date(Date.now() - (DAYS - 1) * 86400000).toISOString().slice(0, 10);
-  const { rows, total } = await ask(`/api/v1/analytics/costs?group_by=day&since=${since}`);
+  const { rows, total } = await ask(`${root}/api/v1/analytics/costs?group_by=day&since=${since}`);
   const cost = new Map(rows.map(({ day, cost_usd: usd }) => [day, Number(usd)]));
   const all = Array.from({ length: DAYS }, (_, i) => new Date(Date.parse(since) + i * 86400000).toISOString().slice(0, 10));
   chart.replaceChildren(bars(all.map((day) => cost.get(day) ?? 0)),
@@ -89,7 +89,7 @@ async function days() {
 }
 
 async function projects() {
-  const { rows } = await ask("/api/v1/analytics/costs?group_by=project");
+  const { rows } = await ask(`${root}/api/v1/analytics/costs?group_by=project`);
   const names = rows.map((one) => one.project).filter((name) => name !== null).sort();
   project.append(...names.map((name) => el("option", { value: name }, visible(name))));
 }

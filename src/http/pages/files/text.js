@@ -7,6 +7,9 @@ const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202
 export const visible = (text) =>
   text.replace(/\r\n/g, "\n").replace(HIDDEN, (c) => `\u27e8${c.codePointAt(0).toString(16).toUpperCase()}\u27e9`);
 
+// Where the pages are: empty, or the path below which a proxy serves them.
+export const root = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+
 // An element with attributes and children; texts become text nodes.
 export function el(name, attributes = {}, ...children) {
   const made = document.createElement(name);
