@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
+use tailspan::cli::replay::{self, ReplayError};
 use tailspan::cli::report::{self, ReportError};
 use tailspan::cli::rules::RulesError;
 use tailspan::cli::search::{self, SearchError};
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
                 || error.downcast_ref::<RulesError>().is_some_and(RulesError::is_usage)
                 || error.downcast_ref::<ReportError>().is_some_and(ReportError::is_usage)
                 || error.downcast_ref::<ExportError>().is_some_and(ExportError::is_usage)
+                || error.downcast_ref::<ReplayError>().is_some_and(ReplayError::is_usage)
                 || error.downcast_ref::<SearchError>().is_some_and(SearchError::is_usage);
             log::say(&format!("tailspan: {error:#}"));
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
@@ -71,6 +73,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Report(args) => report::run(args, (flags.config.as_deref(), &config), &env, &prices()?)?,
         Command::Export(args) => tables::run(args, &config, &env, &prices()?)?,
         Command::Search(args) => search::run(args, &config, &env, &prices()?)?,
+        Command::Replay(args) => replay::run(args, &config, &env, &prices()?)?,
         Command::Archive(args) => archive::run(args, &config, &roots, &prices()?)?,
         Command::Statusline(args) => statusline::run(args.patience, &config, &env)?,
         Command::Metrics => metrics::run()?,

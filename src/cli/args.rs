@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use super::archive::ArchiveArgs;
+use super::replay::ReplayArgs;
 use super::report::args::ReportArgs;
 use super::search::SearchArgs;
 use super::tables::args::ExportArgs;
@@ -46,6 +47,8 @@ pub enum Command {
     Export(Box<ExportArgs>),
     /// Find words in prompts, answers, thoughts, tool inputs and results, and titles
     Search(Box<SearchArgs>),
+    /// Walk through a session event by event in the terminal
+    Replay(Box<ReplayArgs>),
     /// List, check, restore and take in copies of session files
     Archive(ArchiveArgs),
     /// Print one line of figures for the status line of Claude Code, whose JSON is read on stdin
@@ -214,6 +217,7 @@ impl Args {
             Command::Report(report) => report.flags(common),
             Command::Export(export) => export.flags(common),
             Command::Search(search) => search.flags(common),
+            Command::Replay(replay) => replay.flags(common),
             Command::Archive(archive) => archive.flags(common),
             Command::Rules(RulesArgs { command: RulesCommand::Check(check) }) => {
                 Flags { projects: check.projects.clone(), offline: true, ..common }

@@ -5,6 +5,7 @@ pub mod args;
 pub mod ask;
 pub mod backfill;
 pub mod metrics;
+pub mod replay;
 pub mod report;
 pub mod rules;
 pub mod scan;

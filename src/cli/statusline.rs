@@ -136,7 +136,7 @@ impl Asking<'_> {
     }
 
     fn ask(&self, question: &Question) -> Option<Value> {
-        let reply = client::get(self.address, question.target(), self.patience).ok();
+        let reply = client::ask(self.address, question.target(), None, self.patience).ok();
         serde_json::from_slice(&reply.filter(|reply| reply.status == 200)?.body).ok()
     }
 }

@@ -31,7 +31,7 @@ pub use metrics::accept::wants_openmetrics;
 pub use pages::status::{Status, Waiting};
 pub use route::answer::Answer;
 pub use route::description::{AnswerForm, AnswerSchema, BodyForm, Description, PROBLEM};
-pub use route::direct::{get, write};
+pub use route::direct::{get, post, write};
 pub use route::parameter::{
     About, Boolean, Described, Name, Number, OneOf, Parameter, ParameterKind, ParameterPlace, Schema, Text, Time, Whole,
 };

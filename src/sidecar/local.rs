@@ -20,7 +20,7 @@ use crate::http::api::replay::kept::Replays;
 use crate::http::context::Context;
 use crate::http::openapi::ApiDocument;
 use crate::http::table::ROUTES;
-use crate::http::{RequestCounters, get, write};
+use crate::http::{RequestCounters, get, post, write};
 use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
 use crate::sidecar::settings::{archive, client, host, label_rules, policy, span_rules, threads};
@@ -87,6 +87,12 @@ impl Local {
     #[must_use]
     pub fn get(&self, target: &str) -> (u16, Vec<u8>) {
         get(ROUTES, &self.context, target)
+    }
+
+    /// The status and body of a POST of JSON to `target`, as the server would answer it.
+    #[must_use]
+    pub fn post(&self, target: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
+        post(ROUTES, &self.context, target, body)
     }
 
     /// Writes the body of the answer to a GET of `target` to `sink` while it is made. Returns the status, and the body of what

@@ -20,9 +20,10 @@ pub fn shown(text: &str) -> String {
     scrub(&visible).into_owned()
 }
 
-/// True unless the character is a control character, a format character (category Cf of Unicode 16) or a separator of
+/// True unless a character is a control character, a format character (category Cf of Unicode 16) or a separator of
 /// lines or paragraphs.
-fn is_visible(letter: char) -> bool {
+#[must_use]
+pub fn is_visible(letter: char) -> bool {
     let formats = matches!(
         letter,
         '\u{ad}'

@@ -94,6 +94,8 @@ mod report;
 mod search;
 mod session_filters;
 mod statusline;
+mod terminal;
+mod terminal_frames;
 
 // The sidecar at work: what it says, keeps, checks and sends again.
 mod daemon;

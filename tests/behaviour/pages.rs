@@ -16,8 +16,8 @@ use crate::support::daemon::Daemon;
 use crate::support::http::{get, request};
 use crate::support::privileges::skip;
 
-const MADE: &str = "0dd5e551-0000-4000-8000-000000000017";
-const HOSTILE: &str = "bad5e551-0000-4000-8000-000000000017";
+pub(crate) const MADE: &str = "0dd5e551-0000-4000-8000-000000000017";
+pub(crate) const HOSTILE: &str = "bad5e551-0000-4000-8000-000000000017";
 
 /// Most bytes of the page of a session with all that it loads, as gzip.
 const BUDGET: usize = 60 << 10;
@@ -166,13 +166,13 @@ fn hostile() -> Vec<Value> {
 }
 
 /// A sidecar over both sessions.
-struct Side {
-    daemon: Daemon,
+pub(crate) struct Side {
+    pub(crate) daemon: Daemon,
     folder: TempDir,
 }
 
 impl Side {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let project = folder.path().join("projects/-home-dev-made");
         fs::create_dir_all(&project).unwrap();
@@ -185,11 +185,11 @@ impl Side {
         Self { daemon, folder }
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.daemon.address
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join(format!("projects/-home-dev-made/{MADE}.jsonl"))
     }
 }

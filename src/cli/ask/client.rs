@@ -1,4 +1,4 @@
-//! One GET of a sidecar on this machine. HTTP/1.0, so that a body is sent as it is and ends with the connection.
+//! One question to a sidecar on this machine. HTTP/1.0, so that a body is sent as it is and ends with the connection.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,15 +14,24 @@ pub(in crate::cli) struct Reply {
     pub(in crate::cli) body: Vec<u8>,
 }
 
-/// Asks for `target`, a path with its query. Fails if nobody listens, if what listens does not speak HTTP, or if the
+/// Asks for `target`, a path with its query; with a `body` of JSON as a POST. Fails if nobody listens, if what listens does not speak HTTP, or if the
 /// whole answer is not there within `patience`.
-pub(in crate::cli) fn get(address: SocketAddr, target: &str, patience: Duration) -> io::Result<Reply> {
+pub(in crate::cli) fn ask(
+    address: SocketAddr,
+    target: &str,
+    body: Option<&[u8]>,
+    patience: Duration,
+) -> io::Result<Reply> {
     let deadline = Instant::now() + patience;
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
-    let head = format!("GET {target} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json, */*\r\n\r\n");
-    stream.write_all(head.as_bytes())?;
+    let (method, about) = match body {
+        Some(body) => ("POST", format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())),
+        None => ("GET", String::new()),
+    };
+    let head = format!("{method} {target} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json, */*\r\n{about}\r\n");
+    stream.write_all(&[head.as_bytes(), body.unwrap_or_default()].concat())?;
     let mut answer = Vec::new();
     let mut piece = vec![0; 64 << 10];
     loop {

@@ -1,7 +1,7 @@
 //! Asks the HTTP API, wherever it is: of a running sidecar, or in this process.
 //!
 //! ```text
-//! client    one GET over HTTP, with a time by which it must be answered
+//! client    one question over HTTP, with a time by which it must be answered
 //! question  a path with its parameters
 //! stream    one GET whose answer is passed on while it comes
 //! args      who is to answer, as arguments

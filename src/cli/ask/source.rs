@@ -219,24 +219,36 @@ impl Source {
 
     /// The answer to a question. Fails if it is refused, or if there is no answer.
     pub(in crate::cli) fn ask(&self, question: &Question) -> Result<Answer, AskError> {
+        self.answer(question, None)
+    }
+
+    /// The answer to a POST of JSON. Fails if it is refused, or if there is no answer.
+    pub(in crate::cli) fn post(&self, question: &Question, body: &serde_json::Value) -> Result<Answer, AskError> {
+        self.answer(question, Some(body.to_string().into_bytes()))
+    }
+
+    fn answer(&self, question: &Question, body: Option<Vec<u8>>) -> Result<Answer, AskError> {
         let (reply, who) = match self {
             Self::Sidecar(address) => {
                 let who = format!("the sidecar at {address}");
-                match client::get(*address, question.target(), PATIENCE) {
+                match client::ask(*address, question.target(), body.as_deref(), PATIENCE) {
                     Ok(reply) => (reply, who),
                     Err(source) => return Err(AskError::Silent { who, source }),
                 }
             }
             Self::Local(local, who) => {
-                let (status, body) = local.get(question.target());
+                let (status, body) = match body {
+                    Some(body) => local.post(question.target(), body),
+                    None => local.get(question.target()),
+                };
                 (Reply { status, body }, who.clone())
             }
         };
         let path = question.path().to_owned();
         let json: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         match reply.status {
-            200 if json.is_object() => Ok(Answer { body: reply.body, json }),
-            200 => Err(AskError::Unreadable { who, path }),
+            200 | 201 if json.is_object() => Ok(Answer { body: reply.body, json }),
+            200 | 201 => Err(AskError::Unreadable { who, path }),
             404 => Err(AskError::Older { who, path }),
             status => {
                 let reason = text(&json, "/detail").map_or_else(|| format!("status {status} at {path}"), str::to_owned);
@@ -295,7 +307,7 @@ fn listener(address: SocketAddr) -> Listener {
     if address.port() == 0 {
         return Listener::Nobody;
     }
-    let reply = match client::get(address, "/-/ready", GREETING) {
+    let reply = match client::ask(address, "/-/ready", None, GREETING) {
         Ok(reply) => reply,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Listener::Stranger,
         Err(_) => return Listener::Nobody,

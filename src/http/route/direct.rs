@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use bytes::Bytes;
 use http::header::HeaderMap;
 use http::{Method, Uri};
 
@@ -13,7 +14,12 @@ use crate::http::route::routes::{self, Route};
 
 /// The status and body of a GET of `target`, which is a path with its query.
 pub fn get<C>(routes: &'static [Route<C>], context: &C, target: &str) -> (u16, Vec<u8>) {
-    ask(routes, context, target).unwrap_or_else(Answer::from).into_parts()
+    ask(routes, context, &Method::GET, (target, Bytes::new())).unwrap_or_else(Answer::from).into_parts()
+}
+
+/// The status and body of a POST of `body` to `target`, a path with its query.
+pub fn post<C>(routes: &'static [Route<C>], context: &C, target: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
+    ask(routes, context, &Method::POST, (target, body.into())).unwrap_or_else(Answer::from).into_parts()
 }
 
 /// Writes the body of the answer to a GET of `target` to `sink`, as it is made. Returns the status, and the body of what is no
@@ -24,18 +30,23 @@ pub fn write<C>(
     target: &str,
     sink: &mut dyn Write,
 ) -> io::Result<(u16, Vec<u8>)> {
-    ask(routes, context, target).unwrap_or_else(Answer::from).write_to(sink)
+    ask(routes, context, &Method::GET, (target, Bytes::new())).unwrap_or_else(Answer::from).write_to(sink)
 }
 
-fn ask<C>(routes: &'static [Route<C>], context: &C, target: &str) -> Result<Answer, Problem> {
+fn ask<C>(
+    routes: &'static [Route<C>],
+    context: &C,
+    method: &Method,
+    (target, body): (&str, Bytes),
+) -> Result<Answer, Problem> {
     let uri: Uri = target.parse().map_err(|_| Problem::bad_request("this is no address"))?;
-    let found = routes::find(routes, &Method::GET, uri.path()).map_err(|missed| missed.problem)?;
+    let found = routes::find(routes, method, uri.path()).map_err(|missed| missed.problem)?;
     let description = found.route.description;
     let query = Query::parse(uri.query(), found.route.others, description.parameters)?;
     let request = Request {
-        method: Method::GET,
+        method: method.clone(),
         path: uri.path().to_owned(),
-        body: bytes::Bytes::new(),
+        body,
         description,
         query,
         params: found.params,

@@ -109,6 +109,17 @@ pub fn say(line: &str) {
     LOG.add(format!("{line}\n").as_bytes());
 }
 
+/// Writes what there is, and lets further lines wait until [`release`]: somebody else draws on the terminal.
+pub fn hold() {
+    LOG.queue.flush(FLUSH);
+    LOG.queue.hold(true);
+}
+
+/// Ends what [`hold`] began.
+pub fn release() {
+    LOG.queue.hold(false);
+}
+
 /// Logs how many messages were counted instead of written, and waits until everything is written, at most a second.
 /// To be called before the process ends.
 pub fn flush() {

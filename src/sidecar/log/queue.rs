@@ -35,6 +35,8 @@ struct WaitingLines {
     bytes: usize,
     /// True while a line that was taken from `lines` is being written.
     writes: bool,
+    /// True while no further line may be written.
+    is_held: bool,
 }
 
 impl LineQueue {
@@ -65,6 +67,12 @@ impl LineQueue {
         drop(self.written.wait_timeout_while(self.waiting(), longest, is_busy));
     }
 
+    /// Whether lines wait for the opposite call instead of being written.
+    pub(super) fn hold(&self, is_held: bool) {
+        self.waiting().is_held = is_held;
+        self.added.notify_one();
+    }
+
     /// Writes lines to `out` for ever. Calls `look` with `None` after each line and every [`LOOK`], and with the number
     /// of lines that were newly lost after a line could be written.
     pub(super) fn write_to(&self, mut out: impl Write, look: impl Fn(Option<u64>)) {
@@ -88,9 +96,12 @@ impl LineQueue {
 
     /// Waits for the oldest line; `None` if there was none for [`LOOK`].
     fn next(&self) -> Option<Vec<u8>> {
-        let is_idle = |waiting: &mut WaitingLines| waiting.lines.is_empty();
+        let is_idle = |waiting: &mut WaitingLines| waiting.lines.is_empty() || waiting.is_held;
         let waited = self.added.wait_timeout_while(self.waiting(), LOOK, is_idle);
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_held {
+            return None;
+        }
         let line = waiting.lines.pop_front()?;
         waiting.bytes -= line.len();
         waiting.writes = true;

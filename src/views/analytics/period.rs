@@ -143,6 +143,13 @@ impl Zone {
         Some(self.local(time)?.format("%a %Y-%m-%d %H:%M").to_string())
     }
 
+    /// The day and what a clock on the wall shows, to the second: `2026-11-24 09:12:33`. `None` for a time that no calendar
+    /// has.
+    #[must_use]
+    pub fn clock(self, time: Timestamp) -> Option<String> {
+        Some(self.local(time)?.format("%Y-%m-%d %H:%M:%S").to_string())
+    }
+
     /// The period in which a time lies: its first moment, the first moment after it, and its name. `None` for a time
     /// that no calendar has.
     #[must_use]

@@ -31,6 +31,7 @@ pub(crate) mod spans;
 pub(crate) mod spending;
 pub(crate) mod story;
 pub(crate) mod tables;
+pub(crate) mod tmux;
 pub(crate) mod units;
 pub(crate) mod vocabulary;
 

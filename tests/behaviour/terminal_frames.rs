@@ -1,0 +1,310 @@
+//! What the terminal replay shows and asks, key by key, with a session that is made up and a clock that the test turns.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tailspan::cli::replay::frame::frame;
+use tailspan::cli::replay::keys::{Act, Key};
+use tailspan::cli::replay::layout::Size;
+use tailspan::cli::replay::play::Play;
+use tailspan::cli::replay::viewer::{About, Failure, Viewer, Wish};
+use tailspan::views::analytics::period::Zone;
+
+/// A replay of a session of so many events, five seconds from each to the next. Event 7 failed; event 30 says "needle".
+struct Replay {
+    viewer: Viewer,
+    now: Duration,
+    total: usize,
+    size: Size,
+    /// Every question that was asked.
+    asked: Vec<Wish>,
+    /// What event 3 says.
+    text: String,
+}
+
+impl Replay {
+    fn of(total: usize, can_grow: bool) -> Self {
+        let about = About {
+            session: "5fb3d16f-f9e3-4142-a37d-c727bd6ab70f".into(),
+            title: "Title".into(),
+            project: "project".into(),
+            can_grow,
+            zone: Zone::UTC,
+        };
+        let viewer = Viewer::new(about, (0, total), Play::of("10", false));
+        let size = Size { columns: 80, rows: 24 };
+        Self { viewer, now: Duration::ZERO, total, size, asked: Vec::new(), text: "three".into() }
+    }
+
+    fn event(&self, index: usize) -> Value {
+        let text = match index {
+            3 => self.text.clone(),
+            30 => "the needle".into(),
+            _ => format!("text {index}"),
+        };
+        let second = index * 5;
+        json!({"index": index, "at": format!("2026-03-01T12:{:02}:{:02}.000Z", second / 60 % 60, second % 60), "kind": "tool_result",
+            "tool": "Bash", "outcome": if index == 7 { "failed" } else { "ok" }, "gap_seconds": if index == 0 { Value::Null } else { json!(5.0) },
+            "depth": 0, "turn": 1 + index / 10, "cost_usd_so_far": "0.5", "content": [{"type": "tool_result", "text": text,
+            "bytes": text.len(), "truncated": index == 8}], "state": {"context_tokens": 45_200}})
+    }
+
+    fn answer(&self, wish: &Wish) -> Value {
+        let page = |from: usize, count: usize| {
+            let events: Vec<Value> = (from..self.total.min(from + count)).map(|index| self.event(index)).collect();
+            json!({"total_events": self.total, "events": events})
+        };
+        match wish {
+            Wish::Outline => {
+                let stretches: Vec<Value> = (0..self.total)
+                    .map(|from| json!({"from": from, "events": 1, "cost_usd": "0.1", "errors": usize::from(from == 7)}))
+                    .collect();
+                json!({"total_events": self.total, "stretches": stretches})
+            }
+            Wish::Page(number) => page(number * 50, 50),
+            Wish::Event(index) => page(*index, 1),
+            Wish::Find { from, words } if words == "needle" && *from <= 30 => page(30, 1),
+            Wish::Find { .. } => json!({"total_events": self.total, "events": [], "next_from": null}),
+            Wish::Seek { from, is_next: true, .. } if *from < 7 => json!({"event": self.event(7)}),
+            Wish::Seek { .. } => json!({"event": null}),
+            Wish::Text { .. } => json!({"text": "all of it\n"}),
+        }
+    }
+
+    /// Answers everything that is asked.
+    fn settle(&mut self) {
+        self.viewer.tick(self.now);
+        self.viewer.fit(self.size);
+        while let Some(wish) = self.viewer.wish(self.now) {
+            let answer = self.answer(&wish);
+            self.asked.push(wish);
+            self.viewer.told(Ok(answer), self.now);
+            self.viewer.fit(self.size);
+        }
+    }
+
+    fn press(&mut self, keys: &[Key]) -> Act {
+        let mut act = Act::Stay;
+        for key in keys {
+            act = self.viewer.key(*key, self.now);
+            self.settle();
+        }
+        act
+    }
+
+    fn type_in(&mut self, words: &str) {
+        self.press(&words.chars().map(Key::Letter).collect::<Vec<_>>());
+    }
+
+    /// The clock goes on to the next moment at which something is to be done, at most by so much.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(next) = self.viewer.wakes_at(self.now).filter(|next| *next <= end) {
+            self.now = next.max(self.now + Duration::from_millis(1));
+            self.settle();
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    fn screen(&self) -> Vec<String> {
+        let line = |row: tailspan::cli::replay::frame::ScreenRow| {
+            let beside = row.beside.map(|(_, line)| line.text()).unwrap_or_default();
+            format!("{}{beside}", row.line.text()).trim_end().to_owned()
+        };
+        frame(&self.viewer, self.now).into_iter().map(line).collect()
+    }
+
+    fn status(&self) -> String {
+        self.screen()[usize::from(self.size.rows >= 14)].clone()
+    }
+
+    fn at(&self) -> usize {
+        let status = self.status();
+        status.split('#').nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
+    }
+}
+
+#[test]
+fn a_screen_has_the_session_the_place_the_timeline_the_event_and_the_keys() {
+    let mut replay = Replay::of(100, false);
+    replay.settle();
+    replay.press(&[Key::Down; 7]);
+    let screen = replay.screen();
+    assert_eq!(screen.len(), 24);
+    assert_eq!(screen[0], "Title  project  5fb3d16f");
+    assert_eq!(screen[1], " ‖ #7 of 100 · turn 1 · $0.5000 · context 45.2k · 10× · 2026-03-01 12:00:35");
+    assert_eq!(screen[9], "12:00:35   +5.0s ↩ Result Bash failed text 7                             $0.5000");
+    assert_eq!(screen[10..15], ["↩ Result Bash #7 failed", "outcome failed · gap 5.0 s", "", "tool result", "text 7"]);
+    assert_eq!(screen[23], "←→ step  space play  / find  e error  t tool  [ ] turn  f follow  ? keys  q quit");
+    replay.size = Size { columns: 40, rows: 10 };
+    replay.settle();
+    let screen = replay.screen();
+    assert_eq!((screen.len(), screen[0].as_str()), (10, " ‖ #7 of 100 · turn 1 · $0.5000"));
+    assert_eq!(screen[4..7], ["↩ Result Bash #7 failed", "outcome failed · gap 5.0 s", ""]);
+    for columns in 1..150 {
+        for rows in 1..40 {
+            replay.size = Size { columns, rows };
+            replay.settle();
+            let shown = frame(&replay.viewer, replay.now);
+            assert_eq!(shown.len(), rows, "{columns}x{rows}");
+            for row in shown {
+                let right = row.beside.map_or(0, |(from, line)| from + line.width());
+                assert!(row.line.width() <= columns && right <= columns, "{columns}x{rows}: {}", row.line.text());
+            }
+        }
+    }
+}
+
+#[test]
+fn wide_letters_tabs_and_emoji_stay_within_their_columns() {
+    let mut replay = Replay::of(5, false);
+    replay.text = format!("日本語{}\t\u{1f468}\u{200d}\u{1f469} e\u{301}\u{202e}x\u{7}", "漢字".repeat(60));
+    for columns in [11, 40, 80, 121] {
+        replay.size = Size { columns, rows: 24 };
+        replay.settle();
+        replay.press(&[Key::Home, Key::Down, Key::Down, Key::Down]);
+        assert!(frame(&replay.viewer, replay.now).iter().all(|row| row.line.width() <= columns));
+    }
+    let screen = replay.screen().join("\n");
+    assert!(screen.contains("    \u{1f468}\u{1f469} e\u{301}⟨202E⟩x⟨7⟩"), "{screen}");
+}
+
+#[test]
+fn a_session_is_read_by_pages_and_only_where_it_is_looked_at() {
+    let mut replay = Replay::of(100_000, false);
+    replay.settle();
+    assert_eq!(replay.asked, [Wish::Page(0), Wish::Event(0), Wish::Outline]);
+    replay.asked.clear();
+    replay.press(&[Key::End]);
+    assert_eq!(replay.asked, [Wish::Page(1999), Wish::Event(99_999)]);
+    replay.asked.clear();
+    replay.press(&[Key::Up, Key::Up]);
+    assert_eq!(replay.asked, [Wish::Event(99_998), Wish::Event(99_997)]);
+    // Who hurries through asks for what he sees in the end.
+    replay.asked.clear();
+    for _ in 0..20 {
+        replay.viewer.key(Key::Up, replay.now);
+    }
+    replay.settle();
+    assert_eq!((replay.at(), replay.asked.as_slice()), (99_977, [Wish::Event(99_977)].as_slice()));
+}
+
+#[test]
+fn play_goes_at_its_speed_and_shortens_gaps_to_three_seconds() {
+    let mut replay = Replay::of(100, false);
+    replay.settle();
+    // Ten times real time: 300 ms for gaps of five seconds, which count as three.
+    replay.press(&[Key::Letter(' ')]);
+    replay.pass(Duration::from_millis(299));
+    assert_eq!(replay.at(), 0);
+    replay.pass(Duration::from_millis(1));
+    assert_eq!((replay.at(), replay.status().starts_with(" ▶ #1 of 100")), (1, true));
+    replay.pass(Duration::from_millis(3010));
+    assert_eq!(replay.at(), 11);
+    // One event a second.
+    replay.press(&[Key::Letter('-'); 9]);
+    assert!(replay.status().contains("1 event/s"), "{}", replay.status());
+    replay.pass(Duration::from_millis(5010));
+    assert_eq!(replay.at(), 16);
+    replay.press(&[Key::Letter(' ')]);
+    replay.pass(Duration::from_secs(60));
+    assert_eq!((replay.at(), replay.status().starts_with(" ‖")), (16, true));
+    // A hundred times real time, to the end; a key that moves ends play.
+    replay.press(&[Key::Letter('+'); 9]);
+    assert!(replay.status().contains("100×"), "{}", replay.status());
+    replay.press(&[Key::Letter(' ')]);
+    replay.pass(Duration::from_secs(1));
+    replay.press(&[Key::Up]);
+    let at = replay.at();
+    assert!((40..60).contains(&at), "{at}");
+    replay.pass(Duration::from_secs(1));
+    assert_eq!(replay.at(), at);
+    replay.press(&[Key::Letter(' ')]);
+    replay.pass(Duration::from_secs(10));
+    assert_eq!((replay.at(), replay.screen()[23].as_str()), (99, "the end"));
+}
+
+#[test]
+fn what_is_found_is_gone_to_and_what_is_not_is_said() {
+    let mut replay = Replay::of(100, false);
+    replay.settle();
+    replay.press(&[Key::Letter('e')]);
+    assert_eq!(replay.at(), 7);
+    replay.press(&[Key::Letter('e')]);
+    assert_eq!((replay.at(), replay.screen()[23].as_str()), (7, "there is no further error"));
+    replay.type_in("/needlee");
+    assert!(replay.screen()[23].starts_with("find: needlee"), "{:?}", replay.screen());
+    replay.press(&[Key::Backspace, Key::Enter]);
+    assert_eq!(replay.at(), 30);
+    replay.press(&[Key::Letter('n')]);
+    assert_eq!((replay.at(), replay.screen()[23].as_str()), (30, "“needle” is not said after event 30"));
+    // Letters of words are no keys, and an escape from them leaves the replay as it is.
+    replay.type_in("/q");
+    assert_eq!(replay.press(&[Key::Escape]), Act::Stay);
+    assert_eq!(replay.press(&[Key::Letter('?'), Key::Letter('q')]), Act::Stay);
+    assert_eq!(replay.press(&[Key::Letter('q')]), Act::Leave);
+    assert_eq!(replay.press(&[Key::Letter('/'), Key::Interrupt]), Act::Leave);
+}
+
+#[test]
+fn a_text_is_scrolled_and_the_rest_of_a_cut_one_is_asked_for() {
+    let mut replay = Replay::of(20, false);
+    replay.text = (0..100).map(|line| format!("line {line}\n")).collect();
+    replay.settle();
+    replay.press(&[Key::Down, Key::Down, Key::Down]);
+    assert!(replay.screen().join("\n").contains("line 6\n") && !replay.screen().join("\n").contains("line 60\n"));
+    replay.press(&[Key::Tab, Key::End]);
+    assert!(replay.screen().join("\n").contains("line 99\n"), "{:?}", replay.screen());
+    assert_eq!(replay.at(), 3);
+    replay.press(&[Key::Home, Key::Tab, Key::Down]);
+    assert_eq!(replay.at(), 4);
+    replay.press(&[Key::Down, Key::Down, Key::Down, Key::Down]);
+    assert!(replay.screen().join("\n").contains("bytes: enter shows the rest"), "{:?}", replay.screen());
+    replay.press(&[Key::Enter]);
+    assert_eq!(replay.asked.last(), Some(&Wish::Text { event: 8, part: 0 }));
+    let screen = replay.screen().join("\n");
+    assert!(screen.contains("all of it") && !screen.contains("enter shows"), "{screen}");
+}
+
+#[test]
+fn a_session_that_goes_on_is_looked_at_and_followed() {
+    let mut replay = Replay::of(10, true);
+    replay.settle();
+    replay.total = 12;
+    replay.pass(Duration::from_secs(3));
+    assert_eq!((replay.at(), replay.screen()[23].as_str()), (0, "12 events now"));
+    replay.press(&[Key::Letter('f')]);
+    assert_eq!(replay.at(), 11);
+    replay.total = 15;
+    replay.pass(Duration::from_secs(3));
+    assert_eq!((replay.at(), replay.status().contains("following")), (14, true));
+    // Who looks back stays there.
+    replay.press(&[Key::Up]);
+    replay.total = 20;
+    replay.pass(Duration::from_secs(3));
+    assert_eq!((replay.at(), replay.status().contains("following")), (13, false));
+    let mut replay = Replay::of(10, false);
+    replay.settle();
+    replay.press(&[Key::Letter('f')]);
+    assert_eq!(replay.screen()[23], "nothing to follow: no sidecar reads this session");
+}
+
+#[test]
+fn who_does_not_answer_is_asked_again_and_keys_go_on() {
+    let mut replay = Replay::of(100, true);
+    replay.settle();
+    replay.viewer.key(Key::Down, replay.now);
+    assert_eq!(replay.viewer.wish(replay.now), Some(Wish::Event(1)));
+    // Nothing else is asked meanwhile, and what is not there yet is said to be coming.
+    replay.viewer.key(Key::Down, replay.now);
+    assert_eq!(replay.viewer.wish(replay.now), None);
+    replay.now += Duration::from_secs(1);
+    assert_eq!(replay.screen()[10], "#2 …");
+    replay.viewer.told(Err(Failure::Silent("the sidecar does not answer".into())), replay.now);
+    assert_eq!(replay.screen()[23], "asking again: the sidecar does not answer");
+    assert_eq!(replay.viewer.wish(replay.now), None);
+    replay.pass(Duration::from_secs(3));
+    assert_eq!((replay.at(), replay.screen()[10].as_str()), (2, "↩ Result Bash #2"));
+    assert!(!replay.screen()[23].contains("asking again"), "{:?}", replay.screen());
+}
