@@ -168,7 +168,7 @@ fn hostile() -> Vec<Value> {
 /// A sidecar over both sessions.
 pub(crate) struct Side {
     pub(crate) daemon: Daemon,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Side {

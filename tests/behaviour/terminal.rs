@@ -9,8 +9,9 @@ use serde_json::json;
 use tailspan::cli::replay::frame::frame;
 use tailspan::cli::replay::layout::Size;
 use tailspan::cli::replay::play::Play;
-use tailspan::cli::replay::screen::Screen;
+use tailspan::cli::replay::screen::{Means, Screen};
 use tailspan::cli::replay::viewer::{About, Viewer};
+use tailspan::sidecar::log;
 use tailspan::views::analytics::period::Zone;
 
 use crate::pages::{HOSTILE, MADE, Side};
@@ -55,7 +56,7 @@ fn keys_step_seek_find_and_leave() {
     tmux.press(&["Right"]);
     tmux.until(&["‖ #1 of", "✦ Answer claude-sonnet-4-5 #1", "let zebras = 1;"]);
     tmux.press(&["j", "Down", "Down", "Right", "Down"]);
-    tmux.until(&["#6 of", "Call Edit #6", "- let zebras = 1;", "+ let zebras = 2;"]);
+    tmux.until(&["#6 of", "Call Edit #6", "@@ -4 +4 @@", "- let zebras = 1;", "+ let zebras = 2;"]);
     tmux.press(&["Left", "k", "Up"]);
     tmux.until(&["#3 of", "Call Write #3", "+ fn main() {"]);
     tmux.press(&["e"]);
@@ -159,6 +160,56 @@ fn colours_of_programs_are_kept_and_can_be_left_out() {
 }
 
 #[test]
+fn terminals_of_every_kind_show_it_and_a_dumb_one_gets_the_plain_text() {
+    let side = Side::new();
+    for (kind, locale, edit) in [
+        ("xterm", "C.UTF-8", "⚙ Call Edit #6"),
+        ("linux", "C.UTF-8", "⚙ Call Edit #6"),
+        ("vt100", "C", "? Call Edit #6"),
+    ] {
+        let script = script(&side, &format!("{MADE} --event 6"));
+        let Some(tmux) = Tmux::start((80, 24), &format!("export TERM={kind} LANG={locale} LC_ALL={locale}\n{script}"))
+        else {
+            return;
+        };
+        let screen = tmux.until(&["Count the zebras", "#6 of", edit, "+ let zebras = 2;", "? keys  q quit"]);
+        assert_eq!(screen.is_ascii(), locale == "C", "{screen}");
+        tmux.press(&["q"]);
+        given_back(&tmux, "ended with 0");
+    }
+    let script = script(&side, &format!("{MADE} --event 140"));
+    let Some(tmux) = Tmux::start((80, 24), &format!("export TERM=dumb\n{script}")) else { return };
+    let screen = tmux.until(&["All animals are counted.", "ended with 0"]);
+    assert!(!screen.contains("q quit"), "{screen}");
+}
+
+#[test]
+fn a_state_and_the_files_answer_as_a_sidecar_does() {
+    let Side { daemon, folder } = Side::new();
+    let (address, program) = (daemon.address, env!("CARGO_BIN_EXE_tailspan"));
+    assert_eq!(daemon.stop(), Some(0));
+    let state = format!("--listen {address} --state {}", folder.path().join("state").display());
+    let files = format!("--scan --projects {}", folder.path().join("projects").display());
+    for source in [state, files] {
+        let Some(tmux) = Tmux::start((80, 24), &format!("{program} replay {MADE} {source}; echo \"ended with $?\""))
+        else {
+            return;
+        };
+        tmux.until(&["❯ Prompt #0", "Please fix the zebra"]);
+        tmux.press(&["e"]);
+        tmux.until(&["Result Bash #13 failed", "deploy: no such zoo"]);
+        tmux.press(&["/"]);
+        tmux.until(&["find:"]);
+        tmux.press(&["quokka", "Enter"]);
+        tmux.until(&["Result Grep", "src/zoo.rs: a quokka"]);
+        tmux.press(&["f"]);
+        tmux.until(&["nothing to follow"]);
+        tmux.press(&["q"]);
+        tmux.until(&["ended with 0"]);
+    }
+}
+
+#[test]
 fn a_hostile_session_moves_and_changes_nothing() {
     let side = Side::new();
     let Some(tmux) = shown(&side, (80, 24), HOSTILE) else { return };
@@ -224,15 +275,19 @@ fn a_panic_gives_the_terminal_back() {
             zone: Zone::UTC,
         };
         let mut viewer = Viewer::new(about, (0, 0), Play::of("10", false));
-        let mut screen = Screen::open(true).unwrap();
+        let mut screen = Screen::open(Means { has_colours: true, has_unicode: true }).unwrap();
         let size: Size = screen.size().unwrap();
         viewer.fit(size);
         screen.draw(frame(&viewer, std::time::Duration::ZERO)).unwrap();
+        log::say("a line of the log");
         let go = std::env::var(PANICS).unwrap();
         while fs::metadata(&go).is_err() {
             std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
-        panic!("the elephant left");
+        let ended = std::panic::catch_unwind(|| panic!("the elephant left"));
+        assert!(ended.is_err());
+        log::flush();
+        std::process::exit(7);
     }
     let own = std::env::current_exe().unwrap();
     let script = format!(
@@ -243,9 +298,10 @@ fn a_panic_gives_the_terminal_back() {
     let Some(tmux) = Tmux::start((80, 24), &script) else { return };
     tmux.until(&["A title", "This session has no events yet."]);
     assert_eq!(tmux.fact("alternate_on"), "1");
+    assert!(!tmux.screen().contains("a line of the log"), "{}", tmux.screen());
     fs::write(tmux.path("go"), "").unwrap();
-    given_back(&tmux, "ended with 101");
-    tmux.until(&["the elephant left"]);
+    given_back(&tmux, "ended with 7");
+    tmux.until(&["the elephant left", "a line of the log"]);
 }
 
 /// Exit code, standard output and standard error without a terminal.

@@ -67,6 +67,7 @@ impl Replay {
             Wish::Find { .. } => json!({"total_events": self.total, "events": [], "next_from": null}),
             Wish::Seek { from, is_next: true, .. } if *from < 7 => json!({"event": self.event(7)}),
             Wish::Seek { .. } => json!({"event": null}),
+            Wish::File { .. } => unreachable!("no event changes a file"),
             Wish::Text { .. } => json!({"text": "all of it\n"}),
         }
     }
@@ -279,11 +280,17 @@ fn a_session_that_goes_on_is_looked_at_and_followed() {
     replay.total = 15;
     replay.pass(Duration::from_secs(3));
     assert_eq!((replay.at(), replay.status().contains("following")), (14, true));
+    // Any answer may be the first that tells of more.
+    replay.press(&[Key::Up]);
+    replay.viewer.key(Key::Letter('f'), replay.now);
+    replay.total = 16;
+    replay.settle();
+    assert_eq!((replay.at(), replay.status().contains("following")), (15, true));
     // Who looks back stays there.
     replay.press(&[Key::Up]);
     replay.total = 20;
     replay.pass(Duration::from_secs(3));
-    assert_eq!((replay.at(), replay.status().contains("following")), (13, false));
+    assert_eq!((replay.at(), replay.status().contains("following")), (14, false));
     let mut replay = Replay::of(10, false);
     replay.settle();
     replay.press(&[Key::Letter('f')]);

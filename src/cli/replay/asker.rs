@@ -96,6 +96,7 @@ impl Asking {
             Wish::Text { event, part } => replay_of(&self.session, &format!("/{event}/text"))
                 .with("part", &part.to_string())
                 .with("bytes", &TEXT_BYTES_MAX.to_string()),
+            Wish::File { path, at } => replay_of(&self.session, "/file").with("path", path).with("at", &at.to_string()),
             Wish::Seek { from, is_next, what } => return self.seek(*from, *is_next, what),
         };
         Ok(self.source.ask(&question)?.json)

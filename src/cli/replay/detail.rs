@@ -46,15 +46,16 @@ pub(super) fn heading(event: &Value) -> Line {
     if has_failed(event) { line.with(" failed", Style::BAD) } else { line }
 }
 
-/// Everything else. `whole` has the texts that were asked for as a whole, by their places in the content.
-pub(super) fn body(event: &Value, whole: &BTreeMap<usize, String>) -> Vec<Line> {
+/// Everything else. `whole` has the texts that were asked for as a whole, by their places in the content, and `before` the file
+/// that an edit changes, as the session knew it.
+pub(super) fn body(event: &Value, whole: &BTreeMap<usize, String>, before: Option<&str>) -> Vec<Line> {
     let facts = facts(event);
     let mut lines = if facts.spans().is_empty() { Vec::new() } else { vec![facts] };
     for (part, piece) in list(event, "/content").iter().enumerate() {
         if !lines.is_empty() {
             lines.push(Line::default());
         }
-        pieces(event, piece, whole.get(&part).map(String::as_str), &mut lines);
+        pieces(event, piece, (whole.get(&part).map(String::as_str), before), &mut lines);
     }
     if let Some(why) = some_text(event, "/content_unavailable") {
         lines.push(Line::of(&format!("no text: {why}"), Style::DIM));
@@ -69,6 +70,15 @@ pub(super) fn cut_piece(event: &Value, whole: &BTreeMap<usize, String>) -> Optio
     let is_cut = |piece: &Value| piece.get("truncated").and_then(Value::as_bool) == Some(true);
     let mut cut = list(event, "/content").iter().enumerate().filter(|(_, piece)| is_cut(piece));
     cut.find(|(part, _)| !whole.contains_key(part)).map(|(part, _)| part)
+}
+
+/// The path of the file that an event changes; `None` for events that change none, and for a cut call.
+pub(super) fn changed_file(event: &Value) -> Option<String> {
+    if text(event, "/kind") != Some("tool_call") || !EDITS.contains(&text(event, "/tool")?) {
+        return None;
+    }
+    let input: Value = serde_json::from_str(text(event, "/content/0/text")?).ok()?;
+    some_text(&input, "/file_path").or_else(|| some_text(&input, "/notebook_path"))
 }
 
 fn facts(event: &Value) -> Line {
@@ -105,7 +115,7 @@ fn facts(event: &Value) -> Line {
     line
 }
 
-fn pieces(event: &Value, piece: &Value, whole: Option<&str>, lines: &mut Vec<Line>) {
+fn pieces(event: &Value, piece: &Value, (whole, before): (Option<&str>, Option<&str>), lines: &mut Vec<Line>) {
     let kind = text(piece, "/type").unwrap_or_default();
     if kind != "text" {
         lines.push(Line::of(&kind.replace('_', " "), Style::MARK));
@@ -118,7 +128,7 @@ fn pieces(event: &Value, piece: &Value, whole: Option<&str>, lines: &mut Vec<Lin
     let is_cut = whole.is_none() && piece.get("truncated").and_then(Value::as_bool) == Some(true);
     let told = if kind == "tool_input" && !is_cut { serde_json::from_str(shown).ok() } else { None };
     match (kind, told) {
-        (_, Some(Value::Object(input))) => inputs(event, &input, lines),
+        (_, Some(Value::Object(input))) => inputs(event, &input, before, lines),
         ("tool_result", _) => lines.extend(ansi::lines(shown)),
         ("thinking", _) => lines.extend(plain(shown, Style { italic: true, ..Style::DIM })),
         _ => lines.extend(plain(shown, Style::PLAIN)),
@@ -133,7 +143,7 @@ fn plain(text: &str, look: Style) -> impl Iterator<Item = Line> {
     text.split('\n').map(move |line| Line::of(line.strip_suffix('\r').unwrap_or(line), look))
 }
 
-fn inputs(event: &Value, input: &serde_json::Map<String, Value>, lines: &mut Vec<Line>) {
+fn inputs(event: &Value, input: &serde_json::Map<String, Value>, before: Option<&str>, lines: &mut Vec<Line>) {
     let is_edit = text(event, "/tool").is_some_and(|tool| EDITS.contains(&tool));
     for (name, value) in input {
         if is_edit && CHANGES.contains(&name.as_str()) {
@@ -151,27 +161,44 @@ fn inputs(event: &Value, input: &serde_json::Map<String, Value>, lines: &mut Vec
         }
     }
     if is_edit {
-        changes(input, lines);
+        changes(input, before, lines);
     }
 }
 
-/// What an edit changes, as its call tells it.
-fn changes(input: &serde_json::Map<String, Value>, lines: &mut Vec<Line>) {
+/// What an edit changes: in the file as the session knew it, else as its call tells it.
+fn changes(input: &serde_json::Map<String, Value>, before: Option<&str>, lines: &mut Vec<Line>) {
     let input = Value::Object(input.clone());
     if let Some(content) = text(&input, "/content") {
-        lines.extend(difference("", content));
+        return lines.extend(difference(before.unwrap_or_default(), content, before.is_some()));
     }
     let one = std::slice::from_ref(&input);
     let edits = if input.get("edits").is_some() { list(&input, "/edits") } else { one };
+    if let Some((before, after)) = before.and_then(|before| Some((before, edited(before, edits)?))) {
+        return lines.extend(difference(before, &after, true));
+    }
     for (number, edit) in edits.iter().enumerate() {
         let new = text(edit, "/new_string").or_else(|| text(edit, "/new_source"));
         if let Some(new) = new {
             if number > 0 {
                 lines.push(Line::of("⋯", Style::DIM));
             }
-            lines.extend(difference(text(edit, "/old_string").unwrap_or_default(), new));
+            lines.extend(difference(text(edit, "/old_string").unwrap_or_default(), new, false));
         }
     }
+}
+
+/// A file after edits; `None` if one of them does not fit to it.
+fn edited(before: &str, edits: &[Value]) -> Option<String> {
+    let mut after = before.to_owned();
+    for edit in edits {
+        let (old, new) = (text(edit, "/old_string")?, text(edit, "/new_string")?);
+        if !after.contains(old) {
+            return None;
+        }
+        let is_all = edit.get("replace_all").and_then(Value::as_bool) == Some(true);
+        after = if is_all { after.replace(old, new) } else { after.replacen(old, new, 1) };
+    }
+    Some(after)
 }
 
 /// The list of tasks, if there is one.

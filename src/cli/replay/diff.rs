@@ -16,22 +16,26 @@ enum Mark {
     New,
 }
 
-/// The difference between two texts, with three lines around each change.
-pub(super) fn difference(before: &str, after: &str) -> Vec<Line> {
+/// The difference between two texts, with three lines around each change; with the numbers of lines if both texts are whole
+/// files.
+pub(super) fn difference(before: &str, after: &str, is_numbered: bool) -> Vec<Line> {
     let marked = marked(&split(before), &split(after));
     let changes: Vec<usize> =
         marked.iter().enumerate().filter(|(_, (mark, _))| *mark != Mark::Same).map(|(place, _)| place).collect();
     if changes.is_empty() {
         return vec![Line::of("no change", Style::DIM)];
     }
-    let (mut made, mut was_shown, mut from) = (Vec::new(), true, 0);
+    let (mut made, mut was_shown, mut from) = (Vec::new(), false, 0);
+    let (mut old, mut new) = (1, 1);
     for (place, (mark, line)) in marked.iter().enumerate() {
         while changes.get(from).is_some_and(|change| change + AROUND < place) {
             from += 1;
         }
         let is_shown = changes.get(from).is_some_and(|change| change.abs_diff(place) <= AROUND);
         if is_shown {
-            if !was_shown && !made.is_empty() {
+            if !was_shown && is_numbered {
+                made.push(Line::of(&format!("@@ -{old} +{new} @@"), Style::MARK));
+            } else if !was_shown && !made.is_empty() {
                 made.push(Line::of("⋯", Style::DIM));
             }
             made.push(match mark {
@@ -41,6 +45,8 @@ pub(super) fn difference(before: &str, after: &str) -> Vec<Line> {
             });
         }
         was_shown = is_shown;
+        old += usize::from(*mark != Mark::New);
+        new += usize::from(*mark != Mark::Old);
     }
     made
 }

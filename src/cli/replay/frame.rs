@@ -99,12 +99,16 @@ fn middle(viewer: &Viewer, layout: Layout, now: Duration, rows: &mut Vec<ScreenR
 
 /// The keys, from one of them on.
 fn help(columns: usize, first: usize) -> Vec<Line> {
+    // On narrow screens what a key does begins right behind it.
+    let room: usize = if columns < 72 { 0 } else { 18 };
     let key = |(key, does): &(&str, &str)| {
-        let blanks = " ".repeat(20_usize.saturating_sub(width(key)));
-        Line::of(key, Style::STRONG).with(&format!("{blanks}{does}"), Style::PLAIN)
+        let mut lines = Vec::new();
+        let blanks = " ".repeat(room.saturating_sub(width(key)));
+        Line::of(key, Style::STRONG).with(&format!("{blanks}  {does}"), Style::PLAIN).wrapped(columns, &mut lines);
+        lines
     };
     let heading = Line::of("Keys", Style::STRONG).with("  ↓ more of them, any other key leads back", Style::DIM);
-    let lines = std::iter::once(heading).chain(HELP.iter().skip(first).map(key));
+    let lines = std::iter::once(heading).chain(HELP.iter().skip(first).flat_map(key));
     lines.map(|line| line.fitted(columns, Style::PLAIN)).collect()
 }
 

@@ -8,7 +8,7 @@ use super::asker::Asker;
 use super::error::ReplayError;
 use super::frame::frame;
 use super::keys::Act;
-use super::screen::{self, Screen};
+use super::screen::{self, Means, Screen};
 use super::viewer::Viewer;
 use super::watch::{self, Happening};
 use crate::cli::ask::source::Source;
@@ -28,10 +28,10 @@ enum End {
 }
 
 /// Shows the replay until it is left. Fails if the terminal does.
-pub(super) fn run(source: Source, mut viewer: Viewer, has_colours: bool) -> Result<(), ReplayError> {
+pub(super) fn run(source: Source, mut viewer: Viewer, means: Means) -> Result<(), ReplayError> {
     let (sender, happenings) = channel();
     watch::signals(sender.clone()).map_err(ReplayError::Terminal)?;
-    let mut screen = Screen::open(has_colours).map_err(ReplayError::Terminal)?;
+    let mut screen = Screen::open(means).map_err(ReplayError::Terminal)?;
     let asker = Asker::start(source, viewer.about.session.clone(), sender.clone()).map_err(ReplayError::Terminal)?;
     watch::keys(sender).map_err(ReplayError::Terminal)?;
     let ended = show(&mut screen, &mut viewer, &asker, &happenings);

@@ -48,12 +48,14 @@ use std::io::{self, IsTerminal};
 use self::asker::replay_of;
 pub use self::error::ReplayError;
 use self::play::{Play, SPEED, SPEEDS};
+use self::screen::Means;
 use self::viewer::{About, Viewer};
 use super::ask::answer::{count, some_text};
 use super::ask::args::SourceArgs;
 use super::ask::question::Question;
 use super::ask::source::{AskError, Source};
 use super::report::args::ColorChoice;
+use super::report::draw::glyphs::Glyphs;
 use super::report::zone;
 use super::values;
 use crate::config::{Config, Env, Flags};
@@ -134,7 +136,8 @@ pub fn run(args: &ReplayArgs, config: &Config, env: &Env, prices: &Prices) -> Re
     if !has_screen {
         return plain::run(&source, &about, at, has_colours);
     }
-    live::run(source, Viewer::new(about, (at, total), Play::of(&args.speed, args.play)), has_colours)
+    let means = Means { has_colours, has_unicode: Glyphs::of_locale(env).has_unicode() };
+    live::run(source, Viewer::new(about, (at, total), Play::of(&args.speed, args.play)), means)
 }
 
 /// Which session that is, the event to begin with, and how many there are.

@@ -99,6 +99,32 @@ fn visible(text: &str) -> String {
     shown
 }
 
+/// The same text for a locale without Unicode, letter for letter in as many columns: the signs of the screen as others that
+/// look alike, letters of the session as question marks.
+pub(super) fn as_ascii(text: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '…' | '·' | '▃' | '▄' => told.push('.'),
+            '▁' | '▂' => told.push('_'),
+            '▅' => told.push('-'),
+            '▆' | '‖' => told.push('='),
+            '▇' | '█' => told.push('#'),
+            '│' => told.push('|'),
+            '×' | '☑' => told.push('x'),
+            '▶' | '→' | '❯' | '⟩' => told.push('>'),
+            '←' | '↩' | '⟨' => told.push('<'),
+            '↑' => told.push('^'),
+            '↓' | '⤓' => told.push('v'),
+            '★' | '✦' => told.push('*'),
+            '“' | '”' => told.push('"'),
+            letter if letter.is_ascii() => told.push(letter),
+            letter => told.push_str(&"?".repeat(letter_width(letter))),
+        }
+    }
+    told
+}
+
 /// The columns that a letter takes.
 fn letter_width(letter: char) -> usize {
     letter.width().unwrap_or(0)

@@ -10,7 +10,7 @@ use super::detail;
 use super::error::ReplayError;
 use super::event::Row;
 use super::paint::{Line, Style};
-use super::screen::painted;
+use super::screen::{Means, painted};
 use super::viewer::About;
 use crate::cli::ask::answer::{count, list, text};
 use crate::cli::ask::source::{AskError, Source};
@@ -47,7 +47,7 @@ fn print(lines: &[Line], has_colours: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for line in lines {
         // A plain reader may show no looks at all.
-        let told = if has_colours { painted(line, true) } else { line.text() };
+        let told = if has_colours { painted(line, Means { has_colours, has_unicode: true }) } else { line.text() };
         writeln!(out, "{}", told.trim_end())?;
     }
     out.flush()
@@ -65,7 +65,7 @@ fn told(source: &Source, about: &About, event: &Value) -> Result<Vec<Line>, Repl
         let cut = || text(event, &format!("/content/{part}/text")).unwrap_or_default().to_owned();
         whole.insert(part, rest.unwrap_or_else(cut));
     }
-    lines.extend(detail::body(event, &whole));
+    lines.extend(detail::body(event, &whole, None));
     lines.push(Line::default());
     let indent = "  ".repeat(row.depth);
     Ok(lines.into_iter().map(|line| Line::of(&indent, Style::PLAIN).joined(line)).collect())

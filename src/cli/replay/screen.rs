@@ -15,7 +15,7 @@ use crossterm::{execute, queue};
 
 use super::frame::ScreenRow;
 use super::layout::Size;
-use super::paint::{Line, Style};
+use super::paint::{Line, Style, as_ascii};
 use crate::sidecar::log;
 
 /// Whether the terminal is in use.
@@ -24,11 +24,20 @@ static IS_OPEN: AtomicBool = AtomicBool::new(false);
 /// The size of a terminal that does not tell it.
 const USUAL: Size = Size { columns: 80, rows: 24 };
 
+/// What a terminal can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Means {
+    /// Whether colours are wanted. Weights and inversion are shown without them too.
+    pub has_colours: bool,
+    /// Whether its locale has letters and signs beyond ASCII.
+    pub has_unicode: bool,
+}
+
 /// The terminal in use, until it is dropped.
 #[derive(Debug)]
 pub struct Screen {
     out: BufWriter<Stdout>,
-    has_colours: bool,
+    means: Means,
     /// What was drawn last.
     drawn: Vec<ScreenRow>,
     size: Size,
@@ -36,7 +45,7 @@ pub struct Screen {
 
 impl Screen {
     /// Takes the terminal. A panic of any thread gives it back before it is reported. Fails if there is no terminal.
-    pub fn open(has_colours: bool) -> io::Result<Self> {
+    pub fn open(means: Means) -> io::Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
@@ -45,7 +54,7 @@ impl Screen {
                 before(panic);
             }));
         });
-        let mut screen = Self { out: BufWriter::new(io::stdout()), has_colours, drawn: Vec::new(), size: USUAL };
+        let mut screen = Self { out: BufWriter::new(io::stdout()), means, drawn: Vec::new(), size: USUAL };
         screen.enter()?;
         Ok(screen)
     }
@@ -107,7 +116,7 @@ impl Screen {
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
-        self.out.write_all(painted(line, self.has_colours).as_bytes())
+        self.out.write_all(painted(line, self.means).as_bytes())
     }
 }
 
@@ -118,14 +127,15 @@ impl Drop for Screen {
 }
 
 /// A line as a terminal is told it. It ends in the terminal's own look.
-pub(super) fn painted(line: &Line, has_colours: bool) -> String {
+pub(super) fn painted(line: &Line, means: Means) -> String {
     let mut told = String::new();
     for span in line.spans() {
-        let codes = codes(span.style(), has_colours);
+        let codes = codes(span.style(), means.has_colours);
+        let text = if means.has_unicode { span.text().to_owned() } else { as_ascii(span.text()) };
         if codes.is_empty() {
-            told.push_str(span.text());
+            told.push_str(&text);
         } else {
-            told.push_str(&format!("\u{1b}[{codes}m{}\u{1b}[0m", span.text()));
+            told.push_str(&format!("\u{1b}[{codes}m{text}\u{1b}[0m"));
         }
     }
     told

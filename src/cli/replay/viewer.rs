@@ -43,6 +43,8 @@ pub enum Wish {
     Find { from: usize, words: String },
     /// A whole text of an event.
     Text { event: usize, part: usize },
+    /// A file as the session knew it after an event.
+    File { path: String, at: usize },
 }
 
 /// Why there is no answer.
@@ -113,6 +115,10 @@ pub struct Viewer {
     /// Whether the text is to be scrolled to the words that were found.
     shows_words: bool,
     whole: BTreeMap<usize, String>,
+    /// The path of the file that the event changes, until it is known what the session knew of it.
+    changes: Option<String>,
+    /// The whole text of that file before, if the session knew it.
+    before: Option<String>,
     /// Counts how often the session went on.
     version: u64,
     event_version: Option<u64>,
@@ -150,6 +156,8 @@ impl Viewer {
             wants_rest: false,
             shows_words: false,
             whole: BTreeMap::new(),
+            changes: None,
+            before: None,
             version: 0,
             event_version: None,
             asked: None,
@@ -213,6 +221,10 @@ impl Viewer {
         if !self.is_current() || self.event_version != Some(self.version) {
             return Some(Wish::Event(self.at));
         }
+        // The first event has nothing before it.
+        if let Some((path, at)) = self.changes.clone().zip(self.at.checked_sub(1)) {
+            return Some(Wish::File { path, at });
+        }
         let last = (self.top + Layout::of(self.size).list.rows).min(self.total).saturating_sub(1);
         if let Some(page) = page_of(self.top).or_else(|| page_of(last)) {
             return Some(Wish::Page(page));
@@ -249,6 +261,8 @@ impl Viewer {
                 self.say(&format!("asking again: {why}"), Style::BAD);
                 self.silent_until = Some(now + AGAIN);
             }
+            // Then the edit is shown as its call tells it.
+            Err(Failure::Refused(_)) if matches!(wish, Wish::File { .. }) => self.changes = None,
             Err(Failure::Refused(why)) => {
                 self.say(&why, Style::BAD);
                 if self.sought.as_ref() == Some(&wish) {
@@ -267,10 +281,10 @@ impl Viewer {
             Wish::Page(page) => {
                 let rows = list(answer, "/events").iter().filter_map(|event| Row::of(event, self.about.zone)).collect();
                 self.pages.keep(page, self.version, rows);
-                self.counted(answer, "/total_events");
+                self.counted(answer, now);
             }
             Wish::Event(_) => {
-                self.counted(answer, "/total_events");
+                self.counted(answer, now);
                 if let Some(event) = list(answer, "/events").first() {
                     self.show(event.clone());
                 }
@@ -290,6 +304,14 @@ impl Viewer {
             }
             // Given up meanwhile.
             Wish::Seek { .. } | Wish::Find { .. } => {}
+            Wish::File { path, at } => {
+                if self.changes.as_ref() == Some(&path) && at + 1 == self.at && self.is_current() {
+                    self.changes = None;
+                    let is_whole = text(answer, "/known") == Some("whole");
+                    self.before = text(answer, "/text").filter(|_| is_whole).map(str::to_owned);
+                    self.folded_to = None;
+                }
+            }
             Wish::Text { event, part } => {
                 if event == self.at && self.is_current() {
                     self.whole.insert(part, text(answer, "/text").unwrap_or_default().to_owned());
@@ -299,10 +321,19 @@ impl Viewer {
         }
     }
 
-    fn counted(&mut self, answer: &Value, place: &str) {
-        if let Some(total) = count(answer, place).and_then(|total| usize::try_from(total).ok()) {
-            self.total = total;
-            self.at = self.at.min(total.saturating_sub(1));
+    /// Takes how many events there are; any answer may be the first that tells of more.
+    fn counted(&mut self, answer: &Value, now: Duration) {
+        let Some(total) = count(answer, "/total_events").and_then(|total| usize::try_from(total).ok()) else { return };
+        let has_grown = total > self.total;
+        self.total = total;
+        self.at = self.at.min(total.saturating_sub(1));
+        if !has_grown {
+            return;
+        }
+        if !self.follows {
+            self.say(&format!("{total} events now"), Style::DIM);
+        } else if !self.play.is_on() {
+            self.select(total - 1, now);
         }
     }
 
@@ -312,6 +343,7 @@ impl Viewer {
             self.scroll = 0;
             self.whole.clear();
         }
+        (self.changes, self.before) = (detail::changed_file(&event), None);
         self.event = Some(event);
         self.event_version = Some(self.version);
         self.folded_to = None;
@@ -323,23 +355,13 @@ impl Viewer {
     fn outlined(&mut self, answer: &Value, now: Duration) {
         self.look_at = now + if self.follows { LOOK_CLOSELY } else { LOOK };
         let outline = Outline::of(answer);
-        let is_first = self.outline.is_none();
         let has_changed = self.outline.as_ref().is_some_and(|known| *known != outline);
-        let before = self.total;
-        self.counted(answer, "/total_events");
         self.outline = Some(outline);
-        if has_changed || before != self.total {
+        if has_changed {
             // Events that came may stand before others that are known.
             self.version += 1;
         }
-        if self.total <= before || is_first {
-            return;
-        }
-        if self.follows && !self.play.is_on() {
-            self.select(self.total - 1, now);
-        } else if !self.follows {
-            self.say(&format!("{} events now", self.total), Style::DIM);
-        }
+        self.counted(answer, now);
     }
 
     fn found(&mut self, answer: &Value, words: String, now: Duration) {
@@ -403,7 +425,7 @@ impl Viewer {
             && let Some(event) = &self.event
         {
             self.body.clear();
-            for line in detail::body(event, &self.whole) {
+            for line in detail::body(event, &self.whole, self.before.as_deref()) {
                 line.wrapped(layout.pane.columns, &mut self.body);
             }
             self.folded_to = Some(layout.pane.columns);

@@ -43,6 +43,11 @@ impl Glyphs {
         if name.is_some_and(|name| name.contains("utf8")) { Self::UNICODE } else { Self::ASCII }
     }
 
+    /// Whether there is more than ASCII.
+    pub(in crate::cli) const fn has_unicode(self) -> bool {
+        !self.is_ascii
+    }
+
     /// Text that can do nothing to a terminal: without control and invisible characters, on one line. Where there is
     /// only ASCII, other letters are question marks.
     pub(in crate::cli) fn clean(self, text: &str) -> String {
