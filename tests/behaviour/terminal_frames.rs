@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tailspan::cli::replay::frame::frame;
-use tailspan::cli::replay::keys::{Act, Key};
+use tailspan::cli::replay::key::Key;
+use tailspan::cli::replay::keys::Act;
 use tailspan::cli::replay::layout::Size;
 use tailspan::cli::replay::play::Play;
 use tailspan::cli::replay::viewer::{About, Failure, Viewer, Wish};
@@ -243,9 +244,28 @@ fn what_is_found_is_gone_to_and_what_is_not_is_said() {
     // Letters of words are no keys, and an escape from them leaves the replay as it is.
     replay.type_in("/q");
     assert_eq!(replay.press(&[Key::Escape]), Act::Stay);
+    replay.pass(Duration::from_millis(50));
     assert_eq!(replay.press(&[Key::Letter('?'), Key::Letter('q')]), Act::Stay);
     assert_eq!(replay.press(&[Key::Letter('q')]), Act::Leave);
     assert_eq!(replay.press(&[Key::Letter('/'), Key::Interrupt]), Act::Leave);
+}
+
+#[test]
+fn an_arrow_that_the_network_cut_is_no_escape() {
+    let mut replay = Replay::of(100, false);
+    replay.settle();
+    for (letters, at) in [("[B", 1), ("OB", 2), ("[6~", 12), ("[A", 11), ("[H", 0)] {
+        assert_eq!(replay.press(&[Key::Escape]), Act::Stay);
+        replay.pass(Duration::from_millis(40));
+        replay.type_in(letters);
+        assert_eq!(replay.at(), at, "{letters}");
+    }
+    // Letters that are no such key are keys of their own, behind an escape of its own.
+    assert_eq!(replay.press(&[Key::Escape, Key::Letter('j')]), Act::Leave);
+    replay.press(&[Key::Escape]);
+    assert_eq!(replay.viewer.tick(replay.now + Duration::from_millis(49)), Act::Stay);
+    assert_eq!(replay.viewer.wakes_at(replay.now), Some(replay.now + Duration::from_millis(50)));
+    assert_eq!(replay.viewer.tick(replay.now + Duration::from_millis(50)), Act::Leave);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::key::Key;
 use super::layout::Layout;
 use super::paint::Style;
 use super::viewer::{Mode, Viewer, Wish};
@@ -14,31 +15,6 @@ const HALF_PAGE: isize = 10;
 
 /// Longest words that are looked for.
 const WORDS_LETTERS_MAX: usize = 500;
-
-/// A key, whatever the terminal sends for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
-    /// A letter, as the layout of the keyboard has it.
-    Letter(char),
-    Up,
-    Down,
-    Left,
-    Right,
-    PageUp,
-    PageDown,
-    Home,
-    End,
-    Enter,
-    Tab,
-    Escape,
-    Backspace,
-    /// Ctrl-C.
-    Interrupt,
-    /// Ctrl-Z.
-    Suspend,
-    /// Ctrl-L.
-    Redraw,
-}
 
 /// What the program has to do after a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +48,26 @@ pub(super) const HELP: [(&str, &str); 14] = [
 ];
 
 impl Viewer {
-    /// Does what a key means.
+    /// Does what a key means. An escape waits a moment for what it may be the beginning of.
     pub fn key(&mut self, key: Key, now: Duration) -> Act {
+        let keys = self.cut.take(key, now);
+        self.keys(keys, now)
+    }
+
+    /// Does what is due: escapes of which nothing more comes, and play.
+    pub fn tick(&mut self, now: Duration) -> Act {
+        let keys = self.cut.rest(now);
+        let act = self.keys(keys, now);
+        self.go_on(now);
+        act
+    }
+
+    fn keys(&mut self, keys: Vec<Key>, now: Duration) -> Act {
+        let mut all = keys.into_iter().map(|key| self.one(key, now));
+        all.find(|act| *act != Act::Stay).unwrap_or(Act::Stay)
+    }
+
+    fn one(&mut self, key: Key, now: Duration) -> Act {
         match key {
             Key::Interrupt => return Act::Leave,
             Key::Suspend => return Act::Suspend,

@@ -53,7 +53,9 @@ fn show(screen: &mut Screen, viewer: &mut Viewer, asker: &Asker, happenings: &Re
     let began = Instant::now();
     loop {
         let now = began.elapsed();
-        viewer.tick(now);
+        if viewer.tick(now) == Act::Leave {
+            return Ok(End::Left);
+        }
         viewer.fit(screen.size()?);
         if let Some(wish) = viewer.wish(now) {
             asker.ask(wish);

@@ -10,8 +10,10 @@
 //! pages    the rows that are known
 //! play     when play goes on
 //! viewer   what is known, shown, and to be asked next
-//! keys     what keys do
+//! key      the keys
+//! keys     what they do
 //! layout   how the screen is divided
+//! cut      keys that a slow network cut
 //! frame    what stands on the screen
 //! asker    asks on a thread of its own
 //! watch    keys and signals
@@ -26,11 +28,13 @@
 
 mod ansi;
 mod asker;
+mod cut;
 mod detail;
 mod diff;
 mod error;
 mod event;
 pub mod frame;
+pub mod key;
 pub mod keys;
 pub mod layout;
 mod live;

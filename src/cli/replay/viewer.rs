@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::cut::CutKeys;
 use super::detail;
 use super::event::Row;
 use super::layout::{Layout, Size};
@@ -112,6 +113,8 @@ pub struct Viewer {
     pub(super) sought: Option<Wish>,
     /// Whether the rest of a cut text is wanted.
     pub(super) wants_rest: bool,
+    /// Keys that are not known yet.
+    pub(super) cut: CutKeys,
     /// Whether the text is to be scrolled to the words that were found.
     shows_words: bool,
     whole: BTreeMap<usize, String>,
@@ -154,6 +157,7 @@ impl Viewer {
             notice: None,
             sought: None,
             wants_rest: false,
+            cut: CutKeys::default(),
             shows_words: false,
             whole: BTreeMap::new(),
             changes: None,
@@ -244,7 +248,7 @@ impl Viewer {
             self.stale_since.filter(|_| !self.is_current()).map(|since| since + PATIENCE).filter(|late| *late > now);
         let look = (self.about.can_grow && self.asked.is_none()).then(|| self.silent_until.unwrap_or(self.look_at));
         let silent = self.silent_until.filter(|_| self.asked.is_none());
-        [self.play.due(), late, look, silent].into_iter().flatten().min()
+        [self.play.due(), self.cut.due(), late, look, silent].into_iter().flatten().min()
     }
 
     /// Takes the answer to the question that was asked.
@@ -388,7 +392,7 @@ impl Viewer {
     }
 
     /// Goes on with play, if it is time.
-    pub fn tick(&mut self, now: Duration) {
+    pub(super) fn go_on(&mut self, now: Duration) {
         if !self.play.is_on() {
             return;
         }
