@@ -31,8 +31,9 @@
 //!    Beside the measures stand the rules of the user, which count the same facts in the same way ([`custom`]); what
 //!    they need of a text is computed when its row is read, and goes on with the fact.
 //! 5. [`views`] makes of the facts what each reader wants: [`views::metrics`], [`views::analytics`],
-//!    [`views::sessions`], [`views::tables`], [`views::traces`], [`views::text`]. Spans get ids that are derived from the
-//!    rows, and their last form in one place, [`views::traces::finish`], for the exporter and for Jaeger's API alike.
+//!    [`views::sessions`], [`views::tables`], [`views::traces`], [`views::text`], [`views::transcripts`]. Spans get ids that
+//!    are derived from the rows, and their last form in one place, [`views::traces::finish`], for the exporter and for
+//!    Jaeger's API alike.
 //! 6. [`engine`] decides when a turn has ended, so that its spans go into the *outbox*, where they wait to be sent
 //!    ([`engine::turns`]). It writes cursor, units, sessions, totals and outbox as one batch to the [`store`], then
 //!    makes it durable. Only then is a number shown, or a crash would make a counter run backwards. The space on the

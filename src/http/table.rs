@@ -3,7 +3,7 @@
 use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
 use crate::http::api::replay::{cursor, files, outline, text};
 use crate::http::api::tables::answer as tables;
-use crate::http::api::{replay, search, session_detail, sessions};
+use crate::http::api::{replay, search, session_detail, sessions, transcript};
 use crate::http::context::Context;
 use crate::http::jaeger::{v1, v3};
 use crate::http::metrics::claude_code;
@@ -67,6 +67,10 @@ pub static ROUTES: &[Route<Context>] = &[
         .large()
         .or_not_found(),
     Route::get("/api/v1/analytics/sessions/{id}/replay/{event}/text", &text::TEXT, text::text)
+        .large()
+        .or_not_found()
+        .quoting(),
+    Route::get("/api/v1/analytics/sessions/{id}/transcript", &transcript::TRANSCRIPT, transcript::transcript)
         .large()
         .or_not_found()
         .quoting(),

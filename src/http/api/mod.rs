@@ -11,6 +11,7 @@
 //! content         the text of events, read from the session files
 //! tables          whole tables of rows as files
 //! page_address    the addresses of pages for people, as answers tell them
+//! transcript      a whole session as one file
 //! state           how handlers reach the state
 //! ```
 
@@ -25,3 +26,4 @@ pub mod session_detail;
 pub mod sessions;
 pub(super) mod state;
 pub mod tables;
+pub mod transcript;

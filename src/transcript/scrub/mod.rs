@@ -28,6 +28,7 @@ mod keys;
 mod names;
 mod pairs;
 mod reader;
+pub mod session;
 mod urls;
 mod values;
 

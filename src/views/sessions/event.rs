@@ -10,6 +10,7 @@ use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::RowPlace;
 use crate::transcript::expected::Expected;
 use crate::transcript::time::Timestamp;
+use crate::views::sessions::kinds::EventKind;
 
 /// One thing that happened in a session.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -212,6 +213,32 @@ pub enum Detail {
         /// The call that started it.
         tool_call_id: Option<Box<str>>,
     },
+}
+
+impl Detail {
+    /// The kind of the event.
+    #[must_use]
+    pub const fn kind(&self) -> EventKind {
+        match self {
+            Self::Prompt { .. } => EventKind::Prompt,
+            Self::SubagentStart { .. } => EventKind::SubagentStart,
+            Self::ApiError { .. } => EventKind::ApiError,
+            Self::ModelChange { .. } => EventKind::ModelChange,
+            Self::Message { .. } => EventKind::Message,
+            Self::ToolCall { .. } => EventKind::ToolCall,
+            Self::ToolResult { .. } => EventKind::ToolResult,
+            Self::Compaction { .. } => EventKind::Compaction,
+            Self::Hook { .. } => EventKind::Hook,
+            Self::QueuedPrompt { .. } => EventKind::QueuedPrompt,
+            Self::TaskEnd { .. } => EventKind::TaskEnd,
+            Self::PullRequest { .. } => EventKind::PullRequest,
+            Self::AwaySummary { .. } => EventKind::AwaySummary,
+            Self::PlanMode { .. } => EventKind::PlanMode,
+            Self::ServerTool { .. } => EventKind::ServerTool,
+            Self::Interrupt => EventKind::Interrupt,
+            Self::SubagentEnd { .. } => EventKind::SubagentEnd,
+        }
+    }
 }
 
 /// Where the text of an event stands in the session files, and what must be found there.

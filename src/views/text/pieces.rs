@@ -46,6 +46,12 @@ impl TextPiece {
         Self { r#type: kind.to_owned(), text: None, bytes: value.to_string().len(), truncated: true }
     }
 
+    /// What it is, its text, and the length of its whole text.
+    #[must_use]
+    pub fn into_parts(self) -> (String, Option<String>, usize) {
+        (self.r#type, self.text, self.bytes)
+    }
+
     /// About how many bytes the piece adds to an answer.
     pub fn weight(&self) -> usize {
         self.text.as_ref().map_or(0, String::len).saturating_add(FRAME_BYTES)
@@ -134,6 +140,12 @@ pub fn pieces(rows: &[Arc<Value>], expected: &Expected, bytes_max: usize) -> Vec
         pieces.push(TextPiece { r#type: "omitted".to_owned(), text: None, bytes, truncated: true });
     }
     pieces
+}
+
+/// The pieces of an event as [`pieces`], all of them and with their whole texts.
+#[must_use]
+pub fn whole_pieces(rows: &[Arc<Value>], expected: &Expected) -> Vec<TextPiece> {
+    contents(rows, expected).flat_map(|content| pieces_of(content, expected, usize::MAX)).collect()
 }
 
 fn pieces_of(content: &Value, expected: &Expected, max: usize) -> Vec<TextPiece> {

@@ -13,6 +13,11 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ("views::sessions", WING_OF_TIME),
     ("views::traces", WING_OF_TIME),
     ("views::text", WING),
+    // A transcript is made of the events of a session and their texts.
+    (
+        "views::transcripts",
+        &["views::sessions", "views::text::pictures", "views::text::pieces", "ledger", "transcript"],
+    ),
     // Tables are asked for as sums are.
     (
         "views::tables",
@@ -208,6 +213,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("postcard", &["store", "index", "audit"]),
     ("prometheus", &["http"]),
     ("prost", &["export"]),
+    ("pulldown_cmark", &["views::transcripts"]),
     ("regex", &["custom", "views::text"]),
     ("regex_syntax", &["views::text"]),
     ("rustix", &["tail", "archive", "store", "index", "http", "sidecar", "cli"]),

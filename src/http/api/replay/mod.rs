@@ -9,6 +9,7 @@
 //! cursor  moves a cursor
 //! spot    where a cursor is, and where its steps lead
 //! outline the session from afar, and one turn without its texts
+//! forks   where sessions left each other
 //! kept    what is kept in memory for all of this
 //! ```
 //!
@@ -18,6 +19,7 @@
 pub mod cursor;
 pub mod files;
 mod find;
+pub(in crate::http) mod forks;
 pub mod kept;
 pub mod outline;
 mod spot;
@@ -30,6 +32,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::find::{Hits, Sought, find as find_texts};
+use self::forks::{forks, left_source};
 use self::kept::HasReplays;
 use self::told::{Shown, Teller};
 use crate::http::api::analytics::questions::{Moment, TimeOrDate};
@@ -37,20 +40,19 @@ use crate::http::api::content::ContentPage;
 use crate::http::api::reel::Reel;
 use crate::http::api::search::files::SearchError;
 use crate::http::api::search::refusal;
-use crate::http::api::sessions::{CURRENCY, ID, ROWS_MAX, find, source_of, summary_of};
+use crate::http::api::sessions::{CURRENCY, ID, ROWS_MAX, find, summary_of};
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
 use crate::http::route::parameter::{Boolean, OneOf, Parameter, Text, Time, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
-use crate::ledger::session::Session;
-use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::period::Zone;
 use crate::views::sessions::kinds::EventKind;
 use crate::views::sessions::summary::SessionSummary;
 use crate::views::text::find::query::Query;
+use crate::views::transcripts::entry::ForkPlace;
 
 const FROM: Parameter<Whole> = Parameter::query(
     "from",
@@ -92,9 +94,6 @@ const TEXT_BYTES: Parameter<Whole> = Parameter::query(
 /// How long a page with `q` looks for texts that match.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Most forks that an answer names.
-const FORKS_MAX: usize = 100;
-
 /// Description of [`replay`].
 pub static REPLAY: Description = Description {
     summary: "Tells the events of a session in order, each with its text, page by page.",
@@ -122,18 +121,6 @@ struct Replay {
     /// The sessions that were forked from this one, at most 100, by where they left it.
     forks: Vec<ForkPlace>,
     currency: &'static str,
-}
-
-/// Where a fork left its source.
-#[derive(Serialize, JsonSchema)]
-struct ForkPlace {
-    /// The other session.
-    #[schemars(with = "String")]
-    session: SessionId,
-    /// Position of the last event of the source that the fork has too; `null` if it is not known.
-    event: Option<usize>,
-    /// Time of the last row that was copied.
-    at: String,
 }
 
 /// Which events are wanted.
@@ -233,39 +220,6 @@ fn unsearchable(error: SearchError) -> Problem {
         SearchError::Store(error) => unreadable(error),
         SearchError::Gone => Problem::internal(error.to_string()),
     }
-}
-
-/// Where a session left its source; `None` if it is no fork or nothing is known of its source.
-fn left_source<C: HasReplays>(context: &C, session: &Session) -> Result<Option<ForkPlace>, Problem> {
-    let Some((fork, source)) = session.fork.as_ref().zip(source_of(context.reader(), session)?) else {
-        return Ok(None);
-    };
-    let reel = context.replays().reel(context.reader(), &source).map_err(unreadable)?;
-    Ok(Some(ForkPlace { session: source.id, event: last_until(&reel, fork.time), at: fork.time.to_rfc3339() }))
-}
-
-/// Where other sessions left this one.
-fn forks<C: HasReplays>(context: &C, session: &Session, reel: &Reel) -> Result<Vec<ForkPlace>, Problem> {
-    let reader = context.reader();
-    if !session.has_forks {
-        return Ok(Vec::new());
-    }
-    let mut forks = Vec::new();
-    for id in reader.forks(&session.id).map_err(unreadable)?.into_iter().take(FORKS_MAX) {
-        let Some(other) = reader.session(&id).map_err(unreadable)? else { continue };
-        let Some(fork) = other.fork.filter(|fork| fork.from == session.id) else { continue };
-        forks.push((
-            fork.time,
-            ForkPlace { session: id, event: last_until(reel, fork.time), at: fork.time.to_rfc3339() },
-        ));
-    }
-    forks.sort_by(|(a, one), (b, other)| (a, &one.session).cmp(&(b, &other.session)));
-    Ok(forks.into_iter().map(|(_, place)| place).collect())
-}
-
-/// The last event at a time or before it.
-fn last_until(reel: &Reel, time: Timestamp) -> Option<usize> {
-    reel.timeline.at(Timestamp(time.0.saturating_add(1))).checked_sub(1)
 }
 
 fn count(number: u64) -> usize {

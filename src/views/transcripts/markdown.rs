@@ -1,0 +1,145 @@
+//! A session as Markdown that GitHub shows: a heading for each turn, prompts as quotes, answers as they are, calls and
+//! results as blocks of code.
+//!
+//! Every text but an answer is escaped or stands in a block whose fence is longer than any run of backticks within, so it
+//! stays text whatever stands in it. What [`prose`](super::prose) does to answers stands there.
+
+use serde_json::Value;
+
+use super::colours;
+use super::diff::{DiffLine, Part, parts};
+use super::entry::{Entry, Form, Head, Piece, TurnHead};
+use super::escape::{code, fenced, lines, markdown, one_line};
+use super::prose;
+use super::shown::{Line, agent, summary, title, turn_facts, untold};
+use crate::views::sessions::kinds::EventKind;
+
+/// A result or a thought with more lines, or more bytes, is folded.
+const OPEN_LINES_MAX: usize = 20;
+const OPEN_BYTES_MAX: usize = 2000;
+
+/// Writes Markdown.
+#[derive(Debug, Default)]
+pub(super) struct Markdown;
+
+impl Form for Markdown {
+    fn begin(&mut self, head: &Head, out: &mut Vec<u8>) {
+        let mut text = format!("# {}\n\n| | |\n|---|---|\n", markdown(&one_line(title(head))));
+        for (what, value) in summary(head) {
+            text.push_str(&format!("| {what} | {} |\n", markdown(&value)));
+        }
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        let mut text = String::new();
+        if let Some(turn) = entry.turn {
+            push_turn(turn, &mut text);
+        }
+        push_line(entry, &mut text);
+        let kind = entry.event.detail.kind();
+        for piece in entry.texts.pieces() {
+            push_piece(kind, entry, piece, &mut text);
+        }
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    fn end(&mut self, _out: &mut Vec<u8>) {}
+}
+
+fn push_turn(turn: &TurnHead, text: &mut String) {
+    let title = markdown(&turn.title);
+    let colon = if title.is_empty() { "" } else { ": " };
+    let facts: Vec<String> = turn_facts(turn).iter().map(|fact| markdown(fact)).collect();
+    text.push_str(&format!("\n## Turn {}{colon}{title}\n\n{}\n", turn.index, facts.join(" · ")));
+}
+
+/// What stands above the texts of an event.
+fn push_line(entry: &Entry<'_>, text: &mut String) {
+    let Line { what, name, mut facts, failed } = Line::of(entry);
+    facts.insert(0, format!("event {}", entry.event.index));
+    facts.extend(untold(entry.texts));
+    let nested = "↳ ".repeat(entry.event.depth);
+    let agent = agent(entry).map(|agent| format!("{nested}sub-agent {} · ", code(&agent))).unwrap_or_default();
+    let name = name.filter(|name| !name.is_empty()).map(|name| format!(" {}", code(&name))).unwrap_or_default();
+    let mark = if failed { "⚠ " } else { "" };
+    let facts: Vec<String> = facts.iter().map(|fact| markdown(fact)).collect();
+    text.push_str(&format!("\n{agent}{mark}**{what}**{name} · {}\n", facts.join(" · ")));
+}
+
+fn push_piece(kind: EventKind, entry: &Entry<'_>, piece: &Piece, text: &mut String) {
+    text.push('\n');
+    match (&piece.text, kind) {
+        (None, _) => text.push_str(&format!("{}, {} bytes, not text\n", markdown(&piece.kind), piece.bytes)),
+        (Some(_), EventKind::ToolCall) => match &piece.input {
+            Some(input) => push_input(entry, input, text),
+            None => text.push_str(&fenced("json", piece.text.as_deref().unwrap_or_default())),
+        },
+        (Some(own), EventKind::ToolResult) => push_block(&colours::without(own), "", text),
+        (Some(own), _) if piece.kind == "thinking" => push_folded("Thinking", own, "", text),
+        (Some(own), EventKind::Message | EventKind::AwaySummary) => text.push_str(&prose::within_markdown(own)),
+        (Some(own), _) => push_quote(own, text),
+    }
+}
+
+/// A text as a quote, in which its lines and their indents stay.
+fn push_quote(own: &str, text: &mut String) {
+    let mut rest = lines(own).peekable();
+    while let Some(line) = rest.next() {
+        let inner = line.trim_start_matches([' ', '\t']);
+        let indent: usize =
+            line.chars().take_while(|letter| " \t".contains(*letter)).map(|l| if l == '\t' { 4 } else { 1 }).sum();
+        // A line end that is to be seen needs a text before and behind it.
+        let is_followed = rest.peek().is_some_and(|next| !next.trim().is_empty()) && !inner.is_empty();
+        let end = if is_followed { "\\" } else { "" };
+        text.push_str(format!("> {}{}{end}", "&nbsp;".repeat(indent), markdown(inner)).trim_end_matches(' '));
+        text.push('\n');
+    }
+}
+
+fn push_input(entry: &Entry<'_>, input: &Value, text: &mut String) {
+    let tool = match &entry.event.detail {
+        crate::views::sessions::event::Detail::ToolCall { tool, .. } => tool,
+        _ => "",
+    };
+    let parts = parts(tool, input);
+    let mut is_list = false;
+    for part in &parts {
+        match part {
+            Part::Short(name, value) => text.push_str(&format!("- {}: {}\n", markdown(name), code(value))),
+            Part::Long(name, language, value) => {
+                // Behind a list, a block with a name of its own.
+                text.push_str(&format!("{}{}:\n\n", if is_list { "\n" } else { "" }, markdown(name)));
+                text.push_str(&fenced(language, value));
+                text.push('\n');
+            }
+            Part::Change(change) => {
+                text.push_str(if is_list { "\n" } else { "" });
+                let lines: Vec<String> = change.iter().map(|line| of_diff(*line)).collect();
+                text.push_str(&fenced("diff", &lines.join("\n")));
+                text.push('\n');
+            }
+        }
+        is_list = matches!(part, Part::Short(..));
+    }
+}
+
+fn of_diff(line: DiffLine<'_>) -> String {
+    let (sign, line) = line.parts();
+    format!("{sign}{line}")
+}
+
+/// A text as a block, folded if it is long.
+fn push_block(own: &str, language: &str, text: &mut String) {
+    let count = lines(own).count();
+    if count > OPEN_LINES_MAX || own.len() > OPEN_BYTES_MAX {
+        push_folded(&format!("{count} lines"), own, language, text);
+    } else {
+        text.push_str(&fenced(language, own));
+    }
+}
+
+/// A folded block. `what` is of our own.
+fn push_folded(what: &str, own: &str, language: &str, text: &mut String) {
+    text.push_str(&format!("<details><summary>{what}</summary>\n\n{}\n</details>\n", fenced(language, own)));
+}

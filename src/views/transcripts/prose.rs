@@ -1,0 +1,166 @@
+//! Answers are Markdown already. Here they are put into a larger document, in which they stay what they are and nothing
+//! more.
+//!
+//! ```text
+//! headings   begin below those of the document
+//! HTML       is text
+//! pictures   are not loaded: what was a picture is a link
+//! the end    what an answer leaves open (a block of code) is no part of what follows
+//! ```
+
+use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+
+use super::escape::{fenced, lines, seen};
+
+/// How many levels the headings of an answer are lower in the document.
+const LOWER: usize = 3;
+
+/// How often an answer is looked at again after a change, because what is no HTML any more may be something else.
+const ROUNDS_MAX: usize = 8;
+
+/// A paragraph of its own, which stands behind an answer that leaves nothing open.
+const BEHIND: &str = "behind";
+
+/// An answer within a document of Markdown.
+pub(super) fn within_markdown(text: &str) -> String {
+    let text = lines(text).map(seen).collect::<Vec<_>>().join("\n");
+    tamed(&text).unwrap_or_else(|| fenced("markdown", &text))
+}
+
+fn tamed(text: &str) -> Option<String> {
+    let plain = without_html(text.to_owned())?;
+    let lowered = without_html(edited(&plain, headings(&plain)))?;
+    leaves_nothing_open(&lowered).then(|| lowered + "\n")
+}
+
+/// A text whose HTML and pictures are text; `None` if there is always more of it.
+fn without_html(mut text: String) -> Option<String> {
+    for _ in 0..ROUNDS_MAX {
+        let mut edits = Vec::new();
+        for (event, range) in parser(&text) {
+            match event {
+                Event::Html(_) | Event::InlineHtml(_) => {
+                    let own = text.get(range.clone()).unwrap_or_default();
+                    let places = own.match_indices('<').map(|(place, _)| range.start + place);
+                    edits.extend(places.map(|place| (place, 1, "&lt;".to_owned())));
+                }
+                Event::Start(Tag::Image { .. }) => edits.push((range.start, 0, "\\".to_owned())),
+                _ => {}
+            }
+        }
+        if edits.is_empty() {
+            return Some(text);
+        }
+        text = edited(&text, edits);
+    }
+    None
+}
+
+/// What makes the headings of a text lower. One with a line below it becomes one with signs before it.
+fn headings(text: &str) -> Vec<(usize, usize, String)> {
+    let mut edits = Vec::new();
+    for (event, range) in parser(text) {
+        let Event::Start(Tag::Heading { level, .. }) = event else { continue };
+        let signs = "#".repeat((level as usize + LOWER).min(6));
+        let own = text.get(range.clone()).unwrap_or_default();
+        if own.starts_with('#') {
+            edits.push((range.start, own.len() - own.trim_start_matches('#').len(), signs));
+        } else if let Some((_, below)) = own.trim_end().rsplit_once('\n') {
+            let below = own.trim_end().len() - below.len();
+            let is_short = own.get(..below).is_some_and(|above| above.trim_end().lines().count() == 1);
+            // A heading of several lines stays a paragraph.
+            edits.extend(is_short.then(|| (range.start, 0, format!("{signs} "))));
+            edits.push((range.start + below, own.len() - below, String::new()));
+        }
+    }
+    edits
+}
+
+/// The text with other texts at some places, each given with the bytes that it replaces.
+fn edited(text: &str, mut edits: Vec<(usize, usize, String)>) -> String {
+    edits.sort_unstable();
+    edits.dedup();
+    let (mut out, mut done) = (String::with_capacity(text.len() + edits.len() * 4), 0);
+    for (place, bytes, new) in edits {
+        if place < done {
+            continue;
+        }
+        out.push_str(text.get(done..place).unwrap_or_default());
+        out.push_str(&new);
+        done = place + bytes;
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+    out
+}
+
+fn leaves_nothing_open(text: &str) -> bool {
+    let text = format!("{text}\n\n{BEHIND}\n");
+    let (mut depth, mut last) = (0_usize, None);
+    for (event, _) in parser(&text) {
+        match event {
+            Event::Start(tag) => {
+                if depth == 0 {
+                    last = Some((matches!(tag, Tag::Paragraph), String::new()));
+                }
+                depth += 1;
+            }
+            Event::End(_) => depth = depth.saturating_sub(1),
+            Event::Text(text) => last.iter_mut().for_each(|(_, told)| told.push_str(&text)),
+            _ => {}
+        }
+    }
+    last.is_some_and(|(is_paragraph, told)| is_paragraph && told == BEHIND)
+}
+
+fn parser(text: &str) -> impl Iterator<Item = (Event<'_>, std::ops::Range<usize>)> {
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
+    Parser::new_ext(text, options).into_offset_iter()
+}
+
+/// An answer as HTML. It holds no element that is not made of Markdown, and loads nothing.
+pub(super) fn push_html(text: &str, out: &mut String) {
+    let text = lines(text).map(seen).collect::<Vec<_>>().join("\n");
+    // What leads to a page, or `None` for what is no link in the document: its address is told behind its text.
+    let mut targets: Vec<Option<CowStr<'_>>> = Vec::new();
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
+    let events = Parser::new_ext(&text, options).filter_map(|event| match event {
+        Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
+        Event::Start(Tag::HtmlBlock) => Some(Event::Start(Tag::Paragraph)),
+        Event::End(TagEnd::HtmlBlock) => Some(Event::End(TagEnd::Paragraph)),
+        Event::Start(Tag::Heading { level, .. }) => {
+            Some(Event::Start(Tag::Heading { level: lower(level), id: None, classes: Vec::new(), attrs: Vec::new() }))
+        }
+        Event::End(TagEnd::Heading(level)) => Some(Event::End(TagEnd::Heading(lower(level)))),
+        Event::Start(Tag::Image { dest_url, .. }) => {
+            targets.push(Some(dest_url));
+            Some(Event::Text("![".into()))
+        }
+        Event::Start(Tag::Link { ref dest_url, .. }) if !is_page(dest_url) => {
+            targets.push(Some(dest_url.clone()));
+            Some(Event::Text("[".into()))
+        }
+        Event::Start(Tag::Link { link_type, dest_url, id, .. }) => {
+            targets.push(None);
+            Some(Event::Start(Tag::Link { link_type, dest_url, title: "".into(), id }))
+        }
+        Event::End(end @ (TagEnd::Link | TagEnd::Image)) => Some(match targets.pop().flatten() {
+            Some(target) => Event::Text(format!("]({target})").into()),
+            None => Event::End(end),
+        }),
+        other => Some(other),
+    });
+    html::push_html(out, events);
+}
+
+const fn lower(level: HeadingLevel) -> HeadingLevel {
+    match level {
+        HeadingLevel::H1 => HeadingLevel::H4,
+        HeadingLevel::H2 => HeadingLevel::H5,
+        _ => HeadingLevel::H6,
+    }
+}
+
+/// Whether a link leads to a page or a mailbox.
+fn is_page(target: &str) -> bool {
+    ["http://", "https://", "mailto:"].iter().any(|scheme| target.starts_with(scheme))
+}
