@@ -10,7 +10,7 @@ use tailspan::cli::report::{self, ReportError};
 use tailspan::cli::rules::RulesError;
 use tailspan::cli::search::{self, SearchError};
 use tailspan::cli::tables::{self, error::ExportError};
-use tailspan::cli::{archive, backfill, metrics, rules, scan, statusline, verify};
+use tailspan::cli::{archive, backfill, metrics, rules, scan, statusline, transcript, verify};
 use tailspan::config::{Config, ConfigError, Env, Flags};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
@@ -72,6 +72,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Backfill(args) => backfill::run(args, &config, &roots, &prices()?)?,
         Command::Report(args) => report::run(args, (flags.config.as_deref(), &config), &env, &prices()?)?,
         Command::Export(args) => tables::run(args, &config, &env, &prices()?)?,
+        Command::Transcript(args) => transcript::run(args, &config, &env, &prices()?)?,
         Command::Search(args) => search::run(args, &config, &env, &prices()?)?,
         Command::Replay(args) => replay::run(args, &config, &env, &prices()?)?,
         Command::Archive(args) => archive::run(args, &config, &roots, &prices()?)?,

@@ -12,6 +12,7 @@ use super::replay::ReplayArgs;
 use super::report::args::ReportArgs;
 use super::search::SearchArgs;
 use super::tables::args::ExportArgs;
+use super::transcript::TranscriptArgs;
 use super::values;
 use crate::config::Flags;
 use crate::transcript::time::Timestamp;
@@ -45,6 +46,8 @@ pub enum Command {
     Report(Box<ReportArgs>),
     /// Write tables of sessions, turns, messages, tool calls or costs as JSON, CSV or Parquet
     Export(Box<ExportArgs>),
+    /// Write a whole session as Markdown, as one HTML page or as JSON
+    Transcript(Box<TranscriptArgs>),
     /// Find words in prompts, answers, thoughts, tool inputs and results, and titles
     Search(Box<SearchArgs>),
     /// Walk through a session event by event in the terminal
@@ -218,6 +221,7 @@ impl Args {
             Command::Export(export) => export.flags(common),
             Command::Search(search) => search.flags(common),
             Command::Replay(replay) => replay.flags(common),
+            Command::Transcript(transcript) => transcript.flags(common),
             Command::Archive(archive) => archive.flags(common),
             Command::Rules(RulesArgs { command: RulesCommand::Check(check) }) => {
                 Flags { projects: check.projects.clone(), offline: true, ..common }

@@ -13,5 +13,6 @@ pub mod search;
 pub mod statusline;
 mod table;
 pub mod tables;
+pub mod transcript;
 mod values;
 pub mod verify;

@@ -96,6 +96,9 @@ mod session_filters;
 mod statusline;
 mod terminal;
 mod terminal_frames;
+mod transcript;
+mod transcript_command;
+mod transcript_forms;
 
 // The sidecar at work: what it says, keeps, checks and sends again.
 mod daemon;

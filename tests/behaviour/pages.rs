@@ -34,7 +34,7 @@ fn said(text: &str) -> Value {
 }
 
 /// A session with edits, colours, a failure, a picture, a pause of ten minutes and several pages of events.
-fn made() -> Vec<Value> {
+pub(crate) fn made() -> Vec<Value> {
     let s = MADE;
     let before = "// Animals.\n\nfn main() {\n    count();\n}\n\nlet zebras = 1;\nlet emus = 3;\nlet gnus = 4;\n";
     let file = "/home/dev/made/src/zoo.rs";
@@ -94,7 +94,7 @@ fn made() -> Vec<Value> {
 }
 
 /// What is tried in every field.
-fn tricks() -> String {
+pub(crate) fn tricks() -> String {
     [
         "<script>window.pwned=1</script>",
         "\"><img src=x onerror=window.pwned=2>",
@@ -112,7 +112,7 @@ fn tricks() -> String {
 }
 
 /// A session with [`tricks`] in every field.
-fn hostile() -> Vec<Value> {
+pub(crate) fn hostile() -> Vec<Value> {
     let (s, evil) = (HOSTILE, tricks());
     let keys = json!({"file_path": evil, "command": evil, "description": evil, "old_string": evil, "new_string": format!("{evil}!"),
         "__proto__": {"pwned": evil}, "<script>": evil});
@@ -269,6 +269,16 @@ fn everything_is_reached_by_keys() {
 #[test]
 fn axe_finds_nothing_at_any_width_light_or_dark() {
     look("axe", MADE);
+}
+
+#[test]
+fn a_transcript_needs_nothing_and_is_readable() {
+    look("transcript", MADE);
+}
+
+#[test]
+fn whatever_a_transcript_holds_is_text() {
+    look("transcript_hostile", HOSTILE);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //
 // The clock of the page is a made one, which a case can stop and move; nothing here sleeps.
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { resolve } from "node:path";
 
 const [tools, name, origin, session, file] = process.argv.slice(2);
@@ -63,6 +64,28 @@ async function judge(page, what) {
   const { violations } = await page.evaluate(() => window.axe.run(document));
   const told = violations.map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.html} ${node.failureSummary}`).join("\n  ")}`);
   assert.deepEqual(told, [], what);
+}
+
+// Saves the transcript of the session, and opens the file without the sidecar.
+async function saved(width, dark, look) {
+  const folder = mkdtempSync(resolve(tmpdir(), "transcript-"));
+  try {
+    const reply = await fetch(`${origin}/api/v1/analytics/sessions/${session}/transcript?format=html`);
+    assert.match(reply.headers.get("content-disposition"), /^attachment; filename="tailspan-[0-9a-f-]+\.html"$/);
+    const file = resolve(folder, "session.html");
+    writeFileSync(file, await reply.text());
+    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: dark ? "dark" : "light", offline: true });
+    const page = await context.newPage();
+    page.on("console", (said) => ["error", "warning"].includes(said.type()) && problems.push(`console: ${said.text()}`));
+    page.on("pageerror", (error) => problems.push(`error: ${error.message}`));
+    page.on("dialog", (dialog) => problems.push(`dialog: ${dialog.message()}`));
+    page.on("request", (asked) => !asked.url().startsWith("data:image/png") && asked.url() !== `file://${file}` && problems.push(`asked: ${asked.url()}`));
+    await page.goto(`file://${file}`);
+    await look(page);
+    await context.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 async function picture(page, label) {
@@ -306,6 +329,39 @@ const cases = {
       }
     }
     await judge(await open(`/sessions/${session}`, { empty: true }), "without its script");
+  },
+
+  // A transcript that was saved: it opens as a file, without scripts, and asks for nothing.
+  async transcript() {
+    for (const [width, dark] of [[1280, false], [1280, true], [360, false], [360, true]]) {
+      await saved(width, dark, async (page) => {
+        const label = `transcript, ${width} px${dark ? ", dark" : ""}`;
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${label}: too wide`);
+        await judge(page, label);
+        await picture(page, `transcript-${width}${dark ? "-dark" : ""}`);
+        assert.equal(await page.locator("nav li").count(), 2);
+        assert.deepEqual(await page.locator(".diff ins").allInnerTexts().then((all) => all.slice(-1)), ["+let zebras = 2;"]);
+        assert.equal(await page.locator(".t-c2").first().innerText(), "3 passed");
+        assert.ok(await page.locator("figure img").evaluate((image) => image.complete && image.naturalWidth === 1));
+        await page.getByRole("link", { name: "Look for other animals." }).click();
+        assert.equal(await page.evaluate(() => location.hash), "#turn-2");
+      });
+    }
+  },
+
+  // A transcript of a session that has markup, scripts and addresses in every field.
+  async transcript_hostile() {
+    await saved(1280, false, async (page) => {
+      const odd = await page.evaluate(() => [...document.querySelectorAll("script, iframe, svg, object, embed, link, b, base, form, input")].map((one) => one.outerHTML));
+      assert.deepEqual(odd, []);
+      const attributes = await page.evaluate(() => [...new Set([...document.querySelectorAll("*")].flatMap((one) => one.getAttributeNames()))]);
+      assert.deepEqual(attributes.filter((one) => one.startsWith("on")), []);
+      const links = await page.evaluate(() => [...document.querySelectorAll("a")].map((one) => one.getAttribute("href")).filter((href) => !/^(#|https?:|mailto:)/.test(href)));
+      assert.deepEqual(links, []);
+      assert.equal(await page.evaluate(() => window.pwned), undefined);
+      assert.doesNotMatch(await page.evaluate(() => document.body.textContent), TURNING);
+      await judge(page, "hostile transcript");
+    });
   },
 
   // The list of sessions: search, projects, cost of the last days.

@@ -299,7 +299,9 @@ impl Write for Sink<'_> {
 fn refused(status: u16, body: &[u8], who: String, path: String) -> AskError {
     let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let reason = text(&json, "/detail").map_or_else(|| format!("status {status} at {path}"), str::to_owned);
-    if status == 404 { AskError::Older { who, path } } else { AskError::Refused { status, reason } }
+    // A path that nobody knows is told by its own name; a session that nobody knows is not.
+    let is_unknown = status == 404 && (reason.contains(&path) || text(&json, "/detail").is_none());
+    if is_unknown { AskError::Older { who, path } } else { AskError::Refused { status, reason } }
 }
 
 /// Learns what listens at an address by what it says of its readiness.

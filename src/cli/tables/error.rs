@@ -26,8 +26,11 @@ pub enum ExportError {
         /// What went wrong.
         source: io::Error,
     },
+    /// There is no session.
+    #[error("there is no session")]
+    Nothing,
     /// Standard output could not be written.
-    #[error("cannot write the table")]
+    #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
 
@@ -38,7 +41,7 @@ impl ExportError {
         match self {
             Self::Usage(_) | Self::Ask(AskError::Config(_)) => true,
             Self::Ask(AskError::Refused { status, .. }) => *status == BAD_REQUEST,
-            Self::Ask(_) | Self::Write { .. } | Self::Output(_) => false,
+            Self::Ask(_) | Self::Write { .. } | Self::Nothing | Self::Output(_) => false,
         }
     }
 }

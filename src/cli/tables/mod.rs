@@ -4,6 +4,7 @@
 //! args      what is asked for
 //! error     why there is no export
 //! one       one table, to a file or to standard output
+//! place     into a file that is there when it is whole, or to standard output
 //! lake      all tables, a file for each day, of which only those are written that are new or have changed
 //! manifest  what was written
 //! ```
@@ -16,6 +17,7 @@ pub mod error;
 mod lake;
 mod manifest;
 mod one;
+pub(super) mod place;
 
 use self::args::ExportArgs;
 use self::error::ExportError;

@@ -1,14 +1,12 @@
 //! One table, to a file or to standard output.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal};
 
 use super::args::{ExportArgs, FormatName};
 use super::error::ExportError;
+use super::place::{into_file, pass_on};
 use crate::cli::ask::question::Question;
-use crate::cli::ask::source::{AskError, Source};
+use crate::cli::ask::source::Source;
 use crate::cli::report::range::{Present, Range};
 use crate::sidecar::clock;
 use crate::views::analytics::period::Zone;
@@ -18,40 +16,7 @@ pub(super) fn run(args: &ExportArgs, question: &Question, source: &Source) -> Re
     let Some(path) = args.output.as_ref().filter(|path| path.as_os_str() != "-") else {
         return to_stdout(args, source, question);
     };
-    let failed = |source| ExportError::Write { path: path.clone(), source };
-    let metadata = fs::metadata(path).ok();
-    // A pipe or a device is written to, and not replaced.
-    if metadata.as_ref().is_some_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        let mut file = File::options().write(true).open(path).map_err(failed)?;
-        source.write(question, None, &mut file)?;
-        return file.flush().map_err(failed);
-    }
-    // What a link leads to is replaced, and not the link.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-    // The file is there when it is whole.
-    let unfinished = unfinished(path);
-    let written = File::create(&unfinished).map_err(failed).and_then(|file| {
-        let mut sink = BufWriter::new(file);
-        source.write(question, None, &mut sink)?;
-        let file = sink.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed)?;
-        if let Some(metadata) = metadata {
-            file.set_permissions(metadata.permissions()).map_err(failed)?;
-        }
-        file.sync_all().map_err(failed)?;
-        fs::rename(&unfinished, path).map_err(failed)
-    });
-    if written.is_err() {
-        // It may never have been made.
-        drop(fs::remove_file(&unfinished));
-    }
-    written
-}
-
-/// The name of a file beside another, for what is not whole yet.
-fn unfinished(path: &Path) -> PathBuf {
-    let mut name: OsString = path.as_os_str().to_owned();
-    name.push(".unfinished");
-    name.into()
+    into_file(path, |sink| Ok(source.write(question, None, sink).map(|_| ())?))
 }
 
 fn to_stdout(args: &ExportArgs, source: &Source, question: &Question) -> Result<(), ExportError> {
@@ -59,14 +24,7 @@ fn to_stdout(args: &ExportArgs, source: &Source, question: &Question) -> Result<
     if args.format() == Some(FormatName::Parquet) && out.is_terminal() {
         return Err(ExportError::Usage("Parquet is nothing for a terminal: --output names a file".to_owned()));
     }
-    let written = source.write(question, None, &mut out);
-    let written = written.and_then(|_| out.flush().map_err(AskError::Sink));
-    match written {
-        // It is no error if the reader closes the pipe early, as `head` does.
-        Err(AskError::Sink(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(AskError::Sink(error)) => Err(ExportError::Output(error)),
-        written => written.map(|_| ()).map_err(ExportError::Ask),
-    }
+    pass_on(source, question, &mut out)
 }
 
 /// What the arguments ask for. Fails if they are wrong.

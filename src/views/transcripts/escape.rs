@@ -54,35 +54,50 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
-/// A text in one line of Markdown, in which no letter means anything: it is in no list, links nothing and is no HTML.
+/// A text in one line of Markdown, in which no letter means anything: it begins no list, links nothing and is no HTML.
 pub(super) fn markdown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 4);
-    for letter in seen(text).chars() {
+    let text = seen(text);
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(letter) = rest.next() {
+        let behind = rest.peek().copied();
+        let is_within = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
         match letter {
             '\n' | '\t' => out.push(' '),
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // What looks like an address or a person becomes a link without any sign around it, unless it is broken up.
-            '@' => out.push_str("&#64;"),
-            ':' => out.push_str("&#58;"),
-            'w' | 'W' if out.ends_with(['w', 'W']) => out.push_str(if letter == 'w' { "&#119;" } else { "&#87;" }),
-            _ if letter.is_ascii_punctuation() && !matches!(letter, ',' | ';' | '\'' | '/' | '?' | '%') => {
-                out.push('\\');
-                out.push(letter);
+            // What looks like an address becomes a link without any sign around it, unless it is broken up.
+            ':' if behind == Some('/') => out.push_str("&#58;"),
+            'w' | 'W' if matches!(before, Some('w' | 'W')) => {
+                out.push_str(if letter == 'w' { "&#119;" } else { "&#87;" });
             }
+            '_' if is_within(before) && is_within(behind) => out.push(letter),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '$' => out.extend(['\\', letter]),
+            // At the beginning of a line: lists, headings, and lines below headings.
+            '-' | '+' | '=' | '#' if before.is_none() => out.extend(['\\', letter]),
+            '.' | ')' if behind.is_none_or(|behind| behind == ' ') && is_number(&out) => out.extend(['\\', letter]),
             _ => out.push(letter),
         }
+        before = Some(letter);
     }
-    // A number with a dot is a list, but only with the dot, which is escaped above; spaces would be code.
     out
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A text as code in a line of Markdown.
 pub(super) fn code(text: &str) -> String {
-    let text = one_line(&seen(text)).replace('|', "\u{2502}");
+    let text = one_line(&seen(text));
+    if text.is_empty() {
+        return text;
+    }
     let fence = "`".repeat(longest_run(&text) + 1);
-    if text.is_empty() { String::new() } else { format!("{fence} {text} {fence}") }
+    let room = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{room}{text}{room}{fence}")
 }
 
 /// A block of code of Markdown, whose fence is longer than any run of backticks within. `language` is of our own.

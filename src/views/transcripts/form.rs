@@ -49,7 +49,7 @@ impl FormKind {
     #[must_use]
     pub fn writer(self, style: &'static str) -> Box<dyn Form> {
         match self {
-            Self::Markdown => Box::new(Markdown::default()),
+            Self::Markdown => Box::new(Markdown),
             Self::Html => Box::new(Html::new(style)),
             Self::Json => Box::new(Json::default()),
         }

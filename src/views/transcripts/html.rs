@@ -201,8 +201,10 @@ fn push_input(entry: &Entry<'_>, piece: &Piece, page: &mut String) {
             Part::Short(name, value) => {
                 page.push_str(&format!("<dl><dt>{}</dt><dd><code>{}</code></dd></dl>\n", html(name), html(&value)));
             }
-            Part::Long(name, _, value) => {
-                page.push_str(&format!("<p class=\"part\">{}</p>", html(name)));
+            Part::Long(name, language, value) => {
+                if language != "bash" {
+                    page.push_str(&format!("<p class=\"part\">{}</p>", html(name)));
+                }
                 push_code(&value, page);
             }
             Part::Change(change) => {

@@ -12,6 +12,7 @@ use super::entry::{Entry, Form, Head, Piece, TurnHead};
 use super::escape::{code, fenced, lines, markdown, one_line};
 use super::prose;
 use super::shown::{Line, agent, summary, title, turn_facts, untold};
+use crate::views::sessions::event::Detail;
 use crate::views::sessions::kinds::EventKind;
 
 /// A result or a thought with more lines, or more bytes, is folded.
@@ -19,7 +20,7 @@ const OPEN_LINES_MAX: usize = 20;
 const OPEN_BYTES_MAX: usize = 2000;
 
 /// Writes Markdown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Markdown;
 
 impl Form for Markdown {
@@ -98,29 +99,24 @@ fn push_quote(own: &str, text: &mut String) {
 }
 
 fn push_input(entry: &Entry<'_>, input: &Value, text: &mut String) {
-    let tool = match &entry.event.detail {
-        crate::views::sessions::event::Detail::ToolCall { tool, .. } => tool,
-        _ => "",
-    };
-    let parts = parts(tool, input);
-    let mut is_list = false;
-    for part in &parts {
+    let tool = if let Detail::ToolCall { tool, .. } = &entry.event.detail { tool } else { "" };
+    let mut before = None;
+    for part in parts(tool, input) {
+        let is_short = matches!(part, Part::Short(..));
+        // Between a list and a block, and between two blocks.
+        text.push_str(if before.is_some_and(|before: bool| !(before && is_short)) { "\n" } else { "" });
+        before = Some(is_short);
         match part {
-            Part::Short(name, value) => text.push_str(&format!("- {}: {}\n", markdown(name), code(value))),
+            Part::Short(name, value) => text.push_str(&format!("- {}: {}\n", markdown(name), code(&value))),
             Part::Long(name, language, value) => {
-                // Behind a list, a block with a name of its own.
-                text.push_str(&format!("{}{}:\n\n", if is_list { "\n" } else { "" }, markdown(name)));
-                text.push_str(&fenced(language, value));
-                text.push('\n');
+                let name = if language == "bash" { String::new() } else { format!("{}:\n\n", markdown(name)) };
+                text.push_str(&(name + &fenced(language, &value)));
             }
             Part::Change(change) => {
-                text.push_str(if is_list { "\n" } else { "" });
                 let lines: Vec<String> = change.iter().map(|line| of_diff(*line)).collect();
                 text.push_str(&fenced("diff", &lines.join("\n")));
-                text.push('\n');
             }
         }
-        is_list = matches!(part, Part::Short(..));
     }
 }
 

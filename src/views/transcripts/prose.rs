@@ -5,6 +5,7 @@
 //! headings   begin below those of the document
 //! HTML       is text
 //! pictures   are not loaded: what was a picture is a link
+//! links      lead to pages and mailboxes; what would run something (`javascript:`) is text
 //! the end    what an answer leaves open (a block of code) is no part of what follows
 //! ```
 
@@ -33,7 +34,7 @@ fn tamed(text: &str) -> Option<String> {
     leaves_nothing_open(&lowered).then(|| lowered + "\n")
 }
 
-/// A text whose HTML and pictures are text; `None` if there is always more of it.
+/// A text whose HTML is text, whose pictures are links, and whose links lead to pages; `None` if there is always more of it.
 fn without_html(mut text: String) -> Option<String> {
     for _ in 0..ROUNDS_MAX {
         let mut edits = Vec::new();
@@ -45,6 +46,9 @@ fn without_html(mut text: String) -> Option<String> {
                     edits.extend(places.map(|place| (place, 1, "&lt;".to_owned())));
                 }
                 Event::Start(Tag::Image { .. }) => edits.push((range.start, 0, "\\".to_owned())),
+                Event::Start(Tag::Link { dest_url, .. }) if runs(&dest_url) => {
+                    edits.push((range.start, 0, "\\".to_owned()));
+                }
                 _ => {}
             }
         }
@@ -123,31 +127,31 @@ pub(super) fn push_html(text: &str, out: &mut String) {
     // What leads to a page, or `None` for what is no link in the document: its address is told behind its text.
     let mut targets: Vec<Option<CowStr<'_>>> = Vec::new();
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
-    let events = Parser::new_ext(&text, options).filter_map(|event| match event {
-        Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
-        Event::Start(Tag::HtmlBlock) => Some(Event::Start(Tag::Paragraph)),
-        Event::End(TagEnd::HtmlBlock) => Some(Event::End(TagEnd::Paragraph)),
+    let events = Parser::new_ext(&text, options).map(|event| match event {
+        Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
+        Event::Start(Tag::HtmlBlock) => Event::Start(Tag::Paragraph),
+        Event::End(TagEnd::HtmlBlock) => Event::End(TagEnd::Paragraph),
         Event::Start(Tag::Heading { level, .. }) => {
-            Some(Event::Start(Tag::Heading { level: lower(level), id: None, classes: Vec::new(), attrs: Vec::new() }))
+            Event::Start(Tag::Heading { level: lower(level), id: None, classes: Vec::new(), attrs: Vec::new() })
         }
-        Event::End(TagEnd::Heading(level)) => Some(Event::End(TagEnd::Heading(lower(level)))),
+        Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lower(level))),
         Event::Start(Tag::Image { dest_url, .. }) => {
             targets.push(Some(dest_url));
-            Some(Event::Text("![".into()))
+            Event::Text("![".into())
         }
         Event::Start(Tag::Link { ref dest_url, .. }) if !is_page(dest_url) => {
             targets.push(Some(dest_url.clone()));
-            Some(Event::Text("[".into()))
+            Event::Text("[".into())
         }
         Event::Start(Tag::Link { link_type, dest_url, id, .. }) => {
             targets.push(None);
-            Some(Event::Start(Tag::Link { link_type, dest_url, title: "".into(), id }))
+            Event::Start(Tag::Link { link_type, dest_url, title: "".into(), id })
         }
-        Event::End(end @ (TagEnd::Link | TagEnd::Image)) => Some(match targets.pop().flatten() {
+        Event::End(end @ (TagEnd::Link | TagEnd::Image)) => match targets.pop().flatten() {
             Some(target) => Event::Text(format!("]({target})").into()),
             None => Event::End(end),
-        }),
-        other => Some(other),
+        },
+        other => other,
     });
     html::push_html(out, events);
 }
@@ -158,6 +162,12 @@ const fn lower(level: HeadingLevel) -> HeadingLevel {
         HeadingLevel::H2 => HeadingLevel::H5,
         _ => HeadingLevel::H6,
     }
+}
+
+/// Whether a link leads to something else than pages, mailboxes and places nearby: `javascript:`, `data:`, `file:`.
+fn runs(target: &str) -> bool {
+    let scheme = target.split(['/', '?', '#']).next().unwrap_or_default();
+    scheme.contains(':') && !is_page(target)
 }
 
 /// Whether a link leads to a page or a mailbox.

@@ -66,7 +66,7 @@ fn told(detail: &Detail, facts: &mut Vec<String>) -> (&'static str, Option<Strin
         Detail::ToolResult { tool, bytes, exit_code, decision, filled_in, .. } => {
             facts.push(format!("{} bytes", count(*bytes)));
             facts.extend(exit_code.map(|code| format!("exit code {code}")));
-            facts.extend(decision.as_deref().map(str::to_owned));
+            facts.extend(decision.as_deref().map(|decision| format!("decided by {decision}")));
             facts.extend(filled_in.then(|| "filled in at a later resume".to_owned()));
             ("Result", tool.as_deref().and_then(text))
         }

@@ -20,7 +20,7 @@ use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
 use tailspan::http::api::replay::kept::{HasReplays, Replays};
 use tailspan::http::api::replay::{self, cursor, files, outline, text as event_text};
 use tailspan::http::api::search::Patience;
-use tailspan::http::api::{search, session_detail, sessions};
+use tailspan::http::api::{search, session_detail, sessions, transcript};
 use tailspan::http::{App, HasReader, Readers, RequestCounters, Route, Server, ServerLimits};
 use tailspan::index::build::Builder;
 use tailspan::index::catalogue::SearchIndex;
@@ -98,6 +98,7 @@ static ROUTES: &[Route<State>] = &[
     Route::get("/api/v1/analytics/sessions/{id}/replay/file", &files::FILE, files::file),
     Route::get("/api/v1/analytics/sessions/{id}/replay/{event}/text", &event_text::TEXT, event_text::text),
     Route::get("/api/v1/analytics/sessions/{id}/replay/turns/{turn}", &outline::ONE_TURN, outline::turn),
+    Route::get("/api/v1/analytics/sessions/{id}/transcript", &transcript::TRANSCRIPT, transcript::transcript),
 ];
 
 /// Files, state and server; all gone when dropped.
@@ -168,6 +169,11 @@ impl World {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).unwrap();
         path
+    }
+
+    /// The folder of all projects.
+    pub(crate) fn projects_folder(&self) -> &Path {
+        &self.projects
     }
 
     fn found(&self) -> Vec<FoundFile> {

@@ -25,7 +25,7 @@ pub(super) fn turns(reader: &StoreReader, reel: &Reel) -> Result<(Vec<TurnHead>,
     let (mut state, mut errors) = (SessionState::default(), 0);
     for position in 0..reel.timeline.len() {
         let Some(look) = reel.timeline.look(position) else { break };
-        let before = state.so_far.clone();
+        let before = state.so_far;
         reel.timeline.go_on(&mut state, position);
         errors += u64::from(look.failed);
         let Some(turn) = reel.outline.turn(look.unit) else { continue };
