@@ -136,7 +136,7 @@ fn failures_compactions_and_interrupts_are_events() {
 }
 
 /// What the rows of the session files hold for an event, found by its ids alone.
-pub(crate) fn held(rows: &[Value], event: &Value) -> Option<String> {
+fn held(rows: &[Value], event: &Value) -> Option<String> {
     let blocks = |row: &Value| row["message"]["content"].as_array().cloned().unwrap_or_default();
     let mut texts = Vec::new();
     for row in rows {

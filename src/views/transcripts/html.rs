@@ -62,6 +62,10 @@ impl Html {
 }
 
 impl Form for Html {
+    fn pause(&self) -> &'static [u8] {
+        b"\n"
+    }
+
     fn takes_pictures(&self) -> bool {
         true
     }

@@ -75,6 +75,10 @@ pub(super) struct Json {
 }
 
 impl Form for Json {
+    fn pause(&self) -> &'static [u8] {
+        b"\n"
+    }
+
     fn begin(&mut self, head: &Head, out: &mut Vec<u8>) {
         let form = HeadForm {
             exported_by: format!("tailspan {}", head.version),

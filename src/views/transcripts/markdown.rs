@@ -24,6 +24,10 @@ const OPEN_BYTES_MAX: usize = 2000;
 pub(super) struct Markdown;
 
 impl Form for Markdown {
+    fn pause(&self) -> &'static [u8] {
+        b"\n"
+    }
+
     fn begin(&mut self, head: &Head, out: &mut Vec<u8>) {
         let mut text = format!("# {}\n\n| | |\n|---|---|\n", markdown(&one_line(title(head))));
         for (what, value) in summary(head) {

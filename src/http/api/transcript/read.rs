@@ -30,6 +30,9 @@ const PAGE_EVENTS: usize = 256;
 /// Bytes of a form that are passed on at once.
 const PASSED_ON_BYTES: usize = 16 << 10;
 
+/// Bytes of texts that are learned between two pauses.
+const PAUSE_BYTES: usize = 32 << 20;
+
 /// A session that is read.
 pub(super) struct Session {
     pub(super) reader: StoreReader,
@@ -41,7 +44,7 @@ impl Session {
     /// Writes a session in a form. `head` has its secrets, and no turns. Fails if the state cannot be read, or if the sink
     /// takes no more.
     pub(super) fn write(&self, head: Head, form: &mut dyn Form, sink: &mut dyn Write) -> io::Result<()> {
-        let hide = if head.scrubbed { self.learned(&head).map_err(io::Error::other)? } else { Hide::nothing() };
+        let hide = if head.scrubbed { self.learned(&head, form.pause(), sink)? } else { Hide::nothing() };
         let head = self.head(head, &hide).map_err(io::Error::other)?;
         let mut out = Vec::new();
         form.begin(&head, &mut out);
@@ -68,13 +71,25 @@ impl Session {
         sink.write_all(&out)
     }
 
-    /// Learns the secrets of a session.
-    fn learned(&self, head: &Head) -> Result<Hide, StoreError> {
+    /// Learns the secrets of a session. Where that takes long, `pause` is written now and then: as often for the same
+    /// session, so that its transcript stays the same. Fails if the state cannot be read, or if the sink takes no more.
+    fn learned(&self, head: &Head, pause: &[u8], sink: &mut dyn Write) -> io::Result<Hide> {
         let mut hide = Hide::secrets();
         head.session.title.iter().for_each(|title| hide.learn_text(title));
         let mut texts = self.texts(false);
-        let all: Vec<usize> = (0..head.total_events).collect();
-        self.each_text(&all, &mut texts, |_, told| hide.learn(told.pieces()))?;
+        let (all, mut learned): (Vec<usize>, _) = ((0..head.total_events).collect(), 0);
+        for positions in all.chunks(PAGE_EVENTS) {
+            let learn = |_, told: Texts| {
+                hide.learn(told.pieces());
+                learned += told.pieces().iter().map(|piece| piece.bytes).sum::<usize>();
+            };
+            self.each_text(positions, &mut texts, learn).map_err(io::Error::other)?;
+            if learned >= PAUSE_BYTES {
+                learned = 0;
+                sink.write_all(pause)?;
+                sink.flush()?;
+            }
+        }
         Ok(hide)
     }
 
