@@ -15,6 +15,7 @@ mod support;
 mod fuzz_corpus;
 mod lines;
 mod scrub;
+mod scrub_session;
 
 // What a session knows of a file.
 mod known_text;

@@ -1,7 +1,6 @@
 //! Private keys in PEM: from `-----BEGIN ... PRIVATE KEY-----` to the matching end, or to the end of the text.
 
-use super::keys::SecretKey;
-use super::reader::{DASHES, TextReader, is_quote};
+use super::reader::{DASHES, SecretKey, TextReader, is_quote};
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";

@@ -2,8 +2,7 @@
 //!
 //! A short option means nothing by itself, so the commands of a line are remembered until the line or the command ends.
 
-use super::keys::SecretKey;
-use super::reader::{TextReader, is_blank, is_quote};
+use super::reader::{SecretKey, TextReader, is_blank, is_quote};
 use super::values::{JUDGED_BYTES_MAX, is_placeholder};
 
 const NETRC_LINES: u8 = 3;

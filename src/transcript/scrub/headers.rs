@@ -1,8 +1,7 @@
 //! Headers whose value is not one word: `Authorization: Bearer ...`, `Cookie: a=b; c=d`, and `Bearer ...` by itself.
 
-use super::keys::SecretKey;
 use super::names::is_one_of_in_any_case;
-use super::reader::{MARKER, TextReader, is_blank, is_quote, is_space};
+use super::reader::{MARKER, SecretKey, TextReader, is_blank, is_quote, is_space};
 use super::values::{JUDGED_BYTES_MAX, is_placeholder, mixes_digits};
 
 /// Schemes of HTTP authentication; true if the value goes on to the end of the line.

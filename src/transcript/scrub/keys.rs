@@ -3,14 +3,8 @@
 //! The beginning is kept, because it says whose key must be replaced. It counts only where a word could begin, and the
 //! minimum length spares ordinary names (`sk-learn`, `hf_model`, `npm_config_registry`).
 
-use super::reader::{MARKER, TextReader};
-
-/// A secret in a text: from position `secret` up to `end` it is hidden; a beginning before `secret` is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SecretKey {
-    pub(super) secret: usize,
-    pub(super) end: usize,
-}
+use super::reader::{MARKER, SecretKey, TextReader};
+use super::shapes;
 
 /// The characters that a key is made of.
 #[derive(Clone, Copy)]
@@ -131,6 +125,33 @@ const ISSUERS: &[(&str, usize, Alphabet)] = &[
     ("phx_", 30, Plain),
     ("pul-", 40, Hex),
     ("LTAI", 16, Plain),
+    ("HRKU-", 30, Url),
+    ("nfp_", 30, Plain),
+    ("sgp_", 40, Url),
+    ("bkua_", 40, Hex),
+    ("xkeysib-", 60, Url),
+    ("AKCp", 60, Plain),
+    ("EAAA", 50, Url),
+    ("fm1r_", 60, Path),
+    ("fm2_", 60, Path),
+    ("fo1_", 40, Url),
+    ("dt0c01.", 60, Dotted),
+    ("dt0s01.", 60, Dotted),
+    ("glffct-", 16, Url),
+    ("glimt-", 16, Url),
+    ("glagent-", 16, Url),
+    ("gloas-", 40, Url),
+    ("CLOJARS_", 50, Plain),
+    ("EZAK", 54, Plain),
+    ("rdme_", 60, Plain),
+    ("pnu_", 36, Plain),
+    ("tfp_", 50, Url),
+    ("shippo_live_", 40, Hex),
+    ("duffel_live_", 40, Url),
+    ("sk.eyJ", 40, Dotted),
+    ("NRJS-", 19, Hex),
+    ("NRII-", 30, Url),
+    ("NRAA-", 20, Url),
     ("SK", 32, Hex),
     ("EAACEdEose0cBA", 10, Plain),
     // First lines of private keys in PEM, encoded in base64, as in secrets of Kubernetes.
@@ -147,14 +168,15 @@ const ISSUERS: &[(&str, usize, Alphabet)] = &[
     ("api.telegram.org/bot", 30, Path),
 ];
 
-/// The first two characters of each of [`ISSUERS`], by which most words are ruled out at once.
+/// A bit for each two characters with which one of [`ISSUERS`] begins, by which most words are ruled out at once.
 #[allow(clippy::indexing_slicing, reason = "done by the compiler: a beginning of one letter would not build")]
-const HEADS: [[u8; 2]; ISSUERS.len()] = {
-    let mut heads = [[0; 2]; ISSUERS.len()];
+const HEADS: [u64; 1_024] = {
+    let mut heads = [0; 1_024];
     let mut at = 0;
     while at < ISSUERS.len() {
-        let (start, _, _) = ISSUERS[at];
-        heads[at] = [start.as_bytes()[0], start.as_bytes()[1]];
+        let start = ISSUERS[at].0.as_bytes();
+        let head = (start[0] as usize) << 8 | start[1] as usize;
+        heads[head >> 6] |= 1 << (head & 63);
         at += 1;
     }
     heads
@@ -184,13 +206,18 @@ pub(super) fn find(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Op
     if !word_may_begin(reader, at) {
         return None;
     }
-    let head = [reader.at(at), reader.at(at + 1)];
-    let alike = HEADS.iter().zip(ISSUERS).filter(|(known, _)| **known == head);
-    let found = alike.map(|(_, issuer)| issuer).find_map(|(start, min, alphabet)| {
+    let head = usize::from(reader.at(at)) << 8 | usize::from(reader.at(at + 1));
+    let is_head = HEADS.get(head >> 6).is_some_and(|heads| heads & (1 << (head & 63)) != 0);
+    let issuers = if is_head { ISSUERS } else { &[] };
+    let found = issuers.iter().find_map(|(start, min, alphabet)| {
         let key = |secret| body(reader, secret, *min, *alphabet).map(|end| SecretKey { secret, end });
         reader.starts(at, start).then(|| key(at + start.len())).flatten()
     });
-    found.or_else(|| shared_start(reader, at)).or_else(|| telegram(reader, at)).or_else(|| jwt(reader, runs, at))
+    found
+        .or_else(|| shapes::find(reader, at))
+        .or_else(|| shared_start(reader, at))
+        .or_else(|| telegram(reader, at))
+        .or_else(|| jwt(reader, runs, at))
 }
 
 /// The secret access key right behind an access key id.

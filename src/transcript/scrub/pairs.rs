@@ -3,9 +3,8 @@
 //! A value is looked for only behind a name, so the bytes that are read twice are bounded: forty spaces, one type, and
 //! the part of the value that is judged.
 
-use super::keys::SecretKey;
 use super::names::{Class, classify, is_one_of};
-use super::reader::{MARKER, Quote, TextReader, is_blank, is_quote, is_space, is_word};
+use super::reader::{MARKER, Quote, SecretKey, TextReader, is_blank, is_quote, is_space, is_word};
 use super::values::{JUDGED_BYTES_MAX, JoinForm, SecretClaim, is_secret};
 
 /// Where the value of a name begins.

@@ -3,12 +3,41 @@
 //! Everything in `scrub` reads through [`TextReader`], so its counter is the work done and the linear-time law can be
 //! tested without a clock. Positions are byte offsets; a read past the end is a zero, never a panic.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 /// The marker that replaces a secret.
 pub(super) const MARKER: &str = "[REDACTED]";
 /// The dashes at both ends of the first and last line of a PEM block.
 pub(super) const DASHES: &str = "-----";
+
+/// A secret in a text: from position `secret` up to `end` it is hidden; a beginning before `secret` is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SecretKey {
+    pub(super) secret: usize,
+    pub(super) end: usize,
+}
+
+/// `text` with a marker in place of each part, given as beginning and end in bytes. The parts come in order and do not
+/// overlap; one that splits a character is left out.
+pub(super) fn hide(text: &str, parts: impl Iterator<Item = (usize, usize)>) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut copied = 0;
+    for (from, to) in parts {
+        if let Some(kept) = text.get(copied..from)
+            && text.is_char_boundary(to)
+        {
+            out.push_str(kept);
+            out.push_str(MARKER);
+            copied = to;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    Cow::Owned(out)
+}
 
 /// A text and the number of bytes read from it.
 pub(super) struct TextReader<'a> {

@@ -1,20 +1,171 @@
-//! Takes the secrets of a whole session out of its texts.
+//! Takes secrets out of all texts of a session: what was recognised in one of them is hidden in each.
+//!
+//! ```text
+//! learned                              hidden
+//! export STRIPE_KEY=abc123...          abc123... wherever it stands, and 12 bytes or more of it
+//! Z2hwXzE2QzdlNDJG... is a key         the whole run of base64, base64url or hexadecimal digits, also encoded twice
+//! ghp_16C7 | e42F292c...               both parts, over the rows and texts that they are split over
+//! ghp_\x1b[1m16C7..., sk%5Flive%5F...  the key, with the colours, escapes or percent signs within
+//! ```
+//!
+//! Two passes: [`SessionScrubber::learn`] is given every text that will be shown, in the order in which they are shown;
+//! then [`SessionScrubber::scrub`] each of them, in any order. What [`super::scrub`] hides in a text is hidden here too.
+//!
+//! **Laws.** Scrubbing twice is scrubbing once. No text makes it panic. Work and memory are bounded: both passes are linear,
+//! and at most a megabyte of values is remembered (`known.rs` and `rows.rs` say what happens beyond).
 
 use std::borrow::Cow;
 
-use super::scrub;
+use super::encoded;
+use super::known::KnownValues;
+use super::reader::{MARKER, SecretKey, hide};
+use super::rows::{Pieces, Rows};
+use super::scan;
+use super::unwrapped::Unwrapped;
 
-/// Takes the secrets of a session out of its texts, in two passes: every text is learned in order, then each is scrubbed.
+/// How often a text is scrubbed again until nothing is found: a marker can make its neighbours plain.
+const ROUNDS_MAX: usize = 4;
+
+/// The secrets of a session.
 #[derive(Debug, Default)]
-pub struct SessionScrubber {}
+pub struct SessionScrubber {
+    known: KnownValues,
+    rows: Rows,
+}
 
 impl SessionScrubber {
-    /// Is told the next text of the session.
-    pub fn learn(&mut self, _text: &str) {}
+    /// First pass: reads a text that will be shown. The texts come in the order in which they are shown, so that a secret
+    /// is found that is split over two of them.
+    pub fn learn(&mut self, text: &str) {
+        let view = Unwrapped::of(text);
+        let bare = view.as_ref().map_or(text, |view| view.text.as_str());
+        if view.is_some() {
+            learn_found(&mut self.known, text, &scan::find(text));
+        }
+        let found = scan::find(bare);
+        learn_found(&mut self.known, bare, &found);
+        for (from, to) in encoded::runs(bare) {
+            encoded::any_text(bare.get(from..to).unwrap_or_default(), &mut |text| {
+                learn_found(&mut self.known, text, &scan::find(text));
+                false
+            });
+        }
+        self.rows.learn(bare, &found, &mut Learned(&mut self.known));
+    }
 
-    /// A text of the session without its secrets.
+    /// First pass for the value of something called `name`, for example of a member of a JSON object.
+    pub fn learn_named(&mut self, name: &str, value: &str) {
+        if scan::is_named_secret(name, value) {
+            self.known.learn(value);
+        }
+        self.learn(value);
+    }
+
+    /// Second pass: `text` with its secrets replaced by `[REDACTED]`.
     #[must_use]
     pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        scrub(text)
+        let mut scrubbed = Cow::Borrowed(text);
+        for _ in 0..ROUNDS_MAX {
+            match self.scrub_once(&scrubbed) {
+                Some(again) => scrubbed = Cow::Owned(again),
+                None => break,
+            }
+        }
+        scrubbed
     }
+
+    /// Second pass for the value of something called `name`: hidden as a whole if the name says that it is a secret.
+    #[must_use]
+    pub fn scrub_named<'t>(&self, name: &str, value: &'t str) -> Cow<'t, str> {
+        if scan::is_named_secret(name, value) { Cow::Borrowed(MARKER) } else { self.scrub(value) }
+    }
+
+    /// How many values were recognised when there was no room to remember more. They are hidden where they are
+    /// recognised, and not where they stand bare.
+    #[must_use]
+    pub const fn forgotten(&self) -> u64 {
+        self.known.forgotten()
+    }
+
+    fn scrub_once(&self, text: &str) -> Option<String> {
+        let mut parts: Vec<(usize, usize)> = ends(scan::find(text)).collect();
+        parts.extend(self.known.find(text));
+        let view = Unwrapped::of(text);
+        let bare = view.as_ref().map_or(text, |view| view.text.as_str());
+        let mut in_bare = self.encoded_parts(bare);
+        if view.is_some() {
+            in_bare.extend(ends(scan::find(bare)));
+            in_bare.extend(self.known.find(bare));
+        }
+        parts.extend(in_bare.into_iter().map(|part| view.as_ref().map_or(part, |view| view.source(part))));
+        match hide(text, joined(parts).into_iter()) {
+            Cow::Owned(scrubbed) if scrubbed != text => Some(scrubbed),
+            _ => None,
+        }
+    }
+
+    /// The runs of a text that encode a secret.
+    fn encoded_parts(&self, text: &str) -> Vec<(usize, usize)> {
+        let is_secret = |decoded: &str| is_secret(&self.known, decoded);
+        encoded::runs(text)
+            .filter(|(from, to)| encoded::any_text(text.get(*from..*to).unwrap_or_default(), &mut { is_secret }))
+            .collect()
+    }
+}
+
+/// Where a session remembers what its rows were split into.
+struct Learned<'a>(&'a mut KnownValues);
+
+impl Pieces for Learned<'_> {
+    fn piece(&mut self, piece: &str) {
+        self.0.learn_piece(piece);
+    }
+
+    fn part(&mut self, part: &str) {
+        self.0.learn_part(part);
+    }
+
+    fn whole(&mut self, secret: &str) {
+        self.0.learn(secret);
+    }
+
+    fn is_secret(&self, text: &str) -> bool {
+        is_secret(self.0, text)
+    }
+}
+
+fn is_secret(known: &KnownValues, text: &str) -> bool {
+    !scan::find(text).is_empty() || !known.find(text).is_empty()
+}
+
+/// Remembers the secrets that were found in a text, and what they stand for if they are encoded.
+fn learn_found(known: &mut KnownValues, text: &str, found: &[SecretKey]) {
+    for secret in found.iter().filter_map(|key| text.get(key.secret..key.end)) {
+        known.learn(secret);
+        encoded::any_text(secret, &mut |decoded| {
+            // Nearly all of it is text, so that is what was encoded.
+            if 4 * decoded.len() + 16 > 3 * secret.len() {
+                known.learn(decoded);
+            }
+            false
+        });
+    }
+}
+
+fn ends(found: Vec<SecretKey>) -> impl Iterator<Item = (usize, usize)> {
+    found.into_iter().map(|key| (key.secret, key.end))
+}
+
+/// The parts in order, those that touch as one.
+fn joined(mut parts: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    parts.retain(|(from, to)| from < to);
+    parts.sort_unstable();
+    let mut joined: Vec<(usize, usize)> = Vec::with_capacity(parts.len());
+    for (from, to) in parts {
+        match joined.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    joined
 }

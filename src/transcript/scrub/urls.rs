@@ -1,7 +1,6 @@
 //! User information in URLs: `scheme://user:password@host`.
 
-use super::keys::SecretKey;
-use super::reader::{MARKER, TextReader, is_blank, is_quote};
+use super::reader::{MARKER, SecretKey, TextReader, is_blank, is_quote};
 use super::values::{is_placeholder, mixes_digits};
 
 /// Fewest bytes of a user name without a password that is taken for a key, if it mixes letters and digits.

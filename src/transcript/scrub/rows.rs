@@ -1,0 +1,291 @@
+//! Secrets that were split: over lines that wrap, over the results of two readings, over the end of one text and the
+//! beginning of the next.
+//!
+//! ```text
+//!    12→-----BEGIN RSA PRIVATE KEY-----       each row of base64 up to the last line of the key is a part, also in the
+//!    13→MIIEowIBAAKCAQEA...                   texts that follow
+//! token: ghp_16C7e42F292c                     the beginning of a key at the end of a row, and what goes on at the
+//! 6912E7710c838347Ae178B4a                    beginning of the next
+//! Z2hwXzE2QzdlNDJGMjkyYzY5MTJFNzcx            rows of base64 that decode to a secret as one
+//! ```
+//!
+//! Numbers of lines, signs of diffs and quotes before and behind a row are no part of it. A row is one line of a text.
+//!
+//! **How.** Rows are scanned as one if what stands at both sides of the cut looks random enough to be remembered; a secret
+//! that then lies over the cut was split. Where a row ends within a secret, the next may only go on with it.
+//!
+//! **Bounds.** [`ROWS_MAX`] rows of [`ROW_BYTES_MAX`] bytes are put together, [`BODY_ROWS_MAX`] rows of base64, and a private
+//! key whose end is not seen for [`KEY_TEXTS_MAX`] texts is given up.
+
+use std::collections::VecDeque;
+
+use super::encoded;
+use super::known::{changes, is_piece, is_wordy};
+use super::reader::{SecretKey, is_blank, is_quote};
+use super::scan;
+use super::values::mixes_digits;
+
+/// Most rows that are scanned as one.
+const ROWS_MAX: usize = 4;
+/// Bytes of the end of a row that are kept for that, and of the beginning of the next.
+const ROW_BYTES_MAX: usize = 512;
+/// Most rows that are decoded as one.
+const BODY_ROWS_MAX: usize = 64;
+/// Fewest characters of a row of base64 that is not the last.
+const BODY_BYTES_MIN: usize = 16;
+/// Fewest characters of a row of a private key that is not the last.
+const KEY_ROW_BYTES_MIN: usize = 40;
+/// How many texts the rows of a private key may be spread over.
+const KEY_TEXTS_MAX: u8 = 32;
+/// Fewest random characters that go on with a secret if a space follows them.
+const WORD_BYTES_MIN: usize = 12;
+
+/// What was left open by the rows so far.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// The last rows, of which all but the first are one word; true if the end of one may be a part of a secret.
+    rows: VecDeque<(String, bool)>,
+    /// The last row ended within a secret.
+    in_secret: bool,
+    /// Rows of base64, one behind the other.
+    body: Vec<String>,
+    /// Texts in which further rows of a private key may stand.
+    key_texts: u8,
+    /// The last row was one of a private key.
+    in_key: bool,
+}
+
+/// What is done with a part that was found, and whether a text holds a secret.
+pub(super) trait Pieces {
+    /// A part of what may be a secret.
+    fn piece(&mut self, piece: &str);
+    /// A part of what is a secret.
+    fn part(&mut self, part: &str);
+    fn whole(&mut self, secret: &str);
+    fn is_secret(&self, text: &str) -> bool;
+}
+
+impl Rows {
+    /// Reads the next text, whose secrets `found` are known, and hands out the parts of secrets that were split.
+    pub(super) fn learn(&mut self, text: &str, found: &[SecretKey], pieces: &mut impl Pieces) {
+        let mut start = 0;
+        let mut ends = found.iter().map(|key| key.end).peekable();
+        for line in text.split_inclusive('\n') {
+            let end = start + line.trim_end().len();
+            let row = bare_row(line);
+            while ends.peek().is_some_and(|to| *to < end.saturating_sub(2)) {
+                ends.next();
+            }
+            self.key_row(row, pieces);
+            Self::netrc_row(row, pieces);
+            let reached = self.token_row(row, pieces);
+            self.in_secret = reached || ends.peek().is_some_and(|to| *to <= end || text.len() == *to);
+            start += line.len();
+        }
+        self.decode_body(pieces);
+        self.key_texts = self.key_texts.saturating_sub(1);
+    }
+
+    /// The password of a netrc file whose first lines were in another text.
+    fn netrc_row(row: &str, pieces: &mut impl Pieces) {
+        if let Some(password) = row.strip_prefix("password ")
+            && !password.contains(char::is_whitespace)
+            && is_piece(password)
+        {
+            pieces.part(password);
+        }
+    }
+
+    /// Takes a row as one of a private key, or of a block of base64.
+    fn key_row(&mut self, row: &str, pieces: &mut impl Pieces) {
+        let is_private = || row.contains("PRIVATE KEY");
+        if (row.contains("-----BEGIN ") && is_private()) || row.starts_with("Private-Lines:") {
+            self.body.clear();
+            self.key_texts = KEY_TEXTS_MAX;
+        } else if row.contains("-----END ") && is_private() {
+            self.body.iter().for_each(|row| pieces.piece(row));
+            self.body.clear();
+            self.key_texts = 0;
+        } else if is_body(row, self.body.is_empty()) {
+            let is_key = self.key_texts > 0 && (is_key_row(row) || self.in_key);
+            if is_key {
+                pieces.piece(row);
+            }
+            self.in_key = is_key;
+            if self.body.len() >= BODY_ROWS_MAX {
+                self.decode_body(pieces);
+                self.body.drain(..BODY_ROWS_MAX - 4);
+            }
+            self.body.push(row.to_owned());
+            return;
+        } else if !row.is_empty() {
+            self.decode_body(pieces);
+            self.body.clear();
+        }
+        self.in_key = false;
+    }
+
+    fn decode_body(&mut self, pieces: &mut impl Pieces) {
+        if self.body.len() > 1 && encoded::any_text(&self.body.concat(), &mut |text| pieces.is_secret(text)) {
+            self.body.iter().for_each(|row| pieces.piece(row));
+        }
+    }
+
+    /// Takes the beginning of a row as what goes on with the rows before. True if the row ends within a secret.
+    fn token_row(&mut self, row: &str, pieces: &mut impl Pieces) -> bool {
+        let head = row.split(|char: char| ends_word(char)).next().unwrap_or_default();
+        let is_word = head.len() == row.len() && !row.is_empty();
+        let mut reached = self.in_secret && self.more(head, is_word, row, pieces);
+        if !head.is_empty() {
+            let mut may_be_split = any_piece(head);
+            for length in 1..=self.rows.len() {
+                may_be_split |= self.rows.get(self.rows.len() - length).is_some_and(|(_, is_piece)| *is_piece);
+                if may_be_split && let Some(reaches_end) = self.joined(length, head, pieces) {
+                    reached |= reaches_end && is_word;
+                    break;
+                }
+            }
+        }
+        if !is_word {
+            self.rows.clear();
+        } else if self.rows.len() >= ROWS_MAX {
+            self.rows.pop_front();
+        }
+        let from = (row.len().saturating_sub(ROW_BYTES_MAX)..row.len()).find(|at| row.is_char_boundary(*at));
+        let end = row.get(from.unwrap_or_default()..).unwrap_or_default();
+        let tail = end.rsplit(|char: char| ends_word(char)).next().unwrap_or_default();
+        self.rows.push_back((end.to_owned(), any_piece(tail)));
+        reached
+    }
+
+    /// Hands out the parts of a secret that lies over the cut between the last `length` rows and `head`, and says whether
+    /// it reaches the end of `head`.
+    fn joined(&self, length: usize, head: &str, pieces: &mut impl Pieces) -> Option<bool> {
+        let mut text = String::new();
+        let mut cuts = Vec::new();
+        for (row, _) in self.rows.iter().skip(self.rows.len() - length) {
+            text.push_str(row);
+            cuts.push(text.len());
+        }
+        let cut = text.len();
+        text.push_str(beginning(head));
+        let SecretKey { secret, end } = scan::find(&text).into_iter().find(|key| key.secret < cut && cut < key.end)?;
+        if !goes_on_at_each(&text, &cuts, SecretKey { secret, end }) {
+            return None;
+        }
+        let mut from = secret;
+        for to in cuts.into_iter().chain([end]).filter(|to| *to > secret) {
+            pieces.part(text.get(from..to).unwrap_or_default());
+            from = to;
+        }
+        pieces.whole(text.get(secret..end).unwrap_or_default());
+        let reaches_end = end == text.len();
+        if reaches_end && text.len() - cut < head.len() {
+            pieces.part(head);
+        }
+        Some(reaches_end)
+    }
+
+    /// Hands out the first word of a row if it goes on with the secret in which the row before ended. True if the row
+    /// ends within the secret as well.
+    fn more(&self, head: &str, is_word: bool, row: &str, pieces: &mut impl Pieces) -> bool {
+        let more = head.split(['@', ';', '&', '<', ',', ')', ':']).next().unwrap_or_default();
+        let space_follows =
+            more.len() == head.len() && row.get(head.len()..).is_some_and(|rest| rest.starts_with(is_space));
+        let fewest = if space_follows { WORD_BYTES_MIN } else { 8 };
+        let is_name = more.contains('=') && !more.ends_with('=');
+        if more.len() >= fewest && goes_on(more) && !is_uuid(more) && !is_name {
+            pieces.piece(more);
+            return is_word && more.len() == row.len();
+        }
+        is_word && row.len() < 8
+    }
+}
+
+/// The beginning of a word that is too long to be scanned with the rows before it.
+fn beginning(word: &str) -> &str {
+    let to = (0..=word.len().min(ROW_BYTES_MAX)).rev().find(|at| word.is_char_boundary(*at));
+    word.get(..to.unwrap_or_default()).unwrap_or_default()
+}
+
+/// True if each row behind a cut belongs to the secret: it completes what was none without it, or nobody would write it by
+/// hand.
+fn goes_on_at_each(text: &str, cuts: &[usize], SecretKey { secret, end }: SecretKey) -> bool {
+    let ends = cuts.iter().copied().skip(1).chain([end]);
+    cuts.iter().zip(ends).filter(|(cut, _)| **cut > secret).all(|(cut, to)| {
+        let part = text.get(*cut..to).unwrap_or_default();
+        let before = text.get(..*cut).unwrap_or_default();
+        goes_on(part)
+            || ((part.len() < 8 || !is_wordy(part.as_bytes()))
+                && !scan::find(before).iter().any(|key| key.secret == secret && key.end == *cut))
+    })
+}
+
+/// True if a word, or a part of it, is random enough to be remembered.
+fn any_piece(word: &str) -> bool {
+    if is_uuid(word) {
+        return false;
+    }
+    let is_jumpy = |part: &str| part.len() >= WORD_BYTES_MIN && changes(part.as_bytes()) >= 2;
+    word.split(['@', ';', '&', '=', ':', '/', '?']).any(is_piece)
+        || word.split(|char: char| !char.is_ascii_alphanumeric()).any(is_jumpy)
+}
+
+/// True if nobody would write this by hand, so that it goes on with a token.
+fn goes_on(text: &str) -> bool {
+    let changes = changes(text.as_bytes());
+    let is_long = text.len() >= WORD_BYTES_MIN;
+    let fewest = if mixes_digits(text) { 2 - usize::from(is_long) } else { 4 - usize::from(is_long) };
+    text.len() >= 4 && changes >= fewest && !is_wordy(text.as_bytes())
+}
+
+fn ends_word(char: char) -> bool {
+    u8::try_from(char).is_ok_and(|byte| is_blank(byte) || is_quote(byte))
+}
+
+fn is_space(char: char) -> bool {
+    char == ' ' || char == '\t'
+}
+
+fn is_uuid(text: &str) -> bool {
+    const DASHES: [usize; 4] = [8, 13, 18, 23];
+    let fits = |(at, byte): (usize, u8)| if DASHES.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
+}
+
+fn is_body(row: &str, is_first: bool) -> bool {
+    let fewest = if is_first { BODY_BYTES_MIN } else { 4 };
+    row.len() >= fewest
+        && row.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_'))
+}
+
+/// True for a row of base64 that is no word, path or number in hexadecimal digits.
+fn is_key_row(row: &str) -> bool {
+    row.len() >= KEY_ROW_BYTES_MIN
+        && mixes_digits(row)
+        && row.bytes().any(|byte| byte.is_ascii_uppercase())
+        && row.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
+/// The line without what does not belong to it: the number of the line, the sign of a diff, quotes, and what says that
+/// the text goes on.
+fn bare_row(line: &str) -> &str {
+    let unnumbered = without_number(line.trim());
+    let unsigned = unnumbered.strip_prefix(['+', '-', '>', '<', '|', '│']).filter(|rest| !rest.starts_with("---"));
+    let row = without_number(unsigned.unwrap_or(unnumbered).trim_start()).trim_start_matches(['"', '\'', '`']);
+    let row = row.trim_end_matches(['\\', '│', '|', ' ', '\t', '\r', ',', ';']);
+    let row = row.strip_suffix(" +").unwrap_or(row);
+    row.trim_end_matches(['"', '\'', '`', '\\'])
+}
+
+/// The line behind `  12→`, `12|` or `12:`.
+fn without_number(line: &str) -> &str {
+    const DIGITS_MAX: usize = 6;
+    let rest = line.trim_start_matches(|char: char| char.is_ascii_digit());
+    let digits = line.len() - rest.len();
+    let numbered = (1..=DIGITS_MAX).contains(&digits);
+    match rest.strip_prefix(['→', '\t', '|', ':', '│']) {
+        Some(text) if numbered => text.trim_start(),
+        _ => line,
+    }
+}

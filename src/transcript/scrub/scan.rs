@@ -1,0 +1,230 @@
+//! Finds the secrets of one text, from its beginning to its end, by every rule that this folder has.
+
+use super::commands::Commands;
+use super::keys;
+use super::names::{self, Class};
+use super::pairs::{self, Pair};
+use super::reader::{MARKER, SecretKey, TextReader, is_word};
+use super::values::{self, JoinForm};
+use super::{blocks, headers, shapes, urls};
+
+/// The secrets of a text, first to last, none over another. Text behind the end of one may be hidden with it by no rule.
+pub(super) fn find(text: &str) -> Vec<SecretKey> {
+    Scanner::new(text).finish().0
+}
+
+/// The secrets of a text, and how many bytes were read to find them.
+pub(super) fn find_counted(text: &str) -> (Vec<SecretKey>, u64) {
+    Scanner::new(text).finish()
+}
+
+/// True if a value is a secret as a whole because of its name.
+pub(super) fn is_named_secret(name: &str, value: &str) -> bool {
+    match names::classify(name).or_else(|| names::classify(name.strip_suffix('s')?)) {
+        Some(Class::Authorization | Class::Cookie) => !value.is_empty() && !values::is_placeholder(value),
+        Some(class) => {
+            let text = TextReader::new(value).slice_down(0, values::JUDGED_BYTES_MAX);
+            let form = JoinForm::Setting;
+            values::is_secret(values::SecretClaim { text, class, form, bare: false, in_sentence: false })
+        }
+        None => false,
+    }
+}
+
+/// How many bytes behind `name: DB_PASSWORD` its `value: ...` may begin.
+const NAMED_WITHIN_BYTES: usize = 48;
+
+struct Scanner<'a> {
+    reader: TextReader<'a>,
+    found: Vec<SecretKey>,
+    commands: Commands,
+    /// Beginning and end of the word that was read last.
+    word: (usize, usize),
+    ends: blocks::Ends,
+    runs: keys::KeyRuns,
+    /// Class of the last name that stood as a value (`name: DB_PASSWORD`), and where it ended.
+    named: Option<(Class, usize)>,
+    /// A secret that was found further on, and where it begins. The text before it, a type or a call, is scanned first.
+    due: Option<(usize, SecretKey)>,
+}
+
+impl<'a> Scanner<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            reader: TextReader::new(text),
+            found: Vec::new(),
+            commands: Commands::default(),
+            word: (0, 0),
+            ends: blocks::Ends::default(),
+            runs: keys::KeyRuns::default(),
+            named: None,
+            due: None,
+        }
+    }
+
+    fn finish(mut self) -> (Vec<SecretKey>, u64) {
+        let mut at = 0;
+        while at < self.reader.len() {
+            let due = self.due.filter(|(start, _)| *start == at).map(|(_, key)| key);
+            at = self.hide(due).unwrap_or_else(|| self.step(at));
+        }
+        (self.found, self.reader.steps())
+    }
+
+    /// Looks at one byte or word and returns the position behind it.
+    fn step(&mut self, at: usize) -> usize {
+        let byte = self.reader.at(at);
+        match byte {
+            // A marker is not judged again: it stands for text that was judged when it was hidden.
+            b'[' if self.reader.starts(at, MARKER) => {
+                self.named = None;
+                at + MARKER.len()
+            }
+            b'\n' if self.reader.before(at, 1) != b'\\' => self.end_line(at),
+            b';' | b'|' => self.end_command(at),
+            b'&' if self.reader.at(at + 1) == b'&' => self.end_command(at),
+            b'-' => {
+                let block = blocks::find(&self.reader, &mut self.ends, at);
+                self.replace(block).unwrap_or_else(|| block.map_or(at + 1, |block| block.secret))
+            }
+            b':' => {
+                let user = urls::find(&self.reader, at);
+                self.hide(user).unwrap_or(at + 1)
+            }
+            // The digits of `%3F` are no part of the word behind them.
+            b'%' if matches!(self.reader.at(at + 1), b'2'..=b'7') && self.reader.at(at + 2).is_ascii_hexdigit() => {
+                at + 3
+            }
+            b'_' => self.word(at),
+            byte if byte.is_ascii_alphanumeric() => self.word(at),
+            _ => at + 1,
+        }
+    }
+
+    fn end_line(&mut self, at: usize) -> usize {
+        self.commands = self.commands.next_line();
+        at + 1
+    }
+
+    fn end_command(&mut self, at: usize) -> usize {
+        self.commands = Commands::default();
+        at + 1
+    }
+
+    /// Notes a secret up to the private key in PEM that may begin inside it: that block has its own end.
+    fn hide(&mut self, key: Option<SecretKey>) -> Option<usize> {
+        let SecretKey { secret, end } = key?;
+        self.replace(Some(SecretKey { secret, end: blocks::next_begin(&self.reader, secret, end) }))
+    }
+
+    /// Notes a secret and returns the position behind it.
+    fn replace(&mut self, key: Option<SecretKey>) -> Option<usize> {
+        let key = key?;
+        if key.end <= key.secret || self.reader.starts(key.secret, MARKER) {
+            return None;
+        }
+        self.found.push(key);
+        // A marker changes distances in the text, so none is measured across it, or a second run could decide
+        // otherwise.
+        self.named = None;
+        self.due = None;
+        Some(key.end)
+    }
+
+    fn word(&mut self, at: usize) -> usize {
+        let end = self.word_end(at);
+        if let Some(next) = self.key_inside(at, end) {
+            return next;
+        }
+        if let Some(next) = self.pair(at, end) {
+            return next;
+        }
+        let spoken = headers::spoken_scheme(&self.reader, at, end);
+        if let Some(next) = self.hide(spoken) {
+            return next;
+        }
+        let password = shapes::pgpass(&self.reader, at, end);
+        if let Some(next) = self.hide(password) {
+            return next;
+        }
+        let password = self.commands.password(&self.reader, at, end);
+        if let Some(next) = self.hide(password) {
+            return next;
+        }
+        if end - at <= NAMED_WITHIN_BYTES {
+            self.commands.note(self.reader.slice(at, end));
+        }
+        end
+    }
+
+    /// End of the word, without full stops and dashes. It is remembered, so that a word with many keys is read once.
+    fn word_end(&mut self, at: usize) -> usize {
+        if !(self.word.0..self.word.1).contains(&at) {
+            self.word = (at, self.reader.word_end(at));
+        }
+        self.word.1
+    }
+
+    /// Hides the first key of a known issuer in a word and returns the position behind it.
+    fn key_inside(&mut self, at: usize, end: usize) -> Option<usize> {
+        for start in at..end {
+            if let Some(key) = keys::find(&self.reader, &mut self.runs, start) {
+                let second = keys::aws_secret(&self.reader, key);
+                // `hide` refuses only if a private key in PEM begins at the same place.
+                let next = self.hide(Some(key)).unwrap_or(key.secret);
+                return Some(self.hide(second).unwrap_or(next));
+            }
+        }
+        None
+    }
+
+    /// Judges the value of the name between two positions and returns where to go on; `None` if the name tells nothing.
+    fn pair(&mut self, at: usize, end: usize) -> Option<usize> {
+        let mut pair = pairs::find(&self.reader, at, end)?;
+        let named = self.named.filter(|(_, from)| at.saturating_sub(*from) <= NAMED_WITHIN_BYTES);
+        let word = self.reader.slice(at, end.min(at + 8));
+        self.remember_name(word, pair);
+        let class = match (pairs::class_of(&self.reader, at, end), named) {
+            (Some(class), _) => class,
+            (None, Some((class, _))) if word.eq_ignore_ascii_case("value") => {
+                pair.form =
+                    if pair.form == JoinForm::Plain && !pair.colon { JoinForm::Plain } else { JoinForm::Setting };
+                class
+            }
+            _ => return None,
+        };
+        if matches!(class, Class::Authorization | Class::Cookie) {
+            let secret = match class {
+                Class::Cookie => headers::cookie(&self.reader, pair.value),
+                // The word is a part of a URL's path: `v1/authorization:exchange`.
+                _ if self.reader.before(at, 1) == b'/' => None,
+                _ => headers::authorization(&self.reader, pair.value),
+            };
+            let secret = secret.map(|secret| self.without_kind(secret));
+            return self.hide(secret).or(Some(end));
+        }
+        let secret = pairs::secret(&self.reader, pair, class);
+        if let Some(secret) = secret {
+            self.due = Some((secret.secret, self.without_kind(secret)));
+        }
+        // The name is not judged as anything else even if its value stays, or the result would depend on what is
+        // hidden.
+        Some(end)
+    }
+
+    /// The secret without the beginning that names the issuer of a key, which is kept.
+    fn without_kind(&mut self, secret: SecretKey) -> SecretKey {
+        let key = keys::find(&self.reader, &mut self.runs, secret.secret);
+        key.map_or(secret, |key| SecretKey { secret: key.secret, end: key.end.max(secret.end) })
+    }
+
+    /// Remembers `DB_PASSWORD` of `name: DB_PASSWORD`, for the `value: ...` that follows.
+    fn remember_name(&mut self, word: &str, pair: Pair) {
+        if !matches!(word, "name" | "Name" | "key" | "Key") {
+            return;
+        }
+        let start = self.reader.quote(pair.value).map_or(pair.value, |quote| quote.after);
+        let end = self.reader.run(start, NAMED_WITHIN_BYTES, is_word);
+        self.named = pairs::class_of(&self.reader, start, end).map(|class| (class, end));
+    }
+}
