@@ -7,6 +7,8 @@ mod dice;
 mod families;
 mod places;
 
+use std::collections::HashSet;
+
 use dice::Dice;
 use families::{FAMILIES, Planted};
 use places::PLACES;
@@ -55,23 +57,38 @@ fn scrubbed(texts: &[String]) -> (SessionScrubber, Vec<String>) {
     (scrubber, scrubbed)
 }
 
-/// What is left of a secret: [`LEFT_BYTES_MAX`] bytes of it, or of its base64 or hexadecimal form.
-fn left<'t>(planted: &Planted, texts: &'t [String]) -> Option<(String, &'t String)> {
-    let mut forms: Vec<(String, usize)> = Vec::new();
-    for secret in &planted.secrets {
-        forms.push((secret.clone(), LEFT_BYTES_MAX.min(secret.len())));
-        forms.push((places::hex(secret), 2 * LEFT_BYTES_MAX.min(secret.len())));
-        for before in ["", "-", "--"] {
-            let whole = places::base64(&format!("{before}{secret}"));
-            // Without what the bytes before and behind it have a share in.
-            let inner = whole.get(4 * usize::from(!before.is_empty())..whole.len() - 4).unwrap_or_default();
-            forms.push((inner.to_owned(), 16.min(inner.len().max(8))));
+/// The forms of a secret that must not be left, each with how many bytes of it must not.
+fn forms(secret: &str) -> Vec<(String, usize)> {
+    let mut forms = vec![(secret.to_owned(), LEFT_BYTES_MAX), (places::hex(secret), 2 * LEFT_BYTES_MAX)];
+    for before in ["", "-", "--"] {
+        let whole = places::base64(&format!("{before}{secret}"));
+        // Without what the bytes before and behind it have a share in.
+        let inner = whole.get(4 * usize::from(!before.is_empty())..whole.len() - 4).unwrap_or_default();
+        forms.push((inner.to_owned(), 4 * LEFT_BYTES_MAX / 3));
+    }
+    forms
+}
+
+/// Every part of a text of some length.
+fn parts(text: &str, length: usize) -> impl Iterator<Item = &[u8]> {
+    text.as_bytes().windows(length)
+}
+
+/// What is left of a secret: a part of one of its [`forms`], and a text with it.
+fn left<'t>(planted: &Planted, texts: &'t [String], all: &[HashSet<&[u8]>]) -> Option<(String, &'t String)> {
+    let all_forms: Vec<(String, usize)> = planted.secrets.iter().flat_map(|secret| forms(secret)).collect();
+    for (form, length) in &all_forms {
+        let found = if form.len() < *length {
+            texts.iter().find(|text| form.len() >= 8 && text.contains(form.as_str())).map(|_| form.as_bytes())
+        } else {
+            parts(form, *length).find(|part| all.iter().any(|known| known.contains(*part)))
+        };
+        if let Some(part) = found.map(|part| String::from_utf8_lossy(part).into_owned()) {
+            let text = texts.iter().find(|text| text.contains(&part)).unwrap();
+            return Some((part, text));
         }
     }
-    forms.iter().filter(|(form, length)| form.len() >= *length).find_map(|(form, length)| {
-        let mut parts = form.as_bytes().windows(*length).map(|part| std::str::from_utf8(part).unwrap());
-        parts.find_map(|part| texts.iter().find(|text| text.contains(part)).map(|text| (part.to_owned(), text)))
-    })
+    None
 }
 
 fn seeds() -> std::ops::Range<u64> {
@@ -87,9 +104,11 @@ fn no_planted_secret_leaves_a_session() {
     for seed in seeds() {
         let session = session(seed);
         let (_, texts) = scrubbed(&session.texts);
+        let lengths = [LEFT_BYTES_MAX, 4 * LEFT_BYTES_MAX / 3, 2 * LEFT_BYTES_MAX];
+        let all = lengths.map(|length| texts.iter().flat_map(|text| parts(text, length)).collect::<HashSet<&[u8]>>());
         for (family, place, secret) in &session.planted {
             planted += 1;
-            if let Some((part, text)) = left(secret, &texts) {
+            if let Some((part, text)) = left(secret, &texts, &all) {
                 leaks.push(format!(
                     "\n  seed {seed}: {family} in {place}: {part:?} in {text:?}\n    of {:?}",
                     secret.text

@@ -40,6 +40,9 @@ const KEY_TEXTS_MAX: u8 = 32;
 /// Fewest random characters that go on with a secret if a space follows them.
 const WORD_BYTES_MIN: usize = 12;
 
+/// Longest row between two parts of a secret that may be one itself although it is plain.
+const PLAIN_BYTES_MAX: usize = 16;
+
 /// What was left open by the rows so far.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
@@ -193,12 +196,14 @@ impl Rows {
         let space_follows =
             more.len() == head.len() && row.get(head.len()..).is_some_and(|rest| rest.starts_with(is_space));
         let fewest = if space_follows { WORD_BYTES_MIN } else { 8 };
-        let is_name = more.contains('=') && !more.ends_with('=');
+        // `NAME=...` is the next setting, and does not go on with this one.
+        let is_name = more.trim_end_matches('=').split_once('=').is_some_and(|(name, _)| !goes_on(name));
         if more.len() >= fewest && goes_on(more) && !is_uuid(more) && !is_name {
             pieces.piece(more);
             return is_word && more.len() == row.len();
         }
-        is_word && row.len() < 8
+        // What is too short or too plain to be remembered may be a part all the same, and the next row another.
+        is_word && row.len() <= PLAIN_BYTES_MAX
     }
 }
 
@@ -216,7 +221,7 @@ fn goes_on_at_each(text: &str, cuts: &[usize], SecretKey { secret, end }: Secret
         let part = text.get(*cut..to).unwrap_or_default();
         let before = text.get(..*cut).unwrap_or_default();
         goes_on(part)
-            || ((part.len() < 8 || !is_wordy(part.as_bytes()))
+            || ((part.len() < 8 || !is_wordy(part.as_bytes()) || part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
                 && !scan::find(before).iter().any(|key| key.secret == secret && key.end == *cut))
     })
 }
