@@ -97,8 +97,11 @@ mod statusline;
 mod terminal;
 mod terminal_frames;
 mod transcript;
+mod transcript_asciicast;
 mod transcript_command;
 mod transcript_forms;
+mod transcript_perfetto;
+mod transcript_secrets;
 
 // The sidecar at work: what it says, keeps, checks and sends again.
 mod daemon;

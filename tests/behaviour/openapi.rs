@@ -197,7 +197,7 @@ fn every_answer_is_as_the_description_says() {
         judge.ask(&one, &[("id", id)], "");
         judge.ask(&format!("{one}/replay"), &[("id", id)], "limit=1000&context=true");
         judge.ask(&format!("{one}/replay/{{event}}/text"), &[("id", id), ("event", "0")], "bytes=10");
-        for format in ["md", "html", "json"] {
+        for format in ["md", "html", "json", "perfetto", "asciicast"] {
             judge.ask(&format!("{one}/transcript"), &[("id", id)], &format!("format={format}"));
         }
         judge.ask("/jaeger/api/traces/{id}", &[("id", id)], "");

@@ -1,9 +1,11 @@
 //! The forms of a transcript. A further one is a file that implements [`Form`], and an arm in each function here.
 
+use super::asciicast::Asciicast;
 use super::entry::Form;
 use super::html::Html;
 use super::json::Json;
 use super::markdown::Markdown;
+use super::perfetto::Perfetto;
 
 /// A form of a transcript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,11 +13,19 @@ pub enum FormKind {
     Markdown,
     Html,
     Json,
+    Perfetto,
+    Asciicast,
 }
 
 impl FormKind {
-    /// Every form with its name, which is also how names of files end.
-    pub const NAMES: [(&'static str, Self); 3] = [("md", Self::Markdown), ("html", Self::Html), ("json", Self::Json)];
+    /// Every form with its name.
+    pub const NAMES: [(&'static str, Self); 5] = [
+        ("md", Self::Markdown),
+        ("html", Self::Html),
+        ("json", Self::Json),
+        ("perfetto", Self::Perfetto),
+        ("asciicast", Self::Asciicast),
+    ];
 
     /// The content type.
     #[must_use]
@@ -24,6 +34,8 @@ impl FormKind {
             Self::Markdown => "text/markdown; charset=utf-8",
             Self::Html => "text/html; charset=utf-8",
             Self::Json => "application/json",
+            Self::Perfetto => "application/x-protobuf",
+            Self::Asciicast => "application/x-asciicast",
         }
     }
 
@@ -34,6 +46,8 @@ impl FormKind {
             Self::Markdown => "md",
             Self::Html => "html",
             Self::Json => "json",
+            Self::Perfetto => "perfetto-trace",
+            Self::Asciicast => "cast",
         }
     }
 
@@ -41,7 +55,8 @@ impl FormKind {
     #[must_use]
     pub const fn is_binary(self) -> bool {
         match self {
-            Self::Markdown | Self::Html | Self::Json => false,
+            Self::Perfetto => true,
+            Self::Markdown | Self::Html | Self::Json | Self::Asciicast => false,
         }
     }
 
@@ -52,6 +67,8 @@ impl FormKind {
             Self::Markdown => Box::new(Markdown),
             Self::Html => Box::new(Html::new(style)),
             Self::Json => Box::new(Json::default()),
+            Self::Perfetto => Box::new(Perfetto::default()),
+            Self::Asciicast => Box::new(Asciicast::default()),
         }
     }
 }

@@ -212,7 +212,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["text", "archive"]),
     ("postcard", &["store", "index", "audit"]),
     ("prometheus", &["http"]),
-    ("prost", &["export"]),
+    ("prost", &["export", "views::transcripts"]),
     ("pulldown_cmark", &["views::transcripts"]),
     ("regex", &["custom", "views::text"]),
     ("regex_syntax", &["views::text"]),
@@ -235,7 +235,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("tracing", &["tail", "archive", "store", "index", "export", "http", "engine", "audit", "sidecar", "cli", "main"]),
     ("tracing_subscriber", &["sidecar"]),
-    ("unicode_width", &["cli"]),
+    ("unicode_width", &["views::transcripts", "cli"]),
     (
         "xxhash_rust",
         &["transcript", "ledger", "measures", "custom", "views", "tail", "archive", "store", "index", "engine", "cli"],

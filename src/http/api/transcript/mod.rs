@@ -42,6 +42,8 @@ pub static TRANSCRIPT: Description = Description {
         AnswerForm::json::<TranscriptDocument<'static>>("Transcript", "The session as one document of JSON."),
         AnswerForm::of(FormKind::Markdown.content_type(), "The session as Markdown."),
         AnswerForm::of(FormKind::Html.content_type(), "The session as one page that needs nothing else."),
+        AnswerForm::of(FormKind::Perfetto.content_type(), "The session as a trace of Perfetto, for ui.perfetto.dev."),
+        AnswerForm::of(FormKind::Asciicast.content_type(), "The session as a recording of a terminal, asciicast v3."),
     ],
     refusal: PROBLEM,
 };
