@@ -206,9 +206,7 @@ pub(super) fn find(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Op
     if !word_may_begin(reader, at) {
         return None;
     }
-    let head = usize::from(reader.at(at)) << 8 | usize::from(reader.at(at + 1));
-    let is_head = HEADS.get(head >> 6).is_some_and(|heads| heads & (1 << (head & 63)) != 0);
-    let issuers = if is_head { ISSUERS } else { &[] };
+    let issuers = if is_head(reader, at) { ISSUERS } else { &[] };
     let found = issuers.iter().find_map(|(start, min, alphabet)| {
         let key = |secret| body(reader, secret, *min, *alphabet).map(|end| SecretKey { secret, end });
         reader.starts(at, start).then(|| key(at + start.len())).flatten()
@@ -218,6 +216,22 @@ pub(super) fn find(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Op
         .or_else(|| shared_start(reader, at))
         .or_else(|| telegram(reader, at))
         .or_else(|| jwt(reader, runs, at))
+}
+
+/// True if the letters by which an issuer's keys are told stand in a word where a key may begin.
+pub(super) fn holds_begin(word: &str) -> bool {
+    const LETTERS_MIN: usize = 3;
+    let reader = TextReader::new(word);
+    let begins = |at: usize, start: &str| start.len() >= LETTERS_MIN && reader.starts(at, start);
+    (0..word.len()).any(|at| {
+        is_head(&reader, at) && word_may_begin(&reader, at) && ISSUERS.iter().any(|(start, _, _)| begins(at, start))
+    })
+}
+
+/// True if an issuer's keys begin with the two letters at `at`.
+fn is_head(reader: &TextReader<'_>, at: usize) -> bool {
+    let head = usize::from(reader.at(at)) << 8 | usize::from(reader.at(at + 1));
+    HEADS.get(head >> 6).is_some_and(|heads| heads & (1 << (head & 63)) != 0)
 }
 
 /// The secret access key right behind an access key id.

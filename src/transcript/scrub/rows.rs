@@ -14,12 +14,15 @@
 //! **How.** Rows are scanned as one if what stands at both sides of the cut looks random enough to be remembered; a secret
 //! that then lies over the cut was split. Where a row ends within a secret, the next may only go on with it.
 //!
+//! The first row of a text may also go on with one of the [`EARLIER_MAX`] texts before: between two results stands a call.
+//!
 //! **Bounds.** [`ROWS_MAX`] rows of [`ROW_BYTES_MAX`] bytes are put together, [`BODY_ROWS_MAX`] rows of base64, and a private
 //! key whose end is not seen for [`KEY_TEXTS_MAX`] texts is given up.
 
 use std::collections::VecDeque;
 
 use super::encoded;
+use super::keys;
 use super::known::{changes, is_piece, is_wordy};
 use super::reader::{SecretKey, is_blank, is_quote};
 use super::scan;
@@ -43,11 +46,20 @@ const WORD_BYTES_MIN: usize = 12;
 /// Longest row between two parts of a secret that may be one itself although it is plain.
 const PLAIN_BYTES_MAX: usize = 16;
 
+/// How many texts may stand between two parts of a token: the call between two results, and what was said of it.
+const EARLIER_MAX: u64 = 8;
+
+/// The last rows of a text, of which all but the first are one word; true if the end of one may be a part of a secret.
+type LastRows = VecDeque<(String, bool)>;
+
 /// What was left open by the rows so far.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// The last rows, of which all but the first are one word; true if the end of one may be a part of a secret.
-    rows: VecDeque<(String, bool)>,
+    rows: LastRows,
+    /// Those of earlier texts that ended in what may be the beginning of a key, each with the number of its text.
+    earlier: VecDeque<(u64, LastRows)>,
+    /// How many texts were read.
+    texts: u64,
     /// The last row ended within a secret.
     in_secret: bool,
     /// Rows of base64, one behind the other.
@@ -79,6 +91,9 @@ impl Rows {
             while ends.peek().is_some_and(|to| *to < end.saturating_sub(2)) {
                 ends.next();
             }
+            if start == 0 {
+                self.take_up(row, pieces);
+            }
             self.key_row(row, pieces);
             Self::netrc_row(row, pieces);
             let reached = self.token_row(row, pieces);
@@ -87,6 +102,28 @@ impl Rows {
         }
         self.decode_body(pieces);
         self.key_texts = self.key_texts.saturating_sub(1);
+        self.texts += 1;
+        let tail = self.rows.back().map(|(row, _)| row.rsplit(ends_word).next().unwrap_or_default());
+        if tail.is_some_and(keys::holds_begin) {
+            self.earlier.push_back((self.texts, self.rows.clone()));
+        }
+        while self.earlier.front().is_some_and(|(text, _)| text + EARLIER_MAX < self.texts) {
+            self.earlier.pop_front();
+        }
+    }
+
+    /// Hands out the parts of a key that an earlier text began and the first row of a text completes.
+    fn take_up(&self, row: &str, pieces: &mut impl Pieces) {
+        let head = row.split(ends_word).next().unwrap_or_default();
+        if self.earlier.is_empty() || !any_piece(head) {
+            return;
+        }
+        let mut goes_on =
+            |rows: &LastRows, near| (1..=rows.len()).any(|length| joined(rows, length, head, near, pieces).is_some());
+        if goes_on(&self.rows, true) {
+            return;
+        }
+        self.earlier.iter().rev().any(|(_, rows)| goes_on(rows, false));
     }
 
     /// The password of a netrc file whose first lines were in another text.
@@ -143,7 +180,7 @@ impl Rows {
             let mut may_be_split = any_piece(head);
             for length in 1..=self.rows.len() {
                 may_be_split |= self.rows.get(self.rows.len() - length).is_some_and(|(_, is_piece)| *is_piece);
-                if may_be_split && let Some(reaches_end) = self.joined(length, head, pieces) {
+                if may_be_split && let Some(reaches_end) = joined(&self.rows, length, head, true, pieces) {
                     reached |= reaches_end && is_word;
                     break;
                 }
@@ -159,34 +196,6 @@ impl Rows {
         let tail = end.rsplit(|char: char| ends_word(char)).next().unwrap_or_default();
         self.rows.push_back((end.to_owned(), any_piece(tail)));
         reached
-    }
-
-    /// Hands out the parts of a secret that lies over the cut between the last `length` rows and `head`, and says whether
-    /// it reaches the end of `head`.
-    fn joined(&self, length: usize, head: &str, pieces: &mut impl Pieces) -> Option<bool> {
-        let mut text = String::new();
-        let mut cuts = Vec::new();
-        for (row, _) in self.rows.iter().skip(self.rows.len() - length) {
-            text.push_str(row);
-            cuts.push(text.len());
-        }
-        let cut = text.len();
-        text.push_str(beginning(head));
-        let SecretKey { secret, end } = scan::find(&text).into_iter().find(|key| key.secret < cut && cut < key.end)?;
-        if !goes_on_at_each(&text, &cuts, SecretKey { secret, end }) {
-            return None;
-        }
-        let mut from = secret;
-        for to in cuts.into_iter().chain([end]).filter(|to| *to > secret) {
-            pieces.part(text.get(from..to).unwrap_or_default());
-            from = to;
-        }
-        pieces.whole(text.get(secret..end).unwrap_or_default());
-        let reaches_end = end == text.len();
-        if reaches_end && text.len() - cut < head.len() {
-            pieces.part(head);
-        }
-        Some(reaches_end)
     }
 
     /// Hands out the first word of a row if it goes on with the secret in which the row before ended. True if the row
@@ -207,6 +216,50 @@ impl Rows {
     }
 }
 
+/// Hands out the parts of a secret that lies over the cut between the last `length` rows and `head`, and says whether
+/// it reaches the end of `head`. Rows that are not `near` must not end in a whole secret, unless `head` is no hash either.
+fn joined(rows: &LastRows, length: usize, head: &str, near: bool, pieces: &mut impl Pieces) -> Option<bool> {
+    let mut text = String::new();
+    let mut cuts = Vec::new();
+    for (row, _) in rows.iter().skip(rows.len() - length) {
+        text.push_str(row);
+        cuts.push(text.len());
+    }
+    let cut = text.len();
+    text.push_str(beginning(head));
+    let SecretKey { secret, end } = scan::find(&text).into_iter().find(|key| key.secret < cut && cut < key.end)?;
+    if !goes_on_at_each(&text, &cuts, SecretKey { secret, end }) {
+        return None;
+    }
+    if !near && !mixes_cases(head) && ends_whole(&text, secret, cut) {
+        return None;
+    }
+    let mut from = secret;
+    for to in cuts.into_iter().chain([end]).filter(|to| *to > secret) {
+        pieces.part(text.get(from..to).unwrap_or_default());
+        from = to;
+    }
+    pieces.whole(text.get(secret..end).unwrap_or_default());
+    let reaches_end = end == text.len();
+    if reaches_end && text.len() - cut < head.len() {
+        pieces.part(head);
+    }
+    Some(reaches_end)
+}
+
+/// True if a secret that begins at `secret` is one already without what stands behind `cut`.
+fn ends_whole(text: &str, secret: usize, cut: usize) -> bool {
+    let before = text.get(..cut).unwrap_or_default();
+    scan::find(before).iter().any(|key| key.secret == secret && key.end == cut)
+}
+
+/// True for a text with digits, capitals and small letters.
+fn mixes_cases(text: &str) -> bool {
+    mixes_digits(text)
+        && text.bytes().any(|byte| byte.is_ascii_uppercase())
+        && text.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
 /// The beginning of a word that is too long to be scanned with the rows before it.
 fn beginning(word: &str) -> &str {
     let to = (0..=word.len().min(ROW_BYTES_MAX)).rev().find(|at| word.is_char_boundary(*at));
@@ -219,10 +272,9 @@ fn goes_on_at_each(text: &str, cuts: &[usize], SecretKey { secret, end }: Secret
     let ends = cuts.iter().copied().skip(1).chain([end]);
     cuts.iter().zip(ends).filter(|(cut, _)| **cut > secret).all(|(cut, to)| {
         let part = text.get(*cut..to).unwrap_or_default();
-        let before = text.get(..*cut).unwrap_or_default();
         goes_on(part)
             || ((part.len() < 8 || !is_wordy(part.as_bytes()) || part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
-                && !scan::find(before).iter().any(|key| key.secret == secret && key.end == *cut))
+                && !ends_whole(text, secret, *cut))
     })
 }
 
@@ -266,10 +318,7 @@ fn is_body(row: &str, is_first: bool) -> bool {
 
 /// True for a row of base64 that is no word, path or number in hexadecimal digits.
 fn is_key_row(row: &str) -> bool {
-    row.len() >= KEY_ROW_BYTES_MIN
-        && mixes_digits(row)
-        && row.bytes().any(|byte| byte.is_ascii_uppercase())
-        && row.bytes().any(|byte| byte.is_ascii_lowercase())
+    row.len() >= KEY_ROW_BYTES_MIN && mixes_cases(row)
 }
 
 /// The line without what does not belong to it: the number of the line, the sign of a diff, quotes, and what says that

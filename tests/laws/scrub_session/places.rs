@@ -58,6 +58,17 @@ pub(crate) const PLACES: &[(&str, Plant)] = &[
     }),
     ("two texts", |planted, dice| split(planted, dice, 2)),
     ("three texts", |planted, dice| split(planted, dice, 3)),
+    ("two results", |planted, dice| {
+        // What has no letters to tell it by is not found there, nor is what goes on like a hash.
+        const TOLD: &[&str] = &["ghp_", "gho_", "ghs_", "npm_", "AIza", "hf_", "glpat-", "lin_api_", "nfp_", "gsk_"];
+        if !TOLD.iter().any(|start| planted.text.starts_with(start)) {
+            return vec![planted.text.clone()];
+        }
+        let mut texts = split(planted, dice, 2);
+        let call = [r#"{"command":"tail -c +100 .env"}"#, "tail -c +100 .env", "Now the rest of it."];
+        call.into_iter().for_each(|text| texts.insert(1, text.to_owned()));
+        texts
+    }),
     ("wrapped", |planted, dice| vec![split(planted, dice, 2).join("\n")]),
     ("wrapped and numbered", |planted, dice| {
         let rows = split(planted, dice, 3).join("\n");
