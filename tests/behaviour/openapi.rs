@@ -161,6 +161,21 @@ fn the_description_is_of_every_route_and_each_has_a_name_of_its_own() {
     assert!(side.ask("/").text().contains(DOCUMENT));
 }
 
+/// Every session, and one that there is not.
+fn each_session(judge: &mut Judge, list: &str, one: &str) {
+    let sessions = judge.ask(list, &[], "limit=1000").json();
+    for id in sessions["sessions"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).chain(["nobody"]) {
+        judge.ask(one, &[("id", id)], "");
+        judge.ask(&format!("{one}/replay"), &[("id", id)], "limit=1000&context=true");
+        judge.ask(&format!("{one}/replay/{{event}}/text"), &[("id", id), ("event", "0")], "bytes=10");
+        for format in ["md", "html", "json", "perfetto", "asciicast"] {
+            judge.ask(&format!("{one}/transcript"), &[("id", id)], &format!("format={format}"));
+        }
+        judge.ask("/jaeger/api/traces/{id}", &[("id", id)], "");
+        judge.ask("/jaeger/api/v3/traces/{id}", &[("id", id)], "");
+    }
+}
+
 #[test]
 fn every_answer_is_as_the_description_says() {
     let side = Side::of(&["1.0.128", "2.0.77", "2.1.330", "2.1.332"]);
@@ -191,18 +206,8 @@ fn every_answer_is_as_the_description_says() {
         let unchanged = request(side.daemon.address, "GET", pattern, &[("If-None-Match", &tag)], b"");
         judge.judge(pattern, &unchanged, pattern);
     }
-    let sessions = judge.ask(list, &[], "limit=1000").json();
     let one = format!("{list}/{{id}}");
-    for id in sessions["sessions"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).chain(["nobody"]) {
-        judge.ask(&one, &[("id", id)], "");
-        judge.ask(&format!("{one}/replay"), &[("id", id)], "limit=1000&context=true");
-        judge.ask(&format!("{one}/replay/{{event}}/text"), &[("id", id), ("event", "0")], "bytes=10");
-        for format in ["md", "html", "json", "perfetto", "asciicast"] {
-            judge.ask(&format!("{one}/transcript"), &[("id", id)], &format!("format={format}"));
-        }
-        judge.ask("/jaeger/api/traces/{id}", &[("id", id)], "");
-        judge.ask("/jaeger/api/v3/traces/{id}", &[("id", id)], "");
-    }
+    each_session(&mut judge, list, &one);
     pages(&mut judge, &format!("{one}/replay"));
     moves(&mut judge, &format!("{one}/replay"));
     let tools = [("id", "5fb3d16f")];

@@ -34,7 +34,8 @@ fn played(world: &World, sessions: &[String], query: &str) -> Option<Vec<Value>>
     let folder = TempDir::new().unwrap();
     let write = |session: &String| {
         let path = folder.path().join(session);
-        fs::write(&path, recording(world, session, query)).unwrap();
+        // As a long session begins, while it is read for its secrets.
+        fs::write(&path, format!("  {}", recording(world, session, query))).unwrap();
         path
     };
     let paths: Vec<_> = sessions.iter().map(write).collect();

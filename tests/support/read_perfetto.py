@@ -44,7 +44,7 @@ def read(name):
         elif packet.HasField("track_event"):
             events.append((packet.timestamp, packet.track_event))
         else:
-            assert packet.HasField("clock_snapshot"), packet
+            assert packet.HasField("clock_snapshot") or packet.WhichOneof("data") is None, packet
 
     # Readers sort by time; what has the same time stays in order.
     for at, event in sorted(events, key=lambda event: event[0]):

@@ -27,6 +27,11 @@ pub(super) struct Asciicast {
 }
 
 impl Form for Asciicast {
+    /// A space before the JSON of the first line, where a line of its own would be taken for the header.
+    fn pause(&self) -> &'static [u8] {
+        b" "
+    }
+
     fn begin(&mut self, head: &Head, out: &mut Vec<u8>) {
         let started = head.session.started_at.as_deref().and_then(Timestamp::parse);
         let mut header = json!({

@@ -22,10 +22,8 @@ pub trait Form {
     }
 
     /// What may stand before everything else, any number of times, and means nothing: it is written while the texts of a
-    /// long session are learned, so that nobody takes the answer for lost. Empty if there is no such thing.
-    fn pause(&self) -> &'static [u8] {
-        b""
-    }
+    /// long session are learned, so that nobody takes the answer for lost.
+    fn pause(&self) -> &'static [u8];
 
     /// Writes what stands before all events.
     fn begin(&mut self, head: &Head, out: &mut Vec<u8>);

@@ -91,6 +91,11 @@ struct Shown {
 }
 
 impl Form for Perfetto {
+    /// A packet that says nothing but who wrote it, `trusted_packet_sequence_id: 1`.
+    fn pause(&self) -> &'static [u8] {
+        b"\x0a\x02\x50\x01"
+    }
+
     fn begin(&mut self, head: &Head, out: &mut Vec<u8>) {
         self.tracks = Tracks::of(&head.session.id);
         let begin = head.session.started_at.as_deref().and_then(Timestamp::parse).map_or(0, ns);
