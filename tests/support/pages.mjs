@@ -113,6 +113,14 @@ const cases = {
     assert.equal(await page.locator("[role=option][aria-selected=true]").getAttribute("id"), "row-17");
     await page.evaluate(() => { location.hash = "#event=3"; });
     await until(page, 3);
+    // The session as a file, from the page.
+    for (const [name, end] of [["HTML", ".html"], ["Markdown", ".md"], ["JSON", ".json"], ["Perfetto", ".perfetto-trace"], ["asciinema", ".cast"]]) {
+      const [saved] = await Promise.all([
+        page.waitForEvent("download"), page.getByRole("link", { name, exact: true }).click(),
+      ]);
+      assert.ok(saved.suggestedFilename().endsWith(end), saved.suggestedFilename());
+      assert.ok(readFileSync(await saved.path()).length > 1000);
+    }
   },
 
   async step() {

@@ -44,7 +44,7 @@ pub fn page<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, Pro
     let from = from.min(total);
     let end = total.min(from.saturating_add(WINDOW));
     let positions: Vec<usize> = (from..end).collect();
-    let mut texts = ContentPage::new(reader, &context.archive());
+    let mut texts = ContentPage::new(reader, &context.archive()).with_piece_bytes_max(4 * TEXT_CHARS_MAX);
     let mut list = String::new();
     for (event, _) in reel.events(reader, &positions).map_err(unreadable)? {
         let content = texts.content(event.source.as_ref()).map_err(unreadable)?;
@@ -77,6 +77,7 @@ fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, us
     if end < total {
         around.push_str(&format!("<a rel=\"next\" href=\"?from={end}\">Later events</a>"));
     }
+    let files = transcripts(&id, up);
     let shown = if end == from { "no events".to_owned() } else { format!("events {from} to {} of {total}", end - 1) };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -84,11 +85,21 @@ fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, us
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · tailspan</title>\n\
          <link rel=\"icon\" href=\"{up}pages/icon.svg\">\n<link rel=\"stylesheet\" href=\"{up}pages/style.css\">\n<script type=\"module\" src=\"{up}pages/replay.js\"></script>\n\
          </head>\n<body class=\"session\" data-session=\"{id}\" data-total=\"{total}\">\n\
-         <header>\n<a class=\"home\" href=\"{up}\">tailspan</a>\n<h1>{title}</h1>\n<p class=\"about\">{about}</p>\n</header>\n\
+         <header>\n<a class=\"home\" href=\"{up}\">tailspan</a>\n<h1>{title}</h1>\n<p class=\"about\">{about}</p>\n{files}</header>\n\
          <main id=\"replay\">\n<p>This page shows {shown}. With JavaScript it has a timeline, search and keys.</p>\n\
          <ol class=\"plain\" start=\"{from}\">\n{list}</ol>\n<nav aria-label=\"Events\">{around}</nav>\n</main>\n\
          </body>\n</html>\n"
     )
+}
+
+/// The session as a file in each form; `id` is escaped.
+fn transcripts(id: &str, up: &str) -> String {
+    const FORMS: [(&str, &str); 5] =
+        [("html", "HTML"), ("md", "Markdown"), ("json", "JSON"), ("perfetto", "Perfetto"), ("asciicast", "asciinema")];
+    let link =
+        |(form, name)| format!("<a href=\"{up}api/v1/analytics/sessions/{id}/transcript?format={form}\">{name}</a>");
+    let links: Vec<String> = FORMS.into_iter().map(link).collect();
+    format!("<p class=\"about\">As a file, without secrets: {}</p>\n", links.join(" · "))
 }
 
 /// An amount with two decimals, or as it is if it has fewer.
@@ -114,7 +125,8 @@ fn item(event: &Value, content: &Value) -> String {
         match piece.get("text").and_then(Value::as_str) {
             Some(whole) => {
                 let shown: String = whole.chars().take(TEXT_CHARS_MAX).collect();
-                let cut = if shown.len() < whole.len() { " (cut)" } else { "" };
+                let is_cut = shown.len() < whole.len() || piece.get("truncated").and_then(Value::as_bool) == Some(true);
+                let cut = if is_cut { " (cut)" } else { "" };
                 html.push_str(&format!("<p class=\"part\">{}{cut}</p><pre>{}</pre>\n", escape(kind), escape(&shown)));
             }
             None => {
