@@ -96,6 +96,7 @@ mod session_filters;
 mod statusline;
 mod terminal;
 mod terminal_frames;
+mod terminal_unread;
 mod transcript;
 mod transcript_asciicast;
 mod transcript_command;

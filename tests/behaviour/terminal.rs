@@ -235,7 +235,7 @@ fn a_hostile_session_moves_and_changes_nothing() {
 #[test]
 fn signals_give_the_terminal_back() {
     let side = Side::new();
-    for (signal, code) in [("-TERM", 143), ("-HUP", 129), ("-INT", 130)] {
+    for (signal, code) in [("-TERM", 143), ("-HUP", 129), ("-INT", 130), ("-USR1", 138), ("-ALRM", 142)] {
         let Some(tmux) = shown(&side, (80, 24), MADE) else { return };
         tmux.until(&["❯ Prompt #0"]);
         assert!(Command::new("kill").args([signal, tmux.file("pid").trim()]).status().unwrap().success());

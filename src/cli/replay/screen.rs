@@ -90,6 +90,10 @@ impl Screen {
 
     /// Draws the rows that are not as they are on the screen.
     pub fn draw(&mut self, rows: Vec<ScreenRow>) -> io::Result<()> {
+        // Another thread panicked, the terminal was given back for its words, and the panic was caught.
+        if !IS_OPEN.load(Ordering::Acquire) {
+            self.enter()?;
+        }
         if rows == self.drawn {
             return self.out.flush();
         }
@@ -155,7 +159,13 @@ pub(super) fn close() {
     if !IS_OPEN.swap(false, Ordering::AcqRel) {
         return;
     }
+    cook();
     drop(execute!(io::stdout(), EndSynchronizedUpdate, Print("\u{1b}[0m"), EnableLineWrap, Show, LeaveAlternateScreen));
-    drop(disable_raw_mode());
     log::release();
+}
+
+/// Gives the modes of the terminal back, which never waits.
+pub(super) fn cook() {
+    // If the terminal is gone, so are its modes.
+    drop(disable_raw_mode());
 }

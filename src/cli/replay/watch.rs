@@ -1,13 +1,15 @@
 //! What happens while the replay is open: keys, signals, answers.
 
 use std::io;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use serde_json::Value;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{
+    SIGABRT, SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -17,6 +19,13 @@ use super::viewer::Failure;
 
 /// After a signal to end, the process ends so late even if it is not finished, and with its terminal given back.
 const LAST: Duration = Duration::from_secs(3);
+
+/// The signals that end a process which does not listen to them.
+const ENDS: [i32; 11] =
+    [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGABRT, SIGALRM, SIGPROF, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU];
+
+/// How long the terminal may take to be given back then: nobody may be reading it.
+const GIVING_BACK: Duration = Duration::from_millis(500);
 
 /// Something to react to.
 #[derive(Debug)]
@@ -54,7 +63,7 @@ pub(super) fn keys(happenings: Sender<Happening>) -> io::Result<()> {
 
 /// Sends signals from here on, instead of what they do usually. Fails if the system does not give them, or no thread.
 pub(super) fn signals(happenings: Sender<Happening>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT])?;
+    let mut signals = Signals::new(ENDS.into_iter().chain([SIGTSTP, SIGCONT]))?;
     let body = move || {
         for signal in signals.forever() {
             let is_heard = happenings.send(Happening::Signal(signal)).is_ok();
@@ -63,7 +72,7 @@ pub(super) fn signals(happenings: Sender<Happening>) -> io::Result<()> {
                 if is_heard {
                     thread::sleep(LAST);
                 }
-                screen::close();
+                give_back();
                 drop(emulate_default_handler(signal));
             }
         }
@@ -71,9 +80,24 @@ pub(super) fn signals(happenings: Sender<Happening>) -> io::Result<()> {
     thread::Builder::new().name("signals".to_owned()).spawn(body).map(drop)
 }
 
+/// Gives the terminal back, as far as that is possible without waiting for somebody to read what was drawn: the modes in any
+/// case, and the other screen if it can be left at once.
+fn give_back() {
+    screen::cook();
+    let (done, closed) = channel();
+    let close = move || {
+        screen::close();
+        done.send(())
+    };
+    if thread::Builder::new().name("close".to_owned()).spawn(close).is_ok() {
+        // Whether it is done in time or not, the process ends now.
+        closed.recv_timeout(GIVING_BACK).unwrap_or_default();
+    }
+}
+
 /// Whether a signal asks the process to end.
-pub(super) const fn is_end(signal: i32) -> bool {
-    matches!(signal, SIGTERM | SIGHUP | SIGINT | SIGQUIT)
+pub(super) fn is_end(signal: i32) -> bool {
+    ENDS.contains(&signal)
 }
 
 /// Stops the process until somebody says to go on.
