@@ -10,7 +10,7 @@ use super::ask::args::SourceArgs;
 use super::ask::question::Question;
 use super::ask::source::Source;
 use super::tables::error::ExportError;
-use super::tables::place::{into_file, pass_on};
+use super::tables::place::{into_private_file, pass_on};
 use crate::config::{Config, Env, Flags};
 use crate::ledger::prices::Prices;
 use crate::sidecar::local::Rules;
@@ -102,7 +102,7 @@ pub fn run(args: &TranscriptArgs, config: &Config, env: &Env, prices: &Prices) -
         .with("level", args.level.name())
         .with("scrub", scrub);
     match file {
-        Some(path) => into_file(path, |sink| Ok(source.write(&question, None, sink).map(|_| ())?)),
+        Some(path) => into_private_file(path, |sink| Ok(source.write(&question, None, sink).map(|_| ())?)),
         None => pass_on(&source, &question, &mut io::stdout().lock()),
     }
 }

@@ -194,6 +194,37 @@ fn a_level_leaves_out_what_it_says() {
 }
 
 #[test]
+fn the_result_of_work_in_the_background_is_a_result_wherever_it_stands() {
+    let mut world = World::empty();
+    let told = "<task-notification>\n<task-id>b1</task-id>\n<result>MARKED words</result>\n</task-notification>";
+    let mut woken = prompt("work", 2, told);
+    woken["origin"] = json!({"kind": "task-notification"});
+    let queued = json!({"type": "attachment", "uuid": "work-queued", "sessionId": "work", "timestamp": at(4),
+        "attachment": {"type": "queued_command", "prompt": told, "commandMode": "task-notification"}});
+    world.write(
+        "work",
+        &[
+            prompt("work", 0, "a person asks"),
+            answer("work", 1, "msg_1", json!([{"type": "text", "text": "on it"}])),
+            woken,
+            answer("work", 3, "msg_2", json!([{"type": "text", "text": "read"}])),
+            queued,
+            answer("work", 5, "msg_3", json!([{"type": "text", "text": "read again"}])),
+        ],
+    );
+    world.count();
+    for format in ["md", "html", "json", "perfetto", "asciicast"] {
+        let told = |level: &str| {
+            let reply = transcript(&world, "work", &format!("format={format}&level={level}"));
+            let text = String::from_utf8_lossy(&reply.body).into_owned();
+            (text.contains("a person asks"), text.contains("MARKED"))
+        };
+        assert_eq!(told("full"), (true, true), "{format}");
+        assert_eq!((told("no_results"), told("prompts_only")), ((true, false), (true, false)), "{format}");
+    }
+}
+
+#[test]
 fn the_same_session_gives_the_same_bytes() {
     let again = World::of(&ALL);
     for session in sessions(&RECORDED) {

@@ -3,16 +3,34 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::ExportError;
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::{AskError, Source};
 
-/// Writes a file, which `write` is given. Fails if that fails, or if the file cannot be written; then what was at its place
+/// Writes a file that others may read as the system says, which `write` is given. Fails if that fails, or if the file cannot be written; then what was at its place
 /// before is there still.
 pub(in crate::cli) fn into_file(
     path: &PathBuf,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    into_new(path, 0o666, write)
+}
+
+/// [`into_file`] for what is nobody else's business, as session files are: a new file is its owner's alone.
+pub(in crate::cli) fn into_private_file(
+    path: &PathBuf,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    into_new(path, 0o600, write)
+}
+
+/// Writes a file with these rights, or with those of the file that it replaces.
+fn into_new(
+    path: &PathBuf,
+    mode: u32,
     write: impl FnOnce(&mut dyn Write) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
     let failed = |source| ExportError::Write { path: path.clone(), source };
@@ -27,13 +45,16 @@ pub(in crate::cli) fn into_file(
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.clone());
     // The file is there when it is whole.
     let unfinished = unfinished(path);
-    let written = File::create(&unfinished).map_err(failed).and_then(|file| {
-        let mut sink = BufWriter::new(file);
-        write(&mut sink)?;
-        let file = sink.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed)?;
+    // Left behind by a run that was killed, or put there by somebody: never written into.
+    drop(fs::remove_file(&unfinished));
+    let made = File::options().write(true).create_new(true).mode(mode).open(&unfinished);
+    let written = made.map_err(failed).and_then(|file| {
         if let Some(metadata) = metadata {
             file.set_permissions(metadata.permissions()).map_err(failed)?;
         }
+        let mut sink = BufWriter::new(file);
+        write(&mut sink)?;
+        let file = sink.into_inner().map_err(io::IntoInnerError::into_error).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         fs::rename(&unfinished, path).map_err(failed)
     });

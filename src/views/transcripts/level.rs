@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::transcript::record::Origin;
+use crate::views::sessions::event::Detail;
 use crate::views::sessions::kinds::EventKind;
 
 /// How much of a session a transcript tells.
@@ -11,9 +13,9 @@ use crate::views::sessions::kinds::EventKind;
 pub enum Level {
     /// Every event with its texts.
     Full,
-    /// Every event, without the texts of tool results.
+    /// Every event, without the texts of results: of tools, and of work in the background, which is told as a prompt.
     NoResults,
-    /// Only prompts.
+    /// Only prompts; of those that tell how work in the background ended, no texts.
     PromptsOnly,
 }
 
@@ -41,9 +43,16 @@ impl Level {
         }
     }
 
-    /// Whether the texts of events of a kind are told.
+    /// Whether the texts of an event are told.
     #[must_use]
-    pub const fn tells_texts(self, kind: EventKind) -> bool {
-        !matches!((self, kind), (Self::NoResults, EventKind::ToolResult))
+    pub fn tells_texts(self, detail: &Detail) -> bool {
+        let is_result = match detail {
+            Detail::ToolResult { .. } | Detail::TaskEnd { .. } => true,
+            Detail::Prompt { origin, .. } | Detail::QueuedPrompt { origin, .. } => {
+                *origin == Origin::TaskNotification.name()
+            }
+            _ => false,
+        };
+        self == Self::Full || !is_result
     }
 }

@@ -52,7 +52,7 @@ impl Session {
         let mut texts = self.texts(form.takes_pictures());
         for positions in told.chunks(PAGE_EVENTS) {
             for (event, state) in self.reel.events(&self.reader, positions).map_err(io::Error::other)? {
-                let told = match head.level.tells_texts(event.detail.kind()) {
+                let told = match head.level.tells_texts(&event.detail) {
                     true => hidden(texts.of(&event).map_err(io::Error::other)?, &hide),
                     false => Texts::LeftOut,
                 };
@@ -79,7 +79,7 @@ impl Session {
         let mut texts = self.texts(false);
         let (all, mut learned): (Vec<usize>, _) = ((0..head.total_events).collect(), 0);
         for positions in all.chunks(PAGE_EVENTS) {
-            let learn = |_, told: Texts| {
+            let learn = |_: &Event, told: Texts| {
                 hide.learn(told.pieces());
                 learned += told.pieces().iter().map(|piece| piece.bytes).sum::<usize>();
             };
@@ -99,8 +99,10 @@ impl Session {
         let prompts: Vec<usize> = turns.iter().map(|turn| turn.event).collect();
         let mut titles = turns.iter_mut().peekable();
         self.each_text(&prompts, &mut self.texts(false), |event, told| {
-            while titles.next_if(|turn| turn.event < event).is_some() {}
-            if let Some(turn) = titles.next_if(|turn| turn.event == event) {
+            while titles.next_if(|turn| turn.event < event.index).is_some() {}
+            if let Some(turn) = titles.next_if(|turn| turn.event == event.index)
+                && head.level.tells_texts(&event.detail)
+            {
                 turn.title = title_of(&hidden(told, hide));
             }
         })?;
@@ -120,11 +122,11 @@ impl Session {
         &self,
         positions: &[usize],
         texts: &mut EventTexts<'_>,
-        mut take: impl FnMut(usize, Texts),
+        mut take: impl FnMut(&Event, Texts),
     ) -> Result<(), StoreError> {
         for positions in positions.chunks(PAGE_EVENTS) {
             for placed in self.reel.placed_events(&self.reader, positions)? {
-                take(placed.event.index, texts.of(&placed.event)?);
+                take(&placed.event, texts.of(&placed.event)?);
             }
         }
         Ok(())

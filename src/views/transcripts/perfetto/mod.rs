@@ -347,9 +347,11 @@ fn annotations(entry: &Entry<'_>) -> Vec<Annotation> {
     let mut annotations = fields(entry.event);
     match entry.texts {
         Texts::Told(pieces) => {
-            for (number, piece) in pieces.iter().enumerate() {
-                let again = pieces.iter().take(number).filter(|before| before.kind == piece.kind).count();
-                let name = if again == 0 { piece.kind.clone() } else { format!("{} {}", piece.kind, again + 1) };
+            let mut times: HashMap<&str, usize> = HashMap::new();
+            for piece in pieces {
+                let again = times.entry(&piece.kind).or_default();
+                *again += 1;
+                let name = if *again == 1 { piece.kind.clone() } else { format!("{} {again}", piece.kind) };
                 let text = piece.text.clone().unwrap_or_else(|| format!("{} bytes, not text", piece.bytes));
                 annotations.push(annotation(&name, &Value::String(text)));
             }
