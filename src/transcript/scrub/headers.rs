@@ -111,6 +111,20 @@ fn word_end(reader: &TextReader<'_>, from: usize, max: usize) -> usize {
     reader.trim(from, end, |byte| matches!(byte, b',' | b';' | b')' | b']' | b'}' | b'\\' | b'.'))
 }
 
+/// End of the line, or of the quotes that the header stands in. Quotes right behind `=` belong to the header.
 fn line_end(reader: &TextReader<'_>, from: usize, max: usize) -> usize {
-    reader.run(from, max, |byte| !is_quote(byte) && byte != b'\n' && byte != b'\r')
+    let limit = from.saturating_add(max);
+    let until = |at: usize, stop: u8| {
+        reader.run(at, limit.saturating_sub(at), |byte| byte != stop && byte != b'\n' && byte != b'\r')
+    };
+    let mut at = from;
+    loop {
+        at = reader.run(at, limit.saturating_sub(at), |byte| !is_quote(byte) && byte != b'\n' && byte != b'\r');
+        let mark = reader.at(at);
+        let closing = until(at + 1, mark);
+        if !is_quote(mark) || at == from || reader.before(at, 1) != b'=' || reader.at(closing) != mark {
+            return at;
+        }
+        at = closing + 1;
+    }
 }

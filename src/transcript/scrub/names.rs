@@ -33,10 +33,11 @@ const PARTS: usize = 4;
 const ENDINGS_MAX: usize = 2;
 
 const PASSWORDS: &str = "\
-    password passwd passwort passphrase passcode secret requirepass masterauth userpass dbpass";
+    password passwd passwort kennwort contrasena senha wachtwoord motdepasse passphrase passcode secret requirepass masterauth userpass dbpass";
 const KEYS: &str = "\
     apikey apisecret secretkey privatekey accesskey clientsecret sessionkey authkey appkey accesstoken authtoken \
-    apitoken refreshtoken bearertoken sessiontoken idtoken pwd signingkey encryptionkey accountkey consumersecret";
+    apitoken refreshtoken bearertoken sessiontoken idtoken pwd signingkey encryptionkey accountkey consumersecret \
+    presharedkey psk";
 /// Endings of names that are written as one word: `pgpassword`, `rootpasswd`.
 const PASSWORD_ENDINGS: &str = "password passwd passphrase clientsecret";
 const KEY_ENDINGS: &str = "apikey authtoken accesstoken secretkey";
@@ -44,9 +45,9 @@ const KEY_ENDINGS: &str = "apikey authtoken accesstoken secretkey";
 /// Words before `key` that make it a secret. `public`, `primary`, `cache`, `sort` do not.
 const KEY_OWNERS: &str = "\
     access account admin anon anthropic api app application auth aws azure claude client consumer deploy \
-    encryption gemini github gitlab google groq hmac ingest integration jwt license mailgun master mistral openai \
-    private role rsa secret sendgrid server service session shared signing ssh stripe subscription tls twilio webhook \
-    write";
+    encryption fastly gemini github gitlab google groq hmac ingest integration jwt license mailgun master mistral \
+    openai preshared private record role rsa sdk secret sendgrid server service session shared signing ssh stripe \
+    subscription tls twilio webhook write";
 /// Words before `token` that make it a secret in any text. `next`, `pad`, `eos`, `page` do not.
 const TOKEN_OWNERS: &str = "\
     access admin api app auth bearer bot csrf deploy device github gitlab hf id install job jwt login npm oauth \
@@ -57,7 +58,7 @@ const TOKEN_PARTS: &str = "\
     previous sep special start starting stop sync total unk";
 /// Endings that tell variants of a name apart and do not say what it names.
 const ENDINGS: &str = "\
-    b64 base base64 confirm confirmation current default dev development encoded live local new old plain \
+    b64 base base64 bedrock confirm confirmation current default dev development encoded live local new old plain \
     plaintext primary prod production raw secondary stage staging test value";
 
 /// The kind of secret that a name promises; `None` if its value is not a secret.
@@ -81,6 +82,13 @@ fn by_word(last: &str, owners: &[&str]) -> Option<Class> {
         "key" if is_one_of(owner, KEY_OWNERS) => Some(Class::Key),
         "token" | "pat" if is_one_of(owner, TOKEN_OWNERS) => Some(Class::Key),
         "string" | "str" if matches!(owner, "connection" | "conn") => Some(Class::Connection),
+        "string" if owner == "secret" => Some(Class::Key),
+        "word" | "phrase" | "wd" if owner == "pass" => Some(Class::Password),
+        "data" if owner == "key" && owners.get(1).is_some_and(|owner| is_one_of(owner, KEY_OWNERS)) => {
+            Some(Class::Key)
+        }
+        // `AZURE_DEVOPS_EXT_PAT`: a personal access token.
+        "pat" if !owner.is_empty() => Some(Class::Token),
         "token" if is_one_of(owner, TOKEN_PARTS) => None,
         // `first_pass = 1`: a pass is not always a password.
         "token" | "pass" | "pw" => Some(Class::Token),

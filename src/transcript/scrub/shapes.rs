@@ -12,6 +12,7 @@ const PGPASS_BYTES_MAX: usize = 128;
 pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     match reader.at(at) {
         b'M' | b'N' | b'O' if discord(reader, at).is_some() => discord(reader, at),
+        b'p' | b's' if reader.starts(at + 1, "at.") => harness(reader, at),
         b'p' if reader.starts(at, "pat") => airtable(reader, at),
         b'v' if reader.starts(at, "v1.0-") => cloudflare(reader, at),
         b'a' if reader.starts(at, "access_token$") => paypal(reader, at),
@@ -35,6 +36,15 @@ fn airtable(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     let secret = at + 3;
     let first = part(reader, secret, 14..=14, |byte| byte.is_ascii_alphanumeric())?;
     let end = part(reader, dot(reader, first)?, 64..=64, |byte| byte.is_ascii_hexdigit())?;
+    Some(SecretKey { secret, end })
+}
+
+/// `pat.` or `sat.`, an account, a number and the key.
+fn harness(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
+    let secret = at + "pat.".len();
+    let first = part(reader, secret, 20..=26, is_url)?;
+    let second = part(reader, dot(reader, first)?, 24..=24, |byte| byte.is_ascii_alphanumeric())?;
+    let end = part(reader, dot(reader, second)?, 20..=20, |byte| byte.is_ascii_alphanumeric())?;
     Some(SecretKey { secret, end })
 }
 
