@@ -49,6 +49,19 @@ const LENGTHS: &[(&str, usize, usize, Kind)] = &[
     ("KEY01", 40, 60, Url),
     ("cflt", 50, 80, Mixed),
 ];
+/// A bit for each two characters with which one of [`LENGTHS`] begins, by which most words are ruled out at once.
+#[allow(clippy::indexing_slicing, reason = "done by the compiler: a beginning of one letter would not build")]
+const HEADS: [u64; 1_024] = {
+    let mut heads = [0; 1_024];
+    let mut at = 0;
+    while at < LENGTHS.len() {
+        let start = LENGTHS[at].0.as_bytes();
+        let head = (start[0] as usize) << 8 | start[1] as usize;
+        heads[head >> 6] |= 1 << (head & 63);
+        at += 1;
+    }
+    heads
+};
 /// Beginnings of keys that go on with a UUID.
 const BEFORE_UUID: &[&str] = &["sdk-", "api-", "mob-", "sub-c-", "sec-c-", "ApiKey-"];
 const UUID_BYTES: usize = 36;
@@ -64,6 +77,10 @@ pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
         return None;
     }
     let known = || {
+        let head = usize::from(reader.at(at)) << 8 | usize::from(reader.at(at + 1));
+        if HEADS.get(head >> 6).is_none_or(|heads| heads & (1 << (head & 63)) == 0) {
+            return None;
+        }
         LENGTHS.iter().find_map(|(start, min, max, kind)| {
             let secret = at + start.len();
             let key = || body(reader, secret, (*min, *max), *kind).map(|end| SecretKey { secret, end });

@@ -13,6 +13,8 @@ pub(super) enum Class {
     Key,
     /// `token`: a secret in settings and on command lines, elsewhere only if the value looks like one.
     Token,
+    /// `EXT_PAT`: a secret only in settings and on command lines.
+    Setting,
     /// `auth`, `credentials`: a secret only if the value looks like one.
     Loose,
     /// `key`, `sig`: a secret only in the query of a URL.
@@ -83,12 +85,12 @@ fn by_word(last: &str, owners: &[&str]) -> Option<Class> {
         "token" | "pat" if is_one_of(owner, TOKEN_OWNERS) => Some(Class::Key),
         "string" | "str" if matches!(owner, "connection" | "conn") => Some(Class::Connection),
         "string" if owner == "secret" => Some(Class::Key),
-        "word" | "phrase" | "wd" if owner == "pass" => Some(Class::Password),
+        "word" | "phrase" | "wd" if owner == "pass" && owners.get(1) != Some(&"is") => Some(Class::Password),
         "data" if owner == "key" && owners.get(1).is_some_and(|owner| is_one_of(owner, KEY_OWNERS)) => {
             Some(Class::Key)
         }
         // `AZURE_DEVOPS_EXT_PAT`: a personal access token.
-        "pat" if !owner.is_empty() => Some(Class::Token),
+        "pat" if !owner.is_empty() => Some(Class::Setting),
         "token" if is_one_of(owner, TOKEN_PARTS) => None,
         // `first_pass = 1`: a pass is not always a password.
         "token" | "pass" | "pw" => Some(Class::Token),

@@ -152,7 +152,7 @@ impl<'a> Scanner<'a> {
             return next;
         }
         if end - at <= NAMED_WITHIN_BYTES {
-            self.commands.note(self.reader.slice(at, end));
+            self.commands.note(&self.reader, at, end);
         }
         end
     }

@@ -81,14 +81,15 @@ pub(super) fn is_secret(claim: SecretClaim<'_>) -> bool {
     if let Some(digits) = number_digits(text) {
         return match class {
             Class::Password => digits > 2,
-            Class::Key | Class::Token | Class::Query => strict && digits >= 6,
+            Class::Key | Class::Token | Class::Setting | Class::Query => strict && digits >= 6,
             _ => false,
         };
     }
     match class {
         Class::Password => true,
         Class::Key => !is_path(text),
-        Class::Token if strict => !is_path(text),
+        Class::Token | Class::Setting if strict => !is_path(text),
+        Class::Setting => false,
         Class::Token | Class::Loose => looks_random(text) && !is_path(text),
         Class::Query => form == JoinForm::Query && text.len() >= 8,
         Class::Connection => !text.contains("://") && text.contains(['=', ':', '@']),
