@@ -36,6 +36,8 @@ const LFTP: Said = 1 << 18;
 const SNMP: Said = 1 << 19;
 const KUBECTL: Said = 1 << 20;
 const NET: Said = 1 << 21;
+/// A name and its quoted value follow.
+const DEFINE: Said = 1 << 22;
 
 /// Words, and what they say.
 const WORDS: &[(&str, Said)] = &[
@@ -95,7 +97,7 @@ impl Commands {
             "ENV" if matches!(reader.before(at, 1), 0 | b'\n' | b'\t' | b'+') || ends_number(reader, at) => {
                 self.said |= SETTER;
             }
-            "define" if reader.before(at, 1) == b'#' => self.said |= SETTER,
+            "define" if reader.before(at, 1) == b'#' => self.said |= DEFINE,
             _ => {}
         }
     }
@@ -107,8 +109,8 @@ impl Commands {
     }
 
     /// True if a name and its value may follow with nothing but a space between them: `setx NAME value`.
-    pub(super) const fn sets(self) -> bool {
-        self.is(SETTER)
+    pub(super) const fn sets(self, quoted: bool) -> bool {
+        self.is(SETTER) || (quoted && self.is(DEFINE))
     }
 
     /// The password behind the word between two positions, if that word is an option of a command of this line.

@@ -86,9 +86,7 @@ fn by_word(last: &str, owners: &[&str]) -> Option<Class> {
         "string" | "str" if matches!(owner, "connection" | "conn") => Some(Class::Connection),
         "string" if owner == "secret" => Some(Class::Key),
         "word" | "phrase" | "wd" if owner == "pass" && owners.get(1) != Some(&"is") => Some(Class::Password),
-        "data" if owner == "key" && owners.get(1).is_some_and(|owner| is_one_of(owner, KEY_OWNERS)) => {
-            Some(Class::Key)
-        }
+        "data" if owner == "key" && owners.get(1).is_some_and(|owner| is_one_of(owner, KEY_OWNERS)) => Some(Class::Key),
         // `AZURE_DEVOPS_EXT_PAT`: a personal access token.
         "pat" if !owner.is_empty() => Some(Class::Setting),
         "token" if is_one_of(owner, TOKEN_PARTS) => None,

@@ -3,9 +3,11 @@
 //! A value is looked for only behind a name, so the bytes that are read twice are bounded: forty spaces, one type, and
 //! the part of the value that is judged.
 
+use super::known::changes;
+use super::lines;
 use super::names::{Class, classify, is_one_of};
 use super::reader::{MARKER, Quote, SecretKey, TextReader, is_blank, is_quote, is_space, is_word};
-use super::values::{JUDGED_BYTES_MAX, JoinForm, SecretClaim, is_secret};
+use super::values::{JUDGED_BYTES_MAX, JoinForm, SecretClaim, is_secret, mixes_digits};
 
 /// Where the value of a name begins.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +18,46 @@ pub(super) struct Pair {
     pub(super) colon: bool,
     /// No space stands between name, sign and value.
     tight: bool,
+    joint: Joint,
+}
+
+/// What joins a name and its value, by which the value must prove itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joint {
+    /// A sign, or the space behind a flag.
+    Sign,
+    /// The next cell of a table: `| password | value |`, `password<TAB>value`
+    Cell,
+    /// The next item of a list or of arguments: `["--password", "value"]`, `getenv("PASSWORD", "value")`
+    List {
+        /// The name is a flag, or the function gives values to names.
+        sure: bool,
+    },
+    /// `the password is value`
+    Speech,
+}
+
+impl Pair {
+    /// `setx NAME value`: a name and its value with nothing but a space between.
+    pub(super) fn spaced(reader: &TextReader<'_>, end: usize) -> Option<Self> {
+        let value = reader.skip_spaces(end);
+        let opens = !matches!(reader.at(value), b'=' | b':' | b'\n' | b'\r' | b'-' | b'|' | b'&' | b'>' | b'<');
+        (value > end && opens).then_some(Self::of(JoinForm::Flag, value))
+    }
+
+    /// A name in another language and its value, with a colon between.
+    pub(super) const fn labelled(value: usize) -> Self {
+        Self { colon: true, ..Self::of(JoinForm::Plain, value) }
+    }
+
+    /// True if the value is quoted.
+    pub(super) fn is_quoted(self, reader: &TextReader<'_>) -> bool {
+        reader.quote(self.value).is_some()
+    }
+
+    const fn of(form: JoinForm, value: usize) -> Self {
+        Self { form, value, colon: false, tight: false, joint: Joint::Sign }
+    }
 }
 
 const TYPE_BYTES_MAX: usize = 64;
@@ -26,13 +68,16 @@ const WRAPPERS: &str = "\
     from new String Some SecretString SecretStr Secret str bytes encode to_string Password fromString b64decode \
     quote pack";
 
+/// Functions that give a value to a name, or one that stands in for it.
+const GIVERS: &str = "define setdefault getenv get fetch env putenv setenv setItem config";
+
 /// Where the value of the name between two positions begins, whatever the name is; `None` if no value follows.
 pub(super) fn find(reader: &TextReader<'_>, start: usize, end: usize) -> Option<Pair> {
     // `%3F` and `%26` are `?` and `&` in a URL inside a URL.
     let is_encoded = matches!((reader.before(start, 3), reader.before(start, 2)), (b'%', b'2' | b'3'));
     let before = if is_encoded { b'&' } else { reader.before(start, 1) };
     if before == b'<' && reader.at(end) == b'>' {
-        return Some(Pair { form: JoinForm::Element, value: end + 1, colon: false, tight: false });
+        return Some(Pair::of(JoinForm::Element, end + 1));
     }
     let bold = reader.run(end, 3, |byte| byte == b'*');
     let quote = reader.quote(bold);
@@ -42,19 +87,13 @@ pub(super) fn find(reader: &TextReader<'_>, start: usize, end: usize) -> Option<
     let joint = reader.skip_spaces(closed + usize::from(optional));
     let is_flag = before == b'-' && quote.is_none() && is_flag(reader, start);
     let Some(separator) = separator(reader, joint) else {
-        let spaced = joint > end && quote.is_none();
-        // A flag without a value is followed by the next flag or the end of the command.
-        let has_value = is_flag && !matches!(reader.at(joint), b'-' | b'|' | b'>' | b'<' | b'&');
-        let is_sql = reader.starts(start, "PASSWORD ") && reader.at(joint) == b'\'';
-        return (spaced && (has_value || is_sql)).then_some(Pair {
-            form: if is_flag { JoinForm::Flag } else { JoinForm::Plain },
-            value: joint,
-            colon: false,
-            tight: false,
-        });
+        return match quote {
+            Some(_) => listed(reader, start, joint),
+            None => behind_space(reader, (start, end), joint, is_flag).or_else(|| cell(reader, (start, end), joint)),
+        };
     };
     let bold = reader.run(separator.end, 3, |byte| byte == b'*');
-    let value = reader.skip_spaces(if is_space(reader.at(bold)) { bold } else { separator.end });
+    let value = continued(reader, reader.skip_spaces(if is_space(reader.at(bold)) { bold } else { separator.end }));
     let tight = joint == end && value == separator.end;
     let assigns = tight && separator.assigns;
     let form = match before {
@@ -64,7 +103,58 @@ pub(super) fn find(reader: &TextReader<'_>, start: usize, end: usize) -> Option<
         _ => JoinForm::Plain,
     };
     let compares_bare = separator.compares && reader.quote(value).is_none();
-    (!compares_bare).then_some(Pair { form, value, colon: separator.colon, tight })
+    (!compares_bare).then_some(Pair { form, value, colon: separator.colon, tight, joint: Joint::Sign })
+}
+
+/// The value behind a flag and a space, and what follows `PASSWORD ` in SQL.
+fn behind_space(reader: &TextReader<'_>, (start, end): (usize, usize), joint: usize, is_flag: bool) -> Option<Pair> {
+    // A flag without a value is followed by the next flag or the end of the command.
+    let has_value = is_flag && !matches!(reader.at(joint), b'-' | b'|' | b'>' | b'<' | b'&');
+    let is_sql = reader.starts(start, "PASSWORD ") && reader.at(joint) == b'\'';
+    let form = if is_flag { JoinForm::Flag } else { JoinForm::Plain };
+    (joint > end && (has_value || is_sql)).then_some(Pair::of(form, continued(reader, joint)))
+}
+
+/// The value in the next cell of a table, and the one behind `is`.
+fn cell(reader: &TextReader<'_>, (start, end): (usize, usize), joint: usize) -> Option<Pair> {
+    const INDENT_BYTES_MAX: usize = 16;
+    if joint > end && reader.starts(joint, "is ") {
+        return Some(Pair { joint: Joint::Speech, ..Pair::of(JoinForm::Plain, reader.skip_spaces(joint + 3)) });
+    }
+    let is_row = reader.at(joint) == b'|' && reader.at(joint + 1) != b'|';
+    if !is_row && reader.at(end) != b'\t' {
+        return None;
+    }
+    let indent = (1..=INDENT_BYTES_MAX).find(|back| reader.before(start, *back) != b' ')?;
+    // `\x92` ends the arrow behind the number of a line.
+    let begins = matches!(reader.before(start, indent), 0 | b'\n' | b'\t' | b'|' | b'+' | b'>' | 0x92 | b'`');
+    let value = reader.skip_spaces(if is_row { joint + 1 } else { end });
+    begins.then_some(Pair { joint: Joint::Cell, ..Pair::of(JoinForm::Plain, value) })
+}
+
+/// The item behind a quoted name and a comma.
+fn listed(reader: &TextReader<'_>, start: usize, joint: usize) -> Option<Pair> {
+    const CALL_BYTES_MAX: usize = 12;
+    let value = reader.skip_spaces(joint + 1);
+    if reader.at(joint) != b',' || reader.quote(value).is_none() {
+        return None;
+    }
+    let dashes = (1..=3).find(|back| reader.before(start, *back) != b'-')?;
+    let open = start.saturating_sub(dashes);
+    let call = reader.slice(open.saturating_sub(CALL_BYTES_MAX), open);
+    let gives = call.strip_suffix('(').is_some_and(|call| GIVERS.split_whitespace().any(|giver| call.ends_with(giver)));
+    let sure = (is_quote(reader.at(open)) && dashes > 1) || gives;
+    Some(Pair { joint: Joint::List { sure }, ..Pair::of(JoinForm::Plain, value) })
+}
+
+/// Where a value begins if the line is continued on the next one.
+fn continued(reader: &TextReader<'_>, value: usize) -> usize {
+    let newline = value + 1 + usize::from(reader.at(value + 1) == b'\r');
+    if reader.at(value) == b'\\' && reader.at(newline) == b'\n' {
+        reader.skip_spaces(lines::behind_number(reader, newline + 1))
+    } else {
+        value
+    }
 }
 
 #[derive(Default)]
@@ -79,6 +169,8 @@ fn separator(reader: &TextReader<'_>, at: usize) -> Option<Separator> {
     let separator = Separator { end: at + 1, ..Separator::default() };
     match (reader.at(at), reader.at(at + 1), reader.at(at + 2)) {
         (b'=' | b'!', b'=', b'=') => Some(Separator { end: at + 3, compares: true, ..separator }),
+        // What stands in for a value that is missing.
+        (b'|', b'|', _) | (b'?', b'?', _) => Some(Separator { end: at + 2, compares: true, ..separator }),
         (b'=' | b'!', b'=', _) => Some(Separator { end: at + 2, compares: true, ..separator }),
         (b'=', b'~', _) | (b':', b':', _) | (b':', b'/', b'/') => None,
         (b'=', b'>', _) | (b':' | b'?' | b'+', b'=', _) => Some(Separator { end: at + 2, ..separator }),
@@ -108,10 +200,13 @@ fn is_setting(reader: &TextReader<'_>, start: usize, end: usize) -> bool {
 pub(super) fn secret(reader: &TextReader<'_>, pair: Pair, class: Class) -> Option<SecretKey> {
     let typed = if pair.colon && pair.form == JoinForm::Plain { behind_type(reader, pair.value) } else { None };
     let value = typed.unwrap_or(pair.value);
+    if pair.colon && matches!(reader.at(value), b'\n' | b'\r') {
+        return on_next_line(reader, pair, class);
+    }
     if let Some(block) = block_scalar(reader, value) {
         return bounds_if_secret(reader, SecretExtent::Block { indent: block.1 }, block.0, pair, class);
     }
-    let (start, extent) = locate(reader, value, pair.form);
+    let (start, extent) = locate(reader, value, pair);
     if pair.tight && closes_text(reader, value) {
         return None;
     }
@@ -138,7 +233,7 @@ fn bounds_if_secret(
     if is_open || is_output || reader.holds_marker(start, judged) {
         return None;
     }
-    let bare = matches!(extent, SecretExtent::Bare(_) | SecretExtent::Block { .. });
+    let bare = matches!(extent, SecretExtent::Bare(_) | SecretExtent::Cell | SecretExtent::Block { .. });
     let claim = SecretClaim {
         text: reader.slice_down(start, judged),
         class,
@@ -146,7 +241,43 @@ fn bounds_if_secret(
         bare,
         in_sentence: bare && pair.colon && in_sentence(reader, judged),
     };
-    is_secret(claim).then(|| SecretKey { secret: start, end: extent.end(reader, start, usize::MAX).max(judged) })
+    let proves = proves(reader, pair, claim.text, start, judged);
+    (proves && is_secret(claim))
+        .then(|| SecretKey { secret: start, end: extent.end(reader, start, usize::MAX).max(judged) })
+}
+
+/// True if the value looks made up as much as what joins it to its name asks.
+fn proves(reader: &TextReader<'_>, pair: Pair, text: &str, start: usize, end: usize) -> bool {
+    const WORD_BYTES_MIN: usize = 8;
+    let is_word = !text.contains(char::is_whitespace) && mixes_digits(text);
+    let has = |fits: fn(&u8) -> bool| text.bytes().any(|byte| fits(&byte));
+    match pair.joint {
+        Joint::Sign | Joint::List { sure: true } => true,
+        Joint::List { sure: false } => is_word && text.len() >= WORD_BYTES_MIN,
+        Joint::Cell => {
+            let behind = reader.skip_spaces(reader.run(end, 1, is_quote));
+            let ends = matches!(reader.at(behind), 0 | b'|' | b'\n' | b'\r' | b'\t');
+            is_word && text.len() >= 6 && (ends || reader.at(start.saturating_sub(1)) == b'`')
+        }
+        Joint::Speech => {
+            is_word && text.len() >= WORD_BYTES_MIN && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)
+        }
+    }
+}
+
+/// The value that stands alone on the line behind `Password:`, if nobody would write it as text.
+fn on_next_line(reader: &TextReader<'_>, pair: Pair, class: Class) -> Option<SecretKey> {
+    const BYTES_MIN: usize = 8;
+    const CHANGES_MIN: usize = 3;
+    let newline = reader.run(pair.value, 1, |byte| byte == b'\r');
+    let start = reader.skip_spaces(lines::behind_number(reader, newline + 1));
+    let end = reader.run(start, JUDGED_BYTES_MAX, |byte| !is_blank(byte) && !is_quote(byte));
+    let text = reader.slice_down(start, end);
+    let is_alone = matches!(reader.at(end), 0 | b'\n' | b'\r') && !text.contains([':', '/', '=', '(', '<', '|', ',']);
+    let is_made = text.len() >= BYTES_MIN && mixes_digits(text) && changes(text.as_bytes()) >= CHANGES_MIN;
+    let fits = reader.at(newline) == b'\n' && matches!(class, Class::Password | Class::Key) && is_alone && is_made;
+    let pair = Pair { value: start, colon: false, ..pair };
+    fits.then(|| bounds_if_secret(reader, SecretExtent::Bare(pair.form), start, pair, class)).flatten()
 }
 
 /// True if the quote at `value` ends a text and does not begin a value: `"TOKEN=" + token`, `"Password:" prompt`.
@@ -166,19 +297,28 @@ enum SecretExtent {
     Quoted(Quote),
     Bare(JoinForm),
     Element,
+    Cell,
+    /// `[[value]]` of Lua.
+    Brackets,
     /// Up to the first line that is indented less.
     Block {
         indent: usize,
     },
 }
 
-fn locate(reader: &TextReader<'_>, value: usize, form: JoinForm) -> (usize, SecretExtent) {
-    if form == JoinForm::Element {
+fn locate(reader: &TextReader<'_>, value: usize, pair: Pair) -> (usize, SecretExtent) {
+    if pair.form == JoinForm::Element {
         return (value, SecretExtent::Element);
+    }
+    if reader.starts(value, "[[") && reader.at(value + 2).is_ascii_alphanumeric() {
+        return (value + 2, SecretExtent::Brackets);
     }
     let prefixed = matches!(reader.at(value), b'b' | b'r' | b'f' | b'u' | b'L' | b'@' | b'$');
     let opening = value + usize::from(prefixed && is_quote(reader.at(value + 1)));
-    let Some(quote) = reader.quote(opening) else { return (value, SecretExtent::Bare(form)) };
+    let Some(quote) = reader.quote(opening) else {
+        let is_cell = pair.joint == Joint::Cell;
+        return (value, if is_cell { SecretExtent::Cell } else { SecretExtent::Bare(pair.form) });
+    };
     let is_triple = reader.at(quote.after) == quote.mark && reader.at(quote.after + 1) == quote.mark;
     let start = if is_triple && !quote.escaped { quote.after + 2 } else { quote.after };
     (start, SecretExtent::Quoted(quote))
@@ -191,6 +331,8 @@ impl SecretExtent {
             Self::Quoted(quote) => quoted_end(reader, start, max, quote),
             Self::Bare(form) => bare_end(reader, start, max, form),
             Self::Element => reader.run(start, max, |byte| byte != b'<' && byte != b'\n'),
+            Self::Cell => reader.run(start, max, |byte| !is_blank(byte) && !is_quote(byte) && byte != b'|'),
+            Self::Brackets => reader.run(start, max, |byte| byte != b']' && byte != b'\n'),
             Self::Block { indent } => block_end(reader, start, max, indent),
         }
     }
@@ -276,13 +418,15 @@ fn wrapped(reader: &TextReader<'_>, value: usize) -> Option<(usize, SecretExtent
     Some((quote.after, SecretExtent::Quoted(quote)))
 }
 
-/// Where the text of a YAML block behind `|` or `>` begins, and by how many spaces it is indented.
+/// Where the text of a YAML block behind `|` or `>` begins, and by how many spaces it is indented. Numbers of lines and
+/// signs of diffs before it are no part of it.
 fn block_scalar(reader: &TextReader<'_>, value: usize) -> Option<(usize, usize)> {
     if !matches!(reader.at(value), b'|' | b'>') {
         return None;
     }
-    let newline = reader.skip_spaces(value + 1 + usize::from(matches!(reader.at(value + 1), b'-' | b'+')));
-    let line = newline + 1;
+    let spaces = reader.skip_spaces(value + 1 + usize::from(matches!(reader.at(value + 1), b'-' | b'+')));
+    let newline = reader.run(spaces, 1, |byte| byte == b'\r');
+    let line = lines::behind_number(reader, newline + 1);
     let start = reader.run(line, 40, |byte| byte == b' ');
     (reader.at(newline) == b'\n' && start > line).then_some((start, start - line))
 }
@@ -290,14 +434,15 @@ fn block_scalar(reader: &TextReader<'_>, value: usize) -> Option<(usize, usize)>
 fn block_end(reader: &TextReader<'_>, start: usize, max: usize, indent: usize) -> usize {
     let limit = start.saturating_add(max).min(reader.len());
     let mut end = reader.run(start, max, |byte| byte != b'\n');
-    while end < limit && reader.run(end + 1, indent, |byte| byte == b' ') - (end + 1) == indent {
-        let next = reader.run(end + 1, limit - end - 1, |byte| byte != b'\n');
-        if next == end + 1 {
+    while end < limit {
+        let line = lines::behind_number(reader, end + 1);
+        let next = reader.run(line, limit.saturating_sub(line), |byte| byte != b'\n');
+        if next == line || reader.run(line, indent, |byte| byte == b' ') - line != indent {
             break;
         }
         end = next;
     }
-    end
+    if reader.before(end, 1) == b'\r' { end - 1 } else { end }
 }
 
 /// The class that the name between two positions gives to its value. A long name is judged by its end.

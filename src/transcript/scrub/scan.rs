@@ -6,7 +6,7 @@ use super::names::{self, Class};
 use super::pairs::{self, Pair};
 use super::reader::{MARKER, SecretKey, TextReader, is_word};
 use super::values::{self, JoinForm};
-use super::{blocks, headers, shapes, urls};
+use super::{blocks, headers, phrases, shapes, urls};
 
 /// The secrets of a text, first to last, none over another. Text behind the end of one may be hidden with it by no rule.
 pub(super) fn find(text: &str) -> Vec<SecretKey> {
@@ -33,6 +33,8 @@ pub(super) fn is_named_secret(name: &str, value: &str) -> bool {
 
 /// How many bytes behind `name: DB_PASSWORD` its `value: ...` may begin.
 const NAMED_WITHIN_BYTES: usize = 48;
+/// How many bytes behind `variable "db_password"` of Terraform its `default` may begin.
+const VARIABLE_BYTES: usize = 160;
 
 struct Scanner<'a> {
     reader: TextReader<'a>,
@@ -44,6 +46,8 @@ struct Scanner<'a> {
     runs: keys::KeyRuns,
     /// Class of the last name that stood as a value (`name: DB_PASSWORD`), and where it ended.
     named: Option<(Class, usize)>,
+    /// The same for a variable of Terraform, whose `default` follows.
+    variable: Option<(Class, usize)>,
     /// A secret that was found further on, and where it begins. The text before it, a type or a call, is scanned first.
     due: Option<(usize, SecretKey)>,
 }
@@ -58,6 +62,7 @@ impl<'a> Scanner<'a> {
             ends: blocks::Ends::default(),
             runs: keys::KeyRuns::default(),
             named: None,
+            variable: None,
             due: None,
         }
     }
@@ -78,6 +83,7 @@ impl<'a> Scanner<'a> {
             // A marker is not judged again: it stands for text that was judged when it was hidden.
             b'[' if self.reader.starts(at, MARKER) => {
                 self.named = None;
+                self.variable = None;
                 at + MARKER.len()
             }
             b'\n' if self.reader.before(at, 1) != b'\\' => self.end_line(at),
@@ -95,6 +101,11 @@ impl<'a> Scanner<'a> {
             b'%' if matches!(self.reader.at(at + 1), b'2'..=b'7') && self.reader.at(at + 2).is_ascii_hexdigit() => {
                 at + 3
             }
+            b'*' => {
+                let password = phrases::pgpass(&self.reader, at);
+                self.hide(password).unwrap_or(at + 1)
+            }
+            0x80.. => self.labelled(at).unwrap_or(at + 1),
             b'_' => self.word(at),
             byte if byte.is_ascii_alphanumeric() => self.word(at),
             _ => at + 1,
@@ -127,6 +138,7 @@ impl<'a> Scanner<'a> {
         // A marker changes distances in the text, so none is measured across it, or a second run could decide
         // otherwise.
         self.named = None;
+        self.variable = None;
         self.due = None;
         Some(key.end)
     }
@@ -137,6 +149,13 @@ impl<'a> Scanner<'a> {
             return next;
         }
         if let Some(next) = self.pair(at, end) {
+            return next;
+        }
+        if let Some(next) = self.labelled(at) {
+            return next;
+        }
+        let phrase = phrases::find(&self.reader, at, end);
+        if let Some(next) = self.hide(phrase) {
             return next;
         }
         let spoken = headers::spoken_scheme(&self.reader, at, end);
@@ -151,10 +170,24 @@ impl<'a> Scanner<'a> {
         if let Some(next) = self.hide(password) {
             return next;
         }
+        if self.reader.starts(at, "variable ")
+            && let Some(quote) = self.reader.quote(end + 1)
+        {
+            let name_end = self.reader.run(quote.after, NAMED_WITHIN_BYTES, is_word);
+            self.variable = pairs::class_of(&self.reader, quote.after, name_end).map(|class| (class, name_end));
+        }
         if end - at <= NAMED_WITHIN_BYTES {
             self.commands.note(&self.reader, at, end);
         }
         end
+    }
+
+    /// Judges the value behind a word for password of another language; `None` if none begins here.
+    fn labelled(&mut self, at: usize) -> Option<usize> {
+        let value = phrases::labelled(&self.reader, at)?;
+        let secret = pairs::secret(&self.reader, Pair::labelled(value), Class::Password)?;
+        self.due = Some((secret.secret, self.without_kind(secret)));
+        Some(secret.secret)
     }
 
     /// End of the word, without full stops and dashes. It is remembered, so that a word with many keys is read once.
@@ -180,13 +213,19 @@ impl<'a> Scanner<'a> {
 
     /// Judges the value of the name between two positions and returns where to go on; `None` if the name tells nothing.
     fn pair(&mut self, at: usize, end: usize) -> Option<usize> {
-        let mut pair = pairs::find(&self.reader, at, end)?;
-        let named = self.named.filter(|(_, from)| at.saturating_sub(*from) <= NAMED_WITHIN_BYTES);
+        let spaced = || {
+            let pair = Pair::spaced(&self.reader, end)?;
+            self.commands.sets(pair.is_quoted(&self.reader)).then_some(pair)
+        };
+        let mut pair = pairs::find(&self.reader, at, end).or_else(spaced)?;
         let word = self.reader.slice(at, end.min(at + 8));
+        let (within, names_value) =
+            if word == "default" { (VARIABLE_BYTES, self.variable) } else { (NAMED_WITHIN_BYTES, self.named) };
+        let named = names_value.filter(|(_, from)| at.saturating_sub(*from) <= within);
         self.remember_name(word, pair);
         let class = match (pairs::class_of(&self.reader, at, end), named) {
             (Some(class), _) => class,
-            (None, Some((class, _))) if word.eq_ignore_ascii_case("value") => {
+            (None, Some((class, _))) if word == "default" || word.eq_ignore_ascii_case("value") => {
                 pair.form =
                     if pair.form == JoinForm::Plain && !pair.colon { JoinForm::Plain } else { JoinForm::Setting };
                 class
