@@ -39,29 +39,32 @@ const NET: Said = 1 << 21;
 /// A name and its quoted value follow.
 const DEFINE: Said = 1 << 22;
 
-/// Words, and what they say.
-const WORDS: &[(&str, Said)] = &[
-    ("curl", CURL),
-    ("sshpass", SSHPASS),
-    ("mysql mysqldump mysqladmin mysqlimport mariadb mariadb-dump", MYSQL),
-    ("redis-cli", REDIS),
-    ("docker podman helm oras crane skopeo buildah nerdctl az oc", REGISTRY),
-    ("twine mongosh mongo mongodump mongorestore mongoexport mongoimport", LOGIN),
-    ("vault cargo", TOKEN_LOGIN),
-    ("ldapsearch ldapadd ldapmodify ldapdelete ldappasswd ldapwhoami", LDAP),
-    ("ipmitool", IPMI),
-    ("smbclient rpcclient", SAMBA),
-    ("htpasswd", HTPASSWD),
-    ("secret secrets", SECRET),
-    ("put-parameter", PARAMETER),
-    ("config configure", CONFIG),
-    ("lftp", LFTP),
-    ("snmpwalk snmpget snmpset snmpbulkwalk", SNMP),
-    ("kubectl", KUBECTL),
-    ("net", NET),
-    ("IDENTIFIED identified", IDENTIFIED),
-    ("setx setenv", SETTER),
-];
+/// What a word says.
+fn said_by(word: &str) -> Said {
+    match word {
+        "curl" => CURL,
+        "sshpass" => SSHPASS,
+        "mysql" | "mysqldump" | "mysqladmin" | "mysqlimport" | "mariadb" | "mariadb-dump" => MYSQL,
+        "redis-cli" => REDIS,
+        "docker" | "podman" | "helm" | "oras" | "crane" | "skopeo" | "buildah" | "nerdctl" | "az" | "oc" => REGISTRY,
+        "twine" | "mongosh" | "mongo" | "mongodump" | "mongorestore" | "mongoexport" | "mongoimport" => LOGIN,
+        "vault" | "cargo" => TOKEN_LOGIN,
+        "ldapsearch" | "ldapadd" | "ldapmodify" | "ldapdelete" | "ldappasswd" | "ldapwhoami" => LDAP,
+        "ipmitool" => IPMI,
+        "smbclient" | "rpcclient" => SAMBA,
+        "htpasswd" => HTPASSWD,
+        "secret" | "secrets" => SECRET,
+        "put-parameter" => PARAMETER,
+        "config" | "configure" => CONFIG,
+        "lftp" => LFTP,
+        "snmpwalk" | "snmpget" | "snmpset" | "snmpbulkwalk" => SNMP,
+        "kubectl" => KUBECTL,
+        "net" => NET,
+        "IDENTIFIED" | "identified" => IDENTIFIED,
+        "setx" | "setenv" => SETTER,
+        _ => 0,
+    }
+}
 
 /// Commands seen since the line began.
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,9 +81,7 @@ impl Commands {
 
     pub(super) fn note(&mut self, reader: &TextReader<'_>, at: usize, end: usize) {
         let word = reader.slice(at, end);
-        if let Some((_, said)) = WORDS.iter().find(|(words, _)| words.split(' ').any(|listed| listed == word)) {
-            self.said |= said;
-        }
+        self.said |= said_by(word);
         match word {
             "login" => {
                 if self.is(REGISTRY) {

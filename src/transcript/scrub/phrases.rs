@@ -1,5 +1,6 @@
 //! Secrets that are told by several words around them: `Unseal Key 1: ...`, a row of a file of cookies, `user:...@tcp(`.
 
+use super::lines;
 use super::reader::{SecretKey, TextReader, is_blank, is_quote};
 use super::values::{is_placeholder, mixes_digits};
 
@@ -39,7 +40,13 @@ const PART_BYTES_MAX: usize = 96;
 
 /// Where the value behind a word for password of another language begins, if a sign follows it.
 pub(super) fn labelled(reader: &TextReader<'_>, at: usize) -> Option<usize> {
-    let label = LABELS.iter().find(|label| reader.starts(at, label))?;
+    let first = reader.at(at);
+    if !matches!(first, b'c' | b'C' | b'm' | b'M' | b'l' | b'L' | b'h' | b'H' | 0xc5.. if first != 0xe2 && first != 0xef)
+    {
+        return None;
+    }
+    let is_label = |label: &&&str| label.as_bytes().first() == Some(&first) && reader.starts(at, label);
+    let label = LABELS.iter().find(is_label)?;
     let quote = reader.run(at + label.len(), 3, |byte| is_quote(byte) || byte == b'*');
     let sign = reader.skip_spaces(quote);
     let end = match reader.at(sign) {
@@ -55,6 +62,7 @@ pub(super) fn find(reader: &TextReader<'_>, at: usize, end: usize) -> Option<Sec
     match reader.at(at) {
         b'U' | b'R' if reader.starts(at, "Unseal Key ") || reader.starts(at, "Recovery Key ") => unseal(reader, end),
         b'T' | b'F' if reader.before(at, 1) == b'\t' => cookie_row(reader, at, end),
+        b'P' if reader.starts(at, "Private-Lines: ") => putty(reader, end),
         b't' | b'o' if reader.starts(at, "thin:") || reader.starts(at, "oci8:") => oracle(reader, end + 1),
         _ => data_source(reader, at, end),
     }
@@ -68,6 +76,24 @@ fn unseal(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
     let secret = reader.skip_spaces(colon + 1);
     let end = reader.run(secret, PART_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
     (reader.at(colon) == b':' && end - secret >= KEY_BYTES_MIN).then_some(SecretKey { secret, end })
+}
+
+/// The rows behind `Private-Lines: 4` of a key of PuTTY.
+fn putty(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
+    let digits = reader.run(end + 2, 4, |byte| byte.is_ascii_digit());
+    let newline = reader.run(digits, 1, |byte| byte == b'\r');
+    let row_end = |newline: usize| {
+        let row = lines::behind_number(reader, newline + 1);
+        let end = reader.run(row, PART_BYTES_MAX, |byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+        let next = reader.run(end, 1, |byte| byte == b'\r');
+        (reader.at(newline) == b'\n' && end > row && matches!(reader.at(next), 0 | b'\n')).then_some((end, next))
+    };
+    let (mut end, mut next) = row_end(newline)?;
+    let secret = lines::behind_number(reader, newline + 1);
+    while let Some(row) = row_end(next) {
+        (end, next) = row;
+    }
+    Some(SecretKey { secret, end })
 }
 
 /// The last of the seven columns of a row of cookies, as browsers and curl keep them.
@@ -97,7 +123,9 @@ fn oracle(reader: &TextReader<'_>, user: usize) -> Option<SecretKey> {
 /// The password of `user:password@tcp(host)`, where user begins a word.
 fn data_source(reader: &TextReader<'_>, at: usize, user_end: usize) -> Option<SecretKey> {
     let before = reader.before(at, 1);
-    if reader.at(user_end) != b':' || !(is_blank(before) || is_quote(before) || matches!(before, b'=' | b':' | 0x92)) {
+    if reader.at(user_end) != b':'
+        || !(is_blank(before) || is_quote(before) || matches!(before, b'=' | b':' | b'+' | b'>' | 0x92))
+    {
         return None;
     }
     let secret = user_end + 1;

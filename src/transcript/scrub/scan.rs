@@ -43,6 +43,8 @@ struct Scanner<'a> {
     /// Beginning and end of the word that was read last.
     word: (usize, usize),
     ends: blocks::Ends,
+    /// Inside a block that is no private key, for example a certificate.
+    public: bool,
     runs: keys::KeyRuns,
     /// Class of the last name that stood as a value (`name: DB_PASSWORD`), and where it ended.
     named: Option<(Class, usize)>,
@@ -60,6 +62,7 @@ impl<'a> Scanner<'a> {
             commands: Commands::default(),
             word: (0, 0),
             ends: blocks::Ends::default(),
+            public: false,
             runs: keys::KeyRuns::default(),
             named: None,
             variable: None,
@@ -68,7 +71,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn finish(mut self) -> (Vec<SecretKey>, u64) {
-        let mut at = 0;
+        let mut at = self.body(0);
         while at < self.reader.len() {
             let due = self.due.filter(|(start, _)| *start == at).map(|(_, key)| key);
             at = self.hide(due).unwrap_or_else(|| self.step(at));
@@ -90,6 +93,7 @@ impl<'a> Scanner<'a> {
             b';' | b'|' => self.end_command(at),
             b'&' if self.reader.at(at + 1) == b'&' => self.end_command(at),
             b'-' => {
+                self.public = blocks::public(&self.reader, at).unwrap_or(self.public);
                 let block = blocks::find(&self.reader, &mut self.ends, at);
                 self.replace(block).unwrap_or_else(|| block.map_or(at + 1, |block| block.secret))
             }
@@ -114,7 +118,13 @@ impl<'a> Scanner<'a> {
 
     fn end_line(&mut self, at: usize) -> usize {
         self.commands = self.commands.next_line();
-        at + 1
+        self.body(at + 1)
+    }
+
+    /// Hides the rows of a private key that begin with the line at `line`.
+    fn body(&mut self, line: usize) -> usize {
+        let body = if self.public { None } else { blocks::body(&self.reader, line) };
+        self.replace(body).unwrap_or(line)
     }
 
     fn end_command(&mut self, at: usize) -> usize {
@@ -214,7 +224,7 @@ impl<'a> Scanner<'a> {
     /// Judges the value of the name between two positions and returns where to go on; `None` if the name tells nothing.
     fn pair(&mut self, at: usize, end: usize) -> Option<usize> {
         let spaced = || {
-            let pair = Pair::spaced(&self.reader, end)?;
+            let pair = if self.commands.sets(true) { Pair::spaced(&self.reader, end) } else { None }?;
             self.commands.sets(pair.is_quoted(&self.reader)).then_some(pair)
         };
         let mut pair = pairs::find(&self.reader, at, end).or_else(spaced)?;
