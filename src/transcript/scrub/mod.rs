@@ -25,6 +25,7 @@
 
 mod blocks;
 mod commands;
+mod earlier;
 mod encoded;
 mod headers;
 mod issuers;

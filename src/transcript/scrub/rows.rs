@@ -14,15 +14,15 @@
 //! **How.** Rows are scanned as one if what stands at both sides of the cut looks random enough to be remembered; a secret
 //! that then lies over the cut was split. Where a row ends within a secret, the next may only go on with it.
 //!
-//! The first row of a text may also go on with one of the [`EARLIER_MAX`] texts before: between two results stands a call.
+//! The first row of a text may also go on with one of the texts before (`earlier.rs`): between two results stands a call.
 //!
 //! **Bounds.** [`ROWS_MAX`] rows of [`ROW_BYTES_MAX`] bytes are put together, [`BODY_ROWS_MAX`] rows of base64, and a private
 //! key whose end is not seen for [`KEY_TEXTS_MAX`] texts is given up.
 
 use std::collections::VecDeque;
 
+use super::earlier::Earlier;
 use super::encoded;
-use super::keys;
 use super::known::{changes, is_piece, is_wordy};
 use super::reader::{SecretKey, is_blank, is_quote};
 use super::scan;
@@ -46,20 +46,15 @@ const WORD_BYTES_MIN: usize = 12;
 /// Longest row between two parts of a secret that may be one itself although it is plain.
 const PLAIN_BYTES_MAX: usize = 16;
 
-/// How many texts may stand between two parts of a token: the call between two results, and what was said of it.
-const EARLIER_MAX: u64 = 8;
-
 /// The last rows of a text, of which all but the first are one word; true if the end of one may be a part of a secret.
-type LastRows = VecDeque<(String, bool)>;
+pub(super) type LastRows = VecDeque<(String, bool)>;
 
 /// What was left open by the rows so far.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     rows: LastRows,
-    /// Those of earlier texts that ended in what may be the beginning of a key, each with the number of its text.
-    earlier: VecDeque<(u64, LastRows)>,
-    /// How many texts were read.
-    texts: u64,
+    /// Those of earlier texts.
+    earlier: Earlier,
     /// The last row ended within a secret.
     in_secret: bool,
     /// Rows of base64, one behind the other.
@@ -68,6 +63,8 @@ pub(super) struct Rows {
     key_texts: u8,
     /// The last row was one of a private key.
     in_key: bool,
+    /// The last row of a text was one, and the key may go on in the next texts.
+    key_is_open: bool,
 }
 
 /// What is done with a part that was found, and whether a text holds a secret.
@@ -92,7 +89,12 @@ impl Rows {
                 ends.next();
             }
             if start == 0 {
-                self.take_up(row, pieces);
+                self.earlier.take_up(row, pieces);
+                // What looks like the sign of a diff may belong to the secret.
+                if line.starts_with(['-', '+', '|', '>']) {
+                    self.earlier.take_up(line.trim(), pieces);
+                }
+                self.begin_in_key(row, pieces);
             }
             self.key_row(row, pieces);
             Self::netrc_row(row, pieces);
@@ -102,28 +104,23 @@ impl Rows {
         }
         self.decode_body(pieces);
         self.key_texts = self.key_texts.saturating_sub(1);
-        self.texts += 1;
-        let tail = self.rows.back().map(|(row, _)| row.rsplit(ends_word).next().unwrap_or_default());
-        if tail.is_some_and(keys::holds_begin) {
-            self.earlier.push_back((self.texts, self.rows.clone()));
-        }
-        while self.earlier.front().is_some_and(|(text, _)| text + EARLIER_MAX < self.texts) {
-            self.earlier.pop_front();
-        }
+        self.key_is_open = self.in_key || (self.key_is_open && self.key_texts > 0);
+        self.in_key = false;
+        let word = self.rows.back().filter(|(row, _)| !row.contains(ends_word)).map(|(row, _)| row.as_str());
+        let is_word = !text.trim_end().contains('\n');
+        let is_cut = found.last().is_some_and(|key| {
+            let within = text.get(key.end..).is_some_and(|rest| rest.trim_matches(['"', '\'', ' ', '\n', '\r']).is_empty());
+            within && key.end - key.secret > ROW_BYTES_MAX / 2
+        });
+        self.earlier.keep(&self.rows, word.filter(|_| is_word), is_cut);
     }
 
-    /// Hands out the parts of a key that an earlier text began and the first row of a text completes.
-    fn take_up(&self, row: &str, pieces: &mut impl Pieces) {
-        let head = row.split(ends_word).next().unwrap_or_default();
-        if self.earlier.is_empty() || !any_piece(head) {
-            return;
+    /// Hands out the first row of a text if an earlier text ended within a private key, in one of its rows.
+    fn begin_in_key(&mut self, row: &str, pieces: &mut impl Pieces) {
+        if self.key_is_open && self.key_texts > 0 && is_body(row, false) && mixes_cases(row) {
+            pieces.piece(row);
+            self.in_key = true;
         }
-        let mut goes_on =
-            |rows: &LastRows, near| (1..=rows.len()).any(|length| joined(rows, length, head, near, pieces).is_some());
-        if goes_on(&self.rows, true) {
-            return;
-        }
-        self.earlier.iter().rev().any(|(_, rows)| goes_on(rows, false));
     }
 
     /// The password of a netrc file whose first lines were in another text.
@@ -142,10 +139,14 @@ impl Rows {
         if (row.contains("-----BEGIN ") && is_private()) || row.starts_with("Private-Lines:") {
             self.body.clear();
             self.key_texts = KEY_TEXTS_MAX;
+            self.key_is_open = true;
+            self.in_key = true;
+            return;
         } else if row.contains("-----END ") && is_private() {
             self.body.iter().for_each(|row| pieces.piece(row));
             self.body.clear();
             self.key_texts = 0;
+            self.key_is_open = false;
         } else if is_body(row, self.body.is_empty()) {
             let is_key = self.key_texts > 0 && (is_key_row(row) || self.in_key);
             if is_key {
@@ -180,7 +181,7 @@ impl Rows {
             let mut may_be_split = any_piece(head);
             for length in 1..=self.rows.len() {
                 may_be_split |= self.rows.get(self.rows.len() - length).is_some_and(|(_, is_piece)| *is_piece);
-                if may_be_split && let Some(reaches_end) = joined(&self.rows, length, head, true, pieces) {
+                if may_be_split && let Some(reaches_end) = joined(&self.rows, length, head, pieces) {
                     reached |= reaches_end && is_word;
                     break;
                 }
@@ -217,8 +218,8 @@ impl Rows {
 }
 
 /// Hands out the parts of a secret that lies over the cut between the last `length` rows and `head`, and says whether
-/// it reaches the end of `head`. Rows that are not `near` must not end in a whole secret, unless `head` is no hash either.
-fn joined(rows: &LastRows, length: usize, head: &str, near: bool, pieces: &mut impl Pieces) -> Option<bool> {
+/// it reaches the end of `head`.
+fn joined(rows: &LastRows, length: usize, head: &str, pieces: &mut impl Pieces) -> Option<bool> {
     let mut text = String::new();
     let mut cuts = Vec::new();
     for (row, _) in rows.iter().skip(rows.len() - length) {
@@ -229,9 +230,6 @@ fn joined(rows: &LastRows, length: usize, head: &str, near: bool, pieces: &mut i
     text.push_str(beginning(head));
     let SecretKey { secret, end } = scan::find(&text).into_iter().find(|key| key.secret < cut && cut < key.end)?;
     if !goes_on_at_each(&text, &cuts, SecretKey { secret, end }) {
-        return None;
-    }
-    if !near && !mixes_cases(head) && ends_whole(&text, secret, cut) {
         return None;
     }
     let mut from = secret;
@@ -248,7 +246,7 @@ fn joined(rows: &LastRows, length: usize, head: &str, near: bool, pieces: &mut i
 }
 
 /// True if a secret that begins at `secret` is one already without what stands behind `cut`.
-fn ends_whole(text: &str, secret: usize, cut: usize) -> bool {
+pub(super) fn ends_whole(text: &str, secret: usize, cut: usize) -> bool {
     let before = text.get(..cut).unwrap_or_default();
     scan::find(before).iter().any(|key| key.secret == secret && key.end == cut)
 }
@@ -261,14 +259,14 @@ fn mixes_cases(text: &str) -> bool {
 }
 
 /// The beginning of a word that is too long to be scanned with the rows before it.
-fn beginning(word: &str) -> &str {
+pub(super) fn beginning(word: &str) -> &str {
     let to = (0..=word.len().min(ROW_BYTES_MAX)).rev().find(|at| word.is_char_boundary(*at));
     word.get(..to.unwrap_or_default()).unwrap_or_default()
 }
 
 /// True if each row behind a cut belongs to the secret: it completes what was none without it, or nobody would write it by
 /// hand.
-fn goes_on_at_each(text: &str, cuts: &[usize], SecretKey { secret, end }: SecretKey) -> bool {
+pub(super) fn goes_on_at_each(text: &str, cuts: &[usize], SecretKey { secret, end }: SecretKey) -> bool {
     let ends = cuts.iter().copied().skip(1).chain([end]);
     cuts.iter().zip(ends).filter(|(cut, _)| **cut > secret).all(|(cut, to)| {
         let part = text.get(*cut..to).unwrap_or_default();
@@ -279,7 +277,7 @@ fn goes_on_at_each(text: &str, cuts: &[usize], SecretKey { secret, end }: Secret
 }
 
 /// True if a word, or a part of it, is random enough to be remembered.
-fn any_piece(word: &str) -> bool {
+pub(super) fn any_piece(word: &str) -> bool {
     if is_uuid(word) {
         return false;
     }
@@ -289,14 +287,14 @@ fn any_piece(word: &str) -> bool {
 }
 
 /// True if nobody would write this by hand, so that it goes on with a token.
-fn goes_on(text: &str) -> bool {
+pub(super) fn goes_on(text: &str) -> bool {
     let changes = changes(text.as_bytes());
     let is_long = text.len() >= WORD_BYTES_MIN;
     let fewest = if mixes_digits(text) { 2 - usize::from(is_long) } else { 4 - usize::from(is_long) };
     text.len() >= 4 && changes >= fewest && !is_wordy(text.as_bytes())
 }
 
-fn ends_word(char: char) -> bool {
+pub(super) fn ends_word(char: char) -> bool {
     u8::try_from(char).is_ok_and(|byte| is_blank(byte) || is_quote(byte))
 }
 
@@ -304,7 +302,7 @@ fn is_space(char: char) -> bool {
     char == ' ' || char == '\t'
 }
 
-fn is_uuid(text: &str) -> bool {
+pub(super) fn is_uuid(text: &str) -> bool {
     const DASHES: [usize; 4] = [8, 13, 18, 23];
     let fits = |(at, byte): (usize, u8)| if DASHES.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
     text.len() == 36 && text.bytes().enumerate().all(fits)

@@ -58,17 +58,8 @@ pub(crate) const PLACES: &[(&str, Plant)] = &[
     }),
     ("two texts", |planted, dice| split(planted, dice, 2)),
     ("three texts", |planted, dice| split(planted, dice, 3)),
-    ("two results", |planted, dice| {
-        // What has no letters to tell it by is not found there, nor is what goes on like a hash.
-        const TOLD: &[&str] = &["ghp_", "gho_", "ghs_", "npm_", "AIza", "hf_", "glpat-", "lin_api_", "nfp_", "gsk_"];
-        if !TOLD.iter().any(|start| planted.text.starts_with(start)) {
-            return vec![planted.text.clone()];
-        }
-        let mut texts = split(planted, dice, 2);
-        let call = [r#"{"command":"tail -c +100 .env"}"#, "tail -c +100 .env", "Now the rest of it."];
-        call.into_iter().for_each(|text| texts.insert(1, text.to_owned()));
-        texts
-    }),
+    ("two results", |planted, dice| with_calls(split(planted, dice, 2), dice)),
+    ("three results", |planted, dice| with_calls(split(planted, dice, 3), dice)),
     ("wrapped", |planted, dice| vec![split(planted, dice, 2).join("\n")]),
     ("wrapped and numbered", |planted, dice| {
         let rows = split(planted, dice, 3).join("\n");
@@ -132,6 +123,19 @@ fn split(planted: &Planted, dice: &mut Dice, parts: usize) -> Vec<String> {
         rest = before;
     }
     texts.insert(0, rest.to_owned());
+    texts
+}
+
+/// The parts with calls and other texts between them.
+fn with_calls(parts: Vec<String>, dice: &mut Dice) -> Vec<String> {
+    const BETWEEN: &[&str] = &[r#"{"command":"tail -c +100 .env"}"#, "tail -c +100 .env", "Now the rest of it.", "Read"];
+    let mut texts = Vec::new();
+    for part in parts {
+        if !texts.is_empty() {
+            texts.extend((0..=dice.below(6)).map(|at| BETWEEN[at % BETWEEN.len()].to_owned()));
+        }
+        texts.push(part);
+    }
     texts
 }
 

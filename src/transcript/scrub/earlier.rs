@@ -1,0 +1,182 @@
+//! What earlier texts ended in, so that the first word of a text is recognised as what goes on with one of them: the second
+//! half of a key in the next result, with calls and answers between the two.
+//!
+//! Of a text the last rows are kept for [`TEXTS_MAX`] texts. A text of one word may be the middle of a secret in three
+//! parts, so what was kept is kept with that word behind it as well, up to [`ENDS_MAX`] in all.
+
+use std::collections::VecDeque;
+
+use super::keys;
+use super::known::{changes, is_piece, is_wordy};
+use super::reader::SecretKey;
+use super::rows::{LastRows, Pieces, any_piece, beginning, ends_whole, ends_word, goes_on, goes_on_at_each, is_uuid};
+use super::scan;
+
+/// How many texts may stand between two parts of a secret.
+const TEXTS_MAX: u64 = 16;
+/// Most ends of texts that are kept.
+const ENDS_MAX: usize = 96;
+/// Most parts of a secret.
+const PARTS_MAX: usize = 6;
+/// How much of the end of a long secret is kept.
+const LONG_BYTES_MAX: usize = 64;
+/// To how many of the latest ends a text of one word is joined, whatever they are.
+const JOINED_MAX: usize = 4;
+/// Bytes at both sides of a cut within which the letters of an issuer stand.
+const LETTERS_MAX: usize = 16;
+/// From this many characters on a text that is no secret is none between two parts of one.
+const BETWEEN_BYTES_MIN: usize = 8;
+/// From this many hexadecimal digits on a word does not go on with a part that has other letters.
+const HASH_BYTES_MIN: usize = 12;
+
+/// The last rows of a text.
+#[derive(Debug, Clone)]
+struct End {
+    /// The number of the text.
+    text: u64,
+    rows: LastRows,
+    /// It may end within a secret.
+    is_open: bool,
+}
+
+/// The ends of the latest texts, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Earlier {
+    ends: VecDeque<End>,
+    texts: u64,
+    /// The ends with which the text that is being read goes on.
+    continued: Vec<LastRows>,
+}
+
+impl Earlier {
+    /// Hands out the parts of a secret that an earlier text began and the first row of a text goes on with.
+    pub(super) fn take_up(&mut self, row: &str, pieces: &mut impl Pieces) {
+        let head = row.split(ends_word).next().unwrap_or_default();
+        if head.is_empty() || is_uuid(head) {
+            return;
+        }
+        let random = any_piece(head);
+        for end in self.ends.iter().rev().filter(|end| end.may_go_on(head, random)) {
+            let reached = (1..=end.rows.len()).find_map(|length| joined(&end.rows, length, head, pieces));
+            if reached == Some(true) && head.len() == row.len() && self.continued.len() < JOINED_MAX {
+                self.continued.push(end.rows.clone());
+            }
+        }
+    }
+
+    /// Keeps the last rows of the text that was read; `word` is all of it if it is one word. If the text ends within a
+    /// secret that is longer than what is kept of a row, a name stands for its beginning.
+    pub(super) fn keep(&mut self, rows: &LastRows, word: Option<&str>, is_cut: bool) {
+        self.texts += 1;
+        if let Some((row, is_random)) = rows.back().filter(|_| is_cut) {
+            let from = (0..row.len()).rev().take(LONG_BYTES_MAX).filter(|at| row.is_char_boundary(*at)).last();
+            let named = format!("secret_key={}", row.get(from.unwrap_or(0)..).unwrap_or_default());
+            let rows = VecDeque::from([(named, *is_random)]);
+            self.ends.push_back(End { text: self.texts, rows, is_open: true });
+        }
+        let text = self.texts;
+        while self.ends.front().is_some_and(|end| end.text + TEXTS_MAX < text) {
+            self.ends.pop_front();
+        }
+        if let (Some(word), Some(own)) = (word.filter(|word| !is_uuid(word) && !is_plain(word)), rows.back()) {
+            let latest = self.ends.len().saturating_sub(JOINED_MAX);
+            let may_join = |(at, end): &(usize, &End)| end.is_open || *at >= latest;
+            let mut before = std::mem::take(&mut self.continued);
+            if before.is_empty() {
+                before.extend(self.ends.iter().enumerate().filter(may_join).map(|(_, end)| end.rows.clone()));
+            }
+            before.retain(|rows| rows.len() < PARTS_MAX);
+            for mut rows in before {
+                rows.push_back(own.clone());
+                let is_open = any_piece(word) || rows.iter().any(|(row, _)| may_be_open(row));
+                self.ends.push_back(End { text, rows, is_open });
+            }
+        }
+        if let Some((row, is_random)) = rows.back() {
+            self.ends.push_back(End { text, rows: rows.clone(), is_open: *is_random || may_be_open(row) });
+        }
+        self.continued.clear();
+        while self.ends.len() > ENDS_MAX {
+            self.ends.pop_front();
+        }
+    }
+}
+
+impl End {
+    /// True if it is worth looking whether a word goes on with this end.
+    fn may_go_on(&self, head: &str, is_random: bool) -> bool {
+        if self.is_open {
+            return is_random || self.rows.iter().any(|(_, is_random)| *is_random);
+        }
+        let tail = self.rows.iter().rev().take(3).fold(String::new(), |tail, (row, _)| format!("{row}{tail}"));
+        let from = (0..tail.len()).rev().take(LETTERS_MAX).filter(|at| tail.is_char_boundary(*at)).last();
+        let to = (0..=head.len().min(LETTERS_MAX)).rev().find(|at| head.is_char_boundary(*at));
+        let (before, behind) = (tail.get(from.unwrap_or(0)..), head.get(..to.unwrap_or(0)));
+        is_random && keys::holds_begin(&format!("{}{}", before.unwrap_or_default(), behind.unwrap_or_default()))
+    }
+}
+
+/// True for a word such as `Read`.
+fn is_plain(word: &str) -> bool {
+    word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_alphabetic()) && is_wordy(word.as_bytes())
+}
+
+/// True if a row ends in what may be the beginning of a secret: a name, a header, the letters of an issuer.
+fn may_be_open(row: &str) -> bool {
+    let tail = row.rsplit(ends_word).next().unwrap_or_default();
+    row.contains(['=', ':', '@']) || row.contains(" -") || tail.ends_with("SK") || tail == "S" || keys::holds_begin(tail)
+}
+
+/// Hands out the parts of a secret that lies over the cut between the last `length` rows and `head`, or begins with
+/// letters at both sides of it, and says whether it reaches the end of `head`.
+fn joined(rows: &LastRows, length: usize, head: &str, pieces: &mut impl Pieces) -> Option<bool> {
+    let mut text = String::new();
+    let mut cuts = Vec::new();
+    for (row, _) in rows.iter().skip(rows.len() - length) {
+        text.push_str(row);
+        cuts.push(text.len());
+    }
+    let cut = text.len();
+    let head_part = beginning(head);
+    let alone = scan::find(head_part);
+    text.push_str(head_part);
+    let is_new = |key: &SecretKey| !alone.iter().any(|known| cut + known.secret == key.secret);
+    let key = scan::find(&text).into_iter().find(|key| cut < key.end && is_new(key))?;
+    let SecretKey { secret, end } = key;
+    let part = text.get(cut.max(secret)..end).unwrap_or_default();
+    if !goes_on(part) && !is_piece(part) && (secret >= cut || !goes_on_at_each(&text, &cuts, key)) {
+        return None;
+    }
+    if secret < cut && is_hash_behind(&text, secret, cut) && ends_whole(&text, secret, cut) {
+        return None;
+    }
+    let mut from = secret;
+    let ends = cuts.iter().copied().filter(|to| *to > secret);
+    for part in ends.map(|to| text.get(std::mem::replace(&mut from, to)..to).unwrap_or_default()).skip(1) {
+        // A text that stood between the parts.
+        if !goes_on(part) && !is_piece(part) && part.len() >= BETWEEN_BYTES_MIN {
+            return None;
+        }
+    }
+    from = secret;
+    for to in cuts.into_iter().chain([end]).filter(|to| *to > secret) {
+        pieces.part(text.get(from..to).unwrap_or_default());
+        from = to;
+    }
+    pieces.whole(text.get(secret..end).unwrap_or_default());
+    let reaches_end = end == text.len();
+    if reaches_end && text.len() - cut < head.len() {
+        pieces.part(head);
+    }
+    Some(reaches_end)
+}
+
+/// True if a hash stands behind letters that no hash has: dice that made the letters would hardly make the hash.
+fn is_hash_behind(text: &str, secret: usize, cut: usize) -> bool {
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let (before, behind) = (text.get(secret..cut).unwrap_or_default(), text.get(cut..).unwrap_or_default());
+    let digits = behind.bytes().take_while(u8::is_ascii_alphanumeric);
+    let (count, all) = digits.fold((0_usize, true), |(count, all), byte| (count + 1, all && is_hex(byte)));
+    let mut run = before.bytes().rev().take_while(u8::is_ascii_alphanumeric);
+    count >= HASH_BYTES_MIN && all && run.any(|byte| !is_hex(byte)) && changes(before.as_bytes()) > 0
+}
