@@ -124,7 +124,11 @@ fn is_plain(word: &str) -> bool {
 /// True if a row ends in what may be the beginning of a secret: a name, a header, the letters of an issuer.
 fn may_be_open(row: &str) -> bool {
     let tail = row.rsplit(ends_word).next().unwrap_or_default();
-    row.contains(['=', ':', '@']) || row.contains(" -") || tail.ends_with("SK") || tail == "S" || keys::holds_begin(tail)
+    row.contains(['=', ':', '@'])
+        || row.contains(" -")
+        || tail.ends_with("SK")
+        || tail == "S"
+        || keys::holds_begin(tail)
 }
 
 /// Hands out the parts of a secret that lies over the cut between the last `length` rows and `head`, or begins with

@@ -8,6 +8,7 @@
 //! authorization, cookies              Bearer dGhpcyBpc...      Bearer [REDACTED]
 //! value behind a telling name         DB_PASSWORD=hunter2      DB_PASSWORD=[REDACTED]
 //! password option of a known command  curl -u ann:pw           curl -u [REDACTED]
+//! value of a Secret of Kubernetes     data: {db: WGsyOWZq...}  data: {db: [REDACTED]}
 //! ```
 //!
 //! [`session`] hides in all texts of a session what was recognised in one of them.
@@ -33,6 +34,7 @@ mod keys;
 mod known;
 mod lengths;
 mod lines;
+mod manifests;
 mod names;
 mod pairs;
 mod phrases;

@@ -109,7 +109,8 @@ impl Rows {
         let word = self.rows.back().filter(|(row, _)| !row.contains(ends_word)).map(|(row, _)| row.as_str());
         let is_word = !text.trim_end().contains('\n');
         let is_cut = found.last().is_some_and(|key| {
-            let within = text.get(key.end..).is_some_and(|rest| rest.trim_matches(['"', '\'', ' ', '\n', '\r']).is_empty());
+            let within =
+                text.get(key.end..).is_some_and(|rest| rest.trim_matches(['"', '\'', ' ', '\n', '\r']).is_empty());
             within && key.end - key.secret > ROW_BYTES_MAX / 2
         });
         self.earlier.keep(&self.rows, word.filter(|_| is_word), is_cut);

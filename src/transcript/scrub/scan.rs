@@ -2,6 +2,7 @@
 
 use super::commands::Commands;
 use super::keys;
+use super::manifests;
 use super::names::{self, Class};
 use super::pairs::{self, Pair};
 use super::reader::{MARKER, SecretKey, TextReader, is_word};
@@ -10,7 +11,7 @@ use super::{blocks, headers, phrases, shapes, urls};
 
 /// The secrets of a text, first to last, none over another. Text behind the end of one may be hidden with it by no rule.
 pub(super) fn find(text: &str) -> Vec<SecretKey> {
-    Scanner::new(text).finish().0
+    manifests::with_values(text, Scanner::new(text).finish().0)
 }
 
 /// The secrets of a text, and how many bytes were read to find them.

@@ -21,7 +21,7 @@ use super::known::KnownValues;
 use super::reader::{MARKER, SecretKey, hide};
 use super::rows::{Pieces, Rows};
 use super::scan;
-use super::unwrapped::Unwrapped;
+use super::unwrapped::{Unwrapped, levels};
 
 /// How often a text is scrubbed again until nothing is found: a marker can make its neighbours plain.
 const ROUNDS_MAX: usize = 4;
@@ -37,10 +37,11 @@ impl SessionScrubber {
     /// First pass: reads a text that will be shown. The texts come in the order in which they are shown, so that a secret
     /// is found that is split over two of them.
     pub fn learn(&mut self, text: &str) {
-        let view = Unwrapped::of(text);
-        let bare = view.as_ref().map_or(text, |view| view.text.as_str());
-        if view.is_some() {
-            learn_found(&mut self.known, text, &scan::find(text));
+        let views = levels(text);
+        let mut bare = text;
+        for view in &views {
+            learn_found(&mut self.known, bare, &scan::find(bare));
+            bare = &view.text;
         }
         let found = scan::find(bare);
         learn_found(&mut self.known, bare, &found);
@@ -90,14 +91,20 @@ impl SessionScrubber {
     fn scrub_once(&self, text: &str) -> Option<String> {
         let mut parts: Vec<(usize, usize)> = ends(scan::find(text)).collect();
         parts.extend(self.known.find(text));
-        let view = Unwrapped::of(text);
-        let bare = view.as_ref().map_or(text, |view| view.text.as_str());
-        let mut in_bare = self.encoded_parts(bare);
-        if view.is_some() {
-            in_bare.extend(ends(scan::find(bare)));
-            in_bare.extend(self.known.find(bare));
+        let views = levels(text);
+        if views.is_empty() {
+            parts.extend(self.encoded_parts(text));
         }
-        parts.extend(in_bare.into_iter().map(|part| view.as_ref().map_or(part, |view| view.source(part))));
+        for (at, view) in views.iter().enumerate() {
+            let mut in_view: Vec<(usize, usize)> = ends(scan::find(&view.text)).collect();
+            in_view.extend(self.known.find(&view.text));
+            if at + 1 == views.len() {
+                in_view.extend(self.encoded_parts(&view.text));
+            }
+            let outer = views.get(..=at).unwrap_or_default();
+            let in_source = |part| outer.iter().rev().fold(part, |part, view: &Unwrapped| view.source(part));
+            parts.extend(in_view.into_iter().map(in_source));
+        }
         match hide(text, joined(parts).into_iter()) {
             Cow::Owned(scrubbed) if scrubbed != text => Some(scrubbed),
             _ => None,

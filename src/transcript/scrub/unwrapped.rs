@@ -1,14 +1,17 @@
-//! A text as its reader sees it: without colours of a terminal, escapes of JSON and percent signs of URLs.
+//! A text as its reader sees it: without colours of a terminal, escapes of JSON, percent signs of URLs and entities of HTML.
 //!
 //! ```text
 //! ghp_\x1b[31m16C7e42F...       the escape sequence is left out
 //! wJalrXUtnFEMI\/K7MDENG...     \/ \" \n \u0041 become what they stand for
 //! sk%5Flive%5F51H8...           %5F becomes _
+//! DB_PASSWORD=&#39;...&#39;     &quot; &#39; &#x2F; become what they stand for
 //! ```
+//!
+//! JSON may stand in JSON, so this is done up to [`LEVELS_MAX`] times.
 //!
 //! A secret that is found here is hidden in the original, with whatever stood between its bytes.
 
-use memchr::memchr3;
+use memchr::{memchr, memchr3};
 
 /// A text, and where each byte of it came from.
 pub(super) struct Unwrapped {
@@ -25,9 +28,25 @@ struct Part {
     source: usize,
 }
 
+/// How often a text is unwrapped.
+const LEVELS_MAX: usize = 5;
 const ESCAPE: u8 = 0x1b;
+/// Longest entity of HTML.
+const ENTITY_BYTES_MAX: usize = 8;
 /// Longest control sequence that is left out.
 const CONTROL_BYTES_MAX: usize = 64;
+
+/// The text, unwrapped once, twice and so on; empty if it is already as its reader sees it.
+pub(super) fn levels(source: &str) -> Vec<Unwrapped> {
+    let mut levels: Vec<Unwrapped> = Vec::new();
+    while levels.len() < LEVELS_MAX {
+        match Unwrapped::of(levels.last().map_or(source, |view| view.text.as_str())) {
+            Some(view) => levels.push(view),
+            None => break,
+        }
+    }
+    levels
+}
 
 impl Unwrapped {
     /// `None` if the text is already as its reader sees it.
@@ -35,8 +54,15 @@ impl Unwrapped {
         let bytes = source.as_bytes();
         let mut view = Self { text: String::new(), parts: Vec::new(), source_bytes: bytes.len() };
         let (mut at, mut copied) = (0, 0);
-        while let Some(found) = bytes.get(at..).and_then(|rest| memchr3(ESCAPE, b'\\', b'%', rest)) {
-            at += found;
+        let mut entity = memchr(b'&', bytes);
+        loop {
+            if entity.is_some_and(|entity| entity < at) {
+                entity = bytes.get(at..).and_then(|rest| memchr(b'&', rest)).map(|found| at + found);
+            }
+            let to = entity.unwrap_or(bytes.len());
+            let found = bytes.get(at..to).and_then(|rest| memchr3(ESCAPE, b'\\', b'%', rest)).map(|found| at + found);
+            let Some(next) = found.or(entity) else { break };
+            at = next;
             let Some((length, char)) = wrapped(bytes.get(at..).unwrap_or_default()) else {
                 at += 1;
                 continue;
@@ -98,8 +124,35 @@ fn wrapped(rest: &[u8]) -> Option<(usize, Option<char>)> {
             let char = char::from(u8::try_from(byte).ok()?);
             (char.is_ascii_graphic() || matches!(char, ' ' | '\n' | '\r' | '\t')).then_some((3, Some(char)))
         }
+        [b'&', entity @ ..] => entity_char(entity).map(|(length, char)| (1 + length, Some(char))),
         _ => None,
     }
+}
+
+/// The bytes behind the `&` of an entity of HTML, and what it stands for.
+fn entity_char(rest: &[u8]) -> Option<(usize, char)> {
+    let within = rest.get(..rest.len().min(ENTITY_BYTES_MAX)).unwrap_or_default();
+    let end = memchr(b';', within)?;
+    let name = std::str::from_utf8(within.get(..end)?).ok()?;
+    let char = match name {
+        "quot" => '"',
+        "apos" => '\'',
+        "lt" => '<',
+        "gt" => '>',
+        "amp" => '&',
+        "sol" => '/',
+        "plus" => '+',
+        "equals" => '=',
+        "colon" => ':',
+        "nbsp" => ' ',
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let hexadecimal = number.strip_prefix(['x', 'X']);
+            let code = hexadecimal.map_or_else(|| number.parse(), |digits| u32::from_str_radix(digits, 16)).ok()?;
+            char::from_u32(code).filter(|char| char.is_ascii_graphic() || matches!(char, ' ' | '\n'))?
+        }
+    };
+    Some((end + 1, char))
 }
 
 /// What stands behind a backslash in JSON, or as the escape of a terminal in source code.

@@ -2,7 +2,7 @@
 //!
 //! A text is judged as it is, and as it is seen: an escape for a terminal, or a letter that is not seen, may stand within a
 //! secret. The input of a call is judged member by member, by the names of the members; what is learned of a session is
-//! learned of each of these texts and of the input as JSON.
+//! learned of each of these texts, by the same names, and of the input as JSON.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Hide {
         for piece in pieces {
             if let Some(input) = &piece.input {
                 self.learn_text(&as_seen(input).to_string());
-                self.learn_value(input);
+                self.learn_value(input, None);
             } else if let Some(text) = &piece.text {
                 self.learn_text(text);
             }
@@ -55,12 +55,31 @@ impl Hide {
         }
     }
 
-    fn learn_value(&mut self, value: &Value) {
+    /// Is told the texts in a value, in the order of [`Self::value`] and with the names that they have there.
+    fn learn_value(&mut self, value: &Value, name: Option<&str>) {
         match value {
-            Value::String(text) => self.learn_text(text),
-            Value::Array(elements) => elements.iter().for_each(|element| self.learn_value(element)),
-            Value::Object(members) => members.values().for_each(|member| self.learn_value(member)),
+            Value::String(text) => self.learn_named(name, text),
+            Value::Number(number) if name.is_some_and(names_secret) => self.learn_named(name, &number.to_string()),
+            Value::Array(elements) => {
+                for (element, name) in named_elements(elements, name) {
+                    self.learn_value(element, name);
+                }
+            }
+            Value::Object(members) => {
+                for (_, member, name) in named_members(members, name) {
+                    self.learn_value(member, Some(name));
+                }
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn learn_named(&mut self, name: Option<&str>, text: &str) {
+        let seen = if has_unseen(text) { Cow::Owned(plain(text)) } else { Cow::Borrowed(text) };
+        match (&mut self.0, name) {
+            (Some(scrubber), Some(name)) => scrubber.learn_named(name, &seen),
+            (Some(scrubber), None) => scrubber.learn(&seen),
+            (None, _) => {}
         }
     }
 
@@ -105,30 +124,17 @@ impl Hide {
                 if hidden == text { value.clone() } else { Value::String(hidden) }
             }
             Value::Array(elements) => {
-                // An element may name the next one, as in `["--password", "..."]`.
-                let mut before = None;
-                let each = elements.iter().map(|element| {
-                    let hidden = self.value(element, before.or(name));
-                    before = element.as_str().filter(|text| names_secret(text));
-                    hidden
-                });
-                Value::Array(each.collect())
+                named_elements(elements, name).map(|(element, name)| self.value(element, name)).collect()
             }
-            Value::Object(members) => Value::Object(self.members(members, name)),
+            Value::Object(members) => {
+                let each = named_members(members, name);
+                Value::Object(
+                    each.map(|(own, member, name)| (self.text(own).into_owned(), self.value(member, Some(name))))
+                        .collect(),
+                )
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
-    }
-
-    fn members(&self, members: &Map<String, Value>, name: Option<&str>) -> Map<String, Value> {
-        // A member may name the value of another one, as in `{"name": "DB_PASSWORD", "value": "..."}`.
-        let beside = members.values().filter_map(Value::as_str).find(|text| names_secret(text));
-        let outer = name.filter(|name| names_secret(name));
-        let each = members.iter().map(|(own, member)| {
-            let is_value = VALUES.iter().any(|value| own.to_ascii_lowercase().ends_with(value));
-            let telling = if names_secret(own) { None } else { outer.or(beside.filter(|_| is_value)) };
-            (self.text(own).into_owned(), self.value(member, Some(telling.unwrap_or(own))))
-        });
-        each.collect()
     }
 
     fn named(&self, text: &str, name: Option<&str>) -> String {
@@ -227,6 +233,33 @@ impl Hide {
             | Detail::Interrupt => {}
         }
     }
+}
+
+/// Elements, each with the name by which it is judged: an element may name the next one, as in `["--password", "..."]`.
+fn named_elements<'v>(
+    elements: &'v [Value],
+    name: Option<&'v str>,
+) -> impl Iterator<Item = (&'v Value, Option<&'v str>)> {
+    let mut before = None;
+    elements.iter().map(move |element| {
+        let own = element.as_str().filter(|text| names_secret(text));
+        (element, std::mem::replace(&mut before, own).or(name))
+    })
+}
+
+/// Members with their names, and the names by which they are judged. A member may name the value of another one, as in
+/// `{"name": "DB_PASSWORD", "value": "..."}`, and an object the values of its members.
+fn named_members<'v>(
+    members: &'v Map<String, Value>,
+    name: Option<&'v str>,
+) -> impl Iterator<Item = (&'v str, &'v Value, &'v str)> {
+    let beside = members.values().filter_map(Value::as_str).find(|text| names_secret(text));
+    let outer = name.filter(|name| names_secret(name));
+    members.iter().map(move |(own, member)| {
+        let is_value = VALUES.iter().any(|value| own.to_ascii_lowercase().ends_with(value));
+        let telling = if names_secret(own) { None } else { outer.or(beside.filter(|_| is_value)) };
+        (own.as_str(), member, telling.unwrap_or(own))
+    })
 }
 
 /// Whether something stands in a text that is not seen.

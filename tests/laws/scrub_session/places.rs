@@ -128,7 +128,8 @@ fn split(planted: &Planted, dice: &mut Dice, parts: usize) -> Vec<String> {
 
 /// The parts with calls and other texts between them.
 fn with_calls(parts: Vec<String>, dice: &mut Dice) -> Vec<String> {
-    const BETWEEN: &[&str] = &[r#"{"command":"tail -c +100 .env"}"#, "tail -c +100 .env", "Now the rest of it.", "Read"];
+    const BETWEEN: &[&str] =
+        &[r#"{"command":"tail -c +100 .env"}"#, "tail -c +100 .env", "Now the rest of it.", "Read"];
     let mut texts = Vec::new();
     for part in parts {
         if !texts.is_empty() {
