@@ -89,6 +89,11 @@ pub(crate) fn made() -> Vec<Value> {
         let text = if round == 37 { "src/zoo.rs: a quokka" } else { "Found 0 files" };
         rows.push(result(s, second + 3, &id, json!(text)));
     }
+    let lines: String = (0..1000)
+        .map(|line| format!("line {line} {}\n", if line == 900 { "has a wallaby" } else { "has nothing" }))
+        .collect();
+    rows.push(answer(s, 970, "m9", json!([call("Read", "c7", &json!({"file_path": "/home/dev/made/list.txt"}))])));
+    rows.push(result(s, 971, "c7", json!(lines)));
     rows.push(answer(s, 1000, "m7", json!([said("All animals are counted.")])));
     rows
 }
@@ -282,6 +287,46 @@ fn whatever_a_transcript_holds_is_text() {
 }
 
 #[test]
+fn an_address_that_leads_nowhere_is_told_by_a_page() {
+    look("refusal", MADE);
+}
+
+/// Browsers get a page that says what is wrong, programs JSON, each with the same status.
+#[test]
+fn a_refusal_is_a_page_for_people_and_json_for_programs() {
+    const PERSON: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let side = Side::new();
+    let ask = |path: &str, accept: &str| request(side.address(), "GET", path, &[("Accept", accept)], b"");
+    let is_page = |path: &str, accept: &str| {
+        ask(path, accept).header("content-type").is_some_and(|form| form.starts_with("text/html"))
+    };
+    for (path, status, up) in [
+        ("/sessions/nope-nope", 404, "./../"),
+        ("/sessions/5", 400, "./../"),
+        ("/sessions/%3Cscript%3Ealert(1)%3C%2Fscript%3E", 404, "./../"),
+        ("/spans/1234/5678", 404, "./../../"),
+        ("/spans/x/y", 400, "./../../"),
+        ("/nothing", 404, "./"),
+    ] {
+        let (told, page) = (ask(path, "*/*"), ask(path, PERSON));
+        assert_eq!((told.status, page.status), (status, status), "{path}");
+        assert_eq!(told.header("content-type"), Some("application/problem+json"), "{path}");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none';"), "{path}");
+        let (told, html) = (serde_json::from_slice::<Value>(&told.body).unwrap(), page.text());
+        let reason = told["detail"].as_str().unwrap().replace('<', "&lt;").replace('>', "&gt;");
+        assert!(html.replace("&#39;", "'").contains(&reason), "{path}: {reason}: {html}");
+        assert!(html.contains(&format!("<a href=\"{up}\">")) && !html.contains("<script"), "{path}: {html}");
+        for accept in ["application/json", "text/html;q=0, */*", "application/problem+json, */*;q=0.1"] {
+            assert!(!is_page(path, accept), "{path} {accept}");
+        }
+    }
+    for path in ["/api/v1/analytics/sessions/nope-nope", "/api/nothing", "/jaeger/api/traces/x", "/metrics/nothing"] {
+        assert!(!is_page(path, PERSON), "{path}");
+    }
+}
+
+#[test]
 fn sessions_are_listed_and_found() {
     look("list", MADE);
 }
@@ -316,7 +361,7 @@ fn the_page_and_all_that_it_loads_are_small_and_kept_by_browsers() {
         }
         sum += zipped(&file).body.len();
     }
-    assert_eq!(files.len(), 6, "{files:?}");
+    assert_eq!(files.len(), 7, "{files:?}");
     assert!(sum <= BUDGET, "{sum} bytes");
     // A program that asks for `/` gets a page of the program alone.
     let landing = get(side.address(), "/");

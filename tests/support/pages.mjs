@@ -16,15 +16,18 @@ const program = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSy
 
 const browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox", "--disable-gpu"] });
 const problems = [];
+// A part of the addresses of which a case wants to be refused.
+let refused = null;
 
-async function open(path, { view = { width: 1280, height: 800 }, dark = false, scripts = true, empty = false } = {}) {
+async function open(path, { view = { width: 1280, height: 800 }, dark = false, scripts = true, empty = false, zone = "UTC" } = {}) {
   const context = await browser.newContext({
-    viewport: view, colorScheme: dark ? "dark" : "light", javaScriptEnabled: scripts, reducedMotion: "reduce",
+    viewport: view, colorScheme: dark ? "dark" : "light", javaScriptEnabled: scripts, reducedMotion: "reduce", timezoneId: zone,
   });
   const page = await context.newPage();
   page.on("pageerror", (error) => problems.push(`error: ${error.message}`));
   // A file that nobody had named before, and a picture of a form that browsers do not draw, are not found.
-  const isMissing = (said) => said.text().includes("404") && /\/replay\/file\?|\/images\//.test(said.location().url);
+  const isMissing = (said) => (said.text().includes("404") && /\/replay\/file\?|\/images\//.test(said.location().url))
+    || (refused !== null && said.text().includes("400") && said.location().url.includes(refused));
   page.on("console", (said) => !isMissing(said) && ["error", "warning"].includes(said.type()) && problems.push(`console: ${said.text()} ${said.location().url}`));
   page.on("dialog", (dialog) => problems.push(`dialog: ${dialog.message()}`));
   page.on("request", (asked) => !asked.url().startsWith(`${origin}/`) && problems.push(`left: ${asked.url()}`));
@@ -103,6 +106,18 @@ const cases = {
     const plain = await open(`/sessions/${session}`, { scripts: false });
     assert.equal(await plain.locator("ol.plain > li").count(), 50);
     assert.match(await plain.locator("ol.plain").innerText(), /zebra counter/);
+    // The cost is that of the list to the same digit, and times say which zone they are of.
+    const list = await open("/");
+    const cost = await list.locator("tbody tr", { hasText: "Count the zebras" }).locator("td").last().innerText();
+    assert.match(cost, /^\$\d+\.\d\d(\d\d)?$/);
+    assert.ok((await plain.locator("header .about").first().innerText()).includes(` ${cost} · 2026-03-01 12:00:00.000 UTC`));
+    const far = await replay("", { zone: "Asia/Kolkata" });
+    assert.match(await far.locator("header .about").first().innerText(), / · 2026-03-01 17:30:00 GMT\+5:30$/);
+    await far.locator("#row-0 .time").waitFor();
+    assert.equal(await far.locator("#row-0 .time").innerText(), "17:30:00");
+    assert.match(await far.locator(".detail .facts").innerText(), /2026-03-01 17:30:00 GMT\+5:30/);
+    assert.equal(await far.locator(".zone").innerText(), "Times: Asia/Calcutta");
+    await far.waitForFunction(() => document.querySelector("select[aria-label=Turns]").options[0].text.includes("2026-03-01 17:30:00"));
     await plain.locator("a[rel=next]").click();
     assert.match(plain.url(), /\?from=50$/);
     assert.equal(await plain.locator("#e50").count(), 1);
@@ -204,6 +219,35 @@ const cases = {
     await page.keyboard.press("n");
     await said(page, "is not said after");
     assert.equal(await at(page), wanted);
+    // The match is marked and in sight, in whatever case it was typed, and what is marked is as it was.
+    const marked = () => page.evaluate(() => [...(CSS.highlights.get("found") ?? [])].map(String));
+    assert.deepEqual(await marked(), ["quokka"]);
+    const look = async (words, index, texts) => {
+      await page.locator(".list").press("Home");
+      await seenAt(page, 0);
+      await page.getByLabel("Find in this session").fill(words);
+      await page.keyboard.press("Enter");
+      await seenAt(page, index);
+      await page.waitForFunction(() => CSS.highlights.has("found"));
+      assert.deepEqual(await marked(), texts, words);
+    };
+    await look("ZEBRA", 0, ["zebra"]);
+    await look('"fix the zebra" -quokka', 0, ["fix the zebra"]);
+    await look("3 passed", await first(({ content }) => JSON.stringify(content).includes("3 passed")), ["3", "passed", "3"].sort());
+    await look("/line 9[0-9]{2} .*wal+aby/", await first(({ content }) => JSON.stringify(content).includes("wallaby")), ["line 900 has a wallaby"]);
+    const seen = await page.evaluate(() => {
+      const [range] = CSS.highlights.get("found");
+      const [own, pre, pane] = [range, range.startContainer.parentElement.closest("pre"), document.querySelector(".detail")].map((one) => one.getBoundingClientRect());
+      return own.top >= pre.top && own.bottom <= pre.bottom && own.top >= pane.top && own.bottom <= pane.bottom;
+    });
+    assert.ok(seen, "the match is not in sight");
+    await picture(page, "found");
+    await page.getByLabel("Find in this session").fill("");
+    assert.deepEqual(await marked(), []);
+    refused = "/replay?";
+    await page.getByLabel("Find in this session").fill('"zebra');
+    await page.keyboard.press("Enter");
+    await said(page, "this search cannot be read");
   },
 
   // The session goes on while the page is open.
@@ -258,6 +302,17 @@ const cases = {
     await until(page, 1);
     await page.locator(".waterfall .critical").first().waitFor();
     assert.ok(await page.locator(".waterfall li").count() > 3);
+    // A call is shown in its turn by the row of its result, which is scrolled to; texts have more room than the turn.
+    const [late] = (await api("?limit=1000")).events.filter(({ kind }) => kind === "tool_call").slice(-3);
+    await page.evaluate((i) => { location.hash = `#event=${i}`; }, late.index);
+    await until(page, late.index);
+    const result = await first(({ kind, tool_call_id: call }) => kind === "tool_result" && call === late.tool_call_id);
+    await page.waitForFunction((href) => {
+      const [row, pane] = [document.querySelector(`.waterfall [aria-current][href="${href}"]`), document.querySelector("section.turn")].map((one) => one?.getBoundingClientRect());
+      return row && row.top >= pane.top && row.bottom <= pane.bottom;
+    }, `#event=${result}`);
+    const [text, turn] = await page.evaluate(() => [".detail", "section.turn"].map((name) => document.querySelector(name).clientHeight));
+    assert.ok(text >= 2 * turn, `${text} and ${turn} px`);
     await picture(page, "replay");
   },
 
@@ -307,10 +362,14 @@ const cases = {
     await judge(page, "help");
     await page.keyboard.press("Escape");
     assert.equal(await page.getByRole("dialog").count(), 0);
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").waitFor();
+    await page.keyboard.press("?");
+    assert.equal(await page.getByRole("dialog").count(), 0);
     await page.locator(".list").press("ArrowDown");
     await until(page, 1);
     assert.equal(await page.locator(".list").getAttribute("aria-activedescendant"), "row-1");
-    await said(page, "Event 1 of");
+    await said(page, `Event 1, ${await total(page)} in all`);
     await page.getByRole("button", { name: "Next event" }).focus();
     await page.keyboard.press("Enter");
     await until(page, 2);
@@ -372,9 +431,23 @@ const cases = {
     });
   },
 
+  // An address that leads nowhere is told by a page that leads back.
+  async refusal() {
+    refused = "/sessions/";
+    for (const dark of [false, true]) {
+      const page = await open("/sessions/5?<b>", { dark });
+      assert.match(await page.locator("main").innerText(), /^Bad/);
+      await judge(page, "refused");
+      await page.getByRole("link", { name: "All sessions" }).click();
+      await page.locator("tbody tr").first().waitFor();
+      assert.equal(page.url(), `${origin}/`);
+    }
+  },
+
   // The list of sessions: search, projects, cost of the last days.
   async list() {
     for (const [width, dark] of [[1280, false], [360, true]]) {
+      refused = null;
       const page = await open("/", { view: { width, height: 900 }, dark });
       await page.locator("tbody tr").first().waitFor();
       await page.locator(".days .bars").waitFor();
@@ -386,9 +459,27 @@ const cases = {
       await page.keyboard.press("Enter");
       await page.locator("q").first().waitFor();
       await page.waitForFunction((rows) => document.querySelectorAll("tbody tr").length < rows, all);
+      assert.equal(await page.locator("q mark").first().innerText(), "quokka");
+      assert.match(await page.locator("section li").first().innerText(), /^Count the zebras made · 2026-03-01 12:\d\d · tool result · Grep/);
+      assert.ok(await page.evaluate(() => document.querySelector("q").getBoundingClientRect().top < document.querySelector("#sessions > [role=status]").getBoundingClientRect().top));
+      await judge(page, `found, ${width} px`);
+      await picture(page, `list-found-${width}`);
       await page.locator("section li a").first().click();
       await page.locator(".detail article").waitFor();
       assert.match(await page.locator(".detail").innerText(), /quokka/);
+      await page.waitForFunction(() => String([...(CSS.highlights.get("found") ?? [])]) === "quokka");
+      // The search is in the address, so Back returns to it, and further back to the list.
+      await page.goBack();
+      await page.locator("q mark").first().waitFor();
+      assert.equal(await page.getByLabel("Search").inputValue(), "quokka");
+      assert.equal(new URL(page.url()).search, "?q=quokka");
+      await page.goBack();
+      await page.waitForFunction((rows) => document.querySelectorAll("tbody tr").length === rows, all);
+      assert.equal(await page.locator("q").count(), 0);
+      await page.getByLabel("Search").fill('"quokka');
+      refused = "/search?";
+      await page.keyboard.press("Enter");
+      await page.getByText("Texts cannot be searched: this search cannot be read").waitFor();
       await page.context().close();
     }
   },

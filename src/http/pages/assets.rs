@@ -55,6 +55,8 @@ pub static REPLAY: Asset = Asset { content_type: SCRIPT, text: include_str!("fil
 pub static DETAIL: Asset = Asset { content_type: SCRIPT, text: include_str!("files/detail.js") };
 /// Texts as elements: colours of terminals, differences.
 pub static TEXT: Asset = Asset { content_type: SCRIPT, text: include_str!("files/text.js") };
+/// What was searched for, marked.
+pub static MARK: Asset = Asset { content_type: SCRIPT, text: include_str!("files/mark.js") };
 /// Drawings: what a session cost, and what a turn waited for.
 pub static DRAW: Asset = Asset { content_type: SCRIPT, text: include_str!("files/draw.js") };
 /// The list of sessions.

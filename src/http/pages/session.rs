@@ -66,8 +66,8 @@ fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, us
     about.extend(summary.project.as_deref().map(escape));
     about.extend(summary.git_branch.as_deref().map(escape));
     about.extend(summary.models.iter().map(|model| escape(model)));
-    about.push(format!("${}", cents(&summary.cost_usd)));
-    about.extend(summary.started_at.as_deref().map(|at| format!("<time>{}</time>", escape(at))));
+    about.push(dollars(&summary.cost_usd));
+    about.extend(summary.started_at.as_deref().map(time));
     let about = about.join(" · ");
     let mut around = String::new();
     if from > 0 {
@@ -78,7 +78,8 @@ fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, us
         around.push_str(&format!("<a rel=\"next\" href=\"?from={end}\">Later events</a>"));
     }
     let files = transcripts(&id, up);
-    let shown = if end == from { "no events".to_owned() } else { format!("events {from} to {} of {total}", end - 1) };
+    let shown =
+        if end == from { "no events".to_owned() } else { format!("events {from} to {}, {total} in all", end - 1) };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -102,9 +103,19 @@ fn transcripts(id: &str, up: &str) -> String {
     format!("<p class=\"about\">As a file, without secrets: {}</p>\n", links.join(" · "))
 }
 
-/// An amount with two decimals, or as it is if it has fewer.
-fn cents(amount: &str) -> &str {
-    amount.split_once('.').and_then(|(whole, _)| amount.get(..whole.len() + 3)).unwrap_or(amount)
+/// An amount as the scripts of the pages show it: with two decimals, or with four below a dollar.
+fn dollars(amount: &str) -> String {
+    match amount.parse::<f64>() {
+        Ok(usd) if usd != 0.0 && usd.abs() < 1.0 => format!("${usd:.4}"),
+        Ok(usd) => format!("${usd:.2}"),
+        Err(_) => format!("${}", escape(amount)),
+    }
+}
+
+/// A time of RFC 3339 in UTC, which says that it is. Scripts read the attribute and show the time in the zone of the browser.
+fn time(at: &str) -> String {
+    let shown = at.strip_suffix('Z').map_or_else(|| at.to_owned(), |at| format!("{} UTC", at.replacen('T', " ", 1)));
+    format!("<time datetime=\"{}\">{}</time>", escape(at), escape(&shown))
 }
 
 /// An event with its texts.
@@ -114,10 +125,10 @@ fn item(event: &Value, content: &Value) -> String {
     let kind = text("kind").replace('_', " ");
     let index = event.get("index").and_then(Value::as_u64).unwrap_or_default();
     let mut html = format!(
-        "<li id=\"e{index}\" value=\"{index}\"><h2>{} {}</h2><p class=\"about\"><time>{}</time> {}</p>\n",
+        "<li id=\"e{index}\" value=\"{index}\"><h2>{} {}</h2><p class=\"about\">{} {}</p>\n",
         escape(&kind),
         escape(name.unwrap_or_default()),
-        escape(text("at")),
+        time(text("at")),
         escape(text("outcome")),
     );
     for piece in content.get("content").and_then(Value::as_array).into_iter().flatten() {

@@ -6,6 +6,7 @@
 //! parameter        the parameters of a route, and how they are read
 //! request, query   what a handler is given
 //! answer, problem  what a handler returns
+//! refusal_page     a problem as a page, for people
 //! stream           a body that is written while the client reads
 //! page             the cursor that says where a page of a list ended
 //! direct           answers a request without a connection
@@ -18,6 +19,7 @@ pub(super) mod page;
 pub(super) mod parameter;
 pub(super) mod problem;
 pub(super) mod query;
+pub(super) mod refusal_page;
 pub(super) mod request;
 pub(super) mod routes;
 pub(super) mod stream;

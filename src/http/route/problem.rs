@@ -286,6 +286,10 @@ impl Problem {
         is_missing(self.status)
     }
 
+    pub(in crate::http) const fn title(&self) -> &'static str {
+        self.title
+    }
+
     pub(in crate::http) fn detail(&self) -> &str {
         &self.detail
     }

@@ -16,6 +16,7 @@ use crate::http::route::answer::{Answer, AnswerBody, accepts_gzip};
 use crate::http::route::description::BodyForm;
 use crate::http::route::problem::Problem;
 use crate::http::route::query::Query;
+use crate::http::route::refusal_page;
 use crate::http::route::request::Request;
 use crate::http::route::routes::{self, FoundRoute, OTHER_ROUTE, Route};
 use crate::http::server::app::App;
@@ -52,11 +53,12 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
     ) -> Response<Outgoing> {
         let (head, body) = request.into_parts();
         let mut label = OTHER_ROUTE;
+        let person = refusal_page::is_wanted(head.uri.path(), &head.headers).then(|| head.uri.path().to_owned());
         let outcome = match self.admit(&head, link, &mut label) {
             Ok((found, query)) => self.answer(found, query, head, body, link).await,
             Err(problem) => Err(problem),
         };
-        let (response, held) = outcome.unwrap_or_else(refused);
+        let (response, held) = outcome.unwrap_or_else(|problem| refused(problem, person.as_deref()));
         self.app.counters.record(label, response.status().as_u16());
         response.map(|body| Outgoing::new(body, (busy, held)))
     }
@@ -209,8 +211,10 @@ fn is_of_type(head: &Parts, content_type: &str) -> bool {
     given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(content_type)
 }
 
-fn refused(problem: Problem) -> Held {
-    let response = Answer::from(problem).into_response().map(|body| match body {
+/// A problem as JSON, or as a page for a person who asked for `person`.
+fn refused(problem: Problem, person: Option<&str>) -> Held {
+    let answer = person.map(|path| refusal_page::page(&problem, path));
+    let response = answer.unwrap_or_else(|| problem.into()).into_response().map(|body| match body {
         AnswerBody::Whole(bytes) => Made::Whole(bytes),
         AnswerBody::Stream(_) => unreachable!("a problem is held in memory"),
     });

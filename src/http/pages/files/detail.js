@@ -1,6 +1,6 @@
 // One event as it is read: its numbers, its texts, and what an edit changed.
 
-import { count, difference, duration, el, money, prose, terminal, visible } from "./text.js";
+import { count, difference, duration, el, money, prose, stamp, terminal, visible } from "./text.js";
 
 const RANGE_BYTES = 1 << 20;
 const RANGES_MAX = 8;
@@ -64,7 +64,7 @@ export function gist(event) {
 }
 
 const FIELDS = [
-  ["at", "Time"], ["agent", "Sub-agent"], ["turn", "Turn"], ["outcome", "Outcome"], ["exit_code", "Exit code"],
+  ["agent", "Sub-agent"], ["turn", "Turn"], ["outcome", "Outcome"], ["exit_code", "Exit code"],
   ["decision", "Decision"], ["status", "HTTP status"], ["attempt", "Attempt"], ["from", "From"], ["to", "To"],
   ["trigger", "Trigger"], ["tokens_before", "Tokens before"], ["tokens_after", "Tokens after"], ["url", "Address"],
 ];
@@ -75,6 +75,7 @@ function facts(event) {
     if (value === null || value === undefined || value === "") return;
     list.append(el("div", {}, el("dt", {}, name), el("dd", {}, visible(String(value)))));
   };
+  add("Time", stamp(event.at));
   for (const [key, name] of FIELDS) add(name, event[key]);
   add("Gap", duration(event.gap_seconds));
   add("Took", duration(event.duration_seconds));
@@ -95,7 +96,7 @@ function facts(event) {
 
 // The rest of a text that a page of the replay cuts.
 function whole(api, event, part, piece, put) {
-  const button = el("button", { type: "button" }, `Show all ${count(piece.bytes)} bytes`);
+  const button = el("button", { type: "button", class: "whole" }, `Show all ${count(piece.bytes)} bytes`);
   button.addEventListener("click", async () => {
     button.disabled = true;
     let [text, from] = ["", 0];

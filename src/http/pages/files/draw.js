@@ -37,8 +37,9 @@ export function minimap(outline) {
 const ROWS_MAX = 200;
 const nameOf = (event) => visible(String(event.tool ?? event.model ?? event.agent_type ?? event.name ?? event.kind));
 
-// What a turn did: one row for each thing that took time, each a link to its event. What the turn waited for is marked.
-export function waterfall(turn, at) {
+// What a turn did: one row for each thing that took time, each a link to its event. What the turn waited for is marked, and so
+// is the row of the event that was chosen.
+export function waterfall(turn, chosen) {
   const timed = turn.events.filter(({ duration_seconds: s, kind }) => s > 0 && kind !== "subagent_start");
   const longest = [...timed].sort((a, b) => b.duration_seconds - a.duration_seconds).slice(0, ROWS_MAX);
   const start = (event) => Date.parse(event.at) - event.duration_seconds * 1000;
@@ -46,6 +47,9 @@ export function waterfall(turn, at) {
   if (rows.length === 0) return el("p", {}, "Nothing in this turn took measurable time.");
   const first = Math.min(...rows.map(start));
   const whole = Math.max(...rows.map((event) => Date.parse(event.at))) - first || 1;
+  // A turn tells of calls by their results.
+  const current = rows.find(({ index }) => index === chosen.index)
+    ?? rows.find(({ kind, tool_call_id: call }) => kind === "tool_result" && call === chosen.tool_call_id);
   const list = el("ol", { class: "waterfall" });
   for (const event of rows) {
     const waited = event.critical_path_seconds ?? 0;
@@ -55,7 +59,7 @@ export function waterfall(turn, at) {
     const path = waited > 0 ? el("span", { class: "path" }, `★ ${duration(waited)}`) : null;
     if (path) path.setAttribute("title", "so long the turn waited for this: it is on the critical path");
     list.append(el("li", { class: `depth-${Math.min(event.depth, 4)}` },
-      el("a", { href: `#event=${event.index}`, "aria-current": event.index === at ? "true" : null },
+      el("a", { href: `#event=${event.index}`, "aria-current": event === current ? "true" : null },
         el("span", { class: "name" }, nameOf(event)), el("span", { class: "took" }, duration(event.duration_seconds), " ",
           path), el("span", { class: "track" }, bar))));
   }

@@ -3,7 +3,8 @@
 
 import { detail, gist, isFailed, kindOf, nameOf } from "./detail.js";
 import { minimap, waterfall } from "./draw.js";
-import { count, duration, el, money, root, visible } from "./text.js";
+import { mark, patterns, reveal } from "./mark.js";
+import { ZONE, clock, count, day, duration, el, money, plain, root, stamp, visible } from "./text.js";
 
 const ROW_PX = 30;
 const PAGE = 50;
@@ -22,7 +23,7 @@ async function ask(url, options = {}) {
   const answer = await fetch(url, { credentials: "same-origin", ...options });
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
-    throw Object.assign(new Error(problem.detail ?? `HTTP ${answer.status}`), { status: answer.status });
+    throw Object.assign(new Error(plain(problem.detail ?? `HTTP ${answer.status}`)), { status: answer.status });
   }
   return answer.json();
 }
@@ -39,6 +40,8 @@ const api = {
 const state = {
   total: Number(document.body.dataset.total), at: 0, pages: new Map(), loading: null, outline: null, tag: null, turn: null,
   playing: false, timer: 0, chosen: 0, cursor: null, version: 0, turnShown: null, turnTimer: 0,
+  // What was searched for, as it was typed and as expressions; whether the match is still to be scrolled to.
+  sought: "", wanted: [], isArriving: false,
 };
 
 // The document.
@@ -56,6 +59,7 @@ function build() {
     submitted.preventDefault();
     search();
   });
+  find.addEventListener("input", () => find.value.trim() === "" && seekWords(""));
   const follow = el("input", { type: "checkbox", id: "follow" });
   const bar = el("div", { class: "bar" },
     button("Previous event", "←", () => select(state.at - 1), "◀"), play, button("Next event", "→", () => select(state.at + 1), "▶❙"),
@@ -75,10 +79,12 @@ function build() {
   const list = el("div", { class: "list", role: "listbox", tabindex: "0", "aria-label": "Timeline" }, rows);
   list.addEventListener("scroll", () => requestAnimationFrame(draw));
   const event = el("section", { class: "detail", "aria-label": "Event", tabindex: "0" });
+  // Differences and the rest of long texts arrive later than the event.
+  new MutationObserver(() => show()).observe(event, { childList: true, subtree: true });
   const turn = el("section", { class: "turn", "aria-label": "Turn", tabindex: "0" });
   const help = helpDialog();
   const panes = el("div", { class: "panes" }, list, event, turn);
-  document.getElementById("replay").replaceChildren(bar, map, scrubber, el("div", { class: "under" }, chapters, status), panes, help);
+  document.getElementById("replay").replaceChildren(bar, map, scrubber, el("div", { class: "under" }, chapters, status, el("p", { class: "zone" }, `Times: ${ZONE}`)), panes, help);
   return { play, speed, find, follow, map, scrubber, chapters, status, rows, list, event, turn, help };
 }
 
@@ -87,12 +93,18 @@ function helpDialog() {
     ["← → or ↑ ↓", "previous, next event"], ["Page up, Page down", "ten events"], ["Home, End", "first, last event"],
     ["space", "play and pause; gaps over 3 s are shortened to 3 s"], ["+ −", "faster, slower"], ["/", "find; then n for the next"],
     ["e, E", "next, previous error"], ["t, T", "next, previous tool call"], ["[ ]", "previous, next turn"],
-    ["f", "follow a session that goes on"], ["?", "this help"],
+    ["f", "follow a session that goes on"], ["?", "this help, and away with it"],
   ];
   const close = el("button", { type: "button" }, "Close");
   const dialog = el("dialog", { "aria-labelledby": "help-title" }, el("h2", { id: "help-title" }, "Keys"),
     el("dl", {}, ...keys.flatMap(([key, what]) => [el("dt", {}, key), el("dd", {}, what)])), close);
   close.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("keydown", (pressed) => {
+    if (pressed.key !== "?") return;
+    pressed.preventDefault();
+    pressed.stopPropagation();
+    dialog.close();
+  });
   return dialog;
 }
 
@@ -155,7 +167,7 @@ function rowOf(index) {
   made.classList.add(`depth-${Math.min(row.depth, 4)}`);
   if (row.failed) made.classList.add("failed");
   const isLong = row.gap > GAP_MAX_SECONDS;
-  made.append(el("span", { class: "time" }, row.at.slice(11, 19)),
+  made.append(el("span", { class: "time", title: stamp(row.at) }, clock(row.at)),
     el("span", { class: isLong ? "gap long" : "gap" }, row.gap === null ? "" : `+${duration(row.gap)}`),
     el("span", { class: "kind" }, el("span", { "aria-hidden": "true" }, `${row.kind[0]} `), `${row.kind[1]} ${row.name}`),
     row.failed ? el("span", { class: "bad" }, "failed") : "", el("span", { class: "gist" }, row.gist),
@@ -175,10 +187,11 @@ function draw() {
 }
 
 // The event that is chosen.
-async function select(index, quiet = false) {
+async function select(index, quiet = false, isArriving = false) {
   if (state.total === 0) return say("This session has no events yet.");
   state.at = Math.max(0, Math.min(state.total - 1, index));
   const number = ++state.chosen;
+  state.isArriving = isArriving;
   ui.scrubber.value = String(state.at);
   history.replaceState(null, "", `#event=${state.at}`);
   const top = state.at * ROW_PX;
@@ -193,8 +206,8 @@ async function select(index, quiet = false) {
     ui.event.scrollTop = 0;
     ui.event.dataset.index = String(event.index);
     const [, kind] = kindOf(event);
-    ui.scrubber.setAttribute("aria-valuetext", `event ${event.index} of ${state.total}, ${kind} ${nameOf(event)}`);
-    if (!quiet) say(`Event ${event.index} of ${state.total}: ${kind} ${nameOf(event)}${isFailed(event) ? ", failed" : ""}`);
+    ui.scrubber.setAttribute("aria-valuetext", `event ${event.index}, ${state.total} in all, ${kind} ${nameOf(event)}`);
+    if (!quiet) say(`Event ${event.index}, ${count(state.total)} in all: ${kind} ${nameOf(event)}${isFailed(event) ? ", failed" : ""}`);
     // Who passes by does not need the turns on the way.
     clearTimeout(state.turnTimer);
     const isKnown = state.turnShown === `${event.turn}/${state.version}` && holds(state.turn, event.index);
@@ -232,7 +245,12 @@ async function showTurn(event) {
     state.turn = turn;
   }
   if (!state.turn) return undefined;
-  return ui.turn.replaceChildren(el("h2", {}, `Turn ${event.turn}`), waterfall(state.turn, state.at));
+  ui.turn.replaceChildren(el("h2", {}, `Turn ${event.turn}`), waterfall(state.turn, event));
+  const current = ui.turn.querySelector("[aria-current]");
+  if (current && ui.turn.scrollHeight > ui.turn.clientHeight) {
+    ui.turn.scrollTop = current.offsetTop - ui.turn.offsetTop - ui.turn.clientHeight / 2;
+  }
+  return undefined;
 }
 
 // Search and landmarks.
@@ -257,22 +275,44 @@ async function seek(to) {
   return undefined;
 }
 
+function seekWords(words) {
+  state.sought = words;
+  state.wanted = patterns(words);
+  mark(ui.event, state.wanted);
+}
+
+// Marks what was searched for in the event that is shown, and leads to the first match. If that is not in what is shown of
+// a long text, the rest is asked for.
+function show() {
+  const match = mark(ui.event, state.wanted);
+  if (!state.isArriving) return;
+  if (match) {
+    state.isArriving = false;
+    reveal(match, ui.event);
+  } else {
+    ui.event.querySelectorAll("button.whole:enabled").forEach((button) => button.click());
+  }
+}
+
 async function search() {
   pause();
   const words = ui.find.value.trim();
   if (!words) return undefined;
   say(`Looking for ${words} …`);
+  // Other words may be in this event already; the same ones are looked for behind it.
+  const isAgain = words === state.sought;
+  seekWords(words);
   try {
-    let from = state.at + 1;
+    let from = isAgain ? state.at + 1 : state.at;
     while (from !== null && from < state.total) {
       const found = await api.events(from, 1, `&text_bytes=0&q=${encodeURIComponent(words)}`);
       if (found.events[0]) {
         ui.list.focus();
-        return await select(found.events[0].index);
+        return await select(found.events[0].index, false, true);
       }
       from = found.next_from;
     }
-    return say(`“${words}” is not said after event ${state.at}.`);
+    return say(`“${words}” is not said ${isAgain ? "after" : "from"} event ${state.at}${isAgain ? "" : " on"}.`);
   } catch (error) {
     return say(error.message);
   }
@@ -336,7 +376,7 @@ async function look() {
 async function chapters(turns) {
   if (ui.chapters.options.length === turns.length) return;
   const chosen = ui.chapters.value;
-  const options = turns.map(({ turn, event, at }) => el("option", { value: event }, `Turn ${turn} · ${at.slice(0, 10)} ${at.slice(11, 19)}`));
+  const options = turns.map(({ turn, event, at }) => el("option", { value: event }, `Turn ${turn} · ${day(at)} ${clock(at)}`));
   ui.chapters.replaceChildren(...options);
   if (chosen) ui.chapters.value = chosen;
   const { events } = await api.events(0, 1000, "&kind=prompt&agent=main&text_bytes=400").catch(() => ({ events: [] }));
@@ -386,9 +426,18 @@ document.addEventListener("keydown", (pressed) => {
 ui.follow.addEventListener("change", () => ui.follow.checked && select(state.total - 1));
 new ResizeObserver(() => draw()).observe(ui.list);
 
-const linked = () => Number(/^#event=(\d+)$/.exec(location.hash)?.[1] ?? new URLSearchParams(location.search).get("from") ?? 0);
+// A link may say what was searched for: `#event=17&q=words`.
+const words = /^#event=\d+&q=(.*)$/.exec(location.hash)?.[1];
+if (words) {
+  ui.find.value = new URLSearchParams(`q=${words}`).get("q");
+  seekWords(ui.find.value.trim());
+}
+document.querySelectorAll("header time").forEach((time) => {
+  time.textContent = stamp(time.dateTime);
+});
+const linked = () => Number(/^#event=(\d+)(?:&|$)/.exec(location.hash)?.[1] ?? new URLSearchParams(location.search).get("from") ?? 0);
 addEventListener("hashchange", () => linked() !== state.at && select(linked()));
-select(linked());
+select(linked(), false, words !== undefined);
 look().catch((error) => say(error.message)).finally(() => {
   draw();
   setTimeout(poll, POLL_MS);

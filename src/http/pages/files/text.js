@@ -36,6 +36,29 @@ export function duration(seconds) {
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 
+// The zone that times are shown in: that of the browser.
+export const ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC";
+const two = (number) => String(number).padStart(2, "0");
+const named = new Intl.DateTimeFormat("en-US", { timeZoneName: "short" });
+
+export const day = (at) => {
+  const time = new Date(at);
+  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+};
+export const clock = (at) => {
+  const time = new Date(at);
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(":");
+};
+// A day, a time and the name of its zone, as `2026-03-01 13:00:04 GMT+1`.
+export const stamp = (at) => {
+  const zone = named.formatToParts(new Date(at)).find(({ type }) => type === "timeZoneName")?.value ?? ZONE;
+  return `${day(at)} ${clock(at)} ${zone}`;
+};
+
+// What is wrong with a search, for people.
+export const plain = (detail) => detail.replace(/^`q` cannot be read at column (\d+): (.*)$/s,
+  (_, column, reason) => `this search cannot be read: ${reason} (at character ${column})`);
+
 export const count = (number) => Number(number).toLocaleString("en");
 
 // The sixteen colours that every terminal has; of finer ones the nearest.
