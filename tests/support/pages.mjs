@@ -460,7 +460,7 @@ const cases = {
       await page.locator("q").first().waitFor();
       await page.waitForFunction((rows) => document.querySelectorAll("tbody tr").length < rows, all);
       assert.equal(await page.locator("q mark").first().innerText(), "quokka");
-      assert.match(await page.locator("section li").first().innerText(), /^Count the zebras made · 2026-03-01 12:\d\d · tool result · Grep/);
+      assert.match(await page.locator("section li").first().innerText(), /^Count the zebras made · 2026-03-01 12:\d\d:\d\d UTC · tool result · Grep/);
       assert.ok(await page.evaluate(() => document.querySelector("q").getBoundingClientRect().top < document.querySelector("#sessions > [role=status]").getBoundingClientRect().top));
       await judge(page, `found, ${width} px`);
       await picture(page, `list-found-${width}`);

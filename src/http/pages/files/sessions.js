@@ -1,7 +1,7 @@
 // The list of sessions, with search, and what the last days cost.
 
 import { bars } from "./draw.js";
-import { ZONE, clock, count, day, duration, el, money, plain, root, visible } from "./text.js";
+import { ZONE, clock, count, day, duration, el, money, plain, root, stamp, visible } from "./text.js";
 
 const DAYS = 14;
 const ACTIVE_SECONDS = 300;
@@ -97,7 +97,7 @@ async function texts() {
     if (number !== asking) return;
     const words = encodeURIComponent(asked.get("q"));
     const items = found.hits.map((hit) => {
-      const where = [hit.project, hit.at && `${day(hit.at)} ${clock(hit.at).slice(0, 5)}`, hit.kind.replaceAll("_", " "), hit.tool];
+      const where = [hit.project, hit.at && stamp(hit.at), hit.kind.replaceAll("_", " "), hit.tool];
       const href = `${root}/sessions/${encodeURIComponent(hit.session)}#event=${hit.event ?? 0}&q=${words}`;
       return el("li", {}, el("a", { href }, visible(hit.title ?? hit.session)), " ",
         el("span", { class: "about" }, visible(where.filter(Boolean).join(" · "))), el("br"), snippet(hit));
