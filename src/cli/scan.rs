@@ -28,7 +28,7 @@ pub enum ScanError {
         path: PathBuf,
     },
     /// No session root exists.
-    #[error("no session files: neither of {} exists; name a folder, or set CLAUDE_CONFIG_DIR", list(roots))]
+    #[error("no session files: {}; name a folder, or set CLAUDE_CONFIG_DIR", missing(roots))]
     NoRoot {
         /// The folders that were looked for.
         roots: Vec<PathBuf>,
@@ -44,8 +44,15 @@ pub enum ScanError {
     Output(#[source] io::Error),
 }
 
-fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| text::display(path)).collect::<Vec<_>>().join(", ")
+/// Which folders are not there.
+fn missing(paths: &[PathBuf]) -> String {
+    match paths {
+        [path] => format!("there is no folder {}", text::display(path)),
+        paths => {
+            let named: Vec<String> = paths.iter().map(|path| text::display(path)).collect();
+            format!("neither of {} exists", named.join(", "))
+        }
+    }
 }
 
 /// Reads the files and folders in `dirs`, or the session roots if there are none, and prints the result in the

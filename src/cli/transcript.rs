@@ -36,7 +36,7 @@ Exit codes: 0, 1 if nobody answers, there is no such session or a file cannot be
 #[command(after_help = EXAMPLES)]
 pub struct TranscriptArgs {
     /// The id of a session, or its beginning: at least 4 characters; or latest
-    #[arg(value_name = "SESSION")]
+    #[arg(value_name = "SESSION", value_parser = super::values::session)]
     session: String,
     /// How the session is written [default: as the name of the output ends, else md]
     #[arg(long, value_name = "FORMAT", value_parser = one_of(FormKind::NAMES))]

@@ -12,6 +12,12 @@ pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).or_else(day).ok_or_else(|| expected.to_owned())
 }
 
+/// The id of a session or its beginning, or `latest`: anything but nothing, which is what an unset variable is.
+pub(super) fn session(text: &str) -> Result<String, String> {
+    let expected = "give the id of a session, its beginning, or latest";
+    if text.trim().is_empty() { Err(expected.to_owned()) } else { Ok(text.to_owned()) }
+}
+
 /// The seconds of a step: 15 s to 1 d, such that an hour (or a day, from 1 h on) is a multiple of it. The error says
 /// what was expected.
 pub(super) fn step(text: &str) -> Result<i64, String> {

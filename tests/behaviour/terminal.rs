@@ -50,19 +50,19 @@ fn keys_step_seek_find_and_leave() {
     let side = Side::new();
     let Some(tmux) = shown(&side, (80, 24), MADE) else { return };
     let screen =
-        tmux.until(&["Count the zebras  made  0dd5e551", "‖ #0 of", "turn 1", "❯ Prompt #0", "Please fix the zebra"]);
+        tmux.until(&["Count the zebras  made  0dd5e551", "‖ #0 ·", "turn 1", "❯ Prompt #0", "Please fix the zebra"]);
     assert_eq!(tmux.fact("alternate_on"), "1", "{screen}");
     assert!(screen.lines().last().unwrap().contains("? keys  q quit"), "{screen}");
     tmux.press(&["Right"]);
-    tmux.until(&["‖ #1 of", "✦ Answer claude-sonnet-4-5 #1", "let zebras = 1;"]);
+    tmux.until(&["‖ #1 ·", "✦ Answer claude-sonnet-4-5 #1", "let zebras = 1;"]);
     tmux.press(&["j", "Down", "Down", "Right", "Down"]);
-    tmux.until(&["#6 of", "Call Edit #6", "@@ -4 +4 @@", "- let zebras = 1;", "+ let zebras = 2;"]);
+    tmux.until(&["#6 ·", "Call Edit #6", "@@ -4 +4 @@", "- let zebras = 1;", "+ let zebras = 2;"]);
     tmux.press(&["Left", "k", "Up"]);
-    tmux.until(&["#3 of", "Call Write #3", "+ fn main() {"]);
+    tmux.until(&["#3 ·", "Call Write #3", "+ fn main() {"]);
     tmux.press(&["e"]);
     tmux.until(&["Result Bash #13 failed", "deploy: no such zoo"]);
     tmux.press(&["e"]);
-    tmux.until(&["there is no further error", "#13 of"]);
+    tmux.until(&["there is no further error", "#13 ·"]);
     tmux.press(&["t"]);
     tmux.until(&["Call Read #15", "zebra.png"]);
     tmux.press(&["T"]);
@@ -70,7 +70,7 @@ fn keys_step_seek_find_and_leave() {
     tmux.press(&["]"]);
     tmux.until(&["turn 2", "Look for other animals."]);
     tmux.press(&["["]);
-    tmux.until(&["❯ Prompt #0", "#0 of"]);
+    tmux.until(&["❯ Prompt #0", "#0 ·"]);
     tmux.press(&["/"]);
     tmux.until(&["find:"]);
     tmux.press(&["quokkaz", "BSpace", "Enter"]);
@@ -80,7 +80,7 @@ fn keys_step_seek_find_and_leave() {
     tmux.press(&["End"]);
     tmux.until(&["All animals are counted."]);
     tmux.press(&["PageUp", "PageUp", "Home", "PageDown"]);
-    tmux.until(&["#10 of", "Result Bash #10"]);
+    tmux.until(&["#10 ·", "Result Bash #10"]);
     tmux.press(&["?"]);
     tmux.until(&["Keys", "follow a session that goes on"]);
     tmux.press(&["x", "q"]);
@@ -92,7 +92,7 @@ fn a_session_plays_and_pauses_and_long_gaps_are_marked() {
     let side = Side::new();
     let Some(tmux) = shown(&side, (100, 30), &format!("{MADE} --speed 100 --event 20")) else { return };
     // The pause of ten minutes before the second turn is in the colour of warnings.
-    tmux.until(&["#20 of", "+10m03"]);
+    tmux.until(&["#20 ·", "+10m03"]);
     let painted = tmux.painted();
     let look = painted.split("+10m03").next().unwrap().rsplit("[33m").next().unwrap();
     assert!(look.len() < 12, "{look:?}");
@@ -135,13 +135,13 @@ fn every_size_has_its_place_for_everything_and_changes_when_it_likes() {
         assert!(screen.lines().all(|line| line.chars().count() <= columns), "{screen}");
         screen
     };
-    let screen = fits(&tmux, 40, 10, &["‖ #9 of", "⚙ Call Bash #9", "cargo test"]);
-    assert!(screen.starts_with(" ‖ #9 of"), "{screen}");
+    let screen = fits(&tmux, 40, 10, &["‖ #9 ·", "⚙ Call Bash #9", "cargo test"]);
+    assert!(screen.starts_with(" ‖ #9 ·"), "{screen}");
     tmux.run(&["resize-window", "-t", "t", "-x", "200", "-y", "60"]);
     let screen = fits(&tmux, 200, 60, &["Count the zebras", "│ ⚙ Call Bash #9", "f follow  ? keys  q quit"]);
     assert!(screen.lines().nth(59).unwrap().contains("q quit"), "{screen}");
     tmux.run(&["resize-window", "-t", "t", "-x", "20", "-y", "4"]);
-    fits(&tmux, 20, 4, &["‖ #9 of", "? keys  q quit"]);
+    fits(&tmux, 20, 4, &["‖ #9 ·", "? keys  q quit"]);
     tmux.run(&["resize-window", "-t", "t", "-x", "80", "-y", "24"]);
     fits(&tmux, 80, 24, &["Count the zebras", "⚙ Call Bash #9", "f follow  ? keys  q quit"]);
     tmux.press(&["Escape"]);
@@ -165,14 +165,14 @@ fn terminals_of_every_kind_show_it_and_a_dumb_one_gets_the_plain_text() {
     for (kind, locale, edit) in [
         ("xterm", "C.UTF-8", "⚙ Call Edit #6"),
         ("linux", "C.UTF-8", "⚙ Call Edit #6"),
-        ("vt100", "C", "? Call Edit #6"),
+        ("vt100", "C", "* Call Edit #6"),
     ] {
         let script = script(&side, &format!("{MADE} --event 6"));
         let Some(tmux) = Tmux::start((80, 24), &format!("export TERM={kind} LANG={locale} LC_ALL={locale}\n{script}"))
         else {
             return;
         };
-        let screen = tmux.until(&["Count the zebras", "#6 of", edit, "+ let zebras = 2;", "? keys  q quit"]);
+        let screen = tmux.until(&["Count the zebras", "#6 ", edit, "+ let zebras = 2;", "? keys  q quit"]);
         assert_eq!(screen.is_ascii(), locale == "C", "{screen}");
         tmux.press(&["q"]);
         given_back(&tmux, "ended with 0");
@@ -215,11 +215,11 @@ fn a_hostile_session_moves_and_changes_nothing() {
     let Some(tmux) = shown(&side, (80, 24), HOSTILE) else { return };
     tmux.run(&["set-option", "-g", "set-clipboard", "on"]);
     tmux.run(&["set-option", "-g", "monitor-bell", "on"]);
-    tmux.until(&["‖ #0 of", "❯ Prompt"]);
+    tmux.until(&["‖ #0 ·", "❯ Prompt"]);
     let title = tmux.fact("pane_title");
-    let total: usize = tmux.screen().split("#0 of ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let total: usize = tmux.screen().split("#0 · ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     for event in 0..total {
-        let screen = tmux.until(&[&format!("‖ #{event} of {total}"), &format!("#{event} ")]);
+        let screen = tmux.until(&[&format!("‖ #{event} · {total} events"), &format!("#{event} ")]);
         assert!(screen.lines().nth(1).unwrap().starts_with(&format!(" ‖ #{event}")), "{screen}");
         assert!(!screen.contains(['\u{202e}', '\u{2066}', '\u{200f}', '\u{feff}']), "{screen}");
         tmux.press(&["Tab", "End", "Tab", "Down"]);
@@ -254,9 +254,9 @@ fn a_replay_that_stops_gives_the_terminal_back_until_it_goes_on() {
     tmux.until(&["before", "stopped with"]);
     assert_eq!((tmux.fact("alternate_on"), tmux.file("stopped")), ("0".into(), tmux.file("before")));
     tmux.press(&["Enter"]);
-    tmux.until(&["#1 of", "✦ Answer claude-sonnet-4-5 #1"]);
+    tmux.until(&["#1 ·", "✦ Answer claude-sonnet-4-5 #1"]);
     tmux.press(&["Down"]);
-    tmux.until(&["#2 of", "✦ Answer claude-sonnet-4-5 #2"]);
+    tmux.until(&["#2 ·", "✦ Answer claude-sonnet-4-5 #2"]);
     tmux.press(&["q"]);
     given_back(&tmux, "ended with 0");
 }
@@ -343,4 +343,34 @@ fn without_a_terminal_every_event_is_printed_with_its_whole_texts() {
     assert_eq!((code, why.contains("no session has an id that begins with `feedbeef`")), (Some(1), true), "{why}");
     let (code, _, why) = ask(&["--tz", "Mars/Olympus"]);
     assert_eq!((code, why.contains("expected a time zone")), (Some(2), true), "{why}");
+}
+
+#[test]
+fn arguments_that_fit_nothing_are_said_in_their_own_words() {
+    let side = Side::new();
+    let address = side.address().to_string();
+    let ask = |arguments: &[&str]| piped(&[arguments, &["--listen", &address]].concat());
+    // An id is found as a program shows it that likes large letters.
+    let (code, out, _) = ask(&[&MADE[..8].to_uppercase()]);
+    assert_eq!((code, out.starts_with("Count the zebras  made\n")), (Some(0), true), "{out}");
+    for (arguments, exit, told) in [
+        (vec![MADE, "--event", "9999"], 1, "there is no event 9999, counted from 0: the session has "),
+        (
+            vec![MADE, "--at", "2030-01-01"],
+            1,
+            "nothing happened at 2030-01-01T00:00:00.000Z or later: the session has ",
+        ),
+        (vec![""], 2, "give the id of a session, its beginning, or latest"),
+        (vec!["0dd"], 2, "SESSION takes a session id or at least its first 4 characters, not `0dd`"),
+        (vec!["--scan", "--projects", "/nonexist"], 1, "there is no folder /nonexist; "),
+    ] {
+        let (code, out, why) = ask(&arguments);
+        assert_eq!((code, out.as_str()), (Some(exit), ""), "{arguments:?}: {why}");
+        assert!(why.contains(told), "{arguments:?}: {why}");
+    }
+    // A screen has the last event then.
+    let Some(tmux) = shown(&side, (80, 24), &format!("{MADE} --event 9999")) else { return };
+    tmux.until(&["All animals are counted.", "there is no event 9999, counted from 0: the session has "]);
+    tmux.press(&["q"]);
+    given_back(&tmux, "ended with 0");
 }

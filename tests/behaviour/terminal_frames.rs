@@ -8,10 +8,12 @@ use tailspan::cli::replay::key::Key;
 use tailspan::cli::replay::keys::Act;
 use tailspan::cli::replay::layout::Size;
 use tailspan::cli::replay::play::Play;
-use tailspan::cli::replay::viewer::{About, Failure, Viewer, Wish};
+use tailspan::cli::replay::viewer::{About, Viewer};
+use tailspan::cli::replay::wish::{Failure, Wish};
 use tailspan::views::analytics::period::Zone;
 
-/// A replay of a session of so many events, five seconds from each to the next. Event 7 failed; event 30 says "needle".
+/// A replay of a session of so many events, five seconds from each to the next. Event 7 failed, event 12 is an interrupt after
+/// a day and 16 hours, event 30 says "needle".
 struct Replay {
     viewer: Viewer,
     now: Duration,
@@ -44,8 +46,8 @@ impl Replay {
             _ => format!("text {index}"),
         };
         let second = index * 5;
-        json!({"index": index, "at": format!("2026-03-01T12:{:02}:{:02}.000Z", second / 60 % 60, second % 60), "kind": "tool_result",
-            "tool": "Bash", "outcome": if index == 7 { "failed" } else { "ok" }, "gap_seconds": if index == 0 { Value::Null } else { json!(5.0) },
+        json!({"index": index, "at": format!("2026-03-01T12:{:02}:{:02}.000Z", second / 60 % 60, second % 60), "kind": if index == 12 { "interrupt" } else { "tool_result" },
+            "tool": "Bash", "outcome": if index == 7 { "failed" } else { "ok" }, "gap_seconds": match index { 0 => Value::Null, 12 => json!(145_380.0), _ => json!(5.0) },
             "depth": 0, "turn": 1 + index / 10, "cost_usd_so_far": "0.5", "content": [{"type": "tool_result", "text": text,
             "bytes": text.len(), "truncated": index == 8}], "state": {"context_tokens": 45_200}})
     }
@@ -66,6 +68,14 @@ impl Replay {
             Wish::Event(index) => page(*index, 1),
             Wish::Find { from, words } if words == "needle" && *from <= 30 => page(30, 1),
             Wish::Find { .. } => json!({"total_events": self.total, "events": [], "next_from": null}),
+            Wish::FindBack { from, words, .. } if words == "needle" && *from <= 30 => page(30, 1),
+            // Answers with a part of what is asked for lead on: every page of these has two events.
+            Wish::FindBack { from, words, .. } if words == "text" => {
+                let mut told = page(*from, 2);
+                told["next_from"] = if from + 2 < self.total { json!(from + 2) } else { Value::Null };
+                told
+            }
+            Wish::FindBack { .. } => json!({"total_events": self.total, "events": [], "next_from": null}),
             Wish::Seek { from, is_next: true, .. } if *from < 7 => json!({"event": self.event(7)}),
             Wish::Seek { .. } => json!({"event": null}),
             Wish::File { .. } => unreachable!("no event changes a file"),
@@ -135,14 +145,14 @@ fn a_screen_has_the_session_the_place_the_timeline_the_event_and_the_keys() {
     let screen = replay.screen();
     assert_eq!(screen.len(), 24);
     assert_eq!(screen[0], "Title  project  5fb3d16f");
-    assert_eq!(screen[1], " ‖ #7 of 100 · turn 1 · $0.5000 · context 45.2k · 10× · 2026-03-01 12:00:35");
+    assert_eq!(screen[1], " ‖ #7 · 100 events · turn 1 · $0.5000 · ctx 45.2k · 10× · 2026-03-01 12:00:35");
     assert_eq!(screen[9], "12:00:35   +5.0s ↩ Result Bash failed text 7                             $0.5000");
     assert_eq!(screen[10..15], ["↩ Result Bash #7 failed", "outcome failed · gap 5.0 s", "", "tool result", "text 7"]);
     assert_eq!(screen[23], "←→ step  space play  / find  e error  t tool  [ ] turn  f follow  ? keys  q quit");
     replay.size = Size { columns: 40, rows: 10 };
     replay.settle();
     let screen = replay.screen();
-    assert_eq!((screen.len(), screen[0].as_str()), (10, " ‖ #7 of 100 · turn 1 · $0.5000"));
+    assert_eq!((screen.len(), screen[0].as_str()), (10, " ‖ #7 · 100 events · turn 1 · $0.5000"));
     assert_eq!(screen[4..7], ["↩ Result Bash #7 failed", "outcome failed · gap 5.0 s", ""]);
     for columns in 1..150 {
         for rows in 1..40 {
@@ -201,7 +211,7 @@ fn play_goes_at_its_speed_and_shortens_gaps_to_three_seconds() {
     replay.pass(Duration::from_millis(299));
     assert_eq!(replay.at(), 0);
     replay.pass(Duration::from_millis(1));
-    assert_eq!((replay.at(), replay.status().starts_with(" ▶ #1 of 100")), (1, true));
+    assert_eq!((replay.at(), replay.status().starts_with(" ▶ #1 · 100 events")), (1, true));
     replay.pass(Duration::from_millis(3010));
     assert_eq!(replay.at(), 11);
     // One event a second.
@@ -334,4 +344,118 @@ fn who_does_not_answer_is_asked_again_and_keys_go_on() {
     replay.pass(Duration::from_secs(3));
     assert_eq!((replay.at(), replay.screen()[10].as_str()), (2, "↩ Result Bash #2"));
     assert!(!replay.screen()[23].contains("asking again"), "{:?}", replay.screen());
+}
+
+#[test]
+fn the_last_key_counts_when_somebody_answers_again() {
+    let mut replay = Replay::of(100, true);
+    replay.settle();
+    replay.press(&[Key::Down; 2]);
+    for last in [Key::Letter('f'), Key::End] {
+        replay.press(&[Key::Home]);
+        replay.viewer.key(Key::Letter('e'), replay.now);
+        assert!(matches!(replay.viewer.wish(replay.now), Some(Wish::Seek { .. })));
+        replay.viewer.told(Err(Failure::Silent("the sidecar does not answer".into())), replay.now);
+        replay.viewer.key(last, replay.now);
+        replay.pass(Duration::from_secs(5));
+        assert_eq!(replay.at(), 99, "{last:?}");
+    }
+}
+
+#[test]
+fn who_does_not_answer_is_said_until_he_does_whatever_is_pressed() {
+    let mut replay = Replay::of(100, true);
+    replay.settle();
+    replay.viewer.key(Key::Down, replay.now);
+    replay.viewer.wish(replay.now);
+    replay.viewer.told(Err(Failure::Silent("the sidecar does not answer".into())), replay.now);
+    for key in [Key::Down, Key::Letter('f'), Key::Letter('+'), Key::Letter('t'), Key::Letter('x'), Key::Tab, Key::Tab] {
+        replay.viewer.key(key, replay.now);
+        assert_eq!(replay.screen()[23], "asking again: the sidecar does not answer", "{key:?}");
+    }
+    replay.pass(Duration::from_secs(3));
+    assert!(!replay.screen()[23].contains("asking again"), "{:?}", replay.screen());
+}
+
+/// What is inverted below the timeline.
+fn marked(replay: &Replay) -> Vec<String> {
+    let rows: Vec<_> = frame(&replay.viewer, replay.now).into_iter().skip(10).take(12).collect();
+    let spans = rows.iter().flat_map(|row| row.line.spans().iter());
+    spans.filter(|span| span.style().inverse).map(|span| span.text().to_owned()).collect()
+}
+
+#[test]
+fn what_is_found_is_marked_until_escape_which_only_then_leaves() {
+    let mut replay = Replay::of(100, false);
+    replay.settle();
+    assert_eq!(marked(&replay), Vec::<String>::new());
+    replay.type_in("/needle");
+    replay.press(&[Key::Enter]);
+    assert_eq!((replay.at(), marked(&replay)), (30, vec!["needle".to_owned()]));
+    let escape = |replay: &mut Replay| {
+        replay.press(&[Key::Escape]);
+        replay.now += Duration::from_millis(50);
+        let act = replay.viewer.tick(replay.now);
+        replay.settle();
+        act
+    };
+    replay.press(&[Key::Letter('n')]);
+    assert_eq!(replay.screen()[23], "“needle” is not said after event 30");
+    assert_eq!(escape(&mut replay), Act::Stay);
+    assert_eq!((marked(&replay), replay.screen()[23].starts_with("←→ step")), (Vec::new(), true));
+    assert_eq!(escape(&mut replay), Act::Leave);
+    // Words in any case, in the middle of others and in lines that are folded, each place of them; what has a minus is none.
+    replay.text = format!("{}Xyzzyness {} xyzZy", "word ".repeat(200), "word ".repeat(40));
+    replay.type_in("/xyzzy -absent");
+    replay.press(&[Key::Enter]);
+    replay.press(&[Key::Home, Key::Down, Key::Down, Key::Down]);
+    replay.press(&[Key::Tab, Key::End]);
+    assert_eq!(
+        marked(&replay).iter().filter(|text| text.to_lowercase() == "xyzzy").count(),
+        2,
+        "{:?}",
+        marked(&replay)
+    );
+}
+
+#[test]
+fn the_one_before_is_found_too_page_by_page() {
+    let mut replay = Replay::of(100, false);
+    replay.settle();
+    replay.type_in("/needle");
+    replay.press(&[Key::Enter, Key::Letter('N')]);
+    assert_eq!((replay.at(), replay.screen()[23].as_str()), (30, "“needle” is not said before event 30"));
+    replay.press(&[Key::Down, Key::Down, Key::Letter('N')]);
+    assert_eq!(replay.at(), 30);
+    replay.type_in("/text");
+    replay.press(&[Key::Enter, Key::PageDown, Key::Letter('h')]);
+    let at = replay.at();
+    replay.asked.clear();
+    replay.press(&[Key::Letter('N')]);
+    assert_eq!(replay.at(), at - 1);
+    let pages = replay.asked.iter().filter(|wish| matches!(wish, Wish::FindBack { .. })).count();
+    assert_eq!(pages, at.div_ceil(2), "{:?}", replay.asked);
+}
+
+#[test]
+fn letters_that_other_programs_know_move_and_others_tell_of_the_keys() {
+    let mut replay = Replay::of(100, false);
+    replay.settle();
+    for (letter, at) in [('G', 99), ('h', 98), ('l', 99), ('g', 0), ('l', 1)] {
+        replay.press(&[Key::Letter(letter)]);
+        assert_eq!(replay.at(), at, "{letter}");
+    }
+    replay.press(&[Key::Letter('x')]);
+    assert_eq!(replay.screen()[23], "? shows the keys");
+    replay.pass(Duration::from_secs(4));
+    assert!(replay.screen()[23].starts_with("←→ step"), "{:?}", replay.screen());
+}
+
+#[test]
+fn long_pauses_are_told_with_their_hours_and_wide_signs_stand_apart() {
+    let mut replay = Replay::of(100, false);
+    replay.settle();
+    replay.press(&[Key::Down; 12]);
+    let row = replay.screen().into_iter().find(|row| row.contains("Interrupt")).unwrap();
+    assert!(row.starts_with("12:01:00  +1d16h ✋ Interrupt Bash text 12"), "{row}");
 }

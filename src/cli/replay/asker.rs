@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 use serde_json::{Value, json};
 
 use super::pages::PAGE;
-use super::viewer::{Failure, Wish};
 use super::watch::Happening;
+use super::wish::{Failure, Wish};
 use crate::cli::ask::answer::text;
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::{AskError, Source};
@@ -15,6 +15,9 @@ use crate::text::{chain, percent_encoded};
 
 /// Most bytes of a text that are asked for at once: as many as the API gives.
 pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// Events with some words that are asked for at once, where the last one is looked for.
+const HITS_MAX: usize = 200;
 
 /// A question below the replay of a session.
 pub(super) fn replay_of(session: &str, rest: &str) -> Question {
@@ -93,6 +96,7 @@ impl Asking {
             Wish::Page(number) => page(number.saturating_mul(PAGE), PAGE),
             Wish::Event(index) => page(*index, 1).with("context", "true"),
             Wish::Find { from, words } => page(*from, 1).with("q", words),
+            Wish::FindBack { from, words, .. } => page(*from, HITS_MAX).with("q", words).with("text_bytes", "0"),
             Wish::Text { event, part } => replay_of(&self.session, &format!("/{event}/text"))
                 .with("part", &part.to_string())
                 .with("bytes", &TEXT_BYTES_MAX.to_string()),

@@ -20,6 +20,9 @@ pub enum ReplayError {
         /// What was asked for.
         session: String,
     },
+    /// The session has no event where it was to begin, and why.
+    #[error("{0}")]
+    Beyond(String),
     /// There is no session at all.
     #[error("there are no sessions yet")]
     NoSessions,

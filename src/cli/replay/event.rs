@@ -92,8 +92,8 @@ impl Row {
             line.push(&format!(" {gap:>7}"), look);
         }
         let indent = "  ".repeat(self.depth);
-        let sign = pad(self.sign, 2);
-        line.push(&format!(" {indent}{sign}"), if self.has_failed { Style::BAD } else { Style::MARK });
+        let sign = self.sign;
+        line.push(&format!(" {indent}{sign} "), if self.has_failed { Style::BAD } else { Style::MARK });
         line.push(&self.name, Style { bold: true, ..plain });
         if self.has_failed {
             line.push(" failed", Style::BAD);
@@ -105,11 +105,6 @@ impl Row {
         let cost = format!(" {:>9}", self.cost);
         line.fitted(columns.saturating_sub(width(&cost)), Style::PLAIN).with(&cost, Style::DIM)
     }
-}
-
-/// A text with blanks behind it, in so many columns at least.
-fn pad(text: &str, columns: usize) -> String {
-    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
 /// The sign of an event, and its kind with its name.
@@ -144,13 +139,18 @@ fn gist(event: &Value) -> String {
     words.join(" ").chars().take(GIST_LETTERS).collect()
 }
 
+/// How many events, in words.
+pub(super) fn events(count: usize) -> String {
+    if count == 1 { "1 event".to_owned() } else { format!("{count} events") }
+}
+
 /// Dollars as people write them; below one dollar with four digits.
 pub(super) fn money(usd: &str) -> String {
     let amount: f64 = usd.parse().unwrap_or(0.0);
     if amount != 0.0 && amount.abs() < 1.0 { format!("${amount:.4}") } else { format!("${amount:.2}") }
 }
 
-/// Seconds in five letters at most, for a column.
+/// Seconds in six letters at most, for a column.
 fn short(seconds: f64) -> String {
     let parts = |unit: f64, rest: f64, names: (&str, &str)| {
         format!("{:.0}{}{:02.0}{}", (seconds / unit).floor(), names.0, (seconds % unit / rest).floor(), names.1)
@@ -160,6 +160,7 @@ fn short(seconds: f64) -> String {
         s if s < 59.95 => format!("{s:.1}s"),
         s if s < 3600.0 => parts(60.0, 1.0, ("m", "")),
         s if s < 86_400.0 => parts(3600.0, 60.0, ("h", "")),
+        s if s < 8_640_000.0 => parts(86_400.0, 3600.0, ("d", "h")),
         s => format!("{:.0}d", (s / 86_400.0).floor()),
     }
 }

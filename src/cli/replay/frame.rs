@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! title  project                      the session; left out on small screens
-//! ‖ #17 of 23 · turn 3 · $0.12 · ...        where the replay is
+//! ‖ #17 · 23 events · turn 3 · $0.12 · ...        where the replay is
 //! 09:12:33  +1.2 s ⚙ Call Bash ...    timeline, on wide screens beside the event
 //! ⚙ Call Bash #17                     the event
 //! ...                                 its numbers and texts
@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use super::detail;
+use super::event::events;
 use super::keys::HELP;
 use super::layout::{Area, Layout};
 use super::paint::{Line, Style, width};
@@ -120,7 +121,8 @@ fn status(viewer: &Viewer, columns: usize) -> Line {
         (false, true) => "⤓",
         (false, false) => "‖",
     };
-    let mut parts = vec![format!(" {sign} #{} of {}", viewer.at, viewer.total)];
+    // Events are counted from 0, so that "of" would make the last one look as if another came.
+    let mut parts = vec![format!(" {sign} #{}", viewer.at), events(viewer.total)];
     if viewer.follows {
         parts.push("following".to_owned());
     }
@@ -128,7 +130,7 @@ fn status(viewer: &Viewer, columns: usize) -> Line {
     parts.extend(row.map(|row| row.cost.clone()).filter(|cost| !cost.is_empty()));
     let event = viewer.event.as_ref().filter(|_| viewer.is_current());
     let context = event.and_then(|event| count(event, "/state/context_tokens"));
-    parts.extend(context.map(|tokens| format!("context {}", thousands(tokens))));
+    parts.extend(context.map(|tokens| format!("ctx {}", thousands(tokens))));
     parts.push(viewer.play.told());
     parts.extend(row.map(|row| row.at.clone()));
     let model = event.and_then(|event| text(event, "/state/model"));
@@ -200,11 +202,17 @@ fn last(viewer: &Viewer, columns: usize) -> Line {
             }
             return Line::of("find: ", Style::STRONG).with(&shown, Style::PLAIN).with(" ", Style::PLAIN.inverted());
         }
-        Mode::Text => return Line::of("↑ ↓ page up, page down: the text   tab: back to the events", Style::DIM),
-        Mode::Events | Mode::Help(_) => {}
+        Mode::Events | Mode::Text | Mode::Help(_) => {}
+    }
+    // Whatever else is to be said: keys do nothing as long as nobody answers.
+    if let Some(why) = &viewer.silence {
+        return Line::of(why, Style::BAD);
     }
     if let Some((said, look)) = &viewer.notice {
         return Line::of(said, *look);
+    }
+    if viewer.mode == Mode::Text {
+        return Line::of("↑ ↓ page up, page down: the text   tab: back to the events", Style::DIM);
     }
     let hint = HINTS.iter().find(|hint| width(hint) <= columns).copied();
     Line::of(hint.unwrap_or_default(), Style::DIM)

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::key::Key;
 use super::layout::Layout;
 use super::paint::Style;
-use super::viewer::{Mode, Viewer, Wish};
+use super::viewer::{Mode, Viewer};
+use super::wish::Wish;
+use crate::views::text::find::query::Query;
 
 /// Events that page up and page down pass.
 const LEAP: usize = 10;
@@ -31,20 +33,20 @@ pub enum Act {
 
 /// The keys, and what they do.
 pub(super) const HELP: [(&str, &str); 14] = [
-    ("← → ↑ ↓ k j", "the event before, the next one"),
+    ("← → ↑ ↓ h l k j", "the event before, the next one"),
     ("page up, page down", "ten events"),
-    ("home, end", "the first event, the last"),
+    ("home, end, g G", "the first event, the last"),
     ("space", "play and pause; gaps over 3 s are shortened to 3 s"),
     ("+ -", "faster, slower"),
     ("/", "find words from here on"),
-    ("n", "find the next"),
+    ("n N", "find the next, the one before"),
     ("e E", "next, previous error"),
     ("t T", "next, previous tool call"),
     ("] [", "next, previous turn"),
     ("f", "follow a session that goes on"),
     ("d u, tab", "scroll the text; tab gives it all keys"),
     ("enter", "all of a text that was cut"),
-    ("q, Ctrl-C, Esc", "leave; Ctrl-Z stops for a while"),
+    ("q, Ctrl-C, Esc", "leave; Esc first ends a search, its marks or a message"),
 ];
 
 impl Viewer {
@@ -58,6 +60,7 @@ impl Viewer {
     pub fn tick(&mut self, now: Duration) -> Act {
         let keys = self.cut.rest(now);
         let act = self.keys(keys, now);
+        self.forget_hint(now);
         self.go_on(now);
         act
     }
@@ -73,6 +76,9 @@ impl Viewer {
             Key::Suspend => return Act::Suspend,
             Key::Redraw => return Act::Redraw,
             _ => {}
+        }
+        if key == Key::Escape && self.mode == Mode::Events {
+            return if self.clear() { Act::Stay } else { Act::Leave };
         }
         self.notice = None;
         match std::mem::replace(&mut self.mode, Mode::Events) {
@@ -96,21 +102,20 @@ impl Viewer {
 
     fn key_of_events(&mut self, key: Key, now: Duration) -> Act {
         match key {
-            Key::Letter('q') | Key::Escape if self.sought.is_none() => return Act::Leave,
-            Key::Escape => self.sought = None,
             Key::Letter('q') => return Act::Leave,
-            Key::Up | Key::Left | Key::Letter('k') => self.go(self.at.saturating_sub(1), now),
-            Key::Down | Key::Right | Key::Letter('j') => self.go(self.at.saturating_add(1), now),
+            Key::Up | Key::Left | Key::Letter('k' | 'h') => self.go(self.at.saturating_sub(1), now),
+            Key::Down | Key::Right | Key::Letter('j' | 'l') => self.go(self.at.saturating_add(1), now),
             Key::PageUp => self.go(self.at.saturating_sub(LEAP), now),
             Key::PageDown => self.go(self.at.saturating_add(LEAP), now),
-            Key::Home => self.go(0, now),
-            Key::End => self.go(usize::MAX, now),
+            Key::Home | Key::Letter('g') => self.go(0, now),
+            Key::End | Key::Letter('G') => self.go(usize::MAX, now),
             Key::Letter(' ') => self.toggle(),
             Key::Letter('+' | '=') => self.speed(true),
             Key::Letter('-') => self.speed(false),
             Key::Letter('/') => self.mode = Mode::Find(String::new()),
-            Key::Letter('n') if self.words.is_empty() => self.mode = Mode::Find(String::new()),
-            Key::Letter('n') => self.find(),
+            Key::Letter('n' | 'N') if self.words.is_empty() => self.mode = Mode::Find(String::new()),
+            Key::Letter('n') => self.find(true),
+            Key::Letter('N') => self.find(false),
             Key::Letter('e') => self.seek(true, "error"),
             Key::Letter('E') => self.seek(false, "error"),
             Key::Letter('t') => self.seek(true, "tool"),
@@ -123,7 +128,8 @@ impl Viewer {
             Key::Letter('u') => self.scroll_by(-HALF_PAGE),
             Key::Tab => self.mode = Mode::Text,
             Key::Enter => self.wants_rest = true,
-            Key::Letter(_) | Key::Backspace | Key::Interrupt | Key::Suspend | Key::Redraw => {}
+            Key::Letter(_) | Key::Backspace => self.hint("? shows the keys", now),
+            Key::Escape | Key::Interrupt | Key::Suspend | Key::Redraw => {}
         }
         Act::Stay
     }
@@ -136,8 +142,8 @@ impl Viewer {
             Key::Down | Key::Letter('j') => self.scroll_by(1),
             Key::PageUp => self.scroll_by(-page),
             Key::PageDown => self.scroll_by(page),
-            Key::Home => self.scroll = 0,
-            Key::End => self.scroll = self.body.len(),
+            Key::Home | Key::Letter('g') => self.scroll = 0,
+            Key::End | Key::Letter('G') => self.scroll = self.body.len(),
             Key::Tab | Key::Escape => self.mode = Mode::Events,
             _ => return false,
         }
@@ -153,7 +159,7 @@ impl Viewer {
                     self.words = words;
                 }
                 if !self.words.is_empty() {
-                    self.find();
+                    self.find(true);
                 }
                 return;
             }
@@ -178,7 +184,15 @@ impl Viewer {
         self.select(index, now);
     }
 
+    /// Ends a search that goes on, and takes marks and messages away; whether there was any of these.
+    fn clear(&mut self) -> bool {
+        let had = self.sought.take().is_some() | self.notice.take().is_some() | self.marks.is_some();
+        self.mark(None);
+        had
+    }
+
     fn toggle(&mut self) {
+        self.sought = None;
         if self.play.is_on() { self.play.pause() } else { self.play.start() }
     }
 
@@ -193,17 +207,25 @@ impl Viewer {
         self.sought = Some(Wish::Seek { from: self.at, is_next, what });
     }
 
-    fn find(&mut self) {
+    fn find(&mut self, is_next: bool) {
         self.play.pause();
+        self.follows &= is_next;
         let words = self.words.clone();
         self.say(&format!("looking for “{words}” …"), Style::DIM);
-        self.sought = Some(Wish::Find { from: self.at.saturating_add(1), words });
+        // What cannot be read as a question is refused with words.
+        self.mark(Query::parse(&words).ok());
+        self.sought = Some(match is_next {
+            true => Wish::Find { from: self.at.saturating_add(1), words },
+            false => Wish::FindBack { from: 0, to: self.at, words, found: None },
+        });
     }
 
     fn follow(&mut self, now: Duration) {
         if !self.about.can_grow {
             return self.say("nothing to follow: no sidecar reads this session", Style::WARN);
         }
+        // The last key counts, also if one before it waits for somebody to answer.
+        self.sought = None;
         self.follows = !self.follows;
         if self.follows && !self.play.is_on() {
             self.select(usize::MAX, now);

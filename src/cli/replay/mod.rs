@@ -9,6 +9,8 @@
 //! outline  the session from afar, as a map
 //! pages    the rows that are known
 //! play     when play goes on
+//! marks    what was found, in the texts of an event
+//! wish     what is asked, and what follows from answers to searches
 //! viewer   what is known, shown, and to be asked next
 //! key      the keys
 //! keys     what they do
@@ -38,6 +40,7 @@ pub mod key;
 pub mod keys;
 pub mod layout;
 mod live;
+mod marks;
 mod outline;
 mod pages;
 pub mod paint;
@@ -46,11 +49,14 @@ pub mod play;
 pub mod screen;
 pub mod viewer;
 mod watch;
+pub mod wish;
 
 use std::io::{self, IsTerminal};
 
 use self::asker::replay_of;
 pub use self::error::ReplayError;
+use self::event::events;
+use self::paint::Style;
 use self::play::{Play, SPEED, SPEEDS};
 use self::screen::Means;
 use self::viewer::{About, Viewer};
@@ -87,7 +93,7 @@ Exit codes: 0, 1 if there is no such session or nobody answers, 2 if the argumen
 #[command(after_help = EXAMPLES)]
 pub struct ReplayArgs {
     /// Id of the session, or its first characters (4 at least), or `latest`
-    #[arg(value_name = "SESSION", default_value = LATEST)]
+    #[arg(value_name = "SESSION", default_value = LATEST, value_parser = values::session)]
     session: String,
     /// Begin at this event, counted from 0
     #[arg(long, value_name = "N")]
@@ -137,11 +143,29 @@ pub fn run(args: &ReplayArgs, config: &Config, env: &Env, prices: &Prices) -> Re
         ColorChoice::Never => false,
         ColorChoice::Auto => has_screen && env.get("NO_COLOR").is_none_or(|value| value.is_empty()),
     };
+    let beyond = beyond(args, at, total);
     if !has_screen {
+        if let Some(why) = beyond {
+            return Err(ReplayError::Beyond(why));
+        }
         return plain::run(&source, &about, at, has_colours);
     }
     let means = Means { has_colours, has_unicode: Glyphs::of_locale(env).has_unicode() };
-    live::run(source, Viewer::new(about, (at, total), Play::of(&args.speed, args.play)), means)
+    let mut viewer = Viewer::new(about, (at, total), Play::of(&args.speed, args.play));
+    if let Some(why) = beyond {
+        viewer.say(&why, Style::WARN);
+    }
+    live::run(source, viewer, means)
+}
+
+/// Why there is no event where the arguments want to begin; `None` if there is one, or if they name none.
+fn beyond(args: &ReplayArgs, from: usize, total: usize) -> Option<String> {
+    let sought = match (args.event, args.at) {
+        (Some(event), _) => format!("there is no event {event}, counted from 0"),
+        (None, Some(at)) => format!("nothing happened at {} or later", at.to_rfc3339()),
+        (None, None) => return None,
+    };
+    (from >= total.max(1)).then(|| format!("{sought}: the session has {}", events(total)))
 }
 
 /// Which session that is, the event to begin with, and how many there are.
@@ -154,9 +178,22 @@ fn find(source: &Source, args: &ReplayArgs, zone: Zone) -> Result<(About, (usize
     };
     let at = args.at.map(Timestamp::to_rfc3339);
     let from = args.event.map(|event| event.to_string());
-    let question = replay_of(&session, "").with("limit", "1").with_some("at", at.as_deref());
-    let answer = match source.ask(&question.with_some("from", from.as_deref())) {
+    let ask = |session: &str| {
+        let question = replay_of(session, "").with("limit", "1").with_some("at", at.as_deref());
+        source.ask(&question.with_some("from", from.as_deref()))
+    };
+    let small = session.to_lowercase();
+    let answer = match ask(&session) {
+        // Ids have small letters; some programs show them in large ones.
+        Err(AskError::Older { .. }) if small != session => ask(&small),
+        answer => answer,
+    };
+    let answer = match answer {
         Err(AskError::Older { .. }) => return Err(ReplayError::NoSession { session }),
+        // The API calls it by another name.
+        Err(AskError::Refused { status: 400, reason }) if reason.starts_with("`id`") => {
+            return Err(ReplayError::Usage(reason.replacen("`id`", "SESSION", 1)));
+        }
         answer => answer?.json,
     };
     let number = |place| count(&answer, place).and_then(|number| usize::try_from(number).ok()).unwrap_or(0);

@@ -116,7 +116,15 @@ pub(super) fn as_ascii(text: &str) -> String {
             '←' | '↩' | '⟨' => told.push('<'),
             '↑' => told.push('^'),
             '↓' | '⤓' => told.push('v'),
-            '★' | '✦' => told.push('*'),
+            '★' | '⚙' | '•' => told.push('*'),
+            '✦' => told.push('+'),
+            '■' => told.push('#'),
+            '⚠' => told.push('!'),
+            '⚓' => told.push_str("& "),
+            '✋' => told.push_str("! "),
+            '⇄' => told.push('='),
+            '◐' | '☐' => told.push('o'),
+            '⋯' => told.push('~'),
             '“' | '”' => told.push('"'),
             letter if letter.is_ascii() => told.push(letter),
             letter => told.push_str(&"?".repeat(letter_width(letter))),
@@ -216,6 +224,22 @@ impl Line {
     /// The same line, all of it inverted.
     pub(super) fn inverted(self) -> Self {
         Self(self.0.into_iter().map(|span| Span { style: span.style.inverted(), ..span }).collect())
+    }
+
+    /// The same line with letters marked, from one up to and without another, ascending: inverted where they are not, and as
+    /// they would be where they are.
+    pub(super) fn marked(self, places: &[(usize, usize)]) -> Self {
+        if places.is_empty() {
+            return self;
+        }
+        let mut places = places.iter().copied().peekable();
+        let letters = self.0.iter().flat_map(|span| span.text.chars().map(|letter| (letter, span.style)));
+        let marked = letters.enumerate().map(|(number, (letter, style))| {
+            while places.next_if(|(_, end)| *end <= number).is_some() {}
+            let is_marked = places.peek().is_some_and(|(begin, _)| *begin <= number);
+            (letter, Style { inverse: style.inverse != is_marked, ..style })
+        });
+        Self::of_letters(&marked.collect::<Vec<_>>())
     }
 
     /// The line in lines of at most `columns`, broken behind blanks where there are some.

@@ -10,12 +10,15 @@ use super::cut::CutKeys;
 use super::detail;
 use super::event::Row;
 use super::layout::{Layout, Size};
+use super::marks;
 use super::outline::Outline;
 use super::pages::{PAGE, Pages};
 use super::paint::{Line, Style};
 use super::play::Play;
+use super::wish::{Failure, Hunt, Wish, landmark};
 use crate::cli::ask::answer::{count, list, text};
 use crate::views::analytics::period::Zone;
+use crate::views::text::find::query::Query;
 
 /// Pause between two looks at whether the session has gone on.
 const LOOK: Duration = Duration::from_secs(2);
@@ -29,33 +32,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// How long an event stays on the screen while the next one is asked for.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// A question that the replay has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
-    /// The session from afar.
-    Outline,
-    /// The rows of a page.
-    Page(usize),
-    /// An event with its texts and the state there.
-    Event(usize),
-    /// The nearest event of a kind.
-    Seek { from: usize, is_next: bool, what: &'static str },
-    /// The next event from here on with a text that has these words.
-    Find { from: usize, words: String },
-    /// A whole text of an event.
-    Text { event: usize, part: usize },
-    /// A file as the session knew it after an event.
-    File { path: String, at: usize },
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// Asking again later may help.
-    Silent(String),
-    /// The same question would be refused again.
-    Refused(String),
-}
+/// How long a hint is said.
+const MOMENT: Duration = Duration::from_secs(3);
 
 /// What the keys go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +87,14 @@ pub struct Viewer {
     pub(super) words: String,
     /// What is said in the last line until the next key.
     pub(super) notice: Option<(String, Style)>,
+    /// When that is said no more, even without a key.
+    notice_ends: Option<Duration>,
+    /// Why nobody answers, until somebody does.
+    pub(super) silence: Option<String>,
+    /// What is marked in the texts.
+    pub(super) marks: Option<Query>,
+    /// The first line of the texts with a mark.
+    marked_line: Option<usize>,
     /// A search or a jump that goes on.
     pub(super) sought: Option<Wish>,
     /// Whether the rest of a cut text is wanted.
@@ -155,6 +141,10 @@ impl Viewer {
             mode: Mode::Events,
             words: String::new(),
             notice: None,
+            notice_ends: None,
+            silence: None,
+            marks: None,
+            marked_line: None,
             sought: None,
             wants_rest: false,
             cut: CutKeys::default(),
@@ -248,7 +238,7 @@ impl Viewer {
             self.stale_since.filter(|_| !self.is_current()).map(|since| since + PATIENCE).filter(|late| *late > now);
         let look = (self.about.can_grow && self.asked.is_none()).then(|| self.silent_until.unwrap_or(self.look_at));
         let silent = self.silent_until.filter(|_| self.asked.is_none());
-        [self.play.due(), self.cut.due(), late, look, silent].into_iter().flatten().min()
+        [self.play.due(), self.cut.due(), self.notice_ends, late, look, silent].into_iter().flatten().min()
     }
 
     /// Takes the answer to the question that was asked.
@@ -256,22 +246,21 @@ impl Viewer {
         let Some(wish) = self.asked.take() else { return };
         match answer {
             Ok(answer) => {
-                if self.silent_until.take().is_some() {
-                    self.notice = None;
-                }
+                (self.silent_until, self.silence) = (None, None);
                 self.take(wish, &answer, now);
             }
             Err(Failure::Silent(why)) => {
-                self.say(&format!("asking again: {why}"), Style::BAD);
+                self.silence = Some(format!("asking again: {why}"));
                 self.silent_until = Some(now + AGAIN);
             }
             // Then the edit is shown as its call tells it.
             Err(Failure::Refused(_)) if matches!(wish, Wish::File { .. }) => self.changes = None,
             Err(Failure::Refused(why)) => {
-                self.say(&why, Style::BAD);
                 if self.sought.as_ref() == Some(&wish) {
                     self.sought = None;
+                    self.say(&why, Style::BAD);
                 } else {
+                    self.silence = Some(why);
                     self.wants_rest = false;
                     self.silent_until = Some(now + AGAIN);
                 }
@@ -303,11 +292,19 @@ impl Viewer {
                     }
                 }
             }
-            Wish::Find { from, words } if self.sought.as_ref() == Some(&Wish::Find { from, words: words.clone() }) => {
-                self.found(answer, words, now);
+            Wish::Find { .. } | Wish::FindBack { .. } if self.sought.as_ref() == Some(&wish) => {
+                self.sought = None;
+                match wish.after(answer, self.at) {
+                    Hunt::Found(index) => self.found(index, now),
+                    Hunt::Further(wish, said) => {
+                        self.say(&said, Style::DIM);
+                        self.sought = Some(wish);
+                    }
+                    Hunt::Nothing(said) => self.say(&said, Style::WARN),
+                }
             }
             // Given up meanwhile.
-            Wish::Seek { .. } | Wish::Find { .. } => {}
+            Wish::Seek { .. } | Wish::Find { .. } | Wish::FindBack { .. } => {}
             Wish::File { path, at } => {
                 if self.changes.as_ref() == Some(&path) && at + 1 == self.at && self.is_current() {
                     self.changes = None;
@@ -368,27 +365,29 @@ impl Viewer {
         self.counted(answer, now);
     }
 
-    fn found(&mut self, answer: &Value, words: String, now: Duration) {
-        let number = |place| count(answer, place).and_then(|number| usize::try_from(number).ok());
-        self.sought = None;
-        if let Some(index) = number("/events/0/index") {
-            self.notice = None;
-            self.select(index, now);
-            self.shows_words = true;
-            return;
-        }
-        match number("/next_from") {
-            Some(from) => {
-                self.say(&format!("looking for “{words}”: event {from} …"), Style::DIM);
-                self.sought = Some(Wish::Find { from, words });
-            }
-            None => self.say(&format!("“{words}” is not said after event {}", self.at), Style::WARN),
-        }
+    fn found(&mut self, index: usize, now: Duration) {
+        self.notice = None;
+        self.select(index, now);
+        self.shows_words = true;
     }
 
     /// Says something in the last line.
     pub(super) fn say(&mut self, text: &str, look: Style) {
         self.notice = Some((text.to_owned(), look));
+        self.notice_ends = None;
+    }
+
+    /// Says something in the last line for a moment.
+    pub(super) fn hint(&mut self, text: &str, now: Duration) {
+        self.say(text, Style::DIM);
+        self.notice_ends = Some(now + MOMENT);
+    }
+
+    /// Ends what is said for a moment, if that is over.
+    pub(super) fn forget_hint(&mut self, now: Duration) {
+        if self.notice_ends.is_some_and(|ends| ends <= now) {
+            (self.notice, self.notice_ends) = (None, None);
+        }
     }
 
     /// Goes on with play, if it is time.
@@ -414,11 +413,10 @@ impl Viewer {
         }
     }
 
-    /// Scrolls the text to the first line that has the words which were found, if one has.
-    fn scroll_to_words(&mut self) {
-        let Some(word) = longest_word(&self.words) else { return };
-        let found = self.body.iter().position(|line| line.text().to_lowercase().contains(&word));
-        self.scroll = found.map_or(0, |line| line.saturating_sub(1));
+    /// Marks what a question finds in texts from now on; with `None`, nothing.
+    pub(super) fn mark(&mut self, query: Option<Query>) {
+        self.marks = query;
+        self.folded_to = None;
     }
 
     /// Makes everything fit to the screen: what is folded, and what is seen of lists and texts.
@@ -428,15 +426,13 @@ impl Viewer {
         if self.folded_to != Some(layout.pane.columns)
             && let Some(event) = &self.event
         {
-            self.body.clear();
-            for line in detail::body(event, &self.whole, self.before.as_deref()) {
-                line.wrapped(layout.pane.columns, &mut self.body);
-            }
+            let lines = detail::body(event, &self.whole, self.before.as_deref());
+            (self.body, self.marked_line) = marks::folded(lines, layout.pane.columns, self.marks.as_ref());
             self.folded_to = Some(layout.pane.columns);
         }
         if self.shows_words && self.is_current() {
             self.shows_words = false;
-            self.scroll_to_words();
+            self.scroll = self.marked_line.map_or(0, |line| line.saturating_sub(1));
         }
         let rows = layout.list.rows.max(1);
         if self.at < self.top || self.at >= self.top + rows {
@@ -444,21 +440,5 @@ impl Viewer {
         }
         self.top = self.top.min(self.total.saturating_sub(rows));
         self.scroll = self.scroll.min(self.body.len().saturating_sub(layout.pane.rows));
-    }
-}
-
-/// The longest word of a question, as it stands in texts.
-fn longest_word(words: &str) -> Option<String> {
-    let bare = |word: &str| word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase();
-    let asked = words.split_whitespace().filter(|word| !word.starts_with('-'));
-    asked.map(bare).max_by_key(String::len).filter(|word| !word.is_empty())
-}
-
-/// A landmark of cursors, in words.
-fn landmark(what: &str) -> &str {
-    match what {
-        "tool" => "tool call",
-        "prompt" => "turn",
-        what => what,
     }
 }

@@ -15,7 +15,7 @@ use signal_hook::low_level::emulate_default_handler;
 
 use super::key::Key;
 use super::screen;
-use super::viewer::Failure;
+use super::wish::Failure;
 
 /// After a signal to end, the process ends so late even if it is not finished, and with its terminal given back.
 const LAST: Duration = Duration::from_secs(3);

@@ -15,6 +15,9 @@ const BEFORE_CHARS: usize = 80;
 /// Most matches that are told of one snippet.
 const MATCHES_MAX: usize = SNIPPET_CHARS_MAX;
 
+/// Most places of one word, phrase or expression that are told of one text.
+pub const PLACES_MAX: usize = 1000;
+
 /// Text around the first match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
@@ -76,17 +79,46 @@ impl<'t> Piece<'t> {
                 }
             }
         }
-        found.sort_unstable();
-        let mut matches: Vec<(usize, usize)> = Vec::new();
-        for (begin, stop) in found.into_iter().filter(|(begin, stop)| stop > begin) {
-            match matches.last_mut() {
-                Some((_, last)) if begin <= *last => *last = stop.max(*last),
-                _ => matches.push((begin, stop)),
-            }
-        }
-        let matches = matches.into_iter().map(|(begin, stop)| (begin, stop - begin)).collect();
+        let matches = apart(found).into_iter().map(|(begin, stop)| (begin, stop - begin)).collect();
         Snippet { text: self.text.chars().skip(start).take(SNIPPET_CHARS_MAX).collect(), matches }
     }
+}
+
+impl Query {
+    /// The places of a text that its words, phrases and expressions without a minus find, also if not all of them do: the first
+    /// character and the one behind the last, ascending and apart, at most [`PLACES_MAX`] of each.
+    #[must_use]
+    pub fn places(&self, text: &str) -> Vec<(usize, usize)> {
+        let piece = Piece::of(text);
+        let mut found = Vec::new();
+        for term in self.terms.iter().filter(|term| !term.not) {
+            let own = term.what.own(&piece);
+            let (mut from, mut letters, mut counted) = (0, 0, 0);
+            for _ in 0..PLACES_MAX {
+                let Some(place) = term.what.find(own, from) else { break };
+                let long = own.get(place.clone()).map_or(0, |part| part.chars().count());
+                letters += own.get(counted..place.start).map_or(0, |part| part.chars().count());
+                found.push((letters, letters + long));
+                counted = place.start;
+                let letter = own.get(place.end..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
+                from = if place.is_empty() { place.end + letter } else { place.end };
+            }
+        }
+        apart(found)
+    }
+}
+
+/// Places in order, those that touch as one.
+fn apart(mut found: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    found.sort_unstable();
+    let mut places: Vec<(usize, usize)> = Vec::new();
+    for (begin, stop) in found.into_iter().filter(|(begin, stop)| stop > begin) {
+        match places.last_mut() {
+            Some((_, last)) if begin <= *last => *last = stop.max(*last),
+            _ => places.push((begin, stop)),
+        }
+    }
+    places
 }
 
 impl What {
