@@ -3,7 +3,7 @@
 //! The beginning is kept, because it says whose key must be replaced. It counts only where a word could begin, and the
 //! minimum length spares ordinary names (`sk-learn`, `hf_model`, `npm_config_registry`).
 
-use super::issuers::{Alphabet, HEADS, ISSUERS};
+use super::issuers::{Alphabet, HEADS, ISSUERS, head};
 use super::lengths;
 use super::reader::{MARKER, SecretKey, TextReader};
 use super::shapes;
@@ -32,10 +32,11 @@ pub(super) fn find(reader: &TextReader<'_>, runs: &mut KeyRuns, at: usize) -> Op
     if !word_may_begin(reader, at) {
         return None;
     }
+    let first = reader.at(at);
     let issuers = if is_head(reader, at) { ISSUERS } else { &[] };
     let found = issuers.iter().find_map(|(start, min, alphabet)| {
         let key = |secret| body(reader, secret, *min, *alphabet).map(|end| SecretKey { secret, end });
-        reader.starts(at, start).then(|| key(at + start.len())).flatten()
+        (start.as_bytes().first() == Some(&first) && reader.starts(at, start)).then(|| key(at + start.len())).flatten()
     });
     found
         .or_else(|| shapes::find(reader, at))
@@ -55,10 +56,10 @@ pub(super) fn holds_begin(word: &str) -> bool {
     })
 }
 
-/// True if an issuer's keys begin with the two letters at `at`.
+/// True if an issuer's keys may begin with the three characters at `at`.
 fn is_head(reader: &TextReader<'_>, at: usize) -> bool {
-    let head = usize::from(reader.at(at)) << 8 | usize::from(reader.at(at + 1));
-    HEADS.get(head >> 6).is_some_and(|heads| heads & (1 << (head & 63)) != 0)
+    let (word, bit) = head(reader.at(at), reader.at(at + 1), reader.at(at + 2));
+    HEADS.get(word).is_some_and(|heads| heads & bit != 0)
 }
 
 /// The secret access key right behind an access key id.

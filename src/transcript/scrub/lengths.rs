@@ -1,5 +1,6 @@
 //! Keys with a beginning that says little, which are told by it and by their length: `re_`, `key-`, `s.`.
 
+use super::issuers::{HEAD_WORDS, head};
 use super::known::changes;
 use super::reader::{SecretKey, TextReader};
 
@@ -49,15 +50,15 @@ const LENGTHS: &[(&str, usize, usize, Kind)] = &[
     ("KEY01", 40, 60, Url),
     ("cflt", 50, 80, Mixed),
 ];
-/// A bit for each two characters with which one of [`LENGTHS`] begins, by which most words are ruled out at once.
-#[allow(clippy::indexing_slicing, reason = "done by the compiler: a beginning of one letter would not build")]
-const HEADS: [u64; 1_024] = {
-    let mut heads = [0; 1_024];
+/// A bit for each three characters with which one of [`LENGTHS`] begins, by which most words are ruled out at once.
+#[allow(clippy::indexing_slicing, reason = "done by the compiler: a beginning of two letters would not build")]
+const HEADS: [u64; HEAD_WORDS] = {
+    let mut heads = [0; HEAD_WORDS];
     let mut at = 0;
     while at < LENGTHS.len() {
         let start = LENGTHS[at].0.as_bytes();
-        let head = (start[0] as usize) << 8 | start[1] as usize;
-        heads[head >> 6] |= 1 << (head & 63);
+        let (word, bit) = head(start[0], start[1], start[2]);
+        heads[word] |= bit;
         at += 1;
     }
     heads
@@ -76,15 +77,16 @@ pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
     if matches!(reader.before(at, 1), b'-' | b'_' | b'.') {
         return None;
     }
+    let first = reader.at(at);
     let known = || {
-        let head = usize::from(reader.at(at)) << 8 | usize::from(reader.at(at + 1));
-        if HEADS.get(head >> 6).is_none_or(|heads| heads & (1 << (head & 63)) == 0) {
+        let (word, bit) = head(first, reader.at(at + 1), reader.at(at + 2));
+        if HEADS.get(word).is_none_or(|heads| heads & bit == 0) {
             return None;
         }
         LENGTHS.iter().find_map(|(start, min, max, kind)| {
             let secret = at + start.len();
             let key = || body(reader, secret, (*min, *max), *kind).map(|end| SecretKey { secret, end });
-            reader.starts(at, start).then(key).flatten()
+            (start.as_bytes().first() == Some(&first) && reader.starts(at, start)).then(key).flatten()
         })
     };
     let uuid = || {
@@ -94,10 +96,13 @@ pub(super) fn find(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
         let is_uuid = end - secret == UUID_BYTES && !reader.at(end).is_ascii_alphanumeric();
         is_uuid.then_some(SecretKey { secret, end })
     };
-    match reader.at(at) {
+    match first {
         b'k' | b'r' | b'f' | b'p' | b'n' | b'v' | b'l' | b'o' | b'd' | b't' | b'E' | b'K' => known(),
         b'c' | b'4' | b's' | b'm' | b'a' | b'A' => {
             known().or_else(uuid).or_else(|| vault(reader, at)).or_else(|| one_password(reader, at))
+        }
+        b'S' if reader.at(at + 1) == b'K' => {
+            body(reader, at + 2, (32, 32), Hex).map(|end| SecretKey { secret: at + 2, end })
         }
         b'1' | b'2' => asana(reader, at),
         _ => None,
