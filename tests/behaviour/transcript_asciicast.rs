@@ -131,6 +131,9 @@ fn nothing_in_a_session_steers_the_terminal_and_long_results_are_cut() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert!(!shown.contains("owned") && !shown.contains("line 12 "), "{shown}");
+    // A text goes on between two words.
+    let mut wide = shown.split("\r\n").filter(|line| line.contains("wide"));
+    assert!(wide.all(|line| line.split_whitespace().all(|word| word.ends_with("wide"))), "{shown}");
     assert!(events.iter().filter(|event| event[1] == "m").count() == 1);
     assert_eq!(events.last().unwrap(), &json!([0.0, "x", "0"]));
     // A minute of waiting is 3 s long.

@@ -47,7 +47,9 @@ fn words(text: &str) -> String {
 /// The text of a document of Markdown as a reader sees it.
 fn seen(markdown: &str) -> String {
     let mut text = String::new();
-    for event in parser(markdown) {
+    // A space without width takes references apart, and does not show.
+    let markdown = markdown.replace("&#8203;", "");
+    for event in parser(&markdown) {
         match event {
             Event::Text(own) | Event::Code(own) | Event::Html(own) | Event::InlineHtml(own) => text.push_str(&own),
             Event::SoftBreak | Event::HardBreak | Event::End(_) | Event::Rule => text.push(' '),
@@ -229,6 +231,9 @@ fn whatever_stands_in_a_session_is_text() {
         "ins",
         "del",
         "html",
+        // Of answers, which are Markdown.
+        "br",
+        "strong",
     ];
     let unknown: Vec<&String> = elements.iter().filter(|element| !known.contains(&element.as_str())).collect();
     assert_eq!(unknown, Vec::<&String>::new());
@@ -290,7 +295,8 @@ fn answers_stay_markdown_and_swallow_nothing() {
         "2 Turn 2: Second".to_owned(),
     ];
     assert_eq!(headings, expected, "{}", markdown.text());
-    assert_eq!(tags, BTreeSet::new());
+    let expected = ["</details>", "<details><summary>All sums</summary>"].map(str::to_owned);
+    assert_eq!(tags, BTreeSet::from(expected));
     let expected = ["https://example.org/a", "http://evil.example/p.png"].map(str::to_owned);
     assert_eq!(links, BTreeSet::from(expected));
     let pictures = parser(markdown.text()).filter(|event| matches!(event, Event::Start(Tag::Image { .. }))).count();
@@ -309,6 +315,63 @@ fn answers_stay_markdown_and_swallow_nothing() {
         !page.contains("href=\"javascript")
             && page.contains("<blockquote class=\"prompt\">  indented\n# no heading\n\n1. no list")
     );
+}
+
+/// The texts of Markdown as GitHub looks for references in them: not in code, and not in links.
+fn searched(markdown: &str) -> Vec<String> {
+    let (mut texts, mut code, mut links) = (vec![String::new()], 0, 0);
+    for event in parser(markdown) {
+        match event {
+            Event::Start(Tag::CodeBlock(_)) => code += 1,
+            Event::End(TagEnd::CodeBlock) => code -= 1,
+            Event::Start(Tag::Link { .. }) => links += 1,
+            Event::End(TagEnd::Link) => links -= 1,
+            Event::Text(text) if code == 0 && links == 0 => texts.last_mut().unwrap().push_str(&text),
+            _ => texts.push(String::new()),
+        }
+    }
+    texts
+}
+
+#[test]
+fn nobody_is_called_and_nothing_is_linked_by_a_word_of_the_session() {
+    let mut world = World::empty();
+    let words =
+        "@alice #12 o/r#34 GH-56 gh-7 0123abc 0123456789abcdef0123456789abcdef01234567 o/r@89abcde &#64;bob \\@carol";
+    let rows = [
+        json!({"type": "custom-title", "sessionId": MADE, "customTitle": words}),
+        prompt(MADE, 0, words),
+        answer(
+            MADE,
+            2,
+            "m1",
+            said(&format!(
+                "{words}\n\n- **@dave** `@code` <https://a.example/@eve> https://b.example/@fay\n\n```\n#99\n```"
+            )),
+        ),
+        answer(MADE, 3, "m2", said("<script>alert(1)</script> see #34, [link](https://example.com)")),
+    ];
+    world.write(MADE, &rows);
+    world.count();
+    let markdown = transcript(&world, MADE, "format=md");
+    let pattern = r"(?i)[@#]\w|gh-\d|(?:^|[^\w.\u{2d}])[0-9a-f]{7,40}(?:[^\w\u{2d}]|$)";
+    let reference = regex::Regex::new(pattern).unwrap();
+    let address = regex::Regex::new(r"https://\S+").unwrap();
+    for text in searched(markdown.text()) {
+        let text = address.replace_all(&text, "");
+        assert!(!reference.is_match(&text), "{text}\n{}", markdown.text());
+    }
+    let shown = seen(markdown.text());
+    let (short, whole) = words.split_at(words.find(" 0123456789").unwrap());
+    assert_eq!((shown.matches(short).count(), shown.matches(whole.split(" &#64;").next().unwrap()).count()), (4, 3));
+    assert!(shown.contains("https://b.example/@fay"), "{shown}");
+    let code = parser(markdown.text()).any(|event| matches!(event, Event::Code(code) if &*code == "@code"));
+    assert!(code && markdown.text().contains("\n#99\n") && markdown.text().contains("https://b.example/@fay"));
+    // The rest of a line that begins with HTML is Markdown in both forms.
+    assert!(markdown.text().contains("[link](https://example.com)"), "{}", markdown.text());
+    let html = transcript(&world, MADE, "format=html");
+    let line = "<p>&lt;script&gt;alert(1)&lt;/script&gt; see #34, <a href=\"https://example.com\">link</a></p>";
+    assert!(html.text().contains(line), "{}", html.text());
 }
 
 #[test]
@@ -360,13 +423,51 @@ fn edits_are_differences_and_everything_else_of_a_call_stands_beside() {
 fn sub_agents_are_marked_where_they_are() {
     let session = "4a8d9d51-618e-4f13-8ae2-76a6fe6d5a51";
     let markdown = transcript(&RECORDED, session, "format=md");
-    assert!(
-        markdown
-            .text()
-            .contains("\n↳ sub-agent `general-purpose a2a8fd7b8bfc6125f` · **Sub-agent begins** `general-purpose`")
-    );
-    assert!(markdown.text().contains("\n↳ sub-agent `Explore a872edc623525376c` · **Answer**"));
+    let text = markdown.text();
+    let begin = "\n↳ sub-agent `general-purpose 1 (a2a8fd7b8bfc6125f)` · **Sub-agent begins** `general-purpose`";
+    assert!(text.contains(begin), "{text}");
+    assert!(text.contains("\n↳ sub-agent `Explore 2` · **"), "{text}");
+    for id in ["a2a8fd7b8bfc6125f", "a872edc623525376c"] {
+        let headings = text.lines().filter(|line| line.starts_with('↳') && line.contains(id));
+        assert_eq!(headings.count(), 1, "an id stands where its agent begins: {text}");
+    }
     let html = transcript(&RECORDED, session, "format=html");
     assert!(html.text().contains("<article id=\"event-2\" class=\"depth-1\">"));
-    assert!(html.text().contains("<p class=\"about\">sub-agent Explore a872edc623525376c · <time"));
+    assert!(html.text().contains("<p class=\"about\">sub-agent Explore 2 · <time"));
+}
+
+#[test]
+fn an_answer_without_words_stands_with_its_first_call() {
+    let mut world = World::empty();
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "Bash", "input": {"command": id}});
+    let rows = [
+        prompt(MADE, 0, "Go."),
+        answer(MADE, 2, "m1", json!([call("c1"), call("c2")])),
+        result(MADE, 3, "c1", json!("one")),
+        result(
+            MADE,
+            4,
+            "c2",
+            json!([{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}]),
+        ),
+        answer(MADE, 5, "m2", json!([{"type": "text", "text": "Words."}, call("c3")])),
+        answer(MADE, 7, "m3", json!([])),
+        prompt(MADE, 9, "End."),
+    ];
+    world.write(MADE, &rows);
+    world.count();
+    let markdown = transcript(&world, MADE, "format=md");
+    let lines: Vec<&str> = markdown.text().lines().filter(|line| line.starts_with("**")).collect();
+    let kinds: Vec<&str> = lines.iter().map(|line| line.split("**").nth(1).unwrap()).collect();
+    let expected =
+        ["Prompt", "Call", "Call", "Result", "Result", "Answer", "Call", "Answer", "Prompt"].map(str::to_owned);
+    assert_eq!(kinds, expected, "{}", markdown.text());
+    let model = lines[5].split('`').nth(1).unwrap();
+    let has_cost: Vec<bool> = lines.iter().map(|line| line.contains(model) && line.contains(" tokens in, ")).collect();
+    assert_eq!(has_cost, [false, true, false, false, false, true, false, true, false], "{}", markdown.text());
+    assert!(lines[3].contains(" · 3 bytes") && !lines[4].contains("bytes"), "{lines:?}");
+    // Without a title the session is named once, and what few look for is folded.
+    assert_eq!(markdown.text().matches(MADE).count(), 1);
+    let (sums, rest) = markdown.text().split_once("<details><summary>All sums</summary>").unwrap();
+    assert!(sums.contains("| Turns | 2 |") && rest.contains("| Tokens written to the cache for 5 minutes |"));
 }

@@ -10,7 +10,7 @@
 use serde_json::{Value, json};
 
 use super::entry::{Entry, Form, Head};
-use super::shown::title;
+use super::shown::{Agents, title};
 use super::terminal::{COLUMNS, Drawing, drawn};
 use crate::transcript::time::Timestamp;
 
@@ -24,6 +24,7 @@ const PAUSE_MS_MAX: u64 = 3_000;
 pub(super) struct Asciicast {
     /// Time of the event before.
     last: Option<Timestamp>,
+    agents: Agents,
 }
 
 impl Form for Asciicast {
@@ -57,7 +58,7 @@ impl Form for Asciicast {
             event(pause, "m", &format!("Turn {}{colon}{}", turn.index, super::escape::seen(&turn.title)), out);
             pause = 0;
         }
-        event(pause, "o", &drawn(entry), out);
+        event(pause, "o", &drawn(entry, &mut self.agents), out);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {

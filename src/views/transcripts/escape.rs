@@ -1,5 +1,7 @@
 //! Texts that stay texts in HTML and in Markdown, whatever stands in them.
 
+use super::references::{BREAK, breaks};
+
 /// A text as it can stand in an element or a quoted attribute of HTML. Characters that cannot be seen, and those that turn
 /// the direction of what follows, are shown as their numbers.
 #[must_use]
@@ -54,14 +56,19 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
-/// A text in one line of Markdown, in which no letter means anything: it begins no list, links nothing and is no HTML.
+/// A text in one line of Markdown, in which no letter means anything: it begins no list, links nothing, calls nobody and is
+/// no HTML.
 pub(super) fn markdown(text: &str) -> String {
     let text = seen(text);
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     let mut before = None;
-    let mut rest = text.chars().peekable();
-    while let Some(letter) = rest.next() {
-        let behind = rest.peek().copied();
+    let mut breaks = breaks(&text).into_iter().peekable();
+    let mut rest = text.char_indices().peekable();
+    while let Some((place, letter)) = rest.next() {
+        let behind = rest.peek().map(|(_, letter)| *letter);
+        if breaks.next_if_eq(&place).is_some() {
+            out.push_str(BREAK);
+        }
         let is_within = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
         match letter {
             '\n' | '\t' => out.push(' '),

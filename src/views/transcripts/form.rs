@@ -51,6 +51,25 @@ impl FormKind {
         }
     }
 
+    /// Every ending that tells a form, without the dot; the first of each form is the one that its files are given.
+    pub const ENDINGS: [(&'static str, Self); 9] = [
+        ("md", Self::Markdown),
+        ("markdown", Self::Markdown),
+        ("html", Self::Html),
+        ("htm", Self::Html),
+        ("json", Self::Json),
+        ("perfetto-trace", Self::Perfetto),
+        ("pftrace", Self::Perfetto),
+        ("perfetto", Self::Perfetto),
+        ("cast", Self::Asciicast),
+    ];
+
+    /// The form that files with this ending have, in capitals or not; `None` if it tells none.
+    #[must_use]
+    pub fn of_ending(ending: &str) -> Option<Self> {
+        Self::ENDINGS.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending)).map(|(_, form)| *form)
+    }
+
     /// Whether it is bytes that a terminal should not be given.
     #[must_use]
     pub const fn is_binary(self) -> bool {
@@ -64,7 +83,7 @@ impl FormKind {
     #[must_use]
     pub fn writer(self, style: &'static str) -> Box<dyn Form> {
         match self {
-            Self::Markdown => Box::new(Markdown),
+            Self::Markdown => Box::new(Markdown::default()),
             Self::Html => Box::new(Html::new(style)),
             Self::Json => Box::new(Json::default()),
             Self::Perfetto => Box::new(Perfetto::default()),

@@ -8,7 +8,7 @@ use super::diff::{Part, parts};
 use super::entry::{Entry, Form, Head, Piece, TurnHead};
 use super::escape::{html, lines, push_html};
 use super::prose;
-use super::shown::{Line, agent, summary, title, turn_facts, untold};
+use super::shown::{Agents, Line, Row, details, other, sums, title, turn_facts, untold};
 use crate::views::sessions::event::Detail;
 use crate::views::sessions::kinds::EventKind;
 use crate::views::text::pictures::Picture;
@@ -43,6 +43,7 @@ blockquote.prompt { margin: .3rem 0; padding: .3rem .6rem; background: var(--mar
 .transcript td { white-space: normal; max-width: none; } .transcript tbody th { min-width: 0; width: 14rem; color: var(--soft); }
 .transcript summary { cursor: pointer; font-size: .85rem; color: var(--soft); } .transcript dl { margin: .2rem 0; font-size: .85rem; }
 .transcript dt { color: var(--soft); float: left; clear: left; margin-right: .5rem; } .transcript dd { margin: 0; } .turns { font-size: .9rem; }
+.prose pre code { font: inherit; }
 @media (max-width: 700px) { .transcript { padding: .4rem; } .transcript tbody th { width: 7rem; } }
 ";
 
@@ -52,12 +53,13 @@ pub(super) struct Html {
     /// The style of the pages.
     style: &'static str,
     is_in_turn: bool,
+    agents: Agents,
     picture_bytes: usize,
 }
 
 impl Html {
-    pub(super) const fn new(style: &'static str) -> Self {
-        Self { style, is_in_turn: false, picture_bytes: 0 }
+    pub(super) fn new(style: &'static str) -> Self {
+        Self { style, is_in_turn: false, agents: Agents::default(), picture_bytes: 0 }
     }
 }
 
@@ -79,12 +81,12 @@ impl Form for Html {
              <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
              <title>{title} · tailspan</title>\n<style>\n{style}{STYLE}</style>\n</head>\n\
              <body class=\"transcript\">\n<header>\n<h1>{title}</h1>\n</header>\n<main>\n\
-             <table>\n<caption>The session in sums</caption>\n<tbody>\n"
+             "
         );
-        for (what, value) in summary(head) {
-            page.push_str(&format!("<tr><th scope=\"row\">{what}</th><td>{}</td></tr>\n", html(&value)));
-        }
-        page.push_str("</tbody>\n</table>\n");
+        push_table("The session in sums", &sums(head), &mut page);
+        page.push_str("<details><summary>All sums</summary>\n");
+        push_table("More of the session", &details(head), &mut page);
+        page.push_str("</details>\n");
         if !head.turns.is_empty() {
             page.push_str("<nav class=\"turns\" aria-labelledby=\"turns\">\n<h2 id=\"turns\">Turns</h2>\n<ol>\n");
             head.turns.iter().for_each(|turn| push_link(turn, &mut page));
@@ -100,7 +102,7 @@ impl Form for Html {
             self.is_in_turn = true;
             push_turn(turn, &mut page);
         }
-        push_line(entry, &mut page);
+        push_line(entry, self.agents.name(entry), &mut page);
         let kind = entry.event.detail.kind();
         for piece in entry.texts.pieces() {
             self.push_piece(kind, entry, piece, &mut page);
@@ -144,7 +146,7 @@ impl Html {
 
     /// Something that is no text: a picture, if it is one and there is room for it.
     fn push_other(&mut self, piece: &Piece, page: &mut String) {
-        let size = format!("{}, {} bytes", html(&piece.kind), piece.bytes);
+        let size = html(&other(piece));
         let fits = |bytes: usize| bytes <= PICTURE_BYTES_MAX && self.picture_bytes + bytes <= PICTURES_BYTES_MAX;
         match &piece.picture {
             Some(picture) if fits(picture.bytes.len()) => {
@@ -178,9 +180,17 @@ fn push_turn(turn: &TurnHead, page: &mut String) {
     ));
 }
 
-/// What stands above the texts of an event; the article is left open.
-fn push_line(entry: &Entry<'_>, page: &mut String) {
-    let Line { what, name, mut facts, failed } = Line::of(entry);
+fn push_table(caption: &str, rows: &[Row], page: &mut String) {
+    page.push_str(&format!("<table>\n<caption>{caption}</caption>\n<tbody>\n"));
+    for (what, value) in rows {
+        page.push_str(&format!("<tr><th scope=\"row\">{what}</th><td>{}</td></tr>\n", html(value)));
+    }
+    page.push_str("</tbody>\n</table>\n");
+}
+
+/// What stands above the texts of an event; the article is left open. `agent` is what its sub-agent is called.
+fn push_line(entry: &Entry<'_>, agent: Option<String>, page: &mut String) {
+    let Line { what, name, mut facts, failed, .. } = Line::of(entry);
     let (index, depth) = (entry.event.index, entry.event.depth.min(DEPTH_MAX));
     facts.extend(untold(entry.texts));
     let mut classes: Vec<String> = Vec::new();
@@ -188,7 +198,7 @@ fn push_line(entry: &Entry<'_>, page: &mut String) {
     classes.extend(failed.then(|| "failed".to_owned()));
     let class = if classes.is_empty() { String::new() } else { format!(" class=\"{}\"", classes.join(" ")) };
     let name = name.map(|name| format!(" {}", html(&name))).unwrap_or_default();
-    let agent = agent(entry).map(|agent| format!("sub-agent {} · ", html(&agent))).unwrap_or_default();
+    let agent = agent.map(|agent| format!("sub-agent {} · ", html(&agent))).unwrap_or_default();
     let facts: Vec<String> = facts.iter().map(|fact| html(fact)).collect();
     page.push_str(&format!(
         "<article id=\"event-{index}\"{class}>\n<h3><span class=\"kind\">{what}</span>{name} \

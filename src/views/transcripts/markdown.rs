@@ -4,14 +4,17 @@
 //! Every text but an answer is escaped or stands in a block whose fence is longer than any run of backticks within, so it
 //! stays text whatever stands in it. What [`prose`](super::prose) does to answers stands there.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::colours;
 use super::diff::{DiffLine, Part, parts};
-use super::entry::{Entry, Form, Head, Piece, TurnHead};
+use super::entry::{Entry, Form, Head, Piece, Texts, TurnHead};
 use super::escape::{code, fenced, lines, markdown, one_line};
 use super::prose;
-use super::shown::{Line, agent, summary, title, turn_facts, untold};
+use super::shown::{Agents, Line, Row, details, other, sums, title, turn_facts, untold};
 use crate::views::sessions::event::Detail;
 use crate::views::sessions::kinds::EventKind;
 
@@ -20,8 +23,20 @@ const OPEN_LINES_MAX: usize = 20;
 const OPEN_BYTES_MAX: usize = 2000;
 
 /// Writes Markdown.
+#[derive(Debug, Default)]
+pub(super) struct Markdown {
+    agents: Agents,
+    /// The answers without words whose first call has not come, by thread.
+    held: BTreeMap<Option<Arc<str>>, Held>,
+}
+
+/// An answer without words. Its model and its cost stand with its first call; it has a paragraph only if none comes.
 #[derive(Debug)]
-pub(super) struct Markdown;
+struct Held {
+    message_id: Box<str>,
+    facts: Vec<String>,
+    paragraph: String,
+}
 
 impl Form for Markdown {
     fn pause(&self) -> &'static [u8] {
@@ -29,19 +44,27 @@ impl Form for Markdown {
     }
 
     fn begin(&mut self, head: &Head, out: &mut Vec<u8>) {
-        let mut text = format!("# {}\n\n| | |\n|---|---|\n", markdown(&one_line(title(head))));
-        for (what, value) in summary(head) {
-            text.push_str(&format!("| {what} | {} |\n", markdown(&value)));
-        }
+        let mut text = format!("# {}\n\n", markdown(&one_line(title(head))));
+        push_table(&sums(head), &mut text);
+        text.push_str("\n<details><summary>All sums</summary>\n\n");
+        push_table(&details(head), &mut text);
+        text.push_str("\n</details>\n");
         out.extend_from_slice(text.as_bytes());
     }
 
     fn entry(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
         let mut text = String::new();
         if let Some(turn) = entry.turn {
+            self.push_held(&mut text);
             push_turn(turn, &mut text);
         }
-        push_line(entry, &mut text);
+        let facts = self.of_message(entry, &mut text);
+        if let Some(held) = self.held(entry) {
+            self.held.insert(entry.event.agent.clone(), held);
+            out.extend_from_slice(text.as_bytes());
+            return;
+        }
+        text.push_str(&line(entry, self.agents.name(entry), facts));
         let kind = entry.event.detail.kind();
         for piece in entry.texts.pieces() {
             push_piece(kind, entry, piece, &mut text);
@@ -49,7 +72,51 @@ impl Form for Markdown {
         out.extend_from_slice(text.as_bytes());
     }
 
-    fn end(&mut self, _out: &mut Vec<u8>) {}
+    fn end(&mut self, out: &mut Vec<u8>) {
+        let mut text = String::new();
+        self.push_held(&mut text);
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+impl Markdown {
+    /// What stands with a call of the answer that was held, if the event is its first. Otherwise that answer is written.
+    fn of_message(&mut self, entry: &Entry<'_>, text: &mut String) -> Vec<String> {
+        let Some(held) = self.held.remove(&entry.event.agent) else { return Vec::new() };
+        match &entry.event.detail {
+            Detail::ToolCall { message_id, .. } if *message_id == held.message_id => held.facts,
+            _ => {
+                text.push_str(&held.paragraph);
+                Vec::new()
+            }
+        }
+    }
+
+    /// An answer that is held: one without words, in a thread that was told of.
+    fn held(&mut self, entry: &Entry<'_>) -> Option<Held> {
+        let Detail::Message { message_id, .. } = &entry.event.detail else { return None };
+        let is_wordless = matches!(entry.texts, Texts::Told(pieces) if pieces.is_empty());
+        if !is_wordless || !self.agents.knows(entry) {
+            return None;
+        }
+        // The call has a time of its own, and that the answer ended with a call goes without saying.
+        let Line { name, facts, own_facts, .. } = Line::of(entry);
+        let facts =
+            name.into_iter().chain(facts.into_iter().skip(own_facts)).filter(|fact| fact != "tool_use").collect();
+        let paragraph = line(entry, self.agents.name(entry), Vec::new());
+        Some(Held { message_id: message_id.clone(), facts, paragraph })
+    }
+
+    fn push_held(&mut self, text: &mut String) {
+        std::mem::take(&mut self.held).into_values().for_each(|held| text.push_str(&held.paragraph));
+    }
+}
+
+fn push_table(rows: &[Row], text: &mut String) {
+    text.push_str("| | |\n|---|---|\n");
+    for (what, value) in rows {
+        text.push_str(&format!("| {what} | {} |\n", markdown(value)));
+    }
 }
 
 fn push_turn(turn: &TurnHead, text: &mut String) {
@@ -59,23 +126,24 @@ fn push_turn(turn: &TurnHead, text: &mut String) {
     text.push_str(&format!("\n## Turn {}{colon}{title}\n\n{}\n", turn.index, facts.join(" · ")));
 }
 
-/// What stands above the texts of an event.
-fn push_line(entry: &Entry<'_>, text: &mut String) {
-    let Line { what, name, mut facts, failed } = Line::of(entry);
+/// What stands above the texts of an event. `agent` is what its sub-agent is called, `more` are further facts.
+fn line(entry: &Entry<'_>, agent: Option<String>, more: Vec<String>) -> String {
+    let Line { what, name, mut facts, failed, .. } = Line::of(entry);
     facts.insert(0, format!("event {}", entry.event.index));
     facts.extend(untold(entry.texts));
+    facts.extend(more);
     let nested = "↳ ".repeat(entry.event.depth);
-    let agent = agent(entry).map(|agent| format!("{nested}sub-agent {} · ", code(&agent))).unwrap_or_default();
+    let agent = agent.map(|agent| format!("{nested}sub-agent {} · ", code(&agent))).unwrap_or_default();
     let name = name.filter(|name| !name.is_empty()).map(|name| format!(" {}", code(&name))).unwrap_or_default();
     let mark = if failed { "⚠ " } else { "" };
     let facts: Vec<String> = facts.iter().map(|fact| markdown(fact)).collect();
-    text.push_str(&format!("\n{agent}{mark}**{what}**{name} · {}\n", facts.join(" · ")));
+    format!("\n{agent}{mark}**{what}**{name} · {}\n", facts.join(" · "))
 }
 
 fn push_piece(kind: EventKind, entry: &Entry<'_>, piece: &Piece, text: &mut String) {
     text.push('\n');
     match (&piece.text, kind) {
-        (None, _) => text.push_str(&format!("{}, {} bytes, not text\n", markdown(&piece.kind), piece.bytes)),
+        (None, _) => text.push_str(&format!("{}, not text\n", markdown(&other(piece)))),
         (Some(_), EventKind::ToolCall) => match &piece.input {
             Some(input) => push_input(entry, input, text),
             None => text.push_str(&fenced("json", piece.text.as_deref().unwrap_or_default())),
@@ -133,7 +201,7 @@ fn of_diff(line: DiffLine<'_>) -> String {
 fn push_block(own: &str, language: &str, text: &mut String) {
     let count = lines(own).count();
     if count > OPEN_LINES_MAX || own.len() > OPEN_BYTES_MAX {
-        push_folded(&format!("{count} lines"), own, language, text);
+        push_folded(&format!("{count} line{}", if count == 1 { "" } else { "s" }), own, language, text);
     } else {
         text.push_str(&fenced(language, own));
     }

@@ -6,12 +6,14 @@
 //! HTML       is text
 //! pictures   are not loaded: what was a picture is a link
 //! links      lead to pages and mailboxes; what would run something (`javascript:`) is text
+//! names      call nobody, and numbers link no issue: see [`references`](super::references)
 //! the end    what an answer leaves open (a block of code) is no part of what follows
 //! ```
 
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 use super::escape::{fenced, lines, seen};
+use super::references::{BREAK, breaks};
 
 /// How many levels the headings of an answer are lower in the document.
 const LOWER: usize = 3;
@@ -29,13 +31,23 @@ pub(super) fn within_markdown(text: &str) -> String {
 }
 
 fn tamed(text: &str) -> Option<String> {
-    let plain = without_html(text.to_owned())?;
-    let lowered = without_html(edited(&plain, headings(&plain)))?;
-    leaves_nothing_open(&lowered).then(|| lowered + "\n")
+    let plain = without_html(text.to_owned(), Links::Tamed)?;
+    let lowered = without_html(edited(&plain, headings(&plain)), Links::Tamed)?;
+    let told = edited(&lowered, references(&lowered));
+    leaves_nothing_open(&told).then(|| told + "\n")
 }
 
-/// A text whose HTML is text, whose pictures are links, and whose links lead to pages; `None` if there is always more of it.
-fn without_html(mut text: String) -> Option<String> {
+/// What becomes of pictures and links.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// They stay.
+    Kept,
+    /// Pictures are links, and links lead to pages.
+    Tamed,
+}
+
+/// A text whose HTML is text; `None` if there is always more of it.
+fn without_html(mut text: String, links: Links) -> Option<String> {
     for _ in 0..ROUNDS_MAX {
         let mut edits = Vec::new();
         for (event, range) in parser(&text) {
@@ -45,6 +57,7 @@ fn without_html(mut text: String) -> Option<String> {
                     let places = own.match_indices('<').map(|(place, _)| range.start + place);
                     edits.extend(places.map(|place| (place, 1, "&lt;".to_owned())));
                 }
+                Event::Start(_) if links == Links::Kept => {}
                 Event::Start(Tag::Image { .. }) => edits.push((range.start, 0, "\\".to_owned())),
                 Event::Start(Tag::Link { dest_url, .. }) if runs(&dest_url) => {
                     edits.push((range.start, 0, "\\".to_owned()));
@@ -78,6 +91,44 @@ fn headings(text: &str) -> Vec<(usize, usize, String)> {
         }
     }
     edits
+}
+
+/// What takes references apart that are neither code nor within a link.
+fn references(text: &str) -> Vec<(usize, usize, String)> {
+    let (mut edits, mut is_code, mut links) = (Vec::new(), false, 0_usize);
+    for (event, range) in parser(text) {
+        match event {
+            Event::Start(Tag::CodeBlock(_)) => is_code = true,
+            Event::End(TagEnd::CodeBlock) => is_code = false,
+            Event::Start(Tag::Link { .. }) => links += 1,
+            Event::End(TagEnd::Link) => links = links.saturating_sub(1),
+            Event::Text(told) if !is_code && links == 0 => {
+                let own = text.get(range.clone()).unwrap_or_default();
+                if own == &*told {
+                    // The letter behind tells whether a sign at the end of this text is one of a reference.
+                    let behind = text.get(range.end..).and_then(|behind| behind.chars().next());
+                    let own = text.get(range.start..range.end + behind.map_or(0, char::len_utf8)).unwrap_or_default();
+                    let places = breaks(own).into_iter().filter(|place| !is_address(own, *place));
+                    edits.extend(places.map(|place| (range.start + place, 0, BREAK.to_owned())));
+                } else if told.ends_with(['@', '#']) {
+                    // An entity.
+                    edits.push((range.end, 0, BREAK.to_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+    edits
+}
+
+/// Whether a place is within an address that is a link as a whole. Beyond some length nothing is taken for one.
+fn is_address(text: &str, place: usize) -> bool {
+    const CHARS_MAX: usize = 512;
+    let before = text.get(..place).unwrap_or_default();
+    let mut word = before.char_indices().rev().take(CHARS_MAX).take_while(|(_, letter)| !letter.is_whitespace());
+    let word = word.by_ref().last().and_then(|(begin, _)| before.get(begin..)).unwrap_or_default();
+    let word = word.trim_start_matches(['(', '*', '_', '~']);
+    ["http://", "https://"].iter().any(|scheme| word.starts_with(scheme))
 }
 
 /// The text with other texts at some places, each given with the bytes that it replaces.
@@ -124,6 +175,8 @@ fn parser(text: &str) -> impl Iterator<Item = (Event<'_>, std::ops::Range<usize>
 /// An answer as HTML. It holds no element that is not made of Markdown, and loads nothing.
 pub(super) fn push_html(text: &str, out: &mut String) {
     let text = lines(text).map(seen).collect::<Vec<_>>().join("\n");
+    // What stands behind HTML in its line is Markdown again, as in the other form.
+    let text = without_html(text.clone(), Links::Kept).unwrap_or(text);
     // What leads to a page, or `None` for what is no link in the document: its address is told behind its text.
     let mut targets: Vec<Option<CowStr<'_>>> = Vec::new();
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;

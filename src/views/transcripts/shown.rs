@@ -1,6 +1,9 @@
 //! Words that several forms share: what an event is called, and what is told of it and of the session. None is escaped.
 
-use super::entry::{Entry, Head, Texts};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::entry::{Entry, Head, Piece, Texts};
 use crate::ledger::money::Money;
 use crate::ledger::tokens::Tokens;
 use crate::transcript::time::Timestamp;
@@ -14,6 +17,8 @@ pub(super) struct Line {
     pub(super) name: Option<String>,
     /// Facts of it, the time first.
     pub(super) facts: Vec<String>,
+    /// How many of them say when it was and how long it took.
+    pub(super) own_facts: usize,
     /// Whether it tells of something that went wrong.
     pub(super) failed: bool,
 }
@@ -23,7 +28,9 @@ impl Line {
         let event = entry.event;
         let mut facts = vec![clock(event.at)];
         facts.extend(event.duration_seconds.map(duration));
-        let (what, name) = told(&event.detail, &mut facts);
+        let own_facts = facts.len();
+        let has_other = entry.texts.pieces().iter().any(|piece| piece.text.is_none());
+        let (what, name) = told(&event.detail, has_other, &mut facts);
         // That it ended well goes without saying.
         facts.extend(event.outcome.as_deref().filter(|outcome| *outcome != "ok").map(str::to_owned));
         let failed = match event.detail {
@@ -31,12 +38,12 @@ impl Line {
             Detail::ToolResult { .. } => event.outcome.as_deref().is_some_and(|outcome| outcome != "ok"),
             _ => false,
         };
-        Self { what, name, facts, failed }
+        Self { what, name, facts, own_facts, failed }
     }
 }
 
-/// What an event is, and what it is called. Adds what its kind tells besides.
-fn told(detail: &Detail, facts: &mut Vec<String>) -> (&'static str, Option<String>) {
+/// What an event is, and what it is called. Adds what its kind tells besides. `has_other` is whether something of it is no text.
+fn told(detail: &Detail, has_other: bool, facts: &mut Vec<String>) -> (&'static str, Option<String>) {
     let text = |text: &str| Some(text.to_owned());
     match detail {
         Detail::Prompt { origin, .. } => ("Prompt", text(origin)),
@@ -64,7 +71,8 @@ fn told(detail: &Detail, facts: &mut Vec<String>) -> (&'static str, Option<Strin
         }
         Detail::ToolCall { tool, .. } => ("Call", text(tool)),
         Detail::ToolResult { tool, bytes, exit_code, decision, filled_in, .. } => {
-            facts.push(format!("{} bytes", count(*bytes)));
+            // Its texts have none if it is a picture, of which the size stands beside it.
+            facts.extend((!(*bytes == 0 && has_other)).then(|| self::bytes(*bytes)));
             facts.extend(exit_code.map(|code| format!("exit code {code}")));
             facts.extend(decision.as_deref().map(|decision| format!("decided by {decision}")));
             facts.extend(filled_in.then(|| "filled in at a later resume".to_owned()));
@@ -91,10 +99,25 @@ fn told(detail: &Detail, facts: &mut Vec<String>) -> (&'static str, Option<Strin
     }
 }
 
-/// The name of the sub-agent that an event happened in; `None` for the main thread.
-pub(super) fn agent(entry: &Entry<'_>) -> Option<String> {
-    let id = entry.event.agent.as_deref()?;
-    Some(entry.agent_type.map_or_else(|| id.to_owned(), |of_type| format!("{of_type} {id}")))
+/// The sub-agents that were told of, each with its number: 1 for the first.
+#[derive(Debug, Default)]
+pub(super) struct Agents(HashMap<Arc<str>, usize>);
+
+impl Agents {
+    /// What the sub-agent is called that an event happened in: its type and its number, and its id where it is told of for
+    /// the first time; `None` for the main thread.
+    pub(super) fn name(&mut self, entry: &Entry<'_>) -> Option<String> {
+        let id = entry.event.agent.as_ref()?;
+        let (is_new, next) = (!self.0.contains_key(id), self.0.len() + 1);
+        let number = self.0.entry(Arc::clone(id)).or_insert(next);
+        let name = entry.agent_type.map_or_else(|| number.to_string(), |of_type| format!("{of_type} {number}"));
+        Some(if is_new { format!("{name} ({id})") } else { name })
+    }
+
+    /// Whether an event happened in the main thread, or in a sub-agent that was told of.
+    pub(super) fn knows(&self, entry: &Entry<'_>) -> bool {
+        entry.event.agent.as_ref().is_none_or(|id| self.0.contains_key(id))
+    }
 }
 
 /// Why the texts of an event are not told; `None` if they are, or if it has none.
@@ -106,31 +129,49 @@ pub(super) fn untold(texts: &Texts) -> Option<String> {
     }
 }
 
-/// What is told of a session before its events: what it is, and the value.
-pub(super) fn summary(head: &Head) -> Vec<(&'static str, String)> {
+/// What is told of a session: what it is, and the value.
+pub(super) type Row = (&'static str, String);
+
+/// What most readers look for in a session, before its events.
+pub(super) fn sums(head: &Head) -> Vec<Row> {
     let session = &head.session;
-    let mut rows = vec![("Session", session.id.clone())];
+    let mut rows = Vec::new();
     let mut tell = |what, value: Option<String>| rows.extend(value.map(|value| (what, value)));
     tell("Project", session.project.clone());
-    tell("Folder", session.cwd.clone());
-    tell("Branch", session.git_branch.clone());
-    let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse);
-    let (started, ended) = (time(&session.started_at), time(&session.ended_at));
-    tell("Started", started.map(date_and_clock));
-    tell("Ended", ended.map(date_and_clock));
-    let took = started.zip(ended).map(|(started, ended)| crate::transcript::time::seconds(ended.since_ms(started)));
-    tell("Duration", took.map(duration));
     let models: Vec<&str> = session.models.iter().map(|model| &**model).collect();
     tell("Models", Some(models.join(", ")).filter(|models| !models.is_empty()));
     tell("Cost", Some(format!("${}", session.cost_usd)));
+    let (started, ended) = (time(&session.started_at), time(&session.ended_at));
+    let took = started.zip(ended).map(|(started, ended)| crate::transcript::time::seconds(ended.since_ms(started)));
+    tell("Duration", took.map(duration));
+    tell("Turns", Some(count(session.turns)));
+    tell("Tokens", Some(tokens_in_words(&session.tokens)));
+    rows
+}
+
+/// The time of a row, if it is told.
+fn time(text: &Option<String>) -> Option<Timestamp> {
+    text.as_deref().and_then(Timestamp::parse)
+}
+
+/// Everything else that is told of it.
+pub(super) fn details(head: &Head) -> Vec<Row> {
+    let session = &head.session;
+    let mut rows = Vec::new();
+    let mut tell = |what, value: Option<String>| rows.extend(value.map(|value| (what, value)));
+    // Without a title, the id stands above.
+    tell("Session", session.title.as_ref().map(|_| session.id.clone()));
+    tell("Folder", session.cwd.clone());
+    tell("Branch", session.git_branch.clone());
+    tell("Started", time(&session.started_at).map(date_and_clock));
+    tell("Ended", time(&session.ended_at).map(date_and_clock));
     tell("Cost that the client reports", session.client_reported_usd.as_ref().map(|usd| format!("${usd}")));
     let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h } = session.tokens;
     tell("Input tokens", Some(count(input)));
     tell("Output tokens", Some(count(output)));
     tell("Tokens read from the cache", Some(count(cache_read)));
-    tell("Tokens written for 5 minutes", Some(count(cache_write_5m)));
-    tell("Tokens written for 1 hour", Some(count(cache_write_1h)));
-    tell("Turns", Some(count(session.turns)));
+    tell("Tokens written to the cache for 5 minutes", Some(count(cache_write_5m)));
+    tell("Tokens written to the cache for 1 hour", Some(count(cache_write_1h)));
     tell("Messages", Some(count(session.messages)));
     tell("Tool calls", Some(tools(head)));
     tell("Errors", Some(count(head.errors)));
@@ -200,6 +241,16 @@ pub(super) fn count(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// A number of bytes.
+pub(super) fn bytes(number: u64) -> String {
+    format!("{} byte{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// The length and the kind of what is no text.
+pub(super) fn other(piece: &Piece) -> String {
+    format!("{}, {}", piece.kind, bytes(piece.bytes as u64))
 }
 
 /// A duration to the millisecond below a minute, else to the second.

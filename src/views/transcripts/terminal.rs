@@ -6,7 +6,7 @@ use super::colours;
 use super::diff::{DiffLine, Part, parts};
 use super::entry::{Entry, Head, Piece};
 use super::escape::{lines, one_line, seen};
-use super::shown::{Line, agent, summary, title, turn_facts, untold};
+use super::shown::{Agents, Line, details, other, sums, title, turn_facts, untold};
 use crate::views::sessions::event::Detail;
 use crate::views::sessions::kinds::EventKind;
 
@@ -43,7 +43,7 @@ pub(super) struct Drawing {
 }
 
 /// An event.
-pub(super) fn drawn(entry: &Entry<'_>) -> String {
+pub(super) fn drawn(entry: &Entry<'_>, agents: &mut Agents) -> String {
     let depth = (2 * entry.event.depth).min(INDENT_MAX);
     let mut drawing = Drawing { indent: "│ ".repeat(depth / 2), ..Drawing::default() };
     if let Some(turn) = entry.turn {
@@ -52,7 +52,7 @@ pub(super) fn drawn(entry: &Entry<'_>) -> String {
         drawing.line(&format!("━━ Turn {}{colon}{}", turn.index, turn.title), TURN);
         drawing.line(&turn_facts(turn).join(" · "), DIM);
     }
-    drawing.event(entry);
+    drawing.event(entry, agents.name(entry));
     drawing.text()
 }
 
@@ -65,14 +65,14 @@ impl Drawing {
     /// What stands before all events.
     pub(super) fn head(&mut self, head: &Head) {
         self.line(title(head), BOLD);
-        for (what, value) in summary(head) {
+        for (what, value) in sums(head).into_iter().chain(details(head)) {
             self.line(&format!("{what}: {value}"), DIM);
         }
     }
 
-    fn event(&mut self, entry: &Entry<'_>) {
-        let Line { what, name, facts, failed } = Line::of(entry);
-        let agent = agent(entry).map(|agent| format!("[{agent}] ")).unwrap_or_default();
+    fn event(&mut self, entry: &Entry<'_>, agent: Option<String>) {
+        let Line { what, name, facts, failed, .. } = Line::of(entry);
+        let agent = agent.map(|agent| format!("[{agent}] ")).unwrap_or_default();
         let name = name.filter(|name| !name.is_empty()).map(|name| format!(" {name}")).unwrap_or_default();
         let untold = untold(entry.texts).map(|why| format!(" · {why}")).unwrap_or_default();
         let kind = entry.event.detail.kind();
@@ -93,7 +93,7 @@ impl Drawing {
 
     fn piece(&mut self, kind: EventKind, entry: &Entry<'_>, piece: &Piece) {
         let Some(text) = &piece.text else {
-            return self.line(&format!("{}, {} bytes, not text", piece.kind, piece.bytes), DIM);
+            return self.line(&format!("{}, not text", other(piece)), DIM);
         };
         match kind {
             EventKind::ToolCall => match &piece.input {
@@ -128,7 +128,7 @@ impl Drawing {
                         DiffLine::Added(_) => ADDED,
                     };
                     let (sign, text) = line.parts();
-                    self.wrapped(&format!("{sign}{text}"), style);
+                    self.wrapped(&format!("{sign}{text}"), style, Wrap::Anywhere);
                 }
                 self.left(left);
             }
@@ -139,11 +139,16 @@ impl Drawing {
     fn lines(&mut self, text: &str, style: &str, lines_max: usize) {
         let text = colours::without(text);
         let mut rest = lines(&text);
-        let chars_max = if lines_max == TEXT_LINES_MAX { usize::MAX } else { RESULT_CHARS_MAX };
+        let is_text = lines_max == TEXT_LINES_MAX;
+        let chars_max = if is_text { usize::MAX } else { RESULT_CHARS_MAX };
+        let mut is_code = !is_text;
         for line in rest.by_ref().take(lines_max) {
+            let is_fence = is_text && line.trim_start().starts_with("```");
+            is_code ^= is_fence;
+            let wrap = if is_code { Wrap::Anywhere } else { Wrap::AtSpaces };
             match line.char_indices().nth(chars_max) {
-                Some((end, _)) => self.wrapped(&format!("{}…", line.get(..end).unwrap_or_default()), style),
-                None => self.wrapped(line, style),
+                Some((end, _)) => self.wrapped(&format!("{}…", line.get(..end).unwrap_or_default()), style, wrap),
+                None => self.wrapped(line, style, wrap),
             }
         }
         self.left(rest.count());
@@ -151,36 +156,24 @@ impl Drawing {
 
     fn left(&mut self, lines: usize) {
         if lines > 0 {
-            self.line(&format!("… {lines} more lines"), DIM);
+            self.line(&format!("… {lines} more line{}", if lines == 1 { "" } else { "s" }), DIM);
         }
     }
 
     /// A text in one line, cut where the terminal ends.
     fn line(&mut self, text: &str, style: &str) {
-        self.wrapped(&one_line(text), style);
+        self.wrapped(&one_line(text), style, Wrap::AtSpaces);
     }
 
     /// A line of a text, over as many lines of the terminal as it takes.
-    fn wrapped(&mut self, text: &str, style: &str) {
+    fn wrapped(&mut self, text: &str, style: &str, wrap: Wrap) {
         let text = seen(&colours::without(text));
-        let indent = self.indent.chars().count();
-        let mut column = indent;
-        self.open(style);
-        for letter in text.chars() {
-            let width = if letter == '\t' { TAB - (column - indent) % TAB } else { letter.width().unwrap_or(0) };
-            if column + width > COLUMNS {
-                self.close(style);
-                self.open(style);
-                column = indent;
-            }
-            match letter {
-                '\t' => self.out.extend(std::iter::repeat_n(' ', width)),
-                '\n' => {}
-                letter => self.out.push(letter),
-            }
-            column += width;
+        let columns = COLUMNS.saturating_sub(self.indent.chars().count());
+        for row in rows(&text, columns, wrap) {
+            self.open(style);
+            self.out.push_str(&row);
+            self.close(style);
         }
-        self.close(style);
     }
 
     fn open(&mut self, style: &str) {
@@ -195,4 +188,54 @@ impl Drawing {
     fn close(&mut self, style: &str) {
         self.out.push_str(if style.is_empty() { "\r\n" } else { "\u{1b}[0m\r\n" });
     }
+}
+
+/// Where a line that is too long goes on in the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrap {
+    /// Behind the last space that fits, if there is one: texts.
+    AtSpaces,
+    /// Where the terminal ends: code, where every space counts.
+    Anywhere,
+}
+
+/// A line as rows of at most so many columns, at least one row. Tabs become spaces.
+fn rows(text: &str, columns: usize, wrap: Wrap) -> Vec<String> {
+    let (mut rows, mut row, mut column) = (Vec::new(), String::new(), 0);
+    // Where the row can end: behind its last space, in bytes and in columns.
+    let mut space: Option<(usize, usize)> = None;
+    'letters: for letter in text.chars() {
+        let width = |column: usize| if letter == '\t' { TAB - column % TAB } else { letter.width().unwrap_or(0) };
+        while column > 0 && column + width(column) > columns {
+            match space.take() {
+                _ if wrap == Wrap::AtSpaces && letter == ' ' => {
+                    rows.push(std::mem::take(&mut row));
+                    column = 0;
+                    continue 'letters;
+                }
+                Some((end, before)) => {
+                    let rest = row.split_off(end);
+                    rows.push(std::mem::replace(&mut row, rest));
+                    column -= before;
+                }
+                None => {
+                    rows.push(std::mem::take(&mut row));
+                    column = 0;
+                }
+            }
+        }
+        let width = width(column);
+        match letter {
+            '\t' => row.extend(std::iter::repeat_n(' ', width)),
+            '\n' => {}
+            letter => row.push(letter),
+        }
+        column += width;
+        // A row of spaces alone is none.
+        if wrap == Wrap::AtSpaces && letter == ' ' && !row.trim_start().is_empty() {
+            space = Some((row.len(), column));
+        }
+    }
+    rows.push(row);
+    rows
 }

@@ -27,7 +27,7 @@ use self::messages::{Annotation, Clock, ClockSnapshot, Kind, Packet, TrackEvent}
 use self::tracks::{FOLD_BASE, Lanes, NewTrack, Tracks, fold};
 use super::entry::{Entry, Form, Head, Texts};
 use super::escape::{one_line, seen};
-use super::shown::{Line, title};
+use super::shown::{Line, bytes, title};
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::event::{Detail, Event};
 use crate::views::sessions::kinds::EventKind;
@@ -352,7 +352,7 @@ fn annotations(entry: &Entry<'_>) -> Vec<Annotation> {
                 let again = times.entry(&piece.kind).or_default();
                 *again += 1;
                 let name = if *again == 1 { piece.kind.clone() } else { format!("{} {again}", piece.kind) };
-                let text = piece.text.clone().unwrap_or_else(|| format!("{} bytes, not text", piece.bytes));
+                let text = piece.text.clone().unwrap_or_else(|| format!("{}, not text", bytes(piece.bytes as u64)));
                 annotations.push(annotation(&name, &Value::String(text)));
             }
         }
