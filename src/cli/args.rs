@@ -46,7 +46,7 @@ pub enum Command {
     Report(Box<ReportArgs>),
     /// Write tables of sessions, turns, messages, tool calls or costs as JSON, CSV or Parquet
     Export(Box<ExportArgs>),
-    /// Write a whole session as Markdown, as one HTML page or as JSON
+    /// Write a whole session as Markdown, one HTML page, JSON, a trace of Perfetto or a recording of a terminal
     Transcript(Box<TranscriptArgs>),
     /// Find words in prompts, answers, thoughts, tool inputs and results, and titles
     Search(Box<SearchArgs>),

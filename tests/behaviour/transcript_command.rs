@@ -59,10 +59,12 @@ fn a_file_is_there_when_it_is_whole_and_its_name_tells_the_form() {
     let path = |name: &str| place.path(name).to_str().unwrap().to_owned();
     let ask = |session: &str, output: &str| place.run(&["transcript", session, "--scan", "--output", output]);
     for (name, begin) in
-        [("one.html", "<!doctype html>"), ("one.json", "{\"exported_by\""), ("one.md", "# "), ("one.txt", "# ")]
+        [("one.HTM", "<!doctype html>"), ("one.json", "{\"exported_by\""), ("one.markdown", "# "), ("one", "# ")]
     {
         let output = ask(TOOLS, &path(name));
         assert!(output.status.success() && output.stdout.is_empty(), "{}", said(&output.stderr));
+        let told = said(&output.stderr);
+        assert!(told.contains(&format!("wrote {} (", path(name))) && told.contains(" kB)"), "{told}");
         assert!(fs::read_to_string(path(name)).unwrap().starts_with(begin), "{name}");
     }
     // What was there before stays if there is nothing to put in its place.
@@ -80,6 +82,28 @@ fn a_file_is_there_when_it_is_whole_and_its_name_tells_the_form() {
     for wrong in [["--format", "pdf"], ["--level", "some"]] {
         let output = place.run(&["transcript", TOOLS, "--scan", wrong[0], wrong[1]]);
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_ending_that_tells_no_form_writes_nothing_and_the_format_decides() {
+    let place = Place::recorded();
+    let path = |name: &str| place.path(name).to_str().unwrap().to_owned();
+    let refused = place.run(&["transcript", TOOLS, "--scan", "-o", &path("one.pdf")]);
+    let told = said(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains(".pdf tells no form: expected .md, .markdown, .html,") && !place.path("one.pdf").exists());
+    // Without a session it is the latest one.
+    for (name, format, begin) in [("one.pdf", "md", "# "), ("two.html", "json", "{\"exported_by\"")] {
+        let written = place.run(&["transcript", "--scan", "-o", &path(name), "--format", format]);
+        assert!(written.status.success(), "{}", said(&written.stderr));
+        assert!(fs::read_to_string(path(name)).unwrap().starts_with(begin), "{name}");
+        let is_told = said(&written.stderr).contains("is written as json and not as html");
+        assert_eq!(is_told, name == "two.html", "{}", said(&written.stderr));
+    }
+    for (name, begin) in [("t.pftrace", "\n"), ("t.cast", "{\"term\"")] {
+        assert!(place.run(&["transcript", TOOLS, "--scan", "-o", &path(name)]).status.success());
+        assert!(fs::read(path(name)).unwrap().starts_with(begin.as_bytes()), "{name}");
     }
 }
 

@@ -120,7 +120,7 @@ fn json(copy: &Copy) -> String {
 }
 
 /// Some bytes, as people write them.
-fn size(bytes: u64) -> String {
+pub(in crate::cli) fn size(bytes: u64) -> String {
     let (mut unit, mut name) = (1_000, "kB");
     for larger in ["MB", "GB", "TB"] {
         if bytes >= unit * 1_000 {

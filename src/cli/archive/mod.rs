@@ -2,7 +2,7 @@
 
 mod each;
 pub mod error;
-mod list;
+pub(in crate::cli) mod list;
 
 use std::path::PathBuf;
 
