@@ -69,7 +69,7 @@ impl Earlier {
     pub(super) fn keep(&mut self, rows: &LastRows, word: Option<&str>, is_cut: bool) {
         self.texts += 1;
         if let Some((row, is_random)) = rows.back().filter(|_| is_cut) {
-            let from = (0..row.len()).rev().take(LONG_BYTES_MAX).filter(|at| row.is_char_boundary(*at)).last();
+            let from = (row.len().saturating_sub(LONG_BYTES_MAX)..row.len()).find(|at| row.is_char_boundary(*at));
             let named = format!("secret_key={}", row.get(from.unwrap_or(0)..).unwrap_or_default());
             let rows = VecDeque::from([(named, *is_random)]);
             self.ends.push_back(End { text: self.texts, rows, is_open: true });
@@ -109,7 +109,7 @@ impl End {
             return is_random || self.rows.iter().any(|(_, is_random)| *is_random);
         }
         let tail = self.rows.iter().rev().take(3).fold(String::new(), |tail, (row, _)| format!("{row}{tail}"));
-        let from = (0..tail.len()).rev().take(LETTERS_MAX).filter(|at| tail.is_char_boundary(*at)).last();
+        let from = (tail.len().saturating_sub(LETTERS_MAX)..tail.len()).find(|at| tail.is_char_boundary(*at));
         let to = (0..=head.len().min(LETTERS_MAX)).rev().find(|at| head.is_char_boundary(*at));
         let (before, behind) = (tail.get(from.unwrap_or(0)..), head.get(..to.unwrap_or(0)));
         is_random && keys::holds_begin(&format!("{}{}", before.unwrap_or_default(), behind.unwrap_or_default()))
