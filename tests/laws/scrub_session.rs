@@ -5,6 +5,7 @@
 
 mod dice;
 mod families;
+mod forms;
 mod places;
 
 use std::collections::HashSet;
@@ -119,6 +120,34 @@ fn no_planted_secret_leaves_a_session() {
     println!("{planted} secrets of {} families in {} places, {} left", FAMILIES.len(), PLACES.len(), leaks.len());
     assert!(FAMILIES.len() >= 40 && planted >= 1_000, "{planted} secrets of {} families", FAMILIES.len());
     assert!(leaks.is_empty(), "{} of {planted} left: {}", leaks.len(), leaks.concat());
+}
+
+#[test]
+fn no_secret_of_a_published_form_leaves_a_text() {
+    let mut leaks = Vec::new();
+    let mut texts = 0;
+    for seed in seeds() {
+        let mut dice = Dice::new(seed);
+        let keys = [64, 70, 76].map(|width| ("rows of a key", forms::rows(width, &mut dice)));
+        let all = forms::FORMS
+            .iter()
+            .map(|(name, form, kind, length)| (*name, forms::planted(form, *kind, *length, &mut dice)));
+        for (name, planted) in all.collect::<Vec<_>>().into_iter().chain(keys) {
+            for text in forms::places(&planted.text) {
+                texts += 1;
+                let (scrubber, scrubbed) = scrubbed(&[text]);
+                let is_left = |secret: &String| {
+                    let length = LEFT_BYTES_MAX.min(secret.len());
+                    parts(secret, length).any(|part| parts(&scrubbed[0], length).any(|other| part == other))
+                };
+                if planted.secrets.iter().any(is_left) {
+                    leaks.push(format!("\n  seed {seed}: {name} in {:?}", scrubbed[0]));
+                }
+                assert_eq!(scrubber.scrub(&scrubbed[0]), scrubbed[0], "seed {seed}: {name}");
+            }
+        }
+    }
+    assert!(leaks.is_empty(), "{} of {texts} left: {}", leaks.len(), leaks.concat());
 }
 
 #[test]

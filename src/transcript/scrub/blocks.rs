@@ -79,21 +79,24 @@ pub(super) fn public(reader: &TextReader<'_>, at: usize) -> Option<bool> {
 pub(super) fn body(reader: &TextReader<'_>, line: usize) -> Option<SecretKey> {
     const WIDTHS: [usize; 3] = [64, 70, 76];
     const LAST_BYTES_MIN: usize = 16;
-    let secret = lines::behind_number(reader, line);
-    let (first_end, mut next) = row(reader, secret)?;
+    // A row may begin with the sign of a diff.
+    let wide = |from: usize| row(reader, from).filter(|(end, _)| WIDTHS.contains(&(end - from)));
+    let secret = if wide(line).is_some() { line } else { lines::behind_number(reader, line) };
+    let (first_end, mut next) = wide(secret)?;
     let width = first_end - secret;
     let is_mixed = |from: usize, to: usize| {
         let text = reader.slice(from, to);
         let has = |fits: fn(&u8) -> bool| text.bytes().any(|byte| fits(&byte));
         has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
     };
-    if !WIDTHS.contains(&width) || !is_mixed(secret, first_end) {
+    if !is_mixed(secret, first_end) {
         return None;
     }
     let (mut rows, mut end) = (1, first_end);
     let begins = BODIES.iter().any(|start| reader.starts(secret, start));
     loop {
-        let from = lines::behind_number(reader, next + 1);
+        let is_bare = row(reader, next + 1).is_some_and(|(end, _)| end - (next + 1) == width);
+        let from = if is_bare { next + 1 } else { lines::behind_number(reader, next + 1) };
         let Some((to, after)) = row(reader, from).filter(|_| reader.at(next) == b'\n') else { break };
         let is_full = to - from == width && is_mixed(from, to);
         let is_last = to - from < width
@@ -109,8 +112,16 @@ pub(super) fn body(reader: &TextReader<'_>, line: usize) -> Option<SecretKey> {
         rows += 1;
     }
     let behind = lines::behind_number(reader, next + 1);
-    let is_public = reader.starts(behind, PEM.end) && label_end(reader, behind, PEM.end, &PEM).is_none();
-    (rows >= if begins { ROWS_MIN.0 } else { ROWS_MIN.1 } && !is_public).then_some(SecretKey { secret, end })
+    let is_told = reader.starts(behind, PEM.end);
+    let is_private = is_told && label_end(reader, behind, PEM.end, &PEM).is_some();
+    let fewest = if is_private {
+        1
+    } else if begins {
+        ROWS_MIN.0
+    } else {
+        ROWS_MIN.1
+    };
+    (rows >= fewest && is_told == is_private).then_some(SecretKey { secret, end })
 }
 
 /// End of a row of base64 that fills its line, and where that line ends.
@@ -119,8 +130,8 @@ fn row(reader: &TextReader<'_>, from: usize) -> Option<(usize, usize)> {
     let end =
         reader.run(from, BYTES_MAX + 1, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
     let newline = reader.run(end, 1, |byte| byte == b'\r');
-    (end > from && end <= from + BYTES_MAX && (newline == reader.len() || reader.at(newline) == b'\n'))
-        .then_some((end, newline))
+    let is_whole = newline == reader.len() || reader.at(newline) == b'\n' || is_quote(reader.at(end));
+    (end > from && end <= from + BYTES_MAX && is_whole).then_some((end, newline))
 }
 
 impl End {

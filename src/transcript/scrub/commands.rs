@@ -95,7 +95,7 @@ impl Commands {
             "default" if reader.starts(reader.skip_spaces(end), "login ") => self.machine_lines = NETRC_LINES,
             "set" if self.is(SECRET) => self.said |= SECRET_SET,
             "set" if self.is(CONFIG) || sets_variable(reader, end) => self.said |= SETTER,
-            "ENV" if matches!(reader.before(at, 1), 0 | b'\n' | b'\t' | b'+') || ends_number(reader, at) => {
+            "ENV" if matches!(reader.before(at, 1), 0 | b'\n' | b'\t' | b'+' | b'"') || ends_number(reader, at) => {
                 self.said |= SETTER;
             }
             "define" if reader.before(at, 1) == b'#' => self.said |= DEFINE,
@@ -140,6 +140,7 @@ impl Commands {
             "add-authtoken" => behind(reader, end).filter(|key| looks_made(reader, *key)),
             "user" if self.is(NET) => third(reader, end, 1),
             "echo" | "printf" => piped(reader, end),
+            "password-stdin" | "with-token" if is_long => here(reader, end),
             "BY" | "by" if self.is(IDENTIFIED) && is_quoted(reader, end) => behind(reader, end),
             _ if is_option && self.is(HTPASSWD) && word.contains('b') => third(reader, end, 2),
             _ if is_option && self.is(CURL) && is_cluster(word) => behind_user(reader, end),
@@ -216,6 +217,12 @@ fn third(reader: &TextReader<'_>, end: usize, words: usize) -> Option<SecretKey>
     behind(reader, at).filter(|key| looks_made(reader, *key))
 }
 
+/// What is given as input behind `<<<`.
+fn here(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
+    let sign = reader.skip_spaces(end);
+    reader.starts(sign, "<<<").then(|| value(reader, reader.skip_spaces(sign + 3))).flatten()
+}
+
 /// What `echo` passes on to a command that reads a password from its input.
 fn piped(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
     const READERS: &[&str] = &[
@@ -232,7 +239,8 @@ fn piped(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
     ];
     const COMMAND_BYTES_MAX: usize = 96;
     let start = reader.skip_spaces(end);
-    let option = if reader.starts(start, "-n ") { start + 3 } else { start };
+    let skipped = ["-n ", "'%s' ", "'%s\\n' ", "\"%s\" ", "%s "].iter().find(|skipped| reader.starts(start, skipped));
+    let option = start + skipped.map_or(0, |skipped| skipped.len());
     let whole = bounds_within(reader, option, JUDGED_BYTES_MAX)?;
     let pipe = reader.skip_spaces(reader.run(whole.end, 1, is_quote));
     if start == end || reader.at(pipe) != b'|' {

@@ -9,6 +9,7 @@
 //! value behind a telling name         DB_PASSWORD=hunter2      DB_PASSWORD=[REDACTED]
 //! password option of a known command  curl -u ann:pw           curl -u [REDACTED]
 //! value of a Secret of Kubernetes     data: {db: WGsyOWZq...}  data: {db: [REDACTED]}
+//! rows of a key without its ends      MIIEowIBAAKC...          [REDACTED]
 //! ```
 //!
 //! [`session`] hides in all texts of a session what was recognised in one of them.

@@ -127,7 +127,7 @@ fn cell(reader: &TextReader<'_>, (start, end): (usize, usize), joint: usize) -> 
     }
     let indent = (1..=INDENT_BYTES_MAX).find(|back| reader.before(start, *back) != b' ')?;
     // `\x92` ends the arrow behind the number of a line.
-    let begins = matches!(reader.before(start, indent), 0 | b'\n' | b'\t' | b'|' | b'+' | b'>' | 0x92 | b'`');
+    let begins = matches!(reader.before(start, indent), 0 | b'\n' | b'\t' | b'|' | b'+' | b'>' | 0x92 | b'`' | b'"');
     let value = reader.skip_spaces(if is_row { joint + 1 } else { end });
     begins.then_some(Pair { joint: Joint::Cell, ..Pair::of(JoinForm::Plain, value) })
 }
@@ -257,7 +257,9 @@ fn proves(reader: &TextReader<'_>, pair: Pair, text: &str, start: usize, end: us
         Joint::Cell => {
             let behind = reader.skip_spaces(reader.run(end, 1, is_quote));
             let ends = matches!(reader.at(behind), 0 | b'|' | b'\n' | b'\r' | b'\t');
-            is_word && text.len() >= 6 && (ends || reader.at(start.saturating_sub(1)) == b'`')
+            is_word
+                && text.len() >= 6
+                && (ends || is_quote(reader.at(end)) || reader.at(start.saturating_sub(1)) == b'`')
         }
         Joint::Speech => {
             is_word && text.len() >= WORD_BYTES_MIN && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)

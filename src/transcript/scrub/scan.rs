@@ -106,6 +106,8 @@ impl<'a> Scanner<'a> {
             b'%' if matches!(self.reader.at(at + 1), b'2'..=b'7') && self.reader.at(at + 2).is_ascii_hexdigit() => {
                 at + 3
             }
+            // A text in quotes may begin with a row of a key.
+            b'"' => self.body(at + 1),
             b'*' => {
                 let password = phrases::pgpass(&self.reader, at);
                 self.hide(password).unwrap_or(at + 1)

@@ -78,13 +78,13 @@ fn atlas(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
 }
 
 /// The password of a line `host:port:database:user:password`, whose host is the word between two positions.
-pub(super) fn pgpass(reader: &TextReader<'_>, at: usize, end: usize) -> Option<SecretKey> {
+pub(super) fn pgpass(reader: &TextReader<'_>, at: usize, end_of_host: usize) -> Option<SecretKey> {
     let before = reader.before(at, 1);
-    if reader.at(end) != b':' || matches!(before, b':' | b'/' | b'.' | b'-' | b'@') {
+    if reader.at(end_of_host) != b':' || matches!(before, b':' | b'/' | b'.' | b'-' | b'@') {
         return None;
     }
-    let port = reader.run(end + 1, 6, |byte| byte.is_ascii_digit());
-    if !(3..=5).contains(&(port - (end + 1))) || reader.at(port) != b':' {
+    let port = reader.run(end_of_host + 1, 6, |byte| byte.is_ascii_digit());
+    if !(3..=5).contains(&(port - (end_of_host + 1))) || reader.at(port) != b':' {
         return None;
     }
     let name = |from: usize| {
@@ -95,8 +95,12 @@ pub(super) fn pgpass(reader: &TextReader<'_>, at: usize, end: usize) -> Option<S
     let secret = name(name(port + 1)?)?;
     let end = reader.run(secret, PGPASS_BYTES_MAX, |byte| !is_blank(byte) && !is_quote(byte) && byte != b':');
     let text = reader.slice_down(secret, end);
-    let is_password =
-        text.len() >= 6 && mixes_digits(text) && !is_placeholder(text) && !reader.holds_marker(secret, end);
+    // The ports of PostgreSQL say enough.
+    let is_told = matches!(reader.slice(end_of_host + 1, port), "5432" | "5433" | "6432");
+    let is_password = text.len() >= 6
+        && (is_told || mixes_digits(text))
+        && !is_placeholder(text)
+        && !reader.holds_marker(secret, end);
     is_password.then_some(SecretKey { secret, end })
 }
 
