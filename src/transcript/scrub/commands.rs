@@ -2,6 +2,7 @@
 //!
 //! A short option means nothing by itself, so the commands of a line are remembered until the line or the command ends.
 
+use super::phrases::is_plain;
 use super::reader::{SecretKey, TextReader, is_blank, is_quote, is_space};
 use super::values::{JUDGED_BYTES_MAX, is_placeholder, mixes_digits};
 
@@ -200,7 +201,7 @@ fn cookies(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
 /// The value of `=name=value`.
 fn literal(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
     let name = (reader.at(end) == b'=').then_some(end + 1)?;
-    let sign = reader.run(name, 64, |byte| !is_blank(byte) && !is_quote(byte) && byte != b'=');
+    let sign = reader.run(name, 64, is_plain);
     (reader.at(sign) == b'=').then(|| value(reader, sign + 1)).flatten()
 }
 
@@ -209,8 +210,8 @@ fn third(reader: &TextReader<'_>, end: usize, words: usize) -> Option<SecretKey>
     let mut at = end;
     for _ in 0..words {
         let word = reader.skip_spaces(at);
-        at = reader.run(word, 64, |byte| !is_blank(byte) && !is_quote(byte));
-        if at == word || reader.at(word) == b'-' {
+        at = reader.run(word, 64, is_plain);
+        if at == word || reader.at(word) == b'-' || !is_space(reader.at(at)) {
             return None;
         }
     }

@@ -50,6 +50,11 @@ impl Pair {
         Self { colon: true, ..Self::of(JoinForm::Plain, value) }
     }
 
+    /// True if name and value belong together whatever the value is.
+    pub(super) const fn is_joined(self) -> bool {
+        matches!(self.joint, Joint::Sign | Joint::List { .. })
+    }
+
     /// True if the value is quoted.
     pub(super) fn is_quoted(self, reader: &TextReader<'_>) -> bool {
         reader.quote(self.value).is_some()

@@ -1,7 +1,7 @@
 //! Secrets that are told by several words around them: `Unseal Key 1: ...`, a row of a file of cookies, `user:...@tcp(`.
 
 use super::lines;
-use super::reader::{SecretKey, TextReader, is_blank, is_quote};
+use super::reader::{SecretKey, TextReader, is_blank, is_quote, is_word};
 use super::values::{is_placeholder, mixes_digits};
 
 /// `password` in other languages.
@@ -100,7 +100,7 @@ fn putty(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
 fn cookie_row(reader: &TextReader<'_>, at: usize, end: usize) -> Option<SecretKey> {
     let is_flag = |at: usize| reader.starts(at, "TRUE\t") || reader.starts(at, "FALSE\t");
     let column = |from: usize| {
-        let end = reader.run(from, PART_BYTES_MAX, |byte| byte > b' ');
+        let end = reader.run(from, PART_BYTES_MAX, is_plain);
         (end > from && reader.at(end) == b'\t').then_some(end + 1)
     };
     let secure = is_flag(at).then(|| column(end + 1)).flatten()?;
@@ -136,6 +136,11 @@ fn data_source(reader: &TextReader<'_>, at: usize, user_end: usize) -> Option<Se
     (is_network && end > secret && is_password(reader, secret, end)).then_some(SecretKey { secret, end })
 }
 
+/// True for the characters of names and paths, of which no other form of a secret is made.
+pub(super) fn is_plain(byte: u8) -> bool {
+    is_word(byte) || matches!(byte, b'/' | b'*' | b'~')
+}
+
 fn is_password(reader: &TextReader<'_>, secret: usize, end: usize) -> bool {
     !reader.holds_marker(secret, end) && !is_placeholder(reader.slice_down(secret, end))
 }
@@ -147,7 +152,7 @@ pub(super) fn pgpass(reader: &TextReader<'_>, at: usize) -> Option<SecretKey> {
         return None;
     }
     let field = |from: usize| {
-        let end = reader.run(from, PART_BYTES_MAX, |byte| !is_blank(byte) && !is_quote(byte) && byte != b':');
+        let end = reader.run(from, PART_BYTES_MAX, is_plain);
         (end > from && reader.at(end) == b':').then_some(end + 1)
     };
     let port = reader.run(at + 2, 6, |byte| byte.is_ascii_digit() || byte == b'*');

@@ -110,7 +110,7 @@ impl<'a> Scanner<'a> {
             b'"' => self.body(at + 1),
             b'*' => {
                 let password = phrases::pgpass(&self.reader, at);
-                self.hide(password).unwrap_or(at + 1)
+                self.hide_ahead(at, password).unwrap_or(at + 1)
             }
             0x80.. => self.labelled(at).unwrap_or(at + 1),
             b'_' => self.word(at),
@@ -141,6 +141,15 @@ impl<'a> Scanner<'a> {
         self.replace(Some(SecretKey { secret, end: blocks::next_begin(&self.reader, secret, end) }))
     }
 
+    /// Notes a secret that begins further on, unless another stands before it: that one comes first, and the text behind
+    /// its marker is judged as if it still stood there.
+    fn hide_ahead(&mut self, at: usize, key: Option<SecretKey>) -> Option<usize> {
+        let SecretKey { secret, .. } = key?;
+        let stands_before = self.reader.holds_marker(at, secret)
+            || (at..secret).any(|start| keys::find(&self.reader, &mut self.runs, start).is_some());
+        if stands_before { None } else { self.hide(key) }
+    }
+
     /// Notes a secret and returns the position behind it.
     fn replace(&mut self, key: Option<SecretKey>) -> Option<usize> {
         let key = key?;
@@ -168,7 +177,7 @@ impl<'a> Scanner<'a> {
             return next;
         }
         let phrase = phrases::find(&self.reader, at, end);
-        if let Some(next) = self.hide(phrase) {
+        if let Some(next) = self.hide_ahead(at, phrase) {
             return next;
         }
         let spoken = headers::spoken_scheme(&self.reader, at, end);
@@ -180,7 +189,7 @@ impl<'a> Scanner<'a> {
             return next;
         }
         let password = self.commands.password(&self.reader, at, end);
-        if let Some(next) = self.hide(password) {
+        if let Some(next) = self.hide_ahead(at, password) {
             return next;
         }
         if self.reader.starts(at, "variable ")
@@ -246,6 +255,9 @@ impl<'a> Scanner<'a> {
             _ => return None,
         };
         if matches!(class, Class::Authorization | Class::Cookie) {
+            if !pair.is_joined() {
+                return None;
+            }
             let secret = match class {
                 Class::Cookie => headers::cookie(&self.reader, pair.value),
                 // The word is a part of a URL's path: `v1/authorization:exchange`.
