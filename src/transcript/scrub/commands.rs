@@ -247,9 +247,11 @@ fn piped(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {
     if start == end || reader.at(pipe) != b'|' {
         return None;
     }
-    let command_end = reader.run(pipe + 1, COMMAND_BYTES_MAX, |byte| byte != b'\n');
+    let command_end = reader.run(pipe + 1, COMMAND_BYTES_MAX, |byte| !matches!(byte, b'\n' | b'|' | b';'));
     let command = reader.slice_down(pipe + 1, command_end);
-    (READERS.iter().any(|known| command.contains(known)) && is_password(reader, whole)).then_some(whole)
+    // No distance is measured across a marker, or a second run could decide otherwise.
+    let is_whole = !reader.holds_marker(pipe, command_end);
+    (is_whole && READERS.iter().any(|known| command.contains(known)) && is_password(reader, whole)).then_some(whole)
 }
 
 fn behind(reader: &TextReader<'_>, end: usize) -> Option<SecretKey> {

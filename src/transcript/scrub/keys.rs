@@ -71,9 +71,12 @@ pub(super) fn aws_secret(reader: &TextReader<'_>, key: SecretKey) -> Option<Secr
         return None;
     }
     let is_secret = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    let end = reader.run(secret, AWS_SECRET_BYTES + 1, is_secret);
-    let is_whole = end - secret == AWS_SECRET_BYTES && !reader.starts(end, MARKER);
-    is_whole.then_some(SecretKey { secret, end })
+    // A slash before it may be its first character.
+    [secret, secret.saturating_sub(1)].into_iter().filter(|secret| *secret > key.end).find_map(|secret| {
+        let end = reader.run(secret, AWS_SECRET_BYTES + 1, is_secret);
+        let is_whole = end - secret == AWS_SECRET_BYTES && !reader.starts(end, MARKER);
+        is_whole.then_some(SecretKey { secret, end })
+    })
 }
 
 /// True if a key may begin at `at`: not behind a letter or digit, unless that ends an escape such as `%3D` or `\n`.

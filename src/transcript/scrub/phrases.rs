@@ -124,14 +124,16 @@ fn oracle(reader: &TextReader<'_>, user: usize) -> Option<SecretKey> {
 fn data_source(reader: &TextReader<'_>, at: usize, user_end: usize) -> Option<SecretKey> {
     let before = reader.before(at, 1);
     if reader.at(user_end) != b':'
-        || !(is_blank(before) || is_quote(before) || matches!(before, b'=' | b':' | b'+' | b'>' | 0x92))
+        || !(is_blank(before) || is_quote(before) || matches!(before, b'=' | b'+' | b'>' | 0x92))
     {
         return None;
     }
     let secret = user_end + 1;
     let end = reader.run(secret, PART_BYTES_MAX, |byte| !is_blank(byte) && !is_quote(byte) && byte != b'(');
     let (password, network) = reader.slice_down(secret, end).rsplit_once('@')?;
-    let is_network = reader.at(end) == b'(' && matches!(network, "tcp" | "tcp4" | "tcp6" | "unix" | "udp" | "");
+    let is_url = password.starts_with("//");
+    let is_network =
+        !is_url && reader.at(end) == b'(' && matches!(network, "tcp" | "tcp4" | "tcp6" | "unix" | "udp" | "");
     let end = secret + password.len();
     (is_network && end > secret && is_password(reader, secret, end)).then_some(SecretKey { secret, end })
 }

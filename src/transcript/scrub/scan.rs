@@ -185,7 +185,7 @@ impl<'a> Scanner<'a> {
             return next;
         }
         let password = shapes::pgpass(&self.reader, at, end);
-        if let Some(next) = self.hide(password) {
+        if let Some(next) = self.hide_ahead(at, password) {
             return next;
         }
         let password = self.commands.password(&self.reader, at, end);
@@ -209,7 +209,7 @@ impl<'a> Scanner<'a> {
         let value = phrases::labelled(&self.reader, at)?;
         let secret = pairs::secret(&self.reader, Pair::labelled(value), Class::Password)?;
         self.due = Some((secret.secret, self.without_kind(secret)));
-        Some(secret.secret)
+        Some(value)
     }
 
     /// End of the word, without full stops and dashes. It is remembered, so that a word with many keys is read once.
