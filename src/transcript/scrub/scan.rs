@@ -173,6 +173,10 @@ impl<'a> Scanner<'a> {
         if let Some(next) = self.pair(at, end) {
             return next;
         }
+        // This comes first: a second run sees no value and so goes on to here.
+        if end - at <= NAMED_WITHIN_BYTES {
+            self.commands.note(&self.reader, at, end);
+        }
         if let Some(next) = self.labelled(at) {
             return next;
         }
@@ -197,9 +201,6 @@ impl<'a> Scanner<'a> {
         {
             let name_end = self.reader.run(quote.after, NAMED_WITHIN_BYTES, is_word);
             self.variable = pairs::class_of(&self.reader, quote.after, name_end).map(|class| (class, name_end));
-        }
-        if end - at <= NAMED_WITHIN_BYTES {
-            self.commands.note(&self.reader, at, end);
         }
         end
     }
