@@ -9,7 +9,9 @@ use std::collections::VecDeque;
 use super::keys;
 use super::known::{changes, is_piece, is_wordy};
 use super::reader::SecretKey;
-use super::rows::{LastRows, Pieces, any_piece, beginning, ends_whole, ends_word, goes_on, goes_on_at_each, is_uuid};
+use super::rows::{
+    LastRows, Pieces, ROW_BYTES_MAX, any_piece, beginning, ends_whole, ends_word, goes_on, goes_on_at_each, is_uuid,
+};
 use super::scan;
 
 /// How many texts may stand between two parts of a secret.
@@ -18,14 +20,23 @@ const TEXTS_MAX: u64 = 16;
 const ENDS_MAX: usize = 96;
 /// Most parts of a secret.
 const PARTS_MAX: usize = 6;
+/// Most ends that a text is tried to go on with.
+const TRIED_MAX: usize = 48;
 /// How much of the end of a long secret is kept.
 const LONG_BYTES_MAX: usize = 64;
 /// To how many of the latest ends a text of one word is joined, whatever they are.
 const JOINED_MAX: usize = 4;
+/// Longest word that may be the beginning of a name.
+const NAME_BYTES_MAX: usize = 24;
 /// Bytes at both sides of a cut within which the letters of an issuer stand.
 const LETTERS_MAX: usize = 16;
 /// From this many characters on a text that is no secret is none between two parts of one.
 const BETWEEN_BYTES_MIN: usize = 8;
+/// Bytes and words at the beginning of a text in which the end of a name and its value stand.
+const NAMED_BYTES_MAX: usize = 256;
+const NAMED_WORDS_MAX: usize = 4;
+/// To how many open ends they are joined.
+const NAMES_MAX: usize = 12;
 /// From this many hexadecimal digits on a word does not go on with a part that has other letters.
 const HASH_BYTES_MIN: usize = 12;
 
@@ -37,6 +48,8 @@ struct End {
     rows: LastRows,
     /// It may end within a secret.
     is_open: bool,
+    /// Its rows are those of several texts.
+    is_joined: bool,
 }
 
 /// The ends of the latest texts, oldest first.
@@ -51,36 +64,58 @@ pub(super) struct Earlier {
 impl Earlier {
     /// Hands out the parts of a secret that an earlier text began and the first row of a text goes on with.
     pub(super) fn take_up(&mut self, row: &str, pieces: &mut impl Pieces) {
+        self.take_name(row, pieces);
         let head = row.split(ends_word).next().unwrap_or_default();
         if head.is_empty() || is_uuid(head) {
             return;
         }
         let random = any_piece(head);
-        for end in self.ends.iter().rev().filter(|end| end.may_go_on(head, random)) {
-            let reached = (1..=end.rows.len()).find_map(|length| joined(&end.rows, length, head, pieces));
+        for end in self.ends.iter().rev().filter(|end| end.may_go_on(head, random)).take(TRIED_MAX) {
+            let least = if end.is_joined { end.rows.len() } else { 1 };
+            let reached = (least..=end.rows.len()).find_map(|length| joined(&end.rows, length, head, pieces));
             if reached == Some(true) && head.len() == row.len() && self.continued.len() < JOINED_MAX {
                 self.continued.push(end.rows.clone());
             }
         }
     }
 
-    /// Keeps the last rows of the text that was read; `word` is all of it if it is one word. If the text ends within a
-    /// secret that is longer than what is kept of a row, a name stands for its beginning.
+    /// Hands out the value behind a name of which an earlier text had the first letters.
+    fn take_name(&self, row: &str, pieces: &mut impl Pieces) {
+        let row = beginning(row, NAMED_BYTES_MAX);
+        let words = || row.split(ends_word).filter(|word| !word.is_empty());
+        if words().nth(1).is_none() || !words().take(NAMED_WORDS_MAX).any(any_piece) {
+            return;
+        }
+        let alone = scan::find(row);
+        let open = self.ends.iter().rev().filter(|end| end.is_open && end.rows.len() == 1);
+        for (tail, _) in open.take(NAMES_MAX).filter_map(|end| end.rows.back()) {
+            let text = format!("{tail}{row}");
+            let is_new = |key: &SecretKey| !alone.iter().any(|known| tail.len() + known.secret == key.secret);
+            let key = scan::find(&text).into_iter().find(|key| tail.len() <= key.secret && is_new(key));
+            if let Some(part) = key.and_then(|key| text.get(key.secret..key.end)).filter(|part| any_piece(part)) {
+                pieces.whole(part);
+            }
+        }
+    }
+
+    /// Keeps the last rows of the text that was read; `word` is all of it if it is one word. If the text ends in a
+    /// secret, a name stands for what told it, which may be far before.
     pub(super) fn keep(&mut self, rows: &LastRows, word: Option<&str>, is_cut: bool) {
         self.texts += 1;
         if let Some((row, is_random)) = rows.back().filter(|_| is_cut) {
             let from = (row.len().saturating_sub(LONG_BYTES_MAX)..row.len()).find(|at| row.is_char_boundary(*at));
             let named = format!("secret_key={}", row.get(from.unwrap_or(0)..).unwrap_or_default());
             let rows = VecDeque::from([(named, *is_random)]);
-            self.ends.push_back(End { text: self.texts, rows, is_open: true });
+            self.ends.push_back(End { text: self.texts, rows, is_open: true, is_joined: true });
         }
         let text = self.texts;
         while self.ends.front().is_some_and(|end| end.text + TEXTS_MAX < text) {
             self.ends.pop_front();
         }
-        if let (Some(word), Some(own)) = (word.filter(|word| !is_uuid(word) && !is_plain(word)), rows.back()) {
+        if let (Some(_), Some(own)) = (word.filter(|word| !is_uuid(word) && !is_plain(word)), rows.back()) {
             let latest = self.ends.len().saturating_sub(JOINED_MAX);
-            let may_join = |(at, end): &(usize, &End)| end.is_open || *at >= latest;
+            let is_short = |end: &End| end.rows.iter().all(|(row, _)| row.len() <= LETTERS_MAX);
+            let may_join = |(at, end): &(usize, &End)| end.is_open || (*at >= latest && is_short(end));
             let mut before = std::mem::take(&mut self.continued);
             if before.is_empty() {
                 before.extend(self.ends.iter().enumerate().filter(may_join).map(|(_, end)| end.rows.clone()));
@@ -88,12 +123,16 @@ impl Earlier {
             before.retain(|rows| rows.len() < PARTS_MAX);
             for mut rows in before {
                 rows.push_back(own.clone());
-                let is_open = any_piece(word) || rows.iter().any(|(row, _)| may_be_open(row));
-                self.ends.push_back(End { text, rows, is_open });
+                let joined: String = rows.iter().map(|(row, _)| row.as_str()).collect();
+                let is_open = rows.iter().any(may_be_open) || tells_issuer(&joined);
+                if is_open || joined.len() <= LETTERS_MAX {
+                    self.ends.push_back(End { text, rows, is_open, is_joined: true });
+                }
             }
         }
-        if let Some((row, is_random)) = rows.back() {
-            self.ends.push_back(End { text, rows: rows.clone(), is_open: *is_random || may_be_open(row) });
+        if let Some(row) = rows.back() {
+            let is_open = may_be_open(row);
+            self.ends.push_back(End { text, rows: rows.clone(), is_open, is_joined: false });
         }
         self.continued.clear();
         while self.ends.len() > ENDS_MAX {
@@ -122,13 +161,17 @@ fn is_plain(word: &str) -> bool {
 }
 
 /// True if a row ends in what may be the beginning of a secret: a name, a header, the letters of an issuer.
-fn may_be_open(row: &str) -> bool {
+fn may_be_open((row, is_random): &(String, bool)) -> bool {
     let tail = row.rsplit(ends_word).next().unwrap_or_default();
-    row.contains(['=', ':', '@'])
-        || row.contains(" -")
-        || tail.ends_with("SK")
-        || tail == "S"
-        || keys::holds_begin(tail)
+    let is_short = tail.len() <= NAME_BYTES_MAX && !is_random;
+    let is_name = is_short && (tail.contains('_') || tail.ends_with(|char: char| char.is_ascii_digit()));
+    let is_telling = row.trim_end_matches(['.', ':']).contains(['=', ':', '@', '$', '.']) || row.ends_with(':');
+    is_telling || is_name || row.contains(" -") || tells_issuer(tail)
+}
+
+/// True if letters stand in a word by which keys are told.
+fn tells_issuer(word: &str) -> bool {
+    word == "S" || word.starts_with("SK") || word.contains("sk-") || word.contains("eyJ") || keys::holds_begin(word)
 }
 
 /// Hands out the parts of a secret that lies over the cut between the last `length` rows and `head`, or begins with
@@ -141,7 +184,7 @@ fn joined(rows: &LastRows, length: usize, head: &str, pieces: &mut impl Pieces) 
         cuts.push(text.len());
     }
     let cut = text.len();
-    let head_part = beginning(head);
+    let head_part = beginning(head, ROW_BYTES_MAX);
     let alone = scan::find(head_part);
     text.push_str(head_part);
     let is_new = |key: &SecretKey| !alone.iter().any(|known| cut + known.secret == key.secret);

@@ -136,7 +136,7 @@ impl Yaml {
         let value = value.trim().trim_matches(['"', '\'']);
         object.in_data = value.is_empty() && is_data(name.trim_matches(['"', '\'']));
         object.names = None;
-        object.is_secret |= name == "kind" && value == "Secret";
+        object.is_secret |= (name == "kind" || name.ends_with(">kind")) && value == "Secret";
     }
 }
 
@@ -189,10 +189,10 @@ fn json(text: &str) -> Vec<Part> {
             b'"' if matches!(bytes.get(at), Some(b'{'))
                 || at.checked_sub(2).and_then(|at| bytes.get(at)) == Some(&b'}') => {}
             b'"' => {
-                let Some(to) = string_end(bytes, at) else { continue };
+                let (to, is_closed) = string_end(bytes, at);
                 let string = text.get(at..to).unwrap_or_default();
                 let behind = bytes.get(to + 1..).unwrap_or_default().iter().take(8).find(|byte| **byte != b' ');
-                if behind == Some(&b':') {
+                if is_closed && behind == Some(&b':') {
                     name = string;
                 } else if let Some(object) = open.last_mut().filter(|_| !name.is_empty()) {
                     object.is_secret |= name == "kind" && string == "Secret" && !object.in_data;
@@ -200,7 +200,7 @@ fn json(text: &str) -> Vec<Part> {
                         object.values.push((at, to));
                     }
                 }
-                at = to + 1;
+                at = if is_closed { to + 1 } else { to };
             }
             _ => {}
         }
@@ -214,15 +214,16 @@ fn json(text: &str) -> Vec<Part> {
     values
 }
 
-/// Where a string ends that begins at `from`; `None` if it does not end on its line.
-fn string_end(bytes: &[u8], from: usize) -> Option<usize> {
+/// Where a string ends that begins at `from`, and whether it is closed there; one that is cut ends with its line.
+fn string_end(bytes: &[u8], from: usize) -> (usize, bool) {
     let mut at = from;
     loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at),
-            b'\n' => return None,
-            b'\\' => at += 2,
-            _ => at += 1,
+        match bytes.get(at) {
+            Some(b'"') => return (at, true),
+            Some(b'\n') => return (at, false),
+            None => return (bytes.len(), false),
+            Some(b'\\') if bytes.get(at + 1).is_some_and(|byte| *byte != b'\n') => at += 2,
+            Some(_) => at += 1,
         }
     }
 }

@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 
 use super::earlier::Earlier;
 use super::encoded;
+use super::keys;
 use super::known::{changes, is_piece, is_wordy};
 use super::reader::{SecretKey, is_blank, is_quote};
 use super::scan;
@@ -31,7 +32,7 @@ use super::values::mixes_digits;
 /// Most rows that are scanned as one.
 const ROWS_MAX: usize = 4;
 /// Bytes of the end of a row that are kept for that, and of the beginning of the next.
-const ROW_BYTES_MAX: usize = 512;
+pub(super) const ROW_BYTES_MAX: usize = 512;
 /// Most rows that are decoded as one.
 const BODY_ROWS_MAX: usize = 64;
 /// Fewest characters of a row of base64 that is not the last.
@@ -90,8 +91,8 @@ impl Rows {
             }
             if start == 0 {
                 self.earlier.take_up(row, pieces);
-                // What looks like the sign of a diff may belong to the secret.
-                if line.starts_with(['-', '+', '|', '>']) {
+                // What looks like the sign of a diff or the number of a line may belong to the secret.
+                if line.starts_with(|char: char| char.is_ascii_digit() || "-+|>".contains(char)) && line.trim() != row {
                     self.earlier.take_up(line.trim(), pieces);
                 }
                 self.begin_in_key(row, pieces);
@@ -108,11 +109,10 @@ impl Rows {
         self.in_key = false;
         let word = self.rows.back().filter(|(row, _)| !row.contains(ends_word)).map(|(row, _)| row.as_str());
         let is_word = !text.trim_end().contains('\n');
-        let is_cut = found.last().is_some_and(|key| {
-            let within =
-                text.get(key.end..).is_some_and(|rest| rest.trim_matches(['"', '\'', ' ', '\n', '\r']).is_empty());
-            within && key.end - key.secret > ROW_BYTES_MAX / 2
-        });
+        let ends_text = |key: &SecretKey| {
+            text.get(key.end..).is_some_and(|rest| rest.trim_matches(['"', '\'', ' ', '\n', '\r']).is_empty())
+        };
+        let is_cut = found.last().is_some_and(ends_text);
         self.earlier.keep(&self.rows, word.filter(|_| is_word), is_cut);
     }
 
@@ -228,8 +228,17 @@ fn joined(rows: &LastRows, length: usize, head: &str, pieces: &mut impl Pieces) 
         cuts.push(text.len());
     }
     let cut = text.len();
-    text.push_str(beginning(head));
-    let SecretKey { secret, end } = scan::find(&text).into_iter().find(|key| key.secret < cut && cut < key.end)?;
+    let head_part = beginning(head, ROW_BYTES_MAX);
+    text.push_str(head_part);
+    let found = scan::find(&text).into_iter().find(|key| cut < key.end)?;
+    let SecretKey { secret, end } = found;
+    if secret >= cut {
+        // Letters of an issuer stand at both sides of the cut.
+        let is_new = scan::find(head_part).is_empty() && keys::holds_begin(text.get(..secret).unwrap_or_default());
+        if !is_new || !any_piece(head) {
+            return None;
+        }
+    }
     if !goes_on_at_each(&text, &cuts, SecretKey { secret, end }) {
         return None;
     }
@@ -260,8 +269,8 @@ fn mixes_cases(text: &str) -> bool {
 }
 
 /// The beginning of a word that is too long to be scanned with the rows before it.
-pub(super) fn beginning(word: &str) -> &str {
-    let to = (0..=word.len().min(ROW_BYTES_MAX)).rev().find(|at| word.is_char_boundary(*at));
+pub(super) fn beginning(word: &str, most: usize) -> &str {
+    let to = (0..=word.len().min(most)).rev().find(|at| word.is_char_boundary(*at));
     word.get(..to.unwrap_or_default()).unwrap_or_default()
 }
 

@@ -46,8 +46,14 @@ impl SessionScrubber {
         let found = scan::find(bare);
         learn_found(&mut self.known, bare, &found);
         for (from, to) in encoded::runs(bare) {
-            encoded::any_text(bare.get(from..to).unwrap_or_default(), &mut |text| {
+            let run = bare.get(from..to).unwrap_or_default();
+            let is_told = tells_pair(bare, from);
+            encoded::any_text(run, &mut |text| {
                 learn_found(&mut self.known, text, &scan::find(text));
+                if is_told && is_pair(text) && is_all_of(text, run) {
+                    self.known.learn(run);
+                    self.known.learn(text);
+                }
                 false
             });
         }
@@ -150,13 +156,33 @@ fn learn_found(known: &mut KnownValues, text: &str, found: &[SecretKey]) {
     for secret in found.iter().filter_map(|key| text.get(key.secret..key.end)) {
         known.learn(secret);
         encoded::any_text(secret, &mut |decoded| {
-            // Nearly all of it is text, so that is what was encoded.
-            if 4 * decoded.len() + 16 > 3 * secret.len() {
+            if is_all_of(decoded, secret) {
                 known.learn(decoded);
             }
             false
         });
     }
+}
+
+/// True if nearly all of what was decoded is text, so that this is what was encoded.
+const fn is_all_of(decoded: &str, run: &str) -> bool {
+    4 * decoded.len() + 16 > 3 * run.len()
+}
+
+/// True if a word before a run says that it is a name and a password: `auth`, `Basic`.
+fn tells_pair(text: &str, run: usize) -> bool {
+    const BEFORE_BYTES_MAX: usize = 16;
+    let before = text.as_bytes().get(run.saturating_sub(BEFORE_BYTES_MAX)..run).unwrap_or_default();
+    let holds = |word: &[u8]| before.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    holds(b"auth") || holds(b"basic")
+}
+
+/// True for `ann:password` of basic authentication.
+fn is_pair(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(name, password)| {
+        let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_' | '@' | '+');
+        !name.is_empty() && name.chars().all(fits) && password.len() >= 6 && !password.contains(char::is_whitespace)
+    })
 }
 
 fn ends(found: Vec<SecretKey>) -> impl Iterator<Item = (usize, usize)> {

@@ -223,4 +223,14 @@ pub(crate) const FAMILIES: &[(&str, Make)] = &[
         let (first, second) = (dice.hex(64), dice.plain(16));
         one(concat!("xkey", "sib-{}"), format!("{first}-{second}"))
     }),
+    ("Telegram token", |dice| one(concat!("12345678", "90:AA{}"), dice.url(33))),
+    ("OpenRouter", |dice| one(concat!("sk-or", "-v1-{}"), dice.hex(64))),
+    ("GitLab trigger", |dice| one(concat!("glp", "tt-{}"), dice.hex(40))),
+    ("value of a Secret", |dice| {
+        one(r#"{"apiVersion":"v1","kind":"Secret","data":{"x":"{}"}}"#, super::places::base64(&dice.plain(20)))
+    }),
+    ("basic auth of Docker", |dice| {
+        let pair = super::places::base64(&format!("ann:{}", dice.plain(14)));
+        one(r#"{"auths":{"registry.example.com":{"auth":"{}"}}}"#, pair)
+    }),
 ];

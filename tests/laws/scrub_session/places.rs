@@ -97,6 +97,21 @@ pub(crate) const PLACES: &[(&str, Plant)] = &[
     ("JSON in JSON", |planted, _| {
         vec![format!(r#"{{"body":"{}"}}"#, json(&format!(r#"{{"a":"{}"}}"#, json(&planted.text))))]
     }),
+    ("JSON in JSON in JSON", |planted, dice| {
+        let wrap = |text: String, _| format!(r#"{{"t":"{}"}}"#, json(&text));
+        vec![(0..2 + dice.below(3)).fold(format!("[db]\n{}\n", planted.text), wrap)]
+    }),
+    ("HTML", |planted, _| vec![format!("<pre>{}</pre>", html(&planted.text))]),
+    ("Secret of Kubernetes", |planted, dice| {
+        let value = base64(&planted.text);
+        let rows = match dice.below(3) {
+            0 => format!("apiVersion: v1\ndata:\n  db: {value}\nkind: Secret\nmetadata:\n  name: shop\n"),
+            1 => format!("apiVersion: v1\nitems:\n- data:\n    db: {value}\n  kind: Secret\nkind: List\n"),
+            _ => format!(r#"{{"apiVersion":"v1","data":{{"db":"{value}"}},"kind":"Secret"}}"#),
+        };
+        let numbered = rows.lines().enumerate().map(|(at, row)| format!("{:>6}→{row}\n", at + 1)).collect();
+        vec![if dice.below(2) == 0 { rows } else { numbered }]
+    }),
     ("diff", |planted, _| {
         let rows = |sign: char| planted.text.lines().map(move |row| format!("{sign}{row}\n")).collect::<String>();
         vec![format!("@@ -1,2 +1,2 @@\n{} PORT=8080\n{}", rows('-'), rows('+'))]
@@ -143,6 +158,19 @@ fn with_calls(parts: Vec<String>, dice: &mut Dice) -> Vec<String> {
 fn json(text: &str) -> String {
     let quoted = serde_json::to_string(text).unwrap();
     quoted[1..quoted.len() - 1].to_owned()
+}
+
+fn html(text: &str) -> String {
+    let entity = |char: char| match char {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '"' => "&quot;".to_owned(),
+        '\'' => "&#39;".to_owned(),
+        '/' => "&#x2F;".to_owned(),
+        '+' => "&#43;".to_owned(),
+        char => char.to_string(),
+    };
+    text.chars().map(entity).collect()
 }
 
 pub(crate) fn hex(text: &str) -> String {
