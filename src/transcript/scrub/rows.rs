@@ -234,7 +234,11 @@ fn joined(rows: &LastRows, length: usize, head: &str, pieces: &mut impl Pieces) 
     let SecretKey { secret, end } = found;
     if secret >= cut {
         // Letters of an issuer stand at both sides of the cut.
-        let is_new = scan::find(head_part).is_empty() && keys::holds_begin(text.get(..secret).unwrap_or_default());
+        let before = text.get(..secret).unwrap_or_default();
+        // The value of a name, unless it is the next setting.
+        let is_value = || before.ends_with('=') && secret == cut && !head.trim_end_matches('=').contains('=');
+        let is_told = before.ends_with("SK") || keys::holds_begin(before) || is_value();
+        let is_new = scan::find(head_part).is_empty() && is_told;
         if !is_new || !any_piece(head) {
             return None;
         }
