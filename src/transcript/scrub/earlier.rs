@@ -21,7 +21,7 @@ const ENDS_MAX: usize = 96;
 /// Most parts of a secret.
 const PARTS_MAX: usize = 6;
 /// Most ends that a text is tried to go on with.
-const TRIED_MAX: usize = 48;
+const TRIED_MAX: usize = 64;
 /// How much of the end of a long secret is kept.
 const LONG_BYTES_MAX: usize = 64;
 /// To how many of the latest ends a text of one word is joined, whatever they are.
@@ -57,13 +57,11 @@ struct End {
 pub(super) struct Earlier {
     ends: VecDeque<End>,
     texts: u64,
-    /// The ends with which the text that is being read goes on.
-    continued: Vec<LastRows>,
 }
 
 impl Earlier {
     /// Hands out the parts of a secret that an earlier text began and the first row of a text goes on with.
-    pub(super) fn take_up(&mut self, row: &str, pieces: &mut impl Pieces) {
+    pub(super) fn take_up(&self, row: &str, pieces: &mut impl Pieces) {
         self.take_name(row, pieces);
         let head = row.split(ends_word).next().unwrap_or_default();
         if head.is_empty() || is_uuid(head) {
@@ -72,9 +70,10 @@ impl Earlier {
         let random = any_piece(head);
         for end in self.ends.iter().rev().filter(|end| end.may_go_on(head, random)).take(TRIED_MAX) {
             let least = if end.is_joined { end.rows.len() } else { 1 };
-            let reached = (least..=end.rows.len()).find_map(|length| joined(&end.rows, length, head, pieces));
-            if reached == Some(true) && head.len() == row.len() && self.continued.len() < JOINED_MAX {
-                self.continued.push(end.rows.clone());
+            for length in least..=end.rows.len() {
+                if joined(&end.rows, length, head, pieces) {
+                    break;
+                }
             }
         }
     }
@@ -116,11 +115,8 @@ impl Earlier {
             let latest = self.ends.len().saturating_sub(JOINED_MAX);
             let is_short = |end: &End| end.rows.iter().all(|(row, _)| row.len() <= LETTERS_MAX);
             let may_join = |(at, end): &(usize, &End)| end.is_open || (*at >= latest && is_short(end));
-            let mut before = std::mem::take(&mut self.continued);
-            if before.is_empty() {
-                before.extend(self.ends.iter().enumerate().filter(may_join).map(|(_, end)| end.rows.clone()));
-            }
-            before.retain(|rows| rows.len() < PARTS_MAX);
+            let joinable = self.ends.iter().enumerate().filter(may_join).filter(|(_, end)| end.rows.len() < PARTS_MAX);
+            let before: Vec<LastRows> = joinable.map(|(_, end)| end.rows.clone()).collect();
             for mut rows in before {
                 rows.push_back(own.clone());
                 let joined: String = rows.iter().map(|(row, _)| row.as_str()).collect();
@@ -134,7 +130,6 @@ impl Earlier {
             let is_open = may_be_open(row);
             self.ends.push_back(End { text, rows: rows.clone(), is_open, is_joined: false });
         }
-        self.continued.clear();
         while self.ends.len() > ENDS_MAX {
             self.ends.pop_front();
         }
@@ -175,8 +170,8 @@ fn tells_issuer(word: &str) -> bool {
 }
 
 /// Hands out the parts of a secret that lies over the cut between the last `length` rows and `head`, or begins with
-/// letters at both sides of it, and says whether it reaches the end of `head`.
-fn joined(rows: &LastRows, length: usize, head: &str, pieces: &mut impl Pieces) -> Option<bool> {
+/// letters at both sides of it. True if there is one.
+fn joined(rows: &LastRows, length: usize, head: &str, pieces: &mut impl Pieces) -> bool {
     let mut text = String::new();
     let mut cuts = Vec::new();
     for (row, _) in rows.iter().skip(rows.len() - length) {
@@ -188,21 +183,22 @@ fn joined(rows: &LastRows, length: usize, head: &str, pieces: &mut impl Pieces) 
     let alone = scan::find(head_part);
     text.push_str(head_part);
     let is_new = |key: &SecretKey| !alone.iter().any(|known| cut + known.secret == key.secret);
-    let key = scan::find(&text).into_iter().find(|key| cut < key.end && is_new(key))?;
+    let key = scan::find(&text).into_iter().find(|key| cut < key.end && is_new(key));
+    let Some(key) = key else { return false };
     let SecretKey { secret, end } = key;
     let part = text.get(cut.max(secret)..end).unwrap_or_default();
     if !goes_on(part) && !is_piece(part) && (secret >= cut || !goes_on_at_each(&text, &cuts, key)) {
-        return None;
+        return false;
     }
     if secret < cut && is_hash_behind(&text, secret, cut) && ends_whole(&text, secret, cut) {
-        return None;
+        return false;
     }
     let mut from = secret;
     let ends = cuts.iter().copied().filter(|to| *to > secret);
     for part in ends.map(|to| text.get(std::mem::replace(&mut from, to)..to).unwrap_or_default()).skip(1) {
         // A text that stood between the parts.
         if !goes_on(part) && !is_piece(part) && part.len() >= BETWEEN_BYTES_MIN {
-            return None;
+            return false;
         }
     }
     from = secret;
@@ -215,7 +211,7 @@ fn joined(rows: &LastRows, length: usize, head: &str, pieces: &mut impl Pieces) 
     if reaches_end && text.len() - cut < head.len() {
         pieces.part(head);
     }
-    Some(reaches_end)
+    true
 }
 
 /// True if a hash stands behind letters that no hash has: dice that made the letters would hardly make the hash.
