@@ -6,12 +6,12 @@
 
 use std::collections::VecDeque;
 
+use super::cuts::{
+    LastRows, Pieces, ROW_BYTES_MAX, any_piece, beginning, ends_whole, ends_word, goes_on, goes_on_at_each, is_uuid,
+};
 use super::keys;
 use super::known::{changes, is_piece, is_wordy};
 use super::reader::SecretKey;
-use super::rows::{
-    LastRows, Pieces, ROW_BYTES_MAX, any_piece, beginning, ends_whole, ends_word, goes_on, goes_on_at_each, is_uuid,
-};
 use super::scan;
 
 /// How many texts may stand between two parts of a secret.

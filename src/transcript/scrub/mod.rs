@@ -27,6 +27,7 @@
 
 mod blocks;
 mod commands;
+mod cuts;
 mod earlier;
 mod encoded;
 mod headers;

@@ -16,10 +16,11 @@
 
 use std::borrow::Cow;
 
+use super::cuts::Pieces;
 use super::encoded;
 use super::known::KnownValues;
 use super::reader::{MARKER, SecretKey, hide};
-use super::rows::{Pieces, Rows};
+use super::rows::Rows;
 use super::scan;
 use super::unwrapped::{Unwrapped, levels};
 
