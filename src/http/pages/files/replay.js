@@ -197,9 +197,11 @@ async function select(index, quiet = false, isArriving = false) {
   const top = state.at * ROW_PX;
   const { scrollTop, clientHeight } = ui.list;
   if (top < scrollTop || top + ROW_PX > scrollTop + clientHeight) ui.list.scrollTop = Math.max(0, top - clientHeight / 2);
+  // The event itself is asked for before the rows around it, which may be missing too.
+  const asked = api.events(state.at, 1, "&context=true");
   draw();
   try {
-    const { events } = await api.events(state.at, 1, "&context=true");
+    const { events } = await asked;
     if (number !== state.chosen || !events[0]) return undefined;
     const [event] = events;
     ui.event.replaceChildren(detail(api, event));
