@@ -107,3 +107,14 @@ fn the_texts_of_recordings_stay_as_they_are() {
     }
     assert!(events > 500, "{events}");
 }
+
+#[test]
+fn no_entity_brings_a_letter_that_turns_the_text_into_a_page() {
+    let mut world = World::empty();
+    let words = json!([{"type": "text", "text": "a &#x202e;b &lrm;c &#x9b;31m and \u{61c}d"}]);
+    world.write("turn", &[prompt("turn", 0, "go"), answer("turn", 1, "msg_1", words)]);
+    world.count();
+    let page = world.ask("/turn/transcript?format=html").text().to_owned();
+    assert!(!page.contains(['\u{202e}', '\u{200e}', '\u{9b}', '\u{61c}']), "{page}");
+    assert!(page.contains("\u{27e8}202E\u{27e9}b"));
+}

@@ -47,7 +47,7 @@ fn push_seen(letter: char, out: &mut String) {
 
 /// Whether a character changes the direction of the text behind it.
 const fn is_turning(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The lines of a text, however they end. A text that ends with a line end has no empty line behind it.
