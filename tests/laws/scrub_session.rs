@@ -25,7 +25,7 @@ const ORDINARY: &[&str] = &[
     "commit 4f3a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a\nAuthor: Ann <ann@example.com>\n",
     "The test passed in 3.2 s; I will run the others now.",
     "mcp__tracker__list_issues",
-    "{\"file_path\":\"/home/ann/work/shop/checkout.py\",\"offset\":20}",
+    "{\"file_path\":\"/home/dev/shop/checkout.py\",\"offset\":20}",
     "total 24\ndrwxr-xr-x 2 ann ann 4096 Nov 29 10:00 .\n-rw-r--r-- 1 ann ann 220 Nov 29 10:00 notes.md\n",
     "Done.",
 ];

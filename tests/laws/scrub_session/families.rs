@@ -88,7 +88,7 @@ pub(crate) const FAMILIES: &[(&str, Make)] = &[
         one("AZURE_CLIENT_SECRET={}", format!("{first}8Q~{second}"))
     }),
     ("npm", |dice| one(concat!("np", "m_{}"), dice.plain(36))),
-    ("npmrc", |dice| one("//registry.npmjs.org/:_authToken={}", dice.uuid())),
+    ("npmrc", |dice| one("//npm.example.com/:_authToken={}", dice.uuid())),
     ("PyPI", |dice| one(concat!("py", "pi-AgEIcHlwaS5vcmc{}"), dice.url(140))),
     ("RubyGems", |dice| one(concat!("ruby", "gems_{}"), dice.hex(48))),
     ("Docker", |dice| one(concat!("dckr", "_pat_{}"), dice.url(27))),

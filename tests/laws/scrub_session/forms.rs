@@ -109,7 +109,7 @@ pub(crate) const FORMS: &[(&str, &str, Kind, usize)] = &[
     ("htpasswd", "htpasswd -b f ann {}", Made, 20),
     ("gh secret", "gh secret set K -b {}", Plain, 20),
     ("gh secret body", "gh secret set K --body \"{}\"", Plain, 20),
-    ("npm set", "npm config set //registry.npmjs.org/:_authToken {}", Plain, 20),
+    ("npm set", "npm config set //npm.example.com/:_authToken {}", Plain, 20),
     ("setx", "setx API_KEY \"{}\"", Plain, 20),
     ("fish", "set -x API_TOKEN {}", Plain, 20),
     ("ngrok", "ngrok config add-authtoken {}", Made, 48),
