@@ -37,6 +37,7 @@ pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
 impl Engine {
     /// Lets turns that have ended leave, or some history if none has. Returns true if more turns are ready.
     pub fn tick(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        self.settle_runs(now)?;
         if self.tick_live(now)? {
             return Ok(true);
         }

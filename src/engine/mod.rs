@@ -19,11 +19,12 @@ mod progress;
 mod project;
 mod retire;
 mod slices;
+mod streams;
 pub mod turns;
 mod walk;
 mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use self::departure::Departure;
@@ -46,6 +47,7 @@ use crate::tail::reread::Latest;
 use crate::transcript::chunk::{FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::record::{Record, RowBody};
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::Snapshot;
@@ -100,6 +102,8 @@ pub struct Engine {
     archive: Archive,
     /// The walk over all sessions that ends those which are old enough.
     retiring: Walk,
+    /// When each run of which something is still to be decided is to be looked at.
+    unsettled: BTreeMap<RunId, Timestamp>,
     /// Rows that were read for the texts of the next commit's spans.
     latest_rows: Mutex<Latest>,
     /// Time of the last commit, or of the start if there was none.
@@ -135,6 +139,8 @@ impl Engine {
         writer.begin_content(spans.content)?;
         let mut known = Known::with_parts_max(parts_max);
         known.paths = recovered.paths;
+        known.streams.extend(recovered.streams);
+        let unsettled = recovered.runs.iter().map(|run| (run.id, now)).collect();
         let mut files = KnownFiles::default();
         recovered.cursors.iter().for_each(|(file, cursor)| files.note(*file, cursor));
         let new_prices = recovered.prices != Some(prices.fingerprint());
@@ -159,6 +165,7 @@ impl Engine {
             turns_marks_round: false,
             archive: Archive::default(),
             retiring: Walk::default(),
+            unsettled,
             latest_rows: Mutex::default(),
             last_commit: now,
             last_event: None,
@@ -332,7 +339,8 @@ impl Engine {
     /// The earliest moment at which [`Engine::tick`] may have something to do; `None` if nothing waits.
     #[must_use]
     pub fn next_tick(&self) -> Option<Timestamp> {
-        self.turns.next().into_iter().chain(self.history.next()).min()
+        let runs = self.unsettled.values().copied().min();
+        self.turns.next().into_iter().chain(self.history.next()).chain(runs).min()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::engine::ahead::FilePiece;
 use crate::ledger::agents::LATEST_SECTIONS;
 use crate::ledger::unit::UnitId;
 use crate::store::StoreError;
+use crate::transcript::chunk::FileRole;
 use crate::transcript::ids::SessionId;
 use crate::transcript::record::Record;
 
@@ -24,6 +25,9 @@ impl Engine {
     /// Loads the thread of a piece's file: the state of its conversation after the rows that were counted.
     pub(super) fn load_thread(&mut self, piece: &FilePiece) -> Result<(), StoreError> {
         self.load_index()?;
+        if piece.role == FileRole::Stream {
+            self.known.streams.insert(piece.file);
+        }
         self.load_row(piece)?;
         if self.known.thread(piece.file).is_none()
             && let Some(row) = self.files.row(piece.file)
@@ -50,6 +54,9 @@ impl Engine {
             }
             for unit in keys.units {
                 loaded |= self.load(unit)?;
+            }
+            for run in keys.runs {
+                loaded |= self.load_run(run)?;
             }
             for agent in keys.waiting {
                 if !self.known.has_waiting(&agent) {

@@ -23,6 +23,7 @@ const LOADED_PARTS_MAX: usize = 10_000;
 
 impl Engine {
     pub(super) fn write(&mut self, leaving: Leaving, now: Timestamp) -> Result<(), StoreError> {
+        self.settle_rests()?;
         self.roll_up()?;
         let (pending, settled) = self.turns.changed(&mut self.known, now);
         self.projections.set_time(now);
@@ -32,6 +33,7 @@ impl Engine {
         for (_, unit) in self.known.changed_units() {
             self.history.note(self.number_of(unit.key.id())?, unit);
         }
+        self.note_runs(now)?;
         let handed = self.handed()?;
         let (mut units, mut sections) = (Vec::new(), Vec::new());
         for (before, unit) in self.known.changed_units() {
@@ -51,6 +53,7 @@ impl Engine {
             sections,
             sessions: self.known.changed_sessions().collect(),
             waiting: self.known.changed_waiting().collect(),
+            runs: self.known.changed_runs().collect(),
             forks: self.known.new_forks().collect(),
             totals: self.projections.dirty().collect(),
             pending,
@@ -114,7 +117,8 @@ impl Engine {
             std::ops::ControlFlow::Continue(())
         })?;
         members.retain(|member| !self.known.dirty_units.contains(&member.unit));
-        let own = self.known.changed_units().map(|(_, unit)| unit).filter(|unit| unit.session() == id);
+        let own = self.known.changed_units().map(|(_, unit)| unit);
+        let own = own.filter(|unit| unit.session() == id && !unit.is_shell());
         members.extend(own.map(Member::of));
         let mut session = self.known.session_mut(id).clone();
         session.tighten::<StoreError>(&members, |unit| match self.known.unit(unit) {

@@ -1,4 +1,4 @@
-//! The cost that the client itself reports for a session, as it stands in a `cost-state` row.
+//! The cost that the client itself reports for a session.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::model_name::normalize;
 use super::money::Money;
 use super::unit::UnitId;
-use crate::transcript::record::CostState;
+use crate::transcript::record::ModelCost;
 use crate::transcript::time::Timestamp;
 
-/// A `cost-state` row: the cost that the client reports. The row has no time of its own.
+/// The cost that the client reports, in a `cost-state` row of the session file or in a `result` of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The unit that the rows before it in the file belong to.
@@ -25,6 +25,24 @@ pub struct Account {
     pub started: Option<u64>,
     /// `modelUsage`: what the client counted for each model so far, by canonical id; empty if that is not known.
     pub models: BTreeMap<Arc<str>, ModelAccount>,
+    /// Where it stands.
+    pub source: AccountSource,
+}
+
+/// Where an account of the client stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub enum AccountSource {
+    /// In a `result` of a stream.
+    Result {
+        /// When the result arrived.
+        at: Timestamp,
+        /// The part of the figure that the process did not spend itself: it was restored by a resume, or inherited by a
+        /// fork.
+        restored: Money,
+    },
+    /// In a `cost-state` row of the session file, which has no time of its own.
+    #[default]
+    CostState,
 }
 
 /// What the client counted for one model.
@@ -44,11 +62,11 @@ pub struct ModelAccount {
     pub web_searches: u64,
 }
 
-/// What a `cost-state` row tells of each model. Several names of one model are added up. Nothing if a name is none.
+/// What an account tells of each model. Several names of one model are added up. Nothing if a name is none.
 #[must_use]
-pub fn models_of(state: &CostState) -> BTreeMap<Arc<str>, ModelAccount> {
+pub fn models_of(told: &[ModelCost]) -> BTreeMap<Arc<str>, ModelAccount> {
     let mut models: BTreeMap<Arc<str>, ModelAccount> = BTreeMap::new();
-    for told in &state.models {
+    for told in told {
         let Some(name) = normalize(&told.model) else { return BTreeMap::new() };
         let model = models.entry(name.id).or_default();
         model.cost += Money::from_usd_f64(told.usd);

@@ -30,3 +30,10 @@ pub(super) fn pull_request_id(session: &SessionId, what: &PullRequest) -> RowId 
     let repository = what.repository.as_deref().unwrap_or(&what.url);
     RowId::of(&format!("pull request {} {repository} {}", what.number, session.0))
 }
+
+/// A hash of a row's id, by which rows of one response, or results of one session, are told apart.
+pub(super) const fn hash_of(row: RowId) -> u64 {
+    #[allow(clippy::cast_possible_truncation, reason = "the high half of the id")]
+    let half = (row.0 >> 64) as u64;
+    half
+}

@@ -187,6 +187,8 @@ pub enum Standing {
 
 pub fn standing(unit: &Unit) -> Standing {
     match (&unit.key, &unit.agent) {
+        // It is not decided yet whether the session file tells of this turn too.
+        _ if unit.provisional.is_some() && unit.prompt.is_none() => Standing::Nothing,
         (UnitKey::Agent(..), Some(agent)) => match agent.parent {
             Some(parent) if !agent.background => Standing::Below(parent),
             Some(_) => Standing::Alone,

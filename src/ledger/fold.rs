@@ -7,6 +7,7 @@
 //! merge     responses and tool calls
 //! agents    sub-agents, their runs, and the calls that started them
 //! retired   rows of what ended for its age
+//! streams   lines of a stream
 //! moments   events that are counted or shown by themselves, and ends of turns
 //! ```
 
@@ -48,7 +49,9 @@ impl<'a> Fold<'a> {
     /// Folds one record. Everything that [`Known::keys_of`] returns for it must have been loaded.
     pub fn fold(&mut self, record: &Record) {
         match &record.body {
+            RowBody::Row(row) if self.is_stream() => self.stream_row(row, record),
             RowBody::Row(row) => self.row(row, record),
+            RowBody::Stream(line) => self.stream_line(line, record),
             RowBody::ApiRequest { time } => {
                 let thread = self.known.thread_mut(self.file);
                 // A request that began before the last response was the request for that response.
@@ -222,6 +225,7 @@ impl<'a> Fold<'a> {
     /// Where a fact goes that is identified by the id of a row; `None` if it was counted before.
     pub(super) fn counted_once(&mut self, seen: &PlacedRow<'_>, id: RowId, time: Timestamp) -> Option<&mut Parts> {
         let identity = Identity::Row(id).hash();
+        self.take_from_stream(identity, id);
         if let Some(home) = self.known.index.home(identity)
             && let Some(known) = self.known.parts(home).and_then(|parts| parts.row(id)).map(|row| row.time)
         {
@@ -314,7 +318,7 @@ impl<'a> Fold<'a> {
     }
 
     /// Takes in that a row belongs to a unit.
-    fn seen_in(&mut self, seen: &PlacedRow<'_>, id: UnitId) {
+    pub(super) fn seen_in(&mut self, seen: &PlacedRow<'_>, id: UnitId) {
         if self.known.index.is_retired(id) {
             return self.seen_in_retired(seen);
         }
@@ -357,7 +361,12 @@ impl<'a> Fold<'a> {
     }
 
     /// Closes the response whose rows were coming, unless `next` is its id: no further row of it is expected.
+    ///
+    /// The session file has further rows, or later ones, of a response that a stream tells, so a stream closes none.
     pub(super) fn close_message(&mut self, next: Option<&str>) {
+        if self.is_stream() {
+            return;
+        }
         let thread = self.known.thread_mut(self.file);
         if thread.open_message.as_deref() == next {
             return;
@@ -375,7 +384,7 @@ impl<'a> Fold<'a> {
     }
 }
 
-fn context_of(row: &Row) -> Surroundings {
+pub(super) fn context_of(row: &Row) -> Surroundings {
     Surroundings {
         cwd: row.cwd.clone(),
         branch: row.branch.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::derived::names_of;
+use super::derived::{hash_of, names_of};
 use super::fold::{Fold, PlacedRow};
 use super::known::GatewayNamed;
 use super::parts::ROWS_MAX;
@@ -25,6 +25,8 @@ struct Variant<'a> {
     start: Timestamp,
     end: Timestamp,
     place: RowPlace,
+    /// A hash of the row's `uuid`, if it is a line of a stream.
+    streamed: Option<u64>,
 }
 
 impl Variant<'_> {
@@ -51,6 +53,8 @@ impl Variant<'_> {
             shares: Vec::new(),
             closed: false,
             sent: false,
+            streamed: self.streamed.into_iter().collect(),
+            ttft_ms: None,
         }
     }
 
@@ -66,6 +70,10 @@ impl Variant<'_> {
         known.request = known.request.take().or_else(|| self.row.request.clone());
         known.skill = known.skill.take().or_else(|| self.row.skill.clone());
         known.effort = known.effort.take().or_else(|| self.row.effort.clone());
+        if let Some(row) = self.streamed.filter(|row| known.streamed.len() < ROWS_MAX && !known.streamed.contains(row))
+        {
+            known.streamed.push(row);
+        }
         known.unreadable_usage = known.unreadable_usage.and_then(|known| Some(known.min(self.row.unreadable_usage?)));
         if better && self.rank.file != known.rank.file {
             known.rank = self.rank;
@@ -218,7 +226,8 @@ impl Fold<'_> {
         let rank = self.rank(seen, copy);
         let undated = row.request.is_none() && self.known.thread_mut(self.file).stamped == Some(seen.time);
         let start = self.request_began(seen);
-        let variant = Variant { id, row, undated, rank, start, end: seen.time, place: seen.place };
+        let streamed = self.is_stream().then(|| hash_of(seen.row.id));
+        let variant = Variant { id, row, undated, rank, start, end: seen.time, place: seen.place, streamed };
         let home = self.known.index.home(identity);
         let known = home.and_then(|home| Some((home, self.known.parts(home)?.message(id)?)));
         let Some((home, known)) = known else {
@@ -250,6 +259,7 @@ impl Fold<'_> {
             return;
         }
         // The new place comes first: if it is not in memory, nothing is changed and the fold is repeated.
+        self.met_twin(home, unit);
         let Some(parts) = self.room_for(unit, identity) else { return };
         let id = merged.id.clone();
         let names = merged.names.clone();
@@ -308,6 +318,7 @@ impl Fold<'_> {
 
     fn move_tool(&mut self, from: UnitId, to: UnitId, id: &str) {
         let Some(room) = self.known.room(to) else { return };
+        self.met_twin(from, to);
         let Some(source) = self.known.parts_mut(from) else { return };
         let Some(position) = source.tools.iter().rposition(|tool| *tool.id == *id) else { return };
         let tool = source.tools.remove(position);
@@ -326,8 +337,18 @@ impl Fold<'_> {
         }
         let (call, result, agent) = (None, None, None);
         let more_agents = Vec::new();
-        let tool =
-            Tool { id: id.into(), call, result, agent, more_agents, background: false, given_up: false, sent: false };
+        let tool = Tool {
+            id: id.into(),
+            call,
+            result,
+            agent,
+            more_agents,
+            background: false,
+            given_up: false,
+            sent: false,
+            streamed: false,
+            asked: None,
+        };
         self.room_for(unit, identity)?.tools.push(tool);
         self.known.index.home(identity)
     }
@@ -359,6 +380,12 @@ impl Fold<'_> {
         if take && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(&result.call)) {
             tool.result = Some(end);
             tool.background |= result.background;
+        }
+        if self.is_stream()
+            && self.known.parts(home).and_then(|parts| parts.tool(&result.call)).is_some_and(|tool| !tool.streamed)
+            && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(&result.call))
+        {
+            tool.streamed = true;
         }
         if let Some(run) = &result.workflow {
             self.workflow_call(seen, &result.call, run);

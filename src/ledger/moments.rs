@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::account::{Account, models_of};
+use super::account::{Account, AccountSource, models_of};
 use super::derived::pull_request_id;
 use super::fold::{Fold, PlacedRow};
 use super::money::Money;
@@ -56,6 +56,7 @@ impl Fold<'_> {
     /// Adds a note to a unit, unless it is known already.
     pub(super) fn noted(&mut self, unit: UnitId, note: RowFact) {
         let identity = Identity::Row(note.id).hash();
+        self.take_from_stream(identity, note.id);
         let home = self.known.index.home(identity);
         let known = home.and_then(|home| Some((home, self.known.parts(home)?.row(note.id)?)));
         if let Some((home, known)) = known {
@@ -132,7 +133,8 @@ impl Fold<'_> {
             after: thread.last,
             cost: Money::from_usd_f64(state.usd),
             started: state.started,
-            models: models_of(state),
+            models: models_of(&state.models),
+            source: AccountSource::CostState,
         };
         if let Some(unit) = account.unit {
             self.tell_end(unit, account.after, Ending::Exit);

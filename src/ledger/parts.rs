@@ -12,7 +12,7 @@ use super::keys::{Identity, UnitId};
 use super::place::{Rank, RowPlace};
 use super::prices::{Priced, Prices, Share};
 use crate::transcript::extracts::Extracts;
-use crate::transcript::ids::{AgentId, RUN, RowId};
+use crate::transcript::ids::{AgentId, RUN, RowId, SessionId};
 use crate::transcript::record::{ApiError, Compaction, Fact, Hook, HookKind, Outcome, Says, Stop, UnreadableUsage};
 use crate::transcript::time::Timestamp;
 use crate::transcript::usage::Usage;
@@ -89,6 +89,10 @@ pub struct Message {
     pub closed: bool,
     /// Its span has left.
     pub sent: bool,
+    /// Hashes of the `uuid`s of its rows in a stream, at most [`ROWS_MAX`].
+    pub streamed: Vec<u64>,
+    /// Milliseconds from the request to the first piece of it; `None` unless a stream with partial messages tells.
+    pub ttft_ms: Option<u32>,
 }
 
 /// One tool call.
@@ -110,6 +114,10 @@ pub struct Tool {
     pub given_up: bool,
     /// Its span has left.
     pub sent: bool,
+    /// True if a stream has its result.
+    pub streamed: bool,
+    /// When a person or a program was asked whether it may run; `None` unless a stream tells.
+    pub asked: Option<Timestamp>,
 }
 
 /// The row that made a tool call.
@@ -312,6 +320,20 @@ impl Call {
 }
 
 impl Message {
+    /// Begins the ids of parts that are no responses: a control character, which no id of the API has.
+    const REST: &'static str = "\u{2}rest ";
+
+    /// The id of the part that holds what the client counted of a model in a session and no response explains.
+    pub(super) fn rest_id(session: &SessionId, model: &str) -> Box<str> {
+        format!("{}{} {model}", Self::REST, session.0).into()
+    }
+
+    /// True for a part that is no response, and holds what the client's account has beyond all responses.
+    #[must_use]
+    pub fn is_rest(&self) -> bool {
+        self.id.starts_with(Self::REST)
+    }
+
     /// The id as the client writes it. It is not unique if a gateway chose it.
     #[must_use]
     pub fn told_id(&self) -> &str {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::account::Account;
+use super::account::{Account, AccountSource};
 use super::money::Money;
 use super::tally::Tally;
 use super::unit::{Ask, Surroundings, Told, Unit, UnitId};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::record::{PullRequest, TitleBy};
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 
 /// A session. Most of it follows from its units, which are not listed here, because there may be tens of thousands.
@@ -54,7 +55,14 @@ pub struct Session {
     pub title_by: TitleBy,
     /// Pull requests that it made or worked on, the latest [`PULL_REQUESTS_MAX`].
     pub pull_requests: Vec<PullRequest>,
+    /// The runs that it is in, the latest [`RUNS_MAX`].
+    pub runs: Vec<RunId>,
+    /// The unit with what only the client's account tells, if nothing else tells what the session used.
+    pub rest: Option<UnitId>,
 }
+
+/// Most runs that are kept of one session.
+pub const RUNS_MAX: usize = 1_000;
 
 /// Most pull requests that are kept of one session.
 pub const PULL_REQUESTS_MAX: usize = 100;
@@ -178,12 +186,24 @@ impl Session {
             title: None,
             title_by: TitleBy::Summary,
             pull_requests: Vec::new(),
+            runs: Vec::new(),
+            rest: None,
         }
+    }
+
+    /// Notes that it is in a run.
+    pub(super) fn joined(&mut self, run: RunId) {
+        if !self.runs.contains(&run) {
+            self.runs.push(run);
+        }
+        let beyond = self.runs.len().saturating_sub(RUNS_MAX);
+        self.runs.drain(..beyond);
     }
 
     /// Updates the session to a change of one of its units. `before` is `None` if the unit was not in the session,
     /// `after` is `None` if it is not in the session any more.
     pub fn change(&mut self, before: Option<&Unit>, after: Option<&Unit>) {
+        let (before, after) = (before.filter(|unit| !unit.is_shell()), after.filter(|unit| !unit.is_shell()));
         if let Some(unit) = before {
             self.tally.subtract(&unit.tally());
             self.spoken = self.spoken.saturating_sub(u64::from(unit.spoken));
@@ -301,14 +321,17 @@ impl Session {
         project_of(self.context()?.cwd.as_deref()?)
     }
 
-    /// Adds a `cost-state` row. Of several after the same turn the last one in the file counts.
+    /// Adds an account of the client. Of several of one source after the same turn the last one counts.
     pub fn account(&mut self, account: Account) {
-        match self.accounts.iter_mut().find(|known| known.unit == account.unit) {
-            Some(known) if account.after >= known.after => *known = account,
+        let is_result = |account: &Account| matches!(account.source, AccountSource::Result { .. });
+        let same = |known: &&mut Account| known.unit == account.unit && is_result(known) == is_result(&account);
+        match self.accounts.iter_mut().find(same) {
+            Some(known) if (account.after, account.source) >= (known.after, known.source) => *known = account,
             Some(_) => {}
             None => self.accounts.push(account),
         }
-        self.accounts.sort_by_key(|account| account.after);
+        // A row of the session file is written after the `result` of the same turn.
+        self.accounts.sort_by_key(|account| (account.after, account.source));
         let beyond = self.accounts.len().saturating_sub(ACCOUNTS_MAX);
         self.accounts.drain(..beyond);
     }
@@ -317,6 +340,15 @@ impl Session {
     #[must_use]
     pub fn reported(&self) -> Option<Money> {
         self.accounts.last().map(|account| account.cost)
+    }
+
+    /// The part of the client's figures that was spent before the first run of which a stream told. It counts only if there
+    /// is no session file, since then nothing else tells what it was spent for.
+    fn restored(&self) -> Money {
+        match self.accounts.first().map(|first| first.source) {
+            Some(AccountSource::Result { restored, .. }) if !self.own_rows => restored,
+            _ => Money::ZERO,
+        }
     }
 
     /// Adds a title. The one with the greatest [`TitleBy`] counts; of two with the same the later one.
@@ -382,7 +414,7 @@ pub fn statement<'a>(session: &'a Session, source: Option<&'a Session>) -> Optio
     // Clients that write no `startTime` go on counting from the figure of the source.
     let counts_on = |before: &&Account| match (before.started, last.started) {
         (Some(one), Some(other)) => one == other,
-        _ => true,
+        _ => !matches!(last.source, AccountSource::Result { restored: Money::ZERO, .. }),
     };
     // If the source's own file is gone, its reported cost is unknown, and the cost of its copied rows is taken off. A
     // source whose file is there but has no figure was killed, and the fork inherited nothing.
@@ -397,6 +429,7 @@ pub fn reported(session: &Session, source: Option<&Session>) -> Option<Reported>
     let Statement { last, inherited, copied } = statement(session, source)?;
     let cost = (last.cost - inherited.map_or(Money::ZERO, |before| before.cost)).max(Money::ZERO);
     let copied = copied.map_or(Money::ZERO, Tally::cost);
+    let cost = (cost - session.restored()).max(Money::ZERO);
     let unattributed = (cost - copied - session.tally.cost()).max(Money::ZERO);
     Some(Reported { cost, unattributed })
 }

@@ -84,7 +84,7 @@ impl Tally {
         for message in &parts.messages {
             for (position, share) in message.shares.iter().enumerate() {
                 let model = tally.models.entry(Arc::clone(&share.model)).or_default();
-                model.messages += u64::from(position == 0);
+                model.messages += u64::from(position == 0 && !message.is_rest());
                 model.tokens += share.tokens;
                 match share.cost {
                     Some(cost) => model.cost += cost,

@@ -14,6 +14,7 @@ pub use super::keys::{INLINE, Identity, UnitId, UnitKey};
 use super::money::Money;
 pub use super::parts::{Call, Message, Parts, RowFact, Section, Tool, ToolEnd, summed_up};
 pub use super::place::{Rank, RowPlace, Surroundings};
+pub use super::run::{OfRun, Provisional};
 use super::runs::Runs;
 use super::tally::Tally;
 use crate::transcript::extracts::Extracts;
@@ -63,6 +64,10 @@ pub struct Unit {
     pub spoken: bool,
     /// How far its spans have left.
     pub export: Export,
+    /// The run that it belongs to, as a stream tells; `None` without one.
+    pub of_run: Option<Box<OfRun>>,
+    /// What is kept of a turn that a stream told of; `None` for every other unit.
+    pub provisional: Option<Box<Provisional>>,
 }
 
 /// The end of a turn, as a row tells it.
@@ -248,6 +253,8 @@ impl Unit {
             resumes: false,
             spoken: false,
             export: Export::default(),
+            of_run: None,
+            provisional: None,
         }
     }
 
@@ -326,6 +333,13 @@ impl Unit {
         self.sections.is_none() && parts.messages.is_empty() && parts.tools.is_empty()
     }
 
+    /// True for what is left of a turn that a stream told of, once the session file has told all of it.
+    #[must_use]
+    pub fn is_shell(&self) -> bool {
+        let is_empty = || self.parts.is_empty() && self.sections.as_ref().is_none_or(|all| all.gist.spans == 0);
+        self.provisional.is_some() && self.prompt.is_none() && is_empty()
+    }
+
     /// The unit without parts, sections and sub-agents below.
     #[must_use]
     pub fn head(&self) -> Self {
@@ -339,6 +353,8 @@ impl Unit {
             sections: None,
             below: None,
             holders: self.holders.clone(),
+            of_run: self.of_run.clone(),
+            provisional: self.provisional.clone(),
             ..*self
         }
     }

@@ -119,7 +119,9 @@ impl<'a> UnitSurroundings<'a> {
             self.say(take, make, measure, at);
         };
         let own = Dimensions { model: Some(&first.model), ..Dimensions::default() };
-        say(Measure::Responses, (0, 0), 1, own);
+        if !message.is_rest() {
+            say(Measure::Responses, (0, 0), 1, own);
+        }
         if message.unidentified {
             say(Measure::Unidentified, (0, 0), 1, own);
         }

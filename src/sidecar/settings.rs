@@ -1,5 +1,8 @@
 //! Turns the configuration into the settings that each room takes.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use crate::export::{ClientFiles, ExportError, OtlpConfig, OtlpEndpoint, TlsFiles
 use crate::sidecar::tailer::TailSources;
 use crate::store::Opened;
 use crate::tail::{self, ClientSettings, RootEnv};
+use crate::text::chain;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::traces::finish::SpanRules;
@@ -19,6 +23,7 @@ use crate::views::traces::finish::SpanRules;
 pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> TailSources {
     TailSources {
         roots: tail::session_roots(&[], &config.projects, env),
+        streams: streams(config),
         rescan: config.scan.rescan,
         // Without an endpoint nothing leaves the outbox, so a full one would stop reading for ever.
         outbox_bytes_max: if config.otlp.is_empty() { u64::MAX } else { config.outbox.bytes_max },
@@ -28,6 +33,15 @@ pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> Tail
         end_after: config.retention.facts,
         archive: archive(config),
     }
+}
+
+/// The folder of stream files, which is made if it does not exist, so that it is watched from the beginning.
+fn streams(config: &Config) -> PathBuf {
+    let folder = config.state().map_or_else(|_| PathBuf::new(), |state| state.join("streams"));
+    if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&folder) {
+        tracing::warn!(folder = %folder.display(), error = chain(&error), "the folder of streams cannot be made");
+    }
+    folder
 }
 
 /// Where the copies of session files are; nowhere if there is no place for a state either.

@@ -53,6 +53,8 @@ pub struct Shared {
 pub struct TailSources {
     /// Candidates for session roots; those that do not exist are waited for.
     pub roots: Vec<PathBuf>,
+    /// The folder of stream files, which need not exist yet.
+    pub streams: PathBuf,
     /// Pause between scans of all files, if events do not make them unnecessary.
     pub rescan: Duration,
     /// Bytes in the outbox above which reading pauses.
@@ -81,6 +83,8 @@ pub struct Tailer {
     reader: FileReader,
     rules: RuleReader,
     roots: Vec<PathBuf>,
+    /// The folder of stream files with symbolic links resolved; `None` while it does not exist.
+    streams: Option<PathBuf>,
     reported: HashMap<PathBuf, String>,
     outbox: Arc<crate::store::OutboxMeter>,
     paused: bool,
@@ -114,6 +118,7 @@ impl Tailer {
             reader: FileReader::new(ReadLimits::default()),
             rules,
             roots,
+            streams: None,
             reported: HashMap::new(),
             outbox,
             paused: false,
@@ -228,7 +233,11 @@ impl Tailer {
     /// Whether all files must be scanned, though no event asks for it.
     fn is_look_due(&self) -> bool {
         let misses_events = self.watcher.misses_events();
-        misses_events || Instant::now() >= self.look.1 || tail::existing(&self.sources.roots) != self.roots
+        let has_appeared = || {
+            tail::existing(&self.sources.roots) != self.roots
+                || tail::existing(std::slice::from_ref(&self.sources.streams)).pop() != self.streams
+        };
+        misses_events || Instant::now() >= self.look.1 || has_appeared()
     }
 
     /// Finds every file of every root, and watches folders that have appeared.
@@ -238,10 +247,14 @@ impl Tailer {
             tracing::info!(root = %root.display(), "a session root has appeared");
         }
         self.roots = roots;
-        self.watcher.refresh(&self.roots);
-        let roots = self.roots.clone();
+        self.streams = tail::existing(std::slice::from_ref(&self.sources.streams)).pop();
+        let watched: Vec<PathBuf> = self.roots.iter().chain(&self.streams).cloned().collect();
+        self.watcher.refresh(&watched);
+        let (roots, streams) = (self.roots.clone(), self.streams.clone());
         self.unreadable = 0;
-        let found: Vec<FoundFile> = roots.iter().flat_map(|root| self.looking(|look| tail::scan(root, look))).collect();
+        let streams = streams.map(|folder| self.looking(|look| tail::scan_streams(&folder, look)));
+        let mut found: Vec<FoundFile> = streams.unwrap_or_default();
+        found.extend(roots.iter().flat_map(|root| self.looking(|look| tail::scan(root, look))));
         let rows = found.iter().filter(|found| found.role == crate::transcript::chunk::FileRole::Rows).count();
         self.shared.vitals.files_watched.set(rows as u64);
         self.shared.vitals.watch_degraded.set(self.watcher.is_degraded());
@@ -252,6 +265,10 @@ impl Tailer {
     fn look_at(&mut self, paths: std::collections::BTreeSet<PathBuf>) -> Vec<FoundFile> {
         let mut found = Vec::new();
         for path in paths {
+            if let Some(folder) = self.streams.clone().filter(|folder| path.starts_with(folder) && path != *folder) {
+                found.extend(self.looking(|look| tail::scan_stream(&folder, &path, look)));
+                continue;
+            }
             // Only a scan of all files can tell what became of a root itself.
             let root = self.roots.iter().find(|root| path.starts_with(root) && path != **root);
             let Some(root) = root.cloned() else {

@@ -2,6 +2,7 @@
 
 use super::file::FileRow;
 use super::marks::Handed;
+use crate::ledger::run::Run;
 use crate::ledger::session::{Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
@@ -23,6 +24,8 @@ pub struct Commit<'a> {
     pub sessions: Vec<&'a Session>,
     /// What is known of sub-agents before any of their rows; `None` once their rows have come.
     pub waiting: Vec<(&'a SessionId, &'a AgentId, Option<&'a WaitingAgent>)>,
+    /// Runs that changed.
+    pub runs: Vec<&'a Run>,
     /// Pairs of a session and a fork of it that became known.
     pub forks: Vec<&'a (SessionId, SessionId)>,
     /// Totals that changed, as absolute values.

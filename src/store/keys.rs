@@ -35,6 +35,7 @@
 //! e name              an OTLP endpoint: the number of the first row of the outbox that it has not taken yet
 //! y hash(session):16  a session that ended for its age: the numbers of its units, of which the rows `i` and `n` stay, and what
 //!                     it spent; see `retire.rs`. Its row `s` stays too, without what only a person reads
+//! j run:16            a run: a process of the client whose stream was passed on
 //! h unit:u32 name     a mark: the spans of a unit that have left are in the outbox for this endpoint, or were taken by
 //!                     it; the numbers of the first and the last row. See `marks.rs`
 //! ```
@@ -55,10 +56,11 @@ use crate::ledger::session::Member;
 use crate::ledger::unit::UnitId;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
+use crate::transcript::stream::RunId;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Version of this layout. Programs before layout 5 check only this number, not the versions of rows.
-pub(super) const SCHEMA: u32 = 8;
+pub(super) const SCHEMA: u32 = 9;
 
 /// Most rows of a page of sled's tree: a page of more than 16 rows is split when it is next visited, and neighbours of
 /// up to 3 rows may be merged into it before. Source: `Node::should_split` of sled 0.34.7.
@@ -97,6 +99,7 @@ pub(super) const CURSOR: u8 = b'e';
 pub(super) const ADDRESSED: u8 = b'd';
 pub(super) const MARK: u8 = b'h';
 pub(super) const RETIRED: u8 = b'y';
+pub(super) const RUN: u8 = b'j';
 
 /// The kinds of a session's units in the keys of [`MEMBER`] rows.
 const TURNS: u8 = 0;
@@ -132,6 +135,10 @@ pub(super) fn session(id: &SessionId) -> Vec<u8> {
 /// The key of the session whose id has this hash.
 pub(super) fn session_at(hash: u128) -> Vec<u8> {
     key(SESSION, &hash.to_be_bytes())
+}
+
+pub(super) fn run(id: RunId) -> Vec<u8> {
+    key(RUN, &id.0.0.to_be_bytes())
 }
 
 pub(super) fn retired(id: &SessionId) -> Vec<u8> {

@@ -7,11 +7,13 @@ use sled::{IVec, Tree};
 use super::error::StoreError;
 use super::file::FileRow;
 use super::{codec, keys};
+use crate::ledger::run::Run;
 use crate::ledger::session::{Member, Session, WaitingAgent};
 use crate::ledger::unit::{Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::extracts::Extracts;
 use crate::transcript::ids::{AgentId, SessionId};
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::session_cells::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
@@ -63,6 +65,23 @@ impl<'a> Rows<'a> {
             Some(number) => self.numbered(number),
             None => Ok(None),
         }
+    }
+
+    /// A run.
+    pub(crate) fn run(self, id: RunId) -> Result<Option<Run>, StoreError> {
+        codec::get(self.tree, &keys::run(id))
+    }
+
+    /// Gives every run to `take`.
+    pub(crate) fn each_run(self, mut take: impl FnMut(Run)) -> Result<(), StoreError> {
+        for row in self.tree.scan_prefix([keys::RUN]) {
+            let (key, value) = row?;
+            // A longer key is that of a further part of a value.
+            if keys::number16(&key).is_some() {
+                take(codec::decode(self.tree, &key, &value)?);
+            }
+        }
+        Ok(())
     }
 
     /// [`Rows::unit`] by its number.

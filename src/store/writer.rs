@@ -21,10 +21,11 @@ use super::rows::Rows;
 use super::texts::HeldTexts;
 use super::{cells, codec, extracts, keys, retire, spans};
 use crate::ledger::known::{Index, Paths};
+use crate::ledger::run::Run;
 use crate::ledger::session::Member;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::text::chain;
-use crate::transcript::chunk::{Cursor, FileNumber};
+use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::{Series, Stored};
@@ -40,6 +41,10 @@ pub struct Recovered {
     pub paths: Paths,
     /// The cursor of every file of which something was counted.
     pub cursors: Vec<(FileNumber, Cursor)>,
+    /// The files that are streams.
+    pub streams: Vec<FileNumber>,
+    /// Runs of which something is still to be decided.
+    pub runs: Vec<Run>,
     /// Every persisted total.
     pub totals: Vec<(Series, Stored)>,
     /// Turns that wait for their end, whose spans have not left.
@@ -127,8 +132,12 @@ impl Writer {
         self.rows().each_file(|number, row| {
             recovered.paths.skip_to(number);
             recovered.paths.push(&row.path);
+            if row.role == FileRole::Stream {
+                recovered.streams.push(number);
+            }
             recovered.cursors.extend(row.cursor.map(|cursor| (number, cursor)));
         })?;
+        self.rows().each_run(|run| recovered.runs.extend(Some(run).filter(|run| !run.settled)))?;
         for row in self.tree.scan_prefix([keys::TOTAL]) {
             let (key, value) = row?;
             recovered.totals.push(codec::decode(&self.tree, &key, &value)?);
@@ -185,6 +194,9 @@ impl Writer {
         }
         for session in &commit.sessions {
             codec::put_with(&mut batch, &self.tree, keys::session(&session.id), session, &mut scratch)?;
+        }
+        for run in &commit.runs {
+            codec::put_with(&mut batch, &self.tree, keys::run(run.id), run, &mut scratch)?;
         }
         for (session, agent, waiting) in &commit.waiting {
             match waiting {
@@ -427,13 +439,19 @@ pub(super) fn put_unit(
     if let Some(row) = first_row(unit).filter(|row| before.and_then(first_row) != Some(*row)) {
         codec::put_with(batch, tree, keys::agent(row), &id, scratch)?;
     }
-    let listed = |unit: &Unit| (keys::member(unit.session(), &Member::of(unit), number), Member::of(unit));
-    let (old, new) = (before.map(listed), listed(unit));
-    if old.as_ref() != Some(&new) {
-        if let Some((key, _)) = old.filter(|(key, _)| *key != new.0) {
+    let listed = |unit: &Unit| {
+        let member = || (keys::member(unit.session(), &Member::of(unit), number), Member::of(unit));
+        (!unit.is_shell()).then(member)
+    };
+    let (old, new) = (before.and_then(listed), listed(unit));
+    if old != new {
+        let is_gone = |(key, _): &(Vec<u8>, Member)| new.as_ref().is_none_or(|(new, _)| new != key);
+        if let Some((key, _)) = old.filter(is_gone) {
             batch.remove(key);
         }
-        codec::put_with(batch, tree, new.0, &new.1, scratch)?;
+        if let Some((key, member)) = new {
+            codec::put_with(batch, tree, key, &member, scratch)?;
+        }
     }
     Ok(bytes)
 }

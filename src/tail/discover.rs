@@ -4,6 +4,7 @@
 //! <root>/<slug>/<x>.jsonl                                        Rows (2.0.x agent files too)
 //! <root>/<slug>/<session>/subagents/**/agent-<id>.jsonl          Rows
 //! <root>/<slug>/<session>/subagents/**/agent-<id>.meta.json      AgentMeta
+//! <state>/streams/<run>.jsonl                                    Stream
 //! ```
 //!
 //! Everything else is left alone: `memory/`, `tool-results/`, `*.compact.tmp.*`, other depths. Folders that cannot hold
@@ -156,6 +157,20 @@ pub fn scan_session(path: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> 
     walk.run(path.with_file_name(stem), Level::Session(lossy(stem)))
 }
 
+/// The stream files in `folder`, the folder that the sidecar keeps them in, sorted by the bytes of their paths.
+pub fn scan_streams(folder: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
+    FolderWalk::new(observer).run(folder.to_path_buf(), Level::Streams)
+}
+
+/// [`scan_streams`] for one file in `folder`; empty if there is no such stream file.
+pub fn scan_stream(folder: &Path, path: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
+    let name = path.file_name().filter(|_| path.parent() == Some(folder));
+    let Some(role) = name.and_then(|name| Level::Streams.file_role(name)) else { return Vec::new() };
+    let mut walk = FolderWalk::new(observer);
+    walk.look_at_file(CWD, path, path.to_path_buf(), (role, 0));
+    walk.found
+}
+
 /// Name of the folder of sub-agents, in the folder of a session.
 const SUBAGENTS: &str = "subagents";
 
@@ -167,6 +182,8 @@ enum Level {
     Session(Arc<str>),
     /// `subagents` of this session, or a folder below it, with the [`FoundFile::depth`] of the files in it.
     Subagents(Arc<str>, usize),
+    /// The folder of stream files, which is below the state and not below a root.
+    Streams,
 }
 
 impl Level {
@@ -185,7 +202,7 @@ impl Level {
             Self::Slug if name == "memory" => None,
             Self::Slug => Some(Self::Session(lossy(name))),
             Self::Session(session) if name == SUBAGENTS => Some(Self::Subagents(Arc::clone(session), 1)),
-            Self::Session(_) => None,
+            Self::Session(_) | Self::Streams => None,
             Self::Subagents(session, depth) => Some(Self::Subagents(Arc::clone(session), depth.saturating_add(1))),
         }
     }
@@ -206,6 +223,7 @@ impl Level {
         match self {
             Self::Root | Self::Session(_) => None,
             Self::Slug => has_stem(bytes.strip_suffix(b".jsonl")).then_some(FileRole::Rows),
+            Self::Streams => has_stem(bytes.strip_suffix(b".jsonl")).then_some(FileRole::Stream),
             Self::Subagents(session, _) => {
                 let rest = bytes.strip_prefix(b"agent-")?;
                 if has_stem(rest.strip_suffix(b".jsonl")) {
@@ -222,7 +240,7 @@ impl Level {
     ///
     /// It may not from `subagents` on, where every folder is listed: a link to `/` would list the whole file system.
     const fn may_be_linked(&self) -> bool {
-        !matches!(self, Self::Subagents(..))
+        !matches!(self, Self::Subagents(..) | Self::Streams)
     }
 }
 
@@ -253,7 +271,8 @@ impl<'a> FolderWalk<'a> {
     fn run(mut self, path: PathBuf, level: Level) -> Vec<FoundFile> {
         // A root may be a link; links below it are noted as such, since they are not watched. `path` may come from an
         // event and need not be a folder.
-        let flags = if matches!(level, Level::Root) { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+        let flags =
+            if matches!(level, Level::Root | Level::Streams) { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
         let kind = self.report(&path, statat(CWD, &path, flags)).map(|stat| FileType::from_raw_mode(stat.st_mode));
         if let Some(kind) = kind.filter(|kind| kind.is_dir() || (kind.is_symlink() && level.may_be_linked())) {
             self.pending.push(Folder { path, level, is_linked: kind.is_symlink() });

@@ -27,7 +27,10 @@ mod stat;
 pub mod watch;
 
 pub use client::ClientSettings;
-pub use discover::{Folder, FolderProblem, FoundFile, Observer, found_copy, role_of, scan, scan_session, scan_under};
+pub use discover::{
+    Folder, FolderProblem, FoundFile, Observer, found_copy, role_of, scan, scan_session, scan_stream, scan_streams,
+    scan_under,
+};
 pub use error::ReadError;
 pub use hints::Hints;
 pub use read::{End, FileReader, Read, ReadLimits};

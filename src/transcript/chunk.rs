@@ -26,6 +26,9 @@ pub enum FileRole {
         /// The id between `agent-` and `.meta.json`.
         agent: Arc<str>,
     },
+    /// `<state>/streams/<run>.jsonl`: what a client wrote to its standard output in the format `stream-json`, with marks
+    /// between the lines; see [`stream`](super::stream).
+    Stream,
 }
 
 /// Where reading of a file stopped, and how to recognise that file again.

@@ -30,6 +30,7 @@ mod said;
 pub mod scrub;
 pub mod shown;
 mod split;
+pub mod stream;
 mod strings;
 mod text;
 pub mod time;

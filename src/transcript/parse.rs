@@ -13,6 +13,7 @@ use super::record::{LinePlace, Reason, Record, RowBody};
 use super::rows;
 pub(crate) use super::rows::mend_surrogates;
 use super::split;
+use super::stream;
 pub use super::strings::Strings;
 
 /// The UTF-8 byte order mark, which an editor or an old PowerShell writes at the beginning of a file.
@@ -49,8 +50,12 @@ pub fn each(chunk: &Chunk, strings: &mut Strings, mut take: impl FnMut(Record)) 
         let place = LinePlace { offset: chunk.offset + start as u64, bytes: length(line) };
         start = newline + 1;
         lines += u64::from(!is_blank(line));
-        match parse(line, strings) {
+        let body = if chunk.role == FileRole::Stream { stream::parse(line, strings) } else { parse(line, strings) };
+        match body {
             RowBody::Noted => {}
+            RowBody::Rejected(Reason::NotJson) if chunk.role == FileRole::Stream => {
+                take(Record { place, body: RowBody::Rejected(Reason::NotJson) });
+            }
             RowBody::Rejected(Reason::NotJson) => rows_within(line, place, strings, &mut take),
             body => split::records(place, body, &mut take),
         }

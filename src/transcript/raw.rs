@@ -34,6 +34,7 @@ macro_rules! texts {
         }
     )*};
 }
+pub(super) use texts;
 
 /// A value that the client always writes in one form of fixed length, so that it is read without searching for its end.
 pub(super) trait ClientForm: Sized {

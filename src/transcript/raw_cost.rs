@@ -37,6 +37,7 @@ impl RawModelUsage {
                 output: tokens(cost.output),
                 cache_read: tokens(cost.cache_read),
                 cache_write: tokens(cost.cache_write),
+                cache_write_1h: tokens(cost.cache_write_1h),
                 web_searches: tokens(cost.web_searches),
             })
         });
@@ -51,6 +52,7 @@ struct RawModelCost {
     output: Scalar,
     cache_read: Scalar,
     cache_write: Scalar,
+    cache_write_1h: Scalar,
     web_searches: Scalar,
 }
 
@@ -62,6 +64,7 @@ impl<'a> Fields<'a> for RawModelCost {
             b"outputTokens" => &mut self.output,
             b"cacheReadInputTokens" => &mut self.cache_read,
             b"cacheCreationInputTokens" => &mut self.cache_write,
+            b"cacheCreationEphemeral1hInputTokens" => &mut self.cache_write_1h,
             b"webSearchRequests" => &mut self.web_searches,
             _ => return json.skip(),
         };

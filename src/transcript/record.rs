@@ -11,6 +11,7 @@ pub use super::moment::{
     ServerOffer,
 };
 pub use super::origin::Origin;
+pub use super::stream::StreamLine;
 use super::time::Timestamp;
 pub use super::usage::UnreadableUsage;
 use super::usage::Usage;
@@ -91,6 +92,8 @@ pub enum RowBody {
     Noted,
     /// A type that nobody has described yet.
     Unknown(Arc<str>),
+    /// A line of a stream that is not a row of the conversation.
+    Stream(Box<StreamLine>),
     /// A line that could not be read.
     Rejected(Reason),
 }
@@ -460,6 +463,8 @@ pub struct ModelCost {
     pub cache_read: u64,
     /// Tokens written to the cache, for whatever time.
     pub cache_write: u64,
+    /// Of these, tokens that are kept for one hour; 0 if the client does not say.
+    pub cache_write_1h: u64,
     /// Searches that the API ran.
     pub web_searches: u64,
 }

@@ -74,7 +74,12 @@ pub(super) fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> 
         Some(kind) => return RowBody::Unknown(strings.get(label(&String::from_utf8_lossy(kind)))),
         None => return RowBody::Unknown(strings.get("none")),
     };
-    RowBody::Row(Box::new(Row {
+    RowBody::Row(Box::new(row_of(fields, kind, line, strings)))
+}
+
+/// A row of this kind, with the fields that all kinds share.
+pub(super) fn row_of(fields: &RawRowFields<'_>, kind: RowKind, line: &[u8], strings: &mut Strings) -> Row {
+    Row {
         id: row_id(fields.uuid).unwrap_or_else(|| RowId(xxh3_128(line))),
         parent: row_id(fields.parent),
         session: strings.field(Field::Session, fields.session).map(SessionId),
@@ -87,7 +92,7 @@ pub(super) fn body(row: &mut RawRow<'_>, line: &[u8], strings: &mut Strings) -> 
         version: strings.field(Field::Version, fields.version),
         entrypoint: strings.field(Field::Entrypoint, fields.entrypoint),
         kind,
-    }))
+    }
 }
 
 fn system(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowKind {
@@ -177,7 +182,7 @@ fn stop_hooks(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowKind {
     RowKind::StopHooks { hooks: hooks.map(hook).collect(), ends_turn }
 }
 
-fn status(count: Option<u64>) -> Option<u16> {
+pub(super) fn status(count: Option<u64>) -> Option<u16> {
     count.and_then(|status| u16::try_from(status).ok()).filter(|status| (100..=999).contains(status))
 }
 
@@ -191,10 +196,14 @@ fn queue(fields: &RawRowFields<'_>) -> RowBody {
     RowBody::Queue { step, time }
 }
 
-fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowBody {
-    /// Largest cost of a session that is believed, in US dollars. Source: `contract.md` section 3.
+/// True for a cost of a session, in US dollars, that is believed.
+pub(super) fn is_plausible(usd: f64) -> bool {
+    /// Source: `contract.md` section 3.
     const USD_MAX: f64 = 10_000_000.0;
-    let is_plausible = |usd: f64| (0.0..=USD_MAX).contains(&usd);
+    (0.0..=USD_MAX).contains(&usd)
+}
+
+fn cost_state(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowBody {
     match (fields.session.word().as_deref(), fields.cost_usd) {
         (Some(session), usd) if usd.number().is_some_and(is_plausible) => {
             let (session, usd) = (SessionId(strings.get(session)), usd.number().unwrap_or_default());
@@ -247,7 +256,7 @@ fn pull_request(fields: &RawRowFields<'_>, strings: &mut Strings) -> RowBody {
     }
 }
 
-fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) -> Assistant {
+pub(super) fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) -> Assistant {
     let message = std::mem::take(&mut fields.message);
     let request: Option<Box<str>> = fields.request.word().as_deref().map(id);
     // A response counts even if no field names its model.
@@ -287,14 +296,7 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
         request,
         model,
         requested_model,
-        stop: message.stop.word().as_deref().map(|stop| match stop {
-            "end_turn" => Stop::EndTurn,
-            "stop_sequence" => Stop::StopSequence,
-            "max_tokens" => Stop::MaxTokens,
-            "refusal" => Stop::Refusal,
-            "tool_use" => Stop::ToolUse,
-            other => Stop::Other(strings.get(label(other))),
-        }),
+        stop: stop_reason(message.stop, strings),
         usage: message.usage.usage,
         unreadable_usage,
         effort: fields
@@ -317,6 +319,18 @@ fn assistant(fields: &mut RawRowFields<'_>, line: &[u8], strings: &mut Strings) 
             last: true,
         }),
     }
+}
+
+/// `stop_reason`: why the model stopped.
+pub(super) fn stop_reason(told: Word<'_>, strings: &mut Strings) -> Option<Stop> {
+    told.word().as_deref().map(|stop| match stop {
+        "end_turn" => Stop::EndTurn,
+        "stop_sequence" => Stop::StopSequence,
+        "max_tokens" => Stop::MaxTokens,
+        "refusal" => Stop::Refusal,
+        "tool_use" => Stop::ToolUse,
+        other => Stop::Other(strings.get(label(other))),
+    })
 }
 
 /// Where the id of a response comes from.

@@ -321,6 +321,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, published });
     let sources = TailSources {
         roots: vec![folder.path().to_owned()],
+        streams: PathBuf::new(),
         rescan: Duration::from_secs(1),
         outbox_bytes_max: u64::MAX,
         idle_ms: 3_600_000,

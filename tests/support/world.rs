@@ -170,12 +170,19 @@ impl World {
         self.engine = Some(Engine::new(start, self.now).unwrap());
     }
 
+    /// The folder of stream files.
+    pub(crate) fn streams(&self) -> PathBuf {
+        self.root.with_file_name("streams")
+    }
+
     /// Reads what is new. `pieces` ends it early: a step that was not finished.
     pub(crate) fn read(&mut self, dice: &mut Dice, mut pieces: usize) {
         let now = self.now;
         let mut rules = RuleReader::new(self.labels.custom.rules());
+        let streams = self.streams();
         let engine = self.engine.as_mut().unwrap();
         let mut found = tail::scan(&self.root, &mut |problem| panic!("{problem}"));
+        found.extend(tail::scan_streams(&streams, &mut |problem| panic!("{problem}")));
         // Files come in any order.
         for end in (1..found.len()).rev() {
             found.swap(end, dice.below(end + 1));

@@ -209,6 +209,7 @@ impl Known {
         }
         self.dirty_sessions.clear();
         self.dirty_waiting.clear();
+        self.dirty_runs.clear();
         self.forks.clear();
     }
 
@@ -220,7 +221,7 @@ impl Known {
         if members.is_empty() {
             return;
         }
-        for unit in self.units.values().map(|loaded| &loaded.now) {
+        for unit in self.units.values().map(|loaded| &loaded.now).filter(|unit| !unit.is_shell()) {
             if let Some(own) = members.get_mut(unit.session()) {
                 own.push(crate::ledger::session::Member::of(unit));
             }

@@ -108,6 +108,11 @@ impl Index {
         self.homes.remove(unit.hash());
     }
 
+    /// Notes that an identity is nowhere, until its row is read again.
+    pub(in crate::ledger) fn forget(&mut self, identity: u64) {
+        self.homes.remove(identity);
+    }
+
     /// Notes that a session ended for its age: its units, given by their numbers, are retired, and nothing of them is counted
     /// again.
     pub fn retire(&mut self, session: SessionId, units: impl IntoIterator<Item = u32>) {

@@ -27,16 +27,18 @@ pub use changed::Changed;
 pub use index::Index;
 pub use needs::Keys;
 pub use paths::Paths;
-pub use thread::{Branch, GatewayNamed, Inline, ShellLine, Thread};
+pub use thread::{Branch, GatewayNamed, Inline, ShellLine, StreamThread, Thread};
 
 use super::holder::Extent;
 use super::keys::LEVELS_MAX;
 use super::parts::PARTS_MAX;
+use super::run::Run;
 use super::session::{Session, WaitingAgent};
 use super::unit::{Claim, Identity, Parts, Rank, Section, Sections, Surroundings, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::hash::ById;
 use crate::transcript::ids::{AgentId, SessionId};
+use crate::transcript::stream::RunId;
 
 /// What the ledger has in memory. Units, sections, sessions and threads are loaded from the store when a step needs
 /// them.
@@ -70,6 +72,11 @@ pub struct Known {
     unsettled: BTreeSet<UnitId>,
     /// Sessions for which [`Session::alone`] became 0 or greater than 0.
     turned: BTreeSet<SessionId>,
+    /// Files that are streams.
+    pub streams: HashSet<FileNumber, ById>,
+    runs: HashMap<RunId, Run>,
+    /// Runs changed since the last commit.
+    pub dirty_runs: BTreeSet<RunId>,
     /// Most parts that a unit or section holds.
     parts_max: usize,
 }
@@ -134,6 +141,9 @@ impl Known {
             unsettled_agents: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             turned: BTreeSet::new(),
+            streams: HashSet::default(),
+            runs: HashMap::new(),
+            dirty_runs: BTreeSet::new(),
             parts_max,
         }
     }
@@ -342,9 +352,37 @@ impl Known {
         id
     }
 
-    /// True if `new` is the rank of a better variant of a row than `old`.
+    /// A run, to be changed. It is made if it is not in memory.
+    pub fn run_mut(&mut self, id: RunId) -> &mut Run {
+        self.dirty_runs.insert(id);
+        self.runs.entry(id).or_insert_with(|| Run::new(id))
+    }
+
+    /// A run, if it is in memory.
+    #[must_use]
+    pub fn run(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(&id)
+    }
+
+    /// Adds a stored run, unless it is in memory already.
+    pub fn load_run(&mut self, run: Run) {
+        self.runs.entry(run.id).or_insert(run);
+    }
+
+    /// Every run in memory.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values()
+    }
+
+    /// Every changed run.
+    pub fn changed_runs(&self) -> impl Iterator<Item = &Run> {
+        self.dirty_runs.iter().filter_map(|id| self.runs.get(id))
+    }
+
+    /// True if `new` is the rank of a better variant of a row than `old`. What a session file tells is always better than
+    /// what a stream tells.
     pub(super) fn rank_is_better(&self, new: Rank, old: Rank) -> bool {
-        let key = |rank: Rank| (rank.copy, rank.time);
+        let key = |rank: Rank| (self.streams.contains(&rank.file), rank.copy, rank.time);
         key(new).cmp(&key(old)).then_with(|| self.paths.order(new.file, old.file)).is_lt()
     }
 
@@ -407,6 +445,7 @@ impl Known {
         self.sessions.clear();
         self.waiting.clear();
         self.threads.clear();
+        self.runs.clear();
     }
 
     /// The hashes of everything through which rows of another file could change what is known. Files without a common

@@ -5,8 +5,11 @@ use super::needs::Keys;
 use crate::ledger::derived::{names_of, pull_request_id, workflow, workflow_of};
 use crate::ledger::unit::{Identity, Unit, UnitId, UnitKey};
 use crate::transcript::chunk::FileNumber;
-use crate::transcript::ids::{AgentId, SessionId};
-use crate::transcript::record::{Assistant, Fact, IdentityBy, Record, Row, RowBody, RowKind, Said, ToolResult, User};
+use crate::transcript::ids::{AgentId, RowId, SessionId};
+use crate::transcript::record::{
+    Assistant, Fact, IdentityBy, Record, Row, RowBody, RowKind, Said, StreamLine, ToolResult, User,
+};
+use crate::transcript::stream::{Mark, RunId};
 
 impl Known {
     /// Everything that folding `records` of a file may touch and that exists. `restarted` is true if they are read from
@@ -24,9 +27,16 @@ impl Known {
             keys.units.extend(thread.shell_line.as_ref().map(|line| UnitKey::Turn(line.id).id()));
             keys.units.extend(thread.unmarked.iter().copied());
             keys.sessions.extend(thread.session.clone());
+            // Rows of a stream go to the turn that tells the same in the session file.
+            let current = thread.current.as_ref().and_then(|current| self.unit(current.id()));
+            keys.units.extend(current.and_then(|current| current.provisional.as_ref()?.twin));
+            keys.runs.extend(thread.stream.as_ref().and_then(|stream| stream.run));
             keys.is_led = thread.current.is_some() && !restarted;
         }
         let mut session = thread.and_then(|thread| thread.session.as_ref()).filter(|_| !restarted);
+        if self.streams.contains(&file) {
+            keys.runs.insert(RunId(RowId::of(&stem.0)));
+        }
         for record in records {
             if let RowBody::Row(row) = &record.body {
                 // A row without a session belongs to the session of the row before it.
@@ -65,6 +75,7 @@ impl Known {
                 keys.sessions.extend(row.forked_from.clone());
                 self.keys_of_owner(session, row.agent.as_ref(), keys);
             }
+            RowBody::Stream(line) => self.keys_of_stream(line, keys),
             RowBody::CostState(state) => keys.sessions.extend([state.session.clone()]),
             RowBody::Title { session, .. } => keys.sessions.extend([session.clone()]),
             RowBody::Continued { session, into } => keys.sessions.extend([session.clone(), into.clone()]),
@@ -112,6 +123,27 @@ impl Known {
         }
     }
 
+    fn keys_of_stream(&self, line: &StreamLine, keys: &mut Keys) {
+        match line {
+            StreamLine::Mark(Mark::Run(began)) => keys.runs.extend([began.run]),
+            StreamLine::Usage(usage) => {
+                keys.sessions.extend([usage.session.clone()]);
+                keys.units.extend(self.home(Identity::Message(&usage.message)));
+            }
+            StreamLine::Permission { call } => keys.units.extend(self.home(Identity::Call(call))),
+            StreamLine::Result(result) => {
+                keys.sessions.extend([result.session.clone()]);
+                keys.units.extend(self.existing(UnitKey::Turn(result.id).id()));
+            }
+            StreamLine::Init { session, .. }
+            | StreamLine::Requesting { session }
+            | StreamLine::Prompt { session, .. }
+            | StreamLine::Retry { session, .. }
+            | StreamLine::Compaction { session, .. } => keys.sessions.extend([session.clone()]),
+            StreamLine::Mark(_) | StreamLine::Reset => {}
+        }
+    }
+
     fn keys_of_results(&self, results: &[ToolResult], session: Option<&SessionId>, keys: &mut Keys) {
         for result in results {
             keys.units.extend(self.home(Identity::Call(&result.call)));
@@ -154,6 +186,10 @@ impl Known {
 
     /// The units that a row may begin, if they exist already.
     fn keys_of_beginnings(&self, row: &Row, session: Option<&SessionId>, keys: &mut Keys) {
+        if matches!(row.kind, RowKind::Assistant(_)) {
+            // A turn that a stream told of is named after its first row there.
+            keys.units.extend(self.existing(UnitKey::Turn(row.id).id()));
+        }
         match (&row.agent, row.sidechain) {
             (Some(agent), _) => {
                 if let (RowKind::User(User { said: Said::Prompt(_), .. }), Some(session)) = (&row.kind, session) {

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::queue::Queue;
+use crate::ledger::run::StreamPrompt;
 use crate::ledger::unit::{RowFact, RowPlace, UnitId, UnitKey};
 use crate::transcript::ids::{RowId, SessionId};
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
+use crate::transcript::usage::Usage;
 
 /// A response whose id a gateway chose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +84,31 @@ pub struct Thread {
     pub early: Vec<RowFact>,
     /// Titles for the session of a row that has not come yet, with the id of that row.
     pub titles: Vec<(RowId, Arc<str>)>,
+    /// What goes with the lines of a stream; `None` for other files.
+    pub stream: Option<Box<StreamThread>>,
+}
+
+/// How far the lines of a stream have come.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamThread {
+    /// The run.
+    pub run: Option<RunId>,
+    /// When the last line arrived.
+    pub arrived: Timestamp,
+    /// The prompt of the turn that comes next, or the line with which it began.
+    pub prompt: Option<StreamPrompt>,
+    /// What is known of responses before their first rows, at most [`StreamThread::USAGES_MAX`].
+    pub usages: Vec<(Box<str>, Usage, Option<u32>)>,
+    /// Failures and compactions before the first row of a turn, at most [`StreamThread::LATER_MAX`].
+    pub later: Vec<RowFact>,
+}
+
+impl StreamThread {
+    /// Most responses of which something is known before their first rows: as many as run at once.
+    pub const USAGES_MAX: usize = 64;
+
+    /// Most failures that come before the first row of a turn; the client gives up after ten.
+    pub const LATER_MAX: usize = 64;
 }
 
 /// A turn before the current one, of which another process may still write rows.

@@ -11,7 +11,7 @@ use sled::Tree;
 
 use super::frozen::Thaw;
 use super::versions::sign;
-use super::{v4, v5, v6, v7};
+use super::{v4, v5, v6, v7, v8};
 use crate::ledger::gist::Gist;
 use crate::ledger::parts::PARTS_MAX;
 use crate::ledger::session::{Session, WaitingAgent};
@@ -38,6 +38,7 @@ pub(in crate::store) fn migrate(from: &Tree, to: &Tree) -> Result<(), StoreError
     match codec::get::<u32>(from, &keys::meta("schema"))? {
         // The rows can be read as they are; only their versions are older.
         Some(keys::SCHEMA) => row_by_row(from, to, Copy::untouched),
+        Some(8) => row_by_row(from, to, Copy::row_of_8),
         Some(7) => row_by_row(from, to, Copy::row_of_7),
         Some(6) => row_by_row(from, to, Copy::row_of_6),
         Some(5) => row_by_row(from, to, Copy::row_of_5),
@@ -147,8 +148,19 @@ impl Copy<'_> {
         batch.apply_to_copy(self.to).map_err(StoreError::in_copy)
     }
 
+    fn row_of_8(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        match key.first().copied() {
+            Some(keys::FILE) => self.anew::<v8::FileRow, FileRow>(key, value),
+            Some(keys::UNIT) => self.anew::<v8::Unit, Unit>(key, value),
+            Some(keys::SECTION) => self.anew::<v8::Section, Section>(key, value),
+            Some(keys::SESSION) => self.anew::<v8::Session, Session>(key, value),
+            _ => self.untouched(key, value),
+        }
+    }
+
     fn row_of_7(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         match key.first().copied() {
+            Some(keys::FILE) => self.anew::<v8::FileRow, FileRow>(key, value),
             Some(keys::UNIT) => self.anew::<v7::Unit, Unit>(key, value),
             Some(keys::SECTION) => self.anew::<v7::Section, Section>(key, value),
             Some(keys::SESSION) => self.anew::<v7::Session, Session>(key, value),

@@ -6,6 +6,7 @@
 //! v5        layout 5
 //! v6        layout 6
 //! v7        layout 7
+//! v8        layout 8
 //! rows      events as they were stored up to layout 6
 //! versions  the layout of a database, and that of this program
 //! migrate   copies a database of an older layout into a new one
@@ -28,6 +29,7 @@ mod v4;
 mod v5;
 mod v6;
 mod v7;
+mod v8;
 pub(super) mod versions;
 
 pub(super) use migrate::migrate;

@@ -64,6 +64,7 @@ frozen! {
         stamped: None,
         early: Vec::new(),
         titles: Vec::new(),
+        stream: None,
     }
     struct Inline => known::Inline { unit: UnitKey, rows: Vec<RowId>, asked: Option<Timestamp> }
     struct Rank => unit::Rank { copy: bool, time: Timestamp, file: FileNumber }
@@ -105,6 +106,8 @@ frozen! {
         undated: false,
         unreadable_usage: None,
         unidentified: false,
+        streamed: Vec::new(),
+        ttft_ms: None,
     }
     struct Usage => usage::Usage {
         input: u64,
@@ -145,6 +148,8 @@ frozen! {
         more_agents: Vec::new(),
         // In this layout a result was counted at once, also one that another process filled in.
         given_up: true,
+        streamed: false,
+        asked: None,
     }
     struct Call => unit::Call {
         name: Arc<str>,
@@ -178,6 +183,7 @@ frozen! {
         unit: Option<UnitId>, after: Timestamp, cost: Money;
         started: None,
         models: BTreeMap::new(),
+        source: account::AccountSource::CostState,
     }
     struct Fork => session::Fork { from: SessionId, unit: UnitId, time: Timestamp }
     struct Reported => session::Reported { cost: Money, unattributed: Money }
@@ -403,6 +409,8 @@ impl Thaw<unit::Unit> for Unit {
             resumes: self.resumes,
             spoken: self.spoken,
             export: self.export.thaw(),
+            of_run: None,
+            provisional: None,
         }
     }
 }

@@ -37,6 +37,8 @@ frozen! {
         told_end: None,
         asked_again: None,
         holders: Vec::new(),
+        of_run: None,
+        provisional: None,
     }
     struct Section => unit::Section { of: UnitId, position: u32, parts: Parts }
     struct Sections => unit::Sections { count: u32, tally: Tally, gist: Gist, unsent: Runs, ready: Runs }
@@ -132,6 +134,8 @@ impl Thaw<session::Session> for Session {
             title_by: title_by(self.title_is_custom),
             title: self.title,
             pull_requests: Vec::new(),
+            runs: Vec::new(),
+            rest: None,
         }
     }
 }

@@ -56,7 +56,8 @@ frozen! {
         server_tool: Option<(Box<str>, RowId)>,
         stamped: Option<Timestamp>,
         early: Vec<Noted>,
-        titles: Vec<(RowId, Arc<str>)>,
+        titles: Vec<(RowId, Arc<str>)>;
+        stream: None,
     }
     struct Branch => known::Branch {
         unit: UnitKey,
@@ -89,7 +90,9 @@ frozen! {
         holders: Vec<Holder>,
         resumes: bool,
         spoken: bool,
-        export: Export,
+        export: Export;
+        of_run: None,
+        provisional: None,
     }
     struct Section => unit::Section { of: UnitId, position: u32, parts: Parts }
     struct Sections => unit::Sections { count: u32, tally: Tally, gist: Gist, unsent: Runs, ready: Runs }
@@ -158,7 +161,9 @@ frozen! {
         unidentified: bool,
         shares: Vec<Share>,
         closed: bool,
-        sent: bool,
+        sent: bool;
+        streamed: Vec::new(),
+        ttft_ms: None,
     }
     struct Tool => unit::Tool {
         id: Box<str>,
@@ -168,7 +173,9 @@ frozen! {
         more_agents: Vec<AgentId>,
         background: bool,
         given_up: bool,
-        sent: bool,
+        sent: bool;
+        streamed: false,
+        asked: None,
     }
     struct Hook => record::Hook {
         name: Arc<str>,

@@ -37,7 +37,9 @@ frozen! {
         holders: Vec<Holder>,
         resumes: bool,
         spoken: bool,
-        export: Export,
+        export: Export;
+        of_run: None,
+        provisional: None,
     }
     struct Section => unit::Section { of: UnitId, position: u32, parts: Parts }
     struct Parts => unit::Parts { messages: Vec<Message>, tools: Vec<Tool>, rows: Vec<RowFact> }
@@ -61,11 +63,14 @@ frozen! {
         rivals: BTreeSet<SessionId>,
         title: Option<Arc<str>>,
         title_by: TitleBy,
-        pull_requests: Vec<PullRequest>,
+        pull_requests: Vec<PullRequest>;
+        runs: Vec::new(),
+        rest: None,
     }
     struct Account => account::Account {
         unit: Option<UnitId>, after: Timestamp, cost: Money, started: Option<u64>;
         models: BTreeMap::new(),
+        source: account::AccountSource::CostState,
     }
 }
 

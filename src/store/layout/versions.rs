@@ -21,21 +21,25 @@ const EXTRACTS: u32 = 1;
 /// are written.
 const RETIRED: u32 = 1;
 
+/// The version of runs. A database without any is used as it is, and is signed when the first are written.
+const RUN: u32 = 1;
+
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
-const VERSIONS: [(u8, u32); 21] = [
+const VERSIONS: [(u8, u32); 22] = [
     (keys::META, 1),
-    (keys::FILE, 4),
-    (keys::SESSION, 4),
+    (keys::FILE, 5),
+    (keys::SESSION, 5),
     (keys::MEMBER, 1),
     (keys::WAITING, 2),
     (keys::FORK, 1),
     (keys::NUMBER, 1),
-    (keys::UNIT, 6),
-    (keys::SECTION, 5),
+    (keys::UNIT, 7),
+    (keys::SECTION, 6),
     (keys::IDENTITIES, 2),
     (keys::CELLS, CELLS),
     (keys::EXTRACTS, EXTRACTS),
     (keys::RETIRED, RETIRED),
+    (keys::RUN, RUN),
     (keys::AGENT, 1),
     (keys::TOTAL, 1),
     (keys::PENDING, 1),
@@ -81,7 +85,7 @@ impl Layout {
             let what = || format!("rows `{}` of version", char::from(*prefix));
             (*version > own).then(|| Newer { what: what(), found: *version, known: own })
         });
-        let made_later = [keys::CELLS, keys::EXTRACTS, keys::RETIRED];
+        let made_later = [keys::CELLS, keys::EXTRACTS, keys::RETIRED, keys::RUN];
         let facts = VERSIONS.iter().filter(|(prefix, _)| !made_later.contains(prefix));
         let has_older_rows =
             facts.into_iter().any(|(prefix, own)| versions.get(prefix).is_none_or(|found| found < own));

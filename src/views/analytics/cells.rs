@@ -144,7 +144,7 @@ impl Cells {
         for message in parts.messages.iter().filter(|message| window.has(message.rank.time)) {
             for (position, share) in message.shares.iter().enumerate() {
                 cells.add(message.rank.time, &share.model, |cell| {
-                    cell.messages += u64::from(position == 0);
+                    cell.messages += u64::from(position == 0 && !message.is_rest());
                     cell.tokens += share.tokens;
                     match share.cost {
                         Some(cost) => cell.cost += cost,

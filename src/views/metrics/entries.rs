@@ -79,6 +79,11 @@ impl EntryKey {
 }
 
 impl EntryKey {
+    /// The position of the metric.
+    pub(super) const fn metric(&self) -> u16 {
+        self.metric
+    }
+
     /// The key of an event in the metric of the rule at this position.
     pub(super) fn of_rule(item: Item, rule: usize) -> Self {
         let metric = u16::try_from(catalog::ALL.len().saturating_add(rule)).unwrap_or(u16::MAX);

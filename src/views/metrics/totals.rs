@@ -17,8 +17,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::Xxh3Default;
+
 use crate::ledger::unit::Tool;
-use crate::measures::{Change, State};
+use crate::measures::{Change, Dimensions, Observation, SpanPlace, State};
 use crate::transcript::record::Reason;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, Label, Metric, MetricKind};
@@ -58,6 +60,30 @@ struct Growth {
     appeared: i64,
     /// The newest state of the slot; `None` if it only disappeared.
     newest: Option<Entry>,
+    /// What the amount is of, if the client's account may have told it before its response did.
+    told: Option<Told>,
+}
+
+/// What the tokens or the cost of a response may have been told as before: as the rest that no response explained.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    /// A hash of session, model and kind of token.
+    of: u64,
+    /// True for the rest itself.
+    is_rest: bool,
+}
+
+impl Told {
+    fn of(observation: &Observation<'_>) -> Option<Self> {
+        let SpanPlace::Message(_, message) = observation.place else { return None };
+        let Dimensions { session, model, kind, .. } = observation.dimensions;
+        let mut hash = Xxh3Default::new();
+        for part in [session, model, kind] {
+            hash.update(part.unwrap_or_default().as_bytes());
+            hash.update(&[0]);
+        }
+        Some(Self { of: hash.digest(), is_rest: message.is_rest() })
+    }
 }
 
 impl Growth {
@@ -180,7 +206,9 @@ impl Totals {
                     if let (Some((at, _)), Some(unit)) = (entry.span.as_deref_mut(), change.unit()) {
                         *at = scope.place(unit.session(), *at);
                     }
-                    pending.entry(EntryKey::of(observation, (position, metric))).or_default().note(state, entry);
+                    let growth = pending.entry(EntryKey::of(observation, (position, metric))).or_default();
+                    growth.note(state, entry);
+                    growth.told = Told::of(observation);
                 }
             }
         });
@@ -256,9 +284,23 @@ impl Totals {
     }
 
     /// Adds what has grown. This waits until all units of the commit were observed, because a response that moves from
-    /// one unit to another has not grown.
+    /// one unit to another has not grown. Nor has a response that explains what was the rest of its session before.
     fn settle(&mut self) {
-        for growth in std::mem::take(&mut self.pending).into_values() {
+        let pending = std::mem::take(&mut self.pending);
+        let mut explained: BTreeMap<(u16, u64), i128> = BTreeMap::new();
+        for (key, growth) in pending.iter().filter(|(_, growth)| growth.amount < 0) {
+            if let Some(told) = growth.told.filter(|told| told.is_rest) {
+                *explained.entry((key.metric(), told.of)).or_default() -= growth.amount;
+            }
+        }
+        for (key, mut growth) in pending {
+            if let Some(told) = growth.told.filter(|told| !told.is_rest && !explained.is_empty())
+                && let Some(explained) = explained.get_mut(&(key.metric(), told.of))
+            {
+                let known = (*explained).min(growth.amount).max(0);
+                *explained -= known;
+                growth.amount -= known;
+            }
             let Some(entry) = growth.newest else { continue };
             let exemplar = entry.exemplar();
             let Entry { metric, labels, amount, .. } = entry;

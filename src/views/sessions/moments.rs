@@ -119,7 +119,8 @@ pub fn of_unit<'a>(around: &Around<'a>) -> impl Iterator<Item = Moment<'a>> + us
 
 /// The moments of some parts of a unit.
 pub fn of_parts(parts: &Parts) -> impl Iterator<Item = Moment<'_>> {
-    let messages = parts.messages.iter().map(|message| Moment { at: message.end, what: What::Message(message) });
+    let messages = parts.messages.iter().filter(|message| !message.is_rest());
+    let messages = messages.map(|message| Moment { at: message.end, what: What::Message(message) });
     let tools = parts.tools.iter().flat_map(|tool| {
         let call = tool.call.as_ref().map(|call| Moment { at: call.rank.time, what: What::Call(tool, call) });
         let end = tool.result.as_ref().map(|end| Moment { at: end.rank.time, what: What::Result(tool, end) });

@@ -102,7 +102,7 @@ impl CostRows {
                 };
                 let empty = || CostRow { around: Arc::clone(around), day, model, messages: 0, used: Used::default() };
                 let row = self.0.entry(key).or_insert_with(empty);
-                row.messages += u64::from(position == 0);
+                row.messages += u64::from(position == 0 && !message.is_rest());
                 row.used.add(&used(share));
             }
         }

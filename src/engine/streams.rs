@@ -1,0 +1,145 @@
+//! Decides what only a stream told, when its run is over or nothing more of it comes.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+
+use super::Engine;
+use crate::ledger::settle::{settle, settle_rests};
+use crate::ledger::unit::UnitId;
+use crate::store::StoreError;
+use crate::transcript::ids::SessionId;
+use crate::transcript::stream::RunId;
+use crate::transcript::time::Timestamp;
+
+/// The session file has everything at most this many milliseconds after the end of the process. Source:
+/// `claude-code-format.md` section 15.6.
+const TWIN_MS: u64 = 500;
+
+/// After this many milliseconds without a line behind a `result`, a session without a file is taken to have none.
+const RESULT_MS: u64 = 1_000;
+
+/// A stream without a line for this many milliseconds, whose end nobody told, has ended.
+const SILENT_MS: u64 = 600_000;
+
+impl Engine {
+    pub(super) fn load_run(&mut self, id: RunId) -> Result<bool, StoreError> {
+        if self.known.run(id).is_some() {
+            return Ok(false);
+        }
+        let Some(run) = self.writer.rows().run(id)? else { return Ok(false) };
+        self.known.load_run(run);
+        Ok(true)
+    }
+
+    /// Notes when the runs that the next commit changes, and those of sessions that it changes, are to be looked at.
+    pub(super) fn note_runs(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let changed: Vec<RunId> = self.known.changed_runs().filter(|run| !run.settled).map(|run| run.id).collect();
+        for run in changed {
+            self.look_later(run, now);
+        }
+        // A session file that comes later than its stream.
+        let files = self.known.changed_sessions().filter(|session| session.own_rows && !session.runs.is_empty());
+        let late: Vec<RunId> = files.flat_map(|session| session.runs.iter().copied()).collect();
+        for id in late {
+            self.load_run(id)?;
+            if !self.unsettled.contains_key(&id) && self.known.run(id).is_some_and(|run| !run.provisional.is_empty()) {
+                self.look_later(id, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn look_later(&mut self, id: RunId, now: Timestamp) {
+        let Some(run) = self.known.run(id) else { return };
+        let wait = match (run.ended, run.is_working) {
+            (Some(_), _) => TWIN_MS,
+            (None, false) => RESULT_MS,
+            (None, true) => SILENT_MS,
+        };
+        self.unsettled.insert(id, Timestamp(now.0.saturating_add_unsigned(wait)));
+    }
+
+    /// Settles the runs that are due.
+    pub(super) fn settle_runs(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let due: Vec<RunId> = self.unsettled.iter().filter(|(_, due)| **due <= now).map(|(run, _)| *run).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        // Turns are looked for in the store.
+        if self.is_dirty() {
+            self.commit(now)?;
+        }
+        for id in due {
+            self.load_index()?;
+            self.load_run(id)?;
+            let Some(run) = self.known.run(id).cloned() else { continue };
+            for session in &run.sessions {
+                self.load_stream_session(&session.id)?;
+            }
+            let mut turns = HashMap::new();
+            for unit in &run.provisional {
+                self.load_whole(*unit)?;
+                if let Some(turn) = self.turn_of(*unit, &run.provisional)? {
+                    self.load(turn)?;
+                    turns.insert(*unit, turn);
+                }
+            }
+            settle(&mut self.known, id, &self.prices, &|_, unit| turns.get(&unit.key.id()).copied());
+            self.commit(now)?;
+            self.unsettled.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// The turn of the session file that a provisional turn belongs to: its twin, or else the latest turn that began
+    /// before it. `None` if there is no session file.
+    fn turn_of(&self, id: UnitId, provisional: &[UnitId]) -> Result<Option<UnitId>, StoreError> {
+        let Some(unit) = self.known.unit(id) else { return Ok(None) };
+        if let Some(twin) = unit.provisional.as_ref().and_then(|provisional| provisional.twin) {
+            return Ok(Some(twin));
+        }
+        let mut latest = None;
+        self.writer.rows().each_member(unit.session(), |_, member| {
+            if member.turn && member.first <= unit.first && !provisional.contains(&member.unit) {
+                latest = latest.max(Some((member.first, member.unit)));
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(latest.map(|(_, unit)| unit))
+    }
+
+    /// Brings the rests of changed sessions up to date. The file of a session may tell later what was its rest before.
+    pub(super) fn settle_rests(&mut self) -> Result<(), StoreError> {
+        let of_units = self.known.changed_units().map(|(_, unit)| unit.session());
+        let changed = of_units.chain(self.known.changed_sessions().map(|session| &session.id));
+        let sessions = changed.filter(|id| self.known.session(id).is_some_and(|session| session.rest.is_some()));
+        let sessions: BTreeSet<SessionId> = sessions.cloned().collect();
+        for session in &sessions {
+            self.load_stream_session(session)?;
+        }
+        if !sessions.is_empty() {
+            settle_rests(&mut self.known, &self.prices);
+        }
+        Ok(())
+    }
+
+    /// Loads a session with its runs and its rest.
+    fn load_stream_session(&mut self, id: &SessionId) -> Result<(), StoreError> {
+        self.load_session(id)?;
+        let Some(session) = self.known.session(id) else { return Ok(()) };
+        let (runs, rest) = (session.runs.clone(), session.rest);
+        for run in runs {
+            self.load_run(run)?;
+        }
+        rest.map_or(Ok(()), |rest| self.load_whole(rest))
+    }
+
+    fn load_whole(&mut self, id: UnitId) -> Result<(), StoreError> {
+        self.load(id)?;
+        let sections = self.known.unit(id).and_then(|unit| unit.sections.as_ref()).map_or(0, |sections| sections.count);
+        for position in 0..sections {
+            self.load_section(id, position)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! The marks in a stream file, which stand between the lines of the client:
+//!
+//! ```text
+//! {"type":"tailspan","mark":"run","run":"<uuid>","workflow":"nightly","labels":{"team":"search"},"at":"<time>",
+//!  "traceparent":"00-...","span":true}                                     the first line: who began the run
+//! {"type":"tailspan","mark":"at","at":"<time>"}                            when the lines that follow arrived
+//! {"type":"tailspan","mark":"lost","lines":12,"bytes":3400,"at":"<time>"}   lines that were not kept, for want of room
+//! {"type":"tailspan","mark":"end","at":"<time>","torn_bytes":17}           the stream ended, here within a line
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::raw::{RawMark, time_of};
+use super::{Began, RunId};
+use crate::transcript::ids::RowId;
+use crate::transcript::strings::Strings;
+use crate::transcript::time::Timestamp;
+use crate::transcript::word::WordText;
+
+/// The `type` of a mark.
+pub(super) const MARK: &str = "tailspan";
+
+/// A mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// A run begins, or goes on in another file.
+    Run(Box<Began>),
+    /// The lines that follow arrived at this time.
+    At(Timestamp),
+    /// Lines were not kept, because there was no room for them.
+    Lost { lines: u64, bytes: u64 },
+    /// The stream ended.
+    End {
+        at: Option<Timestamp>,
+        /// Length of a last line without newline, which is not kept, in bytes.
+        torn_bytes: u64,
+    },
+}
+
+impl Mark {
+    /// The mark that a line is; `None` if it is none that is known.
+    pub(super) fn of(raw: &RawMark<'_>, strings: &mut Strings) -> Option<Self> {
+        match raw.mark.word().as_deref()? {
+            "run" => {
+                let mut text = |text: &str| strings.get(text);
+                let run = RunId(RowId::of(&raw.run.word()?));
+                let workflow = raw.workflow.word().filter(|name| !name.is_empty()).map(|name| text(&name));
+                let labels = raw.labels.pairs.iter().map(|(name, value)| (text(name), text(value)));
+                let labels: BTreeMap<Arc<str>, Arc<str>> = labels.collect();
+                let caller = raw.caller.word().map(|caller| text(&caller));
+                let (at, span) = (time_of(raw.at), raw.span.is_true());
+                Some(Self::Run(Box::new(Began { run, workflow, labels, at, caller, span })))
+            }
+            "at" => time_of(raw.at).map(Self::At),
+            "lost" => Some(Self::Lost { lines: raw.lines.count().unwrap_or(0), bytes: raw.bytes.count().unwrap_or(0) }),
+            "end" => Some(Self::End { at: time_of(raw.at), torn_bytes: raw.torn.count().unwrap_or(0) }),
+            _ => None,
+        }
+    }
+}
