@@ -181,6 +181,7 @@ impl Pass {
         pass.known.turned();
         pass.known.settle_owners();
         pass.known.give_up();
+        pass.known.spread_runs();
         pass.known.roll_up();
         pass.known.tighten_sessions();
         pass.known.committed();

@@ -92,6 +92,9 @@ impl Engine {
             for unit in self.known.missing_above() {
                 loaded |= self.load(unit)?;
             }
+            for unit in self.known.spread_runs() {
+                loaded |= self.load(unit)?;
+            }
             if !loaded {
                 break;
             }

@@ -7,7 +7,7 @@ use super::{Known, Loaded};
 use crate::ledger::gist::Gist;
 use crate::ledger::keys::LEVELS_MAX;
 use crate::ledger::session::{Session, WaitingAgent};
-use crate::ledger::unit::{Section, Unit, UnitId};
+use crate::ledger::unit::{Section, Tool, Unit, UnitId, UnitKey};
 use crate::transcript::ids::{AgentId, SessionId};
 
 impl Known {
@@ -75,6 +75,45 @@ impl Known {
                             break;
                         }
                     }
+                }
+            }
+        }
+        missing
+    }
+
+    /// Hands the run of a unit down to the sub-agents below it, of which a stream tells half or nothing. Returns those that
+    /// are not in memory: they must be loaded, and this be called again.
+    pub fn spread_runs(&mut self) -> BTreeSet<UnitId> {
+        let mut missing = BTreeSet::new();
+        let mut open: Vec<UnitId> = self.dirty_units.iter().copied().collect();
+        while let Some(id) = open.pop() {
+            let Some(unit) = self.unit(id) else { continue };
+            let parent = unit.agent.as_ref().and_then(|agent| agent.parent).and_then(|parent| self.unit(parent));
+            let above = parent.and_then(|parent| parent.of_run.clone()).filter(|_| unit.of_run.is_none());
+            let Some(of_run) = above.clone().or_else(|| unit.of_run.clone()) else { continue };
+            let had = self.units.get(&id).and_then(|loaded| loaded.before.as_ref()?.of_run.as_ref());
+            if above.is_none() && had == Some(&of_run) {
+                continue;
+            }
+            let parts = std::iter::once(id).chain(unit.section_ids()).filter_map(|home| self.parts(home));
+            let agents = parts.flat_map(|parts| &parts.tools).flat_map(Tool::agents);
+            let session = unit.session();
+            let below: Vec<UnitId> = agents.map(|agent| UnitKey::agent(session, agent).id()).collect();
+            if let Some(unit) = self.unit_mut(id).filter(|unit| unit.of_run.is_none()) {
+                unit.of_run = Some(of_run.clone());
+            }
+            for agent in below {
+                match self.unit(agent).map(|unit| unit.of_run.is_some()) {
+                    None if self.index.has_unit(agent) && !self.index.is_retired(agent) => {
+                        missing.insert(agent);
+                    }
+                    Some(false) => {
+                        if let Some(unit) = self.unit_mut(agent) {
+                            unit.of_run = Some(of_run.clone());
+                        }
+                        open.push(agent);
+                    }
+                    _ => {}
                 }
             }
         }

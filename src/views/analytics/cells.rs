@@ -43,6 +43,8 @@ pub struct Whose {
     pub branch: Option<Box<str>>,
     /// How the client was started.
     pub entrypoint: Option<Box<str>>,
+    /// The workflow of its run.
+    pub workflow: Option<Box<str>>,
     /// The main thread or a sub-agent.
     pub agent: CellAgent,
     /// Who asked and when, for a turn whose prompt row is known.
@@ -229,6 +231,7 @@ impl Whose {
             project: unit.context.cwd.as_deref().and_then(project_of).map(text),
             branch: unit.context.branch.as_deref().map(text),
             entrypoint: unit.context.entrypoint.as_deref().map(text),
+            workflow: unit.of_run.as_ref().and_then(|of| of.workflow.as_deref()).map(text),
             agent,
             prompt: unit.prompt.as_ref().filter(|_| unit.is_turn()).map(|prompt| (prompt.origin, prompt.time)),
             started: unit.started(),

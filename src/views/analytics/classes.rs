@@ -125,13 +125,13 @@ type Sums = BTreeMap<(u32, Quarter), (u32, Spent)>;
 #[derive(Default)]
 struct Classes {
     classes: Vec<Class>,
-    numbers: HashMap<[u32; 6], u32, ById>,
+    numbers: HashMap<[u32; 7], u32, ById>,
 }
 
 impl Classes {
     fn number(&mut self, unit: &CubeUnit, model: Name) -> u32 {
-        let CubeUnit { project, branch, entrypoint, agent, origin, turn: _ } = *unit;
-        let names = [project, branch, entrypoint, agent, origin, model].map(|name| name.0);
+        let CubeUnit { project, branch, entrypoint, workflow, agent, origin, turn: _ } = *unit;
+        let names = [project, branch, entrypoint, workflow, agent, origin, model].map(|name| name.0);
         *self.numbers.entry(names).or_insert_with(|| {
             self.classes.push(Class { unit: *unit, model });
             u32::try_from(self.classes.len() - 1).unwrap_or(u32::MAX)

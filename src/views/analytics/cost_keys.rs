@@ -30,7 +30,7 @@ pub enum GroupBy {
     Agent,
     /// The session.
     Session,
-    /// The workflow. No session file tells of one.
+    /// The workflow.
     Workflow,
     /// How the client was started.
     Entrypoint,
@@ -95,7 +95,8 @@ impl<'t> Keys<'t> {
             GroupBy::Model => all.with(Properties::MODEL, true),
             GroupBy::Agent => all.with(Properties::AGENT, true),
             GroupBy::Entrypoint => all.with(Properties::ENTRYPOINT, true),
-            GroupBy::Period(_) | GroupBy::Block | GroupBy::Session | GroupBy::Workflow => all,
+            GroupBy::Workflow => all.with(Properties::WORKFLOW, true),
+            GroupBy::Period(_) | GroupBy::Block | GroupBy::Session => all,
         })
     }
 
@@ -115,7 +116,7 @@ impl<'t> Keys<'t> {
                 GroupBy::Model => model.0,
                 GroupBy::Agent => unit.agent.0,
                 GroupBy::Session => u32::try_from(self.sessions.len()).unwrap_or(u32::MAX),
-                GroupBy::Workflow => 0,
+                GroupBy::Workflow => unit.workflow.0,
                 GroupBy::Entrypoint => unit.entrypoint.0,
             };
         }

@@ -25,7 +25,7 @@ pub struct Filter {
     pub origin: Vec<String>,
     /// Tools of which the turn or sub-agent called one.
     pub tool: Vec<String>,
-    /// Workflows. No session file tells of one.
+    /// Workflows of runs, as streams tell them.
     pub workflow: Vec<String>,
 }
 
@@ -33,7 +33,6 @@ pub struct Filter {
 #[derive(Debug)]
 pub(super) struct NumberedFilter {
     session: Vec<String>,
-    has_workflow: bool,
     pub(super) project: Wanted,
     pub(super) branch: Wanted,
     pub(super) entrypoint: Wanted,
@@ -41,6 +40,7 @@ pub(super) struct NumberedFilter {
     pub(super) agent: Wanted,
     pub(super) origin: Wanted,
     pub(super) tool: Wanted,
+    pub(super) workflow: Wanted,
 }
 
 /// Some names of which one is wanted; `None` if all are.
@@ -72,7 +72,6 @@ impl NumberedFilter {
         let wanted = |given: &[String]| Wanted::of(names, given);
         Self {
             session: filter.session.clone(),
-            has_workflow: !filter.workflow.is_empty(),
             project: wanted(&filter.project),
             branch: wanted(&filter.branch),
             entrypoint: wanted(&filter.entrypoint),
@@ -80,12 +79,13 @@ impl NumberedFilter {
             agent: wanted(&filter.agent),
             origin: wanted(&filter.origin),
             tool: wanted(&filter.tool),
+            workflow: wanted(&filter.workflow),
         }
     }
 
-    /// Whether a session is wanted by its id. No session file tells of a workflow.
+    /// Whether a session is wanted by its id.
     pub(super) fn takes_session(&self, id: &str) -> bool {
-        !self.has_workflow && (self.session.is_empty() || self.session.iter().any(|wanted| wanted == id))
+        self.session.is_empty() || self.session.iter().any(|wanted| wanted == id)
     }
 
     pub(super) fn takes_unit(&self, unit: &CubeUnit) -> bool {
@@ -98,6 +98,7 @@ impl NumberedFilter {
             && self.branch.takes(unit.branch)
             && self.entrypoint.takes(unit.entrypoint)
             && self.origin.takes(unit.origin)
+            && self.workflow.takes(unit.workflow)
     }
 
     /// Whether a unit of a session, by its position, called one of the wanted tools.

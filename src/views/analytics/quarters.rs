@@ -24,6 +24,7 @@ impl Properties {
     pub(super) const ORIGIN: Self = Self(1 << 4);
     pub(super) const MODEL: Self = Self(1 << 5);
     pub(super) const TOOL: Self = Self(1 << 6);
+    pub(super) const WORKFLOW: Self = Self(1 << 7);
 
     /// These and, if a condition holds, one more.
     pub(super) const fn with(self, other: Self, holds: bool) -> Self {
@@ -48,6 +49,7 @@ impl Properties {
             .with(Self::ORIGIN, filter.origin.is_asked())
             .with(Self::MODEL, filter.model.is_asked())
             .with(Self::TOOL, filter.tool.is_asked())
+            .with(Self::WORKFLOW, filter.workflow.is_asked())
     }
 }
 
@@ -120,7 +122,8 @@ impl SessionQuarters {
                 .with(Properties::BRANCH, own.branch != other.branch)
                 .with(Properties::ENTRYPOINT, own.entrypoint != other.entrypoint)
                 .with(Properties::AGENT, own.agent != other.agent)
-                .with(Properties::ORIGIN, own.origin != other.origin);
+                .with(Properties::ORIGIN, own.origin != other.origin)
+                .with(Properties::WORKFLOW, own.workflow != other.workflow);
         }
         let mut answered = vec![false; session.turns.len()];
         let turn_of = |cell: u32| unit(cell)?.turn;

@@ -138,7 +138,9 @@ impl RetiredSums {
         let mut session = SessionCells::default();
         for (unit, position) in self.units.iter().zip(0..) {
             let [project, branch, entrypoint, agent, origin] = unit.whose.map(|name| names.number(self.named(name)));
-            session.units.push(CubeUnit { project, branch, entrypoint, agent, origin, turn: unit.turn });
+            // Of a session that ended for its age nobody knows the workflow any more; its runs keep their own sums.
+            let (workflow, turn) = (Name::NONE, unit.turn);
+            session.units.push(CubeUnit { project, branch, entrypoint, workflow, agent, origin, turn });
             for tool in &unit.tools {
                 session.tools.push((position, names.number(self.named(*tool))));
             }

@@ -41,6 +41,8 @@ pub struct CubeUnit {
     pub branch: Name,
     /// How the client was started.
     pub entrypoint: Name,
+    /// The workflow of the run that its turn belongs to.
+    pub workflow: Name,
     /// `main`, the type of the sub-agent, or `unknown`.
     pub agent: Name,
     /// Who asked for its turn.
@@ -244,16 +246,16 @@ impl SessionCells {
         self.tools.iter().skip(first).take_while(move |(of, _)| *of == unit).map(|(_, tool)| *tool)
     }
 
-    /// The same with turns in order of their numbers, and cells in order of turns. The origin of a turn is that of all
-    /// units in it.
+    /// The same with turns in order of their numbers, and cells in order of turns. Origin and workflow of a turn are those of
+    /// all units in it: a stream does not tell of every sub-agent.
     pub(super) fn in_order(mut self) -> Self {
         let turn_of = |units: &[CubeUnit], unit: u32| units.get(unit as usize).and_then(|unit| unit.turn);
         self.turns.sort_by_key(|turn| turn_of(&self.units, turn.unit));
-        let origins: Vec<Name> =
-            self.turns.iter().filter_map(|turn| self.units.get(turn.unit as usize)).map(|unit| unit.origin).collect();
+        let turns = self.turns.iter().filter_map(|turn| self.units.get(turn.unit as usize));
+        let told: Vec<(Name, Name)> = turns.map(|unit| (unit.origin, unit.workflow)).collect();
         for unit in &mut self.units {
-            if let Some(origin) = unit.turn.and_then(|turn| origins.get(turn as usize)) {
-                unit.origin = *origin;
+            if let Some((origin, workflow)) = unit.turn.and_then(|turn| told.get(turn as usize)) {
+                (unit.origin, unit.workflow) = (*origin, *workflow);
             }
         }
         self.cells.sort_by_key(|cell| {
@@ -273,8 +275,9 @@ impl CubeUnit {
         let mut text = |of: fn(&Whose) -> Option<&str>| names.number(whose.and_then(of));
         let (project, branch) = (text(|whose| whose.project.as_deref()), text(|whose| whose.branch.as_deref()));
         let entrypoint = text(|whose| whose.entrypoint.as_deref());
+        let workflow = text(|whose| whose.workflow.as_deref());
         let origin = text(|whose| whose.prompt.map(|(origin, _)| origin.name()));
-        Self { project, branch, entrypoint, agent: names.number(agent), origin, turn }
+        Self { project, branch, entrypoint, workflow, agent: names.number(agent), origin, turn }
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Around {
     pub branch: Option<Arc<str>>,
     /// How the client was started.
     pub entrypoint: Option<Arc<str>>,
+    /// The workflow of its run.
+    pub workflow: Option<Arc<str>>,
     /// `main`, the type of the sub-agent, or `unknown`.
     pub agent: Arc<str>,
     /// The sub-agent.
@@ -89,6 +91,7 @@ impl Around {
             project: names.some(context.cwd.as_deref().and_then(project_of)),
             branch: names.some(context.branch.as_deref()),
             entrypoint: names.some(context.entrypoint.as_deref()),
+            workflow: names.some(unit.of_run.as_ref().and_then(|of| of.workflow.as_deref())),
             agent: names.shown(agent),
             agent_id: unit.agent.as_ref().map(|agent| agent.id.shared()),
         }
@@ -103,8 +106,7 @@ impl Asked {
             wanted.is_empty() || name.is_some_and(|name| wanted.iter().any(|wanted| wanted == name))
         };
         let filter = &self.filter;
-        // No session file tells of a workflow.
-        filter.workflow.is_empty()
+        one_of(&filter.workflow, around.workflow.as_deref())
             && one_of(&filter.session, Some(&around.session.0))
             && one_of(&filter.project, around.project.as_deref())
             && one_of(&filter.branch, around.branch.as_deref())
@@ -183,9 +185,9 @@ pub(super) const fn entrypoint<R: HasAround>() -> Column<R> {
     Column::some("entrypoint", Kind::Text, MEANING, |row: &R| Value::text(row.around().entrypoint.as_ref()))
 }
 
-pub(super) const fn workflow<R>() -> Column<R> {
-    const MEANING: &str = "The workflow; session files alone tell of none.";
-    Column::some("workflow", Kind::Text, MEANING, |_| Value::None)
+pub(super) const fn workflow<R: HasAround>() -> Column<R> {
+    const MEANING: &str = "The workflow of the run, as a stream tells it; session files alone tell of none.";
+    Column::some("workflow", Kind::Text, MEANING, |row: &R| Value::text(row.around().workflow.as_ref()))
 }
 
 /// A row that used tokens.

@@ -74,6 +74,7 @@ struct Key {
     branch: Option<Arc<str>>,
     model: Arc<str>,
     agent: Arc<str>,
+    workflow: Option<Arc<str>>,
     entrypoint: Option<Arc<str>>,
 }
 
@@ -91,13 +92,14 @@ impl CostRows {
                 if !asked.takes_model(&model) {
                     continue;
                 }
-                let Around { project, branch, agent, entrypoint, .. } = &**around;
+                let Around { project, branch, agent, workflow, entrypoint, .. } = &**around;
                 let key = Key {
                     day,
                     project: project.clone(),
                     branch: branch.clone(),
                     model: Arc::clone(&model),
                     agent: Arc::clone(agent),
+                    workflow: workflow.clone(),
                     entrypoint: entrypoint.clone(),
                 };
                 let empty = || CostRow { around: Arc::clone(around), day, model, messages: 0, used: Used::default() };

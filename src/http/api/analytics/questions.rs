@@ -40,8 +40,12 @@ pub(in crate::http::api) const TOOL: Parameter<Text> = Parameter::query(
     "Only turns and sub-agents that called this tool; of texts, only its inputs and results.",
 )
 .several();
-pub(in crate::http::api) const WORKFLOW: Parameter<Text> =
-    Parameter::query("workflow", Text, "Only this workflow; session files alone tell of none.").several();
+pub(in crate::http::api) const WORKFLOW: Parameter<Text> = Parameter::query(
+    "workflow",
+    Text,
+    "Only runs of this workflow, of which streams tell; session files alone tell of none.",
+)
+.several();
 pub(in crate::http::api) const ORIGIN: Parameter<Text> = Parameter::query(
     "origin",
     Text,
