@@ -23,6 +23,10 @@
 //!    unit of many parts keeps them in *sections* of bounded size: a commit writes only the sections that changed,
 //!    however long the turn is. What views need of the sections that did not change stands as sums in the unit
 //!    ([`ledger::gist`]).
+//!    A *stream*, what a client wrote to its standard output with `--output-format stream-json`, lies in a file below the
+//!    state and is read in the same way. It tells early and its session file tells fully: both become the same parts by
+//!    the same ids, and a part moves to the turn of the session file once that has it (`ledger/streams.rs`). What only a
+//!    stream tells is decided when its run is over ([`ledger::settle`]).
 //! 4. [`measures`] says what can be counted of a unit, a turn that has ended and a session: *observations* with raw
 //!    values. What a commit changes is the difference between two states, and everybody who counts takes that
 //!    difference: counters, lifetime gauges, the history of `backfill`. They keep sums, the *totals*. (The sums of one
@@ -105,6 +109,11 @@
 //! | leaves, left | of a turn: its spans go into the outbox, and never change after |
 //! | outbox | spans that are stored until every endpoint has them |
 //! | family | a unit with the turn above it and the sub-agents below it |
+//! | stream | what a client wrote to its standard output, line by line, with marks between the lines |
+//! | run | one process of the client whose stream was passed on; it may hold several sessions |
+//! | provisional turn | a turn that a stream told of before, or without, its session file |
+//! | twin | of a provisional turn: the turn of the session file that tells the same |
+//! | rest | what the client's account counts of a session without a file, and no response explains |
 //! | lane | turns of the past that are to be sent to one endpoint (or, in the first lane, to all), oldest first |
 //! | epoch | when the sidecar was started for the first time ever; counters count from then on |
 //! | place | file, offset and length of a row: where its text can be read again |

@@ -56,7 +56,7 @@ impl fmt::Display for Miscount {
 
 /// Compares stored totals with the sums of the units in the state, as far as these are stamped at `epoch` or later.
 /// Only sums over all series of a metric are compared, because the series of a fact depends on the configuration at the
-/// time when it was counted. Once a session has ended for its age, only counters that are too small are told. Fails if the database cannot be read.
+/// time when it was counted. Once a session has ended for its age, or a stream told of one, only counters that are too small are told. Fails if the database cannot be read.
 pub fn compare(
     reader: &StoreReader,
     stored: Vec<(Series, Stored)>,
@@ -67,10 +67,11 @@ pub fn compare(
     let held = sums(&held(reader, rules, epoch)?.snapshot());
     let sum = |sums: &BTreeMap<&'static str, i128>, metric: &Metric| sums.get(metric.name).copied().unwrap_or(0);
     let of = |metric: &&'static Metric| Miscount { metric, counted: sum(&counted, metric), held: sum(&held, metric) };
-    // What ended for its age was counted, and is not held any more.
-    let has_ended = !reader.retired_sessions()?.is_empty();
+    // What ended for its age was counted, and is not held any more. Nor is what only the client's account told of a session
+    // whose file came later.
+    let is_more = !reader.retired_sessions()?.is_empty() || reader.has_runs()?;
     let differs = |miscount: &Miscount| {
-        if has_ended { miscount.counted < miscount.held } else { miscount.counted != miscount.held }
+        if is_more { miscount.counted < miscount.held } else { miscount.counted != miscount.held }
     };
     let exact = COMPARED.iter().map(of).filter(differs);
     let at_least = AT_LEAST.iter().map(of).filter(|miscount| miscount.counted < miscount.held);

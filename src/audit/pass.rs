@@ -11,6 +11,7 @@ use crate::ledger::fold::Fold;
 use crate::ledger::known::Known;
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
+use crate::ledger::settle::{settle, turn_in_memory};
 use crate::ledger::unit::{Unit, UnitId};
 use crate::measures::change;
 use crate::tail::{self, FileReader, FolderProblem, FoundFile, ReadLimits, ScanTarget};
@@ -19,6 +20,7 @@ use crate::transcript::chunk::{Chunk, FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::parse::{self, Strings};
 use crate::transcript::record::{Reason, RowBody};
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::custom::{self, Said};
 use crate::views::metrics::history::MetricHistory;
@@ -146,7 +148,10 @@ impl Pass {
             rules: manner.rules.map(RuleReader::new).filter(|rules| !rules.is_idle()),
         };
         for found in found {
-            pass.known.paths.push(found.path.as_os_str().as_encoded_bytes());
+            let number = pass.known.paths.push(found.path.as_os_str().as_encoded_bytes());
+            if found.role == FileRole::Stream {
+                pass.known.streams.insert(number);
+            }
         }
         let mut reader = FileReader::new(ReadLimits::without_slices());
         let mut strings = Strings::default();
@@ -177,6 +182,10 @@ impl Pass {
                 pass.problems.push(chain(&error));
             }
             progress(1, 0);
+        }
+        let runs: Vec<RunId> = pass.known.runs().map(|run| run.id).collect();
+        for run in runs {
+            settle(&mut pass.known, run, prices, &turn_in_memory);
         }
         pass.known.turned();
         pass.known.settle_owners();

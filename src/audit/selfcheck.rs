@@ -75,6 +75,8 @@ pub struct SelfCheck {
     prices: Prices,
     /// Candidates for session roots.
     roots: Vec<PathBuf>,
+    /// The folder of stream files.
+    streams: PathBuf,
     vitals: Arc<Vitals>,
     /// Set when the process is asked to end.
     stop: Arc<AtomicBool>,
@@ -107,16 +109,16 @@ struct FileFamily {
 }
 
 impl SelfCheck {
-    /// A check that compares the state of `reader` with the session files below `roots`.
+    /// A check that compares the state of `reader` with the session files below `roots` and the stream files in `streams`.
     #[must_use]
     pub fn new(
         reader: StoreReader,
         prices: Prices,
-        roots: Vec<PathBuf>,
+        (roots, streams): (Vec<PathBuf>, PathBuf),
         vitals: Arc<Vitals>,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        Self { reader, prices, roots, vitals, stop, next: None, said: HashSet::new() }
+        Self { reader, prices, roots, streams, vitals, stop, next: None, said: HashSet::new() }
     }
 
     /// Checks once in each interval of `every` until the sender of `ended` is dropped. The first check comes an hour
@@ -173,7 +175,9 @@ impl SelfCheck {
 
     fn found(&self) -> Vec<FoundFile> {
         // The reading thread has logged already which folders cannot be read.
-        pass::find(&tail::existing(&self.roots), &mut Vec::new()).unwrap_or_default()
+        let mut found = pass::find(&tail::existing(&self.roots), &mut Vec::new()).unwrap_or_default();
+        found.extend(tail::scan_streams(&self.streams, &mut |_| {}));
+        found
     }
 
     /// Paths of the next sessions on the disk, from where the last check stopped; the first check begins at random.

@@ -58,6 +58,9 @@ pub fn run(config: &Config, env: &RootEnv, prices: &Prices) -> Result<(), Verify
     let mut problems = Vec::new();
     // A root that was removed in the meantime counts as one without sessions.
     let mut found = pass::find(&roots, &mut problems).unwrap_or_default();
+    found.extend(tail::scan_streams(&tail::streams_below(folder), &mut |problem: tail::FolderProblem| {
+        problems.push(format!("{problem}: {}", problem.source));
+    }));
     let (archive, offsets) = (archive(config), offsets(&opened));
     match archive.beside(&found) {
         // A copy from before a file grew for the last time has less than was counted.

@@ -185,6 +185,7 @@ impl Engine {
     /// Folds the records of one piece. [`Engine::commit`] writes what changed; it is called from here if that is due.
     pub fn step(&mut self, piece: &FilePiece, now: Timestamp) -> Result<(), StoreError> {
         self.projections.set_time(now);
+        self.known.arrivals.set_time(now);
         self.fold(piece, now)?;
         if piece.role == FileRole::Rows {
             self.projections.lines(piece.batch.lines);

@@ -45,6 +45,16 @@ impl Projections {
         self.totals.lines(lines);
     }
 
+    /// Observes the delay of a row between stream and file, in milliseconds.
+    pub(super) fn delayed(&mut self, ms: u32) {
+        self.totals.delayed(ms);
+    }
+
+    /// Counts events that one side lacks for ever.
+    pub(super) fn missing(&mut self, in_file: u64, in_stream: u64) {
+        self.totals.missing(in_file, in_stream);
+    }
+
     /// Counts a line that adds no fact. Returns the reason if the line could not be read.
     pub(super) fn line(&mut self, body: &RowBody) -> Option<&'static str> {
         match body {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use super::Engine;
+use crate::ledger::run::RunSession;
 use crate::ledger::settle::{settle, settle_rests};
 use crate::ledger::unit::UnitId;
 use crate::store::StoreError;
@@ -86,6 +87,10 @@ impl Engine {
             }
             settle(&mut self.known, id, &self.prices, &|_, unit| turns.get(&unit.key.id()).copied());
             self.commit(now)?;
+            if run.ended.is_some() {
+                self.count_missing(&run.sessions)?;
+                self.commit(now)?;
+            }
             self.unsettled.remove(&id);
         }
         Ok(())
@@ -119,6 +124,33 @@ impl Engine {
         }
         if !sessions.is_empty() {
             settle_rests(&mut self.known, &self.prices);
+        }
+        Ok(())
+    }
+
+    /// Takes in by how much rows of the session file were later than on the stream.
+    pub(super) fn note_delays(&mut self) -> Result<(), StoreError> {
+        for delay in self.known.arrivals.take() {
+            self.load_run(delay.run)?;
+            self.known.delayed(&delay);
+            self.projections.delayed(delay.ms);
+        }
+        Ok(())
+    }
+
+    /// Counts what one side lacks of the sessions of a run that is over. It is stored with each session how much of it was
+    /// counted, so that a session with several runs counts once.
+    fn count_missing(&mut self, sessions: &[RunSession]) -> Result<(), StoreError> {
+        for session in sessions {
+            self.load_session(&session.id)?;
+            let Some(known) = self.known.session(&session.id) else { continue };
+            let (now, before) = (known.tally.events, known.counted_events);
+            if now == before {
+                continue;
+            }
+            let in_file = now.only_stream.saturating_sub(before.only_stream);
+            self.projections.missing(in_file, now.only_file.saturating_sub(before.only_file));
+            self.known.session_mut(&session.id).counted_events = now;
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ const LOADED_PARTS_MAX: usize = 10_000;
 impl Engine {
     pub(super) fn write(&mut self, leaving: Leaving, now: Timestamp) -> Result<(), StoreError> {
         self.settle_rests()?;
+        self.note_delays()?;
         self.roll_up()?;
         let (pending, settled) = self.turns.changed(&mut self.known, now);
         self.projections.set_time(now);

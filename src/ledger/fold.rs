@@ -11,6 +11,7 @@
 //! moments   events that are counted or shown by themselves, and ends of turns
 //! ```
 
+use super::derived::hash_of;
 use super::holder::Extent;
 use super::known::Known;
 use super::prices::Prices;
@@ -104,6 +105,7 @@ impl<'a> Fold<'a> {
     }
 
     fn row_of_kind(&mut self, seen: &PlacedRow<'_>) {
+        self.known.arrivals.stands_in_file(hash_of(seen.row.id), &seen.session);
         match &seen.row.kind {
             RowKind::User(user) => self.user(seen, user),
             RowKind::Assistant(assistant) => {

@@ -54,6 +54,7 @@ impl Variant<'_> {
             closed: false,
             sent: false,
             streamed: self.streamed.into_iter().collect(),
+            in_file: self.streamed.is_none(),
             ttft_ms: None,
         }
     }
@@ -74,6 +75,7 @@ impl Variant<'_> {
         {
             known.streamed.push(row);
         }
+        known.in_file |= self.streamed.is_none();
         known.unreadable_usage = known.unreadable_usage.and_then(|known| Some(known.min(self.row.unreadable_usage?)));
         if better && self.rank.file != known.rank.file {
             known.rank = self.rank;
@@ -347,6 +349,7 @@ impl Fold<'_> {
             given_up: false,
             sent: false,
             streamed: false,
+            in_file: false,
             asked: None,
         };
         self.room_for(unit, identity)?.tools.push(tool);
@@ -381,12 +384,7 @@ impl Fold<'_> {
             tool.result = Some(end);
             tool.background |= result.background;
         }
-        if self.is_stream()
-            && self.known.parts(home).and_then(|parts| parts.tool(&result.call)).is_some_and(|tool| !tool.streamed)
-            && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(&result.call))
-        {
-            tool.streamed = true;
-        }
+        self.told_by(home, &result.call);
         if let Some(run) = &result.workflow {
             self.workflow_call(seen, &result.call, run);
         }
@@ -394,6 +392,17 @@ impl Fold<'_> {
             let owner = self.known.unit(self.known.index.owner(home));
             let session = owner.map_or_else(|| seen.session.clone(), |unit| unit.session().clone());
             self.link_by_result(seen, &result.call, session, agent, result.background);
+        }
+    }
+
+    /// Notes which side has the result of a call.
+    fn told_by(&mut self, home: UnitId, call: &str) {
+        let is_stream = self.is_stream();
+        let is_noted = |tool: &Tool| if is_stream { tool.streamed } else { tool.in_file };
+        if self.known.parts(home).and_then(|parts| parts.tool(call)).is_some_and(|tool| !is_noted(tool))
+            && let Some(tool) = self.known.parts_mut(home).and_then(|parts| parts.tool_mut(call))
+        {
+            *(if is_stream { &mut tool.streamed } else { &mut tool.in_file }) = true;
         }
     }
 

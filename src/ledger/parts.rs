@@ -91,6 +91,8 @@ pub struct Message {
     pub sent: bool,
     /// Hashes of the `uuid`s of its rows in a stream, at most [`ROWS_MAX`].
     pub streamed: Vec<u64>,
+    /// True if a session file has rows of it; then `rows` are those.
+    pub in_file: bool,
     /// Milliseconds from the request to the first piece of it; `None` unless a stream with partial messages tells.
     pub ttft_ms: Option<u32>,
 }
@@ -116,6 +118,8 @@ pub struct Tool {
     pub sent: bool,
     /// True if a stream has its result.
     pub streamed: bool,
+    /// True if a session file has its result.
+    pub in_file: bool,
     /// When a person or a program was asked whether it may run; `None` unless a stream tells.
     pub asked: Option<Timestamp>,
 }

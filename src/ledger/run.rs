@@ -20,6 +20,9 @@ use crate::transcript::time::Timestamp;
 /// Most results of one session in one run whose ids are remembered, by which a second reading adds nothing.
 const RESULTS_MAX: usize = 20_000;
 
+/// Most delays that are kept of one session in one run.
+const DELAYS_MAX: usize = 1_000;
+
 /// Most marks of lost lines that are remembered.
 const LOSSES_MAX: usize = 1_000;
 
@@ -79,6 +82,11 @@ pub struct RunSession {
     pub asked: u64,
     /// Milliseconds that all turns together took.
     pub worked_ms: u64,
+    /// How much later than on the stream rows stood in the session file, in milliseconds: the first [`DELAYS_MAX`] that
+    /// were measured.
+    pub delays: Vec<u32>,
+    /// The greatest of all, in milliseconds.
+    pub delay_max_ms: u32,
 }
 
 /// A result of the client.
@@ -265,6 +273,8 @@ impl Run {
                 so_far,
                 asked,
                 worked_ms,
+                delays: Vec::new(),
+                delay_max_ms: 0,
             });
         }
         self.sessions.iter_mut().find(|session| session.id == *id)
@@ -349,6 +359,14 @@ impl RunSession {
                 reason: told.reason.clone(),
                 cost: told.usd.map(Money::from_usd_f64),
             });
+        }
+    }
+
+    /// Takes in a delay.
+    pub(super) fn delayed(&mut self, ms: u32) {
+        self.delay_max_ms = self.delay_max_ms.max(ms);
+        if self.delays.len() < DELAYS_MAX {
+            self.delays.push(ms);
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{Account, AccountSource};
 use super::money::Money;
-use super::tally::Tally;
+use super::tally::{SourceEvents, Tally};
 use super::unit::{Ask, Surroundings, Told, Unit, UnitId};
 use crate::transcript::ids::{AgentId, SessionId};
 use crate::transcript::record::{PullRequest, TitleBy};
@@ -57,6 +57,8 @@ pub struct Session {
     pub pull_requests: Vec<PullRequest>,
     /// The runs that it is in, the latest [`RUNS_MAX`].
     pub runs: Vec<RunId>,
+    /// The events that are in the counters of what one side lacks for ever.
+    pub counted_events: SourceEvents,
     /// The unit with what only the client's account tells, if nothing else tells what the session used.
     pub rest: Option<UnitId>,
 }
@@ -172,6 +174,7 @@ impl Session {
                 api_errors: 0,
                 lines_added: 0,
                 lines_removed: 0,
+                events: SourceEvents { both: 0, only_stream: 0, only_file: 0 },
                 models: BTreeMap::new(),
                 tools: BTreeMap::new(),
             },
@@ -187,6 +190,7 @@ impl Session {
             title_by: TitleBy::Summary,
             pull_requests: Vec::new(),
             runs: Vec::new(),
+            counted_events: SourceEvents { both: 0, only_stream: 0, only_file: 0 },
             rest: None,
         }
     }

@@ -42,6 +42,9 @@ pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>
         settle_rest(known, &session.id, &left, prices);
     }
     let is_over = run.ended.is_some();
+    if is_over {
+        known.arrivals.forget(id);
+    }
     if left != run.provisional || run.settled != is_over {
         let run = known.run_mut(id);
         (run.provisional, run.settled) = (left, is_over);
@@ -309,6 +312,7 @@ fn rest(session: &SessionId, model: Arc<str>, tokens: Tokens, unit: &Unit, price
         closed: true,
         sent: true,
         streamed: Vec::new(),
+        in_file: false,
         ttft_ms: None,
     };
     message.shares = message.priced(prices);

@@ -18,6 +18,7 @@
 //! [`Known::rank_is_better`]: super::known::Known
 
 use super::account::{Account, AccountSource, models_of};
+use super::derived::hash_of;
 use super::fold::{Fold, PlacedRow};
 use super::known::StreamThread;
 use super::money::Money;
@@ -151,6 +152,8 @@ impl Fold<'_> {
         let thread = self.known.thread_mut(self.file);
         thread.last = thread.last.max(time);
         let place = self.place_of(record);
+        let run = self.run_id();
+        self.known.arrivals.arrived(hash_of(row.id), at, run);
         let seen = PlacedRow { row: &row, session, time, place };
         match &row.kind {
             RowKind::Assistant(assistant) => {

@@ -43,6 +43,28 @@ pub struct ToolTally {
     pub interrupted: u64,
 }
 
+/// How many events the session file has, and how many a stream has. An event is a row of a response or the result of a
+/// call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceEvents {
+    /// On both sides.
+    pub both: u64,
+    /// In a stream alone.
+    pub only_stream: u64,
+    /// In the session file alone.
+    pub only_file: u64,
+}
+
+impl SourceEvents {
+    /// Counts events, of which each side has so many.
+    fn count(&mut self, in_stream: u64, in_file: u64) {
+        let both = in_stream.min(in_file);
+        self.both += both;
+        self.only_stream += in_stream - both;
+        self.only_file += in_file - both;
+    }
+}
+
 impl ToolTally {
     /// Calls without a result.
     #[must_use]
@@ -66,6 +88,8 @@ pub struct Tally {
     pub lines_added: u64,
     /// Lines removed from files by tools.
     pub lines_removed: u64,
+    /// Which side tells of its events.
+    pub events: SourceEvents,
     /// Sums for each model, by canonical id.
     pub models: BTreeMap<Arc<str>, ModelTally>,
     /// Sums for each tool, by its name in the session file.
@@ -82,6 +106,10 @@ impl Tally {
             ..Self::default()
         };
         for message in &parts.messages {
+            if !message.is_rest() {
+                let in_file = if message.in_file { message.rows.len() } else { 0 };
+                tally.events.count(message.streamed.len() as u64, in_file as u64);
+            }
             for (position, share) in message.shares.iter().enumerate() {
                 let model = tally.models.entry(Arc::clone(&share.model)).or_default();
                 model.messages += u64::from(position == 0 && !message.is_rest());
@@ -97,6 +125,7 @@ impl Tally {
             let entry = tally.tools.entry(Arc::clone(&call.name)).or_default();
             entry.calls += 1;
             let Some(end) = &tool.result else { continue };
+            tally.events.count(u64::from(tool.streamed), u64::from(tool.in_file));
             match end.outcome {
                 Outcome::Ok => entry.ok += 1,
                 Outcome::Failed => entry.failed += 1,
@@ -137,6 +166,9 @@ impl Tally {
         self.api_errors += other.api_errors;
         self.lines_added += other.lines_added;
         self.lines_removed += other.lines_removed;
+        self.events.both += other.events.both;
+        self.events.only_stream += other.events.only_stream;
+        self.events.only_file += other.events.only_file;
         for (name, theirs) in &other.models {
             let ours = self.models.entry(Arc::clone(name)).or_default();
             ours.messages += theirs.messages;
@@ -162,6 +194,9 @@ impl Tally {
         self.api_errors = self.api_errors.saturating_sub(other.api_errors);
         self.lines_added = self.lines_added.saturating_sub(other.lines_added);
         self.lines_removed = self.lines_removed.saturating_sub(other.lines_removed);
+        self.events.both = self.events.both.saturating_sub(other.events.both);
+        self.events.only_stream = self.events.only_stream.saturating_sub(other.events.only_stream);
+        self.events.only_file = self.events.only_file.saturating_sub(other.events.only_file);
         for (name, theirs) in &other.models {
             let Some(ours) = self.models.get_mut(name) else { continue };
             ours.messages = ours.messages.saturating_sub(theirs.messages);

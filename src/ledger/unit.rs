@@ -16,7 +16,7 @@ pub use super::parts::{Call, Message, Parts, RowFact, Section, Tool, ToolEnd, su
 pub use super::place::{Rank, RowPlace, Surroundings};
 pub use super::run::{OfRun, Provisional};
 use super::runs::Runs;
-use super::tally::Tally;
+use super::tally::{SourceEvents, Tally};
 use crate::transcript::extracts::Extracts;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::record::{Ending, Origin};
@@ -320,6 +320,10 @@ impl Unit {
         let mut tally = Tally::of(&self.parts);
         if let Some(sections) = &self.sections {
             tally.add(&sections.tally);
+        }
+        if self.of_run.is_none() {
+            // Nothing is missing on a stream that there was none of.
+            tally.events = SourceEvents::default();
         }
         tally.turns = u64::from(self.is_turn());
         tally.subagents = u64::from(self.key.is_first_run());

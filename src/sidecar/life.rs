@@ -55,8 +55,9 @@ pub(super) struct Life<'a> {
 impl Life<'_> {
     pub(super) fn selfcheck(&self) -> SelfCheck {
         let roots = tail::session_roots(&[], &self.config.projects, self.env);
+        let streams = self.config.state().map_or_else(|_| PathBuf::new(), tail::streams_below);
         let (vitals, stop) = (Arc::clone(&self.shared.vitals), Arc::clone(&self.shared.stop));
-        SelfCheck::new(self.kept.reader.clone(), self.prices.clone(), roots, vitals, stop)
+        SelfCheck::new(self.kept.reader.clone(), self.prices.clone(), (roots, streams), vitals, stop)
     }
 
     pub(super) fn watchdog(&self) -> Watchdog {

@@ -4,7 +4,7 @@
 //! start      starts the sidecar from a configuration, and ends it cleanly
 //! settings   turns the configuration into the settings of each room
 //! life       uses the opened state until the end, and opens it again after a full disk
-//! tailer     the thread that reads and writes; look  how often it looks at all files
+//! tailer     the thread that reads and writes; sources  what it reads; look  how often it looks at all files
 //! budgets    the thread that looks at the budgets, so that no scrape waits for that
 //! indexing   the thread that keeps the index of search
 //! keeping    the thread that keeps the archive
@@ -29,6 +29,7 @@ mod look;
 pub mod progress;
 pub mod settings;
 mod signals;
+mod sources;
 pub mod start;
 pub mod tailer;
 mod told;

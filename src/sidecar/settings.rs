@@ -37,7 +37,7 @@ pub(super) fn sources(config: &Config, env: &RootEnv, rules: &SpanRules) -> Tail
 
 /// The folder of stream files, which is made if it does not exist, so that it is watched from the beginning.
 fn streams(config: &Config) -> PathBuf {
-    let folder = config.state().map_or_else(|_| PathBuf::new(), |state| state.join("streams"));
+    let folder = config.state().map_or_else(|_| PathBuf::new(), tail::streams_below);
     if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(&folder) {
         tracing::warn!(folder = %folder.display(), error = chain(&error), "the folder of streams cannot be made");
     }

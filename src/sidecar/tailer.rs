@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::archive::{self, Archive};
-use crate::custom::{RuleReader, Rules};
+use crate::archive;
+use crate::custom::RuleReader;
 use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
 use crate::sidecar::clock::now;
 use crate::sidecar::ended::Ended;
 use crate::sidecar::look::{Look, next_look};
+pub use crate::sidecar::sources::TailSources;
 use crate::store::StoreError;
 use crate::tail::{self, FileReader, FoundFile, Hints, ReadLimits, Watcher};
 use crate::text::chain;
@@ -46,29 +47,6 @@ pub struct Shared {
     /// The totals that `/metrics` shows, replaced only after they are durable; `None` before the first scan is
     /// complete.
     pub published: watch::Sender<Option<Snapshot>>,
-}
-
-/// How the reading thread looks for files.
-#[derive(Debug, Clone)]
-pub struct TailSources {
-    /// Candidates for session roots; those that do not exist are waited for.
-    pub roots: Vec<PathBuf>,
-    /// The folder of stream files, which need not exist yet.
-    pub streams: PathBuf,
-    /// Pause between scans of all files, if events do not make them unnecessary.
-    pub rescan: Duration,
-    /// Bytes in the outbox above which reading pauses.
-    pub outbox_bytes_max: u64,
-    /// A session without a row for this many milliseconds has ended.
-    pub idle_ms: u64,
-    /// Threads for the first scan.
-    pub threads: usize,
-    /// Rules of custom metrics, for which texts are looked at.
-    pub rules: Rules,
-    /// The age at which sessions end; `None` if none ends.
-    pub end_after: Option<Duration>,
-    /// Copies of session files, which a new state reads as well.
-    pub archive: Archive,
 }
 
 /// Tails the session files until it is stopped.

@@ -15,10 +15,12 @@ use super::file::FileRow;
 use super::handle::Handle;
 use super::rows::Rows;
 use super::{codec, keys};
+use crate::ledger::run::Run;
 use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
+use crate::transcript::stream::RunId;
 use crate::views::analytics::retired::RetiredSums;
 use crate::views::analytics::session_cells::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
@@ -241,6 +243,16 @@ impl StoreReader {
         // The stored key may be out of date: an earlier row that was read later is the first row then.
         let is_first = |unit: &Unit| unit.agent.as_ref().and_then(|agent| agent.first_row).map(|(_, row)| row);
         Ok(self.unit(id)?.filter(|unit| is_first(unit) == Some(first_row)))
+    }
+
+    /// A run; `None` if there is none with this id.
+    pub fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        Rows::of(self.tree()?.as_ref()).run(id)
+    }
+
+    /// True if streams told of anything.
+    pub fn has_runs(&self) -> Result<bool, StoreError> {
+        Rows::of(self.tree()?.as_ref()).has_runs()
     }
 
     /// Gives every file with its number to `take`, in the order in which they were first seen.

@@ -72,6 +72,11 @@ impl<'a> Rows<'a> {
         codec::get(self.tree, &keys::run(id))
     }
 
+    /// True if there is a run.
+    pub(crate) fn has_runs(self) -> Result<bool, StoreError> {
+        Ok(self.tree.scan_prefix([keys::RUN]).next().transpose()?.is_some())
+    }
+
     /// Gives every run to `take`.
     pub(crate) fn each_run(self, mut take: impl FnMut(Run)) -> Result<(), StoreError> {
         for row in self.tree.scan_prefix([keys::RUN]) {

@@ -157,6 +157,12 @@ pub fn scan_session(path: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> 
     walk.run(path.with_file_name(stem), Level::Session(lossy(stem)))
 }
 
+/// The folder of stream files below a state folder.
+#[must_use]
+pub fn streams_below(state: &Path) -> PathBuf {
+    state.join("streams")
+}
+
 /// The stream files in `folder`, the folder that the sidecar keeps them in, sorted by the bytes of their paths.
 pub fn scan_streams(folder: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
     FolderWalk::new(observer).run(folder.to_path_buf(), Level::Streams)

@@ -29,7 +29,7 @@ pub mod watch;
 pub use client::ClientSettings;
 pub use discover::{
     Folder, FolderProblem, FoundFile, Observer, found_copy, role_of, scan, scan_session, scan_stream, scan_streams,
-    scan_under,
+    scan_under, streams_below,
 };
 pub use error::ReadError;
 pub use hints::Hints;

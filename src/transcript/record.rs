@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::extracts::Extracts;
 use super::ids::{AgentId, RowId, SessionId};
+pub use super::model_cost::ModelCost;
 pub use super::moment::{
     API_ERROR_REASONS, ApiError, Compaction, Ending, Fact, Fallback, Hook, HookKind, Note, Offer, PullRequest,
     ServerOffer,
 };
 pub use super::origin::Origin;
-pub use super::stream::StreamLine;
+pub use super::stop::Stop;
+pub use super::stream_line::StreamLine;
 use super::time::Timestamp;
 pub use super::usage::UnreadableUsage;
 use super::usage::Usage;
@@ -406,39 +408,6 @@ pub struct ToolCall {
     pub extracts: Extracts,
 }
 
-/// `stop_reason`: why the model stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stop {
-    EndTurn,
-    StopSequence,
-    MaxTokens,
-    Refusal,
-    ToolUse,
-    /// Any other value, as a label.
-    Other(Arc<str>),
-}
-
-impl Stop {
-    /// The value as the API writes it.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::EndTurn => "end_turn",
-            Self::StopSequence => "stop_sequence",
-            Self::MaxTokens => "max_tokens",
-            Self::Refusal => "refusal",
-            Self::ToolUse => "tool_use",
-            Self::Other(name) => name,
-        }
-    }
-
-    /// True if the model has nothing more to say in this turn.
-    #[must_use]
-    pub const fn ends_turn(&self) -> bool {
-        matches!(self, Self::EndTurn | Self::StopSequence | Self::MaxTokens | Self::Refusal)
-    }
-}
-
 /// `cost-state`: the cost of the session so far, history that was copied from a forked session included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostState {
@@ -449,24 +418,6 @@ pub struct CostState {
     pub started: Option<u64>,
     /// `modelUsage`; empty if the row does not tell it, or not in a way that can be believed.
     pub models: Vec<ModelCost>,
-}
-
-/// What the client counted for one model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelCost {
-    /// The model by the name that the client asked for.
-    pub model: Arc<str>,
-    /// `costUSD` in US dollars, as the client's floating point sum.
-    pub usd: f64,
-    pub input: u64,
-    pub output: u64,
-    pub cache_read: u64,
-    /// Tokens written to the cache, for whatever time.
-    pub cache_write: u64,
-    /// Of these, tokens that are kept for one hour; 0 if the client does not say.
-    pub cache_write_1h: u64,
-    /// Searches that the API ran.
-    pub web_searches: u64,
 }
 
 /// `agent-<id>.meta.json`: how a sub-agent was started.

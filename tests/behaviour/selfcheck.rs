@@ -193,9 +193,15 @@ fn rows_that_are_not_counted_yet_are_no_drift_of_the_files_that_share_their_sess
     let check = || {
         let opened = store::open(&place.state(), tailspan::sidecar::clock::now()).unwrap();
         let vitals = Arc::new(Vitals::new(tailspan::sidecar::clock::now(), Duration::from_secs(3600)));
-        SelfCheck::new(opened.reader, Prices::embedded(), vec![place.projects()], vitals, Arc::default())
-            .check()
-            .unwrap()
+        SelfCheck::new(
+            opened.reader,
+            Prices::embedded(),
+            (vec![place.projects()], place.state().join("streams")),
+            vitals,
+            Arc::default(),
+        )
+        .check()
+        .unwrap()
     };
     assert_eq!(check().drifts, 0);
     // The same session goes on elsewhere, and nobody has read it yet: the outbox is full, or the first scan goes on.

@@ -90,6 +90,9 @@ fn chat(id: &str, request: Option<&str>, start: i64, end: i64) -> Message {
         shares: vec![Share { model: "claude-opus-5".into(), tokens, cost }],
         closed: true,
         sent: false,
+        streamed: Vec::new(),
+        in_file: true,
+        ttft_ms: None,
     }
 }
 
@@ -129,6 +132,9 @@ fn tool(id: &str, name: &str, start: i64, result: Option<(i64, Outcome)>) -> Too
         background: false,
         given_up: false,
         sent: false,
+        streamed: false,
+        in_file: true,
+        asked: None,
     }
 }
 

@@ -298,7 +298,7 @@ fn run(seed: u64) -> u64 {
 
 fn check_itself(world: &World) {
     let vitals = Arc::new(Vitals::new(world.now, Duration::from_secs(1_800)));
-    let (reader, roots) = (world.reader.clone().unwrap(), vec![world.root.clone()]);
+    let (reader, roots) = (world.reader.clone().unwrap(), (vec![world.root.clone()], world.streams()));
     let checked = SelfCheck::new(reader, world::prices(), roots, vitals, Arc::default()).check().unwrap();
     assert_eq!(checked.drifts, 0, "{checked:?}");
 }

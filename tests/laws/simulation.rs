@@ -150,7 +150,7 @@ fn room() -> tempfile::TempDir {
 fn check_itself(world: &World) {
     let vitals = Arc::new(Vitals::new(world.now, Duration::from_secs(1_800)));
     let reader = world.reader.clone().unwrap();
-    let roots = vec![world.root.clone()];
+    let roots = (vec![world.root.clone()], world.streams());
     let mut check = SelfCheck::new(reader, world::prices(), roots, Arc::clone(&vitals), Arc::default());
     let checked = check.check().unwrap();
     assert_eq!(checked.drifts, 0, "{checked:?}");

@@ -4,13 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
+use tailspan::audit::pass::find;
+use tailspan::audit::selfcheck::SelfCheck;
+use tailspan::audit::survey::Survey;
 use tailspan::ledger::money::Money;
+use tailspan::tail;
 use tailspan::views::metrics::catalog;
 use tailspan::views::metrics::totals::{Sample, Snapshot};
+use tailspan::vitals::Vitals;
 
-use crate::support::world::{Dice, World, append, files_below, recordings};
+use crate::support::world::{Dice, World, append, files_below, prices, recordings};
 
 /// The streams of a recording as the sidecar keeps them.
 fn runs_of(recording: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -116,6 +123,19 @@ impl Recorded {
     }
 }
 
+/// A pass without a state over the files and streams of a world tells what its state tells, and no check finds a drift.
+fn check(world: &World, name: &str) {
+    let mut found = find(&[world.root.clone()], &mut Vec::new()).unwrap();
+    found.extend(tail::scan_streams(&world.streams(), &mut |problem| panic!("{problem}")));
+    let (clean, _) = Survey::of(found, &prices(), 1).summary(true, |_, _| {});
+    let clean = serde_json::to_value(clean.session_list).unwrap();
+    assert_eq!(serde_json::to_value(world.summary()).unwrap()["session_list"], clean, "{name}");
+    let vitals = Arc::new(Vitals::new(world.now, Duration::from_secs(1_800)));
+    let (reader, folders) = (world.reader.clone().unwrap(), (vec![world.root.clone()], world.streams()));
+    let checked = SelfCheck::new(reader, prices(), folders, vitals, Arc::default()).check().unwrap();
+    assert_eq!(checked.drifts, 0, "{name}: {checked:?}");
+}
+
 /// All tokens that the counters have.
 fn counted(snapshot: &Snapshot) -> i128 {
     let numbers = snapshot.of(&catalog::TOKENS).map(|(_, sample)| match sample {
@@ -210,5 +230,6 @@ fn cuts_repetitions_and_crashes_change_nothing() {
         world.settle();
         world.settle();
         assert_eq!(told(&world), expected, "{} with seed {seed}", recorded.name);
+        check(&world, &recorded.name);
     }
 }

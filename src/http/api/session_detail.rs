@@ -24,6 +24,7 @@ use crate::transcript::record::PullRequest;
 use crate::transcript::shown::shown;
 use crate::views::sessions::account::{ClientAccount, client_account};
 use crate::views::sessions::clues::Clues;
+use crate::views::sessions::correlation::{Correlation, correlation};
 use crate::views::sessions::events;
 use crate::views::sessions::parts::{self, AgentSummary, SlowestSteps, TurnSummary};
 use crate::views::sessions::summary::{
@@ -53,6 +54,7 @@ struct Detailed {
     lines_added: u64,
     lines_removed: u64,
     client_reported: Option<ClientAccount>,
+    correlation: Correlation,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pull_requests: Vec<PullRequestSummary>,
     turns: Vec<TurnSummary>,
@@ -114,6 +116,10 @@ fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<
     let sources = SummarySources { session: &|_| None, durations: &durations };
     let sums = Part::of(iter::once(session), &sources, false).summary(FileCounts::default(), false);
     let client_reported = client_reported(reader, session, &told.clues)?;
+    let mut runs = Vec::new();
+    for run in &session.runs {
+        runs.extend(reader.run(*run).map_err(unreadable)?);
+    }
     let files_omitted = told.files.len().saturating_sub(rows_max());
     let mut files = Vec::new();
     for number in told.files.into_iter().take(rows_max()) {
@@ -128,6 +134,7 @@ fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<
         api_errors: sums.api_errors,
         lines_added: session.tally.lines_added,
         lines_removed: session.tally.lines_removed,
+        correlation: correlation(session, &runs, &told.clues, client_reported.as_ref()),
         client_reported,
         pull_requests: pull_requests(session),
         trace_ids: told.trace_ids,

@@ -1,14 +1,17 @@
 //! What the ledger has in memory: an index of every identity, and the units, sections and sessions that a step touches.
 //!
 //! ```text
+//! arrivals  when rows arrived on streams
 //! index     the unit or section in which each identity is counted
 //! thread    how far the conversation of one file has come
 //! plan      what has to be loaded before records can be folded (needs)
 //! changes   what changed since the last commit (changed), summed up
 //! owners    which session owns a unit that several have rows of
+//! runs      processes of the client whose streams were passed on
 //! paths     the paths of all files
 //! ```
 
+mod arrivals;
 mod changed;
 mod changes;
 mod index;
@@ -16,6 +19,7 @@ mod needs;
 mod owners;
 mod paths;
 mod plan;
+mod runs;
 mod thread;
 
 use std::borrow::Cow;
@@ -23,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use arrivals::{Arrivals, Delay};
 pub use changed::Changed;
 pub use index::Index;
 pub use needs::Keys;
@@ -74,6 +79,8 @@ pub struct Known {
     turned: BTreeSet<SessionId>,
     /// Files that are streams.
     pub streams: HashSet<FileNumber, ById>,
+    /// When rows arrived on streams.
+    pub arrivals: Arrivals,
     runs: HashMap<RunId, Run>,
     /// Runs changed since the last commit.
     pub dirty_runs: BTreeSet<RunId>,
@@ -142,6 +149,7 @@ impl Known {
             unsettled: BTreeSet::new(),
             turned: BTreeSet::new(),
             streams: HashSet::default(),
+            arrivals: Arrivals::default(),
             runs: HashMap::new(),
             dirty_runs: BTreeSet::new(),
             parts_max,
@@ -350,33 +358,6 @@ impl Known {
             });
         }
         id
-    }
-
-    /// A run, to be changed. It is made if it is not in memory.
-    pub fn run_mut(&mut self, id: RunId) -> &mut Run {
-        self.dirty_runs.insert(id);
-        self.runs.entry(id).or_insert_with(|| Run::new(id))
-    }
-
-    /// A run, if it is in memory.
-    #[must_use]
-    pub fn run(&self, id: RunId) -> Option<&Run> {
-        self.runs.get(&id)
-    }
-
-    /// Adds a stored run, unless it is in memory already.
-    pub fn load_run(&mut self, run: Run) {
-        self.runs.entry(run.id).or_insert(run);
-    }
-
-    /// Every run in memory.
-    pub fn runs(&self) -> impl Iterator<Item = &Run> {
-        self.runs.values()
-    }
-
-    /// Every changed run.
-    pub fn changed_runs(&self) -> impl Iterator<Item = &Run> {
-        self.dirty_runs.iter().filter_map(|id| self.runs.get(id))
     }
 
     /// True if `new` is the rank of a better variant of a row than `old`. What a session file tells is always better than

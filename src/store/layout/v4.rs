@@ -107,6 +107,7 @@ frozen! {
         unreadable_usage: None,
         unidentified: false,
         streamed: Vec::new(),
+        in_file: true,
         ttft_ms: None,
     }
     struct Usage => usage::Usage {
@@ -149,6 +150,7 @@ frozen! {
         // In this layout a result was counted at once, also one that another process filled in.
         given_up: true,
         streamed: false,
+        in_file: true,
         asked: None,
     }
     struct Call => unit::Call {
@@ -195,7 +197,9 @@ frozen! {
         lines_added: u64,
         lines_removed: u64,
         models: BTreeMap<Arc<str>, ModelTally>,
-        tools: BTreeMap<Arc<str>, ToolTally>,
+        tools: BTreeMap<Arc<str>, ToolTally>;
+        // No layout before 9 counted them; the next change of a part of the session makes them right for that part.
+        events: tally::SourceEvents::default(),
     }
     struct ModelTally => tally::ModelTally { messages: u64, tokens: Tokens, cost: Money, unpriced: u64 }
     struct ToolTally => tally::ToolTally { calls: u64, ok: u64, failed: u64, denied: u64, interrupted: u64 }

@@ -135,6 +135,7 @@ impl Thaw<session::Session> for Session {
             title: self.title,
             pull_requests: Vec::new(),
             runs: Vec::new(),
+            counted_events: Default::default(),
             rest: None,
         }
     }

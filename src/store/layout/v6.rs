@@ -163,6 +163,7 @@ frozen! {
         closed: bool,
         sent: bool;
         streamed: Vec::new(),
+        in_file: true,
         ttft_ms: None,
     }
     struct Tool => unit::Tool {
@@ -175,6 +176,7 @@ frozen! {
         given_up: bool,
         sent: bool;
         streamed: false,
+        in_file: true,
         asked: None,
     }
     struct Hook => record::Hook {

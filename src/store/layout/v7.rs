@@ -65,6 +65,7 @@ frozen! {
         title_by: TitleBy,
         pull_requests: Vec<PullRequest>;
         runs: Vec::new(),
+        counted_events: Default::default(),
         rest: None,
     }
     struct Account => account::Account {

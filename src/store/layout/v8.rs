@@ -92,6 +92,7 @@ frozen! {
         given_up: bool,
         sent: bool;
         streamed: false,
+        in_file: true,
         asked: None,
     }
     struct Call => unit::Call {
@@ -128,6 +129,7 @@ frozen! {
         title_by: TitleBy,
         pull_requests: Vec<PullRequest>;
         runs: Vec::new(),
+        counted_events: Default::default(),
         rest: None,
     }
     struct Account => account::Account {

@@ -12,31 +12,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::raw::{RawMark, time_of};
-use super::{Began, RunId};
 use crate::transcript::ids::RowId;
+use crate::transcript::stream_line::{Began, Mark, RunId};
 use crate::transcript::strings::Strings;
-use crate::transcript::time::Timestamp;
 use crate::transcript::word::WordText;
 
 /// The `type` of a mark.
 pub(super) const MARK: &str = "tailspan";
-
-/// A mark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mark {
-    /// A run begins, or goes on in another file.
-    Run(Box<Began>),
-    /// The lines that follow arrived at this time.
-    At(Timestamp),
-    /// Lines were not kept, because there was no room for them.
-    Lost { lines: u64, bytes: u64 },
-    /// The stream ended.
-    End {
-        at: Option<Timestamp>,
-        /// Length of a last line without newline, which is not kept, in bytes.
-        torn_bytes: u64,
-    },
-}
 
 impl Mark {
     /// The mark that a line is; `None` if it is none that is known.

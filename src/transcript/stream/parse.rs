@@ -2,9 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::marks::{MARK, Mark};
+use super::marks::MARK;
 use super::raw::RawLine;
-use super::{StreamLine, StreamResult, StreamUsage};
 use crate::transcript::fields::{id, label, row_id};
 use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::json::Json;
@@ -12,6 +11,7 @@ use crate::transcript::raw_cost::RawModelUsage;
 use crate::transcript::record::{ApiError, Compaction, ModelCost, Origin, Reason, RowBody, RowKind, Said};
 use crate::transcript::rows::{assistant, is_plausible, row_of, status, stop_reason};
 use crate::transcript::said::user;
+use crate::transcript::stream_line::{Mark, StreamLine, StreamResult, StreamUsage};
 use crate::transcript::strings::{Field, Strings};
 use crate::transcript::word::{Word, WordText};
 

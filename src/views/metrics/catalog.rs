@@ -14,7 +14,7 @@
 #![warn(missing_docs)]
 
 pub use super::metric::{KeptIn, Label, Metric, MetricKind, MetricUnit, PREFIX, Values};
-use super::metric::{closed, counter, counter_of, gauge_of, histogram_of, live_counter, live_gauge, open};
+use super::metric::{closed, counter, counter_of, gauge_of, histogram, histogram_of, live_counter, live_gauge, open};
 use crate::measures::{Dimension, Measure};
 use crate::transcript::record::{API_ERROR_REASONS, Origin, Reason, UnreadableUsage};
 use crate::views::metrics::labels::{AGENT_TYPES, CORE_TOOLS, ENTRYPOINTS, OTHER};
@@ -46,6 +46,7 @@ const CHANGE: Label = closed("change", &["added", "removed"]).of(Dimension::Line
 const REJECTED: Label = closed("reason", &[Reason::NotJson.name(), Reason::NotAnObject.name(), Reason::TooLong.name()]);
 const USAGE_REASON: Label =
     closed("reason", &[UnreadableUsage::Missing.name(), UnreadableUsage::NotANumber.name()]).of(Dimension::Reason);
+const SIDE: Label = closed("side", &["stream", "file"]);
 const RECORD_KIND: Label = open("kind", &[OTHER], "type of the line");
 const EXPORT_REASON: Label =
     closed("reason", &["connect", "timeout", "status_4xx", "status_5xx", "unauthorized", "throttled", "not_otlp"]);
@@ -80,6 +81,9 @@ const DROPPABLE: Label = closed(
 /// minutes.
 const REQUEST_MS: &[i128] =
     &[10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_480, 40_960, 81_920, 163_840, 327_680];
+/// Buckets of the delay between stream and session file in milliseconds. Results of calls come some 10 to 165 later, and the
+/// blocks of a response when it has ended.
+const DELAY_MS: &[i128] = &[5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 40_960, 163_840];
 /// Buckets of tool calls in milliseconds: those of [`REQUEST_MS`], and one more, because builds take longer.
 const TOOL_MS: &[i128] =
     &[10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_480, 40_960, 81_920, 163_840, 327_680, 655_360];
@@ -200,6 +204,10 @@ metrics! {
         "Time of the latest row; absent before the first. A row that is stamped in the future counts from when it was read.");
     LINES = counter("lines_total", MetricUnit::Count, &[];
         "Lines read.");
+    CORRELATION_DELAY = histogram("correlation_delay_seconds", MetricUnit::Seconds, &[], DELAY_MS;
+        "How much later than on a stream a row stood in the session file.");
+    CORRELATION_MISSING = counter("correlation_missing_total", MetricUnit::Count, &[SIDE];
+        "Rows of responses and results of calls that one side lacks for ever, of sessions of which a stream told.");
     REJECTED_LINES = counter("rejected_lines_total", MetricUnit::Count, &[REJECTED];
         "Lines that could not be read.");
     IMPLAUSIBLE_FIGURES = counter("implausible_figures_total", MetricUnit::Count, &[];

@@ -236,6 +236,17 @@ pub(super) const fn gauge_of(name: &'static str, of: Measure, labels: &'static [
     Metric { kind: MetricKind::Gauge, ..counter_of(name, of, labels, help) }
 }
 
+/// A histogram of something about reading, kept in the state.
+pub(super) const fn histogram(
+    name: &'static str,
+    unit: MetricUnit,
+    labels: &'static [Label],
+    buckets: &'static [i128],
+    help: &'static str,
+) -> Metric {
+    Metric { kind: MetricKind::Histogram, buckets, ..counter(name, unit, labels, help) }
+}
+
 /// A histogram of the sizes of a measure's observations.
 pub(super) const fn histogram_of(
     name: &'static str,

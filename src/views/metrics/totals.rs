@@ -253,6 +253,18 @@ impl Totals {
         self.apply(&catalog::IMPLAUSIBLE_FIGURES, Vec::new(), i128::from(figures));
     }
 
+    /// Observes how much later than on a stream a row stood in the session file, in milliseconds.
+    pub fn delayed(&mut self, ms: u32) {
+        self.apply(&catalog::CORRELATION_DELAY, Vec::new(), i128::from(ms));
+    }
+
+    /// Counts events that a stream has and the session file lacks for ever, and the other way round.
+    pub fn missing(&mut self, in_file: u64, in_stream: u64) {
+        for (side, events) in [("file", in_file), ("stream", in_stream)] {
+            self.apply(&catalog::CORRELATION_MISSING, vec![side.into()], i128::from(events));
+        }
+    }
+
     /// Counts lines of a type that this version does not know.
     pub fn unknown(&mut self, kind: &str, lines: u64) {
         self.apply(&catalog::UNKNOWN_RECORDS, vec![labels::record_kind(kind)], i128::from(lines));

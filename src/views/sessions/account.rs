@@ -117,7 +117,10 @@ impl Why {
             Self::ParallelProcesses => {
                 "Several processes ran the session at the same time, and each counted its own requests only."
             }
-            Self::Unknown => "Nothing in the session files tells why.",
+            Self::Unknown => {
+                "Nothing in the session files or on a stream tells why: a question to the side (/btw) or a suggested prompt, \
+                 for example, leaves no trace."
+            }
         }
     }
 }

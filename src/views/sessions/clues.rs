@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::ledger::money::Money;
+use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Message, Parts, Unit, UnitId};
 use crate::transcript::record::{Fact, Outcome};
 use crate::transcript::time::Timestamp;
@@ -38,6 +40,38 @@ pub struct Clues {
     /// For each turn: its prompt, and the last request for a response in it.
     turns: BTreeMap<UnitId, (Timestamp, Option<Timestamp>)>,
     has_filled_in: bool,
+    /// Who tells of the responses.
+    pub sources: SourceSums,
+}
+
+/// What responses used, by who tells it.
+#[derive(Debug, Default)]
+pub struct SourceSums {
+    /// The session file.
+    pub file: (Tokens, Money),
+    /// A stream alone.
+    pub stream: (Tokens, Money),
+    /// The client's account alone: no response explains it.
+    pub client: (Tokens, Money),
+    /// Of [`SourceSums::stream`], tokens of responses whose end is not known: their output is that of their beginning.
+    pub provisional: Tokens,
+}
+
+impl SourceSums {
+    fn add(&mut self, message: &Message) {
+        let (tokens, cost) = match (message.is_rest(), message.in_file) {
+            (true, _) => &mut self.client,
+            (false, true) => &mut self.file,
+            (false, false) => &mut self.stream,
+        };
+        for share in &message.shares {
+            *tokens += share.tokens;
+            *cost += share.cost.unwrap_or_default();
+            if !message.is_rest() && !message.in_file && message.stop.is_none() {
+                self.provisional += share.tokens;
+            }
+        }
+    }
 }
 
 /// Up to when an account reaches: in the main thread, and in sub-agents, whose rows are in other files than it.
@@ -131,7 +165,8 @@ impl Clues {
             interrupt.saw(message.end, false);
             interrupt.clue.models.iter_mut().for_each(|models| _ = models.insert(Arc::clone(model)));
         }
-        let Some(model) = model_of(message) else { return };
+        self.sources.add(message);
+        let Some(model) = model_of(message).filter(|_| !message.is_rest()) else { return };
         if message.usage.web_searches > 0 {
             *self.searches.entry(Arc::clone(model)).or_default() += message.usage.web_searches;
         }

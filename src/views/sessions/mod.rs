@@ -3,6 +3,7 @@
 //! ```text
 //! summary    the sums of one session, and of all sessions
 //! account    the client's own account of one session beside ours
+//! correlation what stream, session file and client tell of one session, side by side
 //! clues      what rows tell of requests without rows
 //! parts      turns, sub-agents and slowest steps of one session
 //! paths      what turns waited for, and which events lie on these paths
@@ -22,6 +23,7 @@
 
 pub mod account;
 pub mod clues;
+pub mod correlation;
 pub mod event;
 pub mod events;
 pub mod evidence;

@@ -81,6 +81,9 @@ pub(crate) fn message(id: &str, model: &str, input: u64, cost: Option<i128>) -> 
         shares: vec![Share { model: model.into(), tokens, cost }],
         closed: false,
         sent: false,
+        streamed: Vec::new(),
+        in_file: true,
+        ttft_ms: None,
     }
 }
 
@@ -119,6 +122,9 @@ pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool 
         background: false,
         given_up: false,
         sent: false,
+        streamed: false,
+        in_file: true,
+        asked: None,
     }
 }
 

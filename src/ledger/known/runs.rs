@@ -1,0 +1,44 @@
+//! The runs in memory.
+
+use super::{Delay, Known};
+use crate::ledger::run::Run;
+use crate::transcript::stream::RunId;
+
+impl Known {
+    /// A run, to be changed. It is made if it is not in memory.
+    pub fn run_mut(&mut self, id: RunId) -> &mut Run {
+        self.dirty_runs.insert(id);
+        self.runs.entry(id).or_insert_with(|| Run::new(id))
+    }
+
+    /// A run, if it is in memory.
+    #[must_use]
+    pub fn run(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(&id)
+    }
+
+    /// Adds a stored run, unless it is in memory already.
+    pub fn load_run(&mut self, run: Run) {
+        self.runs.entry(run.id).or_insert(run);
+    }
+
+    /// Adds a delay to its run, which must be in memory.
+    pub fn delayed(&mut self, delay: &Delay) {
+        if self.runs.contains_key(&delay.run) {
+            let at = self.run(delay.run).and_then(|run| run.last).unwrap_or_default();
+            if let Some(session) = self.run_mut(delay.run).session_mut(&delay.session, at) {
+                session.delayed(delay.ms);
+            }
+        }
+    }
+
+    /// Every run in memory.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values()
+    }
+
+    /// Every changed run.
+    pub fn changed_runs(&self) -> impl Iterator<Item = &Run> {
+        self.dirty_runs.iter().filter_map(|id| self.runs.get(id))
+    }
+}
