@@ -64,9 +64,10 @@
 //! | [`tail`] | edge: bytes arrive, rows are read again | transcript |
 //! | [`archive`] | edge: compressed copies of quiet files; rows are read from them when a file is gone | tail, transcript |
 //! | [`store`] | edge: sled, and nobody else knows it | views, ledger, transcript |
+//! | [`streams`] | edge: the folder of what the client printed, run by run; lines arrive and wait there | vitals, transcript |
 //! | [`export`] | edge: spans and metrics leave | store, views of traces and metrics, transcript |
 //! | [`index`] | edge: what search narrows by | the store's reader, `views::text`, `tail::reread`, archive, transcript |
-//! | [`http`] | edge: questions arrive | store, index, views, ledger, transcript, `tail::reread`, archive, vitals, counters of export |
+//! | [`http`] | edge: questions arrive, and lines of streams | store, index, streams, views, ledger, transcript, `tail::reread`, archive, vitals, counters of export |
 //! | [`engine`] | rule: the only writer | store, measures, views, ledger, transcript, tail, archive, vitals |
 //! | [`audit`] | rule: a clean pass, and the state beside it | the store's reader, tail, measures, views, ledger, vitals |
 //! | [`sidecar`] | wiring: the clock, the start, the log | all of the above |
@@ -144,6 +145,7 @@ pub mod ledger;
 pub mod measures;
 pub mod sidecar;
 pub mod store;
+pub mod streams;
 pub mod tail;
 pub mod text;
 pub mod transcript;

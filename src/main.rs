@@ -9,8 +9,9 @@ use tailspan::cli::replay::{self, ReplayError};
 use tailspan::cli::report::{self, ReportError};
 use tailspan::cli::rules::RulesError;
 use tailspan::cli::search::{self, SearchError};
+use tailspan::cli::stream::StreamError;
 use tailspan::cli::tables::{self, error::ExportError};
-use tailspan::cli::{archive, backfill, metrics, rules, scan, statusline, transcript, verify};
+use tailspan::cli::{archive, backfill, metrics, rules, scan, statusline, stream, transcript, verify};
 use tailspan::config::{Config, ConfigError, Env, Flags};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
                 || error.downcast_ref::<ReportError>().is_some_and(ReportError::is_usage)
                 || error.downcast_ref::<ExportError>().is_some_and(ExportError::is_usage)
                 || error.downcast_ref::<ReplayError>().is_some_and(ReplayError::is_usage)
+                || error.downcast_ref::<StreamError>().is_some_and(StreamError::is_usage)
                 || error.downcast_ref::<SearchError>().is_some_and(SearchError::is_usage);
             log::say(&format!("tailspan: {error:#}"));
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
@@ -51,6 +53,10 @@ fn main() -> ExitCode {
 fn execute(args: &Args) -> anyhow::Result<()> {
     let env: Env = std::env::vars_os().collect();
     let flags = args.flags();
+    if let Command::Stream(stream) = &args.command {
+        // A wrong configuration must not stop the pipe.
+        return Ok(stream::run(stream, Config::resolve(&flags, &env).as_ref(), &env)?);
+    }
     let config = match Config::resolve(&flags, &env) {
         // A status line is printed whatever stands in the configuration; `tailspan run` says what is wrong with it.
         Err(error) if matches!(args.command, Command::Statusline(_)) => {
@@ -77,6 +83,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Replay(args) => replay::run(args, &config, &env, &prices()?)?,
         Command::Archive(args) => archive::run(args, &config, &roots, &prices()?)?,
         Command::Statusline(args) => statusline::run(args.patience, &config, &env)?,
+        Command::Stream(_) => {}
         Command::Metrics => metrics::run()?,
         Command::Rules(args) => rules::run(args, &config, &roots, &prices()?)?,
     }

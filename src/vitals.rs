@@ -72,6 +72,8 @@ pub struct Vitals {
     pub log_lines_lost: Arc<AtomicU64>,
     /// How the index of search is doing.
     pub index: IndexVitals,
+    /// What arrives of streams.
+    pub streams: Arc<StreamVitals>,
     idle: Duration,
     sessions: Mutex<Vec<LiveSession>>,
     trouble: Mutex<Option<String>>,
@@ -114,6 +116,27 @@ pub struct IndexVitals {
     pub disk_bytes: AtomicNumber,
     /// For how many milliseconds it was worked on since the start.
     pub busy_ms: AtomicNumber,
+}
+
+/// What arrived of streams since the start, and the files that hold it.
+#[derive(Debug, Default)]
+pub struct StreamVitals {
+    /// Lines that were new.
+    pub accepted: AtomicNumber,
+    /// Lines that were there already.
+    pub known: AtomicNumber,
+    /// Lines that were no objects of JSON.
+    pub rejected: AtomicNumber,
+    /// Bytes that were written.
+    pub bytes: AtomicNumber,
+    /// Lines that senders say they had no room for.
+    pub lost_lines: AtomicNumber,
+    /// Stream files, at the last look.
+    pub files: AtomicNumber,
+    /// Bytes of them, at the last look.
+    pub file_bytes: AtomicNumber,
+    /// Stream files that ended for their age or size.
+    pub ended: AtomicNumber,
 }
 
 /// A session that has not ended yet.
@@ -226,6 +249,7 @@ impl Vitals {
             state_drift: AtomicNumber::default(),
             log_lines_lost: Arc::default(),
             index: IndexVitals::default(),
+            streams: Arc::default(),
             idle,
             sessions: Mutex::default(),
             trouble: Mutex::default(),

@@ -11,6 +11,7 @@ use super::archive::ArchiveArgs;
 use super::replay::ReplayArgs;
 use super::report::args::ReportArgs;
 use super::search::SearchArgs;
+use super::stream::StreamArgs;
 use super::tables::args::ExportArgs;
 use super::transcript::TranscriptArgs;
 use super::values;
@@ -52,6 +53,8 @@ pub enum Command {
     Search(Box<SearchArgs>),
     /// Walk through a session event by event in the terminal
     Replay(Box<ReplayArgs>),
+    /// Pass on what `claude -p --output-format stream-json` prints, and hand it over to the sidecar
+    Stream(StreamArgs),
     /// List, check, restore and take in copies of session files
     Archive(ArchiveArgs),
     /// Print one line of figures for the status line of Claude Code, whose JSON is read on stdin
@@ -222,6 +225,7 @@ impl Args {
             Command::Search(search) => search.flags(common),
             Command::Replay(replay) => replay.flags(common),
             Command::Transcript(transcript) => transcript.flags(common),
+            Command::Stream(stream) => stream.flags(common),
             Command::Archive(archive) => archive.flags(common),
             Command::Rules(RulesArgs { command: RulesCommand::Check(check) }) => {
                 Flags { projects: check.projects.clone(), offline: true, ..common }

@@ -11,6 +11,7 @@ pub mod rules;
 pub mod scan;
 pub mod search;
 pub mod statusline;
+pub mod stream;
 mod table;
 pub mod tables;
 pub mod transcript;

@@ -12,7 +12,7 @@ use super::merge::{Layer, SetValue, quoted};
 use super::otlp::Signal;
 use super::settings::{
     ArchiveSettings, Config, ContentLevel, LogFormat, Metrics, OutboxSettings, PriceSettings, Profile, ProjectLabel,
-    Retention, Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, TraceScope, TraceSettings, Web,
+    Retention, Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings, TraceScope, TraceSettings, Web,
 };
 use super::text::Listen;
 use super::{endpoints, file, keys, push, standard, text};
@@ -71,6 +71,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         search: SearchSettings { index: layer.text(&keys::SEARCH_INDEX, text::boolean)?.unwrap_or(true) },
         archive: archive(&layer)?,
         retention: retention(&layer)?,
+        stream: stream(&layer)?,
         statusline: Statusline {
             format: layer.text(&keys::STATUSLINE_FORMAT, statusline)?.unwrap_or_else(|| STATUSLINE_DEFAULT.to_owned()),
         },
@@ -317,6 +318,16 @@ fn archive(layer: &Layer) -> Result<ArchiveSettings, ConfigError> {
     Ok(ArchiveSettings {
         enabled: layer.text(&keys::ARCHIVE_ENABLED, text::boolean)?.unwrap_or(false),
         after: after.unwrap_or(DAY),
+    })
+}
+
+fn stream(layer: &Layer) -> Result<StreamSettings, ConfigError> {
+    let size = |text: &str| text::size(text, 64 << 10..=1 << 40);
+    let keep = |text: &str| text::duration(text, HOUR..=3650 * DAY);
+    Ok(StreamSettings {
+        spool_bytes: layer.text(&keys::STREAM_SPOOL_BYTES, size)?.unwrap_or(1 << 30),
+        keep: layer.text(&keys::STREAM_KEEP, keep)?.unwrap_or(7 * DAY),
+        keep_bytes: layer.text(&keys::STREAM_KEEP_BYTES, size)?.unwrap_or(4 << 30),
     })
 }
 

@@ -71,11 +71,12 @@ impl Env {
     }
 }
 
-/// Whether a `TAILSPAN_*` variable is no setting: it is one of the tests or of the build, or one that Kubernetes or
+/// Whether a `TAILSPAN_*` variable is no setting: it names the workflow for `tailspan stream`, is one of the tests or of the
+/// build, or one that Kubernetes or
 /// Docker links put into every container when a service is called `tailspan`.
 fn is_of_others(name: &str) -> bool {
     const PREFIXES: [&str; 4] = ["TAILSPAN_TEST_", "TAILSPAN_SERVICE_HOST", "TAILSPAN_SERVICE_PORT", "TAILSPAN_PORT_"];
-    matches!(name, "TAILSPAN_REVISION" | "TAILSPAN_PORT") || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    matches!(name, "TAILSPAN_WORKFLOW" | "TAILSPAN_REVISION" | "TAILSPAN_PORT") || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn split(shape: Shape, value: &str) -> Option<SetValue> {

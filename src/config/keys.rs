@@ -88,6 +88,9 @@ keys! {
     ARCHIVE_DIRECTORY = "archive.directory" Text "a directory";
     RETENTION_FACTS = "retention.facts" Text "a duration from 1d to 36500d, like \"400d\", or \"never\"";
     RETENTION_ARCHIVE = "retention.archive" Text "a duration from 1d to 36500d, like \"400d\", or \"never\"";
+    STREAM_SPOOL_BYTES = "stream.spool_bytes" Size "a size from 64KiB to 1TiB, like \"1GiB\" or a number of bytes";
+    STREAM_KEEP = "stream.keep" Text "a duration from 1h to 3650d, like \"7d\"";
+    STREAM_KEEP_BYTES = "stream.keep_bytes" Size "a size from 64KiB to 1TiB, like \"4GiB\" or a number of bytes";
     STATUSLINE_FORMAT = "statusline.format" Text "one line of 1 to 500 characters, with names in braces";
     SELFCHECK_EVERY = "selfcheck.every" Text "a duration from 1s to 30d, like \"24h\", or \"0\"";
     BUDGETS = "budgets" Budgets "an array of at most 16 tables ([[budgets]])";

@@ -53,6 +53,6 @@ pub use self::keys::known_keys;
 pub use self::settings::{
     ArchiveSettings, Budget, ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics,
     OtlpSettings, OutboxSettings, PatternSettings, PriceSettings, Profile, ProjectLabel, Push, Retention, Scan,
-    ScanFormat, SearchSettings, SetPlaces, Statusline, Tls, TraceScope, TraceSettings, Web,
+    ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings, Tls, TraceScope, TraceSettings, Web,
 };
 pub(crate) use self::text::any_duration as duration;

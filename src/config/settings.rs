@@ -49,6 +49,8 @@ pub struct Config {
     pub archive: ArchiveSettings,
     /// When things end (`retention.*`).
     pub retention: Retention,
+    /// Streams: how much waits for a sidecar, and how long it is kept (`stream.*`).
+    pub stream: StreamSettings,
     /// What `tailspan statusline` prints (`statusline.*`).
     pub statusline: Statusline,
     /// Time between two self-checks (`selfcheck.every`); 24 h by default, 1 s to 30 d. `None` turns them off.
@@ -95,6 +97,17 @@ pub struct SetPlaces {
     pub listen: Option<SetAt>,
     /// Where `traces.history_since` was given.
     pub history_since: Option<SetAt>,
+}
+
+/// Streams of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// Most bytes of all spools of a folder together (`stream.spool_bytes`); 1 GiB by default, 64 KiB to 1 TiB.
+    pub spool_bytes: u64,
+    /// How long a stream file stays after it was written last (`stream.keep`); 7 days by default, 1 h to 3650 d.
+    pub keep: Duration,
+    /// Most bytes of all stream files together (`stream.keep_bytes`); 4 GiB by default, 64 KiB to 1 TiB.
+    pub keep_bytes: u64,
 }
 
 /// Form of the log lines.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::archive::Archive;
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::http::api::analytics::cells::{HasCells, SharedCells};
+use crate::http::api::intake::HasIntake;
 use crate::http::api::replay::kept::{HasReplays, Replays};
 use crate::http::api::state::HasReader;
 use crate::http::api::tables::answer::HasHost;
@@ -17,6 +18,7 @@ use crate::http::route::problem::Problem;
 use crate::http::server::counters::RequestCounters;
 use crate::index::catalogue::SearchIndex;
 use crate::store::{OutboxMeter, StoreReader};
+use crate::streams::Intake;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::Snapshot;
@@ -45,6 +47,8 @@ pub struct Context {
     pub outbox: Arc<OutboxMeter>,
     /// Copies of session files.
     pub archive: Archive,
+    /// Takes lines of streams.
+    pub intake: Arc<Intake>,
     /// Counters of the exporters.
     pub export: Arc<ExportCounters>,
     /// Counters of answered requests.
@@ -94,6 +98,16 @@ impl HasCells for Context {
 impl HasReplays for Context {
     fn replays(&self) -> &Replays {
         &self.replays
+    }
+}
+
+impl HasIntake for Context {
+    fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    fn arrived(&self) -> Timestamp {
+        (self.clock)()
     }
 }
 

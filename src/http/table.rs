@@ -3,7 +3,7 @@
 use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
 use crate::http::api::replay::{cursor, files, outline, text};
 use crate::http::api::tables::answer as tables;
-use crate::http::api::{replay, search, session_detail, sessions, transcript};
+use crate::http::api::{intake, replay, search, session_detail, sessions, transcript};
 use crate::http::context::Context;
 use crate::http::jaeger::{v1, v3};
 use crate::http::metrics::claude_code;
@@ -75,6 +75,7 @@ pub static ROUTES: &[Route<Context>] = &[
         .large()
         .or_not_found()
         .quoting(),
+    Route::intake("/api/v1/events", &intake::EVENTS, &intake::LINES, intake::HEADERS, intake::take),
     Route::get("/api/v1/export/{file}", &tables::EXPORT, tables::answer).large().tagged(),
     Route::foreign("/jaeger/api/services", &v1::SERVICES, v1::services),
     Route::foreign("/jaeger/api/services/{service}/operations", &v1::OPERATION_NAMES, v1::operation_names).large(),

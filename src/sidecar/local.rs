@@ -25,6 +25,7 @@ use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
 use crate::sidecar::settings::{archive, client, host, label_rules, policy, span_rules, threads};
 use crate::store::{self, OpenStore, Opened, StoreError, Writer};
+use crate::streams::Intake;
 use crate::tail::{FileReader, FoundFile, ReadLimits, RootEnv};
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
@@ -140,6 +141,7 @@ fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Co
         vitals: Arc::new(Vitals::new(clock::now(), config.traces.idle)),
         totals,
         archive: archive(config),
+        intake: Arc::new(Intake::new(None, Arc::default())),
         outbox: Arc::clone(&kept.meter),
         export: Arc::default(),
         requests: Arc::new(RequestCounters::default()),

@@ -8,6 +8,7 @@
 //! budgets    the thread that looks at the budgets, so that no scrape waits for that
 //! indexing   the thread that keeps the index of search
 //! keeping    the thread that keeps the archive
+//! streams    the thread that ends old stream files
 //! watchdog   reports that the database does not answer, and ends the process if it never does
 //! local      the answers of the API without a server, for reports
 //! signals    SIGTERM and SIGINT
@@ -31,6 +32,7 @@ pub mod settings;
 mod signals;
 mod sources;
 pub mod start;
+mod streams;
 pub mod tailer;
 mod told;
 pub mod watchdog;

@@ -24,8 +24,10 @@ use crate::sidecar::life::Life;
 use crate::sidecar::settings::{endpoints, host, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
-use crate::sidecar::{budgets, clock, indexing, keeping, log, settings, signals, told};
+use crate::sidecar::{budgets, clock, indexing, keeping, log, settings, signals, streams, told};
 use crate::store::{self, StoreReader};
+use crate::streams::sweep::SweepRules;
+use crate::streams::{Folder, Intake};
 use crate::tail::{Hints, RootEnv};
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
@@ -76,10 +78,11 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
         .map_err(|source| RunError::System { what: "the runtime", source })?;
     let (stop_http, http_stopped) = watch::channel(false);
     let (stop_push, push_stopped) = watch::channel(false);
-    let app = app(&life, totals, readers);
+    let app = app(&life, totals, readers)?;
     let index_folder = config.search.index.then(|| config.state().map(|state| state.join("index"))).transpose()?;
     let _indexing = indexing::start(Arc::clone(&app), index_folder, Arc::clone(&life.shared.stop))?;
     let _keeping = keeping::start(Keeping::of(&life))?;
+    let _sweeping = streams::start(Arc::clone(&app.context.intake), SweepRules { keep: config.stream.keep, keep_bytes: config.stream.keep_bytes })?;
     let _looking = budgets::start(Arc::clone(&app), !config.budgets.is_empty())?;
     let pushing = pusher.map(|pusher| {
         let app = Arc::clone(&app);
@@ -105,7 +108,12 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
 }
 
 /// What the HTTP server needs to answer requests.
-fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Readers) -> Arc<App<Context>> {
+fn app(
+    life: &Life<'_>,
+    totals: watch::Receiver<Option<Snapshot>>,
+    readers: Readers,
+) -> Result<Arc<App<Context>>, RunError> {
+    let folder = Folder::of_state(life.config.state()?);
     let counters = Arc::new(RequestCounters::default());
     let context = Context {
         reader: life.kept.reader.clone(),
@@ -118,6 +126,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
         vitals: Arc::clone(&life.shared.vitals),
         totals,
         archive: life.archive.clone(),
+        intake: Arc::new(Intake::new(Some(folder), Arc::clone(&life.shared.vitals.streams))),
         outbox: Arc::clone(&life.kept.meter),
         export: Arc::clone(&life.exported),
         requests: Arc::clone(&counters),
@@ -132,7 +141,7 @@ fn app(life: &Life<'_>, totals: watch::Receiver<Option<Snapshot>>, readers: Read
     let days = context.cells.files_kept_ms() / DAY_MS;
     tracing::info!("the client deletes session files {days} days after they were written last");
     let allowed_hosts = life.config.web.hosts.iter().cloned().collect();
-    Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers })
+    Ok(Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers }))
 }
 
 /// Time of the latest row that is counted already. Sessions whose last row lies in the future are passed over; `None`

@@ -147,6 +147,7 @@ fn state() -> State {
         requests: Arc::new(RequestCounters::default()),
         archive: tailspan::archive::Archive::default(),
         index: Arc::default(),
+        intake: Arc::new(tailspan::streams::Intake::new(None, Arc::default())),
         cells: tailspan::http::api::analytics::cells::SharedCells::new(Prices::embedded()),
         replays: tailspan::http::api::replay::kept::Replays::default(),
         claude_code: false,

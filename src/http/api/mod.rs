@@ -12,11 +12,13 @@
 //! tables          whole tables of rows as files
 //! page_address    the addresses of pages for people, as answers tell them
 //! transcript      a whole session as one file
+//! intake          lines of streams that arrive
 //! state           how handlers reach the state
 //! ```
 
 pub mod analytics;
 pub(in crate::http) mod content;
+pub mod intake;
 mod long_session;
 pub(in crate::http) mod page_address;
 mod reel;

@@ -120,6 +120,7 @@ impl Scrape<'_> {
             live.add(&catalog::HISTORY_WAITING, &[&endpoint], i128::from(waiting));
         }
         self.archive(&mut live);
+        self.streams(&mut live);
         self.sessions(&mut live);
         self.deliveries(&mut live);
         self.requests(&mut live);
@@ -141,6 +142,18 @@ impl Scrape<'_> {
         for (what, count) in archive.ended {
             live.add(&catalog::RETENTION_ENDED, &[what], i128::from(count));
         }
+    }
+
+    fn streams(&self, live: &mut Live) {
+        let streams = &self.vitals.streams;
+        for (outcome, lines) in [("new", &streams.accepted), ("known", &streams.known), ("rejected", &streams.rejected)] {
+            live.add(&catalog::STREAM_LINES, &[outcome], i128::from(lines.get()));
+        }
+        live.add(&catalog::STREAM_BYTES, &[], i128::from(streams.bytes.get()));
+        live.add(&catalog::STREAM_LOST_LINES, &[], i128::from(streams.lost_lines.get()));
+        live.add(&catalog::STREAM_FILES, &[], i128::from(streams.files.get()));
+        live.add(&catalog::STREAM_FILE_BYTES, &[], i128::from(streams.file_bytes.get()));
+        live.add(&catalog::STREAM_FILES_ENDED, &[], i128::from(streams.ended.get()));
     }
 
     fn sessions(&self, live: &mut Live) {

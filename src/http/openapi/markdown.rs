@@ -4,7 +4,7 @@ use http::Method;
 
 use super::told::{GROUPS, Told};
 use crate::http::route::parameter::{Described, ParameterPlace};
-use crate::http::route::problem::{ELSEWHERE, FINE, MADE, UNCHANGED, refusals};
+use crate::http::route::problem::{ELSEWHERE, FINE, Holds, MADE, TAKEN, UNCHANGED, refusals};
 use crate::http::route::routes::Route;
 
 /// All routes, group by group: what each does, what it answers, and with which statuses; then what the statuses of
@@ -25,9 +25,12 @@ pub fn routes<C>(routes: &[Route<C>]) -> String {
     text.push_str("\n| status | means |\n|---|---|\n");
     row(&mut text, &[&FINE.as_u16().to_string(), "The answer."]);
     row(&mut text, &[&MADE.as_u16().to_string(), "The answer; something was made for the client."]);
+    row(&mut text, &[&TAKEN.as_u16().to_string(), "What was sent is taken and durable; it is counted a moment later."]);
     row(&mut text, &[&ELSEWHERE.as_u16().to_string(), "The answer is the page that `Location` leads to."]);
     row(&mut text, &[&UNCHANGED.as_u16().to_string(), "Nothing has changed since the answer whose `ETag` was sent."]);
-    for refusal in refusals(told.iter().any(has_body), told.iter().any(|one| one.keeps)) {
+    let holds =
+        Holds { keeps: told.iter().any(|one| one.keeps), takes_in: told.iter().any(|one| one.takes_in) };
+    for refusal in refusals(told.iter().any(has_body), holds) {
         let header = refusal.header().map(|(name, _)| format!(" With `{name}`.")).unwrap_or_default();
         row(&mut text, &[&refusal.status().to_string(), &format!("{}{header}", refusal.meaning())]);
     }
@@ -62,10 +65,10 @@ fn takes(parameter: &dyn Described) -> String {
 
 /// The statuses of a route, in order.
 fn statuses(told: &Told) -> String {
-    let mut all = vec![if told.leads { ELSEWHERE } else { FINE }.as_u16()];
+    let mut all = vec![told.fine().as_u16()];
     all.extend(told.tagged.then(|| UNCHANGED.as_u16()));
     all.extend(told.makes.map(|_| MADE.as_u16()));
-    let of_route = refusals(has_body(told), told.keeps).filter(|refusal| told.missing || !refusal.is_missing());
+    let of_route = refusals(has_body(told), told.holds()).filter(|refusal| told.missing || !refusal.is_missing());
     all.extend(of_route.map(|refusal| refusal.status()));
     all.iter().map(u16::to_string).collect::<Vec<_>>().join(" ")
 }

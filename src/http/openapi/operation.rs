@@ -7,11 +7,14 @@ use super::parameters::parameter;
 use super::schemas::Schemas;
 use super::told::Told;
 use crate::http::route::description::{AnswerForm, PROBLEM};
-use crate::http::route::problem::{ELSEWHERE, FINE, MADE, Refusal, UNCHANGED, refusals};
+use crate::http::route::problem::{MADE, Refusal, UNCHANGED, refusals};
 
 /// The operation object of OpenAPI.
 pub(super) fn operation(told: &Told, method: &Method, schemas: &mut Schemas) -> Value {
     let mut parameters: Vec<Value> = told.description.parameters.iter().map(|one| parameter(*one)).collect();
+    parameters.extend(told.headers.iter().map(|(name, meaning)| {
+        json!({"name": name, "in": "header", "required": false, "schema": {"type": "string"}, "description": meaning})
+    }));
     if told.tagged {
         parameters.push(json!({
             "name": "If-None-Match", "in": "header", "required": false, "schema": {"type": "string"},
@@ -19,7 +22,7 @@ pub(super) fn operation(told: &Told, method: &Method, schemas: &mut Schemas) -> 
         }));
     }
     let mut responses = answers(told, schemas);
-    for refusal in refusals(*method != Method::GET, told.keeps).filter(|refusal| told.missing || !refusal.is_missing())
+    for refusal in refusals(*method != Method::GET, told.holds()).filter(|refusal| told.missing || !refusal.is_missing())
     {
         responses.insert(refusal.status().to_string(), refused(told, refusal, schemas));
     }
@@ -71,8 +74,7 @@ fn answers(told: &Told, schemas: &mut Schemas) -> Map<String, Value> {
             fine.insert("headers".to_owned(), json!({"Location": meaning}));
         }
     }
-    let status = if told.leads { ELSEWHERE } else { FINE };
-    responses.insert(status.as_u16().to_string(), fine);
+    responses.insert(told.fine().as_u16().to_string(), fine);
     responses
 }
 

@@ -1,9 +1,10 @@
 //! A row of the route table, without its handler and what that is given.
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use crate::http::route::description::{BodyForm, Description};
-use crate::http::route::routes::Route;
+use crate::http::route::problem::{ELSEWHERE, FINE, Holds, TAKEN};
+use crate::http::route::routes::{Route, Work};
 
 /// What a row of the route table tells.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,10 @@ pub(in crate::http) struct Told {
     pub(super) leads: bool,
     /// Whether it keeps something for its clients, which may be gone when they come back.
     pub(super) keeps: bool,
+    /// Whether it keeps what its clients send, and answers that it is taken.
+    pub(super) takes_in: bool,
+    /// The headers that it reads, each with its meaning.
+    pub(super) headers: &'static [(&'static str, &'static str)],
 }
 
 /// A group of routes: its name, what it is, and how the paths of its routes begin.
@@ -53,8 +58,23 @@ pub(super) const GROUPS: [Group; 7] = [
 
 impl Told {
     pub(in crate::http) const fn of<C>(route: &Route<C>) -> Self {
-        let Route { pattern, methods, description, tagged, missing, body, makes, leads, keeps, .. } = *route;
-        Self { pattern, methods, description, tagged, missing, body, makes, leads, keeps }
+        let Route { pattern, methods, description, tagged, missing, body, makes, leads, keeps, headers, .. } = *route;
+        let takes_in = matches!(route.work, Work::Intake);
+        Self { pattern, methods, description, tagged, missing, body, makes, leads, keeps, takes_in, headers }
+    }
+
+    /// The status of an answer that is no refusal.
+    pub(super) fn fine(&self) -> StatusCode {
+        match (self.leads, self.takes_in) {
+            (true, _) => ELSEWHERE,
+            (false, true) => TAKEN,
+            (false, false) => FINE,
+        }
+    }
+
+    /// What it has of its clients.
+    pub(super) fn holds(&self) -> Holds {
+        Holds { keeps: self.keeps, takes_in: self.takes_in }
     }
 
     /// The name of the operation: the method and the path in one word, without what many paths have in common.

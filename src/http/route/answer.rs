@@ -12,7 +12,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::http::route::description::{HTML, JSON, PROBLEM_JSON, TEXT};
-use crate::http::route::problem::{ELSEWHERE, FINE, MADE, NOT_READY, Problem};
+use crate::http::route::problem::{ELSEWHERE, FINE, MADE, NOT_READY, Problem, TAKEN};
 use crate::http::route::stream::Stream;
 
 /// Bodies of up to this many bytes are never compressed: they fit one packet, and gzip would cost more than it saves.
@@ -101,6 +101,12 @@ impl Answer {
     #[must_use]
     pub(in crate::http) fn made(self) -> Self {
         Self { status: MADE, ..self }
+    }
+
+    /// The same answer, which says that what was sent is taken.
+    #[must_use]
+    pub(in crate::http) fn taken(self) -> Self {
+        Self { status: TAKEN, ..self }
     }
 
     /// Adds a header, for example `Content-Disposition`.

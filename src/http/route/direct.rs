@@ -7,6 +7,7 @@ use http::header::HeaderMap;
 use http::{Method, Uri};
 
 use crate::http::route::answer::Answer;
+use crate::http::route::arriving::Arriving;
 use crate::http::route::problem::Problem;
 use crate::http::route::query::Query;
 use crate::http::route::request::Request;
@@ -46,6 +47,7 @@ fn ask<C>(
     let request = Request {
         method: method.clone(),
         path: uri.path().to_owned(),
+        arriving: Arriving::of(body.clone()),
         body,
         description,
         query,

@@ -5,6 +5,7 @@
 //! description      what a route does, takes and answers
 //! parameter        the parameters of a route, and how they are read
 //! request, query   what a handler is given
+//! arriving         a body that is read while it arrives
 //! answer, problem  what a handler returns
 //! refusal_page     a problem as a page, for people
 //! stream           a body that is written while the client reads
@@ -13,6 +14,7 @@
 //! ```
 
 pub(super) mod answer;
+pub(super) mod arriving;
 pub(super) mod description;
 pub(super) mod direct;
 pub(super) mod page;

@@ -13,6 +13,9 @@ pub(in crate::http) const FINE: StatusCode = StatusCode::OK;
 /// The status that says that something was made.
 pub(in crate::http) const MADE: StatusCode = StatusCode::CREATED;
 
+/// The status that says that something was taken, and is looked at later.
+pub(in crate::http) const TAKEN: StatusCode = StatusCode::ACCEPTED;
+
 /// The status that says where the answer is.
 pub(in crate::http) const ELSEWHERE: StatusCode = StatusCode::SEE_OTHER;
 
@@ -42,6 +45,8 @@ enum By {
     Server,
     /// The server, while it reads a body.
     Body,
+    /// The handler of a route that keeps what arrives.
+    Keeper,
     /// The handler of a route that keeps something for its clients.
     Holder,
     /// The server or the handler.
@@ -51,7 +56,7 @@ enum By {
 }
 
 /// Every status with which a request that finds its route may be refused.
-const REFUSALS: [Refusal; 10] = [
+const REFUSALS: [Refusal; 11] = [
     Refusal {
         status: StatusCode::BAD_REQUEST,
         meaning: "The request cannot be answered as it is; the detail says what would be right.",
@@ -107,16 +112,32 @@ const REFUSALS: [Refusal; 10] = [
         header: Some(("Retry-After", "After how many seconds to try again.")),
         by: By::Both,
     },
+    Refusal {
+        status: StatusCode::INSUFFICIENT_STORAGE,
+        meaning: "The disk is full: nothing more can be kept until there is room.",
+        header: Some(("Retry-After", "After how many seconds to try again.")),
+        by: By::Keeper,
+    },
 ];
 
 /// The statuses with which requests are refused that find their route.
-pub(in crate::http) fn refusals(has_body: bool, keeps: bool) -> impl Iterator<Item = &'static Refusal> {
+pub(in crate::http) fn refusals(has_body: bool, holds: Holds) -> impl Iterator<Item = &'static Refusal> {
     let may = move |by| match by {
         By::Body => has_body,
-        By::Holder => keeps,
+        By::Holder => holds.keeps,
+        By::Keeper => holds.takes_in,
         _ => true,
     };
     REFUSALS.iter().filter(move |refusal| may(refusal.by))
+}
+
+/// What a route has of its clients.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::http) struct Holds {
+    /// Whether it keeps something for its clients, which may be gone when they come back.
+    pub(in crate::http) keeps: bool,
+    /// Whether it keeps what they send.
+    pub(in crate::http) takes_in: bool,
 }
 
 impl Refusal {
@@ -136,7 +157,7 @@ impl Refusal {
 
     /// Whether handlers refuse so, and not only the server.
     pub(in crate::http) fn is_by_handlers(&self) -> bool {
-        matches!(self.by, By::Both | By::Handler | By::Holder)
+        matches!(self.by, By::Both | By::Handler | By::Holder | By::Keeper)
     }
 
     pub(in crate::http) fn is_missing(&self) -> bool {
@@ -239,6 +260,17 @@ impl Problem {
             format!("the body of a request may have {bytes_max} bytes at most"),
         )
         .closing()
+    }
+
+    /// The disk is full; `detail` says which.
+    pub(in crate::http) fn full(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "Disk full", detail)
+            .with_header(RETRY_AFTER, HeaderValue::from_static("10"))
+    }
+
+    /// A part of the body has too many bytes, as `detail` says.
+    pub(in crate::http) fn part_too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Body too large", detail).closing()
     }
 
     /// The body must be of the content type `takes`.

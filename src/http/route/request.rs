@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, HeaderMap, HeaderName};
 
+use crate::http::route::arriving::Arriving;
 use crate::http::route::description::Description;
 use crate::http::route::parameter::{About, Described, Parameter, ParameterKind, ParameterPlace, Schema};
 use crate::http::route::problem::Problem;
@@ -15,8 +16,10 @@ pub struct Request {
     pub method: Method,
     /// The path as it was sent, still percent-encoded.
     pub path: String,
-    /// Empty unless the method is one with a body.
+    /// Empty unless the method is one with a body, and that of a route that takes it while it arrives.
     pub body: Bytes,
+    /// What arrives of the body.
+    pub(in crate::http) arriving: Arriving,
     /// The description of its route.
     pub(in crate::http) description: &'static Description,
     pub(in crate::http) query: Query,

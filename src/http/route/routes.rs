@@ -44,6 +44,8 @@ pub struct Route<C: 'static> {
     pub leads: bool,
     /// Whether it keeps something for its clients, which may be gone when they come back.
     pub keeps: bool,
+    /// The headers that it reads besides those of every route, each with its meaning.
+    pub headers: &'static [(&'static str, &'static str)],
     pub handler: Handler<C>,
 }
 
@@ -56,6 +58,8 @@ pub enum Work {
     Store,
     /// Files or the store, with an answer that may be large. Few of these handlers run at once, and few requests wait.
     Large,
+    /// Files, while the body arrives, however long that takes. Such a handler never waits for others: one too many is refused.
+    Intake,
 }
 
 impl<C> Route<C> {
@@ -82,6 +86,7 @@ impl<C> Route<C> {
             makes,
             leads,
             keeps,
+            headers: &[],
             handler,
         }
     }
@@ -100,6 +105,17 @@ impl<C> Route<C> {
         handler: Handler<C>,
     ) -> Self {
         Self { methods: POST_ONLY, body: Some(body), ..Self::get(pattern, description, handler) }
+    }
+
+    /// A body that is kept while it arrives: POST, with only the parameters in `description`.
+    pub const fn intake(
+        pattern: &'static str,
+        description: &'static Description,
+        body: &'static BodyForm,
+        headers: &'static [(&'static str, &'static str)],
+        handler: Handler<C>,
+    ) -> Self {
+        Self { work: Work::Intake, headers, ..Self::post(pattern, description, body, handler) }
     }
 
     /// The same route, which makes something and keeps it for a while; `meaning` says what, in one sentence.

@@ -8,17 +8,18 @@ use http::request::Parts;
 use http::{Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::http::route::answer::{Answer, AnswerBody, accepts_gzip};
+use crate::http::route::arriving::{Arrived, Arriving};
 use crate::http::route::description::BodyForm;
 use crate::http::route::problem::Problem;
 use crate::http::route::query::Query;
 use crate::http::route::refusal_page;
 use crate::http::route::request::Request;
-use crate::http::route::routes::{self, FoundRoute, OTHER_ROUTE, Route};
+use crate::http::route::routes::{self, FoundRoute, OTHER_ROUTE, Route, Work};
 use crate::http::server::app::App;
 use crate::http::server::body::{Made, Outgoing, Pieces, STREAM_BYTES};
 use crate::http::server::guard;
@@ -84,6 +85,9 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         body: Incoming,
         link: &Arc<Link>,
     ) -> Result<Held, Problem> {
+        if found.route.work == Work::Intake {
+            return self.take_in(found, query, head, body).await;
+        }
         let request_slot = self.slots.request(found.route.work)?;
         let (body, body_slot) = match head.method {
             Method::GET | Method::HEAD => (Bytes::new(), None),
@@ -95,6 +99,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         let request = Request {
             method: head.method,
             path: head.uri.path().to_owned(),
+            arriving: Arriving::of(Bytes::new()),
             body,
             description: found.route.description,
             query,
@@ -103,6 +108,51 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         };
         let (answer, room) = self.handle(found.route, request, Arc::clone(link), body_slot).await?;
         Ok((answer, [request_slot, room]))
+    }
+
+    /// Gives a body to its handler while it arrives, however long that takes. The handler has a thread and a slot as long as
+    /// the body arrives; if its client goes, the handler is told so.
+    async fn take_in(
+        &self,
+        found: FoundRoute<C>,
+        query: Query,
+        head: Parts,
+        body: Incoming,
+    ) -> Result<Held, Problem> {
+        let route = found.route;
+        if let Some(BodyForm { form, .. }) = route.body.filter(|takes| !is_of_type(&head, takes.form.content_type)) {
+            return Err(Problem::unsupported_type(form.content_type));
+        }
+        let slot = self.slots.handler(route.work).await?;
+        let (sender, arriving) = Arriving::channel();
+        let request = Request {
+            method: head.method,
+            path: head.uri.path().to_owned(),
+            arriving,
+            body: Bytes::new(),
+            description: route.description,
+            query,
+            params: found.params,
+            headers: head.headers,
+        };
+        let app = Arc::clone(&self.app);
+        let mut handler = spawn_blocking(move || {
+            let _slot = slot;
+            route.answer(&app.context, &request)
+        });
+        let made = tokio::select! {
+            made = &mut handler => made,
+            // The handler ends soon after the body, but the disk may be slow.
+            () = pass_on(body, sender) => timeout(self.limits.answer_timeout, handler)
+                .await
+                .map_err(|_| Problem::unavailable("what was sent could not be kept in time"))?,
+        };
+        let answer = made.map_err(|error| {
+            tracing::error!(route = route.pattern, %error, "a handler failed");
+            Problem::internal("the handler failed; the log says why")
+        })??;
+        let (response, room) = self.ready(route, answer, None, false).await?;
+        Ok((response, [None, room]))
     }
 
     async fn read_body(
@@ -203,6 +253,19 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         };
         Ok((Response::from_parts(head, made), room))
     }
+}
+
+/// Passes on what arrives of a body, until its end or until its handler has ended. A body that breaks off has no end.
+async fn pass_on(mut body: Incoming, sender: mpsc::Sender<Arrived>) {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return };
+        let Ok(piece) = frame.into_data() else { continue };
+        if sender.send(Arrived::Piece(piece)).await.is_err() {
+            return;
+        }
+    }
+    // A handler that has ended already needs no end.
+    drop(sender.send(Arrived::End).await);
 }
 
 /// Whether the body of a request is said to be of a content type, whatever parameters that has.

@@ -25,6 +25,9 @@ const STORE_HANDLERS_MAX: usize = 64;
 const LARGE_HANDLERS_MAX: usize = 2;
 /// Most requests that wait for a handler with large answers. Further ones are answered with status 503.
 const LARGE_WAITING_MAX: usize = 32;
+/// Most requests at once whose body is kept while it arrives, however long that takes. Further ones are answered with status
+/// 503.
+const INTAKES_MAX: usize = 64;
 /// Most bytes of large answers that are not wholly written yet. Further ones wait, and are then answered with status
 /// 503.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -63,6 +66,8 @@ pub struct ServerLimits {
     /// yet.
     pub answer_bytes_max: usize,
     pub connections_max: usize,
+    /// Most requests with [`Work::Intake`](crate::http::route::routes::Work::Intake) at once.
+    pub intakes_max: usize,
     /// Most requests at once that are not answered from memory; fewer than connections.
     pub store_requests_max: usize,
     /// Longest time to finish requests at shutdown.
@@ -84,6 +89,7 @@ impl Default for ServerLimits {
             large_waiting_max: LARGE_WAITING_MAX,
             answer_bytes_max: ANSWER_BYTES_MAX,
             connections_max: CONNECTIONS_MAX,
+            intakes_max: INTAKES_MAX,
             store_requests_max: STORE_REQUESTS_MAX,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
         }

@@ -3,6 +3,7 @@
 //! ```text
 //! memory  needs no slot, so that health and metrics answer while everything else hangs
 //! store   needs a request slot, then a handler slot
+//! intake  needs a slot of its own, and is refused if there is none: it may last for hours
 //! large   needs a request slot, then a handler slot (few may wait for it), then room for the answer
 //! ```
 //!
@@ -30,6 +31,7 @@ pub(in crate::http) struct Slots {
     store: Arc<Semaphore>,
     line: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    intake: Arc<Semaphore>,
     room: Arc<Semaphore>,
     room_pieces: usize,
 }
@@ -43,6 +45,7 @@ impl Slots {
             store: of(limits.store_handlers_max),
             line: of(limits.large_waiting_max),
             large: of(limits.large_handlers_max),
+            intake: of(limits.intakes_max),
             room: of(room_pieces),
             room_pieces,
         }
@@ -50,7 +53,7 @@ impl Slots {
 
     /// Takes a request slot; fails if there is none.
     pub(in crate::http) fn request(&self, work: Work) -> Result<Slot, Problem> {
-        if work == Work::Memory {
+        if matches!(work, Work::Memory | Work::Intake) {
             return Ok(None);
         }
         let refused = |_| Problem::unavailable("too many requests are under way");
@@ -62,6 +65,10 @@ impl Slots {
         match work {
             Work::Memory => Ok(None),
             Work::Store => Ok(Arc::clone(&self.store).acquire_owned().await.ok()),
+            Work::Intake => {
+                let refused = |_| Problem::unavailable("too many bodies arrive at once");
+                Arc::clone(&self.intake).try_acquire_owned().map(Some).map_err(refused)
+            }
             Work::Large => {
                 if let Ok(free) = Arc::clone(&self.large).try_acquire_owned() {
                     return Ok(Some(free));

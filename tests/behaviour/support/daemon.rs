@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Names that metrics of the process begin with: all others are kept in the state.
-const OF_A_PROCESS: [&str; 24] = [
+const OF_A_PROCESS: [&str; 25] = [
     "tailspan_search_index_",
     "tailspan_history_waiting",
     "process_",
@@ -17,6 +17,7 @@ const OF_A_PROCESS: [&str; 24] = [
     "tailspan_sessions_waiting",
     "tailspan_sessions_expiring",
     "tailspan_archive_",
+    "tailspan_stream_",
     "tailspan_retention_",
     "tailspan_build_info",
     "tailspan_start_time_seconds",

@@ -1,0 +1,35 @@
+//! The thread that ends stream files which have been there long enough.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use crate::sidecar::clock;
+use crate::sidecar::error::RunError;
+use crate::streams::Intake;
+use crate::streams::sweep::SweepRules;
+
+/// Time between two looks at the stream files.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Time before the first look.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// Starts the thread, which ends some time after the sender is dropped.
+pub(super) fn start(intake: Arc<Intake>, rules: SweepRules) -> Result<mpsc::Sender<()>, RunError> {
+    let (sender, ended) = mpsc::channel();
+    let body = move || {
+        let mut every = FIRST;
+        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
+            every = EVERY;
+            // A file is read long before it is old; the engine is not asked.
+            match intake.sweep(rules, clock::now(), &|_| true) {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(files, "stream files ended for their age or size (stream.keep)"),
+                Err(error) => tracing::warn!(%error, "the stream files cannot be looked at"),
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("streams".to_owned()).spawn(body);
+    thread.map(|_| sender).map_err(|source| RunError::System { what: "the thread of the stream files", source })
+}
