@@ -76,7 +76,8 @@ impl Env {
 /// Docker links put into every container when a service is called `tailspan`.
 fn is_of_others(name: &str) -> bool {
     const PREFIXES: [&str; 4] = ["TAILSPAN_TEST_", "TAILSPAN_SERVICE_HOST", "TAILSPAN_SERVICE_PORT", "TAILSPAN_PORT_"];
-    matches!(name, "TAILSPAN_WORKFLOW" | "TAILSPAN_REVISION" | "TAILSPAN_PORT") || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    matches!(name, "TAILSPAN_WORKFLOW" | "TAILSPAN_REVISION" | "TAILSPAN_PORT")
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn split(shape: Shape, value: &str) -> Option<SetValue> {

@@ -82,7 +82,10 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let index_folder = config.search.index.then(|| config.state().map(|state| state.join("index"))).transpose()?;
     let _indexing = indexing::start(Arc::clone(&app), index_folder, Arc::clone(&life.shared.stop))?;
     let _keeping = keeping::start(Keeping::of(&life))?;
-    let _sweeping = streams::start(Arc::clone(&app.context.intake), SweepRules { keep: config.stream.keep, keep_bytes: config.stream.keep_bytes })?;
+    let _sweeping = streams::start(
+        Arc::clone(&app.context.intake),
+        SweepRules { keep: config.stream.keep, keep_bytes: config.stream.keep_bytes },
+    )?;
     let _looking = budgets::start(Arc::clone(&app), !config.budgets.is_empty())?;
     let pushing = pusher.map(|pusher| {
         let app = Arc::clone(&app);

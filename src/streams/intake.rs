@@ -60,7 +60,9 @@ pub enum IntakeError {
     #[error("the header `Tailspan-Run` must name the run by a UUID, or the first line a session by `session_id`")]
     NoRun,
     /// The session is no UUID.
-    #[error("the header `Tailspan-Run` must name the run by a UUID, because the session of the first line is none: {0:?}")]
+    #[error(
+        "the header `Tailspan-Run` must name the run by a UUID, because the session of the first line is none: {0:?}"
+    )]
     NoUuid(String),
     /// A mark in the body is of another run.
     #[error("the body says that it is of run {body}, and the request is of run {request}")]
@@ -275,7 +277,7 @@ impl Receiving<'_> {
             Mark::At { at, .. } => {
                 self.at = Some(at);
                 let file = self.opened(now)?;
-                lock(&file).sender_tells(at);
+                lock(&file).add_time(batch, at);
             }
             Mark::Lost { lines, .. } => {
                 let file = self.opened(now)?;

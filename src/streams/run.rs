@@ -43,9 +43,7 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallerError {
     /// The name of a workflow.
-    #[error(
-        "a workflow is a name of 1 to {WORKFLOW_CHARS_MAX} letters without control characters, not {0:?}"
-    )]
+    #[error("a workflow is a name of 1 to {WORKFLOW_CHARS_MAX} letters without control characters, not {0:?}")]
     Workflow(String),
     /// A label.
     #[error(

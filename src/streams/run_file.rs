@@ -33,6 +33,7 @@ pub(super) struct Batch {
     text: Vec<u8>,
     fresh: HashSet<u64>,
     at: Option<Timestamp>,
+    told: Option<Timestamp>,
     ended: Option<bool>,
 }
 
@@ -84,9 +85,12 @@ impl RunFile {
         self.used
     }
 
-    /// The sender tells when the lines that follow arrived. An earlier time is of lines that come again.
-    pub(super) fn sender_tells(&mut self, at: Timestamp) {
-        self.told = self.told.max(Some(at));
+    /// Adds when the lines that follow arrived, as the sender tells it. An earlier time is of lines that come again.
+    pub(super) fn add_time(&self, batch: &mut Batch, at: Timestamp) {
+        if Some(at) > self.told.max(batch.told) {
+            batch.text.extend_from_slice(mark::at(at, false).as_bytes());
+            (batch.at, batch.told) = (Some(at), Some(at));
+        }
     }
 
     /// Adds a line to `batch` unless the file has it. `at` is when the sender says that it arrived, `now` when it arrived
@@ -104,7 +108,7 @@ impl RunFile {
         }
         let current = batch.at.or(self.at);
         // A request that goes on within the lines of one time does not tell it again.
-        let told = at.or(self.told);
+        let told = at.or(self.told.max(batch.told));
         let wanted = told.unwrap_or(now);
         if current != Some(wanted) {
             batch.text.extend_from_slice(mark::at(wanted, told.is_none()).as_bytes());
@@ -141,6 +145,7 @@ impl RunFile {
         self.file.append(&batch.text)?;
         batch.fresh.into_iter().for_each(|identity| self.known.add(identity));
         self.at = batch.at.or(self.at);
+        self.told = self.told.max(batch.told);
         self.ended = batch.ended.unwrap_or(self.ended);
         Ok(u64::try_from(batch.text.len()).unwrap_or(u64::MAX))
     }

@@ -13,6 +13,8 @@ use crate::transcript::time::Timestamp;
 
 /// How often a full spool looks again whether there is room.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A full spool goes on once this part of all it may have is free.
+const FREE_PART: u64 = 8;
 /// How many bytes are written between two looks at what other runs have spooled.
 const LOOK_BYTES: u64 = 16 << 20;
 
@@ -27,6 +29,9 @@ pub struct Spool {
     /// Bytes that may still be written, as far as is known.
     room: u64,
     looked: Option<Instant>,
+    /// Whether lines were dropped because there was no room: the next are dropped too, so that none is kept behind a gap before
+    /// there is room for more.
+    is_full: bool,
     at: Option<Timestamp>,
     /// Lines and bytes that were dropped, of which the file does not say so yet.
     lost: (u64, u64),
@@ -48,7 +53,18 @@ impl Spool {
     /// little beyond.
     #[must_use]
     pub fn new(folder: Folder, run: Run, begun: Timestamp, bytes_max: u64) -> Self {
-        Self { folder, run, begun, bytes_max, file: None, room: 0, looked: None, at: None, lost: (0, 0) }
+        Self {
+            folder,
+            run,
+            begun,
+            bytes_max,
+            file: None,
+            room: 0,
+            looked: None,
+            is_full: false,
+            at: None,
+            lost: (0, 0),
+        }
     }
 
     /// The folder of the spool.
@@ -159,12 +175,14 @@ impl Spool {
     /// Whether so many bytes may be written.
     fn room_for(&mut self, bytes: u64) -> io::Result<bool> {
         let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY);
+        let wanted = if self.is_full { bytes.max(self.bytes_max / FREE_PART) } else { bytes };
         if self.looked.is_none() || (self.room < bytes.max(LOOK_BYTES) && is_due) {
             let others = self.folder.spools()?.iter().map(|file| file.bytes).sum();
             self.room = self.bytes_max.saturating_sub(others);
             self.looked = Some(Instant::now());
         }
-        Ok(bytes <= self.room)
+        self.is_full = wanted > self.room;
+        Ok(!self.is_full)
     }
 
     /// The file, begun if there is none.

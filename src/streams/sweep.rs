@@ -26,12 +26,7 @@ pub struct SweepRules {
 impl Intake {
     /// Ends what is to end at `now`, of the files that `is_read` says are read to their end. Returns how many ended. Fails if
     /// the folder cannot be read.
-    pub fn sweep(
-        &self,
-        rules: SweepRules,
-        now: Timestamp,
-        is_read: &dyn Fn(&StreamFile) -> bool,
-    ) -> io::Result<u64> {
+    pub fn sweep(&self, rules: SweepRules, now: Timestamp, is_read: &dyn Fn(&StreamFile) -> bool) -> io::Result<u64> {
         let Some(folder) = self.folder() else { return Ok(0) };
         // No request opens a file while this is held, so that none is removed that is just being opened.
         let mut runs = self.runs();

@@ -78,6 +78,7 @@ mod export_tables;
 mod http;
 mod http_load;
 mod http_streams;
+mod intake;
 mod jaeger;
 mod jaeger_settings;
 mod openapi;
@@ -113,6 +114,8 @@ mod readable;
 mod retention;
 mod selfcheck;
 mod start;
+mod stream;
+mod stream_handover;
 mod verify;
 
 // What happens to it: kills, disks, limits of the system, states of earlier programs, sessions without end.

@@ -28,6 +28,7 @@ mod retention;
 mod search;
 mod shapes;
 mod simulation;
+mod intake;
 mod streams;
 
 // A state that lives through one thing that went wrong once, or could.

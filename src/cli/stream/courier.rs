@@ -163,7 +163,8 @@ impl<'t> Courier<'t> {
                 // Dropped meanwhile, or the file cannot be read: the next look finds another place.
                 Err(error) => {
                     if error.kind() != io::ErrorKind::NotFound {
-                        self.teller.once("unreadable", || format!("events that were put on the disk are lost: {error}"));
+                        self.teller
+                            .once("unreadable", || format!("events that were put on the disk are lost: {error}"));
                         self.tape.advance(Head::Events, self.tape.memory_begin().max(self.lines.scanned + 1));
                     }
                     return;
@@ -388,9 +389,9 @@ impl<'t> Courier<'t> {
         };
         let mut goes_on = || may_wait(tape, until);
         let waiting = &mut Waiting { patience: PATIENCE, goes_on: &mut goes_on };
-        let sent = piece_end(file.file(), delivered..size).map_err(NotTaken::Unreadable).and_then(|end| {
-            sidecar.post(&self.run, &[Part::File(file.file(), delivered..end)], waiting).map(|_| end)
-        });
+        let sent = piece_end(file.file(), delivered..size)
+            .map_err(NotTaken::Unreadable)
+            .and_then(|end| sidecar.post(&self.run, &[Part::File(file.file(), delivered..end)], waiting).map(|_| end));
         match sent {
             Ok(end) => self.way = Way::Spooled { again: None, delivered: end },
             // The lines that have come meanwhile are spooled first.
@@ -403,20 +404,18 @@ impl<'t> Courier<'t> {
     fn deliver_leftovers(&mut self) -> bool {
         let (tape, until) = (self.tape, self.lines.scanned);
         let (Way::Direct, Some(sidecar)) = (&self.way, &mut self.sidecar) else { return false };
-        if tape.closed().is_some() {
+        // New lines go first, and the end is not delayed for long.
+        let mut goes_on = || tape.end() == until && may_wait(tape, until);
+        if !goes_on() {
             return false;
         }
-        let mut goes_on = || tape.closed().is_none() && tape.end() == until;
         self.leftovers.step(sidecar, &mut Waiting { patience: PATIENCE, goes_on: &mut goes_on })
     }
 
     /// Hands over what is left, and that nothing more will come.
     fn finish(&mut self) {
         let torn_bytes = if self.lines.is_skipping { 0 } else { self.lines.scanned - self.lines.whole };
-        let batch = Batch {
-            segments: self.lines.segments.drain(..).collect(),
-            end: Some((clock::now(), torn_bytes)),
-        };
+        let batch = Batch { segments: self.lines.segments.drain(..).collect(), end: Some((clock::now(), torn_bytes)) };
         self.hand_over(&batch);
         self.tape.advance(Head::Events, self.tape.end());
         // A last try, if there is time.
@@ -428,6 +427,7 @@ impl<'t> Courier<'t> {
                 self.look_after_spool();
             }
         }
+        while self.deliver_leftovers() {}
         let (lines, bytes) = self.lost_ever;
         if bytes > 0 {
             self.teller.say(&format!("{lines} lines ({bytes} bytes) were passed on, but are lost for the sidecar"));
@@ -471,7 +471,8 @@ impl Iterator for Pieces<'_> {
             return None;
         }
         let piece = self.tape.piece(self.range.start, self.range.end);
-        self.range.start = piece.as_ref().map_or(self.range.end, |piece| self.range.start + piece.as_ref().len() as u64);
+        self.range.start =
+            piece.as_ref().map_or(self.range.end, |piece| self.range.start + piece.as_ref().len() as u64);
         Some(piece)
     }
 }

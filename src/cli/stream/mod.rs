@@ -118,9 +118,18 @@ pub fn run(args: &StreamArgs, config: Result<&Config, &ConfigError>, env: &Env) 
     folders.push(std::env::temp_dir());
     let tape = Arc::new(Tape::new(folders));
     // Reading begins before anything else is looked at.
-    begin("read", &events, Event::Read, { let tape = Arc::clone(&tape); move || read(stdin, &tape) })?;
-    begin("write", &events, Event::Written, { let tape = Arc::clone(&tape); move || write(stdout, &tape) })?;
-    begin("spill", &events, |_| Event::Spilled, { let tape = Arc::clone(&tape); move || Ok(tape.spill()) })?;
+    begin("read", &events, Event::Read, {
+        let tape = Arc::clone(&tape);
+        move || read(stdin, &tape)
+    })?;
+    begin("write", &events, Event::Written, {
+        let tape = Arc::clone(&tape);
+        move || write(stdout, &tape)
+    })?;
+    begin("spill", &events, |_| Event::Spilled, {
+        let tape = Arc::clone(&tape);
+        move || Ok(tape.spill())
+    })?;
     if let Err(error) = config {
         teller.say(&format!("{}; the bytes are passed on, and events are not kept", crate::text::chain(error)));
     }
@@ -221,7 +230,8 @@ fn watch(tape: &Tape, happened: &mpsc::Receiver<Event>, teller: &Teller) -> End 
     let mut deadline: Option<Instant> = None;
     let mut moved = (Instant::now(), 0);
     while !(is_written && is_handed_over) {
-        let left = deadline.map_or(Duration::from_secs(1), |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left =
+            deadline.map_or(Duration::from_secs(1), |deadline| deadline.saturating_duration_since(Instant::now()));
         match happened.recv_timeout(left.min(Duration::from_secs(1))) {
             Ok(Event::Read(Ok(()))) => {}
             Ok(Event::Read(Err(error))) => end = end.or(End::Failed(StreamError::Read(error))),

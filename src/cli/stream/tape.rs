@@ -127,7 +127,8 @@ impl Tape {
                 continue;
             }
             let left = left.max(Duration::from_millis(10));
-            state = self.changed.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
+            state =
+                self.changed.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
         }
         if state.closed.is_some() {
             return;
@@ -185,7 +186,8 @@ impl Tape {
                 return Next::Late;
             }
             let left = left.unwrap_or(Duration::from_secs(3600));
-            state = self.changed.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
+            state =
+                self.changed.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
         }
     }
 

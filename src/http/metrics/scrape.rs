@@ -146,7 +146,8 @@ impl Scrape<'_> {
 
     fn streams(&self, live: &mut Live) {
         let streams = &self.vitals.streams;
-        for (outcome, lines) in [("new", &streams.accepted), ("known", &streams.known), ("rejected", &streams.rejected)] {
+        for (outcome, lines) in [("new", &streams.accepted), ("known", &streams.known), ("rejected", &streams.rejected)]
+        {
             live.add(&catalog::STREAM_LINES, &[outcome], i128::from(lines.get()));
         }
         live.add(&catalog::STREAM_BYTES, &[], i128::from(streams.bytes.get()));

@@ -28,8 +28,7 @@ pub fn routes<C>(routes: &[Route<C>]) -> String {
     row(&mut text, &[&TAKEN.as_u16().to_string(), "What was sent is taken and durable; it is counted a moment later."]);
     row(&mut text, &[&ELSEWHERE.as_u16().to_string(), "The answer is the page that `Location` leads to."]);
     row(&mut text, &[&UNCHANGED.as_u16().to_string(), "Nothing has changed since the answer whose `ETag` was sent."]);
-    let holds =
-        Holds { keeps: told.iter().any(|one| one.keeps), takes_in: told.iter().any(|one| one.takes_in) };
+    let holds = Holds { keeps: told.iter().any(|one| one.keeps), takes_in: told.iter().any(|one| one.takes_in) };
     for refusal in refusals(told.iter().any(has_body), holds) {
         let header = refusal.header().map(|(name, _)| format!(" With `{name}`.")).unwrap_or_default();
         row(&mut text, &[&refusal.status().to_string(), &format!("{}{header}", refusal.meaning())]);

@@ -22,7 +22,8 @@ pub(super) fn operation(told: &Told, method: &Method, schemas: &mut Schemas) -> 
         }));
     }
     let mut responses = answers(told, schemas);
-    for refusal in refusals(*method != Method::GET, told.holds()).filter(|refusal| told.missing || !refusal.is_missing())
+    for refusal in
+        refusals(*method != Method::GET, told.holds()).filter(|refusal| told.missing || !refusal.is_missing())
     {
         responses.insert(refusal.status().to_string(), refused(told, refusal, schemas));
     }

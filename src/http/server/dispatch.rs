@@ -112,13 +112,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
 
     /// Gives a body to its handler while it arrives, however long that takes. The handler has a thread and a slot as long as
     /// the body arrives; if its client goes, the handler is told so.
-    async fn take_in(
-        &self,
-        found: FoundRoute<C>,
-        query: Query,
-        head: Parts,
-        body: Incoming,
-    ) -> Result<Held, Problem> {
+    async fn take_in(&self, found: FoundRoute<C>, query: Query, head: Parts, body: Incoming) -> Result<Held, Problem> {
         let route = found.route;
         if let Some(BodyForm { form, .. }) = route.body.filter(|takes| !is_of_type(&head, takes.form.content_type)) {
             return Err(Problem::unsupported_type(form.content_type));

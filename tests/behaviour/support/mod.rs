@@ -30,6 +30,7 @@ pub(crate) mod sink;
 pub(crate) mod spans;
 pub(crate) mod spending;
 pub(crate) mod story;
+pub(crate) mod stream;
 pub(crate) mod tables;
 pub(crate) mod tmux;
 pub(crate) mod units;

@@ -1,0 +1,295 @@
+//! `POST /api/v1/events`: what is taken, what is refused, and what is in the file afterwards.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tailspan::streams::sweep::SweepRules;
+use tailspan::streams::{Caller, Folder, Intake, RunId};
+use tailspan::transcript::time::Timestamp;
+use tailspan::vitals::StreamVitals;
+use tempfile::TempDir;
+
+use crate::support::daemon::{Daemon, sum};
+use crate::support::http::{Client, Reply, assert_problem, head, request};
+use crate::support::privileges::Mount;
+use crate::support::stream::{event, events, files, lines, marks, until};
+
+const RUN: &str = "5fb3d16f-f9e3-4142-a37d-c727bd6ab70a";
+const NDJSON: (&str, &str) = ("Content-Type", "application/x-ndjson");
+const NAMED: (&str, &str) = ("Tailspan-Run", RUN);
+
+struct Side {
+    daemon: Daemon,
+    state: PathBuf,
+    _folder: TempDir,
+}
+
+impl Side {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (projects, state) = (folder.path().join("projects"), folder.path().join("state"));
+        fs::create_dir(&projects).unwrap();
+        Self { daemon: Daemon::start(&projects, &state, &[]), state, _folder: folder }
+    }
+
+    fn post(&self, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
+        post(self.daemon.address, headers, body)
+    }
+
+    fn text(&self) -> String {
+        lines(&self.state).join("\n")
+    }
+}
+
+fn post(address: SocketAddr, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
+    request(address, "POST", "/api/v1/events", &[&[NDJSON], headers].concat(), body.as_ref())
+}
+
+fn taken(reply: &Reply) -> (u64, u64, Value) {
+    assert_eq!(reply.status, 202, "{}", reply.text());
+    let answer = reply.json();
+    (answer["accepted"].as_u64().unwrap(), answer["rejected"].as_u64().unwrap(), answer["session"].clone())
+}
+
+#[test]
+fn lines_are_kept_once_however_often_they_come() {
+    let side = Side::start();
+    let session = json!("5fb3d16f-f9e3-4142-a37d-c727bd6ab70f");
+    let without = "{\"type\":\"keep_alive\"}\n";
+    let body = event(1, 5) + without + "junk\n[1]\n\n" + &event(2, 5) + without;
+    assert_eq!(taken(&side.post(&[NAMED], &body)), (4, 2, session.clone()));
+    let kept = side.text();
+    assert_eq!(events(&side.state), [event(1, 5).trim_end(), without.trim_end(), event(2, 5).trim_end()]);
+    assert_eq!((marks(&side.state, "run").len(), marks(&side.state, "at").len()), (1, 1));
+    assert_eq!(marks(&side.state, "at")[0]["by"], "sidecar");
+    assert_eq!(taken(&side.post(&[NAMED], &body)), (4, 2, session.clone()));
+    assert_eq!(side.text(), kept);
+    // The last line needs no newline, and another form of the same event is the same event.
+    let again = event(2, 5).replace("\"text\":\"xxxxx\"", "\"text\":\"y\"") + event(3, 5).trim_end();
+    assert_eq!(taken(&side.post(&[NAMED], again)), (2, 0, session));
+    assert_eq!(events(&side.state).len(), 4);
+    let metrics = side.daemon.metrics();
+    assert_eq!(sum(&metrics, "tailspan_stream_lines_total"), 14.0);
+    assert!(metrics.contains("tailspan_stream_lines_total{outcome=\"rejected\"} 4"), "{metrics}");
+    assert!(metrics.contains("tailspan_stream_lines_total{outcome=\"new\"} 4"), "{metrics}");
+}
+
+#[test]
+fn what_is_known_is_known_again_after_a_restart() {
+    let mut side = Side::start();
+    let body: String = (0..50).map(|number| event(number, 5)).collect();
+    side.post(&[NAMED], &body);
+    let kept = side.text();
+    // A crash in the middle of a line.
+    let [file] = files(&side.state).try_into().unwrap();
+    fs::write(&file, kept.clone() + "\n{\"type\":\"assis").unwrap();
+    let (projects, address) = (side._folder.path().join("projects"), side.daemon.address.to_string());
+    drop(std::mem::replace(
+        &mut side.daemon,
+        Daemon::spawn(&projects, &side._folder.path().join("other"), &["--listen", "127.0.0.1:0"]),
+    ));
+    side.daemon = Daemon::start_on(&address, &[], &projects, &side.state, &[]);
+    assert_eq!(taken(&side.post(&[NAMED], &body)).0, 50);
+    assert_eq!(side.text(), kept);
+    side.post(&[NAMED], event(50, 5));
+    assert_eq!(events(&side.state).len(), 51);
+}
+
+#[test]
+fn a_run_without_a_name_is_named_after_its_session() {
+    let side = Side::start();
+    side.post(&[], event(1, 5));
+    assert_eq!(files(&side.state)[0].file_stem().unwrap(), "5fb3d16f-f9e3-4142-a37d-c727bd6ab70f");
+    assert_problem(&side.post(&[], "{\"type\":\"x\"}\n"), 400, "`Tailspan-Run` must name the run");
+    assert_problem(
+        &side.post(&[], "{\"session_id\":\"abc\"}\n"),
+        400,
+        "the session of the first line is none: \"abc\"",
+    );
+    assert_problem(&side.post(&[], ""), 400, "`Tailspan-Run` must name the run");
+    assert_eq!(taken(&side.post(&[NAMED], "")), (0, 0, Value::Null));
+    // A mark of the body names it too.
+    let run = "{\"type\":\"tailspan\",\"mark\":\"run\",\"run\":\"00000000-0000-4000-8000-000000000000\",\"workflow\":\"w\",\"at\":\"2026-11-30T01:02:03.456Z\"}\n";
+    assert_eq!(taken(&side.post(&[], run)), (0, 0, Value::Null));
+    assert_eq!(marks(&side.state, "run")[0]["workflow"], "w");
+    assert_problem(
+        &side.post(&[NAMED], run),
+        400,
+        "the body says that it is of run 00000000-0000-4000-8000-000000000000",
+    );
+}
+
+#[test]
+fn headers_say_what_the_run_is_and_are_held_to_their_limits() {
+    let side = Side::start();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let headers = [
+        NAMED,
+        ("Tailspan-Workflow", "n%C3%A4chtlich"),
+        ("Tailspan-Labels", "team=se%2Carch, env=ci"),
+        ("traceparent", parent),
+    ];
+    side.post(&headers, event(1, 5));
+    let run = &marks(&side.state, "run")[0];
+    assert_eq!((&run["workflow"], &run["traceparent"]), (&json!("nächtlich"), &json!(parent)));
+    assert_eq!(run["labels"], json!({"team": "se,arch", "env": "ci"}));
+    let refused =
+        |header: (&str, &str), said: &str| assert_problem(&side.post(&[NAMED, header], event(2, 5)), 400, said);
+    refused(("Tailspan-Workflow", "%zz"), "not percent-encoded");
+    refused(("Tailspan-Workflow", "a%0Ab"), "without control characters");
+    refused(("Tailspan-Workflow", &"w".repeat(129)), "1 to 128 letters");
+    refused(("Tailspan-Labels", "team"), "a label is NAME=VALUE");
+    refused(("Tailspan-Labels", &format!("a={}", "v".repeat(257))), "at most 256");
+    let many: Vec<String> = (0..17).map(|number| format!("l{number}=x")).collect();
+    refused(("Tailspan-Labels", &many.join(",")), "at most 16 labels");
+    for wrong in ["", "1", "../../etc/passwd", "5fb3d16f-f9e3-4142-a37d-c727bd6ab70"] {
+        assert_problem(&side.post(&[("Tailspan-Run", wrong)], event(2, 5)), 400, "takes a UUID");
+    }
+    assert_eq!(events(&side.state).len(), 1);
+}
+
+#[test]
+fn a_page_cannot_write_and_another_type_is_refused() {
+    let side = Side::start();
+    let body = event(1, 5);
+    assert_problem(&side.post(&[NAMED, ("Origin", "http://evil.example")], &body), 403, "from another site");
+    assert_problem(&side.post(&[NAMED, ("Sec-Fetch-Site", "cross-site")], &body), 403, "from another site");
+    for wrong in ["text/plain", "application/json", "application/x-www-form-urlencoded"] {
+        let reply =
+            request(side.daemon.address, "POST", "/api/v1/events", &[("Content-Type", wrong), NAMED], body.as_bytes());
+        assert_problem(&reply, 415, "the body must be `application/x-ndjson`");
+    }
+    assert_problem(&request(side.daemon.address, "PUT", "/api/v1/events", &[NDJSON], b""), 405, "takes");
+    assert!(files(&side.state).is_empty());
+    assert_eq!(taken(&side.post(&[NAMED, ("Origin", "http://127.0.0.1")], &body)).0, 1);
+}
+
+#[test]
+fn a_body_that_stays_open_is_kept_line_by_line() {
+    let side = Side::start();
+    let mut client = Client::connect(side.daemon.address);
+    let head = format!(
+        "POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-ndjson\r\n\
+         Tailspan-Run: {RUN}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    client.send(head.as_bytes());
+    let mut chunk = |text: &str| client.send(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
+    for number in 0..5 {
+        let line = event(number, 5);
+        let (first, rest) = line.split_at(20);
+        chunk(first);
+        chunk(rest);
+        until("the line is kept before the next comes", || (events(&side.state).len() == number + 1).then_some(()));
+    }
+    // Others are not held up.
+    assert_eq!(taken(&side.post(&[NAMED], event(9, 5))).0, 1);
+    chunk(&event(5, 5));
+    client.send(b"0\r\n\r\n");
+    let reply = client.read();
+    assert_eq!(taken(&reply).0, 6);
+    assert_eq!(events(&side.state).len(), 7);
+    // One whose client goes leaves its whole lines.
+    let mut gone = Client::connect(side.daemon.address);
+    gone.send(head.as_bytes());
+    let text = event(20, 5) + "{\"type\":\"to";
+    gone.send(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
+    until("its line is kept", || (events(&side.state).len() == 8).then_some(()));
+    drop(gone);
+    assert_eq!(taken(&side.post(&[NAMED], event(21, 5))).0, 1);
+    assert_eq!(events(&side.state).len(), 9);
+}
+
+#[test]
+fn long_lines_are_taken_and_one_beyond_the_bound_is_refused() {
+    let side = Side::start();
+    let long = event(1, 20 << 20);
+    assert_eq!(taken(&side.post(&[NAMED], &long)).0, 1);
+    assert!(events(&side.state) == [long.trim_end()]);
+    let too_long = format!("{{\"type\":\"{}\"}}\n", "x".repeat(64 << 20));
+    let mut client = Client::connect(side.daemon.address);
+    client.send(head("POST", "/api/v1/events", &[NDJSON, NAMED], too_long.len()).as_bytes());
+    client.send(&too_long.as_bytes()[..(64 << 20) + 1]);
+    assert_problem(&client.read(), 413, "a line may have 67108864 bytes at most");
+    assert_eq!(events(&side.state).len(), 1);
+}
+
+/// An intake over a folder, with its counters.
+fn intake(state: &std::path::Path) -> (Intake, Arc<StreamVitals>) {
+    let vitals = Arc::new(StreamVitals::default());
+    (Intake::new(Some(Folder::of_state(state)), Arc::clone(&vitals)), vitals)
+}
+
+fn keep(intake: &Intake, body: &str, now: i64) -> Result<u64, String> {
+    let mut receiving = intake.begin(RunId::parse(RUN), Caller::default()).unwrap();
+    receiving.take(body.as_bytes(), Timestamp(now)).map_err(|error| error.to_string())?;
+    receiving.finish(Timestamp(now)).map(|taken| taken.accepted).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_full_disk_is_said_and_nothing_half_is_kept() {
+    let above = tempfile::tempdir().unwrap();
+    let disk = above.path().join("disk");
+    let Some(_mount) = Mount::new(&disk, "size=1m") else { return };
+    let (intake, _) = intake(&disk);
+    assert_eq!(keep(&intake, &event(1, 1000), 0), Ok(1));
+    let filler = disk.join("filler");
+    fs::write(&filler, vec![0; 900 << 10]).unwrap();
+    let error = keep(&intake, &event(2, 500_000), 0).unwrap_err();
+    assert!(error.contains("the disk is full"), "{error}");
+    assert_eq!(events(&disk).len(), 1);
+    fs::remove_file(filler).unwrap();
+    assert_eq!(keep(&intake, &event(2, 500_000), 0), Ok(1));
+    assert_eq!(events(&disk).len(), 2);
+    assert!(lines(&disk).iter().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+}
+
+#[test]
+fn the_sender_of_lines_gets_507_while_the_disk_is_full() {
+    let above = tempfile::tempdir().unwrap();
+    let (projects, disk) = (above.path().join("projects"), above.path().join("disk"));
+    fs::create_dir(&projects).unwrap();
+    let Some(_mount) = Mount::new(&disk, "size=24m") else { return };
+    let daemon = Daemon::start(&projects, &disk.join("state"), &[]);
+    let big = event(1, 40 << 20);
+    let reply = post(daemon.address, &[NAMED], &big);
+    assert_problem(&reply, 507, "the disk is full");
+    assert!(reply.header("retry-after").is_some());
+    assert_eq!(events(&disk.join("state")).len(), 0);
+    assert_eq!(taken(&post(daemon.address, &[NAMED], event(2, 5))).0, 1);
+}
+
+#[test]
+fn stream_files_end_by_age_and_by_size_but_none_that_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, vitals) = intake(folder.path());
+    let keep_for = |days: u64, keep_bytes: u64| SweepRules { keep: Duration::from_secs(days * 86_400), keep_bytes };
+    let run = |number: u128| RunId::of_random(number.to_be_bytes());
+    for number in 0..3 {
+        let mut receiving = intake.begin(Some(run(number)), Caller::default()).unwrap();
+        receiving.take(event(1, 10_000).as_bytes(), Timestamp(0)).unwrap();
+        receiving.finish(Timestamp(0)).unwrap();
+        let path = Folder::of_state(folder.path()).path_of(&run(number), 0);
+        let written = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000 + u64::try_from(number).unwrap());
+        fs::File::options().append(true).open(path).unwrap().set_modified(written).unwrap();
+    }
+    // Another process reads them: it has none open.
+    let (intake, _) = (Intake::new(Some(Folder::of_state(folder.path())), Arc::clone(&vitals)), drop(intake));
+    let at = |seconds: i64| Timestamp((1_000_000 + seconds) * 1000);
+    let sweep = |rules, now, is_read: bool| intake.sweep(rules, now, &|_| is_read).unwrap();
+    assert_eq!(sweep(keep_for(7, 1 << 40), at(86_400 * 6), true), 0);
+    assert_eq!((vitals.files.get(), vitals.file_bytes.get() > 30_000), (3, true));
+    assert_eq!(sweep(keep_for(7, 1 << 40), at(86_400 * 8), false), 0);
+    // Of too much, the oldest ends.
+    assert_eq!(sweep(keep_for(7, 25_000), at(86_400), true), 1);
+    assert!(!Folder::of_state(folder.path()).path_of(&run(0), 0).exists());
+    // One that is written stays whatever it is.
+    let mut receiving = intake.begin(Some(run(1)), Caller::default()).unwrap();
+    receiving.take(b"{\"type\":\"x\"}\n", Timestamp(0)).unwrap();
+    assert_eq!(sweep(keep_for(7, 1 << 40), Timestamp(i64::MAX), true), 1);
+    assert_eq!(files(folder.path()), [Folder::of_state(folder.path()).path_of(&run(1), 0)]);
+    assert_eq!(vitals.ended.get(), 2);
+}

@@ -1,0 +1,243 @@
+//! What `tailspan stream` hands over: to a sidecar that is there, is not, hangs, refuses, dies and returns.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support::daemon::{Daemon, sum};
+use crate::support::stream::{Stream, event, events, files, flags, lines, marks, nobody, pretender, until};
+
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("projects")).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn sidecar(&self, state: &str) -> Daemon {
+        Daemon::start(&self.path("projects"), &self.path(state), &[])
+    }
+
+    fn sidecar_on(&self, listen: &str, state: &str) -> Daemon {
+        Daemon::start_on(listen, &[], &self.path("projects"), &self.path(state), &[])
+    }
+}
+
+fn expected(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|number| event(number, 50).trim_end().to_owned()).collect()
+}
+
+fn write(stream: &mut Stream, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        let line = event(number, 50);
+        stream.write(line.as_bytes());
+        assert_eq!(stream.read(line.len()), line.as_bytes());
+    }
+}
+
+fn wait_for(state: &Path, numbers: std::ops::Range<usize>) {
+    let wanted = expected(numbers);
+    until("the events arrive", || (events(state) == wanted).then_some(()));
+}
+
+#[test]
+fn a_sidecar_has_each_line_while_the_run_goes_on() {
+    let place = Place::new();
+    let (own, other) = (place.path("own"), place.path("sidecar"));
+    let daemon = place.sidecar("sidecar");
+    let address = daemon.address.to_string();
+    let more = ["--workflow", "nightly build", "--label", "team=se,arch", "--label", "x=100%"];
+    let mut stream = Stream::start(&[&flags(&own, &address)[..], &more].concat());
+    until("the run is known before its first line", || (marks(&other, "run").len() == 1).then_some(()));
+    for number in 0..5 {
+        write(&mut stream, number..number + 1);
+        wait_for(&other, 0..number + 1);
+    }
+    let ended = stream.end();
+    assert_eq!((ended.code(), ended.said.as_str()), (0, ""));
+    let run = &marks(&other, "run")[0];
+    assert_eq!(run["workflow"], "nightly build");
+    assert_eq!(run["labels"], serde_json::json!({"team": "se,arch", "x": "100%"}));
+    assert!(run.get("spool").is_none());
+    assert_eq!(marks(&other, "end").len(), 1);
+    assert!(!marks(&other, "at").is_empty() && marks(&other, "at").iter().all(|at| at.get("by").is_none()));
+    // Nothing is kept where nobody needs it.
+    assert!(files(&own).is_empty());
+    let metrics = daemon.metrics();
+    assert!(metrics.contains("tailspan_stream_lines_total{outcome=\"new\"} 5"), "{metrics}");
+    assert!(sum(&metrics, "tailspan_stream_bytes_total") > 500.0);
+}
+
+#[test]
+fn lines_wait_until_a_sidecar_is_there_and_are_handed_over_while_the_run_goes_on() {
+    let place = Place::new();
+    let address = nobody();
+    let own = place.path("own");
+    let mut stream = Stream::start(&flags(&own, &address));
+    write(&mut stream, 0..100);
+    wait_for(&own, 0..100);
+    let _daemon = place.sidecar_on(&address, "sidecar");
+    wait_for(&place.path("sidecar"), 0..100);
+    until("the spool is removed", || files(&own).is_empty().then_some(()));
+    write(&mut stream, 100..120);
+    wait_for(&place.path("sidecar"), 0..120);
+    let ended = stream.end();
+    assert_eq!((ended.code(), ended.said.matches("tailspan:").count()), (0, 1), "{}", ended.said);
+    assert_eq!((files(&own).len(), files(&place.path("sidecar")).len()), (0, 1));
+}
+
+#[test]
+fn a_sidecar_that_hangs_or_refuses_is_not_waited_for() {
+    let refusal = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops";
+    for (answer, reason) in
+        [(None, "no time to wait"), (Some(refusal), "it refuses: 500 oops"), (Some("nonsense\r\n\r\n"), "")]
+    {
+        let place = Place::new();
+        let (address, requests) = pretender(answer);
+        let address = address.to_string();
+        let own = place.path("own");
+        let mut stream = Stream::start(&flags(&own, &address));
+        let request = requests.recv().unwrap();
+        assert!(request.starts_with("POST /api/v1/events HTTP/1.1\r\n"), "{request}");
+        assert!(
+            request.contains("Content-Type: application/x-ndjson\r\n") && request.contains("Tailspan-Run: "),
+            "{request}"
+        );
+        write(&mut stream, 0..10);
+        let begun = Instant::now();
+        let ended = stream.end();
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert_eq!(ended.code(), 0);
+        assert!(ended.said.contains(reason) && ended.said.matches("tailspan:").count() == 1, "{}", ended.said);
+        assert_eq!(events(&own), expected(0..10));
+        assert_eq!(marks(&own, "end").len(), 1);
+    }
+}
+
+#[test]
+fn a_sidecar_that_dies_in_between_gets_the_rest_when_it_is_back() {
+    let place = Place::new();
+    let (own, other) = (place.path("own"), place.path("sidecar"));
+    let mut daemon = place.sidecar("sidecar");
+    let address = daemon.address.to_string();
+    let mut stream = Stream::start(&flags(&own, &address));
+    let mut sent = 0;
+    for _ in 0..3 {
+        write(&mut stream, sent..sent + 10);
+        wait_for(&other, 0..sent + 10);
+        drop(daemon);
+        write(&mut stream, sent + 10..sent + 20);
+        daemon = place.sidecar_on(&address, "sidecar");
+        wait_for(&other, 0..sent + 20);
+        sent += 20;
+    }
+    assert_eq!(stream.end().code(), 0);
+    assert_eq!(events(&other), expected(0..sent));
+    assert_eq!((marks(&other, "run").len(), marks(&other, "end").len()), (1, 1));
+    assert!(files(&own).is_empty());
+}
+
+#[test]
+fn spools_of_earlier_runs_are_handed_over_by_a_later_one() {
+    let place = Place::new();
+    let (own, other) = (place.path("own"), place.path("sidecar"));
+    for run in 0..3 {
+        let mut stream = Stream::start(&[&flags(&own, &nobody())[..], &["--workflow", &format!("w{run}")]].concat());
+        write(&mut stream, run * 10..run * 10 + 10);
+        stream.end();
+    }
+    assert_eq!(files(&own).len(), 3);
+    // One that is still written stays with its run.
+    let absent = nobody();
+    let mut busy = Stream::start(&flags(&own, &absent));
+    write(&mut busy, 900..901);
+    until("it is spooled", || (files(&own).len() == 4).then_some(()));
+    let daemon = place.sidecar("sidecar");
+    let address = daemon.address.to_string();
+    let mut stream = Stream::start(&flags(&own, &address));
+    until("they are handed over", || (files(&own).len() == 1 && files(&other).len() == 4).then_some(()));
+    write(&mut stream, 30..31);
+    assert_eq!(stream.end().said, "");
+    let mut all = events(&other);
+    all.sort();
+    assert_eq!(all, expected(0..31));
+    let mut workflows: Vec<String> =
+        marks(&other, "run").iter().filter_map(|run| run["workflow"].as_str().map(str::to_owned)).collect();
+    workflows.sort();
+    assert_eq!(workflows, ["w0", "w1", "w2"]);
+    assert_eq!(marks(&other, "end").len(), 4);
+    assert_eq!(busy.end().code(), 0);
+    // A run that ends at once hands over as well.
+    Stream::start(&flags(&own, &address)).end();
+    until("the last one too", || files(&own).is_empty().then_some(()));
+}
+
+#[test]
+fn a_sidecar_with_the_same_state_reads_spools_where_they_are() {
+    let place = Place::new();
+    let state = place.path("state");
+    let address = nobody();
+    let mut stream = Stream::start(&flags(&state, &address));
+    write(&mut stream, 0..10);
+    wait_for(&state, 0..10);
+    let daemon = place.sidecar_on(&address, "state");
+    let mut sent = 10;
+    let mut write_until = |what: &str, count: usize| {
+        until(what, || {
+            write(&mut stream, sent..sent + 1);
+            sent += 1;
+            (files(&state).len() == count).then_some(())
+        });
+    };
+    write_until("lines come directly", 2);
+    drop(daemon);
+    write_until("lines are spooled again", 3);
+    let _daemon = place.sidecar_on(&address, "state");
+    write_until("and come directly again", 4);
+    assert_eq!(stream.end().code(), 0);
+    let mut all = events(&state);
+    all.sort();
+    assert_eq!(all, expected(0..sent));
+    assert_eq!(marks(&state, "run").iter().filter(|run| run["spool"] == true).count(), 2);
+    // A later run does not send to the sidecar what it has.
+    let before = lines(&state);
+    Stream::start(&flags(&state, &address)).end();
+    assert!(before.iter().all(|line| lines(&state).contains(line)));
+    assert_eq!(events(&state).len(), sent);
+}
+
+#[test]
+fn many_runs_at_once_keep_their_lines_apart() {
+    let place = Place::new();
+    let (own, other) = (place.path("own"), place.path("sidecar"));
+    let daemon = place.sidecar("sidecar");
+    let address = daemon.address.to_string();
+    std::thread::scope(|scope| {
+        for run in 0..8 {
+            let (own, address) = (&own, &address);
+            scope.spawn(move || {
+                let mut stream = Stream::start(&[&flags(own, address)[..], &["--workflow", &run.to_string()]].concat());
+                write(&mut stream, run * 1000..run * 1000 + 100);
+                assert_eq!(stream.end().said, "");
+            });
+        }
+    });
+    assert_eq!(files(&other).len(), 8);
+    for file in files(&other) {
+        let text = fs::read_to_string(file).unwrap();
+        let run: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        let first = run["workflow"].as_str().unwrap().parse::<usize>().unwrap() * 1000;
+        let own: Vec<&str> = text.lines().filter(|line| !line.contains("tailspan")).collect();
+        assert_eq!(own, expected(first..first + 100));
+    }
+}
