@@ -784,13 +784,13 @@ def health():
                         "unauthorized": BLUE, "throttled": TEAL, "not_otlp": GREY}))),
             ]),
             (8, [
-                (12, timeseries(
+                (8, timeseries(
                     "Sessions without a copy that expire", "Sessions whose file the client deletes within a day or a "
                     "week, as its settings say, and that the archive has no copy of: their figures stay, what was said "
                     "in them does not.", "short",
                     query(total(series("sessions_expiring"), "within"), "within {{within}}"),
                     overrides=fixed({"within 1d": RED, "within 7d": YELLOW}))),
-                (12, timeseries(
+                (8, timeseries(
                     "Archive", "How many copies there are; in an hour, how many files were copied, how many could not be "
                     "(the log says why, and they are tried again), and what ended for its age, as [retention] says. Paused: "
                     "instances whose archive cannot be written, because its disk is full, read-only or failing.",
@@ -801,17 +801,26 @@ def health():
                      query("3600 * " + total(rate("archive_failures_total")), "failed"),
                      query("3600 * " + total(rate("retention_ended_total"), "what"), "ended {{what}}")],
                     overrides=fixed({"copies": BLUE, "copied": GREEN, "failed": RED, "paused instances": ORANGE}))),
+                (8, timeseries(
+                    "Lines of streams per minute", "Lines that tailspan stream and others handed over: new, known already, "
+                    "rejected because they are no JSON. Lost: lines that found no room while no sidecar answered. Ended: "
+                    "stream files that were deleted in an hour for their age or size, as [stream] says.", "short",
+                    [query("60 * " + total(rate("stream_lines_total"), "outcome"), "{{outcome}}"),
+                     query("60 * " + total(rate("stream_lost_lines_total")), "lost lines"),
+                     query("3600 * " + total(rate("stream_files_ended_total")), "ended stream files")], interval="5m",
+                    overrides=fixed({"new": GREEN, "known": GREY, "lost lines": RED, "ended stream files": BLUE}))),
             ]),
             (8, [
                 (5, timeseries(
                     "On disk", "Size of the database, which grows with history, slowly; of the index of search, at most 5 % of "
                     "the session files; of the copies of session files, if archive.enabled is set, and of the files that "
-                    "they hold.", "bytes",
+                    "they hold; and of the stream files.", "bytes",
                     [query(total(series("store_bytes"), "instance"), "{{instance}}"),
                      query(total(series("search_index_bytes"), "instance"), "index of {{instance}}"),
                      query(total(series("archive_bytes")), "copies"),
-                     query(total(series("archive_file_bytes")), "copied files")],
-                    overrides=fixed({"copies": BLUE, "copied files": GREY}))),
+                     query(total(series("archive_file_bytes")), "copied files"),
+                     query(total(series("stream_file_bytes")), "stream files")],
+                    overrides=fixed({"copies": BLUE, "copied files": GREY, "stream files": GREEN}))),
                 (5, timeseries(
                     "Files", "Session files that are followed, and instances that the system does not tell about "
                     "changes: they look at all files instead. Then raise fs.inotify.max_user_watches. Unreadable: "
@@ -820,9 +829,10 @@ def health():
                     [query(total(series("files_watched")), "files"),
                      query(total(series("search_index_files")), "indexed"),
                      query(total(series("search_index_complete")), "indexed instances"),
+                     query(total(series("stream_files")), "stream files"),
                      query(total(series("paths_unreadable")), "unreadable"),
                      query(total(series("watch_degraded")), "degraded instances")],
-                    overrides=fixed({"files": BLUE, "indexed": TEAL, "indexed instances": GREEN, "unreadable": ORANGE,
+                    overrides=fixed({"files": BLUE, "indexed": TEAL, "indexed instances": GREEN, "unreadable": ORANGE, "stream files": GREEN,
                                      "degraded instances": RED}))),
                 (5, timeseries(
                     "Processor", "Cores in use. Idle is below 0.01. Index: the share of the time in which the index of "

@@ -117,14 +117,17 @@
 //! | rest | what the client's account counts of a session without a file, and no response explains |
 //! | lane | turns of the past that are to be sent to one endpoint (or, in the first lane, to all), oldest first |
 //! | epoch | when the sidecar was started for the first time ever; counters count from then on |
+//! | run | one process of the client in a script, whose output is handed over; it may hold several sessions |
+//! | stream file | the lines of a run as they came, with marks between them that say when, and what is missing |
+//! | spool | a stream file that waits for a sidecar |
 //! | place | file, offset and length of a row: where its text can be read again |
 //! | law | a test of a rule that must hold for every order, cut and crash, tried with generated inputs |
 //!
 //! # What is absent, on purpose
 //!
 //! - No text of prompts, answers, tool inputs or results in the state: units keep ids, names, times, sizes, numbers
-//!   and the place of each row. Text is read from the session file when somebody asks. Three exceptions: titles, without
-//!   their secrets; spans on their way out, as far as `traces.content` says (`store` takes that back when it is
+//!   and the place of each row. Text is read from the session file when somebody asks. Four exceptions: what is handed over
+//!   of a run, as its lines came, for some days ([`streams`]); titles, without their secrets; spans on their way out, as far as `traces.content` says (`store` takes that back when it is
 //!   lowered); and short words that a rule of the user takes out of a text for a label ([`custom`]).
 //! - No `trait Store`, no mocks: tests use a real store in a temporary folder.
 //! - No increments on disk: totals are absolute, a batch written twice is written once.

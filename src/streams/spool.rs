@@ -110,6 +110,8 @@ impl Spool {
         match written {
             Ok(()) => Spooled::Kept,
             Err(error) => {
+                // Lines that would just fit are dropped too, so that there is one gap and not many.
+                (self.is_full, self.room, self.looked) = (true, 0, Some(Instant::now()));
                 self.lose(lines, bytes);
                 Spooled::Failed(error)
             }
@@ -121,7 +123,7 @@ impl Spool {
         self.lost = (self.lost.0 + lines, self.lost.1 + bytes);
     }
 
-    /// Writes the mark of lines that were dropped, if there are any. `true` if there are none left to tell of.
+    /// Writes the mark of lines that were dropped, if there are any. Fails if there is no room even for that.
     pub fn tell_lost(&mut self, now: Timestamp) -> io::Result<()> {
         let (lines, bytes) = self.lost;
         if (lines, bytes) == (0, 0) {

@@ -225,22 +225,47 @@ fn every_answer_is_as_the_description_says() {
     judge.ask(&format!("{one}/replay"), &[("id", "x")], "from=1&at=2026-11-22");
     jaeger(&mut judge);
     let paths: Vec<String> = judge.schemas.0["paths"].as_object().unwrap().keys().cloned().collect();
+    events(&mut judge);
     for pattern in &paths {
-        if !pattern.contains('{') {
+        let is_asked = judge.schemas.0["paths"][pattern].get("get").is_some();
+        if is_asked && !pattern.contains('{') {
             judge.ask(pattern, &[], "query.startTimeMin=2026-01-01T00:00:00Z&query.startTimeMax=2027-01-01T00:00:00Z");
         }
-        let foreign = request(side.daemon.address, "GET", pattern, &[("Host", "example.org")], b"");
-        judge.judge(pattern, &foreign, pattern);
+        let method = if is_asked { "get" } else { "post" };
+        let foreign = request(side.daemon.address, &method.to_uppercase(), pattern, &[("Host", "example.org")], b"");
+        judge.judge_by(method, pattern, &foreign, pattern);
         assert_eq!(foreign.status, 403, "{pattern}");
     }
     let unseen: Vec<&String> = paths
         .iter()
-        .filter(|path| ![200, 303].iter().any(|status| judge.seen.contains(&((*path).clone(), *status))))
+        .filter(|path| ![200, 202, 303].iter().any(|status| judge.seen.contains(&((*path).clone(), *status))))
         .collect();
     // Strict routes refused the query above, and were asked before.
     assert_eq!(unseen, Vec::<&String>::new());
     for status in [304, 400, 403, 404] {
         assert!(judge.seen.iter().any(|(_, seen)| *seen == status), "{status} was not answered");
+    }
+}
+
+/// Lines of a run.
+fn events(judge: &mut Judge<'_>) {
+    let path = "/api/v1/events";
+    let ndjson = ("Content-Type", "application/x-ndjson");
+    let run = ("Tailspan-Run", "5fb3d16f-f9e3-4142-a37d-c727bd6ab70f");
+    let line = "{\"type\":\"result\",\"session_id\":\"5fb3d16f-f9e3-4142-a37d-c727bd6ab70f\"}\n";
+    let json = ("Content-Type", "application/json");
+    for (headers, body, status) in [
+        (&[ndjson][..], line, 202),
+        (&[ndjson, run], "nonsense", 202),
+        (&[ndjson], "", 400),
+        (&[ndjson, ("Tailspan-Run", "x")], line, 400),
+        (&[ndjson, run, ("Tailspan-Labels", "x")], line, 400),
+        (&[json, run], line, 415),
+        (&[ndjson, ("Origin", "http://example.org")], line, 403),
+    ] {
+        let reply = request(judge.side.daemon.address, "POST", path, headers, body.as_bytes());
+        judge.judge_by("post", path, &reply, body);
+        assert_eq!(reply.status, status, "{body}");
     }
 }
 

@@ -18,6 +18,12 @@ PAIRS = [
 FIRST, LAST = "query.startTimeMin", "query.startTimeMax"
 
 
+@schemathesis.serializer("application/x-ndjson")
+def ndjson(context, value):
+    """Lines of JSON, or whatever text was made up."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
 @schemathesis.hook
 def map_case(context, case):
     if case.meta is None or not case.meta.generation.mode.is_positive:

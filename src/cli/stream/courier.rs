@@ -10,14 +10,12 @@
 //! lines are spooled, and the sidecar knows those again that it has seen.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use super::leftovers::Leftovers;
-use super::post::{NotTaken, Part, Sidecar, Waiting};
+use super::post::{BATCH_BYTES, NotTaken, Part, Sidecar, Waiting, piece_end};
 use super::tape::{Head, Next, Piece, Tape};
 use super::teller::Teller;
 use crate::sidecar::clock;
@@ -27,8 +25,6 @@ use crate::streams::{Run, Spool, mark};
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
 
-/// Most bytes of lines that are handed over at once, if they are more than one.
-const BATCH_BYTES: u64 = 4 << 20;
 /// If so many bytes wait while the sidecar is waited for, it is too slow.
 const LAG_BYTES: u64 = 8 << 20;
 /// How long the sidecar may take nothing and say nothing.
@@ -439,22 +435,6 @@ impl<'t> Courier<'t> {
 /// ended.
 fn may_wait(tape: &Tape, until: u64) -> bool {
     tape.end().saturating_sub(until) < LAG_BYTES && tape.closed().is_none_or(|closed| closed.elapsed() < LAST_PATIENCE)
-}
-
-/// Where a piece of a file ends that begins at a line and holds whole lines.
-pub(super) fn piece_end(file: &File, range: Range<u64>) -> io::Result<u64> {
-    let mut buffer = vec![0; 64 << 10];
-    let mut from = range.start + BATCH_BYTES;
-    while from < range.end {
-        let length = usize::try_from(range.end - from).unwrap_or(buffer.len()).min(buffer.len());
-        let Some(piece) = buffer.get_mut(..length) else { break };
-        file.read_exact_at(piece, from)?;
-        if let Some(newline) = memchr::memchr(b'\n', piece) {
-            return Ok(from + newline as u64 + 1);
-        }
-        from += length as u64;
-    }
-    Ok(range.end)
 }
 
 /// The pieces of a range of the tape.

@@ -17,7 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals as Caught;
 use signal_hook::low_level::emulate_default_handler;
 
-use super::{Event, StreamError};
+use super::event::{Event, StreamError};
 use crate::sidecar::log;
 
 /// Bytes that the pipe of standard input is asked to hold, so that the client is not delayed while this process waits for a

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use super::courier::piece_end;
-use super::post::{NotTaken, Part, Sidecar, Waiting};
+use super::post::{NotTaken, Part, Sidecar, Waiting, piece_end};
 use crate::streams::append::{Appending, first_line};
 use crate::streams::mark::{self, Mark};
 use crate::streams::spool::remove;

@@ -14,12 +14,14 @@
 //! tape       what was read, until everybody has it; spill  its file
 //! courier    hands over; post  requests to the sidecar; leftovers  spools of earlier runs
 //! ending     the signals, and how the process ends
+//! event      what happens to the process
 //! teller     says each thing once
 //! ```
 
 mod args;
 mod courier;
 mod ending;
+mod event;
 mod leftovers;
 mod post;
 mod spill;
@@ -36,9 +38,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use args::StreamArgs;
+pub use event::StreamError;
 
 use self::courier::Courier;
 use self::ending::{End, Signals};
+use self::event::Event;
 use self::post::Sidecar;
 use self::tape::{Head, Next, Tape};
 use self::teller::Teller;
@@ -47,55 +51,13 @@ use crate::sidecar::clock;
 use crate::streams::{Folder, Spool};
 
 /// Bytes that are read at once.
-const PIECE_BYTES: usize = 256 << 10;
+const PIECE_BYTES: usize = 128 << 10;
 /// Pause before a standard stream that does not wait is tried again.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long SIGTERM and SIGHUP leave to read what the client still prints.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long nothing may move while events are handed over at the end.
 const STUCK: Duration = Duration::from_secs(5);
-
-/// Why the command cannot begin, or has failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StreamError {
-    /// Nothing is piped in.
-    #[error(
-        "standard input is a terminal: pipe the client into it, as in `claude -p … --output-format stream-json --verbose | \
-         tailspan stream`"
-    )]
-    Terminal,
-    /// Standard input cannot be read.
-    #[error("cannot read standard input")]
-    Read(#[source] io::Error),
-    /// Standard output cannot be written.
-    #[error("cannot write standard output")]
-    Write(#[source] io::Error),
-    /// A thread cannot be started, or signals cannot be heard.
-    #[error("cannot start")]
-    Start(#[source] io::Error),
-}
-
-impl StreamError {
-    /// Whether the command was used wrongly.
-    #[must_use]
-    pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Terminal)
-    }
-}
-
-/// What happens to the process.
-enum Event {
-    /// Standard input has ended.
-    Read(io::Result<()>),
-    /// Standard output has everything, or is broken.
-    Written(io::Result<()>),
-    /// Nothing is in the memory any more.
-    Spilled,
-    /// Everything is handed over.
-    HandedOver,
-    /// A signal that ends the process.
-    Signal(i32),
-}
 
 /// Passes standard input on until it ends. `config` is what could be read of the configuration, with what is wrong with the
 /// rest; a wrong configuration does not stop the pipe.

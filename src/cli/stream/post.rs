@@ -11,6 +11,8 @@ use super::tape::Tape;
 use crate::streams::Run;
 use crate::text::percent_encoded;
 
+/// Most bytes of lines that are handed over at once, if they are more than one.
+pub(super) const BATCH_BYTES: u64 = 4 << 20;
 /// How often it is asked whether to go on while the sidecar is waited for.
 const BEAT: Duration = Duration::from_millis(10);
 /// How long a connection may take: on the same machine it is there at once, unless nobody accepts any.
@@ -216,6 +218,22 @@ fn send(stream: &mut TcpStream, mut bytes: &[u8], waiting: &mut Waiting<'_>) -> 
 
 fn is_late(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Where a piece of a file ends that begins at a line and holds whole lines.
+pub(super) fn piece_end(file: &File, range: Range<u64>) -> io::Result<u64> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut from = range.start + BATCH_BYTES;
+    while from < range.end {
+        let length = usize::try_from(range.end - from).unwrap_or(buffer.len()).min(buffer.len());
+        let Some(piece) = buffer.get_mut(..length) else { break };
+        file.read_exact_at(piece, from)?;
+        if let Some(newline) = memchr::memchr(b'\n', piece) {
+            return Ok(from + newline as u64 + 1);
+        }
+        from += length as u64;
+    }
+    Ok(range.end)
 }
 
 struct Reply {

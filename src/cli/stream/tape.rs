@@ -23,10 +23,13 @@ use std::time::{Duration, Instant};
 
 use super::spill;
 
-/// From so many bytes on, memory is given to the file.
-const MEMORY_SOFT: usize = 12 << 20;
+/// From so many bytes on, memory that standard output still needs is given to the file.
+const MEMORY_SOFT: usize = 8 << 20;
 /// Most bytes in memory.
-const MEMORY_MAX: usize = 36 << 20;
+const MEMORY_MAX: usize = 24 << 20;
+/// How long reading waits for the events to move before what only they need is given to the file. While they are written to the
+/// spool, the same disk takes them no faster twice.
+const SPOOL_PATIENCE: Duration = Duration::from_millis(20);
 /// What a chunk takes besides its bytes, about.
 const CHUNK_BYTES: usize = 64;
 /// Most bytes that are read from the file at once.
@@ -77,6 +80,8 @@ struct State {
     arrivals: VecDeque<(u64, i64)>,
     /// Since when nothing more will come.
     closed: Option<Instant>,
+    /// Whether reading waits for memory that only the events need.
+    is_pressed: bool,
     /// Lines and bytes of events that were dropped and not told of yet.
     dropped: (u64, u64),
     spill: Option<Spilled>,
@@ -122,11 +127,16 @@ impl Tape {
         let mut state = self.lock();
         let since = Instant::now();
         while state.memory >= MEMORY_MAX && state.closed.is_none() {
-            let left = DISK_PATIENCE.saturating_sub(since.elapsed());
-            if (left.is_zero() || state.has_failed) && state.drop_events() {
+            let elapsed = since.elapsed();
+            if (elapsed >= DISK_PATIENCE || state.has_failed) && state.drop_events() {
                 continue;
             }
-            let left = left.max(Duration::from_millis(10));
+            if elapsed >= SPOOL_PATIENCE && !state.is_pressed {
+                state.is_pressed = true;
+                self.changed.notify_all();
+            }
+            let left = if state.is_pressed { DISK_PATIENCE } else { SPOOL_PATIENCE };
+            let left = left.saturating_sub(elapsed).max(Duration::from_millis(10));
             state =
                 self.changed.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
         }
@@ -251,7 +261,7 @@ impl Tape {
                 return;
             }
             let chunk = state.chunks.front().map(|chunk| (chunk.start, Arc::clone(&chunk.bytes)));
-            match chunk.filter(|_| state.memory > MEMORY_SOFT && !state.has_failed) {
+            match chunk.filter(|(start, bytes)| state.is_too_much(start + bytes.len() as u64)) {
                 Some((start, bytes)) => {
                     let file = state.spill_at(start, &self.folders);
                     drop(state);
@@ -266,6 +276,7 @@ impl Tape {
                     self.changed.notify_all();
                 }
                 None => {
+                    state.is_pressed = false;
                     state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             }
@@ -281,6 +292,12 @@ impl State {
     fn head(&mut self, head: Head) -> &mut u64 {
         let [out, events] = &mut self.heads;
         if head == Head::Out { out } else { events }
+    }
+
+    /// Whether the chunk that ends here is to be given to the file.
+    fn is_too_much(&self, end: u64) -> bool {
+        let [out, _] = self.heads;
+        self.memory > MEMORY_SOFT && !self.has_failed && (out < end || self.is_pressed)
     }
 
     /// Forgets what both heads have.
