@@ -11,8 +11,9 @@ use super::flags::Flags;
 use super::merge::{Layer, SetValue, quoted};
 use super::otlp::Signal;
 use super::settings::{
-    ArchiveSettings, Config, ContentLevel, LogFormat, Metrics, OutboxSettings, PriceSettings, Profile, ProjectLabel,
-    Retention, Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings, TraceScope, TraceSettings, Web,
+    ArchiveSettings, Config, ContentLevel, EventSettings, LogFormat, Metrics, OutboxSettings, PriceSettings, Profile,
+    ProjectLabel, Retention, Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings, TraceScope,
+    TraceSettings, Web,
 };
 use super::text::Listen;
 use super::{endpoints, file, keys, push, standard, text};
@@ -69,6 +70,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
         },
         scan: scan(&layer)?,
         search: SearchSettings { index: layer.text(&keys::SEARCH_INDEX, text::boolean)?.unwrap_or(true) },
+        events: events(&layer)?,
         archive: archive(&layer)?,
         retention: retention(&layer)?,
         stream: stream(&layer)?,
@@ -288,6 +290,17 @@ fn custom(layer: &Layer) -> Result<Option<CustomRules>, ConfigError> {
     layer.read(&keys::METRICS_CUSTOM, |value| match value {
         SetValue::Rules(rules) => Some(rules.clone()),
         _ => None,
+    })
+}
+
+fn events(layer: &Layer) -> Result<EventSettings, ConfigError> {
+    let keep = |text: &str| text::duration(text, Duration::from_secs(1)..=30 * DAY);
+    let heartbeat = |text: &str| text::duration(text, 10 * MILLISECOND..=HOUR);
+    let bytes = |text: &str| text::size(text, 64 << 10..=1 << 30);
+    Ok(EventSettings {
+        keep: layer.text(&keys::EVENTS_KEEP, keep)?.unwrap_or(HOUR),
+        keep_bytes: layer.text(&keys::EVENTS_KEEP_BYTES, bytes)?.unwrap_or(4 << 20),
+        heartbeat: layer.text(&keys::EVENTS_HEARTBEAT, heartbeat)?.unwrap_or(Duration::from_secs(15)),
     })
 }
 

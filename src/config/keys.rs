@@ -83,6 +83,9 @@ keys! {
     SCAN_FORMAT = "scan.format" Text "\"table\", \"json\", \"prometheus\" or \"trace\"";
     SCAN_SESSIONS = "scan.sessions" Boolean "true or false";
     SEARCH_INDEX = "search.index" Boolean "true or false";
+    EVENTS_KEEP = "events.keep" Text "a duration from 1s to 30d, like \"1h\"";
+    EVENTS_KEEP_BYTES = "events.keep_bytes" Size "a size from 64KiB to 1GiB, like \"4MiB\" or a number of bytes";
+    EVENTS_HEARTBEAT = "events.heartbeat" Text "a duration from 10ms to 1h, like \"15s\"";
     ARCHIVE_ENABLED = "archive.enabled" Boolean "true or false";
     ARCHIVE_AFTER = "archive.after" Text "a duration from 0s to 365d, like \"1d\"";
     ARCHIVE_DIRECTORY = "archive.directory" Text "a directory";

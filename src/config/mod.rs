@@ -51,8 +51,8 @@ pub use self::error::{ConfigError, SetAt};
 pub use self::flags::Flags;
 pub use self::keys::known_keys;
 pub use self::settings::{
-    ArchiveSettings, Budget, ClientTls, Compression, Config, ContentLevel, HistorySince, LogFormat, Metrics,
-    OtlpSettings, OutboxSettings, PatternSettings, PriceSettings, Profile, ProjectLabel, Push, Retention, Scan,
-    ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings, Tls, TraceScope, TraceSettings, Web,
+    ArchiveSettings, Budget, ClientTls, Compression, Config, ContentLevel, EventSettings, HistorySince, LogFormat,
+    Metrics, OtlpSettings, OutboxSettings, PatternSettings, PriceSettings, Profile, ProjectLabel, Push, Retention,
+    Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings, Tls, TraceScope, TraceSettings, Web,
 };
 pub(crate) use self::text::any_duration as duration;

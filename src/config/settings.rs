@@ -45,6 +45,8 @@ pub struct Config {
     pub scan: Scan,
     /// Whether there is an index of search (`search.*`).
     pub search: SearchSettings,
+    /// The stream of events (`events.*`).
+    pub events: EventSettings,
     /// Copies of session files (`archive.*`).
     pub archive: ArchiveSettings,
     /// When things end (`retention.*`).
@@ -276,6 +278,17 @@ pub struct Scan {
 pub struct SearchSettings {
     /// Whether an index is kept, without which all session files are read (`search.index`); yes by default.
     pub index: bool,
+}
+
+/// The stream of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventSettings {
+    /// How long events are kept for clients that come back (`events.keep`); 1 h by default, 1 s to 30 d.
+    pub keep: Duration,
+    /// Most bytes of the events that are kept (`events.keep_bytes`); 4 MiB by default, 64 KiB to 1 GiB.
+    pub keep_bytes: u64,
+    /// Time between two heartbeats (`events.heartbeat`); 15 s by default, 10 ms to 1 h.
+    pub heartbeat: Duration,
 }
 
 /// Copies of session files.

@@ -20,6 +20,7 @@ mod project;
 mod retire;
 mod slices;
 mod streams;
+mod tell;
 pub mod turns;
 mod walk;
 mod write;
@@ -32,6 +33,7 @@ use self::files::KnownFiles;
 pub use self::lane::HistoryRules;
 use self::lanes::Unsent;
 use self::project::Projections;
+use self::tell::Telling;
 pub use self::walk::Retired;
 use self::walk::Walk;
 use crate::archive::Archive;
@@ -106,6 +108,7 @@ pub struct Engine {
     unsettled: BTreeMap<RunId, Timestamp>,
     /// Rows that were read for the texts of the next commit's spans.
     latest_rows: Mutex<Latest>,
+    telling: Telling,
     /// Time of the last commit, or of the start if there was none.
     last_commit: Timestamp,
     last_event: Option<Timestamp>,
@@ -135,8 +138,9 @@ pub struct Start {
 impl Engine {
     /// An engine that goes on where the state stopped. `now` is the time of this start.
     pub fn new(start: Start, now: Timestamp) -> Result<Self, StoreError> {
-        let Start { mut writer, recovered, epoch, prices, labels, policy, spans, parts_max } = start;
+        let Start { mut writer, recovered, mut epoch, prices, labels, policy, spans, parts_max } = start;
         writer.begin_content(spans.content)?;
+        writer.begin_log(&mut epoch, recovered.paths.is_empty(), now)?;
         let mut known = Known::with_parts_max(parts_max);
         known.paths = recovered.paths;
         known.streams.extend(recovered.streams);
@@ -167,6 +171,7 @@ impl Engine {
             retiring: Walk::default(),
             unsettled,
             latest_rows: Mutex::default(),
+            telling: Telling::default(),
             last_commit: now,
             last_event: None,
         };

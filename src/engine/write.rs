@@ -30,6 +30,7 @@ impl Engine {
         self.projections.set_time(now);
         self.observe(&leaving, now);
         self.note_sessions(now)?;
+        let (events, caught_up) = (self.told(&leaving)?, self.read_until());
         self.note_threads();
         for (_, unit) in self.known.changed_units() {
             self.history.note(self.number_of(unit.key.id())?, unit);
@@ -61,6 +62,8 @@ impl Engine {
             settled,
             spans: leaving.spans,
             handed,
+            events,
+            caught_up,
             now,
             prices: self.new_prices.then(|| self.prices.fingerprint()),
         };
@@ -193,6 +196,9 @@ impl Engine {
             }
             let change = Change::Session { session, is_new: starts, before: old, now: new };
             self.projections.observe(&change, None, now);
+            if starts {
+                self.tell_session(&session.clone());
+            }
             let session = self.known.session_mut(&id);
             session.counted_report = new;
             session.counted_start |= starts;

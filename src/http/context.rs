@@ -8,6 +8,8 @@ use crate::archive::Archive;
 use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::http::api::analytics::cells::{HasCells, SharedCells};
 use crate::http::api::intake::HasIntake;
+use crate::http::api::events::HasEvents;
+use crate::http::api::events::hub::Events;
 use crate::http::api::replay::kept::{HasReplays, Replays};
 use crate::http::api::state::HasReader;
 use crate::http::api::tables::answer::HasHost;
@@ -39,6 +41,8 @@ pub struct Context {
     pub cells: SharedCells,
     /// What is kept for replays.
     pub replays: Replays,
+    /// The stream of events.
+    pub events: Events,
     /// How the process is doing.
     pub vitals: Arc<Vitals>,
     /// Totals, replaced after each commit that is durable; `None` before the first scan is complete.
@@ -108,6 +112,16 @@ impl HasIntake for Context {
 
     fn arrived(&self) -> Timestamp {
         (self.clock)()
+    }
+}
+
+impl HasEvents for Context {
+    fn events(&self) -> &Events {
+        &self.events
+    }
+
+    fn clock(&self) -> fn() -> Timestamp {
+        self.clock
     }
 }
 

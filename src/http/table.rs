@@ -1,6 +1,7 @@
 //! The route table: one line for each path that is answered. Only the wiring imports it.
 
 use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
+use crate::http::api::events;
 use crate::http::api::replay::{cursor, files, outline, text};
 use crate::http::api::tables::answer as tables;
 use crate::http::api::{intake, replay, search, session_detail, sessions, transcript};
@@ -76,6 +77,7 @@ pub static ROUTES: &[Route<Context>] = &[
         .or_not_found()
         .quoting(),
     Route::intake("/api/v1/events", &intake::EVENTS, &intake::LINES, intake::HEADERS, intake::take),
+    Route::get("/api/v1/events", &events::EVENTS, events::events).quoting(),
     Route::get("/api/v1/export/{file}", &tables::EXPORT, tables::answer).large().tagged(),
     Route::foreign("/jaeger/api/services", &v1::SERVICES, v1::services),
     Route::foreign("/jaeger/api/services/{service}/operations", &v1::OPERATION_NAMES, v1::operation_names).large(),

@@ -23,7 +23,7 @@ use crate::ledger::prices::Prices;
 use crate::sidecar::clock;
 use crate::sidecar::error::RunError;
 use crate::sidecar::progress::Progress;
-use crate::sidecar::settings::{endpoints, history_rules, label_rules, policy, sources, span_rules};
+use crate::sidecar::settings::{endpoints, event_limits, history_rules, label_rules, policy, sources, span_rules};
 use crate::sidecar::tailer::{Shared, Tailer};
 use crate::sidecar::watchdog::Watchdog;
 use crate::store::{self, OpenStore, Opened, StoreError};
@@ -107,7 +107,10 @@ impl Life<'_> {
         let labels = labels.seen(|rules| epoch.count_rules(rules, now))?;
         let engine =
             Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
-        let engine = engine.with_history(history, now)?.with_archive(self.archive.clone());
+        let engine = engine
+            .with_history(history, now)?
+            .with_archive(self.archive.clone())
+            .with_events(event_limits(self.config));
         let sources = sources(self.config, self.env, &span_rules(self.config));
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
         let over = tailer.over();

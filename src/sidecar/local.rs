@@ -16,6 +16,7 @@ use crate::custom::{self, RuleReader};
 use crate::engine::ahead::{self, Parsed};
 use crate::engine::{Engine, PARTS_MAX, Start};
 use crate::http::api::analytics::cells::SharedCells;
+use crate::http::api::events::hub::{Events, HEARTBEAT};
 use crate::http::api::replay::kept::Replays;
 use crate::http::context::Context;
 use crate::http::openapi::ApiDocument;
@@ -138,6 +139,7 @@ fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Co
             .with_patterns(config.patterns.clone())
             .with_client(client(config, env)),
         replays: Replays::default(),
+        events: Events::new(kept.reader.clone(), archive(config), HEARTBEAT),
         vitals: Arc::new(Vitals::new(clock::now(), config.traces.idle)),
         totals,
         archive: archive(config),

@@ -12,7 +12,7 @@ use crate::engine::HistoryRules;
 use crate::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use crate::export::{ClientFiles, ExportError, OtlpConfig, OtlpEndpoint, TlsFiles};
 use crate::sidecar::tailer::TailSources;
-use crate::store::Opened;
+use crate::store::{EventLimits, Opened};
 use crate::tail::{self, ClientSettings, RootEnv};
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
@@ -97,6 +97,11 @@ pub(super) fn policy(config: &Config, opened: &Opened) -> Policy {
         history_rate: config.traces.history_rate,
         whole_spans_max: WHOLE_SPANS_MAX,
     }
+}
+
+/// How much of the log of events is kept.
+pub(super) fn event_limits(config: &Config) -> EventLimits {
+    EventLimits { keep_ms: milliseconds(config.events.keep), bytes_max: config.events.keep_bytes }
 }
 
 fn milliseconds(duration: Duration) -> u64 {

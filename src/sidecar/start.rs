@@ -12,6 +12,7 @@ use crate::audit::selfcheck::SelfCheck;
 use crate::config::Config;
 use crate::export::{ExportError, PushConfig, Pusher};
 use crate::http::api::analytics::cells::SharedCells;
+use crate::http::api::events::hub::Events;
 use crate::http::api::replay::kept::Replays;
 use crate::http::context::Context;
 use crate::http::openapi::ApiDocument;
@@ -126,6 +127,7 @@ fn app(
             .with_patterns(life.config.patterns.clone())
             .with_client(settings::client(life.config, life.env)),
         replays: Replays::default(),
+        events: Events::new(life.kept.reader.clone(), life.archive.clone(), life.config.events.heartbeat),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
         archive: life.archive.clone(),

@@ -25,7 +25,8 @@ use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
 
-/// How long events are gathered before they are acted on.
+/// How long events of the file system are gathered before they are acted on. While somebody follows what happens, this is
+/// how far apart two such rounds are, so that the first line after a pause is told at once.
 const GATHER: Duration = Duration::from_millis(15);
 
 /// Longest pause between scans of all files while the watcher cannot watch everything.
@@ -131,7 +132,7 @@ impl Tailer {
         self.first_scan(progress)?;
         let mut rescan = Instant::now() + self.pause();
         // After an upgrade they are made in the background, a few in each round.
-        let (mut lacks_cells, mut is_ending) = (true, false);
+        let (mut lacks_cells, mut is_ending, mut round) = (true, false, Instant::now());
         while !self.stopped() {
             let mut wait = rescan.saturating_duration_since(Instant::now());
             if let Some(tick) = self.engine.next_tick()
@@ -146,8 +147,10 @@ impl Tailer {
                 wait = Duration::ZERO;
             }
             if self.hints.wait(wait) && !self.stopped() {
-                thread::sleep(GATHER);
+                let waited = if self.engine.is_followed() { round.elapsed() } else { Duration::ZERO };
+                thread::sleep(GATHER.saturating_sub(waited));
             }
+            round = Instant::now();
             if self.stopped() {
                 break;
             }
@@ -418,6 +421,7 @@ impl Tailer {
         }
         if jobs.is_empty() && !is_searching && (whole || !self.paused) {
             self.shared.vitals.read_lag_bytes.set(0);
+            self.engine.caught_up(now());
         }
         if self.engine.is_dirty() {
             self.engine.commit(now())?;

@@ -1,5 +1,6 @@
 //! The changes of a step, as the writer takes them.
 
+use super::events::EventRef;
 use super::file::FileRow;
 use super::marks::Handed;
 use crate::ledger::run::Run;
@@ -38,6 +39,10 @@ pub struct Commit<'a> {
     pub spans: Vec<SpanBatch>,
     /// Spans for single endpoints, and which endpoint has got what.
     pub handed: Handed,
+    /// What it tells, in order.
+    pub events: Vec<EventRef>,
+    /// Up to when everything had been read before; stored with its events.
+    pub caught_up: Timestamp,
     /// When the commit is made; stored with its spans.
     pub now: Timestamp,
     /// Fingerprint of the prices in use; `None` if the stored one stays.

@@ -24,6 +24,8 @@ pub struct Epoch {
     pub instance: String,
     /// The rules of custom metrics that were counted last, by name: fingerprint, and when each was first seen.
     pub rules: BTreeMap<String, (u64, Timestamp)>,
+    /// The epoch of the log of events that was begun last; 0 if there was none.
+    pub log: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -34,6 +36,14 @@ struct EpochText {
     instance: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     rules: BTreeMap<String, RuleSeen>,
+    /// The epoch of the log of events that was begun last.
+    #[serde(default, skip_serializing_if = "is_none")]
+    events_epoch: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_none(epoch: &u64) -> bool {
+    *epoch == 0
 }
 
 /// A rule of a custom metric, as the file tells it.
@@ -90,7 +100,8 @@ impl Epoch {
                 let known = text.instance.filter(|instance| !instance.is_empty());
                 let is_new = known.is_none();
                 let instance = known.unwrap_or_else(new_instance);
-                let epoch = Self { path, first_start, exported_until, instance, rules: seen(&text.rules) };
+                let (rules, log) = (seen(&text.rules), text.events_epoch);
+                let epoch = Self { path, first_start, exported_until, instance, rules, log };
                 if is_new {
                     epoch.save()?;
                 }
@@ -103,6 +114,7 @@ impl Epoch {
                     exported_until: None,
                     instance: new_instance(),
                     rules: BTreeMap::new(),
+                    log: 0,
                 };
                 epoch.save()?;
                 Ok((epoch, false))
@@ -135,6 +147,14 @@ impl Epoch {
         Ok(since)
     }
 
+    /// Takes the epoch of a new log of events: the time in Unix seconds, or one more than that of the log before, whichever
+    /// is more. Fails like [`Epoch::save`].
+    pub(super) fn next_log(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        self.log = u64::try_from(now.0 / 1000).unwrap_or_default().max(self.log + 1);
+        self.save()?;
+        Ok(self.log)
+    }
+
     /// Writes the file, whole or not at all. Fails if the disk does not take it.
     pub fn save(&self) -> Result<(), StoreError> {
         let text = EpochText {
@@ -142,6 +162,7 @@ impl Epoch {
             exported_until: self.exported_until.map(Timestamp::to_rfc3339),
             instance: Some(self.instance.clone()),
             rules: self.rules.iter().map(|(name, seen)| (name.clone(), RuleSeen::of(seen))).collect(),
+            events_epoch: self.log,
         };
         let write = || -> io::Result<()> {
             let new = self.path.with_extension("json.new");

@@ -6,7 +6,7 @@
 //!                     highest level of which the files may hold text (see `texts.rs`), `cells`, the next unit whose
 //!                     cells are to be made, while some are missing (see `cells.rs`), `marked`, once there are rows
 //!                     `h` for everything that has left, and `history/` with the name of an endpoint: since when it
-//!                     misses no turn
+//!                     misses no turn; `events`, when the log of events was begun
 //! f file:u32          a file: path, role, cursor, and the thread's context behind the cursor
 //! s hash(session):16  a session: its sums, how it begins and ends, the cost that the client reported
 //! r hash(session):16 kind:u8 first:i64 unit:u32
@@ -36,6 +36,7 @@
 //! y hash(session):16  a session that ended for its age: the numbers of its units, of which the rows `i` and `n` stay, and what
 //!                     it spent; see `retire.rs`. Its row `s` stays too, without what only a person reads
 //! j run:16            a run: a process of the client whose stream was passed on
+//! q sequence:u64      events that a commit told, by the number of the first; see `events.rs`
 //! h unit:u32 name     a mark: the spans of a unit that have left are in the outbox for this endpoint, or were taken by
 //!                     it; the numbers of the first and the last row. See `marks.rs`
 //! ```
@@ -100,6 +101,7 @@ pub(super) const ADDRESSED: u8 = b'd';
 pub(super) const MARK: u8 = b'h';
 pub(super) const RETIRED: u8 = b'y';
 pub(super) const RUN: u8 = b'j';
+pub(super) const EVENT: u8 = b'q';
 
 /// The kinds of a session's units in the keys of [`MEMBER`] rows.
 const TURNS: u8 = 0;
@@ -114,6 +116,9 @@ pub(super) const NEXT_CELLS: &str = "cells";
 
 /// The meta row that holds the number of the last commit.
 pub(super) const COMMIT: &str = "commit";
+
+/// The meta row that holds the epoch of the log of events, and when it was begun.
+pub(super) const EVENTS: &str = "events";
 
 pub(super) fn meta(name: &str) -> Vec<u8> {
     key(META, name.as_bytes())
@@ -130,6 +135,11 @@ fn hashed(id: &SessionId) -> [u8; 16] {
 
 pub(super) fn session(id: &SessionId) -> Vec<u8> {
     key(SESSION, &hashed(id))
+}
+
+/// The hash of a session's id as a number.
+pub(super) fn session_number(id: &SessionId) -> u128 {
+    u128::from_be_bytes(hashed(id))
 }
 
 /// The key of the session whose id has this hash.
@@ -260,6 +270,10 @@ pub(super) fn is_further_part(key: &[u8]) -> bool {
         _ => return false,
     };
     key.len() > 1 + own
+}
+
+pub(super) fn event(sequence: u64) -> Vec<u8> {
+    key(EVENT, &sequence.to_be_bytes())
 }
 
 pub(super) fn addressed(sequence: u64) -> Vec<u8> {

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sled::Tree;
+use tokio::sync::watch;
 
 use super::changes::{ChangedSessions, Changes, StateVersion};
 use super::error::StoreError;
+use super::events::{EventPlace, LogEnd, ToldEvents};
 use super::file::FileRow;
 use super::handle::Handle;
 use super::rows::Rows;
@@ -31,6 +33,7 @@ use crate::views::traces::tree::{Earlier, TurnOrder};
 pub struct StoreReader {
     handle: Arc<RwLock<Option<Handle>>>,
     changes: Arc<Changes>,
+    log_end: Arc<LogEnd>,
 }
 
 impl StoreReader {
@@ -51,6 +54,41 @@ impl StoreReader {
     /// What commits have changed, for readers that keep something in memory.
     pub(super) fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// The end of the log of events, for the writer.
+    pub(super) fn log_end(&self) -> Arc<LogEnd> {
+        Arc::clone(&self.log_end)
+    }
+
+    /// Tells of new events once they are durable. While it is kept, commits with few rows are made durable at once.
+    #[must_use]
+    pub fn await_events(&self) -> watch::Receiver<EventPlace> {
+        self.log_end.subscribe()
+    }
+
+    /// The end of what is durable of the log of events.
+    #[must_use]
+    pub fn events_end(&self) -> EventPlace {
+        self.log_end.place()
+    }
+
+    /// What was told behind a place in the log of events, at most so many rows, each of one commit. It may be more than is
+    /// durable.
+    pub fn events_after(&self, sequence: u64, rows_max: usize) -> Result<Vec<ToldEvents>, StoreError> {
+        Rows::of(self.tree()?.as_ref()).events_after(sequence, rows_max)
+    }
+
+    /// The number of the first event that is kept; `None` if there is none.
+    pub fn first_event(&self) -> Result<Option<u64>, StoreError> {
+        Rows::of(self.tree()?.as_ref()).first_event()
+    }
+
+    /// The session that an event names by [`session_number`](super::session_number); `None` if there is none, or if it
+    /// ended for its age.
+    pub fn session_numbered(&self, number: UnitId) -> Result<Option<Session>, StoreError> {
+        let session = Rows::of(self.tree()?.as_ref()).session_numbered(number)?;
+        Ok(session.filter(|session| !session.is_retired()))
     }
 
     /// Takes the sessions that changed since the last call, for the one reader that keeps the cells of all sessions in

@@ -10,7 +10,9 @@ use super::batch::Writes;
 use super::commit::{Commit, SectionChange, UnitChange};
 use super::compact::{CopyPlaces, Overhead, discard, is_half_empty, live_bytes};
 use super::disk::Disk;
+use super::epoch::Epoch;
 use super::error::StoreError;
+use super::events::EventLog;
 use super::handle::Handle;
 use super::kept::OpenStore;
 use super::layout::versions;
@@ -78,6 +80,8 @@ pub struct Writer {
     retired: Vec<(Arc<Tree>, PathBuf)>,
     overhead: Overhead,
     texts: HeldTexts,
+    /// The log of events; `None` before it is begun.
+    log: Option<EventLog>,
     /// No other process uses the folder while this lock is held.
     lock: Lock,
     /// Runs while the fields above are dropped, because sled writes its last changes then.
@@ -94,6 +98,7 @@ impl Writer {
     ) -> Result<(Self, Recovered), StoreError> {
         let tree = (*db).clone();
         let (overhead, texts) = (Overhead::load(&tree)?, HeldTexts::load(&tree)?);
+        let log = EventLog::load(&tree, kept.reader.log_end())?;
         let commits = codec::get(&tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
         let has_extracts = extracts::are_there(&tree)?;
         let has_retired = retire::are_there(&tree)?;
@@ -115,6 +120,7 @@ impl Writer {
             retired,
             overhead,
             texts,
+            log,
             lock,
             closing: None,
         };
@@ -224,6 +230,11 @@ impl Writer {
             codec::put_with(&mut batch, &self.tree, keys::meta("prices"), &prices, &mut scratch)?;
         }
         let added = spans::put(&mut batch, &self.tree, commit, &self.meter)?;
+        if let Some(log) = &mut self.log
+            && log.put(&mut batch, &self.tree, &commit.events, (commit.now, commit.caught_up), &mut scratch)?
+        {
+            versions::sign(&mut batch, &self.tree)?;
+        }
         self.commits += 1;
         codec::put_with(&mut batch, &self.tree, keys::meta(keys::COMMIT), &self.commits, &mut scratch)?;
         self.apply(batch)?;
@@ -289,6 +300,7 @@ impl Writer {
         self.handle.disk().check()?;
         self.flush_all()?;
         self.meter.flushed(next);
+        self.log.iter().for_each(EventLog::durable);
         self.remove_retired();
         Ok(())
     }
@@ -312,6 +324,28 @@ impl Writer {
     /// Sets the content level at which spans are written from now on. To be called before the first of them is written.
     pub fn begin_content(&mut self, level: ContentLevel) -> Result<(), StoreError> {
         self.texts.begin(&self.tree, &self.handle.disk(), level, &self.meter)
+    }
+
+    /// Begins the log of events, unless the database has one. `is_new` says that the database holds nothing yet: then what
+    /// happened before `now` is history. To be called before the first commit. Fails like [`Writer::commit`], or if
+    /// `epoch` cannot be saved.
+    pub fn begin_log(&mut self, epoch: &mut Epoch, is_new: bool, now: Timestamp) -> Result<(), StoreError> {
+        /// Of a state of a program that told no events, what happened in the last day may be told.
+        const DAY_MS: u64 = 86_400_000;
+        if self.log.is_some() {
+            return Ok(());
+        }
+        let earlier = Timestamp(now.0.saturating_sub_unsigned(DAY_MS));
+        let begun = if is_new { now } else { earlier.max(epoch.first_start) };
+        let number = epoch.next_log(now)?;
+        let end = self.kept.reader.log_end();
+        self.log = Some(EventLog::begin((&self.tree, &self.handle.disk()), end, number, begun)?);
+        Ok(())
+    }
+
+    /// The log of events; `None` before it is begun.
+    pub const fn log(&mut self) -> Option<&mut EventLog> {
+        self.log.as_mut()
     }
 
     /// Compacts the database to remove text of a higher content level than the current one, once no span of such a

@@ -94,6 +94,8 @@ pub struct Leaving {
     pub settled: Vec<UnitId>,
     /// Ended turns for the histograms, with their cost; `None` if that is not known.
     pub observed: Vec<(UnitId, Option<Money>)>,
+    /// Sub-agents that have ended and whose end no result of a call tells.
+    pub agents: Vec<UnitId>,
     /// Latest end of a turn whose spans leave; `None` if there is none.
     pub until: Option<Timestamp>,
 }
@@ -382,12 +384,22 @@ impl Turns {
         if !unit.export.observed && unit.is_turn() {
             leaving.observed.push((id, unit.price_with_below()));
         }
+        leaving.agents.extend(family.iter().copied().filter(|agent| is_ended_here(known, *agent, id)));
         for id in family {
             mark(known, *id, wanted);
         }
         self.forget(id);
         leaving.settled.push(id);
     }
+}
+
+/// Whether a unit is a sub-agent that ends when `top` leaves, and was not told of before: the one that leaves, or one whose
+/// call has not returned.
+fn is_ended_here(known: &Known, id: UnitId, top: UnitId) -> bool {
+    let Some(unit) = known.unit(id).filter(|unit| !unit.export.observed) else { return false };
+    let Some(agent) = unit.agent.as_ref().filter(|agent| agent.first_row.is_some()) else { return false };
+    let call = || known.unit(agent.parent?)?.parts.tool(agent.call.as_deref()?);
+    id == top || call().is_some_and(|call| call.result.is_none())
 }
 
 /// What a changed unit needs.

@@ -8,6 +8,7 @@
 //! replay          the events of a session, page by page, and cursors that step through them
 //! reel            the events of a session in order, in short
 //! long_session    a session that is too long to be in memory for an answer
+//! events          what happens, while it happens
 //! content         the text of events, read from the session files
 //! tables          whole tables of rows as files
 //! page_address    the addresses of pages for people, as answers tell them
@@ -19,6 +20,7 @@
 pub mod analytics;
 pub(in crate::http) mod content;
 pub mod intake;
+pub mod events;
 mod long_session;
 pub(in crate::http) mod page_address;
 mod reel;

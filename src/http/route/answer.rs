@@ -12,6 +12,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::http::route::description::{HTML, JSON, PROBLEM_JSON, TEXT};
+use crate::http::route::feed::{Feed, Next};
 use crate::http::route::problem::{ELSEWHERE, FINE, MADE, NOT_READY, Problem, TAKEN};
 use crate::http::route::stream::Stream;
 
@@ -34,6 +35,8 @@ pub struct Answer {
 pub(in crate::http) enum AnswerBody {
     Whole(Vec<u8>),
     Stream(Stream),
+    /// One that goes on for as long as the client stays.
+    Feed(Box<dyn Feed>),
 }
 
 impl Answer {
@@ -88,6 +91,13 @@ impl Answer {
     ) -> Result<Self, Problem> {
         let answer = Self::new(FINE, header_of(content_type)?, Vec::new());
         Ok(Self { body: AnswerBody::Stream(Stream::new(source)), ..answer })
+    }
+
+    /// A body that goes on for as long as the client stays. It takes no slot of a handler, and is never compressed. Fails
+    /// with an internal problem if `content_type` cannot be a header value.
+    pub(in crate::http) fn feed(content_type: &str, feed: Box<dyn Feed>) -> Result<Self, Problem> {
+        let answer = Self::new(FINE, header_of(content_type)?, Vec::new());
+        Ok(Self { body: AnswerBody::Feed(feed), as_it_is: true, ..answer })
     }
 
     /// The same answer, never compressed: because it is already, or because its pieces are small and must arrive at
@@ -147,13 +157,17 @@ impl Answer {
         self.content_type.to_str().unwrap_or_default()
     }
 
-    /// The status and the whole body; a stream is written to its end.
+    /// The status and the whole body; a stream is written to its end, and of a body that goes on, what is there.
     pub(in crate::http) fn into_parts(self) -> (u16, Vec<u8>) {
+        let mut body = Vec::new();
         let stream = match self.body {
             AnswerBody::Whole(body) => return (self.status.as_u16(), body),
             AnswerBody::Stream(stream) => stream,
+            AnswerBody::Feed(feed) => {
+                let written = write_what_is_there(feed, &mut body);
+                return (written.map_or(0, |()| self.status.as_u16()), body);
+            }
         };
-        let mut body = Vec::new();
         match stream.write_to(&mut body) {
             Ok(()) => (self.status.as_u16(), body),
             Err(error) => {
@@ -169,6 +183,7 @@ impl Answer {
             AnswerBody::Whole(body) if self.status == FINE => sink.write_all(&body)?,
             AnswerBody::Whole(body) => return Ok((self.status.as_u16(), body)),
             AnswerBody::Stream(stream) => stream.write_to(sink)?,
+            AnswerBody::Feed(feed) => write_what_is_there(feed, sink)?,
         }
         Ok((self.status.as_u16(), Vec::new()))
     }
@@ -183,7 +198,7 @@ impl Answer {
                 let Some(smaller) = gzip(body) else { return self };
                 *body = smaller;
             }
-            AnswerBody::Whole(_) => return self,
+            AnswerBody::Whole(_) | AnswerBody::Feed(_) => return self,
             AnswerBody::Stream(stream) => stream.gzip = true,
         }
         self.headers.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
@@ -205,6 +220,17 @@ impl Answer {
             headers.insert(name, value);
         }
         response
+    }
+}
+
+/// Writes the pieces of a body that goes on, up to the first for which it would have to wait.
+fn write_what_is_there(mut feed: Box<dyn Feed>, sink: &mut dyn Write) -> io::Result<()> {
+    loop {
+        match feed.next() {
+            Next::Piece(piece) => sink.write_all(&piece)?,
+            Next::Behind => feed.load(),
+            Next::Nothing | Next::End => return Ok(()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! answer, problem  what a handler returns
 //! refusal_page     a problem as a page, for people
 //! stream           a body that is written while the client reads
+//! feed             a body that goes on for as long as the client stays
 //! page             the cursor that says where a page of a list ended
 //! direct           answers a request without a connection
 //! ```
@@ -17,6 +18,7 @@ pub(super) mod answer;
 pub(super) mod arriving;
 pub(super) mod description;
 pub(super) mod direct;
+pub(super) mod feed;
 pub(super) mod page;
 pub(super) mod parameter;
 pub(super) mod problem;

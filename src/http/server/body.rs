@@ -27,6 +27,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::http::route::problem::Problem;
 use crate::http::route::stream::Stream;
+use crate::http::server::feeder::Feeding;
 use crate::http::server::seats::Busy;
 use crate::http::server::slots::Slot;
 
@@ -47,12 +48,18 @@ pub(in crate::http) type Kept = (Busy, [Slot; 2]);
 pub(in crate::http) enum Made {
     Whole(Vec<u8>),
     Pieces(Box<Pieces>),
+    Fed(Feeding),
 }
 
 /// A body that is being sent.
 pub(in crate::http) enum Outgoing {
     Whole(Full<Bytes>),
     Pieces(Box<Pieces>, Arc<Kept>),
+    /// Nothing is put into its pieces, which all clients share.
+    Fed {
+        feeding: Feeding,
+        _kept: Kept,
+    },
 }
 
 /// The error of a body that ends early. The reason is in the log, and the connection ends.
@@ -189,6 +196,7 @@ impl Outgoing {
         match made {
             Made::Whole(bytes) => Self::Whole(Full::new(Bytes::from_owner(Owned { bytes, _kept: kept }))),
             Made::Pieces(pieces) => Self::Pieces(pieces, Arc::new(kept)),
+            Made::Fed(feeding) => Self::Fed { feeding, _kept: kept },
         }
     }
 }
@@ -203,20 +211,21 @@ impl Body for Outgoing {
             Self::Pieces(pieces, kept) => pieces
                 .poll_piece(cx)
                 .map_ok(|bytes| Frame::data(Bytes::from_owner(Owned { bytes, _kept: Arc::clone(kept) }))),
+            Self::Fed { feeding, .. } => feeding.poll_piece(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(body) => body.is_end_stream(),
-            Self::Pieces(..) => false,
+            Self::Pieces(..) | Self::Fed { .. } => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => body.size_hint(),
-            Self::Pieces(..) => SizeHint::default(),
+            Self::Pieces(..) | Self::Fed { .. } => SizeHint::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Method, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
@@ -22,6 +22,7 @@ use crate::http::route::request::Request;
 use crate::http::route::routes::{self, FoundRoute, OTHER_ROUTE, Route, Work};
 use crate::http::server::app::App;
 use crate::http::server::body::{Made, Outgoing, Pieces, STREAM_BYTES};
+use crate::http::server::feeder::Feeder;
 use crate::http::server::guard;
 use crate::http::server::limits::ServerLimits;
 use crate::http::server::owner::Link;
@@ -34,15 +35,17 @@ pub(in crate::http) struct Dispatch<C: 'static> {
     limits: ServerLimits,
     slots: Slots,
     body_slots: Arc<Semaphore>,
+    feeder: Feeder,
 }
 
 /// An answer, and the slots that it holds until it is written.
 type Held = (Response<Made>, [Slot; 2]);
 
 impl<C: Send + Sync + 'static> Dispatch<C> {
-    pub(in crate::http) fn new(app: Arc<App<C>>, limits: ServerLimits) -> Self {
+    /// Bodies that go on end once `stop` holds `true`.
+    pub(in crate::http) fn new(app: Arc<App<C>>, limits: ServerLimits, stop: watch::Receiver<bool>) -> Self {
         let body_slots = Arc::new(Semaphore::new(limits.bodies_max));
-        Self { app, limits, slots: Slots::new(limits), body_slots }
+        Self { app, limits, slots: Slots::new(limits), body_slots, feeder: Feeder::new(stop) }
     }
 
     /// Answers a request that came over `link`, which is `busy` until the answer is written.
@@ -61,6 +64,9 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         };
         let (response, held) = outcome.unwrap_or_else(|problem| refused(problem, person.as_deref()));
         self.app.counters.record(label, response.status().as_u16());
+        if matches!(response.body(), Made::Fed(_)) {
+            busy.stays();
+        }
         response.map(|body| Outgoing::new(body, (busy, held)))
     }
 
@@ -86,7 +92,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         link: &Arc<Link>,
     ) -> Result<Held, Problem> {
         if found.route.work == Work::Intake {
-            return self.take_in(found, query, head, body).await;
+            return self.take_in(found, query, (head, body), link).await;
         }
         let request_slot = self.slots.request(found.route.work)?;
         let (body, body_slot) = match head.method {
@@ -107,12 +113,20 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
             headers: head.headers,
         };
         let (answer, room) = self.handle(found.route, request, Arc::clone(link), body_slot).await?;
+        // A client that stays must not keep others from asking.
+        let request_slot = request_slot.filter(|_| !matches!(answer.body(), Made::Fed(_)));
         Ok((answer, [request_slot, room]))
     }
 
     /// Gives a body to its handler while it arrives, however long that takes. The handler has a thread and a slot as long as
     /// the body arrives; if its client goes, the handler is told so.
-    async fn take_in(&self, found: FoundRoute<C>, query: Query, head: Parts, body: Incoming) -> Result<Held, Problem> {
+    async fn take_in(
+        &self,
+        found: FoundRoute<C>,
+        query: Query,
+        (head, body): (Parts, Incoming),
+        link: &Arc<Link>,
+    ) -> Result<Held, Problem> {
         let route = found.route;
         if let Some(BodyForm { form, .. }) = route.body.filter(|takes| !is_of_type(&head, takes.form.content_type)) {
             return Err(Problem::unsupported_type(form.content_type));
@@ -145,7 +159,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
             tracing::error!(route = route.pattern, %error, "a handler failed");
             Problem::internal("the handler failed; the log says why")
         })??;
-        let (response, room) = self.ready(route, answer, None, false).await?;
+        let (response, room) = self.ready(route, answer, None, (false, link)).await?;
         Ok((response, [None, room]))
     }
 
@@ -196,6 +210,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
             tracing::error!(route = route.pattern, %error, "a handler failed");
             Problem::internal("the handler failed; the log says why")
         };
+        let ends = Arc::clone(&link);
         let work = async {
             if (route.quotes)(&self.app.context) {
                 // This is checked before the request waits for a slot, so that users who are refused take none.
@@ -212,7 +227,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
                 Ok((answer, slot))
             });
             let (answer, slot) = made.await.map_err(failed)??;
-            self.ready(route, answer, slot, head_only).await
+            self.ready(route, answer, slot, (head_only, &ends)).await
         };
         timeout(answer_timeout, work).await.unwrap_or_else(|_| {
             tracing::warn!(route = route.pattern, ?answer_timeout, "a handler took too long");
@@ -226,7 +241,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         route: &'static Route<C>,
         answer: Answer,
         slot: Slot,
-        head_only: bool,
+        (head_only, link): (bool, &Arc<Link>),
     ) -> Result<(Response<Made>, Slot), Problem> {
         let (head, body) = answer.into_response().into_parts();
         let (made, room) = match body {
@@ -236,13 +251,18 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
                 drop(slot);
                 (Made::Whole(bytes), room)
             }
-            AnswerBody::Stream(_) if head_only => {
+            AnswerBody::Stream(_) | AnswerBody::Feed(_) if head_only => {
                 (Made::Pieces(Box::new(Pieces::unwritten(route.pattern, self.limits.answer_timeout))), None)
             }
             AnswerBody::Stream(stream) => {
                 let room = self.slots.room(route.work, STREAM_BYTES).await;
                 let pieces = Pieces::start(stream, slot, route.pattern, self.limits.answer_timeout).await?;
                 (Made::Pieces(Box::new(pieces)), room)
+            }
+            AnswerBody::Feed(feed) => {
+                drop(slot);
+                let seat = self.slots.feed()?;
+                (Made::Fed(self.feeder.start(feed, link)), seat)
             }
         };
         Ok((Response::from_parts(head, made), room))
@@ -273,7 +293,7 @@ fn refused(problem: Problem, person: Option<&str>) -> Held {
     let answer = person.map(|path| refusal_page::page(&problem, path));
     let response = answer.unwrap_or_else(|| problem.into()).into_response().map(|body| match body {
         AnswerBody::Whole(bytes) => Made::Whole(bytes),
-        AnswerBody::Stream(_) => unreachable!("a problem is held in memory"),
+        AnswerBody::Stream(_) | AnswerBody::Feed(_) => unreachable!("a problem is held in memory"),
     });
     (response, [None, None])
 }

@@ -37,6 +37,9 @@ const CONNECTIONS_MAX: usize = 256;
 /// Most requests at once for files or the store, waiting or not, until their answers are written. Further ones are
 /// answered with status 503, so that 16 connections are always left for `/metrics` and probes.
 const STORE_REQUESTS_MAX: usize = CONNECTIONS_MAX - 16;
+/// Most clients at once that stay, each on a connection of its own besides [`CONNECTIONS_MAX`]. Further ones are answered
+/// with status 503.
+const FEEDS_MAX: usize = 1000;
 /// Longest time to finish requests at shutdown. Requests that are not finished then are dropped.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -70,6 +73,8 @@ pub struct ServerLimits {
     pub intakes_max: usize,
     /// Most requests at once that are not answered from memory; fewer than connections.
     pub store_requests_max: usize,
+    /// Most clients at once that stay, on connections of their own.
+    pub feeds_max: usize,
     /// Longest time to finish requests at shutdown.
     pub shutdown_timeout: Duration,
 }
@@ -91,6 +96,7 @@ impl Default for ServerLimits {
             connections_max: CONNECTIONS_MAX,
             intakes_max: INTAKES_MAX,
             store_requests_max: STORE_REQUESTS_MAX,
+            feeds_max: FEEDS_MAX,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
         }
     }

@@ -65,7 +65,7 @@ impl Server {
     ) -> Result<(), ServeError> {
         let Self { listener, address, limits } = self;
         let listener = TcpListener::from_std(listener).map_err(|source| ServeError::Start { address, source })?;
-        let dispatch = Arc::new(Dispatch::new(app, limits));
+        let dispatch = Arc::new(Dispatch::new(app, limits, shutdown.clone()));
         let seats = Seats::new(limits.connections_max);
         let mut connections = JoinSet::new();
         let mut waiting = None;
@@ -119,6 +119,7 @@ async fn serve<C: Send + Sync + 'static>(
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
     let (seat, link) = (&seat, Arc::new(Link::new(local, peer)));
+    let own = Arc::clone(&link);
     let service = service_fn(move |request| {
         let (dispatch, link, busy) = (Arc::clone(&dispatch), Arc::clone(&link), seat.busy());
         async move { Ok::<_, Infallible>(dispatch.respond(request, &link, busy).await) }
@@ -131,12 +132,13 @@ async fn serve<C: Send + Sync + 'static>(
         .max_buf_size(limits.header_bytes_max.max(HEADER_BYTES_FLOOR))
         // A client that has sent its request and shut down its side of the connection still wants the answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(StallGuard::new(stream, limits.stall_timeout)), service);
+        .serve_connection(TokioIo::new(StallGuard::new(stream, limits.stall_timeout, Arc::clone(&own))), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         // The connection is polled first, so that a request that has arrived already is answered.
         biased;
         ended = connection.as_mut() => ended,
+        () = own.is_cut() => return,
         () = seat.asked_to_leave() => {
             if seat.is_idle() {
                 return;

@@ -7,6 +7,7 @@
 //! stall     closes a connection whose client does not read
 //! dispatch  one request: guard → route → body → handler on a blocking thread → answer
 //! body      sends whole bodies and streams
+//! feeder    feeds clients that stay
 //! guard     refuses DNS rebinding, cross-origin writes, long addresses
 //! owner     finds the user whose connection it is
 //! readers   says which users get answers that quote conversations
@@ -21,6 +22,7 @@ mod body;
 pub(super) mod counters;
 mod dispatch;
 pub(super) mod error;
+mod feeder;
 mod guard;
 pub(super) mod limits;
 pub(super) mod listen;

@@ -18,6 +18,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
 
 use crate::http::route::problem::Problem;
 use crate::http::server::readers::Readers;
@@ -39,11 +42,32 @@ pub(in crate::http) struct Link {
     pub(in crate::http) local: SocketAddr,
     peer: SocketAddr,
     owner: OnceLock<u32>,
+    is_narrow: AtomicBool,
+    cut: Notify,
 }
 
 impl Link {
     pub(in crate::http) const fn new(local: SocketAddr, peer: SocketAddr) -> Self {
-        Self { local, peer, owner: OnceLock::new() }
+        Self { local, peer, owner: OnceLock::new(), is_narrow: AtomicBool::new(false), cut: Notify::const_new() }
+    }
+
+    /// Asks that the system keeps little of what is written, so that it is soon seen that a client does not read.
+    pub(in crate::http) fn narrow(&self) {
+        self.is_narrow.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::http) fn is_narrow(&self) -> bool {
+        self.is_narrow.load(Ordering::Relaxed)
+    }
+
+    /// Ends the connection at once.
+    pub(in crate::http) fn cut(&self) {
+        self.cut.notify_one();
+    }
+
+    /// Waits until the connection is to end at once.
+    pub(in crate::http) async fn is_cut(&self) {
+        self.cut.notified().await;
     }
 
     /// Fails if the user of this connection may not read answers that quote conversations. Reads the table of sockets

@@ -26,6 +26,8 @@ struct SeatTable {
 
 struct Taken {
     requests: usize,
+    /// True while its client stays: it takes no seat from others then.
+    stays: bool,
     idle_since: u64,
     asked: bool,
     bell: Arc<Notify>,
@@ -62,7 +64,8 @@ impl Seats {
 
     fn try_take(self: &Arc<Self>) -> Option<Seat> {
         let mut table = self.table();
-        if table.taken.len() >= self.seats_max {
+        let stay = table.taken.values().filter(|taken| taken.stays).count();
+        if table.taken.len() - stay >= self.seats_max {
             let idle = table.taken.values_mut().filter(|taken| taken.requests == 0 && !taken.asked);
             if let Some(longest) = idle.min_by_key(|taken| taken.idle_since) {
                 longest.ask_to_leave();
@@ -70,7 +73,7 @@ impl Seats {
             return None;
         }
         let (number, bell) = (table.tick(), Arc::new(Notify::new()));
-        let taken = Taken { requests: 0, idle_since: number, asked: false, bell: Arc::clone(&bell) };
+        let taken = Taken { requests: 0, stays: false, idle_since: number, asked: false, bell: Arc::clone(&bell) };
         table.taken.insert(number, taken);
         Some(Seat { seats: Arc::clone(self), number, bell })
     }
@@ -118,6 +121,16 @@ impl Seat {
     }
 }
 
+impl Busy {
+    /// Marks the connection as one whose client stays, until this is dropped. Its seat is free for another one.
+    pub(in crate::http) fn stays(&self) {
+        if let Some(taken) = self.seats.table().taken.get_mut(&self.number) {
+            taken.stays = true;
+        }
+        self.seats.changed.notify_one();
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.table().taken.remove(&self.number);
@@ -131,6 +144,7 @@ impl Drop for Busy {
         let now = table.tick();
         if let Some(taken) = table.taken.get_mut(&self.number) {
             taken.requests -= 1;
+            taken.stays = false;
             taken.idle_since = now;
         }
         drop(table);

@@ -33,6 +33,7 @@ pub(in crate::http) struct Slots {
     large: Arc<Semaphore>,
     intake: Arc<Semaphore>,
     room: Arc<Semaphore>,
+    feeds: Arc<Semaphore>,
     room_pieces: usize,
 }
 
@@ -47,6 +48,7 @@ impl Slots {
             large: of(limits.large_handlers_max),
             intake: of(limits.intakes_max),
             room: of(room_pieces),
+            feeds: of(limits.feeds_max),
             room_pieces,
         }
     }
@@ -58,6 +60,12 @@ impl Slots {
         }
         let refused = |_| Problem::unavailable("too many requests are under way");
         Arc::clone(&self.requests).try_acquire_owned().map(Some).map_err(refused)
+    }
+
+    /// Takes the slot of a client that stays; fails if there is none.
+    pub(in crate::http) fn feed(&self) -> Result<Slot, Problem> {
+        let refused = |_| Problem::unavailable("too many clients follow what happens");
+        Arc::clone(&self.feeds).try_acquire_owned().map(Some).map_err(refused)
     }
 
     /// Waits for a handler slot; fails if too many requests wait for large answers.

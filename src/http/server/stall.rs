@@ -6,22 +6,41 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::http::server::owner::Link;
+
+/// Bytes that the system keeps of what is written to a client that stays; Linux takes twice as many.
+const BUFFER_BYTES: usize = 32 * 1024;
 
 pub(in crate::http) struct StallGuard {
     stream: TcpStream,
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
+    link: Arc<Link>,
+    is_narrow: bool,
 }
 
 impl StallGuard {
-    pub(in crate::http) fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+    pub(in crate::http) fn new(stream: TcpStream, patience: Duration, link: Arc<Link>) -> Self {
+        Self { stream, patience, waiting: None, link, is_narrow: false }
+    }
+
+    /// Gives the system a small buffer, once that is asked for.
+    fn narrow(&mut self) {
+        if self.link.is_narrow() && !std::mem::replace(&mut self.is_narrow, true) {
+            // Without it, a client that does not read is noticed later.
+            if let Err(error) = set_socket_send_buffer_size(&self.stream, BUFFER_BYTES) {
+                tracing::debug!(%error, "cannot make the buffer of a connection small");
+            }
+        }
     }
 
     fn limit(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -46,6 +65,7 @@ impl AsyncRead for StallGuard {
 
 impl AsyncWrite for StallGuard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.narrow();
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.limit(written, cx)
     }
@@ -55,6 +75,7 @@ impl AsyncWrite for StallGuard {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.narrow();
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.limit(written, cx)
     }

@@ -1,0 +1,381 @@
+//! Makes events of what the log names: from the facts as they are now, and from the session files for texts.
+//!
+//! What a session with up to [`REEL_EVENTS_MAX`] events tells is what its replay tells. Of a longer session, the place of an
+//! event among the others and the gap before it are not worked out, because its units would all have to be read.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::frame::{About, EventName, Frame, framed};
+use crate::archive::Archive;
+use crate::http::api::content::ContentPage;
+use crate::http::api::reel::Reel;
+use crate::http::api::replay::kept::Replays;
+use crate::http::api::sessions::summary_of;
+use crate::ledger::ended;
+use crate::ledger::session::{Session, project_of};
+use crate::ledger::unit::{Identity, Parts, TurnEnd, Unit, UnitId};
+use crate::store::{EventPlace, EventRef, StoreError, StoreReader, Told, ToldEvents};
+use crate::transcript::time::Timestamp;
+use crate::views::sessions::event::{Detail, Event};
+use crate::views::sessions::kinds::EventKind;
+use crate::views::sessions::moments::{self, Around, Moment, SoFar};
+use crate::views::sessions::outline::Outline;
+use crate::views::sessions::parts::turn_summary;
+
+/// Most bytes of each text of an event. All of it is told by the replay.
+const PIECE_BYTES_MAX: usize = 16 << 10;
+
+/// Most bytes of the data of an event. Texts of a longer one are cut further.
+const DATA_BYTES_MAX: usize = 64 << 10;
+
+/// Events of a session up to which its replay is worked out for every event of it.
+const REEL_EVENTS_MAX: u64 = 2_000;
+
+/// Most levels of sub-agents.
+const LEVELS_MAX: usize = 64;
+
+/// Makes events of one row of the log.
+pub(super) struct Renderer<'a> {
+    reader: &'a StoreReader,
+    archive: &'a Archive,
+    replays: &'a Replays,
+    sessions: HashMap<String, Option<Arc<SessionNow>>>,
+    units: HashMap<UnitId, Option<Arc<Unit>>>,
+}
+
+/// A session as it is now.
+struct SessionNow {
+    session: Session,
+    order: Order,
+}
+
+enum Order {
+    /// All events.
+    Reel(Arc<Reel>),
+    /// Only which turn each unit belongs to.
+    Turns(Box<Outline>),
+}
+
+/// What an event says, and what it is filtered by.
+struct Said {
+    name: EventName,
+    about: About,
+    data: Map<String, Value>,
+}
+
+impl<'a> Renderer<'a> {
+    pub(super) fn new(reader: &'a StoreReader, archive: &'a Archive, replays: &'a Replays) -> Self {
+        Self { reader, archive, replays, sessions: HashMap::new(), units: HashMap::new() }
+    }
+
+    /// The events of a row, each with its place in the log of this epoch. What cannot be told any more has no bytes.
+    pub(super) fn frames(&mut self, epoch: u64, row: &ToldEvents) -> Vec<Arc<Frame>> {
+        (row.first..).zip(&row.events).map(|(sequence, event)| Arc::new(self.frame(epoch, sequence, event))).collect()
+    }
+
+    fn frame(&mut self, epoch: u64, sequence: u64, event: &EventRef) -> Frame {
+        let said = self.said(event).unwrap_or_else(|error| {
+            tracing::warn!(%error, sequence, "an event cannot be told");
+            None
+        });
+        let Some(Said { name, about, data }) = said else {
+            let (name, about) = (EventName::Run, About::default());
+            return Frame { sequence, at: event.at, name, about, bytes: bytes::Bytes::new() };
+        };
+        let bytes = framed(EventPlace { epoch, sequence }, name.word(), &Value::Object(data).to_string());
+        Frame { sequence, at: event.at, name, about, bytes }
+    }
+
+    fn said(&mut self, event: &EventRef) -> Result<Option<Said>, StoreError> {
+        match event.told {
+            Told::Session => self.session_began(event),
+            Told::Turn => self.turn_ended(event),
+            // A run is told by whoever knows runs; no fact of a session does.
+            Told::Run => Ok(None),
+            _ => self.happened(event),
+        }
+    }
+
+    fn session_began(&self, event: &EventRef) -> Result<Option<Said>, StoreError> {
+        let Some(session) = self.reader.session_numbered(event.unit)? else { return Ok(None) };
+        let Ok(summary) = summary_of(self.reader, &session) else { return Ok(None) };
+        let context = session.context();
+        let about = About {
+            session: session.id.0.to_string(),
+            project: session.project().map(str::to_owned),
+            branch: session.branch().map(|branch| branch.to_string()),
+            entrypoint: context.and_then(|context| context.entrypoint.as_deref()).map(str::to_owned),
+            ..About::default()
+        };
+        let mut data = head(&about, "session", event.at);
+        data.extend(fields(&summary));
+        Ok(Some(Said { name: EventName::Session, about, data }))
+    }
+
+    fn turn_ended(&mut self, event: &EventRef) -> Result<Option<Said>, StoreError> {
+        let Some(unit) = self.unit(event.unit)? else { return Ok(None) };
+        let Some(now) = self.session(&unit)? else { return Ok(None) };
+        let number = now.turn(unit.key.id());
+        let Some(summary) = turn_summary(&unit, number.unwrap_or_default(), Vec::new) else { return Ok(None) };
+        let end = ended::over(&unit);
+        let about = self.about(&unit)?;
+        let mut data = head(&about, "turn", event.at);
+        data.extend(fields(&summary));
+        // The parts of a turn are told one by one, and its place in the session under the name that other events use.
+        for name in ["index", "critical_path", "subagents"] {
+            data.remove(name);
+        }
+        let below = unit.gist_with_below().cost - unit.gist().cost;
+        let told = [
+            ("turn", json!(number)),
+            ("subagents_cost_usd", below.to_string().into()),
+            ("ended_at", end.at.to_rfc3339().into()),
+            ("end", end.reason.into()),
+            ("outcome", end.reason.into()),
+            ("duration_seconds", json!(crate::transcript::time::seconds(end.at.since_ms(unit.started())))),
+        ];
+        data.extend(told.map(|(name, value)| (name.to_owned(), value)));
+        Ok(Some(Said { name: EventName::Turn, about, data }))
+    }
+
+    /// Something that the replay tells too.
+    fn happened(&mut self, event: &EventRef) -> Result<Option<Said>, StoreError> {
+        let Some(unit) = self.unit(event.unit)? else { return Ok(None) };
+        let Some(now) = self.session(&unit)? else { return Ok(None) };
+        let chain = self.chain(&unit)?;
+        let parent = chain.first().and_then(|above| above.agent.as_ref()).map(|agent| agent.id.shared());
+        let depth = usize::from(unit.agent.is_some()) + chain.iter().filter(|above| above.agent.is_some()).count();
+        let end = match event.told {
+            Told::SubagentEnd => Some(self.end_of(&unit)?),
+            _ => None,
+        };
+        let around = Around { unit: &unit, turn: now.turn(unit.key.id()), end, depth, parent: parent.as_ref() };
+        let section = match event.section {
+            Some(position) => self.reader.section(event.unit, position)?,
+            None => None,
+        };
+        let mut found = section.as_ref().and_then(|section| found(event, &around, &section.parts));
+        found = found.or_else(|| found_in_unit(event, &around));
+        let mut moved = None;
+        if found.is_none() && unit.sections.is_some() {
+            // A part may have moved from its unit into a section since it was told.
+            self.reader.each_section(event.unit, |section| {
+                let is_there = self::found(event, &around, &section.parts).is_some();
+                moved = is_there.then_some(section);
+                if is_there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            found = moved.as_ref().and_then(|section| self::found(event, &around, &section.parts));
+        }
+        let Some(moment) = found else { return Ok(None) };
+        let (exact, told) = match now.exact(self.reader, &unit, &moment)? {
+            Some(told) => (true, told),
+            None => (false, moment.event(&around, 0, &mut now.so_far())),
+        };
+        let mut about = self.about(&unit)?;
+        let name = name_of(&told.detail);
+        about.note(&told.detail);
+        let mut data = self.data(&about, &told)?;
+        if !exact {
+            data.insert("index".to_owned(), Value::Null);
+        }
+        Ok(Some(Said { name, about, data }))
+    }
+
+    /// The data of an event, with as much of its text as fits.
+    fn data(&self, about: &About, told: &Event) -> Result<Map<String, Value>, StoreError> {
+        let mut data = head(about, "", told.at);
+        data.extend(fields(told));
+        let mut piece_bytes = PIECE_BYTES_MAX;
+        loop {
+            let mut page = ContentPage::new(self.reader, self.archive).with_piece_bytes_max(piece_bytes);
+            let content = fields(&page.content(told.source.as_ref())?);
+            if piece_bytes < 256 || Value::Object(content.clone()).to_string().len() <= DATA_BYTES_MAX {
+                data.extend(content);
+                return Ok(data);
+            }
+            piece_bytes /= 8;
+        }
+    }
+
+    fn unit(&mut self, id: UnitId) -> Result<Option<Arc<Unit>>, StoreError> {
+        match self.units.entry(id) {
+            Entry::Occupied(known) => Ok(known.get().clone()),
+            Entry::Vacant(new) => Ok(new.insert(self.reader.unit(id)?.map(Arc::new)).clone()),
+        }
+    }
+
+    /// The units above a sub-agent, the nearest first.
+    fn chain(&mut self, unit: &Unit) -> Result<Vec<Arc<Unit>>, StoreError> {
+        let mut chain: Vec<Arc<Unit>> = Vec::new();
+        let mut above = unit.agent.as_ref().and_then(|agent| agent.parent);
+        while let Some(id) = above.filter(|_| chain.len() < LEVELS_MAX) {
+            let Some(next) = self.unit(id)? else { break };
+            above = next.agent.as_ref().and_then(|agent| agent.parent);
+            chain.push(next);
+        }
+        Ok(chain)
+    }
+
+    fn session(&mut self, unit: &Unit) -> Result<Option<Arc<SessionNow>>, StoreError> {
+        let id = unit.session();
+        if let Some(known) = self.sessions.get(&*id.0) {
+            return Ok(known.clone());
+        }
+        let session = self.reader.session(id)?;
+        let now = session.map(|session| SessionNow::of(session, self.reader, self.replays)).transpose()?.map(Arc::new);
+        self.sessions.insert(id.0.to_string(), now.clone());
+        Ok(now)
+    }
+
+    /// When and how a sub-agent ended that was told to have.
+    fn end_of(&mut self, unit: &Unit) -> Result<TurnEnd, StoreError> {
+        if let Some(end) = unit.end() {
+            return Ok(end);
+        }
+        let above = match unit.agent.as_ref().and_then(|agent| agent.parent) {
+            Some(parent) => self.unit(parent)?,
+            None => None,
+        };
+        let of = ended::of_agent(unit, &|id| above.as_deref().filter(|above| above.key.id() == id));
+        Ok(of.unwrap_or_else(|| ended::over(unit)))
+    }
+
+    fn about(&mut self, unit: &Unit) -> Result<About, StoreError> {
+        let chain = self.chain(unit)?;
+        let top = chain.last().map_or(unit, |top| top);
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let agent = match &unit.agent {
+            Some(agent) => agent.agent_type.as_deref().unwrap_or("unknown"),
+            None => "main",
+        };
+        Ok(About {
+            session: unit.session().0.to_string(),
+            project: text(unit.context.cwd.as_deref().and_then(project_of)),
+            branch: text(unit.context.branch.as_deref()),
+            entrypoint: text(unit.context.entrypoint.as_deref()),
+            origin: top.prompt.as_ref().map(|prompt| prompt.origin.name().to_owned()),
+            agent: Some(agent.to_owned()),
+            ..About::default()
+        })
+    }
+}
+
+impl SessionNow {
+    fn of(session: Session, reader: &StoreReader, replays: &Replays) -> Result<Self, StoreError> {
+        let tally = &session.tally;
+        let calls: u64 = tally.tools.values().map(|tool| tool.calls).sum();
+        let events = tally.messages() + 2 * calls + tally.turns + 2 * tally.subagents;
+        let order = if events <= REEL_EVENTS_MAX {
+            Order::Reel(replays.reel(reader, &session)?)
+        } else {
+            let mut members = Vec::new();
+            reader.each_member(&session.id, |member| {
+                members.push(member);
+                ControlFlow::Continue(())
+            })?;
+            Order::Turns(Box::new(Outline::of(&members, 0)))
+        };
+        Ok(Self { session, order })
+    }
+
+    fn turn(&self, unit: UnitId) -> Option<usize> {
+        match &self.order {
+            Order::Reel(reel) => reel.outline.turn(unit),
+            Order::Turns(outline) => outline.turn(unit),
+        }
+    }
+
+    /// What the session has used, as far as that is known.
+    fn so_far(&self) -> SoFar {
+        SoFar { tokens: self.session.tally.tokens(), cost: self.session.tally.cost() }
+    }
+
+    /// The event as the replay tells it; `None` if the session is too long for that, or has changed meanwhile.
+    fn exact(&self, reader: &StoreReader, unit: &Unit, moment: &Moment<'_>) -> Result<Option<Event>, StoreError> {
+        let Order::Reel(reel) = &self.order else { return Ok(None) };
+        let (id, kind, own) = (unit.key.id(), moment.kind(), moment.id());
+        let from = reel.timeline.at(moment.at());
+        let looks = (from..reel.timeline.len()).map_while(|position| Some((position, reel.timeline.look(position)?)));
+        let same = looks.take_while(|(_, look)| look.at == moment.at());
+        let alike: Vec<usize> =
+            same.filter(|(_, look)| look.kind == kind && look.unit == id).map(|(position, _)| position).collect();
+        let placed = reel.placed_events(reader, &alike)?.into_iter().find(|placed| *placed.key.id == *own);
+        let Some(position) = placed.map(|placed| placed.event.index) else { return Ok(None) };
+        Ok(reel.events(reader, &[position])?.pop().map(|(event, _)| event))
+    }
+}
+
+impl About {
+    /// Adds what only the event itself knows.
+    fn note(&mut self, detail: &Detail) {
+        match detail {
+            Detail::Message { model, .. } => self.model = Some(model.to_string()),
+            Detail::ToolCall { tool, .. } => self.tool = Some(tool.to_string()),
+            Detail::ToolResult { tool, .. } => self.tool = tool.as_ref().map(ToString::to_string),
+            _ => {}
+        }
+    }
+}
+
+/// What every event begins with.
+fn head(about: &About, kind: &str, at: Timestamp) -> Map<String, Value> {
+    let told = [
+        ("kind", kind.into()),
+        ("at", at.to_rfc3339().into()),
+        ("session", about.session.as_str().into()),
+        ("project", json!(about.project)),
+        ("workflow", json!(about.workflow)),
+    ];
+    told.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)).collect()
+}
+
+/// The fields of an object.
+fn fields(value: &impl serde::Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
+}
+
+const fn name_of(detail: &Detail) -> EventName {
+    match detail {
+        Detail::Message { .. } => EventName::Message,
+        Detail::ToolCall { .. } => EventName::ToolCall,
+        Detail::ToolResult { .. } => EventName::ToolResult,
+        Detail::SubagentStart { .. } | Detail::SubagentEnd { .. } => EventName::Subagent,
+        Detail::ApiError { .. } => EventName::ApiError,
+        _ => EventName::Prompt,
+    }
+}
+
+/// The moment that an event tells, among those of a unit as a whole and of the parts that it holds itself.
+fn found_in_unit<'u>(event: &EventRef, around: &Around<'u>) -> Option<Moment<'u>> {
+    let kind = match event.told {
+        Told::Prompt => EventKind::Prompt,
+        Told::SubagentStart => EventKind::SubagentStart,
+        Told::SubagentEnd => EventKind::SubagentEnd,
+        _ => return found(event, around, &around.unit.parts),
+    };
+    moments::of_unit(around).find(|moment| moment.kind() == kind)
+}
+
+/// The moment that an event tells, among those of some parts.
+fn found<'p>(event: &EventRef, _: &Around<'_>, parts: &'p Parts) -> Option<Moment<'p>> {
+    let (kind, is_own): (EventKind, fn(&str) -> u64) = match event.told {
+        Told::Message => (EventKind::Message, |id| Identity::Message(id).hash()),
+        Told::ToolCall => (EventKind::ToolCall, |id| Identity::Call(id).hash()),
+        Told::ToolResult => (EventKind::ToolResult, |id| Identity::Call(id).hash()),
+        Told::ApiError => {
+            let row = parts.rows.iter().find(|row| Identity::Row(row.id).hash() == event.identity)?;
+            let id = row.id.to_string();
+            return moments::of_parts(parts).find(|moment| moment.kind() == EventKind::ApiError && moment.id() == id);
+        }
+        _ => return None,
+    };
+    moments::of_parts(parts).find(|moment| moment.kind() == kind && is_own(&moment.id()) == event.identity)
+}
