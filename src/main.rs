@@ -12,6 +12,8 @@ use tailspan::cli::search::{self, SearchError};
 use tailspan::cli::stream::StreamError;
 use tailspan::cli::tables::{self, error::ExportError};
 use tailspan::cli::{archive, backfill, metrics, rules, scan, statusline, stream, transcript, verify};
+use tailspan::cli::watch::{self, WatchError};
+use tailspan::cli::{archive, backfill, metrics, rules, scan, statusline, transcript, verify};
 use tailspan::config::{Config, ConfigError, Env, Flags};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
                 || error.downcast_ref::<ReplayError>().is_some_and(ReplayError::is_usage)
                 || error.downcast_ref::<StreamError>().is_some_and(StreamError::is_usage)
                 || error.downcast_ref::<SearchError>().is_some_and(SearchError::is_usage);
+                || error.downcast_ref::<SearchError>().is_some_and(SearchError::is_usage)
+                || error.downcast_ref::<WatchError>().is_some_and(WatchError::is_usage);
             log::say(&format!("tailspan: {error:#}"));
             ExitCode::from(if wrong_usage { USAGE } else { FAILED })
         }
@@ -81,6 +85,7 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Transcript(args) => transcript::run(args, &config, &env, &prices()?)?,
         Command::Search(args) => search::run(args, &config, &env, &prices()?)?,
         Command::Replay(args) => replay::run(args, &config, &env, &prices()?)?,
+        Command::Watch(args) => watch::run(args, &config, &env)?,
         Command::Archive(args) => archive::run(args, &config, &roots, &prices()?)?,
         Command::Statusline(args) => statusline::run(args.patience, &config, &env)?,
         Command::Stream(_) => {}

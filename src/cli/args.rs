@@ -15,6 +15,7 @@ use super::stream::StreamArgs;
 use super::tables::args::ExportArgs;
 use super::transcript::TranscriptArgs;
 use super::values;
+use super::watch::WatchArgs;
 use crate::config::Flags;
 use crate::transcript::time::Timestamp;
 
@@ -55,6 +56,8 @@ pub enum Command {
     Replay(Box<ReplayArgs>),
     /// Pass on what `claude -p --output-format stream-json` prints, and hand it over to the sidecar
     Stream(StreamArgs),
+    /// Print what happens while it happens, one line for each event
+    Watch(Box<WatchArgs>),
     /// List, check, restore and take in copies of session files
     Archive(ArchiveArgs),
     /// Print one line of figures for the status line of Claude Code, whose JSON is read on stdin
@@ -226,6 +229,7 @@ impl Args {
             Command::Replay(replay) => replay.flags(common),
             Command::Transcript(transcript) => transcript.flags(common),
             Command::Stream(stream) => stream.flags(common),
+            Command::Watch(watch) => watch.flags(common),
             Command::Archive(archive) => archive.flags(common),
             Command::Rules(RulesArgs { command: RulesCommand::Check(check) }) => {
                 Flags { projects: check.projects.clone(), offline: true, ..common }

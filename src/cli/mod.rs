@@ -17,3 +17,4 @@ pub mod tables;
 pub mod transcript;
 mod values;
 pub mod verify;
+pub mod watch;

@@ -22,6 +22,7 @@ mod known_text;
 
 // A state that lives through orders, cuts and crashes, by the thousand.
 mod archive;
+mod events;
 mod index;
 mod laws;
 mod retention;

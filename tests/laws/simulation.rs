@@ -55,8 +55,8 @@ impl Shadow {
 }
 
 /// A world while its plan is carried out.
-struct Playing {
-    world: World,
+pub(crate) struct Playing {
+    pub(crate) world: World,
     sources: Vec<Source>,
     shadow: Shadow,
     /// What was shown last.
@@ -64,7 +64,18 @@ struct Playing {
 }
 
 impl Playing {
-    fn act(&mut self, action: Action) {
+    /// The beginning of a plan, in a folder.
+    pub(crate) fn of(plan: &Plan, folder: &Path) -> Self {
+        let mut world = World::under(folder, plan.settings);
+        world.limits.chunk_bytes = plan.chunk_bytes;
+        world.parts_max = plan.parts_max;
+        world.restart();
+        let sources = plan.files().into_iter().map(|(path, bytes)| Source { path, bytes, at: 0 }).collect();
+        let shadow = Shadow { folder: folder.join("shadow"), generations: 0 };
+        Self { world, sources, shadow, last: BTreeMap::new() }
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
         let Self { world, sources, shadow, last } = self;
         let count = sources.len();
         match action {
@@ -86,7 +97,7 @@ impl Playing {
     }
 
     /// Everything is written, read and has left.
-    fn end(&mut self) -> Snapshot {
+    pub(crate) fn end(&mut self) -> Snapshot {
         for source in &mut self.sources {
             append(&self.world.root.join(&source.path), &source.bytes[source.at..]);
             source.at = source.bytes.len();
@@ -101,13 +112,7 @@ impl Playing {
 /// One world from beginning to end.
 fn run(plan: &Plan) {
     let keep = room();
-    let mut world = World::under(keep.path(), plan.settings);
-    world.limits.chunk_bytes = plan.chunk_bytes;
-    world.parts_max = plan.parts_max;
-    world.restart();
-    let sources = plan.files().into_iter().map(|(path, bytes)| Source { path, bytes, at: 0 }).collect();
-    let shadow = Shadow { folder: keep.path().join("shadow"), generations: 0 };
-    let mut playing = Playing { world, sources, shadow, last: BTreeMap::new() };
+    let mut playing = Playing::of(plan, keep.path());
     for action in &plan.actions {
         playing.act(*action);
     }
@@ -142,7 +147,7 @@ fn run(plan: &Plan) {
 }
 
 /// Where a world lives: in memory if there is a place for it, for it makes everything durable again and again.
-fn room() -> tempfile::TempDir {
+pub(crate) fn room() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 

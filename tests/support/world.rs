@@ -13,7 +13,7 @@ use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::ledger::prices::Prices;
 use tailspan::ledger::session::Session;
-use tailspan::store::{self, OutboxReader, StoreReader};
+use tailspan::store::{self, EventLimits, OutboxReader, StoreReader};
 use tailspan::tail::{self, ReadLimits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::labels::LabelRules;
@@ -102,6 +102,7 @@ pub(crate) struct World {
     pub(crate) labels: LabelRules,
     pub(crate) limits: ReadLimits,
     pub(crate) parts_max: usize,
+    pub(crate) events: EventLimits,
     pub(crate) now: Timestamp,
 }
 
@@ -145,6 +146,7 @@ impl World {
             labels: LabelRules::default(),
             limits: ReadLimits::default(),
             parts_max: PARTS_MAX,
+            events: EventLimits::DEFAULT,
             now,
         };
         world.open();
@@ -167,7 +169,7 @@ impl World {
         };
         self.reader = Some(opened.reader);
         self.outbox = opened.outbox.readers(&["default"]).unwrap().pop();
-        self.engine = Some(Engine::new(start, self.now).unwrap());
+        self.engine = Some(Engine::new(start, self.now).unwrap().with_events(self.events));
     }
 
     /// The folder of stream files.

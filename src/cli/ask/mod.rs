@@ -14,4 +14,4 @@ pub(super) mod args;
 pub(super) mod client;
 pub(super) mod question;
 pub(super) mod source;
-mod stream;
+pub(in crate::cli) mod stream;

@@ -16,6 +16,11 @@ impl Question {
         Self { target: format!("/api/v1/analytics/{path}"), has_query: false }
     }
 
+    /// A question with a path of its own.
+    pub(in crate::cli) fn at(path: &str) -> Self {
+        Self { target: path.to_owned(), has_query: false }
+    }
+
     /// A table as a file.
     pub(in crate::cli) fn export(table: &str, format: &str) -> Self {
         Self { target: format!("/api/v1/export/{table}.{format}"), has_query: false }

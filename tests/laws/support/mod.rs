@@ -3,6 +3,7 @@
 pub(crate) mod calls;
 pub(crate) mod counters;
 mod crash;
+pub(crate) mod follower;
 pub(crate) mod plan;
 pub(crate) mod searched;
 pub(crate) mod settings;

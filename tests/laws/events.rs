@@ -1,0 +1,98 @@
+//! Whatever happens to the files, the process and the connection, a client that comes back with the last id that it has got
+//! is told everything once.
+//!
+//! `TAILSPAN_TEST_SEEDS=10000 cargo test --release --test laws events::` runs more worlds than the usual ones.
+
+use std::collections::BTreeMap;
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use serde_json::Value;
+use tailspan::store::{EventLimits, StoreReader};
+use tailspan::views::sessions::events::events;
+
+use crate::simulation::{Playing, room};
+use crate::support::follower::{Follower, Stream, key_of};
+use crate::support::plan::Plan;
+use crate::support::world::Dice;
+
+/// Worlds in an ordinary run of the tests.
+const SEEDS: u64 = 300;
+
+/// The kinds that are told as soon as there is a first row.
+const AT_ONCE: [&str; 6] = ["prompt", "message", "tool_call", "tool_result", "api_error", "subagent_start"];
+
+/// What the replay tells of all sessions, of the kinds that events have.
+fn replayed(reader: &StoreReader) -> BTreeMap<(String, String), usize> {
+    let mut sessions = Vec::new();
+    reader.each_session(|session| sessions.push(session)).unwrap();
+    let mut told = BTreeMap::new();
+    for session in sessions {
+        for event in events(&reader.units_of(&session).unwrap()) {
+            let event: Value = serde_json::to_value(&event).unwrap();
+            if AT_ONCE.contains(&event["kind"].as_str().unwrap()) {
+                *told.entry(key_of(&event)).or_default() += 1;
+            }
+        }
+    }
+    told
+}
+
+fn run(plan: &Plan, seed: u64) {
+    let keep = room();
+    let mut playing = Playing::of(plan, keep.path());
+    playing.world.events = EventLimits { keep_ms: u64::MAX, bytes_max: u64::MAX };
+    playing.world.restart();
+    let (mut dice, mut follower) = (Dice::new(seed), Follower::default());
+    let stream = |playing: &Playing| Stream::of(playing.world.reader.clone().unwrap());
+    // A first client has to be there before anything happens.
+    follower.come(&stream(&playing), &mut dice, true);
+    for action in &plan.actions {
+        playing.act(*action);
+        if dice.one_in(2) {
+            follower.come(&stream(&playing), &mut dice, false);
+        }
+    }
+    playing.end();
+    follower.come(&stream(&playing), &mut dice, true);
+    let of = |kinds: &[&str]| -> BTreeMap<_, _> {
+        let told = follower.told.iter().filter(|((kind, _), _)| kinds.contains(&kind.as_str()));
+        told.map(|(key, count)| (key.clone(), *count)).collect()
+    };
+    assert_eq!(of(&AT_ONCE), replayed(playing.world.reader.as_ref().unwrap()));
+    let twice: Vec<_> = of(&["session", "turn"]).into_iter().filter(|(_, count)| *count > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    assert_eq!(follower.resyncs, 0);
+}
+
+/// Every world of some seeds, several at a time. `run` is given the seed.
+fn each_seed(run: impl Fn(u64) + Sync + std::panic::RefUnwindSafe) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let seeds: u64 = number("TAILSPAN_TEST_SEEDS").unwrap_or(SEEDS);
+    let first: u64 = number("TAILSPAN_TEST_FIRST_SEED").unwrap_or(1);
+    let (next, failed) = (AtomicU64::new(first), AtomicBool::new(false));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + seeds || failed.load(Ordering::Relaxed) {
+                return;
+            }
+            let Err(panic) = catch_unwind(|| run(seed)) else { continue };
+            if !failed.swap(true, Ordering::Relaxed) {
+                println!("failed: seed {seed}");
+            }
+            resume_unwind(panic);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(work);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_comes_back_is_told_everything_once() {
+    each_seed(|seed| run(&Plan::of(seed), seed));
+}
