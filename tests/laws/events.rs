@@ -60,7 +60,14 @@ fn run(plan: &Plan, seed: u64) {
         let told = follower.told.iter().filter(|((kind, _), _)| kinds.contains(&kind.as_str()));
         told.map(|(key, count)| (key.clone(), *count)).collect()
     };
-    assert_eq!(of(&AT_ONCE), replayed(playing.world.reader.as_ref().unwrap()));
+    let (told, expected) = (of(&AT_ONCE), replayed(playing.world.reader.as_ref().unwrap()));
+    let wrong: Vec<_> = expected.keys().chain(told.keys()).filter(|key| told.get(*key) != expected.get(*key)).collect();
+    let counts = |key| (told.get(key), expected.get(key));
+    assert!(
+        wrong.is_empty(),
+        "told, and expected: {:?}",
+        wrong.iter().map(|key| (key, counts(key))).collect::<Vec<_>>()
+    );
     let twice: Vec<_> = of(&["session", "turn"]).into_iter().filter(|(_, count)| *count > 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
     assert_eq!(follower.resyncs, 0);

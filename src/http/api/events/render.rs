@@ -18,7 +18,7 @@ use crate::http::api::replay::kept::Replays;
 use crate::http::api::sessions::summary_of;
 use crate::ledger::ended;
 use crate::ledger::session::{Session, project_of};
-use crate::ledger::unit::{Identity, Parts, TurnEnd, Unit, UnitId};
+use crate::ledger::unit::{Identity, Parts, Section, TurnEnd, Unit, UnitId};
 use crate::store::{EventPlace, EventRef, StoreError, StoreReader, Told, ToldEvents};
 use crate::transcript::time::Timestamp;
 use crate::views::sessions::event::{Detail, Event};
@@ -145,7 +145,8 @@ impl<'a> Renderer<'a> {
 
     /// Something that the replay tells too.
     fn happened(&mut self, event: &EventRef) -> Result<Option<Said>, StoreError> {
-        let Some(unit) = self.unit(event.unit)? else { return Ok(None) };
+        let Some(home) = self.home(event)? else { return Ok(None) };
+        let unit = Arc::clone(&home.unit);
         let Some(now) = self.session(&unit)? else { return Ok(None) };
         let chain = self.chain(&unit)?;
         let parent = chain.first().and_then(|above| above.agent.as_ref()).map(|agent| agent.id.shared());
@@ -155,23 +156,7 @@ impl<'a> Renderer<'a> {
             _ => None,
         };
         let around = Around { unit: &unit, turn: now.turn(unit.key.id()), end, depth, parent: parent.as_ref() };
-        let section = match event.section {
-            Some(position) => self.reader.section(event.unit, position)?,
-            None => None,
-        };
-        let mut found = section.as_ref().and_then(|section| found(event, &around, &section.parts));
-        found = found.or_else(|| found_in_unit(event, &around));
-        let mut moved = None;
-        if found.is_none() && unit.sections.is_some() {
-            // A part may have moved from its unit into a section since it was told.
-            self.reader.each_section(event.unit, |section| {
-                let is_there = self::found(event, &around, &section.parts).is_some();
-                moved = is_there.then_some(section);
-                if is_there { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
-            found = moved.as_ref().and_then(|section| self::found(event, &around, &section.parts));
-        }
-        let Some(moment) = found else { return Ok(None) };
+        let Some(moment) = home.moment(event, &around) else { return Ok(None) };
         let (exact, told) = match now.exact(self.reader, &unit, &moment)? {
             Some(told) => (true, told),
             None => (false, moment.event(&around, 0, &mut now.so_far())),
@@ -184,6 +169,41 @@ impl<'a> Renderer<'a> {
             data.insert("index".to_owned(), Value::Null);
         }
         Ok(Some(Said { name, about, data }))
+    }
+
+    /// Where the fact is that an event tells. It may have moved since: into a section of its unit, or into another unit of its
+    /// session, as when a sub-agent turns out to have run twice.
+    fn home(&mut self, event: &EventRef) -> Result<Option<Home>, StoreError> {
+        let Some(unit) = self.unit(event.unit)? else { return Ok(None) };
+        if is_of_unit(event.told) || find(event, &unit.parts).is_some() {
+            return Ok(Some(Home { unit, section: None }));
+        }
+        let section = match event.section {
+            Some(position) => self.reader.section(event.unit, position)?,
+            None => None,
+        };
+        if section.as_ref().is_some_and(|section| find(event, &section.parts).is_some()) {
+            return Ok(Some(Home { unit, section }));
+        }
+        let mut home = None;
+        let (id, session) = (unit.key.id(), unit.session().clone());
+        self.reader.each_unit_of(&session, |unit| {
+            let mut section = None;
+            let mut is_here = unit.key.id() != id && find(event, &unit.parts).is_some();
+            if !is_here && unit.sections.is_some() {
+                self.reader.each_section(unit.key.id(), |one| {
+                    is_here = find(event, &one.parts).is_some();
+                    section = is_here.then_some(one);
+                    if is_here { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })?;
+            }
+            if !is_here {
+                return Ok(ControlFlow::Continue(()));
+            }
+            home = Some(Home { unit: Arc::new(unit), section });
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(home)
     }
 
     /// The data of an event, with as much of its text as fits.
@@ -353,20 +373,33 @@ const fn name_of(detail: &Detail) -> EventName {
     }
 }
 
-/// The moment that an event tells, among those of a unit as a whole and of the parts that it holds itself.
-fn found_in_unit<'u>(event: &EventRef, around: &Around<'u>) -> Option<Moment<'u>> {
-    let kind = match event.told {
-        Told::Prompt => EventKind::Prompt,
-        Told::SubagentStart => EventKind::SubagentStart,
-        Told::SubagentEnd => EventKind::SubagentEnd,
-        _ => return found(event, around, &around.unit.parts),
-    };
-    moments::of_unit(around).find(|moment| moment.kind() == kind)
+/// Where a fact is.
+struct Home {
+    unit: Arc<Unit>,
+    /// The section that holds it; `None` for the unit itself.
+    section: Option<Section>,
+}
+
+impl Home {
+    fn moment<'m>(&'m self, event: &EventRef, around: &Around<'m>) -> Option<Moment<'m>> {
+        let kind = match event.told {
+            Told::Prompt => EventKind::Prompt,
+            Told::SubagentStart => EventKind::SubagentStart,
+            Told::SubagentEnd => EventKind::SubagentEnd,
+            _ => return find(event, self.section.as_ref().map_or(&self.unit.parts, |section| &section.parts)),
+        };
+        moments::of_unit(around).find(|moment| moment.kind() == kind)
+    }
+}
+
+/// Whether something is told of a unit as a whole.
+const fn is_of_unit(told: Told) -> bool {
+    matches!(told, Told::Prompt | Told::SubagentStart | Told::SubagentEnd)
 }
 
 /// The moment that an event tells, among those of some parts.
-fn found<'p>(event: &EventRef, _: &Around<'_>, parts: &'p Parts) -> Option<Moment<'p>> {
-    let (kind, is_own): (EventKind, fn(&str) -> u64) = match event.told {
+fn find<'p>(event: &EventRef, parts: &'p Parts) -> Option<Moment<'p>> {
+    let (kind, hash): (EventKind, fn(&str) -> u64) = match event.told {
         Told::Message => (EventKind::Message, |id| Identity::Message(id).hash()),
         Told::ToolCall => (EventKind::ToolCall, |id| Identity::Call(id).hash()),
         Told::ToolResult => (EventKind::ToolResult, |id| Identity::Call(id).hash()),
@@ -377,5 +410,5 @@ fn found<'p>(event: &EventRef, _: &Around<'_>, parts: &'p Parts) -> Option<Momen
         }
         _ => return None,
     };
-    moments::of_parts(parts).find(|moment| moment.kind() == kind && is_own(&moment.id()) == event.identity)
+    moments::of_parts(parts).find(|moment| moment.kind() == kind && hash(&moment.id()) == event.identity)
 }
