@@ -845,10 +845,13 @@ def health():
                                query("sum by (instance) (%s)" % memory, "{{instance}}"),
                                nothing="not on this system")),
                 (5, timeseries(
-                    "Answers per minute", "Answered HTTP requests by status. 5xx is worth the log.", "short",
-                    query(lively("60 * ", "http_requests_total", "code"), "{{code}}"), stack=True,
+                    "Answers per minute", "Answered HTTP requests by status. 5xx is worth the log. Followers are clients of the "
+                    "stream of events that are there, and those that were cut off because they read too slowly.", "short",
+                    [query(lively("60 * ", "http_requests_total", "code"), "{{code}}"),
+                     query(total(series("event_clients")), "followers"),
+                     query("60 * " + total(rate("event_clients_dropped_total")), "followers cut off")], stack=True,
                     interval="5m", overrides=fixed({"200": GREEN, "400": YELLOW, "404": ORANGE, "500": RED,
-                                                    "503": PURPLE}))),
+                                                    "503": PURPLE, "followers": BLUE, "followers cut off": RED}))),
             ]),
         ], since="now-6h", refresh="30s")
 

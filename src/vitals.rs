@@ -70,6 +70,8 @@ pub struct Vitals {
     pub state_drift: AtomicNumber,
     /// Lines of the log that could not be written since the start. The log itself counts them.
     pub log_lines_lost: Arc<AtomicU64>,
+    /// How the stream of events is doing.
+    pub events: EventVitals,
     /// How the index of search is doing.
     pub index: IndexVitals,
     /// What arrives of streams.
@@ -101,6 +103,17 @@ pub struct ArchiveVitals {
     pub ended: [(&'static str, u64); 2],
     /// Why nothing can be copied at the moment; `None` if it can.
     pub paused: Option<String>,
+}
+
+/// How the stream of events is doing.
+#[derive(Debug, Default)]
+pub struct EventVitals {
+    /// Clients that follow it.
+    pub clients: AtomicNumber,
+    /// Bytes that were handed to their connections since the start.
+    pub sent_bytes: AtomicNumber,
+    /// Clients that were cut off since the start, because they read too slowly.
+    pub dropped: AtomicNumber,
 }
 
 /// How the index of search is doing; all 0 without one.
@@ -248,6 +261,7 @@ impl Vitals {
             watch_degraded: AtomicFlag::default(),
             state_drift: AtomicNumber::default(),
             log_lines_lost: Arc::default(),
+            events: EventVitals::default(),
             index: IndexVitals::default(),
             streams: Arc::default(),
             idle,

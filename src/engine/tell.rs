@@ -22,15 +22,6 @@ use crate::transcript::time::Timestamp;
 /// milliseconds: the clocks of other machines may be behind, and files may come late.
 const LATE_MS: u64 = 86_400_000;
 
-/// What is told while a commit is made.
-#[derive(Debug, Default)]
-pub(super) struct Telling {
-    /// Up to when everything has been read.
-    caught_up: Option<Timestamp>,
-    /// What the next commit tells besides what its changes do.
-    more: Vec<EventRef>,
-}
-
 impl Engine {
     /// The same engine, which keeps so much of the log of events.
     #[must_use]

@@ -9,7 +9,7 @@ use crate::export::{DropReason, ExportCounters, FailureReason};
 use crate::http::api::analytics::cells::{HasCells, SharedCells};
 use crate::http::api::intake::HasIntake;
 use crate::http::api::events::HasEvents;
-use crate::http::api::events::hub::Events;
+use crate::http::api::events::hub::{EventCounts, Events};
 use crate::http::api::replay::kept::{HasReplays, Replays};
 use crate::http::api::state::HasReader;
 use crate::http::api::tables::answer::HasHost;
@@ -162,6 +162,10 @@ impl Context {
         let totals = self.totals.borrow().clone().unwrap_or_default();
         self.vitals.outbox_spans.set(self.outbox.spans());
         self.vitals.outbox_oldest.set(self.outbox.oldest());
+        let EventCounts { clients, sent_bytes, dropped } = self.events.counts();
+        self.vitals.events.clients.set(clients);
+        self.vitals.events.sent_bytes.set(sent_bytes);
+        self.vitals.events.dropped.set(dropped);
         take(&Scrape {
             totals: &totals,
             vitals: &self.vitals,

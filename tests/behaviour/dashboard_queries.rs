@@ -17,6 +17,7 @@ const NOT_SHOWN: &[(&str, &str)] = &[
         "/metrics is 503 before it is 1, and a push starts after it: a panel could show nothing else",
     ),
     ("stream_bytes_total", "the lines that come in are shown, and the size of the files that hold them"),
+    ("event_sent_bytes_total", "how many clients follow is shown, and whether one is too slow"),
     ("search_index_known_bytes", "the files that the index knows are shown, and its size"),
 ];
 

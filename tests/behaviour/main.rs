@@ -73,6 +73,7 @@ mod client_account;
 mod costs;
 mod costs_mixed;
 mod critical_path;
+mod events;
 mod export_files;
 mod export_tables;
 mod http;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::WatchError;
+use super::error::WatchError;
 use super::line::{Look, line};
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::AskError;

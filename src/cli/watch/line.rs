@@ -3,10 +3,12 @@
 use serde_json::Value;
 use unicode_width::UnicodeWidthChar;
 
-use super::COLUMNS;
 use crate::cli::ask::answer::{count, money, number, text};
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::period::Zone;
+
+/// Columns of a line if standard output is no terminal.
+const COLUMNS: usize = 200;
 
 /// Characters of the id of a session that are printed, as `report` does.
 const ID_CHARS: usize = 8;

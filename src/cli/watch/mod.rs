@@ -5,24 +5,23 @@
 //! line     an event as a line for people
 //! ```
 
+mod error;
 mod follow;
 mod line;
 
 use std::io::{self, IsTerminal};
 
+pub use self::error::WatchError;
 use self::follow::Printer;
 use self::line::Look;
 use super::ask::question::Question;
-use super::ask::source::{AskError, Source};
+use super::ask::source::Source;
 use super::report::args::{ColorChoice, FilterArgs};
 use super::report::range::{Present, Range};
 use super::report::{asker, zone};
-use crate::config::{Config, ConfigError, Env, Flags};
+use crate::config::{Config, Env, Flags};
 use crate::sidecar::clock;
 use crate::views::analytics::period::Zone;
-
-/// Columns of a line if standard output is no terminal.
-const COLUMNS: usize = 200;
 
 /// Examples at the end of `tailspan watch --help`.
 const EXAMPLES: &str = "\
@@ -65,46 +64,6 @@ pub struct WatchArgs {
     /// Address of the sidecar [default: 127.0.0.1:9719]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
-}
-
-/// Why it ends.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// The arguments are wrong.
-    #[error("{0}")]
-    Usage(String),
-    /// Nobody answers, or the question was refused.
-    #[error(transparent)]
-    Ask(#[from] AskError),
-    /// Nobody listens.
-    #[error("no sidecar answers at {listen}: start `tailspan run`, or name its address with --listen")]
-    Nobody {
-        /// Where a sidecar was looked for.
-        listen: std::net::SocketAddr,
-        /// What went wrong on the way.
-        source: io::Error,
-    },
-    /// Standard output could not be written.
-    #[error("cannot write events")]
-    Output(#[source] io::Error),
-}
-
-impl WatchError {
-    /// True if the arguments or the configuration must be mended.
-    #[must_use]
-    pub const fn is_usage(&self) -> bool {
-        match self {
-            Self::Usage(_) | Self::Ask(AskError::Config(_)) => true,
-            Self::Ask(AskError::Refused { status, .. }) => *status == 400,
-            Self::Ask(_) | Self::Nobody { .. } | Self::Output(_) => false,
-        }
-    }
-}
-
-impl From<ConfigError> for WatchError {
-    fn from(error: ConfigError) -> Self {
-        Self::Ask(error.into())
-    }
 }
 
 impl WatchArgs {

@@ -104,6 +104,9 @@ impl Scrape<'_> {
         live.add(&catalog::STATE_WRITABLE, &[], i128::from(vitals.trouble().is_none()));
         live.add(&catalog::STATE_DRIFT, &[], i128::from(vitals.state_drift.get()));
         live.add(&catalog::LOG_LINES_LOST, &[], i128::from(vitals.log_lines_lost.load(Ordering::Relaxed)));
+        live.add(&catalog::EVENT_CLIENTS, &[], i128::from(vitals.events.clients.get()));
+        live.add(&catalog::EVENT_BYTES, &[], i128::from(vitals.events.sent_bytes.get()));
+        live.add(&catalog::EVENT_CLIENTS_DROPPED, &[], i128::from(vitals.events.dropped.get()));
         live.add(&catalog::SEARCH_INDEX_COMPLETE, &[], i128::from(vitals.index.is_complete.get()));
         live.add(&catalog::SEARCH_INDEX_FILES, &[], i128::from(vitals.index.files.get()));
         live.add(&catalog::SEARCH_INDEX_KNOWN, &[], i128::from(vitals.index.known_bytes.get()));

@@ -239,6 +239,12 @@ metrics! {
         "Copies in the archive, and sessions of the state, that ended for their age, as the section retention of the configuration says.");
     LOG_LINES_LOST = live_counter("log_lines_lost_total", MetricUnit::Count, &[];
         "Lines of the log that could not be written: its disk is full, or nobody reads the pipe that stderr is.");
+    EVENT_CLIENTS = live_gauge("event_clients", MetricUnit::Count, &[];
+        "Clients that follow the stream of events.");
+    EVENT_BYTES = live_counter("event_sent_bytes_total", MetricUnit::Bytes, &[];
+        "Bytes of events that were handed to clients. Restarts at 0.");
+    EVENT_CLIENTS_DROPPED = live_counter("event_clients_dropped_total", MetricUnit::Count, &[];
+        "Clients of the stream of events that were cut off because they read too slowly. Restarts at 0.");
     SEARCH_INDEX_COMPLETE = live_gauge("search_index_complete", MetricUnit::Boolean, &[];
         "1 once the index of search knew every session file since this process started; until then, search reads more.");
     SEARCH_INDEX_FILES = live_gauge("search_index_files", MetricUnit::Count, &[];

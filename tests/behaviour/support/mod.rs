@@ -8,6 +8,7 @@ pub(crate) mod dashboards;
 #[path = "../../support/database.rs"]
 pub(crate) mod database;
 pub(crate) mod day;
+pub(crate) mod followed;
 pub(crate) mod giant;
 pub(crate) mod history;
 pub(crate) mod http;

@@ -25,10 +25,9 @@ use crate::http::api::analytics::questions::{
 use crate::http::api::state::{HasReader, unreadable};
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
-use crate::http::route::parameter::{Boolean, OneOf, Parameter, ParameterKind, Schema};
+use crate::http::route::parameter::{Boolean, OneOf, Parameter, Text};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
-use crate::store::EventPlace;
 
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -41,9 +40,9 @@ const UNBUFFERED: (HeaderName, HeaderValue) =
 
 const EVENT: Parameter<OneOf<EventName>> =
     Parameter::query("event", OneOf(&EventName::NAMES), "Only events of this name; heartbeats come always.").several();
-const LAST_EVENT_ID: Parameter<EventId> = Parameter::query(
+const LAST_EVENT_ID: Parameter<Text> = Parameter::query(
     "last_event_id",
-    EventId,
+    Text,
     "Only what came behind the event with this id; the header `Last-Event-ID` says the same and is stronger.",
 );
 const FOLLOW: Parameter<Boolean> =
@@ -77,26 +76,6 @@ pub static EVENTS: Description = Description {
     refusal: PROBLEM,
 };
 
-/// The id of an event.
-#[derive(Debug, Clone, Copy)]
-struct EventId;
-
-impl ParameterKind for EventId {
-    type Value<'a> = EventPlace;
-
-    fn read(&self, text: &str) -> Option<EventPlace> {
-        read_id(text)
-    }
-
-    fn takes(&self) -> String {
-        "the id of an event (1764460800-17)".to_owned()
-    }
-
-    fn schema(&self) -> Schema {
-        Schema::Name("^[0-9]{1,19}-[0-9]{1,19}$")
-    }
-}
-
 /// A context that tells events, whatever else it holds.
 pub trait HasEvents: HasReader {
     /// The stream of events.
@@ -109,12 +88,11 @@ pub trait HasEvents: HasReader {
 pub fn events<C: HasEvents>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let filter = filter_of(request, request.value(&TZ)?)?;
     let wish = Wish { names: request.all(&EVENT)?, filter };
-    let given = request.given(&LAST_EVENT_ID)?;
-    let begin = match (request.header(&LAST_EVENT_ID_HEADER), given) {
-        (Some(text), _) if !text.is_empty() => read_id(text).map_or(Begin::Unknown, Begin::Behind),
-        (_, Some(place)) => Begin::Behind(place),
-        _ if wish.filter.window.since.is_some() => Begin::First,
-        _ => Begin::Now,
+    let given = request.header(&LAST_EVENT_ID_HEADER).filter(|id| !id.is_empty());
+    let begin = match given.map_or_else(|| request.given(&LAST_EVENT_ID), |id| Ok(Some(id)))? {
+        Some(id) => read_id(id).map_or(Begin::Unknown, Begin::Behind),
+        None if wish.filter.window.since.is_some() => Begin::First,
+        None => Begin::Now,
     };
     let shared = (Arc::clone(&context.events().hub), context.clock());
     let client = Client::new(shared, (begin, wish, request.value(&FOLLOW)?)).map_err(unreadable)?;
