@@ -147,6 +147,11 @@ impl Epoch {
         Ok(since)
     }
 
+    /// Whether there was a log of events before.
+    pub(super) const fn has_told(&self) -> bool {
+        self.log > 0
+    }
+
     /// Takes the epoch of a new log of events: the time in Unix seconds, or one more than that of the log before, whichever
     /// is more. Fails like [`Epoch::save`].
     pub(super) fn next_log(&mut self, now: Timestamp) -> Result<u64, StoreError> {

@@ -336,7 +336,13 @@ impl Writer {
             return Ok(());
         }
         let earlier = Timestamp(now.0.saturating_sub_unsigned(DAY_MS));
-        let begun = if is_new { now } else { earlier.max(epoch.first_start) };
+        let begun = match (is_new, epoch.has_told()) {
+            // As counters do.
+            (true, false) => epoch.first_start,
+            // What a log that is lost told is not told again.
+            (_, true) => now,
+            (false, false) => earlier.max(epoch.first_start),
+        };
         let number = epoch.next_log(now)?;
         let end = self.kept.reader.log_end();
         self.log = Some(EventLog::begin((&self.tree, &self.handle.disk()), end, number, begun)?);
