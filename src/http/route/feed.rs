@@ -33,6 +33,9 @@ pub(in crate::http) trait Feed: Send + Debug {
     /// Changes when there may be something new. Its value grows by the bytes that were made for anybody.
     fn news(&self) -> watch::Receiver<u64>;
 
+    /// About how many bytes there are for the client that were not handed out yet.
+    fn waiting(&self) -> usize;
+
     /// Notes that so many bytes were handed to the connection.
     fn sent(&mut self, bytes: usize);
 

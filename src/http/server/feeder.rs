@@ -6,19 +6,20 @@
 //! ```
 //!
 //! - What is queued are pieces that all clients share, so a client costs its connection and little more.
-//! - A client that reads slowly is behind, and reads on from where it is. One that takes nothing while more comes than its
-//!   queue holds is cut off: it knows the last event that it has got, and goes on from there when it comes back.
+//! - A client that reads slowly is behind, and reads on from where it is. One that takes nothing while 256 KiB
+//!   come, or for two seconds in which 256 KiB wait, is cut off: it knows the last event that it has got, and goes on from there when it comes back.
 //! - What must be read from the store is read on few blocking threads, one piece of work at a time.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::http::route::feed::{Feed, Next};
 use crate::http::server::owner::Link;
@@ -28,6 +29,9 @@ const QUEUED_BYTES: usize = 64 * 1024;
 
 /// Most bytes that may wait for a client that takes nothing, in its queue and behind it.
 const WAITING_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a client may take nothing while so much waits for it that was there before.
+const STALL: Duration = Duration::from_secs(2);
 
 /// Most feeds that read from the store at once.
 const LOADS_MAX: usize = 4;
@@ -143,23 +147,26 @@ impl Client {
         let begun = *news.borrow_and_update();
         while self.queue.bytes.load(Ordering::Acquire) >= QUEUED_BYTES {
             let before = self.queue.bytes.load(Ordering::Acquire);
-            tokio::select! {
+            let more = tokio::select! {
                 () = self.queue.taken.notified() => {
                     if self.queue.bytes.load(Ordering::Acquire) < before {
                         return Ok(());
                     }
+                    continue;
                 }
                 changed = news.changed() => {
                     changed.map_err(|_| Over)?;
-                    let more = usize::try_from(news.borrow_and_update().saturating_sub(begun)).unwrap_or(usize::MAX);
-                    if before.saturating_add(more) > WAITING_BYTES_MAX {
-                        self.feed.dropped();
-                        self.link.cut();
-                        return Err(Over);
-                    }
+                    usize::try_from(news.borrow_and_update().saturating_sub(begun)).unwrap_or(usize::MAX)
                 }
+                () = sleep(STALL) => self.feed.waiting(),
                 () = self.pieces.closed() => return Err(Over),
                 _ = self.stop.wait_for(|stop| *stop) => return Err(Over),
+            };
+            // So much waits that it has to come back for it.
+            if before.saturating_add(more) > WAITING_BYTES_MAX {
+                self.feed.dropped();
+                self.link.cut();
+                return Err(Over);
             }
         }
         Ok(())
@@ -192,12 +199,16 @@ impl Feed for Away {
 
     fn load(&mut self) {}
 
-    fn heartbeat(&mut self) -> (Bytes, std::time::Duration) {
-        (Bytes::new(), std::time::Duration::MAX)
+    fn heartbeat(&mut self) -> (Bytes, Duration) {
+        (Bytes::new(), Duration::MAX)
     }
 
     fn news(&self) -> watch::Receiver<u64> {
         watch::channel(0).1
+    }
+
+    fn waiting(&self) -> usize {
+        0
     }
 
     fn sent(&mut self, _: usize) {}

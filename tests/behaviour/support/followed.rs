@@ -54,9 +54,8 @@ impl Stream {
     /// The next event; `None` at the end.
     pub(crate) fn next(&mut self) -> Option<Told> {
         loop {
-            while let Some((event, rest)) = self.rest.split_once("\n\n") {
-                let (event, rest) = (event.to_owned(), rest.to_owned());
-                self.rest = rest;
+            while let Some(end) = self.rest.find("\n\n") {
+                let event: String = self.rest.drain(..end + 2).collect();
                 let field = |name: &str| {
                     let value = event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
                     value.map(str::to_owned)

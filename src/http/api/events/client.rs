@@ -180,6 +180,10 @@ impl Feed for Client {
         self.hub.news()
     }
 
+    fn waiting(&self) -> usize {
+        self.hub.bytes_behind(self.place)
+    }
+
     fn sent(&mut self, bytes: usize) {
         self.hub.sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }

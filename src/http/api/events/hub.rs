@@ -269,6 +269,20 @@ impl Hub {
         if frames.is_empty() { Behind::Nothing } else { Behind::Frames(frames) }
     }
 
+    /// About how many bytes lie behind a place. Of what is not in memory that is not known: it is more than can wait.
+    pub(super) fn bytes_behind(&self, place: EventPlace) -> usize {
+        let ring = lock(&self.ring);
+        if place == self.end() {
+            return 0;
+        }
+        let next = place.sequence + 1;
+        if ring.epoch != place.epoch || next < ring.first {
+            return usize::MAX;
+        }
+        let skipped = usize::try_from(next - ring.first).unwrap_or(usize::MAX);
+        ring.frames.iter().skip(skipped).map(|frame| frame.bytes.len()).sum()
+    }
+
     /// Some of what lies behind a place, up to the end of what is durable, read from the log. `takes` says of an event by its
     /// time whether it may be wanted; others are left out. The first may lie further on than the next number. Fails if the
     /// state cannot be read.
