@@ -145,12 +145,18 @@ def measure(program, count, lines, every, text_bytes):
                 time.sleep(0.05)
             session = Session(folder / "projects/shop", text_bytes)
             session.prompt()
-            for _ in range(20):
+            # What one client makes the process keep is not counted for each.
+            one = Clients(port, 1, stuck=False)
+            for _ in range(60):
                 session.next()
+                time.sleep(0.02)
+            time.sleep(1)
+            one.close()
             time.sleep(1)
             before = memory(side.pid)
             clients = Clients(port, count, stuck=count > 1)
-            time.sleep(2)
+            time.sleep(3)
+            there = memory(side.pid)
             written = {}
             for _ in range(lines):
                 key, at = session.next()
@@ -165,7 +171,8 @@ def measure(program, count, lines, every, text_bytes):
             first = [min(clients.seen[key]) - begun for key, begun in written.items() if key in clients.seen]
             print(f"{count:5} clients  first client p50 {quantile(first, .5):5.1f} ms  p99 {quantile(first, .99):5.1f} ms   "
                   f"all p50 {quantile(took, .5):6.1f} ms  p99 {quantile(took, .99):6.1f} ms   "
-                  f"missing {missing}   {(after - before) // count:8} bytes a client", flush=True)
+                  f"missing {missing}   bytes a client: {(there - before) // count} there, {(after - before) // count} after all lines",
+                  flush=True)
         finally:
             side.terminate()
             side.wait()

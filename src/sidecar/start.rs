@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
@@ -45,6 +46,7 @@ const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
 /// database fails for good.
 pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunError> {
     let now = clock::now();
+    take_files();
     let server = Server::bind(config.listen, ServerLimits::default())?;
     let address = server.local_addr();
     // The endpoints are checked before the state is opened, so that a wrong configuration changes nothing.
@@ -109,6 +111,14 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     served.map_err(|_| RunError::Panicked { part: "the server" })??;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Lets the process have as many files open as the system allows it: each client that follows what happens is one.
+fn take_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the number of open files stays as it is");
+    }
 }
 
 /// What the HTTP server needs to answer requests.

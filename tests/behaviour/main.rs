@@ -105,6 +105,7 @@ mod transcript_command;
 mod transcript_forms;
 mod transcript_perfetto;
 mod transcript_secrets;
+mod watch;
 
 // The sidecar at work: what it says, keeps, checks and sends again.
 mod daemon;

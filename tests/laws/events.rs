@@ -73,6 +73,37 @@ fn run(plan: &Plan, seed: u64) {
     assert_eq!(follower.resyncs, 0);
 }
 
+/// A client that is away for longer than events are kept is told so, and then what there is, and nothing twice.
+fn run_forgetful(plan: &Plan, seed: u64) -> usize {
+    let keep = room();
+    let mut playing = Playing::of(plan, keep.path());
+    // Nothing but the last row is kept.
+    playing.world.events = EventLimits { keep_ms: 0, bytes_max: 0 };
+    playing.world.restart();
+    let (mut dice, mut follower) = (Dice::new(seed), Follower::default());
+    let stream = |playing: &Playing| Stream::of(playing.world.reader.clone().unwrap());
+    follower.come(&stream(&playing), &mut dice, true);
+    for action in &plan.actions {
+        playing.act(*action);
+        if dice.one_in(4) {
+            follower.come(&stream(&playing), &mut dice, true);
+        }
+    }
+    playing.end();
+    follower.come(&stream(&playing), &mut dice, true);
+    let expected = replayed(playing.world.reader.as_ref().unwrap());
+    let wrong: Vec<_> = follower
+        .told
+        .iter()
+        .filter(|((kind, _), _)| AT_ONCE.contains(&kind.as_str()))
+        .filter(|(key, count)| expected.get(*key).is_none_or(|most| *count > most))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let told: usize = AT_ONCE.iter().map(|kind| follower.told.keys().filter(|(own, _)| own == kind).count()).sum();
+    assert!(follower.resyncs > 0 || told == expected.len(), "{told} of {}, and nobody said so", expected.len());
+    follower.resyncs
+}
+
 /// Every world of some seeds, several at a time. `run` is given the seed.
 fn each_seed(run: impl Fn(u64) + Sync + std::panic::RefUnwindSafe) {
     let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
@@ -102,4 +133,13 @@ fn each_seed(run: impl Fn(u64) + Sync + std::panic::RefUnwindSafe) {
 #[test]
 fn a_client_that_comes_back_is_told_everything_once() {
     each_seed(|seed| run(&Plan::of(seed), seed));
+}
+
+#[test]
+fn a_client_that_is_away_for_too_long_is_told_so() {
+    let resyncs = AtomicU64::new(0);
+    each_seed(|seed| {
+        resyncs.fetch_add(run_forgetful(&Plan::of(seed), seed) as u64, Ordering::Relaxed);
+    });
+    assert!(resyncs.into_inner() > 0);
 }

@@ -206,4 +206,16 @@ impl Growing {
         }
         append(&self.path, rows.as_bytes());
     }
+
+    /// A call that fails.
+    pub(crate) fn fails(&mut self, tool: &str, text: &str) {
+        let call = format!("toolu_{}_{}", &self.id[..8], self.answers + 1);
+        let content = json!([{"type": "tool_use", "id": call, "name": tool, "input": {"command": "ls"}}]);
+        let mut rows = self.answer(&content, "tool_use");
+        let content = json!([{"type": "tool_result", "tool_use_id": call, "content": text, "is_error": true}]);
+        rows.push_str(
+            &self.row("user", &json!({"message": {"role": "user", "content": content}, "toolUseResult": text})),
+        );
+        append(&self.path, rows.as_bytes());
+    }
 }
