@@ -82,6 +82,7 @@ fn unit(dice: &mut Dice, common: Common, number: u128, at: Timestamp, parent: Op
         project: text("project", common.project),
         branch: text("branch", common.branch),
         entrypoint: Some("cli".into()),
+        workflow: None,
         agent,
         prompt: turn.then_some((Origin::Human, at)),
         started: at,

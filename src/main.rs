@@ -13,7 +13,6 @@ use tailspan::cli::stream::StreamError;
 use tailspan::cli::tables::{self, error::ExportError};
 use tailspan::cli::{archive, backfill, metrics, rules, scan, statusline, stream, transcript, verify};
 use tailspan::cli::watch::{self, WatchError};
-use tailspan::cli::{archive, backfill, metrics, rules, scan, statusline, transcript, verify};
 use tailspan::config::{Config, ConfigError, Env, Flags};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
@@ -43,7 +42,6 @@ fn main() -> ExitCode {
                 || error.downcast_ref::<ExportError>().is_some_and(ExportError::is_usage)
                 || error.downcast_ref::<ReplayError>().is_some_and(ReplayError::is_usage)
                 || error.downcast_ref::<StreamError>().is_some_and(StreamError::is_usage)
-                || error.downcast_ref::<SearchError>().is_some_and(SearchError::is_usage);
                 || error.downcast_ref::<SearchError>().is_some_and(SearchError::is_usage)
                 || error.downcast_ref::<WatchError>().is_some_and(WatchError::is_usage);
             log::say(&format!("tailspan: {error:#}"));
