@@ -13,7 +13,7 @@ import sys
 
 from grafana import (
     AGENTS, API_REASONS, BLUE, CHANGES, GAPS, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES,
-    RED, SCOPE, STATES, TEAL, TOOLS, YELLOW, analytics, answer_of, api, at_end, bargauge, column, columns, dashboard, drill,
+    RED, RUNAWAYS, SCOPE, STATES, TEAL, TOOLS, YELLOW, analytics, answer_of, api, at_end, bargauge, column, columns, dashboard, drill,
     explore, fixed, heatmap, host, increase, increase_from_the_first, of_sidecars, or_none, or_zero, override, quantile, query, ranked, rate,
     ratio, series, shaped, source_variable, stat, steps, table, text_of, text_variable, timeseries, total, trace_of,
     used,
@@ -102,6 +102,41 @@ def waiting():
         thresholds=steps((1, "orange"), (5, "red")))
 
 
+def runaways():
+    return stat(
+        "Running away", "Sessions that spend, call tools or fail far faster than they did, or than the configuration allows. The "
+        "list of sessions says which, and since when.", "short", query(or_zero(total(series("sessions_runaway")))), spark=True,
+        decimals=0, nothing="0", thresholds=steps((1, "red")), links=[drill("Sessions", "tailspan-sessions")])
+
+
+def limits():
+    """The limits of the account: a row of panels."""
+    used, reset = largest("limit_used_ratio"), largest("limit_reset_timestamp_seconds")
+    return [
+        (8, table(
+            "Limits of the account", "What is used of each window, as a status line told it last, when it begins anew, and when it will "
+            "be full at the pace of now. Full is empty if that is not before it begins anew, or if nobody knows.", "short",
+            [cells(used), cells("1000 * " + reset), cells("1000 * " + largest("limit_full_timestamp_seconds")),
+             cells("time() - " + largest("limit_sample_timestamp_seconds"))],
+            transformations=columns(("window", "Window"), ["Used", "Begins anew", "Full", "Told before"]),
+            overrides=[column("Used", unit="percentunit", decimals=0), column("Begins anew", unit="dateTimeFromNow"),
+                       column("Full", unit="dateTimeFromNow"), column("Told before", unit="s", decimals=0)],
+            nothing="no status line has told")),
+        (10, timeseries(
+            "Limits over time", "What was used of each window. It falls when the window begins anew, and has a gap until somebody tells "
+            "what is used of the new one.", "percentunit", query(used, "{{window}}"), thresholds=steps((1, "red")),
+            nothing="no status line has told")),
+        (6, timeseries(
+            "Runaways", "Sessions that run away, by what they do too fast.", "short",
+            query(total(series("sessions_runaway"), "reason"), "{{reason}}"), overrides=fixed(RUNAWAYS))),
+    ]
+
+
+def largest(name):
+    """Several sidecars of one account tell the same."""
+    return "max by (window) (%s)" % series(name)
+
+
 def cache_hits():
     return stat(
         "Cache-hit ratio", "Share of the tokens sent to the model that its cache held. Usually above 90 %; a cached "
@@ -167,8 +202,8 @@ def overview():
         "What Claude Code does right now and today: spend against the usual, sessions, tokens, failures, what costs "
         "most. Every number leads to the dashboard that explains it.",
         [
-            (4, [(4, spend_today()), (4, today_against_usual()), (4, active()), (4, waiting()), (4, cache_hits()),
-                 (4, failed_share())]),
+            (4, [(4, spend_today()), (4, today_against_usual()), (3, active()), (3, waiting()), (3, runaways()), (4, cache_hits()),
+                 (3, failed_share())]),
             (9, [
                 (12, timeseries(
                     "Spend per hour by model", "Rate of spend, stacked. One tall block is one expensive model or one "
@@ -200,6 +235,7 @@ def overview():
                     overrides=fixed({**OUTCOMES, "API errors": PURPLE}),
                     links=[drill("Tools and bottlenecks", "tailspan-tools")])),
             ]),
+            (7, limits()),
             (8, [
                 (6, bargauge(
                     "Models by cost", "What each model cost in the chosen time.", "currencyUSD",

@@ -30,6 +30,7 @@ ORIGINS = {"human": BLUE, "sdk": TEAL, "task_notification": GREY, "teammate": PU
 GAPS = {"missing": ORANGE, "not_a_number": YELLOW, "implausible cost": RED}
 CHANGES = {"added": GREEN, "removed": RED}
 STATES = {"active": GREEN, "waiting": ORANGE}
+RUNAWAYS = {"cost": RED, "calls": ORANGE, "failures": PURPLE}
 QUANTILES = {"median": GREEN, "p90": ORANGE, "p95": ORANGE, "p99": RED}
 TOOLS = {
     "Agent": PURPLE, "Task": "#8F3BB8", "Bash": ORANGE, "Read": BLUE, "Edit": GREEN, "Write": "#37872D",

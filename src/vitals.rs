@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::runaway::detector::{Reason, Runaway};
 use crate::views::metrics::catalog::{self, Metric};
 use crate::views::metrics::totals::{Sample, Snapshot};
 
@@ -78,6 +79,7 @@ pub struct Vitals {
     pub streams: Arc<StreamVitals>,
     idle: Duration,
     sessions: Mutex<Vec<LiveSession>>,
+    runaways: Mutex<Vec<Runaway>>,
     trouble: Mutex<Option<String>>,
     history: Mutex<Vec<(Arc<str>, u64)>>,
     archive: Mutex<ArchiveVitals>,
@@ -266,6 +268,7 @@ impl Vitals {
             streams: Arc::default(),
             idle,
             sessions: Mutex::default(),
+            runaways: Mutex::default(),
             trouble: Mutex::default(),
             history: Mutex::default(),
             archive: Mutex::new(ArchiveVitals {
@@ -313,6 +316,25 @@ impl Vitals {
     /// counts.
     pub fn set_sessions(&self, sessions: Vec<LiveSession>) {
         *self.sessions.lock().unwrap_or_else(PoisonError::into_inner) = sessions;
+    }
+
+    /// Replaces the sessions that run away.
+    pub fn set_runaways(&self, runaways: Vec<Runaway>) {
+        *self.runaways.lock().unwrap_or_else(PoisonError::into_inner) = runaways;
+    }
+
+    /// The sessions that run away at `now`.
+    #[must_use]
+    pub fn runaways(&self, now: Timestamp) -> Vec<Runaway> {
+        let runaways = self.runaways.lock().unwrap_or_else(PoisonError::into_inner);
+        runaways.iter().filter(|runaway| runaway.is_running(now)).cloned().collect()
+    }
+
+    /// How many sessions run away at `now`, for each reason.
+    #[must_use]
+    pub fn runaway_counts(&self, now: Timestamp) -> [(Reason, usize); 3] {
+        let runaways = self.runaways(now);
+        Reason::ALL.map(|reason| (reason, runaways.iter().filter(|runaway| runaway.reason == reason).count()))
     }
 
     /// Counts sessions by entry point at `now`. How long a tool usually takes is read from `totals`.

@@ -148,7 +148,8 @@ pub struct BackfillArgs {
 /// Examples at the end of `tailspan statusline --help`.
 const STATUSLINE_HELP: &str = "\
 Names in braces become figures: today, today_tokens, today_turns, block, block_left, block_burn, block_projected,
-session, session_tokens, budget (from the sidecar), client (the cost as the client tells it), model, project, version,
+session, session_tokens, budget (from the sidecar), limit, limit_5h, limit_7d (what is used of the limits of the account
+and when they are full: from stdin and the sidecar), client (the cost as the client tells it), model, project, version,
 duration, lines_added, lines_removed (from stdin). A part between two ` | ` whose figure is not known is left out.
 
 In ~/.claude/settings.json:
@@ -158,7 +159,7 @@ In ~/.claude/settings.json:
 #[command(after_help = STATUSLINE_HELP)]
 pub struct StatuslineArgs {
     /// The line, with names in braces [default: '{today} today | block {block} {block_left} | session {session} |
-    /// {budget}']
+    /// {budget} | {limit}']
     #[arg(long, value_name = "LINE")]
     format: Option<String>,
     /// Address of the sidecar [default: 127.0.0.1:9719]

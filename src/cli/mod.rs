@@ -4,6 +4,7 @@ pub mod archive;
 pub mod args;
 pub mod ask;
 pub mod backfill;
+mod limits;
 pub mod metrics;
 pub mod replay;
 pub mod report;

@@ -1,7 +1,8 @@
 //! `tailspan statusline`: one line for the status line of Claude Code, which runs it after every answer and shows the
 //! first line that it prints.
 //!
-//! It must be quick and must not fail: whatever stands on standard input, a line is printed. The sidecar is asked all
+//! What the client tells of the limits of the account is handed to the sidecar at the same time, whose answer says when a
+//! window will be full. It must be quick and must not fail: whatever stands on standard input, a line is printed. The sidecar is asked all
 //! questions at once and has a few milliseconds; what it does not tell in time is left out. The state is never read.
 
 use std::collections::BTreeMap;
@@ -11,11 +12,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ask::answer::{self, count, list, number, text, tokens};
 use super::ask::client;
 use super::ask::question::Question;
+use super::limits;
 use super::report::blocks;
 use super::report::draw::glyphs::Glyphs;
 use super::report::zone;
@@ -26,6 +28,7 @@ use crate::sidecar::clock;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::blocks::BLOCK_MS;
 use crate::views::analytics::figures::{duration, grouped, money, short};
+use crate::views::analytics::limits::sample::samples;
 use crate::views::analytics::period::{Period, QUARTER_MS, Zone};
 
 /// Most bytes of standard input that are read: the client writes about two thousand.
@@ -47,7 +50,8 @@ pub fn run(patience: Duration, config: &Config, env: &Env) -> Result<(), ScanErr
     let now = clock::now();
     let zone = zone::of_system(env).unwrap_or(Zone::UTC);
     let mut figures = of_client(&told);
-    let asking = Asking { address: config.listen, patience, format, session: text(&told, "/session_id") };
+    figures.extend(of_limits(&samples(&told, now).iter().map(limits::window).collect::<Vec<_>>(), now, zone));
+    let asking = Asking { address: config.listen, patience, format, session: text(&told, "/session_id"), told: &told };
     figures.extend(asking.of_sidecar(now, zone));
     let line = filled(format, &figures);
     print(&format!("{}\n", Glyphs::of_locale(env).clean(&line)))
@@ -100,6 +104,7 @@ struct Asking<'a> {
     patience: Duration,
     format: &'a str,
     session: Option<&'a str>,
+    told: &'a Value,
 }
 
 impl Asking<'_> {
@@ -114,19 +119,23 @@ impl Asking<'_> {
         let recent = Timestamp(now.0.saturating_sub(4 * BLOCK_MS).div_euclid(QUARTER_MS).saturating_mul(QUARTER_MS));
         let block = Question::of("costs").with("group_by", "block").within(Some(recent), None);
         let own = self.session.map(|id| Question::of("costs").with("session", id).with("limit", "1"));
-        let [day, block, own] = thread::scope(|scope| {
+        let limits = self.limits();
+        let [day, block, own, limits] = thread::scope(|scope| {
             let asked = [
-                self.wants(&["today", "budget"]).then_some(day),
-                self.wants(&["block"]).then_some(block),
-                own.filter(|_| self.wants(&["session"])),
+                self.wants(&["today", "budget"]).then_some((day, None)),
+                self.wants(&["block"]).then_some((block, None)),
+                own.filter(|_| self.wants(&["session"])).map(|question| (question, None)),
+                limits,
             ];
-            let asking = asked.map(|question| scope.spawn(|| self.ask(&question?)));
+            let asking = asked
+                .map(|asked| scope.spawn(|| asked.and_then(|(question, body)| self.ask(&question, body.as_deref()))));
             asking.map(|thread| thread.join().ok().flatten())
         });
         let mut figures = Figures::new();
         figures.extend(day.as_ref().into_iter().flat_map(of_day));
         figures.extend(block.as_ref().into_iter().flat_map(|answer| of_block(answer, now)));
         figures.extend(own.as_ref().into_iter().flat_map(of_session));
+        figures.extend(limits.iter().flat_map(|answer| of_limits(list(answer, "/windows"), now, zone)));
         figures
     }
 
@@ -135,8 +144,18 @@ impl Asking<'_> {
         names.iter().any(|name| self.format.contains(&format!("{{{name}")))
     }
 
-    fn ask(&self, question: &Question) -> Option<Value> {
-        let reply = client::ask(self.address, question.target(), None, self.patience).ok();
+    /// What the client told of limits, for the sidecar to keep, whatever the line shows; else the question for what is known,
+    /// if the line shows it.
+    fn limits(&self) -> Option<(Question, Option<Vec<u8>>)> {
+        let told = self.told.get("rate_limits").filter(|limits| limits.as_object().is_some_and(|all| !all.is_empty()));
+        match told {
+            Some(limits) => Some((Question::limits(), serde_json::to_vec(&json!({"rate_limits": limits})).ok())),
+            None => self.wants(&["limit"]).then(|| (Question::of("limits").with("limit", "0"), None)),
+        }
+    }
+
+    fn ask(&self, question: &Question, body: Option<&[u8]>) -> Option<Value> {
+        let reply = client::ask(self.address, question.target(), body, self.patience).ok();
         serde_json::from_slice(&reply.filter(|reply| reply.status == 200)?.body).ok()
     }
 }
@@ -190,6 +209,14 @@ fn of_session(answer: &Value) -> Vec<(&'static str, String)> {
     cost.into_iter().chain(tokens).collect()
 }
 
+/// The windows of limits: that which is nearest to its end, and each of the two that everybody has.
+fn of_limits(windows: &[Value], now: Timestamp, zone: Zone) -> Figures {
+    let brief = |window: &Value| limits::brief(window, now, zone);
+    let named = |wanted: &str| windows.iter().find(|window| limits::name(window).as_deref() == Some(wanted));
+    let all = [("limit", limits::nearest(windows)), ("limit_5h", named("5h")), ("limit_7d", named("7d"))];
+    all.into_iter().filter_map(|(name, window)| Some((name, brief(window?)?))).collect()
+}
+
 /// The format with its figures. A part with a figure that is not known is left out; what is no name of a figure stays as
 /// it is written.
 fn filled(format: &str, figures: &Figures) -> String {
@@ -215,7 +242,7 @@ fn filled_part(part: &str, figures: &Figures) -> Option<String> {
 }
 
 /// Every name that a format may have in braces.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 20] = [
     "today",
     "today_tokens",
     "today_turns",
@@ -226,6 +253,9 @@ const NAMES: [&str; 17] = [
     "session",
     "session_tokens",
     "budget",
+    "limit",
+    "limit_5h",
+    "limit_7d",
     "client",
     "model",
     "project",

@@ -12,8 +12,8 @@ use super::merge::{Layer, SetValue, quoted};
 use super::otlp::Signal;
 use super::settings::{
     ArchiveSettings, Config, ContentLevel, EventSettings, LogFormat, Metrics, OutboxSettings, PriceSettings, Profile,
-    ProjectLabel, Retention, Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings, TraceScope,
-    TraceSettings, Web,
+    ProjectLabel, Retention, RunawaySettings, Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings,
+    TraceScope, TraceSettings, Web,
 };
 use super::text::Listen;
 use super::{endpoints, file, keys, push, standard, text};
@@ -24,9 +24,11 @@ const XDG: &str = "XDG_STATE_HOME";
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 const MILLISECOND: Duration = Duration::from_millis(1);
-const STATUSLINE_DEFAULT: &str = "{today} today | block {block} {block_left} | session {session} | {budget}";
+const STATUSLINE_DEFAULT: &str = "{today} today | block {block} {block_left} | session {session} | {budget} | {limit}";
 const STATUSLINE_CHARS_MAX: usize = 500;
 const SERIES_MAX: usize = 100_000;
+/// Largest amount of a minute that may be set.
+const AMOUNT_MAX: f64 = 1e6;
 
 impl Config {
     /// Reads the file that `flags` name and resolves all sources. Fails at the first source that cannot be read, key
@@ -90,6 +92,7 @@ fn config(flags: &Flags, env: &Env) -> Result<Config, ConfigError> {
                 _ => None,
             })?
             .unwrap_or_default(),
+        runaway: runaway(&layer)?,
         prices: PriceSettings {
             overrides: layer
                 .read(&keys::PRICES_OVERRIDES, |value| match value {
@@ -341,6 +344,19 @@ fn stream(layer: &Layer) -> Result<StreamSettings, ConfigError> {
         spool_bytes: layer.text(&keys::STREAM_SPOOL_BYTES, size)?.unwrap_or(1 << 30),
         keep: layer.text(&keys::STREAM_KEEP, keep)?.unwrap_or(7 * DAY),
         keep_bytes: layer.text(&keys::STREAM_KEEP_BYTES, size)?.unwrap_or(4 << 30),
+    })
+}
+
+fn runaway(layer: &Layer) -> Result<RunawaySettings, ConfigError> {
+    let amount = |text: &str| text::number(text).filter(|number| *number > 0.0 && *number <= AMOUNT_MAX);
+    let times = |text: &str| text::number(text).filter(|number| (1.0..=AMOUNT_MAX).contains(number));
+    let standard = RunawaySettings::default();
+    Ok(RunawaySettings {
+        enabled: layer.text(&keys::RUNAWAY_ENABLED, text::boolean)?.unwrap_or(standard.enabled),
+        usd_per_minute: layer.text(&keys::RUNAWAY_USD, amount)?.unwrap_or(standard.usd_per_minute),
+        calls_per_minute: layer.text(&keys::RUNAWAY_CALLS, amount)?.unwrap_or(standard.calls_per_minute),
+        failures_per_minute: layer.text(&keys::RUNAWAY_FAILURES, amount)?.unwrap_or(standard.failures_per_minute),
+        times: layer.text(&keys::RUNAWAY_TIMES, times)?.unwrap_or(standard.times),
     })
 }
 

@@ -27,8 +27,11 @@ impl Document<'_> {
     /// [`Shape::Budgets`], [`Shape::Rules`], [`Shape::Patterns`], [`Shape::Endpoints`]).
     pub(super) fn value(&self, key: &ConfigKey, value: &DeValue<'_>, place: &SetAt) -> Result<SetValue, ConfigError> {
         let of_shape = match (key.shape, value) {
-            (Shape::Text | Shape::Size, DeValue::String(text)) => Some(SetValue::Text(text.to_string())),
-            (Shape::Count | Shape::Size, DeValue::Integer(_)) => integer(value).map(SetValue::Text),
+            (Shape::Number, DeValue::Float(float)) => Some(SetValue::Text(float.as_str().replace('_', ""))),
+            (Shape::Text | Shape::Size | Shape::Number, DeValue::String(text)) => {
+                Some(SetValue::Text(text.to_string()))
+            }
+            (Shape::Count | Shape::Size | Shape::Number, DeValue::Integer(_)) => integer(value).map(SetValue::Text),
             (Shape::Boolean, DeValue::Boolean(boolean)) => Some(SetValue::Text(boolean.to_string())),
             (Shape::List, DeValue::Array(array)) => {
                 strings(array.iter().map(|item| item.get_ref())).map(SetValue::List)

@@ -85,7 +85,9 @@ fn split(shape: Shape, value: &str) -> Option<SetValue> {
         value.split(separators).map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     };
     match shape {
-        Shape::Text | Shape::Count | Shape::Size | Shape::Boolean => Some(SetValue::Text(value.to_owned())),
+        Shape::Text | Shape::Count | Shape::Number | Shape::Size | Shape::Boolean => {
+            Some(SetValue::Text(value.to_owned()))
+        }
         Shape::List => Some(SetValue::List(items(&[',']))),
         Shape::Paths => Some(SetValue::Paths(items(&[',', ':']).into_iter().map(PathBuf::from).collect())),
         Shape::Map => text::pairs(value).map(SetValue::Map),

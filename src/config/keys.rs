@@ -7,6 +7,8 @@
 pub(super) enum Shape {
     Text,
     Count,
+    /// A number, also with decimals.
+    Number,
     /// Bytes: an integer, or text with a unit.
     Size,
     Boolean,
@@ -98,6 +100,11 @@ keys! {
     SELFCHECK_EVERY = "selfcheck.every" Text "a duration from 1s to 30d, like \"24h\", or \"0\"";
     BUDGETS = "budgets" Budgets "an array of at most 16 tables ([[budgets]])";
     PATTERNS = "patterns" Patterns "a table ([patterns])";
+    RUNAWAY_ENABLED = "runaway.enabled" Boolean "true or false";
+    RUNAWAY_USD = "runaway.usd_per_minute" Number "a number above 0 and at most 1000000, like 6 or \"2.5\"";
+    RUNAWAY_CALLS = "runaway.calls_per_minute" Number "a number above 0 and at most 1000000, like 240";
+    RUNAWAY_FAILURES = "runaway.failures_per_minute" Number "a number above 0 and at most 1000000, like 30";
+    RUNAWAY_TIMES = "runaway.times" Number "a number from 1 to 1000000, like 6";
     PRICES_OVERRIDES = "prices.overrides" Prices "an array of tables ([[prices.overrides]])";
 }
 

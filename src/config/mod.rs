@@ -53,6 +53,7 @@ pub use self::keys::known_keys;
 pub use self::settings::{
     ArchiveSettings, Budget, ClientTls, Compression, Config, ContentLevel, EventSettings, HistorySince, LogFormat,
     Metrics, OtlpSettings, OutboxSettings, PatternSettings, PriceSettings, Profile, ProjectLabel, Push, Retention,
-    Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings, Tls, TraceScope, TraceSettings, Web,
+    RunawaySettings, Scan, ScanFormat, SearchSettings, SetPlaces, Statusline, StreamSettings, Tls, TraceScope,
+    TraceSettings, Web,
 };
 pub(crate) use self::text::any_duration as duration;

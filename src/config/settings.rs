@@ -10,6 +10,7 @@ use crate::ledger::prices::{self, Override};
 use crate::transcript::time::Timestamp;
 pub use crate::views::analytics::budgets::Budget;
 pub use crate::views::analytics::patterns::settings::PatternSettings;
+pub use crate::views::analytics::runaway::settings::RunawaySettings;
 pub use crate::views::metrics::labels::ProjectLabel;
 use crate::views::metrics::rules::CustomRules;
 pub use crate::views::traces::content::ContentLevel;
@@ -61,6 +62,8 @@ pub struct Config {
     pub budgets: Vec<Budget>,
     /// Which rules of patterns are on, and from where on they speak up (`patterns`).
     pub patterns: PatternSettings,
+    /// From where on a session runs away (`runaway.*`).
+    pub runaway: RunawaySettings,
     /// Prices that replace or extend the built-in ones.
     pub prices: PriceSettings,
     /// Sentences about settings that have no effect, for the log at the start.

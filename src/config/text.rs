@@ -14,6 +14,13 @@ use crate::transcript::time::Timestamp;
 
 use super::settings::HistorySince;
 
+/// A number in decimals, like `6` or `2.5`.
+pub(super) fn number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.parse().ok().filter(|number: &f64| is_plain && number.is_finite())
+}
+
 /// A duration of one or several whole numbers with units `ms s m h d`: `250ms`, `30m`, `1h30m`.
 pub(super) fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
     let mut rest = text.trim();

@@ -18,6 +18,7 @@ mod prefetch;
 mod progress;
 mod project;
 mod retire;
+mod runaways;
 mod slices;
 mod streams;
 mod tell;
@@ -52,6 +53,7 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::record::{Record, RowBody};
 use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::limits::history::RowWrite;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::Snapshot;
 use crate::views::traces::finish::SpanRules;
@@ -316,6 +318,11 @@ impl Engine {
     /// [`Engine::flush`].
     pub fn give_back(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.writer.give_back(now)
+    }
+
+    /// Writes looks at limits of the account, or takes them out. Fails like [`Engine::commit`].
+    pub fn keep_limits(&mut self, rows: &[RowWrite]) -> Result<(), StoreError> {
+        self.writer.keep_limits(rows)
     }
 
     /// Sessions with a row at or after `since`; older ones are forgotten.

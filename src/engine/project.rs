@@ -5,6 +5,8 @@ use crate::engine::live::LiveSessions;
 use crate::measures::Change;
 use crate::transcript::record::{Reason, RowBody};
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::runaway::detector::Runaways;
+use crate::views::analytics::runaway::settings::RunawaySettings;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Series, Snapshot, Stored, Totals};
 use crate::views::traces::ids::{TraceId, TraceScope};
@@ -18,13 +20,15 @@ pub(super) struct Projections {
     epoch: Timestamp,
     totals: Totals,
     live: LiveSessions,
+    runaways: Runaways,
 }
 
 impl Projections {
     /// Goes on with the stored totals. Counters count from `epoch` on; `scope` says which trace an exemplar belongs to.
     pub(super) fn load(labels: LabelRules, stored: Vec<(Series, Stored)>, epoch: Timestamp, scope: TraceScope) -> Self {
         let totals = Totals::load(labels.clone(), stored).since(epoch).with_scope(scope);
-        Self { labels, epoch, totals, live: LiveSessions::default() }
+        let runaways = Runaways::new(RunawaySettings { enabled: false, ..RunawaySettings::default() });
+        Self { labels, epoch, totals, live: LiveSessions::default(), runaways }
     }
 
     /// Sets the time of the next commit.
@@ -38,6 +42,22 @@ impl Projections {
         if let Change::Parts(changed) = change {
             self.live.note(&self.labels, changed, now);
         }
+        self.runaways.observe(change, now);
+    }
+
+    /// Follows from now on which sessions run away.
+    pub(super) fn follow_runaways(&mut self, settings: RunawaySettings) {
+        self.runaways = Runaways::new(settings);
+    }
+
+    /// The sessions that run away.
+    pub(super) const fn runaways(&self) -> &Runaways {
+        &self.runaways
+    }
+
+    /// [`Projections::runaways`], to look at them.
+    pub(super) const fn runaways_mut(&mut self) -> &mut Runaways {
+        &mut self.runaways
     }
 
     /// Counts lines that were read.

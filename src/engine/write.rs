@@ -28,6 +28,7 @@ impl Engine {
         self.roll_up()?;
         let (pending, settled) = self.turns.changed(&mut self.known, now);
         self.projections.set_time(now);
+        self.recall_pace(now)?;
         self.observe(&leaving, now);
         self.note_sessions(now)?;
         let (events, caught_up) = (self.told(&leaving)?, self.read_until());

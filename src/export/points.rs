@@ -85,6 +85,7 @@ const fn unit(unit: MetricUnit) -> &'static str {
         MetricUnit::Bytes => "By",
         MetricUnit::Tokens => "{token}",
         MetricUnit::Usd => "{USD}",
+        MetricUnit::Ratio => "1",
         MetricUnit::Count | MetricUnit::Boolean | MetricUnit::Number => "",
     }
 }

@@ -10,6 +10,7 @@ use crate::http::api::analytics::cells::{HasCells, SharedCells};
 use crate::http::api::intake::HasIntake;
 use crate::http::api::events::HasEvents;
 use crate::http::api::events::hub::{EventCounts, Events};
+use crate::http::api::limits::kept::{HasLimits, SharedLimits};
 use crate::http::api::replay::kept::{HasReplays, Replays};
 use crate::http::api::state::HasReader;
 use crate::http::api::tables::answer::HasHost;
@@ -22,6 +23,7 @@ use crate::index::catalogue::SearchIndex;
 use crate::store::{OutboxMeter, StoreReader};
 use crate::streams::Intake;
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::runaway::detector::Runaway;
 use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::Snapshot;
 use crate::views::traces::finish::SpanRules;
@@ -43,6 +45,8 @@ pub struct Context {
     pub replays: Replays,
     /// The stream of events.
     pub events: Events,
+    /// The limits of the account.
+    pub limits: Arc<SharedLimits>,
     /// How the process is doing.
     pub vitals: Arc<Vitals>,
     /// Totals, replaced after each commit that is durable; `None` before the first scan is complete.
@@ -88,6 +92,10 @@ impl HasReader for Context {
         self.archive.clone()
     }
 
+    fn runaways(&self) -> Vec<Runaway> {
+        self.vitals.runaways(self.now())
+    }
+
     fn index(&self) -> Arc<OnceLock<SearchIndex>> {
         Arc::clone(&self.index)
     }
@@ -96,6 +104,12 @@ impl HasReader for Context {
 impl HasCells for Context {
     fn cells(&self) -> &SharedCells {
         &self.cells
+    }
+}
+
+impl HasLimits for Context {
+    fn limits(&self) -> &SharedLimits {
+        &self.limits
     }
 }
 
@@ -171,6 +185,7 @@ impl Context {
             vitals: &self.vitals,
             deliveries: &self.deliveries(),
             budgets: &self.cells.budgets().told(),
+            limits: &self.limits.now(self.now()),
             requests: &self.requests,
             build: Build { version: VERSION, revision: env!("TAILSPAN_REVISION") },
             now: self.now(),

@@ -4,7 +4,7 @@ use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
 use crate::http::api::events;
 use crate::http::api::replay::{cursor, files, outline, text};
 use crate::http::api::tables::answer as tables;
-use crate::http::api::{intake, replay, search, session_detail, sessions, transcript};
+use crate::http::api::{intake, limits, replay, search, session_detail, sessions, transcript};
 use crate::http::context::Context;
 use crate::http::jaeger::{v1, v3};
 use crate::http::metrics::claude_code;
@@ -41,6 +41,9 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::get("/api/v1/analytics/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer).tagged(),
     Route::get("/api/v1/analytics/patterns", &patterns::PATTERNS, patterns::answer).tagged(),
     Route::get("/api/v1/analytics/tools/usage", &tools::TOOLS, tools::answer).tagged(),
+    Route::get("/api/v1/analytics/limits", &limits::LIMITS, limits::answer).tagged(),
+    // Only those who may read what is quoted may say what is used: another user of the machine could raise alarms.
+    Route::post("/api/v1/limits", &limits::TAKE, &limits::TOLD, limits::take).quoting(),
     Route::get("/api/v1/analytics/search", &search::SEARCH, search::search).large().quoting(),
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list).tagged(),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large().or_not_found(),

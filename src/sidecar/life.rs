@@ -110,6 +110,7 @@ impl Life<'_> {
         let engine = engine
             .with_history(history, now)?
             .with_archive(self.archive.clone())
+            .with_runaways(self.config.runaway)
             .with_events(event_limits(self.config));
         let sources = sources(self.config, self.env, &span_rules(self.config));
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());

@@ -17,6 +17,7 @@ use crate::engine::ahead::{self, Parsed};
 use crate::engine::{Engine, PARTS_MAX, Start};
 use crate::http::api::analytics::cells::SharedCells;
 use crate::http::api::events::hub::{Events, HEARTBEAT};
+use crate::http::api::limits::kept::SharedLimits;
 use crate::http::api::replay::kept::Replays;
 use crate::http::context::Context;
 use crate::http::openapi::ApiDocument;
@@ -140,6 +141,7 @@ fn context(Rules { config, env, prices, at }: Rules<'_>, kept: &OpenStore) -> Co
             .with_client(client(config, env)),
         replays: Replays::default(),
         events: Events::new(kept.reader.clone(), archive(config), HEARTBEAT),
+        limits: Arc::new(SharedLimits::loaded(&kept.reader).unwrap_or_default()),
         vitals: Arc::new(Vitals::new(clock::now(), config.traces.idle)),
         totals,
         archive: archive(config),

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::export::{ExportError, PushConfig, Pusher};
 use crate::http::api::analytics::cells::SharedCells;
 use crate::http::api::events::hub::Events;
+use crate::http::api::limits::kept::SharedLimits;
 use crate::http::api::replay::kept::Replays;
 use crate::http::context::Context;
 use crate::http::openapi::ApiDocument;
@@ -60,12 +61,13 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     vitals.last_event.set(latest_row(&opened.reader, now));
     let vitals = Arc::new(vitals);
     let (published, totals) = watch::channel(None);
+    let limits = Arc::new(SharedLimits::loaded(&opened.reader)?);
     let life = Life {
         config,
         env,
         prices,
         kept: opened.kept.clone(),
-        shared: Arc::new(Shared { vitals: Arc::clone(&vitals), stop: Arc::default(), published }),
+        shared: Arc::new(Shared { vitals: Arc::clone(&vitals), stop: Arc::default(), limits, published }),
         hints: Hints::default(),
         exported: Arc::default(),
         archive: settings::archive(config),
@@ -138,6 +140,7 @@ fn app(
             .with_client(settings::client(life.config, life.env)),
         replays: Replays::default(),
         events: Events::new(life.kept.reader.clone(), life.archive.clone(), life.config.events.heartbeat),
+        limits: Arc::clone(&life.shared.limits),
         vitals: Arc::clone(&life.shared.vitals),
         totals,
         archive: life.archive.clone(),

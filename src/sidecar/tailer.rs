@@ -14,10 +14,12 @@ use crate::archive;
 use crate::custom::RuleReader;
 use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
+use crate::http::api::limits::kept::SharedLimits;
 use crate::sidecar::clock::now;
 use crate::sidecar::ended::Ended;
 use crate::sidecar::look::{Look, next_look};
 pub use crate::sidecar::sources::TailSources;
+use crate::sidecar::{limits, runaways};
 use crate::store::StoreError;
 use crate::tail::{self, FileReader, FoundFile, Hints, ReadLimits, Watcher};
 use crate::text::chain;
@@ -45,6 +47,8 @@ pub struct Shared {
     pub vitals: Arc<Vitals>,
     /// Set when the process is asked to end.
     pub stop: Arc<AtomicBool>,
+    /// What status lines tell of the limits of the account.
+    pub limits: Arc<SharedLimits>,
     /// The totals that `/metrics` shows, replaced only after they are durable; `None` before the first scan is
     /// complete.
     pub published: watch::Sender<Option<Snapshot>>,
@@ -180,12 +184,14 @@ impl Tailer {
                     self.show(snapshot);
                 }
             }
+            limits::keep(&mut self.engine, &self.shared.limits)?;
             self.publish()?;
             self.engine.give_back(now())?;
             lacks_cells = lacks_cells && self.engine.make_cells()?;
             is_ending = self.end_old()?;
         }
         self.engine.commit(now())?;
+        limits::keep(&mut self.engine, &self.shared.limits)?;
         // This flush does not compact the database; that can wait for the next start.
         let snapshot = self.engine.flush_some()?;
         self.show(snapshot);
@@ -478,6 +484,7 @@ impl Tailer {
         if !live.is_empty() {
             vitals.set_sessions(live);
         }
+        runaways::tell(&mut self.engine, vitals, now());
         if let Some(last) = self.engine.last_event() {
             vitals.last_event.advance(last);
         }

@@ -37,6 +37,7 @@
 //!                     it spent; see `retire.rs`. Its row `s` stays too, without what only a person reads
 //! j run:16            a run: a process of the client whose stream was passed on
 //! q sequence:u64      events that a commit told, by the number of the first; see `events.rs`
+//! l window 0 at:i64   a look at a limit of the account; see `limits.rs`
 //! h unit:u32 name     a mark: the spans of a unit that have left are in the outbox for this endpoint, or were taken by
 //!                     it; the numbers of the first and the last row. See `marks.rs`
 //! ```
@@ -58,6 +59,7 @@ use crate::ledger::unit::UnitId;
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{AgentId, RowId, SessionId};
 use crate::transcript::stream::RunId;
+use crate::transcript::time::Timestamp;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128, xxh3_128_with_seed};
 
 /// Version of this layout. Programs before layout 5 check only this number, not the versions of rows.
@@ -102,6 +104,7 @@ pub(super) const MARK: u8 = b'h';
 pub(super) const RETIRED: u8 = b'y';
 pub(super) const RUN: u8 = b'j';
 pub(super) const EVENT: u8 = b'q';
+pub(super) const LIMIT: u8 = b'l';
 
 /// The kinds of a session's units in the keys of [`MEMBER`] rows.
 const TURNS: u8 = 0;
@@ -155,6 +158,11 @@ pub(super) fn retired(id: &SessionId) -> Vec<u8> {
     key(RETIRED, &hashed(id))
 }
 
+/// The key of a look at a window of a limit. No name of a window has a zero byte.
+pub(super) fn limit(window: &str, at: Timestamp) -> Vec<u8> {
+    key(LIMIT, &[window.as_bytes(), &[0], &ordered(at)].concat())
+}
+
 /// The beginning of the keys of a session's units; if `turns` is true, of its turns alone.
 pub(super) fn members(session: &SessionId, turns: bool) -> Vec<u8> {
     let kind: &[u8] = if turns { &[TURNS] } else { &[] };
@@ -163,9 +171,12 @@ pub(super) fn members(session: &SessionId, turns: bool) -> Vec<u8> {
 
 pub(super) fn member(session: &SessionId, member: &Member, number: u32) -> Vec<u8> {
     let kind = if member.turn { TURNS } else { OTHERS };
-    // The first bit is flipped, so that times before 1970 come before later ones.
-    let first = (member.first.0 ^ i64::MIN).to_be_bytes();
-    key(MEMBER, &[&hashed(session), [kind].as_slice(), &first, &number.to_be_bytes()].concat())
+    key(MEMBER, &[&hashed(session), [kind].as_slice(), &ordered(member.first), &number.to_be_bytes()].concat())
+}
+
+/// A time whose bytes are in its order: the first bit is flipped, so that times before 1970 come before later ones.
+fn ordered(time: Timestamp) -> [u8; 8] {
+    (time.0 ^ i64::MIN).to_be_bytes()
 }
 
 /// The number of the unit at the end of a member's key; `None` for any other key.

@@ -22,6 +22,7 @@ mod handle;
 mod kept;
 mod keys;
 mod layout;
+mod limits;
 mod lock;
 mod marks;
 mod meter;

@@ -16,13 +16,14 @@ use super::events::{EventPlace, LogEnd, ToldEvents};
 use super::file::FileRow;
 use super::handle::Handle;
 use super::rows::Rows;
-use super::{codec, keys};
+use super::{codec, keys, limits};
 use crate::ledger::run::Run;
 use crate::ledger::session::{Member, Session};
 use crate::ledger::unit::{Parts, Section, Unit, UnitId};
 use crate::transcript::chunk::FileNumber;
 use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::stream::RunId;
+use crate::views::analytics::limits::sample::LimitSample;
 use crate::views::analytics::retired::RetiredSums;
 use crate::views::analytics::session_cells::StoredUnit;
 use crate::views::traces::tree::{Earlier, TurnOrder};
@@ -135,6 +136,11 @@ impl StoreReader {
         let mut sessions = Vec::new();
         Rows::of(self.tree()?.as_ref()).each_retired(|retired| sessions.push(retired.session))?;
         Ok(sessions)
+    }
+
+    /// Gives every look at a limit of the account to `take`, those of a window in the order of their times.
+    pub fn each_limit(&self, take: impl FnMut(LimitSample)) -> Result<(), StoreError> {
+        limits::each(self.tree()?.as_ref(), take)
     }
 
     /// Gives every session that has not ended for its age to `take`, in no particular order.

@@ -21,7 +21,7 @@ use super::meter::OutboxMeter;
 use super::pulse::Beat;
 use super::rows::Rows;
 use super::texts::HeldTexts;
-use super::{cells, codec, extracts, keys, retire, spans};
+use super::{cells, codec, extracts, keys, limits, retire, spans};
 use crate::ledger::known::{Index, Paths};
 use crate::ledger::run::Run;
 use crate::ledger::session::Member;
@@ -30,6 +30,7 @@ use crate::text::chain;
 use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
 use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::limits::history::RowWrite;
 use crate::views::metrics::totals::{Series, Stored};
 use crate::views::traces::content::ContentLevel;
 
@@ -73,6 +74,8 @@ pub struct Writer {
     has_extracts: bool,
     /// True once the database holds what stays of sessions that ended for their age.
     has_retired: bool,
+    /// True once the database holds looks at limits.
+    has_limits: bool,
     places: CopyPlaces,
     /// Path of the database in use.
     place: PathBuf,
@@ -101,7 +104,7 @@ impl Writer {
         let log = EventLog::load(&tree, kept.reader.log_end())?;
         let commits = codec::get(&tree, &keys::meta(keys::COMMIT))?.unwrap_or(0);
         let has_extracts = extracts::are_there(&tree)?;
-        let has_retired = retire::are_there(&tree)?;
+        let (has_retired, has_limits) = (retire::are_there(&tree)?, limits::are_there(&tree)?);
         let has_all_cells = tree.get(keys::meta(keys::NEXT_CELLS))?.is_none();
         let (place, meter, kept) = (places.db.clone(), Arc::clone(&kept.meter), kept.clone());
         let retired = Vec::new();
@@ -115,6 +118,7 @@ impl Writer {
             has_all_cells,
             has_extracts,
             has_retired,
+            has_limits,
             places,
             place,
             retired,
@@ -281,6 +285,19 @@ impl Writer {
         self.has_retired = true;
         self.kept.reader.changes().add(self.commits, self.has_all_cells, std::iter::once(id));
         Ok(Some(units))
+    }
+
+    /// Writes looks at limits as one batch, or takes them out. Fails like [`Writer::commit`].
+    pub fn keep_limits(&mut self, rows: &[RowWrite]) -> Result<(), StoreError> {
+        let mut batch = Writes::default();
+        limits::put(&mut batch, &self.tree, rows)?;
+        if !self.has_limits {
+            // From now on an older program would not know what it finds.
+            versions::sign(&mut batch, &self.tree)?;
+        }
+        self.apply(batch)?;
+        self.has_limits = true;
+        Ok(())
     }
 
     fn apply(&self, batch: Writes) -> Result<(), StoreError> {

@@ -62,6 +62,7 @@ mod otlp_failures;
 mod otlp_tls;
 
 // The HTTP server and the answers of its APIs, and who gets them.
+mod account_limits;
 mod api;
 mod api_replay;
 mod archive;
@@ -114,6 +115,7 @@ mod log;
 mod offers;
 mod readable;
 mod retention;
+mod runaway;
 mod selfcheck;
 mod start;
 mod stream;

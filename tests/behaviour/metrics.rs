@@ -374,6 +374,7 @@ fn scrape(totals: &mut Totals, vitals: &Vitals, now: Timestamp) -> String {
         vitals,
         deliveries: &deliveries,
         budgets: &crate::budgets::shown(),
+        limits: &crate::account_limits::shown(),
         requests: &RequestCounters::default(),
         build: Build { version: "0.1.0", revision: "abc" },
         now,

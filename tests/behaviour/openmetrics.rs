@@ -94,6 +94,7 @@ fn with_scrape<T>(totals: &Snapshot, revision: &str, act: impl FnOnce(&Scrape<'_
         vitals: &vitals(),
         deliveries: &Deliveries { spans_exported: 4, failures: vec![("timeout", 3)], ..Deliveries::default() },
         budgets: &crate::budgets::shown(),
+        limits: &crate::account_limits::shown(),
         requests: &RequestCounters::default(),
         build: Build { version: "0.1.0", revision },
         now: LATER,
@@ -181,6 +182,7 @@ fn a_strict_parser_reads_the_numbers_of_the_text_format() {
         let unit = match metric.unit {
             catalog::MetricUnit::Seconds | catalog::MetricUnit::Timestamp => "seconds",
             catalog::MetricUnit::Usd => "usd",
+            catalog::MetricUnit::Ratio => "ratio",
             catalog::MetricUnit::Tokens => "tokens",
             catalog::MetricUnit::Bytes => "bytes",
             catalog::MetricUnit::Count | catalog::MetricUnit::Boolean | catalog::MetricUnit::Number => "",

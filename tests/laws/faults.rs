@@ -318,7 +318,7 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     [&vitals.files_total, &vitals.files_done].iter().for_each(|number| number.set(7));
     // It scans once, publishes and ends.
     let (published, stop) = (tokio::sync::watch::channel(None).0, Arc::new(AtomicBool::new(true)));
-    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, published });
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits: Arc::default(), published });
     let sources = TailSources {
         roots: vec![folder.path().to_owned()],
         streams: PathBuf::new(),

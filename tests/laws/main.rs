@@ -36,5 +36,9 @@ mod streams;
 mod clock;
 mod faults;
 
+// What is foretold, and what is noticed while it happens, by the hundred.
+mod limits;
+mod runaway;
+
 // What the API tells of itself, asked with everything that it tells.
 mod table;

@@ -150,6 +150,7 @@ fn state() -> State {
         vitals,
         totals: watch::channel(Some(snapshot)).1,
         outbox: engine.outbox(),
+        limits: Arc::default(),
         export: Arc::new(ExportCounters::default()),
         requests: Arc::new(RequestCounters::default()),
         archive: tailspan::archive::Archive::default(),

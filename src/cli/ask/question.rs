@@ -21,6 +21,11 @@ impl Question {
         Self { target: path.to_owned(), has_query: false }
     }
 
+    /// Where what is told of the limits of the account is handed to.
+    pub(in crate::cli) fn limits() -> Self {
+        Self { target: "/api/v1/limits".to_owned(), has_query: false }
+    }
+
     /// A table as a file.
     pub(in crate::cli) fn export(table: &str, format: &str) -> Self {
         Self { target: format!("/api/v1/export/{table}.{format}"), has_query: false }

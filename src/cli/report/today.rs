@@ -13,11 +13,12 @@ use super::{money_ahead, range::Present};
 use crate::cli::ask::answer::{self, Answer, list, text};
 use crate::cli::ask::question::Question;
 use crate::cli::ask::source::AskError;
+use crate::cli::limits as words;
 use crate::ledger::money::Money;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::blocks::BLOCK_MS;
 use crate::views::analytics::figures::{amount, counted};
-use crate::views::analytics::period::Period;
+use crate::views::analytics::period::{Period, Zone};
 
 /// The answers that the report is made of; each has a name in its JSON.
 pub(super) struct Answers {
@@ -29,6 +30,8 @@ pub(super) struct Answers {
     pub(super) sessions: Answer,
     /// Tools of today; `None` if who was asked does not know them.
     pub(super) tools: Option<Answer>,
+    /// The limits of the account; `None` if who was asked does not know them.
+    pub(super) limits: Option<Answer>,
 }
 
 /// The question for the hours of today.
@@ -45,6 +48,7 @@ pub(super) fn ask(asker: &Asker<'_>) -> Result<Answers, AskError> {
         blocks: asker.ask(&asker.question_of("costs", recent).with("group_by", "block"))?,
         sessions: asker.ask(&asker.question("costs").with("group_by", "session"))?,
         tools: asker.ask_if_known(&asker.question("tools/usage").with("sort", "duration"))?,
+        limits: asker.ask_if_known(&Question::of("limits").with("limit", "0"))?,
     })
 }
 
@@ -55,6 +59,7 @@ pub(super) fn json(answers: &Answers) -> Vec<u8> {
         ("blocks", Some(&answers.blocks)),
         ("sessions", Some(&answers.sessions)),
         ("tools", answers.tools.as_ref()),
+        ("limits", answers.limits.as_ref()),
     ];
     let mut out = Vec::from(b"{");
     for (name, answer) in named {
@@ -79,6 +84,7 @@ pub(super) fn document(asker: &Asker<'_>, answers: &Answers) -> Result<Document,
     facts.extend(course(asker, &answers.hours));
     facts.push(blocks::active(&answers.blocks.json, asker.present).unwrap_or_else(|| Fact::new("block", "none runs")));
     facts.extend(money_ahead::projection(hours));
+    facts.extend(limits(answers, now, zone));
     let sessions = list(&answers.sessions.json, "/rows").len() as u64;
     let mut parts = vec![Part::Facts(facts)];
     parts.extend(money_ahead::budgets(hours).map(Part::Table));
@@ -91,6 +97,16 @@ pub(super) fn document(asker: &Asker<'_>, answers: &Answers) -> Result<Document,
     let tools = answers.tools.as_ref().map_or(&[][..], |tools| list(&tools.json, "/tools"));
     parts.extend(tools::slowest(asker, tools).map(Part::Table));
     Ok(Document { title, parts })
+}
+
+/// A line for each window of the limits of the account.
+fn limits(answers: &Answers, now: Timestamp, zone: Zone) -> Vec<Fact> {
+    let windows = answers.limits.as_ref().map_or(&[][..], |limits| list(&limits.json, "/windows"));
+    let fact = |window| {
+        let sentence = words::sentence(window, now, zone)?;
+        Some(Fact::new("limit", format!("{}: {sentence}", words::name(window)?)))
+    };
+    windows.iter().filter_map(fact).collect()
 }
 
 /// What was spent yesterday up to this time of the day.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::http::api::analytics::cells::HasCells;
 use crate::http::api::long_session::{LongSession, ToldSession, rows_max};
+use crate::http::api::runaways::RunawayForm;
 use crate::http::api::sessions::{CURRENCY, ID, find, source_of, summary_of};
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
@@ -66,6 +67,8 @@ struct Detailed {
     files: Vec<FileSummary>,
     #[serde(skip_serializing_if = "is_none")]
     files_omitted: usize,
+    /// What it does too fast at this moment; `null` if it does not run away.
+    runaway: Option<RunawayForm>,
     currency: &'static str,
 }
 
@@ -93,7 +96,8 @@ struct FileSummary {
 pub fn one<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let reader = context.reader();
     let session = find(context, request.value(&ID)?)?;
-    Answer::json(&detail(reader, &session, context.span_rules().scope)?)
+    let runaway = RunawayForm::of(&session.id, &context.runaways());
+    Answer::json(&Detailed { runaway, ..detail(reader, &session, context.span_rules().scope)? })
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -145,6 +149,7 @@ fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<
         slowest_steps: told.slowest_steps,
         files,
         files_omitted,
+        runaway: None,
         currency: CURRENCY,
     })
 }

@@ -8,6 +8,7 @@ use crate::http::api::analytics::questions::{
     AGENT, BRANCH, ENTRYPOINT, MODEL, ORIGIN, PROJECT, SESSION, SINCE, TOOL, TZ, UNTIL, WORKFLOW, filter_of,
 };
 use crate::http::api::page_address::page_address;
+use crate::http::api::runaways::{RunawayForm, tag_of};
 use crate::http::api::state::unreadable;
 use crate::http::route::answer::Answer;
 use crate::http::route::description::{AnswerForm, Description, PROBLEM};
@@ -196,6 +197,8 @@ struct ListedSession {
     summary: SessionSummary,
     /// The address of its page.
     page: String,
+    /// What it does too fast at this moment; `null` if it does not run away.
+    runaway: Option<RunawayForm>,
 }
 
 /// Answers with a page of the sessions that match the filters. Fails if a parameter is bad or the state cannot be read.
@@ -210,7 +213,9 @@ pub fn list<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Probl
     let after = request.given(&CURSOR)?.map(|cursor| PageEnd::from_cursor(&name, cursor)).transpose()?;
 
     let cells = context.cells().now(reader)?;
-    if let Some(answer) = cells.not_modified(request, "") {
+    let runaways = context.runaways();
+    let besides = tag_of(&runaways);
+    if let Some(answer) = cells.not_modified(request, &besides) {
         return Ok(answer);
     }
     let cube = cells.cube();
@@ -235,11 +240,12 @@ pub fn list<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Probl
     for (_, id) in places {
         if let Some(session) = reader.session(&SessionId(id.into())).map_err(unreadable)? {
             let page = page_address(context.span_rules(), &session.id.0, None);
-            sessions.push(ListedSession { summary: summary_of(reader, &session)?, page });
+            let runaway = RunawayForm::of(&session.id, &runaways);
+            sessions.push(ListedSession { summary: summary_of(reader, &session)?, page, runaway });
         }
     }
     let page = SessionPage { sessions, total, complete: cells.is_complete(), next_cursor, currency: CURRENCY };
-    Ok(cells.tagged(Answer::json(&page)?, ""))
+    Ok(cells.tagged(Answer::json(&page)?, &besides))
 }
 
 /// The summary of a session, as it is in the list.

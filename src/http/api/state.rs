@@ -7,6 +7,7 @@ use crate::http::route::problem::Problem;
 use crate::index::catalogue::SearchIndex;
 use crate::store::{StoreError, StoreReader};
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::runaway::detector::Runaway;
 use crate::views::traces::finish::SpanRules;
 
 /// A context with access to the state and the time.
@@ -23,6 +24,11 @@ pub trait HasReader {
     /// Copies of session files, for texts whose file is gone; none unless the context has some.
     fn archive(&self) -> Archive {
         Archive::default()
+    }
+
+    /// The sessions that run away; none unless the context follows sessions while they run.
+    fn runaways(&self) -> Vec<Runaway> {
+        Vec::new()
     }
 
     /// What search narrows by; nothing before it is opened, and without it.

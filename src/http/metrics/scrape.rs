@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::http::api::analytics::budgets::BudgetsNow;
+use crate::http::api::limits::kept::LimitNow;
 use crate::http::metrics::accept::format_for;
 use crate::http::metrics::process;
 use crate::http::route::problem::FINE;
@@ -33,6 +34,8 @@ pub struct Scrape<'a> {
     pub deliveries: &'a Deliveries,
     /// How the budgets were doing when they were looked at last.
     pub budgets: &'a BudgetsNow,
+    /// What is known of the limits of the account.
+    pub limits: &'a [LimitNow],
     /// Counts of answered requests.
     pub requests: &'a RequestCounters,
     /// Version and revision of the program.
@@ -128,6 +131,7 @@ impl Scrape<'_> {
         self.deliveries(&mut live);
         self.requests(&mut live);
         self.budgets(&mut live);
+        self.limits(&mut live);
         live.points
     }
 
@@ -167,6 +171,9 @@ impl Scrape<'_> {
             live.add(&catalog::SESSIONS_ACTIVE, &[entrypoint], i128::from(counts.active));
             live.add(&catalog::SESSIONS_WAITING, &[entrypoint], i128::from(counts.waiting));
         }
+        for (reason, count) in self.vitals.runaway_counts(self.now) {
+            live.add(&catalog::SESSIONS_RUNAWAY, &[reason.word()], i128::try_from(count).unwrap_or(i128::MAX));
+        }
     }
 
     fn deliveries(&self, live: &mut Live) {
@@ -192,6 +199,24 @@ impl Scrape<'_> {
                 if let Some(amount) = amount {
                     live.add(metric, &[&budget.name], amount.picousd());
                 }
+            }
+        }
+    }
+
+    /// A window that has begun anew without a further look has no ratio: nobody knows it.
+    fn limits(&self, live: &mut Live) {
+        for LimitNow { look, is_over, forecast } in self.limits {
+            let window = &[&*look.window];
+            live.add(&catalog::LIMIT_SAMPLE, window, i128::from(look.at.0));
+            if *is_over {
+                continue;
+            }
+            live.add(&catalog::LIMIT_USED, window, i128::from(look.used_ppm));
+            if let Some(reset) = look.resets_at {
+                live.add(&catalog::LIMIT_RESET, window, i128::from(reset.0));
+            }
+            if let Some(full) = forecast.ok().and_then(|forecast| forecast.full_at) {
+                live.add(&catalog::LIMIT_FULL, window, i128::from(full.0));
             }
         }
     }

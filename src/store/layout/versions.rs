@@ -25,9 +25,11 @@ const RETIRED: u32 = 1;
 const RUN: u32 = 1;
 /// The version of the log of events. A database without any is used as it is, and is signed when the first are written.
 const EVENTS: u32 = 1;
+/// The version of looks at limits. A database without any is used as it is, and is signed when the first are written.
+const LIMITS: u32 = 1;
 
 /// Kinds of rows, by the prefixes of their keys, with the versions that this program writes.
-const VERSIONS: [(u8, u32); 23] = [
+const VERSIONS: [(u8, u32); 24] = [
     (keys::META, 1),
     (keys::FILE, 5),
     (keys::SESSION, 5),
@@ -43,6 +45,7 @@ const VERSIONS: [(u8, u32); 23] = [
     (keys::RETIRED, RETIRED),
     (keys::RUN, RUN),
     (keys::EVENT, EVENTS),
+    (keys::LIMIT, LIMITS),
     (keys::AGENT, 1),
     (keys::TOTAL, 1),
     (keys::PENDING, 1),
@@ -88,7 +91,7 @@ impl Layout {
             let what = || format!("rows `{}` of version", char::from(*prefix));
             (*version > own).then(|| Newer { what: what(), found: *version, known: own })
         });
-        let made_later = [keys::CELLS, keys::EXTRACTS, keys::RETIRED, keys::RUN, keys::EVENT];
+        let made_later = [keys::CELLS, keys::EXTRACTS, keys::RETIRED, keys::RUN, keys::EVENT, keys::LIMIT];
         let facts = VERSIONS.iter().filter(|(prefix, _)| !made_later.contains(prefix));
         let has_older_rows =
             facts.into_iter().any(|(prefix, own)| versions.get(prefix).is_none_or(|found| found < own));

@@ -182,7 +182,7 @@ pub(super) fn quantile(ordered: &[f64], share: f64) -> Option<f64> {
 
 /// By how much wider the interval of Student's t with so many degrees of freedom is than the normal one. Below two degrees
 /// there is no expansion, so the value lies between the exact ones for one and two; below one it is that for one.
-fn student_over_normal(freedom: f64, confidence: f64) -> f64 {
+pub(super) fn student_over_normal(freedom: f64, confidence: f64) -> f64 {
     let normal = normal_quantile(f64::midpoint(1.0, confidence));
     if freedom >= 2.0 {
         return expansion(normal, freedom) / normal;

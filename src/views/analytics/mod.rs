@@ -30,6 +30,8 @@
 //! forecast       what the days to come bring, from the days before
 //! projection     the same of a month, week or day of the calendar, and how it would have done in the past
 //! budgets        what may be spent, held against what was and what is expected
+//! limits         how much of the account's limits is used, and when one will be full
+//! runaway        sessions that spend, call or fail far faster than they did
 //! ```
 
 pub mod blocks;
@@ -46,6 +48,7 @@ pub mod figures;
 pub mod filter;
 pub mod forecast;
 pub mod index;
+pub mod limits;
 pub mod names;
 pub mod patterns;
 pub mod period;
@@ -55,6 +58,7 @@ mod quarters;
 pub mod reach;
 pub mod retired;
 mod rows;
+pub mod runaway;
 pub mod session_cells;
 pub mod session_work;
 pub mod sketch;

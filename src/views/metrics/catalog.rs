@@ -58,6 +58,9 @@ const WITHIN: Label = closed("within", &["1d", "7d"]);
 const WHAT: Label = closed("what", &["copies", "sessions"]);
 const ARRIVED: Label = closed("outcome", &["new", "known", "rejected"]);
 const BUDGET: Label = open("budget", &[], "name of a budget in the configuration");
+const WINDOW: Label =
+    open("window", &[], "`five_hour`, `seven_day`, or another window that the client tells; at most 8");
+const RUNAWAY_REASON: Label = closed("reason", &["cost", "calls", "failures"]);
 const VERSION: Label = open("version", &[], "version of tailspan");
 const REVISION: Label = open("revision", &[], "commit it was built from");
 const DROPPABLE: Label = closed(
@@ -187,6 +190,17 @@ metrics! {
         "List price of what a budget counts in its present period so far; at most a minute old.");
     BUDGET_EXPECTED = live_gauge("budget_expected_usd", MetricUnit::Usd, &[BUDGET];
         "What a budget is expected to come to at the end of its period; absent below seven days with spend.");
+    LIMIT_USED = live_gauge("limit_used_ratio", MetricUnit::Ratio, &[WINDOW];
+        "What is used of a limit of the account, as the client told its status line last; absent from the reset on until it is \
+         told anew.");
+    LIMIT_RESET = live_gauge("limit_reset_timestamp_seconds", MetricUnit::Timestamp, &[WINDOW];
+        "When the window of a limit begins anew; absent once it has.");
+    LIMIT_FULL = live_gauge("limit_full_timestamp_seconds", MetricUnit::Timestamp, &[WINDOW];
+        "When a limit will be used up by its forecast; absent if that is not before the reset, and if nobody knows.");
+    LIMIT_SAMPLE = live_gauge("limit_sample_timestamp_seconds", MetricUnit::Timestamp, &[WINDOW];
+        "When a status line told last what is used of a limit.");
+    SESSIONS_RUNAWAY = live_gauge("sessions_runaway", MetricUnit::Count, &[RUNAWAY_REASON];
+        "Sessions that run away: they spend, call or fail far faster than they did, or than the configuration allows.");
     BUILD_INFO = live_gauge("build_info", MetricUnit::Boolean, &[VERSION, REVISION];
         "Always 1; the labels say what runs.");
     START_TIME = live_gauge("start_time_seconds", MetricUnit::Timestamp, &[];

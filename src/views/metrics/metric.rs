@@ -58,6 +58,8 @@ pub enum MetricUnit {
     Timestamp,
     /// Bytes.
     Bytes,
+    /// A share of a whole; stored in millionths.
+    Ratio,
     /// 0 or 1.
     Boolean,
     /// Whatever a rule of the user says; stored in units of 10^-12. Only custom metrics have it.
@@ -134,6 +136,7 @@ impl MetricUnit {
             Self::Seconds => "seconds",
             Self::Timestamp => "Unix time in seconds",
             Self::Bytes => "bytes",
+            Self::Ratio => "share",
             Self::Boolean => "0 or 1",
             Self::Number => "as the rule says",
         }
@@ -146,6 +149,7 @@ impl MetricUnit {
         match self {
             Self::Usd => crate::ledger::money::Money::from_picousd(stored).to_f64(),
             Self::Seconds | Self::Timestamp => stored as f64 / 1000.0,
+            Self::Ratio => stored as f64 / 1e6,
             // Apart, so that whole numbers stay whole.
             Self::Number => (stored / ONE) as f64 + (stored % ONE) as f64 / ONE as f64,
             Self::Count | Self::Tokens | Self::Bytes | Self::Boolean => stored as f64,

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Names that metrics of the process begin with: all others are kept in the state.
-const OF_A_PROCESS: [&str; 25] = [
+const OF_A_PROCESS: [&str; 27] = [
     "tailspan_event_",
     "tailspan_search_index_",
     "tailspan_history_waiting",
@@ -17,6 +17,8 @@ const OF_A_PROCESS: [&str; 25] = [
     "tailspan_sessions_active",
     "tailspan_sessions_waiting",
     "tailspan_sessions_expiring",
+    "tailspan_sessions_runaway",
+    "tailspan_limit_",
     "tailspan_archive_",
     "tailspan_stream_",
     "tailspan_retention_",

@@ -33,7 +33,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("text", &[]),
-    ("vitals", &["views::metrics", "transcript"]),
+    ("vitals", &["views::metrics", "views::analytics::runaway", "transcript"]),
     (
         "config",
         &[

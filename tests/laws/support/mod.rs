@@ -1,10 +1,12 @@
 //! What the tests of this folder share.
 
+pub(crate) mod account;
 pub(crate) mod calls;
 pub(crate) mod counters;
 mod crash;
 pub(crate) mod follower;
 pub(crate) mod plan;
+pub(crate) mod runs;
 pub(crate) mod searched;
 pub(crate) mod settings;
 pub(crate) mod shapes;

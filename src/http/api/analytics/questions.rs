@@ -160,15 +160,7 @@ pub(in crate::http::api) fn filter_of(request: &Request, zone: Zone) -> Result<F
     let all = |parameter: &Parameter<Text>| -> Result<Vec<String>, Problem> {
         Ok(request.all(parameter)?.into_iter().map(str::to_owned).collect())
     };
-    let window = Window {
-        since: moment(request.given(&SINCE)?, |day| zone.midnight(day))?,
-        until: moment(request.given(&UNTIL)?, |day| zone.midnight(day.next()?))?,
-    };
-    if let Window { since: Some(since), until: Some(until) } = window
-        && since >= until
-    {
-        return Err(Problem::bad_request("`since` must be before `until`"));
-    }
+    let window = window_of(request, zone)?;
     Ok(Filter {
         window,
         session: all(&SESSION)?,
@@ -181,6 +173,20 @@ pub(in crate::http::api) fn filter_of(request: &Request, zone: Zone) -> Result<F
         tool: all(&TOOL)?,
         workflow: all(&WORKFLOW)?,
     })
+}
+
+/// The time that a request asks about. Fails if it ends before it begins, or is in no calendar.
+pub(in crate::http::api) fn window_of(request: &Request, zone: Zone) -> Result<Window, Problem> {
+    let window = Window {
+        since: moment(request.given(&SINCE)?, |day| zone.midnight(day))?,
+        until: moment(request.given(&UNTIL)?, |day| zone.midnight(day.next()?))?,
+    };
+    if let Window { since: Some(since), until: Some(until) } = window
+        && since >= until
+    {
+        return Err(Problem::bad_request("`since` must be before `until`"));
+    }
+    Ok(window)
 }
 
 /// Most rows of an answer with all of its pages in which single calls and responses are told: to link to one, its session is

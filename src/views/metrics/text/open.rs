@@ -23,7 +23,7 @@ use crate::views::metrics::totals::Sample;
 pub(in crate::views::metrics) const END: &str = "# EOF\n";
 
 /// Units that a family's name may end with.
-const UNITS: &[&str] = &["seconds", "bytes", "tokens", "usd"];
+const UNITS: &[&str] = &["seconds", "bytes", "tokens", "usd", "ratio"];
 
 /// The lines before the samples of a metric; `name` is the name of its samples, with `_total` for a counter.
 pub(in crate::views::metrics) fn head(name: &str, kind: MetricKind, help: &str) -> String {

@@ -1,0 +1,154 @@
+//! What is kept of the looks at each window, and which of them is the present one.
+//!
+//! Several sessions tell the same limits, each as its own last answer had them: a session that is idle goes on telling what was
+//! true when it worked last. What is used only grows until the reset, so the largest look of a run of a window is the present
+//! one, and looks that tell less, or of a run that began earlier, are older whenever they come.
+//!
+//! Rows are thinned: of looks that tell the same one after the other, the first and the last of each quarter hour are kept; of
+//! looks that tell more and more, one a minute. A gap of more than [`GAP_MS`] stays visible.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::sample::{LimitSample, WINDOWS_MAX};
+use crate::transcript::time::Timestamp;
+
+/// Time between two rows that tell the same, in milliseconds.
+pub const EVERY_MS: u64 = 5 * 60_000;
+/// After so many milliseconds without a look, the next one is a new row: nobody was there in between.
+pub const GAP_MS: u64 = 15 * 60_000;
+/// Rows of each window that are kept at most.
+pub const ROWS_MAX: usize = 8192;
+/// How long rows are kept, in milliseconds: 90 days.
+pub const KEPT_MS: u64 = 90 * 86_400_000;
+/// Least time between two rows, in milliseconds.
+const APART_MS: u64 = 60_000;
+
+/// A row by its window and time, as it is now; `None` if it is not kept any more.
+pub type RowWrite = ((Arc<str>, Timestamp), Option<LimitSample>);
+
+/// What all looks come to.
+#[derive(Debug, Clone, Default)]
+pub struct LimitHistory {
+    windows: BTreeMap<Arc<str>, Window>,
+}
+
+/// The looks at one window.
+#[derive(Debug, Clone)]
+struct Window {
+    /// The present look; its time is that of the last look that told the same.
+    present: LimitSample,
+    /// The rows, the earliest first.
+    rows: Vec<LimitSample>,
+}
+
+/// What a look changes of the rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowChanges {
+    /// Rows that are not kept any more.
+    pub removed: Vec<LimitSample>,
+    /// A row that is new.
+    pub added: Option<LimitSample>,
+}
+
+impl LimitHistory {
+    /// Takes a row that was kept earlier.
+    pub fn load(&mut self, row: LimitSample) {
+        let Some(window) = self.windows.get_mut(&row.window) else {
+            self.windows.insert(Arc::clone(&row.window), Window { present: row.clone(), rows: vec![row] });
+            return;
+        };
+        let place = window.rows.partition_point(|known| known.at <= row.at);
+        window.rows.insert(place, row);
+        if let Some(last) = window.rows.last() {
+            window.present = last.clone();
+        }
+    }
+
+    /// Takes a look. `None` if it is older than what is known, or of one window too many.
+    pub fn take(&mut self, look: LimitSample) -> Option<RowChanges> {
+        let Some(window) = self.windows.get_mut(&look.window) else {
+            if self.windows.len() >= WINDOWS_MAX {
+                return None;
+            }
+            let added = Some(look.clone());
+            self.windows.insert(Arc::clone(&look.window), Window { present: look.clone(), rows: vec![look] });
+            return Some(RowChanges { removed: Vec::new(), added });
+        };
+        if window.is_older(&look) {
+            return None;
+        }
+        window.present = look.clone();
+        Some(window.keep(look))
+    }
+
+    /// The present look at each window, in the order of their names.
+    pub fn present(&self) -> impl Iterator<Item = &LimitSample> {
+        self.windows.values().map(|window| &window.present)
+    }
+
+    /// The rows of a window, the earliest first.
+    #[must_use]
+    pub fn rows(&self, window: &str) -> &[LimitSample] {
+        self.windows.get(window).map_or(&[], |window| &window.rows)
+    }
+
+    /// The rows of a window with the present look behind them.
+    #[must_use]
+    pub fn looks(&self, window: &str) -> Vec<LimitSample> {
+        let Some(Window { present, rows }) = self.windows.get(window) else { return Vec::new() };
+        let mut looks = rows.clone();
+        if rows.last() != Some(present) {
+            looks.push(present.clone());
+        }
+        looks
+    }
+}
+
+impl Window {
+    fn is_older(&self, look: &LimitSample) -> bool {
+        let known = &self.present;
+        if look.at < known.at {
+            return true;
+        }
+        if known.is_of_run(look) {
+            // Without a reset nobody knows whether the window has begun anew.
+            return known.resets_at.is_some() && look.used_ppm < known.used_ppm;
+        }
+        !known.is_over(look.at) && look.resets_at.zip(known.resets_at).is_some_and(|(own, known)| own < known)
+    }
+
+    /// Puts a look into the rows, if it is to be kept.
+    fn keep(&mut self, look: LimitSample) -> RowChanges {
+        let mut rows = self.rows.iter().rev();
+        let (last, before) = (rows.next(), rows.next());
+        let tells_same = |row: &LimitSample| row.is_of_run(&look) && row.used_ppm == look.used_ppm;
+        let quiet_ms = last.map_or(u64::MAX, |row| look.at.since_ms(row.at));
+        let mut changes = RowChanges::default();
+        let replaces = if last.is_some_and(tells_same) {
+            if quiet_ms < EVERY_MS {
+                return changes;
+            }
+            // The end of a level moves on with it, unless nobody was there in between.
+            let spans = |start: &LimitSample| last.is_some_and(|end| end.at.since_ms(start.at) <= GAP_MS);
+            quiet_ms <= GAP_MS && before.is_some_and(|start| tells_same(start) && spans(start))
+        } else {
+            last.is_some_and(|row| row.is_of_run(&look))
+                && before.is_some_and(|row| look.at.since_ms(row.at) < APART_MS)
+        };
+        if replaces {
+            changes.removed.extend(self.rows.pop());
+        }
+        self.rows.push(look.clone());
+        changes.removed.extend(self.outdated(look.at));
+        changes.added = Some(look);
+        changes
+    }
+
+    /// Takes out the rows that are too old or too many.
+    fn outdated(&mut self, now: Timestamp) -> Vec<LimitSample> {
+        let old = self.rows.partition_point(|row| now.since_ms(row.at) > KEPT_MS);
+        let many = self.rows.len().saturating_sub(ROWS_MAX);
+        self.rows.drain(..old.max(many)).collect()
+    }
+}

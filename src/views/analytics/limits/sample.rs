@@ -1,0 +1,146 @@
+//! One look at a window of a limit, as the client tells it.
+//!
+//! ```text
+//! rate_limits.NAME.used_percentage   a number from 0 to 100 (also as text); of some versions a time, which is refused
+//! rate_limits.NAME.resets_at         seconds since 1970 (also as text), or an RFC 3339 time
+//! ```
+//!
+//! `NAME` is `five_hour` or `seven_day`; further windows are taken as they come. Only subscribers have them, and only after
+//! the first answer of the session.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::transcript::time::Timestamp;
+
+/// Most windows that are taken.
+pub const WINDOWS_MAX: usize = 8;
+
+/// Most characters of a window's name.
+const NAME_CHARS_MAX: usize = 40;
+
+/// The largest percentage that is believed. Above it lies what is none: version 2.1.118 wrote the time of the reset there.
+const PERCENT_MAX: f64 = 200.0;
+
+/// Numbers above this are milliseconds since 1970 and not seconds: as seconds they would lie in the year 5138.
+const SECONDS_MAX: f64 = 1e11;
+
+/// A reset that lies further ahead is no reset of a window.
+const AHEAD_MAX_MS: u64 = 32 * DAY_MS;
+
+/// The reset of a window may be told a little differently from one answer to the next, in milliseconds.
+const SAME_MS: u64 = 5 * 60_000;
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// How much of a window was used at a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitSample {
+    /// Name of the window as the client has it: `five_hour`, `seven_day` or another of at most 40 small letters, digits and `_`.
+    pub window: Arc<str>,
+    /// What is used, in millionths of the limit.
+    pub used_ppm: u32,
+    /// When the window begins anew; `None` if the client does not tell.
+    pub resets_at: Option<Timestamp>,
+    /// When it was told.
+    pub at: Timestamp,
+}
+
+impl LimitSample {
+    /// What is used, as a share of the limit.
+    #[must_use]
+    pub fn used(&self) -> f64 {
+        f64::from(self.used_ppm) / 1e6
+    }
+
+    /// Whether the window has begun anew since, so that nobody knows what is used.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.resets_at.is_some_and(|reset| reset <= now)
+    }
+
+    /// Whether both are of the same run of a window: their resets are the same.
+    #[must_use]
+    pub fn is_of_run(&self, other: &Self) -> bool {
+        match (self.resets_at, other.resets_at) {
+            (Some(own), Some(other)) => own.since_ms(other).max(other.since_ms(own)) <= SAME_MS,
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// When this run of the window began; `None` if that is not known.
+    #[must_use]
+    pub fn begun(&self) -> Option<Timestamp> {
+        Some(Timestamp(self.resets_at?.0.checked_sub_unsigned(length_ms(&self.window)?)?))
+    }
+}
+
+/// The length of a window in milliseconds, by its name; `None` of a name that tells none.
+#[must_use]
+pub fn length_ms(window: &str) -> Option<u64> {
+    match window {
+        "five_hour" => Some(5 * HOUR_MS),
+        _ if window.starts_with("seven_day") => Some(7 * DAY_MS),
+        _ => None,
+    }
+}
+
+/// A window in few letters: `5h` and `7d` for the two that everybody has, else its name.
+#[must_use]
+pub fn short_name(window: &str) -> String {
+    match window {
+        "five_hour" => "5h".to_owned(),
+        "seven_day" => "7d".to_owned(),
+        other => other.strip_prefix("seven_day_").map_or_else(|| other.to_owned(), |model| format!("7d {model}")),
+    }
+}
+
+/// What a status line, or its `rate_limits` alone below that name, tells at `now`: one sample of each window, without what
+/// cannot be read, is over, or is no window.
+#[must_use]
+pub fn samples(told: &Value, now: Timestamp) -> Vec<LimitSample> {
+    let Some(windows) = told.get("rate_limits").and_then(Value::as_object) else { return Vec::new() };
+    windows.iter().filter_map(|(name, window)| sample(name, window, now)).take(WINDOWS_MAX).collect()
+}
+
+fn sample(name: &str, window: &Value, now: Timestamp) -> Option<LimitSample> {
+    let is_name = |name: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_plain)
+    };
+    let percent = number(window.get("used_percentage")?).filter(|percent| (0.0..=PERCENT_MAX).contains(percent))?;
+    let resets_at = match window.get("resets_at") {
+        None | Some(Value::Null) => None,
+        Some(reset) => Some(time(reset)?),
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most two million")]
+    let used_ppm = (percent * 1e4).round() as u32;
+    let sample = LimitSample { window: name.into(), used_ppm, resets_at, at: now };
+    let is_far = resets_at.is_some_and(|reset| reset.since_ms(now) > AHEAD_MAX_MS);
+    (is_name(name) && !is_far && !sample.is_over(now)).then_some(sample)
+}
+
+/// A number, also as text.
+fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().trim_end_matches('%').trim_end().parse().ok(),
+        _ => None,
+    };
+    number.filter(|number: &f64| number.is_finite())
+}
+
+/// A time as a number or text.
+fn time(value: &Value) -> Option<Timestamp> {
+    if let Some(time) = value.as_str().and_then(Timestamp::parse) {
+        return Some(time);
+    }
+    let number = number(value).filter(|number| *number > 0.0)?;
+    let milliseconds = if number > SECONDS_MAX { number } else { number * 1000.0 };
+    #[expect(clippy::cast_possible_truncation, reason = "checked to lie within a few thousand years")]
+    (milliseconds < 1e14).then_some(Timestamp(milliseconds as i64))
+}
