@@ -113,22 +113,19 @@ def limits():
     """The limits of the account: a row of panels."""
     used, reset = largest("limit_used_ratio"), largest("limit_reset_timestamp_seconds")
     return [
-        (8, table(
+        (12, table(
             "Limits of the account", "What is used of each window, as a status line told it last, when it begins anew, and when it will "
             "be full at the pace of now. Full is empty if that is not before it begins anew, or if nobody knows.", "short",
             [cells(used), cells("1000 * " + reset), cells("1000 * " + largest("limit_full_timestamp_seconds")),
              cells("time() - " + largest("limit_sample_timestamp_seconds"))],
             transformations=columns(("window", "Window"), ["Used", "Begins anew", "Full", "Told before"]),
-            overrides=[column("Used", unit="percentunit", decimals=0), column("Begins anew", unit="dateTimeFromNow"),
-                       column("Full", unit="dateTimeFromNow"), column("Told before", unit="s", decimals=0)],
+            overrides=[column("Used", unit="percentunit", decimals=0), column("Begins anew", unit="dateTimeAsLocal"),
+                       column("Full", unit="dateTimeAsLocal"), column("Told before", unit="s", decimals=0)],
             nothing="no status line has told")),
-        (10, timeseries(
+        (12, timeseries(
             "Limits over time", "What was used of each window. It falls when the window begins anew, and has a gap until somebody tells "
             "what is used of the new one.", "percentunit", query(used, "{{window}}"), thresholds=steps((1, "red")),
             nothing="no status line has told")),
-        (6, timeseries(
-            "Runaways", "Sessions that run away, by what they do too fast.", "short",
-            query(total(series("sessions_runaway"), "reason"), "{{reason}}"), overrides=fixed(RUNAWAYS))),
     ]
 
 
@@ -618,24 +615,27 @@ def sessions():
                     nothing="choose a session")),
             ]),
             (8, [
-                (6, timeseries(
+                (5, timeseries(
                     "Active sessions by entry point", "Where sessions run: the terminal (cli), an editor, or a program "
                     "(sdk).", "short", query(used(total(series("sessions_active"), "entrypoint"), "entrypoint",
                                "max_over_time(%s[$__range] @ end())" % series("sessions_active")), "{{entrypoint}}"),
                     stack=True, nothing="none active")),
-                (6, timeseries(
+                (5, timeseries(
                     "Sessions started per hour", "By entry point. A steady line from an sdk is automation.", "short",
                     query(lively("3600 * ", "sessions_started_total", "entrypoint"), "{{entrypoint}}"),
                     stack=True, interval="30m", nothing="none yet")),
-                (6, timeseries(
+                (5, timeseries(
                     "Compactions per hour", "auto: the context was full. Often is a sign of sessions that go on too "
                     "long: every compaction loses detail and writes the cache anew.", "short",
                     query(total("3600 * " + rate("compactions_total"), "trigger"), "{{trigger}}"), stack=True,
                     interval="30m", overrides=fixed({"auto": ORANGE, "manual": BLUE}))),
-                (6, timeseries(
+                (5, timeseries(
                     "Sub-agents started per hour", "By type.", "short",
                     query(lively("3600 * ", "subagents_started_total", "agent_type"), "{{agent_type}}"),
                     stack=True, interval="30m", nothing="none yet")),
+                (4, timeseries(
+                    "Runaways", "Sessions that run away, by what they do too fast. The log of the sidecar says which.", "short",
+                    query(total(series("sessions_runaway"), "reason"), "{{reason}}"), overrides=fixed(RUNAWAYS))),
             ]),
         ], variables=[
             INFINITY_SOURCE, JAEGER, ADDRESS, chosen])

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::transcript::time::Timestamp;
-use crate::views::analytics::runaway::detector::{Reason, Runaway};
+use crate::views::analytics::runaway::detector::Runaway;
+use crate::views::analytics::runaway::reason::Reason;
 use crate::views::metrics::catalog::{self, Metric};
 use crate::views::metrics::totals::{Sample, Snapshot};
 

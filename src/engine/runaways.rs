@@ -40,7 +40,7 @@ impl Engine {
     /// changes are observed: what is read is the state before them.
     pub(super) fn recall_pace(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let runaways = self.projections.runaways();
-        let is_new = |unit: &Unit| runaways.is_recent(unit.last, now) && !runaways.follows(unit.session());
+        let is_new = |unit: &Unit| runaways.is_recent(unit.last, now) && runaways.lacks(unit.session());
         let sessions: BTreeSet<SessionId> = self
             .known
             .changes()

@@ -127,7 +127,8 @@ impl Account {
             let start = *begun.get_or_insert(minute);
             used += self.demand[minute];
             let at = time(minute);
-            let used_ppm = ((used.min(1.0) * 100.0).floor() * 1e4) as u32;
+            let whole = (1..=100u32).take_while(|percent| f64::from(*percent) <= used * 100.0).count();
+            let used_ppm = u32::try_from(whole).unwrap() * 10_000;
             let look =
                 LimitSample { window: Arc::clone(&self.window), used_ppm, resets_at: Some(time(start + length)), at };
             history.take(look);

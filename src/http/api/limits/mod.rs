@@ -63,7 +63,7 @@ pub static TOLD: BodyForm = BodyForm {
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ToldLimits {
     /// The windows by their names, each with `used_percentage` and `resets_at`; what cannot be read is left out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     rate_limits: BTreeMap<String, Value>,
 }
 

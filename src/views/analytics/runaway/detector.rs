@@ -1,10 +1,11 @@
 //! Which sessions run away now, and when that began and ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::pace::{Minutes, Pace};
+use super::reason::Reason;
 use super::settings::RunawaySettings;
 use crate::ledger::unit::Tool;
 use crate::measures::observation::{Item, Observation, SpanPlace, State};
@@ -15,6 +16,7 @@ use crate::transcript::time::Timestamp;
 
 /// How long what a session did is looked at, in milliseconds.
 pub const KEPT_MS: u64 = 3_600_000;
+const MINUTE_MS: u64 = 60_000;
 /// Most sessions that are followed at once; further ones are not looked at.
 const SESSIONS_MAX: usize = 1000;
 /// The share of the absolute limit that a session must reach to run away by its own usual minute.
@@ -27,17 +29,6 @@ const OTHER_MINUTES_LEAST: u32 = 30;
 const SLOWER: f64 = 0.5;
 /// It has ended after so many milliseconds of that.
 pub const ENDED_MS: u64 = 120_000;
-
-/// What a session does too fast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// It spends.
-    Cost,
-    /// It calls tools.
-    Calls,
-    /// Its calls fail.
-    Failures,
-}
 
 /// A session that runs away.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,21 +67,6 @@ pub struct Runaways {
     running: BTreeMap<(SessionId, Reason), Runaway>,
 }
 
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Cost, Self::Calls, Self::Failures];
-
-    /// The word for it in metrics and answers.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cost => "cost",
-            Self::Calls => "calls",
-            Self::Failures => "failures",
-        }
-    }
-}
-
 impl Runaway {
     /// Whether it still runs at a moment, as far as is known.
     #[must_use]
@@ -106,10 +82,10 @@ impl Runaways {
         Self { settings, ..Self::default() }
     }
 
-    /// Whether a session is followed: if not, what it did lately is not known before it is [observed](Self::observe).
+    /// Whether a session is to be followed and is not yet: what it did lately must be [observed](Self::observe) then.
     #[must_use]
-    pub fn follows(&self, session: &SessionId) -> bool {
-        self.sessions.contains_key(session)
+    pub fn lacks(&self, session: &SessionId) -> bool {
+        self.sessions.len() < SESSIONS_MAX && !self.sessions.contains_key(session)
     }
 
     /// Whether what happened at a time is looked at.
@@ -125,7 +101,7 @@ impl Runaways {
         if !self.is_recent(changed.unit.last, now) {
             return;
         }
-        if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(session) {
+        if !self.lacks(session) && !self.sessions.contains_key(session) {
             return;
         }
         let pace = self.sessions.entry(session.clone()).or_default();
@@ -139,9 +115,17 @@ impl Runaways {
             return Vec::new();
         }
         self.sessions.retain(|_, pace| now.since_ms(pace.last) <= KEPT_MS);
-        self.sessions.values_mut().for_each(|pace| pace.forget(now));
         let mut events = Vec::new();
-        for (session, pace) in &self.sessions {
+        for pace in self.sessions.values_mut() {
+            // Of a quiet session the last minute is empty.
+            if now.since_ms(pace.last) <= MINUTE_MS {
+                pace.forget(now);
+            }
+        }
+        let running: BTreeSet<SessionId> = self.running.keys().map(|(session, _)| session.clone()).collect();
+        let is_busy =
+            |session: &SessionId, pace: &Pace| now.since_ms(pace.last) <= MINUTE_MS || running.contains(session);
+        for (session, pace) in self.sessions.iter().filter(|(session, pace)| is_busy(session, pace)) {
             for reason in Reason::ALL {
                 let value = pace.last_minute(now, reason);
                 let key = (session.clone(), reason);

@@ -3,6 +3,7 @@
 //! ```text
 //! settings   from where on a session runs away
 //! pace       what a session did in the last hour, in slots of ten seconds
+//! reason     what a session does too fast
 //! detector   which sessions run away now, and when that began and ended
 //! ```
 //!
@@ -24,4 +25,5 @@
 
 pub mod detector;
 mod pace;
+pub mod reason;
 pub mod settings;

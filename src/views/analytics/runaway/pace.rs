@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::detector::Reason;
+use super::reason::Reason;
 use crate::ledger::money::Money;
 use crate::transcript::time::Timestamp;
 
