@@ -94,12 +94,15 @@ def active():
         links=[drill("Sessions", "tailspan-sessions")])
 
 
+HELD_UP = series("sessions_waiting", 'for!="idle"')
+
+
 def waiting():
     return stat(
-        "Waiting for somebody", "Sessions whose open tool call takes far longer than that tool usually does: most "
-        "likely a permission prompt that nobody answers. Look for the terminal that asks.", "short",
-        query(or_zero(total(series("sessions_waiting")))), spark=True, decimals=0, nothing="0",
-        thresholds=steps((1, "orange"), (5, "red")))
+        "Waiting for somebody", "Sessions that stand still until somebody allows a tool or answers a question, and those "
+        "whose open tool call takes far longer than that tool usually does. `tailspan report waiting` names them.", "short",
+        query(or_zero(total(HELD_UP))), spark=True, decimals=0, nothing="0",
+        thresholds=steps((1, "orange"), (5, "red")), links=[drill("Sessions", "tailspan-sessions")])
 
 
 def runaways():
@@ -216,9 +219,10 @@ def overview():
             ]),
             (8, [
                 (8, timeseries(
-                    "Sessions", "How many sessions are active, and how many of them wait for somebody.", "short",
+                    "Sessions", "How many sessions are active, and how many wait for somebody: to allow a tool, to "
+                    "answer, to write the next prompt (idle), or nobody knows for what.", "short",
                     [query(or_zero(total(series("sessions_active"))), "active"),
-                     query(or_zero(total(series("sessions_waiting"))), "waiting")], overrides=fixed(STATES))),
+                     query(total(series("sessions_waiting"), "for"), "{{for}}")], overrides=fixed(STATES))),
                 (8, timeseries(
                     "Turns per hour", "Prompts that reached the model, by who asked: a person, a program (sdk), the "
                     "client itself when a background task ended, or another session (teammate).", "short",

@@ -61,14 +61,16 @@
 //! | [`measures`] | pure: everything that can be counted | ledger, transcript |
 //! | [`custom`] | pure: rules of the user that say what else is counted | measures, ledger, transcript |
 //! | [`views`] | pure: what each reader wants; its parts know each other by span ids only, by the critical path of a turn, and by the filters of questions | custom (metrics alone), measures, ledger, transcript |
+//! | [`waiting`] | pure: which session waits for a person, of all that is known of it | ledger, transcript |
+//! | [`hooks`] | edge: what hooks of the client, and its list of its processes, tell of sessions | waiting, transcript |
 //! | [`tail`] | edge: bytes arrive, rows are read again | transcript |
 //! | [`archive`] | edge: compressed copies of quiet files; rows are read from them when a file is gone | tail, transcript |
 //! | [`store`] | edge: sled, and nobody else knows it | views, ledger, transcript |
 //! | [`streams`] | edge: the folder of what the client printed, run by run; lines arrive and wait there | vitals, transcript |
 //! | [`export`] | edge: spans and metrics leave | store, views of traces and metrics, transcript |
 //! | [`index`] | edge: what search narrows by | the store's reader, `views::text`, `tail::reread`, archive, transcript |
-//! | [`http`] | edge: questions arrive, and lines of streams | store, index, streams, views, ledger, transcript, `tail::reread`, archive, vitals, counters of export |
-//! | [`engine`] | rule: the only writer | store, measures, views, ledger, transcript, tail, archive, vitals |
+//! | [`http`] | edge: questions arrive, and lines of streams | store, index, streams, views, waiting, ledger, transcript, `tail::reread`, archive, vitals, counters of export |
+//! | [`engine`] | rule: the only writer | store, measures, views, waiting, ledger, transcript, tail, archive, vitals |
 //! | [`audit`] | rule: a clean pass, and the state beside it | the store's reader, tail, measures, views, ledger, vitals |
 //! | [`sidecar`] | wiring: the clock, the start, the log | all of the above |
 //! | [`config`] | wiring: settings as valid types | the types that it makes: of views, prices, money and transcript |
@@ -142,6 +144,7 @@ pub mod config;
 pub mod custom;
 pub mod engine;
 pub mod export;
+pub mod hooks;
 pub mod http;
 pub mod index;
 pub mod ledger;
@@ -154,3 +157,4 @@ pub mod text;
 pub mod transcript;
 pub mod views;
 pub mod vitals;
+pub mod waiting;

@@ -11,8 +11,8 @@ use tailspan::cli::rules::RulesError;
 use tailspan::cli::search::{self, SearchError};
 use tailspan::cli::stream::StreamError;
 use tailspan::cli::tables::{self, error::ExportError};
-use tailspan::cli::{archive, backfill, metrics, rules, scan, statusline, stream, transcript, verify};
 use tailspan::cli::watch::{self, WatchError};
+use tailspan::cli::{archive, backfill, hook, metrics, rules, scan, statusline, stream, transcript, verify};
 use tailspan::config::{Config, ConfigError, Env, Flags};
 use tailspan::sidecar::error::RunError;
 use tailspan::sidecar::{log, settings, start};
@@ -29,6 +29,11 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before anything else is made ready: the client waits for its hooks, and takes wrong usage for an order to stop.
+    if let Some(arguments) = hook::asked(std::env::args_os()) {
+        hook::run(arguments);
+        return ExitCode::SUCCESS;
+    }
     // clap itself ends the process, with 2 for wrong usage and 0 for help and version.
     let args = Args::parse();
     let code = match execute(&args) {
@@ -85,6 +90,8 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Replay(args) => replay::run(args, &config, &env, &prices()?)?,
         Command::Watch(args) => watch::run(args, &config, &env)?,
         Command::Archive(args) => archive::run(args, &config, &roots, &prices()?)?,
+        // Only its help comes here.
+        Command::Hook(_) => {}
         Command::Statusline(args) => statusline::run(args.patience, &config, &env)?,
         Command::Stream(_) => {}
         Command::Metrics => metrics::run()?,

@@ -1,16 +1,21 @@
 //! How the sidecar itself is doing. Several threads write these numbers, each scrape reads them, and the end of the
 //! process forgets them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::runaway::detector::Runaway;
 use crate::views::analytics::runaway::reason::Reason;
 use crate::views::metrics::catalog::{self, Metric};
 use crate::views::metrics::totals::{Sample, Snapshot};
+use crate::waiting::{
+    OpenCall, Outside, ProcessSigns, RowSigns, Signs, Told, Wait, WaitChange, WaitFor, Waits, changes, wait,
+};
 
 /// A session with a row within this time is active. The value is a choice: longer than most tools run, and shorter than
 /// a break of the user.
@@ -81,6 +86,8 @@ pub struct Vitals {
     idle: Duration,
     sessions: Mutex<Vec<LiveSession>>,
     runaways: Mutex<Vec<Runaway>>,
+    outside: Mutex<Outside>,
+    waits: Mutex<Waits>,
     trouble: Mutex<Option<String>>,
     history: Mutex<Vec<(Arc<str>, u64)>>,
     archive: Mutex<ArchiveVitals>,
@@ -158,12 +165,27 @@ pub struct StreamVitals {
 /// A session that has not ended yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveSession {
+    /// Its id.
+    pub id: SessionId,
     /// Value of the label `entrypoint`, see [`crate::views::metrics::labels::entrypoint`].
     pub entrypoint: &'static str,
     /// Time of the session's last row.
     pub last: Timestamp,
     /// Tool calls without a result.
     pub open_tools: Vec<OpenTool>,
+    /// What its rows show of whom it waits for.
+    pub rows: RowSigns,
+    /// The configuration folder that its file belongs to; `None` if that is not known.
+    pub config: Option<PathBuf>,
+}
+
+impl LiveSession {
+    /// A session of which nothing but its last row is known.
+    #[must_use]
+    pub fn new(id: &str, entrypoint: &'static str, last: Timestamp) -> Self {
+        let (open_tools, rows) = (Vec::new(), RowSigns { last, ..RowSigns::default() });
+        Self { id: SessionId(id.into()), entrypoint, last, open_tools, rows, config: None }
+    }
 }
 
 /// A tool call without a result.
@@ -180,8 +202,8 @@ pub struct OpenTool {
 pub struct LiveCounts {
     /// Sessions with a row within [`ACTIVE_WINDOW`].
     pub active: u64,
-    /// Sessions that likely wait for the user: a tool call is open for longer than its tool usually takes.
-    pub waiting: u64,
+    /// Sessions that wait for a person, by [`WaitFor::ALL`].
+    pub waiting: [u64; WaitFor::ALL.len()],
 }
 
 impl AtomicNumber {
@@ -270,6 +292,8 @@ impl Vitals {
             idle,
             sessions: Mutex::default(),
             runaways: Mutex::default(),
+            outside: Mutex::default(),
+            waits: Mutex::default(),
             trouble: Mutex::default(),
             history: Mutex::default(),
             archive: Mutex::new(ArchiveVitals {
@@ -338,18 +362,77 @@ impl Vitals {
         Reason::ALL.map(|reason| (reason, runaways.iter().filter(|runaway| runaway.reason == reason).count()))
     }
 
+    /// Takes in what was told of a session: by a hook of the client, or by a program that the client asks.
+    pub fn tell(&self, session: &SessionId, told: &Told) {
+        self.outside().tell(session, told);
+    }
+
+    /// Replaces the processes of the client that run, by the session that each has open, and the configuration folders
+    /// that list them.
+    pub fn set_processes(&self, processes: BTreeMap<SessionId, ProcessSigns>, lists: BTreeSet<PathBuf>) {
+        self.outside().set_processes(processes, lists);
+    }
+
+    /// Sessions that a process has open, or of which something was told at `since` or later.
+    #[must_use]
+    pub fn open_since(&self, since: Timestamp) -> BTreeSet<SessionId> {
+        self.outside().open_since(since)
+    }
+
+    fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sessions that wait for a person at `now`. How long a tool usually takes is read from `totals`.
+    #[must_use]
+    pub fn waits(&self, totals: &Snapshot, now: Timestamp) -> Waits {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let outside = self.outside();
+        let waits = |session: &LiveSession| {
+            let wait = self.wait_of(session, &outside, totals, now)?;
+            Some((session.id.clone(), wait))
+        };
+        sessions.iter().filter_map(waits).collect()
+    }
+
+    /// Which waits began and ended since the last call, as seen at `now`.
+    #[must_use]
+    pub fn wait_changes(&self, totals: &Snapshot, now: Timestamp) -> Vec<WaitChange> {
+        let waits = self.waits(totals, now);
+        let mut before = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = changes(&before, &waits, now);
+        *before = waits;
+        changed
+    }
+
+    fn wait_of(&self, session: &LiveSession, outside: &Outside, totals: &Snapshot, now: Timestamp) -> Option<Wait> {
+        // A session that was killed leaves its tool calls open for ever, so it must not count once it is idle.
+        let may_run = u128::from(now.since_ms(session.last)) <= self.idle.as_millis();
+        let is_long = |open: &&OpenTool| i128::from(now.since_ms(open.since)) > usual_ms(totals, &open.tool);
+        let overdue = session.open_tools.iter().filter(is_long).min_by_key(|open| open.since).filter(|_| may_run);
+        let signs = Signs {
+            rows: session.rows.clone(),
+            told: outside.told(&session.id),
+            process: outside.process(&session.id, session.config.as_deref().filter(|_| session.rows.is_listed)),
+            overdue: overdue.map(|open| OpenCall { tool: Arc::clone(&open.tool), since: open.since }),
+        };
+        wait(&signs, now, u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// Counts sessions by entry point at `now`. How long a tool usually takes is read from `totals`.
     #[must_use]
     pub fn live(&self, totals: &Snapshot, now: Timestamp) -> BTreeMap<&'static str, LiveCounts> {
         let mut counts: BTreeMap<&'static str, LiveCounts> = BTreeMap::new();
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let outside = self.outside();
         for session in sessions.iter() {
             let quiet_ms = u128::from(now.since_ms(session.last));
             let entry = counts.entry(session.entrypoint).or_default();
-            let waits = |open: &OpenTool| i128::from(now.since_ms(open.since)) > usual_ms(totals, &open.tool);
             entry.active += u64::from(quiet_ms <= ACTIVE_WINDOW.as_millis());
-            // A session that was killed leaves its tool calls open for ever, so it must not count once it is idle.
-            entry.waiting += u64::from(quiet_ms <= self.idle.as_millis() && session.open_tools.iter().any(waits));
+            let wait = self.wait_of(session, &outside, totals, now);
+            for (of, count) in WaitFor::ALL.iter().zip(&mut entry.waiting) {
+                *count += u64::from(wait.as_ref().is_some_and(|wait| wait.waits_for == *of));
+            }
         }
         counts
     }

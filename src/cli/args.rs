@@ -62,6 +62,8 @@ pub enum Command {
     Archive(ArchiveArgs),
     /// Print one line of figures for the status line of Claude Code, whose JSON is read on stdin
     Statusline(StatuslineArgs),
+    /// Take note of an event that a hook of Claude Code tells on stdin; silent, and always ends well
+    Hook(HookArgs),
     /// Print every metric with its labels and meaning, as a table
     Metrics,
     /// Try the rules of custom metrics
@@ -170,6 +172,20 @@ pub struct StatuslineArgs {
     pub patience: Duration,
 }
 
+/// What follows the options in `tailspan hook --help`.
+const HOOK_HELP: &str = "\
+In ~/.claude/settings.json, for each of Stop, PermissionRequest, Notification, SessionStart and SessionEnd:
+  { \"hooks\": { \"Stop\": [ { \"hooks\": [ { \"type\": \"command\", \"command\": \"tailspan hook\" } ] } ] } }
+docs/hooks.md has the whole recipe. No text of the conversation is kept.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = HOOK_HELP)]
+pub struct HookArgs {
+    /// Directory of the state of the sidecar [default: $XDG_STATE_HOME/tailspan, else ~/.local/state/tailspan]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
 #[derive(Debug, clap::Args)]
 pub struct RulesArgs {
     /// What to do with them.
@@ -224,6 +240,7 @@ impl Args {
                 offline: true,
                 ..common
             },
+            Command::Hook(hook) => Flags { state: hook.state.clone(), offline: true, ..common },
             Command::Report(report) => report.flags(common),
             Command::Export(export) => export.flags(common),
             Command::Search(search) => search.flags(common),

@@ -5,6 +5,7 @@ pub mod args;
 pub mod ask;
 pub mod backfill;
 mod limits;
+pub mod hook;
 pub mod metrics;
 pub mod replay;
 pub mod report;

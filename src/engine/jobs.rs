@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use super::Engine;
 use super::ahead::{FilePiece, Job};
-use crate::ledger::known::Thread;
+use crate::ledger::known::{Known, Thread};
+
 use crate::store::{FileRow, StoreError};
 use crate::tail::FoundFile;
 use crate::transcript::chunk::FileNumber;
@@ -80,7 +81,12 @@ impl Engine {
 
     /// The path of a file; `None` if no file has this number.
     pub(super) fn path_of(&self, file: FileNumber) -> Option<PathBuf> {
-        let path = self.known.paths.path(file);
-        (!path.is_empty()).then(|| PathBuf::from(OsString::from_vec(path)))
+        path_of(&self.known, file)
     }
+}
+
+/// The path of a file; `None` if it is not known.
+pub(super) fn path_of(known: &Known, file: FileNumber) -> Option<PathBuf> {
+    let path = known.paths.path(file);
+    (!path.is_empty()).then(|| PathBuf::from(OsString::from_vec(path)))
 }

@@ -14,6 +14,7 @@ mod lane;
 mod lanes;
 mod leave;
 pub mod live;
+mod open;
 mod prefetch;
 mod progress;
 mod project;
@@ -58,7 +59,6 @@ use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::Snapshot;
 use crate::views::traces::finish::SpanRules;
 use crate::views::traces::tree::TurnOrder;
-use crate::vitals::LiveSession;
 
 /// If this many units have changed since the last commit, another commit is due: a batch stays near 300 operations.
 const DIRTY_UNITS_MAX: usize = 150;
@@ -323,12 +323,6 @@ impl Engine {
     /// Writes looks at limits of the account, or takes them out. Fails like [`Engine::commit`].
     pub fn keep_limits(&mut self, rows: &[RowWrite]) -> Result<(), StoreError> {
         self.writer.keep_limits(rows)
-    }
-
-    /// Sessions with a row at or after `since`; older ones are forgotten.
-    #[must_use]
-    pub fn live(&mut self, since: Timestamp) -> Vec<LiveSession> {
-        self.projections.active(since)
     }
 
     /// Time of the latest row that this process has counted; `None` before the first. A row that is stamped in the

@@ -2,6 +2,7 @@
 //! what is durable.
 
 use crate::engine::live::LiveSessions;
+use crate::ledger::known::Changed;
 use crate::measures::Change;
 use crate::transcript::record::{Reason, RowBody};
 use crate::transcript::time::Timestamp;
@@ -10,7 +11,6 @@ use crate::views::analytics::runaway::settings::RunawaySettings;
 use crate::views::metrics::labels::LabelRules;
 use crate::views::metrics::totals::{Series, Snapshot, Stored, Totals};
 use crate::views::traces::ids::{TraceId, TraceScope};
-use crate::vitals::LiveSession;
 
 /// All views that follow commits.
 #[derive(Debug)]
@@ -104,8 +104,14 @@ impl Projections {
         self.totals.snapshot()
     }
 
-    /// Sessions with a row at or after `since`; older ones are forgotten.
-    pub(super) fn active(&mut self, since: Timestamp) -> Vec<LiveSession> {
-        self.live.since(since)
+    /// The sessions that were active lately.
+    pub(super) const fn live(&mut self) -> &mut LiveSessions {
+        &mut self.live
+    }
+
+    /// Observes a unit or section of a session that was active before this process started, for what is live alone.
+    pub(super) fn recall(&mut self, changed: &Changed<'_>) {
+        // It is open, however long it has been quiet.
+        self.live.note(&self.labels, changed, changed.unit.last);
     }
 }

@@ -69,6 +69,7 @@ impl Engine {
             prices: self.new_prices.then(|| self.prices.fingerprint()),
         };
         self.writer.commit(&commit)?;
+        self.known.changed_sessions().for_each(|session| self.projections.live().note_session(session));
         self.change_orders();
         self.new_prices = false;
         self.last_commit = now;

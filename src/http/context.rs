@@ -28,6 +28,7 @@ use crate::views::metrics::points::Point;
 use crate::views::metrics::totals::Snapshot;
 use crate::views::traces::finish::SpanRules;
 use crate::vitals::Vitals;
+use crate::waiting::Waits;
 
 /// Version of the program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -94,6 +95,11 @@ impl HasReader for Context {
 
     fn runaways(&self) -> Vec<Runaway> {
         self.vitals.runaways(self.now())
+    }
+
+    fn waits(&self) -> Waits {
+        let totals = self.totals.borrow().clone().unwrap_or_default();
+        self.vitals.waits(&totals, self.now())
     }
 
     fn index(&self) -> Arc<OnceLock<SearchIndex>> {

@@ -29,6 +29,7 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::fixed("/pages/draw.js", &assets::JS, |_, request| assets::DRAW.answer(request)).tagged(),
     Route::fixed("/pages/mark.js", &assets::JS, |_, request| assets::MARK.answer(request)).tagged(),
     Route::fixed("/pages/sessions.js", &assets::JS, |_, request| assets::SESSIONS.answer(request)).tagged(),
+    Route::fixed("/pages/waits.js", &assets::JS, |_, request| assets::WAITS.answer(request)).tagged(),
     Route::fixed("/metrics", &METRICS, health::metrics),
     Route::fixed("/metrics/claude-code", &CLAUDE_CODE, claude_code::metrics).or_not_found(),
     Route::fixed("/-/healthy", &health::HEALTHY, health::healthy),

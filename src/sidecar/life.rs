@@ -29,6 +29,7 @@ use crate::sidecar::watchdog::Watchdog;
 use crate::store::{self, OpenStore, Opened, StoreError};
 use crate::tail::{self, Hints, RootEnv};
 use crate::text::chain;
+use crate::transcript::ids::SessionId;
 use crate::vitals::Vitals;
 
 /// The shortest and the longest pause between two tries to use the state again. The pause doubles with each try.
@@ -50,6 +51,8 @@ pub(super) struct Life<'a> {
     pub(super) hints: Hints,
     pub(super) exported: Arc<ExportCounters>,
     pub(super) archive: Archive,
+    /// Sessions that were active when the process started.
+    pub(super) recent: Vec<SessionId>,
 }
 
 impl Life<'_> {
@@ -107,11 +110,12 @@ impl Life<'_> {
         let labels = labels.seen(|rules| epoch.count_rules(rules, now))?;
         let engine =
             Engine::new(Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX }, now)?;
-        let engine = engine
+        let mut engine = engine
             .with_history(history, now)?
             .with_archive(self.archive.clone())
             .with_runaways(self.config.runaway)
             .with_events(event_limits(self.config));
+        engine.recall(&self.recent)?;
         let sources = sources(self.config, self.env, &span_rules(self.config));
         let tailer = Tailer::new(engine, Arc::clone(&self.shared), sources, self.hints.clone());
         let over = tailer.over();

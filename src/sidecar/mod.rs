@@ -4,7 +4,8 @@
 //! start      starts the sidecar from a configuration, and ends it cleanly
 //! settings   turns the configuration into the settings of each room
 //! life       uses the opened state until the end, and opens it again after a full disk
-//! tailer     the thread that reads and writes; sources  what it reads; look  how often it looks at all files
+//! tailer     the thread that reads and writes; shared  what it is given; look  how often it looks at all files
+//! attending  the thread that hears hooks of the client and looks which of its processes run; news  what it tells the tailer
 //! budgets    the thread that looks at the budgets, so that no scrape waits for that
 //! indexing   the thread that keeps the index of search
 //! keeping    the thread that keeps the archive
@@ -17,6 +18,7 @@
 //! clock      the only clock of the program
 //! ```
 
+mod attending;
 mod budgets;
 pub mod clock;
 mod ended;
@@ -28,11 +30,12 @@ mod limits;
 pub mod local;
 pub mod log;
 mod look;
+pub mod news;
 pub mod progress;
 mod runaways;
 pub mod settings;
+pub mod shared;
 mod signals;
-mod sources;
 pub mod start;
 mod streams;
 pub mod tailer;

@@ -21,9 +21,11 @@ use crate::http::openapi::ApiDocument;
 use crate::http::table::ROUTES;
 use crate::http::{App, Readers, RequestCounters, Server, ServerLimits};
 use crate::ledger::prices::Prices;
+use crate::sidecar::attending::Attending;
 use crate::sidecar::error::RunError;
 use crate::sidecar::keeping::Keeping;
 use crate::sidecar::life::Life;
+use crate::sidecar::news::TurnNews;
 use crate::sidecar::settings::{endpoints, host, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
@@ -31,8 +33,9 @@ use crate::sidecar::{budgets, clock, indexing, keeping, log, settings, signals, 
 use crate::store::{self, StoreReader};
 use crate::streams::sweep::SweepRules;
 use crate::streams::{Folder, Intake};
-use crate::tail::{Hints, RootEnv};
+use crate::tail::{self, Hints, RootEnv};
 use crate::text::chain;
+use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
@@ -54,23 +57,28 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     endpoints(config)?;
     let readers = Readers::named(config.web.content_users.iter().map(String::as_str))?;
     let opened = store::open(config.state()?, now)?;
+    let (published, totals) = watch::channel(None);
     let pusher = pusher(config, &opened.epoch.instance)?;
     warn_of_waiting(config, opened.writer.meter().spans());
     let mut vitals = Vitals::new(now, config.traces.idle);
     vitals.log_lines_lost = log::lost();
-    vitals.last_event.set(latest_row(&opened.reader, now));
     let vitals = Arc::new(vitals);
-    let (published, totals) = watch::channel(None);
     let limits = Arc::new(SharedLimits::loaded(&opened.reader)?);
+    let (stop, news) = (Arc::default(), TurnNews::default());
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news });
+    let hints = Hints::default();
+    attend(config, env, &shared, &hints)?;
+    let recent = recent(&opened.reader, &vitals, config.traces.idle, now);
     let life = Life {
         config,
         env,
         prices,
         kept: opened.kept.clone(),
-        shared: Arc::new(Shared { vitals: Arc::clone(&vitals), stop: Arc::default(), limits, published }),
-        hints: Hints::default(),
+        shared,
+        hints,
         exported: Arc::default(),
         archive: settings::archive(config),
+        recent,
     };
     let _checking = start_selfcheck(config, life.selfcheck())?;
     let _watching = start_watchdog(life.watchdog())?;
@@ -123,6 +131,17 @@ fn take_files() {
     }
 }
 
+/// Starts the thread that attends to what is told of sessions from outside their files.
+fn attend(config: &Config, env: &RootEnv, shared: &Arc<Shared>, hints: &Hints) -> Result<(), RunError> {
+    let attending = Attending {
+        state: config.state()?.to_path_buf(),
+        roots: tail::session_roots(&[], &config.projects, env),
+        shared: Arc::clone(shared),
+        reading: hints.clone(),
+    };
+    attending.start()
+}
+
 /// What the HTTP server needs to answer requests.
 fn app(
     life: &Life<'_>,
@@ -162,16 +181,27 @@ fn app(
     Ok(Arc::new(App { context, counters, routes: ROUTES, allowed_hosts, readers }))
 }
 
-/// Time of the latest row that is counted already. Sessions whose last row lies in the future are passed over; `None`
-/// if no other is left.
-fn latest_row(reader: &StoreReader, now: Timestamp) -> Option<Timestamp> {
-    let mut latest = None;
-    let read = reader.each_session(|session| latest = latest.max(session.ended().filter(|row| row.may_be(now))));
+/// Notes the time of the latest row that is counted already, and returns the sessions that may still be open: those with a
+/// row within `idle`, and those that are known from outside their files. Sessions whose last row lies in the future are
+/// passed over.
+fn recent(reader: &StoreReader, vitals: &Vitals, idle: Duration, now: Timestamp) -> Vec<SessionId> {
+    let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+    let since = Timestamp(now.0.saturating_sub_unsigned(idle_ms));
+    let open = vitals.open_since(since);
+    let (mut latest, mut recent) = (None, Vec::new());
+    let read = reader.each_session(|session| {
+        let ended = session.ended().filter(|row| row.may_be(now));
+        latest = latest.max(ended);
+        if ended >= Some(since) || open.contains(&session.id) {
+            recent.push(session.id);
+        }
+    });
     if let Err(error) = read {
         // This is only a warning: the next row that is read sets the time anew.
         tracing::warn!(error = chain(&error), "the time of the latest row is not known before the next one");
     }
-    latest
+    vitals.last_event.set(latest);
+    recent
 }
 
 /// Logs a warning if spans of an earlier run wait in the outbox and no endpoint is configured.

@@ -8,24 +8,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
 use crate::archive;
 use crate::custom::RuleReader;
 use crate::engine::Engine;
 use crate::engine::ahead::{self, Job, Parsed};
-use crate::http::api::limits::kept::SharedLimits;
 use crate::sidecar::clock::now;
 use crate::sidecar::ended::Ended;
 use crate::sidecar::look::{Look, next_look};
-pub use crate::sidecar::sources::TailSources;
+pub use crate::sidecar::shared::{Shared, TailSources};
 use crate::sidecar::{limits, runaways};
 use crate::store::StoreError;
 use crate::tail::{self, FileReader, FoundFile, Hints, ReadLimits, Watcher};
 use crate::text::chain;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::totals::Snapshot;
-use crate::vitals::Vitals;
 
 /// How long events of the file system are gathered before they are acted on. While somebody follows what happens, this is
 /// how far apart two such rounds are, so that the first line after a pause is told at once.
@@ -39,20 +35,6 @@ const TICKS_AT_ONCE: u32 = 10;
 
 /// Pause between two checks whether a full outbox has room again.
 const FULL_PAUSE: Duration = Duration::from_millis(200);
-
-/// What the reading thread shares with the other threads.
-#[derive(Debug)]
-pub struct Shared {
-    /// How the process is doing, for `/metrics` and the probes.
-    pub vitals: Arc<Vitals>,
-    /// Set when the process is asked to end.
-    pub stop: Arc<AtomicBool>,
-    /// What status lines tell of the limits of the account.
-    pub limits: Arc<SharedLimits>,
-    /// The totals that `/metrics` shows, replaced only after they are durable; `None` before the first scan is
-    /// complete.
-    pub published: watch::Sender<Option<Snapshot>>,
-}
 
 /// Tails the session files until it is stopped.
 #[derive(Debug)]
@@ -168,6 +150,7 @@ impl Tailer {
             let copies = self.copies_to_read();
             found.extend(copies.iter().cloned());
             let has_news = self.read(found, whole)?;
+            self.engine.note_told(&self.shared.news.take(), now())?;
             if self.paused && self.copies.is_empty() {
                 self.copies = copies;
             }
@@ -478,7 +461,8 @@ impl Tailer {
         vitals.counted_bytes.add(std::mem::take(&mut self.read_bytes));
         vitals.store_bytes.set(self.engine.store_bytes());
         vitals.set_history(self.engine.history_waiting());
-        let live = self.engine.live(Timestamp(now().0.saturating_sub_unsigned(self.sources.idle_ms)));
+        let since = Timestamp(now().0.saturating_sub_unsigned(self.sources.idle_ms));
+        let live = self.engine.live(since, &vitals.open_since(since), &self.roots);
         // An engine that was made anew knows no session before the next row. The sessions that were shown before stay,
         // and stop being counted once they are idle.
         if !live.is_empty() {

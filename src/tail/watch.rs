@@ -88,6 +88,11 @@ impl Watcher {
 
     /// Watches the `folders` that are not watched yet. To be called right before they are listed.
     pub fn watch(&mut self, folders: &[Folder]) {
+        self.watch_paths(folders.iter().map(|folder| folder.path.as_path()));
+    }
+
+    /// [`Watcher::watch`] of folders by their paths.
+    pub fn watch_paths<'f>(&mut self, folders: impl IntoIterator<Item = &'f Path>) {
         if self.is_degraded() {
             return;
         }
@@ -103,13 +108,13 @@ impl Watcher {
             // Noted before the watches are set, because a deletion right after that must find the folder in the list.
             let mut watched = self.health.watched();
             for folder in folders {
-                if IS_DEEP && watched.iter().any(|other| folder.path.starts_with(other)) {
+                if IS_DEEP && watched.iter().any(|other| folder.starts_with(other)) {
                     continue;
                 }
-                if !watched.contains(folder.path.as_os_str()) {
-                    watched.insert(folder.path.clone().into());
+                if !watched.contains(folder.as_os_str()) {
+                    watched.insert(folder.into());
                     let mode = if IS_DEEP { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
-                    new.push(PathOp::Watch(folder.path.clone(), WatchPathConfig::new(mode)));
+                    new.push(PathOp::Watch(folder.to_path_buf(), WatchPathConfig::new(mode)));
                 }
             }
         }

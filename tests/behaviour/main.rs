@@ -77,6 +77,8 @@ mod critical_path;
 mod events;
 mod export_files;
 mod export_tables;
+mod hooks;
+mod hooks_live;
 mod http;
 mod http_load;
 mod http_streams;
@@ -132,6 +134,7 @@ mod links;
 mod states;
 mod tools_usage;
 mod torture;
+mod waiting;
 mod wide;
 
 // Beside a real Prometheus: the past as a file, dashboards, rules, a day of work.

@@ -437,16 +437,13 @@ fn sessions_with_a_tool_open_for_long_wait() {
     let vitals = Vitals::new(EVER, Duration::from_secs(1800));
     let session = |last: i64, tool: &str, open_ms: i64| {
         let since = Timestamp(now.0 - open_ms);
-        LiveSession {
-            entrypoint: "cli",
-            last: Timestamp(last),
-            open_tools: vec![OpenTool { tool: tool.into(), since }],
-        }
+        let open_tools = vec![OpenTool { tool: tool.into(), since }];
+        LiveSession { open_tools, ..LiveSession::new("one", "cli", Timestamp(last)) }
     };
     let counts = |totals: &mut Totals, session: LiveSession| {
         vitals.set_sessions(vec![session]);
         let counts = vitals.live(&totals.snapshot(), now)["cli"];
-        (counts.active, counts.waiting)
+        (counts.active, counts.waiting.iter().sum())
     };
     let mut totals = totals();
     assert_eq!(counts(&mut totals, session(now.0, "Read", 50_000)), (1, 0), "nothing is known of the tool yet");

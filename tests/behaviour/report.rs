@@ -360,6 +360,8 @@ fn the_configuration_of_a_report_is_not_that_of_the_sidecar_that_answers() {
     }
     assert_eq!(said(&address, &format!("bottlenecks {config}")), 0, "nothing in it depends on a configuration");
     assert_eq!(said("--scan", &format!("patterns {config}")), 0, "the file counts");
+    let waiting = world.scanned("waiting");
+    assert!(waiting.text.contains("Only `tailspan run` knows which sessions wait"), "{}", waiting.text);
 }
 
 #[test]

@@ -92,8 +92,8 @@ fn a_row_of_the_far_future_came_when_it_was_read() {
     let engine = world.engine.as_mut().unwrap();
     let last = engine.last_event().unwrap();
     assert!((read..=Timestamp(read.0 + minute)).contains(&last), "{last:?}");
-    assert_eq!(engine.live(read).len(), 1);
-    assert!(engine.live(Timestamp(last.0 + 1)).is_empty(), "it is quiet since then");
+    assert_eq!(engine.live(read, &Default::default(), &[]).len(), 1);
+    assert!(engine.live(Timestamp(last.0 + 1), &Default::default(), &[]).is_empty(), "it is quiet since then");
     // The clock of another machine may be a little ahead.
     let near = Timestamp(world.now.0 + 2 * minute).to_rfc3339();
     append(&world.root.join("slug/t.jsonl"), turn(2, 2).replace("2026-11-22T06:02:01.000Z", &near).as_bytes());

@@ -314,11 +314,12 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     // What an engine before this one has told, of which this one knows nothing.
     let last = now();
     vitals.last_event.set(Some(last));
-    vitals.set_sessions(vec![LiveSession { entrypoint: "cli", last, open_tools: Vec::new() }]);
+    vitals.set_sessions(vec![LiveSession::new("one", "cli", last)]);
     [&vitals.files_total, &vitals.files_done].iter().for_each(|number| number.set(7));
     // It scans once, publishes and ends.
     let (published, stop) = (tokio::sync::watch::channel(None).0, Arc::new(AtomicBool::new(true)));
-    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits: Arc::default(), published });
+    let (limits, news) = (Default::default(), Default::default());
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news });
     let sources = TailSources {
         roots: vec![folder.path().to_owned()],
         streams: PathBuf::new(),

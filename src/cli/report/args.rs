@@ -9,12 +9,13 @@ use crate::transcript::time::Timestamp;
 
 /// Examples at the end of `tailspan report --help`.
 const EXAMPLES: &str = "\
-Five questions:
+Six questions:
   tailspan report costs                        what did this week cost, and why?
   tailspan report tools                        which tool is slow?
   tailspan report patterns                     what should I change?
   tailspan report costs --since month          will I stay in budget?
   tailspan report sessions --on tuesday        what happened on Tuesday?
+  tailspan report waiting                      which session waits for me?
 
 Times: today, yesterday, week (since Monday), month, monday to sunday (the last one before today), 24h or 90m (until
 now), 7d or 2w (whole days, today among them), 2026-11, 2026-11-24, 2026-11-24T09:00:00Z, all.
@@ -154,6 +155,8 @@ pub enum ReportKind {
     Blocks,
     /// The day so far
     Today,
+    /// Sessions that wait for a person now, for what and since when
+    Waiting,
 }
 
 /// What rows of costs are told apart by.

@@ -4,7 +4,7 @@
 //! args      what is asked for
 //! zone, range   the time zone of the system; words like `7d` and `tuesday` as moments
 //! asker     what all questions of a report have in common
-//! costs, tools, bottlenecks, patterns, sessions, blocks, today   one report each: its question, its rows, what it says
+//! costs, tools, bottlenecks, patterns, sessions, blocks, today, waiting   one report each: its question, its rows, what it says
 //! rows, why, money_ahead, titles   parts of several reports
 //! draw      the forms: text, Markdown, HTML, CSV
 //! ```
@@ -26,6 +26,7 @@ mod sessions;
 mod titles;
 mod today;
 mod tools;
+mod waiting;
 mod why;
 pub(in crate::cli) mod zone;
 
@@ -120,7 +121,7 @@ pub fn run(
 
 /// Whether a report depends on what a configuration file says of prices, budgets or rules.
 const fn goes_by_rules(report: ReportKind) -> bool {
-    !matches!(report, ReportKind::Bottlenecks)
+    !matches!(report, ReportKind::Bottlenecks | ReportKind::Waiting)
 }
 
 /// Refuses arguments that have no meaning together.
@@ -134,6 +135,9 @@ fn check(args: &ReportArgs) -> Result<(), ReportError> {
     }
     if args.report == ReportKind::Today && (args.since.is_some() || args.until.is_some() || args.on.is_some()) {
         return usage("`report today` is about today: for another day, `report costs --on DAY --by hour`");
+    }
+    if args.report == ReportKind::Waiting && (args.since.is_some() || args.until.is_some() || args.on.is_some()) {
+        return usage("`report waiting` is about now");
     }
     match args.by.as_slice() {
         [] | [_] => Ok(()),
@@ -157,7 +161,7 @@ fn zone(args: &ReportArgs, env: &Env) -> Result<Zone, ReportError> {
 fn default_since(args: &ReportArgs) -> &'static str {
     match (args.report, args.by.first()) {
         (ReportKind::Costs, Some(GroupKey::Week)) => "8w",
-        (ReportKind::Costs, Some(GroupKey::Month)) => "all",
+        (ReportKind::Costs, Some(GroupKey::Month)) | (ReportKind::Waiting, _) => "all",
         (ReportKind::Costs, Some(GroupKey::Block)) | (ReportKind::Blocks, _) => "2d",
         (ReportKind::Costs, Some(GroupKey::Hour)) | (ReportKind::Today, _) => "today",
         (ReportKind::Costs | ReportKind::Sessions, _) => "7d",
@@ -176,6 +180,7 @@ fn made(asker: &Asker<'_>, env: &Env) -> Result<Vec<u8>, ReportError> {
         ReportKind::Bottlenecks => (bottlenecks::question(asker), "/critical_path", bottlenecks::csv_columns()),
         ReportKind::Patterns => (patterns::question(asker), "/patterns", patterns::csv_columns()),
         ReportKind::Sessions => (sessions::question(asker), "/sessions", sessions::csv_columns()),
+        ReportKind::Waiting => (waiting::question(asker), "/sessions", waiting::csv_columns()),
         ReportKind::Blocks | ReportKind::Today => (blocks::question(asker), "/rows", blocks::csv_columns()),
     };
     let answer = asker.ask(&question)?;
@@ -197,6 +202,7 @@ fn made(asker: &Asker<'_>, env: &Env) -> Result<Vec<u8>, ReportError> {
         ReportKind::Bottlenecks => bottlenecks::document(asker, &answer),
         ReportKind::Patterns => patterns::document(asker, &answer),
         ReportKind::Sessions => sessions::document(asker, &answer)?,
+        ReportKind::Waiting => waiting::document(asker, &answer),
         ReportKind::Blocks | ReportKind::Today => blocks::document(asker, &answer),
     };
     Ok(drawn(asker.args, env, &document))

@@ -11,18 +11,22 @@
 //! - Turns of the past leave at a limited rate, after everything live.
 
 mod spans;
+mod told;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(crate) use self::spans::{finished_spans, mark_finished, mark_parts, sent_ids, spans};
+use self::told::ToldEnds;
 use crate::ledger::ended;
 use crate::ledger::family::{Standing, owner, standing};
 use crate::ledger::known::Known;
 use crate::ledger::money::Money;
 use crate::ledger::unit::{TurnEnd, Unit, UnitId};
+use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::traces::span::SpanBatch;
 use crate::views::traces::tree::HELD_SPANS_MAX;
+use crate::waiting::{Told, ToldKind};
 
 /// When turns end and which of them leave.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +51,9 @@ pub struct Policy {
 /// whole.
 pub const WHOLE_SPANS_MAX: u64 = 4_000;
 
+/// Most waiting turns that are looked through for those of a session.
+const LIVE_MAX: usize = 1_000;
+
 /// The turns that wait for their end, or for a moment without new rows.
 #[derive(Debug)]
 pub struct Turns {
@@ -65,6 +72,8 @@ pub struct Turns {
     latest_now: Timestamp,
     /// By long turn, the sub-agents below it that have parts which can leave before the turn has ended.
     ready: HashMap<UnitId, BTreeSet<UnitId>>,
+    /// What was told of the ends of turns from outside the session files.
+    told: ToldEnds,
 }
 
 /// What is to be done with a unit that is due.
@@ -107,7 +116,8 @@ impl Turns {
     pub fn new(policy: Policy, idle_ms: u64, pending: Vec<UnitId>, now: Timestamp) -> Self {
         let (due, order, history) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
         let (allowance, ready) = ((policy.history_rate, now), HashMap::new());
-        let mut turns = Self { policy, idle_ms, due, order, history, allowance, latest_now: now, ready };
+        let mut turns =
+            Self { policy, idle_ms, due, order, history, allowance, latest_now: now, ready, told: ToldEnds::default() };
         for unit in pending {
             turns.wait(unit, turns.settled(now));
         }
@@ -217,7 +227,9 @@ impl Turns {
                 }
                 (Standing::Nothing, _) | (_, Wants::Nothing) => settled.push(id),
                 (_, Wants::Never) => over.push(id),
-                (Standing::Alone, Wants::Wait) if unit.end().is_some() => waiting.push((id, self.settled(now))),
+                (Standing::Alone, Wants::Wait) if unit.end().is_some() => {
+                    waiting.push((id, if self.told.is_whole(unit) { now } else { self.settled(now) }));
+                }
                 // New rows of an open turn must not put off the spans that leave early.
                 (Standing::Alone, Wants::Wait) => {
                     let known = self.due.get(&id).copied();
@@ -286,6 +298,28 @@ impl Turns {
         unit.gist_with_below().spans > self.policy.whole_spans_max
     }
 
+    /// Takes in what was told of a session. True if turns that wait may have ended by it.
+    pub fn note_told(&mut self, session: &SessionId, told: &Told) -> bool {
+        self.told.note(session, told);
+        matches!(told.kind, ToldKind::Stopped | ToldKind::SessionEnded)
+    }
+
+    /// The live units that wait.
+    #[must_use]
+    pub fn live(&self) -> Vec<UnitId> {
+        self.order.iter().map(|(_, unit)| *unit).take(LIVE_MAX).collect()
+    }
+
+    /// Has a unit looked at as soon as what was told of its session allows.
+    pub fn hurry(&mut self, unit: &Unit, now: Timestamp) {
+        let id = unit.key.id();
+        let Some(due) = self.due.get(&id).copied() else { return };
+        let until = if self.told.is_whole(unit) { now } else { self.settled(now) };
+        if until < due {
+            self.wait(id, until);
+        }
+    }
+
     /// Takes the noted sub-agents below a long turn: those that have parts which can leave, as far as this process has
     /// seen. They are noted again when they change.
     pub fn take_ready(&mut self, turn: UnitId) -> BTreeSet<UnitId> {
@@ -333,9 +367,9 @@ impl Turns {
             _ => {}
         }
         let at = unit.activity_end_with_below();
-        let Some(end) = ended::ended(unit, at, now, self.idle_ms) else {
-            return self.look_early(unit, at, now);
-        };
+        let by_rows = ended::ended(unit, at, now, self.idle_ms);
+        let told = || self.told.is_let_go(unit, at, now, self.policy.settle_ms).then(|| ended::over(unit));
+        let Some(end) = by_rows.or_else(told) else { return self.look_early(unit, at, now) };
         let wanted = self.policy.export && end.at >= self.policy.since;
         if wanted && end.at < self.policy.epoch && !unit.export.sent {
             if self.allowance.0 == 0 {

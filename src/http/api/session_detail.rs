@@ -32,6 +32,7 @@ use crate::views::sessions::summary::{
     FileCounts, ModelSummary, Part, SessionSummary, SummarySources, ToolDurations, ToolSummary,
 };
 use crate::views::traces::ids::TraceScope;
+use crate::waiting::Wait;
 
 /// Description of [`one`].
 pub static ONE: Description = Description {
@@ -47,6 +48,8 @@ pub static ONE: Description = Description {
 #[derive(Serialize, JsonSchema)]
 struct Detailed {
     session: SessionSummary,
+    /// What it waits for now that a person has to give; `null` if for nothing, or if nothing tells.
+    waiting: Option<Wait>,
     models: BTreeMap<Arc<str>, ModelSummary>,
     tools: BTreeMap<Arc<str>, ToolSummary>,
     unpriced_tokens: BTreeMap<Arc<str>, u64>,
@@ -97,7 +100,8 @@ pub fn one<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Proble
     let reader = context.reader();
     let session = find(context, request.value(&ID)?)?;
     let runaway = RunawayForm::of(&session.id, &context.runaways());
-    Answer::json(&Detailed { runaway, ..detail(reader, &session, context.span_rules().scope)? })
+    let waiting = context.waits().remove(&session.id);
+    Answer::json(&Detailed { runaway, waiting, ..detail(reader, &session, context.span_rules().scope)? })
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -131,6 +135,7 @@ fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<
     }
     Ok(Detailed {
         session: summary_of(reader, session)?,
+        waiting: None,
         models: sums.models,
         tools: sums.tools,
         unpriced_tokens: sums.unpriced_tokens,

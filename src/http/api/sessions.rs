@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::http::api::analytics::cells::HasCells;
 use crate::http::api::analytics::questions::{
@@ -23,6 +24,7 @@ use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::index::{SessionEntry, SessionMatch, SessionQuestion};
 use crate::views::sessions::summary::{SessionSummary, session_summary};
+use crate::waiting::{Wait, WaitFor, Waits};
 
 /// Most rows of a page, and most turns, sub-agents and traces in the answer about one session.
 pub(in crate::http) const ROWS_MAX: u64 = 1000;
@@ -36,6 +38,11 @@ pub(in crate::http) const ID: Parameter<Name> = Parameter::path(
 
 const WORDS: Parameter<Text> =
     Parameter::query("q", Text, "Only sessions whose title has all of these words, in any order and case.");
+const WAITING: Parameter<OneOf<Waiting>> = Parameter::query(
+    "waiting",
+    OneOf(&WAITING_WORDS),
+    "Only sessions that wait for a person now: for anything, or for this.",
+);
 const MIN_COST: Parameter<Dollars> =
     Parameter::query("min_cost", Dollars, "Only sessions that spent at least so many US dollars at list prices.");
 const SORT: Parameter<OneOf<Sort>> =
@@ -72,6 +79,7 @@ pub static LIST: Description = Description {
         &SESSION,
         &ENTRYPOINT,
         &WORDS,
+        &WAITING,
         &MIN_COST,
         &SORT,
         &ORDER,
@@ -93,6 +101,17 @@ const PREFIX_CHARS_MIN: usize = 4;
 
 /// Most sessions that a refusal of an ambiguous beginning names.
 const CANDIDATES_MAX: usize = 5;
+
+/// What sessions of a list wait for; `None` stands for anything.
+type Waiting = Option<WaitFor>;
+
+const WAITING_WORDS: [(&str, Waiting); 5] = [
+    ("any", None),
+    (WaitFor::Permission.word(), Some(WaitFor::Permission)),
+    (WaitFor::Question.word(), Some(WaitFor::Question)),
+    (WaitFor::Idle.word(), Some(WaitFor::Idle)),
+    (WaitFor::Unknown.word(), Some(WaitFor::Unknown)),
+];
 
 /// What a list is sorted by.
 #[derive(Debug, Clone, Copy)]
@@ -195,6 +214,8 @@ struct SessionPage {
 struct ListedSession {
     #[serde(flatten)]
     summary: SessionSummary,
+    /// What it waits for now that a person has to give; `null` if for nothing, or if nothing tells.
+    waiting: Option<Wait>,
     /// The address of its page.
     page: String,
     /// What it does too fast at this moment; `null` if it does not run away.
@@ -212,15 +233,25 @@ pub fn list<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Probl
     let name = format!("sessions/{}/{ascending}", sort.word());
     let after = request.given(&CURSOR)?.map(|cursor| PageEnd::from_cursor(&name, cursor)).transpose()?;
 
+    let (waits, waiting) = (context.waits(), request.given(&WAITING)?);
+
     let cells = context.cells().now(reader)?;
+    // A wait or a runaway may begin and end without a commit.
     let runaways = context.runaways();
-    let besides = tag_of(&runaways);
+    let besides = format!("{}{}", tag_of(&runaways), tag_of_waits(&waits));
     if let Some(answer) = cells.not_modified(request, &besides) {
         return Ok(answer);
     }
     let cube = cells.cube();
     let wanted = SessionMatch::of(question, &cube.names);
-    let taken = cube.sessions().filter(|(id, one)| wanted.takes(&id.0, &one.entry, &one.cells.units));
+    let is_waiting = |id: &SessionId| {
+        let wait = || waits.get(id).is_some_and(|wait| waiting.flatten().is_none_or(|wanted| wait.waits_for == wanted));
+        waiting.is_none() || wait()
+    };
+    let taken = cube
+        .sessions()
+        .filter(|(id, _)| is_waiting(id))
+        .filter(|(id, one)| wanted.takes(&id.0, &one.entry, &one.cells.units));
     let mut places: Vec<(i128, &str)> = taken.map(|(id, one)| (sort.key(&one.entry, now), &*id.0)).collect();
     let total = places.len();
     let in_order = |a: &(i128, &str), b: &(i128, &str)| if ascending { a.cmp(b) } else { b.cmp(a) };
@@ -241,11 +272,22 @@ pub fn list<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Probl
         if let Some(session) = reader.session(&SessionId(id.into())).map_err(unreadable)? {
             let page = page_address(context.span_rules(), &session.id.0, None);
             let runaway = RunawayForm::of(&session.id, &runaways);
-            sessions.push(ListedSession { summary: summary_of(reader, &session)?, page, runaway });
+            let waiting = waits.get(&session.id).cloned();
+            sessions.push(ListedSession { summary: summary_of(reader, &session)?, waiting, page, runaway });
         }
     }
     let page = SessionPage { sessions, total, complete: cells.is_complete(), next_cursor, currency: CURRENCY };
     Ok(cells.tagged(Answer::json(&page)?, &besides))
+}
+
+/// What of an entity tag depends on the sessions that wait: the same as long as they wait for the same.
+fn tag_of_waits(waits: &Waits) -> String {
+    let mut hash = Xxh3Default::new();
+    for (session, wait) in waits {
+        hash.update(format!("{}\0{}\0{}\0", session.0, wait.waits_for.word(), wait.since.0).as_bytes());
+        hash.update(wait.tool.as_deref().unwrap_or_default().as_bytes());
+    }
+    if waits.is_empty() { String::new() } else { format!("-{:x}", hash.digest()) }
 }
 
 /// The summary of a session, as it is in the list.

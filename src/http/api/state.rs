@@ -9,6 +9,7 @@ use crate::store::{StoreError, StoreReader};
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::runaway::detector::Runaway;
 use crate::views::traces::finish::SpanRules;
+use crate::waiting::Waits;
 
 /// A context with access to the state and the time.
 pub trait HasReader {
@@ -29,6 +30,11 @@ pub trait HasReader {
     /// The sessions that run away; none unless the context follows sessions while they run.
     fn runaways(&self) -> Vec<Runaway> {
         Vec::new()
+    }
+
+    /// The sessions that wait for a person now; none if nobody follows them.
+    fn waits(&self) -> Waits {
+        Waits::default()
     }
 
     /// What search narrows by; nothing before it is opened, and without it.

@@ -19,6 +19,7 @@ use crate::views::metrics::points::{Point, points_of};
 use crate::views::metrics::text::TextFormat;
 use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
+use crate::waiting::WaitFor;
 
 /// The route of the scrape itself. Its counter is shown from the first scrape on, at 0 then.
 const OWN_ROUTE: &str = "/metrics";
@@ -169,7 +170,9 @@ impl Scrape<'_> {
         for entrypoint in crate::views::metrics::labels::ENTRYPOINTS {
             let counts = counts.get(entrypoint).copied().unwrap_or_default();
             live.add(&catalog::SESSIONS_ACTIVE, &[entrypoint], i128::from(counts.active));
-            live.add(&catalog::SESSIONS_WAITING, &[entrypoint], i128::from(counts.waiting));
+            for (of, count) in WaitFor::ALL.iter().zip(counts.waiting) {
+                live.add(&catalog::SESSIONS_WAITING, &[entrypoint, of.word()], i128::from(count));
+            }
         }
         for (reason, count) in self.vitals.runaway_counts(self.now) {
             live.add(&catalog::SESSIONS_RUNAWAY, &[reason.word()], i128::try_from(count).unwrap_or(i128::MAX));

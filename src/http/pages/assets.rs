@@ -59,6 +59,8 @@ pub static TEXT: Asset = Asset { content_type: SCRIPT, text: include_str!("files
 pub static MARK: Asset = Asset { content_type: SCRIPT, text: include_str!("files/mark.js") };
 /// Drawings: what a session cost, and what a turn waited for.
 pub static DRAW: Asset = Asset { content_type: SCRIPT, text: include_str!("files/draw.js") };
+/// Which sessions wait for a person.
+pub static WAITS: Asset = Asset { content_type: SCRIPT, text: include_str!("files/waits.js") };
 /// The list of sessions.
 pub static SESSIONS: Asset = Asset { content_type: SCRIPT, text: include_str!("files/sessions.js") };
 

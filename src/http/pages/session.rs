@@ -16,6 +16,7 @@ use crate::http::route::parameter::{Parameter, Whole};
 use crate::http::route::problem::Problem;
 use crate::http::route::request::Request;
 use crate::views::sessions::summary::SessionSummary;
+use crate::waiting::{Wait, WaitFor};
 
 /// Events in the page itself.
 const WINDOW: usize = 50;
@@ -53,13 +54,19 @@ pub fn page<C: HasReplays>(context: &C, request: &Request) -> Result<Answer, Pro
         list.push_str(&item(&event, &content));
     }
     let summary = summary_of(reader, &session)?;
-    let html = document(&summary, &list, (from, end, total), &up_from(request));
+    let waiting = context.waits().remove(&session.id);
+    let html = document((&summary, waiting.as_ref()), &list, (from, end, total), &up_from(request));
     let answer = Answer::html(html).with_header(CONTENT_SECURITY_POLICY, POLICY);
     Ok(answer.with_header(REFERRER_POLICY, NO_REFERRER))
 }
 
 /// The whole page around the events of a window; `up` is the way to the first of the pages.
-fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, usize, usize), up: &str) -> String {
+fn document(
+    (summary, waiting): (&SessionSummary, Option<&Wait>),
+    list: &str,
+    (from, end, total): (usize, usize, usize),
+    up: &str,
+) -> String {
     let id = escape(&summary.id);
     let title = escape(summary.title.as_deref().unwrap_or(&summary.id));
     let mut about = Vec::new();
@@ -77,7 +84,7 @@ fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, us
     if end < total {
         around.push_str(&format!("<a rel=\"next\" href=\"?from={end}\">Later events</a>"));
     }
-    let files = transcripts(&id, up);
+    let (files, waiting) = (transcripts(&id, up), waits(waiting));
     let shown =
         if end == from { "no events".to_owned() } else { format!("events {from} to {}, {total} in all", end - 1) };
     format!(
@@ -85,12 +92,31 @@ fn document(summary: &SessionSummary, list: &str, (from, end, total): (usize, us
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title} · tailspan</title>\n\
          <link rel=\"icon\" href=\"{up}pages/icon.svg\">\n<link rel=\"stylesheet\" href=\"{up}pages/style.css\">\n<script type=\"module\" src=\"{up}pages/replay.js\"></script>\n\
+         <script type=\"module\" src=\"{up}pages/waits.js\"></script>\n\
          </head>\n<body class=\"session\" data-session=\"{id}\" data-total=\"{total}\">\n\
-         <header>\n<a class=\"home\" href=\"{up}\">tailspan</a>\n<h1>{title}</h1>\n<p class=\"about\">{about}</p>\n{files}</header>\n\
+         <header>\n<a class=\"home\" href=\"{up}\">tailspan</a>\n<h1>{title}</h1>\n<p class=\"about\">{about}</p>\n{waiting}{files}</header>\n\
          <main id=\"replay\">\n<p>This page shows {shown}. With JavaScript it has a timeline, search and keys.</p>\n\
          <ol class=\"plain\" start=\"{from}\">\n{list}</ol>\n<nav aria-label=\"Events\">{around}</nav>\n</main>\n\
          </body>\n</html>\n"
     )
+}
+
+/// What a session waits for; with scripts, this is kept up to date.
+fn waits(waiting: Option<&Wait>) -> String {
+    let told = waiting.map(|wait| {
+        let what = match (wait.waits_for, wait.tool.as_deref().map(escape)) {
+            (WaitFor::Permission, Some(tool)) => format!("waits for permission: {tool}"),
+            (WaitFor::Permission, None) => "waits for permission".to_owned(),
+            (WaitFor::Question, _) => "asks a question".to_owned(),
+            (WaitFor::Idle, _) => "waits for a prompt".to_owned(),
+            (WaitFor::Unknown, tool) => {
+                format!("{} takes long, or waits for permission", tool.as_deref().unwrap_or("a tool"))
+            }
+        };
+        format!("{what} since {}", time(&wait.since.to_rfc3339()))
+    });
+    let class = waiting.map_or("", |wait| wait.waits_for.word());
+    format!("<p id=\"waiting\" class=\"waits {class}\" role=\"status\">{}</p>\n", told.unwrap_or_default())
 }
 
 /// The session as a file in each form; `id` is escaped.

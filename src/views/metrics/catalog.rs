@@ -54,6 +54,7 @@ const DROP_REASON: Label = closed("reason", &["rejected"]);
 const ENDPOINT: Label = open("endpoint", &[], "name of an OTLP endpoint in the configuration");
 const ROUTE: Label = open("route", &[], "pattern of the path, or `other`");
 const CODE: Label = open("code", &[], "HTTP status");
+const WAITS_FOR: Label = closed("for", &["permission", "question", "idle", "unknown"]);
 const WITHIN: Label = closed("within", &["1d", "7d"]);
 const WHAT: Label = closed("what", &["copies", "sessions"]);
 const ARRIVED: Label = closed("outcome", &["new", "known", "rejected"]);
@@ -165,9 +166,9 @@ metrics! {
         "Sessions whose first row is counted.");
     SESSIONS_ACTIVE = live_gauge("sessions_active", MetricUnit::Count, &[ENTRYPOINT];
         "Sessions with a row in the last 5 minutes.");
-    SESSIONS_WAITING = live_gauge("sessions_waiting", MetricUnit::Count, &[ENTRYPOINT];
-        "Sessions with a tool open longer than the 95th percentile of its duration and 10 s (60 s below 20 \
-         observations): likely a permission prompt.");
+    SESSIONS_WAITING = live_gauge("sessions_waiting", MetricUnit::Count, &[ENTRYPOINT, WAITS_FOR];
+        "Sessions that wait for a person: `permission`, `question`, `idle` (the turn is over), or `unknown`: a tool open \
+         longer than the 95th percentile of its duration and 10 s (60 s below 20 observations), likely a permission prompt.");
     SUBAGENTS_STARTED = counter_of("subagents_started_total", Measure::Subagents, &[AGENT_TYPE];
         "Distinct sub-agents, by the type that was known at their first row.");
     SUBAGENT_COST = counter_of("subagent_cost_usd_total", Measure::Cost, &[AGENT_TYPE];

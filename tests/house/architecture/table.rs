@@ -33,7 +33,9 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("text", &[]),
-    ("vitals", &["views::metrics", "views::analytics::runaway", "transcript"]),
+    ("waiting", &["ledger", "transcript"]),
+    ("hooks", &["waiting", "transcript"]),
+    ("vitals", &["views::metrics", "views::analytics::runaway", "waiting", "transcript"]),
     (
         "config",
         &[
@@ -62,6 +64,7 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "index",
             "views",
             "vitals",
+            "waiting",
             "ledger",
             "transcript",
             "tail::client",
@@ -77,7 +80,22 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
     ),
     // The server hands requests to functions that it does not know.
     ("http::server", &["http::route", "transcript", "text"]),
-    ("engine", &["store", "custom", "measures", "views", "ledger", "transcript", "tail", "archive", "text", "vitals"]),
+    (
+        "engine",
+        &[
+            "store",
+            "custom",
+            "measures",
+            "views",
+            "waiting",
+            "ledger",
+            "transcript",
+            "tail",
+            "archive",
+            "text",
+            "vitals",
+        ],
+    ),
     (
         "audit",
         &[
@@ -109,10 +127,12 @@ pub(crate) const ROOMS: &[(&str, &[&str])] = &[
             "streams",
             "archive",
             "tail",
+            "hooks",
             "vitals",
             "custom",
             "measures",
             "views",
+            "waiting",
             "ledger",
             "transcript",
             "text",
@@ -147,10 +167,12 @@ const BELOW: &[&str] = &[
     "streams",
     "archive",
     "tail",
+    "hooks",
     "vitals",
     "custom",
     "measures",
     "views",
+    "waiting",
     "ledger",
     "transcript",
     "text",
@@ -160,7 +182,7 @@ const BELOW: &[&str] = &[
 pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Rooms that touch nothing outside the program.
-pub(crate) const PURE: &[&str] = &["transcript", "ledger", "measures", "custom", "views"];
+pub(crate) const PURE: &[&str] = &["transcript", "ledger", "measures", "custom", "views", "waiting"];
 
 /// What a pure room must not name.
 pub(crate) const IMPURE: &[&str] = &[
@@ -220,11 +242,17 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     ("pulldown_cmark", &["views::transcripts"]),
     ("regex", &["custom", "views::text"]),
     ("regex_syntax", &["views::text"]),
-    ("rustix", &["tail", "archive", "store", "index", "http", "sidecar", "cli"]),
+    ("rustix", &["hooks", "tail", "archive", "store", "index", "http", "sidecar", "cli"]),
     ("rustls", &["export"]),
     ("rustls_native_certs", &["export"]),
-    ("schemars", &["ledger", "views", "http"]),
-    ("serde", &["transcript", "ledger", "views", "archive", "store", "index", "streams", "export", "http", "cli"]),
+    ("schemars", &["ledger", "views", "waiting", "http"]),
+    (
+        "serde",
+        &[
+            "transcript", "ledger", "views", "waiting", "hooks", "archive", "store", "index", "streams", "export", "http",
+            "cli",
+        ],
+    ),
     (
         "serde_json",
         &[
@@ -232,6 +260,7 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
             "ledger",
             "custom",
             "views",
+            "hooks",
             "tail",
             "archive",
             "store",
@@ -267,6 +296,9 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
             "streams",
             "index",
             "engine",
+            "index",
+            "engine",
+            "http",
             "cli",
         ],
     ),

@@ -2,6 +2,7 @@
 
 import { bars } from "./draw.js";
 import { ZONE, clock, count, day, duration, el, money, plain, root, stamp, visible } from "./text.js";
+import { attend, words as waits } from "./waits.js";
 
 const DAYS = 14;
 const ACTIVE_SECONDS = 300;
@@ -35,10 +36,25 @@ function row(session) {
   const isActive = seconds !== null && seconds < ACTIVE_SECONDS;
   const link = el("a", { href: `${root}/sessions/${encodeURIComponent(session.id)}` }, visible(session.title ?? session.id));
   const started = session.started_at ? `${day(session.started_at)} ${clock(session.started_at).slice(0, 5)}` : "";
-  return el("tr", {}, el("th", { scope: "row" }, link), el("td", {}, visible(session.project ?? "")),
-    el("td", {}, isActive ? "active" : seconds === null ? "" : `${duration(seconds)} ago`), el("td", {}, started),
-    el("td", {}, count(session.turns)), el("td", {}, money(session.cost_usd)));
+  const state = el("td", {}, isActive ? "active" : seconds === null ? "" : `${duration(seconds)} ago`);
+  const made = el("tr", {}, el("th", { scope: "row" }, link), el("td", {}, visible(session.project ?? "")), state,
+    el("td", {}, started), el("td", {}, count(session.turns)), el("td", {}, money(session.cost_usd)));
+  rows.set(session.id, { state, quiet: state.textContent });
+  tell(session.id, session.waiting);
+  return made;
 }
+
+// What stands in the column of states, by session: what it waits for, else how long it has been quiet.
+const rows = new Map();
+
+function tell(id, waiting) {
+  const { state, quiet } = rows.get(id);
+  state.replaceChildren(waiting ? el("strong", { class: `waits ${waiting.for}` }, waits(waiting)) : quiet);
+}
+
+attend("", (waiting) => {
+  for (const id of rows.keys()) tell(id, waiting.get(id));
+});
 
 let cursor = null;
 
@@ -55,7 +71,10 @@ async function list(isMore) {
   if (isMore && cursor) asked.set("cursor", cursor);
   try {
     const page = await ask(`${root}/api/v1/analytics/sessions?${asked}`);
-    if (!isMore) body.replaceChildren();
+    if (!isMore) {
+      body.replaceChildren();
+      rows.clear();
+    }
     body.append(...page.sessions.map(row));
     cursor = page.next_cursor;
     more.hidden = cursor === null;

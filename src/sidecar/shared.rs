@@ -1,10 +1,34 @@
-//! What the reading thread reads, and how.
+//! What the reading thread is given: by whom it is told something, what it tells, and where it reads.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::archive::Archive;
 use crate::custom::Rules;
+use crate::http::api::limits::kept::SharedLimits;
+use crate::sidecar::news::TurnNews;
+use crate::views::metrics::totals::Snapshot;
+use crate::vitals::Vitals;
+
+/// What the reading thread shares with the other threads.
+#[derive(Debug)]
+pub struct Shared {
+    /// How the process is doing, for `/metrics` and the probes.
+    pub vitals: Arc<Vitals>,
+    /// Set when the process is asked to end.
+    pub stop: Arc<AtomicBool>,
+    /// What status lines tell of the limits of the account.
+    pub limits: Arc<SharedLimits>,
+    /// The totals that `/metrics` shows, replaced only after they are durable; `None` before the first scan is
+    /// complete.
+    pub published: watch::Sender<Option<Snapshot>>,
+    /// What is told of the ends of turns from outside the session files.
+    pub news: TurnNews,
+}
 
 /// How the reading thread looks for files.
 #[derive(Debug, Clone)]

@@ -1,0 +1,120 @@
+//! The thread that attends to what is told of sessions from outside their files: the lines of hooks, and the client's list
+//! of its processes. It tells the vitals at once, and the reading thread what ends turns.
+//!
+//! Events of the file system wake it. It looks once a second as well, because a process that is killed makes no event,
+//! and because a wait may begin or end with time alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::hooks::{ClientProcess, HookLines, Register, folder, register};
+use crate::sidecar::clock;
+use crate::sidecar::error::RunError;
+use crate::sidecar::shared::Shared;
+use crate::tail::{self, Hints, Watcher};
+use crate::text::chain;
+use crate::transcript::ids::SessionId;
+use crate::waiting::{ProcessSigns, ProcessStatus, Told, ToldKind, WaitChange};
+
+/// Longest pause between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Time between two sweeps of old files.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// What the thread attends to, and whom it tells.
+#[derive(Debug)]
+pub(super) struct Attending {
+    pub(super) state: PathBuf,
+    /// Candidates for projects folders.
+    pub(super) roots: Vec<PathBuf>,
+    pub(super) shared: Arc<Shared>,
+    /// Wakes the reading thread.
+    pub(super) reading: Hints,
+}
+
+impl Attending {
+    /// Starts the thread, after a first look, so that what was told before this start is known before the first question.
+    /// The thread ends soon after the flag is set.
+    pub(super) fn start(self) -> Result<(), RunError> {
+        let mut lines = HookLines::in_state(&self.state);
+        // Without the folder there is nothing to watch; the first hook would make it.
+        if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(lines.folder()) {
+            tracing::warn!(error = chain(&error), "hooks of the client cannot be heard");
+        }
+        self.look(&mut lines);
+        let thread = thread::Builder::new().name("hooks".to_owned()).spawn(move || self.run(lines));
+        thread.map(drop).map_err(|source| RunError::System { what: "the thread of hooks", source })
+    }
+
+    fn run(self, mut lines: HookLines) {
+        let woken = Hints::default();
+        let mut watcher = Watcher::new(woken.clone());
+        let mut swept: Option<Instant> = None;
+        while !self.shared.stop.load(Ordering::Acquire) {
+            let mut folders: Vec<PathBuf> = self.configs().iter().map(|config| register::list_in(config)).collect();
+            folders.push(lines.folder().to_path_buf());
+            folders.retain(|folder| folder.is_dir());
+            watcher.refresh(&folders);
+            watcher.watch_paths(folders.iter().map(PathBuf::as_path));
+            self.look(&mut lines);
+            if swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
+                folder::sweep(lines.folder(), clock::now());
+                swept = Some(Instant::now());
+            }
+            woken.wait(LOOK);
+            // What has changed does not matter: everything is looked at.
+            drop(woken.take());
+        }
+    }
+
+    /// Configuration folders that exist, as the paths of session files name them.
+    fn configs(&self) -> Vec<PathBuf> {
+        let roots = tail::existing(&self.roots);
+        roots.iter().filter_map(|root| root.parent()).map(PathBuf::from).collect()
+    }
+
+    fn look(&self, lines: &mut HookLines) {
+        let told = lines.news();
+        told.iter().for_each(|(session, told)| self.shared.vitals.tell(session, told));
+        let ends = |told: &Told| matches!(told.kind, ToldKind::Stopped | ToldKind::SessionEnded);
+        let is_end = told.iter().any(|(_, told)| ends(told));
+        // Beginnings too: they take ends back.
+        self.shared.news.push(told);
+        if is_end {
+            self.reading.wake();
+        }
+        let register = Register::beside(&tail::existing(&self.roots));
+        let processes = register.folders.values().flatten().map(|process| (session_of(process), signs_of(process)));
+        let (processes, lists): (BTreeMap<_, _>, BTreeSet<_>) =
+            (processes.collect(), register.folders.keys().cloned().collect());
+        self.shared.vitals.set_processes(processes, lists);
+        self.tell_changes();
+    }
+
+    /// Logs which waits began and ended.
+    fn tell_changes(&self) {
+        let totals = self.shared.published.borrow().clone().unwrap_or_default();
+        for WaitChange { session, wait, ended } in self.shared.vitals.wait_changes(&totals, clock::now()) {
+            let (session, of, tool) = (&*session.0, wait.waits_for.word(), wait.tool.as_deref());
+            let what = if ended.is_some() { "a session waits no more" } else { "a session waits" };
+            tracing::debug!(session, of, tool, since = wait.since.to_rfc3339(), "{what}");
+        }
+    }
+}
+
+fn session_of(process: &ClientProcess) -> SessionId {
+    SessionId(Arc::from(&*process.session))
+}
+
+fn signs_of(process: &ClientProcess) -> ProcessSigns {
+    let status = process.status.as_deref().zip(process.since);
+    let status = status.map(|(status, since)| (ProcessStatus::of(status, process.waiting_for.as_deref()), since));
+    ProcessSigns::Runs { is_terminal: process.is_terminal, status }
+}
