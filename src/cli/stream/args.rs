@@ -56,10 +56,10 @@ impl StreamArgs {
     pub(super) fn run(&self, env: &Env, teller: &Teller) -> io::Result<Run> {
         let mut caller = Caller { span: self.span, ..Caller::default() };
         caller.workflow.clone_from(&self.workflow);
-        if let (None, Some(name)) = (&self.workflow, env.get("TAILSPAN_WORKFLOW")) {
-            if let Err(error) = caller.set_workflow(&name.to_string_lossy()) {
-                teller.say(&format!("TAILSPAN_WORKFLOW: {error}; the run has no workflow"));
-            }
+        if let (None, Some(name)) = (&self.workflow, env.get("TAILSPAN_WORKFLOW"))
+            && let Err(error) = caller.set_workflow(&name.to_string_lossy())
+        {
+            teller.say(&format!("TAILSPAN_WORKFLOW: {error}; the run has no workflow"));
         }
         for label in &self.labels {
             if let Err(error) = caller.add_label(label) {

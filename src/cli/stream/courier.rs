@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::leftovers::Leftovers;
@@ -27,6 +28,8 @@ use crate::transcript::time::Timestamp;
 
 /// If so many bytes wait while the sidecar is waited for, it is too slow.
 const LAG_BYTES: u64 = 8 << 20;
+/// How long lines gather for the spool.
+const GATHER: Duration = Duration::from_millis(2);
 /// How long the sidecar may take nothing and say nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it has once standard input has ended.
@@ -121,6 +124,10 @@ impl<'t> Courier<'t> {
         // The sidecar learns of the run at its begin.
         self.hand_over(&Batch { segments: Vec::new(), end: None });
         loop {
+            if matches!(self.way, Way::Spooled { .. }) && self.tape.closed().is_none() {
+                // Nobody waits for what is spooled: it is worth a moment to write more at once.
+                thread::sleep(GATHER);
+            }
             self.scan();
             self.look_after_spool();
             if !self.lines.segments.is_empty() {
@@ -177,8 +184,9 @@ impl<'t> Courier<'t> {
         let bytes = piece.as_ref();
         let lines = &mut self.lines;
         if lines.is_skipping {
-            let skipped = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |newline| newline + 1) as u64;
-            lines.is_skipping = bytes.get(skipped as usize - 1) != Some(&b'\n');
+            let newline = memchr::memchr(b'\n', bytes);
+            lines.is_skipping = newline.is_none();
+            let skipped = newline.map_or(bytes.len(), |newline| newline + 1) as u64;
             lines.scanned += skipped;
             (lines.head, lines.whole) = (lines.scanned, lines.scanned);
             let ended = u64::from(!lines.is_skipping);

@@ -36,8 +36,6 @@ pub(super) enum Event {
     Read(io::Result<()>),
     /// Standard output has everything, or is broken.
     Written(io::Result<()>),
-    /// Nothing is in the memory any more.
-    Spilled,
     /// Everything is handed over.
     HandedOver,
     /// A signal that ends the process.

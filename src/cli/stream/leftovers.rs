@@ -80,10 +80,9 @@ impl Leftovers {
     fn next(&mut self) -> Option<Open> {
         loop {
             let found = self.files.as_mut()?.pop()?;
-            match opened(&found) {
-                Ok(Some(open)) => return Some(open),
-                // Its run still goes on, or it is gone.
-                Ok(None) | Err(_) => {}
+            // The run of another may still go on, or it is gone.
+            if let Ok(Some(open)) = opened(&found) {
+                return Some(open);
             }
         }
     }

@@ -88,10 +88,8 @@ pub fn run(args: &StreamArgs, config: Result<&Config, &ConfigError>, env: &Env) 
         let tape = Arc::clone(&tape);
         move || write(stdout, &tape)
     })?;
-    begin("spill", &events, |_| Event::Spilled, {
-        let tape = Arc::clone(&tape);
-        move || Ok(tape.spill())
-    })?;
+    let spilled = Arc::clone(&tape);
+    thread::Builder::new().name("spill".to_owned()).spawn(move || spilled.spill()).map_err(StreamError::Start)?;
     if let Err(error) = config {
         teller.say(&format!("{}; the bytes are passed on, and events are not kept", crate::text::chain(error)));
     }
@@ -205,7 +203,6 @@ fn watch(tape: &Tape, happened: &mpsc::Receiver<Event>, teller: &Teller) -> End 
                 }
             }
             Ok(Event::HandedOver) => is_handed_over = true,
-            Ok(Event::Spilled) => {}
             Ok(Event::Signal(signal)) => {
                 // A second one does not wait.
                 let grace = if matches!(end, End::Signal(_)) { Duration::ZERO } else { GRACE };

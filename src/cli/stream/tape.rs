@@ -63,8 +63,12 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Tape {
     state: Mutex<State>,
-    /// Something came, or has left, or will come no more.
-    changed: Condvar,
+    /// Something came, or will come no more.
+    more: Condvar,
+    /// There is room again.
+    room: Condvar,
+    /// There is too much.
+    full: Condvar,
     folders: Vec<PathBuf>,
 }
 
@@ -119,7 +123,7 @@ impl AsRef<[u8]> for Piece {
 impl Tape {
     /// An empty tape, whose file is made in the first of these folders that takes it.
     pub(super) fn new(folders: Vec<PathBuf>) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), folders }
+        Self { state: Mutex::default(), more: Condvar::new(), room: Condvar::new(), full: Condvar::new(), folders }
     }
 
     /// Adds what was read at `now`, milliseconds since 1970.
@@ -133,12 +137,11 @@ impl Tape {
             }
             if elapsed >= SPOOL_PATIENCE && !state.is_pressed {
                 state.is_pressed = true;
-                self.changed.notify_all();
+                self.full.notify_one();
             }
             let left = if state.is_pressed { DISK_PATIENCE } else { SPOOL_PATIENCE };
             let left = left.saturating_sub(elapsed).max(Duration::from_millis(10));
-            state =
-                self.changed.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
+            state = self.room.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
         }
         if state.closed.is_some() {
             return;
@@ -150,14 +153,19 @@ impl Tape {
         state.end += bytes.len() as u64;
         state.memory += bytes.len() + CHUNK_BYTES;
         state.chunks.push_back(Chunk { start, bytes: bytes.into() });
+        let is_full = state.memory > MEMORY_SOFT;
         drop(state);
-        self.changed.notify_all();
+        self.more.notify_all();
+        if is_full {
+            self.full.notify_one();
+        }
     }
 
     /// Nothing more will come.
     pub(super) fn close(&self) {
         self.lock().closed.get_or_insert_with(Instant::now);
-        self.changed.notify_all();
+        self.more.notify_all();
+        self.room.notify_all();
     }
 
     /// Since when nothing more will come; `None` while something may.
@@ -196,8 +204,7 @@ impl Tape {
                 return Next::Late;
             }
             let left = left.unwrap_or(Duration::from_secs(3600));
-            state =
-                self.changed.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
+            state = self.more.wait_timeout(state, left).map_or_else(|error| error.into_inner().0, |(state, _)| state);
         }
     }
 
@@ -238,9 +245,12 @@ impl Tape {
         let mut state = self.lock();
         let at = state.head(head);
         *at = place.max(*at);
+        let is_full = state.memory >= MEMORY_MAX;
         state.forget();
         drop(state);
-        self.changed.notify_all();
+        if is_full {
+            self.room.notify_all();
+        }
     }
 
     /// Takes out how many lines and bytes of events were dropped.
@@ -253,13 +263,10 @@ impl Tape {
         self.lock().failure.take()
     }
 
-    /// Gives memory to the file whenever there is too much of it, until the tape is closed and read to its end.
-    pub(super) fn spill(&self) {
+    /// Gives memory to the file whenever there is too much of it, as long as the process lives.
+    pub(super) fn spill(&self) -> ! {
         let mut state = self.lock();
         loop {
-            if state.closed.is_some() && state.heads.iter().all(|head| *head >= state.end) {
-                return;
-            }
             let chunk = state.chunks.front().map(|chunk| (chunk.start, Arc::clone(&chunk.bytes)));
             match chunk.filter(|(start, bytes)| state.is_too_much(start + bytes.len() as u64)) {
                 Some((start, bytes)) => {
@@ -273,11 +280,11 @@ impl Tape {
                         Ok(()) => {}
                         Err(error) => (state.has_failed, state.failure) = (true, Some(error)),
                     }
-                    self.changed.notify_all();
+                    self.room.notify_all();
                 }
                 None => {
                     state.is_pressed = false;
-                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state = self.full.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }
