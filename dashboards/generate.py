@@ -776,20 +776,24 @@ def health():
                     query("max by (instance) (time() - %s)" % series("last_event_timestamp_seconds"), "{{instance}}"),
                     nothing="no rows yet")),
                 (8, timeseries(
-                    "Lines read per second", "How much the sidecar reads.", "short",
-                    query(total(rate("lines_total"), "instance"), "{{instance}}"), interval="5m")),
+                    "Lines read per second", "How much the sidecar reads; and the lines of streams that were handed over: new, "
+                    "known already, rejected because they are no JSON.", "short",
+                    [query(total(rate("lines_total"), "instance"), "{{instance}}"),
+                     query(total(rate("stream_lines_total"), "outcome"), "streams: {{outcome}}")], interval="5m")),
             ]),
             (8, [
                 (8, timeseries(
                     "Rejected lines and drift per hour", "Lines that are no JSON, no object, or too long: a single one "
                     "is a torn write, many are a damaged file. Drift is what the self-check found to differ between "
                     "the state and the files: the log names it. Lost log: lines that could not be written, because "
-                    "the disk of the log is full or nobody reads it.", "short",
+                    "the disk of the log is full or nobody reads it. Lost of streams: lines that found no room while no "
+                    "sidecar answered.", "short",
                     [query("3600 * " + total(rate("state_drift_total")), "drift"),
                      query("3600 * " + total(rate("log_lines_lost_total")), "lost log"),
+                     query("3600 * " + total(rate("stream_lost_lines_total")), "lost of streams"),
                      query(total("3600 * " + rate("rejected_lines_total"), "reason"), "{{reason}}")], stack=True, interval="10m",
                     overrides=fixed({"not_json": RED, "not_an_object": ORANGE, "too_long": YELLOW, "drift": PURPLE,
-                                     "lost log": BLUE}))),
+                                     "lost log": BLUE, "lost of streams": TEAL}))),
                 (8, timeseries(
                     "Unknown types per hour", "Lines of types that this version does not know, by type. They cost "
                     "nothing but may hold something new.", "short",
@@ -824,31 +828,24 @@ def health():
                         "unauthorized": BLUE, "throttled": TEAL, "not_otlp": GREY}))),
             ]),
             (8, [
-                (8, timeseries(
+                (12, timeseries(
                     "Sessions without a copy that expire", "Sessions whose file the client deletes within a day or a "
                     "week, as its settings say, and that the archive has no copy of: their figures stay, what was said "
                     "in them does not.", "short",
                     query(total(series("sessions_expiring"), "within"), "within {{within}}"),
                     overrides=fixed({"within 1d": RED, "within 7d": YELLOW}))),
-                (8, timeseries(
+                (12, timeseries(
                     "Archive", "How many copies there are; in an hour, how many files were copied, how many could not be "
-                    "(the log says why, and they are tried again), and what ended for its age, as [retention] says. Paused: "
+                    "(the log says why, and they are tried again), and what ended for its age, as [retention] and [stream] say. Paused: "
                     "instances whose archive cannot be written, because its disk is full, read-only or failing.",
                     "short",
                     [query(total(series("archive_copies")), "copies"),
                      query("count(%s == 0) or vector(0)" % series("archive_writable"), "paused instances"),
                      query("3600 * " + total(rate("archive_copied_total")), "copied"),
                      query("3600 * " + total(rate("archive_failures_total")), "failed"),
-                     query("3600 * " + total(rate("retention_ended_total"), "what"), "ended {{what}}")],
+                     query("3600 * " + total(rate("retention_ended_total"), "what"), "ended {{what}}"),
+                     query("3600 * " + total(rate("stream_files_ended_total")), "ended stream files")],
                     overrides=fixed({"copies": BLUE, "copied": GREEN, "failed": RED, "paused instances": ORANGE}))),
-                (8, timeseries(
-                    "Lines of streams per minute", "Lines that tailspan stream and others handed over: new, known already, "
-                    "rejected because they are no JSON. Lost: lines that found no room while no sidecar answered. Ended: "
-                    "stream files that were deleted in an hour for their age or size, as [stream] says.", "short",
-                    [query("60 * " + total(rate("stream_lines_total"), "outcome"), "{{outcome}}"),
-                     query("60 * " + total(rate("stream_lost_lines_total")), "lost lines"),
-                     query("3600 * " + total(rate("stream_files_ended_total")), "ended stream files")], interval="5m",
-                    overrides=fixed({"new": GREEN, "known": GREY, "lost lines": RED, "ended stream files": BLUE}))),
             ]),
             (8, [
                 (5, timeseries(

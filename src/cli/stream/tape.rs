@@ -27,6 +27,11 @@ use super::spill;
 const MEMORY_SOFT: usize = 8 << 20;
 /// Most bytes in memory.
 const MEMORY_MAX: usize = 24 << 20;
+/// If a head is so far behind, and moves, reading waits a moment for it: what both heads need is then still in the cache of the
+/// processor, and the memory stays small.
+const PACE_BYTES: u64 = 2 << 20;
+/// How long that moment is at most. A head that has not moved in it is not waited for again before it moves.
+const PACE: Duration = Duration::from_millis(2);
 /// How long reading waits for the events to move before what only they need is given to the file. While they are written to the
 /// spool, the same disk takes them no faster twice.
 const SPOOL_PATIENCE: Duration = Duration::from_millis(20);
@@ -84,6 +89,10 @@ struct State {
     arrivals: VecDeque<(u64, i64)>,
     /// Since when nothing more will come.
     closed: Option<Instant>,
+    /// Where the head was that was waited for last.
+    paced: Option<u64>,
+    /// Whether reading waits.
+    is_waiting: bool,
     /// Whether reading waits for memory that only the events need.
     is_pressed: bool,
     /// Lines and bytes of events that were dropped and not told of yet.
@@ -153,11 +162,15 @@ impl Tape {
         state.end += bytes.len() as u64;
         state.memory += bytes.len() + CHUNK_BYTES;
         state.chunks.push_back(Chunk { start, bytes: bytes.into() });
-        let is_full = state.memory > MEMORY_SOFT;
-        drop(state);
         self.more.notify_all();
-        if is_full {
+        if state.memory > MEMORY_SOFT {
             self.full.notify_one();
+        }
+        let least = state.least();
+        if state.end - least > PACE_BYTES && state.paced != Some(least) && state.closed.is_none() {
+            (state.paced, state.is_waiting) = (Some(least), true);
+            let waited = self.room.wait_timeout(state, PACE);
+            waited.map_or_else(|error| error.into_inner().0, |(state, _)| state).is_waiting = false;
         }
     }
 
@@ -245,10 +258,10 @@ impl Tape {
         let mut state = self.lock();
         let at = state.head(head);
         *at = place.max(*at);
-        let is_full = state.memory >= MEMORY_MAX;
+        let is_waited_for = state.is_waiting || state.memory >= MEMORY_MAX;
         state.forget();
         drop(state);
-        if is_full {
+        if is_waited_for {
             self.room.notify_all();
         }
     }
@@ -307,9 +320,15 @@ impl State {
         self.memory > MEMORY_SOFT && !self.has_failed && (out < end || self.is_pressed)
     }
 
+    /// Where the head is that is behind.
+    fn least(&self) -> u64 {
+        let [out, events] = self.heads;
+        out.min(events).min(self.end)
+    }
+
     /// Forgets what both heads have.
     fn forget(&mut self) {
-        let least = self.heads.iter().copied().min().unwrap_or_default();
+        let least = self.least();
         while self.chunks.front().is_some_and(|chunk| chunk.start + chunk.bytes.len() as u64 <= least) {
             self.drop_chunk();
         }
