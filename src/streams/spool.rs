@@ -102,6 +102,7 @@ impl Spool {
         let written = match self.room_for(bytes) {
             Ok(true) => self.try_write(at, bytes, pieces),
             Ok(false) => {
+                self.is_full = true;
                 self.lose(lines, bytes);
                 return Spooled::Full;
             }
@@ -115,6 +116,15 @@ impl Spool {
                 self.lose(lines, bytes);
                 Spooled::Failed(error)
             }
+        }
+    }
+
+    /// How many of so many bytes would be kept now.
+    pub fn room(&mut self, bytes: u64) -> u64 {
+        match self.room_for(bytes) {
+            Ok(true) => bytes,
+            Ok(false) if !self.is_full => self.room,
+            Ok(false) | Err(_) => 0,
         }
     }
 
@@ -183,8 +193,8 @@ impl Spool {
             self.room = self.bytes_max.saturating_sub(others);
             self.looked = Some(Instant::now());
         }
-        self.is_full = wanted > self.room;
-        Ok(!self.is_full)
+        self.is_full &= wanted > self.room;
+        Ok(wanted <= self.room)
     }
 
     /// The file, begun if there is none.

@@ -88,6 +88,28 @@ struct Segment {
     lines: u64,
 }
 
+impl Segment {
+    /// The lines that fit so many bytes, and the others.
+    fn cut(&self, tape: &Tape, room: u64) -> Vec<Self> {
+        let (at, range) = (self.at, self.range.clone());
+        let (mut place, mut end, mut lines) = (range.start, range.start, 0);
+        let until = range.start.saturating_add(room).min(range.end);
+        while until < range.end && place < until {
+            let Ok(piece) = tape.piece(place, until) else { break };
+            for newline in memchr::memchr_iter(b'\n', piece.as_ref()) {
+                (end, lines) = (place + newline as u64 + 1, lines + 1);
+            }
+            place += piece.as_ref().len() as u64;
+        }
+        let parts = [(range.start..end, lines), (end..range.end, self.lines - lines)];
+        parts
+            .into_iter()
+            .filter(|(range, _)| !range.is_empty())
+            .map(|(range, lines)| Self { at, range, lines })
+            .collect()
+    }
+}
+
 /// What is handed over together.
 struct Batch {
     segments: Vec<Segment>,
@@ -298,10 +320,16 @@ impl<'t> Courier<'t> {
         };
         let (lines, bytes) = std::mem::take(&mut self.lost);
         spool.lose(lines, bytes);
-        for segment in &batch.segments {
+        let tape = self.tape;
+        let parts = batch.segments.iter().flat_map(|segment| {
+            let room = spool.room(segment.range.end - segment.range.start);
+            segment.cut(tape, room)
+        });
+        let parts: Vec<Segment> = parts.collect();
+        for segment in &parts {
             let range = segment.range.clone();
             let bytes = range.end - range.start;
-            let spooled = spool.write(segment.at, (segment.lines, bytes), Pieces { tape: self.tape, range });
+            let spooled = spool.write(segment.at, (segment.lines, bytes), Pieces { tape, range });
             let why = match spooled {
                 Spooled::Kept => continue,
                 Spooled::Full => "stream.spool_bytes allows no more".to_owned(),

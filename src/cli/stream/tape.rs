@@ -24,9 +24,9 @@ use std::time::{Duration, Instant};
 use super::spill;
 
 /// From so many bytes on, memory that standard output still needs is given to the file.
-const MEMORY_SOFT: usize = 8 << 20;
+const MEMORY_SOFT: usize = 6 << 20;
 /// Most bytes in memory.
-const MEMORY_MAX: usize = 24 << 20;
+const MEMORY_MAX: usize = 16 << 20;
 /// If a head is so far behind, and moves, reading waits a moment for it: what both heads need is then still in the cache of the
 /// processor, and the memory stays small.
 const PACE_BYTES: u64 = 2 << 20;
