@@ -321,12 +321,14 @@ impl<'t> Courier<'t> {
         let (lines, bytes) = std::mem::take(&mut self.lost);
         spool.lose(lines, bytes);
         let tape = self.tape;
-        let parts = batch.segments.iter().flat_map(|segment| {
-            let room = spool.room(segment.range.end - segment.range.start);
-            segment.cut(tape, room)
-        });
-        let parts: Vec<Segment> = parts.collect();
-        for segment in &parts {
+        let mut waiting: VecDeque<Segment> =
+            batch.segments.iter().flat_map(|segment| segment.cut(tape, u64::MAX)).collect();
+        while let Some(whole) = waiting.pop_front() {
+            // Of lines that do not fit together, the first are kept.
+            let room = spool.room(whole.range.end - whole.range.start);
+            let mut parts = whole.cut(tape, room);
+            let segment = parts.remove(0);
+            parts.into_iter().rev().for_each(|part| waiting.push_front(part));
             let range = segment.range.clone();
             let bytes = range.end - range.start;
             let spooled = spool.write(segment.at, (segment.lines, bytes), Pieces { tape, range });
