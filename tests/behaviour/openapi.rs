@@ -200,6 +200,9 @@ fn every_answer_is_as_the_description_says() {
     for query in ["", "limit=0&window=five_hour&since=2026-11-01", "limit=many"] {
         judge.ask("/api/v1/analytics/limits", &[], query);
     }
+    for query in ["follow=false&since=2020-01-01", "follow=false&last_event_id=x", "event=nonsense"] {
+        judge.ask("/api/v1/events", &[], query);
+    }
     for query in ["q=the&limit=3", "q=/[a-z]/&kind=tool_input", "q=the&sort=oldest&until=2020-01-01", "q=%22", "q="] {
         judge.ask("/api/v1/analytics/search", &[], query);
     }

@@ -111,7 +111,8 @@ fn state() -> State {
         fs::write(root.join(format!("p/{number}.jsonl")), bytes).unwrap();
     }
     let Opened { writer, outbox, reader, epoch, recovered, .. } =
-        store::open(&folder.path().join("state"), NOW).unwrap();
+        // Before all that the files tell, so that there are events.
+        store::open(&folder.path().join("state"), Timestamp(0)).unwrap();
     let policy = Policy {
         export: false,
         since: Timestamp(0),
@@ -123,8 +124,7 @@ fn state() -> State {
     };
     let (prices, labels, spans) = (Prices::embedded(), LabelRules::default(), SpanRules::default());
     let start = Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX };
-    // Before all that the files tell, so that there are events.
-    let mut engine = Engine::new(start, Timestamp(0)).unwrap();
+    let mut engine = Engine::new(start, NOW).unwrap();
     let found = tail::scan(&root, &mut |problem| panic!("{problem}"));
     let mut files = tail::FileReader::new(ReadLimits::default());
     for job in engine.jobs(found).unwrap() {

@@ -7,7 +7,7 @@
 //!
 //! - What is queued are pieces that all clients share, so a client costs its connection and little more.
 //! - A client that reads slowly is behind, and reads on from where it is. One that takes nothing while 256 KiB
-//!   come, or for two seconds in which 256 KiB wait, is cut off: it knows the last event that it has got, and goes on from there when it comes back.
+//!   come, or for five seconds in which 256 KiB wait, is cut off: it knows the last event that it has got, and goes on from there when it comes back.
 //! - What must be read from the store is read on few blocking threads, one piece of work at a time.
 
 use std::pin::Pin;
@@ -31,7 +31,7 @@ const QUEUED_BYTES: usize = 64 * 1024;
 const WAITING_BYTES_MAX: usize = 256 * 1024;
 
 /// How long a client may take nothing while so much waits for it that was there before.
-const STALL: Duration = Duration::from_secs(2);
+const STALL: Duration = Duration::from_secs(5);
 
 /// Most feeds that read from the store at once.
 const LOADS_MAX: usize = 4;
