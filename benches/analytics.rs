@@ -79,6 +79,7 @@ fn unit(dice: &mut Dice, common: Common, number: u128, at: Timestamp, parent: Op
     let text = |name: &str, number: u64| Some(Box::from(format!("{name}-{number}")));
     let agent = if turn { CellAgent::Main } else { CellAgent::SubAgent(text("type", dice.below(5))) };
     let whose = Whose {
+        workflow: None,
         project: text("project", common.project),
         branch: text("branch", common.branch),
         entrypoint: Some("cli".into()),
@@ -120,7 +121,15 @@ fn work(dice: &mut Dice, at: Timestamp) -> Work {
         let end = Timestamp(start.0 + 10_000);
         let (id, model) = (dice.below(u64::MAX), "claude-sonnet-4-5".into());
         let tokens = Tokens { cache_read: 20_000 + 4_000 * number, output: 300, ..Tokens::default() };
-        work.responses.push(WorkResponse { id, model, start, end, tokens, picousd: Some(9_000_000) });
+        work.responses.push(WorkResponse {
+            id,
+            model,
+            start,
+            end,
+            tokens,
+            picousd: Some(9_000_000),
+            first_chunk_ms: None,
+        });
         for _ in (0..2).filter(|_| number < 3) {
             work.calls.push(WorkCall {
                 id: dice.below(u64::MAX),

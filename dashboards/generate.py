@@ -469,6 +469,25 @@ def tools():
                      query(quantile(0.95, "turn_duration_seconds"), "p95", exemplar=True)], interval="10m",
                     overrides=fixed(QUANTILES), log=True, nothing="no turns yet")),
             ]),
+            (8, [
+                (8, timeseries(
+                    "Time to the first chunk", "From the request to the first piece of its response, retries not "
+                    "included, by model. Only of runs whose stream is passed on, with partial messages." + OPENS_TRACE,
+                    "s", query(quantile(0.95, "time_to_first_chunk_seconds", by="model"), "{{model}}", exemplar=True),
+                    interval="10m", overrides=fixed(MODELS), nothing="no streams with partial messages")),
+                (8, timeseries(
+                    "Waits for an answer", "How long a call waited until a person or a program answered whether it may "
+                    "run. Only where a stream shows exactly that: refused calls, questions, edits of files." +
+                    OPENS_TRACE, "s",
+                    [query(quantile(0.5, "permission_wait_seconds"), "median", exemplar=True),
+                     query(quantile(0.95, "permission_wait_seconds"), "p95", exemplar=True)], interval="10m",
+                    overrides=fixed(QUANTILES), log=True, nothing="nobody was asked")),
+                (8, timeseries(
+                    "Waits for an answer per hour, by tool", "Seconds per hour that calls stood still for an answer. "
+                    "Say in the first prompt, or in rules, what a session may do by itself.", "s",
+                    query(lively("3600 * ", "permission_wait_seconds_sum", "tool"), "{{tool}}"), stack=True,
+                    interval="10m", overrides=fixed(TOOLS), nothing="nobody was asked")),
+            ]),
             (9, [
                 (14, table(
                     "Slowest tools", "Where sessions spend their time in tools, longest first. A long p95 beside a "

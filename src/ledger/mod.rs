@@ -25,6 +25,7 @@ pub mod model_name;
 mod moments;
 pub mod money;
 pub mod parts;
+pub mod permission;
 pub mod place;
 mod price_rates;
 mod price_table;

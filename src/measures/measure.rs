@@ -93,6 +93,8 @@ measures! {
     Responses "responses" Sum Count Unit [Model] "Distinct API responses, at the model that answered.";
     ResponseDuration "response_duration" Size Milliseconds Unit [Model]
         "Time from the request to the last row of its response, retries included.";
+    TimeToFirstChunk "time_to_first_chunk" Size Milliseconds Unit [Model]
+        "Time from the request to the first piece of its response, where a stream with partial messages tells.";
     Unidentified "responses_without_identity" Sum Count Unit [Model]
         "Responses without an id that the API gave them.";
     UnreadableUsage "unreadable_usage" Sum Count Unit [Model, Reason]
@@ -105,6 +107,8 @@ measures! {
     ToolFailures "tool_failures" Sum Count Unit [Tool, Outcome, Reason]
         "Tool calls that failed, were refused, or were interrupted.";
     ToolDuration "tool_duration" Size Milliseconds Unit [Tool, Outcome] "Time from a tool call to its result.";
+    PermissionWait "permission_wait" Size Milliseconds Unit [Tool, Outcome]
+        "Time from the question whether a call may run to the answer, where a stream shows it.";
     ResultBytes "result_bytes" Sum Bytes Unit [Tool, Outcome] "Bytes of the texts of tool results.";
     LinesChanged "lines_changed" Sum Count Unit [Tool, Outcome, LineChange] "Lines of files that tools added or removed.";
     ApiErrors "api_errors" Sum Count Unit [Reason] "Failed API attempts, retried ones included.";

@@ -131,6 +131,9 @@ impl<'a> UnitSurroundings<'a> {
         if message.closed && !message.undated {
             say(Measure::ResponseDuration, (0, 0), i128::from(message.end.since_ms(message.start)), own);
         }
+        if let Some(ms) = message.ttft_ms {
+            say(Measure::TimeToFirstChunk, (0, 0), ms.into(), own);
+        }
         for (share, number) in message.shares.iter().zip(1..) {
             let own = Dimensions { model: Some(&share.model), ..Dimensions::default() };
             for ((kind, tokens), part) in kinds(share.tokens).into_iter().zip(0..) {
@@ -163,6 +166,9 @@ impl<'a> UnitSurroundings<'a> {
         }
         if let Some(duration) = tool.duration_ms() {
             say(Measure::ToolDuration, 0, i128::from(duration), at, own);
+        }
+        if let Some(waited) = tool.permission().and_then(|asked| asked.waited_ms()) {
+            say(Measure::PermissionWait, 0, i128::from(waited), at, own);
         }
         say(Measure::ResultBytes, 0, i128::from(end.bytes), at, own);
         for ((change, lines), part) in [("added", end.lines_added), ("removed", end.lines_removed)].into_iter().zip(0..)

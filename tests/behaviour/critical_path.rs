@@ -51,7 +51,9 @@ fn assert_right(world: &World, what: &str) {
 #[test]
 fn every_moment_of_a_turn_is_in_one_part_as_a_slow_search_says() {
     for seed in 1..=10_000 {
-        assert_right(&by_chance(&mut Dice(seed), seed % 2 == 0), &format!("seed {seed}"));
+        let world = by_chance(&mut Dice(seed), seed % 2 == 0);
+        assert_right(&world, &format!("seed {seed}"));
+        assert_right(&world.asked(), &format!("seed {seed}, asked"));
     }
 }
 

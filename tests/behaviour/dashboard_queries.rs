@@ -143,7 +143,14 @@ fn model_calls_tools_and_turns_have_exemplars() {
         .flat_map(|(_, target)| selectors(text(&target["expr"])))
         .map(|selector| selector.name)
         .collect();
-    let wanted = ["api_request_duration_seconds", "tool_duration_seconds", "turn_cost_usd", "turn_duration_seconds"];
+    let wanted = [
+        "api_request_duration_seconds",
+        "permission_wait_seconds",
+        "time_to_first_chunk_seconds",
+        "tool_duration_seconds",
+        "turn_cost_usd",
+        "turn_duration_seconds",
+    ];
     assert_eq!(with, wanted.map(|name| format!("tailspan_{name}_bucket")).into());
 }
 

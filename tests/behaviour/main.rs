@@ -75,6 +75,7 @@ mod costs;
 mod costs_mixed;
 mod critical_path;
 mod events;
+mod exact_waits;
 mod export_files;
 mod export_tables;
 mod hooks;

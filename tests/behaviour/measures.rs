@@ -148,6 +148,11 @@ fn an_observation_has_the_dimensions_of_its_measure_and_no_other() {
             for unit in pass.units_of(session) {
                 note(&Change::between(None, &unit));
                 Change::ended(&unit).iter().for_each(&mut note);
+                // What only a stream tells.
+                let mut streamed = unit.into_owned();
+                streamed.parts.messages.iter_mut().for_each(|message| message.ttft_ms = Some(20));
+                streamed.parts.tools.iter_mut().for_each(|tool| tool.asked = Some(Timestamp(0)));
+                note(&Change::between(None, &streamed));
             }
         }
     }

@@ -108,6 +108,12 @@ impl Recorded {
 
     /// What a world tells that gets these sides one after the other, and settles in between if `late` is true.
     fn after(&self, sides: &[Side], late: bool) -> (BTreeMap<String, Value>, i128) {
+        let (told, snapshot) = self.world_after(sides, late);
+        (told, counted(&snapshot))
+    }
+
+    /// The same, with all that the metrics have.
+    fn world_after(&self, sides: &[Side], late: bool) -> (BTreeMap<String, Value>, Snapshot) {
         let folder = tempfile::tempdir().unwrap();
         let mut world = World::new(folder.path());
         for side in sides {
@@ -119,7 +125,7 @@ impl Recorded {
         }
         world.settle();
         let snapshot = world.settle();
-        (told(&world), counted(&snapshot))
+        (told(&world), snapshot)
     }
 }
 
@@ -143,6 +149,49 @@ fn counted(snapshot: &Snapshot) -> i128 {
         Sample::Histogram(_) => 0,
     });
     numbers.sum()
+}
+
+/// Every series of the waits that only a stream shows, with the number and the sum of what was observed.
+fn waits(snapshot: &Snapshot) -> Vec<(String, u64, i128)> {
+    let metrics = [&catalog::TIME_TO_FIRST_CHUNK, &catalog::PERMISSION_WAIT].into_iter();
+    let series = metrics.flat_map(|metric| snapshot.of(metric).map(|(labels, sample)| (metric.name, labels, sample)));
+    let seen = series.filter_map(|(name, labels, sample)| match sample {
+        Sample::Histogram(seen) if seen.count > 0 => {
+            Some((format!("{name} {}", labels.join(" ")), seen.count, seen.sum))
+        }
+        _ => None,
+    });
+    seen.collect()
+}
+
+#[test]
+fn waits_that_a_stream_shows_are_observed_once_in_every_order() {
+    use Side::{File, Stream};
+    let mut seen = BTreeMap::new();
+    for recorded in Recorded::all() {
+        let (_, streamed) = recorded.world_after(&[Stream], false);
+        let expected = waits(&streamed);
+        for (sides, late) in [(&[Stream, File][..], false), (&[File, Stream], false), (&[Stream, File], true)] {
+            let (_, both) = recorded.world_after(sides, late);
+            assert_eq!(waits(&both), expected, "{}", recorded.name);
+        }
+        if !expected.is_empty() {
+            seen.insert(recorded.name, expected);
+        }
+    }
+    // The marks of these streams have the time of the row before: a question is as old as the call.
+    let one = |series: &str, count, sum| (series.to_owned(), count, sum);
+    let asked = |tool: &str, ms| one(&format!("permission_wait_seconds {tool}"), 1, ms);
+    let pieces = |count, ms| vec![one("time_to_first_chunk_seconds claude-sonnet-4-5", count, ms)];
+    let expected = BTreeMap::from([
+        ("aa_partial_messages/2.1.332".to_owned(), pieces(2, 29)),
+        (
+            "ad_host_permission/2.1.332".to_owned(),
+            vec![asked("AskUserQuestion", 2_019), asked("Bash", 2_040), asked("Write", 2_117)],
+        ),
+        ("bq_partial_retry/2.1.332".to_owned(), pieces(3, 33)),
+    ]);
+    assert_eq!(seen, expected);
 }
 
 #[test]

@@ -93,9 +93,13 @@ fn facts(event: &Value) -> Line {
         let look = if field == "outcome" && has_failed(event) { Style::BAD } else { Style::DIM };
         told.push((format!("{name} {value}"), look));
     }
-    for (place, name) in
-        [("/duration_seconds", "took"), ("/gap_seconds", "gap"), ("/critical_path_seconds", "★ critical path")]
-    {
+    for (place, name) in [
+        ("/duration_seconds", "took"),
+        ("/ttft_seconds", "first piece after"),
+        ("/permission_wait_seconds", "waited for an answer"),
+        ("/gap_seconds", "gap"),
+        ("/critical_path_seconds", "★ critical path"),
+    ] {
         told.extend(number(event, place).map(|seconds| (format!("{name} {}", duration(seconds)), Style::DIM)));
     }
     told.extend(some_text(event, "/cost_usd").map(|cost| (format!("cost {}", money(&cost)), Style::DIM)));

@@ -33,6 +33,8 @@ pub struct PathRow {
     pub slack_ms: u64,
     /// By how many milliseconds all turns would be shorter if this took half the time.
     pub saved_ms: u64,
+    /// Milliseconds on the paths until the first pieces of responses came; `None` if no stream tells.
+    pub first_chunk_ms: Option<u64>,
     /// Turns that have it on their paths.
     pub turns: u64,
     /// Milliseconds on the path of each of these turns.
@@ -90,13 +92,16 @@ impl SlowStretch {
 impl PathRow {
     fn new(kind: PathKind) -> Self {
         let (name, per_turn, slowest) = (String::new(), Sketch::new(), BinaryHeap::new());
-        Self { kind, name, path_ms: 0, slack_ms: 0, saved_ms: 0, turns: 0, per_turn, slowest }
+        Self { kind, name, path_ms: 0, slack_ms: 0, saved_ms: 0, first_chunk_ms: None, turns: 0, per_turn, slowest }
     }
 
     fn add(&mut self, part: &CubePart) {
         self.path_ms += part.path_ms;
         self.slack_ms += u64::from(part.slack_ms);
         self.saved_ms += u64::from(part.saved_ms);
+        if let Some(ms) = part.first_chunk_ms {
+            self.first_chunk_ms = Some(self.first_chunk_ms.unwrap_or(0) + u64::from(ms));
+        }
         if part.path_ms > 0 {
             self.turns += 1;
             self.per_turn.add(u32::try_from(part.path_ms).unwrap_or(u32::MAX));

@@ -40,6 +40,8 @@ pub struct CubePart {
     pub slack_ms: u32,
     /// By how many milliseconds the turn would be shorter if this took half the time.
     pub saved_ms: u32,
+    /// Milliseconds on the path until the first piece of a response came; `None` if no stream tells.
+    pub first_chunk_ms: Option<u32>,
     /// The longest stretch of it; `None` if none lies in a response or call.
     pub longest: Option<Longest>,
 }
@@ -80,8 +82,10 @@ pub struct CubeCall {
     pub tokens: u32,
     /// Responses that had its result in their prompts.
     pub carried: u32,
-    /// Milliseconds for which its turn waited for it and for nothing else.
+    /// Milliseconds for which its turn waited for it and for nothing else, without those of `asked_ms`.
     pub critical_ms: u32,
+    /// Milliseconds for which its turn waited for the answer whether it may run, where a stream shows that.
+    pub asked_ms: u32,
     /// What the responses that had its result in their prompts paid for it, in units of [`CARRY_PICOUSD`], estimated.
     pub carry: u32,
     /// The low half of [`WorkCall::id`](super::work::WorkCall::id).
@@ -199,12 +203,19 @@ impl SessionWork {
                 path_ms: part.path_ms,
                 slack_ms: saturated(part.slack_ms),
                 saved_ms: saturated(part.saved_if_halved_ms),
+                first_chunk_ms: part.first_chunk_ms.map(saturated),
                 longest: None,
             }));
             for stretch in &path.stretches {
-                if let (PathPlace::Call(call), PathKind::Tool) = (stretch.at, stretch.kind) {
-                    *critical.entry(call).or_default() += stretch.ms();
+                let PathPlace::Call(call) = stretch.at else { continue };
+                let (run, asked) = critical.entry(call).or_default();
+                match stretch.kind {
+                    PathKind::Tool => *run += stretch.ms(),
+                    PathKind::Permission => *asked += stretch.ms(),
+                    _ => {}
                 }
+            }
+            for stretch in &path.stretches {
                 let place = places.get(&(stretch.kind, stretch.name));
                 let part = place.and_then(|place| self.parts.get_mut(*place));
                 let longest = steps.get(&stretch.at).map(|step| Longest { path_ms: saturated(stretch.ms()), ..*step });
@@ -229,6 +240,7 @@ impl SessionWork {
         let models = work.models();
         for call in &work.calls {
             let carried = context.carried(call, growth);
+            let (run, asked) = critical.get(&call.id).copied().unwrap_or_default();
             self.calls.push(CubeCall {
                 at: call.at,
                 unit,
@@ -238,7 +250,8 @@ impl SessionWork {
                 bytes: saturated(call.bytes),
                 tokens: rounded(carried.tokens),
                 carried: carried.responses,
-                critical_ms: critical.get(&call.id).map_or(0, |ms| saturated(*ms)),
+                critical_ms: saturated(run),
+                asked_ms: saturated(asked),
                 carry: rounded(carried.picousd / f64::from(CARRY_PICOUSD)),
                 mark: low(call.id),
                 outcome: call.outcome,
@@ -247,8 +260,9 @@ impl SessionWork {
     }
 }
 
-/// Milliseconds of critical paths by the call that was waited for.
-type Critical = HashMap<u64, u64, ById>;
+/// Milliseconds of critical paths by the call that was waited for: those in which it ran, and those in which it waited for
+/// the answer whether it may.
+type Critical = HashMap<u64, (u64, u64), ById>;
 
 /// Every response and call of a session, as far as it may be the longest stretch of a path.
 fn steps(works: &[Cow<'_, Work>]) -> HashMap<PathPlace, Longest> {

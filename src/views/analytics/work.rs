@@ -58,6 +58,8 @@ pub struct WorkResponse {
     pub tokens: Tokens,
     /// Their list price in picodollars; `None` without a known price.
     pub picousd: Option<u64>,
+    /// Milliseconds from the request, of several attempts the last one, to the first piece; `None` if no stream tells.
+    pub first_chunk_ms: Option<u32>,
 }
 
 /// One tool call.
@@ -113,6 +115,9 @@ pub enum WaitKind {
     Compaction(Box<str>),
     /// A hook that was waited for, with its name, and the call that it ran for as [`WorkCall::id`].
     Hook(Arc<str>, Option<u64>),
+    /// The wait for the answer whether a call, given as [`WorkCall::id`], may run, with the tool; only where a stream shows
+    /// exactly how long it was.
+    Permission(Arc<str>, u64),
 }
 
 impl Work {
@@ -176,6 +181,7 @@ impl WorkResponse {
             end: message.end.max(message.start),
             tokens: share.tokens,
             picousd: cost,
+            first_chunk_ms: message.ttft_ms,
         })
     }
 }
@@ -255,5 +261,13 @@ fn waits(parts: &Parts) -> Vec<WorkWait> {
         };
         Some(WorkWait { kind, start, end })
     };
-    parts.rows.iter().filter_map(wait).collect()
+    let permissions = parts.tools.iter().filter_map(permission);
+    parts.rows.iter().filter_map(wait).chain(permissions).collect()
+}
+
+fn permission(tool: &Tool) -> Option<WorkWait> {
+    let (permission, name) = (tool.permission()?, &tool.call.as_ref()?.name);
+    let waited = i64::try_from(permission.waited_ms()?).unwrap_or(i64::MAX);
+    let kind = WaitKind::Permission(Arc::clone(name), Identity::Call(&tool.id).hash());
+    Some(WorkWait { kind, start: permission.asked, end: Timestamp(permission.asked.0.saturating_add(waited)) })
 }

@@ -32,6 +32,9 @@ const PROJECT: Label = open(
 .of(Dimension::Project);
 const TOOL: Label =
     open("tool", CORE_TOOLS, "built-in tools by name, `mcp__server` if listed, `mcp`, `other`").of(Dimension::Tool);
+/// Few tools are ever asked for, and a histogram is twenty lines of every scrape, so one alone exists from the start.
+const ASKED_TOOL: Label =
+    open("tool", &[OTHER], "built-in tools by name, `mcp__server` if listed, `mcp`, `other`").of(Dimension::Tool);
 const FAILURE_REASON: Label = closed("reason", &["error", "denied", "interrupted"]).of(Dimension::Reason);
 const API_REASON: Label = closed("reason", &API_ERROR_REASONS).of(Dimension::Reason);
 const ORIGIN: Label = closed(
@@ -73,9 +76,11 @@ const DROPPABLE: Label = closed(
         "tailspan_responses_without_identity_total",
         "tailspan_api_requests_total",
         "tailspan_api_request_duration_seconds",
+        "tailspan_time_to_first_chunk_seconds",
         "tailspan_tool_calls_total",
         "tailspan_tool_failures_total",
         "tailspan_tool_duration_seconds",
+        "tailspan_permission_wait_seconds",
         "tailspan_lifetime_cost_usd",
         "tailspan_lifetime_tokens",
         "tailspan_unknown_records_total",
@@ -89,6 +94,8 @@ const REQUEST_MS: &[i128] =
 /// Buckets of the delay between stream and session file in milliseconds. Results of calls come some 10 to 165 later, and the
 /// blocks of a response when it has ended.
 const DELAY_MS: &[i128] = &[5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 40_960, 163_840];
+/// Buckets of the time to the first chunk in milliseconds: those that OpenTelemetry advises for it.
+const CHUNK_MS: &[i128] = &[10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_480, 40_960, 81_920];
 /// Buckets of tool calls in milliseconds: those of [`REQUEST_MS`], and one more, because builds take longer.
 const TOOL_MS: &[i128] =
     &[10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10_240, 20_480, 40_960, 81_920, 163_840, 327_680, 655_360];
@@ -98,6 +105,8 @@ const TURN_MS: &[i128] = &[
     100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 102_400, 204_800, 409_600, 819_200, 1_638_400,
     3_276_800,
 ];
+/// Buckets of waits for a permission in milliseconds, from what a program takes to answer to an hour.
+const WAIT_MS: &[i128] = TURN_MS;
 /// Buckets of the cost of turns in picodollars, from a tenth of a cent to 100 USD.
 const TURN_PICOUSD: &[i128] = &[
     1_000_000_000,
@@ -150,12 +159,18 @@ metrics! {
         "Failed API attempts, retried ones included.");
     API_REQUEST_DURATION = histogram_of("api_request_duration_seconds", Measure::ResponseDuration, &[MODEL], REQUEST_MS;
         "Time from the request to the last row of its response, retries included; observed when the next row comes.");
+    TIME_TO_FIRST_CHUNK =
+        histogram_of("time_to_first_chunk_seconds", Measure::TimeToFirstChunk, &[MODEL], CHUNK_MS;
+        "Time from the request to the first piece of its response, retries not included; only of runs that are streamed with partial messages.");
     TOOL_CALLS = counter_of("tool_calls_total", Measure::ToolCalls, &[TOOL];
         "Distinct tool calls.");
     TOOL_FAILURES = counter_of("tool_failures_total", Measure::ToolFailures, &[TOOL, FAILURE_REASON];
         "Tool calls that failed, were refused, or were interrupted.");
     TOOL_DURATION = histogram_of("tool_duration_seconds", Measure::ToolDuration, &[TOOL], TOOL_MS;
         "Time from a tool call to its result, the wait for permission included.");
+    PERMISSION_WAIT = histogram_of("permission_wait_seconds", Measure::PermissionWait, &[ASKED_TOOL], WAIT_MS;
+        "Time for which a call waited until a person or a program answered whether it may run; only where a stream shows \
+         exactly that: calls that were refused, questions to a person, edits of files.");
     TURNS = counter_of("turns_total", Measure::Turns, &[ORIGIN];
         "Prompts that reached the model, by who asked.");
     TURN_DURATION = histogram_of("turn_duration_seconds", Measure::TurnDuration, &[], TURN_MS;

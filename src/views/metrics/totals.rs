@@ -226,8 +226,12 @@ impl Totals {
     }
 
     /// Makes the series of each tool, of calls before the epoch too: `increase()` does not see the first call of a
-    /// counter that appears with it.
+    /// counter that appears with it. The series of a wait for an answer is made with the question.
     fn introduce_tools(&mut self, tools: &[Tool]) {
+        for call in tools.iter().filter(|tool| tool.asked.is_some()).filter_map(|tool| tool.call.as_ref()) {
+            let tool = self.rules.tool(&call.name);
+            self.series(&catalog::PERMISSION_WAIT, vec![tool]);
+        }
         let mut known: Vec<&str> = Vec::new();
         for call in tools.iter().filter_map(|tool| tool.call.as_ref()) {
             if !known.contains(&&*call.name) {

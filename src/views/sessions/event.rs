@@ -111,6 +111,10 @@ pub enum Detail {
         cost_usd: Option<Money>,
         /// How many of these tokens have no price.
         unpriced_tokens: u64,
+        /// Seconds from the request, of several attempts the last one, to the first piece of the response. Left out where
+        /// no stream with partial messages tells.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ttft_seconds: Option<f64>,
     },
     /// A tool was called.
     ToolCall {
@@ -120,6 +124,9 @@ pub enum Detail {
         tool: Arc<str>,
         /// The message that made the call.
         message_id: Box<str>,
+        /// When a person or a program was asked whether it may run, RFC 3339 UTC. Left out unless a stream shows that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        permission_requested_at: Option<String>,
     },
     /// A tool call ended.
     ToolResult {
@@ -135,6 +142,10 @@ pub enum Detail {
         decision: Option<Arc<str>>,
         /// True if the client filled it in at a later resume: its time is not the end of the call then.
         filled_in: bool,
+        /// Seconds for which the call waited until somebody answered whether it may run. Left out unless a stream shows
+        /// exactly that: for calls that were refused, questions to a person and edits of files.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        permission_wait_seconds: Option<f64>,
     },
     /// The conversation was compacted.
     Compaction {

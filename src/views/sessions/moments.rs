@@ -368,7 +368,9 @@ impl<'a> Moment<'a> {
             What::Message(message) => message_told(message),
             What::Call(tool, call) => {
                 let (tool_call_id, message_id) = (tool.id.clone(), call.told_message().into());
-                let detail = Detail::ToolCall { tool_call_id, tool: call.name.clone(), message_id };
+                let permission_requested_at = tool.permission().map(|permission| permission.asked.to_rfc3339());
+                let name = call.name.clone();
+                let detail = Detail::ToolCall { tool_call_id, tool: name, message_id, permission_requested_at };
                 let source = TextSource { rows: vec![call.place], expected: Expected::Call(tool.id.clone()) };
                 (detail, None, None, Some(source))
             }
@@ -448,6 +450,7 @@ fn message_told(message: &Message) -> ToldEvent {
         tokens: message.shares.iter().map(|share| share.tokens).sum(),
         cost_usd: prices.reduce(|sum, cost| sum + cost),
         unpriced_tokens: unpriced.map(|share| share.tokens.total()).sum(),
+        ttft_seconds: message.ttft_ms.map(|ms| seconds(ms.into())),
     };
     let mut rows = message.rows.clone();
     rows.sort_by_key(|row| (row.file, row.place.offset));
@@ -464,6 +467,7 @@ fn result_told(tool: &Tool, end: &ToolEnd) -> ToldEvent {
         exit_code: end.exit_code,
         decision: end.decision.clone(),
         filled_in: end.filled_in,
+        permission_wait_seconds: tool.permission().and_then(|permission| permission.waited_ms()).map(seconds),
     };
     let source = TextSource { rows: vec![end.place], expected: Expected::Result(tool.id.clone()) };
     (detail, tool.duration_ms().map(seconds), Some(end.outcome.name().into()), Some(source))

@@ -14,9 +14,10 @@ use crate::views::analytics::work::Work;
 /// What a turn waited for, of one kind and name.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PathSummary {
-    /// `model`, `tool`, `retry`, `compaction`, `hook`, `idle`, or once a source tells them, `permission` and `queue`.
+    /// `model`, `tool`, `retry`, `compaction`, `hook`, `idle`; `permission` where a stream shows the wait, and once a source
+    /// tells it, `queue`.
     pub kind: &'static str,
-    /// The model, the tool, the reason of the retry, what set off the compaction, the hook; `idle` for idle time.
+    /// The model, the tool that runs or may not run yet, the reason of the retry, what set off the compaction, the hook; `idle` for idle time.
     pub name: Box<str>,
     /// Seconds on the critical path. They add up to the duration of the turn.
     pub seconds: f64,
@@ -27,6 +28,9 @@ pub struct PathSummary {
     pub slack_seconds: f64,
     /// By how many seconds the turn would be shorter if this took half the time.
     pub if_halved_seconds: f64,
+    /// Of `seconds`, those until the first pieces of the model's responses came. Left out where no stream tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_chunk_seconds: Option<f64>,
 }
 
 /// What was done in units, of which the turns among them have paths.
@@ -170,6 +174,7 @@ fn summary(path: &TurnPath<'_>) -> Vec<PathSummary> {
         share: share(part.path_ms, whole),
         slack_seconds: seconds(part.slack_ms),
         if_halved_seconds: seconds(part.saved_if_halved_ms),
+        first_chunk_seconds: part.first_chunk_ms.map(seconds),
     });
     parts.collect()
 }

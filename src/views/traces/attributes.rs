@@ -30,6 +30,9 @@ pub const RESPONSE_MODEL: &str = "gen_ai.response.model";
 pub const RESPONSE_ID: &str = "gen_ai.response.id";
 /// GENAI: a list with the one `stop_reason`.
 pub const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+/// GENAI: seconds from the request to the first piece of the response, a double. Of a request that was repeated, from the
+/// last attempt on.
+pub const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
 /// GENAI: prompt tokens, cache reads and writes included (the rule for Anthropic); of an agent, the sum of its tree.
 pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 /// GENAI: generated tokens, thinking included; of an agent, the sum of its tree.
@@ -111,6 +114,13 @@ pub const TOOL_EXIT_CODE: &str = "claude_code.tool.exit_code";
 pub const TOOL_RESULT_BYTES: &str = "claude_code.tool.result_bytes";
 /// OURS: who allowed or refused the call: `config`, `user_temporary`, `hook`, ...
 pub const TOOL_DECISION_SOURCE: &str = "claude_code.tool.decision_source";
+/// Event, OURS: a host was asked whether the call may run; its time is that of the question.
+pub const PERMISSION_REQUESTED: &str = "claude_code.permission_requested";
+/// OURS: seconds that a call waited until a host answered whether it may run, a double; only where a stream shows exactly
+/// that.
+pub const PERMISSION_WAIT_SECONDS: &str = "claude_code.permission.wait_seconds";
+/// OURS: seconds from the question whether a call may run to its result, a double: the wait and the run.
+pub const PERMISSION_WITHIN_SECONDS: &str = "claude_code.permission.answered_within_seconds";
 /// OURS: the server of an MCP tool.
 pub const MCP_SERVER: &str = "claude_code.mcp.server";
 /// OURS: the type of the sub-agent that a call asked for.

@@ -198,16 +198,32 @@ impl Hide {
             Detail::ModelChange { uuid: _, from, to, trigger } => {
                 [from, to, trigger].into_iter().for_each(|name| self.shared(name));
             }
-            Detail::Message { message_id, request_id, model, tokens: _, cost_usd: _, unpriced_tokens: _ } => {
+            Detail::Message {
+                message_id,
+                request_id,
+                model,
+                tokens: _,
+                cost_usd: _,
+                unpriced_tokens: _,
+                ttft_seconds: _,
+            } => {
                 self.boxed(message_id);
                 request_id.iter_mut().for_each(|id| self.boxed(id));
                 self.shared(model);
             }
-            Detail::ToolCall { tool_call_id, tool, message_id } => {
+            Detail::ToolCall { tool_call_id, tool, message_id, permission_requested_at: _ } => {
                 [tool_call_id, message_id].into_iter().for_each(|id| self.boxed(id));
                 self.shared(tool);
             }
-            Detail::ToolResult { tool_call_id, tool, bytes: _, exit_code: _, decision, filled_in: _ } => {
+            Detail::ToolResult {
+                tool_call_id,
+                tool,
+                bytes: _,
+                exit_code: _,
+                decision,
+                filled_in: _,
+                permission_wait_seconds: _,
+            } => {
                 self.boxed(tool_call_id);
                 tool.iter_mut().chain(decision).for_each(|name| self.shared(name));
             }

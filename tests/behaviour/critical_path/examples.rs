@@ -74,6 +74,29 @@ fn hooks_count_before_a_request_within_a_call_and_after_the_answer() {
 }
 
 #[test]
+fn a_wait_for_a_permission_is_not_the_tool() {
+    // Write is made at 20, a host is asked from 25 to 95, and the file is written at 100, while the model writes until 40.
+    // Read 30-60 runs beside it. Half of 70 is 35: Write would end at 65, still after Read.
+    let turn = Thread::new(0, 110).response(1, 0, 40).call("Write", (10, 1), 20, 80).call("Read", (11, 1), 30, 30);
+    let turn = turn.asked("Write", 10, 25, 95);
+    let expected =
+        ["permission Write 70 0 35", "model opus 20 0 10", "tool Write 10 0 5", "idle idle 10 0 5", "tool Read 0 40 0"];
+    assert_eq!(parts(&alone(turn)), expected);
+}
+
+#[test]
+fn the_model_tells_how_long_its_first_piece_was_waited_for() {
+    // The first request is answered from 30 on, and calls Bash at 20, before its first piece is told to be there: the path
+    // goes on in Bash. The second one fails, is sent again after a pause 110-150, and answered 25 after that.
+    let turn = Thread::new(0, 300).response(1, 0, 40).first_chunk_after(30).call("Bash", (10, 1), 20, 80);
+    let turn = turn.response(2, 100, 300).first_chunk_after(25).wait(WaitKind::Retry("overloaded".into()), 110, 150);
+    let world = alone(turn);
+    let told =
+        world.path().parts.iter().map(|part| (part.kind.name(), part.path_ms, part.first_chunk_ms)).collect::<Vec<_>>();
+    assert_eq!(told, [("model", 180, Some(45)), ("tool", 80, None), ("retry", 40, None)]);
+}
+
+#[test]
 fn of_parallel_sub_agents_the_path_of_the_last_one_counts() {
     // A call 10-210 starts two sub-agents: one 20-200 whose model answers 20-60, calls Bash 60-190, and ends at 200, and
     // one 30-100 that only answers. The call itself is 10-20 and 200-210.

@@ -25,6 +25,21 @@ pub(super) struct Thread {
 }
 
 impl World {
+    /// The same, where a host was asked instead of every second hook of a call.
+    pub(super) fn asked(mut self) -> Self {
+        for thread in std::iter::once(&mut self.turn).chain(self.agents.values_mut().flatten()) {
+            for wait in &mut thread.work.waits {
+                match wait.kind {
+                    WaitKind::Hook(ref name, Some(call)) if **name == *"guard" => {
+                        wait.kind = WaitKind::Permission("Write".into(), call);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self
+    }
+
     pub(super) fn path(&self) -> TurnPath<'_> {
         critical_path(self.turn.unit(), &|call| {
             self.agents.get(&call).into_iter().flatten().map(Thread::unit).collect()
@@ -54,6 +69,7 @@ impl Thread {
             end: Timestamp(end),
             tokens: Tokens::default(),
             picousd: None,
+            first_chunk_ms: None,
         });
         self
     }
@@ -93,6 +109,16 @@ impl Thread {
 
     pub(super) fn hook(self, name: &str, call: Option<u64>, start: i64, end: i64) -> Self {
         self.wait(WaitKind::Hook(name.into(), call), start, end)
+    }
+
+    /// The last response came in pieces, the first of them so many milliseconds after its request.
+    pub(super) fn first_chunk_after(mut self, ms: u32) -> Self {
+        self.work.responses.last_mut().unwrap().first_chunk_ms = Some(ms);
+        self
+    }
+
+    pub(super) fn asked(self, tool: &str, call: u64, start: i64, end: i64) -> Self {
+        self.wait(WaitKind::Permission(tool.into(), call), start, end)
     }
 
     pub(super) fn wait(mut self, kind: WaitKind, start: i64, end: i64) -> Self {

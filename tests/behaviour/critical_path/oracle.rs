@@ -319,7 +319,7 @@ fn gap(work: &Work, since: i64, until: i64) -> Spent {
 }
 
 fn wait_at(work: &Work, ms: i64) -> Option<&WorkWait> {
-    latest(work.waits.iter(), ms)
+    latest(work.waits.iter().filter(|wait| !matches!(wait.kind, WaitKind::Permission(..))), ms)
 }
 
 /// The wait that a millisecond belongs to: of several the one that ended last, then the one that began first.
@@ -334,7 +334,7 @@ fn step_of(wait: &WorkWait, steps: &[Step]) -> Option<usize> {
 }
 
 fn is_of(wait: &WorkWait, call: u64) -> bool {
-    matches!(wait.kind, WaitKind::Hook(_, Some(of)) if of == call)
+    matches!(wait.kind, WaitKind::Hook(_, Some(of)) | WaitKind::Permission(_, of) if of == call)
 }
 
 fn name(wait: &WorkWait) -> String {
@@ -342,5 +342,6 @@ fn name(wait: &WorkWait) -> String {
         WaitKind::Retry(reason) => format!("retry {reason}"),
         WaitKind::Compaction(trigger) => format!("compaction {trigger}"),
         WaitKind::Hook(name, _) => format!("hook {name}"),
+        WaitKind::Permission(tool, _) => format!("permission {tool}"),
     }
 }

@@ -183,14 +183,18 @@ struct Parallelism {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Bottleneck")]
 struct RowForm {
-    /// What was waited for: `model`, `tool`, `retry`, `compaction`, `hook` or `idle`.
+    /// What was waited for: `model`, `tool`, `permission`, `retry`, `compaction`, `hook` or `idle`.
     kind: &'static str,
-    /// Which of its kind: the model, the tool, the reason of the failure, what set the compaction off, the hook.
+    /// Which of its kind: the model, the tool that ran or was not allowed to run yet, the reason of the failure, what set the
+    /// compaction off, the hook.
     name: String,
     /// Time on the critical paths.
     seconds: f64,
     /// The same as a share of the time of the turns.
     share: Option<f64>,
+    /// Of `seconds`, those until the first pieces of the model's responses came. Left out where no stream tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_chunk_seconds: Option<f64>,
     /// Turns that have it on their paths.
     turns: u64,
     /// Half of these turns waited at most so long for it.
@@ -235,6 +239,7 @@ impl RowForm {
             name: row.name.clone(),
             seconds: seconds(row.path_ms),
             share: share(row.path_ms, turn_ms),
+            first_chunk_seconds: row.first_chunk_ms.map(seconds),
             turns: row.turns,
             p50_seconds_per_turn: p50,
             p95_seconds_per_turn: p95,

@@ -79,6 +79,8 @@ function facts(event) {
   for (const [key, name] of FIELDS) add(name, event[key]);
   add("Gap", duration(event.gap_seconds));
   add("Took", duration(event.duration_seconds));
+  add("First piece after", duration(event.ttft_seconds));
+  add("Waited for an answer", duration(event.permission_wait_seconds));
   add("Critical path", duration(event.critical_path_seconds));
   if (event.cost_usd) add("Cost", money(event.cost_usd));
   const { state } = event;

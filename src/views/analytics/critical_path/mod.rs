@@ -8,7 +8,7 @@
 //! ```text
 //! stretch  what a path is told in
 //! steps    which response made which calls
-//! waits    hooks, pauses after failed attempts, compactions: whose a moment is
+//! waits    hooks, permissions, pauses after failed attempts, compactions: whose a moment is
 //! threads  makes the graph of what waits for what
 //! graph    the graph, and the longest way through it
 //! weigh    what would change if something took longer or shorter
@@ -22,7 +22,8 @@
 //! - Hooks and compactions before a request count as such, also where the request is only known to follow the row before
 //!   them. A hook that runs for a call counts within that call.
 //! - Session files do not tell of waits for a person: a call begins with the row that makes it, so the wait for a
-//!   permission is part of the call. A turn begins with its prompt, so its time in the client's queue is before it.
+//!   permission is part of the call, unless a stream shows exactly how long that was. A turn begins with its prompt, so its
+//!   time in the client's queue is before it.
 //!
 //! The cost grows with the number of parts, times the number of different names on the path of one step.
 
@@ -34,7 +35,7 @@ mod waits;
 mod weigh;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use stretch::{PathKind, PathPart, PathPlace, PathUnit, Stretch, TurnPath};
 
@@ -42,12 +43,19 @@ pub use stretch::{PathKind, PathPart, PathPlace, PathUnit, Stretch, TurnPath};
 /// [`id`](super::work::WorkCall::id), started and waits for.
 #[must_use]
 pub fn critical_path<'a>(turn: PathUnit<'a>, agents: &dyn Fn(u64) -> Vec<PathUnit<'a>>) -> TurnPath<'a> {
-    let mut threads =
-        threads::Threads { names: stretch::PartNames::default(), agents, met: HashSet::new(), busy_ms: 0 };
+    let first_chunks = HashMap::new();
+    let mut threads = threads::Threads {
+        names: stretch::PartNames::default(),
+        agents,
+        met: HashSet::new(),
+        busy_ms: 0,
+        first_chunks,
+    };
     let chain = threads.thread(turn, 0);
-    let names = threads.names;
+    let (names, first_chunks) = (threads.names, threads.first_chunks);
     let mut stretches: Vec<Stretch<'a>> = Vec::new();
     let mut sums = vec![(0, 0, 0); names.len()];
+    let mut first_chunk_sums = vec![None; names.len()];
     chain.walk(&mut |piece| {
         let (kind, name) = names.name(piece.part);
         let stretch = Stretch { kind, name, start: piece.start, end: piece.end, at: piece.place };
@@ -57,6 +65,12 @@ pub fn critical_path<'a>(turn: PathUnit<'a>, agents: &dyn Fn(u64) -> Vec<PathUni
         }
         if let Some((path, ..)) = sums.get_mut(piece.part) {
             *path += piece.ms();
+        }
+        if let (PathKind::Model, PathPlace::Response(id)) = (kind, piece.place)
+            && let Some((since, until)) = first_chunks.get(&id)
+            && let Some(sum) = first_chunk_sums.get_mut(piece.part)
+        {
+            *sum = Some(sum.unwrap_or(0) + piece.end.min(*until).since_ms(piece.start.max(*since)));
         }
     });
     for (part, half_ms) in weigh::saved(&chain) {
@@ -73,7 +87,8 @@ pub fn critical_path<'a>(turn: PathUnit<'a>, agents: &dyn Fn(u64) -> Vec<PathUni
     }
     let part = |(part, (path_ms, slack_ms, saved_if_halved_ms)): (usize, (u64, u64, u64))| {
         let (kind, name) = names.name(part);
-        PathPart { kind, name, path_ms, slack_ms, saved_if_halved_ms }
+        let first_chunk_ms = first_chunk_sums.get(part).copied().flatten();
+        PathPart { kind, name, path_ms, slack_ms, saved_if_halved_ms, first_chunk_ms }
     };
     let mut parts: Vec<PathPart<'a>> = sums.into_iter().enumerate().map(part).collect();
     parts.retain(|part| part.path_ms > 0 || part.slack_ms > 0);

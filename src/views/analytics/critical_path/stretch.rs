@@ -48,7 +48,8 @@ pub struct Stretch<'a> {
 pub struct PathPart<'a> {
     /// What the turn waited for.
     pub kind: PathKind,
-    /// The model, the tool, the reason of the retry, what set off the compaction, the hook; `idle` for idle time.
+    /// The model, the tool that runs or may not run yet, the reason of the retry, what set off the compaction, the hook;
+    /// `idle` for idle time.
     pub name: &'a str,
     /// Milliseconds on the path.
     pub path_ms: u64,
@@ -57,6 +58,9 @@ pub struct PathPart<'a> {
     pub slack_ms: u64,
     /// By how many milliseconds the turn would be shorter if this took half the time wherever it was.
     pub saved_if_halved_ms: u64,
+    /// Of the milliseconds on the path, those until the first piece of a response came, where streams tell; `None` if none
+    /// does, and for everything but a model.
+    pub first_chunk_ms: Option<u64>,
 }
 
 /// What a turn waits for.
@@ -66,7 +70,7 @@ pub enum PathKind {
     Model,
     /// A tool that runs.
     Tool,
-    /// A person who is asked for permission. Session files do not tell when that was.
+    /// A person or a program that is asked for permission, where a stream shows when that was. Session files do not tell.
     Permission,
     /// The turns before it. The time of a turn begins with its prompt, so session files never show this within a turn.
     Queue,

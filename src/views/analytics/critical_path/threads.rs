@@ -1,6 +1,6 @@
 //! Makes the graph of a turn from what was done in it and in the sub-agents below it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::ledger::family::DEPTH_MAX;
 use crate::transcript::time::Timestamp;
@@ -18,14 +18,18 @@ pub(super) struct Threads<'a, 'f> {
     pub(super) met: HashSet<u64>,
     /// As [`TurnPath::busy_ms`](super::TurnPath::busy_ms).
     pub(super) busy_ms: u64,
+    /// From when to when the first piece of a response was waited for, by response, where a stream tells.
+    pub(super) first_chunks: HashMap<u64, (Timestamp, Timestamp)>,
 }
 
 /// What was waited for in a thread.
 struct Waits {
-    /// Everything.
+    /// Everything but what one call alone waited for.
     all: Layer,
-    /// Hooks of calls, by call.
+    /// Hooks of calls and waits for permissions, by call.
     of_calls: Vec<(u64, Waited)>,
+    /// Pauses after failed attempts, from when to when, by their ends.
+    retries: Vec<(Timestamp, Timestamp)>,
 }
 
 /// What is known around the calls of one step.
@@ -93,20 +97,24 @@ impl<'a> Threads<'a, '_> {
             let found = steps_of.binary_search_by_key(&call, |(id, _)| *id).ok()?;
             steps_of.get(found).map(|(_, step)| *step)
         };
-        let (mut all, mut of_calls) = (Vec::with_capacity(waits.len()), Vec::new());
+        let (mut all, mut of_calls, mut retries) = (Vec::with_capacity(waits.len()), Vec::new(), Vec::new());
         for wait in waits {
             let (kind, name, call) = match &wait.kind {
                 WaitKind::Retry(reason) => (PathKind::Retry, &**reason, None),
                 WaitKind::Compaction(trigger) => (PathKind::Compaction, &**trigger, None),
                 WaitKind::Hook(name, call) => (PathKind::Hook, &**name, *call),
+                WaitKind::Permission(tool, call) => (PathKind::Permission, &**tool, Some(*call)),
             };
             let part = self.names.number(kind, name);
             let waited = Waited { start: wait.start, end: wait.end, part, step: call.and_then(step_of) };
-            all.push(waited);
+            // While one call waits to be allowed, the model writes on, and other calls run.
+            all.extend((kind != PathKind::Permission).then_some(waited));
             of_calls.extend(call.map(|call| (call, waited)));
+            retries.extend((kind == PathKind::Retry).then_some((wait.start, wait.end)));
         }
         of_calls.sort_by_key(|(call, _)| *call);
-        Waits { all: Layer::of(all), of_calls }
+        retries.sort_by_key(|(start, end)| (*end, *start));
+        Waits { all: Layer::of(all), of_calls, retries }
     }
 
     fn idle(&mut self, start: Timestamp, end: Timestamp) -> Span {
@@ -127,6 +135,10 @@ impl<'a> Threads<'a, '_> {
             let place = PathPlace::Response(response.id);
             // Hooks of its own calls run while it writes on, and hold up the calls only.
             layer.tell(&Span { start, end: own_end, part, place }, Some(position), &mut lead);
+            if let Some(ms) = response.first_chunk_ms {
+                let asked = around.waits.last_attempt(start, own_end);
+                self.first_chunks.insert(response.id, (asked, after(asked, ms.into()).min(own_end)));
+            }
         }
         let last_start = branches.iter().map(|branch| branch.start).fold(own_end, Timestamp::max);
         layer.tell(&self.idle(own_end, last_start), None, &mut lead);
@@ -172,7 +184,14 @@ impl Waits {
     fn of_call(&self, call: u64) -> Layer {
         let first = self.of_calls.partition_point(|(other, _)| *other < call);
         let own = self.of_calls.iter().skip(first).take_while(|(other, _)| *other == call);
-        Layer::of(own.map(|(_, hook)| *hook).collect())
+        Layer::of(own.map(|(_, wait)| *wait).collect())
+    }
+
+    /// When the last attempt of a request began that was first sent at `start` and answered by `end`.
+    fn last_attempt(&self, start: Timestamp, end: Timestamp) -> Timestamp {
+        let before = self.retries.partition_point(|(_, until)| *until <= end);
+        let last = before.checked_sub(1).and_then(|last| self.retries.get(last));
+        last.filter(|(since, _)| start <= *since).map_or(start, |(_, until)| *until)
     }
 }
 

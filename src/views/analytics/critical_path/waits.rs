@@ -4,7 +4,7 @@ use crate::transcript::time::Timestamp;
 use crate::views::analytics::critical_path::graph::Piece;
 use crate::views::analytics::critical_path::stretch::PathPlace;
 
-/// A hook, a pause or a compaction.
+/// A hook, a pause, a compaction or a wait for a permission.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waited {
     pub(super) start: Timestamp,

@@ -27,8 +27,9 @@ pub(super) static RULE: SessionRule = SessionRule {
         severity: Severity::Info,
         basis: Basis::Measured,
         recommendation: "Let the client notify you when it asks. Say in the first prompt what it may decide by itself.",
-        method: "The time for which a turn waited for a tool that asks a person, and for nothing else. Waits for a \
-                 permission are not told apart from the run of the tool, and do not count.",
+        method: "The time for which a turn waited for a tool that asks a person, and for nothing else, and waits for a \
+                 permission where a stream shows exactly how long they were. Other waits for a permission are not told \
+                 apart from the run of the tool, and do not count.",
         saves: true,
         limits: &[SECONDS],
     },
@@ -45,14 +46,12 @@ fn find(seen: &Seen<'_>, settings: &PatternSettings, names: &mut Names) -> Vec<F
     let mut found = Vec::new();
     for called in seen.threads.iter().flat_map(|thread| &thread.calls) {
         let Some(call) = seen.known(called) else { continue };
-        if called.call.by_person {
+        let is_asking = ASKING.contains(&&*called.call.tool);
+        if called.call.by_person && call.asked_ms == 0 {
             // Its time holds the wait as well as the run.
             found.push(called.finding(names, call.model));
         }
-        if !ASKING.contains(&&*called.call.tool) {
-            continue;
-        }
-        let ms = u64::from(call.critical_ms);
+        let ms = u64::from(call.asked_ms) + if is_asking { u64::from(call.critical_ms) } else { 0 };
         if ms > 0 && ms >= least {
             found.push(Finding { ms, amount: 1, ..called.finding(names, call.model) });
         }

@@ -270,7 +270,7 @@ impl<'f, 'a> Walk<'f, 'a> {
         let request = request.and_then(|message| message.request.as_deref());
         let mut list = describe::tool(thread, tool, request, &apart);
         describe::critical_path(&mut list, self.on_path.within(Identity::Call(&tool.id)));
-        let events = events::bounded(events::hooks_of(&of.unit.parts, &tool.id), &mut list);
+        let events = events::bounded(events::of_call(&of.unit.parts, tool), &mut list);
         let start = call.rank.time;
         let below_end = below.as_ref().map_or(start, |below| below.end);
         let (end, handed_up) = match &tool.result {

@@ -57,6 +57,9 @@ pub(super) fn chat(thread: SpanThread<'_>, message: &Message) -> AttributeList {
     if let Some(stop) = &message.stop {
         list.one_of(name::FINISH_REASONS, stop.name());
     }
+    if let Some(ms) = message.ttft_ms {
+        list.seconds(name::TIME_TO_FIRST_CHUNK, u64::from(ms));
+    }
     list.maybe_text(name::REQUEST_ID, message.request.as_deref());
     list.maybe_text(name::SKILL, message.skill.as_deref());
     list.maybe_text(name::EFFORT, message.effort.as_deref());
@@ -123,6 +126,13 @@ pub(super) fn tool(thread: SpanThread<'_>, tool: &Tool, request: Option<&str>, a
         [] => {}
         [trace] => list.text(name::SUBAGENT_TRACE, &trace.to_string()),
         traces => list.several(name::SUBAGENT_TRACES, traces.iter().map(TraceId::to_string)),
+    }
+    if let Some(permission) = tool.permission() {
+        let told = [
+            (name::PERMISSION_WAIT_SECONDS, permission.waited_ms()),
+            (name::PERMISSION_WITHIN_SECONDS, permission.answered_within_ms),
+        ];
+        told.into_iter().for_each(|(name, ms)| ms.into_iter().for_each(|ms| list.seconds(name, ms)));
     }
     list.word(name::TOOL_OUTCOME, tool.result.as_ref().map_or(OUTCOME_OPEN, |end| end.outcome.name()));
     let Some(end) = &tool.result else { return list };

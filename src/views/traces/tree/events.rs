@@ -1,7 +1,7 @@
 //! Events of spans: failed API attempts, hooks, changes of the model, and other things that happen at one moment.
 
 use super::list::AttributeList;
-use crate::ledger::unit::{Message, Parts, RowFact, Unit, summed_up};
+use crate::ledger::unit::{Message, Parts, RowFact, Tool, Unit, summed_up};
 use crate::transcript::ids::RowId;
 use crate::transcript::record::{ApiError, Fact, Fallback, Hook, Note};
 use crate::views::traces::attributes as name;
@@ -91,11 +91,16 @@ pub(super) fn bounded_beyond(mut events: Vec<SpanEvent>, dropped: usize, list: &
     events
 }
 
-/// The hooks that ran for a call.
-pub(super) fn hooks_of(parts: &Parts, call: &str) -> Vec<SpanEvent> {
+/// The hooks that ran for a call, and the question whether it may run.
+pub(super) fn of_call(parts: &Parts, call: &Tool) -> Vec<SpanEvent> {
     let summed_up = summed_up(parts);
-    let of_call = parts.hooks().filter(|(row, hook)| ran_for(Some(call), row, hook, &summed_up));
-    let mut events: Vec<_> = of_call.filter_map(|(row, _)| event(row)).collect();
+    let hooks = parts.hooks().filter(|(row, hook)| ran_for(Some(&call.id), row, hook, &summed_up));
+    let asked = call.permission().map(|permission| SpanEvent {
+        name: name::PERMISSION_REQUESTED.into(),
+        time: permission.asked,
+        attributes: Vec::new(),
+    });
+    let mut events: Vec<_> = asked.into_iter().chain(hooks.filter_map(|(row, _)| event(row))).collect();
     events.sort_by_key(|event| event.time);
     events
 }
