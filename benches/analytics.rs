@@ -79,7 +79,6 @@ fn unit(dice: &mut Dice, common: Common, number: u128, at: Timestamp, parent: Op
     let text = |name: &str, number: u64| Some(Box::from(format!("{name}-{number}")));
     let agent = if turn { CellAgent::Main } else { CellAgent::SubAgent(text("type", dice.below(5))) };
     let whose = Whose {
-        workflow: None,
         project: text("project", common.project),
         branch: text("branch", common.branch),
         entrypoint: Some("cli".into()),

@@ -38,6 +38,9 @@ impl Engine {
     /// Lets turns that have ended leave, or some history if none has. Returns true if more turns are ready.
     pub fn tick(&mut self, now: Timestamp) -> Result<bool, StoreError> {
         self.settle_runs(now)?;
+        if self.has_more_to_tell() {
+            self.commit(now)?;
+        }
         if self.tick_live(now)? {
             return Ok(true);
         }

@@ -274,7 +274,10 @@ impl Engine {
     /// True if there is something to commit.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        !self.files.dirty.is_empty() || !self.known.dirty_units.is_empty() || !self.known.dirty_sessions.is_empty()
+        !self.files.dirty.is_empty()
+            || !self.known.dirty_units.is_empty()
+            || !self.known.dirty_sessions.is_empty()
+            || self.has_more_to_tell()
     }
 
     /// Writes everything that changed since the last commit, as one batch. Fails if the database fails: the engine must
@@ -348,7 +351,8 @@ impl Engine {
     #[must_use]
     pub fn next_tick(&self) -> Option<Timestamp> {
         let runs = self.unsettled.values().copied().min();
-        self.turns.next().into_iter().chain(self.history.next()).chain(runs).min()
+        let told = self.has_more_to_tell().then_some(self.last_commit);
+        self.turns.next().into_iter().chain(self.history.next()).chain(runs).chain(told).min()
     }
 }
 

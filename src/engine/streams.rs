@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use super::Engine;
+use crate::ledger::known::Asked;
 use crate::ledger::run::RunSession;
 use crate::ledger::settle::{settle, settle_rests};
 use crate::ledger::unit::UnitId;
@@ -111,6 +112,11 @@ impl Engine {
             ControlFlow::Continue(())
         })?;
         Ok(latest.map(|(_, unit)| unit))
+    }
+
+    /// Takes out questions whether a call may run that a stream told of, and their answers, at most since the last time.
+    pub fn asked(&mut self) -> Vec<Asked> {
+        std::mem::take(&mut self.known.asked)
     }
 
     /// Brings the rests of changed sessions up to date. The file of a session may tell later what was its rest before.

@@ -14,7 +14,8 @@ use super::Engine;
 use crate::engine::turns::Leaving;
 use crate::ledger::family::is_started_by;
 use crate::ledger::unit::{Identity, Parts, Tool, Unit, UnitId, UnitKey};
-use crate::store::{EventLimits, EventRef, StoreError, Told, session_number};
+use crate::store::{EventLimits, EventRef, StoreError, Told, session_number, session_number_of};
+use crate::transcript::ids::SessionId;
 use crate::transcript::record::Fact;
 use crate::transcript::time::Timestamp;
 
@@ -88,6 +89,29 @@ impl Engine {
     /// Tells something with the next commit that no change of the facts tells.
     pub fn tell(&mut self, event: EventRef) {
         self.telling.more.push(event);
+    }
+
+    /// Notes that a session began to run away or to wait, or that this is over, for the next commit. `which` is the position
+    /// of the reason.
+    pub fn tell_of_session(&mut self, told: Told, session: &SessionId, (which, is_over): (u64, bool), at: Timestamp) {
+        let identity = which * 2 + u64::from(is_over);
+        self.tell(EventRef { told, unit: session_number_of(session), section: None, identity, at });
+    }
+
+    /// Notes which runs began and ended, for this commit.
+    pub(super) fn tell_runs(&mut self) {
+        let from = self.told_from();
+        for (run, has_ended, at) in self.known.untold_runs() {
+            if at >= from {
+                let (told, unit) = (Told::Run, UnitId(run.0.0));
+                self.tell(EventRef { told, unit, section: None, identity: u64::from(has_ended), at });
+            }
+        }
+    }
+
+    /// True if something is to be told that no change of the facts brings with it.
+    pub(super) fn has_more_to_tell(&self) -> bool {
+        !self.telling.more.is_empty()
     }
 
     /// Notes that a session has begun, for the next commit.

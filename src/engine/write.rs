@@ -37,6 +37,7 @@ impl Engine {
             self.history.note(self.number_of(unit.key.id())?, unit);
         }
         self.note_runs(now)?;
+        self.tell_runs();
         let handed = self.handed()?;
         let (mut units, mut sections) = (Vec::new(), Vec::new());
         for (before, unit) in self.known.changed_units() {

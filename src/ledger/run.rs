@@ -55,6 +55,10 @@ pub struct Run {
     pub provisional: Vec<UnitId>,
     /// True if rows came after the last result: a process that ends now was killed within a turn.
     pub is_working: bool,
+    /// True once those who follow what happens were told that it began.
+    pub told_began: bool,
+    /// True once they were told that it ended.
+    pub told_ended: bool,
     /// True once everything about it is decided; more lines of it, or of its sessions, make it false again.
     pub settled: bool,
 }
@@ -229,6 +233,8 @@ impl Run {
             sessions: Vec::new(),
             provisional: Vec::new(),
             is_working: false,
+            told_began: false,
+            told_ended: false,
             settled: false,
         }
     }

@@ -17,10 +17,12 @@
 //!
 //! [`Known::rank_is_better`]: super::known::Known
 
+use std::sync::Arc;
+
 use super::account::{Account, AccountSource, models_of};
 use super::derived::hash_of;
 use super::fold::{Fold, PlacedRow};
-use super::known::StreamThread;
+use super::known::{Asked, StreamThread};
 use super::money::Money;
 use super::run::{Provisional, Run, StreamPrompt};
 use super::unit::{Claim, ClaimBy, Identity, Message, OfRun, RowFact, RowPlace, Unit, UnitId, UnitKey};
@@ -401,6 +403,27 @@ impl Fold<'_> {
         {
             tool.asked = Some(at);
         }
+        self.asked_about(call, at);
+    }
+
+    /// Notes that somebody is asked about a call, or that it has its result.
+    pub(super) fn asked_about(&mut self, call: &str, at: Timestamp) {
+        /// Most questions that nobody takes out, in a pass without a sidecar.
+        const ASKED_MAX: usize = 10_000;
+        let Some(home) = self.known.index.home(Identity::Call(call).hash()) else { return };
+        let Some(tool) = self.known.parts(home).and_then(|parts| parts.tool(call)) else { return };
+        let Some(unit) = self.known.unit(self.known.index.owner(home)) else { return };
+        if tool.asked.is_none() || self.known.asked.len() >= ASKED_MAX {
+            return;
+        }
+        let asked = Asked {
+            session: unit.session().clone(),
+            tool: tool.call.as_ref().map(|call| Arc::clone(&call.name)),
+            agent: unit.agent.as_ref().map(|agent| agent.id.clone()),
+            at,
+            is_over: tool.result.is_some(),
+        };
+        self.known.asked.push(asked);
     }
 
     /// Takes in the client's account of a turn, which is over.

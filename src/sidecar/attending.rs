@@ -20,7 +20,7 @@ use crate::sidecar::shared::Shared;
 use crate::tail::{self, Hints, Watcher};
 use crate::text::chain;
 use crate::transcript::ids::SessionId;
-use crate::waiting::{ProcessSigns, ProcessStatus, Told, ToldKind, WaitChange};
+use crate::waiting::{ProcessSigns, ProcessStatus, Told, ToldKind, WaitChange, WaitFor};
 
 /// Longest pause between two looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -101,7 +101,13 @@ impl Attending {
     /// Logs which waits began and ended.
     fn tell_changes(&self) {
         let totals = self.shared.published.borrow().clone().unwrap_or_default();
-        for WaitChange { session, wait, ended } in self.shared.vitals.wait_changes(&totals, clock::now()) {
+        for change in self.shared.vitals.wait_changes(&totals, clock::now()) {
+            // That a turn is over is told by the event of the turn, and nobody knows whether `unknown` is a wait.
+            if matches!(change.wait.waits_for, WaitFor::Permission | WaitFor::Question) {
+                self.shared.waits.push(change.clone());
+                self.reading.wake();
+            }
+            let WaitChange { session, wait, ended } = change;
             let (session, of, tool) = (&*session.0, wait.waits_for.word(), wait.tool.as_deref());
             let what = if ended.is_some() { "a session waits no more" } else { "a session waits" };
             tracing::debug!(session, of, tool, since = wait.since.to_rfc3339(), "{what}");

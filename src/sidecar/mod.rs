@@ -40,4 +40,5 @@ pub mod start;
 mod streams;
 pub mod tailer;
 mod told;
+mod waits;
 pub mod watchdog;

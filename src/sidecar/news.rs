@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::transcript::ids::SessionId;
-use crate::waiting::Told;
+use crate::waiting::{Told, WaitChange};
 
 /// Most things told that wait for the reading thread. It takes them in milliseconds, unless it stands still.
 const NEWS_MAX: usize = 100_000;
@@ -23,6 +23,25 @@ impl TurnNews {
     /// Takes out what was told since the last time.
     #[must_use]
     pub fn take(&self) -> Vec<(SessionId, Told)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Waits for a person that began or ended, for the reading thread. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct WaitNews(Arc<Mutex<Vec<WaitChange>>>);
+
+impl WaitNews {
+    pub(super) fn push(&self, change: WaitChange) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < NEWS_MAX {
+            waiting.push(change);
+        }
+    }
+
+    /// Takes out what began and ended since the last time.
+    #[must_use]
+    pub fn take(&self) -> Vec<WaitChange> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

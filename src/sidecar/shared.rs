@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::archive::Archive;
 use crate::custom::Rules;
 use crate::http::api::limits::kept::SharedLimits;
-use crate::sidecar::news::TurnNews;
+use crate::sidecar::news::{TurnNews, WaitNews};
 use crate::views::metrics::totals::Snapshot;
 use crate::vitals::Vitals;
 
@@ -28,6 +28,8 @@ pub struct Shared {
     pub published: watch::Sender<Option<Snapshot>>,
     /// What is told of the ends of turns from outside the session files.
     pub news: TurnNews,
+    /// Waits for a person that began or ended, for who follows what happens.
+    pub waits: WaitNews,
 }
 
 /// How the reading thread looks for files.

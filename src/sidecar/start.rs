@@ -25,7 +25,7 @@ use crate::sidecar::attending::Attending;
 use crate::sidecar::error::RunError;
 use crate::sidecar::keeping::Keeping;
 use crate::sidecar::life::Life;
-use crate::sidecar::news::TurnNews;
+use crate::sidecar::news::{TurnNews, WaitNews};
 use crate::sidecar::settings::{endpoints, host, otlp_config, span_rules};
 use crate::sidecar::tailer::Shared;
 use crate::sidecar::watchdog::Watchdog;
@@ -64,8 +64,8 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     vitals.log_lines_lost = log::lost();
     let vitals = Arc::new(vitals);
     let limits = Arc::new(SharedLimits::loaded(&opened.reader)?);
-    let (stop, news) = (Arc::default(), TurnNews::default());
-    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news });
+    let (stop, news, waits) = (Arc::default(), TurnNews::default(), WaitNews::default());
+    let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news, waits });
     let hints = Hints::default();
     attend(config, env, &shared, &hints)?;
     let recent = recent(&opened.reader, &vitals, config.traces.idle, now);
@@ -98,6 +98,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let _sweeping = streams::start(
         Arc::clone(&app.context.intake),
         SweepRules { keep: config.stream.keep, keep_bytes: config.stream.keep_bytes },
+        opened.reader.clone(),
     )?;
     let _looking = budgets::start(Arc::clone(&app), !config.budgets.is_empty())?;
     let pushing = pusher.map(|pusher| {

@@ -16,7 +16,7 @@ use crate::sidecar::clock::now;
 use crate::sidecar::ended::Ended;
 use crate::sidecar::look::{Look, next_look};
 pub use crate::sidecar::shared::{Shared, TailSources};
-use crate::sidecar::{limits, runaways};
+use crate::sidecar::{limits, runaways, waits};
 use crate::store::StoreError;
 use crate::tail::{self, FileReader, FoundFile, Hints, ReadLimits, Watcher};
 use crate::text::chain;
@@ -151,6 +151,8 @@ impl Tailer {
             found.extend(copies.iter().cloned());
             let has_news = self.read(found, whole)?;
             self.engine.note_told(&self.shared.news.take(), now())?;
+            waits::hear(&mut self.engine, &self.shared.vitals, now());
+            waits::tell(&mut self.engine, &self.shared.waits);
             if self.paused && self.copies.is_empty() {
                 self.copies = copies;
             }

@@ -25,6 +25,7 @@ use super::rows::Rows;
 use super::{codec, keys};
 use crate::ledger::session::Session;
 use crate::ledger::unit::UnitId;
+use crate::transcript::ids::SessionId;
 use crate::transcript::time::Timestamp;
 
 /// Most events of a row, so that no row needs further parts.
@@ -57,8 +58,13 @@ pub enum Told {
     SubagentEnd,
     /// A turn ended and was quiet for a moment; likewise.
     Turn,
-    /// A run of the client began or ended. The id is the number of the run, the identity says which of both.
+    /// A run of the client began or ended. The id is the number of the run; the identity is 0 if it began, 1 if it ended.
     Run,
+    /// A session began to run away, or does not any more. The id is [`session_number`]; the identity is twice the position of
+    /// the reason, and one more if it is over.
+    Runaway,
+    /// A session began to wait for a person, or does not any more; likewise.
+    Waiting,
 }
 
 /// An event, by what is needed to find it again.
@@ -179,7 +185,13 @@ impl LogRow {
 /// The number by which an event names a session.
 #[must_use]
 pub fn session_number(session: &Session) -> UnitId {
-    UnitId(keys::session_number(&session.id))
+    session_number_of(&session.id)
+}
+
+/// The number of a session by its id.
+#[must_use]
+pub fn session_number_of(session: &SessionId) -> UnitId {
+    UnitId(keys::session_number(session))
 }
 
 /// A row that is kept.

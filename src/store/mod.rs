@@ -41,7 +41,7 @@ pub use commit::{Commit, SectionChange, UnitChange};
 pub use disk::probe;
 pub use epoch::{Epoch, first_start};
 pub use error::StoreError;
-pub use events::{EventLimits, EventLog, EventPlace, EventRef, Told, ToldEvents, session_number};
+pub use events::{EventLimits, EventLog, EventPlace, EventRef, Told, ToldEvents, session_number, session_number_of};
 pub use file::FileRow;
 pub use kept::OpenStore;
 pub(crate) use marks::has_left;

@@ -138,7 +138,6 @@ impl History {
 fn whose(fact: &Fact, (at, origin): (Timestamp, Origin)) -> Whose {
     let text = |text: &Option<String>| text.as_deref().map(Box::from);
     Whose {
-        workflow: None,
         project: text(&fact.project),
         branch: text(&fact.branch),
         entrypoint: text(&fact.entrypoint),

@@ -24,12 +24,12 @@ mod known_text;
 mod archive;
 mod events;
 mod index;
+mod intake;
 mod laws;
 mod retention;
 mod search;
 mod shapes;
 mod simulation;
-mod intake;
 mod streams;
 
 // A state that lives through one thing that went wrong once, or could.

@@ -21,8 +21,8 @@
 
 pub mod analytics;
 pub(in crate::http) mod content;
-pub mod intake;
 pub mod events;
+pub mod intake;
 pub mod limits;
 mod long_session;
 pub(in crate::http) mod page_address;

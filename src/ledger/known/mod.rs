@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use arrivals::{Arrivals, Delay};
+pub use arrivals::{Arrivals, Asked, Delay};
 pub use changed::Changed;
 pub use index::Index;
 pub use needs::Keys;
@@ -81,6 +81,8 @@ pub struct Known {
     pub streams: HashSet<FileNumber, ById>,
     /// When rows arrived on streams.
     pub arrivals: Arrivals,
+    /// Questions whether a call may run that a stream told of since they were taken out last, and their answers.
+    pub asked: Vec<Asked>,
     runs: HashMap<RunId, Run>,
     /// Runs changed since the last commit.
     pub dirty_runs: BTreeSet<RunId>,
@@ -150,6 +152,7 @@ impl Known {
             turned: BTreeSet::new(),
             streams: HashSet::default(),
             arrivals: Arrivals::default(),
+            asked: Vec::new(),
             runs: HashMap::new(),
             dirty_runs: BTreeSet::new(),
             parts_max,

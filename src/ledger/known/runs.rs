@@ -3,12 +3,30 @@
 use super::{Delay, Known};
 use crate::ledger::run::Run;
 use crate::transcript::stream::RunId;
+use crate::transcript::time::Timestamp;
 
 impl Known {
     /// A run, to be changed. It is made if it is not in memory.
     pub fn run_mut(&mut self, id: RunId) -> &mut Run {
         self.dirty_runs.insert(id);
         self.runs.entry(id).or_insert_with(|| Run::new(id))
+    }
+
+    /// Takes out which of the changed runs began, and which ended, that was not told yet.
+    pub fn untold_runs(&mut self) -> Vec<(RunId, bool, Timestamp)> {
+        let mut untold = Vec::new();
+        for id in self.dirty_runs.clone() {
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            if let Some(at) = run.began.filter(|_| !run.told_began) {
+                run.told_began = true;
+                untold.push((id, false, at));
+            }
+            if let Some(at) = run.ended.filter(|_| !run.told_ended) {
+                run.told_ended = true;
+                untold.push((id, true, at));
+            }
+        }
+        untold
     }
 
     /// A run, if it is in memory.

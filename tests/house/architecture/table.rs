@@ -249,7 +249,17 @@ pub(crate) const CRATES: &[(&str, &[&str])] = &[
     (
         "serde",
         &[
-            "transcript", "ledger", "views", "waiting", "hooks", "archive", "store", "index", "streams", "export", "http",
+            "transcript",
+            "ledger",
+            "views",
+            "waiting",
+            "hooks",
+            "archive",
+            "store",
+            "index",
+            "streams",
+            "export",
+            "http",
             "cli",
         ],
     ),

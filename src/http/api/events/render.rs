@@ -17,15 +17,20 @@ use crate::http::api::reel::Reel;
 use crate::http::api::replay::kept::Replays;
 use crate::http::api::sessions::summary_of;
 use crate::ledger::ended;
+use crate::ledger::run::RunOutcome;
 use crate::ledger::session::{Session, project_of};
 use crate::ledger::unit::{Identity, Parts, Section, TurnEnd, Unit, UnitId};
 use crate::store::{EventPlace, EventRef, StoreError, StoreReader, Told, ToldEvents};
+use crate::transcript::ids::RowId;
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
+use crate::views::analytics::runaway::reason::Reason;
 use crate::views::sessions::event::{Detail, Event};
 use crate::views::sessions::kinds::EventKind;
 use crate::views::sessions::moments::{self, Around, Moment, SoFar};
 use crate::views::sessions::outline::Outline;
 use crate::views::sessions::parts::turn_summary;
+use crate::waiting::WaitFor;
 
 /// Most bytes of each text of an event. All of it is told by the replay.
 const PIECE_BYTES_MAX: usize = 16 << 10;
@@ -95,8 +100,9 @@ impl<'a> Renderer<'a> {
         match event.told {
             Told::Session => self.session_began(event),
             Told::Turn => self.turn_ended(event),
-            // A run is told by whoever knows runs; no fact of a session does.
-            Told::Run => Ok(None),
+            Told::Run => self.run_changed(event),
+            Told::Runaway => self.session_changed(event, "runaway", &Reason::ALL.map(Reason::word)),
+            Told::Waiting => self.session_changed(event, "waiting", &WaitFor::ALL.map(WaitFor::word)),
             _ => self.happened(event),
         }
     }
@@ -114,6 +120,48 @@ impl<'a> Renderer<'a> {
         };
         let mut data = head(&about, "session", event.at);
         data.extend(fields(&summary));
+        Ok(Some(Said { name: EventName::Session, about, data }))
+    }
+
+    /// A run that began or ended.
+    fn run_changed(&self, event: &EventRef) -> Result<Option<Said>, StoreError> {
+        let Some(run) = self.reader.run(RunId(RowId(event.unit.0)))? else { return Ok(None) };
+        let has_ended = event.identity == 1;
+        let about = About {
+            session: run.sessions.last().map(|session| session.id.0.to_string()).unwrap_or_default(),
+            project: run.sessions.last().and_then(|last| project_of(last.cwd.as_deref()?)).map(str::to_owned),
+            workflow: run.workflow.as_deref().map(str::to_owned),
+            ..About::default()
+        };
+        let mut data = head(&about, "run", event.at);
+        let outcome = if has_ended { run.outcome() } else { RunOutcome::Running };
+        let told = [
+            ("run", json!(run.id.0.to_string())),
+            ("state", json!(if has_ended { "ended" } else { "began" })),
+            ("labels", json!(run.labels)),
+            ("outcome", json!(outcome.name())),
+            ("exit_reason", json!(run.exit_reason().filter(|_| has_ended))),
+            ("sessions", json!(run.sessions.iter().map(|session| session.id.0.to_string()).collect::<Vec<_>>())),
+        ];
+        data.extend(told.map(|(name, value)| (name.to_owned(), value)));
+        Ok(Some(Said { name: EventName::Run, about, data }))
+    }
+
+    /// A session that began to do something, or ceased to; `words` name the reasons.
+    fn session_changed(&self, event: &EventRef, kind: &str, words: &[&str]) -> Result<Option<Said>, StoreError> {
+        let Some(session) = self.reader.session_numbered(event.unit)? else { return Ok(None) };
+        let context = session.context();
+        let about = About {
+            session: session.id.0.to_string(),
+            project: session.project().map(str::to_owned),
+            branch: session.branch().map(|branch| branch.to_string()),
+            entrypoint: context.and_then(|context| context.entrypoint.as_deref()).map(str::to_owned),
+            ..About::default()
+        };
+        let which = usize::try_from(event.identity / 2).unwrap_or(usize::MAX);
+        let mut data = head(&about, kind, event.at);
+        data.insert("state".to_owned(), json!(if event.identity % 2 == 1 { "ended" } else { "began" }));
+        data.insert("reason".to_owned(), json!(words.get(which)));
         Ok(Some(Said { name: EventName::Session, about, data }))
     }
 
@@ -280,6 +328,7 @@ impl<'a> Renderer<'a> {
             entrypoint: text(unit.context.entrypoint.as_deref()),
             origin: top.prompt.as_ref().map(|prompt| prompt.origin.name().to_owned()),
             agent: Some(agent.to_owned()),
+            workflow: text(unit.of_run.as_ref().or(top.of_run.as_ref()).and_then(|of| of.workflow.as_deref())),
             ..About::default()
         })
     }
