@@ -195,14 +195,7 @@ fn every_answer_is_as_the_description_says() {
     for query in ["since=2026-11-01", "since=2026-11-01&tz=Asia/Tokyo&project=nobody", "tz=nonsense"] {
         judge.ask("/api/v1/analytics/patterns", &[], query);
     }
-    judge.post("/api/v1/limits", &[], &json!({"rate_limits": {"five_hour": {"used_percentage": 62.5}, "x": 1}}));
-    judge.post("/api/v1/limits", &[], &json!({"rate_limits": 5}));
-    for query in ["", "limit=0&window=five_hour&since=2026-11-01", "limit=many"] {
-        judge.ask("/api/v1/analytics/limits", &[], query);
-    }
-    for query in ["follow=false&since=2020-01-01", "follow=false&last_event_id=x", "event=nonsense"] {
-        judge.ask("/api/v1/events", &[], query);
-    }
+    live(&mut judge);
     for query in ["q=the&limit=3", "q=/[a-z]/&kind=tool_input", "q=the&sort=oldest&until=2020-01-01", "q=%22", "q="] {
         judge.ask("/api/v1/analytics/search", &[], query);
     }
@@ -252,6 +245,18 @@ fn every_answer_is_as_the_description_says() {
     assert_eq!(unseen, Vec::<&String>::new());
     for status in [304, 400, 403, 404] {
         assert!(judge.seen.iter().any(|(_, seen)| *seen == status), "{status} was not answered");
+    }
+}
+
+/// What is told of what happens now.
+fn live(judge: &mut Judge<'_>) {
+    judge.post("/api/v1/limits", &[], &json!({"rate_limits": {"five_hour": {"used_percentage": 62.5}, "x": 1}}));
+    judge.post("/api/v1/limits", &[], &json!({"rate_limits": 5}));
+    for query in ["", "limit=0&window=five_hour&since=2026-11-01", "limit=many"] {
+        judge.ask("/api/v1/analytics/limits", &[], query);
+    }
+    for query in ["follow=false&since=2020-01-01", "follow=false&last_event_id=x", "event=nonsense"] {
+        judge.ask("/api/v1/events", &[], query);
     }
 }
 

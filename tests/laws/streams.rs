@@ -131,7 +131,7 @@ impl Recorded {
 
 /// A pass without a state over the files and streams of a world tells what its state tells, and no check finds a drift.
 fn check(world: &World, name: &str) {
-    let mut found = find(&[world.root.clone()], &mut Vec::new()).unwrap();
+    let mut found = find(std::slice::from_ref(&world.root), &mut Vec::new()).unwrap();
     found.extend(tail::scan_streams(&world.streams(), &mut |problem| panic!("{problem}")));
     let (clean, _) = Survey::of(found, &prices(), 1).summary(true, |_, _| {});
     let clean = serde_json::to_value(clean.session_list).unwrap();
