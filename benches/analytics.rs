@@ -83,6 +83,7 @@ fn unit(dice: &mut Dice, common: Common, number: u128, at: Timestamp, parent: Op
         branch: text("branch", common.branch),
         entrypoint: Some("cli".into()),
         workflow: None,
+        run: None,
         agent,
         prompt: turn.then_some((Origin::Human, at)),
         started: at,

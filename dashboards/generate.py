@@ -13,7 +13,8 @@ import sys
 
 from grafana import (
     AGENTS, API_REASONS, BLUE, CHANGES, GAPS, GREEN, GREY, KINDS, MODELS, ORANGE, ORIGINS, OUTCOMES, PURPLE, QUANTILES,
-    RED, RUNAWAYS, SCOPE, STATES, TEAL, TOOLS, YELLOW, analytics, answer_of, api, at_end, bargauge, column, columns, dashboard, drill,
+    RED, RUNAWAYS, RUN_OUTCOMES, SCOPE, STATES, TEAL, TOOLS, YELLOW, analytics, answer_of, api, at_end, bargauge, column, columns, dashboard,
+    drill,
     explore, fixed, heatmap, host, increase, increase_from_the_first, of_sidecars, or_none, or_zero, override, quantile, query, ranked, rate,
     ratio, series, shaped, source_variable, stat, steps, table, text_of, text_variable, timeseries, total, trace_of,
     used,
@@ -288,6 +289,18 @@ def cost():
                     total(increase("api_requests_total"), "model"))),
         cells(ratio(total(CACHE_READ, "model"), total(SENT, "model"))),
     ]
+    runs = total(increase("workflow_runs_total"), "workflow")
+    run_cost = ratio(total(increase("workflow_cost_usd_total", over="1d"), "workflow"),
+                     total(increase("workflow_runs_total", over="1d"), "workflow"))
+    by_workflow = [
+        cells(runs + " > 0"),
+        cells("%s - %s" % (runs, total(increase("workflow_runs_total", 'outcome="success"'), "workflow"))),
+        cells(total(increase("workflow_cost_usd_total"), "workflow") + " > 0"),
+        cells(ratio(total(increase("workflow_cost_usd_total"), "workflow"), runs)),
+        cells("quantile_over_time(0.5, (%s)[14d:1d])" % run_cost),
+        cells(quantile(0.5, "workflow_run_duration_seconds", by="workflow")),
+        cells("time() - max by (workflow) (%s)" % series("workflow_last_run_timestamp_seconds")),
+    ]
     by_project = [
         cells(total(increase("project_cost_usd_total"), "project") + " > 0"),
         cells(total(increase("project_tokens_total"), "project") + " > 0"),
@@ -376,6 +389,25 @@ def cost():
                     "money is.", "currencyUSD",
                     query(total(increase("turn_cost_usd_bucket", over="$__interval"), "le"), "{{le}}", form="heatmap"),
                     interval="2h", nothing="not enough turns yet")),
+            ]),
+            (8, [
+                (16, table(
+                    "Workflows", "Runs of claude -p whose streams were passed on (tailspan stream --workflow) and that ended in "
+                    "the chosen time. Cost per run against the usual, the median of the days of two weeks, says which became "
+                    "dear; half of the runs are shorter than the usual time; a last run that is older than its schedule did not start.", "short", by_workflow, sort="Cost",
+                    transformations=columns(("workflow", "Workflow"), [
+                        "Runs", "No success", "Cost", "Cost per run", "Usual per run", "Usual time", "Last run"]),
+                    overrides=[column("Runs", decimals=0), column("No success", decimals=0), column("Cost", **money),
+                               column("Cost per run", unit="currencyUSD", decimals=3),
+                               column("Usual per run", unit="currencyUSD", decimals=3),
+                               column("Usual time", unit="s", decimals=0), column("Last run", unit="s", decimals=0)],
+                    nothing="no runs yet",
+                    links=[answer_of("Workflows (JSON)", "workflows"), answer_of("Runs (JSON)", "runs")])),
+                (8, timeseries(
+                    "Runs by outcome", "Runs that ended, by how they did. error_during_execution has a spent budget in it; "
+                    "killed ended without a word.", "short",
+                    query(total(increase("workflow_runs_total", over="$__interval"), "outcome") + " > 0", "{{outcome}}"),
+                    stack=True, decimals=0, interval="1h", overrides=fixed(RUN_OUTCOMES), nothing="no runs yet")),
             ]),
             (6, [
                 (24, budgets([INSIGHTS])),

@@ -26,6 +26,10 @@ API_REASONS = {
     "rate_limit": ORANGE, "overloaded": YELLOW, "server_error": RED, "authentication": PURPLE,
     "invalid_request": BLUE, "connection": TEAL, "other": GREY,
 }
+RUN_OUTCOMES = {
+    "success": GREEN, "interrupted": YELLOW, "error_max_turns": ORANGE, "error_during_execution": RED, "api_error": PURPLE,
+    "killed": GREY,
+}
 ORIGINS = {"human": BLUE, "sdk": TEAL, "task_notification": GREY, "teammate": PURPLE}
 GAPS = {"missing": ORANGE, "not_a_number": YELLOW, "implausible cost": RED}
 CHANGES = {"added": GREEN, "removed": RED}

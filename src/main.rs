@@ -6,7 +6,7 @@ use clap::Parser;
 use tailspan::cli::args::{Args, Command};
 use tailspan::cli::backfill::BackfillError;
 use tailspan::cli::replay::{self, ReplayError};
-use tailspan::cli::report::{self, ReportError};
+use tailspan::cli::report::{self, ReportError, workflows};
 use tailspan::cli::rules::RulesError;
 use tailspan::cli::search::{self, SearchError};
 use tailspan::cli::stream::StreamError;
@@ -84,6 +84,8 @@ fn execute(args: &Args) -> anyhow::Result<()> {
         Command::Verify(_) => verify::run(&config, &roots, &prices()?)?,
         Command::Backfill(args) => backfill::run(args, &config, &roots, &prices()?)?,
         Command::Report(args) => report::run(args, (flags.config.as_deref(), &config), &env, &prices()?)?,
+        Command::Workflows(args) => workflows::workflows(args, &config, &env, &prices()?)?,
+        Command::Runs(args) => workflows::all_runs(args, &config, &env, &prices()?)?,
         Command::Export(args) => tables::run(args, &config, &env, &prices()?)?,
         Command::Transcript(args) => transcript::run(args, &config, &env, &prices()?)?,
         Command::Search(args) => search::run(args, &config, &env, &prices()?)?,

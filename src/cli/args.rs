@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use super::archive::ArchiveArgs;
 use super::replay::ReplayArgs;
 use super::report::args::ReportArgs;
+use super::report::workflows::{RunsArgs, WorkflowsArgs};
 use super::search::SearchArgs;
 use super::stream::StreamArgs;
 use super::tables::args::ExportArgs;
@@ -46,6 +47,10 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// Tell costs, tools, bottlenecks, patterns, sessions, blocks or today, for people or as a file
     Report(Box<ReportArgs>),
+    /// List workflows, or the runs of one: how they ended and what they cost
+    Workflows(Box<WorkflowsArgs>),
+    /// List runs of the client whose streams were passed on, or tell of one
+    Runs(Box<RunsArgs>),
     /// Write tables of sessions, turns, messages, tool calls or costs as JSON, CSV or Parquet
     Export(Box<ExportArgs>),
     /// Write a whole session as Markdown, one HTML page, JSON, a trace of Perfetto or a recording of a terminal
@@ -242,6 +247,8 @@ impl Args {
             },
             Command::Hook(hook) => Flags { state: hook.state.clone(), offline: true, ..common },
             Command::Report(report) => report.flags(common),
+            Command::Workflows(workflows) => workflows.common.flags(common),
+            Command::Runs(runs) => runs.common.flags(common),
             Command::Export(export) => export.flags(common),
             Command::Search(search) => search.flags(common),
             Command::Replay(replay) => replay.flags(common),

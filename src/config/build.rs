@@ -269,6 +269,7 @@ fn metrics(layer: &Layer) -> Result<Metrics, ConfigError> {
         project_label: layer.text(&keys::METRICS_PROJECT_LABEL, label)?.unwrap_or_default(),
         projects_max: layer.text(&keys::METRICS_PROJECTS_MAX, |text| text::count(text, 0..=SERIES_MAX))?.unwrap_or(50),
         mcp_servers: layer.list(&keys::METRICS_MCP_SERVERS, server)?.unwrap_or_default(),
+        workflows: layer.list(&keys::METRICS_WORKFLOWS, server)?,
         custom: custom(layer)?.unwrap_or_default(),
         claude_code: layer.text(&keys::METRICS_CLAUDE_CODE, text::boolean)?.unwrap_or(false),
     })

@@ -77,6 +77,7 @@ keys! {
     METRICS_SERIES_MAX = "metrics.series_max" Count "an integer from 1 to 100000";
     METRICS_PROJECT_LABEL = "metrics.project_label" Text "\"name\", \"hash\" or \"off\"";
     METRICS_PROJECTS_MAX = "metrics.projects_max" Count "an integer from 0 to 100000";
+    METRICS_WORKFLOWS = "metrics.workflows" List "a list of names of workflows";
     METRICS_MCP_SERVERS = "metrics.mcp_servers" List "a list of MCP server names";
     METRICS_CUSTOM = "metrics.custom" Rules "an array of tables ([[metrics.custom]])";
     METRICS_CLAUDE_CODE = "metrics.claude_code" Boolean "true or false";

@@ -251,6 +251,8 @@ pub struct Metrics {
     pub projects_max: usize,
     /// MCP servers that are named in the `tool` label (`metrics.mcp_servers`); none by default.
     pub mcp_servers: BTreeSet<String>,
+    /// Workflows with a label value of their own (`metrics.workflows`); the first 50 by default.
+    pub workflows: Option<BTreeSet<String>>,
     /// Whether `/metrics/claude-code` is served (`metrics.claude_code`); no by default.
     pub claude_code: bool,
     /// Rules of custom metrics, checked (`metrics.custom`); none by default.

@@ -20,6 +20,7 @@ mod progress;
 mod project;
 mod retire;
 mod runaways;
+mod runs;
 mod slices;
 mod streams;
 mod tell;

@@ -92,7 +92,11 @@ impl Engine {
                 self.count_missing(&run.sessions)?;
                 self.commit(now)?;
             }
-            self.unsettled.remove(&id);
+            if self.let_run_leave(id, now)? {
+                self.unsettled.remove(&id);
+            } else {
+                self.look_later(id, now);
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The route table: one line for each path that is answered. Only the wiring imports it.
 
+use crate::http::api::analytics::runs::{list, one, workflows};
 use crate::http::api::analytics::{bottlenecks, costs, patterns, tools};
 use crate::http::api::events;
 use crate::http::api::replay::{cursor, files, outline, text};
@@ -46,6 +47,10 @@ pub static ROUTES: &[Route<Context>] = &[
     // Whoever is on the machine may say what is used: to ask who it is would cost a status line ten milliseconds where there are
     // thousands of sockets.
     Route::post("/api/v1/limits", &limits::TAKE, &limits::TOLD, limits::take),
+    Route::get("/api/v1/analytics/workflows", &workflows::WORKFLOWS, workflows::answer).tagged(),
+    Route::get("/api/v1/analytics/workflows/{name}", &list::WORKFLOW_RUNS, list::of_workflow).or_not_found().tagged(),
+    Route::get("/api/v1/analytics/runs", &list::RUNS, list::all).tagged(),
+    Route::get("/api/v1/analytics/runs/{id}", &one::RUN, one::answer).large().or_not_found(),
     Route::get("/api/v1/analytics/search", &search::SEARCH, search::search).large().quoting(),
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list).tagged(),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large().or_not_found(),

@@ -61,6 +61,9 @@ pub struct Run {
     pub told_ended: bool,
     /// True once everything about it is decided; more lines of it, or of its sessions, make it false again.
     pub settled: bool,
+    /// True once it was counted as one that has ended, and its span left if it is to be one. It stays true whatever comes
+    /// later.
+    pub left: bool,
 }
 
 /// A session in a run.
@@ -236,6 +239,7 @@ impl Run {
             told_began: false,
             told_ended: false,
             settled: false,
+            left: false,
         }
     }
 

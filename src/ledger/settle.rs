@@ -66,6 +66,7 @@ fn settle_turn(known: &mut Known, id: UnitId, turn_of: TurnOf<'_>) -> bool {
     let has_file = known.session(&session).is_some_and(|session| session.own_rows);
     match found.filter(|twin| known.unit(*twin).is_some()) {
         Some(twin) if has_file => {
+            hand_run(known, id, twin);
             homes.iter().for_each(|home| move_parts(known, *home, twin));
             if let Some(unit) = known.unit_mut(id) {
                 empty(unit);
@@ -80,6 +81,20 @@ fn settle_turn(known: &mut Known, id: UnitId, turn_of: TurnOf<'_>) -> bool {
             promote(known, id, &homes);
             true
         }
+    }
+}
+
+/// Hands the run of a provisional turn to its turn in the session file, of which the stream may have had no row: it was cut
+/// before the first. A turn that was over when the run began is of another.
+fn hand_run(known: &mut Known, from: UnitId, to: UnitId) {
+    let Some(of_run) = known.unit(from).and_then(|unit| unit.of_run.clone()) else { return };
+    let began = known.run(of_run.run).and_then(|run| run.began);
+    if let Some(turn) = known.unit(to)
+        && turn.of_run.is_none()
+        && began.is_none_or(|began| turn.last >= began)
+        && let Some(turn) = known.unit_mut(to)
+    {
+        turn.of_run = Some(of_run);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::observation::{Observation, State};
 use super::wanted::Wanted;
-use super::{session, turn, unit};
+use super::{run, session, turn, unit};
 use crate::ledger::known::{Changed, Known};
 use crate::ledger::money::Money;
+use crate::ledger::run::Run;
 use crate::ledger::session::{Reported, Session, reported};
 use crate::ledger::unit::Unit;
 
@@ -30,6 +31,13 @@ pub enum Change<'a> {
         before: Reported,
         /// What the client reports now.
         now: Reported,
+    },
+    /// A run has ended. It occurs once for each run.
+    Run {
+        /// The run.
+        run: &'a Run,
+        /// List price of what it spent.
+        cost: Money,
     },
 }
 
@@ -58,18 +66,18 @@ impl<'a> Change<'a> {
         turn.is_turn().then(|| Self::Ended { turn, cost: turn.price_with_below() })
     }
 
-    /// The unit that has changed; `None` for a session.
+    /// The unit that has changed; `None` for a session or run.
     #[must_use]
     pub const fn unit(&self) -> Option<&'a Unit> {
         match self {
             Self::Parts(changed) => Some(changed.unit),
             Self::Ended { turn, .. } => Some(turn),
-            Self::Session { .. } => None,
+            Self::Session { .. } | Self::Run { .. } => None,
         }
     }
 
     /// Gives to `take` every observation that differs between the two states, in amount or dimensions. Of the parts of
-    /// a unit only those that are `wanted` are given; of turns and sessions, which change rarely, all.
+    /// a unit only those that are `wanted` are given; of turns, sessions and runs, which change rarely, all.
     ///
     /// Each section of a long unit is a change of its own. If the dimensions of the unit change, a section whose parts
     /// did not change gives no observations.
@@ -78,12 +86,13 @@ impl<'a> Change<'a> {
             Self::Parts(changed) => unit::observe(changed, wanted, take),
             Self::Ended { turn, cost } => turn::observe(turn, *cost, take),
             Self::Session { session, is_new, before, now } => session::observe(session, *is_new, (*before, *now), take),
+            Self::Run { run, cost } => run::observe(run, *cost, take),
         }
     }
 }
 
 /// Gives to `take` everything that is in memory, as if all of it were new and every turn had ended: units and sections,
-/// then turns, then sessions.
+/// then turns, then sessions. Runs are counted by the sidecar alone, which gets their streams.
 pub fn everything(known: &Known, mut take: impl FnMut(&Change<'_>)) {
     known.everything().for_each(|changed| take(&Change::Parts(changed)));
     known.units().filter_map(Change::ended).for_each(|change| take(&change));

@@ -57,6 +57,8 @@ dimensions! {
     Reason reason: "Why something failed.";
     Origin origin: "Who asked for a turn.";
     Trigger trigger: "What set a compaction off: `manual` or `auto`.";
+    Workflow workflow: "Workflow of a run, as its caller names it; none without a name.";
+    RunOutcome run_outcome: "How a run ended: `success`, `error_max_turns`, `error_during_execution`, `api_error`, `interrupted` or `killed`.";
     LineChange change: "Whether lines were `added` or `removed`.";
 }
 

@@ -15,6 +15,8 @@ pub enum MeasureUnit {
     Milliseconds,
     /// Bytes.
     Bytes,
+    /// A moment, in milliseconds since 1970-01-01 UTC.
+    Moment,
 }
 
 /// How amounts of a measure are combined.
@@ -24,13 +26,18 @@ pub enum MeasureKind {
     Sum,
     /// They are not added up: each is one size, observed when it is final, for a distribution.
     Size,
+    /// They are not added up: the greatest counts.
+    Latest,
 }
 
-/// The dimensions of measures of a turn or sub-agent (`Unit`), or of a session as a whole (`Session`), and further
-/// ones.
+/// The dimensions of measures of a turn or sub-agent (`Unit`), of a session as a whole (`Session`) or of a run (`Run`, which
+/// may hold several sessions), and further ones.
 macro_rules! with_surroundings {
     (Unit $($more:ident),*) => {
         with_surroundings!(Session Agent, AgentType $(, $more)*)
+    };
+    (Run $($more:ident),*) => {
+        &[$(Dimension::$more),*]
     };
     (Session $($more:ident),*) => {
         &[
@@ -120,6 +127,10 @@ measures! {
     Sessions "sessions" Sum Count Session [] "Sessions, at the time of their first row.";
     ClientReported "client_reported_cost" Sum Picodollars Session [] "Cost by the client's own account.";
     Unattributed "unattributed_cost" Sum Picodollars Session [] "What the client reports beyond what the session files show.";
+    WorkflowRuns "workflow_runs" Sum Count Run [Workflow, RunOutcome] "Runs that have ended, at the time of their end.";
+    WorkflowCost "workflow_cost" Sum Picodollars Run [Workflow] "List price of runs that have ended.";
+    WorkflowDuration "workflow_run_duration" Size Milliseconds Run [Workflow] "Time from the beginning of a run to its end.";
+    WorkflowLastRun "workflow_last_run" Latest Moment Run [Workflow] "When the last run ended.";
 }
 
 impl Measure {

@@ -21,6 +21,7 @@ pub mod change;
 pub mod dimensions;
 pub mod measure;
 pub mod observation;
+mod run;
 mod session;
 mod turn;
 mod unit;
@@ -28,7 +29,7 @@ mod wanted;
 
 pub use change::Change;
 pub use dimensions::{Dimension, Dimensions, MAIN};
-pub use measure::Measure;
+pub use measure::{Measure, MeasureKind};
 pub use observation::{Item, Observation, Slot, SpanPlace, State};
 pub use unit::surroundings;
 pub use wanted::Wanted;

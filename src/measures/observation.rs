@@ -4,6 +4,7 @@ use super::dimensions::Dimensions;
 use super::measure::Measure;
 use crate::ledger::unit::{Message, Parts, Tool, Unit, UnitId};
 use crate::transcript::ids::RowId;
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 
 /// Something that is counted once, in whatever files, turns or sessions it is found.
@@ -19,6 +20,8 @@ pub enum Item {
     Unit(UnitId),
     /// A session, by the hash of its id.
     Session(u64),
+    /// A run.
+    Run(RunId),
 }
 
 /// The state of an item that an observation describes.

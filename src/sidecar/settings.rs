@@ -130,6 +130,7 @@ pub fn label_rules(config: &Config) -> LabelRules {
         projects_max: config.metrics.projects_max,
         project: config.metrics.project_label,
         mcp_servers: config.metrics.mcp_servers.clone(),
+        workflows: config.metrics.workflows.clone(),
         custom: config.metrics.custom.clone(),
     }
 }

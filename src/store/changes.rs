@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::transcript::ids::SessionId;
+use crate::transcript::stream::RunId;
 
 /// A version of the state: what was read at the same version is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -29,6 +30,8 @@ pub enum ChangedSessions {
 #[derive(Debug)]
 pub(super) struct Changes {
     noted: Mutex<(StateVersion, ChangedSessions)>,
+    /// Runs that were changed; nothing is noted before they are taken for the first time.
+    runs: Mutex<Option<HashSet<RunId>>>,
     latest: Mutex<Latest>,
 }
 
@@ -66,7 +69,7 @@ impl Default for Changes {
     fn default() -> Self {
         // Nothing is noted while nobody takes it.
         let noted = Mutex::new((StateVersion::default(), ChangedSessions::All));
-        Self { noted, latest: Mutex::default() }
+        Self { noted, runs: Mutex::default(), latest: Mutex::default() }
     }
 }
 
@@ -74,6 +77,10 @@ impl Changes {
     fn noted(&self) -> MutexGuard<'_, (StateVersion, ChangedSessions)> {
         // A poisoned lock can be used: a panic elsewhere cannot leave the value half changed.
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Option<HashSet<RunId>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn latest(&self) -> MutexGuard<'_, Latest> {
@@ -84,6 +91,7 @@ impl Changes {
     pub(super) fn begin(&self, commit: u64, has_all_cells: bool) {
         let mut noted = self.noted();
         *noted = (StateVersion { opened: noted.0.opened + 1, commit, has_all_cells }, ChangedSessions::All);
+        *self.runs() = None;
         *self.latest() = Latest { commits: HashMap::new(), floor: commit };
     }
 
@@ -99,6 +107,18 @@ impl Changes {
                 known.insert(session.clone());
             }
         }
+    }
+
+    /// Notes the runs of a commit, before the commit is noted.
+    pub(super) fn add_runs(&self, runs: impl Iterator<Item = RunId>) {
+        if let Some(known) = &mut *self.runs() {
+            known.extend(runs);
+        }
+    }
+
+    /// Takes the runs that were noted; `None` if any may have changed.
+    pub(super) fn take_runs(&self) -> Option<HashSet<RunId>> {
+        self.runs().replace(HashSet::new())
     }
 
     /// A version that changes whenever a session is changed, and sometimes when it is not: how often the database was

@@ -1,6 +1,6 @@
 //! Reads sessions, units and files, from any thread that may block.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStringExt;
@@ -97,6 +97,23 @@ impl StoreReader {
     #[must_use]
     pub fn take_changed(&self) -> (StateVersion, ChangedSessions) {
         self.changes.take()
+    }
+
+    /// Takes the runs that changed since the last call, for the same reader, after the sessions; `None` if any may have
+    /// changed.
+    #[must_use]
+    pub fn take_changed_runs(&self) -> Option<HashSet<RunId>> {
+        self.changes.take_runs()
+    }
+
+    /// A run by its id; `None` if there is none.
+    pub fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        Rows::of(self.tree()?.as_ref()).run(id)
+    }
+
+    /// Gives every run to `take`, in the order of their ids.
+    pub fn each_run(&self, take: impl FnMut(Run)) -> Result<(), StoreError> {
+        Rows::of(self.tree()?.as_ref()).each_run(take)
     }
 
     /// The version of the state as it is now.
@@ -287,11 +304,6 @@ impl StoreReader {
         // The stored key may be out of date: an earlier row that was read later is the first row then.
         let is_first = |unit: &Unit| unit.agent.as_ref().and_then(|agent| agent.first_row).map(|(_, row)| row);
         Ok(self.unit(id)?.filter(|unit| is_first(unit) == Some(first_row)))
-    }
-
-    /// A run; `None` if there is none with this id.
-    pub fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
-        Rows::of(self.tree()?.as_ref()).run(id)
     }
 
     /// True if streams told of anything.

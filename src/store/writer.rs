@@ -147,7 +147,9 @@ impl Writer {
             }
             recovered.cursors.extend(row.cursor.map(|cursor| (number, cursor)));
         })?;
-        self.rows().each_run(|run| recovered.runs.extend(Some(run).filter(|run| !run.settled)))?;
+        self.rows().each_run(|run| {
+            recovered.runs.extend(Some(run).filter(|run| !run.settled || run.ended.is_some() && !run.left))
+        })?;
         for row in self.tree.scan_prefix([keys::TOTAL]) {
             let (key, value) = row?;
             recovered.totals.push(codec::decode(&self.tree, &key, &value)?);
@@ -246,8 +248,14 @@ impl Writer {
         self.meter.added(added);
         let units = commit.units.iter().flat_map(|change| change.before.into_iter().chain([change.unit]));
         let sessions = units.map(Unit::session).chain(commit.sessions.iter().map(|session| &session.id));
+        self.kept.reader.changes().add_runs(commit.runs.iter().map(|run| run.id));
         self.kept.reader.changes().add(self.commits, self.has_all_cells, sessions);
         Ok(())
+    }
+
+    /// False while cells are missing, because the state is of a program that made none.
+    pub(crate) const fn has_all_cells(&self) -> bool {
+        self.has_all_cells
     }
 
     /// Makes cells of some units that have none, because the state is of a program that made none. Returns true if there

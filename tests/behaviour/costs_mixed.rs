@@ -142,6 +142,7 @@ fn whose(fact: &Fact, (at, origin): (Timestamp, Origin)) -> Whose {
         branch: text(&fact.branch),
         entrypoint: text(&fact.entrypoint),
         workflow: None,
+        run: None,
         agent: if fact.is_turn { CellAgent::Main } else { CellAgent::SubAgent(Some(fact.agent.as_str().into())) },
         prompt: fact.is_turn.then_some((origin, at)),
         started: at,

@@ -5,18 +5,22 @@
 //! ```
 
 use tailspan::transcript::ids::RowId;
-use tailspan::views::traces::ids::{SpanId, TraceId, root_of_turn, span_id, trace_of_background_agent, trace_of_turn};
+use tailspan::transcript::stream::RunId;
+use tailspan::views::traces::ids::{
+    SpanAt, SpanId, TraceId, root_of_turn, run_at, span_id, trace_of_background_agent, trace_of_turn,
+};
 
 const TRACE: u128 = 0x5b1d_6c1e_8f0a_4e7c_9d2b_3a4f_5e6d_7c8b;
 const OTHER_TRACE: u128 = 0x0000_0000_0000_4000_8000_0000_0000_0001;
 
 /// Trace id, kind, natural key, span id; the same table is in `docs/trace-ids.md`.
-const VECTORS: [(u128, &str, &str, u64); 8] = [
+const VECTORS: [(u128, &str, &str, u64); 9] = [
     (TRACE, "turn", "turn", 0xa77e_2afd_6a09_9d26),
     (TRACE, "chat", "req_011CVLE1zvGFyM9CzXYt1t9V", 0x7b03_cfae_eeff_58d2),
     (TRACE, "chat", "msg_01XFDUDYJgAACzvnptvVoYEL", 0xa8e9_f56b_3f37_1cb4),
     (TRACE, "execute_tool", "toolu_01A09q90qw90lq917835lq9", 0xa0a5_1102_74fa_d3ce),
     (TRACE, "invoke_agent", "aec2cd6cd3968a572", 0xa3b4_2d92_58a5_c957),
+    (TRACE, "run", "5b1d6c1e-8f0a-4e7c-9d2b-3a4f5e6d7c8b", 0x6b42_3493_64b7_3497),
     (OTHER_TRACE, "turn", "turn", 0x57da_1955_e95b_d8a2),
     (OTHER_TRACE, "invoke_agent", "a4a66c9", 0xe8e7_b2db_c47d_d566),
     (OTHER_TRACE, "chat", "ü", 0x7734_f22a_0eff_92cd),
@@ -37,6 +41,15 @@ fn a_trace_id_is_the_uuid_of_a_row() {
     assert_eq!(trace_of_background_agent(row), TraceId(TRACE));
     assert_eq!(root_of_turn(row).trace, TraceId(TRACE));
     assert_eq!(root_of_turn(row).span, SpanId(0xa77e_2afd_6a09_9d26));
+}
+
+#[test]
+fn a_run_is_in_the_trace_of_its_caller_or_in_one_of_its_own() {
+    let run = RunId(RowId(TRACE));
+    let span = SpanId(0x6b42_3493_64b7_3497);
+    assert_eq!(run_at(run, None), SpanAt { trace: TraceId(TRACE), span });
+    let caller = SpanAt { trace: TraceId(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c), span: SpanId(1) };
+    assert_eq!(run_at(run, Some(caller)), SpanAt { trace: caller.trace, span: SpanId(0xbfb9_17a0_21b0_982f) });
 }
 
 #[test]

@@ -137,6 +137,8 @@ mod tools_usage;
 mod torture;
 mod waiting;
 mod wide;
+mod workflows;
+mod workflows_command;
 
 // Beside a real Prometheus: the past as a file, dashboards, rules, a day of work.
 mod backfill;

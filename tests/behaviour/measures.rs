@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tailspan::ledger::known::Changed;
+use tailspan::ledger::money::Money;
 use tailspan::ledger::session::Session;
 use tailspan::ledger::tally::Tally;
 use tailspan::ledger::tokens::Tokens;
@@ -13,7 +14,7 @@ use tailspan::measures::{Change, Dimension, Measure, Observation, State, Wanted}
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::metrics::catalog;
 
-use crate::support::units::{fixtures, message, recordings, reported, session, turn};
+use crate::support::units::{fixtures, message, recordings, reported, run, session, turn};
 
 /// The tally of some units, from nothing but their observations.
 fn tally_of<'a>(units: impl Iterator<Item = &'a Unit>) -> Tally {
@@ -33,7 +34,7 @@ fn add(tally: &mut Tally, observation: &Observation<'_>) {
     let model = of.model.map(|name| tally.models.entry(name.into()).or_default());
     match (observation.measure, model) {
         (Measure::Responses, Some(model)) => model.messages += amount,
-        (Measure::Cost, Some(model)) => model.cost += tailspan::ledger::money::Money::from_picousd(observation.amount),
+        (Measure::Cost, Some(model)) => model.cost += Money::from_picousd(observation.amount),
         (Measure::UnpricedTokens, Some(model)) => model.unpriced += amount,
         (Measure::Tokens, Some(model)) => {
             let Tokens { input, output, cache_read, cache_write_5m, cache_write_1h, .. } = &mut model.tokens;
@@ -156,6 +157,12 @@ fn an_observation_has_the_dimensions_of_its_measure_and_no_other() {
             }
         }
     }
+    // No session file tells of a run.
+    let run = run(1, Some("nightly"));
+    Change::Run { run: &run, cost: Money::ZERO }.observe(Wanted::all(), &mut |_, observation| {
+        let told = Dimension::ALL.iter().filter(|one| observation.dimensions.get(**one).is_some());
+        seen.extend(told.map(|dimension| (observation.measure, Some(*dimension))).chain([(observation.measure, None)]));
+    });
     for measure in Measure::ALL {
         assert!(seen.contains(&(*measure, None)), "nothing says anything of {measure:?}");
         for dimension in measure.dimensions() {

@@ -22,7 +22,7 @@ use tailspan::views::metrics::labels::{self, LabelRules, ProjectLabel};
 use tailspan::views::metrics::totals::{Sample, Series, Snapshot, Totals};
 use tailspan::vitals::{LiveSession, OpenTool, Vitals};
 
-use crate::support::units::{Dice, agent, message, recordings, reported, session, shake, tool, turn};
+use crate::support::units::{Dice, agent, message, recordings, reported, run, session, shake, tool, turn};
 
 const EVER: Timestamp = Timestamp(0);
 fn totals() -> Totals {
@@ -357,6 +357,7 @@ fn everything() -> (Totals, Vitals) {
         }
     }
     totals.observe(&Change::new_session(&session("cli", Timestamp(1)), None).unwrap(), EVER, None);
+    totals.observe(&Change::Run { run: &run(1, Some("nightly")), cost: Money::ZERO }, EVER, None);
     totals.lines(7);
     totals.rejected(Reason::TooLong, 1);
     totals.unknown("pr-link", 2);

@@ -16,7 +16,8 @@ use crate::support::daemon::Daemon;
 use crate::support::http::{Reply, get, request};
 use crate::support::json_schema::Schemas;
 use crate::support::privileges::skip;
-use crate::support::world::copy_folder;
+use crate::support::stream_files::{run_id, stream_file, streams_of};
+use crate::support::world::{append, copy_folder};
 
 const DOCUMENT: &str = "/api/v1/openapi.json";
 
@@ -35,9 +36,17 @@ impl Side {
     fn of(versions: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let projects = folder.path().join("projects");
+        let (streams, mut runs) = (folder.path().join("state/streams"), 0);
         for version in versions {
             for recording in fs::read_dir(top().join("fixtures/recordings").join(version)).unwrap() {
-                copy_folder(&recording.unwrap().path().join("projects"), &projects);
+                let recording = recording.unwrap().path();
+                copy_folder(&recording.join("projects"), &projects);
+                for stream in streams_of(&recording) {
+                    runs += 1;
+                    let members = json!({"workflow": "nightly", "labels": {"team": "search"}, "span": runs % 2 == 0});
+                    let file = streams.join(format!("{}.jsonl", run_id(runs)));
+                    append(&file, &stream_file(&stream, &run_id(runs), &members));
+                }
             }
         }
         pictured(&projects);
@@ -202,7 +211,8 @@ fn every_answer_is_as_the_description_says() {
     for query in ["limit=1", "limit=0", "until=2020-01-01", "nonsense=1"] {
         judge.ask(list, &[], query);
     }
-    for pattern in [costs, list] {
+    workflows(&mut judge);
+    for pattern in [costs, list, "/api/v1/analytics/workflows", "/api/v1/analytics/runs"] {
         let tag = side.ask(pattern).header("etag").unwrap().to_owned();
         let unchanged = request(side.daemon.address, "GET", pattern, &[("If-None-Match", &tag)], b"");
         judge.judge(pattern, &unchanged, pattern);
@@ -279,6 +289,26 @@ fn events(judge: &mut Judge<'_>) {
         let reply = request(judge.side.daemon.address, "POST", path, headers, body.as_bytes());
         judge.judge_by("post", path, &reply, body);
         assert_eq!(reply.status, status, "{body}");
+    }
+}
+
+/// Workflows and their runs, and one that there is not.
+fn workflows(judge: &mut Judge<'_>) {
+    let (workflows, runs) = ("/api/v1/analytics/workflows", "/api/v1/analytics/runs");
+    for query in ["", "sort=cost&limit=1", "label=team", "since=2030-01-01", "sort=nonsense"] {
+        judge.ask(workflows, &[], query);
+    }
+    for query in ["limit=3", "outcome=killed", "label=team=search", "workflow=nobody", "outcome=nonsense"] {
+        judge.ask(runs, &[], query);
+    }
+    for name in ["nightly", "nobody"] {
+        judge.ask(&format!("{workflows}/{{name}}"), &[("name", name)], "limit=2");
+    }
+    let list = judge.ask(runs, &[], "limit=1000").json();
+    let ids: Vec<&str> = list["runs"].as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap()).collect();
+    assert!(ids.len() > 50, "{}", ids.len());
+    for id in ids.into_iter().chain(["nobody"]) {
+        judge.ask(&format!("{runs}/{{id}}"), &[("id", id)], "");
     }
 }
 

@@ -29,7 +29,7 @@ use tailspan::views::traces::tree::{TurnFacts, TurnOrder, position_of, turn_span
 use tailspan::vitals::Vitals;
 
 use crate::support::daemon::Daemon;
-use crate::support::units::{agent, message, recordings, session, tool, turn};
+use crate::support::units::{agent, message, recordings, run, session, tool, turn};
 
 const EVER: Timestamp = Timestamp(0);
 const EPOCH: Timestamp = Timestamp(1_700_000_000_250);
@@ -74,6 +74,7 @@ fn everything() -> Snapshot {
         }
     }
     totals.observe(&Change::new_session(&session("cli", LATER), None).unwrap(), EVER, None);
+    totals.observe(&Change::Run { run: &run(1, Some("say \"yes\"")), cost: Money::ZERO }, EVER, None);
     totals.lines(7);
     totals.rejected(Reason::TooLong, 1);
     totals.unknown("pr-link", 2);

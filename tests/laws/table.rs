@@ -38,9 +38,10 @@ const PICTURES: &str = "/sessions/{id}/images/{event}/{part}";
 /// What is given for a parameter without which there is no answer.
 fn usual(name: &str) -> &'static str {
     match name {
-        // A session, which is shown as a trace too.
+        // A session, which is shown as a trace too, and a run.
         "id" => "5fb3d16f-f9e3-4142-a37d-c727bd6ab70f",
         "service" => "claude-code",
+        "name" => "nightly",
         "file" => "costs.json",
         "q" => "the",
         "event" => "3",

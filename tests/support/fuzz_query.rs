@@ -42,6 +42,10 @@ const SESSIONS: [&[u8]; 5] = [
     ),
 ];
 
+/// The stream of the first of them, as a run with the same id.
+const STREAM: &str = include_str!("../../fixtures/recordings/2.1.330/b_tools/stream.jsonl");
+const RUN: &str = "5fb3d16f-f9e3-4142-a37d-c727bd6ab70f";
+
 /// What a request may get from a state that is well.
 const STATUSES: [u16; 3] = [200, 400, 404];
 
@@ -110,6 +114,13 @@ fn state() -> State {
     for (bytes, number) in SESSIONS.iter().zip(0..) {
         fs::write(root.join(format!("p/{number}.jsonl")), bytes).unwrap();
     }
+    let streams = folder.path().join("streams");
+    fs::create_dir_all(&streams).unwrap();
+    let begin = format!(
+        r#"{{"type":"tailspan","mark":"run","run":"{RUN}","workflow":"nightly","at":"2026-11-22T06:00:00.000Z"}}"#
+    );
+    let end = r#"{"type":"tailspan","mark":"end","at":"2026-11-22T07:00:00.000Z"}"#;
+    fs::write(streams.join("run.jsonl"), format!("{begin}\n{STREAM}{end}\n")).unwrap();
     let Opened { writer, outbox, reader, epoch, recovered, .. } =
         // Before all that the files tell, so that there are events.
         store::open(&folder.path().join("state"), Timestamp(0)).unwrap();
@@ -125,7 +136,8 @@ fn state() -> State {
     let (prices, labels, spans) = (Prices::embedded(), LabelRules::default(), SpanRules::default());
     let start = Start { writer, recovered, epoch, prices, labels, policy, spans, parts_max: PARTS_MAX };
     let mut engine = Engine::new(start, NOW).unwrap();
-    let found = tail::scan(&root, &mut |problem| panic!("{problem}"));
+    let mut found = tail::scan(&root, &mut |problem| panic!("{problem}"));
+    found.extend(tail::scan_streams(&streams, &mut |problem| panic!("{problem}")));
     let mut files = tail::FileReader::new(ReadLimits::default());
     for job in engine.jobs(found).unwrap() {
         if let (Parsed::Piece(piece), _) = next_piece(&mut files, &job) {

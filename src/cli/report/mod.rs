@@ -5,6 +5,7 @@
 //! zone, range   the time zone of the system; words like `7d` and `tuesday` as moments
 //! asker     what all questions of a report have in common
 //! costs, tools, bottlenecks, patterns, sessions, blocks, today, waiting   one report each: its question, its rows, what it says
+//! workflows   workflows and runs, which are commands of their own
 //! rows, why, money_ahead, titles   parts of several reports
 //! draw      the forms: text, Markdown, HTML, CSV
 //! ```
@@ -28,6 +29,7 @@ mod today;
 mod tools;
 mod waiting;
 mod why;
+pub mod workflows;
 pub(in crate::cli) mod zone;
 
 use std::io::{self, IsTerminal, Write};
@@ -97,7 +99,7 @@ pub fn run(
     prices: &Prices,
 ) -> Result<(), ReportError> {
     check(args)?;
-    let present = Present { now: args.now.unwrap_or_else(clock::now), zone: zone(args, env)? };
+    let present = Present { now: args.now.unwrap_or_else(clock::now), zone: zone_of(args.tz.as_deref(), env)? };
     let since = (args.since.as_deref(), default_since(args));
     let mut range = Range::of(present, since, args.until.as_deref(), args.on.as_deref()).map_err(ReportError::Usage)?;
     if args.since.is_none() && args.by.first() == Some(&GroupKey::Week) {
@@ -146,8 +148,9 @@ fn check(args: &ReportArgs) -> Result<(), ReportError> {
     }
 }
 
-fn zone(args: &ReportArgs, env: &Env) -> Result<Zone, ReportError> {
-    if let Some(name) = &args.tz {
+/// The time zone with a name, or else that of the system.
+fn zone_of(name: Option<&str>, env: &Env) -> Result<Zone, ReportError> {
+    if let Some(name) = name {
         let unknown = || ReportError::Usage(format!("--tz is {name:?}: expected a time zone like Europe/Berlin"));
         return Zone::named(name).ok_or_else(unknown);
     }
@@ -239,22 +242,22 @@ fn drawn(args: &ReportArgs, env: &Env, document: &Document) -> Vec<u8> {
     } else if args.html {
         html::render(document)
     } else {
-        terminal::render(document, look(args, env))
+        terminal::render(document, look((args.width, args.color), env))
     };
     text.into_bytes()
 }
 
 /// How a report is drawn on what standard output is.
-fn look(args: &ReportArgs, env: &Env) -> Look {
+fn look((width, color): (Option<u16>, ColorChoice), env: &Env) -> Look {
     let stdout = io::stdout();
     let is_terminal = stdout.is_terminal();
     let of_terminal = || {
         let size = rustix::termios::tcgetwinsize(&stdout).ok()?;
         Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
     };
-    let width = args.width.map(usize::from).or_else(of_terminal).unwrap_or(WIDTH);
+    let width = width.map(usize::from).or_else(of_terminal).unwrap_or(WIDTH);
     let is_dumb = env.get("TERM").is_some_and(|term| term == "dumb");
-    let colours = match args.color {
+    let colours = match color {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         ColorChoice::Auto => is_terminal && !is_dumb && env.get("NO_COLOR").is_none(),

@@ -124,6 +124,11 @@ impl Turns {
         turns
     }
 
+    /// Whether spans that end at this time are sent at all.
+    pub(super) fn wants_end(&self, at: Timestamp) -> bool {
+        self.policy.export && at >= self.policy.since
+    }
+
     fn settled(&self, now: Timestamp) -> Timestamp {
         Timestamp(now.0.saturating_add_unsigned(self.policy.settle_ms))
     }
@@ -370,7 +375,7 @@ impl Turns {
         let by_rows = ended::ended(unit, at, now, self.idle_ms);
         let told = || self.told.is_let_go(unit, at, now, self.policy.settle_ms).then(|| ended::over(unit));
         let Some(end) = by_rows.or_else(told) else { return self.look_early(unit, at, now) };
-        let wanted = self.policy.export && end.at >= self.policy.since;
+        let wanted = self.wants_end(end.at);
         if wanted && end.at < self.policy.epoch && !unit.export.sent {
             if self.allowance.0 == 0 {
                 self.wait_as_history(id, end.at);

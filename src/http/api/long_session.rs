@@ -48,6 +48,11 @@ impl LongSession {
         Ok(Self { reel, durations, files, clues })
     }
 
+    /// What its rows tell of requests without rows.
+    pub(in crate::http) fn clues(self) -> Clues {
+        self.clues
+    }
+
     /// The number of events of the whole session.
     pub(in crate::http) const fn len(&self) -> usize {
         self.reel.timeline.len()

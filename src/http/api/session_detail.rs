@@ -159,6 +159,21 @@ fn detail(reader: &StoreReader, session: &Session, scope: TraceScope) -> Result<
     })
 }
 
+/// The client's own account of a session beside ours; `None` if it wrote none.
+pub(in crate::http::api) fn account_of(
+    reader: &StoreReader,
+    session: &Session,
+) -> Result<Option<ClientAccount>, Problem> {
+    let clues = if LongSession::is_one(session) {
+        LongSession::read(reader, session).map_err(unreadable)?.clues()
+    } else {
+        let mut clues = Clues::default();
+        reader.units_of(session).map_err(unreadable)?.iter().for_each(|unit| clues.add(unit));
+        clues
+    };
+    client_reported(reader, session, &clues)
+}
+
 /// The client's own account beside ours; `None` if it wrote none.
 fn client_reported(reader: &StoreReader, session: &Session, clues: &Clues) -> Result<Option<ClientAccount>, Problem> {
     let source = source_of(reader, session)?;

@@ -6,6 +6,7 @@
 //! parameters   the parameters of a search, in v1 and in v3
 //! kinds        how the texts of these parameters are read
 //! traces       makes traces from stored units: by id, by session, newest first
+//! runs         the spans of runs
 //! roots        finds what a trace id names: the unit at the root, or the session
 //! cut          the first spans of a trace that has too many
 //! texts        reads rows of the session files for the text of spans
@@ -24,6 +25,7 @@ mod kinds;
 mod lookup;
 mod parameters;
 pub(in crate::http) mod roots;
+mod runs;
 mod search;
 mod texts;
 pub(in crate::http) mod trace_id;

@@ -14,6 +14,7 @@ use crate::http::api::state::HasReader;
 use crate::http::jaeger::cut::Cut;
 use crate::http::jaeger::lookup::Lookup;
 use crate::http::jaeger::roots::{roots_of, session_by_hash};
+use crate::http::jaeger::runs;
 use crate::http::jaeger::trace_id::uuid;
 use crate::ledger::family::{AgentWalk, Family, LEVELS_MAX, Want, below, has_spans, is_background, roots};
 use crate::ledger::session::{Member, Session};
@@ -85,7 +86,8 @@ impl<'c> Traces<'c> {
                 return Ok(Some(trace));
             }
         }
-        self.of_session_by_hash(id)
+        let runs = runs::by_id(&self.lookup, id)?;
+        if runs.is_some() { Ok(runs) } else { self.of_session_by_hash(id) }
     }
 
     /// The trace of a session whose id is no UUID, if each session is one trace. The id of such a trace is a hash of
@@ -157,12 +159,17 @@ impl<'c> Traces<'c> {
         let (mut built, mut known): (HashSet<UnitId>, HashSet<TraceId>) = Default::default();
         // Traces with their starts, which take a while to find in a large trace.
         let mut waiting: Vec<(Timestamp, Trace)> = Vec::new();
+        let mut runs = runs::run_traces(self.reader, filter)?;
         for Candidate { first, unit, above } in self.candidates(filter)? {
             // A trace is given to `take` once no later candidate can start after it.
             while waiting.last().is_some_and(|(start, _)| *start > first) {
                 if waiting.pop().is_some_and(|(_, trace)| take(trace).is_break()) {
                     return Ok(());
                 }
+            }
+            while let Some(of_run) = runs.pop_if(|run| run.began >= first) {
+                let trace = runs::build(&self.lookup, &of_run)?.filter(|trace| known.insert(trace.id()));
+                waiting.extend(trace.map(|trace| (trace.start(), trace)));
             }
             if built.contains(&unit) {
                 continue;
@@ -173,12 +180,17 @@ impl<'c> Traces<'c> {
             waiting.extend(new.map(|trace| (trace.start(), trace)));
             waiting.sort_by_key(|(start, trace)| (*start, trace.id()));
         }
-        while let Some((_, trace)) = waiting.pop() {
-            if take(trace).is_break() {
-                break;
+        loop {
+            let next = waiting.last().map(|(start, _)| *start);
+            let next = match runs.pop_if(|run| next.is_none_or(|start| run.began >= start)) {
+                Some(of_run) => runs::build(&self.lookup, &of_run)?.filter(|trace| known.insert(trace.id())),
+                None if next.is_none() => return Ok(()),
+                None => waiting.pop().map(|(_, trace)| trace),
+            };
+            if next.is_some_and(|trace| take(trace).is_break()) {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Units that may have spans within the filter's times, with the times of their first rows, latest first.

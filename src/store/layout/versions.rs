@@ -12,7 +12,7 @@ use crate::store::{codec, keys};
 const OLDEST: u32 = 4;
 
 /// The version of cells. A database with another one is used as it is, and gets its cells anew in the background.
-const CELLS: u32 = 5;
+const CELLS: u32 = 6;
 
 /// The version of extracts. A database without any is used as it is, and is signed when the first are written.
 const EXTRACTS: u32 = 1;

@@ -15,6 +15,7 @@ use crate::ledger::session::project_of;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Identity, Parts, Unit, UnitKey};
 use crate::transcript::record::Origin;
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::period::{QUARTER_MS, Quarter};
 use crate::views::analytics::work::Work;
@@ -43,7 +44,9 @@ pub struct Whose {
     pub branch: Option<Box<str>>,
     /// How the client was started.
     pub entrypoint: Option<Box<str>>,
-    /// The workflow of its run.
+    /// The run that it belongs to.
+    pub run: Option<RunId>,
+    /// The workflow of that.
     pub workflow: Option<Box<str>>,
     /// The main thread or a sub-agent.
     pub agent: CellAgent,
@@ -231,6 +234,7 @@ impl Whose {
             project: unit.context.cwd.as_deref().and_then(project_of).map(text),
             branch: unit.context.branch.as_deref().map(text),
             entrypoint: unit.context.entrypoint.as_deref().map(text),
+            run: unit.of_run.as_ref().map(|of| of.run),
             workflow: unit.of_run.as_ref().and_then(|of| of.workflow.as_deref()).map(text),
             agent,
             prompt: unit.prompt.as_ref().filter(|_| unit.is_turn()).map(|prompt| (prompt.origin, prompt.time)),

@@ -14,6 +14,7 @@ use super::patterns::session_rules::findings;
 use super::patterns::settings::PatternSettings;
 use super::quarters::SessionQuarters;
 use super::retired::RetiredSums;
+use super::runs::{RunIndex, RunSums};
 use super::session_cells::{SessionCells, StoredUnit};
 use super::session_work::{SessionWork, works};
 use super::spend::{QuarterSpend, Sign};
@@ -34,6 +35,8 @@ pub struct Cube {
     spend: QuarterSpend,
     /// What was spent of what some filters take.
     watched: Vec<(Filter, QuarterSpend)>,
+    /// All runs.
+    pub runs: RunIndex,
     /// What the rules of patterns go by.
     patterns: PatternSettings,
 }
@@ -94,6 +97,7 @@ impl Cube {
         let findings = findings(&mut self.names, &seen, &self.patterns);
         let edits = edits(&mut self.names, &works);
         self.count(Some(&session.id), &cells, Sign::Plus);
+        self.runs.put_sums(&session.id, RunSums::of(&cells, &work));
         let quarters = SessionQuarters::of(&cells);
         self.sessions.insert(session.id.clone(), CubeSession { entry, cells, quarters, work, findings, edits });
     }
@@ -102,6 +106,7 @@ impl Cube {
     pub fn remove(&mut self, id: &SessionId) {
         if let Some(session) = self.sessions.remove(id) {
             self.count(Some(id), &session.cells, Sign::Minus);
+            self.runs.remove_sums(id);
         }
     }
 
@@ -148,6 +153,12 @@ impl Cube {
             spend.count_taken(id, cells, &numbered, Sign::Plus);
         }
         Cow::Owned(spend)
+    }
+
+    /// A session by its id; `None` if there is none, or if it ended for its age.
+    #[must_use]
+    pub fn session(&self, id: &SessionId) -> Option<&CubeSession> {
+        self.sessions.get(id)
     }
 
     /// Every session that has not ended for its age, in no particular order.

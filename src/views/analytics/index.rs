@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::cells::Window;
-use super::filter::{Filter, NumberedFilter};
+use super::filter::{Filter, NumberedFilter, Wanted};
 use super::names::{Name, Names};
 use super::session_cells::{CubeUnit, SessionCells};
 use crate::ledger::money::Money;
@@ -45,7 +45,7 @@ pub struct SessionEntry {
 #[derive(Debug, Clone, Default)]
 pub struct SessionQuestion<'q> {
     /// The filters of all questions. A session matches a project if it was started in it, and a branch, agent, origin,
-    /// entrypoint, model or tool if any of its turns or sub-agents does. It matches a window if it overlaps it.
+    /// entrypoint, workflow, model or tool if any of its turns or sub-agents does. It matches a window if it overlaps it.
     pub filter: Filter,
     /// Words that its title must have, in any order and case.
     pub words: Option<&'q str>,
@@ -120,8 +120,8 @@ impl TextMatch {
         if !might {
             return None;
         }
-        let of_turns =
-            names.branch.is_asked() || names.entrypoint.is_asked() || names.agent.is_asked() || names.origin.is_asked();
+        let of_turns = [&names.branch, &names.entrypoint, &names.agent, &names.origin, &names.workflow];
+        let of_turns = of_turns.into_iter().any(Wanted::is_asked);
         let of_texts = names.model.is_asked() || names.tool.is_asked();
         let units = (of_turns || names.project.is_asked()).then(|| {
             let taken = cells.ids.iter().zip(&cells.units).filter(|(_, unit)| names.takes_unit(unit));
@@ -160,5 +160,6 @@ impl SessionMatch {
             && names.agent.takes_any(|| units.iter().map(|unit| unit.agent))
             && names.origin.takes_any(|| units.iter().map(|unit| unit.origin))
             && names.entrypoint.takes_any(|| units.iter().map(|unit| unit.entrypoint))
+            && names.workflow.takes_any(|| units.iter().map(|unit| unit.workflow))
     }
 }

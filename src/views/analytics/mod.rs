@@ -22,6 +22,7 @@
 //! sketch         quantiles
 //! figures        money, tokens, durations and shares, rounded for people
 //! rows           rows while they are summed up
+//! runs           all runs, in memory
 //! cost_keys      by what rows of costs are told apart
 //! costs          tokens and cost, filtered and grouped
 //! tools          tool calls, filtered and grouped
@@ -59,6 +60,7 @@ pub mod reach;
 pub mod retired;
 mod rows;
 pub mod runaway;
+pub mod runs;
 pub mod session_cells;
 pub mod session_work;
 pub mod sketch;

@@ -11,6 +11,7 @@ use crate::ledger::session::Member;
 use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::UnitId;
 use crate::measures::MAIN;
+use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::period::Quarter;
 
@@ -28,6 +29,8 @@ pub struct SessionCells {
     pub turns: Vec<CubeTurn>,
     /// Its cells: those of a turn together, and then those of units without a turn.
     pub cells: Vec<CubeCell>,
+    /// The run of each unit, in the same order; empty if no unit is of a run.
+    pub(super) runs: Vec<Option<RunId>>,
     /// Tools that were called, each once for each unit, by positions in `units`.
     pub(super) tools: Vec<(u32, Name)>,
 }
@@ -199,6 +202,7 @@ impl SessionCells {
             let turn = numbers.turn(unit.member.unit).and_then(|number| u32::try_from(number.checked_sub(1)?).ok());
             session.units.push(CubeUnit::of(names, whose, turn));
             session.ids.push(unit.member.unit);
+            session.runs.push(whose.and_then(|whose| whose.run));
             if unit.member.turn {
                 let prompt = whose.and_then(|whose| whose.prompt);
                 let at = prompt.map_or(unit.member.first, |(_, at)| at);
@@ -213,6 +217,9 @@ impl SessionCells {
         }
         session.tools.sort_unstable();
         session.tools.dedup();
+        if session.runs.iter().all(Option::is_none) {
+            session.runs = Vec::new();
+        }
         session.in_order()
     }
 
@@ -246,16 +253,22 @@ impl SessionCells {
         self.tools.iter().skip(first).take_while(move |(of, _)| *of == unit).map(|(_, tool)| *tool)
     }
 
-    /// The same with turns in order of their numbers, and cells in order of turns. Origin and workflow of a turn are those of
-    /// all units in it: a stream does not tell of every sub-agent.
+    /// The same with turns in order of their numbers, and cells in order of turns. Origin, run and workflow of a turn are those
+    /// of all units in it: a stream does not tell of every sub-agent.
     pub(super) fn in_order(mut self) -> Self {
         let turn_of = |units: &[CubeUnit], unit: u32| units.get(unit as usize).and_then(|unit| unit.turn);
         self.turns.sort_by_key(|turn| turn_of(&self.units, turn.unit));
         let turns = self.turns.iter().filter_map(|turn| self.units.get(turn.unit as usize));
         let told: Vec<(Name, Name)> = turns.map(|unit| (unit.origin, unit.workflow)).collect();
-        for unit in &mut self.units {
-            if let Some((origin, workflow)) = unit.turn.and_then(|turn| told.get(turn as usize)) {
+        let runs = self.turns.iter().map(|turn| self.runs.get(turn.unit as usize).copied().flatten());
+        let runs: Vec<Option<RunId>> = runs.collect();
+        for (position, unit) in self.units.iter_mut().enumerate() {
+            let Some(turn) = unit.turn.map(|turn| turn as usize) else { continue };
+            if let Some((origin, workflow)) = told.get(turn) {
                 (unit.origin, unit.workflow) = (*origin, *workflow);
+            }
+            if let (Some(own), Some(run)) = (self.runs.get_mut(position), runs.get(turn)) {
+                *own = *run;
             }
         }
         self.cells.sort_by_key(|cell| {

@@ -15,6 +15,7 @@
 
 pub use super::metric::{KeptIn, Label, Metric, MetricKind, MetricUnit, PREFIX, Values};
 use super::metric::{closed, counter, counter_of, gauge_of, histogram, histogram_of, live_counter, live_gauge, open};
+use crate::ledger::run::RunOutcome;
 use crate::measures::{Dimension, Measure};
 use crate::transcript::record::{API_ERROR_REASONS, Origin, Reason, UnreadableUsage};
 use crate::views::metrics::labels::{AGENT_TYPES, CORE_TOOLS, ENTRYPOINTS, OTHER};
@@ -45,6 +46,25 @@ const ORIGIN: Label = closed(
 const ENTRYPOINT: Label = closed("entrypoint", ENTRYPOINTS).of(Dimension::Entrypoint);
 const AGENT_TYPE: Label = closed("agent_type", AGENT_TYPES).of(Dimension::AgentType);
 const TRIGGER: Label = closed("trigger", &["auto", "manual"]).of(Dimension::Trigger);
+const WORKFLOW: Label = open(
+    "workflow",
+    &[],
+    "name of the workflow without secrets and invisible letters, if it is listed or one of the first 50; `none` without a \
+     name, else `other`",
+)
+.of(Dimension::Workflow);
+const RUN_OUTCOME: Label = closed(
+    "outcome",
+    &[
+        RunOutcome::Success.name(),
+        RunOutcome::MaxTurns.name(),
+        RunOutcome::DuringExecution.name(),
+        RunOutcome::ApiError.name(),
+        RunOutcome::Interrupted.name(),
+        RunOutcome::Killed.name(),
+    ],
+)
+.of(Dimension::RunOutcome);
 const CHANGE: Label = closed("change", &["added", "removed"]).of(Dimension::LineChange);
 const REJECTED: Label = closed("reason", &[Reason::NotJson.name(), Reason::NotAnObject.name(), Reason::TooLong.name()]);
 const USAGE_REASON: Label =
@@ -83,6 +103,10 @@ const DROPPABLE: Label = closed(
         "tailspan_permission_wait_seconds",
         "tailspan_lifetime_cost_usd",
         "tailspan_lifetime_tokens",
+        "tailspan_workflow_runs_total",
+        "tailspan_workflow_cost_usd_total",
+        "tailspan_workflow_run_duration_seconds",
+        "tailspan_workflow_last_run_timestamp_seconds",
         "tailspan_unknown_records_total",
     ],
 );
@@ -125,6 +149,10 @@ const TURN_PICOUSD: &[i128] = &[
     25_000_000_000_000,
     100_000_000_000_000,
 ];
+
+/// Buckets of runs in milliseconds: those that OpenTelemetry advises for workflows, and one more for work of a night.
+const RUN_MS: &[i128] =
+    &[1_000, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000];
 
 macro_rules! metrics {
     ($($constant:ident = $make:ident($($argument:expr),+; $help:literal);)*) => {
@@ -200,6 +228,14 @@ metrics! {
         "The client's own figures, the last of each session, a forked history counted once.");
     UNATTRIBUTED_COST = gauge_of("unattributed_cost_usd", Measure::Unattributed, &[];
         "What the client's own figures say beyond what its session files show.");
+    WORKFLOW_RUNS = counter_of("workflow_runs_total", Measure::WorkflowRuns, &[WORKFLOW, RUN_OUTCOME];
+        "Runs whose streams were passed on and that have ended, by how they did.");
+    WORKFLOW_COST = counter_of("workflow_cost_usd_total", Measure::WorkflowCost, &[WORKFLOW];
+        "List price of runs that have ended, as it was known then.");
+    WORKFLOW_DURATION = histogram_of("workflow_run_duration_seconds", Measure::WorkflowDuration, &[WORKFLOW], RUN_MS;
+        "Time from the beginning of a run to the end of its stream; observed when it has ended.");
+    WORKFLOW_LAST_RUN = gauge_of("workflow_last_run_timestamp_seconds", Measure::WorkflowLastRun, &[WORKFLOW];
+        "When the last run ended, before the first start too.");
     BUDGET_LIMIT = live_gauge("budget_usd", MetricUnit::Usd, &[BUDGET];
         "What may be spent in the period of a budget of the configuration.");
     BUDGET_SPENT = live_gauge("budget_spent_usd", MetricUnit::Usd, &[BUDGET];

@@ -66,7 +66,7 @@ pub fn each(change: &Change<'_>, rules: &LabelRules, since: Timestamp, take: &mu
                 teller.tell(state, observation.item, observation.at, observation.dimensions, what);
             }
         }),
-        Change::Ended { .. } => {}
+        Change::Ended { .. } | Change::Run { .. } => {}
     }
 }
 

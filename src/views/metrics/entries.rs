@@ -154,6 +154,7 @@ fn value_of(label: &Label, of: &Dimensions<'_>, rules: &LabelRules) -> Option<Ar
         Dimension::Entrypoint => Some(labels::entrypoint(raw).into()),
         Dimension::AgentType => (of.agent == Some(SUBAGENT)).then(|| labels::agent_type(raw).into()),
         Dimension::Tool => raw.map(|name| rules.tool(name)),
+        Dimension::Workflow => Some(rules.workflow(raw)),
         // These dimensions have few values, all of them words of this program.
         Dimension::Agent
         | Dimension::TokenKind
@@ -161,6 +162,7 @@ fn value_of(label: &Label, of: &Dimensions<'_>, rules: &LabelRules) -> Option<Ar
         | Dimension::Reason
         | Dimension::Origin
         | Dimension::Trigger
+        | Dimension::RunOutcome
         | Dimension::LineChange => raw.map(Arc::from),
         // These dimensions have any number of values, so no metric may have them as labels.
         Dimension::Session | Dimension::Branch => Some(OTHER.into()),

@@ -2,7 +2,7 @@
 //!
 //! Names that users choose (of tools, sub-agents, entry points) become `other` unless they are known. Session ids,
 //! paths and text never become labels. Names of folders do, without their secrets and invisible letters. Labels whose
-//! values are not known before (models, projects, listed MCP servers, kinds of lines) are bounded by the limit of
+//! values are not known before (models, projects, workflows, listed MCP servers, kinds of lines) are bounded by the limit of
 //! series in [`crate::views::metrics::totals`].
 
 use std::collections::BTreeSet;
@@ -19,6 +19,12 @@ use crate::transcript::time::Timestamp;
 pub const OTHER: &str = "other";
 /// The value for rows that do not have the name: clients before 2.1 write no entry point.
 pub const UNKNOWN: &str = "unknown";
+/// The value for runs without a workflow.
+const NO_WORKFLOW: &str = "none";
+/// Longest name of a workflow that becomes a label value, in bytes.
+const WORKFLOW_BYTES_MAX: usize = 128;
+/// Most workflows with a value of their own if none are listed in `metrics.workflows`; further ones are added to `other`.
+pub const WORKFLOWS_MAX: usize = 50;
 /// The value for tools of MCP servers that are not listed in `metrics.mcp_servers`.
 const MCP: &str = "mcp";
 
@@ -156,6 +162,8 @@ pub struct LabelRules {
     pub project: ProjectLabel,
     /// MCP servers with a value of their own.
     pub mcp_servers: BTreeSet<String>,
+    /// Workflows with a value of their own, whatever others there are; `None`: the first [`WORKFLOWS_MAX`].
+    pub workflows: Option<BTreeSet<String>>,
     /// The rules of custom metrics.
     pub custom: CustomRules,
 }
@@ -168,6 +176,7 @@ impl Default for LabelRules {
             projects_max: 50,
             project: ProjectLabel::default(),
             mcp_servers: BTreeSet::new(),
+            workflows: None,
             custom: CustomRules::default(),
         }
     }
@@ -218,6 +227,21 @@ impl LabelRules {
                 Some(if name.is_empty() { UNKNOWN.into() } else { name.into() })
             }
         }
+    }
+
+    /// The value of the label `workflow` for the workflow of a run.
+    #[must_use]
+    pub fn workflow(&self, name: Option<&str>) -> Arc<str> {
+        let Some(name) = name.map(shown_name).filter(|name| !name.is_empty()) else { return NO_WORKFLOW.into() };
+        if self.shows_workflow(&name) { name.into() } else { OTHER.into() }
+    }
+
+    /// True if a stored value of `workflow` may be shown under these rules.
+    #[must_use]
+    pub fn shows_workflow(&self, value: &str) -> bool {
+        let is_word = value == OTHER || value == NO_WORKFLOW;
+        is_word
+            || value.len() <= WORKFLOW_BYTES_MAX && self.workflows.as_ref().is_none_or(|names| names.contains(value))
     }
 
     /// True if a stored value of `project` may be shown under these rules. Names are not shown if hashes are

@@ -123,6 +123,7 @@ impl MetricUnit {
             measure::MeasureUnit::Picodollars => Self::Usd,
             measure::MeasureUnit::Milliseconds => Self::Seconds,
             measure::MeasureUnit::Bytes => Self::Bytes,
+            measure::MeasureUnit::Moment => Self::Timestamp,
         }
     }
 
@@ -235,7 +236,8 @@ pub(super) const fn counter_of(
     Metric { of: Some(of), ..counter(name, MetricUnit::of(of.unit()), labels, help) }
 }
 
-/// A gauge of a measure, which sums observations of any time and goes down if a sum does.
+/// A gauge of a measure, which sums observations of any time and goes down if a sum does; of a measure whose latest amount
+/// counts, the greatest of them.
 pub(super) const fn gauge_of(name: &'static str, of: Measure, labels: &'static [Label], help: &'static str) -> Metric {
     Metric { kind: MetricKind::Gauge, ..counter_of(name, of, labels, help) }
 }

@@ -173,3 +173,16 @@ pub(super) fn bucket_of(bounds: &[i128], value: i128) -> usize {
 fn named(metric: &'static Metric, labels: &[&str]) -> Series {
     Series::new(metric, labels.iter().map(|label| Arc::from(*label)).collect())
 }
+
+/// Every combination of one value of each label.
+pub(super) fn product(values: &[&[&str]]) -> Vec<Vec<Arc<str>>> {
+    let mut combinations = vec![Vec::new()];
+    for values in values {
+        let longer = |labels: &Vec<Arc<str>>| {
+            let labels = labels.clone();
+            values.iter().map(move |value| labels.iter().cloned().chain([Arc::from(*value)]).collect())
+        };
+        combinations = combinations.iter().flat_map(longer).collect();
+    }
+    combinations
+}

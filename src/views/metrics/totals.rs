@@ -20,16 +20,16 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::ledger::unit::Tool;
-use crate::measures::{Change, Dimensions, Observation, SpanPlace, State};
+use crate::measures::{Change, Dimensions, MeasureKind, Observation, SpanPlace, State};
 use crate::transcript::record::Reason;
 use crate::transcript::time::Timestamp;
 use crate::views::metrics::catalog::{self, Label, Metric, MetricKind};
 use crate::views::metrics::custom;
-use crate::views::metrics::entries::{Entry, EntryKey, LastLabels, MetricsByMeasure};
+use crate::views::metrics::entries::{Entry, EntryKey, LastLabels, MetricsByMeasure, labels_of};
 use crate::views::metrics::exemplars::Exemplar;
 use crate::views::metrics::gauges::Gauges;
-use crate::views::metrics::labels::{self, LabelRules, OTHER};
-use crate::views::metrics::series::{Exemplars, bucket_of};
+use crate::views::metrics::labels::{self, LabelRules, OTHER, WORKFLOWS_MAX};
+use crate::views::metrics::series::{Exemplars, bucket_of, product};
 pub use crate::views::metrics::series::{Histogram, Sample, Series, Snapshot, Stored};
 use crate::views::traces::ids::{TraceId, TraceScope};
 
@@ -194,10 +194,13 @@ impl Totals {
     /// have no exemplars.
     pub fn observe(&mut self, change: &Change<'_>, epoch: Timestamp, trace: Option<TraceId>) {
         let Self { readers, rules, pending, scope, .. } = self;
-        let (mut gauges, mut last) = (Gauges::default(), LastLabels::default());
+        let (mut gauges, mut last, mut latest) = (Gauges::default(), LastLabels::default(), Vec::new());
         change.observe(readers.wanted(epoch), &mut |state, observation| {
             for (position, metric) in readers.of(observation.measure).iter().copied() {
-                if metric.kind == MetricKind::Gauge {
+                if metric.kind == MetricKind::Gauge && observation.measure.kind() == MeasureKind::Latest {
+                    let labels = labels_of(metric, &observation.dimensions, rules);
+                    latest.extend(labels.map(|labels| (metric, labels, observation.amount)));
+                } else if metric.kind == MetricKind::Gauge {
                     gauges.add((position, metric), state, observation);
                 } else if observation.at >= epoch {
                     let Some(mut entry) = Entry::of(observation, metric, (rules, &mut last), trace) else {
@@ -219,6 +222,9 @@ impl Totals {
         });
         for ((labels, _), (metric, amount)) in gauges.labelled(rules) {
             self.apply(metric, labels, amount);
+        }
+        for (metric, labels, amount) in latest {
+            self.apply_latest(metric, labels, amount);
         }
         if let Change::Parts(changed) = change {
             self.introduce_tools(&changed.parts.tools);
@@ -359,6 +365,15 @@ impl Totals {
         }
     }
 
+    /// Raises a number to `amount`, if that is greater.
+    fn apply_latest(&mut self, metric: &'static Metric, labels: Vec<Arc<str>>, amount: i128) {
+        let Some(series) = self.series(metric, labels) else { return };
+        if let Some(Sample::Number(number)) = self.sample_mut(&series) {
+            *number = amount.max(*number);
+            self.dirty.insert(series);
+        }
+    }
+
     fn sample_mut(&mut self, series: &Series) -> Option<&mut Sample> {
         Arc::make_mut(&mut self.samples).get_mut(series).map(|stored| &mut stored.sample)
     }
@@ -428,7 +443,7 @@ impl Totals {
                 .filter(|series| !self.samples.contains_key(series))
                 .collect();
             let size = self.sizes.get(metric.name).copied().unwrap_or(0);
-            let fits = **value == *OTHER || size.saturating_add(new.len()) <= self.limit(label);
+            let fits = **value == *OTHER || size.saturating_add(new.len()) <= self.limit(label, new.len());
             for series in new.into_iter().filter(|_| fits) {
                 self.dirty.insert(series.clone());
                 self.insert(series, Stored { sample: Sample::zero(metric), created: self.beginning });
@@ -436,10 +451,16 @@ impl Totals {
         }
     }
 
-    /// Most series that a metric with this open label may have.
-    fn limit(&self, label: &Label) -> usize {
-        let by_project = catalog::PROJECT_COST.labels.contains(label);
-        if by_project { self.rules.series_max.min(self.rules.projects_max) } else { self.rules.series_max }
+    /// Most series that a metric with this open label may have, of which it has so many for each value.
+    fn limit(&self, label: &Label, of_each: usize) -> usize {
+        let series_max = self.rules.series_max;
+        if catalog::PROJECT_COST.labels.contains(label) {
+            series_max.min(self.rules.projects_max)
+        } else if catalog::WORKFLOW_COST.labels.contains(label) && self.rules.workflows.is_none() {
+            series_max.min(WORKFLOWS_MAX.saturating_mul(of_each))
+        } else {
+            series_max
+        }
     }
 
     fn insert(&mut self, series: Series, stored: Stored) {
@@ -463,7 +484,8 @@ impl Totals {
             }
             catalog::Values::Said => true,
             catalog::Values::Open { .. } => {
-                !catalog::PROJECT_COST.labels.contains(label) || self.rules.shows_project(value)
+                (!catalog::PROJECT_COST.labels.contains(label) || self.rules.shows_project(value))
+                    && (!catalog::WORKFLOW_COST.labels.contains(label) || self.rules.shows_workflow(value))
             }
         };
         metric.labels.len() == series.labels.len() && metric.labels.iter().zip(&series.labels).all(known)
@@ -472,17 +494,4 @@ impl Totals {
 
 fn stored_metrics() -> impl Iterator<Item = &'static Metric> {
     catalog::ALL.iter().copied().filter(|metric| metric.kept == catalog::KeptIn::State)
-}
-
-/// Every combination of one value of each label.
-fn product(values: &[&[&str]]) -> Vec<Vec<Arc<str>>> {
-    let mut combinations = vec![Vec::new()];
-    for values in values {
-        let longer = |labels: &Vec<Arc<str>>| {
-            let labels = labels.clone();
-            values.iter().map(move |value| labels.iter().cloned().chain([Arc::from(*value)]).collect())
-        };
-        combinations = combinations.iter().flat_map(longer).collect();
-    }
-    combinations
 }

@@ -89,6 +89,23 @@ pub const VCS_REPOSITORY: &str = "vcs.repository.name";
 /// OURS: seconds of the turn's critical path that lie in the span, a double: 0 if nothing waited for it. On model calls and
 /// tool calls of a turn that has ended, unless they left while it went on.
 pub const CRITICAL_PATH_SECONDS: &str = "claude_code.critical_path_seconds";
+/// GENAI: the workflow of a run, on the span of the run.
+pub const WORKFLOW_NAME: &str = "gen_ai.workflow.name";
+/// OURS: the workflow of the run that a turn belongs to, on roots of traces and on the span of the run.
+pub const WORKFLOW: &str = "claude_code.workflow";
+/// OURS: the run that a turn belongs to, on roots of traces and on the span of the run.
+pub const RUN_ID: &str = "claude_code.run.id";
+/// OURS: how a run ended: `success`, `error_max_turns`, `error_during_execution`, `api_error`, `interrupted`, `killed`.
+pub const RUN_OUTCOME: &str = "claude_code.run.outcome";
+/// OURS: the client's own word for how a run ended: `completed`, `max_turns`, `budget_exhausted`, ...
+pub const RUN_EXIT_REASON: &str = "claude_code.run.exit_reason";
+/// OURS: number of turns of a run.
+pub const RUN_TURNS: &str = "claude_code.run.turns";
+/// OURS: list price of a run in US dollars, a double. It is not [`COST_AMOUNT`], which model calls have, or it would be
+/// counted twice.
+pub const RUN_COST: &str = "claude_code.run.cost_usd";
+/// OURS: the beginning of the names of a run's labels, behind which the label's own name stands.
+pub const RUN_LABEL: &str = "claude_code.run.label.";
 /// OURS: position of the turn in its session, from 1.
 pub const TURN_INDEX: &str = "claude_code.turn.index";
 /// OURS: how the turn ended: `stop`, `next_prompt`, `interrupted`, `api_error`, `idle`, `open`.
@@ -140,6 +157,12 @@ pub const LINK: &str = "claude_code.link";
 pub const LINK_PREVIOUS_TURN: &str = "previous_turn";
 /// Value of [`LINK`]: the last turn that a fork copied from its source.
 pub const LINK_FORKED_FROM: &str = "forked_from";
+/// Value of [`LINK`]: the span within which a run was called, from the roots of its turns.
+pub const LINK_CALLER: &str = "caller";
+/// Value of [`LINK`]: the span of the run, from the roots of its turns.
+pub const LINK_RUN: &str = "run";
+/// Value of [`LINK`]: a turn, from the span of its run.
+pub const LINK_TURN: &str = "turn";
 /// Value of [`LINK`]: the tool call that started a sub-agent with a trace of its own.
 pub const LINK_STARTED_BY: &str = "started_by";
 

@@ -59,6 +59,13 @@ pub struct MadeOf<'a> {
     pub units: &'a [&'a Unit],
 }
 
+/// Gives the span of a run its final form. It stays in its trace, and has no text of the conversation and no address.
+pub fn finish_run(batch: &mut SpanBatch, rules: &SpanRules) {
+    if rules.openinference {
+        batch.spans.iter_mut().for_each(openinference::add);
+    }
+}
+
 /// Gives spans their final form; `read` reads rows of the session files again. Returns how many bytes of text were
 /// added.
 pub fn finish(batches: &mut [SpanBatch], rules: &SpanRules, of: MadeOf<'_>, read: ReadRow<'_>) -> usize {

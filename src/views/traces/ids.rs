@@ -3,6 +3,7 @@
 //! ```text
 //! trace id   turn                     the 16 bytes of its prompt row's uuid
 //!            sub-agent of its own     the 16 bytes of its first row's uuid
+//!            run                      that of its caller; else the 16 bytes of its id
 //! span id    the first 8 bytes, big endian, of
 //!            SHA-256( "tailspan/1" 00 trace id (16 bytes, big endian) 00 kind 00 natural key )
 //!
@@ -12,6 +13,7 @@
 //! a tool call                  execute_tool    tool_use.id
 //! a sub-agent                  invoke_agent    agent id
 //! a compaction                 compaction      uuid of its row
+//! a run                        run             id of the run
 //! ```
 //!
 //! - An id of zero is invalid in OpenTelemetry and becomes 1.
@@ -27,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ledger::unit::{Unit, UnitKey};
 use crate::transcript::ids::{RowId, SessionId};
+use crate::transcript::stream::RunId;
 
 /// Text at the beginning of what is hashed. Another version of this scheme would have another domain.
 pub const DOMAIN: &str = "tailspan/1";
@@ -42,6 +45,9 @@ pub const EXECUTE_TOOL: &str = "execute_tool";
 pub const INVOKE_AGENT: &str = "invoke_agent";
 /// Kind of the span of a compaction; the key is the `uuid` of its row.
 pub const COMPACTION: &str = "compaction";
+
+/// Kind of the span of a run; the key is its id.
+pub const RUN: &str = "run";
 
 /// A trace id, never 0. It is written as 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +94,14 @@ pub fn root_of_turn(prompt: RowId) -> SpanAt {
 #[must_use]
 pub fn trace_of_background_agent(first_row: RowId) -> TraceId {
     TraceId(first_row.0.max(1))
+}
+
+/// The span of a run: in the trace of the span within which it was called, if its caller told that, else in a trace of its
+/// own.
+#[must_use]
+pub fn run_at(run: RunId, caller: Option<SpanAt>) -> SpanAt {
+    let trace = caller.map_or(TraceId(run.0.0.max(1)), |caller| caller.trace);
+    SpanAt { trace, span: span_id(trace, RUN, &run.0.to_string()) }
 }
 
 /// The trace that a unit is the root of, or would be.

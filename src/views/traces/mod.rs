@@ -3,8 +3,9 @@
 //! ```text
 //! ids            trace and span ids: a public contract
 //! attributes     the name of every attribute
+//! caller         the span within which a run was called
 //! span           a span as it leaves
-//! tree           the spans of a turn and of its sub-agents
+//! tree           the spans of a turn and of its sub-agents, and that of a run
 //! finish         gives a span its final form, with these in this order:
 //!   content, texts   text of the conversation, and the rows that hold it
 //!   address          where the event of the span is shown
@@ -16,6 +17,7 @@
 
 pub mod address;
 pub mod attributes;
+pub mod caller;
 pub mod content;
 pub mod drawing;
 pub mod finish;

@@ -13,7 +13,7 @@ pub fn apply(scope: TraceScope, session: &SessionId, source: Option<&SessionId>,
     }
     for span in batches.iter_mut().flat_map(|batch| &mut batch.spans) {
         span.trace = scope.trace(session, span.trace);
-        for link in &mut span.links {
+        for link in span.links.iter_mut().filter(|link| !leads_elsewhere(link)) {
             let target = source.filter(|_| leads_to_source(link)).unwrap_or(session);
             link.trace = scope.trace(target, link.trace);
         }
@@ -28,6 +28,15 @@ pub fn apply(scope: TraceScope, session: &SessionId, source: Option<&SessionId>,
 }
 
 fn leads_to_source(link: &SpanLink) -> bool {
-    let why = Value::Text(name::LINK_FORKED_FROM.to_owned());
-    link.attributes.iter().any(|attribute| attribute.key == name::LINK && attribute.value == why)
+    is_for(link, name::LINK_FORKED_FROM)
+}
+
+/// Whether a link leads to a span that is in no trace of a session.
+fn leads_elsewhere(link: &SpanLink) -> bool {
+    is_for(link, name::LINK_CALLER) || is_for(link, name::LINK_RUN)
+}
+
+fn is_for(link: &SpanLink, why: &str) -> bool {
+    let is_it = |value: &Value| matches!(value, Value::Text(text) if text == why);
+    link.attributes.iter().any(|attribute| attribute.key == name::LINK && is_it(&attribute.value))
 }

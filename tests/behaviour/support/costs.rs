@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 use tailspan::http::api::analytics::cells::{HasCells, SharedCells};
+use tailspan::http::api::analytics::runs::{list, one, workflows};
 use tailspan::http::api::analytics::{bottlenecks, costs, patterns, tools};
 use tailspan::http::api::replay::kept::{HasReplays, Replays};
 use tailspan::http::api::tables::answer::HasHost;
@@ -66,6 +67,10 @@ static ROUTES: &[Route<Asked>] = &[
     Route::get("/costs", &costs::COSTS, costs::answer),
     Route::get("/tools", &tools::TOOLS, tools::answer),
     Route::get("/bottlenecks", &bottlenecks::BOTTLENECKS, bottlenecks::answer),
+    Route::get("/workflows", &workflows::WORKFLOWS, workflows::answer),
+    Route::get("/workflows/{name}", &list::WORKFLOW_RUNS, list::of_workflow),
+    Route::get("/runs", &list::RUNS, list::all),
+    Route::get("/runs/{id}", &one::RUN, one::answer),
     Route::get("/patterns", &patterns::PATTERNS, patterns::answer),
     Route::get("/export/{file}", &tables::answer::EXPORT, tables::answer::answer),
     Route::get("/sessions", &sessions::LIST, sessions::list),

@@ -83,6 +83,15 @@ impl Served {
         Self::with(folder, world, now)
     }
 
+    /// What `fill` puts into a world.
+    pub(crate) fn with_world(fill: impl FnOnce(&World)) -> Self {
+        let folder = TempDir::new().unwrap();
+        let world = World::new(folder.path());
+        fill(&world);
+        let now = world.now;
+        Self::with(folder, world, now)
+    }
+
     /// Every recording, with settings.
     pub(crate) fn ruled(rules: SpanRules) -> Self {
         let folder = TempDir::new().unwrap();

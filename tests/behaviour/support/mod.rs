@@ -39,6 +39,8 @@ pub(crate) mod vocabulary;
 
 #[path = "../../support/span_rules.rs"]
 pub(crate) mod span_rules;
+#[path = "../../support/stream_files.rs"]
+pub(crate) mod stream_files;
 #[path = "../../support/sums.rs"]
 pub(crate) mod sums;
 #[path = "../../support/world.rs"]

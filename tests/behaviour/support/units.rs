@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tailspan::audit::pass::{self, Pass};
 use tailspan::ledger::money::Money;
 use tailspan::ledger::prices::{Prices, Share};
+use tailspan::ledger::run::Run;
 use tailspan::ledger::session::{First, Reported, Session};
 use tailspan::ledger::tokens::Tokens;
 use tailspan::ledger::unit::{
@@ -13,6 +14,7 @@ use tailspan::ledger::unit::{
 use tailspan::transcript::chunk::FileNumber;
 use tailspan::transcript::ids::{AgentId, RowId, SessionId};
 use tailspan::transcript::record::{LinePlace, Origin, Outcome, Says};
+use tailspan::transcript::stream::RunId;
 use tailspan::transcript::time::Timestamp;
 use tailspan::transcript::usage::Usage;
 
@@ -126,6 +128,14 @@ pub(crate) fn tool(id: &str, name: &str, ended: Option<(i64, Outcome)>) -> Tool 
         in_file: true,
         asked: None,
     }
+}
+
+/// A run of a workflow that has ended.
+pub(crate) fn run(number: u128, workflow: Option<&str>) -> Run {
+    let mut run = Run::new(RunId(RowId(number)));
+    run.workflow = workflow.map(Into::into);
+    run.ended = Some(Timestamp(1_000 + i64::try_from(number).unwrap()));
+    run
 }
 
 /// What every recording holds, by its folder.

@@ -143,10 +143,13 @@ impl Kept {
     fn refresh(&mut self, reader: &StoreReader, prices: &Prices) -> Result<(), StoreError> {
         let known = self.version.take().is_some();
         let (version, changed) = reader.take_changed();
+        // A run that changed meanwhile is newer than the version, and is read again with the next one.
+        let runs = reader.take_changed_runs().filter(|_| known);
         let mut sessions: Vec<SessionId> = match changed {
             ChangedSessions::Some(sessions) if known => sessions.into_iter().collect(),
             ChangedSessions::Some(_) | ChangedSessions::All => {
                 self.cube = Cube::watching(self.watched.iter().cloned(), self.patterns.clone());
+                reader.each_run(|run| self.cube.runs.put(&run))?;
                 self.places().clear();
                 self.files.forget_all();
                 let mut sessions = Vec::new();
@@ -167,6 +170,11 @@ impl Kept {
             match reader.session(&id)? {
                 Some(session) => self.cube.put(&session, &reader.cells_of(&id)?, prices),
                 None => self.cube.remove(&id),
+            }
+        }
+        for id in runs.into_iter().flatten() {
+            if let Some(run) = reader.run(id)? {
+                self.cube.runs.put(&run);
             }
         }
         self.version = Some(version);

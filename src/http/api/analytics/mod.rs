@@ -9,6 +9,7 @@
 //! tools        tool calls
 //! bottlenecks  where the time of turns went
 //! patterns     what could be done better
+//! runs         runs of workflows
 //! usage        when and how much people work
 //! place        where a single call or response stands
 //! places       finds that, so that answers can link to it
@@ -23,5 +24,6 @@ mod place;
 pub(super) mod places;
 mod projection;
 pub(super) mod questions;
+pub mod runs;
 pub mod tools;
 mod usage;

@@ -160,9 +160,8 @@ pub(in crate::http::api) fn filter_of(request: &Request, zone: Zone) -> Result<F
     let all = |parameter: &Parameter<Text>| -> Result<Vec<String>, Problem> {
         Ok(request.all(parameter)?.into_iter().map(str::to_owned).collect())
     };
-    let window = window_of(request, zone)?;
     Ok(Filter {
-        window,
+        window: filter_within(request.given(&SINCE)?, request.given(&UNTIL)?, zone)?,
         session: all(&SESSION)?,
         project: all(&PROJECT)?,
         branch: all(&BRANCH)?,
@@ -177,16 +176,25 @@ pub(in crate::http::api) fn filter_of(request: &Request, zone: Zone) -> Result<F
 
 /// The time that a request asks about. Fails if it ends before it begins, or is in no calendar.
 pub(in crate::http::api) fn window_of(request: &Request, zone: Zone) -> Result<Window, Problem> {
+    filter_within(request.given(&SINCE)?, request.given(&UNTIL)?, zone)
+}
+
+/// The window from one moment to another. Fails if there is no time in it.
+pub(in crate::http::api) fn filter_within(
+    since: Option<TimeOrDate>,
+    until: Option<TimeOrDate>,
+    zone: Zone,
+) -> Result<Window, Problem> {
     let window = Window {
-        since: moment(request.given(&SINCE)?, |day| zone.midnight(day))?,
-        until: moment(request.given(&UNTIL)?, |day| zone.midnight(day.next()?))?,
+        since: moment(since, |day| zone.midnight(day))?,
+        until: moment(until, |day| zone.midnight(day.next()?))?,
     };
-    if let Window { since: Some(since), until: Some(until) } = window
-        && since >= until
-    {
-        return Err(Problem::bad_request("`since` must be before `until`"));
+    match window {
+        Window { since: Some(since), until: Some(until) } if since >= until => {
+            Err(Problem::bad_request("`since` must be before `until`"))
+        }
+        _ => Ok(window),
     }
-    Ok(window)
 }
 
 /// Most rows of an answer with all of its pages in which single calls and responses are told: to link to one, its session is

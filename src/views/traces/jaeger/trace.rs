@@ -31,6 +31,15 @@ impl Trace {
         Some(Self { id, batches: vec![batch], warnings: Vec::new() })
     }
 
+    /// A trace of batches that share a trace id, with the spans of each version of the client by themselves; `None` if
+    /// there are no spans.
+    #[must_use]
+    pub fn of_parts(id: TraceId, mut batches: Vec<SpanBatch>) -> Option<Self> {
+        batches.retain(|batch| !batch.spans.is_empty());
+        batches.iter_mut().for_each(arrange);
+        (!batches.is_empty()).then_some(Self { id, batches, warnings: Vec::new() })
+    }
+
     /// The trace with one more warning, a sentence for people.
     #[must_use]
     pub fn with_warning(mut self, warning: String) -> Self {

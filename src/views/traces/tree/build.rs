@@ -27,7 +27,7 @@ pub(super) fn all_traces(facts: &TurnFacts<'_>, with_background: bool) -> Vec<Sp
     let mut walk = Walk::of(facts, facts.turn);
     walk.with_background = with_background;
     walk.on_path = OnPath::of(facts);
-    let mut batches = vec![walk.trace(facts.turn, facts.end.at, describe::turn_links(facts.position))];
+    let mut batches = vec![walk.trace(facts.turn, facts.end.at, describe::turn_links(facts.turn, facts.position))];
     // The turn does not wait for sub-agents that have traces of their own.
     walk.on_path = OnPath::default();
     while let Some(Apart { unit, started_by }) = walk.apart.pop_front() {
@@ -76,7 +76,7 @@ pub(super) fn own<'a>(facts: &TurnFacts<'a>, own: &Own<'a>) -> SpanBatch {
     let (kind, key) = own.unit.agent.as_ref().map_or((TURN, TURN_KEY), |agent| (INVOKE_AGENT, &*agent.id.0));
     let links = match own.started_by {
         Some(started_by) => vec![describe::link(started_by, name::LINK_STARTED_BY)],
-        None if own.parent.is_none() => describe::turn_links(facts.position),
+        None if own.parent.is_none() => describe::turn_links(own.unit, facts.position),
         None => Vec::new(),
     };
     let (parent, end, only) = (own.parent, own.end, None);
@@ -192,6 +192,7 @@ impl<'f, 'a> Walk<'f, 'a> {
                 describe::turn(&mut list, self.facts);
             }
             describe::surroundings(&mut list, &unit.context);
+            describe::run(&mut list, unit);
         }
         let status = events::unit_status(unit, &mut list);
         let events = events::bounded_beyond(below.events, below.dropped, &mut list);

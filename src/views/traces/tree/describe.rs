@@ -8,7 +8,8 @@ use crate::ledger::tokens::Tokens;
 use crate::ledger::unit::{Message, Surroundings, Tool, Unit};
 use crate::transcript::record::{Compaction, Outcome};
 use crate::views::traces::attributes as name;
-use crate::views::traces::ids::{SpanAt, TraceId};
+use crate::views::traces::caller::caller;
+use crate::views::traces::ids::{SpanAt, TraceId, run_at};
 use crate::views::traces::span::{SpanLink, SpanStatus};
 
 /// Agent name of the main thread, whose agent is the client itself.
@@ -211,10 +212,26 @@ pub(super) fn surroundings(list: &mut AttributeList, context: &Surroundings) {
     list.maybe_text(name::VCS_REPOSITORY, context.cwd.as_deref().and_then(project_of));
 }
 
+/// Adds the run that a unit belongs to.
+pub(super) fn run(list: &mut AttributeList, unit: &Unit) {
+    if let Some(of) = &unit.of_run {
+        list.maybe_text(name::WORKFLOW, of.workflow.as_deref());
+        list.text(name::RUN_ID, &of.run.0.to_string());
+    }
+}
+
 /// Links of a turn's root.
-pub(super) fn turn_links(position: Position<'_>) -> Vec<SpanLink> {
+pub(super) fn turn_links(turn: &Unit, position: Position<'_>) -> Vec<SpanLink> {
     let forked_from = position.forked_from.and_then(|fork| fork.turn);
-    let links = [(position.previous, name::LINK_PREVIOUS_TURN), (forked_from, name::LINK_FORKED_FROM)];
+    let of_run = turn.of_run.as_deref();
+    let caller = of_run.and_then(|of| caller(of.caller.as_deref()?));
+    let run = of_run.filter(|of| of.span).map(|of| run_at(of.run, caller));
+    let links = [
+        (position.previous, name::LINK_PREVIOUS_TURN),
+        (forked_from, name::LINK_FORKED_FROM),
+        (caller, name::LINK_CALLER),
+        (run, name::LINK_RUN),
+    ];
     links.into_iter().filter_map(|(target, why)| Some(link(target?, why))).collect()
 }
 

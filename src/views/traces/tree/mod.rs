@@ -28,6 +28,7 @@ mod facts;
 mod family;
 mod list;
 mod order;
+mod run;
 mod text;
 
 use std::collections::HashSet;
@@ -38,6 +39,7 @@ pub use events::EVENTS_MAX;
 pub use facts::{Earlier, ForkedFrom, Own, Position, Slice, TurnFacts, invocation_id, position_of};
 pub use family::{family_spans, started_in};
 pub use order::TurnOrder;
+pub use run::{RunFacts, run_span};
 pub use text::is_printable;
 
 use crate::ledger::unit::Unit;
