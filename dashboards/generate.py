@@ -823,8 +823,10 @@ def health():
                     query("max by (instance) (%s)" % series("read_lag_bytes"), "{{instance}}"))),
                 (8, timeseries(
                     "Time since the latest row", "Grows when nobody works. Growing while sessions are active and the "
-                    "lag is not 0: reading has stopped.", "s",
-                    query("max by (instance) (time() - %s)" % series("last_event_timestamp_seconds"), "{{instance}}"),
+                    "lag is not 0: reading has stopped. Behind the stream: how long after the stream the session file "
+                    "told the same, 95 of 100.", "s",
+                    [query("max by (instance) (time() - %s)" % series("last_event_timestamp_seconds"), "{{instance}}"),
+                     query(quantile(0.95, "correlation_delay_seconds"), "behind the stream")],
                     nothing="no rows yet")),
                 (8, timeseries(
                     "Lines read per second", "How much the sidecar reads; and the lines of streams that were handed over: new, "
@@ -838,10 +840,11 @@ def health():
                     "is a torn write, many are a damaged file. Drift is what the self-check found to differ between "
                     "the state and the files: the log names it. Lost log: lines that could not be written, because "
                     "the disk of the log is full or nobody reads it. Lost of streams: lines that found no room while no "
-                    "sidecar answered.", "short",
+                    "sidecar answered. Not in file, not in stream: what only the other of the two told.", "short",
                     [query("3600 * " + total(rate("state_drift_total")), "drift"),
                      query("3600 * " + total(rate("log_lines_lost_total")), "lost log"),
                      query("3600 * " + total(rate("stream_lost_lines_total")), "lost of streams"),
+                     query("3600 * " + total(rate("correlation_missing_total"), "side"), "not in {{side}}"),
                      query(total("3600 * " + rate("rejected_lines_total"), "reason"), "{{reason}}")], stack=True, interval="10m",
                     overrides=fixed({"not_json": RED, "not_an_object": ORANGE, "too_long": YELLOW, "drift": PURPLE,
                                      "lost log": BLUE, "lost of streams": TEAL}))),

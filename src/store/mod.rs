@@ -34,6 +34,7 @@ mod retire;
 mod rows;
 mod spans;
 mod texts;
+mod units;
 mod writer;
 
 pub use changes::{ChangedSessions, StateVersion};

@@ -7,7 +7,7 @@ use std::time::Instant;
 use sled::{Db, Tree};
 
 use super::batch::Writes;
-use super::commit::{Commit, SectionChange, UnitChange};
+use super::commit::Commit;
 use super::compact::{CopyPlaces, Overhead, discard, is_half_empty, live_bytes};
 use super::disk::Disk;
 use super::epoch::Epoch;
@@ -21,10 +21,10 @@ use super::meter::OutboxMeter;
 use super::pulse::Beat;
 use super::rows::Rows;
 use super::texts::HeldTexts;
+use super::units::{self, Identities};
 use super::{cells, codec, extracts, keys, limits, retire, spans};
 use crate::ledger::known::{Index, Paths};
 use crate::ledger::run::Run;
-use crate::ledger::session::Member;
 use crate::ledger::unit::{Unit, UnitId};
 use crate::text::chain;
 use crate::transcript::chunk::{Cursor, FileNumber, FileRole};
@@ -33,9 +33,6 @@ use crate::transcript::time::Timestamp;
 use crate::views::analytics::limits::history::RowWrite;
 use crate::views::metrics::totals::{Series, Stored};
 use crate::views::traces::content::ContentLevel;
-
-/// The id of a unit or section, the unit and position of a section, and the hashes of its identities.
-pub(super) type Identities<T> = (UnitId, Option<(UnitId, u32)>, T);
 
 /// What the database held when it was opened.
 #[derive(Debug, Default)]
@@ -193,11 +190,11 @@ impl Writer {
         }
         let mut extracted = false;
         for change in &commit.units {
-            put_unit(&mut batch, &self.tree, change, &mut scratch)?;
+            units::put_unit(&mut batch, &self.tree, change, &mut scratch)?;
             extracted |= extracts::put_unit(&mut batch, &self.tree, change, &mut scratch)?;
         }
         for change in &commit.sections {
-            put_section(&mut batch, &self.tree, change, &mut scratch)?;
+            units::put_section(&mut batch, &self.tree, change, &mut scratch)?;
             extracted |= extracts::put_section(&mut batch, &self.tree, change, &mut scratch)?;
         }
         if extracted && !self.has_extracts {
@@ -474,68 +471,4 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.closing = Some(self.kept.pulse.begin("closing the database"));
     }
-}
-
-/// Adds a unit to a batch, with the rows that follow from it: number, identities, entry in its session. Returns the
-/// length of the encoded unit in bytes.
-pub(super) fn put_unit(
-    batch: &mut Writes,
-    tree: &Tree,
-    change: &UnitChange<'_>,
-    scratch: &mut Vec<u8>,
-) -> Result<usize, StoreError> {
-    let UnitChange { number, before, unit } = *change;
-    let (id, key) = (unit.key.id(), keys::unit(number));
-    if before.is_some_and(|before| before.sections.is_none()) && unit.sections.is_some() {
-        // The parts have moved into sections, so the further parts of the long value are removed.
-        codec::remove(batch, tree, key.clone())?;
-        codec::remove(batch, tree, keys::cells(number))?;
-    }
-    let bytes = codec::put_with(batch, tree, key, unit, scratch)?;
-    cells::put_unit(batch, tree, change, scratch)?;
-    if before.is_none() {
-        codec::put_with(batch, tree, keys::number(id), &number, scratch)?;
-    }
-    if before.is_none_or(|before| !before.identities().eq(unit.identities())) {
-        let identities: Identities<Vec<u64>> = (id, None, unit.identities().collect());
-        codec::put_with(batch, tree, keys::identities(number), &identities, scratch)?;
-    }
-    let first_row = |unit: &Unit| unit.agent.as_ref().and_then(|agent| agent.first_row).map(|(_, row)| row);
-    if let Some(row) = first_row(unit).filter(|row| before.and_then(first_row) != Some(*row)) {
-        codec::put_with(batch, tree, keys::agent(row), &id, scratch)?;
-    }
-    let listed = |unit: &Unit| {
-        let member = || (keys::member(unit.session(), &Member::of(unit), number), Member::of(unit));
-        (!unit.is_shell()).then(member)
-    };
-    let (old, new) = (before.and_then(listed), listed(unit));
-    if old != new {
-        let is_gone = |(key, _): &(Vec<u8>, Member)| new.as_ref().is_none_or(|(new, _)| new != key);
-        if let Some((key, _)) = old.filter(is_gone) {
-            batch.remove(key);
-        }
-        if let Some((key, member)) = new {
-            codec::put_with(batch, tree, key, &member, scratch)?;
-        }
-    }
-    Ok(bytes)
-}
-
-/// Adds a section of a unit to a batch. Returns the length of the encoded section in bytes.
-pub(super) fn put_section(
-    batch: &mut Writes,
-    tree: &Tree,
-    change: &SectionChange<'_>,
-    scratch: &mut Vec<u8>,
-) -> Result<usize, StoreError> {
-    let SectionChange { id, number, unit, before, section } = *change;
-    let bytes = codec::put_with(batch, tree, keys::section(unit, section.position), section, scratch)?;
-    cells::put_section(batch, tree, change, scratch)?;
-    if before.is_none_or(|before| !before.parts.identities().eq(section.parts.identities())) {
-        let number = number.ok_or(StoreError::Unnumbered)?;
-        let place = Some((section.of, section.position));
-        let identities: Identities<Vec<u64>> = (id, place, section.parts.identities().collect());
-        codec::put_with(batch, tree, keys::identities(number), &identities, scratch)?;
-    }
-    Ok(bytes)
 }

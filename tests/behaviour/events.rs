@@ -209,7 +209,7 @@ fn each_client_gets_what_it_asks_for() {
     let address = side.daemon().address;
     assert_problem(&get(address, "/api/v1/events?event=nonsense"), 400, "`event` takes");
     assert_problem(&get(address, "/api/v1/events?evnt=turn"), 400, "event");
-    assert_problem(&request(address, "POST", "/api/v1/events", &[], b""), 405, "POST");
+    assert_problem(&request(address, "PUT", "/api/v1/events", &[], b""), 405, "PUT");
     assert_eq!(request(address, "HEAD", "/api/v1/events", &[], b"").status, 200);
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,6 +32,9 @@ const EXPLAINED: &[(&str, &str)] = &[
     ("insights: Budgets D", "one day is too short for a projection"),
     ("cost: Responses with gaps A", "the usage of every response of this day can be read"),
     ("cost: Responses with gaps B", "no client of this day reports a cost that none can mean"),
+    ("TailspanWorkflowDear", "one day has no usual cost of a run"),
+    ("instance_workflow:tailspan_workflow_cost_usd:mean1h_p50_7d", "one day has no usual cost of a run"),
+    ("health: Time since the latest row B", "the runs of this day have no session file"),
     ("health: Series over the limit per hour A", "no metric reaches 500 series; the panel leaves out what never does"),
 ];
 
@@ -45,6 +49,7 @@ const RAISED: &[&str] = &[
     "TailspanToolFailing",
     "TailspanUnknownRecords",
     "TailspanUnpricedTokens",
+    "TailspanWorkflowFailed",
 ];
 
 fn now() -> Timestamp {
@@ -118,6 +123,7 @@ fn live(folder: &Path, sink: &Sink) -> Lived {
     let headers = [("Content-Type", "application/json")];
     assert_eq!(request(daemon.address, "POST", "/api/v1/limits", &headers, told.as_bytes()).status, 200);
     prometheus.until("a limit is scraped", || prometheus.number("tailspan_limit_used_ratio"));
+    run_twice(daemon.address, &prometheus);
     day.waiting(now());
     prometheus.until("somebody waits", || prometheus.number("sum(tailspan_sessions_waiting) > 0"));
     let done = || (sum(&daemon.metrics(), "tailspan_outbox_spans") == 0.0).then_some(());
@@ -125,6 +131,25 @@ fn live(folder: &Path, sink: &Sink) -> Lived {
     assert!(sink.accepted_spans().len() > 500, "the backend got the day");
     prometheus.until("that is scraped", || prometheus.number("tailspan_outbox_spans == 0"));
     Lived { prometheus, first, daemon }
+}
+
+/// A workflow runs twice: once it succeeds, once it fails.
+fn run_twice(address: SocketAddr, prometheus: &Prometheus) {
+    for (runs, outcome) in [(1, "success"), (2, "error_during_execution")] {
+        let id = format!("5fb3d16f-f9e3-4142-a37d-c727bd6ab70{runs}");
+        let is_error = outcome != "success";
+        let lines = [
+            json!({"type": "system", "subtype": "init", "session_id": id, "cwd": "/home/dev/shop", "uuid": id}),
+            json!({"type": "result", "subtype": outcome, "is_error": is_error, "session_id": id, "num_turns": 1,
+                "total_cost_usd": 0.25, "duration_ms": 2000, "result": "done", "uuid": id.replace('5', "6")}),
+        ];
+        let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let headers =
+            [("Content-Type", "application/x-ndjson"), ("Tailspan-Run", &id), ("Tailspan-Workflow", "nightly")];
+        assert_eq!(request(address, "POST", "/api/v1/events", &headers, body.as_bytes()).status, 202);
+        let count = "sum(tailspan_workflow_runs_total{workflow=\"nightly\"})";
+        prometheus.until("a run is scraped", || prometheus.number(count).filter(|count| *count >= f64::from(runs)));
+    }
 }
 
 /// An expression over the whole day, as a dashboard would ask it.

@@ -9,7 +9,8 @@ use crate::support::rule_files::{self, Rule, asked, folder, rules};
 use crate::support::vocabulary::Vocabulary;
 
 /// Counters of which a rule wants the raw value: what is new since an hour ago is all of it.
-const RAW: [&str; 2] = ["tailspan_unpriced_tokens_total", "tailspan_unknown_records_total"];
+const RAW: [&str; 3] =
+    ["tailspan_unpriced_tokens_total", "tailspan_unknown_records_total", "tailspan_workflow_runs_total"];
 
 /// Runs promtool; `false` where it is not installed.
 fn promtool(arguments: &[&str], files: Vec<std::path::PathBuf>) -> bool {

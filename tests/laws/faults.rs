@@ -313,12 +313,12 @@ fn a_state_that_is_opened_again_hides_nothing_that_was_shown() {
     let vitals = Arc::new(Vitals::new(now(), Duration::from_secs(3600)));
     // What an engine before this one has told, of which this one knows nothing.
     let last = now();
-    vitals.last_event.set(Some(last));
     vitals.set_sessions(vec![LiveSession::new("one", "cli", last)]);
+    vitals.last_event.set(Some(last));
     [&vitals.files_total, &vitals.files_done].iter().for_each(|number| number.set(7));
     // It scans once, publishes and ends.
     let (published, stop) = (tokio::sync::watch::channel(None).0, Arc::new(AtomicBool::new(true)));
-    let (limits, news, waits) = (Default::default(), Default::default(), Default::default());
+    let (limits, news, waits) = Default::default();
     let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news, waits });
     let sources = TailSources {
         roots: vec![folder.path().to_owned()],
@@ -394,7 +394,7 @@ fn a_database_that_was_never_released_is_set_aside_and_made_anew() {
 fn a_newer_database_is_refused_and_left_alone() {
     // The layout as a whole, and rows of one kind.
     for (row, refused) in [
-        ("mschema", "has schema 9, this program knows up to 8"),
+        ("mschema", "has schema 10, this program knows up to 9"),
         ("mversions", "has rows `y` of version 2, this program knows up to 1"),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ use tailspan::engine::ahead::{Parsed, next_piece};
 use tailspan::engine::turns::{Policy, WHOLE_SPANS_MAX};
 use tailspan::engine::{Engine, PARTS_MAX, Start};
 use tailspan::export::ExportCounters;
+use tailspan::http::api::limits::kept::SharedLimits;
 use tailspan::http::context::Context;
 use tailspan::http::openapi::ApiDocument;
 use tailspan::http::table::ROUTES;
@@ -17,6 +18,7 @@ use tailspan::ledger::prices::Prices;
 use tailspan::store::{self, Opened};
 use tailspan::tail::{self, ReadLimits};
 use tailspan::transcript::time::Timestamp;
+use tailspan::views::analytics::limits::sample::LimitSample;
 use tailspan::views::metrics::labels::LabelRules;
 use tailspan::views::traces::finish::SpanRules;
 use tailspan::vitals::Vitals;
@@ -146,6 +148,13 @@ fn state() -> State {
     }
     engine.commit(NOW).unwrap();
     let snapshot = engine.flush().unwrap();
+    let limits = SharedLimits::default();
+    limits.take(vec![LimitSample {
+        window: "five_hour".into(),
+        used_ppm: 620_000,
+        resets_at: Some(Timestamp(NOW.0 + 3_600_000)),
+        at: Timestamp(NOW.0 - 60_000),
+    }]);
     let vitals = Arc::new(Vitals::new(NOW, std::time::Duration::from_secs(1800)));
     vitals.initial_scan_complete.set(true);
     drop(outbox);
@@ -162,7 +171,7 @@ fn state() -> State {
         vitals,
         totals: watch::channel(Some(snapshot)).1,
         outbox: engine.outbox(),
-        limits: Arc::default(),
+        limits: Arc::new(limits),
         export: Arc::new(ExportCounters::default()),
         requests: Arc::new(RequestCounters::default()),
         archive: tailspan::archive::Archive::default(),

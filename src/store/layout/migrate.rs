@@ -20,7 +20,7 @@ use crate::store::batch::Writes;
 use crate::store::commit::{SectionChange, UnitChange};
 use crate::store::error::StoreError;
 use crate::store::file::FileRow;
-use crate::store::{cells, codec, keys, texts, writer};
+use crate::store::{cells, codec, keys, texts, units};
 use crate::transcript::ids::{AgentId, SessionId};
 
 /// Most bytes in one batch of the copy, a little exceeded by the last row.
@@ -255,14 +255,14 @@ impl Copy<'_> {
                     before: None,
                     section: &section,
                 };
-                let bytes = writer::put_section(&mut self.batch, self.to, &change, &mut Vec::new())?;
+                let bytes = units::put_section(&mut self.batch, self.to, &change, &mut Vec::new())?;
                 self.put(keys::number(id.section(position)), &own)?;
                 self.wrote(bytes)?;
             }
             unit.sections = Some(Box::new(sums));
         }
         let change = UnitChange { number, before: None, unit: &unit };
-        let bytes = writer::put_unit(&mut self.batch, self.to, &change, &mut Vec::new())?;
+        let bytes = units::put_unit(&mut self.batch, self.to, &change, &mut Vec::new())?;
         self.wrote(bytes)
     }
 }

@@ -196,11 +196,9 @@ pub(crate) fn level(name: &str) -> Option<Vec<String>> {
     if parts.next().is_some() || metric.is_empty() || operations.is_empty() {
         return None;
     }
-    if level == "tailspan" {
-        return Some(Vec::new());
-    }
     let known: BTreeSet<_> = ALL.iter().flat_map(|metric| metric.labels).map(|label| label.name).collect();
-    let (mut rest, mut labels) = (level.strip_prefix("instance")?, Vec::new());
+    let (mut rest, mut labels) =
+        (level.strip_prefix("instance").or_else(|| level.strip_prefix("tailspan"))?, Vec::new());
     while !rest.is_empty() {
         let label = known.iter().filter(|label| rest.strip_prefix('_').is_some_and(|rest| rest.starts_with(**label)));
         let longest = label.max_by_key(|label| label.len())?;
