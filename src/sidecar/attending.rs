@@ -55,7 +55,7 @@ impl Attending {
 
     fn run(self, mut lines: HookLines) {
         let woken = Hints::default();
-        let mut watcher = Watcher::new(woken.clone());
+        let mut watcher = Watcher::silent(woken.clone());
         let mut swept: Option<Instant> = None;
         while !self.shared.stop.load(Ordering::Acquire) {
             let mut folders: Vec<PathBuf> = self.configs().iter().map(|config| register::list_in(config)).collect();

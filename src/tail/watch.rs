@@ -40,6 +40,8 @@ pub struct Watcher {
     /// Device and inode of each root: if the folder above is replaced, the root changes without an event.
     roots: BTreeMap<PathBuf, (u64, u64)>,
     chance: Chance,
+    /// True if a failure is not logged.
+    is_silent: bool,
 }
 
 /// Whether a failure may be temporary: the watches of the previous watcher may still exist and count against a limit.
@@ -59,7 +61,24 @@ impl Watcher {
     #[must_use]
     pub fn new(hints: Hints) -> Self {
         let (roots, looks_until_retry) = (BTreeMap::new(), LOOKS_PER_RETRY);
-        Self { hints, health: Arc::default(), inner: None, looks_until_retry, roots, chance: Chance::First }
+        Self {
+            hints,
+            health: Arc::default(),
+            inner: None,
+            looks_until_retry,
+            roots,
+            chance: Chance::First,
+            is_silent: false,
+        }
+    }
+
+    /// [`Watcher::new`] of one that does not say that it cannot watch, for folders that are looked at all the time anyway.
+    #[must_use]
+    pub fn silent(hints: Hints) -> Self {
+        let mut watcher = Self::new(hints);
+        watcher.is_silent = true;
+        watcher.begin_anew(true);
+        watcher
     }
 
     /// Drops watches that cannot be relied on any more, so that [`Watcher::watch`] sets new ones. To be called before
@@ -76,9 +95,9 @@ impl Watcher {
                 self.begin_anew(true);
             }
         } else {
-            self.health.warned.store(false, Ordering::Relaxed);
+            self.health.warned.store(self.is_silent, Ordering::Relaxed);
             if is_replaced || self.health.lost.load(Ordering::Relaxed) {
-                self.begin_anew(false);
+                self.begin_anew(self.is_silent);
                 self.chance = if self.chance == Chance::Last { Chance::First } else { Chance::Second };
             } else {
                 self.chance = Chance::First;

@@ -425,10 +425,8 @@ fn an_open_turn_that_is_held_is_not_written_again_and_again() {
     let mut world = World::with(folder.path(), Policy { settle_ms: 0, ..EVERYTHING });
     let call = answer(&session("s"), "m")
         .replace("\"content\":[]", "\"content\":[{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"Bash\",\"input\":{}}]");
-    append(
-        &world.root.join("slug/s.jsonl"),
-        (prompt(&session("s"), 1) + &call.replace("end_turn", "tool_use")).as_bytes(),
-    );
+    let text = prompt(&session("s"), 1) + &call.replace("end_turn", "tool_use");
+    append(&world.root.join("slug/s.jsonl"), text.as_bytes());
     world.now = Timestamp::parse("2026-11-22T06:10:00.000Z").unwrap();
     world.read(&mut Dice::new(1), usize::MAX);
     world.settle();
