@@ -109,6 +109,14 @@ fn turn_page(target: &str, cursor: &str, page: &serde_json::Value) {
     assert!(!second.is_empty() && second.iter().all(|id| !first.contains(id)), "{first:?} then {second:?}");
 }
 
+/// One look at a window that goes on.
+fn limits() -> SharedLimits {
+    let limits = SharedLimits::default();
+    let (resets_at, at) = (Some(Timestamp(NOW.0 + 3_600_000)), Timestamp(NOW.0 - 60_000));
+    limits.take(vec![LimitSample { window: "five_hour".into(), used_ppm: 620_000, resets_at, at }]);
+    limits
+}
+
 fn state() -> State {
     let folder = TempDir::new().unwrap();
     let root = folder.path().join("projects");
@@ -148,13 +156,6 @@ fn state() -> State {
     }
     engine.commit(NOW).unwrap();
     let snapshot = engine.flush().unwrap();
-    let limits = SharedLimits::default();
-    limits.take(vec![LimitSample {
-        window: "five_hour".into(),
-        used_ppm: 620_000,
-        resets_at: Some(Timestamp(NOW.0 + 3_600_000)),
-        at: Timestamp(NOW.0 - 60_000),
-    }]);
     let vitals = Arc::new(Vitals::new(NOW, std::time::Duration::from_secs(1800)));
     vitals.initial_scan_complete.set(true);
     drop(outbox);
@@ -171,7 +172,7 @@ fn state() -> State {
         vitals,
         totals: watch::channel(Some(snapshot)).1,
         outbox: engine.outbox(),
-        limits: Arc::new(limits),
+        limits: Arc::new(limits()),
         export: Arc::new(ExportCounters::default()),
         requests: Arc::new(RequestCounters::default()),
         archive: tailspan::archive::Archive::default(),
