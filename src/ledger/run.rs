@@ -89,7 +89,7 @@ pub struct RunSession {
     pub asked: u64,
     /// Milliseconds that all turns together took.
     pub worked_ms: u64,
-    /// How much later than on the stream rows stood in the session file, in milliseconds: the first [`DELAYS_MAX`] that
+    /// How much later than on the stream rows stood in the session file, in milliseconds: the first `DELAYS_MAX` that
     /// were measured.
     pub delays: Vec<u32>,
     /// The greatest of all, in milliseconds.
