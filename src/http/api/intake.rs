@@ -105,8 +105,7 @@ fn named(request: &Request) -> Result<(Option<RunId>, Caller), Problem> {
     let text = |name: &'static str| match request.headers.get(HeaderName::from_static(name)) {
         None => Ok(None),
         Some(value) => match value.to_str() {
-            // As in addresses, what is empty is not given.
-            Ok(text) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+            Ok(text) => Ok(Some(text)),
             Err(_) => Err(Problem::bad_request(format!("the header `{name}` is not text of ASCII"))),
         },
     };
@@ -116,7 +115,7 @@ fn named(request: &Request) -> Result<(Option<RunId>, Caller), Problem> {
     });
     let mut caller = Caller::default();
     let wrong = |error: CallerError| Problem::bad_request(error.to_string());
-    if let Some(workflow) = text(WORKFLOW)? {
+    if let Some(workflow) = text(WORKFLOW)?.filter(|workflow| !workflow.trim().is_empty()) {
         caller.read_workflow(workflow).map_err(wrong)?;
     }
     if let Some(labels) = text(LABELS)? {
