@@ -12,6 +12,7 @@ use tailspan::transcript::time::Timestamp;
 
 use crate::support::daemon::{Daemon, sum};
 use crate::support::day::{Day, HOURS};
+use crate::support::http::request;
 use crate::support::panels::{self, Query};
 use crate::support::past;
 use crate::support::rule_files::{self, Rule, rules};
@@ -27,6 +28,8 @@ const NO_STREAM: &str = "no stream is passed on on this day";
 const EXPLAINED: &[(&str, &str)] = &[
     ("TailspanTargetMissing", "the target is there; without it, nothing else would answer"),
     ("TailspanBudgetExpectedOver", "one day is too short for a projection"),
+    ("TailspanLimitFullSoon", "one look tells no pace"),
+    ("overview: Limits of the account C", "one look tells no pace"),
     ("cost: Budgets D", "one day is too short for a projection"),
     ("insights: Budgets D", "one day is too short for a projection"),
     ("cost: Responses with gaps A", "the usage of every response of this day can be read"),
@@ -128,6 +131,11 @@ fn live(folder: &Path, sink: &Sink) -> Lived {
             daemon.address = address;
         }
     }
+    let reset = now().0 / 1000 + 7200;
+    let told = format!("{{\"rate_limits\": {{\"five_hour\": {{\"used_percentage\": 62, \"resets_at\": {reset}}}}}}}");
+    let headers = [("Content-Type", "application/json")];
+    assert_eq!(request(daemon.address, "POST", "/api/v1/limits", &headers, told.as_bytes()).status, 200);
+    prometheus.until("a limit is scraped", || prometheus.number("tailspan_limit_used_ratio"));
     day.waiting(now());
     prometheus.until("somebody waits", || prometheus.number("sum(tailspan_sessions_waiting) > 0"));
     let done = || (sum(&daemon.metrics(), "tailspan_outbox_spans") == 0.0).then_some(());
