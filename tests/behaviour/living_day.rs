@@ -49,6 +49,10 @@ const EXPLAINED: &[(&str, &str)] = &[
     ("cost: Workflows G", NO_STREAM),
     ("cost: Runs by outcome A", NO_STREAM),
     ("health: Time since the latest row B", NO_STREAM),
+    ("tools: Time to the first chunk A", NO_STREAM),
+    ("tools: Waits for an answer A", NO_STREAM),
+    ("tools: Waits for an answer B", NO_STREAM),
+    ("tools: Waits for an answer per hour, by tool A", NO_STREAM),
     ("health: Series over the limit per hour A", "no metric reaches 500 series; the panel leaves out what never does"),
 ];
 
