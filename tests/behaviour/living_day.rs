@@ -232,7 +232,7 @@ fn labels(answer: &Answer) -> BTreeSet<String> {
 }
 
 fn expected_labels(name: &str) -> BTreeSet<String> {
-    let target = if name.starts_with("tailspan:") { vec![] } else { vec!["job".to_owned(), "instance".to_owned()] };
+    let target = if name.starts_with("tailspan") { vec![] } else { vec!["job".to_owned(), "instance".to_owned()] };
     vocabulary::level(name).unwrap().into_iter().chain(target).collect()
 }
 
