@@ -312,10 +312,10 @@ impl EventLog {
 }
 
 impl Rows<'_> {
-    /// What was told behind a place in the log, at most so many rows. The first event may lie further on than expected, if
+    /// What was told behind a place in the log, at most so many rows, without gaps between them. The first event may lie further on than expected, if
     /// what was told between is not kept any more.
     pub(super) fn events_after(self, sequence: u64, rows_max: usize) -> Result<Vec<ToldEvents>, StoreError> {
-        let mut told = Vec::new();
+        let (mut told, mut next) = (Vec::new(), None);
         let wanted = sequence.saturating_add(1);
         let before = self.tree.get_lt(keys::event(wanted.saturating_add(1)))?;
         let begin = before.filter(|(key, _)| key.starts_with(&[keys::EVENT])).and_then(|(key, _)| keys::number8(&key));
@@ -325,7 +325,12 @@ impl Rows<'_> {
                 break;
             }
             let Some(first) = keys::number8(&key) else { continue };
+            // A commit may remove rows while others are read.
+            if next.is_some_and(|next| next != first) {
+                break;
+            }
             let row: LogRow = codec::decode(self.tree, &key, &value)?;
+            next = Some(first.saturating_add(row.events.len() as u64));
             let mut row = row.events(first);
             // Of the row in which the place lies, only what is behind it.
             let seen = usize::try_from(wanted.saturating_sub(first)).unwrap_or(usize::MAX);

@@ -4,21 +4,30 @@
 //! `TAILSPAN_TEST_SEEDS=10000 cargo test --release --test laws events::` runs more worlds than the usual ones.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::ops::Range;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tailspan::store::{EventLimits, StoreReader};
 use tailspan::views::sessions::events::events;
+use tokio::runtime::Builder;
 
 use crate::simulation::{Playing, room};
 use crate::support::follower::{Follower, Stream, key_of};
 use crate::support::plan::Plan;
-use crate::support::world::Dice;
+use crate::support::world::{Dice, World, append};
 
 /// Worlds in an ordinary run of the tests.
 const SEEDS: u64 = 300;
+
+/// When something that must end is taken for endless.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The kinds that are told as soon as there is a first row.
 const AT_ONCE: [&str; 6] = ["prompt", "message", "tool_call", "tool_result", "api_error", "subagent_start"];
@@ -142,4 +151,81 @@ fn a_client_that_is_away_for_too_long_is_told_so() {
         resyncs.fetch_add(run_forgetful(&Plan::of(seed), seed) as u64, Ordering::Relaxed);
     });
     assert!(resyncs.into_inner() > 0);
+}
+
+/// Does something at the first write, when the client is there and has got nothing.
+struct AtFirst<F>(Option<F>);
+
+impl<F: FnOnce()> Write for AtFirst<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(first) = self.0.take() {
+            first();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Appends turns to a session, and has them told.
+fn tell(world: &mut World, turns: Range<usize>) {
+    let (session, at) = ("00000001-0000-4000-8000-000000000000", "2025-06-01T12:00:00.000Z");
+    for turn in turns {
+        let head = format!("\"sessionId\":\"{session}\",\"timestamp\":\"{at}\",\"cwd\":\"/home/dev/shop\",\"uuid\"");
+        let rows = format!(
+            "{{\"type\":\"user\",{head}:\"{turn:08x}-0000-4000-9000-000000000001\",\"promptId\":\"p{turn}\",\
+             \"message\":{{\"role\":\"user\",\"content\":\"Go on\"}}}}\n\
+             {{\"type\":\"assistant\",{head}:\"{turn:08x}-0000-4000-9000-000000000002\",\
+             \"parentUuid\":\"{turn:08x}-0000-4000-9000-000000000001\",\"message\":{{\"id\":\"msg_{turn}\",\
+             \"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-sonnet-4-5\",\"stop_reason\":\"end_turn\",\
+             \"content\":[{{\"type\":\"text\",\"text\":\"Yes.\"}}],\"usage\":{{\"output_tokens\":1}}}}}}\n"
+        );
+        let folder = world.root.join("-home-dev-shop");
+        fs::create_dir_all(&folder).unwrap();
+        append(&folder.join(format!("{session}.jsonl")), rows.as_bytes());
+    }
+    world.read(&mut Dice::new(1), usize::MAX);
+    world.settle();
+}
+
+#[test]
+fn what_is_not_kept_any_more_when_it_is_to_be_told_stops_nothing() {
+    let keep = room();
+    let mut world = World::new(keep.path());
+    // Nothing but the last row is kept.
+    world.events = EventLimits { keep_ms: 0, bytes_max: 0 };
+    world.restart();
+    let runtime = Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+    let inside = runtime.enter();
+    let stream = Stream::of(world.reader.clone().unwrap());
+    let yielded = async || {
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Whether everything that was to be made has been made.
+    let is_done = || {
+        runtime.block_on(async {
+            yielded().await;
+            tokio::time::timeout(DEADLINE, tokio::task::spawn_blocking(|| ())).await.is_ok()
+        })
+    };
+    let mut has_ended = false;
+    stream.hand_to(&mut AtFirst(Some(|| {
+        assert!(is_done());
+        // The thread that makes events is busy, and has been told where the log ends.
+        let (go_on, wait) = channel::<()>();
+        tokio::task::spawn_blocking(move || wait.recv());
+        tell(&mut world, 0..3);
+        runtime.block_on(yielded());
+        // Meanwhile all of that is removed.
+        tell(&mut world, 3..300);
+        drop(go_on);
+        has_ended = is_done() && is_done();
+    })));
+    drop(inside);
+    runtime.shutdown_background();
+    assert!(has_ended, "it is made for ever");
 }

@@ -178,7 +178,12 @@ pub(crate) fn lines(state: &Path) -> Vec<String> {
 
 /// Those of them that are the client's.
 pub(crate) fn events(state: &Path) -> Vec<String> {
-    lines(state).into_iter().filter(|line| !line.starts_with("{\"type\":\"tailspan\"")).collect()
+    lines(state).into_iter().filter(|line| !is_mark(line)).collect()
+}
+
+/// Whether a line is one of tailspan's own.
+pub(crate) fn is_mark(line: &str) -> bool {
+    line.starts_with("{\"type\":\"tailspan\"")
 }
 
 /// The marks of a kind.

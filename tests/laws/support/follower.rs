@@ -1,13 +1,14 @@
 //! A client of the event stream that goes away at any moment, and comes back with the last id that it has got.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::time::Duration;
 
 use serde_json::Value;
 use tailspan::archive::Archive;
 use tailspan::http::api::events::hub::Events;
 use tailspan::http::api::events::{EVENTS, HasEvents, events};
-use tailspan::http::{HasReader, Route, get};
+use tailspan::http::{HasReader, Route, get, write};
 use tailspan::store::StoreReader;
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::traces::finish::SpanRules;
@@ -50,6 +51,11 @@ impl Stream {
     pub(crate) fn of(reader: StoreReader) -> Self {
         let events = Events::new(reader.clone(), Archive::default(), Duration::from_secs(15));
         Self { reader, events }
+    }
+
+    /// Hands what is there to a sink, while the client is there.
+    pub(crate) fn hand_to(&self, sink: &mut dyn Write) {
+        write(ROUTES, self, "/api/v1/events?follow=false", sink).unwrap();
     }
 
     /// What is there behind an id: id, name and data of each event.

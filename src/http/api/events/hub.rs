@@ -231,14 +231,7 @@ impl Hub {
             if next > until.sequence {
                 break;
             }
-            let rows = match self.reader.events_after(next - 1, ROWS_AT_ONCE) {
-                Ok(rows) if !rows.is_empty() => rows,
-                // What cannot be read is read when a client asks for it.
-                _ => {
-                    lock(&self.ring).begin(until);
-                    break;
-                }
-            };
+            let rows = self.reader.events_after(next - 1, ROWS_AT_ONCE).unwrap_or_default();
             let frames: Vec<_> = rows.iter().flat_map(|row| self.frames(until.epoch, row)).collect();
             let mut ring = lock(&self.ring);
             for frame in frames.into_iter().take_while(|frame| frame.sequence <= until.sequence) {
@@ -247,6 +240,11 @@ impl Hub {
                 }
                 made += frame.bytes.len() as u64;
                 ring.push(frame);
+            }
+            if ring.next() == next {
+                // What cannot be read, or is not kept any more because commits went on meanwhile: a client that asks for it
+                // reads the log itself.
+                ring.begin(until);
             }
         }
         self.made.send_modify(|bytes| *bytes += made);
@@ -293,7 +291,8 @@ impl Hub {
     ) -> Result<(Vec<Arc<Frame>>, EventPlace, u64), StoreError> {
         let end = self.end();
         let rows = self.reader.events_after(place.sequence, ROWS_AT_ONCE)?;
-        let first = rows.first().map_or(end.sequence + 1, |row| row.first);
+        // Commits that were not durable yet may have removed what lies before them.
+        let first = rows.first().map_or(end.sequence + 1, |row| row.first.min(end.sequence + 1));
         let (mut frames, mut last) = (Vec::new(), if rows.is_empty() { end.sequence } else { place.sequence });
         for row in rows {
             let durable = usize::try_from((end.sequence + 1).saturating_sub(row.first)).unwrap_or(usize::MAX);
