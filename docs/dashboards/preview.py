@@ -30,6 +30,7 @@ ORDER = ["overview", "cost", "tools", "insights", "sessions", "team", "health"]
 NOTHING = "no data yet"  # what a panel says that has no words of its own
 # (dashboard, panel, query): why it answers nothing here. Whoever answers must not stand here.
 EMPTY = {
+    ("health", "Time since the latest row", "B"): "the rows of these days are there before their streams",
     ("health", "Series over the limit per hour", "A"): "no metric has 500 series in these days",
     ("cost", "Responses with gaps", "A"): "every response of these days tells its usage in numbers",
     ("cost", "Responses with gaps", "B"): "no client of these days reports a cost that none can mean",

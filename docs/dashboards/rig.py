@@ -22,6 +22,7 @@ import urllib.parse
 import urllib.request
 
 from days import END, START, first_moment, machines
+from streams import limits, runs
 
 SCRAPE = 60  # seconds between samples: what Prometheus does unless told otherwise
 DEADLINE = 60
@@ -90,6 +91,7 @@ class Backend(http.server.BaseHTTPRequestHandler):
 class Sidecar:
     def __init__(self, binary, folder, host, rows, clock, endpoint):
         self.host, self.rows, self.next, self.lines = host, rows, 0, 0
+        self.runs, self.next_run_line = runs(rows, START) if host.night else [], 0
         self.projects = folder / "projects"
         self.projects.mkdir(parents=True)
         # History, which is there before the first start and in no counter.
@@ -124,6 +126,26 @@ class Sidecar:
                     file.write(line + "\n")
                 self.lines += 1
             self.next += 1
+
+    def post(self, path, kind, body, **headers):
+        request = urllib.request.Request(self.url(path), body.encode(), {"Content-Type": kind, **headers})
+        urllib.request.urlopen(request, timeout=DEADLINE).read()
+
+    def pass_on(self, until):
+        """Hands over the streams, as `tailspan stream` does it, and where people work, what the status line says."""
+        due = {}
+        while self.next_run_line < len(self.runs) and self.runs[self.next_run_line][0] <= until:
+            _, run, workflow, line = self.runs[self.next_run_line]
+            due.setdefault((run, workflow), []).append(line + "\n")
+            self.next_run_line += 1
+        if due:
+            # The files first: how much later they come than the streams cannot be told of a clock that stands still.
+            self.until_read()
+        for (run, workflow), lines in due.items():
+            headers = {"Tailspan-Run": run, "Tailspan-Workflow": workflow}
+            self.post("/api/v1/events", "application/x-ndjson", "".join(lines), **headers)
+        if not self.host.night:
+            self.post("/api/v1/limits", "application/json", json.dumps(limits(until)))
 
     def look_at_budgets(self):
         """They are looked at once a minute, which these days do not last, and whenever somebody asks."""
@@ -211,6 +233,8 @@ class Rig:
             self.set_clock(clock, at)
             for sidecar in self.sidecars:
                 sidecar.write(at)
+                if install == "days":
+                    sidecar.pass_on(at)
             for sidecar in self.sidecars:
                 if at.minute in (0, 30) or at == END:
                     sidecar.until_read()
