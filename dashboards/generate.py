@@ -298,7 +298,7 @@ def cost():
         cells(total(increase("workflow_cost_usd_total"), "workflow") + " > 0"),
         cells(ratio(total(increase("workflow_cost_usd_total"), "workflow"), runs)),
         cells("quantile_over_time(0.5, (%s)[14d:1d])" % run_cost),
-        cells(quantile(0.5, "workflow_run_duration_seconds", by="workflow")),
+        cells("histogram_quantile(0.5, sum by (le, workflow) (%s)) >= 0" % increase("workflow_run_duration_seconds_bucket")),
         cells("time() - max by (workflow) (%s)" % series("workflow_last_run_timestamp_seconds")),
     ]
     by_project = [

@@ -29,9 +29,11 @@ def short(value, decimals=None):
 def shown(value, unit, decimals=None):
     if value is None or value == "":
         return ""
+    is_number = not isinstance(value, str) or re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", value)
     if unit == "dateTimeAsLocal":
-        return str(value)[:19].replace("T", " ")
-    if isinstance(value, str) and not re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", value):
+        told = dt.datetime.fromtimestamp(float(value) / 1000, dt.UTC).isoformat() if is_number else value
+        return told[:19].replace("T", " ")
+    if not is_number:
         return value
     value = float(value)
     if unit == "currencyUSD":

@@ -29,6 +29,7 @@ class Run:
         common = {"session_id": self.session, "parent_tool_use_id": None}
         if not self.lines:
             began = at - dt.timedelta(milliseconds=400)
+            self.lines.append((began, json.dumps({"type": "tailspan", "mark": "run", "run": self.session, "at": iso(began)})))
             self.tell(began, {"type": "system", "subtype": "init", "session_id": self.session, "cwd": row["cwd"],
                               "model": "default", "tools": [], "uuid": self.uuid()})
         if row["type"] == "assistant":
