@@ -37,6 +37,7 @@ use self::files::KnownFiles;
 pub use self::lane::HistoryRules;
 use self::lanes::Unsent;
 use self::project::Projections;
+use self::streams::Look;
 use self::telling::Telling;
 pub use self::walk::Retired;
 use self::walk::Walk;
@@ -109,7 +110,7 @@ pub struct Engine {
     /// The walk over all sessions that ends those which are old enough.
     retiring: Walk,
     /// When each run of which something is still to be decided is to be looked at.
-    unsettled: BTreeMap<RunId, Timestamp>,
+    unsettled: BTreeMap<RunId, Look>,
     /// Rows that were read for the texts of the next commit's spans.
     latest_rows: Mutex<Latest>,
     telling: Telling,
@@ -148,7 +149,7 @@ impl Engine {
         let mut known = Known::with_parts_max(parts_max);
         known.paths = recovered.paths;
         known.streams.extend(recovered.streams);
-        let unsettled = recovered.runs.iter().map(|run| (run.id, now)).collect();
+        let unsettled = recovered.runs.iter().map(|run| (run.id, Look::at(now))).collect();
         let mut files = KnownFiles::default();
         recovered.cursors.iter().for_each(|(file, cursor)| files.note(*file, cursor));
         let new_prices = recovered.prices != Some(prices.fingerprint());
@@ -351,7 +352,7 @@ impl Engine {
     /// The earliest moment at which [`Engine::tick`] may have something to do; `None` if nothing waits.
     #[must_use]
     pub fn next_tick(&self) -> Option<Timestamp> {
-        let runs = self.unsettled.values().copied().min();
+        let runs = self.unsettled.values().map(|look| look.due).min();
         let told = self.has_more_to_tell().then_some(self.last_commit);
         self.turns.next().into_iter().chain(self.history.next()).chain(runs).chain(told).min()
     }

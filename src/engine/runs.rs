@@ -17,7 +17,7 @@ impl Engine {
     /// stored. False if it is not known yet what the run cost, because cells are being made after an upgrade.
     pub(super) fn let_run_leave(&mut self, id: RunId, now: Timestamp) -> Result<bool, StoreError> {
         self.load_run(id)?;
-        let is_due = |run: &&Run| run.settled && run.ended.is_some() && !run.left;
+        let is_due = |run: &&Run| run.settled && run.end().is_some() && !run.left;
         let Some(run) = self.known.run(id).filter(is_due).cloned() else { return Ok(true) };
         if !self.writer.has_all_cells() {
             return Ok(false);
@@ -30,7 +30,7 @@ impl Engine {
             turns.extend(roots.map(|root| self.spans.scope.place(&session.id, root)));
         }
         let mut leaving = Leaving::default();
-        if run.span && run.ended.is_some_and(|ended| self.turns.wants_end(ended)) {
+        if run.span && run.end().is_some_and(|ended| self.turns.wants_end(ended)) {
             let mut batch = run_span(&RunFacts { run: &run, turns: &turns, cost: sums.spent.cost, now });
             finish_run(&mut batch, &self.spans);
             leaving.spans.push(batch);

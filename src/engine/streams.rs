@@ -20,8 +20,29 @@ const TWIN_MS: u64 = 500;
 /// After this many milliseconds without a line behind a `result`, a session without a file is taken to have none.
 const RESULT_MS: u64 = 1_000;
 
-/// A stream without a line for this many milliseconds, whose end nobody told, has ended.
+/// After this many milliseconds without a line in a turn, what the stream told of it is taken to be all.
 const SILENT_MS: u64 = 600_000;
+
+/// A run is given up no earlier than so many milliseconds after it was looked at: its stream may be read piece by piece.
+const READING_MS: u64 = 60_000;
+
+/// When a run is to be looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    pub(super) due: Timestamp,
+    /// Whether the run is given up then, if nothing came meanwhile.
+    gives_up: bool,
+}
+
+impl Look {
+    pub(super) const fn at(due: Timestamp) -> Self {
+        Self { due, gives_up: false }
+    }
+}
+
+fn after(time: Timestamp, ms: u64) -> Timestamp {
+    Timestamp(time.0.saturating_add_unsigned(ms))
+}
 
 impl Engine {
     pub(super) fn load_run(&mut self, id: RunId) -> Result<bool, StoreError> {
@@ -53,17 +74,29 @@ impl Engine {
 
     fn look_later(&mut self, id: RunId, now: Timestamp) {
         let Some(run) = self.known.run(id) else { return };
-        let wait = match (run.ended, run.is_working) {
+        let wait = match (run.end(), run.is_working) {
             (Some(_), _) => TWIN_MS,
             (None, false) => RESULT_MS,
             (None, true) => SILENT_MS,
         };
-        self.unsettled.insert(id, Timestamp(now.0.saturating_add_unsigned(wait)));
+        self.unsettled.insert(id, Look::at(after(now, wait)));
+    }
+
+    /// Looks again at a run whose end nobody told, when nothing came for so long that it is given up.
+    fn give_up_later(&mut self, id: RunId, now: Timestamp) {
+        let Some((run, last)) = self.known.run(id).and_then(|run| Some((run, run.last?))) else { return };
+        let due = after(last, run.patience_ms()).max(after(now, READING_MS));
+        self.unsettled.insert(id, Look { due, gives_up: true });
     }
 
     /// Settles the runs that are due.
     pub(super) fn settle_runs(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let due: Vec<RunId> = self.unsettled.iter().filter(|(_, due)| **due <= now).map(|(run, _)| *run).collect();
+        let due: Vec<(RunId, bool)> = self
+            .unsettled
+            .iter()
+            .filter(|(_, look)| look.due <= now)
+            .map(|(run, look)| (*run, look.gives_up))
+            .collect();
         if due.is_empty() {
             return Ok(());
         }
@@ -71,9 +104,12 @@ impl Engine {
         if self.is_dirty() {
             self.commit(now)?;
         }
-        for id in due {
+        for (id, gives_up) in due {
             self.load_index()?;
             self.load_run(id)?;
+            if gives_up && self.known.run(id).is_some_and(|run| run.end().is_none()) {
+                self.known.run_mut(id).given_up = true;
+            }
             let Some(run) = self.known.run(id).cloned() else { continue };
             for session in &run.sessions {
                 self.load_stream_session(&session.id)?;
@@ -88,14 +124,17 @@ impl Engine {
             }
             settle(&mut self.known, id, &self.prices, &|_, unit| turns.get(&unit.key.id()).copied());
             self.commit(now)?;
-            if run.ended.is_some() {
+            if run.end().is_some() {
                 self.count_missing(&run.sessions)?;
                 self.commit(now)?;
             }
-            if self.let_run_leave(id, now)? {
-                self.unsettled.remove(&id);
-            } else {
+            if !self.let_run_leave(id, now)? {
                 self.look_later(id, now);
+                continue;
+            }
+            self.unsettled.remove(&id);
+            if run.end().is_none() {
+                self.give_up_later(id, now);
             }
         }
         Ok(())

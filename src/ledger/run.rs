@@ -43,8 +43,12 @@ pub struct Run {
     pub began: Option<Timestamp>,
     /// When its last line arrived.
     pub last: Option<Timestamp>,
-    /// When its stream ended; `None` while it goes on, or if nobody told.
+    /// When its stream ended, as its sender told; `None` while it goes on, or if nobody told. See [`Run::end`].
     pub ended: Option<Timestamp>,
+    /// True if its sender tells when it ends.
+    pub tells_end: bool,
+    /// True once nothing came for so long that it is taken to have ended with its last line. More lines make it false again.
+    pub given_up: bool,
     /// Length of a last line that was cut, in bytes.
     pub torn_bytes: u64,
     /// Lines that were lost on the way, by the place of the mark that tells so.
@@ -231,6 +235,8 @@ impl Run {
             began: None,
             last: None,
             ended: None,
+            tells_end: false,
+            given_up: false,
             torn_bytes: 0,
             lost: BTreeMap::new(),
             sessions: Vec::new(),
@@ -256,7 +262,25 @@ impl Run {
     pub(super) fn arrived(&mut self, at: Timestamp) {
         self.began = self.began.or(Some(at));
         self.last = self.last.max(Some(at));
+        self.given_up = false;
         self.settled = false;
+    }
+
+    /// When it ended: when its sender told so, or with its last line if nobody told and nothing came for long. `None` while it
+    /// goes on.
+    #[must_use]
+    pub fn end(&self) -> Option<Timestamp> {
+        self.ended.or_else(|| self.last.filter(|_| self.given_up))
+    }
+
+    /// After this many milliseconds without a line, a run whose end nobody told is taken to have ended: a `result` is the last
+    /// line of most streams whose sender does not tell the end. A host may ask for another turn after it, and a command or a
+    /// person may keep a turn waiting for hours.
+    #[must_use]
+    pub const fn patience_ms(&self) -> u64 {
+        const RESULT_MS: u64 = 600_000;
+        const DAY_MS: u64 = 86_400_000;
+        if self.is_working || self.tells_end { DAY_MS } else { RESULT_MS }
     }
 
     /// Takes in a mark of lost lines, told apart by its place.
@@ -313,12 +337,12 @@ impl Run {
     #[must_use]
     pub fn outcome(&self) -> RunOutcome {
         let Some(result) = self.result() else {
-            return if self.ended.is_some() { RunOutcome::Killed } else { RunOutcome::Running };
+            return if self.end().is_some() { RunOutcome::Killed } else { RunOutcome::Running };
         };
         let reason = result.reason.as_deref().unwrap_or_default();
         match (&*result.subtype, reason) {
             _ if self.is_working => {
-                if self.ended.is_some() {
+                if self.end().is_some() {
                     RunOutcome::Killed
                 } else {
                     RunOutcome::Running

@@ -41,7 +41,7 @@ pub fn settle(known: &mut Known, id: RunId, prices: &Prices, turn_of: TurnOf<'_>
     for session in &run.sessions {
         settle_rest(known, &session.id, &left, prices);
     }
-    let is_over = run.ended.is_some();
+    let is_over = run.end().is_some();
     if is_over {
         known.arrivals.forget(id);
     }

@@ -99,7 +99,11 @@ impl Fold<'_> {
                 }
                 self.run().begin(began);
             }
-            Mark::At(at) => self.arrived(*at),
+            Mark::At { at, by_sidecar } => {
+                self.arrived(*at);
+                // Who tells when lines arrived is `tailspan stream`, which tells when there are no more.
+                self.run().tells_end |= !by_sidecar;
+            }
             Mark::Lost { lines, .. } => {
                 let place = u64::from(self.file.0) << 40 | record.place.offset;
                 self.run().lose(place, *lines);
@@ -145,6 +149,7 @@ impl Fold<'_> {
         let at = self.in_session(&session);
         let time = row.time.unwrap_or(at);
         let run = self.run();
+        run.given_up = false;
         if !std::mem::replace(&mut run.is_working, true) {
             run.settled = false;
         }

@@ -9,7 +9,7 @@ use crate::ledger::run::Run;
 
 /// Gives to `take` that a run has ended, what it cost at list prices, and how long it took.
 pub(super) fn observe<'a>(run: &'a Run, cost: Money, take: Take<'_, 'a>) {
-    let Some(at) = run.ended.or(run.last) else { return };
+    let Some(at) = run.end().or(run.last) else { return };
     let dimensions = Dimensions {
         workflow: run.workflow.as_deref(),
         run_outcome: Some(run.outcome().name()),

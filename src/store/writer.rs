@@ -145,7 +145,7 @@ impl Writer {
             recovered.cursors.extend(row.cursor.map(|cursor| (number, cursor)));
         })?;
         self.rows().each_run(|run| {
-            recovered.runs.extend(Some(run).filter(|run| !run.settled || run.ended.is_some() && !run.left))
+            recovered.runs.extend(Some(run).filter(|run| !run.settled || run.end().is_some() && !run.left))
         })?;
         for row in self.tree.scan_prefix([keys::TOTAL]) {
             let (key, value) = row?;

@@ -130,7 +130,11 @@ pub enum Mark {
     /// A run begins, or goes on in another file.
     Run(Box<Began>),
     /// The lines that follow arrived at this time.
-    At(Timestamp),
+    At {
+        at: Timestamp,
+        /// True if the sidecar says so, because the sender told no times.
+        by_sidecar: bool,
+    },
     /// Lines were not kept, because there was no room for them.
     Lost { lines: u64, bytes: u64 },
     /// The stream ended.

@@ -12,16 +12,14 @@ use tailspan::transcript::time::Timestamp;
 
 use crate::support::daemon::{Daemon, sum};
 use crate::support::day::{Day, HOURS};
-use crate::support::http::request;
+use crate::support::http::{get, request};
 use crate::support::panels::{self, Query};
+use crate::support::passed_on::PassedOn;
 use crate::support::past;
 use crate::support::rule_files::{self, Rule, rules};
 use crate::support::scraper::{self, Answer, Prometheus};
 use crate::support::sink::{self, Sink};
 use crate::support::vocabulary::{self, Vocabulary};
-
-/// Why nothing is known of workflows.
-const NO_STREAM: &str = "no stream is passed on on this day";
 
 /// What answers nothing on this day, and why. An entry that answers is an error: it explains nothing. Queries of
 /// dashboards are `file: title query`.
@@ -34,25 +32,6 @@ const EXPLAINED: &[(&str, &str)] = &[
     ("insights: Budgets D", "one day is too short for a projection"),
     ("cost: Responses with gaps A", "the usage of every response of this day can be read"),
     ("cost: Responses with gaps B", "no client of this day reports a cost that none can mean"),
-    ("TailspanWorkflowDear", NO_STREAM),
-    ("TailspanWorkflowFailed", NO_STREAM),
-    ("TailspanWorkflowMissed", NO_STREAM),
-    ("instance_workflow_outcome:tailspan_workflow_runs:increase1h", NO_STREAM),
-    ("instance_workflow:tailspan_workflow_cost_usd:mean1h", NO_STREAM),
-    ("instance_workflow:tailspan_workflow_cost_usd:mean1h_p50_7d", NO_STREAM),
-    ("cost: Workflows A", NO_STREAM),
-    ("cost: Workflows B", NO_STREAM),
-    ("cost: Workflows C", NO_STREAM),
-    ("cost: Workflows D", NO_STREAM),
-    ("cost: Workflows E", NO_STREAM),
-    ("cost: Workflows F", NO_STREAM),
-    ("cost: Workflows G", NO_STREAM),
-    ("cost: Runs by outcome A", NO_STREAM),
-    ("health: Time since the latest row B", NO_STREAM),
-    ("tools: Time to the first chunk A", NO_STREAM),
-    ("tools: Waits for an answer A", NO_STREAM),
-    ("tools: Waits for an answer B", NO_STREAM),
-    ("tools: Waits for an answer per hour, by tool A", NO_STREAM),
     ("health: Series over the limit per hour A", "no metric reaches 500 series; the panel leaves out what never does"),
 ];
 
@@ -140,6 +119,7 @@ fn live(folder: &Path, sink: &Sink) -> Lived {
     let headers = [("Content-Type", "application/json")];
     assert_eq!(request(daemon.address, "POST", "/api/v1/limits", &headers, told.as_bytes()).status, 200);
     prometheus.until("a limit is scraped", || prometheus.number("tailspan_limit_used_ratio"));
+    pass_on(&daemon, &prometheus, &projects, &mut day);
     day.waiting(now());
     prometheus.until("somebody waits", || prometheus.number("sum(tailspan_sessions_waiting) > 0"));
     let done = || (sum(&daemon.metrics(), "tailspan_outbox_spans") == 0.0).then_some(());
@@ -147,6 +127,21 @@ fn live(folder: &Path, sink: &Sink) -> Lived {
     assert!(sink.accepted_spans().len() > 500, "the backend got the day");
     prometheus.until("that is scraped", || prometheus.number("tailspan_outbox_spans == 0"));
     Lived { prometheus, first, daemon }
+}
+
+/// Three runs of a workflow: their streams come first, and then their session files.
+fn pass_on(daemon: &Daemon, prometheus: &Prometheus, projects: &Path, day: &mut Day) {
+    for (number, ends) in [(1, "success"), (2, "error_max_turns"), (3, "success")] {
+        let run = PassedOn::new(daemon.address, number, now());
+        run.stream(ends);
+        let path = format!("/api/v1/analytics/runs/{}", run.run);
+        daemon.until("the stream is read", || (get(daemon.address, &path).status == 200).then_some(()));
+        day.lines += run.file(projects);
+        let runs = "sum(tailspan_workflow_runs_total)";
+        prometheus.until("a run is scraped", || prometheus.number(runs).filter(|runs| *runs >= f64::from(number)));
+        let rows = || prometheus.number("tailspan_lines_total").filter(|lines| *lines >= day.lines as f64);
+        prometheus.until("its file is scraped", rows);
+    }
 }
 
 /// An expression over the whole day, as a dashboard would ask it.

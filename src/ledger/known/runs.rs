@@ -21,7 +21,7 @@ impl Known {
                 run.told_began = true;
                 untold.push((id, false, at));
             }
-            if let Some(at) = run.ended.filter(|_| !run.told_ended) {
+            if let Some(at) = run.end().filter(|_| !run.told_ended) {
                 run.told_ended = true;
                 untold.push((id, true, at));
             }

@@ -34,7 +34,7 @@ impl Mark {
                 let (at, span) = (time_of(raw.at), raw.span.is_true());
                 Some(Self::Run(Box::new(Began { run, workflow, labels, at, caller, span })))
             }
-            "at" => time_of(raw.at).map(Self::At),
+            "at" => time_of(raw.at).map(|at| Self::At { at, by_sidecar: raw.by.word().is_some() }),
             "lost" => Some(Self::Lost { lines: raw.lines.count().unwrap_or(0), bytes: raw.bytes.count().unwrap_or(0) }),
             "end" => Some(Self::End { at: time_of(raw.at), torn_bytes: raw.torn.count().unwrap_or(0) }),
             _ => None,

@@ -32,11 +32,19 @@ pub(in crate::transcript) fn parse(line: &[u8], strings: &mut Strings) -> RowBod
     }
 }
 
+/// A mark. Its fields are known as such behind its type; a mark whose type is further back is read again.
+fn mark(raw: &RawLine<'_>, line: &[u8], strings: &mut Strings) -> RowBody {
+    let mut again = RawLine { kind: Some(MARK.as_bytes().into()), ..RawLine::default() };
+    let is_read = raw.mark.mark.word().is_some() || Json::whole(line, &mut again).is_err();
+    let told = Mark::of(if is_read { &raw.mark } else { &again.mark }, strings);
+    told.map_or_else(|| RowBody::Unknown(strings.get(MARK)), |mark| RowBody::Stream(Box::new(StreamLine::Mark(mark))))
+}
+
 fn body(raw: &mut RawLine<'_>, line: &[u8], strings: &mut Strings) -> RowBody {
     let kind = raw.kind.take();
     let session = strings.field(Field::Session, raw.row.session).map(SessionId);
     let told = match (kind.as_deref(), session) {
-        (Some(kind), _) if kind == MARK.as_bytes() => Mark::of(&raw.mark, strings).map(StreamLine::Mark),
+        (Some(kind), _) if kind == MARK.as_bytes() => return mark(raw, line, strings),
         (Some(b"assistant"), Some(_)) => {
             let kind = RowKind::Assistant(Box::new(assistant(&mut raw.row, line, strings)));
             return RowBody::Row(Box::new(row_of(&raw.row, kind, line, strings)));

@@ -73,6 +73,7 @@ texts! {
         workflow: Word<'de> = b"workflow",
         labels: RawLabels<'de> = b"labels",
         at: ToldText<'de, Timestamp> = b"at",
+        by: Word<'de> = b"by",
         caller: Word<'de> = b"traceparent",
         span: Scalar = b"span",
         lines: Scalar = b"lines",

@@ -108,7 +108,7 @@ impl RunEntry {
         let shown = |text: &Arc<str>| Arc::<str>::from(shown_name(text));
         let outcome = run.outcome();
         let began = run.began.or(run.last).unwrap_or_default();
-        let last = run.ended.or(run.last).unwrap_or(began);
+        let last = run.end().or(run.last).unwrap_or(began);
         let cwd = run.sessions.iter().find_map(|session| session.cwd.as_deref());
         Self {
             workflow: run.workflow.as_ref().map(shown),

@@ -17,6 +17,7 @@ pub(crate) mod jaeger_forms;
 pub(crate) mod json_schema;
 pub(crate) mod outbox;
 pub(crate) mod panels;
+pub(crate) mod passed_on;
 pub(crate) mod past;
 pub(crate) mod privileges;
 pub(crate) mod promql;

@@ -40,7 +40,7 @@ pub fn run_span(facts: &RunFacts<'_>) -> SpanBatch {
     let start = run.began.or(run.last).unwrap_or_default();
     let outcome = run.outcome();
     let goes_on = outcome == RunOutcome::Running;
-    let last = run.ended.or(run.last).unwrap_or(start);
+    let last = run.end().or(run.last).unwrap_or(start);
     let end = if goes_on { last.max(facts.now) } else { last };
     let version = run.sessions.iter().find_map(|session| session.version.as_deref());
     let links = facts.turns.iter().take(LINKS_MAX).map(|turn| link(*turn, name::LINK_TURN));
