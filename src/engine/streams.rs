@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use super::Engine;
+use super::look::Look;
 use crate::ledger::known::Asked;
 use crate::ledger::run::RunSession;
 use crate::ledger::settle::{settle, settle_rests};
@@ -25,20 +26,6 @@ const SILENT_MS: u64 = 600_000;
 
 /// A run is given up no earlier than so many milliseconds after it was looked at: its stream may be read piece by piece.
 const READING_MS: u64 = 60_000;
-
-/// When a run is to be looked at.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
-    pub(super) due: Timestamp,
-    /// Whether the run is given up then, if nothing came meanwhile.
-    gives_up: bool,
-}
-
-impl Look {
-    pub(super) const fn at(due: Timestamp) -> Self {
-        Self { due, gives_up: false }
-    }
-}
 
 fn after(time: Timestamp, ms: u64) -> Timestamp {
     Timestamp(time.0.saturating_add_unsigned(ms))
@@ -86,7 +73,7 @@ impl Engine {
     fn give_up_later(&mut self, id: RunId, now: Timestamp) {
         let Some((run, last)) = self.known.run(id).and_then(|run| Some((run, run.last?))) else { return };
         let due = after(last, run.patience_ms()).max(after(now, READING_MS));
-        self.unsettled.insert(id, Look { due, gives_up: true });
+        self.unsettled.insert(id, Look::last(due));
     }
 
     /// Settles the runs that are due.

@@ -350,7 +350,9 @@ impl Fold<'_> {
     /// Takes in the usage of a response at its beginning or at its end.
     fn stream_usage(&mut self, told: &StreamUsage) {
         self.in_session(&told.session);
-        if self.add_usage(told) {
+        // The next response may have the same name, if a gateway chose it.
+        let is_next = told.stop.is_none() && self.id_on_stream(&told.message).is_some();
+        if !is_next && self.add_usage(told) {
             return;
         }
         let usages = &mut self.stream().usages;
@@ -368,6 +370,12 @@ impl Fold<'_> {
         }
     }
 
+    /// The id that was made for the response that goes on, if a gateway gave it this name.
+    fn id_on_stream(&mut self, name: &str) -> Option<Box<str>> {
+        let named = self.known.thread_mut(self.file).named.as_ref();
+        named.filter(|named| *named.name == *name).map(|named| named.id.clone())
+    }
+
     /// Adds what was known of a response before its first row.
     fn early_usage(&mut self, message: &str) {
         let usages = &mut self.stream().usages;
@@ -380,7 +388,8 @@ impl Fold<'_> {
 
     /// Adds usage to a response. False if the response is not known.
     fn add_usage(&mut self, told: &StreamUsage) -> bool {
-        let Some(home) = self.known.home_of_message(&told.message) else { return false };
+        let id = self.id_on_stream(&told.message).unwrap_or_else(|| told.message.clone());
+        let Some(home) = self.known.home_of_message(&id) else { return false };
         let prices = self.prices;
         let add = |message: &Message| {
             let mut message = message.clone();
@@ -390,9 +399,9 @@ impl Fold<'_> {
             message.shares = message.priced(prices);
             message
         };
-        let known = self.known.parts(home).and_then(|parts| parts.message(&told.message));
+        let known = self.known.parts(home).and_then(|parts| parts.message(&id));
         let Some((changed, new)) = known.map(|known| (add(known) != *known, add(known))) else { return true };
-        if changed && let Some(known) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(&told.message)) {
+        if changed && let Some(known) = self.known.parts_mut(home).and_then(|parts| parts.message_mut(&id)) {
             *known = new;
         }
         true

@@ -31,6 +31,7 @@ impl Known {
             let current = thread.current.as_ref().and_then(|current| self.unit(current.id()));
             keys.units.extend(current.and_then(|current| current.provisional.as_ref()?.twin));
             keys.runs.extend(thread.stream.as_ref().and_then(|stream| stream.run));
+            keys.units.extend(thread.named.as_ref().and_then(|named| self.home(Identity::Message(&named.id))));
             keys.is_led = thread.current.is_some() && !restarted;
         }
         let mut session = thread.and_then(|thread| thread.session.as_ref()).filter(|_| !restarted);
