@@ -87,7 +87,7 @@ pub static ROUTES: &[Route<Context>] = &[
         .or_not_found()
         .quoting(),
     Route::intake("/api/v1/events", &intake::EVENTS, &intake::LINES, intake::HEADERS, intake::take),
-    Route::get("/api/v1/events", &events::EVENTS, events::events).quoting(),
+    Route::get("/api/v1/events", &events::EVENTS, events::events).feeding().quoting(),
     Route::get("/api/v1/export/{file}", &tables::EXPORT, tables::answer).large().tagged(),
     Route::foreign("/jaeger/api/services", &v1::SERVICES, v1::services),
     Route::foreign("/jaeger/api/services/{service}/operations", &v1::OPERATION_NAMES, v1::operation_names).large(),

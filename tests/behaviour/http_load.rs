@@ -100,6 +100,29 @@ fn questions_to_the_store_leave_connections_to_scrapes() {
 }
 
 #[test]
+fn many_clients_that_stay_may_come_at_once() {
+    let limits = ServerLimits {
+        connections_max: 2,
+        store_requests_max: 1,
+        feeds_max: 5,
+        send_timeout: NEVER,
+        ..ServerLimits::default()
+    };
+    let served = Served::with(limits);
+    let mut staying: Vec<Client> = (0..5).map(|_| asking(&served, "/feed/wait")).collect();
+    staying.iter().for_each(|_| served.wait_until_held());
+    // They take no place from anybody else.
+    for path in ["/metrics", "/items/a", "/-/healthy"] {
+        assert_eq!(get(served.addr, path).status, 200, "{path}");
+    }
+    assert_problem(&get(served.addr, "/feed/wait"), 503, "too many clients follow what happens");
+    staying.iter().for_each(|_| served.release.send(()).unwrap());
+    for client in &mut staying {
+        assert_eq!(client.read().text(), "waited");
+    }
+}
+
+#[test]
 fn a_client_that_has_shut_down_its_side_gets_its_answer() {
     let served = Served::new();
     let mut waiting = asking(&served, "/wait");

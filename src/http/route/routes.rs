@@ -58,6 +58,9 @@ pub enum Work {
     Store,
     /// Files or the store, with an answer that may be large. Few of these handlers run at once, and few requests wait.
     Large,
+    /// Files or the store at its beginning, and then for as long as the client stays. It waits like [`Work::Store`], and takes
+    /// no place from other requests.
+    Feed,
     /// Files, while the body arrives, however long that takes. Such a handler never waits for others: one too many is refused.
     Intake,
 }
@@ -134,6 +137,12 @@ impl<C> Route<C> {
     #[must_use]
     pub const fn by(self, methods: &'static [Method]) -> Self {
         Self { methods, ..self }
+    }
+
+    /// The same route, whose clients stay.
+    #[must_use]
+    pub const fn feeding(self) -> Self {
+        Self { work: Work::Feed, ..self }
     }
 
     /// The same route, whose answers may be large.

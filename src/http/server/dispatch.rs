@@ -59,14 +59,11 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         let mut label = OTHER_ROUTE;
         let person = refusal_page::is_wanted(head.uri.path(), &head.headers).then(|| head.uri.path().to_owned());
         let outcome = match self.admit(&head, link, &mut label) {
-            Ok((found, query)) => self.answer(found, query, head, body, link).await,
+            Ok((found, query)) => self.answer(found, query, (head, body), (link, &busy)).await,
             Err(problem) => Err(problem),
         };
         let (response, held) = outcome.unwrap_or_else(|problem| refused(problem, person.as_deref()));
         self.app.counters.record(label, response.status().as_u16());
-        if matches!(response.body(), Made::Fed(_)) {
-            busy.stays();
-        }
         response.map(|body| Outgoing::new(body, (busy, held)))
     }
 
@@ -87,14 +84,17 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
         &self,
         found: FoundRoute<C>,
         query: Query,
-        head: Parts,
-        body: Incoming,
-        link: &Arc<Link>,
+        (head, body): (Parts, Incoming),
+        (link, busy): (&Arc<Link>, &Busy),
     ) -> Result<Held, Problem> {
         if found.route.work == Work::Intake {
             return self.take_in(found, query, (head, body), link).await;
         }
-        let request_slot = self.slots.request(found.route.work)?;
+        let slot = self.slots.request(found.route.work)?;
+        if found.route.work == Work::Feed {
+            // A client that stays must not keep others from asking, and many come at once after a restart.
+            busy.stays();
+        }
         let (body, body_slot) = match head.method {
             Method::GET | Method::HEAD => (Bytes::new(), None),
             _ => {
@@ -113,9 +113,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
             headers: head.headers,
         };
         let (answer, room) = self.handle(found.route, request, Arc::clone(link), body_slot).await?;
-        // A client that stays must not keep others from asking.
-        let request_slot = request_slot.filter(|_| !matches!(answer.body(), Made::Fed(_)));
-        Ok((answer, [request_slot, room]))
+        Ok((answer, [slot, room]))
     }
 
     /// Gives a body to its handler while it arrives, however long that takes. The handler has a thread and a slot as long as
@@ -261,8 +259,7 @@ impl<C: Send + Sync + 'static> Dispatch<C> {
             }
             AnswerBody::Feed(feed) => {
                 drop(slot);
-                let seat = self.slots.feed()?;
-                (Made::Fed(self.feeder.start(feed, link)), seat)
+                (Made::Fed(self.feeder.start(feed, link)), None)
             }
         };
         Ok((Response::from_parts(head, made), room))

@@ -5,6 +5,7 @@
 //! store   needs a request slot, then a handler slot
 //! intake  needs a slot of its own, and is refused if there is none: it may last for hours
 //! large   needs a request slot, then a handler slot (few may wait for it), then room for the answer
+//! feed    needs a slot of its own for as long as the client stays, and a handler slot for its beginning
 //! ```
 //!
 //! If there is no request slot, or too many wait for a large answer, a request is refused at once; for other slots it
@@ -53,26 +54,21 @@ impl Slots {
         }
     }
 
-    /// Takes a request slot; fails if there is none.
+    /// Takes a request slot, or that of a client that stays; fails if there is none.
     pub(in crate::http) fn request(&self, work: Work) -> Result<Slot, Problem> {
-        if matches!(work, Work::Memory | Work::Intake) {
-            return Ok(None);
-        }
-        let refused = |_| Problem::unavailable("too many requests are under way");
-        Arc::clone(&self.requests).try_acquire_owned().map(Some).map_err(refused)
-    }
-
-    /// Takes the slot of a client that stays; fails if there is none.
-    pub(in crate::http) fn feed(&self) -> Result<Slot, Problem> {
-        let refused = |_| Problem::unavailable("too many clients follow what happens");
-        Arc::clone(&self.feeds).try_acquire_owned().map(Some).map_err(refused)
+        let (slots, refusal) = match work {
+            Work::Memory | Work::Intake => return Ok(None),
+            Work::Feed => (&self.feeds, "too many clients follow what happens"),
+            Work::Store | Work::Large => (&self.requests, "too many requests are under way"),
+        };
+        Arc::clone(slots).try_acquire_owned().map(Some).map_err(|_| Problem::unavailable(refusal))
     }
 
     /// Waits for a handler slot; fails if too many requests wait for large answers.
     pub(in crate::http) async fn handler(&self, work: Work) -> Result<Slot, Problem> {
         match work {
             Work::Memory => Ok(None),
-            Work::Store => Ok(Arc::clone(&self.store).acquire_owned().await.ok()),
+            Work::Store | Work::Feed => Ok(Arc::clone(&self.store).acquire_owned().await.ok()),
             Work::Intake => {
                 let refused = |_| Problem::unavailable("too many bodies arrive at once");
                 Arc::clone(&self.intake).try_acquire_owned().map(Some).map_err(refused)

@@ -139,6 +139,7 @@ static ROUTES: &[Route<Bench>] = &[
     Route::get("/large", &ANY, |_, _| Ok(Answer::text("tail ".repeat(20_000)))),
     Route::get("/flood", &ANY, |_, _| Ok(Answer::text("x".repeat(64 * 1024 * 1024)))),
     Route::get("/wait", &ANY, |bench, _| Ok(bench.hold())),
+    Route::get("/feed/wait", &ANY, |bench: &Bench, _| Ok(bench.hold())).feeding(),
     Route::get("/large/wait", &ANY, hold_large).large(),
     Route::get("/large/flood", &ANY, |_, _| Ok(Answer::text("x".repeat(64 * 1024 * 1024)))).large(),
     Route::get("/large/small", &ANY, |_, _| Ok(Answer::text("small"))).large(),
