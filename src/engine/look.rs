@@ -6,16 +6,18 @@ use crate::transcript::time::Timestamp;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
     pub(super) due: Timestamp,
+    /// When the last line came.
+    pub(super) since: Timestamp,
     /// Whether the run is given up then, if nothing came meanwhile.
     pub(super) gives_up: bool,
 }
 
 impl Look {
-    pub(super) const fn at(due: Timestamp) -> Self {
-        Self { due, gives_up: false }
+    pub(super) const fn at(due: Timestamp, since: Timestamp) -> Self {
+        Self { due, since, gives_up: false }
     }
 
-    pub(super) const fn last(due: Timestamp) -> Self {
-        Self { due, gives_up: true }
+    pub(super) const fn last(due: Timestamp, since: Timestamp) -> Self {
+        Self { due, since, gives_up: true }
     }
 }

@@ -8,7 +8,7 @@ use super::look::Look;
 use crate::ledger::known::Asked;
 use crate::ledger::run::RunSession;
 use crate::ledger::settle::{settle, settle_rests};
-use crate::ledger::unit::UnitId;
+use crate::ledger::unit::{Unit, UnitId};
 use crate::store::StoreError;
 use crate::transcript::ids::SessionId;
 use crate::transcript::stream::RunId;
@@ -17,6 +17,10 @@ use crate::transcript::time::Timestamp;
 /// The session file has everything at most this many milliseconds after the end of the process. Source:
 /// `claude-code-format.md` section 15.6.
 const TWIN_MS: u64 = 500;
+
+/// Where nobody tells that a file has changed, as on a network drive, its rows are found by the next look at all files, which
+/// comes every 3 s. So long a turn without rows in a file waits for them.
+const FILE_MS: u64 = 4_000;
 
 /// After this many milliseconds without a line behind a `result`, a session without a file is taken to have none.
 const RESULT_MS: u64 = 1_000;
@@ -66,24 +70,20 @@ impl Engine {
             (None, false) => RESULT_MS,
             (None, true) => SILENT_MS,
         };
-        self.unsettled.insert(id, Look::at(after(now, wait)));
+        self.unsettled.insert(id, Look::at(after(now, wait), now));
     }
 
     /// Looks again at a run whose end nobody told, when nothing came for so long that it is given up.
     fn give_up_later(&mut self, id: RunId, now: Timestamp) {
         let Some((run, last)) = self.known.run(id).and_then(|run| Some((run, run.last?))) else { return };
         let due = after(last, run.patience_ms()).max(after(now, READING_MS));
-        self.unsettled.insert(id, Look::last(due));
+        self.unsettled.insert(id, Look::last(due, now));
     }
 
     /// Settles the runs that are due.
     pub(super) fn settle_runs(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let due: Vec<(RunId, bool)> = self
-            .unsettled
-            .iter()
-            .filter(|(_, look)| look.due <= now)
-            .map(|(run, look)| (*run, look.gives_up))
-            .collect();
+        let due = self.unsettled.iter().filter(|(_, look)| look.due <= now);
+        let due: Vec<(RunId, Look)> = due.map(|(run, look)| (*run, *look)).collect();
         if due.is_empty() {
             return Ok(());
         }
@@ -91,23 +91,21 @@ impl Engine {
         if self.is_dirty() {
             self.commit(now)?;
         }
-        for (id, gives_up) in due {
+        for (id, look) in due {
             self.load_index()?;
             self.load_run(id)?;
-            if gives_up && self.known.run(id).is_some_and(|run| run.end().is_none()) {
+            if look.gives_up && self.known.run(id).is_some_and(|run| run.end().is_none()) {
                 self.known.run_mut(id).given_up = true;
             }
             let Some(run) = self.known.run(id).cloned() else { continue };
             for session in &run.sessions {
                 self.load_stream_session(&session.id)?;
             }
-            let mut turns = HashMap::new();
-            for unit in &run.provisional {
-                self.load_whole(*unit)?;
-                if let Some(turn) = self.turn_of(*unit, &run.provisional)? {
-                    self.load(turn)?;
-                    turns.insert(*unit, turn);
-                }
+            let turns = self.turns_of(&run.provisional)?;
+            let file = after(look.since, FILE_MS);
+            if now < file && self.waits_for_a_file(&run.provisional) {
+                self.unsettled.insert(id, Look::at(file, look.since));
+                continue;
             }
             settle(&mut self.known, id, &self.prices, &|_, unit| turns.get(&unit.key.id()).copied());
             self.commit(now)?;
@@ -127,12 +125,35 @@ impl Engine {
         Ok(())
     }
 
+    /// The turns of session files that provisional turns belong to, all of them in memory.
+    fn turns_of(&mut self, provisional: &[UnitId]) -> Result<HashMap<UnitId, UnitId>, StoreError> {
+        let mut turns = HashMap::new();
+        for unit in provisional {
+            self.load_whole(*unit)?;
+            if let Some(turn) = self.turn_of(*unit, provisional)? {
+                self.load(turn)?;
+                turns.insert(*unit, turn);
+            }
+        }
+        Ok(turns)
+    }
+
+    /// Whether one of these turns has neither rows in a file nor become a turn without them.
+    fn waits_for_a_file(&self, provisional: &[UnitId]) -> bool {
+        let is_alone = |unit: &Unit| unit.provisional.as_ref().is_some_and(|provisional| provisional.twin.is_none());
+        let units = provisional.iter().filter_map(|unit| self.known.unit(*unit));
+        units.into_iter().any(|unit| is_alone(unit) && unit.prompt.is_none())
+    }
+
     /// The turn of the session file that a provisional turn belongs to: its twin, or else the latest turn that began
     /// before it. `None` if there is no session file.
     fn turn_of(&self, id: UnitId, provisional: &[UnitId]) -> Result<Option<UnitId>, StoreError> {
         let Some(unit) = self.known.unit(id) else { return Ok(None) };
         if let Some(twin) = unit.provisional.as_ref().and_then(|provisional| provisional.twin) {
             return Ok(Some(twin));
+        }
+        if !self.known.session(unit.session()).is_some_and(|session| session.own_rows) {
+            return Ok(None);
         }
         let mut latest = None;
         self.writer.rows().each_member(unit.session(), |_, member| {

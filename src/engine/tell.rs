@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::Engine;
 use crate::engine::turns::Leaving;
 use crate::ledger::family::is_started_by;
+use crate::ledger::run::Run;
 use crate::ledger::unit::{Identity, Parts, Tool, Unit, UnitId, UnitKey};
 use crate::store::{EventLimits, EventRef, StoreError, Told, session_number, session_number_of};
 use crate::transcript::ids::SessionId;
@@ -100,9 +101,12 @@ impl Engine {
 
     /// Notes which runs began and ended, for this commit.
     pub(super) fn tell_runs(&mut self) {
-        let from = self.told_from();
+        let (from, begun) = (self.told_from(), self.writer.log().map(|log| log.begun).unwrap_or_default());
         for (run, has_ended, at) in self.known.untold_runs() {
-            if at >= from {
+            // A run that nobody ended is known to have ended long after its last line.
+            let given_up = self.known.run(run).filter(|run| has_ended && run.given_up);
+            let known = at.0.saturating_add_unsigned(given_up.map_or(0, Run::patience_ms));
+            if at >= begun && known >= from.0 {
                 let (told, unit) = (Told::Run, UnitId(run.0.0));
                 self.tell(EventRef { told, unit, section: None, identity: u64::from(has_ended), at });
             }

@@ -31,13 +31,13 @@ impl Engine {
         self.recall_pace(now)?;
         self.observe(&leaving, now);
         self.note_sessions(now)?;
+        self.tell_runs();
         let (events, caught_up) = (self.told(&leaving)?, self.read_until());
         self.note_threads();
         for (_, unit) in self.known.changed_units() {
             self.history.note(self.number_of(unit.key.id())?, unit);
         }
         self.note_runs(now)?;
-        self.tell_runs();
         let handed = self.handed()?;
         let (mut units, mut sections) = (Vec::new(), Vec::new());
         for (before, unit) in self.known.changed_units() {

@@ -23,6 +23,9 @@ const RESULTS_MAX: usize = 20_000;
 /// Most delays that are kept of one session in one run.
 const DELAYS_MAX: usize = 1_000;
 
+/// Most sessions of a run; lines of further ones are taken as rows of their sessions, but not of the run.
+const SESSIONS_MAX: usize = 1_000;
+
 /// Most marks of lost lines that are remembered.
 const LOSSES_MAX: usize = 1_000;
 
@@ -266,11 +269,21 @@ impl Run {
         self.settled = false;
     }
 
-    /// When it ended: when its sender told so, or with its last line if nobody told and nothing came for long. `None` while it
-    /// goes on.
+    /// When it ended: when its sender told so and nothing came later, or with its last line if nobody told and nothing came
+    /// for long. `None` while it goes on.
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {
-        self.ended.or_else(|| self.last.filter(|_| self.given_up))
+        self.ended.filter(|ended| Some(*ended) >= self.last).or_else(|| self.last.filter(|_| self.given_up))
+    }
+
+    /// How long it took so far, in milliseconds. A sender that tells no times may have sent all of it at once; then it took at
+    /// least as long as the client says that it worked.
+    #[must_use]
+    pub fn took_ms(&self) -> u64 {
+        let last = self.end().or(self.last).unwrap_or_default();
+        let took = last.since_ms(self.began.unwrap_or(last));
+        let worked = self.sessions.iter().map(|session| session.worked_ms).fold(0, u64::saturating_add);
+        if self.tells_end { took } else { took.max(worked) }
     }
 
     /// After this many milliseconds without a line, a run whose end nobody told is taken to have ended: a `result` is the last
@@ -292,7 +305,7 @@ impl Run {
 
     /// A session in it, which is added if it is new; `at` is when its line arrived.
     pub(super) fn session_mut(&mut self, id: &SessionId, at: Timestamp) -> Option<&mut RunSession> {
-        if self.session(id).is_none() {
+        if self.session(id).is_none() && self.sessions.len() < SESSIONS_MAX {
             let (results, spent) = (Vec::new(), BTreeMap::new());
             let (cwd, version, last, asked, worked_ms) = (None, None, None, 0, 0);
             let (id, so_far) = (id.clone(), BTreeMap::new());
@@ -376,8 +389,8 @@ impl RunSession {
             self.results.push(hash);
         }
         add_all(&mut self.spent, &told.since);
-        self.asked += u64::from(told.turns);
-        self.worked_ms += told.duration_ms;
+        self.asked = self.asked.saturating_add(told.turns.into());
+        self.worked_ms = self.worked_ms.saturating_add(told.duration_ms);
         let index = told.index.unwrap_or_else(|| self.last.as_ref().map_or(0, |last| last.index.saturating_add(1)));
         if self.last.as_ref().is_none_or(|last| last.index <= index) {
             self.so_far.clear();
@@ -428,11 +441,12 @@ fn add_all(sums: &mut BTreeMap<Arc<str>, Spent>, told: &[ModelCost]) {
 impl Spent {
     fn add(&mut self, told: &ModelCost) {
         self.cost += Money::from_usd_f64(told.usd);
-        self.input += told.input;
-        self.output += told.output;
-        self.cache_read += told.cache_read;
-        self.cache_write_1h += told.cache_write_1h;
-        self.cache_write_5m += told.cache_write.saturating_sub(told.cache_write_1h);
-        self.web_searches += told.web_searches;
+        let add = |own: &mut u64, more: u64| *own = own.saturating_add(more);
+        add(&mut self.input, told.input);
+        add(&mut self.output, told.output);
+        add(&mut self.cache_read, told.cache_read);
+        add(&mut self.cache_write_1h, told.cache_write_1h);
+        add(&mut self.cache_write_5m, told.cache_write.saturating_sub(told.cache_write_1h));
+        add(&mut self.web_searches, told.web_searches);
     }
 }

@@ -1,7 +1,8 @@
 //! Decides what only a stream told, once its run is over or nothing more of it comes.
 //!
 //! - If the session has a session file, what is left of a provisional turn belongs to the turn of the file that is its
-//!   twin, or else to the turn that ran then: the client was killed before it wrote these rows.
+//!   twin, or else to the turn that ran then: the client was killed before it wrote these rows. A turn that was over by
+//!   then is another one, and the file is late: the provisional turn is a turn until it comes.
 //! - If there is no session file, a provisional turn is a turn. Its responses have the usage of their beginnings, and
 //!   sub-agents may be missing; the client's own account (`model_usage_since_last_result`) tells how much is missing. That
 //!   becomes the *rest* of the session: one part for each model that holds what no response explains.
@@ -61,7 +62,8 @@ fn settle_turn(known: &mut Known, id: UnitId, turn_of: TurnOf<'_>) -> bool {
     let Some(unit) = known.unit(id) else { return false };
     let Some(provisional) = unit.provisional.clone() else { return false };
     let (homes, session) = (homes(unit), unit.session().clone());
-    let found = provisional.twin.or_else(|| turn_of(known, unit));
+    let ran = |turn: &UnitId| known.unit(*turn).is_some_and(|turn| ran_when(known, unit, turn));
+    let found = provisional.twin.or_else(|| turn_of(known, unit).filter(ran));
     let has_parts = homes.iter().any(|home| known.parts(*home).is_some_and(|parts| !parts.is_empty()));
     let has_file = known.session(&session).is_some_and(|session| session.own_rows);
     match found.filter(|twin| known.unit(*twin).is_some()) {
@@ -70,6 +72,8 @@ fn settle_turn(known: &mut Known, id: UnitId, turn_of: TurnOf<'_>) -> bool {
             homes.iter().for_each(|home| move_parts(known, *home, twin));
             if let Some(unit) = known.unit_mut(id) {
                 empty(unit);
+                // More of it may come on the stream.
+                unit.provisional.iter_mut().for_each(|provisional| provisional.twin = Some(twin));
             }
             false
         }
@@ -82,6 +86,14 @@ fn settle_turn(known: &mut Known, id: UnitId, turn_of: TurnOf<'_>) -> bool {
             true
         }
     }
+}
+
+/// Whether a turn of the session file may have run when a provisional turn began: it was not completed before that, nor over
+/// before its run.
+fn ran_when(known: &Known, provisional: &Unit, turn: &Unit) -> bool {
+    let began = provisional.of_run.as_ref().and_then(|of| known.run(of.run)?.began);
+    began.is_none_or(|began| turn.last >= began)
+        && turn.end().is_none_or(|end| end.reason != "stop" || end.at >= provisional.first)
 }
 
 /// Hands the run of a provisional turn to its turn in the session file, of which the stream may have had no row: it was cut
@@ -236,10 +248,19 @@ fn change_rest(known: &mut Known, id: &SessionId, settled: Option<(Option<UnitId
 /// The tokens of each model that the client counted in the runs of a session, beyond those of its responses.
 fn missing(known: &Known, session: &Session) -> BTreeMap<Arc<str>, Tokens> {
     let mut spent: BTreeMap<Arc<str>, Tokens> = BTreeMap::new();
+    let mut so_far: BTreeMap<Arc<str>, Tokens> = BTreeMap::new();
     for run in session.runs.iter().filter_map(|run| known.run(*run)?.session(&session.id)) {
-        for (model, told) in run.counted() {
+        for (model, told) in &run.spent {
             *spent.entry(Arc::clone(model)).or_default() += tokens(told);
         }
+        // Each run of a client that is too old to tell more counts what the runs before it have used again.
+        for (model, told) in run.so_far.iter().filter(|_| run.spent.is_empty()) {
+            let most = so_far.entry(Arc::clone(model)).or_default();
+            *most = most.most(tokens(told));
+        }
+    }
+    for (model, told) in so_far {
+        *spent.entry(model).or_default() += told;
     }
     let mut counted = counted(known, session);
     for (model, spent) in &mut spent {

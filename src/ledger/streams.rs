@@ -109,10 +109,11 @@ impl Fold<'_> {
                 self.run().lose(place, *lines);
             }
             Mark::End { at, torn_bytes } => {
-                let at = at.unwrap_or(self.stream().arrived);
+                // The clock of the sender may be behind.
+                let at = at.unwrap_or(self.stream().arrived).max(self.stream().arrived);
                 self.arrived(at);
                 let run = self.run();
-                run.ended = run.ended.max(Some(at));
+                run.ended = run.ended.max(Some(at)).max(run.last);
                 run.torn_bytes = run.torn_bytes.max(*torn_bytes);
             }
         }
@@ -449,6 +450,10 @@ impl Fold<'_> {
         }
         let current = self.known.thread_mut(self.file).current.take().map(|current| current.id());
         self.known.thread_mut(self.file).requested = None;
+        // What came before the next turn is not of it.
+        let stream = self.stream();
+        stream.prompt = None;
+        stream.later.clear();
         let run = self.run();
         run.is_working = false;
         let mut counted = Money::ZERO;
@@ -470,7 +475,8 @@ impl Fold<'_> {
             let models = models_of(&result.models);
             self.known.session_mut(&result.session).account(Account {
                 unit,
-                after: last,
+                // A turn without rows comes after all that there was.
+                after: if last == Timestamp::default() { at } else { last },
                 cost,
                 started: None,
                 models,

@@ -51,6 +51,18 @@ impl Tokens {
         }
     }
 
+    /// Each count, or that of `other` if it is more.
+    #[must_use]
+    pub fn most(self, other: Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            output: self.output.max(other.output),
+            cache_read: self.cache_read.max(other.cache_read),
+            cache_write_5m: self.cache_write_5m.max(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.max(other.cache_write_1h),
+        }
+    }
+
     /// Each count minus that of `other`, at least 0.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {

@@ -21,6 +21,6 @@ pub(super) fn observe<'a>(run: &'a Run, cost: Money, take: Take<'_, 'a>) {
     };
     say(Measure::WorkflowRuns, 1);
     say(Measure::WorkflowCost, cost.picousd());
-    say(Measure::WorkflowDuration, i128::from(at.since_ms(run.began.unwrap_or(at))));
+    say(Measure::WorkflowDuration, i128::from(run.took_ms()));
     say(Measure::WorkflowLastRun, i128::from(at.0));
 }

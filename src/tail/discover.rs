@@ -165,7 +165,18 @@ pub fn streams_below(state: &Path) -> PathBuf {
 
 /// The stream files in `folder`, the folder that the sidecar keeps them in, sorted by the bytes of their paths.
 pub fn scan_streams(folder: &Path, observer: &mut dyn Observer) -> Vec<FoundFile> {
-    FolderWalk::new(observer).run(folder.to_path_buf(), Level::Streams)
+    let mut found = FolderWalk::new(observer).run(folder.to_path_buf(), Level::Streams);
+    found.sort_by_key(|file| place_in_run(&file.path));
+    found
+}
+
+/// The run that a stream file is of, and its number: `RUN.jsonl` is the first, then `RUN.1.jsonl`, `RUN.2.jsonl`.
+fn place_in_run(path: &Path) -> (Vec<u8>, u64) {
+    let name = path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
+    let mut parts = name.split(|byte| *byte == b'.');
+    let run = parts.next().unwrap_or_default().to_vec();
+    let number = parts.next().and_then(|number| std::str::from_utf8(number).ok()?.parse().ok());
+    (run, number.unwrap_or(0))
 }
 
 /// [`scan_streams`] for one file in `folder`; empty if there is no such stream file.

@@ -11,8 +11,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::raw::{RawMark, time_of};
+use super::raw::{COUNT_MAX, RawMark, time_of};
 use crate::transcript::ids::RowId;
+use crate::transcript::json::Scalar;
 use crate::transcript::stream_line::{Began, Mark, RunId};
 use crate::transcript::strings::Strings;
 use crate::transcript::word::WordText;
@@ -35,7 +36,10 @@ impl Mark {
                 Some(Self::Run(Box::new(Began { run, workflow, labels, at, caller, span })))
             }
             "at" => time_of(raw.at).map(|at| Self::At { at, by_sidecar: raw.by.word().is_some() }),
-            "lost" => Some(Self::Lost { lines: raw.lines.count().unwrap_or(0), bytes: raw.bytes.count().unwrap_or(0) }),
+            "lost" => {
+                let count = |told: Scalar| told.count().unwrap_or(0).min(COUNT_MAX);
+                Some(Self::Lost { lines: count(raw.lines), bytes: count(raw.bytes) })
+            }
             "end" => Some(Self::End { at: time_of(raw.at), torn_bytes: raw.torn.count().unwrap_or(0) }),
             _ => None,
         }

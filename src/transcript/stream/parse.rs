@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::marks::MARK;
-use super::raw::RawLine;
+use super::raw::{COUNT_MAX, RawLine};
 use crate::transcript::fields::{id, label, row_id};
 use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::json::Json;
@@ -149,7 +149,7 @@ fn result(raw: &RawLine<'_>, session: SessionId, line: &[u8], strings: &mut Stri
         is_error: own.is_error.is_true(),
         reason,
         turns: own.turns.small().unwrap_or(0),
-        duration_ms: own.duration_ms.count().unwrap_or(0),
+        duration_ms: own.duration_ms.count().unwrap_or(0).min(COUNT_MAX),
         ttft_ms: own.ttft_ms.small(),
         usd: own.usd.number().filter(|usd| is_plausible(*usd)),
         models: models(&own.models),

@@ -9,6 +9,9 @@ use crate::transcript::raw_usage::RawUsage;
 use crate::transcript::time::Timestamp;
 use crate::transcript::word::{Word, WordText};
 
+/// Most milliseconds, lines or bytes that a line may tell, so that sums of them cannot overflow.
+pub(super) const COUNT_MAX: u64 = 1 << 40;
+
 /// A line: the fields that it has in common with rows of session files, and its own.
 #[derive(Default)]
 pub(super) struct RawLine<'de> {
