@@ -35,6 +35,7 @@ mod streams;
 // A state that lives through one thing that went wrong once, or could.
 mod clock;
 mod faults;
+mod late_files;
 mod silent_runs;
 
 // What is foretold, and what is noticed while it happens, by the hundred.

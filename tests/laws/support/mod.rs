@@ -5,6 +5,7 @@ pub(crate) mod calls;
 pub(crate) mod counters;
 mod crash;
 pub(crate) mod follower;
+pub(crate) mod lived;
 pub(crate) mod plan;
 pub(crate) mod runs;
 pub(crate) mod searched;

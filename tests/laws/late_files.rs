@@ -1,0 +1,140 @@
+//! What only a stream tells at first: a session file that comes late, or never, changes whose it is and nothing else.
+
+use serde_json::json;
+use tailspan::ledger::money::Money;
+
+use crate::support::lived::{Lived, SESSION, counted};
+
+/// A turn in the session file that is over before any run.
+fn earlier_turn(lived: &mut Lived) {
+    let rows = [lived.prompt("Before"), lived.answer(10).0];
+    lived.file(&rows);
+    lived.pass(60_000);
+}
+
+#[test]
+fn a_turn_that_was_over_gets_nothing_of_the_next_one() {
+    let mut lived = Lived::new(true);
+    earlier_turn(&mut lived);
+    let prompt = lived.prompt("Now");
+    let (row, line) = lived.answer(20);
+    let (init, result, end) = (lived.init(), lived.result(&json!({})), lived.end());
+    lived.stream(1, &[init, line, result, end]);
+    // The file is later than anybody waits for it.
+    lived.pass(60_000);
+    lived.file(&[prompt, row]);
+    lived.pass(60_000);
+    assert_eq!((&lived.session()["turns"], &lived.session()["messages"]), (&json!(2), &json!(2)));
+    let reader = lived.world.reader.as_ref().unwrap();
+    let session = reader.session(&tailspan::transcript::ids::SessionId(SESSION.into())).unwrap().unwrap();
+    let units = reader.units_of(&session).unwrap();
+    let turns: Vec<_> = units.iter().filter(|unit| unit.is_turn()).collect();
+    let of_run: Vec<bool> = turns.iter().map(|turn| turn.of_run.is_some()).collect();
+    assert_eq!(of_run, [false, true], "the run has the turn that it began");
+}
+
+#[test]
+fn a_file_that_is_found_by_the_next_look_makes_no_second_turn() {
+    let mut lived = Lived::new(true);
+    let prompt = lived.prompt("Now");
+    let (row, line) = lived.answer(20);
+    let (init, result, end) = (lived.init(), lived.result(&json!({})), lived.end());
+    lived.stream(1, &[init, line, result, end]);
+    let engine = lived.world.engine.as_mut().unwrap();
+    engine.commit(lived.world.now).unwrap();
+    // The next look at all files comes after three seconds.
+    let now = tailspan::transcript::time::Timestamp(lived.world.now.0 + 3_000);
+    while engine.tick(now).unwrap() {}
+    lived.file(&[prompt, row]);
+    let snapshot = lived.pass(60_000);
+    let turns = snapshot.of(&tailspan::views::metrics::catalog::TURNS);
+    let turns: i128 = turns
+        .map(|(_, sample)| match sample {
+            tailspan::views::metrics::totals::Sample::Number(number) => *number,
+            tailspan::views::metrics::totals::Sample::Histogram(_) => 0,
+        })
+        .sum();
+    assert_eq!(turns, 1);
+}
+
+#[test]
+fn a_turn_without_rows_leaves_its_beginning_to_no_other() {
+    let mut lived = Lived::new(true);
+    let lines = [lived.init(), lived.answer(5).1, lived.result(&json!({}))];
+    lived.stream(1, &lines);
+    lived.pass(60_000);
+    // Interrupted before its first row.
+    let lines = [lived.init(), lived.result(&json!({"terminal_reason": "aborted_streaming"}))];
+    lived.stream(1, &lines);
+    lived.pass(3_600_000);
+    let begun = lived.now();
+    let lines = [lived.init(), lived.answer(5).1, lived.result(&json!({})), lived.end()];
+    lived.stream(1, &lines);
+    lived.pass(60_000);
+    let reader = lived.world.reader.as_ref().unwrap();
+    let session = reader.session(&tailspan::transcript::ids::SessionId(SESSION.into())).unwrap().unwrap();
+    let last =
+        reader.units_of(&session).unwrap().into_iter().filter(|unit| unit.is_turn()).map(|unit| unit.started()).max();
+    assert_eq!(last.unwrap().to_rfc3339(), begun);
+}
+
+#[test]
+fn the_account_that_came_last_is_the_last_even_without_rows() {
+    let mut lived = Lived::new(true);
+    let model = |usd: f64| json!({"claude-sonnet-4-5": {"inputTokens": 3, "outputTokens": 5, "costUSD": usd}});
+    let lines = [
+        lived.init(),
+        lived.answer(5).1,
+        lived.result(&json!({"total_cost_usd": 1.0, "result_index": 0, "modelUsage": model(1.0),
+            "model_usage_since_last_result": model(1.0)})),
+        lived.end(),
+    ];
+    lived.stream(1, &lines);
+    lived.pass(60_000);
+    let lines = [
+        lived.init(),
+        lived.result(&json!({"total_cost_usd": 1.01, "result_index": 0, "modelUsage": model(1.01),
+            "model_usage_since_last_result": model(0.01)})),
+        lived.end(),
+    ];
+    lived.stream(2, &lines);
+    lived.pass(60_000);
+    let told = Money::parse_usd(lived.session()["client_reported_usd"].as_str().unwrap()).unwrap();
+    assert_eq!(told, Money::parse_usd("1.01").unwrap());
+}
+
+#[test]
+fn clients_that_count_a_session_from_its_beginning_count_each_run_once() {
+    let mut lived = Lived::new(true);
+    for (run, output) in [(1, 100), (2, 150)] {
+        let usage = json!({"claude-sonnet-4-5": {"inputTokens": 3, "outputTokens": output, "costUSD": 0.01}});
+        let lines = [lived.init(), lived.answer(20).1, lived.result(&json!({"modelUsage": usage})), lived.end()];
+        lived.stream(run, &lines);
+        lived.pass(60_000);
+    }
+    assert_eq!(lived.session()["tokens"]["output"], json!(150));
+}
+
+#[test]
+fn numbers_that_nobody_can_mean_end_nothing() {
+    let mut lived = Lived::new(true);
+    let lost = json!({"type": "tailspan", "mark": "lost", "lines": u64::MAX, "bytes": u64::MAX, "at": lived.now()});
+    let huge = json!({"duration_ms": u64::MAX, "num_turns": u64::MAX, "modelUsage":
+        {"claude-sonnet-4-5": {"inputTokens": u64::MAX, "outputTokens": u64::MAX, "webSearchRequests": u64::MAX}}});
+    let lines =
+        [lived.init(), lived.answer(1).1, lived.result(&huge), lived.result(&huge), lost.clone(), lost, lived.end()];
+    lived.stream(1, &lines);
+    let snapshot = lived.pass(60_000);
+    assert_eq!(counted(&snapshot), [("demo success".to_owned(), 1)]);
+    let run = &lived.runs()[0];
+    assert!(run.lost.values().sum::<u64>() > 0);
+    // Whatever session a line names.
+    let other = |number: u32| {
+        json!({"type": "system", "subtype": "init", "uuid": format!("{number:08x}-1111-4000-8000-000000000001"),
+        "session_id": format!("{number:08x}-2222-4000-8000-000000000001")})
+    };
+    let lines: Vec<_> = (0..3_000).map(other).collect();
+    lived.stream(1, &lines);
+    lived.pass(60_000);
+    assert_eq!(lived.runs()[0].sessions.len(), 1_000);
+}
