@@ -201,6 +201,27 @@ fn what_the_client_reports_beyond_the_rows_is_told() {
 }
 
 #[test]
+fn what_rows_show_beyond_the_report_of_the_client_is_told() {
+    let whole = Told::of(&[session(1, SONNET, 0)]).cost;
+    let limits = [(("unreported", "usd"), 0.0)].into();
+    let with = |usd: f64| {
+        let mut story = session(1, SONNET, 0);
+        story.reports(usd);
+        let settings =
+            PatternSettings { limits: std::collections::BTreeMap::clone(&limits), ..PatternSettings::default() };
+        // The second session is two hours later, so that the first one has been quiet.
+        Told::with(&[story, session(2, SONNET, 7_200_000)], settings).pattern("unreported").cloned()
+    };
+    let found = with(whole.to_f64() / 2.0).unwrap();
+    let beyond = whole - Money::from_usd_f64(whole.to_f64() / 2.0);
+    assert_eq!(dollars(&found["figures"]["unreported_usd"]), beyond, "{found}");
+    assert_eq!(found["evidence"].as_array().unwrap().len(), 1);
+    // A report that is nearly right, one that is more, and none at all are no findings.
+    assert!(with(whole.to_f64() * 0.99).is_none() && with(whole.to_f64() * 2.0).is_none());
+    assert!(Told::of(&[session(1, SONNET, 0)]).pattern("unreported").is_none());
+}
+
+#[test]
 fn working_hours_may_go_over_midnight() {
     // Tuesday at 9:00, at 23:00, and Wednesday at 5:00.
     let hour = 3_600_000;

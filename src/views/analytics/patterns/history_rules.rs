@@ -1,8 +1,14 @@
 //! The rules that look at all of history.
 
 use super::history_rule::HistoryRule;
-use super::{budget_pace, files_deleted_soon, outside_hours, unattributed, unpriced};
+use super::{budget_pace, files_deleted_soon, outside_hours, unattributed, unpriced, unreported};
 
 /// Every one of them.
-pub static HISTORY_RULES: [&HistoryRule; 5] =
-    [&budget_pace::RULE, &outside_hours::RULE, &unattributed::RULE, &files_deleted_soon::RULE, &unpriced::RULE];
+pub static HISTORY_RULES: [&HistoryRule; 6] = [
+    &budget_pace::RULE,
+    &outside_hours::RULE,
+    &unattributed::RULE,
+    &unreported::RULE,
+    &files_deleted_soon::RULE,
+    &unpriced::RULE,
+];

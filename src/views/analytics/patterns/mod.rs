@@ -50,6 +50,7 @@ mod retries;
 mod serial_agents;
 mod unattributed;
 mod unpriced;
+mod unreported;
 mod unused_servers;
 mod waiting_for_person;
 mod warm_up;
