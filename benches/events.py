@@ -68,6 +68,31 @@ class Session:
         return ("tool_call", call), self.write({**self.base("assistant"), "requestId": f"req_{number}", "message": message})
 
 
+class Streamed(Session):
+    """The same on a stream, which `tailspan stream` passes on."""
+
+    def __init__(self, program, folder, port):
+        super().__init__(folder / "unused", 200)
+        self.process = subprocess.Popen(
+            [program, "stream", "--listen", f"127.0.0.1:{port}", "--state", folder / "other"], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, bufsize=0)
+
+    def write(self, row):
+        kept = {name: row[name] for name in ("type", "uuid", "timestamp", "message")}
+        line = json.dumps({**kept, "session_id": self.id, "parent_tool_use_id": None}) + "\n"
+        at = time.perf_counter()
+        self.process.stdin.write(line.encode())
+        return at
+
+    def prompt(self):
+        self.process.stdin.write(json.dumps({"type": "system", "subtype": "init", "session_id": self.id,
+                                             "cwd": "/home/dev/shop"}).encode() + b"\n")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
 class Clients:
     """Clients of the stream, read by one thread."""
 
@@ -124,7 +149,7 @@ def quantile(values, part):
     return values[min(len(values) - 1, int(part * len(values)))] * 1000
 
 
-def measure(program, count, lines, every, text_bytes):
+def measure(program, count, lines, every, text_bytes, from_stream):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "projects/shop").mkdir(parents=True)
@@ -143,7 +168,7 @@ def measure(program, count, lines, every, text_bytes):
                 except ConnectionRefusedError:
                     pass
                 time.sleep(0.05)
-            session = Session(folder / "projects/shop", text_bytes)
+            session = Streamed(program, folder, port) if from_stream else Session(folder / "projects/shop", text_bytes)
             session.prompt()
             # What one client makes the process keep is not counted for each.
             one = Clients(port, 1, stuck=False)
@@ -165,6 +190,8 @@ def measure(program, count, lines, every, text_bytes):
             time.sleep(2)
             after = memory(side.pid)
             clients.close()
+            if from_stream:
+                session.close()
             readers = max(1, count - 1)
             missing = sum(readers - len(clients.seen.get(key, [])) for key in written)
             took = [at - begun for key, begun in written.items() for at in clients.seen.get(key, [])]
@@ -184,12 +211,13 @@ def main():
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 64, 1000])
     parser.add_argument("--lines", type=int, default=400)
     parser.add_argument("--every", type=float, default=0.05)
+    parser.add_argument("--stream", action="store_true", help="lines come through `tailspan stream` instead")
     parser.add_argument("--text", type=int, default=200, help="bytes of a result")
     args = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))
     for count in args.clients:
-        measure(args.program, count, args.lines, args.every, args.text)
+        measure(args.program, count, args.lines, args.every, args.text, args.stream)
 
 
 if __name__ == "__main__":
