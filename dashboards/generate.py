@@ -289,17 +289,19 @@ def cost():
                     total(increase("api_requests_total"), "model"))),
         cells(ratio(total(CACHE_READ, "model"), total(SENT, "model"))),
     ]
-    runs = total(increase("workflow_runs_total"), "workflow")
+    # The series of a workflow begin with its first run.
+    runs = total(increase_from_the_first("workflow_runs_total"), "workflow")
+    spent = total(increase_from_the_first("workflow_cost_usd_total"), "workflow")
     run_cost = ratio(total(increase("workflow_cost_usd_total", over="1d"), "workflow"),
                      total(increase("workflow_runs_total", over="1d"), "workflow"))
     by_workflow = [
         cells(runs + " > 0"),
-        cells("%s - %s" % (runs, total(increase("workflow_runs_total", 'outcome="success"'), "workflow"))),
-        cells(total(increase("workflow_cost_usd_total"), "workflow") + " > 0"),
-        cells(ratio(total(increase("workflow_cost_usd_total"), "workflow"), runs)),
+        cells("(%s > 0) - %s" % (runs, total(increase_from_the_first("workflow_runs_total", 'outcome="success"'), "workflow"))),
+        cells(spent + " > 0"),
+        cells(ratio(spent, "(%s > 0)" % runs)),
         cells("quantile_over_time(0.5, (%s)[14d:1d])" % run_cost),
-        cells("histogram_quantile(0.5, sum by (le, workflow) (%s)) >= 0" % increase("workflow_run_duration_seconds_bucket")),
-        cells("time() - max by (workflow) (%s)" % series("workflow_last_run_timestamp_seconds")),
+        cells("histogram_quantile(0.5, sum by (le, workflow) (%s)) >= 0" % increase_from_the_first("workflow_run_duration_seconds_bucket")),
+        cells("time() - max by (workflow) (%s > 0)" % series("workflow_last_run_timestamp_seconds")),
     ]
     by_project = [
         cells(total(increase("project_cost_usd_total"), "project") + " > 0"),
@@ -406,7 +408,7 @@ def cost():
                 (8, timeseries(
                     "Runs by outcome", "Runs that ended, by how they did. error_during_execution has a spent budget in it; "
                     "killed ended without a word.", "short",
-                    query(total(increase("workflow_runs_total", over="$__interval"), "outcome") + " > 0", "{{outcome}}"),
+                    query(total(increase_from_the_first("workflow_runs_total", over="$__interval"), "outcome") + " > 0", "{{outcome}}"),
                     stack=True, decimals=0, interval="1h", overrides=fixed(RUN_OUTCOMES), nothing="no runs yet")),
             ]),
             (6, [

@@ -97,10 +97,10 @@ def increase(name, *matchers, over="$__range", offset=""):
     return "increase(%s[%s]%s)" % (series(name, *matchers), over, " offset " + offset if offset else "")
 
 
-def increase_from_the_first(name):
-    """As `increase`, and all of a series that begins above 0 in the chosen time: those that are new when they are of interest."""
-    one = series(name)
-    return "(%s unless last_over_time(%s[1d] offset $__range)) or %s" % (one, one, increase(name))
+def increase_from_the_first(name, *matchers, over="$__range"):
+    """As `increase`, and all of a series that begins above 0 in that time: those that are new when they are of interest."""
+    one = series(name, *matchers)
+    return "(%s unless last_over_time(%s[1d] offset %s)) or %s" % (one, one, over, increase(name, *matchers, over=over))
 
 
 def of_sidecars(expression):

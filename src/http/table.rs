@@ -50,7 +50,7 @@ pub static ROUTES: &[Route<Context>] = &[
     Route::get("/api/v1/analytics/workflows", &workflows::WORKFLOWS, workflows::answer).tagged(),
     Route::get("/api/v1/analytics/workflows/{name}", &list::WORKFLOW_RUNS, list::of_workflow).or_not_found().tagged(),
     Route::get("/api/v1/analytics/runs", &list::RUNS, list::all).tagged(),
-    Route::get("/api/v1/analytics/runs/{id}", &one::RUN, one::answer).large().or_not_found(),
+    Route::get("/api/v1/analytics/runs/{id}", &one::RUN, one::answer).large().or_not_found().tagged(),
     Route::get("/api/v1/analytics/search", &search::SEARCH, search::search).large().quoting(),
     Route::get("/api/v1/analytics/sessions", &sessions::LIST, sessions::list).tagged(),
     Route::get("/api/v1/analytics/sessions/{id}", &session_detail::ONE, session_detail::one).large().or_not_found(),

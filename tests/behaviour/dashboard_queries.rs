@@ -22,7 +22,13 @@ const NOT_SHOWN: &[(&str, &str)] = &[
 ];
 
 /// Counters of which a panel also wants the raw value: a series that is new in the chosen time is all of it.
-const RAW: &[&str] = &["tailspan_unpriced_tokens_total", "tailspan_responses_without_identity_total"];
+const RAW: &[&str] = &[
+    "tailspan_unpriced_tokens_total",
+    "tailspan_responses_without_identity_total",
+    "tailspan_workflow_runs_total",
+    "tailspan_workflow_cost_usd_total",
+    "tailspan_workflow_run_duration_seconds_bucket",
+];
 
 /// Metrics of other programs, and of every process, that panels show.
 const FOREIGN: &[(&str, MetricKind)] =

@@ -97,6 +97,40 @@ fn a_client_that_comes_back_after_a_kill_is_told_the_rest_once() {
 }
 
 #[test]
+fn events_of_a_session_tell_the_workflow_of_its_run_and_no_secrets() {
+    const SECRET: &str = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+    let side = Side::new("");
+    let mut stream = side.open("", None);
+    let name = "long-".repeat(20) + "name";
+    let (session, at) = ("00000009-0000-4000-8000-000000000000", side.begun().to_rfc3339());
+    let line = |kind: &str, more: Value| {
+        let mut line = json!({"type": kind, "session_id": session, "uuid": format!("00000009-0000-4000-9000-{:012x}", kind.len()),
+            "timestamp": at, "parent_tool_use_id": null});
+        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        format!("{line}\n")
+    };
+    let message = json!({"id": "msg_9", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5",
+        "content": [{"type": "text", "text": "Done."}], "stop_reason": "end_turn", "usage": {"input_tokens": 3, "output_tokens": 2}});
+    let text = line("system", json!({"subtype": "init", "cwd": "/home/dev/shop"}))
+        + &line("assistant", json!({"message": message}));
+    let labels = format!("key={SECRET}");
+    let headers =
+        [("Content-Type", "application/x-ndjson"), ("Tailspan-Workflow", &*name), ("Tailspan-Labels", &*labels)];
+    assert_eq!(request(side.daemon().address, "POST", "/api/v1/events", &headers, text.as_bytes()).status, 202);
+    let told = stream.until("message");
+    let of = |kind: &str| told.iter().find(|event| event.name == kind).unwrap_or_else(|| panic!("{kind}: {told:?}"));
+    for kind in ["session", "message"] {
+        assert_eq!((&of(kind).data["workflow"], &of(kind).data["session"]), (&json!(name), &json!(session)), "{kind}");
+    }
+    let mut runs = side.open("since=2000-01-01&event=run", None);
+    let run = runs.until("run").pop().unwrap();
+    assert_eq!(run.data["workflow"], name.as_str());
+    assert!(run.data["labels"]["key"].is_string() && !run.data.to_string().contains(SECRET), "{run:?}");
+    // The name is what answers show, so that it is what filters take.
+    side.open(&format!("since=2000-01-01&event=session&workflow={name}"), None).until("session");
+}
+
+#[test]
 fn history_copies_and_rewritten_files_tell_nothing() {
     let mut side = Side::new("");
     let mut session = side.session("shop", 1);

@@ -138,6 +138,7 @@ mod torture;
 mod waiting;
 mod wide;
 mod workflows;
+mod workflows_asked;
 mod workflows_command;
 
 // Beside a real Prometheus: the past as a file, dashboards, rules, a day of work.

@@ -55,18 +55,26 @@ fn answers(interval: &str, series: &[(String, &str)], asked: &[Asked]) -> Result
     if output.status.success() { Ok(()) } else { Err(said) }
 }
 
-/// The query of a panel, in the words of Prometheus; `range` is the chosen time, with *All* chosen for jobs and instances.
+/// The first query of a panel.
 fn query(dashboard: &str, panel: &str, range: &str) -> String {
+    queries(dashboard, panel, range).remove(0)
+}
+
+/// The queries of a panel, in the words of Prometheus; `range` is the chosen time, with *All* chosen for jobs and instances.
+fn queries(dashboard: &str, panel: &str, range: &str) -> Vec<String> {
     let all = dashboards();
     let (_, found) = panels(&all).into_iter().find(|(place, _)| *place == format!("{dashboard} / {panel}")).unwrap();
     let (_, board) = all.iter().find(|(name, _)| *name == dashboard).unwrap();
-    let mut expression = text(&found["targets"][0]["expr"]).to_owned();
-    for variable in list(&board["templating"]["list"]) {
-        if let Some(all) = variable.get("allValue") {
-            expression = expression.replace(&format!("${}", text(&variable["name"])), text(all));
+    let filled = |target: &Value| {
+        let mut expression = text(&target["expr"]).to_owned();
+        for variable in list(&board["templating"]["list"]) {
+            if let Some(all) = variable.get("allValue") {
+                expression = expression.replace(&format!("${}", text(&variable["name"])), text(all));
+            }
         }
-    }
-    expression.replace("$__rate_interval", "5m").replace("$__range", range)
+        expression.replace("$__rate_interval", "5m").replace("$__range", range).replace("$__interval", range)
+    };
+    list(&found["targets"]).iter().map(filled).collect()
 }
 
 fn named(name: &str, labels: &str) -> String {
@@ -167,6 +175,38 @@ fn what_is_pushed_without_a_job_counts_with_what_is_scraped() {
         Asked::is(&query("overview", "Spend today", "1h"), HOUR, 7.0 * 60.0),
         Asked::is(&query("cost", "This month so far", "1h"), HOUR, 7.0 * 60.0),
     ];
+    answers("1m", &series, &asked).unwrap();
+}
+
+#[test]
+fn the_first_run_of_a_workflow_is_shown() {
+    if !installed("promtool", "prometheus") {
+        return;
+    }
+    let of = |name: &str, labels: &str| named(&format!("tailspan_workflow_{name}"), &format!("{SCRAPED}, {labels}"));
+    // The series of a workflow begin with its first run; those of one that is listed, and did not run yet, are at 0.
+    let series = [
+        (of("runs_total", "workflow=\"nightly\", outcome=\"success\""), "_x30 1x30"),
+        (of("runs_total", "workflow=\"nightly\", outcome=\"killed\""), "_x30 0x30"),
+        (of("cost_usd_total", "workflow=\"nightly\""), "_x30 0.5x30"),
+        (of("last_run_timestamp_seconds", "workflow=\"nightly\""), "_x30 1800x30"),
+        (of("run_duration_seconds_bucket", "workflow=\"nightly\", le=\"10\""), "_x30 0x30"),
+        (of("run_duration_seconds_bucket", "workflow=\"nightly\", le=\"20\""), "_x30 1x30"),
+        (of("run_duration_seconds_bucket", "workflow=\"nightly\", le=\"+Inf\""), "_x30 1x30"),
+        (of("runs_total", "workflow=\"weekly\", outcome=\"success\""), "0x60"),
+        (of("cost_usd_total", "workflow=\"weekly\""), "0x60"),
+        (of("last_run_timestamp_seconds", "workflow=\"weekly\""), "0x60"),
+    ];
+    let cells = queries("cost", "Workflows", "1h");
+    let told =
+        [("runs", 0, 1.0), ("no success", 1, 0.0), ("cost", 2, 0.5), ("cost per run", 3, 0.5), ("last run", 6, 1800.0)];
+    for (what, position, number) in told {
+        let asked = [Asked::is(&cells[position], HOUR, number), Asked::counts(&cells[position], HOUR, 1)];
+        answers("1m", &series, &asked).unwrap_or_else(|said| panic!("{what}: {said}"));
+    }
+    let by_outcome = query("cost", "Runs by outcome", "1h");
+    let asked =
+        [Asked::is(&cells[5], HOUR, 15.0), Asked::is(&by_outcome, HOUR, 1.0), Asked::counts(&by_outcome, HOUR, 1)];
     answers("1m", &series, &asked).unwrap();
 }
 

@@ -105,6 +105,65 @@ fn json_of(daemon: &Daemon, path: &str) -> Value {
     serde_json::from_str(&body).unwrap()
 }
 
+/// A stream with one turn of a session as a run that ended: its rows but for the prompt, and a result.
+fn streamed(rows: &[Value], run: &str) -> String {
+    let at = &rows[0]["timestamp"];
+    let mark = |mark: &str| {
+        format!(
+            "{{\"type\":\"tailspan\",\"mark\":\"{mark}\",\"run\":\"{run}\",\"workflow\":\"nightly\",\"at\":{at}}}\n"
+        )
+    };
+    let session = &rows[0]["sessionId"];
+    let own = |line: Value| format!("{line}\n");
+    let mut text = mark("run")
+        + &own(json!({"type": "system", "subtype": "init", "session_id": session, "cwd": "/home/dev/shop"}));
+    for row in &rows[1..] {
+        text +=
+            &own(json!({"type": row["type"], "message": row["message"], "uuid": row["uuid"], "session_id": session,
+            "timestamp": row["timestamp"], "parent_tool_use_id": null}));
+    }
+    let uuid = format!("{}-0000-4000-8000-0000000000ff", &run[..8]);
+    let usage = json!({"claude-sonnet-4-5": {"inputTokens": 120, "outputTokens": 80, "cacheReadInputTokens": 0,
+        "cacheCreationInputTokens": 0, "webSearchRequests": 0, "costUSD": 0.5}});
+    text += &own(json!({"type": "result", "subtype": "success", "is_error": false, "num_turns": 1, "uuid": uuid,
+        "session_id": session, "total_cost_usd": 0.5, "terminal_reason": "completed", "modelUsage": usage}));
+    text + &mark("end")
+}
+
+#[test]
+fn what_a_run_cost_whose_session_ended_is_unknown_and_not_nothing() {
+    let place = Place::new();
+    for (session, day, number, word) in [(OLD, OLD_DAY, 2, "mow"), (NEW, NEW_DAY, 4, "plant")] {
+        let run = format!("{number:08x}-0000-4000-9000-000000000000");
+        let text = streamed(&turn(session, day, number, word), &run);
+        append(&place.path("state").join("streams").join(format!("{run}.jsonl")), text.as_bytes());
+    }
+    let told = |daemon: &Daemon| {
+        let workflow = json_of(daemon, "/api/v1/analytics/workflows")["workflows"][0].clone();
+        let run = |number: u32| json_of(daemon, &format!("/api/v1/analytics/runs/{number:08x}"));
+        (workflow, run(2), run(4))
+    };
+    let daemon = place.daemon("");
+    let (before, old, new) = daemon.until("both runs", || {
+        let list = json_of(&daemon, "/api/v1/analytics/runs");
+        let is_known = |run: &Value| run["outcome"] == "success" && run["turns"] == 1;
+        let runs = list["runs"].as_array().unwrap();
+        (runs.len() == 2 && runs.iter().all(is_known)).then(|| told(&daemon))
+    });
+    for run in [&old, &new] {
+        assert!(run["cost_usd"] != "0" && run["unattributed_usd"] != run["client_reported_usd"], "{run}");
+    }
+    assert_eq!(before["cost_per_run"]["p50_usd"], old["cost_usd"]);
+    drop(daemon);
+    let daemon = place.ending();
+    let (workflow, old, kept) = told(&daemon);
+    assert_eq!((&workflow["runs"], &workflow["cost_per_run"]["p50_usd"]), (&json!(2), &kept["cost_usd"]));
+    assert_eq!((&old["client_reported_usd"], &old["unattributed_usd"]), (&json!("0.5"), &Value::Null), "{old}");
+    assert_eq!(old["session_list"][0]["unattributed_usd"], Value::Null);
+    assert_eq!((&old["outcome"], &old["cost_usd"]), (&json!("success"), &json!("0")));
+    assert_eq!((&kept["cost_usd"], &kept["unattributed_usd"]), (&new["cost_usd"], &new["unattributed_usd"]));
+}
+
 /// The ids of all sessions in the list.
 fn ids(daemon: &Daemon) -> Vec<String> {
     let list = json_of(daemon, "/api/v1/analytics/sessions?limit=1000");

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::daemon::Daemon;
 use crate::support::followed::Side;
 use crate::support::reports::tailspan;
+use crate::support::stream::pretender;
 
 /// A sidecar that has told of a turn with a failure, and text that would harm a terminal.
 fn told() -> Side {
@@ -63,6 +64,38 @@ fn each_event_is_a_line() {
         .collect();
     assert_eq!(kinds, ["tool_call", "tool_result", "tool_call", "tool_result"]);
     assert_eq!(watched(&side, &["--event", "tool_result", "--session", "00000001"], &[]).lines().count(), 2);
+}
+
+#[test]
+fn runs_waits_and_runaways_say_what_began_or_ended_and_why() {
+    const BODY: &str = concat!(
+        "data: {\"kind\":\"run\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"workflow\":\"night\u{200e}ly\",\"state\":\"began\",\"outcome\":\"running\"}\n\n",
+        "data: {\"kind\":\"waiting\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"state\":\"began\",\"reason\":\"permission\"}\n\n",
+        "data: {\"kind\":\"waiting\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"state\":\"ended\",\"reason\":\"permission\"}\n\n",
+        "data: {\"kind\":\"runaway\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"state\":\"began\",\"reason\":\"calls\"}\n\n",
+        "data: {\"kind\":\"runaway\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"state\":\"ended\",\"reason\":\"calls\"}\n\n",
+        "data: {\"kind\":\"run\",\"at\":\"2026-11-30T02:26:19Z\",\"session\":\"1\",\"workflow\":\"nightly\",\"state\":\"ended\",\"outcome\":\"error_max_turns\",\"exit_reason\":\"max_turns\"}\n\n",
+    );
+    let length = BODY.len();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let (address, _requests) = pretender(Some((head + BODY).leak()));
+    let arguments = ["watch", "--listen", &address.to_string(), "--no-follow", "--tz", "UTC"];
+    let printed = tailspan(&arguments, &[], "");
+    assert_eq!(printed.code, Some(0), "{}", printed.said);
+    let lines: Vec<&str> = printed.text.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+    assert_eq!(
+        lines,
+        [
+            "1  run begins  night ly",
+            "1  waits  permission",
+            "1  waits no more  permission",
+            "1  runs away  calls",
+            "1  runs away no more  calls",
+            "1  run ended  nightly  error_max_turns  max_turns",
+        ]
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use unicode_width::UnicodeWidthStr;
 
 use crate::support::daemon::Daemon;
+use crate::support::http::{get, request};
 use crate::support::reports::{Printed, tailspan};
 use crate::support::stream_files::{run_id, stream_file, streams_of};
 use crate::support::world::{append, copy_folder};
@@ -78,6 +79,8 @@ fn workflows_and_runs_are_told_in_the_terminal() {
     assert!(!list.text.contains("killed"), "{}", list.text);
     let killed = side.say(&format!("runs --since all --now {NOW} --outcome killed --width 140"));
     assert!(killed.text.contains("review") && !killed.text.contains("nightly"), "{}", killed.text);
+    let of_all = side.say(&format!("workflows --since all --now {NOW} --outcome killed --width 140"));
+    assert!(of_all.text.contains("review") && !of_all.text.contains("nightly"), "{}", of_all.text);
     let run = &side.ask("/api/v1/analytics/runs?outcome=error_max_turns")["runs"][0];
     let id = run["run"].as_str().unwrap();
     let one = side.say(&format!("runs {id} --now {NOW} --width 140"));
@@ -101,6 +104,27 @@ fn workflows_and_runs_are_told_in_the_terminal() {
     }
     let nothing = side.say("workflows --since 2020-01-01 --until 2020-01-02");
     assert!(nothing.text.contains("No run began"), "{}", nothing.text);
+}
+
+#[test]
+fn an_answer_about_a_run_is_asked_for_again_only_if_it_changed() {
+    let side = Side::start();
+    let address = side.daemon.address;
+    let id = side.ask("/api/v1/analytics/runs")["runs"][0]["run"].as_str().unwrap().to_owned();
+    let again = |path: &str, tag: &str| request(address, "GET", path, &[("If-None-Match", tag)], b"");
+    for path in [format!("/api/v1/analytics/runs/{id}"), "/api/v1/analytics/workflows/nightly".to_owned()] {
+        let first = get(address, &path);
+        let tag = first.header("etag").unwrap_or_else(|| panic!("{path}"));
+        assert_eq!(
+            (first.status, again(&path, tag).status, again(&path, "\"other\"").status),
+            (200, 304, 200),
+            "{path}"
+        );
+    }
+    // What is not there is not unchanged.
+    for path in ["/api/v1/analytics/runs/99999999", "/api/v1/analytics/workflows/nobody"] {
+        assert_eq!(again(path, "*").status, 404, "{path}");
+    }
 }
 
 #[test]

@@ -149,7 +149,8 @@ fn with_reference(text: &str) -> String {
             None if begins == "routes" => markdown::routes(ROUTES),
             None => continue,
         };
-        assert!(!tables.is_empty(), "there is no route for {line}");
+        // The head of a table has two lines.
+        assert!(tables.lines().count() > 2, "there is no route for {line}, or it has no parameters");
         inside = true;
         filled.push_str(&tables);
     }

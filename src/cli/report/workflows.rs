@@ -103,7 +103,7 @@ impl RunArgs {
 pub fn workflows(args: &WorkflowsArgs, config: &Config, env: &Env, prices: &Prices) -> Result<(), ReportError> {
     let asked = Asked::of(&args.common, config, env, prices)?;
     let Some(name) = &args.name else {
-        let answer = asked.source.ask(&asked.list("workflows"))?;
+        let answer = asked.source.ask(&asked.by_outcome(asked.list("workflows")))?;
         return asked.print(&answer, all_workflows);
     };
     let question = asked.by_outcome(asked.list(&format!("workflows/{}", percent_encoded(name))));

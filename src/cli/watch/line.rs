@@ -4,6 +4,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthChar;
 
 use crate::cli::ask::answer::{count, money, number, text};
+use crate::transcript::shown::is_visible;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::period::Zone;
 
@@ -102,6 +103,9 @@ pub(super) fn line(data: &Value, look: Look) -> String {
             parts.add(text(data, "/git_branch").unwrap_or_default(), Tone::Plain);
             parts.add(text(data, "/cwd").unwrap_or_default(), Tone::Dim);
         }
+        "run" => run(data, &mut parts),
+        "waiting" => change(data, ["waits", "waits no more"], Tone::Odd, &mut parts),
+        "runaway" => change(data, ["runs away", "runs away no more"], Tone::Bad, &mut parts),
         other => {
             parts.add(other, Tone::Bold);
             ending(data, &mut parts);
@@ -152,6 +156,28 @@ fn turn(data: &Value, parts: &mut Parts) {
     parts.add(format!("{messages} answers, {calls} calls"), Tone::Dim);
     let whole = money(data, "/cost_usd").zip(money(data, "/subagents_cost_usd")).map(|(own, below)| own + below);
     parts.add(whole.map(|cost| dollars(&cost.to_string())).unwrap_or_default(), Tone::Plain);
+}
+
+/// A run that began or ended.
+fn run(data: &Value, parts: &mut Parts) {
+    parts.add(if has_ended(data) { "run ended" } else { "run begins" }, Tone::Bold);
+    parts.add(text(data, "/workflow").unwrap_or_default(), Tone::Plain);
+    if has_ended(data) {
+        ending(data, parts);
+        let reason = text(data, "/exit_reason").filter(|reason| *reason != "completed");
+        parts.add(reason.unwrap_or_default(), Tone::Dim);
+    }
+}
+
+/// Something that a session began to do, or ceased to, each in words, and why.
+fn change(data: &Value, [began, ended]: [&str; 2], tone: Tone, parts: &mut Parts) {
+    let (words, tone) = if has_ended(data) { (ended, Tone::Dim) } else { (began, tone) };
+    parts.add(words, Tone::Bold);
+    parts.add(text(data, "/reason").unwrap_or_default(), tone);
+}
+
+fn has_ended(data: &Value) -> bool {
+    text(data, "/state") == Some("ended")
 }
 
 /// How something ended, and how long it took.
@@ -267,7 +293,6 @@ fn cut(text: &str, most: usize) -> String {
 fn harmless(text: &str) -> String {
     // More than a line can hold is not looked at.
     let text: String = text.chars().take(4_000).collect();
-    let turns = |letter| matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let plain = text.chars().map(|letter| if letter.is_control() || turns(letter) { ' ' } else { letter });
+    let plain = text.chars().map(|letter| if is_visible(letter) { letter } else { ' ' });
     plain.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -36,11 +36,15 @@ pub fn routes<C>(routes: &[Route<C>]) -> String {
     text
 }
 
-/// The parameters of the route with this pattern, path and query; empty if there is no such route.
+/// The parameters of the route with this pattern, path and query; empty if there is no such route. Of several routes it is that
+/// which is asked, not that which takes something in.
 #[must_use]
 pub fn parameters<C>(routes: &[Route<C>], pattern: &str) -> String {
     let mut text = String::from("| parameter | takes | default | meaning |\n|---|---|---|---|\n");
-    let Some(route) = routes.iter().find(|route| route.pattern == pattern) else { return String::new() };
+    let of_pattern = routes.iter().filter(|route| route.pattern == pattern);
+    let Some(route) = of_pattern.min_by_key(|route| !route.methods.contains(&Method::GET)) else {
+        return String::new();
+    };
     for parameter in route.description.parameters {
         let about = parameter.about();
         let names: Vec<String> = [about.name].iter().chain(about.also).map(|name| format!("`{name}`")).collect();

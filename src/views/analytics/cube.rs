@@ -1,7 +1,7 @@
 //! All sessions in memory: what the list knows of each, and its cells. A question reads no rows of the state.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::cells::Window;
 use super::filter::{Filter, NumberedFilter};
@@ -14,13 +14,14 @@ use super::patterns::session_rules::findings;
 use super::patterns::settings::PatternSettings;
 use super::quarters::SessionQuarters;
 use super::retired::RetiredSums;
-use super::runs::{RunIndex, RunSums};
+use super::runs::{RunIndex, RunSums, runs_with};
 use super::session_cells::{SessionCells, StoredUnit};
 use super::session_work::{SessionWork, works};
 use super::spend::{QuarterSpend, Sign};
 use crate::ledger::prices::Prices;
 use crate::ledger::session::Session;
 use crate::transcript::ids::SessionId;
+use crate::transcript::stream::RunId;
 
 /// The cells of all sessions, and what stays of those that ended for their age.
 #[derive(Debug, Default)]
@@ -114,6 +115,7 @@ impl Cube {
     /// there again.
     pub fn put_retired(&mut self, id: &SessionId, sums: &RetiredSums) {
         self.remove_retired(id);
+        self.runs.put_retired(id);
         let cells = sums.cells(&mut self.names);
         self.count(None, &cells, Sign::Plus);
         let quarters = SessionQuarters::of(&cells);
@@ -164,6 +166,18 @@ impl Cube {
     /// Every session that has not ended for its age, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = (&SessionId, &CubeSession)> {
         self.sessions.iter()
+    }
+
+    /// The runs of which a turn or sub-agent is what a filter takes; `None` if it takes all. Its window, sessions, projects and
+    /// workflows are not looked at: those of a run are its own.
+    #[must_use]
+    pub fn runs_with(&self, filter: &Filter) -> Option<HashSet<RunId>> {
+        let Filter { branch, entrypoint, model, agent, origin, tool, .. } = filter.clone();
+        let filter = Filter { branch, entrypoint, model, agent, origin, tool, ..Filter::default() };
+        (filter != Filter::default()).then(|| {
+            let numbered = NumberedFilter::of(&filter, &self.names);
+            self.sessions.values().flat_map(|session| runs_with(&session.cells, &numbered)).collect()
+        })
     }
 
     /// The cells of every session, in no particular order, and what stays of sessions that ended for their age.

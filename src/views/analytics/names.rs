@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::transcript::shown::shown_name;
+use crate::transcript::shown::{shown, shown_name};
 
 /// The number of a name; [`Name::NONE`] where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -19,6 +19,8 @@ impl Name {
 pub struct Names {
     /// By the names as the session files have them.
     raw: HashMap<Box<str>, Name>,
+    /// The same of names that are never cut.
+    whole: HashMap<Box<str>, Name>,
     shown: Vec<Arc<str>>,
     by_shown: HashMap<Arc<str>, Name>,
 }
@@ -30,13 +32,30 @@ impl Names {
         if let Some(known) = self.raw.get(raw) {
             return *known;
         }
-        let shown: Arc<str> = shown_name(raw).into();
+        let number = self.number_shown(shown_name(raw));
+        self.raw.insert(raw.into(), number);
+        number
+    }
+
+    /// The same of a name that is told whole however long it is, as that of a workflow: whoever gave it tells two of them apart
+    /// by their ends.
+    pub(super) fn number_whole(&mut self, raw: Option<&str>) -> Name {
+        let Some(raw) = raw else { return Name::NONE };
+        if let Some(known) = self.whole.get(raw) {
+            return *known;
+        }
+        let number = self.number_shown(shown(raw));
+        self.whole.insert(raw.into(), number);
+        number
+    }
+
+    fn number_shown(&mut self, shown: String) -> Name {
+        let shown: Arc<str> = shown.into();
         let next = Name(u32::try_from(self.shown.len() + 1).unwrap_or(u32::MAX));
         let number = *self.by_shown.entry(Arc::clone(&shown)).or_insert(next);
         if number == next {
             self.shown.push(shown);
         }
-        self.raw.insert(raw.into(), number);
         number
     }
 

@@ -138,7 +138,7 @@ impl RetiredSums {
         let mut session = SessionCells::default();
         for (unit, position) in self.units.iter().zip(0..) {
             let [project, branch, entrypoint, agent, origin] = unit.whose.map(|name| names.number(self.named(name)));
-            // Of a session that ended for its age nobody knows the workflow any more; its runs keep their own sums.
+            // Of a session that ended for its age nobody knows the workflow any more, nor what it spent in which run.
             let (workflow, turn) = (Name::NONE, unit.turn);
             session.units.push(CubeUnit { project, branch, entrypoint, workflow, agent, origin, turn });
             for tool in &unit.tools {

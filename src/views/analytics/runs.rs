@@ -3,10 +3,11 @@
 //! What a run spent is the sum of the units that belong to it. A unit belongs to the run of its turn, as it does to the
 //! workflow of its turn, so that the runs of a workflow add up to what the filter `workflow` takes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::cells::Window;
+use super::filter::NumberedFilter;
 use super::names::{Name, Names};
 use super::session_cells::{SessionCells, Spent, StoredUnit};
 use super::session_work::SessionWork;
@@ -16,7 +17,7 @@ use crate::ledger::session::project_of;
 use crate::ledger::unit::UnitId;
 use crate::transcript::ids::{RowId, SessionId};
 use crate::transcript::record::Outcome;
-use crate::transcript::shown::shown_name;
+use crate::transcript::shown::{shown, shown_name};
 use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 
@@ -31,7 +32,7 @@ pub struct RunEntry {
     pub project: Option<Arc<str>>,
     /// When it began.
     pub began: Timestamp,
-    /// When it ended; `None` while it goes on.
+    /// When it ended; `None` while its stream is open, even if a result told the outcome.
     pub ended: Option<Timestamp>,
     /// How long it took, or takes so far, in milliseconds.
     pub took_ms: u64,
@@ -72,8 +73,9 @@ pub struct RunCosts {
     pub ours: Money,
     /// The client's; `None` if it told none.
     pub client: Option<Money>,
-    /// What the client counted beyond ours, session by session.
-    pub unattributed: Money,
+    /// What the client counted beyond ours, session by session; `None` if it told no result of a session of which is known
+    /// what it spent.
+    pub unattributed: Option<Money>,
 }
 
 /// Which runs are asked for.
@@ -89,6 +91,10 @@ pub struct RunFilter {
     pub labels: Vec<(String, Option<String>)>,
     /// How they ended; in any way if there is none.
     pub outcome: Vec<RunOutcome>,
+    /// Ids of sessions of which they have one; any if there is none.
+    pub session: Vec<String>,
+    /// The runs among which they are; `None` if they are among all.
+    pub among: Option<HashSet<RunId>>,
 }
 
 /// All runs.
@@ -101,21 +107,23 @@ pub struct RunIndex {
     sums: HashMap<RunId, Vec<(SessionId, RunSums)>>,
     /// In which runs a session has spent something.
     sessions: HashMap<SessionId, Vec<RunId>>,
+    /// Sessions that ended for their age: what they spent in which run is not known any more.
+    retired: HashSet<SessionId>,
 }
 
 impl RunEntry {
     fn of(run: &Run) -> Self {
-        let shown = |text: &Arc<str>| Arc::<str>::from(shown_name(text));
+        let whole = |text: &Arc<str>| Arc::<str>::from(shown(text));
         let outcome = run.outcome();
         let began = run.began.or(run.last).unwrap_or_default();
         let last = run.end().or(run.last).unwrap_or(began);
         let cwd = run.sessions.iter().find_map(|session| session.cwd.as_deref());
         Self {
-            workflow: run.workflow.as_ref().map(shown),
-            labels: run.labels.iter().map(|(name, value)| (shown(name), shown(value))).collect(),
+            workflow: run.workflow.as_ref().map(whole),
+            labels: run.labels.iter().map(|(name, value)| (whole(name), whole(value))).collect(),
             project: cwd.and_then(project_of).map(|project| shown_name(project).into()),
             began,
-            ended: (outcome != RunOutcome::Running).then_some(last),
+            ended: run.end(),
             took_ms: last.since_ms(began),
             outcome,
             counted: run
@@ -130,18 +138,20 @@ impl RunEntry {
 impl RunFilter {
     /// Whether it takes a run.
     #[must_use]
-    pub fn takes(&self, run: &RunEntry) -> bool {
+    pub fn takes(&self, id: RunId, run: &RunEntry) -> bool {
         let one_of = |wanted: &[String], name: Option<&str>| {
             wanted.is_empty() || name.is_some_and(|name| wanted.iter().any(|wanted| wanted == name))
         };
         let has = |(name, value): &(String, Option<String>)| {
             run.labels.get(name.as_str()).is_some_and(|own| value.as_ref().is_none_or(|value| **own == **value))
         };
-        self.window.has(run.began)
+        self.among.as_ref().is_none_or(|among| among.contains(&id))
+            && self.window.has(run.began)
             && one_of(&self.workflow, run.workflow.as_deref())
             && one_of(&self.project, run.project.as_deref())
             && self.labels.iter().all(has)
             && (self.outcome.is_empty() || self.outcome.contains(&run.outcome))
+            && (self.session.is_empty() || run.counted.iter().any(|(id, _)| one_of(&self.session, Some(&*id.0))))
     }
 }
 
@@ -201,7 +211,8 @@ impl RunCosts {
         self.ours += ours;
         if let Some(client) = client {
             self.client = Some(self.client.unwrap_or_default() + client);
-            self.unattributed += (client - ours).max(Money::ZERO);
+            let beyond = (client - ours).max(Money::ZERO);
+            self.unattributed = Some(self.unattributed.unwrap_or_default() + beyond);
         }
     }
 }
@@ -232,6 +243,11 @@ impl RunIndex {
         for (run, sums) in sums {
             self.sums.entry(run).or_default().push((id.clone(), sums));
         }
+    }
+
+    /// Remembers that a session ended for its age.
+    pub(super) fn put_retired(&mut self, id: &SessionId) {
+        self.retired.insert(id.clone());
     }
 
     /// Takes out what a session spent.
@@ -272,7 +288,7 @@ impl RunIndex {
     ) -> impl Iterator<Item = (Option<&'i Arc<str>>, Vec<(RunId, &'i RunEntry)>)> {
         self.workflows.iter().map(|(name, runs)| {
             let runs = runs.iter().rev().filter_map(|(_, id)| Some((*id, self.runs.get(id)?)));
-            (name.as_ref(), runs.filter(|(_, run)| filter.takes(run)).collect())
+            (name.as_ref(), runs.filter(|(id, run)| filter.takes(*id, run)).collect())
         })
     }
 
@@ -283,13 +299,26 @@ impl RunIndex {
             filter.workflow.is_empty() || filter.workflow.iter().any(is_it)
         };
         let runs = self.workflows.iter().filter(move |(name, _)| wanted(name)).flat_map(|(_, runs)| runs);
-        runs.filter_map(|(_, id)| Some((*id, self.runs.get(id)?))).filter(|(_, run)| filter.takes(run))
+        runs.filter_map(|(_, id)| Some((*id, self.runs.get(id)?))).filter(|(id, run)| filter.takes(*id, run))
     }
 
-    /// What a run spent in one of its sessions; `None` if nothing is known of that.
+    /// What a run spent in one of its sessions; `None` if it spent nothing, or if that is not known any more.
     #[must_use]
     pub fn sums_in(&self, id: RunId, session: &SessionId) -> Option<&RunSums> {
         self.sums.get(&id)?.iter().find(|(known, _)| known == session).map(|(_, sums)| sums)
+    }
+
+    /// Whether it is known what a run spent in one of its sessions: nothing, if it has no turn there. Of a session that ended
+    /// for its age it is not.
+    #[must_use]
+    pub fn knows(&self, id: RunId, session: &SessionId) -> bool {
+        self.sums_in(id, session).is_some() || !self.retired.contains(session)
+    }
+
+    /// Whether it is known what a run spent in all of its sessions.
+    #[must_use]
+    pub fn knows_all(&self, id: RunId) -> bool {
+        self.runs.get(&id).is_some_and(|run| run.counted.iter().all(|(session, _)| self.knows(id, session)))
     }
 
     /// What a run spent in all of its sessions.
@@ -307,8 +336,10 @@ impl RunIndex {
         let Some(run) = self.runs.get(&id) else { return costs };
         let sums = self.sums.get(&id).map(Vec::as_slice).unwrap_or_default();
         for (session, client) in &run.counted {
-            match sums.iter().find(|(known, _)| known == session) {
-                Some((_, sums)) => costs.add(sums.spent.cost, *client),
+            match self.sums_in(id, session) {
+                Some(sums) => costs.add(sums.spent.cost, *client),
+                // Without a turn of this run, all that the client counted is beyond ours.
+                None if self.knows(id, session) => costs.add(Money::ZERO, *client),
                 // Of a session that ended for its age it is not known what it spent, nor by how much that differs.
                 None => costs.client = costs.client.into_iter().chain(*client).reduce(|sum, cost| sum + cost),
             }
@@ -320,6 +351,23 @@ impl RunIndex {
         }
         costs
     }
+}
+
+/// The runs to which those units of a session belong that a filter takes; one may be named several times.
+pub(super) fn runs_with(cells: &SessionCells, filter: &NumberedFilter) -> Vec<RunId> {
+    // Which models a unit asked is told by its cells.
+    let asked: HashSet<u32> = if filter.asks_for_models() {
+        cells.cells.iter().filter(|cell| filter.takes_model(cell)).map(|cell| cell.unit).collect()
+    } else {
+        HashSet::new()
+    };
+    let units = (0..).zip(&cells.units).zip(&cells.runs);
+    let taken = units.filter(|((position, unit), _)| {
+        (!filter.asks_for_models() || asked.contains(position))
+            && filter.takes_unit(unit)
+            && filter.takes_tools(cells, *position)
+    });
+    taken.filter_map(|(_, run)| *run).collect()
 }
 
 /// A turn of a run.

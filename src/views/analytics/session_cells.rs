@@ -288,8 +288,8 @@ impl CubeUnit {
         let mut text = |of: fn(&Whose) -> Option<&str>| names.number(whose.and_then(of));
         let (project, branch) = (text(|whose| whose.project.as_deref()), text(|whose| whose.branch.as_deref()));
         let entrypoint = text(|whose| whose.entrypoint.as_deref());
-        let workflow = text(|whose| whose.workflow.as_deref());
         let origin = text(|whose| whose.prompt.map(|(origin, _)| origin.name()));
+        let workflow = names.number_whole(whose.and_then(|whose| whose.workflow.as_deref()));
         Self { project, branch, entrypoint, workflow, agent: names.number(agent), origin, turn }
     }
 }

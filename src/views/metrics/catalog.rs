@@ -46,7 +46,7 @@ const ORIGIN: Label = closed(
 const ENTRYPOINT: Label = closed("entrypoint", ENTRYPOINTS).of(Dimension::Entrypoint);
 const AGENT_TYPE: Label = closed("agent_type", AGENT_TYPES).of(Dimension::AgentType);
 const TRIGGER: Label = closed("trigger", &["auto", "manual"]).of(Dimension::Trigger);
-const WORKFLOW: Label = open(
+pub(super) const WORKFLOW: Label = open(
     "workflow",
     &[],
     "name of the workflow without secrets and invisible letters, if it is listed or one of the first 50; `none` without a \
@@ -308,9 +308,9 @@ metrics! {
     EVENT_CLIENTS = live_gauge("event_clients", MetricUnit::Count, &[];
         "Clients that follow the stream of events.");
     EVENT_BYTES = live_counter("event_sent_bytes_total", MetricUnit::Bytes, &[];
-        "Bytes of events that were handed to clients. Restarts at 0.");
+        "Bytes of events that were handed to clients.");
     EVENT_CLIENTS_DROPPED = live_counter("event_clients_dropped_total", MetricUnit::Count, &[];
-        "Clients of the stream of events that were cut off because they read too slowly. Restarts at 0.");
+        "Clients of the stream of events that were cut off because they read too slowly.");
     SEARCH_INDEX_COMPLETE = live_gauge("search_index_complete", MetricUnit::Boolean, &[];
         "1 once the index of search knew every session file since this process started; until then, search reads more.");
     SEARCH_INDEX_FILES = live_gauge("search_index_files", MetricUnit::Count, &[];

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::rules::CustomRules;
 use crate::transcript::scrub::scrub;
-use crate::transcript::shown::shown_name;
+use crate::transcript::shown::{shown, shown_name};
 use crate::transcript::time::Timestamp;
 
 /// The value for everything that has no value of its own.
@@ -232,7 +232,7 @@ impl LabelRules {
     /// The value of the label `workflow` for the workflow of a run.
     #[must_use]
     pub fn workflow(&self, name: Option<&str>) -> Arc<str> {
-        let Some(name) = name.map(shown_name).filter(|name| !name.is_empty()) else { return NO_WORKFLOW.into() };
+        let Some(name) = name.map(shown).filter(|name| !name.is_empty()) else { return NO_WORKFLOW.into() };
         if self.shows_workflow(&name) { name.into() } else { OTHER.into() }
     }
 

@@ -124,6 +124,9 @@ impl Totals {
                 totals.insert(Series::new(metric, labels), Sample::zero(metric).into());
             }
         }
+        for name in totals.rules.workflows.clone().into_iter().flatten() {
+            totals.introduce(&catalog::WORKFLOW, &totals.rules.workflow(Some(&name)));
+        }
         for metric in totals.rules.custom.clone().metrics() {
             if metric.labels.is_empty() {
                 totals.insert(Series::new(metric, Vec::new()), Sample::zero(metric).into());

@@ -10,7 +10,7 @@ use crate::ledger::session::project_of;
 use crate::ledger::unit::{Unit, UnitKey};
 use crate::measures::MAIN;
 use crate::transcript::ids::{RUN, SessionId};
-use crate::transcript::shown::shown_name;
+use crate::transcript::shown::{shown, shown_name};
 use crate::views::analytics::filter::Filter;
 use crate::views::analytics::period::Zone;
 use crate::views::analytics::session_cells::UNKNOWN_AGENT;
@@ -31,17 +31,25 @@ pub struct Asked {
 
 /// Names as they are shown, each made once.
 #[derive(Debug, Default)]
-pub struct Names(HashMap<Arc<str>, Arc<str>>);
+pub struct Names {
+    cut: HashMap<Arc<str>, Arc<str>>,
+    whole: HashMap<Arc<str>, Arc<str>>,
+}
 
 impl Names {
     /// A name without its secrets and invisible letters.
     pub fn shown(&mut self, raw: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(raw) {
+        if let Some(known) = self.cut.get(raw) {
             return Arc::clone(known);
         }
         let shown: Arc<str> = shown_name(raw).into();
-        self.0.insert(raw.into(), Arc::clone(&shown));
+        self.cut.insert(raw.into(), Arc::clone(&shown));
         shown
+    }
+
+    /// The same of a name that is told whole however long it is, if there is one.
+    pub fn whole(&mut self, raw: Option<&str>) -> Option<Arc<str>> {
+        raw.map(|raw| Arc::clone(self.whole.entry(raw.into()).or_insert_with(|| shown(raw).into())))
     }
 
     /// The same, if there is a name.
@@ -91,7 +99,7 @@ impl Around {
             project: names.some(context.cwd.as_deref().and_then(project_of)),
             branch: names.some(context.branch.as_deref()),
             entrypoint: names.some(context.entrypoint.as_deref()),
-            workflow: names.some(unit.of_run.as_ref().and_then(|of| of.workflow.as_deref())),
+            workflow: names.whole(unit.of_run.as_ref().and_then(|of| of.workflow.as_deref())),
             agent: names.shown(agent),
             agent_id: unit.agent.as_ref().map(|agent| agent.id.shared()),
         }

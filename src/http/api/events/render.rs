@@ -3,8 +3,8 @@
 //! What a session with up to [`REEL_EVENTS_MAX`] events tells is what its replay tells. Of a longer session, the place of an
 //! event among the others and the gap before it are not worked out, because its units would all have to be read.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use crate::ledger::session::{Session, project_of};
 use crate::ledger::unit::{Identity, Parts, Section, TurnEnd, Unit, UnitId};
 use crate::store::{EventPlace, EventRef, StoreError, StoreReader, Told, ToldEvents};
 use crate::transcript::ids::RowId;
+use crate::transcript::shown::{shown, shown_name};
 use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::runaway::reason::Reason;
@@ -110,14 +111,7 @@ impl<'a> Renderer<'a> {
     fn session_began(&self, event: &EventRef) -> Result<Option<Said>, StoreError> {
         let Some(session) = self.reader.session_numbered(event.unit)? else { return Ok(None) };
         let Ok(summary) = summary_of(self.reader, &session) else { return Ok(None) };
-        let context = session.context();
-        let about = About {
-            session: session.id.0.to_string(),
-            project: session.project().map(str::to_owned),
-            branch: session.branch().map(|branch| branch.to_string()),
-            entrypoint: context.and_then(|context| context.entrypoint.as_deref()).map(str::to_owned),
-            ..About::default()
-        };
+        let about = self.about_session(&session)?;
         let mut data = head(&about, "session", event.at);
         data.extend(fields(&summary));
         Ok(Some(Said { name: EventName::Session, about, data }))
@@ -129,18 +123,20 @@ impl<'a> Renderer<'a> {
         let has_ended = event.identity == 1;
         let about = About {
             session: run.sessions.last().map(|session| session.id.0.to_string()).unwrap_or_default(),
-            project: run.sessions.last().and_then(|last| project_of(last.cwd.as_deref()?)).map(str::to_owned),
-            workflow: run.workflow.as_deref().map(str::to_owned),
+            project: run.sessions.last().and_then(|last| project_of(last.cwd.as_deref()?)).map(shown_name),
+            workflow: run.workflow.as_deref().map(shown),
             ..About::default()
         };
         let mut data = head(&about, "run", event.at);
         let outcome = if has_ended { run.outcome() } else { RunOutcome::Running };
+        let labels: BTreeMap<String, String> =
+            run.labels.iter().map(|(name, value)| (shown(name), shown(value))).collect();
         let told = [
             ("run", json!(run.id.0.to_string())),
             ("state", json!(if has_ended { "ended" } else { "began" })),
-            ("labels", json!(run.labels)),
+            ("labels", json!(labels)),
             ("outcome", json!(outcome.name())),
-            ("exit_reason", json!(run.exit_reason().filter(|_| has_ended))),
+            ("exit_reason", json!(run.exit_reason().filter(|_| has_ended).map(shown_name))),
             ("sessions", json!(run.sessions.iter().map(|session| session.id.0.to_string()).collect::<Vec<_>>())),
         ];
         data.extend(told.map(|(name, value)| (name.to_owned(), value)));
@@ -150,14 +146,7 @@ impl<'a> Renderer<'a> {
     /// A session that began to do something, or ceased to; `words` name the reasons.
     fn session_changed(&self, event: &EventRef, kind: &str, words: &[&str]) -> Result<Option<Said>, StoreError> {
         let Some(session) = self.reader.session_numbered(event.unit)? else { return Ok(None) };
-        let context = session.context();
-        let about = About {
-            session: session.id.0.to_string(),
-            project: session.project().map(str::to_owned),
-            branch: session.branch().map(|branch| branch.to_string()),
-            entrypoint: context.and_then(|context| context.entrypoint.as_deref()).map(str::to_owned),
-            ..About::default()
-        };
+        let about = self.about_session(&session)?;
         let which = usize::try_from(event.identity / 2).unwrap_or(usize::MAX);
         let mut data = head(&about, kind, event.at);
         data.insert("state".to_owned(), json!(if event.identity % 2 == 1 { "ended" } else { "began" }));
@@ -205,15 +194,19 @@ impl<'a> Renderer<'a> {
         };
         let around = Around { unit: &unit, turn: now.turn(unit.key.id()), end, depth, parent: parent.as_ref() };
         let Some(moment) = home.moment(event, &around) else { return Ok(None) };
-        let (exact, told) = match now.exact(self.reader, &unit, &moment)? {
-            Some(told) => (true, told),
-            None => (false, moment.event(&around, 0, &mut now.so_far())),
-        };
+        let mut exact = now.exact(self.reader, &unit, &moment)?;
+        if exact.is_none() && matches!(now.order, Order::Reel(_)) {
+            // It changed while it was read: what is there now is told.
+            self.sessions.remove(&*unit.session().0);
+            exact = self.session(&unit)?.map(|now| now.exact(self.reader, &unit, &moment)).transpose()?.flatten();
+        }
+        let is_exact = exact.is_some();
+        let told = exact.unwrap_or_else(|| moment.event(&around, 0, &mut now.so_far()));
         let mut about = self.about(&unit)?;
         let name = name_of(&told.detail);
         about.note(&told.detail);
         let mut data = self.data(&about, &told)?;
-        if !exact {
+        if !is_exact {
             data.insert("index".to_owned(), Value::Null);
         }
         Ok(Some(Said { name, about, data }))
@@ -313,10 +306,25 @@ impl<'a> Renderer<'a> {
         Ok(of.unwrap_or_else(|| ended::over(unit)))
     }
 
+    /// What is told of a session as a whole: its workflow is that of the run that it is in, or was in last.
+    fn about_session(&self, session: &Session) -> Result<About, StoreError> {
+        let run = session.runs.last().map(|run| self.reader.run(*run)).transpose()?.flatten();
+        let context = session.context();
+        Ok(About {
+            session: session.id.0.to_string(),
+            project: session.project().map(shown_name),
+            branch: session.branch().map(|branch| shown_name(&branch)),
+            entrypoint: context.and_then(|context| context.entrypoint.as_deref()).map(shown_name),
+            workflow: run.and_then(|run| run.workflow.as_deref().map(shown)),
+            ..About::default()
+        })
+    }
+
     fn about(&mut self, unit: &Unit) -> Result<About, StoreError> {
         let chain = self.chain(unit)?;
         let top = chain.last().map_or(unit, |top| top);
-        let text = |text: Option<&str>| text.map(str::to_owned);
+        let text = |text: Option<&str>| text.map(shown_name);
+        let of_run = unit.of_run.as_ref().or(top.of_run.as_ref());
         let agent = match &unit.agent {
             Some(agent) => agent.agent_type.as_deref().unwrap_or("unknown"),
             None => "main",
@@ -327,8 +335,8 @@ impl<'a> Renderer<'a> {
             branch: text(unit.context.branch.as_deref()),
             entrypoint: text(unit.context.entrypoint.as_deref()),
             origin: top.prompt.as_ref().map(|prompt| prompt.origin.name().to_owned()),
-            agent: Some(agent.to_owned()),
-            workflow: text(unit.of_run.as_ref().or(top.of_run.as_ref()).and_then(|of| of.workflow.as_deref())),
+            agent: Some(shown_name(agent)),
+            workflow: of_run.and_then(|of| of.workflow.as_deref()).map(shown),
             ..About::default()
         })
     }
@@ -375,7 +383,9 @@ impl SessionNow {
             same.filter(|(_, look)| look.kind == kind && look.unit == id).map(|(position, _)| position).collect();
         let placed = reel.placed_events(reader, &alike)?.into_iter().find(|placed| *placed.key.id == *own);
         let Some(position) = placed.map(|placed| placed.event.index) else { return Ok(None) };
-        Ok(reel.events(reader, &[position])?.pop().map(|(event, _)| event))
+        let event = reel.events(reader, &[position])?.pop().map(|(event, _)| event);
+        // Of units that changed meanwhile, another event may stand there.
+        Ok(event.filter(|event| event.detail.kind() == kind && names(&event.detail, &own)))
     }
 }
 
@@ -388,6 +398,16 @@ impl About {
             Detail::ToolResult { tool, .. } => self.tool = tool.as_ref().map(ToString::to_string),
             _ => {}
         }
+    }
+}
+
+/// Whether a response, a call or a result has this id; true for everything else. The id of a response may have more behind it
+/// than it is told with.
+fn names(detail: &Detail, id: &str) -> bool {
+    match detail {
+        Detail::Message { message_id: own, .. } => id.starts_with(&**own),
+        Detail::ToolCall { tool_call_id: own, .. } | Detail::ToolResult { tool_call_id: own, .. } => **own == *id,
+        _ => true,
     }
 }
 

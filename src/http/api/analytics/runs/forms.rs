@@ -39,7 +39,7 @@ pub(super) struct RunForm {
     exit_reason: Option<Arc<str>>,
     /// When it began.
     started_at: String,
-    /// When it ended; `null` while it goes on.
+    /// When it ended; `null` while its stream is open, even if a result told the outcome.
     ended_at: Option<String>,
     /// How long it took, in seconds; of one that goes on, up to its last line.
     duration_seconds: f64,
@@ -59,7 +59,8 @@ pub(super) struct RunForm {
     unpriced_tokens: u64,
     /// What the client counted; `null` if it told no result.
     client_reported_usd: Option<String>,
-    /// What the client counted beyond the list price, session by session, never negative; `null` if it told no result.
+    /// What the client counted beyond the list price, session by session, never negative; `null` if it told no result of a
+    /// session that has not ended for its age.
     unattributed_usd: Option<String>,
     /// Tool calls, by tool.
     tools: BTreeMap<Arc<str>, CallsForm>,
@@ -118,7 +119,7 @@ impl RunForm {
             tokens: sums.spent.tokens,
             cost_usd: costs.ours.to_string(),
             unpriced_tokens: sums.spent.unpriced,
-            unattributed_usd: told.is_some().then(|| costs.unattributed.to_string()),
+            unattributed_usd: costs.unattributed.map(|rest| rest.to_string()),
             client_reported_usd: told,
             tools: sums
                 .tools

@@ -1,9 +1,11 @@
 //! `/api/v1/analytics/runs`, `/api/v1/analytics/workflows/{name}`: runs, newest first.
 
+use std::collections::HashSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::asked::{LABEL, OUTCOME, PROJECT, WORKFLOW, filter_of};
+use super::asked::{AGENT, Asked, BRANCH, ENTRYPOINT, LABEL, MODEL, ORIGIN, OUTCOME, PROJECT, SESSION, TOOL, WORKFLOW};
 use super::forms::RunForm;
 use crate::http::api::analytics::cells::{CellsNow, HasCells};
 use crate::http::api::analytics::questions::{ROWS_MAX, SINCE, TZ, UNTIL};
@@ -27,7 +29,24 @@ const CURSOR: Parameter<Text> =
 /// Description of [`all`].
 pub static RUNS: Description = Description {
     summary: "Lists runs of the client whose streams were passed on, newest first.",
-    parameters: &[&TZ, &SINCE, &UNTIL, &PROJECT, &WORKFLOW, &LABEL, &OUTCOME, &LIMIT, &CURSOR],
+    parameters: &[
+        &TZ,
+        &SINCE,
+        &UNTIL,
+        &PROJECT,
+        &BRANCH,
+        &MODEL,
+        &AGENT,
+        &TOOL,
+        &WORKFLOW,
+        &ORIGIN,
+        &SESSION,
+        &ENTRYPOINT,
+        &LABEL,
+        &OUTCOME,
+        &LIMIT,
+        &CURSOR,
+    ],
     answers: &[AnswerForm::json::<RunPage>("Runs", "A page of runs, and where the next page begins.")],
     refusal: PROBLEM,
 };
@@ -35,7 +54,25 @@ pub static RUNS: Description = Description {
 /// Description of [`of_workflow`].
 pub static WORKFLOW_RUNS: Description = Description {
     summary: "Lists the runs of a workflow, newest first.",
-    parameters: &[&NAME, &TZ, &SINCE, &UNTIL, &PROJECT, &LABEL, &OUTCOME, &LIMIT, &CURSOR],
+    parameters: &[
+        &NAME,
+        &TZ,
+        &SINCE,
+        &UNTIL,
+        &PROJECT,
+        &BRANCH,
+        &MODEL,
+        &AGENT,
+        &TOOL,
+        &WORKFLOW,
+        &ORIGIN,
+        &SESSION,
+        &ENTRYPOINT,
+        &LABEL,
+        &OUTCOME,
+        &LIMIT,
+        &CURSOR,
+    ],
     answers: &[AnswerForm::json::<WorkflowPage>(
         "WorkflowRuns",
         "A page of the runs of the workflow, and where the next page begins.",
@@ -72,27 +109,32 @@ struct WorkflowPage {
 
 /// Answers with a page of runs. Fails if a parameter is bad or the state cannot be read.
 pub fn all<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let workflow = request.all(&WORKFLOW)?.into_iter().map(str::to_owned).collect();
-    let filter = RunFilter { workflow, outcome: request.all(&OUTCOME)?, ..filter_of(request)? };
+    let asked = Asked::of(request)?;
     let cells = context.cells().now(context.reader())?;
     if let Some(answer) = cells.not_modified(request, "") {
         return Ok(answer);
     }
-    let page = page(context, request, &cells, &filter)?;
+    let page = page(context, request, &cells, &asked.among(&cells))?;
     Ok(cells.tagged(Answer::json(&page)?, ""))
 }
 
 /// Answers with a page of the runs of a workflow. Fails if there is none, a parameter is bad or the state cannot be read.
 pub fn of_workflow<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
     let name = request.value(&NAME)?;
-    let filter = RunFilter { workflow: vec![name.to_owned()], outcome: request.all(&OUTCOME)?, ..filter_of(request)? };
+    let asked = Asked::of(request)?;
     let cells = context.cells().now(context.reader())?;
-    if let Some(answer) = cells.not_modified(request, "") {
-        return Ok(answer);
-    }
     if !cells.cube().runs.has_workflow(name) {
         return Err(Problem::not_found(&format!("workflow {name}")));
     }
+    if let Some(answer) = cells.not_modified(request, "") {
+        return Ok(answer);
+    }
+    let mut filter = asked.among(&cells);
+    if !filter.workflow.is_empty() && !filter.workflow.iter().any(|wanted| wanted == name) {
+        // Another workflow is asked for: none of these runs belongs to it.
+        filter.among = Some(HashSet::new());
+    }
+    filter.workflow = vec![name.to_owned()];
     let page = page(context, request, &cells, &filter)?;
     Ok(cells.tagged(Answer::json(&WorkflowPage { workflow: name.to_owned(), page })?, ""))
 }

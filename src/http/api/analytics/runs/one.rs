@@ -84,11 +84,12 @@ struct SessionForm {
     requests: u64,
     /// How long its turns took together, as the client counts, in seconds.
     worked_seconds: f64,
-    /// List price of what it spent in the run.
+    /// List price of what it spent in the run; of a session that ended for its age nothing is known any more.
     cost_usd: String,
     /// What the client counted in the run; `null` if it told no result.
     client_reported_usd: Option<String>,
-    /// What the client counted beyond the list price, never negative; `null` if it told no result.
+    /// What the client counted beyond the list price, never negative; `null` if it told no result, or if the session ended for
+    /// its age, so that nobody knows what it spent.
     unattributed_usd: Option<String>,
     /// What the client counted for each model.
     models: BTreeMap<Arc<str>, ModelForm>,
@@ -149,6 +150,9 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     let id = find(index, text)?;
     let run = reader.run(id).map_err(unreadable)?.zip(index.get(id));
     let (run, entry) = run.ok_or_else(|| Problem::not_found(&format!("run {text}")))?;
+    if let Some(answer) = cells.not_modified(request, "") {
+        return Ok(answer);
+    }
     let (sums, costs) = (index.sums(id), index.costs(id));
     let session_list: Vec<SessionForm> =
         run.sessions.iter().take(SESSIONS_MAX).map(|session| session_form(&cells, id, session)).collect();
@@ -165,7 +169,7 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
         turns_omitted,
         currency: CURRENCY,
     };
-    Answer::json(&detail)
+    Ok(cells.tagged(Answer::json(&detail)?, ""))
 }
 
 /// The run with this id, or the only run whose id begins with it. Fails if there is none, or more than one.
@@ -188,6 +192,7 @@ fn spent(cells: &CellsNow<'_>, id: RunId, session: &RunSession) -> Money {
 
 fn session_form(cells: &CellsNow<'_>, id: RunId, session: &RunSession) -> SessionForm {
     let (ours, client) = (spent(cells, id, session), session.last.as_ref().map(|_| session.cost()));
+    let is_known = cells.cube().runs.knows(id, &session.id);
     let model = |(name, told): (&Arc<str>, &Spent)| {
         let Spent { cost, input, output, cache_read, cache_write_5m, cache_write_1h, web_searches } = *told;
         let cost_usd = cost.to_string();
@@ -205,7 +210,7 @@ fn session_form(cells: &CellsNow<'_>, id: RunId, session: &RunSession) -> Sessio
         worked_seconds: seconds(session.worked_ms),
         cost_usd: ours.to_string(),
         client_reported_usd: client.map(|client| client.to_string()),
-        unattributed_usd: client.map(|client| (client - ours).max(Money::ZERO).to_string()),
+        unattributed_usd: client.filter(|_| is_known).map(|client| (client - ours).max(Money::ZERO).to_string()),
         models: session.counted().iter().map(model).collect(),
     }
 }

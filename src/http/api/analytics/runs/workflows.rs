@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::asked::{LABEL, PROJECT, WORKFLOW, filter_of};
+use super::asked::{AGENT, Asked, BRANCH, ENTRYPOINT, LABEL, MODEL, ORIGIN, OUTCOME, PROJECT, SESSION, TOOL, WORKFLOW};
 use super::forms::{CostSpread, DurationSpread, RunForm};
 use crate::http::api::analytics::cells::{CellsNow, HasCells};
 use crate::http::api::analytics::questions::{CURSOR, LIMIT, SINCE, TZ, UNTIL};
@@ -21,7 +21,7 @@ use crate::ledger::money::Money;
 use crate::ledger::run::RunOutcome;
 use crate::transcript::stream::RunId;
 use crate::transcript::time::Timestamp;
-use crate::views::analytics::runs::{RunEntry, RunFilter, RunIndex, RunSums};
+use crate::views::analytics::runs::{RunEntry, RunIndex, RunSums};
 
 const SORT: Parameter<OneOf<Sort>> = Parameter::query(
     "sort",
@@ -38,7 +38,26 @@ const ORDER: Parameter<OneOf<bool>> = Parameter::query(
 /// Description of [`answer`].
 pub static WORKFLOWS: Description = Description {
     summary: "Tells what the runs of each workflow come to.",
-    parameters: &[&TZ, &SINCE, &UNTIL, &PROJECT, &WORKFLOW, &LABEL, &SORT, &ORDER, &LIMIT, &CURSOR],
+    parameters: &[
+        &TZ,
+        &SINCE,
+        &UNTIL,
+        &PROJECT,
+        &BRANCH,
+        &MODEL,
+        &AGENT,
+        &TOOL,
+        &WORKFLOW,
+        &ORIGIN,
+        &SESSION,
+        &ENTRYPOINT,
+        &LABEL,
+        &OUTCOME,
+        &SORT,
+        &ORDER,
+        &LIMIT,
+        &CURSOR,
+    ],
     answers: &[AnswerForm::json::<WorkflowPage>(
         "Workflows",
         "A page of workflows with the sums of their runs, the sums of all, and where the next page begins.",
@@ -103,7 +122,7 @@ struct WorkflowForm {
     workflow: Option<Arc<str>>,
     #[serde(flatten)]
     sums: TotalForm,
-    /// List prices of the runs that have ended; `null` if none has.
+    /// List prices of the runs that have ended, but for those of which a session ended for its age; `null` if there is none.
     cost_per_run: Option<CostSpread>,
     /// How long the runs took that have ended; `null` if none has.
     duration_seconds: Option<DurationSpread>,
@@ -131,9 +150,10 @@ impl Sums {
         self.turns += turns;
         self.ours += costs.ours;
         self.client += costs.client.unwrap_or_default();
-        self.unattributed += costs.unattributed;
+        self.unattributed += costs.unattributed.unwrap_or_default();
         if run.outcome != RunOutcome::Running {
-            self.costs.push(costs.ours);
+            // A run whose session ended for its age cost something, but nobody knows how much.
+            self.costs.extend(Some(costs.ours).filter(|_| index.knows_all(id)));
             self.took_ms.push(run.took_ms);
         }
         self.last = self.last.max(Some((run.began, id)));
@@ -176,8 +196,7 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 
 /// Answers with a page of workflows. Fails if a parameter is bad or the state cannot be read.
 pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Problem> {
-    let workflow = request.all(&WORKFLOW)?.into_iter().map(str::to_owned).collect();
-    let filter = RunFilter { workflow, ..filter_of(request)? };
+    let asked = Asked::of(request)?;
     let sort = request.value(&SORT)?;
     let ascending = request.given(&ORDER)?.unwrap_or(sort == Sort::Workflow);
     let limit = usize::try_from(request.value(&LIMIT)?).unwrap_or(usize::MAX);
@@ -188,7 +207,7 @@ pub fn answer<C: HasCells>(context: &C, request: &Request) -> Result<Answer, Pro
     if let Some(answer) = cells.not_modified(request, "") {
         return Ok(answer);
     }
-    let index = &cells.cube().runs;
+    let (index, filter) = (&cells.cube().runs, asked.among(&cells));
     let (mut total, mut rows) = (Sums::default(), Vec::new());
     for (name, runs) in index.workflows(&filter) {
         let mut sums = Sums::default();
