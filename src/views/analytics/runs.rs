@@ -116,7 +116,6 @@ impl RunEntry {
         let whole = |text: &Arc<str>| Arc::<str>::from(shown(text));
         let outcome = run.outcome();
         let began = run.began.or(run.last).unwrap_or_default();
-        let last = run.end().or(run.last).unwrap_or(began);
         let cwd = run.sessions.iter().find_map(|session| session.cwd.as_deref());
         Self {
             workflow: run.workflow.as_ref().map(whole),
@@ -124,7 +123,7 @@ impl RunEntry {
             project: cwd.and_then(project_of).map(|project| shown_name(project).into()),
             began,
             ended: run.end(),
-            took_ms: last.since_ms(began),
+            took_ms: run.took_ms(),
             outcome,
             counted: run
                 .sessions
