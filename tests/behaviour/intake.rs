@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tailspan::streams::sweep::SweepRules;
-use tailspan::streams::{Caller, Folder, Intake, RunId};
+use tailspan::streams::{Caller, Folder, Intake, Run, RunId, mark};
 use tailspan::transcript::time::Timestamp;
 use tailspan::vitals::StreamVitals;
 use tempfile::TempDir;
@@ -279,7 +279,7 @@ fn stream_files_end_by_age_and_by_size_but_none_that_is_not_read() {
     // Another process reads them: it has none open.
     let (intake, _) = (Intake::new(Some(Folder::of_state(folder.path())), Arc::clone(&vitals)), drop(intake));
     let at = |seconds: i64| Timestamp((1_000_000 + seconds) * 1000);
-    let sweep = |rules, now, is_read: bool| intake.sweep(rules, now, &|_| is_read).unwrap();
+    let sweep = |rules, now, is_read: bool| intake.sweep(rules, now, &|_, _| is_read).unwrap();
     assert_eq!(sweep(keep_for(7, 1 << 40), at(86_400 * 6), true), 0);
     assert_eq!((vitals.files.get(), vitals.file_bytes.get() > 30_000), (3, true));
     assert_eq!(sweep(keep_for(7, 1 << 40), at(86_400 * 8), false), 0);
@@ -292,4 +292,43 @@ fn stream_files_end_by_age_and_by_size_but_none_that_is_not_read() {
     assert_eq!(sweep(keep_for(7, 1 << 40), Timestamp(i64::MAX), true), 1);
     assert_eq!(files(folder.path()), [Folder::of_state(folder.path()).path_of(&run(1), 0)]);
     assert_eq!(vitals.ended.get(), 2);
+}
+
+#[test]
+fn what_a_killed_writer_left_behind_the_last_line_keeps_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, vitals) = intake(folder.path());
+    let (folder, run) = (Folder::of_state(folder.path()), |number: u128| RunId::of_random(number.to_be_bytes()));
+    folder.make().unwrap();
+    let whole = mark::run(&Run { id: run(0), caller: Caller::default() }, Timestamp(0), false) + &event(1, 10);
+    let torn = whole.clone() + "{\"type\":\"assis";
+    for (number, text) in [torn.as_str(), "", "{\"type\":\"tail"].iter().enumerate() {
+        let path = folder.path_of(&run(number as u128), 0);
+        fs::write(&path, text).unwrap();
+        let written = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        fs::File::options().append(true).open(path).unwrap().set_modified(written).unwrap();
+    }
+    let rules = SweepRules { keep: Duration::from_secs(86_400), keep_bytes: 1 << 40 };
+    let sweep = |counted: usize| {
+        intake.sweep(rules, Timestamp(i64::MAX), &|_, bytes| usize::try_from(bytes).unwrap() <= counted).unwrap()
+    };
+    // Not before the last whole line is counted.
+    assert_eq!((sweep(whole.len() - 1), sweep(whole.len())), (2, 1));
+    assert_eq!((vitals.files.get(), vitals.file_bytes.get(), folder.files().unwrap().len()), (0, 0, 0));
+}
+
+#[test]
+fn a_folder_gets_its_identity_however_its_first_write_ended() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = Folder::of_state(state.path());
+    folder.make().unwrap();
+    let identity = folder.identity().unwrap();
+    assert_eq!(folder.identity().unwrap(), identity);
+    // A full disk left a file without its text.
+    for left in [&b""[..], b"5fb3d16f-f9", b"\xff\xfe"] {
+        fs::write(folder.path().join(".folder"), left).unwrap();
+        let identity = folder.identity().unwrap();
+        assert_eq!(folder.identity().unwrap(), identity);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else stays");
+    }
 }
