@@ -214,7 +214,7 @@ impl AtomicNumber {
 
     /// Adds to the number.
     pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| Some(number.saturating_add(more))).ok();
     }
 
     /// The number that was set last, with what was added since.

@@ -318,6 +318,54 @@ fn what_a_killed_writer_left_behind_the_last_line_keeps_no_file() {
 }
 
 #[test]
+fn requests_with_the_same_lines_at_the_same_time_leave_each_line_once() {
+    let body: String = (0..200).map(|number| event(number, 5)).collect();
+    let body = mark::lost(7, 70, Timestamp(0)) + &body;
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let (intake, vitals) = intake(folder.path());
+        let accepted = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..4).map(|_| scope.spawn(|| keep(&intake, &body, 0).unwrap())).collect();
+            senders.into_iter().map(|sender| sender.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(accepted, [200; 4]);
+        assert_eq!((events(folder.path()).len(), marks(folder.path(), "lost").len()), (200, 1));
+        assert_eq!((vitals.accepted.get(), vitals.known.get(), vitals.lost_lines.get()), (200, 600, 7));
+    }
+}
+
+#[test]
+fn a_mark_that_says_more_than_can_be_missing_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, vitals) = intake(folder.path());
+    let lost = |lines, bytes| mark::lost(lines, bytes, Timestamp(0));
+    let body = lost(u64::MAX, 1) + &lost(1, u64::MAX) + &lost(3, 1 << 40) + &event(1, 5);
+    assert_eq!(keep(&intake, &body, 0), Ok(1));
+    assert_eq!((vitals.rejected.get(), vitals.lost_lines.get(), marks(folder.path(), "lost").len()), (2, 3, 1));
+}
+
+#[test]
+fn all_runs_together_remember_a_million_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, vitals) = intake(folder.path());
+    let send = |run: u128, lines: std::ops::Range<u32>| {
+        let mut receiving = intake.begin(Some(RunId::of_random(run.to_be_bytes())), Caller::default()).unwrap();
+        let body: String = lines.map(|number| format!("{{\"uuid\":\"{number}\"}}\n")).collect();
+        receiving.take(body.as_bytes(), Timestamp(0)).unwrap();
+        receiving
+    };
+    // Both stay open, so that neither can be closed to make room.
+    let _open = [send(1, 0..600_000), send(2, 0..600_000)];
+    assert_eq!(vitals.known.get(), 0);
+    send(2, 599_990..600_000);
+    send(1, 599_990..600_000);
+    assert_eq!(vitals.known.get(), 20, "the latest are known");
+    send(1, 0..10);
+    send(2, 0..10);
+    assert!(vitals.known.get() < 40, "some of the oldest are forgotten");
+}
+
+#[test]
 fn a_folder_gets_its_identity_however_its_first_write_ended() {
     let state = tempfile::tempdir().unwrap();
     let folder = Folder::of_state(state.path());
