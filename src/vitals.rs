@@ -214,7 +214,7 @@ impl AtomicNumber {
 
     /// Adds to the number.
     pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |number| Some(number.saturating_add(more))).ok();
     }
 
     /// The number that was set last, with what was added since.
@@ -393,6 +393,18 @@ impl Vitals {
             Some((session.id.clone(), wait))
         };
         sessions.iter().filter_map(waits).collect()
+    }
+
+    /// Takes up waits that were told before this process began: one that a session still has at `now` does not begin again, and
+    /// one that it has no more ends with the next call of [`Self::wait_changes`].
+    pub fn resume_waits(&self, told: BTreeMap<SessionId, Wait>, totals: &Snapshot, now: Timestamp) {
+        let waits = self.waits(totals, now);
+        let known = |(session, wait): (SessionId, Wait)| {
+            let is_same = |present: &&Wait| (present.waits_for, present.since) == (wait.waits_for, wait.since);
+            let present = waits.get(&session).filter(is_same).cloned();
+            (session, present.unwrap_or(wait))
+        };
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = told.into_iter().map(known).collect();
     }
 
     /// Which waits began and ended since the last call, as seen at `now`.

@@ -17,9 +17,12 @@ use crate::hooks::{ClientProcess, HookLines, Register, folder, register};
 use crate::sidecar::clock;
 use crate::sidecar::error::RunError;
 use crate::sidecar::shared::Shared;
+use crate::sidecar::waits;
+use crate::store::StoreReader;
 use crate::tail::{self, Hints, Watcher};
 use crate::text::chain;
 use crate::transcript::ids::SessionId;
+use crate::views::metrics::totals::Snapshot;
 use crate::waiting::{ProcessSigns, ProcessStatus, Told, ToldKind, WaitChange, WaitFor};
 
 /// Longest pause between two looks.
@@ -37,6 +40,8 @@ pub(super) struct Attending {
     pub(super) shared: Arc<Shared>,
     /// Wakes the reading thread.
     pub(super) reading: Hints,
+    /// Reads which waits were told before this start.
+    pub(super) reader: StoreReader,
 }
 
 impl Attending {
@@ -48,7 +53,7 @@ impl Attending {
         if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(lines.folder()) {
             tracing::warn!(error = chain(&error), "hooks of the client cannot be heard");
         }
-        self.look(&mut lines);
+        self.look(&mut lines, &mut false);
         let thread = thread::Builder::new().name("hooks".to_owned()).spawn(move || self.run(lines));
         thread.map(drop).map_err(|source| RunError::System { what: "the thread of hooks", source })
     }
@@ -56,14 +61,14 @@ impl Attending {
     fn run(self, mut lines: HookLines) {
         let woken = Hints::default();
         let mut watcher = Watcher::silent(woken.clone());
-        let mut swept: Option<Instant> = None;
+        let (mut swept, mut resumed): (Option<Instant>, _) = (None, false);
         while !self.shared.stop.load(Ordering::Acquire) {
             let mut folders: Vec<PathBuf> = self.configs().iter().map(|config| register::list_in(config)).collect();
             folders.push(lines.folder().to_path_buf());
             folders.retain(|folder| folder.is_dir());
             watcher.refresh(&folders);
             watcher.watch_paths(folders.iter().map(PathBuf::as_path));
-            self.look(&mut lines);
+            self.look(&mut lines, &mut resumed);
             if swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
                 folder::sweep(lines.folder(), clock::now());
                 swept = Some(Instant::now());
@@ -80,7 +85,8 @@ impl Attending {
         roots.iter().filter_map(|root| root.parent()).map(PathBuf::from).collect()
     }
 
-    fn look(&self, lines: &mut HookLines) {
+    /// Attends to what is new. `resumed` is true once the waits are known that were told before this start.
+    fn look(&self, lines: &mut HookLines, resumed: &mut bool) {
         let told = lines.news();
         told.iter().for_each(|(session, told)| self.shared.vitals.tell(session, told));
         let ends = |told: &Told| matches!(told.kind, ToldKind::Stopped | ToldKind::SessionEnded);
@@ -95,13 +101,27 @@ impl Attending {
         let (processes, lists): (BTreeMap<_, _>, BTreeSet<_>) =
             (processes.collect(), register.folders.keys().cloned().collect());
         self.shared.vitals.set_processes(processes, lists);
-        self.tell_changes();
+        // Before every file is read nobody knows which waits have ended.
+        if self.shared.vitals.initial_scan_complete.get() {
+            let totals = self.shared.published.borrow().clone().unwrap_or_default();
+            if !std::mem::replace(resumed, true) {
+                self.resume(&totals);
+            }
+            self.tell_changes(&totals);
+        }
+    }
+
+    /// Takes up the waits that were told before this start, so that none is told to begin twice, or never to end.
+    fn resume(&self, totals: &Snapshot) {
+        match waits::told(&self.reader) {
+            Ok(told) => self.shared.vitals.resume_waits(told, totals, clock::now()),
+            Err(error) => tracing::warn!(error = chain(&error), "waits for a person are told again"),
+        }
     }
 
     /// Logs which waits began and ended.
-    fn tell_changes(&self) {
-        let totals = self.shared.published.borrow().clone().unwrap_or_default();
-        for change in self.shared.vitals.wait_changes(&totals, clock::now()) {
+    fn tell_changes(&self, totals: &Snapshot) {
+        for change in self.shared.vitals.wait_changes(totals, clock::now()) {
             // That a turn is over is told by the event of the turn, and nobody knows whether `unknown` is a wait.
             if matches!(change.wait.waits_for, WaitFor::Permission | WaitFor::Question) {
                 self.shared.waits.push(change.clone());

@@ -67,7 +67,7 @@ pub fn run(config: &Config, env: &RootEnv, prices: Prices) -> Result<(), RunErro
     let (stop, news, waits) = (Arc::default(), TurnNews::default(), WaitNews::default());
     let shared = Arc::new(Shared { vitals: Arc::clone(&vitals), stop, limits, published, news, waits });
     let hints = Hints::default();
-    attend(config, env, &shared, &hints)?;
+    attend(config, env, (&shared, &hints), &opened.reader)?;
     let recent = recent(&opened.reader, &vitals, config.traces.idle, now);
     let life = Life {
         config,
@@ -133,12 +133,18 @@ fn take_files() {
 }
 
 /// Starts the thread that attends to what is told of sessions from outside their files.
-fn attend(config: &Config, env: &RootEnv, shared: &Arc<Shared>, hints: &Hints) -> Result<(), RunError> {
+fn attend(
+    config: &Config,
+    env: &RootEnv,
+    (shared, hints): (&Arc<Shared>, &Hints),
+    reader: &StoreReader,
+) -> Result<(), RunError> {
     let attending = Attending {
         state: config.state()?.to_path_buf(),
         roots: tail::session_roots(&[], &config.projects, env),
         shared: Arc::clone(shared),
         reading: hints.clone(),
+        reader: reader.clone(),
     };
     attending.start()
 }

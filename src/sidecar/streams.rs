@@ -25,13 +25,13 @@ pub(super) fn start(intake: Arc<Intake>, rules: SweepRules, reader: StoreReader)
         let mut every = FIRST;
         while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
             every = EVERY;
-            // Only a file that is counted to its end may go.
+            // Only a file of which every line is counted may go.
             let counted = OnceCell::new();
-            let is_counted = |file: &StreamFile| {
+            let is_counted = |file: &StreamFile, bytes: u64| {
                 let counted = counted.get_or_init(|| reader.counted().unwrap_or_default());
                 // The reading thread knows a file by its path without symbolic links.
                 let path = fs::canonicalize(&file.path).unwrap_or_default();
-                counted.get(&path).is_some_and(|counted| *counted >= file.bytes)
+                counted.get(&path).is_some_and(|counted| *counted >= bytes)
             };
             match intake.sweep(rules, clock::now(), &is_counted) {
                 Ok(0) => {}

@@ -106,7 +106,7 @@ pub fn first_line(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Bytes up to the end of the last whole line.
-fn whole_lines(file: &File) -> io::Result<u64> {
+pub(super) fn whole_lines(file: &File) -> io::Result<u64> {
     let mut end = file.metadata()?.len();
     let mut piece = vec![0; PIECE];
     while end > 0 {

@@ -9,17 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::folder::Folder;
+use super::known::{HASHES_MAX, Known};
 use super::line::{self, LINE_BYTES_MAX, Line};
 use super::mark::Mark;
 use super::run::{Caller, Run, RunId};
-use super::run_file::{Batch, RunFile};
+use super::run_file::{Item, RunFile};
 use crate::transcript::time::Timestamp;
 use crate::vitals::StreamVitals;
 
 /// Most runs whose files are kept open.
 const OPEN_MAX: usize = 64;
-/// Most hashes of lines that are kept for all runs together, unless one run alone has more.
-const HASHES_MAX: usize = 1 << 20;
 /// Most bytes of unfinished lines of all senders together, beyond [`SMALL`] of each.
 const UNFINISHED_MAX: usize = 2 * LINE_BYTES_MAX;
 /// An unfinished line up to this many bytes takes no share of [`UNFINISHED_MAX`].
@@ -35,6 +34,8 @@ pub struct Intake {
     vitals: Arc<StreamVitals>,
     runs: Mutex<HashMap<RunId, Arc<Mutex<RunFile>>>>,
     unfinished: AtomicUsize,
+    /// Hashes of lines that are kept for all runs together.
+    hashes: Arc<AtomicUsize>,
 }
 
 /// What came of a request.
@@ -102,7 +103,7 @@ impl Intake {
     /// An intake that keeps lines in `folder`; without one it takes nothing.
     #[must_use]
     pub fn new(folder: Option<Folder>, vitals: Arc<StreamVitals>) -> Self {
-        Self { folder, vitals, runs: Mutex::default(), unfinished: AtomicUsize::new(0) }
+        Self { folder, vitals, runs: Mutex::default(), unfinished: AtomicUsize::new(0), hashes: Arc::default() }
     }
 
     /// A text that tells this folder from others; `None` if it cannot be told.
@@ -153,25 +154,39 @@ impl Intake {
             return Ok(Arc::clone(file));
         }
         runs.remove(&run.id);
-        make_room(&mut runs);
+        self.make_room(&mut runs);
         let failed = |source| failed(folder.path_of(&run.id, 0), source);
-        let file = Arc::new(Mutex::new(RunFile::open(folder, run, at).map_err(failed)?));
+        let known = Known::counted_in(Arc::clone(&self.hashes));
+        let file = Arc::new(Mutex::new(RunFile::open(folder, run, at, known).map_err(failed)?));
         runs.insert(run.id.clone(), Arc::clone(&file));
+        self.forget(&runs);
         Ok(file)
     }
-}
 
-/// Forgets the runs that were used longest ago, as far as nobody writes them now, until there is room for one more.
-fn make_room(runs: &mut HashMap<RunId, Arc<Mutex<RunFile>>>) {
-    loop {
-        let hashes: usize = runs.values().map(|file| lock(file).hashes()).sum();
-        if runs.len() < OPEN_MAX && hashes < HASHES_MAX {
-            return;
+    fn has_too_many_hashes(&self) -> bool {
+        self.hashes.load(Ordering::Relaxed) > HASHES_MAX
+    }
+
+    /// Closes the runs that were used longest ago, as far as nobody writes them now, until there is room for one more.
+    fn make_room(&self, runs: &mut HashMap<RunId, Arc<Mutex<RunFile>>>) {
+        while runs.len() >= OPEN_MAX || self.has_too_many_hashes() {
+            let idle = runs.iter().filter(|(_, file)| Arc::strong_count(file) == 1);
+            let oldest = idle.min_by_key(|(_, file)| lock(file).used()).map(|(run, _)| run.clone());
+            let Some(oldest) = oldest else { return };
+            runs.remove(&oldest);
         }
-        let idle = runs.iter().filter(|(_, file)| Arc::strong_count(file) == 1);
-        let oldest = idle.min_by_key(|(_, file)| lock(file).used()).map(|(run, _)| run.clone());
-        let Some(oldest) = oldest else { return };
-        runs.remove(&oldest);
+    }
+
+    /// Forgets the oldest lines of the runs that know most, until all runs together know no more than may be.
+    fn forget(&self, runs: &HashMap<RunId, Arc<Mutex<RunFile>>>) {
+        while self.has_too_many_hashes() {
+            let Some(largest) = runs.values().max_by_key(|file| lock(file).hashes()) else { return };
+            let mut largest = lock(largest);
+            if largest.hashes() == 0 {
+                return;
+            }
+            largest.forget_oldest();
+        }
     }
 }
 
@@ -184,17 +199,17 @@ impl Receiving<'_> {
             Some(first) if !self.carry.is_empty() => whole.split_at(first + 1),
             _ => whole.split_at(0),
         };
-        let mut batch = Batch::default();
+        let (mut items, mut carried) = (Vec::new(), Vec::new());
         if !first.is_empty() {
             self.keep(first)?;
-            let line = std::mem::take(&mut self.carry);
+            carried = std::mem::take(&mut self.carry);
             self.give_back();
-            self.line(&mut batch, &line, now)?;
         }
+        self.line(&mut items, &carried, now)?;
         for line in whole.split_inclusive(|byte| *byte == b'\n') {
-            self.line(&mut batch, line, now)?;
+            self.line(&mut items, line, now)?;
         }
-        self.append(batch)?;
+        self.append(&items, now)?;
         self.keep(rest)?;
         if self.unsynced.is_some_and(|since| since.elapsed() >= SYNC_EVERY) {
             self.sync()?;
@@ -206,9 +221,9 @@ impl Receiving<'_> {
     pub fn finish(mut self, now: Timestamp) -> Result<Taken, IntakeError> {
         let line = std::mem::take(&mut self.carry);
         self.give_back();
-        let mut batch = Batch::default();
-        self.line(&mut batch, &line, now)?;
-        self.append(batch)?;
+        let mut items = Vec::new();
+        self.line(&mut items, &line, now)?;
+        self.append(&items, now)?;
         self.sync()?;
         if self.run.is_none() && self.taken.accepted == 0 {
             return Err(IntakeError::NoRun);
@@ -239,7 +254,7 @@ impl Receiving<'_> {
         self.intake.unfinished.fetch_sub(std::mem::take(&mut self.share), Ordering::Relaxed);
     }
 
-    fn line(&mut self, batch: &mut Batch, text: &[u8], now: Timestamp) -> Result<(), IntakeError> {
+    fn line<'a>(&mut self, items: &mut Vec<Item<'a>>, text: &'a [u8], now: Timestamp) -> Result<(), IntakeError> {
         let vitals = &self.intake.vitals;
         match line::read(text) {
             Line::Blank => {}
@@ -247,21 +262,26 @@ impl Receiving<'_> {
                 vitals.rejected.add(1);
                 self.taken.rejected += 1;
             }
-            Line::Mark(mark) => self.mark(batch, mark, text, now)?,
+            Line::Mark(mark) => self.mark(items, mark, text, now)?,
             Line::Event { identity, session } => {
                 if self.taken.session.is_none() {
                     self.taken.session = session.map(std::borrow::Cow::into_owned);
                 }
-                let file = self.opened(now)?;
-                let is_new = lock(&file).add(batch, text, identity, self.at, now);
-                if is_new { &self.intake.vitals.accepted } else { &self.intake.vitals.known }.add(1);
+                self.opened(now)?;
+                items.push(Item::Event { line: text, identity, at: self.at });
                 self.taken.accepted += 1;
             }
         }
         Ok(())
     }
 
-    fn mark(&mut self, batch: &mut Batch, mark: Mark, text: &[u8], now: Timestamp) -> Result<(), IntakeError> {
+    fn mark<'a>(
+        &mut self,
+        items: &mut Vec<Item<'a>>,
+        mark: Mark,
+        line: &'a [u8],
+        now: Timestamp,
+    ) -> Result<(), IntakeError> {
         match mark {
             Mark::Run { run, at, .. } => {
                 if let Some(request) = self.run.as_ref().filter(|request| **request != run.id) {
@@ -276,18 +296,16 @@ impl Receiving<'_> {
             }
             Mark::At { at, .. } => {
                 self.at = Some(at);
-                let file = self.opened(now)?;
-                lock(&file).add_time(batch, at);
+                self.opened(now)?;
+                items.push(Item::Time(at));
             }
             Mark::Lost { lines, .. } => {
-                let file = self.opened(now)?;
-                if lock(&file).add_lost(batch, text, line::whole(text)) {
-                    self.intake.vitals.lost_lines.add(lines);
-                }
+                self.opened(now)?;
+                items.push(Item::Lost { line, lines });
             }
             Mark::End => {
-                let file = self.opened(now)?;
-                lock(&file).add_end(batch, text);
+                self.opened(now)?;
+                items.push(Item::End { line });
             }
         }
         Ok(())
@@ -310,13 +328,20 @@ impl Receiving<'_> {
         Ok(file)
     }
 
-    fn append(&mut self, batch: Batch) -> Result<(), IntakeError> {
+    fn append(&mut self, items: &[Item<'_>], now: Timestamp) -> Result<(), IntakeError> {
         let Some(file) = self.file.clone() else { return Ok(()) };
-        let appended = lock(&file).append(batch);
-        let bytes = appended.map_err(|source| self.broken(source))?;
-        self.intake.vitals.bytes.add(bytes);
-        if bytes > 0 && self.unsynced.is_none() {
+        let appended = lock(&file).append(items, now);
+        let appended = appended.map_err(|source| self.broken(source))?;
+        let vitals = &self.intake.vitals;
+        vitals.bytes.add(appended.bytes);
+        vitals.accepted.add(appended.fresh);
+        vitals.known.add(appended.known);
+        vitals.lost_lines.add(appended.lost);
+        if appended.bytes > 0 && self.unsynced.is_none() {
             self.unsynced = Some(Instant::now());
+        }
+        if self.intake.has_too_many_hashes() {
+            self.intake.forget(&self.intake.runs());
         }
         Ok(())
     }

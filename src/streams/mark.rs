@@ -19,6 +19,10 @@ use crate::transcript::time::Timestamp;
 /// The `type` of a mark.
 pub const TYPE: &str = "tailspan";
 
+/// Most lines or bytes that one mark can say are missing: 1 TiB. More is no number that anybody counted, and sums of it would
+/// be none.
+const LOST_MAX: u64 = 1 << 40;
+
 /// A mark that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
@@ -130,7 +134,10 @@ pub fn read(line: &[u8]) -> Option<Mark> {
             run.caller.is_valid().then_some(Mark::Run { run, at, spool: form.spool })
         }
         "at" => Some(Mark::At { at, by_sidecar: form.by.is_some() }),
-        "lost" => Some(Mark::Lost { lines: form.lines?, bytes: form.bytes? }),
+        "lost" => {
+            let believed = |count: Option<u64>| count.filter(|count| *count <= LOST_MAX);
+            Some(Mark::Lost { lines: believed(form.lines)?, bytes: believed(form.bytes)? })
+        }
         "end" => Some(Mark::End),
         _ => None,
     }

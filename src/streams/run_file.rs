@@ -27,11 +27,39 @@ pub(super) struct RunFile {
     used: Instant,
 }
 
+/// What arrived, and is to be appended unless the file has it.
+#[derive(Debug)]
+pub(super) enum Item<'a> {
+    /// When the lines that follow arrived, as the sender tells it. An earlier time is of lines that come again.
+    Time(Timestamp),
+    /// A line of the client, with the hash by which it is known again.
+    Event { line: &'a [u8], identity: u64, at: Option<Timestamp> },
+    /// A mark that so many lines are missing.
+    Lost { line: &'a [u8], lines: u64 },
+    /// The mark that the client has closed its output.
+    End { line: &'a [u8] },
+}
+
+/// What became of items.
+#[derive(Debug, Default)]
+pub(super) struct Appended {
+    /// Bytes that were written.
+    pub(super) bytes: u64,
+    /// Lines of the client that were new.
+    pub(super) fresh: u64,
+    /// Lines of the client that the file had.
+    pub(super) known: u64,
+    /// Lines that new marks say are missing.
+    pub(super) lost: u64,
+}
+
 /// Lines that are to be appended together.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+struct Batch {
     text: Vec<u8>,
     fresh: HashSet<u64>,
+    /// The same in the order in which they came, so that the oldest are forgotten first.
+    order: Vec<u64>,
     at: Option<Timestamp>,
     told: Option<Timestamp>,
     ended: Option<bool>,
@@ -39,10 +67,9 @@ pub(super) struct Batch {
 
 impl RunFile {
     /// Opens the file of a run, or begins one that says which run it is. What other files of the run hold is known as well.
-    pub(super) fn open(folder: &Folder, run: &Run, at: Timestamp) -> io::Result<Self> {
+    pub(super) fn open(folder: &Folder, run: &Run, at: Timestamp, mut known: Known) -> io::Result<Self> {
         folder.make()?;
         let files = folder.files_of(&run.id)?;
-        let mut known = Known::default();
         let mut told = Told::default();
         let mut open = None;
         for file in &files {
@@ -81,12 +108,39 @@ impl RunFile {
         self.known.len()
     }
 
+    /// Forgets the oldest of them.
+    pub(super) fn forget_oldest(&mut self) {
+        self.known.forget_oldest();
+    }
+
     pub(super) fn used(&self) -> Instant {
         self.used
     }
 
-    /// Adds when the lines that follow arrived, as the sender tells it. An earlier time is of lines that come again.
-    pub(super) fn add_time(&self, batch: &mut Batch, at: Timestamp) {
+    /// Appends what arrived at `now` and is new. Nobody else appends between the look at what the file has and the end of this,
+    /// so that requests with the same lines at the same time leave each line once. If that fails, the file and what is known of
+    /// it are as before.
+    pub(super) fn append(&mut self, items: &[Item<'_>], now: Timestamp) -> io::Result<Appended> {
+        let (mut batch, mut appended) = (Batch::default(), Appended::default());
+        for item in items {
+            match *item {
+                Item::Time(at) => self.add_time(&mut batch, at),
+                Item::Event { line, identity, at } => {
+                    let is_new = self.add(&mut batch, line, identity, at, now);
+                    *(if is_new { &mut appended.fresh } else { &mut appended.known }) += 1;
+                }
+                Item::Lost { line, lines } => {
+                    let is_new = self.add_lost(&mut batch, line, line::whole(line));
+                    appended.lost = appended.lost.saturating_add(if is_new { lines } else { 0 });
+                }
+                Item::End { line } => self.add_end(&mut batch, line),
+            }
+        }
+        appended.bytes = self.write(batch)?;
+        Ok(appended)
+    }
+
+    fn add_time(&self, batch: &mut Batch, at: Timestamp) {
         if Some(at) > self.told.max(batch.told) {
             batch.text.extend_from_slice(mark::at(at, false).as_bytes());
             (batch.at, batch.told) = (Some(at), Some(at));
@@ -95,15 +149,8 @@ impl RunFile {
 
     /// Adds a line to `batch` unless the file has it. `at` is when the sender says that it arrived, `now` when it arrived
     /// here. Returns whether it is new.
-    pub(super) fn add(
-        &self,
-        batch: &mut Batch,
-        line: &[u8],
-        identity: u64,
-        at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> bool {
-        if self.known.has(identity) || !batch.fresh.insert(identity) {
+    fn add(&self, batch: &mut Batch, line: &[u8], identity: u64, at: Option<Timestamp>, now: Timestamp) -> bool {
+        if self.known.has(identity) || !batch.is_first(identity) {
             return false;
         }
         let current = batch.at.or(self.at);
@@ -120,8 +167,8 @@ impl RunFile {
     }
 
     /// Adds a mark that lines are missing, unless the file has it.
-    pub(super) fn add_lost(&self, batch: &mut Batch, line: &[u8], identity: u64) -> bool {
-        if self.known.has(identity) || !batch.fresh.insert(identity) {
+    fn add_lost(&self, batch: &mut Batch, line: &[u8], identity: u64) -> bool {
+        if self.known.has(identity) || !batch.is_first(identity) {
             return false;
         }
         batch.put(line);
@@ -129,21 +176,20 @@ impl RunFile {
     }
 
     /// Adds the mark that the client has closed its output, unless it is there and nothing came after it.
-    pub(super) fn add_end(&self, batch: &mut Batch, line: &[u8]) {
+    fn add_end(&self, batch: &mut Batch, line: &[u8]) {
         if !batch.ended.unwrap_or(self.ended) {
             batch.put(line);
             batch.ended = Some(true);
         }
     }
 
-    /// Appends the batch. If that fails, the file and what is known of it are as before.
-    pub(super) fn append(&mut self, batch: Batch) -> io::Result<u64> {
+    fn write(&mut self, batch: Batch) -> io::Result<u64> {
         self.used = Instant::now();
         if batch.text.is_empty() {
             return Ok(0);
         }
         self.file.append(&batch.text)?;
-        batch.fresh.into_iter().for_each(|identity| self.known.add(identity));
+        batch.order.into_iter().for_each(|identity| self.known.add(identity));
         self.at = batch.at.or(self.at);
         self.told = self.told.max(batch.told);
         self.ended = batch.ended.unwrap_or(self.ended);
@@ -157,6 +203,13 @@ impl RunFile {
 }
 
 impl Batch {
+    /// Whether it has nothing of this identity yet; it has from now on.
+    fn is_first(&mut self, identity: u64) -> bool {
+        let is_first = self.fresh.insert(identity);
+        self.order.extend(is_first.then_some(identity));
+        is_first
+    }
+
     fn put(&mut self, line: &[u8]) {
         self.text.extend_from_slice(line.trim_ascii());
         self.text.push(b'\n');

@@ -15,7 +15,7 @@ use crate::transcript::time::Timestamp;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A full spool goes on once this part of all it may have is free.
 const FREE_PART: u64 = 8;
-/// How many bytes are written between two looks at what other runs have spooled.
+/// How many bytes at most are written between two looks at what other runs have spooled; fewer if all may have little.
 const LOOK_BYTES: u64 = 16 << 20;
 
 /// The spool of a run.
@@ -29,6 +29,8 @@ pub struct Spool {
     /// Bytes that may still be written, as far as is known.
     room: u64,
     looked: Option<Instant>,
+    /// Bytes that were written since.
+    written: u64,
     /// Whether lines were dropped because there was no room: the next are dropped too, so that none is kept behind a gap before
     /// there is room for more.
     is_full: bool,
@@ -49,8 +51,8 @@ pub enum Spooled {
 }
 
 impl Spool {
-    /// The spool of a run that began at `begun`. All spools of the folder have `bytes_max` bytes at most; marks may go a
-    /// little beyond.
+    /// The spool of a run that began at `begun`. All spools of the folder that wait have `bytes_max` bytes at most; marks may go
+    /// a little beyond, and so may runs that spool at the same time, each by an eighth or [`LOOK_BYTES`].
     #[must_use]
     pub fn new(folder: Folder, run: Run, begun: Timestamp, bytes_max: u64) -> Self {
         Self {
@@ -61,6 +63,7 @@ impl Spool {
             file: None,
             room: 0,
             looked: None,
+            written: 0,
             is_full: false,
             at: None,
             lost: (0, 0),
@@ -181,6 +184,7 @@ impl Spool {
         }
         self.opened()?.append_all(pieces)?;
         self.room = self.room.saturating_sub(bytes);
+        self.written += bytes;
         Ok(())
     }
 
@@ -188,10 +192,11 @@ impl Spool {
     fn room_for(&mut self, bytes: u64) -> io::Result<bool> {
         let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY);
         let wanted = if self.is_full { bytes.max(self.bytes_max / FREE_PART) } else { bytes };
-        if self.looked.is_none() || (self.room < bytes.max(LOOK_BYTES) && is_due) {
-            let others = self.folder.spools()?.iter().map(|file| file.bytes).sum();
-            self.room = self.bytes_max.saturating_sub(others);
-            self.looked = Some(Instant::now());
+        let is_behind = self.written >= LOOK_BYTES.min(self.bytes_max / FREE_PART);
+        if self.looked.is_none() || is_behind || (self.room < bytes.max(LOOK_BYTES) && is_due) {
+            // The own file is one of them.
+            self.room = self.bytes_max.saturating_sub(self.folder.waiting_bytes()?);
+            (self.looked, self.written) = (Some(Instant::now()), 0);
         }
         self.is_full &= wanted > self.room;
         Ok(wanted <= self.room)
@@ -215,7 +220,13 @@ fn created(folder: &Folder, run: &Run) -> io::Result<Appending> {
     let mut number = 0;
     loop {
         match Appending::create(folder.path_of(&run.id, number)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < u32::MAX => number += 1,
+            // Between its creation and its lock another process may take a new file for one that was left empty.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::WouldBlock)
+                    && number < u32::MAX =>
+            {
+                number += 1;
+            }
             file => return file,
         }
     }

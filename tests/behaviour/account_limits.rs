@@ -5,7 +5,7 @@ use tailspan::http::api::limits::kept::{LimitNow, SharedLimits};
 use tailspan::transcript::time::Timestamp;
 use tailspan::views::analytics::limits::forecast::{CONFIDENCE, NoForecast, forecast};
 use tailspan::views::analytics::limits::history::LimitHistory;
-use tailspan::views::analytics::limits::sample::{LimitSample, samples, short_name};
+use tailspan::views::analytics::limits::sample::{LimitSample, refusals, samples, short_name};
 use tempfile::TempDir;
 
 use crate::support::daemon::Daemon;
@@ -280,7 +280,11 @@ fn what_may_not_be_told_is_refused() {
     assert_eq!(side.limits("")["windows"], json!([]));
     // What cannot be read of it is left out, and what is older is not taken.
     assert_eq!(side.tell(&JSON, "{}").json()["accepted"], 0);
-    assert_eq!(side.tell(&JSON, "{\"rate_limits\": {\"five_hour\": [], \"seven_day\": {}}}").json()["accepted"], 0);
+    let unread = side.tell(&JSON, "{\"rate_limits\": {\"five_hour\": [], \"seven_day\": {}}}").json();
+    assert_eq!(
+        (&unread["accepted"], &unread["refused"]["seven_day"]),
+        (&json!(0), &json!("`used_percentage` is no percentage"))
+    );
     assert_eq!(side.tell(&JSON, &body).json()["accepted"], 1);
     assert_eq!(side.tell(&JSON, &told(9000, 9.0).0.to_string()).json()["accepted"], 0);
     // The same answer again is known by its tag.
@@ -302,4 +306,54 @@ fn the_report_of_today_says_what_is_used_of_limits() {
     let clock = &Timestamp(reset * 1000).to_rfc3339()[11..16];
     let line = printed.text.lines().find(|line| line.contains("5h: ")).unwrap_or_else(|| panic!("{}", printed.text));
     assert!(line.contains(&format!("5h: 62% used, begins anew at {clock}; no forecast: ")), "{line}");
+}
+
+#[test]
+fn a_look_from_a_clock_that_was_ahead_or_of_an_impossible_reset_stands_in_nobodys_way() {
+    let mut history = LimitHistory::default();
+    let bare = |minutes, percent| LimitSample { resets_at: None, ..look(minutes, percent) };
+    assert!(history.take(bare(0, 10)).is_some() && history.take(bare(60 * 24 * 30, 20)).is_some());
+    // The clock is set right: what was told a month ahead goes.
+    let changes = history.take(bare(6, 30)).unwrap();
+    assert_eq!((changes.removed, changes.added), (vec![bare(60 * 24 * 30, 20)], Some(bare(6, 30))));
+    assert_eq!(history.rows("five_hour"), [bare(0, 10), bare(6, 30)]);
+    assert!(history.take(bare(2, 40)).is_none(), "a little ahead is no wrong clock");
+    // Kept by an earlier version: five hours that end in a month.
+    let mut history = LimitHistory::default();
+    history.load(LimitSample { resets_at: Some(at(60 * 24 * 30)), ..look(0, 90) });
+    assert!(history.take(look(1, 20)).is_some());
+    // Such a reset is not taken any more, and the answer says why.
+    let told = |name: &str, hours: i64| {
+        let window = json!({"used_percentage": 5, "resets_at": (TEN.0 + hours * HOUR) / 1000});
+        json!({"rate_limits": {name: window}})
+    };
+    for (name, longest) in [("five_hour", 6), ("seven_day", 24 * 7 + 1), ("other", 24 * 32)] {
+        assert_eq!(samples(&told(name, longest), TEN).len(), 1, "{name}");
+        assert_eq!(samples(&told(name, longest + 1), TEN), [], "{name}");
+        let refused = refusals(&told(name, longest + 1), TEN);
+        assert_eq!(refused.get(name), Some(&"`resets_at` lies further ahead than the window is long"));
+    }
+    assert_eq!(refusals(&told("five_hour", 0), TEN).get("five_hour"), Some(&"`resets_at` has passed"));
+    assert!(refusals(&told("Five Hour", 1), TEN).is_empty());
+}
+
+#[test]
+fn there_is_always_room_for_the_windows_that_clients_have() {
+    let mut history = LimitHistory::default();
+    let of = |window: &str, minutes| LimitSample { window: window.into(), ..look(minutes, 5) };
+    (0..8).for_each(|nth| assert!(history.take(of(&format!("window_{nth}"), nth)).is_some()));
+    assert!(history.take(of("another", 9)).is_none(), "the others were told just now");
+    for (name, oldest) in [("five_hour", 0), ("seven_day", 1)] {
+        let changes = history.take(of(name, 10)).unwrap();
+        assert_eq!(changes.removed, [of(&format!("window_{oldest}"), oldest)]);
+    }
+    assert!(history.take(of("another", 60 * 24 * 8)).is_some(), "nobody told of one for a week");
+    let names: Vec<&str> = history.present().map(|look| &*look.window).collect();
+    let windows: Vec<String> = (3..8).map(|nth| format!("window_{nth}")).collect();
+    assert_eq!(names[..3], ["another", "five_hour", "seven_day"]);
+    assert_eq!(names[3..], windows);
+    // However many come at once.
+    let mut many: Value = (0..30).map(|nth| (format!("a_{nth}"), json!({"used_percentage": 1}))).collect();
+    many["seven_day"] = json!({"used_percentage": 1});
+    assert_eq!(read(many)[0].0, "seven_day");
 }

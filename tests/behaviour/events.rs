@@ -309,3 +309,21 @@ fn one_client_that_does_not_read_costs_the_others_nothing() {
     assert!(metrics.contains("\ntailspan_event_clients 63\n"), "{metrics}");
     assert!(!metrics.contains("\ntailspan_event_clients_dropped_total 0\n"), "{metrics}");
 }
+
+#[test]
+fn a_client_that_comes_back_is_told_long_texts_piece_by_piece_and_all_of_them() {
+    let mut side = Side::new("");
+    let (mut session, mut stream) = (side.session("shop", 1), side.open("", None));
+    session.prompt("Look around");
+    let first = stream.until("prompt").pop().unwrap().id;
+    drop(stream);
+    // One commit tells them all.
+    side.kill();
+    session.calls(60, "Bash", &"x".repeat(16_000));
+    session.stop("Done.");
+    side.start();
+    let told = side.open("", Some(&first)).until("turn");
+    let results: Vec<&Told> = told.iter().filter(|event| event.name == "tool_result").collect();
+    assert_eq!((results.len(), told.len()), (60, 60 * 3 + 2));
+    assert!(results.iter().all(|event| event.data["content"][0]["text"].as_str().unwrap().len() == 16_000));
+}

@@ -10,6 +10,7 @@ use tailspan::transcript::time::Timestamp;
 
 use crate::hooks::{hook, told};
 use crate::support::daemon::{Daemon, sum};
+use crate::support::followed::Stream;
 use crate::support::reports::tailspan;
 use crate::support::world::append;
 
@@ -325,5 +326,50 @@ fn the_tag_of_the_list_changes_with_who_waits() {
     assert_eq!((list("permission")["total"].clone(), list("idle")["total"].clone()), (json!(1), json!(0)));
     let (status, refusal) = daemon.get("/api/v1/analytics/sessions?waiting=perm");
     assert!(status == 400 && refusal.contains("permission"), "{refusal}");
+    assert_eq!(daemon.stop(), Some(0));
+}
+
+/// What the stream of events tells of waits: what began or ended, and why.
+fn waits_told(daemon: &Daemon) -> Vec<(String, String)> {
+    let mut stream = Stream::open(daemon.address, "since=2000-01-01&follow=false&event=session", None);
+    let mut told = Vec::new();
+    while let Some(event) = stream.next() {
+        let word = |name: &str| event.data[name].as_str().map(str::to_owned);
+        told.extend(word("state").filter(|_| event.data["kind"] == "waiting").zip(word("reason")));
+    }
+    told
+}
+
+#[test]
+fn a_wait_is_told_once_and_its_end_too_whenever_the_sidecar_is_away() {
+    let home = Home::new("");
+    let mut daemon = home.start();
+    let sessions = [session(1), session(2)];
+    let now = Timestamp(clock::now().0 - 20_000);
+    let asks = |id: &str, daemon: &Daemon| {
+        home.write(id, &[prompt(id, 1, now), answer(id, 2, now, "tool_use", &call("Bash", "toolu_1"))]);
+        daemon.until("it is read", || (daemon.get(&format!("/api/v1/analytics/sessions/{id}")).0 == 200).then_some(()));
+        home.hook(id, "PermissionRequest", &json!({"tool_name": "Bash"}));
+        until_waiting(daemon, id, "permission", json!("Bash"));
+    };
+    let told_until = |daemon: &Daemon, count: usize| {
+        let told = daemon.until("it is told", || Some(waits_told(daemon)).filter(|told| told.len() >= count));
+        told.into_iter().map(|(state, _)| state).collect::<Vec<_>>()
+    };
+    asks(&sessions[0], &daemon);
+    assert_eq!(told_until(&daemon, 1), ["began"]);
+    // A second session, told after the restart, shows that the first was not told again before it.
+    drop(daemon);
+    daemon = home.start();
+    asks(&sessions[1], &daemon);
+    assert_eq!(told_until(&daemon, 2), ["began"; 2]);
+    // The first ends while nobody is there.
+    drop(daemon);
+    let answered = clock::now();
+    let text = json!({"type": "text", "text": "Done."});
+    let id = &sessions[0];
+    home.write(id, &[result(id, 3, answered, "toolu_1"), answer(id, 4, answered, "end_turn", &text)]);
+    daemon = home.start();
+    assert_eq!(told_until(&daemon, 3), ["began", "began", "ended"]);
     assert_eq!(daemon.stop(), Some(0));
 }

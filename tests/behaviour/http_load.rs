@@ -198,3 +198,24 @@ fn the_user_that_the_server_runs_as_reads_what_quotes_conversations() {
         assert_eq!(client.read().text(), "a conversation");
     }
 }
+
+#[test]
+fn questions_and_bodies_that_arrive_for_hours_leave_connections_to_scrapes() {
+    let limits = ServerLimits::default();
+    assert!(limits.store_requests_max + limits.intakes_max + 16 <= limits.connections_max, "{limits:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_system_asks_whether_a_silent_client_is_still_there() {
+    let served = Served::new();
+    let mut client = asking(&served, "/items/a");
+    assert_eq!(client.read().text(), "a");
+    // Addresses are hexadecimal, and so is the kind of the timer: 02 asks.
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let (own, other) = (format!(":{:04X}", served.addr.port()), format!(":{:04X}", client.local_port()));
+    let is_its = |fields: &[&str]| fields[1].ends_with(&own) && fields[2].ends_with(&other);
+    let mut rows = sockets.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let socket = rows.find(|fields| is_its(fields)).expect("the connection is there");
+    assert!(socket[5].starts_with("02:"), "{socket:?}");
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tailspan::streams::sweep::SweepRules;
-use tailspan::streams::{Caller, Folder, Intake, RunId};
+use tailspan::streams::{Caller, Folder, Intake, Run, RunId, mark};
 use tailspan::transcript::time::Timestamp;
 use tailspan::vitals::StreamVitals;
 use tempfile::TempDir;
@@ -279,7 +279,7 @@ fn stream_files_end_by_age_and_by_size_but_none_that_is_not_read() {
     // Another process reads them: it has none open.
     let (intake, _) = (Intake::new(Some(Folder::of_state(folder.path())), Arc::clone(&vitals)), drop(intake));
     let at = |seconds: i64| Timestamp((1_000_000 + seconds) * 1000);
-    let sweep = |rules, now, is_read: bool| intake.sweep(rules, now, &|_| is_read).unwrap();
+    let sweep = |rules, now, is_read: bool| intake.sweep(rules, now, &|_, _| is_read).unwrap();
     assert_eq!(sweep(keep_for(7, 1 << 40), at(86_400 * 6), true), 0);
     assert_eq!((vitals.files.get(), vitals.file_bytes.get() > 30_000), (3, true));
     assert_eq!(sweep(keep_for(7, 1 << 40), at(86_400 * 8), false), 0);
@@ -292,4 +292,91 @@ fn stream_files_end_by_age_and_by_size_but_none_that_is_not_read() {
     assert_eq!(sweep(keep_for(7, 1 << 40), Timestamp(i64::MAX), true), 1);
     assert_eq!(files(folder.path()), [Folder::of_state(folder.path()).path_of(&run(1), 0)]);
     assert_eq!(vitals.ended.get(), 2);
+}
+
+#[test]
+fn what_a_killed_writer_left_behind_the_last_line_keeps_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, vitals) = intake(folder.path());
+    let (folder, run) = (Folder::of_state(folder.path()), |number: u128| RunId::of_random(number.to_be_bytes()));
+    folder.make().unwrap();
+    let whole = mark::run(&Run { id: run(0), caller: Caller::default() }, Timestamp(0), false) + &event(1, 10);
+    let torn = whole.clone() + "{\"type\":\"assis";
+    for (number, text) in [torn.as_str(), "", "{\"type\":\"tail"].iter().enumerate() {
+        let path = folder.path_of(&run(number as u128), 0);
+        fs::write(&path, text).unwrap();
+        let written = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        fs::File::options().append(true).open(path).unwrap().set_modified(written).unwrap();
+    }
+    let rules = SweepRules { keep: Duration::from_secs(86_400), keep_bytes: 1 << 40 };
+    let sweep = |counted: usize| {
+        intake.sweep(rules, Timestamp(i64::MAX), &|_, bytes| usize::try_from(bytes).unwrap() <= counted).unwrap()
+    };
+    // Not before the last whole line is counted.
+    assert_eq!((sweep(whole.len() - 1), sweep(whole.len())), (2, 1));
+    assert_eq!((vitals.files.get(), vitals.file_bytes.get(), folder.files().unwrap().len()), (0, 0, 0));
+}
+
+#[test]
+fn requests_with_the_same_lines_at_the_same_time_leave_each_line_once() {
+    let body: String = (0..200).map(|number| event(number, 5)).collect();
+    let body = mark::lost(7, 70, Timestamp(0)) + &body;
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let (intake, vitals) = intake(folder.path());
+        let accepted = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..4).map(|_| scope.spawn(|| keep(&intake, &body, 0).unwrap())).collect();
+            senders.into_iter().map(|sender| sender.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(accepted, [200; 4]);
+        assert_eq!((events(folder.path()).len(), marks(folder.path(), "lost").len()), (200, 1));
+        assert_eq!((vitals.accepted.get(), vitals.known.get(), vitals.lost_lines.get()), (200, 600, 7));
+    }
+}
+
+#[test]
+fn a_mark_that_says_more_than_can_be_missing_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, vitals) = intake(folder.path());
+    let lost = |lines, bytes| mark::lost(lines, bytes, Timestamp(0));
+    let body = lost(u64::MAX, 1) + &lost(1, u64::MAX) + &lost(3, 1 << 40) + &event(1, 5);
+    assert_eq!(keep(&intake, &body, 0), Ok(1));
+    assert_eq!((vitals.rejected.get(), vitals.lost_lines.get(), marks(folder.path(), "lost").len()), (2, 3, 1));
+}
+
+#[test]
+fn all_runs_together_remember_a_million_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let (intake, vitals) = intake(folder.path());
+    let send = |run: u128, lines: std::ops::Range<u32>| {
+        let mut receiving = intake.begin(Some(RunId::of_random(run.to_be_bytes())), Caller::default()).unwrap();
+        let body: String = lines.map(|number| format!("{{\"uuid\":\"{number}\"}}\n")).collect();
+        receiving.take(body.as_bytes(), Timestamp(0)).unwrap();
+        receiving
+    };
+    // Both stay open, so that neither can be closed to make room.
+    let _open = [send(1, 0..600_000), send(2, 0..600_000)];
+    assert_eq!(vitals.known.get(), 0);
+    send(2, 599_990..600_000);
+    send(1, 599_990..600_000);
+    assert_eq!(vitals.known.get(), 20, "the latest are known");
+    send(1, 0..10);
+    send(2, 0..10);
+    assert!(vitals.known.get() < 40, "some of the oldest are forgotten");
+}
+
+#[test]
+fn a_folder_gets_its_identity_however_its_first_write_ended() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = Folder::of_state(state.path());
+    folder.make().unwrap();
+    let identity = folder.identity().unwrap();
+    assert_eq!(folder.identity().unwrap(), identity);
+    // A full disk left a file without its text.
+    for left in [&b""[..], b"5fb3d16f-f9", b"\xff\xfe"] {
+        fs::write(folder.path().join(".folder"), left).unwrap();
+        let identity = folder.identity().unwrap();
+        assert_eq!(folder.identity().unwrap(), identity);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else stays");
+    }
 }

@@ -4,8 +4,13 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tailspan::streams::spool::Spooled;
+use tailspan::streams::sweep::SweepRules;
+use tailspan::streams::{Caller, Folder, Intake, Run, RunId, Spool};
+use tailspan::transcript::time::Timestamp;
 use tempfile::TempDir;
 
 use crate::support::privileges::{Mount, skip};
@@ -338,4 +343,51 @@ fn a_spool_has_its_bound_and_says_what_is_lost() {
     assert!(events(state.path()).iter().filter(|line| line.contains("000003e8")).count() <= 1);
     let bytes: u64 = files(state.path()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
     assert!(bytes < 68 << 10, "{bytes} bytes");
+}
+
+/// A spool of a run in the folder of a state, in which all may have 64 KiB.
+fn spool(state: &std::path::Path, run: u128) -> Spool {
+    let run = Run { id: RunId::of_random(run.to_be_bytes()), caller: Caller::default() };
+    Spool::new(Folder::of_state(state), run, Timestamp(0), 64 << 10)
+}
+
+/// Spools a line; whether it was kept.
+fn spooled(spool: &mut Spool, line: &str) -> bool {
+    let pieces = std::iter::once(Ok(line.as_bytes()));
+    matches!(spool.write(Timestamp(0), (1, line.len() as u64), pieces), Spooled::Kept)
+}
+
+#[test]
+fn runs_that_spool_at_the_same_time_have_one_bound_together() {
+    let state = folder();
+    let mut spools: Vec<Spool> = (0..4).map(|run| spool(state.path(), run)).collect();
+    let line = event(1, 900);
+    let kept = (0..100).flat_map(|_| spools.iter_mut().map(|spool| spooled(spool, &line)).collect::<Vec<_>>());
+    let bytes = kept.filter(|kept| *kept).count() * line.len();
+    // Each may go on for an eighth before it looks what the others have.
+    assert!((56 << 10..100 << 10).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
+fn what_the_sidecar_has_read_where_it_lies_takes_no_room_from_what_waits() {
+    let state = folder();
+    let intake = Intake::new(Some(Folder::of_state(state.path())), Arc::default());
+    let rules = SweepRules { keep: Duration::from_secs(86_400 * 365_000), keep_bytes: u64::MAX };
+    let sweep = |is_read: bool| assert_eq!(intake.sweep(rules, Timestamp(0), &|_, _| is_read).unwrap(), 0);
+    let line = event(1, 900);
+    let mut first = spool(state.path(), 1);
+    while spooled(&mut first, &line) {}
+    let fits = || spooled(&mut spool(state.path(), 2), &line);
+    // It is read so far, but its run may go on.
+    sweep(true);
+    assert!(!fits());
+    drop(first);
+    sweep(false);
+    assert!(!fits(), "it is not read yet");
+    sweep(true);
+    assert!(fits());
+    assert_eq!(files(state.path()).len(), 2, "it stays, and so does what it holds");
+    // A state that was lost has not read it.
+    sweep(false);
+    assert!(!spooled(&mut spool(state.path(), 3), &line));
 }

@@ -243,8 +243,8 @@ impl<'t> Courier<'t> {
     }
 
     fn lose(&mut self, lines: u64, bytes: u64) {
-        self.lost = (self.lost.0 + lines, self.lost.1 + bytes);
-        self.lost_ever = (self.lost_ever.0 + lines, self.lost_ever.1 + bytes);
+        add(&mut self.lost, (lines, bytes));
+        add(&mut self.lost_ever, (lines, bytes));
     }
 
     /// Gives a batch to the sidecar, or else to the spool.
@@ -380,17 +380,13 @@ impl<'t> Courier<'t> {
                 self.pause = PAUSES[0];
                 self.leftovers.sidecar_has(folder.clone(), self.spool.as_ref());
                 match &mut self.spool {
-                    // What lies in its own folder it reads there.
-                    Some(spool) if self.leftovers.is_same_folder() => {
-                        self.lost = spool.take_lost();
-                        spool.leave();
-                        self.way = Way::Direct;
-                    }
-                    Some(spool) if spool.file().is_some() => {
+                    Some(spool) if spool.file().is_some() && !self.leftovers.is_same_folder() => {
                         self.way = Way::Spooled { again: None, delivered: 0 };
                     }
+                    // What lies in its own folder it reads there.
                     Some(spool) => {
-                        self.lost = spool.take_lost();
+                        add(&mut self.lost, spool.take_lost());
+                        spool.leave();
                         self.way = Way::Direct;
                     }
                     None => self.way = Way::Direct,
@@ -411,7 +407,7 @@ impl<'t> Courier<'t> {
         let (Some(sidecar), Some(spool)) = (&mut self.sidecar, &mut self.spool) else { return };
         if spool.tell_lost(clock::now()).is_err() {
             // There is no room even for a mark: it is told once the spool is delivered.
-            self.lost = spool.take_lost();
+            add(&mut self.lost, spool.take_lost());
         }
         let size = spool.bytes();
         let Some(file) = spool.file().filter(|_| delivered < size) else {
@@ -467,6 +463,11 @@ impl<'t> Courier<'t> {
             self.teller.say(&format!("{lines} lines ({bytes} bytes) were passed on, but are lost for the sidecar"));
         }
     }
+}
+
+/// Adds lines and bytes to those that are not told of yet.
+fn add(lost: &mut (u64, u64), (lines, bytes): (u64, u64)) {
+    *lost = (lost.0 + lines, lost.1 + bytes);
 }
 
 /// Whether the sidecar may be waited for: not while too much waits behind `until`, and not long after standard input has

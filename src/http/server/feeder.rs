@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::http::route::feed::{Feed, Next};
 use crate::http::server::owner::Link;
@@ -145,6 +145,7 @@ impl Client {
     /// Waits until the client has taken something.
     async fn wait_for_room(&mut self, news: &mut watch::Receiver<u64>) -> Result<(), Over> {
         let begun = *news.borrow_and_update();
+        let mut patience = Instant::now() + STALL;
         while self.queue.bytes.load(Ordering::Acquire) >= QUEUED_BYTES {
             let before = self.queue.bytes.load(Ordering::Acquire);
             let more = tokio::select! {
@@ -158,7 +159,10 @@ impl Client {
                     changed.map_err(|_| Over)?;
                     usize::try_from(news.borrow_and_update().saturating_sub(begun)).unwrap_or(usize::MAX)
                 }
-                () = sleep(STALL) => self.feed.waiting(),
+                () = sleep_until(patience) => {
+                    patience += STALL;
+                    self.feed.waiting()
+                }
                 () = self.pieces.closed() => return Err(Over),
                 _ = self.stop.wait_for(|stop| *stop) => return Err(Over),
             };

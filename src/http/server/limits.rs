@@ -34,9 +34,11 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most connections at once. For a further one, the connection that is idle longest is closed; if all are busy, it
 /// waits.
 const CONNECTIONS_MAX: usize = 256;
+/// Connections that are always left for `/metrics` and probes.
+const KEPT_FREE: usize = 16;
 /// Most requests at once for files or the store, waiting or not, until their answers are written. Further ones are
-/// answered with status 503, so that 16 connections are always left for `/metrics` and probes.
-const STORE_REQUESTS_MAX: usize = CONNECTIONS_MAX - 16;
+/// answered with status 503. Bodies that arrive for hours have connections as well, besides these.
+const STORE_REQUESTS_MAX: usize = CONNECTIONS_MAX - INTAKES_MAX - KEPT_FREE;
 /// Most clients at once that stay, each on a connection of its own besides [`CONNECTIONS_MAX`]. Further ones are answered
 /// with status 503.
 const FEEDS_MAX: usize = 1000;
@@ -71,7 +73,7 @@ pub struct ServerLimits {
     pub connections_max: usize,
     /// Most requests with [`Work::Intake`](crate::http::route::routes::Work::Intake) at once.
     pub intakes_max: usize,
-    /// Most requests at once that are not answered from memory; fewer than connections.
+    /// Most requests at once that are not answered from memory; with [`Self::intakes_max`] fewer than connections.
     pub store_requests_max: usize,
     /// Most clients at once that stay, on connections of their own.
     pub feeds_max: usize,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -27,6 +28,12 @@ const HEADER_BYTES_FLOOR: usize = 8 * 1024;
 /// Pause after a failed accept. If there are no free file descriptors, accept fails at once, and a loop without a pause
 /// would use a whole processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// After so long without a word of a client its system is asked whether it is still there, and after as long again without an
+/// answer the connection ends.
+const QUIET: Duration = Duration::from_secs(60);
+/// How often it is asked.
+const ASKED: u32 = 4;
 
 /// A bound listener that does not serve yet.
 #[derive(Debug)]
@@ -106,6 +113,15 @@ async fn accept(listener: &TcpListener) -> Option<TcpStream> {
     }
 }
 
+/// Has the system ask whether the other end is still there when nothing was heard of it for a while: a machine that vanished
+/// while it sent a body would hold its connection and its slot for ever.
+fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, QUIET)?;
+    sockopt::set_tcp_keepintvl(stream, QUIET / ASKED)?;
+    sockopt::set_tcp_keepcnt(stream, ASKED)
+}
+
 /// Serves one connection to its end, or until it is asked to leave: an idle one is closed at once, a busy one after its
 /// answer.
 async fn serve<C: Send + Sync + 'static>(
@@ -117,6 +133,9 @@ async fn serve<C: Send + Sync + 'static>(
     let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+    if let Err(error) = keep_alive(&stream) {
+        tracing::debug!(%error, "cannot set SO_KEEPALIVE");
     }
     let (seat, link) = (&seat, Arc::new(Link::new(local, peer)));
     let own = Arc::clone(&link);

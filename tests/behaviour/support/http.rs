@@ -93,6 +93,11 @@ impl Client {
         Self { stream: BufReader::new(stream) }
     }
 
+    /// The port of this end.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.stream.get_ref().local_addr().unwrap().port()
+    }
+
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).unwrap();
     }

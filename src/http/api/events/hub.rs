@@ -30,6 +30,10 @@ const OLD_BYTES_MAX: usize = 4 << 20;
 /// About how many bytes an event takes besides what is sent.
 const FRAME_BYTES: usize = 512;
 
+/// Once so many bytes are read for a client that is behind, it has to take them before more is read: it waits for no more than
+/// these and one event.
+const READ_BYTES: usize = 128 << 10;
+
 /// Rows of the log that are read at once.
 const ROWS_AT_ONCE: usize = 8;
 
@@ -219,7 +223,6 @@ impl Hub {
 
     /// Makes the events up to a place.
     fn make(&self, until: EventPlace) {
-        let mut made = 0;
         {
             let mut ring = lock(&self.ring);
             if ring.epoch != until.epoch || ring.next() > until.sequence + 1 {
@@ -229,8 +232,11 @@ impl Hub {
         loop {
             let next = lock(&self.ring).next();
             if next > until.sequence {
-                break;
+                // Who waited for a place that needs nothing made is told as well.
+                self.made.send_modify(|_| {});
+                return;
             }
+            let mut made = 0;
             let rows = self.reader.events_after(next - 1, ROWS_AT_ONCE).unwrap_or_default();
             let frames: Vec<_> = rows.iter().flat_map(|row| self.frames(until.epoch, row)).collect();
             let mut ring = lock(&self.ring);
@@ -246,8 +252,10 @@ impl Hub {
                 // reads the log itself.
                 ring.begin(until);
             }
+            drop(ring);
+            // Nobody waits for the last event of a large commit.
+            self.made.send_modify(|bytes| *bytes += made);
         }
-        self.made.send_modify(|bytes| *bytes += made);
     }
 
     /// The events of a row. What texts they have is read from the session files.
@@ -281,7 +289,7 @@ impl Hub {
         ring.frames.iter().skip(skipped).map(|frame| frame.bytes.len()).sum()
     }
 
-    /// Some of what lies behind a place, up to the end of what is durable, read from the log. `takes` says of an event by its
+    /// Some of what lies behind a place, up to [`READ_BYTES`] or the end of what is durable, read from the log. `takes` says of an event by its
     /// time whether it may be wanted; others are left out. The first may lie further on than the next number. Fails if the
     /// state cannot be read.
     pub(super) fn read(
@@ -293,19 +301,25 @@ impl Hub {
         let rows = self.reader.events_after(place.sequence, ROWS_AT_ONCE)?;
         // Commits that were not durable yet may have removed what lies before them.
         let first = rows.first().map_or(end.sequence + 1, |row| row.first.min(end.sequence + 1));
-        let (mut frames, mut last) = (Vec::new(), if rows.is_empty() { end.sequence } else { place.sequence });
-        for row in rows {
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        let mut last = if rows.is_empty() { end.sequence } else { place.sequence };
+        'rows: for row in rows {
             let durable = usize::try_from((end.sequence + 1).saturating_sub(row.first)).unwrap_or(usize::MAX);
             let events = row.events.into_iter().take(durable);
             for (sequence, event) in (row.first..).zip(events) {
+                if bytes >= READ_BYTES {
+                    break 'rows;
+                }
                 last = sequence;
                 if takes(event.at) {
                     let one = ToldEvents { first: sequence, at: row.at, events: vec![event] };
-                    frames.push(self.old(end.epoch, &one));
+                    let made = self.old(end.epoch, &one);
+                    bytes += made.iter().map(|frame| weight(frame)).sum::<usize>();
+                    frames.extend(made);
                 }
             }
         }
-        Ok((frames.into_iter().flatten().collect(), EventPlace { epoch: end.epoch, sequence: last }, first))
+        Ok((frames, EventPlace { epoch: end.epoch, sequence: last }, first))
     }
 
     /// An event that was told some time ago.

@@ -65,6 +65,10 @@ impl SharedLimits {
         for look in looks {
             let Some(RowChanges { removed, added }) = known.history.take(look) else { continue };
             taken += 1;
+            if !removed.is_empty() {
+                let Known { told, history, .. } = &mut *known;
+                told.retain(|window, _| !history.rows(window).is_empty());
+            }
             for row in removed {
                 known.unwritten.insert((Arc::clone(&row.window), row.at), None);
             }

@@ -20,7 +20,7 @@ use crate::http::route::problem::{Problem, UNCHANGED};
 use crate::http::route::request::Request;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::limits::forecast::{CONFIDENCE, LimitForecast, METHOD, NoForecast};
-use crate::views::analytics::limits::sample::{LimitSample, samples};
+use crate::views::analytics::limits::sample::{LimitSample, refusals, samples};
 
 const WINDOW: Parameter<Text> =
     Parameter::query("window", Text, "Only this window, by its name: `five_hour`, `seven_day` or another.").several();
@@ -71,6 +71,8 @@ struct ToldLimits {
 struct Taken {
     /// How many windows of those that were told count: they can be read, and are not older than what was known.
     accepted: usize,
+    /// Why the others cannot be read, by their names.
+    refused: BTreeMap<String, &'static str>,
     /// Every window as it is known now.
     windows: Vec<WindowForm>,
 }
@@ -148,8 +150,9 @@ pub fn take<C: HasLimits>(context: &C, request: &Request) -> Result<Answer, Prob
     let told: serde_json::Map<String, Value> = serde_json::from_slice(&request.body).map_err(unread)?;
     let told: ToldLimits = serde_json::from_value(Value::Object(told)).map_err(unread)?;
     let now = context.now();
-    let accepted = context.limits().take(samples(&json!({"rate_limits": told.rate_limits}), now));
-    Answer::json(&Taken { accepted, windows: windows(context, now, &[]) })
+    let told = json!({"rate_limits": told.rate_limits});
+    let (refused, accepted) = (refusals(&told, now), context.limits().take(samples(&told, now)));
+    Answer::json(&Taken { accepted, refused, windows: windows(context, now, &[]) })
 }
 
 /// Answers with the windows and their history. Fails if a parameter is bad.

@@ -2,7 +2,8 @@
 //!
 //! Several sessions tell the same limits, each as its own last answer had them: a session that is idle goes on telling what was
 //! true when it worked last. What is used only grows until the reset, so the largest look of a run of a window is the present
-//! one, and looks that tell less, or of a run that began earlier, are older whenever they come.
+//! one, and looks that tell less, or of a run that began earlier, are older whenever they come. A look that was taken while the
+//! clock was ahead, or whose reset no window can have, stands in nobody's way.
 //!
 //! Rows are thinned: of looks that tell the same one after the other, the first and the last of each quarter hour are kept; of
 //! looks that tell more and more, one a minute. A gap of more than [`GAP_MS`] stays visible.
@@ -10,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::sample::{LimitSample, WINDOWS_MAX};
+use super::sample::{LimitSample, WINDOWS_MAX, is_usual};
 use crate::transcript::time::Timestamp;
 
 /// Time between two rows that tell the same, in milliseconds.
@@ -21,6 +22,8 @@ pub const GAP_MS: u64 = 15 * 60_000;
 pub const ROWS_MAX: usize = 8192;
 /// How long rows are kept, in milliseconds: 90 days.
 pub const KEPT_MS: u64 = 90 * 86_400_000;
+/// A further window of which nobody told for so many milliseconds gives way to a new one: a week.
+const LEFT_MS: u64 = 7 * 86_400_000;
 /// Least time between two rows, in milliseconds.
 const APART_MS: u64 = 60_000;
 
@@ -68,18 +71,33 @@ impl LimitHistory {
     /// Takes a look. `None` if it is older than what is known, or of one window too many.
     pub fn take(&mut self, look: LimitSample) -> Option<RowChanges> {
         let Some(window) = self.windows.get_mut(&look.window) else {
-            if self.windows.len() >= WINDOWS_MAX {
-                return None;
-            }
+            let removed = self.make_room(&look)?;
             let added = Some(look.clone());
             self.windows.insert(Arc::clone(&look.window), Window { present: look.clone(), rows: vec![look] });
-            return Some(RowChanges { removed: Vec::new(), added });
+            return Some(RowChanges { removed, added });
         };
         if window.is_older(&look) {
             return None;
         }
         window.present = look.clone();
-        Some(window.keep(look))
+        let ahead = window.rows.partition_point(|row| row.at <= look.at);
+        let ahead = window.rows.split_off(ahead);
+        let mut changes = window.keep(look);
+        changes.removed.extend(ahead);
+        Some(changes)
+    }
+
+    /// Makes room for the window of a look, if there is none: for one of those that clients have, the further window gives way
+    /// of which nobody told for longest, for another one only if that is long ago. Returns its rows; `None` if all stay.
+    fn make_room(&mut self, look: &LimitSample) -> Option<Vec<LimitSample>> {
+        if self.windows.len() < WINDOWS_MAX {
+            return Some(Vec::new());
+        }
+        let further = self.windows.iter().filter(|(name, _)| !is_usual(name));
+        let (name, window) = further.min_by_key(|(_, window)| window.present.at)?;
+        let gives_way = is_usual(&look.window) || look.at.since_ms(window.present.at) >= LEFT_MS;
+        let name = gives_way.then(|| Arc::clone(name))?;
+        self.windows.remove(&name).map(|window| window.rows)
     }
 
     /// The present look at each window, in the order of their names.
@@ -108,14 +126,16 @@ impl LimitHistory {
 impl Window {
     fn is_older(&self, look: &LimitSample) -> bool {
         let known = &self.present;
-        if look.at < known.at {
+        // One that lies far ahead was taken while the clock was wrong.
+        if look.at < known.at && known.at.may_be(look.at) {
             return true;
         }
         if known.is_of_run(look) {
             // Without a reset nobody knows whether the window has begun anew.
             return known.resets_at.is_some() && look.used_ppm < known.used_ppm;
         }
-        !known.is_over(look.at) && look.resets_at.zip(known.resets_at).is_some_and(|(own, known)| own < known)
+        let may_go_on = !known.is_over(look.at) && !known.is_too_long(look.at);
+        may_go_on && look.resets_at.zip(known.resets_at).is_some_and(|(own, known)| own < known)
     }
 
     /// Puts a look into the rows, if it is to be kept.

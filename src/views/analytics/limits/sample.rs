@@ -5,9 +5,10 @@
 //! rate_limits.NAME.resets_at         seconds since 1970 (also as text), or an RFC 3339 time
 //! ```
 //!
-//! `NAME` is `five_hour` or `seven_day`; further windows are taken as they come. Only subscribers have them, and only after
+//! `NAME` is one of [`NAMES`]; further windows are taken as they come, while there is room. Only subscribers have them, and only after
 //! the first answer of the session.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ use crate::transcript::time::Timestamp;
 /// Most windows that are taken.
 pub const WINDOWS_MAX: usize = 8;
 
+/// Windows that clients have, for which there is always room.
+const NAMES: [&str; 4] = ["five_hour", "seven_day", "seven_day_opus", "seven_day_sonnet"];
+
 /// Most characters of a window's name.
 const NAME_CHARS_MAX: usize = 40;
 
@@ -27,8 +31,11 @@ const PERCENT_MAX: f64 = 200.0;
 /// Numbers above this are milliseconds since 1970 and not seconds: as seconds they would lie in the year 5138.
 const SECONDS_MAX: f64 = 1e11;
 
-/// A reset that lies further ahead is no reset of a window.
+/// The reset of a window whose length nobody knows lies no further ahead, in milliseconds.
 const AHEAD_MAX_MS: u64 = 32 * DAY_MS;
+
+/// The reset of a window may lie so much further ahead than the window is long, in milliseconds, because clocks differ.
+const CLOCKS_MS: u64 = HOUR_MS;
 
 /// The reset of a window may be told a little differently from one answer to the next, in milliseconds.
 const SAME_MS: u64 = 5 * 60_000;
@@ -62,6 +69,13 @@ impl LimitSample {
         self.resets_at.is_some_and(|reset| reset <= now)
     }
 
+    /// Whether the window begins anew later than a window of its length can that was told at `told`.
+    #[must_use]
+    pub fn is_too_long(&self, told: Timestamp) -> bool {
+        let longest = length_ms(&self.window).map_or(AHEAD_MAX_MS, |length| length + CLOCKS_MS);
+        self.resets_at.is_some_and(|reset| reset.since_ms(told) > longest)
+    }
+
     /// Whether both are of the same run of a window: their resets are the same.
     #[must_use]
     pub fn is_of_run(&self, other: &Self) -> bool {
@@ -89,6 +103,12 @@ pub fn length_ms(window: &str) -> Option<u64> {
     }
 }
 
+/// Whether it is one of the windows that clients have, and no further one.
+#[must_use]
+pub fn is_usual(window: &str) -> bool {
+    NAMES.contains(&window)
+}
+
 /// A window in few letters: `5h` and `7d` for the two that everybody has, else its name.
 #[must_use]
 pub fn short_name(window: &str) -> String {
@@ -100,28 +120,48 @@ pub fn short_name(window: &str) -> String {
 }
 
 /// What a status line, or its `rate_limits` alone below that name, tells at `now`: one sample of each window, without what
-/// cannot be read, is over, or is no window.
+/// cannot be read, is over, or is no window. The windows that clients have come first.
 #[must_use]
 pub fn samples(told: &Value, now: Timestamp) -> Vec<LimitSample> {
-    let Some(windows) = told.get("rate_limits").and_then(Value::as_object) else { return Vec::new() };
-    windows.iter().filter_map(|(name, window)| sample(name, window, now)).take(WINDOWS_MAX).collect()
+    let mut samples: Vec<_> = each(told, now).filter_map(|(_, sample)| sample.ok()).collect();
+    samples.sort_by_key(|sample| !is_usual(&sample.window));
+    samples.truncate(WINDOWS_MAX);
+    samples
 }
 
-fn sample(name: &str, window: &Value, now: Timestamp) -> Option<LimitSample> {
-    let is_name = |name: &str| {
-        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_plain)
-    };
-    let percent = number(window.get("used_percentage")?).filter(|percent| (0.0..=PERCENT_MAX).contains(percent))?;
+/// Why windows that are told have no sample, by their names; of at most as many windows as are taken.
+#[must_use]
+pub fn refusals(told: &Value, now: Timestamp) -> BTreeMap<String, &'static str> {
+    let refused = each(told, now).filter_map(|(name, sample)| Some((name.to_owned(), sample.err()?)));
+    refused.take(WINDOWS_MAX).collect()
+}
+
+/// Every window of a name that a window can have, with what is told of it, or why that is nothing.
+fn each(told: &Value, now: Timestamp) -> impl Iterator<Item = (&str, Result<LimitSample, &'static str>)> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_name = move |name: &str| (1..=NAME_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_plain);
+    let windows = told.get("rate_limits").and_then(Value::as_object).into_iter().flatten();
+    windows.filter(move |(name, _)| is_name(name)).map(move |(name, window)| (name.as_str(), sample(name, window, now)))
+}
+
+fn sample(name: &str, window: &Value, now: Timestamp) -> Result<LimitSample, &'static str> {
+    let percent = window.get("used_percentage").and_then(number);
+    let percent = percent.filter(|percent| (0.0..=PERCENT_MAX).contains(percent));
+    let percent = percent.ok_or("`used_percentage` is no percentage")?;
     let resets_at = match window.get("resets_at") {
         None | Some(Value::Null) => None,
-        Some(reset) => Some(time(reset)?),
+        Some(reset) => Some(time(reset).ok_or("`resets_at` is no time")?),
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most two million")]
     let used_ppm = (percent * 1e4).round() as u32;
     let sample = LimitSample { window: name.into(), used_ppm, resets_at, at: now };
-    let is_far = resets_at.is_some_and(|reset| reset.since_ms(now) > AHEAD_MAX_MS);
-    (is_name(name) && !is_far && !sample.is_over(now)).then_some(sample)
+    if sample.is_over(now) {
+        return Err("`resets_at` has passed");
+    }
+    if sample.is_too_long(now) {
+        return Err("`resets_at` lies further ahead than the window is long");
+    }
+    Ok(sample)
 }
 
 /// A number, also as text.
