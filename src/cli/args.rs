@@ -179,7 +179,8 @@ pub struct StatuslineArgs {
 
 /// What follows the options in `tailspan hook --help`.
 const HOOK_HELP: &str = "\
-In ~/.claude/settings.json, for each of Stop, PermissionRequest, Notification, SessionStart and SessionEnd:
+In ~/.claude/settings.json, for each of SessionStart, UserPromptSubmit, PermissionRequest,
+Notification, Stop and SessionEnd:
   { \"hooks\": { \"Stop\": [ { \"hooks\": [ { \"type\": \"command\", \"command\": \"tailspan hook\" } ] } ] } }
 docs/hooks.md has the whole recipe. No text of the conversation is kept.";
 

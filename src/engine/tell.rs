@@ -270,7 +270,9 @@ impl News {
         let event = |told, identity, at| EventRef { told, unit: home.0, section: home.1, identity, at };
         let is_new = |known: Option<bool>, hash| !known.unwrap_or_default() && !gone.has(hash);
         let messages = before.map_or(&[][..], |parts| &parts.messages);
-        for (place, message) in now.messages.iter().enumerate().filter(|(_, message)| message.end >= from) {
+        let messages_now =
+            now.messages.iter().enumerate().filter(|(_, message)| message.end >= from && !message.is_rest());
+        for (place, message) in messages_now {
             let hash = Identity::Message(&message.id).hash();
             let known = knows((messages, gone), place, |known| known.id == message.id);
             self.events.extend(is_new(Some(known), hash).then(|| event(Told::Message, hash, message.end)));

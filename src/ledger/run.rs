@@ -290,10 +290,14 @@ impl Run {
     /// line of most streams whose sender does not tell the end. A host may ask for another turn after it, and a command or a
     /// person may keep a turn waiting for hours.
     #[must_use]
-    pub const fn patience_ms(&self) -> u64 {
+    pub fn patience_ms(&self) -> u64 {
         const RESULT_MS: u64 = 600_000;
         const DAY_MS: u64 = 86_400_000;
-        if self.is_working || self.tells_end { DAY_MS } else { RESULT_MS }
+        if self.is_working || self.tells_end || self.sessions.iter().all(|session| session.last.is_none()) {
+            DAY_MS
+        } else {
+            RESULT_MS
+        }
     }
 
     /// Takes in a mark of lost lines, told apart by its place.
@@ -379,22 +383,25 @@ impl Run {
 }
 
 impl RunSession {
-    /// Takes in a result that arrived at `at`. A result that was counted before adds nothing.
-    pub(super) fn result(&mut self, told: &StreamResult, at: Timestamp) {
+    /// Takes in a result that arrived at `at`. A result that was counted before adds nothing, and of one that another run told
+    /// (`is_copy`) only the end is that of this run too.
+    pub(super) fn result(&mut self, told: &StreamResult, at: Timestamp, is_copy: bool) {
         let hash = hash_of(told.id);
         if self.results.contains(&hash) {
             return;
         }
-        if self.results.len() < RESULTS_MAX {
-            self.results.push(hash);
+        if !is_copy {
+            if self.results.len() < RESULTS_MAX {
+                self.results.push(hash);
+            }
+            add_all(&mut self.spent, &told.since);
+            self.asked = self.asked.saturating_add(told.turns.into());
+            self.worked_ms = self.worked_ms.saturating_add(told.duration_ms);
         }
-        add_all(&mut self.spent, &told.since);
-        self.asked = self.asked.saturating_add(told.turns.into());
-        self.worked_ms = self.worked_ms.saturating_add(told.duration_ms);
         let index = told.index.unwrap_or_else(|| self.last.as_ref().map_or(0, |last| last.index.saturating_add(1)));
         if self.last.as_ref().is_none_or(|last| last.index <= index) {
             self.so_far.clear();
-            if told.index.is_none() {
+            if told.index.is_none() && !is_copy {
                 add_all(&mut self.so_far, &told.models);
             }
             self.last = Some(RunResult {

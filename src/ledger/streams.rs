@@ -233,7 +233,10 @@ impl Fold<'_> {
         if seen.row.time.is_some() || self.known.unit(unit).is_some_and(|unit| unit.provisional.is_some()) {
             self.seen_in(seen, unit);
         }
-        let has_other = |known: &Option<Box<OfRun>>| known.as_ref().is_none_or(|known| **known != of_run);
+        // Of a stream that is passed on again, as another run, the turns stay those of the first.
+        let has_other = |known: &Option<Box<OfRun>>| {
+            known.as_ref().is_none_or(|known| known.run == of_run.run && **known != of_run)
+        };
         if self.known.unit(unit).is_some_and(|unit| has_other(&unit.of_run))
             && let Some(unit) = self.known.unit_mut(unit)
         {
@@ -454,12 +457,17 @@ impl Fold<'_> {
         let stream = self.stream();
         stream.prompt = None;
         stream.later.clear();
+        let own = self.run_id();
+        let is_copy = self.known.is_told_elsewhere(own, result);
         let run = self.run();
         run.is_working = false;
         let mut counted = Money::ZERO;
         if let Some(session) = run.session_mut(&result.session, at) {
-            session.result(result, at);
+            session.result(result, at, is_copy);
             counted = session.cost();
+        }
+        if is_copy {
+            return;
         }
         let last = self.known.thread_mut(self.file).last;
         let twin = |unit: &Unit| unit.provisional.as_ref().and_then(|provisional| provisional.twin);

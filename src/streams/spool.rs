@@ -52,7 +52,7 @@ pub enum Spooled {
 
 impl Spool {
     /// The spool of a run that began at `begun`. All spools of the folder that wait have `bytes_max` bytes at most; marks may go
-    /// a little beyond, and so may runs that spool at the same time, each by an eighth or [`LOOK_BYTES`].
+    /// a little beyond, and so may runs that spool at the same time, each by an eighth or `LOOK_BYTES`.
     #[must_use]
     pub fn new(folder: Folder, run: Run, begun: Timestamp, bytes_max: u64) -> Self {
         Self {

@@ -115,6 +115,47 @@ fn clients_that_count_a_session_from_its_beginning_count_each_run_once() {
     assert_eq!(lived.session()["tokens"]["output"], json!(150));
 }
 
+/// A saved stream may be passed on again, by itself or to see what is told of it: that is another run, of nothing new.
+#[test]
+fn a_stream_that_is_passed_on_again_costs_nothing_more() {
+    for has_file in [false, true] {
+        let mut lived = Lived::new(true);
+        let prompt = lived.prompt("Now");
+        let (row, line) = lived.answer(20);
+        let model = json!({"claude-sonnet-4-5": {"inputTokens": 30, "outputTokens": 50, "costUSD": 0.02}});
+        let result = lived
+            .result(&json!({"result_index": 0, "modelUsage": model, "model_usage_since_last_result": model,
+            "total_cost_usd": 0.02}));
+        let lines = [lived.init(), line, result, lived.end()];
+        lived.stream(1, &lines);
+        if has_file {
+            lived.file(&[prompt, row]);
+        }
+        lived.pass(60_000);
+        let before = lived.session();
+        let first = lived.runs()[0].clone();
+        for run in [2, 3] {
+            lived.stream(run, &lines);
+            let snapshot = lived.pass(60_000);
+            assert_eq!(lived.session(), before);
+            let cost = snapshot.of(&tailspan::views::metrics::catalog::WORKFLOW_COST).map(|(_, sample)| match sample {
+                tailspan::views::metrics::totals::Sample::Number(number) => *number,
+                tailspan::views::metrics::totals::Sample::Histogram(_) => 0,
+            });
+            let ours = Money::parse_usd(before["cost_usd"].as_str().unwrap()).unwrap();
+            assert_eq!(cost.sum::<i128>(), ours.picousd(), "the first run has all of it");
+        }
+        let runs = lived.runs();
+        assert_eq!((runs.len(), &runs[0].sessions), (3, &first.sessions));
+        assert!(runs.iter().all(|run| run.outcome() == tailspan::ledger::run::RunOutcome::Success));
+        let reader = lived.world.reader.as_ref().unwrap();
+        let session = reader.session(&tailspan::transcript::ids::SessionId(SESSION.into())).unwrap().unwrap();
+        let turns = reader.units_of(&session).unwrap();
+        let turns = turns.iter().filter(|unit| unit.is_turn()).map(|unit| unit.of_run.as_ref().map(|of| of.run));
+        assert_eq!(turns.collect::<Vec<_>>(), [Some(first.id)]);
+    }
+}
+
 #[test]
 fn numbers_that_nobody_can_mean_end_nothing() {
     let mut lived = Lived::new(true);

@@ -58,6 +58,16 @@ fn within_a_turn_it_may_be_silent_for_a_day() {
 }
 
 #[test]
+fn a_run_that_told_nothing_yet_may_be_silent_for_a_day() {
+    let mut lived = Lived::new(false);
+    let init = lived.init();
+    lived.stream(1, &[init]);
+    lived.world.settle();
+    assert_eq!(after(&mut lived, DAY_MS - MINUTE_MS), (vec![], RunOutcome::Running));
+    assert_eq!(after(&mut lived, 2 * MINUTE_MS), (once("killed"), RunOutcome::Killed));
+}
+
+#[test]
 fn a_sender_that_tells_the_end_is_waited_for_a_day() {
     let mut lived = Lived::new(true);
     turn(&mut lived, true);

@@ -22,6 +22,9 @@ use crate::text::percent_encoded;
 use crate::transcript::time::Timestamp;
 use crate::views::analytics::figures::{duration, grouped, money, percent};
 
+/// Least characters of an id that name a run, as the API has it.
+const ID_CHARS_MIN: usize = 4;
+
 /// Rows of a table if the arguments do not say.
 const ROWS: u16 = 20;
 
@@ -118,6 +121,12 @@ pub fn all_runs(args: &RunsArgs, config: &Config, env: &Env, prices: &Prices) ->
         let answer = asked.source.ask(&asked.by_outcome(asked.list("runs")))?;
         return asked.print(&answer, |asked, answer| runs(asked, answer, "Runs"));
     };
+    if id.chars().count() < ID_CHARS_MIN {
+        let message = format!(
+            "{id:?} is too short: a run is named by its id, or by at least its first {ID_CHARS_MIN} characters"
+        );
+        return Err(ReportError::Usage(message));
+    }
     let question = Question::of(&format!("runs/{}", percent_encoded(id)));
     let answer = asked.found(&question, || format!("there is no run whose id begins with {id:?}"))?;
     asked.print(&answer, one_run)
@@ -198,7 +207,8 @@ fn took(value: &Value, place: &str) -> Cell {
 }
 
 fn nothing(title: String) -> Document {
-    let text = "No run began in this time. Runs come from streams: docs/workflows.md.".to_owned();
+    let text =
+        "No run began in this time that the question takes. Runs come from streams: docs/workflows.md.".to_owned();
     Document { title, parts: vec![Part::Text(Tone::Dim, text)] }
 }
 

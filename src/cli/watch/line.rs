@@ -79,6 +79,8 @@ pub(super) fn line(data: &Value, look: Look) -> String {
         "prompt" => {
             parts.add("prompt", Tone::Bold);
             parts.add(content(data), Tone::Plain);
+            let unknown = text(data, "/content_unavailable").map(|why| format!("({why})"));
+            parts.add(unknown.unwrap_or_default(), Tone::Dim);
         }
         "message" => message(data, &mut parts),
         "tool_call" => {
@@ -120,6 +122,9 @@ fn message(data: &Value, parts: &mut Parts) {
     parts.add(tokens(data), Tone::Dim);
     parts.add(cost(data, "/cost_usd"), Tone::Plain);
     parts.add(took(data), Tone::Dim);
+    if data.pointer("/provisional") == Some(&Value::Bool(true)) {
+        parts.add("so far", Tone::Dim);
+    }
     if let Some(odd) = text(data, "/outcome").filter(|stop| !["tool_use", "end_turn", "stop_sequence"].contains(stop)) {
         parts.add(odd, Tone::Odd);
     }
@@ -162,6 +167,7 @@ fn turn(data: &Value, parts: &mut Parts) {
 fn run(data: &Value, parts: &mut Parts) {
     parts.add(if has_ended(data) { "run ended" } else { "run begins" }, Tone::Bold);
     parts.add(text(data, "/workflow").unwrap_or_default(), Tone::Plain);
+    parts.add(text(data, "/run").unwrap_or_default().chars().take(ID_CHARS).collect::<String>(), Tone::Dim);
     if has_ended(data) {
         ending(data, parts);
         let reason = text(data, "/exit_reason").filter(|reason| *reason != "completed");

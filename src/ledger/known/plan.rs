@@ -134,6 +134,8 @@ impl Known {
             StreamLine::Permission { call } => keys.units.extend(self.home(Identity::Call(call))),
             StreamLine::Result(result) => {
                 keys.sessions.extend([result.session.clone()]);
+                // Another run may have told the same.
+                keys.runs.extend(self.session(&result.session).into_iter().flat_map(|session| session.runs.iter()));
                 keys.units.extend(self.existing(UnitKey::Turn(result.id).id()));
             }
             StreamLine::Init { session, .. }

@@ -1,8 +1,9 @@
 //! The runs in memory.
 
 use super::{Delay, Known};
+use crate::ledger::derived::hash_of;
 use crate::ledger::run::Run;
-use crate::transcript::stream::RunId;
+use crate::transcript::stream::{RunId, StreamResult};
 use crate::transcript::time::Timestamp;
 
 impl Known {
@@ -27,6 +28,16 @@ impl Known {
             }
         }
         untold
+    }
+
+    /// Whether another run of the session has told a result, because the same stream was passed on twice. The runs of the
+    /// session must be in memory.
+    #[must_use]
+    pub fn is_told_elsewhere(&self, own: RunId, result: &StreamResult) -> bool {
+        let hash = hash_of(result.id);
+        let Some(session) = self.session(&result.session) else { return false };
+        let mut others = session.runs.iter().filter(|run| **run != own).filter_map(|run| self.run(*run));
+        others.any(|run| run.session(&result.session).is_some_and(|told| told.results.contains(&hash)))
     }
 
     /// A run, if it is in memory.

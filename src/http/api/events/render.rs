@@ -209,6 +209,9 @@ impl<'a> Renderer<'a> {
         if !is_exact {
             data.insert("index".to_owned(), Value::Null);
         }
+        if name == EventName::Message {
+            data.insert("provisional".to_owned(), json!(home.is_provisional(event)));
+        }
         Ok(Some(Said { name, about, data }))
     }
 
@@ -416,7 +419,7 @@ fn head(about: &About, kind: &str, at: Timestamp) -> Map<String, Value> {
     let told = [
         ("kind", kind.into()),
         ("at", at.to_rfc3339().into()),
-        ("session", about.session.as_str().into()),
+        ("session", json!(Some(&about.session).filter(|session| !session.is_empty()))),
         ("project", json!(about.project)),
         ("workflow", json!(about.workflow)),
     ];
@@ -450,6 +453,13 @@ struct Home {
 }
 
 impl Home {
+    /// Whether an event tells a response of which only a stream has told, and not yet how it ended: it is told by its beginning.
+    fn is_provisional(&self, event: &EventRef) -> bool {
+        let parts = self.section.as_ref().map_or(&self.unit.parts, |section| &section.parts);
+        let mut told = parts.messages.iter().filter(|message| Identity::Message(&message.id).hash() == event.identity);
+        told.any(|message| !message.in_file && message.stop.is_none())
+    }
+
     fn moment<'m>(&'m self, event: &EventRef, around: &Around<'m>) -> Option<Moment<'m>> {
         let kind = match event.told {
             Told::Prompt => EventKind::Prompt,

@@ -5,7 +5,7 @@
 //! rate_limits.NAME.resets_at         seconds since 1970 (also as text), or an RFC 3339 time
 //! ```
 //!
-//! `NAME` is one of [`NAMES`]; further windows are taken as they come, while there is room. Only subscribers have them, and only after
+//! `NAME` is one of `NAMES`; further windows are taken as they come, while there is room. Only subscribers have them, and only after
 //! the first answer of the session.
 
 use std::collections::BTreeMap;
