@@ -30,6 +30,7 @@ mod retention;
 mod search;
 mod shapes;
 mod simulation;
+mod streamed_worlds;
 mod streams;
 
 // A state that lives through one thing that went wrong once, or could.

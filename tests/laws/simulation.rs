@@ -220,7 +220,7 @@ fn sum(snapshot: &Snapshot, metric: &str) -> i128 {
 }
 
 /// What was shown may never shrink, crash or not.
-fn check_monotone(snapshot: &Snapshot, last: &mut BTreeMap<String, i128>) {
+pub(crate) fn check_monotone(snapshot: &Snapshot, last: &mut BTreeMap<String, i128>) {
     for (series, sample) in snapshot.iter().filter(|(series, _)| series.metric.ends_with("_total")) {
         let Sample::Number(number) = sample else { continue };
         let known = last.entry(format!("{series:?}")).or_insert(*number);

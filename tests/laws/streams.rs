@@ -20,7 +20,7 @@ use tailspan::vitals::Vitals;
 use crate::support::world::{Dice, World, append, files_below, prices, recordings};
 
 /// The streams of a recording as the sidecar keeps them.
-fn runs_of(recording: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub(crate) fn runs_of(recording: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut runs = Vec::new();
     let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
     let streams = fs::read_dir(recording).unwrap().map(|entry| entry.unwrap().path());
@@ -130,7 +130,7 @@ impl Recorded {
 }
 
 /// A pass without a state over the files and streams of a world tells what its state tells, and no check finds a drift.
-fn check(world: &World, name: &str) {
+pub(crate) fn check(world: &World, name: &str) {
     let mut found = find(std::slice::from_ref(&world.root), &mut Vec::new()).unwrap();
     found.extend(tail::scan_streams(&world.streams(), &mut |problem| panic!("{problem}")));
     let (clean, _) = Survey::of(found, &prices(), 1).summary(true, |_, _| {});
