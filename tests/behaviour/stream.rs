@@ -274,6 +274,19 @@ fn wrong_use_is_said_and_a_wrong_configuration_does_not_stop_the_pipe() {
 }
 
 #[test]
+fn output_that_is_no_stream_is_passed_on_and_said_to_be_none() {
+    let folder = folder();
+    for (output, is_said) in [("The answer is 4.\n", true), ("\n{\"type\":\"system\"}\nand more\n", false), ("", false)]
+    {
+        let mut stream = Stream::start(&flags(folder.path(), &nobody()));
+        stream.write(output.as_bytes());
+        let ended = stream.end();
+        assert_eq!((ended.code(), ended.stdout.as_slice()), (0, output.as_bytes()));
+        assert_eq!(ended.said.contains("--output-format stream-json --verbose"), is_said, "{}", ended.said);
+    }
+}
+
+#[test]
 fn a_terminal_on_standard_input_is_wrong_use() {
     let Ok(out) = Command::new("script")
         .args(["-qec", &format!("{} stream", env!("CARGO_BIN_EXE_tailspan")), "/dev/null"])

@@ -204,6 +204,7 @@ impl<'t> Courier<'t> {
 
     fn scan_piece(&mut self, piece: &Piece, at: Timestamp) {
         let bytes = piece.as_ref();
+        self.teller.look_at_form(self.lines.scanned, bytes);
         let lines = &mut self.lines;
         if lines.is_skipping {
             let newline = memchr::memchr(b'\n', bytes);
